@@ -20,7 +20,7 @@ create table subscribers (
     check (status <> 'active' or confirmed_at is not null),
     check (returning_from is null or status = 'pending')
 );
-comment on column subscribers.email is 'The address as it was typed, outer space removed; mail goes here.';
+comment on column subscribers.email is 'Local part as it was typed, A-label domain: mail goes here.';
 comment on column subscribers.email_norm is 'Lower-cased local part and A-label domain: the identity.';
 comment on column subscribers.returning_from is 'Where a pending row goes back to when the request is not confirmed.';
 comment on column subscribers.epoch is 'Rises on unsubscribe, cancel, erase and suppress, and so ends all older links; never on a resend.';
@@ -38,6 +38,15 @@ create table consent_texts (
     created_at timestamptz not null default now(),
     unique (version, locale)
 );
+comment on table consent_texts is 'The current version is the one that was created last.';
+-- The text that stands on the confirmation page until the owner adds a text of their own.
+insert into consent_texts (id, version, locale, body, sha256, created_at)
+select id::uuid, 'default-1', locale, body, sha256(convert_to(body, 'UTF8')), '2026-01-01T00:00:00Z'
+from (values
+    ('01900000-0000-7000-8000-000000000001', 'en', 'I want to receive the newsletter by e-mail. I can end it at any time with the link in every mail.'),
+    ('01900000-0000-7000-8000-000000000002', 'de', 'Ich möchte den Newsletter per E-Mail erhalten. Ich kann ihn jederzeit mit dem Link in jeder Mail abbestellen.'),
+    ('01900000-0000-7000-8000-000000000003', 'fr', 'Je souhaite recevoir la lettre d’information par e-mail. Je peux me désabonner à tout moment grâce au lien présent dans chaque message.')
+) as text (id, locale, body);
 
 -- The ledger: audit trail, consent proof and analytics source at once.
 -- No address, no hash of one, no network address, and no foreign key to a person: it is kept when a person is erased.
@@ -76,13 +85,14 @@ create table event_context (
 create index event_context_at on event_context (at);
 
 -- One row for each mail to an address that somebody typed; the caps on mail to strangers count here.
+-- A request that causes no mail writes one too, with the purpose 'none', so that it cannot be told from one that does.
 create table mail_log (
     id        uuid primary key,
     fold_hmac bytea not null,
     purpose   text not null,
     at        timestamptz not null
 );
-create index mail_log_fold on mail_log (fold_hmac, at);
+create index mail_log_fold on mail_log (fold_hmac, purpose, at);
 create index mail_log_at on mail_log (at);
 
 -- Addresses that get no mail, as keyed hash: complaints, hard bounces, objections, and "this was not me".
@@ -100,6 +110,7 @@ create table outbox (
     kind          text not null,
     subscriber_id uuid,
     event_id      uuid,
+    epoch         integer not null default 0,
     state         text not null default 'ready' check (state in ('ready', 'held', 'done', 'dead')),
     hold_reason   text,
     sealed        bytea,
@@ -111,10 +122,11 @@ create table outbox (
     check ((state = 'held') = (hold_reason is not null)),
     check ((state in ('done', 'dead')) = (finished_at is not null))
 );
+comment on column outbox.epoch is 'The subscriber''s epoch when the row was decided; a mail of an older epoch must not leave.';
 comment on column outbox.sealed is 'AES-GCM sealed payload, only where the row would otherwise lose an address; dropped when done.';
 comment on column outbox.due_at is 'When the row may be claimed; a claim moves it forward by the lease, so a lost worker''s row comes back by itself.';
 create index outbox_ready on outbox (due_at) where state = 'ready';
-create index outbox_unfinished on outbox (state, created_at) where state in ('held', 'dead');
+create index outbox_unfinished on outbox (state, created_at) where state in ('ready', 'held', 'dead');
 create index outbox_finished on outbox (finished_at) where finished_at is not null;
 
 -- +goose Down

@@ -1,0 +1,73 @@
+// Package outbox is the queue of everything that still has to be done outside the database: rows that are written in
+// the transaction that decided them, then claimed, done and marked by the deliver function.
+//
+// Invariants: a row is claimed by one worker at a time; a claim is a lease, and a row whose worker was lost comes back by
+// itself when the lease ends; every row is delivered at least once, with its id as the idempotency key; a worker whose
+// lease ran out cannot overwrite what the next one recorded. Rows hold ids, never an address in clear.
+//
+// Failure policy: a failed delivery is retried with growing, random pauses and ends as "dead" after MaxAttempts; other
+// rows are not held up by it. Errors of the database are returned as they are; the lease covers them.
+package outbox
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Kind says what a row asks for.
+type Kind string
+
+// The kinds of rows.
+const (
+	// None asks for nothing: the decoy that makes a request without a mail look like one with a mail.
+	None Kind = "none"
+	// MailConfirm asks the addressee to confirm a sign-up.
+	MailConfirm Kind = "mail.confirm"
+	// MailAlreadySubscribed tells an active subscriber that somebody signed the address up again.
+	MailAlreadySubscribed Kind = "mail.already_subscribed"
+	// MailUnsubscribeLink carries a link that ends the subscription.
+	MailUnsubscribeLink Kind = "mail.unsubscribe_link"
+	// MailPrivacyExport carries a link to the person's data.
+	MailPrivacyExport Kind = "mail.privacy_export"
+	// MailPrivacyErase carries a link to the page that erases the person's data.
+	MailPrivacyErase Kind = "mail.privacy_erase"
+)
+
+// Message is a row to be queued.
+type Message struct {
+	ID   uuid.UUID // a UUIDv7; the idempotency key of the delivery
+	Kind Kind
+	// SubscriberID is whom it concerns; uuid.Nil for nobody.
+	SubscriberID uuid.UUID
+	// EventID is the ledger event that caused it; uuid.Nil for none.
+	EventID uuid.UUID
+	// Epoch is the subscriber's epoch when it was decided: a mail of an older epoch must not leave.
+	Epoch int32
+	// CreatedAt is when it was decided; DueAt when it may be claimed, CreatedAt if zero.
+	CreatedAt, DueAt time.Time
+}
+
+const insertMessageSQL = `
+insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at)
+values ($1::text::uuid, $2::text, nullif($3::text, '')::uuid, nullif($4::text, '')::uuid, $5::integer, $6::timestamptz,
+        $7::timestamptz)
+on conflict (id) do nothing`
+
+// Queue adds m to the caller's batch, which commits it together with the decision behind it.
+func Queue(b *pgx.Batch, m Message) {
+	due := m.DueAt
+	if due.IsZero() {
+		due = m.CreatedAt
+	}
+	b.Queue(insertMessageSQL, m.ID.String(), string(m.Kind), text(m.SubscriberID), text(m.EventID), m.Epoch, due, m.CreatedAt)
+}
+
+// text is an id for a nullable column.
+func text(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return id.String()
+}
