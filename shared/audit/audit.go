@@ -50,18 +50,6 @@ const (
 	System     Actor = "system"     // a schedule
 )
 
-// Source is where a sign-up came from. Empty members are left out.
-type Source struct {
-	Page     string `json:"page,omitempty"`
-	Referrer string `json:"referrer,omitempty"`
-	Ref      string `json:"ref,omitempty"`
-	Campaign string `json:"utm_campaign,omitempty"`
-	Medium   string `json:"utm_medium,omitempty"`
-	Origin   string `json:"utm_source,omitempty"`
-	Term     string `json:"utm_term,omitempty"`
-	Content  string `json:"utm_content,omitempty"`
-}
-
 // Data is the part of an event that depends on its kind. It is a fixed list so that no address, token or free text can
 // slip into rows that are never deleted. Empty members are left out.
 type Data struct {
@@ -108,10 +96,10 @@ values ($1::text::uuid, $2::timestamptz, $3::text, nullif($4::text, '')::uuid, $
         nullif($8::text, '')::uuid, $9::text, $10::text::jsonb)
 on conflict (id) do nothing`
 
-// Queue adds e to the caller's batch, which commits it together with the change it tells of.
+// Queue adds e to the caller's batch, which commits it together with the change it tells of. The source is cleaned.
 func Queue(b *pgx.Batch, e Event) {
 	b.Queue(insertEventSQL, e.ID.String(), e.At, string(e.Kind), text(e.SubscriberID), string(e.Actor), e.Channel,
-		object(e.Source), text(e.ConsentTextID), e.RequestID, object(e.Data))
+		e.Source.Clean().JSON(), text(e.ConsentTextID), e.RequestID, object(e.Data))
 }
 
 // maxUserAgent is enough to tell a browser and its version; longer ones are cut.

@@ -1,0 +1,71 @@
+package audit
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+)
+
+// Source is where a sign-up came from. Empty members are left out.
+type Source struct {
+	Page     string `json:"page,omitempty"`
+	Referrer string `json:"referrer,omitempty"`
+	Ref      string `json:"ref,omitempty"`
+	Origin   string `json:"utm_source,omitempty"`
+	Medium   string `json:"utm_medium,omitempty"`
+	Campaign string `json:"utm_campaign,omitempty"`
+	Term     string `json:"utm_term,omitempty"`
+	Content  string `json:"utm_content,omitempty"`
+}
+
+const (
+	maxURL  = 300 // bytes; pages are counted by path, and longer paths are not worth a class of their own
+	maxMark = 100 // bytes of a campaign mark
+)
+
+// Clean is s fit for rows that are never deleted: of the page and the referrer only scheme, host and path stay, because
+// queries carry addresses and session ids; whatever looks like an address anywhere is dropped; the rest is cut to a
+// length and freed of control characters.
+func (s Source) Clean() Source {
+	return Source{
+		Page: cleanURL(s.Page), Referrer: cleanURL(s.Referrer), Ref: cleanMark(s.Ref), Origin: cleanMark(s.Origin),
+		Medium: cleanMark(s.Medium), Campaign: cleanMark(s.Campaign), Term: cleanMark(s.Term), Content: cleanMark(s.Content),
+	}
+}
+
+// JSON is s as stored.
+func (s Source) JSON() string { return object(s) }
+
+// ParseSource reads what JSON wrote; anything else is the empty source.
+func ParseSource(text string) Source {
+	var s Source
+	if json.Unmarshal([]byte(text), &s) != nil {
+		return Source{}
+	}
+	return s
+}
+
+func cleanURL(raw string) string {
+	parsed, err := url.Parse(Printable(raw, 4*maxURL))
+	if err != nil || parsed.Opaque != "" {
+		return ""
+	}
+	kept := url.URL{Scheme: parsed.Scheme, Host: parsed.Host, Path: parsed.Path}
+	if holdsAddress(kept.Path) || holdsAddress(kept.Host) {
+		return ""
+	}
+	return Printable(kept.String(), maxURL)
+}
+
+func cleanMark(raw string) string {
+	if holdsAddress(raw) {
+		return ""
+	}
+	return Printable(raw, maxMark)
+}
+
+// holdsAddress errs on the safe side: any @, plain or percent-encoded once or more often.
+func holdsAddress(s string) bool {
+	lower := strings.ToLower(s)
+	return strings.Contains(lower, "@") || strings.Contains(lower, "%40") || strings.Contains(lower, "%2540")
+}

@@ -1,0 +1,105 @@
+// Package pseudonym turns personal data into keyed hashes, so that equal things can be recognised without being stored.
+//
+// Invariants: the hashes are HMAC-SHA256 under a key that stands outside the database and is never rotated by itself;
+// each purpose has a key of its own, derived from it, so hashes of different purposes cannot be compared; the key is
+// never printed. A keyed hash of an address stays personal data: whatever stores one gives it an end.
+package pseudonym
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+
+	"newsletter/shared/config"
+)
+
+// minPepper is the shortest pepper that is taken: 256 bits, the strength of the hash.
+const minPepper = 32
+
+// ErrPepper says that PEPPER is not usable.
+var ErrPepper = errors.New("PEPPER must be at least 32 random bytes in base64")
+
+// Config holds the key material.
+type Config struct {
+	// Pepper keys the hashes of addresses and networks: at least 32 random bytes in base64. Changing it makes every
+	// stored hash (suppressions, caps, identities) unrecognisable.
+	Pepper config.Sealed `env:"PEPPER,required"`
+}
+
+// ReadConfig reads the configuration from env, which collects what is wrong with it.
+func ReadConfig(env *config.Env) Config {
+	var cfg Config
+	env.Read(&cfg)
+	return cfg
+}
+
+// Validate says what is wrong with the configuration.
+func (c Config) Validate() error {
+	if c.Pepper.IsZero() {
+		return nil // the missing variable is reported by its tag
+	}
+	_, err := NewKey(c)
+	return err
+}
+
+// Key makes pseudonyms. It is safe for concurrent use; the zero Key panics.
+type Key struct {
+	// A function, because fmt can print a byte slice inside an unexported field.
+	mac func(purpose, message string) []byte
+}
+
+// NewKey makes a key of the configuration; the error is ErrPepper.
+func NewKey(cfg Config) (Key, error) {
+	pepper, err := decode(cfg.Pepper.Reveal())
+	if err != nil || len(pepper) < minPepper {
+		return Key{}, ErrPepper
+	}
+	return Key{mac: func(purpose, message string) []byte {
+		derived := hmac.New(sha256.New, pepper)
+		derived.Write([]byte("newsletter/pseudonym/" + purpose))
+		mac := hmac.New(sha256.New, derived.Sum(nil))
+		mac.Write([]byte(message))
+		return mac.Sum(nil)
+	}}, nil
+}
+
+// decode takes standard and URL base64, with and without padding, as key generators print all of them.
+func decode(s string) ([]byte, error) {
+	var lastErr error
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		decoded, err := encoding.DecodeString(s)
+		if err == nil {
+			return decoded, nil
+		}
+		lastErr = err
+	}
+	return nil, lastErr
+}
+
+// Address is the pseudonym of a normalised address, 32 bytes.
+func (k Key) Address(norm string) []byte { return k.mac("address", norm) }
+
+// Fold is the pseudonym of a folded address, under which the caps on mail to strangers count, 32 bytes.
+func (k Key) Fold(fold string) []byte { return k.mac("fold", fold) }
+
+// Network is the pseudonym of a client's network, 32 hexadecimal digits (128 bits). Host bits of prefix do not count.
+func (k Key) Network(prefix netip.Prefix) string {
+	return hex.EncodeToString(k.mac("network", prefix.Masked().String())[:16])
+}
+
+// Lock is the number of the advisory lock of a text such as a folded address. Two texts share a number with a chance of
+// 1 in 2⁶⁴, which costs them waiting for each other and nothing else. It is never 0.
+func (k Key) Lock(text string) int64 {
+	number := int64(binary.BigEndian.Uint64(k.mac("lock", text))) //nolint:gosec // all 64 bits are wanted
+	if number == 0 {
+		return 1
+	}
+	return number
+}
+
+// ID names the key without telling anything of it: 8 hexadecimal digits, stored beside the hashes.
+func (k Key) ID() string { return hex.EncodeToString(k.mac("id", "")[:4]) }

@@ -1,0 +1,97 @@
+package subscription
+
+import (
+	"time"
+
+	"newsletter/shared/outbox"
+)
+
+// Purpose is why a mail goes to an address that somebody typed.
+type Purpose string
+
+// The purposes of mails.
+const (
+	NoMail                Purpose = "none"
+	ConfirmMail           Purpose = "confirm"
+	AlreadySubscribedMail Purpose = "already_subscribed"
+	UnsubscribeLinkMail   Purpose = "unsubscribe_link"
+	ExportLinkMail        Purpose = "privacy_export"
+	EraseLinkMail         Purpose = "privacy_erase"
+)
+
+// capWindow is the time over which mails to an address are counted.
+const capWindow = 24 * time.Hour
+
+// confirmPause is the least time between two confirmation mails to an address.
+const confirmPause = 15 * time.Minute
+
+// cap bounds the mails of some purposes, together, to one folded address within capWindow.
+type mailCap struct {
+	purposes []Purpose
+	limit    int
+	pause    time.Duration // between two of them; 0 for none
+}
+
+// caps are the bounds on mail to strangers. They are counted in the transaction that queues the mail, so they hold
+// whatever happens to the rate limiter.
+func caps(p Purpose) (mailCap, bool) {
+	switch p {
+	case ConfirmMail:
+		return mailCap{[]Purpose{ConfirmMail}, 3, confirmPause}, true
+	case AlreadySubscribedMail:
+		return mailCap{[]Purpose{AlreadySubscribedMail}, 1, 0}, true
+	case UnsubscribeLinkMail:
+		return mailCap{[]Purpose{UnsubscribeLinkMail}, 2, 0}, true
+	case ExportLinkMail, EraseLinkMail:
+		return mailCap{[]Purpose{ExportLinkMail, EraseLinkMail}, 2, 0}, true
+	case NoMail:
+	}
+	return mailCap{}, false
+}
+
+// Mailed is what was sent to a folded address within the last 24 h.
+type Mailed struct {
+	Now  time.Time
+	Sent map[Purpose]Sent
+}
+
+// Sent is how many mails of a purpose went out within the last 24 h, and when the last one did.
+type Sent struct {
+	Count int
+	Last  time.Time
+}
+
+// Allows says whether a further mail of a purpose is within the bounds.
+func (m Mailed) Allows(p Purpose) bool {
+	bound, found := caps(p)
+	if !found {
+		return false
+	}
+	count, last := 0, time.Time{}
+	for _, purpose := range bound.purposes {
+		sent := m.Sent[purpose]
+		count += sent.Count
+		if sent.Last.After(last) {
+			last = sent.Last
+		}
+	}
+	return count < bound.limit && (last.IsZero() || m.Now.Sub(last) >= bound.pause)
+}
+
+// kind is the outbox row that sends a mail of a purpose.
+func (p Purpose) kind() outbox.Kind {
+	switch p {
+	case ConfirmMail:
+		return outbox.MailConfirm
+	case AlreadySubscribedMail:
+		return outbox.MailAlreadySubscribed
+	case UnsubscribeLinkMail:
+		return outbox.MailUnsubscribeLink
+	case ExportLinkMail:
+		return outbox.MailPrivacyExport
+	case EraseLinkMail:
+		return outbox.MailPrivacyErase
+	case NoMail:
+	}
+	return outbox.None
+}

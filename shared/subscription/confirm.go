@@ -1,0 +1,116 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/token"
+)
+
+// Confirm activates the subscription of a verified confirm token and records the consent to the text of the request that
+// the token names. Any token of the row's present epoch does: a second mail does not make the link of the first one
+// useless. Doing it again succeeds and records nothing. The error is ErrUnknown if the link opens nothing (any more), or
+// the database's.
+func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
+	now, lock, eventID := s.clock(), s.subscriberLock(c.SubscriberID), newID()
+	var r row
+	var held silence
+	var asked consentRequest
+	var outcome Outcome
+	err := s.transact(ctx, lock,
+		func(b *pgx.Batch) {
+			r, held, asked = row{}, silence{}, consentRequest{}
+			r.loadByID(b, c.SubscriberID, lock)
+			held.loadByID(b, c.SubscriberID, now)
+			asked.load(b, c)
+		},
+		func(b *pgx.Batch) error {
+			d := Transition(Facts{State: held.state(r), Returning: r.Returning, Hushed: held.hushed()}, OnConfirm)
+			if d.Refused || r.Epoch != c.Epoch || !asked.found {
+				return ErrUnknown
+			}
+			outcome = d.Outcome
+			if d.Ledger == "" {
+				return nil
+			}
+			s.record(b, audit.Event{
+				ID: eventID, At: now, Kind: d.Ledger, SubscriberID: r.ID, Actor: audit.Subscriber,
+				Source: r.Source, ConsentTextID: asked.textID,
+				Data: audit.Data{
+					Outcome: string(d.Outcome), Provider: r.provider(), From: string(Pending), To: string(d.To),
+					Returning: r.Returning, Locale: r.Locale, RequestEvent: c.EventID.String(),
+				},
+			}, visit)
+			r.apply(b, d, now)
+			return nil
+		})
+	if err != nil {
+		return "", fmt.Errorf("confirm a subscription: %w", err)
+	}
+	return outcome, nil
+}
+
+// consentRequest is the ledger event that a confirm token names: the proof of which text was shown.
+type consentRequest struct {
+	found  bool
+	textID uuid.UUID // uuid.Nil if no text was recorded
+}
+
+const consentRequestSQL = `
+select coalesce(consent_text_id::text, '') from audit_events
+where id = $1::text::uuid and subscriber_id = $2::text::uuid and kind = $3::text`
+
+func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
+	b.Queue(consentRequestSQL, c.EventID.String(), c.SubscriberID.String(), string(audit.Requested)).
+		QueryRow(func(found pgx.Row) error {
+			var id string
+			err := found.Scan(&id)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			q.found = true
+			if id != "" {
+				q.textID, err = uuid.Parse(id)
+			}
+			return err
+		})
+}
+
+const shownConsentSQL = `
+select t.version, t.locale, t.body
+from audit_events e join consent_texts t on t.id = e.consent_text_id
+where e.id = $1::text::uuid and e.subscriber_id = $2::text::uuid and e.kind = $3::text`
+
+// ConsentText is a text that people agree to.
+type ConsentText struct {
+	Version, Locale, Body string
+}
+
+// ConsentText finds the text that the request of a verified confirm token showed, for the page with the button. It is one
+// round trip and changes nothing. The zero ConsentText means that no text was recorded.
+func (s *Store) ConsentText(ctx context.Context, c token.Claims) (ConsentText, error) {
+	var text ConsentText
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		text = ConsentText{}
+		b.Queue(shownConsentSQL, c.EventID.String(), c.SubscriberID.String(), string(audit.Requested)).
+			QueryRow(func(found pgx.Row) error {
+				err := found.Scan(&text.Version, &text.Locale, &text.Body)
+				if errors.Is(err, pgx.ErrNoRows) {
+					return nil
+				}
+				return err
+			})
+	})
+	if err != nil {
+		return ConsentText{}, fmt.Errorf("find the consent text of a request: %w", err)
+	}
+	return text, nil
+}

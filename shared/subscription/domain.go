@@ -1,0 +1,77 @@
+package subscription
+
+import (
+	"slices"
+	"strings"
+)
+
+// neverMailed are the top-level names that no mail system serves: RFC 6761 (test, localhost, invalid, example),
+// RFC 6762 (local), RFC 7686 (onion), RFC 3172 (arpa).
+var neverMailed = []string{"test", "localhost", "invalid", "example", "local", "onion", "arpa"}
+
+// parseDomain gives the A-label form, lower case.
+func parseDomain(typed string) (string, error) {
+	domain, err := domains.ToASCII(typed)
+	if err != nil {
+		return "", errDomain
+	}
+	labels := strings.Split(domain, ".")
+	if len(domain) > maxDomain || len(labels) < 2 {
+		return "", errDomain
+	}
+	for _, label := range labels {
+		if !isHostLabel(label) || !isCanonical(label) {
+			return "", errDomain
+		}
+	}
+	top := labels[len(labels)-1]
+	if len(top) < 2 || top[len(top)-1] < 'a' || top[len(top)-1] > 'z' {
+		return "", errDomain
+	}
+	if slices.Contains(neverMailed, top) {
+		return "", errReserved
+	}
+	return domain, nil
+}
+
+// isHostLabel is the letter-digit-hyphen rule of RFC 1123 §2.1, checked on our own and after the conversion, which makes
+// labels longer.
+func isHostLabel(label string) bool {
+	if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
+		return false
+	}
+	for i := range len(label) {
+		if c := label[i]; !isAlphanumeric(c) && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// isCanonical makes sure that an A-label stands for a label in another script and is its only A-label (RFC 5891 §4.2.1),
+// so that two spellings of one domain cannot be two people.
+func isCanonical(label string) bool {
+	if !strings.HasPrefix(label, "xn--") {
+		return true
+	}
+	native, err := domains.ToUnicode(label)
+	if err != nil || native == label {
+		return false
+	}
+	back, err := domains.ToASCII(native)
+	return err == nil && back == label
+}
+
+// fold removes what people add to one mailbox to get many addresses.
+func fold(local, domain string) string {
+	if plus := strings.IndexByte(local, '+'); plus > 0 {
+		local = local[:plus]
+	}
+	if domain == "googlemail.com" {
+		domain = "gmail.com"
+	}
+	if domain == "gmail.com" {
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	return local + "@" + domain
+}

@@ -1,0 +1,64 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+)
+
+// Rows that somebody is just working on are passed over; the next run finds them.
+const overdueSQL = `
+select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
+       request_event_id::text, requested_at, confirmed_at, ended_at
+from subscribers
+where status = 'pending' and requested_at <= $1::timestamptz
+order by requested_at
+limit $2::integer
+for update skip locked`
+
+// Expire ends up to limit requests that waited for their confirmation longer than PendingLifetime: a row that was never
+// confirmed is deleted, somebody who had unsubscribed before is unsubscribed again. It returns how many it ended; fewer
+// than limit means that none are left. It is one transaction in two round trips. The error is the database's.
+func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
+	now := s.clock()
+	var overdue []row
+	err := s.db.Transact(ctx, 0,
+		func(b *pgx.Batch) {
+			overdue = nil
+			b.Queue(overdueSQL, now.Add(-PendingLifetime), limit).Query(func(rows pgx.Rows) error {
+				var err error
+				overdue, err = pgx.CollectRows(rows, func(found pgx.CollectableRow) (row, error) {
+					var r row
+					return r, r.scan(found)
+				})
+				return err
+			})
+		},
+		func(b *pgx.Batch) error {
+			for _, r := range overdue {
+				s.expire(b, r, now)
+			}
+			return nil
+		})
+	if err != nil {
+		return 0, fmt.Errorf("expire requests: %w", err)
+	}
+	return len(overdue), nil
+}
+
+func (s *Store) expire(b *pgx.Batch, r row, now time.Time) {
+	d := Transition(Facts{State: r.Status, Returning: r.Returning}, OnExpire)
+	audit.Queue(b, audit.Event{
+		ID: newID(), At: now, Kind: d.Ledger, SubscriberID: r.ID, Actor: audit.System, Channel: "schedule",
+		Source: r.Source,
+		Data: audit.Data{
+			Outcome: string(d.Outcome), Provider: r.provider(), From: string(r.Status), To: string(d.To),
+			Returning: r.Returning, Locale: r.Locale,
+		},
+	})
+	r.apply(b, d, now)
+}

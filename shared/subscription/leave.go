@@ -1,0 +1,74 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/token"
+)
+
+// Unsubscribe ends whatever the person of a verified unsubscribe token is subscribed to. It succeeds whatever it finds,
+// also when repeated. The token's epoch does not matter: somebody who uses the link of an old mail wants no more mail,
+// even if they had left and come back since. For the same reason a link from before a request that was never confirmed,
+// and so was deleted, ends the person's present subscription as long as their pseudonym is kept. The error is the
+// database's.
+func (s *Store) Unsubscribe(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
+	outcome, err := s.leave(ctx, c, visit, OnUnsubscribe)
+	if err != nil {
+		return "", fmt.Errorf("unsubscribe: %w", err)
+	}
+	return outcome, nil
+}
+
+// Cancel is "this was not me" behind a verified confirm token: it takes the request back, or ends the subscription if
+// somebody confirmed it, and keeps all mail from the address for HushPeriod. It succeeds whatever it finds, also when
+// repeated, and for any epoch. The error is the database's.
+func (s *Store) Cancel(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
+	outcome, err := s.leave(ctx, c, visit, OnNotMe)
+	if err != nil {
+		return "", fmt.Errorf("cancel a subscription: %w", err)
+	}
+	return outcome, nil
+}
+
+func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event) (Outcome, error) {
+	now, lock, eventID := s.clock(), s.subscriberLock(c.SubscriberID), newID()
+	var r row
+	var held silence
+	var outcome Outcome
+	err := s.transact(ctx, lock,
+		func(b *pgx.Batch) {
+			r, held = row{}, silence{}
+			r.loadPerson(b, c.SubscriberID, lock)
+			held.loadByID(b, c.SubscriberID, now)
+		},
+		func(b *pgx.Batch) error {
+			// What is held against the address does not keep a row from being ended.
+			from := r.state()
+			d := Transition(Facts{State: from, Returning: r.Returning, Hushed: held.reason != ""}, e)
+			outcome = d.Outcome
+			if d.Ledger == "" {
+				return nil
+			}
+			event := audit.Event{
+				ID: eventID, At: now, Kind: d.Ledger, SubscriberID: c.SubscriberID, Actor: audit.Subscriber,
+				Data: audit.Data{Outcome: string(d.Outcome), From: string(from), To: string(d.To)},
+			}
+			if r.exists {
+				event.SubscriberID, event.Source = r.ID, r.Source
+				event.Data.Provider, event.Data.Returning, event.Data.Locale = r.provider(), r.Returning, r.Locale
+			}
+			s.record(b, event, visit)
+			if d.Hush {
+				queueHush(b, c.SubscriberID, now)
+			}
+			if d.To != from || d.NewEpoch {
+				r.apply(b, d, now)
+			}
+			return nil
+		})
+	return outcome, err
+}

@@ -1,0 +1,91 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+// The outcomes of RequestLink.
+const (
+	LinkQueued   Outcome = "link_queued"   // a mail with the link will go out
+	LinkCapped   Outcome = "link_capped"   // enough such mails went there lately
+	LinkUnknown  Outcome = "link_unknown"  // nobody is known there for whom the link would do anything
+	LinkSilenced Outcome = "link_silenced" // the address gets no mail at all
+)
+
+// LinkRequest is somebody who typed an address to get a link by mail.
+type LinkRequest struct {
+	Address Address
+	// Purpose is UnsubscribeLinkMail, ExportLinkMail or EraseLinkMail.
+	Purpose Purpose
+	Visit   Visit
+	// Reasons are the names of the checks that spoke against the request. They are recorded.
+	Reasons []string
+	// Drop records the request and does nothing else.
+	Drop bool
+}
+
+// RequestLink queues a mail with a link for a known address. Whatever is known, it runs the same statements in two round
+// trips and commits one ledger event, one entry of the mail log and one outbox row. An address that is not known is
+// never mailed and nothing of it is kept but the entry of the mail log, under a keyed hash and for a day. The outcome is
+// for logs only. The error is the database's.
+func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error) {
+	now, lock, eventID, names := s.clock(), s.foldLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
+	var known row
+	var held silence
+	var mailed Mailed
+	var outcome, repeated Outcome
+	err := s.transact(ctx, lock,
+		func(b *pgx.Batch) {
+			known, held, mailed, repeated = row{}, silence{}, newMailed(now), ""
+			known.loadByNorm(b, r.Address.Norm, lock)
+			held.loadByEmail(b, names.email, now)
+			mailed.load(b, names.fold, string(UnsubscribeLinkMail), string(ExportLinkMail), string(EraseLinkMail))
+			loadOutcome(b, eventID, &repeated)
+		},
+		func(b *pgx.Batch) error {
+			if repeated != "" {
+				outcome = repeated
+				return nil
+			}
+			var mail Purpose
+			outcome, mail = decideLink(r, known.state(), held, mailed)
+			s.record(b, audit.Event{
+				ID: eventID, At: now, Kind: audit.LinkAsked, SubscriberID: known.ID, Actor: audit.Visitor,
+				Data: audit.Data{
+					Outcome: string(outcome), Reasons: r.Reasons, Provider: Provider(r.Address.Domain), Purpose: string(r.Purpose),
+				},
+			}, r.Visit)
+			mail.log(b, names.fold, now)
+			outbox.Queue(b, outbox.Message{
+				ID: newID(), Kind: mail.kind(), SubscriberID: known.ID, EventID: eventID, Epoch: known.Epoch, CreatedAt: now,
+			})
+			return nil
+		})
+	if err != nil {
+		return "", fmt.Errorf("request a link: %w", err)
+	}
+	return outcome, nil
+}
+
+// decideLink says whether the link is mailed. An unsubscribe link goes to whom it would take something from; the links
+// to a person's data go to everybody who has data, except where all mail has ended (requests by letter remain).
+func decideLink(r LinkRequest, state State, held silence, mailed Mailed) (Outcome, Purpose) {
+	useful := state == Pending || state == Active || (state == Unsubscribed && r.Purpose != UnsubscribeLinkMail)
+	switch {
+	case r.Drop:
+		return Dropped, NoMail
+	case held.reason != "" || state == Suppressed:
+		return LinkSilenced, NoMail
+	case !useful:
+		return LinkUnknown, NoMail
+	case !mailed.Allows(r.Purpose):
+		return LinkCapped, NoMail
+	}
+	return LinkQueued, r.Purpose
+}

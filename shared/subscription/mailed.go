@@ -1,0 +1,41 @@
+package subscription
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Only mails that were meant to leave are looked at: the index leads with the purpose, so a flood of requests without a
+// mail does not slow the count down.
+const mailedSQL = `
+select purpose, count(*), max(at) from mail_log
+where fold_hmac = $1::bytea and purpose = any($2::text[]) and at > $3::timestamptz
+group by purpose`
+
+// load counts the mails of the given purposes to a folded address within capWindow.
+func (m *Mailed) load(b *pgx.Batch, foldHMAC []byte, purposes ...string) {
+	b.Queue(mailedSQL, foldHMAC, purposes, m.Now.Add(-capWindow)).Query(func(rows pgx.Rows) error {
+		var purpose string
+		var sent Sent
+		_, err := pgx.ForEachRow(rows, []any{&purpose, &sent.Count, &sent.Last}, func() error {
+			m.Sent[Purpose(purpose)] = sent
+			return nil
+		})
+		return err
+	})
+}
+
+// newMailed is what was sent until now: nothing, before load.
+func newMailed(now time.Time) Mailed {
+	return Mailed{Now: now, Sent: map[Purpose]Sent{}}
+}
+
+const logMailSQL = `
+insert into mail_log (id, fold_hmac, purpose, at)
+values ($1::text::uuid, $2::bytea, $3::text, $4::timestamptz)`
+
+// log queues the entry that the caps count; NoMail counts nowhere and stands in for a mail.
+func (p Purpose) log(b *pgx.Batch, foldHMAC []byte, at time.Time) {
+	b.Queue(logMailSQL, newID().String(), foldHMAC, string(p), at)
+}

@@ -1,0 +1,121 @@
+package subscription
+
+import (
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/pseudonym"
+)
+
+// pseudonyms are the keyed hashes of one person's address.
+type pseudonyms struct {
+	email, fold []byte
+	keyID       string
+}
+
+func newPseudonyms(key pseudonym.Key, a Address) pseudonyms {
+	return pseudonyms{email: key.Address(a.Norm), fold: key.Fold(a.Fold), keyID: key.ID()}
+}
+
+// With $5 false nothing is written, as in saveRowSQL. The hashes are renewed each time the address is seen, so that they
+// follow a change of the key.
+const saveIdentitySQL = `
+insert into identities (subscriber_id, email_hmac, fold_hmac, key_id)
+select $1::text::uuid, $2::bytea, $3::bytea, $4::text
+where $5::boolean
+on conflict (subscriber_id) do update set
+    email_hmac = excluded.email_hmac, fold_hmac = excluded.fold_hmac, key_id = excluded.key_id, until = null`
+
+// save queues whose pseudonym id is; nothing if wanted is false.
+func (p pseudonyms) save(b *pgx.Batch, id uuid.UUID, wanted bool) {
+	b.Queue(saveIdentitySQL, id.String(), p.email, p.fold, p.keyID, wanted)
+}
+
+// SuppressReason is why an address gets no mail.
+type SuppressReason string
+
+// The reasons that the schema allows. All but notMe hold until an operator lifts them.
+const (
+	Complaint SuppressReason = "complaint"
+	Bounce    SuppressReason = "bounce"
+	Objection SuppressReason = "objection"
+	ByOwner   SuppressReason = "operator"
+	notMe     SuppressReason = "not_me"
+)
+
+// silence is what suppressions hold against an address; the zero silence is nothing.
+type silence struct {
+	reason SuppressReason // empty for none that is in force
+}
+
+const silenceByEmailSQL = `
+select reason from suppressions
+where email_hmac = $1::bytea and (until is null or until > $2::timestamptz)`
+
+func (s *silence) loadByEmail(b *pgx.Batch, emailHMAC []byte, now time.Time) {
+	b.Queue(silenceByEmailSQL, emailHMAC, now).QueryRow(s.scan)
+}
+
+const silenceOfPersonSQL = `
+select reason from suppressions
+where email_hmac = (select email_hmac from identities where subscriber_id = $1::text::uuid)
+  and (until is null or until > $2::timestamptz)`
+
+func (s *silence) loadByID(b *pgx.Batch, id uuid.UUID, now time.Time) {
+	b.Queue(silenceOfPersonSQL, id.String(), now).QueryRow(s.scan)
+}
+
+func (s *silence) scan(found pgx.Row) error {
+	var reason string
+	err := found.Scan(&reason)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	s.reason = SuppressReason(reason)
+	return err
+}
+
+// hushed says that a "not me" period is running.
+func (s silence) hushed() bool { return s.reason == notMe }
+
+// state is where a person stands by their row and by what is held against the address. A lasting suppression outweighs
+// a row that could still get mail; without a row an objection is what an erasure left behind.
+func (s silence) state(r row) State {
+	switch {
+	case s.reason == "" || s.hushed():
+		return r.state()
+	case !r.exists && s.reason == Objection:
+		return Erased
+	}
+	return Suppressed
+}
+
+// A lasting reason is never weakened by a passing one, and a longer period never by a shorter one.
+const hushSQL = `
+insert into suppressions (email_hmac, key_id, reason, created_at, until)
+select email_hmac, key_id, 'not_me', $2::timestamptz, $3::timestamptz
+from identities where subscriber_id = $1::text::uuid
+on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
+where suppressions.until < excluded.until`
+
+// queueHush keeps mail away from the person of id for HushPeriod. A person whose identity is gone cannot be recognised
+// again, and nobody here could write to them.
+func queueHush(b *pgx.Batch, id uuid.UUID, now time.Time) {
+	b.Queue(hushSQL, id.String(), now, now.Add(HushPeriod))
+}
+
+const suppressPersonSQL = `
+insert into suppressions (email_hmac, key_id, reason, created_at)
+select email_hmac, key_id, $2::text, $3::timestamptz
+from identities where subscriber_id = $1::text::uuid
+on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
+where suppressions.until is not null`
+
+const suppressEmailSQL = `
+insert into suppressions (email_hmac, key_id, reason, created_at)
+values ($1::bytea, $2::text, $3::text, $4::timestamptz)
+on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
+where suppressions.until is not null`

@@ -1,0 +1,76 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/outbox"
+)
+
+// Recipient is a person as they stand at the moment of sending.
+type Recipient struct {
+	SubscriberID uuid.UUID
+	Mailbox      string // the address to write to
+	Locale       string // BCP 47; empty if unknown
+	State        State
+	Epoch        int32
+	Silenced     bool // a suppression or a "not me" period is in force
+}
+
+const recipientsSQL = `
+select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
+       exists (select from suppressions p join identities i using (email_hmac)
+               where i.subscriber_id = s.id and (p.until is null or p.until > $2::timestamptz))
+from subscribers s
+where s.id = any($1::text[]::uuid[])`
+
+// Recipients reads how the given people stand now, in one round trip. Who has no row is not in the result: no mail goes
+// to them. Ask as shortly before the sending as can be.
+func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]Recipient, error) {
+	ids := make([]string, len(subscriberIDs))
+	for i, id := range subscriberIDs {
+		ids[i] = id.String()
+	}
+	var found map[uuid.UUID]Recipient
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		found = make(map[uuid.UUID]Recipient, len(ids))
+		b.Queue(recipientsSQL, ids, s.clock()).Query(func(rows pgx.Rows) error {
+			var id, status string
+			var r Recipient
+			_, err := pgx.ForEachRow(rows, []any{&id, &r.Mailbox, &r.Locale, &status, &r.Epoch, &r.Silenced}, func() error {
+				var err error
+				r.State = State(status)
+				r.SubscriberID, err = uuid.Parse(id)
+				found[r.SubscriberID] = r
+				return err
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read recipients: %w", err)
+	}
+	return found, nil
+}
+
+// Accepts says whether a mail that was decided in the given epoch may still go to r. The zero Recipient accepts none.
+func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
+	if r.Silenced {
+		return false
+	}
+	switch kind {
+	case outbox.MailConfirm:
+		return r.State == Pending && r.Epoch == epoch
+	case outbox.MailAlreadySubscribed:
+		return r.State == Active && r.Epoch == epoch
+	case outbox.MailUnsubscribeLink:
+		return r.State == Pending || r.State == Active
+	case outbox.MailPrivacyExport, outbox.MailPrivacyErase:
+		return r.State == Pending || r.State == Active || r.State == Unsubscribed
+	case outbox.None:
+	}
+	return false
+}

@@ -1,0 +1,159 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+// ErrUnknownConsent says that a request names a version of the consent text that does not exist. Nothing was written.
+var ErrUnknownConsent = errors.New("subscription: unknown version of the consent text")
+
+// Consent is what the form said about consent.
+type Consent struct {
+	// Granted is that a box was ticked. Consent itself is given by the confirmation.
+	Granted bool
+	// TextVersion is the text that the form showed; empty for the current one.
+	TextVersion string
+}
+
+// Request is an admitted sign-up.
+type Request struct {
+	Address Address
+	Locale  string // BCP 47, of the form; empty for none
+	Consent Consent
+	Source  audit.Source
+	Visit   Visit
+	// Reasons are the names of the checks that spoke against the request. They are recorded.
+	Reasons []string
+	// Drop records the request and does nothing else: it was taken for a robot's.
+	Drop bool
+}
+
+// requestTx is one sign-up on its way through the transaction.
+type requestTx struct {
+	Request
+	now     time.Time
+	eventID uuid.UUID
+	newID   uuid.UUID
+	names   pseudonyms
+
+	row      row
+	silence  silence
+	mailed   Mailed
+	consent  consentText
+	repeated Outcome // what an earlier run of this transaction did, whose answer was lost
+}
+
+// Request records a sign-up and decides what comes of it. Whatever the state of the address, it runs the same statements
+// in two round trips and commits one ledger event, one entry of the mail log and one outbox row, so that neither the
+// answer nor the time it takes tells an observer anything. The outcome is for logs only. The error is ErrUnknownConsent
+// or the database's; after the latter the request may or may not be recorded, and repeating it is harmless.
+func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
+	r.Locale = cleanLocale(r.Locale)
+	tx := &requestTx{Request: r, now: s.clock(), eventID: newID(), newID: newID(), names: newPseudonyms(s.key, r.Address)}
+	lock := s.foldLock(r.Address)
+	var outcome Outcome
+	err := s.transact(ctx, lock,
+		func(b *pgx.Batch) { tx.load(b, lock) },
+		func(b *pgx.Batch) error {
+			if tx.repeated != "" {
+				outcome = tx.repeated
+				return nil
+			}
+			if tx.consent.missing(r.Consent.TextVersion) {
+				return ErrUnknownConsent
+			}
+			d := tx.decide(s.cfg)
+			outcome = d.Outcome
+			tx.write(b, s, d)
+			return nil
+		})
+	if err != nil {
+		return "", fmt.Errorf("request a subscription: %w", err)
+	}
+	return outcome, nil
+}
+
+// load queues the reads. The row comes first: waiting for its lock, the reads after it see what its holder committed.
+func (t *requestTx) load(b *pgx.Batch, lock int64) {
+	t.row, t.silence, t.mailed, t.consent, t.repeated = row{}, silence{}, newMailed(t.now), consentText{}, ""
+	t.row.loadByNorm(b, t.Address.Norm, lock)
+	t.silence.loadByEmail(b, t.names.email, t.now)
+	t.mailed.load(b, t.names.fold, string(ConfirmMail), string(AlreadySubscribedMail))
+	t.consent.load(b, t.Consent.TextVersion, t.Locale)
+	loadOutcome(b, t.eventID, &t.repeated)
+}
+
+func (t *requestTx) decide(cfg Config) Decision {
+	f := Facts{
+		State:       t.silence.state(t.row),
+		Returning:   t.row.Returning,
+		Hushed:      t.silence.hushed(),
+		Objected:    t.silence.reason == Objection,
+		DoubleOptIn: cfg.DoubleOptIn,
+		Mailed:      t.mailed,
+	}
+	if t.Drop {
+		return dropped(f)
+	}
+	return Transition(f, OnRequest)
+}
+
+// write queues the same statements whatever was decided.
+func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
+	from := t.silence.state(t.row)
+	t.change(d)
+	t.row.save(b)
+	t.names.save(b, t.row.ID, t.row.exists)
+	s.record(b, audit.Event{
+		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: audit.Visitor,
+		Source: t.Source, ConsentTextID: t.consent.id,
+		Data: audit.Data{
+			Outcome: string(d.Outcome), Reasons: t.Reasons, Provider: Provider(t.Address.Domain),
+			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
+		},
+	}, t.Visit)
+	d.Mail.log(b, t.names.fold, t.now)
+	outbox.Queue(b, outbox.Message{
+		ID: newID(), Kind: d.Mail.kind(), SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,
+	})
+}
+
+// change brings the row up to date. A person who has none and gets none stays without; a row that the request does not
+// move is written as it was.
+func (t *requestTx) change(d Decision) {
+	if d.Outcome != ConfirmationQueued && d.Outcome != ConfirmationCapped && d.Outcome != Activated {
+		return
+	}
+	if !t.row.exists {
+		t.row = row{exists: true, ID: t.newID, EmailNorm: t.Address.Norm, Epoch: 1, Source: t.Source.Clean()}
+	}
+	t.row.Email, t.row.Locale = t.Address.Mailbox, t.Locale
+	t.row.Status, t.row.Returning = d.To, d.Returning
+	t.row.RequestEventID, t.row.RequestedAt = t.eventID, t.now
+	if d.To == Active {
+		t.row.ConfirmedAt = &t.now
+	}
+}
+
+// cleanLocale is a language tag's characters, or nothing if there are others or more than a tag has (BCP 47 §4.4.1).
+func cleanLocale(locale string) string {
+	const longest = 35
+	for i := range len(locale) {
+		if c := locale[i]; !isAlphanumeric(c) && c != '-' {
+			return ""
+		}
+	}
+	if len(locale) > longest {
+		return ""
+	}
+	return locale
+}

@@ -1,0 +1,164 @@
+package subscription
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+)
+
+// row is a row of subscribers.
+type row struct {
+	exists         bool
+	ID             uuid.UUID
+	Email          string
+	EmailNorm      string
+	Status         State
+	Returning      bool
+	Epoch          int32
+	Locale         string
+	Source         audit.Source
+	RequestEventID uuid.UUID
+	RequestedAt    time.Time
+	ConfirmedAt    *time.Time
+	EndedAt        *time.Time
+}
+
+// state is the row's, or None without a row.
+func (r row) state() State {
+	if !r.exists {
+		return None
+	}
+	return r.Status
+}
+
+// provider is the bucket of the row's mailbox provider.
+func (r row) provider() string {
+	_, domain, _ := strings.Cut(r.EmailNorm, "@")
+	return Provider(domain)
+}
+
+// The rows are locked only by who holds the advisory lock (asking for it again is free), so that a burst of requests for
+// one address gives up at once instead of queueing behind the row and holding connections.
+const rowByNormSQL = `
+select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
+       request_event_id::text, requested_at, confirmed_at, ended_at
+from subscribers
+where email_norm = $1::text and (select pg_try_advisory_xact_lock($2::bigint))
+for update`
+
+func (r *row) loadByNorm(b *pgx.Batch, norm string, lock int64) {
+	b.Queue(rowByNormSQL, norm, lock).QueryRow(r.scan)
+}
+
+const rowByIDSQL = `
+select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
+       request_event_id::text, requested_at, confirmed_at, ended_at
+from subscribers
+where id = $1::text::uuid and (select pg_try_advisory_xact_lock($2::bigint))
+for update`
+
+func (r *row) loadByID(b *pgx.Batch, id uuid.UUID, lock int64) {
+	b.Queue(rowByIDSQL, id.String(), lock).QueryRow(r.scan)
+}
+
+// A request that was not confirmed is deleted, and the next one of that address gets an id of its own. The identities
+// lead from the old one to the person's present row.
+const rowOfPersonSQL = `
+select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
+       request_event_id::text, requested_at, confirmed_at, ended_at
+from subscribers
+where id in (select $1::text::uuid
+             union
+             select present.subscriber_id
+             from identities as former join identities as present using (email_hmac)
+             where former.subscriber_id = $1::text::uuid)
+  and (select pg_try_advisory_xact_lock($2::bigint))
+for update`
+
+// loadPerson finds the row of the person that id belongs or belonged to. There is one at most, as an address has one row.
+func (r *row) loadPerson(b *pgx.Batch, id uuid.UUID, lock int64) {
+	b.Queue(rowOfPersonSQL, id.String(), lock).QueryRow(r.scan)
+}
+
+func (r *row) scan(found pgx.Row) error {
+	var id, status, source, requestEventID string
+	err := found.Scan(&id, &r.Email, &r.EmailNorm, &status, &r.Returning, &r.Epoch, &r.Locale, &source, &requestEventID,
+		&r.RequestedAt, &r.ConfirmedAt, &r.EndedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.exists, r.Status, r.Source = true, State(status), audit.ParseSource(source)
+	if r.ID, err = uuid.Parse(id); err != nil {
+		return err
+	}
+	r.RequestEventID, err = uuid.Parse(requestEventID)
+	return err
+}
+
+// With $13 false nothing is written: the same statement stands in for a request that leaves no row.
+const saveRowSQL = `
+insert into subscribers (id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id,
+                         requested_at, confirmed_at, ended_at)
+select $1::text::uuid, $2::text, $3::text, $4::text, nullif($5::text, ''), $6::integer, nullif($7::text, ''),
+       $8::text::jsonb, $9::text::uuid, $10::timestamptz, $11::timestamptz, $12::timestamptz
+where $13::boolean
+on conflict (id) do update set
+    email = excluded.email, status = excluded.status, returning_from = excluded.returning_from,
+    epoch = excluded.epoch, locale = excluded.locale, request_event_id = excluded.request_event_id,
+    requested_at = excluded.requested_at, confirmed_at = excluded.confirmed_at, ended_at = excluded.ended_at`
+
+// save queues the whole row, new or changed; nothing if r does not exist.
+func (r row) save(b *pgx.Batch) {
+	returningFrom := ""
+	if r.Returning {
+		returningFrom = string(Unsubscribed)
+	}
+	b.Queue(saveRowSQL, r.ID.String(), r.Email, r.EmailNorm, string(r.Status), returningFrom, r.Epoch, r.Locale,
+		r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt, r.exists)
+}
+
+const deleteRowSQL = `
+delete from subscribers where id = $1::text::uuid`
+
+// identityGrace is how long the pseudonym of a request that was never confirmed stays after the row: a person who asks
+// meanwhile what is known of them still gets an answer.
+const identityGrace = 14 * 24 * time.Hour
+
+const endIdentitySQL = `
+update identities set until = $2::timestamptz where subscriber_id = $1::text::uuid`
+
+// delete queues the end of a row that was never confirmed.
+func (r row) delete(b *pgx.Batch, now time.Time) {
+	b.Queue(deleteRowSQL, r.ID.String())
+	b.Queue(endIdentitySQL, r.ID.String(), now.Add(identityGrace))
+}
+
+// apply changes the row as decided and queues it.
+func (r row) apply(b *pgx.Batch, d Decision, now time.Time) {
+	if d.To == None {
+		r.delete(b, now)
+		return
+	}
+	r.Status, r.Returning = d.To, d.Returning
+	if d.NewEpoch {
+		r.Epoch++
+	}
+	switch d.To {
+	case Active:
+		r.ConfirmedAt, r.EndedAt = &now, nil
+	case Unsubscribed, Suppressed:
+		if r.EndedAt == nil {
+			r.EndedAt = &now
+		}
+	case None, Pending, Erased:
+	}
+	r.save(b)
+}

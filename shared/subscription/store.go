@@ -1,0 +1,103 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/config"
+	"newsletter/shared/pseudonym"
+)
+
+// ErrUnknown says that a link does not, or no longer, open anything: never issued for this state, expired with its
+// epoch, or its person is gone. Which of them is not told.
+var ErrUnknown = errors.New("subscription: nothing is known by this link")
+
+// database is what the store needs of a connection pool. Transact runs one transaction in two round trips: the advisory
+// lock and the reads that load queues, then the writes that decide queues. Both functions run again from scratch when the
+// transaction is repeated. An error of decide rolls everything back and is returned as it is. Batch is one round trip
+// and one transaction.
+type database interface {
+	Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error
+	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+}
+
+// Config tunes the store.
+type Config struct {
+	// DoubleOptIn asks every new subscriber to confirm by mail. False activates a new address at once and changes
+	// nothing else: who comes back after an unsubscription still confirms. Keep it true unless the sign-up form stands
+	// behind a verified login.
+	DoubleOptIn bool `env:"DOUBLE_OPT_IN" envDefault:"true"`
+}
+
+// ReadConfig reads the configuration from env, which collects what is wrong with it.
+func ReadConfig(env *config.Env) Config {
+	var cfg Config
+	env.Read(&cfg)
+	return cfg
+}
+
+// Store keeps the subscriptions. It is safe for concurrent use.
+type Store struct {
+	db  database
+	key pseudonym.Key
+	cfg Config
+	now func() time.Time
+}
+
+// NewStore makes a store in db. key makes the pseudonyms under which addresses are recognised; now is the clock.
+func NewStore(db database, key pseudonym.Key, cfg Config, now func() time.Time) *Store {
+	return &Store{db: db, key: key, cfg: cfg, now: now}
+}
+
+// Client is who called, as far as the network tells.
+type Client struct {
+	IP        netip.Addr // the zero Addr if unknown
+	UserAgent string
+}
+
+// Visit is the call in which something happens.
+type Visit struct {
+	Client    Client
+	RequestID string // of the gateway, for finding the call's log line
+	Channel   string // "form", "api", "link", "one-click" and so on
+}
+
+// clock is the present in the precision of the database, so that what is stored compares equal to what was decided.
+func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// foldLock serialises everything that starts from a typed address.
+func (s *Store) foldLock(a Address) int64 { return s.key.Lock("fold " + a.Fold) }
+
+// subscriberLock serialises what starts from a link. The row lock makes it wait for its counterpart under foldLock.
+func (s *Store) subscriberLock(id uuid.UUID) int64 { return s.key.Lock("subscriber " + id.String()) }
+
+// uniqueViolation is PostgreSQL's code for a second row of a unique value.
+const uniqueViolation = "23505"
+
+// transact is the database's Transact, repeated once if a row came in past the lock. Nothing in this package does that:
+// equal addresses fold equally and so share a lock. A tool that loads rows may, and then the second run finds the row.
+func (s *Store) transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
+	err := s.db.Transact(ctx, lock, load, decide)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == uniqueViolation {
+		err = s.db.Transact(ctx, lock, load, decide)
+	}
+	return err
+}
+
+// record queues a ledger event and its deletable context.
+func (s *Store) record(b *pgx.Batch, e audit.Event, visit Visit) {
+	e.Channel, e.RequestID = visit.Channel, visit.RequestID
+	audit.Queue(b, e)
+	audit.QueueContext(b, audit.Context{EventID: e.ID, At: e.At, IP: visit.Client.IP, UserAgent: visit.Client.UserAgent})
+}
+
+// newID makes an id that sorts by time, which keeps the indexes' right edge warm.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

@@ -1,0 +1,218 @@
+package subscription
+
+import (
+	"time"
+
+	"newsletter/shared/audit"
+)
+
+// State is where a person's subscription stands.
+type State string
+
+// The states. None and Erased have no row; Erased differs from None in the objection to mail that may be left of it.
+const (
+	None         State = "none"
+	Pending      State = "pending"
+	Active       State = "active"
+	Unsubscribed State = "unsubscribed"
+	Suppressed   State = "suppressed"
+	Erased       State = "erased"
+)
+
+// States lists all states.
+func States() []State {
+	return []State{None, Pending, Active, Unsubscribed, Suppressed, Erased}
+}
+
+// Event is what may happen to a subscription.
+type Event string
+
+// The events.
+const (
+	OnRequest     Event = "request"     // a sign-up form was sent
+	OnConfirm     Event = "confirm"     // the button behind a valid confirm link was pressed
+	OnUnsubscribe Event = "unsubscribe" // a valid unsubscribe link was used
+	OnNotMe       Event = "not-me"      // "this was not me" was pressed behind a valid confirm link
+	OnSuppress    Event = "suppress"    // complaint, hard bounce, objection or the operator's decision
+	OnErase       Event = "erase"       // the person, or the operator for them, erases their data
+	OnExpire      Event = "expire"      // pending for PendingLifetime
+)
+
+// Events lists all events.
+func Events() []Event {
+	return []Event{OnRequest, OnConfirm, OnUnsubscribe, OnNotMe, OnSuppress, OnErase, OnExpire}
+}
+
+// Outcome is what came of an event, in one word for logs, the ledger and the answer's text. It is never shown to a
+// visitor who proved nothing.
+type Outcome string
+
+// The outcomes.
+const (
+	ConfirmationQueued     Outcome = "confirmation_queued"      // a confirmation mail will go out
+	ConfirmationCapped     Outcome = "confirmation_capped"      // pending, but enough mails went there lately
+	AlreadySubscribed      Outcome = "already_subscribed"       // active; a mail says so
+	AlreadySubscribedQuiet Outcome = "already_subscribed_quiet" // active; that mail went out in the last day
+	Activated              Outcome = "activated"                // DOUBLE_OPT_IN=false
+	Silenced               Outcome = "silenced"                 // suppressed, objected or "not me": nothing is sent
+	Dropped                Outcome = "dropped"                  // taken for a robot: nothing is sent
+	ConfirmedNow           Outcome = "confirmed"
+	AlreadyConfirmed       Outcome = "already_confirmed"
+	UnsubscribedNow        Outcome = "unsubscribed"
+	AlreadyEnded           Outcome = "already_ended" // nothing was subscribed
+	CancelledNow           Outcome = "cancelled"     // the request was taken back
+	HushedNow              Outcome = "hushed"        // nothing to take back, but no mail for HushPeriod
+	SuppressedNow          Outcome = "suppressed"
+	AlreadySuppressed      Outcome = "already_suppressed"
+	ErasedNow              Outcome = "erased"
+	ExpiredNow             Outcome = "expired"
+	Unchanged              Outcome = "unchanged"
+)
+
+const (
+	// PendingLifetime is how long a request waits for its confirmation.
+	PendingLifetime = 7 * 24 * time.Hour
+	// HushPeriod is how long "this was not me" keeps all mail away.
+	HushPeriod = 30 * 24 * time.Hour
+)
+
+// Facts is what a decision depends on besides the event.
+type Facts struct {
+	State State
+	// Returning marks a pending row that was unsubscribed before.
+	Returning bool
+	// Hushed says that a "not me" period is running.
+	Hushed bool
+	// Objected says that an erased person does not want to be written to again.
+	Objected bool
+	// DoubleOptIn is false only by the owner's configuration.
+	DoubleOptIn bool
+	// Mailed is what was sent lately.
+	Mailed Mailed
+}
+
+// Decision is what an event does.
+type Decision struct {
+	// To is the state after it, equal to the one before when nothing changes.
+	To State
+	// Outcome is what came of it.
+	Outcome Outcome
+	// Refused says that the link is to be answered like one that does not exist.
+	Refused bool
+	// Returning is set when a pending row goes back to unsubscribed if it is not confirmed.
+	Returning bool
+	// Mail is what to send; NoMail for nothing.
+	Mail Purpose
+	// NewEpoch ends all older links.
+	NewEpoch bool
+	// Hush starts or renews the "not me" period.
+	Hush bool
+	// Ledger is the kind of the event to write; empty for none. Every request writes one, and every change of state.
+	Ledger audit.Kind
+}
+
+// Transition decides what an event does. It is pure and total: every state and event has an answer.
+func Transition(f Facts, e Event) Decision {
+	switch e {
+	case OnRequest:
+		return request(f)
+	case OnConfirm:
+		return confirm(f)
+	case OnUnsubscribe, OnNotMe:
+		return leave(f, e == OnNotMe)
+	case OnSuppress:
+		return suppress(f)
+	case OnErase:
+		return erase(f)
+	case OnExpire:
+		if f.State == Pending {
+			return Decision{To: origin(f), Outcome: ExpiredNow, Ledger: audit.Expired}
+		}
+	}
+	return unchanged(f, Unchanged)
+}
+
+func unchanged(f Facts, o Outcome) Decision {
+	return Decision{To: f.State, Outcome: o, Returning: f.Returning}
+}
+
+// origin is where a pending row goes back to: only what was never confirmed vanishes.
+func origin(f Facts) State {
+	if f.Returning {
+		return Unsubscribed
+	}
+	return None
+}
+
+func request(f Facts) Decision {
+	d := unchanged(f, Silenced)
+	d.Ledger = audit.Requested
+	silent := f.Hushed || f.State == Suppressed || (f.State == Erased && f.Objected)
+	switch {
+	case silent:
+	case f.State == Active:
+		d.Outcome, d.Mail = AlreadySubscribedQuiet, NoMail
+		if f.Mailed.Allows(AlreadySubscribedMail) {
+			d.Outcome, d.Mail = AlreadySubscribed, AlreadySubscribedMail
+		}
+	case !f.DoubleOptIn && (f.State == None || f.State == Erased):
+		d.To, d.Outcome = Active, Activated
+	default: // none, pending, unsubscribed, erased without an objection
+		d.To, d.Outcome = Pending, ConfirmationCapped
+		d.Returning = f.Returning || f.State == Unsubscribed
+		if f.Mailed.Allows(ConfirmMail) {
+			d.Outcome, d.Mail = ConfirmationQueued, ConfirmMail
+		}
+	}
+	return d
+}
+
+func confirm(f Facts) Decision {
+	switch f.State {
+	case Pending:
+		return Decision{To: Active, Outcome: ConfirmedNow, Ledger: audit.Confirmed}
+	case Active:
+		return unchanged(f, AlreadyConfirmed)
+	case None, Unsubscribed, Suppressed, Erased:
+	}
+	d := unchanged(f, Unchanged)
+	d.Refused = true
+	return d
+}
+
+// leave ends what there is to end. "Not me" also keeps mail away for a while, even if the request is gone already.
+func leave(f Facts, notMe bool) Decision {
+	switch f.State {
+	case Pending:
+		return Decision{To: origin(f), Outcome: CancelledNow, NewEpoch: true, Hush: notMe, Ledger: audit.Cancelled}
+	case Active:
+		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Hush: notMe, Ledger: audit.Unsubscribed}
+	case None, Unsubscribed:
+		if notMe && !f.Hushed {
+			return Decision{To: f.State, Outcome: HushedNow, Hush: true, Ledger: audit.Cancelled}
+		}
+	case Suppressed, Erased:
+	}
+	return unchanged(f, AlreadyEnded)
+}
+
+func suppress(f Facts) Decision {
+	if f.State == Suppressed {
+		return unchanged(f, AlreadySuppressed)
+	}
+	return Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: audit.Suppressed}
+}
+
+func erase(f Facts) Decision {
+	if f.State == None || f.State == Erased {
+		return unchanged(f, Unchanged)
+	}
+	return Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: audit.Erased}
+}
+
+// dropped is a request that was taken for a robot's: recorded, and nothing else.
+func dropped(f Facts) Decision {
+	d := unchanged(f, Dropped)
+	d.Ledger = audit.Requested
+	return d
+}

@@ -1,0 +1,84 @@
+package token
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	layoutVersion = 1
+	macSize       = 32
+	maxKeyID      = 16
+	headSize      = 3               // version, purpose, length of the key id
+	claimsSize    = 16 + 16 + 4 + 8 // ids, epoch, expiry
+	maxSize       = headSize + maxKeyID + claimsSize + macSize
+)
+
+// strict refuses padding, line breaks and set bits behind the last byte, so that a token has one text only.
+var strict = base64.RawURLEncoding.Strict()
+
+// body is everything of a token but its HMAC.
+func body(keyID string, c Claims) []byte {
+	b := make([]byte, 0, maxSize)
+	b = append(b, layoutVersion, byte(c.Purpose), byte(len(keyID)))
+	b = append(b, keyID...)
+	b = append(b, c.SubscriberID[:]...)
+	b = append(b, c.EventID[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(c.Epoch)) //nolint:gosec // read back the same way
+	expires := int64(0)
+	if !c.Expires.IsZero() {
+		expires = c.Expires.Unix()
+	}
+	return binary.BigEndian.AppendUint64(b, uint64(expires)) //nolint:gosec // read back the same way
+}
+
+// parsed is a token taken apart, its signature not yet checked.
+type parsed struct {
+	keyID  string
+	claims Claims
+	body   []byte
+	mac    []byte
+}
+
+// parse takes a token's text apart; false if it is not one.
+func parse(text string) (parsed, bool) {
+	if len(text) > strict.EncodedLen(maxSize) {
+		return parsed{}, false
+	}
+	// DecodeString passes over line breaks even when strict, so the text is compared with its only encoding.
+	raw, err := strict.DecodeString(text)
+	if err != nil || strict.EncodeToString(raw) != text {
+		return parsed{}, false
+	}
+	if len(raw) < headSize || raw[0] != layoutVersion {
+		return parsed{}, false
+	}
+	idEnd := headSize + int(raw[2])
+	if raw[2] == 0 || raw[2] > maxKeyID || len(raw) != idEnd+claimsSize+macSize {
+		return parsed{}, false
+	}
+	fields := raw[idEnd:]
+	expires := binary.BigEndian.Uint64(fields[36:44])
+	if expires > math.MaxInt32*1000 { // far beyond any real date, and safe for time.Unix
+		return parsed{}, false
+	}
+	claims := Claims{
+		Purpose:      Purpose(raw[1]),
+		SubscriberID: uuid.UUID(fields[0:16]),
+		EventID:      uuid.UUID(fields[16:32]),
+		Epoch:        int32(binary.BigEndian.Uint32(fields[32:36])), //nolint:gosec // written the same way
+	}
+	if expires != 0 {
+		claims.Expires = time.Unix(int64(expires), 0).UTC() //nolint:gosec // bounded above
+	}
+	return parsed{
+		keyID:  string(raw[headSize:idEnd]),
+		claims: claims,
+		body:   raw[:idEnd+claimsSize],
+		mac:    raw[idEnd+claimsSize:],
+	}, true
+}

@@ -1,0 +1,147 @@
+package token
+
+import (
+	"context"
+	"crypto/hmac"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"newsletter/shared/config"
+)
+
+// reloadPause is the least time between two reloads of the keys, so that invented key ids cannot make us ask for the
+// secret more often.
+const reloadPause = time.Minute
+
+// Ring holds the keys of one purpose: the newest signs, all verify. It is safe for concurrent use.
+type Ring struct {
+	purpose Purpose
+	reload  func(ctx context.Context) (string, error) // nil: the keys never change
+
+	keys atomic.Pointer[[]key]
+
+	mu       sync.Mutex // of the two below; tokens of known keys do not wait for a reload
+	reloaded time.Time  // the last try
+	failed   error      // what went wrong with it
+}
+
+// NewRing makes a ring of a list "id:base64key,id:base64key", newest first. reload fetches that list again when a token
+// names an unknown key; nil if there is nowhere to fetch it from. The error never repeats a value.
+func NewRing(p Purpose, list string, reload func(ctx context.Context) (string, error)) (*Ring, error) {
+	keys, err := parseKeys(list)
+	if err != nil {
+		return nil, err
+	}
+	ring := &Ring{purpose: p, reload: reload}
+	ring.keys.Store(&keys)
+	return ring, nil
+}
+
+// ReadRing makes the ring of the purpose's variable (see Purpose.Variable). What is wrong is added to env; the ring is
+// then nil.
+func ReadRing(env *config.Env, p Purpose) *Ring {
+	name := p.Variable()
+	list, found := env.Lookup(name)
+	if !found || list == "" {
+		env.Add(fmt.Errorf("%s is required", name))
+		return nil
+	}
+	ring, err := NewRing(p, list, func(ctx context.Context) (string, error) {
+		fresh, err := env.Reload(ctx)
+		if err != nil {
+			return "", err
+		}
+		list, _ := fresh.Lookup(name)
+		return list, nil
+	})
+	if err != nil {
+		env.Add(fmt.Errorf("%s: %w", name, err))
+		return nil
+	}
+	return ring
+}
+
+// Sign makes the token of c with the newest key. The ring's purpose stands for c.Purpose. A confirm or privacy link
+// without an expiry is never valid; an unsubscribe link has none, whatever c says.
+func (r *Ring) Sign(c Claims) string {
+	newest := (*r.keys.Load())[0]
+	c.Purpose = r.purpose
+	if c.Purpose == Unsubscribe {
+		c.Expires = time.Time{}
+	}
+	signed := body(newest.id, c)
+	return strict.EncodeToString(append(signed, newest.sign(signed)...))
+}
+
+// Verify checks a token and says what it claims. The error is ErrInvalid, or ErrReload if the token names an unknown key
+// and the keys, which are fetched again for that at most once a minute, could not be fetched.
+func (r *Ring) Verify(ctx context.Context, text string, now time.Time) (Claims, error) {
+	p, ok := parse(text)
+	if !ok || p.claims.Purpose != r.purpose {
+		return Claims{}, ErrInvalid
+	}
+	k, err := r.find(ctx, p.keyID, now)
+	if err != nil {
+		return Claims{}, err
+	}
+	if !hmac.Equal(k.sign(p.body), p.mac) {
+		return Claims{}, ErrInvalid
+	}
+	// Only unsubscribe links are without an end, and they always are.
+	if p.claims.Expires.IsZero() != (r.purpose == Unsubscribe) {
+		return Claims{}, ErrInvalid
+	}
+	if r.purpose != Unsubscribe && !now.Before(p.claims.Expires) {
+		return Claims{}, ErrInvalid
+	}
+	return p.claims, nil
+}
+
+// find returns the key of an id, after a reload if need be. Callers with unknown ids wait for one another's reload.
+func (r *Ring) find(ctx context.Context, id string, now time.Time) (key, error) {
+	if k, ok := r.lookup(id); ok {
+		return k, nil
+	}
+	if r.reload == nil {
+		return key{}, ErrInvalid
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reloaded.IsZero() || now.Sub(r.reloaded) >= reloadPause {
+		r.reloaded = now
+		r.failed = r.refresh(ctx)
+	}
+	if k, ok := r.lookup(id); ok {
+		return k, nil
+	}
+	if r.failed != nil {
+		return key{}, fmt.Errorf("%w: %w", ErrReload, r.failed)
+	}
+	return key{}, ErrInvalid
+}
+
+// refresh replaces the keys; a list that cannot be read leaves them as they are.
+func (r *Ring) refresh(ctx context.Context) error {
+	list, err := r.reload(ctx)
+	if err != nil {
+		return err
+	}
+	keys, err := parseKeys(list)
+	if err != nil {
+		return err
+	}
+	r.keys.Store(&keys)
+	return nil
+}
+
+func (r *Ring) lookup(id string) (key, bool) {
+	keys := *r.keys.Load()
+	i := slices.IndexFunc(keys, func(k key) bool { return k.id == id })
+	if i < 0 {
+		return key{}, false
+	}
+	return keys[i], true
+}
