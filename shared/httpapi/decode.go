@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxDepth bounds how deep objects and arrays may nest (DESIGN §7).
+const maxDepth = 8
+
+// DecodeJSON reads the body as one JSON object into a T.
+//
+// It refuses with 415 a body that is not application/json, with 400 what is not exactly one JSON object in valid UTF-8
+// without duplicate names, NUL characters or more than 8 levels, and with 422 members that T does not have or whose
+// type is wrong. Names are compared exactly.
+func DecodeJSON[T any](r *Request) (T, error) {
+	var into T
+	if r.mediaType() != "application/json" {
+		return into, unsupported("application/json")
+	}
+	if err := scan(r.Body); err != nil {
+		return into, err
+	}
+	err := jsonv2.Unmarshal(r.Body, &into, jsonv2.RejectUnknownMembers(true))
+	if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok {
+		pointer := "#" + string(semantic.JSONPointer)
+		if errors.Is(semantic.Err, jsonv2.ErrUnknownName) {
+			return into, Invalid(FieldError{"This member is not known.", pointer})
+		}
+		return into, Invalid(FieldError{"This must be " + describe(semantic.GoType) + ".", pointer})
+	}
+	if err != nil {
+		return into, malformed("The body is not valid JSON.")
+	}
+	return into, nil
+}
+
+// scan checks the shape of the text before anything is decoded into a value.
+func scan(body []byte) error {
+	if !utf8.Valid(body) {
+		return malformed("The body is not valid UTF-8.")
+	}
+	tokens := jsontext.NewDecoder(bytes.NewReader(body))
+	for first := true; ; first = false {
+		token, err := tokens.ReadToken()
+		if errors.Is(err, io.EOF) && !first && tokens.StackDepth() == 0 {
+			return nil
+		}
+		if err != nil {
+			return malformedJSON(err)
+		}
+		switch {
+		case first && token.Kind() != '{':
+			return malformed("The body must be a JSON object.")
+		case tokens.StackDepth() > maxDepth:
+			return malformed("The body nests too deeply: at most 8 levels are accepted.")
+		case !first && tokens.StackDepth() == 0 && token.Kind() != '}':
+			return malformed("The body must be one JSON object and nothing after it.")
+		case token.Kind() == '"' && strings.Contains(token.String(), "\x00"):
+			return malformedAt("#"+string(tokens.StackPointer()), "NUL characters are not allowed.")
+		}
+		if tokens.StackDepth() == 0 && !first {
+			if rest := body[tokens.InputOffset():]; len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
+				return malformed("The body must be one JSON object and nothing after it.")
+			}
+		}
+	}
+}
+
+func malformedJSON(err error) error {
+	syntactic, ok := errors.AsType[*jsontext.SyntacticError](err)
+	if !ok {
+		return malformed("The body is not valid JSON.")
+	}
+	detail := "The body is not valid JSON here."
+	if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
+		detail = "This member stands here twice."
+	}
+	return malformedAt("#"+string(syntactic.JSONPointer), detail)
+}
+
+// describe names a Go type in the words of JSON.
+func describe(t reflect.Type) string {
+	if t == nil {
+		return "of another type"
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Struct, reflect.Map:
+		if t.PkgPath() == "time" {
+			return "a time such as \"2026-01-31T12:00:00Z\""
+		}
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Int, reflect.Int64, reflect.Float64:
+		return "a number"
+	}
+	return "of another type"
+}

@@ -1,0 +1,115 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"html"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Page is a small HTML page: text and at most a few forms, no script. Every value is escaped. It is readable without
+// the style, on a phone, by keyboard and by a screen reader.
+type Page struct {
+	Lang       string // BCP 47; defaults to "en"
+	Title      string // also the heading
+	Paragraphs []string
+	Quote      string // a longer text that is shown as it stands, such as a consent text
+	Forms      []PageForm
+	Footer     []string // the owner's name and postal address
+}
+
+// PageForm is one form of a page, sent by POST.
+type PageForm struct {
+	Action string // a path and query on this host
+	Button string
+	Quiet  bool // a second choice: shown as a link-like button
+	Hidden []Field
+	Inputs []Field
+}
+
+// Field is a form field. Label is shown for an input and unused for a hidden field.
+type Field struct {
+	Name, Value, Label, Type, Autocomplete string
+	Required                               bool
+}
+
+const style = `:root{color-scheme:light dark}` +
+	`body{font:1.125rem/1.6 system-ui,sans-serif;max-width:34rem;margin:0 auto;padding:2rem 1.25rem}` +
+	`h1{font-size:1.6rem;line-height:1.25}` +
+	`blockquote{margin:1.5rem 0;padding:.25rem 1rem;border-left:.25rem solid #767676;white-space:pre-line}` +
+	`form{margin:1.5rem 0}label{display:block;margin-bottom:.25rem}` +
+	`input{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;margin-bottom:1rem}` +
+	`button{font:inherit;font-weight:600;padding:.8rem 1.5rem;min-height:3rem;border:0;border-radius:.4rem;background:#0b57d0;color:#fff;cursor:pointer}` +
+	`button.quiet{background:none;color:inherit;font-weight:400;text-decoration:underline;padding:.8rem 0}` +
+	`button:focus-visible,input:focus-visible{outline:.2rem solid #f5a623;outline-offset:.15rem}` +
+	`footer{margin-top:3rem;font-size:.9rem;white-space:pre-line}`
+
+// pagePolicy allows a page its own style, by hash, and forms to this host. Nothing else is loaded, run or framed.
+func pagePolicy() string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// HTML answers with a page.
+func HTML(status int, p Page) *Response {
+	return &Response{Status: status, Body: []byte(p.render()), Header: http.Header{
+		"Content-Type":               {"text/html; charset=utf-8"},
+		"Content-Security-Policy":    {pagePolicy()},
+		"Cross-Origin-Opener-Policy": {"same-origin"},
+		"X-Robots-Tag":               {"noindex"},
+	}}
+}
+
+func (p Page) render() string {
+	lang := p.Lang
+	if lang == "" {
+		lang = "en"
+	}
+	var b strings.Builder
+	b.WriteString(`<!doctype html>` + "\n" + `<html` + attribute("lang", lang) + `><head><meta charset="utf-8">` +
+		`<meta name="viewport" content="width=device-width, initial-scale=1"><title>` + html.EscapeString(p.Title) +
+		`</title><style>` + style + `</style></head>` + "\n" + `<body><main><h1>` + html.EscapeString(p.Title) + `</h1>` + "\n")
+	for _, text := range p.Paragraphs {
+		b.WriteString(`<p>` + html.EscapeString(text) + "</p>\n")
+	}
+	if p.Quote != "" {
+		b.WriteString(`<blockquote>` + html.EscapeString(p.Quote) + "</blockquote>\n")
+	}
+	for _, form := range p.Forms {
+		form.render(&b)
+	}
+	b.WriteString(`</main>`)
+	if footer := slices.DeleteFunc(slices.Clone(p.Footer), func(s string) bool { return s == "" }); len(footer) > 0 {
+		b.WriteString(`<footer>` + html.EscapeString(strings.Join(footer, "\n")) + `</footer>`)
+	}
+	b.WriteString("</body></html>\n")
+	return b.String()
+}
+
+func (f PageForm) render(b *strings.Builder) {
+	b.WriteString(`<form method="post"` + attribute("action", f.Action) + `>`)
+	for _, field := range f.Hidden {
+		b.WriteString(`<input type="hidden"` + attribute("name", field.Name) + attribute("value", field.Value) + `>`)
+	}
+	for _, field := range f.Inputs {
+		b.WriteString(`<label` + attribute("for", field.Name) + `>` + html.EscapeString(field.Label) + `</label><input` +
+			attribute("id", field.Name) + attribute("name", field.Name) + attribute("type", field.Type) + attribute("value", field.Value))
+		if field.Autocomplete != "" {
+			b.WriteString(attribute("autocomplete", field.Autocomplete))
+		}
+		if field.Required {
+			b.WriteString(` required`)
+		}
+		b.WriteString(`>`)
+	}
+	b.WriteString(`<button type="submit"`)
+	if f.Quiet {
+		b.WriteString(` class="quiet"`)
+	}
+	b.WriteString(`>` + html.EscapeString(f.Button) + "</button></form>\n")
+}
+
+func attribute(name, value string) string { return " " + name + `="` + html.EscapeString(value) + `"` }
