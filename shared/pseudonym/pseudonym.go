@@ -39,9 +39,6 @@ func ReadConfig(env *config.Env) Config {
 
 // Validate says what is wrong with the configuration.
 func (c Config) Validate() error {
-	if c.Pepper.IsZero() {
-		return nil // the missing variable is reported by its tag
-	}
 	_, err := NewKey(c)
 	return err
 }

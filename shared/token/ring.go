@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"newsletter/shared/config"
 )
 
 // reloadPause is the least time between two reloads of the keys, so that invented key ids cannot make us ask for the
@@ -38,30 +36,6 @@ func NewRing(p Purpose, list string, reload func(ctx context.Context) (string, e
 	ring := &Ring{purpose: p, reload: reload}
 	ring.keys.Store(&keys)
 	return ring, nil
-}
-
-// ReadRing makes the ring of the purpose's variable (see Purpose.Variable). What is wrong is added to env; the ring is
-// then nil.
-func ReadRing(env *config.Env, p Purpose) *Ring {
-	name := p.Variable()
-	list, found := env.Lookup(name)
-	if !found || list == "" {
-		env.Add(fmt.Errorf("%s is required", name))
-		return nil
-	}
-	ring, err := NewRing(p, list, func(ctx context.Context) (string, error) {
-		fresh, err := env.Reload(ctx)
-		if err != nil {
-			return "", err
-		}
-		list, _ := fresh.Lookup(name)
-		return list, nil
-	})
-	if err != nil {
-		env.Add(fmt.Errorf("%s: %w", name, err))
-		return nil
-	}
-	return ring
 }
 
 // Sign makes the token of c with the newest key. The ring's purpose stands for c.Purpose. A confirm or privacy link

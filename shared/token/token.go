@@ -38,19 +38,6 @@ const (
 	Privacy     Purpose = 3
 )
 
-// Variable is the environment variable that holds the purpose's keys.
-func (p Purpose) Variable() string {
-	switch p {
-	case Confirm:
-		return "TOKEN_KEYS_CONFIRM"
-	case Unsubscribe:
-		return "TOKEN_KEYS_UNSUBSCRIBE"
-	case Privacy:
-		return "TOKEN_KEYS_PRIVACY"
-	}
-	return ""
-}
-
 // How long links stay valid; unsubscribe links always do (CAN-SPAM asks for 30 days at least, RFC 8058 for no end).
 const (
 	ConfirmLifetime = 48 * time.Hour
