@@ -1,0 +1,143 @@
+# `make` prints the targets. Everything here runs as root and as a normal user, on Linux and macOS.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+FUNCTIONS := $(sort $(notdir $(patsubst %/,%,$(wildcard functions/*/))))
+ARCH ?= arm64
+LOCAL_DIR ?= .local
+TOOLS := $(CURDIR)/bin/tools
+
+# The one way that functions are built, by `make build` and by `sam build`; docs/adr/0002 says why each flag is there.
+# GOFLAGS is emptied, so that a developer's settings cannot change a binary.
+GO_BUILD = CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) GOFLAGS= go build -mod=readonly -buildvcs=false \
+	-tags lambda.norpc -trimpath -ldflags='-s -w'
+
+# Tools are modules of their own, at fixed versions, and never in go.mod.
+GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+# A vulnerability database: a URL, or an archive or folder for work without a network.
+VULNDB ?= $(firstword $(wildcard ../shared/data/vulndb-*.tar.gz) https://vuln.go.dev)
+
+FN ?= subscribe
+EVENT ?= $(firstword $(wildcard events/$(FN)/*.json))
+FUZZTIME ?= 10s
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' '/^##@ / { printf "%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
+		$(firstword $(MAKEFILE_LIST))
+
+##@ Run
+
+.PHONY: dev
+dev: ## Start the whole system on http://127.0.0.1:3000 (PORT, LOCAL_DIR)
+	@go run ./cmd/newsletter dev
+
+.PHONY: invoke
+invoke: ## Send one event to one function of the running stack: FN=subscribe EVENT=events/subscribe/json.json
+	@go run ./cmd/newsletter invoke $(FN) $(EVENT)
+
+.PHONY: invoke-rie
+invoke-rie: ## Send every sample event to the real binaries under AWS's Runtime Interface Emulator
+	@go run ./internal/emulate rie
+
+.PHONY: sam-local
+sam-local: ## Send sample events to the real binaries under `sam local invoke` (needs Docker)
+	@go run ./internal/emulate sam
+
+##@ Test
+
+.PHONY: setup
+setup: ## Install the servers that only tests need (apt-get or brew)
+	@scripts/setup.sh
+
+.PHONY: test
+test: ## Run every test against real servers, with the race detector
+	@go run ./internal/testenv/run -- go test -race -timeout 18m ./...
+
+.PHONY: e2e
+e2e: ## Run the tests that drive the whole stack and a browser
+	@go run ./internal/testenv/run -- go test -count=1 ./internal/e2e/...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME
+	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: check
+check: fmt-check vet lint tidy-check generate-check vuln template-check ## Everything that reads the code, and the short tests
+	@go test -short ./...
+
+##@ Build
+
+.PHONY: build
+build: $(FUNCTIONS:%=bin/%/bootstrap) ## Build the functions as they are deployed, into bin/<function>/bootstrap
+
+.PHONY: FORCE
+bin/%/bootstrap: FORCE
+	@$(GO_BUILD) -o $@ ./functions/$*
+
+# `sam build` calls build-<LogicalId> with ARTIFACTS_DIR set.
+build-%Function:
+	@$(GO_BUILD) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell tr '[:upper:]' '[:lower:]' <<<'$*')
+
+.PHONY: size
+size: build ## Print the size of each binary beside its budget
+	@go run ./internal/bundle/size $(FUNCTIONS:%=bin/%/bootstrap)
+
+.PHONY: generate
+generate: ## Write .env.example and the README's table of variables from the code
+	@go run ./internal/bundle/envdoc
+
+.PHONY: migrate
+migrate: ## Bring the running stack's database to this version
+	@go run ./cmd/newsletter invoke migrate events/migrate/up.json
+
+##@ Parts of check
+
+.PHONY: fmt
+fmt: ## Format all Go code
+	@gofmt -w $$(git ls-files '*.go')
+
+.PHONY: fmt-check
+fmt-check:
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs gofmt -l); \
+	if [[ -n "$$unformatted" ]]; then printf 'not formatted; run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
+
+.PHONY: vet
+vet:
+	@go vet ./...
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## Run the linters of .golangci.yml
+	@$< run
+
+$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
+	@echo 'building golangci-lint $(GOLANGCI_VERSION), once'
+	@GOFLAGS= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/golangci-lint $@
+
+.PHONY: tidy-check
+tidy-check:
+	@go mod tidy -diff >/dev/null || { echo 'go.mod or go.sum is not tidy; run go mod tidy' >&2; exit 1; }
+	@go mod verify >/dev/null
+
+.PHONY: generate-check
+generate-check:
+	@go run ./internal/bundle/envdoc -check
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what the code calls (VULNDB for an offline database)
+	@scripts/vuln.sh $(GOVULNCHECK_VERSION) $(VULNDB)
+
+.PHONY: template-check
+template-check:
+	@if command -v cfn-lint >/dev/null; then cfn-lint template.yaml; \
+	else echo 'cfn-lint is missing; template.yaml not linted (pip install cfn-lint)' >&2; fi
+
+.PHONY: clean
+clean: ## Remove what was built and the local stack's data
+	@rm -rf bin/*/bootstrap .aws-sam coverage $(LOCAL_DIR)
+	@find bin -mindepth 1 -maxdepth 1 -type d -empty -delete 2>/dev/null || true
