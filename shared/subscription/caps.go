@@ -11,7 +11,7 @@ type Purpose string
 
 // The purposes of mails.
 const (
-	NoMail                Purpose = "none"
+	NoMail                Purpose = "" // stored as "none"
 	ConfirmMail           Purpose = "confirm"
 	AlreadySubscribedMail Purpose = "already_subscribed"
 	UnsubscribeLinkMail   Purpose = "unsubscribe_link"
@@ -25,7 +25,7 @@ const capWindow = 24 * time.Hour
 // confirmPause is the least time between two confirmation mails to an address.
 const confirmPause = 15 * time.Minute
 
-// cap bounds the mails of some purposes, together, to one folded address within capWindow.
+// mailCap bounds the mails of some purposes, together, to one folded address within capWindow.
 type mailCap struct {
 	purposes []Purpose
 	limit    int

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,5 +38,5 @@ values ($1::text::uuid, $2::bytea, $3::text, $4::timestamptz)`
 
 // log queues the entry that the caps count; NoMail counts nowhere and stands in for a mail.
 func (p Purpose) log(b *pgx.Batch, foldHMAC []byte, at time.Time) {
-	b.Queue(logMailSQL, newID().String(), foldHMAC, string(p), at)
+	b.Queue(logMailSQL, newID().String(), foldHMAC, cmp.Or(string(p), "none"), at)
 }

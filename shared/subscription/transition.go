@@ -151,7 +151,7 @@ func request(f Facts) Decision {
 	switch {
 	case silent:
 	case f.State == Active:
-		d.Outcome, d.Mail = AlreadySubscribedQuiet, NoMail
+		d.Outcome = AlreadySubscribedQuiet
 		if f.Mailed.Allows(AlreadySubscribedMail) {
 			d.Outcome, d.Mail = AlreadySubscribed, AlreadySubscribedMail
 		}

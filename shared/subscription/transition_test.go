@@ -1,0 +1,246 @@
+package subscription
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"newsletter/shared/audit"
+)
+
+// now is the clock of the pure tests.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// sent makes what was mailed: counts, the last one ago before now.
+func sent(p Purpose, count int, ago time.Duration) Mailed {
+	return Mailed{Now: now, Sent: map[Purpose]Sent{p: {Count: count, Last: now.Add(-ago)}}}
+}
+
+// cell is one cell of the table of states and events, or a variant of it.
+type cell struct {
+	name  string
+	facts Facts // Mailed empty and DoubleOptIn true unless set
+	event Event
+	want  Decision
+}
+
+func cells() []cell {
+	nothing := Mailed{Now: now}
+	facts := func(s State) Facts { return Facts{State: s, DoubleOptIn: true, Mailed: nothing} }
+	returning := Facts{State: Pending, Returning: true, DoubleOptIn: true, Mailed: nothing}
+	hushed := func(s State) Facts {
+		f := facts(s)
+		f.Hushed = true
+		return f
+	}
+	mailed := func(s State, m Mailed) Facts {
+		f := facts(s)
+		f.Mailed = m
+		return f
+	}
+	single := func(s State) Facts { return Facts{State: s, Mailed: nothing} }
+	objected := facts(Erased)
+	objected.Objected = true
+	wasReturning := func(d Decision) Decision {
+		d.Returning = true
+		return d
+	}
+	queued := Decision{To: Pending, Outcome: ConfirmationQueued, Mail: ConfirmMail, Ledger: audit.Requested}
+	capped := Decision{To: Pending, Outcome: ConfirmationCapped, Ledger: audit.Requested}
+	silenced := func(s State) Decision {
+		return Decision{To: s, Outcome: Silenced, Ledger: audit.Requested}
+	}
+	refused := func(s State) Decision { return Decision{To: s, Outcome: Unchanged, Refused: true} }
+	stays := func(s State, o Outcome) Decision { return Decision{To: s, Outcome: o} }
+	suppressed := Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: audit.Suppressed}
+	erased := Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: audit.Erased}
+	cancelled := func(to State, hush bool) Decision {
+		return Decision{To: to, Outcome: CancelledNow, NewEpoch: true, Hush: hush, Ledger: audit.Cancelled}
+	}
+	unsubscribed := func(hush bool) Decision {
+		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Hush: hush, Ledger: audit.Unsubscribed}
+	}
+	hush := func(s State) Decision {
+		return Decision{To: s, Outcome: HushedNow, Hush: true, Ledger: audit.Cancelled}
+	}
+	confirmed := Decision{To: Active, Outcome: ConfirmedNow, Ledger: audit.Confirmed}
+	activated := Decision{To: Active, Outcome: Activated, Ledger: audit.Requested}
+	twice := Mailed{Now: now, Sent: map[Purpose]Sent{ConfirmMail: {3, now.Add(-time.Hour)}, AlreadySubscribedMail: {1, now.Add(-time.Hour)}}}
+
+	return []cell{
+		{"", facts(None), OnRequest, queued},
+		{"capped", mailed(None, sent(ConfirmMail, 3, time.Hour)), OnRequest, capped},
+		{"not me", hushed(None), OnRequest, silenced(None)},
+		{"single opt-in", single(None), OnRequest, activated},
+		{"", facts(None), OnConfirm, refused(None)},
+		{"", facts(None), OnUnsubscribe, stays(None, AlreadyEnded)},
+		{"", facts(None), OnNotMe, hush(None)},
+		{"again", hushed(None), OnNotMe, stays(None, AlreadyEnded)},
+		{"", facts(None), OnSuppress, suppressed},
+		{"", facts(None), OnErase, stays(None, Unchanged)},
+		{"", facts(None), OnExpire, stays(None, Unchanged)},
+
+		{"", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute)), OnRequest, queued},
+		{"too soon", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute-time.Microsecond)), OnRequest, capped},
+		{"third mail", mailed(Pending, sent(ConfirmMail, 2, time.Hour)), OnRequest, queued},
+		{"fourth mail", mailed(Pending, sent(ConfirmMail, 3, time.Hour)), OnRequest, capped},
+		{"returning", returning, OnRequest, wasReturning(queued)},
+		{"not me", hushed(Pending), OnRequest, silenced(Pending)},
+		{"single opt-in", single(Pending), OnRequest, queued},
+		{"", facts(Pending), OnConfirm, confirmed},
+		{"returning", returning, OnConfirm, confirmed},
+		{"", facts(Pending), OnUnsubscribe, cancelled(None, false)},
+		{"returning", returning, OnUnsubscribe, cancelled(Unsubscribed, false)},
+		{"", facts(Pending), OnNotMe, cancelled(None, true)},
+		{"returning", returning, OnNotMe, cancelled(Unsubscribed, true)},
+		{"", facts(Pending), OnSuppress, suppressed},
+		{"", facts(Pending), OnErase, erased},
+		{"", facts(Pending), OnExpire, Decision{To: None, Outcome: ExpiredNow, Ledger: audit.Expired}},
+		{"returning", returning, OnExpire, Decision{To: Unsubscribed, Outcome: ExpiredNow, Ledger: audit.Expired}},
+
+		{"", facts(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: audit.Requested}},
+		{"told today", mailed(Active, sent(AlreadySubscribedMail, 1, 23*time.Hour)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedQuiet, Ledger: audit.Requested}},
+		{"other mails do not count", mailed(Active, sent(ConfirmMail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: audit.Requested}},
+		{"all caps reached", mailed(Active, twice), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedQuiet, Ledger: audit.Requested}},
+		{"not me", hushed(Active), OnRequest, silenced(Active)},
+		{"single opt-in", single(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: audit.Requested}},
+		{"", facts(Active), OnConfirm, stays(Active, AlreadyConfirmed)},
+		{"", facts(Active), OnUnsubscribe, unsubscribed(false)},
+		{"", facts(Active), OnNotMe, unsubscribed(true)},
+		{"", facts(Active), OnSuppress, suppressed},
+		{"", facts(Active), OnErase, erased},
+		{"", facts(Active), OnExpire, stays(Active, Unchanged)},
+
+		{"", facts(Unsubscribed), OnRequest, wasReturning(queued)},
+		{"capped", mailed(Unsubscribed, sent(ConfirmMail, 1, time.Minute)), OnRequest, wasReturning(capped)},
+		{"not me", hushed(Unsubscribed), OnRequest, silenced(Unsubscribed)},
+		{"single opt-in", single(Unsubscribed), OnRequest, wasReturning(queued)},
+		{"", facts(Unsubscribed), OnConfirm, refused(Unsubscribed)},
+		{"", facts(Unsubscribed), OnUnsubscribe, stays(Unsubscribed, AlreadyEnded)},
+		{"", facts(Unsubscribed), OnNotMe, hush(Unsubscribed)},
+		{"again", hushed(Unsubscribed), OnNotMe, stays(Unsubscribed, AlreadyEnded)},
+		{"", facts(Unsubscribed), OnSuppress, suppressed},
+		{"", facts(Unsubscribed), OnErase, erased},
+		{"", facts(Unsubscribed), OnExpire, stays(Unsubscribed, Unchanged)},
+
+		{"", facts(Suppressed), OnRequest, silenced(Suppressed)},
+		{"single opt-in", single(Suppressed), OnRequest, silenced(Suppressed)},
+		{"", facts(Suppressed), OnConfirm, refused(Suppressed)},
+		{"", facts(Suppressed), OnUnsubscribe, stays(Suppressed, AlreadyEnded)},
+		{"", facts(Suppressed), OnNotMe, stays(Suppressed, AlreadyEnded)},
+		{"", facts(Suppressed), OnSuppress, stays(Suppressed, AlreadySuppressed)},
+		{"", facts(Suppressed), OnErase, erased},
+		{"", facts(Suppressed), OnExpire, stays(Suppressed, Unchanged)},
+
+		{"", facts(Erased), OnRequest, queued},
+		{"objection", objected, OnRequest, silenced(Erased)},
+		{"single opt-in", single(Erased), OnRequest, activated},
+		{"", facts(Erased), OnConfirm, refused(Erased)},
+		{"", facts(Erased), OnUnsubscribe, stays(Erased, AlreadyEnded)},
+		{"", facts(Erased), OnNotMe, stays(Erased, AlreadyEnded)},
+		{"", facts(Erased), OnSuppress, suppressed},
+		{"", facts(Erased), OnErase, stays(Erased, Unchanged)},
+		{"", facts(Erased), OnExpire, stays(Erased, Unchanged)},
+	}
+}
+
+func TestEveryCellOfTheStateMachine(t *testing.T) {
+	covered := map[State]map[Event]bool{}
+	for _, c := range cells() {
+		name := fmt.Sprintf("%s/%s/%s", c.facts.State, c.event, c.name)
+		t.Run(name, func(t *testing.T) {
+			if got := Transition(c.facts, c.event); got != c.want {
+				t.Errorf("got\n%+v, want\n%+v", got, c.want)
+			}
+		})
+		if covered[c.facts.State] == nil {
+			covered[c.facts.State] = map[Event]bool{}
+		}
+		covered[c.facts.State][c.event] = true
+	}
+	for _, s := range States() {
+		for _, e := range Events() {
+			if !covered[s][e] {
+				t.Errorf("no cell for %s in %s", e, s)
+			}
+		}
+	}
+}
+
+// What holds for every combination of facts, not only for those of the table.
+func TestRulesOfTheStateMachine(t *testing.T) {
+	histories := []Mailed{{Now: now}, sent(ConfirmMail, 1, time.Minute), sent(ConfirmMail, 3, time.Hour), sent(AlreadySubscribedMail, 1, time.Hour)}
+	for _, s := range States() {
+		for _, e := range Events() {
+			for bits := range 16 {
+				for _, m := range histories {
+					f := Facts{State: s, Returning: bits&1 != 0 && s == Pending, Hushed: bits&2 != 0, Objected: bits&4 != 0, DoubleOptIn: bits&8 != 0, Mailed: m}
+					d := Transition(f, e)
+					checkRules(t, f, e, d)
+					if d := dropped(f); d.To != s || d.Mail != NoMail || d.Ledger != audit.Requested || d.Outcome != Dropped {
+						t.Errorf("%+v: a dropped request does %+v", f, d)
+					}
+				}
+			}
+		}
+	}
+}
+
+func checkRules(t *testing.T, f Facts, e Event, d Decision) {
+	t.Helper()
+	for rule, broken := range map[string]bool{
+		"a request writes one ledger event":                 e == OnRequest && d.Ledger != audit.Requested,
+		"a change of state writes one ledger event":         d.To != f.State && d.Ledger == "",
+		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Hush,
+		"only a request mails":                              e != OnRequest && d.Mail != NoMail,
+		"silence is kept":                                   d.Mail != NoMail && (f.Hushed || f.State == Suppressed || f.State == Erased && f.Objected),
+		"active is reached by confirming only":              d.To == Active && f.State != Active && e != OnConfirm && (f.DoubleOptIn || d.Outcome != Activated),
+		"a stranger never changes an active subscription":   e == OnRequest && f.State == Active && d.To != Active,
+		"an unsubscribe link never starts anything":         (e == OnUnsubscribe || e == OnNotMe) && (d.To == Pending || d.To == Active),
+		"leaving is never refused":                          (e == OnUnsubscribe || e == OnNotMe) && d.Refused,
+		"a resend keeps the links":                          e == OnRequest && d.NewEpoch,
+		"who had left is not forgotten":                     f.Returning && d.To == None,
+		"an outcome is named":                               d.Outcome == "",
+		"caps hold":                                         d.Mail != NoMail && !f.Mailed.Allows(d.Mail),
+	} {
+		if broken {
+			t.Errorf("%s: %+v, %s: %+v", rule, f, e, d)
+		}
+	}
+}
+
+func TestCaps(t *testing.T) {
+	day := 24 * time.Hour
+	for _, c := range []struct {
+		ask  Purpose
+		sent Mailed
+		want bool
+	}{
+		{ConfirmMail, Mailed{Now: now}, true},
+		{ConfirmMail, sent(ConfirmMail, 2, 15*time.Minute), true},
+		{ConfirmMail, sent(ConfirmMail, 2, 14*time.Minute), false},
+		{ConfirmMail, sent(ConfirmMail, 3, day-time.Second), false},
+		{ConfirmMail, sent(AlreadySubscribedMail, 9, 0), true},
+		{AlreadySubscribedMail, sent(AlreadySubscribedMail, 1, day-time.Second), false},
+		{UnsubscribeLinkMail, sent(UnsubscribeLinkMail, 1, 0), true},
+		{UnsubscribeLinkMail, sent(UnsubscribeLinkMail, 2, time.Hour), false},
+		{ExportLinkMail, sent(EraseLinkMail, 1, 0), true},
+		{ExportLinkMail, sent(EraseLinkMail, 2, 0), false}, // the two privacy links share a bound
+		{EraseLinkMail, sent(ExportLinkMail, 2, 0), false},
+		{NoMail, Mailed{Now: now}, false},
+	} {
+		if got := c.sent.Allows(c.ask); got != c.want {
+			t.Errorf("%s after %+v: %v", c.ask, c.sent.Sent, got)
+		}
+	}
+}
+
+func ExampleTransition() {
+	d := Transition(Facts{State: None, DoubleOptIn: true, Mailed: Mailed{Now: now}}, OnRequest)
+	fmt.Println(d.To, d.Mail, d.Ledger)
+	d = Transition(Facts{State: d.To}, OnConfirm)
+	fmt.Println(d.To, d.Outcome, d.Ledger)
+	// Output:
+	// pending confirm subscription.requested
+	// active confirmed subscription.confirmed
+}
