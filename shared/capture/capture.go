@@ -108,7 +108,7 @@ func (r *Reporter) Begin(ctx context.Context, requestID string) context.Context 
 }
 
 // Flush waits until what this invocation captured is sent, at most for budget. Nothing captured costs nothing.
-func Flush(ctx context.Context, budget time.Duration) {
+func (r *Reporter) Flush(ctx context.Context, budget time.Duration) {
 	if i, ok := ctx.Value(invocationKey{}).(*invocation); ok && i.captured.Load() {
 		i.hub.Flush(budget)
 	}
@@ -145,9 +145,9 @@ func Panic(ctx context.Context, value any) error {
 func describePanic(value any) string {
 	switch v := value.(type) {
 	case error:
-		return scrub(v.Error())
+		return Scrub(v.Error())
 	case string:
-		return scrub(v)
+		return Scrub(v)
 	}
 	return fmt.Sprintf("a value of type %T", value)
 }
@@ -190,7 +190,7 @@ func causeOf(err error) string {
 		case interface{ Unwrap() error }:
 			inner := wrapped.Unwrap()
 			if inner == nil {
-				return fmt.Sprintf("%T: %s", err, scrub(err.Error()))
+				return fmt.Sprintf("%T: %s", err, Scrub(err.Error()))
 			}
 			err = inner
 		case interface{ Unwrap() []error }:
@@ -200,7 +200,7 @@ func causeOf(err error) string {
 			}
 			err = inner[len(inner)-1] // "%w: %w" puts the sentinel first and the cause last
 		default:
-			return fmt.Sprintf("%T: %s", err, scrub(err.Error()))
+			return fmt.Sprintf("%T: %s", err, Scrub(err.Error()))
 		}
 	}
 }

@@ -15,7 +15,8 @@ var (
 	quotedPattern  = regexp.MustCompile(`=\([^)]*\)`) // PostgreSQL's "Key (email)=(…) already exists."
 )
 
-func scrub(s string) string {
+// Scrub blots out of a text what looks like a mail address, a network address, a key or a value that PostgreSQL quotes.
+func Scrub(s string) string {
 	s = quotedPattern.ReplaceAllString(s, "=([value])")
 	s = addressPattern.ReplaceAllString(s, "[address]")
 	s = ipv4Pattern.ReplaceAllString(s, "[ip]")
@@ -28,13 +29,13 @@ func scrubEvent(in *sentry.Event) *sentry.Event {
 	out := &sentry.Event{
 		EventID: in.EventID, Timestamp: in.Timestamp, Level: in.Level, Platform: in.Platform,
 		Environment: in.Environment, Release: in.Release, ServerName: in.ServerName, Sdk: in.Sdk,
-		Message: scrub(in.Message), Fingerprint: in.Fingerprint, Type: in.Type, CheckIn: in.CheckIn, MonitorConfig: in.MonitorConfig,
+		Message: Scrub(in.Message), Fingerprint: in.Fingerprint, Type: in.Type, CheckIn: in.CheckIn, MonitorConfig: in.MonitorConfig,
 	}
 	if id, found := in.Tags["request_id"]; found {
 		out.Tags = map[string]string{"request_id": id}
 	}
 	for _, exception := range in.Exception {
-		exception.Value = scrub(exception.Value)
+		exception.Value = Scrub(exception.Value)
 		exception.Stacktrace = scrubStack(exception.Stacktrace)
 		exception.Mechanism = nil
 		out.Exception = append(out.Exception, exception)
@@ -59,7 +60,7 @@ func scrubStack(in *sentry.Stacktrace) *sentry.Stacktrace {
 }
 
 func scrubBreadcrumb(in *sentry.Breadcrumb) *sentry.Breadcrumb {
-	out := &sentry.Breadcrumb{Category: in.Category, Message: scrub(in.Message), Level: in.Level, Timestamp: in.Timestamp}
+	out := &sentry.Breadcrumb{Category: in.Category, Message: Scrub(in.Message), Level: in.Level, Timestamp: in.Timestamp}
 	if took, found := in.Data["duration_ms"]; found {
 		out.Data = map[string]any{"duration_ms": took}
 	}

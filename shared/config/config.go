@@ -39,7 +39,8 @@ func FromMap(vars map[string]string) *Env {
 	return &Env{own: vars, values: maps.Clone(vars)}
 }
 
-// FromOS reads the process's environment and, where SECRETS_ARN is set, the secrets that it names.
+// FromOS reads the process's environment and, where SECRETS_ARN is set, the secrets that it names. Besides an error it
+// gives what the process's environment alone holds, enough to report the error.
 func FromOS(ctx context.Context) (*Env, error) {
 	own := make(map[string]string)
 	for _, pair := range os.Environ() {
@@ -65,7 +66,7 @@ func load(ctx context.Context, own map[string]string, fetch func(context.Context
 	}
 	secret, err := fetch(ctx, src.ARNs)
 	if err != nil {
-		return nil, err
+		return e, err
 	}
 	for name, value := range secret {
 		if _, set := own[name]; !set {

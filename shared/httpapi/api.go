@@ -86,19 +86,31 @@ func (r Route) handler(method string) HandlerFunc {
 	return nil
 }
 
-// API is the routes of one function. It is safe for concurrent use.
+// API is the routes of one function. It is safe for concurrent use once it is wired.
 type API struct {
-	config Config
-	routes map[string]Route
-	report func(ctx context.Context, err error)
+	config   Config
+	routes   map[string]Route
+	problems []mapping
 }
 
-// New makes an API. report is told of every error that is answered with 5xx.
-func New(cfg Config, report func(ctx context.Context, err error), routes ...Route) *API {
-	a := &API{config: cfg, routes: make(map[string]Route, len(routes)), report: report}
+type mapping struct {
+	err     error
+	problem func(cause error) *Problem
+}
+
+// New makes an API of routes.
+func New(cfg Config, routes ...Route) *API {
+	a := &API{config: cfg, routes: make(map[string]Route, len(routes))}
 	for _, route := range routes {
 		a.routes[route.Path] = route
 	}
+	return a
+}
+
+// Map answers an error that is err, as errors.Is sees it, with a problem. It belongs into the wiring, before the first
+// Serve, and returns the API. The first mapping that fits wins.
+func (a *API) Map(err error, problem func(cause error) *Problem) *API {
+	a.problems = append(a.problems, mapping{err, problem})
 	return a
 }
 
@@ -108,6 +120,8 @@ type Result struct {
 	Route    string // the path if it is one of ours, else "none"
 	Method   string // the method if it is a known one, else "other"
 	Outcome  string // the handler's word for what happened
+	// Err is what led to an answer of 5xx, to be reported; nil for every other answer.
+	Err error
 }
 
 // Serve answers one event. It does not recover from panics: the caller does, and answers with Failed.
@@ -117,10 +131,15 @@ func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) R
 	if err == nil {
 		response, err = a.route(ctx, request)
 	}
-	if err != nil {
-		response = a.answer(ctx, request, err)
+	if err == nil {
+		return a.finish(request, response)
 	}
-	return a.finish(request, response)
+	problem := a.problemOf(err)
+	result := a.finish(request, problem.response(request))
+	if problem.Status >= http.StatusInternalServerError {
+		result.Err = err
+	}
+	return result
 }
 
 // Failed is the answer when the handler panicked.
@@ -146,16 +165,17 @@ func (a *API) route(ctx context.Context, r *Request) (*Response, error) {
 	return handle(ctx, r)
 }
 
-func (a *API) answer(ctx context.Context, r *Request, err error) *Response {
-	problem, ok := errors.AsType[*Problem](err)
-	if !ok {
-		problem = internalError()
-		problem.cause = err
+// problemOf gives the answer to an error: itself, the one it is mapped to, or a 500 that says nothing.
+func (a *API) problemOf(err error) *Problem {
+	if problem, ok := errors.AsType[*Problem](err); ok {
+		return problem
 	}
-	if problem.Status >= http.StatusInternalServerError && a.report != nil {
-		a.report(ctx, err)
+	for _, m := range a.problems {
+		if errors.Is(err, m.err) {
+			return m.problem(err)
+		}
 	}
-	return problem.response(r)
+	return internalError()
 }
 
 func (a *API) finish(r *Request, response *Response) Result {

@@ -1,217 +1,119 @@
-// Package lambdafn starts a function's binary and stands around each invocation: logger, panics, deadline, reports.
+// Package lambdafn runs a function: it opens it, hands it one event after the other and ends it.
 //
-// A panic is answered (500, or an error result) and reported, and the environment goes on; so does it after an event
-// that it cannot read. Each invocation writes one INFO line. This is the only package that ends the process: when a
-// function cannot open what it needs, and at SIGTERM.
+// A panic answers 500 (or gives an error result), is reported and leaves the environment alive. Every invocation writes
+// one INFO line. Its context ends 500 ms before Lambda would kill the process, so that an answer and a report still leave.
+// This is the only package that ends the process.
+//
+// Failure policy: a function that cannot be opened is reported, logged and ends with status 1; Lambda starts a new
+// environment for the next event. An event that the function does not know is an error result that says so.
 package lambdafn
 
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"io"
 	"log/slog"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 )
 
-const (
-	// openTimeout bounds the start; Lambda's INIT phase ends after 10 s.
-	openTimeout = 9 * time.Second
-	// closeTimeout bounds Close and the last flush: Lambda kills an environment 500 ms after SIGTERM.
-	closeTimeout = 300 * time.Millisecond
-	// reserve is kept of the invocation's time for the answer and the flush.
-	reserve = 500 * time.Millisecond
-	// flushBudget bounds the wait for Sentry in an invocation that captured something.
-	flushBudget = 300 * time.Millisecond
-)
-
-// Function is what a binary serves. An event that fits none of its parts gives an error result.
+// Function is what a binary serves.
 type Function struct {
-	// HTTP answers API Gateway events; nil where the function has no route.
+	// HTTP answers the events of the HTTP API. Nil: the function has no routes.
 	HTTP *httpapi.API
-	// Event handles everything else: schedules, direct calls, SNS, CloudFormation. Nil where there is only HTTP.
+	// Event answers all other events: schedules, direct invocations, SNS, CloudFormation. What it returns is encoded as
+	// JSON. Nil: the function has routes only.
 	Event func(ctx context.Context, event json.RawMessage) (any, error)
-	// Close is called at SIGTERM and must end within 300 ms. May be nil.
+	// Close releases what the function holds, when its environment ends. Optional. Its context ends after 300 ms.
 	Close func(ctx context.Context)
 }
 
-// Start runs the function called name until the process ends. open builds it within INIT; its mistakes end the process.
-func Start(name string, open func(ctx context.Context, env *config.Env) (Function, error)) {
-	logger := newLogger(os.Stdout, name)
-	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
-	r, err := start(ctx, name, logger, open)
-	cancel()
+// Open makes a function of its environment variables. It collects their mistakes by env.Err.
+type Open func(ctx context.Context, env *config.Env) (Function, error)
+
+const (
+	// initBudget stays below the 10 s that Lambda gives the INIT phase.
+	initBudget = 9 * time.Second
+	// closeBudget and lastFlush stay below the 500 ms between SIGTERM and SIGKILL of an internal extension.
+	closeBudget = 300 * time.Millisecond
+	lastFlush   = 100 * time.Millisecond
+	// initFlush is spent on the report of a function that did not start: nobody waits for its answer.
+	initFlush = 2 * time.Second
+)
+
+// Start opens the function called name and serves events until the environment ends. It does not return.
+func Start(name string, open Open) {
+	e, err := prepare(name, open, os.Stdout)
 	if err != nil {
-		logger.Error("start", "err", err)
+		e.log.Error("start", "err", err)
+		e.reporter.Flush(e.base, initFlush)
 		os.Exit(1)
 	}
-	lambda.StartWithOptions(r.invoke, lambda.WithEnableSIGTERM(r.stop))
+	redirectStandardLog(e.log)
+	lambda.StartWithOptions(e, lambda.WithContext(e.base), lambda.WithEnableSIGTERM(func() {
+		ctx, cancel := context.WithTimeout(e.base, closeBudget)
+		if e.function.Close != nil {
+			e.function.Close(ctx)
+		}
+		cancel()
+		e.reporter.Flush(e.base, lastFlush)
+		os.Exit(0)
+	}))
 }
 
-func start(ctx context.Context, name string, logger *slog.Logger, open func(context.Context, *config.Env) (Function, error)) (*runner, error) {
-	env, err := config.FromOS(ctx)
-	if err != nil {
-		return nil, err
+// prepare reads the configuration and opens the function. Its environment can log and report even when there is an error.
+func prepare(name string, open Open, out io.Writer) (*environment, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), initBudget)
+	defer cancel()
+	e := &environment{name: name, reporter: &capture.Reporter{}, base: context.Background(), now: time.Now}
+	e.log = newLogger(out, slog.LevelInfo, name)
+
+	env, envErr := config.FromOS(ctx)
+	level, captureConfig := readLogConfig(env), capture.ReadConfig(env)
+	if reporter, err := capture.Open(captureConfig, name); err != nil {
+		env.Add(err)
+	} else {
+		e.reporter = reporter
 	}
-	captureConfig := capture.ReadConfig(env)
-	reporter, err := capture.Open(captureConfig, name)
-	if err != nil {
-		return nil, err
+	e.log = newLogger(out, level.Level, name)
+	e.base = withLogger(e.reporter.Begin(e.base, ""), e.log)
+
+	err := envErr
+	if err == nil {
+		e.function, err = openFunction(e, ctx, env, open)
 	}
-	ctx = withLogger(reporter.Begin(ctx, "init"), logger)
-	defer capture.Flush(ctx, flushBudget)
-	function, err := open(ctx, env)
+	if err != nil {
+		capture.Error(e.base, err)
+	}
+	return e, err
+}
+
+// openFunction calls open, and turns a panic and mistakes in the environment that open did not ask for into an error.
+func openFunction(e *environment, ctx context.Context, env *config.Env, open Open) (f Function, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = capture.Panic(e.base, v)
+		}
+	}()
+	inner, cancel := context.WithCancel(e.base)
+	defer cancel()
+	if deadline, ok := ctx.Deadline(); ok {
+		inner, cancel = context.WithDeadline(e.base, deadline)
+		defer cancel()
+	}
+	f, err = open(inner, env)
 	if err == nil {
 		err = env.Err()
 	}
-	if err != nil {
-		capture.Error(ctx, err)
-		return nil, err
+	if err == nil && f.HTTP == nil && f.Event == nil {
+		err = errors.New("the function serves neither HTTP nor events")
 	}
-	return &runner{function: function, reporter: reporter, logger: logger}, nil
-}
-
-// runner serves invocations; several at a time where AWS_LAMBDA_MAX_CONCURRENCY allows it.
-type runner struct {
-	function Function
-	reporter *capture.Reporter
-	logger   *slog.Logger
-	warm     atomic.Bool
-}
-
-func (r *runner) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	if r.function.Close != nil {
-		r.function.Close(ctx)
-	}
-	os.Exit(0) // by itself, so that a binary built for coverage writes its data
-}
-
-func (r *runner) invoke(ctx context.Context, event json.RawMessage) (result any, err error) {
-	began := time.Now()
-	if deadline, found := ctx.Deadline(); found {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
-		defer cancel()
-	}
-	line := &line{}
-	requestID := ""
-	if lc, found := lambdacontext.FromContext(ctx); found {
-		requestID = lc.AwsRequestID
-	}
-	line.add(slog.Bool("cold_start", !r.warm.Swap(true)), slog.String("function_request_id", requestID))
-	if trace, ok := ctx.Value("x-amzn-trace-id").(string); ok && trace != "" {
-		line.add(slog.String("xray_trace_id", trace))
-	}
-	logger := r.logger.With("function_request_id", requestID)
-	ctx = context.WithValue(withLogger(r.reporter.Begin(ctx, requestID), logger), lineKey{}, line)
-
-	defer func() {
-		capture.Flush(ctx, flushBudget)
-		line.add(slog.Int64("duration_ms", time.Since(began).Milliseconds()))
-		r.logger.LogAttrs(ctx, slog.LevelInfo, "invocation", line.all()...)
-	}()
-	if httpEvent, ok := asHTTP(event); ok && r.function.HTTP != nil {
-		return r.serve(ctx, httpEvent, line), nil
-	}
-	return r.handle(ctx, event, line)
-}
-
-func (r *runner) serve(ctx context.Context, event events.APIGatewayV2HTTPRequest, line *line) events.APIGatewayV2HTTPResponse {
-	var answer httpapi.Result
-	func() {
-		defer func() {
-			if value := recover(); value != nil {
-				Logger(ctx).Error("panic", "err", capture.Panic(ctx, value))
-				answer = r.function.HTTP.Failed(event)
-			}
-		}()
-		answer = r.function.HTTP.Serve(ctx, event)
-	}()
-	line.add(slog.String("correlation_id", event.RequestContext.RequestID), slog.String("route", answer.Route),
-		slog.String("method", answer.Method), slog.Int("status", answer.Response.StatusCode))
-	if answer.Outcome != "" {
-		line.add(slog.String("outcome", answer.Outcome))
-	}
-	return answer.Response
-}
-
-func (r *runner) handle(ctx context.Context, event json.RawMessage, line *line) (result any, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			result, err = nil, capture.Panic(ctx, value)
-		} else if err != nil {
-			capture.Error(ctx, err)
-		}
-		if err != nil {
-			Logger(ctx).Error("event", "err", err)
-			line.add(slog.String("outcome", "error"))
-		}
-	}()
-	if r.function.Event == nil {
-		return nil, fmt.Errorf("this function takes API Gateway events (payload format 2.0) only")
-	}
-	return r.function.Event(ctx, event)
-}
-
-// asHTTP recognizes an API Gateway event by its request context.
-func asHTTP(event json.RawMessage) (events.APIGatewayV2HTTPRequest, bool) {
-	var shape struct {
-		RequestContext struct {
-			HTTP struct{ Method string } `json:"http"`
-		} `json:"requestContext"`
-	}
-	var request events.APIGatewayV2HTTPRequest
-	if json.Unmarshal(event, &shape) != nil || shape.RequestContext.HTTP.Method == "" || json.Unmarshal(event, &request) != nil {
-		return request, false
-	}
-	return request, true
-}
-
-// IsScheduled says whether event comes from a schedule: EventBridge's "Scheduled Event" envelope, or the bare input
-// {"scheduled":true} that the template gives EventBridge Scheduler.
-func IsScheduled(event json.RawMessage) bool {
-	var shape struct {
-		DetailType string `json:"detail-type"`
-		Scheduled  bool   `json:"scheduled"`
-	}
-	return json.Unmarshal(event, &shape) == nil && (shape.Scheduled || shape.DetailType == "Scheduled Event")
-}
-
-// line collects the attributes of an invocation's INFO line.
-type line struct {
-	mu    sync.Mutex
-	attrs []slog.Attr
-}
-
-type lineKey struct{}
-
-func (l *line) add(attrs ...slog.Attr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.attrs = append(l.attrs, attrs...)
-}
-
-func (l *line) all() []slog.Attr {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.attrs
-}
-
-// Note adds to the invocation's INFO line. Never an address, a token, a network address or anything that was sent.
-func Note(ctx context.Context, attrs ...slog.Attr) {
-	if l, ok := ctx.Value(lineKey{}).(*line); ok {
-		l.add(attrs...)
-	}
+	return f, err
 }
