@@ -1,0 +1,87 @@
+// Package pki makes the throw-away certificates of the local stack and of the tests: one authority and one server
+// certificate for 127.0.0.1 and localhost. The keys are worth nothing outside this machine.
+package pki
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// lifetime is long enough for a data folder that somebody comes back to after a year.
+const lifetime = 10 * 365 * 24 * time.Hour
+
+// Files are the paths of what Ensure made.
+type Files struct {
+	CA   string // the authority's certificate, PEM
+	Cert string // the server's certificate, PEM
+	Key  string // the server's private key, PEM, mode 0600
+}
+
+// Ensure makes the certificates in dir, or finds those of an earlier run.
+func Ensure(dir string) (Files, error) {
+	f := Files{filepath.Join(dir, "ca.crt"), filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")}
+	if _, err := tls.LoadX509KeyPair(f.Cert, f.Key); err == nil {
+		if _, err := os.Stat(f.CA); err == nil {
+			return f, nil
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return f, fmt.Errorf("make the folder of the certificates: %w", err)
+	}
+	return f, generate(f)
+}
+
+func generate(f Files) error {
+	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	authority := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "newsletter local authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(lifetime),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	authorityDER, err := x509.CreateCertificate(rand.Reader, authority, authority, authorityKey.Public(), authorityKey)
+	if err != nil {
+		return err
+	}
+	serverKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	server := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "127.0.0.1"},
+		NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	serverDER, err := x509.CreateCertificate(rand.Reader, server, authority, serverKey.Public(), authorityKey)
+	if err != nil {
+		return err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(serverKey)
+	if err != nil {
+		return err
+	}
+	for _, file := range []struct {
+		path, kind string
+		der        []byte
+		mode       os.FileMode
+	}{{f.CA, "CERTIFICATE", authorityDER, 0o644}, {f.Cert, "CERTIFICATE", serverDER, 0o644}, {f.Key, "PRIVATE KEY", keyDER, 0o600}} {
+		if err := os.WriteFile(file.path, pem.EncodeToMemory(&pem.Block{Type: file.kind, Bytes: file.der}), file.mode); err != nil {
+			return fmt.Errorf("write a certificate: %w", err)
+		}
+	}
+	return nil
+}
