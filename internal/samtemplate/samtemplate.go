@@ -1,0 +1,174 @@
+// Package samtemplate reads template.yaml: which functions it has, and what each is given and allowed.
+//
+// Intrinsic functions are kept as values of one key ("Ref", "Fn::Sub", …), as in the template's JSON form. A choice
+// (Fn::If) counts as its first branch, which is the one that gives more. An unknown shape is an error that names the
+// resource: a check that misreads the template would pass for the wrong reason.
+package samtemplate
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Template is what the checks and the emulators need of template.yaml.
+type Template struct {
+	// Functions by the name of their directory: "subscribe" is the resource SubscribeFunction.
+	Functions map[string]*Function
+	// SecretVariables names the variables that each secret holds, by the secret's resource or parameter.
+	SecretVariables map[string][]string
+	// Parameters holds the default of each parameter; nil if it has none.
+	Parameters map[string]any
+	// Resources and Globals are the template's sections as they stand.
+	Resources map[string]any
+	Globals   map[string]any
+}
+
+// Function is one Lambda function.
+type Function struct {
+	ID          string // logical id
+	Routes      []Route
+	Schedules   []Schedule
+	Variables   map[string]any // the globals' included
+	Secrets     []string       // resources and parameters that SECRETS_ARN names
+	Permissions []Permission
+	Timeout     time.Duration
+	MemoryMB    int
+	DependsOn   []string
+	// Properties are the function's own, without the globals.
+	Properties map[string]any
+}
+
+// Route is one route of the HTTP API.
+type Route struct{ Path, Method string }
+
+// Schedule is one EventBridge Scheduler schedule.
+type Schedule struct {
+	Name       any    // nil if the template leaves it to the translator
+	Expression any    // "rate(1 minute)" or a reference
+	Input      string // JSON
+}
+
+// Permission is one action on the resources of one statement.
+type Permission struct {
+	Effect, Action string
+	Resources      []any
+}
+
+// Load reads the template at path.
+func Load(path string) (*Template, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // a developer's own file
+	if err != nil {
+		return nil, err
+	}
+	return Parse(text)
+}
+
+// Parse reads a template's text.
+func Parse(text []byte) (*Template, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, fmt.Errorf("parse the template: %w", err)
+	}
+	if len(doc.Content) != 1 {
+		return nil, fmt.Errorf("parse the template: it is empty")
+	}
+	root, err := plain(doc.Content[0])
+	if err != nil {
+		return nil, fmt.Errorf("parse the template: %w", err)
+	}
+	t := &Template{
+		Functions:  map[string]*Function{},
+		Parameters: map[string]any{},
+		Resources:  mapping(mapping(root)["Resources"]),
+		Globals:    mapping(mapping(root)["Globals"]),
+	}
+	for name, parameter := range mapping(mapping(root)["Parameters"]) {
+		t.Parameters[name] = mapping(parameter)["Default"]
+	}
+	t.SecretVariables = secretVariables(mapping(root), t.Resources)
+	for id, resource := range t.Resources {
+		if mapping(resource)["Type"] != "AWS::Serverless::Function" {
+			continue
+		}
+		name, ok := strings.CutSuffix(id, "Function")
+		if !ok {
+			return nil, fmt.Errorf("%s: a function's logical id must be its directory's name and %q", id, "Function")
+		}
+		function, err := t.function(id, mapping(resource))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", id, err)
+		}
+		t.Functions[strings.ToLower(name)] = function
+	}
+	return t, nil
+}
+
+// secretVariables joins what Metadata says of secrets made elsewhere with the one variable of each secret made here.
+func secretVariables(root, resources map[string]any) map[string][]string {
+	all := map[string][]string{}
+	for id, names := range mapping(mapping(root["Metadata"])["SecretVariables"]) {
+		all[id] = texts(names)
+	}
+	for id, resource := range resources {
+		generated := mapping(mapping(mapping(resource)["Properties"])["GenerateSecretString"])
+		if name, ok := generated["GenerateStringKey"].(string); ok {
+			all[id] = []string{name}
+		}
+	}
+	return all
+}
+
+// plain turns YAML nodes into maps, lists and scalars, and CloudFormation's short tags into their long form.
+func plain(n *yaml.Node) (any, error) {
+	value, err := untagged(n)
+	if err != nil || !strings.HasPrefix(n.Tag, "!") || strings.HasPrefix(n.Tag, "!!") {
+		return value, err
+	}
+	switch name := n.Tag[1:]; name {
+	case "Ref", "Condition":
+		return map[string]any{name: value}, nil
+	default:
+		return map[string]any{"Fn::" + name: value}, nil
+	}
+}
+
+func untagged(n *yaml.Node) (any, error) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		m := make(map[string]any, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i].Value
+			if _, twice := m[key]; twice {
+				return nil, fmt.Errorf("line %d: %q stands twice", n.Content[i].Line, key)
+			}
+			value, err := plain(n.Content[i+1])
+			if err != nil {
+				return nil, err
+			}
+			m[key] = value
+		}
+		return m, nil
+	case yaml.SequenceNode:
+		list := make([]any, 0, len(n.Content))
+		for _, item := range n.Content {
+			value, err := plain(item)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, value)
+		}
+		return list, nil
+	case yaml.ScalarNode:
+		if !strings.HasPrefix(n.Tag, "!!") {
+			return n.Value, nil
+		}
+		var value any
+		err := n.Decode(&value)
+		return value, err
+	}
+	return nil, fmt.Errorf("line %d: anchors and aliases are not supported", n.Line)
+}
