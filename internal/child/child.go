@@ -16,7 +16,9 @@ import (
 )
 
 // watch leaves the watcher behind and becomes the server: the shell's process id is the server's.
-const watch = `( read -r _ <&3; kill -s "$0" $$ 2>/dev/null; exit 0 ) 3<&0 >/dev/null 2>&1 & exec "$@" </dev/null 3<&-`
+//
+// The pipe is moved away from standard input first, because a shell gives background jobs an empty one.
+const watch = `exec 3<&0; ( read -r _ <&3; kill -s "$0" $$ 2>/dev/null; exit 0 ) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-`
 
 // Options describe a server.
 type Options struct {

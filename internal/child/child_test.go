@@ -46,6 +46,10 @@ func TestServerDiesWithAKilledParent(t *testing.T) {
 	if err != nil || !alive(pid) {
 		t.Fatalf("server %q does not run: %v", line[:n], err)
 	}
+	time.Sleep(300 * time.Millisecond) // time in which it could end by mistake
+	if !alive(pid) {
+		t.Fatal("the server ended although its parent lives")
+	}
 	_ = parent.Process.Kill()
 	_ = parent.Wait()
 	for deadline := time.Now().Add(30 * time.Second); alive(pid); time.Sleep(10 * time.Millisecond) {
@@ -63,6 +67,11 @@ func TestStopEndsAServerThatIsStoppedOrDeaf(t *testing.T) {
 			c, err := Start(Options{Path: "/bin/sh", Args: []string{"-c", script}})
 			if err != nil {
 				t.Fatal(err)
+			}
+			select {
+			case <-c.Done():
+				t.Fatalf("it ended by itself: %v", c.Err())
+			case <-time.After(300 * time.Millisecond):
 			}
 			_ = c.Signal(syscall.SIGSTOP)
 			c.Stop(500 * time.Millisecond)
