@@ -1,7 +1,8 @@
 // Package config turns environment variables and Secrets Manager secrets into one struct for each adapter.
 //
 // Every mistake is collected, so that one deployment shows all of them, and no mistake prints a value: an error names the
-// variable, what was expected, and nothing else. Secrets are Sealed from the moment they are read.
+// variable and what was expected of it. Secrets are Sealed from the moment they are read. An empty variable counts as
+// not set, because a deployment template cannot leave one out.
 //
 // Failure policy: a secret that cannot be fetched is an error of FromOS; the function does not start.
 package config
@@ -9,10 +10,9 @@ package config
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
-	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -22,9 +22,12 @@ import (
 type Env struct {
 	own      map[string]string // the variables as they were set
 	values   map[string]string // own, and below them the values of the secrets
-	secrets  func(ctx context.Context, arns []string) (map[string]string, error)
+	fetch    fetcher           // nil: there are no secrets
 	problems []error
 }
+
+// fetcher reads secrets and merges their values.
+type fetcher func(ctx context.Context, arns []string) (map[string]string, error)
 
 // source is where the secrets come from.
 type source struct {
@@ -35,9 +38,7 @@ type source struct {
 }
 
 // FromMap makes an Env of vars, for tests and tools. SECRETS_ARN is not followed.
-func FromMap(vars map[string]string) *Env {
-	return &Env{own: vars, values: maps.Clone(vars)}
-}
+func FromMap(vars map[string]string) *Env { return newEnv(vars, nil) }
 
 // FromOS reads the process's environment and, where SECRETS_ARN is set, the secrets that it names. Besides an error it
 // gives what the process's environment alone holds, enough to report the error.
@@ -52,102 +53,73 @@ func FromOS(ctx context.Context) (*Env, error) {
 }
 
 // Reload reads the secrets again, for keys that were rotated since. The caller limits how often. An Env without secrets
-// gives the same values again.
-func (e *Env) Reload(ctx context.Context) (*Env, error) {
-	return load(ctx, e.own, e.secrets)
+// gives the same values again. Mistakes found so far do not carry over.
+func (e *Env) Reload(ctx context.Context) (*Env, error) { return load(ctx, e.own, e.fetch) }
+
+func newEnv(own map[string]string, fetch fetcher) *Env {
+	values := maps.Clone(own)
+	maps.DeleteFunc(values, func(_, value string) bool { return value == "" })
+	if values == nil {
+		values = make(map[string]string) // the parser reads a nil map as the process's environment
+	}
+	return &Env{own: own, values: values, fetch: fetch}
 }
 
-func load(ctx context.Context, own map[string]string, fetch func(context.Context, []string) (map[string]string, error)) (*Env, error) {
-	e := &Env{own: own, values: maps.Clone(own), secrets: fetch}
+func load(ctx context.Context, own map[string]string, fetch fetcher) (*Env, error) {
+	e := newEnv(own, fetch)
 	var src source
 	e.Read(&src)
-	if err := e.Err(); err != nil || len(src.ARNs) == 0 || fetch == nil {
-		return e, err
+	arns := slices.DeleteFunc(src.ARNs, func(arn string) bool { return strings.TrimSpace(arn) == "" })
+	if len(arns) == 0 || fetch == nil {
+		return e, nil
 	}
-	secret, err := fetch(ctx, src.ARNs)
+	secret, err := fetch(ctx, arns)
 	if err != nil {
 		return e, err
 	}
 	for name, value := range secret {
-		if _, set := own[name]; !set {
+		if _, set := e.values[name]; !set && value != "" {
 			e.values[name] = value
 		}
 	}
 	return e, nil
 }
 
-// Lookup gives the value of one variable.
+// Lookup gives the value of one variable that is set and not empty.
 func (e *Env) Lookup(name string) (string, bool) {
 	value, found := e.values[name]
 	return value, found
 }
 
-// Read fills the struct that dst points to from its `env` tags and, if dst has a method Validate() error, calls it.
-// Mistakes are collected for Err.
+// Read fills the struct that dst points to from its `env` tags and then, if dst has a method Validate() error, calls it;
+// that error may be the errors.Join of several. Mistakes are collected for Err. What Validate says about a variable that
+// could not be read is left out.
 func (e *Env) Read(dst any) {
-	err := env.ParseWithOptions(dst, env.Options{Environment: e.values})
-	var all env.AggregateError
-	switch {
-	case err == nil:
-		if v, ok := dst.(interface{ Validate() error }); ok {
-			e.Add(v.Validate())
+	var broken []string
+	for _, err := range parseErrors(env.ParseWithOptions(dst, env.Options{Environment: e.values})) {
+		name, told := explain(dst, err)
+		broken = append(broken, name)
+		e.Add(told)
+	}
+	v, ok := dst.(interface{ Validate() error })
+	if !ok {
+		return
+	}
+	for _, err := range flatten(v.Validate()) {
+		follows := func(name string) bool { return name != "" && strings.Contains(err.Error(), name) }
+		if !slices.ContainsFunc(broken, follows) {
+			e.Add(err)
 		}
-	case errors.As(err, &all):
-		for _, one := range all.Errors {
-			e.Add(e.withoutValue(dst, one))
-		}
-	default:
-		e.Add(err)
 	}
 }
 
-// Add collects a further mistake; nil is none.
+// Add collects a further mistake; nil is none, and one that is known already is told once.
 func (e *Env) Add(err error) {
-	if err != nil {
+	known := func(other error) bool { return other.Error() == err.Error() }
+	if err != nil && !slices.ContainsFunc(e.problems, known) {
 		e.problems = append(e.problems, err)
 	}
 }
 
 // Err gives all mistakes found so far, one a line, or nil.
 func (e *Env) Err() error { return errors.Join(e.problems...) }
-
-// withoutValue names the variable and what it should be: the parser's own message repeats the value, which may be secret.
-func (e *Env) withoutValue(dst any, err error) error {
-	var parse env.ParseError
-	if !errors.As(err, &parse) {
-		return err
-	}
-	name := parse.Name
-	if field, found := reflect.TypeOf(dst).Elem().FieldByName(parse.Name); found {
-		name, _, _ = strings.Cut(field.Tag.Get("env"), ",")
-	}
-	if explained, ok := errors.AsType[Explained](parse.Err); ok {
-		return fmt.Errorf("%s: %s", name, explained.Explain())
-	}
-	return fmt.Errorf("%s: not a valid %s", name, kindOf(parse.Type))
-}
-
-// Explained is an error whose explanation holds no part of the value, so that it may be shown.
-type Explained interface {
-	error
-	Explain() string
-}
-
-func kindOf(t reflect.Type) string {
-	if t == nil {
-		return "value"
-	}
-	switch t.String() {
-	case "time.Duration":
-		return `duration, such as "1m30s"`
-	case "bool":
-		return `switch: "true" or "false"`
-	}
-	switch t.Kind() {
-	case reflect.Int, reflect.Int32, reflect.Int64:
-		return "whole number"
-	case reflect.Float64:
-		return "number"
-	}
-	return t.String()
-}

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,75 +53,155 @@ type testConfig struct {
 	URL     Sealed        `env:"T_URL,required"`
 	Wait    time.Duration `env:"T_WAIT" envDefault:"2s"`
 	Limit   int           `env:"T_LIMIT" envDefault:"5"`
+	Share   float64       `env:"T_SHARE"`
+	Size    uint          `env:"T_SIZE"`
 	Enabled bool          `env:"T_ENABLED"`
-	Other   string        `env:"T_OTHER,required"`
+	Level   slog.Level    `env:"T_LEVEL" envDefault:"INFO"`
+	Ports   []int         `env:"T_PORTS"`
+	Shape   shape         `env:"T_SHAPE"`
+	Nested  struct {
+		Deep int `env:"T_DEEP"`
+	}
+	Other string `env:"T_OTHER,required"`
 }
 
 func (c testConfig) Validate() error {
+	var problems []error
 	if c.Limit < 1 {
-		return errors.New("T_LIMIT: must be at least 1")
+		problems = append(problems, errors.New("T_LIMIT: must be at least 1"))
+	}
+	if c.URL.IsZero() {
+		problems = append(problems, errors.New("T_URL: must be a URL"))
+	}
+	if c.Enabled && c.Wait == 0 {
+		problems = append(problems, fmt.Errorf("T_ENABLED needs T_WAIT: %w: %w", errShape, io.EOF))
+	}
+	return errors.Join(problems...)
+}
+
+// shape is a type of this module that explains what it wants.
+type shape string
+
+var errShape = errors.New("must be round or square")
+
+func (s *shape) UnmarshalText(text []byte) error {
+	if *s = shape(text); *s != "" && *s != "round" && *s != "square" {
+		return errShape
 	}
 	return nil
 }
 
-func TestEveryMistakeIsReportedAtOnceWithoutItsValue(t *testing.T) {
-	e := FromMap(map[string]string{"T_WAIT": canary, "T_LIMIT": canary, "T_ENABLED": canary})
+func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
+	e := FromMap(map[string]string{
+		"T_URL": "", "T_WAIT": canary, "T_LIMIT": "0", "T_SHARE": canary, "T_SIZE": "-1", "T_ENABLED": canary,
+		"T_LEVEL": canary, "T_PORTS": "1," + canary, "T_SHAPE": canary, "T_DEEP": canary,
+	})
 	var first, second testConfig
 	e.Read(&first)
 	e.Read(&second)
-	message := e.Err().Error()
-	for _, name := range []string{"T_URL", "T_WAIT", "T_LIMIT", "T_ENABLED", "T_OTHER"} {
-		if !strings.Contains(message, name) {
-			t.Errorf("no word of %s in:\n%s", name, message)
-		}
+	e.Add(nil)
+	want := []string{
+		"T_URL: required, but not set",
+		`T_WAIT: must be a duration, such as "1m30s"`,
+		"T_SHARE: must be a number",
+		"T_SIZE: must be a whole number, 0 or more",
+		`T_ENABLED: must be "true" or "false"`,
+		"T_LEVEL: must be DEBUG, INFO, WARN or ERROR",
+		"T_PORTS: must be a list separated by commas, each a whole number",
+		"T_SHAPE: must be round or square",
+		"T_DEEP: must be a whole number",
+		"T_OTHER: required, but not set",
+		"T_LIMIT: must be at least 1",
 	}
-	if strings.Contains(message, canary) {
-		t.Errorf("a value is printed:\n%s", message)
+	got := strings.Split(e.Err().Error(), "\n")
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if !errors.Is(e.Err(), errShape) {
+		t.Error("the cause of an error of ours is lost")
 	}
 }
 
-func TestValidateRunsAfterParsing(t *testing.T) {
-	e := FromMap(map[string]string{"T_URL": "u", "T_OTHER": "o", "T_LIMIT": "0"})
+func TestAnEmptyVariableIsNotSet(t *testing.T) {
+	e := FromMap(map[string]string{"T_URL": "u", "T_OTHER": "o", "T_WAIT": "", "T_ENABLED": ""})
 	var c testConfig
 	e.Read(&c)
-	if err := e.Err(); err == nil || err.Error() != "T_LIMIT: must be at least 1" {
-		t.Fatalf("got %v", err)
+	if err := e.Err(); err != nil {
+		t.Fatal(err)
 	}
 	if c.URL.Reveal() != "u" || c.Wait != 2*time.Second {
 		t.Errorf("read %+v", c)
+	}
+	if _, set := e.Lookup("T_WAIT"); set {
+		t.Error("an empty variable is set")
+	}
+}
+
+func TestNoVariablesAtAllDoNotMeanTheProcessEnvironment(t *testing.T) {
+	t.Setenv("T_URL", "from the process")
+	for _, vars := range []map[string]string{nil, {}} {
+		var c testConfig
+		e := FromMap(vars)
+		e.Read(&c)
+		if !c.URL.IsZero() {
+			t.Errorf("FromMap(%#v) read the process's environment", vars)
+		}
+	}
+}
+
+func TestASentenceWithSeveralCausesStaysWhole(t *testing.T) {
+	e := FromMap(map[string]string{"T_URL": "u", "T_OTHER": "o", "T_ENABLED": "true", "T_WAIT": "0s"})
+	var c testConfig
+	e.Read(&c)
+	if got := e.Err().Error(); got != "T_ENABLED needs T_WAIT: must be round or square: EOF" {
+		t.Errorf("got %q", got)
 	}
 }
 
 // secretsManager answers GetSecretValue as the service does and refuses what the service would refuse.
 func secretsManager(t *testing.T, secrets map[string]string) {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if got := r.Header.Get("X-Amz-Target"); got != "secretsmanager.GetSecretValue" {
-			t.Errorf("target %q", got)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		if r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" {
+			t.Errorf("%s %s with target %q", r.Method, r.URL, r.Header.Get("X-Amz-Target"))
 		}
-		if got := r.Header.Get("Authorization"); !strings.HasPrefix(got, "AWS4-HMAC-SHA256 Credential=AKIDTEST/") ||
-			!strings.Contains(got, "/eu-central-1/secretsmanager/aws4_request") {
+		if got := r.Header.Get("Authorization"); !signature.MatchString(got) {
 			t.Errorf("authorization %q", got)
 		}
-		body, _ := io.ReadAll(r.Body)
-		var input struct{ SecretId string }
-		if err := json.Unmarshal(body, &input); err != nil {
+		if _, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date")); err != nil {
 			t.Error(err)
 		}
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		if got := r.Header.Get("X-Amz-Security-Token"); got != "session" {
+			t.Errorf("session token %q", got)
+		}
+		var input struct{ SecretId string }
+		decoder := json.NewDecoder(r.Body)
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&input); err != nil {
+			t.Error(err)
+		}
 		value, found := secrets[input.SecretId]
 		if !found {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"__type":"ResourceNotFoundException","message":"Secrets Manager can't find the specified secret."}`)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"ARN": input.SecretId, "SecretString": value})
+		_ = json.NewEncoder(w).Encode(map[string]string{"ARN": input.SecretId, "Name": "n", "SecretString": value})
 	}))
 	t.Cleanup(server.Close)
 	t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.URL)
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	t.Setenv("AWS_SESSION_TOKEN", "session")
 }
+
+// signature is the shape of a SigV4 header that signs what decides about the request.
+var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=AKIDTEST/\d{8}/eu-central-1/secretsmanager/aws4_request, ` +
+	`SignedHeaders=[a-z0-9;-]*host;[a-z0-9;-]*x-amz-date;x-amz-security-token;x-amz-target, Signature=[0-9a-f]{64}$`)
 
 func TestSecretsFillWhatTheEnvironmentLeavesOpen(t *testing.T) {
 	secrets := map[string]string{
@@ -127,8 +209,9 @@ func TestSecretsFillWhatTheEnvironmentLeavesOpen(t *testing.T) {
 		"arn:two": `{"T_OTHER":"from two","T_WAIT":"9s"}`,
 	}
 	secretsManager(t, secrets)
-	t.Setenv("SECRETS_ARN", "arn:one,arn:two")
+	t.Setenv("SECRETS_ARN", " arn:one, arn:two,")
 	t.Setenv("T_WAIT", "3s")
+	t.Setenv("T_URL", "") // an empty variable leaves the secret's value
 	e, err := FromOS(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +238,8 @@ func TestSecretsFillWhatTheEnvironmentLeavesOpen(t *testing.T) {
 func TestBadSecretsAreAllNamedWithoutTheirValues(t *testing.T) {
 	secretsManager(t, map[string]string{"arn:text": canary, "arn:numbers": `{"` + canary + `": 5}`})
 	t.Setenv("SECRETS_ARN", "arn:text,arn:numbers,arn:absent")
-	_, err := FromOS(t.Context())
+	t.Setenv("T_OTHER", "own")
+	e, err := FromOS(t.Context())
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -166,5 +250,17 @@ func TestBadSecretsAreAllNamedWithoutTheirValues(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), canary) {
 		t.Errorf("a value is printed: %v", err)
+	}
+	if own, _ := e.Lookup("T_OTHER"); own != "own" {
+		t.Error("without its secrets the environment's own variables are lost")
+	}
+}
+
+func TestMissingCredentialsAreNamed(t *testing.T) {
+	secretsManager(t, nil)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("SECRETS_ARN", "arn:one")
+	if _, err := FromOS(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") {
+		t.Errorf("got %v", err)
 	}
 }
