@@ -110,8 +110,8 @@ func (t *requestTx) decide(cfg Config) Decision {
 // write queues the same statements whatever was decided.
 func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 	from := t.silence.state(t.row)
-	t.change(d)
-	t.row.save(b)
+	padding := t.change(d)
+	t.row.save(b, padding)
 	t.names.save(b, t.row.ID, t.row.exists)
 	s.record(b, audit.Event{
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: audit.Visitor,
@@ -127,13 +127,26 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 	})
 }
 
-// change brings the row up to date. A person who has none and gets none stays without; a row that the request does not
-// move is written as it was.
-func (t *requestTx) change(d Decision) {
-	if d.Outcome != ConfirmationQueued && d.Outcome != ConfirmationCapped && d.Outcome != Activated {
-		return
-	}
-	if !t.row.exists {
+// How many bytes less than a new row the other ways to save write to the write-ahead log (PostgreSQL 15): measured, and
+// held to by the test of what an observer can tell.
+const (
+	paddingMoved  = 210 // an update with new index entries, instead of two rows with theirs
+	paddingStays  = 540 // an update without
+	paddingAbsent = 870 // nothing
+)
+
+// change brings the row up to date and returns the padding for it. A person who has no row and gets none stays without;
+// a row that the request does not move is written as it was.
+func (t *requestTx) change(d Decision) (padding int) {
+	moves := d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationCapped || d.Outcome == Activated
+	switch {
+	case !moves && t.row.exists:
+		return paddingStays
+	case !moves:
+		return paddingAbsent
+	case t.row.exists:
+		padding = paddingMoved
+	default:
 		t.row = row{exists: true, ID: t.newID, EmailNorm: t.Address.Norm, Epoch: 1, Source: t.Source.Clean()}
 	}
 	t.row.Email, t.row.Locale = t.Address.Mailbox, t.Locale
@@ -142,6 +155,7 @@ func (t *requestTx) change(d Decision) {
 	if d.To == Active {
 		t.row.ConfirmedAt = &t.now
 	}
+	return padding
 }
 
 // cleanLocale is a language tag's characters, or nothing if there are others or more than a tag has (BCP 47 §4.4.1).

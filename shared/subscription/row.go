@@ -103,26 +103,29 @@ func (r *row) scan(found pgx.Row) error {
 	return err
 }
 
-// With $13 false nothing is written: the same statement stands in for a request that leaves no row.
+// With $13 false nothing is written: the same statement stands in for a request that leaves no row. What such a request,
+// or one that changes no indexed value, writes less to the write-ahead log is made up for by a message of $14 bytes that
+// nobody reads, because the log is what a commit waits for. The condition is volatile, so it is always evaluated.
 const saveRowSQL = `
 insert into subscribers (id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id,
                          requested_at, confirmed_at, ended_at)
 select $1::text::uuid, $2::text, $3::text, $4::text, nullif($5::text, ''), $6::integer, nullif($7::text, ''),
        $8::text::jsonb, $9::text::uuid, $10::timestamptz, $11::timestamptz, $12::timestamptz
-where $13::boolean
+where case when pg_logical_emit_message(true, 'newsletter', repeat('.', $14::integer)) is not null then $13::boolean end
 on conflict (id) do update set
     email = excluded.email, status = excluded.status, returning_from = excluded.returning_from,
     epoch = excluded.epoch, locale = excluded.locale, request_event_id = excluded.request_event_id,
     requested_at = excluded.requested_at, confirmed_at = excluded.confirmed_at, ended_at = excluded.ended_at`
 
-// save queues the whole row, new or changed; nothing if r does not exist.
-func (r row) save(b *pgx.Batch) {
+// save queues the whole row, new or changed, and padding bytes in the write-ahead log; only the padding if r does not
+// exist.
+func (r row) save(b *pgx.Batch, padding int) {
 	returningFrom := ""
 	if r.Returning {
 		returningFrom = string(Unsubscribed)
 	}
 	b.Queue(saveRowSQL, r.ID.String(), r.Email, r.EmailNorm, string(r.Status), returningFrom, r.Epoch, r.Locale,
-		r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt, r.exists)
+		r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt, r.exists, padding)
 }
 
 const deleteRowSQL = `
@@ -160,5 +163,5 @@ func (r row) apply(b *pgx.Batch, d Decision, now time.Time) {
 		}
 	case None, Pending, Erased:
 	}
-	r.save(b)
+	r.save(b, 0)
 }
