@@ -1,180 +1,154 @@
 // Package postgres opens a pgx pool through RDS Proxy and runs transactions in exactly two network round trips.
 //
-// It keeps no session state: no SET, no session lock, no named statement, because each of them pins a proxy's session
-// (DESIGN §7). TLS is always verified against the host's name. Statement timeouts stand on the database role; a
-// client-side cancel request does not reach the server through RDS Proxy.
+// It keeps no session state: no SET, no session lock, no named statement, because each of them pins a proxy's session.
+// TLS is always verified against the host's name. Statement timeouts stand on the database role, because RDS Proxy
+// passes no cancel request on: what the server does not stop itself runs on after its caller has gone.
 //
-// Failure policy: what can be repeated is repeated once within the deadline; then ErrUnavailable wraps the cause, or
-// ErrBusy says that somebody else holds the lock. After either, nothing is known to be committed and repeating the whole
-// idempotent transaction is safe.
+// Failure policy: what can be repeated is repeated once within the time allowed, on a new connection if the old one broke;
+// then ErrUnavailable wraps the cause. ErrBusy says that somebody else holds the lock. After ErrUnavailable it is not
+// known whether the transaction was committed, so transactions must be idempotent; repeating them is safe. Errors tell
+// the server's code and message, but no value: see Refused.
 package postgres
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"net"
-	"os"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"newsletter/shared/awssdk"
 	"newsletter/shared/config"
 )
 
 // Config says where the database is.
 type Config struct {
-	// URL is the database behind RDS Proxy, such as "postgres://app@proxy.example:5432/newsletter". It must not ask for
-	// less than sslmode=verify-full, which is what it gets without asking.
+	// URL is the database behind RDS Proxy, such as "postgres://app:password@proxy.example:5432/newsletter". The
+	// connection is always verified like sslmode=verify-full; a URL that asks for less is refused.
 	URL config.Sealed `env:"DATABASE_URL,required"`
-	// ReadURL is a read replica for analytics. Defaults to none: reads go to URL.
+	// ReadURL is a read replica, for reads that may lag behind. Defaults to none: reads go to URL.
 	ReadURL config.Sealed `env:"DATABASE_READ_URL"`
 	// CAFile is a file of PEM certificates that the server's certificate is checked against. Defaults to the system's
-	// roots, which know RDS Proxy's certificates (ACM).
+	// roots, which know RDS Proxy's certificates (ACM). A database without the proxy needs the RDS bundle.
 	CAFile string `env:"DATABASE_CA_FILE"`
-	// IAMAuth signs in with an IAM token of 15 min instead of a password. Defaults to false.
+	// IAMAuth signs in with an IAM token where the URL holds no password. Defaults to false.
 	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false"`
+
+	// MaxConns bounds the pool. Defaults (0) to what one environment needs: see defaultMaxConns.
+	MaxConns int `env:"-"`
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
+// ReadConfig reads the configuration from env, which collects what is wrong with it.
+func ReadConfig(env *config.Env) Config {
 	var c Config
-	e.Read(&c)
+	env.Read(&c)
 	return c
 }
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
-	for name, url := range map[string]config.Sealed{"DATABASE_URL": c.URL, "DATABASE_READ_URL": c.ReadURL} {
-		if url.IsZero() {
-			continue
-		}
-		if _, err := pgx.ParseConfig(url.Reveal()); err != nil { // its message repeats parts of the URL
-			return fmt.Errorf("%s: not a valid PostgreSQL URL", name)
+	if err := checkURL(c.URL.Reveal()); err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	if !c.ReadURL.IsZero() {
+		if err := checkURL(c.ReadURL.Reveal()); err != nil {
+			return fmt.Errorf("DATABASE_READ_URL: %w", err)
 		}
 	}
 	return nil
 }
 
+func (c Config) writer() Server { return Server{c.URL, c.CAFile, c.IAMAuth} }
+func (c Config) reader() Server { return Server{c.ReadURL, c.CAFile, c.IAMAuth} }
+
 const (
-	connectTimeout    = 3 * time.Second // DESIGN §7
 	pingTimeout       = 500 * time.Millisecond
-	pingAfterIdle     = 60 * time.Second // shorter idle times are covered by repeating the transaction
+	pingAfterIdle     = 60 * time.Second // after shorter idle times, a dead connection is covered by repeating the transaction
 	maxConnLifetime   = 10 * time.Minute
-	maxConnIdleTime   = 5 * time.Minute // below RDS Proxy's IdleClientTimeout
+	maxConnIdleTime   = 5 * time.Minute // below RDS Proxy's IdleClientTimeout (30 min)
 	healthCheckPeriod = time.Hour       // its goroutine is noise in a frozen environment
 	maxPool           = 8
+	closeTimeout      = 250 * time.Millisecond // below the 300 ms that an environment has at its end
 )
+
+// defaultMaxConns is one connection for each event that Lambda gives the environment at a time, and a second for what
+// looks at the database beside it. More would take them from other environments.
+func defaultMaxConns() int { return min(max(2, lambdacontext.MaxConcurrency()), maxPool) }
 
 // DB is a pool of connections to one server. It is safe for concurrent use.
 type DB struct {
-	pool *pgxpool.Pool
+	pool          *pgxpool.Pool
+	pingAfterIdle time.Duration
 }
 
-// Open makes the pool of the writer. It does no I/O; Warm dials.
+// Open makes the pool of the writer. It does no network I/O; Warm does.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	return open(ctx, cfg, cfg.URL)
+	db, err := open(ctx, cfg.writer(), cfg.MaxConns)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	return db, nil
 }
 
-func open(ctx context.Context, cfg Config, url config.Sealed) (*DB, error) {
-	pc, err := pgxpool.ParseConfig(url.Reveal())
+func open(ctx context.Context, server Server, maxConns int) (*DB, error) {
+	cc, err := server.ConnConfig()
 	if err != nil {
-		return nil, errors.New("DATABASE_URL: not a valid PostgreSQL URL")
-	}
-	if err := verifyTLS(pc.ConnConfig, cfg.CAFile); err != nil {
 		return nil, err
 	}
-	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
-	pc.ConnConfig.StatementCacheCapacity = 0
-	pc.ConnConfig.DescriptionCacheCapacity = 0
-	pc.ConnConfig.ConnectTimeout = connectTimeout
-	clear(pc.ConnConfig.RuntimeParams) // RDS Proxy refuses what it does not know
-	pc.ConnConfig.RuntimeParams["application_name"] = "newsletter"
-	// One connection serves an environment; a second lets health look beside it. More only where Lambda sends several
-	// events at a time.
-	pc.MaxConns = int32(min(max(2, lambdacontext.MaxConcurrency()), maxPool))
-	pc.MinConns, pc.MinIdleConns = 0, 0
+	pc, err := pgxpool.ParseConfig("")
+	if err != nil {
+		return nil, err
+	}
+	pc.ConnConfig, pc.BeforeConnect = cc, server.SignIn
+	if maxConns == 0 {
+		maxConns = defaultMaxConns()
+	}
+	pc.MaxConns, pc.MinConns, pc.MinIdleConns = int32(maxConns), 0, 0 //nolint:gosec // small by configuration
 	pc.MaxConnLifetime, pc.MaxConnLifetimeJitter = maxConnLifetime, maxConnLifetime/10
 	pc.MaxConnIdleTime = maxConnIdleTime
 	pc.HealthCheckPeriod = healthCheckPeriod
-	pc.PingTimeout = pingTimeout
-	pc.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > pingAfterIdle }
-	if cfg.IAMAuth {
-		pc.BeforeConnect = signIn
-	}
+	pc.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // acquire does
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("make the pool: %w", err)
 	}
-	return &DB{pool: pool}, nil
+	return &DB{pool: pool, pingAfterIdle: pingAfterIdle}, nil
 }
 
-// verifyTLS makes every way to connect check the certificate and the host's name, whatever the URL says.
-func verifyTLS(cc *pgx.ConnConfig, caFile string) error {
-	roots, err := rootCAs(caFile)
-	if err != nil {
-		return err
-	}
-	cc.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cc.Host, RootCAs: roots}
-	for _, fallback := range cc.Fallbacks {
-		fallback.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: fallback.Host, RootCAs: roots}
-	}
-	return nil
-}
-
-// rootCAs reads a PEM file; nil stands for the system's roots.
-func rootCAs(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("DATABASE_CA_FILE: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, errors.New("DATABASE_CA_FILE: no PEM certificate in it")
-	}
-	return roots, nil
-}
-
-// signIn puts a fresh IAM token into each new connection. It is signed here, without a call.
-func signIn(ctx context.Context, cc *pgx.ConnConfig) error {
-	endpoint := net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))
-	token, err := auth.BuildAuthToken(ctx, endpoint, awssdk.Region(), cc.User, awssdk.Credentials())
-	if err != nil {
-		return fmt.Errorf("sign in with IAM: %w", err)
-	}
-	cc.Password = token
-	return nil
-}
-
-// Warm opens the first connection, so that no visitor waits for it.
+// Warm opens the first connection, so that no visitor waits for it. The caller goes on without: the next transaction
+// tries again.
 func (db *DB) Warm(ctx context.Context) error {
-	if err := db.pool.Ping(ctx); err != nil {
-		return fmt.Errorf("connect to the database: %w", err)
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, refused(err))
 	}
+	conn.Release()
 	return nil
 }
 
-// Ping asks the server for an answer.
+// Ping asks the server for an answer, in one round trip. Its error is ErrUnavailable.
 func (db *DB) Ping(ctx context.Context) error {
 	return db.Batch(ctx, func(b *pgx.Batch) { b.Queue("select 1") })
 }
 
-// Close ends all connections.
-func (db *DB) Close() { db.pool.Close() }
+// Close ends the connections. It waits for transactions that are running, but not longer than 250 ms.
+func (db *DB) Close() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		db.pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
+}
 
 // Stats describes the pool.
 type Stats struct {
-	Max, Open, InUse int32
+	Max, Open, InUse int
+	Dialled          int64         // connections opened so far
 	Acquired         int64         // how often a connection was taken
 	Waited           time.Duration // for how long in all
 }
@@ -182,5 +156,8 @@ type Stats struct {
 // Stats gives the pool's figures.
 func (db *DB) Stats() Stats {
 	s := db.pool.Stat()
-	return Stats{Max: s.MaxConns(), Open: s.TotalConns(), InUse: s.AcquiredConns(), Acquired: s.AcquireCount(), Waited: s.AcquireDuration()}
+	return Stats{
+		Max: int(s.MaxConns()), Open: int(s.TotalConns()), InUse: int(s.AcquiredConns()),
+		Dialled: s.NewConnsCount(), Acquired: s.AcquireCount(), Waited: s.AcquireDuration(),
+	}
 }

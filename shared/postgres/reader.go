@@ -3,10 +3,15 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
+
+// replicaPause is how long the replica is left alone after it was lost, so that not every read waits for it.
+const replicaPause = 10 * time.Second
 
 // Reader runs reads on the replica, or on the writer where there is no replica or it is lost. It is safe for concurrent
 // use. A replica lags behind: nothing that was just written belongs here.
@@ -14,30 +19,43 @@ type Reader struct {
 	replica   *DB // nil: none configured
 	writer    *DB
 	fallbacks atomic.Int64
+	lostUntil atomic.Int64 // unix nanoseconds
+
+	// OnFallback is called for each read that went to the writer because the replica is lost, with the reason; nil if
+	// it is known from an earlier read. Set it before the first read.
+	OnFallback func(ctx context.Context, cause error)
 }
 
-// OpenReader makes a Reader. It does no I/O.
+// OpenReader makes a Reader of the replica that cfg names, if any. It does no network I/O.
 func OpenReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
 	r := &Reader{writer: writer}
 	if cfg.ReadURL.IsZero() {
 		return r, nil
 	}
-	replica, err := open(ctx, cfg, cfg.ReadURL)
+	replica, err := open(ctx, cfg.reader(), cfg.MaxConns)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("DATABASE_READ_URL: %w", err)
 	}
 	r.replica = replica
 	return r, nil
 }
 
-// Batch runs reads in one round trip, on the writer when the replica is not available.
+// Batch runs reads in one round trip, on the writer while the replica is lost. The error is as that of DB.Batch.
 func (r *Reader) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
-	if r.replica != nil {
-		err := r.replica.Batch(ctx, queue)
-		if err == nil || !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
-			return err
+	if r.replica == nil {
+		return r.writer.Batch(ctx, queue)
+	}
+	var cause error
+	if time.Now().UnixNano() >= r.lostUntil.Load() {
+		cause = r.replica.Batch(ctx, queue)
+		if !errors.Is(cause, ErrUnavailable) || ctx.Err() != nil {
+			return cause
 		}
-		r.fallbacks.Add(1)
+		r.lostUntil.Store(time.Now().Add(replicaPause).UnixNano())
+	}
+	r.fallbacks.Add(1)
+	if r.OnFallback != nil {
+		r.OnFallback(ctx, cause)
 	}
 	return r.writer.Batch(ctx, queue)
 }

@@ -3,55 +3,91 @@ package postgres
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// retryable says whether repeating the whole transaction may help: the server took it back, went away, or the
-// connection was dead (codes of the PostgreSQL manual, appendix A).
-func retryable(err error) bool {
-	if pgError, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch pgError.Code {
-		case "40001", // serialization failure
-			"40P01",                   // deadlock
-			"57P01", "57P02", "57P03", // shut down by an operator, after a crash, cannot connect now
-			"25006", // read only: a failover left us on the old writer
-			"53300", // too many connections
-			"55P03": // lock not available
-			return true
-		}
-		return strings.HasPrefix(pgError.Code, "08") // connection exceptions
+var (
+	// ErrBusy is returned when another transaction held the lock through all tries. Nothing was done.
+	ErrBusy = errors.New("postgres: somebody else is working on the same subject")
+	// ErrUnavailable wraps the cause when the database could not be reached, was overloaded or too slow. Whether the last
+	// try was committed is not known; repeating is safe for an idempotent transaction.
+	ErrUnavailable = errors.New("postgres: not available")
+)
+
+// Refused is the server's refusal of a statement. Its text holds the server's code and, where that cannot repeat a value,
+// the message; Unwrap gives the whole of it for code that must know the constraint or the column, and for nobody's log.
+type Refused struct{ Cause *pgconn.PgError }
+
+// Error implements error.
+func (r Refused) Error() string {
+	text := r.Cause.Severity + " " + r.Cause.Code
+	if r.Cause.ConstraintName != "" {
+		text += " (" + r.Cause.ConstraintName + ")"
 	}
-	var network net.Error
-	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
-		errors.As(err, &network) || pgconn.SafeToRetry(err)
+	switch class(r.Cause) {
+	case "22", "23", "P0": // data exceptions, constraint violations and raised exceptions repeat values
+		return text
+	}
+	return text + ": " + r.Cause.Message
 }
 
-// readOnly says that the connected server is not the writer.
-func readOnly(err error) bool {
-	pgError, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgError.Code == "25006"
+// Unwrap gives the server's own error.
+func (r Refused) Unwrap() error { return r.Cause }
+
+// refused hides the values in a server's error, and leaves other errors alone.
+func refused(err error) error {
+	if e, ok := err.(*pgconn.PgError); ok { //nolint:errorlint // a wrapped one was already worded by somebody
+		return Refused{e}
+	}
+	return err
 }
 
-// unavailable says that the database, not the caller, is to blame, though repeating now would not help.
-func unavailable(ctx context.Context, err error) bool {
-	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
-		return true
-	}
-	if _, early := errors.AsType[acquireError](err); early {
-		return true
-	}
-	if pgError, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch pgError.Code {
-		case "57014", // statement timeout
-			"25P03", "25P04", // idle in transaction, transaction timeout
-			"53000", "53100", "53200", "53400": // resources: disk full, out of memory, limits
-			return true
+func class(e *pgconn.PgError) string { return e.Code[:min(2, len(e.Code))] }
+
+// verdict is what a failure of a transaction means.
+type verdict int
+
+const (
+	callersFault verdict = iota // repeating gives the same
+	hopeless                    // the database's fault, and repeating now would not help
+	passing                     // the database's fault, and passing: repeat
+	stale                       // the connection is dead or leads to the wrong server, and so may be the pool's others
+)
+
+// judge tells what a failure means. broken says that the connection did not survive it. The codes are those of the
+// PostgreSQL manual, appendix A.
+func judge(ctx context.Context, err error, broken bool) verdict {
+	e, answered := errors.AsType[*pgconn.PgError](err)
+	if !answered {
+		switch over := ctx.Err(); {
+		case over != nil && (broken || errors.Is(err, over)):
+			return hopeless
+		case broken:
+			return stale
 		}
+		return callersFault
 	}
-	_, refused := errors.AsType[*pgconn.ConnectError](err)
-	return refused
+	switch e.Code {
+	case "40001", "40P01", // serialization failure, deadlock
+		"53300", // too many connections
+		"55P03": // lock not available: lock_timeout
+		return passing
+	case "57P01", "57P02", "57P03", // ended by an operator or by a crash, cannot connect now
+		"57P05", "25P03", "25P04", // idle session, idle in transaction, transaction too long
+		"25006": // read only: a failover left us on the old writer
+		return stale
+	case "57014": // statement_timeout
+		return hopeless
+	}
+	switch class(e) {
+	case "08": // connection exceptions
+		return stale
+	case "28", "53", "58": // sign-in refused, resources (disk full, out of memory), system errors
+		return hopeless
+	}
+	if broken { // ended by the server for another reason
+		return stale
+	}
+	return callersFault
 }

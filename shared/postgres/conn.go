@@ -1,0 +1,59 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// usedAt is the key under which a connection remembers when it was given back.
+const usedAt = "newsletter.used_at"
+
+// acquire takes a connection, and pings one that has been idle for long: the environment may have been frozen, and the
+// other side gone without a word.
+//
+// It does so itself because the pool keeps the place of a connection that it gave up until that has drained, up to 15 s
+// for a silent server; with one or two places nobody could connect meanwhile.
+func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	for {
+		conn, err := db.pool.Acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		used, known := conn.Conn().PgConn().CustomData()[usedAt].(time.Time)
+		if !known || time.Since(used) < db.pingAfterIdle || ping(ctx, conn.Conn()) {
+			return conn, nil
+		}
+		abandon(conn)
+	}
+}
+
+func ping(ctx context.Context, conn *pgx.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	return conn.Ping(ctx) == nil
+}
+
+// release gives the connection back outside of any transaction. A connection that does not manage that is closed.
+func (db *DB) release(ctx context.Context, conn *pgxpool.Conn) {
+	c := conn.Conn()
+	if !c.IsClosed() && c.PgConn().TxStatus() != 'I' {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout) // the request may be over; the connection is not
+		defer cancel()
+		if _, err := c.Exec(ctx, "rollback"); err != nil {
+			_ = c.Close(ctx)
+		}
+	}
+	if c.IsClosed() {
+		abandon(conn)
+		return
+	}
+	c.PgConn().CustomData()[usedAt] = time.Now()
+	conn.Release()
+}
+
+// abandon frees the connection's place in the pool at once. The connection is closed already; its last bytes drain on
+// their own.
+func abandon(conn *pgxpool.Conn) { conn.Hijack() }

@@ -1,0 +1,113 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/awssdk"
+	"newsletter/shared/config"
+)
+
+// connectTimeout bounds opening a connection, which takes six to eight round trips.
+const connectTimeout = 3 * time.Second
+
+// Server is one database and how to sign in to it.
+type Server struct {
+	URL     config.Sealed // "postgres://user:password@host:5432/database"
+	CAFile  string        // PEM; empty for the system's roots
+	IAMAuth bool          // sign in with an IAM token where the URL holds no password
+}
+
+// ConnConfig makes the configuration of a connection to s, which always verifies the server's certificate and name.
+// The caller runs SignIn on it before each connection. It reads the CA file and nothing else. The errors name no part of
+// the URL.
+func (s Server) ConnConfig() (*pgx.ConnConfig, error) {
+	if err := checkURL(s.URL.Reveal()); err != nil {
+		return nil, err
+	}
+	cc, err := pgx.ParseConfig(s.URL.Reveal())
+	if err != nil {
+		return nil, errors.New("not a valid PostgreSQL URL") // the parser's message repeats parts of it
+	}
+	roots, err := readRoots(s.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	cc.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cc.Host, RootCAs: roots}
+	cc.Fallbacks = nil
+	cc.ConnectTimeout = connectTimeout
+	// Named statements do not survive a proxy that shares its connections, and the others cost a round trip to describe.
+	cc.DefaultQueryExecMode = pgx.QueryExecModeExec
+	cc.StatementCacheCapacity, cc.DescriptionCacheCapacity = 0, 0
+	return cc, nil
+}
+
+// SignIn puts a fresh IAM token into cc if s signs in with one. It is signed here, without a call, and holds for 15 min;
+// the connection outlives it.
+func (s Server) SignIn(ctx context.Context, cc *pgx.ConnConfig) error {
+	if !s.IAMAuth || cc.Password != "" {
+		return nil
+	}
+	endpoint := net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))
+	token, err := auth.BuildAuthToken(ctx, endpoint, awssdk.Region(), cc.User, awssdk.Credentials())
+	if err != nil {
+		return fmt.Errorf("sign an IAM token: %w", err)
+	}
+	cc.Password = token
+	return nil
+}
+
+// checkURL refuses what would weaken TLS or what RDS Proxy refuses at connect, which is every parameter but a few.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return errors.New("not a PostgreSQL URL, such as postgres://user@host:5432/database")
+	}
+	if u.Hostname() == "" || strings.Contains(u.Host, ",") || u.User.Username() == "" || strings.Trim(u.Path, "/") == "" {
+		return errors.New("a PostgreSQL URL must name one host, a user and a database")
+	}
+	parameters, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return errors.New("a PostgreSQL URL with malformed parameters")
+	}
+	for name, values := range parameters {
+		switch name {
+		case "application_name":
+		case "sslmode":
+			if len(values) != 1 || values[0] != "verify-full" {
+				return errors.New("sslmode must be verify-full, or be left out, which means the same")
+			}
+		default:
+			return fmt.Errorf("the parameter %q is not supported: RDS Proxy refuses settings at connect; timeouts stand on the role", name)
+		}
+	}
+	return nil
+}
+
+// readRoots reads a PEM file; nil stands for the system's roots.
+func readRoots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_CA_FILE: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, errors.New("DATABASE_CA_FILE: no PEM certificate in it")
+	}
+	return roots, nil
+}
