@@ -13,48 +13,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
-
-	"newsletter/shared/config"
 )
 
-// Config is what all HTTP functions share.
-type Config struct {
-	// PublicURL is where visitors reach the API: scheme and host, without a path, e.g. "https://api.example.org". Links in
-	// mails begin with it.
-	PublicURL string `env:"PUBLIC_URL,required"`
-	// AllowedOrigins lists the web origins whose scripts may call the API, exactly as browsers send them, e.g.
-	// "https://www.example.org". Several are separated by commas. Defaults to none: forms and servers need no entry.
-	AllowedOrigins []string `env:"ALLOWED_ORIGINS"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
-}
-
-// Validate implements the check of config.Env.Read.
-func (c Config) Validate() error {
-	var problems []error
-	if !isOrigin(c.PublicURL) {
-		problems = append(problems, errors.New(`PUBLIC_URL: must be a scheme and a host, such as "https://api.example.org"`))
-	}
-	for _, origin := range c.AllowedOrigins {
-		if !isOrigin(origin) {
-			problems = append(problems, errors.New(`ALLOWED_ORIGINS: each must be a scheme and a host in lower case, such as "https://www.example.org"`))
-			break
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// HandlerFunc answers one request. A *Problem that it returns as error is the answer; any other error is a 500 that is
-// reported and says nothing.
+// HandlerFunc answers one request. A *Problem that it returns as error is the answer; another error is the problem that
+// API.Map gives it, or a 500 that says nothing.
 type HandlerFunc func(ctx context.Context, r *Request) (*Response, error)
 
 // Route is a path and what answers it. A nil handler means that the method is not allowed there.
@@ -64,16 +29,16 @@ type Route struct {
 	POST HandlerFunc
 }
 
-func (r Route) methods() []string {
-	methods := []string{http.MethodOptions}
+func (r Route) methods() string {
+	var methods []string
 	if r.GET != nil {
 		methods = append(methods, http.MethodGet, http.MethodHead)
 	}
+	methods = append(methods, http.MethodOptions)
 	if r.POST != nil {
 		methods = append(methods, http.MethodPost)
 	}
-	slices.Sort(methods)
-	return methods
+	return strings.Join(methods, ", ")
 }
 
 func (r Route) handler(method string) HandlerFunc {
@@ -119,7 +84,7 @@ type Result struct {
 	Response events.APIGatewayV2HTTPResponse
 	Route    string // the path if it is one of ours, else "none"
 	Method   string // the method if it is a known one, else "other"
-	Outcome  string // the handler's word for what happened
+	Outcome  string // the handler's word for what happened, or the name of the problem
 	// Err is what led to an answer of 5xx, to be reported; nil for every other answer.
 	Err error
 }
@@ -127,12 +92,11 @@ type Result struct {
 // Serve answers one event. It does not recover from panics: the caller does, and answers with Failed.
 func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) Result {
 	request, err := newRequest(event)
-	var response *Response
 	if err == nil {
-		response, err = a.route(ctx, request)
-	}
-	if err == nil {
-		return a.finish(request, response)
+		var response *Response
+		if response, err = a.route(ctx, request); err == nil {
+			return a.finish(request, response)
+		}
 	}
 	problem := a.problemOf(err)
 	result := a.finish(request, problem.response(request))
@@ -144,7 +108,7 @@ func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) R
 
 // Failed is the answer when the handler panicked.
 func (a *API) Failed(event events.APIGatewayV2HTTPRequest) Result {
-	request, _ := newRequest(event)
+	request, _ := newRequest(event) // its mistakes have been answered before a handler could panic
 	return a.finish(request, internalError().response(request))
 }
 
@@ -158,8 +122,8 @@ func (a *API) route(ctx context.Context, r *Request) (*Response, error) {
 	}
 	handle := route.handler(r.Method)
 	if handle == nil {
-		problem := newProblem("method-not-allowed", http.StatusMethodNotAllowed, "Method not allowed", "")
-		problem.Header = http.Header{"Allow": {strings.Join(route.methods(), ", ")}}
+		problem := NewProblem("method-not-allowed", http.StatusMethodNotAllowed, "The method is not allowed here.", "")
+		problem.Header = http.Header{"Allow": {route.methods()}}
 		return nil, problem
 	}
 	return handle(ctx, r)
@@ -178,6 +142,7 @@ func (a *API) problemOf(err error) *Problem {
 	return internalError()
 }
 
+// finish adds what every answer carries.
 func (a *API) finish(r *Request, response *Response) Result {
 	header := response.Header.Clone()
 	if header == nil {
@@ -185,10 +150,6 @@ func (a *API) finish(r *Request, response *Response) Result {
 	}
 	secure(header)
 	a.allowOrigin(header, r.Origin)
-	body := response.Body
-	if r.Method == http.MethodHead {
-		body = nil
-	}
 	result := Result{Route: "none", Method: "other", Outcome: response.Outcome}
 	if _, ours := a.routes[r.Path]; ours {
 		result.Route = r.Path
@@ -200,18 +161,13 @@ func (a *API) finish(r *Request, response *Response) Result {
 	for name, values := range header {
 		out.Headers[name] = strings.Join(values, ", ")
 	}
-	out.Body = string(body)
-	if !utf8.Valid(body) {
-		out.Body, out.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
+	switch {
+	case r.Method == http.MethodHead:
+	case utf8.Valid(response.Body):
+		out.Body = string(response.Body)
+	default:
+		out.Body, out.IsBase64Encoded = base64.StdEncoding.EncodeToString(response.Body), true
 	}
 	result.Response = out
 	return result
-}
-
-// clock is the time of a request as the gateway gave it, or now where an event has none.
-func clock(millis int64) time.Time {
-	if millis <= 0 {
-		return time.Now().UTC()
-	}
-	return time.UnixMilli(millis).UTC()
 }

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"errors"
-	"io"
 	"reflect"
 	"strings"
 	"unicode/utf8"
@@ -19,7 +18,7 @@ const maxDepth = 8
 //
 // It refuses with 415 a body that is not application/json, with 400 what is not exactly one JSON object in valid UTF-8
 // without duplicate names, NUL characters or more than 8 levels, and with 422 members that T does not have or whose
-// type is wrong. Names are compared exactly.
+// type is wrong. Names are compared exactly. A null is the zero value.
 func DecodeJSON[T any](r *Request) (T, error) {
 	var into T
 	if r.mediaType() != "application/json" {
@@ -29,17 +28,18 @@ func DecodeJSON[T any](r *Request) (T, error) {
 		return into, err
 	}
 	err := jsonv2.Unmarshal(r.Body, &into, jsonv2.RejectUnknownMembers(true))
-	if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok {
-		pointer := "#" + string(semantic.JSONPointer)
-		if errors.Is(semantic.Err, jsonv2.ErrUnknownName) {
-			return into, Invalid(FieldError{"This member is not known.", pointer})
-		}
-		return into, Invalid(FieldError{"This must be " + describe(semantic.GoType) + ".", pointer})
+	if err == nil {
+		return into, nil
 	}
-	if err != nil {
+	semantic, ok := errors.AsType[*jsonv2.SemanticError](err)
+	if !ok {
 		return into, malformed("The body is not valid JSON.")
 	}
-	return into, nil
+	detail := "This must be " + describe(semantic.GoType) + "."
+	if errors.Is(semantic.Err, jsonv2.ErrUnknownName) {
+		detail = "This member is not known."
+	}
+	return into, Invalid(FieldError{Detail: detail, Pointer: fragment(string(semantic.JSONPointer))})
 }
 
 // scan checks the shape of the text before anything is decoded into a value.
@@ -48,42 +48,40 @@ func scan(body []byte) error {
 		return malformed("The body is not valid UTF-8.")
 	}
 	tokens := jsontext.NewDecoder(bytes.NewReader(body))
-	for first := true; ; first = false {
+	if tokens.PeekKind() != '{' && tokens.PeekKind() != jsontext.KindInvalid {
+		return malformed("The body must be a JSON object.")
+	}
+	for {
 		token, err := tokens.ReadToken()
-		if errors.Is(err, io.EOF) && !first && tokens.StackDepth() == 0 {
-			return nil
-		}
 		if err != nil {
 			return malformedJSON(err)
 		}
-		switch {
-		case first && token.Kind() != '{':
-			return malformed("The body must be a JSON object.")
-		case tokens.StackDepth() > maxDepth:
+		if tokens.StackDepth() > maxDepth {
 			return malformed("The body nests too deeply: at most 8 levels are accepted.")
-		case !first && tokens.StackDepth() == 0 && token.Kind() != '}':
-			return malformed("The body must be one JSON object and nothing after it.")
-		case token.Kind() == '"' && strings.Contains(token.String(), "\x00"):
-			return malformedAt("#"+string(tokens.StackPointer()), "NUL characters are not allowed.")
 		}
-		if tokens.StackDepth() == 0 && !first {
-			if rest := body[tokens.InputOffset():]; len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
-				return malformed("The body must be one JSON object and nothing after it.")
-			}
+		if token.Kind() == '"' && strings.Contains(token.String(), "\x00") {
+			return malformedAt(fragment(string(tokens.StackPointer())), "NUL characters are not allowed.")
+		}
+		if tokens.StackDepth() == 0 {
+			break
 		}
 	}
+	if len(bytes.TrimLeft(body[tokens.InputOffset():], " \t\r\n")) > 0 {
+		return malformed("The body must be one JSON object and nothing after it.")
+	}
+	return nil
 }
 
 func malformedJSON(err error) error {
 	syntactic, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok {
-		return malformed("The body is not valid JSON.")
+		return malformed("The body must be a JSON object.") // it is empty
 	}
 	detail := "The body is not valid JSON here."
 	if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
 		detail = "This member stands here twice."
 	}
-	return malformedAt("#"+string(syntactic.JSONPointer), detail)
+	return malformedAt(fragment(string(syntactic.JSONPointer)), detail)
 }
 
 // describe names a Go type in the words of JSON.

@@ -4,20 +4,28 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// maxFormFields bounds the fields of a form; ours have ten.
-const maxFormFields = 64
+const (
+	// maxFormFields bounds the fields of a form; ours have ten.
+	maxFormFields = 64
+	// maxPointerBytes bounds a pointer in an answer; those to members of ours are below 30.
+	maxPointerBytes = 128
+)
 
-// Form reads the body of an HTML form, urlencoded or multipart. An empty body is an empty form whatever its type. A
-// field that stands there twice, file uploads, NUL characters and invalid UTF-8 are refused with 400, any other
-// content type with 415.
-func Form(r *Request) (url.Values, error) {
+// Form reads the body of an HTML form, urlencoded or multipart. An empty body is an empty form whatever its type.
+//
+// known names the fields that the caller reads: one of them that stands there twice is refused with 400. Other fields are
+// kept as they are. File uploads, more than 64 fields, NUL characters and invalid UTF-8 are refused with 400 too, any
+// other content type with 415.
+func Form(r *Request, known ...string) (url.Values, error) {
 	if len(r.Body) == 0 {
 		return url.Values{}, nil
 	}
@@ -37,21 +45,28 @@ func Form(r *Request) (url.Values, error) {
 	default:
 		return nil, unsupported("application/x-www-form-urlencoded or multipart/form-data")
 	}
+	return fields, checkFields(fields, known)
+}
+
+func checkFields(fields url.Values, known []string) error {
 	if len(fields) > maxFormFields {
-		return nil, malformed("The form has too many fields.")
+		return malformed("The form has too many fields.")
 	}
-	for name, values := range fields {
-		switch {
-		case !utf8.ValidString(name) || strings.Contains(name, "\x00"):
-			return nil, malformed("The name of a form field is not valid UTF-8.")
-		case len(values) > 1:
-			return nil, malformedAt("#/"+pointerToken(name), "This field stands here twice.")
-		case !utf8.ValidString(values[0]) || strings.Contains(values[0], "\x00"):
-			return nil, malformedAt("#/"+pointerToken(name), "This must be valid UTF-8 without NUL characters.")
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !isText(name) {
+			return malformed("The name of a form field is not valid UTF-8 without NUL characters.")
+		}
+		if slices.ContainsFunc(fields[name], func(value string) bool { return !isText(value) }) {
+			return malformedAt(fragment("/"+pointerToken(name)), "This must be valid UTF-8 without NUL characters.")
+		}
+		if len(fields[name]) > 1 && slices.Contains(known, name) {
+			return malformedAt(fragment("/"+pointerToken(name)), "This field stands here twice.")
 		}
 	}
-	return fields, nil
+	return nil
 }
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 func multipartFields(r *Request) (url.Values, error) {
 	unreadable := malformed("The multipart form cannot be read.")
@@ -78,7 +93,14 @@ func multipartFields(r *Request) (url.Values, error) {
 	return nil, malformed("The form has too many fields.")
 }
 
-// pointerToken escapes a name for a JSON pointer in a URI fragment (RFC 6901 §6).
-func pointerToken(name string) string {
-	return url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+// pointerToken escapes a name for a JSON pointer (RFC 6901 §3).
+func pointerToken(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+
+// fragment writes a JSON pointer as the fragment of a URI (RFC 6901 §6). A pointer can hold names that a client chose, so
+// it is bounded.
+func fragment(pointer string) string {
+	if len(pointer) > maxPointerBytes {
+		pointer = strings.ToValidUTF8(pointer[:maxPointerBytes], "")
+	}
+	return "#" + (&url.URL{Fragment: pointer}).EscapedFragment()
 }

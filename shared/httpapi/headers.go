@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 )
+
+// preflightSeconds is how long a browser may remember a preflight. Short, so that a changed list of origins takes effect;
+// Chromium caps it at 7200.
+const preflightSeconds = "600"
 
 // secure sets the headers that every answer carries, unless the answer has set its own, as pages do.
 func secure(h http.Header) {
@@ -36,19 +38,12 @@ func (a *API) allowOrigin(h http.Header, origin string) {
 
 // options answers OPTIONS: a preflight from an allowed origin gets what it may do, everybody gets the methods.
 func (a *API) options(r *Request, route Route) *Response {
-	methods := strings.Join(route.methods(), ", ")
+	methods := route.methods()
 	header := http.Header{"Allow": {methods}}
 	if slices.Contains(a.config.AllowedOrigins, r.Origin) {
 		header.Set("Access-Control-Allow-Methods", methods)
 		header.Set("Access-Control-Allow-Headers", "Content-Type")
-		header.Set("Access-Control-Max-Age", "600")
+		header.Set("Access-Control-Max-Age", preflightSeconds)
 	}
 	return &Response{Status: http.StatusNoContent, Header: header, Outcome: "options"}
-}
-
-// isOrigin says whether s is an origin as browsers send it: scheme and host in lower case, nothing after.
-func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host &&
-		s == strings.ToLower(s)
 }

@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"html"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,7 +17,8 @@ type Page struct {
 	Lang       string // BCP 47; defaults to "en"
 	Title      string // also the heading
 	Paragraphs []string
-	Quote      string // a longer text that is shown as it stands, such as a consent text
+	Items      []string // a list below the paragraphs
+	Quote      string   // a longer text that is shown as it stands, such as a consent text
 	Forms      []PageForm
 	Footer     []string // the owner's name and postal address
 }
@@ -31,13 +34,15 @@ type PageForm struct {
 
 // Field is a form field. Label is shown for an input and unused for a hidden field.
 type Field struct {
-	Name, Value, Label, Type, Autocomplete string
-	Required                               bool
+	Name, Value, Label string
+	Type               string // of the input; defaults to "text"
+	Autocomplete       string // e.g. "email"
+	Required           bool
 }
 
 const style = `:root{color-scheme:light dark}` +
 	`body{font:1.125rem/1.6 system-ui,sans-serif;max-width:34rem;margin:0 auto;padding:2rem 1.25rem}` +
-	`h1{font-size:1.6rem;line-height:1.25}` +
+	`body{overflow-wrap:anywhere}h1{font-size:1.6rem;line-height:1.25}` +
 	`blockquote{margin:1.5rem 0;padding:.25rem 1rem;border-left:.25rem solid #767676;white-space:pre-line}` +
 	`form{margin:1.5rem 0}label{display:block;margin-bottom:.25rem}` +
 	`input{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;margin-bottom:1rem}` +
@@ -64,22 +69,25 @@ func HTML(status int, p Page) *Response {
 }
 
 func (p Page) render() string {
-	lang := p.Lang
-	if lang == "" {
-		lang = "en"
-	}
 	var b strings.Builder
-	b.WriteString(`<!doctype html>` + "\n" + `<html` + attribute("lang", lang) + `><head><meta charset="utf-8">` +
+	b.WriteString(`<!doctype html>` + "\n" + `<html` + attribute("lang", cmp.Or(p.Lang, "en")) + `><head><meta charset="utf-8">` +
 		`<meta name="viewport" content="width=device-width, initial-scale=1"><title>` + html.EscapeString(p.Title) +
 		`</title><style>` + style + `</style></head>` + "\n" + `<body><main><h1>` + html.EscapeString(p.Title) + `</h1>` + "\n")
 	for _, text := range p.Paragraphs {
 		b.WriteString(`<p>` + html.EscapeString(text) + "</p>\n")
 	}
+	if len(p.Items) > 0 {
+		b.WriteString("<ul>\n")
+		for _, text := range p.Items {
+			b.WriteString(`<li>` + html.EscapeString(text) + "</li>\n")
+		}
+		b.WriteString("</ul>\n")
+	}
 	if p.Quote != "" {
 		b.WriteString(`<blockquote>` + html.EscapeString(p.Quote) + "</blockquote>\n")
 	}
-	for _, form := range p.Forms {
-		form.render(&b)
+	for i, form := range p.Forms {
+		form.render(&b, "form"+strconv.Itoa(i)+"-")
 	}
 	b.WriteString(`</main>`)
 	if footer := slices.DeleteFunc(slices.Clone(p.Footer), func(s string) bool { return s == "" }); len(footer) > 0 {
@@ -89,27 +97,35 @@ func (p Page) render() string {
 	return b.String()
 }
 
-func (f PageForm) render(b *strings.Builder) {
+// render writes the form. prefix keeps the ids of a page's forms apart.
+func (f PageForm) render(b *strings.Builder, prefix string) {
 	b.WriteString(`<form method="post"` + attribute("action", f.Action) + `>`)
 	for _, field := range f.Hidden {
 		b.WriteString(`<input type="hidden"` + attribute("name", field.Name) + attribute("value", field.Value) + `>`)
 	}
 	for _, field := range f.Inputs {
-		b.WriteString(`<label` + attribute("for", field.Name) + `>` + html.EscapeString(field.Label) + `</label><input` +
-			attribute("id", field.Name) + attribute("name", field.Name) + attribute("type", field.Type) + attribute("value", field.Value))
-		if field.Autocomplete != "" {
-			b.WriteString(attribute("autocomplete", field.Autocomplete))
-		}
-		if field.Required {
-			b.WriteString(` required`)
-		}
-		b.WriteString(`>`)
+		field.render(b, prefix+field.Name)
 	}
 	b.WriteString(`<button type="submit"`)
 	if f.Quiet {
 		b.WriteString(` class="quiet"`)
 	}
 	b.WriteString(`>` + html.EscapeString(f.Button) + "</button></form>\n")
+}
+
+func (f Field) render(b *strings.Builder, id string) {
+	b.WriteString(`<label` + attribute("for", id) + `>` + html.EscapeString(f.Label) + `</label>` +
+		`<input` + attribute("id", id) + attribute("name", f.Name) + attribute("type", cmp.Or(f.Type, "text")))
+	if f.Value != "" {
+		b.WriteString(attribute("value", f.Value))
+	}
+	if f.Autocomplete != "" {
+		b.WriteString(attribute("autocomplete", f.Autocomplete))
+	}
+	if f.Required {
+		b.WriteString(` required`)
+	}
+	b.WriteString(`>`)
 }
 
 func attribute(name, value string) string { return " " + name + `="` + html.EscapeString(value) + `"` }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -46,13 +47,15 @@ func (p *Problem) Error() string {
 // Unwrap gives the cause of a 5xx; it is reported, never answered.
 func (p *Problem) Unwrap() error { return p.cause }
 
-func newProblem(name string, status int, title, detail string) *Problem {
+// NewProblem makes a problem of a type of ours. name becomes the type; title is the same for all problems of the type;
+// detail may be empty. Neither holds a value that was sent.
+func NewProblem(name string, status int, title, detail string) *Problem {
 	return &Problem{Type: problemPrefix + name, Title: title, Status: status, Detail: detail}
 }
 
 // Invalid is the 422 for a request that can be read but breaks the rules; each error names its member.
 func Invalid(errors ...FieldError) *Problem {
-	p := newProblem("validation-error", http.StatusUnprocessableEntity, "Your request is not valid.", "")
+	p := NewProblem("validation-error", http.StatusUnprocessableEntity, "Your request is not valid.", "")
 	p.Errors = errors
 	return p
 }
@@ -60,7 +63,7 @@ func Invalid(errors ...FieldError) *Problem {
 // NotFound is the 404 for everything that is not there. Links that are unknown, expired, malformed or made for another
 // purpose get the same.
 func NotFound() *Problem {
-	return newProblem("not-found", http.StatusNotFound, "There is nothing here.", "")
+	return NewProblem("not-found", http.StatusNotFound, "There is nothing here.", "")
 }
 
 // Limited is the 429 of the network policies. violated names them; after is when a repetition will be let through,
@@ -79,7 +82,7 @@ func Limited(violated []string, after time.Duration, header http.Header) *Proble
 
 // Unavailable is the 503 for a dependency that is lost or busy. Repeating the request is safe. cause is reported.
 func Unavailable(after time.Duration, cause error) *Problem {
-	p := newProblem("service-unavailable", http.StatusServiceUnavailable, "The service is not available at the moment.",
+	p := NewProblem("service-unavailable", http.StatusServiceUnavailable, "The service is not available at the moment.",
 		"Please repeat the request later; repeating it is safe.")
 	p.Header = http.Header{"Retry-After": {seconds(after)}}
 	p.cause = cause
@@ -87,12 +90,12 @@ func Unavailable(after time.Duration, cause error) *Problem {
 }
 
 func internalError() *Problem {
-	return newProblem("internal-error", http.StatusInternalServerError, "Something went wrong on our side.",
+	return NewProblem("internal-error", http.StatusInternalServerError, "Something went wrong on our side.",
 		"The error was reported. Please repeat the request later; repeating it is safe.")
 }
 
 func malformed(detail string) *Problem {
-	return newProblem("malformed-body", http.StatusBadRequest, "The request cannot be read.", detail)
+	return NewProblem("malformed-body", http.StatusBadRequest, "The request cannot be read.", detail)
 }
 
 func malformedAt(pointer, detail string) *Problem {
@@ -102,12 +105,12 @@ func malformedAt(pointer, detail string) *Problem {
 }
 
 func tooLarge() *Problem {
-	return newProblem("body-too-large", http.StatusRequestEntityTooLarge, "The request is too large.",
+	return NewProblem("body-too-large", http.StatusRequestEntityTooLarge, "The request is too large.",
 		"At most 16 KiB are accepted.")
 }
 
 func unsupported(wanted string) *Problem {
-	return newProblem("unsupported-media-type", http.StatusUnsupportedMediaType, "The content type is not supported.",
+	return NewProblem("unsupported-media-type", http.StatusUnsupportedMediaType, "The content type is not supported.",
 		"Send "+wanted+".")
 }
 
@@ -140,19 +143,31 @@ func outcomeOf(kind string) string {
 	if kind == quotaExceeded {
 		return "quota-exceeded"
 	}
-	return kind[len(problemPrefix):]
+	return strings.TrimPrefix(kind, problemPrefix)
 }
 
+// page tells a person what the problem document tells a program. A field is named as the form names it.
 func (p *Problem) page() Page {
-	page := Page{Title: p.Title, Paragraphs: []string{}}
+	page := Page{Title: p.Title}
 	if p.Detail != "" {
 		page.Paragraphs = append(page.Paragraphs, p.Detail)
 	}
 	for _, e := range p.Errors {
-		page.Paragraphs = append(page.Paragraphs, e.Detail)
+		field := strings.TrimPrefix(e.Pointer, "#/")
+		if field == "" || field == "#" {
+			page.Items = append(page.Items, e.Detail)
+		} else {
+			page.Items = append(page.Items, field+": "+e.Detail)
+		}
+	}
+	if p.Status < http.StatusInternalServerError && len(p.Errors) > 0 {
+		page.Paragraphs = append(page.Paragraphs, "Please go back, correct this and send the form again.")
+	}
+	if seconds := p.Header.Get("Retry-After"); seconds != "" {
+		page.Paragraphs = append(page.Paragraphs, "Please try again in "+seconds+" seconds.")
 	}
 	if p.RequestID != "" {
-		page.Paragraphs = append(page.Paragraphs, "Reference: "+p.RequestID)
+		page.Footer = []string{"Reference: " + p.RequestID}
 	}
 	return page
 }

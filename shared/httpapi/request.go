@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
 )
@@ -19,10 +22,14 @@ const maxUserAgentBytes = 512
 
 // Request is one HTTP request.
 type Request struct {
-	Method, Path string
-	Query        url.Values
-	Header       http.Header
-	Body         []byte // decoded from base64 where the gateway encoded it
+	Method string
+	Path   string // without the stage
+	// RawQuery is the query string as it was sent, Query its readable part: what cannot be decoded is left out, so that
+	// what mail programs append to a link does not break it.
+	RawQuery string
+	Query    url.Values
+	Header   http.Header
+	Body     []byte // decoded from base64 where the gateway encoded it
 	// Client is the address of the TCP connection's other end, as IPv4 where it is IPv4, without a zone. It is the
 	// gateway's word; no header changes it. Invalid where the gateway gave none.
 	Client    netip.Addr
@@ -34,40 +41,64 @@ type Request struct {
 
 // newRequest reads an event. The request is usable for an error answer even when err is not nil.
 func newRequest(event events.APIGatewayV2HTTPRequest) (*Request, error) {
-	http_ := event.RequestContext.HTTP
+	call := event.RequestContext.HTTP
 	r := &Request{
-		Method:    http_.Method,
-		Path:      event.RawPath,
+		Method:    call.Method,
+		Path:      pathOf(event),
+		RawQuery:  event.RawQueryString,
 		Header:    make(http.Header, len(event.Headers)),
 		RequestID: event.RequestContext.RequestID,
 		Time:      clock(event.RequestContext.TimeEpoch),
-		Client:    clientAddress(http_.SourceIP),
+		Client:    clientAddress(call.SourceIP),
+		UserAgent: printable(call.UserAgent, maxUserAgentBytes),
 	}
+	r.Query, _ = url.ParseQuery(event.RawQueryString) // gives what it could read besides the error
 	for name, value := range event.Headers {
 		r.Header.Set(name, value)
 	}
 	r.Origin = r.Header.Get("Origin")
-	r.UserAgent = shorten(strings.ToValidUTF8(strings.ReplaceAll(http_.UserAgent, "\x00", ""), ""), maxUserAgentBytes)
+	var err error
+	r.Body, err = bodyOf(event)
+	return r, err
+}
 
-	query, err := url.ParseQuery(event.RawQueryString)
-	if err != nil {
-		r.Query = url.Values{}
-		return r, malformed("The query string is not valid.")
+// pathOf gives the path below the stage: with any stage but $default the gateway puts the stage's name in front.
+func pathOf(event events.APIGatewayV2HTTPRequest) string {
+	path := event.RawPath
+	if path == "" {
+		path = event.RequestContext.HTTP.Path
 	}
-	r.Query = query
-	r.Body = []byte(event.Body)
+	if stage := event.RequestContext.Stage; stage != "" && stage != "$default" {
+		if below, found := strings.CutPrefix(path, "/"+stage+"/"); found {
+			return "/" + below
+		}
+	}
+	return path
+}
+
+func bodyOf(event events.APIGatewayV2HTTPRequest) ([]byte, error) {
+	body := []byte(event.Body)
 	if event.IsBase64Encoded {
-		if base64.StdEncoding.DecodedLen(len(event.Body)) > maxBodyBytes+3 {
-			return r, tooLarge()
+		if base64.StdEncoding.DecodedLen(len(body)) > maxBodyBytes+3 { // padding counts up to two bytes too many
+			return nil, tooLarge()
 		}
-		if r.Body, err = base64.StdEncoding.DecodeString(event.Body); err != nil {
-			return r, malformed("The body is not valid base64.")
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(event.Body); err != nil {
+			return nil, malformed("The body is not valid base64.")
 		}
 	}
-	if len(r.Body) > maxBodyBytes {
-		return r, tooLarge()
+	if len(body) > maxBodyBytes {
+		return nil, tooLarge()
 	}
-	return r, nil
+	return body, nil
+}
+
+// clock is the time of a request as the gateway gave it, or now where an event has none.
+func clock(millis int64) time.Time {
+	if millis <= 0 {
+		return time.Now().UTC()
+	}
+	return time.UnixMilli(millis).UTC()
 }
 
 // clientAddress reads the gateway's sourceIp. A v4-mapped IPv6 address is its IPv4 address, so that nobody has two.
@@ -100,14 +131,42 @@ func IsForm(r *Request) bool {
 	return kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data"
 }
 
-// WantsHTML says whether a person with a browser waits for the answer: it asks for HTML and not for JSON.
+// WantsHTML says whether a person with a browser waits for the answer: Accept prefers HTML to JSON, or it names neither
+// and a form was sent.
 func WantsHTML(r *Request) bool {
-	accept := strings.ToLower(r.Header.Get("Accept"))
-	return strings.Contains(accept, "text/html")
+	page, document := accepts(r.Header.Get("Accept"))
+	if page == 0 && document == 0 {
+		return IsForm(r)
+	}
+	return page > 0 && page >= document
 }
 
-// shorten cuts s to at most n bytes without splitting a character.
-func shorten(s string, n int) string {
+// accepts gives the qualities of HTML and of JSON in an Accept header (RFC 9110 §12.5.1), 0 where it does not name them.
+func accepts(header string) (page, document float64) {
+	for item := range strings.SplitSeq(strings.ToLower(header), ",") {
+		kind, parameters, _ := strings.Cut(item, ";")
+		quality := 1.0
+		if _, q, found := strings.Cut(parameters, "q="); found {
+			quality, _ = strconv.ParseFloat(strings.TrimSpace(q), 64) // what cannot be read is not wanted
+		}
+		switch strings.TrimSpace(kind) {
+		case "text/html", "application/xhtml+xml":
+			page = max(page, quality)
+		case "application/json", "application/problem+json":
+			document = max(document, quality)
+		}
+	}
+	return page, document
+}
+
+// printable cuts s to at most n bytes of valid UTF-8 without control characters.
+func printable(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
 	if len(s) <= n {
 		return s
 	}

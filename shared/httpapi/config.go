@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"newsletter/shared/config"
+)
+
+// Config is what all HTTP functions share.
+type Config struct {
+	// PublicURL is where visitors reach the API: scheme and host, without a path, e.g. "https://api.example.org". Links in
+	// mails begin with it. https, except on a loopback host.
+	PublicURL string `env:"PUBLIC_URL,required"`
+	// AllowedOrigins lists the web origins whose scripts may call the API, exactly as browsers send them, e.g.
+	// "https://www.example.org". Several are separated by commas. Defaults to none: forms and servers need no entry.
+	AllowedOrigins Origins `env:"ALLOWED_ORIGINS"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || !isOrigin(c.PublicURL) {
+		return errors.New(`PUBLIC_URL: must be a scheme and a host in lower case, such as "https://api.example.org"`)
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return errors.New("PUBLIC_URL: must be https, because the links in mails carry tokens")
+	}
+	return nil
+}
+
+// Origins is a list of web origins: scheme, host and a port that is not the scheme's default.
+type Origins []string
+
+var errOrigin = errors.New(`each must be a scheme and a host in lower case without the default port, such as "https://www.example.org"`)
+
+// UnmarshalText reads origins separated by commas.
+func (o *Origins) UnmarshalText(text []byte) error {
+	*o = nil
+	for item := range strings.SplitSeq(string(text), ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		if !isOrigin(item) {
+			return errOrigin
+		}
+		*o = append(*o, item)
+	}
+	return nil
+}
+
+// isOrigin says whether s is an origin as browsers send it: nothing else would ever be equal to the header.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host || s != strings.ToLower(s) || strings.ContainsAny(s, "*%") {
+		return false
+	}
+	for _, r := range s {
+		if r > '~' { // browsers send the punycode form
+			return false
+		}
+	}
+	return u.Scheme == "https" && u.Port() != "443" && !strings.HasSuffix(s, ":") ||
+		u.Scheme == "http" && u.Port() != "80" && !strings.HasSuffix(s, ":")
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
