@@ -54,6 +54,11 @@ func (db *DB) release(ctx context.Context, conn *pgxpool.Conn) {
 	conn.Release()
 }
 
-// abandon frees the connection's place in the pool at once. The connection is closed already; its last bytes drain on
-// their own.
-func abandon(conn *pgxpool.Conn) { conn.Hijack() }
+// abandon frees the connection's place in the pool at once, and closes what is not closed yet. The last bytes of a
+// connection that broke drain on their own.
+func abandon(conn *pgxpool.Conn) {
+	c := conn.Hijack()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = c.Close(ctx)
+}

@@ -20,6 +20,7 @@ type Reader struct {
 	writer    *DB
 	fallbacks atomic.Int64
 	lostUntil atomic.Int64 // unix nanoseconds
+	now       func() time.Time
 
 	// OnFallback is called for each read that went to the writer because the replica is lost, with the reason; nil if
 	// it is known from an earlier read. Set it before the first read.
@@ -28,7 +29,7 @@ type Reader struct {
 
 // OpenReader makes a Reader of the replica that cfg names, if any. It does no network I/O.
 func OpenReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
-	r := &Reader{writer: writer}
+	r := &Reader{writer: writer, now: time.Now}
 	if cfg.ReadURL.IsZero() {
 		return r, nil
 	}
@@ -46,12 +47,12 @@ func (r *Reader) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 		return r.writer.Batch(ctx, queue)
 	}
 	var cause error
-	if time.Now().UnixNano() >= r.lostUntil.Load() {
+	if r.now().UnixNano() >= r.lostUntil.Load() {
 		cause = r.replica.Batch(ctx, queue)
 		if !errors.Is(cause, ErrUnavailable) || ctx.Err() != nil {
 			return cause
 		}
-		r.lostUntil.Store(time.Now().Add(replicaPause).UnixNano())
+		r.lostUntil.Store(r.now().Add(replicaPause).UnixNano())
 	}
 	r.fallbacks.Add(1)
 	if r.OnFallback != nil {

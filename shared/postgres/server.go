@@ -26,7 +26,7 @@ const connectTimeout = 3 * time.Second
 // Server is one database and how to sign in to it.
 type Server struct {
 	URL     config.Sealed // "postgres://user:password@host:5432/database"
-	CAFile  string        // PEM; empty for the system's roots
+	CAFile  string        // PEM; empty for the URL's sslrootcert, or the system's roots
 	IAMAuth bool          // sign in with an IAM token where the URL holds no password
 }
 
@@ -44,6 +44,9 @@ func (s Server) ConnConfig() (*pgx.ConnConfig, error) {
 	roots, err := readRoots(s.CAFile)
 	if err != nil {
 		return nil, err
+	}
+	if roots == nil && cc.TLSConfig != nil {
+		roots = cc.TLSConfig.RootCAs // sslrootcert of the URL
 	}
 	cc.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cc.Host, RootCAs: roots}
 	cc.Fallbacks = nil
@@ -84,7 +87,7 @@ func checkURL(text string) error {
 	}
 	for name, values := range parameters {
 		switch name {
-		case "application_name":
+		case "application_name", "sslrootcert":
 		case "sslmode":
 			if len(values) != 1 || values[0] != "verify-full" {
 				return errors.New("sslmode must be verify-full, or be left out, which means the same")
