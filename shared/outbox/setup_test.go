@@ -1,0 +1,61 @@
+package outbox
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/testenv"
+	"newsletter/shared/config"
+	"newsletter/shared/postgres"
+)
+
+// bundle is a queue on a database of its own, with a clock that tests move.
+type bundle struct {
+	*testing.T
+	db     *postgres.DB
+	worker *Worker
+	admin  *pgx.Conn
+	clock  atomic.Int64 // nanoseconds after start
+}
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func (b *bundle) now() time.Time          { return start.Add(time.Duration(b.clock.Load())) }
+func (b *bundle) advance(d time.Duration) { b.clock.Add(int64(d)) }
+
+func (b *bundle) one(sql string) int {
+	b.Helper()
+	var n int
+	if err := b.admin.QueryRow(b.Context(), sql).Scan(&n); err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// claimSome claims what there is.
+func (b *bundle) claimSome(n int) []Delivery {
+	b.Helper()
+	claimed, err := b.worker.Claim(b.Context(), n, lease)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return claimed
+}
+
+// setup connects the way the functions do: as their role, through the pooler, over verified TLS.
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	t.Parallel()
+	server := testenv.Postgres(t)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(server.AppURL), CAFile: server.CAFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	b := &bundle{T: t, db: db, admin: server.Conn(t)}
+	b.worker = NewQueue(db, b.now)
+	return b
+}

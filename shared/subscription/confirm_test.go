@@ -1,0 +1,181 @@
+package subscription
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/postgres"
+	"newsletter/shared/token"
+)
+
+func TestConfirmGrantsTheConsentOfTheTokensRequest(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued) // in German
+	first := b.link(jane)
+	b.advance(time.Hour)
+	r := Request{Address: address(t, jane), Visit: visit, Locale: "fr"}
+	if got, err := b.store.Request(t.Context(), r); got != ConfirmationQueued || err != nil {
+		t.Fatal(got, err)
+	}
+	b.advance(time.Hour)
+	b.click(b.store.Confirm, first, ConfirmedNow) // the older mail's link stays good
+	if r := b.expectRow(jane, Active, 1, false); !r.ConfirmedAt.Equal(now.Add(2 * time.Hour)) {
+		t.Errorf("%+v", r)
+	}
+	shown := b.strings(`select t.locale || ' ' || (e.data->>'request_event') || ' ' || e.actor || ' ' || (e.source->>'utm_source')
+		from audit_events e join consent_texts t on t.id = e.consent_text_id where e.kind = 'subscription.confirmed'`)
+	if len(shown) != 1 || shown[0] != "de "+first.EventID.String()+" subscriber toot" {
+		t.Errorf("proof: %v", shown)
+	}
+	b.click(b.store.Confirm, first, AlreadyConfirmed)
+	b.click(b.store.Confirm, b.link(jane), AlreadyConfirmed) // and the newer one does no harm
+	b.expectLedger("requested:confirmation_queued", "requested:confirmation_queued", "confirmed:confirmed")
+	if n := b.count(`event_context c join audit_events e on e.id = c.event_id where e.kind = 'subscription.confirmed' and c.ip = '192.0.2.7'`); n != 1 {
+		t.Errorf("%d contexts", n)
+	}
+}
+
+func TestLinksThatConfirmNothing(t *testing.T) {
+	b := setup(t)
+	refuse := func(name string, c token.Claims) {
+		t.Helper()
+		before := b.count("audit_events")
+		if got, err := b.store.Confirm(t.Context(), c, visit); !errors.Is(err, ErrUnknown) || got != "" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		if b.count("audit_events") != before {
+			t.Errorf("%s: recorded", name)
+		}
+	}
+	refuse("nobody", token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1})
+
+	b.request(jane, ConfirmationQueued)
+	good := b.link(jane)
+	otherEvent, otherEpoch := good, good
+	otherEvent.EventID = uuid.New()
+	otherEpoch.Epoch = 2
+	refuse("an event that never was", otherEvent)
+	refuse("another epoch", otherEpoch)
+
+	b.request("john@example.org", ConfirmationQueued)
+	foreign := good
+	foreign.EventID = b.link("john@example.org").EventID
+	refuse("somebody else's event", foreign)
+
+	b.click(b.store.Confirm, good, ConfirmedNow)
+	confirmed := good
+	if err := b.admin.QueryRow(t.Context(), `select id::text from audit_events where kind = 'subscription.confirmed'`).Scan(&confirmed.EventID); err != nil {
+		t.Fatal(err)
+	}
+	refuse("an event that asked for nothing", confirmed)
+
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
+	refuse("unsubscribed", good)
+	b.advance(time.Hour)
+	b.request(jane, ConfirmationQueued)
+	refuse("of before the unsubscription", good)
+	returned := b.link(jane)
+	b.suppress(Suppression{SubscriberID: good.SubscriberID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+	refuse("suppressed", returned)
+
+	cancelled := b.link("john@example.org")
+	b.click(b.store.Cancel, cancelled, CancelledNow)
+	refuse("taken back", cancelled)
+}
+
+// A suppression that came in by the address alone, for example from an operator's tool, outweighs a pending row.
+func TestASuppressedAddressIsNotConfirmed(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	if _, err := b.admin.Exec(t.Context(), `insert into suppressions (email_hmac, key_id, reason, created_at)
+		select email_hmac, key_id, 'objection', now() from identities`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.Confirm(t.Context(), b.link(jane), visit); !errors.Is(err, ErrUnknown) {
+		t.Error(err)
+	}
+	b.request(jane, Silenced)
+}
+
+func TestParallelConfirmationsAreOne(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	c := b.link(jane)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			err := try(t.Context(), postgres.ErrBusy, func() error {
+				_, err := b.store.Confirm(t.Context(), c, visit)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed")
+}
+
+// Whatever runs at the same time, what remains is what some order of it leaves, and the ledger tells that order.
+func TestConcurrentStepsHaveASerialOutcome(t *testing.T) {
+	b := setup(t)
+	for round := range 40 {
+		typed := string(rune('a'+round%26)) + uuid.NewString()[:8] + "@example.org"
+		b.request(typed, ConfirmationQueued)
+		c := b.link(typed)
+		b.advance(time.Hour)
+		var all sync.WaitGroup
+		for _, do := range []func() error{
+			func() error { _, err := b.store.Confirm(t.Context(), c, visit); return err },
+			func() error { _, err := b.store.Unsubscribe(t.Context(), c, visit); return err },
+			func() error {
+				_, err := b.store.Request(t.Context(), Request{Address: address(t, typed), Visit: visit})
+				return err
+			},
+		} {
+			all.Go(func() {
+				if err := try(t.Context(), postgres.ErrBusy, do); err != nil && !errors.Is(err, ErrUnknown) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		b.checkHistory(typed)
+	}
+}
+
+// checkHistory replays the ledger of an address and compares its end with the row.
+func (b *bundle) checkHistory(typed string) {
+	b.Helper()
+	moves := b.strings(`select (e.data->>'from') || ' ' || (e.data->>'to')
+		from audit_events e join identities i using (subscriber_id) where i.email_hmac = $1
+		order by e.at, e.id`, b.store.key.Address(address(b, typed).Norm))
+	// Events of one instant come in any order; one that fits the present state is the next.
+	state := string(None)
+	for len(moves) > 0 {
+		next := -1
+		for i, move := range moves {
+			if len(move) > len(state) && move[:len(state)+1] == state+" " {
+				next = i
+				if move != state+" "+state { // a request that changed nothing fits anywhere
+					continue
+				}
+				break
+			}
+		}
+		if next < 0 {
+			b.Fatalf("%s: from %s nothing leads on among %v", typed, state, moves)
+		}
+		state = moves[next][len(state)+1:]
+		moves = append(moves[:next], moves[next+1:]...)
+	}
+	if got := b.row(typed).state(); string(got) != state {
+		b.Fatalf("%s: the ledger ends in %s, the row is %s", typed, state, got)
+	}
+}

@@ -1,0 +1,191 @@
+package subscription
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
+	"newsletter/shared/token"
+)
+
+func TestUnsubscribe(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	c := b.unsubscribeLink(jane)
+	b.advance(time.Hour)
+	b.click(b.store.Unsubscribe, c, UnsubscribedNow)
+	if r := b.expectRow(jane, Unsubscribed, 2, false); !r.EndedAt.Equal(now.Add(time.Hour)) {
+		t.Errorf("%+v", r)
+	}
+	b.click(b.store.Unsubscribe, c, AlreadyEnded)
+	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "unsubscribed:unsubscribed")
+	b.click(b.store.Unsubscribe, token.Claims{Purpose: token.Unsubscribe, SubscriberID: uuid.New()}, AlreadyEnded)
+}
+
+func TestAnOldLinkEndsTheRenewedSubscription(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	old := b.unsubscribeLink(jane)
+	b.click(b.store.Unsubscribe, old, UnsubscribedNow)
+	b.advance(time.Hour)
+	b.activate(jane)
+	b.expectRow(jane, Active, 2, false)
+	b.click(b.store.Unsubscribe, old, UnsubscribedNow)
+	b.expectRow(jane, Unsubscribed, 3, false)
+}
+
+func TestUnsubscribeTakesARequestBack(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	first := b.unsubscribeLink(jane)
+	b.click(b.store.Unsubscribe, first, CancelledNow)
+	b.expectRow(jane, None, 0, false)
+	b.expectLedger("requested:confirmation_queued", "cancelled:cancelled")
+	if n := b.count("identities where until = $1", now.Add(identityGrace)); n != 1 {
+		t.Errorf("%d pseudonyms with an end", n)
+	}
+
+	// The person asks again and gets another id. The link of the first mail still ends it.
+	b.advance(time.Hour)
+	b.activate(jane)
+	if b.row(jane).ID == first.SubscriberID {
+		t.Fatal("the id is the same; the test is void")
+	}
+	b.click(b.store.Unsubscribe, first, UnsubscribedNow)
+	b.expectRow(jane, Unsubscribed, 2, false)
+	b.advance(time.Hour)
+	b.request(jane, ConfirmationQueued)
+	b.click(b.store.Unsubscribe, first, CancelledNow)
+	b.expectRow(jane, Unsubscribed, 3, false) // who had been confirmed once is not forgotten
+}
+
+func TestThisWasNotMe(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	c := b.link(jane)
+	b.click(b.store.Cancel, c, CancelledNow)
+	b.expectRow(jane, None, 0, false)
+	b.click(b.store.Cancel, c, AlreadyEnded)
+	b.advance(HushPeriod - time.Second)
+	b.request(jane, Silenced)
+	b.expectRow(jane, None, 0, false)
+	b.expectMails(outbox.MailConfirm)
+	b.advance(time.Second)
+	b.request(jane, ConfirmationQueued)
+	b.expectLedger("requested:confirmation_queued", "cancelled:cancelled", "requested:silenced", "requested:confirmation_queued")
+
+	// Somebody else confirmed it: then it ends, too.
+	c = b.link(jane)
+	b.click(b.store.Confirm, c, ConfirmedNow)
+	b.click(b.store.Cancel, c, UnsubscribedNow)
+	b.expectRow(jane, Unsubscribed, 2, false)
+	b.request(jane, Silenced)
+	b.expectRow(jane, Unsubscribed, 2, false)
+
+	// The request is gone already, but whoever presses the button wants silence.
+	b.request("john@example.org", ConfirmationQueued)
+	c = b.link("john@example.org")
+	b.click(b.store.Unsubscribe, c, CancelledNow)
+	b.click(b.store.Cancel, c, HushedNow)
+	b.request("john@example.org", Silenced)
+}
+
+func TestNotMeDoesNotWeakenASuppression(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	c := b.link(jane)
+	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+	b.click(b.store.Cancel, c, AlreadyEnded)
+	b.advance(HushPeriod + time.Hour)
+	b.request(jane, Silenced)
+	if got := b.strings("select reason from suppressions where until is null"); len(got) != 1 || got[0] != "complaint" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestSuppress(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	id := b.row(jane).ID
+	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: audit.Provider}, SuppressedNow)
+	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: audit.Provider}, AlreadySuppressed)
+	b.expectRow(jane, Suppressed, 2, false)
+	b.request(jane, Silenced)
+	b.click(b.store.Unsubscribe, token.Claims{Purpose: token.Unsubscribe, SubscriberID: id, Epoch: 1}, AlreadyEnded)
+	b.expectRow(jane, Suppressed, 2, false)
+	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "suppressed:suppressed", "requested:silenced")
+
+	// A complaint about a mail whose request has been taken back since: the pseudonym is all there is.
+	b.request("john@example.org", ConfirmationQueued)
+	c := b.link("john@example.org")
+	b.click(b.store.Cancel, c, CancelledNow)
+	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+	b.advance(HushPeriod + time.Hour)
+	b.request("john@example.org", Silenced)
+
+	// By address, for nobody that is known, and for somebody.
+	b.suppress(Suppression{Address: address(t, "new@example.org"), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
+	b.request("new@example.org", Silenced)
+	b.activate("jim@example.org")
+	b.suppress(Suppression{Address: address(t, "JIM@example.org"), Reason: ByOwner, Actor: audit.Operator}, SuppressedNow)
+	b.expectRow("jim@example.org", Suppressed, 2, false)
+}
+
+func TestExpire(t *testing.T) {
+	b := setup(t)
+	b.activate("back@example.org")
+	b.click(b.store.Unsubscribe, b.unsubscribeLink("back@example.org"), UnsubscribedNow)
+	b.advance(time.Hour)
+	b.request("back@example.org", ConfirmationQueued)
+	b.request("first@example.org", ConfirmationQueued)
+	b.advance(time.Hour)
+	b.request("young@example.org", ConfirmationQueued)
+	b.activate("active@example.org")
+	b.advance(PendingLifetime - time.Hour)
+
+	expire := func(limit, want int) {
+		t.Helper()
+		if got, err := b.store.Expire(t.Context(), limit); err != nil || got != want {
+			t.Fatalf("expired %d, %v, want %d", got, err, want)
+		}
+	}
+	expire(1, 1)
+	expire(10, 1)
+	expire(10, 0)
+	b.expectRow("back@example.org", Unsubscribed, 2, false)
+	b.expectRow("first@example.org", None, 0, false)
+	b.expectRow("young@example.org", Pending, 1, false)
+	b.expectRow("active@example.org", Active, 1, false)
+	if n := b.count(`audit_events where kind = 'subscription.expired' and actor = 'system'`); n != 2 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func TestExpireAgainstConfirm(t *testing.T) {
+	b := setup(t)
+	for range 20 {
+		typed := uuid.NewString()[:8] + "@example.org"
+		b.request(typed, ConfirmationQueued)
+		c := b.link(typed)
+		b.advance(PendingLifetime)
+		var both sync.WaitGroup
+		both.Go(func() {
+			if _, err := b.store.Expire(t.Context(), 10); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Go(func() {
+			_ = try(t.Context(), postgres.ErrBusy, func() error {
+				_, err := b.store.Confirm(t.Context(), c, visit)
+				return err
+			})
+		})
+		both.Wait()
+		b.checkHistory(typed)
+	}
+}

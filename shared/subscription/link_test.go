@@ -1,0 +1,144 @@
+package subscription
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+func (b *bundle) ask(typed string, p Purpose, want Outcome) {
+	b.Helper()
+	got, err := b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, typed), Purpose: p, Visit: visit})
+	if err != nil || got != want {
+		b.Fatalf("%s for %s: %q, %v, want %q", p, typed, got, err, want)
+	}
+}
+
+func TestLinksGoToKnownAddressesOnly(t *testing.T) {
+	b := setup(t)
+	b.ask(jane, UnsubscribeLinkMail, LinkUnknown)
+	b.ask(jane, ExportLinkMail, LinkUnknown)
+	if n := b.count("identities") + b.count("subscribers"); n != 0 {
+		t.Errorf("%d traces of an unknown address", n)
+	}
+	b.request(jane, ConfirmationQueued)
+	b.ask("JANE@example.org", UnsubscribeLinkMail, LinkQueued)
+	b.ask(jane, UnsubscribeLinkMail, LinkQueued)
+	b.ask(jane, UnsubscribeLinkMail, LinkCapped)
+	b.ask(jane, ExportLinkMail, LinkQueued)
+	b.ask(jane, EraseLinkMail, LinkQueued)
+	b.ask(jane, ExportLinkMail, LinkCapped)
+	b.expectMails(outbox.MailConfirm, outbox.MailUnsubscribeLink, outbox.MailUnsubscribeLink, outbox.MailPrivacyExport, outbox.MailPrivacyErase)
+	b.advance(24*time.Hour + time.Second)
+	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
+	b.ask(jane, UnsubscribeLinkMail, LinkUnknown) // nothing to end
+	b.ask(jane, ExportLinkMail, LinkQueued)       // but data to show
+	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+	b.ask(jane, ExportLinkMail, LinkSilenced)
+	if n := b.count(`audit_events where kind = 'link.requested'`); n != 11 {
+		t.Errorf("%d events of 11", n)
+	}
+}
+
+func TestALinkRequestLooksTheSameInEveryState(t *testing.T) {
+	b := setup(t)
+	var want *recorder
+	for name, prepare := range inState() {
+		typed := fmt.Sprintf("link%d@example.org", b.count("audit_events"))
+		prepare(b, typed)
+		before := b.row(typed)
+		for _, p := range []Purpose{UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail} {
+			events, rows, log := b.count("audit_events"), b.count("outbox"), b.count("mail_log")
+			recorded := &recorder{database: b.db}
+			if _, err := b.on(recorded).RequestLink(t.Context(), LinkRequest{Address: address(t, typed), Purpose: p, Visit: visit}); err != nil {
+				t.Fatal(err)
+			}
+			if b.count("audit_events") != events+1 || b.count("outbox") != rows+1 || b.count("mail_log") != log+1 {
+				t.Errorf("%s, %s: not one row each", name, p)
+			}
+			if want == nil {
+				want = recorded
+			}
+			if !slices.Equal(recorded.first, want.first) || !slices.Equal(recorded.second, want.second) {
+				t.Errorf("%s, %s: other statements", name, p)
+			}
+		}
+		if after := b.row(typed); after.state() != before.state() || after.Epoch != before.Epoch {
+			t.Errorf("%s: %+v became %+v", name, before, after)
+		}
+	}
+}
+
+func TestARobotGetsNoLink(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	got, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, jane), Purpose: UnsubscribeLinkMail, Visit: visit, Drop: true, Reasons: []string{"honeypot"}})
+	if err != nil || got != Dropped {
+		t.Fatal(got, err)
+	}
+	b.expectMails(outbox.MailConfirm)
+}
+
+func TestRecipients(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	c := b.link(jane)
+	b.activate("john@example.org")
+	john := b.row("john@example.org").ID
+	read := func() map[string]Recipient {
+		t.Helper()
+		found, err := b.store.Recipients(t.Context(), c.SubscriberID, john)
+		if err != nil {
+			t.Fatal(err)
+		}
+		byMailbox := map[string]Recipient{}
+		for id, r := range found {
+			if id != r.SubscriberID {
+				t.Errorf("%s under %s", r.SubscriberID, id)
+			}
+			byMailbox[r.Mailbox] = r
+		}
+		return byMailbox
+	}
+	found := read()
+	if r := found["Jane@example.org"]; r.State != Pending || r.Epoch != 1 || r.Locale != "de-AT" || !r.Accepts(outbox.MailConfirm, 1) ||
+		r.Accepts(outbox.MailConfirm, 2) || r.Accepts(outbox.MailAlreadySubscribed, 1) || !r.Accepts(outbox.MailUnsubscribeLink, 1) {
+		t.Errorf("%+v", r)
+	}
+	if r := found["john@example.org"]; r.Accepts(outbox.MailConfirm, 1) || !r.Accepts(outbox.MailAlreadySubscribed, 1) || r.Accepts(outbox.None, 1) {
+		t.Errorf("%+v", r)
+	}
+	b.click(b.store.Cancel, c, CancelledNow)
+	b.click(b.store.Unsubscribe, b.unsubscribeLink("john@example.org"), UnsubscribedNow)
+	found = read()
+	if len(found) != 1 {
+		t.Errorf("%+v", found)
+	}
+	if r := found["john@example.org"]; r.Accepts(outbox.MailAlreadySubscribed, 1) || r.Accepts(outbox.MailUnsubscribeLink, 1) || !r.Accepts(outbox.MailPrivacyErase, 1) {
+		t.Errorf("%+v", r)
+	}
+
+	// A "not me" that crossed the request: the row is there, the silence as well.
+	b.request("jim@example.org", ConfirmationQueued)
+	if _, err := b.admin.Exec(t.Context(), `insert into suppressions (email_hmac, key_id, reason, created_at, until)
+		values ($1, 'x', 'not_me', now(), '2100-01-01')`, b.store.key.Address("jim@example.org")); err != nil {
+		t.Fatal(err)
+	}
+	silenced, err := b.store.Recipients(t.Context(), b.row("jim@example.org").ID)
+	if err != nil || len(silenced) != 1 {
+		t.Fatal(silenced, err)
+	}
+	for _, r := range silenced {
+		if !r.Silenced || r.Accepts(outbox.MailConfirm, 1) {
+			t.Errorf("%+v", r)
+		}
+	}
+	if (Recipient{}).Accepts(outbox.MailPrivacyExport, 0) {
+		t.Error("nobody accepts a mail")
+	}
+}

@@ -1,0 +1,327 @@
+package subscription
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
+)
+
+func TestANewAddressBecomesPending(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	r := b.expectRow("jane@EXAMPLE.org", Pending, 1, false)
+	if r.Email != "Jane@example.org" || r.Locale != "de-AT" || !r.RequestedAt.Equal(now) || r.Source.Origin != "toot" {
+		t.Errorf("%+v", r)
+	}
+	b.expectLedger("requested:confirmation_queued")
+	b.expectMails(outbox.MailConfirm)
+	if c := b.link(jane); c.EventID != r.RequestEventID || c.SubscriberID != r.ID || c.Epoch != 1 {
+		t.Errorf("the mail says %+v", c)
+	}
+	if got := b.strings(`select data::text || source::text || coalesce(consent_text_id::text, 'none') || request_id || actor || channel from audit_events`)[0]; !strings.Contains(got, `"provider": "other"`) ||
+		!strings.Contains(got, "https://example.org/blog") || !strings.Contains(got, "01900000-0000-7000-8000-000000000002") { // the German text
+		t.Errorf("ledger: %s", got)
+	}
+	if n := b.count(`event_context where ip = '192.0.2.7' and user_agent = 'Test/1.0'`); n != 1 {
+		t.Errorf("%d contexts", n)
+	}
+	if n := b.count(`mail_log where purpose = 'confirm' and fold_hmac = $1`, b.store.key.Fold("jane@example.org")); n != 1 {
+		t.Errorf("%d entries in the mail log", n)
+	}
+}
+
+// An observer on the network sees round trips and time. Both follow the statements, the rows and what a commit waits for.
+func TestEveryStateLooksTheSame(t *testing.T) {
+	b := setup(t)
+	var want *recorder
+	logged := map[string]int64{}
+	for round := range 30 {
+		for name, prepare := range inState() {
+			typed := fmt.Sprintf("somebody.%04d@example.org", b.count("audit_events"))
+			prepare(b, typed)
+			b.advance(time.Second)
+			recorded := &recorder{database: b.db}
+			wrote := b.lookAt(name, typed, recorded)
+			if least, found := logged[name]; !found || wrote < least {
+				logged[name] = wrote
+			}
+			if want == nil {
+				want = recorded
+			}
+			if !slices.Equal(recorded.first, want.first) || !slices.Equal(recorded.second, want.second) {
+				t.Fatalf("%s: other statements:\n%q\n%q, want\n%q\n%q", name, recorded.first, recorded.second, want.first, want.second)
+			}
+		}
+		// The log is the whole server's, and page images come on top now and then, so the least of several rounds counts.
+		if round >= 2 && spread(logged) <= 0.1 {
+			t.Logf("bytes of write-ahead log by state: %v", logged)
+			return
+		}
+	}
+	t.Errorf("the write-ahead log tells the states apart: %v", logged)
+}
+
+// lookAt requests a subscription, checks that each kind of row came once, and returns what was written to the log.
+func (b *bundle) lookAt(name, typed string, recorded *recorder) int64 {
+	b.Helper()
+	tables := []string{"audit_events", "outbox", "mail_log", "event_context"}
+	had := map[string]int{}
+	for _, table := range tables {
+		had[table] = b.count(table)
+	}
+	store, r := b.on(recorded), Request{Address: address(b, typed), Visit: visit}
+	before := b.wal()
+	outcome, err := store.Request(b.Context(), r)
+	wrote := b.wal() - before
+	if err != nil {
+		b.Fatalf("%s: %v", name, err)
+	}
+	for _, table := range tables {
+		if b.count(table) != had[table]+1 {
+			b.Errorf("%s (%s): not one row more in %s", name, outcome, table)
+		}
+	}
+	return wrote
+}
+
+// spread is how far the least lies below the most.
+func spread(values map[string]int64) float64 {
+	all := slices.Collect(maps.Values(values))
+	return 1 - float64(slices.Min(all))/float64(slices.Max(all))
+}
+
+func TestParallelRequestsOfOneAddress(t *testing.T) {
+	b := setup(t)
+	spellings := []string{"jane@example.org", "JANE@example.org", "Jane@EXAMPLE.ORG", " jane@Example.org"}
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			r := Request{Address: address(t, spellings[i%len(spellings)]), Visit: visit}
+			err := try(t.Context(), postgres.ErrBusy, func() error {
+				_, err := b.store.Request(t.Context(), r)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	b.expectRow(jane, Pending, 1, false)
+	b.expectMails(outbox.MailConfirm)
+	if rows, events, log := b.count("outbox"), b.count("audit_events"), b.count("mail_log"); rows != 50 || events != 50 || log != 50 {
+		t.Errorf("%d outbox rows, %d events, %d log entries; want 50 each", rows, events, log)
+	}
+	if n := b.count("subscribers"); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+func TestCapsCountByFoldedAddress(t *testing.T) {
+	b := setup(t)
+	for i, typed := range []string{"ja.ne@gmail.com", "jane+a@gmail.com", "j.ane+b@googlemail.com"} {
+		b.request(typed, ConfirmationQueued)
+		b.request(typed, ConfirmationCapped)
+		b.advance(confirmPause)
+		if n := b.count(`mail_log where purpose = 'confirm'`); n != i+1 {
+			t.Fatalf("%d mails", n)
+		}
+	}
+	b.request("jane+c@gmail.com", ConfirmationCapped)
+	b.request("jane@example.org", ConfirmationQueued) // somebody else
+	b.advance(24*time.Hour - 3*confirmPause)          // the first mail is a day old
+	b.request("jane+c@gmail.com", ConfirmationQueued)
+}
+
+func TestAResendKeepsTheEpochAndTheFirstSource(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	first := b.link(jane)
+	b.advance(time.Hour)
+	r := Request{Address: address(t, "JANE@example.org"), Visit: visit, Source: audit.Source{Origin: "elsewhere"}}
+	if got, err := b.store.Request(t.Context(), r); got != ConfirmationQueued || err != nil {
+		t.Fatal(got, err)
+	}
+	stored := b.expectRow(jane, Pending, 1, false)
+	if stored.Email != "JANE@example.org" || stored.Source.Origin != "toot" || stored.RequestEventID == first.EventID {
+		t.Errorf("%+v", stored)
+	}
+}
+
+func TestComingBackNeedsAFreshConfirmation(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	confirmed := b.row(jane).ConfirmedAt
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
+	b.advance(time.Hour)
+	b.request(jane, ConfirmationQueued)
+	r := b.expectRow(jane, Pending, 2, true)
+	if !r.ConfirmedAt.Equal(*confirmed) || r.EndedAt == nil {
+		t.Errorf("%+v", r)
+	}
+	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
+	if r := b.expectRow(jane, Active, 2, false); r.EndedAt != nil || !r.ConfirmedAt.Equal(now.Add(time.Hour)) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestConsentTextOfARequest(t *testing.T) {
+	b := setup(t)
+	if _, err := b.admin.Exec(t.Context(), `insert into consent_texts (id, version, locale, body, sha256, created_at) values
+		('01900000-0000-7000-8000-0000000000f1', '2026-02', 'en', 'new', sha256('new'), '2026-02-01'),
+		('01900000-0000-7000-8000-0000000000f2', '2026-02', 'pt-BR', 'novo', sha256('novo'), '2026-02-01')`); err != nil {
+		t.Fatal(err)
+	}
+	i := 0
+	for _, c := range []struct{ version, locale, want string }{
+		{"", "", "2026-02 en"}, {"", "de", "2026-02 en"}, {"", "pt-br", "2026-02 pt-BR"},
+		{"default-1", "de-CH", "default-1 de"}, {"default-1", "FR", "default-1 fr"}, {"default-1", "ja", "default-1 en"},
+	} {
+		i++
+		r := Request{Address: address(t, fmt.Sprintf("jane%d@example.org", i)), Visit: visit, Locale: c.locale, Consent: Consent{TextVersion: c.version}}
+		if _, err := b.store.Request(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		got := b.strings(`select t.version || ' ' || t.locale from audit_events e join consent_texts t on t.id = e.consent_text_id order by e.id desc limit 1`)
+		if got[0] != c.want {
+			t.Errorf("%+v: %s", c, got[0])
+		}
+		if text, err := b.store.ConsentText(t.Context(), b.link(r.Address.Norm)); err != nil || text.Version+" "+text.Locale != c.want || text.Body == "" {
+			t.Errorf("%+v: %+v, %v", c, text, err)
+		}
+	}
+	events := b.count("audit_events")
+	for _, prepare := range inState() {
+		i++
+		typed := fmt.Sprintf("jane%d@example.org", i)
+		prepare(b, typed)
+		events = b.count("audit_events")
+		r := Request{Address: address(t, typed), Visit: visit, Consent: Consent{TextVersion: "unheard-of"}}
+		if _, err := b.store.Request(t.Context(), r); !errors.Is(err, ErrUnknownConsent) || b.count("audit_events") != events {
+			t.Errorf("an unknown version gives %v and %d events", err, b.count("audit_events")-events)
+		}
+	}
+}
+
+func TestARobotsRequestIsRecordedOnly(t *testing.T) {
+	b := setup(t)
+	i := 0
+	for name, prepare := range inState() {
+		i++
+		typed := fmt.Sprintf("robot%d@example.org", i)
+		prepare(b, typed)
+		before, mails := b.row(typed), b.count("outbox where kind <> 'none'")
+		r := Request{Address: address(t, typed), Visit: visit, Drop: true, Reasons: []string{"honeypot"}}
+		if got, err := b.store.Request(t.Context(), r); err != nil || got != Dropped {
+			t.Fatalf("%s: %s, %v", name, got, err)
+		}
+		after := b.row(typed)
+		if after.state() != before.state() || after.Epoch != before.Epoch || after.RequestEventID != before.RequestEventID || b.count("outbox where kind <> 'none'") != mails {
+			t.Errorf("%s: %+v became %+v", name, before, after)
+		}
+	}
+	if n := b.count(`audit_events where data @> '{"outcome": "dropped", "reasons": ["honeypot"]}'`); n != i {
+		t.Errorf("%d of %d recorded", n, i)
+	}
+}
+
+func TestSingleOptInByConfiguration(t *testing.T) {
+	b := setup(t)
+	b.store.cfg.DoubleOptIn = false
+	b.request(jane, Activated)
+	if r := b.expectRow(jane, Active, 1, false); !r.ConfirmedAt.Equal(now) {
+		t.Errorf("%+v", r)
+	}
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
+	b.request(jane, ConfirmationQueued)
+	b.expectRow(jane, Pending, 2, true)
+	b.expectLedger("requested:activated", "unsubscribed:unsubscribed", "requested:confirmation_queued")
+}
+
+func TestARepeatedTransactionWritesOnce(t *testing.T) {
+	b := setup(t)
+	repeating := b.on(lostAnswer{b.db})
+	r := Request{Address: address(t, jane), Visit: visit}
+	if got, err := repeating.Request(t.Context(), r); err != nil || got != ConfirmationQueued {
+		t.Fatal(got, err)
+	}
+	b.expectMails(outbox.MailConfirm)
+	b.click(repeating.Confirm, b.link(jane), AlreadyConfirmed)
+	link := LinkRequest{Address: r.Address, Purpose: UnsubscribeLinkMail, Visit: visit}
+	if got, err := repeating.RequestLink(t.Context(), link); err != nil || got != LinkQueued {
+		t.Fatal(got, err)
+	}
+	b.click(repeating.Unsubscribe, b.unsubscribeLink(jane), AlreadyEnded)
+	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "requested:link_queued", "unsubscribed:unsubscribed")
+	b.expectMails(outbox.MailConfirm, outbox.MailUnsubscribeLink)
+}
+
+// A tool that loads rows does not take the lock. The request finds its row at the second try.
+func TestARowThatCameInPastTheLock(t *testing.T) {
+	b := setup(t)
+	sneaky := between{b.db, &sync.Once{}, func() {
+		if _, err := b.admin.Exec(t.Context(), `insert into subscribers (id, email, email_norm, status, request_event_id, requested_at, confirmed_at)
+			values ('01900000-0000-7000-8000-0000000000aa', 'jane@example.org', 'jane@example.org', 'active',
+			        '01900000-0000-7000-8000-0000000000ab', now(), now())`); err != nil {
+			t.Error(err)
+		}
+	}}
+	r := Request{Address: address(t, jane), Visit: visit}
+	if got, err := b.on(sneaky).Request(t.Context(), r); err != nil || got != AlreadySubscribed {
+		t.Fatal(got, err)
+	}
+	b.expectRow(jane, Active, 1, false)
+	b.expectLedger("requested:already_subscribed")
+}
+
+// Equal addresses share the lock that keeps them from racing: the fold is a function of the norm.
+func TestEqualAddressesShareALock(t *testing.T) {
+	store := NewStore(nil, testKey(t), Config{}, time.Now)
+	locks := map[string]int64{}
+	for _, c := range emailCases(t) {
+		a, err := ParseAddress(*c.Input)
+		if err != nil {
+			continue
+		}
+		lock := store.foldLock(a)
+		again := store.foldLock(address(t, strings.ToUpper(a.Mailbox)))
+		if known, found := locks[a.Norm]; again != lock || found && known != lock || lock == 0 {
+			t.Errorf("%q has several locks", a.Norm)
+		}
+		locks[a.Norm] = lock
+	}
+}
+
+func TestNothingPersonalInTheLedger(t *testing.T) {
+	b := setup(t)
+	r := Request{
+		Address: address(t, jane), Visit: visit, Locale: "en'; drop table",
+		Source: audit.Source{
+			Page: "https://example.org/join?email=jane@example.org#jane@example.org", Referrer: "https://u:p@example.net/jane%40example.org",
+			Ref: "jane@example.org", Term: "jane%40example.org", Campaign: "spring\x00\x1b[31m" + strings.Repeat("x", 500),
+		},
+	}
+	if _, err := b.store.Request(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
+	all := strings.Join(b.strings(`select to_jsonb(e)::text from audit_events e`), "\n")
+	for _, personal := range []string{"jane", "Jane", "192.0.2.7", "Test/1.0", "drop table", "\\u"} {
+		if strings.Contains(all, personal) {
+			t.Errorf("%q in the ledger:\n%s", personal, all)
+		}
+	}
+	if !strings.Contains(all, "https://example.org/join") || !strings.Contains(all, "spring") {
+		t.Errorf("the source is lost:\n%s", all)
+	}
+}
