@@ -1,0 +1,277 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"newsletter/shared/config"
+)
+
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", formPath, 200, ""},
+		{"HEAD", formPath, 200, ""},
+		{"POST", formPath, 200, ""},
+		{"OPTIONS", formPath, 204, "GET, HEAD, OPTIONS, POST"},
+		{"OPTIONS", jsonPath, 204, "OPTIONS, POST"},
+		{"GET", jsonPath, 405, "OPTIONS, POST"},
+		{"HEAD", jsonPath, 405, "OPTIONS, POST"},
+		{"PUT", formPath, 405, "GET, HEAD, OPTIONS, POST"},
+		{"DELETE", formPath, 405, "GET, HEAD, OPTIONS, POST"},
+		{"TRACE", formPath, 405, "GET, HEAD, OPTIONS, POST"},
+		{"get", formPath, 405, "GET, HEAD, OPTIONS, POST"},
+		{"GET", "/", 404, ""},
+		{"OPTIONS", "/api/none", 404, ""},
+		{"GET", formPath + "/", 404, ""},
+	} {
+		got := newTestAPI().Serve(t.Context(), newEvent(tc.method, tc.path))
+		if got.Response.StatusCode != tc.status || got.Response.Headers["Allow"] != tc.allow {
+			t.Errorf("%s %s: %d, Allow %q", tc.method, tc.path, got.Response.StatusCode, got.Response.Headers["Allow"])
+		}
+		if (tc.method == "HEAD" || tc.status == 204) && got.Response.Body != "" {
+			t.Errorf("%s %s: body %q", tc.method, tc.path, got.Response.Body)
+		}
+		if tc.status == 405 && tc.method != "HEAD" {
+			if p := readProblem(t, got); p.Type != "urn:newsletter:problem:method-not-allowed" {
+				t.Errorf("type %s", p.Type)
+			}
+		}
+	}
+}
+
+func TestHEADIsGETWithoutItsBody(t *testing.T) {
+	t.Parallel()
+	api := newTestAPI()
+	get, head := newEvent("GET", formPath), newEvent("HEAD", formPath)
+	get.RawQueryString, head.RawQueryString = "token=abc", "token=abc"
+	want, got := api.Serve(t.Context(), get), api.Serve(t.Context(), head)
+	if want.Response.Body != "abc" || got.Response.Body != "" || got.Response.StatusCode != want.Response.StatusCode {
+		t.Errorf("GET %+v, HEAD %+v", want.Response, got.Response)
+	}
+	for name, value := range want.Response.Headers {
+		if got.Response.Headers[name] != value {
+			t.Errorf("%s: %q, want %q", name, got.Response.Headers[name], value)
+		}
+	}
+}
+
+func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	bad64 := post(jsonPath, "application/json", "%%%")
+	bad64.IsBase64Encoded = true
+	api := newTestAPI()
+	results := map[string]Result{
+		"json":           api.Serve(t.Context(), post(jsonPath, "application/json", `{}`)),
+		"text":           api.Serve(t.Context(), newEvent("GET", formPath)),
+		"page":           api.Serve(t.Context(), post(formPath, "application/x-www-form-urlencoded", "email=x")),
+		"options":        api.Serve(t.Context(), newEvent("OPTIONS", formPath)),
+		"404":            api.Serve(t.Context(), newEvent("GET", "/x")),
+		"405":            api.Serve(t.Context(), newEvent("PUT", formPath)),
+		"415":            api.Serve(t.Context(), post(jsonPath, "text/plain", "x")),
+		"400":            api.Serve(t.Context(), bad64),
+		"limited":        api.Serve(t.Context(), withQuery(newEvent("GET", failPath), "token=limited")),
+		"503":            api.Serve(t.Context(), withQuery(newEvent("GET", failPath), "token=lost")),
+		"500":            api.Serve(t.Context(), withQuery(newEvent("GET", failPath), "token=bug")),
+		"panicked":       api.Failed(newEvent("GET", formPath)),
+		"error, as page": api.Failed(post(formPath, "application/x-www-form-urlencoded", "email=x")),
+	}
+	for name, got := range results {
+		h := got.Response.Headers
+		for header, want := range map[string]string{
+			"Strict-Transport-Security":    "max-age=31536000; includeSubDomains",
+			"X-Content-Type-Options":       "nosniff",
+			"Cache-Control":                "no-store",
+			"Referrer-Policy":              "no-referrer",
+			"Cross-Origin-Resource-Policy": "same-origin",
+			"Vary":                         "Origin",
+		} {
+			if h[header] != want {
+				t.Errorf("%s: %s is %q", name, header, h[header])
+			}
+		}
+		policy := h["Content-Security-Policy"]
+		if !strings.HasPrefix(policy, "default-src 'none';") || !strings.Contains(policy, "frame-ancestors 'none'") {
+			t.Errorf("%s: policy %q", name, policy)
+		}
+		if got.Response.Body != "" && !strings.Contains(h["Content-Type"], "charset=utf-8") {
+			t.Errorf("%s: content type %q", name, h["Content-Type"])
+		}
+		if strings.HasPrefix(h["Content-Type"], "text/html") &&
+			(h["Cross-Origin-Opener-Policy"] != "same-origin" || h["X-Robots-Tag"] != "noindex") {
+			t.Errorf("%s: page headers %v", name, h)
+		}
+	}
+}
+
+func TestOnlyListedOriginsMayRead(t *testing.T) {
+	t.Parallel()
+	api := newTestAPI()
+	for origin, allowed := range map[string]bool{
+		siteOrigin:                        true,
+		"https://other.example":           true,
+		"":                                false,
+		"null":                            false,
+		"*":                               false,
+		"https://www.example.org:443":     false,
+		"http://www.example.org":          false,
+		"https://www.example.org.evil":    false,
+		"https://evilwww.example.org":     false,
+		"HTTPS://WWW.EXAMPLE.ORG":         false,
+		siteOrigin + "/":                  false,
+		siteOrigin + ", https://evil.com": false,
+	} {
+		preflight, denied, broken := newEvent("OPTIONS", jsonPath), newEvent("GET", jsonPath), withQuery(newEvent("GET", failPath), "token=bug")
+		panicked := newEvent("GET", formPath)
+		for _, e := range []map[string]string{preflight.Headers, denied.Headers, broken.Headers, panicked.Headers} {
+			e["origin"] = origin
+			e["access-control-request-method"] = "POST"
+		}
+		results := []Result{api.Serve(t.Context(), preflight), api.Serve(t.Context(), denied), api.Serve(t.Context(), broken), api.Failed(panicked)}
+		for i, status := range []int{204, 405, 500, 500} {
+			h := results[i].Response.Headers
+			want := map[bool]string{true: origin}[allowed]
+			if h["Access-Control-Allow-Origin"] != want || results[i].Response.StatusCode != status || h["Vary"] != "Origin" {
+				t.Errorf("origin %q, answer %d: %d %v", origin, i, results[i].Response.StatusCode, h)
+			}
+			if _, set := h["Access-Control-Allow-Credentials"]; set {
+				t.Error("credentials are allowed")
+			}
+			if allowed && (h["Cross-Origin-Resource-Policy"] != "cross-origin" ||
+				!strings.Contains(h["Access-Control-Expose-Headers"], "Retry-After")) {
+				t.Errorf("origin %q: %v", origin, h)
+			}
+		}
+		h := results[0].Response.Headers
+		if granted := h["Access-Control-Allow-Methods"] == "OPTIONS, POST" && h["Access-Control-Allow-Headers"] == "Content-Type"; granted != allowed {
+			t.Errorf("origin %q: preflight %v", origin, h)
+		}
+	}
+}
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	api := newTestAPI()
+	for token, want := range map[string]struct {
+		kind       string
+		status     int
+		retryAfter string
+		reported   error
+	}{
+		"":        {"urn:newsletter:problem:validation-error", 422, "", nil},
+		"lost":    {"urn:newsletter:problem:service-unavailable", 503, "2", errLost},
+		"bug":     {"urn:newsletter:problem:internal-error", 500, "", errBug},
+		"limited": {"https://iana.org/assignments/http-problem-types#quota-exceeded", 429, "90", nil},
+	} {
+		got := api.Serve(t.Context(), withQuery(newEvent("GET", failPath), "token="+token))
+		p := readProblem(t, got)
+		if p.Type != want.kind || p.Status != want.status || got.Response.Headers["Retry-After"] != want.retryAfter {
+			t.Errorf("%q: %+v, Retry-After %q", token, p, got.Response.Headers["Retry-After"])
+		}
+		if !errors.Is(got.Err, want.reported) {
+			t.Errorf("%q: reported %v", token, got.Err)
+		}
+		if strings.Contains(got.Response.Body, "jane") || strings.Contains(got.Response.Body, "lost") {
+			t.Errorf("an inner error is answered: %s", got.Response.Body)
+		}
+		if got.Outcome == "" || strings.Contains(got.Outcome, ":") {
+			t.Errorf("outcome %q", got.Outcome)
+		}
+		if token == "limited" && (len(p.ViolatedPolicies) != 1 || got.Response.Headers["Ratelimit"] == "") {
+			t.Errorf("limited: %+v %v", p, got.Response.Headers)
+		}
+	}
+}
+
+func TestAPersonGetsProblemsAsPages(t *testing.T) {
+	t.Parallel()
+	const form = "application/x-www-form-urlencoded"
+	for _, tc := range []struct {
+		accept, contentType string
+		page                bool
+	}{
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", form, true},
+		{"text/html", "application/json", true},
+		{"", form, true},
+		{"*/*", form, true},
+		{"*/*", "application/json", false},
+		{"", "", false},
+		{"application/json", form, false},
+		{"application/json, text/html;q=0.5", form, false},
+		{"text/html;q=0", "application/json", false},
+		{"text/html; q=0.3, application/json;q=0.2", "", true},
+		{"text/html;q=bad", "application/json", false},
+	} {
+		event := post(failPath, tc.contentType, "email=x")
+		event.Headers["accept"] = tc.accept
+		got := newTestAPI().Serve(t.Context(), event).Response
+		if page := strings.HasPrefix(got.Headers["Content-Type"], "text/html"); page != tc.page || got.StatusCode != 422 {
+			t.Errorf("Accept %q of %s: %s", tc.accept, tc.contentType, got.Headers["Content-Type"])
+		} else if page {
+			checkPage(t, got.Headers["Content-Security-Policy"], got.Body)
+			for _, part := range []string{"email: This is not an e-mail address.", "Reference: JKJaXmPLvHcESHA="} {
+				if !strings.Contains(got.Body, part) {
+					t.Errorf("no %q in %s", part, got.Body)
+				}
+			}
+		}
+	}
+}
+
+func TestBinaryAnswersAreEncoded(t *testing.T) {
+	t.Parallel()
+	got := newTestAPI().finish(&Request{}, &Response{Status: http.StatusOK, Body: []byte{0xff, 0}}).Response
+	if body, err := base64.StdEncoding.DecodeString(got.Body); err != nil || !got.IsBase64Encoded || string(body) != "\xff\x00" {
+		t.Errorf("answered %+v", got)
+	}
+}
+
+func TestWhatTheLogSaysAboutARequestIsOurs(t *testing.T) {
+	t.Parallel()
+	got := newTestAPI().Serve(t.Context(), newEvent("<script>", "/jane@example.org"))
+	if got.Route != "none" || got.Method != "other" || got.Outcome != "not-found" {
+		t.Errorf("got %+v", got)
+	}
+	got = newTestAPI().Serve(t.Context(), newEvent("GET", formPath))
+	if got.Route != formPath || got.Method != "GET" || got.Outcome != "shown" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ url, origins, mistake string }{
+		{"https://api.example.org", " https://www.example.org , https://x.example:8443,", ""},
+		{"http://127.0.0.1:3000", "http://localhost:5173", ""},
+		{"http://[::1]:3000", "", ""},
+		{"", "", "PUBLIC_URL"},
+		{"http://api.example.org", "", "PUBLIC_URL"},
+		{"https://api.example.org/", "", "PUBLIC_URL"},
+		{"https://api.example.org/v1", "", "PUBLIC_URL"},
+		{"https://u:p@api.example.org", "", "PUBLIC_URL"},
+		{"api.example.org", "", "PUBLIC_URL"},
+		{"https://:443", "", "PUBLIC_URL"},
+		{"https://api.example.org", "*", "ALLOWED_ORIGINS"},
+		{"https://api.example.org", "null", "ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://*.example.org", "ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://WWW.example.org", "ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://www.example.org:443", "ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://www.example.org:", "ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://bücher.example", "ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://www.example.org https://b.example", "ALLOWED_ORIGINS"},
+	} {
+		env := config.FromMap(map[string]string{"PUBLIC_URL": tc.url, "ALLOWED_ORIGINS": tc.origins})
+		c := ReadConfig(env)
+		err := env.Err()
+		if tc.mistake == "" && (err != nil || c.PublicURL != tc.url) || tc.mistake != "" && (err == nil || !strings.HasPrefix(err.Error(), tc.mistake)) {
+			t.Errorf("%q, %q: %v", tc.url, tc.origins, err)
+		}
+	}
+}
