@@ -8,7 +8,7 @@ import (
 )
 
 // Config holds the keys of the links, one list for each purpose: "id:key,id:key", the newest first. An id is 1 to 16
-// letters, digits, - or _; a key is at least 32 random bytes in base64. The newest key signs and all verify; to change a
+// letters, digits, - or _, and may be left out; a key is at least 32 random bytes in base64. The newest key signs and all verify; to change a
 // key, put a new one in front and keep the old one until its links have ended (unsubscribe links never do). A function
 // reads the lists of the purposes that it serves and no others.
 type Config struct {

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,18 +19,26 @@ type key struct {
 	sign func(body []byte) []byte
 }
 
-// parseKeys reads "id:base64key,id:base64key", newest first. Errors name positions and never repeat a value.
+// parseKeys reads "id:base64key,id:base64key", newest first. A key without an id, as CloudFormation makes them, gets the
+// start of its hash for an id. Errors name positions and never repeat a value.
 func parseKeys(spec string) ([]key, error) {
 	var keys []key
 	seen := map[string]bool{}
 	for i, part := range strings.Split(spec, ",") {
 		id, encoded, found := strings.Cut(strings.TrimSpace(part), ":")
-		if !found || !validID(id) {
-			return nil, fmt.Errorf("key %d: must be id:base64, the id 1 to %d letters, digits, - or _", i+1, maxKeyID)
+		if !found {
+			id, encoded = "", id
 		}
 		secret, err := decodeKey(encoded)
 		if err != nil || len(secret) < minKey {
 			return nil, fmt.Errorf("key %d: must be at least %d random bytes in base64", i+1, minKey)
+		}
+		if !found {
+			sum := sha256.Sum256(secret)
+			id = hex.EncodeToString(sum[:4])
+		}
+		if !validID(id) {
+			return nil, fmt.Errorf("key %d: must be id:base64, the id 1 to %d letters, digits, - or _", i+1, maxKeyID)
 		}
 		if seen[id] {
 			return nil, fmt.Errorf("key %d: its id stands twice in the list", i+1)

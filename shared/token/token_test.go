@@ -182,7 +182,6 @@ func TestReadRing(t *testing.T) {
 	}
 	for name, list := range map[string]string{
 		"missing":    "",
-		"no id":      strings.Repeat("QUFB", 11),
 		"empty id":   ":" + strings.Repeat("QUFB", 11),
 		"long id":    strings.Repeat("x", 17) + ":" + strings.Repeat("QUFB", 11),
 		"odd id":     "a b:" + strings.Repeat("QUFB", 11),
