@@ -234,13 +234,3 @@ func TestCaps(t *testing.T) {
 		}
 	}
 }
-
-func ExampleTransition() {
-	d := Transition(Facts{State: None, DoubleOptIn: true, Mailed: Mailed{Now: now}}, OnRequest)
-	fmt.Println(d.To, d.Mail, d.Ledger)
-	d = Transition(Facts{State: d.To}, OnConfirm)
-	fmt.Println(d.To, d.Outcome, d.Ledger)
-	// Output:
-	// pending confirm subscription.requested
-	// active confirmed subscription.confirmed
-}

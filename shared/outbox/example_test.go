@@ -1,0 +1,54 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/outbox"
+)
+
+// The writer's side: the row joins the statements of the decision behind it.
+func ExampleQueue() {
+	b := &pgx.Batch{}
+	b.Queue("update subscribers set status = 'pending' where id = $1", uuid.New())
+	outbox.Queue(b, outbox.Message{ID: uuid.New(), Kind: outbox.MailConfirm, SubscriberID: uuid.New(), CreatedAt: time.Now()})
+	fmt.Println(b.Len())
+	// Output: 2
+}
+
+func ExampleBackoff() {
+	fmt.Println(outbox.Backoff(1, 0.5, 0), outbox.Backoff(5, 0.5, 0), outbox.Backoff(1, 0.5, time.Hour))
+	// Output: 15s 4m0s 1h0m0s
+}
+
+// noDatabase stands for a connection pool without a server.
+type noDatabase struct{}
+
+func (noDatabase) Batch(context.Context, func(*pgx.Batch)) error { return errors.New("no server") }
+
+// The worker's side: claim, do, mark.
+func ExampleWorker() {
+	ctx := context.Background()
+	worker := outbox.NewQueue(noDatabase{}, time.Now)
+	claimed, err := worker.Claim(ctx, 25, time.Minute)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range claimed {
+		if d.Kind == outbox.None {
+			err = worker.Done(ctx, d, "decoy")
+		} else {
+			err = worker.Retry(ctx, d, "throttled", 0)
+		}
+		if err != nil && !errors.Is(err, outbox.ErrLost) {
+			fmt.Println(err)
+		}
+	}
+	// Output: claim from the outbox: no server
+}

@@ -1,0 +1,84 @@
+package subscription_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"newsletter/shared/config"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+func ExampleParseAddress() {
+	a, err := subscription.ParseAddress(" Jane.Doe+news@Bücher.example.com ")
+	fmt.Println(a.Display, a.Norm, a.Fold, err)
+
+	_, err = subscription.ParseAddress("jane@localhost")
+	var refused *subscription.AddressError
+	if errors.As(err, &refused) {
+		fmt.Println(refused.Reason, "–", refused.Detail)
+	}
+	// Output:
+	// Jane.Doe+news@bücher.example.com jane.doe+news@xn--bcher-kva.example.com jane.doe@xn--bcher-kva.example.com <nil>
+	// domain – The part after the @ is not a domain name that can receive mail.
+}
+
+func ExampleTransition() {
+	d := subscription.Transition(subscription.Facts{State: subscription.None, DoubleOptIn: true}, subscription.OnRequest)
+	fmt.Println(d.To, d.Mail, d.Ledger)
+	d = subscription.Transition(subscription.Facts{State: d.To}, subscription.OnConfirm)
+	fmt.Println(d.To, d.Outcome, d.Ledger)
+	// Output:
+	// pending confirm subscription.requested
+	// active confirmed subscription.confirmed
+}
+
+func ExampleProvider() {
+	fmt.Println(subscription.Provider("googlemail.com"), subscription.Provider("hotmail.co.uk"), subscription.Provider("example.org"))
+	// Output: google microsoft other
+}
+
+// A function opens the store once and serves with it; without a database nothing happens here.
+func ExampleStore() {
+	ctx := context.Background()
+	env := config.FromMap(map[string]string{"DATABASE_URL": "", "PEPPER": ""})
+	dbConfig, keyConfig, cfg := postgres.ReadConfig(env), pseudonym.ReadConfig(env), subscription.ReadConfig(env)
+	ring := token.ReadRing(env, token.Confirm)
+	if env.Err() != nil {
+		fmt.Println("not configured")
+		return
+	}
+	db, err := postgres.Open(ctx, dbConfig)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	key, err := pseudonym.NewKey(keyConfig)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	store := subscription.NewStore(db, key, cfg, time.Now)
+
+	address, err := subscription.ParseAddress("jane@example.org")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	outcome, err := store.Request(ctx, subscription.Request{Address: address, Locale: "en"})
+	fmt.Println(outcome, err)
+
+	claims, err := ring.Verify(ctx, "the token of the mail", time.Now())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	outcome, err = store.Confirm(ctx, claims, subscription.Visit{})
+	fmt.Println(outcome, errors.Is(err, subscription.ErrUnknown))
+	// Output: not configured
+}
