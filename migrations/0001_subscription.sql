@@ -130,6 +130,15 @@ create index outbox_unfinished on outbox (state, created_at) where state in ('re
 create index outbox_finished on outbox (finished_at) where finished_at is not null;
 
 -- +goose Down
+-- +goose StatementBegin
+do $$
+begin
+    if exists (select from audit_events) then
+        raise exception 'the ledger is not empty: it proves who consented, and is not dropped by going down';
+    end if;
+end
+$$;
+-- +goose StatementEnd
 drop table outbox;
 drop table suppressions;
 drop table mail_log;

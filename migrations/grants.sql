@@ -1,13 +1,29 @@
--- What the role of the functions may do; applied after every run, so it is always the whole truth.
--- Nothing that a table was ever granted stays: first everything is taken away.
-revoke all on all tables in schema public from {app};
-grant usage on schema public to {app};
+-- What the role of the functions, {app}, may do. It is applied after every run, in one transaction that first takes
+-- everything away, so this file is the whole truth; validate compares the database with it.
+do $$
+declare
+    relation regclass;
+begin
+    for relation in
+        select oid from pg_class
+        where relnamespace = 'public'::regnamespace and relowner = current_user::regrole and relkind in ('r', 'p', 'v', 'm', 'S')
+    loop
+        execute format('revoke all on %s %s from public, {app}',
+                       (select case relkind when 'S' then 'sequence' else 'table' end from pg_class where oid = relation), relation);
+    end loop;
+end
+$$;
 
--- The ledger and the texts that people agreed to can be added to and read. Nobody changes them.
-grant select, insert on audit_events, consent_texts to {app};
+-- The ledger and the texts that people agreed to can be read and added to. Nobody changes them.
+grant select, insert on audit_events to {app};
+grant select, insert on consent_texts to {app};
 
-grant select, insert, update, delete on subscribers, identities, suppressions, outbox to {app};
-grant select, insert, delete on event_context, mail_log to {app};
+grant select, insert, update, delete on subscribers to {app};
+grant select, insert, update, delete on identities to {app};
+grant select, insert, update, delete on suppressions to {app};
+grant select, insert, update, delete on outbox to {app};
+grant select, insert, delete on event_context to {app};
+grant select, insert, delete on mail_log to {app};
 
--- health compares the schema's version with its own.
+-- health compares the version of the schema with its own.
 grant select on goose_db_version to {app};

@@ -5,152 +5,214 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// bootstrapLock is the advisory lock under which roles and grants are written: PostgreSQL fails two sessions that alter
-// one role at a time. The number is arbitrary, and ours.
-const bootstrapLock = 7239146051
+const (
+	// ownerRole owns the schema. Nobody signs in as it: a role that may use IAM must sign in with IAM, and so must every
+	// role that it was granted to, so the owner must not be the role that signs in.
+	ownerRole = "newsletter_owner"
+	// migratorRole signs in to migrate and is a member of ownerRole.
+	migratorRole = "migrator"
+)
 
-// roleSettings are the limits of the functions' role. They stand on the role, because RDS Proxy refuses them when a
-// connection is opened and because a client-side cancel does not pass it.
-var roleSettings = map[string]string{
-	"statement_timeout":                   "5s",
-	"lock_timeout":                        "2s",
-	"idle_in_transaction_session_timeout": "10s",
+// limits are the settings of the functions' role and their values where the owner of the site set none. RDS Proxy refuses
+// them when a connection is opened, and passes no cancel request on, so they are what stops a statement.
+//
+// The first is below the time that a transaction has in all, so that the server gives up before its client does. The last
+// outlasts the pause between two round trips by far, and frees the rows of an environment that was frozen in between.
+var limits = []struct{ name, value string }{
+	{"statement_timeout", "3s"},
+	{"lock_timeout", "1s"},
+	{"idle_in_transaction_session_timeout", "5s"},
 }
 
-// insufficientPrivilege is PostgreSQL's code for what a role may not do.
-const insufficientPrivilege = "42501"
+// roles is what the database says about who is who.
+type roles struct {
+	Current    string // who is signed in
+	MayCreate  bool   // roles
+	AppExists  bool
+	OwnerUsed  bool // ownerRole exists and the current role may become it
+	IAMOffered bool // the database knows rds_iam
+	app        string
+}
 
-// bootstrap makes the functions' role where it may, and sets its limits and grants. Where roles may not be made and the
-// role is missing, the functions have to use this one, and that is a warning: then nothing keeps them from changing the
-// ledger.
-func (r *Runner) bootstrap(ctx context.Context) ([]string, error) {
-	conn, err := pgx.ConnectConfig(ctx, r.conn.Copy())
+const rolesSQL = `
+select current_user::text, r.rolsuper or r.rolcreaterole,
+       exists (select from pg_roles where rolname = $1),
+       exists (select from pg_roles where rolname = $2 and pg_has_role(current_user, oid, 'member')),
+       exists (select from pg_roles where rolname = 'rds_iam')
+from pg_roles r where r.rolname = current_user`
+
+func readRoles(ctx context.Context, conn *pgx.Conn, app string) (roles, error) {
+	r := roles{app: app}
+	err := conn.QueryRow(ctx, rolesSQL, app, ownerRole).Scan(&r.Current, &r.MayCreate, &r.AppExists, &r.OwnerUsed, &r.IAMOffered)
+	return r, wrap("read the roles", err)
+}
+
+// owner is the role that migrates.
+func (r roles) owner() string {
+	if r.OwnerUsed {
+		return ownerRole
+	}
+	return r.Current
+}
+
+// separate says that the functions' role exists and is not the one that owns the tables.
+func (r roles) separate() bool { return r.AppExists && r.app != r.owner() && r.app != r.Current }
+
+// step is one thing that the roles need.
+type step struct {
+	name string
+	done string // a query for whether it is so already; empty: never known
+	args []any
+	do   string
+}
+
+// bootstrap makes the roles and what they need, as far as the current role may. What is missing becomes a warning.
+func (r *Runner) bootstrap(ctx context.Context, conn *pgx.Conn) (warnings []string, err error) {
+	before, err := readRoles(ctx, conn, r.cfg.AppUser)
 	if err != nil {
-		return nil, fmt.Errorf("connect to set up roles: %w", err)
+		return nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	var warnings []string
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", int64(bootstrapLock)); err != nil {
-			return fmt.Errorf("lock the roles: %w", err)
-		}
-		found, err := r.ensureRole(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if !found {
-			warnings = append(warnings, fmt.Sprintf("role %q does not exist and may not be created: the functions must sign in as the migrating role, which can change the ledger", r.cfg.AppUser))
-			return nil
-		}
-		if warning, err := r.limitRole(ctx, tx); err != nil {
-			return err
-		} else if warning != "" {
-			warnings = append(warnings, warning)
-		}
-		app := pgx.Identifier{r.cfg.AppUser}.Sanitize()
-		if _, err := tx.Exec(ctx, strings.ReplaceAll(grants, "{app}", app)); err != nil {
-			return fmt.Errorf("grants.sql: %w", err)
-		}
-		return nil
-	})
-	return warnings, err
-}
-
-// attempt runs a statement that this role may not be allowed to run; then it reports false.
-func attempt(ctx context.Context, tx pgx.Tx, statement string) (bool, error) {
-	err := pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
-		_, err := savepoint.Exec(ctx, statement)
-		return err
-	})
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == insufficientPrivilege {
-		return false, nil
+	var steps []step
+	if before.MayCreate && r.cfg.AppUser != before.Current {
+		steps = r.creation(before)
 	}
-	return err == nil, err
-}
-
-func (r *Runner) ensureRole(ctx context.Context, tx pgx.Tx) (bool, error) {
-	var exists, iam bool
-	err := tx.QueryRow(ctx, `select exists (select 1 from pg_roles where rolname = $1), exists (select 1 from pg_roles where rolname = 'rds_iam')`,
-		r.cfg.AppUser).Scan(&exists, &iam)
+	for _, s := range steps {
+		if warnings, err = perform(ctx, conn, s, warnings); err != nil {
+			return nil, err
+		}
+	}
+	now, err := readRoles(ctx, conn, r.cfg.AppUser)
 	if err != nil {
-		return false, fmt.Errorf("look for the role: %w", err)
+		return nil, err
 	}
-	app := pgx.Identifier{r.cfg.AppUser}.Sanitize()
-	if !exists {
-		if exists, err = attempt(ctx, tx, "create role "+app+" login"); err != nil || !exists {
-			return false, wrap("create the role", err)
+	for _, s := range r.upkeep(now) {
+		if warnings, err = perform(ctx, conn, s, warnings); err != nil {
+			return nil, err
 		}
 	}
-	if !r.cfg.AppPassword.IsZero() {
-		quoted := "'" + strings.ReplaceAll(r.cfg.AppPassword.Reveal(), "'", "''") + "'"
-		if strings.ContainsAny(quoted, "\\\x00") {
-			return false, errors.New("APP_DATABASE_PASSWORD: backslash and NUL are not allowed")
-		}
-		_, err = attempt(ctx, tx, "alter role "+app+" password "+quoted)
-		return true, wrap("set the role's password", err)
+	if !now.separate() {
+		warnings = append(warnings, fmt.Sprintf("the functions have no role of their own beside %q, which may not create one or was "+
+			"named as theirs: nothing in the database keeps them from changing the ledger", now.Current))
 	}
-	if iam {
-		_, err = attempt(ctx, tx, "grant rds_iam to "+app)
-		return true, wrap("let the role sign in with IAM", err)
+	if now.separate() && r.cfg.AppPassword.IsZero() && !now.IAMOffered {
+		warnings = append(warnings, fmt.Sprintf("role %q is given no password: APP_DATABASE_PASSWORD is empty, and this database does not offer IAM", now.app))
 	}
-	return true, nil
+	return warnings, nil
 }
 
-// limitRole sets the limits that are not set yet.
-func (r *Runner) limitRole(ctx context.Context, tx pgx.Tx) (warning string, err error) {
-	missing, err := missingSettings(ctx, tx, r.cfg.AppUser)
-	if err != nil {
-		return "", err
+const roleExistsSQL = `select exists (select from pg_roles where rolname = $1)`
+
+// creation is what only a role with CREATEROLE can do.
+func (r *Runner) creation(known roles) []step {
+	const memberSQL = `select exists (select from pg_auth_members m
+		join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member where g.rolname = $1 and u.rolname = $2)`
+	app := r.cfg.AppUser
+	steps := []step{
+		{"create role " + ownerRole, roleExistsSQL, []any{ownerRole}, "create role " + ownerRole + " nologin"},
+		{"create role " + migratorRole, roleExistsSQL, []any{migratorRole}, "create role " + migratorRole + " login"},
+		{"create the functions' role", roleExistsSQL, []any{app}, "create role " + quote(app) + " login"},
+		{"join " + ownerRole, "select pg_has_role(current_user, $1::name, 'member')", []any{ownerRole}, "grant " + ownerRole + " to current_user"},
+		{"let " + migratorRole + " own the schema", memberSQL, []any{ownerRole, migratorRole}, "grant " + ownerRole + " to " + migratorRole},
+		{"let " + ownerRole + " create tables", "select has_schema_privilege($1::name, 'public', 'create')", []any{ownerRole},
+			"grant usage, create on schema public to " + ownerRole},
 	}
-	app := pgx.Identifier{r.cfg.AppUser}.Sanitize()
-	for _, name := range missing {
-		allowed, err := attempt(ctx, tx, fmt.Sprintf("alter role %s set %s = '%s'", app, name, roleSettings[name]))
-		if err != nil {
-			return "", fmt.Errorf("limit the role: %w", err)
-		}
-		if !allowed {
-			return fmt.Sprintf("the limits of role %q may not be set: set them as its administrator", r.cfg.AppUser), nil
-		}
+	steps = append(steps, r.adoption())
+	if known.IAMOffered {
+		steps = append(steps, step{"let " + migratorRole + " sign in with IAM", memberSQL, []any{"rds_iam", migratorRole}, "grant rds_iam to " + migratorRole})
 	}
-	return "", nil
+	switch {
+	case !r.cfg.AppPassword.IsZero():
+		steps = append(steps, step{"set the functions' password", "", nil,
+			"alter role " + quote(app) + " password '" + scramVerifier(r.cfg.AppPassword.Reveal()) + "'"})
+	case known.IAMOffered:
+		steps = append(steps, step{"let the functions sign in with IAM", memberSQL, []any{"rds_iam", app}, "grant rds_iam to " + quote(app)})
+	}
+	return steps
 }
 
-const roleSettingsSQL = `
-select coalesce(array_agg(setting), '{}')
-from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) as setting
-where r.rolname = $1 and s.setdatabase = 0`
-
-// querier is a connection or a transaction.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+// adoption hands over the tables of an earlier run that had no owner's role.
+func (r *Runner) adoption() step {
+	names := "'" + strings.Join(append(tableNames(r.schema), bookkeeping...), "', '") + "'"
+	const oursSQL = `from pg_tables where schemaname = 'public' and tableowner = current_user and tablename in (`
+	return step{
+		name: "hand the tables over to " + ownerRole,
+		done: "select not exists (select " + oursSQL + names + "))",
+		do: "do $$ declare t text; begin for t in select tablename " + oursSQL + names +
+			") loop execute format('alter table %I owner to " + ownerRole + "', t); end loop; end $$",
+	}
 }
 
-func missingSettings(ctx context.Context, q querier, role string) ([]string, error) {
-	var set []string
-	if err := q.QueryRow(ctx, roleSettingsSQL, role).Scan(&set); err != nil {
-		return nil, fmt.Errorf("read the role's limits: %w", err)
+// A limit counts as set whatever its value: the owner of the site may know better.
+const limitSetSQL = `
+select exists (
+    select from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) setting
+    where r.rolname = $1 and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+      and setting like $2 || '=%' and setting <> $2 || '=0')`
+
+// upkeep is what is checked each time, with whatever rights there are. The limits stand on the role in all databases, so
+// that they also hold in a database that was restored under another name.
+func (r *Runner) upkeep(known roles) []step {
+	steps := []step{
+		{"keep others from creating tables", "select not has_schema_privilege('public', 'public', 'create')", nil,
+			"revoke create on schema public from public"},
 	}
-	var missing []string
-	for _, name := range []string{"idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"} {
-		want, found := name+"="+roleSettings[name], false
-		for _, have := range set {
-			found = found || have == want
+	if !known.AppExists {
+		return steps
+	}
+	app := quote(r.cfg.AppUser)
+	steps = append(steps,
+		step{"let the functions connect", "select has_database_privilege($1::name, current_database(), 'connect')", []any{r.cfg.AppUser},
+			"grant connect on database " + quote(r.conn.Database) + " to " + app},
+		step{"let the functions use the schema", "select has_schema_privilege($1::name, 'public', 'usage')", []any{r.cfg.AppUser},
+			"grant usage on schema public to " + app})
+	for _, l := range limits {
+		steps = append(steps, step{"set " + l.name + " of role " + r.cfg.AppUser, limitSetSQL, []any{r.cfg.AppUser, l.name},
+			"alter role " + app + " set " + l.name + " = '" + l.value + "'"})
+	}
+	return steps
+}
+
+// perform does s unless it is done. That the current role may not is a warning, not an error.
+//
+// Roles belong to the whole server, so a migrator of another database may be doing the same: PostgreSQL then fails the
+// later one, or both, and trying again finds it done.
+func perform(ctx context.Context, conn *pgx.Conn, s step, warnings []string) ([]string, error) {
+	const tries, pause = 10, 100 * time.Millisecond
+	for try := 1; ; try++ {
+		if s.done != "" {
+			var done bool
+			if err := conn.QueryRow(ctx, s.done, s.args...).Scan(&done); err != nil {
+				return warnings, fmt.Errorf("%s: %w", s.name, err)
+			}
+			if done {
+				return warnings, nil
+			}
 		}
-		if !found {
-			missing = append(missing, name)
+		_, err := conn.Exec(ctx, s.do)
+		if err == nil {
+			return warnings, nil
+		}
+		refused, ok := errors.AsType[*pgconn.PgError](err)
+		if ok && refused.Code == "42501" { // insufficient_privilege
+			return append(warnings, fmt.Sprintf("not allowed to %s: %s", s.name, refused.Message)), nil
+		}
+		raced := ok && (refused.Code == "42710" || refused.Code == "23505" || refused.Code == "XX000") // exists by now; "tuple concurrently updated"
+		if !raced || try == tries {
+			return warnings, fmt.Errorf("%s: %w", s.name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return warnings, ctx.Err()
+		case <-time.After(pause):
 		}
 	}
-	return missing, nil
 }
 
-func wrap(what string, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
-}
+// quote makes an identifier of a name.
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }

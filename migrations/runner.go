@@ -2,21 +2,23 @@ package migrations
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
+	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
 
 	"newsletter/shared/config"
+	"newsletter/shared/postgres"
 )
 
 // Config says where to migrate, and who will use it.
@@ -24,206 +26,178 @@ type Config struct {
 	// URL is the database itself, not its proxy, for a role that may create tables and, better, roles.
 	URL config.Sealed `env:"MIGRATE_DATABASE_URL,required"`
 	// CAFile is a file of PEM certificates that the server's certificate is checked against. Defaults to the system's
-	// roots; RDS needs its own bundle.
+	// roots; a database without RDS Proxy needs the RDS bundle.
 	CAFile string `env:"DATABASE_CA_FILE"`
-	// AppUser is the role of the functions. Defaults to "app".
+	// IAMAuth signs in with an IAM token where the URL holds no password. Defaults to false.
+	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false"`
+	// AppUser is the role of the functions; it is created where that is allowed. Defaults to "app".
 	AppUser string `env:"APP_DATABASE_USER" envDefault:"app"`
-	// AppPassword is that role's password. Defaults to none: the role signs in with IAM.
+	// AppPassword is that role's password, of printable ASCII. Defaults to none: the role signs in with IAM.
 	AppPassword config.Sealed `env:"APP_DATABASE_PASSWORD"`
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
+// ReadConfig reads the configuration from env, which collects what is wrong with it.
+func ReadConfig(env *config.Env) Config {
 	var c Config
-	e.Read(&c)
+	env.Read(&c)
 	return c
 }
 
-const (
-	// lockLease is how long a killed migrator holds up the next one (DESIGN §4).
-	lockLease     = 15 * time.Second
-	lockHeartbeat = 3 * time.Second
-	// lockWait bounds the wait for another migrator, in tries of lockInterval.
-	lockInterval = 500 * time.Millisecond
-	lockTries    = 600
-)
-
-// Runner applies the migrations to one database. It is not safe for concurrent use; several Runners are.
-type Runner struct {
-	cfg  Config
-	conn *pgx.ConnConfig
-	db   *sql.DB
-}
-
-// New makes a Runner. It does no I/O.
-func New(cfg Config) (*Runner, error) {
-	cc, err := pgx.ParseConfig(cfg.URL.Reveal())
-	if err != nil {
-		return nil, errors.New("MIGRATE_DATABASE_URL: not a valid PostgreSQL URL")
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	if !roleName.MatchString(c.AppUser) {
+		return errors.New("APP_DATABASE_USER: a role's name has up to 63 lower-case letters, digits and underscores, and begins with no digit")
 	}
-	roots, err := rootCAs(cfg.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	if roots == nil && cc.TLSConfig != nil {
-		roots = cc.TLSConfig.RootCAs
-	}
-	cc.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cc.Host, RootCAs: roots}
-	cc.Fallbacks = nil
-	return &Runner{cfg: cfg, conn: cc, db: stdlib.OpenDB(*cc)}, nil
-}
-
-// rootCAs reads a PEM file; nil stands for the system's roots.
-func rootCAs(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("DATABASE_CA_FILE: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, errors.New("DATABASE_CA_FILE: no PEM certificate in it")
-	}
-	return roots, nil
-}
-
-// Close ends the connections.
-func (r *Runner) Close() error { return r.db.Close() }
-
-// Migration is one file and where it stands.
-type Migration struct {
-	Version    int64      `json:"version"`
-	File       string     `json:"file"`
-	AppliedAt  *time.Time `json:"applied_at,omitempty"`
-	DurationMS int64      `json:"duration_ms,omitempty"` // of this run
-	Error      string     `json:"error,omitempty"`
-}
-
-// Result is what a command did.
-type Result struct {
-	Command    string      `json:"command"`
-	Version    int64       `json:"version"` // of the database, after it
-	Migrations []Migration `json:"migrations"`
-	Warnings   []string    `json:"warnings,omitempty"`
-	Problems   []string    `json:"problems,omitempty"` // what Validate found
-}
-
-func (r *Runner) provider(db *sql.DB, locked bool) (*goose.Provider, error) {
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if locked {
-		locker, err := lock.NewPostgresTableLocker(
-			lock.WithTableLeaseDuration(lockLease), lock.WithTableHeartbeatInterval(lockHeartbeat),
-			lock.WithTableLockTimeout(lockInterval, lockTries))
-		if err != nil {
-			return nil, fmt.Errorf("make the lock: %w", err)
+	for _, r := range c.AppPassword.Reveal() {
+		if r < ' ' || r > '~' { // other characters would need SASLprep, and RDS refuses them
+			return errors.New("APP_DATABASE_PASSWORD: only printable ASCII characters are allowed")
 		}
-		options = append(options, goose.WithLocker(locker))
-	}
-	provider, err := goose.NewProvider(database.DialectPostgres, db, files, options...)
-	if err != nil {
-		return nil, fmt.Errorf("read the migrations: %w", err)
-	}
-	return provider, nil
-}
-
-// Up applies what is not applied yet, then brings roles, grants and checksums up to date. A file that was changed after
-// it was applied is an error before anything is done.
-func (r *Runner) Up(ctx context.Context) (Result, error) {
-	provider, err := r.provider(r.db, true)
-	if err != nil {
-		return Result{Command: "up"}, err
-	}
-	if changed, err := r.changed(ctx); err != nil || len(changed) > 0 {
-		return Result{Command: "up", Problems: changed}, errors.Join(err, failIf(changed, "applied migrations were changed"))
-	}
-	applied, err := provider.Up(ctx)
-	result := r.result(ctx, "up", provider, applied, err)
-	if err := errors.Join(named(err), r.recordChecksums(ctx)); err != nil {
-		return result, err
-	}
-	result.Warnings, err = r.bootstrap(ctx)
-	return result, err
-}
-
-// Down takes the newest applied migration back.
-func (r *Runner) Down(ctx context.Context) (Result, error) {
-	provider, err := r.provider(r.db, true)
-	if err != nil {
-		return Result{Command: "down"}, err
-	}
-	taken, err := provider.Down(ctx)
-	var all []*goose.MigrationResult
-	if taken != nil {
-		all = append(all, taken)
-	}
-	if errors.Is(err, goose.ErrNoNextVersion) {
-		err = errors.New("no migration is applied")
-	}
-	result := r.result(ctx, "down", provider, all, err)
-	return result, errors.Join(named(err), r.recordChecksums(ctx))
-}
-
-// Status lists all migrations.
-func (r *Runner) Status(ctx context.Context) (Result, error) {
-	provider, err := r.provider(r.db, false)
-	if err != nil {
-		return Result{Command: "status"}, err
-	}
-	statuses, err := provider.Status(ctx)
-	if err != nil {
-		return Result{Command: "status"}, fmt.Errorf("read the state of the migrations: %w", err)
-	}
-	result := Result{Command: "status", Migrations: []Migration{}}
-	for _, s := range statuses {
-		m := Migration{Version: s.Source.Version, File: s.Source.Path}
-		if s.State == goose.StateApplied {
-			at := s.AppliedAt.UTC()
-			m.AppliedAt = &at
-			result.Version = max(result.Version, m.Version)
-		}
-		result.Migrations = append(result.Migrations, m)
-	}
-	return result, nil
-}
-
-// Latest is the version that the files lead to.
-func Latest() (int64, error) {
-	sources, err := sources()
-	if err != nil || len(sources) == 0 {
-		return 0, err
-	}
-	return sources[len(sources)-1].version, nil
-}
-
-func (r *Runner) result(ctx context.Context, command string, p *goose.Provider, done []*goose.MigrationResult, failure error) Result {
-	if partial, ok := errors.AsType[*goose.PartialError](failure); ok {
-		done = append(partial.Applied, partial.Failed)
-	}
-	result := Result{Command: command, Migrations: []Migration{}}
-	for _, d := range done {
-		m := Migration{Version: d.Source.Version, File: d.Source.Path, DurationMS: d.Duration.Milliseconds()}
-		if d.Error != nil {
-			m.Error = d.Error.Error()
-		}
-		result.Migrations = append(result.Migrations, m)
-	}
-	result.Version, _ = p.GetDBVersion(ctx) // 0 where even that fails; the failure is reported beside it
-	return result
-}
-
-// named says which file failed.
-func named(err error) error {
-	if partial, ok := errors.AsType[*goose.PartialError](err); ok && partial.Failed != nil {
-		return fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, partial.Err)
-	}
-	return err
-}
-
-func failIf(problems []string, what string) error {
-	if len(problems) > 0 {
-		return fmt.Errorf("%s: %v", what, problems)
 	}
 	return nil
 }
+
+// roleName is what needs no quoting.
+var roleName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+
+const (
+	// lockLease is how long a killed migrator holds up the next one.
+	lockLease = 15 * time.Second
+	// lockInterval and lockTries bound the wait for another migrator to 14 min, just below the longest time of a Lambda
+	// function; the caller's deadline may end it earlier.
+	lockInterval = 500 * time.Millisecond
+	lockTries    = 14 * 60 * 2
+	// unlockTries bounds giving the lock back; a lease that was lost cannot be.
+	unlockTries = 4
+	// upTries bounds how often Up goes on after a table was in use for longer than lock_timeout.
+	upTries = 5
+	upPause = 2 * time.Second
+)
+
+// sessionSQL is how every connection of a migrator begins. It waits only briefly for a table that is in use, because
+// everybody else queues behind it; its statements may run for long, but not when the migrator has died.
+const sessionSQL = `
+set search_path = public;
+set statement_timeout = 0;
+set idle_in_transaction_session_timeout = 0;
+set lock_timeout = '3s';
+set client_connection_check_interval = '1s'`
+
+// Runner brings one database to the schema. It is safe for concurrent use; the lease lets one command run at a time.
+type Runner struct {
+	cfg    Config
+	server postgres.Server
+	conn   *pgx.ConnConfig
+	fsys   fs.FS
+	files  []file
+	schema string
+	lease  time.Duration
+}
+
+// New makes a Runner. It does no network I/O; each command opens and closes its own connections.
+func New(cfg Config) (*Runner, error) {
+	return newRunner(cfg, embedded, expectedSchema)
+}
+
+func newRunner(cfg Config, fsys fs.FS, schema string) (*Runner, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	server := postgres.Server{URL: cfg.URL, CAFile: cfg.CAFile, IAMAuth: cfg.IAMAuth}
+	conn, err := server.ConnConfig()
+	if err != nil {
+		return nil, fmt.Errorf("MIGRATE_DATABASE_URL: %w", err)
+	}
+	files, err := list(fsys)
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return &Runner{cfg: cfg, server: server, conn: conn, fsys: fsys, files: files, schema: schema, lease: lockLease}, nil
+}
+
+// session is one command's connections and what it knows about the database's roles.
+type session struct {
+	*Runner
+	db       *sql.DB
+	roles    roles
+	warnings []string
+}
+
+// open connects as the role that owns the schema. With bootstrap the roles are made first, where that is allowed.
+func (r *Runner) open(ctx context.Context, bootstrap bool) (*session, error) {
+	s := &session{Runner: r}
+	cc := r.conn.Copy()
+	if err := r.server.SignIn(ctx, cc); err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cc)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if bootstrap {
+		if s.warnings, err = r.bootstrap(ctx, conn); err != nil {
+			return nil, err
+		}
+	}
+	if s.roles, err = readRoles(ctx, conn, r.cfg.AppUser); err != nil {
+		return nil, err
+	}
+	s.db = stdlib.OpenDB(*r.conn, stdlib.OptionBeforeConnect(r.server.SignIn), stdlib.OptionAfterConnect(s.begin))
+	return s, nil
+}
+
+func (s *session) begin(ctx context.Context, conn *pgx.Conn) error {
+	if s.roles.owner() != s.roles.Current {
+		if _, err := conn.Exec(ctx, "set role "+quote(s.roles.owner())); err != nil {
+			return fmt.Errorf("become the owner of the schema: %w", err)
+		}
+	}
+	_, err := conn.Exec(ctx, sessionSQL)
+	return wrap("set up the session", err)
+}
+
+// locked runs work while no other migrator can.
+func (s *session) locked(ctx context.Context, work func() error) (err error) {
+	locker, err := lock.NewPostgresTableLocker(
+		lock.WithTableLeaseDuration(s.lease), lock.WithTableHeartbeatInterval(s.lease/5),
+		lock.WithTableLockTimeout(lockInterval, lockTries), lock.WithTableUnlockTimeout(lockInterval, unlockTries),
+		lock.WithTableRetryPolicy(waitable), lock.WithTableLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return fmt.Errorf("make the lock: %w", err)
+	}
+	if err := locker.Lock(ctx, s.db); err != nil {
+		return fmt.Errorf("wait for another migrator to end: %w", err)
+	}
+	defer func() {
+		err = errors.Join(err, wrap("give the lock back", locker.Unlock(ctx, s.db)))
+	}()
+	return work()
+}
+
+// waitable says whether asking for the lock again may help: another one holds it, or the database has a passing trouble.
+func waitable(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return true
+	}
+	switch refused.Code[:2] {
+	case "08", "40", "53", "55", "57":
+		return true
+	}
+	return false
+}
+
+// provider makes goose for one command; failed tells of the statement that ran last.
+func (s *session) provider() (_ *goose.Provider, last *lastStatement, err error) {
+	versions, err := newStore(s.files)
+	if err != nil {
+		return nil, nil, err
+	}
+	last = &lastStatement{}
+	provider, err := goose.NewProvider(database.DialectCustom, s.db, s.fsys, goose.WithStore(versions),
+		goose.WithDisableGlobalRegistry(true), goose.WithVerbose(true), goose.WithSlog(slog.New(last)))
+	return provider, last, wrap("read the migrations", err)
+}
+
+// Close implements io.Closer. It does nothing: each command closes its connections.
+func (*Runner) Close() error { return nil }

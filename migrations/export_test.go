@@ -1,0 +1,37 @@
+package migrations
+
+import (
+	"context"
+	"io/fs"
+	"time"
+)
+
+// What the tests, which stand outside because testenv imports this package, need of the inside.
+
+// ExpectedSchema is the embedded description.
+func ExpectedSchema() string { return expectedSchema }
+
+// NewOf makes a runner of other files.
+func NewOf(cfg Config, fsys fs.FS, schema string, lease time.Duration) (*Runner, error) {
+	r, err := newRunner(cfg, fsys, schema)
+	if err == nil {
+		r.lease = lease
+	}
+	return r, err
+}
+
+// Describe reads the live schema.
+func (r *Runner) Describe(ctx context.Context) ([]string, error) {
+	s, err := r.open(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer s.db.Close()
+	return describe(ctx, s.db)
+}
+
+// Embedded are the files of the release.
+func Embedded() fs.FS { return embedded }
+
+// ScramVerifier is the verifier for a known salt.
+func ScramVerifier(password string, salt []byte) string { return scramVerifierWith(password, salt) }

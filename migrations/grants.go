@@ -1,0 +1,97 @@
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// grant gives the functions' role its rights, after taking over tables that were made before the owner's role was there.
+func (s *session) grant(ctx context.Context) error {
+	if !s.roles.separate() {
+		return nil
+	}
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("grant: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing; before, the error at hand says more
+	if err := s.applyGrants(ctx, tx); err != nil {
+		return err
+	}
+	return wrap("grant", tx.Commit())
+}
+
+func (s *session) applyGrants(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, strings.ReplaceAll(grantsSQL, "{app}", quote(s.cfg.AppUser)))
+	return wrap("grants.sql", err)
+}
+
+// What the functions' role and everybody may do with the schema's relations and columns, one line for each right.
+const rightsSQL = `
+select format('%s may %s %s%s', coalesce(g.rolname, 'everybody'), lower(a.privilege_type), o.name,
+              case when a.is_grantable then ', and pass that on' else '' end)
+from (
+    select c.relname::text as name, coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r'::"char" end, c.relowner)) as acl
+    from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relowner = current_user::regrole and c.relkind in ('r', 'p', 'v', 'm', 'S')
+    union all
+    select c.relname || '.' || t.attname, t.attacl
+    from pg_class c join pg_attribute t on t.attrelid = c.oid
+    where c.relnamespace = 'public'::regnamespace and c.relowner = current_user::regrole and t.attacl is not null
+) o, aclexplode(o.acl) a left join pg_roles g on g.oid = a.grantee
+where a.grantee = 0 or g.rolname = $1
+order by 1`
+
+func (s *session) rights(ctx context.Context, db querier) ([]string, error) {
+	return lines(ctx, db, rightsSQL, s.cfg.AppUser)
+}
+
+// checkGrants finds where the rights differ from grants.sql: it applies that file, compares, and rolls back.
+func (s *session) checkGrants(ctx context.Context) ([]string, error) {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("check the grants: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it is only a trial
+	have, err := s.rights(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.applyGrants(ctx, tx); err != nil {
+		return nil, err
+	}
+	want, err := s.rights(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	missing, extra := difference(have, want)
+	return append(prefixed("right is missing: ", missing), prefixed("right is too much: ", extra)...), nil
+}
+
+// What no statement of grants.sql can take away from the functions' role.
+const powersSQL = `
+select 'role ' || rolname || ' is a superuser' from pg_roles where rolname = $1 and rolsuper
+union all select 'role ' || rolname || ' may create roles' from pg_roles where rolname = $1 and rolcreaterole
+union all select 'role ' || rolname || ' may bypass row security' from pg_roles where rolname = $1 and rolbypassrls
+union all select 'role ' || rolname || ' may create tables' from pg_roles where rolname = $1 and has_schema_privilege(oid, 'public', 'create')
+union all select 'role ' || u.rolname || ' is a member of ' || o.rolname from pg_roles u, pg_roles o
+    where u.rolname = $1 and o.rolname <> $1 and o.rolname <> 'rds_iam' and not u.rolsuper and pg_has_role(u.oid, o.oid, 'member')`
+
+// checkRoles finds what is wrong with the functions' role.
+func (s *session) checkRoles(ctx context.Context) (problems []string, err error) {
+	if problems, err = lines(ctx, s.db, powersSQL, s.cfg.AppUser); err != nil {
+		return nil, err
+	}
+	for _, l := range limits {
+		var set bool
+		if err := s.db.QueryRowContext(ctx, limitSetSQL, s.cfg.AppUser, l.name).Scan(&set); err != nil {
+			return nil, fmt.Errorf("read the limits of the role: %w", err)
+		}
+		if !set {
+			problems = append(problems, fmt.Sprintf("role %s has no %s", s.cfg.AppUser, l.name))
+		}
+	}
+	return problems, nil
+}
