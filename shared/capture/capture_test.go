@@ -1,0 +1,298 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"newsletter/shared/config"
+)
+
+// patience is far above what a busy machine needs.
+const patience = 30 * time.Second
+
+// canaries must never arrive, in whatever text they stand.
+var canaries = map[string]string{
+	"address":      "jane.doe+news@mail.example.org",
+	"IDN address":  "jürgen@bücher.example",
+	"encoded":      "jane%40example.org",
+	"IPv4":         "203.0.113.77",
+	"IPv6":         "2001:db8:85a3::8a2e:370:7334",
+	"short IPv6":   "2a00::77",
+	"token":        "AWsxfQBx9Zk3vLq0pT7uYc2eRn8mHd5gJw4sKb6oXiU",
+	"hex key":      "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	"base64 key":   "kZ4x+/9dQm7LrT2vYw8sBnCj3HfGp6KaUe1iOoXlMzA=",
+	"quoted value": "Key (email)=(jane) already exists",
+}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string { return "read tcp " + canaries["IPv4"] + ":5432: i/o timeout" }
+
+func TestAReportHoldsWhatHelpsAndNothingElse(t *testing.T) {
+	server := newSentryServer(t)
+	r := server.open(t)
+	ctx := r.Begin(t.Context(), "JKJaXmPLvHcESHA=")
+	Trace(ctx, "Root=1-5759e988-bd862e3fe1be46a994272793")
+	Route(ctx, "/api/newsletter/subscribe")
+	Breadcrumb(ctx, "decode", "ok", 2*time.Millisecond)
+	Breadcrumb(ctx, "query", "lost "+canaries["address"], 1500*time.Millisecond)
+	text := ""
+	for _, value := range canaries {
+		text += fmt.Sprintf(" %s, '%s';", value, value)
+	}
+	Error(ctx, fmt.Errorf("insert subscriber 01890a5d-ac96-774b-bcce-b302099a8057:%s %w", text, timeoutError{}))
+	r.Flush(ctx, patience)
+
+	events := server.received()
+	if len(events) != 1 {
+		t.Fatalf("%d events", len(events))
+	}
+	e := events[0]
+	if e.Level != "error" || e.Environment != "test" || e.Release != "newsletter@1.2.3" || e.ServerName != "subscribe" ||
+		e.Tags["request_id"] != "JKJaXmPLvHcESHA=" || e.Tags["route"] != "/api/newsletter/subscribe" ||
+		e.Tags["xray_trace_id"] != "Root=1-5759e988-bd862e3fe1be46a994272793" || len(e.Tags) != 3 {
+		t.Errorf("event %+v", e)
+	}
+	if len(e.Exception) != 2 || e.Exception[0].Type != "capture.timeoutError" || e.Exception[0].Value != "read tcp [ip]:5432: i/o timeout" ||
+		!strings.HasPrefix(e.Exception[1].Value, "insert subscriber 01890a5d-ac96-774b-bcce-b302099a8057: ") {
+		t.Errorf("exceptions %+v", e.Exception)
+	}
+	if len(e.Breadcrumbs) != 2 || e.Breadcrumbs[0].Category != "decode" || e.Breadcrumbs[1].Message != "lost [address]" ||
+		e.Breadcrumbs[1].Data["duration_ms"] != 1500.0 {
+		t.Errorf("breadcrumbs %+v", e.Breadcrumbs)
+	}
+	for name, value := range canaries {
+		if strings.Contains(server.raw.String(), value) {
+			t.Errorf("the %s arrived", name)
+		}
+	}
+	for _, part := range []string{`"user"`, `"request"`, `"contexts"`, `"modules"`, `"vars"`, "abs_path", "context_line", "pre_context"} {
+		if strings.Contains(server.raw.String(), part) {
+			t.Errorf("%s arrived", part)
+		}
+	}
+}
+
+func TestAPanicIsReportedFromWhereItHappened(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cause func()
+		told  string
+	}{
+		"runtime":   {func() { var m map[string]int; m["x"] = 1 }, "panic: assignment to entry in nil map"},
+		"text":      {func() { panic("no such user " + canaries["address"]) }, "panic: no such user [address]"},
+		"error":     {func() { panic(timeoutError{}) }, "panic: read tcp [ip]:5432: i/o timeout"},
+		"value":     {func() { panic(struct{ email string }{canaries["address"]}) }, "panic: a value of type struct { email string }"},
+		"nil error": {func() { panic((*brokenError)(nil)) }, "panic: an error of type *capture.brokenError"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newSentryServer(t)
+			r := server.open(t)
+			ctx := r.Begin(t.Context(), "")
+			err := recovered(ctx, tc.cause)
+			if err == nil || err.Error() != tc.told {
+				t.Errorf("got %v", err)
+			}
+			Error(ctx, fmt.Errorf("serve: %w", err)) // the same panic on its way up
+			r.Flush(ctx, patience)
+			events := server.received()
+			if len(events) != 1 || events[0].Level != "fatal" || events[0].Exception[0].Value != tc.told {
+				t.Fatalf("events %+v", events)
+			}
+			stack := events[0].Exception[0].Stacktrace
+			if stack == nil || !slices.ContainsFunc(stack.Frames, func(f struct {
+				Function string `json:"function"`
+				Lineno   int    `json:"lineno"`
+			}) bool {
+				return strings.HasPrefix(f.Function, "TestAPanicIsReportedFromWhereItHappened.func") && f.Lineno > 0
+			}) {
+				t.Errorf("stack %+v", stack)
+			}
+			if strings.Contains(server.raw.String(), canaries["address"]) {
+				t.Error("the address arrived")
+			}
+		})
+	}
+}
+
+type brokenError struct{ text string }
+
+func (e *brokenError) Error() string { return e.text }
+
+func recovered(ctx context.Context, f func()) (err error) {
+	defer func() { err = Panic(ctx, recover()) }()
+	f()
+	return nil
+}
+
+func TestAStormIsOneEvent(t *testing.T) {
+	server := newSentryServer(t)
+	r := server.open(t)
+	var storm sync.WaitGroup
+	for i := range 200 {
+		storm.Go(func() {
+			ctx := r.Begin(t.Context(), fmt.Sprint(i))
+			Error(ctx, fmt.Errorf("take %d: %w", i, fmt.Errorf("dial 192.0.2.%d:6379: %w", i, errors.ErrUnsupported)))
+			Error(ctx, fmt.Errorf("insert: %w", timeoutError{}))
+			r.Flush(ctx, patience)
+		})
+	}
+	storm.Wait()
+	causes := make(map[string]int)
+	for _, e := range server.received() {
+		causes[strings.Join(e.Fingerprint, "|")]++
+	}
+	if len(causes) != 2 || causes["*errors.errorString: take 0: dial [ip]:0: unsupported operation"] != 1 {
+		t.Errorf("causes %v", causes)
+	}
+}
+
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	var q quiet
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	step := func(name string, after time.Duration, wantLeftOut int, wantPass bool) {
+		t.Helper()
+		now = now.Add(after)
+		if leftOut, pass := q.pass(name, now); leftOut != wantLeftOut || pass != wantPass {
+			t.Errorf("%s at %s: %d, %v", name, now.Format(time.TimeOnly), leftOut, pass)
+		}
+	}
+	step("a", 0, 0, true)
+	step("a", time.Second, 0, false)
+	step("a", 58*time.Second, 0, false)
+	step("b", 0, 0, true)
+	step("a", time.Second, 2, true)
+	step("a", time.Second, 0, false)
+	for i := range maxPerPeriod - 1 {
+		step(fmt.Sprint("other", i), 0, 0, true)
+	}
+	step("one too many", 0, 0, false)
+	step("one too many", time.Minute, 0, true)
+	step("a", 0, 1, true)
+	now = now.Add(time.Hour)
+	q.pass("z", now)
+	if len(q.causes) != 1 {
+		t.Errorf("%d causes are remembered after an hour", len(q.causes))
+	}
+}
+
+func TestInvocationsDoNotMix(t *testing.T) {
+	server := newSentryServer(t)
+	r := server.open(t)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			id := string(rune('a' + i))
+			ctx := r.Begin(t.Context(), id)
+			var steps sync.WaitGroup // two goroutines of one invocation
+			for range 2 {
+				steps.Go(func() {
+					Breadcrumb(ctx, "query", id, 0)
+					Error(ctx, errors.New("broken "+id))
+				})
+			}
+			steps.Wait()
+			r.Flush(ctx, patience)
+		})
+	}
+	all.Wait()
+	events := server.received()
+	if len(events) != 8 {
+		t.Errorf("%d events", len(events))
+	}
+	for _, e := range events {
+		id := e.Tags["request_id"]
+		if e.Exception[0].Value != "broken "+id {
+			t.Errorf("event of %s: %+v", id, e.Exception)
+		}
+		for _, crumb := range e.Breadcrumbs {
+			if crumb.Message != id {
+				t.Errorf("event of %s holds a breadcrumb of %s", id, crumb.Message)
+			}
+		}
+	}
+}
+
+// A server that never answers is still holding the request when Flush returns: Flush did not wait for the delivery.
+func TestASlowSentryCostsTheBudgetOnly(t *testing.T) {
+	arrived, ended := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has given up
+		<-r.Context().Done()
+		close(ended)
+	}))
+	defer server.Close()
+	r, err := Open(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := r.Begin(t.Context(), "")
+	Error(ctx, errors.New("lost"))
+	<-arrived
+	r.Flush(ctx, 20*time.Millisecond)
+	select {
+	case <-ended:
+		t.Error("Flush waited for the delivery")
+	default:
+	}
+	select {
+	case <-ended: // the delivery gives up by itself
+	case <-time.After(patience):
+		t.Error("the delivery never ends")
+	}
+}
+
+func TestADeadSentryHarmsNothing(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	dsn := strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1"
+	server.Close()
+	r, err := Open(Config{DSN: config.Seal(dsn)}, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		ctx := r.Begin(t.Context(), "")
+		Error(ctx, errors.New("lost"))
+		r.Flush(ctx, patience)
+	}
+}
+
+func TestWithoutADSNNothingHappens(t *testing.T) {
+	t.Setenv("SENTRY_DSN", "http://key@127.0.0.1:1/1") // the SDK would take it
+	before := runtime.NumGoroutine()
+	r, err := Open(Config{}, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ctx := range []context.Context{r.Begin(t.Context(), "id"), t.Context()} {
+		Breadcrumb(ctx, "query", "ok", 0)
+		Route(ctx, "/")
+		Error(ctx, errors.New("lost"))
+		if err := Panic(ctx, "boom"); err.Error() != "panic: boom" {
+			t.Errorf("got %v", err)
+		}
+		r.Flush(ctx, patience)
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines more", after-before)
+	}
+}
+
+func TestABadDSNIsNotPrinted(t *testing.T) {
+	t.Parallel()
+	const dsn = "https://5ecret@sentry.example/no-project/"
+	if _, err := Open(Config{DSN: config.Seal(dsn)}, "f"); err == nil || strings.Contains(err.Error(), "5ecret") || !strings.Contains(err.Error(), "SENTRY_DSN") {
+		t.Errorf("got %v", err)
+	}
+}

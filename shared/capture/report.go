@@ -1,0 +1,115 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/getsentry/sentry-go"
+)
+
+// Breadcrumb notes a finished step of the invocation: its kind (decode, limit, query, send), how it went and how long it
+// took.
+func Breadcrumb(ctx context.Context, kind, outcome string, took time.Duration) {
+	if i := of(ctx); i != nil {
+		i.hub.AddBreadcrumb(&sentry.Breadcrumb{
+			Category: kind, Message: outcome, Level: sentry.LevelInfo, Timestamp: time.Now().UTC(),
+			Data: map[string]any{"duration_ms": took.Milliseconds()},
+		}, nil)
+	}
+}
+
+// Route names the route of the request, one of ours, in every further report of the invocation.
+func Route(ctx context.Context, route string) { setTag(ctx, tagRoute, route) }
+
+// Trace names the X-Ray trace of the invocation in every further report.
+func Trace(ctx context.Context, id string) { setTag(ctx, tagTrace, id) }
+
+func setTag(ctx context.Context, name, value string) {
+	if i := of(ctx); i != nil && value != "" {
+		i.hub.Scope().SetTag(name, value)
+	}
+}
+
+// Error reports err, unless it or what it wraps was reported in this invocation or its cause within the last minute.
+func Error(ctx context.Context, err error) {
+	if i := of(ctx); i != nil && err != nil {
+		i.capture(err, sentry.LevelError)
+	}
+}
+
+// Panic reports a recovered panic and gives it as an error without personal data. It must be called by the deferred
+// function that recovered, whose stack still holds the frames that panicked.
+func Panic(ctx context.Context, value any) error {
+	err := &panicError{text: describePanic(value)}
+	if i := of(ctx); i != nil {
+		i.capture(err, sentry.LevelFatal)
+	}
+	return err
+}
+
+// panicError is a panic that was recovered from.
+type panicError struct{ text string }
+
+func (e *panicError) Error() string { return "panic: " + e.text }
+
+// describePanic keeps the text of runtime errors, of errors and of texts, scrubbed. Other values may hold anything.
+func describePanic(value any) string {
+	switch v := value.(type) {
+	case runtime.Error:
+		return Scrub(v.Error())
+	case error:
+		return Scrub(errorText(v))
+	case string:
+		return Scrub(v)
+	}
+	return fmt.Sprintf("a value of type %T", value)
+}
+
+// errorText survives an Error method that panics itself, as one on a nil pointer does.
+func errorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("an error of type %T", err)
+		}
+	}()
+	return err.Error()
+}
+
+func (i *invocation) capture(err error, level sentry.Level) {
+	if !i.isNew(err) {
+		return
+	}
+	cause := causeOf(err)
+	leftOut, pass := i.quiet.pass(cause, time.Now())
+	if !pass {
+		return
+	}
+	scope := i.hub.Scope().Clone() // not WithScope: its stack would mix goroutines of one invocation
+	scope.SetLevel(level)
+	scope.SetFingerprint([]string{cause})
+	if leftOut > 0 {
+		scope.SetTag(tagRepeats, strconv.Itoa(leftOut))
+	}
+	client := i.hub.Client()
+	client.CaptureEvent(client.EventFromException(err, level), &sentry.EventHint{OriginalException: err}, scope)
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.reported = append(i.reported, err)
+}
+
+// isNew says whether neither err nor anything it wraps was reported in this invocation.
+func (i *invocation) isNew(err error) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, before := range i.reported {
+		if errors.Is(err, before) {
+			return false
+		}
+	}
+	return true
+}
