@@ -80,24 +80,8 @@ func (w *Worker) Claim(ctx context.Context, n int, lease time.Duration) ([]Deliv
 
 func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
 	var d Delivery
-	var id, subscriberID, eventID, kind string
-	err := row.Scan(&id, &kind, &subscriberID, &eventID, &d.Epoch, &d.Attempt, &d.CreatedAt, &d.Sealed)
-	if err != nil {
-		return Delivery{}, err
-	}
-	d.Kind = Kind(kind)
-	for _, part := range []struct {
-		text string
-		into *uuid.UUID
-	}{{id, &d.ID}, {subscriberID, &d.SubscriberID}, {eventID, &d.EventID}} {
-		if part.text == "" {
-			continue
-		}
-		if *part.into, err = uuid.Parse(part.text); err != nil {
-			return Delivery{}, err
-		}
-	}
-	return d, nil
+	err := row.Scan(&d.ID, (*string)(&d.Kind), &d.SubscriberID, &d.EventID, &d.Epoch, &d.Attempt, &d.CreatedAt, &d.Sealed)
+	return d, err
 }
 
 // The marks below change a row only while it carries the attempt of the lease that they belong to.

@@ -2,11 +2,9 @@ package subscription
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -149,56 +147,6 @@ func (b *bundle) count(from string, args ...any) int {
 	return n
 }
 
-// recorder notes the statements of each transaction.
-type recorder struct {
-	database
-	mu     sync.Mutex
-	first  []string
-	second []string
-}
-
-func (r *recorder) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
-	note := func(into *[]string, b *pgx.Batch) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		*into = nil
-		for _, q := range b.QueuedQueries {
-			*into = append(*into, q.SQL)
-		}
-	}
-	return r.database.Transact(ctx, lock,
-		func(b *pgx.Batch) { load(b); note(&r.first, b) },
-		func(b *pgx.Batch) error {
-			err := decide(b)
-			note(&r.second, b)
-			return err
-		})
-}
-
-// lostAnswer commits and then behaves as if the answer had not come back: the transaction is run again.
-type lostAnswer struct{ database }
-
-func (l lostAnswer) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
-	if err := l.database.Transact(ctx, lock, load, decide); err != nil {
-		return err
-	}
-	return l.database.Transact(ctx, lock, load, decide)
-}
-
-// between runs something after the reads of the first transaction, before its writes.
-type between struct {
-	database
-	once *sync.Once
-	do   func()
-}
-
-func (m between) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
-	return m.database.Transact(ctx, lock, load, func(b *pgx.Batch) error {
-		m.once.Do(m.do)
-		return decide(b)
-	})
-}
-
 // wal is the position in the write-ahead log, in bytes.
 func (b *bundle) wal() int64 {
 	b.Helper()
@@ -250,15 +198,5 @@ func (b *bundle) suppress(s Suppression, want Outcome) {
 	s.Visit = visit
 	if got, err := b.store.Suppress(b.Context(), s); err != nil || got != want {
 		b.Fatalf("suppress: %q, %v, want %q", got, err, want)
-	}
-}
-
-// try repeats what is refused because somebody else works on the same subject, as a client would.
-func try(ctx context.Context, busy error, do func() error) error {
-	for {
-		err := do()
-		if err == nil || ctx.Err() != nil || !strings.Contains(fmt.Sprint(err), busy.Error()) {
-			return err
-		}
 	}
 }

@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -38,14 +37,10 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 			if d.Ledger == "" {
 				return nil
 			}
-			s.record(b, audit.Event{
-				ID: eventID, At: now, Kind: d.Ledger, SubscriberID: r.ID, Actor: audit.Subscriber,
-				Source: r.Source, ConsentTextID: asked.textID,
-				Data: audit.Data{
-					Outcome: string(d.Outcome), Provider: r.provider(), From: string(Pending), To: string(d.To),
-					Returning: r.Returning, Locale: r.Locale, RequestEvent: c.EventID.String(),
-				},
-			}, visit)
+			event := r.event(Pending, d)
+			event.ID, event.At, event.Actor = eventID, now, audit.Subscriber
+			event.ConsentTextID, event.Data.RequestEvent = asked.textID, c.EventID.String()
+			s.record(b, event, visit)
 			r.apply(b, d, now)
 			return nil
 		})
@@ -68,19 +63,9 @@ where id = $1::text::uuid and subscriber_id = $2::text::uuid and kind = $3::text
 func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
 	b.Queue(consentRequestSQL, c.EventID.String(), c.SubscriberID.String(), string(audit.Requested)).
 		QueryRow(func(found pgx.Row) error {
-			var id string
-			err := found.Scan(&id)
-			if errors.Is(err, pgx.ErrNoRows) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			q.found = true
-			if id != "" {
-				q.textID, err = uuid.Parse(id)
-			}
-			return err
+			err := found.Scan(&q.textID)
+			q.found = err == nil
+			return optional(err)
 		})
 }
 
@@ -102,11 +87,7 @@ func (s *Store) ConsentText(ctx context.Context, c token.Claims) (ConsentText, e
 		text = ConsentText{}
 		b.Queue(shownConsentSQL, c.EventID.String(), c.SubscriberID.String(), string(audit.Requested)).
 			QueryRow(func(found pgx.Row) error {
-				err := found.Scan(&text.Version, &text.Locale, &text.Body)
-				if errors.Is(err, pgx.ErrNoRows) {
-					return nil
-				}
-				return err
+				return optional(found.Scan(&text.Version, &text.Locale, &text.Body))
 			})
 	})
 	if err != nil {

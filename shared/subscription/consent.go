@@ -1,8 +1,6 @@
 package subscription
 
 import (
-	"errors"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -24,16 +22,7 @@ limit 1`
 // load finds the text of a version, or of the current one if version is empty, in the language nearest to locale.
 func (c *consentText) load(b *pgx.Batch, version, locale string) {
 	b.Queue(consentTextSQL, version, locale).QueryRow(func(found pgx.Row) error {
-		var id string
-		err := found.Scan(&id)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		c.id, err = uuid.Parse(id)
-		return err
+		return optional(found.Scan(&c.id))
 	})
 }
 

@@ -52,13 +52,8 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 
 func (s *Store) expire(b *pgx.Batch, r row, now time.Time) {
 	d := Transition(Facts{State: r.Status, Returning: r.Returning}, OnExpire)
-	audit.Queue(b, audit.Event{
-		ID: newID(), At: now, Kind: d.Ledger, SubscriberID: r.ID, Actor: audit.System, Channel: "schedule",
-		Source: r.Source,
-		Data: audit.Data{
-			Outcome: string(d.Outcome), Provider: r.provider(), From: string(r.Status), To: string(d.To),
-			Returning: r.Returning, Locale: r.Locale,
-		},
-	})
+	event := r.event(r.Status, d)
+	event.ID, event.At, event.Actor, event.Channel = newID(), now, audit.System, "schedule"
+	audit.Queue(b, event)
 	r.apply(b, d, now)
 }

@@ -53,13 +53,10 @@ func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event)
 			if d.Ledger == "" {
 				return nil
 			}
-			event := audit.Event{
-				ID: eventID, At: now, Kind: d.Ledger, SubscriberID: c.SubscriberID, Actor: audit.Subscriber,
-				Data: audit.Data{Outcome: string(d.Outcome), From: string(from), To: string(d.To)},
-			}
-			if r.exists {
-				event.SubscriberID, event.Source = r.ID, r.Source
-				event.Data.Provider, event.Data.Returning, event.Data.Locale = r.provider(), r.Returning, r.Locale
+			event := r.event(from, d)
+			event.ID, event.At, event.Actor = eventID, now, audit.Subscriber
+			if !r.exists {
+				event.SubscriberID = c.SubscriberID
 			}
 			s.record(b, event, visit)
 			if d.Hush {

@@ -1,7 +1,6 @@
 package subscription
 
 import (
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,10 +69,7 @@ func (s *silence) loadByID(b *pgx.Batch, id uuid.UUID, now time.Time) {
 
 func (s *silence) scan(found pgx.Row) error {
 	var reason string
-	err := found.Scan(&reason)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
+	err := optional(found.Scan(&reason))
 	s.reason = SuppressReason(reason)
 	return err
 }
@@ -106,16 +102,3 @@ where suppressions.until < excluded.until`
 func queueHush(b *pgx.Batch, id uuid.UUID, now time.Time) {
 	b.Queue(hushSQL, id.String(), now, now.Add(HushPeriod))
 }
-
-const suppressPersonSQL = `
-insert into suppressions (email_hmac, key_id, reason, created_at)
-select email_hmac, key_id, $2::text, $3::timestamptz
-from identities where subscriber_id = $1::text::uuid
-on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
-where suppressions.until is not null`
-
-const suppressEmailSQL = `
-insert into suppressions (email_hmac, key_id, reason, created_at)
-values ($1::bytea, $2::text, $3::text, $4::timestamptz)
-on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
-where suppressions.until is not null`

@@ -38,14 +38,11 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		found = make(map[uuid.UUID]Recipient, len(ids))
 		b.Queue(recipientsSQL, ids, s.clock()).Query(func(rows pgx.Rows) error {
-			var id, status string
 			var r Recipient
-			_, err := pgx.ForEachRow(rows, []any{&id, &r.Mailbox, &r.Locale, &status, &r.Epoch, &r.Silenced}, func() error {
-				var err error
-				r.State = State(status)
-				r.SubscriberID, err = uuid.Parse(id)
+			into := []any{&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Silenced}
+			_, err := pgx.ForEachRow(rows, into, func() error {
 				found[r.SubscriberID] = r
-				return err
+				return nil
 			})
 			return err
 		})

@@ -1,8 +1,6 @@
 package subscription
 
 import (
-	"errors"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -15,10 +13,7 @@ select coalesce(data->>'outcome', '') from audit_events where id = $1::text::uui
 func loadOutcome(b *pgx.Batch, eventID uuid.UUID, outcome *Outcome) {
 	b.Queue(outcomeSQL, eventID.String()).QueryRow(func(found pgx.Row) error {
 		var recorded string
-		err := found.Scan(&recorded)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
+		err := optional(found.Scan(&recorded))
 		*outcome = Outcome(recorded)
 		return err
 	})

@@ -42,6 +42,16 @@ func (r row) provider() string {
 	return Provider(domain)
 }
 
+// event is the ledger event of a decision about the person of r. The caller adds who, when and where.
+func (r row) event(from State, d Decision) audit.Event {
+	e := audit.Event{Kind: d.Ledger, Data: audit.Data{Outcome: string(d.Outcome), From: string(from), To: string(d.To)}}
+	if r.exists {
+		e.SubscriberID, e.Source = r.ID, r.Source
+		e.Data.Provider, e.Data.Returning, e.Data.Locale = r.provider(), r.Returning, r.Locale
+	}
+	return e
+}
+
 // The rows are locked only by who holds the advisory lock (asking for it again is free), so that a burst of requests for
 // one address gives up at once instead of queueing behind the row and holding connections.
 const rowByNormSQL = `
@@ -86,21 +96,11 @@ func (r *row) loadPerson(b *pgx.Batch, id uuid.UUID, lock int64) {
 }
 
 func (r *row) scan(found pgx.Row) error {
-	var id, status, source, requestEventID string
-	err := found.Scan(&id, &r.Email, &r.EmailNorm, &status, &r.Returning, &r.Epoch, &r.Locale, &source, &requestEventID,
-		&r.RequestedAt, &r.ConfirmedAt, &r.EndedAt)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	r.exists, r.Status, r.Source = true, State(status), audit.ParseSource(source)
-	if r.ID, err = uuid.Parse(id); err != nil {
-		return err
-	}
-	r.RequestEventID, err = uuid.Parse(requestEventID)
-	return err
+	var status, source string
+	err := found.Scan(&r.ID, &r.Email, &r.EmailNorm, &status, &r.Returning, &r.Epoch, &r.Locale, &source,
+		&r.RequestEventID, &r.RequestedAt, &r.ConfirmedAt, &r.EndedAt)
+	r.exists, r.Status, r.Source = err == nil, State(status), audit.ParseSource(source)
+	return optional(err)
 }
 
 // With $13 false nothing is written: the same statement stands in for a request that leaves no row. What such a request,
@@ -126,6 +126,14 @@ func (r row) save(b *pgx.Batch, padding int) {
 	}
 	b.Queue(saveRowSQL, r.ID.String(), r.Email, r.EmailNorm, string(r.Status), returningFrom, r.Epoch, r.Locale,
 		r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt, r.exists, padding)
+}
+
+// optional makes the absence of a row no error.
+func optional(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 const deleteRowSQL = `

@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -22,63 +23,89 @@ type Suppression struct {
 	Visit Visit
 }
 
+// suppressTx is one suppression on its way through the transaction.
+type suppressTx struct {
+	Suppression
+	now   time.Time
+	lock  int64
+	names pseudonyms // of Address
+
+	row  row
+	held silence
+}
+
 // Suppress ends all mail to a person until an operator lifts it: the row, if there is one, is suppressed, its links end,
 // and the address is remembered as a keyed hash, so that neither a new request nor an import mails it again. Doing it
 // again succeeds and records nothing. The error is the database's.
 func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
-	now, eventID, names := s.clock(), newID(), newPseudonyms(s.key, p.Address)
-	byAddress := p.SubscriberID == uuid.Nil
-	lock := s.subscriberLock(p.SubscriberID)
-	if byAddress {
-		lock = s.foldLock(p.Address)
+	tx := &suppressTx{Suppression: p, now: s.clock(), names: newPseudonyms(s.key, p.Address)}
+	tx.lock = s.subscriberLock(p.SubscriberID)
+	if tx.byAddress() {
+		tx.lock = s.foldLock(p.Address)
 	}
-	var r row
-	var held silence
+	eventID := newID()
 	var outcome Outcome
-	err := s.transact(ctx, lock,
-		func(b *pgx.Batch) {
-			r, held = row{}, silence{}
-			if byAddress {
-				r.loadByNorm(b, p.Address.Norm, lock)
-				held.loadByEmail(b, names.email, now)
-				return
-			}
-			r.loadPerson(b, p.SubscriberID, lock)
-			held.loadByID(b, p.SubscriberID, now)
-		},
+	err := s.transact(ctx, tx.lock, tx.load,
 		func(b *pgx.Batch) error {
-			from := r.state()
-			if !r.exists {
-				from = held.state(r)
+			from := tx.row.state()
+			if !tx.row.exists {
+				from = tx.held.state(tx.row)
 			}
-			d := Transition(Facts{State: from, Returning: r.Returning}, OnSuppress)
+			d := Transition(Facts{State: from, Returning: tx.row.Returning}, OnSuppress)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil
 			}
-			event := audit.Event{
-				ID: eventID, At: now, Kind: d.Ledger, SubscriberID: p.SubscriberID, Actor: p.Actor,
-				Data: audit.Data{
-					Outcome: string(d.Outcome), Reasons: []string{string(p.Reason)}, From: string(from), To: string(d.To),
-				},
-			}
-			if r.exists {
-				event.SubscriberID, event.Source = r.ID, r.Source
-				event.Data.Provider, event.Data.Locale = r.provider(), r.Locale
+			event := tx.row.event(from, d)
+			event.ID, event.At, event.Actor = eventID, tx.now, p.Actor
+			event.Data.Reasons = []string{string(p.Reason)}
+			if !tx.row.exists {
+				event.SubscriberID = p.SubscriberID
 			}
 			s.record(b, event, p.Visit)
-			if byAddress {
-				b.Queue(suppressEmailSQL, names.email, names.keyID, string(p.Reason), now)
-			} else {
-				b.Queue(suppressPersonSQL, p.SubscriberID.String(), string(p.Reason), now)
-			}
-			if r.exists {
-				r.apply(b, d, now)
-			}
+			tx.write(b, d)
 			return nil
 		})
 	if err != nil {
 		return "", fmt.Errorf("suppress: %w", err)
 	}
 	return outcome, nil
+}
+
+func (t *suppressTx) byAddress() bool { return t.SubscriberID == uuid.Nil }
+
+func (t *suppressTx) load(b *pgx.Batch) {
+	t.row, t.held = row{}, silence{}
+	if t.byAddress() {
+		t.row.loadByNorm(b, t.Address.Norm, t.lock)
+		t.held.loadByEmail(b, t.names.email, t.now)
+		return
+	}
+	t.row.loadPerson(b, t.SubscriberID, t.lock)
+	t.held.loadByID(b, t.SubscriberID, t.now)
+}
+
+// A lasting reason takes the place of a passing one and stays as it is otherwise.
+const suppressPersonSQL = `
+insert into suppressions (email_hmac, key_id, reason, created_at)
+select email_hmac, key_id, $2::text, $3::timestamptz
+from identities where subscriber_id = $1::text::uuid
+on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
+where suppressions.until is not null`
+
+const suppressEmailSQL = `
+insert into suppressions (email_hmac, key_id, reason, created_at)
+values ($1::bytea, $2::text, $3::text, $4::timestamptz)
+on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
+where suppressions.until is not null`
+
+func (t *suppressTx) write(b *pgx.Batch, d Decision) {
+	if t.byAddress() {
+		b.Queue(suppressEmailSQL, t.names.email, t.names.keyID, string(t.Reason), t.now)
+	} else {
+		b.Queue(suppressPersonSQL, t.SubscriberID.String(), string(t.Reason), t.now)
+	}
+	if t.row.exists {
+		t.row.apply(b, d, t.now)
+	}
 }
