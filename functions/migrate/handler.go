@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"newsletter/migrations"
+	"newsletter/shared/config"
+	"newsletter/shared/lambdafn"
+)
+
+// migrator is the part of migrations.Runner that commands reach.
+type migrator interface {
+	Up(context.Context) (migrations.Result, error)
+	Down(context.Context) (migrations.Result, error)
+	Status(context.Context) (migrations.Result, error)
+	Validate(context.Context) (migrations.Result, error)
+}
+
+// handler serves direct and CloudFormation events. It connects for each event anew: they are rare, and the password may
+// have been rotated since the last one.
+type handler struct {
+	connect func(context.Context) (migrator, error)
+	answer  sender
+}
+
+func open(_ context.Context, env *config.Env) (lambdafn.Function, error) {
+	h := handler{
+		connect: func(ctx context.Context) (migrator, error) { return connect(ctx, env) },
+		answer:  newSender(),
+	}
+	return lambdafn.Function{Event: h.handle}, nil
+}
+
+// connect reads the configuration only now, so that a mistake in it can be told to CloudFormation.
+func connect(ctx context.Context, env *config.Env) (migrator, error) {
+	fresh, err := env.Reload(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cfg := migrations.ReadConfig(fresh)
+	if err := fresh.Err(); err != nil {
+		return nil, err
+	}
+	return migrations.New(cfg)
+}
+
+// errNoCommand explains the event to whoever invoked the function by hand.
+var errNoCommand = errors.New(`the event must be {"command": "up" | "down" | "status" | "validate"} or a CloudFormation request`)
+
+func (h handler) handle(ctx context.Context, raw json.RawMessage) (any, error) {
+	var shape struct {
+		RequestType string
+		ResponseURL string
+	}
+	if json.Unmarshal(raw, &shape) == nil && shape.RequestType != "" && shape.ResponseURL != "" {
+		return h.deploy(ctx, raw)
+	}
+	var event struct {
+		Command string `json:"command"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&event); err != nil || event.Command == "" {
+		return nil, errNoCommand
+	}
+	return h.run(ctx, event.Command)
+}
+
+func (h handler) run(ctx context.Context, name string) (migrations.Result, error) {
+	commands := map[string]func(migrator, context.Context) (migrations.Result, error){
+		"up": migrator.Up, "down": migrator.Down, "status": migrator.Status, "validate": migrator.Validate,
+	}
+	command, found := commands[name]
+	if !found {
+		return migrations.Result{}, fmt.Errorf("unknown command %.40q: %w", name, errNoCommand)
+	}
+	m, err := h.connect(ctx)
+	if err != nil {
+		return migrations.Result{}, err
+	}
+	result, err := command(m, ctx)
+	outcome := "ok"
+	if !result.OK {
+		outcome = "problems"
+	}
+	lambdafn.Note(ctx, slog.String("command", name), slog.String("outcome", outcome), slog.Int64("version", result.Version),
+		slog.Int("migrations", len(result.Migrations)), slog.Any("problems", result.Problems), slog.Any("warnings", result.Warnings))
+	return result, err
+}
