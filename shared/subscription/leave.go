@@ -46,9 +46,10 @@ func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event)
 			held.loadByID(b, c.SubscriberID, now)
 		},
 		func(b *pgx.Batch) error {
-			// What is held against the address does not keep a row from being ended.
-			from := r.state()
-			d := Transition(Facts{State: from, Returning: r.Returning, Hushed: held.reason != ""}, e)
+			// What is held against the address does not keep a row from being ended. Who is not known any more cannot
+			// be recognised, so there is no period to start for them.
+			from, hushed := r.state(), held.reason != "" || !held.known
+			d := Transition(Facts{State: from, Returning: r.Returning, Hushed: hushed}, e)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil

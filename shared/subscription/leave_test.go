@@ -127,6 +127,14 @@ func TestSuppress(t *testing.T) {
 	b.advance(HushPeriod + time.Hour)
 	b.request("john@example.org", Silenced)
 
+	// Nothing is known of them, so nothing can be kept and nothing is to be told.
+	events := b.count("audit_events")
+	b.suppress(Suppression{SubscriberID: uuid.New(), Reason: Complaint, Actor: audit.Provider}, Unchanged)
+	b.click(b.store.Cancel, token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New()}, AlreadyEnded)
+	if b.count("audit_events") != events {
+		t.Error("an event about nobody")
+	}
+
 	// By address, for nobody that is known, and for somebody.
 	b.suppress(Suppression{Address: address(t, "new@example.org"), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
 	b.request("new@example.org", Silenced)

@@ -48,30 +48,31 @@ const (
 // silence is what suppressions hold against an address; the zero silence is nothing.
 type silence struct {
 	reason SuppressReason // empty for none that is in force
+	known  bool           // the address is known by its keyed hash, so that something can be held against it
 }
 
 const silenceByEmailSQL = `
-select reason from suppressions
-where email_hmac = $1::bytea and (until is null or until > $2::timestamptz)`
+select coalesce((select reason from suppressions
+                 where email_hmac = $1::bytea and (until is null or until > $2::timestamptz)), '')`
 
 func (s *silence) loadByEmail(b *pgx.Batch, emailHMAC []byte, now time.Time) {
 	b.Queue(silenceByEmailSQL, emailHMAC, now).QueryRow(s.scan)
 }
 
 const silenceOfPersonSQL = `
-select reason from suppressions
-where email_hmac = (select email_hmac from identities where subscriber_id = $1::text::uuid)
-  and (until is null or until > $2::timestamptz)`
+select coalesce(p.reason, '')
+from identities i
+left join suppressions p on p.email_hmac = i.email_hmac and (p.until is null or p.until > $2::timestamptz)
+where i.subscriber_id = $1::text::uuid`
 
 func (s *silence) loadByID(b *pgx.Batch, id uuid.UUID, now time.Time) {
 	b.Queue(silenceOfPersonSQL, id.String(), now).QueryRow(s.scan)
 }
 
 func (s *silence) scan(found pgx.Row) error {
-	var reason string
-	err := optional(found.Scan(&reason))
-	s.reason = SuppressReason(reason)
-	return err
+	err := found.Scan((*string)(&s.reason))
+	s.known = err == nil
+	return optional(err)
 }
 
 // hushed says that a "not me" period is running.
@@ -97,8 +98,7 @@ from identities where subscriber_id = $1::text::uuid
 on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
 where suppressions.until < excluded.until`
 
-// queueHush keeps mail away from the person of id for HushPeriod. A person whose identity is gone cannot be recognised
-// again, and nobody here could write to them.
+// queueHush keeps mail away from the person of id for HushPeriod.
 func queueHush(b *pgx.Batch, id uuid.UUID, now time.Time) {
 	b.Queue(hushSQL, id.String(), now, now.Add(HushPeriod))
 }

@@ -42,7 +42,7 @@ type requestTx struct {
 	Request
 	now     time.Time
 	eventID uuid.UUID
-	newID   uuid.UUID
+	freshID uuid.UUID // of the row, if there is to be a new one
 	names   pseudonyms
 
 	row      row
@@ -58,7 +58,7 @@ type requestTx struct {
 // or the database's; after the latter the request may or may not be recorded, and repeating it is harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	r.Locale = cleanLocale(r.Locale)
-	tx := &requestTx{Request: r, now: s.clock(), eventID: newID(), newID: newID(), names: newPseudonyms(s.key, r.Address)}
+	tx := &requestTx{Request: r, now: s.clock(), eventID: newID(), freshID: newID(), names: newPseudonyms(s.key, r.Address)}
 	lock := s.foldLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
@@ -147,7 +147,7 @@ func (t *requestTx) change(d Decision) (padding int) {
 	case t.row.exists:
 		padding = paddingMoved
 	default:
-		t.row = row{exists: true, ID: t.newID, EmailNorm: t.Address.Norm, Epoch: 1, Source: t.Source.Clean()}
+		t.row = row{exists: true, ID: t.freshID, EmailNorm: t.Address.Norm, Epoch: 1, Source: t.Source.Clean()}
 	}
 	t.row.Email, t.row.Locale = t.Address.Mailbox, t.Locale
 	t.row.Status, t.row.Returning = d.To, d.Returning

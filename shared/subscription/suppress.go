@@ -13,11 +13,10 @@ import (
 
 // Suppression is why and for whom all mail ends.
 type Suppression struct {
-	// SubscriberID is the person. Their row may be gone.
+	// SubscriberID is the person, whose row may be gone; uuid.Nil if Address says who is meant.
 	SubscriberID uuid.UUID
-	// Address is who is meant if SubscriberID is uuid.Nil.
-	Address Address
-	Reason  SuppressReason
+	Address      Address
+	Reason       SuppressReason
 	// Actor is who decided: audit.Provider for complaints and bounces.
 	Actor audit.Actor
 	Visit Visit
@@ -36,7 +35,8 @@ type suppressTx struct {
 
 // Suppress ends all mail to a person until an operator lifts it: the row, if there is one, is suppressed, its links end,
 // and the address is remembered as a keyed hash, so that neither a new request nor an import mails it again. Doing it
-// again succeeds and records nothing. The error is the database's.
+// again succeeds and records nothing, and so does a SubscriberID of whom nothing is kept any more: give the address if it
+// is at hand. The error is the database's.
 func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 	tx := &suppressTx{Suppression: p, now: s.clock(), names: newPseudonyms(s.key, p.Address)}
 	tx.lock = s.subscriberLock(p.SubscriberID)
@@ -47,6 +47,10 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 	var outcome Outcome
 	err := s.transact(ctx, tx.lock, tx.load,
 		func(b *pgx.Batch) error {
+			if !tx.row.exists && !tx.held.known {
+				outcome = Unchanged
+				return nil
+			}
 			from := tx.row.state()
 			if !tx.row.exists {
 				from = tx.held.state(tx.row)

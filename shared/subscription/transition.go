@@ -53,7 +53,7 @@ const (
 	ConfirmationCapped     Outcome = "confirmation_capped"      // pending, but enough mails went there lately
 	AlreadySubscribed      Outcome = "already_subscribed"       // active; a mail says so
 	AlreadySubscribedQuiet Outcome = "already_subscribed_quiet" // active; that mail went out in the last day
-	Activated              Outcome = "activated"                // DOUBLE_OPT_IN=false
+	Activated              Outcome = "activated"                // at once, by DOUBLE_OPT_IN=false; no confirmed event follows
 	Silenced               Outcome = "silenced"                 // suppressed, objected or "not me": nothing is sent
 	Dropped                Outcome = "dropped"                  // taken for a robot: nothing is sent
 	ConfirmedNow           Outcome = "confirmed"
