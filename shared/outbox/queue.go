@@ -119,7 +119,7 @@ func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter
 	if d.Attempt >= MaxAttempts {
 		return w.Dead(ctx, d, cause)
 	}
-	due := w.now().Add(Backoff(d.Attempt, rand.Float64(), retryAfter)) //nolint:gosec // jitter is no secret
+	due := w.now().Add(Backoff(d.Attempt, rand.Float64(), retryAfter))
 	return w.mark(ctx, "retry a delivery", retrySQL, d.ID.String(), d.Attempt, cause, due)
 }
 

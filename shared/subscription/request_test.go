@@ -139,12 +139,11 @@ func TestConsentTextOfARequest(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", c, text, err)
 		}
 	}
-	events := b.count("audit_events")
 	for _, prepare := range inState() {
 		i++
 		typed := fmt.Sprintf("jane%d@example.org", i)
 		prepare(b, typed)
-		events = b.count("audit_events")
+		events := b.count("audit_events")
 		r := Request{Address: address(t, typed), Visit: visit, Consent: Consent{TextVersion: "unheard-of"}}
 		if _, err := b.store.Request(t.Context(), r); !errors.Is(err, ErrUnknownConsent) || b.count("audit_events") != events {
 			t.Errorf("an unknown version gives %v and %d events", err, b.count("audit_events")-events)
