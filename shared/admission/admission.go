@@ -1,0 +1,143 @@
+// Package admission is the one gate of every route that can cause mail to an address that somebody typed.
+//
+// It sees the network that a request came from and the marks of robots; it does not see the address, whose caps are
+// counted in PostgreSQL in the transaction that queues the mail.
+//
+// Failure policy: it never fails. When Redis is lost, the limiter's own fallback decides, and calls that mail nobody are
+// let through.
+package admission
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"newsletter/shared/config"
+	"newsletter/shared/ratelimit"
+)
+
+// Config is the limits of each route. A policy reads "limit/window@scope": host is one IPv4 address or IPv6 /64, site an
+// IPv4 /24 or IPv6 /48. The defaults let a conference behind one address sign up, and a mobile carrier behind one /24.
+type Config struct {
+	// Subscribe limits sign-ups. Defaults to 20 in 10 minutes for a host and 200 in an hour for a site.
+	Subscribe ratelimit.Policies `env:"LIMIT_SUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
+	// Confirm limits the button behind a confirmation link. Defaults to 30 in 10 minutes for a host.
+	Confirm ratelimit.Policies `env:"LIMIT_CONFIRM" envDefault:"30/10m@host"`
+	// Unsubscribe limits requests for an unsubscribe link by address; links themselves are never limited. Defaults to 20
+	// in 10 minutes for a host and 200 in an hour for a site.
+	Unsubscribe ratelimit.Policies `env:"LIMIT_UNSUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
+	// MinFillTime is the time that a person needs at least to fill in the form, counted from the started_at that the form
+	// sends. Defaults to 1s; 0 switches the check off.
+	MinFillTime time.Duration `env:"MIN_FILL_TIME" envDefault:"1s"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Endpoint is a route that is counted on its own.
+type Endpoint string
+
+// The endpoints.
+const (
+	Subscribe   Endpoint = "subscribe"
+	Confirm     Endpoint = "confirm"
+	Unsubscribe Endpoint = "unsubscribe"
+)
+
+// Outcome is what the gate says.
+type Outcome string
+
+// The outcomes.
+const (
+	Accept Outcome = "accept"
+	// Drop answers as if it were accepted, and does nothing: a robot learns nothing.
+	Drop Outcome = "drop"
+	// Refuse answers 429.
+	Refuse Outcome = "refuse"
+)
+
+// The reasons that are recorded with a request.
+const (
+	ReasonHoneypot = "honeypot"
+	ReasonTooFast  = "too_fast"
+)
+
+// Attempt is a request before the gate.
+type Attempt struct {
+	Endpoint Endpoint
+	Client   netip.Addr
+	// Honeypot is the field that people do not see.
+	Honeypot string
+	// StartedAt is when the form was shown, as the form says; zero if it does not.
+	StartedAt time.Time
+}
+
+// Verdict is the gate's answer.
+type Verdict struct {
+	Outcome Outcome
+	Reasons []string
+	Limit   ratelimit.Decision
+}
+
+// Gate admits requests. It is safe for concurrent use.
+type Gate struct {
+	limiter *ratelimit.Limiter
+	config  Config
+	now     func() time.Time
+}
+
+// New makes a Gate.
+func New(limiter *ratelimit.Limiter, cfg Config, now func() time.Time) *Gate {
+	return &Gate{limiter, cfg, now}
+}
+
+// Admit decides a request, and counts it.
+func (g *Gate) Admit(ctx context.Context, a Attempt) Verdict {
+	v := Verdict{Outcome: Accept}
+	v.Limit = g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(a.Endpoint), Client: a.Client, Policies: g.policies(a.Endpoint)})
+	if !v.Limit.Allowed {
+		v.Outcome = Refuse
+		if a.Endpoint == Confirm && v.Limit.Tier == ratelimit.Local { // it mails nobody, so a lost Redis refuses nobody
+			v.Outcome = Accept
+		}
+	}
+	if v.Outcome == Accept {
+		v.Reasons = g.marks(a)
+		if len(v.Reasons) > 0 {
+			v.Outcome = Drop
+		}
+	}
+	return v
+}
+
+// Refund takes the count back when the request then failed on our side.
+func (g *Gate) Refund(ctx context.Context, v Verdict) { g.limiter.Refund(ctx, v.Limit) }
+
+func (g *Gate) policies(e Endpoint) ratelimit.Policies {
+	switch e {
+	case Subscribe:
+		return g.config.Subscribe
+	case Confirm:
+		return g.config.Confirm
+	case Unsubscribe:
+		return g.config.Unsubscribe
+	}
+	return g.config.Subscribe
+}
+
+// marks names what only robots do.
+func (g *Gate) marks(a Attempt) []string {
+	var reasons []string
+	if a.Honeypot != "" {
+		reasons = append(reasons, ReasonHoneypot)
+	}
+	// A clock that is wrong, in either direction, marks nobody: only a start just now does.
+	if took := g.now().Sub(a.StartedAt); !a.StartedAt.IsZero() && took >= 0 && took < g.config.MinFillTime {
+		reasons = append(reasons, ReasonTooFast)
+	}
+	return reasons
+}

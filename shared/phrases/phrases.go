@@ -1,0 +1,203 @@
+// Package phrases holds what visitors read, in mails and on pages, in their language.
+//
+// Each language is one JSON file in locales; adding one is enough to speak it. A file must have every phrase, and may use
+// the placeholder {site}, which stands for the owner's name; anything else in braces is an error at the start of a function.
+package phrases
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"newsletter/shared/config"
+)
+
+//go:embed locales/*.json
+var locales embed.FS
+
+// fallback is the language of everybody whose language has no file.
+const fallback = "en"
+
+// Owner is who sends the newsletter, as mails and pages name them.
+type Owner struct {
+	// Name is the newsletter's or the site's name.
+	Name string `env:"SITE_NAME,required"`
+	// URL is the owner's web site. Defaults to none.
+	URL string `env:"SITE_URL"`
+	// PostalAddress stands under every mail and page, which laws such as CAN-SPAM ask for. "\n" begins a new line.
+	// Defaults to none.
+	PostalAddress string `env:"POSTAL_ADDRESS"`
+}
+
+// ReadOwner reads Owner.
+func ReadOwner(e *config.Env) Owner {
+	var o Owner
+	e.Read(&o)
+	return o
+}
+
+// Validate implements the check of config.Env.Read.
+func (o Owner) Validate() error {
+	if strings.ContainsAny(o.Name, "\r\n") {
+		return errors.New("SITE_NAME: must be one line")
+	}
+	if u, err := url.Parse(o.URL); o.URL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		return errors.New(`SITE_URL: must be a web address, such as "https://www.example.org"`)
+	}
+	return nil
+}
+
+// Footer is the lines that stand under mails and pages.
+func (o Owner) Footer() []string {
+	lines := []string{o.Name}
+	if o.URL != "" {
+		lines = append(lines, o.URL)
+	}
+	if o.PostalAddress != "" {
+		lines = append(lines, strings.Split(strings.ReplaceAll(o.PostalAddress, `\n`, "\n"), "\n")...)
+	}
+	return lines
+}
+
+// Letter is the text of a mail: what stands before the button, the button, and what stands after it.
+type Letter struct {
+	Subject string   `json:"subject"`
+	Before  []string `json:"before"`
+	Button  string   `json:"button"`
+	After   []string `json:"after"`
+}
+
+// Page is the text of a page.
+type Page struct {
+	Title      string   `json:"title"`
+	Paragraphs []string `json:"paragraphs"`
+	Button     string   `json:"button"`
+	Quiet      string   `json:"quiet"` // the second button
+	Label      string   `json:"label"` // of the address field
+}
+
+// Phrases are all texts of one language.
+type Phrases struct {
+	Lang  string `json:"lang"`
+	Mails struct {
+		Confirm           Letter `json:"confirm"`
+		AlreadySubscribed Letter `json:"already_subscribed"`
+		UnsubscribeLink   Letter `json:"unsubscribe_link"`
+		Leave             string `json:"leave"` // before the link that ends it all
+	} `json:"mails"`
+	Pages struct {
+		Accepted     Page `json:"accepted"`
+		Confirm      Page `json:"confirm"`
+		Confirmed    Page `json:"confirmed"`
+		Cancelled    Page `json:"cancelled"`
+		Unsubscribe  Page `json:"unsubscribe"`
+		Unsubscribed Page `json:"unsubscribed"`
+		LinkAccepted Page `json:"link_accepted"`
+		NothingToSee Page `json:"nothing_to_see"`
+	} `json:"pages"`
+}
+
+// Book is the phrases of all languages, with the owner's name put in. It is immutable.
+type Book struct{ languages map[string]*Phrases }
+
+// NewBook reads all languages. Its errors are mistakes in the files.
+func NewBook(owner Owner) (*Book, error) {
+	names, err := fs.Glob(locales, "locales/*.json")
+	if err != nil {
+		return nil, err
+	}
+	b := &Book{languages: make(map[string]*Phrases, len(names))}
+	for _, name := range names {
+		content, err := locales.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		p, err := parse(content, owner.Name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if p.Lang != strings.TrimSuffix(path.Base(name), ".json") {
+			return nil, fmt.Errorf("%s: its lang is %q", name, p.Lang)
+		}
+		b.languages[p.Lang] = p
+	}
+	if b.languages[fallback] == nil {
+		return nil, fmt.Errorf("locales/%s.json is missing", fallback)
+	}
+	return b, nil
+}
+
+// For gives the phrases of the best language for a BCP 47 tag or an Accept-Language header; English if there is none.
+func (b *Book) For(wanted string) *Phrases {
+	for tag := range strings.SplitSeq(wanted, ",") {
+		tag, _, _ = strings.Cut(tag, ";")
+		tag = strings.ToLower(strings.TrimSpace(tag))
+		language, _, _ := strings.Cut(tag, "-")
+		for _, candidate := range []string{tag, language} {
+			if p := b.languages[candidate]; p != nil {
+				return p
+			}
+		}
+	}
+	return b.languages[fallback]
+}
+
+// Languages lists the languages.
+func (b *Book) Languages() []string {
+	var all []string
+	for language := range b.languages {
+		all = append(all, language)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func parse(content []byte, site string) (*Phrases, error) {
+	p := &Phrases{}
+	if err := json.Unmarshal(content, p, json.RejectUnknownMembers(true)); err != nil {
+		return nil, err
+	}
+	return p, fill(reflect.ValueOf(p).Elem(), "", site)
+}
+
+// optional are the members that may be empty.
+var optional = []string{"Button", "Quiet", "Label", "After", "Before", "Paragraphs"}
+
+// fill puts the owner's name into every text and refuses what is missing or not known.
+func fill(v reflect.Value, where, site string) error {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name := v.Type().Field(i).Name
+			if err := fill(v.Field(i), strings.TrimPrefix(where+"."+name, "."), site); err != nil {
+				return err
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := fill(v.Index(i), where, site); err != nil {
+				return err
+			}
+		}
+	case reflect.String:
+		text := v.String()
+		last := where[strings.LastIndexByte(where, '.')+1:]
+		if text == "" && !slices.Contains(optional, last) {
+			return fmt.Errorf("%s is missing", where)
+		}
+		text = strings.ReplaceAll(text, "{site}", site)
+		if strings.ContainsAny(strings.ReplaceAll(text, site, ""), "{}") {
+			return fmt.Errorf("%s has a placeholder that is not known", where)
+		}
+		v.SetString(text)
+	}
+	return nil
+}

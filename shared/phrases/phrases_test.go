@@ -1,0 +1,63 @@
+package phrases
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestEveryLanguageIsWhole(t *testing.T) {
+	book, err := NewBook(Owner{Name: "The Jane Letter"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, language := range book.Languages() {
+		p := book.For(language)
+		if p.Lang != language {
+			t.Errorf("%s speaks %s", language, p.Lang)
+		}
+		if !strings.Contains(p.Mails.Confirm.Subject, "The Jane Letter") {
+			t.Errorf("%s: subject %q does not name the owner", language, p.Mails.Confirm.Subject)
+		}
+		for name, button := range map[string]string{
+			"mails.confirm": p.Mails.Confirm.Button, "mails.unsubscribe_link": p.Mails.UnsubscribeLink.Button,
+			"pages.confirm": p.Pages.Confirm.Button, "pages.confirm.quiet": p.Pages.Confirm.Quiet,
+			"pages.unsubscribe": p.Pages.Unsubscribe.Button, "pages.unsubscribed": p.Pages.Unsubscribed.Button,
+			"pages.unsubscribed.label": p.Pages.Unsubscribed.Label,
+		} {
+			if button == "" {
+				t.Errorf("%s: %s is missing", language, name)
+			}
+		}
+	}
+}
+
+func TestForFindsTheBestLanguage(t *testing.T) {
+	book, err := NewBook(Owner{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for wanted, language := range map[string]string{
+		"": "en", "de": "de", "de-AT": "de", "DE": "de", "fr-CA,en;q=0.5": "fr", "xx, fr;q=0.1": "fr", "nonsense;;,": "en",
+	} {
+		if got := book.For(wanted).Lang; got != language {
+			t.Errorf("%q: %s, want %s", wanted, got, language)
+		}
+	}
+}
+
+func TestMistakesInAFileAreNamed(t *testing.T) {
+	whole, err := locales.ReadFile("locales/en.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ from, to, want string }{
+		"missing":     {`"subject": "Please confirm: {site}",`, ``, "Mails.Confirm.Subject is missing"},
+		"placeholder": {"Please confirm: {site}", "Please confirm: {name}", "placeholder"},
+		"unknown":     {`"lang": "en",`, `"lang": "en", "more": 1,`, "more"},
+	} {
+		broken := strings.Replace(string(whole), test.from, test.to, 1)
+		if _, err := parse([]byte(broken), "x"); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
