@@ -1,0 +1,163 @@
+// Package mail writes our mails and sends them through Amazon SES (API v2).
+//
+// A mail holds nothing that a visitor typed but the address it goes to, so that nobody can send their words through us.
+// Every mail has a text and an HTML part and the two headers of one-click unsubscription (RFC 8058).
+//
+// Failure policy: a send is tried once; the error says whether another try may help, and when. The outbox repeats.
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
+	"github.com/aws/smithy-go"
+
+	"newsletter/shared/awssdk"
+	"newsletter/shared/config"
+)
+
+// Config says who sends.
+type Config struct {
+	// From is the sender, an address of a verified SES identity, with or without a name: "Jane <news@example.org>".
+	From string `env:"MAIL_FROM,required"`
+	// ConfigurationSet is the SES configuration set that reports bounces and complaints. Defaults to none.
+	ConfigurationSet string `env:"MAIL_CONFIGURATION_SET"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	if _, err := mail.ParseAddress(c.From); err != nil {
+		return errors.New(`MAIL_FROM: must be an address, such as "Jane <news@example.org>"`)
+	}
+	return nil
+}
+
+// sendTimeout bounds one call of SES, below the lease of a delivery.
+const sendTimeout = 10 * time.Second
+
+// Message is a mail to one person.
+type Message struct {
+	To            string
+	Subject       string
+	Text, HTML    string
+	DeliveryID    string // the same for every try, so that a double can be told
+	UnsubscribeTo string // the URL that ends it by one POST
+}
+
+// SendError is a mail that SES did not take.
+type SendError struct {
+	// Cause is one word for the outbox and for metrics, e.g. "throttled". It holds nothing of the mail.
+	Cause string
+	// Permanent says that another try of the same mail cannot succeed.
+	Permanent bool
+	// RetryAfter is what SES asked for; 0 if nothing.
+	RetryAfter time.Duration
+
+	err error
+}
+
+// Error implements error.
+func (e *SendError) Error() string { return "send a mail: " + e.Cause }
+
+// Unwrap gives the SDK's error, which may hold the address; it is for tests, not for logs.
+func (e *SendError) Unwrap() error { return e.err }
+
+// Sender sends mails. It is safe for concurrent use.
+type Sender struct {
+	client *sesv2.Client
+	cfg    Config
+}
+
+// NewSender makes a Sender. It does no I/O.
+func NewSender(cfg Config) *Sender {
+	return &Sender{cfg: cfg, client: sesv2.New(sesv2.Options{
+		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("SESV2"),
+		HTTPClient: awshttp.NewBuildableClient().WithTimeout(sendTimeout),
+		Retryer:    aws.NopRetryer{}, // the outbox repeats, and counts
+	})}
+}
+
+// Send hands a mail to SES and gives SES's id of it. The error is a *SendError.
+func (s *Sender) Send(ctx context.Context, m Message) (string, error) {
+	output, err := s.client.SendEmail(ctx, s.input(m))
+	if err != nil {
+		return "", classify(err)
+	}
+	return aws.ToString(output.MessageId), nil
+}
+
+func (s *Sender) input(m Message) *sesv2.SendEmailInput {
+	utf8 := func(data string) *types.Content { return &types.Content{Data: aws.String(data), Charset: aws.String("UTF-8")} }
+	header := func(name, value string) types.MessageHeader {
+		return types.MessageHeader{Name: aws.String(name), Value: aws.String(value)}
+	}
+	input := &sesv2.SendEmailInput{
+		FromEmailAddress: aws.String(s.cfg.From),
+		Destination:      &types.Destination{ToAddresses: []string{m.To}},
+		Content: &types.EmailContent{Simple: &types.Message{
+			Subject: utf8(m.Subject),
+			Body:    &types.Body{Text: utf8(m.Text), Html: utf8(m.HTML)},
+			Headers: []types.MessageHeader{
+				header("List-Unsubscribe", "<"+m.UnsubscribeTo+">"),
+				header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+				header("Auto-Submitted", "auto-generated"), // RFC 3834: no out-of-office answers
+				header("X-Entity-Ref-ID", m.DeliveryID),
+			},
+		}},
+		EmailTags: []types.MessageTag{{Name: aws.String("delivery"), Value: aws.String(m.DeliveryID)}},
+	}
+	if s.cfg.ConfigurationSet != "" {
+		input.ConfigurationSetName = aws.String(s.cfg.ConfigurationSet)
+	}
+	return input
+}
+
+// classify sorts the failures of SES (API reference of SendEmail, "Errors").
+func classify(err error) *SendError {
+	failure := &SendError{Cause: "unreachable", err: err}
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.HTTPStatusCode() != 0 {
+		failure.Cause = fmt.Sprintf("status_%d", response.HTTPStatusCode())
+		failure.RetryAfter = retryAfter(response.Response.Header)
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		switch api.ErrorCode() {
+		case "MessageRejected":
+			failure.Cause, failure.Permanent = "rejected", true
+		case "BadRequestException":
+			failure.Cause, failure.Permanent = "bad_request", true
+		case "TooManyRequestsException", "LimitExceededException":
+			failure.Cause = "throttled"
+		case "SendingPausedException", "AccountSuspendedException":
+			failure.Cause = "sending_paused"
+		case "MailFromDomainNotVerifiedException", "NotFoundException": // the owner mends these
+			failure.Cause = "not_set_up"
+		}
+	}
+	return failure
+}
+
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := time.ParseDuration(value + "s"); err == nil && seconds > 0 {
+		return seconds
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
