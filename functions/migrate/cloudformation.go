@@ -149,7 +149,6 @@ func (s sender) put(ctx context.Context, to *url.URL, body []byte) error {
 	if err != nil {
 		return errors.New("the ResponseURL cannot be used")
 	}
-	request.Header.Set("Content-Type", "") // the signature covers an empty one
 	answer, err := s.client.Do(request)
 	if err != nil {
 		var failed *url.Error

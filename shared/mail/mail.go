@@ -102,7 +102,9 @@ func (s *Sender) Send(ctx context.Context, m Message) (string, error) {
 }
 
 func (s *Sender) input(m Message) *sesv2.SendEmailInput {
-	utf8 := func(data string) *types.Content { return &types.Content{Data: aws.String(data), Charset: aws.String("UTF-8")} }
+	utf8 := func(data string) *types.Content {
+		return &types.Content{Data: aws.String(data), Charset: aws.String("UTF-8")}
+	}
 	header := func(name, value string) types.MessageHeader {
 		return types.MessageHeader{Name: aws.String(name), Value: aws.String(value)}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"newsletter/shared/config"
 	"newsletter/shared/pseudonym"
 )
 
@@ -202,4 +203,11 @@ func decide(allowed bool, at int64, counts []count, keys []string, call Call) De
 		}
 	}
 	return d
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
 }

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/subscription"
+)
+
+// signUp is the body of a sign-up, in JSON; a form has the same names, flat.
+type signUp struct {
+	Email        string       `json:"email"`
+	Consent      consent      `json:"consent"`
+	Source       audit.Source `json:"source"`
+	Locale       string       `json:"locale"`
+	CaptchaToken string       `json:"captcha_token"`
+	Website      string       `json:"website"` // the honeypot
+	StartedAt    time.Time    `json:"started_at"`
+
+	flat bool // it came as a form
+}
+
+type consent struct {
+	Granted     *bool  `json:"granted"` // nil: the form did not ask
+	TextVersion string `json:"text_version"`
+}
+
+func read(r *httpapi.Request) (signUp, error) {
+	if !httpapi.IsForm(r) {
+		return httpapi.DecodeJSON[signUp](r)
+	}
+	fields, err := httpapi.Form(r, "email", "granted", "text_version", "page", "referrer", "ref", "utm_source", "utm_medium",
+		"utm_campaign", "utm_term", "utm_content", "locale", "captcha_token", "website", "started_at")
+	if err != nil {
+		return signUp{}, err
+	}
+	form := signUp{
+		Email: fields.Get("email"), Locale: fields.Get("locale"), CaptchaToken: fields.Get("captcha_token"), Website: fields.Get("website"),
+		Consent: consent{TextVersion: fields.Get("text_version")},
+		Source: audit.Source{
+			Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
+			Medium: fields.Get("utm_medium"), Campaign: fields.Get("utm_campaign"), Term: fields.Get("utm_term"), Content: fields.Get("utm_content"),
+		},
+		flat: true,
+	}
+	if form.Source.Page == "" { // a form without a script cannot tell its own address, but the browser does
+		form.Source.Page = cut(r.Header.Get("Referer"), maxURL)
+	}
+	if fields.Has("granted") {
+		granted := ticked(fields.Get("granted"))
+		form.Consent.Granted = &granted
+	}
+	if at := fields.Get("started_at"); at != "" {
+		if form.StartedAt, err = time.Parse(time.RFC3339, at); err != nil {
+			return signUp{}, httpapi.Invalid(httpapi.FieldError{Detail: `This must be a time such as "2026-01-31T12:00:00Z".`, Pointer: "#/started_at"})
+		}
+	}
+	return form, nil
+}
+
+// ticked says whether a check box was ticked: browsers send "on", or the box's own value.
+func ticked(value string) bool {
+	switch strings.ToLower(value) {
+	case "", "0", "false", "off", "no":
+		return false
+	}
+	return true
+}
+
+// The longest values that are taken, in bytes. URLs of pages and referrers are longer only when they carry state that is
+// not ours to keep; campaign marks are names.
+const (
+	maxURL     = 2048
+	maxMark    = 256
+	maxVersion = 64
+	maxLocale  = 35 // BCP 47 §4.4.1
+	maxToken   = 2048
+)
+
+// request checks everything that was sent and gives all mistakes at once.
+func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
+	var mistakes []httpapi.FieldError
+	wrong := func(pointer, detail string) {
+		mistakes = append(mistakes, httpapi.FieldError{Detail: detail, Pointer: f.pointer(pointer)})
+	}
+	address, err := subscription.ParseAddress(f.Email)
+	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
+		wrong("email", refused.Detail)
+	}
+	if f.Consent.Granted != nil && !*f.Consent.Granted {
+		wrong("consent/granted", "Nobody is subscribed without their consent: this must be true, or be left out.")
+	}
+	for _, limit := range []struct {
+		pointer, value string
+		most           int
+	}{
+		{"consent/text_version", f.Consent.TextVersion, maxVersion}, {"captcha_token", f.CaptchaToken, maxToken},
+		{"source/page", f.Source.Page, maxURL}, {"source/referrer", f.Source.Referrer, maxURL}, {"source/ref", f.Source.Ref, maxMark},
+		{"source/utm_source", f.Source.Origin, maxMark}, {"source/utm_medium", f.Source.Medium, maxMark},
+		{"source/utm_campaign", f.Source.Campaign, maxMark}, {"source/utm_term", f.Source.Term, maxMark},
+		{"source/utm_content", f.Source.Content, maxMark},
+	} {
+		if len(limit.value) > limit.most {
+			wrong(limit.pointer, "This is too long.")
+		} else if strings.ContainsFunc(limit.value, unicode.IsControl) {
+			wrong(limit.pointer, "Control characters are not allowed.")
+		}
+	}
+	if !isLocale(f.Locale) {
+		wrong("locale", `This must be a language tag such as "de" or "pt-BR".`)
+	}
+	if len(mistakes) > 0 {
+		return subscription.Request{}, httpapi.Invalid(mistakes...)
+	}
+	channel := "api"
+	if f.flat {
+		channel = "form"
+	}
+	return subscription.Request{
+		Address: address, Locale: f.Locale, Source: f.Source,
+		Consent: subscription.Consent{Granted: f.Consent.Granted != nil, TextVersion: f.Consent.TextVersion},
+		Visit: subscription.Visit{
+			Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: channel,
+		},
+	}, nil
+}
+
+// pointer names a member where the visitor put it: forms are flat.
+func (f signUp) pointer(member string) string {
+	if f.flat {
+		member = member[strings.LastIndexByte(member, '/')+1:]
+	}
+	return "#/" + member
+}
+
+func isLocale(tag string) bool {
+	if len(tag) > maxLocale {
+		return false
+	}
+	for i, part := range strings.Split(tag, "-") {
+		if tag != "" && (part == "" || len(part) > 8 || i == 0 && len(part) < 2) {
+			return false
+		}
+		for _, c := range part {
+			if c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"newsletter/shared/admission"
+	"newsletter/shared/capture"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
+	"newsletter/shared/subscription"
+)
+
+const path = "/api/newsletter/subscribe"
+
+// retryAfter is what a 503 asks for: a lost database is back, or another environment is warm, by then.
+const retryAfter = 2 * time.Second
+
+type gate interface {
+	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
+	Refund(ctx context.Context, v admission.Verdict)
+}
+
+type store interface {
+	Request(ctx context.Context, r subscription.Request) (subscription.Outcome, error)
+}
+
+type handler struct {
+	gate   gate
+	store  store
+	book   *phrases.Book
+	footer []string
+}
+
+func (h *handler) api(cfg httpapi.Config) *httpapi.API {
+	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
+	return httpapi.New(cfg, httpapi.Route{Path: path, POST: h.subscribe}).
+		Map(subscription.ErrUnknownConsent, unknownConsent).
+		Map(postgres.ErrBusy, unavailable).
+		Map(postgres.ErrUnavailable, unavailable)
+}
+
+// accepted is the answer to every admitted request, whoever the address belongs to.
+type accepted struct {
+	Status  string `json:"status"`
+	Message string `json:"message"`
+}
+
+const acceptedMessage = "If this address can be subscribed, we have sent a confirmation link."
+
+func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	form, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	request, err := form.request(r)
+	if err != nil {
+		return nil, err
+	}
+	verdict := h.admit(ctx, r, form)
+	if verdict.Outcome == admission.Refuse {
+		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
+	}
+	request.Drop, request.Reasons = verdict.Outcome == admission.Drop, verdict.Reasons
+	began := time.Now()
+	outcome, err := h.store.Request(ctx, request)
+	if err != nil {
+		if !errors.Is(err, subscription.ErrUnknownConsent) { // our failure does not use up the visitor's tries
+			h.gate.Refund(ctx, verdict)
+		}
+		return nil, err
+	}
+	capture.Breadcrumb(ctx, "query", string(outcome), time.Since(began))
+	return h.answer(r, request.Locale).With(verdict.Limit.Headers()).As(string(outcome)), nil
+}
+
+func (h *handler) admit(ctx context.Context, r *httpapi.Request, f signUp) admission.Verdict {
+	began := time.Now()
+	verdict := h.gate.Admit(ctx, admission.Attempt{
+		Endpoint: admission.Subscribe, Client: r.Client, Honeypot: f.Website, StartedAt: f.StartedAt,
+	})
+	capture.Breadcrumb(ctx, "limit", string(verdict.Outcome), time.Since(began))
+	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
+	return verdict
+}
+
+func (h *handler) answer(r *httpapi.Request, locale string) *httpapi.Response {
+	if !httpapi.WantsHTML(r) {
+		return httpapi.JSON(http.StatusAccepted, accepted{"accepted", acceptedMessage})
+	}
+	if locale == "" {
+		locale = r.Header.Get("Accept-Language")
+	}
+	words := h.book.For(locale)
+	return httpapi.HTML(http.StatusAccepted, httpapi.Page{
+		Lang: words.Lang, Title: words.Pages.Accepted.Title, Paragraphs: words.Pages.Accepted.Paragraphs, Footer: h.footer,
+	})
+}
+
+func unknownConsent(error) *httpapi.Problem {
+	return httpapi.Invalid(httpapi.FieldError{Detail: "There is no consent text of this version.", Pointer: "#/consent/text_version"})
+}
