@@ -195,10 +195,10 @@ func TestInvocationsDoNotMix(t *testing.T) {
 			id := string(rune('a' + i))
 			ctx := r.Begin(t.Context(), id)
 			var steps sync.WaitGroup // two goroutines of one invocation
-			for range 2 {
+			for _, step := range []string{" in one", " in two"} {
 				steps.Go(func() {
 					Breadcrumb(ctx, "query", id, 0)
-					Error(ctx, errors.New("broken "+id))
+					Error(ctx, errors.New("broken "+id+step))
 				})
 			}
 			steps.Wait()
@@ -207,13 +207,13 @@ func TestInvocationsDoNotMix(t *testing.T) {
 	}
 	all.Wait()
 	events := server.received()
-	if len(events) != 8 {
+	if len(events) != 16 {
 		t.Errorf("%d events", len(events))
 	}
 	for _, e := range events {
 		id := e.Tags["request_id"]
-		if e.Exception[0].Value != "broken "+id {
-			t.Errorf("event of %s: %+v", id, e.Exception)
+		if value := e.Exception[0].Value; !strings.HasPrefix(value, "broken "+id) || !strings.HasSuffix(e.Fingerprint[0], value) {
+			t.Errorf("event of %s: %s with fingerprint %s", id, value, e.Fingerprint)
 		}
 		for _, crumb := range e.Breadcrumbs {
 			if crumb.Message != id {

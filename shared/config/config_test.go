@@ -28,17 +28,29 @@ func TestSealedNeverPrints(t *testing.T) {
 	s := Seal(canary)
 	h := holder{s, s, &s, map[string]Sealed{"k": s}}
 	var printed bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		for _, value := range []any{s, &s, h, &h, []Sealed{s}, fmt.Errorf("with %v", h), struct{ inner holder }{h}} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%o", "%p", "%c", "%e", "%30s"} {
+		for _, value := range []any{s, &s} {
+			if got := fmt.Sprintf(verb, value); got != "[redacted]" && verb != "%p" {
+				t.Errorf("%s of a %T is %q", verb, value, got)
+			}
+		}
+		for _, value := range []any{h, &h, []Sealed{s}, [1]holder{h}, fmt.Errorf("with %v: %w", h, errors.New(s.String())), struct{ inner holder }{h}} {
 			fmt.Fprintf(&printed, verb+"\n", value)
 		}
 	}
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&printed, nil), slog.NewJSONHandler(&printed, nil)} {
 		slog.New(handler).Info("secret", "sealed", s, "held", h, "pointer", &h)
 	}
-	if err := json.NewEncoder(&printed).Encode(map[string]any{"s": s, "h": h, "p": &s}); err != nil {
-		t.Fatal(err)
+	for _, sealed := range []string{"sealed=[redacted]", `"sealed":"[redacted]"`} {
+		if !strings.Contains(printed.String(), sealed) {
+			t.Errorf("no %s in a log line", sealed)
+		}
 	}
+	asJSON, err := json.Marshal(map[string]any{"s": s, "h": h, "p": &s})
+	if want := `{"h":{"Open":"[redacted]"},"p":"[redacted]","s":"[redacted]"}`; err != nil || string(asJSON) != want {
+		t.Errorf("JSON %s, %v", asJSON, err)
+	}
+	printed.Write(asJSON)
 	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%v", []byte(canary))} {
 		if strings.Contains(printed.String(), form) {
 			t.Errorf("printed the secret as %q", form)

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"log/slog"
-)
+import "fmt"
 
 // redacted is what a secret prints as, however it is printed.
 const redacted = "[redacted]"
@@ -33,7 +30,7 @@ func (Sealed) String() string { return redacted }
 // Format implements fmt.Formatter, so that no verb and no flag shows more.
 func (Sealed) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
-// MarshalText implements encoding.TextMarshaler, which also covers JSON.
+// MarshalText implements encoding.TextMarshaler, which also covers JSON and slog.
 func (Sealed) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler, by which a configuration struct is filled.
@@ -41,6 +38,3 @@ func (s *Sealed) UnmarshalText(text []byte) error {
 	*s = Seal(string(text))
 	return nil
 }
-
-// LogValue implements slog.LogValuer.
-func (Sealed) LogValue() slog.Value { return slog.StringValue(redacted) }

@@ -2,30 +2,22 @@ package lambdafn
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// kind is what an event turned out to be.
-type kind int
-
-const (
-	malformed kind = iota
-	httpEvent
-	otherEvent
-)
-
-type event struct {
+// parsed is an event and what it turned out to be.
+type parsed struct {
 	raw  json.RawMessage
-	http events.APIGatewayV2HTTPRequest // if it is one
+	http *events.APIGatewayV2HTTPRequest // nil: another event
 }
 
+var errNotJSON = errors.New("the event is not valid JSON")
+
 // parse tells an HTTP API event of payload format 2.0, which alone has requestContext.http.method, from all others.
-func parse(payload []byte) (event, kind) {
-	e := event{raw: payload}
-	if !json.Valid(payload) {
-		return e, malformed
-	}
+func parse(payload []byte) (parsed, error) {
 	var shape struct {
 		RequestContext struct {
 			HTTP struct {
@@ -33,13 +25,22 @@ func parse(payload []byte) (event, kind) {
 			} `json:"http"`
 		} `json:"requestContext"`
 	}
-	if json.Unmarshal(payload, &shape) != nil || shape.RequestContext.HTTP.Method == "" {
-		return e, otherEvent
+	err := json.Unmarshal(payload, &shape)
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return parsed{}, errNotJSON
 	}
-	if json.Unmarshal(payload, &e.http) != nil {
-		return event{raw: payload}, malformed
+	if err != nil || shape.RequestContext.HTTP.Method == "" {
+		return parsed{raw: payload}, nil
 	}
-	return e, httpEvent
+	event := &events.APIGatewayV2HTTPRequest{}
+	err = json.Unmarshal(payload, event)
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its text may quote a value
+		return parsed{}, fmt.Errorf("the HTTP API event has an unexpected type at %q", mismatch.Field)
+	}
+	if err != nil {
+		return parsed{}, errors.New("the HTTP API event cannot be read")
+	}
+	return parsed{raw: payload, http: event}, nil
 }
 
 // IsScheduled says whether an event is a tick of a schedule: the envelope of an EventBridge rule, or the input

@@ -1,6 +1,7 @@
 package lambdafn
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,183 +13,166 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"newsletter/shared/capture"
 	"newsletter/shared/httpapi"
 )
 
-const (
-	// reserve is kept at the end of an invocation for the answer and the report.
-	reserve = 500 * time.Millisecond
-	// flushBudget bounds what a slow Sentry may cost an invocation that captured something (reliability row 31).
-	flushBudget = 300 * time.Millisecond
-)
+// reserve is kept at the end of an invocation for the answer and the report.
+const reserve = 500 * time.Millisecond
 
 var (
-	errNotJSON  = errors.New("the event is not valid JSON")
 	errNotHTTP  = errors.New("the event is not an HTTP API event of payload format 2.0, and this function serves nothing else")
 	errNoRoutes = errors.New("the event is an HTTP API event, and this function has no routes")
 )
 
 // environment serves the events of one execution environment. It is safe for concurrent use.
 type environment struct {
-	name     string
 	function Function
 	reporter *capture.Reporter
 	log      *slog.Logger
+	flush    time.Duration // bounds what a slow Sentry may cost an invocation that captured something
 	base     context.Context
 	now      func() time.Time
 	warm     atomic.Bool
 }
 
-// result is what an invocation came to.
-type result struct {
+// outcome is what an invocation came to.
+type outcome struct {
+	word    string // for the log line
 	payload []byte
-	err     error  // becomes the error result
-	outcome string // for the log line
-	route   string
-	method  string
-	status  int
+	err     error // becomes the error result
+	answer  *httpapi.Result
 }
 
-// Invoke implements lambda.Handler.
+// Invoke implements lambda.Handler. It never panics.
 func (e *environment) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	start := e.now()
-	event, kind := parse(payload)
+	start, cold := e.now(), e.warm.CompareAndSwap(false, true)
+	event, err := parse(payload)
 	ctx, cancel := e.begin(ctx, event)
 	defer cancel()
-	done := e.dispatch(ctx, event, kind)
-	e.finish(ctx, done, e.now().Sub(start))
-	return done.payload, done.err
+	var done outcome
+	if err != nil {
+		done = outcome{word: "malformed-event", err: err}
+	} else {
+		done = e.dispatch(ctx, event)
+	}
+	e.finish(ctx, done, cold, e.now().Sub(start))
+	if done.err != nil {
+		return nil, messages.InvokeResponse_Error{Type: done.word, Message: capture.Scrub(done.err.Error())}
+	}
+	return done.payload, nil
 }
 
 // begin gives the invocation its deadline, its logger and its reports.
-func (e *environment) begin(ctx context.Context, event event) (context.Context, context.CancelFunc) {
+func (e *environment) begin(ctx context.Context, event parsed) (context.Context, context.CancelFunc) {
 	cancel := context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 	}
-	correlation := event.http.RequestContext.RequestID
-	attrs := make([]any, 0, 3)
-	requestID := ""
+	var request, correlation string
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		requestID = lc.AwsRequestID
-		attrs = append(attrs, slog.String("function_request_id", requestID))
+		request = lc.AwsRequestID
 	}
-	if trace := traceID(ctx); trace != "" {
-		attrs = append(attrs, slog.String("xray_trace_id", trace))
+	if event.http != nil {
+		correlation = event.http.RequestContext.RequestID
 	}
-	if correlation != "" {
-		attrs = append(attrs, slog.String("correlation_id", correlation))
-		requestID = correlation
+	trace := traceID(ctx)
+	var attrs []any
+	for _, attr := range []slog.Attr{
+		slog.String("function_request_id", request),
+		slog.String("xray_trace_id", trace),
+		slog.String("correlation_id", correlation),
+	} {
+		if attr.Value.String() != "" {
+			attrs = append(attrs, attr)
+		}
 	}
-	ctx = e.reporter.Begin(ctx, requestID)
-	return withLogger(ctx, e.log.With(attrs...)), cancel
+	ctx = e.reporter.Begin(ctx, cmp.Or(correlation, request))
+	capture.Trace(ctx, trace)
+	return withLine(ctx, e.log.With(attrs...)), cancel
 }
 
 func traceID(ctx context.Context) string {
-	if id, ok := ctx.Value("x-amzn-trace-id").(string); ok && id != "" { // set by the Lambda library
+	if id, ok := ctx.Value("x-amzn-trace-id").(string); ok { // as the Lambda library sets it
 		return id
 	}
 	return os.Getenv("_X_AMZN_TRACE_ID")
 }
 
-func (e *environment) dispatch(ctx context.Context, event event, kind kind) result {
+func (e *environment) dispatch(ctx context.Context, event parsed) outcome {
 	switch {
-	case kind == malformed:
-		return result{err: errNotJSON, outcome: "malformed-event"}
-	case kind == httpEvent && e.function.HTTP != nil:
-		return e.serve(ctx, event.http)
-	case kind == httpEvent && e.function.Event == nil:
-		return result{err: errNoRoutes, outcome: "unknown-event"}
-	case e.function.Event == nil:
-		return result{err: errNotHTTP, outcome: "unknown-event"}
+	case event.http != nil && e.function.HTTP != nil:
+		return e.serve(ctx, *event.http)
+	case e.function.Event != nil:
+		return e.handle(ctx, event.raw)
+	case event.http != nil:
+		return outcome{word: "unknown-event", err: errNoRoutes}
 	}
-	return e.handle(ctx, event.raw)
+	return outcome{word: "unknown-event", err: errNotHTTP}
 }
 
-// serve answers an HTTP event; a panic becomes its 500.
-func (e *environment) serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) (done result) {
-	answered := func() (served httpapi.Result) {
-		defer func() {
-			if v := recover(); v != nil {
-				served = e.function.HTTP.Failed(event)
-				served.Err = capture.Panic(ctx, v)
-				served.Outcome = "panic"
-			}
-		}()
-		served = e.function.HTTP.Serve(ctx, event)
-		if served.Err != nil {
-			capture.Error(ctx, served.Err)
-		}
-		return served
-	}()
-	if answered.Err != nil {
-		Logger(ctx).Error("request failed", "err", answered.Err)
+// serve answers an HTTP event.
+func (e *environment) serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) outcome {
+	answer := e.answer(ctx, event)
+	if answer.Err != nil {
+		capture.Route(ctx, answer.Route)
+		capture.Error(ctx, answer.Err)
+		Logger(ctx).ErrorContext(ctx, "request failed", "err", answer.Err)
 	}
-	body, err := json.Marshal(answered.Response)
-	return result{payload: body, err: err, outcome: answered.Outcome, route: answered.Route, method: answered.Method,
-		status: answered.Response.StatusCode}
+	payload, err := json.Marshal(answer.Response)
+	return outcome{word: cmp.Or(answer.Outcome, "answered"), payload: payload, err: err, answer: &answer}
 }
 
-// handle answers any other event; a panic and an error become an error result without personal data.
-func (e *environment) handle(ctx context.Context, event json.RawMessage) (done result) {
+// answer turns a panic of the handler into its 500.
+func (e *environment) answer(ctx context.Context, event events.APIGatewayV2HTTPRequest) (answer httpapi.Result) {
 	defer func() {
 		if v := recover(); v != nil {
-			err := capture.Panic(ctx, v)
-			Logger(ctx).Error("event failed", "err", err)
-			done = result{err: err, outcome: "panic"}
+			answer = e.function.HTTP.Failed(event)
+			capture.Route(ctx, answer.Route)
+			answer.Err, answer.Outcome = capture.Panic(ctx, v), "panic"
+		}
+	}()
+	return e.function.HTTP.Serve(ctx, event)
+}
+
+// handle answers any other event.
+func (e *environment) handle(ctx context.Context, event json.RawMessage) (done outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			done = outcome{word: "panic", err: capture.Panic(ctx, v)}
 		}
 	}()
 	value, err := e.function.Event(ctx, event)
 	if err == nil {
-		var body []byte
-		if body, err = json.Marshal(value); err == nil {
-			return result{payload: body, outcome: "done"}
+		var payload []byte
+		if payload, err = json.Marshal(value); err == nil {
+			return outcome{word: "done", payload: payload}
 		}
 		err = fmt.Errorf("encode the result: %w", err)
 	}
 	capture.Error(ctx, err)
-	Logger(ctx).Error("event failed", "err", err)
-	return result{err: errors.New(capture.Scrub(err.Error())), outcome: "failed"}
+	return outcome{word: "failed", err: err}
 }
 
 // finish writes the one INFO line of the invocation and sends what was captured.
-func (e *environment) finish(ctx context.Context, done result, took time.Duration) {
-	l, _ := ctx.Value(lineKey{}).(*line)
+func (e *environment) finish(ctx context.Context, done outcome, cold bool, took time.Duration) {
+	if done.err != nil {
+		Logger(ctx).ErrorContext(ctx, "event failed", "outcome", done.word, "err", done.err)
+	}
 	attrs := []slog.Attr{
-		slog.Bool("cold_start", e.warm.CompareAndSwap(false, true)),
+		slog.Bool("cold_start", cold),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
-	if done.status != 0 {
-		attrs = append(attrs, slog.Int("status", done.status), slog.String("route", done.route), slog.String("method", done.method))
+	failed := done.err != nil
+	if a := done.answer; a != nil {
+		attrs = append(attrs, slog.String("route", a.Route), slog.String("method", a.Method), slog.Int("status", a.Response.StatusCode))
+		failed = failed || a.Response.StatusCode >= http.StatusInternalServerError
 	}
-	noted := l.noted()
-	if outcome := outcomeOf(done, noted); outcome != "" {
-		attrs = append(attrs, slog.String("outcome", outcome))
+	if l, ok := ctx.Value(lineKey{}).(*line); ok {
+		l.finish(ctx, attrs, done.word, failed)
 	}
-	for _, attr := range noted {
-		if attr.Key != "outcome" {
-			attrs = append(attrs, attr)
-		}
-	}
-	if done.err != nil {
-		attrs = append(attrs, slog.Any("err", done.err))
-	}
-	l.log.LogAttrs(ctx, slog.LevelInfo, "invocation", attrs...)
-	e.reporter.Flush(ctx, flushBudget)
-}
-
-// outcomeOf prefers the handler's note, unless the invocation failed.
-func outcomeOf(done result, noted []slog.Attr) string {
-	if done.err != nil || done.status >= http.StatusInternalServerError {
-		return done.outcome
-	}
-	for _, attr := range noted {
-		if attr.Key == "outcome" {
-			return attr.Value.String()
-		}
-	}
-	return done.outcome
+	e.reporter.Flush(ctx, e.flush)
 }

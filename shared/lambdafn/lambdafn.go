@@ -24,23 +24,26 @@ import (
 	"newsletter/shared/httpapi"
 )
 
-// Function is what a binary serves.
+// Function is what a binary serves. Its parts are called concurrently where Lambda runs several events in one process.
 type Function struct {
 	// HTTP answers the events of the HTTP API. Nil: the function has no routes.
 	HTTP *httpapi.API
 	// Event answers all other events: schedules, direct invocations, SNS, CloudFormation. What it returns is encoded as
-	// JSON. Nil: the function has routes only.
+	// JSON; its error becomes the error result, scrubbed. Nil: the function has routes only.
 	Event func(ctx context.Context, event json.RawMessage) (any, error)
 	// Close releases what the function holds, when its environment ends. Optional. Its context ends after 300 ms.
 	Close func(ctx context.Context)
 }
 
-// Open makes a function of its environment variables. It collects their mistakes by env.Err.
+// Open makes a function of its environment variables. Mistakes in them are collected by env: an Open may leave it to Start
+// to look at env.Err, but must not use what it read before it did. ctx ends when Open returns, after 9 s at the latest.
 type Open func(ctx context.Context, env *config.Env) (Function, error)
 
 const (
 	// initBudget stays below the 10 s that Lambda gives the INIT phase.
 	initBudget = 9 * time.Second
+	// flushBudget stays below reserve.
+	flushBudget = 300 * time.Millisecond
 	// closeBudget and lastFlush stay below the 500 ms between SIGTERM and SIGKILL of an internal extension.
 	closeBudget = 300 * time.Millisecond
 	lastFlush   = 100 * time.Millisecond
@@ -50,65 +53,49 @@ const (
 
 // Start opens the function called name and serves events until the environment ends. It does not return.
 func Start(name string, open Open) {
-	e, err := prepare(name, open, os.Stdout)
+	e, err := newEnvironment(name, open, os.Stdout)
+	redirectStandardLog(e.log)
 	if err != nil {
-		e.log.Error("start", "err", err)
+		e.log.Error("the function does not start", "err", err)
+		capture.Error(e.base, err)
 		e.reporter.Flush(e.base, initFlush)
 		os.Exit(1)
 	}
-	redirectStandardLog(e.log)
-	lambda.StartWithOptions(e, lambda.WithContext(e.base), lambda.WithEnableSIGTERM(func() {
-		ctx, cancel := context.WithTimeout(e.base, closeBudget)
-		if e.function.Close != nil {
-			e.function.Close(ctx)
-		}
-		cancel()
-		e.reporter.Flush(e.base, lastFlush)
-		os.Exit(0)
-	}))
+	lambda.StartWithOptions(e, lambda.WithContext(e.base), lambda.WithEnableSIGTERM(e.end))
 }
 
-// prepare reads the configuration and opens the function. Its environment can log and report even when there is an error.
-func prepare(name string, open Open, out io.Writer) (*environment, error) {
+// newEnvironment reads the configuration and opens the function. Besides an error it gives an environment that can log
+// and report it.
+func newEnvironment(name string, open Open, out io.Writer) (*environment, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), initBudget)
 	defer cancel()
-	e := &environment{name: name, reporter: &capture.Reporter{}, base: context.Background(), now: time.Now}
-	e.log = newLogger(out, slog.LevelInfo, name)
-
-	env, envErr := config.FromOS(ctx)
-	level, captureConfig := readLogConfig(env), capture.ReadConfig(env)
-	if reporter, err := capture.Open(captureConfig, name); err != nil {
-		env.Add(err)
-	} else {
-		e.reporter = reporter
+	env, err := config.FromOS(ctx)
+	logs, reports := readLogConfig(env), capture.ReadConfig(env)
+	reporter, reporterErr := capture.Open(reports, name)
+	if reporterErr != nil {
+		env.Add(reporterErr)
+		reporter = &capture.Reporter{}
 	}
-	e.log = newLogger(out, level.Level, name)
-	e.base = withLogger(e.reporter.Begin(e.base, ""), e.log)
-
-	err := envErr
+	log := newLogger(out, logs.Level, name)
+	e := &environment{reporter: reporter, log: log, flush: flushBudget, now: time.Now}
+	e.base = withLine(reporter.Begin(context.Background(), ""), log)
 	if err == nil {
-		e.function, err = openFunction(e, ctx, env, open)
-	}
-	if err != nil {
-		capture.Error(e.base, err)
+		e.function, err = openFunction(withLine(reporter.Begin(ctx, ""), log), env, open)
 	}
 	return e, err
 }
 
-// openFunction calls open, and turns a panic and mistakes in the environment that open did not ask for into an error.
-func openFunction(e *environment, ctx context.Context, env *config.Env, open Open) (f Function, err error) {
+// openFunction calls open, and makes errors of a panic and of mistakes in the variables that open did not ask for.
+func openFunction(ctx context.Context, env *config.Env, open Open) (f Function, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = capture.Panic(e.base, v)
+			err = capture.Panic(ctx, v)
+			if wrong := env.Err(); wrong != nil { // which is probably why
+				err = errors.Join(wrong, err)
+			}
 		}
 	}()
-	inner, cancel := context.WithCancel(e.base)
-	defer cancel()
-	if deadline, ok := ctx.Deadline(); ok {
-		inner, cancel = context.WithDeadline(e.base, deadline)
-		defer cancel()
-	}
-	f, err = open(inner, env)
+	f, err = open(ctx, env)
 	if err == nil {
 		err = env.Err()
 	}
@@ -116,4 +103,27 @@ func openFunction(e *environment, ctx context.Context, env *config.Env, open Ope
 		err = errors.New("the function serves neither HTTP nor events")
 	}
 	return f, err
+}
+
+// end runs at SIGTERM, at the end of the environment. It exits with 0, so that a coverage build writes what it has.
+func (e *environment) end() {
+	if e.function.Close != nil {
+		ctx, cancel := context.WithTimeout(e.base, closeBudget)
+		e.function.Close(ctx)
+		cancel()
+	}
+	e.reporter.Flush(e.base, lastFlush)
+	os.Exit(0)
+}
+
+// logConfig is what the logger reads.
+type logConfig struct {
+	// Level is the least level that is logged: DEBUG, INFO, WARN or ERROR. Defaults to INFO.
+	Level slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
+}
+
+func readLogConfig(e *config.Env) logConfig {
+	var c logConfig
+	e.Read(&c)
+	return c
 }

@@ -1,75 +1,49 @@
 package lambdafn
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"newsletter/shared/capture"
-	"newsletter/shared/config"
 )
 
-// service names the system in every log line.
-const service = "newsletter"
+const (
+	// service names the system in every log line.
+	service = "newsletter"
+	// maxValueBytes bounds a text in a log line; all mistakes in the variables of a function fit.
+	maxValueBytes = 4096
+)
 
-// maxValueBytes bounds a text in a log line.
-const maxValueBytes = 1024
-
-// logConfig is what the logger reads.
-type logConfig struct {
-	// Level is the least level that is logged: DEBUG, INFO, WARN or ERROR. Defaults to INFO.
-	Level slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
-}
-
-func readLogConfig(e *config.Env) logConfig {
-	var c logConfig
-	e.Read(&c)
-	return c
-}
-
-// newLogger writes JSON lines with Lambda's keys.
+// newLogger writes JSON lines with the keys of Lambda's own lines.
 func newLogger(out io.Writer, level slog.Level, name string) *slog.Logger {
-	handler := slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: tidy})
-	attrs := []slog.Attr{slog.String("service", service), slog.String("function_name", functionName(name))}
+	attrs := []slog.Attr{
+		slog.String("service", service),
+		slog.String("function_name", cmp.Or(lambdacontext.FunctionName, name)),
+	}
 	if lambdacontext.FunctionVersion != "" {
 		attrs = append(attrs, slog.String("function_version", lambdacontext.FunctionVersion))
 	}
 	if lambdacontext.MemoryLimitInMB > 0 {
 		attrs = append(attrs, slog.Int("function_memory_size", lambdacontext.MemoryLimitInMB))
 	}
+	handler := slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: tidy})
 	return slog.New(handler.WithAttrs(attrs))
-}
-
-func functionName(name string) string {
-	if lambdacontext.FunctionName != "" {
-		return lambdacontext.FunctionName
-	}
-	return name
-}
-
-// platformKeys hold what AWS made: their values look like keys and are none.
-func platformKey(key string) bool {
-	switch key {
-	case slog.LevelKey, slog.TimeKey, slog.MessageKey, "service", "function_name", "function_version",
-		"function_request_id", "xray_trace_id", "correlation_id", "route", "method":
-		return true
-	}
-	return false
 }
 
 // tidy is the last gate of every log line: Lambda's names for the standard keys, texts scrubbed and bounded, and no value
 // whose parts nobody has looked at.
 func tidy(groups []string, attr slog.Attr) slog.Attr {
-	if len(groups) == 0 {
-		attr = lambdacontext.ReplaceAttr(groups, attr)
-		if platformKey(attr.Key) {
-			return attr
-		}
+	if len(groups) == 0 && isPlatformKey(attr.Key) {
+		return lambdacontext.ReplaceAttr(groups, attr)
 	}
 	switch attr.Value.Kind() {
 	case slog.KindString:
@@ -78,7 +52,8 @@ func tidy(groups []string, attr slog.Attr) slog.Attr {
 		switch v := attr.Value.Any().(type) {
 		case error:
 			attr.Value = slog.StringValue(bounded(v.Error()))
-		case slog.Level:
+		case fmt.Stringer:
+			attr.Value = slog.StringValue(bounded(v.String()))
 		case []string:
 			attr.Value = slog.StringValue(bounded(strings.Join(v, ",")))
 		default:
@@ -88,15 +63,24 @@ func tidy(groups []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
-func bounded(s string) string {
-	s = capture.Scrub(s)
-	if len(s) > maxValueBytes {
-		return strings.ToValidUTF8(s[:maxValueBytes], "") + "…"
+// isPlatformKey names what this package or AWS wrote: its values may look like keys and are none.
+func isPlatformKey(key string) bool {
+	switch key {
+	case slog.LevelKey, slog.TimeKey, slog.MessageKey, "service", "function_name", "function_version",
+		"function_request_id", "xray_trace_id", "correlation_id", "route", "method":
+		return true
 	}
-	return s
+	return false
 }
 
-// line collects what the INFO line of an invocation says.
+func bounded(s string) string {
+	if len(s) > maxValueBytes {
+		s = strings.ToValidUTF8(s[:maxValueBytes], "") + "…"
+	}
+	return capture.Scrub(s)
+}
+
+// line is an invocation's logger and what its INFO line will say.
 type line struct {
 	log *slog.Logger
 
@@ -106,12 +90,12 @@ type line struct {
 
 type lineKey struct{}
 
-func withLogger(ctx context.Context, log *slog.Logger) context.Context {
+func withLine(ctx context.Context, log *slog.Logger) context.Context {
 	return context.WithValue(ctx, lineKey{}, &line{log: log})
 }
 
-// Note adds attributes to the one INFO line of the invocation; a later value of a key replaces an earlier one. Texts are
-// scrubbed of addresses, IPs and keys. It is safe for concurrent use.
+// Note adds attributes to the one INFO line of the invocation, such as slog.String("outcome", "accepted"); a later value of
+// a key replaces an earlier one. Texts are scrubbed of addresses, IPs and keys. It is safe for concurrent use.
 func Note(ctx context.Context, attrs ...slog.Attr) {
 	l, ok := ctx.Value(lineKey{}).(*line)
 	if !ok {
@@ -134,13 +118,26 @@ func (l *line) set(attr slog.Attr) {
 	l.attrs = append(l.attrs, attr)
 }
 
-func (l *line) noted() []slog.Attr {
+// finish writes the line: what the invocation knows itself, then the notes. A noted outcome is closer to what happened than
+// word, unless the invocation failed after it was noted.
+func (l *line) finish(ctx context.Context, own []slog.Attr, word string, failed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]slog.Attr(nil), l.attrs...)
+	if failed || !has(l.attrs, "outcome") {
+		l.set(slog.String("outcome", word))
+	}
+	for _, attr := range own {
+		l.set(attr)
+	}
+	l.log.LogAttrs(ctx, slog.LevelInfo, "invocation", l.attrs...)
 }
 
-// Logger is the invocation's logger: its lines carry the request's ids. Without an invocation it is the default logger.
+func has(attrs []slog.Attr, key string) bool {
+	return slices.ContainsFunc(attrs, func(attr slog.Attr) bool { return attr.Key == key })
+}
+
+// Logger is the invocation's logger: its lines carry the request's ids. ERROR means that someone must act. Outside of a
+// function it is the default logger.
 func Logger(ctx context.Context) *slog.Logger {
 	if l, ok := ctx.Value(lineKey{}).(*line); ok {
 		return l.log
@@ -148,8 +145,7 @@ func Logger(ctx context.Context) *slog.Logger {
 	return slog.Default()
 }
 
-// redirectStandardLog turns what the Lambda library prints into lines like ours: the error results, which the request's
-// own line has told already, at DEBUG, the rest at WARN.
+// redirectStandardLog turns what the Lambda library prints into lines like ours.
 func redirectStandardLog(to *slog.Logger) {
 	log.SetFlags(0)
 	log.SetOutput(logBridge{to})
@@ -157,6 +153,8 @@ func redirectStandardLog(to *slog.Logger) {
 
 type logBridge struct{ to *slog.Logger }
 
+// Write logs a message of the standard logger: error results, of which the invocation has told already, at DEBUG, the rest
+// at WARN.
 func (b logBridge) Write(p []byte) (int, error) {
 	text := strings.TrimSpace(string(p))
 	if strings.HasPrefix(text, `{"errorMessage"`) {

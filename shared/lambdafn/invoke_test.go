@@ -1,0 +1,147 @@
+package lambdafn
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"newsletter/shared/capture"
+	"newsletter/shared/config"
+	"newsletter/shared/httpapi"
+)
+
+// newTestEnvironment serves f and logs to the buffer.
+func newTestEnvironment(f Function) (*environment, *lockedBuffer) {
+	out := &lockedBuffer{}
+	return &environment{function: f, reporter: &capture.Reporter{}, log: newLogger(out, slog.LevelInfo, "test"),
+		base: context.Background(), now: time.Now}, out
+}
+
+func TestAnInvocationEndsBeforeLambdaEndsIt(t *testing.T) {
+	t.Parallel()
+	var got time.Time
+	e, _ := newTestEnvironment(Function{Event: func(ctx context.Context, _ json.RawMessage) (any, error) {
+		got, _ = ctx.Deadline()
+		return nil, nil
+	}})
+	deadline := time.Now().Add(time.Hour)
+	ctx, cancel := context.WithDeadline(t.Context(), deadline)
+	defer cancel()
+	if _, err := e.Invoke(ctx, []byte(`{}`)); err != nil || !got.Equal(deadline.Add(-500*time.Millisecond)) {
+		t.Errorf("deadline %v of %v, %v", got, deadline, err)
+	}
+}
+
+func TestAReportLeavesBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	sentry := newSentryRecorder(t)
+	e, _ := newTestEnvironment(Function{Event: func(context.Context, json.RawMessage) (any, error) { return nil, errors.New("lost") }})
+	var err error
+	if e.reporter, err = capture.Open(capture.Config{DSN: config.Seal(sentry.dsn)}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	e.flush = patience
+	if _, err := e.Invoke(t.Context(), []byte(`{}`)); err == nil || !strings.Contains(sentry.raw.String(), `"value":"lost"`) {
+		t.Errorf("answered %v before the report had left: %s", err, sentry.raw.String())
+	}
+}
+
+func TestConcurrentInvocationsKeepTheirNotes(t *testing.T) {
+	t.Parallel()
+	e, out := newTestEnvironment(Function{Event: func(ctx context.Context, event json.RawMessage) (any, error) {
+		var steps sync.WaitGroup
+		for i := range 4 {
+			steps.Go(func() { Note(ctx, slog.String(fmt.Sprint("step", i), string(event))) })
+		}
+		steps.Wait()
+		return nil, nil
+	}})
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			if _, err := e.Invoke(t.Context(), fmt.Append(nil, i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	lines, cold := strings.Split(strings.TrimSpace(out.String()), "\n"), 0
+	for _, text := range lines {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err)
+		}
+		if line["cold_start"] == true {
+			cold++
+		}
+		if line["step0"] != line["step1"] || line["step0"] != line["step2"] || line["step0"] != line["step3"] || line["outcome"] != "done" {
+			t.Errorf("line %s", text)
+		}
+	}
+	if len(lines) != 16 || cold != 1 {
+		t.Errorf("%d lines, %d of them cold", len(lines), cold)
+	}
+}
+
+func TestOutsideOfAFunctionNotesAndLoggersDoNoHarm(t *testing.T) {
+	t.Parallel()
+	Note(t.Context(), slog.String("outcome", "x"))
+	if Logger(t.Context()) == nil {
+		t.Error("no logger")
+	}
+}
+
+func TestIsScheduled(t *testing.T) {
+	t.Parallel()
+	for event, want := range map[string]bool{
+		`{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}`: true,
+		`{"scheduled":true}`:            true,
+		`{"scheduled":false}`:           false,
+		`{"scheduled":"yes"}`:           false,
+		`{"detail-type":"Other Event"}`: false,
+		`{}`:                            false,
+		`[]`:                            false,
+		`null`:                          false,
+		``:                              false,
+	} {
+		if got := IsScheduled(json.RawMessage(event)); got != want {
+			t.Errorf("%s: %v", event, got)
+		}
+	}
+}
+
+// FuzzInvoke sends any bytes as an event: the answer is below 500 or an error result that says why, never a panic, and one
+// INFO line is written.
+func FuzzInvoke(f *testing.F) {
+	f.Add([]byte(httpEvent("do=echo", `{"email":"x"}`)))
+	f.Add([]byte(`{"requestContext":{"http":{"method":"GET"}}}`))
+	f.Add([]byte(`{"Records":[{"EventSource":"aws:sns"}]}`))
+	api := newWebAPI(httpapi.Config{PublicURL: "https://api.example.org"})
+	f.Fuzz(func(t *testing.T, event []byte) {
+		for _, word := range []string{"panic", "fail", "lost"} {
+			if bytes.Contains(event, []byte(word)) {
+				return // these ask for a 5xx
+			}
+		}
+		e, out := newTestEnvironment(Function{HTTP: api})
+		payload, err := e.Invoke(t.Context(), event)
+		if err == nil {
+			var answer gatewayAnswer
+			if err := json.Unmarshal(payload, &answer); err != nil || answer.StatusCode < 200 || answer.StatusCode >= 500 {
+				t.Fatalf("answered %s, %v", payload, err)
+			}
+		} else if payload != nil || !strings.Contains(err.Error(), "event") {
+			t.Fatalf("answered %s, %v", payload, err)
+		}
+		if got := strings.Count(out.String(), `"level":"INFO"`); got != 1 {
+			t.Fatalf("%d INFO lines: %s", got, out.String())
+		}
+	})
+}
