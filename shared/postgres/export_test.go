@@ -1,0 +1,12 @@
+package postgres
+
+import "time"
+
+// PingAfter makes the pool ping connections that were idle for longer than d.
+func (db *DB) PingAfter(d time.Duration) { db.pingAfterIdle = d }
+
+// SetNow gives the reader another clock.
+func (r *Reader) SetNow(now func() time.Time) { r.now = now }
+
+// LockTries is how often a lock is asked for.
+const LockTries = lockTries
