@@ -1,0 +1,56 @@
+package main
+
+import (
+	"net/url"
+	"time"
+
+	"newsletter/shared/mail"
+	"newsletter/shared/outbox"
+	"newsletter/shared/phrases"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+const (
+	confirmPath     = "/api/newsletter/confirm"
+	unsubscribePath = "/api/newsletter/unsubscribe"
+)
+
+// writer turns a delivery into a mail with fresh links.
+type writer struct {
+	confirm, unsubscribe *token.Ring
+	book                 *phrases.Book
+	footer               []string
+	publicURL            string
+	now                  func() time.Time
+}
+
+// write reports false for a kind of delivery that is no mail.
+func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Message, bool) {
+	words := w.book.For(to.Locale)
+	leave := w.link(unsubscribePath, w.unsubscribe.Sign(token.Claims{
+		Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch,
+	}))
+	letter := mail.Letter{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.footer}
+	switch d.Kind {
+	case outbox.MailConfirm:
+		letter.Phrases = words.Mails.Confirm
+		letter.Link = w.link(confirmPath, w.confirm.Sign(token.Claims{
+			Purpose: token.Confirm, SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch,
+			Expires: w.now().Add(token.ConfirmLifetime),
+		}))
+	case outbox.MailAlreadySubscribed:
+		letter.Phrases = words.Mails.AlreadySubscribed
+	case outbox.MailUnsubscribeLink:
+		letter.Phrases, letter.Link = words.Mails.UnsubscribeLink, leave
+	default:
+		return mail.Message{}, false
+	}
+	message := mail.Compose(letter)
+	message.To, message.DeliveryID = to.Mailbox, d.ID.String()
+	return message, true
+}
+
+func (w writer) link(path, token string) string {
+	return w.publicURL + path + "?token=" + url.QueryEscape(token)
+}

@@ -1,0 +1,35 @@
+// Command health says whether the service works: to load balancers and people by HTTP, in detail to a direct
+// invocation, and to itself by schedule.
+package main
+
+import (
+	"context"
+	"time"
+
+	"newsletter/shared/config"
+	"newsletter/shared/healthcheck"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/postgres"
+	"newsletter/shared/redistls"
+)
+
+func main() { lambdafn.Start("health", open) }
+
+func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
+	api, dbConfig, redisConfig := httpapi.ReadConfig(env), postgres.ReadConfig(env), redistls.ReadConfig(env)
+	if err := env.Err(); err != nil {
+		return lambdafn.Function{}, err
+	}
+	db, err := postgres.Open(ctx, dbConfig)
+	if err != nil {
+		return lambdafn.Function{}, err
+	}
+	redis, err := redistls.Open(redisConfig)
+	if err != nil {
+		return lambdafn.Function{}, err
+	}
+	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
+	h := &handler{healthcheck.New(time.Now, checks(db, redis)...)}
+	return lambdafn.Function{HTTP: h.api(api), Event: h.event, Close: func(context.Context) { db.Close() }}, nil
+}

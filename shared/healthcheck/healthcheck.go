@@ -1,0 +1,140 @@
+// Package healthcheck asks the dependencies whether they answer, and says what that means for a visitor.
+//
+// Checks run side by side, each within its own time; the result is kept for some seconds, so that asking often costs the
+// dependencies nothing. The worst check decides: a lost database or an old schema fails, a lost Redis only warns,
+// because the limiter has a fallback.
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Status is the state of a check or of the whole (draft-inadarei-api-health-check-06 §3.1).
+type Status string
+
+// The states.
+const (
+	Pass Status = "pass"
+	Warn Status = "warn"
+	Fail Status = "fail"
+)
+
+const (
+	// timeout bounds one check.
+	timeout = 500 * time.Millisecond
+	// freshness is how long a result is kept.
+	freshness = 5 * time.Second
+)
+
+// Check asks one dependency.
+type Check struct {
+	Name string
+	// Lost is the status when Ask fails: Fail, or Warn where the service goes on without it.
+	Lost Status
+	// Ask returns what was observed, for people, or an error.
+	Ask func(ctx context.Context) (string, error)
+}
+
+// Component is the result of one check.
+type Component struct {
+	Status     Status    `json:"status"`
+	Time       time.Time `json:"time,omitzero"`
+	DurationMS float64   `json:"observedValue"`
+	Unit       string    `json:"observedUnit,omitempty"`
+	Observed   string    `json:"observed,omitempty"`
+	Output     string    `json:"output,omitempty"` // what went wrong; left out when it passed
+}
+
+// Report is the result of all checks.
+type Report struct {
+	Status Status                 `json:"status"`
+	Checks map[string][]Component `json:"checks"`
+}
+
+// Public is the report without anything that tells how the service is built or what exactly failed.
+func (r Report) Public() map[string]any {
+	checks := make(map[string]any, len(r.Checks))
+	for name, components := range r.Checks {
+		for _, c := range components {
+			checks[name] = []map[string]Status{{"status": c.Status}}
+		}
+	}
+	return map[string]any{"status": r.Status, "checks": checks}
+}
+
+// Checker runs checks. It is safe for concurrent use.
+type Checker struct {
+	checks []Check
+	now    func() time.Time
+
+	mu   sync.Mutex // held while the checks run, so that callers share one run
+	last Report
+	at   time.Time
+}
+
+// New makes a Checker.
+func New(now func() time.Time, checks ...Check) *Checker {
+	return &Checker{checks: checks, now: now}
+}
+
+// Report gives the result of the last run, or of a new one if that is older than 5 seconds.
+func (c *Checker) Report(ctx context.Context) Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.at.IsZero() && c.now().Sub(c.at) < freshness {
+		return c.last
+	}
+	c.last, c.at = c.run(ctx), c.now()
+	return c.last
+}
+
+func (c *Checker) run(ctx context.Context) Report {
+	components := make([]Component, len(c.checks))
+	var running sync.WaitGroup
+	for i, check := range c.checks {
+		running.Go(func() { components[i] = c.ask(ctx, check) })
+	}
+	running.Wait()
+	report := Report{Status: Pass, Checks: make(map[string][]Component, len(c.checks))}
+	for i, check := range c.checks {
+		report.Checks[check.Name] = []Component{components[i]}
+		report.Status = worse(report.Status, components[i].Status)
+	}
+	return report
+}
+
+func (c *Checker) ask(ctx context.Context, check Check) Component {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	began := c.now()
+	observed, err := check.Ask(ctx)
+	component := Component{Status: Pass, Time: began.UTC(), DurationMS: float64(c.now().Sub(began).Microseconds()) / 1000, Unit: "ms", Observed: observed}
+	if err != nil {
+		component.Status, component.Output = check.Lost, err.Error()
+	}
+	return component
+}
+
+func worse(a, b Status) Status {
+	rank := map[Status]int{Pass: 0, Warn: 1, Fail: 2}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+// ErrBehind says that the schema is older than this release needs.
+var ErrBehind = errors.New("the database schema is behind this release")
+
+// Schema compares the version of the database with the one that this release needs. A newer one is fine: releases work
+// with the schema of the next.
+func Schema(have, want int64) (string, error) {
+	if have < want {
+		return "", fmt.Errorf("%w: version %d, needed %d", ErrBehind, have, want)
+	}
+	return fmt.Sprintf("version %d", have), nil
+}
