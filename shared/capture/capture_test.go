@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -183,6 +184,26 @@ func TestQuiet(t *testing.T) {
 	q.pass("z", now)
 	if len(q.causes) != 1 {
 		t.Errorf("%d causes are remembered after an hour", len(q.causes))
+	}
+}
+
+func TestAReportSaysHowManyWereLeftOut(t *testing.T) {
+	server := newSentryServer(t)
+	r := server.open(t)
+	err := errors.New("lost")
+	for range 4 {
+		r.quiet.pass(causeOf(err), time.Now().Add(-2*quietPeriod))
+	}
+	ctx := r.Begin(t.Context(), "")
+	Error(ctx, err)
+	Error(ctx, errors.New("something else"))
+	r.Flush(ctx, patience)
+	got := make(map[string]string)
+	for _, e := range server.received() {
+		got[e.Exception[0].Value] = e.Tags[tagRepeats]
+	}
+	if want := map[string]string{"lost": "3", "something else": ""}; !maps.Equal(got, want) {
+		t.Errorf("left out %v", got)
 	}
 }
 
