@@ -89,7 +89,7 @@ func TestAPanicIsReportedFromWhereItHappened(t *testing.T) {
 		cause func()
 		told  string
 	}{
-		"runtime":   {func() { var m map[string]int; m["x"] = 1 }, "panic: assignment to entry in nil map"},
+		"runtime":   {func() { maps.Copy(*new(map[string]int), map[string]int{"x": 1}) }, "panic: assignment to entry in nil map"},
 		"text":      {func() { panic("no such user " + canaries["address"]) }, "panic: no such user [address]"},
 		"error":     {func() { panic(timeoutError{}) }, "panic: read tcp [ip]:5432: i/o timeout"},
 		"value":     {func() { panic(struct{ email string }{canaries["address"]}) }, "panic: a value of type struct { email string }"},

@@ -218,7 +218,7 @@ var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=AKIDTEST/\d{8}/
 func TestSecretsFillWhatTheEnvironmentLeavesOpen(t *testing.T) {
 	secrets := map[string]string{
 		"arn:one": `{"T_URL":"` + canary + `","T_OTHER":"from one"}`,
-		"arn:two": `{"T_OTHER":"from two","T_WAIT":"9s"}`,
+		"arn:two": `{"T_OTHER":"from two","T_WAIT":"9s","T_SHAPE":""}`,
 	}
 	secretsManager(t, secrets)
 	t.Setenv("SECRETS_ARN", " arn:one, arn:two,")
@@ -235,6 +235,10 @@ func TestSecretsFillWhatTheEnvironmentLeavesOpen(t *testing.T) {
 	}
 	if c.URL.Reveal() != canary || c.Other != "from two" || c.Wait != 3*time.Second {
 		t.Errorf("read %+v", c)
+	}
+
+	if _, set := e.Lookup("T_SHAPE"); set {
+		t.Error("an empty value of a secret is set")
 	}
 
 	secrets["arn:two"] = `{"T_OTHER":"rotated"}`

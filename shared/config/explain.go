@@ -27,7 +27,7 @@ func flatten(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a join further inside stays whole
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		if parts := several.Unwrap(); errors.Join(parts...).Error() == err.Error() {
 			return parts
 		}
@@ -100,6 +100,7 @@ func describe(t reflect.Type) string {
 		return "a number"
 	case reflect.Slice:
 		return "a list separated by commas, each " + describe(t.Elem())
+	default:
+		return "a value of type " + t.String()
 	}
-	return "a value of type " + t.String()
 }

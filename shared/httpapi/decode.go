@@ -106,6 +106,7 @@ func describe(t reflect.Type) string {
 		return "an array"
 	case reflect.Int, reflect.Int64, reflect.Float64:
 		return "a number"
+	default:
+		return "of another type"
 	}
-	return "of another type"
 }

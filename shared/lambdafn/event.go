@@ -16,24 +16,16 @@ type parsed struct {
 
 var errNotJSON = errors.New("the event is not valid JSON")
 
-// parse tells an HTTP API event of payload format 2.0, which alone has requestContext.http.method, from all others.
+// parse tells HTTP API events from all others.
 func parse(payload []byte) (parsed, error) {
-	var shape struct {
-		RequestContext struct {
-			HTTP struct {
-				Method string `json:"method"`
-			} `json:"http"`
-		} `json:"requestContext"`
-	}
-	err := json.Unmarshal(payload, &shape)
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+	if !json.Valid(payload) {
 		return parsed{}, errNotJSON
 	}
-	if err != nil || shape.RequestContext.HTTP.Method == "" {
+	if !isHTTP(payload) {
 		return parsed{raw: payload}, nil
 	}
 	event := &events.APIGatewayV2HTTPRequest{}
-	err = json.Unmarshal(payload, event)
+	err := json.Unmarshal(payload, event)
 	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its text may quote a value
 		return parsed{}, fmt.Errorf("the HTTP API event has an unexpected type at %q", mismatch.Field)
 	}
@@ -41,6 +33,18 @@ func parse(payload []byte) (parsed, error) {
 		return parsed{}, errors.New("the HTTP API event cannot be read")
 	}
 	return parsed{raw: payload, http: event}, nil
+}
+
+// isHTTP says whether a JSON text is an HTTP API event of payload format 2.0, which alone has requestContext.http.method.
+func isHTTP(payload []byte) bool {
+	var shape struct {
+		RequestContext struct {
+			HTTP struct {
+				Method string `json:"method"`
+			} `json:"http"`
+		} `json:"requestContext"`
+	}
+	return json.Unmarshal(payload, &shape) == nil && shape.RequestContext.HTTP.Method != ""
 }
 
 // IsScheduled says whether an event is a tick of a schedule: the envelope of an EventBridge rule, or the input

@@ -61,7 +61,7 @@ func (e *environment) Invoke(ctx context.Context, payload []byte) ([]byte, error
 	}
 	e.finish(ctx, done, cold, e.now().Sub(start))
 	if done.err != nil {
-		return nil, messages.InvokeResponse_Error{Type: done.word, Message: capture.Scrub(done.err.Error())}
+		return nil, messages.InvokeResponse_Error{Type: done.word, Message: bounded(text(done.err))}
 	}
 	return done.payload, nil
 }

@@ -53,6 +53,24 @@ func TestAReportLeavesBeforeTheAnswer(t *testing.T) {
 	}
 }
 
+// brokenError panics when it is printed through a nil pointer.
+type brokenError struct{ text string }
+
+func (e *brokenError) Error() string { return e.text }
+
+func TestAnErrorThatCannotBePrintedEndsNothing(t *testing.T) {
+	t.Parallel()
+	for name, event := range map[string]func(context.Context, json.RawMessage) (any, error){
+		"returned": func(context.Context, json.RawMessage) (any, error) { return nil, (*brokenError)(nil) },
+		"panicked": func(context.Context, json.RawMessage) (any, error) { panic((*brokenError)(nil)) },
+	} {
+		e, _ := newTestEnvironment(Function{Event: event})
+		if _, err := e.Invoke(t.Context(), []byte(`{}`)); err == nil || !strings.Contains(fmt.Sprint(err), "*lambdafn.brokenError") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestConcurrentInvocationsKeepTheirNotes(t *testing.T) {
 	t.Parallel()
 	e, out := newTestEnvironment(Function{Event: func(ctx context.Context, event json.RawMessage) (any, error) {

@@ -45,22 +45,30 @@ func tidy(groups []string, attr slog.Attr) slog.Attr {
 	if len(groups) == 0 && isPlatformKey(attr.Key) {
 		return lambdacontext.ReplaceAttr(groups, attr)
 	}
-	switch attr.Value.Kind() {
-	case slog.KindString:
-		attr.Value = slog.StringValue(bounded(attr.Value.String()))
-	case slog.KindAny:
-		switch v := attr.Value.Any().(type) {
-		case error:
-			attr.Value = slog.StringValue(bounded(v.Error()))
-		case fmt.Stringer:
-			attr.Value = slog.StringValue(bounded(v.String()))
-		case []string:
-			attr.Value = slog.StringValue(bounded(strings.Join(v, ",")))
-		default:
-			attr.Value = slog.StringValue("[not shown]")
-		}
+	if kind := attr.Value.Kind(); kind == slog.KindString || kind == slog.KindAny {
+		attr.Value = slog.StringValue(bounded(text(attr.Value.Any())))
 	}
 	return attr
+}
+
+// text writes a value whose text is known to be one. It survives an Error method that panics, as one on a nil pointer does.
+func text(value any) (s string) {
+	defer func() {
+		if recover() != nil {
+			s = fmt.Sprintf("[a broken %T]", value)
+		}
+	}()
+	switch v := value.(type) {
+	case string:
+		return v
+	case error:
+		return v.Error()
+	case fmt.Stringer:
+		return v.String()
+	case []string:
+		return strings.Join(v, ",")
+	}
+	return "[not shown]"
 }
 
 // isPlatformKey names what this package or AWS wrote: its values may look like keys and are none.
