@@ -11,9 +11,9 @@ import (
 // ExpectedSchema is the embedded description.
 func ExpectedSchema() string { return expectedSchema }
 
-// NewOf makes a runner of other files.
-func NewOf(cfg Config, fsys fs.FS, schema string, lease time.Duration) (*Runner, error) {
-	r, err := newRunner(cfg, fsys, schema)
+// NewOf makes a runner of other files, without grants.
+func NewOf(cfg Config, fsys fs.FS, lease time.Duration) (*Runner, error) {
+	r, err := newRunner(cfg, fsys, texts{})
 	if err == nil {
 		r.lease = lease
 	}

@@ -24,7 +24,7 @@ func (s *session) grant(ctx context.Context) error {
 }
 
 func (s *session) applyGrants(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, strings.ReplaceAll(grantsSQL, "{app}", quote(s.cfg.AppUser)))
+	_, err := tx.ExecContext(ctx, strings.ReplaceAll(s.texts.grants, "{app}", quote(s.cfg.AppUser)))
 	return wrap("grants.sql", err)
 }
 

@@ -2,10 +2,21 @@ package migrations_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"newsletter/internal/testenv"
 	"newsletter/migrations"
@@ -13,6 +24,12 @@ import (
 )
 
 var update = flag.Bool("update", false, "write schema.txt anew")
+
+func configFor(db *testenv.Database) migrations.Config {
+	return migrations.Config{
+		URL: config.Seal(db.AdminURL), CAFile: db.CAFile, AppUser: testenv.AppUser, AppPassword: config.Seal(db.AppPassword),
+	}
+}
 
 // runnerFor makes a runner of the embedded migrations for db.
 func runnerFor(t *testing.T, db *testenv.Database) *migrations.Runner {
@@ -24,11 +41,17 @@ func runnerFor(t *testing.T, db *testenv.Database) *migrations.Runner {
 	return runner
 }
 
-func configFor(db *testenv.Database) migrations.Config {
-	return migrations.Config{
-		URL: config.Seal(db.AdminURL), CAFile: db.CAFile, AppUser: testenv.AppUser, AppPassword: config.Seal(db.AppPassword),
+// of makes a runner of other files, with a short lease.
+func of(t *testing.T, db *testenv.Database, files fstest.MapFS) *migrations.Runner {
+	t.Helper()
+	runner, err := migrations.NewOf(configFor(db), files, 2*time.Second)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return runner
 }
+
+func sql(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 
 // run runs a command that must work.
 func run(t *testing.T, command func(context.Context) (migrations.Result, error)) migrations.Result {
@@ -40,7 +63,7 @@ func run(t *testing.T, command func(context.Context) (migrations.Result, error))
 	return result
 }
 
-func liveSchema(t *testing.T, r *migrations.Runner) string {
+func describe(t *testing.T, r *migrations.Runner) string {
 	t.Helper()
 	all, err := r.Describe(t.Context())
 	if err != nil {
@@ -49,11 +72,20 @@ func liveSchema(t *testing.T, r *migrations.Runner) string {
 	return strings.Join(all, "\n") + "\n"
 }
 
+// states is the result's migrations in short.
+func states(r migrations.Result) string {
+	var all []string
+	for _, m := range r.Migrations {
+		all = append(all, fmt.Sprintf("%d %s", m.Version, m.State))
+	}
+	return strings.Join(all, ", ")
+}
+
 func TestTheExpectedSchemaIsWhatTheFilesMake(t *testing.T) {
 	t.Parallel()
 	r := runnerFor(t, testenv.EmptyPostgres(t))
 	run(t, r.Up)
-	live := liveSchema(t, r)
+	live := describe(t, r)
 	if *update {
 		if err := os.WriteFile("schema.txt", []byte(live), 0o644); err != nil {
 			t.Fatal(err)
@@ -63,4 +95,257 @@ func TestTheExpectedSchemaIsWhatTheFilesMake(t *testing.T) {
 	if live != migrations.ExpectedSchema() {
 		t.Fatalf("schema.txt is out of date; look at the difference after: go test ./migrations -run %s -update", t.Name())
 	}
+}
+
+// Every migration goes down to exactly what was there before it, and up again.
+func TestEveryMigrationHasAWayDown(t *testing.T) {
+	t.Parallel()
+	r := runnerFor(t, testenv.EmptyPostgres(t))
+	latest, err := migrations.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, r.Up)
+	above := map[int64]string{latest: describe(t, r)} // the schema at each version
+	for version := latest; version > 0; version-- {
+		down := run(t, r.Down)
+		if down.Version != version-1 || states(down) != fmt.Sprintf("%d undone", version) {
+			t.Fatalf("down from %d: %+v", version, down)
+		}
+		above[version-1] = describe(t, r)
+	}
+	if left := strings.TrimSpace(above[0]); left != "" {
+		t.Errorf("something is left:\n%s", left)
+	}
+	if _, err := r.Down(t.Context()); err == nil || !strings.Contains(err.Error(), "no migration is applied") {
+		t.Errorf("down from nothing: %v", err)
+	}
+	if up := run(t, r.Up); up.Version != latest || describe(t, r) != above[latest] {
+		t.Errorf("up again: %+v", up)
+	}
+	if len(above) < 3 {
+		t.Fatalf("only %d versions were seen", len(above))
+	}
+}
+
+func TestTheLedgerIsNotDroppedByGoingDown(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	r := runnerFor(t, db)
+	admin := db.Conn(t)
+	const event = `insert into audit_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), now(), 'subscription.requested', 'visitor', 'form', 'r')`
+	if _, err := admin.Exec(t.Context(), event); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		result, err := r.Down(t.Context())
+		if err == nil {
+			continue
+		}
+		if result.Version != 1 || !strings.Contains(err.Error(), "the ledger is not empty") || !strings.Contains(err.Error(), "0001_subscription.sql") {
+			t.Errorf("%v at version %d", err, result.Version)
+		}
+		break
+	}
+}
+
+func TestUpIsIdempotentAndTellsWhatItDid(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	r := runnerFor(t, db)
+	latest, _ := migrations.Latest()
+	if s := run(t, r.Status); s.Version != 0 || s.Target != latest || s.Migrations[0].State != "pending" {
+		t.Errorf("status before: %+v", s)
+	}
+	if v := run(t, r.Validate); v.OK || !slices.Contains(v.Problems, "not applied: 0001_subscription.sql") {
+		t.Errorf("validate before: %+v", v)
+	}
+	first := run(t, r.Up)
+	if !first.OK || first.Version != latest || len(first.Migrations) != int(latest) || len(first.Warnings) != 0 {
+		t.Errorf("first: %+v", first)
+	}
+	second := run(t, r.Up)
+	if !second.OK || second.Version != latest || len(second.Migrations) != 0 {
+		t.Errorf("second: %+v", second)
+	}
+	s := run(t, r.Status)
+	for _, m := range s.Migrations {
+		if m.State != "applied" || m.AppliedAt == nil || time.Since(*m.AppliedAt) > time.Hour || time.Until(*m.AppliedAt) > time.Minute {
+			t.Errorf("status after: %+v", m)
+		}
+	}
+	if v := run(t, r.Validate); !v.OK {
+		t.Errorf("validate after: %q", v.Problems)
+	}
+	encoded, err := json.Marshal(second)
+	if err != nil || !strings.Contains(string(encoded), `"migrations":[],"problems":[],"warnings":[]`) {
+		t.Errorf("%s %v", encoded, err)
+	}
+}
+
+func TestSeveralMigratorsFollowEachOther(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	latest, _ := migrations.Latest()
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	applied := 0
+	for range 4 {
+		group.Go(func() {
+			result, err := runnerFor(t, db).Up(t.Context())
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil || result.Version != latest {
+				t.Errorf("%v %+v", err, result)
+			}
+			applied += len(result.Migrations)
+		})
+	}
+	group.Wait()
+	if applied != int(latest) {
+		t.Errorf("%d migrations were applied, want %d", applied, latest)
+	}
+	var rows int
+	if err := db.Conn(t).QueryRow(t.Context(), "select count(*) from goose_db_version where version_id > 0").Scan(&rows); err != nil || rows != int(latest) {
+		t.Errorf("%d rows of history, %v", rows, err)
+	}
+}
+
+func TestAFailedMigrationIsNamedAndRolledBack(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	r := of(t, db, fstest.MapFS{
+		"0001_good.sql": sql("-- +goose Up\ncreate table good (id int);\n-- +goose Down\ndrop table good;\n"),
+		"0002_bad.sql": sql("-- +goose Up\ncreate table half (id int);\n-- why\nalter table good\n    add column id text;\n" +
+			"-- +goose Down\ndrop table half;\n"),
+		"0003_never.sql": sql("-- +goose Up\ncreate table never (id int);\n-- +goose Down\ndrop table never;\n"),
+	})
+	result, err := r.Up(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `0002_bad.sql: statement "alter table good add column id text;"`) ||
+		!strings.Contains(err.Error(), "already exists") {
+		t.Errorf("got %v", err)
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.Code != "42701" {
+		t.Errorf("the cause is lost: %v", err)
+	}
+	if result.OK || result.Version != 1 || states(result) != "1 applied, 2 failed" {
+		t.Errorf("%+v", result)
+	}
+	if left := describe(t, r); strings.Contains(left, "half") || !strings.Contains(left, "table good") {
+		t.Errorf("what is there:\n%s", left)
+	}
+}
+
+func TestChangedFilesAreRefused(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	files := fstest.MapFS{"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n")}
+	run(t, of(t, db, files).Up)
+	changed := fstest.MapFS{
+		"0001_a.sql": sql("-- +goose Up\ncreate table a (id bigint);\n-- +goose Down\ndrop table a;\n"),
+		"0002_b.sql": sql("-- +goose Up\ncreate table b (id int);\n-- +goose Down\ndrop table b;\n"),
+	}
+	r := of(t, db, changed)
+	const problem = "0001_a.sql: changed after it was applied"
+	if result, err := r.Up(t.Context()); err == nil || !slices.Contains(result.Problems, problem) || result.Version != 1 {
+		t.Errorf("up: %v %+v", err, result)
+	}
+	for name, command := range map[string]func(context.Context) (migrations.Result, error){"status": r.Status, "validate": r.Validate} {
+		if result := run(t, command); result.OK || !slices.Contains(result.Problems, problem) {
+			t.Errorf("%s: %+v", name, result)
+		}
+	}
+}
+
+// An older release that is deployed again finds nothing to do, and takes nothing away.
+func TestADatabaseAheadIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	old := fstest.MapFS{"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n")}
+	fresh := fstest.MapFS{"0001_a.sql": old["0001_a.sql"], "0002_b.sql": sql("-- +goose Up\ncreate table b (id int);\n-- +goose Down\ndrop table b;\n")}
+	run(t, of(t, db, fresh).Up)
+	r := of(t, db, old)
+	if result := run(t, r.Up); !result.OK || result.Version != 2 || result.Target != 1 || !strings.Contains(strings.Join(result.Warnings, ""), "2 0002_b.sql") {
+		t.Errorf("up: %+v", result)
+	}
+	if result := run(t, r.Status); states(result) != "1 applied, 2 newer" {
+		t.Errorf("status: %+v", result)
+	}
+	if _, err := r.Down(t.Context()); err == nil || !strings.Contains(err.Error(), "newer release") {
+		t.Errorf("down: %v", err)
+	}
+	if !strings.Contains(describe(t, r), "table b") {
+		t.Error("b is gone")
+	}
+}
+
+func TestATableInUseIsWaitedForBriefly(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	files := fstest.MapFS{"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n")}
+	run(t, of(t, db, files).Up)
+	files["0002_b.sql"] = sql("-- +goose Up\nalter table a add column b int;\n-- +goose Down\nalter table a drop column b;\n")
+	user := db.Conn(t)
+	if _, err := user.Exec(t.Context(), "begin; select from a"); err != nil {
+		t.Fatal(err)
+	}
+	released := make(chan error, 1)
+	go func() {
+		time.Sleep(4 * time.Second) // longer than the migrator's lock_timeout
+		_, err := user.Exec(t.Context(), "commit")
+		released <- err
+	}()
+	if result := run(t, of(t, db, files).Up); states(result) != "2 applied" {
+		t.Errorf("%+v", result)
+	}
+	if err := <-released; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNewRefusesBadConfigurationWithoutRepeatingIt(t *testing.T) {
+	t.Parallel()
+	good := map[string]string{"MIGRATE_DATABASE_URL": "postgres://master:s3cret@db.example/newsletter"}
+	for name, vars := range map[string]map[string]string{
+		"MIGRATE_DATABASE_URL":  {"MIGRATE_DATABASE_URL": "postgres://master:s3cret@db.example/newsletter?sslmode=disable"},
+		"APP_DATABASE_USER":     {"APP_DATABASE_USER": `app"; drop table subscribers; --`},
+		"APP_DATABASE_PASSWORD": {"APP_DATABASE_PASSWORD": "s3cret-ä"},
+	} {
+		env := map[string]string{}
+		for _, set := range []map[string]string{good, vars} {
+			for k, v := range set {
+				env[k] = v
+			}
+		}
+		_, err := migrations.New(migrations.ReadConfig(config.FromMap(env)))
+		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := migrations.New(migrations.ReadConfig(config.FromMap(good))); err != nil {
+		t.Error(err)
+	}
+}
+
+// The verifier was computed by another program after RFC 5802.
+func TestScramVerifier(t *testing.T) {
+	t.Parallel()
+	salt, _ := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==") // of RFC 7677's example
+	const want = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+	if got := migrations.ScramVerifier("pencil", salt); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+// appMay runs a statement as the functions' role and gives the server's code; empty: it worked.
+func appMay(t *testing.T, app *pgx.Conn, statement string) string {
+	t.Helper()
+	_, err := app.Exec(t.Context(), statement)
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return refused.Code
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ""
 }

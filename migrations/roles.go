@@ -138,7 +138,7 @@ func (r *Runner) creation(known roles) []step {
 
 // adoption hands over the tables of an earlier run that had no owner's role.
 func (r *Runner) adoption() step {
-	names := "'" + strings.Join(append(tableNames(r.schema), bookkeeping...), "', '") + "'"
+	names := "'" + strings.Join(append(tableNames(r.texts.schema), bookkeeping...), "', '") + "'"
 	const oursSQL = `from pg_tables where schemaname = 'public' and tableowner = current_user and tablename in (`
 	return step{
 		name: "hand the tables over to " + ownerRole,
@@ -153,7 +153,7 @@ const limitSetSQL = `
 select exists (
     select from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) setting
     where r.rolname = $1 and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
-      and setting like $2 || '=%' and setting <> $2 || '=0')`
+      and setting like $2 || '=%' and setting !~ '=0+[a-z]*$')`
 
 // upkeep is what is checked each time, with whatever rights there are. The limits stand on the role in all databases, so
 // that they also hold in a database that was restored under another name.

@@ -89,16 +89,19 @@ type Runner struct {
 	conn   *pgx.ConnConfig
 	fsys   fs.FS
 	files  []file
-	schema string
+	texts  texts
 	lease  time.Duration
 }
 
 // New makes a Runner. It does no network I/O; each command opens and closes its own connections.
 func New(cfg Config) (*Runner, error) {
-	return newRunner(cfg, embedded, expectedSchema)
+	return newRunner(cfg, embedded, texts{schema: expectedSchema, grants: grantsSQL})
 }
 
-func newRunner(cfg Config, fsys fs.FS, schema string) (*Runner, error) {
+// texts are what goes with the files.
+type texts struct{ schema, grants string }
+
+func newRunner(cfg Config, fsys fs.FS, t texts) (*Runner, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -111,7 +114,7 @@ func newRunner(cfg Config, fsys fs.FS, schema string) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}
-	return &Runner{cfg: cfg, server: server, conn: conn, fsys: fsys, files: files, schema: schema, lease: lockLease}, nil
+	return &Runner{cfg: cfg, server: server, conn: conn, fsys: fsys, files: files, texts: t, lease: lockLease}, nil
 }
 
 // session is one command's connections and what it knows about the database's roles.

@@ -75,7 +75,7 @@ func (s *session) checkSchema(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	missing, extra := difference(have, slices.Collect(strings.Lines(s.schema)))
+	missing, extra := difference(have, slices.Collect(strings.Lines(s.texts.schema)))
 	return append(prefixed("schema: missing: ", missing), prefixed("schema: not of a migration: ", extra)...), nil
 }
 

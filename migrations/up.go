@@ -97,6 +97,9 @@ func (s *session) up(ctx context.Context, result *Result) error {
 		case <-time.After(upPause):
 		}
 	}
+	if len(newer) > 0 {
+		return nil // the newer release's functions may still run, and need the newer grants
+	}
 	return s.grant(ctx)
 }
 
