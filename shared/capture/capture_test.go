@@ -21,20 +21,6 @@ import (
 // patience is far above what a busy machine needs.
 const patience = 30 * time.Second
 
-// canaries must never arrive, in whatever text they stand.
-var canaries = map[string]string{
-	"address":      "jane.doe+news@mail.example.org",
-	"IDN address":  "jürgen@bücher.example",
-	"encoded":      "jane%40example.org",
-	"IPv4":         "203.0.113.77",
-	"IPv6":         "2001:db8:85a3::8a2e:370:7334",
-	"short IPv6":   "2a00::77",
-	"token":        "AWsxfQBx9Zk3vLq0pT7uYc2eRn8mHd5gJw4sKb6oXiU",
-	"hex key":      "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-	"base64 key":   "kZ4x+/9dQm7LrT2vYw8sBnCj3HfGp6KaUe1iOoXlMzA=",
-	"quoted value": "Key (email)=(jane) already exists",
-}
-
 type timeoutError struct{}
 
 func (timeoutError) Error() string { return "read tcp " + canaries["IPv4"] + ":5432: i/o timeout" }
@@ -129,82 +115,18 @@ type brokenError struct{ text string }
 
 func (e *brokenError) Error() string { return e.text }
 
+func TestAnErrorThatCannotBePrintedHarmsNothing(t *testing.T) {
+	r := newSentryServer(t).open(t)
+	ctx := r.Begin(t.Context(), "")
+	Error(ctx, (*brokenError)(nil))
+	Error(ctx, fmt.Errorf("wrapped: %w", (*brokenError)(nil)))
+	r.Flush(ctx, patience)
+}
+
 func recovered(ctx context.Context, f func()) (err error) {
 	defer func() { err = Panic(ctx, recover()) }()
 	f()
 	return nil
-}
-
-func TestAStormIsOneEvent(t *testing.T) {
-	server := newSentryServer(t)
-	r := server.open(t)
-	var storm sync.WaitGroup
-	for i := range 200 {
-		storm.Go(func() {
-			ctx := r.Begin(t.Context(), fmt.Sprint(i))
-			Error(ctx, fmt.Errorf("take %d: %w", i, fmt.Errorf("dial 192.0.2.%d:6379: %w", i, errors.ErrUnsupported)))
-			Error(ctx, fmt.Errorf("insert: %w", timeoutError{}))
-			r.Flush(ctx, patience)
-		})
-	}
-	storm.Wait()
-	causes := make(map[string]int)
-	for _, e := range server.received() {
-		causes[strings.Join(e.Fingerprint, "|")]++
-	}
-	if len(causes) != 2 || causes["*errors.errorString: take 0: dial [ip]:0: unsupported operation"] != 1 {
-		t.Errorf("causes %v", causes)
-	}
-}
-
-func TestQuiet(t *testing.T) {
-	t.Parallel()
-	var q quiet
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	step := func(name string, after time.Duration, wantLeftOut int, wantPass bool) {
-		t.Helper()
-		now = now.Add(after)
-		if leftOut, pass := q.pass(name, now); leftOut != wantLeftOut || pass != wantPass {
-			t.Errorf("%s at %s: %d, %v", name, now.Format(time.TimeOnly), leftOut, pass)
-		}
-	}
-	step("a", 0, 0, true)
-	step("a", time.Second, 0, false)
-	step("a", 58*time.Second, 0, false)
-	step("b", 0, 0, true)
-	step("a", time.Second, 2, true)
-	step("a", time.Second, 0, false)
-	for i := range maxPerPeriod - 1 {
-		step(fmt.Sprint("other", i), 0, 0, true)
-	}
-	step("one too many", 0, 0, false)
-	step("one too many", time.Minute, 0, true)
-	step("a", 0, 1, true)
-	now = now.Add(time.Hour)
-	q.pass("z", now)
-	if len(q.causes) != 1 {
-		t.Errorf("%d causes are remembered after an hour", len(q.causes))
-	}
-}
-
-func TestAReportSaysHowManyWereLeftOut(t *testing.T) {
-	server := newSentryServer(t)
-	r := server.open(t)
-	err := errors.New("lost")
-	for range 4 {
-		r.quiet.pass(causeOf(err), time.Now().Add(-2*quietPeriod))
-	}
-	ctx := r.Begin(t.Context(), "")
-	Error(ctx, err)
-	Error(ctx, errors.New("something else"))
-	r.Flush(ctx, patience)
-	got := make(map[string]string)
-	for _, e := range server.received() {
-		got[e.Exception[0].Value] = e.Tags[tagRepeats]
-	}
-	if want := map[string]string{"lost": "3", "something else": ""}; !maps.Equal(got, want) {
-		t.Errorf("left out %v", got)
-	}
 }
 
 func TestInvocationsDoNotMix(t *testing.T) {

@@ -79,7 +79,9 @@ func errorText(err error) (text string) {
 	return err.Error()
 }
 
+// capture never panics: it runs where an answer is still to be given, and an Error method may panic.
 func (i *invocation) capture(err error, level sentry.Level) {
+	defer func() { _ = recover() }()
 	if !i.isNew(err) {
 		return
 	}

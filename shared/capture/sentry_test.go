@@ -17,6 +17,20 @@ import (
 
 const publicKey = "0123456789abcdef0123456789abcdef"
 
+// canaries must never arrive, in whatever text they stand.
+var canaries = map[string]string{
+	"address":      "jane.doe+news@mail.example.org",
+	"IDN address":  "jürgen@bücher.example",
+	"encoded":      "jane%40example.org",
+	"IPv4":         "203.0.113.77",
+	"IPv6":         "2001:db8:85a3::8a2e:370:7334",
+	"short IPv6":   "2a00::77",
+	"token":        "AWsxfQBx9Zk3vLq0pT7uYc2eRn8mHd5gJw4sKb6oXiU",
+	"hex key":      "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	"base64 key":   "kZ4x+/9dQm7LrT2vYw8sBnCj3HfGp6KaUe1iOoXlMzA=",
+	"quoted value": "Key (email)=(jane) already exists",
+}
+
 // sentryServer takes envelopes as Sentry does and refuses what Sentry would refuse.
 type sentryServer struct {
 	*httptest.Server
