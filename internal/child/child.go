@@ -55,7 +55,7 @@ func Start(o Options) (*Child, error) {
 	}
 	cmd := exec.Command("/bin/sh", append([]string{"-c", watch, o.StopSignal, o.Path}, o.Args...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = o.Dir, o.Env, o.Log, o.Log
-	cmd.WaitDelay = time.Second // the watcher may hold the output open for a moment
+	cmd.WaitDelay = time.Second                           // the watcher may hold the output open for a moment
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is for us, who then stop it in order
 	if o.UID != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: o.UID, Gid: o.GID}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"newsletter/internal/devstack"
+)
+
+// defaultPort is where `make dev` serves unless PORT says otherwise; 0 takes a free one.
+const defaultPort = 3000
+
+// localDir is the data folder of the local system: LOCAL_DIR, or .local in the repository.
+func localDir(root string) string {
+	return cmp.Or(os.Getenv("LOCAL_DIR"), filepath.Join(root, ".local"))
+}
+
+// dev runs the local system until it is interrupted.
+func dev(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		return errUsage("dev takes no arguments; PORT and LOCAL_DIR choose the port and the data folder")
+	}
+	root, err := devstack.Root(".")
+	if err != nil {
+		return err
+	}
+	port := defaultPort
+	if text := os.Getenv("PORT"); text != "" {
+		if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
+			return errUsage("PORT must be a number between 0 and 65535")
+		}
+	}
+	options := devstack.Options{Root: root, Dir: localDir(root), Port: port, Log: os.Stderr}
+	if url := os.Getenv("REDIS_URL"); url != "" {
+		options.Redis = &devstack.Redis{URL: url, CAFile: os.Getenv("REDIS_CA_FILE")}
+	}
+	fmt.Println("Building the functions and starting the servers …")
+	stack, err := devstack.Start(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer stack.Stop(context.WithoutCancel(ctx))
+	fmt.Printf("inbox    %s/_local/inbox\ndatabase %s\nready %s\n", stack.BaseURL, stack.Psql(), stack.BaseURL)
+	<-ctx.Done()
+	fmt.Println("Stopping …")
+	return nil
+}

@@ -1,0 +1,68 @@
+// Command newsletter is the operator's tool.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// command is one of the tool's commands.
+type command struct {
+	name, arguments, does string
+	run                   func(ctx context.Context, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
+		{"invoke", "FUNCTION FILE|-", "send an event to a function of the running local system", invoke},
+	}
+}
+
+// errUsage is a call that the tool does not understand: exit status 2.
+type errUsage string
+
+func (e errUsage) Error() string { return string(e) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	if usage, wrong := errors.AsType[errUsage](err); wrong {
+		fmt.Fprintln(os.Stderr, "newsletter:", usage)
+		printUsage(os.Stderr)
+		os.Exit(2)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "newsletter:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errUsage("no command given")
+	}
+	if args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		printUsage(os.Stdout)
+		return nil
+	}
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return c.run(ctx, args[1:])
+		}
+	}
+	return errUsage(fmt.Sprintf("no command %q", args[0]))
+}
+
+func printUsage(w io.Writer) {
+	fmt.Fprintln(w, "usage: newsletter COMMAND")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-28s %s\n", c.name+" "+c.arguments, c.does)
+	}
+}

@@ -1,0 +1,40 @@
+package devstack
+
+import (
+	"net"
+	"net/http"
+	"time"
+)
+
+// Doubles stand in for the services outside. They refuse what the services would refuse.
+type Doubles struct {
+	SES    *SES
+	Sentry *Sentry
+
+	server *http.Server
+}
+
+// endpoints are where the functions find the doubles.
+type endpoints struct {
+	ses, sentryDSN string
+}
+
+func newDoubles() *Doubles {
+	return &Doubles{SES: &SES{now: time.Now}, Sentry: &Sentry{}}
+}
+
+func (d *Doubles) serve() (endpoints, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return endpoints{}, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /ses/v2/email/outbound-emails", d.SES)
+	mux.Handle("POST /api/1/envelope/", d.Sentry)
+	d.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = d.server.Serve(listener) }() // ends with close
+	host := listener.Addr().String()
+	return endpoints{ses: "http://" + host + "/ses", sentryDSN: "http://local@" + host + "/1"}, nil
+}
+
+func (d *Doubles) close() { _ = d.server.Close() }

@@ -1,0 +1,185 @@
+package devstack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"newsletter/internal/lambdalocal"
+	"newsletter/internal/samtemplate"
+)
+
+// Build builds all functions into a folder: one file each, named as its function. flags are further ones for go build.
+func Build(ctx context.Context, root, folder string, flags ...string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	args := append([]string{"build", "-tags", "lambda.norpc", "-o", folder + string(filepath.Separator)}, flags...)
+	build := exec.CommandContext(ctx, "go", append(args, "./functions/...")...)
+	build.Dir = root
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the functions: %w\n%s", err, output)
+	}
+	return nil
+}
+
+func (s *Stack) build(ctx context.Context) error {
+	if s.options.Binaries != "" {
+		return nil
+	}
+	s.options.Binaries = filepath.Join(s.options.Dir, "bin")
+	return Build(ctx, s.options.Root, s.options.Binaries)
+}
+
+// variables are the values of everything that the template may give a function.
+func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]string {
+	values := map[string]string{
+		"ENVIRONMENT": "local", "RELEASE": "local", "LOG_LEVEL": "INFO",
+		"PUBLIC_URL": s.BaseURL, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
+		"MAIL_FROM":    "The Local Letter <letter@local.example.org>",
+		"DATABASE_URL": s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
+		"REDIS_URL": s.Redis.URL, "REDIS_CA_FILE": s.Redis.CAFile,
+		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
+		"SENTRY_DSN": doubles.sentryDSN,
+	}
+	for name, key := range keys {
+		values[name] = key
+	}
+	if s.Database.AppPassword != "" {
+		values["APP_DATABASE_PASSWORD"] = s.Database.AppPassword
+	}
+	for name, value := range s.options.Variables {
+		values[name] = value
+	}
+	// What Lambda itself gives a function: its role's credentials, here with the doubles as the services.
+	values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], values["AWS_SESSION_TOKEN"] = "AKIDLOCAL", "local", "local"
+	values["AWS_ENDPOINT_URL_SESV2"] = doubles.ses
+	return values
+}
+
+// given lists the names of the variables that a function has by the template: its own and those of its secrets.
+func (s *Stack) given(f *samtemplate.Function) []string {
+	var names []string
+	for name := range f.Variables {
+		names = append(names, name)
+	}
+	for _, secret := range f.Secrets {
+		names = append(names, s.template.SecretVariables[secret]...)
+	}
+	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_SESV2")
+	for name := range s.options.Variables {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// environment is the variables of one function, as the template gives them.
+func (s *Stack) environment(f *samtemplate.Function) map[string]string {
+	environment := map[string]string{}
+	for _, name := range s.given(f) {
+		if value := s.values[name]; value != "" {
+			environment[name] = value
+		}
+	}
+	return environment
+}
+
+func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
+	cfg := lambdalocal.Config{Log: s.options.Log, Now: s.options.Now}
+	for name, f := range s.template.Functions {
+		function := lambdalocal.Function{
+			Name: name, Binary: filepath.Join(s.options.Binaries, name), Concurrency: s.options.Concurrency,
+			Timeout: f.Timeout, MemoryMB: f.MemoryMB,
+		}
+		for variable, value := range s.environment(f) {
+			function.Env = append(function.Env, variable+"="+value)
+		}
+		cfg.Functions = append(cfg.Functions, function)
+		for _, route := range f.Routes {
+			cfg.Routes = append(cfg.Routes, lambdalocal.Route{Path: route.Path, Function: name})
+		}
+		for _, schedule := range f.Schedules {
+			every, err := s.rate(schedule.Expression)
+			if err != nil {
+				return cfg, fmt.Errorf("schedule of %s: %w", name, err)
+			}
+			cfg.Schedules = append(cfg.Schedules, lambdalocal.Schedule{Function: name, Every: every, Input: []byte(schedule.Input)})
+		}
+	}
+	return cfg, nil
+}
+
+// rate reads "rate(5 minutes)", or the parameter whose default it is.
+func (s *Stack) rate(expression any) (time.Duration, error) {
+	if names := samtemplate.References(expression); len(names) == 1 {
+		expression = s.template.Parameters[names[0]]
+	}
+	text, _ := expression.(string)
+	fields := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(text, "rate("), ")"))
+	if len(fields) != 2 {
+		return 0, fmt.Errorf("%v is not a rate", expression)
+	}
+	count, err := strconv.Atoi(fields[0])
+	unit := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}[strings.TrimSuffix(fields[1], "s")]
+	if err != nil || count < 1 || unit == 0 {
+		return 0, fmt.Errorf("%q is not a rate", text)
+	}
+	return time.Duration(count) * unit, nil
+}
+
+// State is what other processes learn of a running stack from its folder.
+type State struct {
+	BaseURL   string                   `json:"base_url"`
+	Psql      string                   `json:"psql"`
+	Functions map[string]FunctionState `json:"functions"`
+}
+
+// FunctionState is how to run one function against the stack.
+type FunctionState struct {
+	Binary    string            `json:"binary"`
+	Timeout   time.Duration     `json:"timeout"`
+	MemoryMB  int               `json:"memory_mb"`
+	Variables map[string]string `json:"variables"`
+}
+
+// stateFile holds secrets of the stack, as keys.json does.
+const stateFile = "state.json"
+
+// writeState tells other processes of the stack, and `sam local` by env.json.
+func (s *Stack) writeState() error {
+	state := State{BaseURL: s.BaseURL, Psql: s.Psql(), Functions: map[string]FunctionState{}}
+	forSAM := map[string]map[string]string{}
+	for name, f := range s.template.Functions {
+		variables := s.environment(f)
+		state.Functions[name] = FunctionState{filepath.Join(s.options.Binaries, name), f.Timeout, f.MemoryMB, variables}
+		forSAM[f.ID] = variables
+	}
+	for file, content := range map[string]any{stateFile: state, "env.json": forSAM} {
+		text, err := json.MarshalIndent(content, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(s.options.Dir, file), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadState finds the stack of a data folder.
+func ReadState(dir string) (State, error) {
+	content, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return State{}, fmt.Errorf("no stack is known in %s; start one by `make dev`: %w", dir, err)
+	}
+	var state State
+	return state, json.Unmarshal(content, &state)
+}

@@ -1,0 +1,102 @@
+package devstack
+
+import (
+	"encoding/json"
+	"html/template"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+)
+
+// handler serves what only the local stack has, and hands the rest to the API. It answers only to its own names, so that
+// no page on the web can reach it through a name that resolves to this machine.
+func (s *Stack) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.signUpPage)
+	mux.HandleFunc("GET /_local/inbox", s.inbox)
+	mux.HandleFunc("GET /_local/errors", s.errors)
+	mux.HandleFunc("GET /api/newsletter/openapi.yaml", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		http.ServeFile(w, r, filepath.Join(s.options.Root, "docs", "openapi.yaml"))
+	})
+	mux.Handle("/", s.Lambda)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if host != "localhost" && host != "127.0.0.1" {
+			http.Error(w, "This is a local stack. It answers to 127.0.0.1 and localhost only.", http.StatusMisdirectedRequest)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *Stack) inbox(w http.ResponseWriter, r *http.Request) {
+	mails := s.Doubles.SES.Mails()
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		if mails == nil {
+			mails = []Mail{}
+		}
+		writeJSON(w, mails)
+		return
+	}
+	show(w, inboxPage, mails)
+}
+
+func (s *Stack) errors(w http.ResponseWriter, _ *http.Request) {
+	events := s.Doubles.Sentry.Events()
+	if events == nil {
+		events = []json.RawMessage{}
+	}
+	writeJSON(w, events)
+}
+
+func (s *Stack) signUpPage(w http.ResponseWriter, _ *http.Request) { show(w, signUpPage, nil) }
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v) // the visitor may be gone
+}
+
+func show(w http.ResponseWriter, page *template.Template, data any) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_ = page.Execute(w, data) // the visitor may be gone
+}
+
+const head = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<style>:root{color-scheme:light dark}body{font:1.1rem/1.6 system-ui,sans-serif;max-width:44rem;margin:0 auto;padding:2rem 1.25rem}
+input,button{font:inherit;padding:.6rem}article{border:1px solid #8888;border-radius:.5rem;padding:1rem;margin:1rem 0}
+pre{white-space:pre-wrap;overflow-wrap:anywhere}.trap{position:absolute;left:-100vw}</style>`
+
+var signUpPage = template.Must(template.New("sign-up").Parse(head + `<title>The Local Letter</title></head><body>
+<h1>The Local Letter</h1>
+<p>A sign-up form as it stands on a web site. The mails are in the <a href="/_local/inbox">inbox</a>.</p>
+<form method="post" action="/api/newsletter/subscribe">
+<label for="email">Your e-mail address</label><br>
+<input id="email" name="email" type="email" autocomplete="email" required>
+<span class="trap" aria-hidden="true"><label for="website">Leave this empty</label><input id="website" name="website" tabindex="-1" autocomplete="off"></span>
+<button type="submit">Subscribe</button>
+</form></body></html>
+`))
+
+var inboxPage = template.Must(template.New("inbox").Funcs(template.FuncMap{"linked": linked}).Parse(head + `<title>Inbox</title></head><body>
+<h1>Inbox</h1><p>What was mailed since the stack started, the newest first. <a href="/_local/inbox">Look again</a> · <a href="/">Sign-up page</a></p>
+{{range .}}<article><p><strong>{{.Subject}}</strong><br>to {{.To}}, {{.At.Format "15:04:05"}}</p><pre>{{linked .}}</pre></article>
+{{else}}<p>Nothing yet. A mail takes up to three seconds.</p>{{end}}</body></html>
+`))
+
+// linked is the text of a mail with its links to click on.
+func linked(m Mail) template.HTML {
+	text := template.HTMLEscapeString(m.Text)
+	for _, link := range m.Links {
+		escaped := template.HTMLEscapeString(link)
+		text = strings.Replace(text, escaped, `<a href="`+escaped+`">`+escaped+`</a>`, 1)
+	}
+	return template.HTML(text) //nolint:gosec // every part was escaped above
+}

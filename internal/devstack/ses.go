@@ -1,0 +1,205 @@
+package devstack
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Mail is a mail that the double of SES took.
+type Mail struct {
+	To      string            `json:"to"`
+	From    string            `json:"from"`
+	Subject string            `json:"subject"`
+	Text    string            `json:"text"`
+	HTML    string            `json:"html"`
+	Links   []string          `json:"links"`
+	Headers map[string]string `json:"headers"`
+	Tags    map[string]string `json:"tags"`
+	At      time.Time         `json:"at"`
+}
+
+// Answer is how the double shall fail.
+type Answer struct {
+	Status     int
+	Code       string // such as "TooManyRequestsException"
+	RetryAfter int    // seconds; 0 leaves the header out
+	Delay      time.Duration
+}
+
+// SES is the double of Amazon SES (API v2, SendEmail). It checks what the service checks, keeps the mails, and fails
+// when it is told to. It is safe for concurrent use.
+type SES struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	mails    []Mail
+	problems []string
+	failing  []Answer
+	calls    int
+}
+
+// Mails gives all mails, the newest first.
+func (s *SES) Mails() []Mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mails := slices.Clone(s.mails)
+	slices.Reverse(mails)
+	return mails
+}
+
+// Problems lists the requests that the service would have refused, and why. There should be none.
+func (s *SES) Problems() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.problems)
+}
+
+// Calls counts all requests.
+func (s *SES) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+// Fail makes the next requests fail, one answer each.
+func (s *SES) Fail(answers ...Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = append(s.failing, answers...)
+}
+
+// sendEmail is the request of SendEmail, as far as we use it. Other members are refused.
+type sendEmail struct {
+	FromEmailAddress     string
+	ConfigurationSetName string
+	Destination          struct{ ToAddresses []string }
+	EmailTags            []struct{ Name, Value string }
+	Content              struct {
+		Simple struct {
+			Subject content
+			Body    struct{ Text, Html content }
+			Headers []struct{ Name, Value string }
+		}
+	}
+}
+
+type content struct{ Data, Charset string }
+
+// ServeHTTP implements http.Handler.
+func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 40<<20)) // SES takes 40 MB
+	if err != nil {
+		return
+	}
+	if answer, fails := s.next(); fails {
+		time.Sleep(answer.Delay)
+		if answer.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(answer.RetryAfter))
+		}
+		refuse(w, answer.Status, answer.Code, "as told")
+		return
+	}
+	taken, err := readMail(r, body)
+	if err != nil {
+		s.mu.Lock()
+		s.problems = append(s.problems, err.Error())
+		s.mu.Unlock()
+		refuse(w, http.StatusBadRequest, "BadRequestException", err.Error())
+		return
+	}
+	taken.At = s.now()
+	s.mu.Lock()
+	s.mails = append(s.mails, taken)
+	number := len(s.mails)
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprintf(w, `{"MessageId":"local-%08d"}`, number)
+}
+
+func (s *SES) next() (Answer, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	if len(s.failing) == 0 {
+		return Answer{}, false
+	}
+	answer := s.failing[0]
+	s.failing = s.failing[1:]
+	return answer, true
+}
+
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Amzn-Errortype", code)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
+}
+
+var (
+	// The forms that the API reference of SESv2 gives for MessageHeader and MessageTag.
+	headerName  = regexp.MustCompile(`^[!-9;-@A-~]{1,126}$`)
+	headerValue = regexp.MustCompile(`^[ -~]{1,870}$`)
+	tagPattern  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+	linkPattern = regexp.MustCompile(`https?://[^\s<>"]+`)
+)
+
+// readMail checks a request as the service does.
+func readMail(r *http.Request, body []byte) (Mail, error) {
+	if auth := r.Header.Get("Authorization"); !strings.HasPrefix(auth, "AWS4-HMAC-SHA256 Credential=") || !strings.Contains(auth, "/ses/aws4_request") {
+		return Mail{}, fmt.Errorf("the request is not signed for SES")
+	}
+	var request sendEmail
+	decoder := json.NewDecoder(strings.NewReader(string(body)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&request); err != nil {
+		return Mail{}, fmt.Errorf("the request cannot be read: %w", err)
+	}
+	if _, err := mail.ParseAddress(request.FromEmailAddress); err != nil {
+		return Mail{}, fmt.Errorf("the sender is not an address")
+	}
+	if to := request.Destination.ToAddresses; len(to) != 1 {
+		return Mail{}, fmt.Errorf("%d recipients", len(to))
+	}
+	if to, err := mail.ParseAddress(request.Destination.ToAddresses[0]); err != nil || to.Name != "" {
+		return Mail{}, fmt.Errorf("the recipient is not a bare address")
+	}
+	simple := request.Content.Simple
+	for name, c := range map[string]content{"subject": simple.Subject, "text": simple.Body.Text, "HTML": simple.Body.Html} {
+		if c.Data == "" || c.Charset != "UTF-8" {
+			return Mail{}, fmt.Errorf("the %s is empty, or not in UTF-8", name)
+		}
+	}
+	if strings.ContainsAny(simple.Subject.Data, "\r\n") {
+		return Mail{}, fmt.Errorf("the subject has several lines")
+	}
+	taken := Mail{
+		To: request.Destination.ToAddresses[0], From: request.FromEmailAddress, Subject: simple.Subject.Data,
+		Text: simple.Body.Text.Data, HTML: simple.Body.Html.Data, Headers: map[string]string{}, Tags: map[string]string{},
+		Links: linkPattern.FindAllString(simple.Body.Text.Data, -1),
+	}
+	if len(simple.Headers) > 15 {
+		return Mail{}, fmt.Errorf("%d headers", len(simple.Headers))
+	}
+	for _, h := range simple.Headers {
+		if _, twice := taken.Headers[h.Name]; twice || !headerName.MatchString(h.Name) || !headerValue.MatchString(h.Value) {
+			return Mail{}, fmt.Errorf("header %q", h.Name)
+		}
+		taken.Headers[h.Name] = h.Value
+	}
+	for _, tag := range request.EmailTags {
+		if !tagPattern.MatchString(tag.Name) || !tagPattern.MatchString(tag.Value) {
+			return Mail{}, fmt.Errorf("tag %q", tag.Name)
+		}
+		taken.Tags[tag.Name] = tag.Value
+	}
+	return taken, nil
+}
