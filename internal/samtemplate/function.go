@@ -127,6 +127,18 @@ func References(v any) []string {
 	return names
 }
 
+// Alternatives names what a value is made of in each of its cases: one list for a plain value, one for each branch of a
+// choice. A case in which the value is left out is no case.
+func Alternatives(v any) [][]string {
+	if branches := list(mapping(v)["Fn::If"]); len(branches) == 3 {
+		return append(Alternatives(branches[1]), Alternatives(branches[2])...)
+	}
+	if mapping(v)["Ref"] == "AWS::NoValue" {
+		return nil
+	}
+	return [][]string{References(v)}
+}
+
 func mapping(v any) map[string]any { m, _ := v.(map[string]any); return m }
 func list(v any) []any             { l, _ := v.([]any); return l }
 

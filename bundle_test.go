@@ -1,0 +1,130 @@
+package newsletter
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"newsletter/internal/bundle"
+)
+
+// TestBundle holds template.yaml, the functions, their events, docs/openapi.yaml and the import table to each other.
+func TestBundle(t *testing.T) {
+	b, err := bundle.Load(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range b.Problems() {
+		t.Error(problem)
+	}
+	files, err := b.Generated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range files {
+		if have, err := os.ReadFile(name); err != nil || string(have) != want {
+			t.Errorf("%s is not current: run make generate", name)
+		}
+	}
+}
+
+// TestBinaries builds every function as it is deployed.
+func TestBinaries(t *testing.T) {
+	dir := t.TempDir()
+	var binaries []bundle.Binary
+	for _, function := range functions(t) {
+		binary, err := bundle.Build(".", function, dir)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, problem := range binary.Problems() {
+			t.Error(problem)
+		}
+		binaries = append(binaries, binary)
+	}
+	t.Log("\n" + bundle.Table(binaries))
+}
+
+// TestSameBinaries compares what `sam build` runs (build-SubscribeFunction with ARTIFACTS_DIR) with what `make build` runs
+// in a copy of the tree at another place, under a developer's GOFLAGS.
+func TestSameBinaries(t *testing.T) {
+	elsewhere, artifacts := copyTree(t), t.TempDir()
+	for _, function := range functions(t) {
+		resource := strings.ToUpper(function[:1]) + function[1:] + "Function"
+		out := filepath.Join(artifacts, function)
+		run(t, ".", nil, "make", "build-"+resource, "ARTIFACTS_DIR="+out)
+		run(t, elsewhere, []string{"GOFLAGS=-gcflags=-N"}, "make", "bin/"+function+"/bootstrap")
+		first, second := read(t, filepath.Join(out, "bootstrap")), read(t, filepath.Join(elsewhere, "bin", function, "bootstrap"))
+		if sha256.Sum256(first) != sha256.Sum256(second) {
+			t.Errorf("functions/%s: `sam build` gives another binary than `make build` (%d and %d bytes): something of the place or the "+
+				"environment gets into it; compare `go version -m`", function, len(first), len(second))
+		}
+		if bytes.Contains(first, []byte(elsewhere)) || bytes.Contains(first, []byte(".debug_info")) {
+			t.Errorf("functions/%s: the binary is not stripped, or holds a path of this machine", function)
+		}
+	}
+}
+
+// functions lists all functions; of a short run the first one.
+func functions(t *testing.T) []string {
+	t.Helper()
+	names, err := bundle.FunctionNames(".")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no functions: %v", err)
+	}
+	if testing.Short() {
+		return names[:1]
+	}
+	return names
+}
+
+// copyTree copies what git tracks, and what is new and not ignored.
+func copyTree(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	list := run(t, ".", nil, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	for name := range strings.SplitSeq(strings.TrimRight(list, "\x00"), "\x00") {
+		text, err := os.ReadFile(name)
+		if os.IsNotExist(err) {
+			continue // deleted, not yet committed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func run(t *testing.T, dir string, env []string, name string, arguments ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, arguments...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(arguments, " "), err, errs.String())
+	}
+	return string(out)
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}

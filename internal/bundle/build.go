@@ -1,0 +1,79 @@
+package bundle
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// MaxBinary is the most that a stripped arm64 binary may have (DESIGN §9).
+const MaxBinary = 16 << 20
+
+// Binary is a function as it is deployed.
+type Binary struct {
+	Function string
+	Bytes    int64
+	// ReflectMethod is set if something calls methods by a name that only the run knows. The linker must then keep every
+	// exported method of every type, which costs 7 to 12 MiB.
+	ReflectMethod bool
+}
+
+// Build builds a function for arm64 into dir, with the flags of the Makefile, and looks at the result.
+func Build(root, function, dir string) (Binary, error) {
+	out := filepath.Join(dir, function, "bootstrap")
+	graph := &seeker{text: []byte("<ReflectMethod>")}
+	cmd := exec.Command("go", "build", "-mod=readonly", "-buildvcs=false", "-tags", "lambda.norpc", "-trimpath",
+		"-ldflags=-s -w -dumpdep", "-o", out, "./functions/"+function)
+	cmd.Dir, cmd.Env, cmd.Stderr = root, BuildEnv("arm64"), graph
+	if err := cmd.Run(); err != nil {
+		return Binary{}, fmt.Errorf("build functions/%s: %w\n%s", function, err, graph.tail)
+	}
+	info, err := os.Stat(out)
+	if err != nil {
+		return Binary{}, err
+	}
+	return Binary{function, info.Size(), graph.found}, nil
+}
+
+// Problems says what is wrong with the binary.
+func (b Binary) Problems() []string {
+	var problems problems
+	if b.Bytes > MaxBinary {
+		problems.add("functions/%s has %.1f MiB, the budget is %d MiB: see what it links with `go tool nm -size -sort size`",
+			b.Function, float64(b.Bytes)/(1<<20), MaxBinary>>20)
+	}
+	if b.ReflectMethod {
+		problems.add("functions/%s links ReflectMethod (text/template, html/template, a validator …), so nothing unused is left out: "+
+			"find the importer with `go build -ldflags=-dumpdep ./functions/%s 2>&1 | grep ReflectMethod`", b.Function, b.Function)
+	}
+	return problems
+}
+
+// seeker looks for a text in a stream of any length, and keeps its end.
+type seeker struct {
+	text  []byte
+	found bool
+	tail  []byte
+}
+
+const tailBytes = 4096
+
+func (s *seeker) Write(p []byte) (int, error) {
+	joined := append(s.tail, p...)
+	s.found = s.found || bytes.Contains(joined, s.text)
+	s.tail = bytes.Clone(joined[max(0, len(joined)-tailBytes):])
+	return len(p), nil
+}
+
+// Table formats binaries beside their budget.
+func Table(binaries []Binary) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-14s %10s %10s\n", "function", "MiB", "budget")
+	for _, binary := range binaries {
+		fmt.Fprintf(&b, "%-14s %10.2f %10d\n", binary.Function, float64(binary.Bytes)/(1<<20), MaxBinary>>20)
+	}
+	return b.String()
+}

@@ -1,0 +1,177 @@
+package bundle
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"newsletter/internal/samtemplate"
+)
+
+const root = "../.."
+
+// load reads the module itself and takes what the checks find now as known, so that this test says only whether the
+// checks see what is broken on purpose. The module itself is held to them by the test at its root.
+func load(t *testing.T) (b *Bundle, template string, known []string) {
+	t.Helper()
+	b, err := Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, string(text), b.Problems()
+}
+
+func fresh(b *Bundle, known []string) []string {
+	return slices.DeleteFunc(b.Problems(), func(p string) bool { return slices.Contains(known, p) })
+}
+
+func want(t *testing.T, problems []string, part string) {
+	t.Helper()
+	if !slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, part) }) {
+		t.Errorf("no problem says %q; found:\n%s", part, strings.Join(problems, "\n"))
+	}
+}
+
+func TestABrokenTemplateIsSeen(t *testing.T) {
+	b, template, known := load(t)
+	for name, c := range map[string]struct{ old, new, want string }{
+		"route dropped":           {"Path: /api/newsletter/confirm, Method", "Path: /api/newsletter/other, Method", "functions/confirm serves /api/newsletter/confirm, which is no route"},
+		"route that nobody has":   {"Path: /api/health/live, Method", "Path: /api/health/dead, Method", "functions/health does not serve"},
+		"one method only":         {"Path: /api/newsletter/subscribe, Method: ANY", "Path: /api/newsletter/subscribe, Method: POST", "must be ANY"},
+		"route twice":             {"Path: /api/health/live", "Path: /api/health", "keep one"},
+		"variable dropped":        {"          PUBLIC_URL: !Ref PublicUrl\n", "", "reads PUBLIC_URL"},
+		"variable that is dead":   {"          MAIL_FROM: !Ref MailFrom\n", "          MAIL_FROM: !Ref MailFrom\n          MAIL_TO: !Ref MailFrom\n", "given MAIL_TO, which functions/deliver does not read"},
+		"secret dropped":          {"${PepperSecret},${UnsubscribeKeysSecret}", "${PepperSecret}", "names UnsubscribeKeysSecret in one branch"},
+		"secret unknown":          {"    MigrateSecretArn: [", "    Another: [", "what MigrateSecretArn holds is not known"},
+		"permission dropped":      {"                Action: ses:SendEmail\n", "                Action: ses:GetAccount\n", "must allow ses:SendEmail"},
+		"permission too many":     {"                Action: ses:SendEmail\n", "                Action: [ses:SendEmail, ses:SendBulkEmail]\n", "ses:SendBulkEmail, which nothing"},
+		"every action":            {"                Action: ses:SendEmail\n", "                Action: ses:*\n", "name each action"},
+		"every resource":          {"identity/${MailIdentity}", "identity/*", "name the one resource"},
+		"secret of another":       {"                  - !Ref UnsubscribeKeysSecret\n", "                  - !Ref ConfirmKeysSecret\n", "may not read it"},
+		"logs of its own":         {"                Action: [logs:CreateLogStream, logs:PutLogEvents]\n", "                Action: logs:PutLogEvents\n", "must allow logs:CreateLogStream"},
+		"function dropped":        {"  HealthFunction:\n    Type: AWS::Serverless::Function", "  HealthFunction:\n    Type: AWS::CloudFormation::WaitConditionHandle", "functions/health is not in template.yaml"},
+		"role shared":             {"Role: !GetAtt DeliverRole.Arn", "Role: !GetAtt HealthRole.Arn", "a role of its own"},
+		"before the migration":    {"    DependsOn: Migration\n", "", "DependsOn: Migration"},
+		"migration of no version": {"Version: !Ref MigrateFunction.Version", "Version: '1'", "does not migrate"},
+		"migration cut short":     {"ServiceTimeout: 900", "ServiceTimeout: 60", "Migration.ServiceTimeout"},
+		"other architecture":      {"Architectures: [arm64]", "Architectures: [x86_64]", "Globals.Function.Architectures"},
+		"own architecture":        {"      Role: !GetAtt SubscribeRole.Arn\n", "      Role: !GetAtt SubscribeRole.Arn\n      Architectures: [x86_64]\n", "leave it to Globals"},
+		"other builder":           {"Metadata: {BuildMethod: makefile}", "Metadata: {BuildMethod: go1.x}", "BuildMethod: makefile"},
+		"text logs":               {"LogFormat: JSON", "LogFormat: Text", "must log JSON"},
+		"logs for ever":           {"      RetentionInDays: !Ref LogRetentionDays\n", "", "kept for ever"},
+		"gateway's CORS":          {"      FailOnWarnings: true\n", "      FailOnWarnings: true\n      CorsConfiguration: true\n", "take CorsConfiguration out"},
+		"tokens in the log":       {`"route":"$context.routeKey"`, `"route":"$context.path"`, "tokens and addresses are not logged"},
+		"keys thrown away":        {"    DeletionPolicy: Retain\n", "    DeletionPolicy: Delete\n", "must be retained"},
+		"schedule without name":   {"            Name: !Sub ${AWS::StackName}-deliver\n", "", "two stacks collide"},
+		"schedule without input":  {`            Input: '{"scheduled":true}'` + "\n", "", "by which the function knows it"},
+		"too short a time":        {"      Timeout: 90\n", "      Timeout: 60\n", "its deadlines add up"},
+		"longer than the gateway": {"    Timeout: 10\n", "    Timeout: 60\n", "the gateway gives up"},
+		"reserved by itself":      {"!If [Reserved, !Ref ReservedConcurrency, !Ref AWS::NoValue]", "5", "off by default"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(template, c.old) {
+				t.Fatalf("template.yaml has no %q any more", c.old)
+			}
+			broken, err := samtemplate.Parse([]byte(strings.Replace(template, c.old, c.new, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := *b
+			changed.Template = broken
+			want(t, fresh(&changed, known), c.want)
+		})
+	}
+}
+
+func TestABrokenTreeIsSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(b *Bundle)
+		want   string
+	}{
+		"function not deployed": {func(b *Bundle) { b.Functions["extra"] = &Function{Name: "extra"} },
+			"functions/extra is not in template.yaml: add the resource ExtraFunction"},
+		"function gone": {func(b *Bundle) { delete(b.Functions, "health") }, "HealthFunction has no directory functions/health"},
+		"new variable": {func(b *Bundle) {
+			b.Functions["subscribe"].Variables = append(b.Functions["subscribe"].Variables, Use{Variable{Name: "NEW"}, "x.go:1"})
+		}, "functions/subscribe reads NEW (x.go:1), which SubscribeFunction is not given"},
+		"new secret": {func(b *Bundle) {
+			b.Functions["health"].Variables = append(b.Functions["health"].Variables, Use{Variable{Name: "PEPPER", Sealed: true}, "x.go:1"})
+		}, "functions/health reads the secret PEPPER"},
+		"secret not needed": {func(b *Bundle) {
+			b.Functions["confirm"].Variables = slices.DeleteFunc(b.Functions["confirm"].Variables, func(u Use) bool { return u.Name == "TOKEN_KEYS_CONFIRM" })
+		}, "ConfirmFunction may read ConfirmKeysSecret, but functions/confirm reads nothing of it"},
+		"new call": {func(b *Bundle) {
+			b.Functions["deliver"].Calls = append(b.Functions["deliver"].Calls, Call{"sns:Publish", "x.go:1"})
+		}, "DeliverRole must allow sns:Publish: x.go:1 calls it"},
+		"new route": {func(b *Bundle) {
+			b.Functions["health"].Routes = append(b.Functions["health"].Routes, Route{"/api/health/deep", []string{"GET"}})
+		}, "functions/health serves /api/health/deep, which is no route of it in template.yaml"},
+		"route not described": {func(b *Bundle) { delete(b.Contract, "/api/health/live") },
+			"functions/health answers GET /api/health/live, which docs/openapi.yaml does not describe"},
+		"described, not served": {func(b *Bundle) { b.Contract["/api/x"] = []string{"GET"} }, "describes /api/x, which no function serves"},
+		"described method": {func(b *Bundle) {
+			b.Contract["/api/health"] = append(b.Contract["/api/health"], "POST")
+		}, "describes POST /api/health, which functions/health does not answer"},
+		"new problem":     {func(b *Bundle) { b.Coded["urn:newsletter:problem:new"] = "x.go:1" }, "does not list the problem urn:newsletter:problem:new"},
+		"problem gone":    {func(b *Bundle) { delete(b.Coded, "urn:newsletter:problem:not-found") }, "not-found, which no code answers with"},
+		"no events":       {func(b *Bundle) { delete(b.Events, "subscribe") }, "functions/subscribe has no sample event"},
+		"event of nobody": {func(b *Bundle) { b.Events["other"] = nil }, "events/other belongs to no function"},
+		"event of another": {func(b *Bundle) {
+			b.Events["subscribe"] = append(b.Events["subscribe"], Event{File: "f.json", Path: "/api/health", Method: "GET"})
+		}, "f.json is for the path /api/health, which is a route of another function"},
+		"event of a method missing": {func(b *Bundle) {
+			b.Events["confirm"] = slices.DeleteFunc(b.Events["confirm"], func(e Event) bool { return e.Method == "POST" })
+		}, "events/confirm has no POST /api/newsletter/confirm"},
+		"scheduled event missing": {func(b *Bundle) {
+			b.Events["deliver"] = slices.DeleteFunc(b.Events["deliver"], func(e Event) bool { return e.Scheduled })
+		}, "events/deliver has no scheduled event"},
+		"package without comment": {func(b *Bundle) { b.Packages[module+"/shared/outbox"].Doc = "" }, "shared/outbox has no package comment"},
+		"comment that is none":    {func(b *Bundle) { b.Packages[module+"/shared/outbox"].Doc = "Outbox rows." }, `begin the package comment with "Package outbox"`},
+		"test code deployed": {func(b *Bundle) {
+			p := b.Packages[module+"/functions/confirm"]
+			p.Deps = append(slices.Clone(p.Deps), "testing")
+		}, "functions/confirm links testing"},
+		"internal deployed": {func(b *Bundle) {
+			p := b.Packages[module+"/functions/confirm"]
+			p.Deps = append(slices.Clone(p.Deps), module+"/internal/pki")
+		}, "functions/confirm links newsletter/internal/pki"},
+		"schema in a function": {func(b *Bundle) {
+			p := b.Packages[module+"/functions/confirm"]
+			p.Deps = append(slices.Clone(p.Deps), module+"/migrations")
+		}, "only migrate may change the schema"},
+		"adapter imports adapter": {func(b *Bundle) {
+			b.Packages[module+"/shared/redistls"].Files = b.Packages[module+"/functions/confirm"].Files
+		}, "shared/redistls imports shared/postgres: adapters never import each other"},
+		"function imported": {func(b *Bundle) {
+			renamed := *b.Packages[module+"/shared/outbox"]
+			file := *renamed.Files[0]
+			spec := *file.Imports[0]
+			value := *spec.Path
+			value.Value = `"` + module + `/functions/deliver"`
+			spec.Path = &value
+			file.Imports = append(slices.Clone(file.Imports), &spec)
+			renamed.Files = append(slices.Clone(renamed.Files), &file)
+			b.Packages[module+"/shared/outbox"] = &renamed
+		}, "nothing imports a function"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _, known := load(t)
+			c.change(b)
+			want(t, fresh(b, known), c.want)
+		})
+	}
+}
+
+func TestBinaryProblems(t *testing.T) {
+	want(t, Binary{"x", MaxBinary + 1, false}.Problems(), "the budget is 16 MiB")
+	want(t, Binary{"x", 1, true}.Problems(), "ReflectMethod")
+	if problems := (Binary{"x", MaxBinary, false}).Problems(); len(problems) > 0 {
+		t.Error(problems)
+	}
+}

@@ -1,0 +1,111 @@
+package bundle
+
+import (
+	"go/ast"
+	"go/token"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	// gatewayTimeout is what an HTTP API waits for a function at most (API Gateway quotas: 30 s, not raisable).
+	gatewayTimeout = 30 * time.Second
+	// limiterCalls is the most that the calls to Redis of one request take: a dial and a script (DESIGN §7).
+	limiterCalls = 400 * time.Millisecond
+	// longestLinger is the most that the parameter DeliverLinger takes.
+	longestLinger = 59 * time.Second
+)
+
+// checkDeadlines wants each function's Timeout to leave room for the deadlines in its code, so that a slow dependency
+// ends in an answer of ours and never in a killed environment.
+func (b *Bundle) checkDeadlines() []string {
+	var problems problems
+	at := func(pkg, name string) time.Duration {
+		d, ok := b.duration(module+"/"+pkg, name)
+		if !ok {
+			problems.add("%s: the constant %s is gone: tell internal/bundle/check_deadlines.go which deadline took its place", pkg, name)
+		}
+		return d
+	}
+	reserve, transaction := at("shared/lambdafn", "reserve"), at("shared/postgres", "budget")
+	lastBatch := at("functions/deliver", "timeToSend")
+	for _, name := range sortedKeys(b.Functions) {
+		code, f := b.Functions[name], b.Template.Functions[name]
+		if f == nil {
+			continue
+		}
+		need := reserve
+		if slices.Contains(code.Deps, module+"/shared/postgres") {
+			need += transaction
+		}
+		if slices.Contains(code.Deps, module+"/shared/ratelimit") {
+			need += limiterCalls
+		}
+		if f.Variables["DELIVER_LINGER"] != nil {
+			need += longestLinger + lastBatch
+		}
+		if f.Timeout <= need {
+			problems.add("template.yaml: the Timeout of %s is %v; its deadlines add up to %v: raise it", f.ID, f.Timeout, need)
+		}
+		if len(f.Routes) > 0 && f.Timeout >= gatewayTimeout {
+			problems.add("template.yaml: the Timeout of %s is %v; the gateway gives up after %v: lower it", f.ID, f.Timeout, gatewayTimeout)
+		}
+	}
+	b.checkMigrationTime(&problems)
+	return problems
+}
+
+// checkMigrationTime wants CloudFormation to wait for the migration for as long as Lambda lets it run.
+func (b *Bundle) checkMigrationTime(problems *problems) {
+	migrate := b.Template.Functions["migrate"]
+	if migrate == nil {
+		return
+	}
+	wait, _ := mapping(mapping(b.Template.Resources["Migration"])["Properties"])["ServiceTimeout"].(int)
+	if time.Duration(wait)*time.Second < migrate.Timeout {
+		problems.add("template.yaml: Migration.ServiceTimeout is %d s, below the Timeout %v of %s: a deployment would fail while it still migrates",
+			wait, migrate.Timeout, migrate.ID)
+	}
+}
+
+// duration evaluates a constant of a package: "4 * time.Second".
+func (b *Bundle) duration(path, name string) (time.Duration, bool) {
+	p := b.Packages[path]
+	if p == nil {
+		return 0, false
+	}
+	var found time.Duration
+	var ok bool
+	for _, file := range p.Files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, isSpec := n.(*ast.ValueSpec); isSpec && !ok {
+				for i, id := range spec.Names {
+					if id.Name == name && i < len(spec.Values) {
+						found, ok = evaluate(spec.Values[i])
+					}
+				}
+			}
+			return !ok
+		})
+	}
+	return found, ok
+}
+
+func evaluate(e ast.Expr) (time.Duration, bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		n, err := strconv.ParseInt(e.Value, 0, 64)
+		return time.Duration(n), err == nil
+	case *ast.SelectorExpr:
+		unit, ok := map[string]time.Duration{
+			"Millisecond": time.Millisecond, "Second": time.Second, "Minute": time.Minute, "Hour": time.Hour,
+		}[e.Sel.Name]
+		return unit, ok
+	case *ast.BinaryExpr:
+		x, okX := evaluate(e.X)
+		y, okY := evaluate(e.Y)
+		return x * y, okX && okY && e.Op == token.MUL
+	}
+	return 0, false
+}

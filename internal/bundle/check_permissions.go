@@ -1,0 +1,94 @@
+package bundle
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"newsletter/internal/samtemplate"
+)
+
+// platform are the actions that Lambda itself uses with a function's role, and whether AWS grants them on no single
+// resource. Sources: the Lambda developer guide on execution roles, on VPC networking and on X-Ray.
+var platform = map[string]bool{
+	"logs:CreateLogStream":           false,
+	"logs:PutLogEvents":              false,
+	"xray:PutTraceSegments":          true,
+	"xray:PutTelemetryRecords":       true,
+	"ec2:CreateNetworkInterface":     true,
+	"ec2:DescribeNetworkInterfaces":  true,
+	"ec2:DescribeSubnets":            true,
+	"ec2:DeleteNetworkInterface":     true,
+	"ec2:AssignPrivateIpAddresses":   true,
+	"ec2:UnassignPrivateIpAddresses": true,
+}
+
+// checkPermissions wants each role to allow what its function's code calls, what Lambda itself needs, and nothing else.
+func (b *Bundle) checkPermissions() []string {
+	var problems problems
+	for _, name := range sortedKeys(b.Functions) {
+		f := b.Template.Functions[name]
+		if f == nil {
+			continue
+		}
+		role := strings.TrimSuffix(f.ID, "Function") + "Role"
+		allowed := map[string]bool{}
+		for _, p := range f.Permissions {
+			if p.Effect != "Allow" {
+				continue
+			}
+			allowed[p.Action] = true
+			b.checkPermission(name, role, p, &problems)
+		}
+		for _, action := range []string{"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"} {
+			if !allowed[action] {
+				problems.add("template.yaml: %s must allow %s, which Lambda itself needs", role, action)
+			}
+		}
+		for _, call := range b.Functions[name].Calls {
+			needed := call.Action != "secretsmanager:GetSecretValue" || len(f.Secrets) > 0
+			if needed && !allowed[call.Action] {
+				problems.add("template.yaml: %s must allow %s: %s calls it", role, call.Action, call.At)
+			}
+		}
+		b.checkSecrets(name, f, role, &problems)
+	}
+	return problems
+}
+
+func (b *Bundle) checkPermission(function, role string, p samtemplate.Permission, problems *problems) {
+	anyResource, isPlatform := platform[p.Action]
+	if strings.Contains(p.Action, "*") {
+		problems.add("template.yaml: %s allows %s: name each action", role, p.Action)
+		return
+	}
+	for _, resource := range p.Resources {
+		if strings.Contains(fmt.Sprint(resource), "*") && !anyResource {
+			problems.add("template.yaml: %s allows %s on %v: name the one resource", role, p.Action, resource)
+		}
+	}
+	called := slices.ContainsFunc(b.Functions[function].Calls, func(c Call) bool { return c.Action == p.Action })
+	if !isPlatform && !called {
+		problems.add("template.yaml: %s allows %s, which nothing in functions/%s calls: take it out", role, p.Action, function)
+	}
+}
+
+// checkSecrets wants a role to open exactly the secrets that its function is given.
+func (b *Bundle) checkSecrets(function string, f *samtemplate.Function, role string, problems *problems) {
+	var readable []string
+	for _, p := range f.Permissions {
+		if p.Effect == "Allow" && p.Action == "secretsmanager:GetSecretValue" {
+			readable = append(readable, samtemplate.References(p.Resources)...)
+		}
+	}
+	for _, secret := range f.Secrets {
+		if !slices.Contains(readable, secret) {
+			problems.add("template.yaml: functions/%s is given %s, but %s may not read it: add it to secretsmanager:GetSecretValue", function, secret, role)
+		}
+	}
+	for _, secret := range readable {
+		if !slices.Contains(f.Secrets, secret) {
+			problems.add("template.yaml: %s may read %s, which functions/%s is not given: take it out", role, secret, function)
+		}
+	}
+}

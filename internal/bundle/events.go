@@ -1,0 +1,67 @@
+package bundle
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Event is one sample event.
+type Event struct {
+	File string // from the root: "events/subscribe/json.json"
+	// Path and Method are those of an HTTP event, else empty.
+	Path, Method string
+	// Scheduled events come from EventBridge Scheduler (its bare input) or from an EventBridge rule.
+	Scheduled bool
+}
+
+// shape is the part of an event that tells what it is.
+type shape struct {
+	RawPath        string `json:"rawPath"`
+	RequestContext struct {
+		HTTP struct {
+			Method string `json:"method"`
+			Path   string `json:"path"`
+		} `json:"http"`
+	} `json:"requestContext"`
+	Scheduled  bool   `json:"scheduled"`
+	DetailType string `json:"detail-type"`
+}
+
+// readEvents reads events/<function>/*.json.
+func readEvents(root string) (map[string][]Event, error) {
+	files, err := filepath.Glob(filepath.Join(root, "events", "*", "*"))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(files)
+	all := map[string][]Event{}
+	for _, file := range files {
+		name, err := filepath.Rel(root, file)
+		if err != nil {
+			return nil, err
+		}
+		name = filepath.ToSlash(name)
+		text, err := os.ReadFile(file) //nolint:gosec // the module's own file
+		if err != nil {
+			return nil, err
+		}
+		var s shape
+		if err := json.Unmarshal(text, &s); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		function := strings.Split(name, "/")[1]
+		event := Event{
+			File: name, Path: s.RawPath, Method: s.RequestContext.HTTP.Method,
+			Scheduled: s.Scheduled || s.DetailType == "Scheduled Event",
+		}
+		if event.Method != "" && s.RequestContext.HTTP.Path != s.RawPath {
+			return nil, fmt.Errorf("%s: rawPath and requestContext.http.path differ", name)
+		}
+		all[function] = append(all[function], event)
+	}
+	return all, nil
+}

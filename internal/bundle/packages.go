@@ -1,0 +1,139 @@
+package bundle
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// module is the import path that everything of ours begins with.
+const module = "newsletter"
+
+// Package is one package of this module.
+type Package struct {
+	Path  string // import path
+	Doc   string
+	Deps  []string // import paths of everything that it links, the standard library's included
+	Files []*ast.File
+	fset  *token.FileSet
+	root  string
+}
+
+// listed is what `go list -json` says of a package.
+type listed struct {
+	ImportPath, Dir, Doc string
+	GoFiles              []string
+	Deps                 []string
+	Standard             bool
+}
+
+// listPackages lists every package of the module and everything they link, as the functions are built.
+func listPackages(root string) (map[string]listed, error) {
+	cmd := exec.Command("go", "list", "-deps", "-tags", "lambda.norpc", "-json=ImportPath,Dir,Doc,GoFiles,Deps,Standard", "./...")
+	cmd.Dir, cmd.Env = root, BuildEnv("arm64")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the packages: %w\n%s", err, errs.String())
+	}
+	all := map[string]listed{}
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("read the list of packages: %w", err)
+		}
+		all[p.ImportPath] = p
+	}
+}
+
+// BuildEnv is the environment in which functions are built for an architecture: the process's own without GOFLAGS.
+func BuildEnv(arch string) []string {
+	return append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
+}
+
+// code is the parsed source of the module.
+type code struct {
+	packages map[string]*Package
+	listed   map[string]listed
+	fset     *token.FileSet
+}
+
+// readCode parses the shipped files of every package of the module; tests are left out.
+func readCode(root string, all map[string]listed) (*code, error) {
+	c := &code{packages: map[string]*Package{}, listed: all, fset: token.NewFileSet()}
+	for path, l := range all {
+		if !ours(path) {
+			continue
+		}
+		p := &Package{Path: path, Doc: l.Doc, Deps: l.Deps, fset: c.fset, root: root}
+		for _, name := range l.GoFiles {
+			file, err := parser.ParseFile(c.fset, filepath.Join(l.Dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
+			if err != nil {
+				return nil, err
+			}
+			p.Files = append(p.Files, file)
+		}
+		c.packages[path] = p
+	}
+	return c, nil
+}
+
+// shipped gives the packages of the module that a function links, its own first.
+func (c *code) shipped(function string) []*Package {
+	path := module + "/functions/" + function
+	packages := []*Package{c.packages[path]}
+	for _, dep := range c.listed[path].Deps {
+		if ours(dep) {
+			packages = append(packages, c.packages[dep])
+		}
+	}
+	return packages
+}
+
+func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+
+// at names the place of a node: "shared/mail/ses.go:12".
+func (p *Package) at(n ast.Node) string {
+	position := p.fset.Position(n.Pos())
+	name, err := filepath.Rel(p.root, position.Filename)
+	if err != nil {
+		name = position.Filename
+	}
+	return fmt.Sprintf("%s:%d", filepath.ToSlash(name), position.Line)
+}
+
+// imports maps the names that a file gives its imports to their paths. A name that is not written is the path's last
+// part, without a version.
+func imports(file *ast.File) map[string]string {
+	names := map[string]string{}
+	for _, spec := range file.Imports {
+		path := strings.Trim(spec.Path.Value, `"`)
+		name := lastPart(path)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		names[name] = path
+	}
+	return names
+}
+
+func lastPart(path string) string {
+	parts := strings.Split(path, "/")
+	last := parts[len(parts)-1]
+	if len(parts) > 1 && len(last) > 1 && last[0] == 'v' && strings.Trim(last[1:], "0123456789") == "" {
+		last = parts[len(parts)-2]
+	}
+	return last
+}
