@@ -107,7 +107,7 @@ func readApplied(ctx context.Context, db *sql.DB) ([]applied, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the applied migrations: %w", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var all []applied
 	for rows.Next() {
 		var a applied

@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"newsletter/internal/testenv"
 	"newsletter/migrations"
@@ -240,4 +242,17 @@ func TestMigratorsOfSeveralDatabasesDoNotDisturbEachOther(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// appMay runs a statement as the functions' role and gives the server's code; empty: it worked.
+func appMay(t *testing.T, app *pgx.Conn, statement string) string {
+	t.Helper()
+	_, err := app.Exec(t.Context(), statement)
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return refused.Code
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ""
 }

@@ -136,7 +136,7 @@ func (r *Runner) open(ctx context.Context, bootstrap bool) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if bootstrap {
 		if s.warnings, err = r.bootstrap(ctx, conn); err != nil {
 			return nil, err

@@ -96,7 +96,7 @@ func lines(ctx context.Context, db querier, query string, args ...any) ([]string
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var all []string
 	for rows.Next() {
 		var line string

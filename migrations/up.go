@@ -44,7 +44,7 @@ func (r *Runner) command(ctx context.Context, name string, bootstrap bool, do fu
 		if err != nil {
 			return err
 		}
-		defer s.db.Close()
+		defer func() { _ = s.db.Close() }()
 		result.Warnings = append(result.Warnings, s.warnings...)
 		err = do(s, &result)
 		done, readErr := readApplied(ctx, s.db)

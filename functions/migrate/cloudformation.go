@@ -157,7 +157,7 @@ func (s sender) put(ctx context.Context, to *url.URL, body []byte) error {
 		}
 		return err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxResponse))
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s said %d", to.Host, answer.StatusCode)

@@ -5,6 +5,9 @@ import "time"
 // PingAfter makes the pool ping connections that were idle for longer than d.
 func (db *DB) PingAfter(d time.Duration) { db.pingAfterIdle = d }
 
+// SetLoginNow gives the look-up of passwords another clock.
+func (db *DB) SetLoginNow(now func() time.Time) { db.login.now = now }
+
 // SetNow gives the reader another clock.
 func (r *Reader) SetNow(now func() time.Time) { r.now = now }
 

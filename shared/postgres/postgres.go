@@ -36,13 +36,23 @@ type Config struct {
 	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false"`
 
 	// MaxConns bounds the pool. Defaults (0) to what one environment needs: see defaultMaxConns.
-	MaxConns int `env:"-"`
+	MaxConns int
+	// Renew reads the configuration again, for a password that was rotated. Defaults to nil: passwords stay.
+	Renew func(ctx context.Context) (Config, error)
 }
 
 // ReadConfig reads the configuration from env, which collects what is wrong with it.
 func ReadConfig(env *config.Env) Config {
 	var c Config
 	env.Read(&c)
+	c.Renew = func(ctx context.Context) (Config, error) {
+		fresh, err := env.Reload(ctx)
+		if err != nil {
+			return Config{}, err
+		}
+		renewed := ReadConfig(fresh)
+		return renewed, fresh.Err()
+	}
 	return c
 }
 
@@ -79,20 +89,21 @@ func defaultMaxConns() int { return min(max(2, lambdacontext.MaxConcurrency()), 
 // DB is a pool of connections to one server. It is safe for concurrent use.
 type DB struct {
 	pool          *pgxpool.Pool
+	login         *login
 	pingAfterIdle time.Duration
 }
 
 // Open makes the pool of the writer. It does no network I/O; Warm does.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	db, err := open(ctx, cfg.writer(), cfg.MaxConns)
+	db, err := open(ctx, cfg, Config.writer)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	return db, nil
 }
 
-func open(ctx context.Context, server Server, maxConns int) (*DB, error) {
-	cc, err := server.ConnConfig()
+func open(ctx context.Context, cfg Config, which func(Config) Server) (*DB, error) {
+	login, err := newLogin(cfg, which)
 	if err != nil {
 		return nil, err
 	}
@@ -100,11 +111,11 @@ func open(ctx context.Context, server Server, maxConns int) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pc.ConnConfig, pc.BeforeConnect = cc, server.SignIn
-	if maxConns == 0 {
-		maxConns = defaultMaxConns()
+	pc.ConnConfig, pc.BeforeConnect = login.current().config, login.signIn
+	if pc.MaxConns = int32(cfg.MaxConns); pc.MaxConns == 0 { //nolint:gosec // small by configuration
+		pc.MaxConns = int32(defaultMaxConns()) //nolint:gosec // at most maxPool
 	}
-	pc.MaxConns, pc.MinConns, pc.MinIdleConns = int32(maxConns), 0, 0 //nolint:gosec // small by configuration
+	pc.MinConns, pc.MinIdleConns = 0, 0
 	pc.MaxConnLifetime, pc.MaxConnLifetimeJitter = maxConnLifetime, maxConnLifetime/10
 	pc.MaxConnIdleTime = maxConnIdleTime
 	pc.HealthCheckPeriod = healthCheckPeriod
@@ -113,7 +124,7 @@ func open(ctx context.Context, server Server, maxConns int) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the pool: %w", err)
 	}
-	return &DB{pool: pool, pingAfterIdle: pingAfterIdle}, nil
+	return &DB{pool: pool, login: login, pingAfterIdle: pingAfterIdle}, nil
 }
 
 // Warm opens the first connection, so that no visitor waits for it. The caller goes on without: the next transaction

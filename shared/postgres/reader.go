@@ -33,7 +33,7 @@ func OpenReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
 	if cfg.ReadURL.IsZero() {
 		return r, nil
 	}
-	replica, err := open(ctx, cfg.reader(), cfg.MaxConns)
+	replica, err := open(ctx, cfg, Config.reader)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_READ_URL: %w", err)
 	}

@@ -53,6 +53,7 @@ const (
 	hopeless                    // the database's fault, and repeating now would not help
 	passing                     // the database's fault, and passing: repeat
 	stale                       // the connection is dead or leads to the wrong server, and so may be the pool's others
+	signIn                      // the server does not accept the password, which may have been rotated
 )
 
 // judge tells what a failure means. broken says that the connection did not survive it. The codes are those of the
@@ -83,7 +84,9 @@ func judge(ctx context.Context, err error, broken bool) verdict {
 	switch class(e) {
 	case "08": // connection exceptions
 		return stale
-	case "28", "53", "58": // sign-in refused, resources (disk full, out of memory), system errors
+	case "28": // sign-in refused
+		return signIn
+	case "53", "58": // resources (disk full, out of memory), system errors
 		return hopeless
 	}
 	if broken { // ended by the server for another reason

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/url"
@@ -189,7 +190,7 @@ func (w *wire) pipe(dst, src net.Conn, number int64, answers bool) {
 			}
 		}
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				_ = dst.(*net.TCPConn).CloseWrite()
 			}
 			return

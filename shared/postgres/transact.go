@@ -62,7 +62,7 @@ func (db *DB) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	busy, failed := 0, 0
+	busy, failed, renewed := 0, 0, false
 	for {
 		broken, err := db.try(ctx, work)
 		if err == nil {
@@ -80,6 +80,13 @@ func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) err
 		}
 		if v == stale {
 			db.pool.Reset() // the server restarted or failed over: the idle connections lead to the same dead end
+		}
+		if v == signIn {
+			if !renewed && db.login.renew(ctx) {
+				renewed = true // once; nothing was tried yet
+				continue
+			}
+			v = hopeless
 		}
 		if failed++; v == hopeless || failed >= tries || !pause(ctx) {
 			return fmt.Errorf("%w: %w", ErrUnavailable, refused(err))
@@ -136,7 +143,7 @@ func transact(ctx context.Context, conn *pgx.Conn, lock int64, load func(*pgx.Ba
 
 // pause waits without a connection; false means that the time is up.
 func pause(ctx context.Context) bool {
-	timer := time.NewTimer(pauseMin + rand.N(pauseMax-pauseMin)) //nolint:gosec // jitter is no secret
+	timer := time.NewTimer(pauseMin + rand.N(pauseMax-pauseMin))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -1,0 +1,80 @@
+package migrations_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"newsletter/internal/testenv"
+	"newsletter/migrations"
+)
+
+func TestChangedFilesAreRefused(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	files := fstest.MapFS{"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n")}
+	run(t, of(t, db, files).Up)
+	changed := fstest.MapFS{
+		"0001_a.sql": sql("-- +goose Up\ncreate table a (id bigint);\n-- +goose Down\ndrop table a;\n"),
+		"0002_b.sql": sql("-- +goose Up\ncreate table b (id int);\n-- +goose Down\ndrop table b;\n"),
+	}
+	r := of(t, db, changed)
+	const problem = "0001_a.sql: changed after it was applied"
+	if result, err := r.Up(t.Context()); err == nil || !slices.Contains(result.Problems, problem) || result.Version != 1 {
+		t.Errorf("up: %v %+v", err, result)
+	}
+	for name, command := range map[string]func(context.Context) (migrations.Result, error){"status": r.Status, "validate": r.Validate} {
+		if result := run(t, command); result.OK || !slices.Contains(result.Problems, problem) {
+			t.Errorf("%s: %+v", name, result)
+		}
+	}
+}
+
+// An older release that is deployed again finds nothing to do, and takes nothing away.
+func TestADatabaseAheadIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	old := fstest.MapFS{"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n")}
+	fresh := fstest.MapFS{"0001_a.sql": old["0001_a.sql"], "0002_b.sql": sql("-- +goose Up\ncreate table b (id int);\n-- +goose Down\ndrop table b;\n")}
+	run(t, of(t, db, fresh).Up)
+	r := of(t, db, old)
+	if result := run(t, r.Up); !result.OK || result.Version != 2 || result.Target != 1 || !strings.Contains(strings.Join(result.Warnings, ""), "2 0002_b.sql") {
+		t.Errorf("up: %+v", result)
+	}
+	if result := run(t, r.Status); states(result) != "1 applied, 2 newer" {
+		t.Errorf("status: %+v", result)
+	}
+	if _, err := r.Down(t.Context()); err == nil || !strings.Contains(err.Error(), "newer release") {
+		t.Errorf("down: %v", err)
+	}
+	if !strings.Contains(describe(t, r), "table b") {
+		t.Error("b is gone")
+	}
+}
+
+func TestATableInUseIsWaitedForBriefly(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	files := fstest.MapFS{"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n")}
+	run(t, of(t, db, files).Up)
+	files["0002_b.sql"] = sql("-- +goose Up\nalter table a add column b int;\n-- +goose Down\nalter table a drop column b;\n")
+	user := db.Conn(t)
+	if _, err := user.Exec(t.Context(), "begin; select from a"); err != nil {
+		t.Fatal(err)
+	}
+	released := make(chan error, 1)
+	go func() {
+		time.Sleep(4 * time.Second) // longer than the migrator's lock_timeout
+		_, err := user.Exec(t.Context(), "commit")
+		released <- err
+	}()
+	if result := run(t, of(t, db, files).Up); states(result) != "2 applied" {
+		t.Errorf("%+v", result)
+	}
+	if err := <-released; err != nil {
+		t.Error(err)
+	}
+}
