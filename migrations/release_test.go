@@ -2,6 +2,8 @@ package migrations_test
 
 import (
 	"context"
+	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -76,5 +78,37 @@ func TestATableInUseIsWaitedForBriefly(t *testing.T) {
 	}
 	if err := <-released; err != nil {
 		t.Error(err)
+	}
+}
+
+// A file without a transaction must be able to run again from wherever it was cut off.
+func TestFilesWithoutATransactionCanRunAgain(t *testing.T) {
+	t.Parallel()
+	files, err := fs.Glob(migrations.Embedded(), "*.sql")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%q %v", files, err)
+	}
+	created := regexp.MustCompile(`(?i)create (unique )?index concurrently (\w+)`)
+	seen := 0
+	for _, name := range files {
+		content, err := fs.ReadFile(migrations.Embedded(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up, _, _ := strings.Cut(string(content), "-- +goose Down")
+		builds := created.FindAllStringSubmatchIndex(up, -1)
+		if noTransaction := strings.Contains(up, "-- +goose NO TRANSACTION"); noTransaction != (len(builds) > 0) {
+			t.Errorf("%s: NO TRANSACTION is for indexes that are built concurrently, and they need it", name)
+		}
+		for _, at := range builds {
+			index := up[at[4]:at[5]]
+			if !strings.Contains(up[:at[0]], "drop index concurrently if exists "+index+";") {
+				t.Errorf("%s: a half-built %s is not dropped first", name, index)
+			}
+			seen++
+		}
+	}
+	if seen == 0 {
+		t.Error("no index is built concurrently any more: this test looks for the wrong words")
 	}
 }
