@@ -67,8 +67,8 @@ func Load(path string) (*Template, error) {
 	return Parse(text)
 }
 
-// Parse reads a template's text.
-func Parse(text []byte) (*Template, error) {
+// Document reads a template's text as it stands, its intrinsic functions in their long form.
+func Document(text []byte) (map[string]any, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return nil, fmt.Errorf("parse the template: %w", err)
@@ -80,16 +80,25 @@ func Parse(text []byte) (*Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the template: %w", err)
 	}
+	return mapping(root), nil
+}
+
+// Parse reads a template's text.
+func Parse(text []byte) (*Template, error) {
+	root, err := Document(text)
+	if err != nil {
+		return nil, err
+	}
 	t := &Template{
 		Functions:  map[string]*Function{},
 		Parameters: map[string]any{},
-		Resources:  mapping(mapping(root)["Resources"]),
-		Globals:    mapping(mapping(root)["Globals"]),
+		Resources:  mapping(root["Resources"]),
+		Globals:    mapping(root["Globals"]),
 	}
-	for name, parameter := range mapping(mapping(root)["Parameters"]) {
+	for name, parameter := range mapping(root["Parameters"]) {
 		t.Parameters[name] = mapping(parameter)["Default"]
 	}
-	t.SecretVariables = secretVariables(mapping(root), t.Resources)
+	t.SecretVariables = secretVariables(root, t.Resources)
 	for id, resource := range t.Resources {
 		if mapping(resource)["Type"] != "AWS::Serverless::Function" {
 			continue

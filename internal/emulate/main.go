@@ -1,0 +1,83 @@
+// Command emulate runs the real function binaries under AWS's own emulators, with every sample event of events/:
+//
+//	go run ./internal/emulate rie   the Runtime Interface Emulator, which is part of aws-sam-cli
+//	go run ./internal/emulate sam   `sam local invoke` in a real Docker engine, with a base image made here
+//
+// Both use a local stack of their own in LOCAL_DIR/emulate. An answer of 5xx, an error result, or a binary that does not
+// survive a malformed event ends the command with status 1. If an emulator is missing, that is said in one line.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"newsletter/internal/devstack"
+)
+
+// errMissing says that an emulator is not installed here; its text says which, and how to get it.
+type errMissing string
+
+func (e errMissing) Error() string { return string(e) }
+
+// emulator runs all events of all functions and says what went wrong.
+type emulator func(ctx context.Context, b *bench) error
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	emulators := map[string]emulator{"rie": underRIE, "sam": underSAM}
+	name := ""
+	if len(os.Args) == 2 {
+		name = os.Args[1]
+	}
+	if emulators[name] == nil {
+		fmt.Fprintln(os.Stderr, "usage: emulate rie|sam")
+		os.Exit(2)
+	}
+	err := run(ctx, emulators[name])
+	if missing, ok := errors.AsType[errMissing](err); ok {
+		fmt.Println("not run:", missing)
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, emulate emulator) error {
+	if _, err := findRIE(ctx); err != nil {
+		return err
+	}
+	root, err := devstack.Root(".")
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(cmp.Or(os.Getenv("LOCAL_DIR"), filepath.Join(root, ".local")), "emulate")
+	stack, err := devstack.Start(ctx, devstack.Options{
+		Root: root, Dir: dir, Log: io.Discard, NoSchedules: true, Variables: map[string]string{"DELIVER_LINGER": "0s"},
+	})
+	if err != nil {
+		return err
+	}
+	defer stack.Stop(context.WithoutCancel(ctx))
+	b, err := newBench(root, dir, stack)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if err := emulate(ctx, b); err != nil {
+		return err
+	}
+	if b.failures > 0 {
+		return fmt.Errorf("%d events went wrong", b.failures)
+	}
+	return nil
+}
