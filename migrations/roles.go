@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,6 +179,9 @@ func (r *Runner) upkeep(known roles) []step {
 	return steps
 }
 
+// raced are the codes of having been second: exists by now (twice), "tuple concurrently updated", and a table in use.
+var raced = []string{"42710", "23505", "XX000", "55P03"}
+
 // perform does s unless it is done. That the current role may not is a warning, not an error.
 //
 // Roles belong to the whole server, so a migrator of another database may be doing the same: PostgreSQL then fails the
@@ -202,8 +206,7 @@ func perform(ctx context.Context, conn *pgx.Conn, s step, warnings []string) ([]
 		if ok && refused.Code == "42501" { // insufficient_privilege
 			return append(warnings, fmt.Sprintf("not allowed to %s: %s", s.name, refused.Message)), nil
 		}
-		raced := ok && (refused.Code == "42710" || refused.Code == "23505" || refused.Code == "XX000") // exists by now; "tuple concurrently updated"
-		if !raced || try == tries {
+		if !ok || !slices.Contains(raced, refused.Code) || try == tries {
 			return warnings, fmt.Errorf("%s: %w", s.name, err)
 		}
 		select {

@@ -138,6 +138,9 @@ func (r *Runner) open(ctx context.Context, bootstrap bool) (*session, error) {
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if bootstrap {
+		if _, err := conn.Exec(ctx, sessionSQL); err != nil {
+			return nil, fmt.Errorf("set up the session: %w", err)
+		}
 		if s.warnings, err = r.bootstrap(ctx, conn); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/cfn"
+
+	"newsletter/internal/lambdalocal"
+	"newsletter/internal/testenv"
+)
+
+// The binary as it is deployed, behind the Runtime API: with a database it migrates, and without a configuration it
+// still answers a stack.
+func TestTheBinary(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	b := newBucket(t, 0)
+	dir := t.TempDir()
+	roots := filepath.Join(dir, "bucket.pem")
+	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "bootstrap")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	var configured []string
+	for name, value := range variables(db) {
+		configured = append(configured, name+"="+value)
+	}
+	var log bytes.Buffer
+	server, err := lambdalocal.New(lambdalocal.Config{Log: &log, Functions: []lambdalocal.Function{
+		{Name: "migrate", Binary: binary, Env: configured, Concurrency: 1, Timeout: time.Minute},
+		{Name: "bare", Binary: binary, Env: []string{"SSL_CERT_FILE=" + roots}, Concurrency: 1, Timeout: time.Minute},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close(context.Background()) })
+
+	up, err := server.Invoke(t.Context(), "migrate", event(t, "up"))
+	if err != nil || up.FunctionError != "" || !strings.Contains(string(up.Payload), `"ok":true`) {
+		t.Errorf("up: %v %s %s", err, up.FunctionError, up.Payload)
+	}
+	bad, err := server.Invoke(t.Context(), "migrate", []byte(`{"command":"destroy"}`))
+	if err != nil || bad.FunctionError == "" || !strings.Contains(string(bad.Payload), "unknown command") {
+		t.Errorf("a bad command: %v %s %s", err, bad.FunctionError, bad.Payload)
+	}
+	again, err := server.Invoke(t.Context(), "migrate", event(t, "validate"))
+	if err != nil || !strings.Contains(string(again.Payload), `"ok":true`) {
+		t.Errorf("after a bad command: %v %s", err, again.Payload)
+	}
+
+	if runtime.GOOS == "linux" { // elsewhere SSL_CERT_FILE is not read
+		if _, err := server.Invoke(t.Context(), "bare", b.request("cloudformation-create")); err != nil {
+			t.Fatal(err)
+		}
+		if answer := b.only(); answer.Status != cfn.StatusFailed || !strings.Contains(answer.Reason, "MIGRATE_DATABASE_URL") {
+			t.Errorf("without a configuration: %+v", answer)
+		}
+	}
+	if err := server.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, secret := range []string{db.AppPassword, db.AdminURL, "5ecre7"} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("the log holds a secret:\n%s", log.String())
+		}
+	}
+	if !strings.Contains(log.String(), `"command":"up"`) {
+		t.Errorf("the invocation's line does not tell the command:\n%s", log.String())
+	}
+}
