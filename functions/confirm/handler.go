@@ -1,3 +1,5 @@
+// Command confirm serves the link in the confirmation mail: GET shows a page with one button, POST activates. Nothing
+// changes by opening the link, because mail scanners open links too.
 package main
 
 import (
@@ -17,12 +19,11 @@ import (
 	"newsletter/shared/token"
 )
 
-const path = "/api/newsletter/confirm"
-
-const retryAfter = 2 * time.Second
-
-// cancel is the value of "action" that says that somebody else asked.
-const cancel = "cancel"
+const (
+	path       = "/api/newsletter/confirm"
+	retryAfter = 2 * time.Second
+	cancel     = "cancel" // the value of "action" that says that somebody else asked
+)
 
 type gate interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
@@ -36,11 +37,10 @@ type store interface {
 }
 
 type handler struct {
-	gate   gate
-	store  store
-	ring   *token.Ring
-	book   *phrases.Book
-	footer []string
+	gate  gate
+	store store
+	ring  *token.Ring
+	book  *phrases.Book
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -71,7 +71,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	words := h.words(r, text.Locale)
 	action := path + "?token=" + url.QueryEscape(r.QueryToken())
 	return httpapi.HTML(http.StatusOK, httpapi.Page{
-		Lang: words.Lang, Title: words.Pages.Confirm.Title, Paragraphs: words.Pages.Confirm.Paragraphs, Quote: text.Body, Footer: h.footer,
+		Lang: words.Lang, Title: words.Pages.Confirm.Title, Paragraphs: words.Pages.Confirm.Paragraphs, Quote: text.Body, Footer: h.book.Footer,
 		Forms: []httpapi.PageForm{
 			{Action: action, Button: words.Pages.Confirm.Button},
 			{Action: action, Button: words.Pages.Confirm.Quiet, Quiet: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
@@ -124,7 +124,7 @@ func (h *handler) done(r *httpapi.Request, status string) *httpapi.Response {
 	if status == "cancelled" {
 		text = words.Pages.Cancelled
 	}
-	return httpapi.HTML(http.StatusOK, httpapi.Page{Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Footer: h.footer})
+	return httpapi.HTML(http.StatusOK, httpapi.Page{Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Footer: h.book.Footer})
 }
 
 // refused gives one answer for every link that opens nothing: expired, unknown, malformed, or for another purpose.
@@ -137,7 +137,7 @@ func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, err
 	}
 	words := h.words(r, "")
 	return httpapi.HTML(http.StatusNotFound, httpapi.Page{
-		Lang: words.Lang, Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.NothingToSee.Paragraphs, Footer: h.footer,
+		Lang: words.Lang, Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.NothingToSee.Paragraphs, Footer: h.book.Footer,
 	}).As("not-found"), nil
 }
 

@@ -1,5 +1,3 @@
-// Command confirm serves the link in the confirmation mail: GET shows a page with one button, POST activates. Nothing
-// changes by opening the link, because mail scanners open links too.
 package main
 
 import (
@@ -23,7 +21,7 @@ import (
 func main() { lambdafn.Start("confirm", open) }
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, owner := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadOwner(env)
+	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
 	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
 	keyConfig, ring := pseudonym.ReadConfig(env), token.ReadRing(env, token.Confirm)
 	if err := env.Err(); err != nil {
@@ -32,12 +30,11 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.Open(ctx, dbConfig)
 	redis, redisErr := redistls.Open(redisConfig)
-	book, bookErr := phrases.NewBook(owner)
-	if err := errors.Join(keyErr, dbErr, redisErr, bookErr); err != nil {
+	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
-	h := &handler{gate, subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now), ring, book, owner.Footer()}
+	h := &handler{gate, subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now), ring, book}
 	return lambdafn.Function{HTTP: h.api(api), Close: func(context.Context) { db.Close() }}, nil
 }

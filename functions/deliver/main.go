@@ -1,7 +1,3 @@
-// Command deliver empties the outbox: by schedule it claims what is due, sends it, and lingers for more.
-//
-// It signs the links at the moment of sending, and asks once more how the person stands: no mail leaves after an
-// unsubscription, cancellation or suppression has committed.
 package main
 
 import (
@@ -24,22 +20,21 @@ import (
 func main() { lambdafn.Start("deliver", open) }
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, cfg, mailConfig, owner := httpapi.ReadConfig(env), readConfig(env), mail.ReadConfig(env), phrases.ReadOwner(env)
+	api, cfg, mailConfig, book := httpapi.ReadConfig(env), readConfig(env), mail.ReadConfig(env), phrases.ReadBook(env)
 	dbConfig, keyConfig := postgres.ReadConfig(env), pseudonym.ReadConfig(env)
 	confirm, unsubscribe := token.ReadRing(env, token.Confirm), token.ReadRing(env, token.Unsubscribe)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
-	dbConfig.MaxConns = max(2, min(cfg.Concurrency, 4))
+	dbConfig.MaxConns = cfg.connections()
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.Open(ctx, dbConfig)
-	book, bookErr := phrases.NewBook(owner)
-	if err := errors.Join(keyErr, dbErr, bookErr); err != nil {
+	sender, mailErr := mail.NewSender(mailConfig)
+	if err := errors.Join(keyErr, dbErr, mailErr); err != nil {
 		return lambdafn.Function{}, err
 	}
 	lambdafn.Warm(ctx, db.Warm)
-	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
-	w := writer{confirm, unsubscribe, book, owner.Footer(), api.PublicURL, time.Now}
-	h := &handler{cfg, outbox.NewQueue(db, time.Now), store, w, mail.NewSender(mailConfig), time.Now}
+	store := subscription.NewStore(db, key, subscription.Config{}, time.Now) // it is only read
+	h := &handler{cfg, outbox.NewQueue(db, time.Now), store, writer{confirm, unsubscribe, book, api.PublicURL, time.Now}, sender, time.Now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

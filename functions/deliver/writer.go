@@ -20,7 +20,6 @@ const (
 type writer struct {
 	confirm, unsubscribe *token.Ring
 	book                 *phrases.Book
-	footer               []string
 	publicURL            string
 	now                  func() time.Time
 }
@@ -31,7 +30,7 @@ func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Messag
 	leave := w.link(unsubscribePath, w.unsubscribe.Sign(token.Claims{
 		Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch,
 	}))
-	letter := mail.Letter{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.footer}
+	letter := mail.Letter{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.book.Footer}
 	switch d.Kind {
 	case outbox.MailConfirm:
 		letter.Phrases = words.Mails.Confirm
@@ -42,7 +41,7 @@ func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Messag
 	case outbox.MailAlreadySubscribed:
 		letter.Phrases = words.Mails.AlreadySubscribed
 	case outbox.MailUnsubscribeLink:
-		letter.Phrases, letter.Link = words.Mails.UnsubscribeLink, leave
+		letter.Phrases, letter.Link, letter.Leave = words.Mails.UnsubscribeLink, leave, ""
 	default:
 		return mail.Message{}, false
 	}

@@ -48,8 +48,13 @@ func (h *handler) ready(ctx context.Context, _ *httpapi.Request) (*httpapi.Respo
 	return answer(status, report.Public()).As(string(report.Status)), nil
 }
 
+var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")
+
 // event answers a direct invocation, and the schedule, with all details.
-func (h *handler) event(ctx context.Context, _ json.RawMessage) (any, error) {
+func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
+	if !lambdafn.IsTick(event) {
+		return nil, errNotATick
+	}
 	report := h.checker.Report(ctx)
 	note(ctx, report)
 	return report, nil

@@ -90,6 +90,8 @@ func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
 	address, err := subscription.ParseAddress(f.Email)
 	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
 		wrong("email", refused.Detail)
+	} else if err != nil {
+		return subscription.Request{}, err
 	}
 	if f.Consent.Granted != nil && !*f.Consent.Granted {
 		wrong("consent/granted", "Nobody is subscribed without their consent: this must be true, or be left out.")

@@ -1,3 +1,5 @@
+// Command subscribe takes sign-ups: it admits or refuses a request, records it with its consent and queues the mail that
+// the state of the address asks for. The answer is the same for every address.
 package main
 
 import (
@@ -31,10 +33,9 @@ type store interface {
 }
 
 type handler struct {
-	gate   gate
-	store  store
-	book   *phrases.Book
-	footer []string
+	gate  gate
+	store store
+	book  *phrases.Book
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -98,7 +99,7 @@ func (h *handler) answer(r *httpapi.Request, locale string) *httpapi.Response {
 	}
 	words := h.book.For(locale)
 	return httpapi.HTML(http.StatusAccepted, httpapi.Page{
-		Lang: words.Lang, Title: words.Pages.Accepted.Title, Paragraphs: words.Pages.Accepted.Paragraphs, Footer: h.footer,
+		Lang: words.Lang, Title: words.Pages.Accepted.Title, Paragraphs: words.Pages.Accepted.Paragraphs, Footer: h.book.Footer,
 	})
 }
 

@@ -1,5 +1,3 @@
-// Command subscribe takes sign-ups: it admits or refuses a request, records it with its consent and queues the mail that
-// the state of the address asks for. The answer is the same for every address.
 package main
 
 import (
@@ -22,7 +20,7 @@ import (
 func main() { lambdafn.Start("subscribe", open) }
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, owner := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadOwner(env)
+	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
 	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
 	keyConfig, storeConfig := pseudonym.ReadConfig(env), subscription.ReadConfig(env)
 	if err := env.Err(); err != nil {
@@ -31,12 +29,11 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.Open(ctx, dbConfig)
 	redis, redisErr := redistls.Open(redisConfig)
-	book, bookErr := phrases.NewBook(owner)
-	if err := errors.Join(keyErr, dbErr, redisErr, bookErr); err != nil {
+	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
-	h := &handler{gate, subscription.NewStore(db, key, storeConfig, time.Now), book, owner.Footer()}
+	h := &handler{gate, subscription.NewStore(db, key, storeConfig, time.Now), book}
 	return lambdafn.Function{HTTP: h.api(api), Close: func(context.Context) { db.Close() }}, nil
 }

@@ -1,3 +1,5 @@
+// Command unsubscribe ends subscriptions. A POST to a link from a mail acts at once (RFC 8058), GET shows a page with one
+// button, and a POST with an address mails a link to it if it is known.
 package main
 
 import (
@@ -5,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"newsletter/shared/admission"
@@ -33,11 +36,10 @@ type store interface {
 }
 
 type handler struct {
-	gate   gate
-	store  store
-	ring   *token.Ring
-	book   *phrases.Book
-	footer []string
+	gate  gate
+	store store
+	ring  *token.Ring
+	book  *phrases.Book
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -52,15 +54,13 @@ type state struct {
 	Status string `json:"status"`
 }
 
-type accepted struct {
-	Status  string `json:"status"`
-	Message string `json:"message"`
-}
-
-const acceptedMessage = "If this address is subscribed, we have sent a link to unsubscribe."
-
-// show is the page with the button. It changes nothing and asks nobody.
+// show is the page with the button, or without a token the one that asks for the address. It changes nothing and asks
+// nobody.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	if !hasToken(r) && httpapi.WantsHTML(r) {
+		words := h.words(r)
+		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(words)).As("shown"), nil
+	}
 	if _, err := h.ring.Verify(ctx, r.QueryToken(), r.Time); err != nil {
 		return h.refused(r, err)
 	}
@@ -74,10 +74,15 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	if r.Query.Has("token") {
+	if hasToken(r) {
 		return h.leave(ctx, r)
 	}
 	return h.mailLink(ctx, r)
+}
+
+// hasToken says whether the URL names a token, readable or not.
+func hasToken(r *httpapi.Request) bool {
+	return r.Query.Has("token") || strings.Contains(r.RawQuery, "token=")
 }
 
 // leave is one click: the token in the URL says it all. The body is not read, whatever it is; nothing is limited, and
@@ -98,58 +103,8 @@ func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	return h.page(http.StatusOK, words, words.Pages.Unsubscribed, httpapi.PageForm{
 		Action: subscribePath, Button: words.Pages.Unsubscribed.Button,
 		Hidden: []httpapi.Field{{Name: "ref", Value: "unsubscribe-page"}, {Name: "locale", Value: words.Lang}},
-		Inputs: []httpapi.Field{{Name: "email", Label: words.Pages.Unsubscribed.Label, Type: "email", Autocomplete: "email", Required: true}},
+		Inputs: []httpapi.Field{addressField(words.Pages.Unsubscribed.Label)},
 	}).As(string(outcome)), nil
-}
-
-// mailLink sends a link to an address that somebody typed, if it is known. The answer does not tell.
-func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	address, err := readAddress(r)
-	if err != nil {
-		return nil, err
-	}
-	verdict := h.gate.Admit(ctx, admission.Attempt{Endpoint: admission.Unsubscribe, Client: r.Client})
-	if verdict.Outcome == admission.Refuse {
-		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
-	}
-	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
-		Address: address, Purpose: subscription.UnsubscribeLinkMail, Visit: visit(r, "form"),
-		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
-	})
-	if err != nil {
-		h.gate.Refund(ctx, verdict)
-		return nil, err
-	}
-	response := httpapi.JSON(http.StatusAccepted, accepted{"accepted", acceptedMessage})
-	if httpapi.WantsHTML(r) {
-		words := h.words(r)
-		response = h.page(http.StatusAccepted, words, words.Pages.LinkAccepted)
-	}
-	return response.With(verdict.Limit.Headers()).As(string(outcome)), nil
-}
-
-func readAddress(r *httpapi.Request) (subscription.Address, error) {
-	email := ""
-	if httpapi.IsForm(r) {
-		form, err := httpapi.Form(r, "email")
-		if err != nil {
-			return subscription.Address{}, err
-		}
-		email = form.Get("email")
-	} else {
-		body, err := httpapi.DecodeJSON[struct {
-			Email string `json:"email"`
-		}](r)
-		if err != nil {
-			return subscription.Address{}, err
-		}
-		email = body.Email
-	}
-	address, err := subscription.ParseAddress(email)
-	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
-		return address, httpapi.Invalid(httpapi.FieldError{Detail: refused.Detail, Pointer: "#/email"})
-	}
-	return address, err
 }
 
 func visit(r *httpapi.Request, channel string) subscription.Visit {
@@ -158,7 +113,7 @@ func visit(r *httpapi.Request, channel string) subscription.Visit {
 	}
 }
 
-// refused gives one answer for every link that opens nothing.
+// refused gives one answer for every link that opens nothing. A person can still get away by typing the address.
 func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, error) {
 	if !errors.Is(err, token.ErrInvalid) {
 		return nil, err
@@ -167,12 +122,13 @@ func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, err
 		return nil, httpapi.NotFound()
 	}
 	words := h.words(r)
-	return h.page(http.StatusNotFound, words, words.Pages.NothingToSee).As("not-found"), nil
+	text := phrases.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.LeaveByAddress.Paragraphs}
+	return h.page(http.StatusNotFound, words, text, addressForm(words)).As("not-found"), nil
 }
 
 func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, forms ...httpapi.PageForm) *httpapi.Response {
 	return httpapi.HTML(status, httpapi.Page{
-		Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.footer,
+		Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.book.Footer,
 	})
 }
 

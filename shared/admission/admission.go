@@ -99,17 +99,16 @@ func New(limiter *ratelimit.Limiter, cfg Config, now func() time.Time) *Gate {
 func (g *Gate) Admit(ctx context.Context, a Attempt) Verdict {
 	v := Verdict{Outcome: Accept}
 	v.Limit = g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(a.Endpoint), Client: a.Client, Policies: g.policies(a.Endpoint)})
+	if !v.Limit.Allowed && a.Endpoint == Confirm && v.Limit.Tier == ratelimit.Local {
+		// It mails nobody, so a lost Redis refuses nobody. What this process counted is not told.
+		v.Limit = ratelimit.Decision{Allowed: true, Tier: v.Limit.Tier, Reason: v.Limit.Reason}
+	}
 	if !v.Limit.Allowed {
 		v.Outcome = Refuse
-		if a.Endpoint == Confirm && v.Limit.Tier == ratelimit.Local { // it mails nobody, so a lost Redis refuses nobody
-			v.Outcome = Accept
-		}
+		return v
 	}
-	if v.Outcome == Accept {
-		v.Reasons = g.marks(a)
-		if len(v.Reasons) > 0 {
-			v.Outcome = Drop
-		}
+	if v.Reasons = g.marks(a); len(v.Reasons) > 0 {
+		v.Outcome = Drop
 	}
 	return v
 }

@@ -13,7 +13,7 @@ type Letter struct {
 	Lang    string
 	// Link is where the button leads; empty where there is no button.
 	Link string
-	// Leave is the sentence before the link that ends it all, and UnsubscribeTo that link.
+	// UnsubscribeTo is the link that ends it all, and Leave the sentence before it; empty where Link is that link.
 	Leave, UnsubscribeTo string
 	Footer               []string // the owner's name and postal address
 }
@@ -33,7 +33,9 @@ func (l Letter) text() string {
 		parts = append(parts, l.Phrases.Button+":\n"+l.Link)
 	}
 	parts = append(parts, l.Phrases.After...)
-	parts = append(parts, l.Leave+"\n"+l.UnsubscribeTo)
+	if l.Leave != "" {
+		parts = append(parts, l.Leave+"\n"+l.UnsubscribeTo)
+	}
 	return strings.Join(parts, "\n\n") + "\n\n" + footerMark + "\n" + strings.Join(l.Footer, "\n") + "\n"
 }
 
@@ -53,8 +55,10 @@ func (l Letter) html() string {
 	for _, text := range l.Phrases.After {
 		paragraph(text)
 	}
-	b.WriteString(`<p style="color:#595959;font-size:14px">` + html.EscapeString(l.Leave) + ` <a href="` +
-		html.EscapeString(l.UnsubscribeTo) + `">` + html.EscapeString(host(l.UnsubscribeTo)) + "</a></p>\n")
+	if l.Leave != "" {
+		b.WriteString(`<p style="color:#595959;font-size:14px">` + html.EscapeString(l.Leave) + ` <a href="` +
+			html.EscapeString(l.UnsubscribeTo) + `">` + html.EscapeString(host(l.UnsubscribeTo)) + "</a></p>\n")
+	}
 	b.WriteString(`<p style="color:#595959;font-size:14px;white-space:pre-line">` +
 		html.EscapeString(strings.Join(l.Footer, "\n")) + "</p>\n</body></html>\n")
 	return b.String()

@@ -1,18 +1,23 @@
 // Package mail writes our mails and sends them through Amazon SES (API v2).
 //
 // A mail holds nothing that a visitor typed but the address it goes to, so that nobody can send their words through us.
-// Every mail has a text and an HTML part and the two headers of one-click unsubscription (RFC 8058).
+// Every mail has a text and an HTML part and the two headers of one-click unsubscription (RFC 8058). It is handed over in
+// parts ("simple" content) and SES puts them together and signs them, headers included: no line of a message is made
+// here, so no value can become a header.
 //
-// Failure policy: a send is tried once; the error says whether another try may help, and when. The outbox repeats.
+// Failure policy: a send is tried once; the error says whether another try may help, when, and whether somebody must act
+// first. The outbox repeats.
 package mail
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/mail"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -41,10 +46,18 @@ func ReadConfig(e *config.Env) Config {
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
-	if _, err := mail.ParseAddress(c.From); err != nil {
-		return errors.New(`MAIL_FROM: must be an address, such as "Jane <news@example.org>"`)
+	_, err := c.sender()
+	return err
+}
+
+// sender is From as a mail's header takes it: a name beyond ASCII is encoded.
+func (c Config) sender() (string, error) {
+	from, err := mail.ParseAddress(c.From)
+	if err != nil || strings.ContainsFunc(c.From, unicode.IsControl) ||
+		strings.ContainsFunc(from.Address, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return "", errors.New(`MAIL_FROM: must be an address in ASCII, with or without a name, such as "Jane <news@example.org>"`)
 	}
-	return nil
+	return from.String(), nil
 }
 
 // sendTimeout bounds one call of SES, below the lease of a delivery.
@@ -59,12 +72,19 @@ type Message struct {
 	UnsubscribeTo string // the URL that ends it by one POST
 }
 
+// Throttled is the SendError.Cause of a mail that came too fast after others, or above the daily quota.
+const Throttled = "throttled"
+
 // SendError is a mail that SES did not take.
 type SendError struct {
 	// Cause is one word for the outbox and for metrics, e.g. "throttled". It holds nothing of the mail.
 	Cause string
 	// Permanent says that another try of the same mail cannot succeed.
 	Permanent bool
+	// General says that every other mail would fail in the same way now: it is not about this one.
+	General bool
+	// NeedsOwner says that it will not succeed before somebody changes something: a permission, an identity, an account.
+	NeedsOwner bool
 	// RetryAfter is what SES asked for; 0 if nothing.
 	RetryAfter time.Duration
 
@@ -79,17 +99,22 @@ func (e *SendError) Unwrap() error { return e.err }
 
 // Sender sends mails. It is safe for concurrent use.
 type Sender struct {
-	client *sesv2.Client
-	cfg    Config
+	client           *sesv2.Client
+	from             string
+	configurationSet string
 }
 
-// NewSender makes a Sender. It does no I/O.
-func NewSender(cfg Config) *Sender {
-	return &Sender{cfg: cfg, client: sesv2.New(sesv2.Options{
+// NewSender makes a Sender of a valid Config. It does no I/O.
+func NewSender(cfg Config) (*Sender, error) {
+	from, err := cfg.sender()
+	if err != nil {
+		return nil, err
+	}
+	return &Sender{from: from, configurationSet: cfg.ConfigurationSet, client: sesv2.New(sesv2.Options{
 		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("SESV2"),
 		HTTPClient: awshttp.NewBuildableClient().WithTimeout(sendTimeout),
 		Retryer:    aws.NopRetryer{}, // the outbox repeats, and counts
-	})}
+	})}, nil
 }
 
 // Send hands a mail to SES and gives SES's id of it. The error is a *SendError.
@@ -109,7 +134,7 @@ func (s *Sender) input(m Message) *sesv2.SendEmailInput {
 		return types.MessageHeader{Name: aws.String(name), Value: aws.String(value)}
 	}
 	input := &sesv2.SendEmailInput{
-		FromEmailAddress: aws.String(s.cfg.From),
+		FromEmailAddress: aws.String(s.from),
 		Destination:      &types.Destination{ToAddresses: []string{m.To}},
 		Content: &types.EmailContent{Simple: &types.Message{
 			Subject: utf8(m.Subject),
@@ -123,8 +148,8 @@ func (s *Sender) input(m Message) *sesv2.SendEmailInput {
 		}},
 		EmailTags: []types.MessageTag{{Name: aws.String("delivery"), Value: aws.String(m.DeliveryID)}},
 	}
-	if s.cfg.ConfigurationSet != "" {
-		input.ConfigurationSetName = aws.String(s.cfg.ConfigurationSet)
+	if s.configurationSet != "" {
+		input.ConfigurationSetName = aws.String(s.configurationSet)
 	}
 	return input
 }
@@ -133,33 +158,33 @@ func (s *Sender) input(m Message) *sesv2.SendEmailInput {
 func classify(err error) *SendError {
 	failure := &SendError{Cause: "unreachable", err: err}
 	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.HTTPStatusCode() != 0 {
-		failure.Cause = fmt.Sprintf("status_%d", response.HTTPStatusCode())
-		failure.RetryAfter = retryAfter(response.Response.Header)
-	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		switch api.ErrorCode() {
-		case "MessageRejected":
-			failure.Cause, failure.Permanent = "rejected", true
-		case "BadRequestException":
-			failure.Cause, failure.Permanent = "bad_request", true
-		case "TooManyRequestsException", "LimitExceededException":
-			failure.Cause = "throttled"
-		case "SendingPausedException", "AccountSuspendedException":
-			failure.Cause = "sending_paused"
-		case "MailFromDomainNotVerifiedException", "NotFoundException": // the owner mends these
-			failure.Cause = "not_set_up"
+		failure.Cause = "status_" + strconv.Itoa(response.HTTPStatusCode())
+		if response.HTTPStatusCode() == http.StatusForbidden {
+			failure.General, failure.NeedsOwner = true, true
+		}
+		seconds, err := strconv.Atoi(response.Response.Header.Get("Retry-After"))
+		if err == nil && seconds > 0 {
+			failure.RetryAfter = time.Duration(seconds) * time.Second
 		}
 	}
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return failure
+	}
+	switch api.ErrorCode() {
+	case "MessageRejected":
+		failure.Cause, failure.Permanent = "rejected", true
+		if strings.Contains(api.ErrorMessage(), "not verified") { // the sender, or in the sandbox the recipient
+			failure.Cause, failure.Permanent, failure.NeedsOwner = "not_verified", false, true
+		}
+	case "BadRequestException":
+		failure.Cause, failure.Permanent = "bad_request", true
+	case "TooManyRequestsException", "LimitExceededException":
+		failure.Cause, failure.General = Throttled, true
+	case "SendingPausedException", "AccountSuspendedException":
+		failure.Cause, failure.General, failure.NeedsOwner = "sending_paused", true, true
+	case "MailFromDomainNotVerifiedException", "NotFoundException":
+		failure.Cause, failure.General, failure.NeedsOwner = "not_set_up", true, true
+	}
 	return failure
-}
-
-func retryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := time.ParseDuration(value + "s"); err == nil && seconds > 0 {
-		return seconds
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }

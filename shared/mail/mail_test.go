@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"newsletter/shared/config"
 	"newsletter/shared/phrases"
 )
 
 // ses answers as the service does and keeps what it was sent.
-func ses(t *testing.T, status int, header http.Header, code string) (*Sender, *map[string]any) {
+func ses(t *testing.T, status int, header http.Header, code, message string) (*Sender, *map[string]any) {
+	t.Helper()
 	sent := &map[string]any{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.URL.Path != "/v2/email/outbound-emails" {
@@ -34,7 +36,7 @@ func ses(t *testing.T, status int, header http.Header, code string) (*Sender, *m
 		if status != http.StatusOK {
 			w.Header().Set("X-Amzn-Errortype", code)
 			w.WriteHeader(status)
-			fmt.Fprint(w, `{"message":"Email address is not verified: jane@example.org"}`)
+			fmt.Fprintf(w, `{"message":%q}`, message)
 			return
 		}
 		fmt.Fprint(w, `{"MessageId":"0100-abc"}`)
@@ -44,7 +46,16 @@ func ses(t *testing.T, status int, header http.Header, code string) (*Sender, *m
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
-	return NewSender(Config{From: "News <news@example.org>", ConfigurationSet: "set"}), sent
+	return newSender(t), sent
+}
+
+func newSender(t *testing.T) *Sender {
+	t.Helper()
+	sender, err := NewSender(Config{From: "Jürgens Brief <news@example.org>", ConfigurationSet: "set"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sender
 }
 
 func letter() Message {
@@ -58,13 +69,16 @@ func letter() Message {
 }
 
 func TestSendCarriesTheHeadersOfOneClick(t *testing.T) {
-	sender, sent := ses(t, http.StatusOK, nil, "")
+	sender, sent := ses(t, http.StatusOK, nil, "", "")
 	id, err := sender.Send(t.Context(), letter())
 	if err != nil || id != "0100-abc" {
 		t.Fatalf("%q %v", id, err)
 	}
 	if got := (*sent)["ConfigurationSetName"]; got != "set" {
 		t.Errorf("configuration set %v", got)
+	}
+	if got := (*sent)["FromEmailAddress"]; got != "=?utf-8?q?J=C3=BCrgens_Brief?= <news@example.org>" {
+		t.Errorf("sender %v", got)
 	}
 	simple := (*sent)["Content"].(map[string]any)["Simple"].(map[string]any)
 	headers := map[string]string{}
@@ -84,44 +98,64 @@ func TestSendCarriesTheHeadersOfOneClick(t *testing.T) {
 
 func TestFailuresAreSorted(t *testing.T) {
 	for name, test := range map[string]struct {
-		status    int
-		code      string
-		after     string
-		cause     string
-		permanent bool
-		wait      time.Duration
+		status        int
+		code, message string
+		after         string
+		want          SendError
 	}{
-		"rejected":  {400, "MessageRejected", "", "rejected", true, 0},
-		"malformed": {400, "BadRequestException", "", "bad_request", true, 0},
-		"throttled": {429, "TooManyRequestsException", "7", "throttled", false, 7 * time.Second},
-		"paused":    {400, "SendingPausedException", "", "sending_paused", false, 0},
-		"down":      {503, "ServiceUnavailable", "", "status_503", false, 0},
+		"rejected":       {400, "MessageRejected", "to jane@example.org", "", SendError{Cause: "rejected", Permanent: true}},
+		"not verified":   {400, "MessageRejected", "Email address is not verified: jane@example.org", "", SendError{Cause: "not_verified", NeedsOwner: true}},
+		"malformed":      {400, "BadRequestException", "jane@example.org", "", SendError{Cause: "bad_request", Permanent: true}},
+		"throttled":      {429, "TooManyRequestsException", "", "7", SendError{Cause: Throttled, General: true, RetryAfter: 7 * time.Second}},
+		"quota":          {400, "LimitExceededException", "", "", SendError{Cause: Throttled, General: true}},
+		"paused":         {400, "SendingPausedException", "", "", SendError{Cause: "sending_paused", General: true, NeedsOwner: true}},
+		"suspended":      {400, "AccountSuspendedException", "", "", SendError{Cause: "sending_paused", General: true, NeedsOwner: true}},
+		"no set":         {404, "NotFoundException", "", "", SendError{Cause: "not_set_up", General: true, NeedsOwner: true}},
+		"no permission":  {403, "AccessDeniedException", "", "", SendError{Cause: "status_403", General: true, NeedsOwner: true}},
+		"down":           {503, "ServiceUnavailable", "", "", SendError{Cause: "status_503"}},
+		"odd wish":       {503, "ServiceUnavailable", "", "Wed, 21 Oct 2026 07:28:00 GMT", SendError{Cause: "status_503"}},
+		"another's wish": {503, "", "<html>", "-5", SendError{Cause: "status_503"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{}
 			if test.after != "" {
 				header.Set("Retry-After", test.after)
 			}
-			sender, _ := ses(t, test.status, header, test.code)
+			sender, _ := ses(t, test.status, header, test.code, test.message)
 			_, err := sender.Send(t.Context(), letter())
 			failure, ok := errors.AsType[*SendError](err)
-			if !ok || failure.Cause != test.cause || failure.Permanent != test.permanent || failure.RetryAfter != test.wait {
-				t.Fatalf("got %+v", err)
+			if !ok {
+				t.Fatalf("got %v", err)
+			}
+			if got := (SendError{failure.Cause, failure.Permanent, failure.General, failure.NeedsOwner, failure.RetryAfter, nil}); got != test.want {
+				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 			if strings.Contains(err.Error(), "jane") {
 				t.Errorf("the error names the person: %v", err)
 			}
 		})
 	}
-	t.Run("unreachable", func(t *testing.T) {
-		sender, _ := ses(t, http.StatusOK, nil, "")
-		t.Setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:1")
-		sender = NewSender(sender.cfg)
-		_, err := sender.Send(t.Context(), letter())
-		if failure, ok := errors.AsType[*SendError](err); !ok || failure.Cause != "unreachable" || failure.Permanent {
-			t.Fatalf("got %+v", err)
+}
+
+func TestAServiceThatCannotBeReached(t *testing.T) {
+	t.Setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:1")
+	_, err := newSender(t).Send(t.Context(), letter())
+	if failure, ok := errors.AsType[*SendError](err); !ok || failure.Cause != "unreachable" || failure.Permanent {
+		t.Fatalf("got %+v", err)
+	}
+}
+
+func TestTheSenderIsCheckedAtStart(t *testing.T) {
+	for _, from := range []string{"", "news", "a@example.org, b@example.org", "News <news@example.org>\r\nBcc: x@example.net", "news@exämple.org"} {
+		env := config.FromMap(map[string]string{"MAIL_FROM": from})
+		ReadConfig(env)
+		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "MAIL_FROM") {
+			t.Errorf("%q: %v", from, err)
 		}
-	})
+		if sender, err := NewSender(Config{From: from}); err == nil {
+			t.Errorf("%q: sends as %q", from, sender.from)
+		}
+	}
 }
 
 func TestComposeEscapes(t *testing.T) {
@@ -136,5 +170,18 @@ func TestComposeEscapes(t *testing.T) {
 		if !strings.Contains(m.Text, want) {
 			t.Errorf("text lacks %q: %s", want, m.Text)
 		}
+	}
+}
+
+func TestTheLinkThatEndsItAllStandsThereOnce(t *testing.T) {
+	const link = "https://api.example.org/unsubscribe?token=c"
+	m := Compose(Letter{Phrases: phrases.Letter{Subject: "s", Button: "Open"}, Link: link, UnsubscribeTo: link, Footer: []string{"x"}})
+	for _, part := range []string{m.Text, m.HTML} {
+		if strings.Count(part, link) != 1 {
+			t.Errorf("%s", part)
+		}
+	}
+	if m.UnsubscribeTo != link {
+		t.Errorf("the header leads to %q", m.UnsubscribeTo)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 
@@ -37,17 +38,19 @@ type Owner struct {
 	PostalAddress string `env:"POSTAL_ADDRESS"`
 }
 
-// ReadOwner reads Owner.
-func ReadOwner(e *config.Env) Owner {
+// ReadBook reads Owner and makes the book of all languages. Mistakes are added to e; the book is then nil.
+func ReadBook(e *config.Env) *Book {
 	var o Owner
 	e.Read(&o)
-	return o
+	book, err := NewBook(o)
+	e.Add(err)
+	return book
 }
 
 // Validate implements the check of config.Env.Read.
 func (o Owner) Validate() error {
-	if strings.ContainsAny(o.Name, "\r\n") {
-		return errors.New("SITE_NAME: must be one line")
+	if strings.ContainsFunc(o.Name, unicode.IsControl) {
+		return errors.New("SITE_NAME: must be one line without control characters")
 	}
 	if u, err := url.Parse(o.URL); o.URL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		return errors.New(`SITE_URL: must be a web address, such as "https://www.example.org"`)
@@ -55,8 +58,8 @@ func (o Owner) Validate() error {
 	return nil
 }
 
-// Footer is the lines that stand under mails and pages.
-func (o Owner) Footer() []string {
+// footer is the lines that stand under mails and pages.
+func (o Owner) footer() []string {
 	lines := []string{o.Name}
 	if o.URL != "" {
 		lines = append(lines, o.URL)
@@ -94,19 +97,24 @@ type Phrases struct {
 		Leave             string `json:"leave"` // before the link that ends it all
 	} `json:"mails"`
 	Pages struct {
-		Accepted     Page `json:"accepted"`
-		Confirm      Page `json:"confirm"`
-		Confirmed    Page `json:"confirmed"`
-		Cancelled    Page `json:"cancelled"`
-		Unsubscribe  Page `json:"unsubscribe"`
-		Unsubscribed Page `json:"unsubscribed"`
-		LinkAccepted Page `json:"link_accepted"`
-		NothingToSee Page `json:"nothing_to_see"`
+		Accepted       Page `json:"accepted"`
+		Confirm        Page `json:"confirm"`
+		Confirmed      Page `json:"confirmed"`
+		Cancelled      Page `json:"cancelled"`
+		Unsubscribe    Page `json:"unsubscribe"`
+		Unsubscribed   Page `json:"unsubscribed"`
+		LeaveByAddress Page `json:"leave_by_address"`
+		LinkAccepted   Page `json:"link_accepted"`
+		NothingToSee   Page `json:"nothing_to_see"`
 	} `json:"pages"`
 }
 
 // Book is the phrases of all languages, with the owner's name put in. It is immutable.
-type Book struct{ languages map[string]*Phrases }
+type Book struct {
+	// Footer is who sends: the lines that stand under every mail and page.
+	Footer    []string
+	languages map[string]*Phrases
+}
 
 // NewBook reads all languages. Its errors are mistakes in the files.
 func NewBook(owner Owner) (*Book, error) {
@@ -114,7 +122,7 @@ func NewBook(owner Owner) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{languages: make(map[string]*Phrases, len(names))}
+	b := &Book{Footer: owner.footer(), languages: make(map[string]*Phrases, len(names))}
 	for _, name := range names {
 		content, err := locales.ReadFile(name)
 		if err != nil {

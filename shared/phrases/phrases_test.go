@@ -1,8 +1,11 @@
 package phrases
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"newsletter/shared/config"
 )
 
 func TestEveryLanguageIsWhole(t *testing.T) {
@@ -23,6 +26,7 @@ func TestEveryLanguageIsWhole(t *testing.T) {
 			"pages.confirm": p.Pages.Confirm.Button, "pages.confirm.quiet": p.Pages.Confirm.Quiet,
 			"pages.unsubscribe": p.Pages.Unsubscribe.Button, "pages.unsubscribed": p.Pages.Unsubscribed.Button,
 			"pages.unsubscribed.label": p.Pages.Unsubscribed.Label,
+			"pages.leave_by_address":   p.Pages.LeaveByAddress.Button, "pages.leave_by_address.label": p.Pages.LeaveByAddress.Label,
 		} {
 			if button == "" {
 				t.Errorf("%s: %s is missing", language, name)
@@ -59,5 +63,35 @@ func TestMistakesInAFileAreNamed(t *testing.T) {
 		if _, err := parse([]byte(broken), "x"); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestMistakesOfTheOwnerAreTold(t *testing.T) {
+	for name, test := range map[string]struct{ site, url, want string }{
+		"no name":       {"", "", "SITE_NAME"},
+		"two lines":     {"The\nLetter", "", "SITE_NAME"},
+		"control":       {"The\x00Letter", "", "SITE_NAME"},
+		"no address":    {"x", "www.example.org", "SITE_URL"},
+		"another thing": {"x", "javascript:alert(1)", "SITE_URL"},
+	} {
+		env := config.FromMap(map[string]string{"SITE_NAME": test.site, "SITE_URL": test.url})
+		ReadBook(env)
+		if err := env.Err(); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestFooter(t *testing.T) {
+	env := config.FromMap(map[string]string{"SITE_NAME": "x", "SITE_URL": "https://example.org", "POSTAL_ADDRESS": `1 Main St\n12345 Town`})
+	book := ReadBook(env)
+	if want := []string{"x", "https://example.org", "1 Main St", "12345 Town"}; env.Err() != nil || !slices.Equal(book.Footer, want) {
+		t.Errorf("%q, %v", book.Footer, env.Err())
+	}
+}
+
+func TestANameMayHoldBraces(t *testing.T) {
+	if _, err := NewBook(Owner{Name: "{The} Letter"}); err != nil {
+		t.Error(err)
 	}
 }
