@@ -20,7 +20,7 @@ type endpoints struct {
 }
 
 func newDoubles() *Doubles {
-	return &Doubles{SES: &SES{now: time.Now}, Sentry: &Sentry{}}
+	return &Doubles{SES: NewSES(time.Now), Sentry: &Sentry{}}
 }
 
 func (d *Doubles) serve() (endpoints, error) {

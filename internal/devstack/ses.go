@@ -47,6 +47,9 @@ type SES struct {
 	calls    int
 }
 
+// NewSES makes a double that stamps the mails with the clock now.
+func NewSES(now func() time.Time) *SES { return &SES{now: now} }
+
 // Mails gives all mails, the newest first.
 func (s *SES) Mails() []Mail {
 	s.mu.Lock()
