@@ -76,6 +76,13 @@ func (b *bucket) receive(w http.ResponseWriter, r *http.Request) {
 	b.answers = append(b.answers, answer)
 }
 
+// reset forgets what was received.
+func (b *bucket) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls, b.answers = 0, nil
+}
+
 // request is a sample request whose answer comes here.
 func (b *bucket) request(name string) json.RawMessage {
 	b.t.Helper()

@@ -33,7 +33,7 @@ func open(_ context.Context, env *config.Env) (lambdafn.Function, error) {
 		connect: func(ctx context.Context) (migrator, error) { return connect(ctx, env) },
 		answer:  newSender(),
 	}
-	return lambdafn.Function{Event: h.handle}, nil
+	return lambdafn.Function{Event: h.handle, TellsMistakes: true}, nil
 }
 
 // connect reads the configuration only now, so that a mistake in it can be told to CloudFormation.

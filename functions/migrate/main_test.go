@@ -41,6 +41,10 @@ func TestTheBinary(t *testing.T) {
 	server, err := lambdalocal.New(lambdalocal.Config{Log: &log, Functions: []lambdalocal.Function{
 		{Name: "migrate", Binary: binary, Env: configured, Concurrency: 1, Timeout: time.Minute},
 		{Name: "bare", Binary: binary, Env: []string{"SSL_CERT_FILE=" + roots}, Concurrency: 1, Timeout: time.Minute},
+		{Name: "no-secret", Binary: binary, Concurrency: 1, Timeout: time.Minute, Env: []string{
+			"SSL_CERT_FILE=" + roots, "SECRETS_ARN=arn:lost", "AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:1",
+			"AWS_ACCESS_KEY_ID=AKIDTEST", "AWS_SECRET_ACCESS_KEY=test",
+		}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +70,13 @@ func TestTheBinary(t *testing.T) {
 		}
 		if answer := b.only(); answer.Status != cfn.StatusFailed || !strings.Contains(answer.Reason, "MIGRATE_DATABASE_URL") {
 			t.Errorf("without a configuration: %+v", answer)
+		}
+		b.reset()
+		if _, err := server.Invoke(t.Context(), "no-secret", b.request("cloudformation-create")); err != nil {
+			t.Fatal(err)
+		}
+		if answer := b.only(); answer.Status != cfn.StatusFailed || !strings.Contains(answer.Reason, "arn:lost") {
+			t.Errorf("without its secret: %+v", answer)
 		}
 	}
 	if err := server.Close(t.Context()); err != nil {

@@ -26,8 +26,10 @@ type Database struct {
 	AppURL string
 	// DirectURL is the role "app" without PgBouncer; AdminURL the superuser.
 	DirectURL, AdminURL string
-	CAFile              string
-	AppPassword         string
+	// ServerURL is the superuser's way to the server's own database, for statements about this one.
+	ServerURL   string
+	CAFile      string
+	AppPassword string
 }
 
 // makeTemplate migrates the database that the tests' databases are cloned from.
@@ -68,7 +70,7 @@ func database(t testing.TB, from string) *Database {
 		t.Fatal(err)
 	}
 	db := &Database{
-		Name: name, CAFile: s.CAFile, AppPassword: s.AppPassword, AdminURL: s.adminURL(name),
+		Name: name, CAFile: s.CAFile, AppPassword: s.AppPassword, AdminURL: s.adminURL(name), ServerURL: s.PostgresURL,
 		DirectURL: s.url(name, AppUser, s.AppPassword, ""),
 	}
 	db.AppURL = db.DirectURL
@@ -100,6 +102,12 @@ func PgBouncer(t testing.TB) *Database {
 func (d *Database) Conn(t testing.TB) *pgx.Conn {
 	t.Helper()
 	return connect(t, d.AdminURL)
+}
+
+// ServerConn opens a connection of the superuser to the server's own database.
+func (d *Database) ServerConn(t testing.TB) *pgx.Conn {
+	t.Helper()
+	return connect(t, d.ServerURL)
 }
 
 // AppConn opens a connection of the functions' role.

@@ -31,6 +31,9 @@ type Function struct {
 	// Event answers all other events: schedules, direct invocations, SNS, CloudFormation. What it returns is encoded as
 	// JSON; its error becomes the error result, scrubbed. Nil: the function has routes only.
 	Event func(ctx context.Context, event json.RawMessage) (any, error)
+	// TellsMistakes lets the function start although its variables or secrets have mistakes, because it tells them in its
+	// answers: CloudFormation waits for one.
+	TellsMistakes bool
 	// Close releases what the function holds, when its environment ends. Optional. Its context ends after 300 ms.
 	Close func(ctx context.Context)
 }
@@ -79,9 +82,8 @@ func newEnvironment(name string, open Open, out io.Writer) (*environment, error)
 	log := newLogger(out, logs.Level, name)
 	e := &environment{reporter: reporter, log: log, flush: flushBudget, now: time.Now}
 	e.base = withLine(reporter.Begin(context.Background(), ""), log)
-	if err == nil {
-		e.function, err = openFunction(withLine(reporter.Begin(ctx, ""), log), env, open)
-	}
+	env.Add(err) // a function may be able to tell it to somebody
+	e.function, err = openFunction(withLine(reporter.Begin(ctx, ""), log), env, open)
 	return e, err
 }
 
@@ -96,7 +98,7 @@ func openFunction(ctx context.Context, env *config.Env, open Open) (f Function, 
 		}
 	}()
 	f, err = open(ctx, env)
-	if err == nil {
+	if err == nil && !f.TellsMistakes {
 		err = env.Err()
 	}
 	if err == nil && f.HTTP == nil && f.Event == nil {

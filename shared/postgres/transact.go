@@ -18,8 +18,9 @@ const (
 	// tries bounds how often a transaction runs when its connection or the server fails it.
 	tries = 2
 	// lockTries bounds how often a lock is asked for. Between two tries, of any kind, there is a random pause of pauseMin
-	// to pauseMax, spent without a connection: waiting inside the database let one hot address slow down everybody.
-	lockTries = 5
+	// to pauseMax, spent without a connection: waiting inside the database let one hot address slow down everybody. Why
+	// twenty: docs/adr/0011.
+	lockTries = 20
 	pauseMin  = 20 * time.Millisecond
 	pauseMax  = 80 * time.Millisecond
 	// rollbackTimeout bounds the cleanup of a connection; one that does not answer is closed.
