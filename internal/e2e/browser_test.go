@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// A person with a browser: the form on the site, the mail, the button, and the button to leave. No script runs on any of
+// our pages: the browser has scripts switched off by their policy, and buttons are all it takes.
+func TestAPersonWithABrowser(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	ctx := browser(t)
+	const address = "browser@example.org"
+	v := newVisitor(s.base, "127.0.0.1")
+
+	do(t, ctx, chromedp.Navigate(s.base+"/"), chromedp.SendKeys("#email", address), chromedp.Submit("#email"))
+	awaitHeading(t, ctx, "Please look into your inbox")
+
+	mail := v.mail(t, address, 1)
+	do(t, ctx, chromedp.Navigate(s.base+mail.link(t, confirmPath)), chromedp.WaitVisible("button"))
+	if got := s.status(t, address); got != "pending" {
+		t.Errorf("after opening the link: %s", got)
+	}
+	// By keyboard: the first stop of the Tab key is the button that confirms.
+	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"))
+	awaitHeading(t, ctx, "You are subscribed")
+	if got := s.status(t, address); got != "active" {
+		t.Errorf("after the button: %s", got)
+	}
+
+	do(t, ctx, chromedp.Navigate(s.base+mail.link(t, unsubscribePath)), chromedp.Click("button"))
+	awaitHeading(t, ctx, "You are unsubscribed")
+	do(t, ctx, chromedp.WaitVisible("input[type=email]")) // "subscribe again"
+	if got := s.status(t, address); got != "unsubscribed" {
+		t.Errorf("after leaving: %s", got)
+	}
+}
+
+func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitHeading waits until the page that a form led to is there.
+func awaitHeading(t *testing.T, ctx context.Context, want string) {
+	t.Helper()
+	heading := ""
+	for deadline := time.Now().Add(time.Minute); heading != want; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the page says %q, want %q", heading, want)
+		}
+		step, cancel := context.WithTimeout(ctx, 5*time.Second)
+		heading, _ = chromedp.Run(step, chromedp.Text("h1")) // while a page is replaced there may be none
+		cancel()
+	}
+}
+
+// browser starts Chromium without a window.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("Chromium is not installed; `make setup` installs it")
+		}
+		t.Skip("Chromium is not installed; `make setup` installs it")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, // root may not use the sandbox, and nothing foreign is opened
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()),
+		chromedp.WindowSize(400, 800),
+	)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // the browser lives as long as the context of the first call
+		t.Fatalf("start Chromium: %v", err)
+	}
+	return ctx
+}

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/testenv"
+)
+
+// Redis is stopped in mid-traffic: nobody gets a 5xx, a network is still limited, and a Redis that is back is used again
+// by the same environments.
+func TestRedisComesAndGoes(t *testing.T) {
+	t.Parallel()
+	redis := testenv.RedisServer(t)
+	s := start(t, devstack.Options{
+		Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}, Concurrency: 1,
+		Variables: map[string]string{"LIMIT_SUBSCRIBE": "8/1h@host"},
+	})
+	ask := func(network, n int) map[int]int {
+		v, statuses := newVisitor(s.base, fmt.Sprintf("127.40.%d.1", network)), map[int]int{}
+		for i := range n {
+			got := v.send(t, http.MethodPost, subscribePath, fmt.Sprintf(`{"email":"r%d-%d@example.org"}`, network, i), asJSON)
+			statuses[got.Status]++
+		}
+		return statuses
+	}
+	if got := ask(1, 10); got[202] != 8 || got[429] != 2 {
+		t.Fatalf("with Redis: %v, want 8 × 202", got)
+	}
+	redis.Kill()
+	if got := ask(2, 10); got[202] != 4 || got[429] != 6 {
+		t.Errorf("without Redis: %v, want half the limit, 4 × 202", got)
+	}
+	if got := newVisitor(s.base, "127.40.9.1").send(t, http.MethodGet, healthPath, ""); got.Status != http.StatusOK {
+		t.Errorf("health without Redis: %d %s, want a warning", got.Status, got.Body)
+	}
+	redis.Start()
+	network := 10
+	eventually(t, "Redis to be asked again", func() bool {
+		network++
+		return ask(network, 6)[202] == 6 // the local log would let 4 through
+	})
+}
+
+// PostgreSQL is lost: visitors get a 503 that says when to come back, and it works again by itself.
+func TestPostgresComesAndGoes(t *testing.T) {
+	t.Parallel()
+	s := start(t, devstack.Options{Variables: generous})
+	v := newVisitor(s.base, "127.41.1.1")
+	v.subscribe(t, "before@example.org")
+	cut := func(allowed bool) {
+		s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections %t", s.db.Name, allowed))
+		s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
+	}
+	cut(false)
+	got := v.send(t, http.MethodPost, subscribePath, `{"email":"during@example.org"}`, asJSON)
+	if got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
+		t.Errorf("without PostgreSQL: %d %v", got.Status, got.Header)
+	}
+	eventually(t, "health to see it; it keeps a report for some seconds", func() bool {
+		return v.send(t, http.MethodGet, healthPath, "").Status == http.StatusServiceUnavailable
+	})
+	if got := v.send(t, http.MethodGet, healthPath+"/live", ""); got.Status != http.StatusOK {
+		t.Errorf("live without PostgreSQL: %d", got.Status)
+	}
+	cut(true)
+	eventually(t, "PostgreSQL to be used again", func() bool {
+		return v.send(t, http.MethodPost, subscribePath, `{"email":"after@example.org"}`, asJSON).Status == http.StatusAccepted
+	})
+	if n := s.count(t, "subscribers where email_norm = 'during@example.org'"); n > 1 {
+		t.Errorf("%d rows for one request", n)
+	}
+}
+
+// SES is down, then slow, then refuses for good: mails wait, arrive once, or end as dead letters; others are not held up.
+func TestMailProviderFails(t *testing.T) {
+	t.Parallel()
+	s := start(t, devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true})
+	v := newVisitor(s.base, "127.42.1.1")
+	s.Doubles.SES.Fail(devstack.Answer{Status: 503, Code: "ServiceUnavailable"})
+	v.subscribe(t, "later@example.org")
+	s.deliver(t)
+	if n := s.count(t, "outbox where state = 'ready' and attempts = 1 and outcome = 'status_503' and due_at > now()"); n != 1 {
+		t.Fatalf("%d rows wait for another try, want 1", n)
+	}
+	s.exec(t, "update outbox set due_at = now() where state = 'ready'")
+	s.deliver(t)
+	v.mail(t, "later@example.org", 1)
+
+	s.Doubles.SES.Fail(devstack.Answer{Status: 400, Code: "MessageRejected"})
+	v.subscribe(t, "refused@example.org")
+	s.deliver(t)
+	if n := s.count(t, "outbox where state = 'dead' and outcome = 'rejected'"); n != 1 {
+		t.Errorf("%d dead letters, want 1", n)
+	}
+	v.subscribe(t, "other@example.org")
+	s.deliver(t)
+	v.mail(t, "other@example.org", 1)
+}
+
+// Nobody who left is written to: the state is asked once more at the moment of sending.
+func TestNoMailAfterLeaving(t *testing.T) {
+	t.Parallel()
+	s := start(t, devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true})
+	v := newVisitor(s.base, "127.43.1.1")
+	const address = "gone@example.org"
+	activate(t, s, v, address)
+	v.subscribe(t, address) // queues "you are subscribed already"
+	leave := v.inbox(t, address)[0].link(t, unsubscribePath)
+	if got := v.send(t, http.MethodPost, leave, ""); got.Status != http.StatusOK {
+		t.Fatalf("unsubscribe: %d", got.Status)
+	}
+	s.deliver(t)
+	if mails := v.inbox(t, address); len(mails) != 1 {
+		t.Errorf("%d mails, want the first only", len(mails))
+	}
+	if n := s.count(t, "outbox where outcome = 'stale'"); n != 1 {
+		t.Errorf("%d stale deliveries, want 1", n)
+	}
+}

@@ -1,0 +1,266 @@
+// Package e2e tests the whole system from outside: real binaries, a real database through PgBouncer over TLS, a real Redis
+// over TLS, and doubles of the services outside.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/testenv"
+)
+
+// stack is a running system with its database opened for looking at.
+type stack struct {
+	*devstack.Stack
+	base string
+	db   *testenv.Database
+}
+
+// binaries are built once for all tests, with the race detector where the tests have it.
+var binaries = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "newsletter-e2e-")
+	if err != nil {
+		return "", err
+	}
+	return dir, devstack.Build(context.Background(), root, dir, buildFlags...)
+})
+
+var root = filepath.Join("..", "..")
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	closeShared()
+	if dir, err := binaries(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(status)
+}
+
+// start starts a system for one test.
+func start(t testing.TB, o devstack.Options) *stack {
+	t.Helper()
+	db := testenv.PgBouncer(t)
+	if o.Redis == nil {
+		redis := testenv.Redis(t)
+		o.Redis = &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}
+	}
+	built, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Root, o.Dir, o.Binaries = root, t.TempDir(), built
+	if o.Database == nil {
+		o.Database = &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword}
+	}
+	logs := &logWriter{t: t}
+	o.Log = logs
+	s, err := devstack.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Stop(context.Background())
+		logs.close()
+		for _, problem := range append(s.Doubles.SES.Problems(), s.Doubles.Sentry.Problems()...) {
+			t.Errorf("a double refused a request: %s", problem)
+		}
+	})
+	return &stack{Stack: s, base: s.BaseURL, db: db}
+}
+
+// logWriter shows the functions' log with the test's, until the test has ended.
+type logWriter struct {
+	t      testing.TB
+	mu     sync.Mutex
+	closed bool
+}
+
+func (l *logWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.t.Logf("%s", p)
+	}
+	return len(p), nil
+}
+
+func (l *logWriter) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+}
+
+// generous limits are for tests that are about something else: they share this machine's few networks.
+var generous = map[string]string{
+	"LIMIT_SUBSCRIBE": "5000/10m@host,9000/1h@site", "LIMIT_CONFIRM": "5000/10m@host", "LIMIT_UNSUBSCRIBE": "5000/10m@host,9000/1h@site",
+}
+
+func (s *stack) query(t testing.TB, into any, sql string, args ...any) {
+	t.Helper()
+	conn := s.db.Conn(t)
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(t.Context(), sql, args...).Scan(into); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// exec runs a statement as the superuser.
+func (s *stack) exec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	conn := s.db.Conn(t)
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// execOnServer runs a statement from another database, so that it works whatever happens to this one.
+func (s *stack) execOnServer(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	conn := s.db.ServerConn(t)
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// with adds a variable to a copy.
+func with(variables map[string]string, name, value string) map[string]string {
+	more := maps.Clone(variables)
+	more[name] = value
+	return more
+}
+
+// status is where an address stands; "none" without a row.
+func (s *stack) status(t testing.TB, address string) string {
+	t.Helper()
+	var status string
+	s.query(t, &status, "select coalesce((select status from subscribers where email_norm = lower($1)), 'none')", address)
+	return status
+}
+
+// ledger lists the kinds of the events of an address that has a row.
+func (s *stack) ledger(t testing.TB, address string) []string {
+	t.Helper()
+	conn := s.db.Conn(t)
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(t.Context(), `select e.kind from audit_events e join subscribers s on s.id = e.subscriber_id
+		where s.email_norm = lower($1) order by e.at, e.id`, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kinds
+}
+
+// count counts rows.
+func (s *stack) count(t testing.TB, from string, args ...any) int {
+	t.Helper()
+	var n int
+	s.query(t, &n, "select count(*) from "+from, args...)
+	return n
+}
+
+// drained waits until the outbox has nothing left to do.
+func (s *stack) drained(t testing.TB) {
+	t.Helper()
+	eventually(t, "an empty outbox", func() bool { return s.count(t, "outbox where state = 'ready'") == 0 })
+}
+
+// deliver runs deliver once; for systems without schedules.
+func (s *stack) deliver(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	result, err := s.Lambda.Invoke(ctx, "deliver", []byte(`{"scheduled":true}`))
+	if err != nil || result.FunctionError != "" {
+		t.Fatalf("deliver: %v %s", err, result.Payload)
+	}
+}
+
+// sharedStack is one system for all tests that only look at addresses of their own.
+var sharedStack struct {
+	once  sync.Once
+	stack *stack
+	stop  func()
+	err   error
+}
+
+// shared gives it. It outlives the test that comes first, so it is not built on that test's clean-up.
+func shared(t testing.TB) *stack {
+	t.Helper()
+	sharedStack.once.Do(func() { sharedStack.stack, sharedStack.stop, sharedStack.err = startShared(t) })
+	if sharedStack.err != nil {
+		t.Fatal(sharedStack.err)
+	}
+	if sharedStack.stack == nil {
+		t.Skip("the first test of the shared system said why it cannot run")
+	}
+	return sharedStack.stack
+}
+
+func startShared(t testing.TB) (*stack, func(), error) {
+	owner := &ownerTB{TB: t}
+	db := testenv.PgBouncer(owner)
+	redis := testenv.Redis(owner)
+	built, err := binaries()
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "newsletter-e2e-stack-")
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := devstack.Start(context.Background(), devstack.Options{
+		Root: root, Dir: dir, Binaries: built, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}, Variables: generous,
+		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := func() {
+		s.Stop(context.Background())
+		owner.cleanUp()
+		_ = os.RemoveAll(dir)
+	}
+	return &stack{Stack: s, base: s.BaseURL, db: db}, stop, nil
+}
+
+func closeShared() {
+	if sharedStack.stop == nil {
+		return
+	}
+	for _, problem := range append(sharedStack.stack.Doubles.SES.Problems(), sharedStack.stack.Doubles.Sentry.Problems()...) {
+		fmt.Println("a double refused a request:", problem)
+		defer os.Exit(1)
+	}
+	sharedStack.stop()
+}
+
+// ownerTB keeps the clean-ups of what outlives a test until the end of all.
+type ownerTB struct {
+	testing.TB
+	cleanups []func()
+}
+
+func (o *ownerTB) Cleanup(f func())         { o.cleanups = append(o.cleanups, f) }
+func (o *ownerTB) Failed() bool             { return false }
+func (o *ownerTB) Context() context.Context { return context.Background() }
+
+func (o *ownerTB) cleanUp() {
+	for i := len(o.cleanups) - 1; i >= 0; i-- {
+		o.cleanups[i]()
+	}
+}

@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Fifty people (or one robot) sign one address up at a time, from many networks and in several spellings: one row, one
+// mail, and everybody gets the same answer. Meanwhile other addresses are not slowed down beyond twice their usual time.
+func TestOneAddressManyTimesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	quiet := medianOfOthers(t, s, "quiet", nil)
+
+	spellings := []string{"mass@example.org", "Mass@Example.org", "MASS@EXAMPLE.ORG", " mass@example.org ", "mAsS@eXample.Org"}
+	statuses := make(chan int, 50)
+	busy := medianOfOthers(t, s, "busy", func() {
+		var visitors sync.WaitGroup
+		for i := range 50 {
+			visitors.Go(func() {
+				v := newVisitor(s.base, fmt.Sprintf("127.20.%d.1", i))
+				body, _ := json.Marshal(map[string]string{"email": spellings[i%len(spellings)]})
+				got, err := v.try(http.MethodPost, subscribePath, string(body), asJSON)
+				if err != nil {
+					t.Error(err)
+				}
+				statuses <- got.Status
+			})
+		}
+		visitors.Wait()
+	})
+	close(statuses)
+	answers := map[int]int{}
+	for status := range statuses {
+		answers[status]++
+	}
+	if answers[http.StatusAccepted] != 50 {
+		t.Errorf("answers by status: %v, want 50 × 202", answers)
+	}
+	s.drained(t)
+	if n := s.count(t, "subscribers where email_norm = 'mass@example.org'"); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+	if mails := newVisitor(s.base, "127.20.0.1").inbox(t, "mass@example.org"); len(mails) != 1 {
+		// The mail goes to the spelling of the newest request, so all spellings of the recipient count.
+		t.Errorf("%d mails, want 1", len(mails))
+	}
+	if n := s.count(t, "audit_events e join subscribers s on s.id = e.subscriber_id where s.email_norm = 'mass@example.org'"); n != 50 {
+		t.Errorf("%d ledger events, want one for each request", n)
+	}
+	t.Logf("median of other addresses: %v quiet, %v beside the mass", quiet, busy)
+}
+
+// medianOfOthers signs other addresses up, one after the other, while beside runs, and gives the median time.
+func medianOfOthers(t *testing.T, s *stack, name string, beside func()) time.Duration {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if beside != nil {
+			beside()
+		}
+	}()
+	var times []time.Duration
+	v := newVisitor(s.base, "127.21.1.1")
+	for i := range 25 {
+		began := time.Now()
+		v.subscribe(t, fmt.Sprintf("%s-%d@example.net", name, i))
+		times = append(times, time.Since(began))
+	}
+	<-done
+	slices.Sort(times)
+	return times[len(times)/2]
+}
