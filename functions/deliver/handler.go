@@ -24,7 +24,7 @@ const (
 	lease = 60 * time.Second
 	// timeToSend is what one delivery takes at most: a send and the database before and after it. No send begins with
 	// less than that left of its lease or of the invocation.
-	timeToSend = 15 * time.Second
+	timeToSend = 20 * time.Second
 	// pollEvery is the pause between two looks into an empty outbox.
 	pollEvery = 2 * time.Second
 	// minThrottle and maxThrottle bound the pause after the mail service asked for one. Its rates are per second.

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"newsletter/internal/functiontest"
+	"newsletter/shared/config"
+	"newsletter/shared/httpapi"
+)
+
+// samples says what each file of events/subscribe is answered, and what it leaves behind in an empty database.
+var samples = map[string]struct {
+	status                      int
+	subscribers, ledger, outbox string
+	answer                      []string // parts of the body
+}{
+	"json":         {202, "jane.doe@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
+	"json-minimal": {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`"accepted"`}},
+	"json-ipv6":    {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`"accepted"`}},
+	"form": {202, "jane.doe@example.org pending", "requested:confirmation_queued", "mail.confirm",
+		[]string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach", "12345 Town"}},
+	"form-multipart": {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`<html lang="fr">`}},
+	"honeypot":       {202, "", "requested:dropped", "none", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
+
+	"consent-refused":   {422, "", "", "", []string{`"pointer":"#/consent/granted"`}},
+	"consent-unknown":   {422, "", "", "", []string{`"pointer":"#/consent/text_version"`}},
+	"address-missing":   {422, "", "", "", []string{`"pointer":"#/email"`}},
+	"address-invalid":   {422, "", "", "", []string{`"pointer":"#/email"`, `"pointer":"#/locale"`, `"pointer":"#/source/utm_campaign"`}},
+	"address-injection": {422, "", "", "", []string{`"pointer":"#/email"`}},
+	"form-invalid":      {422, "", "", "", []string{"<li>email: ", "<li>locale: "}},
+	"member-unknown":    {422, "", "", "", []string{`"pointer":"#/admin"`}},
+	"member-type":       {422, "", "", "", []string{`"pointer":"#/email"`}},
+	"member-twice":      {400, "", "", "", []string{`"pointer":"#/email"`}},
+	"body-cut":          {400, "", "", "", []string{"malformed-body"}},
+	"body-empty":        {400, "", "", "", []string{"malformed-body"}},
+	"body-text":         {415, "", "", "", []string{"unsupported-media-type"}},
+	"preflight":         {204, "", "", "", nil},
+	"get":               {405, "", "", "", []string{"The method is not allowed here."}},
+}
+
+func TestSampleEvents(t *testing.T) {
+	for _, name := range functiontest.Names(t, "subscribe") {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, known := samples[name]
+			if !known {
+				t.Fatal("say in samples what this event is answered")
+			}
+			b := functiontest.New(t)
+			event := functiontest.HTTP(t, "subscribe", name, "")
+			got := functiontest.Serve(t, b.Open(open).HTTP, event)
+			if got.Response.StatusCode != want.status || got.Err != nil {
+				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
+			}
+			for _, part := range want.answer {
+				if !strings.Contains(got.Response.Body, part) {
+					t.Errorf("the answer lacks %q: %s", part, got.Response.Body)
+				}
+			}
+			b.ExpectState(want.subscribers, want.ledger, want.outbox)
+			if want.ledger == "" {
+				b.ExpectRows(map[string]int{"subscribers": 0, "audit_events": 0, "identities": 0, "event_context": 0, "mail_log": 0, "outbox": 0})
+			}
+			if hasLimits := got.Response.Headers["Ratelimit"] != ""; hasLimits != (want.status == 202) {
+				t.Errorf("limiter headers: %v", got.Response.Headers)
+			}
+			echoes(t, event, got)
+		})
+	}
+}
+
+// echoes fails if an answer repeats what was sent.
+func echoes(t *testing.T, event events.APIGatewayV2HTTPRequest, got httpapi.Result) {
+	t.Helper()
+	everything, err := json.Marshal(got.Response)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, personal := range []string{"jane", "Jane.Doe", event.RequestContext.HTTP.SourceIP} {
+		text := strings.ReplaceAll(string(everything), "The Jane Letter", "")
+		if strings.Contains(text, personal) {
+			t.Errorf("the answer repeats %q: %s", personal, everything)
+		}
+	}
+}
+
+func TestWhatIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json", ""))
+	var email, locale, source, ip, agent, consent, requestID, channel, granted string
+	b.Scan(`select s.email, s.locale, s.source::text, host(c.ip), c.user_agent, t.version || '/' || t.locale, e.request_id, e.channel,
+			e.data->>'granted'
+		from subscribers s join audit_events e on e.id = s.request_event_id join event_context c on c.event_id = e.id
+		join consent_texts t on t.id = e.consent_text_id`, nil,
+		&email, &locale, &source, &ip, &agent, &consent, &requestID, &channel, &granted)
+	for _, pair := range [][2]string{
+		{email, "Jane.Doe@example.org"}, {locale, "de-AT"}, {ip, "198.51.100.23"}, {consent, "default-1/de"}, {requestID, "JKJaXmPLvHcE001="},
+		{channel, "api"}, {granted, "true"},
+		{source, `{"ref": "footer", "page": "https://www.example.org/blog/", "referrer": "https://search.example.net/", "utm_medium": "social", "utm_source": "toot", "utm_campaign": "spring"}`},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%q, want %q", pair[0], pair[1])
+		}
+	}
+	if !strings.HasPrefix(agent, "Mozilla/5.0") {
+		t.Errorf("user agent %q", agent)
+	}
+}
+
+// A form without a script cannot tell its own address; the browser does.
+func TestTheFormsPageIsTheReferer(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "form", ""))
+	if got := b.Strings(`select source->>'page' from subscribers`); !slices.Equal(got, []string{"https://www.example.org/blog/"}) {
+		t.Errorf("page %q", got)
+	}
+}
+
+func post(t *testing.T, body string) events.APIGatewayV2HTTPRequest {
+	t.Helper()
+	event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
+	event.Body = body
+	return event
+}
+
+func TestLengthsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	long := strings.Repeat("x", 3000)
+	for pointer, body := range map[string]string{
+		"#/consent/text_version": `{"email":"jane@example.org","consent":{"text_version":"` + long + `"}}`,
+		"#/captcha_token":        `{"email":"jane@example.org","captcha_token":"` + long + `"}`,
+		"#/source/page":          `{"email":"jane@example.org","source":{"page":"https://example.org/` + long + `"}}`,
+		"#/source/referrer":      `{"email":"jane@example.org","source":{"referrer":"https://example.org/` + long + `"}}`,
+		"#/source/ref":           `{"email":"jane@example.org","source":{"ref":"` + long + `"}}`,
+		"#/source/utm_source":    `{"email":"jane@example.org","source":{"utm_source":"` + long + `"}}`,
+		"#/source/utm_medium":    `{"email":"jane@example.org","source":{"utm_medium":"` + long + `"}}`,
+		"#/source/utm_campaign":  `{"email":"jane@example.org","source":{"utm_campaign":"` + long + `"}}`,
+		"#/source/utm_term":      `{"email":"jane@example.org","source":{"utm_term":"` + long + `"}}`,
+		"#/source/utm_content":   `{"email":"jane@example.org","source":{"utm_content":"` + long + `"}}`,
+		"#/locale":               `{"email":"jane@example.org","locale":"` + long + `"}`,
+		"#/email":                `{"email":"` + long + `@example.org"}`,
+		"#/started_at":           `{"email":"jane@example.org","started_at":"yesterday"}`,
+	} {
+		got := functiontest.Serve(t, api, post(t, body))
+		if got.Response.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got.Response.Body, `"pointer":"`+pointer+`"`) {
+			t.Errorf("%s: %d %s", pointer, got.Response.StatusCode, got.Response.Body)
+		}
+	}
+	b.ExpectState("", "", "")
+}
+
+func TestLocales(t *testing.T) {
+	for tag, want := range map[string]bool{
+		"": true, "de": true, "pt-BR": true, "zh-Hant-TW": true, "sl-rozaj-biske-1994": true, "de-CH-1996-x-private": true,
+		"d": false, "de_DE": false, "de-": false, "-de": false, "de--at": false, "dé": false, "toolongtag": false,
+		"de-" + strings.Repeat("abcdefgh-", 4) + "a": false,
+	} {
+		if got := isLocale(tag); got != want {
+			t.Errorf("%q: %v, want %v", tag, got, want)
+		}
+	}
+}
+
+func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
+	_, err := open(t.Context(), config.FromMap(map[string]string{"LIMIT_SUBSCRIBE": "many", "DOUBLE_OPT_IN": "perhaps"}))
+	if err == nil {
+		t.Fatal("it starts")
+	}
+	for _, name := range []string{"PUBLIC_URL", "DATABASE_URL", "PEPPER", "SITE_NAME", "LIMIT_SUBSCRIBE", "DOUBLE_OPT_IN"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"newsletter/internal/functiontest"
+)
+
+// dead is a port of this machine where nobody listens.
+const dead = "127.0.0.1:1"
+
+func TestTheNetworkIsLimited(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMIT_SUBSCRIBE"] = "2/10m@host"
+	api := b.Open(open).HTTP
+	for range 2 {
+		if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json", "")); got.Response.StatusCode != http.StatusAccepted {
+			t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
+		}
+	}
+	before := b.Rows()
+	got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json", ""))
+	after, err := strconv.Atoi(got.Response.Headers["Retry-After"])
+	if got.Response.StatusCode != http.StatusTooManyRequests || err != nil || after < 1 || after > 650 {
+		t.Fatalf("%d %v", got.Response.StatusCode, got.Response.Headers)
+	}
+	b.ExpectRows(before)
+	if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json-ipv6", "")); got.Response.StatusCode != http.StatusAccepted {
+		t.Errorf("another network: %d", got.Response.StatusCode)
+	}
+	// Who makes a mistake is told of it first, and it does not count.
+	if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "address-invalid", "")); got.Response.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("a mistake: %d", got.Response.StatusCode)
+	}
+}
+
+func TestARobotThatIsTooFastLearnsNothing(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["MIN_FILL_TIME"] = "1h"
+	now := time.Now().UTC().Format(time.RFC3339)
+	body := `{"email":"jane@example.org","started_at":"` + now + `"}`
+	got := functiontest.Serve(t, b.Open(open).HTTP, post(t, body))
+	if got.Response.StatusCode != http.StatusAccepted {
+		t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
+	}
+	b.ExpectState("", "requested:dropped", "none")
+	if got := b.Strings(`select data->>'reasons' from audit_events`); got[0] != `["too_fast"]` {
+		t.Errorf("reasons %s", got)
+	}
+}
+
+func TestALostDatabaseUsesUpNoTry(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMIT_SUBSCRIBE"] = "1/10m@host"
+	lost := functiontest.New(t)
+	lost.Variables["PEPPER"], lost.Variables["LIMIT_SUBSCRIBE"] = b.Variables["PEPPER"], b.Variables["LIMIT_SUBSCRIBE"]
+	lost.Variables["DATABASE_URL"] = "postgres://app:password@" + dead + "/newsletter"
+	got := functiontest.Serve(t, lost.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json", ""))
+	if got.Response.StatusCode != http.StatusServiceUnavailable || got.Response.Headers["Retry-After"] == "" || got.Err == nil {
+		t.Fatalf("%d %v %v", got.Response.StatusCode, got.Response.Headers, got.Err)
+	}
+	got = functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json", ""))
+	if got.Response.StatusCode != http.StatusAccepted {
+		t.Errorf("the try was used up: %d %s", got.Response.StatusCode, got.Response.Body)
+	}
+}
+
+func TestALostRedisRefusesNobodyAtOnce(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["REDIS_URL"], b.Variables["LIMIT_SUBSCRIBE"] = "rediss://:secret@"+dead, "4/10m@host"
+	api := b.Open(open).HTTP
+	statuses := map[int]int{}
+	for range 5 {
+		got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json", ""))
+		statuses[got.Response.StatusCode]++
+	}
+	if statuses[http.StatusAccepted] < 1 || statuses[http.StatusTooManyRequests] < 1 || len(statuses) != 2 {
+		t.Errorf("%v: the limit must go on in this process", statuses)
+	}
+}
+
+func TestDoubleOptInCanBeSwitchedOff(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["DOUBLE_OPT_IN"] = "false"
+	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json-minimal", ""))
+	b.ExpectState("jane@example.org active", "requested:activated", "none")
+}
+
+func TestEveryStateGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Activate("active@example.org")
+	b.SignUp("pending@example.org")
+	leaves := b.Activate("left@example.org")
+	if _, err := b.Store.Unsubscribe(t.Context(), leaves, functiontest.Visit); err != nil {
+		t.Fatal(err)
+	}
+	api := b.Open(open).HTTP
+	first := functiontest.Serve(t, api, post(t, `{"email":"new@example.org"}`))
+	for _, email := range []string{"active@example.org", "pending@example.org", "left@example.org"} {
+		got := functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`))
+		for name, value := range first.Response.Headers {
+			if name != "Ratelimit" && got.Response.Headers[name] != value {
+				t.Errorf("%s: header %s is %q, for a new address %q", email, name, got.Response.Headers[name], value)
+			}
+		}
+		if got.Response.StatusCode != first.Response.StatusCode || got.Response.Body != first.Response.Body {
+			t.Errorf("%s: %d %s, for a new address %d %s", email, got.Response.StatusCode, got.Response.Body, first.Response.StatusCode, first.Response.Body)
+		}
+	}
+}

@@ -1,0 +1,204 @@
+// Package functiontest stands around one function in its tests: the variables that lead it to real servers, the sample
+// events of events/, the people that a test needs, and a look at what was written.
+//
+// A function is opened from its variables as in Lambda, and answers go through the check against docs/openapi.yaml.
+package functiontest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/testenv"
+	"newsletter/shared/config"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+// Bundle is a database and keys of one test. Its keys make its Redis keys its own too.
+type Bundle struct {
+	*testing.T
+	// Variables are the environment of the function: change them before Open.
+	Variables map[string]string
+	// Admin may see and do everything in the database.
+	Admin *pgx.Conn
+	// Store does what other functions would do before and after the one under test.
+	Store *subscription.Store
+}
+
+// New makes a Bundle. The variables are those of every function, so that one function's test sees which it asks for.
+func New(t *testing.T) *Bundle {
+	t.Helper()
+	database, redis := testenv.Postgres(t), testenv.Redis(t)
+	b := &Bundle{T: t, Admin: database.Conn(t), Variables: map[string]string{
+		"PUBLIC_URL": "https://api.example.org", "ALLOWED_ORIGINS": "https://www.example.org",
+		"DATABASE_URL": database.AppURL, "DATABASE_CA_FILE": database.CAFile,
+		"REDIS_URL": redis.URL, "REDIS_CA_FILE": redis.CAFile,
+		"PEPPER": key(), "TOKEN_KEYS_CONFIRM": "test:" + key(), "TOKEN_KEYS_UNSUBSCRIBE": "test:" + key(),
+		"SITE_NAME": "The Jane Letter", "SITE_URL": "https://www.example.org", "POSTAL_ADDRESS": `1 Main St\n12345 Town`,
+		"MAIL_FROM": "The Jane Letter <news@example.org>",
+	}}
+	env := b.Env()
+	dbConfig, keyConfig := postgres.ReadConfig(env), pseudonym.ReadConfig(env)
+	db, err := postgres.Open(t.Context(), dbConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	pepper, err := pseudonym.NewKey(keyConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Store = subscription.NewStore(db, pepper, subscription.Config{DoubleOptIn: true}, time.Now)
+	return b
+}
+
+func key() string {
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // it never fails
+	return base64.StdEncoding.EncodeToString(random)
+}
+
+// Env is the variables as a function reads them.
+func (b *Bundle) Env() *config.Env { return config.FromMap(maps.Clone(b.Variables)) }
+
+// Open opens a function and closes it when the test ends.
+func (b *Bundle) Open(open lambdafn.Open) lambdafn.Function {
+	b.Helper()
+	f, err := open(b.Context(), b.Env())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { f.Close(context.Background()) })
+	return f
+}
+
+// Visit is the call in which Store does something.
+var Visit = subscription.Visit{
+	Client: subscription.Client{IP: netip.MustParseAddr("192.0.2.7"), UserAgent: "Test/1.0"}, RequestID: "before", Channel: "api",
+}
+
+// Address is a typed address.
+func (b *Bundle) Address(typed string) subscription.Address {
+	b.Helper()
+	address, err := subscription.ParseAddress(typed)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return address
+}
+
+// SignUp signs an address up and gives the claims of its confirmation link.
+func (b *Bundle) SignUp(typed string) token.Claims {
+	b.Helper()
+	if _, err := b.Store.Request(b.Context(), subscription.Request{Address: b.Address(typed), Locale: "de", Visit: Visit}); err != nil {
+		b.Fatal(err)
+	}
+	var subscriber, event string
+	claims := token.Claims{Purpose: token.Confirm, Expires: time.Now().Add(token.ConfirmLifetime)}
+	b.Scan(`select id::text, request_event_id::text, epoch from subscribers where email_norm = lower($1)`, []any{typed},
+		&subscriber, &event, &claims.Epoch)
+	claims.SubscriberID, claims.EventID = uuid.MustParse(subscriber), uuid.MustParse(event)
+	return claims
+}
+
+// Activate signs an address up, confirms it, and gives the claims of its unsubscribe link.
+func (b *Bundle) Activate(typed string) token.Claims {
+	b.Helper()
+	claims := b.SignUp(typed)
+	if _, err := b.Store.Confirm(b.Context(), claims, Visit); err != nil {
+		b.Fatal(err)
+	}
+	return token.Claims{Purpose: token.Unsubscribe, SubscriberID: claims.SubscriberID, Epoch: claims.Epoch}
+}
+
+// Sign makes the text of a token, as deliver does.
+func (b *Bundle) Sign(c token.Claims) string {
+	b.Helper()
+	env := b.Env()
+	ring := token.ReadRing(env, c.Purpose)
+	if err := env.Err(); err != nil {
+		b.Fatal(err)
+	}
+	return ring.Sign(c)
+}
+
+// Scan runs a query of one row as the superuser.
+func (b *Bundle) Scan(sql string, args []any, into ...any) {
+	b.Helper()
+	if err := b.Admin.QueryRow(b.Context(), sql, args...).Scan(into...); err != nil {
+		b.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// Exec runs a statement as the superuser.
+func (b *Bundle) Exec(sql string, args ...any) {
+	b.Helper()
+	if _, err := b.Admin.Exec(b.Context(), sql, args...); err != nil {
+		b.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// Strings runs a query of one text column.
+func (b *Bundle) Strings(sql string, args ...any) []string {
+	b.Helper()
+	rows, err := b.Admin.Query(b.Context(), sql, args...)
+	if err != nil {
+		b.Fatalf("%s: %v", sql, err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		b.Fatalf("%s: %v", sql, err)
+	}
+	return found
+}
+
+// ExpectState compares the subscribers ("address status", by address), the ledger ("kind:outcome") and the outbox (kinds),
+// the last two in the order of writing.
+func (b *Bundle) ExpectState(subscribers, ledger, outbox string) {
+	b.Helper()
+	for _, part := range []struct{ what, sql, want string }{
+		{"subscribers", `select email_norm || ' ' || status from subscribers order by email_norm`, subscribers},
+		{"ledger", `select substr(kind, strpos(kind, '.') + 1) || ':' || (data->>'outcome') from audit_events order by id`, ledger},
+		{"outbox", `select kind from outbox order by id`, outbox},
+	} {
+		if got := b.Strings(part.sql); strings.Join(got, ", ") != part.want {
+			b.Errorf("%s: %s, want %s", part.what, strings.Join(got, ", "), part.want)
+		}
+	}
+}
+
+// Rows counts the rows of every table that a function writes.
+func (b *Bundle) Rows() map[string]int {
+	b.Helper()
+	rows := map[string]int{}
+	for _, table := range []string{"subscribers", "audit_events", "identities", "event_context", "mail_log", "suppressions", "outbox"} {
+		var n int
+		b.Scan("select count(*) from "+table, nil, &n)
+		rows[table] = n
+	}
+	return rows
+}
+
+// ExpectRows fails unless nothing was written since Rows.
+func (b *Bundle) ExpectRows(want map[string]int) {
+	b.Helper()
+	got := b.Rows()
+	for _, table := range slices.Sorted(maps.Keys(want)) {
+		if got[table] != want[table] {
+			b.Errorf("%s: %d rows, want %d", table, got[table], want[table])
+		}
+	}
+}
