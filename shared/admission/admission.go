@@ -12,17 +12,23 @@ import (
 	"net/netip"
 	"time"
 
+	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/ratelimit"
 )
 
 // Config is the limits of each route. A policy reads "limit/window@scope": host is one IPv4 address or IPv6 /64, site an
-// IPv4 /24 or IPv6 /48. The defaults let a conference behind one address sign up, and a mobile carrier behind one /24.
+// IPv4 /24 or IPv6 /48.
+//
+// One IPv4 address may be a conference, or thousands of a mobile carrier's customers, so the defaults are wide: what one
+// address is mailed is bounded in PostgreSQL, whoever asks.
 type Config struct {
-	// Subscribe limits sign-ups. Defaults to 20 in 10 minutes for a host and 200 in an hour for a site.
-	Subscribe ratelimit.Policies `env:"LIMIT_SUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
-	// Confirm limits the button behind a confirmation link. Defaults to 30 in 10 minutes for a host.
-	Confirm ratelimit.Policies `env:"LIMIT_CONFIRM" envDefault:"30/10m@host"`
+	// Subscribe limits sign-ups. Defaults to 60 in 10 minutes for a host, which a full conference hall stays below, and 300
+	// in an hour for a site.
+	Subscribe ratelimit.Policies `env:"LIMIT_SUBSCRIBE" envDefault:"60/10m@host,300/1h@site"`
+	// Confirm limits the button behind a confirmation link. Defaults to 60 in 10 minutes for a host: whoever may sign up
+	// there may confirm there.
+	Confirm ratelimit.Policies `env:"LIMIT_CONFIRM" envDefault:"60/10m@host"`
 	// Unsubscribe limits requests for an unsubscribe link by address; links themselves are never limited. Defaults to 20
 	// in 10 minutes for a host and 200 in an hour for a site.
 	Unsubscribe ratelimit.Policies `env:"LIMIT_UNSUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
@@ -99,6 +105,9 @@ func New(limiter *ratelimit.Limiter, cfg Config, now func() time.Time) *Gate {
 func (g *Gate) Admit(ctx context.Context, a Attempt) Verdict {
 	v := Verdict{Outcome: Accept}
 	v.Limit = g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(a.Endpoint), Client: a.Client, Policies: g.policies(a.Endpoint)})
+	if v.Limit.Cause != nil { // the visitor is served, so nobody else would say that Redis is lost
+		capture.Error(ctx, v.Limit.Cause)
+	}
 	if !v.Limit.Allowed && a.Endpoint == Confirm && v.Limit.Tier == ratelimit.Local {
 		// It mails nobody, so a lost Redis refuses nobody. What this process counted is not told.
 		v.Limit = ratelimit.Decision{Allowed: true, Tier: v.Limit.Tier, Reason: v.Limit.Reason}
@@ -118,14 +127,13 @@ func (g *Gate) Refund(ctx context.Context, v Verdict) { g.limiter.Refund(ctx, v.
 
 func (g *Gate) policies(e Endpoint) ratelimit.Policies {
 	switch e {
-	case Subscribe:
-		return g.config.Subscribe
 	case Confirm:
 		return g.config.Confirm
 	case Unsubscribe:
 		return g.config.Unsubscribe
+	default:
+		return g.config.Subscribe
 	}
-	return g.config.Subscribe
 }
 
 // marks names what only robots do.

@@ -14,47 +14,46 @@ const (
 	breakerMax = 10 * time.Second
 )
 
-// breaker keeps calls from a Redis that does not answer. After a pause one call tries again; its success closes it.
+// breaker keeps calls from a Redis that does not answer. After a pause one call tries again, and its success closes the
+// breaker. It is safe for concurrent use.
 type breaker struct {
 	now func() time.Time
 
 	mu       sync.Mutex
 	failures int
-	until    time.Time // open until then; zero: closed
-	probing  bool
+	opened   time.Time
+	pause    time.Duration // from opened on; 0: closed
 }
 
 func newBreaker(now func() time.Time) *breaker { return &breaker{now: now} }
 
-// allow says whether Redis may be asked. Whoever is allowed must report.
+// allow says whether Redis may be asked. Who is allowed while the breaker is open is its probe: the next one is only
+// after another pause, should this one never report.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.until.IsZero():
+	if b.pause == 0 {
 		return true
-	case b.probing || b.now().Before(b.until):
+	}
+	if elapsed(b.opened, b.now()) < b.pause {
 		return false
 	}
-	b.probing = true
+	b.open()
 	return true
 }
 
 func (b *breaker) report(ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = false
 	if ok {
-		b.failures, b.until = 0, time.Time{}
+		b.failures, b.pause = 0, 0
 		return
 	}
 	if b.failures++; b.failures >= breakerFailures {
-		b.until = b.now().Add(breakerMin + rand.N(breakerMax-breakerMin))
+		b.open()
 	}
 }
 
-func (b *breaker) closed() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.until.IsZero()
+func (b *breaker) open() {
+	b.opened, b.pause = b.now(), breakerMin+rand.N(breakerMax-breakerMin)
 }

@@ -4,9 +4,9 @@
 // A call names its client's address and some policies; it is allowed only if every policy allows it, and only then
 // counted. In any window of a policy's length never more than its limit is allowed, and no call is refused that fits.
 //
-// Failure policy: Take never fails. When Redis cannot be asked, a log in this process decides with half the limits, so
-// that many instances together stay near them, and the Decision says so. A circuit breaker keeps a lost Redis from
-// costing every call a timeout.
+// Failure policy: Take never fails. When Redis cannot be asked, a log in this process decides with half the limits, and
+// the Decision says so and why. A circuit breaker keeps a lost Redis from costing every call a timeout; one that is back
+// is used again by itself.
 package ratelimit
 
 import (
@@ -30,13 +30,18 @@ const (
 
 // network is the prefix that a scope counts under.
 func (s Scope) network(client netip.Addr) netip.Prefix {
-	bits := map[Scope][2]int{Host: {32, 64}, Site: {24, 48}}[s]
-	length := bits[1]
-	if client.Is4() {
-		length = bits[0]
+	client = client.Unmap()
+	length := 64
+	switch {
+	case s == Host && client.Is4():
+		length = 32
+	case s == Site && client.Is4():
+		length = 24
+	case s == Site:
+		length = 48
 	}
-	prefix, err := client.Prefix(length)
-	if err != nil { // no address: all such clients count together
+	prefix, err := client.Prefix(length) // drops the zone
+	if err != nil {                      // no address: all such clients count together
 		return netip.Prefix{}
 	}
 	return prefix

@@ -1,4 +1,4 @@
--- Takes a call back that was counted.
+-- Takes a call back that was counted. Calls of one microsecond are alike, so any of them stands for it.
 -- KEYS  the logs of the call
 -- ARGV  the time that was counted, and the cost
 for _, key in ipairs(KEYS) do

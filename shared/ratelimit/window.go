@@ -1,12 +1,12 @@
 package ratelimit
 
-import "time"
+import "slices"
 
 // window is the log of one key: the times of the allowed calls, in microseconds, oldest first. It is the model that the
 // script in Redis must agree with, and what counts in this process when Redis is lost.
 type window []int64
 
-// quota is what a policy asks of one key, in microseconds.
+// quota is what a policy asks of one key. A call counts while it is younger than length, in microseconds.
 type quota struct {
 	limit  int
 	length int64
@@ -31,7 +31,7 @@ func take(logs []window, quotas []quota, now int64, cost int) (allowed bool, at 
 	after = make([]window, len(logs))
 	counts = make([]count, len(logs))
 	for i, log := range logs {
-		for len(log) > 0 && log[0] <= now-quotas[i].length { // a call counts while it is younger than the window
+		for len(log) > 0 && log[0] <= now-quotas[i].length {
 			log = log[1:]
 		}
 		after[i] = log
@@ -58,20 +58,12 @@ func take(logs []window, quotas []quota, now int64, cost int) (allowed bool, at 
 	return allowed, now, counts, after
 }
 
-// refund takes back a call that was counted at a time.
+// refund takes back a call that was counted at a time. Calls of one time are alike, so any of them stands for it.
 func refund(log window, at int64, cost int) window {
-	kept := make(window, 0, len(log))
-	for i := len(log) - 1; i >= 0; i-- {
-		if cost > 0 && log[i] == at {
-			cost--
-			continue
-		}
-		kept = append(kept, log[i])
+	end, _ := slices.BinarySearch(log, at+1)
+	begin := end
+	for begin > 0 && log[begin-1] == at && end-begin < cost {
+		begin--
 	}
-	for i, j := 0, len(kept)-1; i < j; i, j = i+1, j-1 {
-		kept[i], kept[j] = kept[j], kept[i]
-	}
-	return kept
+	return slices.Concat(log[:begin], log[end:])
 }
-
-func micros(t time.Time) int64 { return t.UnixMicro() }

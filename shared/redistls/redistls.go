@@ -11,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"newsletter/shared/config"
@@ -24,7 +26,7 @@ import (
 // Config says where Redis is.
 type Config struct {
 	// URL is the server, such as "rediss://:password@cache.example:6379". Defaults to none: limits are then kept by each
-	// environment for itself. Without TLS ("redis://") it is refused.
+	// environment for itself. Without TLS ("redis://") it is refused, but for a server on this machine.
 	URL config.Sealed `env:"REDIS_URL"`
 	// CAFile is a file of PEM certificates that the server's certificate is checked against. Defaults to the system's
 	// roots, which know ElastiCache and Upstash.
@@ -46,14 +48,29 @@ func (c Config) Validate() error {
 	if c.URL.IsZero() {
 		return nil
 	}
+	_, err := c.parse()
+	return err
+}
+
+// parse reads URL. Its errors do not repeat it, as the parser's do.
+func (c Config) parse() (*redis.Options, error) {
 	options, err := redis.ParseURL(c.URL.Reveal())
 	if err != nil {
-		return errors.New("REDIS_URL: not a valid Redis URL") // the parser's message repeats it
+		return nil, errors.New("REDIS_URL: not a valid Redis URL")
 	}
-	if options.TLSConfig == nil {
-		return errors.New("REDIS_URL: must begin with rediss://, because Redis is reached over TLS only")
+	host, _, err := net.SplitHostPort(options.Addr)
+	if err != nil {
+		return nil, errors.New("REDIS_URL: not a valid Redis URL")
 	}
-	return nil
+	if options.TLSConfig == nil && !isLoopback(host) {
+		return nil, errors.New("REDIS_URL: must begin with rediss://, because Redis is reached over TLS only")
+	}
+	return options, nil
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // The timeouts of DESIGN §7: a frozen server costs 150 ms, a refused connection nothing. The defaults of the library
@@ -69,26 +86,20 @@ func Open(cfg Config) (redis.UniversalClient, error) {
 	if cfg.URL.IsZero() {
 		return nil, nil
 	}
-	if err := cfg.Validate(); err != nil {
+	parsed, err := cfg.parse()
+	if err != nil {
 		return nil, err
-	}
-	parsed, err := redis.ParseURL(cfg.URL.Reveal())
-	if err != nil {
-		return nil, errors.New("REDIS_URL: not a valid Redis URL")
-	}
-	host, _, err := net.SplitHostPort(parsed.Addr)
-	if err != nil {
-		return nil, errors.New("REDIS_URL: not a valid Redis URL")
 	}
 	roots, err := rootCAs(cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}
+	logging.Disable() // the library's own log, which is no JSON; every failure reaches the caller as an error
 	options := &redis.UniversalOptions{
 		Addrs: []string{parsed.Addr}, Username: parsed.Username, Password: parsed.Password, DB: parsed.DB,
-		TLSConfig:             &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: roots},
 		ContextTimeoutEnabled: true,
 		MaxRetries:            -1, // a script whose reply was lost has counted already
+		MaxRedirects:          -1, // the cluster client's name for the same; after a MOVED it learns the nodes anew
 		DialerRetries:         1,
 		DialTimeout:           dialTimeout,
 		ReadTimeout:           ioTimeout,
@@ -101,6 +112,9 @@ func Open(cfg Config) (redis.UniversalClient, error) {
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled, // another one, and a DNS look-up
 		},
+	}
+	if parsed.TLSConfig != nil { // no ServerName: each node's certificate must name the host that was dialled
+		options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	}
 	if cfg.Cluster {
 		return redis.NewClusterClient(options.Cluster()), nil

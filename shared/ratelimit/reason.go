@@ -1,0 +1,81 @@
+package ratelimit
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// The reasons that are no failure of this call.
+const (
+	reasonUnlimited = "unlimited"
+	reasonNone      = "none"
+	reasonBreaker   = "breaker"
+	reasonBlocked   = "blocked"
+)
+
+// reason puts a failure of Redis into a word for logs and metrics.
+func reason(err error) string {
+	if answered, ok := errors.AsType[redis.Error](err); ok {
+		return answerReason(answered)
+	}
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	network, isNetwork := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, errReply):
+		return "reply"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case certificate:
+		return "certificate"
+	case errors.Is(err, redis.ErrPoolTimeout):
+		return "pool"
+	case errors.Is(err, context.DeadlineExceeded), isNetwork && network.Timeout():
+		return "timeout"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "reset"
+	}
+	if _, dns := errors.AsType[*net.DNSError](err); dns {
+		return "dns"
+	}
+	return "connection"
+}
+
+// answerReason sorts the errors that a server answers with, by the code that each begins with.
+func answerReason(err redis.Error) string {
+	code, _, _ := strings.Cut(err.Error(), " ")
+	switch code {
+	case "OOM":
+		return "out_of_memory"
+	case "READONLY":
+		return "read_only"
+	case "LOADING":
+		return "loading"
+	case "WRONGPASS", "NOAUTH":
+		return "password"
+	case "NOPERM":
+		return "permission"
+	case "WRONGTYPE":
+		return "wrong_type"
+	case "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS":
+		return "no_primary"
+	case "MOVED", "ASK":
+		return "moved"
+	case "BUSY":
+		return "busy"
+	}
+	return "answer"
+}
+
+// concernsKey says that Redis is well and only a key of this call is not: something else is stored under it. That must
+// not take Redis from all other clients.
+func concernsKey(err error) bool {
+	answered, ok := errors.AsType[redis.Error](err)
+	return ok && answerReason(answered) == "wrong_type"
+}
