@@ -19,11 +19,11 @@ func TestAPersonWithABrowser(t *testing.T) {
 	const address = "browser@example.org"
 	v := newVisitor(s.base, "127.0.0.1")
 
-	do(t, ctx, chromedp.Navigate(s.base+"/"), chromedp.SendKeys("#email", address), chromedp.Submit("#email"))
+	do(t, ctx, chromedp.Navigate(s.base+"/"), chromedp.SendKeys(chromedp.CSS("#email"), address), chromedp.Submit(chromedp.CSS("#email")))
 	awaitHeading(t, ctx, "Please look into your inbox")
 
 	mail := v.mail(t, address, 1)
-	do(t, ctx, chromedp.Navigate(s.base+mail.link(t, confirmPath)), chromedp.WaitVisible("button"))
+	do(t, ctx, chromedp.Navigate(s.base+mail.link(t, confirmPath)), chromedp.WaitVisible(chromedp.CSS("button")))
 	if got := s.status(t, address); got != "pending" {
 		t.Errorf("after opening the link: %s", got)
 	}
@@ -34,9 +34,9 @@ func TestAPersonWithABrowser(t *testing.T) {
 		t.Errorf("after the button: %s", got)
 	}
 
-	do(t, ctx, chromedp.Navigate(s.base+mail.link(t, unsubscribePath)), chromedp.Click("button"))
+	do(t, ctx, chromedp.Navigate(s.base+mail.link(t, unsubscribePath)), chromedp.Click(chromedp.CSS("button")))
 	awaitHeading(t, ctx, "You are unsubscribed")
-	do(t, ctx, chromedp.WaitVisible("input[type=email]")) // "subscribe again"
+	do(t, ctx, chromedp.WaitVisible(chromedp.CSS("input[type=email]"))) // "subscribe again"
 	if got := s.status(t, address); got != "unsubscribed" {
 		t.Errorf("after leaving: %s", got)
 	}
@@ -60,7 +60,7 @@ func awaitHeading(t *testing.T, ctx context.Context, want string) {
 			t.Fatalf("the page says %q, want %q", heading, want)
 		}
 		step, cancel := context.WithTimeout(ctx, 5*time.Second)
-		heading, _ = chromedp.Run(step, chromedp.Text("h1")) // while a page is replaced there may be none
+		heading, _ = chromedp.Run(step, chromedp.Text(chromedp.CSS("h1"))) // while a page is replaced there may be none
 		cancel()
 	}
 }
