@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/functiontest"
+	"newsletter/internal/testenv"
+	"newsletter/migrations"
+	"newsletter/shared/healthcheck"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/lambdafn"
+)
+
+const nobody = "127.0.0.1:1"
+
+// ready asks /api/health and gives the status of the whole and of each check.
+func ready(t *testing.T, f lambdafn.Function) (httpapi.Result, string, map[string]string) {
+	t.Helper()
+	got := functiontest.Serve(t, f.HTTP, functiontest.HTTP(t, "health", "ready", ""))
+	var body struct {
+		Status string
+		Checks map[string][]map[string]string
+	}
+	if err := json.Unmarshal([]byte(got.Response.Body), &body); err != nil {
+		t.Fatalf("%v: %s", err, got.Response.Body)
+	}
+	checks := map[string]string{}
+	for name, components := range body.Checks {
+		checks[name] = components[0]["status"]
+		if len(components) != 1 || len(components[0]) != 1 {
+			t.Errorf("%s tells more than its status: %v", name, components)
+		}
+	}
+	return got, body.Status, checks
+}
+
+func TestWhatIsLost(t *testing.T) {
+	for name, test := range map[string]struct {
+		lose   func(b *functiontest.Bundle)
+		status int
+		whole  string
+		checks map[string]string
+	}{
+		"nothing": {func(*functiontest.Bundle) {}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
+		"redis": {func(b *functiontest.Bundle) { b.Variables["REDIS_URL"] = "rediss://:secret@" + nobody },
+			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn"}},
+		"no redis configured": {func(b *functiontest.Bundle) { delete(b.Variables, "REDIS_URL") },
+			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn"}},
+		"postgres": {func(b *functiontest.Bundle) {
+			b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter"
+		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass"}},
+		"a migration": {func(b *functiontest.Bundle) {
+			b.Exec(`delete from goose_db_version where version_id = (select max(version_id) from goose_db_version)`)
+		}, 503, "fail", map[string]string{"postgres": "pass", "migrations": "fail", "redis": "pass"}},
+		"this release's age": {func(b *functiontest.Bundle) {
+			b.Exec(`insert into goose_db_version (version_id, is_applied, tstamp) values (9999, true, now())`)
+		}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := functiontest.New(t)
+			test.lose(b)
+			got, whole, checks := ready(t, b.Open(open))
+			if got.Response.StatusCode != test.status || whole != test.whole || got.Outcome != test.whole {
+				t.Errorf("%d %s %s, want %d %s", got.Response.StatusCode, whole, got.Outcome, test.status, test.whole)
+			}
+			for check, want := range test.checks {
+				if checks[check] != want {
+					t.Errorf("%s: %s, want %s", check, checks[check], want)
+				}
+			}
+			if len(checks) != len(test.checks) {
+				t.Errorf("checks %v", checks)
+			}
+		})
+	}
+}
+
+// A server that is silent costs a check its time and no more.
+func TestASilentRedis(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	redis := testenv.RedisServer(t)
+	b.Variables["REDIS_URL"], b.Variables["REDIS_CA_FILE"] = redis.URL, redis.CAFile
+	f := b.Open(open)
+	redis.Freeze()
+	t.Cleanup(redis.Thaw)
+	if got, whole, _ := ready(t, f); got.Response.StatusCode != http.StatusOK || whole != "warn" {
+		t.Errorf("%d %s", got.Response.StatusCode, whole)
+	}
+}
+
+func TestOtherSampleEvents(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter" // live asks nobody
+	f := b.Open(open)
+	for sample, want := range map[string]int{"live": 200, "ready-head": 503, "post": 405} {
+		got := functiontest.Serve(t, f.HTTP, functiontest.HTTP(t, "health", sample, ""))
+		if got.Response.StatusCode != want {
+			t.Errorf("%s: %d %s, want %d", sample, got.Response.StatusCode, got.Response.Body, want)
+		}
+	}
+	live := functiontest.Serve(t, f.HTTP, functiontest.HTTP(t, "health", "live", ""))
+	if live.Response.Body != `{"status":"pass"}` || live.Response.Headers["Content-Type"] != "application/health+json; charset=utf-8" {
+		t.Errorf("%s %v", live.Response.Body, live.Response.Headers)
+	}
+}
+
+// The schedule and the operator get the details, for which the public has no use.
+func TestADirectInvocationTellsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["REDIS_URL"] = "rediss://:secret@" + nobody
+	f := b.Open(open)
+	for _, sample := range []string{"scheduled", "rule", "invoke"} {
+		value, err := f.Event(t.Context(), functiontest.Raw(t, "health", sample))
+		report, ok := value.(healthcheck.Report)
+		if err != nil || !ok {
+			t.Fatalf("%s: %v %v", sample, value, err)
+		}
+		redis, migrated := report.Checks["redis"][0], report.Checks["migrations"][0]
+		if report.Status != healthcheck.Warn || !strings.Contains(redis.Output, "connection refused") || migrated.Observed == "" || migrated.Time.IsZero() {
+			t.Errorf("%s: %+v", sample, report)
+		}
+		if text, _ := json.Marshal(report); strings.Contains(string(text), "secret") {
+			t.Errorf("%s: a password: %s", sample, text)
+		}
+	}
+	if _, err := f.Event(t.Context(), functiontest.Raw(t, "health", "not-a-tick")); err == nil {
+		t.Error("an event of another function is taken for a tick")
+	}
+}
+
+func TestEverySampleIsTested(t *testing.T) {
+	tested := "invoke live not-a-tick post ready ready-head rule scheduled"
+	if got := strings.Join(functiontest.Names(t, "health"), " "); got != tested {
+		t.Errorf("samples: %s; tested: %s", got, tested)
+	}
+}
+
+func TestTheSchemaThatThisReleaseNeedsIsTheNewest(t *testing.T) {
+	latest, err := migrations.Latest()
+	if err != nil || latest != schemaVersion {
+		t.Errorf("schemaVersion is %d, the newest migration %d (%v): raise it", schemaVersion, latest, err)
+	}
+}
+
+func TestTheDatabaseComesBack(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	f := b.Open(open)
+	b.Exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		if got, _, _ := ready(t, f); got.Response.StatusCode == http.StatusOK {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("it does not recover from killed connections")
+}

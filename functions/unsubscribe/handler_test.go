@@ -1,0 +1,201 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"newsletter/internal/functiontest"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/token"
+)
+
+const (
+	active = "jane@example.org active"
+	left   = "jane@example.org unsubscribed"
+	before = "requested:confirmation_queued, confirmed:confirmed"
+	after  = before + ", unsubscribed:unsubscribed"
+	asked  = before + ", requested:link_queued"
+	mails  = "mail.confirm"
+)
+
+// samples says what each file of events/unsubscribe is answered with the link of an active subscriber, and what it does.
+var samples = map[string]struct {
+	status                      int
+	subscribers, ledger, outbox string
+	answer                      []string // parts of the body
+}{
+	"one-click":              {200, left, after, mails, []string{"You are unsubscribed", `<form method="post" action="/api/newsletter/subscribe">`, "Subscribe again"}},
+	"one-click-urlencoded":   {200, left, after, mails, []string{"You are unsubscribed"}},
+	"one-click-empty":        {200, left, after, mails, []string{`{"status":"unsubscribed"}`}},
+	"one-click-strange-body": {200, left, after, mails, nil},
+	"button":                 {200, left, after, mails, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
+	"show":                   {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `action="/api/newsletter/unsubscribe?token=`}},
+	"scanner":                {200, active, before, mails, nil},
+	"show-address-form":      {200, active, before, mails, []string{"Enter your address", `action="/api/newsletter/unsubscribe"`}},
+	"address":                {202, active, asked, mails + ", mail.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
+	"address-form":           {202, active, asked, mails + ", mail.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
+
+	"address-invalid":   {422, active, before, mails, []string{`"pointer":"#/email"`}},
+	"body-text":         {415, active, before, mails, []string{"unsupported-media-type"}},
+	"token-in-body":     {422, active, before, mails, []string{`"pointer":"#/email"`}},
+	"token-malformed":   {404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
+	"token-undecodable": {404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
+}
+
+func TestSampleEvents(t *testing.T) {
+	for _, name := range functiontest.Names(t, "unsubscribe") {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, known := samples[name]
+			if !known {
+				t.Fatal("say in samples what this event is answered")
+			}
+			b := functiontest.New(t)
+			link := b.Sign(b.Activate("jane@example.org"))
+			got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "unsubscribe", name, link))
+			if got.Response.StatusCode != want.status || got.Err != nil {
+				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
+			}
+			for _, part := range want.answer {
+				if !strings.Contains(got.Response.Body, part) {
+					t.Errorf("the answer lacks %q: %s", part, got.Response.Body)
+				}
+			}
+			if strings.Contains(got.Response.Body, "jane@") {
+				t.Errorf("the answer names the person: %s", got.Response.Body)
+			}
+			if got.Response.Headers["Location"] != "" || got.Response.Headers["Set-Cookie"] != "" || len(got.Response.Cookies) > 0 {
+				t.Errorf("RFC 8058 allows no redirect and needs no cookie: %v", got.Response.Headers)
+			}
+			b.ExpectState(want.subscribers, want.ledger, want.outbox)
+		})
+	}
+}
+
+// whatever is the state of the person behind a valid link.
+func TestAValidLinkAlwaysSucceeds(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	confirm := b.SignUp("pending@example.org")
+	links := map[string]token.Claims{
+		"active":   b.Activate("active@example.org"),
+		"pending":  {Purpose: token.Unsubscribe, SubscriberID: confirm.SubscriberID, Epoch: confirm.Epoch},
+		"nobody's": {Purpose: token.Unsubscribe, SubscriberID: uuid.New(), Epoch: 1},
+	}
+	var first *httpapi.Result
+	for name, claims := range links {
+		for range 3 {
+			got := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(claims)))
+			if got.Response.StatusCode != http.StatusOK || got.Err != nil {
+				t.Fatalf("%s: %d %s", name, got.Response.StatusCode, got.Response.Body)
+			}
+			if first == nil {
+				first = &got
+			}
+			if got.Response.Body != first.Response.Body {
+				t.Errorf("%s: %s, first %s", name, got.Response.Body, first.Response.Body)
+			}
+		}
+	}
+	if got := b.Strings(`select status from subscribers`); len(got) != 1 || got[0] != "unsubscribed" {
+		t.Errorf("subscribers: %v", got)
+	}
+	if got := b.Strings(`select kind from audit_events where kind in ('subscription.unsubscribed', 'subscription.cancelled') order by kind`); len(got) != 2 {
+		t.Errorf("each end stands in the ledger once: %v", got)
+	}
+}
+
+// Mailbox providers send from few addresses: a link is never limited, and Redis is not asked.
+func TestALinkIsNeverLimited(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMIT_UNSUBSCRIBE"] = "1/10m@host"
+	link := functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org")))
+	address := functiontest.HTTP(t, "unsubscribe", "address", "")
+	api := b.Open(open).HTTP
+	for i, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
+		if got := functiontest.Serve(t, api, address); got.Response.StatusCode != want {
+			t.Errorf("address, time %d: %d, want %d", i, got.Response.StatusCode, want)
+		}
+	}
+	link.RequestContext.HTTP.SourceIP = address.RequestContext.HTTP.SourceIP
+	for range 3 {
+		got := functiontest.Serve(t, api, link)
+		if got.Response.StatusCode != http.StatusOK || got.Response.Headers["Ratelimit"] != "" {
+			t.Errorf("link: %d %v", got.Response.StatusCode, got.Response.Headers)
+		}
+	}
+}
+
+func TestUnknownAddressesAreNotMailedAndNotTold(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	unknown := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "address", ""))
+	b.ExpectState("", "requested:link_unknown", "none")
+	b.Activate("jane@example.org")
+	known := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "address", ""))
+	if known.Response.StatusCode != unknown.Response.StatusCode || known.Response.Body != unknown.Response.Body {
+		t.Errorf("known %d %s, unknown %d %s", known.Response.StatusCode, known.Response.Body, unknown.Response.StatusCode, unknown.Response.Body)
+	}
+	if got := b.Strings(`select kind from outbox order by id`); got[len(got)-1] != "mail.unsubscribe_link" {
+		t.Errorf("outbox %v", got)
+	}
+}
+
+func TestOneAnswerForEveryBrokenLink(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	claims := b.Activate("jane@example.org")
+	valid := b.Sign(claims)
+	confirm := b.SignUp("joan@example.org")
+	links := map[string]string{
+		"empty": "", "of another purpose": b.Sign(confirm), "changed": valid[:len(valid)-2] + "AA", "cut": valid[:40], "twice": valid + "," + valid,
+	}
+	api := b.Open(open).HTTP
+	for _, sample := range []string{"one-click-empty", "button", "show"} {
+		want := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", sample, "no-token"))
+		for name, link := range links {
+			event := functiontest.HTTP(t, "unsubscribe", sample, link)
+			if link == "" {
+				event.RawQueryString = "token="
+			}
+			got := functiontest.Serve(t, api, event)
+			if got.Response.StatusCode != http.StatusNotFound || got.Response.Body != want.Response.Body {
+				t.Errorf("%s, %s: %d %s", sample, name, got.Response.StatusCode, got.Response.Body)
+			}
+		}
+	}
+	// A person is not left alone with a link that does not work.
+	page := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "button", "no-token"))
+	if !strings.Contains(page.Response.Body, `action="/api/newsletter/unsubscribe"`) {
+		t.Errorf("the page has no form: %s", page.Response.Body)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	link := b.Sign(b.Activate("jane@example.org"))
+	const nobody = "127.0.0.1:1"
+	lost := map[string]string{"REDIS_URL": "rediss://:secret@" + nobody, "DATABASE_URL": "postgres://app:password@" + nobody + "/newsletter"}
+	for variable, want := range map[string]map[string]int{
+		"DATABASE_URL": {"one-click": 503, "show": 200, "address": 503},
+		"REDIS_URL":    {"one-click": 200, "show": 200, "address": 202},
+	} {
+		working := b.Variables[variable]
+		b.Variables[variable] = lost[variable]
+		api := b.Open(open).HTTP
+		for sample, status := range want {
+			got := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", sample, link))
+			if got.Response.StatusCode != status || (got.Err != nil) != (status == 503) || (got.Response.Headers["Retry-After"] != "") != (status == 503) {
+				t.Errorf("without %s, %s: %d %v %v", variable, sample, got.Response.StatusCode, got.Response.Headers, got.Err)
+			}
+		}
+		b.Variables[variable] = working
+	}
+}
