@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/functiontest"
+	"newsletter/shared/mail"
+	"newsletter/shared/outbox"
+	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
+	"newsletter/shared/token"
+)
+
+func (b *bundle) signUps(n int) {
+	b.Helper()
+	for i := range n {
+		b.SignUp(fmt.Sprintf("jane%03d@example.org", i))
+	}
+}
+
+// A failure is tried again later, as the same delivery.
+func TestAFailureIsRepeated(t *testing.T) {
+	b := setup(t)
+	b.signUps(2)
+	b.Variables["DELIVER_CONCURRENCY"] = "1"
+	b.ses.Fail(devstack.Answer{Status: http.StatusInternalServerError, Code: "InternalFailure", RetryAfter: 600})
+	f := b.Open(open)
+	b.expect(b.run(t.Context(), f), `{"retry":1,"sent":1}`)
+	if got := b.Strings(`select attempts || ' ' || outcome || ' ' || (due_at > now() + interval '9 minutes') from outbox where state = 'ready'`); len(got) != 1 || got[0] != "1 status_500 true" {
+		t.Errorf("%v", got)
+	}
+	b.expect(b.run(t.Context(), f), `{}`) // it is not due
+	b.due()
+	b.expect(b.run(t.Context(), f), `{"sent":1}`)
+	b.expectRows("mail.confirm done sent "+b.attempts(0), "mail.confirm done sent "+b.attempts(1))
+	if got := len(b.ses.Mails()); got != 2 {
+		t.Errorf("%d mails", got)
+	}
+}
+
+func (b *bundle) attempts(i int) string {
+	b.Helper()
+	return b.Strings(`select attempts::text from outbox order by id`)[i]
+}
+
+func TestAMailThatIsRefusedForGood(t *testing.T) {
+	b := setup(t)
+	b.signUps(1)
+	b.ses.Fail(devstack.Answer{Status: http.StatusBadRequest, Code: "MessageRejected"})
+	f := b.Open(open)
+	b.expect(b.run(t.Context(), f), `{"dead":1}`)
+	b.expectRows("mail.confirm dead rejected 1")
+	b.due()
+	b.expect(b.run(t.Context(), f), `{}`)
+}
+
+func TestTheLastAttempt(t *testing.T) {
+	b := setup(t)
+	b.signUps(1)
+	b.Exec(`update outbox set attempts = $1`, outbox.MaxAttempts-1)
+	b.ses.Fail(devstack.Answer{Status: http.StatusBadGateway})
+	b.expect(b.run(t.Context(), b.Open(open)), `{"dead":1}`)
+	b.expectRows(fmt.Sprintf("mail.confirm dead status_502 %d", outbox.MaxAttempts))
+}
+
+// When the service wants us to slow down, mails wait and no try counts.
+func TestThrottlingCostsNoAttempt(t *testing.T) {
+	b := setup(t)
+	b.signUps(8)
+	slower := devstack.Answer{Status: http.StatusTooManyRequests, Code: "TooManyRequestsException"}
+	b.ses.Fail(slower, slower, slower)
+	got := b.run(t.Context(), b.Open(open))
+	if got["sent"] != 8 || got["waits"] != 3 {
+		t.Errorf("outcomes %v", got)
+	}
+	if got := b.Strings(`select distinct state || ' ' || attempts from outbox`); len(got) != 1 || got[0] != "done 1" {
+		t.Errorf("outbox %v", got)
+	}
+}
+
+// When nothing can be sent before the owner does something, all wait, however long that takes.
+func TestASetUpThatIsWrongCostsNoAttempt(t *testing.T) {
+	b := setup(t)
+	b.signUps(3)
+	b.Variables["DELIVER_CONCURRENCY"] = "1"
+	f := b.Open(open)
+	for _, answer := range []devstack.Answer{
+		{Status: http.StatusForbidden, Code: "AccessDeniedException"}, {Status: http.StatusBadRequest, Code: "SendingPausedException"},
+		{Status: http.StatusNotFound, Code: "NotFoundException"},
+	} {
+		b.ses.Fail(answer)
+		if _, err := f.Event(t.Context(), functiontest.Raw(t, "deliver", "scheduled")); err == nil {
+			t.Errorf("%s: no error", answer.Code)
+		}
+	}
+	b.expectRows("mail.confirm ready - 0", "mail.confirm ready - 0", "mail.confirm ready - 0")
+	b.expect(b.run(t.Context(), f), `{"sent":3}`)
+}
+
+// A kind that only a newer version knows is left to it, and holds up nothing.
+func TestAnUnknownKind(t *testing.T) {
+	b := setup(t)
+	b.signUps(3)
+	b.Exec(`update outbox set kind = 'carrier.pigeon' where id = (select min(id::text)::uuid from outbox)`)
+	b.expect(b.run(t.Context(), b.Open(open)), `{"retry":1,"sent":2}`)
+	b.expectRows("carrier.pigeon ready unknown_kind 1", "mail.confirm done sent 1", "mail.confirm done sent 1")
+}
+
+// poisonous panics at one mail and passes the others on to the real sender.
+type poisonous struct{ sender }
+
+func (p poisonous) Send(ctx context.Context, m mail.Message) (string, error) {
+	if strings.HasPrefix(m.To, "jane001@") {
+		panic("poison")
+	}
+	return p.sender.Send(ctx, m)
+}
+
+func TestPoisonIsAlone(t *testing.T) {
+	b := setup(t)
+	b.signUps(4)
+	h := b.handler()
+	h.sender = poisonous{h.sender}
+	value, err := h.event(t.Context(), functiontest.Raw(t, "deliver", "scheduled"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.expect(value.(result).Outcomes, `{"panic":1,"sent":3}`)
+	b.expectRows("mail.confirm done sent 1", "mail.confirm ready panic 1", "mail.confirm done sent 1", "mail.confirm done sent 1")
+}
+
+// handler is the function's handler, for tests that put a fault between its parts.
+func (b *bundle) handler() *handler {
+	b.Helper()
+	env := b.Env()
+	cfg, mailConfig, dbConfig, book := readConfig(env), mail.ReadConfig(env), postgres.ReadConfig(env), phrases.ReadBook(env)
+	w := writer{token.ReadRing(env, token.Confirm), token.ReadRing(env, token.Unsubscribe), book, b.Variables["PUBLIC_URL"], time.Now}
+	if err := env.Err(); err != nil {
+		b.Fatal(err)
+	}
+	db, err := postgres.Open(b.Context(), dbConfig)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(db.Close)
+	sender, err := mail.NewSender(mailConfig)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &handler{cfg, outbox.NewQueue(db, time.Now), b.Store, w, sender, time.Now}
+}
+
+func TestTwoAtOnceSendEverythingOnce(t *testing.T) {
+	b := setup(t)
+	const n = 40
+	b.signUps(n)
+	b.Variables["DELIVER_BATCH"] = "7"
+	var both sync.WaitGroup
+	for range 2 {
+		f := b.Open(open)
+		both.Go(func() {
+			if _, err := f.Event(t.Context(), functiontest.Raw(t, "deliver", "scheduled")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	recipients := map[string]int{}
+	for _, m := range b.ses.Mails() {
+		recipients[m.To]++
+	}
+	if len(recipients) != n || len(b.ses.Mails()) != n {
+		t.Errorf("%d mails to %d people, want %d", len(b.ses.Mails()), len(recipients), n)
+	}
+	if got := b.Strings(`select distinct state || ' ' || outcome || ' ' || attempts from outbox`); len(got) != 1 || got[0] != "done sent 1" {
+		t.Errorf("outbox %v", got)
+	}
+}
+
+// What cannot be begun in the time left is given back, without an attempt.
+func TestTheTimeIsUp(t *testing.T) {
+	b := setup(t)
+	const n = 20
+	b.signUps(n)
+	b.Variables["DELIVER_CONCURRENCY"] = "1"
+	f := b.Open(open)
+	ctx, cancel := context.WithTimeout(t.Context(), timeToSend-time.Second)
+	b.expect(b.run(ctx, f), `{}`) // not even begun
+	cancel()
+	for range n {
+		b.ses.Fail(devstack.Answer{Status: http.StatusInternalServerError, Delay: 500 * time.Millisecond})
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), timeToSend+2*time.Second)
+	defer cancel()
+	begun := b.run(ctx, f)["retry"]
+	if begun == 0 || begun == n {
+		t.Fatalf("%d of %d were begun", begun, n)
+	}
+	var free int
+	b.Scan(`select count(*) from outbox where state = 'ready' and attempts = 0 and due_at <= now()`, nil, &free)
+	if free != n-begun {
+		t.Errorf("%d were begun, %d are free, of %d", begun, free, n)
+	}
+}
+
+func TestALostDatabase(t *testing.T) {
+	b := setup(t)
+	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
+	if _, err := b.Open(open).Event(t.Context(), functiontest.Raw(t, "deliver", "scheduled")); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestConnectionsFollowTheConcurrency(t *testing.T) {
+	for concurrency, want := range map[int]int{1: 2, 3: 3, 100: 4} {
+		if got := (Config{Concurrency: concurrency}).connections(); got != want {
+			t.Errorf("%d: %d connections, want %d", concurrency, got, want)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/functiontest"
+	"newsletter/shared/config"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+func TestAConfirmationMail(t *testing.T) {
+	b := setup(t)
+	asked := b.SignUp("Jane.Doe@example.org")
+	f := b.Open(open)
+	b.expect(b.run(t.Context(), f), `{"sent":1}`)
+	b.expectRows("mail.confirm done sent 1")
+	mails := b.ses.Mails()
+	if len(mails) != 1 {
+		t.Fatalf("%d mails", len(mails))
+	}
+	mail := mails[0]
+	if mail.To != "Jane.Doe@example.org" || mail.Subject != "Bitte bestätigen: The Jane Letter" {
+		t.Errorf("%q to %q", mail.Subject, mail.To)
+	}
+	confirm, leave := b.claims(mail, confirmPath, token.Confirm), b.claims(mail, unsubscribePath, token.Unsubscribe)
+	if confirm.SubscriberID != asked.SubscriberID || confirm.EventID != asked.EventID || confirm.Epoch != asked.Epoch {
+		t.Errorf("confirm link %+v, request %+v", confirm, asked)
+	}
+	if left := time.Until(confirm.Expires); left > token.ConfirmLifetime || left < token.ConfirmLifetime-time.Minute {
+		t.Errorf("the link works for %v", left)
+	}
+	if leave.SubscriberID != asked.SubscriberID || !strings.Contains(mail.Headers["List-Unsubscribe"], "<https://api.example.org"+unsubscribePath+"?token=") {
+		t.Errorf("unsubscribe link %+v, header %q", leave, mail.Headers["List-Unsubscribe"])
+	}
+	id := b.Strings(`select id::text from outbox`)[0]
+	if mail.Headers["List-Unsubscribe-Post"] != "List-Unsubscribe=One-Click" || mail.Headers["Auto-Submitted"] != "auto-generated" ||
+		mail.Headers["X-Entity-Ref-ID"] != id || mail.Tags["delivery"] != id {
+		t.Errorf("headers %v, tags %v, delivery %s", mail.Headers, mail.Tags, id)
+	}
+	for _, part := range []string{mail.Text, mail.HTML} {
+		if !strings.Contains(part, "12345 Town") || strings.Contains(part, "Test/1.0") || strings.Contains(part, "192.0.2.7") {
+			t.Errorf("%s", part)
+		}
+	}
+	if outcome, err := b.Store.Confirm(t.Context(), confirm, functiontest.Visit); err != nil || outcome != subscription.ConfirmedNow {
+		t.Errorf("the link does not work: %s %v", outcome, err)
+	}
+	b.expect(b.run(t.Context(), f), `{}`)
+}
+
+func TestEveryKindOfMail(t *testing.T) {
+	b := setup(t)
+	active := b.Activate("active@example.org")
+	b.SignUp("active@example.org")
+	request := subscription.LinkRequest{Address: b.Address("active@example.org"), Purpose: subscription.UnsubscribeLinkMail, Visit: functiontest.Visit}
+	if _, err := b.Store.RequestLink(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	request.Address = b.Address("unknown@example.org")
+	if _, err := b.Store.RequestLink(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	// The confirmation was decided before it was confirmed, the last row is the decoy of somebody unknown.
+	b.expect(b.run(t.Context(), b.Open(open)), `{"none":1,"sent":2,"stale":1}`)
+	b.expectRows("mail.confirm done stale 1", "mail.already_subscribed done sent 1", "mail.unsubscribe_link done sent 1", "none done none 1")
+	subjects := map[string]bool{}
+	for _, mail := range b.ses.Mails() {
+		subjects[mail.Subject] = true
+		if got := b.claims(mail, unsubscribePath, token.Unsubscribe); got.SubscriberID != active.SubscriberID {
+			t.Errorf("%s: %+v", mail.Subject, got)
+		}
+		if strings.Contains(mail.Text, confirmPath) {
+			t.Errorf("%s has a link to confirm", mail.Subject)
+		}
+	}
+	if !subjects["Sie erhalten The Jane Letter bereits"] || !subjects["The Jane Letter abbestellen"] || len(subjects) != 2 {
+		t.Errorf("%v", subjects)
+	}
+}
+
+// The state is asked at the last moment: nothing leaves after an end has committed.
+func TestNothingLeavesAfterTheEnd(t *testing.T) {
+	b := setup(t)
+	for name, end := range map[string]func(confirm token.Claims) error{
+		"not-me": func(c token.Claims) error {
+			_, err := b.Store.Cancel(t.Context(), c, functiontest.Visit)
+			return err
+		},
+		"unsubscribed": func(c token.Claims) error {
+			_, err := b.Store.Unsubscribe(t.Context(), token.Claims{Purpose: token.Unsubscribe, SubscriberID: c.SubscriberID}, functiontest.Visit)
+			return err
+		},
+		"suppressed": func(c token.Claims) error {
+			_, err := b.Store.Suppress(t.Context(), subscription.Suppression{
+				SubscriberID: c.SubscriberID, Reason: subscription.Complaint, Actor: "provider", Visit: functiontest.Visit,
+			})
+			return err
+		},
+	} {
+		if err := end(b.SignUp(name + "@example.org")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.expect(b.run(t.Context(), b.Open(open)), `{"stale":3}`)
+	if calls := b.ses.Calls(); calls != 0 {
+		t.Errorf("%d calls of the mail service", calls)
+	}
+}
+
+func TestOnlyTicksAreTaken(t *testing.T) {
+	b := setup(t)
+	f := b.Open(open)
+	for _, sample := range functiontest.Names(t, "deliver") {
+		_, err := f.Event(t.Context(), functiontest.Raw(t, "deliver", sample))
+		if wrong := sample == "not-a-tick"; (err != nil) != wrong {
+			t.Errorf("%s: %v", sample, err)
+		}
+	}
+}
+
+func TestItLingers(t *testing.T) {
+	b := setup(t)
+	b.Variables["DELIVER_LINGER"] = "10m"
+	f := b.Open(open)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan map[string]int)
+	go func() {
+		value, _ := f.Event(ctx, functiontest.Raw(t, "deliver", "scheduled"))
+		outcomes, _ := value.(result)
+		ended <- outcomes.Outcomes
+	}()
+	for i := range 2 {
+		b.SignUp(fmt.Sprintf("late%d@example.org", i))
+		await(t, "the mail", func() bool { return len(b.ses.Mails()) == i+1 })
+	}
+	await(t, "the record", func() bool { return len(b.Strings(`select id::text from outbox where state = 'done'`)) == 2 })
+	cancel()
+	b.expect(<-ended, `{"sent":2}`)
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
+	_, err := open(t.Context(), config.FromMap(map[string]string{
+		"DELIVER_LINGER": "11m", "DELIVER_BATCH": "0", "DELIVER_CONCURRENCY": "many", "MAIL_FROM": "nobody",
+	}))
+	if err == nil {
+		t.Fatal("it starts")
+	}
+	for _, name := range []string{
+		"PUBLIC_URL", "DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE",
+		"DELIVER_LINGER", "DELIVER_BATCH", "DELIVER_CONCURRENCY", "MAIL_FROM",
+	} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/functiontest"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/token"
+)
+
+// bundle is the function between a real database and a double of the mail service.
+type bundle struct {
+	*functiontest.Bundle
+	ses *devstack.SES
+}
+
+// setup makes a bundle. Its tests do not run side by side, because the service's address stands in the process's
+// environment.
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	b := &bundle{functiontest.New(t), devstack.NewSES(time.Now)}
+	server := httptest.NewServer(b.ses)
+	t.Cleanup(server.Close)
+	t.Setenv("AWS_ENDPOINT_URL_SESV2", server.URL)
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	b.Variables["DELIVER_LINGER"] = "0s"
+	t.Cleanup(func() {
+		for _, problem := range b.ses.Problems() {
+			t.Errorf("the service would refuse: %s", problem)
+		}
+	})
+	return b
+}
+
+// run invokes the function once and gives how many deliveries ended how.
+func (b *bundle) run(ctx context.Context, f lambdafn.Function) map[string]int {
+	b.Helper()
+	value, err := f.Event(ctx, functiontest.Raw(b, "deliver", "scheduled"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return value.(result).Outcomes
+}
+
+// expect compares outcomes, written as JSON.
+func (b *bundle) expect(got map[string]int, want string) {
+	b.Helper()
+	text, err := json.Marshal(got)
+	if err != nil || string(text) != want {
+		b.Errorf("outcomes %s, want %s", text, want)
+	}
+}
+
+// expectRows compares the outbox as "kind state outcome attempts", oldest first.
+func (b *bundle) expectRows(want ...string) {
+	b.Helper()
+	got := b.Strings(`select kind || ' ' || state || ' ' || coalesce(outcome, '-') || ' ' || attempts from outbox order by id`)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		b.Errorf("outbox\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// due makes everything that waits due now.
+func (b *bundle) due() {
+	b.Helper()
+	b.Exec(`update outbox set due_at = now() - interval '1 second' where state = 'ready'`)
+}
+
+// claims reads the token behind the first link of a mail to a path.
+func (b *bundle) claims(mail devstack.Mail, path string, p token.Purpose) token.Claims {
+	b.Helper()
+	for _, link := range mail.Links {
+		if text, found := strings.CutPrefix(link, "https://api.example.org"+path+"?token="); found {
+			env := b.Env()
+			claims, err := token.ReadRing(env, p).Verify(b.Context(), text, time.Now())
+			if err != nil {
+				b.Fatalf("%s: %v", link, err)
+			}
+			return claims
+		}
+	}
+	b.Fatalf("no link to %s: %v", path, mail.Links)
+	return token.Claims{}
+}
