@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -21,12 +22,14 @@ type Binary struct {
 	ReflectMethod bool
 }
 
+// BuildFlags are the Makefile's flags of `go build`, without those of the linker.
+var BuildFlags = []string{"-mod=readonly", "-buildvcs=false", "-tags", "lambda.norpc", "-trimpath"}
+
 // Build builds a function for arm64 into dir, with the flags of the Makefile, and looks at the result.
 func Build(root, function, dir string) (Binary, error) {
 	out := filepath.Join(dir, function, "bootstrap")
 	graph := &seeker{text: []byte("<ReflectMethod>")}
-	cmd := exec.Command("go", "build", "-mod=readonly", "-buildvcs=false", "-tags", "lambda.norpc", "-trimpath",
-		"-ldflags=-s -w -dumpdep", "-o", out, "./functions/"+function)
+	cmd := exec.Command("go", slices.Concat([]string{"build"}, BuildFlags, []string{"-ldflags=-s -w -dumpdep", "-o", out, "./functions/" + function})...)
 	cmd.Dir, cmd.Env, cmd.Stderr = root, BuildEnv("arm64"), graph
 	if err := cmd.Run(); err != nil {
 		return Binary{}, fmt.Errorf("build functions/%s: %w\n%s", function, err, graph.tail)

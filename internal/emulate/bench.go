@@ -89,7 +89,7 @@ type event struct {
 // malformed is an event that no function can read.
 var malformed = event{"(malformed event)", []byte(`{"requestContext":{"http":{"method":"GET"}},"headers":7}`)}
 
-// events reads a function's samples. "down" is put before "up", so that the schema stands at the end.
+// events reads a function's samples in the order of their names: "down" comes before "up", so the schema stands at the end.
 func (b *bench) events(function string) ([]event, error) {
 	files, err := filepath.Glob(filepath.Join(b.root, "events", function, "*.json"))
 	if err != nil {
@@ -159,6 +159,7 @@ func judge(result []byte) (outcome string, ok bool) {
 		StatusCode   int    `json:"statusCode"`
 		ErrorMessage string `json:"errorMessage"`
 		ErrorType    string `json:"errorType"`
+		Status       string `json:"Status"` // what CloudFormation was told
 	}
 	result = bytes.TrimSpace(result)
 	if !json.Valid(result) {
@@ -166,6 +167,8 @@ func judge(result []byte) (outcome string, ok bool) {
 	}
 	_ = json.Unmarshal(result, &shape) // a result that is no object has none of these
 	switch {
+	case shape.Status == "FAILED":
+		return fmt.Sprintf("%.300s", result), false
 	case shape.ErrorType != "" || shape.ErrorMessage != "":
 		return "error: " + shape.ErrorMessage, false
 	case shape.StatusCode != 0:

@@ -14,10 +14,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"syscall"
 
+	"newsletter/internal/bundle"
 	"newsletter/internal/devstack"
 )
 
@@ -61,8 +65,12 @@ func run(ctx context.Context, emulate emulator) error {
 		return err
 	}
 	dir := filepath.Join(cmp.Or(os.Getenv("LOCAL_DIR"), filepath.Join(root, ".local")), "emulate")
+	binaries := filepath.Join(dir, "static")
+	if err := build(ctx, root, binaries); err != nil {
+		return err
+	}
 	stack, err := devstack.Start(ctx, devstack.Options{
-		Root: root, Dir: dir, Log: io.Discard, NoSchedules: true, Variables: map[string]string{"DELIVER_LINGER": "0s"},
+		Root: root, Dir: dir, Binaries: binaries, Log: io.Discard, NoSchedules: true, Variables: map[string]string{"DELIVER_LINGER": "0s"},
 	})
 	if err != nil {
 		return err
@@ -78,6 +86,20 @@ func run(ctx context.Context, emulate emulator) error {
 	}
 	if b.failures > 0 {
 		return fmt.Errorf("%d events went wrong", b.failures)
+	}
+	return nil
+}
+
+// build builds the functions as they are deployed, for this machine's architecture.
+func build(ctx context.Context, root, folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	arguments := slices.Concat([]string{"build"}, bundle.BuildFlags, []string{"-ldflags=-s -w", "-o", folder + "/", "./functions/..."})
+	cmd := exec.CommandContext(ctx, "go", arguments...)
+	cmd.Dir, cmd.Env = root, bundle.BuildEnv(runtime.GOARCH)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the functions: %w\n%s", err, output)
 	}
 	return nil
 }

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"newsletter/internal/samtemplate"
@@ -93,7 +95,9 @@ func (b *bench) writeSAM(arch string) (template, variables string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	mapping(mapping(document["Globals"])["Function"])["Architectures"] = []any{arch}
+	globals := mapping(mapping(document["Globals"])["Function"])
+	globals["Architectures"] = []any{arch}
+	delete(globals, "Layers") // `sam local` takes the choice between layers and none for a layer
 	environment := map[string]map[string]string{}
 	for name, state := range b.state.Functions {
 		folder := filepath.Join(b.dir, "sam", name)
@@ -108,9 +112,10 @@ func (b *bench) writeSAM(arch string) (template, variables string, err error) {
 		declared := map[string]any{} // `sam local` passes variables that the template names, and no others
 		for variable, value := range all {
 			declared[variable] = ""
-			if value == b.caFile {
-				all[variable] = caInContainer
+			for _, written := range []string{b.caFile, url.QueryEscape(b.caFile)} { // on its own, or inside a URL
+				value = strings.ReplaceAll(value, written, caInContainer)
 			}
+			all[variable] = value
 		}
 		properties["Environment"] = map[string]any{"Variables": declared}
 		environment[logicalID(name)] = all
