@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// blocklist remembers until when Redis refuses a call, so that a client who hammers costs Redis nothing. It is exact: a
-// refused call fits at a known time and not before, unless a call is refunded. It is safe for concurrent use.
+// blocklist remembers until when Redis refuses a call, so that a client who hammers costs Redis nothing. It refuses none
+// that would fit: a refused call does not before a known time, unless another instance refunds one. It is safe for
+// concurrent use.
 type blocklist struct {
 	now func() time.Time
 

@@ -38,30 +38,27 @@ for i, key in ipairs(KEYS) do -- a clock that steps back must not make counted c
 end
 
 local allowed = 1
-local result, used, expiry = {}, {}, {}
+local result, gone, used, expiry = {}, {}, {}, {}
 for i, key in ipairs(KEYS) do
   local limit, length = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
-  expiry[i] = math.ceil(length / 1000) + slack
-  local oldest
-  used[i] = 0
-  if newest[i] and tonumber(newest[i]) <= now - length then
-    redis.call('DEL', key)
-  elseif newest[i] then
-    oldest, used[i] = at(key, 0), redis.call('LLEN', key)
+  local reset, refused = 0, 0
+  gone[i], used[i], expiry[i] = 0, 0, math.ceil(length / 1000) + slack
+  if newest[i] and tonumber(newest[i]) > now - length then
+    local oldest = at(key, 0)
+    used[i] = redis.call('LLEN', key)
     if oldest <= now - length then
-      local gone = expired(key, used[i], now - length)
-      redis.call('LTRIM', key, gone, -1)
-      oldest, used[i] = at(key, 0), used[i] - gone
+      gone[i] = expired(key, used[i], now - length)
+      oldest, used[i] = at(key, gone[i]), used[i] - gone[i]
     end
+    reset = oldest + length - now
     -- After a step back the key would be kept for as long as the step: it need not be, its calls are older than it.
     if tonumber(newest[i]) > clock and redis.call('PTTL', key) > expiry[i] then redis.call('PEXPIRE', key, expiry[i]) end
   end
   local over = used[i] + cost - limit
-  local refused, reset = 0, oldest and oldest + length - now or 0
   if over > 0 then
     allowed = 0
     refused = 1
-    reset = over <= used[i] and at(key, over - 1) + length - now or length
+    reset = over <= used[i] and at(key, gone[i] + over - 1) + length - now or length
   end
   result[3 * i] = math.max(0, limit - used[i])
   result[3 * i + 1] = reset
@@ -70,7 +67,12 @@ end
 
 local stamp = string.format('%.0f', now)
 for i, key in ipairs(KEYS) do
-  if allowed == 1 then
+  if allowed == 1 then -- a refused call writes nothing: what it removed would be missed if the clock stepped back
+    if used[i] == 0 and newest[i] then
+      redis.call('DEL', key)
+    elseif gone[i] > 0 then
+      redis.call('LTRIM', key, gone[i], -1)
+    end
     for _ = 1, cost do redis.call('RPUSH', key, stamp) end
     redis.call('PEXPIRE', key, expiry[i])
     result[3 * i] = result[3 * i] - cost

@@ -20,7 +20,8 @@ type count struct {
 }
 
 // take decides a call of a cost at a time over several logs: it is added to all of them, or to none. The time is never
-// before a call that was counted already, so a clock that steps back admits nothing that it should not.
+// before a call that was counted already, and a refused call changes nothing, so a clock that steps back admits nothing
+// that it should not.
 func take(logs []window, quotas []quota, now int64, cost int) (allowed bool, at int64, counts []count, after []window) {
 	for _, log := range logs {
 		if len(log) > 0 {
@@ -45,8 +46,8 @@ func take(logs []window, quotas []quota, now int64, cost int) (allowed bool, at 
 		}
 	}
 	for i := range after {
-		if allowed {
-			for range cost {
+		for range cost {
+			if allowed {
 				after[i] = append(after[i], now)
 			}
 		}
@@ -54,6 +55,9 @@ func take(logs []window, quotas []quota, now int64, cost int) (allowed bool, at 
 		if !counts[i].refused && len(after[i]) > 0 {
 			counts[i].reset = after[i][0] + quotas[i].length - now
 		}
+	}
+	if !allowed {
+		after = logs
 	}
 	return allowed, now, counts, after
 }
