@@ -94,18 +94,19 @@ func (b *Bundle) duration(path, name string) (time.Duration, bool) {
 
 func evaluate(e ast.Expr) (time.Duration, bool) {
 	switch e := e.(type) {
-	case *ast.BasicLit:
-		n, err := strconv.ParseInt(e.Value, 0, 64)
-		return time.Duration(n), err == nil
 	case *ast.SelectorExpr:
 		unit, ok := map[string]time.Duration{
 			"Millisecond": time.Millisecond, "Second": time.Second, "Minute": time.Minute, "Hour": time.Hour,
 		}[e.Sel.Name]
 		return unit, ok
 	case *ast.BinaryExpr:
-		x, okX := evaluate(e.X)
-		y, okY := evaluate(e.Y)
-		return x * y, okX && okY && e.Op == token.MUL
+		count, isCount := e.X.(*ast.BasicLit)
+		if !isCount || e.Op != token.MUL {
+			return 0, false
+		}
+		n, err := strconv.Atoi(count.Value)
+		unit, ok := evaluate(e.Y)
+		return time.Duration(n) * unit, ok && err == nil
 	}
 	return 0, false
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,7 +76,7 @@ func readEnvelope(r *http.Request) ([]json.RawMessage, error) {
 			Length *int   `json:"length"`
 		}
 		err := readJSONLine(lines, &item)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return events, nil
 		}
 		if err != nil {
@@ -97,7 +98,7 @@ func readEnvelope(r *http.Request) ([]json.RawMessage, error) {
 func readPayload(lines *bufio.Reader, length *int) ([]byte, error) {
 	if length == nil {
 		line, err := lines.ReadBytes('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = nil
 		}
 		return bytes.TrimSuffix(line, []byte("\n")), err

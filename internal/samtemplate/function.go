@@ -56,7 +56,7 @@ func (f *Function) addEvents(events map[string]any) error {
 func (t *Template) permissions(role any) ([]Permission, error) {
 	id, ok := strings.CutSuffix(fmt.Sprint(mapping(role)["Fn::GetAtt"]), ".Arn")
 	if !ok || t.Resources[id] == nil {
-		return nil, errors.New("Role must be !GetAtt of a role in this template, so that nothing is granted unseen")
+		return nil, errors.New("the Role must be !GetAtt of a role in this template, so that nothing is granted unseen")
 	}
 	properties := mapping(mapping(t.Resources[id])["Properties"])
 	var statements []any

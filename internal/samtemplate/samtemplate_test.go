@@ -89,7 +89,7 @@ func TestParse(t *testing.T) {
 
 func TestParseRefusesWhatItWouldMisread(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
-		"role from elsewhere":   {"!GetAtt AlphaRole.Arn", "arn:aws:iam::1:role/x", "Role must be"},
+		"role from elsewhere":   {"!GetAtt AlphaRole.Arn", "arn:aws:iam::1:role/x", "the Role must be"},
 		"policy from elsewhere": {"[!Ref Basics]", "[arn:aws:iam::aws:policy/AdministratorAccess]", "not one of this template"},
 		"unknown event":         {"Type: ScheduleV2", "Type: S3", "do not know events"},
 		"name without Function": {"AlphaFunction:", "Alpha:", "logical id"},

@@ -32,7 +32,7 @@ func (d Decision) Headers() http.Header {
 
 // jitter adds up to 3 %, so that refused clients do not come back all at once.
 func jitter(d time.Duration) time.Duration {
-	return d + time.Duration(rand.Float64()*0.03*float64(d)) //nolint:gosec // nothing depends on it being unpredictable
+	return d + time.Duration(rand.Float64()*0.03*float64(d))
 }
 
 // wholeSeconds rounds up: a client that waits them is not too early.
