@@ -43,11 +43,12 @@ type PrivateRedis struct {
 	t       testing.TB
 	servers *Servers
 	port    int
+	args    []string
 	child   *child.Child
 }
 
-// RedisServer starts a server for one test.
-func RedisServer(t testing.TB) *PrivateRedis {
+// RedisServer starts a server for one test, with further arguments such as "--cluster-enabled", "yes".
+func RedisServer(t testing.TB, args ...string) *PrivateRedis {
 	t.Helper()
 	s := required(t)
 	if redisPath() == "" {
@@ -57,7 +58,7 @@ func RedisServer(t testing.TB) *PrivateRedis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &PrivateRedis{RedisConfig: s.redisConfig(local(port)), t: t, servers: s, port: port}
+	r := &PrivateRedis{RedisConfig: s.redisConfig(local(port)), t: t, servers: s, port: port, args: args}
 	r.Start()
 	t.Cleanup(r.Stop)
 	return r
@@ -66,7 +67,7 @@ func RedisServer(t testing.TB) *PrivateRedis {
 // Start starts the server again, empty, after Stop or Kill.
 func (r *PrivateRedis) Start() {
 	r.t.Helper()
-	c, err := r.servers.redis(r.port)
+	c, err := r.servers.redis(r.port, r.args...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -109,12 +110,12 @@ func (s *Servers) startRedis() (string, error) {
 }
 
 // redis starts a server that speaks TLS only and keeps nothing.
-func (s *Servers) redis(port int) (*child.Child, error) {
-	c, err := child.Start(child.Options{Path: redisPath(), Dir: s.Dir, Args: []string{
+func (s *Servers) redis(port int, args ...string) (*child.Child, error) {
+	c, err := child.Start(child.Options{Path: redisPath(), Dir: s.Dir, Args: append([]string{
 		"--port", "0", "--tls-port", strconv.Itoa(port), "--bind", "127.0.0.1", "--requirepass", s.RedisSecret,
 		"--tls-cert-file", s.TLS.Cert, "--tls-key-file", s.TLS.Key, "--tls-ca-cert-file", s.TLS.CA, "--tls-auth-clients", "no",
 		"--save", "", "--appendonly", "no", "--loglevel", "warning",
-	}})
+	}, args...)})
 	if err != nil {
 		return nil, err
 	}

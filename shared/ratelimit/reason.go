@@ -70,6 +70,9 @@ func answerReason(err redis.Error) string {
 	case "BUSY":
 		return "busy"
 	}
+	if strings.Contains(err.Error(), "unauthenticated") { // what a server without our password says to a long command
+		return "password"
+	}
 	return "answer"
 }
 

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"newsletter/internal/testenv"
@@ -64,14 +63,6 @@ func shared(t testing.TB) redis.UniversalClient {
 	t.Helper()
 	server := testenv.Redis(t)
 	return open(t, server, server.Addr)
-}
-
-// mini opens a client of miniredis, whose clock is c.
-func mini(t testing.TB, c *clock) redis.UniversalClient {
-	t.Helper()
-	server := miniredis.RunT(t)
-	server.SetTime(c.now())
-	return openURL(t, redistls.Config{URL: config.Seal("redis://" + server.Addr())})
 }
 
 // policies reads policies as they are configured.

@@ -1,0 +1,320 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"newsletter/internal/pki"
+	"newsletter/internal/testenv"
+	"newsletter/shared/config"
+	"newsletter/shared/redistls"
+)
+
+// rig is a limiter whose Redis a test may harm.
+type rig struct {
+	t       *testing.T
+	server  *testenv.PrivateRedis
+	proxy   *toxiproxy.Proxy      // between limiter and server
+	admin   redis.UniversalClient // to the server itself
+	limiter *Limiter
+	sent    *counter
+	clock   *clock
+	clients atomic.Int64
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, server: testenv.RedisServer(t), clock: newClock()}
+	r.proxy = newProxy(t, "127.0.0.1:0", r.server.Addr)
+	r.admin = open(t, r.server.RedisConfig, r.server.Addr)
+	r.use(open(t, r.server.RedisConfig, r.proxy.Listen))
+	return r
+}
+
+// use makes a limiter of a client.
+func (r *rig) use(client redis.UniversalClient) {
+	r.t.Helper()
+	r.sent = &counter{}
+	client.AddHook(r.sent)
+	r.limiter = New(client, newKey(r.t), Config{}, r.clock.now)
+}
+
+func newProxy(t *testing.T, listen, upstream string) *toxiproxy.Proxy {
+	t.Helper()
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), t.Name(), listen, upstream)
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	return proxy
+}
+
+func (r *rig) toxic(json string) {
+	r.t.Helper()
+	if _, err := r.proxy.Toxics.AddToxicJson(strings.NewReader(json)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) healthy() {
+	r.t.Helper()
+	if err := r.proxy.Toxics.RemoveToxic(context.Background(), "fault"); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) do(args ...any) {
+	r.t.Helper()
+	if err := r.admin.Do(context.Background(), args...).Err(); err != nil {
+		r.t.Fatalf("%v: %v", args[0], err)
+	}
+}
+
+// call asks for a client that was not seen before.
+func (r *rig) call() Call {
+	n := r.clients.Add(1)
+	return Call{Endpoint: "test", Client: addr(fmt.Sprintf("10.%d.%d.1", n/200, n%200)), Policies: policies(r.t, "4/10m@host,200/1h@site")}
+}
+
+func (r *rig) take(call Call) Decision { return r.limiter.Take(r.t.Context(), call) }
+
+func (r *rig) want(d Decision, tier Tier, reason string) {
+	r.t.Helper()
+	if d.Tier != tier || d.Reason != reason || (d.Cause != nil) != (tier == Local && reason != reasonBreaker) {
+		r.t.Fatalf("decided by %s because %q, want %s because %q: %v", d.Tier, d.Reason, tier, reason, d.Cause)
+	}
+}
+
+// faults are ways to lose Redis, the reason that each must give, and how it comes back.
+var faults = map[string]struct {
+	reason      string // another one of the first call stands in front of it
+	break_, fix func(r *rig)
+}{
+	"closed port": {"reset refused",
+		func(r *rig) { r.proxy.Stop() },
+		func(r *rig) {
+			if err := r.proxy.Start(); err != nil {
+				r.t.Fatal(err)
+			}
+		}},
+	"frozen server": {"timeout",
+		func(r *rig) { r.server.Freeze() },
+		func(r *rig) { r.server.Thaw() }},
+	"slow replies": {"timeout",
+		func(r *rig) {
+			r.toxic(`{"name":"fault","type":"latency","stream":"downstream","attributes":{"latency":1000}}`)
+		},
+		(*rig).healthy},
+	"black hole": {"timeout",
+		func(r *rig) {
+			r.toxic(`{"name":"fault","type":"timeout","stream":"upstream","attributes":{"timeout":0}}`)
+		},
+		(*rig).healthy},
+	"connections reset": {"reset",
+		func(r *rig) {
+			r.toxic(`{"name":"fault","type":"reset_peer","stream":"upstream","attributes":{"timeout":0}}`)
+		},
+		(*rig).healthy},
+	"half a reply": {"reset",
+		func(r *rig) {
+			r.toxic(`{"name":"fault","type":"limit_data","stream":"downstream","attributes":{"bytes":30}}`)
+		},
+		(*rig).healthy},
+	"out of memory": {"out_of_memory",
+		func(r *rig) { r.do("config", "set", "maxmemory", "1") },
+		func(r *rig) { r.do("config", "set", "maxmemory", "0") }},
+	"read-only replica": {"read_only",
+		func(r *rig) { r.do("replicaof", "127.0.0.1", "1") },
+		func(r *rig) { r.do("replicaof", "no", "one") }},
+	"replica without its primary": {"no_primary",
+		func(r *rig) {
+			r.do("config", "set", "replica-serve-stale-data", "no")
+			r.do("replicaof", "127.0.0.1", "1")
+		},
+		func(r *rig) { r.do("replicaof", "no", "one") }},
+	"scripts not permitted": {"permission",
+		func(r *rig) { r.do("acl", "setuser", "default", "-evalsha", "-eval") },
+		func(r *rig) { r.do("acl", "setuser", "default", "+@all") }},
+	"server busy with a script": {"busy",
+		func(r *rig) {
+			r.do("config", "set", "busy-reply-threshold", "1")
+			r.admin.Eval(r.t.Context(), "while true do end", nil) // its reply never comes
+		},
+		func(r *rig) { r.do("script", "kill") }},
+	"another script's answer": {"answer",
+		func(r *rig) {
+			r.limiter.remote.plain.take = redis.NewScript("return redis.error_reply('SURPRISE of a later version')")
+		},
+		func(r *rig) { r.limiter.remote.plain = newScripts("") }},
+	"another script's reply": {"reply",
+		func(r *rig) { r.limiter.remote.plain.take = redis.NewScript("return {1, 'soon', 1, 1, 1, 1, 1, 1}") },
+		func(r *rig) { r.limiter.remote.plain = newScripts("") }},
+}
+
+func TestRedisLost(t *testing.T) {
+	t.Parallel()
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, reasons := newRig(t), strings.Fields(fault.reason)
+			victim := r.call()
+			r.want(r.take(victim), Redis, "")
+			before := r.sent.evalsha.Load()
+			fault.break_(r)
+			// Half of the limit of 4 is left to this process, whatever Redis counted.
+			for i, allowed := range []bool{true, true, false} {
+				d := r.take(victim)
+				r.want(d, Local, reasons[min(i, len(reasons)-1)])
+				if d.Allowed != allowed {
+					t.Fatalf("call %d in this process: %s", i, describe(d))
+				}
+			}
+			if asked := r.sent.evalsha.Load() - before; asked != breakerFailures {
+				t.Errorf("Redis was asked %d times by %d calls", asked, breakerFailures)
+			}
+			for range 20 {
+				d := r.take(r.call())
+				r.want(d, Local, reasonBreaker)
+				if !d.Allowed {
+					t.Error("a new client is refused")
+				}
+			}
+			if asked := r.sent.evalsha.Load() - before; asked != breakerFailures {
+				t.Errorf("Redis was asked %d times, although the breaker is open", asked)
+			}
+			// A probe that fails keeps it open.
+			r.clock.advance(breakerMax)
+			r.want(r.take(r.call()), Local, reasons[len(reasons)-1])
+			r.want(r.take(r.call()), Local, reasonBreaker)
+			fault.fix(r)
+			deadline := time.Now().Add(20 * time.Second)
+			for {
+				r.clock.advance(breakerMax)
+				if d := r.take(r.call()); d.Tier == Redis {
+					break
+				} else if time.Now().After(deadline) {
+					t.Fatalf("Redis is back, but not used again: %s, %v", d.Reason, d.Cause)
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			for range 5 {
+				r.want(r.take(r.call()), Redis, "")
+			}
+		})
+	}
+}
+
+// TestACallIsSentOnce: a reply that is lost has been counted, so asking again would count twice.
+func TestACallIsSentOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	call := r.call()
+	r.want(r.take(call), Redis, "")
+	r.toxic(`{"name":"fault","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`)
+	r.want(r.take(call), Local, "timeout")
+	if n := r.sent.evalsha.Load() + r.sent.eval.Load(); n != 3 { // with the one that loaded the script
+		t.Errorf("%d commands for two calls", n)
+	}
+	for _, key := range r.limiter.keys(call) {
+		if n := r.admin.LLen(t.Context(), key).Val(); n != 2 {
+			t.Errorf("%s holds %d calls, want 2", key, n)
+		}
+	}
+}
+
+// TestAVisitorWhoLeavesIsCounted: else an attacker would hang up in time.
+func TestAVisitorWhoLeavesIsCounted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	call := r.call()
+	for range 4 {
+		r.want(r.limiter.Take(gone, call), Redis, "")
+	}
+	if d := r.take(call); d.Allowed {
+		t.Error("calls of a visitor who left were not counted")
+	}
+}
+
+func TestAnEmptiedRedisIsUsedAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	call := r.call()
+	r.want(r.take(call), Redis, "")
+	r.do("script", "flush")
+	if d := r.take(call); d.Tier != Redis || d.States[0].Remaining != 2 {
+		t.Errorf("after SCRIPT FLUSH %s by %s", describe(d), d.Tier)
+	}
+	if n := r.sent.eval.Load(); n != 2 {
+		t.Errorf("%d scripts sent whole, want one for each time that the server knew it not", n)
+	}
+	r.do("flushall")
+	if d := r.take(call); d.Tier != Redis || d.States[0].Remaining != 3 {
+		t.Errorf("after FLUSHALL %s by %s", describe(d), d.Tier)
+	}
+	r.server.Kill()
+	r.server.Start()
+	r.want(r.take(call), Local, "reset") // the old connection; whether the server counted cannot be known
+	if d := r.take(call); d.Tier != Redis || d.States[0].Remaining != 3 {
+		t.Errorf("after a restart %s by %s because %s: %v", describe(d), d.Tier, d.Reason, d.Cause)
+	}
+}
+
+// TestAStrangeKeyHarmsOneClientOnly: something else under one key says nothing about Redis.
+func TestAStrangeKeyHarmsOneClientOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	victim := r.call()
+	keys := r.limiter.keys(victim)
+	r.do("set", keys[1], "strange")
+	for range 2 * breakerFailures {
+		r.want(r.take(victim), Local, "wrong_type")
+	}
+	r.want(r.take(r.call()), Redis, "")
+	if n := r.admin.Exists(t.Context(), keys[0]).Val(); n != 0 {
+		t.Error("one of two logs was written")
+	}
+}
+
+func TestRedisThatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	stranger, err := pki.Ensure(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := newProxy(t, "127.0.0.2:0", r.server.Addr)
+	url := func(password, addr string) config.Sealed { return config.Seal("rediss://:" + password + "@" + addr) }
+	for name, c := range map[string]struct {
+		reason string
+		config redistls.Config
+	}{
+		"wrong password":                    {"password", redistls.Config{URL: url("wrong", r.server.Addr), CAFile: r.server.CAFile}},
+		"no password":                       {"password", redistls.Config{URL: config.Seal("rediss://" + r.server.Addr), CAFile: r.server.CAFile}},
+		"certificate of a stranger":         {"certificate", redistls.Config{URL: url(r.server.Secret, r.server.Addr), CAFile: stranger.CA}},
+		"certificate unknown to the system": {"certificate", redistls.Config{URL: url(r.server.Secret, r.server.Addr)}},
+		"certificate of another host":       {"certificate", redistls.Config{URL: url(r.server.Secret, elsewhere.Listen), CAFile: r.server.CAFile}},
+	} {
+		r.use(openURL(t, c.config))
+		for i := range breakerFailures {
+			d := r.take(r.call())
+			hungUp := i > 0 && d.Reason == "reset" // Redis does so on a stranger who goes on
+			if d.Tier != Local || d.Reason != c.reason && !hungUp || d.Cause == nil {
+				t.Errorf("%s: decided by %s because %q: %v", name, d.Tier, d.Reason, d.Cause)
+			}
+			if d.Cause != nil && strings.Contains(d.Cause.Error(), r.server.Secret) {
+				t.Errorf("%s: the cause shows the password", name)
+			}
+		}
+		r.want(r.take(r.call()), Local, reasonBreaker)
+	}
+}

@@ -1,0 +1,315 @@
+package ratelimit
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"newsletter/internal/testenv"
+	"newsletter/shared/config"
+	"newsletter/shared/redistls"
+)
+
+func TestWithoutRedisHalfOfTheLimit(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	l := New(nil, newKey(t), Config{}, c.now)
+	call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "5/10m@host,1/1h@site")}
+	d := l.Take(t.Context(), call)
+	if !d.Allowed || d.Tier != Local || d.Reason != "none" || d.Cause != nil {
+		t.Fatalf("%s by %s because %q: %v", describe(d), d.Tier, d.Reason, d.Cause)
+	}
+	if d.States[0].Policy.Limit != 5 || d.States[0].Remaining != 2 || d.States[1].Remaining != 0 {
+		t.Errorf("%s, want the full limit shown, and what remains of the half", describe(d))
+	}
+	if d := l.Take(t.Context(), call); d.Allowed || d.RetryAfter != time.Hour {
+		t.Errorf("%s, want no more than one", describe(d))
+	}
+	for limit, want := range map[[2]int]int{{1, 1}: 1, {2, 1}: 1, {5, 1}: 3, {5, 4}: 4, {5, 6}: 5, {200, 1}: 100} {
+		if got := reduced(limit[0], limit[1]); got != want {
+			t.Errorf("a limit of %d for a cost of %d is %d, want %d", limit[0], limit[1], got, want)
+		}
+	}
+}
+
+func TestWithoutPoliciesAllIsAllowed(t *testing.T) {
+	t.Parallel()
+	l := New(nil, newKey(t), Config{}, time.Now)
+	d := l.Take(t.Context(), Call{Endpoint: "test", Client: addr("192.0.2.1")})
+	if !d.Allowed || d.Reason != "unlimited" || len(d.Headers()) != 0 {
+		t.Errorf("%s because %q", describe(d), d.Reason)
+	}
+	l.Refund(t.Context(), d)
+	l.Refund(t.Context(), Decision{})
+}
+
+func TestClientsWithoutAnAddressCountTogether(t *testing.T) {
+	t.Parallel()
+	l := New(nil, newKey(t), Config{}, time.Now)
+	for i := range 3 {
+		d := l.Take(t.Context(), Call{Endpoint: "test", Client: netip.Addr{}, Policies: policies(t, "4/1h@host,40/1h@site")})
+		if d.Allowed != (i < 2) {
+			t.Errorf("call %d: %s", i, describe(d))
+		}
+	}
+}
+
+// TestARefusedClientCostsRedisNothing until the very microsecond at which Redis would allow it.
+func TestARefusedClientCostsRedisNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.limiter.remote.clock = func() int64 { return r.clock.now().UnixMicro() }
+	call := r.call()
+	call.Policies = policies(t, "2/1m@host,3/10m@site")
+	r.take(call)
+	r.clock.advance(10 * time.Second)
+	r.take(call)
+	r.want(r.take(call), Redis, "")
+	asked := r.sent.evalsha.Load()
+	for _, step := range []struct {
+		after time.Duration
+		want  string
+	}{
+		{20 * time.Second, "refused 0/30s! 1/9m30s wait 30s"},
+		{30*time.Second - time.Microsecond, "refused 0/1µs! 1/9m0.000001s wait 1µs"},
+	} {
+		r.clock.advance(step.after)
+		d := r.take(call)
+		r.want(d, Memory, "blocked")
+		if got := describe(d); got != step.want {
+			t.Errorf("%s, want %s", got, step.want)
+		}
+	}
+	if n := r.sent.evalsha.Load(); n != asked {
+		t.Errorf("Redis was asked %d times about a refused client", n-asked)
+	}
+	other := call
+	other.Endpoint = "other"
+	r.want(r.take(other), Redis, "")
+	r.clock.advance(time.Microsecond)
+	if d := r.take(call); d.Tier != Redis || !d.Allowed {
+		t.Errorf("when its time had come: %s by %s", describe(d), d.Tier)
+	}
+	r.take(call)
+	r.clock.advance(-time.Hour)
+	r.want(r.take(call), Redis, "") // a clock that stepped back says nothing
+}
+
+func TestRefund(t *testing.T) {
+	t.Parallel()
+	server := testenv.Redis(t)
+	for name, client := range map[string]redis.UniversalClient{"Redis": open(t, server, server.Addr), "this process": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := New(client, newKey(t), Config{}, time.Now)
+			call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "4/1h@host,40/1h@site"), Cost: 2}
+			if client == nil {
+				call.Policies = policies(t, "8/1h@host,80/1h@site") // half of it is used
+			}
+			first, second := l.Take(t.Context(), call), l.Take(t.Context(), call)
+			if refused := l.Take(t.Context(), call); refused.Allowed || !first.Allowed || !second.Allowed {
+				t.Fatalf("%s, %s, then %s", describe(first), describe(second), describe(refused))
+			} else {
+				l.Refund(t.Context(), refused) // nothing was counted, so nothing comes back
+			}
+			if d := l.Take(t.Context(), call); d.Allowed {
+				t.Fatal("the refund of a refused call let another one in")
+			}
+			l.Refund(t.Context(), first)
+			l.Refund(t.Context(), first)
+			if d := l.Take(t.Context(), call); !d.Allowed {
+				t.Errorf("after a refund: %s by %s", describe(d), d.Tier)
+			}
+			if d := l.Take(t.Context(), call); d.Allowed {
+				t.Error("one refund, made twice, let two calls in")
+			}
+		})
+	}
+}
+
+// TestKeyLocking: a server that refuses Upstash's flag is asked without it, at once and from then on.
+func TestKeyLocking(t *testing.T) {
+	t.Parallel()
+	mini := miniredis.RunT(t)
+	server := testenv.Redis(t)
+	for name, client := range map[string]redis.UniversalClient{
+		"Redis":                  open(t, server, server.Addr),
+		"a server without flags": openURL(t, redistls.Config{URL: config.Seal("redis://" + mini.Addr())}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sent := &counter{}
+			client.AddHook(sent)
+			l := New(client, newKey(t), Config{KeyLocking: true}, time.Now)
+			call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "3/1h@host")}
+			d := l.Take(t.Context(), call)
+			if d.Tier != Redis || d.States[0].Remaining != 2 {
+				t.Fatalf("%s by %s because %s: %v", describe(d), d.Tier, d.Reason, d.Cause)
+			}
+			before := sent.eval.Load() + sent.evalsha.Load()
+			if d := l.Take(t.Context(), call); d.Tier != Redis || d.States[0].Remaining != 1 {
+				t.Errorf("the second time %s by %s", describe(d), d.Tier)
+			}
+			l.Refund(t.Context(), d)
+			if n := sent.eval.Load() + sent.evalsha.Load() - before; n > 3 { // one, and the refund, perhaps whole
+				t.Errorf("%d commands for a call and a refund: the choice was not remembered", n)
+			}
+		})
+	}
+}
+
+// TestCluster: all keys of a call are in one slot, so a cluster takes the script, by either client.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	server := testenv.RedisServer(t, "--cluster-enabled", "yes", "--cluster-announce-hostname", "localhost",
+		"--cluster-preferred-endpoint-type", "hostname", "--tls-cluster", "yes")
+	plain := open(t, server.RedisConfig, server.Addr)
+	if err := plain.Do(t.Context(), "cluster", "addslotsrange", 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(plain.ClusterInfo(t.Context()).Val(), "cluster_state:ok") && time.Now().Before(deadline) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	cluster := openURL(t, redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile, Cluster: true})
+	if _, ok := cluster.(*redis.ClusterClient); !ok {
+		t.Fatalf("a %T", cluster)
+	}
+	if err := redistls.Warm(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	key := newKey(t)
+	for _, client := range []redis.UniversalClient{plain, cluster} {
+		l := New(client, key, Config{}, time.Now)
+		for host := range 40 {
+			d := l.Take(t.Context(), Call{
+				Endpoint: "test", Client: netip.AddrFrom4([4]byte{10, byte(host), 0, 1}), Policies: policies(t, "2/1h@host,20/2h@site"),
+			})
+			if d.Tier != Redis || !d.Allowed {
+				t.Fatalf("%T: %s by %s because %s: %v", client, describe(d), d.Tier, d.Reason, d.Cause)
+			}
+		}
+	}
+	// A lost reply is not asked for again by the cluster client either.
+	server.Freeze()
+	d := New(cluster, key, Config{}, time.Now).Take(t.Context(), Call{Endpoint: "frozen", Client: addr("10.0.0.1"), Policies: policies(t, "9/1h@host")})
+	server.Thaw()
+	if d.Tier != Local || d.Reason != "timeout" {
+		t.Errorf("frozen: %s because %s: %v", d.Tier, d.Reason, d.Cause)
+	}
+	counted := func() int64 { return plain.LLen(t.Context(), d.keys[0]).Val() }
+	for deadline := time.Now().Add(20 * time.Second); counted() == 0 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // for what was sent besides
+	if n := counted(); n != 1 {
+		t.Errorf("one call was counted %d times", n)
+	}
+}
+
+// TestTheServersClock: without a clock of a test, the server's own one counts, and may step.
+func TestTheServersClock(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	start := newClock().now()
+	server.SetTime(start)
+	client := openURL(t, redistls.Config{URL: config.Seal("redis://" + server.Addr())})
+	ps := policies(t, "2/1m@host")
+	for i, step := range []struct {
+		at   time.Duration
+		want string
+	}{
+		{0, "allowed 1/1m0s"},
+		{-time.Hour, "allowed 0/1m0s"},
+		{0, "refused 0/1m0s! wait 1m0s"},
+		{59 * time.Second, "refused 0/1s! wait 1s"},
+		{time.Minute, "allowed 1/1m0s"},
+	} {
+		server.SetTime(start.Add(step.at))
+		d, err := newRemote(client, false).take(t.Context(), []string{"k"}, Call{Policies: ps, Cost: 1})
+		if err != nil || describe(d) != step.want {
+			t.Fatalf("step %d: %s, want %s: %v", i, describe(d), step.want, err)
+		}
+	}
+}
+
+// TestAStepBackBlocksNobodyForLong: a log whose calls lie in the future is dropped once they are a window old.
+func TestAStepBackBlocksNobodyForLong(t *testing.T) {
+	t.Parallel()
+	client, c := shared(t), newClock()
+	r := newInRedis(t, client, c)
+	call := Call{Policies: policies(t, "1/1m@host"), Cost: 1}
+	c.micros.Store(time.Now().Add(3 * time.Hour).UnixMicro())
+	key := r.take([]string{"k"}, call).keys[0]
+	if err := client.PExpireAt(t.Context(), key, time.Now().Add(3*time.Hour+61*time.Second)).Err(); err != nil {
+		t.Fatal(err) // as it would stand after the step
+	}
+	c.micros.Store(time.Now().UnixMicro())
+	if d := r.take([]string{"k"}, call); d.Allowed {
+		t.Error("a step back admitted a call")
+	}
+	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > 61*time.Second {
+		t.Errorf("the log stays for %v, want a window and a second", ttl)
+	}
+}
+
+func TestTheBreakerLetsOneProbeThrough(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	b := newBreaker(c.now)
+	for i := range breakerFailures {
+		if !b.allow() {
+			t.Fatalf("open after %d failures", i)
+		}
+		b.report(false)
+		if i == 0 {
+			b.report(true)
+			b.report(false) // only failures in a row count
+		}
+	}
+	if b.allow() {
+		t.Fatal("closed after its failures")
+	}
+	c.advance(breakerMin - time.Microsecond)
+	if b.allow() {
+		t.Error("a probe before the shortest pause is over")
+	}
+	c.advance(breakerMax - breakerMin + time.Microsecond)
+	probes := 0
+	for range 10 {
+		if b.allow() {
+			probes++
+		}
+	}
+	if probes != 1 {
+		t.Fatalf("%d probes, want 1", probes)
+	}
+	c.advance(breakerMax) // the probe never reported: its call panicked, say
+	if !b.allow() {
+		t.Error("no other probe, for ever")
+	}
+	b.report(true)
+	if !b.allow() || !b.allow() {
+		t.Error("open after a good probe")
+	}
+}
+
+func TestPausesDiffer(t *testing.T) {
+	t.Parallel()
+	seen := map[time.Duration]bool{}
+	for range 50 {
+		b := newBreaker(newClock().now)
+		b.open()
+		if b.pause < breakerMin || b.pause >= breakerMax {
+			t.Fatalf("a pause of %v", b.pause)
+		}
+		seen[b.pause] = true
+	}
+	if len(seen) < 10 {
+		t.Error("instances come back together")
+	}
+}
