@@ -206,6 +206,8 @@ func fill(v reflect.Value, where, site string) error {
 			return fmt.Errorf("%s has a placeholder that is not known", where)
 		}
 		v.SetString(text)
+	default:
+		return fmt.Errorf("%s is neither text nor a list of texts", where)
 	}
 	return nil
 }
