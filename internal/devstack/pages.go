@@ -93,10 +93,13 @@ var inboxPage = template.Must(template.New("inbox").Funcs(template.FuncMap{"link
 
 // linked is the text of a mail with its links to click on.
 func linked(m Mail) template.HTML {
-	text := template.HTMLEscapeString(m.Text)
-	for _, link := range m.Links {
-		escaped := template.HTMLEscapeString(link)
-		text = strings.Replace(text, escaped, `<a href="`+escaped+`">`+escaped+`</a>`, 1)
+	var b strings.Builder
+	done := 0
+	for _, at := range linkPattern.FindAllStringIndex(m.Text, -1) {
+		link := template.HTMLEscapeString(m.Text[at[0]:at[1]])
+		b.WriteString(template.HTMLEscapeString(m.Text[done:at[0]]) + `<a href="` + link + `">` + link + `</a>`)
+		done = at[1]
 	}
-	return template.HTML(text)
+	b.WriteString(template.HTMLEscapeString(m.Text[done:]))
+	return template.HTML(b.String()) // every part was escaped above
 }

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// tool builds the tool as `go run` would.
+func tool(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a whole system is left out with -short")
+	}
+	path := filepath.Join(t.TempDir(), "newsletter")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return path
+}
+
+// running is a `newsletter dev`.
+type running struct {
+	*exec.Cmd
+	url string
+}
+
+// startDev runs the tool until it says that it serves.
+func startDev(t *testing.T, path, dir string) *running {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), path, "dev")
+	cmd.Env = append(os.Environ(), "PORT=0", "LOCAL_DIR="+dir)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	lines := bufio.NewScanner(output)
+	for lines.Scan() {
+		if url, ready := strings.CutPrefix(lines.Text(), "ready "); ready {
+			go func() { _, _ = io.Copy(io.Discard, output) }()
+			return &running{cmd, url}
+		}
+	}
+	_ = cmd.Wait()
+	t.Fatalf("it ended before it served: %s", log.String())
+	return nil
+}
+
+// descendants lists the processes that a process has started, and theirs.
+func descendants(t *testing.T, pid int) []int {
+	t.Helper()
+	output, err := exec.CommandContext(t.Context(), "ps", "-A", "-o", "pid=,ppid=").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	children := map[int][]int{}
+	for line := range strings.Lines(string(output)) {
+		fields := strings.Fields(line)
+		child, _ := strconv.Atoi(fields[0])
+		parent, _ := strconv.Atoi(fields[1])
+		children[parent] = append(children[parent], child)
+	}
+	var all []int
+	for queue := children[pid]; len(queue) > 0; queue = queue[1:] {
+		all = append(all, queue[0])
+		queue = append(queue, children[queue[0]]...)
+	}
+	return all
+}
+
+// awaitEnd waits until none of the processes is left.
+func awaitEnd(t *testing.T, pids []int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); len(pids) > 0; time.Sleep(20 * time.Millisecond) {
+		if syscall.Kill(pids[0], 0) != nil {
+			pids = pids[1:]
+		} else if time.Now().After(deadline) {
+			t.Fatalf("processes %v are left", pids)
+		}
+	}
+}
+
+func TestDevEndsWhatItStarted(t *testing.T) {
+	t.Parallel()
+	path, dir := tool(t), t.TempDir()
+
+	dev := startDev(t, path, dir)
+	if response, err := http.Get(dev.url + "/api/health/live"); err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", response, err)
+	}
+	started := descendants(t, dev.Process.Pid)
+	if len(started) < 3 { // PostgreSQL, and functions
+		t.Fatalf("processes %v", started)
+	}
+	if err := dev.Process.Kill(); err != nil { // nothing is said, nothing is put in order
+		t.Fatal(err)
+	}
+	_ = dev.Wait()
+	awaitEnd(t, started)
+
+	dev = startDev(t, path, dir) // what was left behind does not keep the next one from starting
+	started = descendants(t, dev.Process.Pid)
+	if err := dev.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := dev.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
+	}
+	awaitEnd(t, started)
+}
+
+func TestInvoke(t *testing.T) {
+	t.Parallel()
+	path, dir := tool(t), t.TempDir()
+	startDev(t, path, dir)
+	call := func(stdin string, args ...string) (int, string) {
+		cmd := exec.CommandContext(t.Context(), path, args...)
+		cmd.Env = append(os.Environ(), "LOCAL_DIR="+dir)
+		cmd.Stdin = strings.NewReader(stdin)
+		output, err := cmd.Output()
+		if exit, failed := errors.AsType[*exec.ExitError](err); failed {
+			return exit.ExitCode(), string(output)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return 0, string(output)
+	}
+	if status, output := call(`{"command":"status"}`, "invoke", "migrate", "-"); status != 0 || !strings.Contains(output, `"version":`) {
+		t.Errorf("migrate: %d %s", status, output)
+	}
+	event := filepath.Join(t.TempDir(), "event.json")
+	if err := os.WriteFile(event, []byte(`{}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, output := call("", "invoke", "subscribe", event); status != 1 || !strings.Contains(output, "errorMessage") {
+		t.Errorf("an event that the function does not know: %d %s", status, output)
+	}
+	for name, args := range map[string][]string{
+		"no command": {}, "unknown command": {"fly"}, "no event": {"invoke", "subscribe"}, "unknown function": {"invoke", "fly", event},
+	} {
+		if status, _ := call("", args...); status != 2 {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+}
