@@ -3,12 +3,10 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +39,7 @@ func (s Server) ConnConfig() (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, errors.New("not a valid PostgreSQL URL") // the parser's message repeats parts of it
 	}
-	roots, err := readRoots(s.CAFile)
+	roots, err := config.Roots("DATABASE_CA_FILE", s.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -97,20 +95,4 @@ func checkURL(text string) error {
 		}
 	}
 	return nil
-}
-
-// readRoots reads a PEM file; nil stands for the system's roots.
-func readRoots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file) //nolint:gosec // the path is the owner's configuration
-	if err != nil {
-		return nil, fmt.Errorf("DATABASE_CA_FILE: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, errors.New("DATABASE_CA_FILE: no PEM certificate in it")
-	}
-	return roots, nil
 }

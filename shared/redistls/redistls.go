@@ -7,12 +7,10 @@ package redistls
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -90,7 +88,7 @@ func Open(cfg Config) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	roots, err := rootCAs(cfg.CAFile)
+	roots, err := config.Roots("REDIS_CA_FILE", cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -120,22 +118,6 @@ func Open(cfg Config) (redis.UniversalClient, error) {
 		return redis.NewClusterClient(options.Cluster()), nil
 	}
 	return redis.NewClient(options.Simple()), nil
-}
-
-// rootCAs reads a PEM file; nil stands for the system's roots.
-func rootCAs(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file) //nolint:gosec // the path is the owner's configuration
-	if err != nil {
-		return nil, fmt.Errorf("REDIS_CA_FILE: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, errors.New("REDIS_CA_FILE: no PEM certificate in it")
-	}
-	return roots, nil
 }
 
 // Warm opens the first connection, so that no visitor waits for it. A nil client is warm.

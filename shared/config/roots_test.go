@@ -1,0 +1,23 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRootsNamesTheVariable(t *testing.T) {
+	if roots, err := Roots("T_CA_FILE", ""); roots != nil || err != nil {
+		t.Errorf("without a file: %v %v", roots, err)
+	}
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{text, text + ".absent"} {
+		if _, err := Roots("T_CA_FILE", file); err == nil || !strings.HasPrefix(err.Error(), "T_CA_FILE: ") {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
