@@ -62,6 +62,10 @@ test: ## Run every test against real servers, with the race detector
 e2e: ## Run the tests that drive the whole stack and a browser
 	@go run ./internal/testenv/run -- go test -count=1 ./internal/e2e/...
 
+.PHONY: bench
+bench: size ## Print the budgets' figures: sizes, starts, the limiter; as ratios of one run
+	@go run ./internal/testenv/run -- go test -run '^$$' -bench . -benchtime 2000x ./internal/bench
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
@@ -136,6 +140,8 @@ vuln: ## Look for known vulnerabilities in what the code calls (VULNDB for an of
 template-check:
 	@if command -v cfn-lint >/dev/null; then cfn-lint template.yaml; \
 	else echo 'cfn-lint is missing; template.yaml not linted (pip install cfn-lint)' >&2; fi
+	@if command -v sam >/dev/null; then SAM_CLI_TELEMETRY=0 sam validate --lint >/dev/null; \
+	else echo 'sam is missing; template.yaml not translated (pip install aws-sam-cli)' >&2; fi
 
 .PHONY: clean
 clean: ## Remove what was built and the local stack's data

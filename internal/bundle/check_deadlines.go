@@ -11,8 +11,6 @@ import (
 const (
 	// gatewayTimeout is what an HTTP API waits for a function at most (API Gateway quotas: 30 s, not raisable).
 	gatewayTimeout = 30 * time.Second
-	// limiterCalls is the most that the calls to Redis of one request take: a dial and a script (DESIGN §7).
-	limiterCalls = 400 * time.Millisecond
 	// longestLinger is the most that the parameter DeliverLinger takes.
 	longestLinger = 59 * time.Second
 )
@@ -29,7 +27,7 @@ func (b *Bundle) checkDeadlines() []string {
 		return d
 	}
 	reserve, transaction := at("shared/lambdafn", "reserve"), at("shared/postgres", "budget")
-	lastBatch := at("functions/deliver", "timeToSend")
+	redis, lastBatch := at("shared/ratelimit", "redisBudget"), at("functions/deliver", "timeToSend")
 	for _, name := range sortedKeys(b.Functions) {
 		code, f := b.Functions[name], b.Template.Functions[name]
 		if f == nil {
@@ -40,7 +38,7 @@ func (b *Bundle) checkDeadlines() []string {
 			need += transaction
 		}
 		if slices.Contains(code.Deps, module+"/shared/ratelimit") {
-			need += limiterCalls
+			need += redis
 		}
 		if f.Variables["DELIVER_LINGER"] != nil {
 			need += longestLinger + lastBatch

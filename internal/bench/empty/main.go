@@ -1,0 +1,12 @@
+// Command empty is the smallest function that aws-lambda-go makes: what starts of the others are compared with.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+func main() {
+	lambda.Start(func(context.Context) error { return nil })
+}
