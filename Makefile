@@ -34,7 +34,7 @@ help:
 
 .PHONY: dev
 dev: ## Start the whole system on http://127.0.0.1:3000 (PORT, LOCAL_DIR)
-	@go run ./cmd/newsletter dev
+	@mkdir -p $(LOCAL_DIR) && go build -o $(LOCAL_DIR)/newsletter ./cmd/newsletter && exec $(LOCAL_DIR)/newsletter dev
 
 .PHONY: invoke
 invoke: ## Send one event to one function of the running stack: FN=subscribe EVENT=events/subscribe/json.json

@@ -39,7 +39,8 @@ func (s *Server) fire(ctx context.Context, schedule Schedule) {
 	defer cancel()
 	result, err := s.Invoke(ctx, schedule.Function, input)
 	switch {
-	case err != nil && s.running.Err() == nil:
+	case s.running.Err() != nil: // a run that lingered was ended with everything else
+	case err != nil:
 		s.logs.writeLine("schedule | ", fmt.Appendf(nil, "%s: %v", schedule.Function, err))
 	case result.FunctionError != "":
 		s.logs.writeLine("schedule | ", fmt.Appendf(nil, "%s: %s", schedule.Function, result.Payload))
