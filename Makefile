@@ -145,5 +145,7 @@ template-check:
 
 .PHONY: clean
 clean: ## Remove what was built and the local stack's data
+	@# As root, PostgreSQL's data may have had to move out of a folder that it cannot reach.
+	@moved=$$(cat $(LOCAL_DIR)/postgres/moved-to 2>/dev/null || true); case "$$moved" in /var/tmp/newsletter-postgres-*) rm -rf "$$moved" ;; esac
 	@rm -rf bin/*/bootstrap .aws-sam coverage $(LOCAL_DIR)
 	@find bin -mindepth 1 -maxdepth 1 -type d -empty -delete 2>/dev/null || true

@@ -247,3 +247,27 @@ func BenchmarkInvoke(b *testing.B) {
 		call(b, s, `{}`)
 	}
 }
+
+// A function that was built for coverage writes its data when it is ended, because it ends by itself.
+func TestCloseKeepsCoverageData(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	binary, data := filepath.Join(dir, "probe"), filepath.Join(dir, "data")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-cover", "-tags", "lambda.norpc", "-o", binary, "./testdata/probe").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Config{Functions: []Function{{Name: "probe", Binary: binary, Env: []string{"GOCOVERDIR=" + data}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	call(t, s, `{}`)
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if counters, err := filepath.Glob(filepath.Join(data, "covcounters.*")); err != nil || len(counters) != 1 {
+		t.Errorf("counters %v: %v", counters, err)
+	}
+}
