@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"newsletter/internal/pgserver"
 )
 
 // tool builds the tool as `go run` would.
@@ -49,7 +52,12 @@ func startDev(t *testing.T, path, dir string) *running {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() {
+		started := descendants(t, cmd.Process.Pid)
+		_ = cmd.Process.Kill()
+		awaitEnd(t, started)
+		_ = pgserver.Remove(filepath.Join(dir, "postgres")) // as root the data is elsewhere
+	})
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
 		if url, ready := strings.CutPrefix(lines.Text(), "ready "); ready {
@@ -65,7 +73,7 @@ func startDev(t *testing.T, path, dir string) *running {
 // descendants lists the processes that a process has started, and theirs.
 func descendants(t *testing.T, pid int) []int {
 	t.Helper()
-	output, err := exec.CommandContext(t.Context(), "ps", "-A", "-o", "pid=,ppid=").Output()
+	output, err := exec.CommandContext(context.Background(), "ps", "-A", "-o", "pid=,ppid=").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/pgserver"
 )
 
 var root = filepath.Join("..", "..")
@@ -47,7 +49,10 @@ func start(t *testing.T, dir string) *Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Stop(context.Background()) })
+	t.Cleanup(func() {
+		s.Stop(context.Background())
+		_ = pgserver.Remove(filepath.Join(dir, "postgres")) // as root the data is elsewhere
+	})
 	return s
 }
 
@@ -155,7 +160,9 @@ func TestATakenPortIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Start(t.Context(), Options{Root: root, Dir: t.TempDir(), Binaries: built, Port: port}); err == nil || !strings.Contains(err.Error(), "PORT") {
+	dir := t.TempDir()
+	t.Cleanup(func() { _ = pgserver.Remove(filepath.Join(dir, "postgres")) })
+	if _, err := Start(t.Context(), Options{Root: root, Dir: dir, Binaries: built, Port: port}); err == nil || !strings.Contains(err.Error(), "PORT") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -35,6 +35,7 @@ func query(t *testing.T, s *Server, sql string) string {
 
 func TestDataSurvivesAStopAndAKill(t *testing.T) {
 	options := Options{Dir: filepath.Join(t.TempDir(), "postgres"), TLS: certificates(t)}
+	t.Cleanup(func() { _ = Remove(options.Dir) })
 	s, err := Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
