@@ -55,13 +55,17 @@ func NewKey(cfg Config) (Key, error) {
 	if err != nil || len(pepper) < minPepper {
 		return Key{}, ErrPepper
 	}
-	return Key{mac: func(purpose, message string) []byte {
-		derived := hmac.New(sha256.New, pepper)
-		derived.Write([]byte("newsletter/pseudonym/" + purpose))
-		mac := hmac.New(sha256.New, derived.Sum(nil))
-		mac.Write([]byte(message))
-		return mac.Sum(nil)
-	}}, nil
+	derived := make(map[string][]byte)
+	for _, purpose := range []string{"address", "fold", "network", "lock", "id"} {
+		derived[purpose] = sum(pepper, "newsletter/pseudonym/"+purpose)
+	}
+	return Key{mac: func(purpose, message string) []byte { return sum(derived[purpose], message) }}, nil
+}
+
+func sum(key []byte, message string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(message))
+	return mac.Sum(nil)
 }
 
 // decode takes standard and URL base64, with and without padding, as key generators print all of them.

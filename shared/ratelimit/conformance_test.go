@@ -71,7 +71,7 @@ func (r inRedis) take(keys []string, call Call) Decision {
 	for i, key := range keys {
 		own[i] = r.prefix + key
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	d, err := r.remote.take(ctx, own, call)
 	if err != nil {
@@ -241,7 +241,7 @@ func TestConformance(t *testing.T) {
 		"in process": func(_ *testing.T, c *clock) subject { return inProcess{newLocal(c.now)} },
 		"miniredis": func(t *testing.T, c *clock) subject {
 			server := miniredis.RunT(t)
-			return newInRedis(t, openURL(t, redistls.Config{URL: config.Seal("redis://" + server.Addr())}), c)
+			return newInRedis(t, patient(t, openURL(t, redistls.Config{URL: config.Seal("redis://" + server.Addr())})), c)
 		},
 		"Redis": func(t *testing.T, c *clock) subject { return newInRedis(t, shared(t), c) },
 	}

@@ -2,14 +2,12 @@ package ratelimit
 
 import (
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"newsletter/internal/testenv"
 	"newsletter/shared/config"
 	"newsletter/shared/redistls"
 )
@@ -101,11 +99,10 @@ func TestARefusedClientCostsRedisNothing(t *testing.T) {
 
 func TestRefund(t *testing.T) {
 	t.Parallel()
-	server := testenv.Redis(t)
-	for name, client := range map[string]redis.UniversalClient{"Redis": open(t, server, server.Addr), "this process": nil} {
+	for name, client := range map[string]redis.UniversalClient{"Redis": shared(t), "this process": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := New(client, newKey(t), Config{}, time.Now)
+			l := newPatient(client, newKey(t), Config{}, time.Now)
 			call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "4/1h@host,40/1h@site"), Cost: 2}
 			if client == nil {
 				call.Policies = policies(t, "8/1h@host,80/1h@site") // half of it is used
@@ -135,16 +132,15 @@ func TestRefund(t *testing.T) {
 func TestKeyLocking(t *testing.T) {
 	t.Parallel()
 	mini := miniredis.RunT(t)
-	server := testenv.Redis(t)
 	for name, client := range map[string]redis.UniversalClient{
-		"Redis":                  open(t, server, server.Addr),
-		"a server without flags": openURL(t, redistls.Config{URL: config.Seal("redis://" + mini.Addr())}),
+		"Redis":                  shared(t),
+		"a server without flags": patient(t, openURL(t, redistls.Config{URL: config.Seal("redis://" + mini.Addr())})),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sent := &counter{}
 			client.AddHook(sent)
-			l := New(client, newKey(t), Config{KeyLocking: true}, time.Now)
+			l := newPatient(client, newKey(t), Config{KeyLocking: true}, time.Now)
 			call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "3/1h@host")}
 			d := l.Take(t.Context(), call)
 			if d.Tier != Redis || d.States[0].Remaining != 2 {
@@ -162,62 +158,13 @@ func TestKeyLocking(t *testing.T) {
 	}
 }
 
-// TestCluster: all keys of a call are in one slot, so a cluster takes the script, by either client.
-func TestCluster(t *testing.T) {
-	t.Parallel()
-	server := testenv.RedisServer(t, "--cluster-enabled", "yes", "--cluster-announce-hostname", "localhost",
-		"--cluster-preferred-endpoint-type", "hostname", "--tls-cluster", "yes")
-	plain := open(t, server.RedisConfig, server.Addr)
-	if err := plain.Do(t.Context(), "cluster", "addslotsrange", 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	deadline := time.Now().Add(20 * time.Second)
-	for !strings.Contains(plain.ClusterInfo(t.Context()).Val(), "cluster_state:ok") && time.Now().Before(deadline) {
-		time.Sleep(50 * time.Millisecond)
-	}
-	cluster := openURL(t, redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile, Cluster: true})
-	if _, ok := cluster.(*redis.ClusterClient); !ok {
-		t.Fatalf("a %T", cluster)
-	}
-	if err := redistls.Warm(t.Context(), cluster); err != nil {
-		t.Fatal(err)
-	}
-	key := newKey(t)
-	for _, client := range []redis.UniversalClient{plain, cluster} {
-		l := New(client, key, Config{}, time.Now)
-		for host := range 40 {
-			d := l.Take(t.Context(), Call{
-				Endpoint: "test", Client: netip.AddrFrom4([4]byte{10, byte(host), 0, 1}), Policies: policies(t, "2/1h@host,20/2h@site"),
-			})
-			if d.Tier != Redis || !d.Allowed {
-				t.Fatalf("%T: %s by %s because %s: %v", client, describe(d), d.Tier, d.Reason, d.Cause)
-			}
-		}
-	}
-	// A lost reply is not asked for again by the cluster client either.
-	server.Freeze()
-	d := New(cluster, key, Config{}, time.Now).Take(t.Context(), Call{Endpoint: "frozen", Client: addr("10.0.0.1"), Policies: policies(t, "9/1h@host")})
-	server.Thaw()
-	if d.Tier != Local || d.Reason != "timeout" {
-		t.Errorf("frozen: %s because %s: %v", d.Tier, d.Reason, d.Cause)
-	}
-	counted := func() int64 { return plain.LLen(t.Context(), d.keys[0]).Val() }
-	for deadline := time.Now().Add(20 * time.Second); counted() == 0 && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	time.Sleep(100 * time.Millisecond) // for what was sent besides
-	if n := counted(); n != 1 {
-		t.Errorf("one call was counted %d times", n)
-	}
-}
-
 // TestTheServersClock: without a clock of a test, the server's own one counts, and may step.
 func TestTheServersClock(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
 	start := newClock().now()
 	server.SetTime(start)
-	client := openURL(t, redistls.Config{URL: config.Seal("redis://" + server.Addr())})
+	client := patient(t, openURL(t, redistls.Config{URL: config.Seal("redis://" + server.Addr())}))
 	ps := policies(t, "2/1m@host")
 	for i, step := range []struct {
 		at   time.Duration

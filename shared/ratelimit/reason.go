@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -27,8 +28,9 @@ func reason(err error) string {
 	}
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	network, isNetwork := errors.AsType[net.Error](err)
+	_, noNumber := errors.AsType[*strconv.NumError](err)
 	switch {
-	case errors.Is(err, errReply):
+	case errors.Is(err, errReply), noNumber:
 		return "reply"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"

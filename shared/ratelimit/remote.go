@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -63,22 +64,25 @@ func refusesFlag(err error) bool {
 	return answered && (strings.Contains(err.Error(), "shebang") || strings.Contains(err.Error(), "compiling script"))
 }
 
+// slack is how much longer a key lives than its window, so that the server's two clocks cannot cut it short.
+const slack = time.Second
+
 // take runs the script once. It is never repeated: a lost reply has counted already.
 func (r *remote) take(ctx context.Context, keys []string, call Call) (Decision, error) {
-	args := make([]any, 0, 2+2*len(call.Policies))
+	args := make([]any, 0, 2+3*len(call.Policies))
 	args = append(args, r.clock(), call.Cost)
 	for _, p := range call.Policies {
-		args = append(args, p.Limit, p.Window.Microseconds())
+		args = append(args, p.Limit, p.Window.Microseconds(), (p.Window + slack).Milliseconds())
 	}
-	var reply []any
+	var reply []int64
 	err := r.run(func(s scripts) (err error) {
-		reply, err = s.take.Run(ctx, r.client, keys, args...).Slice()
+		reply, err = s.take.Run(ctx, r.client, keys, args...).Int64Slice()
 		return err
 	})
 	if err != nil {
 		return Decision{}, fmt.Errorf("count in Redis: %w", err)
 	}
-	return parse(reply, keys, call)
+	return read(reply, keys, call)
 }
 
 func (r *remote) refund(ctx context.Context, d Decision) error {
@@ -89,31 +93,24 @@ func (r *remote) refund(ctx context.Context, d Decision) error {
 
 var errReply = errors.New("the script's reply has another form")
 
-// parse reads the script's reply.
-func parse(reply []any, keys []string, call Call) (Decision, error) {
-	if len(reply) != 2+3*len(keys) {
+// read makes the Decision of the script's reply.
+func read(reply []int64, keys []string, call Call) (Decision, error) {
+	if len(reply) != 2+2*len(keys) {
 		return Decision{}, errReply
 	}
-	numbers := make([]int64, len(reply))
-	for i, value := range reply {
-		switch v := value.(type) {
-		case int64:
-			numbers[i] = v
-		case string:
-			n, err := strconv.ParseInt(v, 10, 64)
-			if err != nil {
-				return Decision{}, errReply
+	allowed := reply[0] == 1
+	counts := make([]count, len(keys))
+	for i, p := range call.Policies {
+		used, reset := int(reply[2+2*i]), reply[3+2*i]
+		counts[i] = count{remaining: max(0, p.Limit-used), reset: reset, refused: used+call.Cost > p.Limit}
+		if allowed {
+			counts[i].remaining -= call.Cost
+			if used == 0 {
+				counts[i].reset = p.Window.Microseconds()
 			}
-			numbers[i] = n
-		default:
-			return Decision{}, errReply
 		}
 	}
-	counts := make([]count, len(keys))
-	for i := range counts {
-		counts[i] = count{remaining: int(numbers[2+3*i]), reset: numbers[3+3*i], refused: numbers[4+3*i] == 1}
-	}
-	d := decide(numbers[0] == 1, numbers[1], counts, keys, call)
+	d := decide(allowed, reply[1], counts, keys, call)
 	d.Tier = Redis
 	return d, nil
 }

@@ -58,11 +58,43 @@ func openURL(t testing.TB, cfg redistls.Config) redis.UniversalClient {
 	return client
 }
 
-// shared opens a client of the server that all tests share.
+// patience is for tests of other things than timeouts, on machines that are busy with other tests.
+const patience = 20 * time.Second
+
+// patient gives a client all the time in the world; else it is the one that the functions use.
+func patient(t testing.TB, client redis.UniversalClient) redis.UniversalClient {
+	t.Helper()
+	var waits redis.UniversalClient
+	switch c := client.(type) {
+	case *redis.Client:
+		o := *c.Options()
+		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
+		o.MaxRetries = -1 // which Options gives as 0, the default of several
+		waits = redis.NewClient(&o)
+	case *redis.ClusterClient:
+		o := *c.Options()
+		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
+		o.MaxRetries, o.MaxRedirects = -1, -1
+		waits = redis.NewClusterClient(&o)
+	default:
+		t.Fatalf("a %T", client)
+	}
+	t.Cleanup(func() { waits.Close() })
+	return waits
+}
+
+// shared opens a patient client of the server that all tests share.
 func shared(t testing.TB) redis.UniversalClient {
 	t.Helper()
 	server := testenv.Redis(t)
-	return open(t, server, server.Addr)
+	return patient(t, open(t, server, server.Addr))
+}
+
+// newPatient makes a Limiter that waits for Redis as long as its client does.
+func newPatient(client redis.UniversalClient, key pseudonym.Key, cfg Config, now func() time.Time) *Limiter {
+	l := New(client, key, cfg, now)
+	l.budget = patience
+	return l
 }
 
 // policies reads policies as they are configured.

@@ -23,7 +23,7 @@ func TestInstancesCountTogether(t *testing.T) {
 		instances := make([]*Limiter, rapid.IntRange(2, 5).Draw(rt, "instances"))
 		for i := range instances {
 			skew := time.Duration(rapid.Int64Range(-300, 300).Draw(rt, "skew")) * time.Second
-			instances[i] = New(client, key, Config{}, func() time.Time { return c.now().Add(skew) })
+			instances[i] = newPatient(client, key, Config{}, func() time.Time { return c.now().Add(skew) })
 			instances[i].remote.clock = func() int64 { return c.now().UnixMicro() }
 		}
 		ps := Policies{
@@ -67,7 +67,7 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 		allowed int
 	)
 	for range 8 {
-		l := New(client, key, Config{}, time.Now)
+		l := newPatient(client, key, Config{}, time.Now)
 		for range 8 {
 			work.Go(func() {
 				for range 20 {
@@ -88,11 +88,11 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 	if allowed != 10 {
 		t.Errorf("%d allowed, want 10", allowed)
 	}
-	for _, name := range New(client, key, Config{}, time.Now).keys(call) {
-		length, err := client.LLen(t.Context(), name).Result()
+	for _, name := range newPatient(client, key, Config{}, time.Now).keys(call) {
+		length, err := client.StrLen(t.Context(), name).Result()
 		ttl, err2 := client.PTTL(t.Context(), name).Result()
-		if length != 10 || err != nil || ttl <= 59*time.Minute || ttl > time.Hour+time.Second || err2 != nil {
-			t.Errorf("%s holds %d for %v, want 10 for a little over an hour: %v, %v", name, length, ttl, err, err2)
+		if length != 10*7 || err != nil || ttl <= 59*time.Minute || ttl > time.Hour+time.Second || err2 != nil {
+			t.Errorf("%s holds %d bytes for %v, want 10 calls for a little over an hour: %v, %v", name, length, ttl, err, err2)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func TestNeitherTooManyNorTooFew(t *testing.T) {
 		answers []answer
 	)
 	for range 4 {
-		l := New(client, key, Config{}, time.Now)
+		l := newPatient(client, key, Config{}, time.Now)
 		for range 4 {
 			work.Go(func() {
 				for range 40 {

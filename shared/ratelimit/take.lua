@@ -1,85 +1,74 @@
 -- Decides one call over several logs: added to all of them, or to none. The model is window.go.
--- KEYS  one log for each policy: a list of times in microseconds, oldest first
--- ARGV  now (0: this server's clock), cost, then limit and window in microseconds for each key
--- gives allowed (0 or 1), the time that was counted, then for each key: remaining, reset in microseconds, refused (0 or 1)
-local slack = 1000 -- milliseconds that a key outlives its window, so that the server's two clocks cannot cut it short
+-- KEYS  one log for each policy: a string of the times of calls in microseconds, 7 bytes each, oldest first
+-- ARGV  now (0: this server's clock), cost, then for each key: limit, window in microseconds, expiry in milliseconds
+-- gives allowed (0 or 1), the time that was counted, then for each key: the calls that counted before this one, and in
+--       microseconds when the oldest leaves the window, or, where the key refused, when it would allow
+local call, byte, floor = redis.call, string.byte, math.floor
+local width = 7
 
-local function at(key, index)
-  return tonumber(redis.call('LINDEX', key, index))
+local function at(log, index)
+  local a, b, c, d, e, f, g = byte(log, width * index + 1, width * index + width)
+  return (((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g
 end
 
--- expired counts the times up to edge, of which the first one is, and the last one is not. It jumps ahead in growing
--- steps, then searches between the last two: usually one call is to go, rarely thousands.
-local function expired(key, used, edge)
-  local low, high = 0, 1
-  while high < used - 1 and at(key, high) <= edge do
-    low = high
-    high = high * 2
-  end
-  high = math.min(high, used - 1)
+-- expired counts the times up to edge, of which the first one is, and the last one is not.
+local function expired(log, length, edge)
+  local low, high = 0, length - 1
   while high - low > 1 do
-    local middle = math.floor((low + high) / 2)
-    if at(key, middle) <= edge then low = middle else high = middle end
+    local middle = floor((low + high) / 2)
+    if at(log, middle) <= edge then low = middle else high = middle end
   end
   return high
 end
 
 local clock = tonumber(ARGV[1])
 if clock == 0 then
-  local time = redis.call('TIME')
-  clock = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  local time = call('TIME')
+  clock = time[1] * 1000000 + time[2]
 end
-local cost = tonumber(ARGV[2])
-local now = clock
-local newest = {}
-for i, key in ipairs(KEYS) do -- a clock that steps back must not make counted calls younger
-  newest[i] = redis.call('LINDEX', key, -1)
-  if newest[i] then now = math.max(now, tonumber(newest[i])) end
+local cost, now = tonumber(ARGV[2]), clock
+local logs, newest = {}, {}
+for i = 1, #KEYS do
+  local log = call('GET', KEYS[i])
+  if log and #log > 0 then
+    if #log % width ~= 0 then return redis.error_reply('WRONGTYPE this is no log') end
+    logs[i], newest[i] = log, at(log, #log / width - 1)
+    if newest[i] > now then now = newest[i] end -- a clock that steps back must not make counted calls younger
+  end
 end
 
-local allowed = 1
-local result, gone, used, expiry = {}, {}, {}, {}
-for i, key in ipairs(KEYS) do
-  local limit, length = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
-  local reset, refused = 0, 0
-  gone[i], used[i], expiry[i] = 0, 0, math.ceil(length / 1000) + slack
-  if newest[i] and tonumber(newest[i]) > now - length then
-    local oldest = at(key, 0)
-    used[i] = redis.call('LLEN', key)
-    if oldest <= now - length then
-      gone[i] = expired(key, used[i], now - length)
-      oldest, used[i] = at(key, gone[i]), used[i] - gone[i]
-    end
-    reset = oldest + length - now
+local result = {1, now}
+for i = 1, #KEYS do
+  local limit, window, expiry = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2]
+  local log, used, reset = '', 0, 0
+  if newest[i] and newest[i] > now - window then
+    log, used = logs[i], #logs[i] / width
     -- After a step back the key would be kept for as long as the step: it need not be, its calls are older than it.
-    if tonumber(newest[i]) > clock and redis.call('PTTL', key) > expiry[i] then redis.call('PEXPIRE', key, expiry[i]) end
+    if newest[i] > clock and call('PTTL', KEYS[i]) > tonumber(expiry) then call('PEXPIRE', KEYS[i], expiry) end
+    local oldest = at(log, 0)
+    if oldest <= now - window then
+      local gone = expired(log, used, now - window)
+      oldest, used = at(log, gone), used - gone
+      log = string.sub(log, gone * width + 1)
+    end
+    reset = oldest + window - now
   end
-  local over = used[i] + cost - limit
+  local over = used + cost - limit
   if over > 0 then
-    allowed = 0
-    refused = 1
-    reset = over <= used[i] and at(key, gone[i] + over - 1) + length - now or length
+    result[1] = 0
+    reset = over <= used and at(log, over - 1) + window - now or window
   end
-  result[3 * i] = math.max(0, limit - used[i])
-  result[3 * i + 1] = reset
-  result[3 * i + 2] = refused
+  logs[i] = log
+  result[2 * i + 1], result[2 * i + 2] = used, reset
+end
+if result[1] == 0 then -- and nothing is written: what it removed would be missed if the clock stepped back
+  return result
 end
 
-local stamp = string.format('%.0f', now)
-for i, key in ipairs(KEYS) do
-  if allowed == 1 then -- a refused call writes nothing: what it removed would be missed if the clock stepped back
-    if used[i] == 0 and newest[i] then
-      redis.call('DEL', key)
-    elseif gone[i] > 0 then
-      redis.call('LTRIM', key, gone[i], -1)
-    end
-    for _ = 1, cost do redis.call('RPUSH', key, stamp) end
-    redis.call('PEXPIRE', key, expiry[i])
-    result[3 * i] = result[3 * i] - cost
-    if used[i] == 0 then result[3 * i + 1] = tonumber(ARGV[2 * i + 2]) end
-  end
-  result[3 * i + 1] = string.format('%.0f', result[3 * i + 1])
+local stamp = string.char(floor(now / 2 ^ 48), floor(now / 2 ^ 40) % 256, floor(now / 2 ^ 32) % 256,
+  floor(now / 2 ^ 24) % 256, floor(now / 2 ^ 16) % 256, floor(now / 2 ^ 8) % 256, now % 256)
+if cost > 1 then stamp = string.rep(stamp, cost) end
+for i = 1, #KEYS do
+  call('SET', KEYS[i], logs[i] .. stamp, 'PX', ARGV[3 * i + 2])
 end
-result[1] = allowed
-result[2] = stamp
 return result
