@@ -192,7 +192,8 @@ func intoHostNetwork(r *http.Request) error {
 		return errors.New("the container has no HostConfig")
 	}
 	for _, bindings := range mapping(host["PortBindings"]) {
-		for _, binding := range bindings.([]any) { // the API's own form
+		list, _ := bindings.([]any)
+		for _, binding := range list {
 			port, _ := mapping(binding)["HostPort"].(string)
 			entrypoint, _ := container["Entrypoint"].([]any)
 			api, err := freeAddress()
