@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,29 @@ func load(t *testing.T) (b *Bundle, template string, known []string) {
 		t.Fatal(err)
 	}
 	return b, string(text), b.Problems()
+}
+
+// clone copies what the changes of a test touch.
+func clone(b *Bundle) *Bundle {
+	c := *b
+	c.Functions, c.Packages = map[string]*Function{}, map[string]*Package{}
+	for name, f := range b.Functions {
+		copied := *f
+		copied.Variables, copied.Calls, copied.Routes = slices.Clone(f.Variables), slices.Clone(f.Calls), slices.Clone(f.Routes)
+		c.Functions[name] = &copied
+	}
+	for path, p := range b.Packages {
+		copied := *p
+		c.Packages[path] = &copied
+	}
+	c.Events, c.Contract, c.Coded = map[string][]Event{}, map[string][]string{}, maps.Clone(b.Coded)
+	for name, events := range b.Events {
+		c.Events[name] = slices.Clone(events)
+	}
+	for path, methods := range b.Contract {
+		c.Contract[path] = slices.Clone(methods)
+	}
+	return &c
 }
 
 func fresh(b *Bundle, known []string) []string {
@@ -90,6 +114,7 @@ func TestABrokenTemplateIsSeen(t *testing.T) {
 }
 
 func TestABrokenTreeIsSeen(t *testing.T) {
+	whole, _, known := load(t)
 	for name, c := range map[string]struct {
 		change func(b *Bundle)
 		want   string
@@ -161,7 +186,7 @@ func TestABrokenTreeIsSeen(t *testing.T) {
 		}, "nothing imports a function"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, _, known := load(t)
+			b := clone(whole)
 			c.change(b)
 			want(t, fresh(b, known), c.want)
 		})
