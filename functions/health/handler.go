@@ -4,12 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/v9"
 
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/httpapi"
@@ -20,9 +16,6 @@ const (
 	readyPath = "/api/health"
 	livePath  = "/api/health/live"
 )
-
-// schemaVersion is the version of the schema that this release needs. A test holds it to the newest migration.
-const schemaVersion = 2
 
 type handler struct {
 	checker *healthcheck.Checker
@@ -74,38 +67,4 @@ func note(ctx context.Context, report healthcheck.Report) {
 			lambdafn.Note(ctx, slog.String("check_"+name, string(c.Status)))
 		}
 	}
-}
-
-type database interface {
-	Batch(ctx context.Context, queue func(*pgx.Batch)) error
-}
-
-var errNoRedis = errors.New("no Redis is configured: each environment limits for itself")
-
-func checks(db database, client redis.UniversalClient) []healthcheck.Check {
-	return []healthcheck.Check{
-		{Name: "postgres", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
-			return "", db.Batch(ctx, func(b *pgx.Batch) { b.Queue("select 1") })
-		}},
-		{Name: "migrations", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) { return schema(ctx, db) }},
-		{Name: "redis", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
-			if client == nil {
-				return "", errNoRedis
-			}
-			return "", client.Ping(ctx).Err()
-		}},
-	}
-}
-
-const schemaVersionSQL = `select coalesce(max(version_id), 0) from goose_db_version where is_applied`
-
-func schema(ctx context.Context, db database) (string, error) {
-	var have int64
-	err := db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(schemaVersionSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&have) })
-	})
-	if err != nil {
-		return "", fmt.Errorf("read the schema's version: %w", err)
-	}
-	return healthcheck.Schema(have, schemaVersion)
 }

@@ -54,6 +54,11 @@ func TestWhatIsLost(t *testing.T) {
 		"postgres": {func(b *functiontest.Bundle) {
 			b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter"
 		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass"}},
+		"nothing, with a replica": {func(b *functiontest.Bundle) { b.Variables["DATABASE_READ_URL"] = b.Variables["DATABASE_URL"] },
+			200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "pass"}},
+		"the replica": {func(b *functiontest.Bundle) {
+			b.Variables["DATABASE_READ_URL"] = "postgres://app:password@" + nobody + "/newsletter"
+		}, 200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "warn"}},
 		"a migration": {func(b *functiontest.Bundle) {
 			b.Exec(`delete from goose_db_version where version_id = (select max(version_id) from goose_db_version)`)
 		}, 503, "fail", map[string]string{"postgres": "pass", "migrations": "fail", "redis": "pass"}},

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"newsletter/shared/config"
@@ -21,15 +22,17 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
-	db, err := postgres.Open(ctx, dbConfig)
-	if err != nil {
-		return lambdafn.Function{}, err
-	}
-	redis, err := redistls.Open(redisConfig)
-	if err != nil {
+	db, dbErr := postgres.Open(ctx, dbConfig)
+	reader, readerErr := postgres.OpenReader(ctx, dbConfig, db)
+	redis, redisErr := redistls.Open(redisConfig)
+	if err := errors.Join(dbErr, readerErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	h := &handler{healthcheck.New(time.Now, checks(db, redis)...)}
+	asked := checks(db, redis)
+	if !dbConfig.ReadURL.IsZero() {
+		asked = append(asked, replica(reader))
+	}
+	h := &handler{healthcheck.New(time.Now, asked...)}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }
