@@ -12,7 +12,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"net/netip"
+	"sync"
 
 	"newsletter/shared/config"
 )
@@ -55,17 +57,20 @@ func NewKey(cfg Config) (Key, error) {
 	if err != nil || len(pepper) < minPepper {
 		return Key{}, ErrPepper
 	}
-	derived := make(map[string][]byte)
+	hashes := make(map[string]*sync.Pool)
 	for _, purpose := range []string{"address", "fold", "network", "lock", "id"} {
-		derived[purpose] = sum(pepper, "newsletter/pseudonym/"+purpose)
+		derived := hmac.New(sha256.New, pepper)
+		derived.Write([]byte("newsletter/pseudonym/" + purpose))
+		key := derived.Sum(nil)
+		hashes[purpose] = &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}
 	}
-	return Key{mac: func(purpose, message string) []byte { return sum(derived[purpose], message) }}, nil
-}
-
-func sum(key []byte, message string) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(message))
-	return mac.Sum(nil)
+	return Key{mac: func(purpose, message string) []byte {
+		mac := hashes[purpose].Get().(hash.Hash)
+		defer hashes[purpose].Put(mac)
+		mac.Reset()
+		mac.Write([]byte(message))
+		return mac.Sum(nil)
+	}}, nil
 }
 
 // decode takes standard and URL base64, with and without padding, as key generators print all of them.

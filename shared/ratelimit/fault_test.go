@@ -280,22 +280,32 @@ func TestAnEmptiedRedisIsUsedAtOnce(t *testing.T) {
 	}
 }
 
-// TestAStrangeKeyHarmsOneClientOnly: something else under one key says nothing about Redis.
-func TestAStrangeKeyHarmsOneClientOnly(t *testing.T) {
+// TestAStrangeKeyIsReplaced: what is no log cannot lock a client out, nor take Redis from it.
+func TestAStrangeKeyIsReplaced(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	victim := r.call()
-	keys := r.limiter.keys(victim)
-	for _, strange := range [][]any{{"set", keys[1], "no multiple of 7"}, {"hset", keys[1], "field", "value"}} {
-		r.do("del", keys[1])
-		r.do(strange...)
-		for range breakerFailures {
-			r.want(r.take(victim), Local, "wrong_type")
+	for _, strange := range [][]any{{"set", "no multiple of 7"}, {"set", ""}, {"hset", "field", "value"}, {"rpush", "1"}} {
+		call := r.call()
+		key := r.limiter.keys(call)[1]
+		r.do(append([]any{strange[0], key}, strange[1:]...)...)
+		for n := range 4 {
+			d := r.take(call)
+			r.want(d, Redis, "")
+			if !d.Allowed || d.States[1].Remaining != 199-n {
+				t.Errorf("%v, call %d: %s", strange, n, describe(d))
+			}
+		}
+		if d := r.take(call); d.Allowed {
+			t.Errorf("%v: %s", strange, describe(d))
 		}
 	}
-	r.want(r.take(r.call()), Redis, "")
-	if n := r.admin.Exists(t.Context(), keys[0]).Val(); n != 0 {
-		t.Error("one of two logs was written")
+	call := r.call()
+	d := r.take(call)
+	r.do("del", d.keys[0])
+	r.do("hset", d.keys[0], "field", "value")
+	r.limiter.Refund(t.Context(), d) // harms nothing, and takes back the other one
+	if got := r.take(call); got.Tier != Redis || got.States[1].Remaining != 199 {
+		t.Errorf("after a refund: %s by %s because %s", describe(got), got.Tier, got.Reason)
 	}
 }
 

@@ -75,10 +75,8 @@ func (l *Limiter) Take(ctx context.Context, call Call) Decision {
 		return l.fallBack(keys, call, reasonBreaker, nil)
 	}
 	asked := l.now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.budget)
-	defer cancel()
-	d, err := l.remote.take(ctx, keys, call)
-	l.breaker.report(err == nil || concernsKey(err))
+	d, err := l.remote.take(l.bounded(ctx), keys, call)
+	l.breaker.report(err == nil)
 	if err != nil {
 		return l.fallBack(keys, call, reason(err), err)
 	}
@@ -106,11 +104,24 @@ func (l *Limiter) Refund(ctx context.Context, d Decision) {
 	if !l.breaker.allow() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.budget)
-	defer cancel()
-	err := l.remote.refund(ctx, d)
-	l.breaker.report(err == nil || concernsKey(err))
+	err := l.remote.refund(l.bounded(ctx), d)
+	l.breaker.report(err == nil)
 }
+
+// bounded gives a context that ends with the budget and not with ctx.
+func (l *Limiter) bounded(ctx context.Context) context.Context {
+	return deadline{context.WithoutCancel(ctx), time.Now().Add(l.budget)}
+}
+
+// deadline is a context that knows when it ends and tells nobody: all waiting is the client's, which looks at the time
+// alone. A context with a timer would cost as much as the rest of a decision here.
+type deadline struct {
+	context.Context
+	at time.Time
+}
+
+// Deadline implements context.Context.
+func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
 // keys names the logs of a call. They hold pseudonyms, never an address. All begin with the same hash tag, so that a
 // cluster keeps them on one node: that of the client's site, which spreads the clients.

@@ -63,8 +63,6 @@ func answerReason(err redis.Error) string {
 		return "password"
 	case "NOPERM":
 		return "permission"
-	case "WRONGTYPE":
-		return "wrong_type"
 	case "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS":
 		return "no_primary"
 	case "MOVED", "ASK":
@@ -76,11 +74,4 @@ func answerReason(err redis.Error) string {
 		return "password"
 	}
 	return "answer"
-}
-
-// concernsKey says that Redis is well and only a key of this call is not: something else is stored under it. That must
-// not take Redis from all other clients.
-func concernsKey(err error) bool {
-	answered, ok := errors.AsType[redis.Error](err)
-	return ok && answerReason(answered) == "wrong_type"
 }

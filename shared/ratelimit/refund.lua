@@ -9,14 +9,16 @@ local function at(log, index)
 end
 
 local time, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
+local logs = redis.call('MGET', unpack(KEYS))
 for i = 1, #KEYS do
-  local log = redis.call('GET', KEYS[i]) or ''
+  local log = logs[i] or ''
+  if #log % width ~= 0 then log = '' end
   local last = #log / width -- how many calls there are up to the time
   while last > 0 and at(log, last - 1) > time do last = last - 1 end
   local first = last -- how many of them stay
   while first > 0 and last - first < cost and at(log, first - 1) == time do first = first - 1 end
   local rest = string.sub(log, 1, first * width) .. string.sub(log, last * width + 1)
-  if rest == '' then
+  if first < last and rest == '' then
     redis.call('DEL', KEYS[i])
   elseif first < last then
     redis.call('SET', KEYS[i], rest, 'KEEPTTL')

@@ -95,7 +95,7 @@ var errReply = errors.New("the script's reply has another form")
 
 // read makes the Decision of the script's reply.
 func read(reply []int64, keys []string, call Call) (Decision, error) {
-	if len(reply) != 2+2*len(keys) {
+	if len(reply) < 2+2*len(keys) {
 		return Decision{}, errReply
 	}
 	allowed := reply[0] == 1

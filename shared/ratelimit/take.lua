@@ -1,6 +1,7 @@
 -- Decides one call over several logs: added to all of them, or to none. The model is window.go.
--- KEYS  one log for each policy: a string of the times of calls in microseconds, 7 bytes each, oldest first
--- ARGV  now (0: this server's clock), cost, then for each key: limit, window in microseconds, expiry in milliseconds
+-- KEYS  one log for each policy: a string of the times of calls in microseconds, 7 bytes each, oldest first. Whatever else
+--       stands there counts as none, and is replaced.
+-- ARGV  now (0: this server's clock), cost, then for each key: limit, window in microseconds, lifetime in milliseconds
 -- gives allowed (0 or 1), the time that was counted, then for each key: the calls that counted before this one, and in
 --       microseconds when the oldest leaves the window, or, where the key refused, when it would allow
 local call, byte, floor = redis.call, string.byte, math.floor
@@ -27,24 +28,27 @@ if clock == 0 then
   clock = time[1] * 1000000 + time[2]
 end
 local cost, now = tonumber(ARGV[2]), clock
-local logs, newest = {}, {}
+local logs, newest = call('MGET', unpack(KEYS)), {0, 0}
 for i = 1, #KEYS do
-  local log = call('GET', KEYS[i])
-  if log and #log > 0 then
-    if #log % width ~= 0 then return redis.error_reply('WRONGTYPE this is no log') end
-    logs[i], newest[i] = log, at(log, #log / width - 1)
+  local log = logs[i]
+  if log and #log > 0 and #log % width == 0 then
+    newest[i] = at(log, #log / width - 1)
     if newest[i] > now then now = newest[i] end -- a clock that steps back must not make counted calls younger
+  else
+    newest[i] = 0
   end
 end
 
-local result = {1, now}
+local result = {1, now, 0, 0, 0, 0}
 for i = 1, #KEYS do
-  local limit, window, expiry = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2]
+  local limit, window = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
   local log, used, reset = '', 0, 0
-  if newest[i] and newest[i] > now - window then
+  if newest[i] > now - window then
     log, used = logs[i], #logs[i] / width
-    -- After a step back the key would be kept for as long as the step: it need not be, its calls are older than it.
-    if newest[i] > clock and call('PTTL', KEYS[i]) > tonumber(expiry) then call('PEXPIRE', KEYS[i], expiry) end
+    -- After a step back the key would live for as long as the step: it need not, its calls are older than it.
+    if newest[i] > clock and call('PTTL', KEYS[i]) > tonumber(ARGV[3 * i + 2]) then
+      call('PEXPIRE', KEYS[i], ARGV[3 * i + 2])
+    end
     local oldest = at(log, 0)
     if oldest <= now - window then
       local gone = expired(log, used, now - window)
