@@ -3,12 +3,14 @@ package lambdalocal
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"newsletter/internal/child"
@@ -28,58 +30,80 @@ type environment struct {
 	process *child.Child
 	api     *http.Server
 	output  *prefixWriter
+	ended   chan struct{} // closed when the process is gone and its output is written
 
 	ready     chan struct{} // closed at the first request for an event
 	readyOnce sync.Once
 	events    chan event
-	results   chan reply
+	results   chan Result
 
 	mu        sync.Mutex
-	current   string // the request id of the event under way
-	initError string
+	current   string      // the request id of the event under way
+	failure   *startError // what the process says of its own start
+	extension string      // the identifier under which it registered to be told of its end
 }
 
-// event is one invocation as the process gets it.
-type event struct {
-	requestID, traceID string
-	deadline           time.Time
-	payload            []byte
-}
+// startError says why an environment did not start, in Lambda's words.
+type startError struct{ kind, message string }
 
-// reply is what the process says of an event.
-type reply struct {
-	requestID string
-	result    Result
-}
+func (s *startError) Error() string { return s.kind + ": " + s.message }
 
 // startEnvironment starts a process and waits until it asks for its first event.
 func startEnvironment(p *pool) (*environment, error) {
+	if _, err := exec.LookPath(p.function.Binary); err != nil {
+		return nil, &startError{"Runtime.InvalidEntrypoint", err.Error()}
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listen for the Runtime API: %w", err)
 	}
-	e := &environment{pool: p, ready: make(chan struct{}), events: make(chan event), results: make(chan reply, 1),
-		output: &prefixWriter{prefix: p.function.Name + " | ", to: p.logs}}
+	e := &environment{pool: p, ended: make(chan struct{}), ready: make(chan struct{}), events: make(chan event),
+		results: make(chan Result, 1), output: &prefixWriter{prefix: p.function.Name + " | ", to: p.logs}}
 	e.api = &http.Server{Handler: e.handler(), ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = e.api.Serve(listener) }() // ends with kill
-	e.process, err = child.Start(child.Options{Path: p.function.Binary, Env: e.variables(listener.Addr().String()), Log: e.output})
+	go func() { _ = e.api.Serve(listener) }() // ends with the process
+	e.process, err = child.Start(child.Options{Path: p.function.Binary, Dir: filepath.Dir(p.function.Binary),
+		Env: e.variables(listener.Addr().String()), Log: e.output})
 	if err != nil {
 		_ = e.api.Close()
-		return nil, err
+		return nil, &startError{"Runtime.InvalidEntrypoint", err.Error()}
 	}
+	known := p.add(e)
+	go e.watch()
+	if !known {
+		e.kill()
+		return nil, ErrClosed
+	}
+	return e, e.waitReady()
+}
+
+// waitReady waits for the end of INIT and ends the process where that fails.
+func (e *environment) waitReady() error {
+	expired := time.NewTimer(e.pool.initTimeout)
+	defer expired.Stop()
+	failure := &startError{"Sandbox.Timedout", fmt.Sprintf("Init timed out after %s", e.pool.initTimeout)}
 	select {
 	case <-e.ready:
-		return e, nil
+		return nil
 	case <-e.process.Done():
-		err = errors.New("the process ended before it asked for an event")
-	case <-time.After(initTimeout):
-		err = fmt.Errorf("the process did not ask for an event within %s", initTimeout)
-	}
-	if message := e.failure(); message != "" {
-		err = fmt.Errorf("%w: %s", err, message)
+		failure = &startError{"Runtime.ExitError", "Error: " + e.exitReason()}
+	case <-expired.C:
 	}
 	e.kill()
-	return nil, err
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.failure != nil {
+		return e.failure
+	}
+	return failure
+}
+
+// watch cleans up after the process, however it ends.
+func (e *environment) watch() {
+	<-e.process.Done()
+	_ = e.api.Close()
+	e.output.flush()
+	e.pool.remove(e)
+	close(e.ended)
 }
 
 // variables is the environment of the process: what Lambda sets, and the function's own. Nothing of ours is inherited.
@@ -98,91 +122,41 @@ func (e *environment) variables(api string) []string {
 		"AWS_DEFAULT_REGION=" + e.pool.region,
 		"AWS_EXECUTION_ENV=AWS_Lambda_provided.al2023",
 		"_HANDLER=bootstrap",
+		"LAMBDA_TASK_ROOT=" + filepath.Dir(f.Binary),
+		"LAMBDA_RUNTIME_DIR=/var/runtime",
 		"LANG=en_US.UTF-8",
 		"PATH=/usr/local/bin:/usr/bin:/bin",
 		"TZ=:UTC",
 	}, f.Env...)
 }
 
-// errNotTaken says that the process ended before it fetched the event, which another environment may have.
-var errNotTaken = errors.New("the environment ended before it took the event")
-
-// invoke sends one event and waits for its result. alive says whether the environment may take another.
-func (e *environment) invoke(payload []byte) (result Result, alive bool, err error) {
-	timeout := e.pool.function.Timeout
-	ev := event{requestID: requestID(), traceID: traceID(e.pool.now()), deadline: time.Now().Add(timeout), payload: payload}
-	e.mu.Lock()
-	e.current = ev.requestID
-	e.mu.Unlock()
-	expired := time.NewTimer(timeout)
-	defer expired.Stop()
-	select {
-	case e.events <- ev:
-	case <-e.process.Done():
-		return Result{}, false, errNotTaken
-	case <-expired.C:
-		return e.timedOut(ev), false, nil
-	}
-	for {
-		select {
-		case r := <-e.results:
-			if r.requestID == ev.requestID {
-				return r.result, true, nil
-			}
-		case <-e.process.Done():
-			select { // it may have answered with its last breath
-			case r := <-e.results:
-				if r.requestID == ev.requestID {
-					return r.result, false, nil
-				}
-			default:
-			}
-			return e.exited(ev), false, nil
-		case <-expired.C:
-			return e.timedOut(ev), false, nil
-		}
-	}
-}
-
-func (e *environment) exited(ev event) Result {
-	status := "exit status 0"
+// exitReason says how the process ended, in Lambda's words.
+func (e *environment) exitReason() string {
 	if err := e.process.Err(); err != nil {
-		status = err.Error()
+		return "Runtime exited with error: " + err.Error()
 	}
-	return failed("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", ev.requestID, status))
+	return "Runtime exited without providing a reason"
 }
 
-func (e *environment) timedOut(ev event) Result {
-	return failed("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", ev.requestID, e.pool.function.Timeout.Seconds()))
+// stop ends the process as Lambda does: by SIGTERM if it registered to be told, and by SIGKILL.
+func (e *environment) stop() {
+	e.mu.Lock()
+	told := e.extension != ""
+	e.mu.Unlock()
+	if told {
+		e.process.Stop(stopGrace)
+	}
+	e.kill()
 }
 
-func (e *environment) alive() bool {
+// kill ends the process, and whatever it may have started, at once.
+func (e *environment) kill() {
 	select {
 	case <-e.process.Done():
-		return false
 	default:
-		return true
+		_ = syscall.Kill(-e.process.PID(), syscall.SIGKILL) // its own group; gone already is as good
 	}
-}
-
-// stop ends the process as Lambda does at the end of an environment's life.
-func (e *environment) stop() {
-	e.process.Stop(stopGrace)
-	_ = e.api.Close()
-	e.output.flush()
-}
-
-// kill ends the process at once.
-func (e *environment) kill() {
-	e.process.Stop(0)
-	_ = e.api.Close()
-	e.output.flush()
-}
-
-func (e *environment) failure() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.initError
+	<-e.ended
 }
 
 func randomHex(n int) string {
@@ -197,7 +171,5 @@ func requestID() string {
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
 }
 
-// traceID is the value of the X-Ray header: version, time and 96 random bits.
-func traceID(now time.Time) string {
-	return fmt.Sprintf("Root=1-%08x-%s;Parent=%s;Sampled=0", now.Unix(), randomHex(12), randomHex(8))
-}
+// traceRoot is a trace's id: version, time and 96 random bits.
+func traceRoot(now time.Time) string { return fmt.Sprintf("Root=1-%08x-%s", now.Unix(), randomHex(12)) }

@@ -7,7 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +15,14 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-func get(t *testing.T, client *http.Client, request *http.Request) (*http.Response, string) {
+func serve(t testing.TB, s *Server) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return server
+}
+
+func do(t testing.TB, client *http.Client, request *http.Request) (*http.Response, string) {
 	t.Helper()
 	response, err := client.Do(request)
 	if err != nil {
@@ -29,138 +36,154 @@ func get(t *testing.T, client *http.Client, request *http.Request) (*http.Respon
 	return response, string(body)
 }
 
-func TestRequestBecomesTheGatewaysEvent(t *testing.T) {
+// A request over a real connection from a network of its own reaches the function as an event.
+func TestARequestReachesTheFunction(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, Function{})
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	request, _ := http.NewRequest(http.MethodPost, server.URL+"/http?a=1&a=2&token=x%2By&empty=", strings.NewReader("email=a%40b"))
-	request.Header["X-Twice"] = []string{"one", "two"}
+	server := serve(t, s)
+	request, _ := http.NewRequest(http.MethodPost, server.URL+"/http?a=1&a=2&token=x%2By", strings.NewReader("email=a%40b"))
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Cookie", "k=v; l=w")
 	request.Header.Set("X-Forwarded-For", "203.0.113.9")
-	request.Header.Set("User-Agent", "test/1")
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 4, 5, 6)}}
-	_, body := get(t, &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}, request)
+	client := server.Client()
+	if _, err := net.Listen("tcp", "127.4.5.6:0"); err == nil { // only where all of 127/8 is ours
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 4, 5, 6)}}
+		client = &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
+	}
+	response, body := do(t, client, request)
 	var event events.APIGatewayV2HTTPRequest
 	if err := json.Unmarshal([]byte(body), &event); err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
+	peer := event.RequestContext.HTTP.SourceIP
+	if peer != "127.4.5.6" && client != server.Client() || !strings.HasPrefix(peer, "127.") {
+		t.Errorf("peer %s", peer)
+	}
 	for what, pair := range map[string][2]string{
-		"version":        {event.Version, "2.0"},
-		"route":          {event.RouteKey, "ANY /http"},
-		"path":           {event.RawPath, "/http"},
-		"query":          {event.RawQueryString, "a=1&a=2&token=x%2By&empty="},
-		"joined query":   {event.QueryStringParameters["a"], "1,2"},
-		"decoded query":  {event.QueryStringParameters["token"], "x+y"},
-		"joined header":  {event.Headers["x-twice"], "one,two"},
-		"no cookie":      {event.Headers["cookie"], ""},
-		"cookies":        {strings.Join(event.Cookies, "|"), "k=v|l=w"},
-		"peer":           {event.RequestContext.HTTP.SourceIP, "127.4.5.6"},
-		"forwarded":      {event.Headers["x-forwarded-for"], "203.0.113.9, 127.4.5.6"},
-		"agent":          {event.RequestContext.HTTP.UserAgent, "test/1"},
-		"method":         {event.RequestContext.HTTP.Method, "POST"},
-		"body":           {event.Body, "ZW1haWw9YSU0MGI="},
-		"stage":          {event.RequestContext.Stage, "$default"},
-		"content length": {event.Headers["content-length"], "11"},
+		"route":      {event.RouteKey, "ANY /http"},
+		"query":      {event.RawQueryString, "a=1&a=2&token=x%2By"},
+		"parameters": {event.QueryStringParameters["a"] + event.QueryStringParameters["token"], "1,2x+y"},
+		"forwarded":  {event.Headers["x-forwarded-for"], "203.0.113.9, " + peer},
+		"body":       {event.Body, "ZW1haWw9YSU0MGI="},
+		"request id": {event.RequestContext.RequestID, response.Header.Get("Apigw-Requestid")},
+		"domain":     {event.RequestContext.DomainName, "127.0.0.1"},
 	} {
-		if pair[0] != pair[1] {
+		if pair[0] != pair[1] || pair[0] == "" {
 			t.Errorf("%s: %q, want %q", what, pair[0], pair[1])
 		}
-	}
-	if !event.IsBase64Encoded {
-		t.Error("a form body is not text to the gateway")
 	}
 	if age := time.Since(time.UnixMilli(event.RequestContext.TimeEpoch)); age < -time.Minute || age > time.Minute {
 		t.Errorf("time %d", event.RequestContext.TimeEpoch)
 	}
 }
 
-func TestBodiesAreTextOrBase64(t *testing.T) {
-	for kind, isText := range map[string]bool{
-		"application/json": true, "text/plain; charset=utf-8": true, "application/problem+json": true,
-		"application/x-www-form-urlencoded": false, "multipart/form-data; boundary=x": false, "": false, "image/png": false,
-	} {
-		if _, encoded := mapBody([]byte("{}"), kind); encoded == isText {
-			t.Errorf("%q: text %v, want %v", kind, !encoded, isText)
-		}
-	}
-	if _, encoded := mapBody([]byte{0xff}, "text/plain"); !encoded {
-		t.Error("bytes that are not UTF-8 do not fit into an event as text")
-	}
-}
-
 func TestGatewaysOwnAnswers(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, Function{})
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
+	s, logs := start(t, Function{})
+	server := serve(t, s)
 	for name, test := range map[string]struct {
-		path, header string
-		body         int
-		status       int
-		answer       string
+		path, header, log string
+		body              int
+		status            int
+		answer            string
 	}{
-		"no route":       {path: "/nothing", status: 404, answer: `{"message":"Not Found"}`},
-		"function error": {path: "/error", status: 500, answer: `{"message":"Internal Server Error"}`},
-		"bad answer":     {path: "/bad-answer", status: 500, answer: `{"message":"Internal Server Error"}`},
-		"inferred":       {path: "/inferred", status: 200, answer: `{"hello":"world"}`},
-		"large headers":  {path: "/inferred", header: strings.Repeat("h", 11000), status: 431},
-		"large body":     {path: "/inferred", body: 10<<20 + 1, status: 413},
+		"no route":              {path: "/nothing", status: 404, answer: `{"message":"Not Found"}`},
+		"a slash more":          {path: "/http/", status: 404, answer: `{"message":"Not Found"}`},
+		"function error":        {path: "/error", status: 500, answer: `{"message":"Internal Server Error"}`, log: `gateway | probe: {"errorMessage":"no luck"`},
+		"bad answer":            {path: "/answer?" + url.PathEscape(`{"statusCode":7}`), status: 500, answer: `{"message":"Internal Server Error"}`},
+		"large headers":         {path: "/http", header: strings.Repeat("h", 10_300), status: 431, answer: `{"message":"Request Header Fields Too Large"}`},
+		"headers just fit":      {path: "/http", header: strings.Repeat("h", 9_800), status: 200},
+		"long query":            {path: "/http?" + strings.Repeat("q", 10_200), status: 431},
+		"large body":            {path: "/http", body: 10<<20 + 1, status: 413, answer: `{"message":"Request Entity Too Large"}`},
+		"too large for Lambda":  {path: "/http", body: 5 << 20, status: 413, answer: `{"message":"Request Entity Too Large"}`}, // base64 adds a third
+		"a body that just fits": {path: "/http", body: 2 << 20, status: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			request, _ := http.NewRequest(http.MethodPost, server.URL+test.path, bytes.NewReader(make([]byte, test.body)))
+			request, err := http.NewRequest(http.MethodPost, server.URL+test.path, bytes.NewReader(make([]byte, test.body)))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if test.header != "" {
 				request.Header.Set("X-Large", test.header)
 			}
-			response, body := get(t, server.Client(), request)
+			response, body := do(t, server.Client(), request)
 			if response.StatusCode != test.status || test.answer != "" && body != test.answer {
-				t.Errorf("got %d %s", response.StatusCode, body)
+				t.Errorf("got %d %.200s", response.StatusCode, body)
+			}
+			if response.Header.Get("Apigw-Requestid") == "" || response.Header.Get("Content-Type") != "application/json" {
+				t.Errorf("headers %v", response.Header)
+			}
+			if !strings.Contains(logs.String(), test.log) {
+				t.Errorf("no %q in the log %q", test.log, logs.String())
 			}
 		})
 	}
 }
 
-func TestAnswerBecomesHTTP(t *testing.T) {
+// At the gateway's limit the visitor gets 503, whether the function still works or none was free; the function goes on.
+func TestTheGatewayGivesUp(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, Function{Concurrency: 1})
+	s.gatewayTimeout = 200 * time.Millisecond
+	server := serve(t, s)
+	for _, path := range []string{"/hang", "/http"} { // the second finds the only environment busy
+		request, _ := http.NewRequest(http.MethodGet, server.URL+path, nil)
+		response, body := do(t, server.Client(), request)
+		if response.StatusCode != 503 || body != `{"message":"Service Unavailable"}` {
+			t.Errorf("%s: %d %s", path, response.StatusCode, body)
+		}
+	}
+	if s.Environments("probe") != 1 {
+		t.Error("the function was ended with its visitor")
+	}
+}
+
+// A HEAD request over a real connection neither waits for a body nor gets one.
+func TestHEADOverAConnection(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, Function{})
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		request, _ := http.NewRequest(method, server.URL+"/cookies", nil)
-		response, body := get(t, server.Client(), request)
-		want := map[string]string{http.MethodGet: "hi"}[method]
-		if response.StatusCode != 201 || body != want || response.Header.Get("X-One") != "1" ||
-			!slices.Equal(response.Header.Values("Set-Cookie"), []string{"a=1", "b=2"}) {
-			t.Errorf("%s: %d %q %v", method, response.StatusCode, body, response.Header)
+	server := serve(t, s)
+	for query, length := range map[string]int64{`{"statusCode":200,"body":"hi"}`: 2, `{"statusCode":200}`: -1, `{"statusCode":204}`: -1} {
+		response, err := server.Client().Head(server.URL + "/answer?" + url.PathEscape(query))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.ContentLength != length {
+			t.Errorf("%s: length %d, want %d", query, response.ContentLength, length)
 		}
 	}
 }
 
-// FuzzEvent sends arbitrary requests through the mapping: what comes out is an event that says what was sent.
-func FuzzEvent(f *testing.F) {
-	f.Add("/a", "token=x&y", "text/plain", "body", "value")
-	f.Add("/%2F", "%zz&;", "multipart/form-data", "\xff\x00", "a,b")
-	f.Add("", "", "", "", "")
-	f.Fuzz(func(t *testing.T, path, query, kind, body, header string) {
-		request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
-		request.URL.Path, request.URL.RawQuery = "/"+path, query
-		request.Header.Set("Content-Type", kind)
-		request.Header.Set("X-Fuzz", header)
-		payload, err := json.Marshal(newEvent(request, "/", []byte(body), time.Unix(1, 0)))
-		if err != nil {
-			t.Fatal(err)
+func BenchmarkInvoke(b *testing.B) {
+	s, _ := start(b, Function{Concurrency: 1})
+	call(b, s, `{}`)
+	for b.Loop() {
+		call(b, s, `{}`)
+	}
+}
+
+func BenchmarkRequest(b *testing.B) {
+	s, _ := start(b, Function{Concurrency: 1})
+	server := serve(b, s)
+	for b.Loop() {
+		request, _ := http.NewRequest(http.MethodPost, server.URL+"/http", strings.NewReader(`{"email":"jane@example.org"}`))
+		request.Header.Set("Content-Type", "application/json")
+		if response, body := do(b, server.Client(), request); response.StatusCode != 200 {
+			b.Fatal(response.StatusCode, body)
 		}
-		var event events.APIGatewayV2HTTPRequest
-		if err := json.Unmarshal(payload, &event); err != nil {
-			t.Fatal(err)
+	}
+}
+
+func BenchmarkEvent(b *testing.B) {
+	raw := "POST /api?a=1 HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 28\r\n\r\n" + `{"email":"jane@example.org"}`
+	r, body, err := parse([]byte(raw), "192.0.2.1:1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := json.Marshal(newEvent(r, "id", body, sent)); err != nil {
+			b.Fatal(err)
 		}
-		if event.IsBase64Encoded == (event.Body == body) && body != "" && event.IsBase64Encoded {
-			t.Errorf("body %q is marked as base64", event.Body)
-		}
-		if !event.IsBase64Encoded && event.Body != body {
-			t.Errorf("body %q became %q", body, event.Body)
-		}
-	})
+	}
 }

@@ -1,12 +1,16 @@
 // Package lambdalocal runs real function binaries on this machine as Lambda and API Gateway would.
 //
-// Each function has up to N environments: processes that fetch one event at a time from a Runtime API of their own. An
-// environment that dies or takes too long is replaced. HTTP requests become HTTP API events (payload format 2.0) and
-// answers become HTTP again, with the gateway's own answers where the function gives none. Schedules send the events
-// that EventBridge sends.
+// Each function has up to N environments: processes that fetch one event at a time from a Runtime API of their own. They
+// start when they are needed, and one that dies or takes too long is replaced. HTTP requests become HTTP API events
+// (payload format 2.0) and answers become HTTP again, with the gateway's own answers where the function gives none.
+// Schedules send the events that EventBridge sends.
 //
 // Invariants: the client's address is the TCP peer's, whatever headers say; an environment never sees two events at a
-// time; processes never outlive this one.
+// time; processes never outlive this one; after Close nothing runs and nothing is logged.
+//
+// Where it differs from AWS, for the sake of one machine: an event waits for one of the N environments instead of being
+// throttled at once; memory is told but not enforced; a scheduled event is not retried; a payload that is not JSON
+// reaches the function, so that its own answer to it can be tested.
 package lambdalocal
 
 import (
@@ -14,15 +18,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 )
 
+// account stands for the AWS account in ARNs and events, as in AWS's own examples.
+const account = "123456789012"
+
 // Function is one Lambda function.
 type Function struct {
 	Name        string
-	Binary      string
+	Binary      string        // its folder is the process's working folder, as /var/task is
 	Env         []string      // "NAME=value"; with what Lambda sets it is all that the process gets
 	Concurrency int           // environments at a time; defaults to 4
 	Timeout     time.Duration // of one invocation; defaults to 10 s
@@ -38,7 +46,7 @@ type Route struct {
 type Schedule struct {
 	Function string
 	Every    time.Duration
-	Input    []byte // defaults to EventBridge's "Scheduled Event" envelope
+	Input    []byte // empty sends EventBridge's "Scheduled Event" envelope
 }
 
 // Config is a whole local deployment.
@@ -54,16 +62,18 @@ type Config struct {
 
 // Server runs the functions. It is safe for concurrent use.
 type Server struct {
-	config    Config
-	functions map[string]*pool
-	routes    map[string]string
-	logs      *lockedWriter
+	config         Config
+	functions      map[string]*pool
+	routes         map[string]string
+	logs           *lockedWriter
+	gatewayTimeout time.Duration
 
-	stop     context.CancelFunc
-	running  context.Context
-	inFlight sync.WaitGroup
-	mu       sync.Mutex
-	closed   bool
+	running   context.Context
+	stop      context.CancelFunc
+	schedules sync.WaitGroup
+	inFlight  sync.WaitGroup
+	mu        sync.Mutex
+	closed    bool
 }
 
 // New makes a Server; Start starts its schedules. Environments start when they are needed.
@@ -74,7 +84,8 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Region == "" {
 		cfg.Region = "eu-central-1"
 	}
-	s := &Server{config: cfg, functions: make(map[string]*pool), routes: make(map[string]string), logs: &lockedWriter{w: cfg.Log}}
+	s := &Server{config: cfg, functions: make(map[string]*pool), routes: make(map[string]string),
+		logs: &lockedWriter{w: cfg.Log}, gatewayTimeout: gatewayTimeout}
 	s.running, s.stop = context.WithCancel(context.Background())
 	for _, f := range cfg.Functions {
 		if f.Name == "" || f.Binary == "" {
@@ -83,11 +94,15 @@ func New(cfg Config) (*Server, error) {
 		if s.functions[f.Name] != nil {
 			return nil, fmt.Errorf("function %q stands there twice", f.Name)
 		}
+		var err error
+		if f.Binary, err = filepath.Abs(f.Binary); err != nil {
+			return nil, fmt.Errorf("find the binary of %q: %w", f.Name, err)
+		}
 		s.functions[f.Name] = newPool(f, cfg.Region, s.logs, cfg.Now)
 	}
 	for _, r := range cfg.Routes {
-		if s.functions[r.Function] == nil || !strings.HasPrefix(r.Path, "/") {
-			return nil, fmt.Errorf("route %q: no function %q, or not a path", r.Path, r.Function)
+		if s.functions[r.Function] == nil || !strings.HasPrefix(r.Path, "/") || s.routes[r.Path] != "" {
+			return nil, fmt.Errorf("route %q to %q: no such function, not a path, or there twice", r.Path, r.Function)
 		}
 		s.routes[r.Path] = r.Function
 	}
@@ -107,24 +122,60 @@ type Result struct {
 	FunctionError string
 }
 
-// ErrThrottled is returned when all environments stayed busy until ctx ended.
-var ErrThrottled = errors.New("lambdalocal: all environments are busy")
-
-// errClosed is returned after Close.
-var errClosed = errors.New("lambdalocal: closed")
+var (
+	// ErrThrottled is returned when all environments stayed busy until ctx ended.
+	ErrThrottled = errors.New("all environments are busy")
+	// ErrTooLarge is returned for a payload above Lambda's limit of 6 MB.
+	ErrTooLarge = fmt.Errorf("the payload is larger than %d bytes", maxPayload)
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("the local functions have been stopped")
+)
 
 // Invoke sends one event to a function and waits for the result. What the function does wrong is in the Result; an error
-// means that no environment took the event.
+// means that there is none: no environment took the event, or ctx ended first. Then the function goes on by itself, as
+// on AWS.
 func (s *Server) Invoke(ctx context.Context, function string, payload []byte) (Result, error) {
+	done, err := s.send(ctx, function, payload)
+	if err != nil {
+		return Result{}, err
+	}
+	select {
+	case o := <-done:
+		return o.result, o.err
+	case <-ctx.Done():
+		return Result{}, fmt.Errorf("wait for %s: %w", function, ctx.Err())
+	}
+}
+
+// outcome is a Result or the reason why there is none.
+type outcome struct {
+	result Result
+	err    error
+}
+
+// send waits until ctx ends for an environment that is free, and then gives the event to it. The channel holds one outcome.
+func (s *Server) send(ctx context.Context, function string, payload []byte) (<-chan outcome, error) {
 	p := s.functions[function]
 	if p == nil {
-		return Result{}, fmt.Errorf("lambdalocal: no function %q", function)
+		return nil, fmt.Errorf("there is no function %q", function)
+	}
+	if len(payload) > maxPayload {
+		return nil, ErrTooLarge
 	}
 	if !s.begin() {
-		return Result{}, errClosed
+		return nil, ErrClosed
 	}
-	defer s.inFlight.Done()
-	return p.invoke(ctx, payload)
+	if err := p.acquire(ctx); err != nil {
+		s.inFlight.Done()
+		return nil, fmt.Errorf("invoke %s: %w", function, err)
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		defer s.inFlight.Done()
+		defer p.release()
+		p.invoke(payload, done)
+	}()
+	return done, nil
 }
 
 func (s *Server) begin() bool {
@@ -138,10 +189,16 @@ func (s *Server) begin() bool {
 }
 
 // Environments counts the living environments of a function.
-func (s *Server) Environments(function string) int { return s.functions[function].count() }
+func (s *Server) Environments(function string) int {
+	if p := s.functions[function]; p != nil {
+		return p.count()
+	}
+	return 0
+}
 
 // Close takes no more events, waits for those under way until ctx ends, and then ends the environments as Lambda does:
-// SIGTERM, a moment to write their data, SIGKILL.
+// SIGTERM for those that registered for it, a moment to write their data, SIGKILL. The error says that events were cut
+// off. It may be called again.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -153,12 +210,14 @@ func (s *Server) Close(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		err = fmt.Errorf("events were under way: %w", ctx.Err())
+		err = fmt.Errorf("wait for the events under way: %w", ctx.Err())
 	}
 	var closing sync.WaitGroup
 	for _, p := range s.functions {
 		closing.Go(p.close)
 	}
 	closing.Wait()
+	<-done // those that were cut off end with their process
+	s.schedules.Wait()
 	return err
 }

@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// maxPayload is Lambda's limit for a synchronous answer.
-const maxPayload = 6 << 20
+// maxPayload is Lambda's limit for a synchronous event and its answer: 6 MB and some room for the envelope.
+const maxPayload = 6<<20 + 100
 
 // handler is the Runtime API (2018-06-01) and of the Extensions API (2020-01-01) what a process needs that wants to be
 // told of its end by SIGTERM.
@@ -20,7 +20,7 @@ func (e *environment) handler() http.Handler {
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", e.functionError)
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", e.initFailed)
 	mux.HandleFunc("POST /2020-01-01/extension/register", e.register)
-	mux.HandleFunc("GET /2020-01-01/extension/event/next", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("GET /2020-01-01/extension/event/next", e.nextExtensionEvent)
 	return mux
 }
 
@@ -28,12 +28,12 @@ func (e *environment) next(w http.ResponseWriter, r *http.Request) {
 	e.readyOnce.Do(func() { close(e.ready) })
 	select {
 	case ev := <-e.events:
-		f := e.pool.function
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
 		h.Set("Lambda-Runtime-Aws-Request-Id", ev.requestID)
 		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(ev.deadline.UnixMilli(), 10))
-		h.Set("Lambda-Runtime-Invoked-Function-Arn", fmt.Sprintf("arn:aws:lambda:%s:123456789012:function:%s", e.pool.region, f.Name))
+		h.Set("Lambda-Runtime-Invoked-Function-Arn",
+			"arn:aws:lambda:"+e.pool.region+":"+account+":function:"+e.pool.function.Name)
 		h.Set("Lambda-Runtime-Trace-Id", ev.traceID)
 		_, _ = w.Write(ev.payload) // a process that went away is seen by its end
 	case <-r.Context().Done():
@@ -43,14 +43,17 @@ func (e *environment) next(w http.ResponseWriter, r *http.Request) {
 func (e *environment) response(w http.ResponseWriter, r *http.Request) {
 	payload, err := io.ReadAll(io.LimitReader(r.Body, maxPayload+1))
 	if err != nil {
-		return
+		return // the process has ended in the middle
 	}
 	if len(payload) > maxPayload {
-		writeAPI(w, http.StatusRequestEntityTooLarge, map[string]string{"errorType": "RequestEntityTooLarge", "errorMessage": "Exceeded maximum allowed payload size (6291556 bytes)."})
-		e.finish(r.PathValue("id"), failed("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxPayload)))
+		_, _ = io.Copy(io.Discard, r.Body) // so that the process reads the refusal
+		e.finish(r.PathValue("id"), failed("Function.ResponseSizeTooLarge",
+			fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxPayload)))
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
+			fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxPayload))
 		return
 	}
-	e.answer(w, r, Result{Payload: payload})
+	e.accept(w, r, Result{Payload: payload})
 }
 
 func (e *environment) functionError(w http.ResponseWriter, r *http.Request) {
@@ -58,45 +61,59 @@ func (e *environment) functionError(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	e.answer(w, r, Result{Payload: payload, FunctionError: "Unhandled"})
+	e.accept(w, r, Result{Payload: payload, FunctionError: "Unhandled"})
 }
 
-func (e *environment) answer(w http.ResponseWriter, r *http.Request, result Result) {
+func (e *environment) accept(w http.ResponseWriter, r *http.Request, result Result) {
 	if !e.finish(r.PathValue("id"), result) {
-		writeAPI(w, http.StatusBadRequest, map[string]string{"errorType": "InvalidRequestID", "errorMessage": "Invalid request ID"})
+		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 		return
 	}
 	writeAPI(w, http.StatusAccepted, map[string]string{"status": "OK"})
 }
 
-// finish hands the result to the invocation that waits for it, once.
-func (e *environment) finish(requestID string, result Result) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if requestID == "" || requestID != e.current {
-		return false
-	}
-	e.current = ""
-	e.results <- reply{requestID, result} // there is room: one result for one event
-	return true
-}
-
 func (e *environment) initFailed(w http.ResponseWriter, r *http.Request) {
-	var failure struct{ ErrorMessage string }
-	_ = json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&failure) // an unreadable message is an empty one
+	said := struct{ ErrorType, ErrorMessage string }{ErrorType: "Runtime.Unknown"}
+	_ = json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&said) // an unreadable message is an empty one
 	e.mu.Lock()
-	e.initError = failure.ErrorMessage
+	e.failure = &startError{said.ErrorType, said.ErrorMessage}
 	e.mu.Unlock()
 	writeAPI(w, http.StatusAccepted, map[string]string{"status": "OK"})
 }
 
-func (e *environment) register(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Lambda-Extension-Identifier", requestID())
-	writeAPI(w, http.StatusOK, map[string]string{"functionName": e.pool.function.Name, "functionVersion": "$LATEST", "handler": "bootstrap"})
+// register notes that the process wants to be told of its end. Events to an extension are not offered.
+func (e *environment) register(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Lambda-Extension-Name") == "" {
+		refuse(w, http.StatusForbidden, "Extension.InvalidExtensionName", "Empty extension name")
+		return
+	}
+	id := requestID()
+	e.mu.Lock()
+	e.extension = id
+	e.mu.Unlock()
+	w.Header().Set("Lambda-Extension-Identifier", id)
+	writeAPI(w, http.StatusOK, map[string]string{
+		"functionName": e.pool.function.Name, "functionVersion": "$LATEST", "handler": "bootstrap"})
+}
+
+// nextExtensionEvent never answers an extension that is registered for no event.
+func (e *environment) nextExtensionEvent(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	known := e.extension != "" && r.Header.Get("Lambda-Extension-Identifier") == e.extension
+	e.mu.Unlock()
+	if !known {
+		refuse(w, http.StatusForbidden, "Extension.InvalidExtensionIdentifier", "Invalid extension identifier")
+		return
+	}
+	<-r.Context().Done()
+}
+
+func refuse(w http.ResponseWriter, status int, kind, message string) {
+	writeAPI(w, status, map[string]string{"errorType": kind, "errorMessage": message})
 }
 
 func writeAPI(w http.ResponseWriter, status int, body map[string]string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
+	_ = json.NewEncoder(w).Encode(body) // a process that went away is seen by its end
 }
