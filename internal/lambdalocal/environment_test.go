@@ -3,7 +3,6 @@ package lambdalocal
 import (
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -177,9 +176,6 @@ func TestATimeoutEndsTheEnvironmentInOrder(t *testing.T) {
 
 func TestWhateverAFunctionStartedEndsWithIt(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
-		t.Fatal("process groups are those of Unix")
-	}
 	script := writeScript(t, `sleep 600 & echo "child $!"; wait`)
 	s, logs := start(t, Function{Binary: script})
 	s.functions["probe"].initTimeout = time.Second

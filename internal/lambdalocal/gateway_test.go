@@ -45,7 +45,8 @@ func TestARequestReachesTheFunction(t *testing.T) {
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("X-Forwarded-For", "203.0.113.9")
 	client := server.Client()
-	if _, err := net.Listen("tcp", "127.4.5.6:0"); err == nil { // only where all of 127/8 is ours
+	if l, err := net.Listen("tcp", "127.4.5.6:0"); err == nil { // only where all of 127/8 is ours
+		_ = l.Close()
 		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 4, 5, 6)}}
 		client = &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
 	}
