@@ -75,7 +75,7 @@ func TestSchedulesEndWithTheirContext(t *testing.T) {
 	s, logs := start(t, Function{Concurrency: 1}, Schedule{Function: "probe", Every: 50 * time.Millisecond, Input: []byte(`{"do":"error"}`)})
 	ctx, cancel := context.WithCancel(t.Context())
 	s.Start(ctx)
-	eventually(t, "it fires again and again", func() bool { return strings.Count(logs.String(), "schedule | probe: ") > 2 })
+	eventually(t, "it fires again and again", func() bool { return strings.Count(logs.String(), `schedule | probe: {"errorMessage":"no luck"`) > 2 })
 	cancel()
 	s.schedules.Wait()
 	if decode(t, call(t, s, `{}`)).Calls < 3 {
