@@ -11,6 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// networks is how many clients a benchmark has, and how many keys its GETs go to.
+const networks = 5_000
+
 // BenchmarkTake measures a decision over two keys against a GET, over TLS, each caller with a connection of its own as
 // an environment of a function has. The two take turns, so that what else the machine does slows both.
 func BenchmarkTake(b *testing.B) {
@@ -26,13 +29,19 @@ func benchmarkTake(b *testing.B, callers int) {
 	for i := range callers {
 		clients[i] = shared(b)
 		limiters[i] = newPatient(clients[i], key, Config{}, time.Now)
-		if err := clients[i].Set(b.Context(), "bench:"+key.ID(), "1", time.Minute).Err(); err != nil {
-			b.Fatal(err)
-		}
 	}
-	var network atomic.Uint32
+	keys := make([]string, networks)
+	pipe := clients[0].Pipeline()
+	for n := range networks {
+		keys[n] = "bench:" + key.Network(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), 1}), 32))
+		pipe.Set(b.Context(), keys[n], "1", 10*time.Minute)
+	}
+	if _, err := pipe.Exec(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	var visits atomic.Uint32
 	take := func(i int) error {
-		n := network.Add(1) % 20_000 // each of them calls a few times at most, as visitors do
+		n := visits.Add(1) % networks
 		d := limiters[i].Take(b.Context(), Call{
 			Endpoint: "bench", Client: netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), 1}), Policies: ps,
 		})
@@ -41,7 +50,7 @@ func benchmarkTake(b *testing.B, callers int) {
 		}
 		return nil
 	}
-	get := func(i int) error { return clients[i].Get(b.Context(), "bench:"+key.ID()).Err() }
+	get := func(i int) error { return clients[i].Get(b.Context(), keys[visits.Add(1)%networks]).Err() }
 	const turn = 50
 	round(b, callers, turn, take)
 	round(b, callers, turn, get)
