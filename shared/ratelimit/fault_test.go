@@ -65,7 +65,7 @@ var faults = map[string]struct {
 	"server busy with a script": {"busy",
 		func(r *rig) {
 			r.do("config", "set", "busy-reply-threshold", "1")
-			r.admin.Eval(r.t.Context(), "while true do end", nil) // its reply never comes
+			open(r.t, r.server.RedisConfig, r.server.Addr).Eval(r.t.Context(), "while true do end", nil) // its reply never comes
 		},
 		func(r *rig) { r.do("script", "kill") }},
 	"another script's answer": {"answer",
@@ -229,7 +229,8 @@ func TestRedisThatIsNotOurs(t *testing.T) {
 		"certificate unknown to the system": {"certificate", redistls.Config{URL: url(r.server.Secret, r.server.Addr)}},
 		"certificate of another host":       {"certificate", redistls.Config{URL: url(r.server.Secret, elsewhere.Listen), CAFile: r.server.CAFile}},
 	} {
-		r.use(openURL(t, c.config))
+		r.use(patient(t, openURL(t, c.config)))
+		r.limiter.budget = patience
 		for i := range breakerFailures {
 			d := r.take(r.call())
 			hungUp := i > 0 && d.Reason == "reset" // Redis does so on a stranger who goes on
