@@ -9,7 +9,6 @@ import (
 
 	"newsletter/shared/capture"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
 )
 
@@ -20,7 +19,7 @@ type run struct {
 
 	mu       sync.Mutex
 	outcomes map[string]int
-	stopped  *mail.SendError // what would happen to every other mail of this batch too
+	stopped  *outbox.Failure // what would happen to every other mail of this batch too
 }
 
 func newRun(h *handler) *run {
@@ -33,13 +32,13 @@ func (r *run) count(outcome string, n int) {
 	r.outcomes[outcome] += n
 }
 
-func (r *run) stop(failure *mail.SendError) {
+func (r *run) stop(failure *outbox.Failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = failure
 }
 
-func (r *run) stoppedBy() *mail.SendError {
+func (r *run) stoppedBy() *outbox.Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.stopped
@@ -134,7 +133,7 @@ func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 	message, known := r.writer.write(d, to)
 	switch {
 	case !known: // a newer version's, whose deliver may come
-		return r.retry(ctx, d, &mail.SendError{Cause: "unknown_kind"})
+		return r.retry(ctx, d, &outbox.Failure{Cause: "unknown_kind"})
 	case !to.Accepts(d.Kind, d.Epoch):
 		return "stale", r.queue.Done(ctx, d, "stale")
 	}
@@ -144,9 +143,9 @@ func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 		capture.Breadcrumb(ctx, "send", "sent", r.now().Sub(began))
 		return "sent", r.queue.Done(ctx, d, "sent")
 	}
-	failure, ok := errors.AsType[*mail.SendError](err)
+	failure, ok := errors.AsType[*outbox.Failure](err)
 	if !ok {
-		failure = &mail.SendError{Cause: "error"}
+		failure = &outbox.Failure{Cause: "error"}
 	}
 	capture.Breadcrumb(ctx, "send", failure.Cause, r.now().Sub(began))
 	switch {
@@ -160,7 +159,7 @@ func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 }
 
 // retry puts a delivery back, or gives it up after the last attempt. The error is what an operator should see of it.
-func (r *run) retry(ctx context.Context, d outbox.Delivery, failure *mail.SendError) (string, error) {
+func (r *run) retry(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) (string, error) {
 	err := r.queue.Retry(ctx, d, failure.Cause, failure.RetryAfter)
 	switch {
 	case d.Attempt >= outbox.MaxAttempts:

@@ -30,12 +30,13 @@ var layers = map[string]layer{
 	"outbox":       {nil, domain},
 	"subscription": {[]string{"audit", "config", "outbox", "pseudonym", "token"}, domain},
 	"phrases":      {[]string{"config"}, "it is what visitors read, and nothing else"},
-	"mail":         {[]string{"awssdk", "capture", "config", "phrases"}, adapter},
+	"mail":         {[]string{"awssdk", "capture", "config", "outbox", "phrases"}, adapter},
 	"admission":    {[]string{"capture", "config", "pseudonym", "ratelimit"}, "it is the gate in front of the domain"},
 }
 
 // standsAlone is what every other shared package may import: adapters and the cores of single functions.
-var standsAlone = layer{[]string{"awssdk", "capture", "config", "pseudonym"}, adapter}
+// outbox is there for outbox.Failure, outbound for the guarded HTTP client.
+var standsAlone = layer{[]string{"awssdk", "capture", "config", "outbound", "outbox", "pseudonym"}, adapter}
 
 // testOnly are packages that no function may link.
 var testOnly = []string{"testing", "testing/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}

@@ -27,6 +27,7 @@ import (
 
 	"newsletter/shared/awssdk"
 	"newsletter/shared/config"
+	"newsletter/shared/outbox"
 )
 
 // Config says who sends.
@@ -72,30 +73,8 @@ type Message struct {
 	UnsubscribeTo string // the URL that ends it by one POST
 }
 
-// Throttled is the SendError.Cause of a mail that came too fast after others, or above the daily quota.
+// Throttled is the Failure.Cause of a mail that came too fast after others, or above the daily quota.
 const Throttled = "throttled"
-
-// SendError is a mail that SES did not take.
-type SendError struct {
-	// Cause is one word for the outbox and for metrics, e.g. "throttled". It holds nothing of the mail.
-	Cause string
-	// Permanent says that another try of the same mail cannot succeed.
-	Permanent bool
-	// General says that every other mail would fail in the same way now: it is not about this one.
-	General bool
-	// NeedsOwner says that it will not succeed before somebody changes something: a permission, an identity, an account.
-	NeedsOwner bool
-	// RetryAfter is what SES asked for; 0 if nothing.
-	RetryAfter time.Duration
-
-	err error
-}
-
-// Error implements error.
-func (e *SendError) Error() string { return "send a mail: " + e.Cause }
-
-// Unwrap gives the SDK's error, which may hold the address; it is for tests, not for logs.
-func (e *SendError) Unwrap() error { return e.err }
 
 // Sender sends mails. It is safe for concurrent use.
 type Sender struct {
@@ -117,7 +96,7 @@ func NewSender(cfg Config) (*Sender, error) {
 	})}, nil
 }
 
-// Send hands a mail to SES and gives SES's id of it. The error is a *SendError.
+// Send hands a mail to SES and gives SES's id of it. The error is a *outbox.Failure.
 func (s *Sender) Send(ctx context.Context, m Message) (string, error) {
 	output, err := s.client.SendEmail(ctx, s.input(m))
 	if err != nil {
@@ -155,8 +134,8 @@ func (s *Sender) input(m Message) *sesv2.SendEmailInput {
 }
 
 // classify sorts the failures of SES (API reference of SendEmail, "Errors").
-func classify(err error) *SendError {
-	failure := &SendError{Cause: "unreachable", err: err}
+func classify(err error) *outbox.Failure {
+	failure := &outbox.Failure{Cause: "unreachable", Err: err}
 	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.HTTPStatusCode() != 0 {
 		failure.Cause = "status_" + strconv.Itoa(response.HTTPStatusCode())
 		if response.HTTPStatusCode() == http.StatusForbidden {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"newsletter/shared/config"
+	"newsletter/shared/outbox"
 	"newsletter/shared/phrases"
 )
 
@@ -101,20 +102,20 @@ func TestFailuresAreSorted(t *testing.T) {
 		status        int
 		code, message string
 		after         string
-		want          SendError
+		want          outbox.Failure
 	}{
-		"rejected":       {400, "MessageRejected", "to jane@example.org", "", SendError{Cause: "rejected", Permanent: true}},
-		"not verified":   {400, "MessageRejected", "Email address is not verified: jane@example.org", "", SendError{Cause: "not_verified", NeedsOwner: true}},
-		"malformed":      {400, "BadRequestException", "jane@example.org", "", SendError{Cause: "bad_request", Permanent: true}},
-		"throttled":      {429, "TooManyRequestsException", "", "7", SendError{Cause: Throttled, General: true, RetryAfter: 7 * time.Second}},
-		"quota":          {400, "LimitExceededException", "", "", SendError{Cause: Throttled, General: true}},
-		"paused":         {400, "SendingPausedException", "", "", SendError{Cause: "sending_paused", General: true, NeedsOwner: true}},
-		"suspended":      {400, "AccountSuspendedException", "", "", SendError{Cause: "sending_paused", General: true, NeedsOwner: true}},
-		"no set":         {404, "NotFoundException", "", "", SendError{Cause: "not_set_up", General: true, NeedsOwner: true}},
-		"no permission":  {403, "AccessDeniedException", "", "", SendError{Cause: "status_403", General: true, NeedsOwner: true}},
-		"down":           {503, "ServiceUnavailable", "", "", SendError{Cause: "status_503"}},
-		"odd wish":       {503, "ServiceUnavailable", "", "Wed, 21 Oct 2026 07:28:00 GMT", SendError{Cause: "status_503"}},
-		"another's wish": {503, "", "<html>", "-5", SendError{Cause: "status_503"}},
+		"rejected":       {400, "MessageRejected", "to jane@example.org", "", outbox.Failure{Cause: "rejected", Permanent: true}},
+		"not verified":   {400, "MessageRejected", "Email address is not verified: jane@example.org", "", outbox.Failure{Cause: "not_verified", NeedsOwner: true}},
+		"malformed":      {400, "BadRequestException", "jane@example.org", "", outbox.Failure{Cause: "bad_request", Permanent: true}},
+		"throttled":      {429, "TooManyRequestsException", "", "7", outbox.Failure{Cause: Throttled, General: true, RetryAfter: 7 * time.Second}},
+		"quota":          {400, "LimitExceededException", "", "", outbox.Failure{Cause: Throttled, General: true}},
+		"paused":         {400, "SendingPausedException", "", "", outbox.Failure{Cause: "sending_paused", General: true, NeedsOwner: true}},
+		"suspended":      {400, "AccountSuspendedException", "", "", outbox.Failure{Cause: "sending_paused", General: true, NeedsOwner: true}},
+		"no set":         {404, "NotFoundException", "", "", outbox.Failure{Cause: "not_set_up", General: true, NeedsOwner: true}},
+		"no permission":  {403, "AccessDeniedException", "", "", outbox.Failure{Cause: "status_403", General: true, NeedsOwner: true}},
+		"down":           {503, "ServiceUnavailable", "", "", outbox.Failure{Cause: "status_503"}},
+		"odd wish":       {503, "ServiceUnavailable", "", "Wed, 21 Oct 2026 07:28:00 GMT", outbox.Failure{Cause: "status_503"}},
+		"another's wish": {503, "", "<html>", "-5", outbox.Failure{Cause: "status_503"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{}
@@ -123,11 +124,13 @@ func TestFailuresAreSorted(t *testing.T) {
 			}
 			sender, _ := ses(t, test.status, header, test.code, test.message)
 			_, err := sender.Send(t.Context(), letter())
-			failure, ok := errors.AsType[*SendError](err)
+			failure, ok := errors.AsType[*outbox.Failure](err)
 			if !ok {
 				t.Fatalf("got %v", err)
 			}
-			if got := (SendError{failure.Cause, failure.Permanent, failure.General, failure.NeedsOwner, failure.RetryAfter, nil}); got != test.want {
+			got := *failure
+			got.Err = nil
+			if got != test.want {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 			if strings.Contains(err.Error(), "jane") {
@@ -140,7 +143,7 @@ func TestFailuresAreSorted(t *testing.T) {
 func TestAServiceThatCannotBeReached(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:1")
 	_, err := newSender(t).Send(t.Context(), letter())
-	if failure, ok := errors.AsType[*SendError](err); !ok || failure.Cause != "unreachable" || failure.Permanent {
+	if failure, ok := errors.AsType[*outbox.Failure](err); !ok || failure.Cause != "unreachable" || failure.Permanent {
 		t.Fatalf("got %+v", err)
 	}
 }
