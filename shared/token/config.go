@@ -27,7 +27,7 @@ func (c Config) of(p Purpose) (string, config.Sealed) {
 		return "TOKEN_KEYS_CONFIRM", c.Confirm
 	case Unsubscribe:
 		return "TOKEN_KEYS_UNSUBSCRIBE", c.Unsubscribe
-	case Privacy:
+	case Export, Erase:
 		return "TOKEN_KEYS_PRIVACY", c.Privacy
 	}
 	return "", config.Sealed{}

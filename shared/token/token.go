@@ -4,7 +4,7 @@
 // A token is strict base64url (RFC 4648 §5, no padding) of
 //
 //	byte  0      1                 layout version
-//	byte  1      purpose           1 confirm, 2 unsubscribe, 3 privacy
+//	byte  1      purpose           1 confirm, 2 unsubscribe, 3 export, 4 erase
 //	byte  2      n                 length of the key id, 1–16
 //	bytes 3…     key id            n bytes
 //	16 bytes     subscriber id
@@ -13,7 +13,7 @@
 //	 8 bytes     expiry            big-endian Unix seconds; 0 never, which unsubscribe links have and no others
 //	32 bytes     HMAC-SHA256       over all bytes before it, under the key that the id names in the ring of the purpose
 //
-// Invariants: each purpose has its own ring of keys, so a function that holds one ring can neither make nor accept the
+// Invariants: each purpose has its own ring of keys (the two of privacy share theirs), so a function that holds one ring can neither make nor accept the
 // links of another; one text is the only text of its token; comparing takes the same time whatever differs; a token
 // says nothing about the address.
 //
@@ -35,7 +35,8 @@ type Purpose byte
 const (
 	Confirm     Purpose = 1
 	Unsubscribe Purpose = 2
-	Privacy     Purpose = 3
+	Export      Purpose = 3 // see what is kept of a person
+	Erase       Purpose = 4 // have it deleted
 )
 
 // How long links stay valid; unsubscribe links always do (CAN-SPAM asks for 30 days at least, RFC 8058 for no end).

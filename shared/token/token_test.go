@@ -40,7 +40,8 @@ func TestSignedClaimsComeBack(t *testing.T) {
 	for name, c := range map[string]Claims{
 		"confirm":     confirmClaims(),
 		"unsubscribe": {Purpose: Unsubscribe, SubscriberID: testSubj, Epoch: 1 << 30},
-		"privacy":     {Purpose: Privacy, SubscriberID: testSubj, EventID: testEvnt, Epoch: 1, Expires: testNow.Add(PrivacyLifetime)},
+		"export":      {Purpose: Export, SubscriberID: testSubj, EventID: testEvnt, Epoch: 1, Expires: testNow.Add(PrivacyLifetime)},
+		"erase":       {Purpose: Erase, SubscriberID: testSubj, EventID: testEvnt, Epoch: 1, Expires: testNow.Add(PrivacyLifetime)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ring := newRing(t, c.Purpose, keyA)
@@ -90,7 +91,7 @@ func TestEveryOtherTextIsRefused(t *testing.T) {
 		"another key by id":  newRing(t, Confirm, "a:"+strings.Repeat("QkJC", 11)).Sign(confirmClaims()),
 		"without an expiry":  ring.Sign(Claims{SubscriberID: testSubj, EventID: testEvnt, Epoch: 7}),
 		"expired":            ring.Sign(Claims{SubscriberID: testSubj, EventID: testEvnt, Expires: testNow}),
-		"another purpose's":  newRing(t, Privacy, keyA).Sign(confirmClaims()),
+		"another purpose's":  newRing(t, Export, keyA).Sign(confirmClaims()),
 		"an unsubscribe one": newRing(t, Unsubscribe, keyA).Sign(confirmClaims()),
 	}
 	for i := range raw {
@@ -191,7 +192,7 @@ func TestReadRing(t *testing.T) {
 		"a comma":    keyA + ",",
 	} {
 		env := config.FromMap(map[string]string{"TOKEN_KEYS_PRIVACY": list})
-		ring := ReadRing(env, Privacy)
+		ring := ReadRing(env, Erase)
 		err := env.Err()
 		if ring != nil || err == nil || !strings.HasPrefix(err.Error(), "TOKEN_KEYS_PRIVACY: ") {
 			t.Errorf("%s: %v, %v", name, ring, err)
