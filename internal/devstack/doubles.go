@@ -10,17 +10,18 @@ import (
 type Doubles struct {
 	SES    *SES
 	Sentry *Sentry
+	Loops  *Loops
 
 	server *http.Server
 }
 
 // endpoints are where the functions find the doubles.
 type endpoints struct {
-	ses, sentryDSN string
+	ses, sentryDSN, loops string
 }
 
 func newDoubles() *Doubles {
-	return &Doubles{SES: NewSES(time.Now), Sentry: &Sentry{}}
+	return &Doubles{SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}}
 }
 
 func (d *Doubles) serve() (endpoints, error) {
@@ -31,10 +32,13 @@ func (d *Doubles) serve() (endpoints, error) {
 	mux := http.NewServeMux()
 	mux.Handle("POST /ses/v2/email/outbound-emails", d.SES)
 	mux.Handle("POST /api/1/envelope/", d.Sentry)
+	mux.Handle("/loops/", http.StripPrefix("/loops", d.Loops))
 	d.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = d.server.Serve(listener) }() // ends with close
 	host := listener.Addr().String()
-	return endpoints{ses: "http://" + host + "/ses", sentryDSN: "http://local@" + host + "/1"}, nil
+	return endpoints{
+		ses: "http://" + host + "/ses", sentryDSN: "http://local@" + host + "/1", loops: "http://" + host + "/loops",
+	}, nil
 }
 
 func (d *Doubles) close() { _ = d.server.Close() }

@@ -47,7 +47,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]
 		"DATABASE_URL": s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
 		"REDIS_URL": s.Redis.URL, "REDIS_CA_FILE": s.Redis.CAFile,
 		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
-		"SENTRY_DSN": doubles.sentryDSN,
+		"SENTRY_DSN": doubles.sentryDSN, "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.loops,
 	}
 	for name, key := range keys {
 		values[name] = key

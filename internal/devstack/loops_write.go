@@ -1,0 +1,124 @@
+package devstack
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/mail"
+	"slices"
+)
+
+// contactUpdate is the body of contacts/update, as far as we use it. Other members would be properties that the account
+// has to know, so they are refused.
+type contactUpdate struct {
+	Email        *string         `json:"email"`
+	UserID       *string         `json:"userId"`
+	Source       *string         `json:"source"`
+	Subscribed   *bool           `json:"subscribed"`
+	MailingLists map[string]bool `json:"mailingLists"`
+}
+
+// update makes or changes a contact. "subscribed": true ends an unsubscription, as it does over there.
+func (l *Loops) update(body []byte) (any, error) {
+	var change contactUpdate
+	if err := decodeStrictly(body, &change); err != nil {
+		return nil, err
+	}
+	var c *LoopsContact
+	if change.Email != nil {
+		if a, err := mail.ParseAddress(*change.Email); err != nil || a.Name != "" {
+			return nil, badRequest("email", "is not an address")
+		}
+		c = l.find("email", *change.Email)
+	}
+	if change.UserID != nil {
+		if *change.UserID == "" {
+			return nil, badRequest("userId", "is empty")
+		}
+		same := l.find("userId", *change.UserID)
+		if c != nil && same != nil && c != same {
+			return nil, &refusal{http.StatusConflict, "userId", "belongs to another contact"}
+		}
+		if c == nil {
+			c = same
+		}
+	}
+	if c == nil {
+		if change.Email == nil {
+			return nil, badRequest("email", "is missing")
+		}
+		c = &LoopsContact{Source: "API", Subscribed: true}
+		l.add(c)
+	}
+	change.apply(c)
+	return map[string]any{"success": true, "id": c.ID}, nil
+}
+
+func (u contactUpdate) apply(c *LoopsContact) {
+	if u.Email != nil {
+		c.Email = *u.Email
+	}
+	if u.UserID != nil {
+		c.UserID = u.UserID
+	}
+	if u.Source != nil {
+		c.Source = *u.Source
+	}
+	if u.Subscribed != nil {
+		c.Subscribed = *u.Subscribed
+	}
+	for id, on := range u.MailingLists {
+		if on {
+			c.MailingLists[id] = true
+		} else {
+			delete(c.MailingLists, id)
+		}
+	}
+}
+
+// transactional sends a mail, once for each key.
+func (l *Loops) transactional(body []byte, key string) (any, error) {
+	var m struct {
+		LoopsMail
+		AddToAudience bool `json:"addToAudience"`
+	}
+	if err := decodeStrictly(body, &m); err != nil {
+		return nil, err
+	}
+	if a, err := mail.ParseAddress(m.To); err != nil || a.Name != "" {
+		return nil, badRequest("email", "is not an address")
+	}
+	variables, known := l.templates[m.TransactionalID]
+	switch {
+	case !known:
+		return nil, &refusal{http.StatusNotFound, "transactionalId", "Transactional email not found."}
+	case key == "" || len(key) > 100:
+		return nil, badRequest("Idempotency-Key", "is not of 1 to 100 letters")
+	case l.keys[key]:
+		return nil, &refusal{http.StatusConflict, "", "Idempotency key has been used."}
+	}
+	for _, name := range variables {
+		if _, given := m.Variables[name]; !given {
+			return nil, badRequest("dataVariables", name+" is missing")
+		}
+	}
+	if l.keys == nil {
+		l.keys = map[string]bool{}
+	}
+	l.keys[key] = true
+	if m.AddToAudience && l.find("email", m.To) == nil {
+		l.add(&LoopsContact{Email: m.To, Source: "API", Subscribed: true})
+	}
+	m.Key = key
+	l.mails = append(slices.Clone(l.mails), m.LoopsMail)
+	return map[string]any{"success": true}, nil
+}
+
+func decodeStrictly(body []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return badRequest("", "the body is not as it should be: "+err.Error())
+	}
+	return nil
+}

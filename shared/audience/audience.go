@@ -1,0 +1,82 @@
+// Package audience keeps the contacts of a Loops account (loops.so, API v1) as the subscriptions here are, and sends its
+// transactional mails.
+//
+// Nobody is subscribed over there against their will: whom Loops suppressed, or who left or declined over there, stays as
+// they are, which is an outcome and no failure. Nobody becomes known over there by leaving here. What else the account
+// knows of a person, such as a user id of the owner's, is left as it is; erasing takes all of it.
+//
+// Failure policy: a call is tried once and takes at most ten seconds; every error is a *outbox.Failure, which says
+// whether another try may help, when, and whether somebody must act first. The outbox repeats, and every method may be
+// repeated.
+package audience
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"newsletter/shared/config"
+)
+
+// Config names the account.
+type Config struct {
+	// APIKey is the key of a Loops account (Settings, API). Empty leaves Loops alone.
+	APIKey config.Sealed `env:"LOOPS_API_KEY"`
+	// BaseURL is where the API of Loops is, without a trailing slash.
+	BaseURL string `env:"LOOPS_BASE_URL" envDefault:"https://app.loops.so"`
+	// MailingLists is the ids, separated by commas, of the lists over there that subscribers are put on and taken from.
+	// Defaults to none: the audience alone.
+	MailingLists []string `env:"LOOPS_MAILING_LISTS"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Enabled says whether there is an account at all.
+func (c Config) Enabled() bool { return !c.APIKey.IsZero() }
+
+var listID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	var problems []error
+	base, err := url.Parse(c.BaseURL)
+	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
+		base.Scheme != "https" && !(base.Scheme == "http" && loopback(base.Hostname())) {
+		problems = append(problems, errors.New("LOOPS_BASE_URL: must be an https URL without a trailing slash"))
+	}
+	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		problems = append(problems, errors.New("LOOPS_API_KEY: must not hold spaces, line ends or letters beyond ASCII"))
+	}
+	for _, id := range c.MailingLists {
+		if !listID.MatchString(id) {
+			problems = append(problems, errors.New("LOOPS_MAILING_LISTS: must be ids separated by commas, such as cm06f5v0e45nf0ml5754o9cix"))
+			break
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// loopback says whether a host is this machine, where the local stack and tests have a double of Loops.
+func loopback(host string) bool { return host == "127.0.0.1" || host == "localhost" }
+
+// Doer sends requests.
+type Doer interface {
+	Do(r *http.Request) (*http.Response, error)
+}
+
+// Loops is the account. It is safe for concurrent use.
+type Loops struct {
+	config Config
+	http   Doer
+}
+
+// New gives the account of a valid and enabled Config. It does no I/O. The Doer must not follow redirects, which would
+// take the key elsewhere.
+func New(cfg Config, client Doer) *Loops { return &Loops{cfg, client} }
