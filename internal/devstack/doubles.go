@@ -11,17 +11,18 @@ type Doubles struct {
 	SES    *SES
 	Sentry *Sentry
 	Loops  *Loops
+	GA4    *GA4
 
 	server *http.Server
 }
 
 // endpoints are where the functions find the doubles.
 type endpoints struct {
-	ses, sentryDSN, loops string
+	ses, sentryDSN, loops, ga4 string
 }
 
 func newDoubles() *Doubles {
-	return &Doubles{SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}}
+	return &Doubles{SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now)}
 }
 
 func (d *Doubles) serve() (endpoints, error) {
@@ -33,11 +34,13 @@ func (d *Doubles) serve() (endpoints, error) {
 	mux.Handle("POST /ses/v2/email/outbound-emails", d.SES)
 	mux.Handle("POST /api/1/envelope/", d.Sentry)
 	mux.Handle("/loops/", http.StripPrefix("/loops", d.Loops))
+	mux.Handle("/ga4/", http.StripPrefix("/ga4", d.GA4))
 	d.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = d.server.Serve(listener) }() // ends with close
 	host := listener.Addr().String()
 	return endpoints{
 		ses: "http://" + host + "/ses", sentryDSN: "http://local@" + host + "/1", loops: "http://" + host + "/loops",
+		ga4: "http://" + host + "/ga4",
 	}, nil
 }
 

@@ -48,6 +48,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]
 		"REDIS_URL": s.Redis.URL, "REDIS_CA_FILE": s.Redis.CAFile,
 		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
 		"SENTRY_DSN": doubles.sentryDSN, "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.loops,
+		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.ga4,
 	}
 	for name, key := range keys {
 		values[name] = key

@@ -1,0 +1,79 @@
+// Package measurement counts sign-ups, confirmations and unsubscriptions in a Google Analytics 4 property (Measurement
+// Protocol), for owners who look at their numbers there. It is off unless both its variables are set.
+//
+// Google learns that something of a kind happened, when, and through which campaign; nothing about whom. Every event has a
+// client id of its own, drawn at random and kept nowhere, so no two events belong together. Advertising use is denied. A
+// campaign's word that could hold an address or a number of a person is left out.
+//
+// Failure policy: Google answers with success whatever it is sent, so a wrong id or secret shows in the property alone. An
+// event is tried once; the error is a *outbox.Failure, and the outbox repeats. Only a lost answer makes an event count
+// twice.
+package measurement
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"newsletter/shared/config"
+)
+
+// Config names the property.
+type Config struct {
+	// MeasurementID is the id of a web data stream, such as G-AB12CD34EF. Empty, with GA4_API_SECRET, sends nothing.
+	MeasurementID string `env:"GA4_MEASUREMENT_ID"`
+	// APISecret is a Measurement Protocol API secret of that stream.
+	APISecret config.Sealed `env:"GA4_API_SECRET"`
+	// BaseURL is where events go, without a trailing slash; https://region1.google-analytics.com keeps them in the EU.
+	BaseURL string `env:"GA4_BASE_URL" envDefault:"https://www.google-analytics.com"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Enabled says whether there is a property at all.
+func (c Config) Enabled() bool { return c.MeasurementID != "" && !c.APISecret.IsZero() }
+
+var measurementID = regexp.MustCompile(`^G-[A-Z0-9]{4,20}$`)
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	var problems []error
+	if (c.MeasurementID == "") != c.APISecret.IsZero() {
+		problems = append(problems, errors.New("GA4_MEASUREMENT_ID, GA4_API_SECRET: set both or none"))
+	}
+	if c.MeasurementID != "" && !measurementID.MatchString(c.MeasurementID) {
+		problems = append(problems, errors.New("GA4_MEASUREMENT_ID: must be the id of a web data stream, such as G-AB12CD34EF"))
+	}
+	base, err := url.Parse(c.BaseURL)
+	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
+		base.Scheme != "https" && !(base.Scheme == "http" && loopback(base.Hostname())) {
+		problems = append(problems, errors.New("GA4_BASE_URL: must be an https URL without a trailing slash"))
+	}
+	return errors.Join(problems...)
+}
+
+// loopback says whether a host is this machine, where the local stack and tests have a double of the service.
+func loopback(host string) bool { return host == "127.0.0.1" || host == "localhost" }
+
+// Doer sends requests.
+type Doer interface {
+	Do(r *http.Request) (*http.Response, error)
+}
+
+// Property is where events are counted. It is safe for concurrent use.
+type Property struct {
+	config Config
+	http   Doer
+	now    func() time.Time
+}
+
+// New gives the property of a valid and enabled Config. It does no I/O.
+func New(cfg Config, client Doer, now func() time.Time) *Property { return &Property{cfg, client, now} }
