@@ -27,7 +27,7 @@ var layers = map[string]layer{
 	"pseudonym":    {[]string{"config"}, foundation},
 	"token":        {[]string{"config"}, foundation},
 	"audit":        {nil, domain},
-	"outbox":       {nil, domain},
+	"outbox":       {[]string{"config"}, domain},
 	"subscription": {[]string{"audit", "config", "outbox", "pseudonym", "token"}, domain},
 	"phrases":      {[]string{"config"}, "it is what visitors read, and nothing else"},
 	"mail":         {[]string{"awssdk", "capture", "config", "outbox", "phrases"}, adapter},

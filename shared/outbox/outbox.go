@@ -10,6 +10,7 @@
 package outbox
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +34,28 @@ const (
 	MailPrivacyExport Kind = "mail.privacy_export"
 	// MailPrivacyErase carries a link to the page that erases the person's data.
 	MailPrivacyErase Kind = "mail.privacy_erase"
+	// Announce asks that a change of a subscription be told to whoever is set up to hear of it: the worker turns it into
+	// one row for each of them.
+	Announce Kind = "announce"
 )
+
+// tell begins the kinds of the rows that an announcement is turned into.
+const tell = "tell."
+
+// Tell is the kind of the row that tells a listener, such as "slack".
+func Tell(listener string) Kind { return Kind(tell + listener) }
+
+// Listener is whom a row of a kind made by Tell tells; "" for other kinds.
+func (k Kind) Listener() string {
+	listener, found := strings.CutPrefix(string(k), tell)
+	if !found {
+		return ""
+	}
+	return listener
+}
+
+// IsMail says whether a row asks for a mail.
+func (k Kind) IsMail() bool { return strings.HasPrefix(string(k), "mail.") }
 
 // Message is a row to be queued.
 type Message struct {
@@ -47,12 +69,14 @@ type Message struct {
 	Epoch int32
 	// CreatedAt is when it was decided; DueAt when it may be claimed, CreatedAt if zero.
 	CreatedAt, DueAt time.Time
+	// Sealed is what the row would otherwise lose, sealed by a Vault; nil for nothing.
+	Sealed []byte
 }
 
 const insertMessageSQL = `
-insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at)
+insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at, sealed)
 values ($1::text::uuid, $2::text, nullif($3::text, '')::uuid, nullif($4::text, '')::uuid, $5::integer, $6::timestamptz,
-        $7::timestamptz)
+        $7::timestamptz, $8::bytea)
 on conflict (id) do nothing`
 
 // Queue adds m to the caller's batch, which commits it together with the decision behind it.
@@ -61,7 +85,7 @@ func Queue(b *pgx.Batch, m Message) {
 	if due.IsZero() {
 		due = m.CreatedAt
 	}
-	b.Queue(insertMessageSQL, m.ID.String(), string(m.Kind), text(m.SubscriberID), text(m.EventID), m.Epoch, due, m.CreatedAt)
+	b.Queue(insertMessageSQL, m.ID.String(), string(m.Kind), text(m.SubscriberID), text(m.EventID), m.Epoch, due, m.CreatedAt, m.Sealed)
 }
 
 // text is an id for a nullable column.

@@ -128,15 +128,15 @@ update outbox set due_at = $3::timestamptz, attempts = attempts - 1
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
 // Release gives deliveries back that were claimed but not begun, for example because the function's time is up. They are
-// due at once and the attempt does not count. A row whose lease is lost is left alone.
-func (w *Worker) Release(ctx context.Context, deliveries ...Delivery) error {
+// due again after the pause, and the attempt does not count. A row whose lease is lost is left alone.
+func (w *Worker) Release(ctx context.Context, pause time.Duration, deliveries ...Delivery) error {
 	if len(deliveries) == 0 {
 		return nil
 	}
-	now := w.now()
+	due := w.now().Add(pause)
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		for _, d := range deliveries {
-			b.Queue(releaseSQL, d.ID.String(), d.Attempt, now)
+			b.Queue(releaseSQL, d.ID.String(), d.Attempt, due)
 		}
 	})
 	if err != nil {

@@ -98,7 +98,7 @@ func TestALostWorkersRowComesBack(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := b.worker.Release(t.Context(), lost); err != nil {
+	if err := b.worker.Release(t.Context(), 0, lost); err != nil {
 		t.Error(err)
 	}
 	if err := b.worker.Skip(t.Context(), "late", lost); err != nil {
@@ -155,14 +155,14 @@ func TestReleaseDoesNotCount(t *testing.T) {
 	b := setup(t)
 	b.queue(3)
 	for range MaxAttempts + 1 {
-		if err := b.worker.Release(t.Context(), b.claim(3, 3)...); err != nil {
+		if err := b.worker.Release(t.Context(), 0, b.claim(3, 3)...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if d := b.claim(3, 3)[0]; d.Attempt != 1 {
 		t.Errorf("%+v", d)
 	}
-	if err := errors.Join(b.worker.Release(t.Context()), b.worker.Skip(t.Context(), "decoy")); err != nil {
+	if err := errors.Join(b.worker.Release(t.Context(), 0), b.worker.Skip(t.Context(), "decoy")); err != nil {
 		t.Errorf("nothing to do: %v", err)
 	}
 }

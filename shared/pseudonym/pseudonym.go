@@ -8,7 +8,6 @@ package pseudonym
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -18,9 +17,6 @@ import (
 
 	"newsletter/shared/config"
 )
-
-// minPepper is the shortest pepper that is taken: 256 bits, the strength of the hash.
-const minPepper = 32
 
 // ErrPepper says that PEPPER is not usable.
 var ErrPepper = errors.New("PEPPER must be at least 32 random bytes in base64")
@@ -53,12 +49,12 @@ type Key struct {
 
 // NewKey makes a key of the configuration; the error is ErrPepper.
 func NewKey(cfg Config) (Key, error) {
-	pepper, err := decode(cfg.Pepper.Reveal())
-	if err != nil || len(pepper) < minPepper {
+	pepper, err := config.DecodeKey(cfg.Pepper.Reveal())
+	if err != nil {
 		return Key{}, ErrPepper
 	}
 	hashes := make(map[string]*sync.Pool)
-	for _, purpose := range []string{"address", "fold", "network", "lock", "id"} {
+	for _, purpose := range []string{"address", "fold", "domain", "network", "lock", "id"} {
 		derived := hmac.New(sha256.New, pepper)
 		derived.Write([]byte("newsletter/pseudonym/" + purpose))
 		key := derived.Sum(nil)
@@ -73,24 +69,14 @@ func NewKey(cfg Config) (Key, error) {
 	}}, nil
 }
 
-// decode takes standard and URL base64, with and without padding, as key generators print all of them.
-func decode(s string) ([]byte, error) {
-	var lastErr error
-	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		decoded, err := encoding.DecodeString(s)
-		if err == nil {
-			return decoded, nil
-		}
-		lastErr = err
-	}
-	return nil, lastErr
-}
-
 // Address is the pseudonym of a normalised address, 32 bytes.
 func (k Key) Address(norm string) []byte { return k.mac("address", norm) }
 
 // Fold is the pseudonym of a folded address, under which the caps on mail to strangers count, 32 bytes.
 func (k Key) Fold(fold string) []byte { return k.mac("fold", fold) }
+
+// Domain is the pseudonym of a registrable domain, under which the cap on mail to one domain counts, 32 bytes.
+func (k Key) Domain(domain string) []byte { return k.mac("domain", domain) }
 
 // Network is the pseudonym of a client's network, 32 hexadecimal digits (128 bits). Host bits of prefix do not count.
 func (k Key) Network(prefix netip.Prefix) string {

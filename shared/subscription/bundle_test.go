@@ -124,10 +124,10 @@ func (b *bundle) expectLedger(want ...string) {
 	}
 }
 
-// expectMails compares the outbox without the decoys, in order.
+// expectMails compares the mails in the outbox, in order.
 func (b *bundle) expectMails(want ...outbox.Kind) {
 	b.Helper()
-	got := b.strings(`select kind from outbox where kind <> 'none' order by id`)
+	got := b.strings(`select kind from outbox where kind like 'mail.%' order by id`)
 	if len(got) != len(want) {
 		b.Fatalf("outbox holds %v, want %v", got, want)
 	}
@@ -182,7 +182,17 @@ func inState() map[string]func(b *bundle, typed string) {
 		"suppressed without a row": func(b *bundle, typed string) {
 			b.suppress(Suppression{Address: address(b, typed), Reason: Bounce, Actor: audit.Provider}, SuppressedNow)
 		},
+		"erased": func(b *bundle, typed string) {
+			b.activate(typed)
+			b.erase(Erasure{Address: address(b, typed)}, ErasedNow)
+			wait(b)
+		},
 		"erased with an objection": func(b *bundle, typed string) {
+			b.activate(typed)
+			b.erase(Erasure{Address: address(b, typed), Object: true}, ErasedNow)
+			wait(b)
+		},
+		"objected without a row": func(b *bundle, typed string) {
 			b.suppress(Suppression{Address: address(b, typed), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
 		},
 		"not me": func(b *bundle, typed string) {

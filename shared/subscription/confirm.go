@@ -42,6 +42,7 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 			event.ConsentTextID, event.Data.RequestEvent = asked.textID, c.EventID.String()
 			s.record(b, event, visit)
 			r.apply(b, d, now)
+			announce(b, event, r.Epoch, nil)
 			return nil
 		})
 	if err != nil {

@@ -66,6 +66,7 @@ func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event)
 			if d.To != from || d.NewEpoch {
 				r.apply(b, d, now)
 			}
+			announce(b, event, r.Epoch, nil)
 			return nil
 		})
 	return outcome, err

@@ -122,8 +122,12 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 		},
 	}, t.Visit)
 	d.Mail.log(b, t.names.fold, t.now)
+	kind := d.Mail.kind()
+	if d.Outcome == Activated {
+		kind = outbox.Announce
+	}
 	outbox.Queue(b, outbox.Message{
-		ID: newID(), Kind: d.Mail.kind(), SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,
+		ID: newID(), Kind: kind, SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,
 	})
 }
 

@@ -43,7 +43,7 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 	if tx.byAddress() {
 		tx.lock = s.foldLock(p.Address)
 	}
-	eventID := newID()
+	eventID, freshID := newID(), newID()
 	var outcome Outcome
 	err := s.transact(ctx, tx.lock, tx.load,
 		func(b *pgx.Batch) error {
@@ -63,11 +63,17 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 			event := tx.row.event(from, d)
 			event.ID, event.At, event.Actor = eventID, tx.now, p.Actor
 			event.Data.Reasons = []string{string(p.Reason)}
-			if !tx.row.exists {
+			switch {
+			case tx.row.exists:
+			case tx.byAddress(): // a pseudonym leads from the ledger to the address, for proofs and for the journal
+				event.SubscriberID = freshID
+				tx.names.save(b, freshID, true)
+			default:
 				event.SubscriberID = p.SubscriberID
 			}
 			s.record(b, event, p.Visit)
 			tx.write(b, d)
+			announce(b, event, tx.row.Epoch, nil)
 			return nil
 		})
 	if err != nil {

@@ -83,6 +83,9 @@ type Facts struct {
 	Returning bool
 	// Hushed says that a "not me" period is running.
 	Hushed bool
+	// Remembered says that something is kept of the person although there is no row: pseudonyms of a request that was
+	// never confirmed.
+	Remembered bool
 	// Objected says that an erased person does not want to be written to again.
 	Objected bool
 	// DoubleOptIn is false only by the owner's configuration.
@@ -204,7 +207,7 @@ func suppress(f Facts) Decision {
 }
 
 func erase(f Facts) Decision {
-	if f.State == None || f.State == Erased {
+	if (f.State == None || f.State == Erased) && !f.Remembered {
 		return unchanged(f, Unchanged)
 	}
 	return Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: audit.Erased}

@@ -39,6 +39,8 @@ func cells() []cell {
 		return f
 	}
 	single := func(s State) Facts { return Facts{State: s, Mailed: nothing} }
+	remembered, gone := facts(None), facts(Erased)
+	remembered.Remembered, gone.Remembered = true, true
 	objected := facts(Erased)
 	objected.Objected = true
 	wasReturning := func(d Decision) Decision {
@@ -78,6 +80,7 @@ func cells() []cell {
 		{"again", hushed(None), OnNotMe, stays(None, AlreadyEnded)},
 		{"", facts(None), OnSuppress, suppressed},
 		{"", facts(None), OnErase, stays(None, Unchanged)},
+		{"remembered", remembered, OnErase, erased},
 		{"", facts(None), OnExpire, stays(None, Unchanged)},
 
 		{"", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute)), OnRequest, queued},
@@ -140,6 +143,7 @@ func cells() []cell {
 		{"", facts(Erased), OnNotMe, stays(Erased, AlreadyEnded)},
 		{"", facts(Erased), OnSuppress, suppressed},
 		{"", facts(Erased), OnErase, stays(Erased, Unchanged)},
+		{"remembered", gone, OnErase, erased},
 		{"", facts(Erased), OnExpire, stays(Erased, Unchanged)},
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"newsletter/shared/config"
 )
 
 const (
 	layoutVersion = 1
 	macSize       = 32
-	maxKeyID      = 16
+	maxKeyID      = config.MaxKeyID
 	headSize      = 3               // version, purpose, length of the key id
 	claimsSize    = 16 + 16 + 4 + 8 // ids, epoch, expiry
 	maxSize       = headSize + maxKeyID + claimsSize + macSize

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// MinKey is the shortest secret key that is taken, in bytes: 256 bits, the strength of SHA-256 and AES-256.
+	MinKey = 32
+	// MaxKeyID is the longest name of a key.
+	MaxKeyID = 16
+)
+
+// ErrKey says that a text is no key. It repeats nothing of it.
+var ErrKey = errors.New("must be at least 32 random bytes in base64")
+
+// DecodeKey reads a key in standard or URL base64, with or without padding, as key generators print all of them.
+func DecodeKey(s string) ([]byte, error) {
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		if key, err := encoding.DecodeString(s); err == nil && len(key) >= MinKey {
+			return key, nil
+		}
+	}
+	return nil, ErrKey
+}
+
+// NamedKey is one key of a list. Its bytes stand behind a function, because fmt prints byte slices.
+type NamedKey struct {
+	ID     string // 1 to 16 letters, digits, - or _
+	Secret func() []byte
+}
+
+// ParseKeys reads "id:key,id:key", the newest first. A key without an id, as CloudFormation makes them, gets the start of
+// its hash for an id. Errors name positions and never repeat a value.
+func ParseKeys(list string) ([]NamedKey, error) {
+	var keys []NamedKey
+	for i, part := range strings.Split(list, ",") {
+		id, encoded, named := strings.Cut(strings.TrimSpace(part), ":")
+		if !named {
+			id, encoded = "", id
+		}
+		secret, err := DecodeKey(encoded)
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", i+1, err)
+		}
+		if !named {
+			sum := sha256.Sum256(secret)
+			id = hex.EncodeToString(sum[:4])
+		}
+		if !validKeyID(id) {
+			return nil, fmt.Errorf("key %d: must be id:base64, the id 1 to %d letters, digits, - or _", i+1, MaxKeyID)
+		}
+		if slices.ContainsFunc(keys, func(k NamedKey) bool { return k.ID == id }) {
+			return nil, fmt.Errorf("key %d: its id stands twice in the list", i+1)
+		}
+		keys = append(keys, NamedKey{id, func() []byte { return secret }})
+	}
+	return keys, nil
+}
+
+func validKeyID(id string) bool {
+	return id != "" && len(id) <= MaxKeyID && strings.IndexFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}) < 0
+}

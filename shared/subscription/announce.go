@@ -1,0 +1,59 @@
+package subscription
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+// announce queues that an event be told to whoever is set up to hear of it. sealed is nil but for an erasure.
+func announce(b *pgx.Batch, e audit.Event, epoch int32, sealed []byte) {
+	outbox.Queue(b, outbox.Message{
+		ID: newID(), Kind: outbox.Announce, SubscriberID: e.SubscriberID, EventID: e.ID, Epoch: epoch, CreatedAt: e.At, Sealed: sealed,
+	})
+}
+
+// News is an announced event as its listeners need it. It names nobody.
+type News struct {
+	EventID      uuid.UUID
+	Kind         audit.Kind
+	At           time.Time
+	SubscriberID uuid.UUID
+	Source       audit.Source
+	Data         audit.Data
+	// EmailHMAC and KeyID are the pseudonym of the person's address, for the journal; nil when it is not kept any more.
+	EmailHMAC []byte
+	KeyID     string
+}
+
+const newsSQL = `
+select e.kind, e.at, coalesce(e.subscriber_id::text, ''), e.source::text, e.data::text, i.email_hmac, coalesce(i.key_id, '')
+from audit_events e left join identities i using (subscriber_id)
+where e.id = $1::text::uuid`
+
+// News reads an announced event, in one round trip; false if there is none of that id. The error is the database's.
+func (s *Store) News(ctx context.Context, eventID uuid.UUID) (news News, found bool, err error) {
+	err = s.db.Batch(ctx, func(b *pgx.Batch) {
+		news, found = News{EventID: eventID}, false
+		b.Queue(newsSQL, eventID.String()).QueryRow(func(row pgx.Row) error {
+			var source, data string
+			err := row.Scan((*string)(&news.Kind), &news.At, &news.SubscriberID, &source, &data, &news.EmailHMAC, &news.KeyID)
+			if err != nil {
+				return optional(err)
+			}
+			found, news.Source = true, audit.ParseSource(source)
+			return json.Unmarshal([]byte(data), &news.Data)
+		})
+	})
+	if err != nil {
+		return News{}, false, fmt.Errorf("read an announced event: %w", err)
+	}
+	return news, found, nil
+}

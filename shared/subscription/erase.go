@@ -1,0 +1,192 @@
+package subscription
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+// ErrNotTheAddress says that the address that was typed is not the one that the link was sent to.
+var ErrNotTheAddress = errors.New("subscription: not the address of this link")
+
+// answerWithin is the time in which a person is to be answered: one month (Art. 12(3) GDPR), the shortest one.
+const answerWithin = 28 * 24 * time.Hour
+
+// Erasure is a person who wants to be forgotten.
+type Erasure struct {
+	// Address was typed into the form behind the link, or stands in a letter.
+	Address Address
+	// SubscriberID is the person of the link; uuid.Nil for a letter, whose sender the operator has identified.
+	SubscriberID uuid.UUID
+	// Object says that the person objects to mail for good (Art. 21): a keyed hash of the address stays, so that no sign-up
+	// and no import mails it again.
+	Object bool
+	Visit  Visit
+}
+
+// Farewell is what the listeners of an erasure need to know and the database forgets. It travels sealed.
+type Farewell struct {
+	Email     string `json:"email,omitempty"` // as it was stored; empty if only pseudonyms were left
+	EmailHMAC []byte `json:"email_hmac"`
+	KeyID     string `json:"key_id"`
+	Objected  bool   `json:"objected,omitempty"`
+}
+
+// Eraser erases people.
+type Eraser struct {
+	store *Store
+	vault *outbox.Vault
+}
+
+// NewEraser makes an Eraser on a store. vault seals what listeners still have to be told.
+func NewEraser(store *Store, vault *outbox.Vault) *Eraser { return &Eraser{store, vault} }
+
+// erasureTx is one erasure on its way through the transaction.
+type erasureTx struct {
+	Erasure
+	now     time.Time
+	lock    int64
+	eventID uuid.UUID
+	names   pseudonyms
+
+	row  row
+	held silence
+	ids  []string // all ids that the person has and had
+	// Of the link's person: whether anything is kept, and whether they were erased under the typed address.
+	known, erased bool
+}
+
+// Erase deletes in one transaction what is kept of a person: the row, the pseudonyms that lead from the ledger to them,
+// network addresses and programs of their events, and every mail that still waits; with the row go all links. The ledger
+// keeps events of somebody whom nobody can name any more. What stays is listed in docs/privacy.md: the keyed hash of an
+// erasure, and that of an objection if there is one. Listeners are told.
+//
+// Doing it again gives Unchanged and records nothing. The error is ErrUnknown if the link opens nothing any more,
+// ErrNotTheAddress, or the database's.
+func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
+	s := e.store
+	tx := &erasureTx{Erasure: p, now: s.clock(), lock: s.foldLock(p.Address), eventID: newID(), names: newPseudonyms(s.key, p.Address)}
+	var outcome Outcome
+	err := s.transact(ctx, tx.lock, tx.load, func(b *pgx.Batch) error {
+		if err := tx.checkLink(); err != nil {
+			return err
+		}
+		d := Transition(Facts{State: tx.held.state(tx.row), Remembered: len(tx.ids) > 0, Objected: tx.held.reason == Objection}, OnErase)
+		outcome = d.Outcome
+		if d.Ledger == "" {
+			return nil
+		}
+		return tx.write(b, e.vault, d)
+	})
+	if err != nil {
+		return "", fmt.Errorf("erase a person: %w", err)
+	}
+	return outcome, nil
+}
+
+const personIDsSQL = `
+select subscriber_id::text from identities where email_hmac = $1::bytea`
+
+const linkPersonSQL = `
+select exists (select from identities where subscriber_id = $1::text::uuid),
+       exists (select from erasures where subscriber_id = $1::text::uuid and email_hmac = $2::bytea)`
+
+func (t *erasureTx) load(b *pgx.Batch) {
+	t.row, t.held, t.ids, t.known, t.erased = row{}, silence{}, nil, false, false
+	t.row.loadByNorm(b, t.Address.Norm, t.lock)
+	t.held.loadByEmail(b, t.names.email, t.now)
+	b.Queue(personIDsSQL, t.names.email).Query(func(rows pgx.Rows) error {
+		var err error
+		t.ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	b.Queue(linkPersonSQL, t.SubscriberID.String(), t.names.email).QueryRow(func(found pgx.Row) error {
+		return found.Scan(&t.known, &t.erased)
+	})
+}
+
+// checkLink holds the typed address against the person of the link.
+func (t *erasureTx) checkLink() error {
+	switch {
+	case t.SubscriberID == uuid.Nil || slices.Contains(t.ids, t.SubscriberID.String()) || t.erased:
+		return nil
+	case t.known:
+		return ErrNotTheAddress
+	}
+	return ErrUnknown
+}
+
+func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
+	event := t.row.event(t.held.state(t.row), d)
+	event.ID, event.At, event.Actor = t.eventID, t.now, audit.Subscriber
+	event.Channel, event.RequestID = t.Visit.Channel, t.Visit.RequestID
+	if t.SubscriberID == uuid.Nil {
+		event.Actor = audit.Operator
+	}
+	if t.Object {
+		event.Data.Reasons = []string{string(Objection)}
+	}
+	if !t.row.exists && len(t.ids) > 0 {
+		event.SubscriberID = uuid.MustParse(t.ids[0])
+	}
+	farewell, err := json.Marshal(Farewell{Email: t.row.Email, EmailHMAC: t.names.email, KeyID: t.names.keyID, Objected: t.Object})
+	if err != nil {
+		return err
+	}
+	t.forget(b)
+	audit.Queue(b, event) // without its context: nothing new is kept of who is to be forgotten
+	if t.Object {
+		b.Queue(suppressEmailSQL, t.names.email, t.names.keyID, string(Objection), t.now)
+	}
+	b.Queue(recordErasureSQL, event.ID.String(), event.SubscriberID.String(), t.names.email, t.names.keyID, t.now)
+	closeRequest(b, "erase", t.ids, t.Visit, t.now)
+	announce(b, event, t.row.Epoch, vault.Seal(event.ID, farewell))
+	return nil
+}
+
+const (
+	forgetContextSQL = `
+delete from event_context where event_id in (select id from audit_events where subscriber_id = any($1::text[]::uuid[]))`
+	forgetDeliveriesSQL = `
+update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'erased', finished_at = $2::timestamptz
+where subscriber_id = any($1::text[]::uuid[]) and state in ('ready', 'held', 'dead')`
+	forgetRowSQL = `
+delete from subscribers where email_norm = $1::text`
+	forgetIdentitiesSQL = `
+delete from identities where subscriber_id = any($1::text[]::uuid[])`
+	recordErasureSQL = `
+insert into erasures (event_id, subscriber_id, email_hmac, key_id, at)
+values ($1::text::uuid, $2::text::uuid, $3::bytea, $4::text, $5::timestamptz)`
+)
+
+func (t *erasureTx) forget(b *pgx.Batch) {
+	b.Queue(forgetContextSQL, t.ids)
+	b.Queue(forgetDeliveriesSQL, t.ids, t.now)
+	b.Queue(forgetRowSQL, t.Address.Norm)
+	b.Queue(forgetIdentitiesSQL, t.ids)
+}
+
+// An open request that the operator entered is closed; a person who used a link has made and closed one.
+const closeRequestSQL = `
+with closed as (
+    update privacy_requests set done_at = $6::timestamptz, outcome = 'answered'
+    where kind = $2::text and subscriber_id = any($4::text[]::uuid[]) and done_at is null
+    returning id
+)
+insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at, done_at, outcome)
+select $1::text::uuid, $2::text, $3::text, ($4::text[]::uuid[])[1], $6::timestamptz, $5::timestamptz, $6::timestamptz, 'answered'
+where not exists (select from closed)`
+
+// closeRequest queues that a person was answered.
+func closeRequest(b *pgx.Batch, kind string, ids []string, visit Visit, now time.Time) {
+	b.Queue(closeRequestSQL, newID().String(), kind, visit.Channel, ids, now.Add(answerWithin), now)
+}

@@ -1,0 +1,220 @@
+package subscription
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+	"newsletter/shared/token"
+)
+
+func testVault(t testing.TB) *outbox.Vault {
+	t.Helper()
+	vault, err := outbox.NewVault("test:" + strings.Repeat("QUJD", 11))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vault
+}
+
+func (b *bundle) eraser() *Eraser { return NewEraser(b.store, testVault(b)) }
+
+func (b *bundle) erase(e Erasure, want Outcome) {
+	b.Helper()
+	e.Visit = visit
+	if got, err := b.eraser().Erase(b.Context(), e); err != nil || got != want {
+		b.Fatalf("erase: %q, %v, want %q", got, err, want)
+	}
+}
+
+// everything is every row of the database as text.
+func (b *bundle) everything() string {
+	b.Helper()
+	var all []string
+	for _, table := range b.strings(`select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'`) {
+		all = append(all, b.strings("select '"+table+" ' || to_jsonb(t)::text from "+table+" t")...)
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestErase(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	b.advance(time.Hour)
+	unsubscribe, id := b.unsubscribeLink(jane), b.row(jane).ID
+	b.ask(jane, EraseLinkMail, LinkQueued)
+	b.ask(jane, ExportLinkMail, LinkQueued) // a mail that still waits
+	b.activate("john@example.org")
+
+	wrong := Erasure{Address: address(t, "john@example.org"), SubscriberID: id, Visit: visit}
+	if _, err := b.eraser().Erase(t.Context(), wrong); !errors.Is(err, ErrNotTheAddress) {
+		t.Errorf("another address: %v", err)
+	}
+	nobody := Erasure{Address: address(t, jane), SubscriberID: uuid.New(), Visit: visit}
+	if _, err := b.eraser().Erase(t.Context(), nobody); !errors.Is(err, ErrUnknown) {
+		t.Errorf("nobody's link: %v", err)
+	}
+	b.expectRow(jane, Active, 1, false)
+
+	b.erase(Erasure{Address: address(t, "JANE@example.org"), SubscriberID: id}, ErasedNow)
+	everything := b.everything()
+	for _, personal := range []string{"jane", "Jane"} {
+		if strings.Contains(everything, personal) {
+			t.Errorf("%q is left:\n%s", personal, everything)
+		}
+	}
+	if n := b.count("identities where subscriber_id = $1", id); n != 0 {
+		t.Errorf("%d pseudonyms are left", n)
+	}
+	if n := b.count("event_context c join audit_events e on e.id = c.event_id where e.subscriber_id = $1", id); n != 0 {
+		t.Errorf("%d contexts are left", n)
+	}
+	if n := b.count("outbox where subscriber_id = $1 and state <> 'done' and kind <> 'announce'", id); n != 0 {
+		t.Errorf("%d deliveries wait", n)
+	}
+	if n := b.count("privacy_requests where kind = 'erase' and subscriber_id = $1 and done_at is not null", id); n != 1 {
+		t.Errorf("%d answered requests", n)
+	}
+	b.expectFarewell(id, Farewell{Email: jane, EmailHMAC: b.store.key.Address("jane@example.org"), KeyID: b.store.key.ID()})
+
+	// Links of the erased find nobody, and leaving still works.
+	b.erase(Erasure{Address: address(t, jane), SubscriberID: id}, Unchanged)
+	b.click(b.store.Unsubscribe, unsubscribe, AlreadyEnded)
+	if _, err := b.store.Confirm(t.Context(), token.Claims{SubscriberID: id, Epoch: 1}, visit); !errors.Is(err, ErrUnknown) {
+		t.Errorf("confirm: %v", err)
+	}
+	b.expectRow("john@example.org", Active, 1, false)
+
+	// Without an objection a new sign-up is like the first one.
+	b.advance(25 * time.Hour)
+	b.activate(jane)
+	if b.row(jane).ID == id {
+		t.Error("the person got the old id back")
+	}
+}
+
+// expectFarewell opens what the listeners of an erasure get.
+func (b *bundle) expectFarewell(id uuid.UUID, want Farewell) {
+	b.Helper()
+	var event uuid.UUID
+	var sealed []byte
+	err := b.admin.QueryRow(b.Context(), `
+		select o.event_id::text, o.sealed from outbox o join audit_events e on e.id = o.event_id
+		where o.kind = 'announce' and e.kind = 'subscription.erased' and e.subscriber_id = $1`, id).Scan(&event, &sealed)
+	if err != nil {
+		b.Fatal(err)
+	}
+	plain, err := testVault(b).Open(event, sealed)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var got Farewell
+	if err := json.Unmarshal(plain, &got); err != nil || got.Email != want.Email || string(got.EmailHMAC) != string(want.EmailHMAC) ||
+		got.KeyID != want.KeyID || got.Objected != want.Objected {
+		b.Errorf("farewell %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestEraseEveryState(t *testing.T) {
+	for name, prepare := range inState() {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			prepare(b, jane)
+			before := b.count("audit_events")
+			want, events := ErasedNow, 1
+			if name == "none" || strings.HasPrefix(name, "erased") {
+				want, events = Unchanged, 0
+			}
+			b.erase(Erasure{Address: address(t, jane)}, want)
+			b.expectRow(jane, None, 0, false)
+			if got := b.count("audit_events") - before; got != events {
+				t.Errorf("%d events", got)
+			}
+			if n := b.count("identities"); n != 0 {
+				t.Errorf("%d pseudonyms are left", n)
+			}
+			if want := strings.HasPrefix(name, "suppressed") || strings.Contains(name, "objec"); (b.count("suppressions where until is null") == 1) != want {
+				t.Errorf("the lasting suppression: want %v", want)
+			}
+		})
+	}
+}
+
+func TestAnObjectionOutlastsTheErasure(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)
+	b.advance(1000 * 24 * time.Hour)
+	b.request(jane, Silenced)
+	b.expectRow(jane, None, 0, false)
+	if got := b.strings(`select actor || ' ' || (data->>'reasons') from audit_events where kind = $1`, string(audit.Erased)); got[0] != `operator ["objection"]` {
+		t.Errorf("%v", got)
+	}
+}
+
+// Whatever comes first, the outcome is that of one after the other, and nothing is left that belongs to nobody.
+func TestEraseBesideEverythingElse(t *testing.T) {
+	b := setup(t)
+	for round := range 8 {
+		b.advance(25 * time.Hour)
+		b.request(jane, ConfirmationQueued)
+		c := b.link(jane)
+		var all sync.WaitGroup
+		for _, do := range []func() error{
+			func() error {
+				_, err := b.eraser().Erase(t.Context(), Erasure{Address: address(t, jane), SubscriberID: c.SubscriberID, Visit: visit})
+				return err
+			},
+			func() error { _, err := b.store.Confirm(t.Context(), c, visit); return ignore(err, ErrUnknown) },
+			func() error { _, err := b.store.Confirm(t.Context(), c, visit); return ignore(err, ErrUnknown) },
+			func() error { _, err := b.store.Unsubscribe(t.Context(), c, visit); return err },
+			func() error {
+				_, err := b.store.Request(t.Context(), Request{Address: address(t, jane), Visit: visit})
+				return err
+			},
+		} {
+			all.Go(func() {
+				if err := do(); err != nil {
+					t.Errorf("round %d: %v", round, err)
+				}
+			})
+		}
+		all.Wait()
+		if n := b.count("audit_events where kind = 'subscription.erased' and subscriber_id = $1", c.SubscriberID); n != 1 {
+			t.Errorf("round %d: erased %d times", round, n)
+		}
+		if n := b.count("subscribers where id = $1", c.SubscriberID); n != 0 {
+			t.Errorf("round %d: the row is back", round)
+		}
+		if n := b.count("identities i where subscriber_id = $1", c.SubscriberID); n != 0 {
+			t.Errorf("round %d: the pseudonym is back", round)
+		}
+		if n := b.count("subscribers s where not exists (select from identities i where i.subscriber_id = s.id)"); n != 0 {
+			t.Errorf("round %d: %d rows without a pseudonym", round, n)
+		}
+		b.erase(Erasure{Address: address(t, jane)}, b.erasable(jane))
+	}
+}
+
+// erasable is what erasing gives now.
+func (b *bundle) erasable(typed string) Outcome {
+	b.Helper()
+	if b.count("identities where email_hmac = $1", b.store.key.Address(address(b, typed).Norm)) > 0 {
+		return ErasedNow
+	}
+	return Unchanged
+}
+
+func ignore(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}
