@@ -29,14 +29,15 @@ comment on column privacy_requests.channel is 'link: asked and answered by a mai
 create index privacy_requests_open on privacy_requests (due_at) where done_at is null;
 create index privacy_requests_done on privacy_requests (done_at) where done_at is not null;
 
--- While a row stands that was not lifted, deliver sends no mail.
-create table mail_pauses (
+-- While a row stands that was not lifted, deliver does not send what it names: "mail", or a listener such as "webhook-1".
+create table pauses (
     id        uuid primary key,
+    subject   text not null,
     reason    text not null,
     at        timestamptz not null,
     lifted_at timestamptz
 );
-create unique index mail_pauses_running on mail_pauses ((lifted_at is null)) where lifted_at is null;
+create unique index pauses_running on pauses (subject) where lifted_at is null;
 
 -- The registrable domain that a mail went to, as keyed hash; null for the large providers, which are not counted.
 alter table mail_log add column domain_hmac bytea;
@@ -52,6 +53,6 @@ end
 $$;
 -- +goose StatementEnd
 alter table mail_log drop column domain_hmac;
-drop table mail_pauses;
+drop table pauses;
 drop table privacy_requests;
 drop table erasures;

@@ -26,7 +26,7 @@ grant select, insert, delete on event_context to {app};
 grant select, insert, delete on mail_log to {app};
 grant select, insert, delete on erasures to {app};
 grant select, insert, update, delete on privacy_requests to {app};
-grant select, insert, update, delete on mail_pauses to {app};
+grant select, insert, update, delete on pauses to {app};
 
 -- health compares the version of the schema with its own.
 grant select on goose_db_version to {app};

@@ -16,6 +16,12 @@ type Config struct {
 	Batch int `env:"DELIVER_BATCH" envDefault:"25"`
 	// Concurrency is how many are sent side by side. Defaults to 5.
 	Concurrency int `env:"DELIVER_CONCURRENCY" envDefault:"5"`
+	// Pace is how many mails leave in a minute at most, to whomever: what an attack could cost the name of the owner's
+	// domain. What is above it waits. 0 for no bound. Defaults to 300.
+	Pace int `env:"MAIL_PACE" envDefault:"300"`
+	// DomainPace is how many mails leave in a minute to one domain, other than those of large providers. What is above it
+	// waits. 0 for no bound. Defaults to 60.
+	DomainPace int `env:"MAIL_PACE_DOMAIN" envDefault:"60"`
 }
 
 func readConfig(e *config.Env) Config {
@@ -35,6 +41,12 @@ func (c Config) Validate() error {
 	}
 	if c.Concurrency < 1 || c.Concurrency > 100 {
 		problems = append(problems, errors.New("DELIVER_CONCURRENCY: must be between 1 and 100"))
+	}
+	if c.Pace < 0 {
+		problems = append(problems, errors.New("MAIL_PACE: must be 0 or more"))
+	}
+	if c.DomainPace < 0 {
+		problems = append(problems, errors.New("MAIL_PACE_DOMAIN: must be 0 or more"))
 	}
 	return errors.Join(problems...)
 }

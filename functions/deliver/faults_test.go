@@ -13,9 +13,6 @@ import (
 	"newsletter/internal/functiontest"
 	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
-	"newsletter/shared/phrases"
-	"newsletter/shared/postgres"
-	"newsletter/shared/token"
 )
 
 func (b *bundle) signUps(n int) {
@@ -139,22 +136,12 @@ func TestPoisonIsAlone(t *testing.T) {
 // handler is the function's handler, for tests that put a fault between its parts.
 func (b *bundle) handler() *handler {
 	b.Helper()
-	env := b.Env()
-	cfg, mailConfig, dbConfig, book := readConfig(env), mail.ReadConfig(env), postgres.ReadConfig(env), phrases.ReadBook(env)
-	w := writer{token.ReadRing(env, token.Confirm), token.ReadRing(env, token.Unsubscribe), book, b.Variables["PUBLIC_URL"], time.Now}
-	if err := env.Err(); err != nil {
-		b.Fatal(err)
-	}
-	db, err := postgres.Open(b.Context(), dbConfig)
+	h, db, err := wire(b.Context(), b.Env())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(db.Close)
-	sender, err := mail.NewSender(mailConfig)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return &handler{cfg, outbox.NewQueue(db, time.Now), b.Store, w, sender, time.Now}
+	return h
 }
 
 func TestTwoAtOnceSendEverythingOnce(t *testing.T) {

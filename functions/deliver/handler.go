@@ -31,7 +31,8 @@ const (
 	minThrottle, maxThrottle = time.Second, 10 * time.Second
 )
 
-type recipients interface {
+type people interface {
+	News(ctx context.Context, eventID uuid.UUID) (subscription.News, bool, error)
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
 }
 
@@ -40,12 +41,15 @@ type sender interface {
 }
 
 type handler struct {
-	config Config
-	queue  *outbox.Worker
-	people recipients
-	writer writer
-	sender sender
-	now    func() time.Time
+	config    Config
+	queue     *outbox.Worker
+	people    people
+	writer    writer
+	sender    sender
+	listeners listeners
+	vault     *outbox.Vault
+	pacer     *pacer
+	now       func() time.Time
 }
 
 var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")

@@ -9,6 +9,7 @@ import (
 
 	"newsletter/internal/functiontest"
 	"newsletter/shared/config"
+	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 )
@@ -50,6 +51,7 @@ func TestAConfirmationMail(t *testing.T) {
 	if outcome, err := b.Store.Confirm(t.Context(), confirm, functiontest.Visit); err != nil || outcome != subscription.ConfirmedNow {
 		t.Errorf("the link does not work: %s %v", outcome, err)
 	}
+	b.expect(b.run(t.Context(), f), `{"announced":1}`)
 	b.expect(b.run(t.Context(), f), `{}`)
 }
 
@@ -57,17 +59,21 @@ func TestEveryKindOfMail(t *testing.T) {
 	b := setup(t)
 	active := b.Activate("active@example.org")
 	b.SignUp("active@example.org")
-	request := subscription.LinkRequest{Address: b.Address("active@example.org"), Purpose: subscription.UnsubscribeLinkMail, Visit: functiontest.Visit}
-	if _, err := b.Store.RequestLink(t.Context(), request); err != nil {
-		t.Fatal(err)
+	request := subscription.LinkRequest{Address: b.Address("active@example.org"), Visit: functiontest.Visit}
+	for _, request.Purpose = range []subscription.Purpose{subscription.UnsubscribeLinkMail, subscription.ExportLinkMail, subscription.EraseLinkMail} {
+		if _, err := b.Store.RequestLink(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
 	}
 	request.Address = b.Address("unknown@example.org")
 	if _, err := b.Store.RequestLink(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
 	// The confirmation was decided before it was confirmed, the last row is the decoy of somebody unknown.
-	b.expect(b.run(t.Context(), b.Open(open)), `{"none":1,"sent":2,"stale":1}`)
-	b.expectRows("mail.confirm done stale 1", "mail.already_subscribed done sent 1", "mail.unsubscribe_link done sent 1", "none done none 1")
+	b.expect(b.run(t.Context(), b.Open(open)), `{"announced":1,"none":1,"sent":4,"stale":1}`)
+	b.expectRows("mail.confirm done stale 1", "announce done told 1", "mail.already_subscribed done sent 1",
+		"mail.unsubscribe_link done sent 1", "mail.privacy_export done sent 1", "mail.privacy_erase done sent 1", "none done none 1")
+	privacy := map[string]token.Purpose{"Ihre Daten bei The Jane Letter": token.Export, "Ihre Daten bei The Jane Letter löschen": token.Erase}
 	subjects := map[string]bool{}
 	for _, mail := range b.ses.Mails() {
 		subjects[mail.Subject] = true
@@ -77,10 +83,62 @@ func TestEveryKindOfMail(t *testing.T) {
 		if strings.Contains(mail.Text, confirmPath) {
 			t.Errorf("%s has a link to confirm", mail.Subject)
 		}
+		if purpose, found := privacy[mail.Subject]; found {
+			if got := b.claims(mail, privacyPath, purpose); got.SubscriberID != active.SubscriberID || time.Until(got.Expires) > token.PrivacyLifetime {
+				t.Errorf("%s: %+v", mail.Subject, got)
+			}
+		}
 	}
-	if !subjects["Sie erhalten The Jane Letter bereits"] || !subjects["The Jane Letter abbestellen"] || len(subjects) != 2 {
+	if !subjects["Sie erhalten The Jane Letter bereits"] || !subjects["The Jane Letter abbestellen"] || len(subjects) != 4 {
 		t.Errorf("%v", subjects)
 	}
+}
+
+// Mails above the pace of a minute wait, and their tries do not count; other deliveries go on.
+func TestThePaceOfAll(t *testing.T) {
+	b := setup(t)
+	b.signUps(5)
+	b.Activate("active@example.org")
+	b.Variables["MAIL_PACE"] = "2"
+	f := b.Open(open)
+	b.expect(b.run(t.Context(), f), `{"announced":1,"paced":4,"sent":2}`)
+	b.due()
+	b.expect(b.run(t.Context(), f), `{"paced":4}`) // counted in the database, not in this run
+	b.Exec(`update outbox set finished_at = now() - interval '61 seconds' where state = 'done'`)
+	b.due()
+	b.expect(b.run(t.Context(), f), `{"paced":2,"sent":2}`)
+	if got := b.Strings(`select distinct attempts::text from outbox where state = 'ready'`); len(got) != 1 || got[0] != "0" {
+		t.Errorf("attempts %v", got)
+	}
+}
+
+// A small domain is not flooded; a large provider is not held up.
+func TestThePaceOfOneDomain(t *testing.T) {
+	b := setup(t)
+	b.signUps(3)
+	for i := range 3 {
+		b.SignUp(fmt.Sprintf("jane%03d@gmail.com", i))
+	}
+	b.Variables["MAIL_PACE_DOMAIN"] = "2"
+	b.expect(b.run(t.Context(), b.Open(open)), `{"paced":1,"sent":5}`)
+	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%@example.org'`); len(got) != 1 {
+		t.Errorf("%d mails wait", len(got))
+	}
+}
+
+// A pause stops mails until it is lifted, and nothing else.
+func TestAPause(t *testing.T) {
+	b := setup(t)
+	b.signUps(2)
+	b.Activate("active@example.org")
+	if err := b.handler().queue.Pause(t.Context(), outbox.Mail, "bounces"); err != nil {
+		t.Fatal(err)
+	}
+	f := b.Open(open)
+	b.expect(b.run(t.Context(), f), `{"announced":1,"paused":3}`)
+	b.Exec(`update pauses set lifted_at = now()`)
+	b.due()
+	b.expect(b.run(t.Context(), f), `{"sent":2,"stale":1}`)
 }
 
 // The state is asked at the last moment: nothing leaves after an end has committed.
@@ -106,7 +164,7 @@ func TestNothingLeavesAfterTheEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.expect(b.run(t.Context(), b.Open(open)), `{"stale":3}`)
+	b.expect(b.run(t.Context(), b.Open(open)), `{"announced":3,"stale":3}`)
 	if calls := b.ses.Calls(); calls != 0 {
 		t.Errorf("%d calls of the mail service", calls)
 	}
@@ -161,6 +219,7 @@ func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"PUBLIC_URL", "DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE",
+		"TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS",
 		"DELIVER_LINGER", "DELIVER_BATCH", "DELIVER_CONCURRENCY", "MAIL_FROM",
 	} {
 		if !strings.Contains(err.Error(), name) {

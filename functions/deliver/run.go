@@ -12,14 +12,14 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// run is one invocation. Its methods are safe for concurrent use where they are called from send.
+// run is one invocation. Its methods are safe for concurrent use where they are called from deliver.
 type run struct {
 	*handler
-	places int // how many are sent side by side: fewer after the service asked for a pause
+	places int // how many are delivered side by side: fewer after the mail service asked for a pause
 
 	mu       sync.Mutex
 	outcomes map[string]int
-	stopped  *outbox.Failure // what would happen to every other mail of this batch too
+	stopped  map[string]*outbox.Failure // by channel: what would happen to everything else of this batch too
 }
 
 func newRun(h *handler) *run {
@@ -32,16 +32,16 @@ func (r *run) count(outcome string, n int) {
 	r.outcomes[outcome] += n
 }
 
-func (r *run) stop(failure *outbox.Failure) {
+func (r *run) stop(channel string, failure *outbox.Failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stopped = failure
+	r.stopped[channel] = failure
 }
 
-func (r *run) stoppedBy() *outbox.Failure {
+func (r *run) stoppedBy(channel string) *outbox.Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stopped
+	return r.stopped[channel]
 }
 
 // note puts the outcomes into the log line.
@@ -51,15 +51,26 @@ func (r *run) note(ctx context.Context) {
 	}
 }
 
+// channel is the way that a delivery takes: what fails there in general does so for all of that channel.
+func channel(d outbox.Delivery) string {
+	if d.Kind.IsMail() {
+		return outbox.Mail
+	}
+	return d.Kind.Listener()
+}
+
 // batch delivers what was claimed and gives the pause that the mail service asked for. A delivery that fails holds up no
 // other. The error says that no mail can leave before somebody does something about it.
 func (r *run) batch(ctx context.Context, claimed []outbox.Delivery) (pause time.Duration, err error) {
-	var mails, decoys []outbox.Delivery
+	if len(claimed) == 0 {
+		return 0, nil
+	}
+	var wanted, decoys []outbox.Delivery
 	for _, d := range claimed {
 		if d.Kind == outbox.None {
 			decoys = append(decoys, d)
 		} else {
-			mails = append(mails, d)
+			wanted = append(wanted, d)
 		}
 	}
 	if err := r.queue.Skip(ctx, "none", decoys...); err != nil {
@@ -67,47 +78,67 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery) (pause time.
 	} else if len(decoys) > 0 {
 		r.count("none", len(decoys))
 	}
-	r.stop(nil)
-	r.sendAll(ctx, mails)
-	switch failure := r.stoppedBy(); {
+	r.stopped = map[string]*outbox.Failure{}
+	r.deliverAll(ctx, r.allowed(ctx, wanted))
+	switch failure := r.stoppedBy(outbox.Mail); {
 	case failure == nil:
 		r.places = min(r.places+1, r.config.Concurrency)
 	case failure.NeedsOwner:
 		return 0, failure
 	default:
 		r.places = max(r.places/2, 1)
-		return min(max(failure.RetryAfter, minThrottle), maxThrottle), nil
+		return throttle(failure), nil
 	}
 	return 0, nil
 }
 
-// sendAll sends side by side. What cannot be begun any more is given back.
-func (r *run) sendAll(ctx context.Context, mails []outbox.Delivery) {
+// throttle is how long to leave the other side alone.
+func throttle(failure *outbox.Failure) time.Duration {
+	return min(max(failure.RetryAfter, minThrottle), maxThrottle)
+}
+
+// deliverAll delivers side by side. What cannot be begun any more is given back.
+func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery) {
 	leaseEnds := r.now().Add(lease - timeToSend)
 	places := make(chan struct{}, r.places)
-	var sending sync.WaitGroup
-	defer sending.Wait()
-	for i, d := range mails {
+	var delivering sync.WaitGroup
+	defer delivering.Wait()
+	for i, d := range deliveries {
 		places <- struct{}{}
-		if r.stoppedBy() != nil || !r.hasTime(ctx) || r.now().After(leaseEnds) {
-			r.release(ctx, mails[i:]...)
+		if !r.hasTime(ctx) || r.now().After(leaseEnds) {
+			r.release(ctx, 0, deliveries[i:]...)
 			return
 		}
-		sending.Go(func() {
+		if failure := r.stoppedBy(channel(d)); failure != nil {
+			<-places
+			r.giveBack(ctx, d, failure)
+			continue
+		}
+		delivering.Go(func() {
 			defer func() { <-places }()
-			r.count(r.send(ctx, d), 1)
+			r.count(r.deliver(ctx, d), 1)
 		})
 	}
 }
 
-func (r *run) release(ctx context.Context, deliveries ...outbox.Delivery) {
-	if err := r.queue.Release(ctx, deliveries...); err != nil {
+// giveBack returns what would fail in general. Mails are due at once, because the run itself pauses for them; the rows of
+// a listener come back later, so that mails need not wait.
+func (r *run) giveBack(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) {
+	pause := time.Duration(0)
+	if !d.Kind.IsMail() {
+		pause = throttle(failure)
+	}
+	r.release(ctx, pause, d)
+}
+
+func (r *run) release(ctx context.Context, pause time.Duration, deliveries ...outbox.Delivery) {
+	if err := r.queue.Release(ctx, pause, deliveries...); err != nil {
 		r.report(ctx, err) // the lease brings them back
 	}
 }
 
-// send delivers one mail and records what came of it.
-func (r *run) send(ctx context.Context, d outbox.Delivery) (outcome string) {
+// deliver does one delivery and records what came of it.
+func (r *run) deliver(ctx context.Context, d outbox.Delivery) (outcome string) {
 	defer func() {
 		if value := recover(); value != nil { // one poisonous row must not end the others
 			outcome = "panic"
@@ -125,35 +156,35 @@ func (r *run) send(ctx context.Context, d outbox.Delivery) (outcome string) {
 }
 
 func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
-	people, err := r.people.Recipients(ctx, d.SubscriberID) // as late as can be: nobody who just left is written to
-	if err != nil {
-		return "error", err // the lease brings it back
-	}
-	to := people[d.SubscriberID]
-	message, known := r.writer.write(d, to)
 	switch {
-	case !known: // a newer version's, whose deliver may come
-		return r.retry(ctx, d, &outbox.Failure{Cause: "unknown_kind"})
-	case !to.Accepts(d.Kind, d.Epoch):
-		return "stale", r.queue.Done(ctx, d, "stale")
+	case d.Kind.IsMail():
+		return r.mail(ctx, d)
+	case d.Kind == outbox.Announce:
+		return "announced", r.queue.Expand(ctx, d, r.listeners.all()...)
+	case d.Kind.Listener() != "":
+		return r.tell(ctx, d)
 	}
-	began := r.now()
-	_, err = r.sender.Send(ctx, message)
+	return r.retry(ctx, d, unknownKind) // a newer version's, whose deliver may come
+}
+
+var unknownKind = &outbox.Failure{Cause: "unknown_kind"}
+
+// settle records what came of an attempt that began at a time: done with an outcome, or the failure.
+func (r *run) settle(ctx context.Context, d outbox.Delivery, outcome string, err error) (string, error) {
 	if err == nil {
-		capture.Breadcrumb(ctx, "send", "sent", r.now().Sub(began))
-		return "sent", r.queue.Done(ctx, d, "sent")
+		return outcome, r.queue.Done(ctx, d, outcome)
 	}
 	failure, ok := errors.AsType[*outbox.Failure](err)
 	if !ok {
-		failure = &outbox.Failure{Cause: "error"}
+		failure = &outbox.Failure{Cause: "error", Err: err}
 	}
-	capture.Breadcrumb(ctx, "send", failure.Cause, r.now().Sub(began))
 	switch {
 	case failure.Permanent:
 		return "dead", errors.Join(failure, r.queue.Dead(ctx, d, failure.Cause))
 	case failure.General:
-		r.stop(failure)
-		return "waits", r.queue.Release(ctx, d) // it was not this mail's fault, so the try does not count
+		r.stop(channel(d), failure)
+		r.giveBack(ctx, d, failure) // it was not this delivery's fault, so the try does not count
+		return "waits", nil
 	}
 	return r.retry(ctx, d, failure)
 }

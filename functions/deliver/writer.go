@@ -14,34 +14,42 @@ import (
 const (
 	confirmPath     = "/api/newsletter/confirm"
 	unsubscribePath = "/api/newsletter/unsubscribe"
+	privacyPath     = "/api/newsletter/privacy"
 )
 
 // writer turns a delivery into a mail with fresh links.
 type writer struct {
-	confirm, unsubscribe *token.Ring
-	book                 *phrases.Book
-	publicURL            string
-	now                  func() time.Time
+	rings     map[token.Purpose]*token.Ring
+	book      *phrases.Book
+	publicURL string
+	now       func() time.Time
 }
 
-// write reports false for a kind of delivery that is no mail.
+// write reports false for a kind of mail that it does not know.
 func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Message, bool) {
 	words := w.book.For(to.Locale)
-	leave := w.link(unsubscribePath, w.unsubscribe.Sign(token.Claims{
-		Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch,
-	}))
+	leave := w.link(unsubscribePath, token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch})
 	letter := mail.Letter{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.book.Footer}
+	privacy := token.Claims{
+		SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch, Expires: w.now().Add(token.PrivacyLifetime),
+	}
 	switch d.Kind {
 	case outbox.MailConfirm:
 		letter.Phrases = words.Mails.Confirm
-		letter.Link = w.link(confirmPath, w.confirm.Sign(token.Claims{
+		letter.Link = w.link(confirmPath, token.Claims{
 			Purpose: token.Confirm, SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch,
 			Expires: w.now().Add(token.ConfirmLifetime),
-		}))
+		})
 	case outbox.MailAlreadySubscribed:
 		letter.Phrases = words.Mails.AlreadySubscribed
 	case outbox.MailUnsubscribeLink:
 		letter.Phrases, letter.Link, letter.Leave = words.Mails.UnsubscribeLink, leave, ""
+	case outbox.MailPrivacyExport:
+		privacy.Purpose = token.Export
+		letter.Phrases, letter.Link = words.Mails.PrivacyExport, w.link(privacyPath, privacy)
+	case outbox.MailPrivacyErase:
+		privacy.Purpose = token.Erase
+		letter.Phrases, letter.Link = words.Mails.PrivacyErase, w.link(privacyPath, privacy)
 	default:
 		return mail.Message{}, false
 	}
@@ -50,6 +58,6 @@ func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Messag
 	return message, true
 }
 
-func (w writer) link(path, token string) string {
-	return w.publicURL + path + "?token=" + url.QueryEscape(token)
+func (w writer) link(path string, c token.Claims) string {
+	return w.publicURL + path + "?token=" + url.QueryEscape(w.rings[c.Purpose].Sign(c))
 }

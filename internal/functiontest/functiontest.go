@@ -47,6 +47,7 @@ func New(t *testing.T) *Bundle {
 		"DATABASE_URL": database.AppURL, "DATABASE_CA_FILE": database.CAFile,
 		"REDIS_URL": redis.URL, "REDIS_CA_FILE": redis.CAFile,
 		"PEPPER": key(), "TOKEN_KEYS_CONFIRM": "test:" + key(), "TOKEN_KEYS_UNSUBSCRIBE": "test:" + key(),
+		"TOKEN_KEYS_PRIVACY": "test:" + key(), "OUTBOX_KEYS": "test:" + key(),
 		"SITE_NAME": "The Jane Letter", "SITE_URL": "https://www.example.org", "POSTAL_ADDRESS": `1 Main St\n12345 Town`,
 		"MAIL_FROM": "The Jane Letter <news@example.org>",
 	}}

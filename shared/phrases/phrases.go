@@ -94,6 +94,8 @@ type Phrases struct {
 		Confirm           Letter `json:"confirm"`
 		AlreadySubscribed Letter `json:"already_subscribed"`
 		UnsubscribeLink   Letter `json:"unsubscribe_link"`
+		PrivacyExport     Letter `json:"privacy_export"`
+		PrivacyErase      Letter `json:"privacy_erase"`
 		Leave             string `json:"leave"` // before the link that ends it all
 	} `json:"mails"`
 	Pages struct {
@@ -105,6 +107,12 @@ type Phrases struct {
 		Unsubscribed   Page `json:"unsubscribed"`
 		LeaveByAddress Page `json:"leave_by_address"`
 		LinkAccepted   Page `json:"link_accepted"`
+		Privacy        Page `json:"privacy"` // the button sends a link to the data, the quiet one a link to their erasure
+		PrivacySent    Page `json:"privacy_sent"`
+		Export         Page `json:"export"`
+		Erase          Page `json:"erase"` // the quiet button objects to all further mail, too
+		Erased         Page `json:"erased"`
+		NotTheAddress  Page `json:"not_the_address"`
 		NothingToSee   Page `json:"nothing_to_see"`
 	} `json:"pages"`
 }

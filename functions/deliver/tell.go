@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/capture"
+	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
+)
+
+// telling is one change of a subscription on its way to one listener.
+type telling struct {
+	ID   uuid.UUID // the same at every attempt: the idempotency key
+	News subscription.News
+	// Farewell is what an erasure left for the listeners that must know whom it was; nil for all other news.
+	Farewell *subscription.Farewell
+}
+
+// listener hears of changes. tell gives the outcome in one word; its error is an *outbox.Failure.
+type listener struct {
+	tell func(ctx context.Context, t telling) (outcome string, err error)
+	// sealed says that it needs to know who was erased.
+	sealed bool
+}
+
+// listeners are whom the owner has set up, by name. The names stand in the outbox: they are kept for ever.
+type listeners map[string]listener
+
+// all is whom an announcement is expanded to.
+func (l listeners) all() []outbox.Listener {
+	var all []outbox.Listener
+	for _, name := range slices.Sorted(maps.Keys(l)) {
+		all = append(all, outbox.Listener{Name: name, Sealed: l[name].sealed})
+	}
+	return all
+}
+
+// tell tells one listener of one change.
+func (r *run) tell(ctx context.Context, d outbox.Delivery) (string, error) {
+	name := d.Kind.Listener()
+	to, found := r.listeners[name]
+	if !found { // it was taken out of the set-up since
+		return "unwanted", r.queue.Done(ctx, d, "unwanted")
+	}
+	news, found, err := r.people.News(ctx, d.EventID)
+	if err != nil {
+		return "error", err // the lease brings it back
+	}
+	if !found {
+		return "stale", r.queue.Done(ctx, d, "stale")
+	}
+	t := telling{ID: d.ID, News: news}
+	if len(d.Sealed) > 0 {
+		if t.Farewell, err = r.unseal(d); err != nil {
+			return r.settle(ctx, d, "", &outbox.Failure{Cause: "sealed", Permanent: true, NeedsOwner: true, Err: err})
+		}
+	}
+	began := r.now()
+	outcome, err := to.tell(ctx, t)
+	crumb := outcome
+	if err != nil {
+		crumb = "failed"
+	}
+	capture.Breadcrumb(ctx, "tell."+name, crumb, r.now().Sub(began))
+	return r.settle(ctx, d, outcome, err)
+}
+
+func (r *run) unseal(d outbox.Delivery) (*subscription.Farewell, error) {
+	plain, err := r.vault.Open(d.EventID, d.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	farewell := &subscription.Farewell{}
+	return farewell, json.Unmarshal(plain, farewell)
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"newsletter/shared/config"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/mail"
+	"newsletter/shared/outbox"
+	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+// wire makes the handler of the variables, and the database that it uses.
+func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
+	api, cfg, mailConfig, book := httpapi.ReadConfig(env), readConfig(env), mail.ReadConfig(env), phrases.ReadBook(env)
+	dbConfig, keyConfig, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), outbox.ReadVault(env)
+	rings := map[token.Purpose]*token.Ring{}
+	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
+		rings[p] = token.ReadRing(env, p)
+	}
+	if err := env.Err(); err != nil {
+		return nil, nil, err
+	}
+	dbConfig.MaxConns = cfg.connections()
+	key, keyErr := pseudonym.NewKey(keyConfig)
+	db, dbErr := postgres.Open(ctx, dbConfig)
+	sender, mailErr := mail.NewSender(mailConfig)
+	if err := errors.Join(keyErr, dbErr, mailErr); err != nil {
+		return nil, nil, err
+	}
+	return &handler{
+		config: cfg,
+		queue:  outbox.NewQueue(db, time.Now),
+		people: subscription.NewStore(db, key, subscription.Config{}, time.Now), // it is only read
+		writer: writer{rings, book, api.PublicURL, time.Now},
+		sender: sender,
+		vault:  vault,
+		pacer:  &pacer{limit: cfg.DomainPace},
+		now:    time.Now,
+	}, db, nil
+}

@@ -1,0 +1,64 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Mail is the subject of a pause of all mail. Other subjects are the names of listeners.
+const Mail = "mail"
+
+// Traffic is what a worker has to know before it sends.
+type Traffic struct {
+	// Sent is how many mails left within the last minute, by all workers.
+	Sent int
+	// Paused has the subjects that wait until an operator lifts the pause, with the reason.
+	Paused map[string]string
+}
+
+const (
+	sentSQL = `
+select count(*) from outbox where finished_at > $1::timestamptz and state = 'done' and outcome = 'sent'`
+	pausedSQL = `
+select subject, reason from pauses where lifted_at is null`
+)
+
+// Traffic measures in one round trip.
+func (w *Worker) Traffic(ctx context.Context) (Traffic, error) {
+	var t Traffic
+	err := w.db.Batch(ctx, func(b *pgx.Batch) {
+		t = Traffic{Paused: map[string]string{}}
+		b.Queue(sentSQL, w.now().Add(-time.Minute)).QueryRow(func(row pgx.Row) error { return row.Scan(&t.Sent) })
+		b.Queue(pausedSQL).Query(func(rows pgx.Rows) error {
+			var subject, reason string
+			_, err := pgx.ForEachRow(rows, []any{&subject, &reason}, func() error {
+				t.Paused[subject] = reason
+				return nil
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return Traffic{}, fmt.Errorf("measure the traffic: %w", err)
+	}
+	return t, nil
+}
+
+const pauseSQL = `
+insert into pauses (id, subject, reason, at) values ($1::text::uuid, $2::text, $3::text, $4::timestamptz)
+on conflict (subject) where lifted_at is null do nothing`
+
+// Pause stops what a subject names, until an operator lifts it. A running pause stays as it is.
+func (w *Worker) Pause(ctx context.Context, subject, reason string) error {
+	err := w.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(pauseSQL, uuid.Must(uuid.NewV7()).String(), subject, reason, w.now())
+	})
+	if err != nil {
+		return fmt.Errorf("pause deliveries: %w", err)
+	}
+	return nil
+}
