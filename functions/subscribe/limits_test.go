@@ -91,7 +91,7 @@ func TestDoubleOptInCanBeSwitchedOff(t *testing.T) {
 	b := functiontest.New(t)
 	b.Variables["DOUBLE_OPT_IN"] = "false"
 	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json-minimal", ""))
-	b.ExpectState("jane@example.org active", "requested:activated", "none")
+	b.ExpectState("jane@example.org active", "requested:activated", "announce")
 }
 
 func TestEveryStateGetsTheSameAnswer(t *testing.T) {

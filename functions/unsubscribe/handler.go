@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"newsletter/shared/admission"
@@ -57,7 +56,7 @@ type state struct {
 // show is the page with the button, or without a token the one that asks for the address. It changes nothing and asks
 // nobody.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	if !hasToken(r) && httpapi.WantsHTML(r) {
+	if !r.HasToken() && httpapi.WantsHTML(r) {
 		words := h.words(r)
 		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(words)).As("shown"), nil
 	}
@@ -74,15 +73,10 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	if hasToken(r) {
+	if r.HasToken() {
 		return h.leave(ctx, r)
 	}
 	return h.mailLink(ctx, r)
-}
-
-// hasToken says whether the URL names a token, readable or not.
-func hasToken(r *httpapi.Request) bool {
-	return r.Query.Has("token") || strings.Contains(r.RawQuery, "token=")
 }
 
 // leave is one click: the token in the URL says it all. The body is not read, whatever it is; nothing is limited, and

@@ -18,7 +18,8 @@ const (
 	before = "requested:confirmation_queued, confirmed:confirmed"
 	after  = before + ", unsubscribed:unsubscribed"
 	asked  = before + ", requested:link_queued"
-	mails  = "mail.confirm"
+	mails  = "mail.confirm, announce" // of the activation
+	told   = mails + ", announce"
 )
 
 // samples says what each file of events/unsubscribe is answered with the link of an active subscriber, and what it does.
@@ -27,11 +28,11 @@ var samples = map[string]struct {
 	subscribers, ledger, outbox string
 	answer                      []string // parts of the body
 }{
-	"one-click":              {200, left, after, mails, []string{"You are unsubscribed", `<form method="post" action="/api/newsletter/subscribe">`, "Subscribe again"}},
-	"one-click-urlencoded":   {200, left, after, mails, []string{"You are unsubscribed"}},
-	"one-click-empty":        {200, left, after, mails, []string{`{"status":"unsubscribed"}`}},
-	"one-click-strange-body": {200, left, after, mails, nil},
-	"button":                 {200, left, after, mails, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
+	"one-click":              {200, left, after, told, []string{"You are unsubscribed", `<form method="post" action="/api/newsletter/subscribe">`, "Subscribe again"}},
+	"one-click-urlencoded":   {200, left, after, told, []string{"You are unsubscribed"}},
+	"one-click-empty":        {200, left, after, told, []string{`{"status":"unsubscribed"}`}},
+	"one-click-strange-body": {200, left, after, told, nil},
+	"button":                 {200, left, after, told, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
 	"show":                   {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `action="/api/newsletter/unsubscribe?token=`}},
 	"scanner":                {200, active, before, mails, nil},
 	"show-address-form":      {200, active, before, mails, []string{"Enter your address", `action="/api/newsletter/unsubscribe"`}},

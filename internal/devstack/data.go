@@ -79,7 +79,7 @@ func embeddedRedis(files pki.Files) (*Redis, func(), error) {
 }
 
 // keyNames are the secrets of a data folder.
-var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "APP_DATABASE_PASSWORD"}
+var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS", "APP_DATABASE_PASSWORD"}
 
 // keptKeys gives the secrets of a data folder and makes those that are missing. Links in old mails go on working.
 func keptKeys(dir string) (map[string]string, error) {

@@ -32,6 +32,9 @@ type Config struct {
 	// Unsubscribe limits requests for an unsubscribe link by address; links themselves are never limited. Defaults to 20
 	// in 10 minutes for a host and 200 in an hour for a site.
 	Unsubscribe ratelimit.Policies `env:"LIMIT_UNSUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
+	// Privacy limits requests for a link to one's data by address; links themselves are never limited. Defaults to 10 in
+	// an hour for a host and 100 in an hour for a site.
+	Privacy ratelimit.Policies `env:"LIMIT_PRIVACY" envDefault:"10/1h@host,100/1h@site"`
 	// MinFillTime is the time that a person needs at least to fill in the form, counted from the started_at that the form
 	// sends. Defaults to 1s; 0 switches the check off.
 	MinFillTime time.Duration `env:"MIN_FILL_TIME" envDefault:"1s"`
@@ -52,6 +55,7 @@ const (
 	Subscribe   Endpoint = "subscribe"
 	Confirm     Endpoint = "confirm"
 	Unsubscribe Endpoint = "unsubscribe"
+	Privacy     Endpoint = "privacy"
 )
 
 // Outcome is what the gate says.
@@ -131,6 +135,8 @@ func (g *Gate) policies(e Endpoint) ratelimit.Policies {
 		return g.config.Confirm
 	case Unsubscribe:
 		return g.config.Unsubscribe
+	case Privacy:
+		return g.config.Privacy
 	default:
 		return g.config.Subscribe
 	}

@@ -30,12 +30,13 @@ const (
 	Expired      Kind = "subscription.expired"      // pending for too long
 	Suppressed   Kind = "subscription.suppressed"   // complaint, hard bounce, objection or the operator's decision
 	Erased       Kind = "subscription.erased"       // the person's data were deleted
+	Exported     Kind = "privacy.exported"          // the person got a copy of their data
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
 
 // Kinds lists every kind that this version writes.
 func Kinds() []Kind {
-	return []Kind{Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, LinkAsked}
+	return []Kind{Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, LinkAsked}
 }
 
 // Actor says who caused an event.

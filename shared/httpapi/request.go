@@ -119,6 +119,11 @@ func (r *Request) QueryToken() string {
 	return values[0]
 }
 
+// HasToken says whether the URL names a token, readable or not.
+func (r *Request) HasToken() bool {
+	return r.Query.Has("token") || strings.Contains(r.RawQuery, "token=")
+}
+
 // mediaType is the content type without parameters, in lower case.
 func (r *Request) mediaType() string {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")

@@ -16,8 +16,10 @@ type Config struct {
 	Confirm config.Sealed `env:"TOKEN_KEYS_CONFIRM"`
 	// Unsubscribe keys the links that end a subscription. They are valid for ever, so never take one of its keys away.
 	Unsubscribe config.Sealed `env:"TOKEN_KEYS_UNSUBSCRIBE"`
-	// Privacy keys the links to a person's data and to their erasure, valid for 24 h.
-	Privacy config.Sealed `env:"TOKEN_KEYS_PRIVACY"`
+	// Export keys the links to a person's data and to their erasure, valid for 24 h.
+	Export config.Sealed `env:"TOKEN_KEYS_PRIVACY"`
+	// Erase is the same list: a link's purpose is signed with it.
+	Erase config.Sealed `env:"TOKEN_KEYS_PRIVACY"`
 }
 
 // of is the purpose's variable and its value.
@@ -27,8 +29,10 @@ func (c Config) of(p Purpose) (string, config.Sealed) {
 		return "TOKEN_KEYS_CONFIRM", c.Confirm
 	case Unsubscribe:
 		return "TOKEN_KEYS_UNSUBSCRIBE", c.Unsubscribe
-	case Export, Erase:
-		return "TOKEN_KEYS_PRIVACY", c.Privacy
+	case Export:
+		return "TOKEN_KEYS_PRIVACY", c.Export
+	case Erase:
+		return "TOKEN_KEYS_PRIVACY", c.Erase
 	}
 	return "", config.Sealed{}
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"newsletter/shared/httpapi"
+	"newsletter/shared/phrases"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+// forget erases the person of the link, whose address has to be typed in.
+func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
+	address, object, err := readErasure(r)
+	if err != nil {
+		return nil, err
+	}
+	outcome, err := h.eraser.Erase(ctx, subscription.Erasure{
+		Address: address, SubscriberID: claims.SubscriberID, Object: object, Visit: visit(r, "link"),
+	})
+	words := h.words(r)
+	switch {
+	case errors.Is(err, subscription.ErrNotTheAddress) && httpapi.WantsHTML(r):
+		text := words.Pages.NotTheAddress
+		return h.page(http.StatusUnprocessableEntity, words, text, eraseForms(r, text)...).As("not-the-address"), nil
+	case errors.Is(err, subscription.ErrNotTheAddress):
+		return nil, httpapi.Invalid(httpapi.FieldError{Detail: "This must be the address that the link was sent to.", Pointer: "#/email"})
+	case err != nil:
+		return h.refused(r, err)
+	case !httpapi.WantsHTML(r):
+		return httpapi.JSON(http.StatusOK, state{"erased"}).As(string(outcome)), nil
+	}
+	return h.page(http.StatusOK, words, words.Pages.Erased).As(string(outcome)), nil
+}
+
+type erasureBody struct {
+	Email  string `json:"email"`
+	Object bool   `json:"object"`
+}
+
+// readErasure gives the address that was typed in, and whether its holder objects to all further mail.
+func readErasure(r *httpapi.Request) (address subscription.Address, object bool, err error) {
+	var body erasureBody
+	if httpapi.IsForm(r) {
+		form, formErr := httpapi.Form(r, "email", "object")
+		body, err = erasureBody{form.Get("email"), form.Get("object") == "true"}, formErr
+	} else {
+		body, err = httpapi.DecodeJSON[erasureBody](r)
+	}
+	if err != nil {
+		return address, false, err
+	}
+	address, problem := readAddress(body.Email)
+	if problem != nil {
+		return address, false, httpapi.Invalid(*problem)
+	}
+	return address, body.Object, nil
+}
+
+// eraseForms are the two ways to be forgotten.
+func eraseForms(r *httpapi.Request, text phrases.Page) []httpapi.PageForm {
+	form := httpapi.PageForm{Action: action(r), Button: text.Button, Inputs: []httpapi.Field{addressField(text.Label)}}
+	objecting := form
+	objecting.Button, objecting.Quiet = text.Quiet, true
+	objecting.Hidden = []httpapi.Field{{Name: "object", Value: "true"}}
+	return []httpapi.PageForm{form, objecting}
+}

@@ -1,0 +1,157 @@
+// Command privacy answers people who want to see or delete what is kept of them. A POST with an address mails a link to
+// it if it is known; GET of the link shows a page with a button and changes nothing; POST acts. To delete, the address has
+// to be typed in again, because mail scanners press buttons, too.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"newsletter/shared/admission"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
+	"newsletter/shared/privacy"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+const (
+	path       = "/api/newsletter/privacy"
+	retryAfter = 2 * time.Second
+)
+
+type gate interface {
+	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
+	Refund(ctx context.Context, v admission.Verdict)
+}
+
+type store interface {
+	RequestLink(ctx context.Context, r subscription.LinkRequest) (subscription.Outcome, error)
+	ExportOf(ctx context.Context, c token.Claims, v subscription.Visit) (subscription.Record, error)
+}
+
+type eraser interface {
+	Erase(ctx context.Context, e subscription.Erasure) (subscription.Outcome, error)
+}
+
+type handler struct {
+	gate          gate
+	store         store
+	eraser        eraser
+	export, erase *token.Ring
+	book          *phrases.Book
+	config        privacy.Config
+}
+
+func (h *handler) api(cfg httpapi.Config) *httpapi.API {
+	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
+	return httpapi.New(cfg, httpapi.Route{Path: path, GET: h.show, POST: h.act}).
+		Map(token.ErrReload, unavailable).
+		Map(postgres.ErrBusy, unavailable).
+		Map(postgres.ErrUnavailable, unavailable)
+}
+
+type state struct {
+	Status string `json:"status"`
+}
+
+// verify reads the link's token, which is for one purpose alone.
+func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims, error) {
+	claims, err := h.export.Verify(ctx, r.QueryToken(), r.Time)
+	if errors.Is(err, token.ErrInvalid) {
+		claims, err = h.erase.Verify(ctx, r.QueryToken(), r.Time)
+	}
+	return claims, err
+}
+
+// show is a page with a button, or without a token the one that asks for the address. It changes nothing and asks nobody.
+func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	words := h.words(r)
+	if !r.HasToken() && httpapi.WantsHTML(r) {
+		return h.page(http.StatusOK, words, words.Pages.Privacy, requestForms(words)...).As("shown"), nil
+	}
+	claims, err := h.verify(ctx, r)
+	if err != nil {
+		return h.refused(r, err)
+	}
+	switch {
+	case !httpapi.WantsHTML(r) && claims.Purpose == token.Export:
+		return httpapi.JSON(http.StatusOK, state{"export"}).As("shown"), nil
+	case !httpapi.WantsHTML(r):
+		return httpapi.JSON(http.StatusOK, state{"erase"}).As("shown"), nil
+	case claims.Purpose == token.Export:
+		form := httpapi.PageForm{Action: action(r), Button: words.Pages.Export.Button}
+		return h.page(http.StatusOK, words, words.Pages.Export, form).As("shown"), nil
+	}
+	return h.page(http.StatusOK, words, words.Pages.Erase, eraseForms(r, words.Pages.Erase)...).As("shown"), nil
+}
+
+func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	if !r.HasToken() {
+		return h.mailLink(ctx, r)
+	}
+	claims, err := h.verify(ctx, r)
+	if err != nil {
+		return h.refused(r, err)
+	}
+	if claims.Purpose == token.Erase {
+		return h.forget(ctx, r, claims)
+	}
+	return h.copyOf(ctx, r, claims)
+}
+
+// copyOf is everything that is kept of the person, as a file.
+func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
+	record, err := h.store.ExportOf(ctx, claims, visit(r, "link"))
+	if err != nil {
+		return h.refused(r, err)
+	}
+	document := h.config.Describe(privacy.Document{
+		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries,
+		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
+	}, h.book.Footer, r.Time)
+	body, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	response := httpapi.Text(http.StatusOK, string(body)).As("exported")
+	response.Header.Set("Content-Type", "application/json; charset=utf-8")
+	response.Header.Set("Content-Disposition", `attachment; filename="my-data.json"`)
+	return response, nil
+}
+
+// refused gives one answer for every link that opens nothing (any more).
+func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, error) {
+	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, subscription.ErrUnknown) {
+		return nil, err
+	}
+	if !httpapi.WantsHTML(r) {
+		return nil, httpapi.NotFound()
+	}
+	words := h.words(r)
+	text := phrases.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.Privacy.Paragraphs}
+	return h.page(http.StatusNotFound, words, text, requestForms(words)...).As("not-found"), nil
+}
+
+func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, forms ...httpapi.PageForm) *httpapi.Response {
+	return httpapi.HTML(status, httpapi.Page{
+		Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.book.Footer,
+	})
+}
+
+func (h *handler) words(r *httpapi.Request) *phrases.Phrases {
+	return h.book.For(r.Header.Get("Accept-Language"))
+}
+
+func action(r *httpapi.Request) string { return path + "?token=" + url.QueryEscape(r.QueryToken()) }
+
+func visit(r *httpapi.Request, channel string) subscription.Visit {
+	return subscription.Visit{
+		Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: channel,
+	}
+}

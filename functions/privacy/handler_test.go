@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"newsletter/internal/functiontest"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+const (
+	active  = "jane@example.org active"
+	before  = "requested:confirmation_queued, confirmed:confirmed"
+	asked   = before + ", requested:link_queued"
+	erased  = before + ", erased:erased"
+	mails   = "mail.confirm, announce"
+	told    = mails + ", announce"
+	nothing = ""
+)
+
+// sample is what an event of events/privacy is answered with the link of an active subscriber, and what it does.
+type sample struct {
+	purpose                     token.Purpose
+	status                      int
+	subscribers, ledger, outbox string
+	answer                      []string // parts of the body
+}
+
+func samples() map[string]sample {
+	const exported, erasing = token.Export, token.Erase
+	return map[string]sample{
+		"export-json":           {exported, 202, active, asked, mails + ", mail.privacy_export", []string{`{"status":"accepted","message":"If we keep something`}},
+		"erase-json":            {exported, 202, active, asked, mails + ", mail.privacy_erase", []string{`{"status":"accepted"`}},
+		"export-form":           {exported, 202, active, asked, mails + ", mail.privacy_export", []string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach"}},
+		"show":                  {exported, 200, active, before, mails, []string{"Download my data", `action="/api/newsletter/privacy?token=`}},
+		"scanner":               {erasing, 200, active, before, mails, nil},
+		"show-form":             {exported, 200, active, before, mails, []string{"Enter your address", `value="export"`, `value="erase"`}},
+		"download":              {exported, 200, active, before + ", exported:exported", mails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
+		"erase-form":            {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
+		"erase-and-object-form": {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
+
+		"address-invalid":   {exported, 422, active, before, mails, []string{`"pointer":"#/email"`}},
+		"request-unknown":   {exported, 422, active, before, mails, []string{`"pointer":"#/request"`}},
+		"request-missing":   {exported, 422, active, before, mails, []string{`"pointer":"#/request"`}},
+		"body-text":         {exported, 415, active, before, mails, []string{"unsupported-media-type"}},
+		"token-malformed":   {exported, 404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
+		"token-undecodable": {exported, 404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
+	}
+}
+
+func TestSampleEvents(t *testing.T) {
+	for _, name := range functiontest.Names(t, "privacy") {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, known := samples()[name]
+			if !known {
+				t.Fatal("say in samples what this event is answered")
+			}
+			b := functiontest.New(t)
+			link := privacyLink(b, want.purpose)
+			got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", name, link))
+			if got.Response.StatusCode != want.status || got.Err != nil {
+				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
+			}
+			for _, part := range want.answer {
+				if !strings.Contains(got.Response.Body, part) {
+					t.Errorf("the answer lacks %q: %s", part, got.Response.Body)
+				}
+			}
+			if name != "download" && strings.Contains(got.Response.Body, "jane@") {
+				t.Errorf("the answer names the person: %s", got.Response.Body)
+			}
+			b.ExpectState(want.subscribers, want.ledger, want.outbox)
+		})
+	}
+}
+
+// privacyLink is the link in a mail to an active subscriber.
+func privacyLink(b *functiontest.Bundle, p token.Purpose) string {
+	b.Helper()
+	claims := b.Activate("jane@example.org")
+	return b.Sign(token.Claims{Purpose: p, SubscriberID: claims.SubscriberID, Epoch: claims.Epoch, Expires: time.Now().Add(time.Hour)})
+}
+
+// The copy keeps to the published schema, and holds all that is known: text, network address and program of every event.
+func TestTheCopyIsWhole(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["DATA_RECIPIENTS"] = "Amazon Web Services: operation; Loops: sending"
+	link := privacyLink(b, token.Export)
+	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", "download", link))
+	if got.Response.Headers["Content-Disposition"] != `attachment; filename="my-data.json"` || got.Response.Headers["Cache-Control"] != "no-store" {
+		t.Errorf("headers %v", got.Response.Headers)
+	}
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(got.Response.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := jsonschema.NewCompiler().MustCompile("../../docs/privacy-export.schema.json").Validate(document); err != nil {
+		t.Errorf("%v\n%s", err, got.Response.Body)
+	}
+	for _, part := range []string{
+		`"ip": "192.0.2.7"`, `"user_agent": "Test/1.0"`, `"version": "default-1"`, "Ich möchte den Newsletter", `"kind": "mail.confirm"`,
+		`"name": "Loops"`, `"kind": "privacy.exported"`, `"kind": "export"`,
+	} {
+		if !strings.Contains(got.Response.Body, part) {
+			t.Errorf("it lacks %s:\n%s", part, got.Response.Body)
+		}
+	}
+}
+
+func TestErasing(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	link := privacyLink(b, token.Erase)
+	post := func(body, link string) (int, string) {
+		t.Helper()
+		event := functiontest.HTTP(t, "privacy", "export-json", "")
+		event.RawQueryString, event.Body = "token="+link, body
+		event.QueryStringParameters = map[string]string{"token": link}
+		got := functiontest.Serve(t, api, event)
+		return got.Response.StatusCode, got.Response.Body
+	}
+	if status, body := post(`{"email":"john@example.org"}`, link); status != http.StatusUnprocessableEntity || !strings.Contains(body, "#/email") {
+		t.Errorf("another address: %d %s", status, body)
+	}
+	if status, body := post(`{}`, link); status != http.StatusUnprocessableEntity {
+		t.Errorf("no address: %d %s", status, body)
+	}
+	nobody := b.Sign(token.Claims{Purpose: token.Erase, SubscriberID: uuid.New(), Expires: time.Now().Add(time.Hour)})
+	if status, body := post(`{"email":"jane@example.org"}`, nobody); status != http.StatusNotFound {
+		t.Errorf("nobody's link: %d %s", status, body)
+	}
+	confirm := b.Sign(token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New(), Expires: time.Now().Add(time.Hour)})
+	if status, body := post(`{"email":"jane@example.org"}`, confirm); status != http.StatusNotFound {
+		t.Errorf("a link for something else: %d %s", status, body)
+	}
+	b.ExpectState(active, before, mails)
+	for range 2 { // repeating it is safe
+		if status, body := post(`{"email":"jane@example.org","object":true}`, link); status != http.StatusOK || body != `{"status":"erased"}` {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	b.ExpectState(nothing, erased, told)
+	if got := b.Strings(`select reason from suppressions`); len(got) != 1 || got[0] != "objection" {
+		t.Errorf("suppressions %v", got)
+	}
+	request := subscription.Request{Address: b.Address("jane@example.org"), Visit: functiontest.Visit}
+	if outcome, err := b.Store.Request(t.Context(), request); err != nil || outcome != subscription.Silenced {
+		t.Errorf("after the objection: %s %v", outcome, err)
+	}
+}
+
+// A link cannot be asked for more often than the policy says, and then the caller is told when.
+func TestTheLimit(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMIT_PRIVACY"] = "1/1h@host"
+	api := b.Open(open).HTTP
+	for i, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
+		got := functiontest.Serve(t, api, functiontest.HTTP(t, "privacy", "export-json", ""))
+		if got.Response.StatusCode != want {
+			t.Errorf("call %d: %d %s", i, got.Response.StatusCode, got.Response.Body)
+		}
+	}
+	b.ExpectState("", "requested:link_unknown", "none")
+}
+
+func TestALostDatabase(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	link := privacyLink(b, token.Export)
+	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
+	api := b.Open(open).HTTP
+	for _, name := range []string{"download", "export-json"} {
+		got := functiontest.Serve(t, api, functiontest.HTTP(t, "privacy", name, link))
+		var problem struct{ Status int }
+		if err := json.Unmarshal([]byte(got.Response.Body), &problem); got.Response.StatusCode != http.StatusServiceUnavailable && (err == nil || name != "download") {
+			t.Errorf("%s: %d %s", name, got.Response.StatusCode, got.Response.Body)
+		}
+		if got.Response.Headers["Retry-After"] == "" {
+			t.Errorf("%s: headers %v", name, got.Response.Headers)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"newsletter/shared/admission"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/phrases"
+	"newsletter/shared/subscription"
+)
+
+type accepted struct {
+	Status  string `json:"status"`
+	Message string `json:"message"`
+}
+
+const acceptedMessage = "If we keep something about this address, we have sent a link."
+
+// mailLink sends a link to an address that somebody typed, if it is known. The answer does not tell.
+func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	wanted, err := readRequest(r)
+	if err != nil {
+		return nil, err
+	}
+	verdict := h.gate.Admit(ctx, admission.Attempt{Endpoint: admission.Privacy, Client: r.Client})
+	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
+	if verdict.Outcome == admission.Refuse {
+		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
+	}
+	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
+		Address: wanted.address, Purpose: wanted.purpose, Visit: visit(r, wanted.channel),
+		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
+	})
+	if err != nil {
+		h.gate.Refund(ctx, verdict)
+		return nil, err
+	}
+	response := httpapi.JSON(http.StatusAccepted, accepted{"accepted", acceptedMessage})
+	if httpapi.WantsHTML(r) {
+		words := h.words(r)
+		response = h.page(http.StatusAccepted, words, words.Pages.PrivacySent)
+	}
+	return response.With(verdict.Limit.Headers()).As(string(outcome)), nil
+}
+
+// request is what somebody typed to get a link.
+type request struct {
+	address subscription.Address
+	purpose subscription.Purpose
+	channel string
+}
+
+type requestBody struct {
+	Email   string `json:"email"`
+	Request string `json:"request"`
+}
+
+func readBody(r *httpapi.Request) (body requestBody, channel string, err error) {
+	if !httpapi.IsForm(r) {
+		body, err = httpapi.DecodeJSON[requestBody](r)
+		return body, "api", err
+	}
+	form, err := httpapi.Form(r, "email", "request")
+	return requestBody{form.Get("email"), form.Get("request")}, "form", err
+}
+
+func readRequest(r *httpapi.Request) (wanted request, err error) {
+	body, channel, err := readBody(r)
+	if err != nil {
+		return wanted, err
+	}
+	wanted.channel = channel
+	var problems []httpapi.FieldError
+	switch body.Request {
+	case "export":
+		wanted.purpose = subscription.ExportLinkMail
+	case "erase":
+		wanted.purpose = subscription.EraseLinkMail
+	default:
+		problems = append(problems, httpapi.FieldError{Detail: `This must be "export" or "erase".`, Pointer: "#/request"})
+	}
+	address, problem := readAddress(body.Email)
+	wanted.address = address
+	if problem != nil {
+		problems = append(problems, *problem)
+	}
+	if len(problems) > 0 {
+		return wanted, httpapi.Invalid(problems...)
+	}
+	return wanted, nil
+}
+
+func readAddress(typed string) (subscription.Address, *httpapi.FieldError) {
+	address, err := subscription.ParseAddress(typed)
+	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
+		return address, &httpapi.FieldError{Detail: refused.Detail, Pointer: "#/email"}
+	}
+	return address, nil
+}
+
+// requestForms are the two things to ask for.
+func requestForms(words *phrases.Phrases) []httpapi.PageForm {
+	text := words.Pages.Privacy
+	form := func(button, wanted string, quiet bool) httpapi.PageForm {
+		return httpapi.PageForm{
+			Action: path, Button: button, Quiet: quiet,
+			Hidden: []httpapi.Field{{Name: "request", Value: wanted}}, Inputs: []httpapi.Field{addressField(text.Label)},
+		}
+	}
+	return []httpapi.PageForm{form(text.Button, "export", false), form(text.Quiet, "erase", true)}
+}
+
+func addressField(label string) httpapi.Field {
+	return httpapi.Field{Name: "email", Label: label, Type: "email", Autocomplete: "email", Required: true}
+}

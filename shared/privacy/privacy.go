@@ -1,0 +1,101 @@
+// Package privacy writes the copy of a person's data that they may ask for (Art. 15 and 20 GDPR), as JSON by the schema
+// in docs/privacy-export.schema.json.
+//
+// Invariants: it holds everything that is kept of the person and leads to nobody else; a member is never renamed, new ones
+// are added under a new schema. It reads nothing itself.
+package privacy
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"newsletter/shared/config"
+)
+
+// Schema names the version of the document.
+const Schema = "urn:newsletter:privacy-export:1"
+
+// Config is what the owner has to tell everybody who asks.
+type Config struct {
+	// Recipients names those who get personal data, each with what for: "Name: purpose; Name: purpose". Add the services
+	// that you have set up.
+	Recipients string `env:"DATA_RECIPIENTS" envDefault:"Amazon Web Services: operation, and delivery of mail"`
+	// Contact is whom to write to about one's data: an address or a page. Defaults to none.
+	Contact string `env:"DATA_CONTACT"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	for _, r := range c.recipients() {
+		if r.Name == "" || r.Purpose == "" {
+			return errors.New(`DATA_RECIPIENTS: must be a list "Name: purpose; Name: purpose"`)
+		}
+	}
+	return nil
+}
+
+// Recipient is one who gets personal data, and what for.
+type Recipient struct {
+	Name    string `json:"name"`
+	Purpose string `json:"purpose"`
+}
+
+func (c Config) recipients() []Recipient {
+	all := []Recipient{}
+	for part := range strings.SplitSeq(c.Recipients, ";") {
+		if strings.TrimSpace(part) == "" {
+			continue
+		}
+		name, purpose, _ := strings.Cut(part, ":")
+		all = append(all, Recipient{strings.TrimSpace(name), strings.TrimSpace(purpose)})
+	}
+	return all
+}
+
+// Document is the copy. The lists are never null.
+type Document struct {
+	Schema          string            `json:"schema"`
+	CreatedAt       time.Time         `json:"created_at"`
+	Controller      []string          `json:"controller"`
+	Contact         string            `json:"contact,omitempty"`
+	Profile         json.RawMessage   `json:"profile"`
+	Events          []json.RawMessage `json:"events"`
+	Deliveries      []json.RawMessage `json:"deliveries"`
+	Suppressions    []json.RawMessage `json:"suppressions"`
+	PrivacyRequests []json.RawMessage `json:"privacy_requests"`
+	Recipients      []Recipient       `json:"recipients"`
+	Purposes        []string          `json:"purposes"`
+	Rights          []string          `json:"rights"`
+}
+
+// Describe puts into d what is the same for everybody: who answers, at what time, for what the data are used, and which
+// rights there are. controller is the owner's name and postal address.
+func (c Config) Describe(d Document, controller []string, now time.Time) Document {
+	d.Schema, d.CreatedAt, d.Controller, d.Contact, d.Recipients = Schema, now.UTC(), controller, c.Contact, c.recipients()
+	d.Purposes = []string{
+		"Sending the newsletter that was asked for (consent, Art. 6(1)(a) GDPR).",
+		"Proving consent and its withdrawal (Art. 7(1) and 6(1)(c) GDPR).",
+		"Keeping strangers' mailboxes from being flooded through the sign-up form (legitimate interest, Art. 6(1)(f) GDPR).",
+	}
+	d.Rights = []string{
+		"Rectification (Art. 16): sign up with the right address and unsubscribe this one.",
+		"Erasure (Art. 17) and objection (Art. 21): ask for a link on the page where you asked for this copy.",
+		"Withdrawal of consent at any time (Art. 7(3)): by the link in every mail.",
+		"Complaint to a supervisory authority (Art. 77).",
+	}
+	for _, list := range []*[]json.RawMessage{&d.Events, &d.Deliveries, &d.Suppressions, &d.PrivacyRequests} {
+		if *list == nil {
+			*list = []json.RawMessage{}
+		}
+	}
+	return d
+}

@@ -1,0 +1,127 @@
+package subscription
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/token"
+)
+
+// maxExported is how many of a person's events and deliveries an export lists, the newest first: some 2 MB, where an
+// answer of Lambda may have 6. Nobody comes near it but somebody whose address is signed up by robots.
+const maxExported = 4000
+
+// Record is everything that is kept of a person. Each member is JSON as the published schema of the export describes it
+// (docs/privacy-export.schema.json).
+type Record struct {
+	Profile         json.RawMessage   // null without a row
+	Events          []json.RawMessage // with their texts and contexts
+	Deliveries      []json.RawMessage
+	Suppressions    []json.RawMessage
+	PrivacyRequests []json.RawMessage
+}
+
+const (
+	profileSQL = `
+select to_jsonb(p)::text from (
+    select id, email, status, epoch, locale, source, requested_at, confirmed_at, ended_at
+    from subscribers where id = any($1::text[]::uuid[])) as p`
+	exportEventsSQL = `
+select to_jsonb(e)::text from (
+    select a.id, a.at, a.kind, a.actor, a.channel, a.source, a.request_id, a.data, host(c.ip) as ip, c.user_agent,
+           case when t.id is not null
+                then jsonb_build_object('version', t.version, 'locale', t.locale, 'body', t.body, 'sha256', encode(t.sha256, 'hex'))
+           end as consent_text
+    from audit_events a left join event_context c on c.event_id = a.id left join consent_texts t on t.id = a.consent_text_id
+    where a.subscriber_id = any($1::text[]::uuid[]) order by a.at desc, a.id desc limit $2::integer) as e`
+	exportDeliveriesSQL = `
+select to_jsonb(o)::text from (
+    select id, kind, state, outcome, attempts, created_at, finished_at
+    from outbox where subscriber_id = any($1::text[]::uuid[]) and kind <> 'none'
+    order by created_at desc limit $2::integer) as o`
+	exportSuppressionsSQL = `
+select to_jsonb(s)::text from (
+    select reason, created_at, until from suppressions where email_hmac = $1::bytea) as s`
+	exportRequestsSQL = `
+select to_jsonb(r)::text from (
+    select kind, channel, received_at, due_at, done_at, outcome
+    from privacy_requests where subscriber_id = any($1::text[]::uuid[]) order by received_at) as r`
+	addressOfSQL = `
+select email_hmac from identities where subscriber_id = $1::text::uuid`
+)
+
+// ExportOf reads everything that is kept of the person of an export link. The error is ErrUnknown if nobody is known by
+// it any more, or the database's.
+func (s *Store) ExportOf(ctx context.Context, c token.Claims, visit Visit) (Record, error) {
+	var email []byte
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		email = nil
+		b.Queue(addressOfSQL, c.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return optional(found.Scan(&email)) })
+	})
+	if err != nil {
+		return Record{}, fmt.Errorf("export a person's data: %w", err)
+	}
+	if email == nil {
+		return Record{}, ErrUnknown
+	}
+	return s.export(ctx, email, audit.Subscriber, visit)
+}
+
+// ExportByLetter is ExportOf for somebody whom the operator has identified.
+func (s *Store) ExportByLetter(ctx context.Context, a Address, visit Visit) (Record, error) {
+	return s.export(ctx, s.key.Address(a.Norm), audit.Operator, visit)
+}
+
+func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, visit Visit) (Record, error) {
+	var r Record
+	var ids []string
+	event := audit.Event{ID: newID(), At: s.clock(), Kind: audit.Exported, Actor: actor, Data: audit.Data{Outcome: "exported"}}
+	load := func(b *pgx.Batch) {
+		r, ids = Record{Profile: json.RawMessage("null")}, nil
+		b.Queue(personIDsSQL, email).Query(func(rows pgx.Rows) error {
+			var err error
+			ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+	}
+	err := s.db.Transact(ctx, 0, load, func(b *pgx.Batch) error {
+		into := func(list *[]json.RawMessage) func(pgx.Rows) error {
+			return func(rows pgx.Rows) error {
+				*list = nil
+				var text string
+				_, err := pgx.ForEachRow(rows, []any{&text}, func() error {
+					*list = append(*list, json.RawMessage(text))
+					return nil
+				})
+				return err
+			}
+		}
+		if len(ids) > 0 {
+			event.SubscriberID = uuid.MustParse(ids[0])
+		}
+		s.record(b, event, visit) // first, so that the export tells of itself
+		closeRequest(b, "export", ids, visit, event.At)
+		b.Queue(profileSQL, ids).QueryRow(func(found pgx.Row) error {
+			var text string
+			err := found.Scan(&text)
+			if err == nil {
+				r.Profile = json.RawMessage(text)
+			}
+			return optional(err)
+		})
+		b.Queue(exportEventsSQL, ids, maxExported).Query(into(&r.Events))
+		b.Queue(exportDeliveriesSQL, ids, maxExported).Query(into(&r.Deliveries))
+		b.Queue(exportSuppressionsSQL, email).Query(into(&r.Suppressions))
+		b.Queue(exportRequestsSQL, ids).Query(into(&r.PrivacyRequests))
+		return nil
+	})
+	if err != nil {
+		return Record{}, fmt.Errorf("export a person's data: %w", err)
+	}
+	return r, nil
+}
