@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,7 @@ func commands() []command {
 	return []command{
 		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
 		{"invoke", "FUNCTION FILE|-", "send an event to a function of the running local system", invoke},
+		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
 	}
 }
 
@@ -38,7 +40,7 @@ func main() {
 		printUsage(os.Stderr)
 		os.Exit(2)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "newsletter:", err)
 		os.Exit(1)
 	}

@@ -31,12 +31,13 @@ const (
 	Suppressed   Kind = "subscription.suppressed"   // complaint, hard bounce, objection or the operator's decision
 	Erased       Kind = "subscription.erased"       // the person's data were deleted
 	Exported     Kind = "privacy.exported"          // the person got a copy of their data
+	RightAsked   Kind = "privacy.requested"         // a letter that asks for a copy or an erasure came in
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
 
 // Kinds lists every kind that this version writes.
 func Kinds() []Kind {
-	return []Kind{Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, LinkAsked}
+	return []Kind{Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, RightAsked, LinkAsked}
 }
 
 // Actor says who caused an event.

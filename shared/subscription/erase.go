@@ -18,9 +18,6 @@ import (
 // ErrNotTheAddress says that the address that was typed is not the one that the link was sent to.
 var ErrNotTheAddress = errors.New("subscription: not the address of this link")
 
-// answerWithin is the time in which a person is to be answered: one month (Art. 12(3) GDPR), the shortest one.
-const answerWithin = 28 * 24 * time.Hour
-
 // Erasure is a person who wants to be forgotten.
 type Erasure struct {
 	// Address was typed into the form behind the link, or stands in a letter.
@@ -93,9 +90,6 @@ func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 	return outcome, nil
 }
 
-const personIDsSQL = `
-select subscriber_id::text from identities where email_hmac = $1::bytea`
-
 const linkPersonSQL = `
 select exists (select from identities where subscriber_id = $1::text::uuid),
        exists (select from erasures where subscriber_id = $1::text::uuid and email_hmac = $2::bytea)`
@@ -104,11 +98,7 @@ func (t *erasureTx) load(b *pgx.Batch) {
 	t.row, t.held, t.ids, t.known, t.erased = row{}, silence{}, nil, false, false
 	t.row.loadByNorm(b, t.Address.Norm, t.lock)
 	t.held.loadByEmail(b, t.names.email, t.now)
-	b.Queue(personIDsSQL, t.names.email).Query(func(rows pgx.Rows) error {
-		var err error
-		t.ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
+	loadIDs(b, t.names.email, &t.ids)
 	b.Queue(linkPersonSQL, t.SubscriberID.String(), t.names.email).QueryRow(func(found pgx.Row) error {
 		return found.Scan(&t.known, &t.erased)
 	})
@@ -148,7 +138,7 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 		b.Queue(suppressEmailSQL, t.names.email, t.names.keyID, string(Objection), t.now)
 	}
 	b.Queue(recordErasureSQL, event.ID.String(), event.SubscriberID.String(), t.names.email, t.names.keyID, t.now)
-	closeRequest(b, "erase", t.ids, t.Visit, t.now)
+	closeRequest(b, Oblivion, t.ids, t.Visit, t.now)
 	announce(b, event, t.row.Epoch, vault.Seal(event.ID, farewell))
 	return nil
 }
@@ -159,6 +149,9 @@ delete from event_context where event_id in (select id from audit_events where s
 	forgetDeliveriesSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'erased', finished_at = $2::timestamptz
 where subscriber_id = any($1::text[]::uuid[]) and state in ('ready', 'held', 'dead')`
+	forgetRequestsSQL = `
+update privacy_requests set done_at = $2::timestamptz, outcome = 'erased'
+where subscriber_id = any($1::text[]::uuid[]) and kind = 'export' and done_at is null`
 	forgetRowSQL = `
 delete from subscribers where email_norm = $1::text`
 	forgetIdentitiesSQL = `
@@ -171,22 +164,7 @@ values ($1::text::uuid, $2::text::uuid, $3::bytea, $4::text, $5::timestamptz)`
 func (t *erasureTx) forget(b *pgx.Batch) {
 	b.Queue(forgetContextSQL, t.ids)
 	b.Queue(forgetDeliveriesSQL, t.ids, t.now)
+	b.Queue(forgetRequestsSQL, t.ids, t.now)
 	b.Queue(forgetRowSQL, t.Address.Norm)
 	b.Queue(forgetIdentitiesSQL, t.ids)
-}
-
-// An open request that the operator entered is closed; a person who used a link has made and closed one.
-const closeRequestSQL = `
-with closed as (
-    update privacy_requests set done_at = $6::timestamptz, outcome = 'answered'
-    where kind = $2::text and subscriber_id = any($4::text[]::uuid[]) and done_at is null
-    returning id
-)
-insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at, done_at, outcome)
-select $1::text::uuid, $2::text, $3::text, ($4::text[]::uuid[])[1], $6::timestamptz, $5::timestamptz, $6::timestamptz, 'answered'
-where not exists (select from closed)`
-
-// closeRequest queues that a person was answered.
-func closeRequest(b *pgx.Batch, kind string, ids []string, visit Visit, now time.Time) {
-	b.Queue(closeRequestSQL, newID().String(), kind, visit.Channel, ids, now.Add(answerWithin), now)
 }

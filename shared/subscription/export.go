@@ -83,11 +83,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 	event := audit.Event{ID: newID(), At: s.clock(), Kind: audit.Exported, Actor: actor, Data: audit.Data{Outcome: "exported"}}
 	load := func(b *pgx.Batch) {
 		r, ids = Record{Profile: json.RawMessage("null")}, nil
-		b.Queue(personIDsSQL, email).Query(func(rows pgx.Rows) error {
-			var err error
-			ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
-			return err
-		})
+		loadIDs(b, email, &ids)
 	}
 	err := s.db.Transact(ctx, 0, load, func(b *pgx.Batch) error {
 		into := func(list *[]json.RawMessage) func(pgx.Rows) error {
@@ -105,7 +101,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 			event.SubscriberID = uuid.MustParse(ids[0])
 		}
 		s.record(b, event, visit) // first, so that the export tells of itself
-		closeRequest(b, "export", ids, visit, event.At)
+		closeRequest(b, Access, ids, visit, event.At)
 		b.Queue(profileSQL, ids).QueryRow(func(found pgx.Row) error {
 			var text string
 			err := found.Scan(&text)

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/shared/config"
+	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/subscription"
+)
+
+// operatorDB is what the commands on subscribers, the ledger and the queue work with.
+type operatorDB struct {
+	*postgres.DB
+	env   *config.Env
+	key   pseudonym.Key
+	store *subscription.Store
+	queue *outbox.Worker
+}
+
+// operatorEnv gives the variables of an installation: those of this process, with the secrets that SECRETS_ARN names, or
+// those of the running local system if DATABASE_URL is not among them.
+func operatorEnv(ctx context.Context) (*config.Env, error) {
+	env, err := config.FromOS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, found := env.Lookup("DATABASE_URL"); found {
+		return env, nil
+	}
+	root, err := devstack.Root(".")
+	if err != nil {
+		return nil, fmt.Errorf("set DATABASE_URL and PEPPER, or run this in the repository beside `make dev`: %w", err)
+	}
+	state, err := devstack.ReadState(localDir(root))
+	if err != nil {
+		return nil, fmt.Errorf("set DATABASE_URL and PEPPER, or: %w", err)
+	}
+	all := map[string]string{}
+	for _, f := range state.Functions {
+		for name, value := range f.Variables {
+			if value != "" {
+				all[name] = value
+			}
+		}
+	}
+	for name := range all { // what is set here wins, as for the functions
+		if value := os.Getenv(name); value != "" {
+			all[name] = value
+		}
+	}
+	return config.FromMap(all), nil
+}
+
+// openDatabase opens the database of the installation. The caller closes it.
+func openDatabase(ctx context.Context) (*operatorDB, error) {
+	env, err := operatorEnv(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dbConfig, keyConfig := postgres.ReadConfig(env), pseudonym.ReadConfig(env)
+	if err := env.Err(); err != nil {
+		return nil, err
+	}
+	dbConfig.MaxConns = 4
+	key, keyErr := pseudonym.NewKey(keyConfig)
+	db, dbErr := postgres.Open(ctx, dbConfig)
+	if err := errors.Join(keyErr, dbErr); err != nil {
+		return nil, err
+	}
+	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	return &operatorDB{db, env, key, store, outbox.NewQueue(db, time.Now)}, nil
+}
+
+// visit is how the operator's acts stand in the ledger.
+func (*operatorDB) visit(channel string) subscription.Visit {
+	return subscription.Visit{RequestID: "operator", Channel: channel}
+}
+
+// parseAddress reads an address argument.
+func parseAddress(typed string) (subscription.Address, error) {
+	address, err := subscription.ParseAddress(typed)
+	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
+		return address, errUsage(fmt.Sprintf("%q is not an address: %s", typed, refused.Detail))
+	}
+	return address, err
+}

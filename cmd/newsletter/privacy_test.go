@@ -1,0 +1,74 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// terminal runs the tool beside a running local system.
+type terminal struct {
+	*testing.T
+	path, dir string
+}
+
+// run gives the exit status and what was printed to the standard output.
+func (c terminal) run(stdin string, args ...string) (int, string) {
+	c.Helper()
+	cmd := exec.CommandContext(c.Context(), c.path, args...)
+	cmd.Env = append(os.Environ(), "LOCAL_DIR="+c.dir)
+	cmd.Stdin = strings.NewReader(stdin)
+	output, err := cmd.Output()
+	if exit, failed := err.(*exec.ExitError); failed { //nolint:errorlint // Output gives it unwrapped
+		if exit.ExitCode() == 1 {
+			c.Logf("%v: %s", args, exit.Stderr)
+		}
+		return exit.ExitCode(), string(output)
+	}
+	if err != nil {
+		c.Fatal(err)
+	}
+	return 0, string(output)
+}
+
+// expect fails the test unless the tool exits by a status and prints a text.
+func (c terminal) expect(status int, text, stdin string, args ...string) {
+	c.Helper()
+	if got, output := c.run(stdin, args...); got != status || !strings.Contains(output, text) {
+		c.Errorf("%v: status %d, want %d; output lacks %q:\n%.2000s", args, got, status, text, output)
+	}
+}
+
+func TestPrivacyByLetter(t *testing.T) {
+	t.Parallel()
+	path, dir := tool(t), t.TempDir()
+	dev := startDev(t, path, dir)
+	c := terminal{t, path, dir}
+	c.expect(0, "null", "", "privacy", "export", "jane@example.org") // nothing is known
+	c.expect(1, "", "", "privacy", "open", "erase", "jane@example.org")
+
+	response, err := http.Post(dev.url+"/api/newsletter/subscribe", "application/json", strings.NewReader(`{"email":"jane@example.org"}`))
+	if err != nil || response.StatusCode != http.StatusAccepted {
+		t.Fatalf("%v %v", response, err)
+	}
+	c.expect(0, `"email": "jane@example.org"`, "", "privacy", "export", "Jane@Example.org")
+	c.expect(0, "to be answered until", "", "privacy", "open", "--received", time.Now().AddDate(0, 0, -27).Format(time.DateOnly), "erase", "jane@example.org")
+	c.expect(0, `"kind": "erase"`, "", "privacy", "list", "--json")
+	c.expect(0, "to be answered until", "", "privacy", "open", "--received", "2026-01-01", "export", "jane@example.org")
+	c.expect(1, "2026-01-29", "", "privacy", "list") // overdue
+
+	c.expect(1, "", "john@example.org\n", "privacy", "erase", "jane@example.org")
+	c.expect(0, "erased", "jane@example.org\n", "privacy", "erase", "jane@example.org")
+	c.expect(0, "nothing is kept", "", "privacy", "erase", "--yes", "jane@example.org")
+	c.expect(0, "2026-01-29", "", "privacy", "list", "--all") // the erasure ended the other request, too
+
+	c.expect(2, "", "", "privacy")
+	c.expect(2, "", "", "privacy", "sell")
+	c.expect(2, "", "", "privacy", "erase", "jane")
+	c.expect(2, "", "", "privacy", "open", "--received", "tomorrow", "erase", "jane@example.org")
+	c.expect(0, "privacy erase", "", "privacy", "--help")
+	c.expect(0, "-object", "", "privacy", "erase", "--help")
+}

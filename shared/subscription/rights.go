@@ -1,0 +1,115 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+)
+
+// answerWithin is the time in which a person is to be answered: one month (Art. 12(3) GDPR), the shortest one.
+const answerWithin = 28 * 24 * time.Hour
+
+// Right is what a person may ask for.
+type Right string
+
+// The rights that a privacy request is about.
+const (
+	Access   Right = "export" // Art. 15 and 20 GDPR
+	Oblivion Right = "erase"  // Art. 17 GDPR
+)
+
+// PrivacyRequest is a request that has to be answered in time.
+type PrivacyRequest struct {
+	ID         string     `json:"id"`
+	Right      Right      `json:"kind"`
+	Channel    string     `json:"channel"`
+	ReceivedAt time.Time  `json:"received_at"`
+	DueAt      time.Time  `json:"due_at"`
+	DoneAt     *time.Time `json:"done_at"`
+}
+
+const openRequestSQL = `
+insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at)
+values ($1::text::uuid, $2::text, 'letter', $3::text::uuid, $4::timestamptz, $5::timestamptz)`
+
+// OpenRequest enters a request that came by letter, so that its due date is watched. Answering the person, by Erase or
+// ExportByLetter, closes it. The error is ErrUnknown if nothing is kept of the address, which is the answer to the letter;
+// or the database's.
+func (s *Store) OpenRequest(ctx context.Context, a Address, right Right, received time.Time) (due time.Time, err error) {
+	now, email, id, eventID := s.clock(), s.key.Address(a.Norm), newID(), newID()
+	due = received.Add(answerWithin)
+	var ids []string
+	err = s.db.Transact(ctx, 0,
+		func(b *pgx.Batch) { loadIDs(b, email, &ids) },
+		func(b *pgx.Batch) error {
+			if len(ids) == 0 {
+				return ErrUnknown
+			}
+			b.Queue(openRequestSQL, id.String(), string(right), ids[0], received, due)
+			audit.Queue(b, audit.Event{
+				ID: eventID, At: now, Kind: audit.RightAsked, Actor: audit.Operator, SubscriberID: uuid.MustParse(ids[0]), Channel: "letter",
+				RequestID: "operator", Data: audit.Data{Outcome: "opened", Purpose: string(right)},
+			})
+			return nil
+		})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("enter a privacy request: %w", err)
+	}
+	return due, nil
+}
+
+const privacyRequestsSQL = `
+select id::text, kind, channel, received_at, due_at, done_at from privacy_requests
+where done_at is null or $1::boolean
+order by due_at limit 1000`
+
+// PrivacyRequests lists the requests that are not answered yet, the most urgent first; with answered, also the others.
+func (s *Store) PrivacyRequests(ctx context.Context, answered bool) ([]PrivacyRequest, error) {
+	var all []PrivacyRequest
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(privacyRequestsSQL, answered).Query(func(rows pgx.Rows) error {
+			var err error
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r PrivacyRequest, err error) {
+				return r, row.Scan(&r.ID, (*string)(&r.Right), &r.Channel, &r.ReceivedAt, &r.DueAt, &r.DoneAt)
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list privacy requests: %w", err)
+	}
+	return all, nil
+}
+
+// An open request that the operator entered is closed; a person who used a link has made and closed one.
+const closeRequestSQL = `
+with closed as (
+    update privacy_requests set done_at = $6::timestamptz, outcome = 'answered'
+    where kind = $2::text and subscriber_id = any($4::text[]::uuid[]) and done_at is null
+    returning id
+)
+insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at, done_at, outcome)
+select $1::text::uuid, $2::text, $3::text, ($4::text[]::uuid[])[1], $6::timestamptz, $5::timestamptz, $6::timestamptz, 'answered'
+where not exists (select from closed)`
+
+// closeRequest queues that a person was answered.
+func closeRequest(b *pgx.Batch, right Right, ids []string, visit Visit, now time.Time) {
+	b.Queue(closeRequestSQL, newID().String(), string(right), visit.Channel, ids, now.Add(answerWithin), now)
+}
+
+const personIDsSQL = `
+select subscriber_id::text from identities where email_hmac = $1::bytea`
+
+// loadIDs finds all ids that the holder of an address has and had.
+func loadIDs(b *pgx.Batch, email []byte, ids *[]string) {
+	b.Queue(personIDsSQL, email).Query(func(rows pgx.Rows) error {
+		var err error
+		*ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+}
