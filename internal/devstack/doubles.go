@@ -12,17 +12,18 @@ type Doubles struct {
 	Sentry *Sentry
 	Loops  *Loops
 	GA4    *GA4
+	S3     *S3
 
 	server *http.Server
 }
 
 // endpoints are where the functions find the doubles.
 type endpoints struct {
-	ses, sentryDSN, loops, ga4 string
+	ses, sentryDSN, loops, ga4, s3 string
 }
 
 func newDoubles() *Doubles {
-	return &Doubles{SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now)}
+	return &Doubles{SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0)}
 }
 
 func (d *Doubles) serve() (endpoints, error) {
@@ -35,12 +36,13 @@ func (d *Doubles) serve() (endpoints, error) {
 	mux.Handle("POST /api/1/envelope/", d.Sentry)
 	mux.Handle("/loops/", http.StripPrefix("/loops", d.Loops))
 	mux.Handle("/ga4/", http.StripPrefix("/ga4", d.GA4))
+	mux.Handle("/s3/", http.StripPrefix("/s3", d.S3))
 	d.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = d.server.Serve(listener) }() // ends with close
 	host := listener.Addr().String()
 	return endpoints{
 		ses: "http://" + host + "/ses", sentryDSN: "http://local@" + host + "/1", loops: "http://" + host + "/loops",
-		ga4: "http://" + host + "/ga4",
+		ga4: "http://" + host + "/ga4", s3: "http://" + host + "/s3",
 	}, nil
 }
 

@@ -49,6 +49,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]
 		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
 		"SENTRY_DSN": doubles.sentryDSN, "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.loops,
 		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.ga4,
+		"JOURNAL_URL": "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
 	}
 	for name, key := range keys {
 		values[name] = key
@@ -61,7 +62,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]
 	}
 	// What Lambda itself gives a function: its role's credentials, here with the doubles as the services.
 	values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], values["AWS_SESSION_TOKEN"] = "AKIDLOCAL", "local", "local"
-	values["AWS_ENDPOINT_URL_SESV2"] = doubles.ses
+	values["AWS_ENDPOINT_URL_SESV2"], values["AWS_ENDPOINT_URL_S3"] = doubles.ses, doubles.s3
 	return values
 }
 
@@ -74,7 +75,7 @@ func (s *Stack) given(f *samtemplate.Function) []string {
 	for _, secret := range f.Secrets {
 		names = append(names, s.template.SecretVariables[secret]...)
 	}
-	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_SESV2")
+	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3")
 	for name := range s.options.Variables {
 		names = append(names, name)
 	}

@@ -1,0 +1,157 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+
+	"newsletter/shared/awssdk"
+	"newsletter/shared/outbox"
+)
+
+// bucket is a place in Amazon S3.
+type bucket struct {
+	client       *s3.Client
+	name, prefix string // the prefix is empty or ends with a slash
+}
+
+// maxEntry bounds what is read of an object. An entry has 400 bytes.
+const maxEntry = 64 << 10
+
+func newBucket(name, prefix string) bucket {
+	if prefix != "" {
+		prefix += "/"
+	}
+	endpoint := awssdk.Endpoint("S3")
+	return bucket{name: name, prefix: prefix, client: s3.New(s3.Options{
+		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: endpoint,
+		UsePathStyle: endpoint != nil, // a local stack has no name for each bucket
+		HTTPClient:   awshttp.NewBuildableClient().WithTimeout(writeTimeout),
+		Retryer:      aws.NopRetryer{}, // the outbox repeats, and counts
+
+		DisableLogOutputChecksumValidationSkipped: true,
+	})}
+}
+
+// again repeats what a reader asks for: behind it stands no outbox.
+func again(o *s3.Options) { o.Retryer = retry.NewStandard() }
+
+// errAnswer says that what answered is not S3, or did not keep what it was sent.
+var errAnswer = errors.New("the answer does not say that the object was kept")
+
+func (b bucket) put(ctx context.Context, key string, content []byte) error {
+	sum := sha256.Sum256(content)
+	checksum := base64.StdEncoding.EncodeToString(sum[:])
+	output, err := b.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &b.name, Key: aws.String(b.prefix + key), Body: bytes.NewReader(content), ContentType: aws.String("application/json"),
+		ContentLength:  aws.Int64(int64(len(content))),
+		IfNoneMatch:    aws.String("*"),
+		ChecksumSHA256: &checksum, // made here, so that it is a header and the body is sent as it is
+	})
+	if err != nil {
+		return classify(err)
+	}
+	if aws.ToString(output.ETag) == "" || output.ChecksumSHA256 != nil && *output.ChecksumSHA256 != checksum {
+		return &outbox.Failure{Cause: "bad_answer", Err: errAnswer}
+	}
+	return nil
+}
+
+func (b bucket) get(ctx context.Context, key string) ([]byte, error) {
+	output, err := b.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &b.name, Key: aws.String(b.prefix + key), ChecksumMode: types.ChecksumModeEnabled,
+	}, again)
+	if err != nil {
+		return nil, err
+	}
+	defer output.Body.Close()
+	return io.ReadAll(io.LimitReader(output.Body, maxEntry)) // the checksum is compared at its end
+}
+
+func (b bucket) list(ctx context.Context, after string) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{
+			Bucket: &b.name, Prefix: aws.String(b.prefix + root), StartAfter: aws.String(b.prefix + after),
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx, again)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			keys := make([]string, 0, len(page.Contents))
+			for _, object := range page.Contents {
+				keys = append(keys, strings.TrimPrefix(aws.ToString(object.Key), b.prefix))
+			}
+			if !yield(keys, nil) {
+				return
+			}
+		}
+	}
+}
+
+// classify sorts the failures of S3 (API reference, "Error responses"); nil means that the object was there.
+func classify(err error) error {
+	if timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err); ok && timeout.Timeout() { // also in the midst of an answer
+		return &outbox.Failure{Cause: "timeout", Err: err}
+	}
+	failure, status := &outbox.Failure{Cause: "unreachable", Err: err}, 0
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.HTTPStatusCode() != 0 {
+		status = response.HTTPStatusCode()
+		failure.Cause, failure.RetryAfter = "status_"+strconv.Itoa(status), retryAfter(response.Response.Header)
+	}
+	code := ""
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		code = api.ErrorCode()
+	}
+	switch {
+	case status == http.StatusPreconditionFailed:
+		return nil
+	case status/100 == 2: // an answer that is none
+		failure.Cause = "bad_answer"
+	case code == "SlowDown", status == http.StatusTooManyRequests:
+		failure.Cause, failure.General = "throttled", true
+	case code == "NoSuchBucket", status/100 == 3: // the bucket is not there, or in another region
+		failure.Cause, failure.General, failure.NeedsOwner = "not_set_up", true, true
+	case status == http.StatusForbidden:
+		failure.Cause, failure.General, failure.NeedsOwner = "unauthorized", true, true
+	case status/100 == 4 && !passing(code): // what one entry is refused for, all are: they are alike
+		failure.General, failure.NeedsOwner = true, true
+	}
+	return failure
+}
+
+// passing says whether another try may not meet a refusal.
+func passing(code string) bool {
+	switch code {
+	case "BadDigest", "ConditionalRequestConflict", "IncompleteBody", "OperationAborted", "RequestTimeout":
+		return true
+	}
+	return false
+}
+
+func retryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.Atoi(header.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(min(seconds, 86400)) * time.Second // the outbox waits no longer than a day
+}

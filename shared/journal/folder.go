@@ -1,0 +1,85 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"newsletter/shared/outbox"
+)
+
+// folder is a place on this machine. A file is there whole or not at all, also after a crash.
+type folder string
+
+func (f folder) put(_ context.Context, key string, content []byte) error {
+	if err := f.write(filepath.Join(string(f), filepath.FromSlash(key)), content); err != nil {
+		return &outbox.Failure{Cause: "not_written", General: true, NeedsOwner: true, Err: err} // a full disk, a missing right
+	}
+	return nil
+}
+
+func (f folder) write(path string, content []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, writeErr := file.Write(content)
+	if err := errors.Join(writeErr, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) { // unlike a rename it replaces nothing
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a new name last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (f folder) get(_ context.Context, key string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(string(f), filepath.FromSlash(key)))
+}
+
+func (f folder) list(ctx context.Context, after string) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		top := filepath.Join(string(f), filepath.FromSlash(root))
+		err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || ctx.Err() != nil {
+				return errors.Join(err, ctx.Err())
+			}
+			name, err := filepath.Rel(string(f), path)
+			if err != nil {
+				return err
+			}
+			key := filepath.ToSlash(name)
+			switch before := key < after && !strings.HasPrefix(after, key); {
+			case entry.IsDir() && before && path != top:
+				return fs.SkipDir
+			case entry.IsDir() || before || strings.HasPrefix(entry.Name(), "."):
+				return nil
+			}
+			if !yield([]string{key}, nil) {
+				return fs.SkipAll
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // nothing was written yet
+			yield(nil, err)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+)
+
+// sideBySide is how many entries are read at a time. S3 takes some 30 ms for each.
+const sideBySide = 16
+
+// Read gives the entries from a time on, by day and within a day by event. An error names an entry that cannot be read,
+// and the next ones follow; an error of the list is the last one.
+func (j *Journal) Read(ctx context.Context, since time.Time) iter.Seq2[Entry, error] {
+	since = stamp(since)
+	return func(yield func(Entry, error) bool) {
+		for keys, err := range j.place.list(ctx, day(since)) {
+			if err != nil {
+				yield(Entry{}, fmt.Errorf("list the journal: %w", err))
+				return
+			}
+			for len(keys) > 0 {
+				n := min(sideBySide, len(keys))
+				for _, r := range j.fetch(ctx, keys[:n]) {
+					if (r.err != nil || !r.entry.At.Before(since)) && !yield(r.entry, r.err) {
+						return
+					}
+				}
+				keys = keys[n:]
+			}
+		}
+	}
+}
+
+// fetched is one entry, or why it could not be read.
+type fetched struct {
+	entry Entry
+	err   error
+}
+
+// fetch reads entries side by side. What is no entry by its name is left out.
+func (j *Journal) fetch(ctx context.Context, keys []string) []fetched {
+	results := make([]fetched, 0, len(keys))
+	var reading sync.WaitGroup
+	for _, key := range keys {
+		if !strings.HasSuffix(key, ".json") {
+			continue
+		}
+		results = append(results, fetched{})
+		result := &results[len(results)-1] // stays: the capacity holds all
+		reading.Go(func() {
+			content, err := j.place.get(ctx, key)
+			if err == nil {
+				result.entry, err = decode(key, content)
+			}
+			if err != nil {
+				result.err = fmt.Errorf("read %s: %w", key, err)
+			}
+		})
+	}
+	reading.Wait()
+	return results
+}

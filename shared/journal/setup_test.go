@@ -1,0 +1,120 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/internal/devstack"
+	"newsletter/shared/outbox"
+)
+
+var start = time.Date(2026, 2, 27, 22, 30, 0, 123456000, time.UTC)
+
+// places are where journals are kept; each test runs on all of them.
+func places(t *testing.T, run func(t *testing.T, j *Journal)) {
+	t.Run("folder", func(t *testing.T) {
+		j, err := Open(Config{URL: "file://" + t.TempDir() + "/stops"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, j)
+	})
+	t.Run("bucket", func(t *testing.T) {
+		j, _ := inBucket(t)
+		run(t, j)
+	})
+}
+
+// inBucket is a journal in the double of S3, whose lists have pages of three. Its tests do not run side by side, because
+// the double's address stands in the process's environment.
+func inBucket(t *testing.T) (*Journal, *devstack.S3) {
+	t.Helper()
+	double := devstack.NewS3(3)
+	server := httptest.NewServer(double)
+	t.Cleanup(server.Close)
+	environment(t, server.URL)
+	t.Cleanup(func() {
+		for _, problem := range double.Problems() {
+			t.Errorf("S3 would refuse: %s", problem)
+		}
+	})
+	j, err := Open(Config{URL: "s3://" + devstack.S3Bucket + "/site/news"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, double
+}
+
+func environment(t *testing.T, endpoint string) {
+	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+}
+
+// entry is the n-th of a history with one every hour.
+func entry(n int) Entry {
+	at := start.Add(time.Duration(n) * time.Hour)
+	id := uuid.Must(uuid.NewV7())
+	for i, b := range []byte{byte(at.UnixMilli() >> 40), byte(at.UnixMilli() >> 32), byte(at.UnixMilli() >> 24), byte(at.UnixMilli() >> 16), byte(at.UnixMilli() >> 8), byte(at.UnixMilli())} {
+		id[i] = b
+	}
+	return Entry{
+		EventID: id, At: at, Kind: kinds[n%len(kinds)], SubscriberID: uuid.Must(uuid.NewV7()),
+		EmailHMAC: bytes.Repeat([]byte{byte(n + 1)}, 32), KeyID: "0a1b2c3d",
+	}
+}
+
+func same(a, b Entry) bool {
+	return a.EventID == b.EventID && a.At.Equal(b.At) && a.Kind == b.Kind && a.Reason == b.Reason && a.SubscriberID == b.SubscriberID &&
+		bytes.Equal(a.EmailHMAC, b.EmailHMAC) && a.KeyID == b.KeyID && a.Until.Equal(b.Until)
+}
+
+// write keeps entries.
+func write(t *testing.T, j *Journal, entries ...Entry) {
+	t.Helper()
+	for _, e := range entries {
+		if err := j.Write(t.Context(), e); err != nil {
+			t.Fatal(errors.Unwrap(err))
+		}
+	}
+}
+
+// read gives all entries since a time, and the errors between them.
+func read(t *testing.T, j *Journal, since time.Time) (entries []Entry, problems []error) {
+	t.Helper()
+	for e, err := range j.Read(t.Context(), since) {
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		entries = append(entries, e)
+	}
+	return entries, problems
+}
+
+// failure is what an error says.
+func failure(t *testing.T, err error) outbox.Failure {
+	t.Helper()
+	f, ok := errors.AsType[*outbox.Failure](err)
+	if !ok {
+		t.Fatalf("%v is no *outbox.Failure", err)
+	}
+	told := *f
+	told.Err = nil
+	return told
+}
+
+func lines(errs []error) string {
+	var all []string
+	for _, err := range errs {
+		all = append(all, err.Error())
+	}
+	return strings.Join(all, "\n")
+}
