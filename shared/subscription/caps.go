@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"slices"
 	"time"
 
 	"newsletter/shared/outbox"
@@ -53,6 +54,8 @@ func caps(p Purpose) (mailCap, bool) {
 type Mailed struct {
 	Now  time.Time
 	Sent map[Purpose]Sent
+	// DomainFull says that enough mails went to strangers at the address's domain within the last hour.
+	DomainFull bool
 }
 
 // Sent is how many mails of a purpose went out within the last 24 h, and when the last one did.
@@ -64,7 +67,7 @@ type Sent struct {
 // Allows says whether a further mail of a purpose is within the bounds.
 func (m Mailed) Allows(p Purpose) bool {
 	bound, found := caps(p)
-	if !found {
+	if !found || m.DomainFull && slices.Contains(toStrangers, string(p)) {
 		return false
 	}
 	count, last := 0, time.Time{}

@@ -12,6 +12,7 @@ import (
 // pseudonyms are the keyed hashes of one person's address.
 type pseudonyms struct {
 	email, fold []byte
+	domain      []byte // nil where mails to the domain are not counted
 	keyID       string
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,9 @@ import (
 	"newsletter/shared/audit"
 	"newsletter/shared/outbox"
 )
+
+// reasonDomain is recorded where the cap on the mails to one domain was reached.
+const reasonDomain = "domain_cap"
 
 // ErrUnknownConsent says that a request names a version of the consent text that does not exist. Nothing was written.
 var ErrUnknownConsent = errors.New("subscription: unknown version of the consent text")
@@ -59,10 +63,13 @@ type requestTx struct {
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	r.Locale = cleanLocale(r.Locale)
 	tx := &requestTx{Request: r, now: s.clock(), eventID: newID(), freshID: newID(), names: newPseudonyms(s.key, r.Address)}
+	if domain := s.cfg.cappedDomain(r.Address); domain != "" {
+		tx.names.domain = s.key.Domain(domain)
+	}
 	lock := s.foldLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch) { tx.load(b, lock) },
+		func(b *pgx.Batch) { tx.load(b, lock, s.cfg.DomainCap) },
 		func(b *pgx.Batch) error {
 			if tx.repeated != "" {
 				outcome = tx.repeated
@@ -83,11 +90,12 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 }
 
 // load queues the reads. The row comes first: waiting for its lock, the reads after it see what its holder committed.
-func (t *requestTx) load(b *pgx.Batch, lock int64) {
+func (t *requestTx) load(b *pgx.Batch, lock int64, domainCap int) {
 	t.row, t.silence, t.mailed, t.consent, t.repeated = row{}, silence{}, newMailed(t.now), consentText{}, ""
 	t.row.loadByNorm(b, t.Address.Norm, lock)
 	t.silence.loadByEmail(b, t.names.email, t.now)
 	t.mailed.load(b, t.names.fold, string(ConfirmMail), string(AlreadySubscribedMail))
+	t.mailed.loadDomain(b, t.names.domain, domainCap)
 	t.consent.load(b, t.Consent.TextVersion, t.Locale)
 	loadOutcome(b, t.eventID, &t.repeated)
 }
@@ -109,7 +117,10 @@ func (t *requestTx) decide(cfg Config) Decision {
 
 // write queues the same statements whatever was decided.
 func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
-	from := t.silence.state(t.row)
+	from, reasons := t.silence.state(t.row), t.Reasons
+	if t.mailed.DomainFull {
+		reasons = append(slices.Clone(reasons), reasonDomain)
+	}
 	padding := t.change(d)
 	t.row.save(b, padding)
 	t.names.save(b, t.row.ID, t.row.exists)
@@ -117,11 +128,11 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: audit.Visitor,
 		Source: t.Source, ConsentTextID: t.consent.id,
 		Data: audit.Data{
-			Outcome: string(d.Outcome), Reasons: t.Reasons, Provider: Provider(t.Address.Domain),
+			Outcome: string(d.Outcome), Reasons: reasons, Provider: Provider(t.Address.Domain),
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
 		},
 	}, t.Visit)
-	d.Mail.log(b, t.names.fold, t.now)
+	d.Mail.log(b, t.names.fold, t.names.domain, t.now)
 	kind := d.Mail.kind()
 	if d.Outcome == Activated {
 		kind = outbox.Announce
