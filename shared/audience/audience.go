@@ -48,7 +48,7 @@ func (c Config) Validate() error {
 	var problems []error
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
-		base.Scheme != "https" && !(base.Scheme == "http" && loopback(base.Hostname())) {
+		base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())) {
 		problems = append(problems, errors.New("LOOPS_BASE_URL: must be an https URL without a trailing slash"))
 	}
 	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {

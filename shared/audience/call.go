@@ -68,7 +68,7 @@ func (l *Loops) call(ctx context.Context, c call) error {
 	if err != nil {
 		return unreachable(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return unreachable(err)

@@ -110,7 +110,7 @@ func TestEveryCallOfASubscriptionMayFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
 			b.double.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
-			b.Loops.http = after{b.Loops.http, test.path, func() { b.double.Fail(test.fault) }}
+			b.http = after{b.http, test.path, func() { b.double.Fail(test.fault) }}
 			got, err := b.Subscribe(t.Context(), Person{Email: jane, SubscriberID: id})
 			if failure := failure(t, err); got != "" || failure != test.want {
 				t.Errorf("%q %+v, want %+v", got, failure, test.want)

@@ -99,7 +99,7 @@ func TestWhoCannotBeSubscribedStaysAsTheyAre(t *testing.T) {
 func TestAnUnsubscriptionOfThisMomentStands(t *testing.T) {
 	b := setup(t)
 	b.double.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
-	b.Loops.http = after{b.Loops.http, "/suppression", func() { b.double.Put(devstack.LoopsContact{Email: jane}) }}
+	b.http = after{b.http, "/suppression", func() { b.double.Put(devstack.LoopsContact{Email: jane}) }}
 	b.expect(Subscribed)(b.Subscribe(t.Context(), Person{Email: jane, SubscriberID: id}))
 	if b.contact().Subscribed {
 		t.Error("they were subscribed again")

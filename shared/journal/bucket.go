@@ -79,7 +79,7 @@ func (b bucket) get(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer output.Body.Close()
+	defer func() { _ = output.Body.Close() }()
 	return io.ReadAll(io.LimitReader(output.Body, maxEntry)) // the checksum is compared at its end
 }
 

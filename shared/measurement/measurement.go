@@ -54,7 +54,7 @@ func (c Config) Validate() error {
 	}
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
-		base.Scheme != "https" && !(base.Scheme == "http" && loopback(base.Hostname())) {
+		base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())) {
 		problems = append(problems, errors.New("GA4_BASE_URL: must be an https URL without a trailing slash"))
 	}
 	return errors.Join(problems...)

@@ -42,7 +42,7 @@ func (p *Property) Send(ctx context.Context, e Event) error {
 	if err != nil {
 		return unreachable(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)); err != nil { // the connection is used again
 		return unreachable(err)
 	}
