@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -34,12 +35,13 @@ func read(r *httpapi.Request) (signUp, error) {
 		return httpapi.DecodeJSON[signUp](r)
 	}
 	fields, err := httpapi.Form(r, "email", "granted", "text_version", "page", "referrer", "ref", "utm_source", "utm_medium",
-		"utm_campaign", "utm_term", "utm_content", "locale", "captcha_token", "website", "started_at")
+		"utm_campaign", "utm_term", "utm_content", "locale", "captcha_token", "cf-turnstile-response", "h-captcha-response",
+		"website", "started_at")
 	if err != nil {
 		return signUp{}, err
 	}
 	form := signUp{
-		Email: fields.Get("email"), Locale: fields.Get("locale"), CaptchaToken: fields.Get("captcha_token"), Website: fields.Get("website"),
+		Email: fields.Get("email"), Locale: fields.Get("locale"), Website: fields.Get("website"),
 		Consent: consent{TextVersion: fields.Get("text_version")},
 		Source: audit.Source{
 			Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
@@ -47,6 +49,8 @@ func read(r *httpapi.Request) (signUp, error) {
 		},
 		flat: true,
 	}
+	// The widgets put their answer into a field of their own, and a script may have put it into ours.
+	form.CaptchaToken = cmp.Or(fields.Get("captcha_token"), fields.Get("cf-turnstile-response"), fields.Get("h-captcha-response"))
 	if form.Source.Page == "" { // a form without a script cannot tell its own address, but the browser does
 		form.Source.Page = cut(r.Header.Get("Referer"), maxURL)
 	}
@@ -77,8 +81,8 @@ const (
 	maxURL     = 2048
 	maxMark    = 256
 	maxVersion = 64
-	maxLocale  = 35 // BCP 47 §4.4.1
-	maxToken   = 2048
+	maxLocale  = 35   // BCP 47 §4.4.1
+	maxToken   = 8192 // Turnstile's have 2,048 bytes at most; hCaptcha names no limit
 )
 
 // request checks everything that was sent and gives all mistakes at once.

@@ -5,14 +5,12 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"time"
 
 	"newsletter/shared/admission"
 	"newsletter/shared/capture"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/lambdafn"
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
@@ -24,7 +22,7 @@ const path = "/api/newsletter/subscribe"
 const retryAfter = 2 * time.Second
 
 type gate interface {
-	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
+	Admit(ctx context.Context, a admission.SignUp) admission.Verdict
 	Refund(ctx context.Context, v admission.Verdict)
 }
 
@@ -63,11 +61,11 @@ func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	if err != nil {
 		return nil, err
 	}
-	verdict := h.admit(ctx, r, form)
+	verdict := h.admit(ctx, r, form, request.Address)
 	if verdict.Outcome == admission.Refuse {
-		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
+		return nil, refusal(verdict)
 	}
-	request.Drop, request.Reasons = verdict.Outcome == admission.Drop, verdict.Reasons
+	request.Drop, request.Hold, request.Reasons = verdict.Outcome == admission.Drop, holdReason(verdict), verdict.Reasons
 	began := time.Now()
 	outcome, err := h.store.Request(ctx, request)
 	if err != nil {
@@ -78,16 +76,6 @@ func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	}
 	capture.Breadcrumb(ctx, "query", string(outcome), time.Since(began))
 	return h.answer(r, request.Locale).With(verdict.Limit.Headers()).As(string(outcome)), nil
-}
-
-func (h *handler) admit(ctx context.Context, r *httpapi.Request, f signUp) admission.Verdict {
-	began := time.Now()
-	verdict := h.gate.Admit(ctx, admission.Attempt{
-		Endpoint: admission.Subscribe, Client: r.Client, Honeypot: f.Website, StartedAt: f.StartedAt,
-	})
-	capture.Breadcrumb(ctx, "limit", string(verdict.Outcome), time.Since(began))
-	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
-	return verdict
 }
 
 func (h *handler) answer(r *httpapi.Request, locale string) *httpapi.Response {

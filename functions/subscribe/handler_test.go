@@ -138,7 +138,7 @@ func TestLengthsAreBounded(t *testing.T) {
 	long := strings.Repeat("x", 3000)
 	for pointer, body := range map[string]string{
 		"#/consent/text_version": `{"email":"jane@example.org","consent":{"text_version":"` + long + `"}}`,
-		"#/captcha_token":        `{"email":"jane@example.org","captcha_token":"` + long + `"}`,
+		"#/captcha_token":        `{"email":"jane@example.org","captcha_token":"` + long + long + long + `"}`,
 		"#/source/page":          `{"email":"jane@example.org","source":{"page":"https://example.org/` + long + `"}}`,
 		"#/source/referrer":      `{"email":"jane@example.org","source":{"referrer":"https://example.org/` + long + `"}}`,
 		"#/source/ref":           `{"email":"jane@example.org","source":{"ref":"` + long + `"}}`,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/captcha"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
@@ -23,6 +24,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
 	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
 	keyConfig, storeConfig := pseudonym.ReadConfig(env), subscription.ReadConfig(env)
+	signUps, captchaConfig := admission.ReadSignUpConfig(env), captcha.ReadConfig(env)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -33,7 +35,8 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
+	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now).
+		SignUps(signUps, verifier(captchaConfig))
 	h := &handler{gate, subscription.NewStore(db, key, storeConfig, time.Now), book}
 	return lambdafn.Function{HTTP: h.api(api), Close: func(context.Context) { db.Close() }}, nil
 }

@@ -31,7 +31,7 @@ var layers = map[string]layer{
 	"subscription": {[]string{"audit", "config", "outbox", "pseudonym", "token"}, domain},
 	"phrases":      {[]string{"config"}, "it is what visitors read, and nothing else"},
 	"mail":         {[]string{"awssdk", "capture", "config", "outbox", "phrases"}, adapter},
-	"admission":    {[]string{"capture", "config", "pseudonym", "ratelimit"}, "it is the gate in front of the domain"},
+	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit"}, "it is the gate in front of the domain"},
 }
 
 // standsAlone is what every other shared package may import: adapters and the cores of single functions.

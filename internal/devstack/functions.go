@@ -50,6 +50,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]
 		"SENTRY_DSN": doubles.sentryDSN, "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.loops,
 		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.ga4,
 		"JOURNAL_URL": "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
+		"CAPTCHA_SECRET": CaptchaSecret, "CAPTCHA_URL": doubles.captcha,
 	}
 	for name, key := range keys {
 		values[name] = key
@@ -75,7 +76,7 @@ func (s *Stack) given(f *samtemplate.Function) []string {
 	for _, secret := range f.Secrets {
 		names = append(names, s.template.SecretVariables[secret]...)
 	}
-	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3")
+	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPTCHA_URL", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3")
 	for name := range s.options.Variables {
 		names = append(names, name)
 	}

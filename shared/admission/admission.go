@@ -1,10 +1,11 @@
 // Package admission is the one gate of every route that can cause mail to an address that somebody typed.
 //
-// It sees the network that a request came from and the marks of robots; it does not see the address, whose caps are
-// counted in PostgreSQL in the transaction that queues the mail.
+// It sees the network that a request came from, the marks of robots and, of the address, the domain; whether the address
+// is known it never learns, and its caps are counted in PostgreSQL in the transaction that queues the mail. All that is
+// seen is judged by one pure function, Decide.
 //
 // Failure policy: it never fails. When Redis is lost, the limiter's own fallback decides, and calls that mail nobody are
-// let through.
+// let through. When the CAPTCHA's verifier is lost, stricter limits take its place.
 package admission
 
 import (
@@ -58,24 +59,6 @@ const (
 	Privacy     Endpoint = "privacy"
 )
 
-// Outcome is what the gate says.
-type Outcome string
-
-// The outcomes.
-const (
-	Accept Outcome = "accept"
-	// Drop answers as if it were accepted, and does nothing: a robot learns nothing.
-	Drop Outcome = "drop"
-	// Refuse answers 429.
-	Refuse Outcome = "refuse"
-)
-
-// The reasons that are recorded with a request.
-const (
-	ReasonHoneypot = "honeypot"
-	ReasonTooFast  = "too_fast"
-)
-
 // Attempt is a request before the gate.
 type Attempt struct {
 	Endpoint Endpoint
@@ -88,9 +71,11 @@ type Attempt struct {
 
 // Verdict is the gate's answer.
 type Verdict struct {
-	Outcome Outcome
-	Reasons []string
-	Limit   ratelimit.Decision
+	Decision
+	// Limit is the limiter's decision, whose headers the answer carries; zero if the limiter was not asked.
+	Limit ratelimit.Decision
+
+	also []ratelimit.Decision // counted besides Limit
 }
 
 // Gate admits requests. It is safe for concurrent use.
@@ -105,29 +90,33 @@ func New(limiter *ratelimit.Limiter, cfg Config, now func() time.Time) *Gate {
 	return &Gate{limiter, cfg, now}
 }
 
-// Admit decides a request, and counts it.
+// Admit decides a request, and counts it. Sign-ups are admitted by SignUps.
 func (g *Gate) Admit(ctx context.Context, a Attempt) Verdict {
-	v := Verdict{Outcome: Accept}
-	v.Limit = g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(a.Endpoint), Client: a.Client, Policies: g.policies(a.Endpoint)})
-	if v.Limit.Cause != nil { // the visitor is served, so nobody else would say that Redis is lost
-		capture.Error(ctx, v.Limit.Cause)
-	}
+	signals := g.marks(a.Honeypot, a.StartedAt)
+	v := Verdict{Limit: g.take(ctx, a.Endpoint, a.Client, g.policies(a.Endpoint))}
 	if !v.Limit.Allowed && a.Endpoint == Confirm && v.Limit.Tier == ratelimit.Local {
 		// It mails nobody, so a lost Redis refuses nobody. What this process counted is not told.
 		v.Limit = ratelimit.Decision{Allowed: true, Tier: v.Limit.Tier, Reason: v.Limit.Reason}
 	}
-	if !v.Limit.Allowed {
-		v.Outcome = Refuse
-		return v
-	}
-	if v.Reasons = g.marks(a); len(v.Reasons) > 0 {
-		v.Outcome = Drop
-	}
+	signals.Limited = !v.Limit.Allowed
+	v.Decision = Decide(signals)
 	return v
 }
 
 // Refund takes the count back when the request then failed on our side.
-func (g *Gate) Refund(ctx context.Context, v Verdict) { g.limiter.Refund(ctx, v.Limit) }
+func (g *Gate) Refund(ctx context.Context, v Verdict) {
+	for _, d := range append(v.also, v.Limit) {
+		g.limiter.Refund(ctx, d)
+	}
+}
+
+func (g *Gate) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {
+	d := g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(e), Client: client, Policies: policies})
+	if d.Cause != nil { // the visitor is served, so nobody else would say that Redis is lost
+		capture.Error(ctx, d.Cause)
+	}
+	return d
+}
 
 func (g *Gate) policies(e Endpoint) ratelimit.Policies {
 	switch e {
@@ -142,15 +131,12 @@ func (g *Gate) policies(e Endpoint) ratelimit.Policies {
 	}
 }
 
-// marks names what only robots do.
-func (g *Gate) marks(a Attempt) []string {
-	var reasons []string
-	if a.Honeypot != "" {
-		reasons = append(reasons, ReasonHoneypot)
-	}
+// marks are the signals that only robots give.
+func (g *Gate) marks(honeypot string, startedAt time.Time) Signals {
 	// A clock that is wrong, in either direction, marks nobody: only a start just now does.
-	if took := g.now().Sub(a.StartedAt); !a.StartedAt.IsZero() && took >= 0 && took < g.config.MinFillTime {
-		reasons = append(reasons, ReasonTooFast)
+	took := g.now().Sub(startedAt)
+	return Signals{
+		Honeypot: honeypot != "",
+		TooFast:  !startedAt.IsZero() && took >= 0 && took < g.config.MinFillTime,
 	}
-	return reasons
 }

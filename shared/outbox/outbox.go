@@ -71,12 +71,14 @@ type Message struct {
 	CreatedAt, DueAt time.Time
 	// Sealed is what the row would otherwise lose, sealed by a Vault; nil for nothing.
 	Sealed []byte
+	// HoldReason is why the row waits until it is released; empty if it does not.
+	HoldReason string
 }
 
 const insertMessageSQL = `
-insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at, sealed)
+insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at, sealed, state, hold_reason)
 values ($1::text::uuid, $2::text, nullif($3::text, '')::uuid, nullif($4::text, '')::uuid, $5::integer, $6::timestamptz,
-        $7::timestamptz, $8::bytea)
+        $7::timestamptz, $8::bytea, case when $9::text = '' then 'ready' else 'held' end, nullif($9::text, ''))
 on conflict (id) do nothing`
 
 // Queue adds m to the caller's batch, which commits it together with the decision behind it.
@@ -85,7 +87,8 @@ func Queue(b *pgx.Batch, m Message) {
 	if due.IsZero() {
 		due = m.CreatedAt
 	}
-	b.Queue(insertMessageSQL, m.ID.String(), string(m.Kind), text(m.SubscriberID), text(m.EventID), m.Epoch, due, m.CreatedAt, m.Sealed)
+	b.Queue(insertMessageSQL, m.ID.String(), string(m.Kind), text(m.SubscriberID), text(m.EventID), m.Epoch, due, m.CreatedAt,
+		m.Sealed, m.HoldReason)
 }
 
 // text is an id for a nullable column.

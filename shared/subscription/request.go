@@ -37,6 +37,9 @@ type Request struct {
 	Visit   Visit
 	// Reasons are the names of the checks that spoke against the request. They are recorded.
 	Reasons []string
+	// Hold is why the mail has to wait until the owner releases it, in a word or two; empty if it has not to. A held
+	// request has to be confirmed even where others are not.
+	Hold string
 	// Drop records the request and does nothing else: it was taken for a robot's.
 	Drop bool
 }
@@ -106,7 +109,7 @@ func (t *requestTx) decide(cfg Config) Decision {
 		Returning:   t.row.Returning,
 		Hushed:      t.silence.hushed(),
 		Objected:    t.silence.reason == Objection,
-		DoubleOptIn: cfg.DoubleOptIn,
+		DoubleOptIn: cfg.DoubleOptIn || t.Hold != "",
 		Mailed:      t.mailed,
 	}
 	if t.Drop {
@@ -139,6 +142,7 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 	}
 	outbox.Queue(b, outbox.Message{
 		ID: newID(), Kind: kind, SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,
+		HoldReason: t.Hold,
 	})
 }
 

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"newsletter/shared/admission"
+	"newsletter/shared/captcha"
+	"newsletter/shared/capture"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/subscription"
+)
+
+// verifier is nil, and not a nil *captcha.Verifier, where no CAPTCHA is used.
+func verifier(cfg captcha.Config) admission.Verifier {
+	if v := captcha.Open(cfg, time.Now); v != nil {
+		return v
+	}
+	return nil
+}
+
+func (h *handler) admit(ctx context.Context, r *httpapi.Request, f signUp, address subscription.Address) admission.Verdict {
+	began := time.Now()
+	verdict := h.gate.Admit(ctx, admission.SignUp{
+		Client: r.Client, Honeypot: f.Website, StartedAt: f.StartedAt, Domain: address.Domain, Captcha: f.CaptchaToken,
+	})
+	capture.Breadcrumb(ctx, "limit", string(verdict.Outcome), time.Since(began))
+	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
+	if len(verdict.Reasons) > 0 {
+		lambdafn.Note(ctx, slog.String("admission_reasons", strings.Join(verdict.Reasons, ",")))
+	}
+	return verdict
+}
+
+// refusal tells the visitor what can be mended. None of it depends on whether the address is known.
+func refusal(v admission.Verdict) error {
+	if slices.Contains(v.Refusals, admission.ReasonLimited) {
+		return httpapi.Limited(v.Limit.Violated(), v.Limit.RetryAfter, v.Limit.Headers())
+	}
+	var mistakes []httpapi.FieldError
+	for _, reason := range v.Refusals {
+		switch reason {
+		case admission.ReasonDomainBlocked:
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "Addresses at this domain are not taken.", Pointer: "#/email"})
+		case admission.ReasonDisposable:
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "Throw-away addresses are not taken. Please give one that you keep.", Pointer: "#/email"})
+		case admission.ReasonCaptchaMissing:
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "The CAPTCHA has not been solved.", Pointer: "#/captcha_token"})
+		case admission.ReasonCaptchaFailed:
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "The CAPTCHA's answer does not count; it may be too old. Please solve a new one.", Pointer: "#/captcha_token"})
+		}
+	}
+	return httpapi.Invalid(mistakes...)
+}
+
+// holdReason is why the owner decides about a sign-up; empty if nobody has to.
+func holdReason(v admission.Verdict) string {
+	if v.Outcome != admission.Hold {
+		return ""
+	}
+	return strings.Join(v.Reasons, ",")
+}

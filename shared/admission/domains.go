@@ -1,0 +1,114 @@
+package admission
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"newsletter/shared/config"
+	"newsletter/shared/disposable"
+	"newsletter/shared/ratelimit"
+)
+
+// SignUpConfig is what the gate of sign-ups looks at besides the limits.
+type SignUpConfig struct {
+	// Unverified limits sign-ups while the CAPTCHA's verifier cannot say, on top of LIMIT_SUBSCRIBE. Defaults to 5 in 10
+	// minutes for a host and 30 in an hour for a site.
+	Unverified ratelimit.Policies `env:"LIMIT_SUBSCRIBE_UNVERIFIED" envDefault:"5/10m@host,30/1h@site"`
+	// Disposable says what is done with addresses at domains of throw-away mailboxes: allow, flag (recorded, and a weak
+	// sign), hold (the mail waits for the owner) or block (the visitor is told). Defaults to flag.
+	Disposable Policy `env:"DISPOSABLE_DOMAINS" envDefault:"flag"`
+	// Blocked lists domains whose addresses are refused, separated by commas; a domain covers its subdomains, and * is
+	// every domain. Defaults to none.
+	Blocked Domains `env:"BLOCKED_DOMAINS"`
+	// Allowed lists exceptions from BLOCKED_DOMAINS and from the throw-away domains, written alike. Where both lists cover
+	// an address, the longer entry counts. Defaults to none.
+	Allowed Domains `env:"ALLOWED_DOMAINS"`
+}
+
+// ReadSignUpConfig reads SignUpConfig.
+func ReadSignUpConfig(e *config.Env) SignUpConfig {
+	var c SignUpConfig
+	e.Read(&c)
+	return c
+}
+
+// Validate implements the check of config.Env.Read.
+func (c SignUpConfig) Validate() error {
+	for _, domain := range c.Blocked {
+		if slices.Contains(c.Allowed, domain) {
+			return errors.New("BLOCKED_DOMAINS and ALLOWED_DOMAINS: one domain stands in both")
+		}
+	}
+	return nil
+}
+
+// standing is what the owner's lists say of a domain.
+func (c SignUpConfig) standing(domain string) Standing {
+	allowed, blocked := c.Allowed.covers(domain), c.Blocked.covers(domain)
+	switch {
+	case allowed > blocked:
+		return DomainAllowed
+	case blocked > 0:
+		return DomainBlocked
+	}
+	return DomainUnlisted
+}
+
+// disposable is what the owner wants done with an address at a domain.
+func (c SignUpConfig) disposable(domain string) Policy {
+	if c.Disposable != DisposableAllow && disposable.Listed(domain) {
+		return c.Disposable
+	}
+	return DisposableAllow
+}
+
+// UnmarshalText reads a policy's name.
+func (p *Policy) UnmarshalText(text []byte) error {
+	switch read := Policy(text); read {
+	case "allow":
+		*p = DisposableAllow
+	case DisposableFlag, DisposableHold, DisposableBlock:
+		*p = read
+	default:
+		return errors.New("must be allow, flag, hold or block")
+	}
+	return nil
+}
+
+// Domains is a list of domains as lower-case A-labels; "*" stands for all.
+type Domains []string
+
+// UnmarshalText reads domains separated by commas.
+func (d *Domains) UnmarshalText(text []byte) error {
+	*d = nil
+	for item := range strings.SplitSeq(string(text), ",") {
+		item = strings.TrimSpace(item)
+		switch item {
+		case "":
+			continue
+		case "*":
+			*d = append(*d, item)
+			continue
+		}
+		domain, err := idna.Lookup.ToASCII(strings.TrimSuffix(item, "."))
+		if err != nil || domain == "" || strings.HasPrefix(domain, ".") || strings.ContainsAny(domain, "*@/:") {
+			return errors.New(`each must be a domain such as "example.org", or *`)
+		}
+		*d = append(*d, domain)
+	}
+	return nil
+}
+
+// covers gives the length of the longest entry that covers a domain, 0 for none.
+func (d Domains) covers(domain string) int {
+	longest := 0
+	for _, entry := range d {
+		if entry == "*" || domain == entry || strings.HasSuffix(domain, "."+entry) {
+			longest = max(longest, len(entry))
+		}
+	}
+	return longest
+}
