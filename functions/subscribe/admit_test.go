@@ -1,0 +1,157 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/functiontest"
+	"newsletter/shared/httpapi"
+)
+
+// withCaptcha turns the CAPTCHA on, before the double of the provider.
+func withCaptcha(t *testing.T, b *functiontest.Bundle) *devstack.Captcha {
+	t.Helper()
+	double := devstack.NewCaptcha(time.Now)
+	server := httptest.NewServer(double)
+	t.Cleanup(server.Close)
+	b.Variables["CAPTCHA_PROVIDER"], b.Variables["CAPTCHA_SECRET"] = "turnstile", devstack.CaptchaSecret
+	b.Variables["CAPTCHA_HOSTNAMES"], b.Variables["CAPTCHA_ACTION"] = "www.example.org", "sign-up"
+	b.Variables["CAPTCHA_URL"] = server.URL
+	return double
+}
+
+func solve(double *devstack.Captcha) string {
+	return double.Solve(devstack.Solved{Hostname: "www.example.org", Action: "sign-up"})
+}
+
+func signUpJSON(email, token string) string {
+	return `{"email":"` + email + `","captcha_token":"` + token + `"}`
+}
+
+func serveJSON(t *testing.T, api *httpapi.API, email, token string) httpapi.Result {
+	t.Helper()
+	return functiontest.Serve(t, api, post(t, signUpJSON(email, token)))
+}
+
+func expectAnswer(t *testing.T, what string, got httpapi.Result, status int, part string) {
+	t.Helper()
+	if got.Response.StatusCode != status || !strings.Contains(got.Response.Body, part) || got.Err != nil {
+		t.Errorf("%s: %d %s %v, want %d with %q", what, got.Response.StatusCode, got.Response.Body, got.Err, status, part)
+	}
+}
+
+func TestTheCaptchaIsAskedForInEveryState(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Activate("active@example.org")
+	b.SignUp("pending@example.org")
+	double := withCaptcha(t, b)
+	api := b.Open(open).HTTP
+	before := b.Rows()
+	for _, email := range []string{"active@example.org", "pending@example.org", "nobody@example.org"} {
+		const pointer = `"pointer":"#/captcha_token"`
+		expectAnswer(t, "no answer", functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 422, pointer)
+		expectAnswer(t, "a wrong answer", serveJSON(t, api, email, "made.up"), 422, pointer)
+		elsewhere := double.Solve(devstack.Solved{Hostname: "evil.example.net", Action: "sign-up"})
+		expectAnswer(t, "solved elsewhere", serveJSON(t, api, email, elsewhere), 422, pointer)
+	}
+	b.ExpectRows(before)
+	for i, email := range []string{"active@example.org", "pending@example.org", "nobody@example.org"} {
+		token := solve(double)
+		expectAnswer(t, email, serveJSON(t, api, email, token), 202, `"accepted"`)
+		expectAnswer(t, email+", the same answer again", serveJSON(t, api, email, token), 422, "captcha_token")
+		if asked := len(double.Asked()); asked != 6+2*(i+1) {
+			t.Errorf("%s: the provider was asked %d times", email, asked)
+		}
+	}
+	if problems := double.Problems(); len(problems) > 0 {
+		t.Error(problems)
+	}
+}
+
+func TestTheNamesThatWidgetsUse(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	double := withCaptcha(t, b)
+	api := b.Open(open).HTTP
+	for _, name := range []string{"captcha_token", "cf-turnstile-response", "h-captcha-response"} {
+		event := functiontest.HTTP(t, "subscribe", "form", "")
+		event.IsBase64Encoded = false
+		event.Body = url.Values{"email": {"jane@example.org"}, name: {solve(double)}}.Encode()
+		expectAnswer(t, name, functiontest.Serve(t, api, event), 202, "<html")
+		event.Body = url.Values{"email": {"jane@example.org"}, name: {""}}.Encode()
+		expectAnswer(t, name+", empty", functiontest.Serve(t, api, event), 422, "captcha_token: ")
+	}
+}
+
+// TestALostVerifier limits more and is recorded; it refuses nobody by itself, and with a throw-away address the owner
+// decides.
+func TestALostVerifier(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	double := withCaptcha(t, b)
+	b.Variables["LIMIT_SUBSCRIBE_UNVERIFIED"] = "2/10m@host"
+	lost := devstack.CaptchaAnswer{Status: http.StatusBadGateway}
+	double.Fail(lost, lost, lost)
+	api := b.Open(open).HTTP
+	expectAnswer(t, "a person", serveJSON(t, api, "jane@example.org", "token"), 202, `"accepted"`)
+	held := serveJSON(t, api, "joe@yopmail.com", "token")
+	expectAnswer(t, "a throw-away address", held, 202, `"accepted"`)
+	expectAnswer(t, "above the stricter limit", serveJSON(t, api, "jim@example.org", "token"), 429, "quota-exceeded")
+	b.ExpectState("jane@example.org pending, joe@yopmail.com pending",
+		"requested:confirmation_queued, requested:confirmation_queued", "mail.confirm, mail.confirm")
+	got := strings.Join(b.Strings(`select data->>'reasons' from audit_events order by id`), " ")
+	if got != `["captcha_unavailable"] ["disposable", "captcha_unavailable"]` {
+		t.Errorf("reasons: %s", got)
+	}
+	got = strings.Join(b.Strings(`select state || ':' || coalesce(hold_reason, '') from outbox order by id`), " ")
+	if got != "ready: held:disposable,captcha_unavailable" {
+		t.Errorf("outbox: %s", got)
+	}
+}
+
+func TestDomains(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Activate("active@xn--bcher-kva.de")
+	b.Variables["BLOCKED_DOMAINS"], b.Variables["DISPOSABLE_DOMAINS"] = "bücher.de", "block"
+	api := b.Open(open).HTTP
+	before := b.Rows()
+	var first string
+	for _, email := range []string{"active@bücher.de", "nobody@bücher.de", "nobody@mail.xn--bcher-kva.de"} {
+		got := functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`))
+		expectAnswer(t, email, got, 422, `"pointer":"#/email"`)
+		if first == "" {
+			first = got.Response.Body
+		}
+		if got.Response.Body != first {
+			t.Errorf("%s: %s, others %s", email, got.Response.Body, first)
+		}
+	}
+	expectAnswer(t, "a throw-away address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Throw-away")
+	b.ExpectRows(before)
+
+	b.Variables["DISPOSABLE_DOMAINS"] = "hold"
+	expectAnswer(t, "held", functiontest.Serve(t, b.Open(open).HTTP, post(t, `{"email":"joe@yopmail.com"}`)), 202, `"accepted"`)
+	got := b.Strings(`select kind || ':' || hold_reason from outbox where state = 'held'`)
+	if strings.Join(got, " ") != "mail.confirm:disposable" {
+		t.Errorf("held: %v", got)
+	}
+}
+
+// TestAHeldSignUpIsConfirmedByMail, even where the site asks nobody else to.
+func TestAHeldSignUpIsConfirmedByMail(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["DOUBLE_OPT_IN"], b.Variables["DISPOSABLE_DOMAINS"] = "false", "hold"
+	api := b.Open(open).HTTP
+	for _, email := range []string{"joe@yopmail.com", "jane@example.org"} {
+		expectAnswer(t, email, functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 202, `"accepted"`)
+	}
+	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "mail.confirm, none")
+}

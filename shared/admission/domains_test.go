@@ -1,0 +1,79 @@
+package admission
+
+import (
+	"strings"
+	"testing"
+
+	"newsletter/shared/config"
+)
+
+func signUpConfig(t *testing.T, variables map[string]string) SignUpConfig {
+	t.Helper()
+	env := config.FromMap(variables)
+	cfg := ReadSignUpConfig(env)
+	if err := env.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func TestStandingOfDomains(t *testing.T) {
+	t.Parallel()
+	lists := signUpConfig(t, map[string]string{
+		"BLOCKED_DOMAINS": "spam.example.net, Bücher.org,mail.good.org , trailing.example.",
+		"ALLOWED_DOMAINS": "good.org,fine.spam.example.net",
+	})
+	for domain, want := range map[string]Standing{
+		"spam.example.net": DomainBlocked, "a.b.spam.example.net": DomainBlocked, "notspam.example.net": DomainUnlisted,
+		"example.net": DomainUnlisted, "xn--bcher-kva.org": DomainBlocked, "a.xn--bcher-kva.org": DomainBlocked,
+		"fine.spam.example.net": DomainAllowed, "x.fine.spam.example.net": DomainAllowed,
+		"good.org": DomainAllowed, "www.good.org": DomainAllowed, "mail.good.org": DomainBlocked, "x.mail.good.org": DomainBlocked,
+		"trailing.example": DomainBlocked, "": DomainUnlisted,
+	} {
+		if got := lists.standing(domain); got != want {
+			t.Errorf("%s: %q, want %q", domain, got, want)
+		}
+	}
+	closed := signUpConfig(t, map[string]string{"BLOCKED_DOMAINS": "*", "ALLOWED_DOMAINS": "uni.de"})
+	for domain, want := range map[string]Standing{"uni.de": DomainAllowed, "cs.uni.de": DomainAllowed, "gmail.com": DomainBlocked, "de": DomainBlocked} {
+		if got := closed.standing(domain); got != want {
+			t.Errorf("a closed list, %s: %q, want %q", domain, got, want)
+		}
+	}
+	if got := signUpConfig(t, nil).standing("example.org"); got != DomainUnlisted {
+		t.Errorf("without lists: %q", got)
+	}
+}
+
+func TestPolicyOfDisposableDomains(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]Policy{
+		"": DisposableFlag, "flag": DisposableFlag, "hold": DisposableHold, "block": DisposableBlock, "allow": DisposableAllow,
+	} {
+		cfg := signUpConfig(t, map[string]string{"DISPOSABLE_DOMAINS": value})
+		if got := cfg.disposable("inbox.mailinator.com"); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+		if got := cfg.disposable("example.org"); got != DisposableAllow {
+			t.Errorf("%q, a domain that is not listed: %q", value, got)
+		}
+	}
+}
+
+func TestBadSignUpConfigurationIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []map[string]string{
+		{"DISPOSABLE_DOMAINS": "maybe"}, {"BLOCKED_DOMAINS": "jane@example.org"}, {"BLOCKED_DOMAINS": "*.example.org"},
+		{"BLOCKED_DOMAINS": "https://example.org"}, {"ALLOWED_DOMAINS": ".example.org"}, {"ALLOWED_DOMAINS": "exa mple.org"},
+		{"LIMIT_SUBSCRIBE_UNVERIFIED": "few"}, {"BLOCKED_DOMAINS": "example.org", "ALLOWED_DOMAINS": "EXAMPLE.org"},
+	} {
+		env := config.FromMap(c)
+		ReadSignUpConfig(env)
+		err := env.Err()
+		for name := range c {
+			if err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%v: %v", c, err)
+			}
+		}
+	}
+}
