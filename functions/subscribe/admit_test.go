@@ -153,5 +153,5 @@ func TestAHeldSignUpIsConfirmedByMail(t *testing.T) {
 	for _, email := range []string{"joe@yopmail.com", "jane@example.org"} {
 		expectAnswer(t, email, functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 202, `"accepted"`)
 	}
-	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "mail.confirm, none")
+	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "mail.confirm, announce")
 }
