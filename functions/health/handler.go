@@ -22,7 +22,7 @@ type handler struct {
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
-	return httpapi.New(cfg, httpapi.Route{Path: readyPath, GET: h.ready}, httpapi.Route{Path: livePath, GET: h.live})
+	return httpapi.New(cfg, httpapi.Route{Path: readyPath, GET: h.ready}, httpapi.Route{Path: livePath, GET: h.live, Direct: true})
 }
 
 // live says that the function runs. It asks nobody.

@@ -27,6 +27,9 @@ type Route struct {
 	Path string
 	GET  HandlerFunc // answers HEAD too, whose body is dropped
 	POST HandlerFunc
+	// Direct routes answer also who does not come through CloudFront, where the site stands behind it: for whoever
+	// proves in another way who they are, and for what tells nothing.
+	Direct bool
 }
 
 func (r Route) methods() string {
@@ -54,6 +57,7 @@ func (r Route) handler(method string) HandlerFunc {
 // API is the routes of one function. It is safe for concurrent use once it is wired.
 type API struct {
 	config   Config
+	front    front
 	routes   map[string]Route
 	problems []mapping
 }
@@ -65,7 +69,7 @@ type mapping struct {
 
 // New makes an API of routes.
 func New(cfg Config, routes ...Route) *API {
-	a := &API{config: cfg, routes: make(map[string]Route, len(routes))}
+	a := &API{config: cfg, front: newFront(cfg.CloudFrontSecret), routes: make(map[string]Route, len(routes))}
 	for _, route := range routes {
 		a.routes[route.Path] = route
 	}
@@ -92,6 +96,9 @@ type Result struct {
 // Serve answers one event. It does not recover from panics: the caller does, and answers with Failed.
 func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) Result {
 	request, err := newRequest(event)
+	if refused := a.front.pass(request, a.routes[request.Path].Direct); refused != nil {
+		err = refused
+	}
 	if err == nil {
 		var response *Response
 		if response, err = a.route(ctx, request); err == nil {

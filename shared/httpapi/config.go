@@ -17,6 +17,10 @@ type Config struct {
 	// AllowedOrigins lists the web origins whose scripts may call the API, exactly as browsers send them, e.g.
 	// "https://www.example.org". Several are separated by commas. Defaults to none: forms and servers need no entry.
 	AllowedOrigins Origins `env:"ALLOWED_ORIGINS"`
+	// CloudFrontSecret is what CloudFront sends in X-Origin-Secret, at least 32 characters; several, while one is being
+	// replaced, are separated by commas. Where it is set, only what comes through CloudFront is answered, and the visitor's
+	// network is the one that CloudFront names. Defaults to none.
+	CloudFrontSecret config.Sealed `env:"CLOUDFRONT_SECRET"`
 }
 
 // ReadConfig reads Config.
@@ -35,7 +39,7 @@ func (c Config) Validate() error {
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		return errors.New("PUBLIC_URL: must be https, because the links in mails carry tokens")
 	}
-	return nil
+	return validFront(c.CloudFrontSecret)
 }
 
 // Origins is a list of web origins: scheme, host and a port that is not the scheme's default.

@@ -31,7 +31,8 @@ type Request struct {
 	Header   http.Header
 	Body     []byte // decoded from base64 where the gateway encoded it
 	// Client is the address of the TCP connection's other end, as IPv4 where it is IPv4, without a zone. It is the
-	// gateway's word; no header changes it. Invalid where the gateway gave none.
+	// gateway's word, or CloudFront's where the site stands behind it; no other header changes it. Invalid where the gateway
+	// gave none.
 	Client    netip.Addr
 	UserAgent string // valid UTF-8, shortened to 512 bytes
 	Origin    string

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"newsletter/internal/functiontest"
+)
+
+// TestBehindCloudFront: directly, only the liveness answers.
+func TestBehindCloudFront(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["CLOUDFRONT_SECRET"] = strings.Repeat("0123456789abcdef", 2)
+	api := b.Open(open).HTTP
+	for sample, want := range map[string]int{"live": http.StatusOK, "ready": http.StatusForbidden, "ready-head": http.StatusForbidden} {
+		event := functiontest.HTTP(t, "health", sample, "")
+		if got := functiontest.Serve(t, api, event); got.Response.StatusCode != want {
+			t.Errorf("%s, directly: %d %s", sample, got.Response.StatusCode, got.Response.Body)
+		}
+		event.Headers["x-origin-secret"], event.Headers["cloudfront-viewer-address"] = b.Variables["CLOUDFRONT_SECRET"], "192.0.2.7:443"
+		if got := functiontest.Serve(t, api, event); got.Response.StatusCode != http.StatusOK {
+			t.Errorf("%s, through CloudFront: %d %s", sample, got.Response.StatusCode, got.Response.Body)
+		}
+	}
+}
