@@ -160,7 +160,7 @@ func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 	case d.Kind.IsMail():
 		return r.mail(ctx, d)
 	case d.Kind == outbox.Announce:
-		return "announced", r.queue.Expand(ctx, d, r.listeners.all()...)
+		return r.announce(ctx, d)
 	case d.Kind.Listener() != "":
 		return r.tell(ctx, d)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"newsletter/shared/audit"
 	"newsletter/shared/capture"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
@@ -23,7 +24,9 @@ type telling struct {
 
 // listener hears of changes. tell gives the outcome in one word; its error is an *outbox.Failure.
 type listener struct {
-	tell func(ctx context.Context, t telling) (outcome string, err error)
+	tell func(ctx context.Context, t telling, p people) (outcome string, err error)
+	// kinds are the events that it hears of; none for all that are announced.
+	kinds []audit.Kind
 	// sealed says that it needs to know who was erased.
 	sealed bool
 }
@@ -31,13 +34,27 @@ type listener struct {
 // listeners are whom the owner has set up, by name. The names stand in the outbox: they are kept for ever.
 type listeners map[string]listener
 
-// all is whom an announcement is expanded to.
-func (l listeners) all() []outbox.Listener {
+// of is whom an event is told to.
+func (l listeners) of(kind audit.Kind) []outbox.Listener {
 	var all []outbox.Listener
 	for _, name := range slices.Sorted(maps.Keys(l)) {
-		all = append(all, outbox.Listener{Name: name, Sealed: l[name].sealed})
+		if l[name].wants(kind) {
+			all = append(all, outbox.Listener{Name: name, Sealed: l[name].sealed})
+		}
 	}
 	return all
+}
+
+// announce turns an announcement into a delivery for each listener.
+func (r *run) announce(ctx context.Context, d outbox.Delivery) (string, error) {
+	news, found, err := r.people.News(ctx, d.EventID)
+	if err != nil {
+		return "error", err // the lease brings it back
+	}
+	if !found {
+		return "stale", r.queue.Done(ctx, d, "stale")
+	}
+	return "announced", r.queue.Expand(ctx, d, r.listeners.of(news.Kind)...)
 }
 
 // tell tells one listener of one change.
@@ -61,7 +78,7 @@ func (r *run) tell(ctx context.Context, d outbox.Delivery) (string, error) {
 		}
 	}
 	began := r.now()
-	outcome, err := to.tell(ctx, t)
+	outcome, err := to.tell(ctx, t, r.people)
 	crumb := outcome
 	if err != nil {
 		crumb = "failed"

@@ -24,6 +24,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
+	heard := readListeners(env)
 	if err := env.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -35,13 +36,14 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		return nil, nil, err
 	}
 	return &handler{
-		config: cfg,
-		queue:  outbox.NewQueue(db, time.Now),
-		people: subscription.NewStore(db, key, subscription.Config{}, time.Now), // it is only read
-		writer: writer{rings, book, api.PublicURL, time.Now},
-		sender: sender,
-		vault:  vault,
-		pacer:  &pacer{limit: cfg.DomainPace},
-		now:    time.Now,
+		config:    cfg,
+		queue:     outbox.NewQueue(db, time.Now),
+		people:    subscription.NewStore(db, key, subscription.Config{}, time.Now), // it is only read
+		writer:    writer{rings, book, api.PublicURL, time.Now},
+		sender:    sender,
+		vault:     vault,
+		listeners: heard,
+		pacer:     &pacer{limit: cfg.DomainPace},
+		now:       time.Now,
 	}, db, nil
 }

@@ -53,6 +53,9 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 	return found, nil
 }
 
+// IsSubscribed says whether r gets the newsletter. The zero Recipient does not.
+func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Silenced }
+
 // Accepts says whether a mail that was decided in the given epoch may still go to r. The zero Recipient accepts none.
 func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 	if r.Silenced {

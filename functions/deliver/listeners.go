@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"newsletter/shared/audience"
+	"newsletter/shared/audit"
+	"newsletter/shared/config"
+	"newsletter/shared/journal"
+	"newsletter/shared/outbox"
+)
+
+// callTimeout bounds one call of a listener, below the lease of a delivery.
+const callTimeout = 10 * time.Second
+
+// readListeners makes the listeners that the variables set up. Mistakes are added to env.
+func readListeners(env *config.Env) listeners {
+	all := listeners{}
+	if cfg := journal.ReadConfig(env); cfg.Enabled() {
+		j, err := journal.Open(cfg)
+		env.Add(err)
+		all["journal"] = listener{tell: journalist{j}.tell, kinds: stops(), sealed: true}
+	}
+	if cfg := audience.ReadConfig(env); cfg.Enabled() {
+		account := audience.New(cfg, &http.Client{
+			Timeout:       callTimeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		})
+		all["loops"] = listener{tell: loops{account}.tell, sealed: true}
+	}
+	return all
+}
+
+// stops are the events after which somebody is not to be mailed any more, or again.
+func stops() []audit.Kind {
+	return []audit.Kind{audit.Unsubscribed, audit.Cancelled, audit.Suppressed, audit.Erased}
+}
+
+// journalist writes the journal of stops.
+type journalist struct{ journal *journal.Journal }
+
+func (j journalist) tell(ctx context.Context, t telling, _ people) (string, error) {
+	entry := journal.Entry{
+		EventID: t.News.EventID, At: t.News.At, SubscriberID: t.News.SubscriberID, EmailHMAC: t.News.EmailHMAC, KeyID: t.News.KeyID,
+	}
+	if len(t.News.Data.Reasons) > 0 {
+		entry.Reason = t.News.Data.Reasons[0]
+	}
+	switch t.News.Kind {
+	case audit.Erased:
+		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, t.Farewell.EmailHMAC, t.Farewell.KeyID
+	case audit.Unsubscribed, audit.Cancelled:
+		entry.Kind = journal.Unsubscribed
+	case audit.Suppressed:
+		entry.Kind = journal.Suppressed
+	default:
+		return "unwanted", nil
+	}
+	if entry.EmailHMAC == nil { // erased since, which has an entry of its own
+		return "stale", nil
+	}
+	return "written", j.journal.Write(ctx, entry)
+}
+
+// loops keeps the contacts of Loops as the subscriptions stand.
+type loops struct{ account *audience.Loops }
+
+// settleTries bounds how often a contact is brought in line with a subscription that changes meanwhile; after that the
+// newer change's own delivery does it.
+const settleTries = 3
+
+var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscription changes all the time")}
+
+// tell brings the contact in line with the subscription as it stands now, not as the news say: deliveries overtake one
+// another, and nobody who has left in between may be subscribed over there. So it looks again after the call.
+func (l loops) tell(ctx context.Context, t telling, p people) (string, error) {
+	id := t.News.SubscriberID
+	person := audience.Person{SubscriberID: id.String(), Source: t.News.Source.Page}
+	if t.Farewell != nil {
+		person.Email = t.Farewell.Email
+		outcome, err := l.account.Delete(ctx, person)
+		return string(outcome), err
+	}
+	for range settleTries {
+		before, err := p.Recipients(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		now, known := before[id]
+		if known {
+			person.Email = now.Mailbox
+		}
+		outcome, err := l.bring(ctx, person, now.IsSubscribed(), t)
+		if err != nil {
+			return "", err
+		}
+		after, err := p.Recipients(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		if after[id].IsSubscribed() == now.IsSubscribed() && after[id].SubscriberID == now.SubscriberID {
+			return string(outcome), nil
+		}
+	}
+	return "", errChanging
+}
+
+// bring makes one call. A person without a row, who never confirmed or was erased, is deleted over there if they got
+// there by a call that was under way.
+func (l loops) bring(ctx context.Context, person audience.Person, subscribed bool, t telling) (audience.Outcome, error) {
+	switch {
+	case subscribed:
+		person.Returning = t.News.Kind == audit.Confirmed && t.News.Data.Returning
+		return l.account.Subscribe(ctx, person)
+	case person.Email == "":
+		return l.account.Delete(ctx, person)
+	}
+	return l.account.Unsubscribe(ctx, person)
+}
+
+// wants says whether a listener hears of a kind of event.
+func (l listener) wants(kind audit.Kind) bool {
+	return len(l.kinds) == 0 || slices.Contains(l.kinds, kind)
+}
