@@ -11,6 +11,7 @@ import (
 	"newsletter/shared/audit"
 	"newsletter/shared/config"
 	"newsletter/shared/journal"
+	"newsletter/shared/measurement"
 	"newsletter/shared/outbox"
 )
 
@@ -20,17 +21,21 @@ const callTimeout = 10 * time.Second
 // readListeners makes the listeners that the variables set up. Mistakes are added to env.
 func readListeners(env *config.Env) listeners {
 	all := listeners{}
+	client := &http.Client{
+		Timeout:       callTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	if cfg := journal.ReadConfig(env); cfg.Enabled() {
 		j, err := journal.Open(cfg)
 		env.Add(err)
 		all["journal"] = listener{tell: journalist{j}.tell, kinds: stops(), sealed: true}
 	}
 	if cfg := audience.ReadConfig(env); cfg.Enabled() {
-		account := audience.New(cfg, &http.Client{
-			Timeout:       callTimeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		})
-		all["loops"] = listener{tell: loops{account}.tell, sealed: true}
+		all["loops"] = listener{tell: loops{audience.New(cfg, client)}.tell, sealed: true}
+	}
+	if cfg := measurement.ReadConfig(env); cfg.Enabled() {
+		counted := []audit.Kind{audit.Requested, audit.Confirmed, audit.Unsubscribed}
+		all["ga4"] = listener{tell: counter{measurement.New(cfg, client, time.Now)}.tell, kinds: counted}
 	}
 	return all
 }
@@ -120,6 +125,22 @@ func (l loops) bring(ctx context.Context, person audience.Person, subscribed boo
 		return l.account.Delete(ctx, person)
 	}
 	return l.account.Unsubscribe(ctx, person)
+}
+
+// counter counts in Google Analytics. It tells it nothing of the person.
+type counter struct{ property *measurement.Property }
+
+func (c counter) tell(ctx context.Context, t telling, _ people) (string, error) {
+	event := measurement.Event{
+		Name: measurement.Confirmed, At: t.News.At, Source: t.News.Source.Origin, Medium: t.News.Source.Medium, Campaign: t.News.Source.Campaign,
+	}
+	switch t.News.Kind {
+	case audit.Requested: // announced only where it activates at once
+		event.Name = measurement.SignedUp
+	case audit.Unsubscribed:
+		event.Name = measurement.Unsubscribed
+	}
+	return "counted", c.property.Send(ctx, event)
 }
 
 // wants says whether a listener hears of a kind of event.

@@ -15,6 +15,9 @@ const (
 // prefixes are the services whose IAM actions do not begin with the name of their client's package.
 var prefixes = map[string]string{"sesv2": "ses"}
 
+// byOperator are calls of shared packages that the operator's tool alone makes: no function gets their permission.
+var byOperator = map[string]bool{"s3:GetObject": true}
+
 // Call is a call of an AWS API, as the IAM action that it needs.
 type Call struct {
 	Action string // "ses:SendEmail"
@@ -45,7 +48,7 @@ func (c *code) calls(function string) ([]Call, error) {
 				if x, ok := selector.X.(*ast.Ident); ok && names[x.Name] == databaseTokens && selector.Sel.Name == "BuildAuthToken" {
 					action = "rds-db:connect"
 				}
-				if _, known := seen[action]; action != "" && !known {
+				if _, known := seen[action]; action != "" && !known && !byOperator[action] {
 					seen[action] = Call{action, p.at(call)}
 				}
 				return true

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -56,6 +57,9 @@ func (b *Bundle) checkPermissions() []string {
 	return problems
 }
 
+// folderOf is the resource of all objects in one folder of one bucket of the template.
+var folderOf = regexp.MustCompile(`^map\[Fn::Sub:\$\{[A-Za-z0-9]+\.Arn\}(/[a-z0-9]+)+/\*\]$`)
+
 func (b *Bundle) checkPermission(function, role string, p samtemplate.Permission, problems *problems) {
 	anyResource, isPlatform := platform[p.Action]
 	if strings.Contains(p.Action, "*") {
@@ -63,7 +67,9 @@ func (b *Bundle) checkPermission(function, role string, p samtemplate.Permission
 		return
 	}
 	for _, resource := range p.Resources {
-		if strings.Contains(fmt.Sprint(resource), "*") && !anyResource {
+		// The objects of a bucket have no names before they are written; their folder stands for them.
+		objects := strings.HasPrefix(p.Action, "s3:") && folderOf.MatchString(fmt.Sprint(resource))
+		if strings.Contains(fmt.Sprint(resource), "*") && !anyResource && !objects {
 			problems.add("template.yaml: %s allows %s on %v: name the one resource", role, p.Action, resource)
 		}
 	}

@@ -49,7 +49,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]
 		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
 		"SENTRY_DSN": doubles.sentryDSN, "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.loops,
 		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.ga4,
-		"JOURNAL_URL": "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
+		"JOURNAL_URL":    "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
 		"CAPTCHA_SECRET": CaptchaSecret, "CAPTCHA_URL": doubles.captcha,
 	}
 	for name, key := range keys {

@@ -117,6 +117,9 @@ func References(v any) []string {
 				walk(branches[1])
 				walk(branches[2])
 			}
+			if join := list(v["Fn::Join"]); len(join) == 2 {
+				walk(join[1])
+			}
 		case []any:
 			for _, item := range v {
 				walk(item)

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/functiontest"
+	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+// outside are the doubles of everything that hears of changes.
+type outside struct {
+	loops   *devstack.Loops
+	ga4     *devstack.GA4
+	journal string
+}
+
+func (b *bundle) outside() *outside {
+	b.Helper()
+	o := &outside{loops: &devstack.Loops{}, ga4: devstack.NewGA4(time.Now), journal: b.TempDir()}
+	mux := http.NewServeMux()
+	mux.Handle("/loops/", http.StripPrefix("/loops", o.loops))
+	mux.Handle("/ga4/", http.StripPrefix("/ga4", o.ga4))
+	server := httptest.NewServer(mux)
+	b.Cleanup(server.Close)
+	b.Variables["LOOPS_API_KEY"], b.Variables["LOOPS_BASE_URL"] = devstack.LoopsKey, server.URL+"/loops"
+	b.Variables["GA4_MEASUREMENT_ID"], b.Variables["GA4_API_SECRET"], b.Variables["GA4_BASE_URL"] = devstack.GA4ID, devstack.GA4Secret, server.URL+"/ga4"
+	b.Variables["JOURNAL_URL"] = "file://" + o.journal
+	b.Cleanup(func() {
+		for _, problem := range append(o.loops.Problems(), o.ga4.Problems()...) {
+			b.Errorf("a service would refuse: %s", problem)
+		}
+	})
+	return o
+}
+
+// entries are the journal's, as "kind reason".
+func (o *outside) entries(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	err := filepath.WalkDir(o.journal, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(content), "@") {
+			t.Errorf("an address in the journal: %s", content)
+		}
+		var e struct{ Kind, Reason string }
+		all = append(all, strings.TrimSpace(e.Kind+" "+e.Reason))
+		err = json.Unmarshal(content, &e)
+		all[len(all)-1] = strings.TrimSpace(e.Kind + " " + e.Reason)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// drain delivers until nothing is due: announcements first, then what they became.
+func (b *bundle) drain() {
+	b.Helper()
+	f := b.Open(open)
+	for range 3 {
+		b.run(b.Context(), f)
+	}
+}
+
+func TestEverybodyHearsOfTheWholeLife(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	left := b.Activate("Jane@example.org")
+	b.drain()
+	contacts := o.loops.Contacts()
+	if len(contacts) != 1 || contacts[0].Email != "Jane@example.org" || !contacts[0].Subscribed || *contacts[0].UserID != left.SubscriberID.String() {
+		t.Errorf("contacts %+v", contacts)
+	}
+	if entries := o.entries(t); len(entries) != 0 {
+		t.Errorf("the journal is of stops alone: %v", entries)
+	}
+	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
+		t.Fatal(err)
+	}
+	b.drain()
+	if contacts := o.loops.Contacts(); len(contacts) != 1 || contacts[0].Subscribed {
+		t.Errorf("contacts %+v", contacts)
+	}
+	b.Activate("Jane@example.org") // a fresh consent
+	b.drain()
+	if contacts := o.loops.Contacts(); len(contacts) != 1 || !contacts[0].Subscribed {
+		t.Errorf("contacts %+v", contacts)
+	}
+	b.erase("jane@example.org")
+	b.drain()
+	if contacts := o.loops.Contacts(); len(contacts) != 0 {
+		t.Errorf("contacts %+v", contacts)
+	}
+	if entries := strings.Join(o.entries(t), ", "); entries != "unsubscribed, erased" {
+		t.Errorf("journal: %s", entries)
+	}
+	if events := o.ga4.Events(); len(events) != 3 {
+		t.Errorf("counted %+v", events)
+	}
+	if got := b.Strings(`select kind || ' ' || outcome from outbox where kind like 'tell.%' and outcome not in ('subscribed', 'unsubscribed', 'deleted', 'counted', 'written')`); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	if got := b.Strings(`select id::text from outbox where sealed is not null`); len(got) != 0 {
+		t.Errorf("%d sealed payloads are left", len(got))
+	}
+}
+
+func (b *bundle) erase(typed string) {
+	b.Helper()
+	vault, err := outbox.NewVault(b.Variables["OUTBOX_KEYS"])
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := subscription.Erasure{Address: b.Address(typed), Visit: functiontest.Visit}
+	if outcome, err := subscription.NewEraser(b.Store, vault).Erase(b.Context(), e); err != nil || outcome != subscription.ErasedNow {
+		b.Fatalf("%s %v", outcome, err)
+	}
+}
+
+// Deliveries overtake one another. What counts is how the person stands when the call is made, and after it.
+func TestLateNewsSubscribeNobody(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	left := b.Activate("jane@example.org")
+	o.loops.Fail(devstack.Fault{Status: http.StatusBadGateway})
+	b.drain() // it is not told yet
+	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
+		t.Fatal(err)
+	}
+	b.due()
+	b.drain()
+	if contacts := o.loops.Contacts(); len(contacts) != 0 {
+		t.Errorf("somebody who left became known over there: %+v", contacts)
+	}
+}
+
+// changing is the people, one of whom does something while a call is under way.
+type whileCalling struct {
+	http.Handler
+	do func()
+}
+
+func (c *whileCalling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/contacts/update") && c.do != nil {
+		do := c.do
+		c.do = nil
+		do()
+	}
+	c.Handler.ServeHTTP(w, r)
+}
+
+func TestWhoLeavesDuringTheCall(t *testing.T) {
+	for name, end := range map[string]func(b *bundle, left token.Claims){
+		"unsubscribed": func(b *bundle, left token.Claims) {
+			_, err := b.Store.Unsubscribe(b.Context(), left, functiontest.Visit)
+			if err != nil {
+				b.Error(err)
+			}
+		},
+		"erased": func(b *bundle, _ token.Claims) { b.erase("jane@example.org") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			o := b.outside()
+			left := b.Activate("jane@example.org")
+			server := httptest.NewServer(http.StripPrefix("/loops", &whileCalling{o.loops, func() { end(b, left) }}))
+			t.Cleanup(server.Close)
+			b.Variables["LOOPS_BASE_URL"] = server.URL + "/loops"
+			b.drain()
+			for _, c := range o.loops.Contacts() {
+				if c.Subscribed || name == "erased" {
+					t.Errorf("%+v", c)
+				}
+			}
+		})
+	}
+}
+
+// A listener that is down holds up no mail and no other listener.
+func TestAListenerThatIsDown(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	b.Activate("jane@example.org")
+	b.SignUp("john@example.org")
+	f := b.Open(open)
+	o.loops.Fail(devstack.Fault{Status: http.StatusTooManyRequests, RetryAfter: 9})
+	got := b.run(t.Context(), f)
+	if got["sent"] != 1 || got["waits"] != 1 || got["counted"] != 1 {
+		t.Errorf("outcomes %v", got)
+	}
+	if got := b.Strings(`select attempts || ' ' || (due_at > now() + interval '5 seconds') from outbox where kind = 'tell.loops'`); got[0] != "0 true" {
+		t.Errorf("the row: %v", got)
+	}
+	b.due()
+	o.loops.Fail(devstack.Fault{Status: http.StatusBadGateway})
+	b.run(t.Context(), f)
+	b.due()
+	b.run(t.Context(), f)
+	if contacts := o.loops.Contacts(); len(contacts) != 1 {
+		t.Errorf("contacts %+v", contacts)
+	}
+}
+
+// A listener that was taken out of the set-up leaves no row behind.
+func TestAListenerThatIsGone(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	b.Activate("jane@example.org")
+	o.loops.Fail(devstack.Fault{Status: http.StatusBadGateway})
+	b.drain()
+	b.due()
+	delete(b.Variables, "LOOPS_API_KEY")
+	b.drain()
+	if got := b.Strings(`select state || ' ' || outcome from outbox where kind = 'tell.loops'`); len(got) != 1 || got[0] != "done unwanted" {
+		t.Errorf("%v", got)
+	}
+}
+
+// The payload of an erasure is lost with its key: that is told, and holds up nothing else.
+func TestALostSealingKey(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	b.Activate("jane@example.org")
+	b.drain()
+	b.erase("jane@example.org")
+	b.Variables["OUTBOX_KEYS"] = "other:" + strings.Repeat("REVG", 11)
+	b.drain()
+	if got := b.Strings(`select distinct state || ' ' || outcome from outbox where kind in ('tell.loops', 'tell.journal')`); !strings.Contains(strings.Join(got, ","), "dead sealed") {
+		t.Errorf("%v", got)
+	}
+	if len(o.loops.Contacts()) != 1 {
+		t.Error("the test is void")
+	}
+}
