@@ -1,0 +1,70 @@
+package outbound
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"syscall"
+)
+
+// errBlocked says that a name led to an address that is not on the public internet.
+var errBlocked = errors.New("the address is not public")
+
+// notPublic are the ranges that are not reachable, or not to be reached, from outside: IANA's special-purpose registries
+// for IPv4 and IPv6 (RFC 6890 and its successors, as of 2026), and the forms of IPv6 that carry an IPv4 address.
+var notPublic = prefixes(
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+	"192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+	"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+	"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+	"5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+)
+
+func prefixes(texts ...string) []netip.Prefix {
+	all := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		all[i] = netip.MustParsePrefix(text)
+	}
+	return all
+}
+
+// public says whether an address is on the public internet.
+func public(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if !a.IsGlobalUnicast() {
+		return false
+	}
+	for _, p := range notPublic {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// ports are where a service may listen.
+var ports = map[uint16]bool{443: true, 8443: true}
+
+// control is asked by the dialler after the name was resolved and before a connection is made, for each address that it
+// tries: what a name led to a moment ago, or a redirect, does not matter.
+func (c Config) control(_, address string, _ syscall.RawConn) error {
+	target, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errBlocked, err)
+	}
+	if c.allows(target) || public(target.Addr()) && ports[target.Port()] {
+		return nil
+	}
+	return errBlocked
+}
+
+// allows says whether the local stack has a double there.
+func (c Config) allows(target netip.AddrPort) bool {
+	for _, allowed := range c.AllowPrivate {
+		if allowed == target.Addr().String()+":"+strconv.Itoa(int(target.Port())) && target.Addr().IsLoopback() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,190 @@
+// Package outbound is the HTTP client for addresses that an owner has configured: webhooks, chats and services.
+//
+// Invariants: it speaks HTTPS to public addresses alone, which is decided when the connection is made, so neither a name
+// that changes its address nor a redirect leads inside; redirects, proxies and cookies are not used; an answer is read up
+// to 64 KiB; a call takes ten seconds at most.
+//
+// Failure policy: a call is tried once. Errors are *outbox.Failure and name neither the address, which may be a secret,
+// nor what was sent.
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	"newsletter/shared/config"
+	"newsletter/shared/outbox"
+)
+
+const (
+	connectTimeout = 3 * time.Second
+	callTimeout    = 10 * time.Second // below the lease of a delivery
+	maxAnswer      = 64 << 10
+	maxRetryAfter  = 24 * time.Hour
+)
+
+// Config is what only the local stack sets.
+type Config struct {
+	// AllowPrivate lists loopback addresses, host:port, that may be called although they are not public, and without TLS:
+	// the doubles of the local stack. Leave it empty. Defaults to none.
+	AllowPrivate []string `env:"OUTBOUND_ALLOW_PRIVATE"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	for _, allowed := range c.AllowPrivate {
+		if target, err := netip.ParseAddrPort(allowed); err != nil || !target.Addr().IsLoopback() {
+			return errors.New("OUTBOUND_ALLOW_PRIVATE: must be loopback addresses with a port, such as 127.0.0.1:8080")
+		}
+	}
+	return nil
+}
+
+// CheckURL says what is wrong with the address of a service, without repeating it: nil if it may be called.
+func (c Config) CheckURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
+		return errors.New("must be a web address without a user or a fragment")
+	case u.Scheme == "https":
+	case u.Scheme != "http" || !c.allowsHost(u.Host):
+		return errors.New("must begin with https://")
+	}
+	if port := u.Port(); port != "" && port != "443" && port != "8443" && !c.allowsHost(u.Host) {
+		return errors.New("must be on port 443 or 8443")
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !public(a) && !c.allowsHost(u.Host) {
+		return errors.New("must not be a private address")
+	}
+	return nil
+}
+
+func (c Config) allowsHost(host string) bool {
+	target, err := netip.ParseAddrPort(host)
+	return err == nil && c.allows(target)
+}
+
+// Client calls services. It is safe for concurrent use.
+type Client struct {
+	config Config
+	http   *http.Client
+}
+
+// New makes a Client. resolver is nil for the system's; tests put one of their own.
+func New(cfg Config, resolver *net.Resolver) *Client {
+	dialer := &net.Dialer{Timeout: connectTimeout, Resolver: resolver, Control: cfg.control}
+	return &Client{cfg, &http.Client{
+		Timeout:       callTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext:         dialer.DialContext,
+			TLSHandshakeTimeout: connectTimeout,
+			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+			MaxIdleConnsPerHost: 4,
+			IdleConnTimeout:     30 * time.Second,
+			ForceAttemptHTTP2:   true,
+		},
+	}}
+}
+
+// Answer is what a service said.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte // the first 64 KiB
+}
+
+// Do makes a call and reads the answer, whatever its status. It is http.Client's Do behind the guard, for adapters that
+// read answers themselves; an error is a *outbox.Failure.
+func (c *Client) Do(r *http.Request) (*http.Response, error) {
+	if err := c.config.CheckURL(r.URL.String()); err != nil {
+		return nil, &outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true, Err: err}
+	}
+	response, err := c.http.Do(r)
+	if err != nil {
+		return nil, broken(err)
+	}
+	response.Body = limited{io.LimitReader(response.Body, maxAnswer), response.Body}
+	return response, nil
+}
+
+type limited struct {
+	io.Reader
+	io.Closer
+}
+
+// Send makes a call and reads the answer whole. Only a status from 200 to 299 is no error: any other is a *outbox.Failure
+// as Refused gives it, beside the answer.
+func (c *Client) Send(ctx context.Context, r *http.Request) (Answer, error) {
+	response, err := c.Do(r.WithContext(ctx))
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	answer := Answer{response.StatusCode, response.Header, body}
+	if failure := Refused(response.StatusCode, response.Header); failure != nil {
+		return answer, failure
+	}
+	if err != nil { // it was taken, or so it said; the rest of the answer is lost
+		return answer, broken(err)
+	}
+	return answer, nil
+}
+
+// broken is a call without an answer.
+func broken(err error) *outbox.Failure {
+	if errors.Is(err, errBlocked) {
+		return &outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true, Err: err}
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return &outbox.Failure{Cause: "timeout", Err: err}
+	}
+	return &outbox.Failure{Cause: "unreachable", Err: err}
+}
+
+// Refused sorts a status (RFC 9110 §15, RFC 6585 §4); nil for success. What the caller did wrong will not become right by
+// repeating it, a redirect is not followed, and the rest may pass.
+func Refused(status int, header http.Header) *outbox.Failure {
+	if status >= 200 && status < 300 {
+		return nil
+	}
+	f := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), RetryAfter: RetryAfter(header, time.Now())}
+	switch {
+	case status == http.StatusTooManyRequests:
+		f.Cause, f.General = "throttled", true
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		f.NeedsOwner = true
+	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status >= 500:
+	default:
+		f.Permanent = true
+	}
+	return f
+}
+
+// RetryAfter reads the header of that name, in seconds or as a date (RFC 9110 §10.2.3), up to a day; 0 if there is none.
+func RetryAfter(header http.Header, now time.Time) time.Duration {
+	text := header.Get("Retry-After")
+	wait := time.Duration(0)
+	if seconds, err := strconv.Atoi(text); err == nil {
+		wait = time.Duration(min(max(seconds, 0), 86400)) * time.Second
+	} else if at, err := http.ParseTime(text); err == nil {
+		wait = at.Sub(now)
+	}
+	return min(max(wait, 0), maxRetryAfter)
+}
