@@ -101,6 +101,10 @@ generate: ## Write .env.example and the README's table of variables from the cod
 migrate: ## Bring the running stack's database to this version
 	@go run ./cmd/newsletter invoke migrate events/migrate/up.json
 
+.PHONY: disposable
+disposable: ## Write the list of throw-away domains anew from FROM, a file or URL of the blocklist
+	@go run ./cmd/newsletter disposable refresh '$(FROM)'
+
 ##@ Parts of check
 
 .PHONY: fmt

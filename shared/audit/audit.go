@@ -32,12 +32,17 @@ const (
 	Erased       Kind = "subscription.erased"       // the person's data were deleted
 	Exported     Kind = "privacy.exported"          // the person got a copy of their data
 	RightAsked   Kind = "privacy.requested"         // a letter that asks for a copy or an erasure came in
+	HoldReleased Kind = "hold.released"             // the owner lets a held mail go out
+	HoldRejected Kind = "hold.rejected"             // the owner ends a held mail and its sign-up
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
 
 // Kinds lists every kind that this version writes.
 func Kinds() []Kind {
-	return []Kind{Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, RightAsked, LinkAsked}
+	return []Kind{
+		Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, RightAsked, HoldReleased, HoldRejected,
+		LinkAsked,
+	}
 }
 
 // Actor says who caused an event.

@@ -21,7 +21,7 @@ type Depth struct {
 // The counts stop at 100,000, so that asking stays cheap when it matters most.
 const depthSQL = `
 select (select count(*) from (select 1 from outbox where state = 'ready' limit 100000) as ready),
-       (select count(*) from (select 1 from outbox where state = 'held' limit 100000) as held),
+       (select count(*) from (select 1 from outbox where state = 'held' and kind <> 'none' limit 100000) as held),
        (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead),
        coalesce((select due_at from outbox where state = 'ready' order by due_at limit 1), $1::timestamptz),
        coalesce((select created_at from outbox where state = 'ready' order by created_at limit 1), $1::timestamptz)`

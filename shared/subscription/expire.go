@@ -3,11 +3,11 @@ package subscription
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
 )
 
 // Rows that somebody is just working on are passed over; the next run finds them.
@@ -21,8 +21,9 @@ limit $2::integer
 for update skip locked`
 
 // Expire ends up to limit requests that waited for their confirmation longer than PendingLifetime: a row that was never
-// confirmed is deleted, somebody who had unsubscribed before is unsubscribed again. It returns how many it ended; fewer
-// than limit means that none are left. It is one transaction in two round trips. The error is the database's.
+// confirmed is deleted, somebody who had unsubscribed before is unsubscribed again. Mails that have been held for that long
+// end too. It returns how many requests it ended; fewer than limit means that none are left. It is one transaction in two
+// round trips. The error is the database's.
 func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	now := s.clock()
 	var overdue []row
@@ -40,8 +41,9 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 		},
 		func(b *pgx.Batch) error {
 			for _, r := range overdue {
-				s.expire(b, r, now)
+				s.end(b, r, audit.Event{ID: newID(), At: now, Actor: audit.System, Channel: "schedule"})
 			}
+			outbox.ExpireHeld(b, now.Add(-PendingLifetime), now)
 			return nil
 		})
 	if err != nil {
@@ -50,10 +52,11 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	return len(overdue), nil
 }
 
-func (s *Store) expire(b *pgx.Batch, r row, now time.Time) {
+// end ends a pending request. by says who, when and under which id.
+func (s *Store) end(b *pgx.Batch, r row, by audit.Event) {
 	d := Transition(Facts{State: r.Status, Returning: r.Returning}, OnExpire)
 	event := r.event(r.Status, d)
-	event.ID, event.At, event.Actor, event.Channel = newID(), now, audit.System, "schedule"
+	event.ID, event.At, event.Actor, event.Channel, event.RequestID = by.ID, by.At, by.Actor, by.Channel, by.RequestID
 	audit.Queue(b, event)
-	r.apply(b, d, now)
+	r.apply(b, d, by.At)
 }

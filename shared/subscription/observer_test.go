@@ -11,7 +11,12 @@ import (
 	"newsletter/shared/audit"
 )
 
-func TestEveryStateLooksTheSame(t *testing.T) {
+func TestEveryStateLooksTheSame(t *testing.T) { everyStateLooksTheSame(t, "") }
+
+func TestEveryStateLooksTheSameOnHold(t *testing.T) { everyStateLooksTheSame(t, "disposable") }
+
+func everyStateLooksTheSame(t *testing.T, hold string) {
+	t.Helper()
 	b := setup(t)
 	var want *recorder
 	logged := map[string]int64{}
@@ -21,7 +26,7 @@ func TestEveryStateLooksTheSame(t *testing.T) {
 			prepare(b, typed)
 			b.advance(time.Second)
 			recorded := &recorder{database: b.db}
-			wrote := b.lookAt(name, typed, recorded)
+			wrote := b.lookAt(name, Request{Address: address(b, typed), Visit: visit, Hold: hold}, recorded)
 			if least, found := logged[name]; !found || wrote < least {
 				logged[name] = wrote
 			}
@@ -41,14 +46,14 @@ func TestEveryStateLooksTheSame(t *testing.T) {
 	t.Errorf("the write-ahead log tells the states apart: %v", logged)
 }
 
-func (b *bundle) lookAt(name, typed string, recorded *recorder) int64 {
+func (b *bundle) lookAt(name string, r Request, recorded *recorder) int64 {
 	b.Helper()
 	tables := []string{"audit_events", "outbox", "mail_log", "event_context"}
 	had := map[string]int{}
 	for _, table := range tables {
 		had[table] = b.count(table)
 	}
-	store, r := b.on(recorded), Request{Address: address(b, typed), Visit: visit}
+	store := b.on(recorded)
 	before := b.wal()
 	outcome, err := store.Request(b.Context(), r)
 	wrote := b.wal() - before

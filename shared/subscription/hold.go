@@ -1,0 +1,154 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+// ErrNotHeld says that no mail waits under this id; it may have been released, rejected or expired.
+var ErrNotHeld = errors.New("subscription: nothing is held under this id")
+
+// Hold is a mail that waits for the owner, and what there is to judge its sign-up by. It does not name the person.
+type Hold struct {
+	ID           uuid.UUID    `json:"id"`
+	Reason       string       `json:"reason"`
+	Mail         string       `json:"mail"` // the kind of the mail, such as "mail.confirm"
+	SubscriberID uuid.UUID    `json:"subscriber_id"`
+	At           time.Time    `json:"at"`
+	Domain       string       `json:"domain"` // of the address; empty if the sign-up is gone
+	Status       State        `json:"status"`
+	Channel      string       `json:"channel"`
+	Locale       string       `json:"locale,omitempty"`
+	Source       audit.Source `json:"source"`
+}
+
+// Decoys are left out: there is nothing to decide about them, and they expire.
+const holdsSQL = `
+select o.id::text, o.hold_reason, o.kind, coalesce(o.subscriber_id::text, ''), o.created_at,
+       coalesce(split_part(s.email_norm, '@', 2), ''), coalesce(s.status, 'none'), coalesce(e.channel, ''),
+       coalesce(s.locale, ''), coalesce(e.source::text, '{}')
+from outbox o
+left join subscribers s on s.id = o.subscriber_id
+left join audit_events e on e.id = o.event_id
+where o.state = 'held' and o.kind <> 'none'
+order by o.created_at, o.id
+limit $1::integer`
+
+// Holds lists up to limit mails that wait for the owner, the oldest first, in one round trip. The error is the
+// database's.
+func (s *Store) Holds(ctx context.Context, limit int) ([]Hold, error) {
+	var holds []Hold
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(holdsSQL, limit).Query(func(rows pgx.Rows) error {
+			var err error
+			holds, err = pgx.CollectRows(rows, scanHold)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list what is held: %w", err)
+	}
+	return holds, nil
+}
+
+func scanHold(row pgx.CollectableRow) (Hold, error) {
+	var h Hold
+	var source string
+	err := row.Scan(&h.ID, &h.Reason, &h.Mail, &h.SubscriberID, &h.At, &h.Domain, (*string)(&h.Status), &h.Channel, &h.Locale, &source)
+	h.At, h.Source = h.At.UTC(), audit.ParseSource(source)
+	return h, err
+}
+
+// Release lets a held mail go out. deliver looks at the person's state before it sends it, as always. The error is
+// ErrNotHeld or the database's.
+func (s *Store) Release(ctx context.Context, id uuid.UUID, v Visit) error {
+	return s.judge(ctx, id, v, false)
+}
+
+// Reject ends a held mail and the sign-up behind it, as if it had expired; the sign-up stays if the person was sent the
+// same mail later without being held. The error is ErrNotHeld or the database's.
+func (s *Store) Reject(ctx context.Context, id uuid.UUID, v Visit) error {
+	return s.judge(ctx, id, v, true)
+}
+
+// judge is one transaction: the held row, its ledger event and, for a rejection, the end of the sign-up.
+func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) error {
+	now, eventID, endID := s.clock(), newID(), newID()
+	subscriber, err := s.heldSubscriber(ctx, id)
+	if err != nil {
+		return err
+	}
+	lock := s.subscriberLock(subscriber)
+	var held outbox.Held
+	var found bool
+	var person row
+	err = s.transact(ctx, lock,
+		func(b *pgx.Batch) {
+			held, found, person = outbox.Held{}, false, row{}
+			person.loadByID(b, subscriber, lock)
+			outbox.LockHeld(b, id, &held, &found)
+		},
+		func(b *pgx.Batch) error {
+			if !found {
+				return ErrNotHeld
+			}
+			event := audit.Event{
+				ID: eventID, At: now, Kind: audit.HoldReleased, SubscriberID: held.SubscriberID, Actor: audit.Operator,
+				Data: audit.Data{Outcome: "released", Reasons: []string{held.Reason}, RequestEvent: text(held.EventID)},
+			}
+			if !reject {
+				s.record(b, event, v)
+				outbox.Unhold(b, id, now)
+				return nil
+			}
+			event.Kind, event.Data.Outcome = audit.HoldRejected, "rejected"
+			s.record(b, event, v)
+			outbox.RejectHeld(b, id, now)
+			if person.state() == Pending && held.Kind == outbox.MailConfirm && !held.Overtaken {
+				s.end(b, person, audit.Event{ID: endID, At: now, Actor: audit.Operator, Channel: v.Channel, RequestID: v.RequestID})
+			}
+			return nil
+		})
+	if errors.Is(err, ErrNotHeld) {
+		return ErrNotHeld
+	}
+	if err != nil {
+		return fmt.Errorf("judge what is held: %w", err)
+	}
+	return nil
+}
+
+const heldSubscriberSQL = `
+select coalesce(subscriber_id::text, '') from outbox where id = $1::text::uuid and state = 'held'`
+
+// heldSubscriber finds whose lock to take.
+func (s *Store) heldSubscriber(ctx context.Context, id uuid.UUID) (subscriber uuid.UUID, err error) {
+	found := false
+	err = s.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(heldSubscriberSQL, id.String()).QueryRow(func(r pgx.Row) error {
+			err := r.Scan(&subscriber)
+			found = err == nil
+			return optional(err)
+		})
+	})
+	if err == nil && !found {
+		return uuid.Nil, ErrNotHeld
+	}
+	return subscriber, err
+}
+
+// text is an id for the ledger; empty for none.
+func text(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return id.String()
+}

@@ -1,0 +1,206 @@
+package subscription
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+const john = "john@example.org"
+
+var operator = Visit{RequestID: "operator", Channel: "tool"}
+
+// requestHeld signs an address up so that its mail waits.
+func (b *bundle) requestHeld(typed string, want Outcome) {
+	b.Helper()
+	r := Request{Address: address(b, typed), Visit: visit, Hold: "disposable", Reasons: []string{"disposable"}, Source: audit.Source{Origin: "toot"}}
+	if got, err := b.store.Request(b.Context(), r); err != nil || got != want {
+		b.Fatalf("request %s: %q, %v, want %q", typed, got, err, want)
+	}
+}
+
+// held is the one mail that waits.
+func (b *bundle) held() Hold {
+	b.Helper()
+	holds, err := b.store.Holds(b.Context(), 10)
+	if err != nil || len(holds) != 1 {
+		b.Fatalf("%+v, %v", holds, err)
+	}
+	return holds[0]
+}
+
+func (b *bundle) expectOutbox(want ...string) {
+	b.Helper()
+	got := b.strings(`select kind || ' ' || state || ' ' || coalesce(hold_reason, '-') || ' ' || coalesce(outcome, '-') from outbox order by id`)
+	if !slices.Equal(got, want) {
+		b.Fatalf("outbox\n%q, want\n%q", got, want)
+	}
+}
+
+func TestAHeldMailIsReleased(t *testing.T) {
+	b := setup(t)
+	b.requestHeld(jane, ConfirmationQueued)
+	h := b.held()
+	if h.Reason != "disposable" || h.Mail != "mail.confirm" || h.Domain != "example.org" || h.Status != Pending || h.Source.Origin != "toot" ||
+		h.Channel != visit.Channel || h.SubscriberID != b.row(jane).ID || !h.At.Equal(now) {
+		t.Errorf("%+v", h)
+	}
+	queue := outbox.NewQueue(b.db, b.now)
+	if claimed, err := queue.Claim(t.Context(), 10, time.Minute); err != nil || len(claimed) != 0 {
+		t.Fatalf("claimed %+v, %v", claimed, err)
+	}
+	b.advance(time.Hour)
+	if err := b.store.Release(t.Context(), h.ID, operator); err != nil {
+		t.Fatal(err)
+	}
+	b.expectOutbox("mail.confirm ready - released")
+	b.expectLedger("requested:confirmation_queued", "released:released")
+	if got := b.strings(`select kind || ' ' || actor || ' ' || channel || ' ' || (data->>'reasons') from audit_events where actor = 'operator'`); !slices.Equal(got, []string{`hold.released operator tool ["disposable"]`}) {
+		t.Errorf("ledger: %v", got)
+	}
+	if claimed, err := queue.Claim(t.Context(), 10, time.Minute); err != nil || len(claimed) != 1 || claimed[0].ID != h.ID {
+		t.Fatalf("claimed %+v, %v", claimed, err)
+	}
+	if err := b.store.Release(t.Context(), h.ID, operator); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("a second time: %v", err)
+	}
+	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
+}
+
+func TestAHeldSignUpIsRejected(t *testing.T) {
+	b := setup(t)
+	b.activate(john)
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(john), UnsubscribedNow)
+	b.advance(time.Hour)
+	for _, c := range []struct {
+		typed string
+		left  State
+	}{{jane, None}, {john, Unsubscribed}} {
+		b.requestHeld(c.typed, ConfirmationQueued)
+		b.expectRow(c.typed, Pending, b.row(c.typed).Epoch, c.left == Unsubscribed)
+		if err := b.store.Reject(t.Context(), b.held().ID, operator); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.row(c.typed).state(); got != c.left {
+			t.Errorf("%s is %s, want %s", c.typed, got, c.left)
+		}
+	}
+	last := b.strings(`select kind || ' ' || actor from audit_events order by id desc limit 2`)
+	if !slices.Equal(last, []string{"subscription.expired operator", "hold.rejected operator"}) {
+		t.Errorf("ledger: %v", last)
+	}
+	if n := b.count(`outbox where state = 'done' and outcome = 'rejected' and finished_at is not null`); n != 2 {
+		t.Errorf("%d rejected", n)
+	}
+}
+
+// TestARejectionLeavesALaterSignUp, whose mail went out unheld.
+func TestARejectionLeavesALaterSignUp(t *testing.T) {
+	b := setup(t)
+	b.requestHeld(jane, ConfirmationQueued)
+	h := b.held()
+	b.advance(time.Hour)
+	b.request(jane, ConfirmationQueued)
+	if err := b.store.Reject(t.Context(), h.ID, operator); err != nil {
+		t.Fatal(err)
+	}
+	b.expectRow(jane, Pending, 1, false)
+	b.expectOutbox("mail.confirm done - rejected", "mail.confirm ready - -")
+	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
+}
+
+func TestARejectionOfANoticeLeavesTheSubscriber(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	b.requestHeld(jane, AlreadySubscribed)
+	if err := b.store.Reject(t.Context(), b.held().ID, operator); err != nil {
+		t.Fatal(err)
+	}
+	b.expectRow(jane, Active, 1, false)
+}
+
+// TestWhoIsGoneMeanwhile keeps nothing of the owner's decision from being recorded.
+func TestWhoIsGoneMeanwhile(t *testing.T) {
+	b := setup(t)
+	b.requestHeld(jane, ConfirmationQueued)
+	h := b.held()
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), CancelledNow)
+	if again := b.held(); again.Status != None || again.Domain != "" {
+		t.Errorf("%+v", again)
+	}
+	if err := b.store.Reject(t.Context(), h.ID, operator); err != nil {
+		t.Fatal(err)
+	}
+	b.expectLedger("requested:confirmation_queued", "cancelled:cancelled", "rejected:rejected")
+}
+
+func TestWhatIsNotHeldCannotBeJudged(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	ready := uuid.MustParse(b.strings(`select id::text from outbox where kind = 'mail.confirm'`)[0])
+	for _, id := range []uuid.UUID{ready, uuid.New(), uuid.Nil} {
+		if err := b.store.Release(t.Context(), id, operator); !errors.Is(err, ErrNotHeld) {
+			t.Errorf("release %v: %v", id, err)
+		}
+		if err := b.store.Reject(t.Context(), id, operator); !errors.Is(err, ErrNotHeld) {
+			t.Errorf("reject %v: %v", id, err)
+		}
+	}
+	b.expectRow(jane, Pending, 1, false)
+	b.expectLedger("requested:confirmation_queued")
+}
+
+func TestTwoOwnersJudgeOnce(t *testing.T) {
+	b := setup(t)
+	b.requestHeld(jane, ConfirmationQueued)
+	h := b.held()
+	var wg sync.WaitGroup
+	results := make([]error, 4)
+	for i := range results {
+		wg.Go(func() {
+			judge := b.store.Release
+			if i%2 == 1 {
+				judge = b.store.Reject
+			}
+			results[i] = judge(t.Context(), h.ID, operator)
+		})
+	}
+	wg.Wait()
+	succeeded := 0
+	for _, err := range results {
+		if err == nil {
+			succeeded++
+		}
+	}
+	if n := b.count(`audit_events where kind like 'hold.%'`); succeeded != 1 || n != 1 {
+		t.Errorf("%d judged, %d in the ledger: %v", succeeded, n, results)
+	}
+}
+
+// TestHeldMailsExpire with their sign-ups, decoys included; the owner never sees those.
+func TestHeldMailsExpire(t *testing.T) {
+	b := setup(t)
+	b.requestHeld(jane, ConfirmationQueued)
+	b.advance(time.Minute)
+	b.requestHeld(jane, ConfirmationCapped) // a decoy: held too, so that it is written alike
+	b.expectOutbox("mail.confirm held disposable -", "none held disposable -")
+	b.held()
+	b.advance(PendingLifetime - 2*time.Minute)
+	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 0 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	b.expectOutbox("mail.confirm held disposable -", "none held disposable -")
+	b.advance(2 * time.Minute)
+	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 1 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	b.expectOutbox("mail.confirm done - expired", "none done - expired")
+	b.expectRow(jane, None, 0, false)
+}
