@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"newsletter/shared/audience"
@@ -12,19 +12,17 @@ import (
 	"newsletter/shared/config"
 	"newsletter/shared/journal"
 	"newsletter/shared/measurement"
+	"newsletter/shared/notify"
+	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
+	"newsletter/shared/webhook"
 )
-
-// callTimeout bounds one call of a listener, below the lease of a delivery.
-const callTimeout = 10 * time.Second
 
 // readListeners makes the listeners that the variables set up. Mistakes are added to env.
 func readListeners(env *config.Env) listeners {
 	all := listeners{}
-	client := &http.Client{
-		Timeout:       callTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	guard := outbound.ReadConfig(env)
+	client := outbound.New(guard, nil)
 	if cfg := journal.ReadConfig(env); cfg.Enabled() {
 		j, err := journal.Open(cfg)
 		env.Add(err)
@@ -36,6 +34,16 @@ func readListeners(env *config.Env) listeners {
 	if cfg := measurement.ReadConfig(env); cfg.Enabled() {
 		counted := []audit.Kind{audit.Requested, audit.Confirmed, audit.Unsubscribed}
 		all["ga4"] = listener{tell: counter{measurement.New(cfg, client, time.Now)}.tell, kinds: counted}
+	}
+	channels, err := notify.Channels(notify.ReadConfig(env), guard, client)
+	env.Add(err)
+	for name, channel := range channels {
+		all[name] = listener{tell: herald{channel}.tell}
+	}
+	endpoints, err := webhook.Endpoints(webhook.ReadConfig(env), guard, client, time.Now)
+	env.Add(err)
+	for name, endpoint := range endpoints {
+		all[name] = listener{tell: caller{endpoint}.tell}
 	}
 	return all
 }
@@ -141,6 +149,45 @@ func (c counter) tell(ctx context.Context, t telling, _ people) (string, error) 
 		event.Name = measurement.Unsubscribed
 	}
 	return "counted", c.property.Send(ctx, event)
+}
+
+// herald tells a chat.
+type herald struct{ channel *notify.Channel }
+
+func (h herald) tell(ctx context.Context, t telling, _ people) (string, error) {
+	m := notify.Message{Level: notify.Info, Title: titles[t.News.Kind]}
+	if m.Title == "" {
+		m.Title = string(t.News.Kind)
+	}
+	for _, line := range []struct{ name, value string }{
+		{"Page", t.News.Source.Page}, {"Campaign", t.News.Source.Campaign}, {"Mailbox provider", t.News.Data.Provider},
+		{"Language", t.News.Data.Locale}, {"Reason", strings.Join(t.News.Data.Reasons, ", ")},
+	} {
+		if line.value != "" {
+			m.Lines = append(m.Lines, line.name+": "+line.value)
+		}
+	}
+	return "posted", h.channel.Post(ctx, m)
+}
+
+// titles are what happened, in the owner's words.
+var titles = map[audit.Kind]string{
+	audit.Requested: "New subscriber", audit.Confirmed: "New subscriber", audit.Unsubscribed: "Unsubscribed",
+	audit.Cancelled: "A sign-up was cancelled", audit.Suppressed: "No more mail to a subscriber", audit.Erased: "Data erased on request",
+}
+
+// caller calls an owner's own service.
+type caller struct{ endpoint *webhook.Endpoint }
+
+func (c caller) tell(ctx context.Context, t telling, _ people) (string, error) {
+	event := webhook.Event{
+		Type: string(t.News.Kind), At: t.News.At, EventID: t.News.EventID.String(), SubscriberID: t.News.SubscriberID.String(),
+		Data: map[string]string{"outcome": t.News.Data.Outcome},
+	}
+	if len(t.News.Data.Reasons) > 0 {
+		event.Data["reason"] = t.News.Data.Reasons[0]
+	}
+	return "called", c.endpoint.Send(ctx, t.ID.String(), event)
 }
 
 // wants says whether a listener hears of a kind of event.

@@ -10,6 +10,7 @@ import (
 	"newsletter/shared/capture"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
+	"newsletter/shared/webhook"
 )
 
 // run is one invocation. Its methods are safe for concurrent use where they are called from deliver.
@@ -179,6 +180,8 @@ func (r *run) settle(ctx context.Context, d outbox.Delivery, outcome string, err
 		failure = &outbox.Failure{Cause: "error", Err: err}
 	}
 	switch {
+	case failure.Permanent && failure.Cause == webhook.Gone: // no further call until the owner lifts the pause
+		return "dead", errors.Join(failure, r.queue.Dead(ctx, d, failure.Cause), r.queue.Pause(ctx, channel(d), failure.Cause))
 	case failure.Permanent:
 		return "dead", errors.Join(failure, r.queue.Dead(ctx, d, failure.Cause))
 	case failure.General:

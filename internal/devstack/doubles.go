@@ -13,28 +13,33 @@ type Doubles struct {
 	Loops  *Loops
 	GA4    *GA4
 	S3     *S3
+
+	Slack    *Slack
+	Discord  *Discord
+	Webhooks *Webhooks
 	// Captcha is the verifier of Turnstile and hCaptcha.
 	Captcha *Captcha
 
 	server *http.Server
 }
 
-// endpoints are where the functions find the doubles.
-type endpoints struct {
-	ses, sentryDSN, loops, ga4, s3, captcha string
-}
+// endpoint is the host and port where the functions find the doubles.
+type endpoint string
+
+// at is the address of a double.
+func (e endpoint) at(path string) string { return "http://" + string(e) + path }
 
 func newDoubles() *Doubles {
 	return &Doubles{
 		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0),
-		Captcha: NewCaptcha(time.Now),
+		Slack: &Slack{}, Discord: &Discord{}, Webhooks: NewWebhooks(time.Now), Captcha: NewCaptcha(time.Now),
 	}
 }
 
-func (d *Doubles) serve() (endpoints, error) {
+func (d *Doubles) serve() (endpoint, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return endpoints{}, err
+		return "", err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /ses/v2/email/outbound-emails", d.SES)
@@ -43,14 +48,12 @@ func (d *Doubles) serve() (endpoints, error) {
 	mux.Handle("/ga4/", http.StripPrefix("/ga4", d.GA4))
 	mux.Handle("/s3/", http.StripPrefix("/s3", d.S3))
 	mux.Handle("/captcha/siteverify", d.Captcha)
+	mux.Handle("/slack", d.Slack)
+	mux.Handle("/discord", d.Discord)
+	mux.Handle("/webhook", d.Webhooks)
 	d.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = d.server.Serve(listener) }() // ends with close
-	host := listener.Addr().String()
-	return endpoints{
-		captcha: "http://" + host + "/captcha/siteverify",
-		ses:     "http://" + host + "/ses", sentryDSN: "http://local@" + host + "/1", loops: "http://" + host + "/loops",
-		ga4: "http://" + host + "/ga4", s3: "http://" + host + "/s3",
-	}, nil
+	return endpoint(listener.Addr().String()), nil
 }
 
 func (d *Doubles) close() { _ = d.server.Close() }

@@ -39,7 +39,7 @@ func (s *Stack) build(ctx context.Context) error {
 }
 
 // variables are the values of everything that the template may give a function.
-func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]string {
+func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]string {
 	values := map[string]string{
 		"ENVIRONMENT": "local", "RELEASE": "local", "LOG_LEVEL": "INFO",
 		"PUBLIC_URL": s.BaseURL, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
@@ -47,10 +47,12 @@ func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]
 		"DATABASE_URL": s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
 		"REDIS_URL": s.Redis.URL, "REDIS_CA_FILE": s.Redis.CAFile,
 		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
-		"SENTRY_DSN": doubles.sentryDSN, "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.loops,
-		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.ga4,
+		"SENTRY_DSN": "http://local@" + string(doubles) + "/1", "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.at("/loops"),
+		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.at("/ga4"),
+		"SLACK_WEBHOOK_URL": doubles.at("/slack"), "DISCORD_WEBHOOK_URL": doubles.at("/discord"),
+		"WEBHOOK_URLS": doubles.at("/webhook"), "WEBHOOK_SECRETS": WebhookSecret, "OUTBOUND_ALLOW_PRIVATE": string(doubles),
 		"JOURNAL_URL":    "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
-		"CAPTCHA_SECRET": CaptchaSecret, "CAPTCHA_URL": doubles.captcha,
+		"CAPTCHA_SECRET": CaptchaSecret, "CAPTCHA_URL": doubles.at("/captcha/siteverify"),
 	}
 	for name, key := range keys {
 		values[name] = key
@@ -63,7 +65,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoints) map[string]
 	}
 	// What Lambda itself gives a function: its role's credentials, here with the doubles as the services.
 	values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], values["AWS_SESSION_TOKEN"] = "AKIDLOCAL", "local", "local"
-	values["AWS_ENDPOINT_URL_SESV2"], values["AWS_ENDPOINT_URL_S3"] = doubles.ses, doubles.s3
+	values["AWS_ENDPOINT_URL_SESV2"], values["AWS_ENDPOINT_URL_S3"] = doubles.at("/ses"), doubles.at("/s3")
 	return values
 }
 
