@@ -39,6 +39,7 @@ type handler struct {
 	store store
 	ring  *token.Ring
 	book  *phrases.Book
+	again again
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -94,11 +95,8 @@ func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 		return httpapi.JSON(http.StatusOK, state{"unsubscribed"}).As(string(outcome)), nil
 	}
 	words := h.words(r)
-	return h.page(http.StatusOK, words, words.Pages.Unsubscribed, httpapi.PageForm{
-		Action: subscribePath, Button: words.Pages.Unsubscribed.Button,
-		Hidden: []httpapi.Field{{Name: "ref", Value: "unsubscribe-page"}, {Name: "locale", Value: words.Lang}},
-		Inputs: []httpapi.Field{addressField(words.Pages.Unsubscribed.Label)},
-	}).As(string(outcome)), nil
+	text, forms := h.again.page(words)
+	return h.page(http.StatusOK, words, text, forms...).As(string(outcome)), nil
 }
 
 func visit(r *httpapi.Request, channel string) subscription.Visit {

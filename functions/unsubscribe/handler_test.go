@@ -200,3 +200,15 @@ func TestFaults(t *testing.T) {
 		b.Variables[variable] = working
 	}
 }
+
+// A page without a script cannot show a CAPTCHA, and a form that can only fail is worse than none.
+func TestNoFormToComeBackWhereACaptchaIsAskedFor(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["CAPTCHA_PROVIDER"] = "turnstile"
+	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org"))))
+	body := got.Response.Body
+	if got.Response.StatusCode != http.StatusOK || !strings.Contains(body, "You are unsubscribed") || strings.Contains(body, "<form") || strings.Contains(body, "Enter your address") {
+		t.Errorf("%d %s", got.Response.StatusCode, body)
+	}
+}

@@ -23,7 +23,7 @@ func main() { lambdafn.Start("unsubscribe", open) }
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
 	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
-	keyConfig, ring := pseudonym.ReadConfig(env), token.ReadRing(env, token.Unsubscribe)
+	keyConfig, ring, again := pseudonym.ReadConfig(env), token.ReadRing(env, token.Unsubscribe), readAgain(env)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -35,6 +35,6 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	lambdafn.Warm(ctx, db.Warm) // a link never asks Redis
 	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
-	h := &handler{gate, subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now), ring, book}
+	h := &handler{gate, subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now), ring, book, again}
 	return lambdafn.Function{HTTP: h.api(api), Close: func(context.Context) { db.Close() }}, nil
 }
