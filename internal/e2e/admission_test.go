@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/shared/config"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/subscription"
+)
+
+// owner works in the system's database as the operator's tool does. What it does here reads no pseudonym, so any key will
+// do.
+func owner(t *testing.T, s *stack) *subscription.Store {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(s.db.AppURL), CAFile: s.db.CAFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	key, err := pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(strings.Repeat("QUJD", 11))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+}
+
+// TestCaptchaAndHolds goes from the widget's answer over the real binaries to the mail that the owner releases.
+func TestCaptchaAndHolds(t *testing.T) {
+	t.Parallel()
+	s := start(t, devstack.Options{Variables: map[string]string{
+		"CAPTCHA_PROVIDER": "turnstile", "CAPTCHA_HOSTNAMES": "www.example.org", "DISPOSABLE_DOMAINS": "hold", "DELIVER_LINGER": "0s",
+	}, NoSchedules: true})
+	visitor := newVisitor(s.base, "127.9.0.1")
+	signUp := func(email, token string) answer {
+		body := `{"email":"` + email + `"}`
+		if token != "" {
+			body = `{"email":"` + email + `","captcha_token":"` + token + `"}`
+		}
+		return visitor.send(t, http.MethodPost, subscribePath, body, asJSON)
+	}
+	solved := func() string { return s.Doubles.Captcha.Solve(devstack.Solved{Hostname: "www.example.org"}) }
+	if got := signUp("jane@example.org", ""); got.Status != http.StatusUnprocessableEntity || !strings.Contains(got.Body, "#/captcha_token") {
+		t.Errorf("without an answer: %d %s", got.Status, got.Body)
+	}
+	token := solved()
+	for i, want := range []int{http.StatusAccepted, http.StatusUnprocessableEntity} {
+		if got := signUp("jane@example.org", token); got.Status != want {
+			t.Errorf("time %d: %d %s", i, got.Status, got.Body)
+		}
+	}
+	if got := signUp("joe@yopmail.com", solved()); got.Status != http.StatusAccepted {
+		t.Errorf("a throw-away address: %d %s", got.Status, got.Body)
+	}
+	s.deliver(t)
+	visitor.mail(t, "jane@example.org", 1)
+	if mails := visitor.inbox(t, "joe@yopmail.com"); len(mails) != 0 {
+		t.Errorf("a held mail went out: %+v", mails)
+	}
+
+	store := owner(t, s)
+	holds, err := store.Holds(t.Context(), 10)
+	if err != nil || len(holds) != 1 || holds[0].Domain != "yopmail.com" {
+		t.Fatalf("%+v, %v", holds, err)
+	}
+	if err := store.Release(t.Context(), holds[0].ID, subscription.Visit{Channel: "tool"}); err != nil {
+		t.Fatal(err)
+	}
+	s.deliver(t)
+	visitor.mail(t, "joe@yopmail.com", 1)
+	if problems := s.Doubles.Captcha.Problems(); len(problems) > 0 || len(s.Doubles.Captcha.Asked()) != 3 {
+		t.Errorf("asked %d times; %v", len(s.Doubles.Captcha.Asked()), problems)
+	}
+}
