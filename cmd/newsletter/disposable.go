@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -36,53 +37,39 @@ func disposableCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	source, err := openList(ctx, flags.Arg(0))
+	source, err := readList(ctx, flags.Arg(0))
 	if err != nil {
 		return err
 	}
-	defer source.Close()
-	list, count, err := disposable.Normalize(io.LimitReader(source, maxBlocklist))
+	list, count, err := disposable.Normalize(bytes.NewReader(source))
 	if err != nil {
 		return err
 	}
 	file := filepath.Join(root, "shared", "disposable", "domains.txt")
-	if err := os.WriteFile(file, []byte(list), 0o644); err != nil { //nolint:gosec // a public file of the repository
+	if err := os.WriteFile(file, []byte(list), 0o644); err != nil {
 		return err
 	}
 	fmt.Printf("%d domains, before %d. Say so in shared/disposable/README.md, with the commit and the date of the list.\n", count, disposable.Count())
 	return nil
 }
 
-func openList(ctx context.Context, name string) (io.ReadCloser, error) {
+func readList(ctx context.Context, name string) ([]byte, error) {
 	if !strings.HasPrefix(name, "https://") {
-		return os.Open(name)
+		return os.ReadFile(name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, name, nil)
 	if err != nil {
-		cancel()
 		return nil, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		cancel()
 		return nil, err
 	}
-	body := closer{response.Body, cancel}
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		_ = body.Close()
 		return nil, fmt.Errorf("the list is answered with status %d", response.StatusCode)
 	}
-	return body, nil
-}
-
-// closer ends the time limit with the body.
-type closer struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-func (c closer) Close() error {
-	defer c.cancel()
-	return c.ReadCloser.Close()
+	return io.ReadAll(io.LimitReader(response.Body, maxBlocklist))
 }

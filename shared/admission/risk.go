@@ -128,6 +128,7 @@ func (p Policy) outcome() Outcome {
 		return Refuse
 	case DisposableHold:
 		return Hold
+	case DisposableAllow, DisposableFlag:
 	}
 	return Accept
 }

@@ -110,7 +110,7 @@ func (v *Verifier) ask(ctx context.Context, answer string, client netip.Addr) (p
 	if err != nil {
 		return false, fmt.Errorf("ask the CAPTCHA's verifier: %w", err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return false, fmt.Errorf("read the CAPTCHA verifier's answer: %w", err)
