@@ -11,6 +11,7 @@ import (
 
 	"newsletter/shared/admission"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/parking"
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
@@ -40,6 +41,7 @@ type handler struct {
 	ring  *token.Ring
 	book  *phrases.Book
 	again again
+	lot   *parking.Lot // nil for none
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -87,7 +89,7 @@ func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	if err != nil {
 		return h.refused(r, err)
 	}
-	outcome, err := h.store.Unsubscribe(ctx, claims, visit(r, "link"))
+	outcome, err := h.unsubscribe(ctx, claims, r)
 	if err != nil {
 		return nil, err
 	}

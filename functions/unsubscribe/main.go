@@ -9,6 +9,7 @@ import (
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/parking"
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
@@ -24,6 +25,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
 	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
 	keyConfig, ring, again := pseudonym.ReadConfig(env), token.ReadRing(env, token.Unsubscribe), readAgain(env)
+	lot := parking.Open(parking.ReadConfig(env))
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -35,6 +37,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	lambdafn.Warm(ctx, db.Warm) // a link never asks Redis
 	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
-	h := &handler{gate, subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now), ring, book, again}
-	return lambdafn.Function{HTTP: h.api(api), Close: func(context.Context) { db.Close() }}, nil
+	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	h := &handler{gate, store, ring, book, again, lot}
+	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, Close: func(context.Context) { db.Close() }}, nil
 }

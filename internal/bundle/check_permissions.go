@@ -10,12 +10,16 @@ import (
 )
 
 // platform are the actions that Lambda itself uses with a function's role, and whether AWS grants them on no single
-// resource. Sources: the Lambda developer guide on execution roles, on VPC networking and on X-Ray.
+// resource. Sources: the Lambda developer guide on execution roles, on VPC networking, on
+// X-Ray and on SQS.
 var platform = map[string]bool{
 	"logs:CreateLogStream":           false,
 	"logs:PutLogEvents":              false,
 	"xray:PutTraceSegments":          true,
 	"xray:PutTelemetryRecords":       true,
+	"sqs:ReceiveMessage":             false,
+	"sqs:DeleteMessage":              false,
+	"sqs:GetQueueAttributes":         false,
 	"ec2:CreateNetworkInterface":     true,
 	"ec2:DescribeNetworkInterfaces":  true,
 	"ec2:DescribeSubnets":            true,
@@ -44,6 +48,11 @@ func (b *Bundle) checkPermissions() []string {
 		for _, action := range []string{"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"} {
 			if !allowed[action] {
 				problems.add("template.yaml: %s must allow %s, which Lambda itself needs", role, action)
+			}
+		}
+		for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
+			if allowed[action] != (len(f.Queues) > 0) {
+				problems.add("template.yaml: %s and %s: a function's role may do it if and only if a queue invokes it", role, action)
 			}
 		}
 		for _, call := range b.Functions[name].Calls {

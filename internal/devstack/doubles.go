@@ -13,6 +13,7 @@ type Doubles struct {
 	Loops  *Loops
 	GA4    *GA4
 	S3     *S3
+	SQS    *SQS
 
 	Slack    *Slack
 	Discord  *Discord
@@ -31,7 +32,7 @@ func (e endpoint) at(path string) string { return "http://" + string(e) + path }
 
 func newDoubles() *Doubles {
 	return &Doubles{
-		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0),
+		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{},
 		Slack: &Slack{}, Discord: &Discord{}, Webhooks: NewWebhooks(time.Now), Captcha: NewCaptcha(time.Now),
 	}
 }
@@ -48,6 +49,7 @@ func (d *Doubles) serve() (endpoint, error) {
 	mux.Handle("/ga4/", http.StripPrefix("/ga4", d.GA4))
 	mux.Handle("/s3/", http.StripPrefix("/s3", d.S3))
 	mux.Handle("/captcha/siteverify", d.Captcha)
+	mux.Handle("/sqs/", d.SQS)
 	mux.Handle("/slack", d.Slack)
 	mux.Handle("/discord", d.Discord)
 	mux.Handle("/webhook", d.Webhooks)

@@ -51,8 +51,9 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.at("/ga4"),
 		"SLACK_WEBHOOK_URL": doubles.at("/slack"), "DISCORD_WEBHOOK_URL": doubles.at("/discord"),
 		"WEBHOOK_URLS": doubles.at("/webhook"), "WEBHOOK_SECRETS": WebhookSecret, "OUTBOUND_ALLOW_PRIVATE": string(doubles),
-		"JOURNAL_URL":    "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
-		"CAPTCHA_SECRET": CaptchaSecret, "CAPTCHA_URL": doubles.at("/captcha/siteverify"),
+		"UNSUBSCRIBE_QUEUE_URL": doubles.at("/sqs/unsubscribe"),
+		"JOURNAL_URL":           "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
+		"CAPTCHA_SECRET":        CaptchaSecret, "CAPTCHA_URL": doubles.at("/captcha/siteverify"),
 	}
 	for name, key := range keys {
 		values[name] = key
@@ -65,7 +66,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 	}
 	// What Lambda itself gives a function: its role's credentials, here with the doubles as the services.
 	values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], values["AWS_SESSION_TOKEN"] = "AKIDLOCAL", "local", "local"
-	values["AWS_ENDPOINT_URL_SESV2"], values["AWS_ENDPOINT_URL_S3"] = doubles.at("/ses"), doubles.at("/s3")
+	values["AWS_ENDPOINT_URL_SESV2"], values["AWS_ENDPOINT_URL_S3"], values["AWS_ENDPOINT_URL_SQS"] = doubles.at("/ses"), doubles.at("/s3"), doubles.at("/sqs/")
 	return values
 }
 
@@ -78,7 +79,8 @@ func (s *Stack) given(f *samtemplate.Function) []string {
 	for _, secret := range f.Secrets {
 		names = append(names, s.template.SecretVariables[secret]...)
 	}
-	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPTCHA_URL", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3")
+	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPTCHA_URL", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3",
+		"AWS_ENDPOINT_URL_SQS")
 	for name := range s.options.Variables {
 		names = append(names, name)
 	}

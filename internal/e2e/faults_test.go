@@ -49,7 +49,12 @@ func TestPostgresComesAndGoes(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: generous})
 	v := newVisitor(s.base, "127.41.1.1")
-	v.subscribe(t, "before@example.org")
+	v.subscribe(t, "leaves@example.org")
+	mail := v.mail(t, "leaves@example.org", 1)
+	leave := mail.link(t, unsubscribePath)
+	if got := v.send(t, http.MethodPost, mail.link(t, confirmPath), ""); got.Status != http.StatusOK {
+		t.Fatalf("confirm: %d", got.Status)
+	}
 	cut := func(allowed bool) {
 		s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections %t", s.db.Name, allowed))
 		s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
@@ -62,12 +67,18 @@ func TestPostgresComesAndGoes(t *testing.T) {
 	eventually(t, "health to see it; it keeps a report for some seconds", func() bool {
 		return v.send(t, http.MethodGet, healthPath, "").Status == http.StatusServiceUnavailable
 	})
+	if got := v.send(t, http.MethodPost, leave, "List-Unsubscribe=One-Click", asForm); got.Status != http.StatusOK {
+		t.Errorf("one click without PostgreSQL: %d", got.Status)
+	}
 	if got := v.send(t, http.MethodGet, healthPath+"/live", ""); got.Status != http.StatusOK {
 		t.Errorf("live without PostgreSQL: %d", got.Status)
 	}
 	cut(true)
 	eventually(t, "PostgreSQL to be used again", func() bool {
 		return v.send(t, http.MethodPost, subscribePath, `{"email":"after@example.org"}`, asJSON).Status == http.StatusAccepted
+	})
+	eventually(t, "the unsubscription that was parked to be applied", func() bool {
+		return s.count(t, "subscribers where email_norm = 'leaves@example.org' and status = 'unsubscribed'") == 1
 	})
 	if n := s.count(t, "subscribers where email_norm = 'during@example.org'"); n > 1 {
 		t.Errorf("%d rows for one request", n)

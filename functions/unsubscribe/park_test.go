@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/functiontest"
+)
+
+const parkedSample = "parked"
+
+// Whoever leaves while the database is lost has left: the wish is kept, and applied when it is back.
+func TestOneClickWithoutADatabase(t *testing.T) {
+	b := functiontest.New(t)
+	queue := &devstack.SQS{}
+	server := httptest.NewServer(queue)
+	t.Cleanup(server.Close)
+	t.Setenv("AWS_ENDPOINT_URL_SQS", server.URL)
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	link := b.Sign(b.Activate("jane@example.org"))
+	whole := b.Variables["DATABASE_URL"]
+	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
+
+	unkept := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "unsubscribe", "one-click", link))
+	if unkept.Response.StatusCode != 503 || unkept.Response.Headers["Retry-After"] == "" {
+		t.Errorf("without a queue: %d", unkept.Response.StatusCode)
+	}
+	b.Variables["UNSUBSCRIBE_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe"
+	lost := b.Open(open)
+	for range 2 {
+		got := functiontest.Serve(t, lost.HTTP, functiontest.HTTP(t, "unsubscribe", "one-click", link))
+		if got.Response.StatusCode != 200 || !strings.Contains(got.Response.Body, "You are unsubscribed") {
+			t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
+		}
+	}
+	if got := functiontest.Serve(t, lost.HTTP, functiontest.HTTP(t, "unsubscribe", "token-malformed", "")); got.Response.StatusCode != 404 {
+		t.Errorf("a forged link: %d", got.Response.StatusCode)
+	}
+	waiting := queue.Waiting()
+	if len(waiting) != 2 || strings.Contains(waiting[0], "198.51.100") || strings.Contains(waiting[0], link) {
+		t.Fatalf("parked: %v", waiting)
+	}
+	queue.Fail(devstack.Fault{Status: 500, Body: `{}`})
+	if got := functiontest.Serve(t, lost.HTTP, functiontest.HTTP(t, "unsubscribe", "one-click", link)); got.Response.StatusCode != 503 {
+		t.Errorf("with the queue lost, too: %d", got.Response.StatusCode)
+	}
+	b.ExpectState(active, before, mails)
+
+	batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: waiting[0]}, {MessageId: "2", Body: `{"x":1}`}, {MessageId: "3", Body: waiting[1]}}}
+	payload, err := json.Marshal(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply := func(url string) string {
+		t.Helper()
+		b.Variables["DATABASE_URL"] = url
+		value, err := b.Open(open).Event(t.Context(), payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	failed := func(ids ...string) string {
+		return `{"batchItemFailures":[{"itemIdentifier":"` + strings.Join(ids, `"},{"itemIdentifier":"`) + `"}]}`
+	}
+	if got := apply(b.Variables["DATABASE_URL"]); got != failed("1", "2", "3") {
+		t.Errorf("the database is still lost: %s", got)
+	}
+	if got := apply(whole); got != failed("2") {
+		t.Errorf("it is back: %s", got)
+	}
+	b.ExpectState(left, after, told)
+	if got := b.Strings(`select channel from audit_events where kind = 'subscription.unsubscribed'`); got[0] != "parked" {
+		t.Errorf("%v", got)
+	}
+	if value, err := b.Open(open).Event(t.Context(), functiontest.Raw(t, "unsubscribe", parkedSample)); err != nil || len(value.(events.SQSEventResponse).BatchItemFailures) != 0 {
+		t.Errorf("somebody who is not known any more: %v %v", value, err)
+	}
+	if _, err := lost.Event(t.Context(), json.RawMessage(`{}`)); err == nil {
+		t.Error("another event is taken")
+	}
+}
