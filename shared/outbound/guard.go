@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"syscall"
 )
 
@@ -62,7 +61,7 @@ func (c Config) control(_, address string, _ syscall.RawConn) error {
 // allows says whether the local stack has a double there.
 func (c Config) allows(target netip.AddrPort) bool {
 	for _, allowed := range c.AllowPrivate {
-		if allowed == target.Addr().String()+":"+strconv.Itoa(int(target.Port())) && target.Addr().IsLoopback() {
+		if allowed == target.String() && target.Addr().IsLoopback() {
 			return true
 		}
 	}

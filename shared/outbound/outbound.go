@@ -92,15 +92,19 @@ func New(cfg Config, resolver *net.Resolver) *Client {
 		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext:         dialer.DialContext,
-			TLSHandshakeTimeout: connectTimeout,
-			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-			MaxIdleConnsPerHost: 4,
-			IdleConnTimeout:     30 * time.Second,
-			ForceAttemptHTTP2:   true,
+			DialContext:            dialer.DialContext,
+			TLSHandshakeTimeout:    connectTimeout,
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			MaxIdleConnsPerHost:    4,
+			MaxResponseHeaderBytes: maxAnswer,
+			IdleConnTimeout:        30 * time.Second,
+			ForceAttemptHTTP2:      true,
 		},
 	}}
 }
+
+// CheckURL is Config.CheckURL of the client's configuration.
+func (c *Client) CheckURL(raw string) error { return c.config.CheckURL(raw) }
 
 // Answer is what a service said.
 type Answer struct {
@@ -149,6 +153,9 @@ func (c *Client) Send(ctx context.Context, r *http.Request) (Answer, error) {
 
 // broken is a call without an answer.
 func broken(err error) *outbox.Failure {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL may be a secret
+		err = wrapped.Err
+	}
 	if errors.Is(err, errBlocked) {
 		return &outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true, Err: err}
 	}
@@ -168,6 +175,8 @@ func Refused(status int, header http.Header) *outbox.Failure {
 	switch {
 	case status == http.StatusTooManyRequests:
 		f.Cause, f.General = "throttled", true
+	case status >= 300 && status < 400: // whoever moved it has to be asked for the new address
+		f.Cause, f.Permanent, f.NeedsOwner = "moved", true, true
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		f.NeedsOwner = true
 	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status >= 500:
