@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +24,9 @@ const WebhookSecret = "whsec_bG9jYWwtd2ViaG9vay1zZWNyZXQtMTIzNDU2"
 // WebhookCall is a call that the receiver took.
 type WebhookCall struct {
 	ID   string // the same for every try
+	Path string // which endpoint
 	Type string
+	At   time.Time // when it happened
 	Data map[string]string
 }
 
@@ -53,10 +58,25 @@ func (h *Webhooks) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
+	if !h.keep(call) {
+		h.problem("two events have one id")
+		w.WriteHeader(http.StatusConflict)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// keep says whether a call is a new one, or the same as those of its id before.
+func (h *Webhooks) keep(call WebhookCall) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, before := range h.received {
+		if before.ID == call.ID && before.Path == call.Path && !reflect.DeepEqual(before, call) {
+			return false
+		}
+	}
 	h.received = append(h.received, call)
-	w.WriteHeader(http.StatusNoContent)
+	return true
 }
 
 // tolerance is how far the time of a call may be off.
@@ -79,30 +99,58 @@ func (h *Webhooks) verify(r *http.Request) (call WebhookCall, err error) {
 	case len(body) > 20_000:
 		return call, errors.New("the payload is too long")
 	}
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(WebhookSecret, "whsec_"))
-	if err != nil {
+	if err := signedForUs(r.Header.Get("webhook-signature"), fmt.Sprintf("%s.%s.%s", id, timestamp, body)); err != nil {
 		return call, err
 	}
-	mac := hmac.New(sha256.New, secret)
-	_, _ = fmt.Fprintf(mac, "%s.%s.%s", id, timestamp, body)
-	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	if !slices.Contains(strings.Split(r.Header.Get("webhook-signature"), " "), want) {
-		return call, errors.New("no signature is ours")
-	}
-	return readCall(id, body)
+	return readCall(id, r.URL.Path, body)
 }
 
-func readCall(id string, body []byte) (WebhookCall, error) {
+// signedForUs wants signatures of version 1 alone, one of them by our secret.
+func signedForUs(header, content string) error {
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(WebhookSecret, "whsec_"))
+	if err != nil {
+		return err
+	}
+	mac := hmac.New(sha256.New, secret)
+	_, _ = mac.Write([]byte(content))
+	ours := false
+	for given := range strings.SplitSeq(header, " ") {
+		version, text, _ := strings.Cut(given, ",")
+		signature, err := base64.StdEncoding.DecodeString(text)
+		if version != "v1" || err != nil || len(signature) != sha256.Size {
+			return errors.New("there is a signature that is none of version 1")
+		}
+		ours = ours || hmac.Equal(signature, mac.Sum(nil))
+	}
+	if !ours {
+		return errors.New("no signature is ours")
+	}
+	return nil
+}
+
+var (
+	webhookType = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)+$`)
+	webhookWord = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,255}$`) // an id or a word, and no address
+)
+
+func readCall(id, path string, body []byte) (WebhookCall, error) {
 	var payload struct {
 		Type      string            `json:"type"`
 		Timestamp time.Time         `json:"timestamp"`
 		Data      map[string]string `json:"data"`
 	}
-	if err := json.Unmarshal(body, &payload); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&payload); err != nil {
 		return WebhookCall{}, err
 	}
-	if payload.Type == "" || payload.Timestamp.IsZero() || strings.Contains(string(body), "@") {
-		return WebhookCall{}, fmt.Errorf("the payload is not thin, or lacks a member: %s", body)
+	if !webhookType.MatchString(payload.Type) || payload.Timestamp.IsZero() || payload.Data == nil {
+		return WebhookCall{}, fmt.Errorf("the payload lacks a member: %s", body)
 	}
-	return WebhookCall{id, payload.Type, payload.Data}, nil
+	for name, value := range payload.Data {
+		if !webhookWord.MatchString(value) {
+			return WebhookCall{}, fmt.Errorf("the payload is not thin: %s", name)
+		}
+	}
+	return WebhookCall{id, path, payload.Type, payload.Timestamp, payload.Data}, nil
 }

@@ -103,9 +103,6 @@ func New(cfg Config, resolver *net.Resolver) *Client {
 	}}
 }
 
-// CheckURL is Config.CheckURL of the client's configuration.
-func (c *Client) CheckURL(raw string) error { return c.config.CheckURL(raw) }
-
 // Answer is what a service said.
 type Answer struct {
 	Status int

@@ -13,69 +13,22 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"newsletter/shared/config"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
 )
 
 // Gone is the Failure.Cause of an endpoint that wants to hear no more.
 const Gone = "gone"
-
-// The lengths of a secret, in bytes (Standard Webhooks, "Signature scheme").
-const minSecret, maxSecret = 24, 64
-
-// Config says whom to tell.
-type Config struct {
-	// URLs are the endpoints, separated by commas: https, on port 443 or 8443. Their order names them (webhook-1 and so
-	// on) in the outbox: put new ones at the end. Defaults to none.
-	URLs []string `env:"WEBHOOK_URLS"`
-	// Secrets sign the calls: "whsec_" and 24 to 64 random bytes in base64, separated by commas, the newest first. Calls
-	// are signed with all of them, so that receivers can change from one to the next.
-	Secrets config.Sealed `env:"WEBHOOK_SECRETS"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
-}
-
-// Validate implements the check of config.Env.Read.
-func (c Config) Validate() error {
-	if len(c.URLs) == 0 {
-		return nil
-	}
-	_, err := c.signers()
-	return err
-}
-
-type signer func(message []byte) []byte
-
-func (c Config) signers() ([]signer, error) {
-	var all []signer
-	for i, text := range strings.Split(c.Secrets.Reveal(), ",") {
-		encoded, found := strings.CutPrefix(strings.TrimSpace(text), "whsec_")
-		secret, err := base64.StdEncoding.DecodeString(encoded)
-		if !found || err != nil || len(secret) < minSecret || len(secret) > maxSecret {
-			return nil, fmt.Errorf("WEBHOOK_SECRETS: secret %d: must be whsec_ and %d to %d random bytes in base64", i+1, minSecret, maxSecret)
-		}
-		all = append(all, func(message []byte) []byte {
-			mac := hmac.New(sha256.New, secret)
-			mac.Write(message)
-			return mac.Sum(nil)
-		})
-	}
-	return all, nil
-}
 
 // Event is what is told. It names nobody: who may know more asks with the ids.
 type Event struct {
@@ -94,10 +47,10 @@ type payload struct {
 
 // Endpoint is one receiver. It is safe for concurrent use.
 type Endpoint struct {
-	url     string
-	signers []signer
-	client  *outbound.Client
-	now     func() time.Time
+	url    string
+	keys   [][]byte // the newest first
+	client *outbound.Client
+	now    func() time.Time
 }
 
 // Endpoints makes the receivers of a Config, by their names in the outbox. It does no I/O.
@@ -106,32 +59,40 @@ func Endpoints(cfg Config, guard outbound.Config, client *outbound.Client, now f
 	if len(cfg.URLs) == 0 {
 		return all, nil
 	}
-	signers, err := cfg.signers()
+	keys, err := cfg.keys()
 	if err != nil {
 		return nil, err
 	}
 	for i, url := range cfg.URLs {
+		url = strings.TrimSpace(url)
 		if err := guard.CheckURL(url); err != nil {
 			return nil, fmt.Errorf("WEBHOOK_URLS: address %d %w", i+1, err)
 		}
-		all["webhook-"+strconv.Itoa(i+1)] = &Endpoint{url, signers, client, now}
+		all[name(url)] = &Endpoint{url, keys[i], client, now}
 	}
 	return all, nil
 }
 
+// name knows an endpoint again, wherever it stands in the list, and does not tell where it is: another one that took its
+// place must get neither its deliveries nor its pause.
+func name(url string) string {
+	sum := sha256.Sum256([]byte(url))
+	return "webhook-" + hex.EncodeToString(sum[:4])
+}
+
 // Send tells an event. id names the delivery, the same at every try. The error is a *outbox.Failure.
 func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
-	data := map[string]string{"event_id": event.EventID, "subscriber_id": event.SubscriberID}
-	for name, value := range event.Data {
-		data[name] = value
-	}
+	data := map[string]string{}
+	maps.Copy(data, event.Data)
+	data["event_id"], data["subscriber_id"] = event.EventID, event.SubscriberID
+	maps.DeleteFunc(data, func(_, value string) bool { return value == "" })
 	body, err := json.Marshal(payload{event.Type, event.At.UTC(), data})
 	if err != nil {
 		return &outbox.Failure{Cause: "bad_event", Permanent: true, Err: err}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, bytes.NewReader(body))
-	if err != nil {
-		return &outbox.Failure{Cause: "bad_address", Permanent: true, NeedsOwner: true, Err: err}
+	if err != nil { // it would tell the address, which may hold a secret
+		return &outbox.Failure{Cause: "bad_address", Permanent: true, NeedsOwner: true}
 	}
 	timestamp := strconv.FormatInt(e.now().Unix(), 10)
 	request.Header = http.Header{
@@ -152,10 +113,12 @@ func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
 
 // sign makes a signature for each secret over "id.timestamp.body".
 func (e *Endpoint) sign(id, timestamp string, body []byte) string {
-	message := append([]byte(id+"."+timestamp+"."), body...)
-	var all []string
-	for _, sign := range e.signers {
-		all = append(all, "v1,"+base64.StdEncoding.EncodeToString(sign(message)))
+	all := make([]string, len(e.keys))
+	for i, key := range e.keys {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(id + "." + timestamp + "."))
+		mac.Write(body)
+		all[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 	}
 	return strings.Join(all, " ")
 }

@@ -1,0 +1,80 @@
+package webhook
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"newsletter/shared/config"
+)
+
+// secretPrefix begins a secret (Standard Webhooks, "Signature scheme").
+const secretPrefix = "whsec_"
+
+// A secret has 24 to 64 bytes, by the same section.
+const minSecret, maxSecret = 24, 64
+
+// Config says whom to tell.
+type Config struct {
+	// URLs are the endpoints, separated by commas: https, on port 443 or 8443, at a public address. Each is known by its
+	// address: what is still to be told to one that was taken out is dropped. Defaults to none.
+	URLs []string `env:"WEBHOOK_URLS"`
+	// Secrets sign the calls: "whsec_" and 24 to 64 random bytes in base64, separated by commas, the newest first. Calls
+	// are signed with all of them, so that receivers can change from one to the next. For endpoints that shall not know
+	// one another's secrets, give a list for each, in the order of WEBHOOK_URLS, with semicolons between the lists.
+	Secrets config.Sealed `env:"WEBHOOK_SECRETS"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Validate implements the check of config.Env.Read. Where an endpoint may be is checked by Endpoints.
+func (c Config) Validate() error {
+	if len(c.URLs) == 0 {
+		return nil
+	}
+	seen := map[string]bool{}
+	for i, url := range c.URLs {
+		if url = strings.TrimSpace(url); seen[url] {
+			return fmt.Errorf("WEBHOOK_URLS: address %d is there twice", i+1)
+		}
+		seen[strings.TrimSpace(url)] = true
+	}
+	_, err := c.keys()
+	return err
+}
+
+// keys are the secrets of each endpoint, the newest first. An error names no secret.
+func (c Config) keys() ([][][]byte, error) {
+	if c.Secrets.IsZero() {
+		return nil, errors.New("WEBHOOK_SECRETS: required with WEBHOOK_URLS")
+	}
+	lists := strings.Split(c.Secrets.Reveal(), ";")
+	if len(lists) > 1 && len(lists) != len(c.URLs) {
+		return nil, fmt.Errorf("WEBHOOK_SECRETS: must be one list, or one for each of the %d WEBHOOK_URLS; there are %d", len(c.URLs), len(lists))
+	}
+	all := make([][][]byte, len(c.URLs))
+	number := 0
+	for i, list := range lists {
+		for text := range strings.SplitSeq(list, ",") {
+			number++
+			encoded, found := strings.CutPrefix(strings.TrimSpace(text), secretPrefix)
+			key, err := base64.StdEncoding.DecodeString(encoded)
+			if !found || err != nil || len(key) < minSecret || len(key) > maxSecret {
+				return nil, fmt.Errorf("WEBHOOK_SECRETS: secret %d: must be %s and %d to %d random bytes in base64", number, secretPrefix, minSecret, maxSecret)
+			}
+			all[i] = append(all[i], key)
+		}
+	}
+	for i := range all {
+		if len(lists) == 1 {
+			all[i] = all[0]
+		}
+	}
+	return all, nil
+}
