@@ -16,6 +16,7 @@ $$;
 
 -- The ledger and the texts that people agreed to can be read and added to. Nobody changes them.
 grant select, insert on audit_events to {app};
+grant select, insert on audit_seals to {app};
 grant select, insert on consent_texts to {app};
 
 grant select, insert, update, delete on subscribers to {app};

@@ -34,6 +34,7 @@ const (
 	RightAsked   Kind = "privacy.requested"         // a letter that asks for a copy or an erasure came in
 	HoldReleased Kind = "hold.released"             // the owner lets a held mail go out
 	HoldRejected Kind = "hold.rejected"             // the owner ends a held mail and its sign-up
+	Maintained   Kind = "maintenance.run"           // what had to be deleted by its age was; the counts say how much
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
 
@@ -41,7 +42,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, RightAsked, HoldReleased, HoldRejected,
-		LinkAsked,
+		Maintained, LinkAsked,
 	}
 }
 
@@ -77,6 +78,8 @@ type Data struct {
 	Purpose string `json:"purpose,omitempty"`
 	// Locale is the language of the form, as a BCP 47 tag.
 	Locale string `json:"locale,omitempty"`
+	// Counts are numbers by name, such as how many rows of a table were deleted.
+	Counts map[string]int64 `json:"counts,omitempty"`
 	// RequestEvent is the event whose consent text this one confirms or withdraws.
 	RequestEvent string `json:"request_event,omitempty"`
 }
@@ -142,7 +145,7 @@ func text(id uuid.UUID) string {
 	return id.String()
 }
 
-// object is the JSON of a struct of strings, lists of strings and booleans, which cannot fail.
+// object is the JSON of a struct of strings, numbers, lists of strings and booleans, which cannot fail.
 func object(v any) string {
 	encoded, err := json.Marshal(v)
 	if err != nil {

@@ -1,0 +1,228 @@
+package audit_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/testenv"
+	"newsletter/shared/audit"
+	"newsletter/shared/config"
+	"newsletter/shared/postgres"
+)
+
+// ledger is a database with a clock that tests move.
+type ledger struct {
+	*testing.T
+	db    *postgres.DB
+	owner *pgx.Conn
+	now   time.Time
+}
+
+func newLedger(t *testing.T) *ledger {
+	t.Helper()
+	database := testenv.Postgres(t)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return &ledger{t, db, database.Conn(t), time.Date(2026, 3, 1, 10, 30, 0, 0, time.UTC)}
+}
+
+func (l *ledger) sealer() *audit.Sealer {
+	return audit.NewSealer(l.db, func() time.Time { return l.now })
+}
+
+// write adds an event of the present.
+func (l *ledger) write() uuid.UUID {
+	l.Helper()
+	id := uuid.Must(uuid.NewV7())
+	err := l.db.Batch(l.Context(), func(b *pgx.Batch) {
+		audit.Queue(b, audit.Event{ID: id, At: l.now, Kind: audit.Requested, Actor: audit.Visitor, Channel: "form", RequestID: "r", Data: audit.Data{Outcome: "o"}})
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	return id
+}
+
+// seal makes all seals that there are to make.
+func (l *ledger) seal() (made []audit.Seal) {
+	l.Helper()
+	for {
+		seal, more, err := l.sealer().Next(l.Context())
+		if err != nil {
+			l.Fatal(err)
+		}
+		if !more {
+			return made
+		}
+		made = append(made, seal)
+	}
+}
+
+func (l *ledger) verify(known ...[]byte) audit.Report {
+	l.Helper()
+	report, err := l.sealer().Verify(l.Context(), known...)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return report
+}
+
+func (l *ledger) exec(sql string, args ...any) {
+	l.Helper()
+	if _, err := l.owner.Exec(l.Context(), sql, args...); err != nil {
+		l.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func TestSealsCoverEverySettledEvent(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	if made := l.seal(); len(made) != 0 {
+		t.Errorf("an empty ledger: %d seals", len(made))
+	}
+	for range 3 { // 10:30, 12:30 (an hour without an event between them), 14:30
+		l.write()
+		l.write()
+		l.now = l.now.Add(2 * time.Hour)
+	}
+	l.now = time.Date(2026, 3, 1, 15, 59, 59, 0, time.UTC)
+	made := l.seal()
+	if len(made) != 2 || made[0].Events != 2 || made[1].From != made[0].To || made[1].To.Hour() != 13 {
+		t.Errorf("%+v", made)
+	}
+	l.now = l.now.Add(time.Second) // the hour of 14:30 is settled now
+	if made = l.seal(); len(made) != 1 || made[0].Events != 2 {
+		t.Errorf("%+v", made)
+	}
+	report := l.verify(made[0].Hash)
+	if report.Seals != 3 || report.Events != 6 || len(report.Findings) != 0 || report.Head != fmt.Sprintf("%x", made[0].Hash) {
+		t.Errorf("%+v", report)
+	}
+	if report := l.verify([]byte("another chain's")); len(report.Findings) != 1 {
+		t.Errorf("a hash that is not in the chain: %+v", report)
+	}
+}
+
+// Everything that somebody with all rights can do to the ledger afterwards is found.
+func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	var ids []uuid.UUID
+	for range 4 {
+		ids = append(ids, l.write(), l.write())
+		l.now = l.now.Add(time.Hour)
+	}
+	l.now = l.now.Add(time.Hour)
+	made := l.seal()
+	if len(made) != 4 {
+		t.Fatalf("%d seals", len(made))
+	}
+	hour := made[1].From.Format(time.RFC3339)
+	for name, test := range map[string]struct{ sql, what string }{
+		"changed":            {fmt.Sprintf(`update audit_events set data = '{"outcome":"other"}' where id = '%s'`, ids[2]), "changed"},
+		"another person":     {fmt.Sprintf(`update audit_events set subscriber_id = '%s' where id = '%s'`, uuid.New(), ids[3]), "changed"},
+		"another time":       {fmt.Sprintf(`update audit_events set at = at + interval '1 microsecond' where id = '%s'`, ids[2]), "changed"},
+		"removed":            {fmt.Sprintf(`delete from audit_events where id = '%s'`, ids[2]), "removed"},
+		"added":              {fmt.Sprintf(`insert into audit_events select '%s', at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from audit_events where id = '%s'`, uuid.New(), ids[2]), "added"},
+		"before the first":   {fmt.Sprintf(`insert into audit_events select '%s', at - interval '10 days', kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from audit_events where id = '%s'`, uuid.New(), ids[0]), "before the first seal"},
+		"a seal changed":     {fmt.Sprintf(`update audit_seals set events = 3 where id = '%s'`, made[1].ID), "the seal was changed"},
+		"a seal removed":     {fmt.Sprintf(`delete from audit_seals where id = '%s'`, made[1].ID), "before it was changed, removed"},
+		"the first removed":  {fmt.Sprintf(`delete from audit_seals where id = '%s'`, made[0].ID), "before it was changed, removed"},
+		"the last removed":   {fmt.Sprintf(`delete from audit_seals where id = '%s'`, made[3].ID), "not in the chain"},
+		"a consent replaced": {fmt.Sprintf(`update audit_events set consent_text_id = '01900000-0000-7000-8000-000000000001' where id = '%s'`, ids[2]), "changed"},
+	} {
+		l.exec("begin")
+		l.exec("create table kept_events as table audit_events")
+		l.exec("create table kept_seals as table audit_seals")
+		l.exec("commit")
+		l.exec(test.sql)
+		report := l.verify(made[3].Hash)
+		if len(report.Findings) == 0 || !strings.Contains(fmt.Sprint(report.Findings), test.what) {
+			t.Errorf("%s: %+v", name, report.Findings)
+		}
+		if (test.what == "changed" || test.what == "removed" || test.what == "added") && report.Findings[0].From.Format(time.RFC3339) != hour {
+			t.Errorf("%s: found in another hour: %+v", name, report.Findings)
+		}
+		for _, table := range []string{"events", "seals"} {
+			l.exec("delete from audit_" + table)
+			l.exec("insert into audit_" + table + " table kept_" + table)
+			l.exec("drop table kept_" + table)
+		}
+		if report := l.verify(made[3].Hash); len(report.Findings) != 0 {
+			t.Fatalf("%s was not undone: %+v", name, report.Findings)
+		}
+	}
+}
+
+// Two that seal at the same time make one chain.
+func TestOneChain(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	for range 5 {
+		l.write()
+		l.now = l.now.Add(time.Hour)
+	}
+	l.now = l.now.Add(time.Hour)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for more := true; more; {
+				var err error
+				if _, more, err = l.sealer().Next(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if report := l.verify(); report.Seals != 5 || report.Events != 5 || len(report.Findings) != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// More events in an hour than are read at a time.
+func TestAFullHour(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.exec(`insert into audit_events (id, at, kind, actor, channel, request_id)
+		select gen_random_uuid(), $1::timestamptz + n / 100 * interval '1 millisecond', 'subscription.requested', 'visitor', 'api', n::text
+		from generate_series(1, 4321) as n`, l.now)
+	l.now = l.now.Add(2 * time.Hour)
+	if made := l.seal(); len(made) != 1 || made[0].Events != 4321 {
+		t.Fatalf("%+v", made)
+	}
+	if report := l.verify(); len(report.Findings) != 0 {
+		t.Errorf("%+v", report)
+	}
+	l.exec("update audit_events set request_id = 'x' where request_id = '4000'")
+	if report := l.verify(); len(report.Findings) != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// The role of the functions can add to the ledger and to its seals, and change neither.
+func TestAppendOnly(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.write()
+	l.now = l.now.Add(2 * time.Hour)
+	l.seal()
+	for _, table := range []string{"audit_events", "audit_seals", "consent_texts"} {
+		for _, sql := range []string{"update " + table + " set id = id", "delete from " + table, "truncate " + table + " cascade", "drop table " + table} {
+			err := l.db.Batch(t.Context(), func(b *pgx.Batch) { b.Queue(sql) })
+			if err == nil || !strings.Contains(err.Error(), "42501") {
+				t.Errorf("%s: %v, want 42501", sql, err)
+			}
+		}
+	}
+}
