@@ -22,6 +22,7 @@ func commands() []command {
 	return []command{
 		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
 		{"invoke", "FUNCTION FILE|-", "send an event to a function of the running local system", invoke},
+		{"audit", "verify", "hold the ledger against its seals", auditCommand},
 		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
 		{"holds", "list|release|reject", "decide about the mails that are held", holdsCommand},
 		{"disposable", "refresh FILE|URL", "write the list of throw-away domains anew (for maintainers)", disposableCommand},

@@ -28,6 +28,8 @@ type Erasure struct {
 	// and no import mails it again.
 	Object bool
 	Visit  Visit
+
+	expunged bool // by age, not by the person's wish
 }
 
 // Farewell is what the listeners of an erasure need to know and the database forgets. It travels sealed.
@@ -90,6 +92,35 @@ func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 	return outcome, nil
 }
 
+// Expunge erases somebody who left long ago, because their address serves nobody any more.
+func (e *Eraser) Expunge(ctx context.Context, a Address) (Outcome, error) {
+	return e.Erase(ctx, Erasure{Address: a, Visit: Visit{Channel: "schedule", RequestID: "maintain"}, expunged: true})
+}
+
+const longGoneSQL = `
+select email from subscribers where status = 'unsubscribed' and ended_at < $1::timestamptz order by ended_at limit $2::integer`
+
+// LongGone lists people who unsubscribed before a time, the longest gone first.
+func (s *Store) LongGone(ctx context.Context, before time.Time, limit int) ([]Address, error) {
+	var all []Address
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		all = nil
+		b.Queue(longGoneSQL, before, limit).Query(func(rows pgx.Rows) error {
+			var email string
+			_, err := pgx.ForEachRow(rows, []any{&email}, func() error {
+				a, err := ParseAddress(email)
+				all = append(all, a)
+				return err
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list who left long ago: %w", err)
+	}
+	return all, nil
+}
+
 const linkPersonSQL = `
 select exists (select from identities where subscriber_id = $1::text::uuid),
        exists (select from erasures where subscriber_id = $1::text::uuid and email_hmac = $2::bytea)`
@@ -119,7 +150,10 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 	event := t.row.event(t.held.state(t.row), d)
 	event.ID, event.At, event.Actor = t.eventID, t.now, audit.Subscriber
 	event.Channel, event.RequestID = t.Visit.Channel, t.Visit.RequestID
-	if t.SubscriberID == uuid.Nil {
+	switch {
+	case t.expunged:
+		event.Actor = audit.System
+	case t.SubscriberID == uuid.Nil:
 		event.Actor = audit.Operator
 	}
 	if t.Object {
@@ -138,7 +172,9 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 		b.Queue(suppressEmailSQL, t.names.email, t.names.keyID, string(Objection), t.now)
 	}
 	b.Queue(recordErasureSQL, event.ID.String(), event.SubscriberID.String(), t.names.email, t.names.keyID, t.now)
-	closeRequest(b, Oblivion, t.ids, t.Visit, t.now)
+	if !t.expunged {
+		closeRequest(b, Oblivion, t.ids, t.Visit, t.now)
+	}
 	announce(b, event, t.row.Epoch, vault.Seal(event.ID, farewell))
 	return nil
 }

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"newsletter/shared/audit"
+)
+
+const auditUsage = `audit verify [--json] [HASH …]   hold the ledger against its seals; HASH is a seal's hash from the logs of maintain, which has to be
+                                among them; status 1 if a row was changed, removed or added`
+
+// auditCommand looks after the ledger.
+func auditCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, auditUsage, map[string]subcommandFunc{"verify": auditVerify})
+}
+
+func auditVerify(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("audit verify", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "print JSON")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	var known [][]byte
+	for _, text := range flags.Args() {
+		hash, err := hex.DecodeString(text)
+		if err != nil || len(hash) != 32 {
+			return errUsage(fmt.Sprintf("%q is not the hash of a seal: 64 hexadecimal digits", text))
+		}
+		known = append(known, hash)
+	}
+	report, err := audit.NewSealer(db, time.Now).Verify(ctx, known...)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		err = printJSON(os.Stdout, report)
+	} else {
+		printReport(report)
+	}
+	if err == nil && len(report.Findings) > 0 {
+		err = fmt.Errorf("%d seals do not hold", len(report.Findings))
+	}
+	return err
+}
+
+func printReport(r audit.Report) {
+	if r.Seals == 0 {
+		fmt.Println("nothing is sealed yet: maintain seals events that are older than an hour, once a day")
+	} else {
+		fmt.Printf("%d seals over %d events, until %s\nlast seal %s\n", r.Seals, r.Events, r.Until.Format(time.RFC3339), r.Head)
+	}
+	for _, f := range r.Findings {
+		if f.From.IsZero() {
+			fmt.Println("✗", f.What)
+			continue
+		}
+		fmt.Printf("✗ %s – %s: %s\n", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339), f.What)
+	}
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/devstack"
+)
+
+func TestAuditVerify(t *testing.T) {
+	t.Parallel()
+	path, dir := tool(t), t.TempDir()
+	startDev(t, path, dir)
+	c := terminal{t, path, dir}
+	c.expect(0, "nothing is sealed yet", "", "audit", "verify")
+
+	state, err := devstack.ReadState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := pgx.Connect(t.Context(), state.Functions["migrate"].Variables["MIGRATE_DATABASE_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = admin.Close(t.Context()) })
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`insert into audit_events (id, at, kind, actor, channel, request_id)
+		select gen_random_uuid(), now() - n * interval '1 hour', 'subscription.requested', 'visitor', 'api', n::text from generate_series(3, 5) as n`)
+	c.expect(0, `"seals"`, `{}`, "invoke", "maintain", "-")
+	c.expect(0, "over 3 events", "", "audit", "verify")
+	c.expect(0, `"findings": []`, "", "audit", "verify", "--json")
+	exec(`update audit_events set data = '{"outcome":"x"}' where request_id = '4'`)
+	c.expect(1, "at least one of 1 events was changed", "", "audit", "verify")
+	c.expect(2, "", "", "audit", "verify", "abc")
+}

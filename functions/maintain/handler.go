@@ -1,0 +1,138 @@
+// Command maintain does once a day what time asks for: it ends requests that were never confirmed, deletes what is older
+// than it may be, records how much that was, and seals the ledger.
+//
+// It may be run at any time, by hand too, and twice at once. What it does not get done in its time the next run does.
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/capture"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/postgres"
+	"newsletter/shared/retention"
+	"newsletter/shared/subscription"
+)
+
+const (
+	// atOnce is how many people one transaction, or one list, is about.
+	atOnce = 200
+	// timeToSeal is kept of the invocation for the record and the seals.
+	timeToSeal = 20 * time.Second
+)
+
+type handler struct {
+	db     *postgres.DB
+	store  *subscription.Store
+	eraser *subscription.Eraser
+	sealer *audit.Sealer
+	keep   retention.Config
+	now    func() time.Time
+}
+
+var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")
+
+// result is the answer to an invocation.
+type result struct {
+	Counts map[string]int64 `json:"counts"`
+	Seals  int              `json:"seals"`
+	// Head is the hash of the last seal. It is logged, so that a chain that is made anew can be told from this one.
+	Head string `json:"head,omitempty"`
+}
+
+// event does all of it. An error of one part does not keep the others from being done.
+func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
+	if !lambdafn.IsTick(event) {
+		return nil, errNotATick
+	}
+	counts, err := h.tidy(ctx)
+	problems := []error{err, h.record(ctx, counts)}
+	done := result{Counts: counts}
+	for {
+		seal, more, err := h.sealer.Next(ctx)
+		if err != nil || !more {
+			problems = append(problems, err)
+			break
+		}
+		done.Seals, done.Head = done.Seals+1, hex.EncodeToString(seal.Hash)
+	}
+	for name, n := range counts {
+		lambdafn.Note(ctx, slog.Int64("deleted_"+name, n))
+	}
+	if done.Seals > 0 {
+		lambdafn.Note(ctx, slog.Int("seals", done.Seals), slog.String("seal", done.Head))
+	}
+	if err := errors.Join(problems...); err != nil {
+		capture.Error(ctx, err)
+		return nil, err
+	}
+	return done, nil
+}
+
+// tidy ends and deletes, with a part of the time.
+func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
+	if deadline, found := ctx.Deadline(); found {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-timeToSeal))
+		defer cancel()
+	}
+	counts := map[string]int64{}
+	for {
+		n, err := h.store.Expire(ctx, atOnce)
+		if counts["expired"] += int64(n); err != nil {
+			return counts, err
+		}
+		if n < atOnce {
+			break
+		}
+	}
+	if err := h.eraseLongGone(ctx, counts); err != nil {
+		return counts, err
+	}
+	deleted, err := retention.Run(ctx, h.db, h.keep, h.now())
+	maps.Copy(counts, deleted)
+	return counts, err
+}
+
+// eraseLongGone erases people who unsubscribed so long ago that their address serves nobody any more.
+func (h *handler) eraseLongGone(ctx context.Context, counts map[string]int64) error {
+	if h.keep.Unsubscribed == 0 {
+		return nil
+	}
+	for {
+		addresses, err := h.store.LongGone(ctx, h.now().AddDate(0, 0, -h.keep.Unsubscribed), atOnce)
+		if err != nil {
+			return err
+		}
+		for _, address := range addresses {
+			if _, err := h.eraser.Expunge(ctx, address); err != nil {
+				return err
+			}
+			counts["long_gone"]++
+		}
+		if len(addresses) < atOnce {
+			return nil
+		}
+	}
+}
+
+// record writes the run into the ledger.
+func (h *handler) record(ctx context.Context, counts map[string]int64) error {
+	id, now := uuid.Must(uuid.NewV7()), h.now()
+	return h.db.Batch(ctx, func(b *pgx.Batch) {
+		audit.Queue(b, audit.Event{
+			ID: id, At: now, Kind: audit.Maintained, Actor: audit.System, Channel: "schedule", RequestID: "maintain",
+			Data: audit.Data{Outcome: "done", Counts: counts},
+		})
+	})
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"newsletter/internal/functiontest"
+	"newsletter/shared/config"
+	"newsletter/shared/lambdafn"
+)
+
+// bundle is the function with a clock.
+type bundle struct {
+	*functiontest.Bundle
+	ahead time.Duration
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	return &bundle{functiontest.New(t), 0}
+}
+
+func (b *bundle) open() lambdafn.Function {
+	b.Helper()
+	return b.Open(func(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
+		return openAt(ctx, env, func() time.Time { return time.Now().Add(b.ahead) })
+	})
+}
+
+// run runs the function some days from now.
+func (b *bundle) run(days float64) result {
+	b.Helper()
+	b.ahead = time.Duration(days * 24 * float64(time.Hour))
+	value, err := b.open().Event(b.Context(), functiontest.Raw(b, "maintain", "scheduled"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return value.(result)
+}
+
+func (b *bundle) count(from string) (n int) {
+	b.Helper()
+	b.Scan("select count(*) from "+from, nil, &n)
+	return n
+}
+
+// Each table loses its rows after its period, not before.
+func TestEveryPeriod(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare string // puts one row of "now" there
+		from    string // counts it
+		days    float64
+	}{
+		"contexts":         {`insert into event_context values (gen_random_uuid(), now(), '192.0.2.1', 'x')`, "event_context", 90},
+		"mail_log":         {`insert into mail_log (id, fold_hmac, purpose, at) values (gen_random_uuid(), '\x00', 'confirm', now())`, "mail_log", 30},
+		"deliveries":       {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'none', 'done', now(), now(), now())`, "outbox", 30},
+		"dead_letters":     {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'mail.confirm', 'dead', now(), now(), now())`, "outbox", 90},
+		"erasures":         {`insert into erasures values (gen_random_uuid(), gen_random_uuid(), '\x00', 'k', now())`, "erasures", 365},
+		"privacy_requests": {`insert into privacy_requests values (gen_random_uuid(), 'export', 'link', null, now(), now(), now(), 'answered')`, "privacy_requests", 1095},
+		"pauses":           {`insert into pauses values (gen_random_uuid(), 'mail', 'bounces', now(), now())`, "pauses", 90},
+		"identities":       {`insert into identities values (gen_random_uuid(), '\x00', '\x00', 'k', now() + interval '14 days')`, "identities", 14},
+		"suppressions":     {`insert into suppressions values ('\x00', 'k', 'not_me', now(), now() + interval '30 days')`, "suppressions", 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.Exec(test.prepare)
+			if got := b.run(test.days - 0.01).Counts[name]; got != 0 || b.count(test.from) != 1 {
+				t.Errorf("before its time: %d are gone", got)
+			}
+			if got := b.run(test.days + 0.01).Counts[name]; got != 1 || b.count(test.from) != 0 {
+				t.Errorf("after its time: %d are gone", got)
+			}
+		})
+	}
+}
+
+// What has no end is kept for ever.
+func TestWhatIsKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.Activate("jane@example.org")
+	b.Exec(`insert into suppressions values ('\x00', 'k', 'complaint', now(), null)`)
+	b.Exec(`insert into privacy_requests values (gen_random_uuid(), 'export', 'letter', null, now(), now(), null, null)`)
+	b.Exec(`insert into outbox (id, kind, state, due_at, created_at) values (gen_random_uuid(), 'mail.confirm', 'ready', now(), now())`)
+	events := b.count("audit_events")
+	b.run(36500)
+	for from, want := range map[string]int{
+		"subscribers": 1, "identities": 1, "suppressions": 1, "privacy_requests": 1, "consent_texts": 3, "outbox where state = 'ready' and kind = 'mail.confirm'": 2,
+		"audit_events where kind <> 'maintenance.run'": events,
+	} {
+		if got := b.count(from); got != want {
+			t.Errorf("%s: %d, want %d", from, got, want)
+		}
+	}
+}
+
+// A run is on record, with what it did; requests that nobody confirmed end; the ledger is sealed.
+func TestARun(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.SignUp("jane@example.org")
+	got := b.run(8)
+	if got.Counts["expired"] != 1 || got.Seals != 1 || len(got.Head) != 64 {
+		t.Errorf("%+v", got)
+	}
+	records := b.Strings(`select data::text from audit_events where kind = 'maintenance.run' and actor = 'system'`)
+	if len(records) != 1 || !strings.Contains(records[0], `"expired": 1`) {
+		t.Errorf("%v", records)
+	}
+	if b.count("subscribers") != 0 || b.count("audit_seals") != 1 {
+		t.Error("it was not done")
+	}
+	b.run(31) // nothing of a person who never confirmed is left but the ledger
+	if n := b.count("identities") + b.count("mail_log"); n != 0 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// Who left long ago is erased, and who hears of erasures is told.
+func TestLongGone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	left := b.Activate("jane@example.org")
+	b.Activate("john@example.org")
+	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
+		t.Fatal(err)
+	}
+	b.Variables["RETENTION_UNSUBSCRIBED_DAYS"] = "0"
+	b.run(2000)
+	b.Variables["RETENTION_UNSUBSCRIBED_DAYS"] = "100"
+	b.run(99)
+	if b.count("subscribers") != 2 {
+		t.Fatal("somebody is gone before the time")
+	}
+	if got := b.run(101); got.Counts["long_gone"] != 1 || b.count("subscribers") != 1 {
+		t.Errorf("%+v", got)
+	}
+	if got := b.Strings(`select actor || ' ' || channel from audit_events where kind = 'subscription.erased'`); len(got) != 1 || got[0] != "system schedule" {
+		t.Errorf("%v", got)
+	}
+	if b.count("outbox where kind = 'announce' and sealed is not null") != 1 || b.count("privacy_requests") != 0 {
+		t.Error("listeners are not told, or a request is invented")
+	}
+}
+
+// More rows than a transaction takes, and two runs at once.
+func TestManyRowsAndTwoRuns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.Exec(`insert into mail_log (id, fold_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 9001)`)
+	b.ahead = 31 * 24 * time.Hour
+	var mu sync.Mutex
+	var gone int64
+	var both sync.WaitGroup
+	for range 2 {
+		f := b.open()
+		both.Go(func() {
+			value, err := f.Event(t.Context(), json.RawMessage(`{}`))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			gone += value.(result).Counts["mail_log"]
+		})
+	}
+	both.Wait()
+	if gone != 9001 || b.count("mail_log") != 0 {
+		t.Errorf("%d are gone, %d are left", gone, b.count("mail_log"))
+	}
+}
+
+// A run that is cut off has lost nothing, and the next one goes on.
+func TestARunThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.Exec(`insert into mail_log (id, fold_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 3000)`)
+	b.ahead = 31 * 24 * time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), timeToSeal+time.Millisecond) // no time but for the record
+	defer cancel()
+	if _, err := b.open().Event(ctx, json.RawMessage(`{}`)); err == nil {
+		t.Error("it says that all is done")
+	}
+	if n := b.count("audit_events where kind = 'maintenance.run'"); n != 1 {
+		t.Errorf("%d records", n)
+	}
+	b.run(31)
+	if b.count("mail_log") != 0 {
+		t.Error("rows are left")
+	}
+}
+
+func TestOnlyTicksAreTaken(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	f := b.open()
+	for _, sample := range functiontest.Names(t, "maintain") {
+		_, err := f.Event(t.Context(), functiontest.Raw(t, "maintain", sample))
+		if wrong := sample == "not-a-tick"; (err != nil) != wrong {
+			t.Errorf("%s: %v", sample, err)
+		}
+	}
+}
+
+func TestPeriodsThatAreTooShort(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.Variables["RETENTION_MAIL_LOG_DAYS"], b.Variables["RETENTION_ERASURES_DAYS"], b.Variables["RETENTION_CONTEXT_DAYS"] = "1", "34", "-1"
+	_, err := open(t.Context(), b.Env())
+	for _, name := range []string{"RETENTION_MAIL_LOG_DAYS", "RETENTION_ERASURES_DAYS", "RETENTION_CONTEXT_DAYS"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not refused: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/config"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/retention"
+	"newsletter/shared/subscription"
+)
+
+func main() { lambdafn.Start("maintain", open) }
+
+func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
+	return openAt(ctx, env, time.Now)
+}
+
+// openAt is open with a clock.
+func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdafn.Function, error) {
+	dbConfig, keyConfig, keep, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), retention.ReadConfig(env), outbox.ReadVault(env)
+	if err := env.Err(); err != nil {
+		return lambdafn.Function{}, err
+	}
+	key, keyErr := pseudonym.NewKey(keyConfig)
+	db, dbErr := postgres.Open(ctx, dbConfig)
+	if err := errors.Join(keyErr, dbErr); err != nil {
+		return lambdafn.Function{}, err
+	}
+	store := subscription.NewStore(db, key, subscription.Config{}, now)
+	h := &handler{db, store, subscription.NewEraser(store, vault), audit.NewSealer(db, now), keep, now}
+	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
+}

@@ -1,0 +1,133 @@
+// Package retention deletes what is older than it may be: every table that is deletable, each after a period of its own.
+//
+// Invariants: the ledger, its texts and its seals are never touched; rows go in small transactions, so that nobody waits
+// for them and a run that is cut off has lost nothing; running it twice, or twice at once, is harmless.
+//
+// Failure policy: the first error ends a run; what was deleted stays deleted, and the next run goes on.
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"newsletter/shared/config"
+)
+
+// Config is how many days things are kept. docs/privacy.md says why.
+type Config struct {
+	// Context is for network addresses and programs of events: evidence of a consent while it may be disputed, and of an
+	// attack. Defaults to 90.
+	Context int `env:"RETENTION_CONTEXT_DAYS" envDefault:"90"`
+	// MailLog is for the entries that the caps on mail count, under keyed hashes. Not less than 2, because the caps look
+	// back a day. Defaults to 30.
+	MailLog int `env:"RETENTION_MAIL_LOG_DAYS" envDefault:"30"`
+	// Outbox is for deliveries that are done. Defaults to 30.
+	Outbox int `env:"RETENTION_OUTBOX_DAYS" envDefault:"30"`
+	// DeadLetters is for deliveries that were given up. Defaults to 90.
+	DeadLetters int `env:"RETENTION_DEAD_LETTERS_DAYS" envDefault:"90"`
+	// Erasures is for the keyed hashes of people who were erased, which keep imports and backups from bringing them back.
+	// Not less than 35, the longest that RDS keeps a backup. Defaults to 365.
+	Erasures int `env:"RETENTION_ERASURES_DAYS" envDefault:"365"`
+	// PrivacyRequests is for answered requests: three years, after which claims lapse in much of Europe. Defaults to 1095.
+	PrivacyRequests int `env:"RETENTION_PRIVACY_REQUESTS_DAYS" envDefault:"1095"`
+	// Unsubscribed is for the rows of people who left, counted from when they did; then they are erased. 0 keeps them.
+	// Defaults to 1095.
+	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	var problems []error
+	for _, v := range []struct {
+		name        string
+		days, least int
+	}{
+		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_MAIL_LOG_DAYS", c.MailLog, 2}, {"RETENTION_OUTBOX_DAYS", c.Outbox, 1},
+		{"RETENTION_DEAD_LETTERS_DAYS", c.DeadLetters, 1}, {"RETENTION_ERASURES_DAYS", c.Erasures, 35},
+		{"RETENTION_PRIVACY_REQUESTS_DAYS", c.PrivacyRequests, 30}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
+	} {
+		if v.days < v.least || v.days > 36500 {
+			problems = append(problems, fmt.Errorf("%s: must be between %d and 36500 days", v.name, v.least))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// rule deletes old rows of one table. Its condition has $1, the time before which they go, and the table's key is in the
+// same order as the index that finds them.
+type rule struct {
+	name, table, key, condition string
+	days                        int // 0: $1 is the present
+}
+
+// rules are all that is deletable by its age alone.
+func (c Config) rules() []rule {
+	return []rule{
+		{"contexts", "event_context", "event_id", "at < $1::timestamptz", c.Context},
+		{"mail_log", "mail_log", "id", "at < $1::timestamptz", c.MailLog},
+		{"deliveries", "outbox", "id", "finished_at < $1::timestamptz and state = 'done'", c.Outbox},
+		{"dead_letters", "outbox", "id", "finished_at < $1::timestamptz and state = 'dead'", c.DeadLetters},
+		{"erasures", "erasures", "event_id", "at < $1::timestamptz", c.Erasures},
+		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz", c.PrivacyRequests},
+		{"pauses", "pauses", "id", "lifted_at < $1::timestamptz", c.DeadLetters},
+		{"identities", "identities", "subscriber_id", "until < $1::timestamptz", 0},
+		{"suppressions", "suppressions", "email_hmac", "until < $1::timestamptz", 0},
+	}
+}
+
+// batch is how many rows go in one transaction.
+const batch = 2000
+
+// database is what it needs of a connection pool.
+type database interface {
+	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+}
+
+// Run deletes what is too old now, in all tables, and says how many rows went of each. Tables of which none went are left
+// out. It ends early with ctx.
+func Run(ctx context.Context, db database, c Config, now time.Time) (map[string]int64, error) {
+	counts := map[string]int64{}
+	for _, r := range c.rules() {
+		before := now.AddDate(0, 0, -r.days)
+		for {
+			gone, err := r.delete(ctx, db, before)
+			if gone > 0 {
+				counts[r.name] += gone
+			}
+			if err != nil {
+				return counts, fmt.Errorf("delete old %s: %w", r.name, err)
+			}
+			if gone < batch {
+				break
+			}
+		}
+	}
+	return counts, nil
+}
+
+// delete removes up to batch rows. Of two runs at once one waits for the other's rows, finds them gone, and leaves the
+// table to it.
+func (r rule) delete(ctx context.Context, db database, before time.Time) (int64, error) {
+	sql := fmt.Sprintf("delete from %s where %s in (select %s from %s where %s limit %d)",
+		r.table, r.key, r.key, r.table, r.condition, batch)
+	var gone int64
+	err := db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(sql, before).Exec(func(tag pgconn.CommandTag) error {
+			gone = tag.RowsAffected()
+			return nil
+		})
+	})
+	return gone, err
+}
