@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"newsletter/internal/devstack"
+)
+
+// quiet is a system that delivers when it is told to.
+func quiet() devstack.Options {
+	return devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true}
+}
+
+// fit wants that no service would have refused anything.
+func fit(t *testing.T, d *devstack.Doubles) {
+	t.Helper()
+	for name, problems := range map[string][]string{
+		"Slack": d.Slack.Problems(), "Discord": d.Discord.Problems(), "the webhook": d.Webhooks.Problems(), "Loops": d.Loops.Problems(), "GA4": d.GA4.Problems(),
+	} {
+		for _, problem := range problems {
+			t.Errorf("%s would refuse: %s", name, problem)
+		}
+	}
+}
+
+func titles(messages []devstack.ChatMessage) (all []string) {
+	for _, m := range messages {
+		all = append(all, m.Title)
+	}
+	return all
+}
+
+// Whoever is set up hears of a change once, and learns nothing of the person but what Loops needs.
+func TestEverybodyOutsideHearsOfChanges(t *testing.T) {
+	t.Parallel()
+	s := start(t, quiet())
+	defer fit(t, s.Doubles)
+	jane := newVisitor(s.base, "127.12.0.1")
+	const address = "jane.listeners@example.org"
+	activate(t, s, jane, address)
+	s.deliver(t)
+	s.drained(t)
+	if got := jane.send(t, http.MethodPost, jane.mail(t, address, 1).link(t, unsubscribePath), ""); got.Status != http.StatusOK {
+		t.Fatalf("unsubscribe: %d %s", got.Status, got.Body)
+	}
+	s.deliver(t)
+	s.drained(t)
+
+	want := []string{"New subscriber", "Unsubscribed"}
+	slack, discord, called := s.Doubles.Slack.Messages(), s.Doubles.Discord.Messages(), s.Doubles.Webhooks.Received()
+	if !slices.Equal(titles(slack), want) || !slices.Equal(titles(discord), want) {
+		t.Errorf("Slack %q, Discord %q", slack, discord)
+	}
+	if len(called) != 2 || called[0].Type != "subscription.confirmed" || called[1].Type != "subscription.unsubscribed" || called[0].ID == called[1].ID ||
+		called[0].Data["subscriber_id"] == "" || called[0].Data["subscriber_id"] != called[1].Data["subscriber_id"] {
+		t.Errorf("called %+v", called)
+	}
+	if contacts := s.Doubles.Loops.Contacts(); len(contacts) != 1 || contacts[0].Email != address || contacts[0].Subscribed {
+		t.Errorf("contacts %+v", contacts)
+	}
+	if events := s.Doubles.GA4.Events(); len(events) != 2 {
+		t.Errorf("counted %+v", events)
+	}
+	if told := fmt.Sprint(slack, discord, called, s.Doubles.GA4.Events()); strings.Contains(told, "jane") || strings.Contains(told, "127.12.") {
+		t.Errorf("somebody learned who it was: %s", told)
+	}
+}
+
+// An endpoint that answers 410 is not called again, though its news are kept; nobody else is held up by it.
+func TestAnEndpointThatIsGone(t *testing.T) {
+	t.Parallel()
+	s := start(t, quiet())
+	defer fit(t, s.Doubles)
+	s.Doubles.Webhooks.Fail(devstack.Fault{Status: http.StatusGone})
+	for i, address := range []string{"first.gone@example.org", "second.gone@example.org"} {
+		activate(t, s, newVisitor(s.base, fmt.Sprintf("127.12.1.%d", i+1)), address)
+		s.deliver(t)
+	}
+	if calls := s.Doubles.Webhooks.Calls(); len(calls) != 1 || calls["POST /webhook"] != 1 {
+		t.Errorf("calls %v", calls)
+	}
+	if got := titles(s.Doubles.Slack.Messages()); len(got) != 2 {
+		t.Errorf("Slack %q", got)
+	}
+	if n := s.count(t, "pauses where subject like 'webhook-%' and reason = 'gone' and lifted_at is null"); n != 1 {
+		t.Errorf("%d pauses", n)
+	}
+	if dead, kept := s.count(t, "outbox where kind like 'tell.webhook-%' and state = 'dead'"), s.count(t, "outbox where kind like 'tell.webhook-%' and state = 'ready'"); dead != 1 || kept != 1 {
+		t.Errorf("%d rows are dead, %d wait", dead, kept)
+	}
+}
+
+// A listener that fails is asked again later, alone.
+func TestListenersFailAlone(t *testing.T) {
+	t.Parallel()
+	s := start(t, quiet())
+	defer fit(t, s.Doubles)
+	s.Doubles.Slack.Fail(devstack.Fault{Status: http.StatusInternalServerError})
+	s.Doubles.Discord.Fail(devstack.Fault{Status: http.StatusTooManyRequests, Body: `{"message":"You are being rate limited.","retry_after":0.5}`})
+	s.Doubles.Webhooks.Fail(devstack.Fault{Lost: true})
+	activate(t, s, newVisitor(s.base, "127.12.2.1"), "jane.alone@example.org")
+	s.deliver(t)
+	if contacts := s.Doubles.Loops.Contacts(); len(contacts) != 1 || !contacts[0].Subscribed {
+		t.Errorf("contacts %+v", contacts)
+	}
+	eventually(t, "news for everybody in the end", func() bool {
+		s.exec(t, "update outbox set due_at = now() where state = 'ready'")
+		s.deliver(t)
+		return s.count(t, "outbox where state = 'ready'") == 0
+	})
+	if len(s.Doubles.Slack.Messages()) != 1 || len(s.Doubles.Discord.Messages()) != 1 {
+		t.Errorf("Slack %q, Discord %q", s.Doubles.Slack.Messages(), s.Doubles.Discord.Messages())
+	}
+	called := s.Doubles.Webhooks.Received()
+	if len(called) != 2 || called[0].ID != called[1].ID {
+		t.Errorf("the repetition is not told by its id: %+v", called)
+	}
+}
+
+// A name that leads inside is refused by the binary as it is deployed, whatever the configuration looked like.
+func TestAnEndpointInside(t *testing.T) {
+	t.Parallel()
+	options := quiet()
+	options.Variables["WEBHOOK_URLS"] = "https://localhost/hook"
+	s := start(t, options)
+	defer fit(t, s.Doubles)
+	activate(t, s, newVisitor(s.base, "127.12.3.1"), "jane.inside@example.org")
+	s.deliver(t)
+	var state, why string
+	s.query(t, &state, "select state from outbox where kind like 'tell.webhook-%'")
+	s.query(t, &why, "select coalesce(outcome, '') from outbox where kind like 'tell.webhook-%'")
+	if state != "dead" || why != "blocked_address" || len(s.Doubles.Slack.Messages()) != 1 {
+		t.Errorf("%s %s", state, why)
+	}
+}
