@@ -154,11 +154,11 @@ func TestANameThatChangesItsAddress(t *testing.T) {
 
 // What the guard of the dialler itself says, beside the check of the URL before it.
 func TestPortsAtTheDialler(t *testing.T) {
-	cfg := Config{AllowPrivate: []string{"127.0.0.1:8080", "[::1]:8080"}}
+	cfg := Config{AllowPrivate: []string{"127.0.0.1:8080", "[::1]:8080", "10.0.0.1:8080"}} // the last is refused by Validate too
 	for address, want := range map[string]bool{
 		"93.184.215.14:443": true, "93.184.215.14:8443": true, "[2606:2800:220:1::1]:443": true,
 		"93.184.215.14:80": false, "93.184.215.14:22": false, "93.184.215.14:6379": false,
-		"127.0.0.1:8080": true, "[::1]:8080": true, "127.0.0.1:8081": false, "127.0.0.2:8080": false, "127.0.0.1:443": false,
+		"127.0.0.1:8080": true, "[::1]:8080": true, "127.0.0.1:8081": false, "127.0.0.2:8080": false, "10.0.0.1:8080": false, "127.0.0.1:443": false,
 		"name.test:443": false, "": false,
 	} {
 		if err := cfg.control("tcp", address, nil); (err == nil) != want {
