@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"newsletter/internal/devstack"
@@ -32,7 +31,7 @@ func invoke(ctx context.Context, args []string) error {
 	if !known {
 		return errUsage(fmt.Sprintf("no function %q", name))
 	}
-	event, err := readEvent(file)
+	event, err := readInput(file)
 	if err != nil {
 		return err
 	}
@@ -56,11 +55,4 @@ func invoke(ctx context.Context, args []string) error {
 		return errFunction
 	}
 	return nil
-}
-
-func readEvent(file string) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(os.Stdin)
-	}
-	return os.ReadFile(file)
 }

@@ -22,6 +22,9 @@ func commands() []command {
 	return []command{
 		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
 		{"invoke", "FUNCTION FILE|-", "send an event to a function of the running local system", invoke},
+		{"consent", "add|list|current|proof", "keep the texts that people agree to, and prove that they did", consentCommand},
+		{"suppression", "list|add|lift", "look after the addresses that get no mail", suppressionCommand},
+		{"outbox", "list|retry|drop", "look after what could not be delivered", outboxCommand},
 		{"audit", "verify", "hold the ledger against its seals", auditCommand},
 		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
 		{"holds", "list|release|reject", "decide about the mails that are held", holdsCommand},

@@ -48,9 +48,9 @@ func readListeners(env *config.Env) listeners {
 	return all
 }
 
-// stops are the events after which somebody is not to be mailed any more, or again.
+// stops are the events after which somebody is not to be mailed any more, or may be again.
 func stops() []audit.Kind {
-	return []audit.Kind{audit.Unsubscribed, audit.Cancelled, audit.Suppressed, audit.Erased}
+	return []audit.Kind{audit.Unsubscribed, audit.Cancelled, audit.Suppressed, audit.Lifted, audit.Erased}
 }
 
 // journalist writes the journal of stops.
@@ -70,6 +70,8 @@ func (j journalist) tell(ctx context.Context, t telling, _ people) (string, erro
 		entry.Kind = journal.Unsubscribed
 	case audit.Suppressed:
 		entry.Kind = journal.Suppressed
+	case audit.Lifted:
+		entry.Kind = journal.Lifted
 	default:
 		return "unwanted", nil
 	}
@@ -173,7 +175,7 @@ func (h herald) tell(ctx context.Context, t telling, _ people) (string, error) {
 // titles are what happened, in the owner's words.
 var titles = map[audit.Kind]string{
 	audit.Requested: "New subscriber", audit.Confirmed: "New subscriber", audit.Unsubscribed: "Unsubscribed",
-	audit.Cancelled: "A sign-up was cancelled", audit.Suppressed: "No more mail to a subscriber", audit.Erased: "Data erased on request",
+	audit.Cancelled: "A sign-up was cancelled", audit.Suppressed: "No more mail to a subscriber", audit.Lifted: "A suppression was lifted", audit.Erased: "Data erased on request",
 }
 
 // caller calls an owner's own service.

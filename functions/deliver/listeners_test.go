@@ -32,6 +32,7 @@ func (b *bundle) outside() *outside {
 	mux.Handle("/ga4/", http.StripPrefix("/ga4", o.ga4))
 	server := httptest.NewServer(mux)
 	b.Cleanup(server.Close)
+	b.Variables["OUTBOUND_ALLOW_PRIVATE"] = server.Listener.Addr().String()
 	b.Variables["LOOPS_API_KEY"], b.Variables["LOOPS_BASE_URL"] = devstack.LoopsKey, server.URL+"/loops"
 	b.Variables["GA4_MEASUREMENT_ID"], b.Variables["GA4_API_SECRET"], b.Variables["GA4_BASE_URL"] = devstack.GA4ID, devstack.GA4Secret, server.URL+"/ga4"
 	b.Variables["JOURNAL_URL"] = "file://" + o.journal
@@ -183,6 +184,7 @@ func TestWhoLeavesDuringTheCall(t *testing.T) {
 			server := httptest.NewServer(http.StripPrefix("/loops", &whileCalling{o.loops, func() { end(b, left) }}))
 			t.Cleanup(server.Close)
 			b.Variables["LOOPS_BASE_URL"] = server.URL + "/loops"
+			b.Variables["OUTBOUND_ALLOW_PRIVATE"] += "," + server.Listener.Addr().String()
 			b.drain()
 			for _, c := range o.loops.Contacts() {
 				if c.Subscribed || name == "erased" {

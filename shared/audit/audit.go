@@ -35,6 +35,11 @@ const (
 	HoldReleased Kind = "hold.released"             // the owner lets a held mail go out
 	HoldRejected Kind = "hold.rejected"             // the owner ends a held mail and its sign-up
 	Maintained   Kind = "maintenance.run"           // what had to be deleted by its age was; the counts say how much
+	TextAdded    Kind = "consent.text_added"        // a text that people agree to was added
+	Proved       Kind = "consent.proved"            // the operator printed the proof of somebody's consent
+	Lifted       Kind = "subscription.lifted"       // a suppression was ended by the operator
+	Retried      Kind = "deliveries.retried"        // dead letters were put back
+	DroppedRows  Kind = "deliveries.dropped"        // deliveries were given up by the operator
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
 
@@ -42,7 +47,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, RightAsked, HoldReleased, HoldRejected,
-		Maintained, LinkAsked,
+		Maintained, TextAdded, Proved, Lifted, Retried, DroppedRows, LinkAsked,
 	}
 }
 
@@ -78,6 +83,10 @@ type Data struct {
 	Purpose string `json:"purpose,omitempty"`
 	// Locale is the language of the form, as a BCP 47 tag.
 	Locale string `json:"locale,omitempty"`
+	// Workflow is the way that led to the consent and its version, such as "double-opt-in/1".
+	Workflow string `json:"workflow,omitempty"`
+	// TextVersion is the version of a consent text.
+	TextVersion string `json:"text_version,omitempty"`
 	// Counts are numbers by name, such as how many rows of a table were deleted.
 	Counts map[string]int64 `json:"counts,omitempty"`
 	// RequestEvent is the event whose consent text this one confirms or withdraws.

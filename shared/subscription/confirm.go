@@ -39,7 +39,7 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 			}
 			event := r.event(Pending, d)
 			event.ID, event.At, event.Actor = eventID, now, audit.Subscriber
-			event.ConsentTextID, event.Data.RequestEvent = asked.textID, c.EventID.String()
+			event.ConsentTextID, event.Data.RequestEvent, event.Data.Workflow = asked.textID, c.EventID.String(), doubleOptIn
 			s.record(b, event, visit)
 			r.apply(b, d, now)
 			announce(b, event, r.Epoch, nil)

@@ -14,7 +14,7 @@ type consentText struct {
 const consentTextSQL = `
 select id::text from consent_texts
 where version = coalesce(nullif($1::text, ''),
-                         (select version from consent_texts order by created_at desc, version desc limit 1))
+                         (select version from consent_texts group by version order by min(created_at) desc, version desc limit 1))
 order by lower(locale) = lower($2::text) desc, lower(locale) = lower(split_part($2::text, '-', 1)) desc,
          locale = 'en' desc, locale
 limit 1`

@@ -160,7 +160,7 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 		event.Data.Reasons = []string{string(Objection)}
 	}
 	if !t.row.exists && len(t.ids) > 0 {
-		event.SubscriberID = uuid.MustParse(t.ids[0])
+		event.SubscriberID = mustID(t.ids[0])
 	}
 	farewell, err := json.Marshal(Farewell{Email: t.row.Email, EmailHMAC: t.names.email, KeyID: t.names.keyID, Objected: t.Object})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/audit"
@@ -98,7 +97,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 			}
 		}
 		if len(ids) > 0 {
-			event.SubscriberID = uuid.MustParse(ids[0])
+			event.SubscriberID = mustID(ids[0])
 		}
 		s.record(b, event, visit) // first, so that the export tells of itself
 		closeRequest(b, Access, ids, visit, event.At)

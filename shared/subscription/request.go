@@ -133,6 +133,7 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 		Data: audit.Data{
 			Outcome: string(d.Outcome), Reasons: reasons, Provider: Provider(t.Address.Domain),
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
+			Workflow: s.cfg.workflow(),
 		},
 	}, t.Visit)
 	d.Mail.log(b, t.names.fold, t.names.domain, t.now)

@@ -52,7 +52,7 @@ func (s *Store) OpenRequest(ctx context.Context, a Address, right Right, receive
 			}
 			b.Queue(openRequestSQL, id.String(), string(right), ids[0], received, due)
 			audit.Queue(b, audit.Event{
-				ID: eventID, At: now, Kind: audit.RightAsked, Actor: audit.Operator, SubscriberID: uuid.MustParse(ids[0]), Channel: "letter",
+				ID: eventID, At: now, Kind: audit.RightAsked, Actor: audit.Operator, SubscriberID: mustID(ids[0]), Channel: "letter",
 				RequestID: "operator", Data: audit.Data{Outcome: "opened", Purpose: string(right)},
 			})
 			return nil
@@ -113,3 +113,6 @@ func loadIDs(b *pgx.Batch, email []byte, ids *[]string) {
 		return err
 	})
 }
+
+// mustID reads an id that the database gave.
+func mustID(s string) uuid.UUID { return uuid.MustParse(s) }

@@ -42,6 +42,20 @@ type Config struct {
 	CapExempt []string `env:"MAIL_CAP_EXEMPT"`
 }
 
+// The workflows by which consent is given, with their versions: they stand in the ledger, so that a proof says how it was
+// asked for. The version rises when what people see or do changes.
+const (
+	doubleOptIn = "double-opt-in/1"
+	singleOptIn = "single-opt-in/1"
+)
+
+func (c Config) workflow() string {
+	if c.DoubleOptIn {
+		return doubleOptIn
+	}
+	return singleOptIn
+}
+
 // ReadConfig reads the configuration from env, which collects what is wrong with it.
 func ReadConfig(env *config.Env) Config {
 	var cfg Config

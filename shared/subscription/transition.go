@@ -36,11 +36,12 @@ const (
 	OnSuppress    Event = "suppress"    // complaint, hard bounce, objection or the operator's decision
 	OnErase       Event = "erase"       // the person, or the operator for them, erases their data
 	OnExpire      Event = "expire"      // pending for PendingLifetime
+	OnLift        Event = "lift"        // the operator ends a suppression
 )
 
 // Events lists all events.
 func Events() []Event {
-	return []Event{OnRequest, OnConfirm, OnUnsubscribe, OnNotMe, OnSuppress, OnErase, OnExpire}
+	return []Event{OnRequest, OnConfirm, OnUnsubscribe, OnNotMe, OnSuppress, OnErase, OnExpire, OnLift}
 }
 
 // Outcome is what came of an event, in one word for logs, the ledger and the answer's text. It is never shown to a
@@ -66,6 +67,7 @@ const (
 	AlreadySuppressed      Outcome = "already_suppressed"
 	ErasedNow              Outcome = "erased"
 	ExpiredNow             Outcome = "expired"
+	LiftedNow              Outcome = "lifted"
 	Unchanged              Outcome = "unchanged"
 )
 
@@ -127,6 +129,8 @@ func Transition(f Facts, e Event) Decision {
 		return suppress(f)
 	case OnErase:
 		return erase(f)
+	case OnLift:
+		return lift(f)
 	case OnExpire:
 		if f.State == Pending {
 			return Decision{To: origin(f), Outcome: ExpiredNow, Ledger: audit.Expired}
@@ -204,6 +208,17 @@ func suppress(f Facts) Decision {
 		return unchanged(f, AlreadySuppressed)
 	}
 	return Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: audit.Suppressed}
+}
+
+// lift is the way back from all that keeps mail away. Nobody becomes a subscriber by it: that takes a fresh consent.
+func lift(f Facts) Decision {
+	switch {
+	case f.State == Suppressed:
+		return Decision{To: Unsubscribed, Outcome: LiftedNow, NewEpoch: true, Ledger: audit.Lifted}
+	case f.State == Erased && f.Objected, f.Hushed:
+		return Decision{To: f.State, Outcome: LiftedNow, Returning: f.Returning, Ledger: audit.Lifted}
+	}
+	return unchanged(f, Unchanged)
 }
 
 func erase(f Facts) Decision {

@@ -82,6 +82,8 @@ func cells() []cell {
 		{"", facts(None), OnErase, stays(None, Unchanged)},
 		{"remembered", remembered, OnErase, erased},
 		{"", facts(None), OnExpire, stays(None, Unchanged)},
+		{"", facts(None), OnLift, stays(None, Unchanged)},
+		{"hushed", hushed(None), OnLift, Decision{To: None, Outcome: LiftedNow, Ledger: audit.Lifted}},
 
 		{"", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute)), OnRequest, queued},
 		{"too soon", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute-time.Microsecond)), OnRequest, capped},
@@ -98,6 +100,7 @@ func cells() []cell {
 		{"returning", returning, OnNotMe, cancelled(Unsubscribed, true)},
 		{"", facts(Pending), OnSuppress, suppressed},
 		{"", facts(Pending), OnErase, erased},
+		{"", facts(Pending), OnLift, stays(Pending, Unchanged)},
 		{"", facts(Pending), OnExpire, Decision{To: None, Outcome: ExpiredNow, Ledger: audit.Expired}},
 		{"returning", returning, OnExpire, Decision{To: Unsubscribed, Outcome: ExpiredNow, Ledger: audit.Expired}},
 
@@ -113,6 +116,7 @@ func cells() []cell {
 		{"", facts(Active), OnSuppress, suppressed},
 		{"", facts(Active), OnErase, erased},
 		{"", facts(Active), OnExpire, stays(Active, Unchanged)},
+		{"", facts(Active), OnLift, stays(Active, Unchanged)},
 
 		{"", facts(Unsubscribed), OnRequest, wasReturning(queued)},
 		{"capped", mailed(Unsubscribed, sent(ConfirmMail, 1, time.Minute)), OnRequest, wasReturning(capped)},
@@ -125,6 +129,7 @@ func cells() []cell {
 		{"", facts(Unsubscribed), OnSuppress, suppressed},
 		{"", facts(Unsubscribed), OnErase, erased},
 		{"", facts(Unsubscribed), OnExpire, stays(Unsubscribed, Unchanged)},
+		{"", facts(Unsubscribed), OnLift, stays(Unsubscribed, Unchanged)},
 
 		{"", facts(Suppressed), OnRequest, silenced(Suppressed)},
 		{"single opt-in", single(Suppressed), OnRequest, silenced(Suppressed)},
@@ -134,6 +139,7 @@ func cells() []cell {
 		{"", facts(Suppressed), OnSuppress, stays(Suppressed, AlreadySuppressed)},
 		{"", facts(Suppressed), OnErase, erased},
 		{"", facts(Suppressed), OnExpire, stays(Suppressed, Unchanged)},
+		{"", facts(Suppressed), OnLift, Decision{To: Unsubscribed, Outcome: LiftedNow, NewEpoch: true, Ledger: audit.Lifted}},
 
 		{"", facts(Erased), OnRequest, queued},
 		{"objection", objected, OnRequest, silenced(Erased)},
@@ -145,6 +151,8 @@ func cells() []cell {
 		{"", facts(Erased), OnErase, stays(Erased, Unchanged)},
 		{"remembered", gone, OnErase, erased},
 		{"", facts(Erased), OnExpire, stays(Erased, Unchanged)},
+		{"", facts(Erased), OnLift, stays(Erased, Unchanged)},
+		{"objection", objected, OnLift, Decision{To: Erased, Outcome: LiftedNow, Ledger: audit.Lifted}},
 	}
 }
 

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/subscription"
+)
+
+const consentUsage = `consent add --version V --locale L FILE|-   add a text that people agree to; a new version becomes the current one
+consent list [--json]                       list all texts
+consent current [--locale L]                print the text that is shown now
+consent proof [--json] EMAIL                print, for an authority, who agreed to what, when and how`
+
+// consentCommand keeps the texts that people agree to, and proves that they did.
+func consentCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, consentUsage, map[string]subcommandFunc{
+		"add": consentAdd, "list": consentList, "current": consentCurrent, "proof": consentProof,
+	})
+}
+
+func consentAdd(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("consent add", flag.ContinueOnError)
+	version, locale := flags.String("version", "", "the name of the version, such as 2026-11"), flags.String("locale", "", "the language, such as de")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 || *version == "" || *locale == "" {
+		return errUsage("consent add takes --version, --locale and a file")
+	}
+	body, err := readInput(flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	text, err := audit.NewText(*version, *locale, string(body))
+	if err != nil {
+		return errUsage(err.Error())
+	}
+	if err := audit.AddText(ctx, db, text, time.Now()); err != nil {
+		return err
+	}
+	fmt.Printf("added %s (%s), SHA-256 %s\n", text.Version, text.Locale, text.SHA256)
+	return nil
+}
+
+// readInput reads a file, or the standard input for "-".
+func readInput(file string) ([]byte, error) {
+	if file == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(file)
+}
+
+func consentList(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("consent list", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "print JSON")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	texts, err := audit.Texts(ctx, db)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return printJSON(os.Stdout, texts)
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "VERSION\tLOCALE\tADDED\tCURRENT\tSHA-256\tTEXT")
+	for _, t := range texts {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.12s\t%s\n", t.Version, t.Locale, t.CreatedAt.Format(time.DateOnly), yes(t.Current), t.SHA256, firstWords(t.Body))
+	}
+	return table.Flush()
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "-"
+}
+
+// firstWords is enough of a text to know it again.
+func firstWords(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	if runes := []rune(line); len(runes) > 60 {
+		return string(runes[:59]) + "…"
+	}
+	return line
+}
+
+func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("consent current", flag.ContinueOnError)
+	locale := flags.String("locale", "", "only the text in this language")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	texts, err := audit.Texts(ctx, db)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, t := range texts {
+		if t.Current && (*locale == "" || strings.EqualFold(*locale, t.Locale)) {
+			fmt.Printf("%s (%s)\n%s\n\n", t.Version, t.Locale, t.Body)
+			found = true
+		}
+	}
+	if !found {
+		return errors.New("there is no such text")
+	}
+	return nil
+}
+
+func consentProof(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("consent proof", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "print JSON")
+	address, err := oneAddress(flags, args)
+	if err != nil {
+		return err
+	}
+	proof, err := db.store.Proof(ctx, address, db.visit("tool"))
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		err = printJSON(os.Stdout, proof)
+	} else {
+		printProof(os.Stdout, proof)
+	}
+	if err == nil && len(proof.Steps) == 0 {
+		err = errors.New("nothing is known of this address")
+	}
+	return err
+}
+
+// happened says in words what an event of the ledger is.
+var happened = map[audit.Kind]string{
+	audit.Requested:    "Asked for the newsletter",
+	audit.Confirmed:    "Consented, by the button behind the link that was mailed to the address",
+	audit.Unsubscribed: "Withdrew the consent",
+	audit.Cancelled:    "Took the request back",
+	audit.Expired:      "The request was not confirmed in time",
+	audit.Suppressed:   "All mail ended",
+	audit.Lifted:       "The operator lifted the suppression; this is no consent",
+	audit.Erased:       "The data were erased",
+	audit.LinkAsked:    "Somebody asked for a link by mail",
+	audit.Exported:     "Got a copy of the data",
+}
+
+func printProof(w io.Writer, p subscription.Proof) {
+	fmt.Fprintf(w, "Consent of %s, as of %s\nStatus: %s\n", p.Address, p.CreatedAt.Format(time.RFC3339), p.Status)
+	for i, s := range p.Steps {
+		fmt.Fprintf(w, "\n%d. %s  %s\n", i+1, s.At.Format(time.RFC3339Nano), cmp.Or(happened[s.Kind], string(s.Kind)))
+		for _, line := range []struct{ name, value string }{
+			{"event", s.EventID}, {"kind", string(s.Kind)}, {"by", string(s.Actor)}, {"through", s.Channel}, {"page", s.Source.Page}, {"referrer", s.Source.Referrer},
+			{"campaign", s.Source.Campaign}, {"workflow", s.Data.Workflow}, {"outcome", s.Data.Outcome}, {"reasons", strings.Join(s.Data.Reasons, ", ")},
+			{"network address", s.IP}, {"program", s.UserAgent}, {"request", s.RequestID},
+		} {
+			if line.value != "" {
+				fmt.Fprintf(w, "   %-16s %s\n", line.name, line.value)
+			}
+		}
+		if s.Text != nil {
+			fmt.Fprintf(w, "   text shown       version %s, %s, SHA-256 %s\n", s.Text.Version, s.Text.Locale, s.Text.SHA256)
+			for line := range strings.Lines(s.Text.Body) {
+				fmt.Fprintf(w, "   | %s\n", strings.TrimRight(line, "\n"))
+			}
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+const outboxUsage = `outbox list [--state S] [--kind K] [--json]   list deliveries (S: dead, which is the default, ready, held or done)
+outbox retry ID… | --all [--kind K]           put dead letters back, with all their attempts
+outbox drop  ID… | --all [--kind K]           give dead letters, or waiting deliveries by id, up for good`
+
+// outboxCommand looks after what deliver could not deliver.
+func outboxCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, outboxUsage, map[string]subcommandFunc{
+		"list": outboxList,
+		"retry": func(ctx context.Context, db *operatorDB, args []string) error {
+			return outboxChange(ctx, db, change{"outbox retry", "retried", audit.Retried, outbox.QueueRevive}, args)
+		},
+		"drop": func(ctx context.Context, db *operatorDB, args []string) error {
+			return outboxChange(ctx, db, change{"outbox drop", "dropped", audit.DroppedRows, outbox.QueueDrop}, args)
+		},
+	})
+}
+
+func outboxList(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("outbox list", flag.ContinueOnError)
+	state, kind := flags.String("state", "dead", "dead, ready, held or done"), flags.String("kind", "", "only this kind, such as mail.confirm or tell.loops")
+	asJSON := flags.Bool("json", false, "print JSON")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	switch *state {
+	case "dead", "ready", "held", "done":
+	default:
+		return errUsage("--state must be dead, ready, held or done")
+	}
+	rows, err := db.queue.Rows(ctx, *state, outbox.Kind(*kind), maxListed)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return printJSON(os.Stdout, append([]outbox.Row{}, rows...))
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tKIND\tATTEMPTS\tOUTCOME\tCREATED\tDUE")
+	for _, r := range rows {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.Kind, r.Attempts, r.Outcome, r.CreatedAt.Local().Format(time.DateTime), r.DueAt.Local().Format(time.DateTime))
+	}
+	return table.Flush()
+}
+
+// change is what is done with the chosen deliveries.
+type change struct {
+	name, done string
+	kind       audit.Kind
+	queue      func(b *pgx.Batch, ids []string, now time.Time, done func(int64))
+}
+
+// outboxChange changes deliveries and records it, in one transaction.
+func outboxChange(ctx context.Context, db *operatorDB, c change, args []string) error {
+	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	all, kind := flags.Bool("all", false, "all dead letters"), flags.String("kind", "", "with --all: only this kind")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if *all == (flags.NArg() > 0) || *kind != "" && !*all {
+		return errUsage(c.name + " takes ids, or --all and perhaps --kind")
+	}
+	ids := flags.Args()
+	for _, id := range ids {
+		if _, err := uuid.Parse(id); err != nil {
+			return errUsage(fmt.Sprintf("%q is not an id of outbox list", id))
+		}
+	}
+	if *all {
+		rows, err := db.queue.Rows(ctx, "dead", outbox.Kind(*kind), maxListed)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			ids = append(ids, r.ID.String())
+		}
+	}
+	changed, err := c.apply(ctx, db, ids)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d of %d %s\n", changed, len(ids), c.done)
+	if changed < int64(len(ids)) && !*all {
+		return fmt.Errorf("%d are not there, or in a state that this does not change", int64(len(ids))-changed)
+	}
+	return nil
+}
+
+func (c change) apply(ctx context.Context, db *operatorDB, ids []string) (changed int64, err error) {
+	event := audit.Event{
+		ID: uuid.Must(uuid.NewV7()), At: time.Now(), Kind: c.kind, Actor: audit.Operator, Channel: "tool", RequestID: "operator",
+		Data: audit.Data{Outcome: c.done, Counts: map[string]int64{"asked": int64(len(ids))}},
+	}
+	err = db.Batch(ctx, func(b *pgx.Batch) {
+		c.queue(b, ids, event.At, func(n int64) { changed = n })
+		audit.Queue(b, event)
+	})
+	return changed, err
+}

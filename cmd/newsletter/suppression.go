@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/subscription"
+)
+
+const suppressionUsage = `suppression list [--reason R] [--json]   list who gets no mail, without naming anybody (R: complaint, bounce, objection, not_me, operator)
+suppression add EMAIL                    keep all mail from an address, for ever
+suppression lift EMAIL                   end that; the person is unsubscribed then, and may sign up again`
+
+// maxListed bounds what is listed at once.
+const maxListed = 10_000
+
+// suppressionCommand looks after the addresses that get no mail.
+func suppressionCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, suppressionUsage, map[string]subcommandFunc{
+		"list": suppressionList, "add": suppressionAdd, "lift": suppressionLift,
+	})
+}
+
+func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("suppression list", flag.ContinueOnError)
+	reason, asJSON := flags.String("reason", "", "only those for this reason"), flags.Bool("json", false, "print JSON")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	kept, err := db.store.Suppressions(ctx, subscription.SuppressReason(*reason), maxListed)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return printJSON(os.Stdout, append([]subscription.Kept{}, kept...))
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "REASON\tSINCE\tUNTIL\tSUBSCRIBER")
+	for _, k := range kept {
+		until := "-"
+		if k.Until != nil {
+			until = k.Until.Format(time.DateOnly)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", k.Reason, k.Since.Format(time.DateOnly), until, k.SubscriberID)
+	}
+	return table.Flush()
+}
+
+func suppressionAdd(ctx context.Context, db *operatorDB, args []string) error {
+	address, err := oneAddress(flag.NewFlagSet("suppression add", flag.ContinueOnError), args)
+	if err != nil {
+		return err
+	}
+	outcome, err := db.store.Suppress(ctx, subscription.Suppression{
+		Address: address, Reason: subscription.ByOwner, Actor: audit.Operator, Visit: db.visit("tool"),
+	})
+	if err == nil {
+		fmt.Println(outcome)
+	}
+	return err
+}
+
+func suppressionLift(ctx context.Context, db *operatorDB, args []string) error {
+	address, err := oneAddress(flag.NewFlagSet("suppression lift", flag.ContinueOnError), args)
+	if err != nil {
+		return err
+	}
+	outcome, err := db.store.Lift(ctx, address, db.visit("tool"))
+	if err != nil {
+		return err
+	}
+	if outcome == subscription.Unchanged {
+		return errors.New("nothing keeps mail from this address")
+	}
+	fmt.Println(outcome)
+	return nil
+}

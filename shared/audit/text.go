@@ -1,0 +1,106 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/text/unicode/norm"
+)
+
+// maxText is the longest consent text, in characters: it stands on a page that people are to read.
+const maxText = 10_000
+
+// ErrTextExists says that a version has a text in this language already. Texts are never changed: people agreed to them.
+var ErrTextExists = errors.New("audit: this version has a text in this language; add a new version")
+
+// Text is a text that people agree to.
+type Text struct {
+	ID      uuid.UUID `json:"id"`
+	Version string    `json:"version"`
+	Locale  string    `json:"locale"` // BCP 47
+	Body    string    `json:"body"`
+	SHA256  string    `json:"sha256"` // of Body in UTF-8, in hexadecimal
+	// CreatedAt is when it was added.
+	CreatedAt time.Time `json:"created_at"`
+	// Current says that requests that name no version are recorded with this one.
+	Current bool `json:"current"`
+}
+
+// NewText makes a text of what an operator wrote: without blanks around it and in one form of Unicode (NFC), so that equal
+// texts have equal hashes. The error says what is wrong with it.
+func NewText(version, locale, body string) (Text, error) {
+	body = norm.NFC.String(strings.TrimSpace(strings.ReplaceAll(body, "\r\n", "\n")))
+	switch {
+	case !isName(version, 64, "._-"):
+		return Text{}, errors.New("the version must be 1 to 64 letters, digits, points, - or _")
+	case !isName(locale, 35, "-") || len(locale) < 2:
+		return Text{}, errors.New("the locale must be a language tag, such as de or de-AT")
+	case !utf8.ValidString(body) || strings.ContainsRune(body, 0):
+		return Text{}, errors.New("the text must be UTF-8 without NUL characters")
+	case body == "" || utf8.RuneCountInString(body) > maxText:
+		return Text{}, fmt.Errorf("the text must have 1 to %d characters", maxText)
+	}
+	return Text{ID: uuid.Must(uuid.NewV7()), Version: version, Locale: locale, Body: body, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(body)))}, nil
+}
+
+func isName(s string, longest int, also string) bool {
+	return s != "" && len(s) <= longest && strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(also, r)
+	}) < 0
+}
+
+const insertTextSQL = `
+insert into consent_texts (id, version, locale, body, sha256, created_at)
+values ($1::text::uuid, $2::text, $3::text, $4::text, decode($5::text, 'hex'), $6::timestamptz)`
+
+// AddText keeps a text for ever, on record as the operator's act. A text of a version that is new makes that version the
+// current one. The error is ErrTextExists or the database's.
+func AddText(ctx context.Context, db database, t Text, now time.Time) error {
+	event := Event{
+		ID: uuid.Must(uuid.NewV7()), At: now, Kind: TextAdded, Actor: Operator, Channel: "tool", RequestID: "operator", ConsentTextID: t.ID,
+		Data: Data{Outcome: "added", TextVersion: t.Version, Locale: t.Locale},
+	}
+	err := db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(insertTextSQL, t.ID.String(), t.Version, t.Locale, t.Body, t.SHA256, now)
+		Queue(b, event)
+	})
+	const uniqueViolation = "23505"
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == uniqueViolation {
+		return ErrTextExists
+	}
+	if err != nil {
+		return fmt.Errorf("add a consent text: %w", err)
+	}
+	return nil
+}
+
+const textsSQL = `
+select id::text, version, locale, body, encode(sha256, 'hex'), created_at,
+       version = (select version from consent_texts group by version order by min(created_at) desc, version desc limit 1)
+from consent_texts order by created_at, version, locale`
+
+// Texts lists all texts, the oldest first.
+func Texts(ctx context.Context, db database) ([]Text, error) {
+	var all []Text
+	err := db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(textsSQL).Query(func(rows pgx.Rows) error {
+			var err error
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Text, err error) {
+				return t, row.Scan(&t.ID, &t.Version, &t.Locale, &t.Body, &t.SHA256, &t.CreatedAt, &t.Current)
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the consent texts: %w", err)
+	}
+	return all, nil
+}

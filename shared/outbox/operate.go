@@ -1,0 +1,73 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Row is a delivery as an operator sees it. It names nobody.
+type Row struct {
+	ID           uuid.UUID `json:"id"`
+	Kind         Kind      `json:"kind"`
+	State        string    `json:"state"`
+	SubscriberID uuid.UUID `json:"subscriber_id"`
+	Attempts     int       `json:"attempts"`
+	Outcome      string    `json:"outcome"` // of the last attempt, or why it is held
+	CreatedAt    time.Time `json:"created_at"`
+	DueAt        time.Time `json:"due_at"`
+}
+
+const rowsSQL = `
+select id::text, kind, state, coalesce(subscriber_id::text, ''), attempts, coalesce(hold_reason, outcome, ''), created_at, due_at
+from outbox
+where state = $1::text and ($2::text = '' or kind = $2::text) and kind <> 'none'
+order by created_at limit $3::integer`
+
+// Rows lists up to limit deliveries in a state ("ready", "held", "dead" or "done"), the oldest first; of one kind, or of
+// all if it is empty. Decoys are left out.
+func (w *Worker) Rows(ctx context.Context, state string, kind Kind, limit int) ([]Row, error) {
+	var all []Row
+	err := w.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(rowsSQL, state, string(kind), limit).Query(func(rows pgx.Rows) error {
+			var err error
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Row, err error) {
+				return r, row.Scan(&r.ID, (*string)(&r.Kind), &r.State, &r.SubscriberID, &r.Attempts, &r.Outcome, &r.CreatedAt, &r.DueAt)
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the outbox: %w", err)
+	}
+	return all, nil
+}
+
+const reviveSQL = `
+update outbox set state = 'ready', attempts = 0, due_at = $2::timestamptz, finished_at = null, outcome = null
+where id = any($1::text[]::uuid[]) and state = 'dead'`
+
+// QueueRevive puts dead letters back into the queue, with all their attempts. done gets how many there were.
+func QueueRevive(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
+	b.Queue(reviveSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
+		done(tag.RowsAffected())
+		return nil
+	})
+}
+
+const dropSQL = `
+update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'dropped', finished_at = $2::timestamptz
+where id = any($1::text[]::uuid[]) and state in ('dead', 'ready')`
+
+// QueueDrop gives deliveries up for good, and drops what they hold. Held ones are not dropped but rejected, which ends what
+// is behind them. done gets how many there were.
+func QueueDrop(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
+	b.Queue(dropSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
+		done(tag.RowsAffected())
+		return nil
+	})
+}

@@ -1,0 +1,92 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+)
+
+const liftSQL = `
+delete from suppressions where email_hmac = $1::bytea`
+
+// Lift ends whatever keeps mail away from an address: a suppression, an objection or a "not me" period. A row that was
+// suppressed is unsubscribed afterwards, never active: the person may sign up again. Unchanged means that nothing kept mail
+// away. The error is the database's.
+func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, error) {
+	now, lock, eventID, freshID, names := s.clock(), s.foldLock(a), newID(), newID(), newPseudonyms(s.key, a)
+	var r row
+	var held silence
+	var outcome Outcome
+	err := s.transact(ctx, lock,
+		func(b *pgx.Batch) {
+			r, held = row{}, silence{}
+			r.loadByNorm(b, a.Norm, lock)
+			held.loadByEmail(b, names.email, now)
+		},
+		func(b *pgx.Batch) error {
+			from := held.state(r)
+			d := Transition(Facts{State: from, Returning: r.Returning, Hushed: held.hushed(), Objected: held.reason == Objection}, OnLift)
+			outcome = d.Outcome
+			if d.Ledger == "" {
+				return nil
+			}
+			event := r.event(from, d)
+			event.ID, event.At, event.Actor = eventID, now, audit.Operator
+			event.Data.Reasons = []string{string(held.reason)}
+			if !r.exists { // the pseudonym leads from the ledger to the address for a while, as after an expiry
+				event.SubscriberID, event.Data.To = freshID, string(None)
+				names.save(b, freshID, true)
+				b.Queue(endIdentitySQL, freshID.String(), now.Add(identityGrace))
+			}
+			s.record(b, event, visit)
+			b.Queue(liftSQL, names.email)
+			if r.exists && d.NewEpoch {
+				r.apply(b, d, now)
+			}
+			announce(b, event, r.Epoch, nil)
+			return nil
+		})
+	if err != nil {
+		return "", fmt.Errorf("lift a suppression: %w", err)
+	}
+	return outcome, nil
+}
+
+// Kept is why somebody gets no mail, without saying who.
+type Kept struct {
+	Reason       SuppressReason `json:"reason"`
+	Since        time.Time      `json:"since"`
+	Until        *time.Time     `json:"until"`
+	SubscriberID uuid.UUID      `json:"subscriber_id"` // uuid.Nil where no pseudonym is kept
+}
+
+const suppressionsSQL = `
+select p.reason, p.created_at, p.until,
+       coalesce((select i.subscriber_id::text from identities i where i.email_hmac = p.email_hmac order by 1 desc limit 1), '')
+from suppressions p
+where (p.until is null or p.until > $1::timestamptz) and ($2::text = '' or p.reason = $2::text)
+order by p.created_at desc limit $3::integer`
+
+// Suppressions lists up to limit addresses that get no mail now, the newest first, for one reason or, if it is empty, for
+// all.
+func (s *Store) Suppressions(ctx context.Context, reason SuppressReason, limit int) ([]Kept, error) {
+	var all []Kept
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(suppressionsSQL, s.clock(), string(reason), limit).Query(func(rows pgx.Rows) error {
+			var err error
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k Kept, err error) {
+				return k, row.Scan((*string)(&k.Reason), &k.Since, &k.Until, &k.SubscriberID)
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list suppressions: %w", err)
+	}
+	return all, nil
+}

@@ -1,0 +1,79 @@
+package subscription
+
+import (
+	"testing"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+func (b *bundle) lift(typed string, want Outcome) {
+	b.Helper()
+	if got, err := b.store.Lift(b.Context(), address(b, typed), visit); err != nil || got != want {
+		b.Fatalf("lift %s: %q, %v, want %q", typed, got, err, want)
+	}
+}
+
+func TestLift(t *testing.T) {
+	b := setup(t)
+	b.lift(jane, Unchanged)
+	b.activate(jane)
+	b.lift(jane, Unchanged)
+	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Bounce, Actor: audit.Provider}, SuppressedNow)
+	kept, err := b.store.Suppressions(t.Context(), "", 10)
+	if err != nil || len(kept) != 1 || kept[0].Reason != Bounce || kept[0].SubscriberID != b.row(jane).ID {
+		t.Errorf("%+v %v", kept, err)
+	}
+	b.lift(jane, LiftedNow)
+	b.expectRow(jane, Unsubscribed, 3, false) // never active without a fresh consent
+	b.lift(jane, Unchanged)
+	b.advance(confirmPause)
+	b.request(jane, ConfirmationQueued)
+	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
+	b.expectMails(outbox.MailConfirm, outbox.MailConfirm)
+
+	// Without a row: an objection after an erasure, and a "not me" period.
+	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)
+	b.request(jane, Silenced)
+	b.lift(jane, LiftedNow)
+	b.advance(2 * capWindow)
+	b.request(jane, ConfirmationQueued)
+	b.click(b.store.Cancel, b.link(jane), CancelledNow)
+	b.request(jane, Silenced)
+	b.lift(jane, LiftedNow)
+	b.request(jane, ConfirmationQueued)
+}
+
+func TestProof(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	first := b.row(jane).ID.String()
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
+	proof, err := b.store.Proof(t.Context(), address(t, jane), visit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proof.Status != Unsubscribed || len(proof.Steps) != 3 || proof.Steps[0].Kind != audit.Requested || proof.Steps[2].Kind != audit.Unsubscribed {
+		t.Fatalf("%+v", proof)
+	}
+	asked, confirmed := proof.Steps[0], proof.Steps[1]
+	if asked.IP != "192.0.2.7" || asked.UserAgent != "Test/1.0" || asked.Source.Page != "https://example.org/blog" || asked.Data.Workflow != "double-opt-in/1" ||
+		asked.Text == nil || asked.Text.Version != "default-1" || asked.Text.Locale != "de" || asked.SubscriberID != first {
+		t.Errorf("%+v", asked)
+	}
+	if confirmed.Text == nil || confirmed.Text.SHA256 != asked.Text.SHA256 || confirmed.Data.RequestEvent != asked.EventID || confirmed.Data.Workflow != "double-opt-in/1" {
+		t.Errorf("%+v", confirmed)
+	}
+	// The operator's look is on record.
+	if got := b.strings(`select actor from audit_events where kind = 'consent.proved'`); len(got) != 1 || got[0] != "operator" {
+		t.Errorf("%v", got)
+	}
+	if proof, err = b.store.Proof(t.Context(), address(t, "nobody@example.org"), visit); err != nil || len(proof.Steps) != 0 {
+		t.Errorf("%+v %v", proof, err)
+	}
+	b.store.cfg.DoubleOptIn = false
+	b.request("single@example.org", Activated)
+	if proof, err = b.store.Proof(t.Context(), address(t, "single@example.org"), visit); err != nil || proof.Steps[0].Data.Workflow != "single-opt-in/1" {
+		t.Errorf("%+v %v", proof, err)
+	}
+}

@@ -1,0 +1,98 @@
+package subscription
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+)
+
+// Proof is what can be shown to an authority about the consent of one person (Art. 7(1) GDPR).
+type Proof struct {
+	Address   string    `json:"address"`
+	CreatedAt time.Time `json:"created_at"`
+	// Status is how the subscription stands; "none" without a row.
+	Status State `json:"status"`
+	// Steps are all events of the person, the oldest first: also those of earlier sign-ups.
+	Steps []Step `json:"steps"`
+}
+
+// Step is one event on the way to consent, or to its end.
+type Step struct {
+	EventID      string       `json:"event_id"`
+	SubscriberID string       `json:"subscriber_id"`
+	At           time.Time    `json:"at"`
+	Kind         audit.Kind   `json:"kind"`
+	Actor        audit.Actor  `json:"actor"`
+	Channel      string       `json:"channel"`
+	Source       audit.Source `json:"source"`
+	RequestID    string       `json:"request_id"`
+	Data         audit.Data   `json:"data"`
+	// IP and UserAgent are empty once their time is over.
+	IP        string `json:"ip,omitempty"`
+	UserAgent string `json:"user_agent,omitempty"`
+	// Text is what was shown, word by word; nil for none.
+	Text *audit.Text `json:"text,omitempty"`
+}
+
+const proofSQL = `
+select a.id::text, coalesce(a.subscriber_id::text, ''), a.at, a.kind, a.actor, a.channel, a.source::text, a.request_id, a.data::text,
+       coalesce(host(c.ip), ''), coalesce(c.user_agent, ''),
+       coalesce(t.id::text, ''), coalesce(t.version, ''), coalesce(t.locale, ''), coalesce(t.body, ''),
+       coalesce(encode(t.sha256, 'hex'), ''), coalesce(t.created_at, a.at)
+from audit_events a left join event_context c on c.event_id = a.id left join consent_texts t on t.id = a.consent_text_id
+where a.subscriber_id = any($1::text[]::uuid[])
+order by a.at, a.id limit $2::integer`
+
+const statusSQL = `
+select status from subscribers where email_norm = $1::text`
+
+// Proof gathers the evidence about the holder of an address, and records that it was looked at. Without steps nothing is
+// known of them. The error is the database's.
+func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error) {
+	p := Proof{Address: a.Display, CreatedAt: s.clock()}
+	var ids []string
+	event := audit.Event{ID: newID(), At: p.CreatedAt, Kind: audit.Proved, Actor: audit.Operator, Channel: visit.Channel, RequestID: visit.RequestID}
+	err := s.db.Transact(ctx, 0,
+		func(b *pgx.Batch) { loadIDs(b, s.key.Address(a.Norm), &ids) },
+		func(b *pgx.Batch) error {
+			p.Status, p.Steps = None, []Step{}
+			b.Queue(statusSQL, a.Norm).QueryRow(func(found pgx.Row) error { return optional(found.Scan((*string)(&p.Status))) })
+			b.Queue(proofSQL, ids, maxExported).Query(func(rows pgx.Rows) error {
+				var err error
+				p.Steps, err = pgx.CollectRows(rows, scanStep)
+				return err
+			})
+			if len(ids) > 0 {
+				event.SubscriberID = mustID(ids[0])
+			}
+			event.Data.Outcome = "printed"
+			audit.Queue(b, event)
+			return nil
+		})
+	if err != nil {
+		return Proof{}, fmt.Errorf("gather the proof of a consent: %w", err)
+	}
+	return p, nil
+}
+
+func scanStep(row pgx.CollectableRow) (Step, error) {
+	var s Step
+	var source, data, textID string
+	text := audit.Text{}
+	err := row.Scan(&s.EventID, &s.SubscriberID, &s.At, (*string)(&s.Kind), (*string)(&s.Actor), &s.Channel, &source, &s.RequestID, &data,
+		&s.IP, &s.UserAgent, &textID, &text.Version, &text.Locale, &text.Body, &text.SHA256, &text.CreatedAt)
+	if err != nil {
+		return s, err
+	}
+	if textID != "" {
+		text.ID = mustID(textID)
+		s.Text = &text
+	}
+	s.At, s.Source = s.At.UTC(), audit.ParseSource(source)
+	return s, json.Unmarshal([]byte(data), &s.Data)
+}
