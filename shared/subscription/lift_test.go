@@ -41,6 +41,7 @@ func TestLift(t *testing.T) {
 	b.click(b.store.Cancel, b.link(jane), CancelledNow)
 	b.request(jane, Silenced)
 	b.lift(jane, LiftedNow)
+	b.advance(confirmPause)
 	b.request(jane, ConfirmationQueued)
 }
 

@@ -203,7 +203,8 @@ func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 	for rule, broken := range map[string]bool{
 		"a request writes one ledger event":                 e == OnRequest && d.Ledger != audit.Requested,
 		"a change of state writes one ledger event":         d.To != f.State && d.Ledger == "",
-		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Hush,
+		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Hush && d.Outcome != LiftedNow,
+		"lifting makes nobody a subscriber":                 e == OnLift && d.To != f.State && d.To != Unsubscribed,
 		"only a request mails":                              e != OnRequest && d.Mail != NoMail,
 		"silence is kept":                                   d.Mail != NoMail && (f.Hushed || f.State == Suppressed || f.State == Erased && f.Objected),
 		"active is reached by confirming only":              d.To == Active && f.State != Active && e != OnConfirm && (f.DoubleOptIn || d.Outcome != Activated),
