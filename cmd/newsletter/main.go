@@ -25,6 +25,7 @@ func commands() []command {
 		{"consent", "add|list|current|proof", "keep the texts that people agree to, and prove that they did", consentCommand},
 		{"suppression", "list|add|lift", "look after the addresses that get no mail", suppressionCommand},
 		{"outbox", "list|retry|drop", "look after what could not be delivered", outboxCommand},
+		{"journal", "list|replay", "make the stops stand again after a backup was restored", journalCommand},
 		{"audit", "verify", "hold the ledger against its seals", auditCommand},
 		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
 		{"holds", "list|release|reject", "decide about the mails that are held", holdsCommand},

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/journal"
+	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
+)
+
+const journalUsage = `journal list   [--since DATE]           list the stops that are kept outside the database
+journal replay  --since DATE [--yes]    after a backup was restored: make them stand again, from the backup's time on`
+
+// journalCommand is for the journal of stops (JOURNAL_URL).
+func journalCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, journalUsage, map[string]subcommandFunc{"list": journalList, "replay": journalReplay})
+}
+
+// kinds are the journal's, as the ledger calls them.
+var kinds = map[journal.Kind]audit.Kind{
+	journal.Erased: audit.Erased, journal.Unsubscribed: audit.Unsubscribed, journal.Suppressed: audit.Suppressed, journal.Lifted: audit.Lifted,
+}
+
+// openJournal reads a flag set with --since and opens the journal.
+func openJournal(db *operatorDB, flags *flag.FlagSet, args []string) (*journal.Journal, time.Time, error) {
+	since := flags.String("since", "", "the time from which on, as YYYY-MM-DD or RFC 3339")
+	if err := parse(flags, args); err != nil {
+		return nil, time.Time{}, err
+	}
+	if flags.NArg() > 0 {
+		return nil, time.Time{}, errUsage(flags.Name() + " takes no arguments")
+	}
+	from := time.Time{}
+	if *since != "" {
+		var err error
+		if from, err = time.Parse(time.RFC3339, *since); err != nil {
+			if from, err = time.Parse(time.DateOnly, *since); err != nil {
+				return nil, from, errUsage("--since must be a day or a time, such as 2026-11-23 or 2026-11-23T12:00:00Z")
+			}
+		}
+	}
+	cfg := journal.ReadConfig(db.env)
+	if err := db.env.Err(); err != nil {
+		return nil, from, err
+	}
+	if !cfg.Enabled() {
+		return nil, from, errors.New("JOURNAL_URL is not set")
+	}
+	j, err := journal.Open(cfg)
+	return j, from, err
+}
+
+func journalList(ctx context.Context, db *operatorDB, args []string) error {
+	j, since, err := openJournal(db, flag.NewFlagSet("journal list", flag.ContinueOnError), args)
+	if err != nil {
+		return err
+	}
+	for e, err := range j.Read(ctx, since) {
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s  %-12s %-10s %s\n", e.At.Format(time.RFC3339), e.Kind, e.Reason, e.SubscriberID)
+	}
+	return nil
+}
+
+func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("journal replay", flag.ContinueOnError)
+	yes := flags.Bool("yes", false, "do it; without, only the number of stops is printed")
+	j, since, err := openJournal(db, flags, args)
+	if err != nil {
+		return err
+	}
+	if since.IsZero() {
+		return errUsage("journal replay needs --since: the time of the backup, or somewhat before")
+	}
+	var stops []subscription.Stop
+	broken := 0
+	for e, err := range j.Read(ctx, since) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "newsletter:", err)
+			broken++
+			continue
+		}
+		if !e.Until.IsZero() { // a "not me" period: it passes by itself
+			continue
+		}
+		stops = append(stops, subscription.Stop{
+			Kind: kinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, KeyID: e.KeyID,
+		})
+	}
+	slices.SortStableFunc(stops, func(a, b subscription.Stop) int { return a.At.Compare(b.At) })
+	if !*yes {
+		fmt.Printf("%d stops since %s; with --yes they are made to stand again\n", len(stops), since.Format(time.RFC3339))
+		return nil
+	}
+	return replay(ctx, db, stops, broken)
+}
+
+func replay(ctx context.Context, db *operatorDB, stops []subscription.Stop, broken int) error {
+	vault := outbox.ReadVault(db.env)
+	if err := db.env.Err(); err != nil {
+		return err
+	}
+	eraser, outcomes := subscription.NewEraser(db.store, vault), map[subscription.Outcome]int{}
+	for i, stop := range stops {
+		outcome, err := eraser.Replay(ctx, stop, db.visit("journal"))
+		if err != nil {
+			return fmt.Errorf("after %d of %d stops; run it again: %w", i, len(stops), err)
+		}
+		outcomes[outcome]++
+	}
+	fmt.Printf("%d stops\n", len(stops))
+	for _, outcome := range slices.Sorted(maps.Keys(outcomes)) {
+		fmt.Printf("%6d %s\n", outcomes[outcome], outcome)
+	}
+	if broken > 0 || outcomes[subscription.ForeignKey] > 0 {
+		return fmt.Errorf("%d entries could not be read, %d were written under another PEPPER", broken, outcomes[subscription.ForeignKey])
+	}
+	return nil
+}

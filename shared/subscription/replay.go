@@ -1,0 +1,134 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/token"
+)
+
+// Stop is an entry of the journal of stops, as far as it is to stand again in a database that was restored.
+type Stop struct {
+	Kind         audit.Kind // Erased, Unsubscribed, Suppressed or Lifted
+	At           time.Time
+	Reason       string
+	SubscriberID uuid.UUID
+	EmailHMAC    []byte
+	KeyID        string
+}
+
+// The outcomes of Replay besides those of the acts that it repeats.
+const (
+	// Overtaken means that the person asked for the newsletter after the stop.
+	Overtaken Outcome = "overtaken"
+	// ForeignKey means that the stop was written under another pepper, so that nobody can be recognised by it.
+	ForeignKey Outcome = "foreign_key"
+)
+
+// stopped is whom a stop is about, as they are in the database.
+type stopped struct {
+	found       bool
+	id          uuid.UUID
+	email       string
+	status      State
+	requestedAt time.Time
+}
+
+const stoppedSQL = `
+select s.id::text, s.email, s.status, s.requested_at
+from identities i join subscribers s on s.id = i.subscriber_id where i.email_hmac = $1::bytea`
+
+// Replay makes a stop stand again: after a restored backup, which brings back people who have left since, all stops from
+// the backup's time on are replayed, in their order. A stop that stands already gives Unchanged or one of the outcomes that
+// say so, and one that the person has overtaken by a newer request is left alone. The error is the database's.
+func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, error) {
+	s := e.store
+	if stop.KeyID != s.key.ID() {
+		return ForeignKey, nil
+	}
+	var person stopped
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		person = stopped{}
+		b.Queue(stoppedSQL, stop.EmailHMAC).QueryRow(func(found pgx.Row) error {
+			err := found.Scan(&person.id, &person.email, (*string)(&person.status), &person.requestedAt)
+			person.found = err == nil
+			return optional(err)
+		})
+	})
+	if err != nil {
+		return "", fmt.Errorf("find whom a stop is about: %w", err)
+	}
+	if person.found && person.requestedAt.After(stop.At) {
+		return Overtaken, nil
+	}
+	switch stop.Kind {
+	case audit.Erased:
+		return e.replayErasure(ctx, stop, person, visit)
+	case audit.Unsubscribed:
+		if !person.found {
+			return Unchanged, nil
+		}
+		return s.leave(ctx, token.Claims{SubscriberID: person.id}, visit, OnUnsubscribe)
+	case audit.Suppressed:
+		return s.replaySuppression(ctx, stop, person, visit)
+	case audit.Lifted:
+		if !person.found {
+			return Unchanged, nil
+		}
+		address, err := ParseAddress(person.email)
+		if err != nil {
+			return "", err
+		}
+		return s.Lift(ctx, address, visit)
+	}
+	return Unchanged, nil
+}
+
+const (
+	forgetLeftoversSQL = `
+delete from identities where email_hmac = $1::bytea`
+	suppressStoppedSQL = `
+insert into suppressions (email_hmac, key_id, reason, created_at) values ($1::bytea, $2::text, $3::text, $4::timestamptz)
+on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
+where suppressions.until is not null`
+)
+
+func (e *Eraser) replayErasure(ctx context.Context, stop Stop, person stopped, visit Visit) (Outcome, error) {
+	objected := stop.Reason == string(Objection)
+	if person.found {
+		address, err := ParseAddress(person.email)
+		if err != nil {
+			return "", err
+		}
+		return e.Erase(ctx, Erasure{Address: address, Object: objected, Visit: visit})
+	}
+	// Pseudonyms may be left of somebody without a row, and the objection may be lost.
+	err := e.store.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(forgetLeftoversSQL, stop.EmailHMAC)
+		if objected {
+			b.Queue(suppressStoppedSQL, stop.EmailHMAC, stop.KeyID, stop.Reason, stop.At)
+		}
+	})
+	if err != nil {
+		return "", fmt.Errorf("replay an erasure: %w", err)
+	}
+	return Unchanged, nil
+}
+
+func (s *Store) replaySuppression(ctx context.Context, stop Stop, person stopped, visit Visit) (Outcome, error) {
+	if person.found {
+		return s.Suppress(ctx, Suppression{SubscriberID: person.id, Reason: SuppressReason(stop.Reason), Actor: audit.Operator, Visit: visit})
+	}
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(suppressStoppedSQL, stop.EmailHMAC, stop.KeyID, stop.Reason, stop.At)
+	})
+	if err != nil {
+		return "", fmt.Errorf("replay a suppression: %w", err)
+	}
+	return Unchanged, nil
+}
