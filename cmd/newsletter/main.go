@@ -26,6 +26,8 @@ func commands() []command {
 		{"suppression", "list|add|lift", "look after the addresses that get no mail", suppressionCommand},
 		{"outbox", "list|retry|drop", "look after what could not be delivered", outboxCommand},
 		{"journal", "list|replay", "make the stops stand again after a backup was restored", journalCommand},
+		{"import", "[flags] FILE", "bring in a list, JSON or CSV, without mailing anybody", importCommand},
+		{"export", "[flags]", "write the subscribers into a CSV file", exportCommand},
 		{"audit", "verify", "hold the ledger against its seals", auditCommand},
 		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
 		{"holds", "list|release|reject", "decide about the mails that are held", holdsCommand},

@@ -40,6 +40,8 @@ const (
 	Lifted       Kind = "subscription.lifted"       // a suppression was ended by the operator
 	Retried      Kind = "deliveries.retried"        // dead letters were put back
 	DroppedRows  Kind = "deliveries.dropped"        // deliveries were given up by the operator
+	Imported     Kind = "subscription.imported"     // somebody came in with a list, active
+	ListExported Kind = "list.exported"             // the operator wrote the list of subscribers into a file
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
 
@@ -47,7 +49,8 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, RightAsked, HoldReleased, HoldRejected,
-		Maintained, TextAdded, Proved, Lifted, Retried, DroppedRows, LinkAsked,
+		Maintained, TextAdded, Proved, Lifted, Retried, DroppedRows, Imported,
+		ListExported, LinkAsked,
 	}
 }
 
@@ -87,6 +90,10 @@ type Data struct {
 	Workflow string `json:"workflow,omitempty"`
 	// TextVersion is the version of a consent text.
 	TextVersion string `json:"text_version,omitempty"`
+	// OriginalAt is when somebody on an imported list had consented, as RFC 3339; Evidence is what the list said of it, at
+	// most 500 bytes without an address.
+	OriginalAt string `json:"original_at,omitempty"`
+	Evidence   string `json:"evidence,omitempty"`
 	// Counts are numbers by name, such as how many rows of a table were deleted.
 	Counts map[string]int64 `json:"counts,omitempty"`
 	// RequestEvent is the event whose consent text this one confirms or withdraws.

@@ -1,0 +1,167 @@
+package lists
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/subscription"
+)
+
+// What keeps a person from being imported is read in the transaction that imports the others.
+const standingSQL = `
+select coalesce(s.status, ''), coalesce(s.returning_from, ''), coalesce(p.reason, ''),
+       exists (select from erasures e where e.email_hmac = decode(l.hmac, 'hex'))
+from unnest($1::text[], $2::text[]) with ordinality as l (norm, hmac, n)
+left join subscribers s on s.email_norm = l.norm
+left join suppressions p on p.email_hmac = decode(l.hmac, 'hex') and (p.until is null or p.until > $3::timestamptz)
+order by l.n`
+
+// standing is how somebody on the list stands here.
+type standing struct {
+	status, returning, suppressed string
+	erased                        bool
+}
+
+// judge says what is to be done with somebody: Imported, AlreadyThere or Refused, with the reason.
+func (s standing) judge(confirmed bool) (Outcome, string) {
+	switch {
+	case s.suppressed != "":
+		return Refused, "suppressed"
+	case s.status == string(subscription.Active):
+		return AlreadyThere, ""
+	case s.status == string(subscription.Unsubscribed) || s.returning != "":
+		return Refused, "unsubscribed"
+	case s.status == string(subscription.Suppressed):
+		return Refused, "suppressed"
+	case s.status == string(subscription.Pending) && !confirmed:
+		return Refused, "not_confirmed"
+	case s.erased:
+		return Refused, "erased"
+	}
+	return Imported, ""
+}
+
+// A row that came in meanwhile stays as it is; of a request that waits, the row is taken over with its id.
+const (
+	insertPeopleSQL = `
+insert into subscribers (id, email, email_norm, status, locale, source, request_event_id, requested_at, confirmed_at)
+select l.id::uuid, l.email, l.norm, 'active', nullif(l.locale, ''), l.source::jsonb, l.event::uuid, l.at::timestamptz, l.at::timestamptz
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as l (id, email, norm, locale, source, event, at)
+on conflict (email_norm) do update set status = 'active', confirmed_at = excluded.confirmed_at, request_event_id = excluded.request_event_id
+where subscribers.status = 'pending' and subscribers.returning_from is null and $8::boolean`
+	insertIdentitiesSQL = `
+insert into identities (subscriber_id, email_hmac, fold_hmac, key_id)
+select s.id, decode(l.hmac, 'hex'), decode(l.fold, 'hex'), $4::text
+from unnest($1::text[], $2::text[], $3::text[]) as l (event, hmac, fold) join subscribers s on s.request_event_id = l.event::uuid
+on conflict (subscriber_id) do nothing`
+	// The events of rows that another request was faster with are left out.
+	insertEventsSQL = `
+insert into audit_events (id, at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data)
+select l.event::uuid, $5::timestamptz, $6::text, s.id, $7::text, $8::text, l.source::jsonb, nullif(l.text, '')::uuid, $9::text, l.data::jsonb
+from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as l (event, source, text, data)
+join subscribers s on s.request_event_id = l.event::uuid
+returning id::text`
+	insertContextsSQL = `
+insert into event_context (event_id, at, ip, user_agent)
+select l.event::uuid, $4::timestamptz, nullif(l.ip, '')::inet, nullif(l.agent, '')
+from unnest($1::text[], $2::text[], $3::text[]) as l (event, ip, agent) join audit_events e on e.id = l.event::uuid
+where l.ip <> '' or l.agent <> ''`
+)
+
+// write imports people in one transaction and tells what came of each.
+func (m *Importer) write(ctx context.Context, people []person) error {
+	if len(people) == 0 {
+		return nil
+	}
+	now := m.now()
+	norms, hmacs := columns(people, func(p person) string { return p.address.Norm }), columns(people, func(p person) string { return p.hmac })
+	var standings []standing
+	var wanted []person
+	written := map[string]bool{}
+	err := m.db.Transact(ctx, 0,
+		func(b *pgx.Batch) {
+			b.Queue(standingSQL, norms, hmacs, now).Query(func(rows pgx.Rows) error {
+				var err error
+				standings, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s standing, err error) {
+					return s, row.Scan(&s.status, &s.returning, &s.suppressed, &s.erased)
+				})
+				return err
+			})
+		},
+		func(b *pgx.Batch) error {
+			wanted, written = nil, map[string]bool{}
+			for i, p := range people {
+				if outcome, _ := standings[i].judge(m.options.Confirmed); outcome == Imported {
+					wanted = append(wanted, p)
+				}
+			}
+			if m.options.DryRun {
+				return nil
+			}
+			m.queue(b, wanted, now, written)
+			return nil
+		})
+	if err != nil {
+		return fmt.Errorf("import lines %d to %d: %w", people[0].line, people[len(people)-1].line, err)
+	}
+	for i, p := range people {
+		outcome, reason := standings[i].judge(m.options.Confirmed)
+		if outcome == Imported && !m.options.DryRun && !written[p.event.ID.String()] {
+			outcome = AlreadyThere // somebody was faster
+		}
+		m.tell(p.line, outcome, reason)
+	}
+	return nil
+}
+
+func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written map[string]bool) {
+	events := columns(people, func(p person) string { return p.event.ID.String() })
+	sources := columns(people, func(p person) string { return p.event.Source.JSON() })
+	b.Queue(insertPeopleSQL,
+		columns(people, func(p person) string { return p.id.String() }), columns(people, func(p person) string { return p.address.Mailbox }),
+		columns(people, func(p person) string { return p.address.Norm }), columns(people, func(p person) string { return p.locale }), sources, events,
+		columns(people, func(p person) string { return p.at.Format(time.RFC3339Nano) }), m.options.Confirmed)
+	b.Queue(insertIdentitiesSQL, events, columns(people, func(p person) string { return p.hmac }),
+		columns(people, func(p person) string { return hex.EncodeToString(m.key.Fold(p.address.Fold)) }), m.key.ID())
+	b.Queue(insertEventsSQL, events, sources, columns(people, func(p person) string { return p.textID() }),
+		columns(people, func(p person) string { return data(p.event.Data) }), now, string(audit.Imported), string(audit.Operator), "import", "operator").
+		Query(func(rows pgx.Rows) error {
+			var id string
+			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+				written[id] = true
+				return nil
+			})
+			return err
+		})
+	b.Queue(insertContextsSQL, events, columns(people, func(p person) string { return p.ip }), columns(people, func(p person) string { return p.agent }), now)
+}
+
+func (p person) textID() string {
+	if p.event.Data.TextVersion == "" {
+		return ""
+	}
+	return p.event.ConsentTextID.String()
+}
+
+// data is the JSON of an event's data, which cannot fail.
+func data(d audit.Data) string {
+	encoded, err := json.Marshal(d)
+	if err != nil {
+		return "{}"
+	}
+	return string(encoded)
+}
+
+func columns(people []person, of func(person) string) []string {
+	all := make([]string, len(people))
+	for i, p := range people {
+		all[i] = of(p)
+	}
+	return all
+}
