@@ -26,6 +26,7 @@ grant select, insert, update, delete on outbox to {app};
 grant select, insert, delete on event_context to {app};
 grant select, insert, delete on mail_log to {app};
 grant select, insert, delete on erasures to {app};
+grant select, insert, delete on engagement_events to {app};
 grant select, insert, update, delete on privacy_requests to {app};
 grant select, insert, update, delete on pauses to {app};
 

@@ -28,6 +28,7 @@ func commands() []command {
 		{"journal", "list|replay", "make the stops stand again after a backup was restored", journalCommand},
 		{"import", "[flags] FILE", "bring in a list, JSON or CSV, without mailing anybody", importCommand},
 		{"export", "[flags]", "write the subscribers into a CSV file", exportCommand},
+		{"pause", "list|add|lift", "stop all mails, or who hears of changes, and let them go on", pauseCommand},
 		{"audit", "verify", "hold the ledger against its seals", auditCommand},
 		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
 		{"holds", "list|release|reject", "decide about the mails that are held", holdsCommand},

@@ -44,7 +44,7 @@ func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	return printJSON(os.Stdout, cfg.Describe(privacy.Document{
-		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries,
+		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
 	}, book.Footer, time.Now()))
 }

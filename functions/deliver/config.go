@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"newsletter/shared/config"
@@ -22,6 +23,17 @@ type Config struct {
 	// DomainPace is how many mails leave in a minute to one domain, other than those of large providers. What is above it
 	// waits. 0 for no bound. Defaults to 60.
 	DomainPace int `env:"MAIL_PACE_DOMAIN" envDefault:"60"`
+	// BounceLeast is how many mails must have bounced for good within a day before all mail is paused for it. Defaults to
+	// 10.
+	BounceLeast int `env:"MAIL_BOUNCE_LEAST" envDefault:"10"`
+	// BouncePercent is the part of the day's mails that they must be, in percent. Amazon puts accounts under review at 5
+	// (SES developer guide, "Bounce rate"), which is the default.
+	BouncePercent float64 `env:"MAIL_BOUNCE_PERCENT" envDefault:"5"`
+	// ComplaintLeast is how many people must have complained within a day before all mail is paused for it. Defaults to 5.
+	ComplaintLeast int `env:"MAIL_COMPLAINT_LEAST" envDefault:"5"`
+	// ComplaintPercent is the part of the day's mails that they must be, in percent. Amazon reviews accounts at 0.1, which is
+	// the default.
+	ComplaintPercent float64 `env:"MAIL_COMPLAINT_PERCENT" envDefault:"0.1"`
 }
 
 func readConfig(e *config.Env) Config {
@@ -47,6 +59,14 @@ func (c Config) Validate() error {
 	}
 	if c.DomainPace < 0 {
 		problems = append(problems, errors.New("MAIL_PACE_DOMAIN: must be 0 or more"))
+	}
+	for name, value := range map[string]float64{
+		"MAIL_BOUNCE_LEAST": float64(c.BounceLeast), "MAIL_BOUNCE_PERCENT": c.BouncePercent,
+		"MAIL_COMPLAINT_LEAST": float64(c.ComplaintLeast), "MAIL_COMPLAINT_PERCENT": c.ComplaintPercent,
+	} {
+		if value <= 0 {
+			problems = append(problems, fmt.Errorf("%s: must be more than 0", name))
+		}
 	}
 	return errors.Join(problems...)
 }

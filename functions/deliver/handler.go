@@ -16,6 +16,7 @@ import (
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 )
 
@@ -42,6 +43,7 @@ type sender interface {
 
 type handler struct {
 	config    Config
+	db        *postgres.DB
 	queue     *outbox.Worker
 	people    people
 	writer    writer
@@ -66,6 +68,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	}
 	r := newRun(h)
 	defer r.note(ctx)
+	r.guard(ctx)
 	end := h.now().Add(h.config.Linger)
 	for h.hasTime(ctx) {
 		claimed, err := h.queue.Claim(ctx, h.config.Batch, lease)

@@ -36,6 +36,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		return nil, nil, err
 	}
 	return &handler{
+		db:        db,
 		config:    cfg,
 		queue:     outbox.NewQueue(db, time.Now),
 		people:    subscription.NewStore(db, key, subscription.Config{}, time.Now), // it is only read

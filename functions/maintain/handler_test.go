@@ -60,6 +60,7 @@ func TestEveryPeriod(t *testing.T) {
 		"deliveries":       {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'none', 'done', now(), now(), now())`, "outbox", 30},
 		"dead_letters":     {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'mail.confirm', 'dead', now(), now(), now())`, "outbox", 90},
 		"erasures":         {`insert into erasures values (gen_random_uuid(), gen_random_uuid(), '\x00', 'k', now())`, "erasures", 365},
+		"engagement":       {`insert into engagement_events (id, at, kind, delivery_id) values (gen_random_uuid(), now(), 'open', gen_random_uuid())`, "engagement_events", 400},
 		"privacy_requests": {`insert into privacy_requests values (gen_random_uuid(), 'export', 'link', null, now(), now(), now(), 'answered')`, "privacy_requests", 1095},
 		"pauses":           {`insert into pauses values (gen_random_uuid(), 'mail', 'bounces', now(), now())`, "pauses", 90},
 		"identities":       {`insert into identities values (gen_random_uuid(), '\x00', '\x00', 'k', now() + interval '14 days')`, "identities", 14},

@@ -112,7 +112,7 @@ func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.C
 		return h.refused(r, err)
 	}
 	document := h.config.Describe(privacy.Document{
-		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries,
+		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
 	}, h.book.Footer, r.Time)
 	body, err := json.MarshalIndent(document, "", "  ")

@@ -123,6 +123,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	if !s.options.NoSchedules {
 		s.Lambda.Start(context.WithoutCancel(ctx))
 	}
+	s.publishTo("engagement")
 	feeding, stopFeeding := context.WithCancel(context.WithoutCancel(ctx))
 	s.onStop(stopFeeding)
 	go s.Doubles.SQS.feed(feeding, s.Lambda, "unsubscribe")

@@ -40,6 +40,9 @@ type Answer struct {
 type SES struct {
 	now func() time.Time
 
+	// published gets what became of each mail, as SES publishes it; nil if nobody listens.
+	published func(Mail)
+
 	mu       sync.Mutex
 	mails    []Mail
 	problems []string
@@ -122,8 +125,11 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	taken.At = s.now()
 	s.mu.Lock()
 	s.mails = append(s.mails, taken)
-	number := len(s.mails)
+	number, published := len(s.mails), s.published
 	s.mu.Unlock()
+	if published != nil {
+		go published(taken)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, `{"MessageId":"local-%08d"}`, number)
 }

@@ -44,6 +44,8 @@ func (f *Function) addEvents(events map[string]any) error {
 		case "ScheduleV2":
 			input, _ := properties["Input"].(string)
 			f.Schedules = append(f.Schedules, Schedule{properties["Name"], properties["ScheduleExpression"], input})
+		case "SNS":
+			f.Topics = append(f.Topics, References(properties["Topic"])...)
 		case "SQS":
 			queue, _, _ := strings.Cut(fmt.Sprint(mapping(properties["Queue"])["Fn::GetAtt"]), ".")
 			f.Queues = append(f.Queues, queue)

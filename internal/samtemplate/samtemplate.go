@@ -32,6 +32,7 @@ type Function struct {
 	ID          string // logical id
 	Routes      []Route
 	Schedules   []Schedule
+	Topics      []string       // logical ids of the SNS topics that invoke it
 	Queues      []string       // logical ids of the SQS queues that invoke it
 	Variables   map[string]any // the globals' included
 	Secrets     []string       // resources and parameters that SECRETS_ARN names

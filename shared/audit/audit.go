@@ -42,6 +42,8 @@ const (
 	DroppedRows  Kind = "deliveries.dropped"        // deliveries were given up by the operator
 	Imported     Kind = "subscription.imported"     // somebody came in with a list, active
 	ListExported Kind = "list.exported"             // the operator wrote the list of subscribers into a file
+	Paused       Kind = "deliveries.paused"         // the operator stopped mails, or a listener
+	Resumed      Kind = "deliveries.resumed"        // and let them go on
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
 
@@ -50,7 +52,7 @@ func Kinds() []Kind {
 	return []Kind{
 		Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, RightAsked, HoldReleased, HoldRejected,
 		Maintained, TextAdded, Proved, Lifted, Retried, DroppedRows, Imported,
-		ListExported, LinkAsked,
+		ListExported, Paused, Resumed, LinkAsked,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Mail is the subject of a pause of all mail. Other subjects are the names of listeners.
@@ -48,17 +49,59 @@ func (w *Worker) Traffic(ctx context.Context) (Traffic, error) {
 	return t, nil
 }
 
-const pauseSQL = `
+const (
+	pauseSQL = `
 insert into pauses (id, subject, reason, at) values ($1::text::uuid, $2::text, $3::text, $4::timestamptz)
 on conflict (subject) where lifted_at is null do nothing`
+	resumeSQL = `
+update pauses set lifted_at = $2::timestamptz where subject = $1::text and lifted_at is null`
+	pausesSQL = `
+select subject, reason, at from pauses where lifted_at is null order by at`
+)
+
+// QueuePause stops what a subject names, until QueueResume. A running pause stays as it is.
+func QueuePause(b *pgx.Batch, subject, reason string, now time.Time) {
+	b.Queue(pauseSQL, uuid.Must(uuid.NewV7()).String(), subject, reason, now)
+}
+
+// QueueResume ends the pause of a subject. done gets how many there were.
+func QueueResume(b *pgx.Batch, subject string, now time.Time, done func(int64)) {
+	b.Queue(resumeSQL, subject, now).Exec(func(tag pgconn.CommandTag) error {
+		done(tag.RowsAffected())
+		return nil
+	})
+}
 
 // Pause stops what a subject names, until an operator lifts it. A running pause stays as it is.
 func (w *Worker) Pause(ctx context.Context, subject, reason string) error {
-	err := w.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(pauseSQL, uuid.Must(uuid.NewV7()).String(), subject, reason, w.now())
-	})
+	err := w.db.Batch(ctx, func(b *pgx.Batch) { QueuePause(b, subject, reason, w.now()) })
 	if err != nil {
 		return fmt.Errorf("pause deliveries: %w", err)
 	}
 	return nil
+}
+
+// Pause is something that waits for an operator.
+type Pause struct {
+	Subject string    `json:"subject"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+}
+
+// Pauses lists what waits, the longest first.
+func (w *Worker) Pauses(ctx context.Context) ([]Pause, error) {
+	var all []Pause
+	err := w.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(pausesSQL).Query(func(rows pgx.Rows) error {
+			var err error
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Pause, err error) {
+				return p, row.Scan(&p.Subject, &p.Reason, &p.At)
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list pauses: %w", err)
+	}
+	return all, nil
 }

@@ -70,6 +70,7 @@ type Document struct {
 	Profile         json.RawMessage   `json:"profile"`
 	Events          []json.RawMessage `json:"events"`
 	Deliveries      []json.RawMessage `json:"deliveries"`
+	Engagement      []json.RawMessage `json:"engagement"`
 	Suppressions    []json.RawMessage `json:"suppressions"`
 	PrivacyRequests []json.RawMessage `json:"privacy_requests"`
 	Recipients      []Recipient       `json:"recipients"`
@@ -92,7 +93,7 @@ func (c Config) Describe(d Document, controller []string, now time.Time) Documen
 		"Withdrawal of consent at any time (Art. 7(3)): by the link in every mail.",
 		"Complaint to a supervisory authority (Art. 77).",
 	}
-	for _, list := range []*[]json.RawMessage{&d.Events, &d.Deliveries, &d.Suppressions, &d.PrivacyRequests} {
+	for _, list := range []*[]json.RawMessage{&d.Events, &d.Deliveries, &d.Engagement, &d.Suppressions, &d.PrivacyRequests} {
 		if *list == nil {
 			*list = []json.RawMessage{}
 		}

@@ -33,6 +33,8 @@ type Config struct {
 	// Erasures is for the keyed hashes of people who were erased, which keep imports and backups from bringing them back.
 	// Not less than 35, the longest that RDS keeps a backup. Defaults to 365.
 	Erasures int `env:"RETENTION_ERASURES_DAYS" envDefault:"365"`
+	// Engagement is for what became of mails. Defaults to 400, so that a year can be compared with the one before.
+	Engagement int `env:"RETENTION_ENGAGEMENT_DAYS" envDefault:"400"`
 	// PrivacyRequests is for answered requests: three years, after which claims lapse in much of Europe. Defaults to 1095.
 	PrivacyRequests int `env:"RETENTION_PRIVACY_REQUESTS_DAYS" envDefault:"1095"`
 	// Unsubscribed is for the rows of people who left, counted from when they did; then they are erased. 0 keeps them.
@@ -56,7 +58,7 @@ func (c Config) Validate() error {
 	}{
 		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_MAIL_LOG_DAYS", c.MailLog, 2}, {"RETENTION_OUTBOX_DAYS", c.Outbox, 1},
 		{"RETENTION_DEAD_LETTERS_DAYS", c.DeadLetters, 1}, {"RETENTION_ERASURES_DAYS", c.Erasures, 35},
-		{"RETENTION_PRIVACY_REQUESTS_DAYS", c.PrivacyRequests, 30}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
+		{"RETENTION_ENGAGEMENT_DAYS", c.Engagement, 2}, {"RETENTION_PRIVACY_REQUESTS_DAYS", c.PrivacyRequests, 30}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
 	} {
 		if v.days < v.least || v.days > 36500 {
 			problems = append(problems, fmt.Errorf("%s: must be between %d and 36500 days", v.name, v.least))
@@ -80,6 +82,7 @@ func (c Config) rules() []rule {
 		{"deliveries", "outbox", "id", "finished_at < $1::timestamptz and state = 'done'", c.Outbox},
 		{"dead_letters", "outbox", "id", "finished_at < $1::timestamptz and state = 'dead'", c.DeadLetters},
 		{"erasures", "erasures", "event_id", "at < $1::timestamptz", c.Erasures},
+		{"engagement", "engagement_events", "id", "at < $1::timestamptz", c.Engagement},
 		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz", c.PrivacyRequests},
 		{"pauses", "pauses", "id", "lifted_at < $1::timestamptz", c.DeadLetters},
 		{"identities", "identities", "subscriber_id", "until < $1::timestamptz", 0},

@@ -185,6 +185,8 @@ delete from event_context where event_id in (select id from audit_events where s
 	forgetDeliveriesSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'erased', finished_at = $2::timestamptz
 where subscriber_id = any($1::text[]::uuid[]) and state in ('ready', 'held', 'dead')`
+	forgetEngagementSQL = `
+delete from engagement_events where subscriber_id = any($1::text[]::uuid[])`
 	forgetRequestsSQL = `
 update privacy_requests set done_at = $2::timestamptz, outcome = 'erased'
 where subscriber_id = any($1::text[]::uuid[]) and kind = 'export' and done_at is null`
@@ -200,6 +202,7 @@ values ($1::text::uuid, $2::text::uuid, $3::bytea, $4::text, $5::timestamptz)`
 func (t *erasureTx) forget(b *pgx.Batch) {
 	b.Queue(forgetContextSQL, t.ids)
 	b.Queue(forgetDeliveriesSQL, t.ids, t.now)
+	b.Queue(forgetEngagementSQL, t.ids)
 	b.Queue(forgetRequestsSQL, t.ids, t.now)
 	b.Queue(forgetRowSQL, t.Address.Norm)
 	b.Queue(forgetIdentitiesSQL, t.ids)

@@ -21,6 +21,7 @@ type Record struct {
 	Profile         json.RawMessage   // null without a row
 	Events          []json.RawMessage // with their texts and contexts
 	Deliveries      []json.RawMessage
+	Engagement      []json.RawMessage
 	Suppressions    []json.RawMessage
 	PrivacyRequests []json.RawMessage
 }
@@ -43,6 +44,10 @@ select to_jsonb(o)::text from (
     select id, kind, state, outcome, attempts, created_at, finished_at
     from outbox where subscriber_id = any($1::text[]::uuid[]) and kind <> 'none'
     order by created_at desc limit $2::integer) as o`
+	exportEngagementSQL = `
+select to_jsonb(g)::text from (
+    select at, kind, detail, permanent, delivery_id
+    from engagement_events where subscriber_id = any($1::text[]::uuid[]) order by at desc limit $2::integer) as g`
 	exportSuppressionsSQL = `
 select to_jsonb(s)::text from (
     select reason, created_at, until from suppressions where email_hmac = $1::bytea) as s`
@@ -111,6 +116,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 		})
 		b.Queue(exportEventsSQL, ids, maxExported).Query(into(&r.Events))
 		b.Queue(exportDeliveriesSQL, ids, maxExported).Query(into(&r.Deliveries))
+		b.Queue(exportEngagementSQL, ids, maxExported).Query(into(&r.Engagement))
 		b.Queue(exportSuppressionsSQL, email).Query(into(&r.Suppressions))
 		b.Queue(exportRequestsSQL, ids).Query(into(&r.PrivacyRequests))
 		return nil

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"newsletter/shared/engagement"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/outbox"
+)
+
+// guardWindow is the time over which bounces and complaints are measured.
+const guardWindow = 24 * time.Hour
+
+// guard pauses all mail when too many bounce or complain: whoever feeds us addresses that do not exist costs the owner's
+// account its name, and Amazon closes accounts for it. The owner lifts the pause.
+func (r *run) guard(ctx context.Context) {
+	rates, err := engagement.RatesSince(ctx, r.db, r.now().Add(-guardWindow))
+	if err != nil {
+		r.report(ctx, err)
+		return
+	}
+	reason := ""
+	switch c := r.config; {
+	case rates.Bounces >= c.BounceLeast && rates.Percent(rates.Bounces) >= c.BouncePercent:
+		reason = "bounces"
+	case rates.Complaints >= c.ComplaintLeast && rates.Percent(rates.Complaints) >= c.ComplaintPercent:
+		reason = "complaints"
+	default:
+		return
+	}
+	traffic, err := r.queue.Traffic(ctx)
+	if _, paused := traffic.Paused[outbox.Mail]; err != nil || paused { // it is known
+		return
+	}
+	if err := r.queue.Pause(ctx, outbox.Mail, reason); err != nil {
+		r.report(ctx, err)
+		return
+	}
+	lambdafn.Logger(ctx).Error("all mail is paused", "reason", reason, "sent", rates.Sent, "bounces", rates.Bounces, "complaints", rates.Complaints)
+	r.report(ctx, fmt.Errorf("all mail is paused because of %s: %w", reason, errPaused))
+}
+
+var errPaused = errors.New("see `newsletter pause list`")

@@ -1,0 +1,56 @@
+package main
+
+import "testing"
+
+// bounced lets some of what was sent bounce for good, or be complained about.
+func (b *bundle) became(kind string, n int) {
+	b.Helper()
+	b.Exec(`insert into engagement_events (id, at, kind, permanent, delivery_id)
+		select gen_random_uuid(), now(), $1, true, id from outbox where outcome = 'sent' and id not in (select delivery_id from engagement_events) limit $2`, kind, n)
+}
+
+// A wave of addresses that do not exist ends all mail, until the owner has looked. What was before that does not count
+// again.
+func TestBouncesPauseAllMail(t *testing.T) {
+	for kind, least := range map[string]int{"bounce": 10, "complaint": 5} {
+		t.Run(kind, func(t *testing.T) {
+			b := setup(t)
+			b.Variables["MAIL_PACE_DOMAIN"] = "0"
+			f := b.Open(open)
+			b.signUps(40)
+			b.expect(b.run(t.Context(), f), `{"sent":40}`)
+			b.became(kind, least-1)
+			b.SignUp("one@example.org")
+			b.expect(b.run(t.Context(), f), `{"sent":1}`)
+			b.became(kind, 1)
+			b.SignUp("two@example.org")
+			b.expect(b.run(t.Context(), f), `{"paused":1}`)
+			if got := b.Strings(`select subject || ' ' || reason from pauses where lifted_at is null`); len(got) != 1 || got[0] != "mail "+kind+"s" {
+				t.Errorf("%v", got)
+			}
+			b.due()
+			b.expect(b.run(t.Context(), f), `{"paused":1}`) // once
+			b.Exec(`update pauses set lifted_at = now()`)
+			b.due()
+			b.expect(b.run(t.Context(), f), `{"sent":1}`)
+			b.SignUp("three@example.org")
+			b.expect(b.run(t.Context(), f), `{"sent":1}`)
+		})
+	}
+}
+
+// Few bounces among many mails are the usual, and so are some of a few.
+func TestTheUsualBounces(t *testing.T) {
+	b := setup(t)
+	b.Variables["MAIL_PACE_DOMAIN"] = "0"
+	b.Variables["MAIL_BOUNCE_PERCENT"] = "30"
+	f := b.Open(open)
+	b.signUps(40)
+	b.expect(b.run(t.Context(), f), `{"sent":40}`)
+	b.became("bounce", 11) // 27.5 %
+	b.SignUp("one@example.org")
+	b.expect(b.run(t.Context(), f), `{"sent":1}`)
+	if got := b.Strings(`select subject from pauses`); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}

@@ -1,0 +1,30 @@
+package e2e
+
+import (
+	"testing"
+
+	"newsletter/internal/devstack"
+)
+
+// A mail that bounces, and one that is complained about, were the last ones to those people.
+func TestABounceAndAComplaint(t *testing.T) {
+	t.Parallel()
+	s := start(t, devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true})
+	v := newVisitor(s.base, "127.47.1.1")
+	for _, address := range []string{"bounce@example.org", "complaint@example.org", "reader@example.org"} {
+		v.subscribe(t, address)
+	}
+	s.deliver(t)
+	eventually(t, "the events to be recorded", func() bool {
+		return s.count(t, "engagement_events") == 3 && s.count(t, "subscribers where status = 'suppressed'") == 2
+	})
+	if n := s.count(t, "subscribers where email_norm = 'reader@example.org' and status = 'pending'"); n != 1 {
+		t.Error("a mail that was delivered changed its reader")
+	}
+	s.exec(t, "update mail_log set at = at - interval '1 day'") // past all caps
+	for _, address := range []string{"bounce@example.org", "complaint@example.org"} {
+		v.subscribe(t, address)
+		s.deliver(t)
+		v.mail(t, address, 1)
+	}
+}
