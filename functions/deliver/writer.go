@@ -34,8 +34,11 @@ func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Messag
 		SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch, Expires: w.now().Add(token.PrivacyLifetime),
 	}
 	switch d.Kind {
-	case outbox.MailConfirm:
+	case outbox.MailConfirm, outbox.MailReminder:
 		letter.Phrases = words.Mails.Confirm
+		if d.Kind == outbox.MailReminder {
+			letter.Phrases = words.Mails.Reminder
+		}
 		letter.Link = w.link(confirmPath, token.Claims{
 			Purpose: token.Confirm, SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch,
 			Expires: w.now().Add(token.ConfirmLifetime),

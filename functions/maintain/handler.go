@@ -1,4 +1,5 @@
-// Command maintain does once a day what time asks for: it ends requests that were never confirmed, deletes what is older
+// Command maintain does once a day what time asks for: it ends requests that were never confirmed, reminds of others if the
+// owner wants it, deletes what is older
 // than it may be, records how much that was, and seals the ledger.
 //
 // It may be run at any time, by hand too, and twice at once. What it does not get done in its time the next run does.
@@ -36,6 +37,7 @@ type handler struct {
 	store  *subscription.Store
 	eraser *subscription.Eraser
 	sealer *audit.Sealer
+	config Config
 	keep   retention.Config
 	now    func() time.Time
 }
@@ -67,7 +69,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 		done.Seals, done.Head = done.Seals+1, hex.EncodeToString(seal.Hash)
 	}
 	for name, n := range counts {
-		lambdafn.Note(ctx, slog.Int64("deleted_"+name, n))
+		lambdafn.Note(ctx, slog.Int64("done_"+name, n))
 	}
 	if done.Seals > 0 {
 		lambdafn.Note(ctx, slog.Int("seals", done.Seals), slog.String("seal", done.Head))
@@ -96,12 +98,28 @@ func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 			break
 		}
 	}
+	if err := h.remind(ctx, counts); err != nil {
+		return counts, err
+	}
 	if err := h.eraseLongGone(ctx, counts); err != nil {
 		return counts, err
 	}
 	deleted, err := retention.Run(ctx, h.db, h.keep, h.now())
 	maps.Copy(counts, deleted)
 	return counts, err
+}
+
+// remind mails once more about requests that nobody has confirmed, if the owner wants it.
+func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
+	if h.config.RemindAfter == 0 {
+		return nil
+	}
+	for {
+		n, err := h.store.Remind(ctx, h.config.RemindAfter, atOnce)
+		if counts["reminded"] += int64(n); err != nil || n < atOnce {
+			return err
+		}
+	}
 }
 
 // eraseLongGone erases people who unsubscribed so long ago that their address serves nobody any more.

@@ -122,6 +122,26 @@ func TestARun(t *testing.T) {
 	}
 }
 
+// A reminder is sent if the owner wants it.
+func TestAReminder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.SignUp("jane@example.org")
+	if got := b.run(3).Counts["reminded"]; got != 0 {
+		t.Errorf("%d reminders that nobody wanted", got)
+	}
+	b.Variables["REMIND_AFTER"] = "48h"
+	if got := b.run(3).Counts["reminded"]; got != 1 || b.count("outbox where kind = 'mail.reminder'") != 1 {
+		t.Errorf("%d reminders", got)
+	}
+	for _, wrong := range []string{"30m", "200h", "-1h"} {
+		b.Variables["REMIND_AFTER"] = wrong
+		if _, err := open(t.Context(), b.Env()); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+}
+
 // Who left long ago is erased, and who hears of erasures is told.
 func TestLongGone(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,8 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 
 // openAt is open with a clock.
 func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdafn.Function, error) {
-	dbConfig, keyConfig, keep, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), retention.ReadConfig(env), outbox.ReadVault(env)
+	dbConfig, keyConfig, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), outbox.ReadVault(env)
+	cfg, keep := readConfig(env), retention.ReadConfig(env)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -33,6 +34,6 @@ func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdaf
 		return lambdafn.Function{}, err
 	}
 	store := subscription.NewStore(db, key, subscription.Config{}, now)
-	h := &handler{db, store, subscription.NewEraser(store, vault), audit.NewSealer(db, now), keep, now}
+	h := &handler{db, store, subscription.NewEraser(store, vault), audit.NewSealer(db, now), cfg, keep, now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

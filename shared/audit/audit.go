@@ -44,6 +44,7 @@ const (
 	ListExported Kind = "list.exported"             // the operator wrote the list of subscribers into a file
 	Paused       Kind = "deliveries.paused"         // the operator stopped mails, or a listener
 	Resumed      Kind = "deliveries.resumed"        // and let them go on
+	Reminded     Kind = "subscription.reminded"     // a request that was not confirmed was mailed about once more
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
 
@@ -52,7 +53,7 @@ func Kinds() []Kind {
 	return []Kind{
 		Requested, Confirmed, Unsubscribed, Cancelled, Expired, Suppressed, Erased, Exported, RightAsked, HoldReleased, HoldRejected,
 		Maintained, TextAdded, Proved, Lifted, Retried, DroppedRows, Imported,
-		ListExported, Paused, Resumed, LinkAsked,
+		ListExported, Paused, Resumed, Reminded, LinkAsked,
 	}
 }
 

@@ -26,6 +26,8 @@ const (
 	None Kind = "none"
 	// MailConfirm asks the addressee to confirm a sign-up.
 	MailConfirm Kind = "mail.confirm"
+	// MailReminder asks once more.
+	MailReminder Kind = "mail.reminder"
 	// MailAlreadySubscribed tells an active subscriber that somebody signed the address up again.
 	MailAlreadySubscribed Kind = "mail.already_subscribed"
 	// MailUnsubscribeLink carries a link that ends the subscription.

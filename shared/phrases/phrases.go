@@ -92,6 +92,7 @@ type Phrases struct {
 	Lang  string `json:"lang"`
 	Mails struct {
 		Confirm           Letter `json:"confirm"`
+		Reminder          Letter `json:"reminder"`
 		AlreadySubscribed Letter `json:"already_subscribed"`
 		UnsubscribeLink   Letter `json:"unsubscribe_link"`
 		PrivacyExport     Letter `json:"privacy_export"`

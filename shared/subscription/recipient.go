@@ -62,7 +62,7 @@ func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 		return false
 	}
 	switch kind {
-	case outbox.MailConfirm:
+	case outbox.MailConfirm, outbox.MailReminder:
 		return r.State == Pending && r.Epoch == epoch
 	case outbox.MailAlreadySubscribed:
 		return r.State == Active && r.Epoch == epoch
