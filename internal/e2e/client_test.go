@@ -78,6 +78,7 @@ const (
 	confirmPath     = "/api/newsletter/confirm"
 	unsubscribePath = "/api/newsletter/unsubscribe"
 	healthPath      = "/api/health"
+	privacyPath     = "/api/newsletter/privacy"
 
 	asJSON = "Content-Type: application/json"
 	asForm = "Content-Type: application/x-www-form-urlencoded"
