@@ -38,6 +38,13 @@ func (f *faults) Fail(next ...Fault) {
 	f.failing = append(f.failing, next...)
 }
 
+// Heal takes back what Fail asked for.
+func (f *faults) Heal() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failing = nil
+}
+
 // Problems lists the requests that the service would have refused, and why. There should be none.
 func (f *faults) Problems() []string {
 	f.mu.Lock()

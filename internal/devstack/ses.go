@@ -33,6 +33,9 @@ type Answer struct {
 	Code       string // such as "TooManyRequestsException"
 	RetryAfter int    // seconds; 0 leaves the header out
 	Delay      time.Duration
+	// Lose, if it is not nil, takes the place of the rest: the mail is taken, and if Lose says so, the connection ends
+	// without an answer.
+	Lose func(taken Mail) bool
 }
 
 // SES is the double of Amazon SES (API v2, SendEmail). It checks what the service checks, keeps the mails, and fails
@@ -62,6 +65,13 @@ func (s *SES) Mails() []Mail {
 	return mails
 }
 
+// Since gives the mails after the first n, the oldest first.
+func (s *SES) Since(n int) []Mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.mails[min(n, len(s.mails)):])
+}
+
 // Problems lists the requests that the service would have refused, and why. There should be none.
 func (s *SES) Problems() []string {
 	s.mu.Lock()
@@ -81,6 +91,13 @@ func (s *SES) Fail(answers ...Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing = append(s.failing, answers...)
+}
+
+// Heal takes back what Fail asked for.
+func (s *SES) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = nil
 }
 
 // sendEmail is the request of SendEmail, as far as we use it. Other members are refused.
@@ -106,7 +123,8 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	if answer, fails := s.next(); fails {
+	answer, fails := s.next()
+	if fails && answer.Lose == nil {
 		time.Sleep(answer.Delay)
 		if answer.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(answer.RetryAfter))
@@ -122,16 +140,24 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "BadRequestException", err.Error())
 		return
 	}
-	taken.At = s.now()
-	s.mu.Lock()
-	s.mails = append(s.mails, taken)
-	number, published := len(s.mails), s.published
-	s.mu.Unlock()
-	if published != nil {
-		go published(taken)
+	number := s.keep(taken)
+	if answer.Lose != nil && answer.Lose(taken) {
+		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, `{"MessageId":"local-%08d"}`, number)
+}
+
+// keep adds a mail, tells of it, and gives its number.
+func (s *SES) keep(m Mail) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.At = s.now()
+	s.mails = append(s.mails, m)
+	if s.published != nil {
+		go s.published(m)
+	}
+	return len(s.mails)
 }
 
 func (s *SES) next() (Answer, bool) {

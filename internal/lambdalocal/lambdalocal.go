@@ -196,6 +196,16 @@ func (s *Server) Environments(function string) int {
 	return 0
 }
 
+// Kill ends all environments of a function without a farewell, as a fault would, whatever they are doing. It returns how
+// many there were.
+func (s *Server) Kill(function string) int {
+	p := s.functions[function]
+	if p == nil {
+		return 0
+	}
+	return p.kill()
+}
+
 // Close takes no more events, waits for those under way until ctx ends, and then ends the environments as Lambda does:
 // SIGTERM for those that registered for it, a moment to write their data, SIGKILL. The error says that events were cut
 // off. It may be called again.

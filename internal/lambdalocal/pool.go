@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -185,6 +186,19 @@ func (p *pool) close() {
 		closing.Go(e.stop)
 	}
 	closing.Wait()
+}
+
+// kill ends the processes that there are. New events start new ones.
+func (p *pool) kill() int {
+	p.mu.Lock()
+	all := slices.Collect(maps.Keys(p.all))
+	p.mu.Unlock()
+	var killing sync.WaitGroup
+	for _, e := range all {
+		killing.Go(e.kill)
+	}
+	killing.Wait()
+	return len(all)
 }
 
 // failed is the result of an invocation that the function did not answer.

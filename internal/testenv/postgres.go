@@ -66,16 +66,9 @@ func database(t testing.TB, from string) *Database {
 	t.Helper()
 	s := required(t)
 	name := nameFor(t)
-	if err := s.exec(t.Context(), fmt.Sprintf("create database %s template %s", name, from)); err != nil {
+	db, err := s.create(t.Context(), name, from)
+	if err != nil {
 		t.Fatal(err)
-	}
-	db := &Database{
-		Name: name, CAFile: s.CAFile, AppPassword: s.AppPassword, AdminURL: s.adminURL(name), ServerURL: s.PostgresURL,
-		DirectURL: s.url(name, AppUser, s.AppPassword, ""),
-	}
-	db.AppURL = db.DirectURL
-	if s.PgBouncer != "" {
-		db.AppURL = s.url(name, AppUser, s.AppPassword, s.PgBouncer)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -87,6 +80,26 @@ func database(t testing.TB, from string) *Database {
 		}
 	})
 	return db
+}
+
+// NewDatabase makes a migrated database for what is not a test. It is not dropped.
+func (s *Servers) NewDatabase(ctx context.Context, name string) (*Database, error) {
+	return s.create(ctx, name, template)
+}
+
+func (s *Servers) create(ctx context.Context, name, from string) (*Database, error) {
+	if err := s.exec(ctx, fmt.Sprintf("create database %s template %s", name, from)); err != nil {
+		return nil, err
+	}
+	db := &Database{
+		Name: name, CAFile: s.CAFile, AppPassword: s.AppPassword, AdminURL: s.adminURL(name), ServerURL: s.PostgresURL,
+		DirectURL: s.url(name, AppUser, s.AppPassword, ""),
+	}
+	db.AppURL = db.DirectURL
+	if s.PgBouncer != "" {
+		db.AppURL = s.url(name, AppUser, s.AppPassword, s.PgBouncer)
+	}
+	return db, nil
 }
 
 // PgBouncer makes sure that AppURL goes through PgBouncer, for tests that are about it.
@@ -204,6 +217,7 @@ max_client_conn = 2000
 default_pool_size = 20
 max_db_connections = 20
 server_idle_timeout = 2
+server_login_retry = 1
 autodb_idle_timeout = 5
 server_tls_sslmode = verify-full
 server_tls_ca_file = %s/ca.crt

@@ -54,24 +54,37 @@ func RedisServer(t testing.TB, args ...string) *PrivateRedis {
 	if redisPath() == "" {
 		missing(t, "redis-server")
 	}
-	port, err := freePort()
+	r, err := s.NewRedis(args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &PrivateRedis{RedisConfig: s.redisConfig(local(port)), t: t, servers: s, port: port, args: args}
-	r.Start()
+	r.t = t
 	t.Cleanup(r.Stop)
 	return r
+}
+
+// NewRedis starts a server of its own for what is not a test. The caller stops it.
+func (s *Servers) NewRedis(args ...string) (*PrivateRedis, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	r := &PrivateRedis{RedisConfig: s.redisConfig(local(port)), servers: s, port: port, args: args}
+	return r, r.Restart()
 }
 
 // Start starts the server again, empty, after Stop or Kill.
 func (r *PrivateRedis) Start() {
 	r.t.Helper()
-	c, err := r.servers.redis(r.port, r.args...)
-	if err != nil {
+	if err := r.Restart(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.child = c
+}
+
+// Restart is Start for what is not a test.
+func (r *PrivateRedis) Restart() (err error) {
+	r.child, err = r.servers.redis(r.port, r.args...)
+	return err
 }
 
 // Stop ends the server.

@@ -11,11 +11,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,6 +81,11 @@ func find(dir string) (*Servers, error) {
 // StartServers starts what is installed, and writes state.json into dir. PostgreSQL must be there; PgBouncer and Redis
 // are left out where they are missing.
 func StartServers(ctx context.Context, dir string) (*Servers, error) {
+	return StartServersWith(ctx, dir, nil)
+}
+
+// StartServersWith is StartServers with further settings of PostgreSQL.
+func StartServersWith(ctx context.Context, dir string, settings map[string]string) (*Servers, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // the servers may run as another user
 		return nil, err
 	}
@@ -87,8 +94,9 @@ func StartServers(ctx context.Context, dir string) (*Servers, error) {
 		return nil, err
 	}
 	s := &Servers{Dir: dir, CAFile: files.CA, TLS: files, AppPassword: random(), RedisSecret: random()}
-	s.postgres, err = pgserver.Start(ctx, pgserver.Options{Dir: filepath.Join(dir, "postgres"), TLS: files, Throwaway: true,
-		Settings: map[string]string{"max_connections": "400", "max_prepared_transactions": "0"}})
+	all := map[string]string{"max_connections": "400", "max_prepared_transactions": "0"}
+	maps.Copy(all, settings)
+	s.postgres, err = pgserver.Start(ctx, pgserver.Options{Dir: filepath.Join(dir, "postgres"), TLS: files, Throwaway: true, Settings: all})
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +130,24 @@ func (s *Servers) Stop() {
 	}
 	_ = pgserver.Remove(filepath.Join(s.Dir, "postgres")) // it is in the system's temporary folder; what stays is small
 	_ = os.RemoveAll(s.Dir)
+}
+
+// CrashPostgres kills PostgreSQL without a farewell and starts it again. It is for servers that this process started.
+func (s *Servers) CrashPostgres(ctx context.Context) error {
+	if err := s.postgres.Child().Signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-s.postgres.Child().Done()
+	for {
+		err := s.postgres.Restart(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select { // the backends of the killed server have to see its end first
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // required gives the shared servers. They end with the process: child sees to it.

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The kinds of ledger events, as they are stored. They are written out here, because a check that shares the code's own
+// names would follow its mistakes.
+const (
+	kindRequested    = "subscription.requested"
+	kindConfirmed    = "subscription.confirmed"
+	kindUnsubscribed = "subscription.unsubscribed"
+	kindCancelled    = "subscription.cancelled"
+	kindExpired      = "subscription.expired"
+	kindSuppressed   = "subscription.suppressed"
+	kindErased       = "subscription.erased"
+	kindExported     = "privacy.exported"
+	kindLinkAsked    = "link.requested"
+)
+
+// index finds things in a history.
+type index struct {
+	byRequest  map[string][]Event
+	byPerson   map[uuid.UUID][]Event // in the order of their commits
+	byAddress  map[string][]Event    // the same, of everybody that an address ever was
+	events     map[uuid.UUID]Event
+	deliveries map[string]Delivery      // by id
+	caused     map[uuid.UUID][]Delivery // by event, without those that an announcement was turned into
+	told       map[uuid.UUID][]Delivery // by event, those
+	addresses  map[uuid.UUID]string
+}
+
+func newIndex(h *History) *index {
+	x := &index{
+		byRequest: map[string][]Event{}, byPerson: map[uuid.UUID][]Event{}, byAddress: map[string][]Event{}, events: map[uuid.UUID]Event{},
+		deliveries: map[string]Delivery{}, caused: map[uuid.UUID][]Delivery{}, told: map[uuid.UUID][]Delivery{}, addresses: map[uuid.UUID]string{},
+	}
+	ordered := slices.Clone(h.Events)
+	slices.SortStableFunc(ordered, func(a, b Event) int {
+		switch {
+		case a.before(b):
+			return -1
+		case b.before(a):
+			return 1
+		}
+		return 0
+	})
+	typed := map[string]string{}
+	for _, c := range h.Calls {
+		if c.RequestID != "" && c.Typed != "" {
+			typed[c.RequestID] = c.Typed
+		}
+		if c.Claims.SubscriberID != uuid.Nil {
+			x.addresses[c.Claims.SubscriberID] = c.Typed
+		}
+	}
+	for _, row := range h.Rows {
+		x.addresses[row.ID] = known(row.Email)
+	}
+	for _, e := range ordered {
+		if address := typed[e.RequestID]; address != "" && e.SubscriberID != uuid.Nil {
+			x.addresses[e.SubscriberID] = address
+		}
+	}
+	for _, e := range ordered {
+		x.events[e.ID] = e
+		if e.RequestID != "" {
+			x.byRequest[e.RequestID] = append(x.byRequest[e.RequestID], e)
+		}
+		if e.SubscriberID != uuid.Nil {
+			x.byPerson[e.SubscriberID] = append(x.byPerson[e.SubscriberID], e)
+			x.byAddress[x.address(e.SubscriberID)] = append(x.byAddress[x.address(e.SubscriberID)], e)
+		}
+	}
+	for _, d := range h.Deliveries {
+		x.deliveries[d.ID.String()] = d
+		if strings.HasPrefix(d.Kind, "tell.") {
+			x.told[d.EventID] = append(x.told[d.EventID], d)
+		} else {
+			x.caused[d.EventID] = append(x.caused[d.EventID], d)
+		}
+	}
+	return x
+}
+
+// address is whom an id belonged to; the id itself where that is not known.
+func (x *index) address(id uuid.UUID) string {
+	if address := x.addresses[id]; address != "" {
+		return address
+	}
+	return id.String()
+}
+
+// moves says whether an event tells of a state before and after it.
+func (e Event) moves() bool { return e.To != "" }
+
+// states lists the states that a person was in between two times.
+func (x *index) states(id uuid.UUID, from, to time.Time) []string {
+	at, during := "none", []string{}
+	for _, e := range x.byPerson[id] {
+		switch {
+		case !e.moves() || e.Committed.After(to):
+		case e.Committed.After(from):
+			during = append(during, e.To)
+		default:
+			at = e.To
+		}
+	}
+	return append(during, at)
+}
+
+// after finds an event of one of the kinds that an address had after another event.
+func (x *index) after(e Event, kinds ...string) bool {
+	return slices.ContainsFunc(x.byAddress[x.address(e.SubscriberID)], func(other Event) bool {
+		return e.before(other) && slices.Contains(kinds, other.Kind)
+	})
+}
