@@ -24,6 +24,9 @@ VULNDB ?= $(firstword $(wildcard ../shared/data/vulndb-*.tar.gz) https://vuln.go
 FN ?= subscribe
 EVENT ?= $(firstword $(wildcard events/$(FN)/*.json))
 FUZZTIME ?= 10s
+OPS ?= 10000
+SEED ?=
+TIME ?= 4m
 
 .PHONY: help
 help:
@@ -63,6 +66,10 @@ test: ## Run every test against real servers, with the race detector
 .PHONY: e2e
 e2e: ## Run the tests that drive the whole stack and a browser
 	@go run ./internal/testenv/run -- go test -count=1 ./internal/e2e/...
+
+.PHONY: chaos
+chaos: ## Break databases, services and processes under OPS random operations, and check every promise (OPS, SEED, TIME)
+	@go run ./internal/chaos -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
 
 .PHONY: bench
 bench: size ## Print the budgets' figures: sizes, starts, the limiter; as ratios of one run

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -40,7 +41,7 @@ var weights = []struct {
 	weight int
 }{
 	{opSubscribe, 300}, {opConfirm, 180}, {opNotMe, 25}, {opLeave, 120}, {opAskLeave, 40}, {opAskExport, 30}, {opAskErase, 60},
-	{opExport, 30}, {opErase, 70}, {opMistyped, 10}, {opLook, 60}, {opBad, 60}, {opSuppress, 4}, {opExpire, 8},
+	{opExport, 30}, {opErase, 70}, {opMistyped, 10}, {opLook, 60}, {opBad, 60}, {opSuppress, 4}, {opExpire, 4},
 }
 
 // rivals are operations on one person that run at the same time.
@@ -203,7 +204,10 @@ func (r *run) expire(ctx context.Context, _ string) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.system.store.Expire(ctx, 100)
+	result, err := r.system.Lambda.Invoke(ctx, "maintain", []byte(`{"scheduled":true}`))
+	if err == nil && result.FunctionError != "" {
+		err = errors.New(string(result.Payload))
+	}
 	return err
 }
 

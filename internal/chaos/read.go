@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/audit"
 )
 
 // Each of these reads one part of the database as the superuser, round everything that could hide something.
@@ -36,9 +38,9 @@ union all select subscriber_id, 'a sealed delivery' from erased join outbox o us
 )
 
 // read collects the history: what was done, and what stands everywhere now.
-func (r *run) read(ctx context.Context) (History, error) {
+func (r *run) read(ctx context.Context) (h History, err error) {
 	d := r.system.Doubles
-	h := History{
+	h = History{
 		Calls: r.recorder.calls, Faults: r.recorder.faults, Days: r.recorder.days, Leftovers: map[uuid.UUID]string{}, Journal: map[uuid.UUID]bool{},
 		Contacts: map[string]bool{}, Problems: append(d.SES.Problems(), d.Loops.Problems()...), Broken: r.recorder.broken,
 	}
@@ -56,7 +58,38 @@ func (r *run) read(ctx context.Context) (History, error) {
 		}
 		h.Journal[entry.EventID] = true
 	}
+	if h.Ledger, err = r.verifyLedger(ctx); err != nil {
+		return h, err
+	}
 	return h, r.system.admin(ctx, func(conn *pgx.Conn) error { return h.load(ctx, conn) })
+}
+
+// verifyLedger seals everything, as if hours had passed, and reads it all again.
+func (r *run) verifyLedger(ctx context.Context) ([]string, error) {
+	sealer := audit.NewSealer(r.system.own, func() time.Time { return time.Now().Add(3 * time.Hour) })
+	var seals [][]byte
+	for {
+		seal, more, err := sealer.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			break
+		}
+		seals = append(seals, seal.Hash)
+	}
+	report, err := sealer.Verify(ctx, seals...)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, f := range report.Findings {
+		found = append(found, f.What)
+	}
+	if report.Seals == 0 {
+		found = append(found, "nothing was sealed")
+	}
+	return found, nil
 }
 
 func (h *History) load(ctx context.Context, conn *pgx.Conn) error {

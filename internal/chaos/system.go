@@ -32,6 +32,7 @@ type system struct {
 	ways    map[string]*toxiproxy.Proxy
 	rings   map[token.Purpose]*token.Ring
 	journal *journal.Journal
+	own     *postgres.DB        // goes round the proxies
 	store   *subscription.Store // for what has no route yet; it goes round the proxies
 	closers []func()
 }
@@ -147,12 +148,11 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 		return err
 	}
 	dbConfig.MaxConns = 4
-	db, err := postgres.Open(ctx, dbConfig)
-	if err != nil {
+	if s.own, err = postgres.Open(ctx, dbConfig); err != nil {
 		return err
 	}
-	s.onStop(db.Close)
-	s.store = subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	s.onStop(s.own.Close)
+	s.store = subscription.NewStore(s.own, key, subscription.Config{DoubleOptIn: true}, time.Now)
 	s.journal, err = journal.Open(journalConfig)
 	return err
 }

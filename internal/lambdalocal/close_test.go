@@ -43,6 +43,31 @@ func TestCloseWaitsForEventsUnderWay(t *testing.T) {
 	}
 }
 
+// A killed environment takes its event with it; the next event finds a new one.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, Function{})
+	busy := filepath.Join(t.TempDir(), "busy")
+	done, err := s.send(t.Context(), "probe", []byte(`{"do":"sleep","ms":60000,"file":"`+busy+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the function is busy", func() bool { return exists(busy) })
+	if n := s.Kill("probe"); n != 1 {
+		t.Errorf("%d killed", n)
+	}
+	if o := <-done; o.err != nil || o.result.FunctionError == "" {
+		t.Errorf("%v, %s", o.err, o.result.Payload)
+	}
+	result, err := s.Invoke(t.Context(), "probe", []byte(`{}`))
+	if err != nil || result.FunctionError != "" {
+		t.Errorf("after it: %v, %s", err, result.Payload)
+	}
+	if s.Kill("nobody") != 0 {
+		t.Error("there is no such function")
+	}
+}
+
 // Close while environments start leaves none behind.
 func TestCloseDuringStarts(t *testing.T) {
 	t.Parallel()
