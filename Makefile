@@ -67,6 +67,10 @@ test: ## Run every test against real servers, with the race detector
 e2e: ## Run the tests that drive the whole stack and a browser
 	@go run ./internal/testenv/run -- go test -count=1 ./internal/e2e/...
 
+.PHONY: attack
+attack: ## Try to bomb strangers' inboxes through the system, and count what reaches them
+	@go run ./internal/attack
+
 .PHONY: chaos
 chaos: ## Break databases, services and processes under OPS random operations, and check every promise (OPS, SEED, TIME)
 	@go run ./internal/chaos -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
