@@ -48,7 +48,7 @@ func (x *index) unfulfilled(h *History, c Call) string {
 			return "still there"
 		}
 	case opSuppress:
-		if !slices.ContainsFunc(x.byAddress[c.Typed], func(e Event) bool { return e.Kind == kindSuppressed && !e.Committed.After(c.End) }) {
+		if !slices.ContainsFunc(x.byAddress[c.Typed], func(e Event) bool { return (e.Kind == kindSuppressed || e.Objected) && !e.Committed.After(c.End) }) {
 			return "never suppressed"
 		}
 	}

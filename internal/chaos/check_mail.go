@@ -32,9 +32,9 @@ func checkDelivered(h *History) []string {
 		case d.Outcome == "sent" && !sent[d.ID.String()]:
 			what = "marked as sent, and nobody got it"
 		case d.Outcome == "sent":
-		case d.Outcome == "stale" && !x.after(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindCancelled, kindExpired, kindSuppressed, kindErased):
+		case d.Outcome == "stale" && !x.since(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindCancelled, kindExpired, kindSuppressed, kindErased):
 			what = "dropped, and nothing had happened to the person"
-		case d.Outcome == "erased" && !x.after(x.events[d.EventID], kindErased):
+		case d.Outcome == "erased" && !x.since(x.events[d.EventID], kindErased):
 			what = "dropped, and nobody had erased the person"
 		case d.Outcome != "stale" && d.Outcome != "erased":
 			what = "an unknown end: " + d.Outcome
@@ -217,7 +217,7 @@ func checkJournal(h *History) []string {
 	x, found := newIndex(h), []string{}
 	for _, e := range h.Events {
 		stop := slices.Contains([]string{kindUnsubscribed, kindCancelled, kindSuppressed, kindErased}, e.Kind)
-		if stop && !h.Journal[e.ID] && (e.Kind == kindErased || !x.after(e, kindErased)) {
+		if stop && !h.Journal[e.ID] && (e.Kind == kindErased || !x.since(e, kindErased)) {
 			found = append(found, fmt.Sprintf("event %s, %s: not in the journal", e.ID, e.Kind))
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"newsletter/shared/token"
 )
 
 func brokenPromises(h *History) map[string][]string {
@@ -50,6 +52,9 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		}},
 		"an erasure that did nothing": {"I1", func(t *testing.T, a *author) {
 			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindErased })
+		}},
+		"a suppression that did nothing": {"I1", func(t *testing.T, a *author) {
+			a.call(Call{Op: opSuppress, Typed: "stays@example.org", Status: 200})
 		}},
 		"two rows of one address": {"I2", func(t *testing.T, a *author) {
 			a.h.Rows = append(a.h.Rows, Row{ID: uuid.New(), Email: "STAYS@example.org", Norm: "stays@example.org", Status: "pending", Epoch: 1})
@@ -223,6 +228,19 @@ func TestWhatExcusesIsNoPromiseBroken(t *testing.T) {
 			c := find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 })
 			c.Status, c.Gateway, c.RetryAfter = 500, true, false
 			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "subscribe", Start: c.Start, End: c.End})
+		},
+		"overtaken by \"this was not me\" of an older link, which committed first": func(t *testing.T, a *author) {
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
+			asked := find(t, a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
+			older := token.Claims{SubscriberID: uuid.New(), Purpose: token.Confirm}
+			hushed := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindCancelled, Outcome: "hushed", From: "none", To: "none"})
+			asked.At, a.h.Journal[hushed.ID] = asked.Committed.Add(-time.Millisecond), true
+			a.h.Events[len(a.h.Events)-1].Committed = asked.Committed.Add(-time.Microsecond)
+			a.h.Calls[len(a.h.Calls)-1].Start, a.h.Calls[len(a.h.Calls)-1].End = asked.At, asked.At.Add(time.Second)
+		},
+		"a complaint about somebody who objects to all mail": func(t *testing.T, a *author) {
+			a.eventOf(t, kindErased).Objected = true
+			a.call(Call{Op: opSuppress, Typed: "goes@example.org", Status: 200})
 		},
 		"refused for good, as told": func(t *testing.T, a *author) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome, a.h.Refused = "dead", "rejected", 1

@@ -113,7 +113,8 @@ func (r *run) serviceTroubles() []trouble {
 		{"loops: internal failure", "loops", 1, loopsFails(devstack.Fault{Status: 500})},
 		{"loops: an error inside a 200", "loops", 1, loopsFails(devstack.Fault{Status: 200, Body: `{"success":false,"message":"no"}`})},
 		{"loops: done, the answer lost", "loops", 2, loopsFails(devstack.Fault{Lost: true})},
-		{"loops: slow body", "loops", 1, loopsFails(devstack.Fault{Body: `{"success":true}`, Drip: time.Second})},
+		{"loops: slow", "loops", 1, loopsFails(devstack.Fault{Delay: time.Second})},
+		{"loops: an error with a slow body", "loops", 1, loopsFails(devstack.Fault{Status: 500, Body: `{"success":false}`, Drip: time.Second})},
 	}
 }
 

@@ -49,6 +49,7 @@ type Event struct {
 	Kind, Outcome, From, To, RequestID string
 	Channel                            string
 	Returning                          bool
+	Objected                           bool // an erasure by somebody who wants no mail ever after
 	At, Committed                      time.Time
 	Transaction                        int64 // transactions on one person are numbered in the order of their commits
 }

@@ -113,9 +113,10 @@ func (x *index) states(id uuid.UUID, from, to time.Time) []string {
 	return append(during, at)
 }
 
-// after finds an event of one of the kinds that an address had after another event.
-func (x *index) after(e Event, kinds ...string) bool {
+// since finds an event of one of the kinds that an address had after another one began: it may have committed first, and
+// still come after it in every order that explains both.
+func (x *index) since(e Event, kinds ...string) bool {
 	return slices.ContainsFunc(x.byAddress[x.address(e.SubscriberID)], func(other Event) bool {
-		return e.before(other) && slices.Contains(kinds, other.Kind)
+		return other.ID != e.ID && other.Committed.After(e.At) && slices.Contains(kinds, other.Kind)
 	})
 }

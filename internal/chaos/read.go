@@ -17,8 +17,8 @@ const (
 select id, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000'::uuid),
        coalesce((data ->> 'request_event')::uuid, '00000000-0000-0000-0000-000000000000'::uuid), kind, coalesce(data ->> 'outcome', ''),
        coalesce(data ->> 'from', ''), coalesce(data ->> 'to', ''), request_id, channel, coalesce((data ->> 'returning')::boolean, false),
-       at, pg_xact_commit_timestamp(xmin), xmin::text::bigint
-from audit_events order by 12, 13`
+       kind = 'subscription.erased' and coalesce(data -> 'reasons' ? 'objection', false), at, pg_xact_commit_timestamp(xmin), xmin::text::bigint
+from audit_events order by 13, 14`
 	rowsSQL = `
 select id, email, email_norm, status, epoch from subscribers`
 	deliveriesSQL = `
@@ -96,7 +96,7 @@ func (h *History) load(ctx context.Context, conn *pgx.Conn) error {
 	h.Events, h.Rows, h.Deliveries, h.MailLog = nil, nil, nil, nil
 	var e Event
 	err := each(ctx, conn, eventsSQL, func() { h.Events = append(h.Events, e) }, &e.ID, &e.SubscriberID, &e.RequestEvent, &e.Kind, &e.Outcome,
-		&e.From, &e.To, &e.RequestID, &e.Channel, &e.Returning, &e.At, &e.Committed, &e.Transaction)
+		&e.From, &e.To, &e.RequestID, &e.Channel, &e.Returning, &e.Objected, &e.At, &e.Committed, &e.Transaction)
 	if err != nil {
 		return err
 	}
