@@ -35,6 +35,7 @@ func dev(ctx context.Context, args []string) error {
 		}
 	}
 	options := devstack.Options{Root: root, Dir: localDir(root), Port: port, Log: os.Stderr}
+	options.Binaries = os.Getenv("BINARIES") // built already, one file for each function
 	if url := os.Getenv("REDIS_URL"); url != "" {
 		options.Redis = &devstack.Redis{URL: url, CAFile: os.Getenv("REDIS_CA_FILE")}
 	}

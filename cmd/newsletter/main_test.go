@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -12,24 +13,48 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"newsletter/internal/devstack"
 	"newsletter/internal/pgserver"
 )
 
-// tool builds the tool as `go run` would.
+// built is a folder with the tool, as `go run` would build it, and in functions the binaries of the local system. They are
+// built once for all tests.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "newsletter-tool-")
+	if err != nil {
+		return "", err
+	}
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(dir, "newsletter"), ".")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, output)
+	}
+	return dir, devstack.Build(context.Background(), filepath.Join("..", ".."), filepath.Join(dir, "functions"))
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if dir, err := built(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(status)
+}
+
+// tool gives the path of the tool.
 func tool(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("a whole system is left out with -short")
 	}
-	path := filepath.Join(t.TempDir(), "newsletter")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return path
+	return filepath.Join(dir, "newsletter")
 }
 
 // running is a `newsletter dev`.
@@ -41,8 +66,14 @@ type running struct {
 // startDev runs the tool until it says that it serves.
 func startDev(t *testing.T, path, dir string) *running {
 	t.Helper()
+	return startDevWith(t, path, dir, "BINARIES="+filepath.Join(filepath.Dir(path), "functions"))
+}
+
+// startDevWith is startDev with further variables. Without BINARIES the tool builds the functions itself.
+func startDevWith(t *testing.T, path, dir string, variables ...string) *running {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), path, "dev")
-	cmd.Env = append(os.Environ(), "PORT=0", "LOCAL_DIR="+dir)
+	cmd.Env = append(append(os.Environ(), "PORT=0", "LOCAL_DIR="+dir), variables...)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	output, err := cmd.StdoutPipe()
