@@ -88,12 +88,14 @@ func checkTransitions(h *History) []string {
 // misstep says what is wrong with an event of a person in a state; "" for nothing.
 func misstep(e Event, state string, returning bool) string {
 	steps, known := cells[cell{e.Kind, e.Outcome}]
+	step := slices.Contains(steps, e.From+">"+e.To) || slices.Contains(steps, "=") && e.From == e.To
+	follows := e.From == state || rowless(e.From) && (state == "none" || state == "erased")
 	switch {
 	case !known:
 		return fmt.Sprintf("%s with outcome %q is no transition", e.Kind, e.Outcome)
-	case !slices.Contains(steps, e.From+">"+e.To) && !(steps[0] == "=" && e.From == e.To):
+	case !step:
 		return fmt.Sprintf("%s, %s: %s to %s is not allowed", e.Kind, e.Outcome, e.From, e.To)
-	case e.From != state && !(rowless(e.From) && (state == "none" || state == "erased")):
+	case !follows:
 		return fmt.Sprintf("%s begins in %s, and the event before it ended in %s", e.Kind, e.From, state)
 	case (e.Kind == kindCancelled || e.Kind == kindExpired) && e.From == "pending" && (e.To == "unsubscribed") != returning:
 		return fmt.Sprintf("%s leads to %s; somebody who had unsubscribed before: %t", e.Kind, e.To, returning)

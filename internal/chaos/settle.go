@@ -39,9 +39,10 @@ func (r *run) settle(ctx context.Context) error {
 	return r.drain(ctx)
 }
 
-// drain delivers until nothing waits. Pauses and leases are cut short: nobody else delivers.
+// drain delivers until nothing waits, or the time is up: then the checks say what is left. Pauses and leases are cut
+// short: nobody else delivers.
 func (r *run) drain(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		waiting := 0
 		err := r.system.admin(ctx, func(conn *pgx.Conn) error {
 			tag, err := conn.Exec(ctx, `update outbox set due_at = now() where state = 'ready'`)
@@ -52,9 +53,7 @@ func (r *run) drain(ctx context.Context) error {
 			return err
 		}
 		fmt.Fprintf(r.out, "%d deliveries wait\n", waiting)
-		if ctx.Err() != nil {
-			return nil // the checks say what is left
-		}
 		r.deliver(ctx)
 	}
+	return nil
 }

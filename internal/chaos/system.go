@@ -91,7 +91,7 @@ func (s *system) start(ctx context.Context, root string, log io.Writer) error {
 	if s.Stack, err = devstack.Start(ctx, options); err != nil {
 		return err
 	}
-	s.onStop(func() { s.Stack.Stop(context.Background()) })
+	s.onStop(func() { s.Stop(context.Background()) })
 	return s.openOwn(ctx, dir+"/stack")
 }
 
