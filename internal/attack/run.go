@@ -62,7 +62,9 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 	defer stack.Stop(context.WithoutCancel(ctx))
 	a := &attack{plan: p, base: stack.BaseURL, redis: redis, log: log, random: rand.New(rand.NewPCG(p.seed, 1)), statuses: map[int]int{}} //nolint:gosec // it chooses, it keeps no secret
 	fmt.Fprintf(log, "seed %d: %d requests from %d networks at %d victims, %d people besides\n", p.seed, p.requests, p.networks, p.victims, p.people)
+	began := time.Now()
 	a.rush(ctx, stack)
+	fmt.Fprintf(log, "it took %s\n", time.Since(began).Round(time.Second))
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("it took too long: %w", err)
 	}
@@ -139,6 +141,9 @@ func (a *attack) empty(ctx context.Context) {
 	}
 }
 
+// patience is how long people look into their inbox.
+const patience = 3 * time.Minute
+
 // person signs up, waits for the mail and confirms, as people do.
 func (a *attack) person(ctx context.Context, stack *devstack.Stack, i int, wait time.Duration) {
 	select {
@@ -147,11 +152,13 @@ func (a *attack) person(ctx context.Context, stack *devstack.Stack, i int, wait 
 	case <-time.After(wait):
 	}
 	v := newVisitor(a.base, fmt.Sprintf("127.%d.%d.%d", 200+i/200, i%200+1, 9))
-	address := fmt.Sprintf("reader%d@home%d.example.org", i, i)
+	address := fmt.Sprintf("reader%d@home-%d.org", i, i)
 	if i%2 == 0 {
 		address = fmt.Sprintf("honest.reader%d@gmail.com", i)
 	}
 	a.note(v.post(ctx, subscribePath, fmt.Sprintf(`{"email":%q}`, address)))
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for ctx.Err() == nil {
 		if link := confirmLink(stack, address); link != "" {
 			status := v.post(ctx, link, "")

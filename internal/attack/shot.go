@@ -44,7 +44,7 @@ func (a *attack) shot() shot {
 // spell writes a victim's address in one of the ways that lead to the same mailbox: half of them are at Gmail, where dots
 // do not count, the others at forty domains of their own.
 func (a *attack) spell(victim int) string {
-	local, domain := fmt.Sprintf("victim%03dsmith", victim), fmt.Sprintf("company%d.example.org", victim%40)
+	local, domain := fmt.Sprintf("victim%03dsmith", victim), fmt.Sprintf("company-%d.org", victim%40)
 	if victim%2 == 0 {
 		domain = []string{"gmail.com", "googlemail.com"}[a.random.IntN(2)]
 		dot := 1 + a.random.IntN(len(local)-1)
