@@ -69,3 +69,15 @@ func try(ctx context.Context, do func() error) error {
 		}
 	}
 }
+
+// afterFirstRead runs something after the first reads that are no transaction.
+type afterFirstRead struct {
+	database
+	do func()
+}
+
+func (a afterFirstRead) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
+	err := a.database.Batch(ctx, queue)
+	a.do()
+	return err
+}

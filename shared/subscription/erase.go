@@ -200,10 +200,10 @@ values ($1::text::uuid, $2::text::uuid, $3::bytea, $4::text, $5::timestamptz)`
 )
 
 func (t *erasureTx) forget(b *pgx.Batch) {
+	b.Queue(forgetIdentitiesSQL, t.ids) // first: it waits for whoever writes of the person, and the rest then sees what they wrote
 	b.Queue(forgetContextSQL, t.ids)
 	b.Queue(forgetDeliveriesSQL, t.ids, t.now)
 	b.Queue(forgetEngagementSQL, t.ids)
 	b.Queue(forgetRequestsSQL, t.ids, t.now)
 	b.Queue(forgetRowSQL, t.Address.Norm)
-	b.Queue(forgetIdentitiesSQL, t.ids)
 }

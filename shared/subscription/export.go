@@ -55,6 +55,9 @@ select to_jsonb(s)::text from (
 select to_jsonb(r)::text from (
     select kind, channel, received_at, due_at, done_at, outcome
     from privacy_requests where subscriber_id = any($1::text[]::uuid[]) order by received_at) as r`
+	// As with silenceOfPersonSQL, an erasure waits for the export that has begun.
+	exportIDsSQL = `
+select subscriber_id::text from identities where email_hmac = $1::bytea for key share`
 	addressOfSQL = `
 select email_hmac from identities where subscriber_id = $1::text::uuid`
 )
@@ -87,7 +90,11 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 	event := audit.Event{ID: newID(), At: s.clock(), Kind: audit.Exported, Actor: actor, Data: audit.Data{Outcome: "exported"}}
 	load := func(b *pgx.Batch) {
 		r, ids = Record{Profile: json.RawMessage("null")}, nil
-		loadIDs(b, email, &ids)
+		b.Queue(exportIDsSQL, email).Query(func(rows pgx.Rows) error {
+			var err error
+			ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
 	}
 	err := s.db.Transact(ctx, 0, load, func(b *pgx.Batch) error {
 		into := func(list *[]json.RawMessage) func(pgx.Rows) error {
@@ -101,8 +108,11 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 				return err
 			}
 		}
-		if len(ids) > 0 {
+		switch {
+		case len(ids) > 0:
 			event.SubscriberID = mustID(ids[0])
+		case actor == audit.Subscriber: // erased since
+			return ErrUnknown
 		}
 		s.record(b, event, visit) // first, so that the export tells of itself
 		closeRequest(b, Access, ids, visit, event.At)

@@ -60,11 +60,14 @@ func (s *silence) loadByEmail(b *pgx.Batch, emailHMAC []byte, now time.Time) {
 	b.Queue(silenceByEmailSQL, emailHMAC, now).QueryRow(s.scan)
 }
 
+// The lock keeps an erasure, which deletes the pseudonym first, from passing by somebody who has read it and is about to
+// write of the person.
 const silenceOfPersonSQL = `
 select coalesce(p.reason, '')
 from identities i
 left join suppressions p on p.email_hmac = i.email_hmac and (p.until is null or p.until > $2::timestamptz)
-where i.subscriber_id = $1::text::uuid`
+where i.subscriber_id = $1::text::uuid
+for key share of i`
 
 func (s *silence) loadByID(b *pgx.Batch, id uuid.UUID, now time.Time) {
 	b.Queue(silenceOfPersonSQL, id.String(), now).QueryRow(s.scan)

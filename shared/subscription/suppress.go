@@ -55,7 +55,7 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 			if !tx.row.exists {
 				from = tx.held.state(tx.row)
 			}
-			d := Transition(Facts{State: from, Returning: tx.row.Returning}, OnSuppress)
+			d := Transition(Facts{State: from, Returning: tx.row.Returning, Objected: tx.held.reason == Objection}, OnSuppress)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil

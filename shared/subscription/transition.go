@@ -204,7 +204,7 @@ func leave(f Facts, notMe bool) Decision {
 }
 
 func suppress(f Facts) Decision {
-	if f.State == Suppressed {
+	if f.State == Suppressed || f.State == Erased && f.Objected { // the objection lasts as long, and is what is kept
 		return unchanged(f, AlreadySuppressed)
 	}
 	return Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: audit.Suppressed}

@@ -148,6 +148,7 @@ func cells() []cell {
 		{"", facts(Erased), OnUnsubscribe, stays(Erased, AlreadyEnded)},
 		{"", facts(Erased), OnNotMe, stays(Erased, AlreadyEnded)},
 		{"", facts(Erased), OnSuppress, suppressed},
+		{"objection", objected, OnSuppress, stays(Erased, AlreadySuppressed)},
 		{"", facts(Erased), OnErase, stays(Erased, Unchanged)},
 		{"remembered", gone, OnErase, erased},
 		{"", facts(Erased), OnExpire, stays(Erased, Unchanged)},

@@ -1,0 +1,93 @@
+package subscription
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Whoever has read a person and is about to write of them is waited for by an erasure, so that it deletes that too: an
+// export, and "this was not me" of somebody without a row. Without waiting, their network address would stay.
+func TestAnErasureSeesWhatBeganBeforeIt(t *testing.T) {
+	for name, begin := range map[string]func(b *bundle, s *Store) error{
+		"export": func(b *bundle, s *Store) error {
+			_, err := s.ExportOf(b.Context(), b.unsubscribeLink(jane), visit)
+			return err
+		},
+		"not me": func(b *bundle, s *Store) error {
+			claims := b.link(jane)
+			b.advance(PendingLifetime)
+			if n, err := b.store.Expire(b.Context(), 10); err != nil || n != 1 {
+				b.Fatalf("%d, %v", n, err)
+			}
+			_, err := s.Cancel(b.Context(), claims, visit)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			b.request(jane, ConfirmationQueued)
+			erased := make(chan error, 1)
+			store := b.on(between{b.db, &sync.Once{}, func() {
+				go func() {
+					_, err := b.eraser().Erase(b.Context(), Erasure{Address: address(b, jane), Visit: visit})
+					erased <- err
+				}()
+				b.blockedOr(erased)
+			}})
+			if err := begin(b, store); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-erased; err != nil {
+				t.Fatal(err)
+			}
+			if left := b.strings(`select host(ip) from event_context`); len(left) != 0 {
+				t.Errorf("kept of an erased person: %v", left)
+			}
+		})
+	}
+}
+
+// blockedOr waits until somebody waits for a lock, or something has come to its end.
+func (b *bundle) blockedOr(done chan error) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if waiting := b.strings(`select pid::text from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`); len(waiting) > 0 {
+			return
+		}
+		select {
+		case err := <-done:
+			done <- err
+			return
+		default:
+		}
+	}
+	b.Error("the erasure neither waits nor ends")
+}
+
+// An export that comes too late finds nobody, and records nothing.
+func TestAnExportAfterTheErasure(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	link := b.unsubscribeLink(jane)
+	store := b.on(afterFirstRead{b.db, func() { b.erase(Erasure{Address: address(t, jane)}, ErasedNow) }})
+	if _, err := store.ExportOf(t.Context(), link, visit); !errors.Is(err, ErrUnknown) {
+		t.Errorf("%v", err)
+	}
+	if exported := b.strings(`select id::text from audit_events where kind = 'privacy.exported'`); len(exported) != 0 {
+		t.Errorf("%v", exported)
+	}
+}
+
+// A complaint about somebody who has objected for good changes nothing, and says so.
+func TestAComplaintAfterAnObjection(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)
+	for range 2 {
+		b.suppress(Suppression{Address: address(t, jane), Reason: Complaint, Actor: "provider"}, AlreadySuppressed)
+	}
+	if events := b.strings(`select kind from audit_events where kind = 'subscription.suppressed'`); len(events) != 0 {
+		t.Errorf("%v", events)
+	}
+}
