@@ -35,6 +35,7 @@ const (
 type people interface {
 	News(ctx context.Context, eventID uuid.UUID) (subscription.News, bool, error)
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
+	Holder(ctx context.Context, emailHMAC []byte) (subscription.Recipient, error)
 }
 
 type sender interface {

@@ -15,6 +15,7 @@ import (
 	"newsletter/shared/notify"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
 	"newsletter/shared/webhook"
 )
 
@@ -93,13 +94,31 @@ var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscr
 // tell brings the contact in line with the subscription as it stands now, not as the news say: deliveries overtake one
 // another, and nobody who has left in between may be subscribed over there. So it looks again after the call.
 func (l loops) tell(ctx context.Context, t telling, p people) (string, error) {
-	id := t.News.SubscriberID
-	person := audience.Person{SubscriberID: id.String(), Source: t.News.Source.Page}
 	if t.Farewell != nil {
-		person.Email = t.Farewell.Email
-		outcome, err := l.account.Delete(ctx, person)
+		return l.delete(ctx, t, p)
+	}
+	return l.settle(ctx, t, p)
+}
+
+// delete takes an erased person away over there. Somebody who has signed the address up again since, while this could not
+// be told, was taken away with them, and is told anew.
+func (l loops) delete(ctx context.Context, t telling, p people) (string, error) {
+	outcome, err := l.account.Delete(ctx, audience.Person{SubscriberID: t.News.SubscriberID.String(), Email: t.Farewell.Email})
+	if err != nil {
+		return "", err
+	}
+	holder, err := p.Holder(ctx, t.Farewell.EmailHMAC)
+	if err != nil || !holder.IsSubscribed() {
 		return string(outcome), err
 	}
+	t.News = subscription.News{SubscriberID: holder.SubscriberID}
+	return l.settle(ctx, t, p)
+}
+
+// settle brings a contact in line, and looks again.
+func (l loops) settle(ctx context.Context, t telling, p people) (string, error) {
+	id := t.News.SubscriberID
+	person := audience.Person{SubscriberID: id.String(), Source: t.News.Source.Page}
 	for range settleTries {
 		before, err := p.Recipients(ctx, id)
 		if err != nil {

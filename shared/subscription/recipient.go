@@ -53,6 +53,27 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 	return found, nil
 }
 
+const holderSQL = `
+select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
+       exists (select from suppressions p where p.email_hmac = $1::bytea and (p.until is null or p.until > $2::timestamptz))
+from subscribers s join identities i on i.subscriber_id = s.id
+where i.email_hmac = $1::bytea`
+
+// Holder reads how the present holder of an address stands, by its pseudonym; the zero Recipient if there is none.
+func (s *Store) Holder(ctx context.Context, emailHMAC []byte) (Recipient, error) {
+	var r Recipient
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		r = Recipient{}
+		b.Queue(holderSQL, emailHMAC, s.clock()).QueryRow(func(row pgx.Row) error {
+			return optional(row.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Silenced))
+		})
+	})
+	if err != nil {
+		return Recipient{}, fmt.Errorf("read the holder of an address: %w", err)
+	}
+	return r, nil
+}
+
 // IsSubscribed says whether r gets the newsletter. The zero Recipient does not.
 func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Silenced }
 
