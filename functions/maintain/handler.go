@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,69 +78,6 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 		return nil, err
 	}
 	return done, nil
-}
-
-// tidy ends and deletes, with a part of the time.
-func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
-	if deadline, found := ctx.Deadline(); found {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-timeToSeal))
-		defer cancel()
-	}
-	counts := map[string]int64{}
-	for {
-		n, err := h.store.Expire(ctx, atOnce)
-		if counts["expired"] += int64(n); err != nil {
-			return counts, err
-		}
-		if n < atOnce {
-			break
-		}
-	}
-	if err := h.remind(ctx, counts); err != nil {
-		return counts, err
-	}
-	if err := h.eraseLongGone(ctx, counts); err != nil {
-		return counts, err
-	}
-	deleted, err := retention.Run(ctx, h.db, h.keep, h.now())
-	maps.Copy(counts, deleted)
-	return counts, err
-}
-
-// remind mails once more about requests that nobody has confirmed, if the owner wants it.
-func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
-	if h.config.RemindAfter == 0 {
-		return nil
-	}
-	for {
-		n, err := h.store.Remind(ctx, h.config.RemindAfter, atOnce)
-		if counts["reminded"] += int64(n); err != nil || n < atOnce {
-			return err
-		}
-	}
-}
-
-// eraseLongGone erases people who unsubscribed so long ago that their address serves nobody any more.
-func (h *handler) eraseLongGone(ctx context.Context, counts map[string]int64) error {
-	if h.keep.Unsubscribed == 0 {
-		return nil
-	}
-	for {
-		addresses, err := h.store.LongGone(ctx, h.now().AddDate(0, 0, -h.keep.Unsubscribed), atOnce)
-		if err != nil {
-			return err
-		}
-		for _, address := range addresses {
-			if _, err := h.eraser.Expunge(ctx, address); err != nil {
-				return err
-			}
-			counts["long_gone"]++
-		}
-		if len(addresses) < atOnce {
-			return nil
-		}
-	}
 }
 
 // record writes the run into the ledger.

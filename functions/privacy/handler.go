@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -103,26 +102,6 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		return h.forget(ctx, r, claims)
 	}
 	return h.copyOf(ctx, r, claims)
-}
-
-// copyOf is everything that is kept of the person, as a file.
-func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
-	record, err := h.store.ExportOf(ctx, claims, visit(r, "link"))
-	if err != nil {
-		return h.refused(r, err)
-	}
-	document := h.config.Describe(privacy.Document{
-		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
-		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
-	}, h.book.Footer, r.Time)
-	body, err := json.MarshalIndent(document, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	response := httpapi.Text(http.StatusOK, string(body)).As("exported")
-	response.Header.Set("Content-Type", "application/json; charset=utf-8")
-	response.Header.Set("Content-Disposition", `attachment; filename="my-data.json"`)
-	return response, nil
 }
 
 // refused gives one answer for every link that opens nothing (any more).

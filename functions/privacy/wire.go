@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"newsletter/shared/admission"
+	"newsletter/shared/config"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/outbox"
+	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
+	"newsletter/shared/privacy"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/ratelimit"
+	"newsletter/shared/redistls"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
+	api, limits, book, cfg := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env), privacy.ReadConfig(env)
+	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
+	keyConfig, vault := pseudonym.ReadConfig(env), outbox.ReadVault(env)
+	export, erase := token.ReadRing(env, token.Export), token.ReadRing(env, token.Erase)
+	if err := env.Err(); err != nil {
+		return lambdafn.Function{}, err
+	}
+	key, keyErr := pseudonym.NewKey(keyConfig)
+	db, dbErr := postgres.Open(ctx, dbConfig)
+	redis, redisErr := redistls.Open(redisConfig)
+	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
+		return lambdafn.Function{}, err
+	}
+	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
+	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
+	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	h := &handler{gate, store, subscription.NewEraser(store, vault), export, erase, book, cfg}
+	return lambdafn.Function{HTTP: h.api(api), Close: func(context.Context) { db.Close() }}, nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"newsletter/shared/admission"
+	"newsletter/shared/config"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/parking"
+	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/ratelimit"
+	"newsletter/shared/redistls"
+	"newsletter/shared/subscription"
+	"newsletter/shared/token"
+)
+
+func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
+	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
+	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
+	keyConfig, ring, again := pseudonym.ReadConfig(env), token.ReadRing(env, token.Unsubscribe), readAgain(env)
+	lot := parking.Open(parking.ReadConfig(env))
+	if err := env.Err(); err != nil {
+		return lambdafn.Function{}, err
+	}
+	key, keyErr := pseudonym.NewKey(keyConfig)
+	db, dbErr := postgres.Open(ctx, dbConfig)
+	redis, redisErr := redistls.Open(redisConfig)
+	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
+		return lambdafn.Function{}, err
+	}
+	lambdafn.Warm(ctx, db.Warm) // a link never asks Redis
+	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
+	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	h := &handler{gate, store, ring, book, again, lot}
+	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, Close: func(context.Context) { db.Close() }}, nil
+}
