@@ -220,6 +220,28 @@ func TestAListenerThatIsDown(t *testing.T) {
 	}
 }
 
+// With a template over there Loops sends the mails, each once, whatever becomes of the answer.
+func TestLoopsSendsTheMails(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	o.loops.Template("letter1", "subject", "text", "unsubscribe")
+	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "letter1"
+	b.SignUp("jane@example.org")
+	f := b.Open(open)
+	o.loops.Fail(devstack.Fault{Lost: true}) // it is sent, and nobody hears of it
+	b.expect(b.run(t.Context(), f), `{"retry":1}`)
+	b.due()
+	b.expect(b.run(t.Context(), f), `{"sent":1}`)
+	mails := o.loops.Mails()
+	if len(mails) != 1 || mails[0].To != "jane@example.org" || mails[0].Variables["subject"] != "Bitte bestätigen: The Jane Letter" ||
+		!strings.Contains(mails[0].Variables["text"], confirmPath) || !strings.Contains(mails[0].Variables["unsubscribe"], unsubscribePath) {
+		t.Errorf("%+v", mails)
+	}
+	if b.ses.Calls() != 0 || len(o.loops.Contacts()) != 0 {
+		t.Error("SES sent it, too, or somebody became a contact without a consent")
+	}
+}
+
 // A listener that was taken out of the set-up leaves no row behind.
 func TestAListenerThatIsGone(t *testing.T) {
 	b := setup(t)

@@ -7,7 +7,6 @@ import (
 
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
@@ -18,7 +17,7 @@ import (
 
 // wire makes the handler of the variables, and the database that it uses.
 func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
-	api, cfg, mailConfig, book := httpapi.ReadConfig(env), readConfig(env), mail.ReadConfig(env), phrases.ReadBook(env)
+	api, cfg, sender, book := httpapi.ReadConfig(env), readConfig(env), readSender(env), phrases.ReadBook(env)
 	dbConfig, keyConfig, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), outbox.ReadVault(env)
 	rings := map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
@@ -31,8 +30,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	dbConfig.MaxConns = cfg.connections()
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.Open(ctx, dbConfig)
-	sender, mailErr := mail.NewSender(mailConfig)
-	if err := errors.Join(keyErr, dbErr, mailErr); err != nil {
+	if err := errors.Join(keyErr, dbErr); err != nil {
 		return nil, nil, err
 	}
 	return &handler{
