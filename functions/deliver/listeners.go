@@ -168,6 +168,7 @@ func (c counter) tell(ctx context.Context, t telling, _ people) (string, error) 
 		event.Name = measurement.SignedUp
 	case audit.Unsubscribed:
 		event.Name = measurement.Unsubscribed
+	default: // confirmed
 	}
 	return "counted", c.property.Send(ctx, event)
 }

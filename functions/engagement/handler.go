@@ -53,7 +53,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 // take records one event and ends the mails to whom it says so.
 func (h *handler) take(ctx context.Context, n events.SNSEntity) (outcome string, err error) {
 	e, err := engagement.Read(n.Message)
-	if err != nil {
+	if errors.Is(err, engagement.ErrEvent) {
 		lambdafn.Logger(ctx).Warn("a notification that is not about a mail of ours")
 		return "unreadable", nil
 	}

@@ -31,7 +31,7 @@ func main() {
 	flag.IntVar(&p.networks, "networks", 500, "from how many /24 networks")
 	flag.IntVar(&p.victims, "victims", 200, "at how many mailboxes")
 	flag.IntVar(&p.people, "people", 60, "how many people sign up meanwhile")
-	flag.Uint64Var(&p.seed, "seed", uint64(time.Now().UnixNano()), "chooses the requests; printed") //nolint:gosec // any number will do
+	flag.Uint64Var(&p.seed, "seed", uint64(time.Now().UnixNano()), "chooses the requests; printed")
 	flag.DurationVar(&p.limit, "time", 8*time.Minute, "when it gives up")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

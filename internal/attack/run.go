@@ -26,10 +26,10 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the servers may run as another user
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(dir+"/servers", 0o755); err != nil { //nolint:gosec // likewise
+	if err := os.Mkdir(dir+"/servers", 0o755); err != nil {
 		return nil, err
 	}
 	servers, err := testenv.StartServersWith(ctx, dir+"/servers", nil)
@@ -60,7 +60,7 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 		return nil, err
 	}
 	defer stack.Stop(context.WithoutCancel(ctx))
-	a := &attack{plan: p, base: stack.BaseURL, redis: redis, log: log, random: rand.New(rand.NewPCG(p.seed, 1)), statuses: map[int]int{}} //nolint:gosec // it chooses, it keeps no secret
+	a := &attack{plan: p, base: stack.BaseURL, redis: redis, log: log, random: rand.New(rand.NewPCG(p.seed, 1)), statuses: map[int]int{}}
 	fmt.Fprintf(log, "seed %d: %d requests from %d networks at %d victims, %d people besides\n", p.seed, p.requests, p.networks, p.victims, p.people)
 	began := time.Now()
 	a.rush(ctx, stack)

@@ -91,7 +91,7 @@ func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 		return r.State == Pending || r.State == Active
 	case outbox.MailPrivacyExport, outbox.MailPrivacyErase:
 		return r.State == Pending || r.State == Active || r.State == Unsubscribed
-	case outbox.None:
+	case outbox.None, outbox.Announce:
 	}
 	return false
 }

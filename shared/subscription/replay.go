@@ -85,8 +85,9 @@ func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, e
 			return "", err
 		}
 		return s.Lift(ctx, address, visit)
+	default:
+		return Unchanged, nil
 	}
-	return Unchanged, nil
 }
 
 const (
