@@ -85,8 +85,34 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, s.Restart(ctx)
 }
 
-// Restart starts the server again after Stop, or after it was killed.
+// Restart starts the server again after Stop, or after it was killed. A killed
+// server's children keep its shared memory until they notice that it is gone:
+// so long a new server refuses to start, and is started again.
 func (s *Server) Restart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		err := s.launch(ctx)
+		if !errors.Is(err, errEnded) || !strings.Contains(err.Error(), oldChildrenAlive) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// errEnded is what launch says when the program ended before it answered;
+// oldChildrenAlive is what PostgreSQL then gives as its hint while the children
+// of a killed server are still there (CreateLockFile and PGSharedMemoryCreate).
+var errEnded = errors.New("PostgreSQL ended at once")
+
+const oldChildrenAlive = "Terminate any old server processes"
+
+// launch starts the program once and waits until it answers.
+func (s *Server) launch(ctx context.Context) error {
 	log, err := os.OpenFile(s.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -104,8 +130,6 @@ func (s *Server) Restart(ctx context.Context) error {
 
 // await waits until the server answers.
 func (s *Server) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	for {
 		conn, err := pgx.Connect(ctx, s.URL("postgres", superuser, s.password))
 		if err == nil {
@@ -113,7 +137,7 @@ func (s *Server) await(ctx context.Context) error {
 		}
 		select {
 		case <-s.child.Done():
-			return fmt.Errorf("PostgreSQL ended at once; see %s: %s", s.LogFile(), lastLine(s.LogFile()))
+			return fmt.Errorf("%w; see %s: %s", errEnded, s.LogFile(), lastLine(s.LogFile()))
 		case <-ctx.Done():
 			s.child.Stop(time.Second)
 			return fmt.Errorf("wait for PostgreSQL: %w", err)
