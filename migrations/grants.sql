@@ -29,6 +29,9 @@ grant select, insert, delete on erasures to {app};
 grant select, insert, delete on engagement_events to {app};
 grant select, insert, update, delete on privacy_requests to {app};
 grant select, insert, update, delete on pauses to {app};
+grant select, insert, update, delete on request_stats to {app};
+grant select, insert, delete on health_samples to {app};
+grant select, insert, update, delete on alerts to {app};
 
 -- health compares the version of the schema with its own.
 grant select on goose_db_version to {app};

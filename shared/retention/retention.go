@@ -37,6 +37,9 @@ type Config struct {
 	Engagement int `env:"RETENTION_ENGAGEMENT_DAYS" envDefault:"400"`
 	// PrivacyRequests is for answered requests: three years, after which claims lapse in much of Europe. Defaults to 1095.
 	PrivacyRequests int `env:"RETENTION_PRIVACY_REQUESTS_DAYS" envDefault:"1095"`
+	// Statistics is for the hourly figures of requests, and for alerts. Not less than 43, because a baseline looks back six
+	// weeks. Defaults to 70.
+	Statistics int `env:"RETENTION_STATISTICS_DAYS" envDefault:"70"`
 	// Unsubscribed is for the rows of people who left, counted from when they did; then they are erased. 0 keeps them.
 	// Defaults to 1095.
 	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
@@ -58,7 +61,8 @@ func (c Config) Validate() error {
 	}{
 		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_MAIL_LOG_DAYS", c.MailLog, 2}, {"RETENTION_OUTBOX_DAYS", c.Outbox, 1},
 		{"RETENTION_DEAD_LETTERS_DAYS", c.DeadLetters, 1}, {"RETENTION_ERASURES_DAYS", c.Erasures, 35},
-		{"RETENTION_ENGAGEMENT_DAYS", c.Engagement, 2}, {"RETENTION_PRIVACY_REQUESTS_DAYS", c.PrivacyRequests, 30}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
+		{"RETENTION_ENGAGEMENT_DAYS", c.Engagement, 2}, {"RETENTION_PRIVACY_REQUESTS_DAYS", c.PrivacyRequests, 30},
+		{"RETENTION_STATISTICS_DAYS", c.Statistics, 43}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
 	} {
 		if v.days < v.least || v.days > 36500 {
 			problems = append(problems, fmt.Errorf("%s: must be between %d and 36500 days", v.name, v.least))
@@ -66,6 +70,13 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(problems...)
 }
+
+const (
+	// slotDays is how long the five-minute figures of requests are kept: the longest burn rate looks back three days.
+	slotDays = 4
+	// sampleDays is how long the figures of each health ping are kept, of which there are 1,440 a day.
+	sampleDays = 14
+)
 
 // rule deletes old rows of one table. Its condition has $1, the time before which they go, and the table's key is in the
 // same order as the index that finds them.
@@ -85,6 +96,10 @@ func (c Config) rules() []rule {
 		{"engagement", "engagement_events", "id", "at < $1::timestamptz", c.Engagement},
 		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz", c.PrivacyRequests},
 		{"pauses", "pauses", "id", "lifted_at < $1::timestamptz", c.DeadLetters},
+		{"request_slots", "request_stats", "ctid", "slot < $1::timestamptz and span = 300", slotDays},
+		{"request_hours", "request_stats", "ctid", "slot < $1::timestamptz and span = 3600", c.Statistics},
+		{"health_samples", "health_samples", "at", "at < $1::timestamptz", sampleDays},
+		{"alerts", "alerts", "id", "closed_at < $1::timestamptz", c.Statistics},
 		{"identities", "identities", "subscriber_id", "until < $1::timestamptz", 0},
 		{"suppressions", "suppressions", "email_hmac", "until < $1::timestamptz", 0},
 	}
