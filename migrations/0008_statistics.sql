@@ -28,9 +28,11 @@ create table alerts (
     level       text not null check (level in ('warning', 'alarm')),
     summary     text not null,
     opened_at   timestamptz not null,
+    seen_at     timestamptz not null,
     reminded_at timestamptz,
     closed_at   timestamptz check (closed_at >= opened_at)
 );
+comment on column alerts.seen_at is 'When the rule last found it.';
 comment on column alerts.subject is 'What the rule is about, such as an endpoint; empty where there is one only.';
 create unique index alerts_open on alerts (rule, subject) where closed_at is null;
 create index alerts_opened on alerts (opened_at);

@@ -68,7 +68,7 @@ func TestEveryPeriod(t *testing.T) {
 		"request_slots":    {`insert into request_stats values (300, now(), 'subscribe POST', 2, false, 1, 1)`, "request_stats", 4},
 		"request_hours":    {`insert into request_stats values (3600, now(), 'subscribe POST', 2, false, 1, 1)`, "request_stats", 70},
 		"health_samples":   {`insert into health_samples values (now(), 'pass', '{}')`, "health_samples", 14},
-		"alerts":           {`insert into alerts values (gen_random_uuid(), 'r', '', 'alarm', 's', now(), null, now())`, "alerts", 70},
+		"alerts":           {`insert into alerts values (gen_random_uuid(), 'r', '', 'alarm', 's', now(), now(), null, now())`, "alerts", 70},
 		"pauses":           {`insert into pauses values (gen_random_uuid(), 'mail', 'bounces', now(), now())`, "pauses", 90},
 		"identities":       {`insert into identities values (gen_random_uuid(), '\x00', '\x00', 'k', now() + interval '14 days')`, "identities", 14},
 		"suppressions":     {`insert into suppressions values ('\x00', 'k', 'not_me', now(), now() + interval '30 days')`, "suppressions", 30},
