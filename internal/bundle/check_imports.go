@@ -23,7 +23,9 @@ var layers = map[string]layer{
 	"config":       {[]string{"awssdk"}, foundation},
 	"capture":      {[]string{"config"}, adapter},
 	"httpapi":      {[]string{"config", "capture"}, adapter},
-	"lambdafn":     {[]string{"awssdk", "capture", "config", "httpapi"}, "it frames every function and nothing else"},
+	"histogram":    {nil, foundation},
+	"telemetry":    {[]string{"config"}, foundation},
+	"lambdafn":     {[]string{"awssdk", "capture", "config", "httpapi", "telemetry"}, "it frames every function and nothing else"},
 	"pseudonym":    {[]string{"config"}, foundation},
 	"token":        {[]string{"config"}, foundation},
 	"audit":        {nil, domain},
@@ -31,12 +33,12 @@ var layers = map[string]layer{
 	"subscription": {[]string{"audit", "config", "outbox", "pseudonym", "token"}, domain},
 	"phrases":      {[]string{"config"}, "it is what visitors read, and nothing else"},
 	"mail":         {[]string{"awssdk", "capture", "config", "outbox", "phrases"}, adapter},
-	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit"}, "it is the gate in front of the domain"},
+	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it is the gate in front of the domain"},
 }
 
 // standsAlone is what every other shared package may import: adapters and the cores of single functions.
 // outbox is there for outbox.Failure, outbound for the guarded HTTP client.
-var standsAlone = layer{[]string{"awssdk", "capture", "config", "outbound", "outbox", "pseudonym"}, adapter}
+var standsAlone = layer{[]string{"awssdk", "capture", "config", "histogram", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
 
 // testOnly are packages that no function may link.
 var testOnly = []string{"testing", "testing/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}

@@ -18,6 +18,7 @@ import (
 
 	"newsletter/shared/capture"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/telemetry"
 )
 
 // reserve is kept at the end of an invocation for the answer and the report.
@@ -31,8 +32,10 @@ var (
 // environment serves the events of one execution environment. It is safe for concurrent use.
 type environment struct {
 	function Function
+	name     string // of the function, here
 	reporter *capture.Reporter
 	log      *slog.Logger
+	book     metricBook
 	flush    time.Duration // bounds what a slow Sentry may cost an invocation that captured something
 	base     context.Context
 	now      func() time.Time
@@ -157,7 +160,7 @@ func (e *environment) handle(ctx context.Context, event json.RawMessage) (done o
 	return outcome{word: "failed", err: err}
 }
 
-// finish writes the one INFO line of the invocation and sends what was captured.
+// finish writes the one INFO line of the invocation, sends what was captured and counts the request.
 func (e *environment) finish(ctx context.Context, done outcome, cold bool, took time.Duration) {
 	if done.err != nil {
 		Logger(ctx).ErrorContext(ctx, "event failed", "outcome", done.word, "err", done.err)
@@ -166,13 +169,50 @@ func (e *environment) finish(ctx context.Context, done outcome, cold bool, took 
 		slog.Bool("cold_start", cold),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
+	if cold {
+		telemetry.Add(ctx, telemetry.ColdStarts, 1)
+	}
 	failed := done.err != nil
 	if a := done.answer; a != nil {
-		attrs = append(attrs, slog.String("route", a.Route), slog.String("method", a.Method), slog.Int("status", a.Response.StatusCode))
-		failed = failed || a.Response.StatusCode >= http.StatusInternalServerError
+		status := a.Response.StatusCode
+		attrs = append(attrs, slog.String("route", a.Route), slog.String("method", a.Method), slog.Int("status", status))
+		failed = failed || status >= http.StatusInternalServerError
+		e.count(ctx, Finished{e.name + " " + verb(a.Method), status, cold, took})
 	}
-	if l, ok := ctx.Value(lineKey{}).(*line); ok {
-		l.finish(ctx, attrs, done.word, failed)
+	l, ok := ctx.Value(lineKey{}).(*line)
+	if !ok {
+		return
 	}
+	l.finish(done.word, failed, attrs)
+	l.write(ctx, e.book)
+	flushing := time.Now()
 	e.reporter.Flush(ctx, e.flush)
+	if blocked := time.Since(flushing); blocked >= time.Millisecond { // else nothing was captured
+		telemetry.Took(ctx, telemetry.SentryBlocked, blocked)
+		l.writeLate(ctx, e.book)
+	}
+}
+
+// count counts a request for the metrics and the statistics.
+func (e *environment) count(ctx context.Context, f Finished) {
+	if !f.Cold {
+		telemetry.Took(ctx, telemetry.Duration, f.Took, f.Endpoint)
+	}
+	if f.Status >= http.StatusInternalServerError {
+		telemetry.Add(ctx, telemetry.ServerErrors, 1, f.Endpoint)
+	}
+	if e.function.Finished != nil {
+		e.function.Finished(f)
+	}
+}
+
+// verb is the method for counts, of which there are few: visitors invent others.
+func verb(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead:
+		return http.MethodGet
+	case http.MethodPost:
+		return http.MethodPost
+	}
+	return "OTHER"
 }

@@ -21,7 +21,7 @@ import (
 func newTestEnvironment(f Function) (*environment, *lockedBuffer) {
 	out := &lockedBuffer{}
 	return &environment{function: f, reporter: &capture.Reporter{}, log: newLogger(out, slog.LevelInfo, "test"),
-		base: context.Background(), now: time.Now}, out
+		base: context.Background(), now: time.Now, name: "test", book: metricBook{"Newsletter", "test", time.Now}}, out
 }
 
 func TestAnInvocationEndsBeforeLambdaEndsIt(t *testing.T) {

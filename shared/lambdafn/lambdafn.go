@@ -22,6 +22,7 @@ import (
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/telemetry"
 )
 
 // Function is what a binary serves. Its parts are called concurrently where Lambda runs several events in one process.
@@ -34,8 +35,18 @@ type Function struct {
 	// TellsMistakes lets the function start although its variables or secrets have mistakes, because it tells them in its
 	// answers: CloudFormation waits for one.
 	TellsMistakes bool
+	// Finished hears of every HTTP request that was answered, on the way out: it must not wait. Optional.
+	Finished func(f Finished)
 	// Close releases what the function holds, when its environment ends. Optional. Its context ends after 300 ms.
 	Close func(ctx context.Context)
+}
+
+// Finished is an HTTP request that was answered.
+type Finished struct {
+	Endpoint string // the function and the method: "subscribe POST"; GET, POST or OTHER
+	Status   int
+	Cold     bool // it was the first of its environment
+	Took     time.Duration
 }
 
 // Open makes a function of its environment variables. Mistakes in them are collected by env: an Open may leave it to Start
@@ -73,14 +84,15 @@ func newEnvironment(name string, open Open, out io.Writer) (*environment, error)
 	ctx, cancel := context.WithTimeout(context.Background(), initBudget)
 	defer cancel()
 	env, err := config.FromOS(ctx)
-	logs, reports := readLogConfig(env), capture.ReadConfig(env)
+	logs, reports, metrics := readLogConfig(env), capture.ReadConfig(env), telemetry.ReadConfig(env)
 	reporter, reporterErr := capture.Open(reports, name)
 	if reporterErr != nil {
 		env.Add(reporterErr)
 		reporter = &capture.Reporter{}
 	}
 	log := newLogger(out, logs.Level, name)
-	e := &environment{reporter: reporter, log: log, flush: flushBudget, now: time.Now}
+	book := metricBook{metrics.Namespace, functionName(name), time.Now}
+	e := &environment{name: name, reporter: reporter, log: log, book: book, flush: flushBudget, now: time.Now}
 	e.base = withLine(reporter.Begin(context.Background(), ""), log)
 	env.Add(err) // a function may be able to tell it to somebody
 	e.function, err = openFunction(withLine(reporter.Begin(ctx, ""), log), env, open)
@@ -120,7 +132,8 @@ func (e *environment) end() {
 
 // logConfig is what the logger reads.
 type logConfig struct {
-	// Level is the least level that is logged: DEBUG, INFO, WARN or ERROR. Defaults to INFO.
+	// Level is the least level that is logged: DEBUG, INFO, WARN or ERROR. The line of each invocation is always written,
+	// because it carries the metrics. Defaults to INFO.
 	Level slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
 }
 

@@ -7,13 +7,12 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"newsletter/shared/capture"
+	"newsletter/shared/telemetry"
 )
 
 const (
@@ -27,7 +26,7 @@ const (
 func newLogger(out io.Writer, level slog.Level, name string) *slog.Logger {
 	attrs := []slog.Attr{
 		slog.String("service", service),
-		slog.String("function_name", cmp.Or(lambdacontext.FunctionName, name)),
+		slog.String("function_name", functionName(name)),
 	}
 	if lambdacontext.FunctionVersion != "" {
 		attrs = append(attrs, slog.String("function_version", lambdacontext.FunctionVersion))
@@ -39,11 +38,17 @@ func newLogger(out io.Writer, level slog.Level, name string) *slog.Logger {
 	return slog.New(handler.WithAttrs(attrs))
 }
 
+// functionName is Lambda's name of the function that is called name here.
+func functionName(name string) string { return cmp.Or(lambdacontext.FunctionName, name) }
+
 // tidy is the last gate of every log line: Lambda's names for the standard keys, texts scrubbed and bounded, and no value
 // whose parts nobody has looked at.
 func tidy(groups []string, attr slog.Attr) slog.Attr {
 	if len(groups) == 0 && isPlatformKey(attr.Key) {
 		return lambdacontext.ReplaceAttr(groups, attr)
+	}
+	if _, metrics := attr.Value.Any().(telemetry.JSON); metrics {
+		return attr
 	}
 	if kind := attr.Value.Kind(); kind == slog.KindString || kind == slog.KindAny {
 		attr.Value = slog.StringValue(bounded(text(attr.Value.Any())))
@@ -86,62 +91,6 @@ func bounded(s string) string {
 		s = strings.ToValidUTF8(s[:maxValueBytes], "") + "…"
 	}
 	return capture.Scrub(s)
-}
-
-// line is an invocation's logger and what its INFO line will say.
-type line struct {
-	log *slog.Logger
-
-	mu    sync.Mutex
-	attrs []slog.Attr
-}
-
-type lineKey struct{}
-
-func withLine(ctx context.Context, log *slog.Logger) context.Context {
-	return context.WithValue(ctx, lineKey{}, &line{log: log})
-}
-
-// Note adds attributes to the one INFO line of the invocation, such as slog.String("outcome", "accepted"); a later value of
-// a key replaces an earlier one. Texts are scrubbed of addresses, IPs and keys. It is safe for concurrent use.
-func Note(ctx context.Context, attrs ...slog.Attr) {
-	l, ok := ctx.Value(lineKey{}).(*line)
-	if !ok {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, attr := range attrs {
-		l.set(attr)
-	}
-}
-
-func (l *line) set(attr slog.Attr) {
-	for i := range l.attrs {
-		if l.attrs[i].Key == attr.Key {
-			l.attrs[i] = attr
-			return
-		}
-	}
-	l.attrs = append(l.attrs, attr)
-}
-
-// finish writes the line: what the invocation knows itself, then the notes. A noted outcome is closer to what happened than
-// word, unless the invocation failed after it was noted.
-func (l *line) finish(ctx context.Context, own []slog.Attr, word string, failed bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if failed || !has(l.attrs, "outcome") {
-		l.set(slog.String("outcome", word))
-	}
-	for _, attr := range own {
-		l.set(attr)
-	}
-	l.log.LogAttrs(ctx, slog.LevelInfo, "invocation", l.attrs...)
-}
-
-func has(attrs []slog.Attr, key string) bool {
-	return slices.ContainsFunc(attrs, func(attr slog.Attr) bool { return attr.Key == key })
 }
 
 // Logger is the invocation's logger: its lines carry the request's ids. ERROR means that someone must act. Outside of a

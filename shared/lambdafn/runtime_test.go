@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"newsletter/internal/emfcheck"
 )
 
 // patience is far above what a busy machine needs.
@@ -159,6 +161,9 @@ func (a *runtimeAPI) lines() []map[string]any {
 		}
 		if _, err := time.Parse(time.RFC3339Nano, fmt.Sprint(fields["timestamp"])); err != nil || fields["service"] != "newsletter" {
 			a.t.Errorf("line %s: %v", line, err)
+		}
+		if _, err := emfcheck.Line([]byte(line)); err != nil {
+			a.t.Errorf("metrics: %v: %s", err, line)
 		}
 		lines = append(lines, fields)
 	}
