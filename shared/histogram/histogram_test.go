@@ -1,0 +1,72 @@
+package histogram
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestABucketHoldsWhatItsBoundsSay(t *testing.T) {
+	t.Parallel()
+	for bucket := range Buckets {
+		from, to := Bounds(bucket)
+		for _, d := range []time.Duration{from + time.Nanosecond, (from + to) / 2, to - time.Microsecond/100} {
+			if got := Bucket(d); got != bucket {
+				t.Errorf("%v is in bucket %d, not %d (%v to %v)", d, got, bucket, from, to)
+			}
+		}
+	}
+	for d, want := range map[time.Duration]int{-time.Second: 0, 0: 0, time.Hour: Buckets - 1, math.MaxInt64: Buckets - 1} {
+		if got := Bucket(d); got != want {
+			t.Errorf("%v is in bucket %d, not %d", d, got, want)
+		}
+	}
+	if from, _ := Bounds(Buckets - 1); from < 60*time.Second {
+		t.Errorf("the last bucket begins at %v", from)
+	}
+}
+
+// TestPercentilesAreClose compares with the exact percentiles of random durations, also after a merge.
+func TestPercentilesAreClose(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable
+	for range 50 {
+		var parts [3]Histogram
+		var exact []time.Duration
+		middle := math.Exp(random.Float64() * 8)
+		for range 1 + random.IntN(2000) {
+			d := time.Duration(middle * math.Exp(random.NormFloat64()) * float64(time.Millisecond))
+			d = min(max(d, first), time.Minute)
+			exact = append(exact, d)
+			parts[random.IntN(3)].Add(Bucket(d), 1)
+		}
+		parts[0].Merge(&parts[1])
+		parts[0].Merge(&parts[2])
+		slices.Sort(exact)
+		for _, q := range []float64{0, 0.5, 0.95, 0.99, 1} {
+			want := exact[max(0, int(math.Ceil(q*float64(len(exact))))-1)]
+			got, found := parts[0].Quantile(q)
+			if off := math.Abs(float64(got)/float64(want) - 1); !found || off > 0.046 {
+				t.Errorf("p%g of %d is %v, exactly %v: %.1f %% off", 100*q, len(exact), got, want, 100*off)
+			}
+		}
+	}
+}
+
+func TestAnEmptyHistogramHasNoPercentiles(t *testing.T) {
+	t.Parallel()
+	var h Histogram
+	h.Add(-1, 5)
+	h.Add(Buckets, 5)
+	if _, found := h.Quantile(0.5); found || h.Count() != 0 {
+		t.Error("percentiles of nothing")
+	}
+}
+
+func TestABucketCostsNoMemory(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() { _ = Bucket(42 * time.Millisecond) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
