@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"newsletter/shared/capture"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
+	"newsletter/shared/telemetry"
 	"newsletter/shared/webhook"
 )
 
@@ -117,7 +119,9 @@ func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery) {
 		}
 		delivering.Go(func() {
 			defer func() { <-places }()
-			r.count(r.deliver(ctx, d), 1)
+			outcome := r.deliver(ctx, d)
+			r.count(outcome, 1)
+			telemetry.Add(ctx, telemetry.Deliveries, 1, cmp.Or(channel(d), string(d.Kind)), ending(outcome))
 		})
 	}
 }
@@ -208,4 +212,17 @@ func (r *run) retry(ctx context.Context, d outbox.Delivery, failure *outbox.Fail
 func (r *run) report(ctx context.Context, err error) {
 	capture.Error(ctx, err)
 	lambdafn.Logger(ctx).Error("deliver", "err", err)
+}
+
+// ending is what an outcome means for the delivery, in the few words that a metric has.
+func ending(outcome string) string {
+	switch outcome {
+	case "dead":
+		return "dead"
+	case "retry", "waits", "paced", "error", "panic":
+		return "later"
+	case "stale", "unwanted", "lost":
+		return "dropped"
+	}
+	return "delivered"
 }

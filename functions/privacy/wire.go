@@ -16,6 +16,7 @@ import (
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
 	"newsletter/shared/redistls"
+	"newsletter/shared/statistics"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 )
@@ -34,9 +35,11 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
+	requests := statistics.NewRecorder(redis, time.Now)
+	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
 	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
 	h := &handler{gate, store, subscription.NewEraser(store, vault), export, erase, book, cfg}
-	return lambdafn.Function{HTTP: h.api(api), Close: func(context.Context) { db.Close() }}, nil
+	return lambdafn.Function{HTTP: h.api(api), Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
+	"newsletter/shared/telemetry"
 )
 
 const path = "/api/newsletter/subscribe"
@@ -52,7 +53,24 @@ type accepted struct {
 
 const acceptedMessage = "If this address can be subscribed, we have sent a confirmation link."
 
+// subscribe takes a sign-up, and counts what came of it.
 func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	response, err := h.take(ctx, r)
+	outcome := "failed"
+	problem, isProblem := errors.AsType[*httpapi.Problem](err)
+	switch {
+	case err == nil:
+		outcome = response.Outcome
+	case isProblem && problem.Status == http.StatusTooManyRequests:
+		outcome = "limited"
+	case isProblem && problem.Status < http.StatusInternalServerError, errors.Is(err, subscription.ErrUnknownConsent):
+		outcome = "refused"
+	}
+	telemetry.Add(ctx, telemetry.SignUps, 1, outcome)
+	return response, err
+}
+
+func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	form, err := read(r)
 	if err != nil {
 		return nil, err

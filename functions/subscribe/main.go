@@ -1,42 +1,5 @@
 package main
 
-import (
-	"context"
-	"errors"
-	"time"
-
-	"newsletter/shared/admission"
-	"newsletter/shared/captcha"
-	"newsletter/shared/config"
-	"newsletter/shared/httpapi"
-	"newsletter/shared/lambdafn"
-	"newsletter/shared/phrases"
-	"newsletter/shared/postgres"
-	"newsletter/shared/pseudonym"
-	"newsletter/shared/ratelimit"
-	"newsletter/shared/redistls"
-	"newsletter/shared/subscription"
-)
+import "newsletter/shared/lambdafn"
 
 func main() { lambdafn.Start("subscribe", open) }
-
-func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
-	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
-	keyConfig, storeConfig := pseudonym.ReadConfig(env), subscription.ReadConfig(env)
-	signUps, captchaConfig := admission.ReadSignUpConfig(env), captcha.ReadConfig(env)
-	if err := env.Err(); err != nil {
-		return lambdafn.Function{}, err
-	}
-	key, keyErr := pseudonym.NewKey(keyConfig)
-	db, dbErr := postgres.Open(ctx, dbConfig)
-	redis, redisErr := redistls.Open(redisConfig)
-	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
-		return lambdafn.Function{}, err
-	}
-	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now).
-		SignUps(signUps, verifier(captchaConfig))
-	h := &handler{gate, subscription.NewStore(db, key, storeConfig, time.Now), book}
-	return lambdafn.Function{HTTP: h.api(api), Close: func(context.Context) { db.Close() }}, nil
-}

@@ -15,6 +15,7 @@ import (
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
 	"newsletter/shared/redistls"
+	"newsletter/shared/statistics"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 )
@@ -33,9 +34,11 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
+	requests := statistics.NewRecorder(redis, time.Now)
+	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm) // a link never asks Redis
 	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
 	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
 	h := &handler{gate, store, ring, book, again, lot}
-	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, Close: func(context.Context) { db.Close() }}, nil
+	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

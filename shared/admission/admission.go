@@ -16,6 +16,7 @@ import (
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/ratelimit"
+	"newsletter/shared/telemetry"
 )
 
 // Config is the limits of each route. A policy reads "limit/window@scope": host is one IPv4 address or IPv6 /64, site an
@@ -112,6 +113,11 @@ func (g *Gate) Refund(ctx context.Context, v Verdict) {
 
 func (g *Gate) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {
 	d := g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(e), Client: client, Policies: policies})
+	decision := "allowed"
+	if !d.Allowed {
+		decision = "denied"
+	}
+	telemetry.Add(ctx, telemetry.LimiterDecisions, 1, string(d.Tier), decision)
 	if d.Cause != nil { // the visitor is served, so nobody else would say that Redis is lost
 		capture.Error(ctx, d.Cause)
 	}

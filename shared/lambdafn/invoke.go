@@ -177,7 +177,7 @@ func (e *environment) finish(ctx context.Context, done outcome, cold bool, took 
 		status := a.Response.StatusCode
 		attrs = append(attrs, slog.String("route", a.Route), slog.String("method", a.Method), slog.Int("status", status))
 		failed = failed || status >= http.StatusInternalServerError
-		e.count(ctx, Finished{e.name + " " + verb(a.Method), status, cold, took})
+		e.count(ctx, telemetry.Request{Endpoint: e.name + " " + verb(a.Method), Status: status, Cold: cold, Took: took})
 	}
 	l, ok := ctx.Value(lineKey{}).(*line)
 	if !ok {
@@ -194,15 +194,15 @@ func (e *environment) finish(ctx context.Context, done outcome, cold bool, took 
 }
 
 // count counts a request for the metrics and the statistics.
-func (e *environment) count(ctx context.Context, f Finished) {
-	if !f.Cold {
-		telemetry.Took(ctx, telemetry.Duration, f.Took, f.Endpoint)
+func (e *environment) count(ctx context.Context, r telemetry.Request) {
+	if !r.Cold {
+		telemetry.Took(ctx, telemetry.Duration, r.Took, r.Endpoint)
 	}
-	if f.Status >= http.StatusInternalServerError {
-		telemetry.Add(ctx, telemetry.ServerErrors, 1, f.Endpoint)
+	if r.Status >= http.StatusInternalServerError {
+		telemetry.Add(ctx, telemetry.ServerErrors, 1, r.Endpoint)
 	}
 	if e.function.Finished != nil {
-		e.function.Finished(f)
+		e.function.Finished(r)
 	}
 }
 

@@ -36,17 +36,9 @@ type Function struct {
 	// answers: CloudFormation waits for one.
 	TellsMistakes bool
 	// Finished hears of every HTTP request that was answered, on the way out: it must not wait. Optional.
-	Finished func(f Finished)
+	Finished func(r telemetry.Request)
 	// Close releases what the function holds, when its environment ends. Optional. Its context ends after 300 ms.
 	Close func(ctx context.Context)
-}
-
-// Finished is an HTTP request that was answered.
-type Finished struct {
-	Endpoint string // the function and the method: "subscribe POST"; GET, POST or OTHER
-	Status   int
-	Cold     bool // it was the first of its environment
-	Took     time.Duration
 }
 
 // Open makes a function of its environment variables. Mistakes in them are collected by env: an Open may leave it to Start

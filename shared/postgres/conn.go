@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"newsletter/shared/telemetry"
 )
 
 // usedAt is the key under which a connection remembers when it was given back.
@@ -17,6 +19,8 @@ const usedAt = "newsletter.used_at"
 // It does so itself because the pool keeps the place of a connection that it gave up until that has drained, up to 15 s
 // for a silent server; with one or two places nobody could connect meanwhile.
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	began := time.Now()
+	defer func() { telemetry.Took(ctx, telemetry.PoolAcquire, time.Since(began)) }()
 	for {
 		conn, err := db.pool.Acquire(ctx)
 		if err != nil {
@@ -62,3 +66,29 @@ func abandon(conn *pgxpool.Conn) {
 	defer cancel()
 	_ = c.Close(ctx)
 }
+
+// dials measures how long it takes to open a connection. It implements pgx.ConnectTracer; the library takes that from a
+// QueryTracer alone.
+type dials struct{}
+
+type dialKey struct{}
+
+// TraceConnectStart implements pgx.ConnectTracer.
+func (dials) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	return context.WithValue(ctx, dialKey{}, time.Now())
+}
+
+// TraceConnectEnd implements pgx.ConnectTracer.
+func (dials) TraceConnectEnd(ctx context.Context, _ pgx.TraceConnectEndData) {
+	if began, ok := ctx.Value(dialKey{}).(time.Time); ok {
+		telemetry.Took(ctx, telemetry.PoolDial, time.Since(began))
+	}
+}
+
+// TraceQueryStart implements pgx.QueryTracer.
+func (dials) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+// TraceQueryEnd implements pgx.QueryTracer.
+func (dials) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

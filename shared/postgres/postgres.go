@@ -91,7 +91,12 @@ type DB struct {
 	pool          *pgxpool.Pool
 	login         *login
 	pingAfterIdle time.Duration
+	beside        func(ctx context.Context) (done func()) // nil: nothing
 }
+
+// Beside sets what begins with every transaction, such as writing statistics elsewhere: start must return at once, and so
+// must the function that it returns, which is called when the transaction is over. It is set before the DB is used.
+func (db *DB) Beside(start func(ctx context.Context) (done func())) { db.beside = start }
 
 // Open makes the pool of the writer. It does no network I/O; Warm does.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
@@ -112,6 +117,7 @@ func open(ctx context.Context, cfg Config, which func(Config) Server) (*DB, erro
 		return nil, err
 	}
 	pc.ConnConfig, pc.BeforeConnect = login.current().config, login.signIn
+	pc.ConnConfig.Tracer = dials{}
 	if pc.MaxConns = int32(cfg.MaxConns); pc.MaxConns == 0 { //nolint:gosec // small by configuration
 		pc.MaxConns = int32(defaultMaxConns()) //nolint:gosec // at most maxPool
 	}

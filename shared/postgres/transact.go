@@ -63,6 +63,9 @@ func (db *DB) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
+	if db.beside != nil {
+		defer db.beside(ctx)()
+	}
 	busy, failed, renewed := 0, 0, false
 	for {
 		broken, err := db.try(ctx, work)

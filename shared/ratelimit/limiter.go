@@ -9,6 +9,7 @@ import (
 
 	"newsletter/shared/config"
 	"newsletter/shared/pseudonym"
+	"newsletter/shared/telemetry"
 )
 
 // Config tunes a Limiter.
@@ -75,7 +76,9 @@ func (l *Limiter) Take(ctx context.Context, call Call) Decision {
 		return l.fallBack(keys, call, reasonBreaker, nil)
 	}
 	asked := l.now()
+	began := time.Now()
 	d, err := l.remote.take(l.bounded(ctx), keys, call)
+	telemetry.Took(ctx, telemetry.RedisRoundTrip, time.Since(began))
 	l.breaker.report(err == nil)
 	if err != nil {
 		return l.fallBack(keys, call, reason(err), err)

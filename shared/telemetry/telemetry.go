@@ -44,6 +44,14 @@ type sample struct {
 	values     []float64
 }
 
+// Request is an HTTP request that was answered.
+type Request struct {
+	Endpoint string // the function and the method: "subscribe POST"; GET, POST or OTHER
+	Status   int
+	Cold     bool // it was the first of its environment
+	Took     time.Duration
+}
+
 type contextKey struct{}
 
 // With gives ctx figures of its own.

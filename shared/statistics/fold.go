@@ -1,0 +1,144 @@
+package statistics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"newsletter/shared/histogram"
+)
+
+// database is what it needs of a connection pool.
+type database interface {
+	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+}
+
+// maxSlots bounds a fold: more than the lifetime of a slot holds.
+const maxSlots = 100
+
+// row is a total of one slot.
+type row struct {
+	key
+	requests int64
+}
+
+// Fold brings the slots that were written since the last fold into request_stats, and their hours up to date. It writes
+// totals, so folding a slot again, or twice at once, changes nothing. A total never falls: a Redis that lost its memory
+// begins again at 0, and the slot keeps what it had until that is more. What a failure of the database left undone is
+// folded the next time. A nil client has no statistics.
+func Fold(ctx context.Context, client redis.UniversalClient, db database) error {
+	if client == nil {
+		return nil
+	}
+	slots, err := client.SPopN(ctx, touched, maxSlots).Result()
+	if err != nil || len(slots) == 0 {
+		return wrap("find written slots", err)
+	}
+	rows, err := totals(ctx, client, slots)
+	if err == nil {
+		err = store(ctx, db, rows)
+	}
+	if err != nil { // for the next time
+		members := make([]any, len(slots))
+		for i, slot := range slots {
+			members[i] = slot
+		}
+		return errors.Join(wrap("fold request statistics", err), client.SAdd(ctx, touched, members...).Err())
+	}
+	return nil
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// totals reads the slots, in one call.
+func totals(ctx context.Context, client redis.UniversalClient, slots []string) ([]row, error) {
+	pipe := client.Pipeline()
+	answers := map[int64]*redis.MapStringStringCmd{}
+	for _, text := range slots {
+		if slot, err := strconv.ParseInt(text, 10, 64); err == nil {
+			answers[slot] = pipe.HGetAll(ctx, slotName(slot))
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var rows []row
+	for slot, answer := range answers {
+		for field, count := range answer.Val() {
+			if k, n, ok := parse(slot, field, count); ok { // else it is of another version
+				rows = append(rows, row{k, n})
+			}
+		}
+	}
+	return rows, nil
+}
+
+func parse(slot int64, field, count string) (k key, n int64, ok bool) {
+	parts := strings.SplitN(field, " ", 4)
+	if len(parts) != 4 {
+		return k, 0, false
+	}
+	var numbers [4]int
+	for i, text := range []string{parts[0], parts[1], parts[2], count} {
+		var err error
+		if numbers[i], err = strconv.Atoi(text); err != nil || numbers[i] < 0 {
+			return k, 0, false
+		}
+	}
+	k = key{slot, parts[3], numbers[0], numbers[1] == 1, numbers[2]}
+	return k, int64(numbers[3]), k.class >= 1 && k.class <= 5 && k.bucket < histogram.Buckets && numbers[3] > 0
+}
+
+const foldSQL = `
+insert into request_stats (span, slot, endpoint, class, cold, bucket, requests)
+select 300, to_timestamp(slot), endpoint, class, cold, bucket, requests
+from unnest($1::bigint[], $2::text[], $3::smallint[], $4::boolean[], $5::smallint[], $6::bigint[])
+     as totals (slot, endpoint, class, cold, bucket, requests)
+on conflict (span, slot, endpoint, class, cold, bucket)
+do update set requests = greatest(request_stats.requests, excluded.requests)`
+
+const hourSQL = `
+insert into request_stats (span, slot, endpoint, class, cold, bucket, requests)
+select 3600, $1::timestamptz, endpoint, class, cold, bucket, sum(requests)
+from request_stats
+where span = 300 and slot >= $1::timestamptz and slot < $1::timestamptz + interval '1 hour'
+group by endpoint, class, cold, bucket
+on conflict (span, slot, endpoint, class, cold, bucket) do update set requests = excluded.requests`
+
+// store writes totals, and then sums up the hours that they are in.
+func store(ctx context.Context, db database, rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var columns struct {
+		slots, requests []int64
+		endpoints       []string
+		classes, bucket []int16
+		cold            []bool
+	}
+	hours := map[time.Time]bool{}
+	for _, r := range rows {
+		columns.slots, columns.requests = append(columns.slots, r.slot), append(columns.requests, r.requests)
+		columns.endpoints, columns.cold = append(columns.endpoints, r.endpoint), append(columns.cold, r.cold)
+		columns.classes = append(columns.classes, int16(r.class)) //nolint:gosec // 1 to 5
+		columns.bucket = append(columns.bucket, int16(r.bucket))  //nolint:gosec // below histogram.Buckets
+		hours[time.Unix(r.slot, 0).UTC().Truncate(time.Hour)] = true
+	}
+	return db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(foldSQL, columns.slots, columns.endpoints, columns.classes, columns.cold, columns.bucket, columns.requests)
+		for hour := range hours {
+			b.Queue(hourSQL, hour)
+		}
+	})
+}
