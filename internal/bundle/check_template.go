@@ -52,10 +52,6 @@ func (b *Bundle) checkFunction(name string, f *samtemplate.Function, problems *p
 	if role := mapping(f.Properties["Role"])["Fn::GetAtt"]; role != base+"Role.Arn" {
 		problems.add("template.yaml: %s must have a role of its own: Role: !GetAtt %sRole.Arn", f.ID, base)
 	}
-	logging := mapping(f.Properties["LoggingConfig"])
-	if logging["LogFormat"] != "JSON" || mapping(logging["LogGroup"])["Ref"] != base+"Logs" {
-		problems.add("template.yaml: %s must log JSON into %sLogs: set LoggingConfig.LogFormat and LogGroup", f.ID, base)
-	}
 	if name != "migrate" && !slices.Contains(f.DependsOn, "Migration") {
 		problems.add("template.yaml: %s must have DependsOn: Migration, or new code runs on the old schema", f.ID)
 	}
@@ -77,7 +73,7 @@ func (b *Bundle) checkFunction(name string, f *samtemplate.Function, problems *p
 	}
 }
 
-// checkStack wants the parts that are no function: the API, the logs, and the migration.
+// checkStack wants the parts that are no function: the API, the keys, and the migration.
 func (b *Bundle) checkStack() []string {
 	var problems problems
 	migration := mapping(mapping(b.Template.Resources["Migration"])["Properties"])
@@ -92,19 +88,6 @@ func (b *Bundle) checkStack() []string {
 		case "AWS::Serverless::HttpApi":
 			if _, set := properties["CorsConfiguration"]; set {
 				problems.add("template.yaml: take CorsConfiguration out of %s: it overrides the functions' CORS headers", id)
-			}
-			format := fmt.Sprint(mapping(properties["AccessLogSettings"])["Format"])
-			for _, secret := range []string{"$context.path", "queryString", "sourceIp", "userAgent", "$context.authorizer"} {
-				if strings.Contains(format, secret) {
-					problems.add("template.yaml: take %s out of the access log's format of %s: tokens and addresses are not logged", secret, id)
-				}
-			}
-			if format == "<nil>" {
-				problems.add("template.yaml: %s has no access log: set AccessLogSettings", id)
-			}
-		case "AWS::Logs::LogGroup":
-			if properties["RetentionInDays"] == nil {
-				problems.add("template.yaml: %s needs RetentionInDays, or it is kept for ever", id)
 			}
 		case "AWS::SecretsManager::Secret":
 			if resource["DeletionPolicy"] != "Retain" || resource["UpdateReplacePolicy"] != "Retain" {

@@ -1,0 +1,69 @@
+package bundle
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"newsletter/internal/samtemplate"
+)
+
+// mayBeLogged are the variables of the gateway that hold nothing of a visitor. All others are refused, so that one that AWS
+// adds is looked at first: path and query string hold tokens, sourceIp and userAgent are personal data, and docs/privacy.md
+// promises that no log holds any. Source: API Gateway developer guide, "Customize HTTP API access logs".
+var mayBeLogged = []string{
+	"$context.requestId", "$context.requestTimeEpoch", "$context.routeKey", "$context.status", "$context.responseLatency",
+	"$context.integrationLatency", "$context.integrationErrorMessage", "$context.responseLength",
+}
+
+// checkLogs wants every log to be kept for the period that the owner chose, and to hold no token or address.
+func (b *Bundle) checkLogs() []string {
+	var problems problems
+	for _, id := range sortedKeys(b.Template.Resources) {
+		resource := mapping(b.Template.Resources[id])
+		properties := mapping(resource["Properties"])
+		switch resource["Type"] {
+		case "AWS::Serverless::HttpApi":
+			b.checkAccessLog(id, mapping(properties["AccessLogSettings"]), &problems)
+		case "AWS::Logs::LogGroup":
+			if value(properties["RetentionInDays"]) != "LogRetentionDays" {
+				problems.add("template.yaml: %s needs RetentionInDays: !Ref LogRetentionDays, or it is kept for ever", id)
+			}
+		}
+	}
+	for _, name := range sortedKeys(b.Template.Functions) {
+		b.checkFunctionLog(b.Template.Functions[name], &problems)
+	}
+	return problems
+}
+
+func (b *Bundle) checkAccessLog(api string, settings map[string]any, problems *problems) {
+	group := strings.TrimSuffix(value(settings["DestinationArn"]), ".Arn")
+	if !b.isLogGroup(group) {
+		problems.add("template.yaml: %s has no access log: set AccessLogSettings to a log group of this template", api)
+	}
+	members := map[string]string{}
+	if err := json.Unmarshal([]byte(value(settings["Format"])), &members); err != nil {
+		problems.add("template.yaml: the access log's format of %s is not a JSON object of texts: %v", api, err)
+	}
+	for _, member := range sortedKeys(members) {
+		if !slices.Contains(mayBeLogged, members[member]) {
+			problems.add("template.yaml: take %s out of the access log's format of %s: tokens and addresses are not logged", members[member], api)
+		}
+	}
+}
+
+func (b *Bundle) checkFunctionLog(f *samtemplate.Function, problems *problems) {
+	logging, group := mapping(f.Properties["LoggingConfig"]), strings.TrimSuffix(f.ID, "Function")+"Logs"
+	if logging["LogFormat"] != "JSON" || mapping(logging["LogGroup"])["Ref"] != group || !b.isLogGroup(group) {
+		problems.add("template.yaml: %s must log JSON into %s, a log group of this template: set LoggingConfig.LogFormat and LogGroup", f.ID, group)
+	}
+	if logging["ApplicationLogLevel"] != "DEBUG" {
+		problems.add("template.yaml: %s needs LoggingConfig.ApplicationLogLevel: DEBUG: the function keeps to LOG_LEVEL itself, and Lambda "+
+			"would drop the metrics as well", f.ID)
+	}
+}
+
+func (b *Bundle) isLogGroup(id string) bool {
+	return mapping(b.Template.Resources[id])["Type"] == "AWS::Logs::LogGroup"
+}

@@ -1,0 +1,90 @@
+package bundle
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"newsletter/shared/telemetry"
+)
+
+// series is a metric of CloudWatch with the values of its dimensions, as an alarm or the dashboard names it.
+type series struct {
+	Namespace, Metric, Statistic string
+	// Dimensions by name: a resource's logical id, "Resource.Attribute", or "" for all values.
+	Dimensions map[string]string
+}
+
+// awsMetrics are the metrics of AWS's own that may be named, each with its dimensions. Sources: Lambda developer guide,
+// "Types of metrics for Lambda functions"; API Gateway developer guide, "Monitor CloudWatch metrics for HTTP APIs", whose names
+// are not those of REST APIs; SQS developer guide, "Available CloudWatch metrics for Amazon SQS".
+var awsMetrics = map[string]string{
+	"AWS/ApiGateway 4xx":                         "ApiId",
+	"AWS/ApiGateway 5xx":                         "ApiId",
+	"AWS/ApiGateway Count":                       "ApiId",
+	"AWS/Lambda AsyncEventsDropped":              "FunctionName",
+	"AWS/Lambda ConcurrentExecutions":            "FunctionName",
+	"AWS/Lambda Errors":                          "FunctionName",
+	"AWS/Lambda Throttles":                       "FunctionName",
+	"AWS/SQS ApproximateAgeOfOldestMessage":      "QueueName",
+	"AWS/SQS ApproximateNumberOfMessagesVisible": "QueueName",
+}
+
+// namespace is where the functions' own metrics go.
+func (b *Bundle) namespace() string {
+	variables := mapping(mapping(b.Template.Globals["Function"])["Environment"])["Variables"]
+	return value(mapping(variables)["METRICS_NAMESPACE"])
+}
+
+// own finds a metric of the catalogue; nil if there is none of this name.
+func own(name string) *telemetry.Metric {
+	i := slices.IndexFunc(telemetry.Catalogue, func(m *telemetry.Metric) bool { return m.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return telemetry.Catalogue[i]
+}
+
+// wrong says what is wrong with a series; empty if nothing is. A metric that nobody writes has no values for ever, and
+// neither graph nor alarm would say so.
+func (b *Bundle) wrong(s series) string {
+	dimensions := slices.Sorted(maps.Keys(s.Dimensions))
+	if s.Namespace != b.namespace() {
+		want, known := awsMetrics[s.Namespace+" "+s.Metric]
+		if !known {
+			return fmt.Sprintf("%s %s is no metric that is known to exist", s.Namespace, s.Metric)
+		}
+		if !slices.Equal(dimensions, []string{want}) {
+			return fmt.Sprintf("%s has the dimension %s, not %v", s.Metric, want, dimensions)
+		}
+		return ""
+	}
+	metric := own(s.Metric)
+	if metric == nil {
+		return fmt.Sprintf("%s is not in the catalogue of shared/telemetry", s.Metric)
+	}
+	if want := slices.Sorted(slices.Values(metric.Dimensions)); !slices.Equal(dimensions, want) {
+		return fmt.Sprintf("%s has the dimensions %v, not %v", s.Metric, want, dimensions)
+	}
+	if metric.Unit == telemetry.Milliseconds && !strings.HasPrefix(s.Statistic, "p") {
+		return fmt.Sprintf("%s is a duration: take a percentile of it, not %s", s.Metric, s.Statistic)
+	}
+	return ""
+}
+
+// value is a text of the template, or what stands in its place: the text of Fn::Sub, the id of Ref, "Resource.Attribute" of
+// Fn::GetAtt. Empty for anything else.
+func value(v any) string {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	for _, function := range []string{"Ref", "Fn::Sub", "Fn::GetAtt"} {
+		if text, ok := mapping(v)[function].(string); ok {
+			return text
+		}
+	}
+	return ""
+}
+
+func list(v any) []any { l, _ := v.([]any); return l }
