@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"newsletter/shared/alert"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
@@ -50,6 +51,7 @@ type handler struct {
 	writer    writer
 	sender    sender
 	listeners listeners
+	alerts    *alert.Store
 	vault     *outbox.Vault
 	pacer     *pacer
 	now       func() time.Time

@@ -39,12 +39,15 @@ func readListeners(env *config.Env) listeners {
 	channels, err := notify.Channels(notify.ReadConfig(env), guard, client)
 	env.Add(err)
 	for name, channel := range channels {
-		all[name] = listener{tell: herald{channel}.tell}
+		all[name] = listener{tell: herald{channel}.tell, warn: post(channel)}
+	}
+	if cfg := notify.ReadTopicConfig(env); cfg.Enabled() {
+		all["sns"] = listener{warn: post(notify.NewTopic(cfg))}
 	}
 	endpoints, err := webhook.Endpoints(webhook.ReadConfig(env), guard, client, time.Now)
 	env.Add(err)
 	for name, endpoint := range endpoints {
-		all[name] = listener{tell: caller{endpoint}.tell}
+		all[name] = listener{tell: caller{endpoint}.tell, warn: caller{endpoint}.warn}
 	}
 	return all
 }
@@ -214,5 +217,5 @@ func (c caller) tell(ctx context.Context, t telling, _ people) (string, error) {
 
 // wants says whether a listener hears of a kind of event.
 func (l listener) wants(kind audit.Kind) bool {
-	return len(l.kinds) == 0 || slices.Contains(l.kinds, kind)
+	return l.tell != nil && (len(l.kinds) == 0 || slices.Contains(l.kinds, kind))
 }

@@ -164,8 +164,10 @@ func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 	switch {
 	case d.Kind.IsMail():
 		return r.mail(ctx, d)
-	case d.Kind == outbox.Announce:
+	case d.Kind.IsAnnouncement():
 		return r.announce(ctx, d)
+	case d.Kind.Alert() != "":
+		return r.warn(ctx, d)
 	case d.Kind.Listener() != "":
 		return r.tell(ctx, d)
 	}

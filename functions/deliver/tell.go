@@ -22,9 +22,11 @@ type telling struct {
 	Farewell *subscription.Farewell
 }
 
-// listener hears of changes. tell gives the outcome in one word; its error is an *outbox.Failure.
+// listener hears of changes, of alerts, or of both. tell gives the outcome in one word; its error, and that of warn, is an
+// *outbox.Failure.
 type listener struct {
 	tell func(ctx context.Context, t telling, p people) (outcome string, err error)
+	warn func(ctx context.Context, w warning) error
 	// kinds are the events that it hears of; none for all that are announced.
 	kinds []audit.Kind
 	// sealed says that it needs to know who was erased.
@@ -45,8 +47,22 @@ func (l listeners) of(kind audit.Kind) []outbox.Listener {
 	return all
 }
 
+// ofAlerts is whom alerts are told to.
+func (l listeners) ofAlerts() []outbox.Listener {
+	var all []outbox.Listener
+	for _, name := range slices.Sorted(maps.Keys(l)) {
+		if l[name].warn != nil {
+			all = append(all, outbox.Listener{Name: name})
+		}
+	}
+	return all
+}
+
 // announce turns an announcement into a delivery for each listener.
 func (r *run) announce(ctx context.Context, d outbox.Delivery) (string, error) {
+	if d.Kind != outbox.Announce {
+		return "announced", r.queue.Expand(ctx, d, r.listeners.ofAlerts()...)
+	}
 	news, found, err := r.people.News(ctx, d.EventID)
 	if err != nil {
 		return "error", err // the lease brings it back
@@ -61,7 +77,7 @@ func (r *run) announce(ctx context.Context, d outbox.Delivery) (string, error) {
 func (r *run) tell(ctx context.Context, d outbox.Delivery) (string, error) {
 	name := d.Kind.Listener()
 	to, found := r.listeners[name]
-	if !found { // it was taken out of the set-up since
+	if !found || to.tell == nil { // it was taken out of the set-up since
 		return "unwanted", r.queue.Done(ctx, d, "unwanted")
 	}
 	news, found, err := r.people.News(ctx, d.EventID)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"newsletter/shared/alert"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/outbox"
@@ -42,6 +43,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		sender:    sender,
 		vault:     vault,
 		listeners: heard,
+		alerts:    alert.NewStore(db, alert.Config{}, time.Now), // it is only read
 		pacer:     &pacer{limit: cfg.DomainPace},
 		now:       time.Now,
 	}, db, nil

@@ -31,6 +31,7 @@ var layers = map[string]layer{
 	"audit":        {nil, domain},
 	"outbox":       {[]string{"config"}, domain},
 	"subscription": {[]string{"audit", "config", "outbox", "pseudonym", "token"}, domain},
+	"alert":        {[]string{"config", "outbox"}, domain},
 	"phrases":      {[]string{"config"}, "it is what visitors read, and nothing else"},
 	"mail":         {[]string{"awssdk", "capture", "config", "outbox", "phrases"}, adapter},
 	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it is the gate in front of the domain"},

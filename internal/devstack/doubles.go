@@ -14,6 +14,7 @@ type Doubles struct {
 	GA4    *GA4
 	S3     *S3
 	SQS    *SQS
+	SNS    *SNS
 
 	Slack    *Slack
 	Discord  *Discord
@@ -32,7 +33,7 @@ func (e endpoint) at(path string) string { return "http://" + string(e) + path }
 
 func newDoubles() *Doubles {
 	return &Doubles{
-		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{},
+		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{}, SNS: &SNS{},
 		Slack: &Slack{}, Discord: &Discord{}, Webhooks: NewWebhooks(time.Now), Captcha: NewCaptcha(time.Now),
 	}
 }
@@ -50,6 +51,7 @@ func (d *Doubles) serve() (endpoint, error) {
 	mux.Handle("/s3/", http.StripPrefix("/s3", d.S3))
 	mux.Handle("/captcha/siteverify", d.Captcha)
 	mux.Handle("/sqs/", d.SQS)
+	mux.Handle("/sns/", d.SNS)
 	mux.Handle("/slack", d.Slack)
 	mux.Handle("/discord", d.Discord)
 	mux.Handle("/webhook", d.Webhooks)

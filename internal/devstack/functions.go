@@ -51,7 +51,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.at("/ga4"),
 		"SLACK_WEBHOOK_URL": doubles.at("/slack"), "DISCORD_WEBHOOK_URL": doubles.at("/discord"),
 		"WEBHOOK_URLS": doubles.at("/webhook"), "WEBHOOK_SECRETS": WebhookSecret, "OUTBOUND_ALLOW_PRIVATE": string(doubles),
-		"UNSUBSCRIBE_QUEUE_URL": doubles.at("/sqs/unsubscribe"),
+		"UNSUBSCRIBE_QUEUE_URL": doubles.at("/sqs/unsubscribe"), "ALERTS_TOPIC_ARN": TopicARN,
 		"JOURNAL_URL":           "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
 		"CAPTCHA_SECRET":        CaptchaSecret, "CAPTCHA_URL": doubles.at("/captcha/siteverify"),
 	}
@@ -67,6 +67,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 	// What Lambda itself gives a function: its role's credentials, here with the doubles as the services.
 	values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], values["AWS_SESSION_TOKEN"] = "AKIDLOCAL", "local", "local"
 	values["AWS_ENDPOINT_URL_SESV2"], values["AWS_ENDPOINT_URL_S3"], values["AWS_ENDPOINT_URL_SQS"] = doubles.at("/ses"), doubles.at("/s3"), doubles.at("/sqs/")
+	values["AWS_ENDPOINT_URL_SNS"] = doubles.at("/sns/")
 	return values
 }
 
@@ -80,7 +81,7 @@ func (s *Stack) given(f *samtemplate.Function) []string {
 		names = append(names, s.template.SecretVariables[secret]...)
 	}
 	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPTCHA_URL", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3",
-		"AWS_ENDPOINT_URL_SQS")
+		"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS")
 	for name := range s.options.Variables {
 		names = append(names, name)
 	}

@@ -26,7 +26,7 @@ func (w *Worker) Expand(ctx context.Context, d Delivery, listeners ...Listener) 
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		for _, listener := range listeners {
 			m := Message{
-				ID: uuid.NewSHA1(childSpace, append(d.ID[:], listener.Name...)), Kind: Tell(listener.Name),
+				ID: uuid.NewSHA1(childSpace, append(d.ID[:], listener.Name...)), Kind: TellOf(d.Kind, listener.Name),
 				SubscriberID: d.SubscriberID, EventID: d.EventID, Epoch: d.Epoch, CreatedAt: now,
 			}
 			if listener.Sealed {

@@ -39,21 +39,56 @@ const (
 	// Announce asks that a change of a subscription be told to whoever is set up to hear of it: the worker turns it into
 	// one row for each of them.
 	Announce Kind = "announce"
+	// AlertOpened, AlertReminded and AlertClosed ask that the owner be told of an alert, in the same way; the event is the
+	// alert.
+	AlertOpened   Kind = "alert.opened"
+	AlertReminded Kind = "alert.reminded"
+	AlertClosed   Kind = "alert.closed"
 )
 
-// tell begins the kinds of the rows that an announcement is turned into.
-const tell = "tell."
+// tell begins the kinds of the rows that an announcement of a change is turned into, alert those of an alert.
+const (
+	tell  = "tell."
+	alert = "alert."
+)
 
 // Tell is the kind of the row that tells a listener, such as "slack".
 func Tell(listener string) Kind { return Kind(tell + listener) }
 
-// Listener is whom a row of a kind made by Tell tells; "" for other kinds.
+// TellOf is the kind of the row that tells a listener of what a kind announces: "tell.slack", or "alert.opened.slack".
+func TellOf(announcement Kind, listener string) Kind {
+	if announcement == Announce {
+		return Tell(listener)
+	}
+	return announcement + Kind("."+listener)
+}
+
+// Listener is whom a row of a kind made by TellOf tells; "" for other kinds.
 func (k Kind) Listener() string {
+	if k.Alert() != "" {
+		_, listener, _ := strings.Cut(strings.TrimPrefix(string(k), alert), ".")
+		return listener
+	}
 	listener, found := strings.CutPrefix(string(k), tell)
 	if !found {
 		return ""
 	}
 	return listener
+}
+
+// Alert is what a row tells of an alert: "opened", "reminded" or "closed"; "" for rows of other kinds.
+func (k Kind) Alert() string {
+	rest, found := strings.CutPrefix(string(k), alert)
+	if !found {
+		return ""
+	}
+	stage, _, _ := strings.Cut(rest, ".")
+	return stage
+}
+
+// IsAnnouncement says whether a row is to be turned into one for each listener.
+func (k Kind) IsAnnouncement() bool {
+	return k == Announce || k == AlertOpened || k == AlertReminded || k == AlertClosed
 }
 
 // IsMail says whether a row asks for a mail.

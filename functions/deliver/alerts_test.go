@@ -1,0 +1,113 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+)
+
+// channels are the doubles of everything that hears of alerts.
+type channels struct {
+	slack    *devstack.Slack
+	discord  *devstack.Discord
+	webhooks *devstack.Webhooks
+	sns      *devstack.SNS
+}
+
+func (b *bundle) channels() *channels {
+	b.Helper()
+	c := &channels{&devstack.Slack{}, &devstack.Discord{}, devstack.NewWebhooks(time.Now), &devstack.SNS{}}
+	mux := http.NewServeMux()
+	mux.Handle("/slack", c.slack)
+	mux.Handle("/discord", c.discord)
+	mux.Handle("/webhook", c.webhooks)
+	mux.Handle("/", c.sns)
+	server := httptest.NewServer(mux)
+	b.Cleanup(server.Close)
+	b.Setenv("AWS_ENDPOINT_URL_SNS", server.URL)
+	b.Variables["OUTBOUND_ALLOW_PRIVATE"] = server.Listener.Addr().String()
+	b.Variables["SLACK_WEBHOOK_URL"], b.Variables["DISCORD_WEBHOOK_URL"] = server.URL+"/slack", server.URL+"/discord"
+	b.Variables["WEBHOOK_URLS"], b.Variables["WEBHOOK_SECRETS"] = server.URL+"/webhook", devstack.WebhookSecret
+	b.Variables["ALERTS_TOPIC_ARN"] = devstack.TopicARN
+	b.Cleanup(func() {
+		for _, problem := range append(append(c.slack.Problems(), c.discord.Problems()...), append(c.webhooks.Problems(), c.sns.Problems()...)...) {
+			b.Errorf("a service would refuse: %s", problem)
+		}
+	})
+	return c
+}
+
+// heard is what each channel was told, as titles.
+func (c *channels) heard() map[string]string {
+	titles := func(messages []devstack.ChatMessage) string {
+		var all []string
+		for _, m := range messages {
+			all = append(all, m.Title)
+		}
+		return strings.Join(all, " | ")
+	}
+	var calls []string
+	for _, call := range c.webhooks.Received() {
+		calls = append(calls, call.Type+" "+call.Data["rule"]+" "+call.Data["level"])
+	}
+	return map[string]string{
+		"slack": titles(c.slack.Messages()), "discord": titles(c.discord.Messages()), "sns": titles(c.sns.Messages()), "webhook": strings.Join(calls, " | "),
+	}
+}
+
+const alertID = "0199b0d0-0000-7000-8000-0000000000a1"
+
+// TestAlertsReachEveryChannel: each stage is told to each channel; one that is down holds up no other, and is told later.
+func TestAlertsReachEveryChannel(t *testing.T) {
+	b := setup(t)
+	c := b.channels()
+	f := b.Open(open)
+	b.Exec(`insert into alerts values ($1, 'outbox_age', '', 'alarm', 'The oldest delivery has been waiting for 1 hour.', now() - interval '1 hour', now(), null, null)`, alertID)
+	queue := func(kind string) {
+		b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), $1, $2, now(), now())`, kind, alertID)
+	}
+	c.slack.Fail(devstack.Fault{Status: http.StatusInternalServerError})
+	queue("alert.opened")
+	b.run(t.Context(), f)
+	b.due()
+	b.run(t.Context(), f)
+	queue("alert.reminded")
+	b.run(t.Context(), f)
+	b.due()
+	b.run(t.Context(), f)
+	b.Exec(`update alerts set closed_at = now()`)
+	queue("alert.reminded") // it came too late
+	queue("alert.closed")
+	b.run(t.Context(), f)
+	b.due()
+	b.run(t.Context(), f)
+	title := "Mails and messages are not delivered"
+	for channel, want := range map[string]string{
+		"slack":   "🔴 " + title + " | 🔴 Still: " + title + " | 🟢 Over: " + title,
+		"discord": title + " | Still: " + title + " | Over: " + title,
+		"sns":     "alarm: " + title + " | alarm: Still: " + title + " | good: Over: " + title,
+		"webhook": "alert.opened outbox_age alarm | alert.reminded outbox_age alarm | alert.closed outbox_age alarm",
+	} {
+		if got := c.heard()[channel]; got != want {
+			t.Errorf("%s heard %q, want %q", channel, got, want)
+		}
+	}
+	if text := c.sns.Messages()[0].Text; !strings.Contains(text, "waiting for 1 hour") || !strings.Contains(text, "What to do") {
+		t.Errorf("said %q", text)
+	}
+	if left := b.Strings(`select kind from outbox where state <> 'done'`); len(left) != 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+// TestAnAlertWithoutChannelsEnds: nobody is set up, so nothing waits.
+func TestAnAlertWithoutChannelsEnds(t *testing.T) {
+	b := setup(t)
+	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.opened', $1, now(), now())`, alertID)
+	b.run(t.Context(), b.Open(open))
+	b.expectRows("alert.opened done told 1")
+}

@@ -1,0 +1,133 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// SignUpWindow is the time over which sign-ups and confirmations are compared. The last minute is left out: nobody
+// confirms faster.
+const (
+	SignUpWindow = 15 * time.Minute
+	signUpLag    = time.Minute
+)
+
+// Counts are requests and how many of them failed with 5xx.
+type Counts struct{ Requests, Errors int64 }
+
+func (c Counts) share() float64 {
+	if c.Requests == 0 {
+		return 0
+	}
+	return float64(c.Errors) / float64(c.Requests)
+}
+
+// Endpoint is how fast a route answers.
+type Endpoint struct {
+	Name          string
+	Slower        bool // than usual at this hour of the week
+	P95, UsualP95 time.Duration
+	Rising        bool    // its trend leads over the target,
+	CrossesIn     float64 // in so many days
+}
+
+// Figures are what the rules look at.
+type Figures struct {
+	// Failing are the checks of health that fail, by name; that of the database is told otherwise.
+	Failing []string
+	// Endpoints are compared with their own past.
+	Endpoints []Endpoint
+	// Sent and Bounced are the mails of a day.
+	Sent, Bounced int
+
+	// Requests are those of visitors, by window. Those of health are left out: it answers 503 on purpose.
+	Requests map[time.Duration]Counts
+	// LimiterDown is for how long every ping has found the limiter without Redis.
+	LimiterDown time.Duration
+	// Unconfirmed are the sign-ups of SignUpWindow that wait for their confirmation, Confirmed the confirmations of that
+	// time, HeldWaves the sign-ups that are held because they look alike.
+	Unconfirmed, Confirmed, HeldWaves int64
+	// MailPaused is why all mail is paused; empty if it is not.
+	MailPaused string
+	// OutboxAge is how long the longest due delivery has been waiting.
+	OutboxAge         time.Duration
+	OutboxReady, Dead int64
+	// PrivacyDue are the requests that are due soon, the first at PrivacyDueAt.
+	PrivacyDue   int64
+	PrivacyDueAt time.Time
+}
+
+// limiterWell is what a health sample says of a limiter that is as the owner wants it: "redis" decides, or "none" is
+// configured.
+const limiterWell = "('redis', 'none')"
+
+const requestsSQL = `
+select w.seconds, coalesce(sum(s.requests), 0)::bigint, coalesce(sum(s.requests) filter (where s.class = 5), 0)::bigint
+from unnest($1::integer[]) as w (seconds)
+left join request_stats s on s.span = case when w.seconds > 21600 then 3600 else 300 end
+    and s.slot > $2::timestamptz - make_interval(secs => w.seconds + s.span) and s.endpoint not like 'health %'
+group by w.seconds`
+
+const limiterSQL = `
+select coalesce(min(at), $1::timestamptz) from health_samples
+where at > coalesce((select max(at) from health_samples where figures ->> 'limiter' in ` + limiterWell + `), $1::timestamptz - interval '1 day')
+  and at <= $1::timestamptz`
+
+const signUpsSQL = `
+select (select count(*) from subscribers where status = 'pending' and requested_at > $1::timestamptz and requested_at <= $2::timestamptz),
+       (select count(*) from audit_events where kind = 'subscription.confirmed' and at > $1::timestamptz),
+       (select count(*) from outbox where state = 'held' and hold_reason = 'wave')`
+
+const pausedSQL = `select coalesce((select reason from pauses where subject = 'mail' and lifted_at is null limit 1), '')`
+
+const outboxSQL = `
+select coalesce((select due_at from outbox where state = 'ready' order by due_at limit 1), $1::timestamptz),
+       (select count(*) from (select 1 from outbox where state = 'ready' limit 100000) as ready),
+       (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead)`
+
+const dueSQL = `
+select count(*), coalesce(min(due_at), $1::timestamptz) from privacy_requests
+where done_at is null and due_at < $1::timestamptz + make_interval(days => $2::integer)`
+
+// database is what it needs of a connection pool.
+type database interface {
+	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+	Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error
+}
+
+// Read reads what the database knows of the figures, in one round trip; the caller adds Failing, Endpoints, Sent and Bounced.
+func (s *Store) Read(ctx context.Context) (Figures, error) {
+	now := s.now()
+	f := Figures{Requests: map[time.Duration]Counts{}}
+	var seconds []int32
+	for _, w := range Windows() {
+		seconds = append(seconds, int32(w.Seconds())) //nolint:gosec // at most three days
+	}
+	var down, due time.Time
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(requestsSQL, seconds, now).Query(func(rows pgx.Rows) error {
+			var window int64
+			var c Counts
+			_, err := pgx.ForEachRow(rows, []any{&window, &c.Requests, &c.Errors}, func() error {
+				f.Requests[time.Duration(window)*time.Second] = c
+				return nil
+			})
+			return err
+		})
+		b.Queue(limiterSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&down) })
+		b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag)).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&f.Unconfirmed, &f.Confirmed, &f.HeldWaves)
+		})
+		b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
+		b.Queue(outboxSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&due, &f.OutboxReady, &f.Dead) })
+		b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&f.PrivacyDue, &f.PrivacyDueAt) })
+	})
+	if err != nil {
+		return Figures{}, fmt.Errorf("read the figures of alerts: %w", err)
+	}
+	f.LimiterDown, f.OutboxAge = max(0, now.Sub(down)), max(0, now.Sub(due))
+	return f, nil
+}

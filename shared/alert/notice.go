@@ -1,0 +1,49 @@
+package alert
+
+import (
+	"strings"
+	"time"
+)
+
+// Stage is what an owner is told of an alert.
+type Stage string
+
+// The stages.
+const (
+	Opened   Stage = "opened"
+	Reminded Stage = "reminded"
+	Closed   Stage = "closed"
+)
+
+// Title is the line that says it all.
+func (a Alert) Title(stage Stage) string {
+	title := texts[a.Rule].title
+	if title == "" { // a rule of a newer version
+		title = string(a.Rule)
+	}
+	switch stage {
+	case Closed:
+		return "Over: " + title
+	case Reminded:
+		return "Still: " + title
+	default:
+		return title
+	}
+}
+
+// Lines say what was found, since when, and what to do.
+func (a Alert) Lines(stage Stage) []string {
+	since := a.OpenedAt.UTC().Format("2006-01-02 15:04 UTC")
+	if stage == Closed {
+		end := a.SeenAt
+		if a.ClosedAt != nil {
+			end = *a.ClosedAt
+		}
+		return []string{"It lasted " + lasting(end.Sub(a.OpenedAt).Round(time.Second)) + ", since " + since + ".", "Last seen: " + a.Summary}
+	}
+	lines := []string{a.Summary, "Since " + since + "."}
+	if advice := texts[a.Rule].advice; advice != "" {
+		lines = append(lines, "What to do: "+strings.ReplaceAll(advice, "`", "'"))
+	}
+	return lines
+}

@@ -1,0 +1,186 @@
+package alert
+
+import (
+	"fmt"
+	"time"
+)
+
+// Rule is what an alert is about. The names stand in the database and in metrics: they are kept.
+type Rule string
+
+// The rules.
+const (
+	Database    Rule = "database"     // PostgreSQL does not answer
+	Check       Rule = "check"        // a check of health fails; the subject is its name
+	Errors      Rule = "errors"       // visitors get errors faster than the objective allows; the subject is the speed
+	Limiter     Rule = "limiter"      // the rate limiter does without Redis
+	Bombing     Rule = "bombing"      // many sign-ups, and next to nobody confirms
+	Wave        Rule = "wave"         // sign-ups that look alike were held
+	Bounces     Rule = "bounces"      // too many mails bounce
+	MailPaused  Rule = "mail_paused"  // no mail leaves before the owner says so
+	OutboxAge   Rule = "outbox_age"   // what is due is not delivered
+	DeadLetters Rule = "dead_letters" // deliveries were given up
+	Slower      Rule = "slower"       // a route is slower than usual at this hour of the week; the subject is the route
+	Trend       Rule = "trend"        // a route will be too slow soon; the subject is the route
+	PrivacyDue  Rule = "privacy_due"  // somebody's request is to be answered soon
+)
+
+// Level is how urgent an alert is.
+type Level string
+
+// The levels.
+const (
+	Warning Level = "warning" // look at it this week
+	Alarm   Level = "alarm"   // look at it now
+)
+
+// about is what the owner reads of a rule: what it means in a line, and what to do.
+type about struct{ title, advice string }
+
+// texts are the rules in the owner's words. docs/alerts.md lists them; a test holds it to this table.
+var texts = map[Rule]about{
+	Database:    {"The database does not answer", "Sign-ups are refused with 503; one-click unsubscriptions are kept and applied later. Look at RDS and the proxy."},
+	Check:       {"A part of the newsletter fails", "`newsletter health` says what is wrong."},
+	Errors:      {"Visitors get errors", "`newsletter perf` shows which route; Sentry, or the functions' logs, say why."},
+	Limiter:     {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
+	Bombing:     {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause mail`."},
+	Wave:        {"Sign-ups that look alike wait for you", "`newsletter holds list` shows them; release or reject them, or let them expire."},
+	Bounces:     {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
+	MailPaused:  {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift mail` lets mails leave again."},
+	OutboxAge:   {"Mails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
+	DeadLetters: {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
+	Slower:      {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
+	Trend:       {"A route is getting slower from day to day", "`newsletter perf` shows the trend."},
+	PrivacyDue:  {"A privacy request is to be answered soon", "`newsletter privacy list` shows it; the law gives one month."},
+}
+
+// Finding is what a rule has found.
+type Finding struct {
+	Rule    Rule
+	Subject string // what it is about, where there are several
+	Level   Level
+	Summary string // one sentence with figures; it names nobody
+}
+
+// burns are the windows in which the error budget may not be used up at that many times its rate (Google, "The Site
+// Reliability Workbook", chapter 5, table 5-8).
+var burns = []struct {
+	speed       string
+	times       float64
+	long, short time.Duration // short keeps an alert from outliving its cause; 0: none
+	level       Level
+}{
+	{"fast", 14.4, time.Hour, 5 * time.Minute, Alarm},
+	{"slow", 6, 6 * time.Hour, 30 * time.Minute, Alarm},
+	{"creeping", 1, 72 * time.Hour, 0, Warning},
+}
+
+// Windows are the windows over which requests and errors are counted.
+func Windows() []time.Duration {
+	var all []time.Duration
+	for _, b := range burns {
+		all = append(all, b.long)
+		if b.short > 0 {
+			all = append(all, b.short)
+		}
+	}
+	return all
+}
+
+// Evaluate gives what the rules find. It is a pure function.
+func Evaluate(c Config, f Figures) []Finding {
+	var all findings
+	for _, name := range f.Failing {
+		all.add(Check, name, Alarm, "The check %q fails.", name)
+	}
+	c.errors(f, &all)
+	if f.LimiterDown >= c.LimiterDown && f.LimiterDown > 0 {
+		all.add(Limiter, "", Warning, "The rate limiter has been doing without Redis for %s.", lasting(f.LimiterDown))
+	}
+	c.signUps(f, &all)
+	c.mail(f, &all)
+	for _, e := range f.Endpoints {
+		if e.Slower {
+			all.add(Slower, e.Name, Warning, "%s takes %s for the slowest 5 %%, usually %s at this hour of the week.", e.Name, ms(e.P95), ms(e.UsualP95))
+		}
+		if e.Rising && e.CrossesIn <= float64(c.TrendDays) {
+			all.add(Trend, e.Name, Warning, "%s will cross %s in about %.0f days if it goes on like this.", e.Name, ms(c.Target), e.CrossesIn)
+		}
+	}
+	if f.PrivacyDue > 0 {
+		all.add(PrivacyDue, "", Alarm, "%s to be answered by %s.", requests(f.PrivacyDue), f.PrivacyDueAt.Format(time.DateOnly))
+	}
+	return all
+}
+
+type findings []Finding
+
+func (f *findings) add(rule Rule, subject string, level Level, format string, args ...any) {
+	*f = append(*f, Finding{rule, subject, level, fmt.Sprintf(format, args...)})
+}
+
+func (c Config) errors(f Figures, all *findings) {
+	budget := 1 - c.Objective/100
+	for _, b := range burns {
+		long := f.Requests[b.long]
+		if long.Errors < int64(c.ErrorsLeast) || long.share() < b.times*budget {
+			continue
+		}
+		if b.short > 0 && f.Requests[b.short].share() < b.times*budget {
+			continue
+		}
+		all.add(Errors, b.speed, b.level, "%d of %d requests of the last %s failed: %.1f times what an objective of %g %% allows.",
+			long.Errors, long.Requests, lasting(b.long), long.share()/budget, c.Objective)
+	}
+}
+
+func (c Config) signUps(f Figures, all *findings) {
+	asked := f.Unconfirmed + f.Confirmed
+	if f.Unconfirmed >= int64(c.UnconfirmedLeast) && float64(f.Confirmed)*100 < c.ConfirmedPercent*float64(asked) {
+		all.add(Bombing, "", Alarm, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
+			float64(asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(asked))
+	}
+	if f.HeldWaves > 0 {
+		all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", f.HeldWaves)
+	}
+}
+
+func (c Config) mail(f Figures, all *findings) {
+	if f.Sent > 0 && f.Bounced >= c.BouncesLeast && 100*float64(f.Bounced) >= c.BouncePercent*float64(f.Sent) {
+		all.add(Bounces, "", Warning, "%d of %d mails of the last day bounced for good (%.1f %%).", f.Bounced, f.Sent, 100*float64(f.Bounced)/float64(f.Sent))
+	}
+	if f.MailPaused != "" {
+		all.add(MailPaused, "", Alarm, "All mail is paused (%s).", f.MailPaused)
+	}
+	switch {
+	case f.OutboxAge >= c.OutboxAlarm:
+		all.add(OutboxAge, "", Alarm, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.OutboxAge), f.OutboxReady)
+	case f.OutboxAge >= c.OutboxWarning:
+		all.add(OutboxAge, "", Warning, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.OutboxAge), f.OutboxReady)
+	}
+	if f.Dead >= int64(c.DeadLetters) {
+		all.add(DeadLetters, "", Warning, "%d deliveries were given up.", f.Dead)
+	}
+}
+
+func requests(n int64) string {
+	if n == 1 {
+		return "1 privacy request is"
+	}
+	return fmt.Sprintf("%d privacy requests are", n)
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
+
+// lasting is a duration in the largest unit that fits, for sentences.
+func lasting(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%.0f hours", d.Hours())
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%.0f minutes", d.Minutes())
+	}
+	return fmt.Sprintf("%.0f seconds", d.Seconds())
+}

@@ -1,0 +1,120 @@
+package alert
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/shared/config"
+)
+
+// defaults are the thresholds of an owner who has set none.
+func defaults(t testing.TB) Config {
+	t.Helper()
+	env := config.FromMap(nil)
+	c := ReadConfig(env)
+	if err := env.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// even are the same requests and errors in every window.
+func even(requests, errors int64) map[time.Duration]Counts {
+	all := map[time.Duration]Counts{}
+	for _, w := range Windows() {
+		all[w] = Counts{requests, errors}
+	}
+	return all
+}
+
+// only changes one window.
+func only(in map[time.Duration]Counts, window time.Duration, requests, errors int64) map[time.Duration]Counts {
+	in = maps.Clone(in)
+	in[window] = Counts{requests, errors}
+	return in
+}
+
+// TestEachRule goes up to each threshold and one step over it.
+func TestEachRule(t *testing.T) {
+	t.Parallel()
+	due := time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		figures Figures
+		want    string // "rule/subject/level", in order
+	}{
+		"nothing":                         {Figures{}, ""},
+		"a check fails":                   {Figures{Failing: []string{"migrations"}}, "check/migrations/alarm"},
+		"no errors":                       {Figures{Requests: even(1000000, 0)}, ""},
+		"within the objective":            {Figures{Requests: even(1000000, 999)}, ""},
+		"creeping":                        {Figures{Requests: even(1000000, 1001)}, "errors/creeping/warning"},
+		"slow":                            {Figures{Requests: even(100000, 601)}, "errors/slow/alarm errors/creeping/warning"},
+		"slow, but over for half an hour": {Figures{Requests: only(even(100000, 601), 30*time.Minute, 5000, 0)}, "errors/creeping/warning"},
+		"fast":                            {Figures{Requests: even(10000, 145)}, "errors/fast/alarm errors/slow/alarm errors/creeping/warning"},
+		"fast, but over for five minutes": {Figures{Requests: only(even(10000, 145), 5*time.Minute, 500, 0)},
+			"errors/slow/alarm errors/creeping/warning"},
+		"four failures of a small site":    {Figures{Requests: even(4, 4)}, ""},
+		"five failures of a small site":    {Figures{Requests: even(5, 5)}, "errors/fast/alarm errors/slow/alarm errors/creeping/warning"},
+		"a limiter without Redis, shortly": {Figures{LimiterDown: 119 * time.Second}, ""},
+		"a limiter without Redis":          {Figures{LimiterDown: 2 * time.Minute}, "limiter//warning"},
+		"29 unconfirmed":                   {Figures{Unconfirmed: 29}, ""},
+		"30 unconfirmed":                   {Figures{Unconfirmed: 30}, "bombing//alarm"},
+		"500 people after a mention":       {Figures{Unconfirmed: 300, Confirmed: 200}, ""},
+		"9.9 % confirmed":                  {Figures{Unconfirmed: 901, Confirmed: 99}, "bombing//alarm"},
+		"10 % confirmed":                   {Figures{Unconfirmed: 900, Confirmed: 100}, ""},
+		"a wave":                           {Figures{HeldWaves: 1}, "wave//warning"},
+		"4 bounces":                        {Figures{Sent: 10, Bounced: 4}, ""},
+		"5 bounces":                        {Figures{Sent: 250, Bounced: 5}, "bounces//warning"},
+		"1.9 % bounces":                    {Figures{Sent: 1000, Bounced: 19}, ""},
+		"mail is paused":                   {Figures{MailPaused: "bounces"}, "mail_paused//alarm"},
+		"a delivery is late":               {Figures{OutboxAge: 5*time.Minute - 1}, ""},
+		"a delivery is later":              {Figures{OutboxAge: 5 * time.Minute}, "outbox_age//warning"},
+		"a delivery is too late":           {Figures{OutboxAge: 30 * time.Minute}, "outbox_age//alarm"},
+		"a dead letter":                    {Figures{Dead: 1}, "dead_letters//warning"},
+		"a slow route":                     {Figures{Endpoints: []Endpoint{{Name: "confirm GET"}, {Name: "subscribe POST", Slower: true}}}, "slower/subscribe POST/warning"},
+		"rising": {Figures{Endpoints: []Endpoint{{Name: "a", Rising: true, CrossesIn: 7}, {Name: "b", Rising: true, CrossesIn: 7.1}}},
+			"trend/a/warning"},
+		"a letter": {Figures{PrivacyDue: 1, PrivacyDueAt: due}, "privacy_due//alarm"},
+	} {
+		var got []string
+		for _, f := range Evaluate(defaults(t), test.figures) {
+			got = append(got, fmt.Sprintf("%s/%s/%s", f.Rule, f.Subject, f.Level))
+			if f.Summary == "" || strings.Contains(f.Summary, "%!") || strings.Contains(f.Summary, "NaN") {
+				t.Errorf("%s: %s says %q", name, f.Rule, f.Summary)
+			}
+		}
+		if text := strings.Join(got, " "); text != test.want {
+			t.Errorf("%s: %q, want %q", name, text, test.want)
+		}
+	}
+}
+
+func TestThresholdsAreChecked(t *testing.T) {
+	t.Parallel()
+	env := config.FromMap(map[string]string{"ALERT_OBJECTIVE_PERCENT": "100", "ALERT_CLEAR": "0s", "ALERT_DEAD_LETTERS": "-1"})
+	ReadConfig(env)
+	for _, name := range []string{"ALERT_OBJECTIVE_PERCENT", "ALERT_CLEAR", "ALERT_DEAD_LETTERS"} {
+		if err := env.Err(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not refused: %v", name, err)
+		}
+	}
+}
+
+// The page that owners read lists every rule with its words.
+func TestThePageIsTheTable(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/alerts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range slices.Sorted(maps.Keys(texts)) {
+		row := fmt.Sprintf("| `%s` | %s | %s |", rule, texts[rule].title, texts[rule].advice)
+		if !strings.Contains(string(page), row) {
+			t.Errorf("docs/alerts.md has no row %q", row)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"newsletter/shared/awssdk"
+	"newsletter/shared/config"
+	"newsletter/shared/outbox"
+)
+
+// TopicConfig names an SNS topic.
+type TopicConfig struct {
+	// ARN is the SNS topic that alerts are published to, for mail, SMS and paging. Defaults to none.
+	ARN string `env:"ALERTS_TOPIC_ARN"`
+}
+
+// ReadTopicConfig reads TopicConfig.
+func ReadTopicConfig(e *config.Env) TopicConfig {
+	var c TopicConfig
+	e.Read(&c)
+	return c
+}
+
+// Enabled says whether there is a topic.
+func (c TopicConfig) Enabled() bool { return c.ARN != "" }
+
+// Validate implements the check of config.Env.Read.
+func (c TopicConfig) Validate() error {
+	if parts := strings.Split(c.ARN, ":"); c.Enabled() && (len(parts) != 6 || parts[0] != "arn" || parts[2] != "sns") {
+		return errors.New("ALERTS_TOPIC_ARN: must be the ARN of an SNS topic")
+	}
+	return nil
+}
+
+const (
+	// publishTimeout bounds a call of SNS.
+	publishTimeout = 5 * time.Second
+	// maxSubject is the longest subject of a mail that SNS takes (Publish API: 100 characters, printable ASCII).
+	maxSubject = 100
+)
+
+// Topic publishes messages to an SNS topic. It is safe for concurrent use.
+type Topic struct {
+	client *sns.Client
+	arn    string
+}
+
+// NewTopic makes the topic of a Config that is enabled. It does no I/O.
+func NewTopic(cfg TopicConfig) *Topic {
+	return &Topic{arn: cfg.ARN, client: sns.New(sns.Options{
+		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("SNS"),
+		HTTPClient: awshttp.NewBuildableClient().WithTimeout(publishTimeout),
+		Retryer:    aws.NopRetryer{},
+	})}
+}
+
+// Post publishes a message. The error is a *outbox.Failure.
+func (t *Topic) Post(ctx context.Context, m Message) error {
+	m = m.clean()
+	if m.Title == "" {
+		return &outbox.Failure{Cause: "bad_message", Permanent: true, Err: errEmpty}
+	}
+	text := strings.Join(append([]string{m.Title}, m.Lines...), "\n")
+	_, err := t.client.Publish(ctx, &sns.PublishInput{TopicArn: &t.arn, Subject: aws.String(subject(m)), Message: &text})
+	if err == nil {
+		return nil
+	}
+	failure := &outbox.Failure{Cause: "unreachable", Err: fmt.Errorf("publish to the topic: %w", err)}
+	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		switch status := answer.HTTPStatusCode(); {
+		case status == http.StatusTooManyRequests || status >= http.StatusInternalServerError:
+			failure.Cause, failure.General = "throttled", true
+		default: // no permission, no topic: the owner changes that, and the next try succeeds
+			failure.Cause, failure.NeedsOwner = "refused", true
+		}
+	}
+	return failure
+}
+
+// subject is the title with its level, in the characters that a subject may have.
+func subject(m Message) string {
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, string(m.Level)+": "+m.Title)
+	return text[:min(len(text), maxSubject)]
+}
