@@ -12,6 +12,7 @@ import (
 	"newsletter/shared/config"
 	"newsletter/shared/journal"
 	"newsletter/shared/measurement"
+	"newsletter/shared/messenger"
 	"newsletter/shared/notify"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
@@ -39,15 +40,15 @@ func readListeners(env *config.Env) listeners {
 	channels, err := notify.Channels(notify.ReadConfig(env), guard, client)
 	env.Add(err)
 	for name, channel := range channels {
-		all[name] = listener{tell: herald{channel}.tell, warn: post(channel)}
+		all[name] = listener{tell: herald{channel}.tell, warn: messenger.Post(channel)}
 	}
 	if cfg := notify.ReadTopicConfig(env); cfg.Enabled() {
-		all["sns"] = listener{warn: post(notify.NewTopic(cfg))}
+		all["sns"] = listener{warn: messenger.Post(notify.NewTopic(cfg))}
 	}
 	endpoints, err := webhook.Endpoints(webhook.ReadConfig(env), guard, client, time.Now)
 	env.Add(err)
 	for name, endpoint := range endpoints {
-		all[name] = listener{tell: caller{endpoint}.tell, warn: caller{endpoint}.warn}
+		all[name] = listener{tell: caller{endpoint}.tell, warn: messenger.Call(endpoint)}
 	}
 	return all
 }

@@ -10,6 +10,7 @@ import (
 
 	"newsletter/shared/audit"
 	"newsletter/shared/capture"
+	"newsletter/shared/messenger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
@@ -26,7 +27,7 @@ type telling struct {
 // *outbox.Failure.
 type listener struct {
 	tell func(ctx context.Context, t telling, p people) (outcome string, err error)
-	warn func(ctx context.Context, w warning) error
+	warn messenger.Voice
 	// kinds are the events that it hears of; none for all that are announced.
 	kinds []audit.Kind
 	// sealed says that it needs to know who was erased.

@@ -19,6 +19,7 @@ const (
 
 type handler struct {
 	checker *healthcheck.Checker
+	watcher *watcher
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -43,14 +44,14 @@ func (h *handler) ready(ctx context.Context, _ *httpapi.Request) (*httpapi.Respo
 
 var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")
 
-// event answers a direct invocation, and the schedule, with all details.
+// event answers a direct invocation, and the schedule, with all details, and looks for trouble.
 func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
 	if !lambdafn.IsTick(event) {
 		return nil, errNotATick
 	}
 	report := h.checker.Report(ctx)
 	note(ctx, report)
-	return report, nil
+	return h.watcher.look(ctx, report), nil
 }
 
 func answer(status int, body any) *httpapi.Response {

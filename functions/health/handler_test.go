@@ -48,12 +48,12 @@ func TestWhatIsLost(t *testing.T) {
 	}{
 		"nothing": {func(*functiontest.Bundle) {}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
 		"redis": {func(b *functiontest.Bundle) { b.Variables["REDIS_URL"] = "rediss://:secret@" + nobody },
-			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn"}},
+			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn", "limiter": "warn"}},
 		"no redis configured": {func(b *functiontest.Bundle) { delete(b.Variables, "REDIS_URL") },
-			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn"}},
+			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn", "limiter": "warn"}},
 		"postgres": {func(b *functiontest.Bundle) {
 			b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter"
-		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass"}},
+		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass", "pool": "warn", "outbox": "fail", "integrations": "warn"}},
 		"nothing, with a replica": {func(b *functiontest.Bundle) { b.Variables["DATABASE_READ_URL"] = b.Variables["DATABASE_URL"] },
 			200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "pass"}},
 		"the replica": {func(b *functiontest.Bundle) {
@@ -73,6 +73,11 @@ func TestWhatIsLost(t *testing.T) {
 			got, whole, checks := ready(t, b.Open(open))
 			if got.Response.StatusCode != test.status || whole != test.whole || got.Outcome != test.whole {
 				t.Errorf("%d %s %s, want %d %s", got.Response.StatusCode, whole, got.Outcome, test.status, test.whole)
+			}
+			for _, other := range []string{"limiter", "pool", "memory", "outbox", "integrations"} {
+				if _, named := test.checks[other]; !named {
+					test.checks[other] = "pass"
+				}
 			}
 			for check, want := range test.checks {
 				if checks[check] != want {
@@ -125,7 +130,7 @@ func TestADirectInvocationTellsWhatIsWrong(t *testing.T) {
 	f := b.Open(open)
 	for _, sample := range []string{"scheduled", "rule", "invoke"} {
 		value, err := f.Event(t.Context(), functiontest.Raw(t, "health", sample))
-		report, ok := value.(healthcheck.Report)
+		report, ok := value.(details)
 		if err != nil || !ok {
 			t.Fatalf("%s: %v %v", sample, value, err)
 		}

@@ -35,13 +35,14 @@ type Config struct {
 	// ConfirmedPercent is the least part of the sign-ups of that time that people confirm. Half of them do on the average
 	// (openprescribing.net: 62 %). Defaults to 10.
 	ConfirmedPercent float64 `env:"ALERT_CONFIRMED_PERCENT" envDefault:"10"`
-	// BouncesLeast and BouncePercent are how many of a day's mails may bounce. Mail is paused at MAIL_BOUNCE_PERCENT.
-	// Default to 5 and 2.
-	BouncesLeast  int     `env:"ALERT_BOUNCES_LEAST" envDefault:"5"`
+	// BouncesLeast is how many of a day's mails must have bounced for good before it counts. Defaults to 5.
+	BouncesLeast int `env:"ALERT_BOUNCES_LEAST" envDefault:"5"`
+	// BouncePercent is the part of them that may not bounce. Mail is paused at MAIL_BOUNCE_PERCENT. Defaults to 2.
 	BouncePercent float64 `env:"ALERT_BOUNCE_PERCENT" envDefault:"2"`
-	// OutboxWarning and OutboxAlarm are how long a delivery may wait although it is due. Default to 5m and 30m.
+	// OutboxWarning is how long a delivery may wait although it is due, before that is a warning. Defaults to 5m.
 	OutboxWarning time.Duration `env:"ALERT_OUTBOX_WARNING" envDefault:"5m"`
-	OutboxAlarm   time.Duration `env:"ALERT_OUTBOX_ALARM" envDefault:"30m"`
+	// OutboxAlarm is the same, before it is an alarm. Defaults to 30m.
+	OutboxAlarm time.Duration `env:"ALERT_OUTBOX_ALARM" envDefault:"30m"`
 	// DeadLetters is how many deliveries may not have been given up. Defaults to 1.
 	DeadLetters int `env:"ALERT_DEAD_LETTERS" envDefault:"1"`
 	// Target is how long the slowest 5 % of a route's requests may take, for the trend. Defaults to 200ms.

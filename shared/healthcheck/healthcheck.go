@@ -6,6 +6,7 @@
 package healthcheck
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,28 @@ type Check struct {
 	Name string
 	// Lost is the status when Ask fails: Fail, or Warn where the service goes on without it.
 	Lost Status
-	// Ask returns what was observed, for people, or an error.
+	// Ask returns what was observed, for people, or an error. A Judged error has a status of its own.
 	Ask func(ctx context.Context) (string, error)
+}
+
+// Judged is what was observed and how bad that is, where a check knows degrees.
+type Judged struct {
+	Status Status
+	Text   string
+}
+
+// Error implements error.
+func (j Judged) Error() string { return j.Text }
+
+// Degree is Judged for a value that warns from one bound on and fails from another, and nil below.
+func Degree[T cmp.Ordered](value, warn, fail T, text string) error {
+	switch {
+	case value >= fail:
+		return Judged{Fail, text}
+	case value >= warn:
+		return Judged{Warn, text}
+	}
+	return nil
 }
 
 // Component is the result of one check.
@@ -115,6 +136,9 @@ func (c *Checker) ask(ctx context.Context, check Check) Component {
 	component := Component{Status: Pass, Time: began.UTC(), DurationMS: float64(c.now().Sub(began).Microseconds()) / 1000, Unit: "ms", Observed: observed}
 	if err != nil {
 		component.Status, component.Output = check.Lost, err.Error()
+	}
+	if judged, ok := errors.AsType[Judged](err); ok {
+		component.Status = judged.Status
 	}
 	return component
 }

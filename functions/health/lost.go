@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"newsletter/shared/alert"
+	"newsletter/shared/messenger"
+	"newsletter/shared/telemetry"
+)
+
+const (
+	// lostKey is where Redis remembers that the loss was told, for so long at most.
+	lostKey      = "alert:{database}"
+	lostLifetime = 7 * 24 * time.Hour
+	// patience is between the first failure and the question that decides: a fail-over of RDS Proxy takes less.
+	patience = 3 * time.Second
+	// sayTimeout bounds the direct messages, which go to all channels at once.
+	sayTimeout = 4 * time.Second
+)
+
+// lostDatabase tells the owner that the database is lost, without the database: directly, once for each loss as far as
+// Redis remembers it, or this environment where Redis is lost too; again while it lasts, and when it is over.
+type lostDatabase struct {
+	redis  redis.UniversalClient // nil: only this environment remembers
+	voices map[string]messenger.Voice
+	ping   func(ctx context.Context) error
+	remind time.Duration
+	wait   time.Duration
+	now    func() time.Time
+
+	mu     sync.Mutex
+	memory *loss
+}
+
+// loss is a loss that was told.
+type loss struct {
+	ID       uuid.UUID `json:"id"`
+	OpenedAt time.Time `json:"opened_at"`
+	ToldAt   time.Time `json:"told_at"`
+	Times    int       `json:"times"` // how often
+	shared   bool      // Redis knows it
+}
+
+func (l loss) alert() alert.Alert {
+	return alert.Alert{
+		ID: l.ID, Rule: alert.Database, Level: alert.Alarm, OpenedAt: l.OpenedAt, SeenAt: l.ToldAt,
+		Summary: "PostgreSQL did not answer the health function.",
+	}
+}
+
+// tell tells of the loss, unless the database answers after all or it was told lately.
+func (d *lostDatabase) tell(ctx context.Context) error {
+	timer := time.NewTimer(d.wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	if d.ping(ctx) == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := d.load(ctx)
+	now := d.now().UTC()
+	stage := alert.Reminded
+	switch {
+	case known == nil:
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		known, stage = &loss{ID: id, OpenedAt: now}, alert.Opened
+		telemetry.Add(ctx, telemetry.AlertsOpened, 1, string(alert.Database))
+	case now.Sub(known.ToldAt) < d.remind:
+		return nil
+	}
+	known.ToldAt, known.Times = now, known.Times+1
+	d.store(ctx, *known)
+	return d.say(ctx, known.alert(), stage, known.Times)
+}
+
+// over tells that a loss is over, if one was told, and records it.
+func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := d.forget(ctx)
+	if known == nil {
+		return nil
+	}
+	ended := known.alert()
+	now := d.now().UTC()
+	ended.SeenAt, ended.ClosedAt = now, &now
+	return errors.Join(d.say(ctx, ended, alert.Closed, known.Times+1), alerts.Record(ctx, ended))
+}
+
+// say tells all channels at once.
+func (d *lostDatabase) say(ctx context.Context, a alert.Alert, stage alert.Stage, times int) error {
+	ctx, cancel := context.WithTimeout(ctx, sayTimeout)
+	defer cancel()
+	notice := messenger.Notice{ID: fmt.Sprintf("%s.%d", a.ID, times), At: d.now(), Alert: a, Stage: stage}
+	failures := make(chan error, len(d.voices))
+	for name, voice := range d.voices {
+		go func() {
+			if err := voice(ctx, notice); err != nil {
+				failures <- fmt.Errorf("tell %s: %w", name, err)
+				return
+			}
+			failures <- nil
+		}()
+	}
+	var all error
+	for range d.voices {
+		all = errors.Join(all, <-failures)
+	}
+	return all
+}
+
+// load gives the loss that was told.
+func (d *lostDatabase) load(ctx context.Context) *loss {
+	if d.redis == nil {
+		return d.memory
+	}
+	return d.recall(d.redis.Get(ctx, lostKey))
+}
+
+// forget gives the loss that was told, to one of all who ask.
+func (d *lostDatabase) forget(ctx context.Context) *loss {
+	if d.redis == nil {
+		defer func() { d.memory = nil }()
+		return d.memory
+	}
+	known := d.recall(d.redis.GetDel(ctx, lostKey))
+	d.memory = nil
+	return known
+}
+
+// recall gives what Redis knows, or what only this environment knows because Redis was lost too.
+func (d *lostDatabase) recall(answer *redis.StringCmd) *loss {
+	text, err := answer.Bytes()
+	if errors.Is(err, redis.Nil) && d.memory != nil && d.memory.shared {
+		return nil // another environment has told that it is over
+	}
+	var l loss
+	if err != nil || json.Unmarshal(text, &l) != nil {
+		return d.memory
+	}
+	return &l
+}
+
+func (d *lostDatabase) store(ctx context.Context, l loss) {
+	if d.redis != nil {
+		text, err := json.Marshal(l)
+		l.shared = err == nil && d.redis.Set(ctx, lostKey, text, lostLifetime).Err() == nil
+	}
+	d.memory = &l
+}

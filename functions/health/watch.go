@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"newsletter/shared/alert"
+	"newsletter/shared/capture"
+	"newsletter/shared/engagement"
+	"newsletter/shared/healthcheck"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/postgres"
+	"newsletter/shared/statistics"
+	"newsletter/shared/telemetry"
+)
+
+// watcher does what a ping does besides asking: it folds the request statistics, keeps a sample, and looks for trouble.
+type watcher struct {
+	db     *postgres.DB
+	redis  redis.UniversalClient
+	alerts *alert.Store
+	seen   *figures
+	lost   *lostDatabase
+	now    func() time.Time
+}
+
+// details are what a direct invocation is told.
+type details struct {
+	healthcheck.Report
+	Requests []endpoint    `json:"requests"`
+	Alerts   []alert.Alert `json:"alerts"`
+}
+
+// look goes on from the report of the checks. What fails on the way is reported and holds up nothing else: the details
+// then lack it.
+func (w *watcher) look(ctx context.Context, report healthcheck.Report) details {
+	d := details{Report: report, Requests: []endpoint{}, Alerts: []alert.Alert{}}
+	telemetry.Add(ctx, telemetry.Health, map[healthcheck.Status]float64{healthcheck.Warn: 1, healthcheck.Fail: 2}[report.Status])
+	if statusOf(report, "postgres") == healthcheck.Fail {
+		w.tell(ctx, w.lost.tell(ctx))
+		return d
+	}
+	w.tell(ctx, w.lost.over(ctx, w.alerts))
+	w.tell(ctx, statistics.Fold(ctx, w.redis, w.db))
+	w.tell(ctx, w.sample(ctx, report))
+	var err error
+	if d.Requests, err = recent(ctx, w.db, w.now()); err != nil {
+		w.tell(ctx, err)
+	}
+	changes, err := w.evaluate(ctx, report)
+	w.tell(ctx, err)
+	d.Alerts = append(d.Alerts, changes.Open...)
+	w.measure(ctx, changes)
+	return d
+}
+
+// tell reports an error, if there is one.
+func (w *watcher) tell(ctx context.Context, err error) {
+	if err != nil {
+		capture.Error(ctx, err)
+		lambdafn.Logger(ctx).ErrorContext(ctx, "health", "err", err)
+	}
+}
+
+func statusOf(report healthcheck.Report, check string) healthcheck.Status {
+	for _, c := range report.Checks[check] {
+		return c.Status
+	}
+	return healthcheck.Pass
+}
+
+// ownRule are the checks whose failure has a rule of its own.
+var ownRule = map[string]bool{"postgres": true, "outbox": true, "redis": true, "limiter": true}
+
+func (w *watcher) evaluate(ctx context.Context, report healthcheck.Report) (alert.Changes, error) {
+	f, err := w.alerts.Read(ctx)
+	if err != nil {
+		return alert.Changes{}, err
+	}
+	rates, err := engagement.RatesSince(ctx, w.db, w.now().Add(-24*time.Hour))
+	if err != nil {
+		return alert.Changes{}, err
+	}
+	f.Sent, f.Bounced = rates.Sent, rates.Bounces
+	for name := range report.Checks {
+		if statusOf(report, name) == healthcheck.Fail && !ownRule[name] {
+			f.Failing = append(f.Failing, name)
+		}
+	}
+	return w.alerts.Evaluate(ctx, f)
+}
+
+const sampleSQL = `
+insert into health_samples (at, status, figures) values ($1::timestamptz, $2::text, $3::text::jsonb) on conflict (at) do nothing`
+
+// sample keeps what the checks found.
+func (w *watcher) sample(ctx context.Context, report healthcheck.Report) error {
+	took := map[string]float64{}
+	states := map[string]healthcheck.Status{}
+	for name, components := range report.Checks {
+		for _, c := range components {
+			states[name], took[name] = c.Status, c.DurationMS
+		}
+	}
+	w.seen.mu.Lock()
+	text, err := json.Marshal(map[string]any{
+		"limiter": w.seen.limiter, "memory_percent": w.seen.memory, "checks": states, "took_ms": took,
+		"outbox": map[string]any{
+			"ready": w.seen.depth.Ready, "held": w.seen.depth.Held, "dead": w.seen.depth.Dead, "overdue_s": w.seen.depth.Overdue.Seconds(),
+		},
+	})
+	w.seen.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	err = w.db.Batch(ctx, func(b *pgx.Batch) { b.Queue(sampleSQL, w.now(), string(report.Status), string(text)) })
+	if err != nil {
+		return fmt.Errorf("keep a sample: %w", err)
+	}
+	return nil
+}
+
+// measure writes the metrics of the whole, and what changed into the log.
+func (w *watcher) measure(ctx context.Context, changes alert.Changes) {
+	w.seen.mu.Lock()
+	if w.seen.known {
+		telemetry.Add(ctx, telemetry.OutboxReady, float64(w.seen.depth.Ready))
+		telemetry.Add(ctx, telemetry.OutboxHeld, float64(w.seen.depth.Held))
+		telemetry.Add(ctx, telemetry.OutboxDead, float64(w.seen.depth.Dead))
+		telemetry.Add(ctx, telemetry.OutboxAge, w.seen.depth.Overdue.Seconds())
+	}
+	w.seen.mu.Unlock()
+	telemetry.Add(ctx, telemetry.AlertsOpen, float64(len(changes.Open)))
+	for _, a := range changes.Opened {
+		telemetry.Add(ctx, telemetry.AlertsOpened, 1, string(a.Rule))
+		lambdafn.Logger(ctx).ErrorContext(ctx, "alert", "rule", string(a.Rule), "subject", a.Subject, "summary", a.Summary)
+	}
+	lambdafn.Note(ctx, slog.Int("alerts_open", len(changes.Open)))
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/functiontest"
+	"newsletter/internal/testenv"
+	"newsletter/shared/healthcheck"
+	"newsletter/shared/telemetry"
+)
+
+// TestAPingFoldsSamplesAndAlerts: what another environment answered is in the details, a sample is kept, and trouble is
+// queued for the owner.
+func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	redis := testenv.RedisServer(t)
+	b.Variables["REDIS_URL"], b.Variables["REDIS_CA_FILE"] = redis.URL, redis.CAFile
+	f := b.Open(open)
+	for i := range 100 {
+		status := http.StatusOK
+		if i < 10 {
+			status = http.StatusInternalServerError
+		}
+		f.Finished(telemetry.Request{Endpoint: "subscribe POST", Status: status, Took: 20 * time.Millisecond})
+	}
+	f.Finished(telemetry.Request{Endpoint: "subscribe POST", Status: http.StatusOK, Cold: true, Took: time.Second})
+	if _, err := f.Event(t.Context(), functiontest.Raw(t, "health", "scheduled")); err != nil { // which sends them beside its work
+		t.Fatal(err)
+	}
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
+	time.Sleep(healthcheckFreshness)
+	ctx, _ := telemetry.With(t.Context())
+	value, err := f.Event(ctx, functiontest.Raw(t, "health", "scheduled"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := value.(details)
+	if len(d.Requests) != 1 {
+		t.Fatalf("requests %+v", d.Requests)
+	}
+	e := d.Requests[0]
+	if e.Endpoint != "subscribe POST" || e.Requests != 101 || e.ErrorRate < 0.09 || e.ErrorRate > 0.11 || e.P95 < 19 || e.P95 > 21 || e.ColdStart != 1 {
+		t.Errorf("%+v", e)
+	}
+	var rules []string
+	for _, a := range d.Alerts {
+		rules = append(rules, string(a.Rule)+"/"+a.Subject)
+	}
+	if got := strings.Join(rules, " "); got != "errors/fast errors/slow errors/creeping dead_letters/" {
+		t.Errorf("alerts %s", got)
+	}
+	if d.Status != healthcheck.Warn || d.Checks["outbox"][0].Status != healthcheck.Warn {
+		t.Errorf("%s, outbox %+v", d.Status, d.Checks["outbox"])
+	}
+	if told := b.Strings(`select kind from outbox where kind like 'alert.%'`); len(told) != 4 {
+		t.Errorf("told %v", told)
+	}
+	samples := b.Strings(`select status || ' ' || (figures ->> 'limiter') || ' ' || (figures -> 'outbox' ->> 'dead') from health_samples order by at`)
+	if got := strings.Join(samples, ", "); got != "pass redis 0, warn redis 1" {
+		t.Errorf("samples %s", got)
+	}
+	if text, err := json.Marshal(d); err != nil || !strings.Contains(string(text), `"p95_ms":`) || strings.Contains(string(text), "postgres://") {
+		t.Errorf("%v %s", err, text)
+	}
+}
+
+// healthcheckFreshness is for how long a report is kept.
+const healthcheckFreshness = 5100 * time.Millisecond

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"time"
+
+	"newsletter/shared/alert"
+	"newsletter/shared/config"
+	"newsletter/shared/healthcheck"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/messenger"
+	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/ratelimit"
+	"newsletter/shared/redistls"
+	"newsletter/shared/statistics"
+)
+
+func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
+	api, alerts, limits := httpapi.ReadConfig(env), alert.ReadConfig(env), ratelimit.ReadConfig(env)
+	dbConfig, redisConfig := postgres.ReadConfig(env), redistls.ReadConfig(env)
+	voices := messenger.Read(env, time.Now)
+	if err := env.Err(); err != nil {
+		return lambdafn.Function{}, err
+	}
+	db, dbErr := postgres.Open(ctx, dbConfig)
+	reader, readerErr := postgres.OpenReader(ctx, dbConfig, db)
+	redis, redisErr := redistls.Open(redisConfig)
+	key, keyErr := ownKey()
+	if err := errors.Join(dbErr, readerErr, redisErr, keyErr); err != nil {
+		return lambdafn.Function{}, err
+	}
+	requests := statistics.NewRecorder(redis, time.Now)
+	db.Beside(requests.Beside)
+	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
+	seen := &figures{}
+	asked := append(checks(db, redis), limiter(redis, key, limits, seen), pool(db), memory(seen),
+		queue(outbox.NewQueue(db, time.Now), alerts, seen), integrations(db, time.Now))
+	if !dbConfig.ReadURL.IsZero() {
+		asked = append(asked, replica(reader))
+	}
+	h := &handler{healthcheck.New(time.Now, asked...), &watcher{
+		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), seen: seen, now: time.Now,
+		lost: &lostDatabase{redis: redis, voices: voices, ping: soon(db.Ping), remind: alerts.Remind, wait: patience, now: time.Now},
+	}}
+	return lambdafn.Function{HTTP: h.api(api), Event: h.event, Finished: requests.Count, Close: func(ctx context.Context) {
+		requests.Close(ctx)
+		db.Close()
+	}}, nil
+}
+
+// ownKey is a key of this environment's own, for what is to collide with nobody's.
+func ownKey() (pseudonym.Key, error) {
+	pepper := make([]byte, 32)
+	_, _ = rand.Read(pepper) // it never fails
+	return pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(base64.StdEncoding.EncodeToString(pepper))})
+}
+
+// soon bounds a question to the database by the time that a check has.
+func soon(ping func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		return ping(ctx)
+	}
+}
