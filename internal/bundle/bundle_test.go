@@ -141,8 +141,8 @@ func TestABrokenTreeIsSeen(t *testing.T) {
 			b.Functions["confirm"].Variables = slices.DeleteFunc(b.Functions["confirm"].Variables, func(u Use) bool { return u.Name == "TOKEN_KEYS_CONFIRM" })
 		}, "ConfirmFunction may read ConfirmKeysSecret, but functions/confirm reads nothing of it"},
 		"new call": {func(b *Bundle) {
-			b.Functions["deliver"].Calls = append(b.Functions["deliver"].Calls, Call{"sns:Publish", "x.go:1"})
-		}, "DeliverRole must allow sns:Publish: x.go:1 calls it"},
+			b.Functions["deliver"].Calls = append(b.Functions["deliver"].Calls, Call{"sns:Subscribe", "x.go:1"})
+		}, "DeliverRole must allow sns:Subscribe: x.go:1 calls it"},
 		"new route": {func(b *Bundle) {
 			b.Functions["health"].Routes = append(b.Functions["health"].Routes, Route{"/api/health/deep", []string{"GET"}})
 		}, "functions/health serves /api/health/deep, which is no route of it in template.yaml"},
