@@ -32,6 +32,7 @@ func commands() []command {
 		{"audit", "verify", "hold the ledger against its seals", auditCommand},
 		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
 		{"holds", "list|release|reject", "decide about the mails that are held", holdsCommand},
+		{"perf", "[--json] [--endpoint E]", "show how fast each route is, beside what is usual, and where it leads", perfCommand},
 		{"disposable", "refresh FILE|URL", "write the list of throw-away domains anew (for maintainers)", disposableCommand},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"newsletter/shared/alert"
+	"newsletter/shared/baseline"
 	"newsletter/shared/capture"
 	"newsletter/shared/engagement"
 	"newsletter/shared/healthcheck"
@@ -25,6 +26,8 @@ type watcher struct {
 	db     *postgres.DB
 	redis  redis.UniversalClient
 	alerts *alert.Store
+	speeds *baseline.Reader
+	target time.Duration // ALERT_TARGET
 	seen   *figures
 	lost   *lostDatabase
 	now    func() time.Time
@@ -88,6 +91,18 @@ func (w *watcher) evaluate(ctx context.Context, report healthcheck.Report) (aler
 		return alert.Changes{}, err
 	}
 	f.Sent, f.Bounced = rates.Sent, rates.Bounces
+	speeds, err := w.speeds.Assess(ctx)
+	if err != nil {
+		return alert.Changes{}, err
+	}
+	for _, a := range speeds {
+		e := alert.Endpoint{Name: a.Endpoint, Slower: a.Slower, UsualP95: a.Usual.Median}
+		if a.Slower {
+			e.P95 = a.Last[len(a.Last)-1].P95
+		}
+		e.CrossesIn, e.Rising = a.Trend.Crosses(w.target)
+		f.Endpoints = append(f.Endpoints, e)
+	}
 	for name := range report.Checks {
 		if statusOf(report, name) == healthcheck.Fail && !ownRule[name] {
 			f.Failing = append(f.Failing, name)

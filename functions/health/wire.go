@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"newsletter/shared/alert"
+	"newsletter/shared/baseline"
 	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/httpapi"
@@ -45,7 +46,8 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		asked = append(asked, replica(reader))
 	}
 	h := &handler{healthcheck.New(time.Now, asked...), &watcher{
-		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), seen: seen, now: time.Now,
+		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: baseline.NewReader(db, time.Now),
+		target: alerts.Target, seen: seen, now: time.Now,
 		lost: &lostDatabase{redis: redis, voices: voices, ping: soon(db.Ping), remind: alerts.Remind, wait: patience, now: time.Now},
 	}}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.event, Finished: requests.Count, Close: func(ctx context.Context) {

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"newsletter/internal/terminal"
+	"newsletter/shared/baseline"
+)
+
+// hoursDrawn and coldDays are how far back the drawing looks.
+const (
+	hoursDrawn = 24
+	coldDays   = 7
+)
+
+// route is how one route is doing.
+type route struct {
+	Endpoint string            `json:"endpoint"`
+	Hour     baseline.Interval `json:"last_hour"`
+	Usual    baseline.Usual    `json:"usual"`
+	Slower   bool              `json:"slower_than_usual"`
+	Trend    baseline.Trend    `json:"trend"`
+	Crosses  *float64          `json:"crosses_in_days,omitempty"`
+	Cold     baseline.Interval `json:"cold_starts"` // of seven days
+	hours    []float64         // 95th percentiles; NaN where nobody asked
+}
+
+// perfCommand shows how fast the routes are. It exits with 1 if one is slower than usual.
+func perfCommand(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("perf", flag.ContinueOnError)
+	asJSON, endpoint := flags.Bool("json", false, "print JSON"), flags.String("endpoint", "", `only this route, such as "subscribe POST"`)
+	target := flags.Duration("target", 200*time.Millisecond, "what the slowest 5 % are not to cross")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 || *target <= 0 {
+		return errUsage("perf takes no arguments, and a target of more than 0")
+	}
+	db, err := openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	now := time.Now()
+	routes, err := readRoutes(ctx, baseline.NewReader(db, func() time.Time { return now }), now, *target)
+	if err != nil {
+		return err
+	}
+	routes = slices.DeleteFunc(routes, func(r route) bool { return *endpoint != "" && r.Endpoint != *endpoint })
+	if *asJSON {
+		err = printJSON(os.Stdout, append([]route{}, routes...))
+	} else {
+		err = drawRoutes(os.Stdout, terminal.PainterFor(os.Stdout), routes, *target)
+	}
+	for _, r := range routes {
+		if r.Slower && err == nil {
+			err = fmt.Errorf("%s is slower than usual", r.Endpoint)
+		}
+	}
+	return err
+}
+
+func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target time.Duration) ([]route, error) {
+	assessed, err := r.Assess(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hours, err := r.Hours(ctx, hoursDrawn)
+	if err != nil {
+		return nil, err
+	}
+	latest, err := r.Latest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cold, err := r.ColdStarts(ctx, coldDays)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*route{}
+	of := func(name string) *route {
+		if all[name] == nil {
+			all[name] = &route{Endpoint: name, hours: slices.Repeat([]float64{math.NaN()}, hoursDrawn)}
+		}
+		return all[name]
+	}
+	for _, a := range assessed {
+		one := of(a.Endpoint)
+		one.Usual, one.Slower, one.Trend = a.Usual, a.Slower, a.Trend
+		if days, crosses := a.Trend.Crosses(target); crosses {
+			one.Crosses = &days
+		}
+	}
+	first := now.UTC().Truncate(time.Hour).Add((1 - hoursDrawn) * time.Hour)
+	for name, list := range hours {
+		for _, h := range list {
+			of(name).hours[int(h.At.Sub(first)/time.Hour)] = float64(h.P95)
+		}
+	}
+	for name, list := range latest {
+		of(name).Hour = list[0]
+	}
+	for name, list := range cold {
+		of(name).Cold = list[0]
+	}
+	var routes []route
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		routes = append(routes, *all[name])
+	}
+	return routes, nil
+}
+
+func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time.Duration) error {
+	if len(routes) == 0 {
+		_, err := fmt.Fprintln(w, "No requests are known yet. They are counted within five minutes after they were answered, by the pings of health.")
+		return err
+	}
+	fmt.Fprintln(w, paint.Paint(terminal.Strong, "Requests of the last hour, in warm environments"))
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "ROUTE\tREQUESTS\tERRORS\tP50\tP95\tP99\tUSUAL P95\tP95 OF 24 HOURS\t")
+	for _, r := range routes {
+		usual, mark := "not known", ""
+		if r.Usual.Weeks > 0 {
+			usual = fmt.Sprintf("%s ± %s", terminal.Milliseconds(r.Usual.Median), terminal.Milliseconds(r.Usual.MAD))
+		}
+		if r.Slower {
+			mark = paint.Paint(terminal.Bad, "SLOWER THAN USUAL")
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Endpoint, r.Hour.Requests, terminal.Percent(r.Hour.Errors, r.Hour.Requests),
+			terminal.Milliseconds(r.Hour.P50), terminal.Milliseconds(r.Hour.P95), terminal.Milliseconds(r.Hour.P99), usual,
+			terminal.Sparkline(r.hours, hoursDrawn), mark)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	drawTrends(w, routes, target)
+	return drawColdStarts(w, paint, routes)
+}
+
+func drawTrends(w io.Writer, routes []route, target time.Duration) {
+	for _, r := range routes {
+		switch {
+		case r.Crosses != nil:
+			fmt.Fprintf(w, "\n%s rises by %s a day and crosses %s in %.0f days.", r.Endpoint, terminal.Milliseconds(r.Trend.PerDay), terminal.Milliseconds(target), *r.Crosses)
+		case r.Trend.Rising:
+			fmt.Fprintf(w, "\n%s rises by %s a day, and is above %s.", r.Endpoint, terminal.Milliseconds(r.Trend.PerDay), terminal.Milliseconds(target))
+		}
+	}
+	if !slices.ContainsFunc(routes, func(r route) bool { return r.Trend.Known }) {
+		fmt.Fprint(w, "\nTrends are known after seven days with at least 50 requests each.")
+	}
+	fmt.Fprintln(w)
+}
+
+func drawColdStarts(w io.Writer, paint terminal.Painter, routes []route) error {
+	if !slices.ContainsFunc(routes, func(r route) bool { return r.Cold.Requests > 0 }) {
+		return nil
+	}
+	fmt.Fprintln(w, "\n"+paint.Paint(terminal.Strong, fmt.Sprintf("Cold starts of the last %d days", coldDays)))
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, strings.Join([]string{"ROUTE", "REQUESTS", "P50", "P95"}, "\t"))
+	for _, r := range routes {
+		if r.Cold.Requests > 0 {
+			fmt.Fprintf(table, "%s\t%d\t%s\t%s\n", r.Endpoint, r.Cold.Requests, terminal.Milliseconds(r.Cold.P50), terminal.Milliseconds(r.Cold.P95))
+		}
+	}
+	return table.Flush()
+}

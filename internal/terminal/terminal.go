@@ -1,0 +1,110 @@
+// Package terminal draws figures for the operator's tool: sparklines, durations, and colours where they are wanted.
+package terminal
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"time"
+)
+
+// levels are the heights of a sparkline.
+var levels = []rune("▁▂▃▄▅▆▇█")
+
+// Sparkline draws values as heights between 0 and the largest; a value that is not known (NaN) is a gap. Only the last
+// width values are drawn.
+func Sparkline(values []float64, width int) string {
+	values = values[max(0, len(values)-width):]
+	most := 0.0
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			most = max(most, v)
+		}
+	}
+	var b strings.Builder
+	for _, v := range values {
+		switch {
+		case math.IsNaN(v):
+			b.WriteByte(' ')
+		case most == 0 || v <= 0:
+			b.WriteRune(levels[0])
+		default:
+			b.WriteRune(levels[min(len(levels)-1, int(v/most*float64(len(levels))))])
+		}
+	}
+	return b.String()
+}
+
+// Milliseconds writes a duration for a table: "4.2 ms", "187 ms", "1.94 s".
+func Milliseconds(d time.Duration) string {
+	switch ms := float64(d) / 1e6; {
+	case d == 0:
+		return "–"
+	case ms < 10:
+		return fmt.Sprintf("%.1f ms", ms)
+	case ms < 1000:
+		return fmt.Sprintf("%.0f ms", ms)
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// Percent writes a part for a table: "–" of nothing, and never "0 %" for what is more than 0.
+func Percent(part, whole int64) string {
+	switch p := 100 * float64(part) / float64(whole); {
+	case whole == 0:
+		return "–"
+	case part == 0:
+		return "0 %"
+	case p < 0.1:
+		return "<0.1 %"
+	default:
+		return fmt.Sprintf("%.1f %%", p)
+	}
+}
+
+// Ago writes how long ago something was, in the largest unit that fits.
+func Ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", max(0, d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+// Colour is how a text stands out.
+type Colour string
+
+// The colours.
+const (
+	Plain  Colour = ""
+	Good   Colour = "32"
+	Warn   Colour = "33"
+	Bad    Colour = "31"
+	Strong Colour = "1"
+	Faint  Colour = "2"
+)
+
+// Painter colours texts, or leaves them as they are.
+type Painter bool
+
+// PainterFor colours what goes to a terminal, unless NO_COLOR is set (no-color.org).
+func PainterFor(f *os.File) Painter { return Painter(IsTerminal(f) && os.Getenv("NO_COLOR") == "") }
+
+// IsTerminal says whether a file is a terminal.
+func IsTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Paint gives a text in a colour.
+func (p Painter) Paint(c Colour, text string) string {
+	if !p || c == Plain {
+		return text
+	}
+	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
+}

@@ -1,0 +1,127 @@
+package baseline
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// series are intervals of 1,000 requests, a step apart, with these 95th percentiles in milliseconds.
+func series(step time.Duration, p95 ...float64) []Interval {
+	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	all := make([]Interval, len(p95))
+	for i, v := range p95 {
+		all[i] = Interval{At: start.Add(time.Duration(i) * step), Requests: 1000, P95: time.Duration(v * float64(time.Millisecond))}
+	}
+	return all
+}
+
+func few(in []Interval) []Interval {
+	for i := range in {
+		in[i].Requests = leastRequests - 1
+	}
+	return in
+}
+
+const week = 7 * 24 * time.Hour
+
+// TestSlowerThanUsual: known answers. The limit of weeks of 100 ms, give or take 5, is 100 + max(3 × 1.4826 × 5, 20, 10) =
+// 122.239 ms.
+func TestSlowerThanUsual(t *testing.T) {
+	t.Parallel()
+	uneven := series(week, 95, 105, 95, 105, 100, 100)
+	for name, test := range map[string]struct {
+		weeks, now []Interval
+		want       bool
+	}{
+		"empty":                    {nil, nil, false},
+		"no history":               {nil, series(slotLength, 900, 900, 900, 900, 900), false},
+		"two weeks are no history": {series(week, 100, 100), series(slotLength, 900, 900, 900, 900, 900), false},
+		"quiet weeks are none":     {few(series(week, 100, 100, 100, 100)), series(slotLength, 900, 900, 900, 900, 900), false},
+		"constant":                 {series(week, 100, 100, 100, 100, 100, 100), series(slotLength, 100, 100, 100, 100, 100), false},
+		"a fifth more is allowed":  {series(week, 100, 100, 100), series(slotLength, 120, 120, 120, 120, 120), false},
+		"step":                     {series(week, 100, 100, 100), series(slotLength, 100, 100, 121, 121, 121), true},
+		"step, too new":            {series(week, 100, 100, 100), series(slotLength, 100, 100, 100, 121, 121), false},
+		"ramp":                     {series(week, 100, 100, 100), series(slotLength, 110, 119, 128, 137, 146), true},
+		"spike":                    {series(week, 100, 100, 100), series(slotLength, 100, 100, 5000, 100, 100), false},
+		"two spikes":               {series(week, 100, 100, 100), series(slotLength, 5000, 100, 5000, 100, 100), false},
+		"uneven weeks, within":     {uneven, series(slotLength, 122, 122, 122, 122, 122), false},
+		"uneven weeks, above":      {uneven, series(slotLength, 122.3, 122.3, 122.3, 122.3, 122.3), true},
+		"one bad week":             {series(week, 100, 3000, 100, 100, 100, 100), series(slotLength, 150, 150, 150, 150, 150), true},
+		"few requests":             {series(week, 100, 100, 100), few(series(slotLength, 900, 900, 900, 900, 900)), false},
+		"fast, 10 ms are allowed":  {series(week, 5, 5, 5), series(slotLength, 15, 15, 15, 15, 15), false},
+		"fast, 11 ms are not":      {series(week, 5, 5, 5), series(slotLength, 16, 16, 16, 16, 16), true},
+		"only the last five count": {series(week, 100, 100, 100), series(slotLength, 900, 900, 900, 100, 100, 100, 100, 100), false},
+	} {
+		if got := UsualOf(test.weeks).Slower(test.now); got != test.want {
+			t.Errorf("%s: %v, want %v (limit %v)", name, got, test.want, UsualOf(test.weeks).Limit())
+		}
+	}
+}
+
+// TestADayHasItsCourse: nights are fast and evenings slow, each week anew; compared with their own hour none is strange.
+func TestADayHasItsCourse(t *testing.T) {
+	t.Parallel()
+	course := func(hour int) float64 { return 100 + 80*math.Sin(2*math.Pi*float64(hour)/24) }
+	for hour := range 24 * 7 {
+		usual := UsualOf(series(week, course(hour), course(hour)*1.02, course(hour)*0.98, course(hour)))
+		if v := course(hour) * 1.05; usual.Slower(series(slotLength, v, v, v, v, v)) {
+			t.Errorf("hour %d is strange", hour)
+		}
+		if v := course(hour)*1.2 + 25; !usual.Slower(series(slotLength, v, v, v, v, v)) {
+			t.Errorf("hour %d is not strange at %.0f ms", hour, v)
+		}
+	}
+}
+
+func TestTrend(t *testing.T) {
+	t.Parallel()
+	ramp := make([]float64, days)
+	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // repeatable
+	noise := make([]float64, days)
+	for i := range ramp {
+		ramp[i], noise[i] = 100+4*float64(i), 100+random.NormFloat64()
+	}
+	spike := append([]float64{}, ramp...)
+	spike[5] = 4000
+	step := append([]float64{}, noise...)
+	for i := 7; i < len(step); i++ {
+		step[i] += 50
+	}
+	const day = 24 * time.Hour
+	for name, test := range map[string]struct {
+		days    []Interval
+		known   bool
+		perDay  float64 // ms
+		crosses float64 // days until 200 ms; 0: never
+	}{
+		"empty":             {nil, false, 0, 0},
+		"six days":          {series(day, 100, 110, 120, 130, 140, 150), false, 0, 0},
+		"quiet days":        {few(series(day, ramp...)), false, 0, 0},
+		"constant":          {series(day, 100, 100, 100, 100, 100, 100, 100, 100), true, 0, 0},
+		"ramp":              {series(day, ramp...), true, 4, 12},  // 152 ms today, 48 to go
+		"ramp with a spike": {series(day, spike...), true, 4, 12}, // which moves it by nothing
+		"falling":           {series(day, 190, 180, 170, 160, 150, 140, 130), true, -10, 0},
+		"above already":     {series(day, 210, 220, 230, 240, 250, 260, 270), true, 10, 0},
+		"chance":            {series(day, noise...), true, 0, 0},
+	} {
+		got := TrendOf(test.days)
+		in, crosses := got.Crosses(200 * time.Millisecond)
+		if got.Known != test.known || math.Abs(float64(got.PerDay)/1e6-test.perDay) > 0.5 || crosses != (test.crosses > 0) || math.Abs(in-test.crosses) > 0.01 {
+			t.Errorf("%s: %+v, crosses in %.2f days (%v)", name, got, in, crosses)
+		}
+	}
+	if got := TrendOf(series(day, step...)); !got.Rising {
+		t.Errorf("a step is no rise: %+v", got)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	for want, values := range map[float64][]float64{1: {1}, 1.5: {2, 1}, 2: {9, 1, 2}, 2.5: {4, 3, 2, 1}} {
+		if got := median(values); got != want {
+			t.Errorf("%v: %v", values, got)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package baseline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/histogram"
+)
+
+// database is what it needs of a connection pool.
+type database interface {
+	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+}
+
+// Assessment is how one route is doing.
+type Assessment struct {
+	Endpoint string
+	Last     []Interval // five minutes each, the latest last; without the running one
+	Usual    Usual      // at this hour of the week
+	Slower   bool       // than usual
+	Trend    Trend      // of the last days
+}
+
+// trendsFor is for how long trends are kept: they are made of days.
+const trendsFor = time.Hour
+
+// Reader reads request_stats. It is safe for concurrent use.
+type Reader struct {
+	db  database
+	now func() time.Time
+
+	mu     sync.Mutex
+	trends map[string]Trend
+	at     time.Time
+}
+
+// NewReader makes a Reader; now is the clock.
+func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
+
+// Assess judges every route that was asked for lately. It takes one round trip, and another one an hour for the trends.
+func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
+	now := r.now().UTC()
+	slot, hour := now.Truncate(slotLength), now.Truncate(time.Hour)
+	past := make([]time.Time, weeks)
+	for i := range past {
+		past[i] = hour.AddDate(0, 0, -7*(i+1))
+	}
+	var last, usual map[string][]Interval
+	err := r.db.Batch(ctx, func(b *pgx.Batch) {
+		queue(b, slotsSQL, &last, slot.Add(-intervals*slotLength), slot)
+		queue(b, hoursSQL, &usual, past)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read request statistics: %w", err)
+	}
+	trends, err := r.latestTrends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []Assessment
+	for _, name := range sorted(last, usual) {
+		u := UsualOf(usual[name])
+		all = append(all, Assessment{name, last[name], u, u.Slower(last[name]), trends[name]})
+	}
+	return all, nil
+}
+
+func (r *Reader) latestTrends(ctx context.Context) (map[string]Trend, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.trends != nil && r.now().Sub(r.at) < trendsFor {
+		return r.trends, nil
+	}
+	series, err := r.Days(ctx, days)
+	if err != nil {
+		return nil, err
+	}
+	r.trends, r.at = map[string]Trend{}, r.now()
+	for name, list := range series {
+		r.trends[name] = TrendOf(list)
+	}
+	return r.trends, nil
+}
+
+// Days gives each of the last n whole days, by route, the oldest first.
+func (r *Reader) Days(ctx context.Context, n int) (map[string][]Interval, error) {
+	today := r.now().UTC().Truncate(24 * time.Hour)
+	return r.read(ctx, daysSQL, today.AddDate(0, 0, -n), today)
+}
+
+// Hours gives each of the last n hours with the running one, by route, the oldest first.
+func (r *Reader) Hours(ctx context.Context, n int) (map[string][]Interval, error) {
+	hour := r.now().UTC().Truncate(time.Hour)
+	return r.read(ctx, hourSQL, hour.Add(time.Duration(1-n)*time.Hour), hour.Add(time.Hour))
+}
+
+// Latest gives the requests of the last hour, by route, as one interval.
+func (r *Reader) Latest(ctx context.Context) (map[string][]Interval, error) {
+	return r.read(ctx, latestSQL, r.now().UTC().Add(-time.Hour), r.now())
+}
+
+// ColdStarts gives the first requests of environments within the last n days, by route.
+func (r *Reader) ColdStarts(ctx context.Context, n int) (map[string][]Interval, error) {
+	return r.read(ctx, coldSQL, r.now().UTC().AddDate(0, 0, -n), r.now())
+}
+
+func (r *Reader) read(ctx context.Context, sql string, args ...any) (series map[string][]Interval, err error) {
+	err = r.db.Batch(ctx, func(b *pgx.Batch) { queue(b, sql, &series, args...) })
+	if err != nil {
+		return nil, fmt.Errorf("read request statistics: %w", err)
+	}
+	return series, nil
+}
+
+const slotLength = 5 * time.Minute
+
+// All give time, endpoint, bucket, requests and errors, in order. Those of warm environments alone, but for the last.
+const (
+	slotsSQL = `
+select slot, endpoint, bucket::integer, sum(requests)::bigint, coalesce(sum(requests) filter (where class = 5), 0)::bigint
+from request_stats where span = 300 and slot >= $1::timestamptz and slot < $2::timestamptz and not cold
+group by 1, 2, 3 order by 2, 1`
+	hoursSQL = `
+select slot, endpoint, bucket::integer, sum(requests)::bigint, coalesce(sum(requests) filter (where class = 5), 0)::bigint
+from request_stats where span = 3600 and slot = any($1::timestamptz[]) and not cold
+group by 1, 2, 3 order by 2, 1`
+	hourSQL = `
+select slot, endpoint, bucket::integer, sum(requests)::bigint, coalesce(sum(requests) filter (where class = 5), 0)::bigint
+from request_stats where span = 3600 and slot >= $1::timestamptz and slot < $2::timestamptz and not cold
+group by 1, 2, 3 order by 2, 1`
+	daysSQL = `
+select date_trunc('day', slot, 'UTC'), endpoint, bucket::integer, sum(requests)::bigint, coalesce(sum(requests) filter (where class = 5), 0)::bigint
+from request_stats where span = 3600 and slot >= $1::timestamptz and slot < $2::timestamptz and not cold
+group by 1, 2, 3 order by 2, 1`
+	latestSQL = `
+select $1::timestamptz, endpoint, bucket::integer, sum(requests)::bigint, coalesce(sum(requests) filter (where class = 5), 0)::bigint
+from request_stats where span = 300 and slot > $1::timestamptz and slot < $2::timestamptz and not cold
+group by 1, 2, 3 order by 2, 1`
+	coldSQL = `
+select $1::timestamptz, endpoint, bucket::integer, sum(requests)::bigint, coalesce(sum(requests) filter (where class = 5), 0)::bigint
+from request_stats where span = 3600 and slot >= $1::timestamptz and slot < $2::timestamptz and cold
+group by 1, 2, 3 order by 2, 1`
+)
+
+// queue queues a query of buckets and makes intervals of its rows.
+func queue(b *pgx.Batch, sql string, into *map[string][]Interval, args ...any) {
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		series := map[string][]Interval{}
+		var counts histogram.Histogram
+		var current Interval
+		var route string
+		end := func() {
+			if current.Requests > 0 {
+				current.P50, _ = counts.Quantile(0.5)
+				current.P95, _ = counts.Quantile(0.95)
+				current.P99, _ = counts.Quantile(0.99)
+				series[route] = append(series[route], current)
+			}
+			counts, current = histogram.Histogram{}, Interval{}
+		}
+		var at time.Time
+		var name string
+		var bucket int
+		var n, failed int64
+		_, err := pgx.ForEachRow(rows, []any{&at, &name, &bucket, &n, &failed}, func() error {
+			if name != route || !at.Equal(current.At) {
+				end()
+				route, current.At = name, at.UTC()
+			}
+			counts.Add(bucket, n)
+			current.Requests, current.Errors = current.Requests+n, current.Errors+failed
+			return nil
+		})
+		end()
+		*into = series
+		return err
+	})
+}
+
+// sorted are the names in several series.
+func sorted(all ...map[string][]Interval) []string {
+	var names []string
+	for _, series := range all {
+		for name := range series {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,92 @@
+package baseline_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/testenv"
+	"newsletter/shared/baseline"
+	"newsletter/shared/config"
+	"newsletter/shared/histogram"
+	"newsletter/shared/postgres"
+)
+
+// TestWeeksOfRequests writes ten weeks of two routes: one as usual, one that became slow twenty minutes ago and rises from
+// day to day; cold starts in between must change nothing.
+func TestWeeksOfRequests(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	now := time.Date(2026, 3, 11, 15, 32, 0, 0, time.UTC)
+	var rows [][]any
+	add := func(span int, slot time.Time, endpoint string, took time.Duration, n int) {
+		rows = append(rows, []any{span, slot, endpoint, 2, false, histogram.Bucket(took), n}, []any{span, slot, endpoint, 5, true, histogram.Bucket(3 * time.Second), 5})
+	}
+	for hour := now.Truncate(time.Hour).AddDate(0, 0, -70); hour.Before(now); hour = hour.Add(time.Hour) {
+		add(3600, hour, "confirm GET", 40*time.Millisecond, 600)
+		rise := max(0, 14-int(now.Sub(hour).Hours()/24)) // 5 ms a day within the last two weeks
+		add(3600, hour, "subscribe POST", 60*time.Millisecond+time.Duration(5*rise)*time.Millisecond, 600)
+	}
+	for slot := now.Truncate(5 * time.Minute).Add(-2 * time.Hour); slot.Before(now); slot = slot.Add(5 * time.Minute) {
+		add(300, slot, "confirm GET", 40*time.Millisecond, 100)
+		took := 65 * time.Millisecond
+		if now.Sub(slot) < 20*time.Minute {
+			took = 200 * time.Millisecond
+		}
+		add(300, slot, "subscribe POST", took, 100)
+	}
+	conn := database.AppConn(t)
+	columns := []string{"span", "slot", "endpoint", "class", "cold", "bucket", "requests"}
+	if _, err := conn.CopyFrom(t.Context(), pgx.Identifier{"request_stats"}, columns, pgx.CopyFromRows(rows)); err != nil {
+		t.Fatal(err)
+	}
+	r := baseline.NewReader(db, func() time.Time { return now })
+	all, err := r.Assess(t.Context())
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%v %+v", err, all)
+	}
+	fast, slow := all[0], all[1]
+	if fast.Endpoint != "confirm GET" || fast.Slower || fast.Trend.Rising || fast.Usual.Weeks != 6 || len(fast.Last) != 5 || !near(fast.Usual.Median, 40*time.Millisecond) ||
+		fast.Last[0].Requests != 100 {
+		t.Errorf("%+v", fast)
+	}
+	if !slow.Slower || !slow.Trend.Rising || !near(slow.Last[4].P95, 200*time.Millisecond) || !near(slow.Usual.Median, 60*time.Millisecond) {
+		t.Errorf("%+v", slow)
+	}
+	if perDay := float64(slow.Trend.PerDay) / 1e6; math.Abs(perDay-5) > 1 {
+		t.Errorf("%.1f ms a day, want about 5", perDay)
+	}
+	if in, crosses := slow.Trend.Crosses(200 * time.Millisecond); !crosses || in < 10 || in > 20 {
+		t.Errorf("crosses in %.1f days (%v); from 125 ms it is 15", in, crosses)
+	}
+	cold, err := r.ColdStarts(t.Context(), 7)
+	if err != nil || len(cold["subscribe POST"]) != 1 || !near(cold["subscribe POST"][0].P95, 3*time.Second) || cold["subscribe POST"][0].Errors == 0 {
+		t.Errorf("%v %+v", err, cold)
+	}
+	hours, err := r.Hours(t.Context(), 24)
+	if err != nil || len(hours["confirm GET"]) != 24 || !hours["confirm GET"][23].At.Equal(now.Truncate(time.Hour)) {
+		t.Errorf("%v %+v", err, hours["confirm GET"])
+	}
+}
+
+func near(got, want time.Duration) bool { return math.Abs(float64(got)/float64(want)-1) < 0.05 }
+
+func TestNothingIsSaidOfAnEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	if all, err := baseline.NewReader(db, time.Now).Assess(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("%v %+v", err, all)
+	}
+}
