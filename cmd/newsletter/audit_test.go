@@ -12,7 +12,7 @@ func TestAuditVerify(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	startDev(t, path, dir)
-	c := terminal{t, path, dir}
+	c := console{t, path, dir}
 	c.expect(0, "nothing is sealed yet", "", "audit", "verify")
 
 	state, err := devstack.ReadState(dir)

@@ -16,7 +16,7 @@ func TestConsentFromTextToProof(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	dev := startDev(t, path, dir)
-	c := terminal{t, path, dir}
+	c := console{t, path, dir}
 	subscribe := func(body string, want int) {
 		t.Helper()
 		response, err := http.Post(dev.url+"/api/newsletter/subscribe", "application/json", strings.NewReader(body))
@@ -54,7 +54,7 @@ func TestOutboxByTool(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	startDev(t, path, dir)
-	c := terminal{t, path, dir}
+	c := console{t, path, dir}
 	state, err := devstack.ReadState(dir)
 	if err != nil {
 		t.Fatal(err)

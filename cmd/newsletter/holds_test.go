@@ -46,7 +46,7 @@ func TestHolds(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	dev := startDev(t, path, dir)
-	c, store := terminal{t, path, dir}, storeOf(t, dir)
+	c, store := console{t, path, dir}, storeOf(t, dir)
 	c.expect(0, "[]", "", "holds", "list", "--json")
 	for i, reason := range []string{"disposable", "disposable", "wave", "wave"} {
 		address, err := subscription.ParseAddress(fmt.Sprintf("joe.%d@example.org", i))

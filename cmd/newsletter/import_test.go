@@ -24,7 +24,7 @@ func TestImportThatIsKilled(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	startDev(t, path, dir)
-	c := terminal{t, path, dir}
+	c := console{t, path, dir}
 	n, list := importLines(), filepath.Join(dir, "list.csv")
 	var text strings.Builder
 	text.WriteString("email,confirmed_at,source\n")

@@ -20,7 +20,7 @@ func TestARestoredBackup(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	dev := startDev(t, path, dir)
-	c := terminal{t, path, dir}
+	c := console{t, path, dir}
 	state, err := devstack.ReadState(dir)
 	if err != nil {
 		t.Fatal(err)

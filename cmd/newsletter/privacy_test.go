@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// terminal runs the tool beside a running local system.
-type terminal struct {
+// console runs the tool beside a running local system.
+type console struct {
 	*testing.T
 	path, dir string
 }
 
 // run gives the exit status and what was printed to the standard output.
-func (c terminal) run(stdin string, args ...string) (int, string) {
+func (c console) run(stdin string, args ...string) (int, string) {
 	c.Helper()
 	cmd := exec.CommandContext(c.Context(), c.path, args...)
 	cmd.Env = append(os.Environ(), "LOCAL_DIR="+c.dir)
@@ -35,7 +35,7 @@ func (c terminal) run(stdin string, args ...string) (int, string) {
 }
 
 // expect fails the test unless the tool exits by a status and prints a text.
-func (c terminal) expect(status int, text, stdin string, args ...string) {
+func (c console) expect(status int, text, stdin string, args ...string) {
 	c.Helper()
 	if got, output := c.run(stdin, args...); got != status || !strings.Contains(output, text) {
 		c.Errorf("%v: status %d, want %d; output lacks %q:\n%.2000s", args, got, status, text, output)
@@ -46,7 +46,7 @@ func TestPrivacyByLetter(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	dev := startDev(t, path, dir)
-	c := terminal{t, path, dir}
+	c := console{t, path, dir}
 	c.expect(0, "null", "", "privacy", "export", "jane@example.org") // nothing is known
 	c.expect(1, "", "", "privacy", "open", "erase", "jane@example.org")
 
