@@ -79,6 +79,10 @@ chaos: ## Break databases, services and processes under OPS random operations, a
 bench: size ## Print the budgets' figures: sizes, starts, the limiter; as ratios of one run
 	@go run ./internal/testenv/run -- go test -run '^$$' -bench . -benchtime 2000x ./internal/bench
 
+.PHONY: waves
+waves: ## Print how well sign-up waves are found (docs/lookalike.md)
+	@go run ./internal/waves/evaluate report
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)

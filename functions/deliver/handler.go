@@ -37,6 +37,7 @@ type people interface {
 	News(ctx context.Context, eventID uuid.UUID) (subscription.News, bool, error)
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
 	Holder(ctx context.Context, emailHMAC []byte) (subscription.Recipient, error)
+	Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UUID]subscription.Origin, error)
 }
 
 type sender interface {
@@ -52,6 +53,7 @@ type handler struct {
 	sender    sender
 	listeners listeners
 	alerts    *alert.Store
+	waves     waves // nil: they are not looked for
 	vault     *outbox.Vault
 	pacer     *pacer
 	now       func() time.Time

@@ -82,7 +82,7 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery) (pause time.
 		r.count("none", len(decoys))
 	}
 	r.stopped = map[string]*outbox.Failure{}
-	r.deliverAll(ctx, r.allowed(ctx, wanted))
+	r.deliverAll(ctx, r.screen(ctx, r.allowed(ctx, wanted)))
 	switch failure := r.stoppedBy(outbox.Mail); {
 	case failure == nil:
 		r.places = min(r.places+1, r.config.Concurrency)

@@ -8,6 +8,8 @@ import (
 	"newsletter/shared/alert"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/lookalike"
+	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
@@ -24,7 +26,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	heard := readListeners(env)
+	heard, alike := readListeners(env), lookalike.ReadConfig(env)
 	if err := env.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -34,7 +36,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return nil, nil, err
 	}
-	return &handler{
+	h := &handler{
 		db:        db,
 		config:    cfg,
 		queue:     outbox.NewQueue(db, time.Now),
@@ -46,5 +48,9 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		alerts:    alert.NewStore(db, alert.Config{}, time.Now), // it is only read
 		pacer:     &pacer{limit: cfg.DomainPace},
 		now:       time.Now,
-	}, db, nil
+	}
+	if alike.Enabled() {
+		h.waves = lookalike.New(alike, key, outbound.New(outbound.ReadConfig(env), nil), time.Now)
+	}
+	return h, db, nil
 }

@@ -42,7 +42,8 @@ var settings = map[string]string{"track_commit_timestamp": "on", "synchronous_co
 
 // variables take away what would only cost time here, and bounds that this one machine's visitors would reach.
 var variables = map[string]string{
-	"LIMIT_SUBSCRIBE": "400/1m@host,4000/1m@site", "LIMIT_CONFIRM": "400/1m@host", "LIMIT_UNSUBSCRIBE": "400/1m@host,4000/1m@site",
+	"UPSTASH_VECTOR_REST_URL": "", // its people look alike
+	"LIMIT_SUBSCRIBE":         "400/1m@host,4000/1m@site", "LIMIT_CONFIRM": "400/1m@host", "LIMIT_UNSUBSCRIBE": "400/1m@host,4000/1m@site",
 	"LIMIT_PRIVACY": "400/1m@host,4000/1m@site", "MAIL_CAP_DOMAIN": "0", "MAIL_PACE": "0", "MAIL_PACE_DOMAIN": "0",
 	"DELIVER_LINGER": "0s", "SLACK_WEBHOOK_URL": "", "DISCORD_WEBHOOK_URL": "", "WEBHOOK_URLS": "", "WEBHOOK_SECRETS": "",
 	"GA4_MEASUREMENT_ID": "", "GA4_API_SECRET": "",

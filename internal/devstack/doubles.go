@@ -15,6 +15,7 @@ type Doubles struct {
 	S3     *S3
 	SQS    *SQS
 	SNS    *SNS
+	Vector *Vector
 
 	Slack    *Slack
 	Discord  *Discord
@@ -33,7 +34,7 @@ func (e endpoint) at(path string) string { return "http://" + string(e) + path }
 
 func newDoubles() *Doubles {
 	return &Doubles{
-		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{}, SNS: &SNS{},
+		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{}, SNS: &SNS{}, Vector: &Vector{},
 		Slack: &Slack{}, Discord: &Discord{}, Webhooks: NewWebhooks(time.Now), Captcha: NewCaptcha(time.Now),
 	}
 }
@@ -52,6 +53,7 @@ func (d *Doubles) serve() (endpoint, error) {
 	mux.Handle("/captcha/siteverify", d.Captcha)
 	mux.Handle("/sqs/", d.SQS)
 	mux.Handle("/sns/", d.SNS)
+	mux.Handle("/vector/", http.StripPrefix("/vector", d.Vector))
 	mux.Handle("/slack", d.Slack)
 	mux.Handle("/discord", d.Discord)
 	mux.Handle("/webhook", d.Webhooks)

@@ -52,6 +52,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 		"SLACK_WEBHOOK_URL": doubles.at("/slack"), "DISCORD_WEBHOOK_URL": doubles.at("/discord"),
 		"WEBHOOK_URLS": doubles.at("/webhook"), "WEBHOOK_SECRETS": WebhookSecret, "OUTBOUND_ALLOW_PRIVATE": string(doubles),
 		"UNSUBSCRIBE_QUEUE_URL": doubles.at("/sqs/unsubscribe"), "ALERTS_TOPIC_ARN": TopicARN,
+		"UPSTASH_VECTOR_REST_URL": doubles.at("/vector"), "UPSTASH_VECTOR_REST_TOKEN": VectorToken,
 		"JOURNAL_URL":    "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
 		"CAPTCHA_SECRET": CaptchaSecret, "CAPTCHA_URL": doubles.at("/captcha/siteverify"),
 	}

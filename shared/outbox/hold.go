@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,15 @@ type Held struct {
 	CreatedAt    time.Time
 	// Overtaken says that the same person was queued the same mail later, and that one is not held.
 	Overtaken bool
+}
+
+const holdSQL = `
+update outbox set state = 'held', hold_reason = $3::text
+where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
+
+// Hold makes a claimed row wait for the owner, with a reason in one word. It returns ErrLost if the lease is lost.
+func (w *Worker) Hold(ctx context.Context, d Delivery, reason string) error {
+	return w.mark(ctx, "hold a delivery", holdSQL, d.ID.String(), d.Attempt, reason)
 }
 
 // The functions below queue into the caller's batch, so that what happens to a held row commits with its ledger event.

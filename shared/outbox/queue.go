@@ -43,6 +43,7 @@ type Delivery struct {
 	Attempt      int       // 1 at the first claim; with ID it is the proof of the lease
 	CreatedAt    time.Time
 	Sealed       []byte // the sealed payload, nil for none
+	Released     bool   // it was held, and the owner has let it go: it must not be held again
 }
 
 // The rows are picked in a materialized step, because PostgreSQL may run a plain subquery with "limit" more than once.
@@ -57,7 +58,7 @@ with due as materialized (
 update outbox set due_at = $3::timestamptz, attempts = outbox.attempts + 1
 from due where outbox.id = due.id
 returning outbox.id::text, outbox.kind, coalesce(outbox.subscriber_id::text, ''), coalesce(outbox.event_id::text, ''),
-          outbox.epoch, outbox.attempts, outbox.created_at, outbox.sealed`
+          outbox.epoch, outbox.attempts, outbox.created_at, outbox.sealed, coalesce(outbox.outcome = 'released', false)`
 
 // Claim takes up to n rows that are due, the longest due first as far as other workers leave them, for the length of the
 // lease. It is one statement and one round trip; rows that another worker is just claiming are passed over, never
@@ -80,7 +81,7 @@ func (w *Worker) Claim(ctx context.Context, n int, lease time.Duration) ([]Deliv
 
 func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
 	var d Delivery
-	err := row.Scan(&d.ID, (*string)(&d.Kind), &d.SubscriberID, &d.EventID, &d.Epoch, &d.Attempt, &d.CreatedAt, &d.Sealed)
+	err := row.Scan(&d.ID, (*string)(&d.Kind), &d.SubscriberID, &d.EventID, &d.Epoch, &d.Attempt, &d.CreatedAt, &d.Sealed, &d.Released)
 	return d, err
 }
 

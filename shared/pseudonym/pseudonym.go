@@ -54,7 +54,7 @@ func NewKey(cfg Config) (Key, error) {
 		return Key{}, ErrPepper
 	}
 	hashes := make(map[string]*sync.Pool)
-	for _, purpose := range []string{"address", "fold", "domain", "network", "lock", "id"} {
+	for _, purpose := range []string{"address", "fold", "domain", "network", "lock", "feature", "id"} {
 		derived := hmac.New(sha256.New, pepper)
 		derived.Write([]byte("newsletter/pseudonym/" + purpose))
 		key := derived.Sum(nil)
@@ -92,6 +92,10 @@ func (k Key) Lock(text string) int64 {
 	}
 	return number
 }
+
+// Feature is the number of a trait of a sign-up, such as a part of the address, by which sign-ups are compared. Without
+// the key it cannot be told which trait has which number.
+func (k Key) Feature(text string) uint64 { return binary.BigEndian.Uint64(k.mac("feature", text)) }
 
 // ID names the key without telling anything of it: 8 hexadecimal digits, stored beside the hashes.
 func (k Key) ID() string { return hex.EncodeToString(k.mac("id", "")[:4]) }

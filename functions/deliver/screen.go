@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/capture"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/lookalike"
+	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
+)
+
+const (
+	// screenBudget is what looking for waves may take of a batch, whatever the index does; screenPlaces are asked about
+	// side by side.
+	screenBudget = 3 * time.Second
+	screenPlaces = 5
+	// holdWave is why the mails of a wave are held.
+	holdWave = "wave"
+)
+
+// waves tells sign-ups that look alike.
+type waves interface {
+	IsWave(ctx context.Context, id string, s lookalike.SignUp) (bool, error)
+}
+
+// screen holds the sign-ups that belong to a wave, before their first mail, and passes on all else. What cannot be judged
+// in time is mailed as ever.
+func (r *run) screen(ctx context.Context, deliveries []outbox.Delivery) []outbox.Delivery {
+	if r.waves == nil {
+		return deliveries
+	}
+	var events []uuid.UUID
+	for _, d := range deliveries {
+		if isFirstMail(d) {
+			events = append(events, d.EventID)
+		}
+	}
+	if len(events) == 0 {
+		return deliveries
+	}
+	began := r.now()
+	origins, err := r.people.Origins(ctx, events...)
+	if err != nil {
+		r.report(ctx, err)
+		return deliveries
+	}
+	wave := r.judge(ctx, deliveries, origins)
+	capture.Breadcrumb(ctx, "screen", "judged", r.now().Sub(began))
+	var rest []outbox.Delivery
+	for i, d := range deliveries {
+		if !wave[i] {
+			rest = append(rest, d)
+			continue
+		}
+		switch err := r.queue.Hold(ctx, d, holdWave); {
+		case errors.Is(err, outbox.ErrLost):
+		case err != nil:
+			r.report(ctx, err) // the lease brings it back
+		default:
+			r.count("held", 1)
+		}
+	}
+	return rest
+}
+
+// isFirstMail says whether a delivery is the first try of a sign-up's first mail, about which the owner has not decided.
+func isFirstMail(d outbox.Delivery) bool {
+	return d.Kind == outbox.MailConfirm && d.Attempt == 1 && !d.Released
+}
+
+// judge asks about all first mails, side by side. The first failure is reported; the index rests after some.
+func (r *run) judge(ctx context.Context, deliveries []outbox.Delivery, origins map[uuid.UUID]subscription.Origin) []bool {
+	ctx, cancel := context.WithTimeout(ctx, screenBudget)
+	defer cancel()
+	wave := make([]bool, len(deliveries))
+	places := make(chan struct{}, screenPlaces)
+	var asking sync.WaitGroup
+	var failed sync.Once
+	for i, d := range deliveries {
+		from, known := origins[d.EventID]
+		if !known || !isFirstMail(d) {
+			continue
+		}
+		places <- struct{}{}
+		asking.Go(func() {
+			defer func() { <-places }()
+			var err error
+			wave[i], err = r.waves.IsWave(ctx, d.ID.String(), lookalike.SignUp{Mailbox: from.Mailbox, Network: from.IP, UserAgent: from.UserAgent, Source: from.Source})
+			if err != nil && !errors.Is(err, lookalike.ErrResting) {
+				failed.Do(func() {
+					capture.Error(ctx, err)
+					lambdafn.Logger(ctx).WarnContext(ctx, "sign-ups are mailed unjudged", "err", err)
+				})
+			}
+		})
+	}
+	asking.Wait()
+	return wave
+}

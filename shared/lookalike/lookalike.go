@@ -1,0 +1,208 @@
+// Package lookalike tells sign-up waves: many sign-ups within an hour that look alike, whatever network they come from.
+//
+// Each sign-up becomes a vector of keyed hashes of its traits, which is kept in Upstash Vector for a day or two; one that
+// has many near neighbours of the last hour belongs to a wave. It is a hint for the owner, who decides about what is held:
+// docs/lookalike.md says how often it is right.
+//
+// Invariants: what leaves for Upstash is the vector, a keyed id and the time, from which nothing about a person can be
+// read; nothing waits for it longer than its own time.
+//
+// Failure policy: a sign-up that could not be judged is no wave. After some failures nothing is asked for a while.
+package lookalike
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/upstash/vector-go"
+
+	"newsletter/shared/config"
+	"newsletter/shared/outbound"
+	"newsletter/shared/pseudonym"
+)
+
+// Config says where the vectors are kept, and from where on sign-ups are a wave.
+type Config struct {
+	// URL is the address of an Upstash Vector index of 256 dimensions with the metric COSINE. Defaults to none: waves are
+	// not looked for.
+	URL string `env:"UPSTASH_VECTOR_REST_URL"`
+	// Token is the index's token.
+	Token config.Sealed `env:"UPSTASH_VECTOR_REST_TOKEN"`
+	// Similarity is from which cosine on two sign-ups look alike, between 0 and 1. Defaults to 0.5 (docs/lookalike.md).
+	Similarity float64 `env:"LOOKALIKE_SIMILARITY" envDefault:"0.5"`
+	// Neighbours is how many sign-ups of the last hour must look alike for the next one to be of a wave; 50 at most.
+	// Defaults to 40 (docs/lookalike.md).
+	Neighbours int `env:"LOOKALIKE_NEIGHBOURS" envDefault:"40"`
+}
+
+// ReadConfig reads Config.
+func ReadConfig(e *config.Env) Config {
+	var c Config
+	e.Read(&c)
+	return c
+}
+
+// Enabled says whether waves are looked for.
+func (c Config) Enabled() bool { return c.URL != "" }
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	var problems []error
+	if u, err := url.Parse(c.URL); c.Enabled() && (err != nil || u.Host == "") {
+		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_URL: must be the address of an index"))
+	}
+	if c.Enabled() && c.Token.IsZero() {
+		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_TOKEN: must be set with UPSTASH_VECTOR_REST_URL"))
+	}
+	if c.Similarity <= 0 || c.Similarity >= 1 {
+		problems = append(problems, errors.New("LOOKALIKE_SIMILARITY: must be between 0 and 1"))
+	}
+	if c.Neighbours < 1 || c.Neighbours > topK {
+		problems = append(problems, fmt.Errorf("LOOKALIKE_NEIGHBOURS: must be from 1 to %d", topK))
+	}
+	return errors.Join(problems...)
+}
+
+const (
+	// topK is how many neighbours are asked for.
+	topK = 50
+	// window is how far back neighbours count.
+	window = time.Hour
+	// timeout bounds a call of the index.
+	timeout = 400 * time.Millisecond
+	// failures in a row after which nothing is asked for the time of rest.
+	failures = 3
+	rest     = 30 * time.Second
+)
+
+// ErrResting says that the index is not asked, because it failed lately.
+var ErrResting = errors.New("lookalike: the index failed lately and is not asked")
+
+// Index compares sign-ups. It is safe for concurrent use.
+type Index struct {
+	config Config
+	key    pseudonym.Key
+	client *outbound.Client
+	now    func() time.Time
+
+	mu     sync.Mutex
+	failed int
+	until  time.Time // of the rest
+	tidied string    // the day for which old vectors were dropped
+}
+
+// New makes the index of a Config that is enabled. It does no I/O.
+func New(cfg Config, key pseudonym.Key, client *outbound.Client, now func() time.Time) *Index {
+	return &Index{config: cfg, key: key, client: client, now: now}
+}
+
+// IsWave says whether a sign-up belongs to a wave, and keeps it for the next ones. id names it, the same at every try.
+func (x *Index) IsWave(ctx context.Context, id string, s SignUp) (bool, error) {
+	if !x.allow() {
+		return false, ErrResting
+	}
+	wave, err := x.judge(ctx, id, s)
+	x.report(err)
+	return wave, err
+}
+
+func (x *Index) judge(ctx context.Context, id string, s SignUp) (bool, error) {
+	now := x.now()
+	point, name := Chosen().Vector(x.key, s), fmt.Sprintf("%016x", x.key.Feature("id\x00"+id))
+	seen := map[string]bool{name: true} // itself, from an earlier try
+	alike := 0
+	for _, day := range days(now) {
+		err := x.call(ctx, "look for sign-ups that look alike", func(index *vector.Index) error {
+			scores, err := index.Namespace(day).Query(vector.Query{
+				Vector: point, TopK: topK, Filter: fmt.Sprintf("ts > %d", now.Add(-window).Unix()),
+			})
+			for _, score := range scores {
+				if !seen[score.Id] && cosine(score.Score) >= x.config.Similarity {
+					seen[score.Id], alike = true, alike+1
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	today := day(now)
+	err := x.call(ctx, "keep a sign-up for comparison", func(index *vector.Index) error {
+		return index.Namespace(today).Upsert(vector.Upsert{Id: name, Vector: point, Metadata: map[string]any{"ts": now.Unix()}})
+	})
+	if err != nil {
+		return false, err
+	}
+	return alike >= x.config.Neighbours, x.tidy(ctx, today)
+}
+
+// cosine is what the metric COSINE of the index makes its scores of: (1 + cosine) / 2.
+func cosine(score float32) float64 { return 2*float64(score) - 1 }
+
+// namespacePrefix is followed by the day.
+const namespacePrefix = "signups-"
+
+func day(at time.Time) string { return namespacePrefix + at.UTC().Format(time.DateOnly) }
+
+// days are the name spaces that hold the last hour.
+func days(now time.Time) []string {
+	today, before := day(now), day(now.Add(-window))
+	if today == before {
+		return []string{today}
+	}
+	return []string{before, today}
+}
+
+// tidy drops the vectors of the days before yesterday, once a day and environment.
+func (x *Index) tidy(ctx context.Context, today string) error {
+	x.mu.Lock()
+	done := x.tidied == today
+	x.tidied = today
+	x.mu.Unlock()
+	if done {
+		return nil
+	}
+	var names []string
+	err := x.call(ctx, "list the days of sign-ups", func(index *vector.Index) (err error) {
+		names, err = index.ListNamespaces()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	oldest := day(x.now().Add(-24 * time.Hour))
+	for _, name := range names {
+		if !strings.HasPrefix(name, namespacePrefix) || len(name) != len(oldest) || name >= oldest {
+			continue
+		}
+		err := x.call(ctx, "drop a day of sign-ups", func(index *vector.Index) error { return index.Namespace(name).DeleteNamespace() })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *Index) allow() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return !x.now().Before(x.until)
+}
+
+func (x *Index) report(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err == nil {
+		x.failed = 0
+		return
+	}
+	if x.failed++; x.failed >= failures {
+		x.failed, x.until = 0, x.now().Add(rest)
+	}
+}

@@ -1,0 +1,221 @@
+package lookalike_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/waves"
+	"newsletter/shared/config"
+	"newsletter/shared/lookalike"
+	"newsletter/shared/outbound"
+	"newsletter/shared/pseudonym"
+)
+
+// rig is an index over the double of the service, with a clock that the test moves.
+type rig struct {
+	*lookalike.Index
+	t      *testing.T
+	double *devstack.Vector
+	now    time.Time
+	n      int
+}
+
+func key(t *testing.T) pseudonym.Key {
+	t.Helper()
+	k, err := pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(strings.Repeat("A", 43) + "=")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func newRig(t *testing.T, variables map[string]string) *rig {
+	t.Helper()
+	r := &rig{t: t, double: &devstack.Vector{}, now: time.Date(2026, 3, 2, 23, 30, 0, 0, time.UTC)}
+	server := httptest.NewServer(r.double)
+	t.Cleanup(server.Close)
+	all := map[string]string{"UPSTASH_VECTOR_REST_URL": server.URL + "/", "UPSTASH_VECTOR_REST_TOKEN": devstack.VectorToken}
+	maps.Copy(all, variables)
+	env := config.FromMap(all)
+	cfg := lookalike.ReadConfig(env)
+	if err := env.Err(); err != nil || !cfg.Enabled() {
+		t.Fatal(err)
+	}
+	client := outbound.New(outbound.Config{AllowPrivate: []string{server.Listener.Addr().String()}}, nil)
+	r.Index = lookalike.New(cfg, key(t), client, func() time.Time { return r.now })
+	t.Cleanup(func() {
+		for _, problem := range r.double.Problems() {
+			t.Errorf("the service would refuse: %s", problem)
+		}
+	})
+	return r
+}
+
+// signUp judges a sign-up of its own id.
+func (r *rig) signUp(s lookalike.SignUp) (bool, error) {
+	r.n++
+	return r.IsWave(r.t.Context(), fmt.Sprint("delivery-", r.n), s)
+}
+
+// robot is the n-th sign-up of an attack.
+func robot(n int) lookalike.SignUp {
+	return lookalike.SignUp{
+		Mailbox: fmt.Sprintf("robot%d@mail.example", n), Network: netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), UserAgent: "curl/8.5", Source: "/",
+	}
+}
+
+func person(n int) lookalike.SignUp {
+	names := []string{"anna.weber@gmail.com", "jl@posteo.example", "tom_77@outlook.com", "info@bakery.example", "marie@free.fr"}
+	return lookalike.SignUp{
+		Mailbox: names[n%len(names)], Network: netip.AddrFrom4([4]byte{198, 51, byte(n), 7}), UserAgent: fmt.Sprintf("Browser/%d", n), Source: fmt.Sprintf("/page/%d", n),
+	}
+}
+
+func TestAWaveIsToldAfterItsFirstSignUps(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{"LOOKALIKE_NEIGHBOURS": "5"})
+	for i := range 20 {
+		if wave, err := r.signUp(robot(i)); err != nil || wave != (i >= 5) {
+			t.Errorf("robot %d: %v, %v", i, wave, err)
+		}
+		if wave, err := r.signUp(person(i)); err != nil || wave {
+			t.Errorf("person %d: %v, %v", i, wave, err)
+		}
+	}
+	if wave, err := r.IsWave(t.Context(), "delivery-1", robot(0)); err != nil || !wave {
+		t.Errorf("the first one, tried again: %v, %v", wave, err)
+	}
+}
+
+// TestASignUpIsNotItsOwnNeighbour: trying again changes nothing.
+func TestASignUpIsNotItsOwnNeighbour(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{"LOOKALIKE_NEIGHBOURS": "1"})
+	for range 3 {
+		if wave, err := r.IsWave(t.Context(), "same", robot(1)); err != nil || wave {
+			t.Errorf("%v, %v", wave, err)
+		}
+	}
+}
+
+// TestAnHourIsRemembered, over midnight, and days are dropped.
+func TestAnHourIsRemembered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{"LOOKALIKE_NEIGHBOURS": "3"})
+	r.double.Put("signups-2026-02-27")
+	r.double.Put("another-use")
+	for i := range 3 {
+		if _, err := r.signUp(robot(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.now = r.now.Add(45 * time.Minute) // 00:15 of the next day
+	if wave, err := r.signUp(robot(3)); err != nil || !wave {
+		t.Errorf("after 45 minutes: %v, %v", wave, err)
+	}
+	r.now = r.now.Add(16 * time.Minute) // only the last one is within the hour
+	if wave, err := r.signUp(robot(4)); err != nil || wave {
+		t.Errorf("after 61 minutes: %v, %v", wave, err)
+	}
+	got := strings.Join(slices.Sorted(maps.Keys(r.double.Namespaces())), " ")
+	if got != "another-use signups-2026-03-02 signups-2026-03-03" {
+		t.Errorf("left %s", got)
+	}
+}
+
+// TestALostIndexCostsLittle: each failure is told, and after three the index is left alone for a while.
+func TestALostIndexCostsLittle(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]devstack.Fault{
+		"500":       {Status: http.StatusInternalServerError, Body: "<html>oops</html>"},
+		"200, HTML": {Status: http.StatusOK, Body: "<html>oops</html>"},
+		"error":     {Status: http.StatusOK, Body: `{"error":"limit exceeded","status":200}`},
+		"429":       {Status: http.StatusTooManyRequests},
+		"slow":      {Delay: 5 * time.Second},
+		"slow body": {Drip: 5 * time.Second},
+		"lost":      {Lost: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.double.Fail(fault, fault, fault)
+			for range 3 {
+				began := time.Now()
+				if wave, err := r.signUp(robot(1)); err == nil || wave || errors.Is(err, lookalike.ErrResting) {
+					t.Errorf("%v, %v", wave, err)
+				}
+				if took := time.Since(began); took > 4*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			}
+			calls := len(r.double.Calls())
+			if _, err := r.signUp(robot(1)); !errors.Is(err, lookalike.ErrResting) || len(r.double.Calls()) != calls {
+				t.Errorf("not left alone: %v", err)
+			}
+			r.now = r.now.Add(31 * time.Second)
+			if _, err := r.signUp(robot(1)); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
+	}
+}
+
+// TestTheIndexSaysWhatTheEvaluationSays: the figures of docs/lookalike.md come from an exact comparison; the way through
+// the service flags the same.
+func TestTheIndexSaysWhatTheEvaluationSays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	cfg := lookalike.ReadConfig(config.FromMap(nil))
+	history := waves.History(waves.Tuning[2], 3)
+	alike := waves.Compare(history, lookalike.Chosen(), key(t), []float64{cfg.Similarity})
+	start, different := r.now.Truncate(24*time.Hour), 0
+	for i, s := range history {
+		r.now = start.Add(s.At)
+		wave, err := r.signUp(s.SignUp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wave != (alike[i][0] >= cfg.Neighbours) {
+			different++
+		}
+	}
+	if different > len(history)/200 { // whole seconds, and 32-bit scores at the threshold
+		t.Errorf("%d of %d sign-ups are judged differently", different, len(history))
+	}
+}
+
+func TestTheVectorTellsNothingWithoutTheKey(t *testing.T) {
+	t.Parallel()
+	other, err := pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(strings.Repeat("B", 43) + "=")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := lookalike.Chosen().Vector(key(t), robot(1)), lookalike.Chosen().Vector(other, robot(1))
+	var cosine, length float64
+	for i := range a {
+		cosine, length = cosine+float64(a[i])*float64(b[i]), length+float64(a[i])*float64(a[i])
+	}
+	if cosine > 0.3 || length < 0.999 || length > 1.001 {
+		t.Errorf("cosine %.2f with another key, length %.3f", cosine, length)
+	}
+}
+
+func TestMistakesInTheConfiguration(t *testing.T) {
+	t.Parallel()
+	env := config.FromMap(map[string]string{"UPSTASH_VECTOR_REST_URL": "https://x.upstash.io", "LOOKALIKE_SIMILARITY": "1", "LOOKALIKE_NEIGHBOURS": "51"})
+	lookalike.ReadConfig(env)
+	for _, name := range []string{"UPSTASH_VECTOR_REST_TOKEN", "LOOKALIKE_SIMILARITY", "LOOKALIKE_NEIGHBOURS"} {
+		if err := env.Err(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not refused: %v", name, err)
+		}
+	}
+}
