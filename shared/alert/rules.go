@@ -43,7 +43,7 @@ var texts = map[Rule]about{
 	Check:       {"A part of the newsletter fails", "A direct invocation of the health function says what is wrong."},
 	Errors:      {"Visitors get errors", "`newsletter perf` shows which route; Sentry, or the functions' logs, say why."},
 	Limiter:     {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
-	Bombing:     {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause mail`."},
+	Bombing:     {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause add mail`."},
 	Wave:        {"Sign-ups that look alike wait for you", "`newsletter holds list` shows them; release or reject them, or let them expire."},
 	Bounces:     {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
 	MailPaused:  {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift mail` lets mails leave again."},
