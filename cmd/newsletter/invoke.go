@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"newsletter/internal/devstack"
@@ -18,35 +19,11 @@ func invoke(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return errUsage("invoke takes a function and a file with an event")
 	}
-	name, file := args[0], args[1]
-	root, err := devstack.Root(".")
+	event, err := readInput(args[1])
 	if err != nil {
 		return err
 	}
-	state, err := devstack.ReadState(localDir(root))
-	if err != nil {
-		return err
-	}
-	function, known := state.Functions[name]
-	if !known {
-		return errUsage(fmt.Sprintf("no function %q", name))
-	}
-	event, err := readInput(file)
-	if err != nil {
-		return err
-	}
-	f := lambdalocal.Function{Name: name, Binary: function.Binary, Timeout: function.Timeout, MemoryMB: function.MemoryMB, Concurrency: 1}
-	for variable, value := range function.Variables {
-		f.Env = append(f.Env, variable+"="+value)
-	}
-	server, err := lambdalocal.New(lambdalocal.Config{Functions: []lambdalocal.Function{f}, Log: os.Stderr})
-	if err != nil {
-		return err
-	}
-	result, err := server.Invoke(ctx, name, event)
-	if closeErr := server.Close(ctx); err == nil {
-		err = closeErr
-	}
+	result, err := invokeLocal(ctx, args[0], event, os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -55,4 +32,30 @@ func invoke(ctx context.Context, args []string) error {
 		return errFunction
 	}
 	return nil
+}
+
+// invokeLocal sends an event to a function of the running local system, in an environment of its own that logs to log.
+func invokeLocal(ctx context.Context, name string, event []byte, log io.Writer) (lambdalocal.Result, error) {
+	root, err := devstack.Root(".")
+	if err != nil {
+		return lambdalocal.Result{}, err
+	}
+	state, err := devstack.ReadState(localDir(root))
+	if err != nil {
+		return lambdalocal.Result{}, err
+	}
+	function, known := state.Functions[name]
+	if !known {
+		return lambdalocal.Result{}, errUsage(fmt.Sprintf("no function %q", name))
+	}
+	f := lambdalocal.Function{Name: name, Binary: function.Binary, Timeout: function.Timeout, MemoryMB: function.MemoryMB, Concurrency: 1}
+	for variable, value := range function.Variables {
+		f.Env = append(f.Env, variable+"="+value)
+	}
+	server, err := lambdalocal.New(lambdalocal.Config{Functions: []lambdalocal.Function{f}, Log: log})
+	if err != nil {
+		return lambdalocal.Result{}, err
+	}
+	result, err := server.Invoke(ctx, name, event)
+	return result, errors.Join(err, server.Close(ctx))
 }

@@ -36,7 +36,8 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	requests := statistics.NewRecorder(redis, time.Now)
 	db.Beside(requests.Beside)
-	lambdafn.Warm(ctx, db.Warm) // a link never asks Redis
+	// A link never waits for Redis; its statistics are written there beside the database work, which a dial would outlast.
+	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
 	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
 	h := &handler{gate, store, ring, book, again, lot}

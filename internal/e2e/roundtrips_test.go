@@ -11,10 +11,14 @@ import (
 	"newsletter/internal/testenv"
 )
 
+// beside is how many round trips to Redis are made beside the work that a request waits for.
+const beside = 1
+
 // oneWay is the latency in each direction: it separates bursts from each other on a busy machine.
 const oneWay = 15 * time.Millisecond
 
-// The network round trips of warm requests, counted through proxies with latency, also after some idle seconds.
+// The network round trips of warm requests, counted through proxies with latency, also after some idle seconds. One of those
+// to Redis carries the statistics of the request before, beside the database work: nobody waits for it, but it is counted.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	db := testenv.PgBouncer(t)
@@ -45,9 +49,9 @@ func TestRoundTrips(t *testing.T) {
 			do              func() answer
 			redis, postgres int
 		}{
-			{"subscribe", func() answer { return v.subscribe(t, "again-"+address) }, 1, 2},
-			{"confirm", func() answer { return v.send(t, http.MethodPost, link(address, confirmPath), "") }, 1, 2},
-			{"one-click unsubscribe", func() answer { return v.send(t, http.MethodPost, link(address, unsubscribePath), "") }, 0, 2},
+			{"subscribe", func() answer { return v.subscribe(t, "again-"+address) }, 1 + beside, 2},
+			{"confirm", func() answer { return v.send(t, http.MethodPost, link(address, confirmPath), "") }, 1 + beside, 2},
+			{"one-click unsubscribe", func() answer { return v.send(t, http.MethodPost, link(address, unsubscribePath), "") }, 0 + beside, 2},
 		} {
 			redisBefore, postgresBefore := redisProxy.RoundTrips(), postgresProxy.RoundTrips()
 			if got := step.do(); got.Status >= 300 {

@@ -40,7 +40,7 @@ type about struct{ title, advice string }
 // texts are the rules in the owner's words. docs/alerts.md lists them; a test holds it to this table.
 var texts = map[Rule]about{
 	Database:    {"The database does not answer", "Sign-ups are refused with 503; one-click unsubscriptions are kept and applied later. Look at RDS and the proxy."},
-	Check:       {"A part of the newsletter fails", "A direct invocation of the health function says what is wrong."},
+	Check:       {"A part of the newsletter fails", "`newsletter health`, or a direct invocation of the function, says what is wrong."},
 	Errors:      {"Visitors get errors", "`newsletter perf` shows which route; Sentry, or the functions' logs, say why."},
 	Limiter:     {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
 	Bombing:     {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause add mail`."},

@@ -95,8 +95,7 @@ func (r *Recorder) Beside(ctx context.Context) (done func()) {
 			if err != nil {
 				r.drop(counts)
 			}
-		default: // it may be written yet; nobody waits to know
-			cancel()
+		default: // it may be written yet, or open a connection for the next time; nobody waits to know
 			r.drop(counts)
 		}
 	}

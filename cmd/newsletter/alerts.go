@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"newsletter/internal/terminal"
+	"newsletter/shared/alert"
+)
+
+const alertsUsage = `alerts list [--all] [--json]   list the open alerts, or the latest of all; exits with 1 while one is open`
+
+// alertsCommand lists what the owner was told of.
+func alertsCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, alertsUsage, map[string]subcommandFunc{"list": alertsList})
+}
+
+func alertsList(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("alerts list", flag.ContinueOnError)
+	all, asJSON := flags.Bool("all", false, "those that are over, too"), flags.Bool("json", false, "print JSON")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return errUsage("alerts list takes no arguments")
+	}
+	alerts, err := alert.NewStore(db, alert.Config{}, time.Now).List(ctx, !*all, maxListed)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		err = printJSON(os.Stdout, append([]alert.Alert{}, alerts...))
+	} else {
+		err = printAlerts(alerts, terminal.PainterFor(os.Stdout))
+	}
+	open := 0
+	for _, a := range alerts {
+		if a.ClosedAt == nil {
+			open++
+		}
+	}
+	if err == nil && open > 0 {
+		err = fmt.Errorf("%d open", open)
+	}
+	return err
+}
+
+func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {
+	if len(alerts) == 0 {
+		_, err := fmt.Println("No alerts.")
+		return err
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "RULE\tABOUT\tLEVEL\tSINCE\tUNTIL\tSUMMARY")
+	for _, a := range alerts {
+		until := "open"
+		if a.ClosedAt != nil {
+			until = a.ClosedAt.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Rule, a.Subject, a.Level, a.OpenedAt.Local().Format(time.DateTime), until, paint.Paint(levelColour(a), a.Summary))
+	}
+	return table.Flush()
+}
+
+// levelColour makes open alarms stand out.
+func levelColour(a alert.Alert) terminal.Colour {
+	switch {
+	case a.ClosedAt != nil:
+		return terminal.Faint
+	case a.Level == alert.Alarm:
+		return terminal.Bad
+	}
+	return terminal.Warn
+}
