@@ -27,11 +27,11 @@ func TestASmallAttack(t *testing.T) {
 func TestTheCountFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	ses := devstack.NewSES(time.Now)
-	stack := &devstack.Stack{Doubles: &devstack.Doubles{SES: ses, Sentry: &devstack.Sentry{}}}
-	a := &attack{plan: plan{people: 10}, statuses: map[int]int{202: 5, 503: 1, 0: 2}}
+	stack := &devstack.Stack{Doubles: &devstack.Doubles{SES: ses, Sentry: &devstack.Sentry{}, Slack: &devstack.Slack{}}}
+	a := &attack{plan: plan{people: 10, alert: time.Minute}, statuses: map[int]int{202: 5, 503: 1, 0: 2}}
 	a.confirmed.Store(8)
-	if got := len(a.count(stack).problems); got != 3 { // 503, no answer, too few people
-		t.Errorf("%d problems, want 3", got)
+	if got := len(a.count(stack).problems); got != 4 { // 503, no answer, too few people, nobody told
+		t.Errorf("%d problems, want 4", got)
 	}
 	mails := []devstack.Mail{}
 	for _, to := range []string{"Victim.001smith@gmail.com", "victim001smith+a@googlemail.com", "victim001smith@gmail.com", "vic.tim001smith@gmail.com"} {

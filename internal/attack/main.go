@@ -5,8 +5,8 @@
 //	go run ./internal/attack -requests 20000 -networks 500 -victims 200
 //
 // The functions run as deployed, with their default limits, on this machine alone. The last line has the figures; the exit
-// status is 0 if no victim got more mail than the caps allow, no answer was a 5xx, and at least nine of ten people who
-// wanted the newsletter have it.
+// status is 0 if no victim got more mail than the caps allow, no answer was a 5xx, at least nine of ten people who wanted
+// the newsletter have it, and the owner was told in Slack.
 package main
 
 import (
@@ -23,6 +23,7 @@ type plan struct {
 	requests, networks, victims, people int
 	seed                                uint64
 	limit                               time.Duration // for everything
+	alert                               time.Duration // in which the owner must be told, from the first request on; 0 if nobody looks
 }
 
 func main() {
@@ -32,6 +33,7 @@ func main() {
 	flag.IntVar(&p.victims, "victims", 200, "at how many mailboxes")
 	flag.IntVar(&p.people, "people", 60, "how many people sign up meanwhile")
 	flag.Uint64Var(&p.seed, "seed", uint64(time.Now().UnixNano()), "chooses the requests; printed")
+	flag.DurationVar(&p.alert, "alert", 5*time.Minute, "within which the owner must be told; 0 does not wait for it")
 	flag.DurationVar(&p.limit, "time", 8*time.Minute, "when it gives up")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"newsletter/internal/devstack"
 	"newsletter/shared/subscription"
@@ -50,11 +51,19 @@ func (a *attack) count(stack *devstack.Stack) *report {
 	if share < least {
 		r.add("%.0f %% of the people who wanted the newsletter have it, at least %d %% should", share, least)
 	}
-	for _, problem := range slices.Concat(stack.Doubles.SES.Problems(), stack.Doubles.Sentry.Problems()) {
+	told := "not looked at"
+	switch took := time.Duration(a.told.Load()); {
+	case took > 0:
+		told = "after " + took.Round(time.Second).String()
+	case a.alert > 0:
+		told = "never"
+		r.add("the owner was not told within %s", a.alert)
+	}
+	for _, problem := range slices.Concat(stack.Doubles.SES.Problems(), stack.Doubles.Sentry.Problems(), stack.Doubles.Slack.Problems()) {
 		r.add("a service would refuse: %s", problem)
 	}
-	r.text = fmt.Sprintf("attack: seed %d; answers %v; %d mails to %d of %d victims, at most %v each; %d of %d people confirmed (%.0f %%); %d problems",
-		a.seed, a.statuses, total, len(victims), a.victims, most, a.confirmed.Load(), a.people, share, len(r.problems))
+	r.text = fmt.Sprintf("attack: seed %d; answers %v; %d mails to %d of %d victims, at most %v each; %d of %d people confirmed (%.0f %%); owner told %s; %d problems",
+		a.seed, a.statuses, total, len(victims), a.victims, most, a.confirmed.Load(), a.people, share, told, len(r.problems))
 	return r
 }
 

@@ -6,12 +6,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"newsletter/internal/devstack"
 	"newsletter/internal/testenv"
+	"newsletter/shared/alert"
 	"newsletter/shared/config"
 	"newsletter/shared/redistls"
 )
@@ -82,6 +84,7 @@ type attack struct {
 	mu        sync.Mutex
 	statuses  map[int]int
 	confirmed atomic.Int64
+	told      atomic.Int64 // after so long; 0: not yet
 }
 
 func (a *attack) note(status int) {
@@ -96,7 +99,8 @@ func (a *attack) rush(ctx context.Context, stack *devstack.Stack) {
 	for i := range visitors {
 		visitors[i] = newVisitor(a.base, fmt.Sprintf("127.%d.%d.%d", 10+i/200, i%200+1, 7))
 	}
-	var people sync.WaitGroup
+	var people, owner sync.WaitGroup
+	owner.Go(func() { a.owner(ctx, stack) })
 	for i := range a.people {
 		wait := time.Duration(a.random.Int64N(int64(30 * time.Second)))
 		people.Go(func() { a.person(ctx, stack, i, wait) })
@@ -128,6 +132,27 @@ func (a *attack) rush(ctx context.Context, stack *devstack.Stack) {
 	attackers.Wait()
 	fmt.Fprintln(a.log, "the attack is over; people still read their mail")
 	people.Wait()
+	owner.Wait()
+}
+
+// owner looks into Slack until it says that somebody abuses the form.
+func (a *attack) owner(ctx context.Context, stack *devstack.Stack) {
+	began, title := time.Now(), alert.Alert{Rule: alert.Bombing}.Title(alert.Opened)
+	ctx, cancel := context.WithTimeout(ctx, a.alert)
+	defer cancel()
+	for ctx.Err() == nil {
+		for _, m := range stack.Doubles.Slack.Messages() {
+			if m.Title == title {
+				a.told.Store(int64(time.Since(began)))
+				fmt.Fprintln(a.log, "the owner reads:", m.Title, "–", strings.ReplaceAll(m.Text, "\n", " "))
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // empty takes everything out of Redis.

@@ -29,8 +29,8 @@ type Config struct {
 	ErrorsLeast int `env:"ALERT_ERRORS_LEAST" envDefault:"5"`
 	// LimiterDown is for how long the limiter may do without Redis. Defaults to 2m.
 	LimiterDown time.Duration `env:"ALERT_LIMITER_DOWN" envDefault:"2m"`
-	// UnconfirmedLeast is how many sign-ups of a quarter of an hour must be unconfirmed before they may be an attack: two a
-	// minute. Defaults to 30.
+	// UnconfirmedLeast is how many sign-ups of a quarter of an hour, each counted as often as it was asked for, must be
+	// unconfirmed before they may be an attack: two a minute. Defaults to 30.
 	UnconfirmedLeast int `env:"ALERT_UNCONFIRMED_LEAST" envDefault:"30"`
 	// ConfirmedPercent is the least part of the sign-ups of that time that people confirm. Half of them do on the average
 	// (openprescribing.net: 62 %). Defaults to 10.

@@ -47,9 +47,9 @@ type Figures struct {
 	Requests map[time.Duration]Counts
 	// LimiterDown is for how long every ping has found the limiter without Redis.
 	LimiterDown time.Duration
-	// Unconfirmed are the sign-ups of SignUpWindow that wait for their confirmation, Confirmed the confirmations of that
-	// time, HeldWaves the sign-ups that are held because they look alike.
-	Unconfirmed, Confirmed, HeldWaves int64
+	// Asked are the sign-ups of SignUpWindow that are to be confirmed, each as often as it was asked for; Confirmed are the
+	// confirmations of that time. HeldWaves are the sign-ups that are held because they look alike.
+	Asked, Confirmed, HeldWaves int64
 	// MailPaused is why all mail is paused; empty if it is not.
 	MailPaused string
 	// OutboxAge is how long the longest due delivery has been waiting.
@@ -76,8 +76,13 @@ select coalesce(min(at), $1::timestamptz) from health_samples
 where at > coalesce((select max(at) from health_samples where figures ->> 'limiter' in ` + limiterWell + `), $1::timestamptz - interval '1 day')
   and at <= $1::timestamptz`
 
+// Sign-ups are counted in the ledger and not by who waits: an attacker who asks for the same mailbox again and again leaves
+// one row of a subscriber. With DOUBLE_OPT_IN=false there is nothing to confirm.
 const signUpsSQL = `
-select (select count(*) from subscribers where status = 'pending' and requested_at > $1::timestamptz and requested_at <= $2::timestamptz),
+select (select count(*) from (
+           select 1 from audit_events
+           where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' is distinct from 'activated'
+           limit 100000) as asked),
        (select count(*) from audit_events where kind = 'subscription.confirmed' and at > $1::timestamptz),
        (select count(*) from outbox where state = 'held' and hold_reason = 'wave')`
 
@@ -119,7 +124,7 @@ func (s *Store) Read(ctx context.Context) (Figures, error) {
 		})
 		b.Queue(limiterSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&down) })
 		b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag)).QueryRow(func(row pgx.Row) error {
-			return row.Scan(&f.Unconfirmed, &f.Confirmed, &f.HeldWaves)
+			return row.Scan(&f.Asked, &f.Confirmed, &f.HeldWaves)
 		})
 		b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
 		b.Queue(outboxSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&due, &f.OutboxReady, &f.Dead) })

@@ -135,10 +135,9 @@ func (c Config) errors(f Figures, all *findings) {
 }
 
 func (c Config) signUps(f Figures, all *findings) {
-	asked := f.Unconfirmed + f.Confirmed
-	if f.Unconfirmed >= int64(c.UnconfirmedLeast) && float64(f.Confirmed)*100 < c.ConfirmedPercent*float64(asked) {
+	if f.Asked-f.Confirmed >= int64(c.UnconfirmedLeast) && float64(f.Confirmed)*100 < c.ConfirmedPercent*float64(f.Asked) {
 		all.add(Bombing, "", Alarm, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
-			float64(asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(asked))
+			float64(f.Asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(f.Asked))
 	}
 	if f.HeldWaves > 0 {
 		all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", f.HeldWaves)

@@ -69,6 +69,12 @@ func (r *rig) evaluate(after time.Duration, f alert.Figures) string {
 	return fmt.Sprintf("%d %d %d, %d open", len(c.Opened), len(c.Reminded), len(c.Closed), len(c.Open))
 }
 
+func (r *rig) ledger(kind, outcome string, at time.Time) {
+	r.t.Helper()
+	r.exec(`insert into audit_events (id, at, kind, actor, channel, request_id, data)
+		values (gen_random_uuid(), $1, $2, 'visitor', 'form', 'test', jsonb_build_object('outcome', $3::text))`, at, kind, outcome)
+}
+
 func (r *rig) told() string {
 	r.t.Helper()
 	return strings.Join(r.rows(`select kind from outbox where event_id is not null and subscriber_id is null order by id`), " ")
@@ -164,9 +170,11 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 		r.exec(`insert into request_stats values ($1, $2, $3, $4, false, 10, $5)`, row.span, row.at, row.endpoint, row.class, row.n)
 	}
 	for i := range 40 {
-		r.exec(`insert into subscribers (id, email, email_norm, status, request_event_id, requested_at) values (gen_random_uuid(), $1, $1, 'pending', gen_random_uuid(), $2)`,
-			fmt.Sprintf("p%d@example.org", i), r.now.Add(-time.Duration(i)*time.Minute/2))
+		r.ledger("subscription.requested", "confirmation_queued", r.now.Add(-time.Duration(i)*time.Minute/2))
+		r.ledger("subscription.requested", "activated", r.now.Add(-5*time.Minute))
 	}
+	r.ledger("subscription.confirmed", "confirmed", r.now)
+	r.ledger("subscription.confirmed", "confirmed", r.now.Add(-20*time.Minute))
 	r.exec(`insert into outbox (id, kind, epoch, due_at, created_at, state, hold_reason) values
 		(gen_random_uuid(), 'mail.confirm', 0, $1, $1, 'ready', null), (gen_random_uuid(), 'mail.confirm', 0, $1, $1, 'held', 'wave'),
 		(gen_random_uuid(), 'mail.confirm', 0, $1, $1, 'held', 'disposable')`, r.now.Add(-10*time.Minute))
@@ -190,7 +198,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 			t.Errorf("%v: %+v, want %+v", window, f.Requests[window], want)
 		}
 	}
-	if f.LimiterDown != time.Minute || f.Unconfirmed != 30 || f.HeldWaves != 1 || f.MailPaused != "bounces" || f.OutboxAge != 10*time.Minute ||
+	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || f.HeldWaves != 1 || f.MailPaused != "bounces" || f.OutboxAge != 10*time.Minute ||
 		f.OutboxReady != 1 || f.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", f)
 	}
