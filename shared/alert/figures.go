@@ -77,11 +77,11 @@ where at > coalesce((select max(at) from health_samples where figures ->> 'limit
   and at <= $1::timestamptz`
 
 // Sign-ups are counted in the ledger and not by who waits: an attacker who asks for the same mailbox again and again leaves
-// one row of a subscriber. With DOUBLE_OPT_IN=false there is nothing to confirm.
+// one row of a subscriber. Those that ask for no confirmation do not count: of robots, of subscribers, of whoever said no.
 const signUpsSQL = `
 select (select count(*) from (
            select 1 from audit_events
-           where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' is distinct from 'activated'
+           where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' in ('confirmation_queued', 'confirmation_capped')
            limit 100000) as asked),
        (select count(*) from audit_events where kind = 'subscription.confirmed' and at > $1::timestamptz),
        (select count(*) from outbox where state = 'held' and hold_reason = 'wave')`
