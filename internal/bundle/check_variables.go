@@ -8,7 +8,9 @@ import (
 )
 
 // local names the variables that are read but never deployed: endpoints of doubles, for the local stack and tests.
-func local(name string) bool { return strings.HasPrefix(name, "AWS_") || name == "CAPTCHA_URL" }
+func local(name string) bool {
+	return strings.HasPrefix(name, "AWS_") || name == "CAPTCHA_URL" || name == "OUTBOUND_ALLOW_PRIVATE"
+}
 
 // checkVariables wants each function to be given the variables that it reads, and no others: secrets from Secrets
 // Manager, the rest from the template.

@@ -20,6 +20,7 @@ type Doubles struct {
 	Slack    *Slack
 	Discord  *Discord
 	Webhooks *Webhooks
+	Errors   *Webhooks // of the functions
 	// Captcha is the verifier of Turnstile and hCaptcha.
 	Captcha *Captcha
 
@@ -35,7 +36,7 @@ func (e endpoint) at(path string) string { return "http://" + string(e) + path }
 func newDoubles() *Doubles {
 	return &Doubles{
 		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{}, SNS: &SNS{}, Vector: &Vector{},
-		Slack: &Slack{}, Discord: &Discord{}, Webhooks: NewWebhooks(time.Now), Captcha: NewCaptcha(time.Now),
+		Slack: &Slack{}, Discord: &Discord{}, Webhooks: NewWebhooks(time.Now), Errors: NewWebhooks(time.Now), Captcha: NewCaptcha(time.Now),
 	}
 }
 
@@ -57,6 +58,7 @@ func (d *Doubles) serve() (endpoint, error) {
 	mux.Handle("/slack", d.Slack)
 	mux.Handle("/discord", d.Discord)
 	mux.Handle("/webhook", d.Webhooks)
+	mux.Handle("/errors", d.Errors)
 	d.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = d.server.Serve(listener) }() // ends with close
 	return endpoint(listener.Addr().String()), nil

@@ -60,7 +60,8 @@ func TestTheDoubleOfSentryTakesEnvelopesApart(t *testing.T) {
 		events int
 	}{
 		"event":        {"{\"event_id\":\"x\"}\n{\"type\":\"event\",\"length\":7}\n{\"a\":1}\n", 200, 1},
-		"two items":    {"{}\n{\"type\":\"client_report\",\"length\":2}\n{}\n{\"type\":\"event\"}\n{\"a\":1}\n", 200, 1},
+		"two items":    {"{}\n{\"type\":\"event\",\"length\":2}\n{}\n{\"type\":\"event\"}\n{\"a\":1}\n", 200, 2},
+		"another item": {"{}\n{\"type\":\"transaction\",\"length\":2}\n{}\n", 400, 0},
 		"wrong length": {"{}\n{\"type\":\"event\",\"length\":3}\n{\"a\":1}\n", 400, 0},
 		"cut off":      {"{}\n{\"type\":\"event\",\"length\":70}\n{\"a\":1}\n", 400, 0},
 		"no header":    {"event\n", 400, 0},

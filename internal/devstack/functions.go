@@ -50,6 +50,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 		"SENTRY_DSN": "http://local@" + string(doubles) + "/1", "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.at("/loops"),
 		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.at("/ga4"),
 		"SLACK_WEBHOOK_URL": doubles.at("/slack"), "DISCORD_WEBHOOK_URL": doubles.at("/discord"),
+		"ERROR_WEBHOOK_URL": doubles.at("/errors"), "ERROR_WEBHOOK_SECRETS": WebhookSecret,
 		"WEBHOOK_URLS": doubles.at("/webhook"), "WEBHOOK_SECRETS": WebhookSecret, "OUTBOUND_ALLOW_PRIVATE": string(doubles),
 		"UNSUBSCRIBE_QUEUE_URL": doubles.at("/sqs/unsubscribe"), "ALERTS_TOPIC_ARN": TopicARN,
 		"UPSTASH_VECTOR_REST_URL": doubles.at("/vector"), "UPSTASH_VECTOR_REST_TOKEN": VectorToken,
@@ -81,7 +82,7 @@ func (s *Stack) given(f *samtemplate.Function) []string {
 	for _, secret := range f.Secrets {
 		names = append(names, s.template.SecretVariables[secret]...)
 	}
-	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPTCHA_URL", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3",
+	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPTCHA_URL", "OUTBOUND_ALLOW_PRIVATE", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3",
 		"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS")
 	for name := range s.options.Variables {
 		names = append(names, name)
@@ -97,6 +98,9 @@ func (s *Stack) environment(f *samtemplate.Function) map[string]string {
 		if value := s.values[name]; value != "" {
 			environment[name] = value
 		}
+	}
+	if len(f.Schedules) > 0 {
+		environment["SCHEDULE"] = s.expression(f.Schedules[0])
 	}
 	return environment
 }
@@ -116,7 +120,7 @@ func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
 			cfg.Routes = append(cfg.Routes, lambdalocal.Route{Path: route.Path, Function: name})
 		}
 		for _, schedule := range f.Schedules {
-			every, err := s.rate(schedule.Expression)
+			every, err := rate(s.expression(schedule))
 			if err != nil {
 				return cfg, fmt.Errorf("schedule of %s: %w", name, err)
 			}
@@ -126,15 +130,21 @@ func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
 	return cfg, nil
 }
 
-// rate reads "rate(5 minutes)", or the parameter whose default it is.
-func (s *Stack) rate(expression any) (time.Duration, error) {
+// expression is the text of a schedule, or the default of the parameter that it is.
+func (s *Stack) expression(schedule samtemplate.Schedule) string {
+	expression := schedule.Expression
 	if names := samtemplate.References(expression); len(names) == 1 {
 		expression = s.template.Parameters[names[0]]
 	}
 	text, _ := expression.(string)
+	return text
+}
+
+// rate reads "rate(5 minutes)".
+func rate(text string) (time.Duration, error) {
 	fields := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(text, "rate("), ")"))
 	if len(fields) != 2 {
-		return 0, fmt.Errorf("%v is not a rate", expression)
+		return 0, fmt.Errorf("%q is not a rate", text)
 	}
 	count, err := strconv.Atoi(fields[0])
 	unit := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}[strings.TrimSuffix(fields[1], "s")]

@@ -9,17 +9,44 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 )
 
-// Sentry is the double of Sentry. It takes envelopes apart as the service does and keeps the events. It is safe for
-// concurrent use.
+// Sentry is the double of Sentry. It takes envelopes apart as the service does and keeps the events and check-ins. It is
+// safe for concurrent use.
 type Sentry struct {
 	mu       sync.Mutex
 	events   []json.RawMessage
+	checkIns []CheckIn
 	problems []string
+}
+
+// CheckIn is what a cron monitor is told of a run.
+type CheckIn struct {
+	ID       string `json:"check_in_id"`
+	Slug     string `json:"monitor_slug"`
+	Status   string `json:"status"`
+	Duration float64
+	Monitor  *struct {
+		Schedule struct {
+			Type  string `json:"type"`
+			Value int    `json:"value"`
+			Unit  string `json:"unit"`
+		} `json:"schedule"`
+		Margin     int    `json:"checkin_margin"`
+		MaxRuntime int    `json:"max_runtime"`
+		Timezone   string `json:"timezone"`
+	} `json:"monitor_config"`
+}
+
+// CheckIns gives all check-ins, in the order in which they came.
+func (s *Sentry) CheckIns() []CheckIn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.checkIns)
 }
 
 // Events gives all events, the newest first.
@@ -40,20 +67,60 @@ func (s *Sentry) Problems() []string {
 
 // ServeHTTP implements http.Handler.
 func (s *Sentry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	events, err := readEnvelope(r)
+	items, err := readEnvelope(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, item := range items {
+		if err == nil {
+			err = s.take(item)
+		}
+	}
 	if err != nil {
 		s.problems = append(s.problems, err.Error())
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	s.events = append(s.events, events...)
 	_, _ = fmt.Fprint(w, `{}`)
 }
 
+// item is one part of an envelope.
+type item struct {
+	kind    string
+	payload []byte
+}
+
+// slug is what Sentry takes as a monitor's name (develop.sentry.dev, "Check-Ins").
+var slug = regexp.MustCompile(`^[a-z0-9_-]{1,50}$`)
+
+// take keeps an event or a check-in, as far as the service would. The caller holds mu.
+func (s *Sentry) take(i item) error {
+	switch i.kind {
+	case "event":
+		if !json.Valid(i.payload) {
+			return errors.New("an event is not JSON")
+		}
+		s.events = append(s.events, i.payload)
+	case "check_in":
+		var c CheckIn
+		if err := json.Unmarshal(i.payload, &c); err != nil {
+			return fmt.Errorf("a check-in: %w", err)
+		}
+		if !slices.Contains([]string{"in_progress", "ok", "error"}, c.Status) || len(c.ID) != 32 || !slug.MatchString(c.Slug) || c.Monitor == nil {
+			return fmt.Errorf("a check-in: %s", i.payload)
+		}
+		if m := c.Monitor; m.Schedule.Type != "interval" || m.Schedule.Value < 1 || m.Margin < 1 || m.MaxRuntime < 1 || m.Timezone == "" ||
+			!slices.Contains([]string{"minute", "hour", "day"}, m.Schedule.Unit) {
+			return fmt.Errorf("a monitor: %s", i.payload)
+		}
+		s.checkIns = append(s.checkIns, c)
+	default:
+		return fmt.Errorf("an item of type %q, which nobody sends here", i.kind)
+	}
+	return nil
+}
+
 // readEnvelope reads the lines of an envelope: its header, then for each item a header and as many bytes as that says.
-func readEnvelope(r *http.Request) ([]json.RawMessage, error) {
+func readEnvelope(r *http.Request) ([]item, error) {
 	if !strings.Contains(r.Header.Get("X-Sentry-Auth"), "sentry_key=local") {
 		return nil, fmt.Errorf("the key is missing")
 	}
@@ -69,29 +136,24 @@ func readEnvelope(r *http.Request) ([]json.RawMessage, error) {
 	if err := readJSONLine(lines, &map[string]any{}); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
-	var events []json.RawMessage
+	var items []item
 	for {
-		var item struct {
+		var header struct {
 			Type   string `json:"type"`
 			Length *int   `json:"length"`
 		}
-		err := readJSONLine(lines, &item)
+		err := readJSONLine(lines, &header)
 		if errors.Is(err, io.EOF) {
-			return events, nil
+			return items, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("item: %w", err)
 		}
-		payload, err := readPayload(lines, item.Length)
+		payload, err := readPayload(lines, header.Length)
 		if err != nil {
-			return nil, fmt.Errorf("item %s: %w", item.Type, err)
+			return nil, fmt.Errorf("item %s: %w", header.Type, err)
 		}
-		if item.Type == "event" {
-			if !json.Valid(payload) {
-				return nil, fmt.Errorf("an event is not JSON")
-			}
-			events = append(events, payload)
-		}
+		items = append(items, item{header.Type, payload})
 	}
 }
 

@@ -133,6 +133,9 @@ var (
 	webhookWord = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,255}$`) // an id or a word, and no address
 )
 
+// sentences are the members that are more than a word: alerts are about nobody, errors are scrubbed.
+var sentences = map[string][]string{"alert": {"summary", "subject"}, "error": {"error", "cause", "stack", "steps", "route", "request_id", "xray_trace_id"}}
+
 func readCall(id, path string, body []byte) (WebhookCall, error) {
 	var payload struct {
 		Type      string            `json:"type"`
@@ -148,8 +151,8 @@ func readCall(id, path string, body []byte) (WebhookCall, error) {
 		return WebhookCall{}, fmt.Errorf("the payload lacks a member: %s", body)
 	}
 	for name, value := range payload.Data {
-		if strings.HasPrefix(payload.Type, "alert.") && (name == "summary" || name == "subject") && !strings.Contains(value, "@") {
-			continue // an alert is about nobody, so its sentence may be told
+		if slices.Contains(sentences[strings.Split(payload.Type, ".")[0]], name) && !strings.Contains(value, "@") {
+			continue
 		}
 		if !webhookWord.MatchString(value) {
 			return WebhookCall{}, fmt.Errorf("the payload is not thin: %s", name)

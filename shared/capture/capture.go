@@ -1,11 +1,13 @@
-// Package capture reports errors to Sentry: panics, 5xx answers, lost dependencies and dead letters.
+// Package capture reports errors to Sentry and to a webhook: panics, 5xx answers, lost dependencies and dead letters; and
+// it tells Sentry that what is scheduled has run.
 //
 // What leaves is built from an allow-list: types and messages of errors with everything that looks like an address, a
 // network address or a key blotted out, stack frames without variables, the request's ids and route, and breadcrumbs of
 // kind, duration and outcome. One event leaves for each cause and minute; the next one says how many were left out.
 //
-// Failure policy: reporting never changes an answer. A slow or dead Sentry costs at most the flush budget of the
-// invocation that captured something, and nothing where nothing was captured. Without a DSN all is a no-op.
+// Failure policy: reporting never changes an answer. A slow or dead receiver costs at most the flush budget of the
+// invocation that captured something, and nothing where nothing was captured. A report that does not arrive is lost; the
+// log has the error. Without a receiver all is a no-op.
 package capture
 
 import (
@@ -18,12 +20,23 @@ import (
 	"github.com/getsentry/sentry-go"
 
 	"newsletter/shared/config"
+	"newsletter/shared/outbound"
 )
 
 // Config says where to report.
 type Config struct {
-	// DSN is the Sentry project's address. Defaults to none: nothing is reported.
+	// DSN is the Sentry project's address. Defaults to none: Sentry is told nothing.
 	DSN config.Sealed `env:"SENTRY_DSN"`
+	// Schedule is how often a function is scheduled, as AWS writes a rate: "rate(1 minute)". Sentry's cron monitor of that
+	// function, which is made by it, is then told when a run begins and how it ended, and notices a run that is missing.
+	// Defaults to none: no check-ins.
+	Schedule string `env:"SCHEDULE"`
+	// WebhookURL is told of each error too, as the event "error.captured" (docs/webhooks.md): https, on port 443 or 8443, at
+	// a public address. Defaults to none.
+	WebhookURL config.Sealed `env:"ERROR_WEBHOOK_URL"`
+	// WebhookSecrets sign these calls, as WEBHOOK_SECRETS do: "whsec_" and 24 to 64 random bytes in base64, separated by
+	// commas, the newest first. Required with ERROR_WEBHOOK_URL.
+	WebhookSecrets config.Sealed `env:"ERROR_WEBHOOK_SECRETS"`
 	// Environment names the deployment, such as "prod", in reports and logs. Defaults to "local".
 	Environment string `env:"ENVIRONMENT" envDefault:"local"`
 	// Release names the deployed version in reports and logs. Defaults to "unreleased".
@@ -38,7 +51,7 @@ func ReadConfig(e *config.Env) Config {
 }
 
 const (
-	// sendTimeout bounds one delivery to Sentry, which goes on beside the requests.
+	// sendTimeout bounds one delivery, which goes on beside the requests.
 	sendTimeout = 2 * time.Second
 	// maxBreadcrumbs is above the steps of any request.
 	maxBreadcrumbs = 20
@@ -54,18 +67,27 @@ const (
 
 // Reporter sends reports. It is safe for concurrent use. The zero value reports nothing.
 type Reporter struct {
-	hub   *sentry.Hub // nil: disabled
-	quiet quiet
+	hub     *sentry.Hub // nil: disabled
+	quiet   quiet
+	hook    *hook    // nil: no webhook
+	monitor *monitor // nil: no check-ins
 }
 
 // Open makes a Reporter for one function. It does no I/O.
-func Open(cfg Config, function string) (*Reporter, error) {
-	if cfg.DSN.IsZero() {
-		return &Reporter{}, nil
+func Open(cfg Config, guard outbound.Config, function string) (*Reporter, error) {
+	hook, err := openHook(cfg, guard, function)
+	if err != nil || cfg.DSN.IsZero() && hook == nil {
+		return &Reporter{}, err
+	}
+	r := &Reporter{hook: hook}
+	if !cfg.DSN.IsZero() && cfg.Schedule != "" {
+		if r.monitor, err = newMonitor(cfg.Schedule, function); err != nil {
+			return nil, err
+		}
 	}
 	off := &sentry.KeyValueCollectionBehavior{Mode: sentry.CollectionOff}
 	client, err := sentry.NewClient(sentry.ClientOptions{
-		Dsn:                  cfg.DSN.Reveal(),
+		Dsn:                  cfg.DSN.Reveal(), // empty: events are made, for the webhook, and Sentry gets none
 		Environment:          cfg.Environment,
 		Release:              cfg.Release, // else the SDK runs git to find one
 		ServerName:           function,    // else the host's name
@@ -77,33 +99,46 @@ func Open(cfg Config, function string) (*Reporter, error) {
 			UserInfo: sentry.Set(false), HTTPBodies: []sentry.BodyType{}, Cookies: off, QueryParams: off,
 			HTTPHeaders: &sentry.HeaderCollectionConfig{Request: off, Response: off},
 		},
-		BeforeSend:       func(event *sentry.Event, _ *sentry.EventHint) *sentry.Event { return scrubEvent(event) },
+		BeforeSend:       r.beforeSend,
 		BeforeBreadcrumb: func(b *sentry.Breadcrumb, _ *sentry.BreadcrumbHint) *sentry.Breadcrumb { return scrubBreadcrumb(b) },
 	})
 	if err != nil {
 		return nil, errors.New("SENTRY_DSN: must be a DSN as Sentry shows it") // the SDK's error repeats it
 	}
-	return &Reporter{hub: sentry.NewHub(client, sentry.NewScope())}, nil
+	r.hub = sentry.NewHub(client, sentry.NewScope())
+	return r, nil
+}
+
+// beforeSend is where every event passes: it is scrubbed, and told to the webhook on behalf of its invocation.
+func (r *Reporter) beforeSend(event *sentry.Event, hint *sentry.EventHint) *sentry.Event {
+	event = scrubEvent(event)
+	if i, ok := hint.Data.(*invocation); ok && r.hook != nil {
+		i.await(r.hook.send(event))
+	}
+	return event
 }
 
 // invocation is what belongs to one invocation: its own copy of the hub, so that breadcrumbs do not mix.
 type invocation struct {
-	hub   *sentry.Hub
-	quiet *quiet
+	hub     *sentry.Hub
+	quiet   *quiet
+	monitor *monitor
 
 	mu       sync.Mutex
 	reported []error
+	sent     bool              // something is on its way to Sentry
+	calls    []<-chan struct{} // of the webhook; each is closed when it is over
 }
 
 type invocationKey struct{}
 
-// Begin gives ctx what Error, Panic, Breadcrumb and Tag need; without it they do nothing. requestID goes into every
-// report of the invocation.
+// Begin gives ctx what Error, Panic, Breadcrumb, Tag and CheckIn need; without it they do nothing. requestID goes into
+// every report of the invocation.
 func (r *Reporter) Begin(ctx context.Context, requestID string) context.Context {
 	if r.hub == nil {
 		return ctx
 	}
-	i := &invocation{hub: r.hub.Clone(), quiet: &r.quiet}
+	i := &invocation{hub: r.hub.Clone(), quiet: &r.quiet, monitor: r.monitor}
 	if requestID != "" {
 		i.hub.Scope().SetTag(tagRequest, requestID)
 	}
@@ -112,8 +147,22 @@ func (r *Reporter) Begin(ctx context.Context, requestID string) context.Context 
 
 // Flush waits until what the invocation of ctx captured is sent, at most for budget. Nothing captured costs nothing.
 func (r *Reporter) Flush(ctx context.Context, budget time.Duration) {
-	if i := of(ctx); i != nil && budget > 0 && i.captured() {
-		i.hub.Flush(budget)
+	i := of(ctx)
+	if i == nil || budget <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget) // the request may be over; its report is not
+	defer cancel()
+	sent, calls := i.pending()
+	if sent {
+		i.hub.FlushWithContext(ctx)
+	}
+	for _, call := range calls {
+		select {
+		case <-call:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -123,8 +172,15 @@ func of(ctx context.Context) *invocation {
 	return i
 }
 
-func (i *invocation) captured() bool {
+// await makes Flush wait for a call of the webhook.
+func (i *invocation) await(call <-chan struct{}) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return len(i.reported) > 0
+	i.calls = append(i.calls, call)
+}
+
+func (i *invocation) pending() (sent bool, calls []<-chan struct{}) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.sent, i.calls
 }

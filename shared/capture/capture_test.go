@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"newsletter/shared/config"
+	"newsletter/shared/outbound"
 )
 
 // patience is far above what a busy machine needs.
@@ -176,7 +177,7 @@ func TestASlowSentryCostsTheBudgetOnly(t *testing.T) {
 		close(ended)
 	}))
 	defer server.Close()
-	r, err := Open(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, "f")
+	r, err := Open(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, outbound.Config{}, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +201,7 @@ func TestADeadSentryHarmsNothing(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	dsn := strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1"
 	server.Close()
-	r, err := Open(Config{DSN: config.Seal(dsn)}, "f")
+	r, err := Open(Config{DSN: config.Seal(dsn)}, outbound.Config{}, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +215,7 @@ func TestADeadSentryHarmsNothing(t *testing.T) {
 func TestWithoutADSNNothingHappens(t *testing.T) {
 	t.Setenv("SENTRY_DSN", "http://key@127.0.0.1:1/1") // the SDK would take it
 	before := runtime.NumGoroutine()
-	r, err := Open(Config{}, "f")
+	r, err := Open(Config{}, outbound.Config{}, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +236,7 @@ func TestWithoutADSNNothingHappens(t *testing.T) {
 func TestABadDSNIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	const dsn = "https://5ecret@sentry.example/no-project/"
-	if _, err := Open(Config{DSN: config.Seal(dsn)}, "f"); err == nil || strings.Contains(err.Error(), "5ecret") || !strings.Contains(err.Error(), "SENTRY_DSN") {
+	if _, err := Open(Config{DSN: config.Seal(dsn)}, outbound.Config{}, "f"); err == nil || strings.Contains(err.Error(), "5ecret") || !strings.Contains(err.Error(), "SENTRY_DSN") {
 		t.Errorf("got %v", err)
 	}
 }

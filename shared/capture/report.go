@@ -97,11 +97,11 @@ func (i *invocation) capture(err error, level sentry.Level) {
 		scope.SetTag(tagRepeats, strconv.Itoa(leftOut))
 	}
 	client := i.hub.Client()
-	client.CaptureEvent(client.EventFromException(err, level), &sentry.EventHint{OriginalException: err}, scope)
+	client.CaptureEvent(client.EventFromException(err, level), &sentry.EventHint{OriginalException: err, Data: i}, scope)
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.reported = append(i.reported, err)
+	i.reported, i.sent = append(i.reported, err), true
 }
 
 // isNew says whether neither err nor anything it wraps was reported in this invocation.

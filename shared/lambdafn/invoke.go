@@ -109,6 +109,11 @@ func (e *environment) dispatch(ctx context.Context, event parsed) outcome {
 	switch {
 	case event.http != nil && e.function.HTTP != nil:
 		return e.serve(ctx, *event.http)
+	case e.function.Event != nil && IsScheduled(event.raw):
+		end := capture.CheckIn(ctx)
+		done := e.handle(ctx, event.raw)
+		end(done.err)
+		return done
 	case e.function.Event != nil:
 		return e.handle(ctx, event.raw)
 	case event.http != nil:

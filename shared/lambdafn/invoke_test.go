@@ -15,6 +15,7 @@ import (
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/outbound"
 )
 
 // newTestEnvironment serves f and logs to the buffer.
@@ -44,7 +45,7 @@ func TestAReportLeavesBeforeTheAnswer(t *testing.T) {
 	sentry := newSentryRecorder(t)
 	e, _ := newTestEnvironment(Function{Event: func(context.Context, json.RawMessage) (any, error) { return nil, errors.New("lost") }})
 	var err error
-	if e.reporter, err = capture.Open(capture.Config{DSN: config.Seal(sentry.dsn)}, "test"); err != nil {
+	if e.reporter, err = capture.Open(capture.Config{DSN: config.Seal(sentry.dsn)}, outbound.Config{}, "test"); err != nil {
 		t.Fatal(err)
 	}
 	e.flush = patience

@@ -22,6 +22,7 @@ import (
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/outbound"
 	"newsletter/shared/telemetry"
 )
 
@@ -77,7 +78,7 @@ func newEnvironment(name string, open Open, out io.Writer) (*environment, error)
 	defer cancel()
 	env, err := config.FromOS(ctx)
 	logs, reports, metrics := readLogConfig(env), capture.ReadConfig(env), telemetry.ReadConfig(env)
-	reporter, reporterErr := capture.Open(reports, name)
+	reporter, reporterErr := capture.Open(reports, outbound.ReadConfig(env), name)
 	if reporterErr != nil {
 		env.Add(reporterErr)
 		reporter = &capture.Reporter{}

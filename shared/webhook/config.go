@@ -59,17 +59,15 @@ func (c Config) keys() ([][][]byte, error) {
 		return nil, fmt.Errorf("WEBHOOK_SECRETS: must be one list, or one for each of the %d WEBHOOK_URLS; there are %d", len(c.URLs), len(lists))
 	}
 	all := make([][][]byte, len(c.URLs))
-	number := 0
 	for i, list := range lists {
-		for text := range strings.SplitSeq(list, ",") {
-			number++
-			encoded, found := strings.CutPrefix(strings.TrimSpace(text), secretPrefix)
-			key, err := base64.StdEncoding.DecodeString(encoded)
-			if !found || err != nil || len(key) < minSecret || len(key) > maxSecret {
-				return nil, fmt.Errorf("WEBHOOK_SECRETS: secret %d: must be %s and %d to %d random bytes in base64", number, secretPrefix, minSecret, maxSecret)
-			}
-			all[i] = append(all[i], key)
+		keys, err := parseSecrets(list)
+		if err != nil && len(lists) > 1 {
+			err = fmt.Errorf("list %d: %w", i+1, err)
 		}
+		if err != nil {
+			return nil, fmt.Errorf("WEBHOOK_SECRETS: %w", err)
+		}
+		all[i] = keys
 	}
 	for i := range all {
 		if len(lists) == 1 {
@@ -77,4 +75,18 @@ func (c Config) keys() ([][][]byte, error) {
 		}
 	}
 	return all, nil
+}
+
+// parseSecrets reads secrets that are separated by commas. An error names no secret.
+func parseSecrets(list string) ([][]byte, error) {
+	var keys [][]byte
+	for text := range strings.SplitSeq(list, ",") {
+		encoded, found := strings.CutPrefix(strings.TrimSpace(text), secretPrefix)
+		key, err := base64.StdEncoding.DecodeString(encoded)
+		if !found || err != nil || len(key) < minSecret || len(key) > maxSecret {
+			return nil, fmt.Errorf("secret %d: must be %s and %d to %d random bytes in base64", len(keys)+1, secretPrefix, minSecret, maxSecret)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"newsletter/shared/config"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
 )
@@ -71,6 +72,16 @@ func Endpoints(cfg Config, guard outbound.Config, client *outbound.Client, now f
 		all[name(url)] = &Endpoint{url, keys[i], client, now}
 	}
 	return all, nil
+}
+
+// NewEndpoint makes one receiver, apart from those of a Config. secrets are as Config.Secrets has them for one endpoint; the
+// error is about them, and names none. It does no I/O.
+func NewEndpoint(url string, secrets config.Sealed, client *outbound.Client, now func() time.Time) (*Endpoint, error) {
+	keys, err := parseSecrets(secrets.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	return &Endpoint{url, keys, client, now}, nil
 }
 
 // name knows an endpoint again, wherever it stands in the list, and does not tell where it is: another one that took its

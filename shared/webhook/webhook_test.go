@@ -231,7 +231,7 @@ func TestConfig(t *testing.T) {
 		"secret alone":   {"", other, ""},
 		"own secrets":    {"https://a.example.org/,https://b.example.org/", other + ";" + encoded(24), ""},
 		"too many lists": {"https://a.example.org/", other + ";" + other, "one for each of the 1 WEBHOOK_URLS; there are 2"},
-		"an empty list":  {"https://a.example.org/,https://b.example.org/", other + ";", "WEBHOOK_SECRETS: secret 2"},
+		"an empty list":  {"https://a.example.org/,https://b.example.org/", other + ";", "WEBHOOK_SECRETS: list 2: secret 1"},
 		"twice":          {"https://a.example.org/, https://a.example.org/", other, "address 2 is there twice"},
 		"no prefix":      {"https://a.example.org/", other[len(secretPrefix):], "WEBHOOK_SECRETS: secret 1: must be whsec_"},
 		"not base64":     {"https://a.example.org/", "whsec_secret!", "WEBHOOK_SECRETS: secret 1"},
