@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ func TestASmallAttack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a whole system is left out with -short")
 	}
-	report, err := run(t.Context(), plan{requests: 600, networks: 60, victims: 20, people: 3, seed: 7, limit: 5 * time.Minute}, os.Stderr)
+	report, err := run(t.Context(), plan{requests: 1200, networks: 60, victims: 20, people: 3, seed: 7, limit: 5 * time.Minute}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,21 +24,44 @@ func TestASmallAttack(t *testing.T) {
 	}
 }
 
-// The count finds what it is there to find.
 func TestTheCountFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	ses := devstack.NewSES(time.Now)
-	stack := &devstack.Stack{Doubles: &devstack.Doubles{SES: ses, Sentry: &devstack.Sentry{}, Slack: &devstack.Slack{}}}
+	doubles := &devstack.Doubles{SES: devstack.NewSES(time.Now), Sentry: &devstack.Sentry{}, Slack: &devstack.Slack{}, Errors: devstack.NewWebhooks(time.Now)}
 	a := &attack{plan: plan{people: 10, alert: time.Minute}, statuses: map[int]int{202: 5, 503: 1, 0: 2}}
 	a.confirmed.Store(8)
-	if got := len(a.count(stack).problems); got != 4 { // 503, no answer, too few people, nobody told
-		t.Errorf("%d problems, want 4", got)
+	if got := a.judge(doubles, nil, "none").problems; len(got) != 5 { // 503, no answer, no refusal, too few people, nobody told
+		t.Errorf("%d problems: %v", len(got), got)
 	}
-	mails := []devstack.Mail{}
-	for _, to := range []string{"Victim.001smith@gmail.com", "victim001smith+a@googlemail.com", "victim001smith@gmail.com", "vic.tim001smith@gmail.com"} {
-		mails = append(mails, devstack.Mail{To: to, Links: []string{"http://x/api/newsletter/confirm?token=a"}})
+}
+
+func TestTheTallyFindsWhatIsTooMuchOrTooSoon(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	mail := func(to, kind string, after time.Duration) devstack.Mail {
+		return devstack.Mail{To: to, Tags: map[string]string{"delivery": kind}, At: now.Add(after)}
 	}
-	if most, _, victims := tally(mails); most["confirm"] != 4 || len(victims) != 1 {
-		t.Errorf("%v to %d victims", most, len(victims))
+	kinds := map[string]string{"c": "mail.confirm", "a": "mail.already_subscribed", "e": "mail.privacy_export", "x": "mail.privacy_erase"}
+	for name, test := range map[string]struct {
+		mails []devstack.Mail
+		want  string
+	}{
+		"within the caps": {[]devstack.Mail{
+			mail("victim001smith@gmail.com", "c", 0), mail("Vic.tim001smith+a@googlemail.com", "c", 15*time.Minute), mail("victim001smith@gmail.com", "a", 0),
+			mail("victim001smith@gmail.com", "e", 0), mail("victim001smith@gmail.com", "x", 0),
+		}, ""},
+		"too soon":           {[]devstack.Mail{mail("victim001smith@gmail.com", "c", 0), mail("vic.tim001smith@gmail.com", "c", 14*time.Minute)}, "14m0s apart"},
+		"a subscriber twice": {[]devstack.Mail{mail("victim001smith@gmail.com", "a", 0), mail("victim001smith+b@gmail.com", "a", time.Hour)}, `2 mails of "already_subscribed"`},
+		"one purpose": {[]devstack.Mail{
+			mail("victim001smith@a.org", "e", 0), mail("victim001smith@a.org", "x", 0), mail("victim001smith@a.org", "x", 0),
+		}, `3 mails of "privacy"`},
+		"a mail of no kind": {[]devstack.Mail{mail("victim001smith@a.org", "?", 0)}, `1 mails of "", 0 are allowed`},
+	} {
+		r := &report{}
+		if got := tally(test.mails, kinds, r); got.mails != len(test.mails) || got.victims != 1 {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got := strings.Join(r.problems, "; "); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }

@@ -1,18 +1,36 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"newsletter/internal/devstack"
 	"newsletter/shared/subscription"
 )
 
-// caps are what one mailbox may get within a day, by the page that the mail leads to (DESIGN §5).
-var caps = map[string]int{"confirm": 3, "unsubscribe": 2, "privacy": 2}
+// limit is what one mailbox may get of a kind of mail: so many within a day, so far apart (DESIGN §5).
+type limit struct {
+	aDay  int
+	apart time.Duration
+}
+
+// caps are the limits by purpose. A link to a copy and one to an erasure are one purpose.
+var caps = map[string]limit{"confirm": {3, 15 * time.Minute}, "already_subscribed": {aDay: 1}, "unsubscribe_link": {aDay: 2}, "privacy": {aDay: 2}}
+
+// purpose is what a mail is for, by its kind in the outbox.
+func purpose(kind string) string {
+	name := strings.TrimPrefix(kind, "mail.")
+	if strings.HasPrefix(name, "privacy_") {
+		return "privacy"
+	}
+	return name
+}
 
 // least is the part of the people, in percent, who must have the newsletter.
 const least = 90
@@ -31,18 +49,29 @@ func (r *report) add(format string, args ...any) {
 }
 
 // count holds what reached whom against what may.
-func (a *attack) count(stack *devstack.Stack) *report {
-	r := &report{}
-	most, total, victims := tally(stack.Doubles.SES.Mails())
-	for _, kind := range slices.Sorted(maps.Keys(most)) {
-		if most[kind] > caps[kind] {
-			r.add("a victim got %d mails to %s, %d are allowed", most[kind], kind, caps[kind])
-		}
+func (a *attack) count(ctx context.Context) (*report, error) {
+	kinds, err := a.kinds(ctx)
+	if err != nil {
+		return nil, err
 	}
+	held, err := a.held(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return a.judge(a.stack.Doubles, kinds, held), nil
+}
+
+// judge is count without the database: kinds are those of the outbox's rows, by id.
+func (a *attack) judge(doubles *devstack.Doubles, kinds map[string]string, held string) *report {
+	r := &report{}
+	t := tally(doubles.SES.Mails(), kinds, r)
 	for status, n := range a.statuses {
 		if status >= 500 || status == 0 {
 			r.add("%d answers with status %d", n, status)
 		}
+	}
+	if a.statuses[429] == 0 {
+		r.add("the limiter refused nobody, not even the loud networks")
 	}
 	share := 100.0
 	if a.people > 0 {
@@ -59,40 +88,76 @@ func (a *attack) count(stack *devstack.Stack) *report {
 		told = "never"
 		r.add("the owner was not told within %s", a.alert)
 	}
-	for _, problem := range slices.Concat(stack.Doubles.SES.Problems(), stack.Doubles.Sentry.Problems(), stack.Doubles.Slack.Problems()) {
+	for _, problem := range slices.Concat(doubles.SES.Problems(), doubles.Sentry.Problems(), doubles.Slack.Problems(), doubles.Errors.Problems()) {
 		r.add("a service would refuse: %s", problem)
 	}
-	r.text = fmt.Sprintf("attack: seed %d; answers %v; %d mails to %d of %d victims, at most %v each; %d of %d people confirmed (%.0f %%); owner told %s; %d problems",
-		a.seed, a.statuses, total, len(victims), a.victims, most, a.confirmed.Load(), a.people, share, told, len(r.problems))
+	r.text = fmt.Sprintf("attack: seed %d; answers %v; %d mails to %d of %d victims, at most %v each; held: %s; %d of %d people confirmed (%.0f %%); owner told %s; %d problems",
+		a.seed, a.statuses, t.mails, t.victims, a.victims, t.most, held, a.confirmed.Load(), a.people, share, told, len(r.problems))
 	return r
 }
 
-// tally counts the mails to victims: the most that one mailbox got of each kind, all of them, and by mailbox.
-func tally(mails []devstack.Mail) (most map[string]int, total int, victims map[string]map[string]int) {
-	most, victims = map[string]int{}, map[string]map[string]int{}
+// totals are what victims got.
+type totals struct {
+	mails, victims int
+	most           map[string]int // that one mailbox got, by purpose
+}
+
+// tally counts the mails to victims by mailbox and purpose, and tells what is more, or sooner, than the caps allow.
+func tally(mails []devstack.Mail, kinds map[string]string, r *report) totals {
+	t := totals{most: map[string]int{}}
+	type key struct{ mailbox, purpose string }
+	got, victims := map[key][]time.Time{}, map[string]bool{}
 	for _, m := range mails {
 		address, err := subscription.ParseAddress(m.To)
 		if err != nil || !strings.HasPrefix(address.Fold, "victim") {
 			continue
 		}
-		total++
-		if victims[address.Fold] == nil {
-			victims[address.Fold] = map[string]int{}
-		}
-		victims[address.Fold][kind(m)]++
-		most[kind(m)] = max(most[kind(m)], victims[address.Fold][kind(m)])
+		t.mails++
+		victims[address.Fold] = true
+		k := key{address.Fold, purpose(kinds[m.Tags["delivery"]])}
+		got[k] = append(got[k], m.At)
 	}
-	return most, total, victims
-}
-
-// kind is the page that a mail leads to.
-func kind(m devstack.Mail) string {
-	for _, link := range m.Links {
-		for _, page := range []string{"confirm", "privacy"} {
-			if strings.Contains(link, "/api/newsletter/"+page+"?") {
-				return page
+	t.victims = len(victims)
+	for _, k := range slices.SortedFunc(maps.Keys(got), func(a, b key) int { return strings.Compare(a.mailbox+a.purpose, b.mailbox+b.purpose) }) {
+		times, may := got[k], caps[k.purpose]
+		slices.SortFunc(times, time.Time.Compare)
+		t.most[k.purpose] = max(t.most[k.purpose], len(times))
+		if len(times) > may.aDay {
+			r.add("a mailbox got %d mails of %q, %d are allowed", len(times), k.purpose, may.aDay)
+		}
+		for i := 1; i < len(times); i++ {
+			if gap := times[i].Sub(times[i-1]); gap < may.apart {
+				r.add("a mailbox got mails of %q %s apart, %s is allowed", k.purpose, gap.Round(time.Second), may.apart)
 			}
 		}
 	}
-	return "unsubscribe"
+	return t
+}
+
+// kinds are the kinds of all mails in the outbox, by id.
+func (a *attack) kinds(ctx context.Context) (map[string]string, error) {
+	rows, err := a.db.Query(ctx, `select id::text, kind from outbox where kind like 'mail.%'`)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	var id, kind string
+	_, err = pgx.ForEachRow(rows, []any{&id, &kind}, func() error {
+		all[id] = kind
+		return nil
+	})
+	return all, err
+}
+
+// held says how many mails wait for the owner, by the reason.
+func (a *attack) held(ctx context.Context) (string, error) {
+	rows, err := a.db.Query(ctx, `select hold_reason || ' ' || count(*) from outbox where state = 'held' group by hold_reason order by 1`)
+	if err != nil {
+		return "", err
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if len(all) == 0 {
+		return "none", err
+	}
+	return strings.Join(all, ", "), err
 }

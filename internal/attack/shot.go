@@ -6,11 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
-
-	"newsletter/internal/devstack"
 )
 
 const (
@@ -26,29 +23,55 @@ type shot struct {
 	path, body string
 }
 
+// focus is a victim that is aimed at from everywhere at once, for so many requests more.
+type focus struct{ victim, left int }
+
+// loud is the part of the networks that send a fifth of all, one in so many: more than the limits of a host allow.
+const loud = 100
+
 // shot chooses a network, a victim, a spelling of the address and a route.
 func (a *attack) shot() shot {
 	s := shot{network: a.random.IntN(a.networks)}
-	address := a.spell(a.random.IntN(a.victims))
+	if a.random.IntN(5) == 0 {
+		s.network = a.random.IntN(1 + a.networks/loud)
+	}
+	victim := a.random.IntN(a.victims)
+	if a.focus.left == 0 && a.random.IntN(200) == 0 {
+		a.focus = focus{victim, 2 * side}
+	}
+	if a.focus.left > 0 {
+		a.focus.left--
+		victim = a.focus.victim
+	}
+	address := a.spell(victim)
 	switch a.random.IntN(10) {
 	case 0:
 		s.path, s.body = unsubscribePath, fmt.Sprintf(`{"email":%q}`, address)
 	case 1:
 		s.path, s.body = privacyPath, fmt.Sprintf(`{"email":%q,"request":%q}`, address, []string{"export", "erase"}[a.random.IntN(2)])
 	default:
-		s.path, s.body = subscribePath, fmt.Sprintf(`{"email":%q}`, address)
+		s.path, s.body = subscribePath, fmt.Sprintf(`{"email":%q,"source":{"page":"/blog/spring"}}`, address)
 	}
 	return s
 }
 
-// spell writes a victim's address in one of the ways that lead to the same mailbox: half of them are at Gmail, where dots
-// do not count, the others at forty domains of their own.
+// mailbox is a victim's address as they write it: half of them are at Gmail, where dots do not count, the others at forty
+// domains of their own.
+func mailbox(victim int) string {
+	local := fmt.Sprintf("victim%03dsmith", victim)
+	if victim%2 == 0 {
+		return local + "@gmail.com"
+	}
+	return fmt.Sprintf("%s@company-%d.org", local, victim%40)
+}
+
+// spell writes the address in one of the ways that lead to the same mailbox.
 func (a *attack) spell(victim int) string {
-	local, domain := fmt.Sprintf("victim%03dsmith", victim), fmt.Sprintf("company-%d.org", victim%40)
+	local, domain, _ := strings.Cut(mailbox(victim), "@")
 	if victim%2 == 0 {
 		domain = []string{"gmail.com", "googlemail.com"}[a.random.IntN(2)]
-		dot := 1 + a.random.IntN(len(local)-1)
-		local = local[:dot] + "." + local[dot:]
+		dot := a.random.IntN(len(local))
+		local = strings.TrimPrefix(local[:dot]+"."+local[dot:], ".")
 	}
 	if a.random.IntN(2) == 0 {
 		local += fmt.Sprintf("+tag%d", a.random.IntN(1000))
@@ -61,13 +84,13 @@ func (a *attack) spell(victim int) string {
 
 // visitor is somebody in a network: the whole of 127.0.0.0/8 is this machine.
 type visitor struct {
-	base   string
-	client *http.Client
+	base, agent string
+	client      *http.Client
 }
 
-func newVisitor(base, ip string) *visitor {
+func newVisitor(base, ip, agent string) *visitor {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
-	return &visitor{base, &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 2}}}
+	return &visitor{base, agent, &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 2}}}
 }
 
 // post gives the status of the answer; 0 if there was none.
@@ -76,6 +99,7 @@ func (v *visitor) post(ctx context.Context, path, body string) int {
 	if err != nil {
 		return 0
 	}
+	request.Header.Set("User-Agent", v.agent)
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
@@ -86,19 +110,4 @@ func (v *visitor) post(ctx context.Context, path, body string) int {
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.Copy(io.Discard, response.Body) // so that the connection is used again
 	return response.StatusCode
-}
-
-// confirmLink is the path and query of the link in the mail to an address; empty if there is none yet.
-func confirmLink(stack *devstack.Stack, address string) string {
-	for _, m := range stack.Doubles.SES.Mails() {
-		if m.To != address {
-			continue
-		}
-		for _, link := range m.Links {
-			if u, err := url.Parse(link); err == nil && u.Path == confirmPath {
-				return u.RequestURI()
-			}
-		}
-	}
-	return ""
 }
