@@ -16,6 +16,7 @@ import (
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
+	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
 )
 
@@ -59,7 +60,7 @@ type state struct {
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	}
 	text, err := h.store.ConsentText(ctx, claims)
 	if err != nil {
@@ -83,7 +84,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	}
 	form, err := httpapi.Form(r, "action")
 	if err != nil {
@@ -110,7 +111,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		if !errors.Is(err, subscription.ErrUnknown) {
 			h.gate.Refund(ctx, verdict)
 		}
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	}
 	return h.done(r, status).With(verdict.Limit.Headers()).As(string(outcome)), nil
 }
@@ -128,10 +129,11 @@ func (h *handler) done(r *httpapi.Request, status string) *httpapi.Response {
 }
 
 // refused gives one answer for every link that opens nothing: expired, unknown, malformed, or for another purpose.
-func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, error) {
+func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*httpapi.Response, error) {
 	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, subscription.ErrUnknown) {
 		return nil, err
 	}
+	telemetry.Security(ctx, token.Reason(err))
 	if !httpapi.WantsHTML(r) {
 		return nil, httpapi.NotFound()
 	}

@@ -11,6 +11,7 @@ import (
 	"newsletter/migrations"
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/telemetry"
 )
 
 // migrator is the part of migrations.Runner that commands reach.
@@ -82,6 +83,9 @@ func (h handler) run(ctx context.Context, name string) (migrations.Result, error
 	m, err := h.connect(ctx)
 	if err != nil {
 		return migrations.Result{}, err
+	}
+	if name == "up" || name == "down" {
+		telemetry.Security(ctx, "operator")
 	}
 	result, err := command(m, ctx)
 	outcome := "ok"

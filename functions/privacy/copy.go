@@ -14,7 +14,7 @@ import (
 func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
 	record, err := h.store.ExportOf(ctx, claims, visit(r, "link"))
 	if err != nil {
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	}
 	document := h.config.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,

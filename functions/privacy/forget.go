@@ -8,6 +8,7 @@ import (
 	"newsletter/shared/httpapi"
 	"newsletter/shared/phrases"
 	"newsletter/shared/subscription"
+	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
 )
 
@@ -20,6 +21,9 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 	outcome, err := h.eraser.Erase(ctx, subscription.Erasure{
 		Address: address, SubscriberID: claims.SubscriberID, Object: object, Visit: visit(r, "link"),
 	})
+	if errors.Is(err, subscription.ErrNotTheAddress) {
+		telemetry.Security(ctx, "wrong_address")
+	}
 	words := h.words(r)
 	switch {
 	case errors.Is(err, subscription.ErrNotTheAddress) && httpapi.WantsHTML(r):
@@ -28,7 +32,7 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 	case errors.Is(err, subscription.ErrNotTheAddress):
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: "This must be the address that the link was sent to.", Pointer: "#/email"})
 	case err != nil:
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	case !httpapi.WantsHTML(r):
 		return httpapi.JSON(http.StatusOK, state{"erased"}).As(string(outcome)), nil
 	}

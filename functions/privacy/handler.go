@@ -16,6 +16,7 @@ import (
 	"newsletter/shared/postgres"
 	"newsletter/shared/privacy"
 	"newsletter/shared/subscription"
+	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
 )
 
@@ -62,10 +63,14 @@ type state struct {
 // verify reads the link's token, which is for one purpose alone.
 func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims, error) {
 	claims, err := h.export.Verify(ctx, r.QueryToken(), r.Time)
-	if errors.Is(err, token.ErrInvalid) {
-		claims, err = h.erase.Verify(ctx, r.QueryToken(), r.Time)
+	if !errors.Is(err, token.ErrInvalid) {
+		return claims, err
 	}
-	return claims, err
+	claims, other := h.erase.Verify(ctx, r.QueryToken(), r.Time)
+	if errors.Is(other, token.ErrInvalid) { // the one whose purpose it has knows why
+		other = errors.Join(err, other)
+	}
+	return claims, other
 }
 
 // show is a page with a button, or without a token the one that asks for the address. It changes nothing and asks nobody.
@@ -76,7 +81,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	}
 	switch {
 	case !httpapi.WantsHTML(r) && claims.Purpose == token.Export:
@@ -96,7 +101,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	}
 	if claims.Purpose == token.Erase {
 		return h.forget(ctx, r, claims)
@@ -105,10 +110,11 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 }
 
 // refused gives one answer for every link that opens nothing (any more).
-func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, error) {
+func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*httpapi.Response, error) {
 	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, subscription.ErrUnknown) {
 		return nil, err
 	}
+	telemetry.Security(ctx, token.Reason(err))
 	if !httpapi.WantsHTML(r) {
 		return nil, httpapi.NotFound()
 	}

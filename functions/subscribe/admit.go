@@ -9,7 +9,6 @@ import (
 
 	"newsletter/shared/admission"
 	"newsletter/shared/captcha"
-	"newsletter/shared/capture"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/subscription"
@@ -24,11 +23,9 @@ func verifier(cfg captcha.Config) admission.Verifier {
 }
 
 func (h *handler) admit(ctx context.Context, r *httpapi.Request, f signUp, address subscription.Address) admission.Verdict {
-	began := time.Now()
 	verdict := h.gate.Admit(ctx, admission.SignUp{
 		Client: r.Client, Honeypot: f.Website, StartedAt: f.StartedAt, Domain: address.Domain, Captcha: f.CaptchaToken,
 	})
-	capture.Breadcrumb(ctx, "limit", string(verdict.Outcome), time.Since(began))
 	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if len(verdict.Reasons) > 0 {
 		lambdafn.Note(ctx, slog.String("admission_reasons", strings.Join(verdict.Reasons, ",")))

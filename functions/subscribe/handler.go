@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
-	"newsletter/shared/capture"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
@@ -84,7 +83,6 @@ func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		return nil, refusal(verdict)
 	}
 	request.Drop, request.Hold, request.Reasons = verdict.Outcome == admission.Drop, holdReason(verdict), verdict.Reasons
-	began := time.Now()
 	outcome, err := h.store.Request(ctx, request)
 	if err != nil {
 		if !errors.Is(err, subscription.ErrUnknownConsent) { // our failure does not use up the visitor's tries
@@ -92,7 +90,6 @@ func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		}
 		return nil, err
 	}
-	capture.Breadcrumb(ctx, "query", string(outcome), time.Since(began))
 	return h.answer(r, request.Locale).With(verdict.Limit.Headers()).As(string(outcome)), nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
+	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
 )
 
@@ -64,7 +65,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(words)).As("shown"), nil
 	}
 	if _, err := h.ring.Verify(ctx, r.QueryToken(), r.Time); err != nil {
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	}
 	if !httpapi.WantsHTML(r) {
 		return httpapi.JSON(http.StatusOK, state{"subscribed"}).As("shown"), nil
@@ -87,7 +88,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
-		return h.refused(r, err)
+		return h.refused(ctx, r, err)
 	}
 	outcome, err := h.unsubscribe(ctx, claims, r)
 	if err != nil {
@@ -108,10 +109,11 @@ func visit(r *httpapi.Request, channel string) subscription.Visit {
 }
 
 // refused gives one answer for every link that opens nothing. A person can still get away by typing the address.
-func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, error) {
+func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*httpapi.Response, error) {
 	if !errors.Is(err, token.ErrInvalid) {
 		return nil, err
 	}
+	telemetry.Security(ctx, token.Reason(err))
 	if !httpapi.WantsHTML(r) {
 		return nil, httpapi.NotFound()
 	}

@@ -107,6 +107,9 @@ func (b *Bundle) checkFunctionAlarms(all alarmed, problems *problems) {
 		if len(f.Schedules) > 0 {
 			needed = append(needed, "Errors")
 		}
+		if len(f.Schedules) > 0 && name != "health" { // whose silence is seen by its own metric
+			needed = append(needed, "Invocations")
+		}
 		if len(f.Topics) > 0 {
 			needed = append(needed, "AsyncEventsDropped")
 		}

@@ -21,11 +21,11 @@ const (
 var layers = map[string]layer{
 	"awssdk":       {nil, foundation},
 	"config":       {[]string{"awssdk"}, foundation},
-	"capture":      {[]string{"config", "outbound", "webhook"}, "it tells errors by the same calls as everything that leaves"},
+	"capture":      {[]string{"config"}, adapter},
 	"httpapi":      {[]string{"config", "capture"}, adapter},
 	"histogram":    {nil, foundation},
 	"telemetry":    {[]string{"config"}, foundation},
-	"lambdafn":     {[]string{"awssdk", "capture", "config", "httpapi", "outbound", "telemetry"}, "it frames every function and nothing else"},
+	"lambdafn":     {[]string{"awssdk", "capture", "config", "httpapi", "outbound", "telemetry", "webhook"}, "it frames every function and nothing else"},
 	"pseudonym":    {[]string{"config"}, foundation},
 	"token":        {[]string{"config"}, foundation},
 	"audit":        {nil, domain},

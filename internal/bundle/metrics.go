@@ -26,6 +26,7 @@ var awsMetrics = map[string]string{
 	"AWS/Lambda AsyncEventsDropped":              "FunctionName",
 	"AWS/Lambda ConcurrentExecutions":            "FunctionName",
 	"AWS/Lambda Errors":                          "FunctionName",
+	"AWS/Lambda Invocations":                     "FunctionName",
 	"AWS/Lambda Throttles":                       "FunctionName",
 	"AWS/SQS ApproximateAgeOfOldestMessage":      "QueueName",
 	"AWS/SQS ApproximateNumberOfMessagesVisible": "QueueName",

@@ -15,6 +15,7 @@ func TestABrokenAlarmIsSeen(t *testing.T) {
 	seen(t, map[string]change{
 		"throttles unwatched":     {alarm("PrivacyThrottles"), without("PrivacyThrottles"), "no alarm watches Throttles of PrivacyFunction"},
 		"crashes unwatched":       {alarm("MaintainErrors"), without("MaintainErrors"), "no alarm watches Errors of MaintainFunction"},
+		"starts unwatched":        {alarm("DeliverSilence"), without("DeliverSilence"), "no alarm watches Invocations of DeliverFunction"},
 		"lost events unwatched":   {alarm("EngagementDropped"), without("EngagementDropped"), "no alarm watches AsyncEventsDropped of EngagementFunction"},
 		"dead letters unwatched":  {alarm("UnsubscribeDeadLettersAlarm"), without("UnsubscribeDeadLettersAlarm"), "dead letters in UnsubscribeDeadLetters:"},
 		"new queue of the dead":   {"deadLetterTargetArn: !GetAtt UnsubscribeDeadLetters.Arn", "deadLetterTargetArn: !GetAtt Other.Arn", "dead letters in Other:"},

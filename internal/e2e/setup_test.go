@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ func start(t testing.TB, o devstack.Options) *stack {
 	if o.Database == nil {
 		o.Database = &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword}
 	}
-	logs := &logWriter{t: t}
+	logs := &logWriter{t: t, also: o.Log}
 	o.Log = logs
 	s, err := devstack.Start(t.Context(), o)
 	if err != nil {
@@ -80,6 +81,7 @@ func start(t testing.TB, o devstack.Options) *stack {
 // logWriter shows the functions' log with the test's, until the test has ended.
 type logWriter struct {
 	t      testing.TB
+	also   io.Writer // nil for nobody
 	mu     sync.Mutex
 	closed bool
 }
@@ -89,6 +91,9 @@ func (l *logWriter) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.t.Logf("%s", p)
+	}
+	if l.also != nil {
+		return l.also.Write(p)
 	}
 	return len(p), nil
 }

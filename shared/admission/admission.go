@@ -100,8 +100,19 @@ func (g *Gate) Admit(ctx context.Context, a Attempt) Verdict {
 		v.Limit = ratelimit.Decision{Allowed: true, Tier: v.Limit.Tier, Reason: v.Limit.Reason}
 	}
 	signals.Limited = !v.Limit.Allowed
-	v.Decision = Decide(signals)
+	v.Decision = decide(ctx, signals)
 	return v
+}
+
+// decide is Decide, and notes what speaks against a request that is not simply accepted.
+func decide(ctx context.Context, s Signals) Decision {
+	d := Decide(s)
+	if d.Outcome != Accept {
+		for _, reason := range d.Reasons {
+			telemetry.Security(ctx, reason)
+		}
+	}
+	return d
 }
 
 // Refund takes the count back when the request then failed on our side.
@@ -112,12 +123,14 @@ func (g *Gate) Refund(ctx context.Context, v Verdict) {
 }
 
 func (g *Gate) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {
+	began := time.Now()
 	d := g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(e), Client: client, Policies: policies})
 	decision := "allowed"
 	if !d.Allowed {
 		decision = "denied"
 	}
 	telemetry.Add(ctx, telemetry.LimiterDecisions, 1, string(d.Tier), decision)
+	capture.Breadcrumb(ctx, "limit", string(d.Tier)+" "+decision, time.Since(began))
 	if d.Cause != nil { // the visitor is served, so nobody else would say that Redis is lost
 		capture.Error(ctx, d.Cause)
 	}

@@ -207,7 +207,7 @@ func TestALostRedisIsReported(t *testing.T) {
 		reports = append(reports, string(body))
 	}))
 	t.Cleanup(sentry.Close)
-	reporter, err := capture.Open(capture.Config{DSN: config.Seal("http://key@" + sentry.Listener.Addr().String() + "/1")}, "subscribe")
+	reporter, err := capture.Open(capture.Config{DSN: config.Seal("http://key@" + sentry.Listener.Addr().String() + "/1")}, nil, "subscribe")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,8 +49,8 @@ func (s *SignUps) Admit(ctx context.Context, a SignUp) Verdict {
 	if s.verifier != nil && a.Captcha == "" {
 		signals.Captcha = CaptchaMissing
 	}
-	if d := Decide(signals); d.Outcome == Refuse {
-		return Verdict{Decision: d}
+	if Decide(signals).Outcome == Refuse {
+		return Verdict{Decision: decide(ctx, signals)}
 	}
 	v := Verdict{Limit: s.take(ctx, Subscribe, a.Client, s.Gate.config.Subscribe)}
 	signals.Limited = !v.Limit.Allowed
@@ -60,7 +60,7 @@ func (s *SignUps) Admit(ctx context.Context, a SignUp) Verdict {
 			signals.Limited = !v.Limit.Allowed
 		}
 	}
-	v.Decision = Decide(signals)
+	v.Decision = decide(ctx, signals)
 	return v
 }
 

@@ -1,4 +1,4 @@
-// Package capture reports errors to Sentry and to a webhook: panics, 5xx answers, lost dependencies and dead letters; and
+// Package capture reports errors to Sentry and to a hook: panics, 5xx answers, lost dependencies and dead letters; and
 // it tells Sentry that what is scheduled has run.
 //
 // What leaves is built from an allow-list: types and messages of errors with everything that looks like an address, a
@@ -20,7 +20,6 @@ import (
 	"github.com/getsentry/sentry-go"
 
 	"newsletter/shared/config"
-	"newsletter/shared/outbound"
 )
 
 // Config says where to report.
@@ -31,12 +30,6 @@ type Config struct {
 	// function, which is made by it, is then told when a run begins and how it ended, and notices a run that is missing.
 	// Defaults to none: no check-ins.
 	Schedule string `env:"SCHEDULE"`
-	// WebhookURL is told of each error too, as the event "error.captured" (docs/webhooks.md): https, on port 443 or 8443, at
-	// a public address. Defaults to none.
-	WebhookURL config.Sealed `env:"ERROR_WEBHOOK_URL"`
-	// WebhookSecrets sign these calls, as WEBHOOK_SECRETS do: "whsec_" and 24 to 64 random bytes in base64, separated by
-	// commas, the newest first. Required with ERROR_WEBHOOK_URL.
-	WebhookSecrets config.Sealed `env:"ERROR_WEBHOOK_SECRETS"`
 	// Environment names the deployment, such as "prod", in reports and logs. Defaults to "local".
 	Environment string `env:"ENVIRONMENT" envDefault:"local"`
 	// Release names the deployed version in reports and logs. Defaults to "unreleased".
@@ -69,17 +62,17 @@ const (
 type Reporter struct {
 	hub     *sentry.Hub // nil: disabled
 	quiet   quiet
-	hook    *hook    // nil: no webhook
+	hook    Hook     // nil: nobody besides Sentry is told
 	monitor *monitor // nil: no check-ins
 }
 
-// Open makes a Reporter for one function. It does no I/O.
-func Open(cfg Config, guard outbound.Config, function string) (*Reporter, error) {
-	hook, err := openHook(cfg, guard, function)
-	if err != nil || cfg.DSN.IsZero() && hook == nil {
-		return &Reporter{}, err
+// Open makes a Reporter for one function. hook is told of every report too; nil for nobody. It does no I/O.
+func Open(cfg Config, hook Hook, function string) (*Reporter, error) {
+	if cfg.DSN.IsZero() && hook == nil {
+		return &Reporter{}, nil
 	}
 	r := &Reporter{hook: hook}
+	var err error
 	if !cfg.DSN.IsZero() && cfg.Schedule != "" {
 		if r.monitor, err = newMonitor(cfg.Schedule, function); err != nil {
 			return nil, err
@@ -87,7 +80,7 @@ func Open(cfg Config, guard outbound.Config, function string) (*Reporter, error)
 	}
 	off := &sentry.KeyValueCollectionBehavior{Mode: sentry.CollectionOff}
 	client, err := sentry.NewClient(sentry.ClientOptions{
-		Dsn:                  cfg.DSN.Reveal(), // empty: events are made, for the webhook, and Sentry gets none
+		Dsn:                  cfg.DSN.Reveal(), // empty: events are made, for the hook, and Sentry gets none
 		Environment:          cfg.Environment,
 		Release:              cfg.Release, // else the SDK runs git to find one
 		ServerName:           function,    // else the host's name
@@ -109,7 +102,7 @@ func Open(cfg Config, guard outbound.Config, function string) (*Reporter, error)
 	return r, nil
 }
 
-// beforeSend is where every event passes: it is scrubbed, and told to the webhook on behalf of its invocation.
+// beforeSend is where every event passes: it is scrubbed, and told to the hook on behalf of its invocation.
 func (r *Reporter) beforeSend(event *sentry.Event, hint *sentry.EventHint) *sentry.Event {
 	event = scrubEvent(event)
 	if i, ok := hint.Data.(*invocation); ok && r.hook != nil {
@@ -127,7 +120,7 @@ type invocation struct {
 	mu       sync.Mutex
 	reported []error
 	sent     bool              // something is on its way to Sentry
-	calls    []<-chan struct{} // of the webhook; each is closed when it is over
+	calls    []<-chan struct{} // of the hook; each is closed when it is over
 }
 
 type invocationKey struct{}
@@ -172,7 +165,7 @@ func of(ctx context.Context) *invocation {
 	return i
 }
 
-// await makes Flush wait for a call of the webhook.
+// await makes Flush wait for a call of the hook.
 func (i *invocation) await(call <-chan struct{}) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

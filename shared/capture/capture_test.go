@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"newsletter/shared/config"
-	"newsletter/shared/outbound"
 )
 
 // patience is far above what a busy machine needs.
@@ -177,7 +176,7 @@ func TestASlowSentryCostsTheBudgetOnly(t *testing.T) {
 		close(ended)
 	}))
 	defer server.Close()
-	r, err := Open(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, outbound.Config{}, "f")
+	r, err := Open(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, nil, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +200,7 @@ func TestADeadSentryHarmsNothing(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	dsn := strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1"
 	server.Close()
-	r, err := Open(Config{DSN: config.Seal(dsn)}, outbound.Config{}, "f")
+	r, err := Open(Config{DSN: config.Seal(dsn)}, nil, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +214,7 @@ func TestADeadSentryHarmsNothing(t *testing.T) {
 func TestWithoutADSNNothingHappens(t *testing.T) {
 	t.Setenv("SENTRY_DSN", "http://key@127.0.0.1:1/1") // the SDK would take it
 	before := runtime.NumGoroutine()
-	r, err := Open(Config{}, outbound.Config{}, "f")
+	r, err := Open(Config{}, nil, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +235,7 @@ func TestWithoutADSNNothingHappens(t *testing.T) {
 func TestABadDSNIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	const dsn = "https://5ecret@sentry.example/no-project/"
-	if _, err := Open(Config{DSN: config.Seal(dsn)}, outbound.Config{}, "f"); err == nil || strings.Contains(err.Error(), "5ecret") || !strings.Contains(err.Error(), "SENTRY_DSN") {
+	if _, err := Open(Config{DSN: config.Seal(dsn)}, nil, "f"); err == nil || strings.Contains(err.Error(), "5ecret") || !strings.Contains(err.Error(), "SENTRY_DSN") {
 		t.Errorf("got %v", err)
 	}
 }

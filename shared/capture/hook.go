@@ -2,64 +2,44 @@ package capture
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/getsentry/sentry-go"
-
-	"newsletter/shared/outbound"
-	"newsletter/shared/webhook"
 )
 
-// errorCaptured is the type of the event that the webhook gets.
-const errorCaptured = "error.captured"
-
-// hook tells errors to a service of the owner's. It is safe for concurrent use.
-type hook struct {
-	endpoint *webhook.Endpoint
-	function string
+// Report is an error in words, scrubbed.
+type Report struct {
+	ID string // the same as in Sentry
+	At time.Time
+	// Data are function, environment, release, level, error, cause (equal for errors of one cause), steps, of a panic
+	// stack, and request_id, xray_trace_id, route and left_out where they are known.
+	Data map[string]string
 }
 
-// openHook gives nil where no webhook is configured.
-func openHook(cfg Config, guard outbound.Config, function string) (*hook, error) {
-	if cfg.WebhookURL.IsZero() {
-		return nil, nil //nolint:nilnil // none is wanted
-	}
-	url := cfg.WebhookURL.Reveal()
-	if err := guard.CheckURL(url); err != nil {
-		return nil, fmt.Errorf("ERROR_WEBHOOK_URL: %w", err)
-	}
-	if cfg.WebhookSecrets.IsZero() {
-		return nil, errors.New("ERROR_WEBHOOK_SECRETS: required with ERROR_WEBHOOK_URL")
-	}
-	endpoint, err := webhook.NewEndpoint(url, cfg.WebhookSecrets, outbound.New(guard, net.DefaultResolver), time.Now)
-	if err != nil {
-		return nil, fmt.Errorf("ERROR_WEBHOOK_SECRETS: %w", err)
-	}
-	return &hook{endpoint, function}, nil
-}
+// Hook tells somebody of a report. It is called side by side, beside what goes on; ctx ends after two seconds. Its error
+// is lost: whom could it be told, if not the log, which has the error of the report.
+type Hook func(ctx context.Context, r Report) error
 
-// send tells of an event, beside what goes on, and closes the channel when that is over. It is tried once.
-func (h *hook) send(event *sentry.Event) <-chan struct{} {
-	told := webhook.Event{Type: errorCaptured, At: event.Timestamp, EventID: string(event.EventID), Data: h.describe(event)}
+// send calls the hook, and closes the channel when that is over. It is tried once.
+func (h Hook) send(event *sentry.Event) <-chan struct{} {
+	report := Report{string(event.EventID), event.Timestamp, describe(event)}
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
 		ctx, cancel := context.WithTimeout(context.Background(), sendTimeout) // it outlives its invocation
 		defer cancel()
-		_ = h.endpoint.Send(ctx, told.EventID, told) // whom could it be told: the log has the error itself
+		_ = h(ctx, report)
 	}()
 	return over
 }
 
 // describe puts a scrubbed event into words.
-func (h *hook) describe(event *sentry.Event) map[string]string {
+func describe(event *sentry.Event) map[string]string {
 	data := map[string]string{
-		"function": h.function, "environment": event.Environment, "release": event.Release, "level": string(event.Level),
+		"function": event.ServerName, "environment": event.Environment, "release": event.Release, "level": string(event.Level),
 		"cause": strings.Join(event.Fingerprint, " "), "steps": steps(event.Breadcrumbs),
 	}
 	for name, value := range event.Tags {

@@ -1,37 +1,42 @@
 package capture
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"newsletter/internal/devstack"
-	"newsletter/shared/config"
-	"newsletter/shared/outbound"
 )
 
-// hooked is a Reporter that tells a webhook alone, and what receives it.
-func hooked(t *testing.T, receiver http.Handler) *Reporter {
+// toldReports are what a hook was told.
+type toldReports struct {
+	mu  sync.Mutex
+	all []Report
+}
+
+func (r *toldReports) hook(_ context.Context, told Report) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, told)
+	return nil
+}
+
+// hooked is a Reporter that tells a hook alone.
+func hooked(t *testing.T, hook Hook) *Reporter {
 	t.Helper()
-	server := httptest.NewServer(receiver)
-	t.Cleanup(server.Close)
-	r, err := Open(Config{
-		WebhookURL: config.Seal(server.URL + "/errors"), WebhookSecrets: config.Seal(devstack.WebhookSecret), Environment: "test", Release: "1.2.3",
-	}, outbound.Config{AllowPrivate: []string{server.Listener.Addr().String()}}, "subscribe")
+	r, err := Open(Config{Environment: "test", Release: "1.2.3"}, hook, "subscribe")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func TestAnErrorIsToldToTheWebhook(t *testing.T) {
+func TestTheHookIsToldOfAnError(t *testing.T) {
 	t.Parallel()
-	receiver := devstack.NewWebhooks(time.Now)
-	r := hooked(t, receiver)
+	told := &toldReports{}
+	r := hooked(t, told.hook)
 	ctx := r.Begin(t.Context(), "JKJaXmPLvHcESHA=")
 	Route(ctx, "/api/newsletter/subscribe")
 	Breadcrumb(ctx, "decode", "done", 0)
@@ -44,9 +49,9 @@ func TestAnErrorIsToldToTheWebhook(t *testing.T) {
 	Error(ctx, errors.New("insert subscriber: again"))
 	r.Flush(ctx, patience)
 
-	calls := receiver.Received()
-	if problems := receiver.Problems(); len(calls) != 2 || len(problems) > 0 {
-		t.Fatalf("%d calls, %v", len(calls), problems)
+	calls := told.all
+	if len(calls) != 2 {
+		t.Fatalf("%d calls", len(calls))
 	}
 	if calls[0].Data["error"] == "insert subscriber: again" { // they leave side by side
 		calls[0], calls[1] = calls[1], calls[0]
@@ -54,13 +59,12 @@ func TestAnErrorIsToldToTheWebhook(t *testing.T) {
 	got := calls[0].Data
 	for name, want := range map[string]string{
 		"function": "subscribe", "environment": "test", "release": "1.2.3", "level": "error", "request_id": "JKJaXmPLvHcESHA=",
-		"route": "/api/newsletter/subscribe", "steps": "decode done 0 ms, query unavailable [address] 4003 ms", "event_id": calls[0].ID,
-	} {
+		"route": "/api/newsletter/subscribe", "steps": "decode done 0 ms, query unavailable [address] 4003 ms"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
 	}
-	if calls[0].Type != "error.captured" || !strings.HasPrefix(got["error"], "insert subscriber: ") || !strings.HasPrefix(got["cause"], "capture.timeoutError: ") ||
+	if len(calls[0].ID) != 32 || calls[0].At.IsZero() || !strings.HasPrefix(got["error"], "insert subscriber: ") || !strings.HasPrefix(got["cause"], "capture.timeoutError: ") ||
 		got["stack"] != "" || calls[1].Data["error"] != "insert subscriber: again" {
 		t.Errorf("%+v", calls)
 	}
@@ -71,44 +75,44 @@ func TestAnErrorIsToldToTheWebhook(t *testing.T) {
 	}
 }
 
-func TestThePlaceOfAPanicIsToldToTheWebhook(t *testing.T) {
+func TestTheHookIsToldWhereAPanicHappened(t *testing.T) {
 	t.Parallel()
-	receiver := devstack.NewWebhooks(time.Now)
-	r := hooked(t, receiver)
+	told := &toldReports{}
+	r := hooked(t, told.hook)
 	ctx := r.Begin(t.Context(), "")
 	_ = recovered(ctx, func() { panic("lost " + canaries["token"]) })
 	r.Flush(ctx, patience)
-	calls := receiver.Received()
+	calls := told.all
 	if len(calls) != 1 || calls[0].Data["level"] != "fatal" || calls[0].Data["error"] != "panic: lost [key]" ||
-		!strings.Contains(calls[0].Data["stack"], "shared/capture.TestThePlaceOfAPanicIsToldToTheWebhook.func1:") {
-		t.Errorf("%+v, %v", calls, receiver.Problems())
+		!strings.Contains(calls[0].Data["stack"], "shared/capture.TestTheHookIsToldWhereAPanicHappened.func1:") {
+		t.Errorf("%+v", calls)
 	}
 }
 
 func TestAStormIsOneCall(t *testing.T) {
 	t.Parallel()
-	receiver := devstack.NewWebhooks(time.Now)
-	r := hooked(t, receiver)
+	told := &toldReports{}
+	r := hooked(t, told.hook)
 	for range 50 {
 		ctx := r.Begin(t.Context(), "")
 		Error(ctx, timeoutError{})
 		r.Flush(ctx, patience)
 	}
-	if got := len(receiver.Received()); got != 1 {
+	if got := len(told.all); got != 1 {
 		t.Errorf("%d calls", got)
 	}
 }
 
-// A receiver that does not answer is still holding the call when Flush returns, and the call ends by itself.
-func TestASlowWebhookCostsTheBudgetOnly(t *testing.T) {
+// A hook that does not return is still at it when Flush returns, and is told to end.
+func TestASlowHookCostsTheBudgetOnly(t *testing.T) {
 	t.Parallel()
 	arrived, ended := make(chan struct{}), make(chan struct{})
-	r := hooked(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_ = http.MaxBytesReader(nil, r.Body, 1<<20).Close()
+	r := hooked(t, func(ctx context.Context, _ Report) error {
 		close(arrived)
-		<-r.Context().Done()
+		<-ctx.Done()
 		close(ended)
-	}))
+		return ctx.Err()
+	})
 	ctx := r.Begin(t.Context(), "")
 	Error(ctx, errors.New("lost"))
 	<-arrived
@@ -122,23 +126,5 @@ func TestASlowWebhookCostsTheBudgetOnly(t *testing.T) {
 	case <-ended:
 	case <-time.After(patience):
 		t.Error("the call never ends")
-	}
-}
-
-func TestMistakesOfTheWebhook(t *testing.T) {
-	t.Parallel()
-	secret := config.Seal(devstack.WebhookSecret)
-	for name, test := range map[string]struct {
-		cfg  Config
-		want string
-	}{
-		"no address":      {Config{WebhookURL: config.Seal("5ecret"), WebhookSecrets: secret}, "ERROR_WEBHOOK_URL: "},
-		"not encrypted":   {Config{WebhookURL: config.Seal("http://example.org/5ecret"), WebhookSecrets: secret}, "ERROR_WEBHOOK_URL: must begin with https://"},
-		"no secret":       {Config{WebhookURL: config.Seal("https://example.org/5ecret")}, "ERROR_WEBHOOK_SECRETS: required"},
-		"a broken secret": {Config{WebhookURL: config.Seal("https://example.org/"), WebhookSecrets: config.Seal("whsec_5ecret")}, "ERROR_WEBHOOK_SECRETS: secret 1: "},
-	} {
-		if _, err := Open(test.cfg, outbound.Config{}, "f"); err == nil || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "5ecret") {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
 }

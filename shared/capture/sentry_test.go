@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"newsletter/shared/config"
-	"newsletter/shared/outbound"
 )
 
 const publicKey = "0123456789abcdef0123456789abcdef"
@@ -82,7 +81,7 @@ func newSentryServer(t *testing.T) *sentryServer {
 func (s *sentryServer) open(t *testing.T) *Reporter {
 	t.Helper()
 	dsn := strings.Replace(s.URL, "http://", "http://"+publicKey+"@", 1) + "/42"
-	r, err := Open(Config{DSN: config.Seal(dsn), Environment: "test", Release: "newsletter@1.2.3"}, outbound.Config{}, "subscribe")
+	r, err := Open(Config{DSN: config.Seal(dsn), Environment: "test", Release: "newsletter@1.2.3"}, nil, "subscribe")
 	if err != nil {
 		t.Fatal(err)
 	}

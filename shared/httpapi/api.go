@@ -13,9 +13,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"newsletter/shared/capture"
 )
 
 // HandlerFunc answers one request. A *Problem that it returns as error is the answer; another error is the problem that
@@ -96,6 +99,7 @@ type Result struct {
 // Serve answers one event. It does not recover from panics: the caller does, and answers with Failed.
 func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) Result {
 	request, err := newRequest(event)
+	request.step = func(outcome string, took time.Duration) { capture.Breadcrumb(ctx, "decode", outcome, took) }
 	if refused := a.front.pass(request, a.routes[request.Path].Direct); refused != nil {
 		err = refused
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -19,15 +20,15 @@ const maxDepth = 8
 // It refuses with 415 a body that is not application/json, with 400 what is not exactly one JSON object in valid UTF-8
 // without duplicate names, NUL characters or more than 8 levels, and with 422 members that T does not have or whose
 // type is wrong. Names are compared exactly. A null is the zero value.
-func DecodeJSON[T any](r *Request) (T, error) {
-	var into T
+func DecodeJSON[T any](r *Request) (into T, err error) {
+	defer func(began time.Time) { r.decoded(began, err) }(time.Now())
 	if r.mediaType() != "application/json" {
 		return into, unsupported("application/json")
 	}
 	if err := scan(r.Body); err != nil {
 		return into, err
 	}
-	err := jsonv2.Unmarshal(r.Body, &into, jsonv2.RejectUnknownMembers(true))
+	err = jsonv2.Unmarshal(r.Body, &into, jsonv2.RejectUnknownMembers(true))
 	if err == nil {
 		return into, nil
 	}

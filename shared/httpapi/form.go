@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -25,14 +26,11 @@ const (
 // known names the fields that the caller reads: one of them that stands there twice is refused with 400. Other fields are
 // kept as they are. File uploads, more than 64 fields, NUL characters and invalid UTF-8 are refused with 400 too, any
 // other content type with 415.
-func Form(r *Request, known ...string) (url.Values, error) {
+func Form(r *Request, known ...string) (fields url.Values, err error) {
+	defer func(began time.Time) { r.decoded(began, err) }(time.Now())
 	if len(r.Body) == 0 {
 		return url.Values{}, nil
 	}
-	var (
-		fields url.Values
-		err    error
-	)
 	switch r.mediaType() {
 	case "application/x-www-form-urlencoded":
 		if fields, err = url.ParseQuery(string(r.Body)); err != nil {

@@ -38,6 +38,20 @@ type Request struct {
 	Origin    string
 	RequestID string    // the gateway's, which the client sees too
 	Time      time.Time // when the gateway took the request, UTC
+
+	step func(outcome string, took time.Duration) // hears that the body was decoded; may be nil
+}
+
+// decoded tells how the decoding of the body went, which began at a time.
+func (r *Request) decoded(began time.Time, err error) {
+	if r.step == nil {
+		return
+	}
+	outcome := "done"
+	if err != nil {
+		outcome = "refused"
+	}
+	r.step(outcome, time.Since(began))
 }
 
 // newRequest reads an event. The request is usable for an error answer even when err is not nil.

@@ -40,6 +40,7 @@ type environment struct {
 	base     context.Context
 	now      func() time.Time
 	warm     atomic.Bool
+	opening  *telemetry.Metrics // figures of the INIT phase, for the first invocation's line
 }
 
 // outcome is what an invocation came to.
@@ -130,6 +131,9 @@ func (e *environment) serve(ctx context.Context, event events.APIGatewayV2HTTPRe
 		capture.Error(ctx, answer.Err)
 		Logger(ctx).ErrorContext(ctx, "request failed", "err", answer.Err)
 	}
+	if answer.Response.StatusCode == http.StatusForbidden { // by httpapi alone, which has no other reason
+		telemetry.Security(ctx, "around_cloudfront")
+	}
 	payload, err := json.Marshal(answer.Response)
 	return outcome{word: cmp.Or(answer.Outcome, "answered"), payload: payload, err: err, answer: &answer}
 }
@@ -174,9 +178,6 @@ func (e *environment) finish(ctx context.Context, done outcome, cold bool, took 
 		slog.Bool("cold_start", cold),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
-	if cold {
-		telemetry.Add(ctx, telemetry.ColdStarts, 1)
-	}
 	failed := done.err != nil
 	if a := done.answer; a != nil {
 		status := a.Response.StatusCode
@@ -187,6 +188,10 @@ func (e *environment) finish(ctx context.Context, done outcome, cold bool, took 
 	l, ok := ctx.Value(lineKey{}).(*line)
 	if !ok {
 		return
+	}
+	if cold {
+		l.metrics.Absorb(e.opening)
+		telemetry.Add(ctx, telemetry.ColdStarts, 1)
 	}
 	l.finish(done.word, failed, attrs)
 	l.write(ctx, e.book)

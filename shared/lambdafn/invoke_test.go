@@ -7,22 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"newsletter/internal/emfcheck"
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/outbound"
+	"newsletter/shared/telemetry"
 )
 
 // newTestEnvironment serves f and logs to the buffer.
 func newTestEnvironment(f Function) (*environment, *lockedBuffer) {
 	out := &lockedBuffer{}
 	return &environment{function: f, reporter: &capture.Reporter{}, log: newLogger(out, slog.LevelInfo, "test"),
-		base: context.Background(), now: time.Now, name: "test", book: metricBook{"Newsletter", "test", time.Now}}, out
+		opening: &telemetry.Metrics{}, base: context.Background(), now: time.Now, name: "test", book: metricBook{"Newsletter", "test", time.Now}}, out
 }
 
 func TestAnInvocationEndsBeforeLambdaEndsIt(t *testing.T) {
@@ -45,7 +47,7 @@ func TestAReportLeavesBeforeTheAnswer(t *testing.T) {
 	sentry := newSentryRecorder(t)
 	e, _ := newTestEnvironment(Function{Event: func(context.Context, json.RawMessage) (any, error) { return nil, errors.New("lost") }})
 	var err error
-	if e.reporter, err = capture.Open(capture.Config{DSN: config.Seal(sentry.dsn)}, outbound.Config{}, "test"); err != nil {
+	if e.reporter, err = capture.Open(capture.Config{DSN: config.Seal(sentry.dsn)}, nil, "test"); err != nil {
 		t.Fatal(err)
 	}
 	e.flush = patience
@@ -163,4 +165,55 @@ func FuzzInvoke(f *testing.F) {
 			t.Fatalf("%d INFO lines: %s", got, out.String())
 		}
 	})
+}
+
+// A denial has a line of its own with the ids and the route, and the invocation's line is still one.
+func TestSecurityEventsHaveTheirOwnLine(t *testing.T) {
+	t.Parallel()
+	api := httpapi.New(httpapi.Config{PublicURL: "https://api.example.org"}, httpapi.Route{Path: "/api/web",
+		POST: func(ctx context.Context, _ *httpapi.Request) (*httpapi.Response, error) {
+			telemetry.Security(ctx, "honeypot")
+			telemetry.Security(ctx, "too_fast")
+			return httpapi.JSON(http.StatusAccepted, nil).As("dropped"), nil
+		}})
+	e, out := newTestEnvironment(Function{HTTP: api})
+	if _, err := e.Invoke(t.Context(), []byte(httpEvent("", ""))); err != nil {
+		t.Fatal(err)
+	}
+	var lines []map[string]any
+	for text := range strings.Lines(out.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := emfcheck.Line([]byte(text)); err != nil {
+			t.Errorf("%v: %s", err, text)
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) != 3 || lines[2]["message"] != "invocation" || lines[2]["reason"] != nil || lines[2]["SecurityEvents"] != nil {
+		t.Fatalf("%d lines: %v", len(lines), lines)
+	}
+	for i, reason := range []string{"honeypot", "too_fast"} {
+		if l := lines[i]; l["message"] != "security" || l["reason"] != reason || l["SecurityEvents"] != 1.0 || l["route"] != "/api/web" ||
+			l["method"] != "POST" || l["correlation_id"] != "JKJaXmPLvHcESHA=" || l["level"] != "INFO" {
+			t.Errorf("line %v", l)
+		}
+	}
+}
+
+func TestTheFiguresOfOpeningAreTheFirstInvocations(t *testing.T) {
+	t.Parallel()
+	e, out := newTestEnvironment(Function{Event: func(context.Context, json.RawMessage) (any, error) { return nil, nil }})
+	ctx, opening := telemetry.With(t.Context())
+	telemetry.Add(ctx, telemetry.PoolDial, 17)
+	e.opening = opening
+	for range 2 {
+		if _, err := e.Invoke(t.Context(), []byte(`{}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first, second, _ := strings.Cut(out.String(), "\n"); !strings.Contains(first, `"PoolDial":17`) || strings.Contains(second, "PoolDial") {
+		t.Errorf("lines: %s", out.String())
+	}
 }

@@ -22,7 +22,6 @@ import (
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/outbound"
 	"newsletter/shared/telemetry"
 )
 
@@ -71,24 +70,25 @@ func Start(name string, open Open) {
 	lambda.StartWithOptions(e, lambda.WithContext(e.base), lambda.WithEnableSIGTERM(e.end))
 }
 
+// processStart is when this process began to run Go code.
+var processStart = time.Now()
+
 // newEnvironment reads the configuration and opens the function. Besides an error it gives an environment that can log
 // and report it.
 func newEnvironment(name string, open Open, out io.Writer) (*environment, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), initBudget)
 	defer cancel()
 	env, err := config.FromOS(ctx)
-	logs, reports, metrics := readLogConfig(env), capture.ReadConfig(env), telemetry.ReadConfig(env)
-	reporter, reporterErr := capture.Open(reports, outbound.ReadConfig(env), name)
-	if reporterErr != nil {
-		env.Add(reporterErr)
-		reporter = &capture.Reporter{}
-	}
+	logs, metrics, reporter := readLogConfig(env), telemetry.ReadConfig(env), openReports(env, name)
 	log := newLogger(out, logs.Level, name)
 	book := metricBook{metrics.Namespace, functionName(name), time.Now}
 	e := &environment{name: name, reporter: reporter, log: log, book: book, flush: flushBudget, now: time.Now}
 	e.base = withLine(reporter.Begin(context.Background(), ""), log)
 	env.Add(err) // a function may be able to tell it to somebody
-	e.function, err = openFunction(withLine(reporter.Begin(ctx, ""), log), env, open)
+	ctx = withLine(reporter.Begin(ctx, ""), log)
+	e.opening = ctx.Value(lineKey{}).(*line).metrics //nolint:forcetypeassert // withLine put it there
+	e.function, err = openFunction(ctx, env, open)
+	telemetry.Took(ctx, telemetry.InitDuration, time.Since(processStart))
 	return e, err
 }
 

@@ -78,6 +78,7 @@ func (l *line) write(ctx context.Context, book metricBook) {
 		}
 	}
 	at := book.now()
+	l.writeSecurity(ctx, book, at)
 	documents := l.metrics.Documents(book.namespace, at, root)
 	if len(documents) == 0 {
 		documents = [][]slog.Attr{nil}
@@ -85,6 +86,22 @@ func (l *line) write(ctx context.Context, book metricBook) {
 	l.emit(ctx, at, "invocation", append(l.attrs, documents[0]...))
 	for _, metrics := range documents[1:] {
 		l.emit(ctx, at, "metrics", metrics)
+	}
+}
+
+// writeSecurity writes a line for each reason of a security event, with where it happened.
+func (l *line) writeSecurity(ctx context.Context, book metricBook, at time.Time) {
+	root := map[string]string{"function_name": book.function}
+	for _, event := range l.metrics.Split(telemetry.SecurityEvents) {
+		var attrs []slog.Attr
+		for _, attr := range l.attrs {
+			if attr.Key == "route" || attr.Key == "method" {
+				attrs = append(attrs, attr)
+			}
+		}
+		for _, metrics := range event.Documents(book.namespace, at, root) {
+			l.emit(ctx, at, "security", append(attrs, metrics...))
+		}
 	}
 }
 

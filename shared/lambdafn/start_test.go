@@ -74,7 +74,7 @@ func TestAnEnvironmentSurvivesWhateverItIsSent(t *testing.T) {
 func checkWebLines(t *testing.T, child *runtimeAPI) {
 	t.Helper()
 	lines := child.lines()
-	info := slices.DeleteFunc(ofLevel(lines, "INFO"), func(line map[string]any) bool { return line["message"] == "metrics" })
+	info := slices.DeleteFunc(ofLevel(lines, "INFO"), func(line map[string]any) bool { return line["message"] == "metrics" || line["message"] == "security" })
 	if len(info) != child.count {
 		t.Fatalf("%d INFO lines for %d invocations", len(info), child.count)
 	}

@@ -115,7 +115,7 @@ func post(t *testing.T, url string) *http.Request {
 	return r
 }
 
-var blocked = outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true}
+var insideFailure = outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true}
 
 func TestNamesDoNotLeadInside(t *testing.T) {
 	t.Parallel()
@@ -128,7 +128,7 @@ func TestNamesDoNotLeadInside(t *testing.T) {
 			client := New(Config{}, resolve(t, map[string][]string{name: {address}}))
 			for _, port := range []string{"", ":443", ":8443"} {
 				_, err := client.Send(t.Context(), post(t, "https://"+name[:len(name)-1]+port+"/hook"))
-				if got := failure(t, err); got != blocked {
+				if got := failure(t, err); got != insideFailure {
 					t.Errorf("%q: %+v", port, got)
 				}
 			}
@@ -147,7 +147,7 @@ func TestANameThatChangesItsAddress(t *testing.T) {
 		t.Fatalf("%v %v", first, err)
 	}
 	client := New(Config{}, resolver)
-	if _, err := client.Send(ctx, post(t, "https://rebind.test/hook")); failure(t, err) != blocked {
+	if _, err := client.Send(ctx, post(t, "https://rebind.test/hook")); failure(t, err) != insideFailure {
 		t.Errorf("%+v", failure(t, err))
 	}
 }

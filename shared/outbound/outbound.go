@@ -22,6 +22,7 @@ import (
 
 	"newsletter/shared/config"
 	"newsletter/shared/outbox"
+	"newsletter/shared/telemetry"
 )
 
 const (
@@ -114,11 +115,16 @@ type Answer struct {
 // read answers themselves; an error is a *outbox.Failure.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	if err := c.config.CheckURL(r.URL.String()); err != nil {
-		return nil, &outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true, Err: err}
+		telemetry.Security(r.Context(), blocked)
+		return nil, &outbox.Failure{Cause: blocked, Permanent: true, NeedsOwner: true, Err: err}
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
-		return nil, broken(err)
+		failure := broken(err)
+		if failure.Cause == blocked {
+			telemetry.Security(r.Context(), blocked)
+		}
+		return nil, failure
 	}
 	response.Body = limited{io.LimitReader(response.Body, maxAnswer), response.Body}
 	return response, nil
@@ -148,13 +154,16 @@ func (c *Client) Send(ctx context.Context, r *http.Request) (Answer, error) {
 	return answer, nil
 }
 
+// blocked is the cause of a call that leads inside, which is a security event too.
+const blocked = "blocked_address"
+
 // broken is a call without an answer.
 func broken(err error) *outbox.Failure {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL may be a secret
 		err = wrapped.Err
 	}
 	if errors.Is(err, errBlocked) {
-		return &outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true, Err: err}
+		return &outbox.Failure{Cause: blocked, Permanent: true, NeedsOwner: true, Err: err}
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return &outbox.Failure{Cause: "timeout", Err: err}

@@ -233,7 +233,7 @@ func TestAddresses(t *testing.T) {
 			continue
 		}
 		_, err = New(cfg, nil).Send(t.Context(), &http.Request{Method: http.MethodPost, URL: parsed, Header: http.Header{}})
-		if failure(t, err) != blocked {
+		if failure(t, err) != insideFailure {
 			t.Errorf("%q was called: %v", address, err)
 		}
 	}

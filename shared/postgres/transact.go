@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"newsletter/shared/capture"
 )
 
 const (
@@ -60,7 +62,9 @@ func (db *DB) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 }
 
 // run tries work until it succeeds, or until trying again makes no sense.
-func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) error) error {
+func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) error) (err error) {
+	began := time.Now()
+	defer func() { capture.Breadcrumb(ctx, "query", outcome(err), time.Since(began)) }()
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	if db.beside != nil {
@@ -96,6 +100,19 @@ func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) err
 			return fmt.Errorf("%w: %w", ErrUnavailable, refused(err))
 		}
 	}
+}
+
+// outcome is an error in a word, for reports.
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "done"
+	case errors.Is(err, ErrBusy):
+		return "busy"
+	case errors.Is(err, ErrUnavailable):
+		return "unavailable"
+	}
+	return "refused" // by the server, or by what the caller made of the rows
 }
 
 // try runs work once and gives the connection back outside of any transaction, or not at all. broken says that the

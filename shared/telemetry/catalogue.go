@@ -36,6 +36,7 @@ var (
 		"Time of a request in a warm environment. An endpoint is a function and a method, such as `subscribe POST`"}
 	ServerErrors = &Metric{"ServerErrors", Count, []string{"endpoint"}, "Answers of 500 and above"}
 	ColdStarts   = &Metric{"ColdStarts", Count, []string{"function_name"}, "Invocations that were the first of their environment"}
+	InitDuration = &Metric{"InitDuration", Milliseconds, []string{"function_name"}, "From the start of an environment's process until it could take events"}
 	SignUps      = &Metric{"SignUps", Count, []string{"outcome"},
 		"Sign-ups by what came of them: what the state machine decided, or why they were refused"}
 	LimiterDecisions = &Metric{"LimiterDecisions", Count, []string{"tier", "decision"},
@@ -43,6 +44,7 @@ var (
 	PoolAcquire    = &Metric{"PoolAcquire", Milliseconds, []string{"function_name"}, "Wait for a connection to PostgreSQL, with the dial where one was needed"}
 	PoolDial       = &Metric{"PoolDial", Milliseconds, []string{"function_name"}, "Opening a connection to PostgreSQL: TCP, TLS and sign-in"}
 	RedisRoundTrip = &Metric{"RedisRoundTrip", Milliseconds, []string{"function_name"}, "A limiter decision in Redis, as the function sees it"}
+	SecurityEvents = &Metric{"SecurityEvents", Count, []string{"reason"}, "Denials, links that open nothing and acts of the operator, by [reason](security.md#security-events)"}
 	SentryBlocked  = &Metric{"SentryBlocked", Milliseconds, []string{"function_name"}, "What reports of errors cost the invocation"}
 	StatsDropped   = &Metric{"StatisticsDropped", Count, []string{"function_name"}, "Requests that are missing in the request statistics, because Redis was lost or slow"}
 	Deliveries     = &Metric{"Deliveries", Count, []string{"adapter", "outcome"},
@@ -58,6 +60,6 @@ var (
 
 // Catalogue is every metric.
 var Catalogue = []*Metric{
-	Duration, ServerErrors, ColdStarts, SignUps, LimiterDecisions, PoolAcquire, PoolDial, RedisRoundTrip, SentryBlocked,
+	Duration, ServerErrors, ColdStarts, InitDuration, SignUps, LimiterDecisions, PoolAcquire, PoolDial, RedisRoundTrip, SecurityEvents, SentryBlocked,
 	StatsDropped, Deliveries, OutboxReady, OutboxHeld, OutboxDead, OutboxAge, Health, AlertsOpen, AlertsOpened,
 }

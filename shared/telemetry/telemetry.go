@@ -95,6 +95,15 @@ func (m *Metrics) add(metric *Metric, value float64, dimensions []string) {
 	m.samples = append(m.samples, sample{metric, dimensions, []float64{value}})
 }
 
+// Absorb moves the figures of other here.
+func (m *Metrics) Absorb(other *Metrics) {
+	for _, s := range other.take() {
+		for _, value := range s.values {
+			m.add(s.metric, value, s.dimensions)
+		}
+	}
+}
+
 // take gives the figures, and forgets them.
 func (m *Metrics) take() []sample {
 	m.mu.Lock()

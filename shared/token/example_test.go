@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,8 +27,8 @@ func Example() {
 	claims, err := ring.Verify(context.Background(), text, now)
 	fmt.Println(claims.Epoch, err)
 	_, err = ring.Verify(context.Background(), text, now.Add(49*time.Hour))
-	fmt.Println(err)
+	fmt.Println(errors.Is(err, token.ErrInvalid), token.Reason(err))
 	// Output:
 	// 1 <nil>
-	// token: invalid
+	// true link_expired
 }

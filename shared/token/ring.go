@@ -62,14 +62,14 @@ func (r *Ring) Verify(ctx context.Context, text string, now time.Time) (Claims, 
 		return Claims{}, err
 	}
 	if !hmac.Equal(k.sign(p.body), p.mac) {
-		return Claims{}, ErrInvalid
+		return Claims{}, errForged
 	}
 	// Only unsubscribe links are without an end, and they always are.
 	if p.claims.Expires.IsZero() != (r.purpose == Unsubscribe) {
 		return Claims{}, ErrInvalid
 	}
 	if r.purpose != Unsubscribe && !now.Before(p.claims.Expires) {
-		return Claims{}, ErrInvalid
+		return Claims{}, errExpired
 	}
 	return p.claims, nil
 }
@@ -80,7 +80,7 @@ func (r *Ring) find(ctx context.Context, id string, now time.Time) (key, error) 
 		return k, nil
 	}
 	if r.reload == nil {
-		return key{}, ErrInvalid
+		return key{}, errForged
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,7 +94,7 @@ func (r *Ring) find(ctx context.Context, id string, now time.Time) (key, error) 
 	if r.failed != nil {
 		return key{}, fmt.Errorf("%w: %w", ErrReload, r.failed)
 	}
-	return key{}, ErrInvalid
+	return key{}, errForged
 }
 
 // refresh replaces the keys; a list that cannot be read leaves them as they are.

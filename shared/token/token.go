@@ -23,6 +23,7 @@ package token
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,11 +47,28 @@ const (
 )
 
 var (
-	// ErrInvalid says that a token is malformed, forged, expired or for another purpose. Which of them is not told.
+	// ErrInvalid says that a token is malformed, forged, expired or for another purpose. Nobody is told which; Reason knows it
+	// for the log.
 	ErrInvalid = errors.New("token: invalid")
+	errForged  = fmt.Errorf("%w: forged", ErrInvalid)
+	errExpired = fmt.Errorf("%w: expired", ErrInvalid)
 	// ErrReload says that a token names a key that is not known here and that the keys could not be fetched again.
 	ErrReload = errors.New("token: the keys could not be reloaded")
 )
+
+// Reason is why a link opens nothing, for telemetry.Security: what Verify says of its token, or that whoever it leads to is
+// not there.
+func Reason(err error) string {
+	switch {
+	case errors.Is(err, errForged):
+		return "link_forged"
+	case errors.Is(err, errExpired):
+		return "link_expired"
+	case errors.Is(err, ErrInvalid):
+		return "link_malformed"
+	}
+	return "link_unknown"
+}
 
 // Claims is what a token says.
 type Claims struct {

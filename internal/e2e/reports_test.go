@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/emfcheck"
+)
+
+// A lost database is reported to Sentry and to the error webhook once, with the steps that led there, and the runs of the
+// schedules check in.
+func TestErrorsAreReported(t *testing.T) {
+	t.Parallel()
+	s := start(t, devstack.Options{Variables: generous, NoSchedules: true, Concurrency: 1})
+	for _, function := range []string{"deliver", "health", "maintain"} {
+		if result, err := s.Lambda.Invoke(t.Context(), function, []byte(`{"scheduled":true}`)); err != nil || result.FunctionError != "" {
+			t.Fatalf("%s: %v %s", function, err, result.Payload)
+		}
+	}
+	s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections false", s.db.Name))
+	s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
+	v := newVisitor(s.base, "127.43.1.1")
+	var last answer
+	for i := range 3 {
+		last = v.send(t, http.MethodPost, subscribePath, fmt.Sprintf(`{"email":"lost%d@example.org"}`, i), asJSON)
+		if last.Status != http.StatusServiceUnavailable {
+			t.Fatalf("%d without a database", last.Status)
+		}
+	}
+
+	eventually(t, "a report in Sentry", func() bool { return len(reportsOf(t, s, "subscribe")) > 0 })
+	causes := map[string]event{}
+	for _, e := range reportsOf(t, s, "subscribe") {
+		var steps []string
+		for _, crumb := range e.Breadcrumbs {
+			steps = append(steps, crumb.Category+" "+crumb.Message)
+		}
+		if got := strings.Join(steps, ", "); got != "decode done, limit redis allowed, query unavailable" {
+			t.Errorf("the steps are %q", got)
+		}
+		if _, twice := causes[e.Fingerprint[0]]; twice || len(e.Fingerprint) != 1 || e.Release != "local" || e.Tags["route"] != subscribePath ||
+			e.Tags["request_id"] == "" || e.Tags["xray_trace_id"] == "" {
+			t.Errorf("%+v", e)
+		}
+		causes[e.Fingerprint[0]] = e
+	}
+	eventually(t, "the calls of the error webhook", func() bool { return len(callsOf(s, "subscribe")) >= len(causes) })
+	for _, c := range callsOf(s, "subscribe") {
+		e, found := causes[c.Data["cause"]]
+		if !found || c.Type != "error.captured" || c.ID != e.ID || c.Data["route"] != subscribePath || !strings.HasPrefix(c.Data["steps"], "decode done ") {
+			t.Errorf("%+v", c)
+		}
+		delete(causes, c.Data["cause"])
+	}
+	checkCheckIns(t, s)
+	for _, problem := range append(s.Doubles.Sentry.Problems(), s.Doubles.Errors.Problems()...) {
+		t.Error(problem)
+	}
+}
+
+// event is what these tests read of an event in Sentry.
+type event struct {
+	ID          string            `json:"event_id"`
+	Release     string            `json:"release"`
+	Server      string            `json:"server_name"`
+	Fingerprint []string          `json:"fingerprint"`
+	Tags        map[string]string `json:"tags"`
+	Breadcrumbs []struct {
+		Category string `json:"category"`
+		Message  string `json:"message"`
+	} `json:"breadcrumbs"`
+}
+
+// reportsOf are a function's events in Sentry.
+func reportsOf(t *testing.T, s *stack, function string) (all []event) {
+	t.Helper()
+	for _, raw := range s.Doubles.Sentry.Events() {
+		var e event
+		if err := json.Unmarshal(raw, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Server == function {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// callsOf are what the error webhook was told of a function.
+func callsOf(s *stack, function string) []devstack.WebhookCall {
+	return slices.DeleteFunc(s.Doubles.Errors.Received(), func(c devstack.WebhookCall) bool { return c.Data["function"] != function })
+}
+
+// checkCheckIns wants each scheduled run's beginning and end.
+func checkCheckIns(t *testing.T, s *stack) {
+	t.Helper()
+	got := map[string][]string{}
+	for _, c := range s.Doubles.Sentry.CheckIns() {
+		got[c.Slug] = append(got[c.Slug], fmt.Sprintf("%s every %d %s", c.Status, c.Monitor.Schedule.Value, c.Monitor.Schedule.Unit))
+	}
+	for slug, every := range map[string]string{"newsletter-deliver": "1 minute", "newsletter-health": "1 minute", "newsletter-maintain": "1 day"} {
+		if want := []string{"in_progress every " + every, "ok every " + every}; !slices.Equal(got[slug], want) {
+			t.Errorf("%s: %v, want %v", slug, got[slug], want)
+		}
+	}
+	if len(got) != 3 {
+		t.Errorf("check-ins of %d monitors", len(got))
+	}
+}
+
+// logLines keeps what all functions write.
+type logLines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// security gives the security events by reason, and how often each happened, and holds each line to the metric format.
+func (l *logLines) security(t *testing.T) map[string]int {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	counts := map[string]int{}
+	for text := range strings.Lines(l.text.String()) {
+		var line struct {
+			Message     string  `json:"message"`
+			Reason      string  `json:"reason"`
+			Route       string  `json:"route"`
+			Correlation string  `json:"correlation_id"`
+			Events      float64 `json:"SecurityEvents"`
+		}
+		_, text, _ = strings.Cut(text, "{")
+		if json.Unmarshal([]byte("{"+text), &line) != nil || line.Message != "security" {
+			continue
+		}
+		if _, err := emfcheck.Line([]byte("{" + text)); err != nil || (line.Correlation == "" || line.Route == "") && line.Reason != "operator" {
+			t.Errorf("line {%s: %v", text, err)
+		}
+		counts[line.Reason] += int(line.Events)
+	}
+	return counts
+}
+
+// Everybody who is turned away is counted by the reason, and gets the same answers as ever.
+func TestSecurityEvents(t *testing.T) {
+	t.Parallel()
+	logs := &logLines{}
+	s := start(t, devstack.Options{Log: logs, NoSchedules: true, Concurrency: 1, Variables: map[string]string{
+		"LIMIT_SUBSCRIBE": "3/1h@host", "BLOCKED_DOMAINS": "blocked.org", "DISPOSABLE_DOMAINS": "block",
+	}})
+	v := newVisitor(s.base, "127.44.1.1")
+	v.send(t, http.MethodPost, subscribePath, `{"email":"jane@example.org"}`, asJSON)
+	s.deliver(t)
+	mail := v.mail(t, "jane@example.org", 1)
+	link := mail.link(t, confirmPath)
+	v.send(t, http.MethodPost, subscribePath, `{"email":"robot@example.org","website":"x"}`, asJSON)
+	v.send(t, http.MethodPost, subscribePath, `{"email":"a@blocked.org"}`, asJSON)
+	v.send(t, http.MethodPost, subscribePath, `{"email":"a@mailinator.com"}`, asJSON)
+	for range 3 { // the third and the fourth that count, and one more
+		v.send(t, http.MethodPost, subscribePath, `{"email":"more@example.org"}`, asJSON)
+	}
+	v.send(t, http.MethodPost, confirmPath+"?token=nonsense", "")
+	v.send(t, http.MethodPost, link[:len(link)-6]+"AAAAAA", "")
+	v.send(t, http.MethodPost, privacyPath+"?token=nonsense", "")
+
+	want := map[string]int{"operator": 1, "honeypot": 1, "domain_blocked": 1, "disposable": 1, "limited": 2, "link_malformed": 2, "link_forged": 1}
+	if got := logs.security(t); !maps.Equal(got, want) { // a line is written before its answer
+		t.Errorf("%v, want %v", got, want)
+	}
+}

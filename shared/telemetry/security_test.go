@@ -1,0 +1,70 @@
+package telemetry_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"newsletter/shared/telemetry"
+)
+
+// Each reason gets a line of its own, and the invocation's line holds none.
+func TestSecurityEventsStandApart(t *testing.T) {
+	t.Parallel()
+	ctx, m := telemetry.With(t.Context())
+	telemetry.Add(ctx, telemetry.SignUps, 1, "limited")
+	for range 3 {
+		telemetry.Security(ctx, "limited")
+	}
+	telemetry.Security(ctx, "honeypot")
+	telemetry.Security(ctx, "a word that nobody knows")
+	parts := m.Split(telemetry.SecurityEvents)
+	if len(parts) != 2 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	for i, want := range []struct {
+		reason string
+		count  float64
+	}{{"limited", 3}, {"honeypot", 1}} {
+		data, lines := written(t, parts[i], map[string]string{"function_name": "f"})
+		if n, got := count(data, "SecurityEvents", want.reason); lines != 1 || n != 1 || got != want.count {
+			t.Errorf("%s: %d lines, %v", want.reason, lines, data)
+		}
+	}
+	if data, _ := written(t, m, map[string]string{"function_name": "f"}); len(data) != 1 {
+		t.Errorf("left: %v", data)
+	}
+}
+
+func TestAbsorb(t *testing.T) {
+	t.Parallel()
+	ctx, first := telemetry.With(t.Context())
+	telemetry.Add(ctx, telemetry.PoolDial, 5)
+	ctx, second := telemetry.With(t.Context())
+	telemetry.Add(ctx, telemetry.PoolDial, 7)
+	second.Absorb(first)
+	second.Absorb(first)
+	data, _ := written(t, second, map[string]string{"function_name": "stack-subscribe"})
+	if n, got := count(data, "PoolDial", "stack-subscribe"); n != 2 || got != 12 {
+		t.Errorf("%d values, %v in all", n, got)
+	}
+}
+
+// The page lists every reason with its meaning, and no other.
+func TestThePageHasTheReasons(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## Security events\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for reason, meaning := range telemetry.Reasons {
+		if row := "\n| `" + reason + "` | " + meaning + " |"; !strings.Contains(section, row) {
+			t.Errorf("docs/security.md has no row %q", row)
+		}
+	}
+	if rows := strings.Count(section, "\n| `"); rows != len(telemetry.Reasons) {
+		t.Errorf("%d rows for %d reasons", rows, len(telemetry.Reasons))
+	}
+}
