@@ -56,8 +56,8 @@ func healthCommand(ctx context.Context, args []string) error {
 		return err
 	}
 	var d healthDetails
-	if err := json.Unmarshal(result.Payload, &d); err != nil {
-		return fmt.Errorf("read the answer of health: %w", err)
+	if json.Unmarshal(result.Payload, &d) != nil || terminal.StatusColour(d.Status) == terminal.Plain {
+		return errors.New("that is not what health answers: is it another function?")
 	}
 	if *asJSON {
 		err = printJSON(os.Stdout, json.RawMessage(result.Payload))

@@ -4,16 +4,12 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"newsletter/internal/monitor"
 	"newsletter/internal/terminal"
-	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"
-	"newsletter/shared/postgres"
 )
 
 // frameWidth is how wide a frame is where no terminal says so.
@@ -30,27 +26,13 @@ func monitorCommand(ctx context.Context, args []string) error {
 	if flags.NArg() > 0 || *every < time.Second {
 		return errUsage("monitor takes no arguments, and looks every second at most")
 	}
-	env, err := operatorEnv(ctx)
-	if err != nil {
-		return err
-	}
-	cfg := postgres.ReadConfig(env)
-	if err := env.Err(); err != nil {
-		return err
-	}
-	cfg.MaxConns = 1
-	db, err := postgres.Open(ctx, cfg)
+	db, err := openFigures(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	replica, err := postgres.OpenReader(ctx, cfg, db)
-	if err != nil {
-		return err
-	}
-	defer replica.Close()
-	reader := monitor.NewReader(replica, time.Now)
-	view := monitor.View{Installation: installation(env, cfg), Paint: terminal.PainterFor(os.Stdout)}
+	reader := monitor.NewReader(db, time.Now)
+	view := monitor.View{Installation: db.name, Paint: terminal.PainterFor(os.Stdout)}
 	if *once || !terminal.IsTerminal(os.Stdout) {
 		return monitorOnce(ctx, reader, view)
 	}
@@ -71,14 +53,4 @@ func monitorOnce(ctx context.Context, reader *monitor.Reader, view monitor.View)
 		return errUnhealthy
 	}
 	return nil
-}
-
-// installation names what is looked at: the environment, where one is set, and the database.
-func installation(env *config.Env, cfg postgres.Config) string {
-	name, _ := env.Lookup("ENVIRONMENT")
-	where, err := url.Parse(cfg.URL.Reveal())
-	if err != nil { // a URL was read already
-		return name
-	}
-	return strings.TrimSpace(name + " " + where.Host + where.Path)
 }

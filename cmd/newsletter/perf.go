@@ -47,7 +47,7 @@ func perfCommand(ctx context.Context, args []string) error {
 	if flags.NArg() > 0 || *target <= 0 {
 		return errUsage("perf takes no arguments, and a target of more than 0")
 	}
-	db, err := openDatabase(ctx)
+	db, err := openFigures(ctx)
 	if err != nil {
 		return err
 	}

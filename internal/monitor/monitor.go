@@ -11,6 +11,7 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,8 +73,13 @@ type Reader struct {
 // NewReader makes a Reader; now is the clock.
 func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
 
+// readTimeout bounds a look. A database that has not answered by then is lost.
+const readTimeout = 5 * time.Second
+
 // Read reads a snapshot in one round trip.
 func (r *Reader) Read(ctx context.Context) (Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	w := windowAt(r.now())
 	s := Snapshot{At: w.now}
 	usual, hour := r.usual, w.now.UTC().Truncate(time.Hour)
@@ -88,6 +94,9 @@ func (r *Reader) Read(ctx context.Context) (Snapshot, error) {
 			baseline.QueueUsual(b, w.now, &usual)
 		}
 	})
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return Snapshot{}, fmt.Errorf("the database has not answered within %s: %w", readTimeout, ctx.Err())
+	}
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read the figures: %w", err)
 	}

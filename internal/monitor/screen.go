@@ -2,26 +2,18 @@ package monitor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 )
 
-// readTimeout bounds a look. A database that has not answered by then is lost.
-const readTimeout = 5 * time.Second
-
-// reader is what the screen looks through.
-type reader interface {
-	Read(ctx context.Context) (Snapshot, error)
-}
-
 // Show draws the figures on the terminal's alternate screen, and anew every so often, until q or Ctrl-C is pressed or the
 // context ends. It leaves the terminal as it was.
-func Show(ctx context.Context, r reader, v View) error {
+func Show(ctx context.Context, r *Reader, v View) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the look that is under way
+	v.Now = time.Now()
 	_, err := tea.NewProgram(screen{ctx: ctx, reader: r, view: v}, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("draw on the terminal: %w", err)
@@ -32,7 +24,7 @@ func Show(ctx context.Context, r reader, v View) error {
 // screen is the state of the program: what was read last, and when to read again. It implements tea.Model.
 type screen struct {
 	ctx    context.Context // tea gives its commands none
-	reader reader
+	reader *Reader
 	view   View
 
 	last    Snapshot
@@ -71,28 +63,17 @@ func (s screen) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		return s, tick()
 	case look:
-		s.reading = false
-		s.take(m)
+		s.reading, s.view.Now, s.view.Lost = false, time.Now(), m.err
+		if m.err == nil {
+			s.last = m.Snapshot
+		}
 	}
 	return s, nil
 }
 
 func (s screen) look() tea.Msg {
-	ctx, cancel := context.WithTimeout(s.ctx, readTimeout)
-	defer cancel()
-	snapshot, err := s.reader.Read(ctx)
+	snapshot, err := s.reader.Read(s.ctx)
 	return look{snapshot, err}
-}
-
-// take keeps what was read, or why nothing was.
-func (s *screen) take(l look) {
-	s.view.Now, s.view.Lost = time.Now(), l.err
-	switch {
-	case l.err == nil:
-		s.last = l.Snapshot
-	case errors.Is(l.err, context.DeadlineExceeded):
-		s.view.Lost = fmt.Errorf("no answer within %s", readTimeout)
-	}
 }
 
 // View implements tea.Model.
