@@ -57,22 +57,11 @@ func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "RULE\tABOUT\tLEVEL\tSINCE\tUNTIL\tSUMMARY")
 	for _, a := range alerts {
-		until := "open"
+		until, colour := "open", terminal.LevelColour(a.Level)
 		if a.ClosedAt != nil {
-			until = a.ClosedAt.Local().Format(time.DateTime)
+			until, colour = a.ClosedAt.Local().Format(time.DateTime), terminal.Faint
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Rule, a.Subject, a.Level, a.OpenedAt.Local().Format(time.DateTime), until, paint.Paint(levelColour(a), a.Summary))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Rule, a.Subject, a.Level, a.OpenedAt.Local().Format(time.DateTime), until, paint.Paint(colour, a.Summary))
 	}
 	return table.Flush()
-}
-
-// levelColour makes open alarms stand out.
-func levelColour(a alert.Alert) terminal.Colour {
-	switch {
-	case a.ClosedAt != nil:
-		return terminal.Faint
-	case a.Level == alert.Alarm:
-		return terminal.Bad
-	}
-	return terminal.Warn
 }

@@ -10,6 +10,26 @@ import (
 	"newsletter/internal/devstack"
 )
 
+// deadLetter makes a delivery that was given up.
+const deadLetter = `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`
+
+// execute runs a statement in the database of a running local system, as its owner.
+func execute(t *testing.T, dir, sql string) {
+	t.Helper()
+	state, err := devstack.ReadState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), strings.Trim(strings.TrimPrefix(state.Psql, "psql "), "'"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestHealthAndAlerts: the local system is asked how it is; a dead letter makes an alert, which alerts lists.
 func TestHealthAndAlerts(t *testing.T) {
 	t.Parallel()
@@ -30,18 +50,7 @@ func TestHealthAndAlerts(t *testing.T) {
 	c.expect(0, "[]", "", "alerts", "list", "--json")
 	c.expect(0, "No alerts", "", "alerts", "list")
 	c.expect(0, "No requests are known yet", "", "perf")
-	state, err := devstack.ReadState(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := pgx.Connect(t.Context(), strings.Trim(strings.TrimPrefix(state.Psql, "psql "), "'"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`); err != nil {
-		t.Fatal(err)
-	}
+	execute(t, dir, deadLetter)
 	c.expect(0, "1 deliveries were given up", "", "health")
 	c.expect(1, "warn", "", "health", "--strict")
 	c.expect(1, "dead_letters", "", "alerts", "list")

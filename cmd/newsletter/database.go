@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"newsletter/internal/devstack"
@@ -76,6 +78,46 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 	}
 	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
 	return &operatorDB{db, env, key, store, outbox.NewQueue(db, time.Now)}, nil
+}
+
+// figuresDB is what the commands on figures read: the replica, if there is one.
+type figuresDB struct {
+	*postgres.Reader
+	writer *postgres.DB
+	name   string // the environment, where one is set, and the database
+}
+
+// openFigures opens the database of the installation for reading figures, which needs no keys. The caller closes it.
+func openFigures(ctx context.Context) (*figuresDB, error) {
+	env, err := operatorEnv(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cfg := postgres.ReadConfig(env)
+	if err := env.Err(); err != nil {
+		return nil, err
+	}
+	cfg.MaxConns = 1
+	db, err := postgres.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := postgres.OpenReader(ctx, cfg, db)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	name, _ := env.Lookup("ENVIRONMENT")
+	if where, err := url.Parse(cfg.URL.Reveal()); err == nil {
+		name = strings.TrimSpace(name + " " + where.Host + where.Path)
+	}
+	return &figuresDB{reader, db, name}, nil
+}
+
+// Close ends the connections.
+func (db *figuresDB) Close() {
+	db.Reader.Close()
+	db.writer.Close()
 }
 
 // visit is how the operator's acts stand in the ledger.

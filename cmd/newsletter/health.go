@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,10 +9,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
-	"text/tabwriter"
+	"strconv"
+	"strings"
+	"time"
 
+	"newsletter/internal/lambdalocal"
 	"newsletter/internal/terminal"
 	"newsletter/shared/alert"
 	"newsletter/shared/healthcheck"
@@ -21,39 +26,38 @@ import (
 type healthDetails struct {
 	healthcheck.Report
 	Requests []struct {
-		Endpoint  string  `json:"endpoint"`
-		Requests  int64   `json:"requests"`
-		ErrorRate float64 `json:"error_rate"`
-		P50       float64 `json:"p50_ms"`
-		P95       float64 `json:"p95_ms"`
-		P99       float64 `json:"p99_ms"`
+		Endpoint   string  `json:"endpoint"`
+		Requests   int64   `json:"requests"`
+		ErrorRate  float64 `json:"error_rate"`
+		P50        float64 `json:"p50_ms"`
+		P95        float64 `json:"p95_ms"`
+		P99        float64 `json:"p99_ms"`
+		ColdStarts int64   `json:"cold_starts"`
 	} `json:"requests"`
 	Alerts []alert.Alert `json:"alerts"`
 }
 
 var errUnhealthy = errors.New("something fails")
 
-// healthCommand asks the health function of the running local system. It exits with 1 if something fails, and with
-// --strict also if something warns.
+// healthCommand asks the health function of an installation in AWS, or of the running local system. It exits with 1 if
+// something fails, and with --strict also if something warns.
 func healthCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("health", flag.ContinueOnError)
 	asJSON, strict := flags.Bool("json", false, "print JSON"), flags.Bool("strict", false, "exit with 1 on warnings, too")
+	function := flags.String("function", os.Getenv("HEALTH_FUNCTION"), "the name or ARN of the function in AWS, which HEALTH_FUNCTION can hold; empty for the local system")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return errUsage("health takes no arguments")
 	}
-	result, err := invokeLocal(ctx, "health", []byte("{}"), io.Discard)
+	result, err := invokeHealth(ctx, *function)
 	if err != nil {
 		return err
 	}
-	if result.FunctionError != "" {
-		return fmt.Errorf("%w: %s", errFunction, result.Payload)
-	}
 	var d healthDetails
-	if err := json.Unmarshal(result.Payload, &d); err != nil {
-		return fmt.Errorf("read the answer of health: %w", err)
+	if json.Unmarshal(result.Payload, &d) != nil || terminal.StatusColour(d.Status) == terminal.Plain {
+		return errors.New("that is not what health answers: is it another function?")
 	}
 	if *asJSON {
 		err = printJSON(os.Stdout, json.RawMessage(result.Payload))
@@ -66,34 +70,47 @@ func healthCommand(ctx context.Context, args []string) error {
 	return err
 }
 
-var statusColours = map[healthcheck.Status]terminal.Colour{
-	healthcheck.Pass: terminal.Good, healthcheck.Warn: terminal.Warn, healthcheck.Fail: terminal.Bad,
+func invokeHealth(ctx context.Context, function string) (result lambdalocal.Result, err error) {
+	event := []byte("{}")
+	if function == "" {
+		function = "health"
+		result, err = invokeLocal(ctx, function, event, io.Discard)
+	} else {
+		result, err = invokeLambda(ctx, function, event)
+	}
+	if err == nil && result.FunctionError != "" {
+		err = functionFailed(function, result)
+	}
+	return result, err
 }
 
 func printHealth(w io.Writer, d healthDetails, paint terminal.Painter) error {
-	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "CHECK\tTOOK\tSTATUS\tSEEN")
+	rows := [][]string{{"CHECK", "TOOK", "STATUS", "SEEN"}}
 	for _, name := range slices.Sorted(maps.Keys(d.Checks)) {
 		for _, c := range d.Checks[name] {
-			seen := c.Observed
-			if c.Output != "" {
-				seen = c.Output
-			}
-			fmt.Fprintf(table, "%s\t%.1f ms\t%s\t%s\n", name, c.DurationMS, paint.Paint(statusColours[c.Status], string(c.Status)), seen)
+			status := paint.Paint(terminal.StatusColour(c.Status), string(c.Status))
+			rows = append(rows, []string{name, milliseconds(c.DurationMS), status, cmp.Or(c.Output, c.Observed)})
 		}
 	}
+	lines := terminal.Columns("lrll", rows...)
 	if len(d.Requests) > 0 {
-		fmt.Fprintln(table, "\nROUTE, 5 TO 10 MINUTES\tREQUESTS\tERRORS\tP50\tP95\tP99")
+		rows = [][]string{{"ROUTE, 5 TO 10 MINUTES", "REQUESTS", "ERRORS", "P50", "P95", "P99", "COLD STARTS"}}
 		for _, e := range d.Requests {
-			fmt.Fprintf(table, "%s\t%d\t%.2f %%\t%.0f ms\t%.0f ms\t%.0f ms\n", e.Endpoint, e.Requests, 100*e.ErrorRate, e.P50, e.P95, e.P99)
+			failed := int64(math.Round(e.ErrorRate * float64(e.Requests)))
+			rows = append(rows, []string{e.Endpoint, strconv.FormatInt(e.Requests, 10), terminal.Percent(failed, e.Requests),
+				milliseconds(e.P50), milliseconds(e.P95), milliseconds(e.P99), strconv.FormatInt(e.ColdStarts, 10)})
 		}
+		lines = append(append(lines, ""), terminal.Columns("lrrrrrr", rows...)...)
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
+	lines = append(lines, "")
 	for _, a := range d.Alerts {
-		fmt.Fprintf(w, "\n%s %s", paint.Paint(levelColour(a), string(a.Level)+":"), a.Summary)
+		lines = append(lines, paint.Paint(terminal.LevelColour(a.Level), string(a.Level)+":")+" "+a.Summary)
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", paint.Paint(statusColours[d.Status], string(d.Status)))
+	lines = append(lines, paint.Paint(terminal.StatusColour(d.Status), string(d.Status)))
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err
+}
+
+func milliseconds(ms float64) string {
+	return terminal.Milliseconds(time.Duration(ms * float64(time.Millisecond)))
 }

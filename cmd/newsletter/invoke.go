@@ -40,7 +40,12 @@ func invokeLocal(ctx context.Context, name string, event []byte, log io.Writer) 
 	if err != nil {
 		return lambdalocal.Result{}, err
 	}
-	state, err := devstack.ReadState(localDir(root))
+	return invokeIn(ctx, localDir(root), name, event, log)
+}
+
+// invokeIn is invokeLocal for the local system of a data folder.
+func invokeIn(ctx context.Context, dir, name string, event []byte, log io.Writer) (lambdalocal.Result, error) {
+	state, err := devstack.ReadState(dir)
 	if err != nil {
 		return lambdalocal.Result{}, err
 	}

@@ -32,8 +32,9 @@ func commands() []command {
 		{"audit", "verify", "hold the ledger against its seals", auditCommand},
 		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
 		{"holds", "list|release|reject", "decide about the mails that are held", holdsCommand},
-		{"health", "[--json] [--strict]", "ask the health function of the running local system how everything is", healthCommand},
+		{"health", "[--function NAME] [--json]", "ask the health function, in AWS or of the running local system, how everything is", healthCommand},
 		{"alerts", "list", "list what the owner was told of", alertsCommand},
+		{"monitor", "[--every 5s] [--once]", "watch health, requests, sign-ups, deliveries and alerts in the terminal", monitorCommand},
 		{"perf", "[--json] [--endpoint E]", "show how fast each route is, beside what is usual, and where it leads", perfCommand},
 		{"disposable", "refresh FILE|URL", "write the list of throw-away domains anew (for maintainers)", disposableCommand},
 	}

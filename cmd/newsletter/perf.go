@@ -9,8 +9,8 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"newsletter/internal/terminal"
@@ -21,6 +21,7 @@ import (
 const (
 	hoursDrawn = 24
 	coldDays   = 7
+	farOff     = 365 // days until a trend crosses the target, above which nobody needs to read of it
 )
 
 // route is how one route is doing.
@@ -46,7 +47,7 @@ func perfCommand(ctx context.Context, args []string) error {
 	if flags.NArg() > 0 || *target <= 0 {
 		return errUsage("perf takes no arguments, and a target of more than 0")
 	}
-	db, err := openDatabase(ctx)
+	db, err := openFigures(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func perfCommand(ctx context.Context, args []string) error {
 	if *asJSON {
 		err = printJSON(os.Stdout, append([]route{}, routes...))
 	} else {
-		err = drawRoutes(os.Stdout, terminal.PainterFor(os.Stdout), routes, *target)
+		drawRoutes(os.Stdout, terminal.PainterFor(os.Stdout), routes, *target)
 	}
 	for _, r := range routes {
 		if r.Slower && err == nil {
@@ -120,36 +121,35 @@ func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target t
 	return routes, nil
 }
 
-func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time.Duration) error {
+func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time.Duration) {
 	if len(routes) == 0 {
-		_, err := fmt.Fprintln(w, "No requests are known yet. They are counted within five minutes after they were answered, by the pings of health.")
-		return err
+		fmt.Fprintln(w, "No requests are known yet. They are counted within five minutes after they were answered, by the pings of health.")
+		return
 	}
-	fmt.Fprintln(w, paint.Paint(terminal.Strong, "Requests of the last hour, in warm environments"))
-	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "ROUTE\tREQUESTS\tERRORS\tP50\tP95\tP99\tUSUAL P95\tP95 OF 24 HOURS\t")
+	rows := [][]string{{"ROUTE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "USUAL P95", "P95 OF 24 HOURS", ""}}
 	for _, r := range routes {
-		usual, mark := "not known", ""
-		if r.Usual.Weeks > 0 {
-			usual = fmt.Sprintf("%s ± %s", terminal.Milliseconds(r.Usual.Median), terminal.Milliseconds(r.Usual.MAD))
-		}
+		mark := ""
 		if r.Slower {
 			mark = paint.Paint(terminal.Bad, "SLOWER THAN USUAL")
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Endpoint, r.Hour.Requests, terminal.Percent(r.Hour.Errors, r.Hour.Requests),
-			terminal.Milliseconds(r.Hour.P50), terminal.Milliseconds(r.Hour.P95), terminal.Milliseconds(r.Hour.P99), usual,
-			terminal.Sparkline(r.hours, hoursDrawn), mark)
+		rows = append(rows, []string{r.Endpoint, strconv.FormatInt(r.Hour.Requests, 10), terminal.Percent(r.Hour.Errors, r.Hour.Requests),
+			terminal.Milliseconds(r.Hour.P50), terminal.Milliseconds(r.Hour.P95), terminal.Milliseconds(r.Hour.P99), terminal.Usual(r.Usual),
+			terminal.Sparkline(r.hours, hoursDrawn), mark})
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
+	drawTable(w, paint, "Requests of the last hour, in warm environments", terminal.Columns("lrrrrrrll", rows...))
 	drawTrends(w, routes, target)
-	return drawColdStarts(w, paint, routes)
+	drawColdStarts(w, paint, routes)
+}
+
+func drawTable(w io.Writer, paint terminal.Painter, title string, lines []string) {
+	fmt.Fprintln(w, paint.Paint(terminal.Strong, title))
+	fmt.Fprintln(w, strings.Join(lines, "\n"))
 }
 
 func drawTrends(w io.Writer, routes []route, target time.Duration) {
 	for _, r := range routes {
 		switch {
+		case r.Crosses != nil && *r.Crosses > farOff:
 		case r.Crosses != nil:
 			fmt.Fprintf(w, "\n%s rises by %s a day and crosses %s in %.0f days.", r.Endpoint, terminal.Milliseconds(r.Trend.PerDay), terminal.Milliseconds(target), *r.Crosses)
 		case r.Trend.Rising:
@@ -162,17 +162,15 @@ func drawTrends(w io.Writer, routes []route, target time.Duration) {
 	fmt.Fprintln(w)
 }
 
-func drawColdStarts(w io.Writer, paint terminal.Painter, routes []route) error {
-	if !slices.ContainsFunc(routes, func(r route) bool { return r.Cold.Requests > 0 }) {
-		return nil
-	}
-	fmt.Fprintln(w, "\n"+paint.Paint(terminal.Strong, fmt.Sprintf("Cold starts of the last %d days", coldDays)))
-	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, strings.Join([]string{"ROUTE", "REQUESTS", "P50", "P95"}, "\t"))
+func drawColdStarts(w io.Writer, paint terminal.Painter, routes []route) {
+	rows := [][]string{{"ROUTE", "REQUESTS", "P50", "P95"}}
 	for _, r := range routes {
 		if r.Cold.Requests > 0 {
-			fmt.Fprintf(table, "%s\t%d\t%s\t%s\n", r.Endpoint, r.Cold.Requests, terminal.Milliseconds(r.Cold.P50), terminal.Milliseconds(r.Cold.P95))
+			rows = append(rows, []string{r.Endpoint, strconv.FormatInt(r.Cold.Requests, 10), terminal.Milliseconds(r.Cold.P50), terminal.Milliseconds(r.Cold.P95)})
 		}
 	}
-	return table.Flush()
+	if len(rows) > 1 {
+		fmt.Fprintln(w)
+		drawTable(w, paint, fmt.Sprintf("Cold starts of the last %d days", coldDays), terminal.Columns("lrrr", rows...))
+	}
 }

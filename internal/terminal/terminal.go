@@ -1,12 +1,14 @@
-// Package terminal draws figures for the operator's tool: sparklines, durations, and colours where they are wanted.
+// Package terminal draws figures for the operator's tool: sparklines, durations, columns, and colours where they are
+// wanted.
 package terminal
 
 import (
 	"fmt"
 	"math"
-	"os"
 	"strings"
 	"time"
+
+	"newsletter/shared/baseline"
 )
 
 // levels are the heights of a sparkline.
@@ -49,6 +51,17 @@ func Milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
+// Usual writes a baseline for a table: "43 ms ± 2.1 ms".
+func Usual(u baseline.Usual) string {
+	switch {
+	case u.Weeks == 0:
+		return "not known"
+	case u.MAD == 0:
+		return Milliseconds(u.Median)
+	}
+	return Milliseconds(u.Median) + " ± " + Milliseconds(u.MAD)
+}
+
 // Percent writes a part for a table: "–" of nothing, and never "0 %" for what is more than 0.
 func Percent(part, whole int64) string {
 	switch p := 100 * float64(part) / float64(whole); {
@@ -65,46 +78,13 @@ func Percent(part, whole int64) string {
 
 // Ago writes how long ago something was, in the largest unit that fits.
 func Ago(d time.Duration) string {
-	switch {
+	switch d = max(0, d.Round(time.Second)); {
 	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", max(0, d.Seconds()))
+		return fmt.Sprintf("%.0f s", d.Seconds())
 	case d < 2*time.Hour:
 		return fmt.Sprintf("%.0f min", d.Minutes())
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%.0f h", d.Hours())
 	}
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
-}
-
-// Colour is how a text stands out.
-type Colour string
-
-// The colours.
-const (
-	Plain  Colour = ""
-	Good   Colour = "32"
-	Warn   Colour = "33"
-	Bad    Colour = "31"
-	Strong Colour = "1"
-	Faint  Colour = "2"
-)
-
-// Painter colours texts, or leaves them as they are.
-type Painter bool
-
-// PainterFor colours what goes to a terminal, unless NO_COLOR is set (no-color.org).
-func PainterFor(f *os.File) Painter { return Painter(IsTerminal(f) && os.Getenv("NO_COLOR") == "") }
-
-// IsTerminal says whether a file is a terminal.
-func IsTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// Paint gives a text in a colour.
-func (p Painter) Paint(c Colour, text string) string {
-	if !p || c == Plain {
-		return text
-	}
-	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }

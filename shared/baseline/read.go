@@ -3,6 +3,7 @@ package baseline
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -45,15 +46,12 @@ func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: d
 // Assess judges every route that was asked for lately. It takes one round trip, and another one an hour for the trends.
 func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	now := r.now().UTC()
-	slot, hour := now.Truncate(slotLength), now.Truncate(time.Hour)
-	past := make([]time.Time, weeks)
-	for i := range past {
-		past[i] = hour.AddDate(0, 0, -7*(i+1))
-	}
-	var last, usual map[string][]Interval
+	slot := now.Truncate(slotLength)
+	var last map[string][]Interval
+	var usual map[string]Usual
 	err := r.db.Batch(ctx, func(b *pgx.Batch) {
-		queue(b, slotsSQL, &last, slot.Add(-intervals*slotLength), slot)
-		queue(b, hoursSQL, &usual, past)
+		queue(b, slotsSQL, func(all map[string][]Interval) { last = all }, slot.Add(-intervals*slotLength), slot)
+		QueueUsual(b, now, &usual)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read request statistics: %w", err)
@@ -63,11 +61,27 @@ func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 		return nil, err
 	}
 	var all []Assessment
-	for _, name := range sorted(last, usual) {
-		u := UsualOf(usual[name])
-		all = append(all, Assessment{name, last[name], u, u.Slower(last[name]), trends[name]})
+	names := slices.AppendSeq(slices.Collect(maps.Keys(last)), maps.Keys(usual))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		all = append(all, Assessment{name, last[name], usual[name], usual[name].Slower(last[name]), trends[name]})
 	}
 	return all, nil
+}
+
+// QueueUsual queues reading how fast each route usually is at this hour of the week.
+func QueueUsual(b *pgx.Batch, now time.Time, into *map[string]Usual) {
+	hour := now.UTC().Truncate(time.Hour)
+	past := make([]time.Time, weeks)
+	for i := range past {
+		past[i] = hour.AddDate(0, 0, -7*(i+1))
+	}
+	queue(b, hoursSQL, func(hours map[string][]Interval) {
+		*into = make(map[string]Usual, len(hours))
+		for name, list := range hours {
+			(*into)[name] = UsualOf(list)
+		}
+	}, past)
 }
 
 func (r *Reader) latestTrends(ctx context.Context) (map[string]Trend, error) {
@@ -110,7 +124,7 @@ func (r *Reader) ColdStarts(ctx context.Context, n int) (map[string][]Interval, 
 }
 
 func (r *Reader) read(ctx context.Context, sql string, args ...any) (series map[string][]Interval, err error) {
-	err = r.db.Batch(ctx, func(b *pgx.Batch) { queue(b, sql, &series, args...) })
+	err = r.db.Batch(ctx, func(b *pgx.Batch) { queue(b, sql, func(all map[string][]Interval) { series = all }, args...) })
 	if err != nil {
 		return nil, fmt.Errorf("read request statistics: %w", err)
 	}
@@ -147,8 +161,8 @@ from request_stats where span = 3600 and slot >= $1::timestamptz and slot < $2::
 group by 1, 2, 3 order by 2, 1`
 )
 
-// queue queues a query of buckets and makes intervals of its rows.
-func queue(b *pgx.Batch, sql string, into *map[string][]Interval, args ...any) {
+// queue queues a query of buckets and makes intervals of its rows, by route.
+func queue(b *pgx.Batch, sql string, done func(map[string][]Interval), args ...any) {
 	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		series := map[string][]Interval{}
 		var counts histogram.Histogram
@@ -177,19 +191,7 @@ func queue(b *pgx.Batch, sql string, into *map[string][]Interval, args ...any) {
 			return nil
 		})
 		end()
-		*into = series
+		done(series)
 		return err
 	})
-}
-
-// sorted are the names in several series.
-func sorted(all ...map[string][]Interval) []string {
-	var names []string
-	for _, series := range all {
-		for name := range series {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -88,19 +88,20 @@ type Pause struct {
 	At      time.Time `json:"at"`
 }
 
+// QueuePauses queues listing what waits, the longest first.
+func QueuePauses(b *pgx.Batch, into *[]Pause) {
+	b.Queue(pausesSQL).Query(func(rows pgx.Rows) (err error) {
+		*into, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Pause, err error) {
+			return p, row.Scan(&p.Subject, &p.Reason, &p.At)
+		})
+		return err
+	})
+}
+
 // Pauses lists what waits, the longest first.
 func (w *Worker) Pauses(ctx context.Context) ([]Pause, error) {
 	var all []Pause
-	err := w.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(pausesSQL).Query(func(rows pgx.Rows) error {
-			var err error
-			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Pause, err error) {
-				return p, row.Scan(&p.Subject, &p.Reason, &p.At)
-			})
-			return err
-		})
-	})
-	if err != nil {
+	if err := w.db.Batch(ctx, func(b *pgx.Batch) { QueuePauses(b, &all) }); err != nil {
 		return nil, fmt.Errorf("list pauses: %w", err)
 	}
 	return all, nil

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/smithy-go"
+
+	"newsletter/internal/lambdalocal"
+)
+
+// lambdaTimeout bounds a call of a function in AWS: longer than any that the tool calls may run.
+const lambdaTimeout = 2 * time.Minute
+
+// invokeLambda sends an event to a function in AWS, as whom the operator's profile, SSO session or variables say. Its
+// errors tell what to do about them.
+func invokeLambda(ctx context.Context, name string, event []byte) (lambdalocal.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, lambdaTimeout)
+	defer cancel()
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return lambdalocal.Result{}, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return lambdalocal.Result{}, errors.New("no AWS region: set AWS_REGION, or AWS_PROFILE to a profile that has one")
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return lambdalocal.Result{}, fmt.Errorf("no AWS credentials: set AWS_PROFILE, sign in by `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
+	}
+	answer, err := lambda.NewFromConfig(cfg).Invoke(ctx, &lambda.InvokeInput{FunctionName: &name, Payload: event})
+	if err != nil {
+		return lambdalocal.Result{}, refusedInvoke(name, cfg.Region, err)
+	}
+	return lambdalocal.Result{Payload: answer.Payload, FunctionError: aws.ToString(answer.FunctionError)}, nil
+}
+
+// refusedInvoke words why AWS did not call a function.
+func refusedInvoke(name, region string, err error) error {
+	if _, unknown := errors.AsType[*types.ResourceNotFoundException](err); unknown {
+		return fmt.Errorf("no function %q in %s: the stack's output HealthFunctionName has its name", name, region)
+	}
+	if refused, ok := errors.AsType[smithy.APIError](err); ok {
+		return fmt.Errorf("invoke %s in %s: %s: %s", name, region, refused.ErrorCode(), refused.ErrorMessage())
+	}
+	return fmt.Errorf("invoke %s in %s: %w", name, region, err)
+}
+
+// errorKind is what the names of error types are made of.
+var errorKind = regexp.MustCompile(`^[A-Za-z0-9_.*]{1,80}$`)
+
+// functionFailed words the error of a function. Of its payload it tells the type alone: the text may hold anything.
+func functionFailed(name string, result lambdalocal.Result) error {
+	var payload struct {
+		Type string `json:"errorType"`
+	}
+	if json.Unmarshal(result.Payload, &payload) != nil || !errorKind.MatchString(payload.Type) {
+		payload.Type = result.FunctionError
+	}
+	return fmt.Errorf("%w: %s failed (%s); its log says why", errFunction, name, payload.Type)
+}

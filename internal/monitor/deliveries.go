@@ -1,0 +1,132 @@
+package monitor
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/terminal"
+	"newsletter/shared/outbox"
+)
+
+// Deliveries are how the ways out fared within the hour.
+type Deliveries struct {
+	Ways   map[string]*Way // "mail" and the listeners
+	Pauses []outbox.Pause
+	Capped bool // there were more than are counted: these are the latest
+}
+
+// Way is how one way out fared.
+type Way struct {
+	Done, Dead int64
+	Again      int64     // deliveries that have failed and will be tried again
+	Last       time.Time // of Done; zero for none
+}
+
+// maxDeliveries bounds what is counted of each: finished ones, the latest, and ready ones, the longest due.
+const maxDeliveries = 20000
+
+const (
+	finishedSQL = `
+select kind, count(*) filter (where state = 'done'), count(*) filter (where state = 'dead'), 0::bigint, max(finished_at) filter (where state = 'done')
+from (select kind, state, finished_at from outbox where finished_at >= $1::timestamptz order by finished_at desc limit $2::integer) as latest
+group by kind`
+	againSQL = `
+select kind, 0::bigint, 0::bigint, count(*) filter (where attempts > 0 and outcome <> 'released'), null::timestamptz
+from (select kind, attempts, outcome from outbox where state = 'ready' order by due_at limit $1::integer) as due
+group by kind`
+)
+
+func queueDeliveries(b *pgx.Batch, w window, into *Deliveries) {
+	add := func(rows pgx.Rows) (finished int64, err error) {
+		var kind string
+		var way Way
+		var last *time.Time
+		_, err = pgx.ForEachRow(rows, []any{&kind, &way.Done, &way.Dead, &way.Again, &last}, func() error {
+			finished += way.Done + way.Dead
+			into.add(outbox.Kind(kind), way, last)
+			return nil
+		})
+		return finished, err
+	}
+	b.Queue(finishedSQL, w.from, maxDeliveries).Query(func(rows pgx.Rows) error {
+		*into = Deliveries{Ways: map[string]*Way{}}
+		counted, err := add(rows)
+		into.Capped = counted >= maxDeliveries
+		return err
+	})
+	b.Queue(againSQL, maxDeliveries).Query(func(rows pgx.Rows) error {
+		_, err := add(rows)
+		return err
+	})
+	outbox.QueuePauses(b, &into.Pauses)
+}
+
+func (d *Deliveries) add(kind outbox.Kind, way Way, last *time.Time) {
+	name := kind.Listener()
+	if kind.IsMail() {
+		name = outbox.Mail
+	}
+	if name == "" || way == (Way{}) { // what goes nowhere by itself: decoys, announcements
+		return
+	}
+	if d.Ways[name] == nil {
+		d.Ways[name] = &Way{}
+	}
+	sum := d.Ways[name]
+	sum.Done, sum.Dead, sum.Again = sum.Done+way.Done, sum.Dead+way.Dead, sum.Again+way.Again
+	if last != nil && last.After(sum.Last) {
+		sum.Last = *last
+	}
+}
+
+// section lists the ways out, those in trouble first.
+func (d Deliveries) section(v View) []string {
+	lines := []string{v.title("DELIVERIES, LAST HOUR")}
+	if d.Capped {
+		lines[0] = v.title(fmt.Sprintf("DELIVERIES, THE LATEST %d", maxDeliveries))
+	}
+	for _, p := range d.Pauses {
+		lines = append(lines, v.Paint.Paint(terminal.Warn, fmt.Sprintf("%s is paused for %s (%s); `newsletter pause list`", p.Subject, terminal.Ago(v.Now.Sub(p.At)), p.Reason)))
+	}
+	if len(d.Ways) == 0 {
+		return append(lines, "none")
+	}
+	names := slices.SortedFunc(maps.Keys(d.Ways), func(a, b string) int {
+		return cmp.Or(cmp.Compare(d.Ways[b].trouble(), d.Ways[a].trouble()), cmp.Compare(a, b))
+	})
+	items := make([]string, len(names))
+	for i, name := range names {
+		items[i] = d.Ways[name].item(v, name)
+	}
+	return append(lines, terminal.Flow(items, v.Width)...)
+}
+
+// trouble ranks a way: 2 if it gave deliveries up, 1 if it tries them again.
+func (w *Way) trouble() int {
+	switch {
+	case w.Dead > 0:
+		return 2
+	case w.Again > 0:
+		return 1
+	}
+	return 0
+}
+
+func (w *Way) item(v View, name string) string {
+	text := fmt.Sprintf("%s %d", name, w.Done)
+	if w.Dead > 0 {
+		text += fmt.Sprintf(", %d given up", w.Dead)
+	}
+	if w.Again > 0 {
+		text += fmt.Sprintf(", %d tried again", w.Again)
+	}
+	if !w.Last.IsZero() && (v.wide() || w.trouble() > 0) {
+		text += " (" + terminal.Ago(v.Now.Sub(w.Last)) + " ago)"
+	}
+	return v.Paint.Paint([]terminal.Colour{terminal.Plain, terminal.Warn, terminal.Bad}[w.trouble()], text)
+}

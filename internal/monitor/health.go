@@ -1,0 +1,157 @@
+package monitor
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/terminal"
+	"newsletter/shared/healthcheck"
+)
+
+// Health is what the health function saw at its last ping.
+type Health struct {
+	At      time.Time // zero: it has never looked
+	Status  healthcheck.Status
+	Checks  map[string]healthcheck.Status
+	TookMS  map[string]float64
+	Limiter string  // who decides: "redis", "memory", "local", or "none" without Redis
+	Memory  float64 // percent of the function's
+	Every   time.Duration
+	// Ready and Overdue are the most that waited in the outbox, and the longest that anything did, in seconds.
+	Ready, Overdue series
+}
+
+const (
+	pingsRead = 10
+	// silence is after how long without a ping health is silent, or after three of its usual pauses if that is longer: as
+	// the alarm HealthSilence has it.
+	silence = 5 * time.Minute
+)
+
+// Silent says whether health has not looked for too long.
+func (h Health) Silent(now time.Time) bool { return now.Sub(h.At) > max(silence, 3*h.Every) }
+
+// Status is the state of the whole: what health saw last, and Fail if it is silent, because nobody knows then.
+func (s Snapshot) Status(now time.Time) healthcheck.Status {
+	if s.Health.Silent(now) {
+		return healthcheck.Fail
+	}
+	return s.Health.Status
+}
+
+const pingsSQL = `select at, status, figures from health_samples order by at desc limit $1::integer`
+
+const waitedSQL = `
+select floor(extract(epoch from at - $1::timestamptz) / 300)::integer, max((figures #>> '{outbox,ready}')::float8), max((figures #>> '{outbox,overdue_s}')::float8)
+from health_samples where at >= $1::timestamptz and at <= $2::timestamptz group by 1`
+
+func queueHealth(b *pgx.Batch, w window, into *Health) {
+	b.Queue(pingsSQL, pingsRead).Query(func(rows pgx.Rows) error {
+		*into = Health{}
+		var at time.Time
+		var status string
+		var figures []byte
+		var pauses []time.Duration
+		var last time.Time
+		_, err := pgx.ForEachRow(rows, []any{&at, &status, &figures}, func() error {
+			if last.IsZero() {
+				last = at
+				return into.read(at, status, figures)
+			}
+			pauses = append(pauses, last.Sub(at))
+			last = at
+			return nil
+		})
+		if slices.Sort(pauses); len(pauses) > 0 {
+			into.Every = pauses[(len(pauses)-1)/2]
+		}
+		return err
+	})
+	b.Queue(waitedSQL, w.from, w.now).Query(func(rows pgx.Rows) error {
+		into.Ready, into.Overdue = unknown(), unknown()
+		var slot int
+		var ready, overdue *float64
+		_, err := pgx.ForEachRow(rows, []any{&slot, &ready, &overdue}, func() error {
+			if ready != nil && overdue != nil {
+				into.Ready.put(slot, *ready)
+				into.Overdue.put(slot, math.Floor(*overdue)) // what is just being claimed does not wait
+			}
+			return nil
+		})
+		return err
+	})
+}
+
+func (h *Health) read(at time.Time, status string, figures []byte) error {
+	var f struct {
+		Limiter string                        `json:"limiter"`
+		Memory  float64                       `json:"memory_percent"`
+		Checks  map[string]healthcheck.Status `json:"checks"`
+		TookMS  map[string]float64            `json:"took_ms"`
+	}
+	if err := json.Unmarshal(figures, &f); err != nil {
+		return fmt.Errorf("read a sample of health: %w", err)
+	}
+	*h = Health{At: at, Status: healthcheck.Status(status), Checks: f.Checks, TookMS: f.TookMS, Limiter: f.Limiter, Memory: f.Memory}
+	return nil
+}
+
+func unknown() (s series) {
+	for i := range s {
+		s[i] = math.NaN()
+	}
+	return s
+}
+
+// line says how the whole is, and how old that is.
+func (h Health) line(v View) string {
+	ago := terminal.Ago(v.Now.Sub(h.At))
+	switch {
+	case h.At.IsZero():
+		return v.Paint.Paint(terminal.Bad, "UNKNOWN") + "  health has never looked: is its schedule on?"
+	case h.Silent(v.Now):
+		text := v.Paint.Paint(terminal.Bad, "SILENT") + "  health has not looked for " + ago
+		if h.Every > 0 {
+			text += ", usually every " + terminal.Ago(h.Every)
+		}
+		return text
+	}
+	return v.Paint.Paint(terminal.StatusColour(h.Status), strings.ToUpper(string(h.Status))) + "  health looked " + ago + " ago"
+}
+
+// section says how the whole is, and lists the checks, those that do not pass first.
+func (h Health) section(v View) []string {
+	var items []string
+	for _, status := range []healthcheck.Status{healthcheck.Fail, healthcheck.Warn, healthcheck.Pass} {
+		for _, name := range slices.Sorted(maps.Keys(h.Checks)) {
+			if h.Checks[name] == status {
+				items = append(items, h.item(v, name))
+			}
+		}
+	}
+	return append([]string{h.line(v)}, terminal.Flow(items, v.Width)...)
+}
+
+func (h Health) item(v View, name string) string {
+	status := h.Checks[name]
+	text := name
+	switch {
+	case name == "limiter" && h.Limiter != "":
+		text += " (" + h.Limiter + ")"
+	case name == "memory" && h.Memory > 0:
+		text += fmt.Sprintf(" (%.0f %%)", h.Memory)
+	case v.wide():
+		text += fmt.Sprintf(" (%.1f ms)", h.TookMS[name])
+	}
+	if status != healthcheck.Pass { // a colour alone says it to nobody without colours
+		text += " " + strings.ToUpper(string(status))
+	}
+	return v.Paint.Paint(terminal.StatusColour(status), text)
+}

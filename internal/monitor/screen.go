@@ -1,0 +1,87 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// Show draws the figures on the terminal's alternate screen, and anew every so often, until q or Ctrl-C is pressed or the
+// context ends. It leaves the terminal as it was.
+func Show(ctx context.Context, r *Reader, v View) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the look that is under way
+	v.Now = time.Now()
+	_, err := tea.NewProgram(screen{ctx: ctx, reader: r, view: v}, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("draw on the terminal: %w", err)
+	}
+	return nil
+}
+
+// screen is the state of the program: what was read last, and when to read again. It implements tea.Model.
+type screen struct {
+	ctx    context.Context // tea gives its commands none
+	reader *Reader
+	view   View
+
+	last    Snapshot
+	reading bool
+	next    time.Time // when to read again
+}
+
+// look is what a look came to.
+type look struct {
+	Snapshot
+	err error
+}
+
+// second passes, so that the clock and the ages go on.
+type second time.Time
+
+func tick() tea.Cmd { return tea.Tick(time.Second, func(now time.Time) tea.Msg { return second(now) }) }
+
+// Init implements tea.Model.
+func (s screen) Init() tea.Cmd { return func() tea.Msg { return second(time.Now()) } }
+
+// Update implements tea.Model.
+func (s screen) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	switch m := message.(type) {
+	case tea.KeyPressMsg:
+		if key := m.String(); key == "q" || key == "ctrl+c" {
+			return s, tea.Quit
+		}
+	case tea.WindowSizeMsg:
+		s.view.Width, s.view.Height = m.Width, m.Height
+	case second:
+		s.view.Now = time.Time(m)
+		if !s.reading && !s.view.Now.Before(s.next) {
+			s.reading, s.next = true, s.view.Now.Add(s.view.Every)
+			return s, tea.Batch(tick(), s.look)
+		}
+		return s, tick()
+	case look:
+		s.reading, s.view.Now, s.view.Lost = false, time.Now(), m.err
+		if m.err == nil {
+			s.last = m.Snapshot
+		}
+	}
+	return s, nil
+}
+
+func (s screen) look() tea.Msg {
+	snapshot, err := s.reader.Read(s.ctx)
+	return look{snapshot, err}
+}
+
+// View implements tea.Model.
+func (s screen) View() tea.View {
+	if s.view.Width == 0 { // the size is not known yet
+		return tea.NewView("")
+	}
+	view := tea.NewView(Frame(s.view, s.last))
+	view.AltScreen = true
+	return view
+}
