@@ -70,29 +70,68 @@ func (d *lostDatabase) tell(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	known := d.load(ctx)
-	now := d.now().UTC()
+	l := d.claim(ctx)
+	if l == nil {
+		return nil
+	}
 	stage := alert.Reminded
+	if l.Times == 1 {
+		stage = alert.Opened
+		telemetry.Add(ctx, telemetry.AlertsOpened, 1, string(alert.Database))
+	}
+	return d.say(ctx, l.alert(), stage, l.Times)
+}
+
+// claim gives the loss that is to be told now, and remembers that it is: of several environments that ask at once, one
+// gets it. nil if it was told lately.
+func (d *lostDatabase) claim(ctx context.Context) *loss {
+	var next *loss
+	err := errNoRedis
+	if d.redis != nil {
+		err = d.redis.Watch(ctx, func(tx *redis.Tx) error {
+			if next = d.next(d.recall(tx.Get(ctx, lostKey))); next == nil {
+				return nil
+			}
+			text, err := json.Marshal(next)
+			if err != nil {
+				return err
+			}
+			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, lostKey, text, lostLifetime).Err() })
+			return err
+		}, lostKey)
+	}
+	switch {
+	case errors.Is(err, redis.TxFailedErr): // another environment tells it
+		return nil
+	case err != nil && next == nil:
+		next = d.next(d.memory)
+	}
+	if next != nil {
+		next.shared = err == nil
+		d.memory = next
+	}
+	return next
+}
+
+// next is what is to be told after what is known; nil if that was told lately.
+func (d *lostDatabase) next(known *loss) *loss {
+	now := d.now().UTC()
 	switch {
 	case known == nil:
-		id, err := uuid.NewV7()
-		if err != nil {
-			return err
-		}
-		known, stage = &loss{ID: id, OpenedAt: now}, alert.Opened
-		telemetry.Add(ctx, telemetry.AlertsOpened, 1, string(alert.Database))
+		return &loss{ID: uuid.Must(uuid.NewV7()), OpenedAt: now, ToldAt: now, Times: 1}
 	case now.Sub(known.ToldAt) < d.remind:
 		return nil
 	}
-	known.ToldAt, known.Times = now, known.Times+1
-	d.store(ctx, *known)
-	return d.say(ctx, known.alert(), stage, known.Times)
+	return &loss{ID: known.ID, OpenedAt: known.OpenedAt, ToldAt: now, Times: known.Times + 1}
 }
 
 // over tells that a loss is over, if one was told, and records it.
 func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.load(ctx) == nil || d.ping(ctx) != nil { // the report that brought us here may be some seconds old
+		return nil
+	}
 	known := d.forget(ctx)
 	if known == nil {
 		return nil
@@ -155,12 +194,4 @@ func (d *lostDatabase) recall(answer *redis.StringCmd) *loss {
 		return d.memory
 	}
 	return &l
-}
-
-func (d *lostDatabase) store(ctx context.Context, l loss) {
-	if d.redis != nil {
-		text, err := json.Marshal(l)
-		l.shared = err == nil && d.redis.Set(ctx, lostKey, text, lostLifetime).Err() == nil
-	}
-	d.memory = &l
 }

@@ -49,6 +49,8 @@ func newLossRig(t *testing.T) *lossRig {
 			redis: r.client(), remind: 4 * time.Hour, wait: time.Millisecond, now: clock,
 			voices: map[string]messenger.Voice{"slack": r.hear, "dead": func(context.Context, messenger.Notice) error { return errors.New("down") }},
 			ping: func(context.Context) error {
+				r.mu.Lock()
+				defer r.mu.Unlock()
 				if r.lost {
 					return errors.New("lost")
 				}
@@ -123,6 +125,35 @@ func TestALostDatabaseIsToldOnceByAllEnvironments(t *testing.T) {
 	}
 	r.pings(0, time.Minute, true)
 	r.expect("opened reminded closed opened")
+}
+
+// TestPingsThatOverlapTellOnce: both environments find the loss, and its end, at the same moment.
+func TestPingsThatOverlapTellOnce(t *testing.T) {
+	t.Parallel()
+	r := newLossRig(t)
+	var want []string
+	for range 20 {
+		for _, lost := range []bool{true, false} {
+			var both sync.WaitGroup
+			for env := range r.envs {
+				both.Go(func() { r.pings(env, 0, lost) })
+			}
+			both.Wait()
+		}
+		want = append(want, "opened", "closed")
+	}
+	r.expect(strings.Join(want, " "))
+}
+
+// TestAnOldReportEndsNothing: the database was well when health last asked, and is lost now.
+func TestAnOldReportEndsNothing(t *testing.T) {
+	t.Parallel()
+	r := newLossRig(t)
+	r.pings(0, 0, true)
+	if err := r.envs[1].over(t.Context(), r.alerts); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("opened")
 }
 
 func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
