@@ -51,7 +51,7 @@ type loss struct {
 
 func (l loss) alert() alert.Alert {
 	return alert.Alert{
-		ID: l.ID, Rule: alert.Database, Level: alert.Alarm, OpenedAt: l.OpenedAt, SeenAt: l.ToldAt,
+		ID: l.ID, Rule: alert.Database, Level: alert.Alarm, OpenedAt: l.OpenedAt, SeenAt: l.ToldAt, RemindedAt: &l.ToldAt,
 		Summary: "PostgreSQL did not answer the health function.",
 	}
 }
@@ -146,7 +146,7 @@ func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 func (d *lostDatabase) say(ctx context.Context, a alert.Alert, stage alert.Stage, times int) error {
 	ctx, cancel := context.WithTimeout(ctx, sayTimeout)
 	defer cancel()
-	notice := messenger.Notice{ID: fmt.Sprintf("%s.%d", a.ID, times), At: d.now(), Alert: a, Stage: stage}
+	notice := messenger.Notice{ID: fmt.Sprintf("%s.%d", a.ID, times), Alert: a, Stage: stage}
 	failures := make(chan error, len(d.voices))
 	for name, voice := range d.voices {
 		go func() {
