@@ -3,6 +3,7 @@ package baseline
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -42,7 +43,8 @@ type Reader struct {
 // NewReader makes a Reader; now is the clock.
 func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
 
-// Assess judges every route that was asked for lately. It takes one round trip, and another one an hour for the trends.
+// Assess judges every route that was asked for lately, usually is at this hour, or has a trend: that of a quiet site must not
+// come and go with its visitors. It takes one round trip, and another one an hour for the trends.
 func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	now := r.now().UTC()
 	slot, hour := now.Truncate(slotLength), now.Truncate(time.Hour)
@@ -63,7 +65,9 @@ func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 		return nil, err
 	}
 	var all []Assessment
-	for _, name := range sorted(last, usual) {
+	names := slices.Concat(slices.Collect(maps.Keys(last)), slices.Collect(maps.Keys(usual)), slices.Collect(maps.Keys(trends)))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		u := UsualOf(usual[name])
 		all = append(all, Assessment{name, last[name], u, u.Slower(last[name]), trends[name]})
 	}
@@ -82,7 +86,9 @@ func (r *Reader) latestTrends(ctx context.Context) (map[string]Trend, error) {
 	}
 	r.trends, r.at = map[string]Trend{}, r.now()
 	for name, list := range series {
-		r.trends[name] = TrendOf(list)
+		if trend := TrendOf(list); trend.Known {
+			r.trends[name] = trend
+		}
 	}
 	return r.trends, nil
 }
@@ -180,16 +186,4 @@ func queue(b *pgx.Batch, sql string, into *map[string][]Interval, args ...any) {
 		*into = series
 		return err
 	})
-}
-
-// sorted are the names in several series.
-func sorted(all ...map[string][]Interval) []string {
-	var names []string
-	for _, series := range all {
-		for name := range series {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
