@@ -146,7 +146,7 @@ func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 func (d *lostDatabase) say(ctx context.Context, a alert.Alert, stage alert.Stage, times int) error {
 	ctx, cancel := context.WithTimeout(ctx, sayTimeout)
 	defer cancel()
-	notice := messenger.Notice{ID: fmt.Sprintf("%s.%d", a.ID, times), Alert: a, Stage: stage}
+	notice := messenger.Notice{ID: fmt.Sprintf("%s-%d", a.ID, times), Alert: a, Stage: stage}
 	failures := make(chan error, len(d.voices))
 	for name, voice := range d.voices {
 		go func() {
