@@ -20,8 +20,6 @@ const (
 	// lostKey is where Redis remembers that the loss was told, for so long at most.
 	lostKey      = "alert:{database}"
 	lostLifetime = 7 * 24 * time.Hour
-	// patience is between the first failure and the question that decides: a fail-over of RDS Proxy takes less.
-	patience = 3 * time.Second
 	// sayTimeout bounds the direct messages, which go to all channels at once.
 	sayTimeout = 4 * time.Second
 )
@@ -31,9 +29,7 @@ const (
 type lostDatabase struct {
 	redis  redis.UniversalClient // nil: only this environment remembers
 	voices map[string]messenger.Voice
-	ping   func(ctx context.Context) error
 	remind time.Duration
-	wait   time.Duration
 	now    func() time.Time
 
 	mu     sync.Mutex
@@ -56,18 +52,8 @@ func (l loss) alert() alert.Alert {
 	}
 }
 
-// tell tells of the loss, unless the database answers after all or it was told lately.
+// tell tells of the loss, unless it was told lately.
 func (d *lostDatabase) tell(ctx context.Context) error {
-	timer := time.NewTimer(d.wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-	}
-	if d.ping(ctx) == nil {
-		return nil
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.claim(ctx)
@@ -129,9 +115,6 @@ func (d *lostDatabase) next(known *loss) *loss {
 func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.load(ctx) == nil || d.ping(ctx) != nil { // the report that brought us here may be some seconds old
-		return nil
-	}
 	known := d.forget(ctx)
 	if known == nil {
 		return nil
@@ -162,14 +145,6 @@ func (d *lostDatabase) say(ctx context.Context, a alert.Alert, stage alert.Stage
 		all = errors.Join(all, <-failures)
 	}
 	return all
-}
-
-// load gives the loss that was told.
-func (d *lostDatabase) load(ctx context.Context) *loss {
-	if d.redis == nil {
-		return d.memory
-	}
-	return d.recall(d.redis.Get(ctx, lostKey))
 }
 
 // forget gives the loss that was told, to one of all who ask.

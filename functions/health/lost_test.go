@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +27,6 @@ type lossRig struct {
 
 	mu    sync.Mutex
 	now   time.Time
-	lost  bool
 	heard []string
 	ids   map[string]bool
 }
@@ -46,16 +44,8 @@ func newLossRig(t *testing.T) *lossRig {
 	r.alerts = alert.NewStore(db, alert.ReadConfig(config.FromMap(nil)), clock)
 	for i := range r.envs {
 		r.envs[i] = &lostDatabase{
-			redis: r.client(), remind: 4 * time.Hour, wait: time.Millisecond, now: clock,
+			redis: r.client(), remind: 4 * time.Hour, now: clock,
 			voices: map[string]messenger.Voice{"slack": r.hear, "dead": func(context.Context, messenger.Notice) error { return errors.New("down") }},
-			ping: func(context.Context) error {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				if r.lost {
-					return errors.New("lost")
-				}
-				return nil
-			},
 		}
 	}
 	return r
@@ -85,7 +75,7 @@ func (r *lossRig) hear(_ context.Context, n messenger.Notice) error {
 func (r *lossRig) pings(env int, after time.Duration, lost bool) {
 	r.t.Helper()
 	r.mu.Lock()
-	r.now, r.lost = r.now.Add(after), lost
+	r.now = r.now.Add(after)
 	r.mu.Unlock()
 	var err error
 	if lost {
@@ -145,17 +135,6 @@ func TestPingsThatOverlapTellOnce(t *testing.T) {
 	r.expect(strings.Join(want, " "))
 }
 
-// TestAnOldReportEndsNothing: the database was well when health last asked, and is lost now.
-func TestAnOldReportEndsNothing(t *testing.T) {
-	t.Parallel()
-	r := newLossRig(t)
-	r.pings(0, 0, true)
-	if err := r.envs[1].over(t.Context(), r.alerts); err != nil {
-		t.Fatal(err)
-	}
-	r.expect("opened")
-}
-
 func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
 	t.Parallel()
 	r := newLossRig(t)
@@ -169,23 +148,4 @@ func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
 	r.pings(0, time.Minute, false)
 	r.pings(0, time.Minute, false)
 	r.expect("opened closed")
-}
-
-// TestABlipIsNotTold: the database answers the second question.
-func TestABlipIsNotTold(t *testing.T) {
-	t.Parallel()
-	r := newLossRig(t)
-	r.lost = false
-	if err := r.envs[0].tell(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	r.expect("")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := r.envs[0].tell(ctx); err == nil {
-		t.Error("it waits longer than the invocation lasts")
-	}
-	if got := fmt.Sprint(r.envs[0].memory); got != "<nil>" {
-		t.Errorf("it remembers %s", got)
-	}
 }
