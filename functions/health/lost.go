@@ -46,10 +46,14 @@ type loss struct {
 }
 
 func (l loss) alert() alert.Alert {
-	return alert.Alert{
-		ID: l.ID, Rule: alert.Database, Level: alert.Alarm, OpenedAt: l.OpenedAt, SeenAt: l.ToldAt, RemindedAt: &l.ToldAt,
+	a := alert.Alert{
+		ID: l.ID, Rule: alert.Database, Level: alert.Alarm, OpenedAt: l.OpenedAt, SeenAt: l.ToldAt,
 		Summary: "PostgreSQL did not answer the health function.",
 	}
+	if l.Times > 1 {
+		a.RemindedAt = &l.ToldAt
+	}
+	return a
 }
 
 // tell tells of the loss, unless it was told lately.
@@ -101,7 +105,7 @@ func (d *lostDatabase) claim(ctx context.Context) *loss {
 
 // next is what is to be told after what is known; nil if that was told lately.
 func (d *lostDatabase) next(known *loss) *loss {
-	now := d.now().UTC()
+	now := d.clock()
 	switch {
 	case known == nil:
 		return &loss{ID: uuid.Must(uuid.NewV7()), OpenedAt: now, ToldAt: now, Times: 1}
@@ -120,10 +124,13 @@ func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 		return nil
 	}
 	ended := known.alert()
-	now := d.now().UTC()
+	now := d.clock()
 	ended.SeenAt, ended.ClosedAt = now, &now
 	return errors.Join(d.say(ctx, ended, alert.Closed, known.Times+1), alerts.Record(ctx, ended))
 }
+
+// clock is as exact as the table is.
+func (d *lostDatabase) clock() time.Time { return d.now().UTC().Truncate(time.Microsecond) }
 
 // say tells all channels at once.
 func (d *lostDatabase) say(ctx context.Context, a alert.Alert, stage alert.Stage, times int) error {

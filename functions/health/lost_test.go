@@ -113,6 +113,9 @@ func TestALostDatabaseIsToldOnceByAllEnvironments(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].Rule != alert.Database || all[0].ClosedAt == nil || all[0].ClosedAt.Sub(all[0].OpenedAt).Round(time.Minute) != 4*time.Hour+3*time.Minute {
 		t.Errorf("%v %+v", err, all)
 	}
+	if all[0].RemindedAt == nil || all[0].RemindedAt.Sub(all[0].OpenedAt).Round(time.Minute) != 4*time.Hour+2*time.Minute {
+		t.Errorf("reminded at %v", all[0].RemindedAt)
+	}
 	r.pings(0, time.Minute, true)
 	r.expect("opened reminded closed opened")
 }
