@@ -75,6 +75,7 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 	b.run(t.Context(), f)
 	b.due()
 	b.run(t.Context(), f)
+	b.Exec(`update alerts set reminded_at = now() - interval '1 minute'`)
 	queue("alert.reminded")
 	b.run(t.Context(), f)
 	b.due()
@@ -94,6 +95,14 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 	} {
 		if got := c.heard()[channel]; got != want {
 			t.Errorf("%s heard %q, want %q", channel, got, want)
+		}
+	}
+	for _, call := range c.webhooks.Received() {
+		var at time.Time
+		column := map[string]string{"alert.opened": "opened_at", "alert.reminded": "reminded_at", "alert.closed": "closed_at"}[call.Type]
+		b.Scan(`select `+column+` from alerts`, nil, &at)
+		if !call.At.Equal(at) {
+			t.Errorf("%s is of %v, want %v", call.Type, call.At, at)
 		}
 	}
 	if text := c.sns.Messages()[0].Text; !strings.Contains(text, "waiting for 1 hour") || !strings.Contains(text, "What to do") {

@@ -147,6 +147,40 @@ func TestADirectInvocationTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestABlipIsNotTold: what fails at the first question and not at the second is no news, be it the database or a check that
+// was cut off with it.
+func TestABlipIsNotTold(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answers []healthcheck.Status
+		check   string
+		want    string
+	}{
+		"well":         {[]healthcheck.Status{"pass"}, "postgres", "pass"},
+		"a warning":    {[]healthcheck.Status{"warn"}, "memory", "warn"},
+		"a blip":       {[]healthcheck.Status{"fail", "pass"}, "postgres", "pass"},
+		"cut off":      {[]healthcheck.Status{"fail", "pass"}, "migrations", "pass"},
+		"lost":         {[]healthcheck.Status{"fail", "fail"}, "postgres", "fail"},
+		"a late queue": {[]healthcheck.Status{"fail"}, "outbox", "fail"}, // which does not pass in seconds
+	} {
+		asked := 0
+		checker := healthcheck.New(time.Now, healthcheck.Check{Name: test.check, Ask: func(context.Context) (string, error) {
+			asked++
+			return "", healthcheck.Judged{Status: test.answers[min(asked, len(test.answers))-1]}
+		}})
+		report, err := settled(t.Context(), checker, time.Millisecond)
+		if err != nil || string(report.Status) != test.want || asked != len(test.answers) {
+			t.Errorf("%s: %v %s after %d questions", name, err, report.Status, asked)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	lost := healthcheck.New(time.Now, healthcheck.Check{Name: "postgres", Lost: healthcheck.Fail, Ask: func(context.Context) (string, error) { return "", errNoRedis }})
+	if _, err := settled(ctx, lost, time.Hour); err == nil {
+		t.Error("it waits longer than the invocation lasts")
+	}
+}
+
 func TestEverySampleIsTested(t *testing.T) {
 	tested := "invoke live not-a-tick post ready ready-head rule scheduled"
 	if got := strings.Join(functiontest.Names(t, "health"), " "); got != tested {

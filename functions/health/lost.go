@@ -20,8 +20,6 @@ const (
 	// lostKey is where Redis remembers that the loss was told, for so long at most.
 	lostKey      = "alert:{database}"
 	lostLifetime = 7 * 24 * time.Hour
-	// patience is between the first failure and the question that decides: a fail-over of RDS Proxy takes less.
-	patience = 3 * time.Second
 	// sayTimeout bounds the direct messages, which go to all channels at once.
 	sayTimeout = 4 * time.Second
 )
@@ -31,9 +29,7 @@ const (
 type lostDatabase struct {
 	redis  redis.UniversalClient // nil: only this environment remembers
 	voices map[string]messenger.Voice
-	ping   func(ctx context.Context) error
 	remind time.Duration
-	wait   time.Duration
 	now    func() time.Time
 
 	mu     sync.Mutex
@@ -50,43 +46,73 @@ type loss struct {
 }
 
 func (l loss) alert() alert.Alert {
-	return alert.Alert{
+	a := alert.Alert{
 		ID: l.ID, Rule: alert.Database, Level: alert.Alarm, OpenedAt: l.OpenedAt, SeenAt: l.ToldAt,
 		Summary: "PostgreSQL did not answer the health function.",
 	}
+	if l.Times > 1 {
+		a.RemindedAt = &l.ToldAt
+	}
+	return a
 }
 
-// tell tells of the loss, unless the database answers after all or it was told lately.
+// tell tells of the loss, unless it was told lately.
 func (d *lostDatabase) tell(ctx context.Context) error {
-	timer := time.NewTimer(d.wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-	}
-	if d.ping(ctx) == nil {
-		return nil
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	known := d.load(ctx)
-	now := d.now().UTC()
+	l := d.claim(ctx)
+	if l == nil {
+		return nil
+	}
 	stage := alert.Reminded
+	if l.Times == 1 {
+		stage = alert.Opened
+		telemetry.Add(ctx, telemetry.AlertsOpened, 1, string(alert.Database))
+	}
+	return d.say(ctx, l.alert(), stage, l.Times)
+}
+
+// claim gives the loss that is to be told now, and remembers that it is: of several environments that ask at once, one
+// gets it. nil if it was told lately.
+func (d *lostDatabase) claim(ctx context.Context) *loss {
+	var next *loss
+	err := errNoRedis
+	if d.redis != nil {
+		err = d.redis.Watch(ctx, func(tx *redis.Tx) error {
+			if next = d.next(d.recall(tx.Get(ctx, lostKey))); next == nil {
+				return nil
+			}
+			text, err := json.Marshal(next)
+			if err != nil {
+				return err
+			}
+			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, lostKey, text, lostLifetime).Err() })
+			return err
+		}, lostKey)
+	}
+	switch {
+	case errors.Is(err, redis.TxFailedErr): // another environment tells it
+		return nil
+	case err != nil && next == nil:
+		next = d.next(d.memory)
+	}
+	if next != nil {
+		next.shared = err == nil
+		d.memory = next
+	}
+	return next
+}
+
+// next is what is to be told after what is known; nil if that was told lately.
+func (d *lostDatabase) next(known *loss) *loss {
+	now := d.clock()
 	switch {
 	case known == nil:
-		id, err := uuid.NewV7()
-		if err != nil {
-			return err
-		}
-		known, stage = &loss{ID: id, OpenedAt: now}, alert.Opened
-		telemetry.Add(ctx, telemetry.AlertsOpened, 1, string(alert.Database))
+		return &loss{ID: uuid.Must(uuid.NewV7()), OpenedAt: now, ToldAt: now, Times: 1}
 	case now.Sub(known.ToldAt) < d.remind:
 		return nil
 	}
-	known.ToldAt, known.Times = now, known.Times+1
-	d.store(ctx, *known)
-	return d.say(ctx, known.alert(), stage, known.Times)
+	return &loss{ID: known.ID, OpenedAt: known.OpenedAt, ToldAt: now, Times: known.Times + 1}
 }
 
 // over tells that a loss is over, if one was told, and records it.
@@ -98,16 +124,19 @@ func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 		return nil
 	}
 	ended := known.alert()
-	now := d.now().UTC()
+	now := d.clock()
 	ended.SeenAt, ended.ClosedAt = now, &now
 	return errors.Join(d.say(ctx, ended, alert.Closed, known.Times+1), alerts.Record(ctx, ended))
 }
+
+// clock is as exact as the table is.
+func (d *lostDatabase) clock() time.Time { return d.now().UTC().Truncate(time.Microsecond) }
 
 // say tells all channels at once.
 func (d *lostDatabase) say(ctx context.Context, a alert.Alert, stage alert.Stage, times int) error {
 	ctx, cancel := context.WithTimeout(ctx, sayTimeout)
 	defer cancel()
-	notice := messenger.Notice{ID: fmt.Sprintf("%s.%d", a.ID, times), At: d.now(), Alert: a, Stage: stage}
+	notice := messenger.Notice{ID: fmt.Sprintf("%s-%d", a.ID, times), Alert: a, Stage: stage}
 	failures := make(chan error, len(d.voices))
 	for name, voice := range d.voices {
 		go func() {
@@ -123,14 +152,6 @@ func (d *lostDatabase) say(ctx context.Context, a alert.Alert, stage alert.Stage
 		all = errors.Join(all, <-failures)
 	}
 	return all
-}
-
-// load gives the loss that was told.
-func (d *lostDatabase) load(ctx context.Context) *loss {
-	if d.redis == nil {
-		return d.memory
-	}
-	return d.recall(d.redis.Get(ctx, lostKey))
 }
 
 // forget gives the loss that was told, to one of all who ask.
@@ -155,12 +176,4 @@ func (d *lostDatabase) recall(answer *redis.StringCmd) *loss {
 		return d.memory
 	}
 	return &l
-}
-
-func (d *lostDatabase) store(ctx context.Context, l loss) {
-	if d.redis != nil {
-		text, err := json.Marshal(l)
-		l.shared = err == nil && d.redis.Set(ctx, lostKey, text, lostLifetime).Err() == nil
-	}
-	d.memory = &l
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +27,6 @@ type lossRig struct {
 
 	mu    sync.Mutex
 	now   time.Time
-	lost  bool
 	heard []string
 	ids   map[string]bool
 }
@@ -46,14 +44,8 @@ func newLossRig(t *testing.T) *lossRig {
 	r.alerts = alert.NewStore(db, alert.ReadConfig(config.FromMap(nil)), clock)
 	for i := range r.envs {
 		r.envs[i] = &lostDatabase{
-			redis: r.client(), remind: 4 * time.Hour, wait: time.Millisecond, now: clock,
+			redis: r.client(), remind: 4 * time.Hour, now: clock,
 			voices: map[string]messenger.Voice{"slack": r.hear, "dead": func(context.Context, messenger.Notice) error { return errors.New("down") }},
-			ping: func(context.Context) error {
-				if r.lost {
-					return errors.New("lost")
-				}
-				return nil
-			},
 		}
 	}
 	return r
@@ -83,7 +75,7 @@ func (r *lossRig) hear(_ context.Context, n messenger.Notice) error {
 func (r *lossRig) pings(env int, after time.Duration, lost bool) {
 	r.t.Helper()
 	r.mu.Lock()
-	r.now, r.lost = r.now.Add(after), lost
+	r.now = r.now.Add(after)
 	r.mu.Unlock()
 	var err error
 	if lost {
@@ -121,8 +113,29 @@ func TestALostDatabaseIsToldOnceByAllEnvironments(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].Rule != alert.Database || all[0].ClosedAt == nil || all[0].ClosedAt.Sub(all[0].OpenedAt).Round(time.Minute) != 4*time.Hour+3*time.Minute {
 		t.Errorf("%v %+v", err, all)
 	}
+	if all[0].RemindedAt == nil || all[0].RemindedAt.Sub(all[0].OpenedAt).Round(time.Minute) != 4*time.Hour+2*time.Minute {
+		t.Errorf("reminded at %v", all[0].RemindedAt)
+	}
 	r.pings(0, time.Minute, true)
 	r.expect("opened reminded closed opened")
+}
+
+// TestPingsThatOverlapTellOnce: both environments find the loss, and its end, at the same moment.
+func TestPingsThatOverlapTellOnce(t *testing.T) {
+	t.Parallel()
+	r := newLossRig(t)
+	var want []string
+	for range 20 {
+		for _, lost := range []bool{true, false} {
+			var both sync.WaitGroup
+			for env := range r.envs {
+				both.Go(func() { r.pings(env, 0, lost) })
+			}
+			both.Wait()
+		}
+		want = append(want, "opened", "closed")
+	}
+	r.expect(strings.Join(want, " "))
 }
 
 func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
@@ -138,23 +151,4 @@ func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
 	r.pings(0, time.Minute, false)
 	r.pings(0, time.Minute, false)
 	r.expect("opened closed")
-}
-
-// TestABlipIsNotTold: the database answers the second question.
-func TestABlipIsNotTold(t *testing.T) {
-	t.Parallel()
-	r := newLossRig(t)
-	r.lost = false
-	if err := r.envs[0].tell(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	r.expect("")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := r.envs[0].tell(ctx); err == nil {
-		t.Error("it waits longer than the invocation lasts")
-	}
-	if got := fmt.Sprint(r.envs[0].memory); got != "<nil>" {
-		t.Errorf("it remembers %s", got)
-	}
 }

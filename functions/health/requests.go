@@ -21,12 +21,10 @@ type endpoint struct {
 	ColdStart int64   `json:"cold_starts"`
 }
 
-// recently is the window of these figures: the running slot and the one before it, so five to ten minutes.
-const recently = 5 * time.Minute
-
+// The last five full minutes and the running one.
 const recentSQL = `
 select endpoint, class, cold, bucket, sum(requests)::bigint from request_stats
-where span = 300 and slot > $1::timestamptz - interval '10 minutes'
+where span = 60 and slot > $1::timestamptz - interval '6 minutes'
 group by endpoint, class, cold, bucket order by endpoint`
 
 // recent reads how the routes fared within the last minutes.

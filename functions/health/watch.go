@@ -78,8 +78,15 @@ func statusOf(report healthcheck.Report, check string) healthcheck.Status {
 	return healthcheck.Pass
 }
 
-// ownRule are the checks whose failure has a rule of its own.
-var ownRule = map[string]bool{"postgres": true, "outbox": true, "redis": true, "limiter": true}
+// failing are the checks that fail, but for that of the outbox, whose age has a rule of its own.
+func failing(report healthcheck.Report) (names []string) {
+	for name := range report.Checks {
+		if statusOf(report, name) == healthcheck.Fail && name != "outbox" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 func (w *watcher) evaluate(ctx context.Context, report healthcheck.Report) (alert.Changes, error) {
 	f, err := w.alerts.Read(ctx)
@@ -103,11 +110,7 @@ func (w *watcher) evaluate(ctx context.Context, report healthcheck.Report) (aler
 		e.CrossesIn, e.Rising = a.Trend.Crosses(w.target)
 		f.Endpoints = append(f.Endpoints, e)
 	}
-	for name := range report.Checks {
-		if statusOf(report, name) == healthcheck.Fail && !ownRule[name] {
-			f.Failing = append(f.Failing, name)
-		}
-	}
+	f.Failing = failing(report)
 	return w.alerts.Evaluate(ctx, f)
 }
 

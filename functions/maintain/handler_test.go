@@ -65,6 +65,7 @@ func TestEveryPeriod(t *testing.T) {
 		"erasures":         {`insert into erasures values (gen_random_uuid(), gen_random_uuid(), '\x00', 'k', now())`, "erasures", 365},
 		"engagement":       {`insert into engagement_events (id, at, kind, delivery_id) values (gen_random_uuid(), now(), 'open', gen_random_uuid())`, "engagement_events", 400},
 		"privacy_requests": {`insert into privacy_requests values (gen_random_uuid(), 'export', 'link', null, now(), now(), now(), 'answered')`, "privacy_requests", 1095},
+		"request_minutes":  {`insert into request_stats values (60, now(), 'subscribe POST', 2, false, 1, 1)`, "request_stats", 1},
 		"request_slots":    {`insert into request_stats values (300, now(), 'subscribe POST', 2, false, 1, 1)`, "request_stats", 4},
 		"request_hours":    {`insert into request_stats values (3600, now(), 'subscribe POST', 2, false, 1, 1)`, "request_stats", 70},
 		"health_samples":   {`insert into health_samples values (now(), 'pass', '{}')`, "health_samples", 14},

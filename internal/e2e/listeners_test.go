@@ -19,7 +19,7 @@ func quiet() devstack.Options {
 func fit(t *testing.T, d *devstack.Doubles) {
 	t.Helper()
 	for name, problems := range map[string][]string{
-		"Slack": d.Slack.Problems(), "Discord": d.Discord.Problems(), "the webhook": d.Webhooks.Problems(), "Loops": d.Loops.Problems(), "GA4": d.GA4.Problems(),
+		"Slack": d.Slack.Problems(), "Discord": d.Discord.Problems(), "the webhook": d.Webhooks.Problems(), "Loops": d.Loops.Problems(), "GA4": d.GA4.Problems(), "SNS": d.SNS.Problems(),
 	} {
 		for _, problem := range problems {
 			t.Errorf("%s would refuse: %s", name, problem)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ type stack struct {
 	*devstack.Stack
 	base string
 	db   *testenv.Database
+	dir  string
+	logs *logWriter
 }
 
 // binaries are built once for all tests, with the race detector where the tests have it.
@@ -75,20 +78,22 @@ func start(t testing.TB, o devstack.Options) *stack {
 			t.Errorf("a double refused a request: %s", problem)
 		}
 	})
-	return &stack{Stack: s, base: s.BaseURL, db: db}
+	return &stack{s, s.BaseURL, db, o.Dir, logs}
 }
 
-// logWriter shows the functions' log with the test's, until the test has ended.
+// logWriter keeps the functions' log, and shows it with the test's until the test has ended.
 type logWriter struct {
 	t      testing.TB
 	also   io.Writer // nil for nobody
 	mu     sync.Mutex
+	lines  []string
 	closed bool
 }
 
 func (l *logWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.lines = append(l.lines, string(p)) // lambdalocal writes whole lines
 	if !l.closed {
 		l.t.Logf("%s", p)
 	}
@@ -96,6 +101,18 @@ func (l *logWriter) Write(p []byte) (int, error) {
 		return l.also.Write(p)
 	}
 	return len(p), nil
+}
+
+// of gives the lines of one function.
+func (l *logWriter) of(function string) (all []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if line, found := strings.CutPrefix(line, function+" | "); found {
+			all = append(all, line)
+		}
+	}
+	return all
 }
 
 func (l *logWriter) close() {
@@ -187,12 +204,22 @@ func (s *stack) drained(t testing.TB) {
 // deliver runs deliver once; for systems without schedules.
 func (s *stack) deliver(t testing.TB) {
 	t.Helper()
+	s.invoke(t, "deliver", tick)
+}
+
+// tick is what the schedules send.
+const tick = `{"scheduled":true}`
+
+// invoke sends an event to a function and gives its answer.
+func (s *stack) invoke(t testing.TB, function, event string) []byte {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	result, err := s.Lambda.Invoke(ctx, "deliver", []byte(`{"scheduled":true}`))
+	result, err := s.Lambda.Invoke(ctx, function, []byte(event))
 	if err != nil || result.FunctionError != "" {
-		t.Fatalf("deliver: %v %s", err, result.Payload)
+		t.Fatalf("%s: %v %s", function, err, result.Payload)
 	}
+	return result.Payload
 }
 
 // sharedStack is one system for all tests that only look at addresses of their own.

@@ -67,7 +67,7 @@ const limiterWell = "('redis', 'none')"
 const requestsSQL = `
 select w.seconds, coalesce(sum(s.requests), 0)::bigint, coalesce(sum(s.requests) filter (where s.class = 5), 0)::bigint
 from unnest($1::integer[]) as w (seconds)
-left join request_stats s on s.span = case when w.seconds > 21600 then 3600 else 300 end
+left join request_stats s on s.span = case when w.seconds > 21600 then 3600 when w.seconds > 3600 then 300 else 60 end
     and s.slot > $2::timestamptz - make_interval(secs => w.seconds + s.span) and s.endpoint not like 'health %'
 group by w.seconds`
 

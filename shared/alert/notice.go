@@ -31,6 +31,17 @@ func (a Alert) Title(stage Stage) string {
 	}
 }
 
+// At is when a stage was reached; of several reminders, the last.
+func (a Alert) At(stage Stage) time.Time {
+	switch {
+	case stage == Closed && a.ClosedAt != nil:
+		return *a.ClosedAt
+	case stage == Reminded && a.RemindedAt != nil:
+		return *a.RemindedAt
+	}
+	return a.OpenedAt
+}
+
 // Lines say what was found, since when, and what to do.
 func (a Alert) Lines(stage Stage) []string {
 	since := a.OpenedAt.UTC().Format("2006-01-02 15:04 UTC")

@@ -155,16 +155,17 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 	if err != nil || len(alert.Evaluate(alert.ReadConfig(config.FromMap(nil)), f)) != 0 {
 		t.Fatalf("an empty database: %v %+v", err, f)
 	}
-	hour := r.now.Truncate(time.Hour)
+	hour, minute := r.now.Truncate(time.Hour), r.now.Truncate(time.Minute)
 	for _, row := range []struct {
 		span     int
 		at       time.Time
 		endpoint string
 		class, n int
 	}{
-		{300, r.now.Add(-2 * time.Minute), "subscribe POST", 2, 90}, {300, r.now.Add(-2 * time.Minute), "subscribe POST", 5, 10},
-		{300, r.now.Add(-40 * time.Minute), "confirm GET", 5, 7}, {300, r.now.Add(-5 * time.Hour), "confirm GET", 4, 3},
-		{300, r.now.Add(-time.Minute), "health GET", 5, 1000}, {3600, hour.Add(-70 * time.Hour), "confirm GET", 2, 1000},
+		{60, minute.Add(-5 * time.Minute), "subscribe POST", 2, 90}, {60, minute, "subscribe POST", 5, 10}, // five whole ones and this one
+		{60, minute.Add(-6 * time.Minute), "subscribe POST", 2, 20}, {60, minute.Add(-40 * time.Minute), "confirm GET", 5, 7},
+		{300, r.now.Add(-2 * time.Minute), "subscribe POST", 2, 100}, {300, r.now.Add(-5 * time.Hour), "confirm GET", 4, 3},
+		{60, r.now.Add(-time.Minute), "health GET", 5, 1000}, {3600, hour.Add(-70 * time.Hour), "confirm GET", 2, 1000},
 		{3600, hour.Add(-80 * time.Hour), "confirm GET", 5, 1000},
 	} {
 		r.exec(`insert into request_stats values ($1, $2, $3, $4, false, 10, $5)`, row.span, row.at, row.endpoint, row.class, row.n)
@@ -191,8 +192,8 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	for window, want := range map[time.Duration]alert.Counts{
-		5 * time.Minute: {Requests: 100, Errors: 10}, 30 * time.Minute: {Requests: 100, Errors: 10}, time.Hour: {Requests: 107, Errors: 17},
-		6 * time.Hour: {Requests: 110, Errors: 17}, 72 * time.Hour: {Requests: 1000},
+		5 * time.Minute: {Requests: 100, Errors: 10}, 30 * time.Minute: {Requests: 120, Errors: 10}, time.Hour: {Requests: 127, Errors: 17},
+		6 * time.Hour: {Requests: 103}, 72 * time.Hour: {Requests: 1000},
 	} {
 		if f.Requests[window] != want {
 			t.Errorf("%v: %+v, want %+v", window, f.Requests[window], want)

@@ -43,7 +43,8 @@ type Reader struct {
 // NewReader makes a Reader; now is the clock.
 func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
 
-// Assess judges every route that was asked for lately. It takes one round trip, and another one an hour for the trends.
+// Assess judges every route that was asked for lately, usually is at this hour, or has a trend: that of a quiet site must not
+// come and go with its visitors. It takes one round trip, and another one an hour for the trends.
 func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	now := r.now().UTC()
 	slot := now.Truncate(slotLength)
@@ -61,7 +62,7 @@ func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 		return nil, err
 	}
 	var all []Assessment
-	names := slices.AppendSeq(slices.Collect(maps.Keys(last)), maps.Keys(usual))
+	names := slices.Concat(slices.Collect(maps.Keys(last)), slices.Collect(maps.Keys(usual)), slices.Collect(maps.Keys(trends)))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		all = append(all, Assessment{name, last[name], usual[name], usual[name].Slower(last[name]), trends[name]})
@@ -96,7 +97,9 @@ func (r *Reader) latestTrends(ctx context.Context) (map[string]Trend, error) {
 	}
 	r.trends, r.at = map[string]Trend{}, r.now()
 	for name, list := range series {
-		r.trends[name] = TrendOf(list)
+		if trend := TrendOf(list); trend.Known {
+			r.trends[name] = trend
+		}
 	}
 	return r.trends, nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // TestWeeksOfRequests writes ten weeks of two routes: one as usual, one that became slow twenty minutes ago and rises from
-// day to day; cold starts in between must change nothing.
+// day to day; cold starts in between must change nothing. A third one rises, and is asked for at night only.
 func TestWeeksOfRequests(t *testing.T) {
 	t.Parallel()
 	database := testenv.Postgres(t)
@@ -32,6 +32,9 @@ func TestWeeksOfRequests(t *testing.T) {
 	for hour := now.Truncate(time.Hour).AddDate(0, 0, -70); hour.Before(now); hour = hour.Add(time.Hour) {
 		add(3600, hour, "confirm GET", 40*time.Millisecond, 600)
 		rise := max(0, 14-int(now.Sub(hour).Hours()/24)) // 5 ms a day within the last two weeks
+		if hour.Hour() == 3 {
+			add(3600, hour, "privacy GET", 60*time.Millisecond+time.Duration(5*rise)*time.Millisecond, 60)
+		}
 		add(3600, hour, "subscribe POST", 60*time.Millisecond+time.Duration(5*rise)*time.Millisecond, 600)
 	}
 	for slot := now.Truncate(5 * time.Minute).Add(-2 * time.Hour); slot.Before(now); slot = slot.Add(5 * time.Minute) {
@@ -49,10 +52,13 @@ func TestWeeksOfRequests(t *testing.T) {
 	}
 	r := baseline.NewReader(db, func() time.Time { return now })
 	all, err := r.Assess(t.Context())
-	if err != nil || len(all) != 2 {
+	if err != nil || len(all) != 3 {
 		t.Fatalf("%v %+v", err, all)
 	}
-	fast, slow := all[0], all[1]
+	fast, quiet, slow := all[0], all[1], all[2]
+	if quiet.Endpoint != "privacy GET" || len(quiet.Last) != 0 || quiet.Usual.Weeks != 0 || quiet.Slower || !quiet.Trend.Rising {
+		t.Errorf("%+v", quiet)
+	}
 	if fast.Endpoint != "confirm GET" || fast.Slower || fast.Trend.Rising || fast.Usual.Weeks != 6 || len(fast.Last) != 5 || !near(fast.Usual.Median, 40*time.Millisecond) ||
 		fast.Last[0].Requests != 100 {
 		t.Errorf("%+v", fast)

@@ -109,6 +109,17 @@ func (c *Checker) Report(ctx context.Context) Report {
 	if !c.at.IsZero() && c.now().Sub(c.at) < freshness {
 		return c.last
 	}
+	return c.renew(ctx)
+}
+
+// Now gives the result of a new run, whatever the age of the last.
+func (c *Checker) Now(ctx context.Context) Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.renew(ctx)
+}
+
+func (c *Checker) renew(ctx context.Context) Report {
 	c.last, c.at = c.run(ctx), c.now()
 	return c.last
 }

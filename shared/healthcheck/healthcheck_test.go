@@ -61,6 +61,11 @@ func TestAReportIsKeptForAWhile(t *testing.T) {
 			t.Errorf("after %v: asked %d times, want %d", step.after, got, step.want)
 		}
 	}
+	c.Now(t.Context())
+	c.Report(t.Context())
+	if got := asked.Load(); got != 3 {
+		t.Errorf("asked %d times; one more was wanted now, and is kept", got)
+	}
 }
 
 func TestASilentDependencyIsGivenUp(t *testing.T) {

@@ -18,7 +18,6 @@ import (
 // Notice is one stage of an alert on its way to the owner.
 type Notice struct {
 	ID    string // the same at every attempt
-	At    time.Time
 	Alert alert.Alert
 	Stage alert.Stage
 }
@@ -72,7 +71,7 @@ func (n Notice) message() notify.Message {
 func Call(to *webhook.Endpoint) Voice {
 	return func(ctx context.Context, n Notice) error {
 		return to.Send(ctx, n.ID, webhook.Event{
-			Type: "alert." + string(n.Stage), At: n.At, EventID: n.Alert.ID.String(),
+			Type: "alert." + string(n.Stage), At: n.Alert.At(n.Stage), EventID: n.Alert.ID.String(),
 			Data: map[string]string{
 				"rule": string(n.Alert.Rule), "subject": n.Alert.Subject, "level": string(n.Alert.Level), "summary": n.Alert.Summary,
 			},

@@ -72,6 +72,9 @@ func (c Config) Validate() error {
 }
 
 const (
+	// minuteDays is how long the figures of requests by the minute are kept, of which the longest use looks back an hour. It
+	// is far more than a slot waits in Redis to be folded: the longer slots are sums of whole ones.
+	minuteDays = 1
 	// slotDays is how long the five-minute figures of requests are kept: the longest burn rate looks back three days.
 	slotDays = 4
 	// sampleDays is how long the figures of each health ping are kept, of which there are 1,440 a day.
@@ -96,6 +99,7 @@ func (c Config) rules() []rule {
 		{"engagement", "engagement_events", "id", "at < $1::timestamptz", c.Engagement},
 		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz", c.PrivacyRequests},
 		{"pauses", "pauses", "id", "lifted_at < $1::timestamptz", c.DeadLetters},
+		{"request_minutes", "request_stats", "ctid", "slot < $1::timestamptz and span = 60", minuteDays},
 		{"request_slots", "request_stats", "ctid", "slot < $1::timestamptz and span = 300", slotDays},
 		{"request_hours", "request_stats", "ctid", "slot < $1::timestamptz and span = 3600", c.Statistics},
 		{"health_samples", "health_samples", "at", "at < $1::timestamptz", sampleDays},

@@ -20,7 +20,7 @@ type database interface {
 }
 
 // maxSlots bounds a fold: more than the lifetime of a slot holds.
-const maxSlots = 100
+const maxSlots = 150
 
 // row is a total of one slot.
 type row struct {
@@ -28,8 +28,8 @@ type row struct {
 	requests int64
 }
 
-// Fold brings the slots that were written since the last fold into request_stats, and their hours up to date. It writes
-// totals, so folding a slot again, or twice at once, changes nothing. A total never falls: a Redis that lost its memory
+// Fold brings the slots that were written since the last fold into request_stats, and the longer slots that they are in up
+// to date. It writes totals, so folding a slot again, or twice at once, changes nothing. A total never falls: a Redis that lost its memory
 // begins again at 0, and the slot keeps what it had until that is more. What a failure of the database left undone is
 // folded the next time. A nil client has no statistics.
 func Fold(ctx context.Context, client redis.UniversalClient, db database) error {
@@ -102,21 +102,25 @@ func parse(slot int64, field, count string) (k key, n int64, ok bool) {
 
 const foldSQL = `
 insert into request_stats (span, slot, endpoint, class, cold, bucket, requests)
-select 300, to_timestamp(slot), endpoint, class, cold, bucket, requests
+select 60, to_timestamp(slot), endpoint, class, cold, bucket, requests
 from unnest($1::bigint[], $2::text[], $3::smallint[], $4::boolean[], $5::smallint[], $6::bigint[])
      as totals (slot, endpoint, class, cold, bucket, requests)
 on conflict (span, slot, endpoint, class, cold, bucket)
 do update set requests = greatest(request_stats.requests, excluded.requests)`
 
-const hourSQL = `
-insert into request_stats (span, slot, endpoint, class, cold, bucket, requests)
-select 3600, $1::timestamptz, endpoint, class, cold, bucket, sum(requests)
-from request_stats
-where span = 300 and slot >= $1::timestamptz and slot < $1::timestamptz + interval '1 hour'
-group by endpoint, class, cold, bucket
-on conflict (span, slot, endpoint, class, cold, bucket) do update set requests = excluded.requests`
+// sums are the longer slots and what each is made of, in this order.
+var sums = []struct{ slot, parts time.Duration }{{5 * time.Minute, Slot}, {time.Hour, 5 * time.Minute}}
 
-// store writes totals, and then sums up the hours that they are in.
+const sumSQL = `
+insert into request_stats (span, slot, endpoint, class, cold, bucket, requests)
+select $1::integer, $3::timestamptz, endpoint, class, cold, bucket, sum(requests)
+from request_stats
+where span = $2::integer and slot >= $3::timestamptz and slot < $3::timestamptz + make_interval(secs => $1::integer)
+group by endpoint, class, cold, bucket
+on conflict (span, slot, endpoint, class, cold, bucket)
+do update set requests = greatest(request_stats.requests, excluded.requests)`
+
+// store writes totals, and then sums up the longer slots that they are in.
 func store(ctx context.Context, db database, rows []row) error {
 	if len(rows) == 0 {
 		return nil
@@ -127,18 +131,22 @@ func store(ctx context.Context, db database, rows []row) error {
 		classes, bucket []int16
 		cold            []bool
 	}
-	hours := map[time.Time]bool{}
 	for _, r := range rows {
 		columns.slots, columns.requests = append(columns.slots, r.slot), append(columns.requests, r.requests)
 		columns.endpoints, columns.cold = append(columns.endpoints, r.endpoint), append(columns.cold, r.cold)
 		columns.classes = append(columns.classes, int16(r.class)) //nolint:gosec // 1 to 5
 		columns.bucket = append(columns.bucket, int16(r.bucket))  //nolint:gosec // below histogram.Buckets
-		hours[time.Unix(r.slot, 0).UTC().Truncate(time.Hour)] = true
 	}
 	return db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(foldSQL, columns.slots, columns.endpoints, columns.classes, columns.cold, columns.bucket, columns.requests)
-		for hour := range hours {
-			b.Queue(hourSQL, hour)
+		for _, sum := range sums {
+			summed := map[time.Time]bool{}
+			for _, slot := range columns.slots {
+				if at := time.Unix(slot, 0).UTC().Truncate(sum.slot); !summed[at] {
+					summed[at] = true
+					b.Queue(sumSQL, int32(sum.slot.Seconds()), int32(sum.parts.Seconds()), at)
+				}
+			}
 		}
 	})
 }

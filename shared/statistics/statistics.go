@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// Slot is the length of the finest slot of time: the shortest window that alerts look at.
-	Slot = 5 * time.Minute
+	// Slot is the length of the finest slot of time, so that the last five minutes are told apart from those before them.
+	Slot = time.Minute
 	// maxKeys bounds what an environment remembers between two writes. One that answers one request at a time has one.
 	maxKeys = 500
 	// patience bounds a write: it is the read timeout of a Redis call (DESIGN §7), and half of the 300 ms that an environment
@@ -138,9 +138,10 @@ func (r *Recorder) drop(counts map[key]int64) {
 	r.resting = r.now().Add(rest)
 }
 
-// The names in Redis. The hash tag keeps all on one node of a cluster, so that a pipeline is one call.
+// The names in Redis. The hash tag keeps all on one node of a cluster, so that a pipeline is one call; the length of the
+// slots is part of them, so that no other version's are taken for these.
 const (
-	namePrefix = "stats:{requests}:"
+	namePrefix = "stats:{requests}:minute:"
 	// touched is the set of slots that were written since they were folded.
 	touched = namePrefix + "touched"
 )
