@@ -45,7 +45,7 @@ func (m *maker) natural(seed uint64) {
 // visitor adds a natural sign-up.
 func (m *maker) visitor(crowd string, at time.Duration, mailbox string, from netip.Addr, agent, page string) {
 	if m.site.server != nil {
-		from, agent, page = *m.site.server, "Go-http-client/2.0", ""
+		crowd, from, agent, page = "through a server", *m.site.server, "Go-http-client/2.0", ""
 	}
 	m.all = append(m.all, SignUp{at, crowd, lookalike.SignUp{Mailbox: mailbox, Network: from, UserAgent: agent, Source: page}})
 }

@@ -105,15 +105,21 @@ func (p Part) Share() float64 {
 	return float64(p.Flagged) / float64(p.All)
 }
 
+// Crowd is how many of a natural crowd were flagged, and the share in the history that was worst for it.
+type Crowd struct {
+	Part
+	Worst float64
+}
+
 // Result is how well a detector did: what it flagged of the attacks, and of each natural crowd.
 type Result struct {
 	Attack Part
-	Crowds map[string]Part
+	Crowds map[string]Crowd
 }
 
-// Score judges what a detector has flagged.
+// Score judges what a detector has flagged in a history.
 func Score(history []SignUp, flagged func(i int) bool) Result {
-	r := Result{Crowds: map[string]Part{}}
+	r := Result{Crowds: map[string]Crowd{}}
 	for i, s := range history {
 		one := Part{All: 1}
 		if flagged(i) {
@@ -123,34 +129,33 @@ func Score(history []SignUp, flagged func(i int) bool) Result {
 			r.Attack.add(one)
 			continue
 		}
-		r.addCrowd(s.Crowd, one)
+		crowd := r.Crowds[s.Crowd]
+		crowd.add(one)
+		r.Crowds[s.Crowd] = crowd
 	}
 	return r
 }
 
-// Add adds another result.
+// Add adds the result of another history, or of others.
 func (r *Result) Add(o Result) {
-	r.Attack.add(o.Attack)
-	for crowd, part := range o.Crowds {
-		r.addCrowd(crowd, part)
-	}
-}
-
-func (r *Result) addCrowd(crowd string, part Part) {
 	if r.Crowds == nil {
-		r.Crowds = map[string]Part{}
+		r.Crowds = map[string]Crowd{}
 	}
-	sum := r.Crowds[crowd]
-	sum.add(part)
-	r.Crowds[crowd] = sum
+	r.Attack.add(o.Attack)
+	for name, other := range o.Crowds {
+		crowd := r.Crowds[name]
+		crowd.add(other.Part)
+		crowd.Worst = max(crowd.Worst, other.Worst, other.Share())
+		r.Crowds[name] = crowd
+	}
 }
 
 func (p *Part) add(o Part) { p.Flagged, p.All = p.Flagged+o.Flagged, p.All+o.All }
 
 // Natural is what was flagged of all natural traffic.
 func (r Result) Natural() (all Part) {
-	for _, part := range r.Crowds {
-		all.add(part)
+	for _, crowd := range r.Crowds {
+		all.add(crowd.Part)
 	}
 	return all
 }

@@ -3,14 +3,11 @@ package waves
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
-// What people use is spread as the public figures have it (docs/lookalike.md lists the sources). Browsers say little:
-// Chrome's user agents name a frozen platform ("Android 10; K" for every Android) and a version without its last numbers
-// (https://www.chromium.org/updates/ua-reduction/), and Safari 26 says one frozen iOS
-// (https://nielsleenheer.com/articles/2025/the-user-agent-string-of-safari-on-ios-26-and-macos-26).
-
-// Forms of user agents, of which %d is the version.
+// Forms of user agents, in which %d is the version. They tell people apart as little as real ones do: docs/lookalike.md names
+// the sources of these forms and of the shares below.
 const (
 	androidChrome = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Mobile Safari/537.36"
 	windowsChrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Safari/537.36"
@@ -24,7 +21,7 @@ const (
 )
 
 // worldwide is StatCounter's spread of 2025: Chrome two thirds, Safari a sixth, Edge a twentieth, three in five on phones.
-// affluent is that of countries with many iPhones.
+// affluent is that of countries with many iPhones, phones that of those where nearly every phone is an Android.
 var (
 	worldwide = []shared[string]{{40, androidChrome}, {22, windowsChrome}, {14, iPhoneSafari}, {5, macChrome}, {5, windowsEdge}, {4, macSafari},
 		{3, firefox}, {3, samsung}, {4, insideAnApp}}
@@ -51,14 +48,13 @@ func (m *maker) agent() string {
 // phone is the browser of somebody who sits in a hall.
 func (m *maker) phone() string {
 	for {
-		if agent := m.agent(); len(agent) > 0 && (agent[13] == 'L' || agent[13] == 'i') { // "(Linux" and "(iPhone"
+		if agent := m.agent(); strings.Contains(agent, " Mobile") {
 			return agent
 		}
 	}
 }
 
-// consumers and professionals are where a mailing list's addresses are, between which lists lie: "" is a domain of one's
-// own or of an employer (a third at gmail.com and a half at such domains: https://www.spamresource.com/2023/12/).
+// consumers and professionals are the mailboxes of two kinds of lists: "" is a domain of one's own or of an employer.
 var (
 	consumers = []shared[string]{{56, "gmail.com"}, {8, "yahoo.com"}, {8, "hotmail.com"}, {6, "outlook.com"}, {6, "icloud.com"}, {2, "gmx.de"},
 		{2, "web.de"}, {1, "proton.me"}, {1, "aol.com"}, {10, ""}}
@@ -103,8 +99,7 @@ func (m *maker) local() string {
 	}
 }
 
-// home is the address that somebody comes from: a third behind the few addresses of a mobile carrier, each of which has
-// thousands of people behind it (https://blog.cloudflare.com/detecting-cgn-to-reduce-collateral-damage/).
+// home is the address that somebody comes from, for a third one of the few of a mobile carrier.
 func (m *maker) home() netip.Addr {
 	if m.IntN(3) == 0 {
 		return m.in(m.site.carriers[min(m.IntN(len(m.site.carriers)), m.IntN(len(m.site.carriers)))]) // the first have most

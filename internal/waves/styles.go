@@ -17,9 +17,6 @@ var Tuning = []Style{
 	{"a list of real people at one company, many networks", oneCompany},
 }
 
-// Unseen are the attacks that were judged once, afterwards.
-var Unseen []Style
-
 // size is how many sign-ups an attack has.
 const size = 300
 

@@ -24,7 +24,7 @@ func TestHonestCrowdsAreNotHeld(t *testing.T) {
 		h := waves.History(waves.Tuning[0], 1+seed)
 		all.Add(waves.Score(h, waves.Compare(h, lookalike.Chosen(), key, []float64{cfg.Similarity}).Waves(cfg, 0)))
 	}
-	for _, crowd := range []string{"everyday", "launch", "mention", "conference", "company", "university"} {
+	for _, crowd := range []string{"everyday", "launch", "mention", "conference", "company", "university", "through a server"} {
 		if part := all.Crowds[crowd]; part.All == 0 || part.Share() > 0.03 {
 			t.Errorf("%s: %d of %d held", crowd, part.Flagged, part.All)
 		}

@@ -1,7 +1,7 @@
-// Package lookalike tells sign-up waves: many sign-ups within an hour that look alike, whatever network they come from.
+// Package lookalike tells sign-up waves: a part of an hour's sign-ups that look alike, though they come from many networks.
 //
-// Each sign-up becomes a vector of keyed hashes of its traits, which is kept in Upstash Vector for a day or two; one that
-// has many near neighbours of the last hour belongs to a wave. It is a hint for the owner, who decides about what is held:
+// Each sign-up becomes a vector of keyed hashes of its traits, which is kept in Upstash Vector for a day or two; one to which
+// enough of the last hour's are near belongs to a wave. It is a hint for the owner, who decides about what is held:
 // docs/lookalike.md says how often it is right.
 //
 // Invariants: what leaves for Upstash is the vector, a keyed id and the time, from which nothing about a person can be
