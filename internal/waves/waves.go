@@ -38,7 +38,7 @@ const Length = 6 * time.Hour
 
 // History is the traffic of a site in which an attack of a style hides.
 func History(style Style, seed uint64) []SignUp {
-	m := &maker{Rand: rand.New(rand.NewPCG(seed, 0x77617665))} //nolint:gosec // repeatable
+	m := &maker{Rand: rand.New(rand.NewPCG(seed, 0x77617665))}
 	m.natural(seed)
 	style.run(m, Length/3+time.Duration(m.Float64()*float64(Length/3)))
 	slices.SortStableFunc(m.all, func(a, b SignUp) int { return cmp.Compare(a.At, b.At) })

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -89,29 +90,28 @@ func split(mailbox string) (local, domain string) {
 // shape is the local part by its kinds of letters, and its length in steps of four: "anna.meier84" is "a.ad2/3".
 func shape(local string) string {
 	var b strings.Builder
-	var kind byte
+	var kind rune
 	digits := 0
 	flush := func() {
 		if digits > 0 {
-			b.WriteByte(byte('0' + min(digits, 9)))
+			b.WriteString(strconv.Itoa(min(digits, 9)))
 		}
 		digits = 0
 	}
 	for _, r := range local {
-		next := byte('x')
 		switch {
 		case unicode.IsLetter(r):
-			next = 'a'
+			r = 'a'
 		case unicode.IsDigit(r):
-			next = 'd'
-		case r < 128:
-			next = byte(r)
+			r = 'd'
+		case r >= 128:
+			r = 'x'
 		}
-		if next != kind {
+		if r != kind {
 			flush()
-			b.WriteByte(next)
+			b.WriteRune(r)
 		}
-		if kind = next; kind == 'd' {
+		if kind = r; kind == 'd' {
 			digits++
 		}
 	}

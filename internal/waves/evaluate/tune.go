@@ -40,7 +40,7 @@ func tune(key pseudonym.Key) {
 			return func(i int) bool { return seen[i] >= m }
 		})))
 	}
-	random := rand.New(rand.NewPCG(42, 42)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(42, 42))
 	anything := func() float64 { return float64(random.IntN(6)) }
 	near := func(v float64) float64 { return max(0, v*(0.6+0.8*random.Float64())+0.02*float64(random.IntN(3)-1)) }
 	best := candidate{weights: lookalike.Chosen()}
