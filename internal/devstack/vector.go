@@ -10,13 +10,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // VectorToken is the token that the double of Upstash Vector takes.
 const VectorToken = "local-vector-token"
 
 // vectorDimensions and the metric COSINE are those of the index that the documentation asks for.
-const vectorDimensions = 256
+const vectorDimensions = 512
 
 type point struct {
 	ID       string           `json:"id"`
@@ -24,7 +25,7 @@ type point struct {
 	Metadata map[string]int64 `json:"metadata"`
 }
 
-// Vector is the double of an index of Upstash Vector (REST API) with 256 dimensions and the metric COSINE. It checks what
+// Vector is the double of an index of Upstash Vector (REST API) with 512 dimensions and the metric COSINE. It checks what
 // the service checks, and that nothing about a person gets there. It is safe for concurrent use.
 type Vector struct {
 	faults
@@ -42,11 +43,13 @@ func (v *Vector) Namespaces() map[string]int {
 	return all
 }
 
-// Put adds a name space with nothing in it, such as that of a day long ago.
-func (v *Vector) Put(namespace string) {
+// Put adds n vectors like nothing else to a name space.
+func (v *Vector) Put(namespace string, at time.Time, n int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.keep(namespace, point{ID: "0", Vector: make([]float32, vectorDimensions)})
+	for i := range n {
+		v.keep(namespace, point{ID: fmt.Sprint("put-", i), Vector: make([]float32, vectorDimensions), Metadata: map[string]int64{"ts": at.Unix()}})
+	}
 }
 
 // ServeHTTP implements http.Handler.

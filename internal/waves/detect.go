@@ -11,27 +11,33 @@ import (
 // window is how far back detectors look.
 const window = time.Hour
 
-// Alikes are how many sign-ups of the hour before are similar to each one, for every threshold of a list.
-type Alikes [][]int // [sign-up][threshold]
+// Alikes are how many sign-ups of the hour before there are for each one, and how many of them are similar to it, for every
+// threshold of a list.
+type Alikes struct {
+	Of    []int   // [sign-up]
+	Alike [][]int // [sign-up][threshold]
+}
 
 // Compare counts what is alike in a history, exactly.
 func Compare(history []SignUp, w lookalike.Weights, key pseudonym.Key, thresholds []float64) Alikes {
-	vectors := make([][]float32, len(history))
+	asked, kept := make([][]trait, len(history)), make([][]float32, len(history))
 	for i, s := range history {
-		vectors[i] = w.Vector(key, s.SignUp)
+		var vector []float32
+		vector, kept[i] = w.Vectors(key, s.SignUp)
+		asked[i] = traits(vector)
 	}
-	all := make(Alikes, len(history))
+	all := Alikes{make([]int, len(history)), make([][]int, len(history))}
 	first := 0
 	for i, s := range history {
 		for history[first].At < s.At-window {
 			first++
 		}
-		all[i] = make([]int, len(thresholds))
-		for j := first; j < i; j++ {
-			cosine := dot(vectors[i], vectors[j])
+		all.Of[i], all.Alike[i] = i-first, make([]int, len(thresholds))
+		for _, before := range kept[first:i] {
+			cosine := product(asked[i], before)
 			for t, threshold := range thresholds {
 				if cosine >= threshold {
-					all[i][t]++
+					all.Alike[i][t]++
 				}
 			}
 		}
@@ -39,12 +45,27 @@ func Compare(history []SignUp, w lookalike.Weights, key pseudonym.Key, threshold
 	return all
 }
 
-func dot(a, b []float32) (sum float64) {
-	var s float32
-	for i, v := range a {
-		s += v * b[i]
+// trait is what a vector has in a dimension; most dimensions have nothing.
+type trait struct {
+	dimension int
+	value     float32
+}
+
+func traits(vector []float32) (all []trait) {
+	for i, v := range vector {
+		if v != 0 {
+			all = append(all, trait{i, v})
+		}
 	}
-	return float64(s)
+	return all
+}
+
+func product(a []trait, b []float32) float64 {
+	var sum float32
+	for _, t := range a {
+		sum += t.value * b[t.dimension]
+	}
+	return float64(sum)
 }
 
 // Crowds are how many sign-ups of the hour before came from the same /24: what a simple counter knows.
@@ -54,63 +75,100 @@ func Crowds(history []SignUp) []int {
 	counts := map[netip.Prefix]int{}
 	for i, s := range history {
 		for history[first].At < s.At-window {
-			counts[site(history[first])]--
+			counts[block(history[first])]--
 			first++
 		}
-		all[i] = counts[site(s)]
-		counts[site(s)]++
+		all[i] = counts[block(s)]
+		counts[block(s)]++
 	}
 	return all
 }
 
-func site(s SignUp) netip.Prefix {
+func block(s SignUp) netip.Prefix {
 	p, _ := s.Network.Prefix(24) // of an IPv4 address
 	return p
 }
 
-// Result is how well a detector did.
-type Result struct{ Caught, Attacks, Held, Natural int }
+// Waves says what is a wave by a configuration whose similarity is the t-th of the thresholds.
+func (a Alikes) Waves(cfg lookalike.Config, t int) func(i int) bool {
+	return func(i int) bool { return cfg.IsWave(a.Alike[i][t], a.Of[i]) }
+}
 
-// Score judges what a detector has flagged.
-func Score(history []SignUp, flagged func(i int) bool) (r Result) {
+// Part is how many of some sign-ups were flagged.
+type Part struct{ Flagged, All int }
+
+// Share is the part as a number from 0 to 1; 0 of nothing.
+func (p Part) Share() float64 {
+	if p.All == 0 {
+		return 0
+	}
+	return float64(p.Flagged) / float64(p.All)
+}
+
+// Crowd is how many of a natural crowd were flagged, and the share in the history that was worst for it.
+type Crowd struct {
+	Part
+	Worst float64
+}
+
+// Result is how well a detector did: what it flagged of the attacks, and of each natural crowd.
+type Result struct {
+	Attack Part
+	Crowds map[string]Crowd
+}
+
+// Score judges what a detector has flagged in a history.
+func Score(history []SignUp, flagged func(i int) bool) Result {
+	r := Result{Crowds: map[string]Crowd{}}
 	for i, s := range history {
-		switch {
-		case s.Attack:
-			r.Attacks++
-			if flagged(i) {
-				r.Caught++
-			}
-		default:
-			r.Natural++
-			if flagged(i) {
-				r.Held++
-			}
+		one := Part{All: 1}
+		if flagged(i) {
+			one.Flagged = 1
 		}
+		if s.Crowd == "" {
+			r.Attack.add(one)
+			continue
+		}
+		crowd := r.Crowds[s.Crowd]
+		crowd.add(one)
+		r.Crowds[s.Crowd] = crowd
 	}
 	return r
 }
 
-// Add adds up results.
-func (r Result) Add(o Result) Result {
-	return Result{r.Caught + o.Caught, r.Attacks + o.Attacks, r.Held + o.Held, r.Natural + o.Natural}
+// Add adds the result of another history, or of others.
+func (r *Result) Add(o Result) {
+	if r.Crowds == nil {
+		r.Crowds = map[string]Crowd{}
+	}
+	r.Attack.add(o.Attack)
+	for name, other := range o.Crowds {
+		crowd := r.Crowds[name]
+		crowd.add(other.Part)
+		crowd.Worst = max(crowd.Worst, other.Worst, other.Share())
+		r.Crowds[name] = crowd
+	}
 }
 
-// Precision is the part of what was flagged that was an attack, Recall the part of the attack that was flagged, and False
-// the part of the natural traffic that was flagged.
-func (r Result) Precision() float64 { return part(r.Caught, r.Caught+r.Held) }
+func (p *Part) add(o Part) { p.Flagged, p.All = p.Flagged+o.Flagged, p.All+o.All }
+
+// Natural is what was flagged of all natural traffic.
+func (r Result) Natural() (all Part) {
+	for _, crowd := range r.Crowds {
+		all.add(crowd.Part)
+	}
+	return all
+}
+
+// Precision is the part of what was flagged that was an attack.
+func (r Result) Precision() float64 {
+	return Part{r.Attack.Flagged, r.Attack.Flagged + r.Natural().Flagged}.Share()
+}
 
 // Recall is the part of the attack that was flagged.
-func (r Result) Recall() float64 { return part(r.Caught, r.Attacks) }
-
-// False is the part of the natural traffic that was flagged.
-func (r Result) False() float64 { return part(r.Held, r.Natural) }
+func (r Result) Recall() float64 { return r.Attack.Share() }
 
 // F1 is the harmonic mean of precision and recall.
-func (r Result) F1() float64 { return part(2*r.Caught, 2*r.Caught+r.Held+r.Attacks-r.Caught) }
-
-func part(n, of int) float64 {
-	if of == 0 {
-		return 0
-	}
-	return float64(n) / float64(of)
+func (r Result) F1() float64 {
+	return Part{2 * r.Attack.Flagged, r.Attack.Flagged + r.Natural().Flagged + r.Attack.All}.Share()
 }

@@ -1,61 +1,67 @@
 package lookalike
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"newsletter/shared/pseudonym"
 )
 
-// Dimensions of a vector. Some forty traits of a sign-up share them: two traits of one sign-up meet in a dimension rarely,
+// Dimensions of a vector. Some twenty traits of a sign-up share them: two traits of one sign-up meet in a dimension rarely,
 // and then with random signs.
-const Dimensions = 256
+const Dimensions = 512
 
 // SignUp is what is compared of a sign-up.
 type SignUp struct {
 	Mailbox   string // the address
 	Network   netip.Addr
 	UserAgent string
-	Source    string // the page, or the campaign; empty for none
+	Source    string // the page, or the campaign; empty for none, which is a trait as well
 }
 
-// Weights are how much each group of traits counts. Their squares are the groups' parts of a similarity.
+// Weights are how much of a similarity each group of traits is; together 1. What two sign-ups have of one network counts
+// against them: a hall, an office, a carrier and a server that signs visitors up are one network each, which the rate limiter
+// bounds, whereas a wave comes from many.
 type Weights struct{ Shape, Grams, Domain, Network, Agent, Source float64 }
 
 // Chosen are the weights that were tuned on the first set of attacks (docs/lookalike.md).
 func Chosen() Weights {
-	return Weights{Shape: 0.1, Grams: 0.6, Domain: 1.3, Network: 0, Agent: 1.1, Source: 0.9}
+	return Weights{Shape: 0.15, Grams: 0.27, Domain: 0.08, Network: 0.15, Agent: 0.11, Source: 0.24}
 }
 
-// Vector is a sign-up as a vector of length 1 (signed feature hashing; Weinberger et al., ICML 2009). The numbers of the
-// traits are keyed, so that nobody who has vectors alone can tell what they are made of.
-func (w Weights) Vector(key pseudonym.Key, s SignUp) []float32 {
-	sum := make([]float64, Dimensions)
-	add := func(group, trait string, weight float64) {
-		if trait == "" || weight == 0 {
-			return
-		}
-		number := key.Feature(group + "\x00" + trait)
+// Vectors are a sign-up as two vectors of length 1: one to ask with and one to keep (signed feature hashing; Weinberger et
+// al., ICML 2009). The cosine of what is asked and what was kept is how similar two sign-ups are. The numbers of the traits
+// are keyed, so that nobody who has vectors alone can tell what they are made of.
+func (w Weights) Vectors(key pseudonym.Key, s SignUp) (asked, kept []float32) {
+	ask, keep := make([]float64, Dimensions), make([]float64, Dimensions)
+	left := w.Shape + w.Grams + w.Domain + w.Network + w.Agent + w.Source
+	add := func(group, trait string, weight, sign float64) {
+		left -= weight
+		number, v := key.Feature(group+"\x00"+trait), math.Sqrt(weight)
 		if number>>63 == 1 {
-			weight = -weight
+			v = -v
 		}
-		sum[number%Dimensions] += weight
+		ask[number%Dimensions] += sign * v
+		keep[number%Dimensions] += v
 	}
 	local, domain := split(s.Mailbox)
-	add("shape", shape(local), w.Shape)
+	add("shape", shape(local), w.Shape, 1)
 	grams := trigrams(local)
 	for _, gram := range grams {
-		add("gram", gram, w.Grams/math.Sqrt(float64(len(grams))))
+		add("gram", gram, w.Grams/float64(len(grams)), 1)
 	}
-	add("domain", domain, w.Domain*rarity(domain))
+	add("domain", domain, w.Domain*rarity(domain), 1)
 	if network := network(s.Network); network.IsValid() {
-		add("network", network.String(), w.Network)
+		add("network", network.String(), w.Network, -1)
 	}
-	add("agent", s.UserAgent, w.Agent)
-	add("source", s.Source, w.Source)
-	return unit(sum)
+	add("agent", s.UserAgent, w.Agent, 1)
+	add("source", s.Source, w.Source, 1)
+	add("own", s.Mailbox, max(0, left), 1) // what says nothing about likeness makes nobody's other traits say more
+	return unit(ask), unit(keep)
 }
 
 func unit(sum []float64) []float32 {
@@ -81,35 +87,36 @@ func split(mailbox string) (local, domain string) {
 	return strings.ToLower(mailbox[:at]), strings.ToLower(mailbox[at+1:])
 }
 
-// shape writes the local part by kinds of letters: "anna.meier84" is "a4.a5d2", with lengths above nine as nine.
+// shape is the local part by its kinds of letters, and its length in steps of four: "anna.meier84" is "a.ad2/3".
 func shape(local string) string {
 	var b strings.Builder
-	var kind byte
-	run := 0
+	var kind rune
+	digits := 0
 	flush := func() {
-		if run > 0 {
-			b.WriteByte(kind)
-			b.WriteByte(byte('0' + min(run, 9)))
+		if digits > 0 {
+			b.WriteString(strconv.Itoa(min(digits, 9)))
 		}
-		run = 0
+		digits = 0
 	}
 	for _, r := range local {
-		next := byte('x')
 		switch {
 		case unicode.IsLetter(r):
-			next = 'a'
+			r = 'a'
 		case unicode.IsDigit(r):
-			next = 'd'
-		case r < 128:
-			next = byte(r)
+			r = 'd'
+		case r >= 128:
+			r = 'x'
 		}
-		if next != kind {
+		if r != kind {
 			flush()
+			b.WriteRune(r)
 		}
-		kind, run = next, run+1
+		if kind = r; kind == 'd' {
+			digits++
+		}
 	}
 	flush()
-	return b.String()
+	return fmt.Sprintf("%s/%d", b.String(), len(local)/4)
 }
 
 // trigrams are the runs of three letters of the local part; digits count as one letter.
@@ -134,10 +141,10 @@ var large = map[string]bool{
 	"free.fr": true, "libero.it": true, "proton.me": true, "protonmail.com": true, "me.com": true, "msn.com": true,
 }
 
-// rarity is how much a domain says.
+// rarity is how much of its weight a domain has.
 func rarity(domain string) float64 {
 	if large[domain] {
-		return 0.3
+		return 0.5
 	}
 	return 1
 }

@@ -1,7 +1,7 @@
-// Package lookalike tells sign-up waves: many sign-ups within an hour that look alike, whatever network they come from.
+// Package lookalike tells sign-up waves: a part of an hour's sign-ups that look alike, though they come from many networks.
 //
-// Each sign-up becomes a vector of keyed hashes of its traits, which is kept in Upstash Vector for a day or two; one that
-// has many near neighbours of the last hour belongs to a wave. It is a hint for the owner, who decides about what is held:
+// Each sign-up becomes a vector of keyed hashes of its traits, which is kept in Upstash Vector for a day or two; one to which
+// enough of the last hour's are near belongs to a wave. It is a hint for the owner, who decides about what is held:
 // docs/lookalike.md says how often it is right.
 //
 // Invariants: what leaves for Upstash is the vector, a keyed id and the time, from which nothing about a person can be
@@ -28,16 +28,18 @@ import (
 
 // Config says where the vectors are kept, and from where on sign-ups are a wave.
 type Config struct {
-	// URL is the address of an Upstash Vector index of 256 dimensions with the metric COSINE. Defaults to none: waves are
+	// URL is the address of an Upstash Vector index of 512 dimensions with the metric COSINE. Defaults to none: waves are
 	// not looked for.
 	URL string `env:"UPSTASH_VECTOR_REST_URL"`
 	// Token is the index's token.
 	Token config.Sealed `env:"UPSTASH_VECTOR_REST_TOKEN"`
-	// Similarity is from which cosine on two sign-ups look alike, between 0 and 1. Defaults to 0.5 (docs/lookalike.md).
-	Similarity float64 `env:"LOOKALIKE_SIMILARITY" envDefault:"0.5"`
-	// Neighbours is how many sign-ups of the last hour must look alike for the next one to be of a wave; 50 at most.
-	// Defaults to 40 (docs/lookalike.md).
-	Neighbours int `env:"LOOKALIKE_NEIGHBOURS" envDefault:"40"`
+	// Similarity is from which cosine on two sign-ups look alike, between 0 and 1. Defaults to 0.45 (docs/lookalike.md).
+	Similarity float64 `env:"LOOKALIKE_SIMILARITY" envDefault:"0.45"`
+	// SharePercent is which part of the sign-ups of the last hour must look alike for the next one to be of a wave, in
+	// percent. Defaults to 15 (docs/lookalike.md).
+	SharePercent float64 `env:"LOOKALIKE_SHARE_PERCENT" envDefault:"15"`
+	// Neighbours is how many they must be at least; 500 at most. Defaults to 25 (docs/lookalike.md).
+	Neighbours int `env:"LOOKALIKE_NEIGHBOURS" envDefault:"25"`
 }
 
 // ReadConfig reads Config.
@@ -62,16 +64,25 @@ func (c Config) Validate() error {
 	if c.Similarity <= 0 || c.Similarity >= 1 {
 		problems = append(problems, errors.New("LOOKALIKE_SIMILARITY: must be between 0 and 1"))
 	}
-	if c.Neighbours < 1 || c.Neighbours > topK {
-		problems = append(problems, fmt.Errorf("LOOKALIKE_NEIGHBOURS: must be from 1 to %d", topK))
+	if c.SharePercent <= 0 || c.SharePercent > 100 {
+		problems = append(problems, errors.New("LOOKALIKE_SHARE_PERCENT: must be above 0, and 100 at most"))
+	}
+	if c.Neighbours < 1 || c.Neighbours > topK/2 {
+		problems = append(problems, fmt.Errorf("LOOKALIKE_NEIGHBOURS: must be from 1 to %d", topK/2))
 	}
 	return errors.Join(problems...)
 }
 
+// IsWave says whether the next sign-up is of a wave, when so many of those before it look like it. What counts is their part:
+// of a crowd of five hundred who come for one article with one browser, many look alike by chance.
+func (c Config) IsWave(alike, of int) bool {
+	return alike >= c.Neighbours && 100*float64(alike) >= c.SharePercent*float64(of)
+}
+
 const (
-	// topK is how many neighbours are asked for.
-	topK = 50
-	// window is how far back neighbours count.
+	// topK is how many neighbours are asked for, which is to be all that there are in the window: the service's most.
+	topK = 1000
+	// window is how far back neighbours count, where the service tells all of them.
 	window = time.Hour
 	// timeout bounds a call of the index.
 	timeout = 400 * time.Millisecond
@@ -89,6 +100,7 @@ type Index struct {
 	key    pseudonym.Key
 	client *outbound.Client
 	now    func() time.Time
+	reach  reach
 
 	mu     sync.Mutex
 	failed int
@@ -98,7 +110,7 @@ type Index struct {
 
 // New makes the index of a Config that is enabled. It does no I/O.
 func New(cfg Config, key pseudonym.Key, client *outbound.Client, now func() time.Time) *Index {
-	return &Index{config: cfg, key: key, client: client, now: now}
+	return &Index{config: cfg, key: key, client: client, now: now, reach: reach{back: window}}
 }
 
 // IsWave says whether a sign-up belongs to a wave, and keeps it for the next ones. id names it, the same at every try.
@@ -113,33 +125,54 @@ func (x *Index) IsWave(ctx context.Context, id string, s SignUp) (bool, error) {
 
 func (x *Index) judge(ctx context.Context, id string, s SignUp) (bool, error) {
 	now := x.now()
-	point, name := Chosen().Vector(x.key, s), fmt.Sprintf("%016x", x.key.Feature("id\x00"+id))
-	seen := map[string]bool{name: true} // itself, from an earlier try
-	alike := 0
-	for _, day := range days(now) {
-		err := x.call(ctx, "look for sign-ups that look alike", func(index *vector.Index) error {
-			scores, err := index.Namespace(day).Query(vector.Query{
-				Vector: point, TopK: topK, Filter: fmt.Sprintf("ts > %d", now.Add(-window).Unix()),
+	asked, kept := Chosen().Vectors(x.key, s)
+	name := fmt.Sprintf("%016x", x.key.Feature("id\x00"+id))
+	wave, err := x.ask(ctx, asked, name, now)
+	if err != nil {
+		return false, err
+	}
+	today := day(now)
+	err = x.call(ctx, "keep a sign-up for comparison", func(index *vector.Index) error {
+		return index.Namespace(today).Upsert(vector.Upsert{Id: name, Vector: kept, Metadata: map[string]any{"ts": now.Unix()}})
+	})
+	if err != nil {
+		return false, err
+	}
+	return wave, x.tidy(ctx, today)
+}
+
+// ask compares with the sign-ups of the window: all of them, because their number counts too. Where the service has more than
+// it tells, nothing is a wave, and the next sign-ups are compared with those of a shorter time.
+func (x *Index) ask(ctx context.Context, asked []float32, name string, now time.Time) (bool, error) {
+	back := x.reach.get()
+	alike, of := 0, 0
+	for _, day := range days(now, back) {
+		var scores []vector.VectorScore
+		err := x.call(ctx, "look for sign-ups that look alike", func(index *vector.Index) (err error) {
+			scores, err = index.Namespace(day).Query(vector.Query{
+				Vector: asked, TopK: topK, Filter: fmt.Sprintf("ts > %d", now.Add(-back).Unix()),
 			})
-			for _, score := range scores {
-				if !seen[score.Id] && cosine(score.Score) >= x.config.Similarity {
-					seen[score.Id], alike = true, alike+1
-				}
-			}
 			return err
 		})
 		if err != nil {
 			return false, err
 		}
+		if len(scores) == topK {
+			x.reach.shorten(back, now)
+			return false, nil
+		}
+		for _, score := range scores {
+			if score.Id == name { // itself, from an earlier try
+				continue
+			}
+			of++
+			if cosine(score.Score) >= x.config.Similarity {
+				alike++
+			}
+		}
 	}
-	today := day(now)
-	err := x.call(ctx, "keep a sign-up for comparison", func(index *vector.Index) error {
-		return index.Namespace(today).Upsert(vector.Upsert{Id: name, Vector: point, Metadata: map[string]any{"ts": now.Unix()}})
-	})
-	if err != nil {
-		return false, err
-	}
-	return alike >= x.config.Neighbours, x.tidy(ctx, today)
+	x.reach.lengthen(back, of, now)
+	return x.config.IsWave(alike, of), nil
 }
 
 // cosine is what the metric COSINE of the index makes its scores of: (1 + cosine) / 2.
@@ -150,9 +183,9 @@ const namespacePrefix = "signups-"
 
 func day(at time.Time) string { return namespacePrefix + at.UTC().Format(time.DateOnly) }
 
-// days are the name spaces that hold the last hour.
-func days(now time.Time) []string {
-	today, before := day(now), day(now.Add(-window))
+// days are the name spaces that hold what came since.
+func days(now time.Time, back time.Duration) []string {
+	today, before := day(now), day(now.Add(-back))
 	if today == before {
 		return []string{today}
 	}

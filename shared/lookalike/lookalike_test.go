@@ -66,10 +66,10 @@ func (r *rig) signUp(s lookalike.SignUp) (bool, error) {
 	return r.IsWave(r.t.Context(), fmt.Sprint("delivery-", r.n), s)
 }
 
-// robot is the n-th sign-up of an attack.
+// robot is the n-th sign-up of an attack from many networks.
 func robot(n int) lookalike.SignUp {
 	return lookalike.SignUp{
-		Mailbox: fmt.Sprintf("robot%d@mail.example", n), Network: netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), UserAgent: "curl/8.5", Source: "/",
+		Mailbox: fmt.Sprintf("robot%d@mail.example", n), Network: netip.AddrFrom4([4]byte{192, 0, byte(n), 7}), UserAgent: "curl/8.5", Source: "/",
 	}
 }
 
@@ -111,8 +111,8 @@ func TestASignUpIsNotItsOwnNeighbour(t *testing.T) {
 func TestAnHourIsRemembered(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]string{"LOOKALIKE_NEIGHBOURS": "3"})
-	r.double.Put("signups-2026-02-27")
-	r.double.Put("another-use")
+	r.double.Put("signups-2026-02-27", r.now, 1)
+	r.double.Put("another-use", r.now, 1)
 	for i := range 3 {
 		if _, err := r.signUp(robot(i)); err != nil {
 			t.Fatal(err)
@@ -169,27 +169,79 @@ func TestALostIndexCostsLittle(t *testing.T) {
 	}
 }
 
+// TestAPartOfTheHourIsAWave: as many that look alike are a wave in a quiet hour and a crowd's chance in a busy one.
+func TestAPartOfTheHourIsAWave(t *testing.T) {
+	t.Parallel()
+	for others, want := range map[int]bool{0: true, 200: false} {
+		r := newRig(t, nil)
+		r.double.Put("signups-2026-03-02", r.now, others)
+		wave := false
+		for i := range 30 {
+			var err error
+			if wave, err = r.signUp(robot(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if wave != want {
+			t.Errorf("the 30th beside %d others: %v", others, wave)
+		}
+	}
+}
+
+// TestAnHourThatIsTooFull: where the service has more sign-ups than it tells, a shorter time is looked at, until the hour is
+// quiet again.
+func TestAnHourThatIsTooFull(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.double.Put("signups-2026-03-02", r.now.Add(-20*time.Minute), 1000)
+	var waves []int
+	for i := range 30 {
+		wave, err := r.signUp(robot(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wave {
+			waves = append(waves, i)
+		}
+	}
+	if len(waves) == 0 || waves[0] > 26 || len(waves) != 30-waves[0] {
+		t.Errorf("of a wave: %v, want all from some on", waves)
+	}
+	for _, pause := range []time.Duration{20 * time.Minute, 20 * time.Minute, 10 * time.Minute} {
+		r.now = r.now.Add(pause)
+		wave, err := r.signUp(robot(99))
+		if err != nil || wave != (pause == 10*time.Minute) {
+			t.Errorf("after %v: %v, %v", pause, wave, err)
+		}
+	}
+}
+
 // TestTheIndexSaysWhatTheEvaluationSays: the figures of docs/lookalike.md come from an exact comparison; the way through
 // the service flags the same.
 func TestTheIndexSaysWhatTheEvaluationSays(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	cfg := lookalike.ReadConfig(config.FromMap(nil))
-	history := waves.History(waves.Tuning[2], 3)
-	alike := waves.Compare(history, lookalike.Chosen(), key(t), []float64{cfg.Similarity})
-	start, different := r.now.Truncate(24*time.Hour), 0
+	history := waves.History(waves.Tuning[2], 5)
+	attack := slices.IndexFunc(history, func(s waves.SignUp) bool { return s.Crowd == "" })
+	history = history[attack-50 : attack+250]
+	want := waves.Compare(history, lookalike.Chosen(), key(t), []float64{cfg.Similarity}).Waves(cfg, 0)
+	start, different, caught := r.now.Truncate(24*time.Hour), 0, 0
 	for i, s := range history {
 		r.now = start.Add(s.At)
 		wave, err := r.signUp(s.SignUp)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if wave != (alike[i][0] >= cfg.Neighbours) {
+		if wave != want(i) {
 			different++
 		}
+		if wave {
+			caught++
+		}
 	}
-	if different > len(history)/200 { // whole seconds, and 32-bit scores at the threshold
-		t.Errorf("%d of %d sign-ups are judged differently", different, len(history))
+	if different > len(history)/100 || caught < 50 { // whole seconds, and 32-bit scores at the threshold
+		t.Errorf("%d of %d sign-ups are judged differently, %d are of the wave", different, len(history), caught)
 	}
 }
 
@@ -199,21 +251,40 @@ func TestTheVectorTellsNothingWithoutTheKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := lookalike.Chosen().Vector(key(t), robot(1)), lookalike.Chosen().Vector(other, robot(1))
-	var cosine, length float64
+	a, _ := lookalike.Chosen().Vectors(key(t), robot(1))
+	_, b := lookalike.Chosen().Vectors(other, robot(1))
+	if cosine, square := product(a, b), product(a, a); cosine > 0.3 || square < 0.999 || square > 1.001 {
+		t.Errorf("cosine %.2f with another key, length² %.3f", cosine, square)
+	}
+}
+
+// TestOneNetworkCountsAgainstLikeness: two sign-ups from one network are less alike than the same from two.
+func TestOneNetworkCountsAgainstLikeness(t *testing.T) {
+	t.Parallel()
+	from := func(n byte) lookalike.SignUp {
+		s := robot(1)
+		s.Network = netip.AddrFrom4([4]byte{198, 51, n, 9})
+		return s
+	}
+	asked, same := lookalike.Chosen().Vectors(key(t), from(1))
+	_, other := lookalike.Chosen().Vectors(key(t), from(2))
+	if a, b := product(asked, same), product(asked, other); a >= b-0.05 {
+		t.Errorf("cosine %.2f from one network, %.2f from two", a, b)
+	}
+}
+
+func product(a, b []float32) (sum float64) {
 	for i := range a {
-		cosine, length = cosine+float64(a[i])*float64(b[i]), length+float64(a[i])*float64(a[i])
+		sum += float64(a[i]) * float64(b[i])
 	}
-	if cosine > 0.3 || length < 0.999 || length > 1.001 {
-		t.Errorf("cosine %.2f with another key, length %.3f", cosine, length)
-	}
+	return sum
 }
 
 func TestMistakesInTheConfiguration(t *testing.T) {
 	t.Parallel()
-	env := config.FromMap(map[string]string{"UPSTASH_VECTOR_REST_URL": "https://x.upstash.io", "LOOKALIKE_SIMILARITY": "1", "LOOKALIKE_NEIGHBOURS": "51"})
+	env := config.FromMap(map[string]string{"UPSTASH_VECTOR_REST_URL": "https://x.upstash.io", "LOOKALIKE_SIMILARITY": "1", "LOOKALIKE_NEIGHBOURS": "501", "LOOKALIKE_SHARE_PERCENT": "0"})
 	lookalike.ReadConfig(env)
-	for _, name := range []string{"UPSTASH_VECTOR_REST_TOKEN", "LOOKALIKE_SIMILARITY", "LOOKALIKE_NEIGHBOURS"} {
+	for _, name := range []string{"UPSTASH_VECTOR_REST_TOKEN", "LOOKALIKE_SIMILARITY", "LOOKALIKE_NEIGHBOURS", "LOOKALIKE_SHARE_PERCENT"} {
 		if err := env.Err(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not refused: %v", name, err)
 		}
