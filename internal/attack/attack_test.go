@@ -46,18 +46,18 @@ func TestTheTallyFindsWhatIsTooMuchOrTooSoon(t *testing.T) {
 		want  string
 	}{
 		"within the caps": {[]devstack.Mail{
-			mail("victim001smith@gmail.com", "c", 0), mail("Vic.tim001smith+a@googlemail.com", "c", 15*time.Minute), mail("victim001smith@gmail.com", "a", 0),
-			mail("victim001smith@gmail.com", "e", 0), mail("victim001smith@gmail.com", "x", 0),
+			mail("annamueller1000@gmail.com", "c", 0), mail("Anna.mueller1000+a@googlemail.com", "c", 15*time.Minute), mail("annamueller1000@gmail.com", "a", 0),
+			mail("annamueller1000@gmail.com", "e", 0), mail("annamueller1000@gmail.com", "x", 0),
 		}, ""},
-		"too soon":           {[]devstack.Mail{mail("victim001smith@gmail.com", "c", 0), mail("vic.tim001smith@gmail.com", "c", 14*time.Minute)}, "14m0s apart"},
-		"a subscriber twice": {[]devstack.Mail{mail("victim001smith@gmail.com", "a", 0), mail("victim001smith+b@gmail.com", "a", time.Hour)}, `2 mails of "already_subscribed"`},
+		"too soon":           {[]devstack.Mail{mail("annamueller1000@gmail.com", "c", 0), mail("anna.mueller1000@gmail.com", "c", 14*time.Minute)}, "14m0s apart"},
+		"a subscriber twice": {[]devstack.Mail{mail("annamueller1000@gmail.com", "a", 0), mail("annamueller1000+b@gmail.com", "a", time.Hour)}, `2 mails of "already_subscribed"`},
 		"one purpose": {[]devstack.Mail{
-			mail("victim001smith@a.org", "e", 0), mail("victim001smith@a.org", "x", 0), mail("victim001smith@a.org", "x", 0),
+			mail("annasmith11@company-11.org", "e", 0), mail("annasmith11@company-11.org", "x", 0), mail("annasmith11@company-11.org", "x", 0),
 		}, `3 mails of "privacy"`},
-		"a mail of no kind": {[]devstack.Mail{mail("victim001smith@a.org", "?", 0)}, `1 mails of "", 0 are allowed`},
+		"a mail of no kind": {[]devstack.Mail{mail("annasmith11@company-11.org", "?", 0)}, `1 mails of "", 0 are allowed`},
 	} {
 		r := &report{}
-		if got := tally(test.mails, kinds, r); got.mails != len(test.mails) || got.victims != 1 {
+		if got := tally(test.mails, plan{victims: 12}.folds(), kinds, r); got.mails != len(test.mails) || got.victims != 1 {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if got := strings.Join(r.problems, "; "); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {

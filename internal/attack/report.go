@@ -64,7 +64,7 @@ func (a *attack) count(ctx context.Context) (*report, error) {
 // judge is count without the database: kinds are those of the outbox's rows, by id.
 func (a *attack) judge(doubles *devstack.Doubles, kinds map[string]string, held string) *report {
 	r := &report{}
-	t := tally(doubles.SES.Mails(), kinds, r)
+	t := tally(doubles.SES.Mails(), a.folds(), kinds, r)
 	for status, n := range a.statuses {
 		if status >= 500 || status == 0 {
 			r.add("%d answers with status %d", n, status)
@@ -103,13 +103,13 @@ type totals struct {
 }
 
 // tally counts the mails to victims by mailbox and purpose, and tells what is more, or sooner, than the caps allow.
-func tally(mails []devstack.Mail, kinds map[string]string, r *report) totals {
+func tally(mails []devstack.Mail, folds map[string]bool, kinds map[string]string, r *report) totals {
 	t := totals{most: map[string]int{}}
 	type key struct{ mailbox, purpose string }
 	got, victims := map[key][]time.Time{}, map[string]bool{}
 	for _, m := range mails {
 		address, err := subscription.ParseAddress(m.To)
-		if err != nil || !strings.HasPrefix(address.Fold, "victim") {
+		if err != nil || !folds[address.Fold] {
 			continue
 		}
 		t.mails++

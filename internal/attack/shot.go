@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"newsletter/shared/subscription"
 )
 
 const (
@@ -56,13 +58,24 @@ func (a *attack) shot() shot {
 }
 
 // mailbox is a victim's address as they write it: half of them are at Gmail, where dots do not count, the others at forty
-// domains of their own.
+// domains of their own. They are as people's addresses are: some of them subscribe by themselves.
 func mailbox(victim int) string {
-	local := fmt.Sprintf("victim%03dsmith", victim)
+	name := given[victim%len(given)] + family[victim/len(given)%len(family)]
 	if victim%2 == 0 {
-		return local + "@gmail.com"
+		return fmt.Sprintf("%s%d@gmail.com", name, 1000+victim)
 	}
-	return fmt.Sprintf("%s@company-%d.org", local, victim%40)
+	return fmt.Sprintf("%s%d@company-%d.org", name, victim, victim%40)
+}
+
+// folds are the mailboxes of all victims, as caps count them.
+func (p plan) folds() map[string]bool {
+	all := map[string]bool{}
+	for victim := range p.victims {
+		if address, err := subscription.ParseAddress(mailbox(victim)); err == nil {
+			all[address.Fold] = true
+		}
+	}
+	return all
 }
 
 // spell writes the address in one of the ways that lead to the same mailbox.
