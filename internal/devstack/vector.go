@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"newsletter/internal/canary"
 )
 
 // VectorToken is the token that the double of Upstash Vector takes.
@@ -50,7 +52,9 @@ func (v *Vector) Put(namespace string) {
 }
 
 // ServeHTTP implements http.Handler.
-func (v *Vector) ServeHTTP(w http.ResponseWriter, r *http.Request) { v.serve(w, r, v.answer) }
+func (v *Vector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v.serve(canary.Vector, w, r, v.answer)
+}
 
 func (v *Vector) answer(w http.ResponseWriter, r *http.Request) {
 	result, err := v.do(r)
