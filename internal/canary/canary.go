@@ -84,10 +84,10 @@ func Look(e Entry, planted []Value) []Finding {
 			}
 		}
 	}
-	lower := strings.ToLower(text)
+	lower := lowered(text)
 	for _, v := range planted {
 		if s, at := v.in(lower); at >= 0 && !allows(e, v.Shape) {
-			add("planted "+v.Name+" as "+s.how, lower, at, at+len(s.text))
+			add("planted "+v.Name+" "+s.how, text, at, at+len(s.text))
 		}
 	}
 	return found

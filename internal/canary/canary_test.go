@@ -101,7 +101,7 @@ func TestSpellingsOfAPlantedValue(t *testing.T) {
 				found = append(found, f.What)
 			}
 		}
-		if name == "" && len(found) > 0 || name != "" && (len(found) != 1 || !strings.HasPrefix(found[0], "planted "+name+" as ")) {
+		if name == "" && len(found) > 0 || name != "" && (len(found) != 1 || !strings.HasPrefix(found[0], "planted "+name+" ")) {
 			t.Errorf("%q: found %v, want %q", text, found, name)
 		}
 	}

@@ -1,8 +1,8 @@
 package canary
 
 import (
-	"crypto/md5"  //nolint:gosec // what others publish of an address is looked for, not made
-	"crypto/sha1" //nolint:gosec // likewise
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // Value is something that a test planted, and every way in which it may come out again.
@@ -31,7 +32,7 @@ const minSpelling = 7
 // Plant makes a Value. Names of values say in a finding what was found, so they must not hold it.
 func Plant(name string, shape Shape, value string) Value {
 	v := Value{Name: name, Shape: shape}
-	v.add("it is", value)
+	v.add("as it is", value)
 	v.add("in a URL", url.QueryEscape(value))
 	v.add("in a URL, everything escaped", escapeAll("%%%02x", value))
 	v.add("in a URL, escaped twice", url.QueryEscape(url.QueryEscape(value)))
@@ -43,13 +44,19 @@ func Plant(name string, shape Shape, value string) Value {
 	}
 	v.add("in hexadecimal", hex.EncodeToString([]byte(value)))
 	v.addBase64([]byte(value))
-	if shape == Address {
+	if shape == Address { // of which others publish hashes
 		lower := []byte(strings.ToLower(strings.TrimSpace(value)))
-		md, sha, long := md5.Sum(lower), sha1.Sum(lower), sha256.Sum256(lower) //nolint:gosec // as above
-		v.add("its MD5", hex.EncodeToString(md[:]))
-		v.add("its SHA-1", hex.EncodeToString(sha[:]))
-		v.add("its SHA-256", hex.EncodeToString(long[:]))
+		md, sha, long := md5.Sum(lower), sha1.Sum(lower), sha256.Sum256(lower)
+		v.add("as its MD5", hex.EncodeToString(md[:]))
+		v.add("as its SHA-1", hex.EncodeToString(sha[:]))
+		v.add("as its SHA-256", hex.EncodeToString(long[:]))
 		v.addBase64(long[:])
+		v.add("as its letters and digits", strings.Map(func(r rune) rune {
+			if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+				return -1
+			}
+			return r
+		}, value))
 	}
 	if addr, err := netip.ParseAddr(value); err == nil {
 		v.addNetwork(addr)
@@ -58,7 +65,7 @@ func Plant(name string, shape Shape, value string) Value {
 }
 
 func (v *Value) add(how, text string) {
-	text = strings.ToLower(text)
+	text = lowered(text)
 	for _, s := range v.spellings {
 		if s.text == text {
 			return
@@ -85,17 +92,17 @@ func (v *Value) addBase64(raw []byte) {
 
 // addNetwork adds the spellings of a network address.
 func (v *Value) addNetwork(addr netip.Addr) {
-	v.add("an address of its own spelling", addr.String())
-	v.add("an IPv6 address in full", addr.StringExpanded())
+	v.add("in its usual spelling", addr.String())
+	v.add("in full", addr.StringExpanded())
 	if addr.Is4() {
 		b := addr.As4()
-		v.add("an IPv4 address in IPv6", netip.AddrFrom16(addr.As16()).String())
-		v.add("a number", fmt.Sprint(uint32(b[0])<<24|uint32(b[1])<<16|uint32(b[2])<<8|uint32(b[3])))
-		v.add("a number in hexadecimal", hex.EncodeToString(b[:]))
-		v.add("numbers with dashes", fmt.Sprintf("%d-%d-%d-%d", b[0], b[1], b[2], b[3]))
+		v.add("as an IPv6 address", netip.AddrFrom16(addr.As16()).String())
+		v.add("as a number", fmt.Sprint(uint32(b[0])<<24|uint32(b[1])<<16|uint32(b[2])<<8|uint32(b[3])))
+		v.add("as a number in hexadecimal", hex.EncodeToString(b[:]))
+		v.add("with dashes", fmt.Sprintf("%d-%d-%d-%d", b[0], b[1], b[2], b[3]))
 		return
 	}
-	v.add("an IPv6 address without colons", strings.ReplaceAll(addr.StringExpanded(), ":", ""))
+	v.add("without colons", strings.ReplaceAll(addr.StringExpanded(), ":", ""))
 }
 
 func escapeAll(format, value string) string {
@@ -104,6 +111,17 @@ func escapeAll(format, value string) string {
 		fmt.Fprintf(&b, format, c)
 	}
 	return b.String()
+}
+
+// lowered is a text with its Latin letters in lower case. Nothing moves.
+func lowered(text string) string {
+	b := []byte(text)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // in gives the spelling in which the value stands in a text in lower case, and where; -1 if it does not.

@@ -104,8 +104,8 @@ func (r Report) String() string {
 	return fmt.Sprintf("%d findings in %s", len(r.Findings), strings.Join(sinks, ", "))
 }
 
-// Read looks at everything that was recorded into a folder. Of findings that differ in nothing but their text, the first
-// stands in the report.
+// Read looks at everything that was recorded into a folder. Of findings that differ in nothing but their text, or by what
+// the rows are of ("pauses.reason of t_one"), the first stands in the report.
 func Read(dir string, planted []Value) (Report, error) {
 	report := Report{Entries: map[Sink]int{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
@@ -119,6 +119,7 @@ func Read(dir string, planted []Value) (Report, error) {
 			for _, f := range Look(e, planted) {
 				same := f
 				same.Line = ""
+				same.Place, _, _ = strings.Cut(f.Place, " of ")
 				if !seen[same] {
 					seen[same] = true
 					report.Findings = append(report.Findings, f)

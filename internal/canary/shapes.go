@@ -133,6 +133,9 @@ var (
 	percentEscape = regexp.MustCompile(`(?i)%(25)*[2-7][0-9a-f]`)
 )
 
+// standardAlphabet makes base64 of base64 for URLs.
+var standardAlphabet = strings.NewReplacer("-", "+", "_", "/")
+
 // views are a text and what a reader can make of it: without escapes, and what stands in it in base64.
 func views(text string) []string {
 	all := []string{text}
@@ -140,7 +143,7 @@ func views(text string) []string {
 		all = append(all, plain)
 	}
 	for _, run := range runPattern.FindAllString(text, -1) {
-		raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(run), "="))
+		raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(standardAlphabet.Replace(run), "="))
 		if err == nil && utf8.Valid(raw) && !strings.ContainsFunc(string(raw), unicode.IsControl) {
 			all = append(all, string(raw))
 		}
@@ -148,7 +151,7 @@ func views(text string) []string {
 	return all
 }
 
-// unescape undoes the escapes of JSON, URLs, HTML and Markdown, however often they were put on one another.
+// unescape undoes the escapes of JSON, Markdown and URLs, however often they were put on one another, and those of HTML.
 func unescape(text string) string {
 	last := func(escape string) string {
 		code, err := strconv.ParseUint(escape[len(escape)-2:], 16, 8)

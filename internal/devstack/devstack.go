@@ -193,11 +193,11 @@ func (s *Stack) onStop(f func()) { s.closers = append(s.closers, f) }
 
 // Stop ends everything that Start started.
 func (s *Stack) Stop(context.Context) {
-	s.recordJournal()
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		s.closers[i]()
 	}
 	s.closers = nil
+	s.recordJournal()
 }
 
 // Psql is the command that opens the database.

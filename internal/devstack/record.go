@@ -2,6 +2,8 @@ package devstack
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -69,20 +71,20 @@ func (k *keptAnswer) Write(b []byte) (int, error) {
 	return k.ResponseWriter.Write(b)
 }
 
-// recordJournal writes down what the stop journal in the data folder holds.
+// recordJournal writes down what the stop journal in the data folder holds, when nobody writes there any more.
 func (s *Stack) recordJournal() {
 	if !canary.Recording() {
 		return
 	}
-	folder := filepath.Join(s.options.Dir, "journal")
-	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() { // without a stop there is no folder
-			return nil
+	err := filepath.WalkDir(filepath.Join(s.options.Dir, "journal"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
 		content, err := os.ReadFile(path)
-		if err == nil {
-			canary.Record(canary.Journal, "folder", entry.Name()+"\n"+string(content))
-		}
-		return nil
+		canary.Record(canary.Journal, "folder", entry.Name()+"\n"+string(content))
+		return err
 	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // without a stop there is no folder
+		panic(fmt.Errorf("record the journal: %w", err))
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -40,14 +41,15 @@ from pg_class c join pg_attribute a on a.attrelid = c.oid
 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
   and a.atttypid::regtype::text in ('text', 'character varying', 'jsonb', 'json', 'bytea', 'inet', 'text[]')`
 
-// suspicious finds, roughly, what the canary would look at more closely: most values need not leave the server.
-const suspicious = `@|%[24]|\\|[0-9]\.[0-9]+\.|[0-9a-f]:[0-9a-f]*:|::|[A-Za-z0-9+/_-]{24,}`
+// suspicious finds, roughly, what has one of the canary's shapes: most values need not leave the server to be let go. Bytes
+// that are not all text are random here, and now and then look like something.
+const suspicious = `v ~ '@|%[24]|\\u|[0-9]\.[0-9]+\.|[0-9a-f]:[0-9a-f]*:|::|[A-Za-z0-9+/_-]{24,}' and v !~ '\\[0-7]{3}'`
 
 // mostRows bounds what is read of a column.
 const mostRows = 2000
 
-// recordRows writes down what stands in a database, for the canary.
-func (d *Database) recordRows(ctx context.Context) error {
+// Record writes down for the canary what stands in the database: what could be of one of its shapes, or everything.
+func (d *Database) Record(ctx context.Context, everything bool) error {
 	if !canary.Recording() {
 		return nil
 	}
@@ -62,16 +64,20 @@ func (d *Database) recordRows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	which := suspicious
+	if everything {
+		which = "v <> ''"
+	}
 	var parts []string
 	var name, table, text string
 	if _, err := pgx.ForEachRow(rows, []any{&name, &table, &text}, func() error {
-		parts = append(parts, fmt.Sprintf("(select distinct '%s', v from (select %s as v from %s) as t where v ~ $1::text limit %d)",
-			name, text, table, mostRows))
+		parts = append(parts, fmt.Sprintf("(select distinct '%s', v from (select %s as v from %s) as t where %s limit %d)",
+			name, text, table, which, mostRows))
 		return nil
 	}); err != nil || len(parts) == 0 {
 		return err
 	}
-	rows, err = conn.Query(ctx, strings.Join(parts, " union all "), suspicious)
+	rows, err = conn.Query(ctx, strings.Join(parts, " union all "))
 	if err != nil {
 		return err
 	}
@@ -88,11 +94,11 @@ func (s *Servers) RecordRedis(ctx context.Context) error {
 	if s.RedisAddr == "" {
 		return nil
 	}
-	return s.redisConfig(s.RedisAddr).record(ctx)
+	return s.redisConfig(s.RedisAddr).Record(ctx)
 }
 
-// record writes down all keys of a server with their values.
-func (c RedisConfig) record(ctx context.Context) error {
+// Record writes down for the canary all keys of a server with their values.
+func (c RedisConfig) Record(ctx context.Context) error {
 	if !canary.Recording() {
 		return nil
 	}
@@ -142,7 +148,7 @@ func redisValue(ctx context.Context, client *redis.Client, key string) (string, 
 	default:
 		err = fmt.Errorf("a %s, of which nothing is known", kind)
 	}
-	if err == redis.Nil { //nolint:errorlint // go-redis returns it as it is
+	if errors.Is(err, redis.Nil) { // likewise
 		err = nil
 	}
 	return fmt.Sprint(value), err

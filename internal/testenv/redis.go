@@ -90,7 +90,7 @@ func (r *PrivateRedis) Restart() (err error) {
 
 // Stop ends the server. What it held is shown to the canary, unless it was killed or frozen.
 func (r *PrivateRedis) Stop() {
-	_ = r.record(context.Background())
+	_ = r.Record(context.Background())
 	r.child.Stop(5 * time.Second)
 }
 

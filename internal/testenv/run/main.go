@@ -55,7 +55,7 @@ func run(args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	defer os.RemoveAll(recorded)
+	defer func() { _ = os.RemoveAll(recorded) }()
 	if err := os.Setenv(canary.DirVariable, recorded); err != nil { // for the command, and for us
 		return 1, err
 	}
