@@ -55,11 +55,7 @@ func TestPostgresComesAndGoes(t *testing.T) {
 	if got := v.send(t, http.MethodPost, mail.link(t, confirmPath), ""); got.Status != http.StatusOK {
 		t.Fatalf("confirm: %d", got.Status)
 	}
-	cut := func(allowed bool) {
-		s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections %t", s.db.Name, allowed))
-		s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
-	}
-	cut(false)
+	s.allowConnections(t, false)
 	got := v.send(t, http.MethodPost, subscribePath, `{"email":"during@example.org"}`, asJSON)
 	if got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
 		t.Errorf("without PostgreSQL: %d %v", got.Status, got.Header)
@@ -73,7 +69,7 @@ func TestPostgresComesAndGoes(t *testing.T) {
 	if got := v.send(t, http.MethodGet, healthPath+"/live", ""); got.Status != http.StatusOK {
 		t.Errorf("live without PostgreSQL: %d", got.Status)
 	}
-	cut(true)
+	s.allowConnections(t, true)
 	eventually(t, "PostgreSQL to be used again", func() bool {
 		return v.send(t, http.MethodPost, subscribePath, `{"email":"after@example.org"}`, asJSON).Status == http.StatusAccepted
 	})
