@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"newsletter/internal/canary"
 )
 
 // CaptchaSecret is the only secret that the double of the CAPTCHA providers knows.
@@ -79,6 +81,7 @@ func (c *Captcha) Problems() []string {
 // ServeHTTP implements http.Handler.
 func (c *Captcha) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	form, problem := readQuestion(r)
+	recordRequest(canary.Captcha, r, []byte(r.PostForm.Encode()))
 	answer := c.answer(form, problem)
 	time.Sleep(answer.Delay)
 	w.Header().Set("Content-Type", "application/json")

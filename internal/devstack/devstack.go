@@ -197,6 +197,7 @@ func (s *Stack) Stop(context.Context) {
 		s.closers[i]()
 	}
 	s.closers = nil
+	s.recordJournal()
 }
 
 // Psql is the command that opens the database.

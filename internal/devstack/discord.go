@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"newsletter/internal/canary"
 )
 
 // Discord is the double of a webhook of Discord. It checks what the service checks (Webhook resource, Embed limits), and
@@ -14,7 +16,9 @@ import (
 type Discord struct{ chat }
 
 // ServeHTTP implements http.Handler.
-func (d *Discord) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.serve(w, r, d.answer) }
+func (d *Discord) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.serve(canary.Discord, w, r, d.answer)
+}
 
 func (d *Discord) answer(w http.ResponseWriter, r *http.Request) {
 	message, err := readDiscord(r)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"newsletter/internal/canary"
 )
 
 // Fault is how a double shall fail once.
@@ -83,13 +85,14 @@ func (f *faults) next(r *http.Request) Fault {
 // maxBody bounds what a double reads of a request. No service here takes as much.
 const maxBody = 5 << 20
 
-// serve answers a request by handle, or as the next fault says.
-func (f *faults) serve(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+// serve answers a request to a service by handle, or as the next fault says.
+func (f *faults) serve(service canary.Sink, w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody)) // only a whole request tells when the other side goes
 	if err != nil {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	recordRequest(service, r, body)
 	fault := f.next(r)
 	pause(r, fault.Delay)
 	if fault.RetryAfter > 0 {

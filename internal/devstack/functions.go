@@ -106,7 +106,7 @@ func (s *Stack) environment(f *samtemplate.Function) map[string]string {
 }
 
 func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
-	cfg := lambdalocal.Config{Log: s.options.Log, Now: s.options.Now}
+	cfg := lambdalocal.Config{Log: recordedLog{s.options.Log}, Now: s.options.Now}
 	for name, f := range s.template.Functions {
 		function := lambdalocal.Function{
 			Name: name, Binary: filepath.Join(s.options.Binaries, name), Concurrency: s.options.Concurrency,

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"newsletter/internal/canary"
 )
 
 // The property and the secret that the double of Google Analytics takes.
@@ -48,7 +50,7 @@ func (g *GA4) Events() []GA4Event {
 }
 
 // ServeHTTP implements http.Handler.
-func (g *GA4) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.serve(w, r, g.answer) }
+func (g *GA4) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.serve(canary.GA4, w, r, g.answer) }
 
 func (g *GA4) answer(w http.ResponseWriter, r *http.Request) {
 	if err := g.collect(r); err != nil {

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"newsletter/internal/canary"
 )
 
 // LoopsKey is the key that the double of Loops takes.
@@ -97,7 +99,9 @@ func badRequest(path, message string) error {
 }
 
 // ServeHTTP implements http.Handler.
-func (l *Loops) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.serve(w, r, l.answer) }
+func (l *Loops) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.serve(canary.Loops, w, r, l.answer)
+}
 
 func (l *Loops) answer(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)

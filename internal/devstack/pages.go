@@ -20,7 +20,7 @@ func (s *Stack) handler() http.Handler {
 		w.Header().Set("Content-Type", "application/yaml")
 		http.ServeFile(w, r, filepath.Join(s.options.Root, "docs", "openapi.yaml"))
 	})
-	mux.Handle("/", s.Lambda)
+	mux.Handle("/", recordedAnswers(s.Lambda))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
 		if err != nil {

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"newsletter/internal/canary"
 )
 
 // S3Bucket is the bucket that the double of Amazon S3 has.
@@ -65,7 +67,9 @@ type s3Error struct {
 func (e *s3Error) Error() string { return e.Code + ": " + e.Message }
 
 // ServeHTTP implements http.Handler.
-func (s *S3) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.answer) }
+func (s *S3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.serve(canary.Journal, w, r, s.answer)
+}
 
 func (s *S3) answer(w http.ResponseWriter, r *http.Request) {
 	err := s.act(w, r)

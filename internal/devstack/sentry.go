@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"newsletter/internal/canary"
 )
 
 // Sentry is the double of Sentry. It takes envelopes apart as the service does and keeps the events and check-ins. It is
@@ -132,7 +134,12 @@ func readEnvelope(r *http.Request) ([]item, error) {
 		}
 		body = unpacked
 	}
-	lines := bufio.NewReader(io.LimitReader(body, 10<<20))
+	envelope, err := io.ReadAll(io.LimitReader(body, 10<<20))
+	if err != nil {
+		return nil, err
+	}
+	recordRequest(canary.Sentry, r, envelope)
+	lines := bufio.NewReader(bytes.NewReader(envelope))
 	if err := readJSONLine(lines, &map[string]any{}); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}

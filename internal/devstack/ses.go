@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"newsletter/internal/canary"
 )
 
 // Mail is a mail that the double of SES took.
@@ -31,6 +34,7 @@ type Mail struct {
 type Answer struct {
 	Status     int
 	Code       string // such as "TooManyRequestsException"
+	Message    string // defaults to "as told"
 	RetryAfter int    // seconds; 0 leaves the header out
 	Delay      time.Duration
 	// Lose, if it is not nil, takes the place of the rest: the mail is taken, and if Lose says so, the connection ends
@@ -123,13 +127,14 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	recordRequest(canary.SES, r, body)
 	answer, fails := s.next()
 	if fails && answer.Lose == nil {
 		time.Sleep(answer.Delay)
 		if answer.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(answer.RetryAfter))
 		}
-		refuse(w, answer.Status, answer.Code, "as told")
+		refuse(w, answer.Status, answer.Code, cmp.Or(answer.Message, "as told"))
 		return
 	}
 	taken, err := readMail(r, body)

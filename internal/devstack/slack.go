@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"newsletter/internal/canary"
 )
 
 // Slack is the double of an incoming webhook of Slack. It checks what the service checks (Block Kit reference) and answers
@@ -14,7 +16,9 @@ import (
 type Slack struct{ chat }
 
 // ServeHTTP implements http.Handler.
-func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.answer) }
+func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.serve(canary.Slack, w, r, s.answer)
+}
 
 func (s *Slack) answer(w http.ResponseWriter, r *http.Request) {
 	message, word, err := readSlack(r)

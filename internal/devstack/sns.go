@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"newsletter/internal/canary"
 )
 
 // TopicARN is the topic that the double of SNS knows.
@@ -16,7 +18,7 @@ const TopicARN = "arn:aws:sns:eu-central-1:123456789012:newsletter-alerts"
 type SNS struct{ chat }
 
 // ServeHTTP implements http.Handler.
-func (s *SNS) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.answer) }
+func (s *SNS) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(canary.SNS, w, r, s.answer) }
 
 // snsSubject is what the service takes as the subject of a mail (Publish API).
 var snsSubject = regexp.MustCompile(`^[!-~][ -~]{0,99}$`)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"newsletter/internal/canary"
 	"newsletter/internal/lambdalocal"
 )
 
@@ -36,7 +37,9 @@ func (q *SQS) Waiting() []string {
 }
 
 // ServeHTTP implements http.Handler.
-func (q *SQS) ServeHTTP(w http.ResponseWriter, r *http.Request) { q.serve(w, r, q.answer) }
+func (q *SQS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q.serve(canary.Queue, w, r, q.answer)
+}
 
 func (q *SQS) answer(w http.ResponseWriter, r *http.Request) {
 	var message struct {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"newsletter/internal/canary"
 )
 
 // VectorToken is the token that the double of Upstash Vector takes.
@@ -53,7 +55,9 @@ func (v *Vector) Put(namespace string, at time.Time, n int) {
 }
 
 // ServeHTTP implements http.Handler.
-func (v *Vector) ServeHTTP(w http.ResponseWriter, r *http.Request) { v.serve(w, r, v.answer) }
+func (v *Vector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v.serve(canary.Vector, w, r, v.answer)
+}
 
 func (v *Vector) answer(w http.ResponseWriter, r *http.Request) {
 	result, err := v.do(r)

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"newsletter/internal/canary"
 )
 
 // WebhookSecret is the secret that the double of a webhook's receiver knows.
@@ -49,7 +51,9 @@ func (h *Webhooks) Received() []WebhookCall {
 }
 
 // ServeHTTP implements http.Handler.
-func (h *Webhooks) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r, h.answer) }
+func (h *Webhooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.serve(canary.Webhook, w, r, h.answer)
+}
 
 func (h *Webhooks) answer(w http.ResponseWriter, r *http.Request) {
 	call, err := h.verify(r)

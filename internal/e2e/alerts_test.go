@@ -80,7 +80,7 @@ func serversAreLost(t *testing.T, w *watch) {
 	w.redis.Start()
 	w.ends("limiter")
 
-	w.reachable(t, false)
+	w.allowConnections(t, false)
 	for range 12 {
 		if got := v.send(t, http.MethodPost, subscribePath, `{"email":"during@example.org"}`, asJSON); got.Status != http.StatusServiceUnavailable {
 			t.Fatalf("without PostgreSQL: %d", got.Status)
@@ -95,7 +95,7 @@ func serversAreLost(t *testing.T, w *watch) {
 	if n := w.Lambda.Environments("health"); n < 2 {
 		t.Errorf("%d environments looked", n)
 	}
-	w.reachable(t, true)
+	w.allowConnections(t, true)
 	eventually(t, "its end", func() bool { return said("good: Over: The database does not answer") })
 	if n := w.count(t, "outbox where event_id in (select id from alerts where rule = 'database')"); n != 0 {
 		t.Errorf("%d deliveries tell what was told directly", n)

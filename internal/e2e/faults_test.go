@@ -55,7 +55,7 @@ func TestPostgresComesAndGoes(t *testing.T) {
 	if got := v.send(t, http.MethodPost, mail.link(t, confirmPath), ""); got.Status != http.StatusOK {
 		t.Fatalf("confirm: %d", got.Status)
 	}
-	s.reachable(t, false)
+	s.allowConnections(t, false)
 	got := v.send(t, http.MethodPost, subscribePath, `{"email":"during@example.org"}`, asJSON)
 	if got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
 		t.Errorf("without PostgreSQL: %d %v", got.Status, got.Header)
@@ -69,7 +69,7 @@ func TestPostgresComesAndGoes(t *testing.T) {
 	if got := v.send(t, http.MethodGet, healthPath+"/live", ""); got.Status != http.StatusOK {
 		t.Errorf("live without PostgreSQL: %d", got.Status)
 	}
-	s.reachable(t, true)
+	s.allowConnections(t, true)
 	eventually(t, "PostgreSQL to be used again", func() bool {
 		return v.send(t, http.MethodPost, subscribePath, `{"email":"after@example.org"}`, asJSON).Status == http.StatusAccepted
 	})
@@ -79,13 +79,6 @@ func TestPostgresComesAndGoes(t *testing.T) {
 	if n := s.count(t, "subscribers where email_norm = 'during@example.org'"); n > 1 {
 		t.Errorf("%d rows for one request", n)
 	}
-}
-
-// reachable takes the database away from the functions, or gives it back.
-func (s *stack) reachable(t testing.TB, is bool) {
-	t.Helper()
-	s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections %t", s.db.Name, is))
-	s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
 }
 
 // SES is down, then slow, then refuses for good: mails wait, arrive once, or end as dead letters; others are not held up.

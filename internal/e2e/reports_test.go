@@ -25,8 +25,7 @@ func TestErrorsAreReported(t *testing.T) {
 			t.Fatalf("%s: %v %s", function, err, result.Payload)
 		}
 	}
-	s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections false", s.db.Name))
-	s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
+	s.allowConnections(t, false)
 	v := newVisitor(s.base, "127.43.1.1")
 	var last answer
 	for i := range 3 {

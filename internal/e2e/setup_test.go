@@ -155,6 +155,13 @@ func (s *stack) execOnServer(t testing.TB, sql string, args ...any) {
 	}
 }
 
+// allowConnections lets the functions reach the database, or ends their connections and lets them make no others.
+func (s *stack) allowConnections(t testing.TB, allowed bool) {
+	t.Helper()
+	s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections %t", s.db.Name, allowed))
+	s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
+}
+
 // with adds a variable to a copy.
 func with(variables map[string]string, name, value string) map[string]string {
 	more := maps.Clone(variables)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"newsletter/internal/canary"
 	"newsletter/internal/openapicheck"
 	"newsletter/shared/httpapi"
 )
@@ -76,6 +77,8 @@ func Serve(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest)
 	answer := response(t, result)
 	defer func() { _ = answer.Body.Close() }() // it is a text in memory
 	openapicheck.Check(t, request(t, event), answer)
+	canary.RecordAnswer(event.RequestContext.HTTP.Method+" "+event.RawPath, answer.StatusCode, answer.Header,
+		decoded(t, result.Response.Body, result.Response.IsBase64Encoded))
 	return result
 }
 

@@ -41,6 +41,7 @@ type Bundle struct {
 // New makes a Bundle. The variables are those of every function, so that one function's test sees which it asks for.
 func New(t *testing.T) *Bundle {
 	t.Helper()
+	recordLines()
 	database, redis := testenv.Postgres(t), testenv.Redis(t)
 	b := &Bundle{T: t, Admin: database.Conn(t), Variables: map[string]string{
 		"PUBLIC_URL": "https://api.example.org", "ALLOWED_ORIGINS": "https://www.example.org",

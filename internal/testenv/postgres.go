@@ -75,6 +75,9 @@ func database(t testing.TB, from string) *Database {
 			t.Logf("the database is kept while the servers run: psql '%s'", db.AdminURL)
 			return
 		}
+		if err := db.Record(context.Background(), false); err != nil {
+			t.Errorf("look at what the test's database holds: %v", err)
+		}
 		if err := s.exec(context.Background(), fmt.Sprintf("drop database if exists %s with (force)", name)); err != nil {
 			t.Errorf("drop the test's database: %v", err)
 		}

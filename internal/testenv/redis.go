@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -87,8 +88,11 @@ func (r *PrivateRedis) Restart() (err error) {
 	return err
 }
 
-// Stop ends the server.
-func (r *PrivateRedis) Stop() { r.child.Stop(5 * time.Second) }
+// Stop ends the server. What it held is shown to the canary, unless it was killed or frozen.
+func (r *PrivateRedis) Stop() {
+	_ = r.Record(context.Background())
+	r.child.Stop(5 * time.Second)
+}
 
 // Kill ends the server without a farewell.
 func (r *PrivateRedis) Kill() {

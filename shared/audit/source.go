@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -24,8 +25,8 @@ const (
 )
 
 // Clean is s fit for rows that are never deleted: of the page and the referrer only scheme, host and path stay, because
-// queries carry addresses and session ids; whatever looks like an address anywhere is dropped; the rest is cut to a
-// length and freed of control characters.
+// queries carry addresses and session ids; whatever looks like a mail address, a network address or a secret anywhere is
+// dropped; the rest is cut to a length and freed of control characters.
 func (s Source) Clean() Source {
 	return Source{
 		Page: cleanURL(s.Page), Referrer: cleanURL(s.Referrer), Ref: cleanMark(s.Ref), Origin: cleanMark(s.Origin),
@@ -45,27 +46,23 @@ func ParseSource(text string) Source {
 	return s
 }
 
+// cleanURL leaves the host alone: it is that of a site, whose owner gave it a name or not.
 func cleanURL(raw string) string {
 	parsed, err := url.Parse(Printable(raw, 4*maxURL))
 	if err != nil || parsed.Opaque != "" {
 		return ""
 	}
 	kept := url.URL{Scheme: parsed.Scheme, Host: parsed.Host, Path: parsed.Path}
-	if holdsAddress(kept.Path) || holdsAddress(kept.Host) {
+	if holdsAddress(kept.Path) || holdsAddress(kept.Host) || slices.ContainsFunc(strings.Split(kept.Path, "/"), namesSomebody) {
 		return ""
 	}
 	return Printable(kept.String(), maxURL)
 }
 
 func cleanMark(raw string) string {
-	if holdsAddress(raw) {
+	mark := Printable(raw, len(raw))
+	if namesSomebody(mark) {
 		return ""
 	}
-	return Printable(raw, maxMark)
-}
-
-// holdsAddress errs on the safe side: any @, plain or percent-encoded once or more often.
-func holdsAddress(s string) bool {
-	lower := strings.ToLower(s)
-	return strings.Contains(lower, "@") || strings.Contains(lower, "%40") || strings.Contains(lower, "%2540")
+	return Printable(mark, maxMark)
 }

@@ -10,7 +10,7 @@ import (
 
 // What is blotted out of texts. Our own errors hold none of it; those of drivers and of the network may.
 var (
-	addressPattern = regexp.MustCompile(`[^\s"'<>()=,;:]+(@|%40)[^\s"'<>()=,;:]+`)
+	addressPattern = regexp.MustCompile(`[^\s"<>(),;:]+(@|%(?:25)*40)[^\s"'<>()=,;:]+`)
 	ipv4Pattern    = regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}\b`)
 	// Four groups or more, or two around "::"; a time of day has three.
 	ipv6Pattern  = regexp.MustCompile(`(?i)\b[0-9a-f]{1,4}(:[0-9a-f]{0,4}){3,7}|\b[0-9a-f]{1,4}::[0-9a-f]{0,4}\b`)
@@ -25,7 +25,7 @@ func Scrub(s string) string {
 	if strings.Contains(s, "=(") {
 		s = valuePattern.ReplaceAllString(s, "=([value])")
 	}
-	if strings.Contains(s, "@") || strings.Contains(s, "%40") {
+	if strings.ContainsAny(s, "@%") {
 		s = addressPattern.ReplaceAllString(s, "[address]")
 	}
 	if strings.Count(s, ".") >= 3 {

@@ -119,8 +119,12 @@ func Read(text string) (Event, error) {
 	return event, nil
 }
 
-// word keeps letters, digits and - of a provider's word, so that no address can come in with it.
+// word keeps letters, digits and - of a provider's word, and nothing of a text with the signs of an address, so that none can
+// come in with it.
 func word(s string) string {
+	if strings.ContainsAny(s, "@.%:") {
+		return ""
+	}
 	s = strings.Map(func(r rune) rune {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' {
 			return -1

@@ -40,7 +40,7 @@ func DecodeJSON[T any](r *Request) (into T, err error) {
 	if errors.Is(semantic.Err, jsonv2.ErrUnknownName) {
 		detail = "This member is not known."
 	}
-	return into, Invalid(FieldError{Detail: detail, Pointer: fragment(string(semantic.JSONPointer))})
+	return into, Invalid(at(string(semantic.JSONPointer), detail))
 }
 
 // scan checks the shape of the text before anything is decoded into a value.
@@ -61,7 +61,7 @@ func scan(body []byte) error {
 			return malformed("The body nests too deeply: at most 8 levels are accepted.")
 		}
 		if token.Kind() == '"' && strings.Contains(token.String(), "\x00") {
-			return malformedAt(fragment(string(tokens.StackPointer())), "NUL characters are not allowed.")
+			return malformedAt(string(tokens.StackPointer()), "NUL characters are not allowed.")
 		}
 		if tokens.StackDepth() == 0 {
 			break
@@ -82,7 +82,7 @@ func malformedJSON(err error) error {
 	if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
 		detail = "This member stands here twice."
 	}
-	return malformedAt(fragment(string(syntactic.JSONPointer)), detail)
+	return malformedAt(string(syntactic.JSONPointer), detail)
 }
 
 // describe names a Go type in the words of JSON.

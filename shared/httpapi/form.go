@@ -17,8 +17,8 @@ import (
 const (
 	// maxFormFields bounds the fields of a form; ours have ten.
 	maxFormFields = 64
-	// maxPointerBytes bounds a pointer in an answer; those to members of ours are below 30.
-	maxPointerBytes = 128
+	// maxName is the longest name that an answer repeats, in bytes; the longest of ours has 21.
+	maxName = 24
 )
 
 // Form reads the body of an HTML form, urlencoded or multipart. An empty body is an empty form whatever its type.
@@ -55,10 +55,10 @@ func checkFields(fields url.Values, known []string) error {
 			return malformed("The name of a form field is not valid UTF-8 without NUL characters.")
 		}
 		if slices.ContainsFunc(fields[name], func(value string) bool { return !isText(value) }) {
-			return malformedAt(fragment("/"+pointerToken(name)), "This must be valid UTF-8 without NUL characters.")
+			return malformedAt("/"+pointerToken(name), "This must be valid UTF-8 without NUL characters.")
 		}
 		if len(fields[name]) > 1 && slices.Contains(known, name) {
-			return malformedAt(fragment("/"+pointerToken(name)), "This field stands here twice.")
+			return malformedAt("/"+pointerToken(name), "This field stands here twice.")
 		}
 	}
 	return nil
@@ -94,11 +94,19 @@ func multipartFields(r *Request) (url.Values, error) {
 // pointerToken escapes a name for a JSON pointer (RFC 6901 §3).
 func pointerToken(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
-// fragment writes a JSON pointer as the fragment of a URI (RFC 6901 §6). A pointer can hold names that a client chose, so
-// it is bounded.
-func fragment(pointer string) string {
-	if len(pointer) > maxPointerBytes {
-		pointer = strings.ToValidUTF8(pointer[:maxPointerBytes], "")
+// at is the mistake at a JSON pointer (RFC 6901), which may hold names that a client chose. Of these only such are repeated
+// as a member of ours could have; else the pointer leads to the object that the name stands in.
+func at(pointer, detail string) FieldError {
+	names := strings.Split(pointer, "/")
+	for i, name := range names[1:] {
+		if len(name) > maxName || strings.ContainsFunc(name, isStrange) {
+			return FieldError{Detail: detail + " It has a name that is not repeated here.", Pointer: "#" + strings.Join(names[:i+1], "/")}
+		}
 	}
-	return "#" + (&url.URL{Fragment: pointer}).EscapedFragment()
+	return FieldError{Detail: detail, Pointer: "#" + pointer}
+}
+
+// isStrange finds what is in no name of ours.
+func isStrange(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
 }

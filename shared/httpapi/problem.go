@@ -100,7 +100,7 @@ func malformed(detail string) *Problem {
 
 func malformedAt(pointer, detail string) *Problem {
 	p := malformed("")
-	p.Errors = []FieldError{{Detail: detail, Pointer: pointer}}
+	p.Errors = []FieldError{at(pointer, detail)}
 	return p
 }
 

@@ -217,3 +217,16 @@ func TestTheFiguresOfOpeningAreTheFirstInvocations(t *testing.T) {
 		t.Errorf("lines: %s", out.String())
 	}
 }
+
+// The hash of the ledger's seal is the one long text that must be readable: it proves what the database held.
+func TestTheSealIsReadable(t *testing.T) {
+	t.Parallel()
+	seal := strings.Repeat("0f9a", 16)
+	e, out := newTestEnvironment(Function{Event: func(ctx context.Context, _ json.RawMessage) (any, error) {
+		Note(ctx, slog.String("seal", seal), slog.String("other", seal))
+		return nil, nil
+	}})
+	if _, err := e.Invoke(t.Context(), []byte(`{}`)); err != nil || !strings.Contains(out.String(), `"seal":"`+seal+`"`) || !strings.Contains(out.String(), `"other":"[key]"`) {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}

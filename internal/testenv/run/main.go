@@ -2,7 +2,9 @@
 //
 //	go run ./internal/testenv/run -- go test ./...
 //
-// At the end it names what could not be tested because a server is not installed. Its exit status is the command's.
+// At the end it names what could not be tested because a server is not installed, and looks at what the tests let out (see
+// internal/canary): an address, a token or a key where none may stand fails the run. Its exit status is otherwise the
+// command's.
 package main
 
 import (
@@ -17,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 
+	"newsletter/internal/canary"
 	"newsletter/internal/testenv"
 )
 
@@ -48,6 +51,15 @@ func run(args []string) (int, error) {
 	}
 	defer servers.Stop()
 
+	recorded, err := os.MkdirTemp("", "newsletter-canary-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { _ = os.RemoveAll(recorded) }()
+	if err := os.Setenv(canary.DirVariable, recorded); err != nil { // for the command, and for us
+		return 1, err
+	}
+
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Env = append(os.Environ(), "TESTENV_DIR="+dir)
 	command.Stderr = os.Stderr
@@ -66,10 +78,29 @@ func run(args []string) (int, error) {
 	for _, line := range skipped {
 		fmt.Println("not run:", line)
 	}
+	leaks, lookErr := look(servers, recorded)
 	if exit, failed := errors.AsType[*exec.ExitError](err); failed {
-		return max(1, exit.ExitCode()), nil
+		return max(1, exit.ExitCode()), lookErr
 	}
-	return 0, err
+	return min(leaks, 1), errors.Join(err, lookErr)
+}
+
+// look counts what stands where it must not in what the tests let out, and prints it.
+func look(servers *testenv.Servers, recorded string) (int, error) {
+	if err := servers.RecordRedis(context.Background()); err != nil {
+		return 0, fmt.Errorf("look at what Redis holds: %w", err)
+	}
+	report, err := canary.Read(recorded, servers.Secrets())
+	if err != nil {
+		return 0, err
+	}
+	for _, finding := range report.Findings {
+		fmt.Println("canary:", finding)
+	}
+	if len(report.Entries) > 0 {
+		fmt.Println("canary:", report)
+	}
+	return len(report.Findings), nil
 }
 
 // pass prints what the command prints, and gives the skipped tests that -v shows.

@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"newsletter/internal/canary"
+	"newsletter/internal/devstack"
+)
+
+// refused makes every service refuse once or more, with answers that quote what they were sent, and PostgreSQL too.
+func (f *flight) refused() {
+	v := f.visitor("Jim", "127.66.3.3")
+	quote := func(email string) string { return `{"message":"` + email + ` is not known, nor is 127.66.3.3"}` }
+	refusals := []devstack.Answer{
+		{Status: 400, Code: "MessageRejected"}, {Status: 400, Code: "BadRequestException"}, {Status: 403, Code: "AccessDeniedException"},
+		{Status: 400, Code: "AccountSuspendedException"}, {Status: 400, Code: "MailFromDomainNotVerifiedException"}, {Status: 500, Code: "InternalFailure"},
+	}
+	for i, refusal := range refusals {
+		email := f.addressWith("Refused", []string{"", "+tag", "='o", "%x", "/a", ""}[i])
+		quoted := []string{email, email, url.QueryEscape(email), url.QueryEscape(url.QueryEscape(email)), "<" + email + ">", email}[i]
+		refusal.Message = "Email address is not verified: " + quoted + ", asked for by 127.66.3.3 and " + f.network("a refusal", "2001:db8:67:1::1")
+		f.Doubles.SES.Fail(refusal)
+		f.send(v, http.StatusAccepted, http.MethodPost, subscribePath, f.signUp(email, "refused"), asJSON)
+		f.invoke("deliver", `{"scheduled":true}`) // which fails, where it needs the owner
+	}
+	f.Doubles.SES.Heal()
+	for _, status := range []int{http.StatusInternalServerError, http.StatusBadRequest, http.StatusForbidden} {
+		jim := f.address("Jim")
+		fault := devstack.Fault{Status: status, Body: quote(jim)}
+		f.Doubles.Loops.Fail(fault, fault, fault)
+		f.Doubles.Slack.Fail(fault)
+		f.Doubles.Discord.Fail(fault)
+		f.Doubles.Webhooks.Fail(fault)
+		f.Doubles.GA4.Fail(fault)
+		f.Doubles.Vector.Fail(fault, fault)
+		f.Doubles.S3.Fail(fault, fault)
+		f.Doubles.SNS.Fail(fault)
+		f.Doubles.Captcha.Fail(devstack.CaptchaAnswer{Status: status, Body: quote(jim)})
+		f.send(v, http.StatusAccepted, http.MethodPost, subscribePath, f.signUp(jim, "Jim"), asJSON)
+		f.everySchedule()
+		f.send(v, http.StatusOK, http.MethodPost, f.mailed("Jim's", v.mail(f.t, jim, 1).link(f.t, confirmPath)), "")
+		f.everySchedule()
+	}
+	f.exec(f.t, `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no row for %', new.email; end $$`)
+	f.exec(f.t, `create trigger refuse before insert on subscribers for each row when (new.email_norm like 'cnry.raised%') execute function refuse()`)
+	f.exec(f.t, `alter table subscribers add constraint nobody check (email_norm not like 'cnry.failing%')`)
+	for _, name := range []string{"Raised", "Failing"} {
+		f.send(v, http.StatusInternalServerError, http.MethodPost, subscribePath, f.signUp(f.addressWith(name, "='o"), name), asJSON)
+	}
+}
+
+// withoutPostgres goes all ways while there is no database.
+func (f *flight) withoutPostgres() {
+	v := f.visitor("Joan", "127.66.4.4")
+	joan := f.address("Joan")
+	leave := f.activate(v, joan, "Joan")
+	f.send(v, http.StatusAccepted, http.MethodPost, privacyPath, `{"email":"`+joan+`","request":"erase"}`, asJSON)
+	f.deliver(f.t)
+	erase := f.mailed("Joan's to erase", v.mail(f.t, joan, 2).link(f.t, privacyPath))
+	f.allowConnections(f.t, false)
+	for path, body := range map[string]string{
+		subscribePath: f.signUp(f.address("Lost"), "lost"), unsubscribePath: `{"email":"` + joan + `"}`, privacyPath: `{"email":"` + joan + `","request":"export"}`,
+	} {
+		f.send(v, http.StatusServiceUnavailable, http.MethodPost, path, body, asJSON)
+	}
+	f.send(v, http.StatusServiceUnavailable, http.MethodPost, erase, "email="+joan, asForm)
+	f.send(v, http.StatusOK, http.MethodPost, leave, "List-Unsubscribe=One-Click", asForm)
+	f.Doubles.Slack.Fail(devstack.Fault{Status: 500, Body: joan})
+	for _, function := range []string{"health", "deliver", "maintain"} {
+		f.invoke(function, `{"scheduled":true}`)
+	}
+	f.feedback()
+	f.allowConnections(f.t, true)
+	eventually(f.t, "the unsubscription that was parked to be applied", func() bool {
+		return f.count(f.t, "subscribers where email_norm = lower($1) and status = 'unsubscribed'", joan) == 1
+	})
+	f.everySchedule()
+}
+
+// withoutRedis goes the limited ways while there is no Redis.
+func (f *flight) withoutRedis() {
+	if err := f.redis.Record(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.redis.Kill()
+	v := f.visitor("Jack", "127.66.5.5")
+	f.send(v, http.StatusAccepted, http.MethodPost, subscribePath, f.signUp(f.address("Jack"), "Jack"), asJSON)
+	f.send(v, http.StatusAccepted, http.MethodPost, unsubscribePath, `{"email":"`+f.address("Jack")+`"}`, asJSON)
+	f.everySchedule()
+	f.redis.Start()
+}
+
+// land ends the system and looks at everything that came out of it, and at what stayed in it.
+func (f *flight) land(dir string) {
+	f.everySchedule()
+	for _, record := range []error{f.redis.Record(f.t.Context()), f.db.Record(f.t.Context(), true)} {
+		if record != nil {
+			f.t.Fatal(record)
+		}
+	}
+	f.Stop(f.t.Context())
+	report, err := canary.Read(dir, f.values)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Logf("%d values planted; %s", len(f.values), report)
+	for _, finding := range report.Findings {
+		f.t.Error(finding)
+	}
+	for _, sink := range []canary.Sink{
+		canary.Log, canary.Metrics, canary.Problem, canary.Answer, canary.Result, canary.Sentry, canary.Slack, canary.Discord, canary.Webhook,
+		canary.GA4, canary.SNS, canary.SES, canary.Loops, canary.Captcha, canary.Vector, canary.Queue, canary.Journal, canary.Database, canary.Redis,
+	} {
+		if report.Entries[sink] == 0 {
+			f.t.Errorf("nothing came to %s, so nothing was looked at", sink)
+		}
+	}
+	var titles []string
+	for _, event := range f.Doubles.Sentry.Events() {
+		titles = append(titles, string(event))
+	}
+	for _, cause := range []string{"no row for", "violates check constraint", "MessageRejected", "not available"} {
+		if !slices.ContainsFunc(titles, func(event string) bool { return strings.Contains(event, cause) }) {
+			f.t.Errorf("no report tells of %q, so what it quotes was not looked at", cause)
+		}
+	}
+}
