@@ -96,7 +96,7 @@ func (r *rig) do(args ...any) {
 // call asks for a client that was not seen before.
 func (r *rig) call() Call {
 	n := r.clients.Add(1)
-	return Call{Endpoint: "test", Client: addr(fmt.Sprintf("10.%d.%d.1", n/200, n%200)), Policies: policies(r.t, "4/10m@host,200/1h@site")}
+	return Call{Endpoint: "test", Client: addr(fmt.Sprintf("10.%d.%d.1", n/200%250, n%200)), Policies: policies(r.t, "4/10m@host,200/1h@site")}
 }
 
 func (r *rig) take(call Call) Decision { return r.limiter.Take(r.t.Context(), call) }
