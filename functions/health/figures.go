@@ -111,8 +111,8 @@ func queue(worker *outbox.Worker, cfg alert.Config, seen *figures) healthcheck.C
 			return "", err
 		}
 		seen.set(func(f *figures) { f.depth, f.known = depth, true })
-		text := fmt.Sprintf("%d ready, the oldest due for %s; %d held, %d given up", depth.Ready, depth.Overdue.Round(time.Second), depth.Held, depth.Dead)
-		if err := healthcheck.Degree(depth.Overdue, cfg.OutboxWarning, cfg.OutboxAlarm, text); err != nil {
+		text := fmt.Sprintf("%d ready, the oldest waiting for %s; %d held, %d given up", depth.Ready, depth.Waiting().Round(time.Second), depth.Held, depth.Dead)
+		if err := healthcheck.Degree(depth.Waiting(), cfg.OutboxWarning, cfg.OutboxAlarm, text); err != nil {
 			return text, err
 		}
 		return text, healthcheck.Degree(depth.Dead, int64(cfg.DeadLetters), 1<<62, text)

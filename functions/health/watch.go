@@ -127,7 +127,7 @@ func (w *watcher) sample(ctx context.Context, report healthcheck.Report) error {
 	text, err := json.Marshal(map[string]any{
 		"limiter": w.seen.limiter, "memory_percent": w.seen.memory, "checks": states, "took_ms": took,
 		"outbox": map[string]any{
-			"ready": w.seen.depth.Ready, "held": w.seen.depth.Held, "dead": w.seen.depth.Dead, "overdue_s": w.seen.depth.Overdue.Seconds(),
+			"ready": w.seen.depth.Ready, "held": w.seen.depth.Held, "dead": w.seen.depth.Dead, "overdue_s": w.seen.depth.Waiting().Seconds(),
 		},
 	})
 	w.seen.mu.Unlock()
@@ -148,7 +148,7 @@ func (w *watcher) measure(ctx context.Context, changes alert.Changes) {
 		telemetry.Add(ctx, telemetry.OutboxReady, float64(w.seen.depth.Ready))
 		telemetry.Add(ctx, telemetry.OutboxHeld, float64(w.seen.depth.Held))
 		telemetry.Add(ctx, telemetry.OutboxDead, float64(w.seen.depth.Dead))
-		telemetry.Add(ctx, telemetry.OutboxAge, w.seen.depth.Overdue.Seconds())
+		telemetry.Add(ctx, telemetry.OutboxAge, w.seen.depth.Waiting().Seconds())
 	}
 	w.seen.mu.Unlock()
 	telemetry.Add(ctx, telemetry.AlertsOpen, float64(len(changes.Open)))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"newsletter/internal/functiontest"
 	"newsletter/internal/testenv"
 	"newsletter/shared/healthcheck"
+	"newsletter/shared/lambdafn"
 	"newsletter/shared/telemetry"
 )
 
@@ -71,3 +73,41 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 
 // healthcheckFreshness is for how long a report is kept.
 const healthcheckFreshness = 5100 * time.Millisecond
+
+// ping invokes the function as the schedule does.
+func ping(t *testing.T, f lambdafn.Function) details {
+	t.Helper()
+	value, err := f.Event(t.Context(), functiontest.Raw(t, "health", "scheduled"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value.(details)
+}
+
+// rules are the open alerts, such as "outbox_age/ alarm".
+func rules(d details) string {
+	var all []string
+	for _, a := range d.Alerts {
+		all = append(all, fmt.Sprintf("%s/%s %s", a.Rule, a.Subject, a.Level))
+	}
+	return strings.Join(all, ", ")
+}
+
+// TestAWayOutThatTakesNothingIsTold: what failed waits for its next try, which makes it no younger.
+func TestAWayOutThatTakesNothingIsTold(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, attempts, outcome)
+		select gen_random_uuid(), 'mail.confirm', now() + interval '2 hours', now() - interval '6 hours', 9, 'unreachable' from generate_series(1, 20)`)
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, put_off_until) values (gen_random_uuid(), 'tell.slack', now(), now() - interval '6 hours', now())`)
+	d := ping(t, b.Open(open))
+	if got := rules(d); got != "deliveries/mail alarm" {
+		t.Errorf("alerts %s", got)
+	}
+	if got := d.Alerts[0].Summary; got != "mail: 20 deliveries were tried in vain, the oldest has been waiting for 6 hours (unreachable)." {
+		t.Error(got)
+	}
+	if got := d.Checks["outbox"][0].Observed; got != "21 ready, the oldest waiting for 6h0m0s; 0 held, 0 given up" {
+		t.Error(got)
+	}
+}

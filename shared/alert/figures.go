@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/outbox"
 )
 
 // SignUpWindow is the time over which sign-ups and confirmations are compared. The last minute is left out: nobody
@@ -52,9 +54,8 @@ type Figures struct {
 	Asked, Confirmed, HeldWaves int64
 	// MailPaused is why all mail is paused; empty if it is not.
 	MailPaused string
-	// OutboxAge is how long the longest due delivery has been waiting.
-	OutboxAge         time.Duration
-	OutboxReady, Dead int64
+	// Outbox is what waits to be delivered.
+	Outbox outbox.Depth
 	// PrivacyDue are the requests that are due soon, the first at PrivacyDueAt.
 	PrivacyDue   int64
 	PrivacyDueAt time.Time
@@ -88,11 +89,6 @@ select (select count(*) from (
 
 const pausedSQL = `select coalesce((select reason from pauses where subject = 'mail' and lifted_at is null limit 1), '')`
 
-const outboxSQL = `
-select coalesce((select due_at from outbox where state = 'ready' order by due_at limit 1), $1::timestamptz),
-       (select count(*) from (select 1 from outbox where state = 'ready' limit 100000) as ready),
-       (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead)`
-
 const dueSQL = `
 select count(*), coalesce(min(due_at), $1::timestamptz) from privacy_requests
 where done_at is null and due_at < $1::timestamptz + make_interval(days => $2::integer)`
@@ -111,7 +107,7 @@ func (s *Store) Read(ctx context.Context) (Figures, error) {
 	for _, w := range Windows() {
 		seconds = append(seconds, int32(w.Seconds())) //nolint:gosec // at most three days
 	}
-	var down, due time.Time
+	var down time.Time
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(requestsSQL, seconds, now).Query(func(rows pgx.Rows) error {
 			var window int64
@@ -127,12 +123,12 @@ func (s *Store) Read(ctx context.Context) (Figures, error) {
 			return row.Scan(&f.Asked, &f.Confirmed, &f.HeldWaves)
 		})
 		b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
-		b.Queue(outboxSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&due, &f.OutboxReady, &f.Dead) })
+		outbox.QueueDepth(b, now, &f.Outbox)
 		b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&f.PrivacyDue, &f.PrivacyDueAt) })
 	})
 	if err != nil {
 		return Figures{}, fmt.Errorf("read the figures of alerts: %w", err)
 	}
-	f.LimiterDown, f.OutboxAge = max(0, now.Sub(down)), max(0, now.Sub(due))
+	f.LimiterDown = max(0, now.Sub(down))
 	return f, nil
 }

@@ -1,8 +1,11 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"time"
+
+	"newsletter/shared/outbox"
 )
 
 // Rule is what an alert is about. The names stand in the database and in metrics: they are kept.
@@ -18,7 +21,8 @@ const (
 	Wave        Rule = "wave"         // sign-ups that look alike were held
 	Bounces     Rule = "bounces"      // too many mails bounce
 	MailPaused  Rule = "mail_paused"  // no mail leaves before the owner says so
-	OutboxAge   Rule = "outbox_age"   // what is due is not delivered
+	OutboxAge   Rule = "outbox_age"   // what is due is not delivered, nor tried
+	Deliveries  Rule = "deliveries"   // a way out takes nothing; the subject is its name
 	DeadLetters Rule = "dead_letters" // deliveries were given up
 	Slower      Rule = "slower"       // a route is slower than usual at this hour of the week; the subject is the route
 	Trend       Rule = "trend"        // a route will be too slow soon; the subject is the route
@@ -48,6 +52,7 @@ var texts = map[Rule]about{
 	Bounces:     {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
 	MailPaused:  {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift mail` lets mails leave again."},
 	OutboxAge:   {"Mails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
+	Deliveries:  {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
 	DeadLetters: {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
 	Slower:      {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
 	Trend:       {"A route is getting slower from day to day", "`newsletter perf` shows the trend."},
@@ -151,15 +156,31 @@ func (c Config) mail(f Figures, all *findings) {
 	if f.MailPaused != "" {
 		all.add(MailPaused, "", Alarm, "All mail is paused (%s).", f.MailPaused)
 	}
-	switch {
-	case f.OutboxAge >= c.OutboxAlarm:
-		all.add(OutboxAge, "", Alarm, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.OutboxAge), f.OutboxReady)
-	case f.OutboxAge >= c.OutboxWarning:
-		all.add(OutboxAge, "", Warning, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.OutboxAge), f.OutboxReady)
+	if level, late := c.late(f.Outbox.Overdue); late {
+		all.add(OutboxAge, "", level, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.Outbox.Overdue), f.Outbox.Ready)
 	}
-	if f.Dead >= int64(c.DeadLetters) {
-		all.add(DeadLetters, "", Warning, "%d deliveries were given up.", f.Dead)
+	for _, out := range f.Outbox.Failing {
+		level, late := c.late(out.For)
+		if !late {
+			continue
+		}
+		if out.Way != outbox.Mail { // only without mails nobody can sign up
+			level = Warning
+		}
+		all.add(Deliveries, out.Way, level, "%s: %d deliveries were tried in vain, the oldest has been waiting for %s (%s).",
+			out.Way, out.Count, lasting(out.For), cmp.Or(out.Cause, "no answer"))
 	}
+	if f.Outbox.Dead >= int64(c.DeadLetters) {
+		all.add(DeadLetters, "", Warning, "%d deliveries were given up.", f.Outbox.Dead)
+	}
+}
+
+// late says whether a delivery has been waiting for too long, and how bad that is.
+func (c Config) late(waiting time.Duration) (Level, bool) {
+	if waiting >= c.OutboxAlarm {
+		return Alarm, true
+	}
+	return Warning, waiting >= c.OutboxWarning
 }
 
 func requests(n int64) string {

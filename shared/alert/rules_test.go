@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"newsletter/shared/config"
+	"newsletter/shared/outbox"
 )
 
 // defaults are the thresholds of an owner who has set none.
@@ -37,6 +38,11 @@ func only(in map[time.Duration]Counts, window time.Duration, requests, errors in
 	in = maps.Clone(in)
 	in[window] = Counts{requests, errors}
 	return in
+}
+
+// failing is one way out that takes nothing.
+func failing(way string, waiting time.Duration) Figures {
+	return Figures{Outbox: outbox.Depth{Failing: []outbox.Failing{{Way: way, Count: 20, For: waiting}}}}
 }
 
 // TestEachRule goes up to each threshold and one step over it.
@@ -71,10 +77,14 @@ func TestEachRule(t *testing.T) {
 		"5 bounces":                        {Figures{Sent: 250, Bounced: 5}, "bounces//warning"},
 		"1.9 % bounces":                    {Figures{Sent: 1000, Bounced: 19}, ""},
 		"mail is paused":                   {Figures{MailPaused: "bounces"}, "mail_paused//alarm"},
-		"a delivery is late":               {Figures{OutboxAge: 5*time.Minute - 1}, ""},
-		"a delivery is later":              {Figures{OutboxAge: 5 * time.Minute}, "outbox_age//warning"},
-		"a delivery is too late":           {Figures{OutboxAge: 30 * time.Minute}, "outbox_age//alarm"},
-		"a dead letter":                    {Figures{Dead: 1}, "dead_letters//warning"},
+		"a delivery is late":               {Figures{Outbox: outbox.Depth{Overdue: 5*time.Minute - 1}}, ""},
+		"a delivery is later":              {Figures{Outbox: outbox.Depth{Overdue: 5 * time.Minute}}, "outbox_age//warning"},
+		"a delivery is too late":           {Figures{Outbox: outbox.Depth{Overdue: 30 * time.Minute}}, "outbox_age//alarm"},
+		"mails fail, shortly":              {failing(outbox.Mail, 5*time.Minute-1), ""},
+		"mails fail":                       {failing(outbox.Mail, 5*time.Minute), "deliveries/mail/warning"},
+		"mails fail for long":              {failing(outbox.Mail, 30*time.Minute), "deliveries/mail/alarm"},
+		"a chat is down for long":          {failing("slack", 3*time.Hour), "deliveries/slack/warning"},
+		"a dead letter":                    {Figures{Outbox: outbox.Depth{Dead: 1}}, "dead_letters//warning"},
 		"a slow route":                     {Figures{Endpoints: []Endpoint{{Name: "confirm GET"}, {Name: "subscribe POST", Slower: true}}}, "slower/subscribe POST/warning"},
 		"rising": {Figures{Endpoints: []Endpoint{{Name: "a", Rising: true, CrossesIn: 7}, {Name: "b", Rising: true, CrossesIn: 7.1}}},
 			"trend/a/warning"},

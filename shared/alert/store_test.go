@@ -10,6 +10,7 @@ import (
 	"newsletter/internal/testenv"
 	"newsletter/shared/alert"
 	"newsletter/shared/config"
+	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 )
 
@@ -85,7 +86,7 @@ func (r *rig) told() string {
 func TestTheCourseOfAnAlert(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	late, later := alert.Figures{OutboxAge: 6 * time.Minute}, alert.Figures{OutboxAge: time.Hour}
+	late, later := alert.Figures{Outbox: outbox.Depth{Overdue: 6 * time.Minute}}, alert.Figures{Outbox: outbox.Depth{Overdue: time.Hour}}
 	for i, step := range []struct {
 		after   time.Duration
 		figures alert.Figures
@@ -136,7 +137,7 @@ func TestManyEvaluatorsOpenAnAlertOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if _, err := r.Evaluate(t.Context(), alert.Figures{Dead: 1, Failing: []string{"memory"}}); err != nil {
+			if _, err := r.Evaluate(t.Context(), alert.Figures{Outbox: outbox.Depth{Dead: 1}, Failing: []string{"memory"}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -198,8 +199,8 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 			t.Errorf("%v: %+v, want %+v", window, f.Requests[window], want)
 		}
 	}
-	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || f.HeldWaves != 1 || f.MailPaused != "bounces" || f.OutboxAge != 10*time.Minute ||
-		f.OutboxReady != 1 || f.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
+	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || f.HeldWaves != 1 || f.MailPaused != "bounces" || f.Outbox.Overdue != 10*time.Minute ||
+		f.Outbox.Ready != 1 || f.Outbox.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", f)
 	}
 }

@@ -11,34 +11,95 @@ import (
 // Depth is how full the queue is.
 type Depth struct {
 	Ready, Held, Dead int64 // rows by state, each counted up to 100,000
-	// Overdue is how long the longest due row has been waiting to be claimed: a sign that nothing delivers. Rows in a
-	// lease or in a pause are not due.
+	// Overdue is how long the longest waiting row has been waiting that was not tried in vain: a sign that nothing
+	// delivers. What is put off on purpose does not wait, nor does what the owner holds.
 	Overdue time.Duration
+	// Failing are the ways out where deliveries were tried in vain, by name.
+	Failing []Failing
 	// Oldest is the age of the oldest row that is not finished, whatever it waits for.
 	Oldest time.Duration
 }
 
+// Failing is a way out that did not take what it was given.
+type Failing struct {
+	Way   string // "mail", or the name of a listener
+	Count int64  // deliveries that were tried in vain and will be tried again
+	// For is how long the longest waiting of them has been waiting, and Cause why it failed, in one word; empty if nobody
+	// lived to say so.
+	For   time.Duration
+	Cause string
+}
+
+// Waiting is how long the longest waiting row has been waiting, tried or not.
+func (d Depth) Waiting() time.Duration {
+	longest := d.Overdue
+	for _, f := range d.Failing {
+		longest = max(longest, f.For)
+	}
+	return longest
+}
+
+// A row was tried in vain when an attempt left a cause, or when three attempts ended without any: whoever took it was lost
+// each time.
+const readySQL = `
+select kind, failing, count(*), min(since), coalesce((array_agg(outcome order by since))[1], '')
+from (
+    select kind, greatest(created_at, put_off_until) as since, nullif(outcome, 'released') as outcome,
+           coalesce(outcome <> 'released', false) or attempts >= 3 as failing
+    from outbox where state = 'ready' order by created_at limit 100000
+) as ready
+group by kind, failing order by min(since)`
+
 // The counts stop at 100,000, so that asking stays cheap when it matters most.
 const depthSQL = `
-select (select count(*) from (select 1 from outbox where state = 'ready' limit 100000) as ready),
-       (select count(*) from (select 1 from outbox where state = 'held' and kind <> 'none' limit 100000) as held),
+select (select count(*) from (select 1 from outbox where state = 'held' and kind <> 'none' limit 100000) as held),
        (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead),
-       coalesce((select due_at from outbox where state = 'ready' order by due_at limit 1), $1::timestamptz),
        coalesce((select created_at from outbox where state = 'ready' order by created_at limit 1), $1::timestamptz)`
+
+// QueueDepth queues measuring the queue.
+func QueueDepth(b *pgx.Batch, now time.Time, into *Depth) {
+	b.Queue(depthSQL, now).QueryRow(func(row pgx.Row) error {
+		*into = Depth{}
+		var created time.Time
+		err := row.Scan(&into.Held, &into.Dead, &created)
+		into.Oldest = max(0, now.Sub(created))
+		return err
+	})
+	b.Queue(readySQL).Query(func(rows pgx.Rows) error {
+		var kind Kind
+		var failing bool
+		var n int64
+		var since time.Time
+		var cause string
+		_, err := pgx.ForEachRow(rows, []any{(*string)(&kind), &failing, &n, &since, &cause}, func() error {
+			into.Ready += n
+			if waiting := max(0, now.Sub(since)); failing {
+				into.fails(Failing{kind.Way(), n, waiting, cause})
+			} else {
+				into.Overdue = max(into.Overdue, waiting)
+			}
+			return nil
+		})
+		return err
+	})
+}
+
+// fails adds deliveries of one kind to those of their way; the longest waiting come first.
+func (d *Depth) fails(f Failing) {
+	for i := range d.Failing {
+		if known := &d.Failing[i]; known.Way == f.Way {
+			known.Count += f.Count
+			return
+		}
+	}
+	d.Failing = append(d.Failing, f)
+}
 
 // Depth measures the queue in one round trip.
 func (w *Worker) Depth(ctx context.Context) (Depth, error) {
-	now := w.now()
 	var depth Depth
-	var due, created time.Time
-	err := w.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(depthSQL, now).QueryRow(func(row pgx.Row) error {
-			return row.Scan(&depth.Ready, &depth.Held, &depth.Dead, &due, &created)
-		})
-	})
-	if err != nil {
+	if err := w.db.Batch(ctx, func(b *pgx.Batch) { QueueDepth(b, w.now(), &depth) }); err != nil {
 		return Depth{}, fmt.Errorf("measure the outbox: %w", err)
 	}
-	depth.Overdue, depth.Oldest = max(0, now.Sub(due)), max(0, now.Sub(created))
 	return depth, nil
 }
