@@ -30,7 +30,7 @@ type figures struct {
 	limiter string // the tier that decides, "none" without Redis
 	memory  float64
 	depth   outbox.Depth
-	known   bool // depth was measured
+	known   bool // depth was measured this time
 }
 
 func (f *figures) set(change func(f *figures)) {
@@ -107,10 +107,10 @@ func memory(seen *figures) healthcheck.Check {
 func queue(worker *outbox.Worker, cfg alert.Config, seen *figures) healthcheck.Check {
 	return healthcheck.Check{Name: "outbox", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
 		depth, err := worker.Depth(ctx)
+		seen.set(func(f *figures) { f.depth, f.known = depth, err == nil })
 		if err != nil {
 			return "", err
 		}
-		seen.set(func(f *figures) { f.depth, f.known = depth, true })
 		text := fmt.Sprintf("%d ready, the oldest waiting for %s; %d held, %d given up", depth.Ready, depth.Waiting().Round(time.Second), depth.Held, depth.Dead)
 		if err := healthcheck.Degree(depth.Waiting(), cfg.OutboxWarning, cfg.OutboxAlarm, text); err != nil {
 			return text, err

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,26 +43,42 @@ type details struct {
 }
 
 // look goes on from the report of the checks. What fails on the way is reported and holds up nothing else: the details
-// then lack it.
+// then lack it. The metric of health comes last, and only when the owner would hear of trouble by now: an alarm watches for
+// its absence.
 func (w *watcher) look(ctx context.Context, report healthcheck.Report) details {
 	d := details{Report: report, Requests: []endpoint{}, Alerts: []alert.Alert{}}
-	telemetry.Add(ctx, telemetry.Health, map[healthcheck.Status]float64{healthcheck.Warn: 1, healthcheck.Fail: 2}[report.Status])
-	if statusOf(report, "postgres") == healthcheck.Fail {
-		w.tell(ctx, w.lost.tell(ctx))
-		return d
+	err := w.watch(ctx, &d)
+	w.tell(ctx, err)
+	if err == nil {
+		telemetry.Add(ctx, telemetry.Health, map[healthcheck.Status]float64{healthcheck.Warn: 1, healthcheck.Fail: 2}[d.Status])
+	}
+	return d
+}
+
+// watch fills in the details. Its error says that the owner hears nothing of what may be wrong.
+func (w *watcher) watch(ctx context.Context, d *details) error {
+	if statusOf(d.Report, "postgres") == healthcheck.Fail {
+		return w.lost.tell(ctx)
 	}
 	w.tell(ctx, w.lost.over(ctx, w.alerts))
 	w.tell(ctx, statistics.Fold(ctx, w.redis, w.db))
-	w.tell(ctx, w.sample(ctx, report))
-	var err error
-	if d.Requests, err = recent(ctx, w.db, w.now()); err != nil {
-		w.tell(ctx, err)
-	}
-	changes, err := w.evaluate(ctx, report)
+	w.tell(ctx, w.sample(ctx, d.Report))
+	requests, err := recent(ctx, w.db, w.now())
 	w.tell(ctx, err)
+	d.Requests = append(d.Requests, requests...)
+	figures, err := w.figures(ctx, d.Report)
+	if err != nil { // the rest is judged
+		w.tell(ctx, err)
+		d.Checks = maps.Clone(d.Checks)
+		d.Checks["alerts"] = []healthcheck.Component{{Status: healthcheck.Warn, Time: w.now().UTC(), Output: err.Error()}}
+	}
+	changes, err := w.alerts.Evaluate(ctx, figures)
+	if err != nil {
+		return err
+	}
 	d.Alerts = append(d.Alerts, changes.Open...)
 	w.measure(ctx, changes)
-	return d
+	return nil
 }
 
 // tell reports an error, if there is one.
@@ -81,19 +99,17 @@ func statusOf(report healthcheck.Report, check string) healthcheck.Status {
 // ownRule are the checks whose failure has a rule of its own.
 var ownRule = map[string]bool{"postgres": true, "outbox": true, "redis": true, "limiter": true}
 
-func (w *watcher) evaluate(ctx context.Context, report healthcheck.Report) (alert.Changes, error) {
+// figures reads what the rules look at. It is good beside an error: it says what is not known.
+func (w *watcher) figures(ctx context.Context, report healthcheck.Report) (alert.Figures, error) {
 	f, err := w.alerts.Read(ctx)
-	if err != nil {
-		return alert.Changes{}, err
-	}
-	rates, err := engagement.RatesSince(ctx, w.db, w.now().Add(-24*time.Hour))
-	if err != nil {
-		return alert.Changes{}, err
+	rates, failed := engagement.RatesSince(ctx, w.db, w.now().Add(-24*time.Hour))
+	if failed != nil {
+		f.Unknown, err = append(f.Unknown, alert.Bounces), errors.Join(err, failed)
 	}
 	f.Sent, f.Bounced = rates.Sent, rates.Bounces
-	speeds, err := w.speeds.Assess(ctx)
-	if err != nil {
-		return alert.Changes{}, err
+	speeds, failed := w.speeds.Assess(ctx)
+	if failed != nil {
+		f.Unknown, err = append(f.Unknown, alert.Slower, alert.Trend), errors.Join(err, failed)
 	}
 	for _, a := range speeds {
 		e := alert.Endpoint{Name: a.Endpoint, Slower: a.Slower, UsualP95: a.Usual.Median}
@@ -108,7 +124,7 @@ func (w *watcher) evaluate(ctx context.Context, report healthcheck.Report) (aler
 			f.Failing = append(f.Failing, name)
 		}
 	}
-	return w.alerts.Evaluate(ctx, f)
+	return f, err
 }
 
 const sampleSQL = `
@@ -124,12 +140,11 @@ func (w *watcher) sample(ctx context.Context, report healthcheck.Report) error {
 		}
 	}
 	w.seen.mu.Lock()
-	text, err := json.Marshal(map[string]any{
-		"limiter": w.seen.limiter, "memory_percent": w.seen.memory, "checks": states, "took_ms": took,
-		"outbox": map[string]any{
-			"ready": w.seen.depth.Ready, "held": w.seen.depth.Held, "dead": w.seen.depth.Dead, "overdue_s": w.seen.depth.Waiting().Seconds(),
-		},
-	})
+	figures := map[string]any{"limiter": w.seen.limiter, "memory_percent": w.seen.memory, "checks": states, "took_ms": took}
+	if depth := w.seen.depth; w.seen.known {
+		figures["outbox"] = map[string]any{"ready": depth.Ready, "held": depth.Held, "dead": depth.Dead, "overdue_s": depth.Waiting().Seconds()}
+	}
+	text, err := json.Marshal(figures)
 	w.seen.mu.Unlock()
 	if err != nil {
 		return err

@@ -77,11 +77,25 @@ const healthcheckFreshness = 5100 * time.Millisecond
 // ping invokes the function as the schedule does.
 func ping(t *testing.T, f lambdafn.Function) details {
 	t.Helper()
-	value, err := f.Event(t.Context(), functiontest.Raw(t, "health", "scheduled"))
+	d, _ := measured(t, f)
+	return d
+}
+
+// measured is ping, with the names of the metrics that it wrote.
+func measured(t *testing.T, f lambdafn.Function) (d details, metrics map[string]bool) {
+	t.Helper()
+	ctx, m := telemetry.With(t.Context())
+	value, err := f.Event(ctx, functiontest.Raw(t, "health", "scheduled"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return value.(details)
+	metrics = map[string]bool{}
+	for _, line := range m.Documents("Newsletter", time.Now(), map[string]string{"function_name": "health"}) {
+		for _, attr := range line {
+			metrics[attr.Key] = true
+		}
+	}
+	return value.(details), metrics
 }
 
 // rules are the open alerts, such as "outbox_age/ alarm".
@@ -109,5 +123,36 @@ func TestAWayOutThatTakesNothingIsTold(t *testing.T) {
 	}
 	if got := d.Checks["outbox"][0].Observed; got != "21 ready, the oldest waiting for 6h0m0s; 0 held, 0 given up" {
 		t.Error(got)
+	}
+}
+
+// TestAReadThatFailsSilencesNothingElse: the alert that is open stays, and the owner hears that something is not looked at.
+func TestAReadThatFailsSilencesNothingElse(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
+	b.Exec(`revoke select on engagement_events from app`)
+	d, metrics := measured(t, b.Open(open))
+	if got := rules(d); got != "check/alerts warning, dead_letters/ warning" || !metrics["Health"] || !metrics["AlertsOpen"] {
+		t.Errorf("alerts %s, metrics %v", got, metrics)
+	}
+	if got := d.Checks["alerts"]; len(got) != 1 || !strings.Contains(got[0].Output, "measure bounces") {
+		t.Errorf("the details do not say why: %+v", got)
+	}
+	b.Exec(`revoke select on outbox from app`)
+	d, metrics = measured(t, b.Open(open))
+	if got := rules(d); got != "check/alerts warning, dead_letters/ warning" || metrics["OutboxReady"] {
+		t.Errorf("alerts %s, metrics %v", got, metrics)
+	}
+}
+
+// TestWhoCannotTellIsSilent: CloudWatch's alarm for the absence of the metric is what is left.
+func TestWhoCannotTellIsSilent(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Exec(`revoke insert, update on alerts from app`)
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
+	if d, metrics := measured(t, b.Open(open)); metrics["Health"] || metrics["AlertsOpen"] || d.Checks["outbox"][0].Status != healthcheck.Warn {
+		t.Errorf("%+v, metrics %v", d, metrics)
 	}
 }

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,6 +39,8 @@ type Endpoint struct {
 
 // Figures are what the rules look at.
 type Figures struct {
+	// Unknown are the rules whose figures could not be read: they find nothing, and their alerts stay as they are.
+	Unknown []Rule
 	// Failing are the checks of health that fail, by name; that of the database is told otherwise.
 	Failing []string
 	// Endpoints are compared with their own past.
@@ -99,36 +102,83 @@ type database interface {
 	Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error
 }
 
-// Read reads what the database knows of the figures, in one round trip; the caller adds Failing, Endpoints, Sent and Bounced.
-func (s *Store) Read(ctx context.Context) (Figures, error) {
-	now := s.now()
-	f := Figures{Requests: map[time.Duration]Counts{}}
+// partTimeout bounds reading one part of the figures by itself.
+const partTimeout = time.Second
+
+// part is what some rules look at.
+type part struct {
+	rules []Rule
+	queue func(b *pgx.Batch, f *Figures)
+}
+
+func (s *Store) parts(now time.Time) []part {
 	var seconds []int32
 	for _, w := range Windows() {
 		seconds = append(seconds, int32(w.Seconds())) //nolint:gosec // at most three days
 	}
-	var down time.Time
-	err := s.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(requestsSQL, seconds, now).Query(func(rows pgx.Rows) error {
-			var window int64
-			var c Counts
-			_, err := pgx.ForEachRow(rows, []any{&window, &c.Requests, &c.Errors}, func() error {
-				f.Requests[time.Duration(window)*time.Second] = c
-				return nil
+	return []part{
+		{[]Rule{Errors}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(requestsSQL, seconds, now).Query(func(rows pgx.Rows) error {
+				f.Requests = map[time.Duration]Counts{}
+				var window int64
+				var c Counts
+				_, err := pgx.ForEachRow(rows, []any{&window, &c.Requests, &c.Errors}, func() error {
+					f.Requests[time.Duration(window)*time.Second] = c
+					return nil
+				})
+				return err
 			})
-			return err
-		})
-		b.Queue(limiterSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&down) })
-		b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag)).QueryRow(func(row pgx.Row) error {
-			return row.Scan(&f.Asked, &f.Confirmed, &f.HeldWaves)
-		})
-		b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
-		outbox.QueueDepth(b, now, &f.Outbox)
-		b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&f.PrivacyDue, &f.PrivacyDueAt) })
-	})
-	if err != nil {
-		return Figures{}, fmt.Errorf("read the figures of alerts: %w", err)
+		}},
+		{[]Rule{Limiter}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(limiterSQL, now).QueryRow(func(row pgx.Row) error {
+				var down time.Time
+				err := row.Scan(&down)
+				f.LimiterDown = max(0, now.Sub(down))
+				return err
+			})
+		}},
+		{[]Rule{Bombing, Wave}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag)).QueryRow(func(row pgx.Row) error {
+				return row.Scan(&f.Asked, &f.Confirmed, &f.HeldWaves)
+			})
+		}},
+		{[]Rule{MailPaused}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
+		}},
+		{[]Rule{OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, f *Figures) { outbox.QueueDepth(b, now, &f.Outbox) }},
+		{[]Rule{PrivacyDue}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&f.PrivacyDue, &f.PrivacyDueAt) })
+		}},
 	}
-	f.LimiterDown = max(0, now.Sub(down))
-	return f, nil
+}
+
+// Read reads what the database knows of the figures, in one round trip; the caller adds Failing, Endpoints, Sent and Bounced.
+// When something cannot be read, the rest is, part by part: the figures are good beside an error, and say what is Unknown.
+func (s *Store) Read(ctx context.Context) (Figures, error) {
+	parts := s.parts(s.now())
+	var f Figures
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		for _, p := range parts {
+			p.queue(b, &f)
+		}
+	})
+	if err == nil {
+		return f, nil
+	}
+	f, err = Figures{}, nil
+	for _, p := range parts {
+		read := f
+		if failed := s.readPart(ctx, p, &read); failed != nil {
+			f.Unknown, err = append(f.Unknown, p.rules...), errors.Join(err, fmt.Errorf("read the figures of %v: %w", p.rules, failed))
+			continue
+		}
+		f = read
+	}
+	return f, err
+}
+
+func (s *Store) readPart(ctx context.Context, p part, f *Figures) error {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	return s.db.Batch(ctx, func(b *pgx.Batch) { p.queue(b, f) })
 }

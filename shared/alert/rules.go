@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"newsletter/shared/outbox"
@@ -97,6 +98,9 @@ func Evaluate(c Config, f Figures) []Finding {
 	var all findings
 	for _, name := range f.Failing {
 		all.add(Check, name, Alarm, "The check %q fails.", name)
+	}
+	if len(f.Unknown) > 0 {
+		all.add(Check, "alerts", Warning, "What these rules look at cannot be read: %s.", strings.Trim(fmt.Sprint(f.Unknown), "[]"))
 	}
 	c.errors(f, &all)
 	if f.LimiterDown >= c.LimiterDown && f.LimiterDown > 0 {

@@ -55,6 +55,7 @@ func TestEachRule(t *testing.T) {
 	}{
 		"nothing":                         {Figures{}, ""},
 		"a check fails":                   {Figures{Failing: []string{"migrations"}}, "check/migrations/alarm"},
+		"a read that fails":               {Figures{Unknown: []Rule{Slower, Trend}}, "check/alerts/warning"},
 		"no errors":                       {Figures{Requests: even(1000000, 0)}, ""},
 		"within the objective":            {Figures{Requests: even(1000000, 999)}, ""},
 		"creeping":                        {Figures{Requests: even(1000000, 1001)}, "errors/creeping/warning"},

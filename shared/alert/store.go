@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,7 +68,7 @@ func (s *Store) Evaluate(ctx context.Context, f Figures) (Changes, error) {
 			return err
 		})
 	}, func(b *pgx.Batch) (err error) {
-		changes, err = s.reconcile(b, open, found, now)
+		changes, err = s.reconcile(b, open, found, f.Unknown, now)
 		return err
 	})
 	if err != nil {
@@ -82,8 +83,9 @@ func scan(row pgx.CollectableRow) (Alert, error) {
 	return a, err
 }
 
-// reconcile queues what makes the open alerts those that were found.
-func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, now time.Time) (Changes, error) {
+// reconcile queues what makes the open alerts those that were found. Of rules that are unknown nobody can say that they
+// found nothing.
+func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, unknown []Rule, now time.Time) (Changes, error) {
 	var c Changes
 	known := map[[2]string]bool{}
 	for _, a := range open {
@@ -91,6 +93,8 @@ func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, now time.
 		finding, still := find(found, a)
 		kind := outbox.None
 		switch {
+		case !still && slices.Contains(unknown, a.Rule):
+			a.SeenAt = now
 		case still && (finding.Level == Alarm && a.Level == Warning || now.Sub(a.toldAt()) >= s.config.Remind):
 			a.RemindedAt, kind = &now, outbox.AlertReminded
 		case !still && now.Sub(a.SeenAt) >= s.config.Clear:

@@ -17,10 +17,11 @@ import (
 // rig is a store over a database of the test's own, with a clock that the test moves.
 type rig struct {
 	*alert.Store
-	t    *testing.T
-	exec func(sql string, args ...any)
-	rows func(sql string) []string
-	now  time.Time
+	t     *testing.T
+	exec  func(sql string, args ...any)
+	admin func(sql string)
+	rows  func(sql string) []string
+	now   time.Time
 }
 
 func newRig(t *testing.T) *rig {
@@ -37,6 +38,13 @@ func newRig(t *testing.T) *rig {
 	r.exec = func(sql string, args ...any) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	owner := database.Conn(t)
+	r.admin = func(sql string) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,5 +210,41 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || f.HeldWaves != 1 || f.MailPaused != "bounces" || f.Outbox.Overdue != 10*time.Minute ||
 		f.Outbox.Ready != 1 || f.Outbox.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestWhatCannotBeReadLeavesItsAlertsAsTheyAre, however long that lasts, and all else is judged.
+func TestWhatCannotBeReadLeavesItsAlertsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(`insert into pauses values (gen_random_uuid(), 'mail', 'bounces', $1, null)`, r.now)
+	read := func(fails bool) alert.Figures {
+		t.Helper()
+		f, err := r.Read(t.Context())
+		if (err != nil) != fails {
+			t.Fatalf("%+v %v", f, err)
+		}
+		return f
+	}
+	if got := r.evaluate(0, read(false)); got != "1 0 0, 1 open" {
+		t.Error(got)
+	}
+	r.admin(`revoke select on pauses from app`)
+	r.exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', $1, $1, 'dead', $1)`, r.now)
+	f := read(true)
+	if got := fmt.Sprint(f.Unknown); got != "[mail_paused]" || f.Outbox.Dead != 1 {
+		t.Errorf("unknown %s, %+v", got, f)
+	}
+	if got := r.evaluate(time.Hour, f); got != "2 0 0, 3 open" { // the dead letter, and that something cannot be read
+		t.Error(got)
+	}
+	r.admin(`grant select on pauses to app`)
+	r.exec(`update pauses set lifted_at = now()`)
+	r.exec(`delete from outbox where state = 'ready'`) // as deliver does
+	if got := r.evaluate(5*time.Minute-time.Second, read(false)); got != "0 0 0, 3 open" {
+		t.Error(got)
+	}
+	if got := r.evaluate(time.Second, read(false)); got != "0 0 2, 1 open" {
+		t.Error(got)
 	}
 }
