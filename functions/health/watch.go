@@ -56,13 +56,27 @@ func (w *watcher) look(ctx context.Context, report healthcheck.Report) details {
 }
 
 // watch fills in the details. Its error says that the owner hears nothing of what may be wrong.
+//
+// Whether the database is lost is decided by writing to it: one that was failed over to read-only, or whose disk is full,
+// still answers.
 func (w *watcher) watch(ctx context.Context, d *details) error {
-	if statusOf(d.Report, "postgres") == healthcheck.Fail {
-		return w.lost.tell(ctx)
+	write := func(ctx context.Context) error { return w.sample(ctx, d.Report) }
+	if err := write(ctx); errors.Is(err, postgres.ErrUnavailable) {
+		switch verdict, err := w.lost.tell(ctx, write); verdict {
+		case unheard:
+			d.Status = healthcheck.Fail
+			return errors.Join(errUnheard, err)
+		case told:
+			d.Status = healthcheck.Fail
+			w.tell(ctx, err)
+			return nil
+		case answers: // it was a blip
+		}
+	} else {
+		w.tell(ctx, err)
 	}
 	w.tell(ctx, w.lost.over(ctx, w.alerts))
 	w.tell(ctx, statistics.Fold(ctx, w.redis, w.db))
-	w.tell(ctx, w.sample(ctx, d.Report))
 	requests, err := recent(ctx, w.db, w.now())
 	w.tell(ctx, err)
 	d.Requests = append(d.Requests, requests...)
@@ -80,6 +94,8 @@ func (w *watcher) watch(ctx context.Context, d *details) error {
 	w.measure(ctx, changes)
 	return nil
 }
+
+var errUnheard = errors.New("the database is lost, and no channel takes the message")
 
 // tell reports an error, if there is one.
 func (w *watcher) tell(ctx context.Context, err error) {
@@ -130,8 +146,13 @@ func (w *watcher) figures(ctx context.Context, report healthcheck.Report) (alert
 const sampleSQL = `
 insert into health_samples (at, status, figures) values ($1::timestamptz, $2::text, $3::text::jsonb) on conflict (at) do nothing`
 
+// sampleTimeout bounds a write that decides whether the database is lost.
+const sampleTimeout = 2 * time.Second
+
 // sample keeps what the checks found.
 func (w *watcher) sample(ctx context.Context, report healthcheck.Report) error {
+	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
+	defer cancel()
 	took := map[string]float64{}
 	states := map[string]healthcheck.Status{}
 	for name, components := range report.Checks {

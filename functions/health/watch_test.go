@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"newsletter/internal/devstack"
 	"newsletter/internal/functiontest"
 	"newsletter/internal/testenv"
 	"newsletter/shared/healthcheck"
@@ -154,5 +156,33 @@ func TestWhoCannotTellIsSilent(t *testing.T) {
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
 	if d, metrics := measured(t, b.Open(open)); metrics["Health"] || metrics["AlertsOpen"] || d.Checks["outbox"][0].Status != healthcheck.Warn {
 		t.Errorf("%+v, metrics %v", d, metrics)
+	}
+}
+
+// TestADatabaseThatTakesNoWritesIsLost, however well it answers: it is told directly, and that it is over by the outbox.
+func TestADatabaseThatTakesNoWritesIsLost(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	slack := &devstack.Slack{}
+	server := httptest.NewServer(slack)
+	t.Cleanup(server.Close)
+	b.Variables["SLACK_WEBHOOK_URL"], b.Variables["OUTBOUND_ALLOW_PRIVATE"] = server.URL, server.Listener.Addr().String()
+	b.Variables["ALERT_CLEAR"] = "1ms"
+	name := b.Strings(`select current_database()::text`)[0]
+	b.Exec(fmt.Sprintf(`alter database %q set default_transaction_read_only = on`, name))
+	d, metrics := measured(t, b.Open(open))
+	if d.Status != healthcheck.Fail || !metrics["Health"] || len(slack.Messages()) != 1 || slack.Messages()[0].Title != "🔴 The database does not answer" {
+		t.Errorf("%s, metrics %v, heard %+v", d.Status, metrics, slack.Messages())
+	}
+	b.Exec(`set default_transaction_read_only = off`) // for this connection
+	b.Exec(fmt.Sprintf(`alter database %q reset default_transaction_read_only`, name))
+	if d = ping(t, b.Open(open)); d.Status == healthcheck.Fail {
+		t.Errorf("%+v", d)
+	}
+	if got := b.Strings(`select o.kind || ' ' || a.rule || ' ' || (a.closed_at is not null) from outbox o join alerts a on a.id = o.event_id`); fmt.Sprint(got) != "[alert.closed database true]" {
+		t.Errorf("queued %v", got)
+	}
+	if got := slack.Problems(); len(got) != 0 {
+		t.Error(got)
 	}
 }

@@ -48,7 +48,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	h := &handler{healthcheck.New(time.Now, asked...), &watcher{
 		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: baseline.NewReader(db, time.Now),
 		target: alerts.Target, seen: seen, now: time.Now,
-		lost: &lostDatabase{redis: redis, voices: voices, ping: soon(db.Ping), remind: alerts.Remind, wait: patience, now: time.Now},
+		lost: &lostDatabase{redis: redis, voices: voices, remind: alerts.Remind, clear: alerts.Clear, wait: patience, now: time.Now},
 	}}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.event, Finished: requests.Count, Close: func(ctx context.Context) {
 		requests.Close(ctx)
@@ -61,13 +61,4 @@ func ownKey() (pseudonym.Key, error) {
 	pepper := make([]byte, 32)
 	_, _ = rand.Read(pepper) // it never fails
 	return pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(base64.StdEncoding.EncodeToString(pepper))})
-}
-
-// soon bounds a question to the database by the time that a check has.
-func soon(ping func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		return ping(ctx)
-	}
 }

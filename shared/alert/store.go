@@ -214,13 +214,14 @@ func (s *Store) List(ctx context.Context, openOnly bool, limit int) ([]Alert, er
 
 const recordSQL = `
 insert into alerts (id, rule, subject, level, summary, opened_at, seen_at, closed_at)
-values ($1::text::uuid, $2::text, '', $3::text, $4::text, $5::timestamptz, $6::timestamptz, $6::timestamptz)
+values ($1::text::uuid, $2::text, '', $3::text, $4::text, $5::timestamptz, $6::timestamptz, $7::timestamptz)
 on conflict (id) do nothing`
 
-// Record keeps an alert that was told directly, once it is over.
+// Record keeps an alert that was told directly, once it is over, and queues telling that. Doing so again changes nothing.
 func (s *Store) Record(ctx context.Context, a Alert) error {
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(recordSQL, a.ID.String(), string(a.Rule), string(a.Level), a.Summary, a.OpenedAt, s.now())
+		b.Queue(recordSQL, a.ID.String(), string(a.Rule), string(a.Level), a.Summary, a.OpenedAt, a.SeenAt, a.ClosedAt)
+		outbox.Queue(b, outbox.Message{ID: uuid.NewSHA1(a.ID, []byte(Closed)), Kind: outbox.AlertClosed, EventID: a.ID, CreatedAt: *a.ClosedAt})
 	})
 	if err != nil {
 		return fmt.Errorf("record an alert: %w", err)
