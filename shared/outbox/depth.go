@@ -95,6 +95,29 @@ func (d *Depth) fails(f Failing) {
 	d.Failing = append(d.Failing, f)
 }
 
+// What ended without being sent says nothing of its way.
+const latestSQL = `
+select kind, max(finished_at) from outbox
+where finished_at > $1::timestamptz - interval '1 day' and state = 'done'
+  and outcome not in ('none', 'stale', 'unwanted', 'dropped', 'rejected', 'expired', 'erased')
+group by kind`
+
+// QueueLatest queues reading when each way out took something for the last time within a day.
+func QueueLatest(b *pgx.Batch, now time.Time, into *map[string]time.Time) {
+	b.Queue(latestSQL, now).Query(func(rows pgx.Rows) error {
+		*into = map[string]time.Time{}
+		var kind Kind
+		var at time.Time
+		_, err := pgx.ForEachRow(rows, []any{(*string)(&kind), &at}, func() error {
+			if way := kind.Way(); (kind.IsMail() || kind.Listener() != "") && at.After((*into)[way]) {
+				(*into)[way] = at
+			}
+			return nil
+		})
+		return err
+	})
+}
+
 // Depth measures the queue in one round trip.
 func (w *Worker) Depth(ctx context.Context) (Depth, error) {
 	var depth Depth
