@@ -128,9 +128,9 @@ func (w *watcher) figures(ctx context.Context, report healthcheck.Report) (alert
 		f.Unknown, err = append(f.Unknown, alert.Slower, alert.Trend), errors.Join(err, failed)
 	}
 	for _, a := range speeds {
-		e := alert.Endpoint{Name: a.Endpoint, Slower: a.Slower, UsualP95: a.Usual.Median}
-		if a.Slower {
-			e.P95 = a.Last[len(a.Last)-1].P95
+		e := alert.Endpoint{Name: a.Endpoint, Slower: a.Slower, P95: a.Slow.P95, UsualP95: a.Slow.Usual.Median}
+		if a.Trend.Known {
+			e.Days = a.Trend.Now
 		}
 		e.CrossesIn, e.Rising = a.Trend.Crosses(w.target)
 		f.Endpoints = append(f.Endpoints, e)

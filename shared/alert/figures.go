@@ -31,10 +31,11 @@ func (c Counts) share() float64 {
 // Endpoint is how fast a route answers.
 type Endpoint struct {
 	Name          string
-	Slower        bool // than usual at this hour of the week
+	Slower        bool // than usual at that hour of the week
 	P95, UsualP95 time.Duration
-	Rising        bool    // its trend leads over the target,
-	CrossesIn     float64 // in so many days
+	Days          time.Duration // its 95th percentile, as the line through the last days has it; 0: it is not known
+	Rising        bool          // that line leads over the target,
+	CrossesIn     float64       // in so many days
 }
 
 // Figures are what the rules look at.

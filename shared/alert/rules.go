@@ -26,7 +26,7 @@ const (
 	Deliveries  Rule = "deliveries"   // a way out takes nothing; the subject is its name
 	DeadLetters Rule = "dead_letters" // deliveries were given up
 	Slower      Rule = "slower"       // a route is slower than usual at this hour of the week; the subject is the route
-	Trend       Rule = "trend"        // a route will be too slow soon; the subject is the route
+	Trend       Rule = "trend"        // a route is too slow for days, or will be soon; the subject is the route
 	PrivacyDue  Rule = "privacy_due"  // somebody's request is to be answered soon
 )
 
@@ -56,7 +56,7 @@ var texts = map[Rule]about{
 	Deliveries:  {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
 	DeadLetters: {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
 	Slower:      {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
-	Trend:       {"A route is getting slower from day to day", "`newsletter perf` shows the trend."},
+	Trend:       {"A route is too slow, or will be soon", "`newsletter perf` shows its days; ALERT_TARGET says how long it may take."},
 	PrivacyDue:  {"A privacy request is to be answered soon", "`newsletter privacy list` shows it; the law gives one month."},
 }
 
@@ -112,7 +112,10 @@ func Evaluate(c Config, f Figures) []Finding {
 		if e.Slower {
 			all.add(Slower, e.Name, Warning, "%s takes %s for the slowest 5 %%, usually %s at this hour of the week.", e.Name, ms(e.P95), ms(e.UsualP95))
 		}
-		if e.Rising && e.CrossesIn <= float64(c.TrendDays) {
+		switch {
+		case e.Days >= c.Target:
+			all.add(Trend, e.Name, Warning, "%s takes %s for the slowest 5 %% by the last days; it should take less than %s.", e.Name, ms(e.Days), ms(c.Target))
+		case e.Rising && e.CrossesIn <= float64(c.TrendDays):
 			all.add(Trend, e.Name, Warning, "%s will cross %s in about %.0f days if it goes on like this.", e.Name, ms(c.Target), e.CrossesIn)
 		}
 	}

@@ -89,6 +89,8 @@ func TestEachRule(t *testing.T) {
 		"a slow route":                     {Figures{Endpoints: []Endpoint{{Name: "confirm GET"}, {Name: "subscribe POST", Slower: true}}}, "slower/subscribe POST/warning"},
 		"rising": {Figures{Endpoints: []Endpoint{{Name: "a", Rising: true, CrossesIn: 7}, {Name: "b", Rising: true, CrossesIn: 7.1}}},
 			"trend/a/warning"},
+		"too slow for days": {Figures{Endpoints: []Endpoint{{Name: "a", Days: 200 * time.Millisecond}, {Name: "b", Days: 199 * time.Millisecond}}},
+			"trend/a/warning"},
 		"a letter": {Figures{PrivacyDue: 1, PrivacyDueAt: due}, "privacy_due//alarm"},
 	} {
 		var got []string

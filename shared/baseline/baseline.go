@@ -74,18 +74,23 @@ func (u Usual) Limit() time.Duration {
 	return u.Median + time.Duration(excess)
 }
 
-// Slower says whether most of the last intervals, the latest last, are too slow.
-func (u Usual) Slower(last []Interval) bool {
-	if u.Weeks == 0 {
-		return false
-	}
+// Slow is an interval that is too slow, and what is usual at its hour.
+type Slow struct {
+	Interval
+	Usual Usual
+}
+
+// slower gives the latest interval that is too slow for its own hour, if most of the last intervals are; usual knows the
+// hours. The intervals are in order, the latest last.
+func slower(last []Interval, usual func(hour time.Time) Usual) (latest Slow, most bool) {
 	slow := 0
 	for _, i := range last[max(0, len(last)-intervals):] {
-		if i.enough() && i.P95 > u.Limit() {
+		if u := usual(i.At.Truncate(time.Hour)); u.Weeks > 0 && i.enough() && i.P95 > u.Limit() {
+			latest = Slow{i, u}
 			slow++
 		}
 	}
-	return slow >= leastSlow
+	return latest, slow >= leastSlow
 }
 
 // Trend is where the days lead.

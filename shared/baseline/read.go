@@ -3,6 +3,7 @@ package baseline
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +23,8 @@ type Assessment struct {
 	Endpoint string
 	Last     []Interval // five minutes each, the latest last; without the running one
 	Usual    Usual      // at this hour of the week
-	Slower   bool       // than usual
+	Slower   bool       // than usual, each interval at its own hour,
+	Slow     Slow       // of which this is the latest that is
 	Trend    Trend      // of the last days
 }
 
@@ -42,18 +44,24 @@ type Reader struct {
 // NewReader makes a Reader; now is the clock.
 func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
 
-// Assess judges every route that was asked for lately. It takes one round trip, and another one an hour for the trends.
+const week = 7 * 24 * time.Hour
+
+// Assess judges every route that was asked for lately, or is usually at this hour, or has a trend. It takes one round trip,
+// and another one an hour for the trends.
 func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	now := r.now().UTC()
 	slot, hour := now.Truncate(slotLength), now.Truncate(time.Hour)
-	past := make([]time.Time, weeks)
-	for i := range past {
-		past[i] = hour.AddDate(0, 0, -7*(i+1))
+	first := slot.Add(-intervals * slotLength)
+	var past []time.Time
+	for h := first.Truncate(time.Hour); !h.After(hour); h = h.Add(time.Hour) {
+		for i := range weeks {
+			past = append(past, h.Add(-week*time.Duration(i+1)))
+		}
 	}
-	var last, usual map[string][]Interval
+	var last, hours map[string][]Interval
 	err := r.db.Batch(ctx, func(b *pgx.Batch) {
-		queue(b, slotsSQL, &last, slot.Add(-intervals*slotLength), slot)
-		queue(b, hoursSQL, &usual, past)
+		queue(b, slotsSQL, &last, first, slot)
+		queue(b, hoursSQL, &hours, past)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read request statistics: %w", err)
@@ -62,10 +70,16 @@ func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	if err != nil {
 		return nil, err
 	}
+	names := slices.Concat(slices.Collect(maps.Keys(last)), slices.Collect(maps.Keys(hours)), slices.Collect(maps.Keys(trends)))
+	slices.Sort(names)
 	var all []Assessment
-	for _, name := range sorted(last, usual) {
-		u := UsualOf(usual[name])
-		all = append(all, Assessment{name, last[name], u, u.Slower(last[name]), trends[name]})
+	for _, name := range slices.Compact(names) {
+		usual := func(hour time.Time) Usual {
+			return UsualOf(slices.DeleteFunc(slices.Clone(hours[name]), func(h Interval) bool { return hour.Sub(h.At)%week != 0 }))
+		}
+		a := Assessment{Endpoint: name, Last: last[name], Usual: usual(hour), Trend: trends[name]}
+		a.Slow, a.Slower = slower(a.Last, usual)
+		all = append(all, a)
 	}
 	return all, nil
 }
@@ -180,16 +194,4 @@ func queue(b *pgx.Batch, sql string, into *map[string][]Interval, args ...any) {
 		*into = series
 		return err
 	})
-}
-
-// sorted are the names in several series.
-func sorted(all ...map[string][]Interval) []string {
-	var names []string
-	for _, series := range all {
-		for name := range series {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
