@@ -101,7 +101,10 @@ func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, unknown [
 			a.ClosedAt, kind = &now, outbox.AlertClosed
 		}
 		if still {
-			a.Level, a.Summary, a.SeenAt = finding.Level, finding.Summary, now
+			a.Summary, a.SeenAt = finding.Summary, now
+			if finding.Level == Alarm { // it stays one, so that what swings about a threshold is told once
+				a.Level = Alarm
+			}
 		}
 		b.Queue(updateSQL, a.ID.String(), string(a.Level), a.Summary, a.SeenAt, a.RemindedAt, a.ClosedAt)
 		c.sort(a, kind)

@@ -138,6 +138,22 @@ func TestTheCourseOfAnAlert(t *testing.T) {
 	}
 }
 
+// TestALevelThatSwingsIsToldOnce: an alarm stays one until it is over.
+func TestALevelThatSwingsIsToldOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for i := range 20 {
+		age := 29 * time.Minute
+		if i%2 == 1 {
+			age = 31 * time.Minute
+		}
+		r.evaluate(time.Minute, alert.Figures{Outbox: outbox.Depth{Overdue: age}})
+	}
+	if got := r.told(); got != "alert.opened alert.reminded" {
+		t.Errorf("told %s", got)
+	}
+}
+
 // TestManyEvaluatorsOpenAnAlertOnce: pings overlap.
 func TestManyEvaluatorsOpenAnAlertOnce(t *testing.T) {
 	t.Parallel()
