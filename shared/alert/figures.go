@@ -54,8 +54,8 @@ type Figures struct {
 	// LimiterDown is for how long every ping has found the limiter without Redis.
 	LimiterDown time.Duration
 	// Asked are the sign-ups of SignUpWindow that are to be confirmed, each as often as it was asked for; Confirmed are the
-	// confirmations of that time. HeldWaves are the sign-ups that are held because they look alike.
-	Asked, Confirmed, HeldWaves int64
+	// confirmations of that time.
+	Asked, Confirmed int64
 	// MailPaused is why all mail is paused; empty if it is not.
 	MailPaused string
 	// Outbox is what waits to be delivered.
@@ -88,8 +88,7 @@ select (select count(*) from (
            select 1 from audit_events
            where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' is distinct from 'activated'
            limit 100000) as asked),
-       (select count(*) from audit_events where kind = 'subscription.confirmed' and at > $1::timestamptz),
-       (select count(*) from outbox where state = 'held' and hold_reason = 'wave')`
+       (select count(*) from audit_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
 
 const pausedSQL = `select coalesce((select reason from pauses where subject = 'mail' and lifted_at is null limit 1), '')`
 
@@ -138,15 +137,15 @@ func (s *Store) parts(now time.Time) []part {
 				return err
 			})
 		}},
-		{[]Rule{Bombing, Wave}, func(b *pgx.Batch, f *Figures) {
+		{[]Rule{Bombing}, func(b *pgx.Batch, f *Figures) {
 			b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag)).QueryRow(func(row pgx.Row) error {
-				return row.Scan(&f.Asked, &f.Confirmed, &f.HeldWaves)
+				return row.Scan(&f.Asked, &f.Confirmed)
 			})
 		}},
 		{[]Rule{MailPaused}, func(b *pgx.Batch, f *Figures) {
 			b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
 		}},
-		{[]Rule{OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, f *Figures) { outbox.QueueDepth(b, now, &f.Outbox) }},
+		{[]Rule{Wave, Held, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, f *Figures) { outbox.QueueDepth(b, now, &f.Outbox) }},
 		{[]Rule{PrivacyDue}, func(b *pgx.Batch, f *Figures) {
 			b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&f.PrivacyDue, &f.PrivacyDueAt) })
 		}},

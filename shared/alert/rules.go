@@ -3,6 +3,8 @@ package alert
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ const (
 	Limiter     Rule = "limiter"      // the rate limiter does without Redis
 	Bombing     Rule = "bombing"      // many sign-ups, and next to nobody confirms
 	Wave        Rule = "wave"         // sign-ups that look alike were held
+	Held        Rule = "held"         // mails were held for another reason, which is the subject
 	Bounces     Rule = "bounces"      // too many mails bounce
 	MailPaused  Rule = "mail_paused"  // no mail leaves before the owner says so
 	OutboxAge   Rule = "outbox_age"   // what is due is not delivered, nor tried
@@ -50,6 +53,7 @@ var texts = map[Rule]about{
 	Limiter:     {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
 	Bombing:     {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause add mail`."},
 	Wave:        {"Sign-ups that look alike wait for you", "`newsletter holds list` shows them; release or reject them, or let them expire."},
+	Held:        {"Mails wait for you", "`newsletter holds list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
 	Bounces:     {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
 	MailPaused:  {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift mail` lets mails leave again."},
 	OutboxAge:   {"Mails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
@@ -151,8 +155,12 @@ func (c Config) signUps(f Figures, all *findings) {
 		all.add(Bombing, "", Alarm, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
 			float64(f.Asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(f.Asked))
 	}
-	if f.HeldWaves > 0 {
-		all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", f.HeldWaves)
+	for _, reason := range slices.Sorted(maps.Keys(f.Outbox.HeldFor)) {
+		if n := f.Outbox.HeldFor[reason]; reason == "wave" {
+			all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", n)
+		} else {
+			all.add(Held, reason, Warning, "%d mails wait for you (%s).", n, reason)
+		}
 	}
 }
 

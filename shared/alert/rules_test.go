@@ -45,6 +45,15 @@ func failing(way string, waiting time.Duration) Figures {
 	return Figures{Outbox: outbox.Depth{Failing: []outbox.Failing{{Way: way, Count: 20, For: waiting}}}}
 }
 
+// held is a mail for each reason that waits for the owner.
+func held(reasons ...string) Figures {
+	f := Figures{Outbox: outbox.Depth{HeldFor: map[string]int64{}}}
+	for _, reason := range reasons {
+		f.Outbox.HeldFor[reason] = 1
+	}
+	return f
+}
+
 // TestEachRule goes up to each threshold and one step over it.
 func TestEachRule(t *testing.T) {
 	t.Parallel()
@@ -73,7 +82,8 @@ func TestEachRule(t *testing.T) {
 		"500 people after a mention":       {Figures{Asked: 500, Confirmed: 200}, ""},
 		"9.9 % confirmed":                  {Figures{Asked: 1000, Confirmed: 99}, "bombing//alarm"},
 		"10 % confirmed":                   {Figures{Asked: 1000, Confirmed: 100}, ""},
-		"a wave":                           {Figures{HeldWaves: 1}, "wave//warning"},
+		"a wave":                           {held("wave"), "wave//warning"},
+		"held for other reasons":           {held("disposable", "wave", "captcha"), "held/captcha/warning held/disposable/warning wave//warning"},
 		"4 bounces":                        {Figures{Sent: 10, Bounced: 4}, ""},
 		"5 bounces":                        {Figures{Sent: 250, Bounced: 5}, "bounces//warning"},
 		"1.9 % bounces":                    {Figures{Sent: 1000, Bounced: 19}, ""},

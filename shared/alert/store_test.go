@@ -223,7 +223,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 			t.Errorf("%v: %+v, want %+v", window, f.Requests[window], want)
 		}
 	}
-	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || f.HeldWaves != 1 || f.MailPaused != "bounces" || f.Outbox.Overdue != 10*time.Minute ||
+	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || fmt.Sprint(f.Outbox.HeldFor) != "map[disposable:1 wave:1]" || f.MailPaused != "bounces" || f.Outbox.Overdue != 10*time.Minute ||
 		f.Outbox.Ready != 1 || f.Outbox.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", f)
 	}

@@ -10,7 +10,8 @@ import (
 
 // Depth is how full the queue is.
 type Depth struct {
-	Ready, Held, Dead int64 // rows by state, each counted up to 100,000
+	Ready, Held, Dead int64            // rows by state, each counted up to 100,000
+	HeldFor           map[string]int64 // those that are held, by reason
 	// Overdue is how long the longest waiting row has been waiting that was not tried in vain: a sign that nothing
 	// delivers. What is put off on purpose does not wait, nor does what the owner holds.
 	Overdue time.Duration
@@ -52,17 +53,31 @@ group by kind, failing order by min(since)`
 
 // The counts stop at 100,000, so that asking stays cheap when it matters most.
 const depthSQL = `
-select (select count(*) from (select 1 from outbox where state = 'held' and kind <> 'none' limit 100000) as held),
-       (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead),
+select (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead),
        coalesce((select created_at from outbox where state = 'ready' order by created_at limit 1), $1::timestamptz)`
+
+// Decoys are left out: they wait for nobody.
+const heldSQL = `
+select hold_reason, count(*) from (select hold_reason from outbox where state = 'held' and kind <> 'none' limit 100000) as held
+group by hold_reason`
 
 // QueueDepth queues measuring the queue.
 func QueueDepth(b *pgx.Batch, now time.Time, into *Depth) {
 	b.Queue(depthSQL, now).QueryRow(func(row pgx.Row) error {
 		*into = Depth{}
 		var created time.Time
-		err := row.Scan(&into.Held, &into.Dead, &created)
+		err := row.Scan(&into.Dead, &created)
 		into.Oldest = max(0, now.Sub(created))
+		return err
+	})
+	b.Queue(heldSQL).Query(func(rows pgx.Rows) error {
+		into.HeldFor = map[string]int64{}
+		var reason string
+		var n int64
+		_, err := pgx.ForEachRow(rows, []any{&reason, &n}, func() error {
+			into.Held, into.HeldFor[reason] = into.Held+n, n
+			return nil
+		})
 		return err
 	})
 	b.Queue(readySQL).Query(func(rows pgx.Rows) error {

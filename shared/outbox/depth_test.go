@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -18,6 +19,9 @@ func (b *bundle) batch(queue func(*pgx.Batch)) {
 
 func (b *bundle) depth(want Depth) {
 	b.Helper()
+	if want.HeldFor == nil {
+		want.HeldFor = map[string]int64{}
+	}
 	if got, err := b.worker.Depth(b.Context()); err != nil || !reflect.DeepEqual(got, want) {
 		b.Fatalf("%+v, %v, want %+v", got, err, want)
 	}
@@ -33,10 +37,13 @@ func TestDepth(t *testing.T) {
 	if err := errors.Join(b.worker.Dead(t.Context(), claimed[0], "gone"), b.worker.Done(t.Context(), claimed[1], "sent")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.admin.Exec(t.Context(), `update outbox set state = 'held', hold_reason = 'test' where id = $1`, claimed[2].ID.String()); err != nil {
+	if err := b.worker.Hold(t.Context(), claimed[2], "test"); err != nil {
 		t.Fatal(err)
 	}
-	b.depth(Depth{Ready: 1, Held: 1, Dead: 1, Overdue: time.Minute, Oldest: time.Minute})
+	b.batch(func(batch *pgx.Batch) {
+		Queue(batch, Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now(), HoldReason: "test"})
+	})
+	b.depth(Depth{Ready: 1, Held: 1, HeldFor: map[string]int64{"test": 1}, Dead: 1, Overdue: time.Minute, Oldest: time.Minute})
 }
 
 // TestWhatIsTriedInVainGrowsOld: a pause before the next try, a lease, or a try that did not count make nothing younger.
