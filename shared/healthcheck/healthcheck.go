@@ -27,6 +27,8 @@ const (
 const (
 	// timeout bounds one check.
 	timeout = 500 * time.Millisecond
+	// grace is for a check that heeds the end of its time to say what it was waiting for.
+	grace = 50 * time.Millisecond
 	// freshness is how long a result is kept.
 	freshness = 5 * time.Second
 )
@@ -128,16 +130,39 @@ func (c *Checker) run(ctx context.Context) Report {
 	return report
 }
 
+// answer is what a check gives.
+type answer struct {
+	observed string
+	err      error
+}
+
+var errTimeout = errors.New("it did not answer in time")
+
+// ask gives a check its time. One that does not heed its context is left behind, so that it holds up nobody.
 func (c *Checker) ask(ctx context.Context, check Check) Component {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	began := c.now()
-	observed, err := check.Ask(ctx)
-	component := Component{Status: Pass, Time: began.UTC(), DurationMS: float64(c.now().Sub(began).Microseconds()) / 1000, Unit: "ms", Observed: observed}
-	if err != nil {
-		component.Status, component.Output = check.Lost, err.Error()
+	answers := make(chan answer, 1)
+	go func() {
+		observed, err := check.Ask(ctx)
+		answers <- answer{observed, err}
+	}()
+	var got answer
+	select {
+	case got = <-answers:
+	case <-ctx.Done():
+		select {
+		case got = <-answers: // it has more to say of its failure
+		case <-time.After(grace):
+			got.err = errTimeout
+		}
 	}
-	if judged, ok := errors.AsType[Judged](err); ok {
+	component := Component{Status: Pass, Time: began.UTC(), DurationMS: float64(c.now().Sub(began).Microseconds()) / 1000, Unit: "ms", Observed: got.observed}
+	if got.err != nil {
+		component.Status, component.Output = check.Lost, got.err.Error()
+	}
+	if judged, ok := errors.AsType[Judged](got.err); ok {
 		component.Status = judged.Status
 	}
 	return component

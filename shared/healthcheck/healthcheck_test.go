@@ -73,6 +73,20 @@ func TestASilentDependencyIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestACheckThatDoesNotListenIsLeftBehind: it holds up no other, and is not waited for.
+func TestACheckThatDoesNotListenIsLeftBehind(t *testing.T) {
+	end := make(chan struct{})
+	defer close(end)
+	c := New(time.Now, answers("well", Fail, nil), Check{Name: "deaf", Lost: Warn, Ask: func(context.Context) (string, error) {
+		<-end // which comes after the report
+		return "", nil
+	}})
+	report := c.Report(t.Context())
+	if deaf := report.Checks["deaf"][0]; report.Status != Warn || deaf.Output != errTimeout.Error() || report.Checks["well"][0].Status != Pass {
+		t.Errorf("%+v", report)
+	}
+}
+
 func TestSchemaMayBeAheadButNotBehind(t *testing.T) {
 	if _, err := Schema(1, 2); !errors.Is(err, ErrBehind) {
 		t.Errorf("behind: %v", err)
