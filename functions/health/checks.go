@@ -112,7 +112,7 @@ var errReadOnly = errors.New("the server takes no writes")
 
 func checks(ask *asker, client redis.UniversalClient) []healthcheck.Check {
 	return []healthcheck.Check{
-		{Name: "postgres", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
+		{Name: "postgres", Vital: true, Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
 			s, err := ask.server(ctx)
 			switch {
 			case !s.answered:
@@ -122,7 +122,7 @@ func checks(ask *asker, client redis.UniversalClient) []healthcheck.Check {
 			}
 			return "", nil
 		}},
-		{Name: "migrations", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
+		{Name: "migrations", Vital: true, Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
 			s, err := ask.server(ctx)
 			if err != nil {
 				return "", fmt.Errorf("read the schema's version: %w", err)

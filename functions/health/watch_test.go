@@ -125,6 +125,9 @@ func TestAWayOutThatTakesNothingIsTold(t *testing.T) {
 	if got := d.Alerts[0].Summary; got != "mail: 20 deliveries were tried in vain, the oldest has been waiting for 6 hours (unreachable)." {
 		t.Error(got)
 	}
+	if got := d.Checks["outbox"][0].Status; got != healthcheck.Fail || d.Status != healthcheck.Warn { // sign-ups work
+		t.Errorf("outbox %s, the whole %s", got, d.Status)
+	}
 	if got := d.Checks["outbox"][0].Observed; !strings.HasPrefix(got, "21 ready, the oldest waiting for 6h0m") {
 		t.Error(got)
 	}

@@ -1,8 +1,9 @@
 // Package healthcheck asks the dependencies whether they answer, and says what that means for a visitor.
 //
 // Checks run side by side, each within its own time; the result is kept for some seconds, so that asking often costs the
-// dependencies nothing. The worst check decides: a lost database or an old schema fails, a lost Redis only warns,
-// because the limiter has a fallback.
+// dependencies nothing. The worst check decides, but the whole fails only by what sign-ups cannot do without: a lost
+// database or an old schema. All else warns, such as a lost Redis, because the limiter has a fallback, or an outbox that is
+// not emptied.
 package healthcheck
 
 import (
@@ -36,6 +37,8 @@ const (
 // Check asks one dependency.
 type Check struct {
 	Name string
+	// Vital says that sign-ups do not work when it fails. The failure of another check is a warning of the whole.
+	Vital bool
 	// Lost is the status when Ask fails: Fail, or Warn where the service goes on without it.
 	Lost Status
 	// Ask returns what was observed, for people, or an error. A Judged error has a status of its own.
@@ -125,7 +128,11 @@ func (c *Checker) run(ctx context.Context) Report {
 	report := Report{Status: Pass, Checks: make(map[string][]Component, len(c.checks))}
 	for i, check := range c.checks {
 		report.Checks[check.Name] = []Component{components[i]}
-		report.Status = worse(report.Status, components[i].Status)
+		status := components[i].Status
+		if status == Fail && !check.Vital {
+			status = Warn
+		}
+		report.Status = worse(report.Status, status)
 	}
 	return report
 }

@@ -11,22 +11,23 @@ import (
 )
 
 func answers(name string, lost Status, err error) Check {
-	return Check{Name: name, Lost: lost, Ask: func(context.Context) (string, error) { return "seen by " + name, err }}
+	return Check{Name: name, Vital: name == "postgres", Lost: lost, Ask: func(context.Context) (string, error) { return "seen by " + name, err }}
 }
 
 func TestTheWorstCheckDecides(t *testing.T) {
 	failure := errors.New("10.0.0.7 does not answer")
 	for name, test := range map[string]struct {
-		database, redis error
-		want            Status
+		database, redis, outbox error
+		want                    Status
 	}{
-		"all well":      {nil, nil, Pass},
-		"redis lost":    {nil, failure, Warn},
-		"database lost": {failure, nil, Fail},
-		"both lost":     {failure, failure, Fail},
+		"all well":         {nil, nil, nil, Pass},
+		"redis lost":       {nil, failure, nil, Warn},
+		"nothing delivers": {nil, nil, failure, Warn}, // sign-ups work
+		"database lost":    {failure, nil, nil, Fail},
+		"all lost":         {failure, failure, failure, Fail},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := New(time.Now, answers("postgres", Fail, test.database), answers("redis", Warn, test.redis))
+			c := New(time.Now, answers("postgres", Fail, test.database), answers("redis", Warn, test.redis), answers("outbox", Fail, test.outbox))
 			report := c.Report(t.Context())
 			if report.Status != test.want {
 				t.Errorf("got %s, want %s", report.Status, test.want)
