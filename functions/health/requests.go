@@ -21,9 +21,7 @@ type endpoint struct {
 	ColdStart int64   `json:"cold_starts"`
 }
 
-// recently is the window of these figures: the running slot and the one before it, so five to ten minutes.
-const recently = 5 * time.Minute
-
+// The running slot and the one before it, so five to ten minutes.
 const recentSQL = `
 select endpoint, class, cold, bucket, sum(requests)::bigint from request_stats
 where span = 300 and slot > $1::timestamptz - interval '10 minutes'

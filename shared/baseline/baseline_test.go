@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"newsletter/shared/histogram"
 )
 
 // series are intervals of 1,000 requests, a step apart, with these 95th percentiles in milliseconds.
@@ -118,6 +120,26 @@ func TestTrend(t *testing.T) {
 	}
 	if got := TrendOf(series(day, step...)); !got.Rising {
 		t.Errorf("a step is no rise: %+v", got)
+	}
+}
+
+// TestAMillisecondADayIsATrend: histograms do not hide it.
+func TestAMillisecondADayIsATrend(t *testing.T) {
+	t.Parallel()
+	for start := 100.0; start < 190; start += 5 {
+		all := make([]Interval, days)
+		for day := range all {
+			var h histogram.Histogram
+			for i := range 1000 {
+				ms := (start + float64(day)) * (0.5 + 0.5*float64(i)/950)
+				h.Add(histogram.Bucket(time.Duration(ms*float64(time.Millisecond))), 1)
+			}
+			all[day] = Interval{At: time.Date(2026, 3, 1+day, 0, 0, 0, 0, time.UTC), Requests: 1000}
+			all[day].P95, _ = h.Quantile(0.95)
+		}
+		if got := TrendOf(all); !got.Rising || got.PerDay < 500*time.Microsecond || got.PerDay > 1500*time.Microsecond {
+			t.Errorf("from %.0f ms: %+v", start, got)
+		}
 	}
 }
 
