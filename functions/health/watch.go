@@ -76,7 +76,7 @@ func (w *watcher) watch(ctx context.Context, d *details) error {
 		w.tell(ctx, err)
 	}
 	w.tell(ctx, w.lost.over(ctx, w.alerts))
-	w.tell(ctx, statistics.Fold(ctx, w.redis, w.db))
+	w.tell(ctx, statistics.Fold(ctx, w.redis, w.db, w.now()))
 	requests, err := recent(ctx, w.db, w.now())
 	w.tell(ctx, err)
 	d.Requests = append(d.Requests, requests...)
