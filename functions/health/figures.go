@@ -61,11 +61,8 @@ func limiter(client redis.UniversalClient, key pseudonym.Key, cfg ratelimit.Conf
 	}}
 }
 
-// connectionsWarn is the part of the server's connections from which on it is told: what is left is for the operator.
-const connectionsWarn = 80
-
 // pool looks at this environment's pool and at how full the server is.
-func pool(db *postgres.DB, ask *asker) healthcheck.Check {
+func pool(db *postgres.DB, ask *asker, cfg alert.Config) healthcheck.Check {
 	return healthcheck.Check{Name: "pool", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
 		server, err := ask.server(ctx)
 		if err != nil {
@@ -73,18 +70,17 @@ func pool(db *postgres.DB, ask *asker) healthcheck.Check {
 		}
 		s := db.Stats()
 		text := fmt.Sprintf("%d of %d in use here, %d opened; the server has %d of %d", s.InUse, s.Max, s.Dialled, server.used, server.most)
-		return text, healthcheck.Degree(100*server.used, connectionsWarn*server.most, server.most*1000, text)
+		return text, above(100*float64(server.used)/float64(server.most), cfg.ConnectionsPercent, text)
 	}}
 }
 
-// The parts of the function's memory from which on it is told: above that Lambda may end it.
-const (
-	memoryWarn = 75
-	memoryFail = 90
-)
+// above fails from a bound on.
+func above(value, most float64, text string) error {
+	return healthcheck.Degree(value, most, most, text)
+}
 
 // memory compares what the process uses with what the function has.
-func memory(seen *figures) healthcheck.Check {
+func memory(cfg alert.Config, seen *figures) healthcheck.Check {
 	return healthcheck.Check{Name: "memory", Lost: healthcheck.Warn, Ask: func(context.Context) (string, error) {
 		sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 		metrics.Read(sample)
@@ -95,7 +91,7 @@ func memory(seen *figures) healthcheck.Check {
 		percent := 100 * used / float64(lambdacontext.MemoryLimitInMB)
 		seen.set(func(f *figures) { f.memory = percent })
 		text := fmt.Sprintf("%.0f of %d MB", used, lambdacontext.MemoryLimitInMB)
-		return text, healthcheck.Degree(percent, memoryWarn, memoryFail, text)
+		return text, above(percent, cfg.MemoryPercent, text)
 	}}
 }
 

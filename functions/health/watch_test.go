@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
 	"newsletter/internal/devstack"
 	"newsletter/internal/functiontest"
 	"newsletter/internal/testenv"
@@ -232,5 +234,20 @@ func TestWhatWasNotSentIsNoSuccess(t *testing.T) {
 	d = ping(t, b.Open(open))
 	if got := d.Checks["integrations"][0]; !strings.Contains(got.Output, "deliveries fail: discord (discord: 3h0m") || got.Status != healthcheck.Warn {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestBoundsOfTheServerAndTheMemoryAreTold, at what the owner has set. It runs alone: it changes what Lambda says of the memory.
+func TestBoundsOfTheServerAndTheMemoryAreTold(t *testing.T) {
+	defer func(mb int) { lambdacontext.MemoryLimitInMB = mb }(lambdacontext.MemoryLimitInMB)
+	lambdacontext.MemoryLimitInMB = 1024
+	b := functiontest.New(t)
+	if got := rules(ping(t, b.Open(open))); got != "" {
+		t.Errorf("alerts %s", got)
+	}
+	b.Variables["ALERT_CONNECTIONS_PERCENT"], b.Variables["ALERT_MEMORY_PERCENT"] = "0.1", "0.1"
+	d := ping(t, b.Open(open))
+	if got := rules(d); !strings.Contains(got, "check/pool alarm") || !strings.Contains(got, "check/memory alarm") || d.Status != healthcheck.Warn {
+		t.Errorf("%s, alerts %s", d.Status, got)
 	}
 }

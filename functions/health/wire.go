@@ -45,13 +45,15 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	seen := &figures{}
 	ask := &asker{db: db, now: time.Now}
-	asked := append(checks(ask, redis), limiter(redis, key, limits, seen), pool(db, ask), memory(seen),
+	asked := append(checks(ask, redis), limiter(redis, key, limits, seen), pool(db, ask, alerts), memory(alerts, seen),
 		queue(ask, alerts, seen), integrations(ask, alerts))
 	if !dbConfig.ReadURL.IsZero() {
 		asked = append(asked, replica(reader))
 	}
+	speeds := baseline.NewReader(db, time.Now)
+	speeds.Percent = alerts.SlowerPercent
 	h := &handler{healthcheck.New(time.Now, asked...), &watcher{
-		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: baseline.NewReader(db, time.Now),
+		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: speeds,
 		target: alerts.Target, seen: seen, now: time.Now,
 		lost: &lostDatabase{redis: redis, voices: voices, remind: alerts.Remind, clear: alerts.Clear, wait: patience, now: time.Now},
 	}}

@@ -72,17 +72,17 @@ type Finding struct {
 	Summary string // one sentence with figures; it names nobody
 }
 
-// burns are the windows in which the error budget may not be used up at that many times its rate (Google, "The Site
-// Reliability Workbook", chapter 5, table 5-8).
+// burns are the windows in which the error budget may not be used up faster than a number of times its rate (Google, "The
+// Site Reliability Workbook", chapter 5, table 5-8).
 var burns = []struct {
 	speed       string
-	times       float64
+	times       func(Config) float64
 	long, short time.Duration // short keeps an alert from outliving its cause; 0: none
 	level       Level
 }{
-	{"fast", 14.4, time.Hour, 5 * time.Minute, Alarm},
-	{"slow", 6, 6 * time.Hour, 30 * time.Minute, Alarm},
-	{"creeping", 1, 72 * time.Hour, 0, Warning},
+	{"fast", func(c Config) float64 { return c.BurnFast }, time.Hour, 5 * time.Minute, Alarm},
+	{"slow", func(c Config) float64 { return c.BurnSlow }, 6 * time.Hour, 30 * time.Minute, Alarm},
+	{"creeping", func(c Config) float64 { return c.BurnCreeping }, 72 * time.Hour, 0, Warning},
 }
 
 // Windows are the windows over which requests and errors are counted.
@@ -138,11 +138,11 @@ func (f *findings) add(rule Rule, subject string, level Level, format string, ar
 func (c Config) errors(f Figures, all *findings) {
 	budget := 1 - c.Objective/100
 	for _, b := range burns {
-		long := f.Requests[b.long]
-		if long.Errors < int64(c.ErrorsLeast) || long.share() < b.times*budget {
+		long, most := f.Requests[b.long], b.times(c)*budget
+		if long.Errors < int64(c.ErrorsLeast) || long.share() < most {
 			continue
 		}
-		if b.short > 0 && f.Requests[b.short].share() < b.times*budget {
+		if b.short > 0 && f.Requests[b.short].share() < most {
 			continue
 		}
 		all.add(Errors, b.speed, b.level, "%d of %d requests of the last %s failed: %.1f times what an objective of %g %% allows.",

@@ -116,6 +116,18 @@ func TestEachRule(t *testing.T) {
 	}
 }
 
+// TestTheBudgetsRatesAreTheOwners: each window has a variable.
+func TestTheBudgetsRatesAreTheOwners(t *testing.T) {
+	t.Parallel()
+	env := config.FromMap(map[string]string{"ALERT_BURN_FAST": "20", "ALERT_BURN_SLOW": "30", "ALERT_BURN_CREEPING": "40"})
+	c := ReadConfig(env)
+	for errors, want := range map[int64]int{199: 0, 200: 1, 300: 2, 400: 3} {
+		if got := Evaluate(c, Figures{Requests: even(10000, errors)}); env.Err() != nil || len(got) != want {
+			t.Errorf("%d errors: %+v, want %d (%v)", errors, got, want, env.Err())
+		}
+	}
+}
+
 func TestThresholdsAreChecked(t *testing.T) {
 	t.Parallel()
 	env := config.FromMap(map[string]string{"ALERT_OBJECTIVE_PERCENT": "100", "ALERT_CLEAR": "0s", "ALERT_DEAD_LETTERS": "-1"})

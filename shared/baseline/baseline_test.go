@@ -28,7 +28,7 @@ func few(in []Interval) []Interval {
 
 // slowerThan compares intervals with one baseline.
 func slowerThan(usual Usual, now []Interval) bool {
-	_, slow := slower(now, func(time.Time) Usual { return usual })
+	_, slow := slower(now, leastPercent, func(time.Time) Usual { return usual })
 	return slow
 }
 
@@ -61,7 +61,7 @@ func TestSlowerThanUsual(t *testing.T) {
 		"only the last five count": {series(week, 100, 100, 100), series(slotLength, 900, 900, 900, 100, 100, 100, 100, 100), false},
 	} {
 		if got := slowerThan(UsualOf(test.weeks), test.now); got != test.want {
-			t.Errorf("%s: %v, want %v (limit %v)", name, got, test.want, UsualOf(test.weeks).Limit())
+			t.Errorf("%s: %v, want %v (limit %v)", name, got, test.want, UsualOf(test.weeks).Limit(leastPercent))
 		}
 	}
 }
@@ -77,6 +77,17 @@ func TestADayHasItsCourse(t *testing.T) {
 		}
 		if v := course(hour)*1.2 + 25; !slowerThan(usual, series(slotLength, v, v, v, v, v)) {
 			t.Errorf("hour %d is not strange at %.0f ms", hour, v)
+		}
+	}
+}
+
+// TestHowMuchSlowerIsTheOwners: half more is told at 40 percent, and not at 60.
+func TestHowMuchSlowerIsTheOwners(t *testing.T) {
+	t.Parallel()
+	usual := UsualOf(series(week, 100, 100, 100))
+	for percent, want := range map[float64]bool{40: true, 60: false} {
+		if _, got := slower(series(slotLength, 150, 150, 150, 150, 150), percent, func(time.Time) Usual { return usual }); got != want {
+			t.Errorf("%v percent: %v", percent, got)
 		}
 	}
 }

@@ -36,13 +36,18 @@ type Reader struct {
 	db  database
 	now func() time.Time
 
+	// Percent is by how much at least an interval must be slower than usual. Defaults to 20. It is set before the first use.
+	Percent float64
+
 	mu     sync.Mutex
 	trends map[string]Trend
 	at     time.Time
 }
 
 // NewReader makes a Reader; now is the clock.
-func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
+func NewReader(db database, now func() time.Time) *Reader {
+	return &Reader{db: db, now: now, Percent: leastPercent}
+}
 
 const week = 7 * 24 * time.Hour
 
@@ -78,7 +83,7 @@ func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 			return UsualOf(slices.DeleteFunc(slices.Clone(hours[name]), func(h Interval) bool { return hour.Sub(h.At)%week != 0 }))
 		}
 		a := Assessment{Endpoint: name, Last: last[name], Usual: usual(hour), Trend: trends[name]}
-		a.Slow, a.Slower = slower(a.Last, usual)
+		a.Slow, a.Slower = slower(a.Last, r.Percent, usual)
 		all = append(all, a)
 	}
 	return all, nil
