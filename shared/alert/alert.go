@@ -64,8 +64,8 @@ type Config struct {
 	// ConnectionsPercent is how many of the database server's connections all clients together may use. Defaults to 80: the
 	// rest is for the operator.
 	ConnectionsPercent float64 `env:"ALERT_CONNECTIONS_PERCENT" envDefault:"80"`
-	// PrivacyDays is how many days before its due date an open privacy request is told. Defaults to 8: day 22 of the month
-	// that the law gives.
+	// PrivacyDays is how many days before its due date an open privacy request is told. Defaults to 8: day 20 of the 28
+	// that a letter is given.
 	PrivacyDays int `env:"ALERT_PRIVACY_DAYS" envDefault:"8"`
 	// Remind is after how long an open alert is told again. Defaults to 4h.
 	Remind time.Duration `env:"ALERT_REMIND" envDefault:"4h"`
