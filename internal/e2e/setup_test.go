@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -62,7 +63,11 @@ func start(t testing.TB, o devstack.Options) *stack {
 		o.Database = &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword}
 	}
 	logs := &logWriter{t: t}
-	o.Log = logs
+	if o.Log == nil {
+		o.Log = logs
+	} else { // the test reads it, too
+		o.Log = io.MultiWriter(logs, o.Log)
+	}
 	s, err := devstack.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
