@@ -114,7 +114,7 @@ type part struct {
 func (s *Store) parts(now time.Time) []part {
 	var seconds []int32
 	for _, w := range Windows() {
-		seconds = append(seconds, int32(w.Seconds())) //nolint:gosec // at most three days
+		seconds = append(seconds, int32(w.Seconds()))
 	}
 	return []part{
 		{[]Rule{Errors}, func(b *pgx.Batch, f *Figures) {

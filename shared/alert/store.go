@@ -156,6 +156,7 @@ func (c *Changes) sort(a Alert, kind outbox.Kind) {
 	case outbox.AlertClosed:
 		c.Closed = append(c.Closed, a)
 		return
+	default: // nothing is told of it
 	}
 	c.Open = append(c.Open, a)
 }

@@ -95,7 +95,7 @@ func TestHowMuchSlowerIsTheOwners(t *testing.T) {
 func TestTrend(t *testing.T) {
 	t.Parallel()
 	ramp := make([]float64, days)
-	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(7, 7))
 	noise := make([]float64, days)
 	for i := range ramp {
 		ramp[i], noise[i] = 100+4*float64(i), 100+random.NormFloat64()

@@ -14,16 +14,23 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// TestWeeksOfRequests writes ten weeks of two routes: one as usual, one that became slow twenty minutes ago and rises from
-// day to day; cold starts in between must change nothing.
-func TestWeeksOfRequests(t *testing.T) {
-	t.Parallel()
+// open opens a database of the test's own.
+func open(t *testing.T) (*testenv.Database, *postgres.DB) {
+	t.Helper()
 	database := testenv.Postgres(t)
 	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
+	return database, db
+}
+
+// TestWeeksOfRequests writes ten weeks of two routes: one as usual, one that became slow twenty minutes ago and rises from
+// day to day; cold starts in between must change nothing.
+func TestWeeksOfRequests(t *testing.T) {
+	t.Parallel()
+	database, db := open(t)
 	now := time.Date(2026, 3, 11, 15, 32, 0, 0, time.UTC)
 	var rows [][]any
 	add := func(span int, slot time.Time, endpoint string, took time.Duration, n int) {
@@ -77,12 +84,7 @@ func near(got, want time.Duration) bool { return math.Abs(float64(got)/float64(w
 
 func TestNothingIsSaidOfAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
-	database := testenv.Postgres(t)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	_, db := open(t)
 	if all, err := baseline.NewReader(db, time.Now).Assess(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("%v %+v", err, all)
 	}
@@ -101,12 +103,7 @@ func fill(t *testing.T, database *testenv.Database, rows [][]any) {
 // requests now keeps its trend.
 func TestEachIntervalIsComparedWithItsOwnHour(t *testing.T) {
 	t.Parallel()
-	database := testenv.Postgres(t)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	database, db := open(t)
 	base := time.Date(2026, 3, 11, 16, 0, 0, 0, time.UTC)
 	took := func(at time.Time) int {
 		if at.Before(base) {
