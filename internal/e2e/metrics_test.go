@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -64,7 +65,14 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 	t.Parallel()
 	log := &lines{}
 	redis := testenv.RedisServer(t)
+	sentry := &devstack.Sentry{}
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(20 * time.Millisecond) // as over a network
+		sentry.ServeHTTP(w, r)
+	}))
+	t.Cleanup(slow.Close)
 	o := quiet()
+	o.Variables = with(o.Variables, "SENTRY_DSN", "http://local@"+slow.Listener.Addr().String()+"/1")
 	o.Log, o.Redis = log, &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}
 	s := start(t, o)
 	jane := newVisitor(s.base, "127.18.0.1")
@@ -98,7 +106,7 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 		"SignUps outcome=confirmation_queued": 6, "LimiterDecisions tier=redis decision=allowed": 4, "LimiterDecisions tier=local decision=allowed": 3,
 		"ColdStarts function_name=subscribe": 1, "ColdStarts function_name=deliver": 1, "ColdStarts function_name=health": 1,
 		"Duration endpoint=subscribe POST": 0.01, "ServerErrors endpoint=subscribe POST": 1, "PoolAcquire function_name=subscribe": 0.001,
-		"PoolDial function_name=health": 0.01, "RedisRoundTrip function_name=subscribe": 0.001, "SentryBlocked function_name=subscribe": 0.001,
+		"PoolDial function_name=health": 0.01, "RedisRoundTrip function_name=subscribe": 0.001, "SentryBlocked function_name=subscribe": 20,
 		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered adapter=mail": 3,
 		"OutboxReady": 1, "OutboxHeld": 1, "OutboxDead": 1, "OutboxAge": 60, "Health": 1, "AlertsOpen": 2,
 		"AlertsOpened rule=dead_letters": 1, "AlertsOpened rule=wave": 1,
@@ -118,6 +126,9 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 	}
 	if cold, warm := sums["ColdStarts function_name=subscribe"], counts["Duration endpoint=subscribe POST"]; int(cold)+warm != 7 {
 		t.Errorf("%v cold and %d warm requests, want 7 together", cold, warm)
+	}
+	if problems := sentry.Problems(); len(problems) > 0 || len(sentry.Events()) == 0 {
+		t.Errorf("Sentry got %d events and would refuse %v", len(sentry.Events()), problems)
 	}
 	if t.Failed() {
 		for name := range maps.Keys(sums) {
