@@ -32,6 +32,7 @@ type figures struct {
 	memory  float64
 	depth   outbox.Depth
 	known   bool // depth was measured this time
+	slow    bool // PostgreSQL did not answer the last ping's check, and then took a write
 }
 
 func (f *figures) set(change func(f *figures)) {

@@ -62,6 +62,8 @@ func TestWhatIsLost(t *testing.T) {
 		"a migration": {func(b *functiontest.Bundle) {
 			b.Exec(`delete from goose_db_version where version_id = (select max(version_id) from goose_db_version)`)
 		}, 503, "fail", map[string]string{"postgres": "pass", "migrations": "fail", "redis": "pass"}},
+		"all migrations": {func(b *functiontest.Bundle) { b.Exec(`drop table goose_db_version`) },
+			503, "fail", map[string]string{"postgres": "pass", "migrations": "fail", "redis": "pass", "pool": "warn"}},
 		"this release's age": {func(b *functiontest.Bundle) {
 			b.Exec(`insert into goose_db_version (version_id, is_applied, tstamp) values (9999, true, now())`)
 		}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},

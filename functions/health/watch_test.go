@@ -251,3 +251,24 @@ func TestBoundsOfTheServerAndTheMemoryAreTold(t *testing.T) {
 		t.Errorf("%s, alerts %s", d.Status, got)
 	}
 }
+
+// TestASlowDatabaseIsToldAtTheSecondPing, and alone: what the same question was to tell is not known.
+func TestASlowDatabaseIsToldAtTheSecondPing(t *testing.T) {
+	t.Parallel()
+	report := func(postgres, migrations, memory healthcheck.Status) healthcheck.Report {
+		return healthcheck.Report{Checks: map[string][]healthcheck.Component{"postgres": {{Status: postgres}}, "migrations": {{Status: migrations}}, "memory": {{Status: memory}}}}
+	}
+	const pass, fail = healthcheck.Pass, healthcheck.Fail
+	w := &watcher{seen: &figures{}}
+	for i, step := range []struct {
+		report healthcheck.Report
+		want   string
+	}{
+		{report(pass, fail, pass), "[migrations]"}, {report(fail, fail, fail), "[memory]"}, {report(pass, pass, pass), "[]"},
+		{report(fail, fail, pass), "[]"}, {report(fail, fail, pass), "[postgres]"}, {report(fail, fail, fail), "[postgres memory]"},
+	} {
+		if got := fmt.Sprint(w.failing(step.report)); got != step.want {
+			t.Errorf("step %d: %s, want %s", i, got, step.want)
+		}
+	}
+}
