@@ -132,7 +132,7 @@ func (d *lostDatabase) claim(ctx context.Context) (next *loss, to []string) {
 
 // next is what is known after the database was found lost once more, and the channels that are to be told of it now.
 func (d *lostDatabase) next(known *loss) (*loss, []string) {
-	now := d.now().UTC()
+	now := d.clock()
 	l := loss{ID: uuid.Must(uuid.NewV7()), OpenedAt: now}
 	if known != nil {
 		l = *known
@@ -163,7 +163,7 @@ func (d *lostDatabase) say(ctx context.Context, l *loss, to []string) error {
 	if l.Round == 1 {
 		stage = alert.Opened
 	}
-	notice := messenger.Notice{ID: fmt.Sprintf("%s.%d", l.ID, l.Round), At: l.RoundAt, Alert: l.alert(), Stage: stage}
+	notice := messenger.Notice{ID: fmt.Sprintf("%s-%d", l.ID, l.Round), At: l.RoundAt, Alert: l.alert(), Stage: stage}
 	within, cancel := context.WithTimeout(ctx, sayTimeout)
 	defer cancel()
 	failures := make([]error, len(to))
@@ -193,7 +193,7 @@ func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 	if d.redis != nil {
 		known = d.recall(d.redis.Get(ctx, lostKey))
 	}
-	now := d.now().UTC()
+	now := d.clock()
 	if known == nil || now.Sub(known.SeenAt) < d.clear {
 		return nil
 	}
@@ -208,6 +208,9 @@ func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 	}
 	return nil
 }
+
+// clock is as exact as the table of alerts is.
+func (d *lostDatabase) clock() time.Time { return d.now().UTC().Truncate(time.Microsecond) }
 
 // recall gives what Redis knows, or what only this environment knows because Redis was lost too.
 func (d *lostDatabase) recall(answer *redis.StringCmd) *loss {
