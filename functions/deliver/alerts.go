@@ -20,7 +20,7 @@ func (r *run) warn(ctx context.Context, d outbox.Delivery) (string, error) {
 		return "error", err // the lease brings it back
 	}
 	stage := alert.Stage(d.Kind.Alert())
-	if !found || stage == alert.Reminded && a.ClosedAt != nil { // it is over, which is told as well
+	if !found || stage != alert.Closed && a.ClosedAt != nil { // it is over, and that notice says it all
 		return "stale", r.queue.Done(ctx, d, "stale")
 	}
 	began := r.now()

@@ -113,6 +113,27 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 	}
 }
 
+// TestNoChannelHearsOfABeginningAfterTheEnd: one that was down then hears of the end alone.
+func TestNoChannelHearsOfABeginningAfterTheEnd(t *testing.T) {
+	b := setup(t)
+	c := b.channels()
+	f := b.Open(open)
+	b.Exec(`insert into alerts values ($1, 'dead_letters', '', 'warning', '1 deliveries were given up.', now() - interval '1 hour', now(), null, null)`, alertID)
+	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.opened', $1, now(), now())`, alertID)
+	c.slack.Fail(devstack.Fault{Status: http.StatusInternalServerError})
+	b.run(t.Context(), f)
+	b.due()
+	b.Exec(`update alerts set closed_at = now()`)
+	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.closed', $1, now() - interval '1 minute', now())`, alertID)
+	for range 3 {
+		b.run(t.Context(), f)
+		b.due()
+	}
+	if heard := c.heard(); heard["slack"] != "🟢 Over: Deliveries were given up" || heard["discord"] != "Deliveries were given up | Over: Deliveries were given up" {
+		t.Errorf("heard %v", heard)
+	}
+}
+
 // TestAnAlertWithoutChannelsEnds: nobody is set up, so nothing waits.
 func TestAnAlertWithoutChannelsEnds(t *testing.T) {
 	b := setup(t)

@@ -97,7 +97,7 @@ func TestASetUpThatIsWrongCostsNoAttempt(t *testing.T) {
 			t.Errorf("%s: no error", answer.Code)
 		}
 	}
-	b.expectRows("mail.confirm ready - 0", "mail.confirm ready - 0", "mail.confirm ready - 0")
+	b.expectRows("mail.confirm ready not_set_up 0", "mail.confirm ready not_set_up 0", "mail.confirm ready not_set_up 0")
 	b.expect(b.run(t.Context(), f), `{"sent":3}`)
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -55,12 +54,7 @@ func (r *run) note(ctx context.Context) {
 }
 
 // channel is the way that a delivery takes: what fails there in general does so for all of that channel.
-func channel(d outbox.Delivery) string {
-	if d.Kind.IsMail() {
-		return outbox.Mail
-	}
-	return d.Kind.Listener()
-}
+func channel(d outbox.Delivery) string { return d.Kind.Way() }
 
 // batch delivers what was claimed and gives the pause that the mail service asked for. A delivery that fails holds up no
 // other. The error says that no mail can leave before somebody does something about it.
@@ -121,7 +115,7 @@ func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery) {
 			defer func() { <-places }()
 			outcome := r.deliver(ctx, d)
 			r.count(outcome, 1)
-			telemetry.Add(ctx, telemetry.Deliveries, 1, cmp.Or(channel(d), string(d.Kind)), ending(outcome))
+			telemetry.Add(ctx, telemetry.Deliveries, 1, channel(d), ending(outcome))
 		})
 	}
 }
@@ -133,7 +127,9 @@ func (r *run) giveBack(ctx context.Context, d outbox.Delivery, failure *outbox.F
 	if !d.Kind.IsMail() {
 		pause = throttle(failure)
 	}
-	r.release(ctx, pause, d)
+	if err := r.queue.GiveBack(ctx, pause, failure.Cause, d); err != nil {
+		r.report(ctx, err) // the lease brings it back
+	}
 }
 
 func (r *run) release(ctx context.Context, pause time.Duration, deliveries ...outbox.Delivery) {

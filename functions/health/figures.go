@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"runtime/metrics"
 	"slices"
@@ -12,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"newsletter/shared/alert"
@@ -30,7 +31,7 @@ type figures struct {
 	limiter string // the tier that decides, "none" without Redis
 	memory  float64
 	depth   outbox.Depth
-	known   bool // depth was measured
+	known   bool // depth was measured this time
 }
 
 func (f *figures) set(change func(f *figures)) {
@@ -60,35 +61,26 @@ func limiter(client redis.UniversalClient, key pseudonym.Key, cfg ratelimit.Conf
 	}}
 }
 
-// connectionsWarn is the part of the server's connections from which on it is told: what is left is for the operator.
-const connectionsWarn = 80
-
-const connectionsSQL = `select sum(numbackends)::bigint, current_setting('max_connections')::bigint from pg_stat_database`
-
 // pool looks at this environment's pool and at how full the server is.
-func pool(db *postgres.DB) healthcheck.Check {
+func pool(db *postgres.DB, ask *asker, cfg alert.Config) healthcheck.Check {
 	return healthcheck.Check{Name: "pool", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
-		var used, most int64
-		err := db.Batch(ctx, func(b *pgx.Batch) {
-			b.Queue(connectionsSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&used, &most) })
-		})
+		server, err := ask.server(ctx)
 		if err != nil {
 			return "", err
 		}
 		s := db.Stats()
-		text := fmt.Sprintf("%d of %d in use here, %d opened; the server has %d of %d", s.InUse, s.Max, s.Dialled, used, most)
-		return text, healthcheck.Degree(100*used, connectionsWarn*most, most*1000, text)
+		text := fmt.Sprintf("%d of %d in use here, %d opened; the server has %d of %d", s.InUse, s.Max, s.Dialled, server.used, server.most)
+		return text, above(100*float64(server.used)/float64(server.most), cfg.ConnectionsPercent, text)
 	}}
 }
 
-// The parts of the function's memory from which on it is told: above that Lambda may end it.
-const (
-	memoryWarn = 75
-	memoryFail = 90
-)
+// above fails from a bound on.
+func above(value, most float64, text string) error {
+	return healthcheck.Degree(value, most, most, text)
+}
 
 // memory compares what the process uses with what the function has.
-func memory(seen *figures) healthcheck.Check {
+func memory(cfg alert.Config, seen *figures) healthcheck.Check {
 	return healthcheck.Check{Name: "memory", Lost: healthcheck.Warn, Ask: func(context.Context) (string, error) {
 		sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 		metrics.Read(sample)
@@ -99,70 +91,49 @@ func memory(seen *figures) healthcheck.Check {
 		percent := 100 * used / float64(lambdacontext.MemoryLimitInMB)
 		seen.set(func(f *figures) { f.memory = percent })
 		text := fmt.Sprintf("%.0f of %d MB", used, lambdacontext.MemoryLimitInMB)
-		return text, healthcheck.Degree(percent, memoryWarn, memoryFail, text)
+		return text, above(percent, cfg.MemoryPercent, text)
 	}}
 }
 
-// queue looks at the age of what is due, and at what was given up.
-func queue(worker *outbox.Worker, cfg alert.Config, seen *figures) healthcheck.Check {
+// queue looks at the age of what is to be delivered, and at what was given up.
+func queue(ask *asker, cfg alert.Config, seen *figures) healthcheck.Check {
 	return healthcheck.Check{Name: "outbox", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
-		depth, err := worker.Depth(ctx)
+		d, err := ask.deliveries(ctx)
+		seen.set(func(f *figures) { f.depth, f.known = d.depth, err == nil })
 		if err != nil {
 			return "", err
 		}
-		seen.set(func(f *figures) { f.depth, f.known = depth, true })
-		text := fmt.Sprintf("%d ready, the oldest due for %s; %d held, %d given up", depth.Ready, depth.Overdue.Round(time.Second), depth.Held, depth.Dead)
-		if err := healthcheck.Degree(depth.Overdue, cfg.OutboxWarning, cfg.OutboxAlarm, text); err != nil {
+		waiting := d.depth.Waiting()
+		text := fmt.Sprintf("%d ready, the oldest waiting for %s; %d held, %d given up", d.depth.Ready, waiting.Round(time.Second), d.depth.Held, d.depth.Dead)
+		if err := healthcheck.Degree(waiting, cfg.OutboxWarning, cfg.OutboxAlarm, text); err != nil {
 			return text, err
 		}
-		return text, healthcheck.Degree(depth.Dead, int64(cfg.DeadLetters), 1<<62, text)
+		return text, healthcheck.Degree(d.depth.Dead, int64(cfg.DeadLetters), 1<<62, text)
 	}}
 }
 
-// The last success of each way out within a day, and what is being tried again there.
-const integrationsSQL = `
-select way, extract(epoch from $1::timestamptz - max(finished_at))::bigint, coalesce(sum(again), 0)::bigint
-from (
-    select case when kind like 'mail.%' then 'mail' when kind like 'tell.%' then substr(kind, 6) else split_part(kind, '.', 3) end as way,
-           finished_at, 0 as again
-    from outbox where finished_at > $1::timestamptz - interval '1 day' and state = 'done'
-    union all
-    select case when kind like 'mail.%' then 'mail' when kind like 'tell.%' then substr(kind, 6) else split_part(kind, '.', 3) end, null, 1
-    from outbox where state = 'ready' and attempts >= 3
-) as ways
-where way <> '' group by way order by way`
-
-// integrations looks at the ways out: one that only fails is told.
-func integrations(db database, now func() time.Time) healthcheck.Check {
+// integrations looks at the ways out: one that takes nothing is told.
+func integrations(ask *asker, cfg alert.Config) healthcheck.Check {
 	return healthcheck.Check{Name: "integrations", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
-		var all, failing []string
-		err := db.Batch(ctx, func(b *pgx.Batch) {
-			all, failing = nil, nil
-			b.Queue(integrationsSQL, now()).Query(func(rows pgx.Rows) error {
-				var way string
-				var age *int64
-				var again int64
-				_, err := pgx.ForEachRow(rows, []any{&way, &age, &again}, func() error {
-					text := way + ": no success in a day"
-					if age != nil {
-						text = fmt.Sprintf("%s: %s ago", way, time.Duration(*age)*time.Second)
-					}
-					if again > 0 {
-						text += fmt.Sprintf(", %d tried again and again", again)
-						failing = append(failing, way)
-					}
-					all = append(all, text)
-					return nil
-				})
-				return err
-			})
-		})
+		d, err := ask.deliveries(ctx)
 		if err != nil {
 			return "", err
 		}
-		slices.Sort(failing)
-		text := strings.Join(all, "; ")
+		seen := map[string]string{}
+		for way, at := range d.latest {
+			seen[way] = fmt.Sprintf("%s: %s ago", way, ask.now().Sub(at).Round(time.Second))
+		}
+		var failing []string
+		for _, f := range d.depth.Failing {
+			if f.For < cfg.OutboxWarning {
+				continue
+			}
+			failing = append(failing, f.Way)
+			seen[f.Way] = fmt.Sprintf("%s, %d tried in vain", cmp.Or(seen[f.Way], f.Way+": no success in a day"), f.Count)
+		}
+		text := strings.Join(slices.Sorted(maps.Values(seen)), "; ")
 		if len(failing) > 0 {
+			slices.Sort(failing)
 			return text, errors.New("deliveries fail: " + strings.Join(failing, ", ") + " (" + text + ")")
 		}
 		return text, nil

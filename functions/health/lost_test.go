@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"newsletter/internal/testenv"
@@ -25,8 +27,12 @@ type lossRig struct {
 	alerts *alert.Store
 	envs   [2]*lostDatabase
 
+	conn *pgx.Conn
+
 	mu    sync.Mutex
 	now   time.Time
+	lost  bool // the database
+	deaf  bool // the channel
 	heard []string
 	ids   map[string]bool
 }
@@ -39,12 +45,12 @@ func newLossRig(t *testing.T) *lossRig {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	r := &lossRig{t: t, redis: testenv.RedisServer(t), now: time.Now(), ids: map[string]bool{}}
+	r := &lossRig{t: t, redis: testenv.RedisServer(t), conn: database.Conn(t), now: time.Now(), ids: map[string]bool{}}
 	clock := func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.now }
 	r.alerts = alert.NewStore(db, alert.ReadConfig(config.FromMap(nil)), clock)
 	for i := range r.envs {
 		r.envs[i] = &lostDatabase{
-			redis: r.client(), remind: 4 * time.Hour, now: clock,
+			redis: r.client(), remind: 4 * time.Hour, clear: 5 * time.Minute, now: clock,
 			voices: map[string]messenger.Voice{"slack": r.hear, "dead": func(context.Context, messenger.Notice) error { return errors.New("down") }},
 		}
 	}
@@ -63,6 +69,9 @@ func (r *lossRig) client() redis.UniversalClient {
 func (r *lossRig) hear(_ context.Context, n messenger.Notice) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.deaf {
+		return errors.New("deaf")
+	}
 	if r.ids[n.ID] {
 		r.t.Errorf("two messages have the id %s", n.ID)
 	}
@@ -71,27 +80,46 @@ func (r *lossRig) hear(_ context.Context, n messenger.Notice) error {
 	return nil
 }
 
+func (r *lossRig) ask(context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lost {
+		return errors.New("lost")
+	}
+	return nil
+}
+
 // pings lets an environment find the database lost, or not, after a time.
 func (r *lossRig) pings(env int, after time.Duration, lost bool) {
 	r.t.Helper()
 	r.mu.Lock()
-	r.now = r.now.Add(after)
+	r.now, r.lost = r.now.Add(after), lost
 	r.mu.Unlock()
-	var err error
-	if lost {
-		err = r.envs[env].tell(r.t.Context())
-	} else {
-		err = r.envs[env].over(r.t.Context(), r.alerts)
+	if !lost {
+		if err := r.envs[env].over(r.t.Context(), r.alerts); err != nil {
+			r.t.Error(err)
+		}
+		return
 	}
-	if err != nil && !strings.Contains(err.Error(), "tell dead: down") {
-		r.t.Fatal(err)
+	_, err := r.envs[env].tell(r.t.Context(), time.Millisecond, r.ask)
+	for _, line := range strings.Split(fmt.Sprint(err), "\n") {
+		if err != nil && line != "tell dead: down" && line != "tell slack: deaf" {
+			r.t.Errorf("unexpected: %s", line)
+		}
 	}
 }
 
-func (r *lossRig) expect(want string) {
+// expect compares what was told directly, and how often the outbox is to tell of an end.
+func (r *lossRig) expect(want string, ends int) {
 	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if got := strings.Join(r.heard, " "); got != want {
 		r.t.Errorf("heard %q, want %q", got, want)
+	}
+	var queued int
+	if err := r.conn.QueryRow(r.t.Context(), `select count(*) from outbox where kind = 'alert.closed'`).Scan(&queued); err != nil || queued != ends {
+		r.t.Errorf("%d ends are queued, want %d (%v)", queued, ends, err)
 	}
 }
 
@@ -99,25 +127,36 @@ func TestALostDatabaseIsToldOnceByAllEnvironments(t *testing.T) {
 	t.Parallel()
 	r := newLossRig(t)
 	r.pings(0, 0, false)
-	r.expect("")
+	r.expect("", 0)
 	r.pings(0, time.Minute, true)
 	r.pings(1, time.Minute, true)
 	r.pings(0, time.Minute, true)
-	r.expect("opened")
+	r.expect("opened", 0)
 	r.pings(1, 4*time.Hour, true)
-	r.expect("opened reminded")
-	r.pings(1, time.Minute, false)
+	r.expect("opened reminded", 0)
+	r.pings(1, 5*time.Minute, false)
 	r.pings(0, time.Minute, false) // it has told of it too, but it is over
-	r.expect("opened reminded closed")
+	r.expect("opened reminded", 1)
 	all, err := r.alerts.List(t.Context(), false, 10)
-	if err != nil || len(all) != 1 || all[0].Rule != alert.Database || all[0].ClosedAt == nil || all[0].ClosedAt.Sub(all[0].OpenedAt).Round(time.Minute) != 4*time.Hour+3*time.Minute {
+	if err != nil || len(all) != 1 || all[0].Rule != alert.Database || all[0].ClosedAt == nil || all[0].ClosedAt.Sub(all[0].OpenedAt).Round(time.Minute) != 4*time.Hour+7*time.Minute {
 		t.Errorf("%v %+v", err, all)
 	}
-	if all[0].RemindedAt == nil || all[0].RemindedAt.Sub(all[0].OpenedAt).Round(time.Minute) != 4*time.Hour+2*time.Minute {
-		t.Errorf("reminded at %v", all[0].RemindedAt)
-	}
 	r.pings(0, time.Minute, true)
-	r.expect("opened reminded closed opened")
+	r.expect("opened reminded opened", 1)
+}
+
+// TestALossThatComesAndGoesIsOne: it is over when the database has answered for five minutes.
+func TestALossThatComesAndGoesIsOne(t *testing.T) {
+	t.Parallel()
+	r := newLossRig(t)
+	for i := range 10 {
+		r.pings(i%2, time.Minute, i%2 == 0)
+	}
+	r.expect("opened", 0)
+	r.pings(0, 4*time.Minute-time.Second, false)
+	r.expect("opened", 0)
+	r.pings(0, time.Second, false)
+	r.expect("opened", 1)
 }
 
 // TestPingsThatOverlapTellOnce: both environments find the loss, and its end, at the same moment.
@@ -125,17 +164,41 @@ func TestPingsThatOverlapTellOnce(t *testing.T) {
 	t.Parallel()
 	r := newLossRig(t)
 	var want []string
-	for range 20 {
+	for i := range 10 {
 		for _, lost := range []bool{true, false} {
+			r.now = r.now.Add(5 * time.Minute)
 			var both sync.WaitGroup
 			for env := range r.envs {
 				both.Go(func() { r.pings(env, 0, lost) })
 			}
 			both.Wait()
 		}
-		want = append(want, "opened", "closed")
+		want = append(want, "opened")
+		r.expect(strings.Join(want, " "), i+1)
 	}
-	r.expect(strings.Join(want, " "))
+}
+
+// TestAChannelThatIsDownIsToldLater, at the next ping that it answers: each round once.
+func TestAChannelThatIsDownIsToldLater(t *testing.T) {
+	t.Parallel()
+	r := newLossRig(t)
+	r.deaf, r.lost = true, true
+	if got, err := r.envs[0].tell(t.Context(), time.Millisecond, r.ask); got != unheard || err == nil {
+		t.Errorf("%s %v", got, err)
+	}
+	r.deaf = false
+	for range 3 {
+		r.pings(1, time.Minute, true)
+	}
+	r.expect("opened", 0)
+	if got, _ := r.envs[0].tell(t.Context(), time.Millisecond, r.ask); got != told {
+		t.Error(got)
+	}
+	r.deaf = true
+	r.pings(0, 4*time.Hour, true)
+	r.deaf = false
+	r.pings(0, time.Minute, true)
+	r.expect("opened reminded", 0)
 }
 
 func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
@@ -144,11 +207,53 @@ func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
 	r.redis.Kill()
 	r.pings(0, 0, true)
 	r.pings(0, time.Minute, true)
-	r.expect("opened")
+	r.expect("opened", 0)
 	r.redis.Start()
 	r.pings(0, time.Minute, true)
-	r.expect("opened")
+	r.expect("opened", 0)
+	r.pings(0, 5*time.Minute, false)
 	r.pings(0, time.Minute, false)
+	r.expect("opened", 1)
+}
+
+// TestARedisThatComesBackWithAnEndedLoss tells nothing again, and hides no new loss.
+func TestARedisThatComesBackWithAnEndedLoss(t *testing.T) {
+	t.Parallel()
+	r := newLossRig(t)
+	r.pings(0, 0, true)
+	text, err := r.client().Get(t.Context(), lostKey).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func() {
+		if err := r.client().Set(t.Context(), lostKey, text, time.Hour).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.pings(0, 5*time.Minute, false)
+	again()
 	r.pings(0, time.Minute, false)
-	r.expect("opened closed")
+	r.pings(1, time.Minute, false) // which knew nothing of it
+	r.expect("opened", 1)
+	again()
+	r.pings(0, time.Minute, true)
+	r.expect("opened opened", 1)
+}
+
+// TestABlipIsNotTold: the database answers the second question.
+func TestALossThatIsOverInSecondsIsNotTold(t *testing.T) {
+	t.Parallel()
+	r := newLossRig(t)
+	if got, err := r.envs[0].tell(t.Context(), time.Millisecond, r.ask); got != answers || err != nil {
+		t.Fatal(got, err)
+	}
+	r.expect("", 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.envs[0].tell(ctx, time.Hour, r.ask); err == nil {
+		t.Error("it waits longer than the invocation lasts")
+	}
+	if got := fmt.Sprint(r.envs[0].memory); got != "<nil>" {
+		t.Errorf("it remembers %s", got)
+	}
 }

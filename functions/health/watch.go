@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,27 +44,65 @@ type details struct {
 }
 
 // look goes on from the report of the checks. What fails on the way is reported and holds up nothing else: the details
-// then lack it.
+// then lack it. The metric of health comes last, and only when the owner would hear of trouble by now: an alarm watches for
+// its absence.
 func (w *watcher) look(ctx context.Context, report healthcheck.Report) details {
 	d := details{Report: report, Requests: []endpoint{}, Alerts: []alert.Alert{}}
-	telemetry.Add(ctx, telemetry.Health, map[healthcheck.Status]float64{healthcheck.Warn: 1, healthcheck.Fail: 2}[report.Status])
-	if statusOf(report, "postgres") == healthcheck.Fail {
-		w.tell(ctx, w.lost.tell(ctx))
-		return d
-	}
-	w.tell(ctx, w.lost.over(ctx, w.alerts))
-	w.tell(ctx, statistics.Fold(ctx, w.redis, w.db))
-	w.tell(ctx, w.sample(ctx, report))
-	var err error
-	if d.Requests, err = recent(ctx, w.db, w.now()); err != nil {
-		w.tell(ctx, err)
-	}
-	changes, err := w.evaluate(ctx, report)
+	err := w.watch(ctx, &d)
 	w.tell(ctx, err)
-	d.Alerts = append(d.Alerts, changes.Open...)
-	w.measure(ctx, changes)
+	if err == nil {
+		telemetry.Add(ctx, telemetry.Health, map[healthcheck.Status]float64{healthcheck.Warn: 1, healthcheck.Fail: 2}[d.Status])
+	}
 	return d
 }
+
+// watch fills in the details. Its error says that the owner hears nothing of what may be wrong.
+//
+// Whether the database is lost is decided by writing to it: one that was failed over to read-only, or whose disk is full,
+// still answers.
+func (w *watcher) watch(ctx context.Context, d *details) error {
+	write := func(ctx context.Context) error { return w.sample(ctx, d.Report) }
+	if err := write(ctx); errors.Is(err, postgres.ErrUnavailable) {
+		wait := patience
+		if statusOf(d.Report, "postgres") == healthcheck.Fail { // it was asked twice already
+			wait = 0
+		}
+		switch verdict, err := w.lost.tell(ctx, wait, write); verdict {
+		case unheard:
+			d.Status = healthcheck.Fail
+			return errors.Join(errUnheard, err)
+		case told:
+			d.Status = healthcheck.Fail
+			w.tell(ctx, err)
+			return nil
+		case answers: // it was a blip
+		}
+	} else {
+		w.tell(ctx, err)
+	}
+	reading, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	w.tell(ctx, w.lost.over(reading, w.alerts))
+	w.tell(ctx, statistics.Fold(reading, w.redis, w.db, w.now()))
+	requests, err := recent(reading, w.db, w.now())
+	w.tell(ctx, err)
+	d.Requests = append(d.Requests, requests...)
+	figures, err := w.figures(reading, d.Report)
+	if err != nil { // the rest is judged
+		w.tell(ctx, err)
+		d.Checks = maps.Clone(d.Checks)
+		d.Checks["alerts"] = []healthcheck.Component{{Status: healthcheck.Warn, Time: w.now().UTC(), Output: err.Error()}}
+	}
+	changes, err := w.alerts.Evaluate(ctx, figures)
+	if err != nil {
+		return err
+	}
+	d.Alerts = append(d.Alerts, changes.Open...)
+	w.measure(ctx, changes)
+	return nil
+}
+
+var errUnheard = errors.New("the database is lost, and no channel takes the message")
 
 // tell reports an error, if there is one.
 func (w *watcher) tell(ctx context.Context, err error) {
@@ -78,47 +119,60 @@ func statusOf(report healthcheck.Report, check string) healthcheck.Status {
 	return healthcheck.Pass
 }
 
-// failing are the checks that fail, but for that of the outbox, whose age has a rule of its own.
-func failing(report healthcheck.Report) (names []string) {
-	for name := range report.Checks {
-		if statusOf(report, name) == healthcheck.Fail && name != "outbox" {
-			names = append(names, name)
+// ownRule are the checks whose failure has a rule of its own.
+var ownRule = map[string]bool{"outbox": true, "redis": true, "limiter": true}
+
+// failing are the checks whose failure is to be told. Where that of PostgreSQL fails, the schema's version, which the same
+// question was to tell, is not known.
+func failing(report healthcheck.Report) []string {
+	slow := statusOf(report, "postgres") == healthcheck.Fail
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(report.Checks)) {
+		if statusOf(report, name) == healthcheck.Fail && !ownRule[name] && (name != "migrations" || !slow) {
+			all = append(all, name)
 		}
 	}
-	return names
+	return all
 }
 
-func (w *watcher) evaluate(ctx context.Context, report healthcheck.Report) (alert.Changes, error) {
+// figures reads what the rules look at. It is good beside an error: it says what is not known.
+func (w *watcher) figures(ctx context.Context, report healthcheck.Report) (alert.Figures, error) {
 	f, err := w.alerts.Read(ctx)
-	if err != nil {
-		return alert.Changes{}, err
-	}
-	rates, err := engagement.RatesSince(ctx, w.db, w.now().Add(-24*time.Hour))
-	if err != nil {
-		return alert.Changes{}, err
+	rates, failed := engagement.RatesSince(ctx, w.db, w.now().Add(-24*time.Hour))
+	if failed != nil {
+		f.Unknown, err = append(f.Unknown, alert.Bounces), errors.Join(err, failed)
 	}
 	f.Sent, f.Bounced = rates.Sent, rates.Bounces
-	speeds, err := w.speeds.Assess(ctx)
-	if err != nil {
-		return alert.Changes{}, err
+	speeds, failed := w.speeds.Assess(ctx)
+	if failed != nil {
+		f.Unknown, err = append(f.Unknown, alert.Slower, alert.Trend), errors.Join(err, failed)
 	}
 	for _, a := range speeds {
-		e := alert.Endpoint{Name: a.Endpoint, Slower: a.Slower, UsualP95: a.Usual.Median}
-		if a.Slower {
-			e.P95 = a.Last[len(a.Last)-1].P95
+		e := alert.Endpoint{Name: a.Endpoint, Slower: a.Slower, P95: a.Slow.P95, UsualP95: a.Slow.Usual.Median}
+		if a.Trend.Known {
+			e.Days = a.Trend.Now
 		}
 		e.CrossesIn, e.Rising = a.Trend.Crosses(w.target)
 		f.Endpoints = append(f.Endpoints, e)
 	}
 	f.Failing = failing(report)
-	return w.alerts.Evaluate(ctx, f)
+	return f, err
 }
 
 const sampleSQL = `
 insert into health_samples (at, status, figures) values ($1::timestamptz, $2::text, $3::text::jsonb) on conflict (at) do nothing`
 
+const (
+	// sampleTimeout bounds a write that decides whether the database is lost.
+	sampleTimeout = 2 * time.Second
+	// readTimeout bounds all that is read before the rules are applied, so that they are, to what could be read.
+	readTimeout = 10 * time.Second
+)
+
 // sample keeps what the checks found.
 func (w *watcher) sample(ctx context.Context, report healthcheck.Report) error {
+	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
+	defer cancel()
 	took := map[string]float64{}
 	states := map[string]healthcheck.Status{}
 	for name, components := range report.Checks {
@@ -127,12 +181,11 @@ func (w *watcher) sample(ctx context.Context, report healthcheck.Report) error {
 		}
 	}
 	w.seen.mu.Lock()
-	text, err := json.Marshal(map[string]any{
-		"limiter": w.seen.limiter, "memory_percent": w.seen.memory, "checks": states, "took_ms": took,
-		"outbox": map[string]any{
-			"ready": w.seen.depth.Ready, "held": w.seen.depth.Held, "dead": w.seen.depth.Dead, "overdue_s": w.seen.depth.Overdue.Seconds(),
-		},
-	})
+	figures := map[string]any{"limiter": w.seen.limiter, "memory_percent": w.seen.memory, "checks": states, "took_ms": took}
+	if depth := w.seen.depth; w.seen.known {
+		figures["outbox"] = map[string]any{"ready": depth.Ready, "held": depth.Held, "dead": depth.Dead, "overdue_s": depth.Overdue.Seconds()}
+	}
+	text, err := json.Marshal(figures)
 	w.seen.mu.Unlock()
 	if err != nil {
 		return err

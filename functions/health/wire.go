@@ -14,13 +14,16 @@ import (
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/messenger"
-	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
 	"newsletter/shared/redistls"
 	"newsletter/shared/statistics"
 )
+
+// databaseChecks is how many questions go to the database side by side: about the server, about the outbox, and the
+// replica's when that is lost. With fewer connections a slow one would make the others look lost.
+const databaseChecks = 3
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	api, alerts, limits := httpapi.ReadConfig(env), alert.ReadConfig(env), ratelimit.ReadConfig(env)
@@ -29,6 +32,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
+	dbConfig.MaxConns = databaseChecks
 	db, dbErr := postgres.Open(ctx, dbConfig)
 	reader, readerErr := postgres.OpenReader(ctx, dbConfig, db)
 	redis, redisErr := redistls.Open(redisConfig)
@@ -40,15 +44,18 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	seen := &figures{}
-	asked := append(checks(db, redis), limiter(redis, key, limits, seen), pool(db), memory(seen),
-		queue(outbox.NewQueue(db, time.Now), alerts, seen), integrations(db, time.Now))
+	ask := &asker{db: db, now: time.Now}
+	asked := append(checks(ask, redis), limiter(redis, key, limits, seen), pool(db, ask, alerts), memory(alerts, seen),
+		queue(ask, alerts, seen), integrations(ask, alerts))
 	if !dbConfig.ReadURL.IsZero() {
 		asked = append(asked, replica(reader))
 	}
+	speeds := baseline.NewReader(db, time.Now)
+	speeds.Percent = alerts.SlowerPercent
 	h := &handler{healthcheck.New(time.Now, asked...), &watcher{
-		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: baseline.NewReader(db, time.Now),
+		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: speeds,
 		target: alerts.Target, seen: seen, now: time.Now,
-		lost: &lostDatabase{redis: redis, voices: voices, remind: alerts.Remind, now: time.Now},
+		lost: &lostDatabase{redis: redis, voices: voices, remind: alerts.Remind, clear: alerts.Clear, now: time.Now},
 	}}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.event, Finished: requests.Count, Close: func(ctx context.Context) {
 		requests.Close(ctx)

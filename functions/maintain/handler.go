@@ -57,7 +57,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 		return nil, errNotATick
 	}
 	counts, err := h.tidy(ctx)
-	problems := []error{err, h.record(ctx, counts), h.warn(ctx)}
+	problems := []error{err, h.record(ctx, counts)}
 	done := result{Counts: counts}
 	for {
 		seal, more, err := h.sealer.Next(ctx)

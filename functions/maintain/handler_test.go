@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +11,6 @@ import (
 	"newsletter/internal/functiontest"
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/subscription"
 )
 
 // bundle is the function with a clock.
@@ -147,27 +144,6 @@ func TestAReminder(t *testing.T) {
 		if _, err := open(t.Context(), b.Env()); err == nil {
 			t.Errorf("%s is taken", wrong)
 		}
-	}
-}
-
-// An open request is reported before the month ends, and not before that.
-func TestRequestsThatAreDue(t *testing.T) {
-	b := setup(t)
-	b.Activate("jane@example.org")
-	if _, err := b.Store.OpenRequest(t.Context(), b.Address("jane@example.org"), subscription.Access, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	b.run(19)
-	if strings.Contains(log.String(), "privacy requests are due") {
-		t.Errorf("too early: %s", log.String())
-	}
-	b.run(21)
-	if !strings.Contains(log.String(), "privacy requests are due") || strings.Contains(log.String(), "jane@") {
-		t.Errorf("not reported: %s", log.String())
 	}
 }
 

@@ -65,8 +65,12 @@ func start(t testing.TB, o devstack.Options) *stack {
 	if o.Database == nil {
 		o.Database = &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword}
 	}
-	logs := &logWriter{t: t, also: o.Log}
-	o.Log = logs
+	logs := &logWriter{t: t}
+	if o.Log == nil {
+		o.Log = logs
+	} else { // the test reads it, too
+		o.Log = io.MultiWriter(logs, o.Log)
+	}
 	s, err := devstack.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +88,6 @@ func start(t testing.TB, o devstack.Options) *stack {
 // logWriter keeps the functions' log, and shows it with the test's until the test has ended.
 type logWriter struct {
 	t      testing.TB
-	also   io.Writer // nil for nobody
 	mu     sync.Mutex
 	lines  []string
 	closed bool
@@ -96,9 +99,6 @@ func (l *logWriter) Write(p []byte) (int, error) {
 	l.lines = append(l.lines, string(p)) // lambdalocal writes whole lines
 	if !l.closed {
 		l.t.Logf("%s", p)
-	}
-	if l.also != nil {
-		return l.also.Write(p)
 	}
 	return len(p), nil
 }

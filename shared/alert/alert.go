@@ -27,6 +27,13 @@ type Config struct {
 	// ErrorsLeast is how many requests must have failed in a window before it counts, because a few failures of a small
 	// site are a large part. Defaults to 5.
 	ErrorsLeast int `env:"ALERT_ERRORS_LEAST" envDefault:"5"`
+	// BurnFast is how many times as fast as Objective allows requests may fail over an hour and the last five minutes.
+	// Defaults to 14.4, which uses up 2 % of a month's errors in that hour.
+	BurnFast float64 `env:"ALERT_BURN_FAST" envDefault:"14.4"`
+	// BurnSlow is the same over six hours and the last half an hour. Defaults to 6: 5 % of a month's errors.
+	BurnSlow float64 `env:"ALERT_BURN_SLOW" envDefault:"6"`
+	// BurnCreeping is the same over three days, for a warning. Defaults to 1: 10 % of a month's errors.
+	BurnCreeping float64 `env:"ALERT_BURN_CREEPING" envDefault:"1"`
 	// LimiterDown is for how long the limiter may do without Redis. Defaults to 2m.
 	LimiterDown time.Duration `env:"ALERT_LIMITER_DOWN" envDefault:"2m"`
 	// UnconfirmedLeast is how many sign-ups of a quarter of an hour, each counted as often as it was asked for, must be
@@ -45,12 +52,20 @@ type Config struct {
 	OutboxAlarm time.Duration `env:"ALERT_OUTBOX_ALARM" envDefault:"30m"`
 	// DeadLetters is how many deliveries may not have been given up. Defaults to 1.
 	DeadLetters int `env:"ALERT_DEAD_LETTERS" envDefault:"1"`
+	// SlowerPercent is by how much at least the slowest 5 % of a route's requests must take longer than usual before it is
+	// told. It must also be 10 ms and more than the weeks differ by. Defaults to 20.
+	SlowerPercent float64 `env:"ALERT_SLOWER_PERCENT" envDefault:"20"`
 	// Target is how long the slowest 5 % of a route's requests may take, for the trend. Defaults to 200ms.
 	Target time.Duration `env:"ALERT_TARGET" envDefault:"200ms"`
 	// TrendDays is how many days before a route crosses Target its trend is told. Defaults to 7.
 	TrendDays int `env:"ALERT_TREND_DAYS" envDefault:"7"`
-	// PrivacyDays is how many days before its due date an open privacy request is told. Defaults to 8: day 22 of the month
-	// that the law gives.
+	// MemoryPercent is how much of its memory the health function may use. Defaults to 90: above that Lambda may end it.
+	MemoryPercent float64 `env:"ALERT_MEMORY_PERCENT" envDefault:"90"`
+	// ConnectionsPercent is how many of the database server's connections all clients together may use. Defaults to 80: the
+	// rest is for the operator.
+	ConnectionsPercent float64 `env:"ALERT_CONNECTIONS_PERCENT" envDefault:"80"`
+	// PrivacyDays is how many days before its due date an open privacy request is told. Defaults to 8: day 20 of the 28
+	// that a letter is given.
 	PrivacyDays int `env:"ALERT_PRIVACY_DAYS" envDefault:"8"`
 	// Remind is after how long an open alert is told again. Defaults to 4h.
 	Remind time.Duration `env:"ALERT_REMIND" envDefault:"4h"`
@@ -77,6 +92,8 @@ func (c Config) Validate() error {
 		value float64
 	}{
 		{"ALERT_ERRORS_LEAST", float64(c.ErrorsLeast)}, {"ALERT_LIMITER_DOWN", float64(c.LimiterDown)},
+		{"ALERT_BURN_FAST", c.BurnFast}, {"ALERT_BURN_SLOW", c.BurnSlow}, {"ALERT_BURN_CREEPING", c.BurnCreeping},
+		{"ALERT_SLOWER_PERCENT", c.SlowerPercent}, {"ALERT_MEMORY_PERCENT", c.MemoryPercent}, {"ALERT_CONNECTIONS_PERCENT", c.ConnectionsPercent},
 		{"ALERT_UNCONFIRMED_LEAST", float64(c.UnconfirmedLeast)}, {"ALERT_CONFIRMED_PERCENT", c.ConfirmedPercent},
 		{"ALERT_BOUNCES_LEAST", float64(c.BouncesLeast)}, {"ALERT_BOUNCE_PERCENT", c.BouncePercent},
 		{"ALERT_OUTBOX_WARNING", float64(c.OutboxWarning)}, {"ALERT_OUTBOX_ALARM", float64(c.OutboxAlarm)},

@@ -2,10 +2,13 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/outbox"
 )
 
 // SignUpWindow is the time over which sign-ups and confirmations are compared. The last minute is left out: nobody
@@ -28,14 +31,17 @@ func (c Counts) share() float64 {
 // Endpoint is how fast a route answers.
 type Endpoint struct {
 	Name          string
-	Slower        bool // than usual at this hour of the week
+	Slower        bool // than usual at that hour of the week
 	P95, UsualP95 time.Duration
-	Rising        bool    // its trend leads over the target,
-	CrossesIn     float64 // in so many days
+	Days          time.Duration // its 95th percentile, as the line through the last days has it; 0: it is not known
+	Rising        bool          // that line leads over the target,
+	CrossesIn     float64       // in so many days
 }
 
 // Figures are what the rules look at.
 type Figures struct {
+	// Unknown are the rules whose figures could not be read: they find nothing, and their alerts stay as they are.
+	Unknown []Rule
 	// Failing are the checks of health that fail, by name; that of the database is told otherwise.
 	Failing []string
 	// Endpoints are compared with their own past.
@@ -48,13 +54,12 @@ type Figures struct {
 	// LimiterDown is for how long every ping has found the limiter without Redis.
 	LimiterDown time.Duration
 	// Asked are the sign-ups of SignUpWindow that are to be confirmed, each as often as it was asked for; Confirmed are the
-	// confirmations of that time. HeldWaves are the sign-ups that are held because they look alike.
-	Asked, Confirmed, HeldWaves int64
+	// confirmations of that time.
+	Asked, Confirmed int64
 	// MailPaused is why all mail is paused; empty if it is not.
 	MailPaused string
-	// OutboxAge is how long the longest due delivery has been waiting.
-	OutboxAge         time.Duration
-	OutboxReady, Dead int64
+	// Outbox is what waits to be delivered.
+	Outbox outbox.Depth
 	// PrivacyDue are the requests that are due soon, the first at PrivacyDueAt.
 	PrivacyDue   int64
 	PrivacyDueAt time.Time
@@ -83,15 +88,9 @@ select (select count(*) from (
            select 1 from audit_events
            where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' in ('confirmation_queued', 'confirmation_capped')
            limit 100000) as asked),
-       (select count(*) from audit_events where kind = 'subscription.confirmed' and at > $1::timestamptz),
-       (select count(*) from outbox where state = 'held' and hold_reason = 'wave')`
+       (select count(*) from audit_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
 
 const pausedSQL = `select coalesce((select reason from pauses where subject = 'mail' and lifted_at is null limit 1), '')`
-
-const outboxSQL = `
-select coalesce((select due_at from outbox where state = 'ready' order by due_at limit 1), $1::timestamptz),
-       (select count(*) from (select 1 from outbox where state = 'ready' limit 100000) as ready),
-       (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead)`
 
 const dueSQL = `
 select count(*), coalesce(min(due_at), $1::timestamptz) from privacy_requests
@@ -103,36 +102,83 @@ type database interface {
 	Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error
 }
 
-// Read reads what the database knows of the figures, in one round trip; the caller adds Failing, Endpoints, Sent and Bounced.
-func (s *Store) Read(ctx context.Context) (Figures, error) {
-	now := s.now()
-	f := Figures{Requests: map[time.Duration]Counts{}}
+// partTimeout bounds reading one part of the figures by itself.
+const partTimeout = time.Second
+
+// part is what some rules look at.
+type part struct {
+	rules []Rule
+	queue func(b *pgx.Batch, f *Figures)
+}
+
+func (s *Store) parts(now time.Time) []part {
 	var seconds []int32
 	for _, w := range Windows() {
-		seconds = append(seconds, int32(w.Seconds())) //nolint:gosec // at most three days
+		seconds = append(seconds, int32(w.Seconds()))
 	}
-	var down, due time.Time
-	err := s.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(requestsSQL, seconds, now).Query(func(rows pgx.Rows) error {
-			var window int64
-			var c Counts
-			_, err := pgx.ForEachRow(rows, []any{&window, &c.Requests, &c.Errors}, func() error {
-				f.Requests[time.Duration(window)*time.Second] = c
-				return nil
+	return []part{
+		{[]Rule{Errors}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(requestsSQL, seconds, now).Query(func(rows pgx.Rows) error {
+				f.Requests = map[time.Duration]Counts{}
+				var window int64
+				var c Counts
+				_, err := pgx.ForEachRow(rows, []any{&window, &c.Requests, &c.Errors}, func() error {
+					f.Requests[time.Duration(window)*time.Second] = c
+					return nil
+				})
+				return err
 			})
-			return err
-		})
-		b.Queue(limiterSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&down) })
-		b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag)).QueryRow(func(row pgx.Row) error {
-			return row.Scan(&f.Asked, &f.Confirmed, &f.HeldWaves)
-		})
-		b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
-		b.Queue(outboxSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&due, &f.OutboxReady, &f.Dead) })
-		b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&f.PrivacyDue, &f.PrivacyDueAt) })
-	})
-	if err != nil {
-		return Figures{}, fmt.Errorf("read the figures of alerts: %w", err)
+		}},
+		{[]Rule{Limiter}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(limiterSQL, now).QueryRow(func(row pgx.Row) error {
+				var down time.Time
+				err := row.Scan(&down)
+				f.LimiterDown = max(0, now.Sub(down))
+				return err
+			})
+		}},
+		{[]Rule{Bombing}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag)).QueryRow(func(row pgx.Row) error {
+				return row.Scan(&f.Asked, &f.Confirmed)
+			})
+		}},
+		{[]Rule{MailPaused}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
+		}},
+		{[]Rule{Wave, Held, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, f *Figures) { outbox.QueueDepth(b, now, &f.Outbox) }},
+		{[]Rule{PrivacyDue}, func(b *pgx.Batch, f *Figures) {
+			b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&f.PrivacyDue, &f.PrivacyDueAt) })
+		}},
 	}
-	f.LimiterDown, f.OutboxAge = max(0, now.Sub(down)), max(0, now.Sub(due))
-	return f, nil
+}
+
+// Read reads what the database knows of the figures, in one round trip; the caller adds Failing, Endpoints, Sent and Bounced.
+// When something cannot be read, the rest is, part by part: the figures are good beside an error, and say what is Unknown.
+func (s *Store) Read(ctx context.Context) (Figures, error) {
+	parts := s.parts(s.now())
+	var f Figures
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		for _, p := range parts {
+			p.queue(b, &f)
+		}
+	})
+	if err == nil {
+		return f, nil
+	}
+	f, err = Figures{}, nil
+	for _, p := range parts {
+		read := f
+		if failed := s.readPart(ctx, p, &read); failed != nil {
+			f.Unknown, err = append(f.Unknown, p.rules...), errors.Join(err, fmt.Errorf("read the figures of %v: %w", p.rules, failed))
+			continue
+		}
+		f = read
+	}
+	return f, err
+}
+
+func (s *Store) readPart(ctx context.Context, p part, f *Figures) error {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	return s.db.Batch(ctx, func(b *pgx.Batch) { p.queue(b, f) })
 }

@@ -1,8 +1,14 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
+
+	"newsletter/shared/outbox"
 )
 
 // Rule is what an alert is about. The names stand in the database and in metrics: they are kept.
@@ -16,12 +22,14 @@ const (
 	Limiter     Rule = "limiter"      // the rate limiter does without Redis
 	Bombing     Rule = "bombing"      // many sign-ups, and next to nobody confirms
 	Wave        Rule = "wave"         // sign-ups that look alike were held
+	Held        Rule = "held"         // mails were held for another reason, which is the subject
 	Bounces     Rule = "bounces"      // too many mails bounce
 	MailPaused  Rule = "mail_paused"  // no mail leaves before the owner says so
-	OutboxAge   Rule = "outbox_age"   // what is due is not delivered
+	OutboxAge   Rule = "outbox_age"   // what is due is not delivered, nor tried
+	Deliveries  Rule = "deliveries"   // a way out takes nothing; the subject is its name
 	DeadLetters Rule = "dead_letters" // deliveries were given up
 	Slower      Rule = "slower"       // a route is slower than usual at this hour of the week; the subject is the route
-	Trend       Rule = "trend"        // a route will be too slow soon; the subject is the route
+	Trend       Rule = "trend"        // a route is too slow for days, or will be soon; the subject is the route
 	PrivacyDue  Rule = "privacy_due"  // somebody's request is to be answered soon
 )
 
@@ -45,12 +53,14 @@ var texts = map[Rule]about{
 	Limiter:     {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
 	Bombing:     {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause add mail`."},
 	Wave:        {"Sign-ups that look alike wait for you", "`newsletter holds list` shows them; release or reject them, or let them expire."},
+	Held:        {"Mails wait for you", "`newsletter holds list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
 	Bounces:     {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
 	MailPaused:  {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift mail` lets mails leave again."},
 	OutboxAge:   {"Mails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
+	Deliveries:  {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
 	DeadLetters: {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
 	Slower:      {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
-	Trend:       {"A route is getting slower from day to day", "`newsletter perf` shows the trend."},
+	Trend:       {"A route is too slow, or will be soon", "`newsletter perf` shows its days; ALERT_TARGET says how long it may take."},
 	PrivacyDue:  {"A privacy request is to be answered soon", "`newsletter privacy list` shows it; the law gives one month."},
 }
 
@@ -62,17 +72,17 @@ type Finding struct {
 	Summary string // one sentence with figures; it names nobody
 }
 
-// burns are the windows in which the error budget may not be used up at that many times its rate (Google, "The Site
-// Reliability Workbook", chapter 5, table 5-8).
+// burns are the windows in which the error budget may not be used up faster than a number of times its rate (Google, "The
+// Site Reliability Workbook", chapter 5, table 5-8).
 var burns = []struct {
 	speed       string
-	times       float64
+	times       func(Config) float64
 	long, short time.Duration // short keeps an alert from outliving its cause; 0: none
 	level       Level
 }{
-	{"fast", 14.4, time.Hour, 5 * time.Minute, Alarm},
-	{"slow", 6, 6 * time.Hour, 30 * time.Minute, Alarm},
-	{"creeping", 1, 72 * time.Hour, 0, Warning},
+	{"fast", func(c Config) float64 { return c.BurnFast }, time.Hour, 5 * time.Minute, Alarm},
+	{"slow", func(c Config) float64 { return c.BurnSlow }, 6 * time.Hour, 30 * time.Minute, Alarm},
+	{"creeping", func(c Config) float64 { return c.BurnCreeping }, 72 * time.Hour, 0, Warning},
 }
 
 // Windows are the windows over which requests and errors are counted.
@@ -93,6 +103,9 @@ func Evaluate(c Config, f Figures) []Finding {
 	for _, name := range f.Failing {
 		all.add(Check, name, Alarm, "The check %q fails.", name)
 	}
+	if len(f.Unknown) > 0 {
+		all.add(Check, "alerts", Warning, "What these rules look at cannot be read: %s.", strings.Trim(fmt.Sprint(f.Unknown), "[]"))
+	}
 	c.errors(f, &all)
 	if f.LimiterDown >= c.LimiterDown && f.LimiterDown > 0 {
 		all.add(Limiter, "", Warning, "The rate limiter has been doing without Redis for %s.", lasting(f.LimiterDown))
@@ -103,7 +116,10 @@ func Evaluate(c Config, f Figures) []Finding {
 		if e.Slower {
 			all.add(Slower, e.Name, Warning, "%s takes %s for the slowest 5 %%, usually %s at this hour of the week.", e.Name, ms(e.P95), ms(e.UsualP95))
 		}
-		if e.Rising && e.CrossesIn <= float64(c.TrendDays) {
+		switch {
+		case e.Days >= c.Target:
+			all.add(Trend, e.Name, Warning, "%s takes %s for the slowest 5 %% by the last days; it should take less than %s.", e.Name, ms(e.Days), ms(c.Target))
+		case e.Rising && e.CrossesIn <= float64(c.TrendDays):
 			all.add(Trend, e.Name, Warning, "%s will cross %s in about %.0f days if it goes on like this.", e.Name, ms(c.Target), e.CrossesIn)
 		}
 	}
@@ -122,11 +138,11 @@ func (f *findings) add(rule Rule, subject string, level Level, format string, ar
 func (c Config) errors(f Figures, all *findings) {
 	budget := 1 - c.Objective/100
 	for _, b := range burns {
-		long := f.Requests[b.long]
-		if long.Errors < int64(c.ErrorsLeast) || long.share() < b.times*budget {
+		long, most := f.Requests[b.long], b.times(c)*budget
+		if long.Errors < int64(c.ErrorsLeast) || long.share() < most {
 			continue
 		}
-		if b.short > 0 && f.Requests[b.short].share() < b.times*budget {
+		if b.short > 0 && f.Requests[b.short].share() < most {
 			continue
 		}
 		all.add(Errors, b.speed, b.level, "%d of %d requests of the last %s failed: %.1f times what an objective of %g %% allows.",
@@ -139,8 +155,12 @@ func (c Config) signUps(f Figures, all *findings) {
 		all.add(Bombing, "", Alarm, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
 			float64(f.Asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(f.Asked))
 	}
-	if f.HeldWaves > 0 {
-		all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", f.HeldWaves)
+	for _, reason := range slices.Sorted(maps.Keys(f.Outbox.HeldFor)) {
+		if n := f.Outbox.HeldFor[reason]; reason == "wave" {
+			all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", n)
+		} else {
+			all.add(Held, reason, Warning, "%d mails wait for you (%s).", n, reason)
+		}
 	}
 }
 
@@ -151,15 +171,31 @@ func (c Config) mail(f Figures, all *findings) {
 	if f.MailPaused != "" {
 		all.add(MailPaused, "", Alarm, "All mail is paused (%s).", f.MailPaused)
 	}
-	switch {
-	case f.OutboxAge >= c.OutboxAlarm:
-		all.add(OutboxAge, "", Alarm, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.OutboxAge), f.OutboxReady)
-	case f.OutboxAge >= c.OutboxWarning:
-		all.add(OutboxAge, "", Warning, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.OutboxAge), f.OutboxReady)
+	if level, late := c.late(f.Outbox.Overdue); late {
+		all.add(OutboxAge, "", level, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.Outbox.Overdue), f.Outbox.Ready)
 	}
-	if f.Dead >= int64(c.DeadLetters) {
-		all.add(DeadLetters, "", Warning, "%d deliveries were given up.", f.Dead)
+	for _, out := range f.Outbox.Failing {
+		level, late := c.late(out.For)
+		if !late {
+			continue
+		}
+		if out.Way != outbox.Mail { // only without mails nobody can sign up
+			level = Warning
+		}
+		all.add(Deliveries, out.Way, level, "%s: %d deliveries were tried in vain, the oldest has been waiting for %s (%s).",
+			out.Way, out.Count, lasting(out.For), cmp.Or(out.Cause, "no answer"))
 	}
+	if f.Outbox.Dead >= int64(c.DeadLetters) {
+		all.add(DeadLetters, "", Warning, "%d deliveries were given up.", f.Outbox.Dead)
+	}
+}
+
+// late says whether a delivery has been waiting for too long, and how bad that is.
+func (c Config) late(waiting time.Duration) (Level, bool) {
+	if waiting >= c.OutboxAlarm {
+		return Alarm, true
+	}
+	return Warning, waiting >= c.OutboxWarning
 }
 
 func requests(n int64) string {

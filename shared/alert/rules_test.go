@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"newsletter/shared/config"
+	"newsletter/shared/outbox"
 )
 
 // defaults are the thresholds of an owner who has set none.
@@ -39,6 +40,20 @@ func only(in map[time.Duration]Counts, window time.Duration, requests, errors in
 	return in
 }
 
+// failing is one way out that takes nothing.
+func failing(way string, waiting time.Duration) Figures {
+	return Figures{Outbox: outbox.Depth{Failing: []outbox.Failing{{Way: way, Count: 20, For: waiting}}}}
+}
+
+// held is a mail for each reason that waits for the owner.
+func held(reasons ...string) Figures {
+	f := Figures{Outbox: outbox.Depth{HeldFor: map[string]int64{}}}
+	for _, reason := range reasons {
+		f.Outbox.HeldFor[reason] = 1
+	}
+	return f
+}
+
 // TestEachRule goes up to each threshold and one step over it.
 func TestEachRule(t *testing.T) {
 	t.Parallel()
@@ -49,6 +64,7 @@ func TestEachRule(t *testing.T) {
 	}{
 		"nothing":                         {Figures{}, ""},
 		"a check fails":                   {Figures{Failing: []string{"migrations"}}, "check/migrations/alarm"},
+		"a read that fails":               {Figures{Unknown: []Rule{Slower, Trend}}, "check/alerts/warning"},
 		"no errors":                       {Figures{Requests: even(1000000, 0)}, ""},
 		"within the objective":            {Figures{Requests: even(1000000, 999)}, ""},
 		"creeping":                        {Figures{Requests: even(1000000, 1001)}, "errors/creeping/warning"},
@@ -66,17 +82,24 @@ func TestEachRule(t *testing.T) {
 		"500 people after a mention":       {Figures{Asked: 500, Confirmed: 200}, ""},
 		"9.9 % confirmed":                  {Figures{Asked: 1000, Confirmed: 99}, "bombing//alarm"},
 		"10 % confirmed":                   {Figures{Asked: 1000, Confirmed: 100}, ""},
-		"a wave":                           {Figures{HeldWaves: 1}, "wave//warning"},
+		"a wave":                           {held("wave"), "wave//warning"},
+		"held for other reasons":           {held("disposable", "wave", "captcha"), "held/captcha/warning held/disposable/warning wave//warning"},
 		"4 bounces":                        {Figures{Sent: 10, Bounced: 4}, ""},
 		"5 bounces":                        {Figures{Sent: 250, Bounced: 5}, "bounces//warning"},
 		"1.9 % bounces":                    {Figures{Sent: 1000, Bounced: 19}, ""},
 		"mail is paused":                   {Figures{MailPaused: "bounces"}, "mail_paused//alarm"},
-		"a delivery is late":               {Figures{OutboxAge: 5*time.Minute - 1}, ""},
-		"a delivery is later":              {Figures{OutboxAge: 5 * time.Minute}, "outbox_age//warning"},
-		"a delivery is too late":           {Figures{OutboxAge: 30 * time.Minute}, "outbox_age//alarm"},
-		"a dead letter":                    {Figures{Dead: 1}, "dead_letters//warning"},
+		"a delivery is late":               {Figures{Outbox: outbox.Depth{Overdue: 5*time.Minute - 1}}, ""},
+		"a delivery is later":              {Figures{Outbox: outbox.Depth{Overdue: 5 * time.Minute}}, "outbox_age//warning"},
+		"a delivery is too late":           {Figures{Outbox: outbox.Depth{Overdue: 30 * time.Minute}}, "outbox_age//alarm"},
+		"mails fail, shortly":              {failing(outbox.Mail, 5*time.Minute-1), ""},
+		"mails fail":                       {failing(outbox.Mail, 5*time.Minute), "deliveries/mail/warning"},
+		"mails fail for long":              {failing(outbox.Mail, 30*time.Minute), "deliveries/mail/alarm"},
+		"a chat is down for long":          {failing("slack", 3*time.Hour), "deliveries/slack/warning"},
+		"a dead letter":                    {Figures{Outbox: outbox.Depth{Dead: 1}}, "dead_letters//warning"},
 		"a slow route":                     {Figures{Endpoints: []Endpoint{{Name: "confirm GET"}, {Name: "subscribe POST", Slower: true}}}, "slower/subscribe POST/warning"},
 		"rising": {Figures{Endpoints: []Endpoint{{Name: "a", Rising: true, CrossesIn: 7}, {Name: "b", Rising: true, CrossesIn: 7.1}}},
+			"trend/a/warning"},
+		"too slow for days": {Figures{Endpoints: []Endpoint{{Name: "a", Days: 200 * time.Millisecond}, {Name: "b", Days: 199 * time.Millisecond}}},
 			"trend/a/warning"},
 		"a letter": {Figures{PrivacyDue: 1, PrivacyDueAt: due}, "privacy_due//alarm"},
 	} {
@@ -89,6 +112,18 @@ func TestEachRule(t *testing.T) {
 		}
 		if text := strings.Join(got, " "); text != test.want {
 			t.Errorf("%s: %q, want %q", name, text, test.want)
+		}
+	}
+}
+
+// TestTheBudgetsRatesAreTheOwners: each window has a variable.
+func TestTheBudgetsRatesAreTheOwners(t *testing.T) {
+	t.Parallel()
+	env := config.FromMap(map[string]string{"ALERT_BURN_FAST": "20", "ALERT_BURN_SLOW": "30", "ALERT_BURN_CREEPING": "40"})
+	c := ReadConfig(env)
+	for errors, want := range map[int64]int{199: 0, 200: 1, 300: 2, 400: 3} {
+		if got := Evaluate(c, Figures{Requests: even(10000, errors)}); env.Err() != nil || len(got) != want {
+			t.Errorf("%d errors: %+v, want %d (%v)", errors, got, want, env.Err())
 		}
 	}
 }

@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,7 +68,7 @@ func (s *Store) Evaluate(ctx context.Context, f Figures) (Changes, error) {
 			return err
 		})
 	}, func(b *pgx.Batch) (err error) {
-		changes, err = s.reconcile(b, open, found, now)
+		changes, err = s.reconcile(b, open, found, f.Unknown, now)
 		return err
 	})
 	if err != nil {
@@ -82,8 +83,9 @@ func scan(row pgx.CollectableRow) (Alert, error) {
 	return a, err
 }
 
-// reconcile queues what makes the open alerts those that were found.
-func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, now time.Time) (Changes, error) {
+// reconcile queues what makes the open alerts those that were found. Of rules that are unknown nobody can say that they
+// found nothing.
+func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, unknown []Rule, now time.Time) (Changes, error) {
 	var c Changes
 	known := map[[2]string]bool{}
 	for _, a := range open {
@@ -91,13 +93,18 @@ func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, now time.
 		finding, still := find(found, a)
 		kind := outbox.None
 		switch {
+		case !still && slices.Contains(unknown, a.Rule):
+			a.SeenAt = now
 		case still && (finding.Level == Alarm && a.Level == Warning || now.Sub(a.toldAt()) >= s.config.Remind):
 			a.RemindedAt, kind = &now, outbox.AlertReminded
 		case !still && now.Sub(a.SeenAt) >= s.config.Clear:
 			a.ClosedAt, kind = &now, outbox.AlertClosed
 		}
 		if still {
-			a.Level, a.Summary, a.SeenAt = finding.Level, finding.Summary, now
+			a.Summary, a.SeenAt = finding.Summary, now
+			if finding.Level == Alarm { // it stays one, so that what swings about a threshold is told once
+				a.Level = Alarm
+			}
 		}
 		b.Queue(updateSQL, a.ID.String(), string(a.Level), a.Summary, a.SeenAt, a.RemindedAt, a.ClosedAt)
 		c.sort(a, kind)
@@ -149,6 +156,7 @@ func (c *Changes) sort(a Alert, kind outbox.Kind) {
 	case outbox.AlertClosed:
 		c.Closed = append(c.Closed, a)
 		return
+	default: // nothing is told of it
 	}
 	c.Open = append(c.Open, a)
 }
@@ -213,10 +221,11 @@ insert into alerts (id, rule, subject, level, summary, opened_at, seen_at, remin
 values ($1::text::uuid, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::timestamptz, $9::timestamptz)
 on conflict (id) do nothing`
 
-// Record keeps an alert that was told directly, once it is over.
+// Record keeps an alert that was told directly, once it is over, and queues telling that. Doing so again changes nothing.
 func (s *Store) Record(ctx context.Context, a Alert) error {
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(recordSQL, a.ID.String(), string(a.Rule), a.Subject, string(a.Level), a.Summary, a.OpenedAt, a.SeenAt, a.RemindedAt, a.ClosedAt)
+		outbox.Queue(b, outbox.Message{ID: uuid.NewSHA1(a.ID, []byte(Closed)), Kind: outbox.AlertClosed, EventID: a.ID, CreatedAt: *a.ClosedAt})
 	})
 	if err != nil {
 		return fmt.Errorf("record an alert: %w", err)

@@ -10,16 +10,18 @@ import (
 	"newsletter/internal/testenv"
 	"newsletter/shared/alert"
 	"newsletter/shared/config"
+	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 )
 
 // rig is a store over a database of the test's own, with a clock that the test moves.
 type rig struct {
 	*alert.Store
-	t    *testing.T
-	exec func(sql string, args ...any)
-	rows func(sql string) []string
-	now  time.Time
+	t     *testing.T
+	exec  func(sql string, args ...any)
+	admin func(sql string)
+	rows  func(sql string) []string
+	now   time.Time
 }
 
 func newRig(t *testing.T) *rig {
@@ -36,6 +38,13 @@ func newRig(t *testing.T) *rig {
 	r.exec = func(sql string, args ...any) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	owner := database.Conn(t)
+	r.admin = func(sql string) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,7 +94,7 @@ func (r *rig) told() string {
 func TestTheCourseOfAnAlert(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	late, later := alert.Figures{OutboxAge: 6 * time.Minute}, alert.Figures{OutboxAge: time.Hour}
+	late, later := alert.Figures{Outbox: outbox.Depth{Overdue: 6 * time.Minute}}, alert.Figures{Outbox: outbox.Depth{Overdue: time.Hour}}
 	for i, step := range []struct {
 		after   time.Duration
 		figures alert.Figures
@@ -129,6 +138,22 @@ func TestTheCourseOfAnAlert(t *testing.T) {
 	}
 }
 
+// TestALevelThatSwingsIsToldOnce: an alarm stays one until it is over.
+func TestALevelThatSwingsIsToldOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for i := range 20 {
+		age := 29 * time.Minute
+		if i%2 == 1 {
+			age = 31 * time.Minute
+		}
+		r.evaluate(time.Minute, alert.Figures{Outbox: outbox.Depth{Overdue: age}})
+	}
+	if got := r.told(); got != "alert.opened alert.reminded" {
+		t.Errorf("told %s", got)
+	}
+}
+
 // TestManyEvaluatorsOpenAnAlertOnce: pings overlap.
 func TestManyEvaluatorsOpenAnAlertOnce(t *testing.T) {
 	t.Parallel()
@@ -136,7 +161,7 @@ func TestManyEvaluatorsOpenAnAlertOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if _, err := r.Evaluate(t.Context(), alert.Figures{Dead: 1, Failing: []string{"memory"}}); err != nil {
+			if _, err := r.Evaluate(t.Context(), alert.Figures{Outbox: outbox.Depth{Dead: 1}, Failing: []string{"memory"}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -199,8 +224,44 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 			t.Errorf("%v: %+v, want %+v", window, f.Requests[window], want)
 		}
 	}
-	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || f.HeldWaves != 1 || f.MailPaused != "bounces" || f.OutboxAge != 10*time.Minute ||
-		f.OutboxReady != 1 || f.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
+	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || fmt.Sprint(f.Outbox.HeldFor) != "map[disposable:1 wave:1]" || f.MailPaused != "bounces" || f.Outbox.Overdue != 10*time.Minute ||
+		f.Outbox.Ready != 1 || f.Outbox.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestWhatCannotBeReadLeavesItsAlertsAsTheyAre, however long that lasts, and all else is judged.
+func TestWhatCannotBeReadLeavesItsAlertsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(`insert into pauses values (gen_random_uuid(), 'mail', 'bounces', $1, null)`, r.now)
+	read := func(fails bool) alert.Figures {
+		t.Helper()
+		f, err := r.Read(t.Context())
+		if (err != nil) != fails {
+			t.Fatalf("%+v %v", f, err)
+		}
+		return f
+	}
+	if got := r.evaluate(0, read(false)); got != "1 0 0, 1 open" {
+		t.Error(got)
+	}
+	r.admin(`revoke select on pauses from app`)
+	r.exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', $1, $1, 'dead', $1)`, r.now)
+	f := read(true)
+	if got := fmt.Sprint(f.Unknown); got != "[mail_paused]" || f.Outbox.Dead != 1 {
+		t.Errorf("unknown %s, %+v", got, f)
+	}
+	if got := r.evaluate(time.Hour, f); got != "2 0 0, 3 open" { // the dead letter, and that something cannot be read
+		t.Error(got)
+	}
+	r.admin(`grant select on pauses to app`)
+	r.exec(`update pauses set lifted_at = now()`)
+	r.exec(`delete from outbox where state = 'ready'`) // as deliver does
+	if got := r.evaluate(5*time.Minute-time.Second, read(false)); got != "0 0 0, 3 open" {
+		t.Error(got)
+	}
+	if got := r.evaluate(time.Second, read(false)); got != "0 0 2, 1 open" {
+		t.Error(got)
 	}
 }

@@ -23,9 +23,9 @@ const (
 	intervals, leastSlow = 5, 3
 	// perSigma makes the deviation of a normal distribution of its median absolute deviation.
 	perSigma = 1.4826
-	// The least excess that counts, however even the weeks were.
-	leastPart   = 0.2
-	leastExcess = 10 * time.Millisecond
+	// leastExcess is the least that counts, however even the weeks were, and leastPercent the part of the usual time that it
+	// must be by default.
+	leastExcess, leastPercent = 10 * time.Millisecond, 20
 	// days are looked at for the trend, of which so many must have enough requests.
 	days, leastDays = 14, 7
 	// significant is the one-sided 5 % quantile of the normal distribution, for the Mann-Kendall test.
@@ -68,24 +68,29 @@ func UsualOf(hours []Interval) Usual {
 	return Usual{time.Duration(middle), time.Duration(median(off)), len(p95)}
 }
 
-// Limit is from where on an interval is too slow (reference: three deviations, a fifth, or 10 ms, whichever is most).
-func (u Usual) Limit() time.Duration {
-	excess := max(3*perSigma*float64(u.MAD), leastPart*float64(u.Median), float64(leastExcess))
+// Limit is from where on an interval is too slow: three deviations, so many percent, or 10 ms more, whichever is most.
+func (u Usual) Limit(percent float64) time.Duration {
+	excess := max(3*perSigma*float64(u.MAD), percent/100*float64(u.Median), float64(leastExcess))
 	return u.Median + time.Duration(excess)
 }
 
-// Slower says whether most of the last intervals, the latest last, are too slow.
-func (u Usual) Slower(last []Interval) bool {
-	if u.Weeks == 0 {
-		return false
-	}
+// Slow is an interval that is too slow, and what is usual at its hour.
+type Slow struct {
+	Interval
+	Usual Usual
+}
+
+// slower gives the latest interval that is too slow for its own hour, if most of the last intervals are; usual knows the
+// hours. The intervals are in order, the latest last.
+func slower(last []Interval, percent float64, usual func(hour time.Time) Usual) (latest Slow, most bool) {
 	slow := 0
 	for _, i := range last[max(0, len(last)-intervals):] {
-		if i.enough() && i.P95 > u.Limit() {
+		if u := usual(i.At.Truncate(time.Hour)); u.Weeks > 0 && i.enough() && i.P95 > u.Limit(percent) {
+			latest = Slow{i, u}
 			slow++
 		}
 	}
-	return slow >= leastSlow
+	return latest, slow >= leastSlow
 }
 
 // Trend is where the days lead.

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"newsletter/shared/histogram"
 )
 
 // series are intervals of 1,000 requests, a step apart, with these 95th percentiles in milliseconds.
@@ -24,7 +26,11 @@ func few(in []Interval) []Interval {
 	return in
 }
 
-const week = 7 * 24 * time.Hour
+// slowerThan compares intervals with one baseline.
+func slowerThan(usual Usual, now []Interval) bool {
+	_, slow := slower(now, leastPercent, func(time.Time) Usual { return usual })
+	return slow
+}
 
 // TestSlowerThanUsual: known answers. The limit of weeks of 100 ms, give or take 5, is 100 + max(3 × 1.4826 × 5, 20, 10) =
 // 122.239 ms.
@@ -54,8 +60,8 @@ func TestSlowerThanUsual(t *testing.T) {
 		"fast, 11 ms are not":      {series(week, 5, 5, 5), series(slotLength, 16, 16, 16, 16, 16), true},
 		"only the last five count": {series(week, 100, 100, 100), series(slotLength, 900, 900, 900, 100, 100, 100, 100, 100), false},
 	} {
-		if got := UsualOf(test.weeks).Slower(test.now); got != test.want {
-			t.Errorf("%s: %v, want %v (limit %v)", name, got, test.want, UsualOf(test.weeks).Limit())
+		if got := slowerThan(UsualOf(test.weeks), test.now); got != test.want {
+			t.Errorf("%s: %v, want %v (limit %v)", name, got, test.want, UsualOf(test.weeks).Limit(leastPercent))
 		}
 	}
 }
@@ -66,11 +72,22 @@ func TestADayHasItsCourse(t *testing.T) {
 	course := func(hour int) float64 { return 100 + 80*math.Sin(2*math.Pi*float64(hour)/24) }
 	for hour := range 24 * 7 {
 		usual := UsualOf(series(week, course(hour), course(hour)*1.02, course(hour)*0.98, course(hour)))
-		if v := course(hour) * 1.05; usual.Slower(series(slotLength, v, v, v, v, v)) {
+		if v := course(hour) * 1.05; slowerThan(usual, series(slotLength, v, v, v, v, v)) {
 			t.Errorf("hour %d is strange", hour)
 		}
-		if v := course(hour)*1.2 + 25; !usual.Slower(series(slotLength, v, v, v, v, v)) {
+		if v := course(hour)*1.2 + 25; !slowerThan(usual, series(slotLength, v, v, v, v, v)) {
 			t.Errorf("hour %d is not strange at %.0f ms", hour, v)
+		}
+	}
+}
+
+// TestHowMuchSlowerIsTheOwners: half more is told at 40 percent, and not at 60.
+func TestHowMuchSlowerIsTheOwners(t *testing.T) {
+	t.Parallel()
+	usual := UsualOf(series(week, 100, 100, 100))
+	for percent, want := range map[float64]bool{40: true, 60: false} {
+		if _, got := slower(series(slotLength, 150, 150, 150, 150, 150), percent, func(time.Time) Usual { return usual }); got != want {
+			t.Errorf("%v percent: %v", percent, got)
 		}
 	}
 }
@@ -78,7 +95,7 @@ func TestADayHasItsCourse(t *testing.T) {
 func TestTrend(t *testing.T) {
 	t.Parallel()
 	ramp := make([]float64, days)
-	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(7, 7))
 	noise := make([]float64, days)
 	for i := range ramp {
 		ramp[i], noise[i] = 100+4*float64(i), 100+random.NormFloat64()
@@ -114,6 +131,26 @@ func TestTrend(t *testing.T) {
 	}
 	if got := TrendOf(series(day, step...)); !got.Rising {
 		t.Errorf("a step is no rise: %+v", got)
+	}
+}
+
+// TestAMillisecondADayIsATrend: histograms do not hide it.
+func TestAMillisecondADayIsATrend(t *testing.T) {
+	t.Parallel()
+	for start := 100.0; start < 190; start += 5 {
+		all := make([]Interval, days)
+		for day := range all {
+			var h histogram.Histogram
+			for i := range 1000 {
+				ms := (start + float64(day)) * (0.5 + 0.5*float64(i)/950)
+				h.Add(histogram.Bucket(time.Duration(ms*float64(time.Millisecond))), 1)
+			}
+			all[day] = Interval{At: time.Date(2026, 3, 1+day, 0, 0, 0, 0, time.UTC), Requests: 1000}
+			all[day].P95, _ = h.Quantile(0.95)
+		}
+		if got := TrendOf(all); !got.Rising || got.PerDay < 500*time.Microsecond || got.PerDay > 1500*time.Microsecond {
+			t.Errorf("from %.0f ms: %+v", start, got)
+		}
 	}
 }
 

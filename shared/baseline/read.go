@@ -23,7 +23,8 @@ type Assessment struct {
 	Endpoint string
 	Last     []Interval // five minutes each, the latest last; without the running one
 	Usual    Usual      // at this hour of the week
-	Slower   bool       // than usual
+	Slower   bool       // than usual, each interval at its own hour,
+	Slow     Slow       // of which this is the latest that is
 	Trend    Trend      // of the last days
 }
 
@@ -35,24 +36,35 @@ type Reader struct {
 	db  database
 	now func() time.Time
 
+	// Percent is by how much at least an interval must be slower than usual. Defaults to 20. It is set before the first use.
+	Percent float64
+
 	mu     sync.Mutex
 	trends map[string]Trend
 	at     time.Time
 }
 
 // NewReader makes a Reader; now is the clock.
-func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
+func NewReader(db database, now func() time.Time) *Reader {
+	return &Reader{db: db, now: now, Percent: leastPercent}
+}
+
+const week = 7 * 24 * time.Hour
 
 // Assess judges every route that was asked for lately, usually is at this hour, or has a trend: that of a quiet site must not
 // come and go with its visitors. It takes one round trip, and another one an hour for the trends.
 func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	now := r.now().UTC()
-	slot := now.Truncate(slotLength)
-	var last map[string][]Interval
-	var usual map[string]Usual
+	slot, hour := now.Truncate(slotLength), now.Truncate(time.Hour)
+	first := slot.Add(-intervals * slotLength)
+	past := lastWeeks(hour)
+	if before := first.Truncate(time.Hour); before.Before(hour) {
+		past = append(past, lastWeeks(before)...)
+	}
+	var last, hours map[string][]Interval
 	err := r.db.Batch(ctx, func(b *pgx.Batch) {
-		queue(b, slotsSQL, func(all map[string][]Interval) { last = all }, slot.Add(-intervals*slotLength), slot)
-		QueueUsual(b, now, &usual)
+		queue(b, slotsSQL, func(all map[string][]Interval) { last = all }, first, slot)
+		queue(b, hoursSQL, func(all map[string][]Interval) { hours = all }, past)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read request statistics: %w", err)
@@ -61,28 +73,37 @@ func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Assessment
-	names := slices.Concat(slices.Collect(maps.Keys(last)), slices.Collect(maps.Keys(usual)), slices.Collect(maps.Keys(trends)))
+	names := slices.Concat(slices.Collect(maps.Keys(last)), slices.Collect(maps.Keys(hours)), slices.Collect(maps.Keys(trends)))
 	slices.Sort(names)
+	var all []Assessment
 	for _, name := range slices.Compact(names) {
-		all = append(all, Assessment{name, last[name], usual[name], usual[name].Slower(last[name]), trends[name]})
+		usual := func(hour time.Time) Usual {
+			return UsualOf(slices.DeleteFunc(slices.Clone(hours[name]), func(h Interval) bool { return hour.Sub(h.At)%week != 0 }))
+		}
+		a := Assessment{Endpoint: name, Last: last[name], Usual: usual(hour), Trend: trends[name]}
+		a.Slow, a.Slower = slower(a.Last, r.Percent, usual)
+		all = append(all, a)
 	}
 	return all, nil
 }
 
 // QueueUsual queues reading how fast each route usually is at this hour of the week.
 func QueueUsual(b *pgx.Batch, now time.Time, into *map[string]Usual) {
-	hour := now.UTC().Truncate(time.Hour)
-	past := make([]time.Time, weeks)
-	for i := range past {
-		past[i] = hour.AddDate(0, 0, -7*(i+1))
-	}
 	queue(b, hoursSQL, func(hours map[string][]Interval) {
 		*into = make(map[string]Usual, len(hours))
 		for name, list := range hours {
 			(*into)[name] = UsualOf(list)
 		}
-	}, past)
+	}, lastWeeks(now.UTC().Truncate(time.Hour)))
+}
+
+// lastWeeks are the hours to which an hour is compared.
+func lastWeeks(hour time.Time) []time.Time {
+	past := make([]time.Time, weeks)
+	for i := range past {
+		past[i] = hour.Add(-week * time.Duration(i+1))
+	}
+	return past
 }
 
 func (r *Reader) latestTrends(ctx context.Context) (map[string]Trend, error) {

@@ -1,8 +1,9 @@
 // Package healthcheck asks the dependencies whether they answer, and says what that means for a visitor.
 //
 // Checks run side by side, each within its own time; the result is kept for some seconds, so that asking often costs the
-// dependencies nothing. The worst check decides: a lost database or an old schema fails, a lost Redis only warns,
-// because the limiter has a fallback.
+// dependencies nothing. The worst check decides, but the whole fails only by what sign-ups cannot do without: a lost
+// database or an old schema. All else warns, such as a lost Redis, because the limiter has a fallback, or an outbox that is
+// not emptied.
 package healthcheck
 
 import (
@@ -27,6 +28,8 @@ const (
 const (
 	// timeout bounds one check.
 	timeout = 500 * time.Millisecond
+	// grace is for a check that heeds the end of its time to say what it was waiting for.
+	grace = 50 * time.Millisecond
 	// freshness is how long a result is kept.
 	freshness = 5 * time.Second
 )
@@ -34,6 +37,8 @@ const (
 // Check asks one dependency.
 type Check struct {
 	Name string
+	// Vital says that sign-ups do not work when it fails. The failure of another check is a warning of the whole.
+	Vital bool
 	// Lost is the status when Ask fails: Fail, or Warn where the service goes on without it.
 	Lost Status
 	// Ask returns what was observed, for people, or an error. A Judged error has a status of its own.
@@ -134,21 +139,48 @@ func (c *Checker) run(ctx context.Context) Report {
 	report := Report{Status: Pass, Checks: make(map[string][]Component, len(c.checks))}
 	for i, check := range c.checks {
 		report.Checks[check.Name] = []Component{components[i]}
-		report.Status = worse(report.Status, components[i].Status)
+		status := components[i].Status
+		if status == Fail && !check.Vital {
+			status = Warn
+		}
+		report.Status = worse(report.Status, status)
 	}
 	return report
 }
 
+// answer is what a check gives.
+type answer struct {
+	observed string
+	err      error
+}
+
+var errTimeout = errors.New("it did not answer in time")
+
+// ask gives a check its time. One that does not heed its context is left behind, so that it holds up nobody.
 func (c *Checker) ask(ctx context.Context, check Check) Component {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	began := c.now()
-	observed, err := check.Ask(ctx)
-	component := Component{Status: Pass, Time: began.UTC(), DurationMS: float64(c.now().Sub(began).Microseconds()) / 1000, Unit: "ms", Observed: observed}
-	if err != nil {
-		component.Status, component.Output = check.Lost, err.Error()
+	answers := make(chan answer, 1)
+	go func() {
+		observed, err := check.Ask(ctx)
+		answers <- answer{observed, err}
+	}()
+	var got answer
+	select {
+	case got = <-answers:
+	case <-ctx.Done():
+		select {
+		case got = <-answers: // it has more to say of its failure
+		case <-time.After(grace):
+			got.err = errTimeout
+		}
 	}
-	if judged, ok := errors.AsType[Judged](err); ok {
+	component := Component{Status: Pass, Time: began.UTC(), DurationMS: float64(c.now().Sub(began).Microseconds()) / 1000, Unit: "ms", Observed: got.observed}
+	if got.err != nil {
+		component.Status, component.Output = check.Lost, got.err.Error()
+	}
+	if judged, ok := errors.AsType[Judged](got.err); ok {
 		component.Status = judged.Status
 	}
 	return component

@@ -11,22 +11,23 @@ import (
 )
 
 func answers(name string, lost Status, err error) Check {
-	return Check{Name: name, Lost: lost, Ask: func(context.Context) (string, error) { return "seen by " + name, err }}
+	return Check{Name: name, Vital: name == "postgres", Lost: lost, Ask: func(context.Context) (string, error) { return "seen by " + name, err }}
 }
 
 func TestTheWorstCheckDecides(t *testing.T) {
 	failure := errors.New("10.0.0.7 does not answer")
 	for name, test := range map[string]struct {
-		database, redis error
-		want            Status
+		database, redis, outbox error
+		want                    Status
 	}{
-		"all well":      {nil, nil, Pass},
-		"redis lost":    {nil, failure, Warn},
-		"database lost": {failure, nil, Fail},
-		"both lost":     {failure, failure, Fail},
+		"all well":         {nil, nil, nil, Pass},
+		"redis lost":       {nil, failure, nil, Warn},
+		"nothing delivers": {nil, nil, failure, Warn}, // sign-ups work
+		"database lost":    {failure, nil, nil, Fail},
+		"all lost":         {failure, failure, failure, Fail},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := New(time.Now, answers("postgres", Fail, test.database), answers("redis", Warn, test.redis))
+			c := New(time.Now, answers("postgres", Fail, test.database), answers("redis", Warn, test.redis), answers("outbox", Fail, test.outbox))
 			report := c.Report(t.Context())
 			if report.Status != test.want {
 				t.Errorf("got %s, want %s", report.Status, test.want)
@@ -75,6 +76,20 @@ func TestASilentDependencyIsGivenUp(t *testing.T) {
 	}})
 	if got := c.Report(t.Context()).Status; got != Warn {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestACheckThatDoesNotListenIsLeftBehind: it holds up no other, and is not waited for.
+func TestACheckThatDoesNotListenIsLeftBehind(t *testing.T) {
+	end := make(chan struct{})
+	defer close(end)
+	c := New(time.Now, answers("well", Fail, nil), Check{Name: "deaf", Lost: Warn, Ask: func(context.Context) (string, error) {
+		<-end // which comes after the report
+		return "", nil
+	}})
+	report := c.Report(t.Context())
+	if deaf := report.Checks["deaf"][0]; report.Status != Warn || deaf.Output != errTimeout.Error() || report.Checks["well"][0].Status != Pass {
+		t.Errorf("%+v", report)
 	}
 }
 

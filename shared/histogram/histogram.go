@@ -1,7 +1,9 @@
 // Package histogram counts durations in logarithmic buckets, so that the counts of many instances and slots of time can be
 // added up and still give percentiles: percentiles themselves cannot be averaged.
 //
-// Each bucket is 2^(1/8) times as wide as the one before it, so a percentile is at most 4.5 % off (half a bucket's width).
+// Each bucket is 2^(1/8) times as wide as the one before it, so a percentile is at most 9 % off (a bucket's width). With
+// many durations it is far closer: those of a bucket are taken to be spread evenly in it, so that percentiles move with what
+// they measure and not in steps of a bucket.
 package histogram
 
 import (
@@ -64,23 +66,23 @@ func (h *Histogram) Count() int64 {
 	return n
 }
 
-// Quantile gives the duration that the part q (0 to 1) of all durations do not exceed: the geometric middle of its bucket.
-// It is false if there are none.
+// Quantile gives the duration that the part q (0 to 1) of all durations do not exceed. It is false if there are none.
 func (h *Histogram) Quantile(q float64) (time.Duration, bool) {
-	rank := int64(math.Ceil(q * float64(h.Count())))
-	var seen int64
+	rank := max(1, int64(math.Ceil(q*float64(h.Count()))))
+	var before int64
 	for i, n := range h {
-		if seen += n; n > 0 && seen >= rank {
-			return middle(i), true
+		if before+n >= rank {
+			return within(i, (float64(rank-before)-0.5)/float64(n)), true
 		}
+		before += n
 	}
 	return 0, false
 }
 
-// middle is the geometric middle of a bucket; of the first, which begins at 0, half of its end.
-func middle(bucket int) time.Duration {
+// within gives the duration that the part of a bucket's durations do not exceed. The first begins at 0.
+func within(bucket int, part float64) time.Duration {
 	if bucket == 0 {
-		return first / 2
+		return time.Duration(float64(first) * part)
 	}
-	return time.Duration(float64(first) * math.Exp2((float64(bucket)-0.5)/perDoubling))
+	return time.Duration(float64(first) * math.Exp2((float64(bucket)-1+part)/perDoubling))
 }

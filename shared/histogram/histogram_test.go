@@ -31,7 +31,7 @@ func TestABucketHoldsWhatItsBoundsSay(t *testing.T) {
 // TestPercentilesAreClose compares with the exact percentiles of random durations, also after a merge.
 func TestPercentilesAreClose(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
 		var parts [3]Histogram
 		var exact []time.Duration
@@ -48,10 +48,28 @@ func TestPercentilesAreClose(t *testing.T) {
 		for _, q := range []float64{0, 0.5, 0.95, 0.99, 1} {
 			want := exact[max(0, int(math.Ceil(q*float64(len(exact))))-1)]
 			got, found := parts[0].Quantile(q)
-			if off := math.Abs(float64(got)/float64(want) - 1); !found || off > 0.046 {
+			if off := math.Abs(float64(got)/float64(want) - 1); !found || off > 0.0906 {
 				t.Errorf("p%g of %d is %v, exactly %v: %.1f %% off", 100*q, len(exact), got, want, 100*off)
 			}
 		}
+	}
+}
+
+// TestPercentilesMoveWithWhatTheyMeasure, however little that is.
+func TestPercentilesMoveWithWhatTheyMeasure(t *testing.T) {
+	t.Parallel()
+	var last time.Duration
+	for ms := 100.0; ms < 200; ms++ {
+		var h Histogram
+		const n = 1000
+		for i := range n { // evenly from half of it, with the 95th percentile there
+			h.Add(Bucket(time.Duration(ms*(0.5+0.5*float64(i)/(0.95*n))*float64(time.Millisecond))), 1)
+		}
+		got, _ := h.Quantile(0.95)
+		if math.Abs(float64(got)/1e6-ms) > 0.02*ms || got <= last {
+			t.Errorf("p95 is %v after %v, want %v ms", got, last, ms)
+		}
+		last = got
 	}
 }
 

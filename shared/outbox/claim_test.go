@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -112,29 +111,4 @@ func TestAClaimNeverWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.claim(10, 1)
-}
-
-func TestDepth(t *testing.T) {
-	b := setup(t)
-	measure := func(want Depth) {
-		t.Helper()
-		if got, err := b.worker.Depth(t.Context()); err != nil || got != want {
-			t.Fatalf("%+v, %v, want %+v", got, err, want)
-		}
-	}
-	measure(Depth{})
-	b.queue(4)
-	b.advance(time.Minute)
-	measure(Depth{Ready: 4, Overdue: time.Minute, Oldest: time.Minute})
-	claimed := b.claim(3, 3)
-	if err := errors.Join(b.worker.Dead(t.Context(), claimed[0], "gone"), b.worker.Done(t.Context(), claimed[1], "sent")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.admin.Exec(t.Context(), `update outbox set state = 'held', hold_reason = 'test' where id = $1`, claimed[2].ID.String()); err != nil {
-		t.Fatal(err)
-	}
-	measure(Depth{Ready: 1, Held: 1, Dead: 1, Overdue: time.Minute, Oldest: time.Minute})
-	b.claim(1, 1)
-	b.advance(lease / 2)
-	measure(Depth{Ready: 1, Held: 1, Dead: 1, Oldest: time.Minute + lease/2}) // in a lease, so not overdue
 }

@@ -10,6 +10,7 @@
 package outbox
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -93,6 +94,15 @@ func (k Kind) IsAnnouncement() bool {
 
 // IsMail says whether a row asks for a mail.
 func (k Kind) IsMail() bool { return strings.HasPrefix(string(k), "mail.") }
+
+// Way is the way that a row takes out of here: "mail", or the name of a listener. What is still to be turned into others
+// takes none, and is named for its kind.
+func (k Kind) Way() string {
+	if k.IsMail() {
+		return Mail
+	}
+	return cmp.Or(k.Listener(), string(k))
+}
 
 // Message is a row to be queued.
 type Message struct {

@@ -124,20 +124,34 @@ func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter
 	return w.mark(ctx, "retry a delivery", retrySQL, d.ID.String(), d.Attempt, cause, due)
 }
 
+// The mark that the owner released it stays until it is delivered: see unholdSQL.
 const releaseSQL = `
-update outbox set due_at = $3::timestamptz, attempts = attempts - 1
+update outbox set due_at = $3::timestamptz, attempts = attempts - 1,
+    put_off_until = case when $4::text = '' and $3::timestamptz > $5::timestamptz then $3::timestamptz else put_off_until end,
+    outcome = case when $4::text = '' or outcome = 'released' then outcome else $4::text end
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
-// Release gives deliveries back that were claimed but not begun, for example because the function's time is up. They are
-// due again after the pause, and the attempt does not count. A row whose lease is lost is left alone.
+// Release gives deliveries back that were claimed but not begun. They are due again after the pause, and the attempt does
+// not count. With a pause they are put off on purpose, such as by the pace of mails: they are not late before its end.
+// Without one the function's time is up. A row whose lease is lost is left alone.
 func (w *Worker) Release(ctx context.Context, pause time.Duration, deliveries ...Delivery) error {
+	return w.release(ctx, pause, "", deliveries)
+}
+
+// GiveBack is Release for deliveries that cannot leave because nothing of their way can: cause is one word for what went
+// wrong. However often that happens they are not given up, and they are late.
+func (w *Worker) GiveBack(ctx context.Context, pause time.Duration, cause string, deliveries ...Delivery) error {
+	return w.release(ctx, pause, cause, deliveries)
+}
+
+func (w *Worker) release(ctx context.Context, pause time.Duration, cause string, deliveries []Delivery) error {
 	if len(deliveries) == 0 {
 		return nil
 	}
-	due := w.now().Add(pause)
+	now := w.now()
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		for _, d := range deliveries {
-			b.Queue(releaseSQL, d.ID.String(), d.Attempt, due)
+			b.Queue(releaseSQL, d.ID.String(), d.Attempt, now.Add(pause), cause, now)
 		}
 	})
 	if err != nil {

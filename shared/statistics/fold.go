@@ -2,7 +2,6 @@ package statistics
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,11 +15,16 @@ import (
 
 // database is what it needs of a connection pool.
 type database interface {
-	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+	Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error
 }
 
-// maxSlots bounds a fold: more than the lifetime of a slot holds.
-const maxSlots = 150
+// foldLock is the advisory lock of all who fold: the first bytes of "statistics" in ASCII. Two at once would each sum up an
+// hour without what the other has just written.
+const foldLock = 0x7374617469737469
+
+// settled is how long after its end a slot is folded each time, although nothing was written to it since: what is written
+// while a fold reads is folded by the next one. Environments that write later than that bring the slot back themselves.
+const settled = 5 * time.Minute
 
 // row is a total of one slot.
 type row struct {
@@ -28,15 +32,15 @@ type row struct {
 	requests int64
 }
 
-// Fold brings the slots that were written since the last fold into request_stats, and the longer slots that they are in up
-// to date. It writes totals, so folding a slot again, or twice at once, changes nothing. A total never falls: a Redis that lost its memory
-// begins again at 0, and the slot keeps what it had until that is more. What a failure of the database left undone is
-// folded the next time. A nil client has no statistics.
-func Fold(ctx context.Context, client redis.UniversalClient, db database) error {
+// Fold brings the slots that were written lately into request_stats, and the longer slots that they are in up to date. It
+// writes totals, so folding a slot again, or twice at once, changes nothing, and a slot is forgotten only when that is
+// committed. A total never falls: a Redis that lost its memory begins again at 0, and the slot keeps what it had until that
+// is more. What a failure left undone is folded the next time. A nil client has no statistics.
+func Fold(ctx context.Context, client redis.UniversalClient, db database, now time.Time) error {
 	if client == nil {
 		return nil
 	}
-	slots, err := client.SPopN(ctx, touched, maxSlots).Result()
+	slots, err := client.SMembers(ctx, touched).Result()
 	if err != nil || len(slots) == 0 {
 		return wrap("find written slots", err)
 	}
@@ -44,14 +48,19 @@ func Fold(ctx context.Context, client redis.UniversalClient, db database) error 
 	if err == nil {
 		err = store(ctx, db, rows)
 	}
-	if err != nil { // for the next time
-		members := make([]any, len(slots))
-		for i, slot := range slots {
-			members[i] = slot
-		}
-		return errors.Join(wrap("fold request statistics", err), client.SAdd(ctx, touched, members...).Err())
+	if err != nil {
+		return wrap("fold request statistics", err)
 	}
-	return nil
+	var over []any
+	for _, slot := range slots {
+		if began, err := strconv.ParseInt(slot, 10, 64); err != nil || now.Sub(time.Unix(began, 0)) > Slot+settled {
+			over = append(over, slot)
+		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	return wrap("forget folded slots", client.SRem(ctx, touched, over...).Err())
 }
 
 func wrap(what string, err error) error {
@@ -106,7 +115,7 @@ select 60, to_timestamp(slot), endpoint, class, cold, bucket, requests
 from unnest($1::bigint[], $2::text[], $3::smallint[], $4::boolean[], $5::smallint[], $6::bigint[])
      as totals (slot, endpoint, class, cold, bucket, requests)
 on conflict (span, slot, endpoint, class, cold, bucket)
-do update set requests = greatest(request_stats.requests, excluded.requests)`
+do update set requests = excluded.requests where request_stats.requests < excluded.requests`
 
 // sums are the longer slots and what each is made of, in this order.
 var sums = []struct{ slot, parts time.Duration }{{5 * time.Minute, Slot}, {time.Hour, 5 * time.Minute}}
@@ -137,7 +146,7 @@ func store(ctx context.Context, db database, rows []row) error {
 		columns.classes = append(columns.classes, int16(r.class)) //nolint:gosec // 1 to 5
 		columns.bucket = append(columns.bucket, int16(r.bucket))  //nolint:gosec // below histogram.Buckets
 	}
-	return db.Batch(ctx, func(b *pgx.Batch) {
+	return db.Transact(ctx, foldLock, func(*pgx.Batch) {}, func(b *pgx.Batch) error {
 		b.Queue(foldSQL, columns.slots, columns.endpoints, columns.classes, columns.cold, columns.bucket, columns.requests)
 		for _, sum := range sums {
 			summed := map[time.Time]bool{}
@@ -148,5 +157,6 @@ func store(ctx context.Context, db database, rows []row) error {
 				}
 			}
 		}
+		return nil
 	})
 }

@@ -57,7 +57,7 @@ func (r *rig) recorder() *Recorder { return NewRecorder(r.client(), func() time.
 
 func (r *rig) fold() {
 	r.t.Helper()
-	if err := Fold(r.t.Context(), r.client(), r.db); err != nil {
+	if err := Fold(r.t.Context(), r.client(), r.db, r.now); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -159,9 +159,13 @@ func TestARedisThatForgetsTakesNothingBack(t *testing.T) {
 	}
 }
 
-type broken struct{}
+// broken is a database that is lost, together with the time that was left.
+type broken struct{ end context.CancelFunc }
 
-func (broken) Batch(context.Context, func(*pgx.Batch)) error { return errors.New("lost") }
+func (b broken) Transact(context.Context, int64, func(*pgx.Batch), func(*pgx.Batch) error) error {
+	b.end()
+	return errors.New("lost")
+}
 
 func TestWhatTheDatabaseMissedIsFoldedLater(t *testing.T) {
 	t.Parallel()
@@ -169,12 +173,78 @@ func TestWhatTheDatabaseMissedIsFoldedLater(t *testing.T) {
 	recorder := r.recorder()
 	recorder.Count(answered(200, time.Millisecond))
 	work(t.Context(), recorder)
-	if err := Fold(t.Context(), r.client(), broken{}); err == nil {
+	r.now = r.now.Add(time.Hour)
+	ctx, end := context.WithCancel(t.Context())
+	if err := Fold(ctx, r.client(), broken{end}, r.now); err == nil {
 		t.Fatal("no error")
 	}
 	r.fold()
 	if got := r.total("span = 300"); got != 1 {
 		t.Errorf("%d", got)
+	}
+}
+
+// TestASlotIsForgottenWhenItIsSettled, and comes back with an environment that writes late.
+func TestASlotIsForgottenWhenItIsSettled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	recorder := r.recorder()
+	remembered := func(want int) {
+		t.Helper()
+		r.fold()
+		if got, err := r.client().SMembers(t.Context(), touched).Result(); err != nil || len(got) != want {
+			t.Errorf("%v %v, want %d", got, err, want)
+		}
+	}
+	recorder.Count(answered(200, time.Millisecond))
+	recorder.Count(answered(200, time.Millisecond))
+	work(t.Context(), recorder)
+	recorder.Count(answered(200, time.Millisecond)) // and then the environment is frozen
+	remembered(1)
+	r.now = r.now.Truncate(Slot).Add(Slot + settled)
+	remembered(1)
+	r.now = r.now.Add(time.Second)
+	remembered(0)
+	work(t.Context(), recorder)
+	remembered(0)
+	if got := r.total("span = 3600"); got != 3 {
+		t.Errorf("%d, want 3", got)
+	}
+}
+
+// TestFoldsThatOverlapSumUpTheWholeHour: each writes a slot of the same hour, and sees what the other has written.
+func TestFoldsThatOverlapSumUpTheWholeHour(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	hour := r.now.Truncate(time.Hour)
+	rows := func(slot int) []row {
+		return []row{{key{hour.Add(time.Duration(slot) * Slot).Unix(), "subscribe POST", 2, false, 5}, 7}}
+	}
+	holder, err := r.conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), `select pg_advisory_xact_lock($1)`, int64(foldLock)); err != nil { // a fold that takes its time
+		t.Fatal(err)
+	}
+	var folding sync.WaitGroup
+	for slot := range 4 {
+		folding.Go(func() {
+			if err := store(t.Context(), r.db, rows(slot)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	if got := r.total("true"); got != 0 {
+		t.Errorf("%d are written beside another fold", got)
+	}
+	if err := holder.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	folding.Wait()
+	if slots, hours := r.total("span = 300"), r.total("span = 3600"); slots != 28 || hours != slots {
+		t.Errorf("%d in slots, %d in the hour", slots, hours)
 	}
 }
 
@@ -235,7 +305,7 @@ func TestWithoutRedisNothingIsCounted(t *testing.T) {
 	recorder.Count(answered(200, 0))
 	recorder.Beside(t.Context())()
 	recorder.Close(t.Context())
-	if err := Fold(t.Context(), nil, broken{}); err != nil || len(recorder.counts) != 0 {
+	if err := Fold(t.Context(), nil, broken{}, time.Now()); err != nil || len(recorder.counts) != 0 {
 		t.Errorf("%v, %d", err, len(recorder.counts))
 	}
 }

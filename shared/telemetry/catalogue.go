@@ -52,8 +52,8 @@ var (
 	OutboxReady  = &Metric{"OutboxReady", Count, nil, "Rows of the outbox that wait to be delivered"}
 	OutboxHeld   = &Metric{"OutboxHeld", Count, nil, "Rows of the outbox that wait for the owner"}
 	OutboxDead   = &Metric{"OutboxDead", Count, nil, "Rows of the outbox that were given up"}
-	OutboxAge    = &Metric{"OutboxAge", Seconds, nil, "How long the longest due row has been waiting"}
-	Health       = &Metric{"Health", None, nil, "The state of the whole at each ping: 0 pass, 1 warn, 2 fail. No value at all: nothing looks, and an alarm says so"}
+	OutboxAge    = &Metric{"OutboxAge", Seconds, nil, "How long the longest waiting row has been waiting that was not tried in vain: a sign that nothing delivers"}
+	Health       = &Metric{"Health", None, nil, "The state of the whole at each ping: 0 pass, 1 warn, 2 fail. No value at all: nothing looks, or the owner cannot be told of trouble, and an alarm says so"}
 	AlertsOpen   = &Metric{"AlertsOpen", Count, nil, "Alerts that are open"}
 	AlertsOpened = &Metric{"AlertsOpened", Count, []string{"rule"}, "Alerts that were opened"}
 )

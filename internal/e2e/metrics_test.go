@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/internal/emfcheck"
+	"newsletter/internal/testenv"
+	"newsletter/shared/telemetry"
+)
+
+// lines keeps what the functions log. It is safe for concurrent use.
+type lines struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+// metrics gives what CloudWatch would make of the log: sums of the values by name and dimensions, such as
+// "SignUps outcome=pending", and how many there were.
+func (l *lines) metrics(t *testing.T) (sums map[string]float64, counts map[string]int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sums, counts = map[string]float64{}, map[string]int{}
+	for line := range strings.Lines(l.all.String()) {
+		_, object, found := strings.Cut(line, "{") // the emulator names the function first
+		if !found {
+			continue
+		}
+		data, err := emfcheck.Line([]byte("{" + object))
+		if err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		for _, d := range data {
+			name := d.Name
+			for _, key := range []string{"endpoint", "function_name", "outcome", "tier", "decision", "adapter", "rule"} {
+				if value, found := d.Dimensions[key]; found {
+					name += " " + key + "=" + value
+				}
+			}
+			sums[name] += d.Value
+			counts[name]++
+		}
+	}
+	return sums, counts
+}
+
+// TestEveryMetricIsWrittenWhereItsMeaningSays: by the functions as they are deployed, for what just happened.
+func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
+	t.Parallel()
+	log := &lines{}
+	redis := testenv.RedisServer(t)
+	sentry := &devstack.Sentry{}
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(20 * time.Millisecond) // as over a network
+		sentry.ServeHTTP(w, r)
+	}))
+	t.Cleanup(slow.Close)
+	o := quiet()
+	o.Variables = with(o.Variables, "SENTRY_DSN", "http://local@"+slow.Listener.Addr().String()+"/1")
+	o.Log, o.Redis = log, &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}
+	s := start(t, o)
+	jane := newVisitor(s.base, "127.18.0.1")
+	for i := range 3 {
+		jane.subscribe(t, fmt.Sprintf("jane%d.metrics@example.org", i))
+	}
+	s.deliver(t)
+	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
+	s.exec(t, `insert into outbox (id, kind, due_at, created_at) values (gen_random_uuid(), 'mail.reminder', now() + interval '1 hour', now() - interval '1 minute')`)
+	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, hold_reason) values (gen_random_uuid(), 'mail.confirm', now(), now(), 'held', 'wave')`)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if result, err := s.Lambda.Invoke(ctx, "health", []byte(`{}`)); err != nil || result.FunctionError != "" {
+		t.Fatalf("health: %v %s", err, result.Payload)
+	}
+
+	t.Log("The database refuses, and then Redis is silent.")
+	s.exec(t, `revoke insert on audit_events from app`)
+	if got := jane.send(t, http.MethodPost, subscribePath, `{"email":"john.metrics@example.org"}`, asJSON); got.Status < 500 {
+		t.Fatalf("without the ledger: %d %s", got.Status, got.Body)
+	}
+	s.exec(t, `grant insert on audit_events to app`)
+	redis.Freeze()
+	t.Cleanup(redis.Thaw)
+	for i := range 3 {
+		jane.subscribe(t, fmt.Sprintf("joan%d.metrics@example.org", i))
+	}
+
+	sums, counts := log.metrics(t)
+	for name, least := range map[string]float64{
+		"SignUps outcome=confirmation_queued": 6, "LimiterDecisions tier=redis decision=allowed": 4, "LimiterDecisions tier=local decision=allowed": 3,
+		"ColdStarts function_name=subscribe": 1, "ColdStarts function_name=deliver": 1, "ColdStarts function_name=health": 1,
+		"Duration endpoint=subscribe POST": 0.01, "ServerErrors endpoint=subscribe POST": 1, "PoolAcquire function_name=subscribe": 0.001,
+		"PoolDial function_name=health": 0.01, "RedisRoundTrip function_name=subscribe": 0.001, "SentryBlocked function_name=subscribe": 20,
+		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered adapter=mail": 3,
+		"OutboxReady": 1, "OutboxHeld": 1, "OutboxDead": 1, "OutboxAge": 60, "Health": 1, "AlertsOpen": 2,
+		"AlertsOpened rule=dead_letters": 1, "AlertsOpened rule=wave": 1,
+	} {
+		if sums[name] < least {
+			t.Errorf("%s is %v, want at least %v", name, sums[name], least)
+		}
+	}
+	for _, m := range telemetry.Catalogue {
+		written := false
+		for name := range sums {
+			written = written || strings.Split(name, " ")[0] == m.Name
+		}
+		if !written {
+			t.Errorf("nothing writes %s", m.Name)
+		}
+	}
+	if cold, warm := sums["ColdStarts function_name=subscribe"], counts["Duration endpoint=subscribe POST"]; int(cold)+warm != 7 {
+		t.Errorf("%v cold and %d warm requests, want 7 together", cold, warm)
+	}
+	if problems := sentry.Problems(); len(problems) > 0 || len(sentry.Events()) == 0 {
+		t.Errorf("Sentry got %d events and would refuse %v", len(sentry.Events()), problems)
+	}
+	if t.Failed() {
+		for name := range maps.Keys(sums) {
+			t.Logf("%s: %v in %d", name, sums[name], counts[name])
+		}
+	}
+}

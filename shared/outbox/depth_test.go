@@ -1,0 +1,132 @@
+package outbox
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+func (b *bundle) batch(queue func(*pgx.Batch)) {
+	b.Helper()
+	if err := b.db.Batch(b.Context(), queue); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bundle) depth(want Depth) {
+	b.Helper()
+	if want.HeldFor == nil {
+		want.HeldFor = map[string]int64{}
+	}
+	if got, err := b.worker.Depth(b.Context()); err != nil || !reflect.DeepEqual(got, want) {
+		b.Fatalf("%+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestDepth(t *testing.T) {
+	b := setup(t)
+	b.depth(Depth{})
+	b.queue(4)
+	b.advance(time.Minute)
+	b.depth(Depth{Ready: 4, Overdue: time.Minute, Oldest: time.Minute})
+	claimed := b.claim(3, 3)
+	if err := errors.Join(b.worker.Dead(t.Context(), claimed[0], "gone"), b.worker.Done(t.Context(), claimed[1], "sent")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.worker.Hold(t.Context(), claimed[2], "test"); err != nil {
+		t.Fatal(err)
+	}
+	b.batch(func(batch *pgx.Batch) {
+		Queue(batch, Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now(), HoldReason: "test"})
+	})
+	b.depth(Depth{Ready: 1, Held: 1, HeldFor: map[string]int64{"test": 1}, Dead: 1, Overdue: time.Minute, Oldest: time.Minute})
+}
+
+// TestWhatIsTriedInVainGrowsOld: a pause before the next try, a lease, or a try that did not count make nothing younger.
+func TestWhatIsTriedInVainGrowsOld(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(b *bundle, d Delivery) error{
+		"unreachable": func(b *bundle, d Delivery) error {
+			return b.worker.Retry(b.Context(), d, "unreachable", 6*time.Hour)
+		},
+		"throttled": func(b *bundle, d Delivery) error { return b.worker.GiveBack(b.Context(), 0, "throttled", d) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			b.queue(2)
+			b.advance(time.Minute)
+			if err := fail(b, b.claim(1, 1)[0]); err != nil {
+				t.Fatal(err)
+			}
+			b.advance(time.Hour)
+			want := Depth{
+				Ready: 2, Overdue: time.Hour + time.Minute, Oldest: time.Hour + time.Minute,
+				Failing: []Failing{{Way: Mail, Count: 1, For: time.Hour + time.Minute, Cause: name}},
+			}
+			b.depth(want)
+			b.advance(lease)
+			b.claim(2, map[string]int{"unreachable": 1, "throttled": 2}[name]) // what is in a lease has not left yet
+			for _, waiting := range []*time.Duration{&want.Overdue, &want.Oldest, &want.Failing[0].For} {
+				*waiting += lease
+			}
+			b.depth(want)
+		})
+	}
+}
+
+// TestWorkersThatAreLostCountAsTried: no attempt lives to say what went wrong.
+func TestWorkersThatAreLostCountAsTried(t *testing.T) {
+	b := setup(t)
+	b.queue(1)
+	for range 3 {
+		b.claim(1, 1)
+		b.advance(lease)
+	}
+	b.depth(Depth{Ready: 1, Oldest: 3 * lease, Failing: []Failing{{Way: Mail, Count: 1, For: 3 * lease}}})
+}
+
+// TestWhatIsPutOffOnPurposeIsNotLate: by a pause or the pace, by the owner who held it, or who revives it.
+func TestWhatIsPutOffOnPurposeIsNotLate(t *testing.T) {
+	b := setup(t)
+	id := b.queue(1)[0]
+	late := func(want time.Duration) {
+		t.Helper()
+		if got, err := b.worker.Depth(t.Context()); err != nil || got.Waiting() != want || got.Ready != 1 {
+			t.Errorf("%v %+v, want %v", err, got, want)
+		}
+	}
+	b.advance(time.Hour)
+	if err := b.worker.Release(t.Context(), time.Minute, b.claim(1, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	late(0)
+	b.advance(3 * time.Minute)
+	late(2 * time.Minute)
+	if err := b.worker.Release(t.Context(), 0, b.claim(1, 1)...); err != nil { // the time is up, which is no purpose
+		t.Fatal(err)
+	}
+	late(2 * time.Minute)
+	if err := b.worker.Hold(t.Context(), b.claim(1, 1)[0], "wave"); err != nil {
+		t.Fatal(err)
+	}
+	b.advance(time.Hour)
+	b.batch(func(batch *pgx.Batch) { Unhold(batch, id, b.now()) })
+	late(0)
+	d := b.claim(1, 1)[0]
+	if err := b.worker.GiveBack(t.Context(), 0, "throttled", d); err != nil {
+		t.Fatal(err)
+	}
+	if d = b.claim(1, 1)[0]; !d.Released {
+		t.Error("the owner's decision is lost")
+	}
+	if err := b.worker.Dead(t.Context(), d, "gone"); err != nil {
+		t.Fatal(err)
+	}
+	b.advance(time.Hour)
+	b.batch(func(batch *pgx.Batch) { QueueRevive(batch, []string{id.String()}, b.now(), func(int64) {}) })
+	late(0)
+}
