@@ -19,13 +19,14 @@ import (
 // schedules check in.
 func TestErrorsAreReported(t *testing.T) {
 	t.Parallel()
-	s := start(t, devstack.Options{Variables: generous, NoSchedules: true, Concurrency: 1})
+	s := start(t, devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true, Concurrency: 1})
 	for _, function := range []string{"deliver", "health", "maintain"} {
 		if result, err := s.Lambda.Invoke(t.Context(), function, []byte(`{"scheduled":true}`)); err != nil || result.FunctionError != "" {
 			t.Fatalf("%s: %v %s", function, err, result.Payload)
 		}
 	}
 	s.allowConnections(t, false)
+	defer s.allowConnections(t, true) // what the database holds is looked at in the end
 	v := newVisitor(s.base, "127.43.1.1")
 	var last answer
 	for i := range 3 {
