@@ -83,6 +83,7 @@ func (w *watcher) watch(ctx context.Context, d *details) error {
 	reading, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	w.tell(ctx, w.lost.over(reading, w.alerts))
+	w.tell(ctx, w.operators(ctx))
 	w.tell(ctx, statistics.Fold(reading, w.redis, w.db, w.now()))
 	requests, err := recent(reading, w.db, w.now())
 	w.tell(ctx, err)

@@ -237,6 +237,43 @@ func TestWhatWasNotSentIsNoSuccess(t *testing.T) {
 	}
 }
 
+// TestTheOperatorsActsAreInTheLog, each at one look.
+func TestTheOperatorsActsAreInTheLog(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	f := b.Open(open)
+	look := func() (acts float64) {
+		ctx, metrics := telemetry.With(t.Context())
+		if _, err := f.Event(ctx, functiontest.Raw(t, "health", "scheduled")); err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range metrics.Split(telemetry.SecurityEvents) {
+			for _, attr := range part.Documents("n", time.Now(), nil)[0] {
+				if attr.Key == "SecurityEvents" {
+					acts += attr.Value.Float64()
+				}
+			}
+		}
+		return acts
+	}
+	act := func(actor, kind string) {
+		b.Exec(`insert into audit_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), clock_timestamp(), $1, $2, 'cli', 'x')`, kind, actor)
+	}
+	act("operator", "consent.text_added")
+	if got := look(); got != 0 {
+		t.Errorf("the first look tells of %v acts before it", got)
+	}
+	act("operator", "deliveries.paused")
+	act("operator", "deliveries.paused")
+	act("visitor", "subscription.requested")
+	if got := look(); got != 2 {
+		t.Errorf("%v acts, want 2", got)
+	}
+	if got := look(); got != 0 {
+		t.Errorf("%v acts, told before", got)
+	}
+}
+
 // TestBoundsOfTheServerAndTheMemoryAreTold, at what the owner has set. It runs alone: it changes what Lambda says of the memory.
 func TestBoundsOfTheServerAndTheMemoryAreTold(t *testing.T) {
 	defer func(mb int) { lambdacontext.MemoryLimitInMB = mb }(lambdacontext.MemoryLimitInMB)

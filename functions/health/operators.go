@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/telemetry"
+)
+
+// From the look before this one until this one, of which each has just left a sample.
+const operatorsSQL = `
+with looks as (select at from health_samples order by at desc limit 2)
+select kind, count(*) from audit_events
+where at > (select min(at) from looks) and at <= (select max(at) from looks) and actor = 'operator'
+group by kind order by kind`
+
+// operators writes into the log what the operator's tool has done since the last look: there it stands where nobody who can
+// change the database can change it.
+func (w *watcher) operators(ctx context.Context) error {
+	acts := map[string]int64{}
+	err := w.db.Batch(ctx, func(b *pgx.Batch) {
+		clear(acts)
+		b.Queue(operatorsSQL).Query(func(rows pgx.Rows) error {
+			var kind string
+			var n int64
+			_, err := pgx.ForEachRow(rows, []any{&kind, &n}, func() error {
+				acts[kind] = n
+				return nil
+			})
+			return err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("read the operator's acts: %w", err)
+	}
+	for kind, n := range acts {
+		telemetry.Add(ctx, telemetry.SecurityEvents, float64(n), "operator")
+		lambdafn.Logger(ctx).InfoContext(ctx, "operator", "kind", kind, "count", n)
+	}
+	return nil
+}
