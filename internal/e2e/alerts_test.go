@@ -30,10 +30,10 @@ var stories = map[string]story{
 		[]string{"limiter", "database", "errors/fast", "errors/slow", "errors/creeping"}, serversAreLost,
 	},
 	"mails fail":              {nil, []string{"bounces", "dead_letters", "mail_paused"}, mailsFail},
-	"strangers are signed up": {nil, []string{"wave", "bombing"}, strangersAreSignedUp},
+	"strangers are signed up": {map[string]string{"DISPOSABLE_DOMAINS": "hold"}, []string{"wave", "held/disposable", "bombing"}, strangersAreSignedUp},
 	"work is left undone": {
 		map[string]string{"ALERT_OUTBOX_WARNING": "2s"},
-		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age"}, workIsLeftUndone,
+		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age", "deliveries/loops"}, workIsLeftUndone,
 	},
 }
 
@@ -96,8 +96,10 @@ func serversAreLost(t *testing.T, w *watch) {
 		t.Errorf("%d environments looked", n)
 	}
 	w.allowConnections(t, true)
-	eventually(t, "its end", func() bool { return said("good: Over: The database does not answer") })
-	if n := w.count(t, "outbox where event_id in (select id from alerts where rule = 'database')"); n != 0 {
+	eventually(t, "its end", func() bool {
+		return said("good: Over: The database does not answer") || len(w.look()) < 0 // which lets deliver tell it
+	})
+	if n := w.count(t, "outbox where event_id in (select id from alerts where rule = 'database') and kind not like 'alert.closed%'"); n != 0 {
 		t.Errorf("%d deliveries tell what was told directly", n)
 	}
 
@@ -152,13 +154,15 @@ func strangersAreSignedUp(t *testing.T, w *watch) {
 		return w.count(t, "outbox where state = 'held' and hold_reason = 'wave'") > 0
 	})
 	w.opens("wave")
+	v.subscribe(t, "away@mailinator.com")
+	w.opens("held/disposable")
 	w.exec(t, "update subscribers set requested_at = requested_at - interval '2 minutes'") // the last minute does not count yet
 	w.exec(t, "update audit_events set at = at - interval '2 minutes'")
 	w.opens("bombing")
 	w.reminds()
 
 	w.operator(t, "holds", "reject", "--all")
-	w.ends("wave")
+	w.ends("wave", "held/disposable")
 	for i := range signUps / 5 {
 		if got := v.send(t, http.MethodPost, v.mail(t, address(i), 1).link(t, confirmPath), ""); got.Status != http.StatusOK {
 			t.Fatalf("confirm: %d", got.Status)
@@ -177,7 +181,7 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 	w.opens("privacy_due")
 
 	const history = `insert into request_stats select 3600, at, $1, 2, false, $2 + $3 * n, 100 from generate_series(1, $4::integer) as n, lateral (select `
-	w.exec(t, history+`date_trunc('hour', now()) + make_interval(hours => hour) - n * interval '7 days' as at from generate_series(0, 1) as hour) as times`,
+	w.exec(t, history+`date_trunc('hour', now()) + make_interval(hours => hour) - n * interval '7 days' as at from generate_series(-1, 1) as hour) as times`,
 		"subscribe POST", histogram.Bucket(20*time.Millisecond), 0, 6)
 	eventually(t, "slow requests of the last minutes to be folded", func() bool {
 		w.answersSlowly("subscribe POST", 300*time.Millisecond)
@@ -189,11 +193,12 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 		"confirm GET", histogram.Bucket(190*time.Millisecond), -1, 14)
 	w.Lambda.Kill("health") // each environment looks at days once an hour
 	w.opens("trend/confirm GET")
-	w.invoke(t, "migrate", `{"command":"down"}`)
+	const newest = "where version_id = (select max(version_id) from goose_db_version)"
+	w.exec(t, "update goose_db_version set is_applied = false "+newest) // as if the functions were newer than the schema
 	w.opens("check/migrations")
 	w.reminds()
 
-	w.invoke(t, "migrate", `{"command":"up"}`)
+	w.exec(t, "update goose_db_version set is_applied = true "+newest)
 	w.ends("check/migrations")
 	w.exec(t, "update request_stats set slot = slot - interval '1 hour' where span < 3600") // as time passes
 	w.ends("slower/subscribe POST")
@@ -209,6 +214,14 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 	w.reminds()
 	w.asleep = false
 	w.ends("outbox_age")
+
+	w.Doubles.Loops.Fail(slices.Repeat([]devstack.Fault{{Status: http.StatusServiceUnavailable}}, 20)...)
+	activate(t, w.stack, v, "told-later@example.org")
+	w.opens("deliveries/loops")
+	w.reminds()
+	w.Doubles.Loops.Heal()
+	w.exec(t, "update outbox set due_at = now() where state = 'ready'") // as time passes
+	w.ends("deliveries/loops")
 }
 
 // answersSlowly counts requests of the last five times five minutes, as other environments would have.

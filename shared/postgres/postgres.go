@@ -91,12 +91,12 @@ type DB struct {
 	pool          *pgxpool.Pool
 	login         *login
 	pingAfterIdle time.Duration
-	beside        func(ctx context.Context) (done func()) // nil: nothing
+	beside        func(ctx context.Context) // nil: nothing
 }
 
-// Beside sets what begins with every transaction, such as writing statistics elsewhere: start must return at once, and so
-// must the function that it returns, which is called when the transaction is over. It is set before the DB is used.
-func (db *DB) Beside(start func(ctx context.Context) (done func())) { db.beside = start }
+// Beside sets what begins with every transaction, such as writing statistics elsewhere. start must return at once: nobody
+// waits for what it began. It is set before the DB is used.
+func (db *DB) Beside(start func(ctx context.Context)) { db.beside = start }
 
 // Open makes the pool of the writer. It does no network I/O; Warm does.
 func Open(ctx context.Context, cfg Config) (*DB, error) {

@@ -68,7 +68,7 @@ func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) err
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	if db.beside != nil {
-		defer db.beside(ctx)()
+		db.beside(ctx)
 	}
 	busy, failed, renewed := 0, 0, false
 	for {

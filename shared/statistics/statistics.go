@@ -54,6 +54,7 @@ type Recorder struct {
 	counts  map[key]int64
 	dropped int64
 	resting time.Time // until when nothing is written
+	writing sync.WaitGroup
 }
 
 // NewRecorder makes a Recorder; without a client it counts nothing. It does no I/O.
@@ -76,33 +77,25 @@ func (r *Recorder) Count(f telemetry.Request) {
 	r.dropped++
 }
 
-// Beside begins to write what was counted and returns at once. The function that it returns is called when the work is
-// done beside which that happens: what is not written by then is given up.
-func (r *Recorder) Beside(ctx context.Context) (done func()) {
+// Beside begins to write what was counted and returns at once, so that it happens beside the work that the caller begins
+// now. Nobody waits for it. A write that fails, or that the environment's freeze has cut off, is counted as dropped.
+func (r *Recorder) Beside(ctx context.Context) {
 	counts := r.take(ctx)
 	if len(counts) == 0 {
-		return func() {}
+		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	written := make(chan error, 1)
-	go func() {
+	r.writing.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		written <- r.write(ctx, counts)
-	}()
-	return func() {
-		select {
-		case err := <-written:
-			if err != nil {
-				r.drop(counts)
-			}
-		default: // it may be written yet, or open a connection for the next time; nobody waits to know
+		if r.write(ctx, counts) != nil {
 			r.drop(counts)
 		}
-	}
+	})
 }
 
-// Close writes what is left, at the end of the environment.
+// Close waits for what is being written and writes what is left, at the end of the environment.
 func (r *Recorder) Close(ctx context.Context) {
+	r.writing.Wait() // for patience at most
 	if counts := r.take(ctx); len(counts) > 0 {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
