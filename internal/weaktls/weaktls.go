@@ -18,13 +18,13 @@ const patience = 20 * time.Second
 
 // offers are what a server can agree to, and what it says of a client that does not.
 var offers = map[string]struct {
-	config  tls.Config
+	config  *tls.Config
 	refused string // empty: the client must take it, or the others would show nothing
 }{
-	"TLS 1.1":            {tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "tls: client offered only unsupported versions"},
-	"no forward secrecy": {tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}, "tls: no cipher suite supported by both client and server"},
-	"TLS 1.2":            {tls.Config{MaxVersion: tls.VersionTLS12}, ""},
-	"TLS 1.3":            {tls.Config{MinVersion: tls.VersionTLS13}, ""},
+	"TLS 1.1":            {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "tls: client offered only unsupported versions"},
+	"no forward secrecy": {&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}, "tls: no cipher suite supported by both client and server"},
+	"TLS 1.2":            {&tls.Config{MaxVersion: tls.VersionTLS12}, ""},
+	"TLS 1.3":            {&tls.Config{MinVersion: tls.VersionTLS13}, ""},
 }
 
 // Check wants a client to take TLS 1.2 and 1.3 alone, and no key exchange without forward secrecy. connect lets the client
@@ -47,9 +47,9 @@ func Check(t *testing.T, greet func(net.Conn) error, connect func(addr, caFile s
 				t.Fatal(err)
 			}
 			defer listener.Close()
-			offer.config.Certificates = []tls.Certificate{pair}
-			ends := make(chan error, 16)
-			go serve(listener, &offer.config, greet, ends)
+			config, ends := offer.config.Clone(), make(chan error, 16)
+			config.Certificates = []tls.Certificate{pair}
+			go serve(listener, config, greet, ends)
 			// A client in a hurry may hang up on a busy machine before anything is settled.
 			for deadline := time.Now().Add(patience); ; {
 				connect(listener.Addr().String(), files.CA)
