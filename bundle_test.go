@@ -59,6 +59,9 @@ func TestSameBinaries(t *testing.T) {
 		out := filepath.Join(artifacts, function)
 		run(t, ".", nil, "make", "build-"+resource, "ARTIFACTS_DIR="+out)
 		run(t, elsewhere, []string{"GOFLAGS=-gcflags=-N"}, "make", "bin/"+function+"/bootstrap")
+		if packed, err := os.ReadDir(out); err != nil || len(packed) != 1 {
+			t.Errorf("functions/%s: `sam build` packs %v beside the binary, %v", function, packed, err)
+		}
 		first, second := read(t, filepath.Join(out, "bootstrap")), read(t, filepath.Join(elsewhere, "bin", function, "bootstrap"))
 		if sha256.Sum256(first) != sha256.Sum256(second) {
 			t.Errorf("functions/%s: `sam build` gives another binary than `make build` (%d and %d bytes): something of the place or the "+

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,27 +66,80 @@ func TestThePeriodsAreTheDefaults(t *testing.T) {
 	}
 }
 
-// Every test that a document names exists.
-func TestNamedTestsExist(t *testing.T) {
-	t.Parallel()
+// named finds the tests that a text names, with the package that they stand in where it is said.
+var named = regexp.MustCompile("`(?:([a-z0-9]+)\\.)?((?:Test|Fuzz)[A-Za-z0-9]+)`")
+
+// tests gives all tests, by name and by "package.name", where the package is the folder; that at the root is newsletter.
+func tests(t *testing.T) map[string]bool {
+	t.Helper()
 	exists := map[string]bool{}
 	test := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9]+)\(`)
 	err := filepath.WalkDir("..", func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
+		folder := filepath.Base(filepath.Dir(path))
+		if folder == ".." {
+			folder = "newsletter"
+		}
 		for _, found := range test.FindAllStringSubmatch(read(t, path), -1) {
-			exists[found[1]] = true
+			exists[found[1]], exists[folder+"."+found[1]] = true, true
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return exists
+}
+
+// Every test that a document names exists.
+func TestNamedTestsExist(t *testing.T) {
+	t.Parallel()
+	exists := tests(t)
 	for _, file := range []string{"privacy.md", "security.md"} {
-		for _, found := range regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllStringSubmatch(read(t, file), -1) {
-			if !exists[found[1]] {
-				t.Errorf("%s names %s, which is no test", file, found[1])
+		for _, found := range named.FindAllStringSubmatch(read(t, file), -1) {
+			if name := strings.Trim(found[0], "`"); !exists[name] {
+				t.Errorf("%s names %s, which is no test", file, name)
+			}
+		}
+	}
+}
+
+// Every row of the two catalogues names the test that shows it, in its last column and with its package, or says why there is
+// none; no item has two rows, and they stand in order.
+func TestEveryRowNamesItsTest(t *testing.T) {
+	t.Parallel()
+	page, exists := read(t, "security.md"), tests(t)
+	digits := regexp.MustCompile(`\d+`)
+	for _, catalogue := range []struct {
+		heading string
+		item    string // what the first column holds
+		least   int    // rows
+	}{
+		{"OWASP API Security Top 10 (2023)", `API\d+ [a-zA-Z ]+`, 10},
+		{"ASVS 5.0, what applies", `\d+\.\d+\.\d+((, |–)\d+\.\d+\.\d+)*`, 100},
+	} {
+		_, section, _ := strings.Cut(page, "## "+catalogue.heading+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		rows := regexp.MustCompile(`(?m)^\| .*$`).FindAllString(section, -1)
+		if len(rows) < catalogue.least+2 {
+			t.Fatalf("%s: %d rows; the table is not read", catalogue.heading, len(rows))
+		}
+		item, last := regexp.MustCompile("^"+catalogue.item+"$"), ""
+		for _, row := range rows[2:] { // below the heading and its line
+			cells := strings.Split(strings.Trim(row, "| "), " | ")
+			first, shown := cells[0], cells[len(cells)-1]
+			sorted := digits.ReplaceAllStringFunc(first, func(n string) string { return strings.Repeat("0", 3-len(n)) + n })
+			if !item.MatchString(first) || len(cells) < 3 || sorted <= last {
+				t.Errorf("%s: %q is no item, has no cell for what stands here, or is not in order", catalogue.heading, first)
+			}
+			last = sorted
+			here := slices.ContainsFunc(named.FindAllStringSubmatch(shown, -1), func(found []string) bool {
+				return found[1] != "" && exists[found[1]+"."+found[2]]
+			})
+			if reason, admitted := strings.CutPrefix(shown, "not shown by a test: "); !here && (!admitted || len(reason) < 10) {
+				t.Errorf("%s, %s: name a test, or write \"not shown by a test:\" and why", catalogue.heading, first)
 			}
 		}
 	}

@@ -132,5 +132,5 @@ func (b *Bundle) checkDocs() []string {
 func (b *Bundle) Problems() []string {
 	return slices.Concat(b.checkFunctions(), b.checkStack(), b.checkRoutes(), b.checkVariables(), b.checkPermissions(),
 		b.checkEvents(), b.checkContract(), b.checkImports(), b.checkDocs(), b.checkDeadlines(),
-		b.checkLogs(), b.checkAlarms(), b.checkDashboards())
+		b.checkLogs(), b.checkAlarms(), b.checkDashboards(), b.checkExposure(), b.checkCode(), b.checkStatements())
 }

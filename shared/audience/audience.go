@@ -48,7 +48,7 @@ func (c Config) Validate() error {
 	var problems []error
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
-		base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())) {
+		base.Scheme != "https" && (base.Scheme != "http" || !config.IsLoopback(base.Hostname())) {
 		problems = append(problems, errors.New("LOOPS_BASE_URL: must be an https URL without a trailing slash"))
 	}
 	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -62,9 +62,6 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(problems...)
 }
-
-// loopback says whether a host is this machine, where the local stack and tests have a double of Loops.
-func loopback(host string) bool { return host == "127.0.0.1" || host == "localhost" }
 
 // Doer sends requests.
 type Doer interface {

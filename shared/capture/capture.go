@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 
 // Config says where to report.
 type Config struct {
-	// DSN is the Sentry project's address. Defaults to none: Sentry is told nothing.
+	// DSN is the Sentry project's address, https except on a loopback host. Defaults to none: Sentry is told nothing.
 	DSN config.Sealed `env:"SENTRY_DSN"`
 	// Schedule is how often a function is scheduled, as AWS writes a rate: "rate(1 minute)". Sentry's cron monitor of that
 	// function, which is made by it, is then told when a run begins and how it ended, and notices a run that is missing.
@@ -49,6 +50,8 @@ const (
 	// maxBreadcrumbs is above the steps of any request.
 	maxBreadcrumbs = 20
 )
+
+var errDSN = errors.New("SENTRY_DSN: must be an https DSN as Sentry shows it")
 
 // The tags that may leave.
 const (
@@ -78,6 +81,9 @@ func Open(cfg Config, hook Hook, function string) (*Reporter, error) {
 			return nil, err
 		}
 	}
+	if !cfg.DSN.IsZero() && !safe(cfg.DSN.Reveal()) {
+		return nil, errDSN
+	}
 	off := &sentry.KeyValueCollectionBehavior{Mode: sentry.CollectionOff}
 	client, err := sentry.NewClient(sentry.ClientOptions{
 		Dsn:                  cfg.DSN.Reveal(), // empty: events are made, for the hook, and Sentry gets none
@@ -85,7 +91,7 @@ func Open(cfg Config, hook Hook, function string) (*Reporter, error) {
 		Release:              cfg.Release, // else the SDK runs git to find one
 		ServerName:           function,    // else the host's name
 		MaxBreadcrumbs:       maxBreadcrumbs,
-		HTTPClient:           &http.Client{Timeout: sendTimeout},
+		HTTPClient:           &http.Client{Timeout: sendTimeout, CheckRedirect: notSentOn},
 		DisableClientReports: true,
 		Integrations:         func([]sentry.Integration) []sentry.Integration { return nil }, // they collect modules and environment
 		DataCollection: &sentry.DataCollection{
@@ -96,11 +102,20 @@ func Open(cfg Config, hook Hook, function string) (*Reporter, error) {
 		BeforeBreadcrumb: func(b *sentry.Breadcrumb, _ *sentry.BreadcrumbHint) *sentry.Breadcrumb { return scrubBreadcrumb(b) },
 	})
 	if err != nil {
-		return nil, errors.New("SENTRY_DSN: must be a DSN as Sentry shows it") // the SDK's error repeats it
+		return nil, errDSN // the SDK's error repeats it
 	}
 	r.hub = sentry.NewHub(client, sentry.NewScope())
 	return r, nil
 }
+
+// safe says whether reports may travel to an address.
+func safe(dsn string) bool {
+	u, err := url.Parse(dsn)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http" && config.IsLoopback(u.Hostname()))
+}
+
+// notSentOn lets a redirect be the answer: a report goes to the configured address or nowhere.
+func notSentOn(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // beforeSend is where every event passes: it is scrubbed, and told to the hook on behalf of its invocation.
 func (r *Reporter) beforeSend(event *sentry.Event, hint *sentry.EventHint) *sentry.Event {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,8 +235,40 @@ func TestWithoutADSNNothingHappens(t *testing.T) {
 
 func TestABadDSNIsNotPrinted(t *testing.T) {
 	t.Parallel()
-	const dsn = "https://5ecret@sentry.example/no-project/"
-	if _, err := Open(Config{DSN: config.Seal(dsn)}, nil, "f"); err == nil || strings.Contains(err.Error(), "5ecret") || !strings.Contains(err.Error(), "SENTRY_DSN") {
-		t.Errorf("got %v", err)
+	for dsn, want := range map[string]bool{
+		"https://5ecret@sentry.example/42": true, "http://5ecret@127.0.0.1:9000/1": true, "http://5ecret@localhost:9000/1": true,
+		"https://5ecret@sentry.example/no-project/": false, "http://5ecret@sentry.example/42": false, "http://5ecret@10.0.0.1/42": false,
+		"http://5ecret@127.0.0.1.example/42": false, "http://5ecret@localhost.example/42": false, "HTTP://5ecret@sentry.example/42": false,
+		"5ecret": false, "https://sentry.example/42": false,
+	} {
+		_, err := Open(Config{DSN: config.Seal(dsn)}, nil, "f")
+		if (err == nil) != want || err != nil && (strings.Contains(err.Error(), "5ecret") || !strings.Contains(err.Error(), "SENTRY_DSN")) {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
+
+// Whoever the address of Sentry leads on to gets nothing.
+func TestAReportIsNotSentOn(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Int32
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(inside.Close)
+	asked := make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, inside.URL, http.StatusTemporaryRedirect)
+		asked <- struct{}{}
+	}))
+	t.Cleanup(server.Close)
+	r, err := Open(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, nil, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := r.Begin(t.Context(), "")
+	Error(ctx, errors.New("lost"))
+	<-asked
+	r.Flush(ctx, patience)
+	if n := reached.Load(); n != 0 {
+		t.Errorf("sent on %d times", n)
 	}
 }

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -36,7 +35,7 @@ func (c Config) Validate() error {
 	if err != nil || !isOrigin(c.PublicURL) {
 		return errors.New(`PUBLIC_URL: must be a scheme and a host in lower case, such as "https://api.example.org"`)
 	}
-	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !config.IsLoopback(u.Hostname()) {
 		return errors.New("PUBLIC_URL: must be https, because the links in mails carry tokens")
 	}
 	return validFront(c.CloudFrontSecret)
@@ -75,9 +74,4 @@ func isOrigin(s string) bool {
 	}
 	return u.Scheme == "https" && u.Port() != "443" && !strings.HasSuffix(s, ":") ||
 		u.Scheme == "http" && u.Port() != "80" && !strings.HasSuffix(s, ":")
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }

@@ -15,7 +15,7 @@ func secure(h http.Header) {
 		"Strict-Transport-Security":    "max-age=31536000; includeSubDomains",
 		"X-Content-Type-Options":       "nosniff",
 		"Cache-Control":                "no-store",
-		"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
+		"Content-Security-Policy":      "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
 		"Referrer-Policy":              "no-referrer",
 		"Cross-Origin-Resource-Policy": "same-origin",
 	} {

@@ -40,8 +40,13 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 			}
 		}
 		policy := h["Content-Security-Policy"]
-		if !strings.HasPrefix(policy, "default-src 'none';") || !strings.Contains(policy, "frame-ancestors 'none'") {
-			t.Errorf("%s: policy %q", name, policy)
+		for _, directive := range []string{"default-src 'none';", "form-action '", "base-uri 'none'", "frame-ancestors 'none'"} {
+			if !strings.Contains(policy, directive) { // of these, default-src stands in for none of the others
+				t.Errorf("%s: policy %q lacks %s", name, policy, directive)
+			}
+		}
+		if h["Set-Cookie"] != "" || len(got.Response.Cookies) > 0 || h["Location"] != "" || len(got.Response.MultiValueHeaders) > 0 {
+			t.Errorf("%s: a cookie, a redirect or headers past these checks: %+v", name, got.Response)
 		}
 		if got.Response.Body != "" && !strings.Contains(h["Content-Type"], "charset=utf-8") {
 			t.Errorf("%s: content type %q", name, h["Content-Type"])

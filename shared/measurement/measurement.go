@@ -54,14 +54,11 @@ func (c Config) Validate() error {
 	}
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
-		base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())) {
+		base.Scheme != "https" && (base.Scheme != "http" || !config.IsLoopback(base.Hostname())) {
 		problems = append(problems, errors.New("GA4_BASE_URL: must be an https URL without a trailing slash"))
 	}
 	return errors.Join(problems...)
 }
-
-// loopback says whether a host is this machine, where the local stack and tests have a double of the service.
-func loopback(host string) bool { return host == "127.0.0.1" || host == "localhost" }
 
 // Doer sends requests.
 type Doer interface {

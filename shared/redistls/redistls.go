@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -60,15 +59,10 @@ func (c Config) parse() (*redis.Options, error) {
 	if err != nil {
 		return nil, errors.New("REDIS_URL: not a valid Redis URL")
 	}
-	if options.TLSConfig == nil && !isLoopback(host) {
+	if options.TLSConfig == nil && !config.IsLoopback(host) {
 		return nil, errors.New("REDIS_URL: must begin with rediss://, because Redis is reached over TLS only")
 	}
 	return options, nil
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // The timeouts of DESIGN §7: a frozen server costs 150 ms, a refused connection nothing. The defaults of the library

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+
+	"newsletter/internal/functiontest"
+	"newsletter/shared/audit"
+)
+
+// What would be code elsewhere is stored as it was sent, wherever a text is taken.
+func TestCodeIsText(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	for _, code := range []string{
+		"'); drop table subscribers; --", `"}'::jsonb; delete from outbox; --`, "$1", "%s%n%x", "{{7*7}}${7*7}", "<script>alert(1)</script>",
+		"=cmd|' /C calc'!A1", "$(reboot)", "`reboot`", `\x00\u0000\'`, "*)(uid=*", "\u202egnp.exe",
+	} {
+		b.Exec("truncate subscribers cascade")
+		sent := audit.Source{Ref: code, Origin: code, Medium: code, Campaign: code, Term: code, Content: code}
+		body, err := json.Marshal(map[string]any{"email": "jane@example.org", "source": sent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		event := post(t, string(body))
+		event.RequestContext.HTTP.UserAgent = code
+		got := functiontest.Serve(t, api, event)
+		if got.Response.StatusCode != http.StatusAccepted || strings.Contains(got.Response.Body, code) {
+			t.Errorf("%q: %d %s", code, got.Response.StatusCode, got.Response.Body)
+		}
+		stored := b.Strings("select source::text from subscribers")
+		if len(stored) != 1 || audit.ParseSource(stored[0]) != sent {
+			t.Errorf("%q is stored as %s", code, stored)
+		}
+		if agents := b.Strings("select user_agent from event_context order by event_id desc limit 1"); agents[0] != code {
+			t.Errorf("%q is stored as %q", code, agents)
+		}
+	}
+}
+
+// Nothing that a visitor can write moves them to another network: neither their limit nor the record.
+func TestAForgedAddressChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMIT_SUBSCRIBE"] = "3/1h@host"
+	api := b.Open(open).HTTP
+	forged := map[string]string{"x-origin-secret": strings.Repeat("0123456789abcdef", 2), "via": "1.1 abc.cloudfront.net (CloudFront)"}
+	for _, header := range []string{
+		"x-forwarded-for", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip",
+	} {
+		forged[header] = "203.0.113.9"
+	}
+	forged["forwarded"], forged["cloudfront-viewer-address"] = "for=203.0.113.9", "203.0.113.9:443"
+	for i, want := range []int{http.StatusAccepted, http.StatusAccepted, http.StatusAccepted, http.StatusTooManyRequests} {
+		event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
+		if i > 0 {
+			maps.Copy(event.Headers, forged)
+		}
+		if got := functiontest.Serve(t, api, event); got.Response.StatusCode != want {
+			t.Errorf("call %d: %d %s, want %d", i, got.Response.StatusCode, got.Response.Body, want)
+		}
+	}
+	if got := strings.Join(b.Strings("select distinct host(ip) from event_context"), " "); got != "198.51.100.23" {
+		t.Errorf("recorded: %s", got)
+	}
+}

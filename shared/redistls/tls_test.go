@@ -1,0 +1,23 @@
+package redistls_test
+
+import (
+	"testing"
+
+	"newsletter/internal/weaktls"
+	"newsletter/shared/config"
+	"newsletter/shared/redistls"
+)
+
+func TestOldTLSIsNotSpoken(t *testing.T) {
+	t.Parallel()
+	weaktls.Check(t, nil, func(addr, caFile string) {
+		client, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://:secret@" + addr), CAFile: caFile})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		if err := redistls.Warm(t.Context(), client); err == nil {
+			t.Error("it has an answer that nobody gave")
+		}
+	})
+}
