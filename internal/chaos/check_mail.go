@@ -36,7 +36,9 @@ func checkDelivered(h *History) []string {
 			what = "dropped, and nothing had happened to the person"
 		case d.Outcome == "erased" && !x.since(x.events[d.EventID], kindErased):
 			what = "dropped, and nobody had erased the person"
-		case d.Outcome != "stale" && d.Outcome != "erased":
+		case d.Outcome == "overtaken" && !x.overtaken(d):
+			what = "dropped for a later one, and there is none"
+		case d.Outcome != "stale" && d.Outcome != "erased" && d.Outcome != "overtaken":
 			what = "an unknown end: " + d.Outcome
 		}
 		if what != "" {
@@ -47,6 +49,16 @@ func checkDelivered(h *History) []string {
 		found = append(found, fmt.Sprintf("%d mails were given up as refused, and the service refused %d", dead, h.Refused))
 	}
 	return found
+}
+
+// overtaken says whether the same address was queued the same mail later.
+func (x *index) overtaken(d Delivery) bool {
+	for _, other := range x.deliveries {
+		if other.Kind == d.Kind && other.Created.After(d.Created) && x.address(other.SubscriberID) == x.address(d.SubscriberID) {
+			return true
+		}
+	}
+	return false
 }
 
 // markTime is how long after a mail was taken its mark in the outbox may be lost by a fault.

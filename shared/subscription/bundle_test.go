@@ -138,6 +138,14 @@ func (b *bundle) expectMails(want ...outbox.Kind) {
 	}
 }
 
+// exec runs a statement that no function would.
+func (b *bundle) exec(sql string, args ...any) {
+	b.Helper()
+	if _, err := b.admin.Exec(b.Context(), sql, args...); err != nil {
+		b.Fatalf("%s: %v", sql, err)
+	}
+}
+
 func (b *bundle) count(from string, args ...any) int {
 	b.Helper()
 	var n int

@@ -8,7 +8,7 @@ import (
 
 func TestTheCapOfOneDomain(t *testing.T) {
 	b := setup(t)
-	b.store.cfg.DomainCap, b.store.cfg.CapExempt = 3, []string{"example.net"}
+	b.store.cfg.Domain = DomainCap{Limit: 3, Exempt: Exemptions{"example.net"}}
 	at := func(i int, domain string) string { return fmt.Sprintf("jane%d@%s", i, domain) }
 	for i := range 3 {
 		b.request(at(i, "mail.example.org"), ConfirmationQueued)
@@ -29,10 +29,10 @@ func TestTheCapOfOneDomain(t *testing.T) {
 	b.request(at(3, "example.org"), ConfirmationQueued)
 
 	// Who leaves or asks for their data is not held up: that mail goes to subscribers alone.
-	b.store.cfg.DomainCap = 1
+	b.store.cfg.Domain.Limit = 1
 	b.ask("john@example.com", UnsubscribeLinkMail, LinkQueued)
 	b.ask("john@example.com", ExportLinkMail, LinkQueued)
-	b.store.cfg.DomainCap = 0
+	b.store.cfg.Domain.Limit = 0
 	for i := range 60 {
 		b.request(at(i, "example.edu"), ConfirmationQueued)
 	}

@@ -61,8 +61,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 					Outcome: string(outcome), Reasons: r.Reasons, Provider: Provider(r.Address.Domain), Purpose: string(r.Purpose),
 				},
 			}, r.Visit)
-			mail.log(b, names.fold, nil, now)
-			outbox.Queue(b, outbox.Message{
+			mail.queue(b, names.fold, nil, outbox.Message{
 				ID: newID(), Kind: mail.kind(), SubscriberID: known.ID, EventID: eventID, Epoch: known.Epoch, CreatedAt: now,
 			})
 			return nil

@@ -20,6 +20,15 @@ func newPseudonyms(key pseudonym.Key, a Address) pseudonyms {
 	return pseudonyms{email: key.Address(a.Norm), fold: key.Fold(a.Fold), keyID: key.ID()}
 }
 
+// pseudonyms are those of an address with its domain, for mails that the cap on one domain counts.
+func (s *Store) pseudonyms(a Address) pseudonyms {
+	names := newPseudonyms(s.key, a)
+	if domain := s.cfg.Domain.domainOf(a); domain != "" {
+		names.domain = s.key.Domain(domain)
+	}
+	return names
+}
+
 // With $5 false nothing is written, as in saveRowSQL. The hashes are renewed each time the address is seen, so that they
 // follow a change of the key.
 const saveIdentitySQL = `

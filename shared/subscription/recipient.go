@@ -64,14 +64,16 @@ func (s *Store) Holder(ctx context.Context, emailHMAC []byte) (Recipient, error)
 	var r Recipient
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		r = Recipient{}
-		b.Queue(holderSQL, emailHMAC, s.clock()).QueryRow(func(row pgx.Row) error {
-			return optional(row.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Silenced))
-		})
+		b.Queue(holderSQL, emailHMAC, s.clock()).QueryRow(r.scan)
 	})
 	if err != nil {
 		return Recipient{}, fmt.Errorf("read the holder of an address: %w", err)
 	}
 	return r, nil
+}
+
+func (r *Recipient) scan(found pgx.Row) error {
+	return optional(found.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Silenced))
 }
 
 // IsSubscribed says whether r gets the newsletter. The zero Recipient does not.
