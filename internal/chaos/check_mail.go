@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,14 +52,24 @@ func checkDelivered(h *History) []string {
 	return found
 }
 
-// overtaken says whether the same address was queued the same mail later.
+// overtaken says whether the same mailbox was queued the same mail later. Ids sort by time.
 func (x *index) overtaken(d Delivery) bool {
 	for _, other := range x.deliveries {
-		if other.Kind == d.Kind && other.Created.After(d.Created) && x.address(other.SubscriberID) == x.address(d.SubscriberID) {
+		later := bytes.Compare(other.ID[:], d.ID[:]) > 0
+		if later && other.Kind == d.Kind && mailboxOf(x.address(other.SubscriberID)) == mailboxOf(x.address(d.SubscriberID)) {
 			return true
 		}
 	}
 	return false
+}
+
+// mailboxOf is where mail to an address arrives: the people of a history write Gmail's with and without a dot.
+func mailboxOf(address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	if domain == "gmail.com" {
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	return local + "@" + domain
 }
 
 // markTime is how long after a mail was taken its mark in the outbox may be lost by a fault.

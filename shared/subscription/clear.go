@@ -1,7 +1,7 @@
 package subscription
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -32,15 +32,12 @@ const (
 type logged struct {
 	id      uuid.UUID
 	purpose Purpose
-	at      time.Time
 	sentAt  *time.Time // nil if its sending has not begun
 	waits   bool       // it is due, and decided in the present state of its person
 }
 
-// after says whether e was queued later than a delivery.
-func (e logged) after(d outbox.Delivery) bool {
-	return cmp.Or(e.at.Compare(d.CreatedAt), cmp.Compare(e.id.String(), d.ID.String())) > 0
-}
+// after says whether e was queued later than a delivery, by their ids, which sort by time.
+func (e logged) after(d outbox.Delivery) bool { return bytes.Compare(e.id[:], d.ID[:]) > 0 }
 
 // clear decides about a due mail that its person accepts. log is what was queued for the same mailbox within mailLifetime
 // and capWindow, under the purposes that share a cap. domainFree is when the cap on the mailbox's domain allows the next.
@@ -98,7 +95,7 @@ where id = $1::text::uuid and domain_hmac is not null`
 )
 
 const loggedSQL = `
-select m.id::text, m.purpose, m.at, m.sent_at,
+select m.id::text, m.purpose, m.sent_at,
        exists (select from outbox o join subscribers s on s.id = o.subscriber_id
                where o.id = m.id and o.state = 'ready' and o.epoch = s.epoch)
 from mail_log m
@@ -146,7 +143,7 @@ func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Cleara
 			b.Queue(loggedSQL, person, purposes, now.Add(-mailLifetime-capWindow)).Query(func(rows pgx.Rows) error {
 				var err error
 				log, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e logged, err error) {
-					return e, row.Scan(&e.id, (*string)(&e.purpose), &e.at, &e.sentAt, &e.waits)
+					return e, row.Scan(&e.id, (*string)(&e.purpose), &e.sentAt, &e.waits)
 				})
 				return err
 			})

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -352,11 +353,10 @@ func TestAnyHistoryKeepsTheCaps(t *testing.T) {
 
 // TestClear holds the decision to its table.
 func TestClear(t *testing.T) {
-	mine := outbox.Delivery{ID: uuid.UUID{7: 5}, Kind: outbox.MailConfirm, CreatedAt: now.Add(-time.Minute)}
+	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.MailConfirm, CreatedAt: now.Add(-time.Minute)}
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
-	entry := func(queued time.Duration, sent *time.Time, waits bool) logged {
-		return logged{uuid.New(), ConfirmMail, now.Add(-queued), sent, waits}
-	}
+	earlier := func(n byte, sent time.Duration) logged { return logged{uuid.UUID{n}, ConfirmMail, ago(sent), false} }
+	older, newer := uuid.UUID{4}, uuid.UUID{6}
 	for name, c := range map[string]struct {
 		kind   outbox.Kind
 		log    []logged
@@ -364,37 +364,40 @@ func TestClear(t *testing.T) {
 		age    time.Duration
 		want   Clearance
 	}{
-		"alone":                                 {},
-		"itself, tried before":                  {log: []logged{{mine.ID, ConfirmMail, mine.CreatedAt, ago(time.Second), true}}},
-		"a later one waits":                     {log: []logged{entry(0, nil, true)}, want: Clearance{Ended: "overtaken"}},
-		"a later one left":                      {log: []logged{entry(0, ago(0), false)}, want: Clearance{Ended: "overtaken"}},
-		"a later one is held, or ended":         {log: []logged{entry(0, nil, false)}},
-		"a later one of another purpose":        {kind: outbox.MailPrivacyExport, log: []logged{{uuid.New(), EraseLinkMail, now, nil, true}}},
-		"one of the same moment, a greater id":  {log: []logged{{uuid.UUID{7: 6}, ConfirmMail, mine.CreatedAt, nil, true}}, want: Clearance{Ended: "overtaken"}},
-		"one of the same moment, a smaller id":  {log: []logged{{uuid.UUID{7: 4}, ConfirmMail, mine.CreatedAt, nil, true}}},
-		"an earlier one waits":                  {log: []logged{entry(time.Hour, nil, true)}},
-		"an earlier one left just now":          {log: []logged{entry(time.Hour, ago(5*time.Minute), false)}, want: Clearance{Wait: 10 * time.Minute}},
-		"an earlier one left a while ago":       {log: []logged{entry(time.Hour, ago(15*time.Minute), false)}},
-		"three left today":                      {log: []logged{entry(99*time.Hour, ago(20*time.Hour), false), entry(98*time.Hour, ago(time.Hour), false), entry(97*time.Hour, ago(2*time.Hour), false)}, want: Clearance{Wait: 4 * time.Hour}},
-		"a reminder is of the same purpose":     {kind: outbox.MailReminder, log: []logged{entry(time.Hour, ago(time.Minute), false)}, want: Clearance{Wait: 14 * time.Minute}},
-		"two links share their cap":             {kind: outbox.MailPrivacyErase, log: []logged{{uuid.New(), ExportLinkMail, now.Add(-2 * time.Hour), ago(2 * time.Hour), false}, {uuid.New(), EraseLinkMail, now.Add(-time.Hour), ago(time.Hour), false}}, want: Clearance{Wait: 22 * time.Hour}},
-		"the domain is full":                    {domain: 30 * time.Minute, want: Clearance{Wait: 30 * time.Minute}},
-		"the domain is full for less than that": {domain: time.Minute, log: []logged{entry(time.Hour, ago(5*time.Minute), false)}, want: Clearance{Wait: 10 * time.Minute}},
-		"after a week":                          {age: mailLifetime + time.Second, want: Clearance{Ended: "outdated"}},
-		"a notice after a day":                  {kind: outbox.MailAlreadySubscribed, age: noticeLifetime + time.Second, want: Clearance{Ended: "outdated"}},
+		"alone":                          {},
+		"itself, tried before":           {log: []logged{{mine.ID, ConfirmMail, ago(time.Second), true}}},
+		"a later one waits":              {log: []logged{{newer, ConfirmMail, nil, true}}, want: Clearance{Ended: "overtaken"}},
+		"a later one left":               {log: []logged{{newer, ConfirmMail, ago(0), false}}, want: Clearance{Ended: "overtaken"}},
+		"a later one is held, or ended":  {log: []logged{{newer, ConfirmMail, nil, false}}},
+		"a later one of another purpose": {kind: outbox.MailPrivacyExport, log: []logged{{newer, EraseLinkMail, nil, true}}},
+		"an earlier one waits":           {log: []logged{{older, ConfirmMail, nil, true}}},
+		"an earlier one left just now":   {log: []logged{{older, ConfirmMail, ago(5 * time.Minute), false}}, want: Clearance{Wait: 10 * time.Minute}},
+		"an earlier one left long ago":   {log: []logged{{older, ConfirmMail, ago(confirmPause), false}}},
+		"three left today": {
+			log:  []logged{earlier(1, 20*time.Hour), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
+			want: Clearance{Wait: 4 * time.Hour},
+		},
+		"three left, one of them a day ago": {
+			log: []logged{earlier(1, capWindow), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
+		},
+		"a reminder is of the same purpose": {
+			kind: outbox.MailReminder, log: []logged{{older, ConfirmMail, ago(time.Minute), false}}, want: Clearance{Wait: 14 * time.Minute},
+		},
+		"two links share their cap": {
+			kind: outbox.MailPrivacyErase, log: []logged{{older, ExportLinkMail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkMail, ago(time.Hour), false}},
+			want: Clearance{Wait: 22 * time.Hour},
+		},
+		"the domain is full": {domain: 30 * time.Minute, want: Clearance{Wait: 30 * time.Minute}},
+		"the mailbox for longer than the domain": {
+			domain: time.Minute, log: []logged{{older, ConfirmMail, ago(5 * time.Minute), false}}, want: Clearance{Wait: 10 * time.Minute},
+		},
+		"after a week":         {age: mailLifetime + time.Second, want: Clearance{Ended: "outdated"}},
+		"a notice after a day": {kind: outbox.MailAlreadySubscribed, age: noticeLifetime + time.Second, want: Clearance{Ended: "outdated"}},
 	} {
 		d := mine
-		if c.kind != "" {
-			d.Kind = c.kind
-		}
-		if c.age > 0 {
-			d.CreatedAt = now.Add(-c.age)
-		}
-		var free time.Time
-		if c.domain > 0 {
-			free = now.Add(c.domain)
-		}
-		if got := clear(now, d, c.log, free); got != c.want {
+		d.Kind = cmp.Or(c.kind, d.Kind)
+		d.CreatedAt = d.CreatedAt.Add(-c.age)
+		if got := clear(now, d, c.log, now.Add(c.domain)); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
