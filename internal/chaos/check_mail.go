@@ -33,7 +33,8 @@ func checkDelivered(h *History) []string {
 		case d.Outcome == "sent" && !sent[d.ID.String()]:
 			what = "marked as sent, and nobody got it"
 		case d.Outcome == "sent":
-		case d.Outcome == "stale" && !x.since(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindCancelled, kindExpired, kindSuppressed, kindErased):
+		case d.Outcome == "stale" && !x.since(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindCancelled, kindExpired, kindSuppressed, kindErased) &&
+			!x.sinceInMailbox(x.events[d.EventID], kindUnsubscribed, kindCancelled, kindSuppressed, kindErased):
 			what = "dropped, and nothing had happened to the person"
 		case d.Outcome == "erased" && !x.since(x.events[d.EventID], kindErased):
 			what = "dropped, and nobody had erased the person"
@@ -61,15 +62,6 @@ func (x *index) overtaken(d Delivery) bool {
 		}
 	}
 	return false
-}
-
-// mailboxOf is where mail to an address arrives: the people of a history write Gmail's with and without a dot.
-func mailboxOf(address string) string {
-	local, domain, _ := strings.Cut(address, "@")
-	if domain == "gmail.com" {
-		local = strings.ReplaceAll(local, ".", "")
-	}
-	return local + "@" + domain
 }
 
 // markTime is how long after a mail was taken its mark in the outbox may be lost by a fault.

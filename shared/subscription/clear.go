@@ -79,7 +79,7 @@ func later(a, b time.Time) time.Time {
 
 const clearedSQL = `
 select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
-       exists (select from suppressions p join identities i on p.email_hmac = i.email_hmac
+       exists (select from suppressions p join identities i on p.email_hmac = i.email_hmac or p.fold_hmac = i.fold_hmac
                where i.subscriber_id = s.id and (p.until is null or p.until > $2::timestamptz))
 from subscribers s
 where s.id = $1::text::uuid`

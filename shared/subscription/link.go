@@ -44,7 +44,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 		func(b *pgx.Batch) {
 			known, held, mailed, repeated = row{}, silence{}, newMailed(now), ""
 			known.loadByNorm(b, r.Address.Norm, lock)
-			held.loadByEmail(b, names.email, now)
+			held.loadByAddress(b, names, now)
 			mailed.load(b, names.fold, string(UnsubscribeLinkMail), string(ExportLinkMail), string(EraseLinkMail))
 			loadOutcome(b, eventID, &repeated)
 		},
@@ -79,7 +79,7 @@ func decideLink(r LinkRequest, state State, held silence, mailed Mailed) (Outcom
 	switch {
 	case r.Drop:
 		return Dropped, NoMail
-	case held.reason != "" || state == Suppressed:
+	case held.why() != "" || state == Suppressed:
 		return LinkSilenced, NoMail
 	case !useful:
 		return LinkUnknown, NoMail

@@ -48,7 +48,7 @@ func TestLinksGoToKnownAddressesOnly(t *testing.T) {
 func TestALinkRequestLooksTheSameInEveryState(t *testing.T) {
 	b := setup(t)
 	var want *recorder
-	for name, prepare := range inState() {
+	for name, prepare := range toObservers() {
 		typed := fmt.Sprintf("link%d@example.org", b.count("audit_events"))
 		prepare(b, typed)
 		before := b.row(typed)

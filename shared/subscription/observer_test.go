@@ -25,7 +25,7 @@ func (b *bundle) everyStateLooksTheSame(hold string) {
 	var want *recorder
 	logged := map[string]int64{}
 	for round := range 60 {
-		for name, prepare := range inState() {
+		for name, prepare := range toObservers() {
 			typed := fmt.Sprintf("somebody.%04d@example.org", b.count("audit_events"))
 			prepare(b, typed)
 			b.advance(time.Second)

@@ -17,7 +17,7 @@ type Recipient struct {
 	Locale       string // BCP 47; empty if unknown
 	State        State
 	Epoch        int32
-	Silenced     bool // a suppression or a "not me" period is in force
+	Silenced     bool // a suppression or a "not me" period is in force; Clear counts those of the whole mailbox
 }
 
 const recipientsSQL = `

@@ -74,14 +74,14 @@ func (s *Store) Remind(ctx context.Context, f Forgotten) (queued bool, err error
 		func(b *pgx.Batch) {
 			r, held, mailed, repeated = row{}, silence{}, newMailed(now), ""
 			r.loadByID(b, f.SubscriberID, lock)
-			held.loadByEmail(b, names.email, now)
+			held.loadByAddress(b, names, now)
 			mailed.load(b, names.fold, string(ConfirmMail))
 			mailed.loadDomain(b, names.domain, s.cfg.Domain.Limit)
 			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch) error {
 			queued = repeated != ""
-			waits := r.state() == Pending && r.RequestedAt.Equal(f.RequestedAt) && held.reason == ""
+			waits := r.state() == Pending && r.RequestedAt.Equal(f.RequestedAt) && held.why() == ""
 			if queued || !waits || !mailed.Allows(ConfirmMail) {
 				return nil
 			}

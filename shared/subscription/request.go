@@ -93,7 +93,7 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 func (t *requestTx) load(b *pgx.Batch, lock int64, domainCap int) {
 	t.row, t.silence, t.mailed, t.consent, t.repeated = row{}, silence{}, newMailed(t.now), consentText{}, ""
 	t.row.loadByNorm(b, t.Address.Norm, lock)
-	t.silence.loadByEmail(b, t.names.email, t.now)
+	t.silence.loadByAddress(b, t.names, t.now)
 	t.mailed.load(b, t.names.fold, string(ConfirmMail), string(AlreadySubscribedMail))
 	t.mailed.loadDomain(b, t.names.domain, domainCap)
 	t.consent.load(b, t.Consent.TextVersion, t.Locale)
