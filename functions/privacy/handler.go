@@ -26,7 +26,7 @@ const (
 
 type gate interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	Refund(ctx context.Context, v admission.Verdict)
+	Settle(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -51,7 +51,7 @@ func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
 	return httpapi.New(cfg, httpapi.Route{Path: path, GET: h.show, POST: h.act}).
 		Map(token.ErrReload, unavailable).
-		Map(postgres.ErrBusy, unavailable).
+		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
 		Map(postgres.ErrUnavailable, unavailable)
 }
 
@@ -72,7 +72,7 @@ func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims,
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	words := h.words(r)
 	if !r.HasToken() && httpapi.WantsHTML(r) {
-		return h.page(http.StatusOK, words, words.Pages.Privacy, requestForms(words)...).As("shown"), nil
+		return h.page(http.StatusOK, words, words.Pages.Privacy, requestForms(r, words)...).As("shown"), nil
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
@@ -114,7 +114,7 @@ func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, err
 	}
 	words := h.words(r)
 	text := phrases.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.Privacy.Paragraphs}
-	return h.page(http.StatusNotFound, words, text, requestForms(words)...).As("not-found"), nil
+	return h.page(http.StatusNotFound, words, text, requestForms(r, words)...).As("not-found"), nil
 }
 
 func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, forms ...httpapi.PageForm) *httpapi.Response {

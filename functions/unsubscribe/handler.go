@@ -27,7 +27,7 @@ const retryAfter = 2 * time.Second
 
 type gate interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	Refund(ctx context.Context, v admission.Verdict)
+	Settle(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -48,7 +48,7 @@ func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
 	return httpapi.New(cfg, httpapi.Route{Path: path, GET: h.show, POST: h.act}).
 		Map(token.ErrReload, unavailable).
-		Map(postgres.ErrBusy, unavailable).
+		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
 		Map(postgres.ErrUnavailable, unavailable)
 }
 
@@ -61,7 +61,7 @@ type state struct {
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() && httpapi.WantsHTML(r) {
 		words := h.words(r)
-		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(words)).As("shown"), nil
+		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(r, words)).As("shown"), nil
 	}
 	if _, err := h.ring.Verify(ctx, r.QueryToken(), r.Time); err != nil {
 		return h.refused(r, err)
@@ -117,7 +117,7 @@ func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, err
 	}
 	words := h.words(r)
 	text := phrases.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.LeaveByAddress.Paragraphs}
-	return h.page(http.StatusNotFound, words, text, addressForm(words)).As("not-found"), nil
+	return h.page(http.StatusNotFound, words, text, addressForm(r, words)).As("not-found"), nil
 }
 
 func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, forms ...httpapi.PageForm) *httpapi.Response {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -39,6 +41,7 @@ var samples = map[string]struct {
 	"address":                {202, active, asked, mails + ", mail.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-form":           {202, active, asked, mails + ", mail.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
 
+	"honeypot":          {202, active, before + ", requested:dropped", mails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-invalid":   {422, active, before, mails, []string{`"pointer":"#/email"`}},
 	"body-text":         {415, active, before, mails, []string{"unsupported-media-type"}},
 	"token-in-body":     {422, active, before, mails, []string{`"pointer":"#/email"`}},
@@ -132,6 +135,51 @@ func TestALinkIsNeverLimited(t *testing.T) {
 		if got.Response.StatusCode != http.StatusOK || got.Response.Headers["Ratelimit"] != "" {
 			t.Errorf("link: %d %v", got.Response.StatusCode, got.Response.Headers)
 		}
+	}
+}
+
+// TestARobotIsTakenForOne by the marks that sign-ups have, and learns nothing.
+func TestARobotIsTakenForOne(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Activate("jane@example.org")
+	b.Variables["MIN_FILL_TIME"] = "1h"
+	api := b.Open(open).HTTP
+	shown := time.Now().Add(-time.Minute).Format(time.RFC3339)
+	for contentType, body := range map[string]string{
+		"application/json":                  `{"email":"jane@example.org","started_at":"` + shown + `"}`,
+		"application/x-www-form-urlencoded": "email=jane@example.org&request=export&started_at=" + url.QueryEscape(shown),
+	} {
+		event := functiontest.HTTP(t, "unsubscribe", "address", "")
+		event.Headers["content-type"], event.Body, event.IsBase64Encoded = contentType, body, false
+		if got := functiontest.Serve(t, api, event); got.Response.StatusCode != http.StatusAccepted {
+			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
+		}
+		event.Body = strings.Replace(body, shown, "yesterday", 1)
+		event.Body = strings.Replace(event.Body, url.QueryEscape(shown), "yesterday", 1)
+		if got := functiontest.Serve(t, api, event); got.Response.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got.Response.Body, "#/started_at") {
+			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
+		}
+	}
+	if got := b.Strings(`select data->>'outcome' || ' ' || (data->>'reasons') from audit_events where kind = 'link.requested'`); len(got) != 2 || got[0] != `dropped ["too_fast"]` {
+		t.Errorf("recorded %v", got)
+	}
+	if got := b.Strings(`select kind from outbox where kind like 'mail.%link' or kind like 'mail.privacy%'`); len(got) != 0 {
+		t.Errorf("mails %v", got)
+	}
+}
+
+// TestABusyAddressUsesUpTries: whoever asks for one address many times at once is no failure of ours, and cannot go on.
+func TestABusyAddressUsesUpTries(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMIT_UNSUBSCRIBE"] = "1/10m@host"
+	api := b.Open(open).HTTP
+	free := b.Occupy("jane@example.org")
+	b.ExpectBusy(functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "address", "")))
+	free()
+	if got := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "address", "")); !strings.Contains(got.Response.Body, "quota-exceeded") {
+		t.Errorf("%d %s", got.Response.StatusCode, got.Response.Body)
 	}
 }
 

@@ -77,7 +77,11 @@ type Verdict struct {
 	Limit ratelimit.Decision
 
 	also []ratelimit.Decision // counted besides Limit
+	kept bool
 }
+
+// Keep says that the request was served, or failed by what the client did: it stays counted.
+func (v *Verdict) Keep() { v.kept = true }
 
 // Gate admits requests. It is safe for concurrent use.
 type Gate struct {
@@ -104,8 +108,12 @@ func (g *Gate) Admit(ctx context.Context, a Attempt) Verdict {
 	return v
 }
 
-// Refund takes the count back when the request then failed on our side.
-func (g *Gate) Refund(ctx context.Context, v Verdict) {
+// Settle takes the count back unless the verdict is kept: the request failed on our side, with an error or a panic. It is
+// to be deferred once the request is admitted.
+func (g *Gate) Settle(ctx context.Context, v *Verdict) {
+	if v.kept {
+		return
+	}
 	for _, d := range append(v.also, v.Limit) {
 		g.limiter.Refund(ctx, d)
 	}
