@@ -120,8 +120,9 @@ func TestThePaceOfOneDomain(t *testing.T) {
 		b.SignUp(fmt.Sprintf("jane%03d@gmail.com", i))
 	}
 	b.Variables["MAIL_PACE_DOMAIN"] = "2"
-	b.expect(b.run(t.Context(), b.Open(open)), `{"paced":1,"sent":5}`)
-	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%@example.org'`); len(got) != 1 {
+	b.SignUp("john@lists.example.org") // one domain, to whoever runs its mail server
+	b.expect(b.run(t.Context(), b.Open(open)), `{"paced":2,"sent":5}`)
+	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%example.org'`); len(got) != 2 {
 		t.Errorf("%d mails wait", len(got))
 	}
 }
