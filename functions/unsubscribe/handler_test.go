@@ -2,10 +2,8 @@ package main
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -138,50 +136,11 @@ func TestALinkIsNeverLimited(t *testing.T) {
 	}
 }
 
-// TestARobotIsTakenForOne by the marks that sign-ups have, and learns nothing.
-func TestARobotIsTakenForOne(t *testing.T) {
-	t.Parallel()
-	b := functiontest.New(t)
-	b.Activate("jane@example.org")
-	b.Variables["MIN_FILL_TIME"] = "1h"
-	api := b.Open(open).HTTP
-	shown := time.Now().Add(-time.Minute).Format(time.RFC3339)
-	for contentType, body := range map[string]string{
-		"application/json":                  `{"email":"jane@example.org","started_at":"` + shown + `"}`,
-		"application/x-www-form-urlencoded": "email=jane@example.org&request=export&started_at=" + url.QueryEscape(shown),
-	} {
-		event := functiontest.HTTP(t, "unsubscribe", "address", "")
-		event.Headers["content-type"], event.Body, event.IsBase64Encoded = contentType, body, false
-		if got := functiontest.Serve(t, api, event); got.Response.StatusCode != http.StatusAccepted {
-			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
-		}
-		event.Body = strings.Replace(body, shown, "yesterday", 1)
-		event.Body = strings.Replace(event.Body, url.QueryEscape(shown), "yesterday", 1)
-		if got := functiontest.Serve(t, api, event); got.Response.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got.Response.Body, "#/started_at") {
-			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
-		}
-	}
-	if got := b.Strings(`select data->>'outcome' || ' ' || (data->>'reasons') from audit_events where kind = 'link.requested'`); len(got) != 2 || got[0] != `dropped ["too_fast"]` {
-		t.Errorf("recorded %v", got)
-	}
-	if got := b.Strings(`select kind from outbox where kind like 'mail.%link' or kind like 'mail.privacy%'`); len(got) != 0 {
-		t.Errorf("mails %v", got)
-	}
-}
+var links = functiontest.Links{Open: open, Function: "unsubscribe", Sample: "address"}
 
-// TestABusyAddressUsesUpTries: whoever asks for one address many times at once is no failure of ours, and cannot go on.
-func TestABusyAddressUsesUpTries(t *testing.T) {
-	t.Parallel()
-	b := functiontest.New(t)
-	b.Variables["LIMIT_UNSUBSCRIBE"] = "1/10m@host"
-	api := b.Open(open).HTTP
-	free := b.Occupy("jane@example.org")
-	b.ExpectBusy(functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "address", "")))
-	free()
-	if got := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "address", "")); !strings.Contains(got.Response.Body, "quota-exceeded") {
-		t.Errorf("%d %s", got.Response.StatusCode, got.Response.Body)
-	}
-}
+func TestARobotIsTakenForOne(t *testing.T) { links.TakeRobotsForRobots(t) }
+
+func TestABusyAddressUsesUpTries(t *testing.T) { links.CountWhatMeetsABusyAddress(t) }
 
 func TestUnknownAddressesAreNotMailedAndNotTold(t *testing.T) {
 	t.Parallel()

@@ -39,9 +39,9 @@ type logged struct {
 // after says whether e was queued later than a delivery, by their ids, which sort by time.
 func (e logged) after(d outbox.Delivery) bool { return bytes.Compare(e.id[:], d.ID[:]) > 0 }
 
-// clear decides about a due mail that its person accepts. log is what was queued for the same mailbox within mailLifetime
+// clearance decides about a due mail that its person accepts. log is what was queued for the same mailbox within mailLifetime
 // and capWindow, under the purposes that share a cap. domainFree is when the cap on the mailbox's domain allows the next.
-func clear(now time.Time, d outbox.Delivery, log []logged, domainFree time.Time) Clearance {
+func clearance(now time.Time, d outbox.Delivery, log []logged, domainFree time.Time) Clearance {
 	purpose := purposeOf(d.Kind)
 	bound, _ := caps(purpose)
 	if now.Sub(d.CreatedAt) > bound.lifetime {
@@ -161,7 +161,7 @@ func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Cleara
 		func(b *pgx.Batch) error {
 			c = Clearance{Ended: endedStale}
 			if to.Accepts(d.Kind, d.Epoch) {
-				c = clear(now, d, log, domainFree)
+				c = clearance(now, d, log, domainFree)
 			}
 			if c == (Clearance{}) {
 				b.Queue(markSentSQL, mail, person, string(purpose), d.CreatedAt, now)

@@ -351,8 +351,8 @@ func TestAnyHistoryKeepsTheCaps(t *testing.T) {
 	}
 }
 
-// TestClear holds the decision to its table.
-func TestClear(t *testing.T) {
+// TestClearance holds the decision to its table.
+func TestClearance(t *testing.T) {
 	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.MailConfirm, CreatedAt: now.Add(-time.Minute)}
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
 	earlier := func(n byte, sent time.Duration) logged { return logged{uuid.UUID{n}, ConfirmMail, ago(sent), false} }
@@ -397,7 +397,7 @@ func TestClear(t *testing.T) {
 		d := mine
 		d.Kind = cmp.Or(c.kind, d.Kind)
 		d.CreatedAt = d.CreatedAt.Add(-c.age)
-		if got := clear(now, d, c.log, now.Add(c.domain)); got != c.want {
+		if got := clearance(now, d, c.log, now.Add(c.domain)); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}

@@ -93,7 +93,7 @@ func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 		return r.State == Pending || r.State == Active
 	case outbox.MailPrivacyExport, outbox.MailPrivacyErase:
 		return r.State == Pending || r.State == Active || r.State == Unsubscribed
-	case outbox.None, outbox.Announce:
+	case outbox.None, outbox.Announce, outbox.AlertOpened, outbox.AlertReminded, outbox.AlertClosed:
 	}
 	return false
 }
