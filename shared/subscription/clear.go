@@ -108,7 +108,7 @@ select sent_at from mail_log
 where domain_hmac = (select domain_hmac from mail_log where id = $1::text::uuid) and sent_at > $2::timestamptz and id <> $1::text::uuid
 order by sent_at desc offset $3::integer limit 1`
 
-// The entry may be gone: it is kept for some days only, and the outbox is where an operator can bring old mails back from.
+// Rows that an older version has queued have no entry under their id.
 const markSentSQL = `
 insert into mail_log (id, fold_hmac, purpose, at, sent_at)
 select $1::text::uuid, fold_hmac, $3::text, $4::timestamptz, $5::timestamptz from identities where subscriber_id = $2::text::uuid
