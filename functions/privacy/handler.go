@@ -72,7 +72,7 @@ func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims,
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	words := h.words(r)
 	if !r.HasToken() && httpapi.WantsHTML(r) {
-		return h.page(http.StatusOK, words, words.Pages.Privacy, requestForms(r, words)...).As("shown"), nil
+		return h.page(http.StatusOK, words, words.Pages.Privacy, requestForms(words)...).As("shown"), nil
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
@@ -114,7 +114,7 @@ func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, err
 	}
 	words := h.words(r)
 	text := phrases.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.Privacy.Paragraphs}
-	return h.page(http.StatusNotFound, words, text, requestForms(r, words)...).As("not-found"), nil
+	return h.page(http.StatusNotFound, words, text, requestForms(words)...).As("not-found"), nil
 }
 
 func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, forms ...httpapi.PageForm) *httpapi.Response {

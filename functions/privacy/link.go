@@ -117,12 +117,12 @@ func readAddress(typed string) (subscription.Address, *httpapi.FieldError) {
 }
 
 // requestForms are the two things to ask for.
-func requestForms(r *httpapi.Request, words *phrases.Phrases) []httpapi.PageForm {
+func requestForms(words *phrases.Phrases) []httpapi.PageForm {
 	text := words.Pages.Privacy
 	form := func(button, wanted string, quiet bool) httpapi.PageForm {
 		return httpapi.PageForm{
 			Action: path, Button: button, Quiet: quiet,
-			Hidden: []httpapi.Field{{Name: "request", Value: wanted}, httpapi.StartedField(r)}, Inputs: []httpapi.Field{addressField(text.Label)},
+			Hidden: []httpapi.Field{{Name: "request", Value: wanted}}, Inputs: []httpapi.Field{addressField(text.Label)},
 		}
 	}
 	return []httpapi.PageForm{form(text.Button, "export", false), form(text.Quiet, "erase", true)}

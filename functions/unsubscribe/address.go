@@ -85,10 +85,10 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 	return wanted, err
 }
 
-func addressForm(r *httpapi.Request, words *phrases.Phrases) httpapi.PageForm {
+func addressForm(words *phrases.Phrases) httpapi.PageForm {
 	return httpapi.PageForm{
 		Action: path, Button: words.Pages.LeaveByAddress.Button,
-		Hidden: []httpapi.Field{httpapi.StartedField(r)}, Inputs: []httpapi.Field{addressField(words.Pages.LeaveByAddress.Label)},
+		Inputs: []httpapi.Field{addressField(words.Pages.LeaveByAddress.Label)},
 	}
 }
 

@@ -61,7 +61,7 @@ type state struct {
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() && httpapi.WantsHTML(r) {
 		words := h.words(r)
-		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(r, words)).As("shown"), nil
+		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(words)).As("shown"), nil
 	}
 	if _, err := h.ring.Verify(ctx, r.QueryToken(), r.Time); err != nil {
 		return h.refused(r, err)
@@ -117,7 +117,7 @@ func (h *handler) refused(r *httpapi.Request, err error) (*httpapi.Response, err
 	}
 	words := h.words(r)
 	text := phrases.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.LeaveByAddress.Paragraphs}
-	return h.page(http.StatusNotFound, words, text, addressForm(r, words)).As("not-found"), nil
+	return h.page(http.StatusNotFound, words, text, addressForm(words)).As("not-found"), nil
 }
 
 func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, forms ...httpapi.PageForm) *httpapi.Response {

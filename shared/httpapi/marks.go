@@ -21,8 +21,3 @@ func FormMarks(form url.Values) (m Marks, err error) {
 	}
 	return m, nil
 }
-
-// StartedField tells when a page of ours showed its form.
-func StartedField(r *Request) Field {
-	return Field{Name: "started_at", Value: r.Time.UTC().Format(time.RFC3339)}
-}
