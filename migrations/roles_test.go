@@ -95,6 +95,7 @@ func TestTheFunctionsMayDoWhatTheyNeedAndNoMore(t *testing.T) {
 		"update outbox set state = 'ready'":            "",
 		"delete from mail_log":                         "",
 		"update mail_log set at = now()":               refused,
+		"update mail_log set sent_at = now()":          "",
 		"select max(version_id) from goose_db_version": "",
 		"delete from goose_db_version":                 refused,
 		"select file from migration_checksums":         refused,

@@ -94,7 +94,8 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 			continue
 		}
 		stops = append(stops, subscription.Stop{
-			Kind: kinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, KeyID: e.KeyID,
+			Kind: kinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, FoldHMAC: e.FoldHMAC,
+			KeyID: e.KeyID,
 		})
 	}
 	slices.SortStableFunc(stops, func(a, b subscription.Stop) int { return a.At.Compare(b.At) })

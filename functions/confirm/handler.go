@@ -28,7 +28,7 @@ const (
 
 type gate interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	Refund(ctx context.Context, v admission.Verdict)
+	Settle(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -48,7 +48,7 @@ func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
 	return httpapi.New(cfg, httpapi.Route{Path: path, GET: h.show, POST: h.act}).
 		Map(token.ErrReload, unavailable).
-		Map(postgres.ErrBusy, unavailable).
+		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
 		Map(postgres.ErrUnavailable, unavailable)
 }
 
@@ -99,6 +99,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
+	defer h.gate.Settle(ctx, &verdict)
 	visit := subscription.Visit{
 		Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: "link",
 	}
@@ -108,12 +109,14 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	}
 	outcome, err := do(ctx, claims, visit)
 	if err != nil {
-		if !errors.Is(err, subscription.ErrUnknown) {
-			h.gate.Refund(ctx, verdict)
+		if errors.Is(err, subscription.ErrUnknown) || errors.Is(err, postgres.ErrBusy) { // all else is our failure
+			verdict.Keep()
 		}
 		return h.refused(ctx, r, err)
 	}
-	return h.done(r, status).With(verdict.Limit.Headers()).As(string(outcome)), nil
+	response := h.done(r, status).With(verdict.Limit.Headers()).As(string(outcome))
+	verdict.Keep()
+	return response, nil
 }
 
 func (h *handler) done(r *httpapi.Request, status string) *httpapi.Response {

@@ -34,6 +34,7 @@ const (
 )
 
 type people interface {
+	Clear(ctx context.Context, d outbox.Delivery) (subscription.Recipient, subscription.Clearance, error)
 	News(ctx context.Context, eventID uuid.UUID) (subscription.News, bool, error)
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
 	Holder(ctx context.Context, emailHMAC []byte) (subscription.Recipient, error)

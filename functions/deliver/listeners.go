@@ -71,10 +71,14 @@ func (j journalist) tell(ctx context.Context, t telling, _ people) (string, erro
 	switch t.News.Kind {
 	case audit.Erased:
 		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, t.Farewell.EmailHMAC, t.Farewell.KeyID
+		entry.FoldHMAC = t.Farewell.FoldHMAC
 	case audit.Unsubscribed, audit.Cancelled:
 		entry.Kind = journal.Unsubscribed
 	case audit.Suppressed:
 		entry.Kind = journal.Suppressed
+		if subscription.SuppressReason(entry.Reason).OfMailbox() {
+			entry.FoldHMAC = t.News.FoldHMAC
+		}
 	case audit.Lifted:
 		entry.Kind = journal.Lifted
 	default:

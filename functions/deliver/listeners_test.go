@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func (b *bundle) outside() *outside {
 	return o
 }
 
-// entries are the journal's, as "kind reason".
+// entries are the journal's, as "kind reason", and "mailbox" where they are about it.
 func (o *outside) entries(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -59,10 +60,16 @@ func (o *outside) entries(t *testing.T) []string {
 		if strings.Contains(string(content), "@") {
 			t.Errorf("an address in the journal: %s", content)
 		}
-		var e struct{ Kind, Reason string }
-		all = append(all, strings.TrimSpace(e.Kind+" "+e.Reason))
+		var e struct {
+			Kind, Reason string
+			FoldHMAC     []byte `json:"fold_hmac"`
+		}
 		err = json.Unmarshal(content, &e)
-		all[len(all)-1] = strings.TrimSpace(e.Kind + " " + e.Reason)
+		text := e.Kind + " " + e.Reason
+		if len(e.FoldHMAC) > 0 {
+			text += " mailbox"
+		}
+		all = append(all, strings.TrimSpace(text))
 		return err
 	})
 	if err != nil {
@@ -77,6 +84,30 @@ func (b *bundle) drain() {
 	f := b.Open(open)
 	for range 3 {
 		b.run(b.Context(), f)
+	}
+}
+
+// A restored backup has to know whether the mailbox is meant, or one spelling of its address.
+func TestTheJournalTellsOfMailboxes(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	for _, reason := range []subscription.SuppressReason{subscription.Complaint, subscription.Bounce} {
+		_, err := b.Store.Suppress(t.Context(), subscription.Suppression{
+			SubscriberID: b.Activate(string(reason) + "@example.org").SubscriberID, Reason: reason, Actor: "provider", Visit: functiontest.Visit,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Activate("objects@example.org")
+	b.forget(subscription.Erasure{Address: b.Address("objects@example.org"), Object: true, Visit: functiontest.Visit})
+	b.Activate("goes@example.org")
+	b.erase("goes@example.org")
+	b.drain()
+	entries := o.entries(t)
+	slices.Sort(entries)
+	if got := strings.Join(entries, ", "); got != "erased, erased objection mailbox, suppressed bounce, suppressed complaint mailbox" {
+		t.Errorf("journal: %s", got)
 	}
 }
 
@@ -125,11 +156,15 @@ func TestEverybodyHearsOfTheWholeLife(t *testing.T) {
 
 func (b *bundle) erase(typed string) {
 	b.Helper()
+	b.forget(subscription.Erasure{Address: b.Address(typed), Visit: functiontest.Visit})
+}
+
+func (b *bundle) forget(e subscription.Erasure) {
+	b.Helper()
 	vault, err := outbox.NewVault(b.Variables["OUTBOX_KEYS"])
 	if err != nil {
 		b.Fatal(err)
 	}
-	e := subscription.Erasure{Address: b.Address(typed), Visit: functiontest.Visit}
 	if outcome, err := subscription.NewEraser(b.Store, vault).Erase(b.Context(), e); err != nil || outcome != subscription.ErasedNow {
 		b.Fatalf("%s %v", outcome, err)
 	}

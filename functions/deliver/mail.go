@@ -7,19 +7,21 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// mail sends one mail. The person is asked for as late as can be: nobody who just left is written to.
+// mail sends one mail, if it may still leave. The person is asked for as late as can be: nobody who just left is written to.
 func (r *run) mail(ctx context.Context, d outbox.Delivery) (string, error) {
-	people, err := r.people.Recipients(ctx, d.SubscriberID)
+	to, clearance, err := r.people.Clear(ctx, d)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
-	to := people[d.SubscriberID]
 	message, known := r.writer.write(d, to)
 	switch {
 	case !known:
 		return r.retry(ctx, d, unknownKind)
-	case !to.Accepts(d.Kind, d.Epoch):
-		return "stale", r.queue.Done(ctx, d, "stale")
+	case clearance.Ended != "":
+		return clearance.Ended, r.queue.Done(ctx, d, clearance.Ended)
+	case clearance.Wait > 0:
+		r.release(ctx, clearance.Wait, d)
+		return "capped", nil
 	}
 	if wait := r.pacer.take(to.Mailbox, r.now()); wait > 0 {
 		r.release(ctx, wait, d)

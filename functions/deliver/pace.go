@@ -59,7 +59,7 @@ func (r *run) put(outcome string, n int) {
 	}
 }
 
-// pacer bounds the mails to one domain in each minute, so that a small mail server is not flooded by us. Large providers
+// pacer bounds the mails to one registrable domain in each minute, so that a small mail server is not flooded by us. Large providers
 // are not counted: the pace of all bounds them. It is safe for concurrent use and belongs to one environment, of which
 // there are two at most while one run overlaps the next.
 type pacer struct {
@@ -76,6 +76,7 @@ func (p *pacer) take(mailbox string, now time.Time) (wait time.Duration) {
 	if p.limit == 0 || subscription.Provider(domain) != "other" {
 		return 0
 	}
+	domain = subscription.RegistrableDomain(domain)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if minute := now.Truncate(time.Minute); !minute.Equal(p.minute) {

@@ -217,9 +217,9 @@ func ending(outcome string) string {
 	switch outcome {
 	case "dead":
 		return "dead"
-	case "retry", "waits", "paced", "error", "panic":
+	case "retry", "waits", "paced", "capped", "error", "panic":
 		return "later"
-	case "stale", "unwanted", "lost":
+	case "stale", "outdated", "overtaken", "unwanted", "lost":
 		return "dropped"
 	}
 	return "delivered"

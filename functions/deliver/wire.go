@@ -26,7 +26,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	heard, alike := readListeners(env), lookalike.ReadConfig(env)
+	heard, alike, domain := readListeners(env), lookalike.ReadConfig(env), subscription.ReadDomainCap(env)
 	if err := env.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -40,7 +40,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		db:        db,
 		config:    cfg,
 		queue:     outbox.NewQueue(db, time.Now),
-		people:    subscription.NewStore(db, key, subscription.Config{}, time.Now), // it is only read
+		people:    subscription.NewStore(db, key, subscription.Config{Domain: domain}, time.Now),
 		writer:    writer{rings, book, api.PublicURL, time.Now},
 		sender:    sender,
 		vault:     vault,

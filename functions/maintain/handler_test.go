@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -127,17 +128,24 @@ func TestARun(t *testing.T) {
 	}
 }
 
-// A reminder is sent if the owner wants it.
+// A reminder is sent if the owner wants it, within the cap on mails to one domain.
 func TestAReminder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.SignUp("jane@example.org")
+	for i := range 3 {
+		b.SignUp(fmt.Sprintf("jane%d@example.org", i))
+	}
+	b.Exec(`update outbox set state = 'done', outcome = 'sent', finished_at = now()`)
+	b.Exec(`update mail_log set sent_at = now()`)
 	if got := b.run(3).Counts["reminded"]; got != 0 {
 		t.Errorf("%d reminders that nobody wanted", got)
 	}
-	b.Variables["REMIND_AFTER"] = "48h"
-	if got := b.run(3).Counts["reminded"]; got != 1 || b.count("outbox where kind = 'mail.reminder'") != 1 {
+	b.Variables["REMIND_AFTER"], b.Variables["MAIL_CAP_DOMAIN"] = "48h", "2"
+	if got := b.run(3).Counts["reminded"]; got != 2 || b.count("outbox where kind = 'mail.reminder'") != 2 {
 		t.Errorf("%d reminders", got)
+	}
+	if got := b.run(4).Counts["reminded"]; got != 1 {
+		t.Errorf("the next day: %d reminders", got)
 	}
 	for _, wrong := range []string{"30m", "200h", "-1h"} {
 		b.Variables["REMIND_AFTER"] = wrong
@@ -237,7 +245,7 @@ func TestOnlyTicksAreTaken(t *testing.T) {
 func TestPeriodsThatAreTooShort(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.Variables["RETENTION_MAIL_LOG_DAYS"], b.Variables["RETENTION_ERASURES_DAYS"], b.Variables["RETENTION_CONTEXT_DAYS"] = "1", "34", "-1"
+	b.Variables["RETENTION_MAIL_LOG_DAYS"], b.Variables["RETENTION_ERASURES_DAYS"], b.Variables["RETENTION_CONTEXT_DAYS"] = "7", "34", "-1"
 	_, err := open(t.Context(), b.Env())
 	for _, name := range []string{"RETENTION_MAIL_LOG_DAYS", "RETENTION_ERASURES_DAYS", "RETENTION_CONTEXT_DAYS"} {
 		if err == nil || !strings.Contains(err.Error(), name) {

@@ -24,7 +24,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 // openAt is open with a clock.
 func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdafn.Function, error) {
 	dbConfig, keyConfig, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), outbox.ReadVault(env)
-	cfg, keep := readConfig(env), retention.ReadConfig(env)
+	cfg, keep, domain := readConfig(env), retention.ReadConfig(env), subscription.ReadDomainCap(env)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -33,7 +33,7 @@ func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdaf
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return lambdafn.Function{}, err
 	}
-	store := subscription.NewStore(db, key, subscription.Config{}, now)
+	store := subscription.NewStore(db, key, subscription.Config{Domain: domain}, now)
 	h := &handler{db, store, subscription.NewEraser(store, vault), audit.NewSealer(db, now), cfg, keep, now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
 
+	"github.com/google/uuid"
+
+	"newsletter/shared/postgres"
 	"newsletter/shared/retention"
 )
 
@@ -35,15 +39,29 @@ func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 	return counts, err
 }
 
-// remind mails once more about requests that nobody has confirmed, if the owner wants it.
+// remind mails once more about requests that nobody has confirmed, if the owner wants it. An address that somebody is just
+// working on waits for the next run.
 func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
 	if h.config.RemindAfter == 0 {
 		return nil
 	}
-	for {
-		n, err := h.store.Remind(ctx, h.config.RemindAfter, atOnce)
-		if counts["reminded"] += int64(n); err != nil || n < atOnce {
+	for last := uuid.Nil; ; {
+		list, err := h.store.Forgotten(ctx, h.config.RemindAfter, last, atOnce)
+		if err != nil {
 			return err
+		}
+		for _, f := range list {
+			queued, err := h.store.Remind(ctx, f)
+			if err != nil && !errors.Is(err, postgres.ErrBusy) {
+				return err
+			}
+			if queued {
+				counts["reminded"]++
+			}
+			last = f.SubscriberID
+		}
+		if len(list) < atOnce {
+			return nil
 		}
 	}
 }

@@ -46,6 +46,7 @@ func samples() map[string]sample {
 		"erase-form":            {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
 		"erase-and-object-form": {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
 
+		"honeypot":          {exported, 202, active, before + ", requested:dropped", mails + ", none", []string{`{"status":"accepted","message":"If we keep something`}},
 		"address-invalid":   {exported, 422, active, before, mails, []string{`"pointer":"#/email"`}},
 		"request-unknown":   {exported, 422, active, before, mails, []string{`"pointer":"#/request"`}},
 		"request-missing":   {exported, 422, active, before, mails, []string{`"pointer":"#/request"`}},
@@ -173,6 +174,12 @@ func TestTheLimit(t *testing.T) {
 	}
 	b.ExpectState("", "requested:link_unknown", "none")
 }
+
+var links = functiontest.Links{Open: open, Function: "privacy", Sample: "export-json"}
+
+func TestARobotIsTakenForOne(t *testing.T) { links.TakeRobotsForRobots(t) }
+
+func TestABusyAddressUsesUpTries(t *testing.T) { links.CountWhatMeetsABusyAddress(t) }
 
 func TestALostDatabase(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 )
 
@@ -26,17 +27,22 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	if err != nil {
 		return nil, err
 	}
-	verdict := h.gate.Admit(ctx, admission.Attempt{Endpoint: admission.Privacy, Client: r.Client})
+	verdict := h.gate.Admit(ctx, admission.Attempt{
+		Endpoint: admission.Privacy, Client: r.Client, Honeypot: wanted.marks.Website, StartedAt: wanted.marks.StartedAt,
+	})
 	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
+	defer h.gate.Settle(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
 		Address: wanted.address, Purpose: wanted.purpose, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {
-		h.gate.Refund(ctx, verdict)
+		if errors.Is(err, postgres.ErrBusy) { // all else is our failure
+			verdict.Keep()
+		}
 		return nil, err
 	}
 	response := httpapi.JSON(http.StatusAccepted, accepted{"accepted", acceptedMessage})
@@ -44,6 +50,7 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		words := h.words(r)
 		response = h.page(http.StatusAccepted, words, words.Pages.PrivacySent)
 	}
+	verdict.Keep()
 	return response.With(verdict.Limit.Headers()).As(string(outcome)), nil
 }
 
@@ -51,12 +58,14 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 type request struct {
 	address subscription.Address
 	purpose subscription.Purpose
+	marks   httpapi.Marks
 	channel string
 }
 
 type requestBody struct {
 	Email   string `json:"email"`
 	Request string `json:"request"`
+	httpapi.Marks
 }
 
 func readBody(r *httpapi.Request) (body requestBody, channel string, err error) {
@@ -64,8 +73,13 @@ func readBody(r *httpapi.Request) (body requestBody, channel string, err error) 
 		body, err = httpapi.DecodeJSON[requestBody](r)
 		return body, "api", err
 	}
-	form, err := httpapi.Form(r, "email", "request")
-	return requestBody{form.Get("email"), form.Get("request")}, "form", err
+	form, err := httpapi.Form(r, "email", "request", "website", "started_at")
+	if err != nil {
+		return body, "", err
+	}
+	body.Email, body.Request = form.Get("email"), form.Get("request")
+	body.Marks, err = httpapi.FormMarks(form)
+	return body, "form", err
 }
 
 func readRequest(r *httpapi.Request) (wanted request, err error) {
@@ -73,7 +87,7 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 	if err != nil {
 		return wanted, err
 	}
-	wanted.channel = channel
+	wanted.channel, wanted.marks = channel, body.Marks
 	var problems []httpapi.FieldError
 	switch body.Request {
 	case "export":

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"strings"
-	"time"
 	"unicode"
 
 	"newsletter/shared/audit"
@@ -19,8 +18,7 @@ type signUp struct {
 	Source       audit.Source `json:"source"`
 	Locale       string       `json:"locale"`
 	CaptchaToken string       `json:"captcha_token"`
-	Website      string       `json:"website"` // the honeypot
-	StartedAt    time.Time    `json:"started_at"`
+	httpapi.Marks
 
 	flat bool // it came as a form
 }
@@ -41,7 +39,7 @@ func read(r *httpapi.Request) (signUp, error) {
 		return signUp{}, err
 	}
 	form := signUp{
-		Email: fields.Get("email"), Locale: fields.Get("locale"), Website: fields.Get("website"),
+		Email: fields.Get("email"), Locale: fields.Get("locale"),
 		Consent: consent{TextVersion: fields.Get("text_version")},
 		Source: audit.Source{
 			Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
@@ -58,12 +56,8 @@ func read(r *httpapi.Request) (signUp, error) {
 		granted := ticked(fields.Get("granted"))
 		form.Consent.Granted = &granted
 	}
-	if at := fields.Get("started_at"); at != "" {
-		if form.StartedAt, err = time.Parse(time.RFC3339, at); err != nil {
-			return signUp{}, httpapi.Invalid(httpapi.FieldError{Detail: `This must be a time such as "2026-01-31T12:00:00Z".`, Pointer: "#/started_at"})
-		}
-	}
-	return form, nil
+	form.Marks, err = httpapi.FormMarks(fields)
+	return form, err
 }
 
 // ticked says whether a check box was ticked: browsers send "on", or the box's own value.

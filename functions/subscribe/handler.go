@@ -18,12 +18,12 @@ import (
 
 const path = "/api/newsletter/subscribe"
 
-// retryAfter is what a 503 asks for: a lost database is back, or another environment is warm, by then.
+// retryAfter is what a 503 or a busy address asks for: a lost database is back, or another environment is warm, by then.
 const retryAfter = 2 * time.Second
 
 type gate interface {
 	Admit(ctx context.Context, a admission.SignUp) admission.Verdict
-	Refund(ctx context.Context, v admission.Verdict)
+	Settle(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -40,7 +40,7 @@ func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
 	return httpapi.New(cfg, httpapi.Route{Path: path, POST: h.subscribe}).
 		Map(subscription.ErrUnknownConsent, unknownConsent).
-		Map(postgres.ErrBusy, unavailable).
+		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
 		Map(postgres.ErrUnavailable, unavailable)
 }
 
@@ -60,7 +60,7 @@ func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	switch {
 	case err == nil:
 		outcome = response.Outcome
-	case isProblem && problem.Status == http.StatusTooManyRequests:
+	case isProblem && problem.Status == http.StatusTooManyRequests, errors.Is(err, postgres.ErrBusy):
 		outcome = "limited"
 	case isProblem && problem.Status < http.StatusInternalServerError, errors.Is(err, subscription.ErrUnknownConsent):
 		outcome = "refused"
@@ -82,15 +82,18 @@ func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if verdict.Outcome == admission.Refuse {
 		return nil, refusal(verdict)
 	}
+	defer h.gate.Settle(ctx, &verdict)
 	request.Drop, request.Hold, request.Reasons = verdict.Outcome == admission.Drop, holdReason(verdict), verdict.Reasons
 	outcome, err := h.store.Request(ctx, request)
 	if err != nil {
-		if !errors.Is(err, subscription.ErrUnknownConsent) { // our failure does not use up the visitor's tries
-			h.gate.Refund(ctx, verdict)
+		if errors.Is(err, subscription.ErrUnknownConsent) || errors.Is(err, postgres.ErrBusy) { // all else is our failure
+			verdict.Keep()
 		}
 		return nil, err
 	}
-	return h.answer(r, request.Locale).With(verdict.Limit.Headers()).As(string(outcome)), nil
+	response := h.answer(r, request.Locale).With(verdict.Limit.Headers()).As(string(outcome))
+	verdict.Keep()
+	return response, nil
 }
 
 func (h *handler) answer(r *httpapi.Request, locale string) *httpapi.Response {

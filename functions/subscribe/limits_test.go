@@ -1,12 +1,20 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"testing"
 	"time"
 
 	"newsletter/internal/functiontest"
+	"newsletter/shared/admission"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/phrases"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/ratelimit"
+	"newsletter/shared/subscription"
 )
 
 // dead is a port of this machine where nobody listens.
@@ -68,6 +76,63 @@ func TestALostDatabaseUsesUpNoTry(t *testing.T) {
 	got = functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json", ""))
 	if got.Response.StatusCode != http.StatusAccepted {
 		t.Errorf("the try was used up: %d %s", got.Response.StatusCode, got.Response.Body)
+	}
+}
+
+// TestABusyAddressUsesUpTries: whoever asks for one address many times at once is no failure of ours, and cannot go on.
+func TestABusyAddressUsesUpTries(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMIT_SUBSCRIBE"] = "2/10m@host"
+	api := b.Open(open).HTTP
+	free := b.Occupy("Jane+x@example.org") // another spelling of the address in the event
+	b.ExpectBusy(functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json-minimal", "")))
+	free()
+	for _, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
+		if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json-minimal", "")); got.Response.StatusCode != want {
+			t.Errorf("%d %s, want %d", got.Response.StatusCode, got.Response.Body, want)
+		}
+	}
+}
+
+// poisonous panics at the first request.
+type poisonous struct {
+	store
+	calls int
+}
+
+func (p *poisonous) Request(ctx context.Context, r subscription.Request) (subscription.Outcome, error) {
+	if p.calls++; p.calls == 1 {
+		panic("poison")
+	}
+	return p.store.Request(ctx, r)
+}
+
+func TestAPanicUsesUpNoTry(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMIT_SUBSCRIBE"] = "2/10m@host" // half of it in the process
+	env := b.Env()
+	api, limits, signUps, book := httpapi.ReadConfig(env), admission.ReadConfig(env), admission.ReadSignUpConfig(env), phrases.ReadBook(env)
+	key, err := pseudonym.NewKey(pseudonym.ReadConfig(env))
+	if err := errors.Join(err, env.Err()); err != nil {
+		t.Fatal(err)
+	}
+	gate := admission.New(ratelimit.New(nil, key, ratelimit.Config{}, time.Now), limits, time.Now).SignUps(signUps, nil)
+	serve := (&handler{gate, &poisonous{store: b.Store}, book}).api(api)
+	event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("it did not panic")
+			}
+		}()
+		serve.Serve(t.Context(), event)
+	}()
+	for _, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
+		if got := functiontest.Serve(t, serve, event); got.Response.StatusCode != want {
+			t.Errorf("%d %s, want %d", got.Response.StatusCode, got.Response.Body, want)
+		}
 	}
 }
 

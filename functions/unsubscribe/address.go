@@ -10,6 +10,7 @@ import (
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 )
 
@@ -22,21 +23,26 @@ const acceptedMessage = "If this address is subscribed, we have sent a link to u
 
 // mailLink sends a link to an address that somebody typed, if it is known. The answer does not tell.
 func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	address, channel, err := readAddress(r)
+	wanted, err := readRequest(r)
 	if err != nil {
 		return nil, err
 	}
-	verdict := h.gate.Admit(ctx, admission.Attempt{Endpoint: admission.Unsubscribe, Client: r.Client})
+	verdict := h.gate.Admit(ctx, admission.Attempt{
+		Endpoint: admission.Unsubscribe, Client: r.Client, Honeypot: wanted.Website, StartedAt: wanted.StartedAt,
+	})
 	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
+	defer h.gate.Settle(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
-		Address: address, Purpose: subscription.UnsubscribeLinkMail, Visit: visit(r, channel),
+		Address: wanted.address, Purpose: subscription.UnsubscribeLinkMail, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {
-		h.gate.Refund(ctx, verdict)
+		if errors.Is(err, postgres.ErrBusy) { // all else is our failure
+			verdict.Keep()
+		}
 		return nil, err
 	}
 	response := httpapi.JSON(http.StatusAccepted, accepted{"accepted", acceptedMessage})
@@ -44,32 +50,39 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		words := h.words(r)
 		response = h.page(http.StatusAccepted, words, words.Pages.LinkAccepted)
 	}
+	verdict.Keep()
 	return response.With(verdict.Limit.Headers()).As(string(outcome)), nil
 }
 
-// readAddress gives the address that was sent, and by what it was.
-func readAddress(r *httpapi.Request) (address subscription.Address, channel string, err error) {
-	var email string
+// request is what somebody typed to get a link, and by what it came.
+type request struct {
+	Email string `json:"email"`
+	httpapi.Marks
+
+	address subscription.Address
+	channel string
+}
+
+func readRequest(r *httpapi.Request) (wanted request, err error) {
 	if httpapi.IsForm(r) {
-		form, err := httpapi.Form(r, "email")
-		if err != nil {
-			return address, "", err
+		form, formErr := httpapi.Form(r, "email", "website", "started_at")
+		if formErr != nil {
+			return wanted, formErr
 		}
-		email, channel = form.Get("email"), "form"
+		wanted.Email, wanted.channel = form.Get("email"), "form"
+		wanted.Marks, err = httpapi.FormMarks(form)
 	} else {
-		body, err := httpapi.DecodeJSON[struct {
-			Email string `json:"email"`
-		}](r)
-		if err != nil {
-			return address, "", err
-		}
-		email, channel = body.Email, "api"
+		wanted, err = httpapi.DecodeJSON[request](r)
+		wanted.channel = "api"
 	}
-	address, err = subscription.ParseAddress(email)
+	if err != nil {
+		return wanted, err
+	}
+	wanted.address, err = subscription.ParseAddress(wanted.Email)
 	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
 		err = httpapi.Invalid(httpapi.FieldError{Detail: refused.Detail, Pointer: "#/email"})
 	}
-	return address, channel, err
+	return wanted, err
 }
 
 func addressForm(words *phrases.Phrases) httpapi.PageForm {

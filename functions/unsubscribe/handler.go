@@ -28,7 +28,7 @@ const retryAfter = 2 * time.Second
 
 type gate interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	Refund(ctx context.Context, v admission.Verdict)
+	Settle(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -49,7 +49,7 @@ func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
 	return httpapi.New(cfg, httpapi.Route{Path: path, GET: h.show, POST: h.act}).
 		Map(token.ErrReload, unavailable).
-		Map(postgres.ErrBusy, unavailable).
+		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
 		Map(postgres.ErrUnavailable, unavailable)
 }
 

@@ -39,6 +39,7 @@ var samples = map[string]struct {
 	"address":                {202, active, asked, mails + ", mail.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-form":           {202, active, asked, mails + ", mail.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
 
+	"honeypot":          {202, active, before + ", requested:dropped", mails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-invalid":   {422, active, before, mails, []string{`"pointer":"#/email"`}},
 	"body-text":         {415, active, before, mails, []string{"unsupported-media-type"}},
 	"token-in-body":     {422, active, before, mails, []string{`"pointer":"#/email"`}},
@@ -134,6 +135,12 @@ func TestALinkIsNeverLimited(t *testing.T) {
 		}
 	}
 }
+
+var links = functiontest.Links{Open: open, Function: "unsubscribe", Sample: "address"}
+
+func TestARobotIsTakenForOne(t *testing.T) { links.TakeRobotsForRobots(t) }
+
+func TestABusyAddressUsesUpTries(t *testing.T) { links.CountWhatMeetsABusyAddress(t) }
 
 func TestUnknownAddressesAreNotMailedAndNotTold(t *testing.T) {
 	t.Parallel()

@@ -101,7 +101,7 @@ func checkOnce(h *History) []string {
 // allowed are the answers that a good request may get; a lost call or a 503 besides.
 var allowed = map[string][]int{
 	opSubscribe: {202, 429}, opAskLeave: {202, 429}, opAskExport: {202, 429}, opAskErase: {202, 429},
-	opConfirm: {200, 404, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404}, opMistyped: {404, 422},
+	opConfirm: {200, 404, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404, 429}, opMistyped: {404, 422, 429},
 	opLook: {200, 404}, opSuppress: {200}, opExpire: {200},
 }
 

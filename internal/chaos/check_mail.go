@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,11 +33,14 @@ func checkDelivered(h *History) []string {
 		case d.Outcome == "sent" && !sent[d.ID.String()]:
 			what = "marked as sent, and nobody got it"
 		case d.Outcome == "sent":
-		case d.Outcome == "stale" && !x.since(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindCancelled, kindExpired, kindSuppressed, kindErased):
+		case d.Outcome == "stale" && !x.since(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindCancelled, kindExpired, kindSuppressed, kindErased) &&
+			!x.sinceInMailbox(x.events[d.EventID], kindUnsubscribed, kindCancelled, kindSuppressed, kindErased):
 			what = "dropped, and nothing had happened to the person"
 		case d.Outcome == "erased" && !x.since(x.events[d.EventID], kindErased):
 			what = "dropped, and nobody had erased the person"
-		case d.Outcome != "stale" && d.Outcome != "erased":
+		case d.Outcome == "overtaken" && !x.overtaken(d):
+			what = "dropped for a later one, and there is none"
+		case d.Outcome != "stale" && d.Outcome != "erased" && d.Outcome != "overtaken":
 			what = "an unknown end: " + d.Outcome
 		}
 		if what != "" {
@@ -47,6 +51,17 @@ func checkDelivered(h *History) []string {
 		found = append(found, fmt.Sprintf("%d mails were given up as refused, and the service refused %d", dead, h.Refused))
 	}
 	return found
+}
+
+// overtaken says whether the same mailbox was queued the same mail later. Ids sort by time.
+func (x *index) overtaken(d Delivery) bool {
+	for _, other := range x.deliveries {
+		later := bytes.Compare(other.ID[:], d.ID[:]) > 0
+		if later && other.Kind == d.Kind && mailboxOf(x.address(other.SubscriberID)) == mailboxOf(x.address(d.SubscriberID)) {
+			return true
+		}
+	}
+	return false
 }
 
 // markTime is how long after a mail was taken its mark in the outbox may be lost by a fault.

@@ -71,6 +71,9 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"a mail dropped for an erasure that was not": {"I3", func(t *testing.T, a *author) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == leaves }).Outcome = "erased"
 		}},
+		"a mail dropped for a later one that never was": {"I3", func(t *testing.T, a *author) {
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "overtaken"
+		}},
 		"a listener that was given up": {"I3", func(t *testing.T, a *author) {
 			a.h.Deliveries[1].State, a.h.Deliveries[1].Outcome = "dead", "status_500"
 		}},

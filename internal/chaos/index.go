@@ -113,10 +113,34 @@ func (x *index) states(id uuid.UUID, from, to time.Time) []string {
 	return append(during, at)
 }
 
+// sinceInMailbox is since for everybody who writes the address of the same mailbox.
+func (x *index) sinceInMailbox(e Event, kinds ...string) bool {
+	mailbox := mailboxOf(x.address(e.SubscriberID))
+	for address, events := range x.byAddress {
+		if mailboxOf(address) == mailbox && happened(events, e, kinds) {
+			return true
+		}
+	}
+	return false
+}
+
 // since finds an event of one of the kinds that an address had after another one began: it may have committed first, and
 // still come after it in every order that explains both.
 func (x *index) since(e Event, kinds ...string) bool {
-	return slices.ContainsFunc(x.byAddress[x.address(e.SubscriberID)], func(other Event) bool {
+	return happened(x.byAddress[x.address(e.SubscriberID)], e, kinds)
+}
+
+func happened(events []Event, e Event, kinds []string) bool {
+	return slices.ContainsFunc(events, func(other Event) bool {
 		return other.ID != e.ID && other.Committed.After(e.At) && slices.Contains(kinds, other.Kind)
 	})
+}
+
+// mailboxOf is where mail to an address arrives: the people of a history write Gmail's with and without a dot.
+func mailboxOf(address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	if domain == "gmail.com" {
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	return local + "@" + domain
 }

@@ -40,9 +40,9 @@ func (r *run) settle(ctx context.Context) error {
 }
 
 // drain delivers until nothing waits, or the time is up: then the checks say what is left. Pauses and leases are cut
-// short: nobody else delivers.
+// short: nobody else delivers. What the caps make wait gets its day.
 func (r *run) drain(ctx context.Context) error {
-	for ctx.Err() == nil {
+	for before := 0; ctx.Err() == nil; {
 		waiting := 0
 		err := r.system.admin(ctx, func(conn *pgx.Conn) error {
 			tag, err := conn.Exec(ctx, `update outbox set due_at = now() where state = 'ready'`)
@@ -53,6 +53,10 @@ func (r *run) drain(ctx context.Context) error {
 			return err
 		}
 		fmt.Fprintf(r.out, "%d deliveries wait\n", waiting)
+		if waiting == before {
+			r.passDay(ctx)
+		}
+		before = waiting
 		r.deliver(ctx)
 	}
 	return nil

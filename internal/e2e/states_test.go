@@ -22,18 +22,21 @@ var prepare = map[string]func(t *testing.T, s *stack, v *visitor, address string
 			t.Fatalf("unsubscribe: %d", got.Status)
 		}
 	},
-	// What a provider's report and an erasure will do is done by hand: those functions do not exist yet.
-	"suppressed": func(t *testing.T, s *stack, v *visitor, address string) {
-		activate(t, s, v, address)
-		s.exec(t, `with gone as (update subscribers set status = 'suppressed', epoch = epoch + 1, ended_at = now() where email_norm = $1 returning id)
-			insert into suppressions (email_hmac, key_id, reason, created_at)
-			select email_hmac, key_id, 'complaint', now() from identities join gone on gone.id = subscriber_id`, address)
+	"complaint": func(t *testing.T, s *stack, v *visitor, address string) { // the mail service complains about whom the name says
+		v.subscribe(t, address)
+		s.deliver(t)
+		eventually(t, "the complaint", func() bool { return s.status(t, address) == "suppressed" })
 	},
 	"erased": func(t *testing.T, s *stack, v *visitor, address string) {
 		activate(t, s, v, address)
-		s.exec(t, `with gone as (delete from subscribers where email_norm = $1 returning id)
-			insert into suppressions (email_hmac, key_id, reason, created_at)
-			select email_hmac, key_id, 'objection', now() from identities join gone on gone.id = subscriber_id`, address)
+		if got := v.send(t, http.MethodPost, privacyPath, `{"email":"`+address+`","request":"erase"}`, asJSON); got.Status != http.StatusAccepted {
+			t.Fatalf("ask for the link: %d %s", got.Status, got.Body)
+		}
+		s.deliver(t)
+		erase := v.mail(t, address, 2).link(t, privacyPath)
+		if got := v.send(t, http.MethodPost, erase, `{"email":"`+address+`","object":true}`, asJSON); got.Status != http.StatusOK {
+			t.Fatalf("erase: %d %s", got.Status, got.Body)
+		}
 	},
 }
 
@@ -48,11 +51,13 @@ func activate(t *testing.T, s *stack, v *visitor, address string) {
 }
 
 // An observer cannot tell from an answer who subscribes: whatever the state of the address, JSON and HTML, sign-up and
-// request for an unsubscribe link, the answers are the same byte by byte, but for what names the request and counts it.
+// request for a link, the answers are the same byte by byte, but for what names the request and counts it.
 func TestAnswersAreTheSameInEveryState(t *testing.T) {
 	t.Parallel()
 	variables := maps.Clone(generous)
-	variables["DELIVER_LINGER"] = "0s"
+	maps.Copy(variables, map[string]string{
+		"DELIVER_LINGER": "0s", "MAIL_CAP_DOMAIN": "0", "MAIL_PACE_DOMAIN": "0", "MAIL_COMPLAINT_LEAST": "100",
+	})
 	s := start(t, devstack.Options{Variables: variables, NoSchedules: true})
 	ways := map[string]func(v *visitor, address string) answer{
 		"subscribe, JSON": func(v *visitor, address string) answer {
@@ -63,6 +68,15 @@ func TestAnswersAreTheSameInEveryState(t *testing.T) {
 		},
 		"unsubscribe link": func(v *visitor, address string) answer {
 			return v.send(t, http.MethodPost, unsubscribePath, `{"email":"`+address+`"}`, asJSON)
+		},
+		"unsubscribe link, form": func(v *visitor, address string) answer {
+			return v.send(t, http.MethodPost, unsubscribePath, "email="+address, asForm, "Accept: text/html")
+		},
+		"export link": func(v *visitor, address string) answer {
+			return v.send(t, http.MethodPost, privacyPath, `{"email":"`+address+`","request":"export"}`, asJSON)
+		},
+		"erase link, form": func(v *visitor, address string) answer {
+			return v.send(t, http.MethodPost, privacyPath, "request=erase&email="+address, asForm, "Accept: text/html")
 		},
 	}
 	states := slices.Sorted(maps.Keys(prepare))

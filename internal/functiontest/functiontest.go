@@ -8,7 +8,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"maps"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,6 +22,7 @@ import (
 
 	"newsletter/internal/testenv"
 	"newsletter/shared/config"
+	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
@@ -114,6 +117,29 @@ func (b *Bundle) SignUp(typed string) token.Claims {
 		&subscriber, &event, &claims.Epoch)
 	claims.SubscriberID, claims.EventID = uuid.MustParse(subscriber), uuid.MustParse(event)
 	return claims
+}
+
+// Occupy works on an address, as another request for it does, until free is called.
+func (b *Bundle) Occupy(typed string) (free func()) {
+	b.Helper()
+	env := b.Env()
+	key, err := pseudonym.NewKey(pseudonym.ReadConfig(env))
+	if err := errors.Join(err, env.Err()); err != nil {
+		b.Fatal(err)
+	}
+	lock := key.Lock("fold " + b.Address(typed).Fold)
+	b.Exec(`select pg_advisory_lock($1)`, lock)
+	return func() { b.Exec(`select pg_advisory_unlock($1)`, lock) }
+}
+
+// ExpectBusy holds an answer to a request whose address is occupied: the visitor is told to come again, and nobody is
+// told that we had failed.
+func (b *Bundle) ExpectBusy(got httpapi.Result) {
+	b.Helper()
+	if got.Response.StatusCode != http.StatusTooManyRequests || got.Response.Headers["Retry-After"] == "" || got.Err != nil ||
+		!strings.Contains(got.Response.Body, "urn:newsletter:problem:too-many-at-once") {
+		b.Errorf("%d %v %s %v", got.Response.StatusCode, got.Response.Headers, got.Response.Body, got.Err)
+	}
 }
 
 // Activate signs an address up, confirms it, and gives the claims of its unsubscribe link.

@@ -116,6 +116,7 @@ active@example.org,,,,,,,,
 pending@example.org,,,,,,,,
 left@example.org,,,,,,,,
 complained@example.org,,,,,,,,
+complained+list@example.org,,,,,,,,
 erased@example.org,,,,,,,,
 gone@example.org,unsubscribed,,,,,,,
 not an address,,,,,,,,
@@ -124,7 +125,7 @@ odd@example.org,,yesterday,,,,,,
 text@example.org,,,,,,,,nothing
 spy@example.org,active,,,,,,his address is spy@example.org,
 `
-	const want = "already_there:2 imported:2 refused: bad_address:1 refused: bad_time:1 refused: erased:1 refused: not_active:1 refused: not_confirmed:1 refused: suppressed:1 refused: time_to_come:1 refused: unknown_consent_version:1 refused: unsubscribed:1"
+	const want = "already_there:2 imported:2 refused: bad_address:1 refused: bad_time:1 refused: erased:1 refused: not_active:1 refused: not_confirmed:1 refused: suppressed:2 refused: time_to_come:1 refused: unknown_consent_version:1 refused: unsubscribed:1"
 	rows := b.Rows()
 	b.expect(b.run(list, Options{DryRun: true}), want)
 	b.ExpectRows(rows)

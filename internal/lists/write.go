@@ -15,23 +15,25 @@ import (
 
 // What keeps a person from being imported is read in the transaction that imports the others.
 const standingSQL = `
-select coalesce(s.status, ''), coalesce(s.returning_from, ''), coalesce(p.reason, ''),
+select coalesce(s.status, ''), coalesce(s.returning_from, ''),
+       exists (select from suppressions p
+               where (p.email_hmac = decode(l.hmac, 'hex') or p.fold_hmac = decode(l.fold, 'hex'))
+                 and (p.until is null or p.until > $4::timestamptz)),
        exists (select from erasures e where e.email_hmac = decode(l.hmac, 'hex'))
-from unnest($1::text[], $2::text[]) with ordinality as l (norm, hmac, n)
+from unnest($1::text[], $2::text[], $3::text[]) with ordinality as l (norm, hmac, fold, n)
 left join subscribers s on s.email_norm = l.norm
-left join suppressions p on p.email_hmac = decode(l.hmac, 'hex') and (p.until is null or p.until > $3::timestamptz)
 order by l.n`
 
 // standing is how somebody on the list stands here.
 type standing struct {
-	status, returning, suppressed string
-	erased                        bool
+	status, returning  string
+	suppressed, erased bool
 }
 
 // judge says what is to be done with somebody: Imported, AlreadyThere or Refused, with the reason.
 func (s standing) judge(confirmed bool) (Outcome, string) {
 	switch {
-	case s.suppressed != "":
+	case s.suppressed:
 		return Refused, "suppressed"
 	case s.status == string(subscription.Active):
 		return AlreadyThere, ""
@@ -81,12 +83,13 @@ func (m *Importer) write(ctx context.Context, people []person) error {
 	}
 	now := m.now()
 	norms, hmacs := columns(people, func(p person) string { return p.address.Norm }), columns(people, func(p person) string { return p.hmac })
+	folds := m.folds(people)
 	var standings []standing
 	var wanted []person
 	written := map[string]bool{}
 	err := m.db.Transact(ctx, 0,
 		func(b *pgx.Batch) {
-			b.Queue(standingSQL, norms, hmacs, now).Query(func(rows pgx.Rows) error {
+			b.Queue(standingSQL, norms, hmacs, folds, now).Query(func(rows pgx.Rows) error {
 				var err error
 				standings, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s standing, err error) {
 					return s, row.Scan(&s.status, &s.returning, &s.suppressed, &s.erased)
@@ -128,7 +131,7 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 		columns(people, func(p person) string { return p.address.Norm }), columns(people, func(p person) string { return p.locale }), sources, events,
 		columns(people, func(p person) string { return p.at.Format(time.RFC3339Nano) }), m.options.Confirmed)
 	b.Queue(insertIdentitiesSQL, events, columns(people, func(p person) string { return p.hmac }),
-		columns(people, func(p person) string { return hex.EncodeToString(m.key.Fold(p.address.Fold)) }), m.key.ID())
+		m.folds(people), m.key.ID())
 	b.Queue(insertEventsSQL, events, sources, columns(people, func(p person) string { return p.textID() }),
 		columns(people, func(p person) string { return data(p.event.Data) }), now, string(audit.Imported), string(audit.Operator), "import", "operator").
 		Query(func(rows pgx.Rows) error {
@@ -140,6 +143,11 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 			return err
 		})
 	b.Queue(insertContextsSQL, events, columns(people, func(p person) string { return p.ip }), columns(people, func(p person) string { return p.agent }), now)
+}
+
+// folds are the keyed hashes of the people's mailboxes.
+func (m *Importer) folds(people []person) []string {
+	return columns(people, func(p person) string { return hex.EncodeToString(m.key.Fold(p.address.Fold)) })
 }
 
 func (p person) textID() string {

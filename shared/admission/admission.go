@@ -28,15 +28,15 @@ type Config struct {
 	// Subscribe limits sign-ups. Defaults to 60 in 10 minutes for a host, which a full conference hall stays below, and 300
 	// in an hour for a site.
 	Subscribe ratelimit.Policies `env:"LIMIT_SUBSCRIBE" envDefault:"60/10m@host,300/1h@site"`
-	// Confirm limits the button behind a confirmation link. Defaults to 60 in 10 minutes for a host: whoever may sign up
-	// there may confirm there.
-	Confirm ratelimit.Policies `env:"LIMIT_CONFIRM" envDefault:"60/10m@host"`
+	// Confirm limits the button behind a confirmation link. Defaults to what Subscribe does: whoever may sign up there may
+	// confirm there.
+	Confirm ratelimit.Policies `env:"LIMIT_CONFIRM" envDefault:"60/10m@host,300/1h@site"`
 	// Unsubscribe limits requests for an unsubscribe link by address; links themselves are never limited. Defaults to 20
 	// in 10 minutes for a host and 200 in an hour for a site.
 	Unsubscribe ratelimit.Policies `env:"LIMIT_UNSUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
-	// Privacy limits requests for a link to one's data by address; links themselves are never limited. Defaults to 10 in
-	// an hour for a host and 100 in an hour for a site.
-	Privacy ratelimit.Policies `env:"LIMIT_PRIVACY" envDefault:"10/1h@host,100/1h@site"`
+	// Privacy limits requests for a link to one's data by address; links themselves are never limited. Defaults to 20 in
+	// an hour for a host and 200 in an hour for a site.
+	Privacy ratelimit.Policies `env:"LIMIT_PRIVACY" envDefault:"20/1h@host,200/1h@site"`
 	// MinFillTime is the time that a person needs at least to fill in the form, counted from the started_at that the form
 	// sends. Defaults to 1s; 0 switches the check off.
 	MinFillTime time.Duration `env:"MIN_FILL_TIME" envDefault:"1s"`
@@ -77,7 +77,11 @@ type Verdict struct {
 	Limit ratelimit.Decision
 
 	also []ratelimit.Decision // counted besides Limit
+	kept bool
 }
+
+// Keep says that the request was served, or failed by what the client did: it stays counted.
+func (v *Verdict) Keep() { v.kept = true }
 
 // Gate admits requests. It is safe for concurrent use.
 type Gate struct {
@@ -115,8 +119,12 @@ func decide(ctx context.Context, s Signals) Decision {
 	return d
 }
 
-// Refund takes the count back when the request then failed on our side.
-func (g *Gate) Refund(ctx context.Context, v Verdict) {
+// Settle takes the count back unless the verdict is kept: the request failed on our side, with an error or a panic. It is
+// to be deferred once the request is admitted.
+func (g *Gate) Settle(ctx context.Context, v *Verdict) {
+	if v.kept {
+		return
+	}
 	for _, d := range append(v.also, v.Limit) {
 		g.limiter.Refund(ctx, d)
 	}

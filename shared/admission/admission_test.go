@@ -138,7 +138,7 @@ func TestWithoutRedisConfirmationsGoOn(t *testing.T) {
 			t.Errorf("unsubscribe request %d: %s", i, unsubscribe.Outcome)
 		}
 		if i >= 2 {
-			g.Refund(t.Context(), confirm) // it was not counted, so nothing comes back
+			g.Settle(t.Context(), &confirm) // it was not counted, so nothing comes back
 			if v := g.Admit(t.Context(), Attempt{Endpoint: Confirm, Client: client}); v.Limit.States != nil {
 				t.Fatal("the refund of a confirmation that was not counted took back another one")
 			}
@@ -167,7 +167,7 @@ func TestConfirmationsAreLimitedByRedis(t *testing.T) {
 	}
 }
 
-func TestARefundGivesTheTryBack(t *testing.T) {
+func TestOnlyOurFailureGivesTheTryBack(t *testing.T) {
 	t.Parallel()
 	now := start
 	g := newGate(t, nil, &now, map[string]string{"LIMIT_SUBSCRIBE": "1/1h@host"})
@@ -176,9 +176,15 @@ func TestARefundGivesTheTryBack(t *testing.T) {
 	if v := g.Admit(t.Context(), attempt); v.Outcome != Refuse {
 		t.Fatalf("%s, want a full log", v.Outcome)
 	}
-	g.Refund(t.Context(), first)
-	if v := g.Admit(t.Context(), attempt); v.Outcome != Accept {
-		t.Errorf("after the refund: %s", v.Outcome)
+	g.Settle(t.Context(), &first)
+	second := g.Admit(t.Context(), attempt)
+	if second.Outcome != Accept {
+		t.Errorf("after the refund: %s", second.Outcome)
+	}
+	second.Keep()
+	g.Settle(t.Context(), &second)
+	if v := g.Admit(t.Context(), attempt); v.Outcome != Refuse {
+		t.Errorf("after one that is kept: %s", v.Outcome)
 	}
 }
 

@@ -44,9 +44,25 @@ func TestTheDefaultsRefuseNoCrowd(t *testing.T) {
 			now = now.Add(crowd.during / time.Duration(crowd.people))
 		}
 	}
-	for _, p := range ReadConfig(config.FromMap(nil)).Subscribe {
-		if p.Scope == ratelimit.Site && float64(p.Limit)/p.Window.Hours() < 200 {
-			t.Errorf("%s refuses a site of 200 an hour", p)
+}
+
+// TestNoDefaultRefusesASite: behind the networks of one site may be a mobile carrier, on every route.
+func TestNoDefaultRefusesASite(t *testing.T) {
+	t.Parallel()
+	now := start
+	g := newGate(t, nil, &now, nil)
+	for _, endpoint := range []Endpoint{Subscribe, Confirm, Unsubscribe, Privacy} {
+		sites := 0
+		for _, p := range g.policies(endpoint) {
+			if p.Scope != ratelimit.Site {
+				continue
+			}
+			if sites++; float64(p.Limit)/p.Window.Hours() < 200 {
+				t.Errorf("%s: %s refuses a site of 200 an hour", endpoint, p)
+			}
+		}
+		if sites == 0 {
+			t.Errorf("%s: a site of many hosts is not limited at all", endpoint)
 		}
 	}
 }

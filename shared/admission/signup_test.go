@@ -107,7 +107,7 @@ func TestStricterLimitsWithoutTheVerifier(t *testing.T) {
 		}
 	}
 	expectVerdict(t, "above it", s.Admit(t.Context(), person), Refuse, ReasonCaptchaUnavailable, ReasonLimited)
-	s.Refund(t.Context(), last)
+	s.Settle(t.Context(), &last)
 	expectVerdict(t, "after a refund", s.Admit(t.Context(), person), Accept, ReasonCaptchaUnavailable)
 
 	verifier.passed, verifier.known = true, true // what was refused above is not counted by the ordinary limit

@@ -80,7 +80,15 @@ func Limited(violated []string, after time.Duration, header http.Header) *Proble
 	return p
 }
 
-// Unavailable is the 503 for a dependency that is lost or busy. Repeating the request is safe. cause is reported.
+// Busy is the 429 for a subject that so many ask about at once that one of them does not get its turn. Nothing was done.
+func Busy(after time.Duration) *Problem {
+	p := NewProblem("too-many-at-once", http.StatusTooManyRequests, "Too many requests came for the same thing at once.",
+		"Please repeat the request later; repeating it is safe.")
+	p.Header = http.Header{"Retry-After": {seconds(after)}}
+	return p
+}
+
+// Unavailable is the 503 for a dependency that is lost. Repeating the request is safe. cause is reported.
 func Unavailable(after time.Duration, cause error) *Problem {
 	p := NewProblem("service-unavailable", http.StatusServiceUnavailable, "The service is not available at the moment.",
 		"Please repeat the request later; repeating it is safe.")

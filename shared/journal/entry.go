@@ -42,6 +42,8 @@ type Entry struct {
 	// EmailHMAC is the keyed hash of the address, 32 bytes, and KeyID the key's name.
 	EmailHMAC []byte
 	KeyID     string
+	// FoldHMAC is the keyed hash of the mailbox, whatever the spelling of its address; nil where the stop is not about it.
+	FoldHMAC []byte
 	// Until is when a suppression ends; zero for never.
 	Until time.Time
 }
@@ -58,6 +60,7 @@ type written struct {
 	Reason       string     `json:"reason,omitempty"`
 	SubscriberID *uuid.UUID `json:"subscriber_id,omitempty"`
 	EmailHMAC    []byte     `json:"email_hmac"`
+	FoldHMAC     []byte     `json:"fold_hmac,omitempty"`
 	KeyID        string     `json:"key_id"`
 	Until        *time.Time `json:"until,omitempty"`
 }
@@ -73,7 +76,7 @@ var (
 
 func (e Entry) check() error {
 	if e.EventID == uuid.Nil || e.At.IsZero() || !slices.Contains(kinds, e.Kind) || !reasonWord.MatchString(e.Reason) ||
-		len(e.EmailHMAC) != 32 || !keyName.MatchString(e.KeyID) {
+		len(e.EmailHMAC) != 32 || len(e.FoldHMAC) != 0 && len(e.FoldHMAC) != 32 || !keyName.MatchString(e.KeyID) {
 		return errEntry
 	}
 	return nil
@@ -85,7 +88,8 @@ func (e Entry) encode() ([]byte, error) {
 		return nil, err
 	}
 	w := written{
-		Version: version, EventID: e.EventID, At: stamp(e.At), Kind: e.Kind, Reason: e.Reason, EmailHMAC: e.EmailHMAC, KeyID: e.KeyID,
+		Version: version, EventID: e.EventID, At: stamp(e.At), Kind: e.Kind, Reason: e.Reason, EmailHMAC: e.EmailHMAC, FoldHMAC: e.FoldHMAC,
+		KeyID: e.KeyID,
 	}
 	if e.SubscriberID != uuid.Nil {
 		w.SubscriberID = &e.SubscriberID
@@ -111,7 +115,7 @@ func decode(key string, content []byte) (Entry, error) {
 	if w.Version != version {
 		return Entry{}, errVersion
 	}
-	e := Entry{EventID: w.EventID, At: w.At, Kind: w.Kind, Reason: w.Reason, EmailHMAC: w.EmailHMAC, KeyID: w.KeyID}
+	e := Entry{EventID: w.EventID, At: w.At, Kind: w.Kind, Reason: w.Reason, EmailHMAC: w.EmailHMAC, FoldHMAC: w.FoldHMAC, KeyID: w.KeyID}
 	if w.SubscriberID != nil {
 		e.SubscriberID = *w.SubscriberID
 	}

@@ -65,15 +65,19 @@ func entry(n int) Entry {
 	for i, b := range []byte{byte(at.UnixMilli() >> 40), byte(at.UnixMilli() >> 32), byte(at.UnixMilli() >> 24), byte(at.UnixMilli() >> 16), byte(at.UnixMilli() >> 8), byte(at.UnixMilli())} {
 		id[i] = b
 	}
-	return Entry{
+	e := Entry{
 		EventID: id, At: at, Kind: kinds[n%len(kinds)], SubscriberID: uuid.Must(uuid.NewV7()),
 		EmailHMAC: bytes.Repeat([]byte{byte(n + 1)}, 32), KeyID: "0a1b2c3d",
 	}
+	if n%2 == 1 {
+		e.FoldHMAC = bytes.Repeat([]byte{byte(n + 2)}, 32)
+	}
+	return e
 }
 
 func same(a, b Entry) bool {
 	return a.EventID == b.EventID && a.At.Equal(b.At) && a.Kind == b.Kind && a.Reason == b.Reason && a.SubscriberID == b.SubscriberID &&
-		bytes.Equal(a.EmailHMAC, b.EmailHMAC) && a.KeyID == b.KeyID && a.Until.Equal(b.Until)
+		bytes.Equal(a.EmailHMAC, b.EmailHMAC) && bytes.Equal(a.FoldHMAC, b.FoldHMAC) && a.KeyID == b.KeyID && a.Until.Equal(b.Until)
 }
 
 // write keeps entries.

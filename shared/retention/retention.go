@@ -23,10 +23,11 @@ type Config struct {
 	// Context is for network addresses and programs of events: evidence of a consent while it may be disputed, and of an
 	// attack. Defaults to 90.
 	Context int `env:"RETENTION_CONTEXT_DAYS" envDefault:"90"`
-	// MailLog is for the entries that the caps on mail count, under keyed hashes. Not less than 2, because the caps look
-	// back a day. Defaults to 30.
+	// MailLog is for the entries that the caps on mail count, under keyed hashes. Not less than 8, because mails wait for up
+	// to a week and the caps look back a day. Defaults to 30.
 	MailLog int `env:"RETENTION_MAIL_LOG_DAYS" envDefault:"30"`
-	// Outbox is for deliveries that are done. Defaults to 30.
+	// Outbox is for deliveries that are done. Not less than 8, because a reminder asks whether the request's mail was sent.
+	// Defaults to 30.
 	Outbox int `env:"RETENTION_OUTBOX_DAYS" envDefault:"30"`
 	// DeadLetters is for deliveries that were given up. Defaults to 90.
 	DeadLetters int `env:"RETENTION_DEAD_LETTERS_DAYS" envDefault:"90"`
@@ -59,7 +60,7 @@ func (c Config) Validate() error {
 		name        string
 		days, least int
 	}{
-		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_MAIL_LOG_DAYS", c.MailLog, 2}, {"RETENTION_OUTBOX_DAYS", c.Outbox, 1},
+		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_MAIL_LOG_DAYS", c.MailLog, 8}, {"RETENTION_OUTBOX_DAYS", c.Outbox, 8},
 		{"RETENTION_DEAD_LETTERS_DAYS", c.DeadLetters, 1}, {"RETENTION_ERASURES_DAYS", c.Erasures, 35},
 		{"RETENTION_ENGAGEMENT_DAYS", c.Engagement, 2}, {"RETENTION_PRIVACY_REQUESTS_DAYS", c.PrivacyRequests, 30},
 		{"RETENTION_STATISTICS_DAYS", c.Statistics, 43}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},

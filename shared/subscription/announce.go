@@ -28,13 +28,14 @@ type News struct {
 	SubscriberID uuid.UUID
 	Source       audit.Source
 	Data         audit.Data
-	// EmailHMAC and KeyID are the pseudonym of the person's address, for the journal; nil when it is not kept any more.
-	EmailHMAC []byte
-	KeyID     string
+	// EmailHMAC, FoldHMAC and KeyID are the pseudonyms of the person's address and mailbox, for the journal; nil when they
+	// are not kept any more.
+	EmailHMAC, FoldHMAC []byte
+	KeyID               string
 }
 
 const newsSQL = `
-select e.kind, e.at, coalesce(e.subscriber_id::text, ''), e.source::text, e.data::text, i.email_hmac, coalesce(i.key_id, '')
+select e.kind, e.at, coalesce(e.subscriber_id::text, ''), e.source::text, e.data::text, i.email_hmac, i.fold_hmac, coalesce(i.key_id, '')
 from audit_events e left join identities i using (subscriber_id)
 where e.id = $1::text::uuid`
 
@@ -44,7 +45,7 @@ func (s *Store) News(ctx context.Context, eventID uuid.UUID) (news News, found b
 		news, found = News{EventID: eventID}, false
 		b.Queue(newsSQL, eventID.String()).QueryRow(func(row pgx.Row) error {
 			var source, data string
-			err := row.Scan((*string)(&news.Kind), &news.At, &news.SubscriberID, &source, &data, &news.EmailHMAC, &news.KeyID)
+			err := row.Scan((*string)(&news.Kind), &news.At, &news.SubscriberID, &source, &data, &news.EmailHMAC, &news.FoldHMAC, &news.KeyID)
 			if err != nil {
 				return optional(err)
 			}

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -138,6 +139,14 @@ func (b *bundle) expectMails(want ...outbox.Kind) {
 	}
 }
 
+// exec runs a statement that no function would.
+func (b *bundle) exec(sql string, args ...any) {
+	b.Helper()
+	if _, err := b.admin.Exec(b.Context(), sql, args...); err != nil {
+		b.Fatalf("%s: %v", sql, err)
+	}
+}
+
 func (b *bundle) count(from string, args ...any) int {
 	b.Helper()
 	var n int
@@ -201,6 +210,25 @@ func inState() map[string]func(b *bundle, typed string) {
 			wait(b)
 		},
 	}
+}
+
+// toObservers are the states that a request must not tell apart: those, and what another spelling of the address did.
+func toObservers() map[string]func(b *bundle, typed string) {
+	states := inState()
+	maps.Copy(states, map[string]func(b *bundle, typed string){
+		"not me, under another spelling": func(b *bundle, typed string) {
+			other := strings.Replace(typed, "@", "+other@", 1)
+			b.request(other, ConfirmationQueued)
+			b.click(b.store.Cancel, b.link(other), CancelledNow)
+			b.advance(25 * time.Hour)
+		},
+		"active, and another spelling complained": func(b *bundle, typed string) {
+			b.activate(typed)
+			b.suppress(Suppression{Address: address(b, strings.Replace(typed, "@", "+other@", 1)), Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+			b.advance(25 * time.Hour)
+		},
+	})
+	return states
 }
 
 func (b *bundle) suppress(s Suppression, want Outcome) {

@@ -23,6 +23,13 @@ const (
 // capWindow is the time over which mails to an address are counted.
 const capWindow = 24 * time.Hour
 
+// mailLifetime is how long a mail may wait before it is sent: a weekend without a mail service loses nobody, and what a
+// mail says is no longer true after as long as a request waits. A notice is old after a day.
+const (
+	mailLifetime   = PendingLifetime
+	noticeLifetime = capWindow
+)
+
 // confirmPause is the least time between two confirmation mails to an address.
 const confirmPause = 15 * time.Minute
 
@@ -31,26 +38,27 @@ type mailCap struct {
 	purposes []Purpose
 	limit    int
 	pause    time.Duration // between two of them; 0 for none
+	lifetime time.Duration // how long one may wait to be sent
 }
 
-// caps are the bounds on mail to strangers. They are counted in the transaction that queues the mail, so they hold
-// whatever happens to the rate limiter.
+// caps are the bounds on mail to strangers. They are counted in the transaction that queues a mail, so they hold whatever
+// happens to the rate limiter, and again before it is sent, so they hold for what waited as well.
 func caps(p Purpose) (mailCap, bool) {
 	switch p {
 	case ConfirmMail:
-		return mailCap{[]Purpose{ConfirmMail}, 3, confirmPause}, true
+		return mailCap{[]Purpose{ConfirmMail}, 3, confirmPause, mailLifetime}, true
 	case AlreadySubscribedMail:
-		return mailCap{[]Purpose{AlreadySubscribedMail}, 1, 0}, true
+		return mailCap{[]Purpose{AlreadySubscribedMail}, 1, 0, noticeLifetime}, true
 	case UnsubscribeLinkMail:
-		return mailCap{[]Purpose{UnsubscribeLinkMail}, 2, 0}, true
+		return mailCap{[]Purpose{UnsubscribeLinkMail}, 2, 0, mailLifetime}, true
 	case ExportLinkMail, EraseLinkMail:
-		return mailCap{[]Purpose{ExportLinkMail, EraseLinkMail}, 2, 0}, true
+		return mailCap{[]Purpose{ExportLinkMail, EraseLinkMail}, 2, 0, mailLifetime}, true
 	case NoMail:
 	}
 	return mailCap{}, false
 }
 
-// Mailed is what was sent to a folded address within the last 24 h.
+// Mailed is what was queued for or sent to a folded address within the last 24 h.
 type Mailed struct {
 	Now  time.Time
 	Sent map[Purpose]Sent
@@ -58,7 +66,7 @@ type Mailed struct {
 	DomainFull bool
 }
 
-// Sent is how many mails of a purpose went out within the last 24 h, and when the last one did.
+// Sent is how many mails of a purpose there were within the last 24 h, and when the last one was queued or sent.
 type Sent struct {
 	Count int
 	Last  time.Time
@@ -97,4 +105,17 @@ func (p Purpose) kind() outbox.Kind {
 	case NoMail:
 	}
 	return outbox.None
+}
+
+// purposeOf is the purpose of an outbox row; NoMail for rows that are no mails, and for kinds of a newer version.
+func purposeOf(kind outbox.Kind) Purpose {
+	if kind == outbox.MailReminder {
+		return ConfirmMail
+	}
+	for _, p := range []Purpose{ConfirmMail, AlreadySubscribedMail, UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail} {
+		if p.kind() == kind {
+			return p
+		}
+	}
+	return NoMail
 }

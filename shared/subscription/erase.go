@@ -36,6 +36,7 @@ type Erasure struct {
 type Farewell struct {
 	Email     string `json:"email,omitempty"` // as it was stored; empty if only pseudonyms were left
 	EmailHMAC []byte `json:"email_hmac"`
+	FoldHMAC  []byte `json:"fold_hmac,omitempty"` // of the mailbox, where it is to get no mail ever after
 	KeyID     string `json:"key_id"`
 	Objected  bool   `json:"objected,omitempty"`
 }
@@ -128,7 +129,7 @@ select exists (select from identities where subscriber_id = $1::text::uuid),
 func (t *erasureTx) load(b *pgx.Batch) {
 	t.row, t.held, t.ids, t.known, t.erased = row{}, silence{}, nil, false, false
 	t.row.loadByNorm(b, t.Address.Norm, t.lock)
-	t.held.loadByEmail(b, t.names.email, t.now)
+	t.held.loadByAddress(b, t.names, t.now)
 	loadIDs(b, t.names.email, &t.ids)
 	b.Queue(linkPersonSQL, t.SubscriberID.String(), t.names.email).QueryRow(func(found pgx.Row) error {
 		return found.Scan(&t.known, &t.erased)
@@ -162,14 +163,18 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 	if !t.row.exists && len(t.ids) > 0 {
 		event.SubscriberID = mustID(t.ids[0])
 	}
-	farewell, err := json.Marshal(Farewell{Email: t.row.Email, EmailHMAC: t.names.email, KeyID: t.names.keyID, Objected: t.Object})
+	last := Farewell{Email: t.row.Email, EmailHMAC: t.names.email, KeyID: t.names.keyID, Objected: t.Object}
+	if t.Object {
+		last.FoldHMAC = t.names.fold
+	}
+	farewell, err := json.Marshal(last)
 	if err != nil {
 		return err
 	}
 	t.forget(b)
 	audit.Queue(b, event) // without its context: nothing new is kept of who is to be forgotten
 	if t.Object {
-		b.Queue(suppressEmailSQL, t.names.email, t.names.keyID, string(Objection), t.now)
+		suppressAddress(b, t.names.email, t.names.fold, t.names.keyID, Objection, t.now)
 	}
 	b.Queue(recordErasureSQL, event.ID.String(), event.SubscriberID.String(), t.names.email, t.names.keyID, t.now)
 	if !t.expunged {

@@ -11,8 +11,13 @@ import (
 	"newsletter/shared/audit"
 )
 
-const liftSQL = `
+// What is held against other spellings of the address counts for them alone from then on.
+const (
+	liftSQL = `
 delete from suppressions where email_hmac = $1::bytea`
+	liftMailboxSQL = `
+update suppressions set fold_hmac = null where fold_hmac = $1::bytea`
+)
 
 // Lift ends whatever keeps mail away from an address: a suppression, an objection or a "not me" period. A row that was
 // suppressed is unsubscribed afterwards, never active: the person may sign up again. Unchanged means that nothing kept mail
@@ -26,7 +31,7 @@ func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, erro
 		func(b *pgx.Batch) {
 			r, held = row{}, silence{}
 			r.loadByNorm(b, a.Norm, lock)
-			held.loadByEmail(b, names.email, now)
+			held.loadByAddress(b, names, now)
 		},
 		func(b *pgx.Batch) error {
 			from := held.state(r)
@@ -37,7 +42,7 @@ func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, erro
 			}
 			event := r.event(from, d)
 			event.ID, event.At, event.Actor = eventID, now, audit.Operator
-			event.Data.Reasons = []string{string(held.reason)}
+			event.Data.Reasons = []string{string(held.why())}
 			if !r.exists { // the pseudonym leads from the ledger to the address for a while, as after an expiry
 				event.SubscriberID, event.Data.To = freshID, string(None)
 				names.save(b, freshID, true)
@@ -45,6 +50,7 @@ func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, erro
 			}
 			s.record(b, event, visit)
 			b.Queue(liftSQL, names.email)
+			b.Queue(liftMailboxSQL, names.fold)
 			if r.exists && d.NewEpoch {
 				r.apply(b, d, now)
 			}

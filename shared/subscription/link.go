@@ -30,6 +30,16 @@ type LinkRequest struct {
 	Drop bool
 }
 
+// What a request for a link writes less to the write-ahead log than one that is mailed (PostgreSQL 15), made up for by a
+// message that nobody reads: measured, and held to by the test of what an observer can tell.
+const (
+	paddingNobody = 120 // nobody is known
+	paddingNoMail = 40  // somebody is, and gets none
+)
+
+const padSQL = `
+select pg_logical_emit_message(true, 'newsletter', repeat('.', $1::integer))`
+
 // RequestLink queues a mail with a link for a known address. Whatever is known, it runs the same statements in two round
 // trips and commits one ledger event, one entry of the mail log and one outbox row. An address that is not known is
 // never mailed and nothing of it is kept but the entry of the mail log, under a keyed hash and for a day. The outcome is
@@ -44,7 +54,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 		func(b *pgx.Batch) {
 			known, held, mailed, repeated = row{}, silence{}, newMailed(now), ""
 			known.loadByNorm(b, r.Address.Norm, lock)
-			held.loadByEmail(b, names.email, now)
+			held.loadByAddress(b, names, now)
 			mailed.load(b, names.fold, string(UnsubscribeLinkMail), string(ExportLinkMail), string(EraseLinkMail))
 			loadOutcome(b, eventID, &repeated)
 		},
@@ -61,10 +71,17 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 					Outcome: string(outcome), Reasons: r.Reasons, Provider: Provider(r.Address.Domain), Purpose: string(r.Purpose),
 				},
 			}, r.Visit)
-			mail.log(b, names.fold, nil, now)
-			outbox.Queue(b, outbox.Message{
+			mail.queue(b, names.fold, nil, outbox.Message{
 				ID: newID(), Kind: mail.kind(), SubscriberID: known.ID, EventID: eventID, Epoch: known.Epoch, CreatedAt: now,
 			})
+			padding := 0
+			switch {
+			case !known.exists:
+				padding = paddingNobody
+			case mail == NoMail:
+				padding = paddingNoMail
+			}
+			b.Queue(padSQL, padding)
 			return nil
 		})
 	if err != nil {
@@ -80,7 +97,7 @@ func decideLink(r LinkRequest, state State, held silence, mailed Mailed) (Outcom
 	switch {
 	case r.Drop:
 		return Dropped, NoMail
-	case held.reason != "" || state == Suppressed:
+	case held.why() != "" || state == Suppressed:
 		return LinkSilenced, NoMail
 	case !useful:
 		return LinkUnknown, NoMail

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +19,15 @@ type pseudonyms struct {
 
 func newPseudonyms(key pseudonym.Key, a Address) pseudonyms {
 	return pseudonyms{email: key.Address(a.Norm), fold: key.Fold(a.Fold), keyID: key.ID()}
+}
+
+// pseudonyms are those of an address with its domain, for mails that the cap on one domain counts.
+func (s *Store) pseudonyms(a Address) pseudonyms {
+	names := newPseudonyms(s.key, a)
+	if domain := s.cfg.Domain.domainOf(a); domain != "" {
+		names.domain = s.key.Domain(domain)
+	}
+	return names
 }
 
 // With $5 false nothing is written, as in saveRowSQL. The hashes are renewed each time the address is seen, so that they
@@ -46,18 +56,29 @@ const (
 	notMe     SuppressReason = "not_me"
 )
 
+// OfMailbox says whether a reason is about whoever reads the mailbox, so that no spelling of its address gets mail. A
+// bounce is not: that jane+x@ does not exist says nothing of jane@.
+func (r SuppressReason) OfMailbox() bool { return r != Bounce }
+
 // silence is what suppressions hold against an address; the zero silence is nothing.
 type silence struct {
-	reason SuppressReason // empty for none that is in force
-	known  bool           // the address is known by its keyed hash, so that something can be held against it
+	reason  SuppressReason // against the address itself; empty for none that is in force
+	mailbox SuppressReason // against its mailbox, under another spelling of the address; empty for none
+	known   bool           // the address is known by its keyed hash, so that something can be held against it
 }
 
-const silenceByEmailSQL = `
+const silenceByAddressSQL = `
 select coalesce((select reason from suppressions
-                 where email_hmac = $1::bytea and (until is null or until > $2::timestamptz)), '')`
+                 where email_hmac = $1::bytea and (until is null or until > $3::timestamptz)), ''),
+       coalesce((select reason from suppressions
+                 where fold_hmac = $2::bytea and email_hmac <> $1::bytea and (until is null or until > $3::timestamptz)
+                 order by until desc limit 1), '')`
 
-func (s *silence) loadByEmail(b *pgx.Batch, emailHMAC []byte, now time.Time) {
-	b.Queue(silenceByEmailSQL, emailHMAC, now).QueryRow(s.scan)
+func (s *silence) loadByAddress(b *pgx.Batch, names pseudonyms, now time.Time) {
+	b.Queue(silenceByAddressSQL, names.email, names.fold, now).QueryRow(func(found pgx.Row) error {
+		s.known = true
+		return found.Scan((*string)(&s.reason), (*string)(&s.mailbox))
+	})
 }
 
 // The lock keeps an erasure, which deletes the pseudonym first, from passing by somebody who has read it and is about to
@@ -69,24 +90,27 @@ left join suppressions p on p.email_hmac = i.email_hmac and (p.until is null or 
 where i.subscriber_id = $1::text::uuid
 for key share of i`
 
+// loadByID reads what is held against the address itself.
 func (s *silence) loadByID(b *pgx.Batch, id uuid.UUID, now time.Time) {
-	b.Queue(silenceOfPersonSQL, id.String(), now).QueryRow(s.scan)
+	b.Queue(silenceOfPersonSQL, id.String(), now).QueryRow(func(found pgx.Row) error {
+		err := found.Scan((*string)(&s.reason))
+		s.known = err == nil
+		return optional(err)
+	})
 }
 
-func (s *silence) scan(found pgx.Row) error {
-	err := found.Scan((*string)(&s.reason))
-	s.known = err == nil
-	return optional(err)
-}
+// why is what keeps mail away from the address; empty if nothing does.
+func (s silence) why() SuppressReason { return cmp.Or(s.reason, s.mailbox) }
 
-// hushed says that a "not me" period is running.
-func (s silence) hushed() bool { return s.reason == notMe }
+// hushed says that mail is kept away, and the subscription is left as it is: a "not me" period is running, or another
+// spelling of the address is suppressed.
+func (s silence) hushed() bool { return s.reason == notMe || s.mailbox != "" }
 
-// state is where a person stands by their row and by what is held against the address. A lasting suppression outweighs
-// a row that could still get mail; without a row an objection is what an erasure left behind.
+// state is where a person stands by their row and by what is held against the address itself. A lasting suppression
+// outweighs a row that could still get mail; without a row an objection is what an erasure left behind.
 func (s silence) state(r row) State {
 	switch {
-	case s.reason == "" || s.hushed():
+	case s.reason == "" || s.reason == notMe:
 		return r.state()
 	case !r.exists && s.reason == Objection:
 		return Erased
@@ -96,13 +120,14 @@ func (s silence) state(r row) State {
 
 // A lasting reason is never weakened by a passing one, and a longer period never by a shorter one.
 const hushSQL = `
-insert into suppressions (email_hmac, key_id, reason, created_at, until)
-select email_hmac, key_id, 'not_me', $2::timestamptz, $3::timestamptz
+insert into suppressions (email_hmac, fold_hmac, key_id, reason, created_at, until)
+select email_hmac, fold_hmac, key_id, 'not_me', $2::timestamptz, $3::timestamptz
 from identities where subscriber_id = $1::text::uuid
-on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
+on conflict (email_hmac) do update set
+    fold_hmac = excluded.fold_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
 where suppressions.until < excluded.until`
 
-// queueHush keeps mail away from the person of id for HushPeriod.
+// queueHush keeps mail away from the mailbox of the person of id for HushPeriod.
 func queueHush(b *pgx.Batch, id uuid.UUID, now time.Time) {
 	b.Queue(hushSQL, id.String(), now, now.Add(HushPeriod))
 }

@@ -13,7 +13,7 @@ func Provider(domain string) string {
 		bucket  string
 		domains []string
 	}{
-		{"google", []string{"gmail.com", "googlemail.com", "google.com"}},
+		{"google", []string{"gmail.com", "googlemail.com"}},
 		{"microsoft", []string{"outlook.com", "hotmail.com", "live.com", "msn.com", "passport.com"}},
 		{"yahoo", []string{"yahoo.com", "ymail.com", "rocketmail.com", "myyahoo.com"}},
 		{"aol", []string{"aol.com", "aim.com", "verizon.net"}},
@@ -35,24 +35,23 @@ func Provider(domain string) string {
 			return p.bucket
 		}
 	}
-	// Some providers own their name under many countries: hotmail.co.uk, yahoo.com.br, outlook.fr.
+	// Some providers have their name under many countries. The rest of the world's belong to whoever came first.
 	name, ending, _ := strings.Cut(domain, ".")
-	if !isCountryEnding(ending) {
-		return "other"
-	}
-	switch name {
-	case "hotmail", "outlook", "live":
-		return "microsoft"
-	case "yahoo":
-		return "yahoo"
-	case "aol":
-		return "aol"
+	for _, p := range []struct{ bucket, name, endings string }{
+		{"microsoft", "hotmail", "be ca ch cl co.id co.il co.jp co.kr co.nz co.th co.uk co.za com.ar com.au com.br com.hk com.tr com.tw com.vn " +
+			"cz de dk es fi fr gr hu it lt lv my nl no ph rs se sg sk"},
+		{"microsoft", "outlook", "at be cl co.id co.il co.nz co.th com.ar com.au com.br com.gr com.pe com.tr com.vn cz de dk es fr hu id ie in " +
+			"it jp kr lv my ph pt sa sg sk"},
+		{"microsoft", "live", "at be ca cl cn co.kr co.uk co.za com.ar com.au com.mx com.my com.ph com.pt com.sg de dk fi fr hk ie in it jp nl " +
+			"no ru se"},
+		{"yahoo", "yahoo", "at be bg ca cl co.id co.il co.in co.jp co.kr co.nz co.th co.uk co.za com.ar com.au com.br com.co com.hk com.hr " +
+			"com.mx com.my com.pe com.ph com.sg com.tr com.tw com.ua com.ve com.vn cz de dk ee es fi fr gr hr hu ie in it lt lv nl no pl pt " +
+			"ro rs se si sk"},
+		{"aol", "aol", "co.nz co.uk com.ar com.au com.br com.mx de es fr in it jp nl"},
+	} {
+		if name == p.name && slices.Contains(strings.Fields(p.endings), ending) {
+			return p.bucket
+		}
 	}
 	return "other"
-}
-
-// isCountryEnding takes "de", "co.uk" and "com.br".
-func isCountryEnding(ending string) bool {
-	ending = strings.TrimPrefix(strings.TrimPrefix(ending, "com."), "co.")
-	return len(ending) == 2 && !strings.Contains(ending, ".")
 }

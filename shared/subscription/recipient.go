@@ -17,7 +17,7 @@ type Recipient struct {
 	Locale       string // BCP 47; empty if unknown
 	State        State
 	Epoch        int32
-	Silenced     bool // a suppression or a "not me" period is in force
+	Silenced     bool // a suppression or a "not me" period is in force; Clear counts those of the whole mailbox
 }
 
 const recipientsSQL = `
@@ -64,14 +64,16 @@ func (s *Store) Holder(ctx context.Context, emailHMAC []byte) (Recipient, error)
 	var r Recipient
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		r = Recipient{}
-		b.Queue(holderSQL, emailHMAC, s.clock()).QueryRow(func(row pgx.Row) error {
-			return optional(row.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Silenced))
-		})
+		b.Queue(holderSQL, emailHMAC, s.clock()).QueryRow(r.scan)
 	})
 	if err != nil {
 		return Recipient{}, fmt.Errorf("read the holder of an address: %w", err)
 	}
 	return r, nil
+}
+
+func (r *Recipient) scan(found pgx.Row) error {
+	return optional(found.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Silenced))
 }
 
 // IsSubscribed says whether r gets the newsletter. The zero Recipient does not.
@@ -91,7 +93,7 @@ func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 		return r.State == Pending || r.State == Active
 	case outbox.MailPrivacyExport, outbox.MailPrivacyErase:
 		return r.State == Pending || r.State == Active || r.State == Unsubscribed
-	case outbox.None, outbox.Announce:
+	case outbox.None, outbox.Announce, outbox.AlertOpened, outbox.AlertReminded, outbox.AlertClosed:
 	}
 	return false
 }

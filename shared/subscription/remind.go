@@ -12,63 +12,92 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// A request is reminded of once, and not while its mail waits for the owner, while the address is to get no mail, or above
-// the caps. Rows that somebody is just working on are passed over.
+// A request is reminded of once, if its mail was sent, and not while another one waits for the owner.
 const forgottenSQL = `
-select s.id::text, s.epoch, s.request_event_id::text, coalesce(s.locale, ''), i.fold_hmac
+select s.id::text, s.email, s.requested_at
 from subscribers s join identities i on i.subscriber_id = s.id
-where s.status = 'pending' and s.requested_at <= $1::timestamptz and (s.reminded_at is null or s.reminded_at < s.requested_at)
-  and not exists (select from suppressions p where p.email_hmac = i.email_hmac and (p.until is null or p.until > $2::timestamptz))
+where s.status = 'pending' and s.id > $1::text::uuid and s.requested_at <= $2::timestamptz
+  and (s.reminded_at is null or s.reminded_at < s.requested_at)
+  and exists (select from mail_log m join outbox o on o.id = m.id
+              where m.fold_hmac = i.fold_hmac and m.purpose = 'confirm' and m.sent_at is not null
+                and o.subscriber_id = s.id and o.epoch = s.epoch and o.outcome = 'sent')
   and not exists (select from outbox o where o.state = 'held' and o.subscriber_id = s.id)
-  and (select count(*) from mail_log m
-       where m.fold_hmac = i.fold_hmac and m.purpose = 'confirm' and m.at > $3::timestamptz) < $4::integer
-order by s.requested_at limit $5::integer
-for update of s skip locked`
+order by s.id limit $3::integer`
+
+// Forgotten is a request that waits for its confirmation.
+type Forgotten struct {
+	SubscriberID uuid.UUID
+	Address      Address
+	RequestedAt  time.Time
+}
+
+// Forgotten lists requests that have waited for a time since they were mailed about, and were not reminded of yet: those
+// after the person of a list before (uuid.Nil to begin), up to limit. The error is the database's.
+func (s *Store) Forgotten(ctx context.Context, waited time.Duration, last uuid.UUID, limit int) ([]Forgotten, error) {
+	var all []Forgotten
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(forgottenSQL, last.String(), s.clock().Add(-waited), limit).Query(func(rows pgx.Rows) error {
+			var err error
+			all, err = pgx.CollectRows(rows, scanForgotten)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list requests to remind of: %w", err)
+	}
+	return all, nil
+}
+
+func scanForgotten(row pgx.CollectableRow) (f Forgotten, err error) {
+	var email string
+	if err := row.Scan(&f.SubscriberID, &email, &f.RequestedAt); err != nil {
+		return f, err
+	}
+	f.Address, err = ParseAddress(email)
+	return f, err
+}
 
 const remindedSQL = `
 update subscribers set reminded_at = $2::timestamptz where id = $1::text::uuid`
 
-// forgotten is a request that waits for its confirmation.
-type forgotten struct {
-	id, event uuid.UUID
-	epoch     int32
-	locale    string
-	fold      []byte
-}
-
-// Remind queues a further mail for up to limit requests that have waited for their confirmation for a time, once for each
-// request, within the caps on mail. It returns how many there were; fewer than limit means that none are left. The error is
-// the database's.
-func (s *Store) Remind(ctx context.Context, after time.Duration, limit int) (int, error) {
-	now := s.clock()
-	bound, _ := caps(ConfirmMail)
-	var found []forgotten
-	err := s.db.Transact(ctx, 0,
+// Remind queues a further mail about a request of Forgotten, in one transaction under the lock that sign-ups take. It says
+// whether it did: not if something happened to the person since, and not above the caps on mail, which are those of
+// sign-ups; the next run looks at the request again. Of two runs at once the second one meets the pause after the first
+// one's mail. The error is the database's.
+func (s *Store) Remind(ctx context.Context, f Forgotten) (queued bool, err error) {
+	now, lock, eventID, names := s.clock(), s.foldLock(f.Address), newID(), s.pseudonyms(f.Address)
+	var r row
+	var held silence
+	var mailed Mailed
+	var repeated Outcome
+	err = s.transact(ctx, lock,
 		func(b *pgx.Batch) {
-			b.Queue(forgottenSQL, now.Add(-after), now, now.Add(-capWindow), bound.limit, limit).Query(func(rows pgx.Rows) error {
-				var err error
-				found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f forgotten, err error) {
-					return f, row.Scan(&f.id, &f.epoch, &f.event, &f.locale, &f.fold)
-				})
-				return err
-			})
+			r, held, mailed, repeated = row{}, silence{}, newMailed(now), ""
+			r.loadByID(b, f.SubscriberID, lock)
+			held.loadByAddress(b, names, now)
+			mailed.load(b, names.fold, string(ConfirmMail))
+			mailed.loadDomain(b, names.domain, s.cfg.Domain.Limit)
+			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch) error {
-			for _, f := range found {
-				b.Queue(remindedSQL, f.id.String(), now)
-				audit.Queue(b, audit.Event{
-					ID: newID(), At: now, Kind: audit.Reminded, SubscriberID: f.id, Actor: audit.System, Channel: "schedule", RequestID: "maintain",
-					Data: audit.Data{Outcome: "reminder_queued", RequestEvent: f.event.String(), Locale: f.locale},
-				})
-				ConfirmMail.log(b, f.fold, nil, now)
-				outbox.Queue(b, outbox.Message{
-					ID: newID(), Kind: outbox.MailReminder, SubscriberID: f.id, EventID: f.event, Epoch: f.epoch, CreatedAt: now,
-				})
+			queued = repeated != ""
+			waits := r.state() == Pending && r.RequestedAt.Equal(f.RequestedAt) && held.why() == ""
+			if queued || !waits || !mailed.Allows(ConfirmMail) {
+				return nil
 			}
+			queued = true
+			b.Queue(remindedSQL, r.ID.String(), now)
+			audit.Queue(b, audit.Event{
+				ID: eventID, At: now, Kind: audit.Reminded, SubscriberID: r.ID, Actor: audit.System, Channel: "schedule", RequestID: "maintain",
+				Data: audit.Data{Outcome: "reminder_queued", RequestEvent: r.RequestEventID.String(), Locale: r.Locale},
+			})
+			ConfirmMail.queue(b, names.fold, names.domain, outbox.Message{
+				ID: newID(), Kind: outbox.MailReminder, SubscriberID: r.ID, EventID: r.RequestEventID, Epoch: r.Epoch, CreatedAt: now,
+			})
 			return nil
 		})
 	if err != nil {
-		return 0, fmt.Errorf("remind of requests: %w", err)
+		return false, fmt.Errorf("remind of a request: %w", err)
 	}
-	return len(found), nil
+	return queued, nil
 }

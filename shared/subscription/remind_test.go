@@ -1,32 +1,61 @@
 package subscription
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"newsletter/shared/audit"
 	"newsletter/shared/outbox"
 )
 
+// remind reminds of everything that has waited for a time, as maintain does, in lists of two.
+func (b *bundle) remind(after time.Duration, want int) {
+	b.Helper()
+	reminded := 0
+	for last := uuid.Nil; ; {
+		list, err := b.store.Forgotten(b.Context(), after, last, 2)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, f := range list {
+			queued, err := b.store.Remind(b.Context(), f)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if queued {
+				reminded++
+			}
+			last = f.SubscriberID
+		}
+		if len(list) < 2 {
+			break
+		}
+	}
+	if reminded != want {
+		b.Fatalf("%d reminders, want %d", reminded, want)
+	}
+}
+
 func TestRemind(t *testing.T) {
 	b := setup(t)
 	after := 48 * time.Hour
-	remind := func(want int) {
-		t.Helper()
-		if got, err := b.store.Remind(t.Context(), after, 100); err != nil || got != want {
-			t.Fatalf("%d reminders, %v, want %d", got, err, want)
-		}
-	}
 	b.request(jane, ConfirmationQueued)
 	b.activate("active@example.org")
 	b.request("silent@example.org", ConfirmationQueued)
+	b.deliver()
 	b.advance(after - time.Second)
-	remind(0)
+	b.remind(after, 0)
 	b.suppress(Suppression{Address: address(t, "silent@example.org"), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
 	b.advance(time.Second)
-	remind(1)
-	remind(0) // once
+	b.remind(after, 1)
+	b.remind(after, 0) // once
 	b.expectMails(outbox.MailConfirm, outbox.MailConfirm, outbox.MailConfirm, outbox.MailReminder)
+	if sent := b.deliver(); len(sent) != 1 {
+		t.Errorf("sent %v", sent)
+	}
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow) // the link of the first mail, as that of the reminder
 
 	// A later request of the same person may be reminded of again, but never above the caps.
@@ -34,14 +63,63 @@ func TestRemind(t *testing.T) {
 	b.advance(time.Hour)
 	for range 2 { // with the reminder that makes three mails
 		b.request(jane, ConfirmationQueued)
+		b.deliver()
 		b.advance(confirmPause)
 	}
 	after = time.Hour
 	b.advance(after)
-	remind(0)
+	b.remind(after, 0)
 	b.advance(capWindow)
-	remind(1)
+	b.remind(after, 1)
 	if n := b.count("audit_events where kind = 'subscription.reminded'"); n != 2 {
 		t.Errorf("%d events", n)
 	}
+}
+
+// TestAMailboxIsRemindedOnce, of what it was mailed about: a request above the caps left a row as well, and no mail.
+func TestAMailboxIsRemindedOnce(t *testing.T) {
+	b := setup(t)
+	var sent []sending
+	for i := range 20 {
+		outcome := ConfirmationCapped
+		if i == 0 {
+			outcome = ConfirmationQueued
+		}
+		b.request(spelling(i), outcome)
+		sent = append(sent, b.deliver()...)
+	}
+	for i := range 2 { // two more spellings that were mailed
+		b.advance(confirmPause)
+		b.request(spelling(20+i), ConfirmationQueued)
+		sent = append(sent, b.deliver()...)
+	}
+	b.advance(49 * time.Hour)
+	b.remind(48*time.Hour, 1)
+	sent = append(sent, b.deliverFor(time.Hour)...)
+	b.remind(48*time.Hour, 1) // the next run, and the other spellings
+	sent = append(sent, b.deliverFor(time.Hour)...)
+	b.expectSendings(sent)
+	if len(sent) != 5 {
+		t.Errorf("%d mails", len(sent))
+	}
+}
+
+// TestRemindersKeepTheCapOfOneDomain, and count under it.
+func TestRemindersKeepTheCapOfOneDomain(t *testing.T) {
+	b := setup(t)
+	var sent []sending
+	for i := range 40 {
+		b.request(fmt.Sprintf("jane%d@example.org", i), ConfirmationQueued)
+	}
+	sent = append(sent, b.deliver()...)
+	b.store.cfg.Domain.Limit = 3
+	b.advance(49 * time.Hour)
+	b.remind(48*time.Hour, 3)
+	b.request("late@example.org", ConfirmationCapped)
+	now := b.deliverFor(time.Hour)
+	b.expectSendings(now)
+	if len(sent) != 40 || len(now) != 3 {
+		t.Errorf("%d mails, then %d", len(sent), len(now))
+	}
+	b.remind(48*time.Hour, 3) // nobody is passed over for good
 }

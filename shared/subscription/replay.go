@@ -19,6 +19,7 @@ type Stop struct {
 	Reason       string
 	SubscriberID uuid.UUID
 	EmailHMAC    []byte
+	FoldHMAC     []byte // of the mailbox; nil in entries of before it was kept
 	KeyID        string
 }
 
@@ -90,14 +91,8 @@ func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, e
 	}
 }
 
-const (
-	forgetLeftoversSQL = `
+const forgetLeftoversSQL = `
 delete from identities where email_hmac = $1::bytea`
-	suppressStoppedSQL = `
-insert into suppressions (email_hmac, key_id, reason, created_at) values ($1::bytea, $2::text, $3::text, $4::timestamptz)
-on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
-where suppressions.until is not null`
-)
 
 func (e *Eraser) replayErasure(ctx context.Context, stop Stop, person stopped, visit Visit) (Outcome, error) {
 	objected := stop.Reason == string(Objection)
@@ -112,7 +107,7 @@ func (e *Eraser) replayErasure(ctx context.Context, stop Stop, person stopped, v
 	err := e.store.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(forgetLeftoversSQL, stop.EmailHMAC)
 		if objected {
-			b.Queue(suppressStoppedSQL, stop.EmailHMAC, stop.KeyID, stop.Reason, stop.At)
+			stop.suppress(b)
 		}
 	})
 	if err != nil {
@@ -125,11 +120,14 @@ func (s *Store) replaySuppression(ctx context.Context, stop Stop, person stopped
 	if person.found {
 		return s.Suppress(ctx, Suppression{SubscriberID: person.id, Reason: SuppressReason(stop.Reason), Actor: audit.Operator, Visit: visit})
 	}
-	err := s.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(suppressStoppedSQL, stop.EmailHMAC, stop.KeyID, stop.Reason, stop.At)
-	})
+	err := s.db.Batch(ctx, stop.suppress)
 	if err != nil {
 		return "", fmt.Errorf("replay a suppression: %w", err)
 	}
 	return Unchanged, nil
+}
+
+// suppress queues the suppression of an address whose holder is not in the database.
+func (s Stop) suppress(b *pgx.Batch) {
+	suppressAddress(b, s.EmailHMAC, s.FoldHMAC, s.KeyID, SuppressReason(s.Reason), s.At)
 }

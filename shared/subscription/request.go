@@ -65,14 +65,11 @@ type requestTx struct {
 // or the database's; after the latter the request may or may not be recorded, and repeating it is harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	r.Locale = cleanLocale(r.Locale)
-	tx := &requestTx{Request: r, now: s.clock(), eventID: newID(), freshID: newID(), names: newPseudonyms(s.key, r.Address)}
-	if domain := s.cfg.cappedDomain(r.Address); domain != "" {
-		tx.names.domain = s.key.Domain(domain)
-	}
+	tx := &requestTx{Request: r, now: s.clock(), eventID: newID(), freshID: newID(), names: s.pseudonyms(r.Address)}
 	lock := s.foldLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch) { tx.load(b, lock, s.cfg.DomainCap) },
+		func(b *pgx.Batch) { tx.load(b, lock, s.cfg.Domain.Limit) },
 		func(b *pgx.Batch) error {
 			if tx.repeated != "" {
 				outcome = tx.repeated
@@ -96,7 +93,7 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 func (t *requestTx) load(b *pgx.Batch, lock int64, domainCap int) {
 	t.row, t.silence, t.mailed, t.consent, t.repeated = row{}, silence{}, newMailed(t.now), consentText{}, ""
 	t.row.loadByNorm(b, t.Address.Norm, lock)
-	t.silence.loadByEmail(b, t.names.email, t.now)
+	t.silence.loadByAddress(b, t.names, t.now)
 	t.mailed.load(b, t.names.fold, string(ConfirmMail), string(AlreadySubscribedMail))
 	t.mailed.loadDomain(b, t.names.domain, domainCap)
 	t.consent.load(b, t.Consent.TextVersion, t.Locale)
@@ -136,12 +133,11 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 			Workflow: s.cfg.workflow(),
 		},
 	}, t.Visit)
-	d.Mail.log(b, t.names.fold, t.names.domain, t.now)
 	kind := d.Mail.kind()
 	if d.Outcome == Activated {
 		kind = outbox.Announce
 	}
-	outbox.Queue(b, outbox.Message{
+	d.Mail.queue(b, t.names.fold, t.names.domain, outbox.Message{
 		ID: newID(), Kind: kind, SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,
 		HoldReason: t.Hold,
 	})

@@ -8,6 +8,7 @@ import (
 	"newsletter/internal/delayproxy"
 	"newsletter/shared/audit"
 	"newsletter/shared/config"
+	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 )
 
@@ -57,6 +58,12 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 	count("recipients", 1, func() {
 		if _, err := b.store.Recipients(t.Context(), confirm.SubscriberID); err != nil {
 			t.Error(err)
+		}
+	})
+	count("clear a mail", 2, func() {
+		due := outbox.Delivery{ID: newID(), Kind: outbox.MailUnsubscribeLink, SubscriberID: confirm.SubscriberID, Epoch: 1, CreatedAt: b.now()}
+		if _, c, err := b.store.Clear(t.Context(), due); err != nil || c != (Clearance{}) {
+			t.Error(c, err)
 		}
 	})
 	count("unsubscribe", 2, func() { b.click(b.store.Unsubscribe, unsubscribe, UnsubscribedNow) })

@@ -34,12 +34,8 @@ type Config struct {
 	// nothing else: who comes back after an unsubscription still confirms. Keep it true unless the sign-up form stands
 	// behind a verified login.
 	DoubleOptIn bool `env:"DOUBLE_OPT_IN" envDefault:"true"`
-	// DomainCap is how many mails that anybody can cause go to one registrable domain within an hour, other than those of
-	// large providers: nobody can fill all mailboxes of a company through the form. Requests above it are recorded and
-	// answered as all others. 0 for no cap. Defaults to 50.
-	DomainCap int `env:"MAIL_CAP_DOMAIN" envDefault:"50"`
-	// CapExempt names further registrable domains that are not capped, in lower-case A-labels. Defaults to none.
-	CapExempt []string `env:"MAIL_CAP_EXEMPT"`
+	// Domain bounds the mails to one domain.
+	Domain DomainCap
 }
 
 // The workflows by which consent is given, with their versions: they stand in the ledger, so that a proof says how it was
@@ -60,6 +56,7 @@ func (c Config) workflow() string {
 func ReadConfig(env *config.Env) Config {
 	var cfg Config
 	env.Read(&cfg)
+	cfg.Domain = ReadDomainCap(env)
 	return cfg
 }
 

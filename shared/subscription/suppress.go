@@ -34,7 +34,8 @@ type suppressTx struct {
 }
 
 // Suppress ends all mail to a person until an operator lifts it: the row, if there is one, is suppressed, its links end,
-// and the address is remembered as a keyed hash, so that neither a new request nor an import mails it again. Doing it
+// and the address is remembered as a keyed hash, so that neither a new request nor an import mails it again, nor, unless
+// it bounced, any other spelling of it. Doing it
 // again succeeds and records nothing, and so does a SubscriberID of whom nothing is kept any more: give the address if it
 // is at hand. The error is the database's.
 func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
@@ -88,7 +89,7 @@ func (t *suppressTx) load(b *pgx.Batch) {
 	t.row, t.held = row{}, silence{}
 	if t.byAddress() {
 		t.row.loadByNorm(b, t.Address.Norm, t.lock)
-		t.held.loadByEmail(b, t.names.email, t.now)
+		t.held.loadByAddress(b, t.names, t.now)
 		return
 	}
 	t.row.loadPerson(b, t.SubscriberID, t.lock)
@@ -97,23 +98,34 @@ func (t *suppressTx) load(b *pgx.Batch) {
 
 // A lasting reason takes the place of a passing one and stays as it is otherwise.
 const suppressPersonSQL = `
-insert into suppressions (email_hmac, key_id, reason, created_at)
-select email_hmac, key_id, $2::text, $3::timestamptz
+insert into suppressions (email_hmac, fold_hmac, key_id, reason, created_at)
+select email_hmac, case when $4::boolean then fold_hmac end, key_id, $2::text, $3::timestamptz
 from identities where subscriber_id = $1::text::uuid
-on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
+on conflict (email_hmac) do update set
+    fold_hmac = excluded.fold_hmac, reason = excluded.reason, created_at = excluded.created_at, until = null
 where suppressions.until is not null`
 
-const suppressEmailSQL = `
-insert into suppressions (email_hmac, key_id, reason, created_at)
-values ($1::bytea, $2::text, $3::text, $4::timestamptz)
-on conflict (email_hmac) do update set reason = excluded.reason, created_at = excluded.created_at, until = null
+const suppressAddressSQL = `
+insert into suppressions (email_hmac, fold_hmac, key_id, reason, created_at)
+values ($1::bytea, $2::bytea, $3::text, $4::text, $5::timestamptz)
+on conflict (email_hmac) do update set
+    fold_hmac = excluded.fold_hmac, reason = excluded.reason, created_at = excluded.created_at, until = null
 where suppressions.until is not null`
+
+// suppressAddress queues a lasting suppression of an address, and of its mailbox if the reason is about that. fold may be nil:
+// then the mailbox is not known.
+func suppressAddress(b *pgx.Batch, email, fold []byte, keyID string, reason SuppressReason, at time.Time) {
+	if !reason.OfMailbox() {
+		fold = nil
+	}
+	b.Queue(suppressAddressSQL, email, fold, keyID, string(reason), at)
+}
 
 func (t *suppressTx) write(b *pgx.Batch, d Decision) {
 	if t.byAddress() {
-		b.Queue(suppressEmailSQL, t.names.email, t.names.keyID, string(t.Reason), t.now)
+		suppressAddress(b, t.names.email, t.names.fold, t.names.keyID, t.Reason, t.now)
 	} else {
-		b.Queue(suppressPersonSQL, t.SubscriberID.String(), string(t.Reason), t.now)
+		b.Queue(suppressPersonSQL, t.SubscriberID.String(), string(t.Reason), t.now, t.Reason.OfMailbox())
 	}
 	if t.row.exists {
 		t.row.apply(b, d, t.now)

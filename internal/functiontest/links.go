@@ -1,0 +1,63 @@
+package functiontest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/shared/lambdafn"
+)
+
+// Links is a function that mails a link to an address that somebody typed, by its path without a token.
+type Links struct {
+	Open             lambdafn.Open
+	Function, Sample string // a sample event that asks for a link for jane@example.org in JSON
+}
+
+// TakeRobotsForRobots tests that a request that came too fast is recorded and answered as others are, and mails nobody; and
+// that a time which is none is named.
+func (l Links) TakeRobotsForRobots(t *testing.T) {
+	t.Parallel()
+	b := New(t)
+	b.Activate("jane@example.org")
+	b.Variables["MIN_FILL_TIME"] = "1h"
+	api := b.Open(l.Open).HTTP
+	shown := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)
+	event := HTTP(t, l.Function, l.Sample, "")
+	inJSON := strings.Replace(event.Body, "{", `{"started_at":"`+shown+`",`, 1)
+	for contentType, body := range map[string]string{
+		"application/json": inJSON, "application/x-www-form-urlencoded": "email=jane@example.org&request=export&started_at=" + shown,
+	} {
+		event.Headers["content-type"], event.Body = contentType, body
+		if got := Serve(t, api, event); got.Response.StatusCode != http.StatusAccepted {
+			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
+		}
+		event.Body = strings.Replace(body, shown, "yesterday", 1)
+		if got := Serve(t, api, event); got.Response.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got.Response.Body, "#/started_at") {
+			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
+		}
+	}
+	got := b.Strings(`select data->>'outcome' || ' ' || (data->>'reasons') from audit_events where kind = 'link.requested'`)
+	if len(got) != 2 || got[0] != `dropped ["too_fast"]` || got[1] != got[0] {
+		t.Errorf("recorded %v", got)
+	}
+	if got := b.Strings(`select kind from outbox where kind like 'mail.%' and kind <> 'mail.confirm'`); len(got) != 0 {
+		t.Errorf("mails %v", got)
+	}
+}
+
+// CountWhatMeetsABusyAddress tests that whoever asks for one address many times at once meets no failure of ours, and
+// cannot go on.
+func (l Links) CountWhatMeetsABusyAddress(t *testing.T) {
+	t.Parallel()
+	b := New(t)
+	b.Variables["LIMIT_"+strings.ToUpper(l.Function)] = "1/10m@host"
+	api := b.Open(l.Open).HTTP
+	free := b.Occupy("jane@example.org")
+	b.ExpectBusy(Serve(t, api, HTTP(t, l.Function, l.Sample, "")))
+	free()
+	if got := Serve(t, api, HTTP(t, l.Function, l.Sample, "")); !strings.Contains(got.Response.Body, "quota-exceeded") {
+		t.Errorf("%d %s", got.Response.StatusCode, got.Response.Body)
+	}
+}

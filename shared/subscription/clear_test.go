@@ -1,0 +1,404 @@
+package subscription
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/config"
+	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
+)
+
+// sending is a mail that left.
+type sending struct {
+	to, mailbox, domain string
+	purpose             Purpose
+	at                  time.Time
+}
+
+// deliver empties the outbox as the function does, with a mail service that takes everything, and gives what left.
+func (b *bundle) deliver() (sent []sending) {
+	b.Helper()
+	queue := outbox.NewQueue(b.db, b.now)
+	for {
+		claimed, err := queue.Claim(b.Context(), 50, time.Minute)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(claimed) == 0 {
+			return sent
+		}
+		for _, d := range claimed {
+			if !d.Kind.IsMail() {
+				b.done(queue, d, "none")
+				continue
+			}
+			to, c, err := b.store.Clear(b.Context(), d)
+			switch {
+			case err != nil:
+				b.Fatal(err)
+			case c.Ended != "":
+				b.done(queue, d, c.Ended)
+			case c.Wait > 0:
+				if err := queue.Release(b.Context(), c.Wait, d); err != nil {
+					b.Fatal(err)
+				}
+			default:
+				b.done(queue, d, "sent")
+				a := address(b, to.Mailbox)
+				sent = append(sent, sending{to.Mailbox, a.Fold, RegistrableDomain(a.Domain), purposeOf(d.Kind), b.now()})
+			}
+		}
+	}
+}
+
+func (b *bundle) done(queue *outbox.Worker, d outbox.Delivery, outcome string) {
+	b.Helper()
+	if err := queue.Done(b.Context(), d, outcome); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// deliverFor delivers every minute for a time.
+func (b *bundle) deliverFor(d time.Duration) (sent []sending) {
+	b.Helper()
+	for end := b.now().Add(d); b.now().Before(end); b.advance(time.Minute) {
+		sent = append(sent, b.deliver()...)
+	}
+	return sent
+}
+
+// outcomes counts how the mails of the outbox ended, or that they wait.
+func (b *bundle) outcomes() map[string]int {
+	b.Helper()
+	counts := map[string]int{}
+	for _, outcome := range b.strings(`select case when state = 'done' then outcome else state end from outbox where kind like 'mail.%'`) {
+		counts[outcome]++
+	}
+	return counts
+}
+
+// expectSendings holds what left to the caps: of every mailbox in every stretch of time, and of every domain.
+func (b *bundle) expectSendings(sent []sending) {
+	b.Helper()
+	within := func(one sending, window time.Duration, same func(sending) bool) (n int) {
+		for _, other := range sent {
+			if same(other) && !other.at.After(one.at) && one.at.Sub(other.at) < window {
+				n++
+			}
+		}
+		return n
+	}
+	for _, one := range sent {
+		bound, _ := caps(one.purpose)
+		mailbox := func(other sending) bool {
+			return other.mailbox == one.mailbox && slices.Contains(bound.purposes, other.purpose)
+		}
+		if n := within(one, capWindow, mailbox); n > bound.limit {
+			b.Errorf("%s: %d mails to %s in a day", one.purpose, n, one.mailbox)
+		}
+		if n := within(one, bound.pause, mailbox); n > 1 {
+			b.Errorf("%s: %d mails to %s within the pause", one.purpose, n, one.mailbox)
+		}
+		if limit := b.store.cfg.Domain.Limit; limit > 0 && slices.Contains(toStrangers, string(one.purpose)) && Provider(one.domain) == "other" {
+			if n := within(one, domainWindow, func(other sending) bool {
+				return other.domain == one.domain && slices.Contains(toStrangers, string(other.purpose))
+			}); n > limit {
+				b.Errorf("%d mails to %s in an hour", n, one.domain)
+			}
+		}
+	}
+}
+
+// spelling is one of many addresses of one mailbox.
+func spelling(i int) string { return fmt.Sprintf("vic.tim+t%d@gmail.com", i) }
+
+// TestABacklogReachesAMailboxAsOneMail: while no mail can leave, the caps of each day let a few more be queued.
+func TestABacklogReachesAMailboxAsOneMail(t *testing.T) {
+	b := setup(t)
+	for i := range 12 {
+		b.request(spelling(i), ConfirmationQueued)
+		if b.advance(confirmPause); i%3 == 2 {
+			b.advance(capWindow)
+		}
+	}
+	sent := b.deliver()
+	if len(sent) != 1 || sent[0].to != spelling(11) {
+		t.Errorf("sent %v, want the newest alone", sent)
+	}
+	if got := b.outcomes(); got["sent"] != 1 || got["overtaken"] != 11 {
+		t.Errorf("outcomes %v", got)
+	}
+	b.request(spelling(12), ConfirmationCapped) // what was sent counts from its sending
+	sent = append(sent, b.deliverFor(time.Hour)...)
+	b.request(spelling(12), ConfirmationQueued)
+	if sent = append(sent, b.deliverFor(time.Hour)...); len(sent) != 2 {
+		t.Errorf("sent %v", sent)
+	}
+	b.expectSendings(sent)
+}
+
+// TestReleasedMailsAreNoBurst: many were held over days, and the owner lets all of them go at once.
+func TestReleasedMailsAreNoBurst(t *testing.T) {
+	b := setup(t)
+	var sent []sending
+	for day := range 6 {
+		for i := range 3 {
+			b.requestHeld(spelling(3*day+i), ConfirmationQueued)
+			b.advance(confirmPause)
+		}
+		b.advance(capWindow)
+	}
+	for i := range 3 {
+		b.request(spelling(100+i), ConfirmationQueued)
+		sent = append(sent, b.deliverFor(confirmPause)...)
+	}
+	holds, err := b.store.Holds(t.Context(), 100)
+	if err != nil || len(holds) != 18 {
+		t.Fatalf("%d holds, %v", len(holds), err)
+	}
+	for _, h := range holds {
+		if err := b.store.Release(t.Context(), h.ID, operator); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sent = append(sent, b.deliverFor(48*time.Hour)...); len(sent) != 3 {
+		t.Errorf("sent %v, want those that were not held: they are newer", sent)
+	}
+	b.expectSendings(sent)
+	if got := b.outcomes(); got["sent"] != 3 || got["overtaken"] != 18 {
+		t.Errorf("outcomes %v", got)
+	}
+}
+
+// TestAReleasedMailWaitsForThePause: it is the newest, and an older one has just left.
+func TestAReleasedMailWaitsForThePause(t *testing.T) {
+	b := setup(t)
+	b.request(spelling(1), ConfirmationQueued)
+	b.advance(confirmPause)
+	b.requestHeld(spelling(2), ConfirmationQueued)
+	b.advance(time.Hour)
+	sent := b.deliver()
+	if len(sent) != 1 || sent[0].to != spelling(1) {
+		t.Fatalf("sent %v: what is held overtakes nobody", sent)
+	}
+	if err := b.store.Release(t.Context(), b.held().ID, operator); err != nil {
+		t.Fatal(err)
+	}
+	if sent := b.deliverFor(confirmPause - time.Second); len(sent) != 0 {
+		t.Errorf("sent %v within the pause", sent)
+	}
+	if sent := b.deliver(); len(sent) != 1 || sent[0].to != spelling(2) {
+		t.Errorf("sent %v, want the one that waited", sent)
+	}
+}
+
+// TestAMailWhoseTimeIsOver is not sent, however it comes back; a weekend without a mail service loses nobody.
+func TestAMailWhoseTimeIsOver(t *testing.T) {
+	b := setup(t)
+	b.activate(john)
+	b.request(john, AlreadySubscribed)
+	b.request(jane, ConfirmationQueued)
+	b.ask(john, ExportLinkMail, LinkQueued)
+	b.advance(3 * 24 * time.Hour)
+	sent := b.deliver()
+	if len(sent) != 2 || b.outcomes()["outdated"] != 1 {
+		t.Errorf("sent %v, outcomes %v", sent, b.outcomes())
+	}
+	b.exec(`update outbox set state = 'ready', finished_at = null, outcome = null where outcome = 'sent'`) // as from the dead
+	b.advance(5 * 24 * time.Hour)
+	if sent := b.deliver(); len(sent) != 0 || b.outcomes()["outdated"] != 3 {
+		t.Errorf("sent %v, outcomes %v", sent, b.outcomes())
+	}
+}
+
+// TestWhatOvertakesMustBeAbleToLeave: a newer mail that will not be sent takes nobody's place.
+func TestWhatOvertakesMustBeAbleToLeave(t *testing.T) {
+	b := setup(t)
+	b.request(spelling(1), ConfirmationQueued)
+	b.advance(confirmPause)
+	b.request(spelling(2), ConfirmationQueued)
+	b.suppress(Suppression{Address: address(t, spelling(2)), Reason: Bounce, Actor: audit.Operator}, SuppressedNow)
+	if sent := b.deliver(); len(sent) != 1 || sent[0].to != spelling(1) {
+		t.Errorf("sent %v", sent)
+	}
+}
+
+// TestTheCapOfOneDomainHoldsForABacklog: a company's mailboxes are not filled by what waited.
+func TestTheCapOfOneDomainHoldsForABacklog(t *testing.T) {
+	b := setup(t)
+	b.store.cfg.Domain.Limit = 3
+	for i := range 12 {
+		b.request(fmt.Sprintf("jane%d@example.org", i), ConfirmationQueued)
+		b.request(fmt.Sprintf("jane%d@gmail.com", i), ConfirmationQueued)
+		if i%3 == 2 {
+			b.advance(domainWindow)
+		}
+	}
+	if sent := b.deliver(); len(sent) != 12+3 {
+		t.Errorf("%d mails at once, want those of the large provider and as many as the cap", len(sent))
+	}
+	b.advance(time.Second)
+	sent := b.deliverFor(4 * domainWindow)
+	b.expectSendings(sent)
+	if len(sent) != 9 {
+		t.Errorf("%d mails later, want all that waited", len(sent))
+	}
+}
+
+// TestMailsAreClearedOneAfterTheOther where they count together, by as many workers as there are.
+func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
+	b := setup(t)
+	const n = 12
+	at := func(i int) string { return fmt.Sprintf("jane%d@example.org", i) }
+	for i := range n {
+		b.activate(at(i))
+		b.ask(at(i), ExportLinkMail, LinkQueued)
+	}
+	b.deliver()
+	b.advance(capWindow)
+	for i := range n { // two links, of two in a day
+		b.ask(at(i), ExportLinkMail, LinkQueued)
+		b.ask(at(i), EraseLinkMail, LinkQueued)
+	}
+	b.exec(`update mail_log set sent_at = $1 where purpose = 'privacy_export' and sent_at is not null`, b.now().Add(-time.Hour)) // the first one left late
+	for i := range n {
+		b.request(at(n+i), ConfirmationQueued)
+	}
+	b.store.cfg.Domain.Limit = 3
+
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(b.server.AppURL), CAFile: b.server.CAFile, MaxConns: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	store := b.on(db)
+	claimed, err := outbox.NewQueue(b.db, b.now).Claim(t.Context(), 100, time.Minute)
+	if err != nil || len(claimed) != 3*n {
+		t.Fatal(len(claimed), err)
+	}
+	var all sync.WaitGroup
+	for _, d := range claimed {
+		all.Go(func() {
+			if _, _, err := store.Clear(t.Context(), d); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	links := b.count(`mail_log where purpose like 'privacy%' and sent_at = $1`, b.now())
+	confirmations := b.count(`mail_log where purpose = 'confirm' and sent_at = $1`, b.now())
+	if links != n || confirmations != 3 {
+		t.Errorf("%d links, want %d; %d mails to one domain, want 3", links, n, confirmations)
+	}
+}
+
+// TestAnyHistoryKeepsTheCaps asks, holds, releases, pauses and delivers at random, and looks at what left.
+func TestAnyHistoryKeepsTheCaps(t *testing.T) {
+	b := setup(t)
+	b.store.cfg.Domain = DomainCap{Limit: 4}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var sent []sending
+	paused := false
+	for range 250 {
+		typed := []string{
+			spelling(random.IntN(6)), fmt.Sprintf("jane%d@example.org", random.IntN(8)), fmt.Sprintf("jane+%d@lists.example.org", random.IntN(4)),
+		}[random.IntN(3)]
+		r := Request{Address: address(t, typed), Visit: visit}
+		var err error
+		switch what := random.IntN(12); {
+		case what < 5:
+			_, err = b.store.Request(t.Context(), r)
+		case what < 7:
+			r.Hold = "disposable"
+			_, err = b.store.Request(t.Context(), r)
+		case what < 9:
+			purpose := []Purpose{UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail}[random.IntN(3)]
+			_, err = b.store.RequestLink(t.Context(), LinkRequest{Address: r.Address, Purpose: purpose, Visit: visit})
+		case what < 10:
+			paused = !paused
+		case what < 11:
+			var holds []Hold
+			holds, err = b.store.Holds(t.Context(), 100)
+			for _, h := range holds {
+				err = errors.Join(err, b.store.Release(t.Context(), h.ID, operator))
+			}
+		default:
+			b.advance(time.Duration(random.Int64N(int64(30 * time.Hour))))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.advance(time.Duration(random.Int64N(int64(10 * time.Minute))))
+		if !paused {
+			sent = append(sent, b.deliver()...)
+		}
+	}
+	b.expectSendings(sent)
+	if len(sent) < 20 {
+		t.Errorf("%d mails: the history shows nothing", len(sent))
+	}
+}
+
+// TestClearance holds the decision to its table.
+func TestClearance(t *testing.T) {
+	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.MailConfirm, CreatedAt: now.Add(-time.Minute)}
+	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
+	earlier := func(n byte, sent time.Duration) logged { return logged{uuid.UUID{n}, ConfirmMail, ago(sent), false} }
+	older, newer := uuid.UUID{4}, uuid.UUID{6}
+	for name, c := range map[string]struct {
+		kind   outbox.Kind
+		log    []logged
+		domain time.Duration
+		age    time.Duration
+		want   Clearance
+	}{
+		"alone":                          {},
+		"itself, tried before":           {log: []logged{{mine.ID, ConfirmMail, ago(time.Second), true}}},
+		"a later one waits":              {log: []logged{{newer, ConfirmMail, nil, true}}, want: Clearance{Ended: "overtaken"}},
+		"a later one left":               {log: []logged{{newer, ConfirmMail, ago(0), false}}, want: Clearance{Ended: "overtaken"}},
+		"a later one is held, or ended":  {log: []logged{{newer, ConfirmMail, nil, false}}},
+		"a later one of another purpose": {kind: outbox.MailPrivacyExport, log: []logged{{newer, EraseLinkMail, nil, true}}},
+		"an earlier one waits":           {log: []logged{{older, ConfirmMail, nil, true}}},
+		"an earlier one left just now":   {log: []logged{{older, ConfirmMail, ago(5 * time.Minute), false}}, want: Clearance{Wait: 10 * time.Minute}},
+		"an earlier one left long ago":   {log: []logged{{older, ConfirmMail, ago(confirmPause), false}}},
+		"three left today": {
+			log:  []logged{earlier(1, 20*time.Hour), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
+			want: Clearance{Wait: 4 * time.Hour},
+		},
+		"three left, one of them a day ago": {
+			log: []logged{earlier(1, capWindow), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
+		},
+		"a reminder is of the same purpose": {
+			kind: outbox.MailReminder, log: []logged{{older, ConfirmMail, ago(time.Minute), false}}, want: Clearance{Wait: 14 * time.Minute},
+		},
+		"two links share their cap": {
+			kind: outbox.MailPrivacyErase, log: []logged{{older, ExportLinkMail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkMail, ago(time.Hour), false}},
+			want: Clearance{Wait: 22 * time.Hour},
+		},
+		"the domain is full": {domain: 30 * time.Minute, want: Clearance{Wait: 30 * time.Minute}},
+		"the mailbox for longer than the domain": {
+			domain: time.Minute, log: []logged{{older, ConfirmMail, ago(5 * time.Minute), false}}, want: Clearance{Wait: 10 * time.Minute},
+		},
+		"after a week":         {age: mailLifetime + time.Second, want: Clearance{Ended: "outdated"}},
+		"a notice after a day": {kind: outbox.MailAlreadySubscribed, age: noticeLifetime + time.Second, want: Clearance{Ended: "outdated"}},
+	} {
+		d := mine
+		d.Kind = cmp.Or(c.kind, d.Kind)
+		d.CreatedAt = d.CreatedAt.Add(-c.age)
+		if got := clearance(now, d, c.log, now.Add(c.domain)); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package subscription
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/net/publicsuffix"
+
+	"newsletter/shared/config"
+)
+
+// DomainCap bounds the mails to one domain.
+type DomainCap struct {
+	// Limit is how many mails that anybody can cause go to one registrable domain within an hour, other than those of large
+	// providers: nobody can fill all mailboxes of a company through the form. Requests above it are recorded and answered as
+	// all others, and what waited longer than that waits on. 0 for no cap. Defaults to 50.
+	Limit int `env:"MAIL_CAP_DOMAIN" envDefault:"50"`
+	// Exempt names further domains that are not capped, separated by commas: registrable ones, such as "example.org", which
+	// cover their subdomains. Defaults to none.
+	Exempt Exemptions `env:"MAIL_CAP_EXEMPT"`
+}
+
+// ReadDomainCap reads DomainCap from env, which collects what is wrong with it.
+func ReadDomainCap(env *config.Env) DomainCap {
+	var c DomainCap
+	env.Read(&c)
+	return c
+}
+
+// Validate implements the check of config.Env.Read.
+func (c DomainCap) Validate() error {
+	if c.Limit < 0 {
+		return errors.New("MAIL_CAP_DOMAIN: must be 0 or more")
+	}
+	return nil
+}
+
+// Exemptions are registrable domains as lower-case A-labels.
+type Exemptions []string
+
+var errExemption = errors.New(`each must be a domain as it is registered, such as "example.org": no subdomain, and no ending that many share`)
+
+// UnmarshalText reads domains separated by commas.
+func (e *Exemptions) UnmarshalText(text []byte) error {
+	*e = nil
+	for item := range strings.SplitSeq(string(text), ",") {
+		item = strings.TrimSuffix(strings.TrimSpace(item), ".")
+		if item == "" {
+			continue
+		}
+		domain, err := parseDomain(item)
+		if err != nil {
+			return errExemption
+		}
+		if registrable, err := publicsuffix.EffectiveTLDPlusOne(domain); err != nil || registrable != domain {
+			return errExemption
+		}
+		*e = append(*e, domain)
+	}
+	return nil
+}
+
+// RegistrableDomain is the part of a domain that somebody registered: of lists.example.co.uk it is example.co.uk. A domain
+// that is itself a public suffix is given as it is. domain is in lower-case A-labels.
+func RegistrableDomain(domain string) string {
+	registrable, err := publicsuffix.EffectiveTLDPlusOne(domain)
+	if err != nil {
+		return domain
+	}
+	return registrable
+}
+
+// domainOf is what the cap counts an address under; empty for large providers, where many strangers live, and for those
+// that the owner has exempted.
+func (c DomainCap) domainOf(a Address) string {
+	domain := RegistrableDomain(a.Domain)
+	if Provider(a.Domain) != "other" || slices.Contains(c.Exempt, domain) {
+		return ""
+	}
+	return domain
+}
+
+// domainWindow is the time over which mails to one domain are counted.
+const domainWindow = time.Hour
+
+// toStrangers are the purposes that the cap on one domain counts: mails that anybody can cause to any address.
+var toStrangers = []string{string(ConfirmMail), string(AlreadySubscribedMail)}
+
+// Counting stops at the cap. Without a domain, that of a large provider, nothing is counted.
+const domainMailedSQL = `
+select count(*) from (
+    select from mail_log
+    where domain_hmac = $1::bytea and purpose = any($2::text[]) and at > $3::timestamptz limit $4::integer) as mails`
+
+// loadDomain counts the mails to a domain within domainWindow. Requests that run at the same time do not see each other,
+// so as many as that may be queued above the cap; they wait for their sending.
+func (m *Mailed) loadDomain(b *pgx.Batch, domainHMAC []byte, limit int) {
+	b.Queue(domainMailedSQL, domainHMAC, toStrangers, m.Now.Add(-domainWindow), limit).QueryRow(func(row pgx.Row) error {
+		var count int
+		err := row.Scan(&count)
+		m.DomainFull = limit > 0 && count >= limit
+		return err
+	})
+}

@@ -1,0 +1,134 @@
+package subscription
+
+import (
+	"testing"
+	"time"
+
+	"newsletter/shared/audit"
+	"newsletter/shared/outbox"
+)
+
+const victim = "victim@gmail.com" // as spelling spells it
+
+// TestNotMeHoldsForEverySpelling: who says so reads the mailbox, and no other way of writing its address brings mail.
+func TestNotMeHoldsForEverySpelling(t *testing.T) {
+	b := setup(t)
+	b.activate(spelling(99))
+	b.advance(confirmPause)
+	b.request(spelling(98), ConfirmationQueued)
+	b.deliver()
+	b.advance(capWindow)
+	b.request(victim, ConfirmationQueued)
+	b.deliver()
+	b.advance(confirmPause)
+	b.request(spelling(98), ConfirmationQueued) // it is due when the button is pressed
+	b.click(b.store.Cancel, b.link(victim), CancelledNow)
+	if sent := b.deliver(); len(sent) != 0 {
+		t.Errorf("sent %v", sent)
+	}
+	for i := range 20 {
+		b.request(spelling(i), Silenced)
+		b.request(spelling(99), Silenced) // nor a notice to who subscribes there
+		b.ask(spelling(98), UnsubscribeLinkMail, LinkSilenced)
+		b.ask(spelling(99), ExportLinkMail, LinkSilenced)
+		b.advance(HushPeriod / 21)
+		b.remind(time.Hour, 0)
+		if sent := b.deliver(); len(sent) != 0 {
+			t.Fatalf("sent %v", sent)
+		}
+	}
+	if n := b.count("subscribers"); n != 2 {
+		t.Errorf("%d rows: what is silenced leaves none", n)
+	}
+	b.expectRow(spelling(99), Active, 1, false) // who subscribes under another spelling still does
+	b.request("vic.tim@example.org", ConfirmationQueued)
+	b.advance(HushPeriod / 20)
+	b.request(spelling(1), ConfirmationQueued)
+}
+
+// TestWhatHoldsForTheMailbox: a complaint, an objection and the owner's word do, a bounce does not.
+func TestWhatHoldsForTheMailbox(t *testing.T) {
+	b := setup(t)
+	for _, c := range []struct {
+		reason SuppressReason
+		name   string
+		want   Outcome
+	}{
+		{Complaint, "ann", Silenced}, {Objection, "bob", Silenced}, {ByOwner, "cid", Silenced}, {Bounce, "dan", ConfirmationQueued},
+	} {
+		known, unknown, other := c.name+"+known@example.org", c.name+"+unknown@example.org", c.name+"@example.org"
+		b.activate(known)
+		b.advance(capWindow)
+		b.suppress(Suppression{SubscriberID: b.row(known).ID, Reason: c.reason, Actor: audit.Provider}, SuppressedNow)
+		b.request(other, c.want)
+		b.lift(known, LiftedNow)
+		b.advance(capWindow)
+		b.request(other, ConfirmationQueued)
+		b.suppress(Suppression{Address: address(t, unknown), Reason: c.reason, Actor: audit.Operator}, SuppressedNow)
+		b.advance(capWindow)
+		b.request(other, c.want)
+	}
+	b.activate("eve+x@example.org")
+	b.erase(Erasure{Address: address(t, "eve+x@example.org"), Object: true}, ErasedNow)
+	b.request("eve@example.org", Silenced)
+	b.activate("fay+x@example.org")
+	b.erase(Erasure{Address: address(t, "fay+x@example.org")}, ErasedNow)
+	b.advance(capWindow)
+	b.request("fay@example.org", ConfirmationQueued)
+}
+
+// TestLiftOfOneSpelling lets it get mail, and leaves to the others what is theirs.
+func TestLiftOfOneSpelling(t *testing.T) {
+	b := setup(t)
+	b.suppress(Suppression{Address: address(t, spelling(1)), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
+	b.request(victim, Silenced)
+	b.lift(victim, LiftedNow)
+	if got := b.strings(`select data->>'reasons' from audit_events order by id desc limit 1`); got[0] != `["objection"]` {
+		t.Errorf("recorded %v", got)
+	}
+	b.lift(victim, Unchanged)
+	b.request(victim, ConfirmationQueued)
+	b.request(spelling(1), Silenced)
+}
+
+// TestASilencedMailboxKeepsItsSubscriber: the audience still counts them in, and their next mail of ours waits for nobody.
+func TestASilencedMailboxKeepsItsSubscriber(t *testing.T) {
+	b := setup(t)
+	b.activate(victim)
+	b.advance(confirmPause)
+	b.request(spelling(1), ConfirmationQueued)
+	b.click(b.store.Cancel, b.link(spelling(1)), CancelledNow)
+	id := b.row(victim).ID
+	people, err := b.store.Recipients(t.Context(), id)
+	if err != nil || !people[id].IsSubscribed() {
+		t.Errorf("%+v %v", people, err)
+	}
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(victim), UnsubscribedNow)
+}
+
+// TestReplayRestoresTheMailbox as far as the journal knows it, also of somebody whom the backup does not have.
+func TestReplayRestoresTheMailbox(t *testing.T) {
+	b := setup(t)
+	names := newPseudonyms(b.store.key, address(t, spelling(1)))
+	stop := Stop{Kind: audit.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: names.email, FoldHMAC: names.fold, KeyID: names.keyID}
+	for _, c := range []struct {
+		change func(*Stop)
+		want   Outcome
+	}{
+		{func(*Stop) {}, Silenced},
+		{func(s *Stop) { s.Kind, s.Reason = audit.Erased, string(Objection) }, Silenced},
+		{func(s *Stop) { s.Reason = string(Bounce) }, ConfirmationQueued},
+		{func(s *Stop) { s.FoldHMAC = nil }, ConfirmationQueued}, // written before mailboxes were
+	} {
+		b.exec(`delete from suppressions`)
+		b.advance(capWindow)
+		again := stop
+		c.change(&again)
+		if _, err := b.eraser().Replay(t.Context(), again, operator); err != nil {
+			t.Fatal(err)
+		}
+		b.request(spelling(1), Silenced)
+		b.request(victim, c.want)
+	}
+	b.expectMails(outbox.MailConfirm, outbox.MailConfirm)
+}
