@@ -20,8 +20,8 @@ type Config struct {
 	// Pace is how many mails leave in a minute at most, to whomever: what an attack could cost the name of the owner's
 	// domain. What is above it waits. 0 for no bound. Defaults to 300.
 	Pace int `env:"MAIL_PACE" envDefault:"300"`
-	// DomainPace is how many mails leave in a minute to one registrable domain, other than those of large providers. What is above it
-	// waits. 0 for no bound. Defaults to 60.
+	// DomainPace is how many mails leave in a minute to one registrable domain, other than those of large providers. What
+	// is above it waits. 0 for no bound. Defaults to 60.
 	DomainPace int `env:"MAIL_PACE_DOMAIN" envDefault:"60"`
 	// BounceLeast is how many mails must have bounced for good within a day before all mail is paused for it. Defaults to
 	// 10.
