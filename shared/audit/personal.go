@@ -20,7 +20,7 @@ func holdsAddress(s string) bool {
 
 func holdsNetwork(s string) bool {
 	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return !isHex(r) && r != '.' && r != ':' }) {
-		if _, err := netip.ParseAddr(strings.Trim(word, ".")); err == nil {
+		if a, err := netip.ParseAddr(strings.Trim(word, ".")); err == nil && !a.IsUnspecified() { // "::" is punctuation
 			return true
 		}
 	}
