@@ -29,10 +29,10 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the servers run as other users
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(dir+"/servers", 0o755); err != nil { //nolint:gosec // as above
+	if err := os.Mkdir(dir+"/servers", 0o755); err != nil {
 		return nil, err
 	}
 	servers, err := testenv.StartServersWith(ctx, dir+"/servers", nil)
@@ -71,7 +71,7 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 
 	a := &attack{
-		plan: p, base: stack.BaseURL, stack: stack, db: conn, redis: redis, log: log, random: rand.New(rand.NewPCG(p.seed, 1)), //nolint:gosec // repeatable
+		plan: p, base: stack.BaseURL, stack: stack, db: conn, redis: redis, log: log, random: rand.New(rand.NewPCG(p.seed, 1)),
 		statuses: map[int]int{},
 	}
 	fmt.Fprintf(log, "seed %d: %d requests from %d networks at %d victims, %d people besides\n", p.seed, p.requests, p.networks, p.victims, p.people)
