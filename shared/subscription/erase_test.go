@@ -166,6 +166,7 @@ func TestEraseBesideEverythingElse(t *testing.T) {
 		b.advance(25 * time.Hour)
 		b.request(jane, ConfirmationQueued)
 		c := b.link(jane)
+		erased := b.count("audit_events where kind = 'subscription.erased'")
 		var all sync.WaitGroup
 		for _, do := range []func() error{
 			func() error {
@@ -187,7 +188,8 @@ func TestEraseBesideEverythingElse(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if n := b.count("audit_events where kind = 'subscription.erased' and subscriber_id = $1", c.SubscriberID); n != 1 {
+		// Under the id of the link, or under that of a request that came between the end of the first one and the erasure.
+		if n := b.count("audit_events where kind = 'subscription.erased'") - erased; n != 1 {
 			t.Errorf("round %d: erased %d times", round, n)
 		}
 		if n := b.count("subscribers where id = $1", c.SubscriberID); n != 0 {
