@@ -65,7 +65,8 @@ func environment() []string {
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	return []string{
 		"PUBLIC_URL=https://api.example.org", "SITE_NAME=Bench", "MAIL_FROM=bench@example.org", "PEPPER=" + key,
-		"TOKEN_KEYS_CONFIRM=1:" + key, "TOKEN_KEYS_UNSUBSCRIBE=1:" + key, "MIGRATE_DATABASE_URL=postgres://migrator:x@127.0.0.1:1/x",
+		"TOKEN_KEYS_CONFIRM=1:" + key, "TOKEN_KEYS_UNSUBSCRIBE=1:" + key, "TOKEN_KEYS_PRIVACY=1:" + key, "OUTBOX_KEYS=1:" + key,
+		"MIGRATE_DATABASE_URL=postgres://migrator:x@127.0.0.1:1/x",
 		"AWS_REGION=eu-central-1", "LOG_LEVEL=ERROR",
 	}
 }
