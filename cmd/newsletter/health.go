@@ -94,7 +94,7 @@ func printHealth(w io.Writer, d healthDetails, paint terminal.Painter) error {
 	}
 	lines := terminal.Columns("lrll", rows...)
 	if len(d.Requests) > 0 {
-		rows = [][]string{{"ROUTE, 5 TO 10 MINUTES", "REQUESTS", "ERRORS", "P50", "P95", "P99", "COLD STARTS"}}
+		rows = [][]string{{"ROUTE, LAST 5 MINUTES", "REQUESTS", "ERRORS", "P50", "P95", "P99", "COLD STARTS"}}
 		for _, e := range d.Requests {
 			failed := int64(math.Round(e.ErrorRate * float64(e.Requests)))
 			rows = append(rows, []string{e.Endpoint, strconv.FormatInt(e.Requests, 10), terminal.Percent(failed, e.Requests),
