@@ -1,14 +1,12 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,31 +16,13 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// lines keeps what the functions log. It is safe for concurrent use.
-type lines struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(p)
-}
-
 // metrics gives what CloudWatch would make of the log: sums of the values by name and dimensions, such as
 // "SignUps outcome=pending", and how many there were.
-func (l *lines) metrics(t *testing.T) (sums map[string]float64, counts map[string]int) {
+func (l *logWriter) metrics(t *testing.T) (sums map[string]float64, counts map[string]int) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	sums, counts = map[string]float64{}, map[string]int{}
-	for line := range strings.Lines(l.all.String()) {
-		_, object, found := strings.Cut(line, "{") // the emulator names the function first
-		if !found {
-			continue
-		}
-		data, err := emfcheck.Line([]byte("{" + object))
+	for _, line := range l.objects() {
+		data, err := emfcheck.Line([]byte(line))
 		if err != nil {
 			t.Errorf("%v: %s", err, line)
 		}
@@ -63,7 +43,6 @@ func (l *lines) metrics(t *testing.T) (sums map[string]float64, counts map[strin
 // TestEveryMetricIsWrittenWhereItsMeaningSays: by the functions as they are deployed, for what just happened.
 func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 	t.Parallel()
-	log := &lines{}
 	redis := testenv.RedisServer(t)
 	sentry := &devstack.Sentry{}
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +52,7 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 	t.Cleanup(slow.Close)
 	o := quiet()
 	o.Variables = with(o.Variables, "SENTRY_DSN", "http://local@"+slow.Listener.Addr().String()+"/1")
-	o.Log, o.Redis = log, &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}
+	o.Redis = &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}
 	s := start(t, o)
 	jane := newVisitor(s.base, "127.18.0.1")
 	for i := range 3 {
@@ -101,7 +80,7 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 		jane.subscribe(t, fmt.Sprintf("joan%d.metrics@example.org", i))
 	}
 
-	sums, counts := log.metrics(t)
+	sums, counts := s.logs.metrics(t)
 	for name, least := range map[string]float64{
 		"SignUps outcome=confirmation_queued": 6, "LimiterDecisions tier=redis decision=allowed": 4, "LimiterDecisions tier=local decision=allowed": 3,
 		"ColdStarts function_name=subscribe": 1, "ColdStarts function_name=deliver": 1, "ColdStarts function_name=health": 1,

@@ -1,14 +1,12 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"newsletter/internal/devstack"
@@ -116,25 +114,11 @@ func checkCheckIns(t *testing.T, s *stack) {
 	}
 }
 
-// logLines keeps what all functions write.
-type logLines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
 // security gives the security events by reason, and how often each happened, and holds each line to the metric format.
-func (l *logLines) security(t *testing.T) map[string]int {
+func (l *logWriter) security(t *testing.T) map[string]int {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	counts := map[string]int{}
-	for text := range strings.Lines(l.text.String()) {
+	for _, text := range l.objects() {
 		var line struct {
 			Message     string  `json:"message"`
 			Reason      string  `json:"reason"`
@@ -142,12 +126,11 @@ func (l *logLines) security(t *testing.T) map[string]int {
 			Correlation string  `json:"correlation_id"`
 			Events      float64 `json:"SecurityEvents"`
 		}
-		_, text, _ = strings.Cut(text, "{")
-		if json.Unmarshal([]byte("{"+text), &line) != nil || line.Message != "security" {
+		if json.Unmarshal([]byte(text), &line) != nil || line.Message != "security" {
 			continue
 		}
-		if _, err := emfcheck.Line([]byte("{" + text)); err != nil || (line.Correlation == "" || line.Route == "") && line.Reason != "operator" {
-			t.Errorf("line {%s: %v", text, err)
+		if _, err := emfcheck.Line([]byte(text)); err != nil || (line.Correlation == "" || line.Route == "") && line.Reason != "operator" {
+			t.Errorf("line %s: %v", text, err)
 		}
 		counts[line.Reason] += int(line.Events)
 	}
@@ -157,8 +140,7 @@ func (l *logLines) security(t *testing.T) map[string]int {
 // Everybody who is turned away is counted by the reason, and gets the same answers as ever.
 func TestSecurityEvents(t *testing.T) {
 	t.Parallel()
-	logs := &logLines{}
-	s := start(t, devstack.Options{Log: logs, NoSchedules: true, Concurrency: 1, Variables: map[string]string{
+	s := start(t, devstack.Options{NoSchedules: true, Concurrency: 1, Variables: map[string]string{
 		"LIMIT_SUBSCRIBE": "3/1h@host", "BLOCKED_DOMAINS": "blocked.org", "DISPOSABLE_DOMAINS": "block",
 	}})
 	v := newVisitor(s.base, "127.44.1.1")
@@ -177,7 +159,7 @@ func TestSecurityEvents(t *testing.T) {
 	v.send(t, http.MethodPost, privacyPath+"?token=nonsense", "")
 
 	want := map[string]int{"operator": 1, "honeypot": 1, "domain_blocked": 1, "disposable": 1, "limited": 2, "link_malformed": 2, "link_forged": 1}
-	if got := logs.security(t); !maps.Equal(got, want) { // a line is written before its answer
+	if got := s.logs.security(t); !maps.Equal(got, want) { // a line is written before its answer
 		t.Errorf("%v, want %v", got, want)
 	}
 }

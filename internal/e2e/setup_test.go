@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -66,11 +65,7 @@ func start(t testing.TB, o devstack.Options) *stack {
 		o.Database = &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword}
 	}
 	logs := &logWriter{t: t}
-	if o.Log == nil {
-		o.Log = logs
-	} else { // the test reads it, too
-		o.Log = io.MultiWriter(logs, o.Log)
-	}
+	o.Log = logs
 	s, err := devstack.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +96,18 @@ func (l *logWriter) Write(p []byte) (int, error) {
 		l.t.Logf("%s", p)
 	}
 	return len(p), nil
+}
+
+// objects gives the JSON object of each line of all functions.
+func (l *logWriter) objects() (all []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if _, object, found := strings.Cut(line, "{"); found { // the emulator names the function first
+			all = append(all, "{"+object)
+		}
+	}
+	return all
 }
 
 // of gives the lines of one function.

@@ -1,0 +1,58 @@
+package subscription
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// TestAnyHistoryKeepsTheCaps asks, holds, releases, pauses and delivers at random, and looks at what left.
+func TestAnyHistoryKeepsTheCaps(t *testing.T) {
+	b := setup(t)
+	b.store.cfg.Domain = DomainCap{Limit: 4}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var sent []sending
+	paused := false
+	for range 250 {
+		typed := []string{
+			spelling(random.IntN(6)), fmt.Sprintf("jane%d@example.org", random.IntN(8)), fmt.Sprintf("jane+%d@lists.example.org", random.IntN(4)),
+		}[random.IntN(3)]
+		r := Request{Address: address(t, typed), Visit: visit}
+		var err error
+		switch what := random.IntN(12); {
+		case what < 5:
+			_, err = b.store.Request(t.Context(), r)
+		case what < 7:
+			r.Hold = "disposable"
+			_, err = b.store.Request(t.Context(), r)
+		case what < 9:
+			purpose := []Purpose{UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail}[random.IntN(3)]
+			_, err = b.store.RequestLink(t.Context(), LinkRequest{Address: r.Address, Purpose: purpose, Visit: visit})
+		case what < 10:
+			paused = !paused
+		case what < 11:
+			var holds []Hold
+			holds, err = b.store.Holds(t.Context(), 100)
+			for _, h := range holds {
+				err = errors.Join(err, b.store.Release(t.Context(), h.ID, operator))
+			}
+		default:
+			b.advance(time.Duration(random.Int64N(int64(30 * time.Hour))))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.advance(time.Duration(random.Int64N(int64(10 * time.Minute))))
+		if !paused {
+			sent = append(sent, b.deliver()...)
+		}
+	}
+	b.expectSendings(sent)
+	if len(sent) < 20 {
+		t.Errorf("%d mails: the history shows nothing", len(sent))
+	}
+}
