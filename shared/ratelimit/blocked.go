@@ -2,8 +2,6 @@ package ratelimit
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -15,7 +13,13 @@ type blocklist struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	calls *lru[refusal] // by what tells calls apart
+	calls *lru[blockedCall, refusal]
+}
+
+// blockedCall tells calls apart.
+type blockedCall struct {
+	place
+	cost int
 }
 
 type refusal struct {
@@ -24,7 +28,7 @@ type refusal struct {
 }
 
 func newBlocklist(now func() time.Time) *blocklist {
-	return &blocklist{now: now, calls: newLRU[refusal](maxKeys)}
+	return &blocklist{now: now, calls: newLRU[blockedCall, refusal](maxKeys)}
 }
 
 // remember notes a refusal that was asked for at a time.
@@ -34,16 +38,16 @@ func (b *blocklist) remember(asked time.Time, d Decision) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.calls.put(callID(d.keys, d.cost), refusal{asked, d})
+	b.calls.put(blockedCall{d.place, d.cost}, refusal{asked, d})
 }
 
 // decision answers a call that is known to be refused still.
-func (b *blocklist) decision(keys []string, cost int) (Decision, bool) {
+func (b *blocklist) decision(where place, call Call) (Decision, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	id := callID(keys, cost)
+	id := blockedCall{where, call.Cost}
 	known, found := b.calls.get(id)
-	if !found {
+	if !found || !known.decision.by(call.Policies) {
 		return Decision{}, false
 	}
 	passed := elapsed(known.asked, b.now())
@@ -63,18 +67,11 @@ func (b *blocklist) decision(keys []string, cost int) (Decision, bool) {
 	return d, true
 }
 
-// forget drops what is known about calls that share a log: one of them was refunded.
-func (b *blocklist) forget(keys []string) {
+// forget drops what is known about the calls in a log: one of them was refunded.
+func (b *blocklist) forget(log string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.calls.deleteIf(func(r refusal) bool {
-		return slices.ContainsFunc(r.decision.keys, func(key string) bool { return slices.Contains(keys, key) })
-	})
-}
-
-// callID tells calls apart: by all their logs, because hosts of one site differ in one of them, and by cost.
-func callID(keys []string, cost int) string {
-	return strconv.Itoa(cost) + " " + strings.Join(keys, " ")
+	b.calls.deleteIf(func(r refusal) bool { return r.decision.place.log == log })
 }
 
 // elapsed is the time between two readings of a clock. A process that is frozen between calls may have stopped its

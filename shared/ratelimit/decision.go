@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -28,7 +29,7 @@ type Decision struct {
 	// RetryAfter is when the same call would be allowed if no other came between; 0 where it was allowed.
 	RetryAfter time.Duration
 
-	keys     []string
+	place    place
 	at       int64 // the time that was counted, in microseconds
 	cost     int
 	refunded *atomic.Bool // nil: nothing was counted
@@ -54,9 +55,20 @@ func (d Decision) Violated() []string {
 	return names
 }
 
+// by says whether a decision was made by some policies.
+func (d Decision) by(policies Policies) bool {
+	return slices.EqualFunc(d.States, policies, func(s State, p Policy) bool { return s.Policy == p })
+}
+
+// place is where a call counts: in a log, as a call of one of the hosts there.
+type place struct {
+	log  string
+	host uint16
+}
+
 // decide makes the Decision of what was counted.
-func decide(allowed bool, at int64, counts []count, keys []string, call Call) Decision {
-	d := Decision{Allowed: allowed, keys: keys, at: at, cost: call.Cost, States: make([]State, len(counts))}
+func decide(allowed bool, at int64, counts []count, where place, call Call) Decision {
+	d := Decision{Allowed: allowed, place: where, at: at, cost: call.Cost, States: make([]State, len(counts))}
 	for i, c := range counts {
 		d.States[i] = State{call.Policies[i], c.remaining, time.Duration(c.reset) * time.Microsecond, c.refused}
 		if c.refused {

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"newsletter/internal/pki"
 	"newsletter/shared/config"
 	"newsletter/shared/redistls"
@@ -70,12 +68,15 @@ var faults = map[string]struct {
 		func(r *rig) { r.do("script", "kill") }},
 	"another script's answer": {"answer",
 		func(r *rig) {
-			r.limiter.remote.plain.take = redis.NewScript("return redis.error_reply('SURPRISE of a later version')")
+			r.script("return redis.error_reply('SURPRISE of a later version')")
 		},
-		func(r *rig) { r.limiter.remote.plain = newScripts("") }},
+		func(r *rig) { r.limiter.remote.taking = nil }},
 	"another script's reply": {"reply",
-		func(r *rig) { r.limiter.remote.plain.take = redis.NewScript("return {1, 'soon', 1, 1, 1, 1}") },
-		func(r *rig) { r.limiter.remote.plain = newScripts("") }},
+		func(r *rig) { r.script("return {1, 'soon', 1, 1, 1, 1}") },
+		func(r *rig) { r.limiter.remote.taking = nil }},
+	"a script of other policies": {"reply",
+		func(r *rig) { r.script("return {1, 1, 1, 1}") },
+		func(r *rig) { r.limiter.remote.taking = nil }},
 }
 
 func TestRedisLost(t *testing.T) {
@@ -135,11 +136,7 @@ func TestACallIsSentOnce(t *testing.T) {
 	if n := r.sent.evalsha.Load() + r.sent.eval.Load(); n != 1 {
 		t.Errorf("%d commands for one call", n)
 	}
-	for _, key := range r.limiter.keys(call) {
-		if n := r.admin.StrLen(t.Context(), key).Val() / 7; n != 2 {
-			t.Errorf("%s holds %d calls, want 2", key, n)
-		}
-	}
+	r.wantCounted(call, 2)
 }
 
 // TestAVisitorWhoLeavesIsCounted: else an attacker would hang up in time.
@@ -185,9 +182,9 @@ func TestAnEmptiedRedisIsUsedAtOnce(t *testing.T) {
 func TestAStrangeKeyIsReplaced(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, strange := range [][]any{{"set", "no multiple of 7"}, {"set", ""}, {"hset", "field", "value"}, {"rpush", "1"}} {
+	for _, strange := range [][]any{{"set", "no multiple of nine"}, {"set", ""}, {"hset", "field", "value"}, {"rpush", "1"}} {
 		call := r.call()
-		key := r.limiter.keys(call)[1]
+		key := r.limiter.place(call).log
 		r.do(append([]any{strange[0], key}, strange[1:]...)...)
 		for n := range 4 {
 			d := r.take(call)
@@ -202,11 +199,10 @@ func TestAStrangeKeyIsReplaced(t *testing.T) {
 	}
 	call := r.call()
 	d := r.take(call)
-	r.do("del", d.keys[0])
-	r.do("hset", d.keys[0], "field", "value")
-	r.limiter.Refund(t.Context(), d) // harms nothing, and takes back the other one
-	if got := r.take(call); got.Tier != Redis || got.States[1].Remaining != 199 {
-		t.Errorf("after a refund: %s by %s because %s", describe(got), got.Tier, got.Reason)
+	r.do("del", d.place.log)
+	r.do("hset", d.place.log, "field", "value")
+	if err := r.limiter.remote.refund(t.Context(), d); err != nil {
+		t.Errorf("a refund that finds something strange: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -65,30 +66,30 @@ func (l *Limiter) Take(ctx context.Context, call Call) Decision {
 		return Decision{Allowed: true, Tier: Local, Reason: reasonUnlimited}
 	}
 	call.Cost = max(1, call.Cost)
-	keys := l.keys(call)
-	if d, found := l.blocked.decision(keys, call.Cost); found {
+	where := l.place(call)
+	if d, found := l.blocked.decision(where, call); found {
 		return d
 	}
 	if l.remote == nil {
-		return l.fallBack(keys, call, reasonNone, nil)
+		return l.fallBack(where, call, reasonNone, nil)
 	}
 	if !l.breaker.allow() {
-		return l.fallBack(keys, call, reasonBreaker, nil)
+		return l.fallBack(where, call, reasonBreaker, nil)
 	}
 	asked := l.now()
 	began := time.Now()
-	d, err := l.remote.take(l.bounded(ctx), keys, call)
+	d, err := l.remote.take(l.bounded(ctx), where, call)
 	telemetry.Took(ctx, telemetry.RedisRoundTrip, time.Since(began))
 	l.breaker.report(err == nil)
 	if err != nil {
-		return l.fallBack(keys, call, reason(err), err)
+		return l.fallBack(where, call, reason(err), err)
 	}
 	l.blocked.remember(asked, d)
 	return d
 }
 
-func (l *Limiter) fallBack(keys []string, call Call, reason string, cause error) Decision {
-	d := l.local.take(keys, call, reduced)
+func (l *Limiter) fallBack(where place, call Call, reason string, cause error) Decision {
+	d := l.local.take(where, call, reduced)
 	d.Reason, d.Cause = reason, cause
 	return d
 }
@@ -99,7 +100,7 @@ func (l *Limiter) Refund(ctx context.Context, d Decision) {
 	if d.refunded == nil || !d.refunded.CompareAndSwap(false, true) {
 		return
 	}
-	l.blocked.forget(d.keys)
+	l.blocked.forget(d.place.log)
 	if d.Tier == Local {
 		l.local.refund(d)
 		return
@@ -126,22 +127,14 @@ type deadline struct {
 // Deadline implements context.Context.
 func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
-// keys names the logs of a call. They hold pseudonyms, never an address. All begin with the same hash tag, so that a
-// cluster keeps them on one node: that of the client's site, which spreads the clients.
-func (l *Limiter) keys(call Call) []string {
-	begin := "rl:{" + l.pseudonym(Site, call.Client) + "}:" + call.Endpoint + ":"
-	keys := make([]string, len(call.Policies))
-	for i, p := range call.Policies {
-		keys[i] = begin + p.Name()
-		if p.Scope != Site {
-			keys[i] += ":" + l.pseudonym(p.Scope, call.Client)
-		}
-	}
-	return keys
-}
-
-// pseudonym names a client's network by 64 bits: among a million networks two share a log with a chance of 1 in 30
-// million, and the shorter key costs Redis less.
-func (l *Limiter) pseudonym(s Scope, client netip.Addr) string {
-	return l.key.Network(s.network(client))[:16]
+// place says where a call counts: in the log of its site for each endpoint, where a policy for hosts counts the calls of
+// the host alone; without a policy for sites, in a log of its host. Names of logs hold pseudonyms, never an address.
+//
+// A name has 64 bits of the pseudonym: among a million networks two share a log with a chance of 1 in 30 million, and the
+// shorter key costs Redis less. Hosts of one site are told apart without fail, and by a number that does not show theirs.
+func (l *Limiter) place(call Call) place {
+	scope := call.Policies.widest()
+	name := l.key.Network(scope.network(call.Client))
+	mask, _ := strconv.ParseUint(name[16:20], 16, 16) // hexadecimal digits, always
+	return place{"rl:" + name[:16] + ":" + call.Endpoint, hostNumber(call.Client) ^ uint16(mask)}
 }

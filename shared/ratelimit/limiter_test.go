@@ -97,6 +97,22 @@ func TestARefusedClientCostsRedisNothing(t *testing.T) {
 	r.want(r.take(call), Redis, "") // a clock that stepped back says nothing
 }
 
+// TestARefusalIsRememberedForItsPoliciesAlone: others may allow the same call.
+func TestARefusalIsRememberedForItsPoliciesAlone(t *testing.T) {
+	t.Parallel()
+	l := newPatient(shared(t), newKey(t), Config{}, time.Now)
+	strict := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "1/1h@host,200/1h@site")}
+	lenient := strict
+	lenient.Policies = policies(t, "9/1h@host,200/1h@site")
+	l.Take(t.Context(), strict)
+	if d := l.Take(t.Context(), strict); d.Allowed {
+		t.Fatal(describe(d))
+	}
+	if d := l.Take(t.Context(), lenient); d.Tier != Redis || !d.Allowed {
+		t.Errorf("other policies: %s by %s", describe(d), d.Tier)
+	}
+}
+
 func TestRefund(t *testing.T) {
 	t.Parallel()
 	for name, client := range map[string]redis.UniversalClient{"Redis": shared(t), "this process": nil} {
@@ -177,7 +193,7 @@ func TestTheServersClock(t *testing.T) {
 		{time.Minute, "allowed 1/1m0s"},
 	} {
 		server.SetTime(start.Add(step.at))
-		d, err := newRemote(client, false).take(t.Context(), []string{"k"}, Call{Policies: ps, Cost: 1})
+		d, err := newRemote(client, false).take(t.Context(), place{log: "k"}, Call{Policies: ps, Cost: 1})
 		if err != nil || describe(d) != step.want {
 			t.Fatalf("step %d: %s, want %s: %v", i, describe(d), step.want, err)
 		}
@@ -191,12 +207,12 @@ func TestAStepBackBlocksNobodyForLong(t *testing.T) {
 	r := newInRedis(t, client, c)
 	call := Call{Policies: policies(t, "1/1m@host"), Cost: 1}
 	c.micros.Store(time.Now().Add(3 * time.Hour).UnixMicro())
-	key := r.take([]string{"k"}, call).keys[0]
+	key := r.take(place{log: "k"}, call).place.log
 	if err := client.PExpireAt(t.Context(), key, time.Now().Add(3*time.Hour+61*time.Second)).Err(); err != nil {
 		t.Fatal(err) // as it would stand after the step
 	}
 	c.micros.Store(time.Now().UnixMicro())
-	if d := r.take([]string{"k"}, call); d.Allowed {
+	if d := r.take(place{log: "k"}, call); d.Allowed {
 		t.Error("a step back admitted a call")
 	}
 	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > 61*time.Second {

@@ -14,11 +14,11 @@ type local struct {
 	now func() time.Time
 
 	mu   sync.Mutex
-	logs *lru[window]
+	logs *lru[string, history]
 }
 
 func newLocal(now func() time.Time) *local {
-	return &local{now: now, logs: newLRU[window](maxKeys)}
+	return &local{now: now, logs: newLRU[string, history](maxKeys)}
 }
 
 // reduced is the limit that one instance keeps to while they cannot count together: half of it, rounded up. An instance
@@ -30,19 +30,17 @@ func reduced(limit, cost int) int { return max((limit+1)/2, min(cost, limit)) }
 func full(limit, _ int) int { return limit }
 
 // take decides a call under limit, which is reduced or full. The policies in the answer are the full ones.
-func (l *local) take(keys []string, call Call, limit func(limit, cost int) int) Decision {
+func (l *local) take(where place, call Call, limit func(limit, cost int) int) Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	logs, quotas := make([]window, len(keys)), make([]quota, len(keys))
-	for i, key := range keys {
-		logs[i], _ = l.logs.get(key)
-		quotas[i] = quota{limit(call.Policies[i].Limit, call.Cost), call.Policies[i].Window.Microseconds()}
+	log, _ := l.logs.get(where.log)
+	quotas := call.Policies.quotas()
+	for i := range quotas {
+		quotas[i].limit = limit(quotas[i].limit, call.Cost)
 	}
-	allowed, at, counts, after := take(logs, quotas, l.now().UnixMicro(), call.Cost)
-	for i, key := range keys {
-		l.store(key, after[i])
-	}
-	d := decide(allowed, at, counts, keys, call)
+	allowed, at, counts, after := take(log, quotas, where.host, l.now().UnixMicro(), call.Cost)
+	l.store(where.log, after)
+	d := decide(allowed, at, counts, where, call)
 	d.Tier = Local
 	return d
 }
@@ -50,17 +48,15 @@ func (l *local) take(keys []string, call Call, limit func(limit, cost int) int) 
 func (l *local) refund(d Decision) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, key := range d.keys {
-		log, _ := l.logs.get(key)
-		l.store(key, refund(log, d.at, d.cost))
-	}
+	log, _ := l.logs.get(d.place.log)
+	l.store(d.place.log, log.refund(entry{d.at, d.place.host}, d.cost))
 }
 
 // store keeps what is worth keeping: refused calls of new clients leave nothing behind.
-func (l *local) store(key string, log window) {
+func (l *local) store(name string, log history) {
 	if len(log) == 0 {
-		l.logs.delete(key)
+		l.logs.delete(name)
 		return
 	}
-	l.logs.put(key, log)
+	l.logs.put(name, log)
 }

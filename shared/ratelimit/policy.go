@@ -10,8 +10,11 @@
 package ratelimit
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +50,20 @@ func (s Scope) network(client netip.Addr) netip.Prefix {
 	return prefix
 }
 
+// hostNumber tells the hosts of one site apart: by the last byte of an IPv4 address, or the 16 bits that a site has below
+// its /48. Clients without an address share one.
+func hostNumber(client netip.Addr) uint16 {
+	client = client.Unmap()
+	switch {
+	case client.Is4():
+		return uint16(client.As4()[3])
+	case client.Is6():
+		address := client.As16()
+		return binary.BigEndian.Uint16(address[6:8])
+	}
+	return 0
+}
+
 // Policy is a limit of calls in a window.
 type Policy struct {
 	Limit  int
@@ -78,7 +95,7 @@ func compact(d time.Duration) string {
 type Policies []Policy
 
 const (
-	// maxLimit bounds a policy: a log of 10,000 entries takes about 100 KB in Redis.
+	// maxLimit bounds a policy, and with it a log: one of 10,000 calls takes 90 kB, which each call reads and writes whole.
 	maxLimit = 10_000
 	// minWindow and maxWindow bound a window; keys live for as long.
 	minWindow = time.Second
@@ -100,8 +117,49 @@ func (ps *Policies) UnmarshalText(text []byte) error {
 		names[p.Name()] = true
 		all = append(all, p)
 	}
+	if all.most() > maxLimit {
+		return policyError(fmt.Sprintf("lets a site make more than %d calls within the longest window of a host, and all of them would be kept; "+
+			"give the site a limit for a window as long", maxLimit))
+	}
 	*ps = all
 	return nil
+}
+
+// widest is the scope whose networks have a log each.
+func (ps Policies) widest() Scope {
+	if slices.ContainsFunc(ps, func(p Policy) bool { return p.Scope == Site }) {
+		return Site
+	}
+	return Host
+}
+
+// longest is how long a log has to keep its calls.
+func (ps Policies) longest() time.Duration {
+	var longest time.Duration
+	for _, p := range ps {
+		longest = max(longest, p.Window)
+	}
+	return longest
+}
+
+// most is how many calls a log can come to hold.
+func (ps Policies) most() int {
+	most, longest := math.MaxInt, ps.longest()
+	for _, p := range ps {
+		if p.Scope == ps.widest() {
+			windows := int((longest + p.Window - 1) / p.Window)
+			most = min(most, windows*p.Limit)
+		}
+	}
+	return most
+}
+
+func (ps Policies) quotas() []quota {
+	quotas := make([]quota, len(ps))
+	for i, p := range ps {
+		quotas[i] = quota{p.Limit, p.Window.Microseconds(), p.Scope == Host}
+	}
+	return quotas
 }
 
 // MarshalText writes what UnmarshalText reads.

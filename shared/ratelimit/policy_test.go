@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"newsletter/shared/config"
+	"newsletter/shared/pseudonym"
 )
 
 func TestPoliciesAreReadAndWritten(t *testing.T) {
@@ -83,30 +86,66 @@ func TestScopesAreNetworks(t *testing.T) {
 	}
 }
 
-func TestKeysHoldNoAddress(t *testing.T) {
+func TestWhereACallCounts(t *testing.T) {
 	t.Parallel()
-	l := New(nil, newKey(t), Config{}, time.Now)
-	ps := policies(t, "5/10m@host,200/1h@site")
-	keys := func(client, endpoint string) []string {
-		return l.keys(Call{Endpoint: endpoint, Client: addr(client), Policies: ps})
+	key, err := pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(strings.Repeat("QUJD", 11))}) // one key in 65,536 hides nothing
+	if err != nil {
+		t.Fatal(err)
 	}
-	one, neighbour, elsewhere := keys("192.0.2.77", "subscribe"), keys("192.0.2.78", "subscribe"), keys("198.51.100.7", "subscribe")
-	for _, key := range append(one, keys("2001:db8:1:2::3", "subscribe")...) {
-		if strings.Contains(key, "192.0.2") || strings.Contains(key, "2001:db8") {
-			t.Errorf("%s shows the address", key)
+	l := New(nil, key, Config{}, time.Now)
+	both, hosts := policies(t, "5/10m@host,200/1h@site"), policies(t, "5/10m@host")
+	at := func(client, endpoint string, ps Policies) place {
+		where := l.place(Call{Endpoint: endpoint, Client: addr(client), Policies: ps})
+		if strings.Contains(where.log, "192.0.2") || strings.Contains(where.log, "2001:db8") || where.host == hostNumber(addr(client)) {
+			t.Errorf("%v shows the address %s", where, client)
 		}
-		if strings.Count(key, "{") != 1 || !strings.HasPrefix(key, "rl:{") {
-			t.Errorf("%s has no hash tag", key)
+		return where
+	}
+	one := at("192.0.2.77", "subscribe", both)
+	for client, want := range map[string]struct{ sameLog, sameHost bool }{
+		"192.0.2.77":         {true, true},
+		"::ffff:192.0.2.77":  {true, true},
+		"192.0.2.78":         {true, false},
+		"198.51.100.77":      {false, false},
+		"2001:db8:1:2::3":    {false, false},
+		"2001:db8:1:2:3::77": {false, false},
+	} {
+		other := at(client, "subscribe", both)
+		if (other.log == one.log) != want.sameLog || want.sameLog && (other.host == one.host) != want.sameHost {
+			t.Errorf("%s counts at %v, 192.0.2.77 at %v", client, other, one)
 		}
 	}
-	tag := func(key string) string { return key[:strings.Index(key, "}")] }
-	if tag(one[0]) != tag(one[1]) || tag(one[0]) != tag(neighbour[0]) || tag(one[0]) == tag(elsewhere[0]) {
-		t.Error("the hash tag is not that of the site")
+	if a, b := at("2001:db8:1:2::3", "subscribe", both), at("2001:db8:1:102::3", "subscribe", both); a.log != b.log || a.host == b.host {
+		t.Errorf("two /64 of one /48 count at %v and %v", a, b)
 	}
-	if one[0] == neighbour[0] || one[1] != neighbour[1] || one[1] == elsewhere[1] {
-		t.Error("hosts and sites are not told apart")
-	}
-	if other := keys("192.0.2.77", "confirm"); other[0] == one[0] || other[1] == one[1] {
+	if at("192.0.2.77", "confirm", both).log == one.log {
 		t.Error("endpoints are counted together")
+	}
+	if a, b := at("192.0.2.77", "subscribe", hosts), at("192.0.2.78", "subscribe", hosts); a.log == b.log || a.log == one.log {
+		t.Error("without a limit for sites, hosts share a log")
+	}
+}
+
+// TestALogIsBounded: what hosts may do in a long window is kept for a whole site.
+func TestALogIsBounded(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"5/168h@host":                           true,
+		"5/1s@host,10000/168h@host":             true,
+		"5/24h@host,200/1h@site":                true, // 4,800
+		"5/168h@host,200/1h@site":               false,
+		"5/168h@host,200/1h@site,2000/24h@site": false, // 14,000
+		"5/168h@host,200/1h@site,1000/24h@site": true,
+		"5/24h@host,10000/24h@site":             true,
+		"5/1441m@host,10000/24h@site":           false,
+	} {
+		var ps Policies
+		err := ps.UnmarshalText([]byte(text))
+		if (err == nil) != want {
+			t.Errorf("%s: %v", text, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "10000 calls within the longest window") {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

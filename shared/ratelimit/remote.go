@@ -3,10 +3,12 @@ package ratelimit
 import (
 	"context"
 	_ "embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,48 +16,86 @@ import (
 )
 
 //go:embed take.lua
-var takeScript string
+var takeText string
 
 //go:embed refund.lua
-var refundScript string
-
-// scripts are the two scripts in one form. Run sends a script's hash, and its text to a server that does not know it: it
-// has run nothing then, so that is no repetition.
-type scripts struct{ take, refund *redis.Script }
+var refundText string
 
 // keyLocking is Upstash's flag: without it each script locks the whole database there.
 const keyLocking = "#!lua flags=allow-key-locking\n"
 
-func newScripts(shebang string) scripts {
-	return scripts{redis.NewScript(shebang + takeScript), redis.NewScript(shebang + refundScript)}
+// script is one script in both forms. Run sends its hash, and its text to a server that does not know it: it has run
+// nothing then, so that is no repetition.
+type script struct{ plain, locking *redis.Script }
+
+func newScript(text string) script {
+	return script{redis.NewScript(text), redis.NewScript(keyLocking + text)}
+}
+
+// slack is how much longer a key lives than its window, so that the server's two clocks cannot cut it short.
+const slack = time.Second
+
+// newTake writes policies into the script that decides, which is a tenth cheaper than to send them with each call.
+func newTake(ps Policies) script {
+	var text strings.Builder
+	text.WriteString("local policies = {")
+	for _, q := range ps.quotas() {
+		fmt.Fprintf(&text, "{%d, %d, %t}, ", q.limit, q.length, q.hostOnly)
+	}
+	longest := ps.longest()
+	fmt.Fprintf(&text, "}\nlocal longest, lifetime = %d, %d\n", longest.Microseconds(), (longest + slack).Milliseconds())
+	text.WriteString(takeText)
+	return newScript(text.String())
 }
 
 // remote counts in Redis. It is safe for concurrent use.
 type remote struct {
-	client         redis.UniversalClient
-	plain, locking scripts
-	useLocking     atomic.Bool
+	client     redis.UniversalClient
+	useLocking atomic.Bool
 	// clock gives the time in microseconds; 0 stands for the server's own, which all instances share. Tests set it.
 	clock func() int64
+
+	refunding script
+
+	mu     sync.Mutex
+	taking []takeScript // few: one for each list of policies that is configured
+}
+
+type takeScript struct {
+	policies Policies
+	script   script
 }
 
 func newRemote(client redis.UniversalClient, keyLockingWanted bool) *remote {
-	r := &remote{client: client, plain: newScripts(""), locking: newScripts(keyLocking), clock: func() int64 { return 0 }}
+	r := &remote{client: client, clock: func() int64 { return 0 }, refunding: newScript(refundText)}
 	r.useLocking.Store(keyLockingWanted)
 	return r
 }
 
-// run calls f with the scripts of choice. A server that refuses the flag has not run anything, so f is called again with
-// the plain ones, which stay the choice.
-func (r *remote) run(f func(scripts) error) error {
+func (r *remote) takeScript(ps Policies) script {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, known := range r.taking {
+		if slices.Equal(known.policies, ps) {
+			return known.script
+		}
+	}
+	s := newTake(ps)
+	r.taking = append(r.taking, takeScript{slices.Clone(ps), s})
+	return s
+}
+
+// run runs a script in the form of choice. A server that refuses the flag has not run anything, so it is asked again with
+// the plain form, which stays the choice.
+func (r *remote) run(ctx context.Context, s script, log string, args ...any) *redis.Cmd {
 	if r.useLocking.Load() {
-		err := f(r.locking)
-		if !refusesFlag(err) {
-			return err
+		reply := s.locking.Run(ctx, r.client, []string{log}, args...)
+		if !refusesFlag(reply.Err()) {
+			return reply
 		}
 		r.useLocking.Store(false)
 	}
-	return f(r.plain)
+	return s.plain.Run(ctx, r.client, []string{log}, args...)
 }
 
 // refusesFlag recognises Redis 7 and Valkey, which know other flags, and servers before it, to whom the line is no Lua.
@@ -64,53 +104,38 @@ func refusesFlag(err error) bool {
 	return answered && (strings.Contains(err.Error(), "shebang") || strings.Contains(err.Error(), "compiling script"))
 }
 
-// slack is how much longer a key lives than its window, so that the server's two clocks cannot cut it short.
-const slack = time.Second
-
 // take runs the script once. It is never repeated: a lost reply has counted already.
-func (r *remote) take(ctx context.Context, keys []string, call Call) (Decision, error) {
-	args := make([]any, 0, 2+3*len(call.Policies))
-	args = append(args, r.clock(), call.Cost)
-	for _, p := range call.Policies {
-		args = append(args, p.Limit, p.Window.Microseconds(), (p.Window + slack).Milliseconds())
-	}
-	var reply []int64
-	err := r.run(func(s scripts) (err error) {
-		reply, err = s.take.Run(ctx, r.client, keys, args...).Int64Slice()
-		return err
-	})
+func (r *remote) take(ctx context.Context, where place, call Call) (Decision, error) {
+	reply, err := r.run(ctx, r.takeScript(call.Policies), where.log, r.clock(), where.hostBytes(), call.Cost).Int64Slice()
 	if err != nil {
 		return Decision{}, fmt.Errorf("count in Redis: %w", err)
 	}
-	return read(reply, keys, call)
+	return read(reply, where, call)
 }
 
 func (r *remote) refund(ctx context.Context, d Decision) error {
-	return r.run(func(s scripts) error {
-		return s.refund.Run(ctx, r.client, d.keys, strconv.FormatInt(d.at, 10), d.cost).Err()
-	})
+	entry := binary.BigEndian.AppendUint64(nil, uint64(d.at))[1:] //nolint:gosec // a time after 1970
+	entry = append(entry, d.place.hostBytes()...)
+	return r.run(ctx, r.refunding, d.place.log, entry, d.cost).Err()
 }
+
+// hostBytes is the host as the scripts write it.
+func (p place) hostBytes() []byte { return binary.BigEndian.AppendUint16(nil, p.host) }
 
 var errReply = errors.New("the script's reply has another form")
 
 // read makes the Decision of the script's reply.
-func read(reply []int64, keys []string, call Call) (Decision, error) {
-	if len(reply) < 2+2*len(keys) {
+func read(reply []int64, where place, call Call) (Decision, error) {
+	quotas := call.Policies.quotas()
+	if len(reply) != 2+2*len(quotas) {
 		return Decision{}, errReply
 	}
 	allowed := reply[0] == 1
-	counts := make([]count, len(keys))
-	for i, p := range call.Policies {
-		used, reset := int(reply[2+2*i]), reply[3+2*i]
-		counts[i] = count{remaining: max(0, p.Limit-used), reset: reset, refused: used+call.Cost > p.Limit}
-		if allowed {
-			counts[i].remaining -= call.Cost
-			if used == 0 {
-				counts[i].reset = p.Window.Microseconds()
-			}
-		}
+	counts := make([]count, len(quotas))
+	for i, q := range quotas {
+		counts[i] = q.count(int(reply[2+2*i]), reply[3+2*i], call.Cost, allowed)
 	}
-	d := decide(allowed, reply[1], counts, keys, call)
+	d := decide(allowed, reply[1], counts, where, call)
 	d.Tier = Redis
 	return d, nil
 }

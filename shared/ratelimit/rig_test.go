@@ -107,3 +107,17 @@ func (r *rig) want(d Decision, tier Tier, reason string) {
 		r.t.Fatalf("decided by %s because %q, want %s because %q: %v", d.Tier, d.Reason, tier, reason, d.Cause)
 	}
 }
+
+// script puts another one in the place of the one that decides the rig's calls.
+func (r *rig) script(text string) {
+	r.limiter.remote.taking = []takeScript{{r.call().Policies, newScript(text)}}
+}
+
+// wantCounted looks at how many calls Redis holds.
+func (r *rig) wantCounted(call Call, want int) {
+	r.t.Helper()
+	name := r.limiter.place(call).log
+	if length := r.admin.StrLen(r.t.Context(), name).Val(); length != int64(9*want) {
+		r.t.Errorf("%s holds %d bytes, want %d calls of 9", name, length, want)
+	}
+}

@@ -2,6 +2,9 @@ package ratelimit
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -9,42 +12,34 @@ import (
 
 // subject is one way to count. All of them must count alike.
 type subject interface {
-	take(keys []string, call Call) Decision
+	take(where place, call Call) Decision
 	refund(d Decision)
 }
 
 // model counts with the pure functions alone.
 type model struct {
 	clock *clock
-	logs  map[string]window
+	logs  map[string]history
 }
 
-func newModel(c *clock) *model { return &model{c, map[string]window{}} }
+func newModel(c *clock) *model { return &model{c, map[string]history{}} }
 
-func (m *model) take(keys []string, call Call) Decision {
-	logs, quotas := make([]window, len(keys)), make([]quota, len(keys))
-	for i, key := range keys {
-		logs[i], quotas[i] = m.logs[key], quota{call.Policies[i].Limit, call.Policies[i].Window.Microseconds()}
-	}
-	allowed, at, counts, after := take(logs, quotas, m.clock.now().UnixMicro(), call.Cost)
-	for i, key := range keys {
-		m.logs[key] = append(window(nil), after[i]...)
-	}
-	return decide(allowed, at, counts, keys, call)
+func (m *model) take(where place, call Call) Decision {
+	allowed, at, counts, after := take(m.logs[where.log], call.Policies.quotas(), where.host, m.clock.now().UnixMicro(), call.Cost)
+	m.logs[where.log] = slices.Clone(after)
+	return decide(allowed, at, counts, where, call)
 }
 
 func (m *model) refund(d Decision) {
-	for _, key := range d.keys {
-		m.logs[key] = refund(m.logs[key], d.at, d.cost)
-	}
+	m.logs[d.place.log] = m.logs[d.place.log].refund(entry{d.at, d.place.host}, d.cost)
 }
 
 // inProcess is the fallback, with its limits not reduced.
 type inProcess struct{ *local }
 
-func (p inProcess) take(keys []string, call Call) Decision { return p.local.take(keys, call, full) }
+func (p inProcess) take(where place, call Call) Decision { return p.local.take(where, call, full) }
 
-// inRedis asks a server. It names keys as its own, so that subjects can share one.
+// inRedis asks a server. It names logs as its own, so that subjects can share one.
 type inRedis struct {
 	t      testing.TB
 	remote *remote
@@ -54,18 +49,15 @@ type inRedis struct {
 func newInRedis(t testing.TB, client redis.UniversalClient, c *clock) inRedis {
 	r := newRemote(client, false)
 	r.clock = func() int64 { return c.now().UnixMicro() }
-	return inRedis{t, r, "rl:{" + newKey(t).ID() + t.Name() + "}:"}
+	return inRedis{t, r, "rl:" + newKey(t).ID() + t.Name() + ":"}
 }
 
-func (r inRedis) take(keys []string, call Call) Decision {
+func (r inRedis) take(where place, call Call) Decision {
 	r.t.Helper()
-	own := make([]string, len(keys))
-	for i, key := range keys {
-		own[i] = r.prefix + key
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	d, err := r.remote.take(ctx, own, call)
+	where.log = r.prefix + where.log
+	d, err := r.remote.take(ctx, where, call)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -77,4 +69,19 @@ func (r inRedis) refund(d Decision) {
 	if err := r.remote.refund(context.Background(), d); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// stored reads a log as the scripts keep it.
+func (r inRedis) stored(name string) history {
+	r.t.Helper()
+	bytes, err := r.remote.client.Get(context.Background(), r.prefix+name).Bytes()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		r.t.Fatal(err)
+	}
+	var log history
+	for entries := range slices.Chunk(bytes, 9) {
+		at := binary.BigEndian.Uint64(append([]byte{0}, entries[:7]...))
+		log = append(log, entry{int64(at), binary.BigEndian.Uint16(entries[7:])})
+	}
+	return log
 }

@@ -1,25 +1,48 @@
--- Decides one call over several logs: added to all of them, or to none. The model is window.go.
--- KEYS  one log for each policy: a string of the times of calls in microseconds, 7 bytes each, oldest first. Whatever else
---       stands there counts as none, and is replaced.
--- ARGV  now (0: this server's clock), cost, then for each key: limit, window in microseconds, lifetime in milliseconds
--- gives allowed (0 or 1), the time that was counted, then for each key: the calls that counted before this one, and in
---       microseconds when the oldest leaves the window, or, where the key refused, when it would allow
-local call, byte, floor = redis.call, string.byte, math.floor
-local width = 7
+-- Decides one call over its log: it is counted, for all policies, or it is not. The model is window.go.
+-- KEYS  the log: a string of the calls that were allowed, oldest first, each with its time in microseconds in 7 bytes and
+--       its host in 2. Whatever else stands there counts as none, and is replaced.
+-- ARGV  now (0: this server's clock), the host, cost
+-- Before this text stand, so that the server does not have to read them for each call,
+--       policies: for each its limit, its window in microseconds, and whether it counts the calls of the host alone
+--       longest:  the longest window
+--       lifetime: that of a log, in milliseconds
+-- gives allowed (0 or 1), the time that was counted, then for each policy: the calls that counted before this one, and in
+--       microseconds when the oldest leaves the window, or, where the policy refused, when it would allow
+local call, byte, floor, sub = redis.call, string.byte, math.floor, string.sub
+local width, log, mine = 9, '', nil
 
-local function at(log, index)
-  local a, b, c, d, e, f, g = byte(log, width * index + 1, width * index + width)
+-- at gives the time of a call, of which the first is 1; of those that some numbers pick, if there are any.
+local function at(n, picked)
+  if picked then n = picked[n] end
+  local a, b, c, d, e, f, g = byte(log, width * n - 8, width * n - 2)
   return (((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g
 end
 
--- expired counts the times up to edge, of which the first one is, and the last one is not.
-local function expired(log, length, edge)
-  local low, high = 0, length - 1
-  while high - low > 1 do
-    local middle = floor((low + high) / 2)
-    if at(log, middle) <= edge then low = middle else high = middle end
+-- expired counts the calls up to a time.
+local function expired(count, edge, picked)
+  if count == 0 or at(1, picked) > edge then return 0 end
+  local low, high = 1, count -- up to low they are, after high they are not
+  while low < high do
+    local middle = floor((low + high + 1) / 2)
+    if at(middle, picked) <= edge then low = middle else high = middle - 1 end
   end
-  return high
+  return low
+end
+
+-- callsOf gives the numbers of a host's calls.
+local function callsOf(host)
+  local find, numbers, count = string.find, {}, 0
+  local first = find(log, host, width - 1, true)
+  while first do
+    if first % width == width - 1 then
+      count = count + 1
+      numbers[count] = (first + 1) / width
+      first = find(log, host, first + #host, true)
+    else
+      first = find(log, host, first + 1, true)
+    end
+  end
+  return numbers
 end
 
 local clock = tonumber(ARGV[1])
@@ -27,52 +50,47 @@ if clock == 0 then
   local time = call('TIME')
   clock = time[1] * 1000000 + time[2]
 end
-local cost, now = tonumber(ARGV[2]), clock
-local logs, newest = call('MGET', unpack(KEYS)), {0, 0}
-for i = 1, #KEYS do
-  local log = logs[i]
-  if log and #log > 0 and #log % width == 0 then
-    newest[i] = at(log, #log / width - 1)
-    if newest[i] > now then now = newest[i] end -- a clock that steps back must not make counted calls younger
-  else
-    newest[i] = 0
+local now, host, cost = clock, ARGV[2], tonumber(ARGV[3])
+local stored = call('MGET', KEYS[1])[1]
+if stored and stored ~= '' and #stored % width == 0 then
+  log = stored
+  local newest = at(#log / width)
+  if newest > clock then
+    now = newest -- a clock that steps back must not make counted calls younger
+    -- The key would live for as long as the step: it need not, its calls are older than it.
+    if call('PTTL', KEYS[1]) > lifetime then call('PEXPIRE', KEYS[1], lifetime) end
   end
+  local gone = expired(#log / width, now - longest)
+  if gone > 0 then log = sub(log, gone * width + 1) end
 end
 
-local result = {1, now, 0, 0, 0, 0}
-for i = 1, #KEYS do
-  local limit, window = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
-  local log, used, reset = '', 0, 0
-  if newest[i] > now - window then
-    log, used = logs[i], #logs[i] / width
-    -- After a step back the key would live for as long as the step: it need not, its calls are older than it.
-    if newest[i] > clock and call('PTTL', KEYS[i]) > tonumber(ARGV[3 * i + 2]) then
-      call('PEXPIRE', KEYS[i], ARGV[3 * i + 2])
+local result = {1, now}
+for i = 1, #policies do
+  local limit, window, hostOnly = unpack(policies[i])
+  local used, reset, gone, picked = 0, 0, 0, nil
+  if log ~= '' then
+    local count = #log / width
+    if hostOnly then
+      mine = mine or callsOf(host)
+      picked, count = mine, #mine
     end
-    local oldest = at(log, 0)
-    if oldest <= now - window then
-      local gone = expired(log, used, now - window)
-      oldest, used = at(log, gone), used - gone
-      log = string.sub(log, gone * width + 1)
-    end
-    reset = oldest + window - now
+    gone = expired(count, now - window, picked)
+    used = count - gone
+    if used > 0 then reset = at(gone + 1, picked) + window - now end
   end
   local over = used + cost - limit
   if over > 0 then
     result[1] = 0
-    reset = over <= used and at(log, over - 1) + window - now or window
+    reset = over <= used and at(gone + over, picked) + window - now or window
   end
-  logs[i] = log
   result[2 * i + 1], result[2 * i + 2] = used, reset
 end
 if result[1] == 0 then -- and nothing is written: what it removed would be missed if the clock stepped back
   return result
 end
 
-local stamp = string.char(floor(now / 2 ^ 48), floor(now / 2 ^ 40) % 256, floor(now / 2 ^ 32) % 256,
-  floor(now / 2 ^ 24) % 256, floor(now / 2 ^ 16) % 256, floor(now / 2 ^ 8) % 256, now % 256)
-if cost > 1 then stamp = string.rep(stamp, cost) end
-for i = 1, #KEYS do
-  call('SET', KEYS[i], logs[i] .. stamp, 'PX', ARGV[3 * i + 2])
-end
+local entry = string.char(floor(now / 2 ^ 48), floor(now / 2 ^ 40) % 256, floor(now / 2 ^ 32) % 256,
+  floor(now / 2 ^ 24) % 256, floor(now / 2 ^ 16) % 256, floor(now / 2 ^ 8) % 256, now % 256) .. host
+if cost > 1 then entry = string.rep(entry, cost) end
+call('SET', KEYS[1], log .. entry, 'PX', lifetime)
 return result

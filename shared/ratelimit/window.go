@@ -2,72 +2,99 @@ package ratelimit
 
 import "slices"
 
-// window is the log of one key: the times of the allowed calls, in microseconds, oldest first. It is the model that the
-// script in Redis must agree with, and what counts in this process when Redis is lost.
-type window []int64
+// history is a log: the calls that were allowed in one place, oldest first. It is the model that the script in Redis must agree
+// with, and what counts in this process when Redis is lost.
+type history []entry
 
-// quota is what a policy asks of one key. A call counts while it is younger than length, in microseconds.
-type quota struct {
-	limit  int
-	length int64
+// entry is one call; one that cost several is there several times.
+type entry struct {
+	at   int64 // microseconds
+	host uint16
 }
 
-// count is what came of one key.
+// quota is what a policy asks of a log. A call counts while it is younger than length, in microseconds.
+type quota struct {
+	limit    int
+	length   int64
+	hostOnly bool // the calls of other hosts do not count
+}
+
+// count is what came of one quota.
 type count struct {
 	remaining int
 	reset     int64 // microseconds until the oldest call leaves the window, or, where it refused, until it would allow
 	refused   bool
 }
 
-// take decides a call of a cost at a time over several logs: it is added to all of them, or to none. The time is never
+// take decides a call of a host, of a cost, at a time: it is added to the log if all quotas allow it. The time is never
 // before a call that was counted already, and a refused call changes nothing, so a clock that steps back admits nothing
 // that it should not.
-func take(logs []window, quotas []quota, now int64, cost int) (allowed bool, at int64, counts []count, after []window) {
-	for _, log := range logs {
-		if len(log) > 0 {
-			now = max(now, log[len(log)-1])
-		}
+func take(log history, quotas []quota, host uint16, now int64, cost int) (allowed bool, at int64, counts []count, after history) {
+	if len(log) > 0 {
+		now = max(now, log[len(log)-1].at)
 	}
 	allowed = true
-	after = make([]window, len(logs))
-	counts = make([]count, len(logs))
-	for i, log := range logs {
-		for len(log) > 0 && log[0] <= now-quotas[i].length {
-			log = log[1:]
-		}
-		after[i] = log
-		if over := len(log) + cost - quotas[i].limit; over > 0 {
-			allowed = false
-			counts[i].refused = true
-			counts[i].reset = quotas[i].length
-			if over <= len(log) {
-				counts[i].reset = log[over-1] + quotas[i].length - now
-			}
+	var longest int64
+	used, reset := make([]int, len(quotas)), make([]int64, len(quotas))
+	for i, q := range quotas {
+		longest = max(longest, q.length)
+		times := log.times(q, host, now)
+		used[i] = len(times)
+		if over := len(times) + cost - q.limit; over > len(times) {
+			allowed, reset[i] = false, q.length
+		} else if over > 0 {
+			allowed, reset[i] = false, times[over-1]+q.length-now
+		} else if len(times) > 0 {
+			reset[i] = times[0] + q.length - now
 		}
 	}
-	for i := range after {
-		for range cost {
-			if allowed {
-				after[i] = append(after[i], now)
-			}
-		}
-		counts[i].remaining = max(0, quotas[i].limit-len(after[i]))
-		if !counts[i].refused && len(after[i]) > 0 {
-			counts[i].reset = after[i][0] + quotas[i].length - now
-		}
+	counts = make([]count, len(quotas))
+	for i, q := range quotas {
+		counts[i] = q.count(used[i], reset[i], cost, allowed)
 	}
 	if !allowed {
-		after = logs
+		return false, now, counts, log
 	}
-	return allowed, now, counts, after
+	for len(log) > 0 && log[0].at <= now-longest {
+		log = log[1:]
+	}
+	for range cost {
+		log = append(log, entry{now, host})
+	}
+	return true, now, counts, log
 }
 
-// refund takes back a call that was counted at a time. Calls of one time are alike, so any of them stands for it.
-func refund(log window, at int64, cost int) window {
-	end, _ := slices.BinarySearch(log, at+1)
-	begin := end
-	for begin > 0 && log[begin-1] == at && end-begin < cost {
-		begin--
+// times gives when the calls were that count for a quota.
+func (h history) times(q quota, host uint16, now int64) []int64 {
+	var times []int64
+	for _, e := range h {
+		if e.at > now-q.length && (e.host == host || !q.hostOnly) {
+			times = append(times, e.at)
+		}
 	}
-	return slices.Concat(log[:begin], log[end:])
+	return times
+}
+
+// count tells what came of a call before which some counted, and how long that lasts.
+func (q quota) count(used int, reset int64, cost int, allowed bool) count {
+	if allowed && used == 0 {
+		reset = q.length
+	}
+	c := count{remaining: q.limit - used, reset: reset, refused: used+cost > q.limit}
+	if allowed {
+		c.remaining -= cost
+	}
+	c.remaining = max(0, c.remaining)
+	return c
+}
+
+// refund takes back a call that was counted. Those of one host at one time are alike, so any of them stands for it.
+func (h history) refund(e entry, cost int) history {
+	return slices.DeleteFunc(slices.Clone(h), func(other entry) bool {
+		if other != e || cost == 0 {
+			return false
+		}
+		cost--
+		return true
+	})
 }

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,52 +9,61 @@ import (
 )
 
 // TestModelIsTheDefinition compares the model with the definition: a call that was counted at s counts at t if
-// t - window < s <= t; a call fits if what counts and its cost are within every limit; and what a refused call is told
-// to wait is exact.
+// t - window < s <= t, and for a quota of the host alone if that host made it; a call fits if what counts and its cost are
+// within every limit; and what a refused call is told to wait is exact.
 func TestModelIsTheDefinition(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		quotas := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) quota {
-			return quota{rapid.IntRange(1, 6).Draw(t, "limit"), rapid.Int64Range(1, 50).Draw(t, "length")}
+			return quota{rapid.IntRange(1, 6).Draw(t, "limit"), rapid.Int64Range(1, 50).Draw(t, "length"), rapid.Bool().Draw(t, "host only")}
 		}), 1, 3).Draw(t, "quotas")
-		logs := make([]window, len(quotas))
-		var history []int64 // one for each unit of cost that was ever counted
+		var log, past history // past: one entry for each unit of cost that was ever counted
+		count := func(q quota, host uint16, now int64) int {
+			var times []int64
+			for _, e := range past {
+				if e.host == host || !q.hostOnly {
+					times = append(times, e.at)
+				}
+			}
+			return counted(times, now, q.length)
+		}
 		now := int64(1000)
 		for range rapid.IntRange(1, 60).Draw(t, "calls") {
 			now += rapid.Int64Range(-5, 30).Draw(t, "advance")
-			cost := rapid.IntRange(1, 3).Draw(t, "cost")
-			if len(history) > 0 { // a clock that steps back stands still
-				now = max(now, history[len(history)-1])
+			cost, host := rapid.IntRange(1, 3).Draw(t, "cost"), rapid.Uint16Range(0, 2).Draw(t, "host")
+			if len(past) > 0 { // a clock that steps back stands still
+				now = max(now, past[len(past)-1].at)
 			}
 			fits := true
 			for _, q := range quotas {
-				fits = fits && counted(history, now, q.length)+cost <= q.limit
+				fits = fits && count(q, host, now)+cost <= q.limit
 			}
-			allowed, at, counts, after := take(logs, quotas, now, cost)
+			allowed, at, counts, after := take(log, quotas, host, now, cost)
 			if allowed != fits || at != now {
-				t.Fatalf("at %d: allowed %t, counted at %d; %v say %t", now, allowed, at, history, fits)
+				t.Fatalf("at %d: allowed %t, counted at %d; %v say %t", now, allowed, at, past, fits)
 			}
 			if !allowed {
-				exactWait(t, logs, quotas, now, cost, counts)
+				exactWait(t, log, quotas, host, now, cost, counts)
 			}
 			for range cost {
 				if allowed {
-					history = append(history, now)
+					past = append(past, entry{now, host})
 				}
 			}
 			for i, q := range quotas {
-				if want := max(0, q.limit-counted(history, now, q.length)); counts[i].remaining != want {
+				if want := max(0, q.limit-count(q, host, now)); counts[i].remaining != want {
 					t.Fatalf("at %d: %d remain, want %d", now, counts[i].remaining, want)
 				}
 			}
-			logs = after
+			log = after
 		}
 	})
 }
 
-func counted(history []int64, now, length int64) int {
+// counted is how many of some times count at a time.
+func counted(times []int64, now, length int64) int {
 	n := 0
-	for _, s := range history {
+	for _, s := range times {
 		if now-length < s && s <= now {
 			n++
 		}
@@ -62,7 +72,7 @@ func counted(history []int64, now, length int64) int {
 }
 
 // exactWait checks that the call is refused one microsecond before the time it was told, and allowed then.
-func exactWait(t *rapid.T, logs []window, quotas []quota, now int64, cost int, counts []count) {
+func exactWait(t *rapid.T, log history, quotas []quota, host uint16, now int64, cost int, counts []count) {
 	var wait int64
 	for i, c := range counts {
 		if c.refused {
@@ -72,10 +82,10 @@ func exactWait(t *rapid.T, logs []window, quotas []quota, now int64, cost int, c
 			return // never
 		}
 	}
-	if early, _, _, _ := take(logs, quotas, now+wait-1, cost); early {
+	if early, _, _, _ := take(slices.Clone(log), quotas, host, now+wait-1, cost); early {
 		t.Fatalf("at %d: allowed before the wait of %d is over", now, wait)
 	}
-	if then, _, _, _ := take(logs, quotas, now+wait, cost); !then {
+	if then, _, _, _ := take(slices.Clone(log), quotas, host, now+wait, cost); !then {
 		t.Fatalf("at %d: refused after the wait of %d", now, wait)
 	}
 }
@@ -83,26 +93,29 @@ func exactWait(t *rapid.T, logs []window, quotas []quota, now int64, cost int, c
 func TestARefundLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var log window
+		var log history
 		now := int64(0)
 		for range rapid.IntRange(1, 12).Draw(t, "length") {
 			now += rapid.Int64Range(0, 2).Draw(t, "gap")
-			log = append(log, now)
+			log = append(log, entry{now, rapid.Uint16Range(0, 1).Draw(t, "host")})
 		}
-		at, cost := rapid.Int64Range(-1, now+1).Draw(t, "at"), rapid.IntRange(1, 3).Draw(t, "cost")
-		have := map[int64]int{}
-		for _, s := range log {
-			have[s]++
+		back := entry{rapid.Int64Range(-1, now+1).Draw(t, "at"), rapid.Uint16Range(0, 1).Draw(t, "host")}
+		cost := rapid.IntRange(1, 3).Draw(t, "cost")
+		have := map[entry]int{}
+		for _, e := range log {
+			have[e]++
 		}
-		have[at] = max(0, have[at]-cost)
-		for i, s := range refund(log, at, cost) {
-			if have[s]--; have[s] < 0 || i > 0 && s < log[0] {
-				t.Fatalf("refund(%v, %d, %d) gives %v", log, at, cost, refund(log, at, cost))
+		have[back] = max(0, have[back]-cost)
+		rest, last := log.refund(back, cost), int64(0)
+		for _, e := range rest {
+			if have[e]--; have[e] < 0 || e.at < last {
+				t.Fatalf("%v without %d of %v is %v", log, cost, back, rest)
 			}
+			last = e.at
 		}
-		for s, n := range have {
+		for e, n := range have {
 			if n != 0 {
-				t.Fatalf("refund(%v, %d, %d) lost %d at %d", log, at, cost, n, s)
+				t.Fatalf("%v without %d of %v is %v, which lost %v", log, cost, back, rest, e)
 			}
 		}
 	})
@@ -110,7 +123,7 @@ func TestARefundLeavesTheRest(t *testing.T) {
 
 func TestLRUForgetsWhatWasAskedForLeastRecently(t *testing.T) {
 	t.Parallel()
-	l := newLRU[int](3)
+	l := newLRU[string, int](3)
 	for i, key := range []string{"a", "b", "c"} {
 		l.put(key, i)
 	}
