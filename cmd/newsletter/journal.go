@@ -90,12 +90,9 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 			broken++
 			continue
 		}
-		if !e.Until.IsZero() { // a "not me" period: it passes by itself
-			continue
-		}
 		stops = append(stops, subscription.Stop{
 			Kind: kinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, FoldHMAC: e.FoldHMAC,
-			KeyID: e.KeyID,
+			KeyID: e.KeyID, Until: e.Until,
 		})
 	}
 	slices.SortStableFunc(stops, func(a, b subscription.Stop) int { return a.At.Compare(b.At) })

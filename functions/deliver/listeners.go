@@ -74,6 +74,9 @@ func (j journalist) tell(ctx context.Context, t telling, _ people) (string, erro
 		entry.FoldHMAC = t.Farewell.FoldHMAC
 	case audit.Unsubscribed, audit.Cancelled:
 		entry.Kind = journal.Unsubscribed
+		if !t.News.HushedUntil.IsZero() { // "this was not me"
+			entry.Until, entry.FoldHMAC = t.News.HushedUntil, t.News.FoldHMAC
+		}
 	case audit.Suppressed:
 		entry.Kind = journal.Suppressed
 		if subscription.SuppressReason(entry.Reason).OfMailbox() {

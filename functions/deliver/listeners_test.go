@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -45,7 +46,7 @@ func (b *bundle) outside() *outside {
 	return o
 }
 
-// entries are the journal's, as "kind reason", and "mailbox" where they are about it.
+// entries are the journal's, as "kind reason", "mailbox" where they are about it, and for how long if not for ever.
 func (o *outside) entries(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -63,13 +64,17 @@ func (o *outside) entries(t *testing.T) []string {
 		var e struct {
 			Kind, Reason string
 			FoldHMAC     []byte `json:"fold_hmac"`
+			At, Until    time.Time
 		}
 		err = json.Unmarshal(content, &e)
-		text := e.Kind + " " + e.Reason
+		text := strings.TrimSpace(e.Kind + " " + e.Reason)
 		if len(e.FoldHMAC) > 0 {
 			text += " mailbox"
 		}
-		all = append(all, strings.TrimSpace(text))
+		if !e.Until.IsZero() {
+			text += fmt.Sprintf(" until %g days later", e.Until.Sub(e.At).Hours()/24)
+		}
+		all = append(all, text)
 		return err
 	})
 	if err != nil {
@@ -99,6 +104,12 @@ func TestTheJournalTellsOfMailboxes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := b.Store.Cancel(t.Context(), b.Activate("stranger@example.org"), functiontest.Visit); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Store.Unsubscribe(t.Context(), b.Activate("leaves@example.org"), functiontest.Visit); err != nil {
+		t.Fatal(err)
+	}
 	b.Activate("objects@example.org")
 	b.forget(subscription.Erasure{Address: b.Address("objects@example.org"), Object: true, Visit: functiontest.Visit})
 	b.Activate("goes@example.org")
@@ -106,7 +117,7 @@ func TestTheJournalTellsOfMailboxes(t *testing.T) {
 	b.drain()
 	entries := o.entries(t)
 	slices.Sort(entries)
-	if got := strings.Join(entries, ", "); got != "erased, erased objection mailbox, suppressed bounce, suppressed complaint mailbox" {
+	if got := strings.Join(entries, ", "); got != "erased, erased objection mailbox, suppressed bounce, suppressed complaint mailbox, unsubscribed, unsubscribed mailbox until 30 days later" {
 		t.Errorf("journal: %s", got)
 	}
 }

@@ -18,7 +18,8 @@ type Kind string
 const (
 	// Erased is a person whose data is gone. With the reason "objection" no mail may go to them ever after.
 	Erased Kind = "erased"
-	// Unsubscribed is a person who left.
+	// Unsubscribed is a person who left, or took a request back. With Until, somebody else had asked for it: until then no
+	// mail goes to their mailbox.
 	Unsubscribed Kind = "unsubscribed"
 	// Suppressed is an address that gets no mail: the reason is that of the suppression, such as "complaint".
 	Suppressed Kind = "suppressed"
@@ -44,7 +45,7 @@ type Entry struct {
 	KeyID     string
 	// FoldHMAC is the keyed hash of the mailbox, whatever the spelling of its address; nil where the stop is not about it.
 	FoldHMAC []byte
-	// Until is when a suppression ends; zero for never.
+	// Until is when the stop ends; zero for never.
 	Until time.Time
 }
 

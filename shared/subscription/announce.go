@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"newsletter/shared/audit"
 	"newsletter/shared/outbox"
@@ -32,11 +33,16 @@ type News struct {
 	// are not kept any more.
 	EmailHMAC, FoldHMAC []byte
 	KeyID               string
+	// HushedUntil is the end of the "not me" period that the event started; zero if it started none.
+	HushedUntil time.Time
 }
 
 const newsSQL = `
-select e.kind, e.at, coalesce(e.subscriber_id::text, ''), e.source::text, e.data::text, i.email_hmac, i.fold_hmac, coalesce(i.key_id, '')
-from audit_events e left join identities i using (subscriber_id)
+select e.kind, e.at, coalesce(e.subscriber_id::text, ''), e.source::text, e.data::text, i.email_hmac, i.fold_hmac, coalesce(i.key_id, ''),
+       coalesce(p.until, '-infinity')
+from audit_events e
+left join identities i using (subscriber_id)
+left join suppressions p on p.email_hmac = i.email_hmac and p.reason = 'not_me' and p.created_at = e.at
 where e.id = $1::text::uuid`
 
 // News reads an announced event, in one round trip; false if there is none of that id. The error is the database's.
@@ -45,11 +51,12 @@ func (s *Store) News(ctx context.Context, eventID uuid.UUID) (news News, found b
 		news, found = News{EventID: eventID}, false
 		b.Queue(newsSQL, eventID.String()).QueryRow(func(row pgx.Row) error {
 			var source, data string
-			err := row.Scan((*string)(&news.Kind), &news.At, &news.SubscriberID, &source, &data, &news.EmailHMAC, &news.FoldHMAC, &news.KeyID)
+			var until pgtype.Timestamptz
+			err := row.Scan((*string)(&news.Kind), &news.At, &news.SubscriberID, &source, &data, &news.EmailHMAC, &news.FoldHMAC, &news.KeyID, &until)
 			if err != nil {
 				return optional(err)
 			}
-			found, news.Source = true, audit.ParseSource(source)
+			found, news.Source, news.HushedUntil = true, audit.ParseSource(source), until.Time // zero for infinity
 			return json.Unmarshal([]byte(data), &news.Data)
 		})
 	})

@@ -119,6 +119,7 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		{func(s *Stop) { s.Kind, s.Reason = audit.Erased, string(Objection) }, Silenced},
 		{func(s *Stop) { s.Reason = string(Bounce) }, ConfirmationQueued},
 		{func(s *Stop) { s.FoldHMAC = nil }, ConfirmationQueued}, // written before mailboxes were
+		{func(s *Stop) { s.Kind, s.Reason, s.Until = audit.Unsubscribed, "", b.now().Add(time.Hour) }, Silenced},
 	} {
 		b.exec(`delete from suppressions`)
 		b.advance(capWindow)
@@ -131,4 +132,28 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		b.request(victim, c.want)
 	}
 	b.expectMails(outbox.MailConfirm, outbox.MailConfirm)
+}
+
+// TestReplayOfNotMe: the subscription ends, and the mailbox gets no mail for what is left of the period.
+func TestReplayOfNotMe(t *testing.T) {
+	b := setup(t)
+	names := newPseudonyms(b.store.key, address(t, spelling(1)))
+	b.activate(spelling(1))
+	b.advance(capWindow)
+	stop := Stop{Kind: audit.Unsubscribed, At: b.now(), EmailHMAC: names.email, FoldHMAC: names.fold, KeyID: names.keyID, Until: b.now().Add(HushPeriod)}
+	b.advance(HushPeriod - capWindow)
+	for _, want := range []Outcome{UnsubscribedNow, AlreadyEnded} { // the second time nothing happens
+		if got, err := b.eraser().Replay(t.Context(), stop, operator); got != want || err != nil {
+			t.Errorf("%s, want %s: %v", got, want, err)
+		}
+	}
+	b.request(spelling(1), Silenced)
+	b.request(victim, Silenced)
+	b.advance(capWindow)
+	if got, err := b.eraser().Replay(t.Context(), stop, operator); got != AlreadyEnded || err != nil {
+		t.Errorf("after the period: %s %v", got, err)
+	}
+	b.request(victim, ConfirmationQueued)
+	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "unsubscribed:unsubscribed",
+		"requested:silenced", "requested:silenced", "requested:confirmation_queued")
 }

@@ -21,6 +21,8 @@ type Stop struct {
 	EmailHMAC    []byte
 	FoldHMAC     []byte // of the mailbox; nil in entries of before it was kept
 	KeyID        string
+	// Until is the end of the "not me" period that an unsubscription started; zero if it started none.
+	Until time.Time
 }
 
 // The outcomes of Replay besides those of the acts that it repeats.
@@ -71,10 +73,7 @@ func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, e
 	case audit.Erased:
 		return e.replayErasure(ctx, stop, person, visit)
 	case audit.Unsubscribed:
-		if !person.found {
-			return Unchanged, nil
-		}
-		return s.leave(ctx, token.Claims{SubscriberID: person.id}, visit, OnUnsubscribe)
+		return s.replayLeaving(ctx, stop, person, visit)
 	case audit.Suppressed:
 		return s.replaySuppression(ctx, stop, person, visit)
 	case audit.Lifted:
@@ -89,6 +88,30 @@ func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, e
 	default:
 		return Unchanged, nil
 	}
+}
+
+// hushAddressSQL is hushSQL for somebody who may not be in the database.
+const hushAddressSQL = `
+insert into suppressions (email_hmac, fold_hmac, key_id, reason, created_at, until)
+values ($1::bytea, $2::bytea, $3::text, 'not_me', $4::timestamptz, $5::timestamptz)
+on conflict (email_hmac) do update set
+    fold_hmac = excluded.fold_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
+where suppressions.until < excluded.until`
+
+// replayLeaving ends the subscription, if there is one, and starts what is left of a "not me" period.
+func (s *Store) replayLeaving(ctx context.Context, stop Stop, person stopped, visit Visit) (Outcome, error) {
+	if stop.Until.After(s.clock()) {
+		err := s.db.Batch(ctx, func(b *pgx.Batch) {
+			b.Queue(hushAddressSQL, stop.EmailHMAC, stop.FoldHMAC, stop.KeyID, stop.At, stop.Until)
+		})
+		if err != nil {
+			return "", fmt.Errorf("replay a period without mail: %w", err)
+		}
+	}
+	if !person.found {
+		return Unchanged, nil
+	}
+	return s.leave(ctx, token.Claims{SubscriberID: person.id}, visit, OnUnsubscribe)
 }
 
 const forgetLeftoversSQL = `
