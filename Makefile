@@ -76,8 +76,8 @@ chaos: ## Break databases, services and processes under OPS random operations, a
 	@go run ./internal/chaos -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
 
 .PHONY: bench
-bench: size ## Print the budgets' figures: sizes, starts, the limiter; as ratios of one run
-	@go run ./internal/testenv/run -- go test -run '^$$' -bench . -benchtime 2000x ./internal/bench
+bench: size ## Print the budgets' figures: sizes, starts, the limiter, sign-ups; as ratios of one run
+	@go run ./internal/testenv/run -- go test -run '^$$' -bench . -benchtime 1x -p 1 ./internal/bench ./functions/subscribe
 
 .PHONY: waves
 waves: ## Print how well sign-up waves are found (docs/lookalike.md)

@@ -32,7 +32,7 @@ import (
 
 // Bundle is a database and keys of one test. Its keys make its Redis keys its own too.
 type Bundle struct {
-	*testing.T
+	testing.TB
 	// Variables are the environment of the function: change them before Open.
 	Variables map[string]string
 	// Admin may see and do everything in the database.
@@ -42,11 +42,11 @@ type Bundle struct {
 }
 
 // New makes a Bundle. The variables are those of every function, so that one function's test sees which it asks for.
-func New(t *testing.T) *Bundle {
+func New(t testing.TB) *Bundle {
 	t.Helper()
 	recordLines()
 	database, redis := testenv.Postgres(t), testenv.Redis(t)
-	b := &Bundle{T: t, Admin: database.Conn(t), Variables: map[string]string{
+	b := &Bundle{TB: t, Admin: database.Conn(t), Variables: map[string]string{
 		"PUBLIC_URL": "https://api.example.org", "ALLOWED_ORIGINS": "https://www.example.org",
 		"DATABASE_URL": database.AppURL, "DATABASE_CA_FILE": database.CAFile,
 		"REDIS_URL": redis.URL, "REDIS_CA_FILE": redis.CAFile,

@@ -136,6 +136,9 @@ func redisValue(ctx context.Context, client *redis.Client, key string) (string, 
 	switch kind {
 	case "string":
 		value, err = client.Get(ctx, key).Result()
+		if strings.HasPrefix(key, "rl:") { // the limiter's logs are bytes, and now and then look like something
+			value = fmt.Sprintf("%x", value)
+		}
 	case "list":
 		value, err = client.LRange(ctx, key, 0, -1).Result()
 	case "hash":

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"newsletter/internal/functiontest"
+	"newsletter/shared/httpapi"
+)
+
+const (
+	// environments is how many environments work at once, with a connection each, and pgbench's clients.
+	environments = 20
+	// rounds is how often the two take turns, of a second each, so that a machine whose speed drifts changes both.
+	rounds = 5
+)
+
+// BenchmarkSubscribe compares the sign-ups of a second, from the event to the answer, with those of pgbench, which runs the
+// same statements in the same two round trips and nothing else: through the same PgBouncer over TLS, by as many connections.
+func BenchmarkSubscribe(b *testing.B) {
+	pgbench, err := pgbenchPath()
+	if err != nil {
+		b.Skip(err)
+	}
+	bundle := functiontest.New(b)
+	bundle.Variables["MAIL_CAP_DOMAIN"] = "0"
+	apis := make([]*httpapi.API, environments)
+	for i := range apis {
+		apis[i] = bundle.Open(open).HTTP
+	}
+	var visitors atomic.Uint32
+	event := functiontest.HTTP(b, "subscribe", "json-minimal", "")
+	signUp := func(api *httpapi.API) {
+		n, event := visitors.Add(1), event
+		event.Body = fmt.Sprintf(`{"email":"visitor.%d@example.org"}`, n)
+		event.RequestContext.HTTP.SourceIP = netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}).String()
+		if got := api.Serve(b.Context(), event); got.Response.StatusCode != http.StatusAccepted {
+			b.Errorf("%d %s %v", got.Response.StatusCode, got.Response.Body, got.Err)
+		}
+	}
+	var ours, theirs []float64
+	for range rounds {
+		ours = append(ours, aSecond(apis, signUp))
+		theirs = append(theirs, runPgbench(b, pgbench, bundle.Variables["DATABASE_URL"]))
+	}
+	var signedUp, mails int
+	bundle.Scan(`select (select count(*) from subscribers), (select count(*) from outbox where kind = 'mail.confirm')`, nil, &signedUp, &mails)
+	if least := int(visitors.Load()) + rounds*int(slices.Min(theirs)*9/10); signedUp < least || mails != signedUp {
+		b.Errorf("%d sign-ups and %d mails are in the database, want at least %d: not all were written", signedUp, mails, least)
+	}
+	slices.Sort(ours)
+	slices.Sort(theirs)
+	b.ReportMetric(100*ours[rounds/2]/theirs[rounds/2], "%pgbench")
+	b.ReportMetric(ours[rounds/2], "sign-ups/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// aSecond calls do for each environment again and again, and gives how many calls there were in a second.
+func aSecond(apis []*httpapi.API, do func(*httpapi.API)) float64 {
+	var working sync.WaitGroup
+	var done atomic.Int64
+	began := time.Now()
+	for _, api := range apis {
+		working.Go(func() {
+			for time.Since(began) < time.Second {
+				do(api)
+				done.Add(1)
+			}
+		})
+	}
+	working.Wait()
+	return float64(done.Load()) / time.Since(began).Seconds()
+}
+
+var perSecond = regexp.MustCompile(`tps = ([0-9.]+)`)
+
+func runPgbench(b *testing.B, path, url string) float64 {
+	b.Helper()
+	clients := strconv.Itoa(environments)
+	cmd := exec.CommandContext(b.Context(), path, "--no-vacuum", "--client="+clients, "--jobs=2", "--time=1", "--protocol=extended",
+		"--file=testdata/subscribe.pgbench", url)
+	output, err := cmd.CombinedOutput()
+	found := perSecond.FindSubmatch(output)
+	if err != nil || found == nil {
+		b.Fatalf("pgbench: %v\n%s", err, output)
+	}
+	tps, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return tps
+}
+
+// pgbenchPath finds pgbench, which comes with the server's programs.
+func pgbenchPath() (string, error) {
+	if path, err := exec.LookPath("pgbench"); err == nil {
+		return path, nil
+	}
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin/pgbench", "/opt/homebrew/opt/postgresql*/bin/pgbench"} {
+		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 {
+			return found[len(found)-1], nil
+		}
+	}
+	return "", fmt.Errorf("pgbench is not installed: it comes with PostgreSQL's server")
+}
