@@ -1,19 +1,19 @@
 // Package phrases holds what visitors read, in mails and on pages, in their language.
 //
 // Each language is one JSON file in locales; adding one is enough to speak it. A file must have every phrase, and may use
-// the placeholder {site}, which stands for the owner's name; anything else in braces is an error at the start of a function.
+// the placeholder {site}, which stands for the owner's name; a test finds anything else in braces.
 package phrases
 
 import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"net/url"
-	"path"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
@@ -38,13 +38,11 @@ type Owner struct {
 	PostalAddress string `env:"POSTAL_ADDRESS"`
 }
 
-// ReadBook reads Owner and makes the book of all languages. Mistakes are added to e; the book is then nil.
+// ReadBook reads Owner and makes the book of all languages. Mistakes are added to e.
 func ReadBook(e *config.Env) *Book {
 	var o Owner
 	e.Read(&o)
-	book, err := NewBook(o)
-	e.Add(err)
-	return book
+	return NewBook(o)
 }
 
 // Validate implements the check of config.Env.Read.
@@ -118,38 +116,38 @@ type Phrases struct {
 	} `json:"pages"`
 }
 
-// Book is the phrases of all languages, with the owner's name put in. It is immutable.
+// Book is the phrases of all languages, with the owner's name put in. It is safe for concurrent use.
 type Book struct {
 	// Footer is who sends: the lines that stand under every mail and page.
-	Footer    []string
-	languages map[string]*Phrases
+	Footer []string
+	// languages read their file when they are first spoken: all of them cost a start as much as its configuration.
+	languages map[string]func() *Phrases
 }
 
-// NewBook reads all languages. Its errors are mistakes in the files.
-func NewBook(owner Owner) (*Book, error) {
-	names, err := fs.Glob(locales, "locales/*.json")
+// NewBook makes the book of all languages. A mistake in one of its files, which a test finds, is a panic.
+func NewBook(owner Owner) *Book {
+	b := &Book{Footer: owner.footer(), languages: map[string]func() *Phrases{}}
+	files, err := locales.ReadDir("locales")
 	if err != nil {
-		return nil, err
+		panic(err)
 	}
-	b := &Book{Footer: owner.footer(), languages: make(map[string]*Phrases, len(names))}
-	for _, name := range names {
-		content, err := locales.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		p, err := parse(content, owner.Name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if p.Lang != strings.TrimSuffix(path.Base(name), ".json") {
-			return nil, fmt.Errorf("%s: its lang is %q", name, p.Lang)
-		}
-		b.languages[p.Lang] = p
+	for _, file := range files {
+		language := strings.TrimSuffix(file.Name(), ".json")
+		b.languages[language] = sync.OnceValue(func() *Phrases { return speak(language, owner.Name) })
 	}
-	if b.languages[fallback] == nil {
-		return nil, fmt.Errorf("locales/%s.json is missing", fallback)
+	return b
+}
+
+func speak(language, site string) *Phrases {
+	content, err := locales.ReadFile("locales/" + language + ".json")
+	if err != nil {
+		panic(err)
 	}
-	return b, nil
+	p, err := parse(content, site)
+	if err != nil {
+		panic(fmt.Errorf("locales/%s.json: %w", language, err))
+	}
+	return p
 }
 
 // For gives the phrases of the best language for a BCP 47 tag or an Accept-Language header; English if there is none.
@@ -159,22 +157,17 @@ func (b *Book) For(wanted string) *Phrases {
 		tag = strings.ToLower(strings.TrimSpace(tag))
 		language, _, _ := strings.Cut(tag, "-")
 		for _, candidate := range []string{tag, language} {
-			if p := b.languages[candidate]; p != nil {
-				return p
+			if speak := b.languages[candidate]; speak != nil {
+				return speak()
 			}
 		}
 	}
-	return b.languages[fallback]
+	return b.languages[fallback]()
 }
 
 // Languages lists the languages.
 func (b *Book) Languages() []string {
-	var all []string
-	for language := range b.languages {
-		all = append(all, language)
-	}
-	slices.Sort(all)
-	return all
+	return slices.Sorted(maps.Keys(b.languages))
 }
 
 func parse(content []byte, site string) (*Phrases, error) {
