@@ -71,6 +71,10 @@ e2e: ## Run the tests that drive the whole stack and a browser
 attack: ## Try to bomb strangers' inboxes through the system, and count what reaches them
 	@go run ./internal/attack
 
+.PHONY: crowd
+crowd: ## Let 10,000 people make one request each in 100 seconds, and see whether anything is slow or lost
+	@go run ./internal/crowd
+
 .PHONY: chaos
 chaos: ## Break databases, services and processes under OPS random operations, and check every promise (OPS, SEED, TIME)
 	@go run ./internal/chaos -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/devstack"
+	"newsletter/internal/fullstack"
 	"newsletter/internal/testenv"
 	"newsletter/shared/config"
 	"newsletter/shared/redistls"
@@ -24,54 +23,14 @@ const side = 24
 
 // run starts the system, attacks it, and counts.
 func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
-	dir, err := os.MkdirTemp("", "newsletter-attack-")
+	stack, err := fullstack.Start(ctx, "attack", 6)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(dir+"/servers", 0o755); err != nil {
-		return nil, err
-	}
-	servers, err := testenv.StartServersWith(ctx, dir+"/servers", nil)
-	if err != nil {
-		return nil, err
-	}
-	defer servers.Stop()
-	if servers.RedisAddr == "" {
-		return nil, errors.New("redis-server is missing, and an attack without it shows too little: make setup")
-	}
-	redis, err := servers.NewRedis()
-	if err != nil {
-		return nil, err
-	}
-	defer redis.Stop()
-	db, err := servers.NewDatabase(ctx, "attack")
-	if err != nil {
-		return nil, err
-	}
-	root, err := devstack.Root(".")
-	if err != nil {
-		return nil, err
-	}
-	stack, err := devstack.Start(ctx, devstack.Options{
-		Root: root, Dir: dir + "/stack", Log: io.Discard, Concurrency: 6, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile},
-		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword},
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer stack.Stop(context.WithoutCancel(ctx))
-	conn, err := pgx.Connect(ctx, db.AdminURL)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer stack.Stop()
 
 	a := &attack{
-		plan: p, base: stack.BaseURL, stack: stack, db: conn, redis: redis, log: log, random: rand.New(rand.NewPCG(p.seed, 1)),
+		plan: p, base: stack.BaseURL, stack: stack.Stack, db: stack.Admin, redis: stack.Redis, log: log, random: rand.New(rand.NewPCG(p.seed, 1)),
 		statuses: map[int]int{},
 	}
 	fmt.Fprintf(log, "seed %d: %d requests from %d networks at %d victims, %d people besides\n", p.seed, p.requests, p.networks, p.victims, p.people)
