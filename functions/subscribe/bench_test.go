@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"newsletter/internal/functiontest"
+	"newsletter/internal/pgserver"
 	"newsletter/shared/httpapi"
 )
 
@@ -101,15 +103,12 @@ func runPgbench(b *testing.B, path, url string) float64 {
 	return tps
 }
 
-// pgbenchPath finds pgbench, which comes with the server's programs.
+// pgbenchPath finds pgbench, which comes with the server's programs where they are installed.
 func pgbenchPath() (string, error) {
-	if path, err := exec.LookPath("pgbench"); err == nil {
-		return path, nil
-	}
-	for _, pattern := range []string{"/usr/lib/postgresql/*/bin/pgbench", "/opt/homebrew/opt/postgresql*/bin/pgbench"} {
-		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 {
-			return found[len(found)-1], nil
+	for _, folder := range pgserver.Folders() {
+		if path, err := exec.LookPath(filepath.Join(folder, "pgbench")); err == nil {
+			return path, nil
 		}
 	}
-	return "", fmt.Errorf("pgbench is not installed: it comes with PostgreSQL's server")
+	return "", errors.New("pgbench is not installed: it comes with PostgreSQL's server")
 }

@@ -37,6 +37,7 @@ func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
 		"an event is lost": func(_ []answer, c *counts) { c.requests-- },
 		"a mail is lost":   func(_ []answer, c *counts) { c.mails-- },
 		"connections":      func(_ []answer, c *counts) { c.connections++ },
+		"nobody counted":   func(_ []answer, c *counts) { c.connections = 0 },
 	} {
 		answers, c := append([]answer(nil), right...), all
 		change(answers, &c)

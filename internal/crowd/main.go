@@ -6,7 +6,8 @@
 //
 // The functions run as deployed, with their default limits, on this machine alone; it needs a Redis server (make setup).
 // The last line has the figures; the exit status is 0 if every answer was the right one, nothing that was answered with
-// success is missing in the database, and no more than 20 connections to PostgreSQL were needed.
+// success is missing in the database, and there were no more than 20 connections to PostgreSQL. Where PgBouncer is
+// installed it opens no more than that: then the figure says how many of them were needed.
 package main
 
 import (

@@ -162,7 +162,7 @@ func judge(p plan, answers []answer, c counts) *report {
 	add := func(format string, args ...any) { r.problems = append(r.problems, fmt.Sprintf(format, args...)) }
 	statuses, signedUp := map[int]int{}, 0
 	var took []time.Duration
-	var failure error
+	wrong, example := 0, ""
 	for user, a := range answers {
 		statuses[a.status]++
 		took = append(took, a.took)
@@ -174,23 +174,27 @@ func judge(p plan, answers []answer, c counts) *report {
 			signedUp++
 		}
 		if a.status != want || a.err != nil {
-			failure = fmt.Errorf("somebody was answered %d, want %d: %w", a.status, want, a.err)
+			wrong++
+			example = fmt.Sprintf("%d in place of %d, %v", a.status, want, a.err)
 		}
 	}
-	if failure != nil {
-		add("%v", failure)
+	if wrong > 0 {
+		add("%d people got a wrong answer, such as %s", wrong, example)
 	}
 	for what, n := range map[string]int{"rows": c.subscribers, "ledger events": c.requests, "mails": c.mails} {
 		if n != signedUp {
 			add("%d sign-ups were answered with success, %d %s are there", signedUp, n, what)
 		}
 	}
-	if c.connections > mostConnections {
+	switch {
+	case c.connections == 0:
+		add("the connections to PostgreSQL could not be counted")
+	case c.connections > mostConnections:
 		add("%d connections to PostgreSQL, %d are allowed", c.connections, mostConnections)
 	}
 	slices.Sort(took)
 	at := func(percent int) time.Duration { return took[len(took)*percent/100].Round(100 * time.Microsecond) }
-	r.text = fmt.Sprintf("crowd: %d people, one request each in %s; answers %v; p50 %s, p95 %s, p99 %s, longest %s; %d sign-ups, all there; at most %d connections to PostgreSQL; %d problems",
-		p.users, p.every, statuses, at(50), at(95), at(99), took[len(took)-1].Round(time.Millisecond), signedUp, c.connections, len(r.problems))
+	r.text = fmt.Sprintf("crowd: %d people, one request each in %s; answers %v; p50 %s, p95 %s, p99 %s, longest %s; %d sign-ups, of which there are %d rows, %d ledger events and %d mails; at most %d connections to PostgreSQL; %d problems",
+		p.users, p.every, statuses, at(50), at(95), at(99), took[len(took)-1].Round(time.Millisecond), signedUp, c.subscribers, c.requests, c.mails, c.connections, len(r.problems))
 	return r
 }

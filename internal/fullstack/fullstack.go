@@ -27,8 +27,7 @@ type Stack struct {
 	undo []func()
 }
 
-// ErrNoRedis says that redis-server is not installed.
-var ErrNoRedis = errors.New("redis-server is missing, and without it too little is shown: make setup")
+var errNoRedis = errors.New("redis-server is missing, and without it too little is shown: make setup")
 
 // Start starts a system with a database of a name and so many environments of each function. Stop it in the end.
 func Start(ctx context.Context, name string, concurrency int) (s *Stack, err error) {
@@ -56,7 +55,7 @@ func Start(ctx context.Context, name string, concurrency int) (s *Stack, err err
 	}
 	s.undo = append(s.undo, servers.Stop)
 	if servers.RedisAddr == "" {
-		return s, ErrNoRedis
+		return s, errNoRedis
 	}
 	if s.Redis, err = servers.NewRedis(); err != nil {
 		return s, err

@@ -15,9 +15,18 @@ import (
 // downloaded is the version that is taken where the system has none: the one that RDS runs for this project.
 const downloaded = embedded.V16
 
-// programs finds the folder of PostgreSQL's programs: on PATH, in the usual folders (the newest first), or downloaded
-// below home.
+// programs finds the folder of PostgreSQL's programs: one of the system's, or downloaded below home.
 func programs(ctx context.Context, home string) (string, error) {
+	for _, folder := range append(Folders(), filepath.Join(home, "programs", "bin")) {
+		if complete(folder) {
+			return folder, nil
+		}
+	}
+	return download(ctx, home)
+}
+
+// Folders are where PostgreSQL's programs may be on this system: by PATH, and the usual folders, the newest first.
+func Folders() []string {
 	var folders []string
 	if path, err := exec.LookPath("postgres"); err == nil {
 		folders = append(folders, filepath.Dir(path))
@@ -29,13 +38,7 @@ func programs(ctx context.Context, home string) (string, error) {
 		slices.Reverse(found)
 		folders = append(folders, found...)
 	}
-	folders = append(folders, filepath.Join(home, "programs", "bin"))
-	for _, folder := range folders {
-		if complete(folder) {
-			return folder, nil
-		}
-	}
-	return download(ctx, home)
+	return folders
 }
 
 func complete(folder string) bool {

@@ -17,7 +17,7 @@ import (
 )
 
 // secret is the part of an address that nothing may tell.
-const secret = "XXXXsecretXXXX"
+const secret = "part-of-the-secret"
 
 // double is what the doubles of both services do.
 type double interface {

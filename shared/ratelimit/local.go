@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// maxKeys bounds what a process remembers: 10,000 logs or refusals, a few MB. Beyond it the one asked for least recently
-// is forgotten, by which an attacker with that many networks gains little: the caps on mail stand in PostgreSQL.
+// maxKeys bounds what a process remembers: 10,000 logs or refusals, a few MB, or some 50 MB if every log were full under
+// the default limits. Beyond it the one asked for least recently is forgotten, by which an attacker with that many networks gains little: the caps on mail stand in PostgreSQL.
 const maxKeys = 10_000
 
 // local counts in this process. It is safe for concurrent use.

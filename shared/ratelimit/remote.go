@@ -35,7 +35,7 @@ func newScript(text string) script {
 // slack is how much longer a key lives than its window, so that the server's two clocks cannot cut it short.
 const slack = time.Second
 
-// newTake writes policies into the script that decides, which is a tenth cheaper than to send them with each call.
+// newTake writes policies into the script that decides, which costs the server less than to be sent them with each call (docs/adr/0019).
 func newTake(ps Policies) script {
 	var text strings.Builder
 	text.WriteString("local policies = {")

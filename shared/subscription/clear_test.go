@@ -3,7 +3,6 @@ package subscription
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,110 +14,6 @@ import (
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 )
-
-// sending is a mail that left.
-type sending struct {
-	to, mailbox, domain string
-	purpose             Purpose
-	at                  time.Time
-}
-
-// deliver empties the outbox as the function does, with a mail service that takes everything, and gives what left.
-func (b *bundle) deliver() (sent []sending) {
-	b.Helper()
-	queue := outbox.NewQueue(b.db, b.now)
-	for {
-		claimed, err := queue.Claim(b.Context(), 50, time.Minute)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if len(claimed) == 0 {
-			return sent
-		}
-		for _, d := range claimed {
-			if !d.Kind.IsMail() {
-				b.done(queue, d, "none")
-				continue
-			}
-			to, c, err := b.store.Clear(b.Context(), d)
-			switch {
-			case err != nil:
-				b.Fatal(err)
-			case c.Ended != "":
-				b.done(queue, d, c.Ended)
-			case c.Wait > 0:
-				if err := queue.Release(b.Context(), c.Wait, d); err != nil {
-					b.Fatal(err)
-				}
-			default:
-				b.done(queue, d, "sent")
-				a := address(b, to.Mailbox)
-				sent = append(sent, sending{to.Mailbox, a.Fold, RegistrableDomain(a.Domain), purposeOf(d.Kind), b.now()})
-			}
-		}
-	}
-}
-
-func (b *bundle) done(queue *outbox.Worker, d outbox.Delivery, outcome string) {
-	b.Helper()
-	if err := queue.Done(b.Context(), d, outcome); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// deliverFor delivers every minute for a time.
-func (b *bundle) deliverFor(d time.Duration) (sent []sending) {
-	b.Helper()
-	for end := b.now().Add(d); b.now().Before(end); b.advance(time.Minute) {
-		sent = append(sent, b.deliver()...)
-	}
-	return sent
-}
-
-// outcomes counts how the mails of the outbox ended, or that they wait.
-func (b *bundle) outcomes() map[string]int {
-	b.Helper()
-	counts := map[string]int{}
-	for _, outcome := range b.strings(`select case when state = 'done' then outcome else state end from outbox where kind like 'mail.%'`) {
-		counts[outcome]++
-	}
-	return counts
-}
-
-// expectSendings holds what left to the caps: of every mailbox in every stretch of time, and of every domain.
-func (b *bundle) expectSendings(sent []sending) {
-	b.Helper()
-	within := func(one sending, window time.Duration, same func(sending) bool) (n int) {
-		for _, other := range sent {
-			if same(other) && !other.at.After(one.at) && one.at.Sub(other.at) < window {
-				n++
-			}
-		}
-		return n
-	}
-	for _, one := range sent {
-		bound, _ := caps(one.purpose)
-		mailbox := func(other sending) bool {
-			return other.mailbox == one.mailbox && slices.Contains(bound.purposes, other.purpose)
-		}
-		if n := within(one, capWindow, mailbox); n > bound.limit {
-			b.Errorf("%s: %d mails to %s in a day", one.purpose, n, one.mailbox)
-		}
-		if n := within(one, bound.pause, mailbox); n > 1 {
-			b.Errorf("%s: %d mails to %s within the pause", one.purpose, n, one.mailbox)
-		}
-		if limit := b.store.cfg.Domain.Limit; limit > 0 && slices.Contains(toStrangers, string(one.purpose)) && Provider(one.domain) == "other" {
-			if n := within(one, domainWindow, func(other sending) bool {
-				return other.domain == one.domain && slices.Contains(toStrangers, string(other.purpose))
-			}); n > limit {
-				b.Errorf("%d mails to %s in an hour", n, one.domain)
-			}
-		}
-	}
-}
-
-// spelling is one of many addresses of one mailbox.
-func spelling(i int) string { return fmt.Sprintf("vic.tim+t%d@gmail.com", i) }
 
 // TestABacklogReachesAMailboxAsOneMail: while no mail can leave, the caps of each day let a few more be queued.
 func TestABacklogReachesAMailboxAsOneMail(t *testing.T) {
