@@ -72,7 +72,7 @@ attack: ## Try to bomb strangers' inboxes through the system, and count what rea
 	@go run ./internal/attack
 
 .PHONY: crowd
-crowd: ## Let 10,000 people make one request each in 100 seconds, and see whether anything is slow or lost
+crowd: ## Let 10,000 people make one request each in 100 seconds; print how long they wait, fail if anything is lost
 	@go run ./internal/crowd
 
 .PHONY: chaos
