@@ -58,14 +58,20 @@ func (a account) reachable(dir string) (string, error) {
 		if err := os.Mkdir(home, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return "", fmt.Errorf("make the folder of PostgreSQL: %w", err)
 		}
-		if info, err := os.Lstat(home); err != nil || !info.IsDir() { // somebody else's link is not followed
-			return "", fmt.Errorf("%s is not a folder", home)
+		if info, err := os.Lstat(home); err != nil || !info.IsDir() || !a.owns(info) { // programs of it are run
+			return "", fmt.Errorf("%s is not a folder of ours", home)
 		}
 		if err := os.WriteFile(filepath.Join(dir, moved), []byte(home+"\n"), 0o644); err != nil {
 			return "", err
 		}
 	}
 	return home, os.Chown(home, int(a.uid), int(a.gid))
+}
+
+// owns reports whether a folder is root's, as one that was just made, or the account's.
+func (a account) owns(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (stat.Uid == 0 || stat.Uid == a.uid)
 }
 
 // Remove deletes what a stopped server left in its folder, also where it could not stay there.

@@ -1,9 +1,9 @@
 // Package pgserver runs a real PostgreSQL for the local stack and the tests, as root and as a normal user, with TLS and
 // passwords on.
 //
-// The server's programs are those of the system, or are downloaded once. PostgreSQL refuses to run as root; then it runs
-// as the user "postgres", or "nobody" where there is none. The server ends with this process, however that ends; data
-// survives, as after a crash.
+// The server's programs are the newest of the system, or those of the version that POSTGRES_VERSION names; what is missing
+// is downloaded once. PostgreSQL refuses to run as root; then it runs as the user "postgres", or "nobody" where there is
+// none. The server ends with this process, however that ends; data survives, as after a crash.
 package pgserver
 
 import (
@@ -67,10 +67,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.bin, err = programs(ctx, home); err != nil {
+	s.data = filepath.Join(home, "data")
+	if s.bin, err = s.account.programs(ctx, s.data); err != nil {
 		return nil, err
 	}
-	s.data = filepath.Join(home, "data")
 	if s.password, err = keptPassword(filepath.Join(home, "password")); err != nil {
 		return nil, err
 	}

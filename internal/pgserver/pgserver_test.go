@@ -3,6 +3,8 @@ package pgserver
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -79,5 +81,64 @@ func TestClosedFolder(t *testing.T) {
 	}
 	if _, err := os.Stat(data); !os.IsNotExist(err) {
 		t.Errorf("%s is left: %v", data, err)
+	}
+}
+
+// fakePrograms makes a folder whose programs say that they are of a version.
+func fakePrograms(t *testing.T, version string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"postgres", "initdb"} {
+		script := "#!/bin/sh\necho 'postgres (PostgreSQL) " + version + "'\n"
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+func TestTheNewestInstalledVersionIsFirst(t *testing.T) {
+	newest, oldest := fakePrograms(t, "99.1 (Debian 99.1-1)"), fakePrograms(t, "9.6.24")
+	for _, folder := range []string{newest, oldest} {
+		t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+		folders := Folders()
+		if (folder == newest) != (folders[0] == newest) || (folder == oldest) != (folders[len(folders)-1] == oldest) {
+			t.Errorf("%s is not in its place: %q", folder, folders)
+		}
+	}
+	broken := t.TempDir()
+	t.Setenv("PATH", broken+":"+os.Getenv("PATH"))
+	if err := os.WriteFile(filepath.Join(broken, "postgres"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if folders := Folders(); slices.Contains(folders, broken) {
+		t.Errorf("programs that do not work are used: %q", folders)
+	}
+}
+
+func TestWhichVersionRuns(t *testing.T) {
+	made := func(version string) string {
+		data := t.TempDir()
+		if err := os.WriteFile(filepath.Join(data, "PG_VERSION"), []byte(version+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	t.Setenv("PATH", fakePrograms(t, "99.1"))
+	for _, tc := range []struct{ named, data, want string }{
+		{"14", "", `POSTGRES_VERSION: PostgreSQL "14" is not supported; choose one of 15, 16, 17, 18`},
+		{"17.2", "", `POSTGRES_VERSION: PostgreSQL "17.2" is not supported`},
+		{"", made("14"), "choose one of 15, 16, 17, 18"},
+	} {
+		t.Setenv(VersionVariable, tc.named)
+		if folder, err := unprivileged().programs(t.Context(), tc.data); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q, %q: %s, %v", tc.named, tc.data, folder, err)
+		}
+	}
+	t.Setenv(VersionVariable, "")
+	for data, want := range map[string]string{t.TempDir(): "99", made("99"): "99"} {
+		if folder, err := unprivileged().programs(t.Context(), data); err != nil || versionOf(folder) != want {
+			t.Errorf("got %s, %v", folder, err)
+		}
 	}
 }

@@ -1,58 +1,116 @@
 package pgserver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
 
-// downloaded is the version that is taken where the system has none: the one that RDS runs for this project.
-const downloaded = embedded.V16
+// VersionVariable names the major version of PostgreSQL to run, such as "17", in place of the newest that is installed.
+const VersionVariable = "POSTGRES_VERSION"
 
-// programs finds the folder of PostgreSQL's programs: one of the system's, or downloaded below home.
-func programs(ctx context.Context, home string) (string, error) {
-	for _, folder := range append(Folders(), filepath.Join(home, "programs", "bin")) {
-		if complete(folder) {
+// builds are the supported versions of PostgreSQL, and the builds that are downloaded where a version is not installed.
+var builds = map[string]embedded.PostgresVersion{"15": embedded.V15, "16": embedded.V16, "17": embedded.V17, "18": embedded.V18}
+
+// fallback is the version that is downloaded where none is installed and none is named.
+const fallback = "16"
+
+// Versions returns the supported major versions of PostgreSQL, oldest first.
+func Versions() []string { return slices.Sorted(maps.Keys(builds)) }
+
+// programs finds the folder of PostgreSQL's programs: those of the version that VersionVariable names, of the version
+// that made the data folder, or else the newest installed ones. What is missing is downloaded, once for each account.
+func (a account) programs(ctx context.Context, data string) (string, error) {
+	version := os.Getenv(VersionVariable)
+	if _, supported := builds[version]; version != "" && !supported {
+		return "", fmt.Errorf("%s: PostgreSQL %q is not supported; choose one of %s", VersionVariable, version, strings.Join(Versions(), ", "))
+	}
+	if made, err := os.ReadFile(filepath.Join(data, "PG_VERSION")); err == nil && version == "" {
+		version = strings.TrimSpace(string(made))
+	}
+	for _, folder := range Folders() {
+		if version == "" || version == versionOf(folder) {
 			return folder, nil
 		}
 	}
-	return download(ctx, home)
+	version = cmp.Or(version, fallback)
+	folder, err := a.download(ctx, version)
+	if err != nil {
+		return "", fmt.Errorf("PostgreSQL %s is not installed and could not be downloaded; install it (for example: apt-get install postgresql): %w",
+			version, err)
+	}
+	return folder, nil
 }
 
-// Folders are where PostgreSQL's programs may be on this system: by PATH, and the usual folders, the newest first.
+// Folders returns the folders of installed PostgreSQL programs, newest version first: the one on PATH and the usual ones.
 func Folders() []string {
-	var folders []string
+	var found []string
 	if path, err := exec.LookPath("postgres"); err == nil {
-		folders = append(folders, filepath.Dir(path))
+		found = append(found, filepath.Dir(path))
 	}
 	for _, pattern := range []string{
 		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin",
 	} {
-		found, _ := filepath.Glob(pattern) // the patterns are valid
-		slices.Reverse(found)
-		folders = append(folders, found...)
+		matches, _ := filepath.Glob(pattern) // the patterns are valid
+		found = append(found, matches...)
 	}
-	return folders
-}
-
-func complete(folder string) bool {
-	for _, program := range []string{"postgres", "initdb"} {
-		if info, err := os.Stat(filepath.Join(folder, program)); err != nil || info.Mode()&0o111 == 0 {
-			return false
+	versions := map[string]int{}
+	for _, folder := range found {
+		if version, err := strconv.Atoi(versionOf(folder)); err == nil {
+			versions[folder] = version
 		}
 	}
-	return true
+	found = slices.DeleteFunc(found, func(folder string) bool { return versions[folder] == 0 })
+	slices.SortStableFunc(found, func(a, b string) int { return versions[b] - versions[a] })
+	return found
 }
 
-// download fetches the programs from Maven Central through the library, which has no call for that alone: it is asked
-// for a server, and stopped. As root it fetches everything and then fails to start, which is all that is wanted.
-func download(ctx context.Context, home string) (string, error) {
+var versionText = regexp.MustCompile(`^postgres \(PostgreSQL\) (\d+)`)
+
+// versionOf returns the major version of the programs in a folder, or "" where initdb or a working postgres is missing.
+func versionOf(folder string) string {
+	if _, err := exec.LookPath(filepath.Join(folder, "initdb")); err != nil {
+		return ""
+	}
+	output, err := exec.Command(filepath.Join(folder, "postgres"), "--version").Output()
+	if found := versionText.FindSubmatch(output); err == nil && found != nil {
+		return string(found[1])
+	}
+	return ""
+}
+
+// download fetches the programs of a version from Maven Central into the user's cache. The library has no call for that
+// alone: it is asked for a server, and stopped. As root it extracts everything and then fails to start, which is enough:
+// the trial's folder appears when the programs are complete.
+func (a account) download(ctx context.Context, version string) (string, error) {
+	build, supported := builds[version]
+	if !supported {
+		return "", fmt.Errorf("choose one of %s", strings.Join(Versions(), ", "))
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	home, err := a.reachable(filepath.Join(cache, "newsletter-postgres", string(build)))
+	if err != nil {
+		return "", err
+	}
+	programs := filepath.Join(home, "programs")
+	bin := filepath.Join(programs, "bin")
+	if versionOf(bin) == version {
+		return bin, nil
+	}
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
@@ -60,17 +118,23 @@ func download(ctx context.Context, home string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(home, "programs")
-	server := embedded.NewDatabase(embedded.DefaultConfig().Version(downloaded).Port(uint32(port)).Logger(io.Discard).
-		BinariesPath(folder).CachePath(filepath.Join(home, "download")).RuntimePath(filepath.Join(home, "trial")))
+	unfinished, err := os.MkdirTemp(home, "unfinished-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(unfinished)
+	extracted, trial := filepath.Join(unfinished, "programs"), filepath.Join(unfinished, "trial")
+	server := embedded.NewDatabase(embedded.DefaultConfig().Version(build).Port(uint32(port)).Logger(io.Discard).
+		BinariesPath(extracted).CachePath(filepath.Join(unfinished, "download")).RuntimePath(trial))
 	failure := server.Start()
 	if failure == nil {
 		failure = server.Stop()
 	}
-	_ = os.RemoveAll(filepath.Join(home, "trial"))
-	_ = os.RemoveAll(filepath.Join(home, "download"))
-	if bin := filepath.Join(folder, "bin"); complete(bin) {
-		return bin, nil
+	if _, err := os.Stat(trial); err != nil {
+		return "", failure
 	}
-	return "", fmt.Errorf("no PostgreSQL found, and none could be downloaded; install it (for example: apt-get install postgresql): %w", failure)
+	if err := os.Rename(extracted, programs); err != nil && versionOf(bin) != version { // another process was faster
+		return "", err
+	}
+	return bin, nil
 }
