@@ -27,7 +27,9 @@ type Database struct {
 	// DirectURL is the role "app" without PgBouncer; AdminURL the superuser.
 	DirectURL, AdminURL string
 	// ServerURL is the superuser's way to the server's own database, for statements about this one.
-	ServerURL   string
+	ServerURL string
+	// MasterURL is the way of RDS's master user, who owns the database; empty for other databases than RDS's.
+	MasterURL   string
 	CAFile      string
 	AppPassword string
 }
@@ -103,6 +105,26 @@ func (s *Servers) create(ctx context.Context, name, from string) (*Database, err
 		db.AppURL = s.url(name, AppUser, s.AppPassword, s.PgBouncer)
 	}
 	return db, nil
+}
+
+// Version returns the server's major version, such as 17.
+func (d *Database) Version(t testing.TB) int {
+	t.Helper()
+	var number int
+	if err := d.ServerConn(t).QueryRow(t.Context(), "select current_setting('server_version_num')::integer").Scan(&number); err != nil {
+		t.Fatal(err)
+	}
+	return number / 10000
+}
+
+// URL returns how another role reaches the database, without PgBouncer.
+func (d *Database) URL(user, password string) string {
+	u, err := url.Parse(d.AdminURL)
+	if err != nil {
+		panic(err) // it is our own
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String()
 }
 
 // PgBouncer makes sure that AppURL goes through PgBouncer, for tests that are about it.
