@@ -2,6 +2,9 @@
 //
 //	go run ./internal/testenv/run -- go test ./...
 //
+// PostgreSQL is the newest that is installed, or of the version that POSTGRES_VERSION names. With -versions the command runs
+// on each supported version, one after the other.
+//
 // At the end it names what could not be tested because a server is not installed, and looks at what the tests let out (see
 // internal/canary): an address, a token or a key where none may stand fails the run. Its exit status is otherwise the
 // command's.
@@ -11,6 +14,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -20,11 +24,15 @@ import (
 	"syscall"
 
 	"newsletter/internal/canary"
+	"newsletter/internal/pgserver"
 	"newsletter/internal/testenv"
 )
 
 func main() {
-	status, err := run(os.Args[1:])
+	flags := flag.NewFlagSet("run", flag.ExitOnError)
+	versions := flags.Bool("versions", false, "run the command on each supported version of PostgreSQL")
+	_ = flags.Parse(os.Args[1:]) // it exits
+	status, err := runOn(*versions, flags.Args(), run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test servers:", err)
 		os.Exit(1)
@@ -32,10 +40,24 @@ func main() {
 	os.Exit(status)
 }
 
-func run(args []string) (int, error) {
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
+// runOn runs a command once, or with all on each version of PostgreSQL. It returns the first status that is not 0.
+func runOn(all bool, command []string, run func([]string) (int, error)) (int, error) {
+	if !all {
+		return run(command)
 	}
+	for _, version := range pgserver.Versions() {
+		if err := os.Setenv(pgserver.VersionVariable, version); err != nil {
+			return 1, err
+		}
+		fmt.Println("PostgreSQL", version)
+		if status, err := run(command); status != 0 || err != nil {
+			return status, err
+		}
+	}
+	return 0, nil
+}
+
+func run(args []string) (int, error) {
 	if len(args) == 0 {
 		return 2, errors.New("no command given")
 	}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"os"
+	"slices"
 	"testing"
 
 	"newsletter/internal/canary"
+	"newsletter/internal/pgserver"
 	"newsletter/internal/testenv"
 )
 
@@ -25,5 +28,32 @@ func TestLook(t *testing.T) {
 				t.Errorf("%s: %d findings, want %d: %v", text, got, want, err)
 			}
 		})
+	}
+}
+
+func TestRunOn(t *testing.T) {
+	t.Setenv(pgserver.VersionVariable, "named")
+	for _, tc := range []struct {
+		all    bool
+		fails  string
+		status int
+		want   []string
+	}{
+		{false, "", 0, []string{"named"}},
+		{true, "", 0, []string{"15", "16", "17", "18"}},
+		{true, "16", 3, []string{"15", "16"}},
+	} {
+		var ran []string
+		status, err := runOn(tc.all, []string{"true"}, func([]string) (int, error) {
+			version := os.Getenv(pgserver.VersionVariable)
+			ran = append(ran, version)
+			if version == tc.fails {
+				return 3, nil
+			}
+			return 0, nil
+		})
+		if err != nil || status != tc.status || !slices.Equal(ran, tc.want) {
+			t.Errorf("%+v: ran on %q, status %d, %v", tc, ran, status, err)
+		}
 	}
 }
