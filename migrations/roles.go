@@ -38,19 +38,25 @@ type roles struct {
 	AppExists  bool
 	OwnerUsed  bool // ownerRole exists and the current role may become it
 	IAMOffered bool // the database knows rds_iam
+	Options    bool // memberships have options (PostgreSQL 16)
 	app        string
 }
+
+// becomeSQL is what pg_has_role is asked for: whether a role may "set role" to another one. Since PostgreSQL 16 that is an
+// option of a membership, and whoever creates a role is a member without it.
+const becomeSQL = `case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end`
 
 const rolesSQL = `
 select current_user::text, r.rolsuper or r.rolcreaterole,
        exists (select from pg_roles where rolname = $1),
-       exists (select from pg_roles where rolname = $2 and pg_has_role(current_user, oid, 'member')),
-       exists (select from pg_roles where rolname = 'rds_iam')
+       exists (select from pg_roles where rolname = $2 and pg_has_role(current_user, oid, ` + becomeSQL + `)),
+       exists (select from pg_roles where rolname = 'rds_iam'),
+       current_setting('server_version_num')::integer >= 160000
 from pg_roles r where r.rolname = current_user`
 
 func readRoles(ctx context.Context, conn *pgx.Conn, app string) (roles, error) {
 	r := roles{app: app}
-	err := conn.QueryRow(ctx, rolesSQL, app, ownerRole).Scan(&r.Current, &r.MayCreate, &r.AppExists, &r.OwnerUsed, &r.IAMOffered)
+	err := conn.QueryRow(ctx, rolesSQL, app, ownerRole).Scan(&r.Current, &r.MayCreate, &r.AppExists, &r.OwnerUsed, &r.IAMOffered, &r.Options)
 	return r, wrap("read the roles", err)
 }
 
@@ -113,13 +119,17 @@ const roleExistsSQL = `select exists (select from pg_roles where rolname = $1)`
 func (r *Runner) creation(known roles) []step {
 	const memberSQL = `select exists (select from pg_auth_members m
 		join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member where g.rolname = $1 and u.rolname = $2)`
-	app := r.cfg.AppUser
+	const becomesSQL = "select pg_has_role($1::name, $2::name, " + becomeSQL + ")"
+	app, options := r.cfg.AppUser, ""
+	if known.Options { // named, because createrole_self_grant or a role without inheritance would have them otherwise
+		options = " with inherit true, set true"
+	}
 	steps := []step{
 		{"create role " + ownerRole, roleExistsSQL, []any{ownerRole}, "create role " + ownerRole + " nologin"},
 		{"create role " + migratorRole, roleExistsSQL, []any{migratorRole}, "create role " + migratorRole + " login"},
 		{"create the functions' role", roleExistsSQL, []any{app}, "create role " + quote(app) + " login"},
-		{"join " + ownerRole, "select pg_has_role(current_user, $1::name, 'member')", []any{ownerRole}, "grant " + ownerRole + " to current_user"},
-		{"let " + migratorRole + " own the schema", memberSQL, []any{ownerRole, migratorRole}, "grant " + ownerRole + " to " + migratorRole},
+		{"join " + ownerRole, becomesSQL, []any{known.Current, ownerRole}, "grant " + ownerRole + " to current_user" + options},
+		{"let " + migratorRole + " own the schema", becomesSQL, []any{migratorRole, ownerRole}, "grant " + ownerRole + " to " + migratorRole + options},
 		{"let " + ownerRole + " create tables", "select has_schema_privilege($1::name, 'public', 'create')", []any{ownerRole},
 			"grant usage, create on schema public to " + ownerRole},
 	}

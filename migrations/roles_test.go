@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -41,12 +39,7 @@ func signIn(t *testing.T, db *testenv.Database, attributes string) (name, dsn st
 			}
 		}
 	})
-	u, err := url.Parse(db.AdminURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword(name, "pw")
-	return name, u.String()
+	return name, db.URL(name, "pw")
 }
 
 func runnerOn(t *testing.T, db *testenv.Database, dsn string, change func(*migrations.Config)) *migrations.Runner {
@@ -61,14 +54,6 @@ func runnerOn(t *testing.T, db *testenv.Database, dsn string, change func(*migra
 		t.Fatal(err)
 	}
 	return r
-}
-
-// own gives the database to a role, as RDS gives it to its master user.
-func own(t *testing.T, db *testenv.Database, role string) {
-	t.Helper()
-	if _, err := db.Conn(t).Exec(t.Context(), fmt.Sprintf("alter database %s owner to %s", db.Name, role)); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // The functions' role writes what it must and changes nothing that proves something; it makes no tables.
@@ -113,116 +98,6 @@ func TestTheFunctionsMayDoWhatTheyNeedAndNoMore(t *testing.T) {
 		if err := app.QueryRow(t.Context(), "select current_setting($1)", name).Scan(&got); err != nil || got != want {
 			t.Errorf("%s is %q, want %q, %v", name, got, want, err)
 		}
-	}
-}
-
-// As on RDS: the master user may create roles, owns the database and is no superuser.
-func TestTheMasterUserMakesTheRoles(t *testing.T) {
-	t.Parallel()
-	db := testenv.EmptyPostgres(t)
-	master, dsn := signIn(t, db, "createrole createdb")
-	own(t, db, master)
-	r := runnerOn(t, db, dsn, nil)
-	if result := run(t, r.Up); !result.OK {
-		t.Errorf("%+v", result)
-	}
-	if result := run(t, r.Validate); !result.OK {
-		t.Errorf("validate: %q", result.Problems)
-	}
-	var owners []string
-	const ownersSQL = "select array_agg(distinct tableowner::text) from pg_tables where schemaname = 'public'"
-	if err := db.Conn(t).QueryRow(t.Context(), ownersSQL).Scan(&owners); err != nil || !slices.Equal(owners, []string{"newsletter_owner"}) {
-		t.Errorf("the tables belong to %q, %v", owners, err)
-	}
-	if code := appMay(t, db.AppConn(t), "delete from audit_events"); code != "42501" {
-		t.Errorf("the ledger can be changed: %q", code)
-	}
-
-	// From now on somebody with fewer rights can go on: a member of the owner's role.
-	_, dsn = signIn(t, db, "in role newsletter_owner")
-	migrator := runnerOn(t, db, dsn, nil)
-	run(t, migrator.Down)
-	if result := run(t, migrator.Up); !result.OK || len(result.Migrations) != 1 || len(result.Warnings) != 0 {
-		t.Errorf("as the migrator: %+v", result)
-	}
-	if result := run(t, migrator.Validate); !result.OK {
-		t.Errorf("validate as the migrator: %q", result.Problems)
-	}
-}
-
-// A role that may use IAM must: if the master user came to it through another role, its password would work no more.
-func TestTheMasterUserKeepsItsPassword(t *testing.T) {
-	t.Parallel()
-	db := testenv.EmptyPostgres(t)
-	admin := db.Conn(t)
-	if code := appMay(t, admin, "create role rds_iam nologin"); code != "" && code != "42710" {
-		t.Fatal(code)
-	}
-	master, dsn := signIn(t, db, "createrole")
-	own(t, db, master)
-	app := master + "_app"
-	t.Cleanup(func() {
-		clean, err := pgx.Connect(context.Background(), db.AdminURL)
-		if err == nil {
-			_, err = clean.Exec(context.Background(), fmt.Sprintf("drop owned by %s; drop role %s", app, app))
-			_ = clean.Close(context.Background())
-		}
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	result := run(t, runnerOn(t, db, dsn, func(c *migrations.Config) { c.AppUser, c.AppPassword = app, config.Sealed{} }).Up)
-	if len(result.Warnings) != 0 {
-		t.Errorf("%q", result.Warnings)
-	}
-	for role, want := range map[string]bool{app: true, "migrator": true, master: false, "newsletter_owner": false} {
-		var member bool
-		if err := admin.QueryRow(t.Context(), "select pg_has_role($1::name, 'rds_iam', 'member')", role).Scan(&member); err != nil || member != want {
-			t.Errorf("%s must sign in with IAM: %v, want %v, %v", role, member, want, err)
-		}
-	}
-}
-
-func TestOneRoleWorksAndIsWarnedAbout(t *testing.T) {
-	t.Parallel()
-	db := testenv.EmptyPostgres(t)
-	only, dsn := signIn(t, db, "")
-	own(t, db, only)
-	for name, change := range map[string]func(*migrations.Config){
-		"it is the functions' role":      func(c *migrations.Config) { c.AppUser = only },
-		"the functions' role is missing": func(c *migrations.Config) { c.AppUser = "somebody_else" },
-	} {
-		r := runnerOn(t, db, dsn, change)
-		if result := run(t, r.Up); !result.OK || !strings.Contains(strings.Join(result.Warnings, "\n"), "nothing in the database keeps them from changing the ledger") {
-			t.Errorf("%s: %+v", name, result)
-		}
-		if result := run(t, r.Validate); !result.OK || len(result.Warnings) == 0 {
-			t.Errorf("%s: validate: %+v", name, result)
-		}
-	}
-	conn, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	var timeout string
-	if err := conn.QueryRow(t.Context(), "select current_setting('statement_timeout')").Scan(&timeout); err != nil || timeout != "3s" {
-		t.Errorf("statement_timeout of the one role is %q, %v", timeout, err)
-	}
-
-	// Later the master user comes, and makes the roles; the tables change hands.
-	if _, err := db.Conn(t).Exec(t.Context(), fmt.Sprintf("alter role %s createrole", only)); err != nil {
-		t.Fatal(err)
-	}
-	r := runnerOn(t, db, dsn, nil)
-	if result := run(t, r.Up); !result.OK || len(result.Warnings) != 0 {
-		t.Errorf("with roles: %+v", result)
-	}
-	if result := run(t, r.Validate); !result.OK {
-		t.Errorf("validate with roles: %q", result.Problems)
-	}
-	if code := appMay(t, db.AppConn(t), "update audit_events set kind = 'x'"); code != "42501" {
-		t.Errorf("the ledger can be changed: %q", code)
 	}
 }
 
