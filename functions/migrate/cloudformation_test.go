@@ -117,11 +117,14 @@ func (b *bucket) only() cfn.Response {
 	return b.answers[0]
 }
 
+// A stack's first deploy, later ones and its end, on a new instance of RDS and as its master user.
 func TestAStackMigrates(t *testing.T) {
 	t.Parallel()
-	db := testenv.EmptyPostgres(t)
+	db := testenv.RDS(t)
 	latest, _ := migrations.Latest()
-	env := config.FromMap(variables(db))
+	vars := variables(db)
+	vars["MIGRATE_DATABASE_URL"] = db.MasterURL
+	env := config.FromMap(vars)
 	for _, name := range []string{"cloudformation-create", "cloudformation-update", "cloudformation-rollback", "cloudformation-delete"} {
 		b := newBucket(t, 0)
 		h := b.handler(func(ctx context.Context) (migrator, error) { return connect(ctx, env) })
