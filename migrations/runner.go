@@ -25,8 +25,8 @@ import (
 type Config struct {
 	// URL is the database itself, not its proxy, for a role that may create tables and, better, roles.
 	URL config.Sealed `env:"MIGRATE_DATABASE_URL,required"`
-	// CAFile is a file of PEM certificates that the server's certificate is checked against. Defaults to the system's
-	// roots; a database without RDS Proxy needs the RDS bundle.
+	// CAFile is a PEM file of certificate authorities that are trusted beside the system's roots and those of RDS, which
+	// are built in. Defaults to none.
 	CAFile string `env:"DATABASE_CA_FILE"`
 	// IAMAuth signs in with an IAM token where the URL holds no password. Defaults to false.
 	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false"`

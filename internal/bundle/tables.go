@@ -90,7 +90,7 @@ func (b *Bundle) Table() string {
 		}
 		seen[v.Name] = true
 		by := strings.Join(users[v.Name], ", ")
-		if len(users[v.Name]) == len(b.Functions) || local(v.Name) {
+		if n := len(users[v.Name]); n == len(b.Functions) || n == 0 { // the platform's have no reader in the code
 			by = "all"
 		}
 		def := ""

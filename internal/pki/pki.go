@@ -28,8 +28,8 @@ type Files struct {
 	Key  string // the server's private key, PEM, mode 0600
 }
 
-// Ensure makes the certificates in dir, or finds those of an earlier run.
-func Ensure(dir string) (Files, error) {
+// Ensure makes the certificates in dir, or finds those of an earlier run. The server has the further DNS names too.
+func Ensure(dir string, names ...string) (Files, error) {
 	f := Files{filepath.Join(dir, "ca.crt"), filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")}
 	if _, err := tls.LoadX509KeyPair(f.Cert, f.Key); err == nil {
 		if _, err := os.Stat(f.CA); err == nil {
@@ -39,10 +39,10 @@ func Ensure(dir string) (Files, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return f, fmt.Errorf("make the folder of the certificates: %w", err)
 	}
-	return f, generate(f)
+	return f, generate(f, names)
 }
 
-func generate(f Files) error {
+func generate(f Files, names []string) error {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func generate(f Files) error {
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "127.0.0.1"},
 		NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames: append([]string{"localhost"}, names...), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	serverDER, err := x509.CreateCertificate(rand.Reader, server, authority, serverKey.Public(), authorityKey)
 	if err != nil {

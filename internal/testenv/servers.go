@@ -6,6 +6,7 @@
 package testenv
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -161,6 +163,23 @@ func required(t testing.TB) *Servers {
 		t.Fatalf("start the test servers: %v", err)
 	}
 	return s
+}
+
+// TrustedBySystem runs the calling test once more, in a process whose system's roots are the servers' authority alone, and
+// reports whether this is that process. A process reads the system's roots once, so they cannot be changed within it.
+func TrustedBySystem(t *testing.T) bool {
+	t.Helper()
+	s := required(t)
+	if os.Getenv("SSL_CERT_FILE") == s.CAFile {
+		return true
+	}
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$")
+	again.Env = append(os.Environ(), dirVariable+"="+s.Dir, "SSL_CERT_FILE="+s.CAFile, "SSL_CERT_DIR="+t.TempDir())
+	output, err := again.CombinedOutput()
+	if err != nil || !bytes.Contains(output, []byte("PASS")) || bytes.Contains(output, []byte("no tests to run")) {
+		t.Errorf("where the system trusts the servers: %v\n%s", err, output)
+	}
+	return false
 }
 
 // missing skips a test whose server is not installed, or fails it in CI.

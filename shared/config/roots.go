@@ -2,22 +2,33 @@ package config
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
-// Roots reads the file of PEM certificates that a variable names; without one, nil stands for the system's roots.
-func Roots(variable, file string) (*x509.CertPool, error) {
+// AddRoots returns roots with the certificates of the PEM file that a setting names. Nil roots, also in the result, stand
+// for the system's, as they do in crypto/tls. An empty file adds nothing. A named file never replaces the system's roots,
+// so a server that they verify stays verified. The errors name the setting and repeat no value.
+func AddRoots(roots *x509.CertPool, setting, file string) (*x509.CertPool, error) {
 	if file == "" {
-		return nil, nil
+		return roots, nil
 	}
 	pem, err := os.ReadFile(file) //nolint:gosec // the path is the owner's configuration
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", variable, err)
+		if failed, ok := errors.AsType[*fs.PathError](err); ok {
+			err = failed.Err // without the path
+		}
+		return nil, fmt.Errorf("%s: read the certificates: %w", setting, err)
 	}
-	roots := x509.NewCertPool()
+	if roots == nil {
+		if roots, err = x509.SystemCertPool(); err != nil {
+			return nil, fmt.Errorf("read the system's roots: %w", err)
+		}
+	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: no PEM certificate in it", variable)
+		return nil, fmt.Errorf("%s: no PEM certificate in it", setting)
 	}
 	return roots, nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func TestRootsNamesTheVariable(t *testing.T) {
-	if roots, err := Roots("T_CA_FILE", ""); roots != nil || err != nil {
+	if roots, err := AddRoots(nil, "T_CA_FILE", ""); roots != nil || err != nil {
 		t.Errorf("without a file: %v %v", roots, err)
 	}
 	text := filepath.Join(t.TempDir(), "text")
@@ -16,7 +16,8 @@ func TestRootsNamesTheVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{text, text + ".absent"} {
-		if _, err := Roots("T_CA_FILE", file); err == nil || !strings.HasPrefix(err.Error(), "T_CA_FILE: ") {
+		_, err := AddRoots(nil, "T_CA_FILE", file)
+		if err == nil || !strings.HasPrefix(err.Error(), "T_CA_FILE: ") || strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -12,7 +12,7 @@ func TestOldTLSIsNotSpoken(t *testing.T) {
 	t.Parallel()
 	weaktls.Check(t, nil, func(addr, caFile string) {
 		client := New(Config{AllowPrivate: []string{addr}}, nil)
-		roots, err := config.Roots("", caFile)
+		roots, err := config.AddRoots(nil, "", caFile)
 		if err != nil {
 			t.Fatal(err)
 		}

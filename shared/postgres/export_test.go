@@ -1,6 +1,9 @@
 package postgres
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // PingAfter makes the pool ping connections that were idle for longer than d.
 func (db *DB) PingAfter(d time.Duration) { db.pingAfterIdle = d }
@@ -13,3 +16,14 @@ func (r *Reader) SetNow(now func() time.Time) { r.now = now }
 
 // LockTries is how often a lock is asked for.
 const LockTries = lockTries
+
+// RDSAuthorities is the built-in file of certificates.
+func RDSAuthorities() []byte { return rdsAuthorities }
+
+// SetRDSAuthorities puts others in the place of RDS's authorities for the rest of a test, which must not be parallel.
+func SetRDSAuthorities(t *testing.T, pem []byte) {
+	t.Helper()
+	kept := rdsAuthorities
+	t.Cleanup(func() { rdsAuthorities = kept })
+	rdsAuthorities = pem
+}

@@ -29,8 +29,8 @@ type Config struct {
 	URL config.Sealed `env:"DATABASE_URL,required"`
 	// ReadURL is a read replica, for reads that may lag behind. Defaults to none: reads go to URL.
 	ReadURL config.Sealed `env:"DATABASE_READ_URL"`
-	// CAFile is a file of PEM certificates that the server's certificate is checked against. Defaults to the system's
-	// roots, which know RDS Proxy's certificates (ACM). A database without the proxy needs the RDS bundle.
+	// CAFile is a PEM file of certificate authorities that are trusted beside the system's roots, which know RDS Proxy, and
+	// those of RDS, which are built in. Defaults to none.
 	CAFile string `env:"DATABASE_CA_FILE"`
 	// IAMAuth signs in with an IAM token where the URL holds no password. Defaults to false.
 	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false"`
@@ -58,11 +58,11 @@ func ReadConfig(env *config.Env) Config {
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
-	if err := checkURL(c.URL.Reveal()); err != nil {
+	if _, err := parseURL(c.URL.Reveal()); err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	if !c.ReadURL.IsZero() {
-		if err := checkURL(c.ReadURL.Reveal()); err != nil {
+		if _, err := parseURL(c.ReadURL.Reveal()); err != nil {
 			return fmt.Errorf("DATABASE_READ_URL: %w", err)
 		}
 	}

@@ -24,27 +24,32 @@ const connectTimeout = 3 * time.Second
 // Server is one database and how to sign in to it.
 type Server struct {
 	URL     config.Sealed // "postgres://user:password@host:5432/database"
-	CAFile  string        // PEM; empty for the URL's sslrootcert, or the system's roots
+	CAFile  string        // a PEM file of further roots; empty for none
 	IAMAuth bool          // sign in with an IAM token where the URL holds no password
 }
 
 // ConnConfig makes the configuration of a connection to s, which always verifies the server's certificate and name.
-// The caller runs SignIn on it before each connection. It reads the CA file and nothing else. The errors name no part of
-// the URL.
+// The caller runs SignIn on it before each connection. It reads the named files of certificates and nothing else. The
+// errors name no part of the URL.
 func (s Server) ConnConfig() (*pgx.ConnConfig, error) {
-	if err := checkURL(s.URL.Reveal()); err != nil {
+	u, err := parseURL(s.URL.Reveal())
+	if err != nil {
 		return nil, err
 	}
-	cc, err := pgx.ParseConfig(s.URL.Reveal())
+	query := u.Query()
+	rootCert := query.Get("sslrootcert")
+	// pgx would read files that nobody named here (PGSSLROOTCERT, ~/.postgresql/root.crt) and let them replace the
+	// system's roots. So it is told to make no TLS configuration and to read no file; what is used is made below, always.
+	query.Set("sslmode", "disable")
+	query.Set("sslrootcert", "")
+	u.RawQuery = query.Encode()
+	cc, err := pgx.ParseConfig(u.String())
 	if err != nil {
 		return nil, errors.New("not a valid PostgreSQL URL") // the parser's message repeats parts of it
 	}
-	roots, err := config.Roots("DATABASE_CA_FILE", s.CAFile)
+	roots, err := authorities(cc.Host, s.CAFile, rootCert)
 	if err != nil {
 		return nil, err
-	}
-	if roots == nil && cc.TLSConfig != nil {
-		roots = cc.TLSConfig.RootCAs // sslrootcert of the URL
 	}
 	cc.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cc.Host, RootCAs: roots}
 	cc.Fallbacks = nil
@@ -70,29 +75,33 @@ func (s Server) SignIn(ctx context.Context, cc *pgx.ConnConfig) error {
 	return nil
 }
 
-// checkURL refuses what would weaken TLS or what RDS Proxy refuses at connect, which is every parameter but a few.
-func checkURL(text string) error {
+// parseURL refuses what would weaken TLS or what RDS Proxy refuses at connect, which is every parameter but a few.
+func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return errors.New("not a PostgreSQL URL, such as postgres://user@host:5432/database")
+		return nil, errors.New("not a PostgreSQL URL, such as postgres://user@host:5432/database")
 	}
 	if u.Hostname() == "" || strings.Contains(u.Host, ",") || u.User.Username() == "" || strings.Trim(u.Path, "/") == "" {
-		return errors.New("a PostgreSQL URL must name one host, a user and a database")
+		return nil, errors.New("a PostgreSQL URL must name one host, a user and a database")
 	}
 	parameters, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return errors.New("a PostgreSQL URL with malformed parameters")
+		return nil, errors.New("a PostgreSQL URL with malformed parameters")
 	}
 	for name, values := range parameters {
 		switch name {
-		case "application_name", "sslrootcert":
+		case "application_name":
+		case "sslrootcert":
+			if len(values) != 1 {
+				return nil, errors.New("sslrootcert must name one file")
+			}
 		case "sslmode":
 			if len(values) != 1 || values[0] != "verify-full" {
-				return errors.New("sslmode must be verify-full, or be left out, which means the same")
+				return nil, errors.New("sslmode must be verify-full, or be left out, which means the same")
 			}
 		default:
-			return fmt.Errorf("the parameter %q is not supported: RDS Proxy refuses settings at connect; timeouts stand on the role", name)
+			return nil, fmt.Errorf("the parameter %q is not supported: RDS Proxy refuses settings at connect; timeouts stand on the role", name)
 		}
 	}
-	return nil
+	return u, nil
 }

@@ -37,6 +37,7 @@ func TestConfigRefusesWhatWouldWeakenOrBreakTheConnection(t *testing.T) {
 		"postgres://app:s3cret@proxy.example/newsletter?statement_timeout=5s":                "statement_timeout",
 		"postgres://app:s3cret@proxy.example/newsletter?options=-cjit%3Doff":                 "options",
 		"postgres://app:s3cret@proxy.example/newsletter?target_session_attrs=any":            "target_session_attrs",
+		"postgres://app:s3cret@proxy.example/newsletter?sslrootcert=a.pem&sslrootcert=b.pem": "one file",
 	} {
 		env := config.FromMap(map[string]string{"DATABASE_URL": url})
 		postgres.ReadConfig(env)
@@ -66,6 +67,10 @@ func TestCAFile(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "DATABASE_CA_FILE") {
 			t.Errorf("%s: %v", file, err)
 		}
+		server := postgres.Server{URL: config.Seal("postgres://app@db.example/x?sslrootcert=" + file)}
+		if _, err := server.ConnConfig(); err == nil || !strings.Contains(err.Error(), "sslrootcert") || strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }
 
@@ -76,10 +81,11 @@ func TestTheServersCertificateAndNameAreVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := strings.Cut(host(t, env.DirectURL), ":")
+	direct := without(t, env.DirectURL).String()
+	_, port, _ := strings.Cut(host(t, direct), ":")
 	for name, cfg := range map[string]postgres.Config{
-		"another authority": {URL: config.Seal(env.DirectURL), CAFile: stranger.CA},
-		"another name":      {URL: config.Seal(at(t, env.DirectURL, "127.0.0.2:"+port)), CAFile: env.CAFile},
+		"another authority": {URL: config.Seal(direct), CAFile: stranger.CA},
+		"another name":      {URL: config.Seal(at(t, direct, "127.0.0.2:"+port)), CAFile: env.CAFile},
 	} {
 		db, err := postgres.Open(t.Context(), cfg)
 		if err != nil {

@@ -25,8 +25,8 @@ type Config struct {
 	// URL is the server, such as "rediss://:password@cache.example:6379". Defaults to none: limits are then kept by each
 	// environment for itself. Without TLS ("redis://") it is refused, but for a server on this machine.
 	URL config.Sealed `env:"REDIS_URL"`
-	// CAFile is a file of PEM certificates that the server's certificate is checked against. Defaults to the system's
-	// roots, which know ElastiCache and Upstash.
+	// CAFile is a PEM file of certificate authorities that are trusted beside the system's roots, which know ElastiCache
+	// and Upstash. Defaults to none.
 	CAFile string `env:"REDIS_CA_FILE"`
 	// Cluster uses the cluster client, for several nodes that share the keys. Defaults to false: one endpoint, as with a
 	// single node, ElastiCache Serverless and Upstash.
@@ -82,7 +82,7 @@ func Open(cfg Config) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	roots, err := config.Roots("REDIS_CA_FILE", cfg.CAFile)
+	roots, err := config.AddRoots(nil, "REDIS_CA_FILE", cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}

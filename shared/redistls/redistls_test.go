@@ -189,6 +189,26 @@ func TestWhomNotToTrust(t *testing.T) {
 	}
 }
 
+// TestANamedFileAdds: what the system trusts goes on to be trusted beside it.
+func TestANamedFileAdds(t *testing.T) {
+	if !testenv.TrustedBySystem(t) {
+		return
+	}
+	server := testenv.Redis(t)
+	other, err := pki.Ensure(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"", other.CA} {
+		client, err := redistls.Open(redistls.Config{URL: config.Seal(server.URL), CAFile: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		warm(t, client)
+		client.Close()
+	}
+}
+
 // TestAFrozenServerIsGivenUp, with and without a context that ends.
 func TestAFrozenServerIsGivenUp(t *testing.T) {
 	t.Parallel()
