@@ -88,6 +88,7 @@ func TestABrokenTemplateIsSeen(t *testing.T) {
 		"migration cut short":     {"ServiceTimeout: 900", "ServiceTimeout: 60", "Migration.ServiceTimeout"},
 		"other architecture":      {"Architectures: [arm64]", "Architectures: [x86_64]", "Globals.Function.Architectures"},
 		"own architecture":        {"      Role: !GetAtt SubscribeRole.Arn\n", "      Role: !GetAtt SubscribeRole.Arn\n      Architectures: [x86_64]\n", "leave it to Globals"},
+		"layers":                  {"    Tracing: Active\n", "    Tracing: Active\n    Layers: !If [InVpc, [!Ref LayerArn], !Ref AWS::NoValue]\n", "take Layers out"},
 		"other builder":           {"Metadata: {BuildMethod: makefile}", "Metadata: {BuildMethod: go1.x}", "BuildMethod: makefile"},
 		"text logs":               {"LogFormat: JSON", "LogFormat: Text", "must log JSON"},
 		"logs for ever":           {"      RetentionInDays: !Ref LogRetentionDays\n", "", "kept for ever"},

@@ -28,6 +28,10 @@ func (b *Bundle) checkFunctions() []string {
 			problems.add("template.yaml: Globals.Function.%s must be %v, what `make build` builds for", name, want)
 		}
 	}
+	if _, set := globals["Layers"]; set {
+		problems.add("template.yaml: take Layers out of Globals.Function: the functions are single files, and `sam local invoke` " +
+			"takes no choice of layers")
+	}
 	for _, name := range sortedKeys(b.Template.Functions) {
 		f := b.Template.Functions[name]
 		if b.Functions[name] == nil {

@@ -7,9 +7,10 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// local names the variables that are read but never deployed: endpoints of doubles, for the local stack and tests.
+// local reports whether a variable is read but never deployed: endpoints of doubles and their certificates, for the local
+// stack, the tests and the operator's tool. A deployed function has no file to name.
 func local(name string) bool {
-	return strings.HasPrefix(name, "AWS_") || name == "CAPTCHA_URL" || name == "OUTBOUND_ALLOW_PRIVATE"
+	return strings.HasPrefix(name, "AWS_") || strings.HasSuffix(name, "_CA_FILE") || name == "CAPTCHA_URL" || name == "OUTBOUND_ALLOW_PRIVATE"
 }
 
 // checkVariables wants each function to be given the variables that it reads, and no others: secrets from Secrets

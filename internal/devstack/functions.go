@@ -82,7 +82,7 @@ func (s *Stack) given(f *samtemplate.Function) []string {
 	for _, secret := range f.Secrets {
 		names = append(names, s.template.SecretVariables[secret]...)
 	}
-	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPTCHA_URL", "OUTBOUND_ALLOW_PRIVATE", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3",
+	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DATABASE_CA_FILE", "REDIS_CA_FILE", "CAPTCHA_URL", "OUTBOUND_ALLOW_PRIVATE", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3",
 		"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS")
 	for name := range s.options.Variables {
 		names = append(names, name)
