@@ -16,19 +16,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"newsletter/internal/child"
 )
 
-// engine is a Docker engine behind a socket of ours, which puts every container into this machine's network: there the
-// functions reach the stack on 127.0.0.1, and no bridge or firewall rule is needed. `sam local` has no switch for that.
+// engine is a Docker engine behind a socket of ours, which makes every container a part of this machine: of its network,
+// where the functions reach the stack on 127.0.0.1 and no bridge or firewall rule is needed, and of its architecture.
+// `sam local` has no switches for that.
 type engine struct {
-	socket string
-	client *http.Client // speaks to the real engine
-	server *http.Server
-	own    *child.Child // an engine that was started here
+	socket    string
+	variables map[string]string // of the containers to come, beside those that the caller wants
+	client    *http.Client      // speaks to the real engine
+	server    *http.Server
+	own       *child.Child // an engine that was started here
 }
 
 const defaultSocket = "/var/run/docker.sock"
@@ -112,12 +115,9 @@ func (e *engine) alive(ctx context.Context) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// makeImage imports an image that holds the emulator where `sam local` looks for it.
-func (e *engine) makeImage(ctx context.Context, repository, tag, rie string) error {
-	binary, err := os.ReadFile(rie)
-	if err != nil {
-		return err
-	}
+// makeImage imports an image that holds the folders of Lambda and files: its paths, without the first slash, and what they
+// are copies of.
+func (e *engine) makeImage(ctx context.Context, repository, tag string, copies map[string]string) error {
 	var files bytes.Buffer
 	archive := tar.NewWriter(&files)
 	for _, folder := range []string{"var/", "var/rapid/", "var/task/", "var/runtime/", "opt/", "tmp/"} {
@@ -125,12 +125,18 @@ func (e *engine) makeImage(ctx context.Context, repository, tag, rie string) err
 			return err
 		}
 	}
-	header := &tar.Header{Name: "var/rapid/aws-lambda-rie", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(binary))}
-	if err := archive.WriteHeader(header); err != nil {
-		return err
-	}
-	if _, err := archive.Write(binary); err != nil {
-		return err
+	for path, original := range copies {
+		content, err := os.ReadFile(original)
+		if err != nil {
+			return err
+		}
+		header := &tar.Header{Name: path, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(content))}
+		if err := archive.WriteHeader(header); err != nil {
+			return err
+		}
+		if _, err := archive.Write(content); err != nil {
+			return err
+		}
 	}
 	if err := archive.Close(); err != nil {
 		return err
@@ -152,7 +158,7 @@ func (e *engine) makeImage(ctx context.Context, repository, tag, rie string) err
 	return nil
 }
 
-// serve passes everything on to the engine, and puts containers into the host's network on their way.
+// serve passes everything on to the engine, and makes containers a part of this machine on their way.
 func (e *engine) serve(socket, real string) error {
 	_ = os.Remove(socket)
 	listener, err := net.Listen("unix", socket)
@@ -169,7 +175,7 @@ func (e *engine) serve(socket, real string) error {
 	}
 	e.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/containers/create") {
-			if err := intoHostNetwork(r); err != nil {
+			if err := ontoThisMachine(r, e.variables); err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
@@ -180,9 +186,9 @@ func (e *engine) serve(socket, real string) error {
 	return nil
 }
 
-// intoHostNetwork changes a request to create a container: the host's network, and the emulator on the port that the
-// caller wanted published.
-func intoHostNetwork(r *http.Request) error {
+// ontoThisMachine changes a request to create a container: this machine's network and architecture, the emulator on the
+// port that the caller wanted published, and further variables.
+func ontoThisMachine(r *http.Request, variables map[string]string) error {
 	var container map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&container); err != nil {
 		return err
@@ -203,6 +209,19 @@ func intoHostNetwork(r *http.Request) error {
 			container["Entrypoint"] = append(entrypoint, "--runtime-interface-emulator-address", "127.0.0.1:"+port, "--runtime-api-address", api)
 		}
 	}
+	environment, _ := container["Env"].([]any)
+	environment = slices.DeleteFunc(environment, func(v any) bool {
+		name, _, _ := strings.Cut(fmt.Sprint(v), "=")
+		_, ours := variables[name]
+		return ours
+	})
+	for name, value := range variables {
+		environment = append(environment, name+"="+value)
+	}
+	container["Env"] = environment
+	query := r.URL.Query()
+	query.Del("platform")
+	r.URL.RawQuery = query.Encode()
 	host["NetworkMode"] = "host"
 	delete(host, "PortBindings")
 	delete(container, "ExposedPorts")

@@ -28,15 +28,15 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestIntoHostNetwork changes a request as `sam local` sends it.
-func TestIntoHostNetwork(t *testing.T) {
-	const create = `{"Image":"i","Entrypoint":["/var/rapid/aws-lambda-rie","--log-level","error"],"ExposedPorts":{"8080/tcp":{}},
+// TestOntoThisMachine changes a request as `sam local` sends it.
+func TestOntoThisMachine(t *testing.T) {
+	const create = `{"Image":"i","Entrypoint":["/var/rapid/aws-lambda-rie","--log-level","error"],"ExposedPorts":{"8080/tcp":{}},"Env":["AWS_REGION=us-east-1","SITE_NAME=x"],
 		"HostConfig":{"NetworkMode":"default","PortBindings":{"8080/tcp":[{"HostIp":"127.0.0.1","HostPort":"5678"}]},"Binds":["/a:/var/task:ro"]}}`
-	r, err := http.NewRequest(http.MethodPost, "http://docker/v1.41/containers/create", strings.NewReader(create))
+	r, err := http.NewRequest(http.MethodPost, "http://docker/v1.41/containers/create?name=n&platform=linux%2Farm64", strings.NewReader(create))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := intoHostNetwork(r); err != nil {
+	if err := ontoThisMachine(r, map[string]string{"PEPPER": "p=", "AWS_REGION": "eu-central-1"}); err != nil {
 		t.Fatal(err)
 	}
 	body, err := io.ReadAll(r.Body)
@@ -46,6 +46,7 @@ func TestIntoHostNetwork(t *testing.T) {
 	var got struct {
 		Image        string
 		Entrypoint   []string
+		Env          []string
 		ExposedPorts map[string]any
 		HostConfig   struct {
 			NetworkMode  string
@@ -61,6 +62,13 @@ func TestIntoHostNetwork(t *testing.T) {
 	}
 	if i := slices.Index(got.Entrypoint, "--runtime-interface-emulator-address"); i != 3 || got.Entrypoint[i+1] != "127.0.0.1:5678" {
 		t.Errorf("the emulator does not listen where it is asked: %q", got.Entrypoint)
+	}
+	slices.Sort(got.Env)
+	if want := []string{"AWS_REGION=eu-central-1", "PEPPER=p=", "SITE_NAME=x"}; !slices.Equal(got.Env, want) {
+		t.Errorf("the variables are %q, want %q", got.Env, want)
+	}
+	if r.URL.RawQuery != "name=n" {
+		t.Errorf("it asks for %s", r.URL.RawQuery)
 	}
 	if got.Image != "i" || len(got.HostConfig.Binds) != 1 {
 		t.Errorf("something else was changed: %s", body)

@@ -5,26 +5,25 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"time"
 
 	"newsletter/internal/samtemplate"
 )
 
-// baseImage is the image that `sam local` runs provided.al2023 functions in. Ours holds nothing but the emulator, because
-// the functions are static.
+// baseImage is the image that `sam local` runs provided.al2023 functions in. Ours holds the emulator and the stack's
+// authority and nothing else, because the functions are static.
 const baseImage = "public.ecr.aws/lambda/provided"
 
-// caInContainer is where a function finds the stack's certificates: beside its binary.
-const caInContainer = "/var/task/ca.crt"
+// systemRoots is where a Linux machine keeps the certificates of the authorities that it trusts.
+const systemRoots = "/etc/ssl/certs/ca-certificates.crt"
 
+// underSAM runs `sam build` on template.yaml, unchanged, with binaries for this machine (the Makefile's ARCH), and
+// `sam local invoke` on the result. Variables that the template declares come by --env-vars, which passes no others. The
+// container has the rest: what Lambda itself sets, and what the function's secrets hold.
 func underSAM(ctx context.Context, b *bench) error {
 	sam, err := exec.LookPath("sam")
 	if err != nil {
@@ -39,21 +38,33 @@ func underSAM(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer docker.close()
-	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	if err := docker.makeImage(ctx, baseImage, "al2023-rapid-"+arch, rie); err != nil {
-		return err
-	}
-	template, variables, err := b.writeSAM(arch)
+	template, err := samtemplate.Load(filepath.Join(b.root, "template.yaml"))
 	if err != nil {
 		return err
+	}
+	architecture := mapping(template.Globals["Function"])["Architectures"].([]any)[0]
+	if err := docker.makeImage(ctx, baseImage, fmt.Sprintf("al2023-rapid-%s", architecture), map[string]string{
+		"var/rapid/aws-lambda-rie": rie, systemRoots[1:]: b.caFile, b.caFile[1:]: b.caFile,
+	}); err != nil {
+		return err
+	}
+	built := filepath.Join(b.dir, "sam", "build")
+	build := exec.CommandContext(ctx, sam, "build", "--build-dir", built)
+	build.Dir, build.Env = b.root, append(os.Environ(), "SAM_CLI_TELEMETRY=0", "ARCH="+runtime.GOARCH)
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("sam build: %w\n%s", err, output)
 	}
 	for _, function := range b.functions() {
 		events, err := b.events(function)
 		if err != nil {
 			return err
 		}
+		variables, err := b.writeVariables(docker, function, template.Functions[function])
+		if err != nil {
+			return err
+		}
 		for _, e := range events {
-			b.invoke(ctx, docker, []string{sam, "local", "invoke", logicalID(function), "--template", template,
+			b.invoke(ctx, docker, []string{sam, "local", "invoke", template.Functions[function].ID, "--template", filepath.Join(built, "template.yaml"),
 				"--env-vars", variables, "--event", "-", "--skip-pull-image"}, function, e)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -85,89 +96,22 @@ func (b *bench) invoke(ctx context.Context, docker *engine, command []string, fu
 	}
 }
 
-// writeSAM writes what `sam local` needs: template.yaml for this machine's architecture and binaries, and env.json.
-func (b *bench) writeSAM(arch string) (template, variables string, err error) {
-	text, err := os.ReadFile(filepath.Join(b.root, "template.yaml"))
+// writeVariables prepares a function's next runs: it writes the variables that the template declares into a file for
+// --env-vars, and gives the others to the engine for its containers.
+func (b *bench) writeVariables(docker *engine, name string, function *samtemplate.Function) (file string, err error) {
+	all := b.variables(name)
+	given := map[string]string{}
+	for variable := range function.Variables {
+		given[variable] = all[variable] // empty like SECRETS_ARN, whose values are in the container
+		delete(all, variable)
+	}
+	docker.variables = all
+	file = filepath.Join(b.dir, "sam", "env.json")
+	text, err := json.Marshal(map[string]any{function.ID: given})
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
-	document, err := samtemplate.Document(text)
-	if err != nil {
-		return "", "", err
-	}
-	globals := mapping(mapping(document["Globals"])["Function"])
-	globals["Architectures"] = []any{arch}
-	delete(globals, "Layers") // `sam local` takes the choice between layers and none for a layer
-	environment := map[string]map[string]string{}
-	for name, state := range b.state.Functions {
-		folder := filepath.Join(b.dir, "sam", name)
-		if err := b.layOut(folder, state.Binary); err != nil {
-			return "", "", err
-		}
-		resource := mapping(mapping(document["Resources"])[logicalID(name)])
-		delete(resource, "Metadata") // it is built already
-		properties := mapping(resource["Properties"])
-		properties["CodeUri"] = folder
-		all := b.variables(name)
-		declared := map[string]any{} // `sam local` passes variables that the template names, and no others
-		for variable, value := range all {
-			declared[variable] = ""
-			for _, written := range []string{b.caFile, url.QueryEscape(b.caFile)} { // on its own, or inside a URL
-				value = strings.ReplaceAll(value, written, caInContainer)
-			}
-			all[variable] = value
-		}
-		properties["Environment"] = map[string]any{"Variables": declared}
-		environment[logicalID(name)] = all
-	}
-	template, variables = filepath.Join(b.dir, "sam", "template.json"), filepath.Join(b.dir, "sam", "env.json")
-	if err := writeJSON(template, document); err != nil {
-		return "", "", err
-	}
-	return template, variables, writeJSON(variables, environment)
-}
-
-// layOut puts a function's binary and the stack's certificates into the folder that becomes /var/task.
-func (b *bench) layOut(folder, binary string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	for from, to := range map[string]string{binary: "bootstrap", b.caFile: filepath.Base(caInContainer)} {
-		if err := copyFile(from, filepath.Join(folder, to)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o755)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		_ = out.Close()
-		return err
-	}
-	return out.Close()
-}
-
-func writeJSON(path string, value any) error {
-	text, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, text, 0o600)
-}
-
-// logicalID is the resource of a function: SubscribeFunction.
-func logicalID(function string) string {
-	return string(slices.Concat([]byte{function[0] - 'a' + 'A'}, []byte(function[1:]), []byte("Function")))
+	return file, os.WriteFile(file, text, 0o600)
 }
 
 func mapping(v any) map[string]any { m, _ := v.(map[string]any); return m }
