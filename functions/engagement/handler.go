@@ -1,8 +1,8 @@
-// Command engagement hears from Amazon SES, through SNS, what became of mails. A mailbox that does not exist, and a person
-// who complains, get no more mail; everything else is kept for the statistics.
+// Command engagement hears from Amazon SES, through SNS, what became of emails. A mailbox that does not exist, and a person
+// who complains, get no more email; everything else is kept for the statistics.
 //
-// Lambda repeats a notification that fails. One that cannot be read, or is about a mail that is not known, is counted and
-// never repeated.
+// Lambda repeats a notification that fails. One that cannot be read, or is about nobody known, is recorded for an alert and
+// never repeated. SNS invokes a function with its envelope only: it has no raw delivery to Lambda.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
@@ -18,12 +19,16 @@ import (
 	"newsletter/shared/engagement"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
+	"newsletter/shared/telemetry"
 )
 
 type handler struct {
 	db    *postgres.DB
+	key   pseudonym.Key
 	store *subscription.Store
+	now   func() time.Time
 }
 
 var errNoNotification = errors.New("the event is not a notification of SNS")
@@ -50,30 +55,53 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	return done, nil
 }
 
-// take records one event and ends the mails to whom it says so.
+// take records one event and ends the emails to whom it says so.
 func (h *handler) take(ctx context.Context, n events.SNSEntity) (outcome string, err error) {
-	e, err := engagement.Read(n.Message)
-	if errors.Is(err, engagement.ErrEvent) {
-		lambdafn.Logger(ctx).Warn("a notification that is not about a mail of ours")
-		return "unreadable", nil
+	e, news := engagement.Read(n.Message, n.MessageID, n.Timestamp)
+	if !news {
+		return "ignored", nil
 	}
-	subscriber, err := engagement.Record(ctx, h.db, e)
-	if err != nil {
-		return "", err
+	var emailHMAC []byte
+	address, _ := subscription.ParseAddress(e.Recipient) // the zero Address if it is not known
+	if address.Norm != "" {
+		emailHMAC = h.key.Address(address.Norm)
 	}
-	if subscriber == uuid.Nil {
-		return "unknown", nil
-	}
-	reason := subscription.Complaint
+	subject, err := engagement.Record(ctx, h.db, h.now(), e, emailHMAC)
 	switch {
-	case e.Kind == engagement.Bounce && e.Permanent:
-		reason = subscription.Bounce
-	case e.Kind != engagement.Complaint:
-		return string(e.Kind), nil
+	case err != nil:
+		return "", err
+	case !subject.Known:
+		telemetry.Add(ctx, telemetry.FeedbackUnreadable, 1)
+		lambdafn.Logger(ctx).WarnContext(ctx, "event of SES not readable, or about nobody known", "kind", string(e.Kind), "detail", e.Detail)
+		if e.Kind == engagement.Unreadable {
+			return "unreadable", nil
+		}
+		return "unknown", nil
+	case e.Suppress:
+		err = h.suppress(ctx, e.Kind, subject, address, n.MessageID)
 	}
-	_, err = h.store.Suppress(ctx, subscription.Suppression{
-		SubscriberID: subscriber, Reason: reason, Actor: audit.Provider,
-		Visit: subscription.Visit{RequestID: n.MessageID, Channel: "ses"},
-	})
 	return string(e.Kind), err
+}
+
+// suppress ends all email to whom a report is about. address is the recipient's, the zero Address if it is not known.
+func (h *handler) suppress(ctx context.Context, kind engagement.Kind, about engagement.Subject, address subscription.Address, requestID string) error {
+	end := subscription.Suppression{
+		SubscriberID: about.SubscriberID, Reason: subscription.Bounce, Actor: audit.Provider,
+		Visit: subscription.Visit{RequestID: requestID, Channel: "ses"},
+	}
+	if kind == engagement.Complaint {
+		end.Reason = subscription.Complaint
+	}
+	if end.SubscriberID != uuid.Nil {
+		if outcome, err := h.store.Suppress(ctx, end); err != nil || outcome != subscription.Unchanged {
+			return err
+		}
+	}
+	if end.Reason != subscription.Complaint || address.Norm == "" {
+		return nil
+	}
+	// They were erased. That they want no more email is to be remembered; that a mailbox is gone is not.
+	end.SubscriberID, end.Address = uuid.Nil, address
+	_, err := h.store.Suppress(ctx, end)
+	return err
 }

@@ -2,11 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"newsletter/internal/functiontest"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
+	"newsletter/shared/telemetry"
 )
 
 // sampleDelivery is the delivery that the samples are about.
@@ -14,13 +19,20 @@ const sampleDelivery = "0192b3a4-c5d6-7e8f-9012-a3b4c5d6e7f8"
 
 // samples says what each file of events/engagement does with an active subscriber.
 var samples = map[string]struct{ outcome, status, recorded string }{
-	"bounce":           {"bounce", "suppressed", "bounce General true"},
-	"bounce-transient": {"bounce", "active", "bounce MailboxFull false"},
-	"complaint":        {"complaint", "suppressed", "complaint abuse true"},
-	"delivery":         {"delivery", "active", "delivery  false"},
-	"open":             {"open", "active", "open  false"},
-	"delay":            {"delay", "active", "delay MailboxFull false"},
-	"unreadable":       {"unreadable", "active", ""},
+	"bounce":                      {"bounce", "suppressed", "bounce General true"},
+	"bounce-notification-headers": {"bounce", "suppressed", "bounce NoEmail true"},
+	"bounce-on-account-list":      {"bounce", "suppressed", "bounce OnAccountSuppressionList true"},
+	"bounce-transient":            {"bounce", "active", "bounce MailboxFull false"},
+	"complaint":                   {"complaint", "suppressed", "complaint abuse true"},
+	"complaint-not-spam":          {"complaint", "active", "complaint not-spam false"},
+	"complaint-notification-type": {"complaint", "suppressed", "complaint abuse true"},
+	"complaint-on-account-list":   {"complaint", "suppressed", "complaint OnAccountSuppressionList true"},
+	"delivery":                    {"delivery", "active", "delivery  false"},
+	"open":                        {"open", "active", "open  false"},
+	"delay":                       {"delay", "active", "delay MailboxFull false"},
+	"send":                        {"ignored", "active", ""},
+	"topic-validated":             {"ignored", "active", ""},
+	"unreadable":                  {"unreadable", "active", "unreadable Vanished false"},
 }
 
 func TestSampleEvents(t *testing.T) {
@@ -30,7 +42,7 @@ func TestSampleEvents(t *testing.T) {
 			b := functiontest.New(t)
 			b.Activate("jane@example.org")
 			mail := b.Strings(`select id::text from outbox where kind = 'mail.confirm'`)[0]
-			event := json.RawMessage(strings.ReplaceAll(string(functiontest.Raw(t, "engagement", name)), sampleDelivery, mail))
+			event := event(t, name, mail)
 			f := b.Open(open)
 			want, known := samples[name]
 			if !known {
@@ -58,16 +70,129 @@ func TestSampleEvents(t *testing.T) {
 	}
 }
 
-func TestAMailThatIsNotKnown(t *testing.T) {
+// event is a sample about a delivery.
+func event(t *testing.T, name, delivery string) json.RawMessage {
+	t.Helper()
+	return json.RawMessage(strings.ReplaceAll(string(functiontest.Raw(t, "engagement", name)), sampleDelivery, delivery))
+}
+
+// take lets the function take an event once, and gives what came of it.
+func take(t *testing.T, f lambdafn.Function, event json.RawMessage) (outcome string) {
+	t.Helper()
+	value, err := f.Event(t.Context(), event)
+	if err != nil || len(value.(result).Outcomes) != 1 {
+		t.Fatalf("%v %v", value, err)
+	}
+	for outcome = range value.(result).Outcomes {
+	}
+	return outcome
+}
+
+// expect compares rows.
+func expect(b *functiontest.Bundle, query, want string) {
+	b.Helper()
+	if got := strings.Join(b.Strings(query), ", "); got != want {
+		b.Errorf("%s: %q, want %q", query, got, want)
+	}
+}
+
+const recorded = `select kind || ' ' || detail || ' ' || permanent || ' ' || (subscriber_id is not null) from engagement_events order by id`
+
+// What is about nobody known ends nothing, and is kept for an alert, with the time of now and nothing of anybody.
+func TestAnEmailThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Activate("joe@example.org")
+	f := b.Open(open)
+	for _, name := range []string{"bounce", "complaint-notification-type", "delivery", "delivery"} { // deliveries come twice now and then
+		ctx, metrics := telemetry.With(t.Context())
+		value, err := f.Event(ctx, functiontest.Raw(t, "engagement", name))
+		if err != nil || value.(result).Outcomes["unknown"] != 1 {
+			t.Errorf("%s: %v %v", name, value, err)
+		}
+		if lines := metrics.Documents("n", time.Now(), nil); !strings.Contains(fmt.Sprint(lines), "FeedbackUnreadable") {
+			t.Errorf("%s is not counted: %v", name, lines)
+		}
+	}
+	expect(b, recorded, "unreadable bounce false false, unreadable complaint false false, unreadable delivery false false")
+	expect(b, `select distinct (at > now() - interval '1 minute')::text from engagement_events`, "true")
+	expect(b, `select status from subscribers`, "active")
+}
+
+// A complaint months later, when the delivery is kept no more, is about who reads the mailbox.
+func TestAComplaintAboutAnEmailThatIsGone(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Activate("jane@example.org")
-	value, err := b.Open(open).Event(t.Context(), functiontest.Raw(t, "engagement", "bounce"))
-	if err != nil || value.(result).Outcomes["unknown"] != 1 {
-		t.Errorf("%v %v", value, err)
+	b.Exec(`delete from outbox`)
+	if got := take(t, b.Open(open), event(t, "complaint", sampleDelivery)); got != "complaint" {
+		t.Error(got)
 	}
-	if got := b.Strings(`select status from subscribers`); got[0] != "active" {
-		t.Errorf("%v", got)
+	expect(b, `select status from subscribers`, "suppressed")
+	expect(b, recorded, "complaint abuse true true")
+}
+
+// An identity's notification names no delivery: it is the one that went to that mailbox at that time.
+func TestAnEmailIsFoundByItsRecipientAndTime(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	for _, address := range []string{"jane@example.org", "joe@example.org"} {
+		b.Activate(address)
+	}
+	// SES took jane's second email, and one to joe, at 12:00 of the sample.
+	b.Exec(`update outbox set state = 'done', outcome = 'sent', finished_at = '2026-01-31T12:00:01Z' where kind = 'mail.confirm'`)
+	b.Exec(`insert into outbox (id, kind, subscriber_id, due_at, created_at, state, outcome, finished_at)
+		select gen_random_uuid(), 'mail.reminder', id, now(), now(), 'done', 'sent', '2026-01-31T11:59:30Z' from subscribers where email_norm = 'jane@example.org'`)
+	f := b.Open(open)
+	take(t, f, event(t, "complaint-notification-type", sampleDelivery))
+	expect(b, `select o.kind || ' ' || s.email_norm from engagement_events e join outbox o on o.id = e.delivery_id join subscribers s on s.id = o.subscriber_id`,
+		"mail.confirm jane@example.org")
+	expect(b, `select status from subscribers order by email_norm`, "suppressed, active")
+}
+
+// Somebody who was erased and then complains is not written to again, and nothing else is kept of them. With an objection that
+// is so already.
+func TestAComplaintAfterAnErasure(t *testing.T) {
+	t.Parallel()
+	for name, object := range map[string]bool{"erased": false, "objected": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := functiontest.New(t)
+			b.Activate("jane@example.org")
+			mail := b.Strings(`select id::text from outbox where kind = 'mail.confirm'`)[0]
+			erase(b, subscription.Erasure{Address: b.Address("jane@example.org"), Object: object, Visit: functiontest.Visit})
+			f := b.Open(open)
+			if got := take(t, f, event(t, "bounce", mail)); got != "bounce" {
+				t.Error(got)
+			}
+			want := map[bool]string{false: "", true: "objection"}
+			expect(b, `select reason from suppressions`, want[object])
+			for range 2 {
+				if got := take(t, f, event(t, "complaint", mail)); got != "complaint" {
+					t.Error(got)
+				}
+			}
+			want[false] = "complaint"
+			expect(b, `select reason from suppressions`, want[object])
+			expect(b, recorded, "bounce General true false, complaint abuse true false")
+			r := subscription.Request{Address: b.Address("jane+again@example.org"), Visit: functiontest.Visit}
+			if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.Silenced {
+				t.Errorf("%s %v", outcome, err)
+			}
+		})
+	}
+}
+
+// erase erases somebody as the operator does.
+func erase(b *functiontest.Bundle, p subscription.Erasure) {
+	b.Helper()
+	env := b.Env()
+	vault := outbox.ReadVault(env)
+	if err := env.Err(); err != nil {
+		b.Fatal(err)
+	}
+	if outcome, err := subscription.NewEraser(b.Store, vault).Erase(b.Context(), p); err != nil || outcome != subscription.ErasedNow {
+		b.Fatalf("%s %v", outcome, err)
 	}
 }
 
@@ -87,10 +212,7 @@ func TestAfterABounce(t *testing.T) {
 	b := functiontest.New(t)
 	b.SignUp("jane@example.org")
 	mail := b.Strings(`select id::text from outbox where kind = 'mail.confirm'`)[0]
-	event := json.RawMessage(strings.ReplaceAll(string(functiontest.Raw(t, "engagement", "bounce")), sampleDelivery, mail))
-	if _, err := b.Open(open).Event(t.Context(), event); err != nil {
-		t.Fatal(err)
-	}
+	take(t, b.Open(open), event(t, "bounce", mail))
 	r := subscription.Request{Address: b.Address("jane@example.org"), Visit: functiontest.Visit}
 	if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.Silenced {
 		t.Errorf("%s %v", outcome, err)

@@ -1,26 +1,24 @@
-// Package engagement keeps what became of mails: it reads the events that Amazon SES publishes and records them under the
-// delivery that they are about.
+// Package engagement keeps what became of emails: it reads the events that Amazon SES publishes, finds out whom they are
+// about, and records them.
 //
-// Invariants: a person is found by the delivery, never by an address; no address, network address or link is kept; an event
-// that comes twice is kept once.
+// Invariants: no address, network address or link is kept; an event that comes twice is kept once. A subscriber is found by
+// the delivery that the email names, and only where it names none, or where nothing is kept of it any more, by the keyed
+// hash of the recipient's address.
 //
-// Failure policy: an event that cannot be read, or that is about a delivery that is not known, is an error or an outcome of
-// its own; errors of the database are returned as they are, and the event may be recorded again.
+// Failure policy: what cannot be read, or is about nobody known, is recorded as Unreadable, for the owner to be alerted;
+// errors of the database are returned as they are, and the event may be recorded again.
 package engagement
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
-// Kind is what became of a mail.
+// Kind is what became of an email.
 type Kind string
 
 // The kinds.
@@ -32,106 +30,27 @@ const (
 	Click     Kind = "click"
 	Reject    Kind = "reject"
 	Delay     Kind = "delay"
+	// Unreadable is an event that could not be read, or is about nobody known.
+	Unreadable Kind = "unreadable"
 )
 
-// Event is what became of one mail.
+// Event is what became of one email.
 type Event struct {
-	Kind       Kind
-	At         time.Time
-	DeliveryID uuid.UUID // the outbox row, which every mail carries as a tag
+	Kind Kind
+	At   time.Time
+	// DeliveryID is the outbox row that the email names; uuid.Nil if the event does not tell.
+	DeliveryID uuid.UUID
+	// MessageID is SES's id of the email, or that of the notification where it cannot be read; SentAt is when SES took it.
+	MessageID string
+	SentAt    time.Time
+	// Recipient is the address that the email went to; empty if there were none or several.
+	Recipient string
 	// Detail is one word of the provider, such as "General" of a bounce.
 	Detail string
-	// Permanent says that a bounce is for good: the mailbox does not exist.
+	// Permanent says that a bounce is for good, and of a complaint that a person made it.
 	Permanent bool
-}
-
-// ErrEvent says that a message is no event of SES about one of our mails.
-var ErrEvent = errors.New("engagement: the message is no event of SES about a mail of ours")
-
-// message is what SES publishes (SES developer guide, "Contents of event data"), as far as it is used. Feedback without a
-// configuration set says "notificationType".
-type message struct {
-	EventType        string `json:"eventType"`
-	NotificationType string `json:"notificationType"`
-	Mail             struct {
-		Timestamp time.Time           `json:"timestamp"`
-		Tags      map[string][]string `json:"tags"`
-	} `json:"mail"`
-	Bounce struct {
-		Type      string    `json:"bounceType"`
-		SubType   string    `json:"bounceSubType"`
-		Timestamp time.Time `json:"timestamp"`
-	} `json:"bounce"`
-	Complaint struct {
-		Type      string    `json:"complaintFeedbackType"`
-		Timestamp time.Time `json:"timestamp"`
-	} `json:"complaint"`
-	Delivery      moment `json:"delivery"`
-	Open          moment `json:"open"`
-	Click         moment `json:"click"`
-	DeliveryDelay struct {
-		Type      string    `json:"delayType"`
-		Timestamp time.Time `json:"timestamp"`
-	} `json:"deliveryDelay"`
-	Reject struct {
-		Reason string `json:"reason"`
-	} `json:"reject"`
-}
-
-type moment struct {
-	Timestamp time.Time `json:"timestamp"`
-}
-
-// Read reads the message of a notification of SES. The error is ErrEvent.
-func Read(text string) (Event, error) {
-	var m message
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return Event{}, ErrEvent
-	}
-	event := Event{At: m.Mail.Timestamp}
-	if ids := m.Mail.Tags["delivery"]; len(ids) == 1 {
-		event.DeliveryID, _ = uuid.Parse(ids[0])
-	}
-	kind := m.EventType
-	if kind == "" {
-		kind = m.NotificationType
-	}
-	switch kind {
-	case "Delivery":
-		event.Kind, event.At = Delivery, m.Delivery.Timestamp
-	case "Bounce":
-		event.Kind, event.At, event.Detail, event.Permanent = Bounce, m.Bounce.Timestamp, m.Bounce.SubType, m.Bounce.Type == "Permanent"
-	case "Complaint":
-		event.Kind, event.At, event.Detail, event.Permanent = Complaint, m.Complaint.Timestamp, m.Complaint.Type, true
-	case "Open":
-		event.Kind, event.At = Open, m.Open.Timestamp
-	case "Click":
-		event.Kind, event.At = Click, m.Click.Timestamp
-	case "Reject":
-		event.Kind, event.Detail = Reject, m.Reject.Reason
-	case "DeliveryDelay":
-		event.Kind, event.At, event.Detail = Delay, m.DeliveryDelay.Timestamp, m.DeliveryDelay.Type
-	}
-	if event.Kind == "" || event.DeliveryID == uuid.Nil || event.At.IsZero() {
-		return Event{}, ErrEvent
-	}
-	event.Detail = word(event.Detail)
-	return event, nil
-}
-
-// word keeps letters, digits and - of a provider's word, and nothing of a text with the signs of an address, so that none can
-// come in with it.
-func word(s string) string {
-	if strings.ContainsAny(s, "@.%:") {
-		return ""
-	}
-	s = strings.Map(func(r rune) rune {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' {
-			return -1
-		}
-		return r
-	}, s)
-	return s[:min(len(s), 40)]
+	// Suppress says that no email may go to the mailbox any more.
+	Suppress bool
 }
 
 // database is what it needs of a connection pool.
@@ -139,31 +58,64 @@ type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
-const (
-	recordSQL = `
-insert into engagement_events (id, at, kind, detail, permanent, subscriber_id, delivery_id)
-select $1::text::uuid, $2::timestamptz, $3::text, $4::text, $5::boolean, subscriber_id, id from outbox where id = $6::text::uuid
-on conflict (delivery_id, kind, at) do nothing`
-	whoseSQL = `
-select coalesce(subscriber_id::text, '') from outbox where id = $1::text::uuid`
-)
+// Subject is whom an event is about.
+type Subject struct {
+	// Known says that the email is one of ours, or that its recipient is or was a subscriber.
+	Known bool
+	// SubscriberID is the person; uuid.Nil if nothing is kept of them.
+	SubscriberID uuid.UUID
+}
 
-// Record keeps an event and says whom it is about: uuid.Nil if the delivery is not known, or not any more.
-func Record(ctx context.Context, db database, e Event) (subscriber uuid.UUID, err error) {
+// An email that names no delivery is the one that was sent to its recipient when SES took it: outbox.finished_at follows
+// SES's own time by the length of one call. The lock on the identity makes an erasure wait, or the event name nobody.
+const recordSQL = `
+with delivery as (
+    (select id, subscriber_id from outbox where id = nullif($6::text, '')::uuid)
+    union all
+    (select o.id, o.subscriber_id from outbox o join identities i using (subscriber_id)
+     where $6::text = '' and i.email_hmac = $7::bytea and o.kind like 'mail.%' and o.outcome = 'sent'
+       and o.finished_at between $8::timestamptz - interval '1 minute' and $8::timestamptz + interval '1 minute'
+     order by abs(extract(epoch from o.finished_at - $8::timestamptz)) limit 1)
+), person as (
+    select subscriber_id from identities
+    where subscriber_id = coalesce(
+        (select i.subscriber_id from delivery join identities i using (subscriber_id)),
+        (select subscriber_id from identities where email_hmac = $7::bytea order by until is null desc, subscriber_id desc limit 1))
+    for key share
+), subject as (
+    select (select id from delivery) as delivery_id, (select subscriber_id from person) as subscriber_id,
+           exists (select from delivery) or exists (select from person)
+           or exists (select from erasures where email_hmac = $7::bytea) as known
+), known as (
+    insert into engagement_events (id, at, kind, detail, permanent, subscriber_id, delivery_id)
+    select $1::text::uuid, least($2::timestamptz, $10::timestamptz), $3::text, $4::text, $5::boolean, subscriber_id, coalesce(delivery_id, $9::text::uuid)
+    from subject where known
+    on conflict (delivery_id, kind, at) do nothing
+), unknown as (
+    insert into engagement_events (id, at, kind, detail, delivery_id)
+    select $1::text::uuid, $10::timestamptz, 'unreadable', detail, $9::text::uuid
+    from subject, (select case when $3::text = 'unreadable' then $4::text else $3::text end as detail) as why
+    where not known and not exists (select from engagement_events e where e.delivery_id = $9::text::uuid and e.kind = 'unreadable' and e.detail = why.detail)
+)
+select known, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000')::text from subject`
+
+// Record keeps an event that was received at now, and finds whom it is about. emailHMAC is the keyed hash of the recipient's
+// address; nil if it is not known.
+func Record(ctx context.Context, db database, now time.Time, e Event, emailHMAC []byte) (Subject, error) {
 	id := uuid.Must(uuid.NewV7())
-	err = db.Batch(ctx, func(b *pgx.Batch) {
-		subscriber = uuid.Nil
-		b.Queue(recordSQL, id.String(), e.At, string(e.Kind), e.Detail, e.Permanent, e.DeliveryID.String())
-		b.Queue(whoseSQL, e.DeliveryID.String()).QueryRow(func(row pgx.Row) error {
-			err := row.Scan(&subscriber)
-			if errors.Is(err, pgx.ErrNoRows) {
-				return nil
-			}
-			return err
-		})
+	delivery := ""
+	if e.DeliveryID != uuid.Nil {
+		delivery = e.DeliveryID.String()
+	}
+	message := uuid.NewSHA1(uuid.NameSpaceOID, []byte("ses:"+e.MessageID))
+	var s Subject
+	err := db.Batch(ctx, func(b *pgx.Batch) {
+		s = Subject{}
+		b.Queue(recordSQL, id.String(), e.At, string(e.Kind), e.Detail, e.Permanent, delivery, emailHMAC, e.SentAt, message.String(), now).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&s.Known, &s.SubscriberID) })
 	})
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("record what became of a mail: %w", err)
+		return Subject{}, fmt.Errorf("record what became of an email: %w", err)
 	}
-	return subscriber, nil
+	return s, nil
 }

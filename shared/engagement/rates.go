@@ -8,11 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Rates are how mails fared within a time.
+// Rates are how emails fared within a time.
 type Rates struct {
 	Sent       int
-	Bounces    int // for good
-	Complaints int
+	Bounces    int // of them, for good
+	Complaints int // of them
 }
 
 // Percent is a part of what was sent, 0 if nothing was.
@@ -23,20 +23,27 @@ func (r Rates) Percent(n int) float64 {
 	return 100 * float64(n) / float64(r.Sent)
 }
 
-// What happened before a pause was lifted is the owner's to judge, and does not count again.
+// What happened before a pause was lifted is the owner's to judge, and does not count again. What is about an email that is
+// not in the outbox, such as one of another sender with the same identity, is no part of what was sent.
 const ratesSQL = `
 with since as (
     select greatest($1::timestamptz, (select max(lifted_at) from pauses where subject = 'mail')) as at
+), reports as (
+    select e.kind, e.detail, e.permanent, e.delivery_id
+    from engagement_events e join outbox o on o.id = e.delivery_id, since
+    where e.at > since.at and e.kind in ('bounce', 'complaint')
 )
 select (select count(*) from outbox, since where finished_at > since.at and state = 'done' and outcome = 'sent'),
-       (select count(distinct delivery_id) from engagement_events e, since where e.at > since.at and kind = 'bounce' and permanent),
-       (select count(distinct delivery_id) from engagement_events e, since where e.at > since.at and kind = 'complaint')`
+       (select count(distinct delivery_id) from reports where kind = 'bounce' and permanent and detail <> all($2::text[])),
+       (select count(distinct delivery_id) from reports where kind = 'complaint' and detail <> all($3::text[]))`
 
 // RatesSince measures from a time on, or from the last pause of all mail that was lifted, if that is later.
 func RatesSince(ctx context.Context, db database, from time.Time) (Rates, error) {
 	var r Rates
 	err := db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(ratesSQL, from).QueryRow(func(row pgx.Row) error { return row.Scan(&r.Sent, &r.Bounces, &r.Complaints) })
+		b.Queue(ratesSQL, from, uncounted(bounces, permanent+"/"), uncounted(complaints, "")).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&r.Sent, &r.Bounces, &r.Complaints)
+		})
 	})
 	if err != nil {
 		return Rates{}, fmt.Errorf("measure bounces: %w", err)

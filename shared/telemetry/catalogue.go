@@ -49,17 +49,18 @@ var (
 	StatsDropped   = &Metric{"StatisticsDropped", Count, []string{"function_name"}, "Requests that are missing in the request statistics, because Redis was lost or slow"}
 	Deliveries     = &Metric{"Deliveries", Count, []string{"adapter", "outcome"},
 		"Attempts of deliver: `delivered`, `later` (it will be tried again), `dead` (given up) or `dropped` (not wanted any more)"}
-	OutboxReady  = &Metric{"OutboxReady", Count, nil, "Rows of the outbox that wait to be delivered"}
-	OutboxHeld   = &Metric{"OutboxHeld", Count, nil, "Rows of the outbox that wait for the owner"}
-	OutboxDead   = &Metric{"OutboxDead", Count, nil, "Rows of the outbox that were given up"}
-	OutboxAge    = &Metric{"OutboxAge", Seconds, nil, "How long the longest waiting row has been waiting that was not tried in vain: a sign that nothing delivers"}
-	Health       = &Metric{"Health", None, nil, "The state of the whole at each ping: 0 pass, 1 warn, 2 fail. No value at all: nothing looks, or the owner cannot be told of trouble, and an alarm says so"}
-	AlertsOpen   = &Metric{"AlertsOpen", Count, nil, "Alerts that are open"}
-	AlertsOpened = &Metric{"AlertsOpened", Count, []string{"rule"}, "Alerts that were opened"}
+	FeedbackUnreadable = &Metric{"FeedbackUnreadable", Count, nil, "Events of SES that could not be read, or are about nobody known"}
+	OutboxReady        = &Metric{"OutboxReady", Count, nil, "Rows of the outbox that wait to be delivered"}
+	OutboxHeld         = &Metric{"OutboxHeld", Count, nil, "Rows of the outbox that wait for the owner"}
+	OutboxDead         = &Metric{"OutboxDead", Count, nil, "Rows of the outbox that were given up"}
+	OutboxAge          = &Metric{"OutboxAge", Seconds, nil, "How long the longest waiting row has been waiting that was not tried in vain: a sign that nothing delivers"}
+	Health             = &Metric{"Health", None, nil, "The state of the whole at each ping: 0 pass, 1 warn, 2 fail. No value at all: nothing looks, or the owner cannot be told of trouble, and an alarm says so"}
+	AlertsOpen         = &Metric{"AlertsOpen", Count, nil, "Alerts that are open"}
+	AlertsOpened       = &Metric{"AlertsOpened", Count, []string{"rule"}, "Alerts that were opened"}
 )
 
 // Catalogue is every metric.
 var Catalogue = []*Metric{
 	Duration, ServerErrors, ColdStarts, InitDuration, SignUps, LimiterDecisions, PoolAcquire, PoolDial, RedisRoundTrip, SecurityEvents, SentryBlocked,
-	StatsDropped, Deliveries, OutboxReady, OutboxHeld, OutboxDead, OutboxAge, Health, AlertsOpen, AlertsOpened,
+	StatsDropped, Deliveries, FeedbackUnreadable, OutboxReady, OutboxHeld, OutboxDead, OutboxAge, Health, AlertsOpen, AlertsOpened,
 }
