@@ -288,6 +288,15 @@ func TestLoopsSendsTheMails(t *testing.T) {
 	}
 }
 
+// A template without an account is a mistake: SES would send, and health would not look for its feedback.
+func TestATemplateWithoutAnAccount(t *testing.T) {
+	b := setup(t)
+	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "letter1"
+	if _, err := open(t.Context(), b.Env()); err == nil || !strings.Contains(err.Error(), "LOOPS_TRANSACTIONAL_ID: is of use only with LOOPS_API_KEY") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A listener that was taken out of the set-up leaves no row behind.
 func TestAListenerThatIsGone(t *testing.T) {
 	b := setup(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"newsletter/shared/audience"
 	"newsletter/shared/config"
@@ -9,21 +10,16 @@ import (
 	"newsletter/shared/outbound"
 )
 
-// providerConfig says who sends the mails.
-type providerConfig struct {
-	// LoopsTemplate is the id of a transactional mail in Loops, with the data variables subject, text and unsubscribe. With
-	// it Loops sends our mails in place of Amazon SES; it writes the unsubscribe headers by its own rules. Defaults to none:
-	// SES sends.
-	LoopsTemplate string `env:"LOOPS_TRANSACTIONAL_ID"`
-}
+var errNoLoops = errors.New("LOOPS_TRANSACTIONAL_ID: is of use only with LOOPS_API_KEY")
 
 // readSender makes the sender of our mails. Mistakes are added to env.
 func readSender(env *config.Env) sender {
-	var cfg providerConfig
-	env.Read(&cfg)
-	account := audience.ReadConfig(env)
-	if cfg.LoopsTemplate != "" && account.Enabled() {
-		return loopsSender{audience.New(account, outbound.New(outbound.ReadConfig(env), nil)), cfg.LoopsTemplate}
+	template, account := audience.ReadTemplate(env).ID, audience.ReadConfig(env)
+	if template != "" && !account.Enabled() {
+		env.Add(errNoLoops)
+	}
+	if template != "" {
+		return loopsSender{audience.New(account, outbound.New(outbound.ReadConfig(env), nil)), template}
 	}
 	ses, err := mail.NewSender(mail.ReadConfig(env))
 	env.Add(err)

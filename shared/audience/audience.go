@@ -38,6 +38,20 @@ func ReadConfig(e *config.Env) Config {
 	return c
 }
 
+// Template is the email of Loops that ours are sent as.
+type Template struct {
+	// ID is the id of a transactional mail in Loops, with the data variables subject, text and unsubscribe. With it Loops
+	// sends our mails in place of Amazon SES; it writes the unsubscribe headers by its own rules. Defaults to none: SES sends.
+	ID string `env:"LOOPS_TRANSACTIONAL_ID"`
+}
+
+// ReadTemplate reads Template.
+func ReadTemplate(e *config.Env) Template {
+	var t Template
+	e.Read(&t)
+	return t
+}
+
 // Enabled says whether there is an account at all.
 func (c Config) Enabled() bool { return !c.APIKey.IsZero() }
 
