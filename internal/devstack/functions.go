@@ -43,8 +43,9 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 	values := map[string]string{
 		"ENVIRONMENT": "local", "RELEASE": "local", "LOG_LEVEL": "INFO",
 		"PUBLIC_URL": s.BaseURL, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
-		"MAIL_FROM":    "The Local Letter <letter@local.example.org>",
-		"DATABASE_URL": s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
+		"MAIL_CONFIGURATION_SET": ConfigurationSet,
+		"MAIL_FROM":              "The Local Letter <letter@local.example.org>",
+		"DATABASE_URL":           s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
 		"REDIS_URL": s.Redis.URL, "REDIS_CA_FILE": s.Redis.CAFile,
 		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
 		"SENTRY_DSN": "http://local@" + string(doubles) + "/1", "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.at("/loops"),

@@ -27,6 +27,7 @@ type Mail struct {
 	Links   []string          `json:"links"`
 	Headers map[string]string `json:"headers"`
 	Tags    map[string]string `json:"tags"`
+	Set     string            `json:"configuration_set"`
 	At      time.Time         `json:"at"`
 }
 
@@ -47,14 +48,15 @@ type Answer struct {
 type SES struct {
 	now func() time.Time
 
-	// published gets what became of each mail, as SES publishes it; nil if nobody listens.
+	mu sync.Mutex
+	// published gets what became of each mail that was sent with the configuration set, as SES publishes it; nil if nobody
+	// listens, and silent if its event destination is turned off.
 	published func(Mail)
-
-	mu       sync.Mutex
-	mails    []Mail
-	problems []string
-	failing  []Answer
-	calls    int
+	silent    bool
+	mails     []Mail
+	problems  []string
+	failing   []Answer
+	calls     int
 }
 
 // NewSES makes a double that stamps the mails with the clock now.
@@ -103,6 +105,16 @@ func (s *SES) Heal() {
 	defer s.mu.Unlock()
 	s.failing = nil
 }
+
+// Publish turns the event destination of the configuration set on or off. It is on at first.
+func (s *SES) Publish(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = !on
+}
+
+// ConfigurationSet is the one configuration set that the double knows.
+const ConfigurationSet = "newsletter-local"
 
 // sendEmail is the request of SendEmail, as far as we use it. Other members are refused.
 type sendEmail struct {
@@ -159,7 +171,7 @@ func (s *SES) keep(m Mail) int {
 	defer s.mu.Unlock()
 	m.At = s.now()
 	s.mails = append(s.mails, m)
-	if s.published != nil {
+	if s.published != nil && m.Set == ConfigurationSet && !s.silent {
 		go s.published(m)
 	}
 	return len(s.mails)
@@ -203,6 +215,9 @@ func readMail(r *http.Request, body []byte) (Mail, error) {
 	if err := decoder.Decode(&request); err != nil {
 		return Mail{}, fmt.Errorf("the request cannot be read: %w", err)
 	}
+	if set := request.ConfigurationSetName; set != "" && set != ConfigurationSet {
+		return Mail{}, fmt.Errorf("configuration set %q does not exist", set)
+	}
 	if _, err := mail.ParseAddress(request.FromEmailAddress); err != nil {
 		return Mail{}, fmt.Errorf("the sender is not an address")
 	}
@@ -223,7 +238,7 @@ func readMail(r *http.Request, body []byte) (Mail, error) {
 	}
 	taken := Mail{
 		To: request.Destination.ToAddresses[0], From: request.FromEmailAddress, Subject: simple.Subject.Data,
-		Text: simple.Body.Text.Data, HTML: simple.Body.Html.Data, Headers: map[string]string{}, Tags: map[string]string{},
+		Text: simple.Body.Text.Data, HTML: simple.Body.Html.Data, Headers: map[string]string{}, Tags: map[string]string{}, Set: request.ConfigurationSetName,
 		Links: linkPattern.FindAllString(simple.Body.Text.Data, -1),
 	}
 	if len(simple.Headers) > 15 {

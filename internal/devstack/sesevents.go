@@ -29,7 +29,7 @@ func (s *Stack) publishTo(function string) {
 func notification(m Mail) events.SNSEvent {
 	at := m.At.UTC().Format(time.RFC3339Nano)
 	about := map[string]any{"mail": map[string]any{
-		"timestamp": at, "destination": []string{m.To}, "tags": map[string][]string{"delivery": {m.Tags["delivery"]}},
+		"timestamp": at, "destination": []string{m.To}, "tags": map[string][]string{"ses:configuration-set": {m.Set}, "delivery": {m.Tags["delivery"]}},
 	}}
 	switch mailbox, _, _ := strings.Cut(strings.ToLower(m.To), "@"); {
 	case strings.HasPrefix(mailbox, "bounce"):
