@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
 
+	"newsletter/shared/engagement"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/outbox"
 )
@@ -71,15 +72,18 @@ func (s *server) queue(b *pgx.Batch, _ time.Time) {
 	b.Queue(connectionsSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.used, &s.most) })
 }
 
-// deliveries is what one round trip tells of the outbox.
+// deliveries is what one round trip tells of the outbox, and of what became of its emails.
 type deliveries struct {
-	depth  outbox.Depth
-	latest map[string]time.Time // by way out
+	depth    outbox.Depth
+	latest   map[string]time.Time // by way out; nil if what is above was not answered
+	feedback engagement.Feedback
 }
 
 func (d *deliveries) queue(b *pgx.Batch, now time.Time) {
+	*d = deliveries{}
 	outbox.QueueDepth(b, now, &d.depth)
 	outbox.QueueLatest(b, now, &d.latest)
+	engagement.QueueFeedback(b, now, &d.feedback) // last: the rest is good without it
 }
 
 // asker asks the database once for all checks that want to know the same at the same time: each connection that they take
@@ -97,7 +101,7 @@ func (a *asker) server(ctx context.Context) (server, error) {
 	return *found.(*server), err //nolint:forcetypeassert // it is what is given above
 }
 
-// deliveries asks about the outbox.
+// deliveries asks about the outbox. What was answered before an error is good beside it.
 func (a *asker) deliveries(ctx context.Context) (deliveries, error) {
 	var d deliveries
 	found, err, _ := a.once.Do("deliveries", func() (any, error) { return &d, a.ask(ctx, d.queue) })

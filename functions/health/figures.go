@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"runtime/metrics"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"newsletter/shared/alert"
+	"newsletter/shared/engagement"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
@@ -32,6 +34,9 @@ type figures struct {
 	memory  float64
 	depth   outbox.Depth
 	known   bool // depth was measured this time
+
+	feedback      engagement.Feedback
+	feedbackKnown bool // it was read this time
 }
 
 func (f *figures) set(change func(f *figures)) {
@@ -99,8 +104,8 @@ func memory(cfg alert.Config, seen *figures) healthcheck.Check {
 func queue(ask *asker, cfg alert.Config, seen *figures) healthcheck.Check {
 	return healthcheck.Check{Name: "outbox", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
 		d, err := ask.deliveries(ctx)
-		seen.set(func(f *figures) { f.depth, f.known = d.depth, err == nil })
-		if err != nil {
+		seen.set(func(f *figures) { f.depth, f.known = d.depth, d.latest != nil })
+		if d.latest == nil {
 			return "", err
 		}
 		waiting := d.depth.Waiting()
@@ -116,7 +121,7 @@ func queue(ask *asker, cfg alert.Config, seen *figures) healthcheck.Check {
 func integrations(ask *asker, cfg alert.Config) healthcheck.Check {
 	return healthcheck.Check{Name: "integrations", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
 		d, err := ask.deliveries(ctx)
-		if err != nil {
+		if d.latest == nil {
 			return "", err
 		}
 		seen := map[string]string{}
@@ -137,5 +142,19 @@ func integrations(ask *asker, cfg alert.Config) healthcheck.Check {
 			return text, errors.New("deliveries fail: " + strings.Join(failing, ", ") + " (" + text + ")")
 		}
 		return text, nil
+	}}
+}
+
+// feedback looks at what SES tells of the emails that it sends: without it nobody who complains is suppressed.
+func feedback(ask *asker, seen *figures) healthcheck.Check {
+	return healthcheck.Check{Name: "feedback", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
+		d, err := ask.deliveries(ctx)
+		f := d.feedback
+		seen.set(func(s *figures) { s.feedback, s.feedbackKnown = f, err == nil })
+		if err != nil {
+			return "", err
+		}
+		text := fmt.Sprintf("%d emails that nothing was heard of, %d events that could not be read", f.Unheard, f.Unreadable)
+		return text, healthcheck.Degree(f.Unheard+f.Unreadable, 1, math.MaxInt, text)
 	}}
 }

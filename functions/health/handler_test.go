@@ -53,7 +53,7 @@ func TestWhatIsLost(t *testing.T) {
 			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn", "limiter": "warn"}},
 		"postgres": {func(b *functiontest.Bundle) {
 			b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter"
-		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass", "pool": "warn", "outbox": "fail", "integrations": "warn"}},
+		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass", "pool": "warn", "outbox": "fail", "integrations": "warn", "feedback": "warn"}},
 		"nothing, with a replica": {func(b *functiontest.Bundle) { b.Variables["DATABASE_READ_URL"] = b.Variables["DATABASE_URL"] },
 			200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "pass"}},
 		"the replica": {func(b *functiontest.Bundle) {
@@ -76,7 +76,7 @@ func TestWhatIsLost(t *testing.T) {
 			if got.Response.StatusCode != test.status || whole != test.whole || got.Outcome != test.whole {
 				t.Errorf("%d %s %s, want %d %s", got.Response.StatusCode, whole, got.Outcome, test.status, test.whole)
 			}
-			for _, other := range []string{"limiter", "pool", "memory", "outbox", "integrations"} {
+			for _, other := range []string{"limiter", "pool", "memory", "outbox", "integrations", "feedback"} {
 				if _, named := test.checks[other]; !named {
 					test.checks[other] = "pass"
 				}

@@ -144,6 +144,13 @@ func (w *watcher) figures(ctx context.Context, report healthcheck.Report) (alert
 		f.Unknown, err = append(f.Unknown, alert.Bounces), errors.Join(err, failed)
 	}
 	f.Sent, f.Bounced = rates.Sent, rates.Bounces
+	w.seen.mu.Lock()
+	if heard := w.seen.feedback; w.seen.feedbackKnown {
+		f.Unheard, f.UnheardFor, f.Unreadable = heard.Unheard, w.now().Sub(heard.LastSent), heard.Unreadable
+	} else {
+		f.Unknown = append(f.Unknown, alert.FeedbackMissing, alert.FeedbackUnreadable) // the check says why
+	}
+	w.seen.mu.Unlock()
 	speeds, failed := w.speeds.Assess(ctx)
 	if failed != nil {
 		f.Unknown, err = append(f.Unknown, alert.Slower, alert.Trend), errors.Join(err, failed)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"newsletter/shared/alert"
+	"newsletter/shared/audience"
 	"newsletter/shared/baseline"
 	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"
@@ -28,7 +29,7 @@ const databaseChecks = 3
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	api, alerts, limits := httpapi.ReadConfig(env), alert.ReadConfig(env), ratelimit.ReadConfig(env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), redistls.ReadConfig(env)
-	voices := messenger.Read(env, time.Now)
+	voices, loopsSends := messenger.Read(env, time.Now), audience.ReadTemplate(env).ID != ""
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -43,10 +44,13 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	requests := statistics.NewRecorder(redis, time.Now)
 	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	seen := &figures{}
+	seen := &figures{feedbackKnown: loopsSends} // Loops tells us nothing
 	ask := &asker{db: db, now: time.Now}
 	asked := append(checks(ask, redis), limiter(redis, key, limits, seen), pool(db, ask, alerts), memory(alerts, seen),
 		queue(ask, alerts, seen), integrations(ask, alerts))
+	if !loopsSends {
+		asked = append(asked, feedback(ask, seen))
+	}
 	if !dbConfig.ReadURL.IsZero() {
 		asked = append(asked, replica(reader))
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +31,7 @@ var stories = map[string]story{
 		map[string]string{"ALERT_LIMITER_DOWN": "1s", "ALERT_OBJECTIVE_PERCENT": "97"},
 		[]string{"limiter", "database", "errors/fast", "errors/slow", "errors/creeping"}, serversAreLost,
 	},
+	"nobody hears of emails":  {nil, []string{"feedback_missing", "feedback_unreadable"}, nobodyHears},
 	"mails fail":              {nil, []string{"bounces", "dead_letters", "mail_paused"}, mailsFail},
 	"strangers are signed up": {map[string]string{"DISPOSABLE_DOMAINS": "hold"}, []string{"wave", "held/disposable", "bombing"}, strangersAreSignedUp},
 	"work is left undone": {
@@ -139,6 +142,33 @@ func mailsFail(t *testing.T, w *watch) {
 	}
 	w.operator(t, "pause", "lift", "mail") // what bounced before that was the owner's to judge
 	w.ends("mail_paused", "bounces")
+}
+
+// nobodyHears turns the event destination of SES off, and lets SES say what nobody understands.
+func nobodyHears(t *testing.T, w *watch) {
+	v := newVisitor(w.base, "127.64.1.1")
+	w.Doubles.SES.Publish(false)
+	for i := range 3 {
+		v.subscribe(t, fmt.Sprintf("unheard%d@example.org", i))
+	}
+	w.deliver(t)
+	w.become(nil) // they have left just now
+	w.exec(t, "update outbox set finished_at = finished_at - interval '61 minutes' where outcome = 'sent'")
+	w.opens("feedback_missing")
+	w.reminds()
+	w.Doubles.SES.Publish(true)
+	v.subscribe(t, "heard@example.org")
+	w.ends("feedback_missing")
+
+	event, err := os.ReadFile(filepath.Join(root, "events", "engagement", "unreadable.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.invoke(t, "engagement", string(event))
+	w.opens("feedback_unreadable")
+	w.reminds()
+	w.exec(t, "update engagement_events set at = at - interval '1 day' where kind = 'unreadable'") // as time passes
+	w.ends("feedback_unreadable")
 }
 
 // strangersAreSignedUp lets one robot sign up people who do not confirm.

@@ -48,6 +48,11 @@ type Figures struct {
 	Endpoints []Endpoint
 	// Sent and Bounced are the mails of a day.
 	Sent, Bounced int
+	// Unheard are the newest emails, sent by SES, of which nothing was heard for an hour; the last of them left UnheardFor ago.
+	Unheard    int
+	UnheardFor time.Duration
+	// Unreadable are the events of SES in a day that could not be read, or are about nobody known.
+	Unreadable int
 
 	// Requests are those of visitors, by window. Those of health are left out: it answers 503 on purpose.
 	Requests map[time.Duration]Counts
@@ -152,7 +157,8 @@ func (s *Store) parts(now time.Time) []part {
 	}
 }
 
-// Read reads what the database knows of the figures, in one round trip; the caller adds Failing, Endpoints, Sent and Bounced.
+// Read reads what the database knows of the figures, in one round trip; the caller adds Failing, Endpoints and what is
+// known of the emails: Sent, Bounced, Unheard, UnheardFor and Unreadable.
 // When something cannot be read, the rest is, part by part: the figures are good beside an error, and say what is Unknown.
 func (s *Store) Read(ctx context.Context) (Figures, error) {
 	parts := s.parts(s.now())

@@ -16,21 +16,23 @@ type Rule string
 
 // The rules.
 const (
-	Database    Rule = "database"     // PostgreSQL does not answer
-	Check       Rule = "check"        // a check of health fails; the subject is its name
-	Errors      Rule = "errors"       // visitors get errors faster than the objective allows; the subject is the speed
-	Limiter     Rule = "limiter"      // the rate limiter does without Redis
-	Bombing     Rule = "bombing"      // many sign-ups, and next to nobody confirms
-	Wave        Rule = "wave"         // sign-ups that look alike were held
-	Held        Rule = "held"         // mails were held for another reason, which is the subject
-	Bounces     Rule = "bounces"      // too many mails bounce
-	MailPaused  Rule = "mail_paused"  // no mail leaves before the owner says so
-	OutboxAge   Rule = "outbox_age"   // what is due is not delivered, nor tried
-	Deliveries  Rule = "deliveries"   // a way out takes nothing; the subject is its name
-	DeadLetters Rule = "dead_letters" // deliveries were given up
-	Slower      Rule = "slower"       // a route is slower than usual at this hour of the week; the subject is the route
-	Trend       Rule = "trend"        // a route is too slow for days, or will be soon; the subject is the route
-	PrivacyDue  Rule = "privacy_due"  // somebody's request is to be answered soon
+	Database           Rule = "database"            // PostgreSQL does not answer
+	Check              Rule = "check"               // a check of health fails; the subject is its name
+	Errors             Rule = "errors"              // visitors get errors faster than the objective allows; the subject is the speed
+	Limiter            Rule = "limiter"             // the rate limiter does without Redis
+	Bombing            Rule = "bombing"             // many sign-ups, and next to nobody confirms
+	Wave               Rule = "wave"                // sign-ups that look alike were held
+	Held               Rule = "held"                // mails were held for another reason, which is the subject
+	Bounces            Rule = "bounces"             // too many mails bounce
+	FeedbackMissing    Rule = "feedback_missing"    // SES tells nothing of the emails that it sends
+	FeedbackUnreadable Rule = "feedback_unreadable" // what SES tells is not understood
+	MailPaused         Rule = "mail_paused"         // no mail leaves before the owner says so
+	OutboxAge          Rule = "outbox_age"          // what is due is not delivered, nor tried
+	Deliveries         Rule = "deliveries"          // a way out takes nothing; the subject is its name
+	DeadLetters        Rule = "dead_letters"        // deliveries were given up
+	Slower             Rule = "slower"              // a route is slower than usual at this hour of the week; the subject is the route
+	Trend              Rule = "trend"               // a route is too slow for days, or will be soon; the subject is the route
+	PrivacyDue         Rule = "privacy_due"         // somebody's request is to be answered soon
 )
 
 // Level is how urgent an alert is.
@@ -47,21 +49,23 @@ type about struct{ title, advice string }
 
 // texts are the rules in the owner's words. docs/alerts.md lists them; a test holds it to this table.
 var texts = map[Rule]about{
-	Database:    {"The database does not answer", "Sign-ups are refused with 503; one-click unsubscriptions are kept and applied later. Look at RDS and the proxy."},
-	Check:       {"A part of the newsletter fails", "`newsletter health`, or a direct invocation of the function, says what is wrong."},
-	Errors:      {"Visitors get errors", "`newsletter perf` shows which route; Sentry, or the functions' logs, say why."},
-	Limiter:     {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
-	Bombing:     {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause add mail`."},
-	Wave:        {"Sign-ups that look alike wait for you", "`newsletter holds list` shows them; release or reject them, or let them expire."},
-	Held:        {"Mails wait for you", "`newsletter holds list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
-	Bounces:     {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
-	MailPaused:  {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift mail` lets mails leave again."},
-	OutboxAge:   {"Mails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
-	Deliveries:  {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
-	DeadLetters: {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
-	Slower:      {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
-	Trend:       {"A route is too slow, or will be soon", "`newsletter perf` shows its days; ALERT_TARGET says how long it may take."},
-	PrivacyDue:  {"A privacy request is to be answered soon", "`newsletter privacy list` shows it; the law gives one month."},
+	Database:           {"The database does not answer", "Sign-ups are refused with 503; one-click unsubscriptions are kept and applied later. Look at RDS and the proxy."},
+	Check:              {"A part of the newsletter fails", "`newsletter health`, or a direct invocation of the function, says what is wrong."},
+	Errors:             {"Visitors get errors", "`newsletter perf` shows which route; Sentry, or the functions' logs, say why."},
+	Limiter:            {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
+	Bombing:            {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause add mail`."},
+	Wave:               {"Sign-ups that look alike wait for you", "`newsletter holds list` shows them; release or reject them, or let them expire."},
+	Held:               {"Mails wait for you", "`newsletter holds list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
+	Bounces:            {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
+	FeedbackMissing:    {"Nothing is heard of bounces and complaints", "SES sends, and no event comes back, so that nobody is suppressed. The stack makes the configuration set and its event destination: deploy it again, look whether the destination is enabled in the console of SES, and into the log of the engagement function."},
+	FeedbackUnreadable: {"Reports of SES are not understood", "The log of the engagement function says of which kind they are. A bounce or complaint among them has suppressed nobody: SES's suppression list has the address, `newsletter suppression add` brings it here."},
+	MailPaused:         {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift mail` lets mails leave again."},
+	OutboxAge:          {"Mails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
+	Deliveries:         {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
+	DeadLetters:        {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
+	Slower:             {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
+	Trend:              {"A route is too slow, or will be soon", "`newsletter perf` shows its days; ALERT_TARGET says how long it may take."},
+	PrivacyDue:         {"A privacy request is to be answered soon", "`newsletter privacy list` shows it; the law gives one month."},
 }
 
 // Finding is what a rule has found.
@@ -168,6 +172,12 @@ func (c Config) mail(f Figures, all *findings) {
 	if f.Sent > 0 && f.Bounced >= c.BouncesLeast && 100*float64(f.Bounced) >= c.BouncePercent*float64(f.Sent) {
 		all.add(Bounces, "", Warning, "%d of %d mails of the last day bounced for good (%.1f %%).", f.Bounced, f.Sent, 100*float64(f.Bounced)/float64(f.Sent))
 	}
+	if f.Unheard > 0 {
+		all.add(FeedbackMissing, "", Warning, "SES has told nothing of the last %s; the newest left %s ago.", emails(f.Unheard), lasting(f.UnheardFor))
+	}
+	if f.Unreadable > 0 {
+		all.add(FeedbackUnreadable, "", Warning, "%d events of SES in the last day could not be read, or are about nobody known.", f.Unreadable)
+	}
 	if f.MailPaused != "" {
 		all.add(MailPaused, "", Alarm, "All mail is paused (%s).", f.MailPaused)
 	}
@@ -203,6 +213,13 @@ func requests(n int64) string {
 		return "1 privacy request is"
 	}
 	return fmt.Sprintf("%d privacy requests are", n)
+}
+
+func emails(n int) string {
+	if n == 1 {
+		return "email"
+	}
+	return fmt.Sprintf("%d emails", n)
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }

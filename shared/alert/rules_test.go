@@ -87,6 +87,8 @@ func TestEachRule(t *testing.T) {
 		"4 bounces":                        {Figures{Sent: 10, Bounced: 4}, ""},
 		"5 bounces":                        {Figures{Sent: 250, Bounced: 5}, "bounces//warning"},
 		"1.9 % bounces":                    {Figures{Sent: 1000, Bounced: 19}, ""},
+		"an email nothing is heard of":     {Figures{Unheard: 1, UnheardFor: time.Hour}, "feedback_missing//warning"},
+		"a report that nobody understands": {Figures{Unreadable: 1}, "feedback_unreadable//warning"},
 		"mail is paused":                   {Figures{MailPaused: "bounces"}, "mail_paused//alarm"},
 		"a delivery is late":               {Figures{Outbox: outbox.Depth{Overdue: 5*time.Minute - 1}}, ""},
 		"a delivery is later":              {Figures{Outbox: outbox.Depth{Overdue: 5 * time.Minute}}, "outbox_age//warning"},

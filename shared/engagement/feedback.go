@@ -1,0 +1,42 @@
+package engagement
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Feedback is what SES tells of the emails that it sends.
+type Feedback struct {
+	// Unheard is how many of the newest emails, up to three, were sent more than an hour ago without any event since; 0 if
+	// there was one, or if the newest is older than a day. One receiver may be slow; three in a row, or all that were ever
+	// sent, mean that no event arrives. Every kind of event counts: a bounce proves as much as a delivery.
+	Unheard int
+	// LastSent is when the newest of them was sent.
+	LastSent time.Time
+	// Unreadable counts the events of the last day that could not be read, or are about nobody known.
+	Unreadable int
+}
+
+// The emails of people who were erased are left out, because what was heard of them was erased too. A delivery may be told
+// of a moment before the outbox has it.
+const feedbackSQL = `
+with sent as (
+    select finished_at from (
+        select subscriber_id, kind, outcome, finished_at from outbox
+        where finished_at <= $1::timestamptz - interval '1 hour' order by finished_at desc limit 10000) as finished
+    where kind like 'mail.%' and outcome = 'sent' and exists (select from identities i where i.subscriber_id = finished.subscriber_id)
+    order by finished_at desc limit 3
+), newest as (
+    select max(finished_at) as at, min(finished_at) as since, count(*) as n from sent
+)
+select case when at > $1::timestamptz - interval '1 day'
+             and not exists (select from engagement_events e where e.at > newest.since - interval '1 minute') then n else 0 end,
+       coalesce(at, $1::timestamptz),
+       (select count(*) from engagement_events e where e.kind = 'unreadable' and e.at > $1::timestamptz - interval '1 day')
+from newest`
+
+// QueueFeedback queues reading what is known at a time. It means nothing where another service than SES sends.
+func QueueFeedback(b *pgx.Batch, now time.Time, into *Feedback) {
+	b.Queue(feedbackSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&into.Unheard, &into.LastSent, &into.Unreadable) })
+}
