@@ -123,6 +123,20 @@ func seen(t *testing.T, changes map[string]change) {
 	}
 }
 
+func TestFeedbackThatNobodyHearsIsSeen(t *testing.T) {
+	const destination = "    Type: AWS::SES::ConfigurationSetEventDestination\n"
+	seen(t, map[string]change{
+		"only with a parameter": {destination, destination + "    Condition: Reserved\n", "no event destination"},
+		"switched off":          {"        Enabled: true\n        MatchingEventTypes", "        Enabled: false\n        MatchingEventTypes", "no event destination"},
+		"no complaints":         {"[delivery, bounce, complaint, reject, deliveryDelay]", "[delivery, bounce, reject, deliveryDelay]", "no event destination"},
+		"a set made elsewhere":  {"    Type: AWS::SES::ConfigurationSet\n", "    Type: " + gone + "\n", "no event destination"},
+		"a set sometimes":       {"    Type: AWS::SES::ConfigurationSet\n", "    Type: AWS::SES::ConfigurationSet\n    Condition: Reserved\n", "no event destination"},
+		"sent without it":       {"MAIL_CONFIGURATION_SET: !Ref MailConfiguration", "MAIL_CONFIGURATION_SET: \"\"", "MAIL_CONFIGURATION_SET: !Ref MailConfiguration"},
+		"not allowed":           {":configuration-set/${MailConfiguration}\n  DeliverFunction", ":configuration-set/other\n  DeliverFunction", "ses:SendEmail with the configuration set"},
+		"nobody on the topic":   {"Properties: {Topic: !Ref MailEvents}", "Properties: {Topic: !Ref AlarmTopic}", "Topic: !Ref MailEvents"},
+	})
+}
+
 func TestABrokenTreeIsSeen(t *testing.T) {
 	whole, _, known := load(t)
 	for name, c := range map[string]struct {

@@ -130,7 +130,7 @@ func (b *Bundle) checkDocs() []string {
 
 // Problems runs all checks.
 func (b *Bundle) Problems() []string {
-	return slices.Concat(b.checkFunctions(), b.checkStack(), b.checkRoutes(), b.checkVariables(), b.checkPermissions(),
+	return slices.Concat(b.checkFunctions(), b.checkStack(), b.checkFeedback(), b.checkRoutes(), b.checkVariables(), b.checkPermissions(),
 		b.checkEvents(), b.checkContract(), b.checkImports(), b.checkDocs(), b.checkDeadlines(),
 		b.checkLogs(), b.checkAlarms(), b.checkDashboards(), b.checkExposure(), b.checkCode(), b.checkStatements())
 }

@@ -34,7 +34,8 @@ import (
 type Config struct {
 	// From is the sender, an address of a verified SES identity, with or without a name: "Jane <news@example.org>".
 	From string `env:"MAIL_FROM,required"`
-	// ConfigurationSet is the SES configuration set that reports bounces and complaints. Defaults to none.
+	// ConfigurationSet is the SES configuration set that reports bounces and complaints; without one nobody hears of them, and
+	// health warns. The template sets it. Defaults to none.
 	ConfigurationSet string `env:"MAIL_CONFIGURATION_SET"`
 }
 
