@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"newsletter/internal/child"
+	"newsletter/internal/samtemplate"
 )
 
 const invocations = "/2015-03-31/functions/function/invocations"
@@ -31,10 +32,10 @@ func findRIE(ctx context.Context) (string, error) {
 		return "", errMissing("AWS's Runtime Interface Emulator runs on Linux alone")
 	}
 	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	for _, python := range pythons() {
+	if python, err := samtemplate.Python(ctx, "samcli"); err == nil {
 		out, err := exec.CommandContext(ctx, python, "-c", "import samcli; print(samcli.__path__[0])").Output()
 		if err != nil {
-			continue
+			return "", err
 		}
 		path := filepath.Join(strings.TrimSpace(string(out)), "local", "rapid", "aws-lambda-rie-"+arch)
 		if _, err := os.Stat(path); err == nil {
@@ -42,20 +43,6 @@ func findRIE(ctx context.Context) (string, error) {
 		}
 	}
 	return "", errMissing("AWS's Runtime Interface Emulator is not here; install it by: pip install aws-sam-cli")
-}
-
-// pythons are the interpreters that may have aws-sam-cli: the one that the sam command names, and the usual ones.
-func pythons() []string {
-	var names []string
-	if sam, err := exec.LookPath("sam"); err == nil {
-		if text, err := os.ReadFile(sam); err == nil {
-			line, _, _ := bytes.Cut(text, []byte("\n"))
-			if interpreter, ok := bytes.CutPrefix(line, []byte("#!")); ok && bytes.Contains(interpreter, []byte("python")) {
-				names = append(names, strings.TrimSpace(string(interpreter)))
-			}
-		}
-	}
-	return append(names, "python3", "python")
 }
 
 func underRIE(ctx context.Context, b *bench) error {

@@ -1,0 +1,96 @@
+package samtemplate
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// ErrNoTranslator is returned where SAM's translator is not installed.
+var ErrNoTranslator = errors.New("SAM's translator is not installed; `make setup` installs it")
+
+//go:embed transform.py
+var transformProgram string
+
+// Transform returns the template that CloudFormation receives: text after SAM's own translator, which AWS runs too, in the
+// region eu-central-1. References to parameters are kept; Resolve evaluates them. The functions' code is at a place in S3,
+// as after `sam package`. The error is ErrNoTranslator if the translator is not installed.
+func Transform(ctx context.Context, text []byte, parameters map[string]string) (map[string]any, error) {
+	document, err := Document(text)
+	if err != nil {
+		return nil, err
+	}
+	python, err := Python(ctx, "samtranslator")
+	if err != nil {
+		return nil, err
+	}
+	mapping(mapping(document["Globals"])["Function"])["CodeUri"] = "s3://bucket/key"
+	input, err := json.Marshal(map[string]any{"template": attributes(document), "parameters": parameters})
+	if err != nil {
+		return nil, err
+	}
+	child := exec.CommandContext(ctx, python, "-c", transformProgram)
+	child.Env = append(os.Environ(), "AWS_DEFAULT_REGION=eu-central-1", "PYTHONWARNINGS=ignore")
+	var errs bytes.Buffer
+	child.Stdin, child.Stderr = bytes.NewReader(input), &errs
+	output, err := child.Output()
+	if err != nil {
+		return nil, fmt.Errorf("translate the template: %w\n%s", err, errs.String())
+	}
+	var transformed map[string]any
+	return transformed, json.Unmarshal(output, &transformed)
+}
+
+// attributes replaces YAML's short form "A.B" of Fn::GetAtt by the list that the translator expects.
+func attributes(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if text, ok := value.(string); ok && key == "Fn::GetAtt" {
+				id, attribute, _ := strings.Cut(text, ".")
+				v[key] = []any{id, attribute}
+				continue
+			}
+			v[key] = attributes(value)
+		}
+	case []any:
+		for i := range v {
+			v[i] = attributes(v[i])
+		}
+	}
+	return v
+}
+
+// Python returns an interpreter that has a module: that of `make setup`, that of the sam command, or one in PATH. The error
+// is ErrNoTranslator if none has it.
+func Python(ctx context.Context, module string) (string, error) {
+	var names []string
+	if home, err := os.UserHomeDir(); err == nil { // scripts/setup.sh puts it there
+		cache := filepath.Join(home, ".cache")
+		if set := os.Getenv("XDG_CACHE_HOME"); set != "" {
+			cache = set
+		}
+		names = append(names, filepath.Join(cache, "newsletter", "sam", "bin", "python"))
+	}
+	if sam, err := exec.LookPath("sam"); err == nil {
+		if text, err := os.ReadFile(sam); err == nil {
+			line, _, _ := bytes.Cut(text, []byte("\n"))
+			if interpreter, ok := bytes.CutPrefix(line, []byte("#!")); ok && bytes.Contains(interpreter, []byte("python")) {
+				names = append(names, strings.TrimSpace(string(interpreter)))
+			}
+		}
+	}
+	for _, name := range append(names, "python3", "python") {
+		if exec.CommandContext(ctx, name, "-c", "import importlib.util; assert importlib.util.find_spec('"+module+"')").Run() == nil {
+			return name, nil
+		}
+	}
+	return "", ErrNoTranslator
+}
