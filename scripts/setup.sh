@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the servers that only tests need: PostgreSQL, Redis, PgBouncer and Chromium. Quick when all are there.
+# Installs what only tests need: PostgreSQL, Redis, PgBouncer, Chromium and SAM's translator. Quick when all are there.
 # The programs are installed, their services are not started: the tests start servers of their own.
 set -euo pipefail
 
@@ -13,12 +13,32 @@ have_browser() {
 		[[ -d '/Applications/Google Chrome.app' || -d /Applications/Chromium.app ]]
 }
 
+# Debian lets nobody install into the system's Python, so the translator has an environment of its own, where
+# internal/samtemplate looks for it. Its version is fixed, as that of every tool.
+translator=aws-sam-translator==1.115.0
+environment=${XDG_CACHE_HOME:-$HOME/.cache}/newsletter/sam
+have_translator() {
+	local python
+	for python in "$environment/bin/python" python3; do
+		if "$python" -c 'import samtranslator' 2>/dev/null; then return; fi
+	done
+	return 1
+}
+install_translator() {
+	if have_translator; then return; fi
+	echo "installing: $translator"
+	python3 -m venv --clear "$environment"
+	"$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$translator"
+}
+
 missing=()
 have_postgres || missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis)
 command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]] || missing+=(pgbouncer)
 have_browser || missing+=(chromium)
+have_translator || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 if ((${#missing[@]} == 0)); then
+	install_translator
 	exit 0
 fi
 echo "installing: ${missing[*]}"
@@ -48,6 +68,7 @@ with_brew() {
 		case $package in
 		postgresql) brew install --quiet postgresql@17 ;;
 		chromium) brew install --quiet --cask google-chrome ;;
+		python3-venv) brew install --quiet python3 ;;
 		*) brew install --quiet "$package" ;;
 		esac
 	done
@@ -61,3 +82,4 @@ else
 	echo "neither apt-get nor brew is here; install by hand: ${missing[*]}" >&2
 	exit 1
 fi
+install_translator

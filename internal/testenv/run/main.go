@@ -25,6 +25,7 @@ import (
 
 	"newsletter/internal/canary"
 	"newsletter/internal/pgserver"
+	"newsletter/internal/samtemplate"
 	"newsletter/internal/testenv"
 )
 
@@ -96,6 +97,9 @@ func run(args []string) (int, error) {
 	err = command.Wait()
 	for _, line := range servers.Missing() {
 		fmt.Println("not run:", line)
+	}
+	if _, err := samtemplate.Python(context.WithoutCancel(ctx), "samtranslator"); err != nil {
+		fmt.Println("not run: tests of the transformed template;", err)
 	}
 	for _, line := range skipped {
 		fmt.Println("not run:", line)
