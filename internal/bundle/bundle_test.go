@@ -85,6 +85,7 @@ func TestABrokenTemplateIsSeen(t *testing.T) {
 		"role shared":             {"Role: !GetAtt DeliverRole.Arn", "Role: !GetAtt HealthRole.Arn", "a role of its own"},
 		"before the migration":    {"    DependsOn: Migration\n", "", "DependsOn: Migration"},
 		"migration of no version": {"Version: !Ref MigrateFunction.Version", "Version: '1'", "does not migrate"},
+		"migration by an alias":   {"ServiceToken: !GetAtt MigrateFunction.Arn", "ServiceToken: !Ref MigrateFunction.Alias", "does not migrate"},
 		"migration cut short":     {"ServiceTimeout: 900", "ServiceTimeout: 60", "Migration.ServiceTimeout"},
 		"other architecture":      {"Architectures: [arm64]", "Architectures: [x86_64]", "Globals.Function.Architectures"},
 		"own architecture":        {"      Role: !GetAtt SubscribeRole.Arn\n", "      Role: !GetAtt SubscribeRole.Arn\n      Architectures: [x86_64]\n", "leave it to Globals"},

@@ -21,7 +21,7 @@ func (b *Bundle) checkFunctions() []string {
 	}
 	globals := mapping(b.Template.Globals["Function"])
 	for name, want := range map[string]any{
-		"Runtime": "provided.al2023", "Handler": "bootstrap", "CodeUri": ".", "Tracing": "Active", "AutoPublishAlias": "live",
+		"Runtime": "provided.al2023", "Handler": "bootstrap", "CodeUri": ".", "Tracing": "Active",
 		"Architectures": []any{"arm64"},
 	} {
 		if !reflect.DeepEqual(globals[name], want) {
@@ -47,7 +47,7 @@ func (b *Bundle) checkFunction(name string, f *samtemplate.Function, problems *p
 	if mapping(resource["Metadata"])["BuildMethod"] != "makefile" {
 		problems.add("template.yaml: %s needs Metadata: {BuildMethod: makefile}, or `sam build` leaves out the build flags", f.ID)
 	}
-	for _, property := range []string{"Runtime", "Handler", "CodeUri", "Tracing", "AutoPublishAlias", "Architectures"} {
+	for _, property := range []string{"Runtime", "Handler", "CodeUri", "Tracing", "Architectures"} {
 		if _, set := f.Properties[property]; set {
 			problems.add("template.yaml: %s sets %s itself: leave it to Globals", f.ID, property)
 		}
@@ -81,8 +81,8 @@ func (b *Bundle) checkFunction(name string, f *samtemplate.Function, problems *p
 func (b *Bundle) checkStack() []string {
 	var problems problems
 	migration := mapping(mapping(b.Template.Resources["Migration"])["Properties"])
-	if mapping(migration["ServiceToken"])["Ref"] != "MigrateFunction.Alias" || mapping(migration["Version"])["Ref"] != "MigrateFunction.Version" {
-		problems.add("template.yaml: the resource Migration must have ServiceToken: !Ref MigrateFunction.Alias and " +
+	if mapping(migration["ServiceToken"])["Fn::GetAtt"] != "MigrateFunction.Arn" || mapping(migration["Version"])["Ref"] != "MigrateFunction.Version" {
+		problems.add("template.yaml: the resource Migration must have ServiceToken: !GetAtt MigrateFunction.Arn and " +
 			"Version: !Ref MigrateFunction.Version, or a deployment does not migrate")
 	}
 	for _, id := range sortedKeys(b.Template.Resources) {

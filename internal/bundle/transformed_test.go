@@ -1,0 +1,181 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"newsletter/internal/samtemplate"
+)
+
+// transform translates a template. Without SAM's translator the test is skipped, or fails with CI=true.
+func transform(t *testing.T, text string, parameters map[string]string) map[string]any {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SAM's translator is left out with -short")
+	}
+	transformed, err := samtemplate.Transform(t.Context(), []byte(text), parameters)
+	if errors.Is(err, samtemplate.ErrNoTranslator) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return transformed
+}
+
+func templateText(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestEverythingCallsTheFunctionsThemselves(t *testing.T) {
+	t.Parallel()
+	text := templateText(t)
+	template, err := samtemplate.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range Invokers(template, transform(t, text, nil)) {
+		t.Error(problem)
+	}
+	// An alias, as SAM makes one for each function and lets everything call it.
+	aliases := strings.Replace(text, "    Tracing: Active\n", "    Tracing: Active\n    AutoPublishAlias: live\n", 1)
+	problems := Invokers(template, transform(t, aliases, nil))
+	for _, stale := range []string{
+		"Api names SubscribeFunctionAliaslive", "SubscribeFunctionSubscribePermission names SubscribeFunctionAliaslive",
+		"UnsubscribeFunctionParked names UnsubscribeFunctionAliaslive", "EngagementFunctionMail names EngagementFunctionAliaslive",
+		"DeliverFunctionDrain names DeliverFunctionAliaslive", "DeliverFunctionDrainRole names DeliverFunctionAliaslive",
+		"MaintainFunctionEventInvokeConfig is for a version or alias", "nothing calls ConfirmFunction",
+	} {
+		want(t, problems, stale)
+	}
+}
+
+// held are the parameters that a value of the template is made of, those of its conditions included.
+func held(v any, conditions map[string]any, parameters map[string]any) []string {
+	var names []string
+	var walk func(any)
+	walk = func(v any) {
+		for _, name := range samtemplate.Names(v) {
+			if _, found := parameters[name]; found {
+				names = append(names, name)
+			}
+		}
+		for _, condition := range conditionsOf(v) {
+			walk(conditions[condition])
+		}
+	}
+	walk(v)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// conditionsOf names the conditions that a value of a transformed template depends on.
+func conditionsOf(v any) []string {
+	var names []string
+	switch v := v.(type) {
+	case map[string]any:
+		if branches := list(v["Fn::If"]); len(branches) == 3 {
+			names = append(names, value(branches[0]))
+		}
+		for _, member := range v {
+			names = append(names, conditionsOf(member)...)
+		}
+	case []any:
+		for _, member := range v {
+			names = append(names, conditionsOf(member)...)
+		}
+	}
+	return names
+}
+
+// other is a value of a parameter that its function would notice: another than its default, on the other side of each
+// condition.
+func other(parameter map[string]any) string {
+	if allowed := list(parameter["AllowedValues"]); len(allowed) > 0 {
+		for _, candidate := range allowed {
+			if candidate != parameter["Default"] {
+				return fmt.Sprint(candidate)
+			}
+		}
+	}
+	if parameter["Type"] == "Number" {
+		return "7"
+	}
+	return "changed"
+}
+
+// TestAChangedParameterReachesTheFunctions: a function that holds a parameter, in its environment, its network or its role,
+// is another one when that changes, and so is Migration for what migrate works with. What the functions run with is then
+// changed, because everything calls the functions themselves (the test above).
+func TestAChangedParameterReachesTheFunctions(t *testing.T) {
+	t.Parallel()
+	text := templateText(t)
+	transformed := transform(t, text, nil)
+	parameters, conditions := mapping(transformed["Parameters"]), mapping(transformed["Conditions"])
+	changed := map[string]string{}
+	for name, parameter := range parameters {
+		changed[name] = other(mapping(parameter))
+	}
+	if !reflect.DeepEqual(transformed["Resources"], transform(t, text, changed)["Resources"]) {
+		t.Error("SAM itself makes something else of the template for other parameters; let it translate for each of them below")
+	}
+	// Every part of the template that is left out by default is in, so that what it holds counts too.
+	given := map[string]string{"DatabaseIamResource": "prx-1", "MigrateIamResource": "db-1", "ConnectionsSecretArn": "arn:1", "IntegrationsSecretArn": "arn:2",
+		"SubnetIds": "subnet-1", "ReservedConcurrency": "5"}
+	before, err := samtemplate.Resolve(transformed, given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := samtemplate.Resolve(transformed, given); !reflect.DeepEqual(before, again) {
+		t.Error("nothing was changed, and something is another")
+	}
+	holders := 0
+	for _, name := range sortedKeys(parameters) {
+		values := maps.Clone(given)
+		values[name] = changed[name]
+		if _, found := given[name]; found {
+			delete(values, name) // back to its default
+		}
+		after, err := samtemplate.Resolve(transformed, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range sortedKeys(mapping(transformed["Resources"])) {
+			resource := mapping(mapping(transformed["Resources"])[id])
+			kind := resource["Type"]
+			if kind != "AWS::Lambda::Function" && kind != "AWS::IAM::Role" && kind != "Custom::Migration" {
+				continue
+			}
+			if !slices.Contains(held(resource, conditions, parameters), name) {
+				continue
+			}
+			holders++
+			if reflect.DeepEqual(before[id], after[id]) {
+				t.Errorf("%s holds %s, and is the same when that is changed", id, name)
+			}
+		}
+	}
+	if holders < len(parameters) {
+		t.Errorf("%d parameters are held in %d places; the template is not read", len(parameters), holders)
+	}
+	migrate := mapping(mapping(mapping(transformed["Resources"])["MigrateFunction"])["Properties"])
+	variables := mapping(mapping(migrate["Environment"])["Variables"])
+	migration := held(mapping(transformed["Resources"])["Migration"], conditions, parameters)
+	for _, name := range held(variables, conditions, parameters) {
+		if !slices.Contains([]string{"Environment", "Release", "LogLevel"}, name) && !slices.Contains(migration, name) { // they change no schema
+			t.Errorf("migrate works with %s, and Migration does not run when that is changed: add it to Migration's properties", name)
+		}
+	}
+}
