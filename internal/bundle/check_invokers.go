@@ -44,7 +44,7 @@ var invokers = map[string]func(properties map[string]any) []any{
 }
 
 // Invokers returns the problems of a transformed template's callers. Each must call the function itself, because a published
-// version keeps the parameters that it was published with, and a changed one would not reach it (docs/adr/0021).
+// version keeps the parameters that it was published with, and a changed one would not reach it (docs/adr/0024).
 func Invokers(template *samtemplate.Template, transformed map[string]any) []string {
 	var problems problems
 	resources := mapping(transformed["Resources"])
