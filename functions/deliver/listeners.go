@@ -28,14 +28,14 @@ func readListeners(env *config.Env) listeners {
 	if cfg := journal.ReadConfig(env); cfg.Enabled() {
 		j, err := journal.Open(cfg)
 		env.Add(err)
-		all["journal"] = listener{tell: journalist{j}.tell, kinds: stops(), sealed: true}
+		all[outbox.Journal] = listener{tell: journalist{j}.tell, kinds: stops(), sealed: true}
 	}
 	if cfg := audience.ReadConfig(env); cfg.Enabled() {
-		all["loops"] = listener{tell: loops{audience.New(cfg, client)}.tell, sealed: true}
+		all[outbox.Loops] = listener{tell: loops{audience.New(cfg, client)}.tell, sealed: true}
 	}
 	if cfg := measurement.ReadConfig(env); cfg.Enabled() {
 		counted := []audit.Kind{audit.Requested, audit.Confirmed, audit.Unsubscribed}
-		all["ga4"] = listener{tell: counter{measurement.New(cfg, client, time.Now)}.tell, kinds: counted}
+		all[outbox.GA4] = listener{tell: counter{measurement.New(cfg, client, time.Now)}.tell, kinds: counted}
 	}
 	channels, err := notify.Channels(notify.ReadConfig(env), guard, client)
 	env.Add(err)
@@ -43,7 +43,7 @@ func readListeners(env *config.Env) listeners {
 		all[name] = listener{tell: herald{channel}.tell, warn: messenger.Post(channel)}
 	}
 	if cfg := notify.ReadTopicConfig(env); cfg.Enabled() {
-		all["sns"] = listener{warn: messenger.Post(notify.NewTopic(cfg))}
+		all[outbox.SNS] = listener{warn: messenger.Post(notify.NewTopic(cfg))}
 	}
 	endpoints, err := webhook.Endpoints(webhook.ReadConfig(env), guard, client, time.Now)
 	env.Add(err)

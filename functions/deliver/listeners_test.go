@@ -328,3 +328,26 @@ func TestALostSealingKey(t *testing.T) {
 		t.Error("the test is void")
 	}
 }
+
+// What can be set up is what outbox.Destinations lists, because the operator pauses by these names.
+func TestEveryListenerIsADestination(t *testing.T) {
+	b := setup(t)
+	b.outside()
+	private := b.Variables["OUTBOUND_ALLOW_PRIVATE"]
+	b.channels()
+	b.Variables["OUTBOUND_ALLOW_PRIVATE"] += "," + private
+	env := b.Env()
+	got := []string{outbox.Mail}
+	for name := range readListeners(env) {
+		if strings.HasPrefix(name, outbox.Webhook) {
+			name = outbox.Webhook
+		}
+		got = append(got, name)
+	}
+	want := append(outbox.Destinations(), outbox.Webhook)
+	slices.Sort(got)
+	slices.Sort(want)
+	if err := env.Err(); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v: set up %q, want %q", err, got, want)
+	}
+}

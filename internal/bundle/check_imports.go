@@ -32,7 +32,7 @@ var layers = map[string]layer{
 	"outbox":       {[]string{"config"}, domain},
 	"subscription": {[]string{"audit", "config", "outbox", "pseudonym", "token"}, domain},
 	"alert":        {[]string{"config", "outbox"}, domain},
-	"messenger":    {[]string{"alert", "config", "notify", "outbound", "webhook"}, "it is the way of an alert to every channel, and nothing else"},
+	"messenger":    {[]string{"alert", "config", "notify", "outbound", "outbox", "webhook"}, "it is the way of an alert to every channel, and nothing else"},
 	"phrases":      {[]string{"config"}, "it is what visitors read, and nothing else"},
 	"mail":         {[]string{"awssdk", "capture", "config", "outbox", "phrases"}, adapter},
 	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it is the gate in front of the domain"},

@@ -12,6 +12,7 @@ import (
 	"newsletter/shared/config"
 	"newsletter/shared/notify"
 	"newsletter/shared/outbound"
+	"newsletter/shared/outbox"
 	"newsletter/shared/webhook"
 )
 
@@ -41,7 +42,7 @@ func Read(env *config.Env, now func() time.Time) map[string]Voice {
 		all[name] = Call(endpoint)
 	}
 	if cfg := notify.ReadTopicConfig(env); cfg.Enabled() {
-		all["sns"] = Post(notify.NewTopic(cfg))
+		all[outbox.SNS] = Post(notify.NewTopic(cfg))
 	}
 	return all
 }

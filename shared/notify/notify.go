@@ -72,7 +72,7 @@ type Channel struct {
 	client  *outbound.Client
 }
 
-// Channels makes the channels of a Config, by their names in the outbox: "slack" and "discord". It does no I/O.
+// Channels makes the channels of a Config, by their names in the outbox: outbox.Slack and outbox.Discord. It does no I/O.
 func Channels(cfg Config, guard outbound.Config, client *outbound.Client) (map[string]*Channel, error) {
 	all := map[string]*Channel{}
 	var problems []error
@@ -81,14 +81,14 @@ func Channels(cfg Config, guard outbound.Config, client *outbound.Client) (map[s
 		if err := guard.CheckURL(address); err != nil {
 			problems = append(problems, fmt.Errorf("SLACK_WEBHOOK_URL: %w", err))
 		}
-		all["slack"] = &Channel{address, slack{}, client}
+		all[outbox.Slack] = &Channel{address, slack{}, client}
 	}
 	if !cfg.Discord.IsZero() {
 		address, err := discordURL(strings.TrimSpace(cfg.Discord.Reveal()), guard)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("DISCORD_WEBHOOK_URL: %w", err))
 		}
-		all["discord"] = &Channel{address, discord{}, client}
+		all[outbox.Discord] = &Channel{address, discord{}, client}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
