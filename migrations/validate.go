@@ -3,6 +3,8 @@ package migrations
 import (
 	"context"
 	"fmt"
+
+	"newsletter/shared/retention"
 )
 
 // Validate compares the database with what this release expects: checksums of the applied files, the schema, the rights
@@ -67,7 +69,13 @@ select count(*) from consent_texts where sha256 <> sha256(convert_to(body, 'UTF8
 	{"outbox rows that are done and still hold an address", `
 select count(*) from outbox where state = 'done' and sealed is not null`},
 	{"outbox rows whose event is not in the ledger", `
-select count(*) from outbox o where o.event_id is not null and not exists (select from audit_events e where e.id = o.event_id)`},
+select count(*) from outbox o
+where o.event_id is not null and o.kind not like 'alert.%' and not exists (select from audit_events e where e.id = o.event_id)`},
+	// The event of a row of an alert is the alert. Retention may delete an alert before its rows, but not so soon after them.
+	{"outbox rows whose alert does not exist", fmt.Sprintf(`
+select count(*) from outbox o
+where o.kind like 'alert.%%' and o.created_at > now() - interval '%d days' and not exists (select from alerts a where a.id = o.event_id)`,
+		retention.LeastStatistics)},
 }
 
 // checkData finds exceptions from the invariants.

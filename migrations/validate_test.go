@@ -7,6 +7,7 @@ import (
 
 	"newsletter/internal/testenv"
 	"newsletter/migrations"
+	"newsletter/shared/outbox"
 )
 
 // Each damage is done to a healthy database, and must be named.
@@ -44,6 +45,8 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		`insert into outbox (id, kind, state, sealed, due_at, created_at, finished_at, event_id)
 			values (gen_random_uuid(), 'k', 'done', 'x', now(), now(), now(), gen_random_uuid())`: {
 			"data: 1 outbox rows that are done and still hold an address", "data: 1 outbox rows whose event is not in the ledger"},
+		`insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'alert.opened', now(), now(), gen_random_uuid())`: {
+			"data: 1 outbox rows whose alert does not exist"},
 	} {
 		t.Run(damage, func(t *testing.T) {
 			t.Parallel()
@@ -65,6 +68,53 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 				t.Errorf("validating changed something: %q", again.Problems)
 			}
 		})
+	}
+}
+
+// TestValidateKnowsEveryKind writes a row of every kind: it is right with what it refers to, and named without.
+func TestValidateKnowsEveryKind(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	r, conn := runnerFor(t, db), db.Conn(t)
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const event, alert = "01900000-0000-7000-8000-0000000000e1", "01900000-0000-7000-8000-0000000000a1"
+	exec(`insert into audit_events (id, at, kind, actor, channel, request_id) values ($1, now(), 'subscription.requested', 'visitor', 'api', 'r')`, event)
+	exec(`insert into alerts (id, rule, subject, level, summary, opened_at, seen_at) values ($1, 'bounces', '', 'warning', 's', now(), now())`, alert)
+	const insert = `insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), $1, $2, now(), now() - $3::interval)`
+	of := func(kind outbox.Kind) (about, missing string) {
+		if kind.Alert() != "" {
+			return alert, "data: 1 outbox rows whose alert does not exist"
+		}
+		return event, "data: 1 outbox rows whose event is not in the ledger"
+	}
+	var kinds []outbox.Kind
+	for _, kind := range outbox.Kinds() {
+		kinds = append(kinds, kind)
+		for _, destination := range append(outbox.Destinations(), outbox.Webhook+"0a1b2c3d") {
+			if kind.IsAnnouncement() && destination != outbox.Mail {
+				kinds = append(kinds, outbox.TellOf(kind, destination))
+			}
+		}
+	}
+	for _, kind := range kinds {
+		about, _ := of(kind)
+		exec(insert, string(kind), about, "0 days")
+	}
+	exec(insert, string(outbox.AlertClosed), "01900000-0000-7000-8000-0000000000a2", "44 days") // retention may have deleted it
+	if result := run(t, r.Validate); !result.OK {
+		t.Fatalf("%d kinds: %q", len(kinds), result.Problems)
+	}
+	for _, kind := range kinds {
+		exec("delete from outbox")
+		exec(insert, string(kind), "01900000-0000-7000-8000-0000000000ff", "0 days")
+		if _, missing := of(kind); strings.Join(run(t, r.Validate).Problems, "\n") != missing {
+			t.Errorf("%s: %q, want %q", kind, run(t, r.Validate).Problems, missing)
+		}
 	}
 }
 

@@ -46,6 +46,9 @@ type Config struct {
 	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
 }
 
+// LeastStatistics is how many days Config.Statistics is at least: a baseline looks back six weeks.
+const LeastStatistics = 43
+
 // ReadConfig reads Config.
 func ReadConfig(e *config.Env) Config {
 	var c Config
@@ -63,7 +66,7 @@ func (c Config) Validate() error {
 		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_MAIL_LOG_DAYS", c.MailLog, 8}, {"RETENTION_OUTBOX_DAYS", c.Outbox, 8},
 		{"RETENTION_DEAD_LETTERS_DAYS", c.DeadLetters, 1}, {"RETENTION_ERASURES_DAYS", c.Erasures, 35},
 		{"RETENTION_ENGAGEMENT_DAYS", c.Engagement, 2}, {"RETENTION_PRIVACY_REQUESTS_DAYS", c.PrivacyRequests, 30},
-		{"RETENTION_STATISTICS_DAYS", c.Statistics, 43}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
+		{"RETENTION_STATISTICS_DAYS", c.Statistics, LeastStatistics}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
 	} {
 		if v.days < v.least || v.days > 36500 {
 			problems = append(problems, fmt.Errorf("%s: must be between %d and 36500 days", v.name, v.least))
