@@ -58,7 +58,11 @@ func (a *attack) count(ctx context.Context) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.judge(a.stack.Doubles, kinds, held), nil
+	r := a.judge(a.stack.Doubles, kinds, held)
+	if err := a.stack.Validate(ctx); err != nil {
+		r.add("%v", err)
+	}
+	return r, nil
 }
 
 // judge is count without the database: kinds are those of the outbox's rows, by id.

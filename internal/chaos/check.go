@@ -29,6 +29,7 @@ func promises() []promise {
 		{"erased", "nothing is kept that names an erased person", checkErased},
 		{"journal", "every stop is told outside the database", checkJournal},
 		{"audience", "the audience provider has the subscribed and nobody else", checkAudience},
+		{"database", "schema, grants and data are as they should be", func(h *History) []string { return h.Invalid }},
 		{"doubles", "no service outside got a malformed request", func(h *History) []string { return h.Problems }},
 		{"tools", "every fault could be made and mended", func(h *History) []string { return h.Broken }},
 	}

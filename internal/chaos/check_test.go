@@ -189,6 +189,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"a subscriber who is missing there":        {"audience", func(t *testing.T, a *author) { delete(a.h.Contacts, "stays@example.org") }},
 		"somebody subscribed there who left":       {"audience", func(t *testing.T, a *author) { a.h.Contacts["leaves@example.org"] = true }},
 		"somebody subscribed there who was erased": {"audience", func(t *testing.T, a *author) { a.h.Contacts["goes@example.org"] = true }},
+		"a row that refers to nothing":             {"database", func(t *testing.T, a *author) { a.h.Invalid = []string{"data: 1 outbox rows"} }},
 		"a malformed request to a service":         {"doubles", func(t *testing.T, a *author) { a.h.Problems = []string{"not signed"} }},
 		"a fault that could not be mended":         {"tools", func(t *testing.T, a *author) { a.h.Broken = []string{"port taken"} }},
 	} {

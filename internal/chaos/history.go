@@ -109,6 +109,7 @@ type History struct {
 	Contacts  map[string]bool    // by address at the audience provider: whether it gets the newsletter
 	Problems  []string           // requests that a double refused for their form
 	Ledger    []string           // what the verification of the seals found
+	Invalid   []string           // what migrate's validate found
 	Broken    []string           // what went wrong with the tools of this program itself
 }
 

@@ -61,6 +61,9 @@ func (r *run) read(ctx context.Context) (h History, err error) {
 	if h.Ledger, err = r.verifyLedger(ctx); err != nil {
 		return h, err
 	}
+	if err := r.system.Validate(ctx); err != nil {
+		h.Invalid = append(h.Invalid, err.Error())
+	}
 	return h, r.system.admin(ctx, func(conn *pgx.Conn) error { return h.load(ctx, conn) })
 }
 

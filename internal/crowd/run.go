@@ -57,7 +57,11 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 	if err := c.read(ctx, stack.Admin); err != nil {
 		return nil, err
 	}
-	return judge(p, answers, c), ctx.Err()
+	r := judge(p, answers, c)
+	if err := stack.Validate(ctx); err != nil {
+		r.problems = append(r.problems, err.Error())
+	}
+	return r, ctx.Err()
 }
 
 // crowd lets every user's request leave when its time has come.

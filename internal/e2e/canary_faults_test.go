@@ -44,6 +44,8 @@ func (f *flight) refused() {
 		f.send(v, http.StatusOK, http.MethodPost, f.mailed("Jim's", v.mail(f.t, jim, 1).link(f.t, confirmPath)), "")
 		f.everySchedule()
 	}
+	f.tampers(f.t, "for statements that fail", "schema: not of a migration: function refuse() ",
+		"schema: not of a migration: trigger subscribers.refuse ", "schema: not of a migration: constraint subscribers.nobody ")
 	f.exec(f.t, `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no row for %', new.email; end $$`)
 	f.exec(f.t, `create trigger refuse before insert on subscribers for each row when (new.email_norm like 'cnry.raised%') execute function refuse()`)
 	f.exec(f.t, `alter table subscribers add constraint nobody check (email_norm not like 'cnry.failing%')`)
@@ -101,7 +103,7 @@ func (f *flight) land(dir string) {
 			f.t.Fatal(record)
 		}
 	}
-	f.Stop(f.t.Context())
+	f.finish(f.t)
 	report, err := canary.Read(dir, f.values)
 	if err != nil {
 		f.t.Fatal(err)

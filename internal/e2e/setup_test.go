@@ -26,6 +26,9 @@ type stack struct {
 	db   *testenv.Database
 	dir  string
 	logs *logWriter
+
+	tampered []string // what validate has to find in the end, because the test made it so
+	ended    bool
 }
 
 // binaries are built once for all tests, with the race detector where the tests have it.
@@ -70,14 +73,48 @@ func start(t testing.TB, o devstack.Options) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
+	running := &stack{Stack: s, base: s.BaseURL, db: db, dir: o.Dir, logs: logs}
 	t.Cleanup(func() {
-		s.Stop(context.Background())
+		running.finish(t)
 		logs.close()
-		for _, problem := range append(s.Doubles.SES.Problems(), s.Doubles.Sentry.Problems()...) {
-			t.Errorf("a double refused a request: %s", problem)
-		}
 	})
-	return &stack{s, s.BaseURL, db, o.Dir, logs}
+	return running
+}
+
+// tampers says that a test damages the database on purpose, why, and how the problems begin that validate then has to find
+// in the end.
+func (s *stack) tampers(t testing.TB, reason string, found ...string) {
+	t.Helper()
+	t.Logf("the database is damaged: %s", reason)
+	s.tampered = append(s.tampered, found...)
+}
+
+// finish ends a system and fails the test for what was wrong with it. A test that needs it stopped may call it; otherwise
+// start sees to it.
+func (s *stack) finish(t testing.TB) {
+	t.Helper()
+	for _, problem := range s.end() {
+		t.Error(problem)
+	}
+}
+
+// end stops a system and lists what was wrong with it in the end: whatever a test is about, its database is as it should be
+// and no double was sent anything malformed.
+func (s *stack) end() (problems []string) {
+	if s.ended {
+		return nil
+	}
+	s.ended = true
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := s.Validate(ctx, s.tampered...); err != nil {
+		problems = append(problems, err.Error())
+	}
+	s.Stop(ctx)
+	for _, problem := range append(s.Doubles.SES.Problems(), s.Doubles.Sentry.Problems()...) {
+		problems = append(problems, "a double refused a request: "+problem)
+	}
+	return problems
 }
 
 // logWriter keeps the functions' log, and shows it with the test's until the test has ended.
@@ -278,7 +315,6 @@ func startShared(t testing.TB) (*stack, func(), error) {
 		return nil, nil, err
 	}
 	stop := func() {
-		s.Stop(context.Background())
 		owner.cleanUp()
 		_ = os.RemoveAll(dir)
 	}
@@ -289,8 +325,8 @@ func closeShared() {
 	if sharedStack.stop == nil {
 		return
 	}
-	for _, problem := range append(sharedStack.stack.Doubles.SES.Problems(), sharedStack.stack.Doubles.Sentry.Problems()...) {
-		fmt.Println("a double refused a request:", problem)
+	for _, problem := range sharedStack.stack.end() {
+		fmt.Println("the shared system:", problem)
 		defer os.Exit(1)
 	}
 	sharedStack.stop()
