@@ -40,8 +40,8 @@ dev: ## Start the whole system on http://127.0.0.1:3000 (PORT, LOCAL_DIR)
 	@mkdir -p $(LOCAL_DIR) && go build -o $(LOCAL_DIR)/newsletter ./cmd/newsletter && exec $(LOCAL_DIR)/newsletter dev
 
 .PHONY: invoke
-invoke: ## Send one event to one function of the running stack: FN=subscribe EVENT=events/subscribe/json.json
-	@go run ./cmd/newsletter invoke $(FN) $(EVENT)
+invoke: ## Send one event to one function of the running stack, fail if it fails: FN=subscribe EVENT=events/subscribe/json.json (EXPECT=422)
+	@go run ./cmd/newsletter invoke $(if $(EXPECT),--expect $(EXPECT)) $(FN) $(EVENT)
 
 .PHONY: invoke-rie
 invoke-rie: ## Send every sample event to the real binaries under AWS's Runtime Interface Emulator

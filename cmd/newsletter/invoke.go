@@ -3,33 +3,51 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
 	"os"
+	"slices"
 
 	"newsletter/internal/devstack"
 	"newsletter/internal/lambdalocal"
 )
 
-// errFunction is a function's error result, which was printed.
+// errFunction is a function's error result.
 var errFunction = errors.New("the function returned an error")
 
-// invoke sends one event to a function's real binary, in an environment of its own, against the running local system.
+// invoke sends one event to a function's real binary, in an environment of its own, against the running local system. It
+// exits with 1 if the call failed: by an error, an HTTP status of 400 or more, "ok":false, or a status of "fail".
 func invoke(ctx context.Context, args []string) error {
-	if len(args) != 2 {
+	flags := flag.NewFlagSet("invoke", flag.ContinueOnError)
+	expected := flags.Int("expect", 0, "exit with 0 by this HTTP `status` and no other, such as 422; 0 is any below 400")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if flags.NArg() != 2 {
 		return errUsage("invoke takes a function and a file with an event")
 	}
-	event, err := readInput(args[1])
+	event, err := readInput(flags.Arg(1))
 	if err != nil {
 		return err
 	}
-	result, err := invokeLocal(ctx, args[0], event, os.Stderr)
+	result, err := invokeLocal(ctx, flags.Arg(0), event, os.Stderr)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%s\n", result.Payload)
-	if result.FunctionError != "" {
-		return errFunction
+	outcome, err := result.Outcome()
+	switch {
+	case err != nil:
+		return err
+	case outcome.Failure != "":
+		return errors.New(outcome.Failure)
+	case *expected != 0 && outcome.Status != *expected:
+		return fmt.Errorf("status %d, expected %d", outcome.Status, *expected)
+	case *expected == 0 && outcome.Status >= http.StatusBadRequest:
+		return fmt.Errorf("status %d", outcome.Status)
 	}
 	return nil
 }
@@ -51,7 +69,7 @@ func invokeIn(ctx context.Context, dir, name string, event []byte, log io.Writer
 	}
 	function, known := state.Functions[name]
 	if !known {
-		return lambdalocal.Result{}, errUsage(fmt.Sprintf("no function %q", name))
+		return lambdalocal.Result{}, errUnknown("function", name, slices.Sorted(maps.Keys(state.Functions)))
 	}
 	f := lambdalocal.Function{Name: name, Binary: function.Binary, Timeout: function.Timeout, MemoryMB: function.MemoryMB, Concurrency: 1}
 	for variable, value := range function.Variables {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -21,7 +22,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
-		{"invoke", "FUNCTION FILE|-", "send an event to a function of the running local system", invoke},
+		{"invoke", "[--expect STATUS] FUNCTION FILE|-", "send an event to a function of the running local system; exit with 1 if the call failed", invoke},
 		{"consent", "add|list|current|proof", "keep the texts that people agree to, and prove that they did", consentCommand},
 		{"suppression", "list|add|lift", "look after the addresses that get no mail", suppressionCommand},
 		{"outbox", "list|retry|drop", "look after what could not be delivered", outboxCommand},
@@ -44,6 +45,11 @@ func commands() []command {
 type errUsage string
 
 func (e errUsage) Error() string { return string(e) }
+
+// errUnknown refuses a value that is none of the known ones, which it lists.
+func errUnknown(what, value string, known []string) error {
+	return errUsage(fmt.Sprintf("unknown %s %q; known: %s", what, value, strings.Join(known, ", ")))
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

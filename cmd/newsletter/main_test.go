@@ -191,8 +191,29 @@ func TestInvoke(t *testing.T) {
 	if status, output := call("", "invoke", "subscribe", event); status != 1 || !strings.Contains(output, "errorMessage") {
 		t.Errorf("an event that the function does not know: %d %s", status, output)
 	}
+	sample := func(name string) string { return filepath.Join("..", "..", "events", name) }
+	for _, c := range []struct {
+		status int
+		args   []string
+	}{
+		{0, []string{"subscribe", sample("subscribe/json.json")}},
+		{1, []string{"subscribe", sample("subscribe/address-invalid.json")}},
+		{0, []string{"--expect", "422", "subscribe", sample("subscribe/address-invalid.json")}},
+		{1, []string{"--expect", "422", "subscribe", sample("subscribe/json.json")}},
+		{1, []string{"--expect", "404", "subscribe", sample("subscribe/address-invalid.json")}},
+		{0, []string{"migrate", sample("migrate/validate.json")}},
+	} {
+		if status, output := call("", append([]string{"invoke"}, c.args...)...); status != c.status {
+			t.Errorf("%v: status %d, want %d: %s", c.args, status, c.status, output)
+		}
+	}
+	execute(t, dir, `insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'announce', now() + interval '1 day', now(), gen_random_uuid())`)
+	if status, output := call("", "invoke", "migrate", sample("migrate/validate.json")); status != 1 || !strings.Contains(output, `"ok":false`) {
+		t.Errorf("a broken database: %d %s", status, output)
+	}
 	for name, args := range map[string][]string{
 		"no command": {}, "unknown command": {"fly"}, "no event": {"invoke", "subscribe"}, "unknown function": {"invoke", "fly", event},
+		"no status": {"invoke", "--expect", "good", "subscribe", event},
 	} {
 		if status, _ := call("", args...); status != 2 {
 			t.Errorf("%s: %d", name, status)

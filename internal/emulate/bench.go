@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"newsletter/internal/devstack"
+	"newsletter/internal/lambdalocal"
 )
 
 // bench is what the emulators share: the stack, the events, and a count of what went wrong.
@@ -154,28 +155,18 @@ func (b *bench) note(function string, e event, result []byte, took time.Duration
 	fmt.Printf("%s %-12s %-46s %6d ms  %s\n", mark, function, e.file, took.Milliseconds(), outcome)
 }
 
-// judge reads a function's result: the status of an HTTP answer, or whether it is an error result.
+// judge says how a call went. Answers of 4xx are right: some samples are to be refused.
 func judge(result []byte) (outcome string, ok bool) {
-	var shape struct {
-		StatusCode   int    `json:"statusCode"`
-		ErrorMessage string `json:"errorMessage"`
-		ErrorType    string `json:"errorType"`
-		Status       string `json:"Status"` // what CloudFormation was told
-	}
-	result = bytes.TrimSpace(result)
-	if !json.Valid(result) {
-		return fmt.Sprintf("not JSON: %.200q", result), false
-	}
-	_ = json.Unmarshal(result, &shape) // a result that is no object has none of these
+	read, err := lambdalocal.Result{Payload: result}.Outcome()
 	switch {
-	case shape.Status == "FAILED":
-		return fmt.Sprintf("%.300s", result), false
-	case shape.ErrorType != "" || shape.ErrorMessage != "":
-		return "error: " + shape.ErrorMessage, false
-	case shape.StatusCode != 0:
-		return fmt.Sprint(shape.StatusCode), shape.StatusCode < http.StatusInternalServerError
+	case err != nil:
+		return err.Error(), false
+	case read.Failure != "":
+		return fmt.Sprintf("%.300s", read.Failure), false
+	case read.Status != 0:
+		return fmt.Sprint(read.Status), read.Status < http.StatusInternalServerError
 	}
-	return fmt.Sprintf("%.120s", result), true
+	return fmt.Sprintf("%.120s", bytes.TrimSpace(result)), true
 }
 
 // answered checks that CloudFormation was told of every request that is one.

@@ -17,6 +17,7 @@ func TestJudge(t *testing.T) {
 		`{"errorMessage":"x","errorType":"errorString"}`: false,
 		`{"Status":"FAILED","Reason":"x"}`:               false,
 		`{"Status":"SUCCESS"}`:                           true,
+		`{"ok":false,"problems":["x"]}`:                  false,
 		`{"outcomes":{}}` + "\n":                         true,
 		`null`:                                           true,
 		``:                                               false,
