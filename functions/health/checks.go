@@ -75,6 +75,7 @@ func (s *server) queue(b *pgx.Batch, _ time.Time) {
 // deliveries is what one round trip tells of the outbox, and of what became of its emails.
 type deliveries struct {
 	depth    outbox.Depth
+	pauses   []outbox.Pause
 	latest   map[string]time.Time // by way out; nil if what is above was not answered
 	feedback engagement.Feedback
 }
@@ -82,8 +83,21 @@ type deliveries struct {
 func (d *deliveries) queue(b *pgx.Batch, now time.Time) {
 	*d = deliveries{}
 	outbox.QueueDepth(b, now, &d.depth)
+	outbox.QueuePauses(b, &d.pauses)
 	outbox.QueueLatest(b, now, &d.latest)
 	engagement.QueueFeedback(b, now, &d.feedback) // last: the rest is good without it
+}
+
+// paused lists the destinations that are paused, with the reasons: email, and all others.
+func (d deliveries) paused() (email string, others []string) {
+	for _, p := range d.pauses {
+		if p.Subject == outbox.Mail {
+			email = p.Reason
+		} else {
+			others = append(others, p.Subject+" ("+p.Reason+")")
+		}
+	}
+	return email, others
 }
 
 // asker asks the database once for all checks that want to know the same at the same time: each connection that they take

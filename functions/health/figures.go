@@ -100,7 +100,7 @@ func memory(cfg alert.Config, seen *figures) healthcheck.Check {
 	}}
 }
 
-// queue looks at the age of what is to be delivered, and at what was given up.
+// queue looks at the age of what is to be delivered, at what was given up, and whether email is paused.
 func queue(ask *asker, cfg alert.Config, seen *figures) healthcheck.Check {
 	return healthcheck.Check{Name: "outbox", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
 		d, err := ask.deliveries(ctx)
@@ -110,14 +110,21 @@ func queue(ask *asker, cfg alert.Config, seen *figures) healthcheck.Check {
 		}
 		waiting := d.depth.Waiting()
 		text := fmt.Sprintf("%d ready, the oldest waiting for %s; %d held, %d given up", d.depth.Ready, waiting.Round(time.Second), d.depth.Held, d.depth.Dead)
+		email, _ := d.paused()
+		if email != "" {
+			text += "; all email is paused (" + email + ")"
+		}
 		if err := healthcheck.Degree(waiting, cfg.OutboxWarning, cfg.OutboxAlarm, text); err != nil {
 			return text, err
+		}
+		if email != "" {
+			return text, healthcheck.Judged{Status: healthcheck.Warn, Text: text}
 		}
 		return text, healthcheck.Degree(d.depth.Dead, int64(cfg.DeadLetters), 1<<62, text)
 	}}
 }
 
-// integrations looks at the ways out: one that takes nothing is told.
+// integrations looks at the destinations: one that takes nothing, or is paused, is a warning.
 func integrations(ask *asker, cfg alert.Config) healthcheck.Check {
 	return healthcheck.Check{Name: "integrations", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
 		d, err := ask.deliveries(ctx)
@@ -137,9 +144,16 @@ func integrations(ask *asker, cfg alert.Config) healthcheck.Check {
 			seen[f.Way] = fmt.Sprintf("%s, %d tried in vain", cmp.Or(seen[f.Way], f.Way+": no success in a day"), f.Count)
 		}
 		text := strings.Join(slices.Sorted(maps.Values(seen)), "; ")
+		var wrong []string
 		if len(failing) > 0 {
 			slices.Sort(failing)
-			return text, errors.New("deliveries fail: " + strings.Join(failing, ", ") + " (" + text + ")")
+			wrong = append(wrong, "deliveries fail: "+strings.Join(failing, ", ")+" ("+text+")")
+		}
+		if _, paused := d.paused(); len(paused) > 0 {
+			wrong = append(wrong, "paused: "+strings.Join(paused, ", "))
+		}
+		if len(wrong) > 0 {
+			return text, errors.New(strings.Join(wrong, "; "))
 		}
 		return text, nil
 	}}

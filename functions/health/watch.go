@@ -49,7 +49,7 @@ type details struct {
 func (w *watcher) look(ctx context.Context, report healthcheck.Report) details {
 	d := details{Report: report, Requests: []endpoint{}, Alerts: []alert.Alert{}}
 	err := w.watch(ctx, &d)
-	w.tell(ctx, err)
+	w.unread(ctx, &d, "alerts", healthcheck.Fail, err)
 	if err == nil {
 		telemetry.Add(ctx, telemetry.Health, map[healthcheck.Status]float64{healthcheck.Warn: 1, healthcheck.Fail: 2}[d.Status])
 	}
@@ -69,7 +69,6 @@ func (w *watcher) watch(ctx context.Context, d *details) error {
 		}
 		switch verdict, err := w.lost.tell(ctx, wait, write); verdict {
 		case unheard:
-			d.Status = healthcheck.Fail
 			return errors.Join(errUnheard, err)
 		case told:
 			d.Status = healthcheck.Fail
@@ -84,16 +83,12 @@ func (w *watcher) watch(ctx context.Context, d *details) error {
 	defer cancel()
 	w.tell(ctx, w.lost.over(reading, w.alerts))
 	w.tell(ctx, w.operators(ctx))
-	w.tell(ctx, statistics.Fold(reading, w.redis, w.db, w.now()))
+	folded := statistics.Fold(reading, w.redis, w.db, w.now())
 	requests, err := recent(reading, w.db, w.now())
-	w.tell(ctx, err)
+	w.unread(ctx, d, "statistics", healthcheck.Warn, errors.Join(folded, err))
 	d.Requests = append(d.Requests, requests...)
 	figures, err := w.figures(reading, d.Report)
-	if err != nil { // the rest is judged
-		w.tell(ctx, err)
-		d.Checks = maps.Clone(d.Checks)
-		d.Checks["alerts"] = []healthcheck.Component{{Status: healthcheck.Warn, Time: w.now().UTC(), Output: err.Error()}}
-	}
+	w.unread(ctx, d, "alerts", healthcheck.Warn, err) // the rest is judged
 	changes, err := w.alerts.Evaluate(ctx, figures)
 	if err != nil {
 		return err
@@ -104,6 +99,15 @@ func (w *watcher) watch(ctx context.Context, d *details) error {
 }
 
 var errUnheard = errors.New("the database is lost, and no channel takes the message")
+
+// unread reports an error, if there is one, and adds it to the details as a check that has a status: whoever asks must not
+// take what could not be read for good news.
+func (w *watcher) unread(ctx context.Context, d *details, check string, status healthcheck.Status, err error) {
+	w.tell(ctx, err)
+	if err != nil {
+		d.Report = d.With(check, healthcheck.Component{Status: status, Time: w.now().UTC(), Output: err.Error()})
+	}
+}
 
 // tell reports an error, if there is one.
 func (w *watcher) tell(ctx context.Context, err error) {

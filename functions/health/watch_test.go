@@ -368,3 +368,27 @@ func TestSilenceOfSESIsTold(t *testing.T) {
 		t.Errorf("with Loops: %s, %+v", rules(d), d.Checks["feedback"])
 	}
 }
+
+// TestWhatCannotBeReadIsNoGoodNews: a look that lacks something is not passed, and one after which nobody hears of trouble
+// has failed.
+func TestWhatCannotBeReadIsNoGoodNews(t *testing.T) {
+	t.Parallel()
+	for table, test := range map[string]struct {
+		check  string
+		status healthcheck.Status
+	}{
+		"request_stats":    {"statistics", healthcheck.Warn},
+		"privacy_requests": {"alerts", healthcheck.Warn},
+		"alerts":           {"alerts", healthcheck.Fail},
+	} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			b := functiontest.New(t)
+			b.Exec(`revoke select on ` + table + ` from app`)
+			d := ping(t, b.Open(open))
+			if got := d.Checks[test.check]; len(got) != 1 || got[0].Status != test.status || got[0].Output == "" || d.Status != test.status {
+				t.Errorf("%s as a whole, %s: %+v", d.Status, test.check, got)
+			}
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -79,6 +80,16 @@ type Component struct {
 type Report struct {
 	Status Status                 `json:"status"`
 	Checks map[string][]Component `json:"checks"`
+}
+
+// With returns the report with the result of one more check, of which the status counts for the whole as it is.
+func (r Report) With(name string, c Component) Report {
+	checks := maps.Clone(r.Checks)
+	if checks == nil {
+		checks = map[string][]Component{}
+	}
+	checks[name] = []Component{c}
+	return Report{Status: worse(r.Status, c.Status), Checks: checks}
 }
 
 // Public is the report without anything that tells how the service is built or what exactly failed.
