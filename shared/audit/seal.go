@@ -1,15 +1,18 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -17,6 +20,14 @@ const (
 	settle = time.Hour
 	// span is what a seal covers at most, so that a finding names an hour.
 	span = time.Hour
+	// every is how often maintain seals (its schedule in template.yaml; a test holds the two together).
+	every = 24 * time.Hour
+	// slack is how late a run of maintain may be: its schedule gives up after an hour (MaximumEventAgeInSeconds), and a run
+	// takes 15 minutes at most. Twice that leaves room for one that is begun by hand.
+	slack = 2 * time.Hour
+	// Overdue is how old an event without a seal may be: it may have been a moment too young for one run, and waits for the
+	// next one.
+	Overdue = settle + span + every + slack
 	// page is how many events are read at a time, so that no statement is long and no memory is full.
 	page = 2000
 )
@@ -68,15 +79,37 @@ values ($1::text::uuid, $2::timestamptz, $3::timestamptz, $4::integer, $5::bytea
 on conflict (previous) do nothing`
 )
 
-// Next makes the next seal; false if there is nothing to seal yet. Making it at the same time as somebody else makes one.
+// ErrChain means that the chain of seals cannot go on: it holds a seal that this package did not make. Verify finds it.
+var ErrChain = errors.New("audit: the chain of seals was changed; see `newsletter audit verify`")
+
+// Next makes the next seal; false if there is nothing to seal yet. When somebody else makes it at the same time, the seal
+// is theirs. The error is ErrChain or the database's.
 func (s *Sealer) Next(ctx context.Context) (Seal, bool, error) {
-	var last Seal
-	found := false
-	err := s.db.Batch(ctx, func(b *pgx.Batch) {
-		last, found = Seal{}, false
+	last, err := s.last(ctx)
+	for err == nil {
+		seal, made, failed := s.follow(ctx, last)
+		if failed != nil || made || seal.Hash == nil {
+			return seal, made, failed
+		}
+		followed := last // already, by one seal at least
+		last, err = s.last(ctx)
+		switch {
+		case err != nil:
+		case bytes.Equal(last.Hash, seal.Hash):
+			return last, true, nil
+		case !last.To.After(followed.To): // what follows it does not go on from it
+			return Seal{}, false, ErrChain
+		}
+	}
+	return Seal{}, false, err
+}
+
+// last reads the latest seal; the zero seal if there is none.
+func (s *Sealer) last(ctx context.Context) (last Seal, err error) {
+	err = s.db.Batch(ctx, func(b *pgx.Batch) {
+		last = Seal{}
 		b.Queue(lastSealSQL).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
-				found = true
 				if err := last.scan(rows); err != nil {
 					return err
 				}
@@ -85,15 +118,24 @@ func (s *Sealer) Next(ctx context.Context) (Seal, bool, error) {
 		})
 	})
 	if err != nil {
-		return Seal{}, false, fmt.Errorf("read the last seal: %w", err)
+		return Seal{}, fmt.Errorf("read the last seal: %w", err)
 	}
+	if last.To.After(s.now()) { // nothing would be sealed until then
+		return Seal{}, fmt.Errorf("%w: the last seal ends in the future, at %s", ErrChain, last.To.Format(time.RFC3339))
+	}
+	return last, nil
+}
+
+// follow makes the seal after the last one. Nothing is made if there is nothing to seal, which gives the zero seal, or if
+// the last seal is followed already.
+func (s *Sealer) follow(ctx context.Context, last Seal) (seal Seal, made bool, err error) {
 	end := s.now().Add(-settle).UTC().Truncate(span)
 	first, err := s.firstEvent(ctx, last.To, end)
 	if err != nil || first.IsZero() {
 		return Seal{}, false, err
 	}
-	seal := Seal{ID: uuid.Must(uuid.NewV7()), From: last.To, To: first.UTC().Truncate(span).Add(span), Previous: last.Hash}
-	if !found {
+	seal = Seal{ID: uuid.Must(uuid.NewV7()), From: last.To, To: first.UTC().Truncate(span).Add(span), Previous: last.Hash}
+	if last.Hash == nil {
 		seal.From, seal.Previous = first.UTC().Truncate(span), []byte{}
 	}
 	if seal.Digest, seal.Events, err = s.digest(ctx, seal.From, seal.To); err != nil {
@@ -101,12 +143,17 @@ func (s *Sealer) Next(ctx context.Context) (Seal, bool, error) {
 	}
 	seal.Hash = seal.hash()
 	err = s.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(insertSealSQL, seal.ID.String(), seal.From, seal.To, seal.Events, seal.Digest, seal.Previous, seal.Hash, s.now())
+		made = false
+		b.Queue(insertSealSQL, seal.ID.String(), seal.From, seal.To, seal.Events, seal.Digest, seal.Previous, seal.Hash, s.now()).
+			Exec(func(tag pgconn.CommandTag) error {
+				made = tag.RowsAffected() == 1
+				return nil
+			})
 	})
 	if err != nil {
 		return Seal{}, false, fmt.Errorf("write a seal: %w", err)
 	}
-	return seal, true, nil
+	return seal, made, nil
 }
 
 func (s *Seal) scan(row pgx.Row) error {

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -161,6 +162,91 @@ func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
 		if report := l.verify(made[3].Hash); len(report.Findings) != 0 {
 			t.Fatalf("%s was not undone: %+v", name, report.Findings)
 		}
+	}
+}
+
+// Events that are not sealed in time are found: on a new installation, and after somebody removed the seals.
+func TestMissingSealsAreFound(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	if report := l.verify(); len(report.Findings) != 0 {
+		t.Errorf("an empty ledger: %+v", report)
+	}
+	first := l.now
+	l.write()
+	l.now = first.Add(audit.Overdue)
+	if report := l.verify(); len(report.Findings) != 0 {
+		t.Errorf("in time: %+v", report)
+	}
+	l.now = l.now.Add(time.Microsecond)
+	late := func(what string) {
+		t.Helper()
+		report := l.verify()
+		if len(report.Findings) != 1 || !report.Findings[0].From.Equal(first) || !strings.Contains(report.Findings[0].What, "not sealed") {
+			t.Errorf("%s: %+v", what, report)
+		}
+	}
+	late("nothing was ever sealed")
+	if made := l.seal(); len(made) != 1 {
+		t.Fatalf("%+v", made)
+	}
+	if report := l.verify(); len(report.Findings) != 0 {
+		t.Errorf("sealed: %+v", report)
+	}
+	l.exec("delete from audit_seals")
+	late("the seals were removed")
+	l.seal()
+	l.now = l.now.Add(3 * time.Hour)
+	first = l.now
+	l.write()
+	l.now = l.now.Add(audit.Overdue + time.Microsecond)
+	late("maintain stopped")
+}
+
+// A forged seal neither keeps Next busy for ever nor silences it.
+func TestAForgedSeal(t *testing.T) {
+	t.Parallel()
+	const forge = `insert into audit_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
+		select gen_random_uuid(), '1970-01-02', $1::timestamptz, 0, sha256(''), hash, sha256('x'), now() from audit_seals order by to_at desc limit 1`
+	for name, test := range map[string]struct{ to, found string }{
+		"before all others": {"1970-01-03", "was changed"},
+		"in the future":     {"9000-01-01", "was changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLedger(t)
+			l.write()
+			l.now = l.now.Add(3 * time.Hour)
+			l.seal()
+			l.write()
+			l.now = l.now.Add(3 * time.Hour)
+			l.exec(forge, test.to)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if seal, made, err := l.sealer().Next(ctx); !errors.Is(err, audit.ErrChain) || made {
+				t.Errorf("%+v %t %v", seal, made, err)
+			}
+			if report := l.verify(); !strings.Contains(fmt.Sprint(report.Findings), test.found) {
+				t.Errorf("%+v", report)
+			}
+		})
+	}
+}
+
+// A seal that is right in itself and ends in the future is found before an event of that time shows it.
+func TestASealOfTheFuture(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.write()
+	now := l.now
+	l.now = now.Add(48 * time.Hour)
+	l.seal()
+	l.now = now
+	if _, _, err := l.sealer().Next(t.Context()); !errors.Is(err, audit.ErrChain) {
+		t.Error(err)
+	}
+	if report := l.verify(); len(report.Findings) != 1 || report.Findings[0].What != "the seal ends in the future" {
+		t.Errorf("%+v", report)
 	}
 }
 

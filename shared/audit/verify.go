@@ -25,7 +25,8 @@ type Report struct {
 	Findings []Finding `json:"findings"` // none if the ledger is what it was
 }
 
-// Verify reads all seals and all events and reports every seal that does not hold. known are hashes of seals from a place
+// Verify reads all seals and all events and reports every seal that does not hold, and events that should be sealed and are
+// not. known are hashes of seals from a place
 // outside the database, such as the logs, that have to be in the chain. The error is the database's.
 func (s *Sealer) Verify(ctx context.Context, known ...[]byte) (Report, error) {
 	seals, err := s.all(ctx)
@@ -50,10 +51,28 @@ func (s *Sealer) Verify(ctx context.Context, known ...[]byte) (Report, error) {
 		report.Seals, report.Events, report.Until, report.Head = report.Seals+1, report.Events+seal.Events, seal.To, fmt.Sprintf("%x", seal.Hash)
 		previous = seal
 	}
+	unsealed, err := s.unsealed(ctx, report.Until)
+	if err != nil {
+		return Report{}, err
+	}
+	report.Findings = append(report.Findings, unsealed...)
 	for hash := range missing {
 		report.Findings = append(report.Findings, Finding{What: fmt.Sprintf("the seal %x is not in the chain", hash)})
 	}
 	return report, nil
+}
+
+// unsealed finds events after the last seal that should have been sealed by now.
+func (s *Sealer) unsealed(ctx context.Context, until time.Time) ([]Finding, error) {
+	if until.IsZero() {
+		until = time.Unix(0, 0)
+	}
+	due := s.now().Add(-Overdue).UTC()
+	first, err := s.firstEvent(ctx, until, due)
+	if err != nil || first.IsZero() {
+		return nil, err
+	}
+	return []Finding{{first.UTC(), due, "the events are not sealed, although maintain seals once a day: seals were removed, or maintain does not run"}}, nil
 }
 
 // check says in what a seal does not hold; "" if it does.
@@ -63,6 +82,8 @@ func (s *Sealer) check(ctx context.Context, seal, previous Seal, first bool) (st
 		return "the seal was changed", nil
 	case !bytes.Equal(seal.Previous, previous.Hash):
 		return "the seal before it was changed, removed or added", nil
+	case seal.To.After(s.now()):
+		return "the seal ends in the future", nil
 	case !first && !seal.From.Equal(previous.To):
 		return "the seal does not begin where the one before ends", nil
 	}
