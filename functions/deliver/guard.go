@@ -32,7 +32,11 @@ func (r *run) guard(ctx context.Context) {
 		return
 	}
 	traffic, err := r.queue.Traffic(ctx)
-	if _, paused := traffic.Paused[outbox.Mail]; err != nil || paused { // it is known
+	if err != nil {
+		r.report(ctx, err)
+		return
+	}
+	if _, paused := traffic.Paused[outbox.Mail]; paused { // it is known
 		return
 	}
 	if err := r.queue.Pause(ctx, outbox.Mail, reason); err != nil {
