@@ -20,8 +20,6 @@ const (
 	// side by side.
 	screenBudget = 3 * time.Second
 	screenPlaces = 5
-	// holdWave is why the mails of a wave are held.
-	holdWave = "wave"
 )
 
 // waves tells sign-ups that look alike.
@@ -58,7 +56,7 @@ func (r *run) screen(ctx context.Context, deliveries []outbox.Delivery) []outbox
 			rest = append(rest, d)
 			continue
 		}
-		switch err := r.queue.Hold(ctx, d, holdWave); {
+		switch err := r.queue.Hold(ctx, d, outbox.HoldWave); {
 		case errors.Is(err, outbox.ErrLost):
 		case err != nil:
 			r.report(ctx, err) // the lease brings it back

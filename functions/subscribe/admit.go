@@ -53,11 +53,3 @@ func refusal(v admission.Verdict) error {
 	}
 	return httpapi.Invalid(mistakes...)
 }
-
-// holdReason is why the owner decides about a sign-up; empty if nobody has to.
-func holdReason(v admission.Verdict) string {
-	if v.Outcome != admission.Hold {
-		return ""
-	}
-	return strings.Join(v.Reasons, ",")
-}

@@ -83,7 +83,7 @@ func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		return nil, refusal(verdict)
 	}
 	defer h.gate.Settle(ctx, &verdict)
-	request.Drop, request.Hold, request.Reasons = verdict.Outcome == admission.Drop, holdReason(verdict), verdict.Reasons
+	request.Drop, request.Hold, request.Reasons = verdict.Outcome == admission.Drop, verdict.HoldReason(), verdict.Reasons
 	outcome, err := h.store.Request(ctx, request)
 	if err != nil {
 		if errors.Is(err, subscription.ErrUnknownConsent) || errors.Is(err, postgres.ErrBusy) { // all else is our failure

@@ -1,5 +1,10 @@
 package admission
 
+import (
+	"slices"
+	"strings"
+)
+
 // Signals is all that is known about a request before its address is looked at. The zero value is a request that
 // nothing speaks against. Nothing in it depends on whether an address is known.
 type Signals struct {
@@ -119,6 +124,29 @@ func Decide(s Signals) Decision {
 		d.Outcome = stricter(d.Outcome, Hold)
 	}
 	return d
+}
+
+// HoldReasons lists every combination of reasons for which Decide holds a request, as the outbox has them: separated by
+// commas.
+func HoldReasons() []string {
+	var all []string
+	for _, policy := range []Policy{DisposableAllow, DisposableFlag, DisposableHold, DisposableBlock} {
+		for _, captcha := range []Captcha{CaptchaOff, CaptchaPassed, CaptchaMissing, CaptchaFailed, CaptchaUnavailable} {
+			reason := Decide(Signals{Disposable: policy, Captcha: captcha}).HoldReason()
+			if reason != "" && !slices.Contains(all, reason) {
+				all = append(all, reason)
+			}
+		}
+	}
+	return all
+}
+
+// HoldReason is why the owner decides about the request, as the outbox has it; empty if the owner does not.
+func (d Decision) HoldReason() string {
+	if d.Outcome != Hold {
+		return ""
+	}
+	return strings.Join(d.Reasons, ",")
 }
 
 // outcome is what a policy makes of a throw-away mailbox by itself.

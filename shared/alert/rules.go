@@ -160,7 +160,7 @@ func (c Config) signUps(f Figures, all *findings) {
 			float64(f.Asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(f.Asked))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(f.Outbox.HeldFor)) {
-		if n := f.Outbox.HeldFor[reason]; reason == "wave" {
+		if n := f.Outbox.HeldFor[reason]; reason == outbox.HoldWave {
 			all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", n)
 		} else {
 			all.add(Held, reason, Warning, "%d mails wait for you (%s).", n, reason)

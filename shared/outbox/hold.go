@@ -8,6 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// HoldWave is why the emails of sign-ups that look alike are held.
+const HoldWave = "wave"
+
 // Held is a row that waits for the owner.
 type Held struct {
 	ID           uuid.UUID

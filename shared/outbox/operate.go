@@ -47,6 +47,24 @@ func (w *Worker) Rows(ctx context.Context, state string, kind Kind, limit int) (
 	return all, nil
 }
 
+const kindsSQL = `
+select distinct kind from outbox`
+
+// Kinds lists the kinds of the rows that there are.
+func (w *Worker) Kinds(ctx context.Context) ([]Kind, error) {
+	var all []Kind
+	err := w.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(kindsSQL).Query(func(rows pgx.Rows) (err error) {
+			all, err = pgx.CollectRows(rows, pgx.RowTo[Kind])
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the kinds of the outbox: %w", err)
+	}
+	return all, nil
+}
+
 const reviveSQL = `
 update outbox set state = 'ready', attempts = 0, due_at = $2::timestamptz, put_off_until = $2::timestamptz, finished_at = null, outcome = null
 where id = any($1::text[]::uuid[]) and state = 'dead'`

@@ -59,9 +59,13 @@ update pauses set lifted_at = $2::timestamptz where subject = $1::text and lifte
 select subject, reason, at from pauses where lifted_at is null order by at`
 )
 
-// QueuePause stops what a subject names, until QueueResume. A running pause stays as it is.
-func QueuePause(b *pgx.Batch, subject, reason string, now time.Time) {
-	b.Queue(pauseSQL, uuid.Must(uuid.NewV7()).String(), subject, reason, now)
+// QueuePause stops what a subject names, until QueueResume. A running pause stays as it is. done gets how many were made:
+// 0 or 1.
+func QueuePause(b *pgx.Batch, subject, reason string, now time.Time, done func(int64)) {
+	b.Queue(pauseSQL, uuid.Must(uuid.NewV7()).String(), subject, reason, now).Exec(func(tag pgconn.CommandTag) error {
+		done(tag.RowsAffected())
+		return nil
+	})
 }
 
 // QueueResume ends the pause of a subject. done gets how many there were.
@@ -74,7 +78,7 @@ func QueueResume(b *pgx.Batch, subject string, now time.Time, done func(int64)) 
 
 // Pause stops what a subject names, until an operator lifts it. A running pause stays as it is.
 func (w *Worker) Pause(ctx context.Context, subject, reason string) error {
-	err := w.db.Batch(ctx, func(b *pgx.Batch) { QueuePause(b, subject, reason, w.now()) })
+	err := w.db.Batch(ctx, func(b *pgx.Batch) { QueuePause(b, subject, reason, w.now(), func(int64) {}) })
 	if err != nil {
 		return fmt.Errorf("pause deliveries: %w", err)
 	}

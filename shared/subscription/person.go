@@ -56,6 +56,11 @@ const (
 	notMe     SuppressReason = "not_me"
 )
 
+// SuppressReasons lists every reason.
+func SuppressReasons() []SuppressReason {
+	return []SuppressReason{Complaint, Bounce, Objection, notMe, ByOwner}
+}
+
 // OfMailbox says whether a reason is about whoever reads the mailbox, so that no spelling of its address gets mail. A
 // bounce is not: that jane+x@ does not exist says nothing of jane@.
 func (r SuppressReason) OfMailbox() bool { return r != Bounce }

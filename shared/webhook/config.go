@@ -33,6 +33,15 @@ func ReadConfig(e *config.Env) Config {
 	return c
 }
 
+// Names lists the endpoints by their names in the outbox.
+func (c Config) Names() []string {
+	names := make([]string, len(c.URLs))
+	for i, url := range c.URLs {
+		names[i] = name(strings.TrimSpace(url))
+	}
+	return names
+}
+
 // Validate implements the check of config.Env.Read. Where an endpoint may be is checked by Endpoints.
 func (c Config) Validate() error {
 	if len(c.URLs) == 0 {
