@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -12,7 +13,8 @@ import (
 	"newsletter/shared/alert"
 )
 
-const alertsUsage = `alerts list [--all] [--json]   list the open alerts, or the latest of all; exits with 1 while one is open`
+const alertsUsage = `alerts list [--all] [--json]   list the open alerts, or the latest of all; exits with 1 while one is open, or
+                               if health has not looked lately`
 
 // alertsCommand lists what the owner was told of.
 func alertsCommand(ctx context.Context, args []string) error {
@@ -33,7 +35,7 @@ func alertsList(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *asJSON {
-		err = printJSON(os.Stdout, append([]alert.Alert{}, alerts...))
+		err = printJSON(stdout, append([]alert.Alert{}, alerts...))
 	} else {
 		err = printAlerts(alerts, terminal.PainterFor(os.Stdout))
 	}
@@ -46,15 +48,15 @@ func alertsList(ctx context.Context, db *operatorDB, args []string) error {
 	if err == nil && open > 0 {
 		err = fmt.Errorf("%d open", open)
 	}
-	return err
+	return cmp.Or(err, whole(len(alerts)), looked(ctx, db))
 }
 
 func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {
 	if len(alerts) == 0 {
-		_, err := fmt.Println("No alerts.")
+		_, err := fmt.Fprintln(stdout, "No alerts.")
 		return err
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "RULE\tABOUT\tLEVEL\tSINCE\tUNTIL\tSUMMARY")
 	for _, a := range alerts {
 		until, colour := "open", terminal.LevelColour(a.Level)

@@ -30,6 +30,24 @@ func execute(t *testing.T, dir, sql string) {
 	}
 }
 
+// query reads one text from the database of a running local system.
+func query(t *testing.T, dir, sql string) (text string) {
+	t.Helper()
+	state, err := devstack.ReadState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), strings.Trim(strings.TrimPrefix(state.Psql, "psql "), "'"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(t.Context(), sql).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // TestHealthAndAlerts: the local system is asked how it is; a dead letter makes an alert, which alerts lists.
 func TestHealthAndAlerts(t *testing.T) {
 	t.Parallel()

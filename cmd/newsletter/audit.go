@@ -5,14 +5,13 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
-	"os"
 	"time"
 
 	"newsletter/shared/audit"
 )
 
 const auditUsage = `audit verify [--json] [HASH …]   hold the ledger against its seals; HASH is a seal's hash from the logs of maintain, which has to be
-                                among them; status 1 if a row was changed, removed or added`
+                                among them; status 1 if a row was changed, removed or added, or is not sealed in time`
 
 // auditCommand looks after the ledger.
 func auditCommand(ctx context.Context, args []string) error {
@@ -38,27 +37,27 @@ func auditVerify(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *asJSON {
-		err = printJSON(os.Stdout, report)
+		err = printJSON(stdout, report)
 	} else {
 		printReport(report)
 	}
 	if err == nil && len(report.Findings) > 0 {
-		err = fmt.Errorf("%d seals do not hold", len(report.Findings))
+		err = fmt.Errorf("%d findings", len(report.Findings))
 	}
 	return err
 }
 
 func printReport(r audit.Report) {
 	if r.Seals == 0 {
-		fmt.Println("nothing is sealed yet: maintain seals events that are older than an hour, once a day")
+		fmt.Fprintln(stdout, "nothing is sealed yet: maintain seals events that are older than an hour, once a day")
 	} else {
-		fmt.Printf("%d seals over %d events, until %s\nlast seal %s\n", r.Seals, r.Events, r.Until.Format(time.RFC3339), r.Head)
+		fmt.Fprintf(stdout, "%d seals over %d events, until %s\nlast seal %s\n", r.Seals, r.Events, r.Until.Format(time.RFC3339), r.Head)
 	}
 	for _, f := range r.Findings {
 		if f.From.IsZero() {
-			fmt.Println("✗", f.What)
+			fmt.Fprintln(stdout, "✗", f.What)
 			continue
 		}
-		fmt.Printf("✗ %s – %s: %s\n", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339), f.What)
+		fmt.Fprintf(stdout, "✗ %s – %s: %s\n", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339), f.What)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 
 	"newsletter/shared/subscription"
 )
@@ -23,7 +22,7 @@ func subcommand(ctx context.Context, args []string, usage string, group map[stri
 	does := group[args[0]]
 	switch {
 	case args[0] == "--help" || args[0] == "-h" || args[0] == "help":
-		fmt.Println(usage)
+		fmt.Fprintln(stdout, usage)
 		return nil
 	case does == nil:
 		return errUsage(fmt.Sprintf("%q is none of\n%s", args[0], usage))
@@ -57,8 +56,8 @@ func parse(flags *flag.FlagSet, args []string) error {
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Printf("newsletter %s [flags]\n", flags.Name())
-		flags.SetOutput(os.Stdout)
+		fmt.Fprintf(stdout, "newsletter %s [flags]\n", flags.Name())
+		flags.SetOutput(stdout)
 		flags.PrintDefaults()
 		return err
 	}
@@ -66,6 +65,17 @@ func parse(flags *flag.FlagSet, args []string) error {
 		return errUsage(flags.Name() + ": " + err.Error())
 	}
 	return nil
+}
+
+// maxListed bounds what is listed, or changed by --all, at once.
+const maxListed = 10_000
+
+// whole is an error for a list that was cut: there may be more.
+func whole(listed int) error {
+	if listed < maxListed {
+		return nil
+	}
+	return fmt.Errorf("these are the first %d; there may be more", maxListed)
 }
 
 // printJSON prints a value as people and programs read it.

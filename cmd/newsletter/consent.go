@@ -48,7 +48,7 @@ func consentAdd(ctx context.Context, db *operatorDB, args []string) error {
 	if err := audit.AddText(ctx, db, text, time.Now()); err != nil {
 		return err
 	}
-	fmt.Printf("added %s (%s), SHA-256 %s\n", text.Version, text.Locale, text.SHA256)
+	fmt.Fprintf(stdout, "added %s (%s), SHA-256 %s\n", text.Version, text.Locale, text.SHA256)
 	return nil
 }
 
@@ -71,9 +71,9 @@ func consentList(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *asJSON {
-		return printJSON(os.Stdout, texts)
+		return printJSON(stdout, texts)
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "VERSION\tLOCALE\tADDED\tCURRENT\tSHA-256\tTEXT")
 	for _, t := range texts {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.12s\t%s\n", t.Version, t.Locale, t.CreatedAt.Format(time.DateOnly), yes(t.Current), t.SHA256, firstWords(t.Body))
@@ -108,16 +108,24 @@ func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	found := false
+	var locales []string
 	for _, t := range texts {
-		if t.Current && (*locale == "" || strings.EqualFold(*locale, t.Locale)) {
-			fmt.Printf("%s (%s)\n%s\n\n", t.Version, t.Locale, t.Body)
+		if !t.Current {
+			continue
+		}
+		locales = append(locales, t.Locale)
+		if *locale == "" || strings.EqualFold(*locale, t.Locale) {
+			fmt.Fprintf(stdout, "%s (%s)\n%s\n\n", t.Version, t.Locale, t.Body)
 			found = true
 		}
 	}
-	if !found {
-		return errors.New("there is no such text")
+	switch {
+	case found:
+		return nil
+	case len(locales) == 0:
+		return errors.New("there is no text")
 	}
-	return nil
+	return oneOf("locale", *locale, locales)
 }
 
 func consentProof(ctx context.Context, db *operatorDB, args []string) error {
@@ -132,9 +140,9 @@ func consentProof(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *asJSON {
-		err = printJSON(os.Stdout, proof)
+		err = printJSON(stdout, proof)
 	} else {
-		printProof(os.Stdout, proof)
+		printProof(stdout, proof)
 	}
 	if err == nil && len(proof.Steps) == 0 {
 		err = errors.New("nothing is known of this address")

@@ -9,7 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
 	"newsletter/internal/devstack"
+	"newsletter/shared/audit"
 	"newsletter/shared/config"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
@@ -118,6 +122,23 @@ func openFigures(ctx context.Context) (*figuresDB, error) {
 func (db *figuresDB) Close() {
 	db.Reader.Close()
 	db.writer.Close()
+}
+
+// record changes something and writes the event into the ledger, in one transaction. change queues the statement and has it
+// say how many rows it changed; of no row nothing is written. The event counts them as "changed".
+func (db *operatorDB) record(ctx context.Context, event audit.Event, change func(b *pgx.Batch, done func(int64))) (changed int64, err error) {
+	event.ID, event.At, event.Actor, event.Channel, event.RequestID = uuid.Must(uuid.NewV7()), time.Now(), audit.Operator, "tool", "operator"
+	err = db.Transact(ctx, 0, func(b *pgx.Batch) {
+		changed = 0
+		change(b, func(n int64) { changed = n })
+	}, func(b *pgx.Batch) error {
+		if changed > 0 {
+			event.Data.Counts = map[string]int64{"changed": changed}
+			audit.Queue(b, event)
+		}
+		return nil
+	})
+	return changed, err
 }
 
 // visit is how the operator's acts stand in the ledger.

@@ -39,14 +39,14 @@ func dev(ctx context.Context, args []string) error {
 	if url := os.Getenv("REDIS_URL"); url != "" {
 		options.Redis = &devstack.Redis{URL: url, CAFile: os.Getenv("REDIS_CA_FILE")}
 	}
-	fmt.Println("Building the functions and starting the servers …")
+	fmt.Fprintln(stdout, "Building the functions and starting the servers …")
 	stack, err := devstack.Start(ctx, options)
 	if err != nil {
 		return err
 	}
 	defer stack.Stop(context.WithoutCancel(ctx))
-	fmt.Printf("inbox    %s/_local/inbox\ndatabase %s\nready %s\n", stack.BaseURL, stack.Psql(), stack.BaseURL)
+	fmt.Fprintf(stdout, "inbox    %s/_local/inbox\ndatabase %s\nready %s\n", stack.BaseURL, stack.Psql(), stack.BaseURL)
 	<-ctx.Done()
-	fmt.Println("Stopping …")
+	fmt.Fprintln(stdout, "Stopping …")
 	return nil
 }

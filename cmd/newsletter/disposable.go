@@ -49,7 +49,7 @@ func disposableCommand(ctx context.Context, args []string) error {
 	if err := os.WriteFile(file, []byte(list), 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%d domains, before %d. Say so in shared/disposable/README.md, with the commit and the date of the list.\n", count, disposable.Count())
+	fmt.Fprintf(stdout, "%d domains, before %d. Say so in shared/disposable/README.md, with the commit and the date of the list.\n", count, disposable.Count())
 	return nil
 }
 
@@ -71,5 +71,9 @@ func readList(ctx context.Context, name string) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the list is answered with status %d", response.StatusCode)
 	}
-	return io.ReadAll(io.LimitReader(response.Body, maxBlocklist))
+	list, err := io.ReadAll(io.LimitReader(response.Body, maxBlocklist+1))
+	if err == nil && len(list) > maxBlocklist {
+		err = fmt.Errorf("the list has more than %d bytes", maxBlocklist)
+	}
+	return list, err
 }

@@ -44,12 +44,11 @@ func exportCommand(ctx context.Context, args []string) error {
 		if file, err = os.OpenFile(*name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
 			return err
 		}
-		defer func() { _ = file.Close() }()
 	}
 	out := bufio.NewWriter(file)
 	n, err := lists.Export(ctx, db.DB, out, state, from)
-	if err = errors.Join(err, out.Flush()); err != nil {
-		return err
+	if err = errors.Join(err, out.Flush(), file.Close()); err != nil {
+		return fmt.Errorf("the list is not whole: %w", err)
 	}
 	fmt.Fprintf(os.Stderr, "%d subscribers\n", n)
 	return nil

@@ -60,9 +60,9 @@ func healthCommand(ctx context.Context, args []string) error {
 		return errors.New("that is not what health answers: is it another function?")
 	}
 	if *asJSON {
-		err = printJSON(os.Stdout, json.RawMessage(result.Payload))
+		err = printJSON(stdout, json.RawMessage(result.Payload))
 	} else {
-		err = printHealth(os.Stdout, d, terminal.PainterFor(os.Stdout))
+		err = printHealth(stdout, d, terminal.PainterFor(os.Stdout))
 	}
 	if err == nil && (d.Status == healthcheck.Fail || *strict && d.Status == healthcheck.Warn) {
 		err = errUnhealthy

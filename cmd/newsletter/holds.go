@@ -6,21 +6,19 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
 
+	"newsletter/shared/admission"
+	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
 
 const holdsUsage = `holds list [--json]                               list the mails that wait for you, the oldest first
 holds release [--json] ID… | --all [--reason R]   let them go out
 holds reject  [--json] ID… | --all [--reason R]   end them, and the sign-ups behind them`
-
-// maxHolds bounds what is listed and judged at once.
-const maxHolds = 10_000
 
 // holdsCommand is where the owner decides about what the risk decision holds (docs/risk.md).
 func holdsCommand(ctx context.Context, args []string) error {
@@ -44,20 +42,20 @@ func holdsList(ctx context.Context, db *operatorDB, args []string) error {
 	if flags.NArg() > 0 {
 		return errUsage("holds list takes no arguments")
 	}
-	holds, err := db.store.Holds(ctx, maxHolds)
+	holds, err := db.store.Holds(ctx, maxListed)
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		return printJSON(os.Stdout, append([]subscription.Hold{}, holds...)) // [] and not null
+		return cmp.Or(printJSON(stdout, append([]subscription.Hold{}, holds...)), whole(len(holds))) // [] and not null
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSINCE\tREASON\tMAIL\tSTATUS\tDOMAIN\tPAGE")
 	for _, h := range holds {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format(time.DateTime), h.Reason, h.Mail, h.Status,
 			cmp.Or(h.Domain, "-"), cmp.Or(h.Source.Page, h.Source.Ref, "-"))
 	}
-	return table.Flush()
+	return cmp.Or(table.Flush(), whole(len(holds)))
 }
 
 // judgement is what is done with each of the chosen mails.
@@ -83,6 +81,11 @@ func holdsJudge(ctx context.Context, db *operatorDB, j judgement, args []string)
 	if *all == (flags.NArg() > 0) || *reason != "" && !*all {
 		return errUsage(j.name + " takes ids, or --all and perhaps --reason")
 	}
+	if *reason != "" {
+		if err := oneOf("reason", *reason, append(admission.HoldReasons(), outbox.HoldWave)); err != nil {
+			return err
+		}
+	}
 	ids, err := chosenHolds(ctx, db, flags.Args(), *reason)
 	if err != nil {
 		return err
@@ -97,15 +100,20 @@ func holdsJudge(ctx context.Context, db *operatorDB, j judgement, args []string)
 		}
 		results = append(results, judged{id, result})
 		if !*asJSON {
-			fmt.Println(id, result)
+			fmt.Fprintln(stdout, id, result)
 		}
 	}
 	if *asJSON {
-		if err := printJSON(os.Stdout, results); err != nil {
+		if err := printJSON(stdout, results); err != nil {
 			return err
 		}
+	} else if len(ids) == 0 {
+		fmt.Fprintln(stdout, "nothing is held; nothing was changed")
 	}
-	if missing > 0 && !*all { // with --all somebody else was faster
+	if *all { // what is not held was somebody else's, who was faster
+		return whole(len(ids))
+	}
+	if missing > 0 {
 		return fmt.Errorf("%d of %d are not held", missing, len(ids))
 	}
 	return nil
@@ -125,7 +133,7 @@ func chosenHolds(ctx context.Context, db *operatorDB, named []string, reason str
 	if len(named) > 0 {
 		return ids, nil
 	}
-	holds, err := db.store.Holds(ctx, maxHolds)
+	holds, err := db.store.Holds(ctx, maxListed)
 	if err != nil {
 		return nil, err
 	}

@@ -71,6 +71,8 @@ func TestHolds(t *testing.T) {
 	c.expect(1, first+" not held", "", "holds", "reject", first, second)
 	c.expect(0, `"result": "released"`, "", "holds", "release", "--json", "--all", "--reason", "wave")
 	c.expect(0, "[]", "", "holds", "list", "--json")
+	c.expect(0, "nothing is held; nothing was changed", "", "holds", "reject", "--all", "--reason", "wave")
+	c.refuse("known: disposable, disposable,captcha_unavailable, wave", "holds", "reject", "--all", "--reason", "waves")
 	if sent := dev.mails(t, 3); sent != 3 {
 		t.Errorf("%d mails went out, want 3", sent)
 	}

@@ -37,7 +37,7 @@ func invoke(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s\n", result.Payload)
+	fmt.Fprintf(stdout, "%s\n", result.Payload)
 	outcome, err := result.Outcome()
 	switch {
 	case err != nil:
@@ -69,7 +69,7 @@ func invokeIn(ctx context.Context, dir, name string, event []byte, log io.Writer
 	}
 	function, known := state.Functions[name]
 	if !known {
-		return lambdalocal.Result{}, errUnknown("function", name, slices.Sorted(maps.Keys(state.Functions)))
+		return lambdalocal.Result{}, oneOf("function", name, slices.Collect(maps.Keys(state.Functions)))
 	}
 	f := lambdalocal.Function{Name: name, Binary: function.Binary, Timeout: function.Timeout, MemoryMB: function.MemoryMB, Concurrency: 1}
 	for variable, value := range function.Variables {

@@ -67,7 +67,7 @@ func journalList(ctx context.Context, db *operatorDB, args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s  %-12s %-10s %s\n", e.At.Format(time.RFC3339), e.Kind, e.Reason, e.SubscriberID)
+		fmt.Fprintf(stdout, "%s  %-12s %-10s %s\n", e.At.Format(time.RFC3339), e.Kind, e.Reason, e.SubscriberID)
 	}
 	return nil
 }
@@ -96,11 +96,26 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 		})
 	}
 	slices.SortStableFunc(stops, func(a, b subscription.Stop) int { return a.At.Compare(b.At) })
-	if !*yes {
-		fmt.Printf("%d stops since %s; with --yes they are made to stand again\n", len(stops), since.Format(time.RFC3339))
-		return nil
+	if len(stops)+broken == 0 {
+		return nothingSince(ctx, j, since)
 	}
-	return replay(ctx, db, stops, broken)
+	if *yes {
+		return replay(ctx, db, stops, broken)
+	}
+	fmt.Fprintf(stdout, "%d stops since %s; with --yes they are made to stand again\n", len(stops), since.Format(time.RFC3339))
+	if broken > 0 {
+		return fmt.Errorf("%d entries could not be read", broken)
+	}
+	return nil
+}
+
+// nothingSince says that there is nothing to replay. A journal without a single entry may be another one than was written.
+func nothingSince(ctx context.Context, j *journal.Journal, since time.Time) error {
+	for _, err := range j.Read(ctx, time.Time{}) {
+		fmt.Fprintf(stdout, "no stops since %s; nothing was changed\n", since.Format(time.RFC3339))
+		return err
+	}
+	return errors.New("the journal is empty: is JOURNAL_URL where deliver writes it?")
 }
 
 func replay(ctx context.Context, db *operatorDB, stops []subscription.Stop, broken int) error {
@@ -116,9 +131,9 @@ func replay(ctx context.Context, db *operatorDB, stops []subscription.Stop, brok
 		}
 		outcomes[outcome]++
 	}
-	fmt.Printf("%d stops\n", len(stops))
+	fmt.Fprintf(stdout, "%d stops\n", len(stops))
 	for _, outcome := range slices.Sorted(maps.Keys(outcomes)) {
-		fmt.Printf("%6d %s\n", outcomes[outcome], outcome)
+		fmt.Fprintf(stdout, "%6d %s\n", outcomes[outcome], outcome)
 	}
 	if broken > 0 || outcomes[subscription.ForeignKey] > 0 {
 		return fmt.Errorf("%d entries could not be read, %d were written under another PEPPER", broken, outcomes[subscription.ForeignKey])

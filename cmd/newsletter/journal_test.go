@@ -36,6 +36,7 @@ func TestARestoredBackup(t *testing.T) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
+	c.expect(1, "", "", "journal", "replay", "--since", "2026-01-01") // an empty journal may be the wrong one
 	for _, name := range []string{"stays", "erased", "objects", "complains", "back"} {
 		response, err := http.Post(dev.url+"/api/newsletter/subscribe", "application/json", strings.NewReader(`{"email":"`+name+`@example.org"}`))
 		if err != nil || response.StatusCode != http.StatusAccepted {
@@ -77,6 +78,16 @@ func TestARestoredBackup(t *testing.T) {
 	err = admin.QueryRow(t.Context(), `select string_agg(reason, ', ' order by reason) from suppressions`).Scan(&got)
 	if want := "objection, operator"; err != nil || got != want {
 		t.Errorf("%q %v, want %q", got, err, want)
+	}
+	c.expect(0, "no stops since 2099-01-01T00:00:00Z; nothing was changed", "", "journal", "replay", "--yes", "--since", "2099-01-01")
+	broken := filepath.Join(dir, "journal", "journal", "v1", "2099", "01", "02", "broken.json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(broken), 0o700), os.WriteFile(broken, []byte("{"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	c.expect(1, "0 stops since", "", "journal", "replay", "--since", "2099-01-01")
+	c.expect(1, "", "", "journal", "list")
+	if err := os.Remove(broken); err != nil {
+		t.Fatal(err)
 	}
 	c.expect(2, "", "", "journal", "replay")
 	c.expect(2, "", "", "journal", "list", "--since", "yesterday")

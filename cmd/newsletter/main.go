@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 )
 
@@ -22,7 +22,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
-		{"invoke", "[--expect STATUS] FUNCTION FILE|-", "send an event to a function of the running local system; exit with 1 if the call failed", invoke},
+		{"invoke", "[flags] FUNCTION FILE|-", "send an event to a function of the running local system; exit with 1 if the call failed", invoke},
 		{"consent", "add|list|current|proof", "keep the texts that people agree to, and prove that they did", consentCommand},
 		{"suppression", "list|add|lift", "look after the addresses that get no mail", suppressionCommand},
 		{"outbox", "list|retry|drop", "look after what could not be delivered", outboxCommand},
@@ -46,21 +46,32 @@ type errUsage string
 
 func (e errUsage) Error() string { return string(e) }
 
-// errUnknown refuses a value that is none of the known ones, which it lists.
-func errUnknown(what, value string, known []string) error {
-	return errUsage(fmt.Sprintf("unknown %s %q; known: %s", what, value, strings.Join(known, ", ")))
+// output writes to the standard output and keeps the first error: a command that could not say what it found has failed,
+// whatever that was.
+type output struct{ err error }
+
+var stdout = &output{}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := os.Stdout.Write(p)
+	o.err = cmp.Or(o.err, err)
+	return n, err
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:])
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		err = stdout.err
+	}
 	if usage, wrong := errors.AsType[errUsage](err); wrong {
 		fmt.Fprintln(os.Stderr, "newsletter:", usage)
 		printUsage(os.Stderr)
 		os.Exit(2)
 	}
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "newsletter:", err)
 		os.Exit(1)
 	}
@@ -71,7 +82,7 @@ func run(ctx context.Context, args []string) error {
 		return errUsage("no command given")
 	}
 	if args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
-		printUsage(os.Stdout)
+		printUsage(stdout)
 		return nil
 	}
 	for _, c := range commands() {

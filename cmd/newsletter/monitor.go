@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +15,20 @@ import (
 
 // frameWidth is how wide a frame is where no terminal says so.
 const frameWidth = 120
+
+// looked is an error if health has not looked lately: then nobody knows how things are.
+func looked(ctx context.Context, db monitor.Database) error {
+	h, err := monitor.NewReader(db, time.Now).Health(ctx)
+	switch {
+	case err != nil:
+		return err
+	case h.At.IsZero():
+		return errors.New("health has never looked, so nothing is known: is its schedule on?")
+	case h.Silent(time.Now()):
+		return fmt.Errorf("health has not looked since %s, so nothing is known from then on", h.At.Local().Format(time.DateTime))
+	}
+	return nil
+}
 
 // monitorCommand shows how the installation is doing, again and again. With --once, or without a terminal, it shows it once
 // and exits with 1 if something fails or health is silent.
@@ -46,7 +61,7 @@ func monitorOnce(ctx context.Context, reader *monitor.Reader, view monitor.View)
 		return err
 	}
 	view.Now, view.Width = s.At, terminal.Width(os.Stdout, frameWidth)
-	if _, err := fmt.Println(monitor.Frame(view, s)); err != nil {
+	if _, err := fmt.Fprintln(stdout, monitor.Frame(view, s)); err != nil {
 		return err
 	}
 	if s.Status(s.At) == healthcheck.Fail {

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -39,24 +39,22 @@ func outboxList(ctx context.Context, db *operatorDB, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	switch *state {
-	case "dead", "ready", "held", "done":
-	default:
-		return errUsage("--state must be dead, ready, held or done")
+	if err := oneOf("state", *state, []string{"dead", "ready", "held", "done"}); err != nil {
+		return err
 	}
-	rows, err := db.queue.Rows(ctx, *state, outbox.Kind(*kind), maxListed)
+	rows, err := rowsOf(ctx, db, *state, *kind)
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		return printJSON(os.Stdout, append([]outbox.Row{}, rows...))
+		return cmp.Or(printJSON(stdout, append([]outbox.Row{}, rows...)), whole(len(rows)))
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tKIND\tATTEMPTS\tOUTCOME\tCREATED\tDUE")
 	for _, r := range rows {
 		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.Kind, r.Attempts, r.Outcome, r.CreatedAt.Local().Format(time.DateTime), r.DueAt.Local().Format(time.DateTime))
 	}
-	return table.Flush()
+	return cmp.Or(table.Flush(), whole(len(rows)))
 }
 
 // change is what is done with the chosen deliveries.
@@ -83,7 +81,7 @@ func outboxChange(ctx context.Context, db *operatorDB, c change, args []string) 
 		}
 	}
 	if *all {
-		rows, err := db.queue.Rows(ctx, "dead", outbox.Kind(*kind), maxListed)
+		rows, err := rowsOf(ctx, db, "dead", *kind)
 		if err != nil {
 			return err
 		}
@@ -91,25 +89,31 @@ func outboxChange(ctx context.Context, db *operatorDB, c change, args []string) 
 			ids = append(ids, r.ID.String())
 		}
 	}
-	changed, err := c.apply(ctx, db, ids)
+	changed, err := db.record(ctx, audit.Event{Kind: c.kind, Data: audit.Data{Outcome: c.done}},
+		func(b *pgx.Batch, done func(int64)) { c.queue(b, ids, time.Now(), done) })
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d of %d %s\n", changed, len(ids), c.done)
-	if changed < int64(len(ids)) && !*all {
+	fmt.Fprintf(stdout, "%d of %d %s\n", changed, len(ids), c.done)
+	if *all {
+		return whole(len(ids))
+	}
+	if changed < int64(len(ids)) {
 		return fmt.Errorf("%d are not there, or in a state that this does not change", int64(len(ids))-changed)
 	}
 	return nil
 }
 
-func (c change) apply(ctx context.Context, db *operatorDB, ids []string) (changed int64, err error) {
-	event := audit.Event{
-		ID: uuid.Must(uuid.NewV7()), At: time.Now(), Kind: c.kind, Actor: audit.Operator, Channel: "tool", RequestID: "operator",
-		Data: audit.Data{Outcome: c.done, Counts: map[string]int64{"asked": int64(len(ids))}},
+// rowsOf lists deliveries in a state, of a kind that is known, or of all if it is empty.
+func rowsOf(ctx context.Context, db *operatorDB, state, kind string) ([]outbox.Row, error) {
+	if kind != "" {
+		known, err := knownKinds(ctx, db)
+		if err == nil {
+			err = oneOf("kind", outbox.Kind(kind), known)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	err = db.Batch(ctx, func(b *pgx.Batch) {
-		c.queue(b, ids, event.At, func(n int64) { changed = n })
-		audit.Queue(b, event)
-	})
-	return changed, err
+	return db.queue.Rows(ctx, state, outbox.Kind(kind), maxListed)
 }

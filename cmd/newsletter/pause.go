@@ -1,24 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"os"
+	"regexp"
 	"text/tabwriter"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/audit"
 	"newsletter/shared/outbox"
 )
 
-const pauseUsage = `pause list [--json]                 list what waits: "mail" for all mails, or who hears of changes, such as "slack"
-pause add [--reason R] SUBJECT      let it wait
-pause lift SUBJECT                  let it go on`
+const pauseUsage = `pause list [--json]                     list what waits: "mail" for all emails, or a destination of changes, such as "slack"
+pause add [--reason R] DESTINATION      let it wait
+pause lift DESTINATION                  let it go on; exits with 1 if it was not paused`
 
 // pauseCommand stops deliveries and lets them go on.
 func pauseCommand(ctx context.Context, args []string) error {
@@ -36,9 +35,9 @@ func pauseList(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *asJSON {
-		return printJSON(os.Stdout, append([]outbox.Pause{}, pauses...))
+		return printJSON(stdout, append([]outbox.Pause{}, pauses...))
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "SUBJECT\tREASON\tSINCE")
 	for _, p := range pauses {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", p.Subject, p.Reason, p.At.Local().Format(time.DateTime))
@@ -49,44 +48,64 @@ func pauseList(ctx context.Context, db *operatorDB, args []string) error {
 func pauseAdd(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("pause add", flag.ContinueOnError)
 	reason := flags.String("reason", "operator", "one word for why")
-	if err := parse(flags, args); err != nil {
+	destination, err := oneDestination(ctx, db, flags, args)
+	if err != nil {
 		return err
 	}
-	if flags.NArg() != 1 {
-		return errUsage("pause add takes one subject, such as mail")
+	if !reasonWord.MatchString(*reason) {
+		return errUsage("--reason must be one word of up to 32 letters, digits, - or _")
 	}
-	subject := flags.Arg(0)
-	return recorded(ctx, db, audit.Paused, subject, func(b *pgx.Batch) {
-		outbox.QueuePause(b, subject, *reason, time.Now())
-	})
+	made, err := db.record(ctx, audit.Event{Kind: audit.Paused, Data: audit.Data{Outcome: "done", Purpose: destination}},
+		func(b *pgx.Batch, done func(int64)) { outbox.QueuePause(b, destination, *reason, time.Now(), done) })
+	if err != nil {
+		return err
+	}
+	if made > 0 {
+		fmt.Fprintf(stdout, "paused %s (%s)\n", destination, *reason)
+		return nil
+	}
+	pauses, err := db.queue.Pauses(ctx)
+	for _, p := range pauses {
+		if p.Subject == destination {
+			fmt.Fprintf(stdout, "%s is already paused (%s), since %s; nothing was changed\n", destination, p.Reason, p.At.Local().Format(time.DateTime))
+			return nil
+		}
+	}
+	return cmp.Or(err, fmt.Errorf("%s was resumed meanwhile; it is not paused", destination))
 }
 
+// reasonWord is a reason that names nobody.
+var reasonWord = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+
+// pauseLift exits with 1 if there is nothing to resume: then something else than what was meant may be paused.
 func pauseLift(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("pause lift", flag.ContinueOnError)
-	if err := parse(flags, args); err != nil {
+	destination, err := oneDestination(ctx, db, flag.NewFlagSet("pause lift", flag.ContinueOnError), args)
+	if err != nil {
 		return err
 	}
-	if flags.NArg() != 1 {
-		return errUsage("pause lift takes one subject of pause list")
+	lifted, err := db.record(ctx, audit.Event{Kind: audit.Resumed, Data: audit.Data{Outcome: "done", Purpose: destination}},
+		func(b *pgx.Batch, done func(int64)) { outbox.QueueResume(b, destination, time.Now(), done) })
+	if err != nil {
+		return err
 	}
-	lifted := int64(0)
-	err := recorded(ctx, db, audit.Resumed, flags.Arg(0), func(b *pgx.Batch) {
-		outbox.QueueResume(b, flags.Arg(0), time.Now(), func(n int64) { lifted = n })
-	})
-	if err == nil && lifted == 0 {
-		err = errors.New("that is not paused")
+	if lifted == 0 {
+		return fmt.Errorf("%s was not paused; nothing was changed", destination)
 	}
-	return err
+	fmt.Fprintf(stdout, "resumed %s\n", destination)
+	return nil
 }
 
-// recorded does something to a subject and writes it into the ledger, in one transaction.
-func recorded(ctx context.Context, db *operatorDB, kind audit.Kind, subject string, do func(*pgx.Batch)) error {
-	event := audit.Event{
-		ID: uuid.Must(uuid.NewV7()), At: time.Now(), Kind: kind, Actor: audit.Operator, Channel: "tool", RequestID: "operator",
-		Data: audit.Data{Outcome: "done", Purpose: subject},
+// oneDestination parses flags and the one destination after them.
+func oneDestination(ctx context.Context, db *operatorDB, flags *flag.FlagSet, args []string) (string, error) {
+	if err := parse(flags, args); err != nil {
+		return "", err
 	}
-	return db.Batch(ctx, func(b *pgx.Batch) {
-		do(b)
-		audit.Queue(b, event)
-	})
+	if flags.NArg() != 1 {
+		return "", errUsage(flags.Name() + " takes one destination, such as mail")
+	}
+	known, err := destinations(ctx, db)
+	if err != nil {
+		return "", err
+	}
+	return flags.Arg(0), oneOf("destination", flags.Arg(0), known)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -36,7 +37,8 @@ type route struct {
 	hours    []float64         // 95th percentiles; NaN where nobody asked
 }
 
-// perfCommand shows how fast the routes are. It exits with 1 if one is slower than usual.
+// perfCommand shows how fast the routes are. It exits with 1 if one is slower than usual, or if health, which counts the
+// requests, does not look.
 func perfCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("perf", flag.ContinueOnError)
 	asJSON, endpoint := flags.Bool("json", false, "print JSON"), flags.String("endpoint", "", `only this route, such as "subscribe POST"`)
@@ -57,18 +59,27 @@ func perfCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	var names []string
+	for _, r := range routes {
+		names = append(names, r.Endpoint)
+	}
+	if *endpoint != "" && len(names) > 0 {
+		if err := oneOf("endpoint", *endpoint, names); err != nil {
+			return err
+		}
+	}
 	routes = slices.DeleteFunc(routes, func(r route) bool { return *endpoint != "" && r.Endpoint != *endpoint })
 	if *asJSON {
-		err = printJSON(os.Stdout, append([]route{}, routes...))
+		err = printJSON(stdout, append([]route{}, routes...))
 	} else {
-		drawRoutes(os.Stdout, terminal.PainterFor(os.Stdout), routes, *target)
+		drawRoutes(stdout, terminal.PainterFor(os.Stdout), routes, *target)
 	}
 	for _, r := range routes {
 		if r.Slower && err == nil {
 			err = fmt.Errorf("%s is slower than usual", r.Endpoint)
 		}
 	}
-	return err
+	return cmp.Or(err, looked(ctx, db))
 }
 
 func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target time.Duration) ([]route, error) {

@@ -43,7 +43,7 @@ func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
 	if err != nil {
 		return err
 	}
-	return printJSON(os.Stdout, cfg.Describe(privacy.Document{
+	return printJSON(stdout, cfg.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
 	}, book.Footer, time.Now()))
@@ -78,10 +78,10 @@ func privacyErase(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if outcome == subscription.Unchanged {
-		fmt.Println("nothing is kept of this address")
+		fmt.Fprintln(stdout, "nothing is kept of this address")
 		return nil
 	}
-	fmt.Println("erased")
+	fmt.Fprintln(stdout, "erased")
 	return nil
 }
 
@@ -113,7 +113,7 @@ func privacyOpen(ctx context.Context, db *operatorDB, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("to be answered until %s\n", due.Format(time.DateOnly))
+	fmt.Fprintf(stdout, "to be answered until %s\n", due.Format(time.DateOnly))
 	return nil
 }
 
@@ -134,9 +134,9 @@ func privacyList(ctx context.Context, db *operatorDB, args []string) error {
 		}
 	}
 	if *asJSON {
-		err = printJSON(os.Stdout, requests)
+		err = printJSON(stdout, requests)
 	} else {
-		table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+		table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(table, "ID\tKIND\tCHANNEL\tRECEIVED\tDUE\tDONE")
 		for _, r := range requests {
 			done := "-"

@@ -42,6 +42,17 @@ func (c console) expect(status int, text, stdin string, args ...string) {
 	}
 }
 
+// refuse fails the test unless the tool refuses a call, which it does not understand, and says a text.
+func (c console) refuse(text string, args ...string) {
+	c.Helper()
+	cmd := exec.CommandContext(c.Context(), c.path, args...)
+	cmd.Env = append(os.Environ(), "LOCAL_DIR="+c.dir)
+	output, _ := cmd.CombinedOutput() // the status says it
+	if status := cmd.ProcessState.ExitCode(); status != 2 || !strings.Contains(string(output), text) {
+		c.Errorf("%v: status %d, want 2; output lacks %q:\n%.2000s", args, status, text, output)
+	}
+}
+
 func TestPrivacyByLetter(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -16,9 +16,6 @@ import (
 const suppressionUsage = `suppression list [--reason R] [--json]   list who gets no mail, without naming anybody (R: complaint, bounce, objection, not_me, operator)
 suppression add EMAIL                    keep all mail from an address, for ever
 suppression lift EMAIL                   end that; the person is unsubscribed then, and may sign up again`
-
-// maxListed bounds what is listed at once.
-const maxListed = 10_000
 
 // suppressionCommand looks after the addresses that get no mail.
 func suppressionCommand(ctx context.Context, args []string) error {
@@ -33,14 +30,19 @@ func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
+	if *reason != "" {
+		if err := oneOf("reason", subscription.SuppressReason(*reason), subscription.SuppressReasons()); err != nil {
+			return err
+		}
+	}
 	kept, err := db.store.Suppressions(ctx, subscription.SuppressReason(*reason), maxListed)
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		return printJSON(os.Stdout, append([]subscription.Kept{}, kept...))
+		return cmp.Or(printJSON(stdout, append([]subscription.Kept{}, kept...)), whole(len(kept)))
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "REASON\tSINCE\tUNTIL\tSUBSCRIBER")
 	for _, k := range kept {
 		until := "-"
@@ -49,7 +51,7 @@ func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", k.Reason, k.Since.Format(time.DateOnly), until, k.SubscriberID)
 	}
-	return table.Flush()
+	return cmp.Or(table.Flush(), whole(len(kept)))
 }
 
 func suppressionAdd(ctx context.Context, db *operatorDB, args []string) error {
@@ -61,7 +63,7 @@ func suppressionAdd(ctx context.Context, db *operatorDB, args []string) error {
 		Address: address, Reason: subscription.ByOwner, Actor: audit.Operator, Visit: db.visit("tool"),
 	})
 	if err == nil {
-		fmt.Println(outcome)
+		fmt.Fprintln(stdout, outcome)
 	}
 	return err
 }
@@ -78,6 +80,6 @@ func suppressionLift(ctx context.Context, db *operatorDB, args []string) error {
 	if outcome == subscription.Unchanged {
 		return errors.New("nothing keeps mail from this address")
 	}
-	fmt.Println(outcome)
+	fmt.Fprintln(stdout, outcome)
 	return nil
 }

@@ -56,14 +56,14 @@ type Snapshot struct {
 	Alerts     Alerts
 }
 
-// database is what it needs of a connection pool.
-type database interface {
+// Database is what a Reader needs of a connection pool.
+type Database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
 // Reader reads snapshots. It is not safe for concurrent use.
 type Reader struct {
-	db  database
+	db  Database
 	now func() time.Time
 
 	usual map[string]baseline.Usual
@@ -71,7 +71,17 @@ type Reader struct {
 }
 
 // NewReader makes a Reader; now is the clock.
-func NewReader(db database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
+func NewReader(db Database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
+
+// Health reads what the health function saw at its last ping, and no more.
+func (r *Reader) Health(ctx context.Context) (h Health, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := r.db.Batch(ctx, func(b *pgx.Batch) { queueHealth(b, windowAt(r.now()), &h) }); err != nil {
+		return Health{}, fmt.Errorf("read when health looked: %w", err)
+	}
+	return h, nil
+}
 
 // readTimeout bounds a look. A database that has not answered by then is lost.
 const readTimeout = 5 * time.Second

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"newsletter/shared/outbox"
+	"newsletter/shared/webhook"
+)
+
+// oneOf refuses a value that is none of the known ones, which it lists: exit status 2.
+func oneOf[T ~string](what string, value T, known []T) error {
+	if slices.Contains(known, value) {
+		return nil
+	}
+	names := make([]string, len(known))
+	for i, name := range known {
+		names[i] = string(name)
+	}
+	slices.Sort(names)
+	return errUsage(fmt.Sprintf("unknown %s %q; known: %s", what, string(value), strings.Join(slices.Compact(names), ", ")))
+}
+
+// knownKinds lists the kinds of rows of the outbox: those of this version, and those that are there.
+func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
+	all, err := db.queue.Kinds(ctx)
+	for _, kind := range outbox.Kinds() {
+		all = append(all, kind)
+		for _, destination := range outbox.Destinations() {
+			if kind.IsAnnouncement() && destination != outbox.Mail {
+				all = append(all, outbox.TellOf(kind, destination))
+			}
+		}
+	}
+	return all, err
+}
+
+// destinations lists what can be paused: the destinations of this version, the owner's endpoints that are configured here
+// or that the outbox has rows for, and what is paused.
+func destinations(ctx context.Context, db *operatorDB) ([]string, error) {
+	all := append(outbox.Destinations(), webhook.ReadConfig(db.env).Names()...)
+	kinds, err := db.queue.Kinds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range kinds {
+		if name := kind.Listener(); name != "" {
+			all = append(all, name)
+		}
+	}
+	pauses, err := db.queue.Pauses(ctx)
+	for _, p := range pauses {
+		all = append(all, p.Subject)
+	}
+	return all, err
+}

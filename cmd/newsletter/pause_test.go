@@ -1,0 +1,108 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Only what exists is paused; each command says what it did, and what changes nothing is not in the ledger. While something
+// is paused health warns, whoever asks.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	path, dir := tool(t), t.TempDir()
+	dev := startDev(t, path, dir)
+	c := console{t, path, dir}
+	c.refuse("known: discord, ga4, journal, loops, mail, slack, sns, webhook-", "pause", "add", "mails")
+	c.refuse(`unknown destination "nothing"`, "pause", "lift", "nothing")
+	c.refuse("one word", "pause", "add", "--reason", "jane@example.org complained", "mail")
+	c.expect(1, "", "", "pause", "lift", "mail")
+	c.ledger("deliveries.%", "")
+
+	c.expect(0, "paused mail (operator)\n", "", "pause", "add", "mail")
+	c.expect(0, "mail is already paused (operator), since ", "", "pause", "add", "--reason", "attack", "mail")
+	c.expect(0, "all email is paused (operator)", "", "health")
+	c.expect(1, "outbox", "", "health", "--strict")
+	c.expect(0, "WARN  health looked", "", "monitor", "--once")
+	if status, body := dev.health(t); status != http.StatusOK || !strings.Contains(body, `"status":"warn"`) || !strings.Contains(body, `"outbox":[{"status":"warn"}]`) {
+		t.Errorf("%d %s", status, body)
+	}
+	c.expect(0, "resumed mail\n", "", "pause", "lift", "mail")
+	c.expect(1, "", "", "pause", "lift", "mail")
+	c.expect(0, "paused slack (attack)\n", "", "pause", "add", "--reason", "attack", "slack")
+	c.expect(1, "paused: slack (attack)", "", "health", "--strict")
+	c.expect(0, "resumed slack\n", "", "pause", "lift", "slack")
+	c.ledger("deliveries.%", "deliveries.paused mail,deliveries.resumed mail,deliveries.paused slack,deliveries.resumed slack")
+
+	execute(t, dir, `insert into outbox (id, kind, due_at, created_at, state, finished_at, outcome) values (gen_random_uuid(), 'alert.opened.webhook-00c0ffee', now(), now(), 'done', now(), 'warned')`)
+	c.expect(0, "paused webhook-00c0ffee", "", "pause", "add", "webhook-00c0ffee") // the outbox knows it
+	c.refuse("webhook-00c0ffee", "pause", "add", "webhook-00c0ffef")
+}
+
+// ledger compares the events of some kinds with what they are about, in their order.
+func (c console) ledger(kinds, want string) {
+	c.Helper()
+	if got := query(c.T, c.dir, `select coalesce(string_agg(kind || ' ' || (data ->> 'purpose'), ',' order by at, id), '') from audit_events where kind like '`+kinds+`'`); got != want {
+		c.Errorf("ledger %q, want %q", got, want)
+	}
+}
+
+// health asks the public route, until its answer is younger than what was done before.
+func (r *running) health(t *testing.T) (status int, body string) {
+	t.Helper()
+	time.Sleep(6 * time.Second) // an answer is kept for five
+	response, err := http.Get(r.url + "/api/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(content)
+}
+
+// What could not be read, or not be said, is no success.
+func TestExitStatusOfWhatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	path, dir := tool(t), t.TempDir()
+	startDev(t, path, dir)
+	c := console{t, path, dir}
+	c.expect(0, "pass", "", "health")
+	c.expect(0, "No alerts", "", "alerts", "list")
+	execute(t, dir, `insert into request_stats values (3600, date_trunc('hour', now()), 'subscribe POST', 2, false, 30, 5)`)
+	c.expect(0, "subscribe POST", "", "perf", "--endpoint", "subscribe POST")
+	c.refuse("known: ", "perf", "--endpoint", "subscribe")
+
+	if _, err := os.Stat("/dev/full"); err == nil { // Linux has it
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = full.Close() }()
+		for _, args := range []string{
+			"help", "consent --help", "export --help", "health", "alerts list", "perf", "monitor --once", "audit verify", "audit verify --json", "pause list", "outbox list", "holds list",
+			"suppression list", "consent list", "consent current", "privacy list", "export", "pause add mail", "pause lift mail",
+		} {
+			cmd := exec.CommandContext(t.Context(), path, strings.Fields(args)...)
+			cmd.Env = append(os.Environ(), "LOCAL_DIR="+dir)
+			cmd.Stdout = full
+			_ = cmd.Run() // the status says it
+			if status := cmd.ProcessState.ExitCode(); status != 1 {
+				t.Errorf("%s into a full disk: status %d", args, status)
+			}
+		}
+	}
+
+	execute(t, dir, `update health_samples set at = at - interval '1 hour'`)
+	c.expect(1, "No alerts", "", "alerts", "list")
+	c.expect(1, "subscribe POST", "", "perf")
+	c.expect(1, "SILENT", "", "monitor", "--once")
+	execute(t, dir, `revoke select on request_stats from app`)
+	c.expect(1, "statistics", "", "health", "--strict")
+}
