@@ -164,10 +164,12 @@ vuln: ## Look for known vulnerabilities in what the code calls (VULNDB for an of
 
 .PHONY: template-check
 template-check:
-	@if command -v cfn-lint >/dev/null; then cfn-lint template.yaml; \
-	else echo 'cfn-lint is missing; template.yaml not linted (pip install cfn-lint)' >&2; fi
-	@if command -v sam >/dev/null; then SAM_CLI_TELEMETRY=0 sam validate --lint >/dev/null; \
-	else echo 'sam is missing; template.yaml not translated (pip install aws-sam-cli)' >&2; fi
+	@# A missing tool is told, and with CI=true a failure.
+	@missing() { echo "$$1 (pip install $$2)" >&2; [[ "$${CI:-}" != true ]]; }; \
+	if command -v cfn-lint >/dev/null; then cfn-lint template.yaml; \
+	else missing 'cfn-lint is missing; template.yaml not linted' cfn-lint; fi; \
+	if command -v sam >/dev/null; then SAM_CLI_TELEMETRY=0 sam validate --lint >/dev/null; \
+	else missing 'sam is missing; template.yaml not translated' aws-sam-cli; fi
 
 .PHONY: clean
 clean: ## Remove what was built and the local stack's data

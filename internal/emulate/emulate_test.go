@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -26,6 +27,19 @@ func TestJudge(t *testing.T) {
 		if outcome, ok := judge([]byte(result)); ok != want {
 			t.Errorf("%q is judged %t: %s", result, ok, outcome)
 		}
+	}
+}
+
+func TestAMissingEmulatorIsNoSuccessInCI(t *testing.T) {
+	missing := errMissing("it is not here")
+	if err := tolerated(missing, false); err != nil {
+		t.Error(err)
+	}
+	if err := tolerated(missing, true); !errors.Is(err, missing) {
+		t.Error(err)
+	}
+	if err := tolerated(io.EOF, false); !errors.Is(err, io.EOF) {
+		t.Error(err)
 	}
 }
 
