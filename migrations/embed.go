@@ -9,6 +9,8 @@
 // database: Validate then needs no right to create one, can run while something is wrong, and a review shows what a
 // migration does to the schema. A test keeps the text equal to what the files make.
 //
+// The functions go on working meanwhile: a transaction that locks a table reads and writes no rows (docs/adr/0022).
+//
 // Failure policy: a failed migration is rolled back and named with its statement; earlier ones stay. Everything may be
 // run again, after a kill as well. What the role may not do is a warning where one can do without.
 package migrations
