@@ -28,6 +28,7 @@ func TestCodeIsText(t *testing.T) {
 		}
 		event := post(t, string(body))
 		event.RequestContext.HTTP.UserAgent = code
+		event.RequestContext.RequestID = "\x00" + code + strings.Repeat("r", 100_000)
 		got := functiontest.Serve(t, api, event)
 		if got.Response.StatusCode != http.StatusAccepted || strings.Contains(got.Response.Body, code) {
 			t.Errorf("%q: %d %s", code, got.Response.StatusCode, got.Response.Body)
@@ -38,6 +39,9 @@ func TestCodeIsText(t *testing.T) {
 		}
 		if agents := b.Strings("select user_agent from event_context order by event_id desc limit 1"); agents[0] != code {
 			t.Errorf("%q is stored as %q", code, agents)
+		}
+		if id := b.Strings("select request_id from audit_events order by id desc limit 1")[0]; !strings.HasPrefix(id, code) || len(id) != 64 {
+			t.Errorf("%q is stored as %q", code, id)
 		}
 	}
 }

@@ -115,8 +115,9 @@ type Event struct {
 	Source       Source
 	// ConsentTextID is the text that was shown; uuid.Nil for none.
 	ConsentTextID uuid.UUID
-	RequestID     string
-	Data          Data
+	// RequestID finds the log line of what caused the event. It is stored without control characters and cut to 64 bytes.
+	RequestID string
+	Data      Data
 }
 
 const insertEventSQL = `
@@ -125,10 +126,14 @@ values ($1::text::uuid, $2::timestamptz, $3::text, nullif($4::text, '')::uuid, $
         nullif($8::text, '')::uuid, $9::text, $10::text::jsonb)
 on conflict (id) do nothing`
 
-// Queue adds e to the caller's batch, which commits it together with the change it tells of. The source is cleaned.
+// maxRequestID is longer than any id that AWS gives: API Gateway's have 16 bytes, those of SNS are UUIDs of 36.
+const maxRequestID = 64
+
+// Queue adds e to the caller's batch, which commits it together with the change it tells of. The source and the request's id
+// are cleaned.
 func Queue(b *pgx.Batch, e Event) {
 	b.Queue(insertEventSQL, e.ID.String(), e.At, string(e.Kind), text(e.SubscriberID), string(e.Actor), e.Channel,
-		e.Source.Clean().JSON(), text(e.ConsentTextID), e.RequestID, object(e.Data))
+		e.Source.Clean().JSON(), text(e.ConsentTextID), Printable(e.RequestID, maxRequestID), object(e.Data))
 }
 
 // maxUserAgent is enough to tell a browser and its version; longer ones are cut.

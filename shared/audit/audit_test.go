@@ -49,6 +49,7 @@ func event() Event {
 func TestAnEventIsWrittenOnce(t *testing.T) {
 	db, server := setup(t)
 	e := event()
+	e.RequestID = "r\x00\r\n1\xff" + strings.Repeat("é", 100_000)
 	visit := Context{EventID: e.ID, At: at, IP: netip.MustParseAddr("::ffff:192.0.2.7%eth0"), UserAgent: "Te\x00st/\xff1.0" + strings.Repeat("é", 300)}
 	for range 2 {
 		if err := db.Batch(t.Context(), func(b *pgx.Batch) {
@@ -70,7 +71,7 @@ func TestAnEventIsWrittenOnce(t *testing.T) {
 	}
 	for got, want := range map[string]string{
 		kind: "subscription.confirmed", subscriber: e.SubscriberID.String(), actor: "subscriber", channel: "link",
-		source: `{"page": "https://example.org/blog", "utm_source": "toot"}`, text: e.ConsentTextID.String(), request: "r1", ip: "192.0.2.7",
+		source: `{"page": "https://example.org/blog", "utm_source": "toot"}`, text: e.ConsentTextID.String(), request: "r1" + strings.Repeat("é", 31), ip: "192.0.2.7",
 		data: `{"to": "active", "from": "pending", "outcome": "confirmed", "reasons": ["a", "b"], "provider": "google", "returning": true}`,
 	} {
 		if got != want {
