@@ -61,7 +61,7 @@ func (r Route) handler(method string) HandlerFunc {
 type API struct {
 	config   Config
 	front    front
-	routes   map[string]Route
+	routes   []Route
 	problems []mapping
 }
 
@@ -72,11 +72,7 @@ type mapping struct {
 
 // New makes an API of routes.
 func New(cfg Config, routes ...Route) *API {
-	a := &API{config: cfg, front: newFront(cfg.CloudFrontSecret), routes: make(map[string]Route, len(routes))}
-	for _, route := range routes {
-		a.routes[route.Path] = route
-	}
-	return a
+	return &API{config: cfg, front: newFront(cfg.CloudFrontSecret), routes: routes}
 }
 
 // Map answers an error that is err, as errors.Is sees it, with a problem. It belongs into the wiring, before the first
@@ -98,11 +94,9 @@ type Result struct {
 
 // Serve answers one event. It does not recover from panics: the caller does, and answers with Failed.
 func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) Result {
-	request, err := newRequest(event)
+	request := a.read(event)
 	request.step = func(outcome string, took time.Duration) { capture.Breadcrumb(ctx, "decode", outcome, took) }
-	if refused := a.front.pass(request, a.routes[request.Path].Direct); refused != nil {
-		err = refused
-	}
+	err := a.front.pass(request, request.route != nil && request.route.Direct)
 	if err == nil {
 		var response *Response
 		if response, err = a.route(ctx, request); err == nil {
@@ -119,17 +113,38 @@ func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) R
 
 // Failed is the answer when the handler panicked.
 func (a *API) Failed(event events.APIGatewayV2HTTPRequest) Result {
-	request, _ := newRequest(event) // its mistakes have been answered before a handler could panic
+	request := a.read(event)
 	return a.finish(request, internalError().response(request))
 }
 
+func (a *API) read(event events.APIGatewayV2HTTPRequest) *Request {
+	r := newRequest(event)
+	r.route = a.match(event.RouteKey, r.path)
+	return r
+}
+
+// match finds the route that the gateway matched, by its route key, such as "ANY /api/health". A catch-all route
+// ("$default", "ANY /{proxy+}") names none of ours; then the path decides. In front of our path a stage or the base path of a
+// custom domain's mapping may stand, and behind it slashes, to which the gateway is blind.
+func (a *API) match(routeKey, path string) *Route {
+	_, matched, _ := strings.Cut(routeKey, " ")
+	for _, sent := range []string{matched, strings.TrimRight(path, "/")} {
+		for i, route := range a.routes {
+			if strings.HasSuffix(sent, route.Path) {
+				return &a.routes[i]
+			}
+		}
+	}
+	return nil
+}
+
 func (a *API) route(ctx context.Context, r *Request) (*Response, error) {
-	route, found := a.routes[r.Path]
-	if !found {
+	route := r.route
+	if route == nil {
 		return nil, NotFound()
 	}
 	if r.Method == http.MethodOptions {
-		return a.options(r, route), nil
+		return a.options(r, *route), nil
 	}
 	handle := route.handler(r.Method)
 	if handle == nil {
@@ -162,8 +177,8 @@ func (a *API) finish(r *Request, response *Response) Result {
 	secure(header)
 	a.allowOrigin(header, r.Origin)
 	result := Result{Route: "none", Method: "other", Outcome: response.Outcome}
-	if _, ours := a.routes[r.Path]; ours {
-		result.Route = r.Path
+	if r.route != nil {
+		result.Route = r.route.Path
 	}
 	if slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, r.Method) {
 		result.Method = r.Method

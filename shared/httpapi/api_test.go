@@ -30,7 +30,7 @@ func TestMethods(t *testing.T) {
 		{"get", formPath, 405, "GET, HEAD, OPTIONS, POST"},
 		{"GET", "/", 404, ""},
 		{"OPTIONS", "/api/none", 404, ""},
-		{"GET", formPath + "/", 404, ""},
+		{"GET", formPath + "/", 200, ""},
 	} {
 		got := newTestAPI().Serve(t.Context(), newEvent(tc.method, tc.path))
 		if got.Response.StatusCode != tc.status || got.Response.Headers["Allow"] != tc.allow {

@@ -22,13 +22,17 @@ const maxDepth = 8
 // type is wrong. Names are compared exactly. A null is the zero value.
 func DecodeJSON[T any](r *Request) (into T, err error) {
 	defer func(began time.Time) { r.decoded(began, err) }(time.Now())
+	body, err := r.body()
+	if err != nil {
+		return into, err
+	}
 	if r.mediaType() != "application/json" {
 		return into, unsupported("application/json")
 	}
-	if err := scan(r.Body); err != nil {
+	if err := scan(body); err != nil {
 		return into, err
 	}
-	err = jsonv2.Unmarshal(r.Body, &into, jsonv2.RejectUnknownMembers(true))
+	err = jsonv2.Unmarshal(body, &into, jsonv2.RejectUnknownMembers(true))
 	if err == nil {
 		return into, nil
 	}

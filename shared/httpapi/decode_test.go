@@ -104,8 +104,8 @@ func TestStrangeNamesAreNotRepeated(t *testing.T) {
 			t.Errorf("%.60s: %+v, want a pointer to %s", body, p.Errors, pointer)
 		}
 	}
-	form := post(jsonPath, "application/x-www-form-urlencoded", "jane%40example.org=%00")
-	form.RawPath, form.Headers["accept"] = formPath, "application/json"
+	form := post(formPath, "application/x-www-form-urlencoded", "jane%40example.org=%00")
+	form.Headers["accept"] = "application/json"
 	if p := readProblem(t, newTestAPI().Serve(t.Context(), form)); len(p.Errors) != 1 || p.Errors[0].Pointer != "#" {
 		t.Errorf("form: %+v", p.Errors)
 	}

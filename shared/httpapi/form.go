@@ -28,16 +28,20 @@ const (
 // other content type with 415.
 func Form(r *Request, known ...string) (fields url.Values, err error) {
 	defer func(began time.Time) { r.decoded(began, err) }(time.Now())
-	if len(r.Body) == 0 {
+	body, err := r.body()
+	if err != nil {
+		return nil, err
+	}
+	if len(body) == 0 {
 		return url.Values{}, nil
 	}
 	switch r.mediaType() {
 	case "application/x-www-form-urlencoded":
-		if fields, err = url.ParseQuery(string(r.Body)); err != nil {
+		if fields, err = url.ParseQuery(string(body)); err != nil {
 			return nil, malformed("The form cannot be read.")
 		}
 	case "multipart/form-data":
-		if fields, err = multipartFields(r); err != nil {
+		if fields, err = multipartFields(r.Header.Get("Content-Type"), body); err != nil {
 			return nil, err
 		}
 	default:
@@ -66,14 +70,14 @@ func checkFields(fields url.Values, known []string) error {
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
-func multipartFields(r *Request) (url.Values, error) {
+func multipartFields(contentType string, body []byte) (url.Values, error) {
 	unreadable := malformed("The multipart form cannot be read.")
-	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	_, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil || parameters["boundary"] == "" {
 		return nil, unreadable
 	}
 	fields := url.Values{}
-	parts := multipart.NewReader(bytes.NewReader(r.Body), parameters["boundary"])
+	parts := multipart.NewReader(bytes.NewReader(body), parameters["boundary"])
 	for range maxFormFields + 1 {
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"net/netip"
@@ -20,24 +21,30 @@ const maxBodyBytes = 16 << 10
 // maxUserAgentBytes is what is kept of a User-Agent; real ones are below 300 bytes.
 const maxUserAgentBytes = 512
 
+// maxRequestIDBytes is what is kept of a request's id; the gateway's have 16 bytes.
+const maxRequestIDBytes = 64
+
 // Request is one HTTP request.
 type Request struct {
 	Method string
-	Path   string // without the stage
 	// RawQuery is the query string as it was sent, Query its readable part: what cannot be decoded is left out, so that
 	// what mail programs append to a link does not break it.
 	RawQuery string
 	Query    url.Values
 	Header   http.Header
-	Body     []byte // decoded from base64 where the gateway encoded it
 	// Client is the address of the TCP connection's other end, as IPv4 where it is IPv4, without a zone. It is the
 	// gateway's word, or CloudFront's where the site stands behind it; no other header changes it. Invalid where the gateway
 	// gave none.
 	Client    netip.Addr
 	UserAgent string // valid UTF-8, shortened to 512 bytes
 	Origin    string
-	RequestID string    // the gateway's, which the client sees too
+	RequestID string    // the gateway's, which the client sees too; see RequestID
 	Time      time.Time // when the gateway took the request, UTC
+
+	path    string // as the client sent it, with the stage and the base path that the gateway does not match
+	text    string // the body as the gateway passed it on
+	encoded bool   // by the gateway, in base64
+	route   *Route // nil where nothing of ours was asked for
 
 	step func(outcome string, took time.Duration) // hears that the body was decoded; may be nil
 }
@@ -54,53 +61,59 @@ func (r *Request) decoded(began time.Time, err error) {
 	r.step(outcome, time.Since(began))
 }
 
-// newRequest reads an event. The request is usable for an error answer even when err is not nil.
-func newRequest(event events.APIGatewayV2HTTPRequest) (*Request, error) {
+// newRequest reads an event.
+func newRequest(event events.APIGatewayV2HTTPRequest) *Request {
 	call := event.RequestContext.HTTP
 	r := &Request{
 		Method:    call.Method,
-		Path:      pathOf(event),
 		RawQuery:  event.RawQueryString,
 		Header:    make(http.Header, len(event.Headers)),
-		RequestID: event.RequestContext.RequestID,
+		RequestID: RequestID(event),
 		Time:      clock(event.RequestContext.TimeEpoch),
 		Client:    clientAddress(call.SourceIP),
 		UserAgent: printable(call.UserAgent, maxUserAgentBytes),
+		path:      cmp.Or(event.RawPath, call.Path),
+		text:      event.Body,
+		encoded:   event.IsBase64Encoded,
 	}
-	r.Query, _ = url.ParseQuery(event.RawQueryString) // gives what it could read besides the error
+	r.Query, _ = url.ParseQuery(event.RawQueryString) // returns what it could read besides the error
 	for name, value := range event.Headers {
 		r.Header.Set(name, value)
 	}
 	r.Origin = r.Header.Get("Origin")
-	var err error
-	r.Body, err = bodyOf(event)
-	return r, err
+	return r
 }
 
-// pathOf gives the path below the stage: with any stage but $default the gateway puts the stage's name in front.
-func pathOf(event events.APIGatewayV2HTTPRequest) string {
-	path := event.RawPath
-	if path == "" {
-		path = event.RequestContext.HTTP.Path
-	}
-	if stage := event.RequestContext.Stage; stage != "" && stage != "$default" {
-		if below, found := strings.CutPrefix(path, "/"+stage+"/"); found {
-			return "/" + below
-		}
-	}
-	return path
+// RequestID returns the gateway's id of a request: at most 64 bytes of valid UTF-8 without control characters.
+func RequestID(event events.APIGatewayV2HTTPRequest) string {
+	return printable(event.RequestContext.RequestID, maxRequestIDBytes)
 }
 
-func bodyOf(event events.APIGatewayV2HTTPRequest) ([]byte, error) {
-	body := []byte(event.Body)
-	if event.IsBase64Encoded {
-		if base64.StdEncoding.DecodedLen(len(body)) > maxBodyBytes+3 { // padding counts up to two bytes too many
-			return nil, tooLarge()
-		}
-		var err error
-		if body, err = base64.StdEncoding.DecodeString(event.Body); err != nil {
-			return nil, malformed("The body is not valid base64.")
-		}
+// Sibling returns a reference to the route of ours that differs from the requested one in its last segment, which is name.
+// It is relative to the page of this request, because only the browser knows what stands in front of our paths.
+func (r *Request) Sibling(name string) string {
+	if strings.HasSuffix(r.path, "/") {
+		return "../" + name
+	}
+	return name
+}
+
+// body decodes the body. Its mistakes are met here, by the route that reads it, because another one may promise to take any
+// body, as one-click does (RFC 8058).
+func (r *Request) body() ([]byte, error) {
+	size := len(r.text)
+	if r.encoded {
+		size = base64.StdEncoding.DecodedLen(size) - 2 // padding counts up to two bytes too many
+	}
+	if size > maxBodyBytes {
+		return nil, tooLarge()
+	}
+	if !r.encoded {
+		return []byte(r.text), nil
+	}
+	body, err := base64.StdEncoding.DecodeString(r.text)
+	if err != nil {
+		return nil, malformed("The body is not valid base64.")
 	}
 	if len(body) > maxBodyBytes {
 		return nil, tooLarge()

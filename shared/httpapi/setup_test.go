@@ -16,6 +16,8 @@ const (
 	jsonPath   = "/api/json"
 	formPath   = "/api/form"
 	failPath   = "/api/fail"
+	livePath   = "/api/form/live"
+	deafPath   = "/api/deaf"
 )
 
 type input struct {
@@ -70,6 +72,8 @@ func newTestAPI() *API {
 		Route{Path: jsonPath, POST: readJSON},
 		Route{Path: formPath, GET: show, POST: readForm},
 		Route{Path: failPath, GET: fail, POST: fail},
+		Route{Path: livePath, GET: show},
+		Route{Path: deafPath, POST: show},
 	).Map(errLost, func(cause error) *Problem { return Unavailable(1500*time.Millisecond, cause) })
 }
 

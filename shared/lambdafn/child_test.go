@@ -53,6 +53,9 @@ func openWeb(ctx context.Context, env *config.Env) (Function, error) {
 func newWebAPI(cfg httpapi.Config) *httpapi.API {
 	handle := func(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 		switch r.Query.Get("do") {
+		case "echo":
+			sent, err := httpapi.DecodeJSON[map[string]string](r)
+			return httpapi.JSON(http.StatusOK, sent), err
 		case "panic":
 			Note(ctx, slog.String("outcome", "noted before the panic"))
 			panic(fmt.Errorf("lost %s and %s", canaryAddress, canaryToken))
@@ -64,7 +67,7 @@ func newWebAPI(cfg httpapi.Config) *httpapi.API {
 			Note(ctx, slog.String("outcome", "accepted"), slog.Int("mails", 1), slog.String("reason", canaryAddress+" "+canaryIP))
 			Note(ctx, slog.Int("mails", 2), slog.Any("request", r), slog.Any("client", r.Client), slog.Any("reasons", []string{"a", canaryIP}))
 		}
-		return httpapi.JSON(http.StatusOK, map[string]string{"echo": string(r.Body)}), nil
+		return httpapi.JSON(http.StatusOK, struct{}{}), nil
 	}
 	return httpapi.New(cfg, httpapi.Route{Path: "/api/web", GET: handle, POST: handle})
 }

@@ -81,7 +81,7 @@ func (e *environment) begin(ctx context.Context, event parsed) (context.Context,
 		request = lc.AwsRequestID
 	}
 	if event.http != nil {
-		correlation = event.http.RequestContext.RequestID
+		correlation = httpapi.RequestID(*event.http)
 	}
 	trace := traceID(ctx)
 	var attrs []any

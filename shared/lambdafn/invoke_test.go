@@ -202,6 +202,20 @@ func TestSecurityEventsHaveTheirOwnLine(t *testing.T) {
 	}
 }
 
+// The gateway's id of a request is written as one short text, whatever an event says.
+func TestTheIDInTheLogIsBounded(t *testing.T) {
+	t.Parallel()
+	api := httpapi.New(httpapi.Config{}, httpapi.Route{Path: "/api/web",
+		POST: func(context.Context, *httpapi.Request) (*httpapi.Response, error) {
+			return httpapi.JSON(http.StatusOK, nil), nil
+		}})
+	e, out := newTestEnvironment(Function{HTTP: api})
+	event := strings.Replace(httpEvent("", ""), "JKJaXmPLvHcESHA=", `JKJ\u0000\r\n`+strings.Repeat("x", 100_000), 1)
+	if _, err := e.Invoke(t.Context(), []byte(event)); err != nil || !strings.Contains(out.String(), `"correlation_id":"JKJ`+strings.Repeat("x", 61)+`"`) {
+		t.Errorf("%v: %.300s", err, out.String())
+	}
+}
+
 func TestTheFiguresOfOpeningAreTheFirstInvocations(t *testing.T) {
 	t.Parallel()
 	e, out := newTestEnvironment(Function{Event: func(context.Context, json.RawMessage) (any, error) { return nil, nil }})

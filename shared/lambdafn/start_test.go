@@ -32,7 +32,7 @@ func TestAnEnvironmentSurvivesWhateverItIsSent(t *testing.T) {
 	sentry := newSentryRecorder(t)
 	child := startChild(t, "web", "PUBLIC_URL=https://api.example.org", "SENTRY_DSN="+sentry.dsn, "RELEASE=1.2.3")
 
-	if got := child.request("do=echo&token="+canaryToken, canaryBody); got.StatusCode != 200 || !strings.Contains(got.Body, canaryBody) {
+	if got := child.request("do=echo&token="+canaryToken, `{"echo":"`+canaryBody+`"}`); got.StatusCode != 200 || !strings.Contains(got.Body, canaryBody) {
 		t.Errorf("answered %+v", got)
 	}
 	if got := child.request("do=panic", canaryBody); got.StatusCode != 500 || !strings.Contains(got.Body, "urn:newsletter:problem:internal-error") ||
