@@ -70,7 +70,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		return httpapi.JSON(http.StatusOK, state{"pending"}).As("shown"), nil
 	}
 	words := h.words(r, text.Locale)
-	action := path + "?token=" + url.QueryEscape(r.QueryToken())
+	action := "?token=" + url.QueryEscape(r.QueryToken())
 	return httpapi.HTML(http.StatusOK, httpapi.Page{
 		Lang: words.Lang, Title: words.Pages.Confirm.Title, Paragraphs: words.Pages.Confirm.Paragraphs, Quote: text.Body, Footer: h.book.Footer,
 		Forms: []httpapi.PageForm{

@@ -133,7 +133,7 @@ func (h *handler) words(r *httpapi.Request) *phrases.Phrases {
 	return h.book.For(r.Header.Get("Accept-Language"))
 }
 
-func action(r *httpapi.Request) string { return path + "?token=" + url.QueryEscape(r.QueryToken()) }
+func action(r *httpapi.Request) string { return "?token=" + url.QueryEscape(r.QueryToken()) }
 
 func visit(r *httpapi.Request, channel string) subscription.Visit {
 	return subscription.Visit{

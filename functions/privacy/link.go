@@ -121,7 +121,7 @@ func requestForms(words *phrases.Phrases) []httpapi.PageForm {
 	text := words.Pages.Privacy
 	form := func(button, wanted string, quiet bool) httpapi.PageForm {
 		return httpapi.PageForm{
-			Action: path, Button: button, Quiet: quiet,
+			Action: "?", Button: button, Quiet: quiet,
 			Hidden: []httpapi.Field{{Name: "request", Value: wanted}}, Inputs: []httpapi.Field{addressField(text.Label)},
 		}
 	}

@@ -87,7 +87,7 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 
 func addressForm(words *phrases.Phrases) httpapi.PageForm {
 	return httpapi.PageForm{
-		Action: path, Button: words.Pages.LeaveByAddress.Button,
+		Action: "?", Button: words.Pages.LeaveByAddress.Button,
 		Inputs: []httpapi.Field{addressField(words.Pages.LeaveByAddress.Label)},
 	}
 }

@@ -19,15 +19,15 @@ func readAgain(e *config.Env) again {
 	return c
 }
 
-// page gives the text and the form. A page without a script cannot show a CAPTCHA, so where one is asked for the way back
+// page gives the text and the form, which is sent to the route of sign-ups. A page without a script cannot show a CAPTCHA, so where one is asked for the way back
 // is the site's own form.
-func (a again) page(words *phrases.Phrases) (phrases.Page, []httpapi.PageForm) {
+func (a again) page(words *phrases.Phrases, subscribe string) (phrases.Page, []httpapi.PageForm) {
 	text := words.Pages.Unsubscribed
 	if a.Captcha != "" {
 		return phrases.Page{Title: text.Title, Paragraphs: text.Paragraphs[:1]}, nil
 	}
 	return text, []httpapi.PageForm{{
-		Action: subscribePath, Button: text.Button,
+		Action: subscribe, Button: text.Button,
 		Hidden: []httpapi.Field{{Name: "ref", Value: "unsubscribe-page"}, {Name: "locale", Value: words.Lang}},
 		Inputs: []httpapi.Field{addressField(text.Label)},
 	}}

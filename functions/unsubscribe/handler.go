@@ -20,11 +20,9 @@ import (
 )
 
 const (
-	path          = "/api/newsletter/unsubscribe"
-	subscribePath = "/api/newsletter/subscribe"
+	path       = "/api/newsletter/unsubscribe"
+	retryAfter = 2 * time.Second
 )
-
-const retryAfter = 2 * time.Second
 
 type gate interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
@@ -72,7 +70,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	}
 	words := h.words(r)
 	return h.page(http.StatusOK, words, words.Pages.Unsubscribe, httpapi.PageForm{
-		Action: path + "?token=" + url.QueryEscape(r.QueryToken()), Button: words.Pages.Unsubscribe.Button,
+		Action: "?token=" + url.QueryEscape(r.QueryToken()), Button: words.Pages.Unsubscribe.Button,
 	}).As("shown"), nil
 }
 
@@ -98,7 +96,7 @@ func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 		return httpapi.JSON(http.StatusOK, state{"unsubscribed"}).As(string(outcome)), nil
 	}
 	words := h.words(r)
-	text, forms := h.again.page(words)
+	text, forms := h.again.page(words, r.Sibling("subscribe"))
 	return h.page(http.StatusOK, words, text, forms...).As(string(outcome)), nil
 }
 

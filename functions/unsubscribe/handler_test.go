@@ -28,14 +28,14 @@ var samples = map[string]struct {
 	subscribers, ledger, outbox string
 	answer                      []string // parts of the body
 }{
-	"one-click":              {200, left, after, told, []string{"You are unsubscribed", `<form method="post" action="/api/newsletter/subscribe">`, "Subscribe again"}},
+	"one-click":              {200, left, after, told, []string{"You are unsubscribed", `<form method="post" action="subscribe">`, "Subscribe again"}},
 	"one-click-urlencoded":   {200, left, after, told, []string{"You are unsubscribed"}},
 	"one-click-empty":        {200, left, after, told, []string{`{"status":"unsubscribed"}`}},
 	"one-click-strange-body": {200, left, after, told, nil},
 	"button":                 {200, left, after, told, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
-	"show":                   {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `action="/api/newsletter/unsubscribe?token=`}},
+	"show":                   {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `action="?token=`}},
 	"scanner":                {200, active, before, mails, nil},
-	"show-address-form":      {200, active, before, mails, []string{"Enter your address", `action="/api/newsletter/unsubscribe"`}},
+	"show-address-form":      {200, active, before, mails, []string{"Enter your address", `action="?"`}},
 	"address":                {202, active, asked, mails + ", mail.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-form":           {202, active, asked, mails + ", mail.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
 
@@ -183,7 +183,7 @@ func TestOneAnswerForEveryBrokenLink(t *testing.T) {
 	}
 	// A person is not left alone with a link that does not work.
 	page := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "button", "no-token"))
-	if !strings.Contains(page.Response.Body, `action="/api/newsletter/unsubscribe"`) {
+	if !strings.Contains(page.Response.Body, `action="?"`) {
 		t.Errorf("the page has no form: %s", page.Response.Body)
 	}
 }

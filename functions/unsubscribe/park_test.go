@@ -43,8 +43,13 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 	if got := functiontest.Serve(t, lost.HTTP, functiontest.HTTP(t, "unsubscribe", "token-malformed", "")); got.Response.StatusCode != 404 {
 		t.Errorf("a forged link: %d", got.Response.StatusCode)
 	}
+	for name := range bodies {
+		if got := lost.HTTP.Serve(t.Context(), oneClick(t, name, link)); got.Response.StatusCode != 200 {
+			t.Errorf("%s: %d %s", name, got.Response.StatusCode, got.Response.Body)
+		}
+	}
 	waiting := queue.Waiting()
-	if len(waiting) != 2 || strings.Contains(waiting[0], "198.51.100") || strings.Contains(waiting[0], link) {
+	if len(waiting) != 2+len(bodies) || strings.Contains(waiting[0], "198.51.100") || strings.Contains(waiting[0], link) {
 		t.Fatalf("parked: %v", waiting)
 	}
 	queue.Fail(devstack.Fault{Status: 500, Body: `{}`})

@@ -27,7 +27,7 @@ func DecodeJSON[T any](r *Request) (into T, err error) {
 		return into, err
 	}
 	if r.mediaType() != "application/json" {
-		return into, unsupported("application/json")
+		return into, unsupported("application/json, " + formTypes) // every route that takes one takes the other
 	}
 	if err := scan(body); err != nil {
 		return into, err

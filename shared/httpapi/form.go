@@ -19,6 +19,8 @@ const (
 	maxFormFields = 64
 	// maxName is the longest name that an answer repeats, in bytes; the longest of ours has 21.
 	maxName = 24
+	// formTypes are the content types of HTML forms, for those who send another one.
+	formTypes = "application/x-www-form-urlencoded or multipart/form-data"
 )
 
 // Form reads the body of an HTML form, urlencoded or multipart. An empty body is an empty form whatever its type.
@@ -45,7 +47,7 @@ func Form(r *Request, known ...string) (fields url.Values, err error) {
 			return nil, err
 		}
 	default:
-		return nil, unsupported("application/x-www-form-urlencoded or multipart/form-data")
+		return nil, unsupported(formTypes)
 	}
 	return fields, checkFields(fields, known)
 }

@@ -25,7 +25,7 @@ type Page struct {
 
 // PageForm is one form of a page, sent by POST.
 type PageForm struct {
-	Action string // a path and query on this host
+	Action string // relative to the page, because only the browser knows its whole path: "?" is the page without its query
 	Button string
 	Quiet  bool // a second choice: shown as a link-like button
 	Hidden []Field

@@ -158,8 +158,12 @@ func (r *Request) mediaType() string {
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 
-// IsForm says whether the body is that of an HTML form.
+// IsForm reports whether Form reads the body: an HTML form was sent, or nothing at all.
 func IsForm(r *Request) bool {
+	return r.isFormType() || r.mediaType() == "" && r.text == ""
+}
+
+func (r *Request) isFormType() bool {
 	kind := r.mediaType()
 	return kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data"
 }
@@ -169,7 +173,7 @@ func IsForm(r *Request) bool {
 func WantsHTML(r *Request) bool {
 	page, document := accepts(r.Header.Get("Accept"))
 	if page == 0 && document == 0 {
-		return IsForm(r)
+		return r.isFormType()
 	}
 	return page > 0 && page >= document
 }

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"newsletter/internal/functiontest"
+)
+
+// bodies are what a POST to a link may carry: mail providers do not always send what RFC 8058 asks of them.
+var bodies = map[string]struct {
+	kind, text string
+	encoded    bool
+}{
+	"none":                       {"", "", false},
+	"as RFC 8058 has it":         {"application/x-www-form-urlencoded", "List-Unsubscribe=One-Click", false},
+	"of no type":                 {"", "List-Unsubscribe=One-Click", false},
+	"17 KiB":                     {"application/x-www-form-urlencoded", strings.Repeat("x", 17<<10), false},
+	"6 MB":                       {"application/octet-stream", strings.Repeat("x", 6<<20), false},
+	"6 MB in base64":             {"application/octet-stream", strings.Repeat("AAAA", 6<<18), true},
+	"called base64, but text":    {"text/plain", "List-Unsubscribe=One-Click", true},
+	"base64 that is cut":         {"multipart/form-data; boundary=b", "LS1iDQo", true},
+	"base64 that is not decoded": {"application/x-www-form-urlencoded", "TGlzdC1VbnN1YnNjcmliZT1PbmUtQ2xpY2s=", false},
+	"invalid UTF-8":              {"text/plain; charset=utf-8", "\xff\xfe\x00", false},
+	"form that cannot be read":   {"application/x-www-form-urlencoded", "a=%zz&b=%", false},
+	"multipart, no boundary":     {"multipart/form-data", "--b\r\n\r\n--b--", false},
+	"multipart, cut":             {"multipart/form-data; boundary=b", "--b\r\nContent-Dis", false},
+	"gzip":                       {"application/x-www-form-urlencoded", "H4sIAAAAAAAA", true},
+	"JSON that is none":          {"application/json", `{"email":`, false},
+	"address of somebody else":   {"application/json", `{"email":"john@example.org"}`, false},
+	"type that is none":          {"\x00;;=,", "x", false},
+}
+
+// oneClick is a POST to a link with the body that is called name.
+func oneClick(t *testing.T, name, link string) events.APIGatewayV2HTTPRequest {
+	t.Helper()
+	body := bodies[name]
+	event := functiontest.HTTP(t, "unsubscribe", "one-click", link)
+	event.Headers["content-type"], event.Body, event.IsBase64Encoded = body.kind, body.text, body.encoded
+	if body.kind == "" {
+		delete(event.Headers, "content-type")
+	}
+	if name == "gzip" {
+		event.Headers["content-encoding"] = "gzip"
+	}
+	return event
+}
+
+// The link says it all: whatever the body is, the person is gone (docs/openapi.yaml).
+func TestOneClickTakesAnyBody(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	n := 0
+	for name := range bodies {
+		n++
+		address := fmt.Sprintf("jane.%d@example.org", n)
+		event := oneClick(t, name, b.Sign(b.Activate(address)))
+		for _, method := range []string{http.MethodHead, http.MethodGet, http.MethodPost} {
+			event.RequestContext.HTTP.Method = method
+			got := api.Serve(t.Context(), event) // not every one of these events becomes a request again, to be held to the document
+			if got.Response.StatusCode != http.StatusOK || got.Err != nil {
+				t.Errorf("%s, %s: %d %s %v", name, method, got.Response.StatusCode, got.Response.Body, got.Err)
+			}
+			want := "active"
+			if method == http.MethodPost {
+				want = "unsubscribed"
+			}
+			if status := b.Strings(`select status from subscribers where email_norm = $1`, address); len(status) != 1 || status[0] != want {
+				t.Errorf("%s, after %s: %v, want %s", name, method, status, want)
+			}
+		}
+	}
+	if got := b.Strings(`select kind from audit_events where kind = 'subscription.unsubscribed'`); len(got) != n {
+		t.Errorf("%d of %d ends are in the ledger", len(got), n)
+	}
+	if got := b.Strings(`select kind from outbox where kind = 'announce'`); len(got) != 2*n {
+		t.Errorf("%d announcements of %d activations and %d ends", len(got), n, n)
+	}
+}
+
+// Without a link the body is read, and what is wrong with it is told.
+func TestWithoutALinkTheBodyIsRead(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	for name, status := range map[string]int{
+		"17 KiB": 413, "6 MB": 413, "6 MB in base64": 413, "called base64, but text": 400, "form that cannot be read": 400,
+		"invalid UTF-8": 415, "none": 422, "as RFC 8058 has it": 422, "address of somebody else": 202,
+	} {
+		event := oneClick(t, name, "")
+		event.RawQueryString, event.Headers["accept"] = "", "application/json"
+		if got := api.Serve(t.Context(), event); got.Response.StatusCode != status || got.Err != nil {
+			t.Errorf("%s: %d %s %v, want %d", name, got.Response.StatusCode, got.Response.Body, got.Err, status)
+		}
+	}
+}
