@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 
 	"newsletter/shared/admission"
@@ -70,12 +69,11 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		return httpapi.JSON(http.StatusOK, state{"pending"}).As("shown"), nil
 	}
 	words := h.words(r, text.Locale)
-	action := "?token=" + url.QueryEscape(r.QueryToken())
 	return httpapi.HTML(http.StatusOK, httpapi.Page{
 		Lang: words.Lang, Title: words.Pages.Confirm.Title, Paragraphs: words.Pages.Confirm.Paragraphs, Quote: text.Body, Footer: h.book.Footer,
 		Forms: []httpapi.PageForm{
-			{Action: action, Button: words.Pages.Confirm.Button},
-			{Action: action, Button: words.Pages.Confirm.Quiet, Quiet: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
+			{Button: words.Pages.Confirm.Button},
+			{Button: words.Pages.Confirm.Quiet, Quiet: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
 		},
 	}).As("shown"), nil
 }

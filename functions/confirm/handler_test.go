@@ -26,7 +26,7 @@ var samples = map[string]struct {
 }{
 	"show": {200, "pending", requested, []string{
 		`<html lang="en">`, "Do you want to receive The Jane Letter?", "Newsletter per E-Mail erhalten", // the text that was shown: German
-		`<form method="post" action="?token=`, "Yes, I want to receive it", `name="action" value="cancel"`,
+		`<form method="post"><button`, "Yes, I want to receive it", `name="action" value="cancel"`,
 	}, []string{"<script", "jane@"}},
 	"show-json": {200, "pending", requested, []string{`{"status":"pending"}`}, nil},
 	"scanner":   {200, "pending", requested, nil, nil},
@@ -40,6 +40,13 @@ var samples = map[string]struct {
 	"token-malformed": {404, "pending", requested, []string{"urn:newsletter:problem:not-found"}, nil},
 	"token-twice":     {404, "pending", requested, []string{"urn:newsletter:problem:not-found"}, nil},
 	"put":             {405, "pending", requested, []string{"method-not-allowed"}, nil},
+}
+
+func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	link := b.Sign(b.SignUp("jane@example.org"))
+	functiontest.Around(t, b.Open(open).HTTP, functiontest.HTTP(t, "confirm", "show", link))
 }
 
 func TestSampleEvents(t *testing.T) {

@@ -39,6 +39,14 @@ func ready(t *testing.T, f lambdafn.Function) (httpapi.Result, string, map[strin
 	return got, body.Status, checks
 }
 
+func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+	t.Parallel()
+	api := functiontest.New(t).Open(open).HTTP
+	for _, sample := range []string{"ready", "live"} {
+		functiontest.Around(t, api, functiontest.HTTP(t, "health", sample, ""))
+	}
+}
+
 func TestWhatIsLost(t *testing.T) {
 	for name, test := range map[string]struct {
 		lose   func(b *functiontest.Bundle)

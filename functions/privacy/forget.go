@@ -28,7 +28,7 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 	switch {
 	case errors.Is(err, subscription.ErrNotTheAddress) && httpapi.WantsHTML(r):
 		text := words.Pages.NotTheAddress
-		return h.page(http.StatusUnprocessableEntity, words, text, eraseForms(r, text)...).As("not-the-address"), nil
+		return h.page(http.StatusUnprocessableEntity, words, text, eraseForms(text)...).As("not-the-address"), nil
 	case errors.Is(err, subscription.ErrNotTheAddress):
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: "This must be the address that the link was sent to.", Pointer: "#/email"})
 	case err != nil:
@@ -64,8 +64,8 @@ func readErasure(r *httpapi.Request) (address subscription.Address, object bool,
 }
 
 // eraseForms are the two ways to be forgotten.
-func eraseForms(r *httpapi.Request, text phrases.Page) []httpapi.PageForm {
-	form := httpapi.PageForm{Action: action(r), Button: text.Button, Inputs: []httpapi.Field{addressField(text.Label)}}
+func eraseForms(text phrases.Page) []httpapi.PageForm {
+	form := httpapi.PageForm{Button: text.Button, Inputs: []httpapi.Field{addressField(text.Label)}}
 	objecting := form
 	objecting.Button, objecting.Quiet = text.Quiet, true
 	objecting.Hidden = []httpapi.Field{{Name: "object", Value: "true"}}

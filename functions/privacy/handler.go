@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"newsletter/shared/admission"
@@ -89,10 +88,9 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	case !httpapi.WantsHTML(r):
 		return httpapi.JSON(http.StatusOK, state{"erase"}).As("shown"), nil
 	case claims.Purpose == token.Export:
-		form := httpapi.PageForm{Action: action(r), Button: words.Pages.Export.Button}
-		return h.page(http.StatusOK, words, words.Pages.Export, form).As("shown"), nil
+		return h.page(http.StatusOK, words, words.Pages.Export, httpapi.PageForm{Button: words.Pages.Export.Button}).As("shown"), nil
 	}
-	return h.page(http.StatusOK, words, words.Pages.Erase, eraseForms(r, words.Pages.Erase)...).As("shown"), nil
+	return h.page(http.StatusOK, words, words.Pages.Erase, eraseForms(words.Pages.Erase)...).As("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -132,8 +130,6 @@ func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, fo
 func (h *handler) words(r *httpapi.Request) *phrases.Phrases {
 	return h.book.For(r.Header.Get("Accept-Language"))
 }
-
-func action(r *httpapi.Request) string { return "?token=" + url.QueryEscape(r.QueryToken()) }
 
 func visit(r *httpapi.Request, channel string) subscription.Visit {
 	return subscription.Visit{

@@ -39,7 +39,7 @@ func samples() map[string]sample {
 		"export-json":           {exported, 202, active, asked, mails + ", mail.privacy_export", []string{`{"status":"accepted","message":"If we keep something`}},
 		"erase-json":            {exported, 202, active, asked, mails + ", mail.privacy_erase", []string{`{"status":"accepted"`}},
 		"export-form":           {exported, 202, active, asked, mails + ", mail.privacy_export", []string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach"}},
-		"show":                  {exported, 200, active, before, mails, []string{"Download my data", `action="?token=`}},
+		"show":                  {exported, 200, active, before, mails, []string{"Download my data", `<form method="post"><button`}},
 		"scanner":               {erasing, 200, active, before, mails, nil},
 		"show-form":             {exported, 200, active, before, mails, []string{"Enter your address", `value="export"`, `value="erase"`}},
 		"download":              {exported, 200, active, before + ", exported:exported", mails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
@@ -54,6 +54,13 @@ func samples() map[string]sample {
 		"token-malformed":   {exported, 404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
 		"token-undecodable": {exported, 404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
 	}
+}
+
+func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	link := privacyLink(b, token.Export)
+	functiontest.Around(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", "show", link))
 }
 
 func TestSampleEvents(t *testing.T) {

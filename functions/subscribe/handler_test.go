@@ -25,8 +25,9 @@ var samples = map[string]struct {
 	"json-ipv6":    {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`"accepted"`}},
 	"form": {202, "jane.doe@example.org pending", "requested:confirmation_queued", "mail.confirm",
 		[]string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach", "12345 Town"}},
-	"form-multipart": {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`<html lang="fr">`}},
-	"honeypot":       {202, "", "requested:dropped", "none", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
+	"form-multipart":    {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`<html lang="fr">`}},
+	"gateway-base-path": {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`"accepted"`}},
+	"honeypot":          {202, "", "requested:dropped", "none", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
 
 	"consent-refused":   {422, "", "", "", []string{`"pointer":"#/consent/granted"`}},
 	"consent-unknown":   {422, "", "", "", []string{`"pointer":"#/consent/text_version"`}},
@@ -42,6 +43,11 @@ var samples = map[string]struct {
 	"body-text":         {415, "", "", "", []string{"unsupported-media-type"}},
 	"preflight":         {204, "", "", "", nil},
 	"get":               {405, "", "", "", []string{"The method is not allowed here."}},
+}
+
+func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+	t.Parallel()
+	functiontest.Around(t, functiontest.New(t).Open(open).HTTP, functiontest.HTTP(t, "subscribe", "address-invalid", ""))
 }
 
 func TestSampleEvents(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"newsletter/shared/admission"
@@ -69,9 +68,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		return httpapi.JSON(http.StatusOK, state{"subscribed"}).As("shown"), nil
 	}
 	words := h.words(r)
-	return h.page(http.StatusOK, words, words.Pages.Unsubscribe, httpapi.PageForm{
-		Action: "?token=" + url.QueryEscape(r.QueryToken()), Button: words.Pages.Unsubscribe.Button,
-	}).As("shown"), nil
+	return h.page(http.StatusOK, words, words.Pages.Unsubscribe, httpapi.PageForm{Button: words.Pages.Unsubscribe.Button}).As("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {

@@ -33,7 +33,7 @@ var samples = map[string]struct {
 	"one-click-empty":        {200, left, after, told, []string{`{"status":"unsubscribed"}`}},
 	"one-click-strange-body": {200, left, after, told, nil},
 	"button":                 {200, left, after, told, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
-	"show":                   {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `action="?token=`}},
+	"show":                   {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `<form method="post"><button`}},
 	"scanner":                {200, active, before, mails, nil},
 	"show-address-form":      {200, active, before, mails, []string{"Enter your address", `action="?"`}},
 	"address":                {202, active, asked, mails + ", mail.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
@@ -45,6 +45,13 @@ var samples = map[string]struct {
 	"token-in-body":     {422, active, before, mails, []string{`"pointer":"#/email"`}},
 	"token-malformed":   {404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
 	"token-undecodable": {404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
+}
+
+func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	link := b.Sign(b.Activate("jane@example.org"))
+	functiontest.Around(t, b.Open(open).HTTP, functiontest.HTTP(t, "unsubscribe", "show", link))
 }
 
 func TestSampleEvents(t *testing.T) {

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -80,6 +82,31 @@ func TestOneClickTakesAnyBody(t *testing.T) {
 	}
 	if got := b.Strings(`select kind from outbox where kind = 'announce'`); len(got) != 2*n {
 		t.Errorf("%d announcements of %d activations and %d ends", len(got), n, n)
+	}
+}
+
+// The form that subscribes again leads from wherever the browser is to the route beside this one.
+func TestTheWayBackIsBesideThePage(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	for _, page := range []string{"", "/news", "/news/v1", "/prod"} {
+		for _, slash := range []string{"", "/"} {
+			event := functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org")))
+			event.RawPath = page + path + slash
+			body := functiontest.Serve(t, api, event).Response.Body
+			action := regexp.MustCompile(`<form method="post" action="([^"]*)"`).FindStringSubmatch(body)
+			if action == nil {
+				t.Fatalf("%s: no form in %s", event.RawPath, body)
+			}
+			at, err := url.Parse("https://example.org" + event.RawPath + "?" + event.RawQueryString)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if to, err := at.Parse(action[1]); err != nil || to.String() != "https://example.org"+page+"/api/newsletter/subscribe" {
+				t.Errorf("from %s to %v, %v", event.RawPath, to, err)
+			}
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // Event is one sample event.
 type Event struct {
 	File string // from the root: "events/subscribe/json.json"
-	// Path and Method are those of an HTTP event, else empty.
+	// Path is that of the route that an HTTP event matched, and Method the request's; else empty.
 	Path, Method string
 	// Scheduled events come from EventBridge Scheduler (its bare input) or from an EventBridge rule.
 	Scheduled bool
@@ -20,6 +20,7 @@ type Event struct {
 
 // shape is the part of an event that tells what it is.
 type shape struct {
+	RouteKey       string `json:"routeKey"`
 	RawPath        string `json:"rawPath"`
 	RequestContext struct {
 		HTTP struct {
@@ -54,8 +55,9 @@ func readEvents(root string) (map[string][]Event, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		function := strings.Split(name, "/")[1]
+		_, path, _ := strings.Cut(s.RouteKey, " ")
 		event := Event{
-			File: name, Path: s.RawPath, Method: s.RequestContext.HTTP.Method,
+			File: name, Path: path, Method: s.RequestContext.HTTP.Method,
 			Scheduled: s.Scheduled || s.DetailType == "Scheduled Event",
 		}
 		if event.Method != "" && s.RequestContext.HTTP.Path != s.RawPath {

@@ -136,7 +136,7 @@ func TestAllowed(t *testing.T) {
 		{canary.SES, "POST /ses", "192.0.2.7", false},
 		{canary.SES, "POST /ses", "http://127.0.0.1:3000/confirm?token=" + link(), true},
 		{canary.SES, "POST /ses", "you asked from 127.0.0.1", false},
-		{canary.Answer, "GET /api/newsletter/confirm 200", link(), true},
+		{canary.Answer, "GET /api/newsletter/confirm 200", link(), false},
 		{canary.Problem, "GET /api/newsletter/confirm 404", link(), false},
 		{canary.Answer, "POST /api/newsletter/subscribe 202", "jane@example.org", false},
 		{canary.Answer, "POST /api/newsletter/privacy 200", "jane@example.org", true},

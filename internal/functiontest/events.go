@@ -82,6 +82,31 @@ func Serve(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest)
 	return result
 }
 
+// Around holds that a route answers an event, which changes nothing, the same whatever stands before and after its path: the
+// key of an API mapping, a stage, a slash; and that a catch-all route of the gateway makes no difference either.
+func Around(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest) {
+	t.Helper()
+	want := Serve(t, api, event)
+	if want.Route != event.RawPath {
+		t.Fatalf("%s is answered by the route %s", event.RawPath, want.Route)
+	}
+	for _, around := range []struct{ before, after, stage string }{
+		{"/news", "", "$default"}, {"/news/v1", "/", "$default"}, {"", "/", "$default"}, {"/prod", "", "prod"}, {"/news/prod", "", "prod"},
+	} {
+		for _, routeKey := range []string{event.RouteKey, event.RequestContext.HTTP.Method + " " + event.RawPath, "$default", "ANY /{proxy+}"} {
+			moved := event
+			moved.RouteKey, moved.RequestContext.RouteKey, moved.RequestContext.Stage = routeKey, routeKey, around.stage
+			moved.RawPath = around.before + event.RawPath + around.after
+			moved.RequestContext.HTTP.Path = moved.RawPath
+			got := Serve(t, api, moved)
+			if got.Route != want.Route || got.Response.StatusCode != want.Response.StatusCode || got.Response.Body != want.Response.Body {
+				t.Errorf("%s, matched by %q: %s %d %s, want %d", moved.RawPath, routeKey, got.Route, got.Response.StatusCode, got.Response.Body,
+					want.Response.StatusCode)
+			}
+		}
+	}
+}
+
 func request(t testing.TB, event events.APIGatewayV2HTTPRequest) *http.Request {
 	t.Helper()
 	body := decoded(t, event.Body, event.IsBase64Encoded)

@@ -33,16 +33,17 @@ type requestContext struct {
 	Authentication *struct{} `json:"authentication,omitempty"`
 }
 
-// newEvent maps a request as an HTTP API does with payload format 2.0. Path and parameters are decoded, despite the name
-// rawPath; the query string is as it was sent.
-func newEvent(r *http.Request, id string, body []byte, now time.Time) httpEvent {
+// newEvent maps a request as an HTTP API does with payload format 2.0, for the path of the route that it matched. rawPath is
+// the request's own, with a mapping's key and a slash at the end. Path and parameters are decoded, despite the name rawPath;
+// the query string is as it was sent.
+func newEvent(r *http.Request, path, id string, body []byte, now time.Time) httpEvent {
 	headers, cookies := mapHeaders(r, len(body), now)
 	domain := r.Host
 	if host, _, err := net.SplitHostPort(r.Host); err == nil {
 		domain = host
 	}
 	prefix, _, _ := strings.Cut(domain, ".")
-	route := "ANY " + r.URL.Path
+	route := "ANY " + path
 	text, encoded := mapBody(body, r.Header.Get("Content-Type"))
 	return httpEvent{
 		APIGatewayV2HTTPRequest: events.APIGatewayV2HTTPRequest{

@@ -57,7 +57,7 @@ func TestRequestsBecomeTheGatewaysEvents(t *testing.T) {
 		encoder := json.NewEncoder(&got)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(newEvent(r, "JKJaXmPLvHcESHA=", body, sent)); err != nil {
+		if err := encoder.Encode(newEvent(r, r.URL.Path, "JKJaXmPLvHcESHA=", body, sent)); err != nil {
 			t.Fatal(err)
 		}
 		expected := strings.TrimSuffix(file, ".http") + ".json"
@@ -92,7 +92,11 @@ func TestSampleEventsAreWhatTheGatewaySends(t *testing.T) {
 		compared++
 		r, body := requestOf(t, sample)
 		at := time.UnixMilli(sample.RequestContext.TimeEpoch)
-		got := throughJSON(t, newEvent(r, sample.RequestContext.RequestID, body, at))
+		_, path, _ := strings.Cut(sample.RouteKey, " ")
+		if !strings.HasSuffix(sample.RawPath, path) {
+			t.Errorf("%s: the route %s does not serve %s", file, sample.RouteKey, sample.RawPath)
+		}
+		got := throughJSON(t, newEvent(r, path, sample.RequestContext.RequestID, body, at))
 		got.RequestContext.APIID = sample.RequestContext.APIID
 		got.Headers["x-forwarded-proto"], got.Headers["x-forwarded-port"] = "https", "443"
 		if sample.Headers["content-length"] == "" && len(body) == 0 { // some samples leave it out
@@ -165,7 +169,7 @@ func TestTheClientIsThePeer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		event := newEvent(r, "", nil, sent)
+		event := newEvent(r, "/", "", nil, sent)
 		if got := event.RequestContext.HTTP.SourceIP; got != want || event.Headers["x-forwarded-for"] != "203.0.113.9, "+want {
 			t.Errorf("%s: %s, forwarded for %s", remote, got, event.Headers["x-forwarded-for"])
 		}
@@ -193,7 +197,7 @@ func FuzzEvent(f *testing.F) {
 		if err != nil {
 			return
 		}
-		event := throughJSON(t, newEvent(r, "id", body, sent))
+		event := throughJSON(t, newEvent(r, r.URL.Path, "id", body, sent))
 		valid := func(s string) string { return string([]rune(s)) } // as JSON can say it
 		if event.RawPath != valid(r.URL.Path) || event.RawQueryString != valid(r.URL.RawQuery) || event.RequestContext.HTTP.Method != valid(r.Method) {
 			t.Errorf("%q became %q %q %q", raw, event.RequestContext.HTTP.Method, event.RawPath, event.RawQueryString)
@@ -209,7 +213,7 @@ func FuzzEvent(f *testing.F) {
 		if !bytes.Equal(sentBody, body) {
 			t.Errorf("body %q became %q", body, sentBody)
 		}
-		if twin := throughJSON(t, newEvent(again, "id", sentBody, sent)); !reflect.DeepEqual(withHost(twin), withHost(event)) {
+		if twin := throughJSON(t, newEvent(again, again.URL.Path, "id", sentBody, sent)); !reflect.DeepEqual(withHost(twin), withHost(event)) {
 			t.Errorf("%q became\n%+v and then\n%+v", raw, event, twin)
 		}
 	})

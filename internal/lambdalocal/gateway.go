@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -20,7 +21,8 @@ const (
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := gatewayRequestID()
 	w.Header().Set("Apigw-Requestid", id)
-	function, found := s.routes[r.URL.Path]
+	path := s.match(r.URL.Path)
+	function, found := s.routes[path]
 	if !found {
 		gatewayAnswer(w, http.StatusNotFound)
 		return
@@ -38,7 +40,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		gatewayAnswer(w, http.StatusRequestEntityTooLarge)
 		return
 	}
-	payload, err := json.Marshal(newEvent(r, id, body, s.config.Now()))
+	payload, err := json.Marshal(newEvent(r, path, id, body, s.config.Now()))
 	if err != nil {
 		gatewayAnswer(w, http.StatusBadRequest)
 		return
@@ -58,6 +60,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.answer(w, r, function, result.Payload)
 	}
+}
+
+// match returns the path of the route that a request's path matches, or one that no route has. A slash at the end makes no
+// difference (aws-powertools/powertools-lambda-python#1552, measured on AWS), and the key of a mapping is no part of a route.
+func (s *Server) match(path string) string {
+	if below, mapped := strings.CutPrefix(path, "/"+s.config.MappingKey+"/"); mapped && s.config.MappingKey != "" {
+		path = "/" + below
+	}
+	return strings.TrimSuffix(path, "/")
 }
 
 // answer turns the function's answer into HTTP.

@@ -77,6 +77,28 @@ func TestARequestReachesTheFunction(t *testing.T) {
 	}
 }
 
+// The key of a mapping and a slash at the end stay in the path, and the route is the same.
+func TestAMappingAndASlashMatchTheRoute(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, Function{})
+	s.config.MappingKey = "news/v1"
+	server := serve(t, s)
+	for path, found := range map[string]bool{
+		"/http": true, "/http/": true, "/news/v1/http": true, "/news/v1/http/": true,
+		"/news/http": false, "/v1/http": false, "/news/v1/": false, "/news/v1/http/more": false, "/news/v1/news/v1/http": false,
+	} {
+		request, _ := http.NewRequest(http.MethodGet, server.URL+path, nil)
+		response, body := do(t, server.Client(), request)
+		var event events.APIGatewayV2HTTPRequest
+		if err := json.Unmarshal([]byte(body), &event); err != nil || (response.StatusCode == http.StatusOK) != found {
+			t.Fatalf("%s: %d %s %v", path, response.StatusCode, body, err)
+		}
+		if found && (event.RouteKey != "ANY /http" || event.RequestContext.RouteKey != "ANY /http" || event.RawPath != path || event.RequestContext.HTTP.Path != path) {
+			t.Errorf("%s: route %s, path %s", path, event.RouteKey, event.RawPath)
+		}
+	}
+}
+
 func TestGatewaysOwnAnswers(t *testing.T) {
 	t.Parallel()
 	s, logs := start(t, Function{})
@@ -88,7 +110,8 @@ func TestGatewaysOwnAnswers(t *testing.T) {
 		answer            string
 	}{
 		"no route":              {path: "/nothing", status: 404, answer: `{"message":"Not Found"}`},
-		"a slash more":          {path: "/http/", status: 404, answer: `{"message":"Not Found"}`},
+		"more than a route":     {path: "/http/more", status: 404, answer: `{"message":"Not Found"}`},
+		"no mapping":            {path: "/news/http", status: 404, answer: `{"message":"Not Found"}`},
 		"function error":        {path: "/error", status: 500, answer: `{"message":"Internal Server Error"}`, log: `gateway | probe: {"errorMessage":"no luck"`},
 		"bad answer":            {path: "/answer?" + url.PathEscape(`{"statusCode":7}`), status: 500, answer: `{"message":"Internal Server Error"}`},
 		"large headers":         {path: "/http", header: strings.Repeat("h", 10_300), status: 431, answer: `{"message":"Request Header Fields Too Large"}`},
@@ -183,7 +206,7 @@ func BenchmarkEvent(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := json.Marshal(newEvent(r, "id", body, sent)); err != nil {
+		if _, err := json.Marshal(newEvent(r, "/api", "id", body, sent)); err != nil {
 			b.Fatal(err)
 		}
 	}

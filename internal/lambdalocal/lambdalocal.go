@@ -54,8 +54,11 @@ type Config struct {
 	Functions []Function
 	Routes    []Route
 	Schedules []Schedule
-	Region    string    // defaults to "eu-central-1"
-	Log       io.Writer // the functions' output, each line after the function's name; nil drops it
+	// MappingKey is that of an API mapping of the gateway's domain, such as "news": the routes are below /news, too. Defaults
+	// to none: they are at the root alone.
+	MappingKey string
+	Region     string    // defaults to "eu-central-1"
+	Log        io.Writer // the functions' output, each line after the function's name; nil drops it
 	// Now is the clock of events. Defaults to time.Now.
 	Now func() time.Time
 }

@@ -63,7 +63,8 @@ func compare(req *http.Request, status int, header http.Header, body []byte) err
 			problems = append(problems, fmt.Errorf("the header %s is missing", name))
 		}
 	}
-	item := doc.Paths.Value(req.URL.Path)
+	path := documented(req.URL.Path)
+	item := doc.Paths.Value(path)
 	method := req.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -86,7 +87,7 @@ func compare(req *http.Request, status int, header http.Header, body []byte) err
 	request := &openapi3filter.RequestValidationInput{
 		Request:     req,
 		QueryParams: req.URL.Query(),
-		Route:       &routers.Route{Spec: doc, Path: req.URL.Path, PathItem: item, Method: method, Operation: operation},
+		Route:       &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: operation},
 		Options:     &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, ExcludeResponseBody: req.Method == http.MethodHead},
 	}
 	problems = append(problems, response(request, status, header, body))
@@ -94,6 +95,12 @@ func compare(req *http.Request, status int, header http.Header, body []byte) err
 		problems = append(problems, accepted(request))
 	}
 	return errors.Join(problems...)
+}
+
+// documented returns the path as the document has it: without the base path or the stage in front of it, and without a slash
+// at the end.
+func documented(path string) string {
+	return strings.TrimSuffix(path[max(0, strings.Index(path, "/api/")):], "/")
 }
 
 // only is an operation whose one answer is a component.

@@ -25,7 +25,9 @@ type Page struct {
 
 // PageForm is one form of a page, sent by POST.
 type PageForm struct {
-	Action string // relative to the page, because only the browser knows its whole path: "?" is the page without its query
+	// Action is relative to the page, because only the browser knows what stands in front of our paths. Empty posts back to
+	// the page's own URL, with the token of its link; "?" does without its query.
+	Action string
 	Button string
 	Quiet  bool // a second choice: shown as a link-like button
 	Hidden []Field
@@ -99,7 +101,11 @@ func (p Page) render() string {
 
 // render writes the form. prefix keeps the ids of a page's forms apart.
 func (f PageForm) render(b *strings.Builder, prefix string) {
-	b.WriteString(`<form method="post"` + attribute("action", f.Action) + `>`)
+	b.WriteString(`<form method="post"`)
+	if f.Action != "" {
+		b.WriteString(attribute("action", f.Action))
+	}
+	b.WriteString(`>`)
 	for _, field := range f.Hidden {
 		b.WriteString(`<input type="hidden"` + attribute("name", field.Name) + attribute("value", field.Value) + `>`)
 	}

@@ -19,13 +19,13 @@ import (
 )
 
 type order struct {
-	Do      string `json:"do"`
-	Ms      int    `json:"ms"`
-	Bytes   int    `json:"bytes"`
-	Lines   int    `json:"lines"`
-	File    string `json:"file"`
-	RawPath string `json:"rawPath"`
-	Query   string `json:"rawQueryString"`
+	Do       string `json:"do"`
+	Ms       int    `json:"ms"`
+	Bytes    int    `json:"bytes"`
+	Lines    int    `json:"lines"`
+	File     string `json:"file"`
+	RouteKey string `json:"routeKey"`
+	Query    string `json:"rawQueryString"`
 }
 
 type probe struct{ calls int }
@@ -85,8 +85,8 @@ func (p *probe) handle(ctx context.Context, event json.RawMessage) (any, error) 
 	if err := json.Unmarshal(event, &o); err != nil {
 		return nil, err
 	}
-	if o.RawPath != "" { // an HTTP event tells by its path
-		o.Do = strings.TrimPrefix(o.RawPath, "/")
+	if o.RouteKey != "" { // an HTTP event tells by its route
+		_, o.Do, _ = strings.Cut(o.RouteKey, " /")
 	}
 	switch o.Do {
 	case "error":
