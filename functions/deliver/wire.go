@@ -20,7 +20,7 @@ import (
 
 // wire makes the handler of the variables, and the database that it uses.
 func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
-	api, cfg, sender, book := httpapi.ReadConfig(env), readConfig(env), readSender(env), phrases.ReadBook(env)
+	publicURL, cfg, sender, book := httpapi.ReadPublicURL(env), readConfig(env), readSender(env), phrases.ReadBook(env)
 	dbConfig, keyConfig, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), outbox.ReadVault(env)
 	rings := map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
@@ -41,7 +41,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		config:    cfg,
 		queue:     outbox.NewQueue(db, time.Now),
 		people:    subscription.NewStore(db, key, subscription.Config{Domain: domain}, time.Now),
-		writer:    writer{rings, book, api.PublicURL, time.Now},
+		writer:    writer{rings, book, publicURL, time.Now},
 		sender:    sender,
 		vault:     vault,
 		listeners: heard,

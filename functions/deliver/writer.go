@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"time"
 
+	"newsletter/shared/httpapi"
 	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
 	"newsletter/shared/phrases"
@@ -21,7 +22,7 @@ const (
 type writer struct {
 	rings     map[token.Purpose]*token.Ring
 	book      *phrases.Book
-	publicURL string
+	publicURL httpapi.PublicURL
 	now       func() time.Time
 }
 
@@ -62,5 +63,5 @@ func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Messag
 }
 
 func (w writer) link(path string, c token.Claims) string {
-	return w.publicURL + path + "?token=" + url.QueryEscape(w.rings[c.Purpose].Sign(c))
+	return string(w.publicURL) + path + "?token=" + url.QueryEscape(w.rings[c.Purpose].Sign(c))
 }

@@ -40,6 +40,8 @@ type Options struct {
 	Concurrency int
 	// Variables replace or add to what every function gets; an empty value takes one away.
 	Variables map[string]string
+	// MappingKey serves the API below a base path, such as "news", too; links in emails lead there. Empty for none.
+	MappingKey string
 	// NoSchedules leaves the schedules out; the functions run only when invoked.
 	NoSchedules bool
 	// Now is the clock of the events. Defaults to time.Now.

@@ -42,7 +42,7 @@ func (s *Stack) build(ctx context.Context) error {
 func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]string {
 	values := map[string]string{
 		"ENVIRONMENT": "local", "RELEASE": "local", "LOG_LEVEL": "INFO",
-		"PUBLIC_URL": s.BaseURL, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
+		"PUBLIC_URL": s.BaseURL + "/" + s.options.MappingKey, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
 		"MAIL_CONFIGURATION_SET": ConfigurationSet,
 		"MAIL_FROM":              "The Local Letter <letter@local.example.org>",
 		"DATABASE_URL":           s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
@@ -107,7 +107,7 @@ func (s *Stack) environment(f *samtemplate.Function) map[string]string {
 }
 
 func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
-	cfg := lambdalocal.Config{Log: recordedLog{s.options.Log}, Now: s.options.Now}
+	cfg := lambdalocal.Config{Log: recordedLog{s.options.Log}, Now: s.options.Now, MappingKey: s.options.MappingKey}
 	for name, f := range s.template.Functions {
 		function := lambdalocal.Function{
 			Name: name, Binary: filepath.Join(s.options.Binaries, name), Concurrency: s.options.Concurrency,

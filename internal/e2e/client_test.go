@@ -48,7 +48,7 @@ func (v *visitor) send(t testing.TB, method, path, body string, fields ...string
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	if strings.HasPrefix(path, "/api/") && got.response.Header.Get("Apigw-Requestid") != "" { // the gateway's own answers are not ours
+	if strings.Contains(path, "/api/") && got.response.Header.Get("Apigw-Requestid") != "" { // the gateway's own answers are not ours
 		openapicheck.Check(t, got.response.Request, got.response)
 	}
 	return got

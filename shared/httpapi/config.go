@@ -10,9 +10,6 @@ import (
 
 // Config is what all HTTP functions share.
 type Config struct {
-	// PublicURL is where visitors reach the API: scheme and host, without a path, e.g. "https://api.example.org". Links in
-	// mails begin with it. https, except on a loopback host.
-	PublicURL string `env:"PUBLIC_URL,required"`
 	// AllowedOrigins lists the web origins whose scripts may call the API, exactly as browsers send them, e.g.
 	// "https://www.example.org". Several are separated by commas. Defaults to none: forms and servers need no entry.
 	AllowedOrigins Origins `env:"ALLOWED_ORIGINS"`
@@ -30,16 +27,7 @@ func ReadConfig(e *config.Env) Config {
 }
 
 // Validate implements the check of config.Env.Read.
-func (c Config) Validate() error {
-	u, err := url.Parse(c.PublicURL)
-	if err != nil || !isOrigin(c.PublicURL) {
-		return errors.New(`PUBLIC_URL: must be a scheme and a host in lower case, such as "https://api.example.org"`)
-	}
-	if u.Scheme == "http" && !config.IsLoopback(u.Hostname()) {
-		return errors.New("PUBLIC_URL: must be https, because the links in mails carry tokens")
-	}
-	return validFront(c.CloudFrontSecret)
-}
+func (c Config) Validate() error { return validFront(c.CloudFrontSecret) }
 
 // Origins is a list of web origins: scheme, host and a port that is not the scheme's default.
 type Origins []string

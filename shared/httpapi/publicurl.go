@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"newsletter/shared/config"
+)
+
+// PublicURL is where visitors reach the API: an origin, and the base path in front of our routes if there is one.
+type PublicURL string
+
+type publicConfig struct {
+	// URL is where visitors reach the API, e.g. "https://api.example.org", or "https://example.org/news" where a mapping or a
+	// proxy serves it below a base path. Links in emails begin with it. https, except on a loopback host.
+	URL PublicURL `env:"PUBLIC_URL,required"`
+}
+
+// ReadPublicURL reads PUBLIC_URL. It ends without a slash.
+func ReadPublicURL(e *config.Env) PublicURL {
+	var c publicConfig
+	e.Read(&c)
+	return c.URL
+}
+
+var (
+	errPublicURL = errors.New(`must be a scheme and a host in lower case, and at most a base path, such as "https://api.example.org" ` +
+		`or "https://example.org/news"`)
+	errRoute = errors.New(`must end before "/api", with which our own paths begin, such as "https://api.example.org"`)
+	errPlain = errors.New("must be https, because the links in emails carry tokens")
+	// basePath has the characters that the key of an API mapping may have (API Gateway, CreateApiMapping), without those
+	// that HTML and mail programs may take for the end of a link.
+	basePath = regexp.MustCompile(`^(/[A-Za-z0-9$_+!*-][A-Za-z0-9$_+!*.-]*)*$`)
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler. Slashes at the end are dropped.
+func (p *PublicURL) UnmarshalText(text []byte) error {
+	s := strings.TrimRight(string(text), "/")
+	u, err := url.Parse(s)
+	if err != nil || !isOrigin(strings.TrimSuffix(s, u.Path)) || !basePath.MatchString(u.Path) {
+		return errPublicURL
+	}
+	if strings.HasPrefix(u.Path+"/", "/api/") {
+		return errRoute
+	}
+	if u.Scheme == "http" && !config.IsLoopback(u.Hostname()) {
+		return errPlain
+	}
+	*p = PublicURL(s)
+	return nil
+}
