@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,15 +46,20 @@ func ReadConfig(env *config.Env) Config {
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
+	var problems []error
+	if err := postgres.CheckURL(c.URL); err != nil {
+		problems = append(problems, fmt.Errorf("MIGRATE_DATABASE_URL: %w", err))
+	}
+	if _, err := config.AddRoots(nil, "DATABASE_CA_FILE", c.CAFile); err != nil {
+		problems = append(problems, err)
+	}
 	if !roleName.MatchString(c.AppUser) {
-		return errors.New("APP_DATABASE_USER: a role's name has up to 63 lower-case letters, digits and underscores, and begins with no digit")
+		problems = append(problems, errors.New("APP_DATABASE_USER: must have up to 63 lower-case letters, digits and underscores, and begin with no digit, such as app"))
 	}
-	for _, r := range c.AppPassword.Reveal() {
-		if r < ' ' || r > '~' { // other characters would need SASLprep, and RDS refuses them
-			return errors.New("APP_DATABASE_PASSWORD: only printable ASCII characters are allowed")
-		}
+	if strings.ContainsFunc(c.AppPassword.Reveal(), func(r rune) bool { return r < ' ' || r > '~' }) { // they need SASLprep, and RDS refuses them
+		problems = append(problems, errors.New("APP_DATABASE_PASSWORD: must have printable ASCII characters only"))
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // roleName is what needs no quoting.

@@ -220,3 +220,18 @@ func TestInvoke(t *testing.T) {
 		}
 	}
 }
+
+// Every mistake in the variables is told at once, on a line of its own.
+func TestMistakesInTheVariables(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), tool(t), "suppression", "list")
+	cmd.Env = append(os.Environ(), "DATABASE_URL=postgres://app:5ecret@/news", "PEPPER=5ecret", "DATABASE_IAM_AUTH=maybe", "SECRETS_ARN=")
+	output, err := cmd.CombinedOutput()
+	want := `newsletter: DATABASE_IAM_AUTH: must be "true" or "false"
+DATABASE_URL: must be a PostgreSQL URL that names one host, a user and a database, such as postgres://user:password@host:5432/database
+PEPPER: must be at least 32 random bytes in base64, as "openssl rand -base64 32" makes them
+`
+	if err == nil || string(output) != want {
+		t.Errorf("%v: %s", err, output)
+	}
+}

@@ -10,6 +10,7 @@ package config
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -23,6 +24,7 @@ type Env struct {
 	own      map[string]string // the variables as they were set
 	values   map[string]string // own, and below them the values of the secrets
 	fetch    fetcher           // nil: there are no secrets
+	unread   bool              // a secret could not be read: what is not set may be in it
 	problems []error
 }
 
@@ -75,6 +77,8 @@ func load(ctx context.Context, own map[string]string, fetch fetcher) (*Env, erro
 	}
 	secret, err := fetch(ctx, arns)
 	if err != nil {
+		e.unread = true
+		e.Add(err)
 		return e, err
 	}
 	for name, value := range secret {
@@ -99,6 +103,9 @@ func (e *Env) Read(dst any) {
 	for _, err := range parseErrors(env.ParseWithOptions(dst, env.Options{Environment: e.values})) {
 		name, told := explain(dst, err)
 		broken = append(broken, name)
+		if told == nil {
+			e.Missing(name)
+		}
 		e.Add(told)
 	}
 	v, ok := dst.(interface{ Validate() error })
@@ -113,13 +120,46 @@ func (e *Env) Read(dst any) {
 	}
 }
 
-// Add collects a further mistake; nil is none, and one that is known already is told once.
+// Add collects a further mistake, or each of several that errors.Join holds; nil is none. A variable has one mistake at a
+// time: a second one most often follows from the first.
 func (e *Env) Add(err error) {
-	known := func(other error) bool { return other.Error() == err.Error() }
-	if err != nil && !slices.ContainsFunc(e.problems, known) {
-		e.problems = append(e.problems, err)
+	for _, mistake := range flatten(err) {
+		known := func(other error) bool { return subject(other) == subject(mistake) }
+		if !slices.ContainsFunc(e.problems, known) {
+			e.problems = append(e.problems, mistake)
+		}
 	}
 }
 
-// Err gives all mistakes found so far, one a line, or nil.
-func (e *Env) Err() error { return errors.Join(e.problems...) }
+// Missing collects that a variable is required and not set. After a secret could not be read nobody knows that, and
+// nothing is collected.
+func (e *Env) Missing(name string) {
+	if !e.unread {
+		e.Add(fmt.Errorf("%s: required, but not set", name))
+	}
+}
+
+// subject is the variable that a mistake begins with, or else its whole text.
+func subject(mistake error) string {
+	name, _, _ := strings.Cut(mistake.Error(), ": ")
+	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "" {
+		return name
+	}
+	return mistake.Error()
+}
+
+// Err returns all mistakes found so far, one a line, or nil.
+func (e *Env) Err() error {
+	if len(e.problems) == 0 {
+		return nil
+	}
+	return mistakes(slices.Clone(e.problems))
+}
+
+// mistakes do not unwrap, because a report of an error tells again what it wraps: each would arrive twice.
+type mistakes []error
+
+func (m mistakes) Error() string { return errors.Join(m...).Error() }
+
+// Is reports whether one of the mistakes is target, for errors.Is.
+func (m mistakes) Is(target error) bool { return errors.Is(errors.Join(m...), target) }

@@ -133,6 +133,25 @@ func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
 	}
 }
 
+// What follows from a mistake is not told beside it, and what reports an error does not find the parts of several.
+func TestAVariableHasOneMistakeAtATime(t *testing.T) {
+	e := FromMap(nil)
+	e.Missing("T_URL")
+	e.Add(errors.New("T_URL: must be a URL"))
+	e.Add(errors.Join(errors.New("T_OTHER: first"), errors.Join(errors.New("T_OTHER: second"), errors.New("T_WAIT: must be 1"))))
+	e.Add(errors.New("open: no such file"))
+	e.Add(errors.New("open: permission denied"))
+	err := e.Err()
+	e.Add(err)
+	want := "T_URL: required, but not set\nT_OTHER: first\nT_WAIT: must be 1\nopen: no such file\nopen: permission denied"
+	if err.Error() != want || e.Err().Error() != want {
+		t.Errorf("got %v", e.Err())
+	}
+	if _, several := err.(interface{ Unwrap() []error }); several || errors.Unwrap(err) != nil {
+		t.Error("the mistakes are wrapped")
+	}
+}
+
 func TestAnEmptyVariableIsNotSet(t *testing.T) {
 	e := FromMap(map[string]string{"T_URL": "u", "T_OTHER": "o", "T_WAIT": "", "T_ENABLED": ""})
 	var c testConfig

@@ -27,19 +27,25 @@ func flatten(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		if parts := several.Unwrap(); errors.Join(parts...).Error() == err.Error() {
-			return parts
-		}
+	if m, ok := err.(mistakes); ok {
+		return m
 	}
-	return []error{err}
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok || errors.Join(several.Unwrap()...).Error() != err.Error() {
+		return []error{err}
+	}
+	var parts []error
+	for _, part := range several.Unwrap() {
+		parts = append(parts, flatten(part)...)
+	}
+	return parts
 }
 
-// explain names the variable of an error and says what it should be. The parser's own message repeats the value, which
-// may be secret.
+// explain names the variable of an error and says what it should be; nil where it is not set. The parser's own message
+// repeats the value, which may be secret.
 func explain(dst any, err error) (string, error) {
 	if unset, ok := errors.AsType[env.VarIsNotSetError](err); ok {
-		return unset.Key, fmt.Errorf("%s: required, but not set", unset.Key)
+		return unset.Key, nil
 	}
 	parse, ok := errors.AsType[env.ParseError](err)
 	if !ok {

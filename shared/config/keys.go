@@ -18,7 +18,7 @@ const (
 )
 
 // ErrKey says that a text is no key. It repeats nothing of it.
-var ErrKey = errors.New("must be at least 32 random bytes in base64")
+var ErrKey = errors.New(`must be at least 32 random bytes in base64, as "openssl rand -base64 32" makes them`)
 
 // DecodeKey reads a key in standard or URL base64, with or without padding, as key generators print all of them.
 func DecodeKey(s string) ([]byte, error) {

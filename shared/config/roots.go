@@ -20,7 +20,7 @@ func AddRoots(roots *x509.CertPool, setting, file string) (*x509.CertPool, error
 		if failed, ok := errors.AsType[*fs.PathError](err); ok {
 			err = failed.Err // without the path
 		}
-		return nil, fmt.Errorf("%s: read the certificates: %w", setting, err)
+		return nil, fmt.Errorf("%s: must be a file of PEM certificates: %w", setting, err)
 	}
 	if roots == nil {
 		if roots, err = x509.SystemCertPool(); err != nil {
@@ -28,7 +28,7 @@ func AddRoots(roots *x509.CertPool, setting, file string) (*x509.CertPool, error
 		}
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: no PEM certificate in it", setting)
+		return nil, fmt.Errorf("%s: must be a file of PEM certificates: there is none in it", setting)
 	}
 	return roots, nil
 }

@@ -109,6 +109,10 @@ func TestBadSecretsAreAllNamedWithoutTheirValues(t *testing.T) {
 	if own, _ := e.Lookup("T_OTHER"); own != "own" {
 		t.Error("without its secrets the environment's own variables are lost")
 	}
+	var c testConfig // whose T_URL may be in a secret
+	if e.Read(&c); e.Err().Error() != err.Error() {
+		t.Errorf("told %v", e.Err())
+	}
 }
 
 func TestMissingCredentialsAreNamed(t *testing.T) {

@@ -12,6 +12,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,15 +59,15 @@ func ReadConfig(env *config.Env) Config {
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
-	if _, err := parseURL(c.URL.Reveal()); err != nil {
-		return fmt.Errorf("DATABASE_URL: %w", err)
+	var problems []error
+	if err := CheckURL(c.URL); err != nil {
+		problems = append(problems, fmt.Errorf("DATABASE_URL: %w", err))
 	}
-	if !c.ReadURL.IsZero() {
-		if _, err := parseURL(c.ReadURL.Reveal()); err != nil {
-			return fmt.Errorf("DATABASE_READ_URL: %w", err)
-		}
+	if err := CheckURL(c.ReadURL); err != nil && !c.ReadURL.IsZero() {
+		problems = append(problems, fmt.Errorf("DATABASE_READ_URL: %w", err))
 	}
-	return nil
+	_, err := config.AddRoots(nil, "DATABASE_CA_FILE", c.CAFile)
+	return errors.Join(append(problems, err)...)
 }
 
 func (c Config) writer() Server { return Server{c.URL, c.CAFile, c.IAMAuth} }

@@ -32,7 +32,7 @@ type Server struct {
 // The caller runs SignIn on it before each connection. It reads the named files of certificates and nothing else. The
 // errors name no part of the URL.
 func (s Server) ConnConfig() (*pgx.ConnConfig, error) {
-	u, err := parseURL(s.URL.Reveal())
+	u, err := parseURL(s.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (s Server) ConnConfig() (*pgx.ConnConfig, error) {
 	u.RawQuery = query.Encode()
 	cc, err := pgx.ParseConfig(u.String())
 	if err != nil {
-		return nil, errors.New("not a valid PostgreSQL URL") // the parser's message repeats parts of it
+		return nil, errURL // the parser's message repeats parts of it
 	}
 	roots, err := authorities(cc.Host, s.CAFile, rootCert)
 	if err != nil {
@@ -75,32 +75,39 @@ func (s Server) SignIn(ctx context.Context, cc *pgx.ConnConfig) error {
 	return nil
 }
 
-// parseURL refuses what would weaken TLS or what RDS Proxy refuses at connect, which is every parameter but a few.
-func parseURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return nil, errors.New("not a PostgreSQL URL, such as postgres://user@host:5432/database")
-	}
-	if u.Hostname() == "" || strings.Contains(u.Host, ",") || u.User.Username() == "" || strings.Trim(u.Path, "/") == "" {
-		return nil, errors.New("a PostgreSQL URL must name one host, a user and a database")
+var errURL = errors.New("must be a PostgreSQL URL that names one host, a user and a database, such as postgres://user:password@host:5432/database")
+
+// CheckURL refuses what would weaken TLS or what RDS Proxy refuses at connect, which is every parameter but a few. Its
+// errors repeat nothing of the URL.
+func CheckURL(secret config.Sealed) error {
+	_, err := parseURL(secret)
+	return err
+}
+
+// parseURL parses what CheckURL accepts.
+func parseURL(secret config.Sealed) (*url.URL, error) {
+	u, err := url.Parse(secret.Reveal())
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" ||
+		u.Hostname() == "" || strings.Contains(u.Host, ",") || u.User.Username() == "" || strings.Trim(u.Path, "/") == "" {
+		return nil, errURL
 	}
 	parameters, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, errors.New("a PostgreSQL URL with malformed parameters")
+		return nil, errors.New("must have parameters that can be read, or none")
 	}
 	for name, values := range parameters {
 		switch name {
 		case "application_name":
 		case "sslrootcert":
 			if len(values) != 1 {
-				return nil, errors.New("sslrootcert must name one file")
+				return nil, errors.New("must name one file as sslrootcert, or none")
 			}
 		case "sslmode":
 			if len(values) != 1 || values[0] != "verify-full" {
-				return nil, errors.New("sslmode must be verify-full, or be left out, which means the same")
+				return nil, errors.New("must have sslmode=verify-full, or no sslmode, which means the same")
 			}
 		default:
-			return nil, fmt.Errorf("the parameter %q is not supported: RDS Proxy refuses settings at connect; timeouts stand on the role", name)
+			return nil, errors.New("must have no parameters but application_name, sslmode and sslrootcert: RDS Proxy refuses settings at connect; timeouts are set on the role")
 		}
 	}
 	return u, nil

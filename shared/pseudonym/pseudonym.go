@@ -10,7 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
+	"fmt"
 	"hash"
 	"net/netip"
 	"sync"
@@ -19,7 +19,7 @@ import (
 )
 
 // ErrPepper says that PEPPER is not usable.
-var ErrPepper = errors.New("PEPPER must be at least 32 random bytes in base64")
+var ErrPepper = fmt.Errorf("PEPPER: %w", config.ErrKey)
 
 // Config holds the key material.
 type Config struct {

@@ -45,19 +45,22 @@ func (c Config) Validate() error {
 	if c.URL.IsZero() {
 		return nil
 	}
-	_, err := c.parse()
-	return err
+	_, urlErr := c.parse()
+	_, rootsErr := config.AddRoots(nil, "REDIS_CA_FILE", c.CAFile)
+	return errors.Join(urlErr, rootsErr)
 }
+
+var errURL = errors.New("REDIS_URL: must be the URL of a Redis server, such as rediss://user:password@host:6379")
 
 // parse reads URL. Its errors do not repeat it, as the parser's do.
 func (c Config) parse() (*redis.Options, error) {
 	options, err := redis.ParseURL(c.URL.Reveal())
 	if err != nil {
-		return nil, errors.New("REDIS_URL: not a valid Redis URL")
+		return nil, errURL
 	}
 	host, _, err := net.SplitHostPort(options.Addr)
 	if err != nil {
-		return nil, errors.New("REDIS_URL: not a valid Redis URL")
+		return nil, errURL
 	}
 	if options.TLSConfig == nil && !config.IsLoopback(host) {
 		return nil, errors.New("REDIS_URL: must begin with rediss://, because Redis is reached over TLS only")

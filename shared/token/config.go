@@ -44,7 +44,7 @@ func ReadRing(env *config.Env, p Purpose) *Ring {
 	env.Read(&cfg)
 	name, list := cfg.of(p)
 	if list.IsZero() {
-		env.Add(fmt.Errorf("%s: required, but not set", name))
+		env.Missing(name)
 		return nil
 	}
 	ring, err := NewRing(p, list.Reveal(), func(ctx context.Context) (string, error) {
