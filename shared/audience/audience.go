@@ -63,14 +63,14 @@ func (c Config) Validate() error {
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
 		base.Scheme != "https" && (base.Scheme != "http" || !config.IsLoopback(base.Hostname())) {
-		problems = append(problems, errors.New("LOOPS_BASE_URL: must be an https URL without a trailing slash"))
+		problems = append(problems, errors.New("LOOPS_BASE_URL: must be an https URL without a slash at the end, such as https://app.loops.so"))
 	}
 	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		problems = append(problems, errors.New("LOOPS_API_KEY: must not hold spaces, line ends or letters beyond ASCII"))
 	}
 	for _, id := range c.MailingLists {
 		if !listID.MatchString(id) {
-			problems = append(problems, errors.New("LOOPS_MAILING_LISTS: must be ids separated by commas, such as cm06f5v0e45nf0ml5754o9cix"))
+			problems = append(problems, errors.New("LOOPS_MAILING_LISTS: must be ids separated by commas, as Loops shows them: up to 64 letters, digits, - or _ each"))
 			break
 		}
 	}

@@ -76,13 +76,13 @@ func (c Config) Validate() error {
 	}
 	var wrong []error
 	if c.Secret.IsZero() {
-		wrong = append(wrong, errors.New("CAPTCHA_SECRET: is needed with CAPTCHA_PROVIDER"))
+		wrong = append(wrong, errors.New("CAPTCHA_SECRET: required with CAPTCHA_PROVIDER"))
 	}
 	if len(c.Hostnames) == 0 {
-		wrong = append(wrong, errors.New("CAPTCHA_HOSTNAMES: is needed with CAPTCHA_PROVIDER, for answers of other sites do not count"))
+		wrong = append(wrong, errors.New("CAPTCHA_HOSTNAMES: required with CAPTCHA_PROVIDER, such as www.example.org, because answers of other sites do not count"))
 	}
 	if c.Action != "" && c.Provider != Turnstile {
-		wrong = append(wrong, errors.New("CAPTCHA_ACTION: only turnstile has actions"))
+		wrong = append(wrong, errors.New("CAPTCHA_ACTION: must be empty with this CAPTCHA_PROVIDER; only turnstile has actions"))
 	}
 	if c.URL != "" && !safe(c.URL) {
 		wrong = append(wrong, errors.New("CAPTCHA_URL: must be an https URL, because it is sent the secret"))

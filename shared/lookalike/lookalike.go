@@ -56,10 +56,10 @@ func (c Config) Enabled() bool { return c.URL != "" }
 func (c Config) Validate() error {
 	var problems []error
 	if u, err := url.Parse(c.URL); c.Enabled() && (err != nil || u.Host == "") {
-		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_URL: must be the address of an index"))
+		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_URL: must be the address of an index, such as https://index-name.upstash.io"))
 	}
 	if c.Enabled() && c.Token.IsZero() {
-		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_TOKEN: must be set with UPSTASH_VECTOR_REST_URL"))
+		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_TOKEN: required with UPSTASH_VECTOR_REST_URL"))
 	}
 	if c.Similarity <= 0 || c.Similarity >= 1 {
 		problems = append(problems, errors.New("LOOKALIKE_SIMILARITY: must be between 0 and 1"))

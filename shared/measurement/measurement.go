@@ -46,8 +46,11 @@ var measurementID = regexp.MustCompile(`^G-[A-Z0-9]{4,20}$`)
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	var problems []error
-	if (c.MeasurementID == "") != c.APISecret.IsZero() {
-		problems = append(problems, errors.New("GA4_MEASUREMENT_ID, GA4_API_SECRET: set both or none"))
+	if c.MeasurementID == "" && !c.APISecret.IsZero() {
+		problems = append(problems, errors.New("GA4_MEASUREMENT_ID: required with GA4_API_SECRET"))
+	}
+	if c.MeasurementID != "" && c.APISecret.IsZero() {
+		problems = append(problems, errors.New("GA4_API_SECRET: required with GA4_MEASUREMENT_ID"))
 	}
 	if c.MeasurementID != "" && !measurementID.MatchString(c.MeasurementID) {
 		problems = append(problems, errors.New("GA4_MEASUREMENT_ID: must be the id of a web data stream, such as G-AB12CD34EF"))
@@ -55,7 +58,7 @@ func (c Config) Validate() error {
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
 		base.Scheme != "https" && (base.Scheme != "http" || !config.IsLoopback(base.Hostname())) {
-		problems = append(problems, errors.New("GA4_BASE_URL: must be an https URL without a trailing slash"))
+		problems = append(problems, errors.New("GA4_BASE_URL: must be an https URL without a slash at the end, such as https://region1.google-analytics.com"))
 	}
 	return errors.Join(problems...)
 }

@@ -156,8 +156,8 @@ func TestConfig(t *testing.T) {
 	}{
 		"off":            {nil, false, ""},
 		"on":             {map[string]string{"GA4_MEASUREMENT_ID": "G-AB12CD34EF", "GA4_API_SECRET": "s"}, true, ""},
-		"id alone":       {map[string]string{"GA4_MEASUREMENT_ID": "G-AB12CD34EF"}, false, "set both or none"},
-		"secret alone":   {map[string]string{"GA4_API_SECRET": "s"}, false, "set both or none"},
+		"id alone":       {map[string]string{"GA4_MEASUREMENT_ID": "G-AB12CD34EF"}, false, "required with"},
+		"secret alone":   {map[string]string{"GA4_API_SECRET": "s"}, false, "required with"},
 		"an old id":      {map[string]string{"GA4_MEASUREMENT_ID": "UA-1234-1", "GA4_API_SECRET": "s"}, false, "GA4_MEASUREMENT_ID"},
 		"in clear":       {map[string]string{"GA4_BASE_URL": "http://www.google-analytics.com"}, false, "GA4_BASE_URL"},
 		"in the EU":      {map[string]string{"GA4_BASE_URL": "https://region1.google-analytics.com"}, false, ""},

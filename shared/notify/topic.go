@@ -36,7 +36,7 @@ func (c TopicConfig) Enabled() bool { return c.ARN != "" }
 // Validate implements the check of config.Env.Read.
 func (c TopicConfig) Validate() error {
 	if parts := strings.Split(c.ARN, ":"); c.Enabled() && (len(parts) != 6 || parts[0] != "arn" || parts[2] != "sns") {
-		return errors.New("ALERTS_TOPIC_ARN: must be the ARN of an SNS topic")
+		return errors.New("ALERTS_TOPIC_ARN: must be the ARN of an SNS topic, such as arn:aws:sns:eu-central-1:123456789012:alerts")
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func ReadConfig(e *config.Env) Config {
 func (c Config) Validate() error {
 	for _, allowed := range c.AllowPrivate {
 		if target, err := netip.ParseAddrPort(allowed); err != nil || !target.Addr().IsLoopback() {
-			return errors.New("OUTBOUND_ALLOW_PRIVATE: must be loopback addresses with a port, such as 127.0.0.1:8080")
+			return errors.New("OUTBOUND_ALLOW_PRIVATE: must be loopback addresses with a port, such as [::1]:8080")
 		}
 	}
 	return nil
@@ -61,7 +61,7 @@ func (c Config) CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
-		return errors.New("must be a web address without a user or a fragment")
+		return errors.New("must be a web address without a user or a fragment, such as https://example.com/hook")
 	case u.Scheme == "https":
 	case u.Scheme != "http" || !c.allowsHost(u.Host):
 		return errors.New("must begin with https://")

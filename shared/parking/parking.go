@@ -47,7 +47,7 @@ func (c Config) Enabled() bool { return c.QueueURL != "" }
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	if u, err := url.Parse(c.QueueURL); c.Enabled() && (err != nil || u.Host == "" || len(u.Path) < 2) {
-		return errors.New("UNSUBSCRIBE_QUEUE_URL: must be the URL of an SQS queue")
+		return errors.New("UNSUBSCRIBE_QUEUE_URL: must be the URL of an SQS queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe")
 	}
 	return nil
 }

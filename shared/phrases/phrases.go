@@ -47,13 +47,14 @@ func ReadBook(e *config.Env) *Book {
 
 // Validate implements the check of config.Env.Read.
 func (o Owner) Validate() error {
+	var problems []error
 	if strings.ContainsFunc(o.Name, unicode.IsControl) {
-		return errors.New("SITE_NAME: must be one line without control characters")
+		problems = append(problems, errors.New("SITE_NAME: must be one line without control characters"))
 	}
 	if u, err := url.Parse(o.URL); o.URL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		return errors.New(`SITE_URL: must be a web address, such as "https://www.example.org"`)
+		problems = append(problems, errors.New(`SITE_URL: must be a web address, such as "https://www.example.org"`))
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // footer is the lines that stand under mails and pages.

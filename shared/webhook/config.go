@@ -47,15 +47,16 @@ func (c Config) Validate() error {
 	if len(c.URLs) == 0 {
 		return nil
 	}
+	var twice error
 	seen := map[string]bool{}
 	for i, url := range c.URLs {
 		if url = strings.TrimSpace(url); seen[url] {
-			return fmt.Errorf("WEBHOOK_URLS: address %d is there twice", i+1)
+			twice = fmt.Errorf("WEBHOOK_URLS: address %d is there twice", i+1)
 		}
-		seen[strings.TrimSpace(url)] = true
+		seen[url] = true
 	}
 	_, err := c.keys()
-	return err
+	return errors.Join(twice, err)
 }
 
 // keys are the secrets of each endpoint, the newest first. An error names no secret.

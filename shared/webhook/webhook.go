@@ -61,15 +61,17 @@ func Endpoints(cfg Config, guard outbound.Config, client *outbound.Client, now f
 		return all, nil
 	}
 	keys, err := cfg.keys()
-	if err != nil {
-		return nil, err
-	}
 	for i, url := range cfg.URLs {
 		url = strings.TrimSpace(url)
-		if err := guard.CheckURL(url); err != nil {
-			return nil, fmt.Errorf("WEBHOOK_URLS: address %d %w", i+1, err)
+		if wrong := guard.CheckURL(url); wrong != nil {
+			err = errors.Join(err, fmt.Errorf("WEBHOOK_URLS: address %d %w", i+1, wrong))
 		}
-		all[name(url)] = &Endpoint{url, keys[i], client, now}
+		if err == nil {
+			all[name(url)] = &Endpoint{url, keys[i], client, now}
+		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	return all, nil
 }
