@@ -4,20 +4,23 @@
 // one INFO line. Its context ends 500 ms before Lambda would kill the process, so that an answer and a report still leave.
 // This is the only package that ends the process.
 //
-// Failure policy: a function that cannot be opened is reported, logged and ends with status 1; Lambda starts a new
-// environment for the next event. An event that the function does not know is an error result that says so.
+// Failure policy: a function that cannot be opened is reported, logged, told to Lambda, which answers the invocation with
+// it, and ends with status 1; Lambda starts a new environment for the next event. An event that the function does not know is an error result that says so.
 package lambdafn
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
 
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
@@ -64,10 +67,22 @@ func Start(name string, open Open) {
 	if err != nil {
 		e.log.Error("the function does not start", "err", err)
 		capture.Error(e.base, err)
+		tellLambda(err)
 		e.reporter.Flush(e.base, initFlush)
 		os.Exit(1)
 	}
 	lambda.StartWithOptions(e, lambda.WithContext(e.base), lambda.WithEnableSIGTERM(e.end))
+}
+
+// tellLambda answers whoever invoked the function: without it they are told of an exit status alone. Nobody can be told that
+// this failed.
+func tellLambda(err error) {
+	body, _ := json.Marshal(messages.InvokeResponse_Error{Type: "start-failed", Message: bounded(text(err))}) // texts always encode
+	client := &http.Client{Timeout: initFlush}
+	answer, postErr := client.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/init/error", "application/json", bytes.NewReader(body))
+	if postErr == nil {
+		_ = answer.Body.Close()
+	}
 }
 
 // processStart is when this process began to run Go code.
@@ -92,7 +107,7 @@ func newEnvironment(name string, open Open, out io.Writer) (*environment, error)
 	return e, err
 }
 
-// openFunction calls open, and makes errors of a panic and of mistakes in the variables that open did not ask for.
+// openFunction calls open, and makes errors of a panic and of all mistakes in the variables, each told once.
 func openFunction(ctx context.Context, env *config.Env, open Open) (f Function, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -103,7 +118,8 @@ func openFunction(ctx context.Context, env *config.Env, open Open) (f Function, 
 		}
 	}()
 	f, err = open(ctx, env)
-	if err == nil && !f.TellsMistakes {
+	if err != nil || !f.TellsMistakes {
+		env.Add(err)
 		err = env.Err()
 	}
 	if err == nil && f.HTTP == nil && f.Event == nil {

@@ -38,15 +38,19 @@ func (c hookConfig) open(guard outbound.Config) (capture.Hook, error) {
 		return nil, nil //nolint:nilnil // none is wanted
 	}
 	url := c.URL.Reveal()
+	var problems []error
 	if err := guard.CheckURL(url); err != nil {
-		return nil, fmt.Errorf("ERROR_WEBHOOK_URL: %w", err)
-	}
-	if c.Secrets.IsZero() {
-		return nil, errors.New("ERROR_WEBHOOK_SECRETS: required with ERROR_WEBHOOK_URL")
+		problems = append(problems, fmt.Errorf("ERROR_WEBHOOK_URL: %w", err))
 	}
 	endpoint, err := webhook.NewEndpoint(url, c.Secrets, outbound.New(guard, net.DefaultResolver), time.Now)
-	if err != nil {
-		return nil, fmt.Errorf("ERROR_WEBHOOK_SECRETS: %w", err)
+	switch {
+	case c.Secrets.IsZero():
+		problems = append(problems, errors.New("ERROR_WEBHOOK_SECRETS: required with ERROR_WEBHOOK_URL"))
+	case err != nil:
+		problems = append(problems, fmt.Errorf("ERROR_WEBHOOK_SECRETS: %w", err))
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
 	}
 	return func(ctx context.Context, r capture.Report) error {
 		return endpoint.Send(ctx, r.ID, webhook.Event{Type: errorCaptured, At: r.At, EventID: r.ID, Data: r.Data})

@@ -31,6 +31,7 @@ type runtimeAPI struct {
 	stdout  lockedBuffer
 	stderr  lockedBuffer
 	count   int
+	failure string // what the child said of a start that failed
 }
 
 // invocation is what the child made of an event.
@@ -90,6 +91,14 @@ func (a *runtimeAPI) routes() http.Handler {
 			a.results <- invocation{r.PathValue("id"), kind, string(body)}
 		})
 	}
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, r *http.Request) {
+		var said struct{ ErrorMessage, ErrorType string }
+		if err := json.NewDecoder(r.Body).Decode(&said); err != nil || said.ErrorType == "" {
+			a.t.Errorf("%+v, %v", said, err)
+		}
+		a.failure = said.ErrorMessage // the child ends after the answer
+		w.WriteHeader(http.StatusAccepted)
+	})
 	mux.HandleFunc("POST /2020-01-01/extension/register", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Lambda-Extension-Identifier", "extension")
 		_, _ = io.WriteString(w, "{}")

@@ -1,0 +1,246 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"newsletter/internal/bundle"
+)
+
+// needs are the variables without which a function does not start, and nothing that it can do without. migrate starts
+// without any, because it tells CloudFormation what is missing.
+var needs = map[string][]string{
+	"subscribe":   {"DATABASE_URL", "PEPPER", "SITE_NAME"},
+	"confirm":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_CONFIRM"},
+	"unsubscribe": {"DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_UNSUBSCRIBE"},
+	"privacy":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS"},
+	"health":      {"DATABASE_URL"},
+	"deliver": {"DATABASE_URL", "PEPPER", "SITE_NAME", "PUBLIC_URL", "MAIL_FROM", "OUTBOX_KEYS",
+		"TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY"},
+	"engagement": {"DATABASE_URL", "PEPPER"},
+	"maintain":   {"DATABASE_URL", "PEPPER", "OUTBOX_KEYS"},
+	"migrate":    {},
+}
+
+// usable are values with which functions start; nobody listens at the database's address.
+func usable() map[string]string {
+	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))
+	return map[string]string{
+		"DATABASE_URL": "postgres://app:x@127.0.0.1:1/x", "MIGRATE_DATABASE_URL": "postgres://migrator:x@127.0.0.1:1/x",
+		"PEPPER": key, "OUTBOX_KEYS": key, "TOKEN_KEYS_CONFIRM": key, "TOKEN_KEYS_UNSUBSCRIBE": key, "TOKEN_KEYS_PRIVACY": key,
+		"SITE_NAME": "The Local Letter", "PUBLIC_URL": "https://api.example.org/", "MAIL_FROM": "letter@example.org",
+	}
+}
+
+// beginning is how a function began by itself, without anything around it.
+type beginning struct {
+	started bool
+	logged  []string // the errors in its log
+	answer  string   // the message of the error that Lambda was told, of the start or of the one event
+	reports string   // what Sentry was sent
+}
+
+// begin starts a function with variables, and gives it an event if it starts.
+func begin(t *testing.T, function string, variables map[string]string, event string) (b beginning) {
+	t.Helper()
+	built, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var mu sync.Mutex
+	api := http.NewServeMux()
+	api.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		first := !b.started
+		b.started = true
+		mu.Unlock()
+		if !first || event == "" {
+			cancel()
+			return
+		}
+		w.Header().Set("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+		w.Header().Set("Lambda-Runtime-Deadline-Ms", "4102444800000") // 2100
+		_, _ = io.WriteString(w, event)
+	})
+	failed := func(w http.ResponseWriter, r *http.Request) {
+		var said struct{ ErrorMessage string }
+		err := json.NewDecoder(r.Body).Decode(&said)
+		mu.Lock()
+		defer mu.Unlock()
+		if b.answer = said.ErrorMessage; err != nil {
+			b.answer = err.Error()
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}
+	api.HandleFunc("POST /2018-06-01/runtime/init/error", failed)
+	api.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", failed)
+	api.HandleFunc("POST /2020-01-01/extension/register", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Lambda-Extension-Identifier", "1") })
+	api.HandleFunc("GET /2020-01-01/extension/event/next", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	api.HandleFunc("POST /api/1/envelope/", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // a cut report fails the test
+		mu.Lock()
+		defer mu.Unlock()
+		b.reports += string(body)
+		_, _ = io.WriteString(w, "{}")
+	})
+	server := httptest.NewServer(api)
+	defer server.Close()
+	defer server.CloseClientConnections()
+	host := strings.TrimPrefix(server.URL, "http://")
+
+	cmd := exec.CommandContext(ctx, filepath.Join(built, function))
+	cmd.Env = []string{"AWS_LAMBDA_RUNTIME_API=" + host, "AWS_LAMBDA_FUNCTION_NAME=" + function, "AWS_REGION=eu-central-1", "SENTRY_DSN=http://key@" + host + "/1"}
+	for name, value := range variables {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	err = cmd.Run()
+	mu.Lock()
+	defer mu.Unlock()
+	if !b.started && (err == nil || ctx.Err() != nil) {
+		t.Errorf("%s neither started nor failed: %v\n%s", function, err, log.String())
+	}
+	for line := range strings.Lines(log.String()) {
+		var entry struct{ Level, Message, Err string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Errorf("%s: not JSON: %s", function, line)
+		}
+		if entry.Level == "ERROR" {
+			b.logged = append(b.logged, entry.Err)
+		}
+	}
+	return b
+}
+
+// A function starts with the variables that it uses, and without one of them it says which.
+func TestAFunctionAsksForNothingThatItDoesNotUse(t *testing.T) {
+	t.Parallel()
+	names, err := bundle.FunctionNames(root)
+	if err != nil || len(names) != len(needs) {
+		t.Fatalf("%v, %v", names, err)
+	}
+	for function, required := range needs {
+		variables := map[string]string{}
+		for _, name := range required {
+			variables[name] = usable()[name]
+		}
+		if got := begin(t, function, variables, ""); !got.started {
+			t.Errorf("%s does not start with %v: %v", function, required, got.logged)
+		}
+		for _, name := range required {
+			less := maps.Clone(variables)
+			delete(less, name)
+			if got := begin(t, function, less, ""); got.started || got.answer != name+": required, but not set" {
+				t.Errorf("%s without %s: started %v, %q", function, name, got.started, got.answer)
+			}
+		}
+	}
+}
+
+// nonsense is no value of any variable but of those that are free text.
+const nonsense = `Canary7 "value"; is%wrong,`
+
+// spared are the variables without which nobody could be told, and those that reports are about.
+var spared = []string{"SECRETS_ARN", "SENTRY_DSN", "SCHEDULE", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS", "ENVIRONMENT", "RELEASE"}
+
+// mangled is what the scrubber puts in the place of what it takes for personal or secret.
+var mangled = regexp.MustCompile(`\[(address|ip|key|value)\]`)
+
+// mistakes reads an error of the configuration: one line for each mistake, which begins with the variable that it is about.
+func mistakes(t *testing.T, function, text string) map[string]string {
+	t.Helper()
+	told := map[string]string{}
+	for line := range strings.SplitSeq(text, "\n") {
+		name, rule, found := strings.Cut(line, ": ")
+		if !found || !regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`).MatchString(name) || rule == "" {
+			t.Errorf("%s: a line that names no variable: %q", function, line)
+		}
+		if told[name] != "" {
+			t.Errorf("%s: %s is told twice: %q", function, name, text)
+		}
+		if mangled.MatchString(line) || strings.Contains(line, "Canary7") {
+			t.Errorf("%s: mangled, or with its value: %q", function, line)
+		}
+		told[name] = rule
+	}
+	if strings.HasSuffix(text, "…") {
+		t.Errorf("%s: cut: %q", function, text)
+	}
+	return told
+}
+
+// Whatever is wrong with the variables, the operator reads all of it, once, whole and without a value: in the log, in the
+// answer to an invocation and in Sentry.
+func TestMistakesReachTheOperatorWhole(t *testing.T) {
+	t.Parallel()
+	b, err := bundle.Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for function, f := range b.Functions {
+		event := ""
+		if function == "migrate" { // it starts, and tells them in its answers
+			event = `{"command":"status"}`
+		}
+		all, expected := usable(), []string(nil)
+		for _, use := range f.Variables {
+			if strings.HasPrefix(use.Name, "AWS_") || slices.Contains(spared, use.Name) {
+				continue
+			}
+			all[use.Name] = nonsense
+			one := usable()
+			one[use.Name] = nonsense
+			got := begin(t, function, one, event)
+			if got.answer == "" || strings.Contains(got.answer, "127.0.0.1") || strings.Contains(got.answer, "[ip]") {
+				continue // any text is a value; migrate then looks for its database
+			}
+			if rule := mistakes(t, function, got.answer)[use.Name]; rule != "" {
+				expected = append(expected, use.Name)
+			} else if !strings.Contains(got.answer, use.Name) { // "required with"
+				t.Errorf("%s: the mistake of %s is told as %q", function, use.Name, got.answer)
+			}
+			if len(got.logged) != 1 || got.logged[0] != got.answer {
+				t.Errorf("%s: %s is logged as %q, answered as %q", function, use.Name, got.logged, got.answer)
+			}
+		}
+		if function != "migrate" && len(expected) < 4 {
+			t.Errorf("%s: hardly any mistakes: %v", function, expected)
+		}
+		got := begin(t, function, all, event)
+		told := mistakes(t, function, got.answer)
+		for _, name := range expected {
+			if told[name] == "" && name != "MAIL_FROM" { // Loops sends, by the nonsense in its variables
+				t.Errorf("%s: among others the mistake of %s is not told: %q", function, name, got.answer)
+			}
+		}
+		if len(got.logged) != 1 || got.logged[0] != got.answer {
+			t.Errorf("%s: logged %q, answered %q", function, got.logged, got.answer)
+		}
+		if n := strings.Count(got.reports, `"exception":[{"type":`); n != 1 || strings.Count(got.reports, `"value":`) != 1 {
+			t.Errorf("%s: Sentry is not told once: %s", function, got.reports)
+		}
+		if encoded, _ := json.Marshal(got.answer); !strings.Contains(got.reports, `"value":`+string(encoded)) {
+			t.Errorf("%s: Sentry is not told all of %s: %s", function, encoded, got.reports)
+		}
+		if strings.Contains(got.reports, "Canary7") || mangled.MatchString(got.reports) {
+			t.Errorf("%s: reported %s", function, got.reports)
+		}
+	}
+}
