@@ -129,18 +129,18 @@ func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Cleara
 	for i, p := range bound.purposes {
 		purposes[i] = string(p)
 	}
-	now, mail, person := s.clock(), d.ID.String(), d.SubscriberID.String()
+	mail, person := d.ID.String(), d.SubscriberID.String()
 	var to Recipient
 	var log []logged
 	var domainFree time.Time
 	var c Clearance
-	err := s.db.Transact(ctx, 0,
-		func(b *pgx.Batch) {
+	err := s.transact(ctx, 0,
+		func(b *pgx.Batch, before time.Time) {
 			to, log, domainFree = Recipient{}, nil, time.Time{}
 			b.Queue(lockMailboxSQL, person)
 			b.Queue(lockDomainSQL, mail)
-			b.Queue(clearedSQL, person, now).QueryRow(to.scan)
-			b.Queue(loggedSQL, person, purposes, now.Add(-mailLifetime-capWindow)).Query(func(rows pgx.Rows) error {
+			b.Queue(clearedSQL, person, before).QueryRow(to.scan)
+			b.Queue(loggedSQL, person, purposes, before.Add(-mailLifetime-capWindow)).Query(func(rows pgx.Rows) error {
 				var err error
 				log, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e logged, err error) {
 					return e, row.Scan(&e.id, (*string)(&e.purpose), &e.sentAt, &e.waits)
@@ -148,7 +148,7 @@ func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Cleara
 				return err
 			})
 			if limit := s.cfg.Domain.Limit; limit > 0 {
-				b.Queue(domainSentSQL, mail, now.Add(-domainWindow), limit-1).QueryRow(func(row pgx.Row) error {
+				b.Queue(domainSentSQL, mail, before.Add(-domainWindow), limit-1).QueryRow(func(row pgx.Row) error {
 					var sent time.Time
 					err := row.Scan(&sent)
 					if err == nil {
@@ -158,7 +158,7 @@ func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Cleara
 				})
 			}
 		},
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, now time.Time) error {
 			c = Clearance{Ended: endedStale}
 			if to.Accepts(d.Kind, d.Epoch) {
 				c = clearance(now, d, log, domainFree)

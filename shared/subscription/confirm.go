@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,19 +17,19 @@ import (
 // useless. Doing it again succeeds and records nothing. The error is ErrUnknown if the link opens nothing (any more), or
 // the database's.
 func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
-	now, lock, eventID := s.clock(), s.subscriberLock(c.SubscriberID), newID()
+	lock, eventID := s.subscriberLock(c.SubscriberID), newID()
 	var r row
 	var held silence
 	var asked consentRequest
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch) {
+		func(b *pgx.Batch, before time.Time) {
 			r, held, asked = row{}, silence{}, consentRequest{}
 			r.loadByID(b, c.SubscriberID, lock)
-			held.loadByID(b, c.SubscriberID, now)
+			held.loadByID(b, c.SubscriberID, before)
 			asked.load(b, c)
 		},
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, now time.Time) error {
 			d := Transition(Facts{State: held.state(r), Returning: r.Returning, Hushed: held.hushed()}, OnConfirm)
 			if d.Refused || r.Epoch != c.Epoch || !asked.found {
 				return ErrUnknown

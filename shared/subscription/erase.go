@@ -53,7 +53,7 @@ func NewEraser(store *Store, vault *outbox.Vault) *Eraser { return &Eraser{store
 // erasureTx is one erasure on its way through the transaction.
 type erasureTx struct {
 	Erasure
-	now     time.Time
+	now     time.Time // under the lock
 	lock    int64
 	eventID uuid.UUID
 	names   pseudonyms
@@ -74,9 +74,10 @@ type erasureTx struct {
 // ErrNotTheAddress, or the database's.
 func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 	s := e.store
-	tx := &erasureTx{Erasure: p, now: s.clock(), lock: s.foldLock(p.Address), eventID: newID(), names: newPseudonyms(s.key, p.Address)}
+	tx := &erasureTx{Erasure: p, lock: s.foldLock(p.Address), eventID: newID(), names: newPseudonyms(s.key, p.Address)}
 	var outcome Outcome
-	err := s.transact(ctx, tx.lock, tx.load, func(b *pgx.Batch) error {
+	err := s.transact(ctx, tx.lock, tx.load, func(b *pgx.Batch, now time.Time) error {
+		tx.now = now
 		if err := tx.checkLink(); err != nil {
 			return err
 		}
@@ -126,10 +127,15 @@ const linkPersonSQL = `
 select exists (select from identities where subscriber_id = $1::text::uuid),
        exists (select from erasures where subscriber_id = $1::text::uuid and email_hmac = $2::bytea)`
 
-func (t *erasureTx) load(b *pgx.Batch) {
+// An erasure waits for whoever has read the person and is about to write of them, and then sees what they wrote.
+const lockIdentitiesSQL = `
+select from identities where email_hmac = $1::bytea for update`
+
+func (t *erasureTx) load(b *pgx.Batch, before time.Time) {
 	t.row, t.held, t.ids, t.known, t.erased = row{}, silence{}, nil, false, false
 	t.row.loadByNorm(b, t.Address.Norm, t.lock)
-	t.held.loadByAddress(b, t.names, t.now)
+	b.Queue(lockIdentitiesSQL, t.names.email)
+	t.held.loadByAddress(b, t.names, before)
 	loadIDs(b, t.names.email, &t.ids)
 	b.Queue(linkPersonSQL, t.SubscriberID.String(), t.names.email).QueryRow(func(found pgx.Row) error {
 		return found.Scan(&t.known, &t.erased)
@@ -205,7 +211,7 @@ values ($1::text::uuid, $2::text::uuid, $3::bytea, $4::text, $5::timestamptz)`
 )
 
 func (t *erasureTx) forget(b *pgx.Batch) {
-	b.Queue(forgetIdentitiesSQL, t.ids) // first: it waits for whoever writes of the person, and the rest then sees what they wrote
+	b.Queue(forgetIdentitiesSQL, t.ids)
 	b.Queue(forgetContextSQL, t.ids)
 	b.Queue(forgetDeliveriesSQL, t.ids, t.now)
 	b.Queue(forgetEngagementSQL, t.ids)

@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,12 +26,11 @@ for update skip locked`
 // end too. It returns how many requests it ended; fewer than limit means that none are left. It is one transaction in two
 // round trips. The error is the database's.
 func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
-	now := s.clock()
 	var overdue []row
-	err := s.db.Transact(ctx, 0,
-		func(b *pgx.Batch) {
+	err := s.transact(ctx, 0,
+		func(b *pgx.Batch, before time.Time) {
 			overdue = nil
-			b.Queue(overdueSQL, now.Add(-PendingLifetime), limit).Query(func(rows pgx.Rows) error {
+			b.Queue(overdueSQL, before.Add(-PendingLifetime), limit).Query(func(rows pgx.Rows) error {
 				var err error
 				overdue, err = pgx.CollectRows(rows, func(found pgx.CollectableRow) (row, error) {
 					var r row
@@ -39,7 +39,7 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 				return err
 			})
 		},
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, now time.Time) error {
 			for _, r := range overdue {
 				s.end(b, r, audit.Event{ID: newID(), At: now, Actor: audit.System, Channel: "schedule"})
 			}

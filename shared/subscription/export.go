@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -87,8 +88,8 @@ func (s *Store) ExportByLetter(ctx context.Context, a Address, visit Visit) (Rec
 func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, visit Visit) (Record, error) {
 	var r Record
 	var ids []string
-	event := audit.Event{ID: newID(), At: s.clock(), Kind: audit.Exported, Actor: actor, Data: audit.Data{Outcome: "exported"}}
-	load := func(b *pgx.Batch) {
+	event := audit.Event{ID: newID(), Kind: audit.Exported, Actor: actor, Data: audit.Data{Outcome: "exported"}}
+	load := func(b *pgx.Batch, _ time.Time) {
 		r, ids = Record{Profile: json.RawMessage("null")}, nil
 		b.Queue(exportIDsSQL, email).Query(func(rows pgx.Rows) error {
 			var err error
@@ -96,7 +97,8 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 			return err
 		})
 	}
-	err := s.db.Transact(ctx, 0, load, func(b *pgx.Batch) error {
+	err := s.transact(ctx, 0, load, func(b *pgx.Batch, now time.Time) error {
+		event.At = now
 		into := func(list *[]json.RawMessage) func(pgx.Rows) error {
 			return func(rows pgx.Rows) error {
 				*list = nil
@@ -115,7 +117,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 			return ErrUnknown
 		}
 		s.record(b, event, visit) // first, so that the export tells of itself
-		closeRequest(b, Access, ids, visit, event.At)
+		closeRequest(b, Access, ids, visit, now)
 		b.Queue(profileSQL, ids).QueryRow(func(found pgx.Row) error {
 			var text string
 			err := found.Scan(&text)

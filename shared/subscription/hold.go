@@ -81,7 +81,7 @@ func (s *Store) Reject(ctx context.Context, id uuid.UUID, v Visit) error {
 
 // judge is one transaction: the held row, its ledger event and, for a rejection, the end of the sign-up.
 func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) error {
-	now, eventID, endID := s.clock(), newID(), newID()
+	eventID, endID := newID(), newID()
 	subscriber, err := s.heldSubscriber(ctx, id)
 	if err != nil {
 		return err
@@ -91,12 +91,12 @@ func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) e
 	var found bool
 	var person row
 	err = s.transact(ctx, lock,
-		func(b *pgx.Batch) {
+		func(b *pgx.Batch, _ time.Time) {
 			held, found, person = outbox.Held{}, false, row{}
 			person.loadByID(b, subscriber, lock)
 			outbox.LockHeld(b, id, &held, &found)
 		},
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, now time.Time) error {
 			if !found {
 				return ErrNotHeld
 			}

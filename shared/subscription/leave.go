@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -35,17 +36,17 @@ func (s *Store) Cancel(ctx context.Context, c token.Claims, visit Visit) (Outcom
 }
 
 func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event) (Outcome, error) {
-	now, lock, eventID := s.clock(), s.subscriberLock(c.SubscriberID), newID()
+	lock, eventID := s.subscriberLock(c.SubscriberID), newID()
 	var r row
 	var held silence
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch) {
+		func(b *pgx.Batch, before time.Time) {
 			r, held = row{}, silence{}
 			r.loadPerson(b, c.SubscriberID, lock)
-			held.loadByID(b, c.SubscriberID, now)
+			held.loadByID(b, c.SubscriberID, before)
 		},
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, now time.Time) error {
 			// What is held against the address does not keep a row from being ended. Who is not known any more cannot
 			// be recognised, so there is no period to start for them.
 			from, hushed := r.state(), held.reason != "" || !held.known

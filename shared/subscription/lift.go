@@ -23,17 +23,17 @@ update suppressions set fold_hmac = null where fold_hmac = $1::bytea`
 // suppressed is unsubscribed afterwards, never active: the person may sign up again. Unchanged means that nothing kept mail
 // away. The error is the database's.
 func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, error) {
-	now, lock, eventID, freshID, names := s.clock(), s.foldLock(a), newID(), newID(), newPseudonyms(s.key, a)
+	lock, eventID, freshID, names := s.foldLock(a), newID(), newID(), newPseudonyms(s.key, a)
 	var r row
 	var held silence
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch) {
+		func(b *pgx.Batch, before time.Time) {
 			r, held = row{}, silence{}
 			r.loadByNorm(b, a.Norm, lock)
-			held.loadByAddress(b, names, now)
+			held.loadByAddress(b, names, before)
 		},
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, now time.Time) error {
 			from := held.state(r)
 			d := Transition(Facts{State: from, Returning: r.Returning, Hushed: held.hushed(), Objected: held.reason == Objection}, OnLift)
 			outcome = d.Outcome

@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -45,24 +46,25 @@ select pg_logical_emit_message(true, 'newsletter', repeat('.', $1::integer))`
 // never mailed and nothing of it is kept but the entry of the mail log, under a keyed hash and for a day. The outcome is
 // for logs only. The error is the database's.
 func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error) {
-	now, lock, eventID, names := s.clock(), s.foldLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
+	lock, eventID, names := s.foldLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
 	var known row
 	var held silence
 	var mailed Mailed
 	var outcome, repeated Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch) {
-			known, held, mailed, repeated = row{}, silence{}, newMailed(now), ""
+		func(b *pgx.Batch, before time.Time) {
+			known, held, mailed, repeated = row{}, silence{}, newMailed(before), ""
 			known.loadByNorm(b, r.Address.Norm, lock)
-			held.loadByAddress(b, names, now)
+			held.loadByAddress(b, names, before)
 			mailed.load(b, names.fold, string(UnsubscribeLinkMail), string(ExportLinkMail), string(EraseLinkMail))
 			loadOutcome(b, eventID, &repeated)
 		},
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, now time.Time) error {
 			if repeated != "" {
 				outcome = repeated
 				return nil
 			}
+			mailed.Now = now
 			var mail Purpose
 			outcome, mail = decideLink(r, known.state(), held, mailed)
 			s.record(b, audit.Event{

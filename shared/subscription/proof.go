@@ -54,13 +54,13 @@ select status from subscribers where email_norm = $1::text`
 // Proof gathers the evidence about the holder of an address, and records that it was looked at. Without steps nothing is
 // known of them. The error is the database's.
 func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error) {
-	p := Proof{Address: a.Display, CreatedAt: s.clock()}
+	p := Proof{Address: a.Display}
 	var ids []string
-	event := audit.Event{ID: newID(), At: p.CreatedAt, Kind: audit.Proved, Actor: audit.Operator, Channel: visit.Channel, RequestID: visit.RequestID}
-	err := s.db.Transact(ctx, 0,
-		func(b *pgx.Batch) { loadIDs(b, s.key.Address(a.Norm), &ids) },
-		func(b *pgx.Batch) error {
-			p.Status, p.Steps = None, []Step{}
+	event := audit.Event{ID: newID(), Kind: audit.Proved, Actor: audit.Operator, Channel: visit.Channel, RequestID: visit.RequestID}
+	err := s.transact(ctx, 0,
+		func(b *pgx.Batch, _ time.Time) { loadIDs(b, s.key.Address(a.Norm), &ids) },
+		func(b *pgx.Batch, now time.Time) error {
+			p.CreatedAt, p.Status, p.Steps, event.At = now, None, []Step{}, now
 			b.Queue(statusSQL, a.Norm).QueryRow(func(found pgx.Row) error { return optional(found.Scan((*string)(&p.Status))) })
 			b.Queue(proofSQL, ids, maxExported).Query(func(rows pgx.Rows) error {
 				var err error

@@ -65,22 +65,22 @@ update subscribers set reminded_at = $2::timestamptz where id = $1::text::uuid`
 // sign-ups; the next run looks at the request again. Of two runs at once the second one meets the pause after the first
 // one's mail. The error is the database's.
 func (s *Store) Remind(ctx context.Context, f Forgotten) (queued bool, err error) {
-	now, lock, eventID, names := s.clock(), s.foldLock(f.Address), newID(), s.pseudonyms(f.Address)
+	lock, eventID, names := s.foldLock(f.Address), newID(), s.pseudonyms(f.Address)
 	var r row
 	var held silence
 	var mailed Mailed
 	var repeated Outcome
 	err = s.transact(ctx, lock,
-		func(b *pgx.Batch) {
-			r, held, mailed, repeated = row{}, silence{}, newMailed(now), ""
+		func(b *pgx.Batch, before time.Time) {
+			r, held, mailed, repeated = row{}, silence{}, newMailed(before), ""
 			r.loadByID(b, f.SubscriberID, lock)
-			held.loadByAddress(b, names, now)
+			held.loadByAddress(b, names, before)
 			mailed.load(b, names.fold, string(ConfirmMail))
 			mailed.loadDomain(b, names.domain, s.cfg.Domain.Limit)
 			loadOutcome(b, eventID, &repeated)
 		},
-		func(b *pgx.Batch) error {
-			queued = repeated != ""
+		func(b *pgx.Batch, now time.Time) error {
+			queued, mailed.Now = repeated != "", now
 			waits := r.state() == Pending && r.RequestedAt.Equal(f.RequestedAt) && held.why() == ""
 			if queued || !waits || !mailed.Allows(ConfirmMail) {
 				return nil

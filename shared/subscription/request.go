@@ -47,7 +47,7 @@ type Request struct {
 // requestTx is one sign-up on its way through the transaction.
 type requestTx struct {
 	Request
-	now     time.Time
+	now     time.Time // under the lock
 	eventID uuid.UUID
 	freshID uuid.UUID // of the row, if there is to be a new one
 	names   pseudonyms
@@ -65,12 +65,13 @@ type requestTx struct {
 // or the database's; after the latter the request may or may not be recorded, and repeating it is harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	r.Locale = cleanLocale(r.Locale)
-	tx := &requestTx{Request: r, now: s.clock(), eventID: newID(), freshID: newID(), names: s.pseudonyms(r.Address)}
+	tx := &requestTx{Request: r, eventID: newID(), freshID: newID(), names: s.pseudonyms(r.Address)}
 	lock := s.foldLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch) { tx.load(b, lock, s.cfg.Domain.Limit) },
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, before time.Time) { tx.load(b, before, lock, s.cfg.Domain.Limit) },
+		func(b *pgx.Batch, now time.Time) error {
+			tx.now, tx.mailed.Now = now, now
 			if tx.repeated != "" {
 				outcome = tx.repeated
 				return nil
@@ -90,10 +91,10 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 }
 
 // load queues the reads. The row comes first: waiting for its lock, the reads after it see what its holder committed.
-func (t *requestTx) load(b *pgx.Batch, lock int64, domainCap int) {
-	t.row, t.silence, t.mailed, t.consent, t.repeated = row{}, silence{}, newMailed(t.now), consentText{}, ""
+func (t *requestTx) load(b *pgx.Batch, before time.Time, lock int64, domainCap int) {
+	t.row, t.silence, t.mailed, t.consent, t.repeated = row{}, silence{}, newMailed(before), consentText{}, ""
 	t.row.loadByNorm(b, t.Address.Norm, lock)
-	t.silence.loadByAddress(b, t.names, t.now)
+	t.silence.loadByAddress(b, t.names, before)
 	t.mailed.load(b, t.names.fold, string(ConfirmMail), string(AlreadySubscribedMail))
 	t.mailed.loadDomain(b, t.names.domain, domainCap)
 	t.consent.load(b, t.Consent.TextVersion, t.Locale)

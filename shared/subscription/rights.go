@@ -41,12 +41,12 @@ values ($1::text::uuid, $2::text, 'letter', $3::text::uuid, $4::timestamptz, $5:
 // ExportByLetter, closes it. The error is ErrUnknown if nothing is kept of the address, which is the answer to the letter;
 // or the database's.
 func (s *Store) OpenRequest(ctx context.Context, a Address, right Right, received time.Time) (due time.Time, err error) {
-	now, email, id, eventID := s.clock(), s.key.Address(a.Norm), newID(), newID()
+	email, id, eventID := s.key.Address(a.Norm), newID(), newID()
 	due = received.Add(answerWithin)
 	var ids []string
-	err = s.db.Transact(ctx, 0,
-		func(b *pgx.Batch) { loadIDs(b, email, &ids) },
-		func(b *pgx.Batch) error {
+	err = s.transact(ctx, 0,
+		func(b *pgx.Batch, _ time.Time) { loadIDs(b, email, &ids) },
+		func(b *pgx.Batch, now time.Time) error {
 			if len(ids) == 0 {
 				return ErrUnknown
 			}

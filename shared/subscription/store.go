@@ -98,13 +98,24 @@ func (s *Store) subscriberLock(id uuid.UUID) int64 { return s.key.Lock("subscrib
 // uniqueViolation is PostgreSQL's code for a second row of a unique value.
 const uniqueViolation = "23505"
 
-// transact is the database's Transact, repeated once if a row came in past the lock. Nothing in this package does that:
-// equal addresses fold equally and so share a lock. A tool that loads rows may, and then the second run finds the row.
-func (s *Store) transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
-	err := s.db.Transact(ctx, lock, load, decide)
+// transact is the database's Transact with the clock. What decide is given was read when the locks were held: it is not
+// before what others wrote until then, so decisions and rows take it. load is given the time before the locks, which is
+// good for the bounds of a read alone: it finds a little more than decide needs.
+//
+// It is repeated once if a row came in past the lock. Nothing in this package does that: equal addresses fold equally and
+// so share a lock. A tool that loads rows may, and then the second run finds the row.
+func (s *Store) transact(
+	ctx context.Context, lock int64, load func(*pgx.Batch, time.Time), decide func(*pgx.Batch, time.Time) error,
+) error {
+	run := func() error {
+		return s.db.Transact(ctx, lock,
+			func(b *pgx.Batch) { load(b, s.clock()) },
+			func(b *pgx.Batch) error { return decide(b, s.clock()) })
+	}
+	err := run()
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == uniqueViolation {
-		err = s.db.Transact(ctx, lock, load, decide)
+		err = run()
 	}
 	return err
 }

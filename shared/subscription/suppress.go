@@ -25,7 +25,7 @@ type Suppression struct {
 // suppressTx is one suppression on its way through the transaction.
 type suppressTx struct {
 	Suppression
-	now   time.Time
+	now   time.Time // under the lock
 	lock  int64
 	names pseudonyms // of Address
 
@@ -39,7 +39,7 @@ type suppressTx struct {
 // again succeeds and records nothing, and so does a SubscriberID of whom nothing is kept any more: give the address if it
 // is at hand. The error is the database's.
 func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
-	tx := &suppressTx{Suppression: p, now: s.clock(), names: newPseudonyms(s.key, p.Address)}
+	tx := &suppressTx{Suppression: p, names: newPseudonyms(s.key, p.Address)}
 	tx.lock = s.subscriberLock(p.SubscriberID)
 	if tx.byAddress() {
 		tx.lock = s.foldLock(p.Address)
@@ -47,7 +47,8 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 	eventID, freshID := newID(), newID()
 	var outcome Outcome
 	err := s.transact(ctx, tx.lock, tx.load,
-		func(b *pgx.Batch) error {
+		func(b *pgx.Batch, now time.Time) error {
+			tx.now = now
 			if !tx.row.exists && !tx.held.known {
 				outcome = Unchanged
 				return nil
@@ -85,15 +86,15 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 
 func (t *suppressTx) byAddress() bool { return t.SubscriberID == uuid.Nil }
 
-func (t *suppressTx) load(b *pgx.Batch) {
+func (t *suppressTx) load(b *pgx.Batch, before time.Time) {
 	t.row, t.held = row{}, silence{}
 	if t.byAddress() {
 		t.row.loadByNorm(b, t.Address.Norm, t.lock)
-		t.held.loadByAddress(b, t.names, t.now)
+		t.held.loadByAddress(b, t.names, before)
 		return
 	}
 	t.row.loadPerson(b, t.SubscriberID, t.lock)
-	t.held.loadByID(b, t.SubscriberID, t.now)
+	t.held.loadByID(b, t.SubscriberID, before)
 }
 
 // A lasting reason takes the place of a passing one and stays as it is otherwise.
