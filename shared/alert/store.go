@@ -59,7 +59,6 @@ where id = $1::text::uuid`
 // that tell of it.
 func (s *Store) Evaluate(ctx context.Context, f Figures) (Changes, error) {
 	found := Evaluate(s.config, f)
-	now := s.now()
 	var open []Alert
 	var changes Changes
 	err := s.db.Transact(ctx, lock, func(b *pgx.Batch) {
@@ -68,7 +67,7 @@ func (s *Store) Evaluate(ctx context.Context, f Figures) (Changes, error) {
 			return err
 		})
 	}, func(b *pgx.Batch) (err error) {
-		changes, err = s.reconcile(b, open, found, f.Unknown, now)
+		changes, err = s.reconcile(b, open, found, f.Unknown, s.now()) // under the lock: not before what another has written
 		return err
 	})
 	if err != nil {

@@ -1,11 +1,14 @@
 package alert_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/testenv"
 	"newsletter/shared/alert"
@@ -21,6 +24,7 @@ type rig struct {
 	exec  func(sql string, args ...any)
 	admin func(sql string)
 	rows  func(sql string) []string
+	db    *postgres.DB
 	now   time.Time
 }
 
@@ -33,7 +37,7 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(db.Close)
 	conn := database.AppConn(t)
-	r := &rig{t: t, now: time.Now().UTC().Truncate(time.Second)}
+	r := &rig{t: t, db: db, now: time.Now().UTC().Truncate(time.Second)}
 	r.Store = alert.NewStore(db, alert.ReadConfig(config.FromMap(nil)), func() time.Time { return r.now })
 	r.exec = func(sql string, args ...any) {
 		t.Helper()
@@ -263,5 +267,30 @@ func TestWhatCannotBeReadLeavesItsAlertsAsTheyAre(t *testing.T) {
 	}
 	if got := r.evaluate(time.Second, read(false)); got != "0 0 2, 1 open" {
 		t.Error(got)
+	}
+}
+
+// late is a database that gives an evaluation its turn after a while.
+type late struct {
+	*postgres.DB
+	wait func()
+}
+
+func (l late) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
+	return l.DB.Transact(ctx, lock, load, func(b *pgx.Batch) error {
+		l.wait()
+		return decide(b)
+	})
+}
+
+// TestAnEvaluationThatWaited records the time of its turn, which is not before what another one has written meanwhile.
+func TestAnEvaluationThatWaited(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	began := r.now
+	r.Store = alert.NewStore(late{r.db, func() { r.now = began.Add(time.Minute) }}, alert.ReadConfig(config.FromMap(nil)), func() time.Time { return r.now })
+	r.evaluate(0, alert.Figures{Outbox: outbox.Depth{Dead: 1}})
+	if got := r.rows(`select to_char(opened_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from alerts`); len(got) != 1 || got[0] != r.now.Format(time.RFC3339) {
+		t.Errorf("opened at %v, want %s", got, r.now.Format(time.RFC3339))
 	}
 }
