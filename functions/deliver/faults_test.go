@@ -197,6 +197,53 @@ func TestTheTimeIsUp(t *testing.T) {
 	}
 }
 
+// A lease runs from the claim: what happened between it and the sending is part of it.
+func TestALeaseThatEnds(t *testing.T) {
+	b := setup(t)
+	b.signUps(1)
+	h := b.handler()
+	var mu sync.Mutex
+	claimed, began := false, time.Now()
+	h.now = func() time.Time { // 50 s go by while the row is this worker's, so that its lease ends too early, and then 10 s more
+		mu.Lock()
+		defer mu.Unlock()
+		var attempts int
+		b.Scan(`select attempts from outbox`, nil, &attempts)
+		switch {
+		case attempts > 0:
+			claimed = true
+			return began.Add(50 * time.Second)
+		case claimed:
+			return began.Add(60 * time.Second)
+		}
+		return began
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), began.Add(50*time.Second+timeToSend+5*time.Second))
+	defer cancel()
+	if _, err := h.event(ctx, functiontest.Raw(t, "deliver", "scheduled")); err != nil {
+		t.Fatal(err)
+	}
+	if sent := len(b.ses.Mails()); sent != 0 {
+		t.Errorf("%d mails left after their lease", sent)
+	}
+	b.expectRows("mail.confirm ready - 0")
+}
+
+// The minute is read when it is one's turn: an older one must not begin the count anew.
+func TestThePacerReadsTheClockUnderItsLock(t *testing.T) {
+	p := &pacer{limit: 1}
+	p.now = func() time.Time {
+		if p.mu.TryLock() {
+			p.mu.Unlock()
+			t.Error("the clock is read without the lock")
+		}
+		return time.Now()
+	}
+	if wait := p.take("jane@example.org"); wait != 0 {
+		t.Errorf("the first mail waits %v", wait)
+	}
+}
+
 func TestALostDatabase(t *testing.T) {
 	b := setup(t)
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"

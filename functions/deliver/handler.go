@@ -77,11 +77,12 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	r.guard(ctx)
 	end := h.now().Add(h.config.Linger)
 	for h.hasTime(ctx) {
+		leaseEnds := h.now().Add(lease) // read before the claim, so that it is not later than the lease's own end
 		claimed, err := h.queue.Claim(ctx, h.config.Batch, lease)
 		if err != nil {
 			return nil, err
 		}
-		pause, err := r.batch(ctx, claimed)
+		pause, err := r.batch(ctx, claimed, leaseEnds)
 		if err != nil {
 			return nil, err
 		}

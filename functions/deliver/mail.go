@@ -23,7 +23,7 @@ func (r *run) mail(ctx context.Context, d outbox.Delivery) (string, error) {
 		r.release(ctx, clearance.Wait, d)
 		return "capped", nil
 	}
-	if wait := r.pacer.take(to.Mailbox, r.now()); wait > 0 {
+	if wait := r.pacer.take(to.Mailbox); wait > 0 {
 		r.release(ctx, wait, d)
 		return "paced", nil
 	}

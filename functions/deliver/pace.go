@@ -64,6 +64,7 @@ func (r *run) put(outcome string, n int) {
 // there are two at most while one run overlaps the next.
 type pacer struct {
 	limit int // 0 for none
+	now   func() time.Time
 
 	mu     sync.Mutex
 	minute time.Time
@@ -71,7 +72,7 @@ type pacer struct {
 }
 
 // take counts a mail to an address, or says how long it has to wait.
-func (p *pacer) take(mailbox string, now time.Time) (wait time.Duration) {
+func (p *pacer) take(mailbox string) (wait time.Duration) {
 	domain := strings.ToLower(mailbox[strings.LastIndexByte(mailbox, '@')+1:])
 	if p.limit == 0 || subscription.Provider(domain) != "other" {
 		return 0
@@ -79,6 +80,7 @@ func (p *pacer) take(mailbox string, now time.Time) (wait time.Duration) {
 	domain = subscription.RegistrableDomain(domain)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := p.now() // under the lock, so that no minute comes back
 	if minute := now.Truncate(time.Minute); !minute.Equal(p.minute) {
 		p.minute, p.sent = minute, map[string]int{}
 	}

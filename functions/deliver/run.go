@@ -58,7 +58,7 @@ func channel(d outbox.Delivery) string { return d.Kind.Way() }
 
 // batch delivers what was claimed and gives the pause that the mail service asked for. A delivery that fails holds up no
 // other. The error says that no mail can leave before somebody does something about it.
-func (r *run) batch(ctx context.Context, claimed []outbox.Delivery) (pause time.Duration, err error) {
+func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds time.Time) (pause time.Duration, err error) {
 	if len(claimed) == 0 {
 		return 0, nil
 	}
@@ -76,7 +76,7 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery) (pause time.
 		r.count("none", len(decoys))
 	}
 	r.stopped = map[string]*outbox.Failure{}
-	r.deliverAll(ctx, r.screen(ctx, r.allowed(ctx, wanted)))
+	r.deliverAll(ctx, r.screen(ctx, r.allowed(ctx, wanted)), leaseEnds)
 	switch failure := r.stoppedBy(outbox.Mail); {
 	case failure == nil:
 		r.places = min(r.places+1, r.config.Concurrency)
@@ -94,15 +94,14 @@ func throttle(failure *outbox.Failure) time.Duration {
 	return min(max(failure.RetryAfter, minThrottle), maxThrottle)
 }
 
-// deliverAll delivers side by side. What cannot be begun any more is given back.
-func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery) {
-	leaseEnds := r.now().Add(lease - timeToSend)
+// deliverAll delivers side by side. What cannot be begun any more, because the invocation or the lease ends, is given back.
+func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leaseEnds time.Time) {
 	places := make(chan struct{}, r.places)
 	var delivering sync.WaitGroup
 	defer delivering.Wait()
 	for i, d := range deliveries {
 		places <- struct{}{}
-		if !r.hasTime(ctx) || r.now().After(leaseEnds) {
+		if !r.hasTime(ctx) || r.now().Add(timeToSend).After(leaseEnds) {
 			r.release(ctx, 0, deliveries[i:]...)
 			return
 		}

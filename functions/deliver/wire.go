@@ -46,7 +46,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		vault:     vault,
 		listeners: heard,
 		alerts:    alert.NewStore(db, alert.Config{}, time.Now), // it is only read
-		pacer:     &pacer{limit: cfg.DomainPace},
+		pacer:     &pacer{limit: cfg.DomainPace, now: time.Now},
 		now:       time.Now,
 	}
 	if alike.Enabled() {
