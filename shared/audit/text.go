@@ -30,7 +30,7 @@ type Text struct {
 	SHA256  string    `json:"sha256"` // of Body in UTF-8, in hexadecimal
 	// CreatedAt is when it was added.
 	CreatedAt time.Time `json:"created_at"`
-	// Current says that requests that name no version are recorded with this one.
+	// Current reports whether this version is shown where a request names none.
 	Current bool `json:"current"`
 }
 
@@ -103,4 +103,28 @@ func Texts(ctx context.Context, db database) ([]Text, error) {
 		return nil, fmt.Errorf("list the consent texts: %w", err)
 	}
 	return all, nil
+}
+
+// TextShown returns the id of the text of a version that somebody was shown in a language: the text in that language, or in
+// its base language, or the only one that the version has. It is uuid.Nil where none of them is certain.
+func TextShown(texts []Text, version, locale string) uuid.UUID {
+	base, _, _ := strings.Cut(locale, "-")
+	var only, inBase uuid.UUID
+	n := 0
+	for _, t := range texts {
+		switch {
+		case t.Version != version:
+			continue
+		case strings.EqualFold(t.Locale, locale):
+			return t.ID
+		case strings.EqualFold(t.Locale, base):
+			inBase = t.ID
+		}
+		only = t.ID
+		n++
+	}
+	if inBase != uuid.Nil || n > 1 {
+		return inBase
+	}
+	return only
 }
