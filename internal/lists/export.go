@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,21 +18,27 @@ import (
 // exportPage is how many rows are read at a time.
 const exportPage = 2000
 
+// The times are shown as in the copy of a person's data: only where they are known.
 const exportSQL = `
-select id::text, email, status, coalesce(locale, ''), source::text, requested_at, confirmed_at, ended_at
-from subscribers
-where status = $1::text and id > $2::text::uuid and coalesce(confirmed_at, requested_at) >= $3::timestamptz
+select id::text, email, status, locale, source, requested_at, confirmed_at, ended_at
+from (select s.id, s.email, s.status, coalesce(s.locale, '') as locale, s.source::text as source,
+             case when e.kind is distinct from 'subscription.imported' then s.requested_at end as requested_at,
+             case when e.kind is distinct from 'subscription.imported' or e.data ? 'original_at' then s.confirmed_at end as confirmed_at,
+             s.ended_at
+      from subscribers s left join audit_events e on e.id = s.request_event_id
+      where s.status = $1::text and s.id > $2::text::uuid) as shown
+where coalesce(confirmed_at, requested_at, '0001-01-01Z') >= $3::timestamptz
 order by id limit $4::integer`
 
-// headings are the columns of an export. Read understands them.
-var headings = []string{"email", "status", "locale", "confirmed_at", "requested_at", "ended_at", "page", "referrer", "utm_source", "utm_medium", "utm_campaign", "subscriber_id"}
+// exported are the columns of an export. An import understands them.
+var exported = []string{"email", "status", "locale", "confirmed_at", "requested_at", "ended_at", "page", "referrer", "utm_source", "utm_medium", "utm_campaign", "subscriber_id"}
 
-// Export writes the subscribers in a state, of whom the last consent is not older than since, as CSV with headings, and
-// records that it was done and how many there were. Cells that a spreadsheet would take for a formula begin with an
-// apostrophe.
+// Export writes the subscribers in a state, of whom the last consent is known to be not older than since, as CSV with
+// headings, and records that it was done and how many there were. Cells that a spreadsheet would take for a formula are
+// guarded; an import takes the guard off.
 func Export(ctx context.Context, db *postgres.DB, w io.Writer, status subscription.State, since time.Time) (n int64, err error) {
 	out := csv.NewWriter(w)
-	if err := out.Write(headings); err != nil {
+	if err := out.Write(exported); err != nil {
 		return 0, err
 	}
 	for last := uuid.Nil.String(); ; {
@@ -73,18 +78,17 @@ func Export(ctx context.Context, db *postgres.DB, w io.Writer, status subscripti
 
 func exportRow(row pgx.CollectableRow) ([]string, error) {
 	var id, email, status, locale, text string
-	var requested time.Time
-	var confirmed, ended *time.Time
+	var requested, confirmed, ended *time.Time
 	if err := row.Scan(&id, &email, &status, &locale, &text, &requested, &confirmed, &ended); err != nil {
 		return nil, err
 	}
 	source := audit.ParseSource(text)
 	cells := []string{
-		email, status, locale, moment(confirmed), moment(&requested), moment(ended), source.Page, source.Referrer, source.Origin, source.Medium,
+		email, status, locale, moment(confirmed), moment(requested), moment(ended), source.Page, source.Referrer, source.Origin, source.Medium,
 		source.Campaign, id,
 	}
 	for i, cell := range cells {
-		cells[i] = harmless(cell)
+		cells[i] = guard(cell)
 	}
 	return cells, nil
 }
@@ -93,13 +97,5 @@ func moment(at *time.Time) string {
 	if at == nil {
 		return ""
 	}
-	return at.UTC().Format(time.RFC3339)
-}
-
-// harmless keeps spreadsheets from running a cell (OWASP, "CSV Injection").
-func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
+	return at.UTC().Format(time.RFC3339Nano)
 }

@@ -1,16 +1,20 @@
 // Package lists brings lists of subscribers in and out, for the operator's tool.
 //
-// Invariants: an import mails nobody and subscribes nobody who left, was suppressed or erased; the evidence of the original
-// consent is kept in the ledger; a line is whole or not there, so an import that was cut off is run again without doubles;
-// of a list no more is kept in memory than a batch and a few bytes for each line.
+// Invariants: an import sends no email, and subscribes no one who left (here or by the list), was suppressed or erased; a list
+// is read twice, and refused before anything is written if it is broken or may mean an end in words that are not understood;
+// every line is judged or named in an error; the ledger keeps the evidence of the original consent, and records nothing as a
+// fact that the list lacks; a line is whole or not there, so an import that was cut off is run
+// again without doubles; of a list no more is kept in memory than a batch and a few bytes for each line.
 package lists
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +35,9 @@ type Options struct {
 	DryRun bool
 	// Version is the consent text that all agreed to whose line names none; empty for none.
 	Version string
+	// Judged is told once, before anything is written, how many lines hold a person and which columns are passed over. It
+	// may be nil.
+	Judged func(lines int, passedOver []string)
 	// Each is told of every line. It may be nil.
 	Each func(Result)
 }
@@ -50,9 +57,12 @@ type Result struct {
 	Line    int
 	Outcome Outcome
 	Reason  string // of a refusal, in one word
+	// NotRead names the values of the line that could not be read, such as "times". They refuse no line.
+	NotRead []string
 }
 
-// Totals counts results by outcome and reason, such as "refused: unsubscribed".
+// Totals counts results by outcome and reason, such as "refused: unsubscribed", and what was not read, such as
+// "times not read".
 type Totals map[string]int
 
 func (t Totals) add(r Result) {
@@ -61,6 +71,9 @@ func (t Totals) add(r Result) {
 		key += ": " + r.Reason
 	}
 	t[key]++
+	for _, what := range r.NotRead {
+		t[what+" not read"]++
+	}
 }
 
 // Importer imports lists.
@@ -69,7 +82,7 @@ type Importer struct {
 	key     pseudonym.Key
 	options Options
 	now     func() time.Time
-	texts   map[string]string // version: the id of its text in any language
+	texts   []audit.Text
 	totals  Totals
 }
 
@@ -82,58 +95,63 @@ func New(db *postgres.DB, key pseudonym.Key, o Options, now func() time.Time) *I
 // of the same moment do not wait.
 const batchSize = 1000
 
-// Run imports a list. After an error the lines up to it are there, and the same list may be imported again.
+// Run imports a list. After an error of the list nothing was written; after one of the database the lines up to it are
+// there, and the same list may be imported again.
 func (m *Importer) Run(ctx context.Context, list io.Reader) (Totals, error) {
-	if err := m.loadTexts(ctx); err != nil {
+	var err error
+	if m.texts, err = audit.Texts(ctx, m.db); err != nil {
 		return m.totals, err
 	}
-	if _, known := m.texts[m.options.Version]; !known && m.options.Version != "" {
+	if m.options.Version != "" && !m.knows(m.options.Version) {
 		return m.totals, fmt.Errorf("there is no consent text of version %q; add it first", m.options.Version)
+	}
+	file, err := open(list)
+	if err != nil {
+		return m.totals, err
+	}
+	defer file.Close()
+	if m.options.Judged != nil {
+		m.options.Judged(file.lines, file.header.names(func(c *column) bool { return c.email == 0 && c.set == nil }))
 	}
 	var people []person
 	seen := map[string]bool{} // by the first 64 bits of the keyed hash
-	for line, err := range Read(list) {
-		if err != nil && line.Number == 0 {
-			return m.totals, err
+	err = file.records(func(r record) error {
+		line, err := file.header.line(r)
+		if err != nil {
+			return err
 		}
-		p, refusal := m.read(line, err)
-		if refusal == "" && seen[p.hmac[:16]] {
-			m.tell(line.Number, AlreadyThere, "")
-			continue
-		}
-		if refusal != "" {
-			m.tell(line.Number, Refused, refusal)
-			continue
+		p, refusal := m.read(line)
+		switch {
+		case refusal != "":
+			m.tell(Result{Line: line.Number, Outcome: Refused, Reason: refusal})
+			return nil
+		case seen[p.hmac[:16]]:
+			m.tell(Result{Line: line.Number, Outcome: AlreadyThere})
+			return nil
 		}
 		seen[p.hmac[:16]] = true
-		if people = append(people, p); len(people) == batchSize {
-			if err := m.write(ctx, people); err != nil {
-				return m.totals, err
-			}
-			people = nil
+		if people = append(people, p); len(people) < batchSize {
+			return nil
 		}
+		err, people = m.write(ctx, people), nil
+		return err
+	})
+	if err != nil {
+		return m.totals, err
 	}
 	return m.totals, m.write(ctx, people)
 }
 
-func (m *Importer) tell(line int, o Outcome, reason string) {
-	r := Result{line, o, reason}
+func (m *Importer) tell(r Result) {
 	m.totals.add(r)
 	if m.options.Each != nil {
 		m.options.Each(r)
 	}
 }
 
-func (m *Importer) loadTexts(ctx context.Context) error {
-	texts, err := audit.Texts(ctx, m.db)
-	if err != nil {
-		return err
-	}
-	m.texts = map[string]string{}
-	for _, t := range texts {
-		m.texts[t.Version] = t.ID.String()
-	}
-	return nil
+// knows reports whether there is a text of a version.
+func (m *Importer) knows(version string) bool {
+	return slices.ContainsFunc(m.texts, func(t audit.Text) bool { return t.Version == version })
 }
 
 // person is a line that may be imported.
@@ -147,60 +165,59 @@ type person struct {
 	ip      string
 	agent   string
 	hmac    string // of the address, in hexadecimal
+	notRead []string
 }
-
-// active are the words by which lists call people who get the newsletter.
-var active = map[string]bool{"": true, "active": true, "subscribed": true, "confirmed": true, "enabled": true}
 
 // maxEvidence bounds what is kept of a list's own words.
 const maxEvidence = 500
 
 // read makes a person of a line, or says why not.
-func (m *Importer) read(line Line, err error) (p person, refusal string) {
-	if err != nil {
-		return p, err.Error()
-	}
+func (m *Importer) read(line Line) (p person, refusal string) {
 	address, err := subscription.ParseAddress(line.Email)
 	if err != nil {
 		return p, "bad_address"
 	}
-	waiting := line.Status == "pending" || line.Status == "unconfirmed"
-	if !active[line.Status] && (!waiting || !m.options.Confirmed) {
+	if line.Membership > waits || line.Membership == waits && !m.options.Confirmed {
 		return p, "not_active"
 	}
-	now := m.now().UTC()
-	if line.At.After(now) {
-		return p, "time_to_come"
-	}
-	p = person{line: line.Number, address: address, id: newID(), at: line.At, locale: tag(line.Locale), hmac: hex.EncodeToString(m.key.Address(address.Norm))}
-	if p.at.IsZero() {
-		p.at = now
-	}
-	version := line.Version
-	if version == "" {
-		version = m.options.Version
-	}
-	if version != "" && m.texts[version] == "" {
+	version := cmp.Or(strings.TrimSpace(line.Version), m.options.Version)
+	if version != "" && !m.knows(version) {
 		return p, "unknown_consent_version"
+	}
+	now := m.now().UTC()
+	at, ip, unread := line.consent(now)
+	p = person{
+		line: line.Number, address: address, id: newID(), at: at, locale: tag(line.Locale), agent: audit.Printable(line.Agent, maxEvidence),
+		hmac: hex.EncodeToString(m.key.Address(address.Norm)),
 	}
 	p.event = audit.Event{
 		ID: newID(), At: now, Kind: audit.Imported, SubscriberID: p.id, Actor: audit.Operator, Channel: "import", RequestID: "operator",
-		Source: audit.Source{Page: line.Page}.Clean(),
+		Source: audit.Source{Page: line.Page, Referrer: line.Referrer, Origin: line.Origin, Medium: line.Medium, Campaign: line.Campaign}.Clean(),
 		Data: audit.Data{
 			Outcome: "imported", Provider: subscription.Provider(address.Domain), From: string(subscription.None), To: string(subscription.Active),
 			Locale: p.locale, TextVersion: version, Evidence: evidence(line.Evidence),
 		},
 	}
-	if !line.At.IsZero() {
-		p.event.Data.OriginalAt = line.At.Format(time.RFC3339)
+	if version != "" {
+		p.event.ConsentTextID = audit.TextShown(m.texts, version, p.locale)
 	}
-	if id := m.texts[version]; id != "" {
-		p.event.ConsentTextID = uuid.MustParse(id)
+	if at.IsZero() { // the row needs a time; that of the import is not the consent's, so the event names none
+		p.at = now
+	} else {
+		p.event.Data.OriginalAt = at.Format(time.RFC3339Nano)
 	}
-	if ip, err := netip.ParseAddr(line.IP); err == nil {
-		p.ip = ip.Unmap().WithZone("").String()
+	if address, err := netip.ParseAddr(strings.TrimSpace(ip)); err == nil {
+		p.ip = address.Unmap().WithZone("").String()
 	}
-	p.agent = audit.Printable(line.Agent, maxEvidence)
+	for what, lost := range map[string]bool{
+		"times": unread, "languages": line.Locale != p.locale, "networks": ip != "" && p.ip == "",
+		"evidence": line.Evidence != "" && p.event.Data.Evidence == "",
+	} {
+		if lost {
+			p.notRead = append(p.notRead, what)
+		}
+	}
+	slices.Sort(p.notRead)
 	return p, ""
 }
 

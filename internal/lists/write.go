@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/audit"
@@ -118,7 +119,11 @@ func (m *Importer) write(ctx context.Context, people []person) error {
 		if outcome == Imported && !m.options.DryRun && !written[p.event.ID.String()] {
 			outcome = AlreadyThere // somebody was faster
 		}
-		m.tell(p.line, outcome, reason)
+		result := Result{Line: p.line, Outcome: outcome, Reason: reason}
+		if outcome == Imported {
+			result.NotRead = p.notRead
+		}
+		m.tell(result)
 	}
 	return nil
 }
@@ -151,7 +156,7 @@ func (m *Importer) folds(people []person) []string {
 }
 
 func (p person) textID() string {
-	if p.event.Data.TextVersion == "" {
+	if p.event.ConsentTextID == uuid.Nil {
 		return ""
 	}
 	return p.event.ConsentTextID.String()

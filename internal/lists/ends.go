@@ -1,0 +1,190 @@
+package lists
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// membership is the state of a person by a list. A larger one outweighs a smaller one.
+type membership int
+
+const (
+	gets    membership = iota // gets the newsletter, or the list has no word about it
+	waits                     // not confirmed yet
+	left                      // left, or cannot or must not be emailed
+	unknown                   // a word that is not understood
+)
+
+// The vocabulary is that of the field's tools (Mailchimp, Brevo, Kit, MailerLite, Ghost, Substack, beehiiv, Buttondown,
+// Loops, listmonk, Mautic, HubSpot, Shopify) and of people who keep lists, in English, German and French. Words are
+// written as wordsOf returns them, joined, and cut where their forms differ.
+var (
+	// getting are values of a status.
+	getting = []string{
+		"active", "subscribed", "confirmed", "optedin", "optin", "doubleoptin",
+		"aktiv", "abonniert", "angemeldet", "eingetragen", "bestatigt", "bestaetigt",
+		"actif", "abonne", "abonnee", "inscrit", "inscrite", "confirme", "confirmee",
+	}
+	// waiting are values of a status. "Enabled" is listmonk's for an account that is not blocked, whether or not it is
+	// subscribed to anything.
+	waiting = []string{
+		"pending", "unconfirmed", "unactivated", "unverified", "notconfirmed", "waiting", "enabled",
+		"ausstehend", "wartend", "unbestatigt", "unbestaetigt", "nichtbestatigt", "enattente", "nonconfirme", "nonconfirmee",
+	}
+	// ending are the roots of words that speak of an end: in headings and statuses anywhere, in other values at the
+	// beginning.
+	ending = []string{
+		"unsub", "nonsub", "notsub", "neversub", "optout", "optedout", "signoff", "signedoff", "nolonger", "bounc", "hardbounc", "softbounc", "complain", "complaint", "spam", "suppress",
+		"blocklist", "blacklist", "denylist", "undeliver", "donot", "dontemail", "dontmail", "dontcontact", "nomail", "noemail", "nocontact", "nomarketing", "nonewsletter",
+		"unconfirm", "unactiv", "unverif", "unvalid", "nonconfirm",
+		"abgemeldet", "abgemeld", "abmeld", "abbestell", "ausgetrag", "austrag", "widerruf", "widerspr", "unzustell", "unbestat", "unbestaet", "beschwer",
+		"desabon", "desinscri", "resili", "nonabon", "noninscri", "plainte",
+	}
+	// endings are roots of words that speak of an end in headings and statuses alone: elsewhere they may be a name.
+	endings = []string{
+		"delet", "remov", "block", "deny", "denied", "disab", "clean", "cancel", "expir", "inactiv", "deactiv", "invalid", "reject", "refus", "declin", "exclu",
+		"withdr", "revok", "revoc", "objection", "objected", "opposed", "churn", "laps", "archiv", "paus", "snooz", "muted", "abuse", "purge", "trash", "erase", "erasure",
+		"forgot", "forget", "fail", "disallow", "unapprov", "disapprov", "dormant", "transactional",
+		"inaktiv", "deaktiv", "losch", "loesch", "sperr", "kundig", "kuendig", "ungultig", "ungueltig", "entfern", "abgelehnt", "ablehn", "storn", "beend", "verlass", "austritt",
+		"desactiv", "inactif", "supprim", "bloqu", "rejet", "retir", "annul", "oppos", "efface", "radie", "quitte",
+	}
+	// endingWords are words of an end that are parts of other words.
+	endingWords = []string{
+		"end", "ended", "ends", "ende", "left", "out", "off", "stop", "stopped", "dead", "gone", "ban", "banned", "quit", "hold", "dnc", "dne", "void", "fin",
+	}
+	// endingValues are values that mean an end below any heading.
+	endingValues = []string{
+		"inactive", "deleted", "disabled", "cancelled", "canceled", "removed", "blocked", "cleaned", "expired", "churned", "revoked", "withdrawn", "pending",
+		"inaktiv", "deaktiviert", "geloscht", "geloescht", "gesperrt", "gekundigt", "gekuendigt", "widerrufen",
+		"inactif", "inactive", "desactive", "supprime", "bloque", "annule",
+	}
+	// wanting are the roots of words for a wish in headings: "no" below them means an end.
+	wanting = []string{
+		"subscri", "optin", "optedin", "activ", "enabl", "confirm", "consent", "permission", "marketing", "newsletter", "verif", "valid", "deliverab", "allow",
+		"agree", "accept", "approv", "gdpr", "receiv", "membership", "mailable", "sendable", "contactable", "optstat",
+		"abon", "aktiv", "angemeld", "eingetrag", "bestatig", "bestaetig", "einwillig", "zustimm", "erlaub", "dsgvo",
+		"inscri", "actif", "autoris", "rgpd",
+	}
+	// negating are words that turn the meaning of a heading round; negatingWish only together with one of wanting.
+	negating     = []string{"not", "dont", "never", "without", "nicht", "kein", "keine", "pas", "sans"}
+	negatingWish = []string{"no", "non", "former", "formerly", "ex", "ehemals", "ancien", "ancienne"}
+	// details are last words of headings that hold no answer to yes or no, such as "subscription_date" and "consent ip".
+	details = []string{"at", "time", "date", "datum", "zeit", "on", "since", "seit", "ip", "id", "url", "link", "source", "version", "locale", "language", "name", "hash", "key", "token"}
+
+	no  = []string{"", "false", "no", "n", "f", "0", "off", "none", "null", "never", "nein", "falsch", "nie", "non", "faux", "jamais"}
+	yes = []string{"true", "yes", "y", "t", "x", "1", "on", "ja", "wahr", "oui", "vrai"}
+)
+
+// meaning is what the values below a heading may say of an end.
+type meaning int
+
+const (
+	isOther  meaning = iota // nothing, but for values that speak of one by themselves
+	isStatus                // a word for the membership
+	isEnding                // yes, or a time, means an end
+	isWish                  // anything but yes, or a time, may mean an end
+	isMixed                 // one or the other
+	isClaim                 // evidence of a consent, or its time: no, or a word of an end, means none
+)
+
+// meaningOf judges the words of a heading that is not known.
+func meaningOf(words []string) meaning {
+	name := strings.Join(words, "")
+	if strings.HasSuffix(name, "status") || strings.HasSuffix(name, "statut") || name == "subscriptionstate" || name == "subscriberstate" {
+		return isStatus
+	}
+	rest, ends := without(name, ending)
+	rest, more := without(rest, endings)
+	ends = ends || more || containsAny(words, endingWords)
+	_, wish := without(rest, wanting)
+	negated := containsAny(words, negating) || wish && containsAny(words, negatingWish)
+	switch {
+	case ends && negated && !strings.Contains(name, "donot") && !strings.Contains(name, "dont"):
+		return isMixed
+	case ends || negated:
+		return isEnding
+	case wish && !slices.Contains(details, words[len(words)-1]):
+		return isWish
+	}
+	return isOther
+}
+
+// without takes roots out of a name, and reports whether there were any.
+func without(name string, roots []string) (rest string, found bool) {
+	rest = name
+	for _, root := range roots {
+		rest = strings.ReplaceAll(rest, root, "·")
+	}
+	return rest, rest != name
+}
+
+func containsAny(words, of []string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return slices.Contains(of, word) })
+}
+
+// isClear reports whether a value below a heading means no end, or means one in words that are understood.
+func (h heading) isClear(value string) bool {
+	name := strings.Join(wordsOf(value), "")
+	switch h.meaning {
+	case isStatus:
+		return membershipOf(value) != unknown
+	case isEnding:
+		return slices.Contains(no, name)
+	case isWish:
+		_, isTime := parseTime(value, time.Now())
+		return isTime || slices.Contains(yes, name) || slices.Contains(getting, name)
+	case isMixed:
+		return false
+	case isClaim:
+		words := wordsOf(value)
+		denies := slices.Contains(no, name) || len(words) <= longest && (membershipOf(value) == left || slices.Contains(no, words[0]) || containsAny(words, negating))
+		return name == "" || !denies
+	case isOther:
+	}
+	return h.email > 0 || !speaksOfEnd(value)
+}
+
+// membershipOf understands the value of a status.
+func membershipOf(value string) membership {
+	words := wordsOf(value)
+	name := strings.Join(words, "")
+	_, ends := without(name, ending)
+	_, more := without(name, endings)
+	switch {
+	case name == "" && strings.TrimSpace(value) == "" || slices.Contains(getting, name):
+		return gets
+	case slices.Contains(waiting, name):
+		return waits
+	case ends || more || containsAny(words, endingWords):
+		return left
+	}
+	return unknown
+}
+
+// membershipOfEnd understands the time of an end, or that there is none.
+func membershipOfEnd(value string) membership {
+	if strings.TrimSpace(value) == "" {
+		return gets
+	}
+	return left
+}
+
+// longest is of how many words a value consists at most that is an answer. What is longer is a text about something.
+const longest = 3
+
+// speaksOfEnd finds values that speak of an end by themselves, also as one of several, as in a list of tags.
+func speaksOfEnd(value string) bool {
+	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(",;|", r) }) {
+		words := wordsOf(part)
+		if len(words) > longest {
+			continue
+		}
+		name := strings.Join(words, "")
+		begins := slices.ContainsFunc(ending, func(root string) bool { return strings.HasPrefix(name, root) })
+		if begins || slices.Contains(endingValues, name) {
+			return true
+		}
+	}
+	return false
+}
