@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -27,7 +26,7 @@ func importCommand(ctx context.Context, args []string) error {
 	flags.BoolVar(&o.DryRun, "dry-run", false, "say what would be done, and do nothing")
 	flags.StringVar(&o.Version, "consent-version", "", "the consent text that all agreed to whose line names none")
 	report := flags.String("report", "", "write what came of each line into this CSV file; it names nobody")
-	strict := flags.Bool("strict", false, "exit with status 1 if a line was refused")
+	strict := flags.Bool("strict", false, "exit with status 1 if a line was refused, or something of one was not read")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -44,23 +43,30 @@ func importCommand(ctx context.Context, args []string) error {
 		return err
 	}
 	defer db.Close()
-	progress := newProgress(file)
+	var progress *progress
 	each, closeReport, err := reportTo(*report)
 	if err != nil {
 		return err
+	}
+	o.Judged = func(lines int, passedOver []string) {
+		if len(passedOver) > 0 {
+			fmt.Fprintf(os.Stderr, "columns passed over: %s\n", strings.Join(passedOver, ", "))
+		}
+		progress = newProgress(lines)
 	}
 	o.Each = func(r lists.Result) {
 		progress.step()
 		each(r)
 	}
-	totals, err := lists.New(db.DB, db.key, o, time.Now).Run(ctx, progress.reader())
-	progress.end()
-	refused := printTotals(totals, o.DryRun)
-	err = errors.Join(err, closeReport())
-	if err == nil && *strict && refused > 0 {
-		err = fmt.Errorf("%d lines were refused", refused)
+	totals, err := lists.New(db.DB, db.key, o, time.Now).Run(ctx, file)
+	if progress != nil {
+		progress.end()
+		printTotals(totals, o.DryRun)
 	}
-	return err
+	if err = errors.Join(err, closeReport()); err != nil {
+		return err
+	}
+	return judgeTotals(totals, *strict)
 }
 
 // reportTo writes results into a file; into nothing if its name is empty.
@@ -73,60 +79,60 @@ func reportTo(name string) (each func(lists.Result), closeReport func() error, e
 		return nil, nil, err
 	}
 	out := csv.NewWriter(file)
-	_ = out.Write([]string{"line", "outcome", "reason"}) // an error comes again at the end
-	return func(r lists.Result) { _ = out.Write([]string{strconv.Itoa(r.Line), string(r.Outcome), r.Reason}) },
+	_ = out.Write([]string{"line", "outcome", "reason", "not_read"}) // an error comes again at the end
+	return func(r lists.Result) {
+			_ = out.Write([]string{strconv.Itoa(r.Line), string(r.Outcome), r.Reason, strings.Join(r.NotRead, " ")})
+		},
 		func() error {
 			out.Flush()
 			return errors.Join(out.Error(), file.Close())
 		}, nil
 }
 
-func printTotals(totals lists.Totals, dry bool) (refused int) {
+func printTotals(totals lists.Totals, dry bool) {
 	if dry {
 		fmt.Println("Nothing was done. This would come of it:")
 	}
 	for _, key := range slices.Sorted(maps.Keys(totals)) {
 		fmt.Printf("%8d %s\n", totals[key], key)
-		if strings.HasPrefix(key, string(lists.Refused)) {
-			refused += totals[key]
+	}
+}
+
+// judgeTotals returns an error if an import took no line, or, with strict, if it refused a line or left a value unread.
+func judgeTotals(totals lists.Totals, strict bool) error {
+	var lost []string
+	for _, key := range slices.Sorted(maps.Keys(totals)) {
+		if key != string(lists.Imported) && key != string(lists.AlreadyThere) {
+			lost = append(lost, fmt.Sprintf("%d %s", totals[key], key))
 		}
 	}
-	return refused
-}
-
-// progress shows how far a file is: a bar on a terminal, else a line now and then.
-type progress struct {
-	file     *os.File
-	size     int64
-	read     int64
-	lines    int
-	began    time.Time
-	shown    time.Time
-	terminal bool
-}
-
-func newProgress(file *os.File) *progress {
-	p := &progress{file: file, began: time.Now(), shown: time.Now()}
-	if info, err := file.Stat(); err == nil {
-		p.size = info.Size()
+	switch {
+	case totals[string(lists.Imported)]+totals[string(lists.AlreadyThere)] == 0:
+		return fmt.Errorf("every line was refused (%s); docs/import.md says what each reason means, and --report FILE writes it of each line", strings.Join(lost, ", "))
+	case strict && len(lost) > 0:
+		return fmt.Errorf("not everything was taken: %s", strings.Join(lost, ", "))
 	}
+	return nil
+}
+
+// progress shows how far an import is: a bar on a terminal, else a line now and then.
+type progress struct {
+	lines, done int
+	began       time.Time
+	shown       time.Time
+	terminal    bool
+}
+
+func newProgress(lines int) *progress {
+	p := &progress{lines: lines, began: time.Now(), shown: time.Now()}
 	if info, err := os.Stderr.Stat(); err == nil {
 		p.terminal = info.Mode()&os.ModeCharDevice != 0
 	}
 	return p
 }
 
-func (p *progress) reader() io.Reader { return p }
-
-// Read implements io.Reader and counts.
-func (p *progress) Read(b []byte) (int, error) {
-	n, err := p.file.Read(b)
-	p.read += int64(n)
-	return n, err
-}
-
 func (p *progress) step() {
-	p.lines++
+	p.done++
 	every := 5 * time.Second
 	if p.terminal {
 		every = 100 * time.Millisecond
@@ -138,19 +144,16 @@ func (p *progress) step() {
 
 func (p *progress) show() {
 	p.shown = time.Now()
-	part := 1.0
-	if p.size > 0 {
-		part = min(1, float64(p.read)/float64(p.size))
-	}
-	rate := float64(p.lines) / max(0.001, time.Since(p.began).Seconds())
-	left := time.Duration(float64(time.Since(p.began)) * (1 - part) / max(0.001, part)).Round(time.Second)
+	part := float64(p.done) / float64(p.lines) // an import has a line at least
+	rate := float64(p.done) / max(0.001, time.Since(p.began).Seconds())
 	if !p.terminal {
-		fmt.Fprintf(os.Stderr, "%d lines, %.0f %%, %.0f a second\n", p.lines, part*100, rate)
+		fmt.Fprintf(os.Stderr, "%d of %d lines, %.0f a second\n", p.done, p.lines, rate)
 		return
 	}
+	left := time.Duration(float64(time.Since(p.began)) * (1 - part) / max(0.001, part)).Round(time.Second)
 	const width = 30
 	done := int(part * width)
-	fmt.Fprintf(os.Stderr, "\r%s%s %3.0f %%  %d lines  %.0f/s  %s left ", strings.Repeat("█", done), strings.Repeat("░", width-done), part*100, p.lines, rate, left)
+	fmt.Fprintf(os.Stderr, "\r%s%s %3.0f %%  %d of %d lines  %.0f/s  %s left ", strings.Repeat("█", done), strings.Repeat("░", width-done), part*100, p.done, p.lines, rate, left)
 }
 
 func (p *progress) end() {

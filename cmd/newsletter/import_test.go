@@ -90,3 +90,39 @@ func TestImportThatIsKilled(t *testing.T) {
 	c.expect(2, "", "", "export", "--status", "rich")
 	c.expect(0, "-dry-run", "", "import", "--help")
 }
+
+// Status 0 means that somebody came in, and with --strict that everything was taken.
+func TestWhatAnImportExitsWith(t *testing.T) {
+	t.Parallel()
+	path, dir := tool(t), t.TempDir()
+	startDev(t, path, dir)
+	for name, c := range map[string]struct {
+		list   string
+		flags  []string
+		status int
+		output string // parts of both outputs
+	}{
+		"all refused":          {"email,status\na@example.org,unsubscribed\nb@example.org,bounced\n", nil, 1, "every line was refused (2 refused: not_active)|docs/import.md"},
+		"all refused, dry":     {"email,status\na@example.org,unsubscribed\n", []string{"--dry-run"}, 1, "every line was refused"},
+		"one refused":          {"email,status,name,tags\nc@example.org,active,C,\nd@example.org,unsubscribed,,\n", nil, 0, "1 imported|1 refused: not_active|columns passed over: name, tags"},
+		"strict, one refused":  {"email,status\nk@example.org,active\nd@example.org,unsubscribed\n", []string{"--strict", "--dry-run"}, 1, "1 imported|not everything was taken: 1 refused: not_active"},
+		"a time not read":      {"email,confirmed_at\ne@example.org,3/4/2022\n", nil, 0, "1 imported|1 times not read"},
+		"strict, a time":       {"email,confirmed_at\nf@example.org,3/4/2022\n", []string{"--strict"}, 1, "1 imported|not everything was taken: 1 times not read"},
+		"headings alone":       {"email\n", nil, 1, "the list holds nobody"},
+		"an open quote":        {"email,name\ng@example.org,\"G\nh@example.org,H\n", nil, 1, "line 2: "},
+		"what may be an end":   {"email,subscribed\ni@example.org,false\n", nil, 1, `"subscribed": "false" in line 2|nothing was imported`},
+		"strict, all is taken": {"email\nj@example.org\n", []string{"--strict"}, 0, "1 of 1 lines|1 imported"},
+	} {
+		cmd := exec.CommandContext(t.Context(), path, append(append([]string{"import"}, c.flags...), "/dev/stdin")...)
+		cmd.Env, cmd.Stdin = append(os.Environ(), "LOCAL_DIR="+dir), strings.NewReader(c.list)
+		output, _ := cmd.CombinedOutput()
+		for part := range strings.SplitSeq(c.output, "|") {
+			if cmd.ProcessState.ExitCode() != c.status || !strings.Contains(string(output), part) {
+				t.Errorf("%s: status %d, want %d; want %q in\n%s", name, cmd.ProcessState.ExitCode(), c.status, part, output)
+			}
+		}
+		if strings.Contains(string(output), "0 lines") || strings.Contains(string(output), "100 %") {
+			t.Errorf("%s: %s", name, output)
+		}
+	}
+}
