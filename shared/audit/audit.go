@@ -91,10 +91,13 @@ type Data struct {
 	Locale string `json:"locale,omitempty"`
 	// Workflow is the way that led to the consent and its version, such as "double-opt-in/1".
 	Workflow string `json:"workflow,omitempty"`
-	// TextVersion is the version of a consent text.
+	// TextVersion is the version of a consent text: of a request or an import the one that it names, also where the
+	// language that it was shown in is not known.
 	TextVersion string `json:"text_version,omitempty"`
-	// OriginalAt is when somebody on an imported list had consented, as RFC 3339; Evidence is what the list said of it, at
-	// most 500 bytes without an address.
+	// TextToShow is the id of the text that the page with the button shows after a request that showed none for certain.
+	TextToShow string `json:"text_to_show,omitempty"`
+	// OriginalAt is when it happened, as RFC 3339, where it was recorded later: of an import the time of the consent, empty if
+	// it is not known. Evidence is what the list said of the consent, at most 500 bytes without an address.
 	OriginalAt string `json:"original_at,omitempty"`
 	Evidence   string `json:"evidence,omitempty"`
 	// Counts are numbers by name, such as how many rows of a table were deleted.
@@ -113,7 +116,7 @@ type Event struct {
 	Actor        Actor
 	Channel      string // "api", "form", "link", "one-click", "schedule" and so on
 	Source       Source
-	// ConsentTextID is the text that was shown; uuid.Nil for none.
+	// ConsentTextID is the text that was shown; uuid.Nil if none was, or if it is not known.
 	ConsentTextID uuid.UUID
 	// RequestID finds the log line of what caused the event. It is stored without control characters and cut to 64 bytes.
 	RequestID string

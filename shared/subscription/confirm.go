@@ -12,8 +12,8 @@ import (
 	"newsletter/shared/token"
 )
 
-// Confirm activates the subscription of a verified confirm token and records the consent to the text of the request that
-// the token names. Any token of the row's present epoch does: a second mail does not make the link of the first one
+// Confirm activates the subscription of a verified confirm token and records the consent to the text that the page with the
+// button shows (ConsentText). Any token of the row's present epoch does: a second mail does not make the link of the first one
 // useless. Doing it again succeeds and records nothing. The error is ErrUnknown if the link opens nothing (any more), or
 // the database's.
 func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
@@ -52,14 +52,14 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 	return outcome, nil
 }
 
-// consentRequest is the ledger event that a confirm token names: the proof of which text was shown.
+// consentRequest is the ledger event that a confirm token names, and the text that the page with the button shows for it.
 type consentRequest struct {
 	found  bool
-	textID uuid.UUID // uuid.Nil if no text was recorded
+	textID uuid.UUID // uuid.Nil if there is none
 }
 
 const consentRequestSQL = `
-select coalesce(consent_text_id::text, '') from audit_events
+select coalesce(consent_text_id::text, data->>'text_to_show', '') from audit_events
 where id = $1::text::uuid and subscriber_id = $2::text::uuid and kind = $3::text`
 
 func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
@@ -73,7 +73,7 @@ func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
 
 const shownConsentSQL = `
 select t.version, t.locale, t.body
-from audit_events e join consent_texts t on t.id = e.consent_text_id
+from audit_events e join consent_texts t on t.id = coalesce(e.consent_text_id, (e.data->>'text_to_show')::uuid)
 where e.id = $1::text::uuid and e.subscriber_id = $2::text::uuid and e.kind = $3::text`
 
 // ConsentText is a text that people agree to.
@@ -81,8 +81,9 @@ type ConsentText struct {
 	Version, Locale, Body string
 }
 
-// ConsentText finds the text that the request of a verified confirm token showed, for the page with the button. It is one
-// round trip and changes nothing. The zero ConsentText means that no text was recorded.
+// ConsentText finds the text for the page with the button of a verified confirm token: the one that its request showed, or
+// else the one that was the current one then. It is one round trip and changes nothing. The zero ConsentText means that
+// there is none.
 func (s *Store) ConsentText(ctx context.Context, c token.Claims) (ConsentText, error) {
 	var text ConsentText
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {

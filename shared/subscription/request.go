@@ -24,7 +24,8 @@ var ErrUnknownConsent = errors.New("subscription: unknown version of the consent
 type Consent struct {
 	// Granted is that a box was ticked. Consent itself is given by the confirmation.
 	Granted bool
-	// TextVersion is the text that the form showed; empty for the current one.
+	// TextVersion is the version of the text that the form showed; empty if it names none. The page with the button then
+	// shows the current one.
 	TextVersion string
 }
 
@@ -122,16 +123,17 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 	if t.mailed.DomainFull {
 		reasons = append(slices.Clone(reasons), reasonDomain)
 	}
+	shown, toShow := t.consent.record(t.Consent.TextVersion)
 	padding := t.change(d)
 	t.row.save(b, padding)
 	t.names.save(b, t.row.ID, t.row.exists)
 	s.record(b, audit.Event{
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: audit.Visitor,
-		Source: t.Source, ConsentTextID: t.consent.id,
+		Source: t.Source, ConsentTextID: shown,
 		Data: audit.Data{
 			Outcome: string(d.Outcome), Reasons: reasons, Provider: Provider(t.Address.Domain),
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
-			Workflow: s.cfg.workflow(),
+			Workflow: d.workflow(s.cfg), TextVersion: t.Consent.TextVersion, TextToShow: toShow,
 		},
 	}, t.Visit)
 	kind := d.Mail.kind()

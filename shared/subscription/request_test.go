@@ -25,7 +25,8 @@ func TestANewAddressBecomesPending(t *testing.T) {
 		t.Errorf("the mail says %+v", c)
 	}
 	if got := b.strings(`select data::text || source::text || coalesce(consent_text_id::text, 'none') || request_id || actor || channel from audit_events`)[0]; !strings.Contains(got, `"provider": "other"`) ||
-		!strings.Contains(got, "https://example.org/blog") || !strings.Contains(got, "01900000-0000-7000-8000-000000000002") { // the German text
+		!strings.Contains(got, "https://example.org/blog") || !strings.Contains(got, `"text_to_show": "01900000-0000-7000-8000-000000000002"`) || // the German text
+		!strings.Contains(got, "none") {
 		t.Errorf("ledger: %s", got)
 	}
 	if n := b.count(`event_context where ip = '192.0.2.7' and user_agent = 'Test/1.0'`); n != 1 {
@@ -117,26 +118,35 @@ func TestComingBackNeedsAFreshConfirmation(t *testing.T) {
 func TestConsentTextOfARequest(t *testing.T) {
 	b := setup(t)
 	if _, err := b.admin.Exec(t.Context(), `insert into consent_texts (id, version, locale, body, sha256, created_at) values
+		('01900000-0000-7000-8000-0000000000f0', '2026-01', 'en', 'old', sha256('old'), '2026-01-01'),
 		('01900000-0000-7000-8000-0000000000f1', '2026-02', 'en', 'new', sha256('new'), '2026-02-01'),
 		('01900000-0000-7000-8000-0000000000f2', '2026-02', 'pt-BR', 'novo', sha256('novo'), '2026-02-01')`); err != nil {
 		t.Fatal(err)
 	}
 	i := 0
-	for _, c := range []struct{ version, locale, want string }{
-		{"", "", "2026-02 en"}, {"", "de", "2026-02 en"}, {"", "pt-br", "2026-02 pt-BR"},
-		{"default-1", "de-CH", "default-1 de"}, {"default-1", "FR", "default-1 fr"}, {"default-1", "ja", "default-1 en"},
+	for _, c := range []struct{ version, locale, shown, want string }{ // what the form showed, and what the page with the button shows
+		{"", "", "none", "2026-02 en"}, {"", "de", "none", "2026-02 en"}, {"", "pt-br", "none", "2026-02 pt-BR"},
+		{"default-1", "de-CH", "default-1 de", "default-1 de"}, {"default-1", "FR", "default-1 fr", "default-1 fr"},
+		{"default-1", "ja", "none", "default-1 en"}, {"default-1", "", "none", "default-1 en"}, // a form in some language
+		{"2026-01", "de", "2026-01 en", "2026-01 en"}, // there is no other
 	} {
 		i++
 		r := Request{Address: address(t, fmt.Sprintf("jane%d@example.org", i)), Visit: visit, Locale: c.locale, Consent: Consent{TextVersion: c.version}}
 		if _, err := b.store.Request(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		got := b.strings(`select t.version || ' ' || t.locale from audit_events e join consent_texts t on t.id = e.consent_text_id order by e.id desc limit 1`)
-		if got[0] != c.want {
+		got := b.strings(`select coalesce(t.version || ' ' || t.locale, 'none') || ' ' || coalesce(e.data->>'text_version', '')
+			from audit_events e left join consent_texts t on t.id = e.consent_text_id order by e.id desc limit 1`)
+		if got[0] != c.shown+" "+c.version {
 			t.Errorf("%+v: %s", c, got[0])
 		}
 		if text, err := b.store.ConsentText(t.Context(), b.link(r.Address.Norm)); err != nil || text.Version+" "+text.Locale != c.want || text.Body == "" {
 			t.Errorf("%+v: %+v, %v", c, text, err)
+		}
+		b.click(b.store.Confirm, b.link(r.Address.Norm), ConfirmedNow)
+		confirmed := b.strings(`select t.version || ' ' || t.locale from audit_events e join consent_texts t on t.id = e.consent_text_id where e.kind = 'subscription.confirmed' order by e.id desc limit 1`)
+		if len(confirmed) != 1 || confirmed[0] != c.want {
+			t.Errorf("%+v: the consent is to %v", c, confirmed)
 		}
 	}
 	for _, prepare := range inState() {

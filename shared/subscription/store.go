@@ -45,8 +45,9 @@ const (
 	singleOptIn = "single-opt-in/1"
 )
 
-func (c Config) workflow() string {
-	if c.DoubleOptIn {
+// workflow is the one of a request that ended so: also where others are activated at once, some have to confirm.
+func (d Decision) workflow(cfg Config) string {
+	if cfg.DoubleOptIn || d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationCapped {
 		return doubleOptIn
 	}
 	return singleOptIn
