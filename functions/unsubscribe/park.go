@@ -68,6 +68,6 @@ func (h *handler) applyOne(ctx context.Context, body string) error {
 		return err
 	}
 	claims := token.Claims{Purpose: token.Unsubscribe, SubscriberID: d.SubscriberID, Epoch: d.Epoch}
-	_, err = h.store.Unsubscribe(ctx, claims, subscription.Visit{RequestID: d.RequestID, Channel: "parked"})
+	_, err = h.store.Unsubscribe(ctx, claims, subscription.Visit{RequestID: d.RequestID, Channel: "parked", HappenedAt: d.At})
 	return err
 }

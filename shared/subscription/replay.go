@@ -51,6 +51,7 @@ from identities i join subscribers s on s.id = i.subscriber_id where i.email_hma
 // say so, and one that the person has overtaken by a newer request is left alone. The error is the database's.
 func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, error) {
 	s := e.store
+	visit.HappenedAt = stop.At
 	if stop.KeyID != s.key.ID() {
 		return ForeignKey, nil
 	}

@@ -85,6 +85,8 @@ type Visit struct {
 	Client    Client
 	RequestID string // of the gateway, for finding the call's log line
 	Channel   string // "form", "api", "link", "one-click" and so on
+	// HappenedAt is when it happened, if it is recorded only later; zero for now.
+	HappenedAt time.Time
 }
 
 // clock is the present in the precision of the database, so that what is stored compares equal to what was decided.
@@ -124,6 +126,9 @@ func (s *Store) transact(
 // record queues a ledger event and its deletable context.
 func (s *Store) record(b *pgx.Batch, e audit.Event, visit Visit) {
 	e.Channel, e.RequestID = visit.Channel, visit.RequestID
+	if !visit.HappenedAt.IsZero() {
+		e.Data.OriginalAt = visit.HappenedAt.UTC().Format(time.RFC3339Nano)
+	}
 	audit.Queue(b, e)
 	audit.QueueContext(b, audit.Context{EventID: e.ID, At: e.At, IP: visit.Client.IP, UserAgent: visit.Client.UserAgent})
 }
