@@ -28,10 +28,15 @@ type Record struct {
 }
 
 const (
+	// The row of somebody who came in with a list has a time of confirmation only if the list had one, and none of a request;
+	// the same holds for a list that is exported (internal/lists).
 	profileSQL = `
 select to_jsonb(p)::text from (
-    select id, email, status, epoch, locale, source, requested_at, confirmed_at, ended_at
-    from subscribers where id = any($1::text[]::uuid[])) as p`
+    select s.id, s.email, s.status, s.epoch, s.locale, s.source,
+           case when e.kind is distinct from 'subscription.imported' then s.requested_at end as requested_at,
+           case when e.kind is distinct from 'subscription.imported' or e.data ? 'original_at' then s.confirmed_at end as confirmed_at,
+           s.ended_at
+    from subscribers s left join audit_events e on e.id = s.request_event_id where s.id = any($1::text[]::uuid[])) as p`
 	exportEventsSQL = `
 select to_jsonb(e)::text from (
     select a.id, a.at, a.kind, a.actor, a.channel, a.source, a.request_id, a.data, host(c.ip) as ip, c.user_agent,
