@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"newsletter/shared/audit"
-	"newsletter/shared/subscription"
 )
 
 const consentUsage = `consent add --version V --locale L FILE|-   add a text that people agree to; a new version becomes the current one
@@ -148,40 +146,4 @@ func consentProof(ctx context.Context, db *operatorDB, args []string) error {
 		err = errors.New("nothing is known of this address")
 	}
 	return err
-}
-
-// happened says in words what an event of the ledger is.
-var happened = map[audit.Kind]string{
-	audit.Requested:    "Asked for the newsletter",
-	audit.Confirmed:    "Consented, by the button behind the link that was mailed to the address",
-	audit.Unsubscribed: "Withdrew the consent",
-	audit.Cancelled:    "Took the request back",
-	audit.Expired:      "The request was not confirmed in time",
-	audit.Suppressed:   "All mail ended",
-	audit.Lifted:       "The operator lifted the suppression; this is no consent",
-	audit.Erased:       "The data were erased",
-	audit.LinkAsked:    "Somebody asked for a link by mail",
-	audit.Exported:     "Got a copy of the data",
-}
-
-func printProof(w io.Writer, p subscription.Proof) {
-	fmt.Fprintf(w, "Consent of %s, as of %s\nStatus: %s\n", p.Address, p.CreatedAt.Format(time.RFC3339), p.Status)
-	for i, s := range p.Steps {
-		fmt.Fprintf(w, "\n%d. %s  %s\n", i+1, s.At.Format(time.RFC3339Nano), cmp.Or(happened[s.Kind], string(s.Kind)))
-		for _, line := range []struct{ name, value string }{
-			{"event", s.EventID}, {"kind", string(s.Kind)}, {"by", string(s.Actor)}, {"through", s.Channel}, {"page", s.Source.Page}, {"referrer", s.Source.Referrer},
-			{"campaign", s.Source.Campaign}, {"workflow", s.Data.Workflow}, {"outcome", s.Data.Outcome}, {"reasons", strings.Join(s.Data.Reasons, ", ")},
-			{"network address", s.IP}, {"program", s.UserAgent}, {"request", s.RequestID},
-		} {
-			if line.value != "" {
-				fmt.Fprintf(w, "   %-16s %s\n", line.name, line.value)
-			}
-		}
-		if s.Text != nil {
-			fmt.Fprintf(w, "   text shown       version %s, %s, SHA-256 %s\n", s.Text.Version, s.Text.Locale, s.Text.SHA256)
-			for line := range strings.Lines(s.Text.Body) {
-				fmt.Fprintf(w, "   | %s\n", strings.TrimRight(line, "\n"))
-			}
-		}
-	}
 }

@@ -38,8 +38,15 @@ func TestConsentFromTextToProof(t *testing.T) {
 	subscribe(`{"email":"john@example.org"}`, http.StatusAccepted)
 	subscribe(`{"email":"jim@example.org","consent":{"text_version":"nothing"}}`, http.StatusUnprocessableEntity)
 	c.expect(0, "| Desidero ricevere la newsletter.", "", "consent", "proof", "jane@example.org")
-	c.expect(0, `"version": "2026-11"`, "", "consent", "proof", "--json", "john@example.org")
-	c.expect(1, "Status: none", "", "consent", "proof", "jim@example.org")
+	c.expect(0, "no text named", "", "consent", "proof", "john@example.org")
+	c.expect(0, "consent box      ticked", "", "consent", "proof", "jane@example.org")
+	c.expect(0, "1 imported", "email,locale,consent_version,confirmed_at,evidence\njim@example.org,it-CH,default-1,2023-01-02 03:04:05,Ticked the box on paper\n", "import", "/dev/stdin")
+	c.expect(0, "| Desidero ricevere la newsletter.", "", "consent", "proof", "jim@example.org")
+	c.expect(0, "consented at     2023-01-02T03:04:05Z (by the list)", "", "consent", "proof", "jim@example.org")
+	c.expect(0, `"confirmed_at": "2023-01-02T03:04:05`, "", "privacy", "export", "jim@example.org")
+	c.expect(0, "1 imported", "email\njill@example.org\n", "import", "/dev/stdin")
+	c.expect(0, `"confirmed_at": null`, "", "privacy", "export", "jill@example.org") // the list does not say
+	c.expect(1, "Status: none", "", "consent", "proof", "joan@example.org")
 	c.expect(0, "2026-11", "", "consent", "list")
 
 	c.expect(0, "suppressed", "", "suppression", "add", "john@example.org")
