@@ -39,6 +39,10 @@ func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
 	if err := db.env.Err(); err != nil {
 		return err
 	}
+	uses, err := privacy.Uses(ctx, db)
+	if err != nil {
+		return err
+	}
 	record, err := db.store.ExportByLetter(ctx, address, db.visit("letter"))
 	if err != nil {
 		return err
@@ -46,7 +50,7 @@ func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
 	return printJSON(stdout, cfg.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
-	}, book.Footer, time.Now()))
+	}, book.Footer, uses, time.Now()))
 }
 
 func privacyErase(ctx context.Context, db *operatorDB, args []string) error {

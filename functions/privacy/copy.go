@@ -12,6 +12,10 @@ import (
 
 // copyOf is everything that is kept of the person, as a file.
 func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
+	uses, err := h.uses(ctx)
+	if err != nil {
+		return nil, err
+	}
 	record, err := h.store.ExportOf(ctx, claims, visit(r, "link"))
 	if err != nil {
 		return h.refused(ctx, r, err)
@@ -19,7 +23,7 @@ func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.C
 	document := h.config.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
-	}, h.book.Footer, r.Time)
+	}, h.book.Footer, uses, r.Time)
 	body, err := json.MarshalIndent(document, "", "  ")
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ type handler struct {
 	export, erase *token.Ring
 	book          *phrases.Book
 	config        privacy.Config
+	uses          func(ctx context.Context) ([]privacy.Use, error)
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {

@@ -101,7 +101,8 @@ func privacyLink(b *functiontest.Bundle, p token.Purpose) string {
 func TestTheCopyIsWhole(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["DATA_RECIPIENTS"] = "Amazon Web Services: operation; Loops: sending"
+	b.Variables["DATA_RECIPIENTS"] = "Example Ltd: sending the newsletter"
+	b.Exec(`insert into recipients values ('ses', now(), null), ('loops', now(), null), ('ga4', '2026-01-01', '2026-02-03')`)
 	link := privacyLink(b, token.Export)
 	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", "download", link))
 	if got.Response.Headers["Content-Disposition"] != `attachment; filename="my-data.json"` || got.Response.Headers["Cache-Control"] != "no-store" {
@@ -116,7 +117,8 @@ func TestTheCopyIsWhole(t *testing.T) {
 	}
 	for _, part := range []string{
 		`"ip": "192.0.2.7"`, `"user_agent": "Test/1.0"`, `"version": "default-1"`, "Ich möchte den Newsletter", `"kind": "mail.confirm"`,
-		`"name": "Loops"`, `"kind": "privacy.exported"`, `"kind": "export"`,
+		`"name": "Amazon Web Services"`, `"name": "Amazon Simple Email Service"`, `"name": "Loops (audience)"`, `leads to the person; until 2026-02-03"`,
+		`"name": "Example Ltd"`, `"purpose": "sending the newsletter"`, `"consent_text": null`, `"kind": "privacy.exported"`, `"kind": "export"`,
 	} {
 		if !strings.Contains(got.Response.Body, part) {
 			t.Errorf("it lacks %s:\n%s", part, got.Response.Body)

@@ -40,6 +40,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
 	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
-	h := &handler{gate, store, subscription.NewEraser(store, vault), export, erase, book, cfg}
+	uses := func(ctx context.Context) ([]privacy.Use, error) { return privacy.Uses(ctx, db) }
+	h := &handler{gate, store, subscription.NewEraser(store, vault), export, erase, book, cfg, uses}
 	return lambdafn.Function{HTTP: h.api(api), Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -2,13 +2,12 @@
 // in docs/privacy-export.schema.json.
 //
 // Invariants: it holds everything that is kept of the person and leads to nobody else; a member is never renamed, new ones
-// are added under a new schema. It reads nothing itself.
+// are added under a new schema. Of the database it reads and writes the recipients alone.
 package privacy
 
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"newsletter/shared/config"
@@ -19,9 +18,9 @@ const Schema = "urn:newsletter:privacy-export:1"
 
 // Config is what the owner has to tell everybody who asks.
 type Config struct {
-	// Recipients names those who get personal data, each with what for: "Name: purpose; Name: purpose". Add the services
-	// that you have set up.
-	Recipients string `env:"DATA_RECIPIENTS" envDefault:"Amazon Web Services: operation, and delivery of mail"`
+	// Recipients names those who get personal data besides the services that the configuration names, such as the service
+	// that sends your newsletter, each with its purpose: "Name: purpose; Name: purpose". Defaults to none.
+	Recipients string `env:"DATA_RECIPIENTS"`
 	// Contact is whom to write to about one's data: an address or a page. Defaults to none.
 	Contact string `env:"DATA_CONTACT"`
 }
@@ -35,30 +34,12 @@ func ReadConfig(e *config.Env) Config {
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
-	for _, r := range c.recipients() {
+	for _, r := range c.added() {
 		if r.Name == "" || r.Purpose == "" {
 			return errors.New(`DATA_RECIPIENTS: must be a list "Name: purpose; Name: purpose"`)
 		}
 	}
 	return nil
-}
-
-// Recipient is one who gets personal data, and what for.
-type Recipient struct {
-	Name    string `json:"name"`
-	Purpose string `json:"purpose"`
-}
-
-func (c Config) recipients() []Recipient {
-	all := []Recipient{}
-	for part := range strings.SplitSeq(c.Recipients, ";") {
-		if strings.TrimSpace(part) == "" {
-			continue
-		}
-		name, purpose, _ := strings.Cut(part, ":")
-		all = append(all, Recipient{strings.TrimSpace(name), strings.TrimSpace(purpose)})
-	}
-	return all
 }
 
 // Document is the copy. The lists are never null.
@@ -78,10 +59,10 @@ type Document struct {
 	Rights          []string          `json:"rights"`
 }
 
-// Describe puts into d what is the same for everybody: who answers, at what time, for what the data are used, and which
-// rights there are. controller is the owner's name and postal address.
-func (c Config) Describe(d Document, controller []string, now time.Time) Document {
-	d.Schema, d.CreatedAt, d.Controller, d.Contact, d.Recipients = Schema, now.UTC(), controller, c.Contact, c.recipients()
+// Describe puts into d what is the same for everybody: who answers, at what time, who gets the data, for what they are used,
+// and which rights there are. controller is the owner's name and postal address; uses are those of Uses.
+func (c Config) Describe(d Document, controller []string, uses []Use, now time.Time) Document {
+	d.Schema, d.CreatedAt, d.Controller, d.Contact, d.Recipients = Schema, now.UTC(), controller, c.Contact, c.recipients(uses)
 	d.Purposes = []string{
 		"Sending the newsletter that was asked for (consent, Art. 6(1)(a) GDPR).",
 		"Proving consent and its withdrawal (Art. 7(1) and 6(1)(c) GDPR).",
