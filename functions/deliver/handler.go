@@ -18,6 +18,7 @@ import (
 	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
+	"newsletter/shared/privacy"
 	"newsletter/shared/subscription"
 )
 
@@ -57,7 +58,10 @@ type handler struct {
 	waves     waves // nil: they are not looked for
 	vault     *outbox.Vault
 	pacer     *pacer
-	now       func() time.Time
+	// recipients are the services that receive personal data; recorded is true once they are in the database.
+	recipients []privacy.Service
+	recorded   bool
+	now        func() time.Time
 }
 
 var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")
@@ -71,6 +75,12 @@ type result struct {
 func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
 	if !lambdafn.IsTick(event) {
 		return nil, errNotATick
+	}
+	if !h.recorded { // before anything is passed on
+		if err := privacy.Record(ctx, h.db, h.recipients, h.now()); err != nil {
+			return nil, err
+		}
+		h.recorded = true
 	}
 	r := newRun(h)
 	defer r.note(ctx)

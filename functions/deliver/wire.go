@@ -27,6 +27,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		rings[p] = token.ReadRing(env, p)
 	}
 	heard, alike, domain := readListeners(env), lookalike.ReadConfig(env), subscription.ReadDomainCap(env)
+	recipients := readRecipients(env, sender, heard, alike.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -37,17 +38,18 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		return nil, nil, err
 	}
 	h := &handler{
-		db:        db,
-		config:    cfg,
-		queue:     outbox.NewQueue(db, time.Now),
-		people:    subscription.NewStore(db, key, subscription.Config{Domain: domain}, time.Now),
-		writer:    writer{rings, book, publicURL, time.Now},
-		sender:    sender,
-		vault:     vault,
-		listeners: heard,
-		alerts:    alert.NewStore(db, alert.Config{}, time.Now), // it is only read
-		pacer:     &pacer{limit: cfg.DomainPace, now: time.Now},
-		now:       time.Now,
+		db:         db,
+		config:     cfg,
+		queue:      outbox.NewQueue(db, time.Now),
+		people:     subscription.NewStore(db, key, subscription.Config{Domain: domain}, time.Now),
+		writer:     writer{rings, book, publicURL, time.Now},
+		sender:     sender,
+		vault:      vault,
+		listeners:  heard,
+		alerts:     alert.NewStore(db, alert.Config{}, time.Now), // it is only read
+		pacer:      &pacer{limit: cfg.DomainPace, now: time.Now},
+		recipients: recipients,
+		now:        time.Now,
 	}
 	if alike.Enabled() {
 		h.waves = lookalike.New(alike, key, outbound.New(outbound.ReadConfig(env), nil), time.Now)

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/shared/outbox"
+	"newsletter/shared/privacy"
+)
+
+// Recipients follow from the configuration, and former ones stay on record.
+func TestWhoGetsPersonalData(t *testing.T) {
+	b := setup(t)
+	expect := func(want string) {
+		t.Helper()
+		got := strings.Join(b.Strings(`select name || case when until is null then '' else ' until' end from recipients order by 1`), ", ")
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	b.run(t.Context(), b.Open(open))
+	expect("ses")
+
+	b.Variables["OUTBOUND_ALLOW_PRIVATE"] = "127.0.0.1:1"
+	for name, value := range map[string]string{
+		"LOOPS_API_KEY": devstack.LoopsKey, "GA4_MEASUREMENT_ID": devstack.GA4ID, "GA4_API_SECRET": devstack.GA4Secret,
+		"SLACK_WEBHOOK_URL": "http://127.0.0.1:1/slack", "DISCORD_WEBHOOK_URL": "http://127.0.0.1:1/discord",
+		"WEBHOOK_URLS": "http://127.0.0.1:1/a,http://127.0.0.1:1/b", "WEBHOOK_SECRETS": devstack.WebhookSecret,
+		"UPSTASH_VECTOR_REST_URL": "http://127.0.0.1:1", "UPSTASH_VECTOR_REST_TOKEN": devstack.VectorToken,
+		"ALERTS_TOPIC_ARN": devstack.TopicARN, "JOURNAL_URL": "file://" + t.TempDir(),
+		"CAPTCHA_PROVIDER": "turnstile", "SENTRY_DSN": "http://key@127.0.0.1:1/1",
+	} {
+		b.Variables[name] = value
+	}
+	const all = "discord, ga4, loops, sentry, ses, slack, vector, webhook"
+	b.run(t.Context(), b.Open(open))
+	expect(all) // a CAPTCHA that is told no network is none; the journal and the topic are the owner's own
+
+	b.Variables["CAPTCHA_SEND_IP"] = "true"
+	f := b.Open(open)
+	b.run(t.Context(), f)
+	b.run(t.Context(), f)
+	expect(strings.Replace(all, "vector", "turnstile, vector", 1))
+
+	b.Variables["LOOPS_TRANSACTIONAL_ID"], b.Variables["GA4_API_SECRET"], b.Variables["GA4_MEASUREMENT_ID"], b.Variables["CAPTCHA_SEND_IP"] = "cmTemplate", "", "", ""
+	b.run(t.Context(), b.Open(open))
+	expect("discord, ga4 until, loops, loops_email, sentry, ses until, slack, turnstile until, vector, webhook")
+
+	env := b.Env()
+	document := privacy.ReadConfig(env).Describe(privacy.Document{}, nil, nil, time.Now())
+	if len(document.Recipients) != 2 || !strings.Contains(document.Recipients[1].Purpose, "not recorded yet") {
+		t.Errorf("before the first run: %+v", document.Recipients)
+	}
+	var uses []privacy.Use
+	for _, service := range privacy.Services() {
+		uses = append(uses, privacy.Use{Service: service})
+	}
+	for _, r := range privacy.ReadConfig(env).Describe(privacy.Document{}, nil, uses, time.Now()).Recipients {
+		if r.Name == "" || r.Purpose == "" {
+			t.Errorf("a recipient without words: %+v", r)
+		}
+	}
+}
+
+// Recipients are recorded before anything is sent.
+func TestRecipientsComeFirst(t *testing.T) {
+	b := setup(t)
+	b.SignUp("jane@example.org")
+	b.Exec(`alter table recipients rename to lost`)
+	f := b.Open(open)
+	if value, err := f.Event(t.Context(), []byte(`{"scheduled":true}`)); err == nil {
+		t.Errorf("%v", value)
+	}
+	b.expectRows(string(outbox.MailConfirm) + " ready - 0")
+	b.Exec(`alter table lost rename to recipients`)
+	b.expect(b.run(t.Context(), f), `{"sent":1}`)
+}
