@@ -91,10 +91,10 @@ func reportTo(name string) (each func(lists.Result), closeReport func() error, e
 
 func printTotals(totals lists.Totals, dry bool) {
 	if dry {
-		fmt.Println("Nothing was done. This would come of it:")
+		fmt.Fprintln(stdout, "Nothing was done. This would come of it:")
 	}
 	for _, key := range slices.Sorted(maps.Keys(totals)) {
-		fmt.Printf("%8d %s\n", totals[key], key)
+		fmt.Fprintf(stdout, "%8d %s\n", totals[key], key)
 	}
 }
 
