@@ -61,7 +61,7 @@ func (c Config) CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
-		return errors.New("must be a web address without a user or a fragment, such as https://example.com/hook")
+		return errors.New("must be a web address without a user or a fragment, such as https://chat.example.org/news")
 	case u.Scheme == "https":
 	case u.Scheme != "http" || !c.allowsHost(u.Host):
 		return errors.New("must begin with https://")

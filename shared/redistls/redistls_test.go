@@ -29,11 +29,11 @@ func TestConfiguration(t *testing.T) {
 		"redis://:secret@cache.example:6379":      "TLS",
 		"redis://127.0.0.1.example:6379":          "TLS",
 		"redis://10.0.0.1:6379":                   "TLS",
-		"unix:///run/redis.sock":                  "not a valid",
-		"https://:secret@cache.example":           "not a valid",
-		"rediss://:secret@cache.example:port":     "not a valid",
-		"rediss://:secret@cache.example:6379/one": "not a valid",
-		"secret": "not a valid",
+		"unix:///run/redis.sock":                  "must be the URL",
+		"https://:secret@cache.example":           "must be the URL",
+		"rediss://:secret@cache.example:port":     "must be the URL",
+		"rediss://:secret@cache.example:6379/one": "must be the URL",
+		"secret": "must be the URL",
 	} {
 		env := config.FromMap(map[string]string{"REDIS_URL": url})
 		cfg := redistls.ReadConfig(env)
