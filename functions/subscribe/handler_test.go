@@ -182,7 +182,7 @@ func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("it starts")
 	}
-	for _, name := range []string{"PUBLIC_URL", "DATABASE_URL", "PEPPER", "SITE_NAME", "LIMIT_SUBSCRIBE", "DOUBLE_OPT_IN"} {
+	for _, name := range []string{"DATABASE_URL", "PEPPER", "SITE_NAME", "LIMIT_SUBSCRIBE", "DOUBLE_OPT_IN"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)
 		}
