@@ -221,7 +221,7 @@ func TestInvoke(t *testing.T) {
 	}
 }
 
-// Every mistake in the variables is told at once, on a line of its own.
+// All mistakes in the variables are printed at once, each on its own line.
 func TestMistakesInTheVariables(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), tool(t), "suppression", "list")

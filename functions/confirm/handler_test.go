@@ -42,7 +42,7 @@ var samples = map[string]struct {
 	"put":             {405, "pending", requested, []string{"method-not-allowed"}, nil},
 }
 
-func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := b.Sign(b.SignUp("jane@example.org"))

@@ -39,7 +39,7 @@ func ready(t *testing.T, f lambdafn.Function) (httpapi.Result, string, map[strin
 	return got, body.Status, checks
 }
 
-func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	api := functiontest.New(t).Open(open).HTTP
 	for _, sample := range []string{"ready", "live"} {

@@ -56,7 +56,7 @@ func samples() map[string]sample {
 	}
 }
 
-func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := privacyLink(b, token.Export)

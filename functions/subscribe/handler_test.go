@@ -45,7 +45,7 @@ var samples = map[string]struct {
 	"get":               {405, "", "", "", []string{"The method is not allowed here."}},
 }
 
-func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	functiontest.Around(t, functiontest.New(t).Open(open).HTTP, functiontest.HTTP(t, "subscribe", "address-invalid", ""))
 }

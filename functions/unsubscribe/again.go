@@ -19,7 +19,7 @@ func readAgain(e *config.Env) again {
 	return c
 }
 
-// page gives the text and the form, which is sent to the route of sign-ups. A page without a script cannot show a CAPTCHA, so where one is asked for the way back
+// page returns the text and the form, which is sent to the route of sign-ups. A page without a script cannot show a CAPTCHA, so where one is asked for the way back
 // is the site's own form.
 func (a again) page(words *phrases.Phrases, subscribe string) (phrases.Page, []httpapi.PageForm) {
 	text := words.Pages.Unsubscribed

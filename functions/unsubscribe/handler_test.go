@@ -47,7 +47,7 @@ var samples = map[string]struct {
 	"token-undecodable": {404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
 }
 
-func TestWhatStandsAroundThePathIsOfNoConcern(t *testing.T) {
+func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := b.Sign(b.Activate("jane@example.org"))

@@ -13,7 +13,7 @@ import (
 	"newsletter/internal/functiontest"
 )
 
-// bodies are what a POST to a link may carry: mail providers do not always send what RFC 8058 asks of them.
+// bodies are what a POST to a link may carry: email providers do not always send what RFC 8058 requires.
 var bodies = map[string]struct {
 	kind, text string
 	encoded    bool
@@ -33,7 +33,7 @@ var bodies = map[string]struct {
 	"multipart, cut":             {"multipart/form-data; boundary=b", "--b\r\nContent-Dis", false},
 	"gzip":                       {"application/x-www-form-urlencoded", "H4sIAAAAAAAA", true},
 	"JSON that is none":          {"application/json", `{"email":`, false},
-	"address of somebody else":   {"application/json", `{"email":"john@example.org"}`, false},
+	"address of another person":  {"application/json", `{"email":"john@example.org"}`, false},
 	"type that is none":          {"\x00;;=,", "x", false},
 }
 
@@ -110,14 +110,14 @@ func TestTheWayBackIsBesideThePage(t *testing.T) {
 	}
 }
 
-// Without a link the body is read, and what is wrong with it is told.
+// Without a link the body is read, and the answer says what is wrong with it.
 func TestWithoutALinkTheBodyIsRead(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
 	for name, status := range map[string]int{
 		"17 KiB": 413, "6 MB": 413, "6 MB in base64": 413, "called base64, but text": 400, "form that cannot be read": 400,
-		"invalid UTF-8": 415, "none": 422, "as RFC 8058 has it": 422, "address of somebody else": 202,
+		"invalid UTF-8": 415, "none": 422, "as RFC 8058 has it": 422, "address of another person": 202,
 	} {
 		event := oneClick(t, name, "")
 		event.RawQueryString, event.Headers["accept"] = "", "application/json"

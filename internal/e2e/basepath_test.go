@@ -72,7 +72,7 @@ func TestBelowABasePath(t *testing.T) {
 	})
 }
 
-// A mail provider may send any body to a link, and the gateway passes it on as it does on AWS.
+// An email provider may send any body to a link, and the gateway passes it on as it does on AWS.
 func TestOneClickTakesAnyBodyThroughTheGateway(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

@@ -21,8 +21,8 @@ import (
 	"newsletter/internal/bundle"
 )
 
-// needs are the variables without which a function does not start, and nothing that it can do without. migrate starts
-// without any, because it tells CloudFormation what is missing.
+// needs are the variables without which a function does not start, and no others. migrate starts without any, because its
+// answer to CloudFormation names what is missing.
 var needs = map[string][]string{
 	"subscribe":   {"DATABASE_URL", "PEPPER", "SITE_NAME"},
 	"confirm":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_CONFIRM"},
@@ -36,7 +36,7 @@ var needs = map[string][]string{
 	"migrate":    {},
 }
 
-// usable are values with which functions start; nobody listens at the database's address.
+// usable returns values with which functions start. There is no database at the address.
 func usable() map[string]string {
 	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))
 	return map[string]string{
@@ -50,11 +50,11 @@ func usable() map[string]string {
 type beginning struct {
 	started bool
 	logged  []string // the errors in its log
-	answer  string   // the message of the error that Lambda was told, of the start or of the one event
+	answer  string   // the message of the error that Lambda received, of the start or of the one event
 	reports string   // what Sentry was sent
 }
 
-// begin starts a function with variables, and gives it an event if it starts.
+// begin starts a function with variables, and sends it an event if it starts.
 func begin(t *testing.T, function string, variables map[string]string, event string) (b beginning) {
 	t.Helper()
 	built, err := binaries()
@@ -157,37 +157,37 @@ func TestAFunctionAsksForNothingThatItDoesNotUse(t *testing.T) {
 // nonsense is no value of any variable but of those that are free text.
 const nonsense = `Canary7 "value"; is%wrong,`
 
-// spared are the variables without which nobody could be told, and those that reports are about.
+// spared are the variables without which no report arrives, and those that every report carries.
 var spared = []string{"SECRETS_ARN", "SENTRY_DSN", "SCHEDULE", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS", "ENVIRONMENT", "RELEASE"}
 
-// mangled is what the scrubber puts in the place of what it takes for personal or secret.
+// mangled matches what the scrubber puts in the place of a value that looks personal or secret.
 var mangled = regexp.MustCompile(`\[(address|ip|key|value)\]`)
 
-// mistakes reads an error of the configuration: one line for each mistake, which begins with the variable that it is about.
+// mistakes returns the rules of a configuration error by variable. Each line of it is one mistake.
 func mistakes(t *testing.T, function, text string) map[string]string {
 	t.Helper()
-	told := map[string]string{}
+	rules := map[string]string{}
 	for line := range strings.SplitSeq(text, "\n") {
 		name, rule, found := strings.Cut(line, ": ")
 		if !found || !regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`).MatchString(name) || rule == "" {
 			t.Errorf("%s: a line that names no variable: %q", function, line)
 		}
-		if told[name] != "" {
-			t.Errorf("%s: %s is told twice: %q", function, name, text)
+		if rules[name] != "" {
+			t.Errorf("%s: %s is reported twice: %q", function, name, text)
 		}
 		if mangled.MatchString(line) || strings.Contains(line, "Canary7") {
 			t.Errorf("%s: mangled, or with its value: %q", function, line)
 		}
-		told[name] = rule
+		rules[name] = rule
 	}
 	if strings.HasSuffix(text, "…") {
 		t.Errorf("%s: cut: %q", function, text)
 	}
-	return told
+	return rules
 }
 
-// Whatever is wrong with the variables, the operator reads all of it, once, whole and without a value: in the log, in the
-// answer to an invocation and in Sentry.
+// The operator reads all mistakes in the variables, each once, whole and without its value: in the log, in the answer to an
+// invocation and in Sentry.
 func TestMistakesReachTheOperatorWhole(t *testing.T) {
 	t.Parallel()
 	b, err := bundle.Load(root)
@@ -196,7 +196,7 @@ func TestMistakesReachTheOperatorWhole(t *testing.T) {
 	}
 	for function, f := range b.Functions {
 		event := ""
-		if function == "migrate" { // it starts, and tells them in its answers
+		if function == "migrate" { // it starts, and answers with its mistakes
 			event = `{"command":"status"}`
 		}
 		all, expected := usable(), []string(nil)
@@ -214,7 +214,7 @@ func TestMistakesReachTheOperatorWhole(t *testing.T) {
 			if rule := mistakes(t, function, got.answer)[use.Name]; rule != "" {
 				expected = append(expected, use.Name)
 			} else if !strings.Contains(got.answer, use.Name) { // "required with"
-				t.Errorf("%s: the mistake of %s is told as %q", function, use.Name, got.answer)
+				t.Errorf("%s: the mistake of %s is reported as %q", function, use.Name, got.answer)
 			}
 			if len(got.logged) != 1 || got.logged[0] != got.answer {
 				t.Errorf("%s: %s is logged as %q, answered as %q", function, use.Name, got.logged, got.answer)
@@ -224,20 +224,20 @@ func TestMistakesReachTheOperatorWhole(t *testing.T) {
 			t.Errorf("%s: hardly any mistakes: %v", function, expected)
 		}
 		got := begin(t, function, all, event)
-		told := mistakes(t, function, got.answer)
+		rules := mistakes(t, function, got.answer)
 		for _, name := range expected {
-			if told[name] == "" && name != "MAIL_FROM" { // Loops sends, by the nonsense in its variables
-				t.Errorf("%s: among others the mistake of %s is not told: %q", function, name, got.answer)
+			if rules[name] == "" && name != "MAIL_FROM" { // Loops sends, by the nonsense in its variables
+				t.Errorf("%s: among others the mistake of %s is not reported: %q", function, name, got.answer)
 			}
 		}
 		if len(got.logged) != 1 || got.logged[0] != got.answer {
 			t.Errorf("%s: logged %q, answered %q", function, got.logged, got.answer)
 		}
 		if n := strings.Count(got.reports, `"exception":[{"type":`); n != 1 || strings.Count(got.reports, `"value":`) != 1 {
-			t.Errorf("%s: Sentry is not told once: %s", function, got.reports)
+			t.Errorf("%s: Sentry has not one report: %s", function, got.reports)
 		}
 		if encoded, _ := json.Marshal(got.answer); !strings.Contains(got.reports, `"value":`+string(encoded)) {
-			t.Errorf("%s: Sentry is not told all of %s: %s", function, encoded, got.reports)
+			t.Errorf("%s: Sentry has not all of %s: %s", function, encoded, got.reports)
 		}
 		if strings.Contains(got.reports, "Canary7") || mangled.MatchString(got.reports) {
 			t.Errorf("%s: reported %s", function, got.reports)

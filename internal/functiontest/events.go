@@ -82,8 +82,8 @@ func Serve(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest)
 	return result
 }
 
-// Around holds that a route answers an event, which changes nothing, the same whatever stands before and after its path: the
-// key of an API mapping, a stage, a slash; and that a catch-all route of the gateway makes no difference either.
+// Around fails the test unless a route answers an event, which changes nothing, in the same way with anything before and
+// after its path (the key of an API mapping, a stage, a slash), and below a catch-all route of the gateway.
 func Around(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest) {
 	t.Helper()
 	want := Serve(t, api, event)

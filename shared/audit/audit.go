@@ -129,7 +129,7 @@ values ($1::text::uuid, $2::timestamptz, $3::text, nullif($4::text, '')::uuid, $
         nullif($8::text, '')::uuid, $9::text, $10::text::jsonb)
 on conflict (id) do nothing`
 
-// maxRequestID is longer than any id that AWS gives: API Gateway's have 16 bytes, those of SNS are UUIDs of 36.
+// maxRequestID is longer than the ids of AWS: API Gateway's have 16 bytes, those of SNS are UUIDs of 36.
 const maxRequestID = 64
 
 // Queue adds e to the caller's batch, which commits it together with the change it tells of. The source and the request's id

@@ -17,13 +17,13 @@ var (
 	keyPattern   = regexp.MustCompile(`[A-Za-z0-9_\-+/=]{20,}`)
 	uuidPattern  = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 	valuePattern = regexp.MustCompile(`=\([^)]*\)`) // PostgreSQL's "Key (email)=(…) already exists."
-	// examplePattern is what looks like an address in the examples of our own errors, and is nobody's: that of a sender, the
-	// password of a URL, and the policies of the limiter, which have no domain.
+	// examplePattern matches what looks like an address in the examples of our own errors: a sender, the password of a URL, and
+	// the policies of the limiter.
 	examplePattern = regexp.MustCompile(`^(news@example\.org|password@host|\d+/[0-9a-z]+@(host|site))$`)
 )
 
 // Scrub blots out of a text what looks like a mail address, a network address, a key, a token or a value that PostgreSQL
-// quotes. UUIDs stay: they are what we call people by where their address must not stand. So do the examples in our errors.
+// quotes. UUIDs stay: they are what we call people by where their address must not stand. The examples in our errors stay, too.
 func Scrub(s string) string {
 	if strings.Contains(s, "=(") {
 		s = valuePattern.ReplaceAllString(s, "=([value])")

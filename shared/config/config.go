@@ -120,8 +120,8 @@ func (e *Env) Read(dst any) {
 	}
 }
 
-// Add collects a further mistake, or each of several that errors.Join holds; nil is none. A variable has one mistake at a
-// time: a second one most often follows from the first.
+// Add collects a mistake, or each of those that errors.Join combined; nil is none. It keeps the first mistake of a variable:
+// a second one most often follows from it.
 func (e *Env) Add(err error) {
 	for _, mistake := range flatten(err) {
 		known := func(other error) bool { return subject(other) == subject(mistake) }
@@ -131,15 +131,15 @@ func (e *Env) Add(err error) {
 	}
 }
 
-// Missing collects that a variable is required and not set. After a secret could not be read nobody knows that, and
-// nothing is collected.
+// Missing collects that a variable is required and not set. It does nothing when a secret could not be read, because the
+// variable may be in it.
 func (e *Env) Missing(name string) {
 	if !e.unread {
 		e.Add(fmt.Errorf("%s: required, but not set", name))
 	}
 }
 
-// subject is the variable that a mistake begins with, or else its whole text.
+// subject returns the variable that a mistake begins with, or else its whole text.
 func subject(mistake error) string {
 	name, _, _ := strings.Cut(mistake.Error(), ": ")
 	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "" {
@@ -156,7 +156,7 @@ func (e *Env) Err() error {
 	return mistakes(slices.Clone(e.problems))
 }
 
-// mistakes do not unwrap, because a report of an error tells again what it wraps: each would arrive twice.
+// mistakes do not unwrap, because a report repeats what an error wraps: each mistake would arrive twice.
 type mistakes []error
 
 func (m mistakes) Error() string { return errors.Join(m...).Error() }

@@ -133,7 +133,7 @@ func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
 	}
 }
 
-// What follows from a mistake is not told beside it, and what reports an error does not find the parts of several.
+// A second mistake of a variable is left out, and the parts of the whole cannot be unwrapped.
 func TestAVariableHasOneMistakeAtATime(t *testing.T) {
 	e := FromMap(nil)
 	e.Missing("T_URL")

@@ -41,7 +41,7 @@ func flatten(err error) []error {
 	return parts
 }
 
-// explain names the variable of an error and says what it should be; nil where it is not set. The parser's own message
+// explain returns the variable of an error and what it should be; a nil error means that it is not set. The parser's own message
 // repeats the value, which may be secret.
 func explain(dst any, err error) (string, error) {
 	if unset, ok := errors.AsType[env.VarIsNotSetError](err); ok {

@@ -123,9 +123,9 @@ func (a *API) read(event events.APIGatewayV2HTTPRequest) *Request {
 	return r
 }
 
-// match finds the route that the gateway matched, by its route key, such as "ANY /api/health". A catch-all route
-// ("$default", "ANY /{proxy+}") names none of ours; then the path decides. In front of our path a stage or the base path of a
-// custom domain's mapping may stand, and behind it slashes, to which the gateway is blind.
+// match returns the route that the gateway matched, by its route key, such as "ANY /api/health". A catch-all route
+// ("$default", "ANY /{proxy+}") names none of ours; then the path decides. It may begin with a stage or with the base path of
+// a custom domain's mapping, and end with slashes, which the gateway ignores.
 func (a *API) match(routeKey, path string) *Route {
 	_, matched, _ := strings.Cut(routeKey, " ")
 	for _, sent := range []string{matched, strings.TrimRight(path, "/")} {

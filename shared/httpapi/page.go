@@ -25,8 +25,8 @@ type Page struct {
 
 // PageForm is one form of a page, sent by POST.
 type PageForm struct {
-	// Action is relative to the page, because only the browser knows what stands in front of our paths. Empty posts back to
-	// the page's own URL, with the token of its link; "?" does without its query.
+	// Action is relative to the page, because only the browser knows the base path. Empty posts back to the page's own URL,
+	// with the token of its link; "?" leaves the query out.
 	Action string
 	Button string
 	Quiet  bool // a second choice: shown as a link-like button

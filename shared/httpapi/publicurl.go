@@ -30,8 +30,8 @@ var (
 		`or "https://example.org/news"`)
 	errRoute = errors.New(`must end before "/api", with which our own paths begin, such as "https://api.example.org"`)
 	errPlain = errors.New("must be https, because the links in emails carry tokens")
-	// basePath has the characters that the key of an API mapping may have (API Gateway, CreateApiMapping), without those
-	// that HTML and mail programs may take for the end of a link.
+	// basePath allows the characters of an API mapping's key (API Gateway, CreateApiMapping) without those that email
+	// programs may take for the end of a link: quotes, commas and parentheses.
 	basePath = regexp.MustCompile(`^(/[A-Za-z0-9$_+!*-][A-Za-z0-9$_+!*.-]*)*$`)
 )
 

@@ -89,8 +89,8 @@ func RequestID(event events.APIGatewayV2HTTPRequest) string {
 	return printable(event.RequestContext.RequestID, maxRequestIDBytes)
 }
 
-// Sibling returns a reference to the route of ours that differs from the requested one in its last segment, which is name.
-// It is relative to the page of this request, because only the browser knows what stands in front of our paths.
+// Sibling returns a reference to the route that differs from the requested one in its last segment, which is name. It is
+// relative to the page of this request, because only the browser knows the base path.
 func (r *Request) Sibling(name string) string {
 	if strings.HasSuffix(r.path, "/") {
 		return "../" + name
@@ -98,8 +98,8 @@ func (r *Request) Sibling(name string) string {
 	return name
 }
 
-// body decodes the body. Its mistakes are met here, by the route that reads it, because another one may promise to take any
-// body, as one-click does (RFC 8058).
+// body decodes the body. Its errors are returned here, to the route that reads it, because another one may promise to take
+// any body, as one-click does (RFC 8058).
 func (r *Request) body() ([]byte, error) {
 	size := len(r.text)
 	if r.encoded {

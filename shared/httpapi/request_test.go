@@ -97,8 +97,8 @@ func TestBase64Bodies(t *testing.T) {
 	}
 }
 
-// A route that does not read the body answers whatever it is, and one that does says what is wrong with it.
-func TestWhoReadsTheBodyMeetsItsMistakes(t *testing.T) {
+// A route that does not read the body takes any, and one that does says what is wrong with it.
+func TestOnlyRoutesThatReadABodyRefuseIt(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		body    string
@@ -136,7 +136,7 @@ func TestWhoReadsTheBodyMeetsItsMistakes(t *testing.T) {
 	}
 }
 
-// The gateway has matched the route. What stands before and after it in the path is of no concern.
+// The gateway has matched the route. What the path has before and after it is ignored.
 func TestTheRouteIsTheGateways(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ key, path, stage, route string }{

@@ -4,8 +4,8 @@
 // one INFO line. Its context ends 500 ms before Lambda would kill the process, so that an answer and a report still leave.
 // This is the only package that ends the process.
 //
-// Failure policy: a function that cannot be opened is reported, logged, told to Lambda, which answers the invocation with
-// it, and ends with status 1; Lambda starts a new environment for the next event. An event that the function does not know is an error result that says so.
+// Failure policy: a function that cannot be opened logs and reports why, makes it the answer to the invocation, and ends
+// with status 1; Lambda starts a new environment for the next event. An event that the function does not know is an error result that says so.
 package lambdafn
 
 import (
@@ -67,16 +67,16 @@ func Start(name string, open Open) {
 	if err != nil {
 		e.log.Error("the function does not start", "err", err)
 		capture.Error(e.base, err)
-		tellLambda(err)
+		postInitError(err)
 		e.reporter.Flush(e.base, initFlush)
 		os.Exit(1)
 	}
 	lambda.StartWithOptions(e, lambda.WithContext(e.base), lambda.WithEnableSIGTERM(e.end))
 }
 
-// tellLambda answers whoever invoked the function: without it they are told of an exit status alone. Nobody can be told that
-// this failed.
-func tellLambda(err error) {
+// postInitError makes err the answer to the invocation for which the function was started, which would otherwise be the
+// exit status alone. Its own failure changes nothing: the log has the error.
+func postInitError(err error) {
 	body, _ := json.Marshal(messages.InvokeResponse_Error{Type: "start-failed", Message: bounded(text(err))}) // texts always encode
 	client := &http.Client{Timeout: initFlush}
 	answer, postErr := client.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/init/error", "application/json", bytes.NewReader(body))
@@ -107,7 +107,7 @@ func newEnvironment(name string, open Open, out io.Writer) (*environment, error)
 	return e, err
 }
 
-// openFunction calls open, and makes errors of a panic and of all mistakes in the variables, each told once.
+// openFunction calls open, and makes errors of a panic and of all mistakes in the variables, each once.
 func openFunction(ctx context.Context, env *config.Env, open Open) (f Function, err error) {
 	defer func() {
 		if v := recover(); v != nil {

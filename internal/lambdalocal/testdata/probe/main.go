@@ -85,7 +85,7 @@ func (p *probe) handle(ctx context.Context, event json.RawMessage) (any, error) 
 	if err := json.Unmarshal(event, &o); err != nil {
 		return nil, err
 	}
-	if o.RouteKey != "" { // an HTTP event tells by its route
+	if o.RouteKey != "" { // the route of an HTTP event is the order
 		_, o.Do, _ = strings.Cut(o.RouteKey, " /")
 	}
 	switch o.Do {
