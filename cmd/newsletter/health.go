@@ -37,7 +37,8 @@ type healthDetails struct {
 	Alerts []alert.Alert `json:"alerts"`
 }
 
-var errUnhealthy = errors.New("something fails")
+// errUnhealthy is the error of a command that exits by the status.
+func errUnhealthy(s healthcheck.Status) error { return fmt.Errorf("the status is %q", s) }
 
 // healthCommand asks the health function of an installation in AWS, or of the running local system. It exits with 1 if
 // something fails, and with --strict also if something warns.
@@ -65,7 +66,7 @@ func healthCommand(ctx context.Context, args []string) error {
 		err = printHealth(stdout, d, terminal.PainterFor(os.Stdout))
 	}
 	if err == nil && (d.Status == healthcheck.Fail || *strict && d.Status == healthcheck.Warn) {
-		err = errUnhealthy
+		err = errUnhealthy(d.Status)
 	}
 	return err
 }

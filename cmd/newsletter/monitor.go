@@ -65,7 +65,7 @@ func monitorOnce(ctx context.Context, reader *monitor.Reader, view monitor.View)
 		return err
 	}
 	if s.Status(s.At) == healthcheck.Fail {
-		return errUnhealthy
+		return errUnhealthy(healthcheck.Fail)
 	}
 	return nil
 }
