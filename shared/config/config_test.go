@@ -71,7 +71,7 @@ type testConfig struct {
 	Nested  struct {
 		Deep int `env:"T_DEEP"`
 	}
-	Other string `env:"T_OTHER,required"`
+	Other string `env:"T_OTHER,required" example:"another"`
 }
 
 func (c testConfig) Validate() error {
@@ -111,16 +111,16 @@ func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
 	e.Add(nil)
 	want := []string{
 		"T_URL: required, but not set",
-		`T_WAIT: must be a duration, such as "1m30s"`,
+		"T_WAIT: must be a duration of hours, minutes and seconds (example: 2s)",
 		"T_SHARE: must be a number",
 		"T_SIZE: must be a whole number, 0 or more",
 		`T_ENABLED: must be "true" or "false"`,
-		"T_LEVEL: must be DEBUG, INFO, WARN or ERROR",
+		"T_LEVEL: must be DEBUG, INFO, WARN or ERROR (example: INFO)",
 		"T_PORTS: must be a list separated by commas, each a whole number",
 		"T_SHAPE: must be round or square",
 		"T_DEEP: must be a whole number",
-		"T_OTHER: required, but not set",
-		"T_LIMIT: must be at least 1",
+		"T_OTHER: required, but not set (example: another)",
+		"T_LIMIT: must be at least 1 (example: 5)",
 	}
 	got := strings.Split(e.Err().Error(), "\n")
 	slices.Sort(want)
