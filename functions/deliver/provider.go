@@ -9,25 +9,26 @@ import (
 	"newsletter/shared/outbound"
 )
 
-// providerConfig says who sends the mails.
-type providerConfig struct {
-	// LoopsTemplate is the id of a transactional mail in Loops, with the data variables subject, text and unsubscribe. With
-	// it Loops sends our mails in place of Amazon SES; it writes the unsubscribe headers by its own rules. Defaults to none:
-	// SES sends.
-	LoopsTemplate string `env:"LOOPS_TRANSACTIONAL_ID"`
-}
-
-// readSender makes the sender of our mails. Mistakes are added to env.
+// readSender makes the sender of our emails. Mistakes are added to env.
 func readSender(env *config.Env) sender {
-	var cfg providerConfig
-	env.Read(&cfg)
-	account := audience.ReadConfig(env)
-	if cfg.LoopsTemplate != "" && account.Enabled() {
-		return loopsSender{audience.New(account, outbound.New(outbound.ReadConfig(env), nil)), cfg.LoopsTemplate}
+	template, account := config.Read[audience.SenderConfig](env).TransactionalID, readLoops(env)
+	if template != "" && account.Enabled() {
+		return loopsSender{audience.New(account, outbound.New(config.Read[outbound.Config](env), nil)), template}
 	}
-	ses, err := mail.NewSender(mail.ReadConfig(env))
+	cfg := config.Read[mail.Config](env)
+	if env.Err() != nil {
+		return nil // the mistake is told once
+	}
+	ses, err := mail.NewSender(cfg)
 	env.Add(err)
 	return ses
+}
+
+// readLoops reads the account of Loops, or of its fake.
+func readLoops(env *config.Env) audience.Config {
+	cfg := config.Read[audience.Config](env)
+	cfg.BaseURL = config.Read[outbound.Config](env).Service("loops", cfg.BaseURL)
+	return cfg
 }
 
 // loopsSender sends through Loops.

@@ -20,13 +20,13 @@ import (
 
 // wire makes the handler of the variables, and the database that it uses.
 func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
-	api, cfg, sender, book := httpapi.ReadConfig(env), readConfig(env), readSender(env), phrases.ReadBook(env)
-	dbConfig, keyConfig, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), outbox.ReadVault(env)
+	links, cfg, sender, book := config.Read[httpapi.LinkConfig](env), config.Read[Config](env), readSender(env), phrases.ReadBook(env)
+	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	rings := map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	heard, alike, domain := readListeners(env), lookalike.ReadConfig(env), subscription.ReadDomainCap(env)
+	heard, alike, domain := readListeners(env), config.Read[lookalike.Config](env), config.Read[subscription.DomainCap](env)
 	if err := env.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -40,17 +40,17 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		db:        db,
 		config:    cfg,
 		queue:     outbox.NewQueue(db, time.Now),
-		people:    subscription.NewStore(db, key, subscription.Config{Domain: domain}, time.Now),
-		writer:    writer{rings, book, api.PublicURL, time.Now},
+		people:    subscription.NewStore(db, key, domain, time.Now),
+		writer:    writer{rings, book, links.PublicURL, time.Now},
 		sender:    sender,
 		vault:     vault,
 		listeners: heard,
 		alerts:    alert.NewStore(db, alert.Config{}, time.Now), // it is only read
-		pacer:     &pacer{limit: cfg.DomainPace},
+		pacer:     &pacer{limit: cfg.DomainPerMinute},
 		now:       time.Now,
 	}
 	if alike.Enabled() {
-		h.waves = lookalike.New(alike, key, outbound.New(outbound.ReadConfig(env), nil), time.Now)
+		h.waves = lookalike.New(alike, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
 	}
 	return h, db, nil
 }

@@ -94,7 +94,7 @@ func privacyLink(b *functiontest.Bundle, p token.Purpose) string {
 func TestTheCopyIsWhole(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["DATA_RECIPIENTS"] = "Amazon Web Services: operation; Loops: sending"
+	b.Variables["PRIVACY_RECIPIENTS"] = "Amazon Web Services: operation; Loops: sending"
 	link := privacyLink(b, token.Export)
 	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", "download", link))
 	if got.Response.Headers["Content-Disposition"] != `attachment; filename="my-data.json"` || got.Response.Headers["Cache-Control"] != "no-store" {
@@ -164,7 +164,7 @@ func TestErasing(t *testing.T) {
 func TestTheLimit(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_PRIVACY"] = "1/1h@host"
+	b.Variables["LIMITS_PRIVACY"] = "1/1h@host"
 	api := b.Open(open).HTTP
 	for i, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
 		got := functiontest.Serve(t, api, functiontest.HTTP(t, "privacy", "export-json", ""))

@@ -34,7 +34,7 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(db.Close)
 	conn := database.AppConn(t)
 	r := &rig{t: t, now: time.Now().UTC().Truncate(time.Second)}
-	r.Store = alert.NewStore(db, alert.ReadConfig(config.FromMap(nil)), func() time.Time { return r.now })
+	r.Store = alert.NewStore(db, config.Read[alert.Config](config.FromMap(nil)), func() time.Time { return r.now })
 	r.exec = func(sql string, args ...any) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
@@ -177,7 +177,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	f, err := r.Read(t.Context())
-	if err != nil || len(alert.Evaluate(alert.ReadConfig(config.FromMap(nil)), f)) != 0 {
+	if err != nil || len(alert.Evaluate(config.Read[alert.Config](config.FromMap(nil)), f)) != 0 {
 		t.Fatalf("an empty database: %v %+v", err, f)
 	}
 	hour, minute := r.now.Truncate(time.Hour), r.now.Truncate(time.Minute)

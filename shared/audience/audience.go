@@ -13,7 +13,6 @@ package audience
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -22,20 +21,19 @@ import (
 
 // Config names the account.
 type Config struct {
-	// APIKey is the key of a Loops account (Settings, API). Empty leaves Loops alone.
+	// The key of a Loops account (Settings, API). Empty leaves Loops alone.
 	APIKey config.Sealed `env:"LOOPS_API_KEY"`
-	// BaseURL is where the API of Loops is, without a trailing slash.
-	BaseURL string `env:"LOOPS_BASE_URL" envDefault:"https://app.loops.so"`
-	// MailingLists is the ids, separated by commas, of the lists over there that subscribers are put on and taken from.
-	// Defaults to none: the audience alone.
-	MailingLists []string `env:"LOOPS_MAILING_LISTS"`
+	// The ids of the mailing lists in Loops that subscribers are put on and taken from. Empty for the audience alone.
+	MailingLists []string `env:"LOOPS_MAILING_LISTS" example:"cm06f5v0e45nf0ml5754o9cix"`
+	// BaseURL is where the API is, without a trailing slash (Loops, API reference, "Base URL").
+	BaseURL string `envDefault:"https://app.loops.so"`
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+// SenderConfig is how our emails are sent.
+type SenderConfig struct {
+	// The id of a transactional email in Loops, with the data variables subject, text and unsubscribe. With it Loops sends
+	// our emails in place of Amazon SES; it writes the unsubscribe headers by its own rules. Empty for SES.
+	TransactionalID string `env:"LOOPS_TRANSACTIONAL_ID" example:"cm0transactional1"`
 }
 
 // Enabled says whether there is an account at all.
@@ -46,17 +44,12 @@ var listID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	var problems []error
-	base, err := url.Parse(c.BaseURL)
-	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
-		base.Scheme != "https" && (base.Scheme != "http" || !config.IsLoopback(base.Hostname())) {
-		problems = append(problems, errors.New("LOOPS_BASE_URL: must be an https URL without a trailing slash"))
-	}
 	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		problems = append(problems, errors.New("LOOPS_API_KEY: must not hold spaces, line ends or letters beyond ASCII"))
 	}
 	for _, id := range c.MailingLists {
 		if !listID.MatchString(id) {
-			problems = append(problems, errors.New("LOOPS_MAILING_LISTS: must be ids separated by commas, such as cm06f5v0e45nf0ml5754o9cix"))
+			problems = append(problems, errors.New("LOOPS_MAILING_LISTS: must be ids of mailing lists"))
 			break
 		}
 	}

@@ -158,24 +158,25 @@ func TestConfig(t *testing.T) {
 		{"https://api.example.org", " https://www.example.org , https://x.example:8443,", ""},
 		{"http://127.0.0.1:3000", "http://localhost:5173", ""},
 		{"http://[::1]:3000", "", ""},
-		{"", "", "PUBLIC_URL"},
-		{"http://api.example.org", "", "PUBLIC_URL"},
-		{"https://api.example.org/", "", "PUBLIC_URL"},
-		{"https://api.example.org/v1", "", "PUBLIC_URL"},
-		{"https://u:p@api.example.org", "", "PUBLIC_URL"},
-		{"api.example.org", "", "PUBLIC_URL"},
-		{"https://:443", "", "PUBLIC_URL"},
-		{"https://api.example.org", "*", "ALLOWED_ORIGINS"},
-		{"https://api.example.org", "null", "ALLOWED_ORIGINS"},
-		{"https://api.example.org", "https://*.example.org", "ALLOWED_ORIGINS"},
-		{"https://api.example.org", "https://WWW.example.org", "ALLOWED_ORIGINS"},
-		{"https://api.example.org", "https://www.example.org:443", "ALLOWED_ORIGINS"},
-		{"https://api.example.org", "https://www.example.org:", "ALLOWED_ORIGINS"},
-		{"https://api.example.org", "https://bücher.example", "ALLOWED_ORIGINS"},
-		{"https://api.example.org", "https://www.example.org https://b.example", "ALLOWED_ORIGINS"},
+		{"", "", "SITE_PUBLIC_URL"},
+		{"http://api.example.org", "", "SITE_PUBLIC_URL"},
+		{"https://api.example.org/", "", "SITE_PUBLIC_URL"},
+		{"https://api.example.org/v1", "", "SITE_PUBLIC_URL"},
+		{"https://u:p@api.example.org", "", "SITE_PUBLIC_URL"},
+		{"api.example.org", "", "SITE_PUBLIC_URL"},
+		{"https://:443", "", "SITE_PUBLIC_URL"},
+		{"https://api.example.org", "*", "SITE_ALLOWED_ORIGINS"},
+		{"https://api.example.org", "null", "SITE_ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://*.example.org", "SITE_ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://WWW.example.org", "SITE_ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://www.example.org:443", "SITE_ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://www.example.org:", "SITE_ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://bücher.example", "SITE_ALLOWED_ORIGINS"},
+		{"https://api.example.org", "https://www.example.org https://b.example", "SITE_ALLOWED_ORIGINS"},
 	} {
-		env := config.FromMap(map[string]string{"PUBLIC_URL": tc.url, "ALLOWED_ORIGINS": tc.origins})
-		c := ReadConfig(env)
+		env := config.FromMap(map[string]string{"SITE_PUBLIC_URL": tc.url, "SITE_ALLOWED_ORIGINS": tc.origins})
+		c := config.Read[LinkConfig](env)
+		config.Read[Config](env)
 		err := env.Err()
 		if tc.mistake == "" && (err != nil || c.PublicURL != tc.url) || tc.mistake != "" && (err == nil || !strings.HasPrefix(err.Error(), tc.mistake)) {
 			t.Errorf("%q, %q: %v", tc.url, tc.origins, err)

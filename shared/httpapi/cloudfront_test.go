@@ -19,8 +19,8 @@ const (
 // newFrontAPI answers with the client it sees; /direct needs no CloudFront.
 func newFrontAPI(t *testing.T, secrets string) *API {
 	t.Helper()
-	env := config.FromMap(map[string]string{"PUBLIC_URL": "https://api.example.org", "CLOUDFRONT_SECRET": secrets})
-	cfg := ReadConfig(env)
+	env := config.FromMap(map[string]string{"SITE_PUBLIC_URL": "https://api.example.org", "CLOUDFRONT_SECRET": secrets})
+	cfg := config.Read[Config](env)
 	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +112,8 @@ func TestADistributionWithoutTheViewersAddress(t *testing.T) {
 func TestShortOriginSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, secrets := range []string{"short", frontSecret + ",", frontSecret + ",short", " "} {
-		env := config.FromMap(map[string]string{"PUBLIC_URL": "https://api.example.org", "CLOUDFRONT_SECRET": secrets})
-		ReadConfig(env)
+		env := config.FromMap(map[string]string{"SITE_PUBLIC_URL": "https://api.example.org", "CLOUDFRONT_SECRET": secrets})
+		config.Read[Config](env)
 		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "CLOUDFRONT_SECRET") || strings.Contains(err.Error(), frontSecret) {
 			t.Errorf("%q: %v", secrets, err)
 		}

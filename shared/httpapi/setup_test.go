@@ -65,7 +65,7 @@ func newTestAPI() *API {
 		}
 		return nil, Invalid(FieldError{Detail: "This is not an e-mail address.", Pointer: "#/email"})
 	}
-	cfg := Config{PublicURL: "https://api.example.org", AllowedOrigins: Origins{"https://other.example", siteOrigin}}
+	cfg := Config{AllowedOrigins: Origins{"https://other.example", siteOrigin}}
 	return New(cfg,
 		Route{Path: jsonPath, POST: readJSON},
 		Route{Path: formPath, GET: show, POST: readForm},

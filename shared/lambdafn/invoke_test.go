@@ -144,7 +144,7 @@ func FuzzInvoke(f *testing.F) {
 	f.Add([]byte(httpEvent("do=echo", `{"email":"x"}`)))
 	f.Add([]byte(`{"requestContext":{"http":{"method":"GET"}}}`))
 	f.Add([]byte(`{"Records":[{"EventSource":"aws:sns"}]}`))
-	api := newWebAPI(httpapi.Config{PublicURL: "https://api.example.org"})
+	api := newWebAPI(httpapi.Config{})
 	f.Fuzz(func(t *testing.T, event []byte) {
 		for _, word := range []string{"panic", "fail", "lost"} {
 			if bytes.Contains(event, []byte(word)) {
@@ -170,7 +170,7 @@ func FuzzInvoke(f *testing.F) {
 // A denial has a line of its own with the ids and the route, and the invocation's line is still one.
 func TestSecurityEventsHaveTheirOwnLine(t *testing.T) {
 	t.Parallel()
-	api := httpapi.New(httpapi.Config{PublicURL: "https://api.example.org"}, httpapi.Route{Path: "/api/web",
+	api := httpapi.New(httpapi.Config{}, httpapi.Route{Path: "/api/web",
 		POST: func(ctx context.Context, _ *httpapi.Request) (*httpapi.Response, error) {
 			telemetry.Security(ctx, "honeypot")
 			telemetry.Security(ctx, "too_fast")

@@ -30,7 +30,7 @@ func (a *runtimeAPI) request(query, body string) gatewayAnswer {
 func TestAnEnvironmentSurvivesWhateverItIsSent(t *testing.T) {
 	t.Parallel()
 	sentry := newSentryRecorder(t)
-	child := startChild(t, "web", "PUBLIC_URL=https://api.example.org", "SENTRY_DSN="+sentry.dsn, "RELEASE=1.2.3")
+	child := startChild(t, "web", "SITE_PUBLIC_URL=https://api.example.org", "SENTRY_DSN="+sentry.dsn, "RELEASE=1.2.3")
 
 	if got := child.request("do=echo&token="+canaryToken, canaryBody); got.StatusCode != 200 || !strings.Contains(got.Body, canaryBody) {
 		t.Errorf("answered %+v", got)
@@ -183,7 +183,7 @@ func TestEvents(t *testing.T) {
 
 func TestTheEndOfAnEnvironment(t *testing.T) {
 	t.Parallel()
-	child := startChild(t, "web", "PUBLIC_URL=https://api.example.org")
+	child := startChild(t, "web", "SITE_PUBLIC_URL=https://api.example.org")
 	child.request("", "")
 	if code := child.end(); code != 0 {
 		t.Errorf("exit %d", code)
@@ -199,8 +199,8 @@ func TestAFunctionThatDoesNotStart(t *testing.T) {
 		variables []string
 		told      []string
 	}{
-		"misconfigured": {[]string{"PUBLIC_URL=" + canaryAddress, "ALLOWED_ORIGINS=*", "LOG_LEVEL=" + canaryToken, "SENTRY_DSN=" + canaryToken},
-			[]string{"PUBLIC_URL: ", "ALLOWED_ORIGINS: ", "OTHER: ", "LOG_LEVEL: ", "SENTRY_DSN: "}},
+		"misconfigured": {[]string{"SITE_PUBLIC_URL=" + canaryAddress, "SITE_ALLOWED_ORIGINS=*", "LOG_LEVEL=" + canaryToken, "SENTRY_DSN=" + canaryToken},
+			[]string{"SITE_PUBLIC_URL: ", "SITE_ALLOWED_ORIGINS: ", "OTHER: ", "LOG_LEVEL: ", "SENTRY_DSN: "}},
 		"panicking": {nil, []string{"panic: no luck [address]"}},
 		"empty":     {nil, []string{"serves neither"}},
 		"web":       {[]string{"SECRETS_ARN=arn:aws:secretsmanager:eu-central-1:123456789012:secret:app"}, []string{"secret:app", "AWS_ACCESS_KEY_ID"}},
@@ -230,7 +230,7 @@ func TestAStartThatFailsIsReported(t *testing.T) {
 	if code := startChild(t, "misconfigured", "SENTRY_DSN="+sentry.dsn).wait(); code != 1 {
 		t.Errorf("exit %d", code)
 	}
-	if got := sentry.raw.String(); !strings.Contains(got, "PUBLIC_URL: required, but not set") {
+	if got := sentry.raw.String(); !strings.Contains(got, "SITE_PUBLIC_URL: required, but not set") {
 		t.Errorf("reported %s", got)
 	}
 }

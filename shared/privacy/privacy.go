@@ -10,8 +10,6 @@ import (
 	"errors"
 	"strings"
 	"time"
-
-	"newsletter/shared/config"
 )
 
 // Schema names the version of the document.
@@ -19,25 +17,18 @@ const Schema = "urn:newsletter:privacy-export:1"
 
 // Config is what the owner has to tell everybody who asks.
 type Config struct {
-	// Recipients names those who get personal data, each with what for: "Name: purpose; Name: purpose". Add the services
-	// that you have set up.
-	Recipients string `env:"DATA_RECIPIENTS" envDefault:"Amazon Web Services: operation, and delivery of mail"`
-	// Contact is whom to write to about one's data: an address or a page. Defaults to none.
-	Contact string `env:"DATA_CONTACT"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	// Who gets personal data and what for, as people who ask are told: "Name: purpose; Name: purpose". Add the services that
+	// you have set up.
+	Recipients string `env:"PRIVACY_RECIPIENTS" envDefault:"Amazon Web Services: operation, and delivery of mail"`
+	// Whom to write to about one's data: an address or a page. Empty for none.
+	Contact string `env:"PRIVACY_CONTACT" example:"privacy@example.org"`
 }
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	for _, r := range c.recipients() {
 		if r.Name == "" || r.Purpose == "" {
-			return errors.New(`DATA_RECIPIENTS: must be a list "Name: purpose; Name: purpose"`)
+			return errors.New("PRIVACY_RECIPIENTS: must be a list of names, each with a colon and a purpose, separated by semicolons")
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func TestConfiguration(t *testing.T) {
 		"secret": "not a valid",
 	} {
 		env := config.FromMap(map[string]string{"REDIS_URL": url})
-		cfg := redistls.ReadConfig(env)
+		cfg := config.Read[redistls.Config](env)
 		err := env.Err()
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", url, err, want)
@@ -56,7 +56,7 @@ func TestConfiguration(t *testing.T) {
 
 func TestNoRedis(t *testing.T) {
 	t.Parallel()
-	client, err := redistls.Open(redistls.ReadConfig(config.FromMap(nil)))
+	client, err := redistls.Open(config.Read[redistls.Config](config.FromMap(nil)))
 	if client != nil || err != nil {
 		t.Fatalf("%v, %v, want no client", client, err)
 	}

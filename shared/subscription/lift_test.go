@@ -72,7 +72,7 @@ func TestProof(t *testing.T) {
 	if proof, err = b.store.Proof(t.Context(), address(t, "nobody@example.org"), visit); err != nil || len(proof.Steps) != 0 {
 		t.Errorf("%+v %v", proof, err)
 	}
-	b.store.cfg.DoubleOptIn = false
+	b.optIn = SingleOptIn
 	b.request("single@example.org", Activated)
 	if proof, err = b.store.Proof(t.Context(), address(t, "single@example.org"), visit); err != nil || proof.Steps[0].Data.Workflow != "single-opt-in/1" {
 		t.Errorf("%+v %v", proof, err)
