@@ -42,8 +42,8 @@ var layers = map[string]layer{
 // outbox is there for outbox.Failure, outbound for the guarded HTTP client.
 var standsAlone = layer{[]string{"awssdk", "capture", "config", "histogram", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
 
-// testOnly are packages that no function may link.
-var testOnly = []string{"testing", "testing/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}
+// testOnly are packages that no function may link: tests, and what a build does before, such as reading TOML.
+var testOnly = []string{"testing", "testing/", "github.com/pelletier/go-toml/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}
 
 // checkImports holds the module to the import table.
 func (b *Bundle) checkImports() []string {
