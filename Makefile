@@ -106,14 +106,14 @@ build: $(FUNCTIONS:%=bin/%/bootstrap) ## Build the functions as they are deploye
 
 .PHONY: FORCE
 bin/%/bootstrap: FORCE
-	@$(GO_BUILD) -o $@ ./functions/$*
 	@$(SETTINGS) pack -environment '$(ENVIRONMENT)' -function $* -out bin/$*/settings.json
+	@$(GO_BUILD) -o $@ ./functions/$*
 
 # `sam build` calls build-<LogicalId> with ARTIFACTS_DIR set.
 build-%Function: FUNCTION = $(shell tr '[:upper:]' '[:lower:]' <<<'$*')
 build-%Function:
-	@$(GO_BUILD) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(FUNCTION)
 	@$(SETTINGS) pack -environment '$(ENVIRONMENT)' -function $(FUNCTION) -out "$(ARTIFACTS_DIR)/settings.json"
+	@$(GO_BUILD) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(FUNCTION)
 
 .PHONY: size
 size: ENVIRONMENT = example

@@ -38,7 +38,7 @@ func cells() []cell {
 		f.Mailed = m
 		return f
 	}
-	single := func(s State) Facts { return Facts{State: s, Mailed: nothing} }
+	single := func(s State) Facts { return Facts{State: s, SingleOptIn: true, Mailed: nothing} }
 	remembered, gone := facts(None), facts(Erased)
 	remembered.Remembered, gone.Remembered = true, true
 	objected := facts(Erased)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"newsletter/internal/settings"
@@ -42,6 +43,9 @@ func run(ctx context.Context, args []string) error {
 	case "pack":
 		text, err := settings.Pack(".", *environment, *function)
 		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(*out), 0o755); err != nil {
 			return err
 		}
 		return os.WriteFile(*out, text, 0o644)
