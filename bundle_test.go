@@ -68,6 +68,15 @@ func TestSameBinaries(t *testing.T) {
 	}
 }
 
+// TestABuildWithoutSettingsSaysHowToMakeThem, before it builds anything.
+func TestABuildWithoutSettingsSaysHowToMakeThem(t *testing.T) {
+	cmd := exec.Command("make", "bin/subscribe/bootstrap", "ENVIRONMENT=nowhere")
+	output, err := cmd.CombinedOutput()
+	if err == nil || !bytes.Contains(output, []byte("cp settings/example.toml settings/nowhere.toml")) {
+		t.Errorf("%v\n%s", err, output)
+	}
+}
+
 // functions lists all functions; of a short run the first one.
 func functions(t *testing.T) []string {
 	t.Helper()

@@ -241,6 +241,13 @@ func await(t *testing.T, what string, done func() bool) {
 	}
 }
 
+// TestLoopsNeedsNoSender: what only SES needs is not asked for.
+func TestLoopsNeedsNoSender(t *testing.T) {
+	b := setup(t)
+	b.Variables["LOOPS_API_KEY"], b.Variables["LOOPS_TRANSACTIONAL_ID"], b.Variables["MAIL_FROM"] = "key", "template", "nobody"
+	b.Open(open)
+}
+
 func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
 	_, err := open(t.Context(), config.FromMap(map[string]string{
 		"DELIVERY_LINGER": "1m", "MAIL_RATE_PER_MINUTE": "many", "MAIL_BOUNCE_PERCENT": "0", "MAIL_FROM": "nobody",

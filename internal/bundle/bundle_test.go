@@ -173,6 +173,10 @@ func TestABrokenTreeIsSeen(t *testing.T) {
 			p := b.Packages[module+"/functions/confirm"]
 			p.Deps = append(slices.Clone(p.Deps), "testing")
 		}, "functions/confirm links testing"},
+		"TOML deployed": {func(b *Bundle) {
+			p := b.Packages[module+"/functions/confirm"]
+			p.Deps = append(slices.Clone(p.Deps), "github.com/pelletier/go-toml/v2")
+		}, "functions/confirm links github.com/pelletier/go-toml/v2"},
 		"internal deployed": {func(b *Bundle) {
 			p := b.Packages[module+"/functions/confirm"]
 			p.Deps = append(slices.Clone(p.Deps), module+"/internal/pki")

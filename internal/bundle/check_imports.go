@@ -78,7 +78,7 @@ func checkShipped(name string, p *Package, problems *problems) {
 		}
 		for _, prefix := range testOnly {
 			if dep == prefix || strings.HasSuffix(prefix, "/") && strings.HasPrefix(dep, prefix) {
-				problems.add("functions/%s links %s: that is for tests; find the import with `go mod why` and move it to a _test.go file", name, dep)
+				problems.add("functions/%s links %s: that is for tests and builds; find the import with `go mod why` and move it to a _test.go file", name, dep)
 			}
 		}
 	}
