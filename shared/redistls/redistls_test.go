@@ -101,7 +101,7 @@ func TestTheOptions(t *testing.T) {
 	if o.TLSConfig.MinVersion != tls.VersionTLS12 || o.TLSConfig.InsecureSkipVerify {
 		t.Error("TLS is not verified")
 	}
-	cluster, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://cache.example:6390"), Cluster: true})
+	cluster, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://clustercfg.cache.example:6390")}) // as AWS names a cluster
 	if err != nil {
 		t.Fatal(err)
 	}
