@@ -15,6 +15,10 @@ TOOLS := $(CURDIR)/bin/tools
 GO_BUILD = CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) GOFLAGS= go build -mod=readonly -buildvcs=false \
 	-tags lambda.norpc -trimpath -ldflags='-s -w'
 
+# Whose settings (settings/<environment>.toml) go into the artifacts; template.yaml's parameter Environment must be the same.
+ENVIRONMENT ?= production
+SETTINGS := go run ./internal/settings/tool
+
 # Tools are modules of their own, at fixed versions, and never in go.mod.
 GOLANGCI_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
@@ -93,29 +97,33 @@ fuzz: ## Run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: check
-check: fmt-check vet lint tidy-check generate-check vuln template-check ## Everything that reads the code, and the short tests
+check: fmt-check vet lint tidy-check generate-check settings-check vuln template-check ## Everything that reads the code, and the short tests
 	@go test -short ./...
 
 ##@ Build
 
 .PHONY: build
-build: $(FUNCTIONS:%=bin/%/bootstrap) ## Build the functions as they are deployed, into bin/<function>/bootstrap
+build: $(FUNCTIONS:%=bin/%/bootstrap) ## Build the functions as they are deployed, into bin/<function>, for ENVIRONMENT
 
 .PHONY: FORCE
 bin/%/bootstrap: FORCE
+	@$(SETTINGS) pack -environment '$(ENVIRONMENT)' -function $* -out bin/$*/settings.json
 	@$(GO_BUILD) -o $@ ./functions/$*
 
 # `sam build` calls build-<LogicalId> with ARTIFACTS_DIR set.
+build-%Function: FUNCTION = $(shell tr '[:upper:]' '[:lower:]' <<<'$*')
 build-%Function:
-	@$(GO_BUILD) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell tr '[:upper:]' '[:lower:]' <<<'$*')
+	@$(SETTINGS) pack -environment '$(ENVIRONMENT)' -function $(FUNCTION) -out "$(ARTIFACTS_DIR)/settings.json"
+	@$(GO_BUILD) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(FUNCTION)
 
 .PHONY: size
+size: ENVIRONMENT = example
 size: build ## Print the size of each binary beside its budget
 	@go run ./internal/bundle/size $(FUNCTIONS:%=bin/%/bootstrap)
 
 .PHONY: generate
-generate: ## Write .env.example and the README's table of variables from the code
-	@go run ./internal/bundle/envdoc
+generate: ## Write settings/example.toml, .env.example, docs/configuration.md and the record of what functions read
+	@$(SETTINGS) generate
 
 .PHONY: migrate
 migrate: ## Bring the running stack's database to this version
@@ -156,7 +164,11 @@ tidy-check:
 
 .PHONY: generate-check
 generate-check:
-	@go run ./internal/bundle/envdoc -check
+	@$(SETTINGS) generate -check
+
+.PHONY: settings-check
+settings-check:
+	@$(SETTINGS) check
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the code calls (VULNDB for an offline database)
@@ -175,5 +187,5 @@ template-check:
 clean: ## Remove what was built and the local stack's data
 	@# As root, PostgreSQL's data may have had to move out of a folder that it cannot reach.
 	@moved=$$(cat $(LOCAL_DIR)/postgres/moved-to 2>/dev/null || true); case "$$moved" in /var/tmp/newsletter-postgres-*) rm -rf "$$moved" ;; esac
-	@rm -rf bin/*/bootstrap .aws-sam coverage $(LOCAL_DIR)
+	@rm -rf bin/*/bootstrap bin/*/settings.json .aws-sam coverage $(LOCAL_DIR)
 	@find bin -mindepth 1 -maxdepth 1 -type d -empty -delete 2>/dev/null || true

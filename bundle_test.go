@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"newsletter/internal/bundle"
+	"newsletter/shared/config"
 )
 
 // TestBundle holds template.yaml, the functions, their events, docs/openapi.yaml and the import table to each other.
@@ -20,15 +21,6 @@ func TestBundle(t *testing.T) {
 	}
 	for _, problem := range b.Problems() {
 		t.Error(problem)
-	}
-	files, err := b.Generated()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range files {
-		if have, err := os.ReadFile(name); err != nil || string(have) != want {
-			t.Errorf("%s is not current: run make generate", name)
-		}
 	}
 }
 
@@ -57,10 +49,13 @@ func TestSameBinaries(t *testing.T) {
 	for _, function := range functions(t) {
 		resource := strings.ToUpper(function[:1]) + function[1:] + "Function"
 		out := filepath.Join(artifacts, function)
-		run(t, ".", nil, "make", "build-"+resource, "ARTIFACTS_DIR="+out)
-		run(t, elsewhere, []string{"GOFLAGS=-gcflags=-N"}, "make", "bin/"+function+"/bootstrap")
-		if packed, err := os.ReadDir(out); err != nil || len(packed) != 1 {
-			t.Errorf("functions/%s: `sam build` packs %v beside the binary, %v", function, packed, err)
+		run(t, ".", []string{"ENVIRONMENT=example"}, "make", "build-"+resource, "ARTIFACTS_DIR="+out)
+		run(t, elsewhere, []string{"GOFLAGS=-gcflags=-N", "ENVIRONMENT=example"}, "make", "bin/"+function+"/bootstrap")
+		if packed, err := os.ReadDir(out); err != nil || len(packed) != 2 || packed[1].Name() != config.FileName {
+			t.Errorf("functions/%s: `sam build` packs %v, %v; want the binary and its settings", function, packed, err)
+		}
+		if one, other := read(t, filepath.Join(out, config.FileName)), read(t, filepath.Join(elsewhere, "bin", function, config.FileName)); !bytes.Equal(one, other) {
+			t.Errorf("functions/%s: `sam build` packs other settings than `make build`:\n%s%s", function, one, other)
 		}
 		first, second := read(t, filepath.Join(out, "bootstrap")), read(t, filepath.Join(elsewhere, "bin", function, "bootstrap"))
 		if sha256.Sum256(first) != sha256.Sum256(second) {
@@ -70,6 +65,15 @@ func TestSameBinaries(t *testing.T) {
 		if bytes.Contains(first, []byte(elsewhere)) || bytes.Contains(first, []byte(".debug_info")) {
 			t.Errorf("functions/%s: the binary is not stripped, or holds a path of this machine", function)
 		}
+	}
+}
+
+// TestABuildWithoutSettingsSaysHowToMakeThem, before it builds anything.
+func TestABuildWithoutSettingsSaysHowToMakeThem(t *testing.T) {
+	cmd := exec.Command("make", "bin/subscribe/bootstrap", "ENVIRONMENT=nowhere")
+	output, err := cmd.CombinedOutput()
+	if err == nil || !bytes.Contains(output, []byte("cp settings/example.toml settings/nowhere.toml")) {
+		t.Errorf("%v\n%s", err, output)
 	}
 }
 

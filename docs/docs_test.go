@@ -2,12 +2,16 @@ package docs_test
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"newsletter/shared/config"
+	"newsletter/shared/retention"
 )
 
 func read(t *testing.T, file string) string {
@@ -44,24 +48,21 @@ func TestTheInventoryIsTheSchema(t *testing.T) {
 	}
 }
 
-// A period that the documents name is the default of the variable.
-func TestThePeriodsAreTheDefaults(t *testing.T) {
+// A period that the documents name is the one that the code keeps.
+func TestThePeriodsAreThoseOfTheCode(t *testing.T) {
 	t.Parallel()
-	code := read(t, "../shared/retention/retention.go")
-	defaults := map[string]string{}
-	for _, found := range regexp.MustCompile(`env:"(RETENTION_[A-Z_]+)" envDefault:"([0-9]+)"`).FindAllStringSubmatch(code, -1) {
-		defaults[found[1]] = found[2]
-	}
-	named := map[string]bool{}
-	for _, found := range regexp.MustCompile("`(RETENTION_[A-Z_]+)` \\(([0-9]+)\\)").FindAllStringSubmatch(read(t, "privacy.md"), -1) {
-		if defaults[found[1]] != found[2] {
-			t.Errorf("%s is said to be %s, and is %q", found[1], found[2], defaults[found[1]])
-		}
-		named[found[1]] = true
-	}
-	for name := range defaults {
-		if !named[name] {
-			t.Errorf("privacy.md does not name %s", name)
+	text, keep := read(t, "privacy.md"), config.Read[retention.Config](config.FromMap(nil))
+	for table, days := range map[string][]int{
+		"subscribers": {keep.Unsubscribed}, "event_context": {keep.Context}, "mail_log": {keep.MailLog}, "erasures": {keep.Erasures},
+		"privacy_requests": {keep.PrivacyRequests}, "outbox": {keep.Outbox, keep.DeadLetters}, "engagement_events": {keep.Engagement},
+		"request_stats": {keep.Statistics}, "alerts": {keep.Statistics},
+	} {
+		_, section, _ := strings.Cut(text, "\n### "+table+"\n\n")
+		sentence, _, _ := strings.Cut(section, "\n\n")
+		for _, n := range days {
+			if !strings.Contains(sentence, fmt.Sprintf("%d days", n)) {
+				t.Errorf("privacy.md does not say of %s that it is kept for %d days: %q", table, n, sentence)
+			}
 		}
 	}
 }

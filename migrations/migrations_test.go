@@ -249,12 +249,12 @@ func TestNewRefusesBadConfigurationWithoutRepeatingIt(t *testing.T) {
 				env[k] = v
 			}
 		}
-		_, err := migrations.New(migrations.ReadConfig(config.FromMap(env)))
+		_, err := migrations.New(config.Read[migrations.Config](config.FromMap(env)))
 		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := migrations.New(migrations.ReadConfig(config.FromMap(good))); err != nil {
+	if _, err := migrations.New(config.Read[migrations.Config](config.FromMap(good))); err != nil {
 		t.Error(err)
 	}
 }

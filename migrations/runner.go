@@ -24,24 +24,15 @@ import (
 
 // Config says where to migrate, and who will use it.
 type Config struct {
-	// URL is the database itself, not its proxy, for a role that may create tables and, better, roles.
+	// The database itself, not its proxy, for a role that may create tables and, better, roles.
 	URL config.Sealed `env:"MIGRATE_DATABASE_URL,required"`
-	// CAFile is a PEM file of certificate authorities that are trusted beside the system's roots and those of RDS, which
-	// are built in. Defaults to none.
-	CAFile string `env:"DATABASE_CA_FILE"`
-	// IAMAuth signs in with an IAM token where the URL holds no password. Defaults to false.
-	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false"`
-	// AppUser is the role of the functions; it is created where that is allowed. Defaults to "app".
-	AppUser string `env:"APP_DATABASE_USER" envDefault:"app"`
-	// AppPassword is that role's password, of printable ASCII. Defaults to none: the role signs in with IAM.
+	// The database role of the functions; it is created where that is allowed.
+	AppUser string `env:"APP_DATABASE_USER" envDefault:"app" from:"template"`
+	// That role's password, of printable ASCII. Empty: the role signs in with IAM.
 	AppPassword config.Sealed `env:"APP_DATABASE_PASSWORD"`
-}
 
-// ReadConfig reads the configuration from env, which collects what is wrong with it.
-func ReadConfig(env *config.Env) Config {
-	var c Config
-	env.Read(&c)
-	return c
+	CAFile  string `env:"DATABASE_CA_FILE" from:"local"`
+	IAMAuth bool   `env:"DATABASE_IAM_AUTH" envDefault:"false" from:"template"`
 }
 
 // Validate implements the check of config.Env.Read.
@@ -54,7 +45,7 @@ func (c Config) Validate() error {
 		problems = append(problems, err)
 	}
 	if !roleName.MatchString(c.AppUser) {
-		problems = append(problems, errors.New("APP_DATABASE_USER: must have up to 63 lower-case letters, digits and underscores, and begin with no digit, such as app"))
+		problems = append(problems, errors.New("APP_DATABASE_USER: must have up to 63 lower-case letters, digits and underscores, and begin with no digit"))
 	}
 	if strings.ContainsFunc(c.AppPassword.Reveal(), func(r rune) bool { return r < ' ' || r > '~' }) { // they need SASLprep, and RDS refuses them
 		problems = append(problems, errors.New("APP_DATABASE_PASSWORD: must have printable ASCII characters only"))

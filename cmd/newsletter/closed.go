@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"newsletter/shared/config"
 	"newsletter/shared/outbox"
 	"newsletter/shared/webhook"
 )
@@ -40,7 +41,7 @@ func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
 // destinations lists what can be paused: the destinations of this version, the owner's endpoints that are configured here
 // or that the outbox has rows for, and what is paused.
 func destinations(ctx context.Context, db *operatorDB) ([]string, error) {
-	all := append(outbox.Destinations(), webhook.ReadConfig(db.env).Names()...)
+	all := append(outbox.Destinations(), config.Read[webhook.Config](db.env).Names()...)
 	kinds, err := db.queue.Kinds(ctx)
 	if err != nil {
 		return nil, err

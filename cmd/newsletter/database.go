@@ -70,7 +70,7 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	dbConfig, keyConfig := postgres.ReadConfig(env), pseudonym.ReadConfig(env)
+	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return nil, err
 	}
-	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	store := subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
 	return &operatorDB{db, env, key, store, outbox.NewQueue(db, time.Now)}, nil
 }
 

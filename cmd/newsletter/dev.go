@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"newsletter/internal/devstack"
+	"newsletter/internal/settings/record"
 )
 
 // defaultPort is where `make dev` serves unless PORT says otherwise; 0 takes a free one.
@@ -17,6 +18,19 @@ const defaultPort = 3000
 // localDir is the data folder of the local system: LOCAL_DIR, or .local in the repository.
 func localDir(root string) string {
 	return cmp.Or(os.Getenv("LOCAL_DIR"), filepath.Join(root, ".local"))
+}
+
+// ownSettings are the settings that the environment holds, such as SITE_ALLOWED_ORIGINS: they replace the local system's.
+func ownSettings() map[string]string {
+	own := map[string]string{}
+	for _, reads := range record.Reads {
+		for _, name := range reads.Settings {
+			if value := os.Getenv(name); value != "" {
+				own[name] = value
+			}
+		}
+	}
+	return own
 }
 
 // dev runs the local system until it is interrupted.
@@ -34,7 +48,7 @@ func dev(ctx context.Context, args []string) error {
 			return errUsage("PORT must be a number between 0 and 65535")
 		}
 	}
-	options := devstack.Options{Root: root, Dir: localDir(root), Port: port, Log: os.Stderr}
+	options := devstack.Options{Root: root, Dir: localDir(root), Port: port, Log: os.Stderr, Variables: ownSettings()}
 	options.Binaries = os.Getenv("BINARIES") // built already, one file for each function
 	if url := os.Getenv("REDIS_URL"); url != "" {
 		options.Redis = &devstack.Redis{URL: url, CAFile: os.Getenv("REDIS_CA_FILE")}

@@ -26,7 +26,7 @@ func storeOf(t *testing.T, dir string) *subscription.Store {
 		t.Fatal(err)
 	}
 	env := config.FromMap(state.Functions["subscribe"].Variables)
-	dbConfig, keyConfig := postgres.ReadConfig(env), pseudonym.ReadConfig(env)
+	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
 	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func storeOf(t *testing.T, dir string) *subscription.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	return subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
 }
 
 func TestHolds(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"newsletter/shared/config"
+
 	"newsletter/shared/audit"
 	"newsletter/shared/journal"
 	"newsletter/shared/outbox"
@@ -47,7 +49,7 @@ func openJournal(db *operatorDB, flags *flag.FlagSet, args []string) (*journal.J
 			}
 		}
 	}
-	cfg := journal.ReadConfig(db.env)
+	cfg := config.Read[journal.Config](db.env)
 	if err := db.env.Err(); err != nil {
 		return nil, from, err
 	}

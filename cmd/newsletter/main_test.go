@@ -227,7 +227,7 @@ func TestMistakesInTheVariables(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), tool(t), "suppression", "list")
 	cmd.Env = append(os.Environ(), "DATABASE_URL=postgres://app:5ecret@/news", "PEPPER=5ecret", "DATABASE_IAM_AUTH=maybe", "SECRETS_ARN=")
 	output, err := cmd.CombinedOutput()
-	want := `newsletter: DATABASE_IAM_AUTH: must be "true" or "false"
+	want := `newsletter: DATABASE_IAM_AUTH: must be "true" or "false" (example: false)
 DATABASE_URL: must be a PostgreSQL URL that names one host, a user and a database, such as postgres://user:password@host:5432/database
 PEPPER: must be at least 32 random bytes in base64, as "openssl rand -base64 32" makes them
 `

@@ -12,6 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"newsletter/shared/config"
+
 	"newsletter/shared/outbox"
 	"newsletter/shared/phrases"
 	"newsletter/shared/privacy"
@@ -35,7 +37,7 @@ func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg, book := privacy.ReadConfig(db.env), phrases.ReadBook(db.env)
+	cfg, book := config.Read[privacy.Config](db.env), phrases.ReadBook(db.env)
 	if err := db.env.Err(); err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	if action != "" && action != cancel {
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "cancel", or be left out.`, Pointer: "#/action"})
 	}
-	verdict := h.gate.Admit(ctx, admission.Attempt{Endpoint: admission.Confirm, Client: r.Client})
+	verdict := h.gate.Admit(ctx, admission.Attempt{Client: r.Client})
 	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())

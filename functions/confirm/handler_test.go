@@ -156,7 +156,7 @@ func sameHeaders(a, b httpapi.Result) bool {
 func TestWithoutRedisEverybodyMayConfirm(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["REDIS_URL"], b.Variables["LIMIT_CONFIRM"] = "rediss://:secret@127.0.0.1:1", "2/10m@host"
+	b.Variables["REDIS_URL"], b.Variables["LIMITS_SUBSCRIBE"] = "rediss://:secret@127.0.0.1:1", "2/10m@host"
 	event := functiontest.HTTP(t, "confirm", "bare", b.Sign(b.SignUp("jane@example.org")))
 	api := b.Open(open).HTTP
 	for i := range 6 {
@@ -170,7 +170,7 @@ func TestWithoutRedisEverybodyMayConfirm(t *testing.T) {
 func TestTheButtonIsLimitedAndThePageIsNot(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_CONFIRM"] = "2/10m@host"
+	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host"
 	link := b.Sign(b.SignUp("jane@example.org"))
 	api := b.Open(open).HTTP
 	for i, want := range []int{200, 200, 429} {

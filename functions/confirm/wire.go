@@ -20,9 +20,9 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
-	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
-	keyConfig, ring := pseudonym.ReadConfig(env), token.ReadRing(env, token.Confirm)
+	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), phrases.ReadBook(env)
+	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
+	keyConfig, ring := config.Read[pseudonym.Config](env), token.ReadRing(env, token.Confirm)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -35,7 +35,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	requests := statistics.NewRecorder(redis, time.Now)
 	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
-	h := &handler{gate, subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now), ring, book}
+	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Confirm, limits.Policies, time.Now)
+	h := &handler{gate, subscription.NewStore(db, key, subscription.DomainCap{}, time.Now), ring, book}
 	return lambdafn.Function{HTTP: h.api(api), Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -21,17 +20,9 @@ type channels struct {
 func (b *bundle) channels() *channels {
 	b.Helper()
 	c := &channels{&devstack.Slack{}, &devstack.Discord{}, devstack.NewWebhooks(time.Now), &devstack.SNS{}}
-	mux := http.NewServeMux()
-	mux.Handle("/slack", c.slack)
-	mux.Handle("/discord", c.discord)
-	mux.Handle("/webhook", c.webhooks)
-	mux.Handle("/", c.sns)
-	server := httptest.NewServer(mux)
-	b.Cleanup(server.Close)
-	b.Setenv("AWS_ENDPOINT_URL_SNS", server.URL)
-	b.Variables["OUTBOUND_ALLOW_PRIVATE"] = server.Listener.Addr().String()
-	b.Variables["SLACK_WEBHOOK_URL"], b.Variables["DISCORD_WEBHOOK_URL"] = server.URL+"/slack", server.URL+"/discord"
-	b.Variables["WEBHOOK_URLS"], b.Variables["WEBHOOK_SECRETS"] = server.URL+"/webhook", devstack.WebhookSecret
+	b.Variables["SLACK_WEBHOOK_URL"], b.Variables["DISCORD_WEBHOOK_URL"] = b.Fake("/slack", c.slack), b.Fake("/discord", c.discord)
+	b.Variables["WEBHOOK_URLS"], b.Variables["WEBHOOK_SECRETS"] = b.Fake("/webhook", c.webhooks), devstack.WebhookSecret
+	b.Fake("/sns/", c.sns)
 	b.Variables["ALERTS_TOPIC_ARN"] = devstack.TopicARN
 	b.Cleanup(func() {
 		for _, problem := range append(append(c.slack.Problems(), c.discord.Problems()...), append(c.webhooks.Problems(), c.sns.Problems()...)...) {

@@ -26,9 +26,8 @@ func (b *bundle) signUps(n int) {
 func TestAFailureIsRepeated(t *testing.T) {
 	b := setup(t)
 	b.signUps(2)
-	b.Variables["DELIVER_CONCURRENCY"] = "1"
 	b.ses.Fail(devstack.Answer{Status: http.StatusInternalServerError, Code: "InternalFailure", RetryAfter: 600})
-	f := b.Open(open)
+	f := b.openWith(func(h *handler) { h.config.Concurrency = 1 })
 	b.expect(b.run(t.Context(), f), `{"retry":1,"sent":1}`)
 	if got := b.Strings(`select attempts || ' ' || outcome || ' ' || (due_at > now() + interval '9 minutes') from outbox where state = 'ready'`); len(got) != 1 || got[0] != "1 status_500 true" {
 		t.Errorf("%v", got)
@@ -86,8 +85,7 @@ func TestThrottlingCostsNoAttempt(t *testing.T) {
 func TestASetUpThatIsWrongCostsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.signUps(3)
-	b.Variables["DELIVER_CONCURRENCY"] = "1"
-	f := b.Open(open)
+	f := b.openWith(func(h *handler) { h.config.Concurrency = 1 })
 	for _, answer := range []devstack.Answer{
 		{Status: http.StatusForbidden, Code: "AccessDeniedException"}, {Status: http.StatusBadRequest, Code: "SendingPausedException"},
 		{Status: http.StatusNotFound, Code: "NotFoundException"},
@@ -148,10 +146,9 @@ func TestTwoAtOnceSendEverythingOnce(t *testing.T) {
 	b := setup(t)
 	const n = 40
 	b.signUps(n)
-	b.Variables["DELIVER_BATCH"] = "7"
 	var both sync.WaitGroup
 	for range 2 {
-		f := b.Open(open)
+		f := b.openWith(func(h *handler) { h.config.Batch = 7 })
 		both.Go(func() {
 			if _, err := f.Event(t.Context(), functiontest.Raw(t, "deliver", "scheduled")); err != nil {
 				t.Error(err)
@@ -176,8 +173,7 @@ func TestTheTimeIsUp(t *testing.T) {
 	b := setup(t)
 	const n = 20
 	b.signUps(n)
-	b.Variables["DELIVER_CONCURRENCY"] = "1"
-	f := b.Open(open)
+	f := b.openWith(func(h *handler) { h.config.Concurrency = 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), timeToSend-time.Second)
 	b.expect(b.run(ctx, f), `{}`) // not even begun
 	cancel()
@@ -254,7 +250,7 @@ func TestALostDatabase(t *testing.T) {
 
 func TestConnectionsFollowTheConcurrency(t *testing.T) {
 	for concurrency, want := range map[int]int{1: 2, 3: 3, 100: 4} {
-		if got := (Config{Concurrency: concurrency}).connections(); got != want {
+		if got := (Config{WorkerConfig: outbox.WorkerConfig{Concurrency: concurrency}}).connections(); got != want {
 			t.Errorf("%d: %d connections, want %d", concurrency, got, want)
 		}
 	}

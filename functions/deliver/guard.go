@@ -24,9 +24,9 @@ func (r *run) guard(ctx context.Context) {
 	}
 	reason := ""
 	switch c := r.config; {
-	case rates.Bounces >= c.BounceLeast && rates.Percent(rates.Bounces) >= c.BouncePercent:
+	case rates.Bounces >= c.BouncesMin && rates.Percent(rates.Bounces) >= c.BouncePercent:
 		reason = "bounces"
-	case rates.Complaints >= c.ComplaintLeast && rates.Percent(rates.Complaints) >= c.ComplaintPercent:
+	case rates.Complaints >= c.ComplaintsMin && rates.Percent(rates.Complaints) >= c.ComplaintPercent:
 		reason = "complaints"
 	default:
 		return

@@ -15,7 +15,7 @@ func TestBouncesPauseAllMail(t *testing.T) {
 	for kind, least := range map[string]int{"bounce": 10, "complaint": 5} {
 		t.Run(kind, func(t *testing.T) {
 			b := setup(t)
-			b.Variables["MAIL_PACE_DOMAIN"] = "0"
+			b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "0"
 			f := b.Open(open)
 			b.signUps(40)
 			b.expect(b.run(t.Context(), f), `{"sent":40}`)
@@ -42,7 +42,7 @@ func TestBouncesPauseAllMail(t *testing.T) {
 // Few bounces among many mails are the usual, and so are some of a few.
 func TestTheUsualBounces(t *testing.T) {
 	b := setup(t)
-	b.Variables["MAIL_PACE_DOMAIN"] = "0"
+	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "0"
 	b.Variables["MAIL_BOUNCE_PERCENT"] = "30"
 	f := b.Open(open)
 	b.signUps(40)
@@ -58,7 +58,7 @@ func TestTheUsualBounces(t *testing.T) {
 // What SES has not sent, what a person has rescued, what a machine has written, and what is about emails of others stops nobody.
 func TestWhatDoesNotCount(t *testing.T) {
 	b := setup(t)
-	b.Variables["MAIL_PACE_DOMAIN"], b.Variables["MAIL_CAP_DOMAIN"] = "0", "0"
+	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"], b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "0", "0"
 	f := b.Open(open)
 	b.signUps(100)
 	for range 4 {

@@ -99,7 +99,7 @@ func TestThePaceOfAll(t *testing.T) {
 	b := setup(t)
 	b.signUps(5)
 	b.Activate("active@example.org")
-	b.Variables["MAIL_PACE"] = "2"
+	b.Variables["MAIL_RATE_PER_MINUTE"] = "2"
 	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"announced":1,"paced":4,"sent":2}`)
 	b.due()
@@ -119,7 +119,7 @@ func TestThePaceOfOneDomain(t *testing.T) {
 	for i := range 3 {
 		b.SignUp(fmt.Sprintf("jane%03d@gmail.com", i))
 	}
-	b.Variables["MAIL_PACE_DOMAIN"] = "2"
+	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "2"
 	b.SignUp("john@lists.example.org") // one domain, to whoever runs its mail server
 	b.expect(b.run(t.Context(), b.Open(open)), `{"paced":2,"sent":5}`)
 	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%example.org'`); len(got) != 2 {
@@ -161,7 +161,7 @@ func TestABacklogIsNoBurst(t *testing.T) {
 	}
 	b.Exec(`update pauses set lifted_at = now()`)
 	b.due()
-	b.Variables["MAIL_CAP_DOMAIN"] = "5"
+	b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "5"
 	f = b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"capped":7,"overtaken":11,"sent":6}`)
 	b.expect(b.run(t.Context(), f), `{}`) // they are due when the cap allows it
@@ -214,7 +214,7 @@ func TestOnlyTicksAreTaken(t *testing.T) {
 
 func TestItLingers(t *testing.T) {
 	b := setup(t)
-	b.Variables["DELIVER_LINGER"] = "10m"
+	b.Variables["DELIVERY_LINGER"] = "59s"
 	f := b.Open(open)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan map[string]int)
@@ -241,17 +241,24 @@ func await(t *testing.T, what string, done func() bool) {
 	}
 }
 
+// TestLoopsNeedsNoSender: what only SES needs is not asked for.
+func TestLoopsNeedsNoSender(t *testing.T) {
+	b := setup(t)
+	b.Variables["LOOPS_API_KEY"], b.Variables["LOOPS_TRANSACTIONAL_ID"], b.Variables["MAIL_FROM"] = "key", "template", "nobody"
+	b.Open(open)
+}
+
 func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
 	_, err := open(t.Context(), config.FromMap(map[string]string{
-		"DELIVER_LINGER": "11m", "DELIVER_BATCH": "0", "DELIVER_CONCURRENCY": "many", "MAIL_FROM": "nobody",
+		"DELIVERY_LINGER": "1m", "MAIL_RATE_PER_MINUTE": "many", "MAIL_BOUNCE_PERCENT": "0", "MAIL_FROM": "nobody",
 	}))
 	if err == nil {
 		t.Fatal("it starts")
 	}
 	for _, name := range []string{
-		"PUBLIC_URL", "DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE",
+		"SITE_PUBLIC_URL", "DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE",
 		"TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS",
-		"DELIVER_LINGER", "DELIVER_BATCH", "DELIVER_CONCURRENCY", "MAIL_FROM",
+		"DELIVERY_LINGER", "MAIL_RATE_PER_MINUTE", "MAIL_BOUNCE_PERCENT", "MAIL_FROM",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)

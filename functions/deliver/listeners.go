@@ -23,29 +23,30 @@ import (
 // readListeners makes the listeners that the variables set up. Mistakes are added to env.
 func readListeners(env *config.Env) listeners {
 	all := listeners{}
-	guard := outbound.ReadConfig(env)
+	guard := config.Read[outbound.Config](env)
 	client := outbound.New(guard, nil)
-	if cfg := journal.ReadConfig(env); cfg.Enabled() {
+	if cfg := config.Read[journal.Config](env); cfg.Enabled() {
 		j, err := journal.Open(cfg)
 		env.Add(err)
 		all[outbox.Journal] = listener{tell: journalist{j}.tell, kinds: stops(), sealed: true}
 	}
-	if cfg := audience.ReadConfig(env); cfg.Enabled() {
+	if cfg := readLoops(env); cfg.Enabled() {
 		all[outbox.Loops] = listener{tell: loops{audience.New(cfg, client)}.tell, sealed: true}
 	}
-	if cfg := measurement.ReadConfig(env); cfg.Enabled() {
+	if cfg := config.Read[measurement.Config](env); cfg.Enabled() {
+		cfg.BaseURL = guard.Service("ga4", "")
 		counted := []audit.Kind{audit.Requested, audit.Confirmed, audit.Unsubscribed}
 		all[outbox.GA4] = listener{tell: counter{measurement.New(cfg, client, time.Now)}.tell, kinds: counted}
 	}
-	channels, err := notify.Channels(notify.ReadConfig(env), guard, client)
+	channels, err := notify.Channels(config.Read[notify.Config](env), guard, client)
 	env.Add(err)
 	for name, channel := range channels {
 		all[name] = listener{tell: herald{channel}.tell, warn: messenger.Post(channel)}
 	}
-	if cfg := notify.ReadTopicConfig(env); cfg.Enabled() {
+	if cfg := config.Read[notify.TopicConfig](env); cfg.Enabled() {
 		all[outbox.SNS] = listener{warn: messenger.Post(notify.NewTopic(cfg))}
 	}
-	endpoints, err := webhook.Endpoints(webhook.ReadConfig(env), guard, client, time.Now)
+	endpoints, err := webhook.Endpoints(config.Read[webhook.Config](env), guard, client, time.Now)
 	env.Add(err)
 	for name, endpoint := range endpoints {
 		all[name] = listener{tell: caller{endpoint}.tell, warn: messenger.Call(endpoint)}

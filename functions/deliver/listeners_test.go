@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,14 +28,10 @@ type outside struct {
 func (b *bundle) outside() *outside {
 	b.Helper()
 	o := &outside{loops: &devstack.Loops{}, ga4: devstack.NewGA4(time.Now), journal: b.TempDir()}
-	mux := http.NewServeMux()
-	mux.Handle("/loops/", http.StripPrefix("/loops", o.loops))
-	mux.Handle("/ga4/", http.StripPrefix("/ga4", o.ga4))
-	server := httptest.NewServer(mux)
-	b.Cleanup(server.Close)
-	b.Variables["OUTBOUND_ALLOW_PRIVATE"] = server.Listener.Addr().String()
-	b.Variables["LOOPS_API_KEY"], b.Variables["LOOPS_BASE_URL"] = devstack.LoopsKey, server.URL+"/loops"
-	b.Variables["GA4_MEASUREMENT_ID"], b.Variables["GA4_API_SECRET"], b.Variables["GA4_BASE_URL"] = devstack.GA4ID, devstack.GA4Secret, server.URL+"/ga4"
+	b.Fake("/loops/", http.StripPrefix("/loops", o.loops))
+	b.Fake("/ga4/", http.StripPrefix("/ga4", o.ga4))
+	b.Variables["LOOPS_API_KEY"] = devstack.LoopsKey
+	b.Variables["GA4_MEASUREMENT_ID"], b.Variables["GA4_API_SECRET"] = devstack.GA4ID, devstack.GA4Secret
 	b.Variables["JOURNAL_URL"] = "file://" + o.journal
 	b.Cleanup(func() {
 		for _, problem := range append(o.loops.Problems(), o.ga4.Problems()...) {
@@ -227,10 +222,7 @@ func TestWhoLeavesDuringTheCall(t *testing.T) {
 			b := setup(t)
 			o := b.outside()
 			left := b.Activate("jane@example.org")
-			server := httptest.NewServer(http.StripPrefix("/loops", &whileCalling{o.loops, func() { end(b, left) }}))
-			t.Cleanup(server.Close)
-			b.Variables["LOOPS_BASE_URL"] = server.URL + "/loops"
-			b.Variables["OUTBOUND_ALLOW_PRIVATE"] += "," + server.Listener.Addr().String()
+			b.Fake("/loops/api/", http.StripPrefix("/loops", &whileCalling{o.loops, func() { end(b, left) }}))
 			b.drain()
 			for _, c := range o.loops.Contacts() {
 				if c.Subscribed || name == "erased" {
@@ -333,9 +325,7 @@ func TestALostSealingKey(t *testing.T) {
 func TestEveryListenerIsADestination(t *testing.T) {
 	b := setup(t)
 	b.outside()
-	private := b.Variables["OUTBOUND_ALLOW_PRIVATE"]
 	b.channels()
-	b.Variables["OUTBOUND_ALLOW_PRIVATE"] += "," + private
 	env := b.Env()
 	got := []string{outbox.Mail}
 	for name := range readListeners(env) {

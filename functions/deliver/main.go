@@ -7,7 +7,7 @@ import (
 	"newsletter/shared/lambdafn"
 )
 
-func main() { lambdafn.Start("deliver", open) }
+func main() { lambdafn.StartScheduled("deliver", open) }
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	h, db, err := wire(ctx, env)

@@ -27,8 +27,8 @@ func (r *run) allowed(ctx context.Context, claimed []outbox.Delivery) []outbox.D
 		return nil
 	}
 	room := len(claimed)
-	if r.config.Pace > 0 {
-		room = max(0, r.config.Pace-traffic.Sent)
+	if r.config.PerMinute > 0 {
+		room = max(0, r.config.PerMinute-traffic.Sent)
 	}
 	var now, paused, later []outbox.Delivery
 	for _, d := range claimed {

@@ -12,18 +12,29 @@ import (
 
 var errNoLoops = errors.New("LOOPS_TRANSACTIONAL_ID: is of use only with LOOPS_API_KEY")
 
-// readSender makes the sender of our mails. Mistakes are added to env.
+// readSender makes the sender of our emails. Mistakes are added to env.
 func readSender(env *config.Env) sender {
-	template, account := audience.ReadTemplate(env).ID, audience.ReadConfig(env)
+	template, account := config.Read[audience.SenderConfig](env).TransactionalID, readLoops(env)
 	if template != "" && !account.Enabled() {
 		env.Add(errNoLoops)
 	}
 	if template != "" {
-		return loopsSender{audience.New(account, outbound.New(outbound.ReadConfig(env), nil)), template}
+		return loopsSender{audience.New(account, outbound.New(config.Read[outbound.Config](env), nil)), template}
 	}
-	ses, err := mail.NewSender(mail.ReadConfig(env))
+	cfg := config.Read[mail.Config](env)
+	if env.Err() != nil {
+		return nil // the mistake is told once
+	}
+	ses, err := mail.NewSender(cfg)
 	env.Add(err)
 	return ses
+}
+
+// readLoops reads the account of Loops, or of its fake.
+func readLoops(env *config.Env) audience.Config {
+	cfg := config.Read[audience.Config](env)
+	cfg.BaseURL = config.Read[outbound.Config](env).Service("loops", cfg.BaseURL)
+	return cfg
 }
 
 // loopsSender sends through Loops.

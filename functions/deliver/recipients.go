@@ -9,19 +9,10 @@ import (
 	"newsletter/shared/privacy"
 )
 
-// captchaConfig is the part of the CAPTCHA's configuration that decides whether its provider receives personal data.
-type captchaConfig struct {
-	// Provider is turnstile or hcaptcha; every sign-up must then carry its widget's answer. Defaults to none.
-	Provider captcha.Provider `env:"CAPTCHA_PROVIDER"`
-	// SendIP passes the visitor's network address to the provider. Defaults to false.
-	SendIP bool `env:"CAPTCHA_SEND_IP" envDefault:"false"`
-}
-
 // readRecipients returns the services that receive personal data under this configuration. deliver derives them, because
 // only deliver has the keys of most of them.
 func readRecipients(env *config.Env, s sender, heard listeners, vector bool) []privacy.Service {
-	var challenge captchaConfig
-	env.Read(&challenge)
+	provider, sendIP := config.Read[captcha.FormConfig](env).Provider, config.Read[captcha.IPConfig](env).SendIP
 	all := []privacy.Service{privacy.SES}
 	if _, byLoops := s.(loopsSender); byLoops {
 		all = []privacy.Service{privacy.LoopsEmail}
@@ -38,10 +29,10 @@ func readRecipients(env *config.Env, s sender, heard listeners, vector bool) []p
 	if vector {
 		all = append(all, privacy.Vector)
 	}
-	if challenge.Provider != "" && challenge.SendIP {
-		all = append(all, privacy.Service(challenge.Provider))
+	if provider != "" && sendIP {
+		all = append(all, privacy.Service(provider))
 	}
-	if !capture.ReadConfig(env).DSN.IsZero() {
+	if !config.Read[capture.Config](env).DSN.IsZero() {
 		all = append(all, privacy.Sentry)
 	}
 	slices.Sort(all)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"newsletter/internal/devstack"
+	"newsletter/shared/config"
 	"newsletter/shared/outbox"
 	"newsletter/shared/privacy"
 )
@@ -23,7 +24,7 @@ func TestWhoGetsPersonalData(t *testing.T) {
 	b.run(t.Context(), b.Open(open))
 	expect("ses")
 
-	b.Variables["OUTBOUND_ALLOW_PRIVATE"] = "127.0.0.1:1"
+	b.Variables["FAKES_URL"] = "http://127.0.0.1:1"
 	for name, value := range map[string]string{
 		"LOOPS_API_KEY": devstack.LoopsKey, "GA4_MEASUREMENT_ID": devstack.GA4ID, "GA4_API_SECRET": devstack.GA4Secret,
 		"SLACK_WEBHOOK_URL": "http://127.0.0.1:1/slack", "DISCORD_WEBHOOK_URL": "http://127.0.0.1:1/discord",
@@ -49,7 +50,7 @@ func TestWhoGetsPersonalData(t *testing.T) {
 	expect("discord, ga4 until, loops, loops_email, sentry, ses until, slack, turnstile until, vector, webhook")
 
 	env := b.Env()
-	document := privacy.ReadConfig(env).Describe(privacy.Document{}, nil, nil, time.Now())
+	document := config.Read[privacy.Config](env).Describe(privacy.Document{}, nil, nil, time.Now())
 	if len(document.Recipients) != 2 || !strings.Contains(document.Recipients[1].Purpose, "not recorded yet") {
 		t.Errorf("before the first run: %+v", document.Recipients)
 	}
@@ -57,7 +58,7 @@ func TestWhoGetsPersonalData(t *testing.T) {
 	for _, service := range privacy.Services() {
 		uses = append(uses, privacy.Use{Service: service})
 	}
-	for _, r := range privacy.ReadConfig(env).Describe(privacy.Document{}, nil, uses, time.Now()).Recipients {
+	for _, r := range config.Read[privacy.Config](env).Describe(privacy.Document{}, nil, uses, time.Now()).Recipients {
 		if r.Name == "" || r.Purpose == "" {
 			t.Errorf("a recipient without words: %+v", r)
 		}

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"testing"
 	"time"
 
 	"newsletter/internal/devstack"
+	"newsletter/shared/config"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/lookalike"
+	"newsletter/shared/outbound"
+	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
 )
 
@@ -16,17 +21,30 @@ import (
 func (b *bundle) vectors() *devstack.Vector {
 	b.Helper()
 	double := &devstack.Vector{}
-	server := httptest.NewServer(double)
-	b.Cleanup(server.Close)
-	b.Variables["UPSTASH_VECTOR_REST_URL"], b.Variables["UPSTASH_VECTOR_REST_TOKEN"] = server.URL, devstack.VectorToken
-	b.Variables["OUTBOUND_ALLOW_PRIVATE"], b.Variables["LOOKALIKE_NEIGHBOURS"] = server.Listener.Addr().String(), "8"
-	b.Variables["MAIL_PACE_DOMAIN"], b.Variables["DELIVER_BATCH"] = "0", "10"
+	b.Fake("/vector/", http.StripPrefix("/vector", double))
+	b.Variables["UPSTASH_VECTOR_REST_URL"], b.Variables["UPSTASH_VECTOR_REST_TOKEN"] = b.Variables["FAKES_URL"]+"/vector", devstack.VectorToken
+	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "0"
 	b.Cleanup(func() {
 		for _, problem := range double.Problems() {
 			b.Errorf("the service would refuse: %s", problem)
 		}
 	})
 	return double
+}
+
+// openForFew opens the function as one that takes fewer sign-ups for a wave than the default, in smaller batches.
+func (b *bundle) openForFew() lambdafn.Function {
+	b.Helper()
+	env := b.Env()
+	cfg := config.Read[lookalike.Config](env)
+	cfg.Neighbours = 8
+	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
+	if err := errors.Join(err, env.Err()); err != nil {
+		b.Fatal(err)
+	}
+	return b.openWith(func(h *handler) {
+		h.config.Batch, h.waves = 10, lookalike.New(cfg, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
+	})
 }
 
 // signUpFrom signs an address up from a network with a program.
@@ -59,7 +77,7 @@ func TestAWaveIsHeld(t *testing.T) {
 	b := setup(t)
 	b.vectors()
 	b.wave()
-	f := b.Open(open)
+	f := b.openForFew()
 	b.run(t.Context(), f)
 	count := func(condition string) string {
 		return b.Strings(`select count(*)::text from outbox join subscribers s on s.id = subscriber_id where kind = 'mail.confirm' and ` + condition)[0]
@@ -102,7 +120,7 @@ func TestWithoutTheIndexMailsLeave(t *testing.T) {
 			}
 			b.wave()
 			began := time.Now()
-			b.run(t.Context(), b.Open(open))
+			b.run(t.Context(), b.openForFew())
 			if got := len(b.ses.Mails()); got != 50 {
 				t.Errorf("%d of 50 mails left", got)
 			}

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"net/http/httptest"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -25,19 +25,30 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{functiontest.New(t), devstack.NewSES(time.Now)}
-	server := httptest.NewServer(b.ses)
-	t.Cleanup(server.Close)
-	t.Setenv("AWS_ENDPOINT_URL_SESV2", server.URL)
+	b.Fake("/ses/", http.StripPrefix("/ses", b.ses))
+	t.Setenv("FAKES_URL", b.Variables["FAKES_URL"]) // where the AWS SDK looks
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
-	b.Variables["DELIVER_LINGER"] = "0s"
+	b.Variables["DELIVERY_LINGER"] = "0s"
 	t.Cleanup(func() {
 		for _, problem := range b.ses.Problems() {
 			t.Errorf("the service would refuse: %s", problem)
 		}
 	})
 	return b
+}
+
+// openWith opens the function and changes what is no setting of it.
+func (b *bundle) openWith(change func(h *handler)) lambdafn.Function {
+	b.Helper()
+	h, db, err := wire(b.Context(), b.Env())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(db.Close)
+	change(h)
+	return lambdafn.Function{Event: h.event}
 }
 
 // run invokes the function once and gives how many deliveries ended how.

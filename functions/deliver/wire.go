@@ -20,13 +20,13 @@ import (
 
 // wire makes the handler of the variables, and the database that it uses.
 func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
-	publicURL, cfg, sender, book := httpapi.ReadPublicURL(env), readConfig(env), readSender(env), phrases.ReadBook(env)
-	dbConfig, keyConfig, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), outbox.ReadVault(env)
+	publicURL, cfg, sender, book := config.Read[httpapi.LinkConfig](env).PublicURL, config.Read[Config](env), readSender(env), phrases.ReadBook(env)
+	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	rings := map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	heard, alike, domain := readListeners(env), lookalike.ReadConfig(env), subscription.ReadDomainCap(env)
+	heard, alike, domain := readListeners(env), config.Read[lookalike.Config](env), config.Read[subscription.DomainCap](env)
 	recipients := readRecipients(env, sender, heard, alike.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err
@@ -41,18 +41,18 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		db:         db,
 		config:     cfg,
 		queue:      outbox.NewQueue(db, time.Now),
-		people:     subscription.NewStore(db, key, subscription.Config{Domain: domain}, time.Now),
+		people:     subscription.NewStore(db, key, domain, time.Now),
 		writer:     writer{rings, book, publicURL, time.Now},
 		sender:     sender,
 		vault:      vault,
 		listeners:  heard,
 		alerts:     alert.NewStore(db, alert.Config{}, time.Now), // it is only read
-		pacer:      &pacer{limit: cfg.DomainPace, now: time.Now},
+		pacer:      &pacer{limit: cfg.DomainPerMinute, now: time.Now},
 		recipients: recipients,
 		now:        time.Now,
 	}
 	if alike.Enabled() {
-		h.waves = lookalike.New(alike, key, outbound.New(outbound.ReadConfig(env), nil), time.Now)
+		h.waves = lookalike.New(alike, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
 	}
 	return h, db, nil
 }

@@ -50,8 +50,8 @@ var probeLimit = ratelimit.Policies{{Limit: 100000, Window: time.Minute, Scope: 
 
 // limiter lets the rate limiter decide about a client that does not exist, and says who decided. Its script has to run for
 // that, which a ping does not show. The key that it counts under is this environment's own, so it needs no pepper.
-func limiter(client redis.UniversalClient, key pseudonym.Key, cfg ratelimit.Config, seen *figures) healthcheck.Check {
-	probe := ratelimit.New(client, key, cfg, time.Now)
+func limiter(client redis.UniversalClient, key pseudonym.Key, seen *figures) healthcheck.Check {
+	probe := ratelimit.New(client, key, time.Now)
 	return healthcheck.Check{Name: "limiter", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
 		d := probe.Take(ctx, ratelimit.Call{Endpoint: "health", Client: netip.IPv6Loopback(), Policies: probeLimit})
 		tier := string(d.Tier)
@@ -114,13 +114,13 @@ func queue(ask *asker, cfg alert.Config, seen *figures) healthcheck.Check {
 		if email != "" {
 			text += "; all email is paused (" + email + ")"
 		}
-		if err := healthcheck.Degree(waiting, cfg.OutboxWarning, cfg.OutboxAlarm, text); err != nil {
+		if err := healthcheck.Degree(waiting, cfg.OutboxAgeMax, cfg.OutboxCritical, text); err != nil {
 			return text, err
 		}
 		if email != "" {
 			return text, healthcheck.Judged{Status: healthcheck.Warn, Text: text}
 		}
-		return text, healthcheck.Degree(d.depth.Dead, int64(cfg.DeadLetters), 1<<62, text)
+		return text, healthcheck.Degree(d.depth.Dead, int64(cfg.DeadLettersMin), 1<<62, text)
 	}}
 }
 
@@ -137,7 +137,7 @@ func integrations(ask *asker, cfg alert.Config) healthcheck.Check {
 		}
 		var failing []string
 		for _, f := range d.depth.Failing {
-			if f.For < cfg.OutboxWarning {
+			if f.For < cfg.OutboxAgeMax {
 				continue
 			}
 			failing = append(failing, f.Way)

@@ -47,7 +47,7 @@ func newLossRig(t *testing.T) *lossRig {
 	t.Cleanup(db.Close)
 	r := &lossRig{t: t, redis: testenv.RedisServer(t), conn: database.Conn(t), now: time.Now(), ids: map[string]bool{}}
 	clock := func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.now }
-	r.alerts = alert.NewStore(db, alert.ReadConfig(config.FromMap(nil)), clock)
+	r.alerts = alert.NewStore(db, config.Read[alert.Config](config.FromMap(nil)), clock)
 	for i := range r.envs {
 		r.envs[i] = &lostDatabase{
 			redis: r.client(), remind: 4 * time.Hour, clear: 5 * time.Minute, now: clock,

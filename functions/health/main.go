@@ -4,4 +4,4 @@ package main
 
 import "newsletter/shared/lambdafn"
 
-func main() { lambdafn.Start("health", open) }
+func main() { lambdafn.StartScheduled("health", open) }

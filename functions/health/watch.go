@@ -30,7 +30,7 @@ type watcher struct {
 	redis  redis.UniversalClient
 	alerts *alert.Store
 	speeds *baseline.Reader
-	target time.Duration // ALERT_TARGET
+	target time.Duration // alert.Config.LatencyMax
 	seen   *figures
 	lost   *lostDatabase
 	now    func() time.Time

@@ -16,6 +16,8 @@ import (
 	"newsletter/internal/devstack"
 	"newsletter/internal/functiontest"
 	"newsletter/internal/testenv"
+	"newsletter/shared/alert"
+	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/telemetry"
@@ -176,8 +178,8 @@ func TestADatabaseThatTakesNoWritesIsLost(t *testing.T) {
 	slack := &devstack.Slack{}
 	server := httptest.NewServer(slack)
 	t.Cleanup(server.Close)
-	b.Variables["SLACK_WEBHOOK_URL"], b.Variables["OUTBOUND_ALLOW_PRIVATE"] = server.URL, server.Listener.Addr().String()
-	b.Variables["ALERT_CLEAR"] = "1ms"
+	b.Variables["SLACK_WEBHOOK_URL"], b.Variables["FAKES_URL"] = server.URL, server.URL
+	b.Variables["ALERTS_RESOLVE_AFTER"] = "1ms"
 	name := b.Strings(`select current_database()::text`)[0]
 	b.Exec(fmt.Sprintf(`alter database %q set default_transaction_read_only = on`, name))
 	d, metrics := measured(t, b.Open(open))
@@ -285,8 +287,11 @@ func TestBoundsOfTheServerAndTheMemoryAreTold(t *testing.T) {
 	if got := rules(ping(t, b.Open(open))); got != "" {
 		t.Errorf("alerts %s", got)
 	}
-	b.Variables["ALERT_CONNECTIONS_PERCENT"], b.Variables["ALERT_MEMORY_PERCENT"] = "0.1", "0.1"
-	d := ping(t, b.Open(open))
+	d := ping(t, b.Open(func(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
+		alerts := config.Read[alert.Config](env)
+		alerts.ConnectionsPercent, alerts.MemoryPercent = 0.1, 0.1
+		return openWith(ctx, env, alerts)
+	}))
 	if got := rules(d); !strings.Contains(got, "check/pool alarm") || !strings.Contains(got, "check/memory alarm") || d.Status != healthcheck.Warn {
 		t.Errorf("%s, alerts %s", d.Status, got)
 	}

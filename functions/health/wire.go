@@ -17,7 +17,6 @@ import (
 	"newsletter/shared/messenger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
-	"newsletter/shared/ratelimit"
 	"newsletter/shared/redistls"
 	"newsletter/shared/statistics"
 )
@@ -27,9 +26,14 @@ import (
 const databaseChecks = 3
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, alerts, limits := httpapi.ReadConfig(env), alert.ReadConfig(env), ratelimit.ReadConfig(env)
-	dbConfig, redisConfig := postgres.ReadConfig(env), redistls.ReadConfig(env)
-	voices, loopsSends := messenger.Read(env, time.Now), audience.ReadTemplate(env).ID != ""
+	return openWith(ctx, env, config.Read[alert.Config](env))
+}
+
+// openWith is open with other thresholds than those of env.
+func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambdafn.Function, error) {
+	api := config.Read[httpapi.Config](env)
+	dbConfig, redisConfig := postgres.ReadConfigWithReplica(env), config.Read[redistls.Config](env)
+	voices, loopsSends := messenger.Read(env, time.Now), config.Read[audience.SenderConfig](env).TransactionalID != ""
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -46,7 +50,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	seen := &figures{feedbackKnown: loopsSends} // Loops tells us nothing
 	ask := &asker{db: db, now: time.Now}
-	asked := append(checks(ask, redis), limiter(redis, key, limits, seen), pool(db, ask, alerts), memory(alerts, seen),
+	asked := append(checks(ask, redis), limiter(redis, key, seen), pool(db, ask, alerts), memory(alerts, seen),
 		queue(ask, alerts, seen), integrations(ask, alerts))
 	if !loopsSends {
 		asked = append(asked, feedback(ask, seen))
@@ -55,11 +59,11 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		asked = append(asked, replica(reader))
 	}
 	speeds := baseline.NewReader(db, time.Now)
-	speeds.Percent = alerts.SlowerPercent
+	speeds.Percent = alerts.SlowdownPercent
 	h := &handler{healthcheck.New(time.Now, asked...), &watcher{
 		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: speeds,
-		target: alerts.Target, seen: seen, now: time.Now,
-		lost: &lostDatabase{redis: redis, voices: voices, remind: alerts.Remind, clear: alerts.Clear, now: time.Now},
+		target: alerts.LatencyMax, seen: seen, now: time.Now,
+		lost: &lostDatabase{redis: redis, voices: voices, remind: alerts.RepeatInterval, clear: alerts.ResolveAfter, now: time.Now},
 	}}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.event, Finished: requests.Count, Close: func(ctx context.Context) {
 		requests.Close(ctx)

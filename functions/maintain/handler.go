@@ -36,9 +36,10 @@ type handler struct {
 	store  *subscription.Store
 	eraser *subscription.Eraser
 	sealer *audit.Sealer
-	config Config
-	keep   retention.Config
-	now    func() time.Time
+	// remindAfter is how long a request waits before it is reminded of; 0 for never.
+	remindAfter time.Duration
+	keep        retention.Config
+	now         func() time.Time
 }
 
 var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")

@@ -140,7 +140,7 @@ func TestAReminder(t *testing.T) {
 	if got := b.run(3).Counts["reminded"]; got != 0 {
 		t.Errorf("%d reminders that nobody wanted", got)
 	}
-	b.Variables["REMIND_AFTER"], b.Variables["MAIL_CAP_DOMAIN"] = "48h", "2"
+	b.Variables["SIGNUP_REMIND_AFTER"], b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "48h", "2"
 	if got := b.run(3).Counts["reminded"]; got != 2 || b.count("outbox where kind = 'mail.reminder'") != 2 {
 		t.Errorf("%d reminders", got)
 	}
@@ -148,7 +148,7 @@ func TestAReminder(t *testing.T) {
 		t.Errorf("the next day: %d reminders", got)
 	}
 	for _, wrong := range []string{"30m", "200h", "-1h"} {
-		b.Variables["REMIND_AFTER"] = wrong
+		b.Variables["SIGNUP_REMIND_AFTER"] = wrong
 		if _, err := open(t.Context(), b.Env()); err == nil {
 			t.Errorf("%s is taken", wrong)
 		}
@@ -245,9 +245,9 @@ func TestOnlyTicksAreTaken(t *testing.T) {
 func TestPeriodsThatAreTooShort(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.Variables["RETENTION_MAIL_LOG_DAYS"], b.Variables["RETENTION_ERASURES_DAYS"], b.Variables["RETENTION_CONTEXT_DAYS"] = "7", "34", "-1"
+	b.Variables["RETENTION_UNSUBSCRIBED_DAYS"], b.Variables["RETENTION_ERASURES_DAYS"], b.Variables["RETENTION_CONTEXT_DAYS"] = "-1", "34", "0"
 	_, err := open(t.Context(), b.Env())
-	for _, name := range []string{"RETENTION_MAIL_LOG_DAYS", "RETENTION_ERASURES_DAYS", "RETENTION_CONTEXT_DAYS"} {
+	for _, name := range []string{"RETENTION_UNSUBSCRIBED_DAYS", "RETENTION_ERASURES_DAYS", "RETENTION_CONTEXT_DAYS"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not refused: %v", name, err)
 		}

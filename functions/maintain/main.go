@@ -15,7 +15,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-func main() { lambdafn.Start("maintain", open) }
+func main() { lambdafn.StartScheduled("maintain", open) }
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	return openAt(ctx, env, time.Now)
@@ -23,8 +23,8 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 
 // openAt is open with a clock.
 func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdafn.Function, error) {
-	dbConfig, keyConfig, vault := postgres.ReadConfig(env), pseudonym.ReadConfig(env), outbox.ReadVault(env)
-	cfg, keep, domain := readConfig(env), retention.ReadConfig(env), subscription.ReadDomainCap(env)
+	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
+	remindAfter, keep, domain := config.Read[subscription.ReminderConfig](env).After, config.Read[retention.Config](env), config.Read[subscription.DomainCap](env)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -33,7 +33,7 @@ func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdaf
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return lambdafn.Function{}, err
 	}
-	store := subscription.NewStore(db, key, subscription.Config{Domain: domain}, now)
-	h := &handler{db, store, subscription.NewEraser(store, vault), audit.NewSealer(db, now), cfg, keep, now}
+	store := subscription.NewStore(db, key, domain, now)
+	h := &handler{db, store, subscription.NewEraser(store, vault), audit.NewSealer(db, now), remindAfter, keep, now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

@@ -42,11 +42,11 @@ func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 // remind mails once more about requests that nobody has confirmed, if the owner wants it. An address that somebody is just
 // working on waits for the next run.
 func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
-	if h.config.RemindAfter == 0 {
+	if h.remindAfter == 0 {
 		return nil
 	}
 	for last := uuid.Nil; ; {
-		list, err := h.store.Forgotten(ctx, h.config.RemindAfter, last, atOnce)
+		list, err := h.store.Forgotten(ctx, h.remindAfter, last, atOnce)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 
 	"newsletter/migrations"
+	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/telemetry"
@@ -27,14 +28,29 @@ type migrator interface {
 type handler struct {
 	connect func(context.Context) (migrator, error)
 	answer  sender
+	// misplaced is why this artifact must not change a database: it was built for another environment.
+	misplaced error
 }
 
 func open(_ context.Context, env *config.Env) (lambdafn.Function, error) {
+	config.Read[migrations.Config](env) // for the record of what is read; connect reads it again
 	h := handler{
-		connect: func(ctx context.Context) (migrator, error) { return connect(ctx, env) },
-		answer:  newSender(),
+		connect:   func(ctx context.Context) (migrator, error) { return connect(ctx, env) },
+		answer:    newSender(),
+		misplaced: misplaced(env),
 	}
 	return lambdafn.Function{Event: h.handle, TellsMistakes: true}, nil
+}
+
+// misplaced returns an error if the artifact was built for another environment than it runs in: then so were all the others,
+// and CloudFormation has to stop before it changes them.
+func misplaced(env *config.Env) error {
+	built, deployed := env.BuiltFor(), config.Read[capture.Config](env).Environment
+	if built == "" || built == deployed {
+		return nil
+	}
+	return fmt.Errorf("the functions were built for the environment %q, and the parameter Environment is %q; build them again: ENVIRONMENT=%s sam build",
+		built, deployed, deployed)
 }
 
 // connect reads the configuration only now, so that a mistake in it can be told to CloudFormation.
@@ -43,7 +59,7 @@ func connect(ctx context.Context, env *config.Env) (migrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := migrations.ReadConfig(fresh)
+	cfg := config.Read[migrations.Config](fresh)
 	if err := fresh.Err(); err != nil {
 		return nil, err
 	}
@@ -79,6 +95,9 @@ func (h handler) run(ctx context.Context, name string) (migrations.Result, error
 	command, found := commands[name]
 	if !found {
 		return migrations.Result{}, fmt.Errorf("unknown command %.40q: %w", name, errNoCommand)
+	}
+	if name == "up" && h.misplaced != nil {
+		return migrations.Result{}, h.misplaced
 	}
 	m, err := h.connect(ctx)
 	if err != nil {

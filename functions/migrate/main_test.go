@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"newsletter/internal/lambdalocal"
 	"newsletter/internal/testenv"
+	"newsletter/shared/config"
 )
 
 // The binary as it is deployed, behind the Runtime API: with a database it migrates, and without a configuration it
@@ -29,10 +31,7 @@ func TestTheBinary(t *testing.T) {
 	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(dir, "bootstrap")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
+	binary := build(t, dir)
 	var configured []string
 	for name, value := range variables(db) {
 		configured = append(configured, name+"="+value)
@@ -42,7 +41,7 @@ func TestTheBinary(t *testing.T) {
 		{Name: "migrate", Binary: binary, Env: configured, Concurrency: 1, Timeout: time.Minute},
 		{Name: "bare", Binary: binary, Env: []string{"SSL_CERT_FILE=" + roots}, Concurrency: 1, Timeout: time.Minute},
 		{Name: "no-secret", Binary: binary, Concurrency: 1, Timeout: time.Minute, Env: []string{
-			"SSL_CERT_FILE=" + roots, "SECRETS_ARN=arn:lost", "AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:1",
+			"SSL_CERT_FILE=" + roots, "SECRETS_ARN=arn:lost", "FAKES_URL=http://127.0.0.1:1",
 			"AWS_ACCESS_KEY_ID=AKIDTEST", "AWS_SECRET_ACCESS_KEY=test",
 		}},
 	}})
@@ -89,5 +88,75 @@ func TestTheBinary(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), `"command":"up"`) {
 		t.Errorf("the invocation's line does not tell the command:\n%s", log.String())
+	}
+}
+
+// build builds the function as it is deployed into a folder.
+func build(t *testing.T, dir string) string {
+	t.Helper()
+	binary := filepath.Join(dir, "bootstrap")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return binary
+}
+
+// An artifact that was built for another environment than it is deployed to changes no database, and fails the deployment
+// before it changes any other function. Looking is allowed.
+func TestAnArtifactOfAnotherEnvironment(t *testing.T) {
+	t.Parallel()
+	db := testenv.EmptyPostgres(t)
+	b := newBucket(t, 0)
+	dir := t.TempDir()
+	binary := build(t, dir)
+	roots := filepath.Join(dir, "bucket.pem")
+	for name, content := range map[string][]byte{
+		roots:                               pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Certificate().Raw}),
+		filepath.Join(dir, config.FileName): []byte(`{"ENVIRONMENT": "production"}`),
+	} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environment := []string{"SSL_CERT_FILE=" + roots}
+	for name, value := range variables(db) {
+		environment = append(environment, name+"="+value)
+	}
+	var log bytes.Buffer
+	cfg := lambdalocal.Config{Log: &log}
+	for _, name := range []string{"staging", "production"} {
+		cfg.Functions = append(cfg.Functions, lambdalocal.Function{
+			Name: name, Binary: binary, Env: append(slices.Clone(environment), "ENVIRONMENT="+name), Concurrency: 1, Timeout: time.Minute,
+		})
+	}
+	server, err := lambdalocal.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close(context.Background()) })
+
+	const want = `built for the environment \"production\", and the parameter Environment is \"staging\"; build them again: ENVIRONMENT=staging sam build`
+	up, err := server.Invoke(t.Context(), "staging", event(t, "up"))
+	if err != nil || up.FunctionError == "" || !strings.Contains(string(up.Payload), want) {
+		t.Errorf("up: %v %s %s", err, up.FunctionError, up.Payload)
+	}
+	if runtime.GOOS == "linux" { // elsewhere SSL_CERT_FILE is not read
+		for _, sample := range []string{"cloudformation-create", "cloudformation-update"} {
+			b.reset()
+			if _, err := server.Invoke(t.Context(), "staging", b.request(sample)); err != nil {
+				t.Fatal(err)
+			}
+			if answer := b.only(); answer.Status != cfn.StatusFailed || !strings.Contains(answer.Reason, strings.ReplaceAll(want, `\`, "")) {
+				t.Errorf("%s: %+v", sample, answer)
+			}
+		}
+	}
+	status, err := server.Invoke(t.Context(), "staging", event(t, "status"))
+	if err != nil || status.FunctionError != "" || !strings.Contains(string(status.Payload), `"version":0`) {
+		t.Errorf("the database was changed: %v %s", err, status.Payload)
+	}
+	up, err = server.Invoke(t.Context(), "production", event(t, "up"))
+	if err != nil || up.FunctionError != "" || !strings.Contains(string(up.Payload), `"ok":true`) {
+		t.Errorf("where it belongs: %v %s %s", err, up.FunctionError, up.Payload)
 	}
 }

@@ -101,7 +101,7 @@ func privacyLink(b *functiontest.Bundle, p token.Purpose) string {
 func TestTheCopyIsWhole(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["DATA_RECIPIENTS"] = "Example Ltd: sending the newsletter"
+	b.Variables["PRIVACY_RECIPIENTS"] = "Example Ltd: sending the newsletter"
 	b.Exec(`insert into recipients values ('ses', now(), null), ('loops', now(), null), ('ga4', '2026-01-01', '2026-02-03')`)
 	link := privacyLink(b, token.Export)
 	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", "download", link))
@@ -173,7 +173,7 @@ func TestErasing(t *testing.T) {
 func TestTheLimit(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_PRIVACY"] = "1/1h@host"
+	b.Variables["LIMITS_PRIVACY"] = "1/1h@host"
 	api := b.Open(open).HTTP
 	for i, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
 		got := functiontest.Serve(t, api, functiontest.HTTP(t, "privacy", "export-json", ""))

@@ -22,9 +22,9 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book, cfg := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env), privacy.ReadConfig(env)
-	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
-	keyConfig, vault := pseudonym.ReadConfig(env), outbox.ReadVault(env)
+	api, limits, book, cfg := config.Read[httpapi.Config](env), config.Read[admission.PrivacyLimits](env), phrases.ReadBook(env), config.Read[privacy.Config](env)
+	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
+	keyConfig, vault := config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	export, erase := token.ReadRing(env, token.Export), token.ReadRing(env, token.Erase)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
@@ -38,8 +38,8 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	requests := statistics.NewRecorder(redis, time.Now)
 	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
-	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Privacy, limits.Policies, time.Now)
+	store := subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
 	uses := func(ctx context.Context) ([]privacy.Use, error) { return privacy.Uses(ctx, db) }
 	h := &handler{gate, store, subscription.NewEraser(store, vault), export, erase, book, cfg, uses}
 	return lambdafn.Function{HTTP: h.api(api), Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil

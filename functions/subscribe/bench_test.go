@@ -35,7 +35,7 @@ func BenchmarkSubscribe(b *testing.B) {
 		b.Skip(err)
 	}
 	bundle := functiontest.New(b)
-	bundle.Variables["MAIL_CAP_DOMAIN"] = "0"
+	bundle.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "0"
 	apis := make([]*httpapi.API, environments)
 	for i := range apis {
 		apis[i] = bundle.Open(open).HTTP

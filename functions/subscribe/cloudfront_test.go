@@ -13,7 +13,7 @@ func TestTheViewerIsLimitedAndRecorded(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	secret := strings.Repeat("0123456789abcdef", 2)
-	b.Variables["CLOUDFRONT_SECRET"], b.Variables["LIMIT_SUBSCRIBE"] = secret, "1/10m@host"
+	b.Variables["CLOUDFRONT_SECRET"], b.Variables["LIMITS_SUBSCRIBE"] = secret, "1/10m@host"
 	api := b.Open(open).HTTP
 	event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
 	event.Headers["cloudfront-viewer-address"] = "192.0.2.7:443"

@@ -33,6 +33,7 @@ type store interface {
 type handler struct {
 	gate  gate
 	store store
+	optIn subscription.OptIn
 	book  *phrases.Book
 }
 
@@ -83,6 +84,7 @@ func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		return nil, refusal(verdict)
 	}
 	defer h.gate.Settle(ctx, &verdict)
+	request.OptIn = h.optIn
 	request.Drop, request.Hold, request.Reasons = verdict.Outcome == admission.Drop, verdict.HoldReason(), verdict.Reasons
 	outcome, err := h.store.Request(ctx, request)
 	if err != nil {

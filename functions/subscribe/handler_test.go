@@ -178,11 +178,11 @@ func TestLocales(t *testing.T) {
 }
 
 func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
-	_, err := open(t.Context(), config.FromMap(map[string]string{"LIMIT_SUBSCRIBE": "many", "DOUBLE_OPT_IN": "perhaps"}))
+	_, err := open(t.Context(), config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": "many", "SIGNUP_DOUBLE_OPT_IN": "perhaps"}))
 	if err == nil {
 		t.Fatal("it starts")
 	}
-	for _, name := range []string{"DATABASE_URL", "PEPPER", "SITE_NAME", "LIMIT_SUBSCRIBE", "DOUBLE_OPT_IN"} {
+	for _, name := range []string{"SITE_POSTAL_ADDRESS", "DATABASE_URL", "PEPPER", "SITE_NAME", "LIMITS_SUBSCRIBE", "SIGNUP_DOUBLE_OPT_IN"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)
 		}

@@ -50,7 +50,7 @@ func TestCodeIsText(t *testing.T) {
 func TestAForgedAddressChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_SUBSCRIBE"] = "3/1h@host"
+	b.Variables["LIMITS_SUBSCRIBE"] = "3/1h@host"
 	api := b.Open(open).HTTP
 	forged := map[string]string{"x-origin-secret": strings.Repeat("0123456789abcdef", 2), "via": "1.1 abc.cloudfront.net (CloudFront)"}
 	for _, header := range []string{

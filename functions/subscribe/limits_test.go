@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"newsletter/shared/config"
+
 	"newsletter/internal/functiontest"
 	"newsletter/shared/admission"
 	"newsletter/shared/httpapi"
@@ -23,7 +25,7 @@ const dead = "127.0.0.1:1"
 func TestTheNetworkIsLimited(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_SUBSCRIBE"] = "2/10m@host"
+	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host"
 	api := b.Open(open).HTTP
 	for range 2 {
 		if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json", "")); got.Response.StatusCode != http.StatusAccepted {
@@ -49,10 +51,10 @@ func TestTheNetworkIsLimited(t *testing.T) {
 func TestARobotThatIsTooFastLearnsNothing(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["MIN_FILL_TIME"] = "1h"
-	now := time.Now().UTC().Format(time.RFC3339)
+	api := b.Open(open).HTTP
+	now := time.Now().UTC().Format(time.RFC3339Nano)
 	body := `{"email":"jane@example.org","started_at":"` + now + `"}`
-	got := functiontest.Serve(t, b.Open(open).HTTP, post(t, body))
+	got := functiontest.Serve(t, api, post(t, body))
 	if got.Response.StatusCode != http.StatusAccepted {
 		t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
 	}
@@ -65,9 +67,9 @@ func TestARobotThatIsTooFastLearnsNothing(t *testing.T) {
 func TestALostDatabaseUsesUpNoTry(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_SUBSCRIBE"] = "1/10m@host"
+	b.Variables["LIMITS_SUBSCRIBE"] = "1/10m@host"
 	lost := functiontest.New(t)
-	lost.Variables["PEPPER"], lost.Variables["LIMIT_SUBSCRIBE"] = b.Variables["PEPPER"], b.Variables["LIMIT_SUBSCRIBE"]
+	lost.Variables["PEPPER"], lost.Variables["LIMITS_SUBSCRIBE"] = b.Variables["PEPPER"], b.Variables["LIMITS_SUBSCRIBE"]
 	lost.Variables["DATABASE_URL"] = "postgres://app:password@" + dead + "/newsletter"
 	got := functiontest.Serve(t, lost.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json", ""))
 	if got.Response.StatusCode != http.StatusServiceUnavailable || got.Response.Headers["Retry-After"] == "" || got.Err == nil {
@@ -83,7 +85,7 @@ func TestALostDatabaseUsesUpNoTry(t *testing.T) {
 func TestABusyAddressUsesUpTries(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_SUBSCRIBE"] = "2/10m@host"
+	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host"
 	api := b.Open(open).HTTP
 	free := b.Occupy("Jane+x@example.org") // another spelling of the address in the event
 	b.ExpectBusy(functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json-minimal", "")))
@@ -111,15 +113,15 @@ func (p *poisonous) Request(ctx context.Context, r subscription.Request) (subscr
 func TestAPanicUsesUpNoTry(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_SUBSCRIBE"] = "2/10m@host" // half of it in the process
+	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host" // half of it in the process
 	env := b.Env()
-	api, limits, signUps, book := httpapi.ReadConfig(env), admission.ReadConfig(env), admission.ReadSignUpConfig(env), phrases.ReadBook(env)
-	key, err := pseudonym.NewKey(pseudonym.ReadConfig(env))
+	api, limits, signUps, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env), phrases.ReadBook(env)
+	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
 	if err := errors.Join(err, env.Err()); err != nil {
 		t.Fatal(err)
 	}
-	gate := admission.New(ratelimit.New(nil, key, ratelimit.Config{}, time.Now), limits, time.Now).SignUps(signUps, nil)
-	serve := (&handler{gate, &poisonous{store: b.Store}, book}).api(api)
+	gate := admission.New(ratelimit.New(nil, key, time.Now), admission.Subscribe, limits.Policies, time.Now).SignUps(signUps, nil)
+	serve := (&handler{gate: gate, store: &poisonous{store: b.Store}, book: book}).api(api)
 	event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
 	func() {
 		defer func() {
@@ -139,7 +141,7 @@ func TestAPanicUsesUpNoTry(t *testing.T) {
 func TestALostRedisRefusesNobodyAtOnce(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["REDIS_URL"], b.Variables["LIMIT_SUBSCRIBE"] = "rediss://:secret@"+dead, "4/10m@host"
+	b.Variables["REDIS_URL"], b.Variables["LIMITS_SUBSCRIBE"] = "rediss://:secret@"+dead, "4/10m@host"
 	api := b.Open(open).HTTP
 	statuses := map[int]int{}
 	for range 5 {
@@ -154,7 +156,7 @@ func TestALostRedisRefusesNobodyAtOnce(t *testing.T) {
 func TestDoubleOptInCanBeSwitchedOff(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["DOUBLE_OPT_IN"] = "false"
+	b.Variables["SIGNUP_DOUBLE_OPT_IN"] = "false"
 	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json-minimal", ""))
 	b.ExpectState("jane@example.org active", "requested:activated", "announce")
 }

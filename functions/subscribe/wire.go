@@ -10,6 +10,7 @@ import (
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/outbound"
 	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
@@ -20,10 +21,12 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
-	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
-	keyConfig, storeConfig := pseudonym.ReadConfig(env), subscription.ReadConfig(env)
-	signUps, captchaConfig := admission.ReadSignUpConfig(env), captcha.ReadConfig(env)
+	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), phrases.ReadBook(env)
+	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
+	keyConfig, domainCap := config.Read[pseudonym.Config](env), config.Read[subscription.DomainCap](env)
+	signUps, captchaConfig := config.Read[admission.SignUpConfig](env), config.Read[captcha.Config](env)
+	optIn := config.Read[subscription.SignUpConfig](env).OptIn
+	captchaConfig.URL = config.Read[outbound.Config](env).Service("captcha/siteverify", "")
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -36,8 +39,8 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	requests := statistics.NewRecorder(redis, time.Now)
 	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now).
+	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Subscribe, limits.Policies, time.Now).
 		SignUps(signUps, verifier(captchaConfig))
-	h := &handler{gate, subscription.NewStore(db, key, storeConfig, time.Now), book}
+	h := &handler{gate, subscription.NewStore(db, key, domainCap, time.Now), optIn, book}
 	return lambdafn.Function{HTTP: h.api(api), Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

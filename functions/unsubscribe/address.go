@@ -28,7 +28,7 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		return nil, err
 	}
 	verdict := h.gate.Admit(ctx, admission.Attempt{
-		Endpoint: admission.Unsubscribe, Client: r.Client, Honeypot: wanted.Website, StartedAt: wanted.StartedAt,
+		Client: r.Client, Honeypot: wanted.Website, StartedAt: wanted.StartedAt,
 	})
 	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {

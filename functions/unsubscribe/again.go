@@ -2,28 +2,18 @@ package main
 
 import (
 	"newsletter/shared/captcha"
-	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/phrases"
 )
 
-// again is whether the page at the end offers to subscribe again.
-type again struct {
-	// Captcha is turnstile or hcaptcha; every sign-up must then carry its widget's answer. Defaults to none.
-	Captcha captcha.Provider `env:"CAPTCHA_PROVIDER"`
-}
-
-func readAgain(e *config.Env) again {
-	var c again
-	e.Read(&c)
-	return c
-}
+// again decides whether the page at the end offers to subscribe again.
+type again struct{ form captcha.FormConfig }
 
 // page returns the text and the form, which is sent to the route of sign-ups. A page without a script cannot show a CAPTCHA, so where one is asked for the way back
 // is the site's own form.
 func (a again) page(words *phrases.Phrases, subscribe string) (phrases.Page, []httpapi.PageForm) {
 	text := words.Pages.Unsubscribed
-	if a.Captcha != "" {
+	if a.form.Provider != "" {
 		return phrases.Page{Title: text.Title, Paragraphs: text.Paragraphs[:1]}, nil
 	}
 	return text, []httpapi.PageForm{{

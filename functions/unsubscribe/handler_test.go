@@ -125,7 +125,7 @@ func TestAValidLinkAlwaysSucceeds(t *testing.T) {
 func TestALinkIsNeverLimited(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMIT_UNSUBSCRIBE"] = "1/10m@host"
+	b.Variables["LIMITS_UNSUBSCRIBE"] = "1/10m@host"
 	link := functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org")))
 	address := functiontest.HTTP(t, "unsubscribe", "address", "")
 	api := b.Open(open).HTTP

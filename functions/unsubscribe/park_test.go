@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -18,9 +17,8 @@ const parkedSample = "parked"
 func TestOneClickWithoutADatabase(t *testing.T) {
 	b := functiontest.New(t)
 	queue := &devstack.SQS{}
-	server := httptest.NewServer(queue)
-	t.Cleanup(server.Close)
-	t.Setenv("AWS_ENDPOINT_URL_SQS", server.URL)
+	b.Fake("/sqs/", queue)
+	t.Setenv("FAKES_URL", b.Variables["FAKES_URL"])
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/captcha"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
@@ -21,10 +22,10 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := httpapi.ReadConfig(env), admission.ReadConfig(env), phrases.ReadBook(env)
-	dbConfig, redisConfig, limiterConfig := postgres.ReadConfig(env), redistls.ReadConfig(env), ratelimit.ReadConfig(env)
-	keyConfig, ring, again := pseudonym.ReadConfig(env), token.ReadRing(env, token.Unsubscribe), readAgain(env)
-	lot := parking.Open(parking.ReadConfig(env))
+	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.UnsubscribeLimits](env), phrases.ReadBook(env)
+	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
+	keyConfig, ring, again := config.Read[pseudonym.Config](env), token.ReadRing(env, token.Unsubscribe), again{config.Read[captcha.FormConfig](env)}
+	lot := parking.Open(config.Read[parking.Config](env))
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -38,8 +39,8 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	db.Beside(requests.Beside)
 	// A link never waits for Redis; its statistics are written there beside the database work, which a dial would outlast.
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	gate := admission.New(ratelimit.New(redis, key, limiterConfig, time.Now), limits, time.Now)
-	store := subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Unsubscribe, limits.Policies, time.Now)
+	store := subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
 	h := &handler{gate, store, ring, book, again, lot}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

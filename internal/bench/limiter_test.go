@@ -38,7 +38,7 @@ func BenchmarkLimiter(b *testing.B) {
 			limiters := make([]*ratelimit.Limiter, callers)
 			for i := range clients {
 				clients[i] = client(b)
-				limiters[i] = ratelimit.New(clients[i], pepper(b), ratelimit.Config{}, time.Now)
+				limiters[i] = ratelimit.New(clients[i], pepper(b), time.Now)
 			}
 			var policies ratelimit.Policies
 			if err := policies.UnmarshalText([]byte("60/10m@host,300/1h@site")); err != nil {

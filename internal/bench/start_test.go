@@ -73,7 +73,7 @@ func build(b *testing.B, pkg, out string) {
 func environment() []string {
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	return []string{
-		"PUBLIC_URL=https://api.example.org", "SITE_NAME=Bench", "MAIL_FROM=bench@example.org", "PEPPER=" + key,
+		"SITE_PUBLIC_URL=https://api.example.org", "SITE_NAME=Bench", "SITE_POSTAL_ADDRESS=1 Main St", "MAIL_FROM=bench@example.org", "PEPPER=" + key,
 		"TOKEN_KEYS_CONFIRM=1:" + key, "TOKEN_KEYS_UNSUBSCRIBE=1:" + key, "TOKEN_KEYS_PRIVACY=1:" + key, "OUTBOX_KEYS=1:" + key,
 		"MIGRATE_DATABASE_URL=postgres://migrator:x@127.0.0.1:1/x",
 		"AWS_REGION=eu-central-1", "LOG_LEVEL=ERROR",

@@ -1,5 +1,5 @@
 // Package bundle holds the checks of the whole: template.yaml, the functions' code, their sample events, the OpenAPI
-// document and the table of variables must say the same.
+// document and the record of what each function reads must say the same.
 //
 // Everything is read from the sources, nothing is listed a second time, so that a new function, route or variable is
 // checked from its first commit. Each problem names the place and says what to do. A source that cannot be read is an
@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"newsletter/internal/samtemplate"
+	"newsletter/internal/settings"
 )
 
 // Bundle is all that the checks look at.
@@ -32,7 +33,7 @@ type Function struct {
 	Name      string
 	Deps      []string // import paths, the standard library's included
 	Routes    []Route
-	Variables []Use
+	Variables []settings.Variable // by the record of its own run
 	Calls     []Call
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"newsletter/internal/samtemplate"
+	"newsletter/internal/settings"
 )
 
 const root = "../.."
@@ -71,8 +72,9 @@ func TestABrokenTemplateIsSeen(t *testing.T) {
 		"route that nobody has":   {"Path: /api/health/live, Method", "Path: /api/health/dead, Method", "functions/health does not serve"},
 		"one method only":         {"Path: /api/newsletter/subscribe, Method: ANY", "Path: /api/newsletter/subscribe, Method: POST", "must be ANY"},
 		"route twice":             {"Path: /api/health/live", "Path: /api/health", "keep one"},
-		"variable dropped":        {"          PUBLIC_URL: !Ref PublicUrl\n", "", "reads PUBLIC_URL"},
-		"variable that is dead":   {"          MAIL_FROM: !Ref MailFrom\n", "          MAIL_FROM: !Ref MailFrom\n          MAIL_TO: !Ref MailFrom\n", "given MAIL_TO, which functions/deliver does not read"},
+		"variable dropped":        {"          JOURNAL_URL: ", "          JOURNAL: ", "reads JOURNAL_URL"},
+		"variable that is dead":   {"          JOURNAL_URL: ", "          MAIL_TO: nobody\n          JOURNAL_URL: ", "given MAIL_TO, which functions/deliver does not read"},
+		"a setting":               {"          JOURNAL_URL: ", "          MAIL_FROM: nobody\n          JOURNAL_URL: ", "DeliverFunction is given the setting MAIL_FROM"},
 		"secret dropped":          {"${PepperSecret},${UnsubscribeKeysSecret}", "${PepperSecret}", "names UnsubscribeKeysSecret in one branch"},
 		"secret unknown":          {"    MigrateSecretArn: [", "    Another: [", "what MigrateSecretArn holds is not known"},
 		"permission dropped":      {"                Action: ses:SendEmail\n", "                Action: ses:GetAccount\n", "must allow ses:SendEmail"},
@@ -148,13 +150,13 @@ func TestABrokenTreeIsSeen(t *testing.T) {
 			"functions/extra is not in template.yaml: add the resource ExtraFunction"},
 		"function gone": {func(b *Bundle) { delete(b.Functions, "health") }, "HealthFunction has no directory functions/health"},
 		"new variable": {func(b *Bundle) {
-			b.Functions["subscribe"].Variables = append(b.Functions["subscribe"].Variables, Use{Variable{Name: "NEW"}, "x.go:1"})
-		}, "functions/subscribe reads NEW (x.go:1), which SubscribeFunction is not given"},
+			b.Functions["subscribe"].Variables = append(b.Functions["subscribe"].Variables, settings.Variable{Name: "NEW", Kind: settings.Infrastructure})
+		}, "functions/subscribe reads NEW, which SubscribeFunction is not given"},
 		"new secret": {func(b *Bundle) {
-			b.Functions["health"].Variables = append(b.Functions["health"].Variables, Use{Variable{Name: "PEPPER", Sealed: true}, "x.go:1"})
+			b.Functions["health"].Variables = append(b.Functions["health"].Variables, settings.Variable{Name: "PEPPER", Kind: settings.Secret})
 		}, "functions/health reads the secret PEPPER"},
 		"secret not needed": {func(b *Bundle) {
-			b.Functions["confirm"].Variables = slices.DeleteFunc(b.Functions["confirm"].Variables, func(u Use) bool { return u.Name == "TOKEN_KEYS_CONFIRM" })
+			b.Functions["confirm"].Variables = slices.DeleteFunc(b.Functions["confirm"].Variables, func(v settings.Variable) bool { return v.Name == "TOKEN_KEYS_CONFIRM" })
 		}, "ConfirmFunction may read ConfirmKeysSecret, but functions/confirm reads nothing of it"},
 		"new call": {func(b *Bundle) {
 			b.Functions["deliver"].Calls = append(b.Functions["deliver"].Calls, Call{"sns:Subscribe", "x.go:1"})
@@ -187,6 +189,10 @@ func TestABrokenTreeIsSeen(t *testing.T) {
 			p := b.Packages[module+"/functions/confirm"]
 			p.Deps = append(slices.Clone(p.Deps), "testing")
 		}, "functions/confirm links testing"},
+		"TOML deployed": {func(b *Bundle) {
+			p := b.Packages[module+"/functions/confirm"]
+			p.Deps = append(slices.Clone(p.Deps), "github.com/pelletier/go-toml/v2")
+		}, "functions/confirm links github.com/pelletier/go-toml/v2"},
 		"internal deployed": {func(b *Bundle) {
 			p := b.Packages[module+"/functions/confirm"]
 			p.Deps = append(slices.Clone(p.Deps), module+"/internal/pki")

@@ -6,14 +6,12 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"newsletter/internal/settings"
 )
 
-const (
-	// gatewayTimeout is what an HTTP API waits for a function at most (API Gateway quotas: 30 s, not raisable).
-	gatewayTimeout = 30 * time.Second
-	// longestLinger is the most that the parameter DeliverLinger takes.
-	longestLinger = 59 * time.Second
-)
+// gatewayTimeout is what an HTTP API waits for a function at most (API Gateway quotas: 30 s, not raisable).
+const gatewayTimeout = 30 * time.Second
 
 // checkDeadlines wants each function's Timeout to leave room for the deadlines in its code, so that a slow dependency
 // ends in an answer of ours and never in a killed environment.
@@ -27,7 +25,7 @@ func (b *Bundle) checkDeadlines() []string {
 		return d
 	}
 	reserve, transaction := at("shared/lambdafn", "reserve"), at("shared/postgres", "budget")
-	redis, lastBatch := at("shared/ratelimit", "redisBudget"), at("functions/deliver", "timeToSend")
+	redis, linger, lastBatch := at("shared/ratelimit", "redisBudget"), at("shared/outbox", "maxLinger"), at("functions/deliver", "timeToSend")
 	for _, name := range sortedKeys(b.Functions) {
 		code, f := b.Functions[name], b.Template.Functions[name]
 		if f == nil {
@@ -40,8 +38,8 @@ func (b *Bundle) checkDeadlines() []string {
 		if slices.Contains(code.Deps, module+"/shared/ratelimit") {
 			need += redis
 		}
-		if f.Variables["DELIVER_LINGER"] != nil {
-			need += longestLinger + lastBatch
+		if slices.ContainsFunc(code.Variables, func(v settings.Variable) bool { return v.Name == "DELIVERY_LINGER" }) {
+			need += linger + lastBatch
 		}
 		if f.Timeout <= need {
 			problems.add("template.yaml: the Timeout of %s is %v; its deadlines add up to %v: raise it", f.ID, f.Timeout, need)

@@ -42,8 +42,8 @@ var layers = map[string]layer{
 // outbox is there for outbox.Failure, outbound for the guarded HTTP client.
 var standsAlone = layer{[]string{"awssdk", "capture", "config", "histogram", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
 
-// testOnly are packages that no function may link.
-var testOnly = []string{"testing", "testing/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}
+// testOnly are packages that no function may link: tests, and what a build does before, such as reading TOML.
+var testOnly = []string{"testing", "testing/", "github.com/pelletier/go-toml/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}
 
 // checkImports holds the module to the import table.
 func (b *Bundle) checkImports() []string {
@@ -78,7 +78,7 @@ func checkShipped(name string, p *Package, problems *problems) {
 		}
 		for _, prefix := range testOnly {
 			if dep == prefix || strings.HasSuffix(prefix, "/") && strings.HasPrefix(dep, prefix) {
-				problems.add("functions/%s links %s: that is for tests; find the import with `go mod why` and move it to a _test.go file", name, dep)
+				problems.add("functions/%s links %s: that is for tests and builds; find the import with `go mod why` and move it to a _test.go file", name, dep)
 			}
 		}
 	}

@@ -2,30 +2,19 @@ package bundle
 
 import (
 	"slices"
-	"strings"
 
 	"newsletter/internal/samtemplate"
+	"newsletter/internal/settings"
 )
 
-// local reports whether a variable is read but never deployed: endpoints of doubles and their certificates, for the local
-// stack, the tests and the operator's tool. A deployed function has no file to name.
-func local(name string) bool {
-	return strings.HasPrefix(name, "AWS_") || strings.HasSuffix(name, "_CA_FILE") || name == "CAPTCHA_URL" || name == "OUTBOUND_ALLOW_PRIVATE"
-}
-
-// checkVariables wants each function to be given the variables that it reads, and no others: secrets from Secrets
-// Manager, the rest from the template.
+// checkVariables wants each function to be given the secrets and the infrastructure that it reads, and no others: secrets
+// from Secrets Manager, the rest from the template. Settings come from the file that an artifact is built with; the template
+// gives none, because the environment wins over the file.
 func (b *Bundle) checkVariables() []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
 		if f := b.Template.Functions[name]; f != nil { // else checkFunctions says so
-			sealed := b.checkSealed(f, &problems)
-			b.checkGiven(name, f, sealed, &problems)
-		}
-	}
-	for _, v := range b.Variables() {
-		if v.Doc == "" {
-			problems.add("%s: the field %s (%s) has no comment: say meaning, unit and default; .env.example is made from it", v.Package, v.Field, v.Name)
+			b.checkGiven(name, f, b.checkSealed(f, &problems), &problems)
 		}
 	}
 	return problems
@@ -49,18 +38,19 @@ func (b *Bundle) checkSealed(f *samtemplate.Function, problems *problems) map[st
 }
 
 func (b *Bundle) checkGiven(name string, f *samtemplate.Function, sealed map[string]bool, problems *problems) {
-	read := map[string]bool{"SECRETS_ARN": true}
-	for _, use := range b.Functions[name].Variables {
-		read[use.Name] = true
-		_, given := f.Variables[use.Name]
+	read := map[string]bool{}
+	for _, v := range b.Functions[name].Variables {
+		read[v.Name] = true
+		_, given := f.Variables[v.Name]
 		switch {
-		case local(use.Name) || given || sealed[use.Name]:
-		case use.Sealed:
-			problems.add("functions/%s reads the secret %s (%s), which %s is not given: add its secret to SECRETS_ARN in template.yaml, and to the role",
-				name, use.Name, use.At, f.ID)
+		case v.Kind == settings.File && given:
+			problems.add("template.yaml: %s is given the setting %s: take it out, %s in settings/<environment>.toml would not count", f.ID, v.Name, v.Key())
+		case v.Kind == settings.File || v.Kind == settings.Local || given || sealed[v.Name]:
+		case v.Kind == settings.Secret:
+			problems.add("functions/%s reads the secret %s, which %s is not given: add its secret to SECRETS_ARN in template.yaml, and to the role",
+				name, v.Name, f.ID)
 		default:
-			problems.add("functions/%s reads %s (%s), which %s is not given: add it to Environment.Variables in template.yaml",
-				name, use.Name, use.At, f.ID)
+			problems.add("functions/%s reads %s, which %s is not given: add it to Environment.Variables in template.yaml", name, v.Name, f.ID)
 		}
 	}
 	for _, variable := range sortedKeys(f.Variables) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -136,4 +137,32 @@ func lastPart(path string) string {
 		last = parts[len(parts)-2]
 	}
 	return last
+}
+
+// exprName is the last part of a name: Read of config.Read[T].
+func exprName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.StarExpr:
+		return exprName(e.X)
+	case *ast.IndexExpr:
+		return exprName(e.X)
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	}
+	return ""
+}
+
+// literal is the i-th of some expressions, if that is a text.
+func literal(arguments []ast.Expr, i int) (string, bool) {
+	if i >= len(arguments) {
+		return "", false
+	}
+	text, ok := arguments[i].(*ast.BasicLit)
+	if !ok || text.Kind != token.STRING {
+		return "", false
+	}
+	value, err := strconv.Unquote(text.Value)
+	return value, err == nil
 }

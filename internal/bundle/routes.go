@@ -6,6 +6,8 @@ import (
 	"go/ast"
 	"slices"
 	"strings"
+
+	"newsletter/internal/settings"
 )
 
 const httpapi = module + "/shared/httpapi"
@@ -24,8 +26,8 @@ func (c *code) function(name string) (*Function, error) {
 	if f.Calls, err = c.calls(name); err != nil {
 		return nil, err
 	}
-	f.Variables, err = c.variables(name)
-	return f, err
+	f.Variables = settings.Reads(name)
+	return f, nil
 }
 
 // routes finds the httpapi.Route values of a function's own package. Their paths must be constants.

@@ -22,7 +22,7 @@ var allowances = []allowance{
 	{sinks: []Sink{SES, Loops}, shapes: []Shape{Token},
 		why: "mails hold the links, to the person whom the links are about"},
 	{sinks: []Sink{SES, Loops, Answer, Problem, Slack, Discord, GA4}, text: regexp.MustCompile(`\b127\.0\.0\.1(\\*:|%3A)\d+`),
-		why: "PUBLIC_URL, SITE_URL and the page with the form are the local stack's, which has a port and no name"},
+		why: "SITE_PUBLIC_URL, SITE_URL and the page with the form are the local stack's, which has a port and no name"},
 	{sinks: []Sink{Answer, Problem}, text: regexp.MustCompile(`'sha256-[A-Za-z0-9+/]{43}='`),
 		why: "the hash of our style sheet in Content-Security-Policy"},
 	{sinks: []Sink{Answer}, place: regexp.MustCompile(`^POST /api/newsletter/privacy 200$`), shapes: []Shape{Address, Network},

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"newsletter/shared/config"
+
 	"github.com/redis/go-redis/v9"
 
 	"newsletter/internal/canary"
@@ -151,7 +153,7 @@ func leakFromFunctions(t *testing.T) {
 // leakFromHandlers calls a handler in this process, as the tests of the functions do.
 func leakFromHandlers(t *testing.T) {
 	b := functiontest.New(t)
-	config := httpapi.ReadConfig(b.Env())
+	config := config.Read[httpapi.Config](b.Env())
 	api := httpapi.New(config, httpapi.Route{Path: "/api/newsletter/confirm", GET: func(ctx context.Context, _ *httpapi.Request) (*httpapi.Response, error) {
 		lambdafn.Logger(ctx).ErrorContext(ctx, "refused "+leak)
 		return nil, httpapi.NewProblem("not-found", http.StatusNotFound, "There is nothing here.", leak)

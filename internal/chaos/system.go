@@ -43,9 +43,9 @@ var settings = map[string]string{"track_commit_timestamp": "on", "synchronous_co
 // variables take away what would only cost time here, and bounds that this one machine's visitors would reach.
 var variables = map[string]string{
 	"UPSTASH_VECTOR_REST_URL": "", // its people look alike
-	"LIMIT_SUBSCRIBE":         "400/1m@host,4000/1m@site", "LIMIT_CONFIRM": "400/1m@host", "LIMIT_UNSUBSCRIBE": "400/1m@host,4000/1m@site",
-	"LIMIT_PRIVACY": "400/1m@host,4000/1m@site", "MAIL_CAP_DOMAIN": "0", "MAIL_PACE": "0", "MAIL_PACE_DOMAIN": "0",
-	"DELIVER_LINGER": "0s", "SLACK_WEBHOOK_URL": "", "DISCORD_WEBHOOK_URL": "", "WEBHOOK_URLS": "", "WEBHOOK_SECRETS": "",
+	"LIMITS_SUBSCRIBE":        "400/1m@host,4000/1m@site", "LIMITS_UNSUBSCRIBE": "400/1m@host,4000/1m@site",
+	"LIMITS_PRIVACY": "400/1m@host,4000/1m@site", "LIMITS_DOMAIN_EMAILS_PER_HOUR": "0", "MAIL_RATE_PER_MINUTE": "0", "MAIL_DOMAIN_RATE_PER_MINUTE": "0",
+	"DELIVERY_LINGER": "0s", "SLACK_WEBHOOK_URL": "", "DISCORD_WEBHOOK_URL": "", "WEBHOOK_URLS": "", "WEBHOOK_SECRETS": "",
 	"GA4_MEASUREMENT_ID": "", "GA4_API_SECRET": "",
 }
 
@@ -136,7 +136,7 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 	}
 	all["DATABASE_URL"] = s.db.DirectURL
 	env := config.FromMap(all)
-	dbConfig, keyConfig, journalConfig := postgres.ReadConfig(env), pseudonym.ReadConfig(env), journal.ReadConfig(env)
+	dbConfig, keyConfig, journalConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), config.Read[journal.Config](env)
 	s.rings = map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		s.rings[p] = token.ReadRing(env, p)
@@ -153,7 +153,7 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 		return err
 	}
 	s.onStop(s.own.Close)
-	s.store = subscription.NewStore(s.own, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	s.store = subscription.NewStore(s.own, key, subscription.DomainCap{}, time.Now)
 	s.journal, err = journal.Open(journalConfig)
 	return err
 }

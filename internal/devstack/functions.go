@@ -14,6 +14,7 @@ import (
 
 	"newsletter/internal/lambdalocal"
 	"newsletter/internal/samtemplate"
+	"newsletter/internal/settings/record"
 )
 
 // Build builds all functions into a folder: one file each, named as its function. flags are further ones for go build.
@@ -38,25 +39,25 @@ func (s *Stack) build(ctx context.Context) error {
 	return Build(ctx, s.options.Root, s.options.Binaries)
 }
 
-// variables are the values of everything that the template may give a function.
+// variables are the values of everything that the template and the settings may give a function.
 func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]string {
 	values := map[string]string{
 		"ENVIRONMENT": "local", "RELEASE": "local", "LOG_LEVEL": "INFO",
-		"PUBLIC_URL": s.BaseURL + "/" + s.options.MappingKey, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
+		"SITE_PUBLIC_URL": s.BaseURL + "/" + s.options.MappingKey, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "SITE_POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
 		"MAIL_CONFIGURATION_SET": ConfigurationSet,
 		"MAIL_FROM":              "The Local Letter <letter@local.example.org>",
 		"DATABASE_URL":           s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
 		"REDIS_URL": s.Redis.URL, "REDIS_CA_FILE": s.Redis.CAFile,
 		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
-		"SENTRY_DSN": "http://local@" + string(doubles) + "/1", "LOOPS_API_KEY": LoopsKey, "LOOPS_BASE_URL": doubles.at("/loops"),
-		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret, "GA4_BASE_URL": doubles.at("/ga4"),
+		"SENTRY_DSN": "http://local@" + string(doubles) + "/1", "LOOPS_API_KEY": LoopsKey,
+		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret,
 		"SLACK_WEBHOOK_URL": doubles.at("/slack"), "DISCORD_WEBHOOK_URL": doubles.at("/discord"),
 		"ERROR_WEBHOOK_URL": doubles.at("/errors"), "ERROR_WEBHOOK_SECRETS": WebhookSecret,
-		"WEBHOOK_URLS": doubles.at("/webhook"), "WEBHOOK_SECRETS": WebhookSecret, "OUTBOUND_ALLOW_PRIVATE": string(doubles),
+		"WEBHOOK_URLS": doubles.at("/webhook"), "WEBHOOK_SECRETS": WebhookSecret, "FAKES_URL": doubles.at(""),
 		"UNSUBSCRIBE_QUEUE_URL": doubles.at("/sqs/unsubscribe"), "ALERTS_TOPIC_ARN": TopicARN,
 		"UPSTASH_VECTOR_REST_URL": doubles.at("/vector"), "UPSTASH_VECTOR_REST_TOKEN": VectorToken,
 		"JOURNAL_URL":    "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
-		"CAPTCHA_SECRET": CaptchaSecret, "CAPTCHA_URL": doubles.at("/captcha/siteverify"),
+		"CAPTCHA_SECRET": CaptchaSecret,
 	}
 	for name, key := range keys {
 		values[name] = key
@@ -67,15 +68,14 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 	for name, value := range s.options.Variables {
 		values[name] = value
 	}
-	// What Lambda itself gives a function: its role's credentials, here with the doubles as the services.
+	// What Lambda itself gives a function: its role's credentials.
 	values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], values["AWS_SESSION_TOKEN"] = "AKIDLOCAL", "local", "local"
-	values["AWS_ENDPOINT_URL_SESV2"], values["AWS_ENDPOINT_URL_S3"], values["AWS_ENDPOINT_URL_SQS"] = doubles.at("/ses"), doubles.at("/s3"), doubles.at("/sqs/")
-	values["AWS_ENDPOINT_URL_SNS"] = doubles.at("/sns/")
 	return values
 }
 
-// given lists the names of the variables that a function has by the template: its own and those of its secrets.
-func (s *Stack) given(f *samtemplate.Function) []string {
+// given lists the names of the variables that a function has: by the template, its own and those of its secrets; by its
+// artifact, the settings that it reads.
+func (s *Stack) given(function string, f *samtemplate.Function) []string {
 	var names []string
 	for name := range f.Variables {
 		names = append(names, name)
@@ -83,8 +83,9 @@ func (s *Stack) given(f *samtemplate.Function) []string {
 	for _, secret := range f.Secrets {
 		names = append(names, s.template.SecretVariables[secret]...)
 	}
-	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DATABASE_CA_FILE", "REDIS_CA_FILE", "CAPTCHA_URL", "OUTBOUND_ALLOW_PRIVATE", "AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_S3",
-		"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS")
+	reads := record.Reads[function]
+	names = slices.Concat(names, reads.Settings, reads.Local)
+	names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 	for name := range s.options.Variables {
 		names = append(names, name)
 	}
@@ -92,10 +93,10 @@ func (s *Stack) given(f *samtemplate.Function) []string {
 	return slices.Compact(names)
 }
 
-// environment is the variables of one function, as the template gives them.
-func (s *Stack) environment(f *samtemplate.Function) map[string]string {
+// environment is the variables of one function.
+func (s *Stack) environment(function string, f *samtemplate.Function) map[string]string {
 	environment := map[string]string{}
-	for _, name := range s.given(f) {
+	for _, name := range s.given(function, f) {
 		if value := s.values[name]; value != "" {
 			environment[name] = value
 		}
@@ -113,7 +114,7 @@ func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
 			Name: name, Binary: filepath.Join(s.options.Binaries, name), Concurrency: s.options.Concurrency,
 			Timeout: f.Timeout, MemoryMB: f.MemoryMB,
 		}
-		for variable, value := range s.environment(f) {
+		for variable, value := range s.environment(name, f) {
 			function.Env = append(function.Env, variable+"="+value)
 		}
 		cfg.Functions = append(cfg.Functions, function)
@@ -178,7 +179,7 @@ func (s *Stack) writeState() error {
 	state := State{BaseURL: s.BaseURL, Psql: s.Psql(), Functions: map[string]FunctionState{}}
 	forSAM := map[string]map[string]string{}
 	for name, f := range s.template.Functions {
-		variables := s.environment(f)
+		variables := s.environment(name, f)
 		state.Functions[name] = FunctionState{filepath.Join(s.options.Binaries, name), f.Timeout, f.MemoryMB, variables}
 		forSAM[f.ID] = variables
 	}

@@ -26,14 +26,14 @@ func owner(t *testing.T, s *stack) *subscription.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return subscription.NewStore(db, key, subscription.Config{DoubleOptIn: true}, time.Now)
+	return subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
 }
 
 // TestCaptchaAndHolds goes from the widget's answer over the real binaries to the mail that the owner releases.
 func TestCaptchaAndHolds(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: map[string]string{
-		"CAPTCHA_PROVIDER": "turnstile", "CAPTCHA_HOSTNAMES": "www.example.org", "DISPOSABLE_DOMAINS": "hold", "DELIVER_LINGER": "0s",
+		"CAPTCHA_PROVIDER": "turnstile", "CAPTCHA_HOSTNAMES": "www.example.org", "SIGNUP_DISPOSABLE_DOMAINS": "hold", "DELIVERY_LINGER": "0s",
 	}, NoSchedules: true})
 	visitor := newVisitor(s.base, "127.9.0.1")
 	signUp := func(email, token string) answer {

@@ -28,14 +28,14 @@ type story struct {
 
 var stories = map[string]story{
 	"servers are lost": {
-		map[string]string{"ALERT_LIMITER_DOWN": "1s", "ALERT_OBJECTIVE_PERCENT": "97"},
+		map[string]string{"ALERTS_LIMITER_DOWN_MAX": "1s", "ALERTS_OBJECTIVE_PERCENT": "97"},
 		[]string{"limiter", "database", "errors/fast", "errors/slow", "errors/creeping"}, serversAreLost,
 	},
 	"nobody hears of emails":  {nil, []string{"feedback_missing", "feedback_unreadable"}, nobodyHears},
 	"mails fail":              {nil, []string{"bounces", "dead_letters", "mail_paused"}, mailsFail},
-	"strangers are signed up": {map[string]string{"DISPOSABLE_DOMAINS": "hold"}, []string{"wave", "held/disposable", "bombing"}, strangersAreSignedUp},
+	"strangers are signed up": {map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": "hold"}, []string{"wave", "held/disposable", "bombing"}, strangersAreSignedUp},
 	"work is left undone": {
-		map[string]string{"ALERT_OUTBOX_WARNING": "2s"},
+		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
 		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age", "deliveries/loops"}, workIsLeftUndone,
 	},
 }

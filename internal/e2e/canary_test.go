@@ -46,7 +46,7 @@ func takeOff(t *testing.T) *flight {
 	o := quiet()
 	o.Redis, o.Concurrency = &devstack.Redis{URL: f.redis.URL, CAFile: f.redis.CAFile}, 2
 	maps.Copy(o.Variables, map[string]string{
-		"LOG_LEVEL": "DEBUG", "CAPTCHA_PROVIDER": "turnstile", "CAPTCHA_HOSTNAMES": "www.example.org", "LIMIT_PRIVACY": "500/10m@host",
+		"LOG_LEVEL": "DEBUG", "CAPTCHA_PROVIDER": "turnstile", "CAPTCHA_HOSTNAMES": "www.example.org", "LIMITS_PRIVACY": "500/10m@host",
 		"PEPPER": f.key("PEPPER"), "JOURNAL_URL": "s3://" + devstack.S3Bucket + "/stops",
 	})
 	for _, name := range []string{"TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS"} {

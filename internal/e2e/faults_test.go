@@ -16,7 +16,7 @@ func TestRedisComesAndGoes(t *testing.T) {
 	redis := testenv.RedisServer(t)
 	s := start(t, devstack.Options{
 		Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}, Concurrency: 1,
-		Variables: map[string]string{"LIMIT_SUBSCRIBE": "8/1h@host"},
+		Variables: map[string]string{"LIMITS_SUBSCRIBE": "8/1h@host"},
 	})
 	ask := func(network, n int) map[int]int {
 		v, statuses := newVisitor(s.base, fmt.Sprintf("127.40.%d.1", network)), map[int]int{}
@@ -84,7 +84,7 @@ func TestPostgresComesAndGoes(t *testing.T) {
 // SES is down, then slow, then refuses for good: mails wait, arrive once, or end as dead letters; others are not held up.
 func TestMailProviderFails(t *testing.T) {
 	t.Parallel()
-	s := start(t, devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true})
+	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
 	v := newVisitor(s.base, "127.42.1.1")
 	s.Doubles.SES.Fail(devstack.Answer{Status: 503, Code: "ServiceUnavailable"})
 	v.subscribe(t, "later@example.org")
@@ -110,7 +110,7 @@ func TestMailProviderFails(t *testing.T) {
 // Nobody who left is written to: the state is asked once more at the moment of sending.
 func TestNoMailAfterLeaving(t *testing.T) {
 	t.Parallel()
-	s := start(t, devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true})
+	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
 	v := newVisitor(s.base, "127.43.1.1")
 	const address = "gone@example.org"
 	activate(t, s, v, address)

@@ -12,7 +12,7 @@ import (
 
 // quiet is a system that delivers when it is told to.
 func quiet() devstack.Options {
-	return devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true}
+	return devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true}
 }
 
 // fit wants that no service would have refused anything.

@@ -24,12 +24,12 @@ import (
 // needs are the variables without which a function does not start, and no others. migrate starts without any, because its
 // answer to CloudFormation names what is missing.
 var needs = map[string][]string{
-	"subscribe":   {"DATABASE_URL", "PEPPER", "SITE_NAME"},
-	"confirm":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_CONFIRM"},
-	"unsubscribe": {"DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_UNSUBSCRIBE"},
-	"privacy":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS"},
+	"subscribe":   {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS"},
+	"confirm":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "TOKEN_KEYS_CONFIRM"},
+	"unsubscribe": {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "TOKEN_KEYS_UNSUBSCRIBE"},
+	"privacy":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS"},
 	"health":      {"DATABASE_URL"},
-	"deliver": {"DATABASE_URL", "PEPPER", "SITE_NAME", "PUBLIC_URL", "MAIL_FROM", "OUTBOX_KEYS",
+	"deliver": {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL", "MAIL_FROM", "OUTBOX_KEYS",
 		"TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY"},
 	"engagement": {"DATABASE_URL", "PEPPER"},
 	"maintain":   {"DATABASE_URL", "PEPPER", "OUTBOX_KEYS"},
@@ -42,7 +42,7 @@ func usable() map[string]string {
 	return map[string]string{
 		"DATABASE_URL": "postgres://app:x@127.0.0.1:1/x", "MIGRATE_DATABASE_URL": "postgres://migrator:x@127.0.0.1:1/x",
 		"PEPPER": key, "OUTBOX_KEYS": key, "TOKEN_KEYS_CONFIRM": key, "TOKEN_KEYS_UNSUBSCRIBE": key, "TOKEN_KEYS_PRIVACY": key,
-		"SITE_NAME": "The Local Letter", "PUBLIC_URL": "https://api.example.org/", "MAIL_FROM": "letter@example.org",
+		"SITE_NAME": "The Local Letter", "SITE_POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`, "SITE_PUBLIC_URL": "https://api.example.org/", "MAIL_FROM": "letter@example.org",
 	}
 }
 
@@ -147,7 +147,7 @@ func TestAFunctionAsksForNothingThatItDoesNotUse(t *testing.T) {
 		for _, name := range required {
 			less := maps.Clone(variables)
 			delete(less, name)
-			if got := begin(t, function, less, ""); got.started || got.answer != name+": required, but not set" {
+			if got := begin(t, function, less, ""); got.started || !strings.HasPrefix(got.answer, name+": required, but not set") || strings.Contains(got.answer, "\n") {
 				t.Errorf("%s without %s: started %v, %q", function, name, got.started, got.answer)
 			}
 		}
@@ -171,6 +171,9 @@ func mistakes(t *testing.T, function, text string) map[string]string {
 		name, rule, found := strings.Cut(line, ": ")
 		if !found || !regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`).MatchString(name) || rule == "" {
 			t.Errorf("%s: a line that names no variable: %q", function, line)
+		}
+		if strings.Contains(rule, "such as") && strings.Contains(rule, "(example: ") {
+			t.Errorf("%s: two examples: %q", function, line)
 		}
 		if rules[name] != "" {
 			t.Errorf("%s: %s is reported twice: %q", function, name, text)
@@ -226,7 +229,7 @@ func TestMistakesReachTheOperatorWhole(t *testing.T) {
 		got := begin(t, function, all, event)
 		rules := mistakes(t, function, got.answer)
 		for _, name := range expected {
-			if rules[name] == "" && name != "MAIL_FROM" { // Loops sends, by the nonsense in its variables
+			if rules[name] == "" && name != "MAIL_FROM" && name != "LOOPS_TRANSACTIONAL_ID" { // Loops sends, by the nonsense in its variables
 				t.Errorf("%s: among others the mistake of %s is not reported: %q", function, name, got.answer)
 			}
 		}

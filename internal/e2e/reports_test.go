@@ -17,7 +17,7 @@ import (
 // schedules check in.
 func TestErrorsAreReported(t *testing.T) {
 	t.Parallel()
-	s := start(t, devstack.Options{Variables: with(generous, "DELIVER_LINGER", "0s"), NoSchedules: true, Concurrency: 1})
+	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true, Concurrency: 1})
 	for _, function := range []string{"deliver", "health", "maintain"} {
 		if result, err := s.Lambda.Invoke(t.Context(), function, []byte(`{"scheduled":true}`)); err != nil || result.FunctionError != "" {
 			t.Fatalf("%s: %v %s", function, err, result.Payload)
@@ -141,7 +141,7 @@ func (l *logWriter) security(t *testing.T) map[string]int {
 func TestSecurityEvents(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{NoSchedules: true, Concurrency: 1, Variables: map[string]string{
-		"LIMIT_SUBSCRIBE": "3/1h@host", "BLOCKED_DOMAINS": "blocked.org", "DISPOSABLE_DOMAINS": "block",
+		"LIMITS_SUBSCRIBE": "3/1h@host", "SIGNUP_BLOCKED_DOMAINS": "blocked.org", "SIGNUP_DISPOSABLE_DOMAINS": "block",
 	}})
 	v := newVisitor(s.base, "127.44.1.1")
 	v.send(t, http.MethodPost, subscribePath, `{"email":"jane@example.org"}`, asJSON)

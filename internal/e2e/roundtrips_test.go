@@ -28,7 +28,7 @@ func TestRoundTrips(t *testing.T) {
 	s := start(t, devstack.Options{
 		Database:    &devstack.Database{AppURL: databaseURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword},
 		Redis:       &devstack.Redis{URL: redisURL, CAFile: redis.CAFile},
-		Variables:   with(generous, "DELIVER_LINGER", "0s"),
+		Variables:   with(generous, "DELIVERY_LINGER", "0s"),
 		Concurrency: 1, NoSchedules: true,
 	})
 	s.db = db

@@ -167,8 +167,8 @@ func (l *logWriter) close() {
 
 // generous limits are for tests that are about something else: they share this machine's few networks.
 var generous = map[string]string{
-	"LIMIT_SUBSCRIBE": "5000/10m@host,9000/1h@site", "LIMIT_CONFIRM": "5000/10m@host", "LIMIT_UNSUBSCRIBE": "5000/10m@host,9000/1h@site",
-	"LIMIT_PRIVACY": "5000/10m@host,9000/1h@site",
+	"LIMITS_SUBSCRIBE": "5000/10m@host,9000/1h@site", "LIMITS_UNSUBSCRIBE": "5000/10m@host,9000/1h@site",
+	"LIMITS_PRIVACY": "5000/10m@host,9000/1h@site",
 }
 
 func (s *stack) query(t testing.TB, into any, sql string, args ...any) {

@@ -41,7 +41,7 @@ func newWatch(t *testing.T, thresholds map[string]string) *watch {
 	t.Helper()
 	redis := testenv.RedisServer(t)
 	variables := maps.Clone(generous)
-	maps.Copy(variables, map[string]string{"DELIVER_LINGER": "0s", "ALERT_REMIND": remindAfter.String(), "ALERT_CLEAR": clearAfter.String()})
+	maps.Copy(variables, map[string]string{"DELIVERY_LINGER": "0s", "ALERTS_REPEAT_INTERVAL": remindAfter.String(), "ALERTS_RESOLVE_AFTER": clearAfter.String()})
 	maps.Copy(variables, thresholds)
 	return &watch{t: t, redis: redis, titles: pageOfAlerts(t), stack: start(t, devstack.Options{
 		Variables: variables, NoSchedules: true, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile},

@@ -80,7 +80,7 @@ func run(ctx context.Context, emulate emulator) error {
 		return err
 	}
 	stack, err := devstack.Start(ctx, devstack.Options{
-		Root: root, Dir: dir, Binaries: binaries, Log: io.Discard, NoSchedules: true, Variables: map[string]string{"DELIVER_LINGER": "0s"},
+		Root: root, Dir: dir, Binaries: binaries, Log: io.Discard, NoSchedules: true, Variables: map[string]string{"DELIVERY_LINGER": "0s"},
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -39,6 +40,8 @@ type Bundle struct {
 	Admin *pgx.Conn
 	// Store does what other functions would do before and after the one under test.
 	Store *subscription.Store
+
+	fakes *http.ServeMux
 }
 
 // New makes a Bundle. The variables are those of every function, so that one function's test sees which it asks for.
@@ -47,16 +50,16 @@ func New(t testing.TB) *Bundle {
 	recordLines()
 	database, redis := testenv.Postgres(t), testenv.Redis(t)
 	b := &Bundle{TB: t, Admin: database.Conn(t), Variables: map[string]string{
-		"PUBLIC_URL": "https://api.example.org", "ALLOWED_ORIGINS": "https://www.example.org",
+		"SITE_PUBLIC_URL": "https://api.example.org", "SITE_ALLOWED_ORIGINS": "https://www.example.org",
 		"DATABASE_URL": database.AppURL, "DATABASE_CA_FILE": database.CAFile,
 		"REDIS_URL": redis.URL, "REDIS_CA_FILE": redis.CAFile,
 		"PEPPER": key(), "TOKEN_KEYS_CONFIRM": "test:" + key(), "TOKEN_KEYS_UNSUBSCRIBE": "test:" + key(),
 		"TOKEN_KEYS_PRIVACY": "test:" + key(), "OUTBOX_KEYS": "test:" + key(),
-		"SITE_NAME": "The Jane Letter", "SITE_URL": "https://www.example.org", "POSTAL_ADDRESS": `1 Main St\n12345 Town`,
+		"SITE_NAME": "The Jane Letter", "SITE_URL": "https://www.example.org", "SITE_POSTAL_ADDRESS": `1 Main St\n12345 Town`,
 		"MAIL_FROM": "The Jane Letter <news@example.org>",
 	}}
 	env := b.Env()
-	dbConfig, keyConfig := postgres.ReadConfig(env), pseudonym.ReadConfig(env)
+	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
 	db, err := postgres.Open(t.Context(), dbConfig)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +69,7 @@ func New(t testing.TB) *Bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Store = subscription.NewStore(db, pepper, subscription.Config{DoubleOptIn: true}, time.Now)
+	b.Store = subscription.NewStore(db, pepper, subscription.DomainCap{}, time.Now)
 	return b
 }
 
@@ -74,6 +77,19 @@ func key() string {
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // it never fails
 	return base64.StdEncoding.EncodeToString(random)
+}
+
+// Fake adds the fake of a service outside, below the function's FAKES_URL, and returns its URL.
+func (b *Bundle) Fake(pattern string, fake http.Handler) string {
+	b.Helper()
+	if b.fakes == nil {
+		b.fakes = http.NewServeMux()
+		server := httptest.NewServer(b.fakes)
+		b.Cleanup(server.Close)
+		b.Variables["FAKES_URL"] = server.URL
+	}
+	b.fakes.Handle(pattern, fake)
+	return b.Variables["FAKES_URL"] + pattern
 }
 
 // Env is the variables as a function reads them.
@@ -123,7 +139,7 @@ func (b *Bundle) SignUp(typed string) token.Claims {
 func (b *Bundle) Occupy(typed string) (free func()) {
 	b.Helper()
 	env := b.Env()
-	key, err := pseudonym.NewKey(pseudonym.ReadConfig(env))
+	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
 	if err := errors.Join(err, env.Err()); err != nil {
 		b.Fatal(err)
 	}

@@ -21,19 +21,18 @@ func (l Links) TakeRobotsForRobots(t *testing.T) {
 	t.Parallel()
 	b := New(t)
 	b.Activate("jane@example.org")
-	b.Variables["MIN_FILL_TIME"] = "1h"
 	api := b.Open(l.Open).HTTP
-	shown := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)
 	event := HTTP(t, l.Function, l.Sample, "")
-	inJSON := strings.Replace(event.Body, "{", `{"started_at":"`+shown+`",`, 1)
+	inJSON := strings.Replace(event.Body, "{", `{"started_at":"SHOWN",`, 1)
 	for contentType, body := range map[string]string{
-		"application/json": inJSON, "application/x-www-form-urlencoded": "email=jane@example.org&request=export&started_at=" + shown,
+		"application/json": inJSON, "application/x-www-form-urlencoded": "email=jane@example.org&request=export&started_at=SHOWN",
 	} {
-		event.Headers["content-type"], event.Body = contentType, body
+		shown := time.Now().UTC().Format(time.RFC3339Nano)
+		event.Headers["content-type"], event.Body = contentType, strings.Replace(body, "SHOWN", shown, 1)
 		if got := Serve(t, api, event); got.Response.StatusCode != http.StatusAccepted {
 			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
 		}
-		event.Body = strings.Replace(body, shown, "yesterday", 1)
+		event.Body = strings.Replace(body, "SHOWN", "yesterday", 1)
 		if got := Serve(t, api, event); got.Response.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got.Response.Body, "#/started_at") {
 			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
 		}
@@ -52,7 +51,7 @@ func (l Links) TakeRobotsForRobots(t *testing.T) {
 func (l Links) CountWhatMeetsABusyAddress(t *testing.T) {
 	t.Parallel()
 	b := New(t)
-	b.Variables["LIMIT_"+strings.ToUpper(l.Function)] = "1/10m@host"
+	b.Variables["LIMITS_"+strings.ToUpper(l.Function)] = "1/10m@host"
 	api := b.Open(l.Open).HTTP
 	free := b.Occupy("jane@example.org")
 	b.ExpectBusy(Serve(t, api, HTTP(t, l.Function, l.Sample, "")))

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"newsletter/shared/config"
+
 	"newsletter/internal/functiontest"
 	"newsletter/shared/audit"
 	"newsletter/shared/postgres"
@@ -29,7 +31,7 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{Bundle: functiontest.New(t)}
 	env := b.Env()
-	dbConfig, keyConfig := postgres.ReadConfig(env), pseudonym.ReadConfig(env)
+	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
 	var err error
 	if b.db, err = postgres.Open(t.Context(), dbConfig); err != nil {
 		t.Fatal(err)

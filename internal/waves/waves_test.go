@@ -18,7 +18,7 @@ func TestHonestCrowdsAreNotHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := lookalike.ReadConfig(config.FromMap(nil))
+	cfg := config.Read[lookalike.Config](config.FromMap(nil))
 	var all waves.Result
 	for seed := range uint64(6) {
 		h := waves.History(waves.Tuning[0], 1+seed)

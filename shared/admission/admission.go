@@ -14,40 +14,37 @@ import (
 	"time"
 
 	"newsletter/shared/capture"
-	"newsletter/shared/config"
 	"newsletter/shared/ratelimit"
 	"newsletter/shared/telemetry"
 )
 
-// Config is the limits of each route. A policy reads "limit/window@scope": host is one IPv4 address or IPv6 /64, site an
-// IPv4 /24 or IPv6 /48.
+// Each route has a setting of its own for its limits. A policy reads "limit/window@scope": host is one IPv4 address or IPv6
+// /64, site an IPv4 /24 or IPv6 /48.
 //
-// One IPv4 address may be a conference, or thousands of a mobile carrier's customers, so the defaults are wide: what one
-// address is mailed is bounded in PostgreSQL, whoever asks.
-type Config struct {
-	// Subscribe limits sign-ups. Defaults to 60 in 10 minutes for a host, which a full conference hall stays below, and 300
-	// in an hour for a site.
-	Subscribe ratelimit.Policies `env:"LIMIT_SUBSCRIBE" envDefault:"60/10m@host,300/1h@site"`
-	// Confirm limits the button behind a confirmation link. Defaults to what Subscribe does: whoever may sign up there may
-	// confirm there.
-	Confirm ratelimit.Policies `env:"LIMIT_CONFIRM" envDefault:"60/10m@host,300/1h@site"`
-	// Unsubscribe limits requests for an unsubscribe link by address; links themselves are never limited. Defaults to 20
-	// in 10 minutes for a host and 200 in an hour for a site.
-	Unsubscribe ratelimit.Policies `env:"LIMIT_UNSUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
-	// Privacy limits requests for a link to one's data by address; links themselves are never limited. Defaults to 20 in
-	// an hour for a host and 200 in an hour for a site.
-	Privacy ratelimit.Policies `env:"LIMIT_PRIVACY" envDefault:"20/1h@host,200/1h@site"`
-	// MinFillTime is the time that a person needs at least to fill in the form, counted from the started_at that the form
-	// sends. Defaults to 1s; 0 switches the check off.
-	MinFillTime time.Duration `env:"MIN_FILL_TIME" envDefault:"1s"`
+// One IPv4 address may be a conference, or thousands of a mobile carrier's customers, so the defaults are wide: how many
+// emails one address gets is bounded in PostgreSQL, whoever asks.
+
+// SubscribeLimits are those of sign-ups and their confirmation.
+type SubscribeLimits struct {
+	// How many sign-ups one network may send, and as often again press the button behind a confirmation link. 60 in 10
+	// minutes for a host is more than a full conference hall needs.
+	Policies ratelimit.Policies `env:"LIMITS_SUBSCRIBE" envDefault:"60/10m@host,300/1h@site"`
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+// UnsubscribeLimits are those of the form that asks for an unsubscribe link.
+type UnsubscribeLimits struct {
+	// How often one network may ask for an unsubscribe link by address. The links themselves are never limited.
+	Policies ratelimit.Policies `env:"LIMITS_UNSUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
 }
+
+// PrivacyLimits are those of the form that asks for a link to one's data.
+type PrivacyLimits struct {
+	// How often one network may ask for a link to a person's data by address. The links themselves are never limited.
+	Policies ratelimit.Policies `env:"LIMITS_PRIVACY" envDefault:"20/1h@host,200/1h@site"`
+}
+
+// minFillTime is what a person needs at least to fill in the form and send it; robots send at once.
+const minFillTime = time.Second
 
 // Endpoint is a route that is counted on its own.
 type Endpoint string
@@ -62,8 +59,7 @@ const (
 
 // Attempt is a request before the gate.
 type Attempt struct {
-	Endpoint Endpoint
-	Client   netip.Addr
+	Client netip.Addr
 	// Honeypot is the field that people do not see.
 	Honeypot string
 	// StartedAt is when the form was shown, as the form says; zero if it does not.
@@ -85,21 +81,22 @@ func (v *Verdict) Keep() { v.kept = true }
 
 // Gate admits requests. It is safe for concurrent use.
 type Gate struct {
-	limiter *ratelimit.Limiter
-	config  Config
-	now     func() time.Time
+	limiter  *ratelimit.Limiter
+	endpoint Endpoint
+	policies ratelimit.Policies
+	now      func() time.Time
 }
 
-// New makes a Gate.
-func New(limiter *ratelimit.Limiter, cfg Config, now func() time.Time) *Gate {
-	return &Gate{limiter, cfg, now}
+// New makes the Gate of one route.
+func New(limiter *ratelimit.Limiter, endpoint Endpoint, policies ratelimit.Policies, now func() time.Time) *Gate {
+	return &Gate{limiter, endpoint, policies, now}
 }
 
 // Admit decides a request, and counts it. Sign-ups are admitted by SignUps.
 func (g *Gate) Admit(ctx context.Context, a Attempt) Verdict {
 	signals := g.marks(a.Honeypot, a.StartedAt)
-	v := Verdict{Limit: g.take(ctx, a.Endpoint, a.Client, g.policies(a.Endpoint))}
-	if !v.Limit.Allowed && a.Endpoint == Confirm && v.Limit.Tier == ratelimit.Local {
+	v := Verdict{Limit: g.take(ctx, g.endpoint, a.Client, g.policies)}
+	if !v.Limit.Allowed && g.endpoint == Confirm && v.Limit.Tier == ratelimit.Local {
 		// It mails nobody, so a lost Redis refuses nobody. What this process counted is not told.
 		v.Limit = ratelimit.Decision{Allowed: true, Tier: v.Limit.Tier, Reason: v.Limit.Reason}
 	}
@@ -145,25 +142,12 @@ func (g *Gate) take(ctx context.Context, e Endpoint, client netip.Addr, policies
 	return d
 }
 
-func (g *Gate) policies(e Endpoint) ratelimit.Policies {
-	switch e {
-	case Confirm:
-		return g.config.Confirm
-	case Unsubscribe:
-		return g.config.Unsubscribe
-	case Privacy:
-		return g.config.Privacy
-	default:
-		return g.config.Subscribe
-	}
-}
-
 // marks are the signals that only robots give.
 func (g *Gate) marks(honeypot string, startedAt time.Time) Signals {
 	// A clock that is wrong, in either direction, marks nobody: only a start just now does.
 	took := g.now().Sub(startedAt)
 	return Signals{
 		Honeypot: honeypot != "",
-		TooFast:  !startedAt.IsZero() && took >= 0 && took < g.config.MinFillTime,
+		TooFast:  !startedAt.IsZero() && took >= 0 && took < minFillTime,
 	}
 }

@@ -26,11 +26,11 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// newGate makes a gate with the default limits, or with those of variables, in this process or on Redis.
-func newGate(t *testing.T, client redis.UniversalClient, now *time.Time, variables map[string]string) *Gate {
+// newGate makes the gate of a route with the limits of sign-ups, or with other ones, in this process or on Redis.
+func newGate(t *testing.T, client redis.UniversalClient, now *time.Time, endpoint Endpoint, limits string) *Gate {
 	t.Helper()
-	env := config.FromMap(variables)
-	cfg := ReadConfig(env)
+	env := config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": limits})
+	policies := config.Read[SubscribeLimits](env).Policies
 	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func newGate(t *testing.T, client redis.UniversalClient, now *time.Time, variabl
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return *now }
-	return New(ratelimit.New(client, key, ratelimit.Config{}, clock), cfg, clock)
+	return New(ratelimit.New(client, key, clock), endpoint, policies, clock)
 }
 
 func inRedis(t *testing.T) redis.UniversalClient {
@@ -57,22 +57,22 @@ func inRedis(t *testing.T) redis.UniversalClient {
 func TestTheMarksOfRobots(t *testing.T) {
 	t.Parallel()
 	now := start
-	g := newGate(t, nil, &now, map[string]string{"MIN_FILL_TIME": "3s"})
+	g := newGate(t, nil, &now, Subscribe, "")
 	for name, c := range map[string]struct {
 		attempt Attempt
 		want    []string
 	}{
 		"a person":               {Attempt{StartedAt: now.Add(-time.Minute)}, nil},
 		"no start is told":       {Attempt{}, nil},
-		"just in time":           {Attempt{StartedAt: now.Add(-3 * time.Second)}, nil},
-		"too fast":               {Attempt{StartedAt: now.Add(-3*time.Second + time.Nanosecond)}, []string{ReasonTooFast}},
+		"just in time":           {Attempt{StartedAt: now.Add(-minFillTime)}, nil},
+		"too fast":               {Attempt{StartedAt: now.Add(-minFillTime + time.Nanosecond)}, []string{ReasonTooFast}},
 		"at once":                {Attempt{StartedAt: now}, []string{ReasonTooFast}},
 		"a clock that is ahead":  {Attempt{StartedAt: now.Add(time.Minute)}, nil},
 		"a clock far behind":     {Attempt{StartedAt: now.Add(-1000 * time.Hour)}, nil},
 		"the honeypot":           {Attempt{Honeypot: "https://spam.example"}, []string{ReasonHoneypot}},
 		"the honeypot, too fast": {Attempt{Honeypot: " ", StartedAt: now}, []string{ReasonHoneypot, ReasonTooFast}},
 	} {
-		c.attempt.Endpoint, c.attempt.Client = Subscribe, netip.AddrFrom4([4]byte{10, byte(rand.N(250)), byte(rand.N(250)), 1})
+		c.attempt.Client = netip.AddrFrom4([4]byte{10, byte(rand.N(250)), byte(rand.N(250)), 1})
 		v := g.Admit(t.Context(), c.attempt)
 		want := Accept
 		if len(c.want) > 0 {
@@ -82,21 +82,16 @@ func TestTheMarksOfRobots(t *testing.T) {
 			t.Errorf("%s: %s because %v, want %v", name, v.Outcome, v.Reasons, c.want)
 		}
 	}
-	g = newGate(t, nil, &now, map[string]string{"MIN_FILL_TIME": "0s"})
-	if v := g.Admit(t.Context(), Attempt{Endpoint: Subscribe, StartedAt: now}); v.Outcome != Accept {
-		t.Errorf("switched off: %s because %v", v.Outcome, v.Reasons)
-	}
 }
 
 // TestARobotIsCountedLikeAPerson: it is answered alike too, limiter headers included, and cannot go on for ever.
 func TestARobotIsCountedLikeAPerson(t *testing.T) {
 	t.Parallel()
 	now := start
-	limits := map[string]string{"LIMIT_SUBSCRIBE": "6/10m@host"}
-	robots, people := newGate(t, nil, &now, limits), newGate(t, nil, &now, limits)
+	robots, people := newGate(t, nil, &now, Subscribe, "6/10m@host"), newGate(t, nil, &now, Subscribe, "6/10m@host")
 	for i := range 4 {
-		robot := robots.Admit(t.Context(), Attempt{Endpoint: Subscribe, Client: netip.MustParseAddr("192.0.2.1"), Honeypot: "x"})
-		person := people.Admit(t.Context(), Attempt{Endpoint: Subscribe, Client: netip.MustParseAddr("192.0.2.1")})
+		robot := robots.Admit(t.Context(), Attempt{Client: netip.MustParseAddr("192.0.2.1"), Honeypot: "x"})
+		person := people.Admit(t.Context(), Attempt{Client: netip.MustParseAddr("192.0.2.1")})
 		if want := []Outcome{Drop, Refuse}[i/3]; robot.Outcome != want {
 			t.Errorf("robot's call %d: %s, want %s", i, robot.Outcome, want)
 		}
@@ -109,16 +104,19 @@ func TestARobotIsCountedLikeAPerson(t *testing.T) {
 	}
 }
 
-// TestEndpointsHaveTheirOwnLimits, and an unknown one the strictest way: that of sign-ups.
-func TestEndpointsHaveTheirOwnLimits(t *testing.T) {
+// TestEveryRouteHasItsOwnSetting: a confirmation may be asked for wherever a sign-up may.
+func TestEveryRouteHasItsOwnSetting(t *testing.T) {
 	t.Parallel()
-	now := start
-	g := newGate(t, nil, &now, map[string]string{"LIMIT_SUBSCRIBE": "2/1h@host", "LIMIT_CONFIRM": "6/1h@host", "LIMIT_UNSUBSCRIBE": "4/1h@host"})
-	for endpoint, want := range map[Endpoint]int{Subscribe: 2, Confirm: 6, Unsubscribe: 4, "other": 2} {
-		v := g.Admit(t.Context(), Attempt{Endpoint: endpoint, Client: netip.MustParseAddr("192.0.2.1")})
-		if v.Outcome != Accept || len(v.Limit.States) != 1 || v.Limit.States[0].Policy.Limit != want {
-			t.Errorf("%s: %s under %v, want a limit of %d", endpoint, v.Outcome, v.Limit.States, want)
+	env := config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": "2/1h@host", "LIMITS_UNSUBSCRIBE": "4/1h@host", "LIMITS_PRIVACY": "6/1h@host"})
+	for want, got := range map[int]ratelimit.Policies{
+		2: config.Read[SubscribeLimits](env).Policies, 4: config.Read[UnsubscribeLimits](env).Policies, 6: config.Read[PrivacyLimits](env).Policies,
+	} {
+		if len(got) != 1 || got[0].Limit != want {
+			t.Errorf("%v, want a limit of %d", got, want)
 		}
+	}
+	if err := env.Err(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -126,20 +124,20 @@ func TestEndpointsHaveTheirOwnLimits(t *testing.T) {
 func TestWithoutRedisConfirmationsGoOn(t *testing.T) {
 	t.Parallel()
 	now := start
-	g := newGate(t, nil, &now, map[string]string{"LIMIT_CONFIRM": "4/1h@host", "LIMIT_UNSUBSCRIBE": "4/1h@host"})
+	confirmations, requests := newGate(t, nil, &now, Confirm, "4/1h@host"), newGate(t, nil, &now, Unsubscribe, "4/1h@host")
 	for i := range 12 {
 		client := netip.MustParseAddr("192.0.2.1")
-		confirm := g.Admit(t.Context(), Attempt{Endpoint: Confirm, Client: client})
+		confirm := confirmations.Admit(t.Context(), Attempt{Client: client})
 		if confirm.Outcome != Accept || confirm.Limit.Headers().Get("Retry-After") != "" {
 			t.Errorf("confirmation %d: %s, %v", i, confirm.Outcome, confirm.Limit.Headers())
 		}
-		unsubscribe := g.Admit(t.Context(), Attempt{Endpoint: Unsubscribe, Client: client})
+		unsubscribe := requests.Admit(t.Context(), Attempt{Client: client})
 		if (unsubscribe.Outcome == Accept) != (i < 2) {
 			t.Errorf("unsubscribe request %d: %s", i, unsubscribe.Outcome)
 		}
 		if i >= 2 {
-			g.Settle(t.Context(), &confirm) // it was not counted, so nothing comes back
-			if v := g.Admit(t.Context(), Attempt{Endpoint: Confirm, Client: client}); v.Limit.States != nil {
+			confirmations.Settle(t.Context(), &confirm) // it was not counted, so nothing comes back
+			if v := confirmations.Admit(t.Context(), Attempt{Client: client}); v.Limit.States != nil {
 				t.Fatal("the refund of a confirmation that was not counted took back another one")
 			}
 		}
@@ -150,11 +148,11 @@ func TestWithoutRedisConfirmationsGoOn(t *testing.T) {
 func TestConfirmationsAreLimitedByRedis(t *testing.T) {
 	t.Parallel()
 	now := start
-	g := newGate(t, inRedis(t), &now, map[string]string{"LIMIT_CONFIRM": "2/1h@host"})
+	g := newGate(t, inRedis(t), &now, Confirm, "2/1h@host")
 	byRedis := 0
 	var last Verdict
 	for range 50 { // a call that a busy machine answers too late is not counted on
-		if last = g.Admit(t.Context(), Attempt{Endpoint: Confirm, Client: netip.MustParseAddr("192.0.2.1")}); last.Limit.Tier == ratelimit.Redis {
+		if last = g.Admit(t.Context(), Attempt{Client: netip.MustParseAddr("192.0.2.1")}); last.Limit.Tier == ratelimit.Redis {
 			byRedis++
 		}
 		if byRedis == 3 {
@@ -170,8 +168,8 @@ func TestConfirmationsAreLimitedByRedis(t *testing.T) {
 func TestOnlyOurFailureGivesTheTryBack(t *testing.T) {
 	t.Parallel()
 	now := start
-	g := newGate(t, nil, &now, map[string]string{"LIMIT_SUBSCRIBE": "1/1h@host"})
-	attempt := Attempt{Endpoint: Subscribe, Client: netip.MustParseAddr("192.0.2.1")}
+	g := newGate(t, nil, &now, Subscribe, "1/1h@host")
+	attempt := Attempt{Client: netip.MustParseAddr("192.0.2.1")}
 	first := g.Admit(t.Context(), attempt)
 	if v := g.Admit(t.Context(), attempt); v.Outcome != Refuse {
 		t.Fatalf("%s, want a full log", v.Outcome)
@@ -191,10 +189,12 @@ func TestOnlyOurFailureGivesTheTryBack(t *testing.T) {
 func TestBadConfigurationIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{
-		"LIMIT_SUBSCRIBE": "many", "LIMIT_CONFIRM": "5/10m", "LIMIT_UNSUBSCRIBE": "0/10m@host", "MIN_FILL_TIME": "soon",
+		"LIMITS_SUBSCRIBE": "many", "LIMITS_PRIVACY": "5/10m", "LIMITS_UNSUBSCRIBE": "0/10m@host",
 	} {
 		env := config.FromMap(map[string]string{name: value})
-		ReadConfig(env)
+		config.Read[SubscribeLimits](env)
+		config.Read[UnsubscribeLimits](env)
+		config.Read[PrivacyLimits](env)
 		if err := env.Err(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
@@ -223,9 +223,9 @@ func TestALostRedisIsReported(t *testing.T) {
 	}
 	t.Cleanup(func() { lost.Close() })
 	now := start
-	g := newGate(t, lost, &now, nil)
+	g := newGate(t, lost, &now, Subscribe, "")
 	ctx := reporter.Begin(t.Context(), "request")
-	if v := g.Admit(ctx, Attempt{Endpoint: Subscribe, Client: netip.MustParseAddr("192.0.2.1")}); v.Outcome != Accept || v.Limit.Reason != "refused" {
+	if v := g.Admit(ctx, Attempt{Client: netip.MustParseAddr("192.0.2.1")}); v.Outcome != Accept || v.Limit.Reason != "refused" {
 		t.Errorf("%s because %s", v.Outcome, v.Limit.Reason)
 	}
 	reporter.Flush(ctx, 20*time.Second)

@@ -31,13 +31,13 @@ func TestTheDefaultsRefuseNoCrowd(t *testing.T) {
 			}},
 	} {
 		var twice ratelimit.Policies // without Redis a limit is half of what is configured
-		if err := twice.UnmarshalText([]byte(double(t, ReadConfig(config.FromMap(nil)).Subscribe))); err != nil {
+		if err := twice.UnmarshalText([]byte(double(t, config.Read[SubscribeLimits](config.FromMap(nil)).Policies))); err != nil {
 			t.Fatal(err)
 		}
 		now := start
-		g := newGate(t, nil, &now, map[string]string{"LIMIT_SUBSCRIBE": twice.String()})
+		g := newGate(t, nil, &now, Subscribe, twice.String())
 		for person := range crowd.people {
-			if v := g.Admit(t.Context(), Attempt{Endpoint: Subscribe, Client: crowd.client(person)}); v.Outcome != Accept {
+			if v := g.Admit(t.Context(), Attempt{Client: crowd.client(person)}); v.Outcome != Accept {
 				t.Errorf("%s: person %d is refused by %v", name, person, v.Limit.Violated())
 				break
 			}
@@ -49,11 +49,13 @@ func TestTheDefaultsRefuseNoCrowd(t *testing.T) {
 // TestNoDefaultRefusesASite: behind the networks of one site may be a mobile carrier, on every route.
 func TestNoDefaultRefusesASite(t *testing.T) {
 	t.Parallel()
-	now := start
-	g := newGate(t, nil, &now, nil)
-	for _, endpoint := range []Endpoint{Subscribe, Confirm, Unsubscribe, Privacy} {
+	env := config.FromMap(nil)
+	for endpoint, policies := range map[Endpoint]ratelimit.Policies{
+		Subscribe: config.Read[SubscribeLimits](env).Policies, Unsubscribe: config.Read[UnsubscribeLimits](env).Policies,
+		Privacy: config.Read[PrivacyLimits](env).Policies,
+	} {
 		sites := 0
-		for _, p := range g.policies(endpoint) {
+		for _, p := range policies {
 			if p.Scope != ratelimit.Site {
 				continue
 			}

@@ -7,39 +7,30 @@ import (
 
 	"golang.org/x/net/idna"
 
-	"newsletter/shared/config"
 	"newsletter/shared/disposable"
 	"newsletter/shared/ratelimit"
 )
 
 // SignUpConfig is what the gate of sign-ups looks at besides the limits.
 type SignUpConfig struct {
-	// Unverified limits sign-ups while the CAPTCHA's verifier cannot say, on top of LIMIT_SUBSCRIBE. Defaults to 5 in 10
-	// minutes for a host and 30 in an hour for a site.
-	Unverified ratelimit.Policies `env:"LIMIT_SUBSCRIBE_UNVERIFIED" envDefault:"5/10m@host,30/1h@site"`
-	// Disposable says what is done with addresses at domains of throw-away mailboxes: allow, flag (recorded, and a weak
-	// sign), hold (the mail waits for the owner) or block (the visitor is told). Defaults to flag.
-	Disposable Policy `env:"DISPOSABLE_DOMAINS" envDefault:"flag"`
-	// Blocked lists domains whose addresses are refused, separated by commas; a domain covers its subdomains, and * is
-	// every domain. Defaults to none.
-	Blocked Domains `env:"BLOCKED_DOMAINS"`
-	// Allowed lists exceptions from BLOCKED_DOMAINS and from the throw-away domains, written alike. Where both lists cover
-	// an address, the longer entry counts. Defaults to none.
-	Allowed Domains `env:"ALLOWED_DOMAINS"`
-}
-
-// ReadSignUpConfig reads SignUpConfig.
-func ReadSignUpConfig(e *config.Env) SignUpConfig {
-	var c SignUpConfig
-	e.Read(&c)
-	return c
+	// Unverified limits sign-ups while the CAPTCHA's verifier cannot say, on top of LIMITS_SUBSCRIBE: about a tenth of it, because
+	// nothing else stops a robot then.
+	Unverified ratelimit.Policies `envDefault:"5/10m@host,30/1h@site"`
+	// What is done with addresses at domains of throw-away mailboxes: allow, flag (record it; it counts against the
+	// sign-up), hold (the email waits for the owner) or block (the visitor is told).
+	Disposable Policy `env:"SIGNUP_DISPOSABLE_DOMAINS" envDefault:"flag"`
+	// Domains whose addresses are refused; a domain covers its subdomains, and * is every domain. Empty for none.
+	Blocked Domains `env:"SIGNUP_BLOCKED_DOMAINS" example:"spam.example"`
+	// Exceptions from the blocked and the throw-away domains, written alike. Where both lists cover an address, the longer
+	// entry counts. Empty for none.
+	Allowed Domains `env:"SIGNUP_ALLOWED_DOMAINS" example:"partner.example"`
 }
 
 // Validate implements the check of config.Env.Read.
 func (c SignUpConfig) Validate() error {
 	for _, domain := range c.Blocked {
 		if slices.Contains(c.Allowed, domain) {
-			return errors.New("BLOCKED_DOMAINS and ALLOWED_DOMAINS: one domain stands in both")
+			return errors.New("SIGNUP_BLOCKED_DOMAINS: holds a domain that SIGNUP_ALLOWED_DOMAINS holds too")
 		}
 	}
 	return nil
@@ -95,7 +86,7 @@ func (d *Domains) UnmarshalText(text []byte) error {
 		}
 		domain, err := idna.Lookup.ToASCII(strings.TrimSuffix(item, "."))
 		if err != nil || domain == "" || strings.HasPrefix(domain, ".") || strings.ContainsAny(domain, "*@/:") {
-			return errors.New(`each must be a domain such as "example.org", or *`)
+			return errors.New("each must be a domain, or *")
 		}
 		*d = append(*d, domain)
 	}

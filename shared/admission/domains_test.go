@@ -10,7 +10,7 @@ import (
 func signUpConfig(t *testing.T, variables map[string]string) SignUpConfig {
 	t.Helper()
 	env := config.FromMap(variables)
-	cfg := ReadSignUpConfig(env)
+	cfg := config.Read[SignUpConfig](env)
 	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -20,8 +20,8 @@ func signUpConfig(t *testing.T, variables map[string]string) SignUpConfig {
 func TestStandingOfDomains(t *testing.T) {
 	t.Parallel()
 	lists := signUpConfig(t, map[string]string{
-		"BLOCKED_DOMAINS": "spam.example.net, Bücher.org,mail.good.org , trailing.example.",
-		"ALLOWED_DOMAINS": "good.org,fine.spam.example.net",
+		"SIGNUP_BLOCKED_DOMAINS": "spam.example.net, Bücher.org,mail.good.org , trailing.example.",
+		"SIGNUP_ALLOWED_DOMAINS": "good.org,fine.spam.example.net",
 	})
 	for domain, want := range map[string]Standing{
 		"spam.example.net": DomainBlocked, "a.b.spam.example.net": DomainBlocked, "notspam.example.net": DomainUnlisted,
@@ -34,7 +34,7 @@ func TestStandingOfDomains(t *testing.T) {
 			t.Errorf("%s: %q, want %q", domain, got, want)
 		}
 	}
-	closed := signUpConfig(t, map[string]string{"BLOCKED_DOMAINS": "*", "ALLOWED_DOMAINS": "uni.de"})
+	closed := signUpConfig(t, map[string]string{"SIGNUP_BLOCKED_DOMAINS": "*", "SIGNUP_ALLOWED_DOMAINS": "uni.de"})
 	for domain, want := range map[string]Standing{"uni.de": DomainAllowed, "cs.uni.de": DomainAllowed, "gmail.com": DomainBlocked, "de": DomainBlocked} {
 		if got := closed.standing(domain); got != want {
 			t.Errorf("a closed list, %s: %q, want %q", domain, got, want)
@@ -50,7 +50,7 @@ func TestPolicyOfDisposableDomains(t *testing.T) {
 	for value, want := range map[string]Policy{
 		"": DisposableFlag, "flag": DisposableFlag, "hold": DisposableHold, "block": DisposableBlock, "allow": DisposableAllow,
 	} {
-		cfg := signUpConfig(t, map[string]string{"DISPOSABLE_DOMAINS": value})
+		cfg := signUpConfig(t, map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": value})
 		if got := cfg.disposable("inbox.mailinator.com"); got != want {
 			t.Errorf("%q: %q, want %q", value, got, want)
 		}
@@ -63,12 +63,12 @@ func TestPolicyOfDisposableDomains(t *testing.T) {
 func TestBadSignUpConfigurationIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []map[string]string{
-		{"DISPOSABLE_DOMAINS": "maybe"}, {"BLOCKED_DOMAINS": "jane@example.org"}, {"BLOCKED_DOMAINS": "*.example.org"},
-		{"BLOCKED_DOMAINS": "https://example.org"}, {"ALLOWED_DOMAINS": ".example.org"}, {"ALLOWED_DOMAINS": "exa mple.org"},
-		{"LIMIT_SUBSCRIBE_UNVERIFIED": "few"}, {"BLOCKED_DOMAINS": "example.org", "ALLOWED_DOMAINS": "EXAMPLE.org"},
+		{"SIGNUP_DISPOSABLE_DOMAINS": "maybe"}, {"SIGNUP_BLOCKED_DOMAINS": "jane@example.org"}, {"SIGNUP_BLOCKED_DOMAINS": "*.example.org"},
+		{"SIGNUP_BLOCKED_DOMAINS": "https://example.org"}, {"SIGNUP_ALLOWED_DOMAINS": ".example.org"}, {"SIGNUP_ALLOWED_DOMAINS": "exa mple.org"},
+		{"SIGNUP_BLOCKED_DOMAINS": "example.org", "SIGNUP_ALLOWED_DOMAINS": "EXAMPLE.org"},
 	} {
 		env := config.FromMap(c)
-		ReadSignUpConfig(env)
+		config.Read[SignUpConfig](env)
 		err := env.Err()
 		for name := range c {
 			if err == nil || !strings.Contains(err.Error(), name) {

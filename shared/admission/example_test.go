@@ -17,10 +17,10 @@ import (
 // A route admits each request before it works for it.
 func Example() {
 	env := config.FromMap(map[string]string{
-		"PEPPER":          base64.StdEncoding.EncodeToString([]byte(strings.Repeat("example.", 4))),
-		"LIMIT_SUBSCRIBE": "4/10m@host",
+		"PEPPER":           base64.StdEncoding.EncodeToString([]byte(strings.Repeat("example.", 4))),
+		"LIMITS_SUBSCRIBE": "4/10m@host",
 	})
-	limits, pepper := admission.ReadConfig(env), pseudonym.ReadConfig(env)
+	limits, pepper := config.Read[admission.SubscribeLimits](env), config.Read[pseudonym.Config](env)
 	if err := env.Err(); err != nil {
 		fmt.Println(err)
 		return
@@ -30,9 +30,9 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	gate := admission.New(ratelimit.New(nil, key, ratelimit.Config{}, time.Now), limits, time.Now)
+	gate := admission.New(ratelimit.New(nil, key, time.Now), admission.Subscribe, limits.Policies, time.Now)
 
-	attempt := admission.Attempt{Endpoint: admission.Subscribe, Client: netip.MustParseAddr("192.0.2.1")}
+	attempt := admission.Attempt{Client: netip.MustParseAddr("192.0.2.1")}
 	person := gate.Admit(context.Background(), attempt)
 	fmt.Println(person.Outcome)
 

@@ -19,16 +19,16 @@ type sign struct {
 
 func signs() []sign {
 	return []sign{
-		{"domain on `BLOCKED_DOMAINS`", func(s *Signals) { s.Domain = DomainBlocked }, ReasonDomainBlocked, Refuse, false},
-		{"throw-away domain, `DISPOSABLE_DOMAINS=flag`", func(s *Signals) { s.Disposable = DisposableFlag }, ReasonDisposable, Accept, true},
-		{"throw-away domain, `DISPOSABLE_DOMAINS=hold`", func(s *Signals) { s.Disposable = DisposableHold }, ReasonDisposable, Hold, false},
-		{"throw-away domain, `DISPOSABLE_DOMAINS=block`", func(s *Signals) { s.Disposable = DisposableBlock }, ReasonDisposable, Refuse, false},
+		{"domain on `signup.blocked_domains`", func(s *Signals) { s.Domain = DomainBlocked }, ReasonDomainBlocked, Refuse, false},
+		{"throw-away domain, `signup.disposable_domains` `flag`", func(s *Signals) { s.Disposable = DisposableFlag }, ReasonDisposable, Accept, true},
+		{"throw-away domain, `signup.disposable_domains` `hold`", func(s *Signals) { s.Disposable = DisposableHold }, ReasonDisposable, Hold, false},
+		{"throw-away domain, `signup.disposable_domains` `block`", func(s *Signals) { s.Disposable = DisposableBlock }, ReasonDisposable, Refuse, false},
 		{"no CAPTCHA answer was sent", func(s *Signals) { s.Captcha = CaptchaMissing }, ReasonCaptchaMissing, Refuse, false},
 		{"the CAPTCHA answer is wrong, old or used", func(s *Signals) { s.Captcha = CaptchaFailed }, ReasonCaptchaFailed, Refuse, false},
 		{"the CAPTCHA verifier cannot say", func(s *Signals) { s.Captcha = CaptchaUnavailable }, ReasonCaptchaUnavailable, Accept, true},
 		{"the limiter refuses the network", func(s *Signals) { s.Limited = true }, ReasonLimited, Refuse, false},
 		{"hidden field filled in", func(s *Signals) { s.Honeypot = true }, ReasonHoneypot, Drop, false},
-		{"form back before `MIN_FILL_TIME`", func(s *Signals) { s.TooFast = true }, ReasonTooFast, Drop, false},
+		{"form back within a second", func(s *Signals) { s.TooFast = true }, ReasonTooFast, Drop, false},
 	}
 }
 

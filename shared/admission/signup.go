@@ -52,7 +52,7 @@ func (s *SignUps) Admit(ctx context.Context, a SignUp) Verdict {
 	if Decide(signals).Outcome == Refuse {
 		return Verdict{Decision: decide(ctx, signals)}
 	}
-	v := Verdict{Limit: s.take(ctx, Subscribe, a.Client, s.Gate.config.Subscribe)}
+	v := Verdict{Limit: s.take(ctx, Subscribe, a.Client, s.policies)}
 	signals.Limited = !v.Limit.Allowed
 	if s.verifier != nil && v.Limit.Allowed {
 		if signals.Captcha = s.verify(ctx, a); signals.Captcha == CaptchaUnavailable {

@@ -26,7 +26,7 @@ var person = SignUp{Client: netip.MustParseAddr("192.0.2.1"), Domain: "example.o
 func newSignUps(t *testing.T, verifier Verifier, variables map[string]string) *SignUps {
 	t.Helper()
 	now := start
-	return newGate(t, nil, &now, variables).SignUps(signUpConfig(t, variables), verifier)
+	return newGate(t, nil, &now, Subscribe, variables["LIMITS_SUBSCRIBE"]).SignUps(signUpConfig(t, variables), verifier)
 }
 
 func expectVerdict(t *testing.T, what string, v Verdict, want Outcome, reasons ...string) {
@@ -38,7 +38,7 @@ func expectVerdict(t *testing.T, what string, v Verdict, want Outcome, reasons .
 
 func TestEverySignalReachesTheDecision(t *testing.T) {
 	t.Parallel()
-	variables := map[string]string{"BLOCKED_DOMAINS": "bad.example.net", "ALLOWED_DOMAINS": "mailinator.com", "LIMIT_SUBSCRIBE": "100/10m@host"}
+	variables := map[string]string{"SIGNUP_BLOCKED_DOMAINS": "bad.example.net", "SIGNUP_ALLOWED_DOMAINS": "mailinator.com", "LIMITS_SUBSCRIBE": "100/10m@host"}
 	change := func(f func(*SignUp)) SignUp { s := person; f(&s); return s }
 	for name, c := range map[string]struct {
 		verifier *judge
@@ -80,7 +80,7 @@ func TestEverySignalReachesTheDecision(t *testing.T) {
 func TestTheVerifierStandsBehindTheLimiter(t *testing.T) {
 	t.Parallel()
 	verifier := &judge{false, true, nil}
-	s := newSignUps(t, verifier, map[string]string{"LIMIT_SUBSCRIBE": "4/10m@host"}) // 2 without Redis
+	s := newSignUps(t, verifier, map[string]string{"LIMITS_SUBSCRIBE": "4/10m@host"}) // 2 without Redis
 	for i := range 4 {
 		v := s.Admit(t.Context(), person)
 		want := []string{ReasonCaptchaFailed}
@@ -97,7 +97,8 @@ func TestTheVerifierStandsBehindTheLimiter(t *testing.T) {
 func TestStricterLimitsWithoutTheVerifier(t *testing.T) {
 	t.Parallel()
 	verifier := &judge{false, false, nil}
-	s := newSignUps(t, verifier, map[string]string{"LIMIT_SUBSCRIBE": "20/10m@host", "LIMIT_SUBSCRIBE_UNVERIFIED": "4/10m@host"})
+	s := newSignUps(t, verifier, map[string]string{"LIMITS_SUBSCRIBE": "20/10m@host"})
+	s.config.Unverified = ratelimit.Policies{{Limit: 4, Window: 10 * time.Minute, Scope: ratelimit.Host}}
 	var last Verdict
 	for range 2 {
 		last = s.Admit(t.Context(), person)
@@ -122,7 +123,7 @@ func TestStricterLimitsWithoutTheVerifier(t *testing.T) {
 func TestTheDefaultsLetAFamilySignUpUnverified(t *testing.T) {
 	t.Parallel()
 	cfg := signUpConfig(t, nil)
-	ordinary := newSignUps(t, nil, nil).Gate.config.Subscribe
+	ordinary := newSignUps(t, nil, nil).policies
 	for _, p := range cfg.Unverified {
 		i := slices.IndexFunc(ordinary, func(o ratelimit.Policy) bool { return o.Scope == p.Scope && o.Window == p.Window })
 		if i < 0 || p.Limit >= ordinary[i].Limit || p.Limit < 4 || p.Window > time.Hour {

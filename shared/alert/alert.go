@@ -16,89 +16,77 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"newsletter/shared/config"
 )
 
 // Config holds the thresholds.
 type Config struct {
-	// Objective is how many percent of the requests are to succeed. Defaults to 99.9.
-	Objective float64 `env:"ALERT_OBJECTIVE_PERCENT" envDefault:"99.9"`
-	// ErrorsLeast is how many requests must have failed in a window before it counts, because a few failures of a small
-	// site are a large part. Defaults to 5.
-	ErrorsLeast int `env:"ALERT_ERRORS_LEAST" envDefault:"5"`
-	// BurnFast is how many times as fast as Objective allows requests may fail over an hour and the last five minutes.
-	// Defaults to 14.4, which uses up 2 % of a month's errors in that hour.
-	BurnFast float64 `env:"ALERT_BURN_FAST" envDefault:"14.4"`
-	// BurnSlow is the same over six hours and the last half an hour. Defaults to 6: 5 % of a month's errors.
-	BurnSlow float64 `env:"ALERT_BURN_SLOW" envDefault:"6"`
-	// BurnCreeping is the same over three days, for a warning. Defaults to 1: 10 % of a month's errors.
-	BurnCreeping float64 `env:"ALERT_BURN_CREEPING" envDefault:"1"`
-	// LimiterDown is for how long the limiter may do without Redis. Defaults to 2m.
-	LimiterDown time.Duration `env:"ALERT_LIMITER_DOWN" envDefault:"2m"`
-	// UnconfirmedLeast is how many sign-ups of a quarter of an hour, each counted as often as it was asked for, must be
-	// unconfirmed before they may be an attack: two a minute. Defaults to 30.
-	UnconfirmedLeast int `env:"ALERT_UNCONFIRMED_LEAST" envDefault:"30"`
-	// ConfirmedPercent is the least part of the sign-ups of that time that people confirm. Half of them do on the average
-	// (openprescribing.net: 62 %). Defaults to 10.
-	ConfirmedPercent float64 `env:"ALERT_CONFIRMED_PERCENT" envDefault:"10"`
-	// BouncesLeast is how many of a day's mails must have bounced for good before it counts. Defaults to 5.
-	BouncesLeast int `env:"ALERT_BOUNCES_LEAST" envDefault:"5"`
-	// BouncePercent is the part of them that may not bounce. Mail is paused at MAIL_BOUNCE_PERCENT. Defaults to 2.
-	BouncePercent float64 `env:"ALERT_BOUNCE_PERCENT" envDefault:"2"`
-	// OutboxWarning is how long a delivery may wait although it is due, before that is a warning. Defaults to 5m.
-	OutboxWarning time.Duration `env:"ALERT_OUTBOX_WARNING" envDefault:"5m"`
-	// OutboxAlarm is the same, before it is an alarm. Defaults to 30m.
-	OutboxAlarm time.Duration `env:"ALERT_OUTBOX_ALARM" envDefault:"30m"`
-	// DeadLetters is how many deliveries may not have been given up. Defaults to 1.
-	DeadLetters int `env:"ALERT_DEAD_LETTERS" envDefault:"1"`
-	// SlowerPercent is by how much at least the slowest 5 % of a route's requests must take longer than usual before it is
-	// told. It must also be 10 ms and more than the weeks differ by. Defaults to 20.
-	SlowerPercent float64 `env:"ALERT_SLOWER_PERCENT" envDefault:"20"`
-	// Target is how long the slowest 5 % of a route's requests may take, for the trend. Defaults to 200ms.
-	Target time.Duration `env:"ALERT_TARGET" envDefault:"200ms"`
-	// TrendDays is how many days before a route crosses Target its trend is told. Defaults to 7.
-	TrendDays int `env:"ALERT_TREND_DAYS" envDefault:"7"`
-	// MemoryPercent is how much of its memory the health function may use. Defaults to 90: above that Lambda may end it.
-	MemoryPercent float64 `env:"ALERT_MEMORY_PERCENT" envDefault:"90"`
-	// ConnectionsPercent is how many of the database server's connections all clients together may use. Defaults to 80: the
-	// rest is for the operator.
-	ConnectionsPercent float64 `env:"ALERT_CONNECTIONS_PERCENT" envDefault:"80"`
-	// PrivacyDays is how many days before its due date an open privacy request is told. Defaults to 8: day 20 of the 28
-	// that a letter is given.
-	PrivacyDays int `env:"ALERT_PRIVACY_DAYS" envDefault:"8"`
-	// Remind is after how long an open alert is told again. Defaults to 4h.
-	Remind time.Duration `env:"ALERT_REMIND" envDefault:"4h"`
-	// Clear is for how long a rule must not have found anything before its alert is over, so that what comes and goes is
-	// one alert. Defaults to 5m.
-	Clear time.Duration `env:"ALERT_CLEAR" envDefault:"5m"`
-}
+	// Alert when requests fail so fast that fewer than this percentage of a month's will have succeeded.
+	ObjectivePercent float64 `env:"ALERTS_OBJECTIVE_PERCENT" envDefault:"99.9"`
+	// Alert when the limiter has done without Redis for this long.
+	LimiterDownMax time.Duration `env:"ALERTS_LIMITER_DOWN_MAX" envDefault:"2m"`
+	// Alert when at least this many sign-ups of a quarter of an hour are unconfirmed, each counted as often as it was asked
+	// for, and fewer than a tenth of them are confirmed. The default is two a minute.
+	UnconfirmedMin int `env:"ALERTS_UNCONFIRMED_MIN" envDefault:"30"`
+	// Alert when a delivery that is due has waited for longer than this. Above 30m the alert is critical.
+	OutboxAgeMax time.Duration `env:"ALERTS_OUTBOX_AGE_MAX" envDefault:"5m"`
+	// Alert when the slowest 5 % of a route's requests take at least this percentage longer than usual. It must also be 10 ms
+	// and more than the weeks differ by.
+	SlowdownPercent float64 `env:"ALERTS_SLOWDOWN_PERCENT" envDefault:"20"`
+	// Alert when the slowest 5 % of a route's requests take longer than this, or will within a week if they go on like this.
+	LatencyMax time.Duration `env:"ALERTS_LATENCY_MAX" envDefault:"200ms"`
+	// Notify again after this long while an alert is firing.
+	RepeatInterval time.Duration `env:"ALERTS_REPEAT_INTERVAL" envDefault:"4h"`
+	// Resolve an alert when its rule has found nothing for this long, so that what comes and goes is one alert.
+	ResolveAfter time.Duration `env:"ALERTS_RESOLVE_AFTER" envDefault:"5m"`
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	// ErrorsMin is how many requests must have failed in a window, because a few failures of a small site are a large part.
+	ErrorsMin int `envDefault:"5"`
+	// BurnFast is how many times as fast as the objective allows requests may fail over an hour and its last five minutes:
+	// 2 % of a month's errors in an hour (Google, The Site Reliability Workbook, chapter 5).
+	BurnFast float64 `envDefault:"14.4"`
+	// BurnSlow is the same over six hours and the last half an hour: 5 % of a month's errors (the same table).
+	BurnSlow float64 `envDefault:"6"`
+	// BurnCreeping is the same over three days, for a warning: 10 % of a month's errors (the same table).
+	BurnCreeping float64 `envDefault:"1"`
+	// ConfirmedPercent is the part of the sign-ups below which they are taken for an attack. Half of them are confirmed on the
+	// average (openprescribing.net: 62 %).
+	ConfirmedPercent float64 `envDefault:"10"`
+	// BouncesMin is how many of a day's emails must have bounced for good before BouncePercent counts.
+	BouncesMin int `envDefault:"5"`
+	// BouncePercent is the part of a day's emails that bounced at which the owner is told, well below the 5 at which Amazon
+	// puts an account under review.
+	BouncePercent float64 `envDefault:"2"`
+	// OutboxCritical is how long a due delivery may wait before the alert is critical.
+	OutboxCritical time.Duration `envDefault:"30m"`
+	// DeadLettersMin is how many deliveries must be dead-lettered: each one needs the owner.
+	DeadLettersMin int `envDefault:"1"`
+	// TrendDays is how many days ahead a route that will cross LatencyMax is told.
+	TrendDays int `envDefault:"7"`
+	// MemoryPercent is how much of its memory the health function may use; near 100 Lambda ends it.
+	MemoryPercent float64 `envDefault:"90"`
+	// ConnectionsPercent is how many of the database server's connections may be used; the rest is for the operator.
+	ConnectionsPercent float64 `envDefault:"80"`
+	// PrivacyDays is how many days before its due date an open privacy request is told: day 20 of the 28 that a letter has.
+	PrivacyDays int `envDefault:"8"`
 }
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	var problems []error
-	if c.Objective < 50 || c.Objective >= 100 {
-		problems = append(problems, errors.New("ALERT_OBJECTIVE_PERCENT: must be from 50 to below 100"))
+	if c.ObjectivePercent < 50 || c.ObjectivePercent >= 100 {
+		problems = append(problems, errors.New("ALERTS_OBJECTIVE_PERCENT: must be from 50 to below 100"))
+	}
+	if c.OutboxAgeMax > c.OutboxCritical {
+		problems = append(problems, fmt.Errorf("ALERTS_OUTBOX_AGE_MAX: must be at most %s, when the alert is critical", c.OutboxCritical))
 	}
 	for _, v := range []struct {
 		name  string
 		value float64
 	}{
-		{"ALERT_ERRORS_LEAST", float64(c.ErrorsLeast)}, {"ALERT_LIMITER_DOWN", float64(c.LimiterDown)},
-		{"ALERT_BURN_FAST", c.BurnFast}, {"ALERT_BURN_SLOW", c.BurnSlow}, {"ALERT_BURN_CREEPING", c.BurnCreeping},
-		{"ALERT_SLOWER_PERCENT", c.SlowerPercent}, {"ALERT_MEMORY_PERCENT", c.MemoryPercent}, {"ALERT_CONNECTIONS_PERCENT", c.ConnectionsPercent},
-		{"ALERT_UNCONFIRMED_LEAST", float64(c.UnconfirmedLeast)}, {"ALERT_CONFIRMED_PERCENT", c.ConfirmedPercent},
-		{"ALERT_BOUNCES_LEAST", float64(c.BouncesLeast)}, {"ALERT_BOUNCE_PERCENT", c.BouncePercent},
-		{"ALERT_OUTBOX_WARNING", float64(c.OutboxWarning)}, {"ALERT_OUTBOX_ALARM", float64(c.OutboxAlarm)},
-		{"ALERT_DEAD_LETTERS", float64(c.DeadLetters)}, {"ALERT_TARGET", float64(c.Target)}, {"ALERT_TREND_DAYS", float64(c.TrendDays)},
-		{"ALERT_PRIVACY_DAYS", float64(c.PrivacyDays)}, {"ALERT_REMIND", float64(c.Remind)}, {"ALERT_CLEAR", float64(c.Clear)},
+		{"ALERTS_LIMITER_DOWN_MAX", float64(c.LimiterDownMax)}, {"ALERTS_UNCONFIRMED_MIN", float64(c.UnconfirmedMin)},
+		{"ALERTS_OUTBOX_AGE_MAX", float64(c.OutboxAgeMax)}, {"ALERTS_SLOWDOWN_PERCENT", c.SlowdownPercent},
+		{"ALERTS_LATENCY_MAX", float64(c.LatencyMax)}, {"ALERTS_REPEAT_INTERVAL", float64(c.RepeatInterval)},
+		{"ALERTS_RESOLVE_AFTER", float64(c.ResolveAfter)},
 	} {
 		if v.value <= 0 {
 			problems = append(problems, fmt.Errorf("%s: must be more than 0", v.name))

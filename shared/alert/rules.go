@@ -53,7 +53,7 @@ var texts = map[Rule]about{
 	Check:              {"A part of the newsletter fails", "`newsletter health`, or a direct invocation of the function, says what is wrong."},
 	Errors:             {"Visitors get errors", "`newsletter perf` shows which route; Sentry, or the functions' logs, say why."},
 	Limiter:            {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
-	Bombing:            {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (CAPTCHA_PROVIDER), stricter limits (LIMIT_SUBSCRIBE) or `newsletter pause add mail`."},
+	Bombing:            {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (captcha.provider), stricter limits (limits.subscribe) or `newsletter pause add mail`."},
 	Wave:               {"Sign-ups that look alike wait for you", "`newsletter holds list` shows them; release or reject them, or let them expire."},
 	Held:               {"Mails wait for you", "`newsletter holds list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
 	Bounces:            {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
@@ -64,7 +64,7 @@ var texts = map[Rule]about{
 	Deliveries:         {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
 	DeadLetters:        {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
 	Slower:             {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
-	Trend:              {"A route is too slow, or will be soon", "`newsletter perf` shows its days; ALERT_TARGET says how long it may take."},
+	Trend:              {"A route is too slow, or will be soon", "`newsletter perf` shows its days; alerts.latency_max says how long it may take."},
 	PrivacyDue:         {"A privacy request is to be answered soon", "`newsletter privacy list` shows it; the law gives one month."},
 }
 
@@ -111,7 +111,7 @@ func Evaluate(c Config, f Figures) []Finding {
 		all.add(Check, "alerts", Warning, "What these rules look at cannot be read: %s.", strings.Trim(fmt.Sprint(f.Unknown), "[]"))
 	}
 	c.errors(f, &all)
-	if f.LimiterDown >= c.LimiterDown && f.LimiterDown > 0 {
+	if f.LimiterDown >= c.LimiterDownMax && f.LimiterDown > 0 {
 		all.add(Limiter, "", Warning, "The rate limiter has been doing without Redis for %s.", lasting(f.LimiterDown))
 	}
 	c.signUps(f, &all)
@@ -121,10 +121,10 @@ func Evaluate(c Config, f Figures) []Finding {
 			all.add(Slower, e.Name, Warning, "%s takes %s for the slowest 5 %%, usually %s at this hour of the week.", e.Name, ms(e.P95), ms(e.UsualP95))
 		}
 		switch {
-		case e.Days >= c.Target:
-			all.add(Trend, e.Name, Warning, "%s takes %s for the slowest 5 %% by the last days; it should take less than %s.", e.Name, ms(e.Days), ms(c.Target))
+		case e.Days >= c.LatencyMax:
+			all.add(Trend, e.Name, Warning, "%s takes %s for the slowest 5 %% by the last days; it should take less than %s.", e.Name, ms(e.Days), ms(c.LatencyMax))
 		case e.Rising && e.CrossesIn <= float64(c.TrendDays):
-			all.add(Trend, e.Name, Warning, "%s will cross %s in about %.0f days if it goes on like this.", e.Name, ms(c.Target), e.CrossesIn)
+			all.add(Trend, e.Name, Warning, "%s will cross %s in about %.0f days if it goes on like this.", e.Name, ms(c.LatencyMax), e.CrossesIn)
 		}
 	}
 	if f.PrivacyDue > 0 {
@@ -140,22 +140,22 @@ func (f *findings) add(rule Rule, subject string, level Level, format string, ar
 }
 
 func (c Config) errors(f Figures, all *findings) {
-	budget := 1 - c.Objective/100
+	budget := 1 - c.ObjectivePercent/100
 	for _, b := range burns {
 		long, most := f.Requests[b.long], b.times(c)*budget
-		if long.Errors < int64(c.ErrorsLeast) || long.share() < most {
+		if long.Errors < int64(c.ErrorsMin) || long.share() < most {
 			continue
 		}
 		if b.short > 0 && f.Requests[b.short].share() < most {
 			continue
 		}
 		all.add(Errors, b.speed, b.level, "%d of %d requests of the last %s failed: %.1f times what an objective of %g %% allows.",
-			long.Errors, long.Requests, lasting(b.long), long.share()/budget, c.Objective)
+			long.Errors, long.Requests, lasting(b.long), long.share()/budget, c.ObjectivePercent)
 	}
 }
 
 func (c Config) signUps(f Figures, all *findings) {
-	if f.Asked-f.Confirmed >= int64(c.UnconfirmedLeast) && float64(f.Confirmed)*100 < c.ConfirmedPercent*float64(f.Asked) {
+	if f.Asked-f.Confirmed >= int64(c.UnconfirmedMin) && float64(f.Confirmed)*100 < c.ConfirmedPercent*float64(f.Asked) {
 		all.add(Bombing, "", Alarm, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
 			float64(f.Asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(f.Asked))
 	}
@@ -169,7 +169,7 @@ func (c Config) signUps(f Figures, all *findings) {
 }
 
 func (c Config) mail(f Figures, all *findings) {
-	if f.Sent > 0 && f.Bounced >= c.BouncesLeast && 100*float64(f.Bounced) >= c.BouncePercent*float64(f.Sent) {
+	if f.Sent > 0 && f.Bounced >= c.BouncesMin && 100*float64(f.Bounced) >= c.BouncePercent*float64(f.Sent) {
 		all.add(Bounces, "", Warning, "%d of %d mails of the last day bounced for good (%.1f %%).", f.Bounced, f.Sent, 100*float64(f.Bounced)/float64(f.Sent))
 	}
 	if f.Unheard > 0 {
@@ -195,17 +195,17 @@ func (c Config) mail(f Figures, all *findings) {
 		all.add(Deliveries, out.Way, level, "%s: %d deliveries were tried in vain, the oldest has been waiting for %s (%s).",
 			out.Way, out.Count, lasting(out.For), cmp.Or(out.Cause, "no answer"))
 	}
-	if f.Outbox.Dead >= int64(c.DeadLetters) {
+	if f.Outbox.Dead >= int64(c.DeadLettersMin) {
 		all.add(DeadLetters, "", Warning, "%d deliveries were given up.", f.Outbox.Dead)
 	}
 }
 
 // late says whether a delivery has been waiting for too long, and how bad that is.
 func (c Config) late(waiting time.Duration) (Level, bool) {
-	if waiting >= c.OutboxAlarm {
+	if waiting >= c.OutboxCritical {
 		return Alarm, true
 	}
-	return Warning, waiting >= c.OutboxWarning
+	return Warning, waiting >= c.OutboxAgeMax
 }
 
 func requests(n int64) string {

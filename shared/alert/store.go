@@ -94,9 +94,9 @@ func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, unknown [
 		switch {
 		case !still && slices.Contains(unknown, a.Rule):
 			a.SeenAt = now
-		case still && (finding.Level == Alarm && a.Level == Warning || now.Sub(a.toldAt()) >= s.config.Remind):
+		case still && (finding.Level == Alarm && a.Level == Warning || now.Sub(a.toldAt()) >= s.config.RepeatInterval):
 			a.RemindedAt, kind = &now, outbox.AlertReminded
-		case !still && now.Sub(a.SeenAt) >= s.config.Clear:
+		case !still && now.Sub(a.SeenAt) >= s.config.ResolveAfter:
 			a.ClosedAt, kind = &now, outbox.AlertClosed
 		}
 		if still {

@@ -38,7 +38,7 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(db.Close)
 	conn := database.AppConn(t)
 	r := &rig{t: t, db: db, now: time.Now().UTC().Truncate(time.Second)}
-	r.Store = alert.NewStore(db, alert.ReadConfig(config.FromMap(nil)), func() time.Time { return r.now })
+	r.Store = alert.NewStore(db, config.Read[alert.Config](config.FromMap(nil)), func() time.Time { return r.now })
 	r.exec = func(sql string, args ...any) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
@@ -181,7 +181,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	f, err := r.Read(t.Context())
-	if err != nil || len(alert.Evaluate(alert.ReadConfig(config.FromMap(nil)), f)) != 0 {
+	if err != nil || len(alert.Evaluate(config.Read[alert.Config](config.FromMap(nil)), f)) != 0 {
 		t.Fatalf("an empty database: %v %+v", err, f)
 	}
 	hour, minute := r.now.Truncate(time.Hour), r.now.Truncate(time.Minute)
@@ -288,7 +288,7 @@ func TestAnEvaluationThatWaited(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	began := r.now
-	r.Store = alert.NewStore(late{r.db, func() { r.now = began.Add(time.Minute) }}, alert.ReadConfig(config.FromMap(nil)), func() time.Time { return r.now })
+	r.Store = alert.NewStore(late{r.db, func() { r.now = began.Add(time.Minute) }}, config.Read[alert.Config](config.FromMap(nil)), func() time.Time { return r.now })
 	r.evaluate(0, alert.Figures{Outbox: outbox.Depth{Dead: 1}})
 	if got := r.rows(`select to_char(opened_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from alerts`); len(got) != 1 || got[0] != r.now.Format(time.RFC3339) {
 		t.Errorf("opened at %v, want %s", got, r.now.Format(time.RFC3339))

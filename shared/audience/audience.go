@@ -13,7 +13,6 @@ package audience
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -22,34 +21,19 @@ import (
 
 // Config names the account.
 type Config struct {
-	// APIKey is the key of a Loops account (Settings, API). Empty leaves Loops alone.
+	// The key of a Loops account (Settings, API). Empty leaves Loops alone.
 	APIKey config.Sealed `env:"LOOPS_API_KEY"`
-	// BaseURL is where the API of Loops is, without a trailing slash.
-	BaseURL string `env:"LOOPS_BASE_URL" envDefault:"https://app.loops.so"`
-	// MailingLists is the ids, separated by commas, of the lists over there that subscribers are put on and taken from.
-	// Defaults to none: the audience alone.
-	MailingLists []string `env:"LOOPS_MAILING_LISTS"`
+	// The ids of the mailing lists in Loops that subscribers are put on and taken from. Empty for the audience alone.
+	MailingLists []string `env:"LOOPS_MAILING_LISTS" example:"cm0newsletter1"`
+	// BaseURL is where the API is, without a trailing slash (Loops, API reference, "Base URL").
+	BaseURL string `envDefault:"https://app.loops.so"`
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
-}
-
-// Template is the email of Loops that ours are sent as.
-type Template struct {
-	// ID is the id of a transactional mail in Loops, with the data variables subject, text and unsubscribe. With it Loops
-	// sends our mails in place of Amazon SES; it writes the unsubscribe headers by its own rules. Defaults to none: SES sends.
-	ID string `env:"LOOPS_TRANSACTIONAL_ID"`
-}
-
-// ReadTemplate reads Template.
-func ReadTemplate(e *config.Env) Template {
-	var t Template
-	e.Read(&t)
-	return t
+// SenderConfig is how our emails are sent.
+type SenderConfig struct {
+	// The id of a transactional email in Loops, with the data variables subject, text and unsubscribe. With it Loops sends
+	// our emails in place of Amazon SES; it writes the unsubscribe headers by its own rules. Empty for SES.
+	TransactionalID string `env:"LOOPS_TRANSACTIONAL_ID" example:"cm0transactional1"`
 }
 
 // Enabled says whether there is an account at all.
@@ -60,11 +44,6 @@ var listID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	var problems []error
-	base, err := url.Parse(c.BaseURL)
-	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
-		base.Scheme != "https" && (base.Scheme != "http" || !config.IsLoopback(base.Hostname())) {
-		problems = append(problems, errors.New("LOOPS_BASE_URL: must be an https URL without a slash at the end, such as https://app.loops.so"))
-	}
 	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		problems = append(problems, errors.New("LOOPS_API_KEY: must not hold spaces, line ends or letters beyond ASCII"))
 	}

@@ -35,14 +35,13 @@ func Credentials() aws.CredentialsProvider {
 // Region is the region the function runs in.
 func Region() string { return os.Getenv("AWS_REGION") }
 
-// Endpoint is the base URL for a service that AWS_ENDPOINT_URL_<SERVICE> or AWS_ENDPOINT_URL names, for local stacks and
-// private endpoints, or nil for the service's own. The names of services are those of the AWS CLI in capitals, such as
-// SECRETS_MANAGER or SESV2.
+// Endpoint returns the base URL of a service's fake below FAKES_URL, which only the local stack and tests set, or nil for
+// the service itself. The names are s3, secretsmanager, ses, sns and sqs.
 func Endpoint(service string) *string {
-	for _, name := range []string{"AWS_ENDPOINT_URL_" + service, "AWS_ENDPOINT_URL"} {
-		if url := os.Getenv(name); url != "" {
-			return &url
-		}
+	fakes := os.Getenv("FAKES_URL")
+	if fakes == "" {
+		return nil
 	}
-	return nil
+	url := fakes + "/" + service + "/"
+	return &url
 }

@@ -24,18 +24,13 @@ func TestCredentialsFollowTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestEndpointPrefersTheService(t *testing.T) {
-	t.Setenv("AWS_ENDPOINT_URL", "")
-	t.Setenv("AWS_ENDPOINT_URL_SESV2", "")
-	if got := Endpoint("SESV2"); got != nil {
+func TestEndpointIsAFakeOrTheServiceItself(t *testing.T) {
+	t.Setenv("FAKES_URL", "")
+	if got := Endpoint("ses"); got != nil {
 		t.Errorf("got %s without a variable", *got)
 	}
-	t.Setenv("AWS_ENDPOINT_URL", "http://all")
-	if got := Endpoint("SESV2"); got == nil || *got != "http://all" {
-		t.Errorf("got %v", got)
-	}
-	t.Setenv("AWS_ENDPOINT_URL_SESV2", "http://ses")
-	if got := Endpoint("SESV2"); got == nil || *got != "http://ses" {
+	t.Setenv("FAKES_URL", "http://127.0.0.1:4000")
+	if got := Endpoint("ses"); got == nil || *got != "http://127.0.0.1:4000/ses/" {
 		t.Errorf("got %v", got)
 	}
 }

@@ -1,7 +1,7 @@
 // Package captcha asks Cloudflare Turnstile or hCaptcha whether a form's challenge was solved.
 //
 // Invariants: an answer counts once, because the provider remembers it; it must have been solved on a host of ours, and
-// for our action where one is set; the secret stands in the body of the request alone; redirects are not followed.
+// the secret stands in the body of the request alone; redirects are not followed.
 //
 // Failure policy: a provider that does not answer in time, answers nonsense or refuses our secret decides nothing. That
 // is reported, and the caller has to do without; a circuit breaker keeps a lost provider from costing everybody the time.
@@ -92,7 +92,6 @@ func plausible(answer string) bool {
 type verdict struct {
 	Success  *bool    `json:"success"`
 	Hostname string   `json:"hostname"`
-	Action   string   `json:"action"`
 	Errors   []string `json:"error-codes"`
 }
 
@@ -130,7 +129,7 @@ var notTheVisitors = [...]string{"missing-input-secret", "invalid-input-secret",
 func (v *Verifier) judge(said verdict) (passed bool, err error) {
 	if *said.Success {
 		ours := slices.Contains(v.config.Hostnames, strings.ToLower(said.Hostname))
-		return ours && (v.config.Action == "" || said.Action == v.config.Action), nil
+		return ours, nil
 	}
 	for _, code := range notTheVisitors {
 		if slices.Contains(said.Errors, code) {

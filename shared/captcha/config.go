@@ -2,34 +2,34 @@ package captcha
 
 import (
 	"errors"
-	"net/url"
 	"strings"
 
 	"newsletter/shared/config"
 )
 
-// Config is which CAPTCHA the sign-up form shows.
-type Config struct {
-	// Provider is turnstile or hcaptcha; every sign-up must then carry its widget's answer. Defaults to none.
-	Provider Provider `env:"CAPTCHA_PROVIDER"`
-	// Secret is the provider's secret key for the site.
-	Secret config.Sealed `env:"CAPTCHA_SECRET"`
-	// Hostnames lists the hosts whose pages show the widget, separated by commas, e.g. "www.example.org". An answer from
-	// another host does not count. Required with a provider.
-	Hostnames Hostnames `env:"CAPTCHA_HOSTNAMES"`
-	// Action is the action that the widget must have been shown for (Turnstile alone). Defaults to any.
-	Action string `env:"CAPTCHA_ACTION"`
-	// SendIP passes the visitor's network address to the provider. Defaults to false.
-	SendIP bool `env:"CAPTCHA_SEND_IP" envDefault:"false"`
-	// URL is where answers are verified, for a proxy. Defaults to the provider's. https, except on a loopback address.
-	URL string `env:"CAPTCHA_URL"`
+// FormConfig is which CAPTCHA the sign-up form shows.
+type FormConfig struct {
+	// The CAPTCHA of the sign-up form, turnstile or hcaptcha; every sign-up must then carry its widget's answer. Empty for
+	// none.
+	Provider Provider `env:"CAPTCHA_PROVIDER" example:"turnstile"`
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+// IPConfig is whether the provider receives personal data.
+type IPConfig struct {
+	// Pass the visitor's network address to the provider.
+	SendIP bool `env:"CAPTCHA_SEND_IP" envDefault:"false"`
+}
+
+// Config is how the CAPTCHA's answers are verified.
+type Config struct {
+	FormConfig
+	IPConfig
+	// The provider's secret key for the site. Required with a provider.
+	Secret config.Sealed `env:"CAPTCHA_SECRET"`
+	// The hosts whose pages show the CAPTCHA. An answer from another host does not count. Required with a provider.
+	Hostnames Hostnames `env:"CAPTCHA_HOSTNAMES" example:"www.example.org"`
+	// URL is where answers are verified. Empty for the provider's own address.
+	URL string
 }
 
 // Provider is a service that makes and judges challenges.
@@ -62,7 +62,7 @@ func (h *Hostnames) UnmarshalText(text []byte) error {
 			continue
 		}
 		if strings.ContainsAny(item, "/:*@ ") {
-			return errors.New(`each must be a host such as "www.example.org", without scheme and port`)
+			return errors.New(`each must be a host without scheme and port`)
 		}
 		*h = append(*h, item)
 	}
@@ -79,23 +79,9 @@ func (c Config) Validate() error {
 		wrong = append(wrong, errors.New("CAPTCHA_SECRET: required with CAPTCHA_PROVIDER"))
 	}
 	if len(c.Hostnames) == 0 {
-		wrong = append(wrong, errors.New("CAPTCHA_HOSTNAMES: required with CAPTCHA_PROVIDER, such as www.example.org, because answers of other sites do not count"))
-	}
-	if c.Action != "" && c.Provider != Turnstile {
-		wrong = append(wrong, errors.New("CAPTCHA_ACTION: must be empty with this CAPTCHA_PROVIDER; only turnstile has actions"))
-	}
-	if c.URL != "" && !safe(c.URL) {
-		wrong = append(wrong, errors.New("CAPTCHA_URL: must be an https URL, because it is sent the secret"))
+		wrong = append(wrong, errors.New("CAPTCHA_HOSTNAMES: required with CAPTCHA_PROVIDER, because answers of other sites do not count"))
 	}
 	return errors.Join(wrong...)
-}
-
-func safe(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.User != nil {
-		return false
-	}
-	return u.Scheme == "https" || u.Scheme == "http" && config.IsLoopback(u.Hostname())
 }
 
 // endpoint is where answers are verified.

@@ -25,23 +25,23 @@ import (
 
 // Config says where to report.
 type Config struct {
-	// DSN is the Sentry project's address, https except on a loopback host. Defaults to none: Sentry is told nothing.
+	// The Sentry project's address, https except on a loopback host. Empty: Sentry gets no reports.
 	DSN config.Sealed `env:"SENTRY_DSN"`
-	// Schedule is how often a function is scheduled, as AWS writes a rate: "rate(1 minute)". Sentry's cron monitor of that
-	// function, which is made by it, is then told when a run begins and how it ended, and notices a run that is missing.
-	// Defaults to none: no check-ins.
-	Schedule string `env:"SCHEDULE"`
-	// Environment names the deployment, such as "prod", in reports and logs. Defaults to "local".
-	Environment string `env:"ENVIRONMENT" envDefault:"local"`
-	// Release names the deployed version in reports and logs. Defaults to "unreleased".
-	Release string `env:"RELEASE" envDefault:"unreleased"`
+	// The name of the installation, such as production or staging, in reports and logs. A function is built for one, with its
+	// settings/<environment>.toml.
+	Environment string `env:"ENVIRONMENT" envDefault:"production" from:"template"`
+	// The deployed version in reports and logs.
+	Release string `env:"RELEASE" envDefault:"unreleased" from:"template"`
+
+	// Schedule is that of ScheduleConfig; empty for none.
+	Schedule string
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+// ScheduleConfig is how often a function runs by itself.
+type ScheduleConfig struct {
+	// How often a function is scheduled, as AWS writes a rate. Sentry's cron monitor of that function, which the check-ins
+	// make, then notices a run that is missing. Empty: no check-ins.
+	Rate string `env:"SCHEDULE" from:"template" example:"rate(1 minute)"`
 }
 
 const (

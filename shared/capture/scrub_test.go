@@ -25,7 +25,7 @@ func TestScrubKeepsWhatHelps(t *testing.T) {
 		"DATABASE_URL: must be a URL, such as postgres://user:password@host:5432/database",
 		"REDIS_URL: must be a URL, such as rediss://user:password@host:6379",
 		`policies look like "5/10m@host,200/1h@site": limit, window, and host or site`,
-		"OUTBOUND_ALLOW_PRIVATE: must be loopback addresses with a port, such as [::1]:8080",
+		"FAKES_URL: must be http:// with a loopback address and a port (example: http://[::1]:8080)",
 		"such as arn:aws:sns:eu-central-1:123456789012:alerts, or https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe",
 		"version 1.26.8, build 20261123133555000000000",
 	} {

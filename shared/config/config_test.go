@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -71,7 +73,7 @@ type testConfig struct {
 	Nested  struct {
 		Deep int `env:"T_DEEP"`
 	}
-	Other string `env:"T_OTHER,required"`
+	Other string `env:"T_OTHER,required" example:"another"`
 }
 
 func (c testConfig) Validate() error {
@@ -111,16 +113,16 @@ func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
 	e.Add(nil)
 	want := []string{
 		"T_URL: required, but not set",
-		`T_WAIT: must be a duration, such as "1m30s"`,
+		"T_WAIT: must be a duration of hours, minutes and seconds (example: 2s)",
 		"T_SHARE: must be a number",
 		"T_SIZE: must be a whole number, 0 or more",
 		`T_ENABLED: must be "true" or "false"`,
-		"T_LEVEL: must be DEBUG, INFO, WARN or ERROR",
+		"T_LEVEL: must be DEBUG, INFO, WARN or ERROR (example: INFO)",
 		"T_PORTS: must be a list separated by commas, each a whole number",
 		"T_SHAPE: must be round or square",
 		"T_DEEP: must be a whole number",
-		"T_OTHER: required, but not set",
-		"T_LIMIT: must be at least 1",
+		"T_OTHER: required, but not set (example: another)",
+		"T_LIMIT: must be at least 1 (example: 5)",
 	}
 	got := strings.Split(e.Err().Error(), "\n")
 	slices.Sort(want)
@@ -136,7 +138,7 @@ func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
 // A second mistake of a variable is left out, and the parts of the whole cannot be unwrapped.
 func TestAVariableHasOneMistakeAtATime(t *testing.T) {
 	e := FromMap(nil)
-	e.Missing("T_URL")
+	e.Add(e.required("T_URL"))
 	e.Add(errors.New("T_URL: must be a URL"))
 	e.Add(errors.Join(errors.New("T_OTHER: first"), errors.Join(errors.New("T_OTHER: second"), errors.New("T_WAIT: must be 1"))))
 	e.Add(errors.New("open: no such file"))
@@ -185,5 +187,92 @@ func TestASentenceWithSeveralCausesStaysWhole(t *testing.T) {
 	e.Read(&c)
 	if got := e.Err().Error(); got != "T_ENABLED needs T_WAIT: must be round or square: EOF" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// inFolder makes a folder, with a settings file if content is not empty, the one that FromOS reads.
+func inFolder(t *testing.T, content string) {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("LAMBDA_TASK_ROOT", dir)
+	if content != "" {
+		if err := os.WriteFile(filepath.Join(dir, FileName), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTheFileIsBelowTheEnvironmentAndTheSecrets(t *testing.T) {
+	secretsManager(t, map[string]string{"arn:one": `{"T_OTHER":"secret","T_URL":"u"}`})
+	t.Setenv("SECRETS_ARN", "arn:one")
+	t.Setenv("T_WAIT", "3s")
+	t.Setenv("T_LIMIT", "") // an empty variable leaves the file's value
+	inFolder(t, `{"ENVIRONMENT":"staging","T_WAIT":"9s","T_OTHER":"file","T_LIMIT":"7"}`)
+	e, err := FromOS(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Read[testConfig](e)
+	if c.Wait != 3*time.Second || c.Other != "secret" || c.Limit != 7 || e.Err() != nil {
+		t.Errorf("read %+v, %v", c, e.Err())
+	}
+	if name, _ := e.Lookup("ENVIRONMENT"); e.BuiltFor() != "staging" || name != "staging" {
+		t.Errorf("built for %q, named %q", e.BuiltFor(), name)
+	}
+	asked := e.Asked()
+	for name, want := range map[string]Origin{
+		"T_WAIT": InEnvironment, "T_OTHER": InSecret, "T_LIMIT": InFile, "T_DEEP": Default, "ENVIRONMENT": InFile, "SECRETS_ARN": InEnvironment,
+	} {
+		if asked[name] != want {
+			t.Errorf("%s is from %q, want %q", name, asked[name], want)
+		}
+	}
+	if len(asked) != 13 { // those of testConfig, and the two
+		t.Errorf("asked for %v", asked)
+	}
+	t.Setenv("ENVIRONMENT", "production")
+	if e, err = FromOS(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if name, _ := e.Lookup("ENVIRONMENT"); e.BuiltFor() != "staging" || name != "production" {
+		t.Errorf("built for %q, named %q", e.BuiltFor(), name)
+	}
+}
+
+func TestAFileThatIsNoneIsNamed(t *testing.T) {
+	for _, content := range []string{"{", "[]", `{"T_LIMIT": 7}`, canary} {
+		inFolder(t, content)
+		t.Setenv("T_OTHER", "own")
+		e, err := FromOS(t.Context())
+		if err == nil || !strings.Contains(err.Error(), FileName) || strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: %v", content, err)
+		}
+		if own, _ := e.Lookup("T_OTHER"); own != "own" {
+			t.Errorf("%s: the environment's own variables are lost", content)
+		}
+	}
+	inFolder(t, "")
+	if e, err := FromOS(t.Context()); err != nil || e.BuiltFor() != "" {
+		t.Errorf("without a file: %v", err)
+	}
+}
+
+// TestNestedStructsAreRead with their own checks, also several in one.
+func TestNestedStructsAreRead(t *testing.T) {
+	type both struct {
+		First  testConfig
+		Second struct {
+			Size int `env:"T_NESTED" envDefault:"many"`
+		}
+		Constant int `envDefault:"25"`
+	}
+	e := FromMap(map[string]string{"T_URL": "u", "T_OTHER": "o", "T_LIMIT": "0"})
+	if c := Read[both](e); c.Constant != 25 {
+		t.Errorf("the constant is %d", c.Constant)
+	}
+	for _, want := range []string{"T_LIMIT: must be at least 1", "T_NESTED: must be a whole number"} {
+		if !strings.Contains(e.Err().Error(), want) {
+			t.Errorf("no word of %q in %v", want, e.Err())
+		}
 	}
 }

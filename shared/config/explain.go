@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,45 @@ import (
 
 // module begins the import path of our own types, whose UnmarshalText explains its errors without secrets.
 const module = "newsletter/"
+
+// Mistake is what is wrong with one variable.
+type Mistake struct {
+	Name string
+	// Err begins with the name and says what is expected.
+	Err error
+	// Example is a value that would do, as the environment has it; empty for secrets.
+	Example string
+}
+
+// Error implements error.
+func (m *Mistake) Error() string {
+	if m.Example == "" {
+		return m.Err.Error()
+	}
+	return m.Err.Error() + " (example: " + m.Example + ")"
+}
+
+// Unwrap returns the cause.
+func (m *Mistake) Unwrap() error { return m.Err }
+
+// mistake adds the example of the field of dst that err begins with. Nil is none.
+func mistake(dst any, err error) error {
+	if err == nil {
+		return nil
+	}
+	named, _, _ := strings.Cut(err.Error(), ":")
+	for name, field := range Fields(reflect.TypeOf(dst).Elem()) {
+		if name == named {
+			return &Mistake{name, err, Sample(field)}
+		}
+	}
+	return err
+}
+
+// Sample returns a value of a field as the environment has it: its example, or its default.
+func Sample(field reflect.StructField) string {
+	return cmp.Or(field.Tag.Get("example"), field.Tag.Get("envDefault"))
+}
 
 // parseErrors takes apart what the parser gives.
 func parseErrors(err error) []error {
@@ -91,7 +131,7 @@ func describe(t reflect.Type) string {
 	case nil:
 		return "another kind of value"
 	case reflect.TypeFor[time.Duration]():
-		return `a duration, such as "1m30s"`
+		return "a duration of hours, minutes and seconds"
 	case reflect.TypeFor[slog.Level]():
 		return "DEBUG, INFO, WARN or ERROR"
 	}

@@ -21,7 +21,7 @@ func fetchSecrets(ctx context.Context, arns []string) (map[string]string, error)
 	client := secretsmanager.New(secretsmanager.Options{
 		Region:       awssdk.Region(),
 		Credentials:  awssdk.Credentials(),
-		BaseEndpoint: awssdk.Endpoint("SECRETS_MANAGER"),
+		BaseEndpoint: awssdk.Endpoint("secretsmanager"),
 	})
 	values, problems := make([]map[string]string, len(arns)), make([]error, len(arns))
 	var reads sync.WaitGroup

@@ -16,7 +16,7 @@ func secretsManager(t *testing.T, secrets map[string]string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		if r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" {
+		if r.Method != http.MethodPost || r.URL.Path != "/secretsmanager/" || r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" {
 			t.Errorf("%s %s with target %q", r.Method, r.URL, r.Header.Get("X-Amz-Target"))
 		}
 		if got := r.Header.Get("Authorization"); !signature.MatchString(got) {
@@ -43,7 +43,7 @@ func secretsManager(t *testing.T, secrets map[string]string) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"ARN": input.SecretId, "Name": "n", "SecretString": value})
 	}))
 	t.Cleanup(server.Close)
-	t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.URL)
+	t.Setenv("FAKES_URL", server.URL)
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")

@@ -167,9 +167,9 @@ func TestAllowedOrigins(t *testing.T) {
 		"https://bücher.example":                             false,
 		"https://www.example.org https://b.example": false,
 	} {
-		env := config.FromMap(map[string]string{"ALLOWED_ORIGINS": origins})
-		ReadConfig(env)
-		if err := env.Err(); right != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), "ALLOWED_ORIGINS: ") {
+		env := config.FromMap(map[string]string{"SITE_ALLOWED_ORIGINS": origins})
+		config.Read[Config](env)
+		if err := env.Err(); right != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), "SITE_ALLOWED_ORIGINS: ") {
 			t.Errorf("%q: %v", origins, err)
 		}
 	}
@@ -207,9 +207,9 @@ func TestPublicURL(t *testing.T) {
 		"https://":                           "",
 		"/":                                  "",
 	} {
-		env := config.FromMap(map[string]string{"PUBLIC_URL": typed})
-		got := ReadPublicURL(env)
-		if err := env.Err(); got != want || (err == nil) != (want != "") || err != nil && !strings.HasPrefix(err.Error(), "PUBLIC_URL: must ") {
+		env := config.FromMap(map[string]string{"SITE_PUBLIC_URL": typed})
+		got := config.Read[LinkConfig](env).PublicURL
+		if err := env.Err(); got != want || (err == nil) != (want != "") || err != nil && !strings.HasPrefix(err.Error(), "SITE_PUBLIC_URL: must ") {
 			t.Errorf("%q is %q, %v", typed, got, err)
 		}
 	}

@@ -20,7 +20,7 @@ const (
 func newFrontAPI(t *testing.T, secrets string) *API {
 	t.Helper()
 	env := config.FromMap(map[string]string{"CLOUDFRONT_SECRET": secrets})
-	cfg := ReadConfig(env)
+	cfg := config.Read[Config](env)
 	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestShortOriginSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, secrets := range []string{"short", frontSecret + ",", frontSecret + ",short", " "} {
 		env := config.FromMap(map[string]string{"CLOUDFRONT_SECRET": secrets})
-		ReadConfig(env)
+		config.Read[Config](env)
 		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "CLOUDFRONT_SECRET") || strings.Contains(err.Error(), frontSecret) {
 			t.Errorf("%q: %v", secrets, err)
 		}

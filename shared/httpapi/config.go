@@ -10,21 +10,16 @@ import (
 
 // Config is what all HTTP functions share.
 type Config struct {
-	// AllowedOrigins lists the web origins whose scripts may call the API, exactly as browsers send them, e.g.
-	// "https://www.example.org". Several are separated by commas. Defaults to none: forms and servers need no entry.
-	AllowedOrigins Origins `env:"ALLOWED_ORIGINS"`
-	// CloudFrontSecret is what CloudFront sends in X-Origin-Secret, at least 32 characters; several, while one is being
-	// replaced, are separated by commas. Where it is set, only what comes through CloudFront is answered, and the visitor's
-	// network is the one that CloudFront names. Defaults to none.
+	// The web origins whose scripts may call the API, exactly as browsers send them. Empty for none: forms and servers need
+	// no entry.
+	AllowedOrigins Origins `env:"SITE_ALLOWED_ORIGINS" example:"https://www.example.org"`
+	// What CloudFront sends in X-Origin-Secret, at least 32 characters; several, while one is being replaced, are separated
+	// by commas. Where it is set, only what comes through CloudFront is answered, and the visitor's network is the one that
+	// CloudFront names. Empty for no CloudFront.
 	CloudFrontSecret config.Sealed `env:"CLOUDFRONT_SECRET"`
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
-}
+// Validate implements the check of config.Env.Read.
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error { return validFront(c.CloudFrontSecret) }
@@ -32,7 +27,7 @@ func (c Config) Validate() error { return validFront(c.CloudFrontSecret) }
 // Origins is a list of web origins: scheme, host and a port that is not the scheme's default.
 type Origins []string
 
-var errOrigin = errors.New(`each must be a scheme and a host in lower case without the default port, such as "https://www.example.org"`)
+var errOrigin = errors.New(`each must be a scheme and a host in lower case without the default port`)
 
 // UnmarshalText reads origins separated by commas.
 func (o *Origins) UnmarshalText(text []byte) error {

@@ -12,24 +12,17 @@ import (
 // PublicURL is where visitors reach the API: an origin, and the base path in front of our routes if there is one.
 type PublicURL string
 
-type publicConfig struct {
-	// URL is where visitors reach the API, e.g. "https://api.example.org", or "https://example.org/news" where a mapping or a
-	// proxy serves it below a base path. Links in emails begin with it. https, except on a loopback host.
-	URL PublicURL `env:"PUBLIC_URL,required"`
-}
-
-// ReadPublicURL reads PUBLIC_URL. It ends without a slash.
-func ReadPublicURL(e *config.Env) PublicURL {
-	var c publicConfig
-	e.Read(&c)
-	return c.URL
+// LinkConfig is where the links of emails lead.
+type LinkConfig struct {
+	// Where visitors reach the API, such as "https://api.example.org", or "https://example.org/news" where a mapping or a proxy
+	// serves it below a base path. The links in emails begin with it. https, except on a loopback host.
+	PublicURL PublicURL `env:"SITE_PUBLIC_URL,required" example:"https://api.example.org"`
 }
 
 var (
-	errPublicURL = errors.New(`must be a scheme and a host in lower case, and at most a base path, such as "https://api.example.org" ` +
-		`or "https://example.org/news"`)
-	errRoute = errors.New(`must end before "/api", with which our own paths begin, such as "https://api.example.org"`)
-	errPlain = errors.New("must be https, because the links in emails carry tokens")
+	errPublicURL = errors.New("must be a scheme and a host in lower case, and at most a base path")
+	errRoute     = errors.New(`must end before "/api", with which our own paths begin`)
+	errPlain     = errors.New("must be https, because the links in emails carry tokens")
 	// basePath allows the characters of an API mapping's key (API Gateway, CreateApiMapping) without those that email
 	// programs may take for the end of a link: quotes, commas and parentheses.
 	basePath = regexp.MustCompile(`^(/[A-Za-z0-9$_+!*-][A-Za-z0-9$_+!*.-]*)*$`)

@@ -37,7 +37,7 @@ func newBucket(name, prefix string) bucket {
 	if prefix != "" {
 		prefix += "/"
 	}
-	endpoint := awssdk.Endpoint("S3")
+	endpoint := awssdk.Endpoint("s3")
 	return bucket{name: name, prefix: prefix, client: s3.New(s3.Options{
 		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: endpoint,
 		UsePathStyle: endpoint != nil, // a local stack has no name for each bucket

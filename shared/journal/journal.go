@@ -19,22 +19,14 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/shared/config"
 	"newsletter/shared/outbox"
 )
 
 // Config says where the journal is.
 type Config struct {
-	// URL is where the journal of erasures, unsubscribes and suppressions goes: s3://bucket/prefix, a bucket with versions
-	// in the function's region, or file:///folder. Empty keeps none.
-	URL string `env:"JOURNAL_URL"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	// Where the journal of erasures, unsubscribes and suppressions goes: s3://bucket/prefix, a bucket with versions in the
+	// function's region, or file:///folder. Empty keeps none.
+	URL string `env:"JOURNAL_URL" from:"template" example:"s3://bucket/prefix"`
 }
 
 // Enabled says whether there is a journal at all.

@@ -165,7 +165,7 @@ func TestConfig(t *testing.T) {
 		"s3://my-bucket/%zz":           false,
 	} {
 		env := config.FromMap(map[string]string{"JOURNAL_URL": text})
-		cfg := ReadConfig(env)
+		cfg := config.Read[Config](env)
 		err := env.Err()
 		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "JOURNAL_URL") {
 			t.Errorf("%q: %v", text, err)

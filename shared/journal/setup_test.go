@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func places(t *testing.T, run func(t *testing.T, j *Journal)) {
 func inBucket(t *testing.T) (*Journal, *devstack.S3) {
 	t.Helper()
 	double := devstack.NewS3(3)
-	server := httptest.NewServer(double)
+	server := httptest.NewServer(http.StripPrefix("/s3", double))
 	t.Cleanup(server.Close)
 	environment(t, server.URL)
 	t.Cleanup(func() {
@@ -51,8 +52,8 @@ func inBucket(t *testing.T) (*Journal, *devstack.S3) {
 	return j, double
 }
 
-func environment(t *testing.T, endpoint string) {
-	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
+func environment(t *testing.T, fakes string) {
+	t.Setenv("FAKES_URL", fakes)
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 func openWeb(ctx context.Context, env *config.Env) (Function, error) {
-	cfg := httpapi.ReadConfig(env)
+	cfg := config.Read[httpapi.Config](env)
 	Logger(ctx).Debug("opening", "origins", []string(cfg.AllowedOrigins))
 	return Function{HTTP: newWebAPI(cfg), Close: func(ctx context.Context) {
 		_, limited := ctx.Deadline()
@@ -91,7 +91,7 @@ func openEvents(context.Context, *config.Env) (Function, error) {
 }
 
 func openMisconfigured(_ context.Context, env *config.Env) (Function, error) {
-	cfg := httpapi.ReadConfig(env)
+	cfg := config.Read[httpapi.Config](env)
 	env.Add(errors.New("OTHER: must be something else"))
 	return Function{HTTP: newWebAPI(cfg)}, nil // Start looks at env.Err itself
 }

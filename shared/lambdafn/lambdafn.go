@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -61,8 +62,13 @@ const (
 )
 
 // Start opens the function called name and serves events until the environment ends. It does not return.
-func Start(name string, open Open) {
-	e, err := newEnvironment(name, open, os.Stdout)
+func Start(name string, open Open) { start(name, open, false) }
+
+// StartScheduled is Start for a function that runs by a schedule, with whose runs it checks in.
+func StartScheduled(name string, open Open) { start(name, open, true) }
+
+func start(name string, open Open, scheduled bool) {
+	e, err := newEnvironment(name, open, scheduled, os.Stdout)
 	redirectStandardLog(e.log)
 	if err != nil {
 		e.log.Error("the function does not start", "err", err)
@@ -90,11 +96,11 @@ var processStart = time.Now()
 
 // newEnvironment reads the configuration and opens the function. Besides an error it gives an environment that can log
 // and report it.
-func newEnvironment(name string, open Open, out io.Writer) (*environment, error) {
+func newEnvironment(name string, open Open, scheduled bool, out io.Writer) (*environment, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), initBudget)
 	defer cancel()
 	env, err := config.FromOS(ctx)
-	logs, metrics, reporter := readLogConfig(env), telemetry.ReadConfig(env), openReports(env, name)
+	logs, metrics, reporter := config.Read[LogConfig](env), config.Read[telemetry.Config](env), openReports(env, name, scheduled)
 	log := newLogger(out, logs.Level, name)
 	book := metricBook{metrics.Namespace, functionName(name), time.Now}
 	e := &environment{name: name, reporter: reporter, log: log, book: book, flush: flushBudget, now: time.Now}
@@ -103,8 +109,19 @@ func newEnvironment(name string, open Open, out io.Writer) (*environment, error)
 	ctx = withLine(reporter.Begin(ctx, ""), log)
 	e.opening = ctx.Value(lineKey{}).(*line).metrics //nolint:forcetypeassert // withLine put it there
 	e.function, err = openFunction(ctx, env, open)
+	log.Debug("settings read", "settings", asked(env))
 	telemetry.Took(ctx, telemetry.InitDuration, time.Since(processStart))
 	return e, err
+}
+
+// asked lists the variables that a function asked for, each with where its value came from: "SITE_NAME=file".
+func asked(env *config.Env) []string {
+	var all []string
+	for name, origin := range env.Asked() {
+		all = append(all, name+"="+string(origin))
+	}
+	slices.Sort(all)
+	return all
 }
 
 // openFunction calls open, and makes errors of a panic and of all mistakes in the variables, each once.
@@ -139,15 +156,9 @@ func (e *environment) end() {
 	os.Exit(0)
 }
 
-// logConfig is what the logger reads.
-type logConfig struct {
-	// Level is the least level that is logged: DEBUG, INFO, WARN or ERROR. The line of each invocation is always written,
-	// because it carries the metrics. Defaults to INFO.
+// LogConfig is what the logger reads.
+type LogConfig struct {
+	// The lowest level that is logged: DEBUG, INFO, WARN or ERROR. The line of each invocation is always written, because it
+	// carries the metrics.
 	Level slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
-}
-
-func readLogConfig(e *config.Env) logConfig {
-	var c logConfig
-	e.Read(&c)
-	return c
 }

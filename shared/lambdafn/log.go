@@ -81,7 +81,8 @@ func isPlatformKey(key string) bool {
 	switch key {
 	case slog.LevelKey, slog.TimeKey, slog.MessageKey, "service", "function_name", "function_version",
 		"function_request_id", "xray_trace_id", "correlation_id", "route", "method",
-		"seal": // of the ledger: it is to be found here when the database was changed
+		"settings", // the names of variables
+		"seal":     // of the ledger: it is to be found here when the database was changed
 		return true
 	}
 	return false

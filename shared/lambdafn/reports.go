@@ -16,24 +16,18 @@ import (
 // errorCaptured is the type of the event that the error webhook gets.
 const errorCaptured = "error.captured"
 
-// hookConfig says who besides Sentry hears of errors.
-type hookConfig struct {
-	// URL is told of each error that is reported, as the event "error.captured" (docs/webhooks.md): https, on port 443 or
-	// 8443, at a public address. Defaults to none.
+// HookConfig says who besides Sentry gets reports of errors.
+type HookConfig struct {
+	// Where each error that is reported is sent, as the event "error.captured" (docs/webhooks.md): https, on port 443 or 8443,
+	// at a public address. Empty for nowhere.
 	URL config.Sealed `env:"ERROR_WEBHOOK_URL"`
-	// Secrets sign these calls, as WEBHOOK_SECRETS do: "whsec_" and 24 to 64 random bytes in base64, separated by commas, the
+	// The secrets that sign these calls, as WEBHOOK_SECRETS do: "whsec_" and 24 to 64 random bytes in base64, separated by commas, the
 	// newest first. Required with ERROR_WEBHOOK_URL.
 	Secrets config.Sealed `env:"ERROR_WEBHOOK_SECRETS"`
 }
 
-func readHookConfig(e *config.Env) hookConfig {
-	var c hookConfig
-	e.Read(&c)
-	return c
-}
-
 // open gives nil where nobody is to be told.
-func (c hookConfig) open(guard outbound.Config) (capture.Hook, error) {
+func (c HookConfig) open(guard outbound.Config) (capture.Hook, error) {
 	if c.URL.IsZero() {
 		return nil, nil //nolint:nilnil // none is wanted
 	}
@@ -59,9 +53,12 @@ func (c hookConfig) open(guard outbound.Config) (capture.Hook, error) {
 
 // openReports makes the way of errors out of a function. Where it has mistakes they are added to env, and nothing is
 // reported.
-func openReports(env *config.Env, function string) *capture.Reporter {
-	cfg := capture.ReadConfig(env)
-	hook, hookErr := readHookConfig(env).open(outbound.ReadConfig(env))
+func openReports(env *config.Env, function string, scheduled bool) *capture.Reporter {
+	cfg := config.Read[capture.Config](env)
+	if scheduled {
+		cfg.Schedule = config.Read[capture.ScheduleConfig](env).Rate
+	}
+	hook, hookErr := config.Read[HookConfig](env).open(config.Read[outbound.Config](env))
 	reporter, err := capture.Open(cfg, hook, function)
 	if err = errors.Join(hookErr, err); err != nil {
 		env.Add(err)

@@ -23,13 +23,13 @@ func TestTheErrorWebhook(t *testing.T) {
 	defer server.Close()
 	env := config.FromMap(map[string]string{
 		"ERROR_WEBHOOK_URL": server.URL + "/errors", "ERROR_WEBHOOK_SECRETS": devstack.WebhookSecret, "ENVIRONMENT": "test",
-		"OUTBOUND_ALLOW_PRIVATE": server.Listener.Addr().String(),
+		"FAKES_URL": server.URL,
 	})
 	e, _ := newTestEnvironment(Function{Event: func(ctx context.Context, _ json.RawMessage) (any, error) {
 		capture.Breadcrumb(ctx, "query", "unavailable", time.Second)
 		return nil, errors.New("the database is lost to " + canaryAddress)
 	}})
-	e.reporter, e.flush = openReports(env, "test"), patience
+	e.reporter, e.flush = openReports(env, "test", false), patience
 	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -47,13 +47,13 @@ func TestMistakesOfTheErrorWebhook(t *testing.T) {
 	t.Parallel()
 	secret := config.Seal(devstack.WebhookSecret)
 	for name, test := range map[string]struct {
-		cfg  hookConfig
+		cfg  HookConfig
 		want string
 	}{
-		"no address":      {hookConfig{URL: config.Seal("5ecret"), Secrets: secret}, "ERROR_WEBHOOK_URL: "},
-		"not encrypted":   {hookConfig{URL: config.Seal("http://example.org/5ecret"), Secrets: secret}, "ERROR_WEBHOOK_URL: must begin with https://"},
-		"no secret":       {hookConfig{URL: config.Seal("https://example.org/5ecret")}, "ERROR_WEBHOOK_SECRETS: required"},
-		"a broken secret": {hookConfig{URL: config.Seal("https://example.org/"), Secrets: config.Seal("whsec_5ecret")}, "ERROR_WEBHOOK_SECRETS: secret 1: "},
+		"no address":      {HookConfig{URL: config.Seal("5ecret"), Secrets: secret}, "ERROR_WEBHOOK_URL: "},
+		"not encrypted":   {HookConfig{URL: config.Seal("http://example.org/5ecret"), Secrets: secret}, "ERROR_WEBHOOK_URL: must begin with https://"},
+		"no secret":       {HookConfig{URL: config.Seal("https://example.org/5ecret")}, "ERROR_WEBHOOK_SECRETS: required"},
+		"a broken secret": {HookConfig{URL: config.Seal("https://example.org/"), Secrets: config.Seal("whsec_5ecret")}, "ERROR_WEBHOOK_SECRETS: secret 1: "},
 	} {
 		if _, err := test.cfg.open(outbound.Config{}); err == nil || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "5ecret") {
 			t.Errorf("%s: %v", name, err)

@@ -199,8 +199,8 @@ func TestAFunctionThatDoesNotStart(t *testing.T) {
 		variables []string
 		told      []string
 	}{
-		"misconfigured": {[]string{"CLOUDFRONT_SECRET=" + canaryAddress, "ALLOWED_ORIGINS=*", "LOG_LEVEL=" + canaryToken, "SENTRY_DSN=" + canaryToken},
-			[]string{"CLOUDFRONT_SECRET: ", "ALLOWED_ORIGINS: ", "OTHER: ", "LOG_LEVEL: ", "SENTRY_DSN: "}},
+		"misconfigured": {[]string{"CLOUDFRONT_SECRET=" + canaryAddress, "SITE_ALLOWED_ORIGINS=*", "LOG_LEVEL=" + canaryToken, "SENTRY_DSN=" + canaryToken},
+			[]string{"CLOUDFRONT_SECRET: ", "SITE_ALLOWED_ORIGINS: ", "OTHER: ", "LOG_LEVEL: ", "SENTRY_DSN: "}},
 		"panicking": {nil, []string{"panic: no luck [address]"}},
 		"empty":     {nil, []string{"serves neither"}},
 		"web":       {[]string{"SECRETS_ARN=arn:aws:secretsmanager:eu-central-1:123456789012:secret:app"}, []string{"secret:app", "AWS_ACCESS_KEY_ID"}},
@@ -230,10 +230,10 @@ func TestAFunctionThatDoesNotStart(t *testing.T) {
 func TestAStartThatFailsIsReported(t *testing.T) {
 	t.Parallel()
 	sentry := newSentryRecorder(t)
-	if code := startChild(t, "misconfigured", "ALLOWED_ORIGINS=*", "SENTRY_DSN="+sentry.dsn).wait(); code != 1 {
+	if code := startChild(t, "misconfigured", "SITE_ALLOWED_ORIGINS=*", "SENTRY_DSN="+sentry.dsn).wait(); code != 1 {
 		t.Errorf("exit %d", code)
 	}
-	if got := sentry.raw.String(); !strings.Contains(got, `"value":"ALLOWED_ORIGINS: each must be`) || strings.Count(got, `"value":`) != 1 {
+	if got := sentry.raw.String(); !strings.Contains(got, `"value":"SITE_ALLOWED_ORIGINS: each must be`) || strings.Count(got, `"value":`) != 1 {
 		t.Errorf("reported %s", got)
 	}
 }

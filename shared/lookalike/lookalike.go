@@ -28,25 +28,19 @@ import (
 
 // Config says where the vectors are kept, and from where on sign-ups are a wave.
 type Config struct {
-	// URL is the address of an Upstash Vector index of 512 dimensions with the metric COSINE. Defaults to none: waves are
-	// not looked for.
-	URL string `env:"UPSTASH_VECTOR_REST_URL"`
-	// Token is the index's token.
+	// The address of an Upstash Vector index of 512 dimensions with the metric COSINE, in which sign-up bursts are looked for.
+	// Empty: they are not.
+	URL string `env:"UPSTASH_VECTOR_REST_URL" example:"https://example-vector.upstash.io"`
+	// The index's token.
 	Token config.Sealed `env:"UPSTASH_VECTOR_REST_TOKEN"`
-	// Similarity is from which cosine on two sign-ups look alike, between 0 and 1. Defaults to 0.45 (docs/lookalike.md).
-	Similarity float64 `env:"LOOKALIKE_SIMILARITY" envDefault:"0.45"`
-	// SharePercent is which part of the sign-ups of the last hour must look alike for the next one to be of a wave, in
-	// percent. Defaults to 15 (docs/lookalike.md).
-	SharePercent float64 `env:"LOOKALIKE_SHARE_PERCENT" envDefault:"15"`
-	// Neighbours is how many they must be at least; 500 at most. Defaults to 25 (docs/lookalike.md).
-	Neighbours int `env:"LOOKALIKE_NEIGHBOURS" envDefault:"25"`
-}
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	// Similarity is from which cosine on two sign-ups look alike (docs/lookalike.md).
+	Similarity float64 `envDefault:"0.45"`
+	// SharePercent is which part of the last hour's sign-ups must look alike for the next one to be of a wave
+	// (docs/lookalike.md).
+	SharePercent float64 `envDefault:"15"`
+	// Neighbours is how many they must be at least; half of topK at most (docs/lookalike.md).
+	Neighbours int `envDefault:"25"`
 }
 
 // Enabled says whether waves are looked for.
@@ -56,19 +50,10 @@ func (c Config) Enabled() bool { return c.URL != "" }
 func (c Config) Validate() error {
 	var problems []error
 	if u, err := url.Parse(c.URL); c.Enabled() && (err != nil || u.Host == "") {
-		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_URL: must be the address of an index, such as https://index-name.upstash.io"))
+		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_URL: must be the address of an index"))
 	}
 	if c.Enabled() && c.Token.IsZero() {
 		problems = append(problems, errors.New("UPSTASH_VECTOR_REST_TOKEN: required with UPSTASH_VECTOR_REST_URL"))
-	}
-	if c.Similarity <= 0 || c.Similarity >= 1 {
-		problems = append(problems, errors.New("LOOKALIKE_SIMILARITY: must be between 0 and 1"))
-	}
-	if c.SharePercent <= 0 || c.SharePercent > 100 {
-		problems = append(problems, errors.New("LOOKALIKE_SHARE_PERCENT: must be above 0, and 100 at most"))
-	}
-	if c.Neighbours < 1 || c.Neighbours > topK/2 {
-		problems = append(problems, fmt.Errorf("LOOKALIKE_NEIGHBOURS: must be from 1 to %d", topK/2))
 	}
 	return errors.Join(problems...)
 }

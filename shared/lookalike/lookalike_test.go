@@ -1,6 +1,7 @@
 package lookalike_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,18 +39,18 @@ func key(t *testing.T) pseudonym.Key {
 	return k
 }
 
-func newRig(t *testing.T, variables map[string]string) *rig {
+// newRig makes an index for which neighbours sign-ups that look alike are a wave; 0 for the default.
+func newRig(t *testing.T, neighbours int) *rig {
 	t.Helper()
 	r := &rig{t: t, double: &devstack.Vector{}, now: time.Date(2026, 3, 2, 23, 30, 0, 0, time.UTC)}
 	server := httptest.NewServer(r.double)
 	t.Cleanup(server.Close)
-	all := map[string]string{"UPSTASH_VECTOR_REST_URL": server.URL + "/", "UPSTASH_VECTOR_REST_TOKEN": devstack.VectorToken}
-	maps.Copy(all, variables)
-	env := config.FromMap(all)
-	cfg := lookalike.ReadConfig(env)
+	env := config.FromMap(map[string]string{"UPSTASH_VECTOR_REST_URL": server.URL + "/", "UPSTASH_VECTOR_REST_TOKEN": devstack.VectorToken})
+	cfg := config.Read[lookalike.Config](env)
 	if err := env.Err(); err != nil || !cfg.Enabled() {
 		t.Fatal(err)
 	}
+	cfg.Neighbours = cmp.Or(neighbours, cfg.Neighbours)
 	client := outbound.New(outbound.Config{AllowPrivate: []string{server.Listener.Addr().String()}}, nil)
 	r.Index = lookalike.New(cfg, key(t), client, func() time.Time { return r.now })
 	t.Cleanup(func() {
@@ -82,7 +83,7 @@ func person(n int) lookalike.SignUp {
 
 func TestAWaveIsToldAfterItsFirstSignUps(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]string{"LOOKALIKE_NEIGHBOURS": "5"})
+	r := newRig(t, 5)
 	for i := range 20 {
 		if wave, err := r.signUp(robot(i)); err != nil || wave != (i >= 5) {
 			t.Errorf("robot %d: %v, %v", i, wave, err)
@@ -99,7 +100,7 @@ func TestAWaveIsToldAfterItsFirstSignUps(t *testing.T) {
 // TestASignUpIsNotItsOwnNeighbour: trying again changes nothing.
 func TestASignUpIsNotItsOwnNeighbour(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]string{"LOOKALIKE_NEIGHBOURS": "1"})
+	r := newRig(t, 1)
 	for range 3 {
 		if wave, err := r.IsWave(t.Context(), "same", robot(1)); err != nil || wave {
 			t.Errorf("%v, %v", wave, err)
@@ -110,7 +111,7 @@ func TestASignUpIsNotItsOwnNeighbour(t *testing.T) {
 // TestAnHourIsRemembered, over midnight, and days are dropped.
 func TestAnHourIsRemembered(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]string{"LOOKALIKE_NEIGHBOURS": "3"})
+	r := newRig(t, 3)
 	r.double.Put("signups-2026-02-27", r.now, 1)
 	r.double.Put("another-use", r.now, 1)
 	for i := range 3 {
@@ -146,7 +147,7 @@ func TestALostIndexCostsLittle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, nil)
+			r := newRig(t, 0)
 			r.double.Fail(fault, fault, fault)
 			for range 3 {
 				began := time.Now()
@@ -173,7 +174,7 @@ func TestALostIndexCostsLittle(t *testing.T) {
 func TestAPartOfTheHourIsAWave(t *testing.T) {
 	t.Parallel()
 	for others, want := range map[int]bool{0: true, 200: false} {
-		r := newRig(t, nil)
+		r := newRig(t, 0)
 		r.double.Put("signups-2026-03-02", r.now, others)
 		wave := false
 		for i := range 30 {
@@ -192,7 +193,7 @@ func TestAPartOfTheHourIsAWave(t *testing.T) {
 // quiet again.
 func TestAnHourThatIsTooFull(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newRig(t, 0)
 	r.double.Put("signups-2026-03-02", r.now.Add(-20*time.Minute), 1000)
 	var waves []int
 	for i := range 30 {
@@ -220,8 +221,8 @@ func TestAnHourThatIsTooFull(t *testing.T) {
 // the service flags the same.
 func TestTheIndexSaysWhatTheEvaluationSays(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	cfg := lookalike.ReadConfig(config.FromMap(nil))
+	r := newRig(t, 0)
+	cfg := config.Read[lookalike.Config](config.FromMap(nil))
 	history := waves.History(waves.Tuning[2], 5)
 	attack := slices.IndexFunc(history, func(s waves.SignUp) bool { return s.Crowd == "" })
 	history = history[attack-50 : attack+250]
@@ -282,9 +283,12 @@ func product(a, b []float32) (sum float64) {
 
 func TestMistakesInTheConfiguration(t *testing.T) {
 	t.Parallel()
-	env := config.FromMap(map[string]string{"UPSTASH_VECTOR_REST_URL": "https://x.upstash.io", "LOOKALIKE_SIMILARITY": "1", "LOOKALIKE_NEIGHBOURS": "501", "LOOKALIKE_SHARE_PERCENT": "0"})
-	lookalike.ReadConfig(env)
-	for _, name := range []string{"UPSTASH_VECTOR_REST_TOKEN", "LOOKALIKE_SIMILARITY", "LOOKALIKE_NEIGHBOURS", "LOOKALIKE_SHARE_PERCENT"} {
+	for name, vars := range map[string]map[string]string{
+		"UPSTASH_VECTOR_REST_TOKEN": {"UPSTASH_VECTOR_REST_URL": "https://x.upstash.io"},
+		"UPSTASH_VECTOR_REST_URL":   {"UPSTASH_VECTOR_REST_URL": "x.upstash.io", "UPSTASH_VECTOR_REST_TOKEN": "t"},
+	} {
+		env := config.FromMap(vars)
+		config.Read[lookalike.Config](env)
 		if err := env.Err(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not refused: %v", name, err)
 		}

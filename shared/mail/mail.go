@@ -13,11 +13,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/mail"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -26,41 +24,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"newsletter/shared/awssdk"
-	"newsletter/shared/config"
 	"newsletter/shared/outbox"
 )
-
-// Config says who sends.
-type Config struct {
-	// From is the sender, an address of a verified SES identity, with or without a name: "Jane <news@example.org>".
-	From string `env:"MAIL_FROM,required"`
-	// ConfigurationSet is the SES configuration set that reports bounces and complaints; without one nobody hears of them, and
-	// health warns. The template sets it. Defaults to none.
-	ConfigurationSet string `env:"MAIL_CONFIGURATION_SET"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
-}
-
-// Validate implements the check of config.Env.Read.
-func (c Config) Validate() error {
-	_, err := c.sender()
-	return err
-}
-
-// sender is From as a mail's header takes it: a name beyond ASCII is encoded.
-func (c Config) sender() (string, error) {
-	from, err := mail.ParseAddress(c.From)
-	if err != nil || strings.ContainsFunc(c.From, unicode.IsControl) ||
-		strings.ContainsFunc(from.Address, func(r rune) bool { return r > unicode.MaxASCII }) {
-		return "", errors.New(`MAIL_FROM: must be an address in ASCII, with or without a name, such as "Jane <news@example.org>"`)
-	}
-	return from.String(), nil
-}
 
 // sendTimeout bounds one call of SES, below the lease of a delivery.
 const sendTimeout = 10 * time.Second
@@ -91,7 +56,7 @@ func NewSender(cfg Config) (*Sender, error) {
 		return nil, err
 	}
 	return &Sender{from: from, configurationSet: cfg.ConfigurationSet, client: sesv2.New(sesv2.Options{
-		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("SESV2"),
+		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("ses"),
 		HTTPClient: awshttp.NewBuildableClient().WithTimeout(sendTimeout),
 		Retryer:    aws.NopRetryer{}, // the outbox repeats, and counts
 	})}, nil

@@ -21,7 +21,7 @@ func ses(t *testing.T, status int, header http.Header, code, message string) (*S
 	t.Helper()
 	sent := &map[string]any{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.URL.Path != "/v2/email/outbound-emails" {
+		if r.Method != http.MethodPost || r.URL.Path != "/ses/v2/email/outbound-emails" {
 			t.Errorf("%s %s", r.Method, r.URL.Path)
 		}
 		if got := r.Header.Get("Authorization"); !strings.HasPrefix(got, "AWS4-HMAC-SHA256 Credential=AKIDTEST/") || !strings.Contains(got, "/ses/aws4_request") {
@@ -43,7 +43,7 @@ func ses(t *testing.T, status int, header http.Header, code, message string) (*S
 		fmt.Fprint(w, `{"MessageId":"0100-abc"}`)
 	}))
 	t.Cleanup(server.Close)
-	t.Setenv("AWS_ENDPOINT_URL_SESV2", server.URL)
+	t.Setenv("FAKES_URL", server.URL)
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -141,7 +141,7 @@ func TestFailuresAreSorted(t *testing.T) {
 }
 
 func TestAServiceThatCannotBeReached(t *testing.T) {
-	t.Setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:1")
+	t.Setenv("FAKES_URL", "http://127.0.0.1:1")
 	_, err := newSender(t).Send(t.Context(), letter())
 	if failure, ok := errors.AsType[*outbox.Failure](err); !ok || failure.Cause != "unreachable" || failure.Permanent {
 		t.Fatalf("got %+v", err)
@@ -151,7 +151,7 @@ func TestAServiceThatCannotBeReached(t *testing.T) {
 func TestTheSenderIsCheckedAtStart(t *testing.T) {
 	for _, from := range []string{"", "news", "a@example.org, b@example.org", "News <news@example.org>\r\nBcc: x@example.net", "news@exämple.org"} {
 		env := config.FromMap(map[string]string{"MAIL_FROM": from})
-		ReadConfig(env)
+		config.Read[Config](env)
 		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "MAIL_FROM") {
 			t.Errorf("%q: %v", from, err)
 		}

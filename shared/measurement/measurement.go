@@ -13,9 +13,7 @@ package measurement
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"newsletter/shared/config"
@@ -23,19 +21,26 @@ import (
 
 // Config names the property.
 type Config struct {
-	// MeasurementID is the id of a web data stream, such as G-AB12CD34EF. Empty, with GA4_API_SECRET, sends nothing.
-	MeasurementID string `env:"GA4_MEASUREMENT_ID"`
-	// APISecret is a Measurement Protocol API secret of that stream.
+	// The id of a web data stream of Google Analytics 4 that counts sign-ups. Empty, with GA4_API_SECRET, sends nothing.
+	MeasurementID string `env:"GA4_MEASUREMENT_ID" example:"G-AB12CD34EF"`
+	// Send events to Google's endpoint in the EU, where they are collected.
+	EU bool `env:"GA4_EU" envDefault:"false"`
+	// A Measurement Protocol API secret of that stream.
 	APISecret config.Sealed `env:"GA4_API_SECRET"`
-	// BaseURL is where events go, without a trailing slash; https://region1.google-analytics.com keeps them in the EU.
-	BaseURL string `env:"GA4_BASE_URL" envDefault:"https://www.google-analytics.com"`
+	// BaseURL is where events go, without a trailing slash. Empty for Google's own addresses (Measurement Protocol,
+	// "Transport" and "Data collection in the EU").
+	BaseURL string
 }
 
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+// base is where events go.
+func (c Config) base() string {
+	switch {
+	case c.BaseURL != "":
+		return c.BaseURL
+	case c.EU:
+		return "https://region1.google-analytics.com"
+	}
+	return "https://www.google-analytics.com"
 }
 
 // Enabled says whether there is a property at all.
@@ -46,19 +51,14 @@ var measurementID = regexp.MustCompile(`^G-[A-Z0-9]{4,20}$`)
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	var problems []error
-	if c.MeasurementID == "" && !c.APISecret.IsZero() {
+	switch {
+	case c.MeasurementID != "" && c.APISecret.IsZero():
+		problems = append(problems, errors.New("GA4_API_SECRET: required with GA4_MEASUREMENT_ID"))
+	case c.MeasurementID == "" && !c.APISecret.IsZero():
 		problems = append(problems, errors.New("GA4_MEASUREMENT_ID: required with GA4_API_SECRET"))
 	}
-	if c.MeasurementID != "" && c.APISecret.IsZero() {
-		problems = append(problems, errors.New("GA4_API_SECRET: required with GA4_MEASUREMENT_ID"))
-	}
 	if c.MeasurementID != "" && !measurementID.MatchString(c.MeasurementID) {
-		problems = append(problems, errors.New("GA4_MEASUREMENT_ID: must be the id of a web data stream, such as G-AB12CD34EF"))
-	}
-	base, err := url.Parse(c.BaseURL)
-	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.HasSuffix(c.BaseURL, "/") ||
-		base.Scheme != "https" && (base.Scheme != "http" || !config.IsLoopback(base.Hostname())) {
-		problems = append(problems, errors.New("GA4_BASE_URL: must be an https URL without a slash at the end, such as https://region1.google-analytics.com"))
+		problems = append(problems, errors.New("GA4_MEASUREMENT_ID: must be the id of a web data stream"))
 	}
 	return errors.Join(problems...)
 }

@@ -55,7 +55,7 @@ func (p *Property) request(ctx context.Context, e Event) (*http.Request, error) 
 		return nil, err
 	}
 	query := url.Values{"measurement_id": {p.config.MeasurementID}, "api_secret": {p.config.APISecret.Reveal()}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.config.BaseURL+"/mp/collect?"+query.Encode(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.config.base()+"/mp/collect?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return nil, errors.New("the URL of the property is not one") // the error would name the secret
 	}

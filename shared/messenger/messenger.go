@@ -28,20 +28,20 @@ type Voice func(ctx context.Context, n Notice) error
 
 // Read gives the channels that the variables set up, by their names in the outbox. Mistakes are added to env.
 func Read(env *config.Env, now func() time.Time) map[string]Voice {
-	guard := outbound.ReadConfig(env)
+	guard := config.Read[outbound.Config](env)
 	client := outbound.New(guard, nil)
 	all := map[string]Voice{}
-	channels, err := notify.Channels(notify.ReadConfig(env), guard, client)
+	channels, err := notify.Channels(config.Read[notify.Config](env), guard, client)
 	env.Add(err)
 	for name, channel := range channels {
 		all[name] = Post(channel)
 	}
-	endpoints, err := webhook.Endpoints(webhook.ReadConfig(env), guard, client, now)
+	endpoints, err := webhook.Endpoints(config.Read[webhook.Config](env), guard, client, now)
 	env.Add(err)
 	for name, endpoint := range endpoints {
 		all[name] = Call(endpoint)
 	}
-	if cfg := notify.ReadTopicConfig(env); cfg.Enabled() {
+	if cfg := config.Read[notify.TopicConfig](env); cfg.Enabled() {
 		all[outbox.SNS] = Post(notify.NewTopic(cfg))
 	}
 	return all

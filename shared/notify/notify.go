@@ -26,17 +26,10 @@ import (
 
 // Config names the channels.
 type Config struct {
-	// Slack is the address of an incoming webhook of Slack, or of a service that takes the same. Empty leaves it alone.
+	// The address of an incoming webhook of Slack, or of a service that takes the same. Empty leaves it alone.
 	Slack config.Sealed `env:"SLACK_WEBHOOK_URL"`
-	// Discord is the address of a webhook of a Discord channel. Empty leaves it alone.
+	// The address of a webhook of a Discord channel. Empty leaves it alone.
 	Discord config.Sealed `env:"DISCORD_WEBHOOK_URL"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
 }
 
 // Level says how a message looks.

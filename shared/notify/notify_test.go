@@ -261,7 +261,7 @@ func TestConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := config.FromMap(map[string]string{"SLACK_WEBHOOK_URL": test.slack, "DISCORD_WEBHOOK_URL": test.discord})
-			channels, err := Channels(ReadConfig(env), outbound.Config{}, outbound.New(outbound.Config{}, nil))
+			channels, err := Channels(config.Read[Config](env), outbound.Config{}, outbound.New(outbound.Config{}, nil))
 			if (err == nil) != (test.want == "") || err != nil && (!strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secret)) {
 				t.Errorf("%v, want %q", err, test.want)
 			}

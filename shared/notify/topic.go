@@ -13,21 +13,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"newsletter/shared/awssdk"
-	"newsletter/shared/config"
 	"newsletter/shared/outbox"
 )
 
 // TopicConfig names an SNS topic.
 type TopicConfig struct {
-	// ARN is the SNS topic that alerts are published to, for mail, SMS and paging. Defaults to none.
-	ARN string `env:"ALERTS_TOPIC_ARN"`
-}
-
-// ReadTopicConfig reads TopicConfig.
-func ReadTopicConfig(e *config.Env) TopicConfig {
-	var c TopicConfig
-	e.Read(&c)
-	return c
+	// The SNS topic that alerts are published to, for email, SMS and paging. Empty for none.
+	ARN string `env:"ALERTS_TOPIC_ARN" from:"template" example:"arn:aws:sns:eu-central-1:123456789012:newsletter"`
 }
 
 // Enabled says whether there is a topic.
@@ -36,7 +28,7 @@ func (c TopicConfig) Enabled() bool { return c.ARN != "" }
 // Validate implements the check of config.Env.Read.
 func (c TopicConfig) Validate() error {
 	if parts := strings.Split(c.ARN, ":"); c.Enabled() && (len(parts) != 6 || parts[0] != "arn" || parts[2] != "sns") {
-		return errors.New("ALERTS_TOPIC_ARN: must be the ARN of an SNS topic, such as arn:aws:sns:eu-central-1:123456789012:alerts")
+		return errors.New("ALERTS_TOPIC_ARN: must be the ARN of an SNS topic")
 	}
 	return nil
 }
@@ -57,7 +49,7 @@ type Topic struct {
 // NewTopic makes the topic of a Config that is enabled. It does no I/O.
 func NewTopic(cfg TopicConfig) *Topic {
 	return &Topic{arn: cfg.ARN, client: sns.New(sns.Options{
-		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("SNS"),
+		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("sns"),
 		HTTPClient: awshttp.NewBuildableClient().WithTimeout(publishTimeout),
 		Retryer:    aws.NopRetryer{},
 	})}

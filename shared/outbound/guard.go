@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"syscall"
 )
 
@@ -58,12 +59,7 @@ func (c Config) control(_, address string, _ syscall.RawConn) error {
 	return errBlocked
 }
 
-// allows says whether the local stack has a double there.
+// allows reports whether the local stack has a fake there.
 func (c Config) allows(target netip.AddrPort) bool {
-	for _, allowed := range c.AllowPrivate {
-		if allowed == target.String() && target.Addr().IsLoopback() {
-			return true
-		}
-	}
-	return false
+	return target.Addr().IsLoopback() && ("http://"+target.String() == c.FakesURL || slices.Contains(c.AllowPrivate, target.String()))
 }

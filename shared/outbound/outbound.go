@@ -18,9 +18,9 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
-	"newsletter/shared/config"
 	"newsletter/shared/outbox"
 	"newsletter/shared/telemetry"
 )
@@ -32,28 +32,33 @@ const (
 	maxRetryAfter  = 24 * time.Hour
 )
 
-// Config is what only the local stack sets.
+// Config is what only the local stack and tests set.
 type Config struct {
-	// AllowPrivate lists loopback addresses, host:port, that may be called although they are not public, and without TLS:
-	// the doubles of the local stack. Leave it empty. Defaults to none.
-	AllowPrivate []string `env:"OUTBOUND_ALLOW_PRIVATE"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	// Where the fakes of all services outside are: http, a loopback address and a port. Loops, GA4, the CAPTCHA and AWS are
+	// then called there and not at their own addresses, and that one address may be called although it is not public.
+	FakesURL string `env:"FAKES_URL" from:"local" example:"http://[::1]:4000"`
+	// AllowPrivate lists further loopback addresses, host:port, that may be called in tests.
+	AllowPrivate []string
 }
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
-	for _, allowed := range c.AllowPrivate {
-		if target, err := netip.ParseAddrPort(allowed); err != nil || !target.Addr().IsLoopback() {
-			return errors.New("OUTBOUND_ALLOW_PRIVATE: must be loopback addresses with a port, such as [::1]:8080")
-		}
+	if c.FakesURL == "" {
+		return nil
+	}
+	host, isHTTP := strings.CutPrefix(c.FakesURL, "http://")
+	if target, err := netip.ParseAddrPort(host); !isHTTP || err != nil || !target.Addr().IsLoopback() {
+		return errors.New("FAKES_URL: must be http:// with a loopback address and a port")
 	}
 	return nil
+}
+
+// Service returns the base URL of a service: real, or where its fake of that name is.
+func (c Config) Service(name, real string) string {
+	if c.FakesURL == "" {
+		return real
+	}
+	return c.FakesURL + "/" + name
 }
 
 // CheckURL says what is wrong with the address of a service, without repeating it: nil if it may be called.

@@ -241,12 +241,16 @@ func TestAddresses(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for value, want := range map[string]bool{
-		"": true, "127.0.0.1:8080": true, "127.0.0.1:8080,[::1]:9090": true,
-		"*": false, "true": false, "127.0.0.1": false, "10.0.0.1:80": false, "localhost:80": false, "0.0.0.0:80": false, "127.0.0.0/8": false,
-		"169.254.169.254:80": false,
+		"": true, "http://127.0.0.1:8080": true, "http://[::1]:9090": true,
+		"*": false, "true": false, "http://127.0.0.1": false, "http://10.0.0.1:80": false, "http://localhost:80": false, "http://0.0.0.0:80": false,
+		"http://127.0.0.0/8": false, "http://169.254.169.254:80": false, "127.0.0.1:8080": false, "https://127.0.0.1:8080": false,
+		"http://127.0.0.1:8080/": false, "http://127.0.0.1:8080@evil.example:80": false, "http://me@127.0.0.1:80": false,
 	} {
-		env := config.FromMap(map[string]string{"OUTBOUND_ALLOW_PRIVATE": value})
-		ReadConfig(env)
+		env := config.FromMap(map[string]string{"FAKES_URL": value})
+		cfg := config.Read[Config](env)
+		if got := cfg.CheckURL(value + "/hook"); want && value != "" && got != nil {
+			t.Errorf("%q may not be called: %v", value, got)
+		}
 		if err := env.Err(); (err == nil) != want {
 			t.Errorf("%q: %v", value, err)
 		}

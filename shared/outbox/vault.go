@@ -17,9 +17,9 @@ var ErrSealed = errors.New("outbox: the sealed payload cannot be opened")
 
 // VaultConfig holds the keys of sealed payloads.
 type VaultConfig struct {
-	// Keys is a list "id:key,id:key", the newest first; an id may be left out, and a key is 32 random bytes in base64. The
-	// newest seals and all open; keep an old one for as long as a delivery is retried (a few hours) or waits as a dead
-	// letter.
+	// The keys that seal what a delivery still has to know of a person who was erased: "id:key,id:key", the newest first; an
+	// id may be left out, and a key is 32 random bytes in base64. The newest seals and all open; keep an old one for as long
+	// as a delivery is retried (a few hours) or is dead-lettered.
 	Keys config.Sealed `env:"OUTBOX_KEYS,required"`
 }
 

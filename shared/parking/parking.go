@@ -21,7 +21,6 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/awssdk"
-	"newsletter/shared/config"
 )
 
 // parkTimeout leaves the database's own timeouts, which came before, room below the function's.
@@ -29,16 +28,9 @@ const parkTimeout = 2 * time.Second
 
 // Config names the queue.
 type Config struct {
-	// QueueURL is the SQS queue that keeps unsubscriptions while the database is lost. Empty keeps none: they are then
+	// The SQS queue that keeps unsubscriptions while the database is lost. Empty keeps none: they are then
 	// answered with 503, and mail providers try them again.
-	QueueURL string `env:"UNSUBSCRIBE_QUEUE_URL"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	QueueURL string `env:"UNSUBSCRIBE_QUEUE_URL" from:"template" example:"https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe"`
 }
 
 // Enabled says whether there is a queue at all.
@@ -47,7 +39,7 @@ func (c Config) Enabled() bool { return c.QueueURL != "" }
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	if u, err := url.Parse(c.QueueURL); c.Enabled() && (err != nil || u.Host == "" || len(u.Path) < 2) {
-		return errors.New("UNSUBSCRIBE_QUEUE_URL: must be the URL of an SQS queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe")
+		return errors.New("UNSUBSCRIBE_QUEUE_URL: must be the URL of an SQS queue")
 	}
 	return nil
 }
@@ -72,7 +64,7 @@ func Open(cfg Config) *Lot {
 		return nil
 	}
 	return &Lot{url: cfg.QueueURL, client: sqs.New(sqs.Options{
-		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("SQS"),
+		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("sqs"),
 		HTTPClient: awshttp.NewBuildableClient().WithTimeout(parkTimeout),
 		Retryer:    aws.NopRetryer{},
 	})}

@@ -27,15 +27,15 @@ var locales embed.FS
 // fallback is the language of everybody whose language has no file.
 const fallback = "en"
 
-// Owner is who sends the newsletter, as mails and pages name them.
+// Owner is who sends the newsletter, as emails and pages name them.
 type Owner struct {
-	// Name is the newsletter's or the site's name.
-	Name string `env:"SITE_NAME,required"`
-	// URL is the owner's web site. Defaults to none.
-	URL string `env:"SITE_URL"`
-	// PostalAddress stands under every mail and page, which laws such as CAN-SPAM ask for. "\n" begins a new line.
-	// Defaults to none.
-	PostalAddress string `env:"POSTAL_ADDRESS"`
+	// The newsletter's or the site's name, as its readers know it; it stands in every email and on every page.
+	Name string `env:"SITE_NAME,required" example:"The Jane Letter"`
+	// The sender's postal address at the foot of every email and page, which laws such as CAN-SPAM ask for. "\n" begins a
+	// new line.
+	PostalAddress string `env:"SITE_POSTAL_ADDRESS,required" example:"1 Main St\\n12345 Town"`
+	// The owner's web site, which emails and pages link to. Empty for none.
+	URL string `env:"SITE_URL" example:"https://www.example.org"`
 }
 
 // ReadBook reads Owner and makes the book of all languages. Mistakes are added to e.
@@ -52,7 +52,7 @@ func (o Owner) Validate() error {
 		problems = append(problems, errors.New("SITE_NAME: must be one line without control characters"))
 	}
 	if u, err := url.Parse(o.URL); o.URL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		problems = append(problems, errors.New(`SITE_URL: must be a web address, such as "https://www.example.org"`))
+		problems = append(problems, errors.New("SITE_URL: must be a web address"))
 	}
 	return errors.Join(problems...)
 }

@@ -77,7 +77,7 @@ func TestMistakesOfTheOwnerAreTold(t *testing.T) {
 }
 
 func TestFooter(t *testing.T) {
-	env := config.FromMap(map[string]string{"SITE_NAME": "x", "SITE_URL": "https://example.org", "POSTAL_ADDRESS": `1 Main St\n12345 Town`})
+	env := config.FromMap(map[string]string{"SITE_NAME": "x", "SITE_URL": "https://example.org", "SITE_POSTAL_ADDRESS": `1 Main St\n12345 Town`})
 	book := ReadBook(env)
 	if want := []string{"x", "https://example.org", "1 Main St", "12345 Town"}; env.Err() != nil || !slices.Equal(book.Footer, want) {
 		t.Errorf("%q, %v", book.Footer, env.Err())

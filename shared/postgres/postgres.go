@@ -25,36 +25,65 @@ import (
 
 // Config says where the database is.
 type Config struct {
-	// URL is the database behind RDS Proxy, such as "postgres://app:password@proxy.example:5432/newsletter". The
-	// connection is always verified like sslmode=verify-full; a URL that asks for less is refused.
+	// The database behind RDS Proxy, such as "postgres://app:password@proxy.example:5432/newsletter". The connection is
+	// always verified like sslmode=verify-full; a URL that asks for less is refused.
 	URL config.Sealed `env:"DATABASE_URL,required"`
-	// ReadURL is a read replica, for reads that may lag behind. Defaults to none: reads go to URL.
-	ReadURL config.Sealed `env:"DATABASE_READ_URL"`
-	// CAFile is a PEM file of certificate authorities that are trusted beside the system's roots, which know RDS Proxy, and
-	// those of RDS, which are built in. Defaults to none.
-	CAFile string `env:"DATABASE_CA_FILE"`
-	// IAMAuth signs in with an IAM token where the URL holds no password. Defaults to false.
-	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false"`
+	// A PEM file of certificate authorities that are trusted beside the system's roots, which know RDS Proxy, and those of
+	// RDS, which are built in. Empty for none.
+	CAFile string `env:"DATABASE_CA_FILE" from:"local" example:"/etc/ssl/database.pem"`
+	// Sign in with an IAM token where the URL holds no password.
+	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false" from:"template"`
 
+	// ReadURL is the read replica of ReplicaConfig.
+	ReadURL config.Sealed
 	// MaxConns bounds the pool. Defaults (0) to what one environment needs: see defaultMaxConns.
 	MaxConns int
 	// Renew reads the configuration again, for a password that was rotated. Defaults to nil: passwords stay.
 	Renew func(ctx context.Context) (Config, error)
 }
 
-// ReadConfig reads the configuration from env, which collects what is wrong with it.
+// ReplicaConfig says where a read replica is.
+type ReplicaConfig struct {
+	// A read replica, for reads that may lag behind. Empty: they go to DATABASE_URL.
+	URL config.Sealed `env:"DATABASE_READ_URL"`
+}
+
+// Validate implements the check of config.Env.Read.
+func (c ReplicaConfig) Validate() error {
+	if c.URL.IsZero() {
+		return nil
+	}
+	if err := CheckURL(c.URL); err != nil {
+		return fmt.Errorf("DATABASE_READ_URL: %w", err)
+	}
+	return nil
+}
+
+// ReadConfig reads Config from env, which collects what is wrong with it.
 func ReadConfig(env *config.Env) Config {
-	var c Config
-	env.Read(&c)
-	c.Renew = func(ctx context.Context) (Config, error) {
+	c := config.Read[Config](env)
+	c.Renew = renew(env, ReadConfig)
+	return c
+}
+
+// ReadConfigWithReplica reads Config and ReplicaConfig.
+func ReadConfigWithReplica(env *config.Env) Config {
+	c := config.Read[Config](env)
+	c.ReadURL = config.Read[ReplicaConfig](env).URL
+	c.Renew = renew(env, ReadConfigWithReplica)
+	return c
+}
+
+// renew reads a configuration again from secrets that may have changed.
+func renew(env *config.Env, read func(*config.Env) Config) func(context.Context) (Config, error) {
+	return func(ctx context.Context) (Config, error) {
 		fresh, err := env.Reload(ctx)
 		if err != nil {
 			return Config{}, err
 		}
-		renewed := ReadConfig(fresh)
+		renewed := read(fresh)
 		return renewed, fresh.Err()
 	}
-	return c
 }
 
 // Validate implements the check of config.Env.Read.
@@ -62,9 +91,6 @@ func (c Config) Validate() error {
 	var problems []error
 	if err := CheckURL(c.URL); err != nil {
 		problems = append(problems, fmt.Errorf("DATABASE_URL: %w", err))
-	}
-	if err := CheckURL(c.ReadURL); err != nil && !c.ReadURL.IsZero() {
-		problems = append(problems, fmt.Errorf("DATABASE_READ_URL: %w", err))
 	}
 	_, err := config.AddRoots(nil, "DATABASE_CA_FILE", c.CAFile)
 	return errors.Join(append(problems, err)...)

@@ -51,7 +51,7 @@ func TestConfigRefusesWhatWouldWeakenOrBreakTheConnection(t *testing.T) {
 		}
 	}
 	env := config.FromMap(map[string]string{"DATABASE_URL": "postgres://app@db.example/x", "DATABASE_READ_URL": "postgres://app@db.example/x?sslmode=prefer"})
-	if postgres.ReadConfig(env); env.Err() == nil || !strings.Contains(env.Err().Error(), "DATABASE_READ_URL") {
+	if postgres.ReadConfigWithReplica(env); env.Err() == nil || !strings.Contains(env.Err().Error(), "DATABASE_READ_URL") {
 		t.Errorf("the reader's URL: %v", env.Err())
 	}
 }

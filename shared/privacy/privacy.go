@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
-
-	"newsletter/shared/config"
 )
 
 // Schema names the version of the document.
@@ -18,25 +16,18 @@ const Schema = "urn:newsletter:privacy-export:1"
 
 // Config is what the owner has to tell everybody who asks.
 type Config struct {
-	// Recipients names those who get personal data besides the services that the configuration names, such as the service
-	// that sends your newsletter, each with its purpose: "Name: purpose; Name: purpose". Defaults to none.
-	Recipients string `env:"DATA_RECIPIENTS"`
-	// Contact is whom to write to about one's data: an address or a page. Defaults to none.
-	Contact string `env:"DATA_CONTACT"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	// Who gets personal data besides the services that the settings name, such as the service that sends your newsletter, as
+	// people who ask are told: "Name: purpose; Name: purpose". Empty for none.
+	Recipients string `env:"PRIVACY_RECIPIENTS" example:"Example Ltd: sending the newsletter"`
+	// Whom to write to about one's data: an address or a page. Empty for none.
+	Contact string `env:"PRIVACY_CONTACT" example:"privacy@example.org"`
 }
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	for _, r := range c.added() {
 		if r.Name == "" || r.Purpose == "" {
-			return errors.New(`DATA_RECIPIENTS: must be a list "Name: purpose; Name: purpose"`)
+			return errors.New("PRIVACY_RECIPIENTS: must be a list of names, each with a colon and a purpose, separated by semicolons")
 		}
 	}
 	return nil

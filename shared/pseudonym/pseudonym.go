@@ -23,16 +23,9 @@ var ErrPepper = fmt.Errorf("PEPPER: %w", config.ErrKey)
 
 // Config holds the key material.
 type Config struct {
-	// Pepper keys the hashes of addresses and networks: at least 32 random bytes in base64. Changing it makes every
+	// The key of the hashes of addresses and networks: at least 32 random bytes in base64. Changing it makes every
 	// stored hash (suppressions, caps, identities) unrecognisable.
 	Pepper config.Sealed `env:"PEPPER,required"`
-}
-
-// ReadConfig reads the configuration from env, which collects what is wrong with it.
-func ReadConfig(env *config.Env) Config {
-	var cfg Config
-	env.Read(&cfg)
-	return cfg
 }
 
 // Validate says what is wrong with the configuration.

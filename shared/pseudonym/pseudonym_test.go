@@ -63,7 +63,7 @@ func TestPepperMustBeLongAndIsNeverRepeated(t *testing.T) {
 		"missing": "", "not base64": strings.Repeat("!SECRET!", 8), "short": "U0VDUkVUU0VDUkVU",
 	} {
 		env := config.FromMap(map[string]string{"PEPPER": value})
-		cfg := pseudonym.ReadConfig(env)
+		cfg := config.Read[pseudonym.Config](env)
 		if err := env.Err(); err == nil || strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "U0VD") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -72,7 +72,7 @@ func TestPepperMustBeLongAndIsNeverRepeated(t *testing.T) {
 		}
 	}
 	env := config.FromMap(nil)
-	if pseudonym.ReadConfig(env); env.Err() == nil {
+	if config.Read[pseudonym.Config](env); env.Err() == nil {
 		t.Error("no PEPPER, no error")
 	}
 }
@@ -88,7 +88,7 @@ func TestKeyDoesNotPrintItself(t *testing.T) {
 
 func ExampleKey() {
 	env := config.FromMap(map[string]string{"PEPPER": pepper})
-	cfg := pseudonym.ReadConfig(env)
+	cfg := config.Read[pseudonym.Config](env)
 	if err := env.Err(); err != nil {
 		fmt.Println(err)
 		return

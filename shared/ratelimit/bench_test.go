@@ -8,7 +8,7 @@ import (
 
 // BenchmarkRefused measures a client who hammers: Redis is not asked.
 func BenchmarkRefused(b *testing.B) {
-	l := newPatient(shared(b), newKey(b), Config{}, time.Now)
+	l := newPatient(shared(b), newKey(b), time.Now)
 	call := Call{Endpoint: "bench", Client: addr("192.0.2.1"), Policies: policies(b, "1/1h@host,300/1h@site")}
 	l.Take(b.Context(), call)
 	l.Take(b.Context(), call)
@@ -21,7 +21,7 @@ func BenchmarkRefused(b *testing.B) {
 
 // BenchmarkLocal measures the fallback.
 func BenchmarkLocal(b *testing.B) {
-	l := New(nil, newKey(b), Config{}, time.Now)
+	l := New(nil, newKey(b), time.Now)
 	ps := policies(b, "60/10m@host,300/1h@site")
 	n := 0
 	for b.Loop() {
@@ -35,7 +35,7 @@ func TestMemoryOfALog(t *testing.T) {
 	t.Parallel()
 	client := shared(t)
 	for calls, most := range map[int]int64{1: 120, 5: 200, 20: 400, 60: 1_000, 300: 4_600, 1000: 14_000} {
-		l := newPatient(client, newKey(t), Config{}, time.Now)
+		l := newPatient(client, newKey(t), time.Now)
 		call := Call{Endpoint: "subscribe", Client: addr("192.0.2.1"), Policies: Policies{{10_000, 10 * time.Minute, Site}}}
 		for range calls {
 			if d := l.Take(t.Context(), call); d.Tier != Redis {

@@ -83,7 +83,7 @@ func (r *rig) clusterClient(dialled func()) redis.UniversalClient {
 	client := patient(r.t, openURL(r.t, redistls.Config{URL: config.Seal(r.server.URL), CAFile: r.server.CAFile, Cluster: true}))
 	cluster, ok := client.(*redis.ClusterClient)
 	if !ok {
-		r.t.Fatalf("REDIS_CLUSTER gives a %T", client)
+		r.t.Fatalf("a configured cluster gives a %T", client)
 	}
 	hook := &dialHook{}
 	cluster.OnNewNode(func(node *redis.Client) { node.AddHook(hook) })

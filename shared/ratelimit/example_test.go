@@ -29,7 +29,7 @@ func Example() {
 		return
 	}
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	limiter := ratelimit.New(nil, key, ratelimit.Config{}, func() time.Time { return now })
+	limiter := ratelimit.New(nil, key, func() time.Time { return now })
 	ctx := context.Background()
 	call := ratelimit.Call{Endpoint: "subscribe", Client: netip.MustParseAddr("192.0.2.1"), Policies: policies}
 

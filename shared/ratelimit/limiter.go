@@ -8,24 +8,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"newsletter/shared/config"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/telemetry"
 )
-
-// Config tunes a Limiter.
-type Config struct {
-	// KeyLocking asks Upstash to lock the keys of a call only, not the database. Servers that refuse the flag are noticed.
-	// Defaults to false.
-	KeyLocking bool `env:"REDIS_KEY_LOCKING" envDefault:"false"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
-}
 
 // Call is what is to be decided.
 type Call struct {
@@ -48,10 +33,10 @@ type Limiter struct {
 
 // New makes a Limiter. client may be nil: then every call is decided in this process. now is this process's clock, by
 // which the fallback counts and waits are measured; limits in Redis count by the server's clock. It does no I/O.
-func New(client redis.UniversalClient, key pseudonym.Key, cfg Config, now func() time.Time) *Limiter {
+func New(client redis.UniversalClient, key pseudonym.Key, now func() time.Time) *Limiter {
 	l := &Limiter{key: key, breaker: newBreaker(now), blocked: newBlocklist(now), local: newLocal(now), now: now, budget: redisBudget}
 	if client != nil {
-		l.remote = newRemote(client, cfg.KeyLocking)
+		l.remote = newRemote(client)
 	}
 	return l
 }

@@ -15,7 +15,7 @@ import (
 func TestWithoutRedisHalfOfTheLimit(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	l := New(nil, newKey(t), Config{}, c.now)
+	l := New(nil, newKey(t), c.now)
 	call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "5/10m@host,1/1h@site")}
 	d := l.Take(t.Context(), call)
 	if !d.Allowed || d.Tier != Local || d.Reason != "none" || d.Cause != nil {
@@ -36,7 +36,7 @@ func TestWithoutRedisHalfOfTheLimit(t *testing.T) {
 
 func TestWithoutPoliciesAllIsAllowed(t *testing.T) {
 	t.Parallel()
-	l := New(nil, newKey(t), Config{}, time.Now)
+	l := New(nil, newKey(t), time.Now)
 	d := l.Take(t.Context(), Call{Endpoint: "test", Client: addr("192.0.2.1")})
 	if !d.Allowed || d.Reason != "unlimited" || len(d.Headers()) != 0 {
 		t.Errorf("%s because %q", describe(d), d.Reason)
@@ -47,7 +47,7 @@ func TestWithoutPoliciesAllIsAllowed(t *testing.T) {
 
 func TestClientsWithoutAnAddressCountTogether(t *testing.T) {
 	t.Parallel()
-	l := New(nil, newKey(t), Config{}, time.Now)
+	l := New(nil, newKey(t), time.Now)
 	for i := range 3 {
 		d := l.Take(t.Context(), Call{Endpoint: "test", Client: netip.Addr{}, Policies: policies(t, "4/1h@host,40/1h@site")})
 		if d.Allowed != (i < 2) {
@@ -100,7 +100,7 @@ func TestARefusedClientCostsRedisNothing(t *testing.T) {
 // TestARefusalIsRememberedForItsPoliciesAlone: others may allow the same call.
 func TestARefusalIsRememberedForItsPoliciesAlone(t *testing.T) {
 	t.Parallel()
-	l := newPatient(shared(t), newKey(t), Config{}, time.Now)
+	l := newPatient(shared(t), newKey(t), time.Now)
 	strict := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "1/1h@host,200/1h@site")}
 	lenient := strict
 	lenient.Policies = policies(t, "9/1h@host,200/1h@site")
@@ -118,7 +118,7 @@ func TestRefund(t *testing.T) {
 	for name, client := range map[string]redis.UniversalClient{"Redis": shared(t), "this process": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newPatient(client, newKey(t), Config{}, time.Now)
+			l := newPatient(client, newKey(t), time.Now)
 			call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "4/1h@host,40/1h@site"), Cost: 2}
 			if client == nil {
 				call.Policies = policies(t, "8/1h@host,80/1h@site") // half of it is used
@@ -156,7 +156,8 @@ func TestKeyLocking(t *testing.T) {
 			t.Parallel()
 			sent := &counter{}
 			client.AddHook(sent)
-			l := newPatient(client, newKey(t), Config{KeyLocking: true}, time.Now)
+			l := newPatient(client, newKey(t), time.Now)
+			l.remote.useLocking.Store(true)
 			call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "3/1h@host")}
 			d := l.Take(t.Context(), call)
 			if d.Tier != Redis || d.States[0].Remaining != 2 {
@@ -171,6 +172,23 @@ func TestKeyLocking(t *testing.T) {
 				t.Errorf("%d commands for a call and a refund: the choice was not remembered", n)
 			}
 		})
+	}
+}
+
+// TestOnlyUpstashIsAskedToLockKeys, whose hosts all end alike.
+func TestOnlyUpstashIsAskedToLockKeys(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]bool{
+		"rediss://:secret@eu1-fine-cat-31415.upstash.io:6379": true, "rediss://cache.example:6379": false, "rediss://upstash.io.example.org:6379": false,
+		"rediss://clustercfg.upstash.io:6379": false,
+	} {
+		client, err := redistls.Open(redistls.Config{URL: config.Seal(url)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := newRemote(client).useLocking.Load(); got != want {
+			t.Errorf("%s: %v", url, got)
+		}
 	}
 }
 
@@ -193,7 +211,7 @@ func TestTheServersClock(t *testing.T) {
 		{time.Minute, "allowed 1/1m0s"},
 	} {
 		server.SetTime(start.Add(step.at))
-		d, err := newRemote(client, false).take(t.Context(), place{log: "k"}, Call{Policies: ps, Cost: 1})
+		d, err := newRemote(client).take(t.Context(), place{log: "k"}, Call{Policies: ps, Cost: 1})
 		if err != nil || describe(d) != step.want {
 			t.Fatalf("step %d: %s, want %s: %v", i, describe(d), step.want, err)
 		}

@@ -92,7 +92,7 @@ func TestWhereACallCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := New(nil, key, Config{}, time.Now)
+	l := New(nil, key, time.Now)
 	both, hosts := policies(t, "5/10m@host,200/1h@site"), policies(t, "5/10m@host")
 	at := func(client, endpoint string, ps Policies) place {
 		where := l.place(Call{Endpoint: endpoint, Client: addr(client), Policies: ps})

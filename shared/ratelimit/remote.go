@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -66,10 +67,20 @@ type takeScript struct {
 	script   script
 }
 
-func newRemote(client redis.UniversalClient, keyLockingWanted bool) *remote {
+func newRemote(client redis.UniversalClient) *remote {
 	r := &remote{client: client, clock: func() int64 { return 0 }, refunding: newScript(refundText)}
-	r.useLocking.Store(keyLockingWanted)
+	r.useLocking.Store(isUpstash(client))
 	return r
+}
+
+// isUpstash reports whether a client's server is Upstash's, which alone knows the flag: all its hosts end alike.
+func isUpstash(client redis.UniversalClient) bool {
+	single, ok := client.(*redis.Client)
+	if !ok {
+		return false
+	}
+	host, _, _ := net.SplitHostPort(single.Options().Addr)
+	return strings.HasSuffix(host, ".upstash.io")
 }
 
 func (r *remote) takeScript(ps Policies) script {

@@ -42,7 +42,7 @@ func (r *rig) use(client redis.UniversalClient) {
 	r.t.Helper()
 	r.sent = &counter{}
 	client.AddHook(r.sent)
-	r.limiter = New(client, newKey(r.t), Config{}, r.clock.now)
+	r.limiter = New(client, newKey(r.t), r.clock.now)
 }
 
 // hurry makes the limiter wait no longer than in production.

@@ -91,8 +91,8 @@ func shared(t testing.TB) redis.UniversalClient {
 }
 
 // newPatient makes a Limiter that waits for Redis as long as its client does.
-func newPatient(client redis.UniversalClient, key pseudonym.Key, cfg Config, now func() time.Time) *Limiter {
-	l := New(client, key, cfg, now)
+func newPatient(client redis.UniversalClient, key pseudonym.Key, now func() time.Time) *Limiter {
+	l := New(client, key, now)
 	l.budget = patience
 	return l
 }

@@ -23,7 +23,7 @@ func TestInstancesCountTogether(t *testing.T) {
 		instances := make([]*Limiter, rapid.IntRange(2, 5).Draw(rt, "instances"))
 		for i := range instances {
 			skew := time.Duration(rapid.Int64Range(-300, 300).Draw(rt, "skew")) * time.Second
-			instances[i] = newPatient(client, key, Config{}, func() time.Time { return c.now().Add(skew) })
+			instances[i] = newPatient(client, key, func() time.Time { return c.now().Add(skew) })
 			instances[i].remote.clock = func() int64 { return c.now().UnixMicro() }
 		}
 		ps := Policies{
@@ -67,7 +67,7 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 		allowed int
 	)
 	for range 8 {
-		l := newPatient(client, key, Config{}, time.Now)
+		l := newPatient(client, key, time.Now)
 		for range 8 {
 			work.Go(func() {
 				for range 20 {
@@ -88,7 +88,7 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 	if allowed != 10 {
 		t.Errorf("%d allowed, want 10", allowed)
 	}
-	name := newPatient(client, key, Config{}, time.Now).place(call).log
+	name := newPatient(client, key, time.Now).place(call).log
 	length, err := client.StrLen(t.Context(), name).Result()
 	ttl, err2 := client.PTTL(t.Context(), name).Result()
 	if length != 10*9 || err != nil || ttl <= 59*time.Minute || ttl > time.Hour+time.Second || err2 != nil {
@@ -112,7 +112,7 @@ func TestNeitherTooManyNorTooFew(t *testing.T) {
 		answers []answer
 	)
 	for range 4 {
-		l := newPatient(client, key, Config{}, time.Now)
+		l := newPatient(client, key, time.Now)
 		for range 4 {
 			work.Go(func() {
 				for range 40 {

@@ -47,7 +47,7 @@ type inRedis struct {
 }
 
 func newInRedis(t testing.TB, client redis.UniversalClient, c *clock) inRedis {
-	r := newRemote(client, false)
+	r := newRemote(client)
 	r.clock = func() int64 { return c.now().UnixMicro() }
 	return inRedis{t, r, "rl:" + newKey(t).ID() + t.Name() + ":"}
 }

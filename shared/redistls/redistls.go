@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -22,22 +23,15 @@ import (
 
 // Config says where Redis is.
 type Config struct {
-	// URL is the server, such as "rediss://:password@cache.example:6379". Defaults to none: limits are then kept by each
-	// environment for itself. Without TLS ("redis://") it is refused, but for a server on this machine.
+	// The Redis server, such as "rediss://:password@cache.example:6379". Without TLS ("redis://") it is refused, but for a
+	// server on this machine. A host that begins with "clustercfg.", as AWS names the endpoints of clusters, gets the cluster
+	// client. Empty: each environment keeps its limits for itself.
 	URL config.Sealed `env:"REDIS_URL"`
-	// CAFile is a PEM file of certificate authorities that are trusted beside the system's roots, which know ElastiCache
-	// and Upstash. Defaults to none.
-	CAFile string `env:"REDIS_CA_FILE"`
-	// Cluster uses the cluster client, for several nodes that share the keys. Defaults to false: one endpoint, as with a
-	// single node, ElastiCache Serverless and Upstash.
-	Cluster bool `env:"REDIS_CLUSTER" envDefault:"false"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	// A PEM file of certificate authorities that are trusted beside the system's roots, which know ElastiCache and Upstash.
+	// Empty for none.
+	CAFile string `env:"REDIS_CA_FILE" from:"local" example:"/etc/ssl/redis.pem"`
+	// Cluster uses the cluster client whatever the host's name is.
+	Cluster bool
 }
 
 // Validate implements the check of config.Env.Read.
@@ -111,7 +105,7 @@ func Open(cfg Config) (redis.UniversalClient, error) {
 	if parsed.TLSConfig != nil { // no ServerName: each node's certificate must name the host that was dialled
 		options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	}
-	if cfg.Cluster {
+	if cfg.Cluster || strings.HasPrefix(parsed.Addr, "clustercfg.") {
 		return redis.NewClusterClient(options.Cluster()), nil
 	}
 	return redis.NewClient(options.Simple()), nil

@@ -14,47 +14,37 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"newsletter/shared/config"
 )
 
 // Config is how many days things are kept. docs/privacy.md says why.
 type Config struct {
-	// Context is for network addresses and programs of events: evidence of a consent while it may be disputed, and of an
-	// attack. Defaults to 90.
+	// Keep network addresses and programs of events for this many days: evidence of a consent while it may be disputed, and of
+	// an attack.
 	Context int `env:"RETENTION_CONTEXT_DAYS" envDefault:"90"`
-	// MailLog is for the entries that the caps on mail count, under keyed hashes. Not less than 8, because mails wait for up
-	// to a week and the caps look back a day. Defaults to 30.
-	MailLog int `env:"RETENTION_MAIL_LOG_DAYS" envDefault:"30"`
-	// Outbox is for deliveries that are done. Not less than 8, because a reminder asks whether the request's mail was sent.
-	// Defaults to 30.
-	Outbox int `env:"RETENTION_OUTBOX_DAYS" envDefault:"30"`
-	// DeadLetters is for deliveries that were given up. Defaults to 90.
-	DeadLetters int `env:"RETENTION_DEAD_LETTERS_DAYS" envDefault:"90"`
-	// Erasures is for the keyed hashes of people who were erased, which keep imports and backups from bringing them back.
-	// Not less than 35, the longest that RDS keeps a backup. Defaults to 365.
+	// Keep the keyed hashes of people who were erased for this many days; they keep imports and backups from bringing people
+	// back. Not less than 35, the longest that RDS keeps a backup.
 	Erasures int `env:"RETENTION_ERASURES_DAYS" envDefault:"365"`
-	// Engagement is for what became of mails. Defaults to 400, so that a year can be compared with the one before.
-	Engagement int `env:"RETENTION_ENGAGEMENT_DAYS" envDefault:"400"`
-	// PrivacyRequests is for answered requests: three years, after which claims lapse in much of Europe. Defaults to 1095.
-	PrivacyRequests int `env:"RETENTION_PRIVACY_REQUESTS_DAYS" envDefault:"1095"`
-	// Statistics is for the hourly figures of requests, and for alerts. Not less than 43, because a baseline looks back six
-	// weeks. Defaults to 70.
-	Statistics int `env:"RETENTION_STATISTICS_DAYS" envDefault:"70"`
-	// Unsubscribed is for the rows of people who left, counted from when they did; then they are erased. 0 keeps them.
-	// Defaults to 1095.
+	// Keep people who unsubscribed for this many days; then they are erased. 0 keeps them. Three years are when claims lapse
+	// in much of Europe.
 	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
+
+	// MailLog is for the entries that the caps on emails count, under keyed hashes: emails wait for up to a week and the caps
+	// look back a day.
+	MailLog int `envDefault:"30"`
+	// Outbox is for deliveries that are done. A reminder asks within a week whether the request's email was sent.
+	Outbox int `envDefault:"30"`
+	// DeadLetters is for deliveries that are dead-lettered.
+	DeadLetters int `envDefault:"90"`
+	// Engagement is for what became of emails: a year can be compared with the one before.
+	Engagement int `envDefault:"400"`
+	// PrivacyRequests is for answered requests: three years, after which claims lapse in much of Europe.
+	PrivacyRequests int `envDefault:"1095"`
+	// Statistics is for the hourly figures of requests, and for alerts: a baseline looks back six weeks.
+	Statistics int `envDefault:"70"`
 }
 
 // LeastStatistics is how many days Config.Statistics is at least: a baseline looks back six weeks.
 const LeastStatistics = 43
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
-}
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
@@ -63,10 +53,7 @@ func (c Config) Validate() error {
 		name        string
 		days, least int
 	}{
-		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_MAIL_LOG_DAYS", c.MailLog, 8}, {"RETENTION_OUTBOX_DAYS", c.Outbox, 8},
-		{"RETENTION_DEAD_LETTERS_DAYS", c.DeadLetters, 1}, {"RETENTION_ERASURES_DAYS", c.Erasures, 35},
-		{"RETENTION_ENGAGEMENT_DAYS", c.Engagement, 2}, {"RETENTION_PRIVACY_REQUESTS_DAYS", c.PrivacyRequests, 30},
-		{"RETENTION_STATISTICS_DAYS", c.Statistics, LeastStatistics}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
+		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_ERASURES_DAYS", c.Erasures, 35}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
 	} {
 		if v.days < v.least || v.days > 36500 {
 			problems = append(problems, fmt.Errorf("%s: must be between %d and 36500 days", v.name, v.least))

@@ -33,7 +33,7 @@ func address(t testing.TB, s string) Address {
 // request signs an address up and expects an outcome.
 func (b *bundle) request(typed string, want Outcome) {
 	b.Helper()
-	r := Request{Address: address(b, typed), Visit: visit, Locale: "de-AT", Source: audit.Source{Page: "https://example.org/blog", Origin: "toot"}}
+	r := Request{Address: address(b, typed), Visit: visit, Locale: "de-AT", OptIn: b.optIn, Source: audit.Source{Page: "https://example.org/blog", Origin: "toot"}}
 	if got, err := b.store.Request(b.Context(), r); err != nil || got != want {
 		b.Fatalf("request %s: %q, %v, want %q", typed, got, err, want)
 	}

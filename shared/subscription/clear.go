@@ -147,7 +147,7 @@ func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Cleara
 				})
 				return err
 			})
-			if limit := s.cfg.Domain.Limit; limit > 0 {
+			if limit := s.domainCap.Limit; limit > 0 {
 				b.Queue(domainSentSQL, mail, before.Add(-domainWindow), limit-1).QueryRow(func(row pgx.Row) error {
 					var sent time.Time
 					err := row.Scan(&sent)

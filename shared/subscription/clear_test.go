@@ -129,7 +129,7 @@ func TestWhatOvertakesMustBeAbleToLeave(t *testing.T) {
 // TestTheCapOfOneDomainHoldsForABacklog: a company's mailboxes are not filled by what waited.
 func TestTheCapOfOneDomainHoldsForABacklog(t *testing.T) {
 	b := setup(t)
-	b.store.cfg.Domain.Limit = 3
+	b.store.domainCap.Limit = 3
 	for i := range 12 {
 		b.request(fmt.Sprintf("jane%d@example.org", i), ConfirmationQueued)
 		b.request(fmt.Sprintf("jane%d@gmail.com", i), ConfirmationQueued)
@@ -167,7 +167,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 	for i := range n {
 		b.request(at(n+i), ConfirmationQueued)
 	}
-	b.store.cfg.Domain.Limit = 3
+	b.store.domainCap.Limit = 3
 
 	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(b.server.AppURL), CAFile: b.server.CAFile, MaxConns: n})
 	if err != nil {

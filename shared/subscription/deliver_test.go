@@ -99,7 +99,7 @@ func (b *bundle) expectSendings(sent []sending) {
 		if n := within(one, bound.pause, mailbox); n > 1 {
 			b.Errorf("%s: %d mails to %s within the pause", one.purpose, n, one.mailbox)
 		}
-		if limit := b.store.cfg.Domain.Limit; limit > 0 && slices.Contains(toStrangers, string(one.purpose)) && Provider(one.domain) == "other" {
+		if limit := b.store.domainCap.Limit; limit > 0 && slices.Contains(toStrangers, string(one.purpose)) && Provider(one.domain) == "other" {
 			if n := within(one, domainWindow, func(other sending) bool {
 				return other.domain == one.domain && slices.Contains(toStrangers, string(other.purpose))
 			}); n > limit {

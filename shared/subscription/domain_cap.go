@@ -8,32 +8,37 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/net/publicsuffix"
-
-	"newsletter/shared/config"
 )
 
 // DomainCap bounds the mails to one domain.
 type DomainCap struct {
-	// Limit is how many mails that anybody can cause go to one registrable domain within an hour, other than those of large
+	// Send at most this many emails that anybody can cause to one registrable domain within an hour, other than those of large
 	// providers: nobody can fill all mailboxes of a company through the form. Requests above it are recorded and answered as
-	// all others, and what waited longer than that waits on. 0 for no cap. Defaults to 50.
-	Limit int `env:"MAIL_CAP_DOMAIN" envDefault:"50"`
-	// Exempt names further domains that are not capped, separated by commas: registrable ones, such as "example.org", which
-	// cover their subdomains. Defaults to none.
-	Exempt Exemptions `env:"MAIL_CAP_EXEMPT"`
+	// all others, and their emails wait. 0 for no bound.
+	Limit int `env:"LIMITS_DOMAIN_EMAILS_PER_HOUR" envDefault:"50"`
+	// Further domains without that bound: registrable ones, which cover their subdomains. Empty for none.
+	Exempt Exemptions `env:"LIMITS_EXEMPT_DOMAINS" example:"example.org"`
 }
 
-// ReadDomainCap reads DomainCap from env, which collects what is wrong with it.
-func ReadDomainCap(env *config.Env) DomainCap {
-	var c DomainCap
-	env.Read(&c)
-	return c
+// ReminderConfig is when a request is reminded of.
+type ReminderConfig struct {
+	// Email once more about a request that has waited this long for its confirmation, such as 48h. It is done once a day. 0s
+	// for never.
+	After time.Duration `env:"SIGNUP_REMIND_AFTER" envDefault:"0s"`
+}
+
+// Validate implements the check of config.Env.Read.
+func (c ReminderConfig) Validate() error {
+	if c.After != 0 && (c.After < time.Hour || c.After >= PendingLifetime) {
+		return errors.New("SIGNUP_REMIND_AFTER: must be 0s, or between 1h and 167h, because a request expires after a week")
+	}
+	return nil
 }
 
 // Validate implements the check of config.Env.Read.
 func (c DomainCap) Validate() error {
 	if c.Limit < 0 {
-		return errors.New("MAIL_CAP_DOMAIN: must be 0 or more")
+		return errors.New("LIMITS_DOMAIN_EMAILS_PER_HOUR: must be 0 or more")
 	}
 	return nil
 }
@@ -41,7 +46,7 @@ func (c DomainCap) Validate() error {
 // Exemptions are registrable domains as lower-case A-labels.
 type Exemptions []string
 
-var errExemption = errors.New(`each must be a domain as it is registered, such as "example.org": no subdomain, and no ending that many share`)
+var errExemption = errors.New(`each must be a domain as it is registered: no subdomain, and no ending that many share`)
 
 // UnmarshalText reads domains separated by commas.
 func (e *Exemptions) UnmarshalText(text []byte) error {

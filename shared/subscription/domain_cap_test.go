@@ -15,8 +15,8 @@ func TestExemptions(t *testing.T) {
 	for value, want := range map[string][]string{
 		"": nil, "example.org": {"example.org"}, " Example.NET , Bücher.de,shop.co.uk.,": {"example.net", "xn--bcher-kva.de", "shop.co.uk"},
 	} {
-		env := config.FromMap(map[string]string{"MAIL_CAP_EXEMPT": value})
-		if got := ReadConfig(env).Domain; env.Err() != nil || !slices.Equal(got.Exempt, want) || got.Limit != 50 {
+		env := config.FromMap(map[string]string{"LIMITS_EXEMPT_DOMAINS": value})
+		if got := config.Read[DomainCap](env); env.Err() != nil || !slices.Equal(got.Exempt, want) || got.Limit != 50 {
 			t.Errorf("%q: %v, %v", value, got, env.Err())
 		}
 	}
@@ -24,22 +24,22 @@ func TestExemptions(t *testing.T) {
 		"a subdomain": "lists.example.org", "an ending": "co.uk", "a pattern": "*.example.org", "an address": "jane@example.org",
 		"a URL": "https://example.org", "a name": "localhost", "two without a comma": "example.org example.net",
 	} {
-		env := config.FromMap(map[string]string{"MAIL_CAP_EXEMPT": value})
-		ReadDomainCap(env)
-		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "MAIL_CAP_EXEMPT") || strings.Contains(err.Error(), value) {
+		env := config.FromMap(map[string]string{"LIMITS_EXEMPT_DOMAINS": value})
+		config.Read[DomainCap](env)
+		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "LIMITS_EXEMPT_DOMAINS") || strings.Contains(err.Error(), value) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	env := config.FromMap(map[string]string{"MAIL_CAP_DOMAIN": "-1"})
-	ReadDomainCap(env)
-	if err := env.Err(); err == nil || !strings.Contains(err.Error(), "MAIL_CAP_DOMAIN") {
+	env := config.FromMap(map[string]string{"LIMITS_DOMAIN_EMAILS_PER_HOUR": "-1"})
+	config.Read[DomainCap](env)
+	if err := env.Err(); err == nil || !strings.Contains(err.Error(), "LIMITS_DOMAIN_EMAILS_PER_HOUR") {
 		t.Error(err)
 	}
 }
 
 func TestTheCapOfOneDomain(t *testing.T) {
 	b := setup(t)
-	b.store.cfg.Domain = DomainCap{Limit: 3, Exempt: Exemptions{"example.net"}}
+	b.store.domainCap = DomainCap{Limit: 3, Exempt: Exemptions{"example.net"}}
 	at := func(i int, domain string) string { return fmt.Sprintf("jane%d@%s", i, domain) }
 	for i := range 3 {
 		b.request(at(i, "mail.example.org"), ConfirmationQueued)
@@ -60,10 +60,10 @@ func TestTheCapOfOneDomain(t *testing.T) {
 	b.request(at(3, "example.org"), ConfirmationQueued)
 
 	// Who leaves or asks for their data is not held up: that mail goes to subscribers alone.
-	b.store.cfg.Domain.Limit = 1
+	b.store.domainCap.Limit = 1
 	b.ask("john@example.com", UnsubscribeLinkMail, LinkQueued)
 	b.ask("john@example.com", ExportLinkMail, LinkQueued)
-	b.store.cfg.Domain.Limit = 0
+	b.store.domainCap.Limit = 0
 	for i := range 60 {
 		b.request(at(i, "example.edu"), ConfirmationQueued)
 	}

@@ -28,7 +28,7 @@ func ExampleParseAddress() {
 }
 
 func ExampleTransition() {
-	d := subscription.Transition(subscription.Facts{State: subscription.None, DoubleOptIn: true}, subscription.OnRequest)
+	d := subscription.Transition(subscription.Facts{State: subscription.None}, subscription.OnRequest)
 	fmt.Println(d.To, d.Mail, d.Ledger)
 	d = subscription.Transition(subscription.Facts{State: d.To}, subscription.OnConfirm)
 	fmt.Println(d.To, d.Outcome, d.Ledger)
@@ -46,7 +46,7 @@ func ExampleProvider() {
 func ExampleStore() {
 	ctx := context.Background()
 	env := config.FromMap(map[string]string{"DATABASE_URL": "", "PEPPER": ""})
-	dbConfig, keyConfig, cfg := postgres.ReadConfig(env), pseudonym.ReadConfig(env), subscription.ReadConfig(env)
+	dbConfig, keyConfig, domainCap := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), config.Read[subscription.DomainCap](env)
 	ring := token.ReadRing(env, token.Confirm)
 	if env.Err() != nil {
 		fmt.Println("not configured")
@@ -63,7 +63,7 @@ func ExampleStore() {
 		fmt.Println(err)
 		return
 	}
-	store := subscription.NewStore(db, key, cfg, time.Now)
+	store := subscription.NewStore(db, key, domainCap, time.Now)
 
 	address, err := subscription.ParseAddress("jane@example.org")
 	if err != nil {

@@ -72,7 +72,7 @@ func TestProof(t *testing.T) {
 	if proof, err = b.store.Proof(t.Context(), address(t, "nobody@example.org"), visit); err != nil || len(proof.Steps) != 0 {
 		t.Errorf("%+v %v", proof, err)
 	}
-	b.store.cfg.DoubleOptIn = false
+	b.optIn = SingleOptIn
 	b.request(jane, ConfirmationCapped) // who comes back confirms, and the proof says so
 	if proof, err = b.store.Proof(t.Context(), address(t, jane), visit); err != nil || proof.Steps[len(proof.Steps)-1].Data.Workflow != "double-opt-in/1" {
 		t.Errorf("%+v %v", proof, err)

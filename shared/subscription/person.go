@@ -24,7 +24,7 @@ func newPseudonyms(key pseudonym.Key, a Address) pseudonyms {
 // pseudonyms are those of an address with its domain, for mails that the cap on one domain counts.
 func (s *Store) pseudonyms(a Address) pseudonyms {
 	names := newPseudonyms(s.key, a)
-	if domain := s.cfg.Domain.domainOf(a); domain != "" {
+	if domain := s.domainCap.domainOf(a); domain != "" {
 		names.domain = s.key.Domain(domain)
 	}
 	return names

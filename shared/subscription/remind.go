@@ -76,7 +76,7 @@ func (s *Store) Remind(ctx context.Context, f Forgotten) (queued bool, err error
 			r.loadByID(b, f.SubscriberID, lock)
 			held.loadByAddress(b, names, before)
 			mailed.load(b, names.fold, string(ConfirmMail))
-			mailed.loadDomain(b, names.domain, s.cfg.Domain.Limit)
+			mailed.loadDomain(b, names.domain, s.domainCap.Limit)
 			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch, now time.Time) error {

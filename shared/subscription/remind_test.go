@@ -112,7 +112,7 @@ func TestRemindersKeepTheCapOfOneDomain(t *testing.T) {
 		b.request(fmt.Sprintf("jane%d@example.org", i), ConfirmationQueued)
 	}
 	sent = append(sent, b.deliver()...)
-	b.store.cfg.Domain.Limit = 3
+	b.store.domainCap.Limit = 3
 	b.advance(49 * time.Hour)
 	b.remind(48*time.Hour, 3)
 	b.request("late@example.org", ConfirmationCapped)

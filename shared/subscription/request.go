@@ -41,6 +41,8 @@ type Request struct {
 	// Hold is why the mail has to wait until the owner releases it, in a word or two; empty if it has not to. A held
 	// request has to be confirmed even where others are not.
 	Hold string
+	// OptIn is how the request becomes a subscription. The zero value asks for a confirmation.
+	OptIn OptIn
 	// Drop records the request and does nothing else: it was taken for a robot's.
 	Drop bool
 }
@@ -70,7 +72,7 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	lock := s.foldLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch, before time.Time) { tx.load(b, before, lock, s.cfg.Domain.Limit) },
+		func(b *pgx.Batch, before time.Time) { tx.load(b, before, lock, s.domainCap.Limit) },
 		func(b *pgx.Batch, now time.Time) error {
 			tx.now, tx.mailed.Now = now, now
 			if tx.repeated != "" {
@@ -80,7 +82,7 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 			if tx.consent.missing(r.Consent.TextVersion) {
 				return ErrUnknownConsent
 			}
-			d := tx.decide(s.cfg)
+			d := tx.decide()
 			outcome = d.Outcome
 			tx.write(b, s, d)
 			return nil
@@ -102,13 +104,13 @@ func (t *requestTx) load(b *pgx.Batch, before time.Time, lock int64, domainCap i
 	loadOutcome(b, t.eventID, &t.repeated)
 }
 
-func (t *requestTx) decide(cfg Config) Decision {
+func (t *requestTx) decide() Decision {
 	f := Facts{
 		State:       t.silence.state(t.row),
 		Returning:   t.row.Returning,
 		Hushed:      t.silence.hushed(),
 		Objected:    t.silence.reason == Objection,
-		DoubleOptIn: cfg.DoubleOptIn || t.Hold != "",
+		SingleOptIn: t.OptIn == SingleOptIn && t.Hold == "",
 		Mailed:      t.mailed,
 	}
 	if t.Drop {
@@ -133,7 +135,7 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 		Data: audit.Data{
 			Outcome: string(d.Outcome), Reasons: reasons, Provider: Provider(t.Address.Domain),
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
-			Workflow: d.workflow(s.cfg), TextVersion: t.Consent.TextVersion, TextToShow: toShow,
+			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow,
 		},
 	}, t.Visit)
 	kind := d.Mail.kind()

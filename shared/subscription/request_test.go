@@ -185,7 +185,7 @@ func TestARobotsRequestIsRecordedOnly(t *testing.T) {
 
 func TestSingleOptInByConfiguration(t *testing.T) {
 	b := setup(t)
-	b.store.cfg.DoubleOptIn = false
+	b.optIn = SingleOptIn
 	b.request(jane, Activated)
 	if r := b.expectRow(jane, Active, 1, false); !r.ConfirmedAt.Equal(now) {
 		t.Errorf("%+v", r)
@@ -234,7 +234,7 @@ func TestARowThatCameInPastTheLock(t *testing.T) {
 
 // Equal addresses share the lock that keeps them from racing: the fold is a function of the norm.
 func TestEqualAddressesShareALock(t *testing.T) {
-	store := NewStore(nil, testKey(t), Config{}, time.Now)
+	store := NewStore(nil, testKey(t), DomainCap{}, time.Now)
 	locks := map[string]int64{}
 	for _, c := range emailCases(t) {
 		a, err := ParseAddress(*c.Input)

@@ -19,6 +19,7 @@ type bundle struct {
 	*testing.T
 	server *testenv.Database
 	store  *Store
+	optIn  OptIn // of what request sends
 	db     database
 	admin  *pgx.Conn
 	clock  *atomic.Int64 // nanoseconds after now
@@ -29,7 +30,7 @@ func (b *bundle) advance(d time.Duration) { b.clock.Add(int64(d)) }
 
 // on is the bundle's store on another view of its database.
 func (b *bundle) on(db database) *Store {
-	return NewStore(db, b.store.key, b.store.cfg, b.now)
+	return NewStore(db, b.store.key, b.store.domainCap, b.now)
 }
 
 // setup connects the way the functions do: as their role, through the pooler, over verified TLS.
@@ -43,7 +44,7 @@ func setup(t *testing.T) *bundle {
 	}
 	t.Cleanup(db.Close)
 	b := &bundle{T: t, server: server, db: db, admin: server.Conn(t), clock: &atomic.Int64{}}
-	b.store = NewStore(db, testKey(t), Config{DoubleOptIn: true}, b.now)
+	b.store = NewStore(db, testKey(t), DomainCap{}, b.now)
 	return b
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"newsletter/shared/audit"
-	"newsletter/shared/config"
 	"newsletter/shared/pseudonym"
 )
 
@@ -28,14 +27,33 @@ type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
-// Config tunes the store.
-type Config struct {
-	// DoubleOptIn asks every new subscriber to confirm by mail. False activates a new address at once and changes
-	// nothing else: who comes back after an unsubscription still confirms. Keep it true unless the sign-up form stands
-	// behind a verified login.
-	DoubleOptIn bool `env:"DOUBLE_OPT_IN" envDefault:"true"`
-	// Domain bounds the mails to one domain.
-	Domain DomainCap
+// OptIn is how a sign-up becomes a subscription. The zero value is the safe one.
+type OptIn uint8
+
+// The ways to opt in.
+const (
+	DoubleOptIn OptIn = iota // every new subscriber confirms by email
+	SingleOptIn              // a new address is active at once
+)
+
+// UnmarshalText reads the answer to the question whether opt-in is double.
+func (o *OptIn) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "true":
+		*o = DoubleOptIn
+	case "false":
+		*o = SingleOptIn
+	default:
+		return errors.New("must be true or false")
+	}
+	return nil
+}
+
+// SignUpConfig is how sign-ups become subscriptions.
+type SignUpConfig struct {
+	// Ask every new subscriber to confirm by email. False activates a new address at once and changes nothing else: who comes
+	// back after an unsubscribe still confirms. Keep it true unless the sign-up form stands behind a verified login.
+	OptIn OptIn `env:"SIGNUP_DOUBLE_OPT_IN" envDefault:"true"`
 }
 
 // The workflows by which consent is given, with their versions: they stand in the ledger, so that a proof says how it was
@@ -46,32 +64,24 @@ const (
 )
 
 // workflow is the one of a request that ended so: also where others are activated at once, some have to confirm.
-func (d Decision) workflow(cfg Config) string {
-	if cfg.DoubleOptIn || d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationCapped {
+func (d Decision) workflow(optIn OptIn) string {
+	if optIn == DoubleOptIn || d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationCapped {
 		return doubleOptIn
 	}
 	return singleOptIn
 }
 
-// ReadConfig reads the configuration from env, which collects what is wrong with it.
-func ReadConfig(env *config.Env) Config {
-	var cfg Config
-	env.Read(&cfg)
-	cfg.Domain = ReadDomainCap(env)
-	return cfg
-}
-
 // Store keeps the subscriptions. It is safe for concurrent use.
 type Store struct {
-	db  database
-	key pseudonym.Key
-	cfg Config
-	now func() time.Time
+	db        database
+	key       pseudonym.Key
+	domainCap DomainCap
+	now       func() time.Time
 }
 
-// NewStore makes a store in db. key makes the pseudonyms under which addresses are recognised; now is the clock.
-func NewStore(db database, key pseudonym.Key, cfg Config, now func() time.Time) *Store {
-	return &Store{db: db, key: key, cfg: cfg, now: now}
+// NewStore makes a store in db. domainCap bounds the emails to one domain; key makes the pseudonyms under which addresses are recognised; now is the clock.
+func NewStore(db database, key pseudonym.Key, domainCap DomainCap, now func() time.Time) *Store {
+	return &Store{db: db, key: key, domainCap: domainCap, now: now}
 }
 
 // Client is who called, as far as the network tells.

@@ -54,7 +54,7 @@ const (
 	ConfirmationCapped     Outcome = "confirmation_capped"      // pending, but enough mails went there lately
 	AlreadySubscribed      Outcome = "already_subscribed"       // active; a mail says so
 	AlreadySubscribedQuiet Outcome = "already_subscribed_quiet" // active; that mail went out in the last day
-	Activated              Outcome = "activated"                // at once, by DOUBLE_OPT_IN=false; no confirmed event follows
+	Activated              Outcome = "activated"                // at once, by SIGNUP_DOUBLE_OPT_IN=false; no confirmed event follows
 	Silenced               Outcome = "silenced"                 // suppressed, objected or "not me": nothing is sent
 	Dropped                Outcome = "dropped"                  // taken for a robot: nothing is sent
 	ConfirmedNow           Outcome = "confirmed"
@@ -90,8 +90,8 @@ type Facts struct {
 	Remembered bool
 	// Objected says that an erased person does not want to be written to again.
 	Objected bool
-	// DoubleOptIn is false only by the owner's configuration.
-	DoubleOptIn bool
+	// SingleOptIn is true only by the owner's settings.
+	SingleOptIn bool
 	// Mailed is what was sent lately.
 	Mailed Mailed
 }
@@ -162,7 +162,7 @@ func request(f Facts) Decision {
 		if f.Mailed.Allows(AlreadySubscribedMail) {
 			d.Outcome, d.Mail = AlreadySubscribed, AlreadySubscribedMail
 		}
-	case !f.DoubleOptIn && (f.State == None || f.State == Erased):
+	case f.SingleOptIn && (f.State == None || f.State == Erased):
 		d.To, d.Outcome = Active, Activated
 	default: // none, pending, unsubscribed, erased without an objection
 		d.To, d.Outcome = Pending, ConfirmationCapped

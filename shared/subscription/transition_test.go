@@ -19,15 +19,15 @@ func sent(p Purpose, count int, ago time.Duration) Mailed {
 // cell is one cell of the table of states and events, or a variant of it.
 type cell struct {
 	name  string
-	facts Facts // Mailed empty and DoubleOptIn true unless set
+	facts Facts // Mailed empty and SingleOptIn false unless set
 	event Event
 	want  Decision
 }
 
 func cells() []cell {
 	nothing := Mailed{Now: now}
-	facts := func(s State) Facts { return Facts{State: s, DoubleOptIn: true, Mailed: nothing} }
-	returning := Facts{State: Pending, Returning: true, DoubleOptIn: true, Mailed: nothing}
+	facts := func(s State) Facts { return Facts{State: s, Mailed: nothing} }
+	returning := Facts{State: Pending, Returning: true, Mailed: nothing}
 	hushed := func(s State) Facts {
 		f := facts(s)
 		f.Hushed = true
@@ -38,7 +38,7 @@ func cells() []cell {
 		f.Mailed = m
 		return f
 	}
-	single := func(s State) Facts { return Facts{State: s, Mailed: nothing} }
+	single := func(s State) Facts { return Facts{State: s, SingleOptIn: true, Mailed: nothing} }
 	remembered, gone := facts(None), facts(Erased)
 	remembered.Remembered, gone.Remembered = true, true
 	objected := facts(Erased)
@@ -187,7 +187,7 @@ func TestRulesOfTheStateMachine(t *testing.T) {
 		for _, e := range Events() {
 			for bits := range 16 {
 				for _, m := range histories {
-					f := Facts{State: s, Returning: bits&1 != 0 && s == Pending, Hushed: bits&2 != 0, Objected: bits&4 != 0, DoubleOptIn: bits&8 != 0, Mailed: m}
+					f := Facts{State: s, Returning: bits&1 != 0 && s == Pending, Hushed: bits&2 != 0, Objected: bits&4 != 0, SingleOptIn: bits&8 != 0, Mailed: m}
 					d := Transition(f, e)
 					checkRules(t, f, e, d)
 					if d := dropped(f); d.To != s || d.Mail != NoMail || d.Ledger != audit.Requested || d.Outcome != Dropped {
@@ -208,7 +208,7 @@ func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 		"lifting makes nobody a subscriber":                 e == OnLift && d.To != f.State && d.To != Unsubscribed,
 		"only a request mails":                              e != OnRequest && d.Mail != NoMail,
 		"silence is kept":                                   d.Mail != NoMail && (f.Hushed || f.State == Suppressed || f.State == Erased && f.Objected),
-		"active is reached by confirming only":              d.To == Active && f.State != Active && e != OnConfirm && (f.DoubleOptIn || d.Outcome != Activated),
+		"active is reached by confirming only":              d.To == Active && f.State != Active && e != OnConfirm && (!f.SingleOptIn || d.Outcome != Activated),
 		"a stranger never changes an active subscription":   e == OnRequest && f.State == Active && d.To != Active,
 		"an unsubscribe link never starts anything":         (e == OnUnsubscribe || e == OnNotMe) && (d.To == Pending || d.To == Active),
 		"leaving is never refused":                          (e == OnUnsubscribe || e == OnNotMe) && d.Refused,

@@ -14,21 +14,12 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"newsletter/shared/config"
 )
 
 // Config says where the metrics go.
 type Config struct {
-	// Namespace is CloudWatch's name space of the metrics. Defaults to "Newsletter"; the template adds the stack's name.
-	Namespace string `env:"METRICS_NAMESPACE" envDefault:"Newsletter"`
-}
-
-// ReadConfig reads Config.
-func ReadConfig(e *config.Env) Config {
-	var c Config
-	e.Read(&c)
-	return c
+	// CloudWatch's name space of the metrics. The template adds the stack's name.
+	Namespace string `env:"METRICS_NAMESPACE" envDefault:"Newsletter" from:"template"`
 }
 
 // Metrics are the figures of one invocation. It is safe for concurrent use.

@@ -7,32 +7,38 @@ import (
 	"newsletter/shared/config"
 )
 
-// Config holds the keys of the links, one list for each purpose: "id:key,id:key", the newest first. An id is 1 to 16
-// letters, digits, - or _, and may be left out; a key is at least 32 random bytes in base64. The newest key signs and all verify; to change a
-// key, put a new one in front and keep the old one until its links have ended (unsubscribe links never do). A function
-// reads the lists of the purposes that it serves and no others.
-type Config struct {
-	// Confirm keys the links that confirm a sign-up, valid for 48 h.
-	Confirm config.Sealed `env:"TOKEN_KEYS_CONFIRM"`
-	// Unsubscribe keys the links that end a subscription. They are valid for ever, so never take one of its keys away.
-	Unsubscribe config.Sealed `env:"TOKEN_KEYS_UNSUBSCRIBE"`
-	// Export keys the links to a person's data and to their erasure, valid for 24 h.
-	Export config.Sealed `env:"TOKEN_KEYS_PRIVACY"`
-	// Erase is the same list: a link's purpose is signed with it.
-	Erase config.Sealed `env:"TOKEN_KEYS_PRIVACY"`
+// Each purpose of links has a list of keys of its own: "id:key,id:key", the newest first. An id is 1 to 16 letters, digits,
+// - or _, and may be left out; a key is at least 32 random bytes in base64. The newest key signs and all verify. To change
+// a key, put a new one in front and keep the old one until its links have ended.
+
+// ConfirmKeys are those of confirmation links.
+type ConfirmKeys struct {
+	// The keys of the links that confirm a sign-up, valid for 48 h: "id:key,id:key", the newest first.
+	List config.Sealed `env:"TOKEN_KEYS_CONFIRM,required"`
 }
 
-// of is the purpose's variable and its value.
-func (c Config) of(p Purpose) (string, config.Sealed) {
+// UnsubscribeKeys are those of unsubscribe links.
+type UnsubscribeKeys struct {
+	// The keys of the links that end a subscription: "id:key,id:key", the newest first. They are valid for ever, so never take
+	// one of the keys away.
+	List config.Sealed `env:"TOKEN_KEYS_UNSUBSCRIBE,required"`
+}
+
+// PrivacyKeys are those of the links to a person's data, and of the links to their erasure: a link's purpose is signed.
+type PrivacyKeys struct {
+	// The keys of the links to a person's data and to their erasure, valid for 24 h: "id:key,id:key", the newest first.
+	List config.Sealed `env:"TOKEN_KEYS_PRIVACY,required"`
+}
+
+// keys reads the list of a purpose, and names its variable.
+func keys(env *config.Env, p Purpose) (name string, list config.Sealed) {
 	switch p {
 	case Confirm:
-		return "TOKEN_KEYS_CONFIRM", c.Confirm
+		return "TOKEN_KEYS_CONFIRM", config.Read[ConfirmKeys](env).List
 	case Unsubscribe:
-		return "TOKEN_KEYS_UNSUBSCRIBE", c.Unsubscribe
-	case Export:
-		return "TOKEN_KEYS_PRIVACY", c.Export
-	case Erase:
-		return "TOKEN_KEYS_PRIVACY", c.Erase
+		return "TOKEN_KEYS_UNSUBSCRIBE", config.Read[UnsubscribeKeys](env).List
+	case Export, Erase:
+		return "TOKEN_KEYS_PRIVACY", config.Read[PrivacyKeys](env).List
 	}
 	return "", config.Sealed{}
 }
@@ -40,11 +46,8 @@ func (c Config) of(p Purpose) (string, config.Sealed) {
 // ReadRing makes the ring of a purpose. A missing or malformed list is added to env, never its value; the ring is then
 // nil. When a token names an unknown key, the list is fetched again through env.Reload.
 func ReadRing(env *config.Env, p Purpose) *Ring {
-	var cfg Config
-	env.Read(&cfg)
-	name, list := cfg.of(p)
+	name, list := keys(env, p)
 	if list.IsZero() {
-		env.Missing(name)
 		return nil
 	}
 	ring, err := NewRing(p, list.Reveal(), func(ctx context.Context) (string, error) {
@@ -52,9 +55,7 @@ func ReadRing(env *config.Env, p Purpose) *Ring {
 		if err != nil {
 			return "", err
 		}
-		var cfg Config
-		fresh.Read(&cfg)
-		_, list := cfg.of(p)
+		_, list := keys(fresh, p)
 		return list.Reveal(), fresh.Err()
 	})
 	if err != nil {

@@ -244,7 +244,7 @@ func TestConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := config.FromMap(map[string]string{"WEBHOOK_URLS": test.urls, "WEBHOOK_SECRETS": test.secrets})
-			cfg := ReadConfig(env)
+			cfg := config.Read[Config](env)
 			if env.Err() == nil {
 				_, err := Endpoints(cfg, outbound.Config{}, outbound.New(outbound.Config{}, nil), time.Now)
 				env.Add(err)

@@ -15,7 +15,7 @@ import (
 const chosenCrowd = 200
 
 func report(key pseudonym.Key) {
-	cfg := lookalike.ReadConfig(config.FromMap(nil))
+	cfg := config.Read[lookalike.Config](config.FromMap(nil))
 	lookalikes := func(h []waves.SignUp) func(int) bool {
 		return waves.Compare(h, lookalike.Chosen(), key, []float64{cfg.Similarity}).Waves(cfg, 0)
 	}

@@ -1,0 +1,54 @@
+package settings
+
+import (
+	"newsletter/migrations"
+	"newsletter/shared/admission"
+	"newsletter/shared/alert"
+	"newsletter/shared/audience"
+	"newsletter/shared/captcha"
+	"newsletter/shared/capture"
+	"newsletter/shared/config"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/journal"
+	"newsletter/shared/lambdafn"
+	"newsletter/shared/lookalike"
+	"newsletter/shared/mail"
+	"newsletter/shared/measurement"
+	"newsletter/shared/notify"
+	"newsletter/shared/outbound"
+	"newsletter/shared/outbox"
+	"newsletter/shared/parking"
+	"newsletter/shared/phrases"
+	"newsletter/shared/postgres"
+	"newsletter/shared/privacy"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/redistls"
+	"newsletter/shared/retention"
+	"newsletter/shared/subscription"
+	"newsletter/shared/telemetry"
+	"newsletter/shared/token"
+	"newsletter/shared/webhook"
+)
+
+// groups are the structs that functions read, by the job that they are for. A test holds the list to the code.
+var groups = []struct {
+	title   string
+	structs []any
+}{
+	{"Site", []any{phrases.Owner{}, httpapi.LinkConfig{}, httpapi.Config{}}},
+	{"Email", []any{mail.Config{}, mail.RateConfig{}, mail.BreakerConfig{}, outbox.WorkerConfig{}}},
+	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, admission.SignUpConfig{}, captcha.Config{}, lookalike.Config{}}},
+	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.DomainCap{}}},
+	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, migrations.Config{}}},
+	{"Redis", []any{redistls.Config{}}},
+	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, outbox.VaultConfig{}, config.Source{}}},
+	{"Destinations", []any{
+		audience.Config{}, audience.SenderConfig{}, measurement.Config{}, notify.Config{}, webhook.Config{}, journal.Config{}, parking.Config{},
+	}},
+	{"Alerts", []any{alert.Config{}, notify.TopicConfig{}}},
+	{"Privacy and retention", []any{privacy.Config{}, retention.Config{}}},
+	{"Errors, logs and metrics", []any{
+		capture.Config{}, capture.ScheduleConfig{}, lambdafn.HookConfig{}, lambdafn.LogConfig{}, telemetry.Config{},
+	}},
+	{"Local stack and tests", []any{outbound.Config{}}},
+}

@@ -1,0 +1,35 @@
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+
+	"newsletter/internal/settings/record"
+)
+
+// environmentName is what template.yaml takes for the parameter Environment.
+var environmentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// Pack returns the settings file of a function's artifact: the settings of an environment that the function reads, and the
+// environment's name.
+func Pack(root, environment, function string) ([]byte, error) {
+	if !environmentName.MatchString(environment) {
+		return nil, fmt.Errorf("ENVIRONMENT: %q is no name of an environment: up to 32 lower-case letters, digits and hyphens, a letter first (example: staging)", environment)
+	}
+	if _, known := record.Reads[function]; !known {
+		return nil, fmt.Errorf("it is not known what functions/%s reads; run make generate", function)
+	}
+	values, err := Read(root, environment)
+	if err != nil {
+		return nil, err
+	}
+	packed := map[string]string{"ENVIRONMENT": environment}
+	for _, v := range Reads(function) {
+		if text, set := values[v.Name]; set {
+			packed[v.Name] = text
+		}
+	}
+	text, err := json.MarshalIndent(packed, "", "  ")
+	return append(text, '\n'), err
+}

@@ -1,0 +1,68 @@
+package settings
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// startTime bounds the start of a function that is given nothing.
+const startTime = time.Minute
+
+// Record runs every function below root and returns the names of the variables that each asks for. A function that is given
+// nothing asks for everything that it ever reads, and then ends, because something that it needs is missing.
+func Record(ctx context.Context, root string) (map[string][]string, error) {
+	binaries, err := os.MkdirTemp("", "newsletter-functions-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(binaries)
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", binaries+string(filepath.Separator), "./functions/...")
+	build.Dir = root
+	if output, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the functions: %w\n%s", err, output)
+	}
+	files, err := os.ReadDir(binaries)
+	if err != nil {
+		return nil, err
+	}
+	record := map[string][]string{}
+	for _, file := range files {
+		ctx, cancel := context.WithTimeout(ctx, startTime)
+		run := exec.CommandContext(ctx, filepath.Join(binaries, file.Name()))
+		run.Env = []string{"LOG_LEVEL=DEBUG"}
+		output, _ := run.Output() // it ends with an error
+		cancel()
+		if record[file.Name()] = Asked(output); len(record[file.Name()]) == 0 {
+			return nil, fmt.Errorf("functions/%s does not log what it reads:\n%s", file.Name(), output)
+		}
+	}
+	return record, nil
+}
+
+// Asked finds in the log of a function, at the level DEBUG, the names of the variables that it asked for.
+func Asked(log []byte) []string {
+	var names []string
+	for line := range bytes.Lines(log) {
+		var entry struct {
+			Message  string
+			Settings []string
+		}
+		if json.Unmarshal(line, &entry) != nil || entry.Message != "settings read" {
+			continue
+		}
+		for _, item := range entry.Settings {
+			name, _, _ := strings.Cut(item, "=")
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,28 @@
+package outbox
+
+import (
+	"errors"
+	"time"
+)
+
+// WorkerConfig tunes whoever empties the outbox.
+type WorkerConfig struct {
+	// How long a run goes on looking for new work once the outbox is empty. With a schedule of one minute, 50s makes emails
+	// leave within seconds; 0s costs least, and an email then waits for up to a minute.
+	Linger time.Duration `env:"DELIVERY_LINGER" envDefault:"50s"`
+	// Batch is how many deliveries are claimed at a time: what a worker does well within their lease.
+	Batch int `envDefault:"25"`
+	// Concurrency is how many deliveries are sent side by side: enough for the default rate at 300 ms a call.
+	Concurrency int `envDefault:"5"`
+}
+
+// maxLinger leaves the schedule of one minute room for the last batch.
+const maxLinger = 59 * time.Second
+
+// Validate implements the check of config.Env.Read.
+func (c WorkerConfig) Validate() error {
+	if c.Linger < 0 || c.Linger > maxLinger {
+		return errors.New("DELIVERY_LINGER: must be between 0s and 59s")
+	}
+	return nil
+}
