@@ -122,8 +122,9 @@ size: build ## Print the size of each binary beside its budget
 	@go run ./internal/bundle/size $(FUNCTIONS:%=bin/%/bootstrap)
 
 .PHONY: generate
-generate: ## Write settings/example.toml, .env.example, docs/configuration.md and the record of what functions read
+generate: ## Write what is made from the code: settings and their documents, their record, blocks of template.yaml
 	@$(SETTINGS) generate
+	@go run ./internal/bundle/template
 
 .PHONY: migrate
 migrate: ## Bring the running stack's database to this version
@@ -165,6 +166,7 @@ tidy-check:
 .PHONY: generate-check
 generate-check:
 	@$(SETTINGS) generate -check
+	@go run ./internal/bundle/template -check
 
 .PHONY: settings-check
 settings-check:

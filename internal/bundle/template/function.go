@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// function is a row and the variables that the function reads.
+type function struct {
+	row
+	reads []string
+}
+
+// ID returns what the logical ids of the function's resources begin with: Subscribe for subscribe.
+func (f function) ID() string { return strings.ToUpper(f.Name[:1]) + f.Name[1:] }
+
+// secrets returns the secrets that hold a variable that the function reads: its own alone, if it has one.
+func (f function) secrets() []secret {
+	of := func(only string) (held []secret) {
+		for _, s := range secrets {
+			if s.Only == only && slices.ContainsFunc(s.Variables, func(name string) bool { return slices.Contains(f.reads, name) }) {
+				held = append(held, s)
+			}
+		}
+		return held
+	}
+	if own := of(f.Name); own != nil {
+		return own
+	}
+	return of("")
+}
+
+// Variables returns what the function is given beside the variables of all functions.
+func (f function) Variables() []variable {
+	var given []variable
+	for _, v := range variables {
+		if v.Global || !slices.Contains(f.reads, v.Name) {
+			continue
+		}
+		switch {
+		case v.Name == "SECRETS_ARN":
+			v.Value = secretsARN(f.secrets())
+		case v.Name == "SCHEDULE":
+			v.Value = "!If [CheckIns, " + f.Schedule.Rate + `, ""]`
+		case v.Name == f.Instead.Name:
+			v = f.Instead
+		}
+		if v.Value != "" {
+			given = append(given, v)
+		}
+	}
+	return given
+}
+
+// Statements returns what the function may do: read its secrets, and use what its variables name.
+func (f function) Statements() []statement {
+	var allowed []statement
+	const action = "secretsmanager:GetSecretValue"
+	if held := f.secrets(); slices.ContainsFunc(held, secret.always) {
+		allowed = append(allowed, statement{"", action, references(held)})
+	} else {
+		// A statement without a resource is an error.
+		for _, s := range held {
+			allowed = append(allowed, statement{s.Condition, action, []string{"!Ref " + s.ID}})
+		}
+	}
+	for _, v := range f.Variables() {
+		if v.Statement != nil {
+			allowed = append(allowed, *v.Statement)
+		}
+	}
+	return allowed
+}
+
+func (s secret) always() bool { return s.Condition == "" }
+
+// references returns an expression for each secret.
+func references(held []secret) []string {
+	var all []string
+	for _, s := range held {
+		reference := "!Ref " + s.ID
+		if !s.always() {
+			reference = "!If [" + s.Condition + ", " + reference + ", !Ref AWS::NoValue]"
+		}
+		all = append(all, reference)
+	}
+	return all
+}
+
+// secretsARN returns the expression of SECRETS_ARN.
+func secretsARN(held []secret) string {
+	if len(held) == 1 {
+		return references(held)[0]
+	}
+	required, sub := 0, make([]string, len(held))
+	for i, s := range held {
+		if s.always() {
+			required++
+		}
+		sub[i] = "${" + s.ID + "}"
+	}
+	if last := held[len(held)-1]; required > 0 && required == len(held)-1 {
+		return fmt.Sprintf("!If\n            - %s\n            - !Sub %q\n            - !Sub %q",
+			last.Condition, strings.Join(sub, ","), strings.Join(sub[:required], ","))
+	}
+	return "!Join\n            - \",\"\n            - - " + strings.Join(references(held), "\n              - ")
+}
