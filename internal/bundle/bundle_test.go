@@ -135,7 +135,7 @@ func TestFeedbackThatNobodyHearsIsSeen(t *testing.T) {
 		"a set made elsewhere":  {"    Type: AWS::SES::ConfigurationSet\n", "    Type: " + gone + "\n", "no event destination"},
 		"a set sometimes":       {"    Type: AWS::SES::ConfigurationSet\n", "    Type: AWS::SES::ConfigurationSet\n    Condition: Reserved\n", "no event destination"},
 		"sent without it":       {"MAIL_CONFIGURATION_SET: !Ref MailConfiguration", "MAIL_CONFIGURATION_SET: \"\"", "MAIL_CONFIGURATION_SET: !Ref MailConfiguration"},
-		"not allowed":           {":configuration-set/${MailConfiguration}\n  DeliverFunction", ":configuration-set/other\n  DeliverFunction", "ses:SendEmail with the configuration set"},
+		"not allowed":           {":configuration-set/${MailConfiguration}\n              - Effect", ":configuration-set/other\n              - Effect", "ses:SendEmail with the configuration set"},
 		"nobody on the topic":   {"Properties: {Topic: !Ref MailEvents}", "Properties: {Topic: !Ref AlarmTopic}", "Topic: !Ref MailEvents"},
 	})
 }
