@@ -12,7 +12,6 @@ import (
 // readRecipients returns the services that receive personal data under this configuration. deliver derives them, because
 // only deliver has the keys of most of them.
 func readRecipients(env *config.Env, s sender, heard listeners, vector bool) []privacy.Service {
-	provider, sendIP := config.Read[captcha.FormConfig](env).Provider, config.Read[captcha.IPConfig](env).SendIP
 	all := []privacy.Service{privacy.SES}
 	if _, byLoops := s.(loopsSender); byLoops {
 		all = []privacy.Service{privacy.LoopsEmail}
@@ -29,6 +28,7 @@ func readRecipients(env *config.Env, s sender, heard listeners, vector bool) []p
 	if vector {
 		all = append(all, privacy.Vector)
 	}
+	provider, sendIP := config.Read[captcha.FormConfig](env).Provider, config.Read[captcha.IPConfig](env).SendIP
 	if provider != "" && sendIP {
 		all = append(all, privacy.Service(provider))
 	}
