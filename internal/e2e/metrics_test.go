@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"newsletter/internal/devstack"
 	"newsletter/internal/emfcheck"
+	"newsletter/internal/functiontest"
 	"newsletter/internal/testenv"
 	"newsletter/shared/telemetry"
 )
@@ -62,11 +62,8 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
 	s.exec(t, `insert into outbox (id, kind, due_at, created_at) values (gen_random_uuid(), 'mail.reminder', now() + interval '1 hour', now() - interval '1 minute')`)
 	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, hold_reason) values (gen_random_uuid(), 'mail.confirm', now(), now(), 'held', 'wave')`)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if result, err := s.Lambda.Invoke(ctx, "health", []byte(`{}`)); err != nil || result.FunctionError != "" {
-		t.Fatalf("health: %v %s", err, result.Payload)
-	}
+	s.invoke(t, "engagement", string(functiontest.Raw(t, "engagement", "unreadable")))
+	s.invoke(t, "health", `{}`)
 
 	t.Log("The database refuses, and then Redis is silent.")
 	s.exec(t, `revoke insert on audit_events from app`)
@@ -86,7 +83,7 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 		"ColdStarts function_name=subscribe": 1, "ColdStarts function_name=deliver": 1, "ColdStarts function_name=health": 1,
 		"Duration endpoint=subscribe POST": 0.01, "ServerErrors endpoint=subscribe POST": 1, "PoolAcquire function_name=subscribe": 0.001,
 		"PoolDial function_name=health": 0.01, "RedisRoundTrip function_name=subscribe": 0.001, "SentryBlocked function_name=subscribe": 20,
-		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered adapter=mail": 3,
+		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered adapter=mail": 3, "FeedbackUnreadable": 1,
 		"OutboxReady": 1, "OutboxHeld": 1, "OutboxDead": 1, "OutboxAge": 60, "Health": 1, "AlertsOpen": 2,
 		"AlertsOpened rule=dead_letters": 1, "AlertsOpened rule=wave": 1,
 	} {
