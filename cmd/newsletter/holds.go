@@ -110,7 +110,7 @@ func holdsJudge(ctx context.Context, db *operatorDB, j judgement, args []string)
 	} else if len(ids) == 0 {
 		fmt.Fprintln(stdout, "nothing is held; nothing was changed")
 	}
-	if *all { // what is not held was somebody else's, who was faster
+	if *all { // another command may have decided it meanwhile
 		return whole(len(ids))
 	}
 	if missing > 0 {

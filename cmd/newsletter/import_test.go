@@ -91,7 +91,7 @@ func TestImportThatIsKilled(t *testing.T) {
 	c.expect(0, "-dry-run", "", "import", "--help")
 }
 
-// Status 0 means that somebody came in, and with --strict that everything was taken.
+// Status 0 means that at least one line was taken, and with --strict that every line was, with all its values.
 func TestWhatAnImportExitsWith(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()

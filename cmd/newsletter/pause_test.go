@@ -11,7 +11,7 @@ import (
 )
 
 // Only what exists is paused; each command says what it did, and what changes nothing is not in the ledger. While something
-// is paused health warns, whoever asks.
+// is paused, health warns in its public and its direct answer.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
