@@ -97,7 +97,7 @@ fuzz: ## Run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: check
-check: fmt-check vet lint tidy-check generate-check settings-check vuln template-check ## Everything that reads the code, and the short tests
+check: fmt-check vet lint language tidy-check generate-check settings-check vuln template-check ## Everything that reads the code, and the short tests
 	@go test -short ./...
 
 ##@ Build
@@ -157,6 +157,10 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
 	@echo 'building golangci-lint $(GOLANGCI_VERSION), once'
 	@GOFLAGS= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/golangci-lint $@
+
+.PHONY: language
+language: ## Check doc comments, phrases and commit subjects against docs/glossary.md
+	@go run ./internal/language
 
 .PHONY: tidy-check
 tidy-check:
