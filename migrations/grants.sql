@@ -15,8 +15,8 @@ end
 $$;
 
 -- The ledger and the texts that people agreed to can be read and added to. Nobody changes them.
-grant select, insert on audit_events to {app};
-grant select, insert on audit_seals to {app};
+grant select, insert on ledger_events to {app};
+grant select, insert on ledger_seals to {app};
 grant select, insert on consent_texts to {app};
 
 grant select, insert, update, delete on subscribers to {app};
@@ -24,7 +24,7 @@ grant select, insert, update, delete on identities to {app};
 grant select, insert, update, delete on suppressions to {app};
 grant select, insert, update, delete on outbox to {app};
 grant select, insert, delete on event_context to {app};
-grant select, insert, delete, update (sent_at) on mail_log to {app};
+grant select, insert, delete, update (sent_at) on email_log to {app};
 grant select, insert, delete on erasures to {app};
 grant select, insert, delete on engagement_events to {app};
 grant select, insert, update, delete on privacy_requests to {app};

@@ -96,35 +96,62 @@ func TestTheExpectedSchemaIsWhatTheFilesMake(t *testing.T) {
 	}
 }
 
-// Every migration goes down to exactly what was there before it, and up again.
+// several are migrations of three releases.
+func several() fstest.MapFS {
+	return fstest.MapFS{
+		"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n"),
+		"0002_b.sql": sql("-- +goose Up\nalter table a add column b int;\n-- +goose Down\nalter table a drop column b;\n"),
+		"0003_i.sql": sql("-- +goose NO TRANSACTION\n-- +goose Up\ndrop index concurrently if exists i;\n" +
+			"create index concurrently i on a (b);\n-- +goose Down\ndrop index concurrently if exists i;\n"),
+	}
+}
+
+// embeddedAndSeveral runs a test with the migrations of this release, and with those of several.
+func embeddedAndSeveral(t *testing.T, test func(t *testing.T, latest int64, newRunner func() *migrations.Runner)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		db := testenv.EmptyPostgres(t)
+		latest, err := migrations.Latest()
+		if err != nil || latest == 0 {
+			t.Fatalf("latest version %d, %v", latest, err)
+		}
+		test(t, latest, func() *migrations.Runner { return runnerFor(t, db) })
+	})
+	t.Run("several", func(t *testing.T) {
+		t.Parallel()
+		db := testenv.EmptyPostgres(t)
+		test(t, 3, func() *migrations.Runner { return of(t, db, several()) })
+	})
+}
+
+// TestEveryMigrationHasAWayDown: down restores exactly the schema of the version before, and up works again.
 func TestEveryMigrationHasAWayDown(t *testing.T) {
 	t.Parallel()
-	r := runnerFor(t, testenv.EmptyPostgres(t))
-	latest, err := migrations.Latest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	run(t, r.Up)
-	above := map[int64]string{latest: describe(t, r)} // the schema at each version
-	for version := latest; version > 0; version-- {
-		down := run(t, r.Down)
-		if down.Version != version-1 || states(down) != fmt.Sprintf("%d undone", version) {
-			t.Fatalf("down from %d: %+v", version, down)
+	embeddedAndSeveral(t, func(t *testing.T, latest int64, newRunner func() *migrations.Runner) {
+		r := newRunner()
+		run(t, r.Up)
+		schemas := map[int64]string{latest: describe(t, r)} // by version
+		for version := latest; version > 0; version-- {
+			down := run(t, r.Down)
+			if down.Version != version-1 || states(down) != fmt.Sprintf("%d undone", version) {
+				t.Fatalf("down from %d: %+v", version, down)
+			}
+			schemas[version-1] = describe(t, r)
 		}
-		above[version-1] = describe(t, r)
-	}
-	if left := strings.TrimSpace(above[0]); left != "" {
-		t.Errorf("something is left:\n%s", left)
-	}
-	if _, err := r.Down(t.Context()); err == nil || !strings.Contains(err.Error(), "no migration is applied") {
-		t.Errorf("down from nothing: %v", err)
-	}
-	if up := run(t, r.Up); up.Version != latest || describe(t, r) != above[latest] {
-		t.Errorf("up again: %+v", up)
-	}
-	if len(above) < 3 {
-		t.Fatalf("only %d versions were seen", len(above))
-	}
+		if left := strings.TrimSpace(schemas[0]); left != "" {
+			t.Errorf("left after all downs:\n%s", left)
+		}
+		if _, err := r.Down(t.Context()); err == nil || !strings.Contains(err.Error(), "no migration is applied") {
+			t.Errorf("down from nothing: %v", err)
+		}
+		if up := run(t, r.Up); up.Version != latest || describe(t, r) != schemas[latest] {
+			t.Errorf("up again: %+v", up)
+		}
+		if len(schemas) != int(latest)+1 {
+			t.Fatalf("%d versions were seen, want %d", len(schemas), latest+1)
+		}
+	})
 }
 
 func TestTheLedgerIsNotDroppedByGoingDown(t *testing.T) {
@@ -132,19 +159,14 @@ func TestTheLedgerIsNotDroppedByGoingDown(t *testing.T) {
 	db := testenv.Postgres(t)
 	r := runnerFor(t, db)
 	admin := db.Conn(t)
-	const event = `insert into audit_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), now(), 'subscription.requested', 'visitor', 'form', 'r')`
+	const event = `insert into ledger_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), now(), 'subscription.requested', 'visitor', 'form', 'r')`
 	if _, err := admin.Exec(t.Context(), event); err != nil {
 		t.Fatal(err)
 	}
-	for {
-		result, err := r.Down(t.Context())
-		if err == nil {
-			continue
-		}
-		if result.Version != 1 || !strings.Contains(err.Error(), "the ledger is not empty") || !strings.Contains(err.Error(), "0001_subscription.sql") {
-			t.Errorf("%v at version %d", err, result.Version)
-		}
-		break
+	result, err := r.Down(t.Context())
+	if err == nil || result.Version != 1 || !strings.Contains(err.Error(), "the ledger is not empty") ||
+		!strings.Contains(err.Error(), "0001_initial.sql") {
+		t.Errorf("%v at version %d", err, result.Version)
 	}
 }
 
@@ -156,7 +178,7 @@ func TestUpIsIdempotentAndTellsWhatItDid(t *testing.T) {
 	if s := run(t, r.Status); s.Version != 0 || s.Target != latest || s.Migrations[0].State != "pending" {
 		t.Errorf("status before: %+v", s)
 	}
-	if v := run(t, r.Validate); v.OK || !slices.Contains(v.Problems, "not applied: 0001_subscription.sql") {
+	if v := run(t, r.Validate); v.OK || !slices.Contains(v.Problems, "not applied: 0001_initial.sql") {
 		t.Errorf("validate before: %+v", v)
 	}
 	first := run(t, r.Up)
@@ -184,30 +206,29 @@ func TestUpIsIdempotentAndTellsWhatItDid(t *testing.T) {
 
 func TestSeveralMigratorsFollowEachOther(t *testing.T) {
 	t.Parallel()
-	db := testenv.EmptyPostgres(t)
-	latest, _ := migrations.Latest()
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	applied := 0
-	for range 4 {
-		group.Go(func() {
-			result, err := runnerFor(t, db).Up(t.Context())
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil || result.Version != latest {
-				t.Errorf("%v %+v", err, result)
-			}
-			applied += len(result.Migrations)
-		})
-	}
-	group.Wait()
-	if applied != int(latest) {
-		t.Errorf("%d migrations were applied, want %d", applied, latest)
-	}
-	var rows int
-	if err := db.Conn(t).QueryRow(t.Context(), "select count(*) from goose_db_version where version_id > 0").Scan(&rows); err != nil || rows != int(latest) {
-		t.Errorf("%d rows of history, %v", rows, err)
-	}
+	embeddedAndSeveral(t, func(t *testing.T, latest int64, newRunner func() *migrations.Runner) {
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		applied := 0
+		for range 4 {
+			group.Go(func() {
+				result, err := newRunner().Up(t.Context())
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil || result.Version != latest {
+					t.Errorf("%v %+v", err, result)
+				}
+				applied += len(result.Migrations)
+			})
+		}
+		group.Wait()
+		if applied != int(latest) {
+			t.Errorf("%d migrations were applied, want %d", applied, latest)
+		}
+		if s := run(t, newRunner().Status); len(s.Migrations) != int(latest) {
+			t.Errorf("history: %+v", s)
+		}
+	})
 }
 
 func TestAFailedMigrationIsNamedAndRolledBack(t *testing.T) {

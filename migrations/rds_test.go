@@ -41,7 +41,7 @@ func TestTheMasterUserMakesTheRoles(t *testing.T) {
 			if err := admin.QueryRow(t.Context(), ownersSQL).Scan(&owners); err != nil || !slices.Equal(owners, []string{"newsletter_owner"}) {
 				t.Errorf("the tables belong to %q, %v", owners, err)
 			}
-			if code := appMay(t, db.AppConn(t), "delete from audit_events"); code != "42501" {
+			if code := appMay(t, db.AppConn(t), "delete from ledger_events"); code != "42501" {
 				t.Errorf("the ledger can be changed: %q", code)
 			}
 		})
@@ -110,7 +110,7 @@ func TestRolesThatSomebodyElseMade(t *testing.T) {
 	if !result.OK || strings.Contains(strings.Join(result.Warnings, "\n"), "join") {
 		t.Errorf("as a member: %+v", result)
 	}
-	if code := appMay(t, db.Conn(t), "set role newsletter_owner; update audit_events set kind = 'x'"); code != "" {
+	if code := appMay(t, db.Conn(t), "set role newsletter_owner; update ledger_events set kind = 'x'"); code != "" {
 		t.Errorf("the tables did not change hands: %q", code)
 	}
 }
@@ -194,7 +194,7 @@ func TestOneRoleWorksAndIsWarnedAbout(t *testing.T) {
 	if result := run(t, r.Validate); !result.OK {
 		t.Errorf("validate with roles: %q", result.Problems)
 	}
-	if code := appMay(t, db.AppConn(t), "update audit_events set kind = 'x'"); code != "42501" {
+	if code := appMay(t, db.AppConn(t), "update ledger_events set kind = 'x'"); code != "42501" {
 		t.Errorf("the ledger can be changed: %q", code)
 	}
 }

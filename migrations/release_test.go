@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"regexp"
 	"slices"
@@ -84,13 +85,40 @@ func TestATableInUseIsWaitedForBriefly(t *testing.T) {
 // A file without a transaction must be able to run again from wherever it was cut off.
 func TestFilesWithoutATransactionCanRunAgain(t *testing.T) {
 	t.Parallel()
-	files, err := fs.Glob(migrations.Embedded(), "*.sql")
-	if err != nil || len(files) < 2 {
-		t.Fatalf("%q %v", files, err)
+	if faults := rerunFaults(t, migrations.Embedded()); len(faults) > 0 {
+		t.Error(strings.Join(faults, "\n"))
 	}
-	created := regexp.MustCompile(`(?i)create (unique )?index concurrently (\w+)`)
+}
+
+func TestFilesThatCannotRunAgain(t *testing.T) {
+	t.Parallel()
+	if faults := rerunFaults(t, several()); len(faults) > 0 {
+		t.Errorf("no file has a fault: %q", faults)
+	}
+	const build, down = "create index concurrently i on a (b);\n", "-- +goose Down\ndrop index concurrently if exists i;\n"
+	for name, tc := range map[string][2]string{
+		"in a transaction":      {"-- +goose Up\ndrop index concurrently if exists i;\n" + build + down, "need NO TRANSACTION"},
+		"no drop before":        {"-- +goose NO TRANSACTION\n-- +goose Up\n" + build + down, "a half-built i is not dropped first"},
+		"a column, not checked": {"-- +goose NO TRANSACTION\n-- +goose Up\nalter table a add column c int;\n-- +goose Down\n", `"c" of relation "a" already exists`},
+	} {
+		files := several()
+		files["0003_i.sql"] = sql(tc[0])
+		if faults := rerunFaults(t, files); !strings.Contains(strings.Join(faults, "\n"), tc[1]) {
+			t.Errorf("%s: %q, want %q", name, faults, tc[1])
+		}
+	}
+}
+
+var created = regexp.MustCompile(`(?i)create (unique )?index concurrently (\w+)`)
+
+// rerunFaults applies files and takes them back, those without a transaction twice, and returns what is wrong with them.
+func rerunFaults(t *testing.T, fsys fs.FS) (faults []string) {
+	t.Helper()
+	names, err := fs.Glob(fsys, "*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%q %v", names, err)
+	}
 	conn := testenv.EmptyPostgres(t).Conn(t)
-	// apply runs a part of a file, twice if it has no transaction.
 	apply := func(name, part string) {
 		times := 1
 		if strings.Contains(part, noTransaction) {
@@ -99,38 +127,33 @@ func TestFilesWithoutATransactionCanRunAgain(t *testing.T) {
 		for range times {
 			for _, statement := range statements(part) {
 				if _, err := conn.Exec(t.Context(), statement); err != nil {
-					t.Fatalf("%s: %s: %v", name, statement, err)
+					faults = append(faults, fmt.Sprintf("%s: %s: %v", name, statement, err))
 				}
 			}
 		}
 	}
 	var downs []func()
-	seen := 0
-	for _, name := range files {
-		content, err := fs.ReadFile(migrations.Embedded(), name)
+	for _, name := range names {
+		content, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		up, _, _ := strings.Cut(string(content), "-- +goose Down")
+		up, down := parts(string(content))
 		builds := created.FindAllStringSubmatchIndex(up, -1)
 		if len(builds) > 0 && !strings.Contains(up, noTransaction) {
-			t.Errorf("%s: indexes that are built concurrently need NO TRANSACTION", name)
+			faults = append(faults, name+": indexes that are built concurrently need NO TRANSACTION")
 		}
 		for _, at := range builds {
 			index := up[at[4]:at[5]]
 			if !strings.Contains(up[:at[0]], "drop index concurrently if exists "+index+";") {
-				t.Errorf("%s: a half-built %s is not dropped first", name, index)
+				faults = append(faults, fmt.Sprintf("%s: a half-built %s is not dropped first", name, index))
 			}
-			seen++
 		}
-		first, back := parts(string(content))
-		apply(name, first)
-		downs = append(downs, func() { apply(name, back) })
+		apply(name, up)
+		downs = append(downs, func() { apply(name, down) })
 	}
 	for _, down := range slices.Backward(downs) {
 		down()
 	}
-	if seen == 0 {
-		t.Error("no index is built concurrently any more: this test looks for the wrong words")
-	}
+	return faults
 }

@@ -56,10 +56,10 @@ type invariant struct {
 
 var invariants = []invariant{
 	{"subscribers whose request is not in the ledger", `
-select count(*) from subscribers s where not exists (select from audit_events e where e.id = s.request_event_id)`},
+select count(*) from subscribers s where not exists (select from ledger_events e where e.id = s.request_event_id)`},
 	{"active subscribers whose activation is not in the ledger", `
 select count(*) from subscribers s
-where s.status = 'active' and not exists (select from audit_events e where e.subscriber_id = s.id and e.data ->> 'to' = 'active')`},
+where s.status = 'active' and not exists (select from ledger_events e where e.subscriber_id = s.id and e.data ->> 'to' = 'active')`},
 	{"subscribers without an identity", `
 select count(*) from subscribers s where not exists (select from identities i where i.subscriber_id = s.id)`},
 	{"subscribers whose normal address is not in lower case", `
@@ -70,7 +70,7 @@ select count(*) from consent_texts where sha256 <> sha256(convert_to(body, 'UTF8
 select count(*) from outbox where state = 'done' and sealed is not null`},
 	{"outbox rows whose event is not in the ledger", `
 select count(*) from outbox o
-where o.event_id is not null and o.kind not like 'alert.%' and not exists (select from audit_events e where e.id = o.event_id)`},
+where o.event_id is not null and o.kind not like 'alert.%' and not exists (select from ledger_events e where e.id = o.event_id)`},
 	// The event of a row of an alert is the alert. Retention may delete an alert before its rows, but not so soon after them.
 	{"outbox rows whose alert does not exist", fmt.Sprintf(`
 select count(*) from outbox o

@@ -16,26 +16,26 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 	const subscriber = `insert into subscribers (id, email, email_norm, status, request_event_id, requested_at, confirmed_at)
 		values (gen_random_uuid(), 'a@example.org', 'a@example.org', 'active', gen_random_uuid(), now(), now())`
 	for damage, wants := range map[string][]string{
-		"alter table subscribers add column hobby text":                                               {"schema: not of a migration: column subscribers.hobby text"},
-		"alter table subscribers drop column locale":                                                  {"schema: missing: column subscribers.locale text"},
-		"alter table subscribers alter column locale set default 'en'":                                {"schema: missing: column subscribers.locale text", "default 'en'"},
-		"drop index outbox_ready":                                                                     {"schema: missing: index CREATE INDEX outbox_ready"},
-		"create index extra on outbox (kind)":                                                         {"schema: not of a migration: index CREATE INDEX extra"},
-		"alter table subscribers drop constraint subscribers_check":                                   {"schema: missing: constraint subscribers.subscribers_check"},
-		"create table stranger (id int)":                                                              {"schema: not of a migration: table stranger"},
-		"create view peek as select email from subscribers":                                           {"schema: not of a migration: view peek"},
-		"create function f() returns int language sql as 'select 1'":                                  {"schema: not of a migration: function f()"},
-		"create type mood as enum ('good', 'bad')":                                                    {"schema: not of a migration: type mood good, bad"},
-		"create sequence counter":                                                                     {"schema: not of a migration: sequence counter"},
-		"update pg_index set indisvalid = false where indexrelid = 'audit_events_provider'::regclass": {"(invalid: its creation did not finish)"},
+		"alter table subscribers add column hobby text":                                                {"schema: not of a migration: column subscribers.hobby text"},
+		"alter table subscribers drop column locale":                                                   {"schema: missing: column subscribers.locale text"},
+		"alter table subscribers alter column locale set default 'en'":                                 {"schema: missing: column subscribers.locale text", "default 'en'"},
+		"drop index outbox_ready":                                                                      {"schema: missing: index CREATE INDEX outbox_ready"},
+		"create index extra on outbox (kind)":                                                          {"schema: not of a migration: index CREATE INDEX extra"},
+		"alter table subscribers drop constraint subscribers_check":                                    {"schema: missing: constraint subscribers.subscribers_check"},
+		"create table stranger (id int)":                                                               {"schema: not of a migration: table stranger"},
+		"create view peek as select email from subscribers":                                            {"schema: not of a migration: view peek"},
+		"create function f() returns int language sql as 'select 1'":                                   {"schema: not of a migration: function f()"},
+		"create type mood as enum ('good', 'bad')":                                                     {"schema: not of a migration: type mood good, bad"},
+		"create sequence counter":                                                                      {"schema: not of a migration: sequence counter"},
+		"update pg_index set indisvalid = false where indexrelid = 'ledger_events_provider'::regclass": {"(invalid: its creation did not finish)"},
 		"create function t() returns trigger language plpgsql as 'begin return new; end'; create trigger spy before insert on outbox for each row execute function t()": {
 			"schema: not of a migration: trigger outbox.spy"},
-		"grant update on audit_events to app":                           {"right is too much: app may update audit_events"},
-		"grant update (kind) on audit_events to app":                    {"right is too much: app may update audit_events.kind"},
+		"grant update on ledger_events to app":                          {"right is too much: app may update ledger_events"},
+		"grant update (kind) on ledger_events to app":                   {"right is too much: app may update ledger_events.kind"},
 		"grant select on subscribers to public":                         {"right is too much: everybody may select subscribers"},
 		"revoke insert on outbox from app":                              {"right is missing: app may insert outbox"},
 		"grant create on schema public to app":                          {"role app may create tables"},
-		"delete from migration_checksums where version = 1":             {"0001_subscription.sql: changed after it was applied"},
+		"delete from migration_checksums where version = 1":             {"0001_initial.sql: changed after it was applied"},
 		"update migration_checksums set sha256 = 'x' where version = 2": {"0002_audit_events_provider.sql: changed after it was applied"},
 		"delete from goose_db_version where version_id = 2":             {"not applied: 0002_audit_events_provider.sql"},
 		subscriber: {"data: 1 subscribers whose request is not in the ledger", "data: 1 active subscribers whose activation is not in the ledger",
@@ -45,7 +45,7 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		`insert into outbox (id, kind, state, sealed, due_at, created_at, finished_at, event_id)
 			values (gen_random_uuid(), 'k', 'done', 'x', now(), now(), now(), gen_random_uuid())`: {
 			"data: 1 outbox rows that are done and still hold an address", "data: 1 outbox rows whose event is not in the ledger"},
-		`insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'alert.opened', now(), now(), gen_random_uuid())`: {
+		`insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'alert.firing', now(), now(), gen_random_uuid())`: {
 			"data: 1 outbox rows whose alert does not exist"},
 	} {
 		t.Run(damage, func(t *testing.T) {
@@ -83,8 +83,8 @@ func TestValidateKnowsEveryKind(t *testing.T) {
 		}
 	}
 	const event, alert = "01900000-0000-7000-8000-0000000000e1", "01900000-0000-7000-8000-0000000000a1"
-	exec(`insert into audit_events (id, at, kind, actor, channel, request_id) values ($1, now(), 'subscription.requested', 'visitor', 'api', 'r')`, event)
-	exec(`insert into alerts (id, rule, subject, level, summary, opened_at, seen_at) values ($1, 'bounces', '', 'warning', 's', now(), now())`, alert)
+	exec(`insert into ledger_events (id, at, kind, actor, channel, request_id) values ($1, now(), 'subscription.requested', 'visitor', 'api', 'r')`, event)
+	exec(`insert into alerts (id, rule, subject, level, summary, firing_since, last_found_at) values ($1, 'bounces', '', 'warning', 's', now(), now())`, alert)
 	const insert = `insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), $1, $2, now(), now() - $3::interval)`
 	of := func(kind outbox.Kind) (about, missing string) {
 		if kind.Alert() != "" {

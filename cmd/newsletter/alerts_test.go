@@ -11,7 +11,7 @@ import (
 )
 
 // deadLetter makes a delivery that was given up.
-const deadLetter = `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`
+const deadLetter = `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`
 
 // execute runs a statement in the database of a running local system, as its owner.
 func execute(t *testing.T, dir, sql string) {

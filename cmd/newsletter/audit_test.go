@@ -30,21 +30,21 @@ func TestAuditVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec(`insert into audit_events (id, at, kind, actor, channel, request_id)
+	exec(`insert into ledger_events (id, at, kind, actor, channel, request_id)
 		select gen_random_uuid(), now() - n * interval '1 hour', 'subscription.requested', 'visitor', 'api', n::text from generate_series(3, 5) as n`)
 	c.expect(0, `"seals"`, `{}`, "invoke", "maintain", "-")
 	c.expect(0, "over 3 events", "", "audit", "verify")
 	c.expect(0, `"findings": []`, "", "audit", "verify", "--json")
-	exec(`update audit_events set data = '{"outcome":"x"}' where request_id = '4'`)
+	exec(`update ledger_events set data = '{"outcome":"x"}' where request_id = '4'`)
 	c.expect(1, "at least one of 1 events was changed", "", "audit", "verify")
 	c.expect(2, "", "", "audit", "verify", "abc")
 
-	exec(`delete from audit_seals`)
-	exec(`delete from audit_events where request_id in ('3', '4', '5')`)
+	exec(`delete from ledger_seals`)
+	exec(`delete from ledger_events where request_id in ('3', '4', '5')`)
 	c.expect(0, "nothing is sealed yet", "", "audit", "verify")
-	exec(`insert into audit_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), now() - interval '29 hours', 'subscription.requested', 'visitor', 'api', '29')`)
+	exec(`insert into ledger_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), now() - interval '29 hours', 'subscription.requested', 'visitor', 'api', '29')`)
 	c.expect(1, "not sealed", "", "audit", "verify")
-	exec(`insert into audit_seals (id, from_at, to_at, events, digest, previous, hash, created_at) values (gen_random_uuid(), now(), '9000-01-01', 0, sha256(''), '', sha256('x'), now())`)
+	exec(`insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at) values (gen_random_uuid(), now(), '9000-01-01', 0, sha256(''), '', sha256('x'), now())`)
 	c.expect(1, "errorMessage", `{}`, "invoke", "maintain", "-")
 	c.expect(1, "was changed", "", "audit", "verify")
 }

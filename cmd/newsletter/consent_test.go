@@ -54,7 +54,7 @@ func TestConsentFromTextToProof(t *testing.T) {
 	c.expect(0, `"reason": "operator"`, "", "suppression", "list", "--reason", "operator", "--json")
 	c.expect(0, "lifted", "", "suppression", "lift", "john@example.org")
 	c.expect(1, "", "", "suppression", "lift", "john@example.org")
-	c.refuse("known: bounce, complaint, not_me, objection, operator", "suppression", "list", "--reason", "nonsense")
+	c.refuse("known: bounce, complaint, declined, objection, operator", "suppression", "list", "--reason", "nonsense")
 	c.refuse("known: en", "consent", "current", "--locale", "de")
 	c.expect(2, "", "", "suppression", "lift")
 }
@@ -74,7 +74,7 @@ func TestOutboxByTool(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = admin.Close(context.Background()) })
 	const insert = `insert into outbox (id, kind, state, attempts, outcome, due_at, created_at, finished_at)
-		select gen_random_uuid(), 'tell.pigeon', 'dead', 12, 'status_500', now(), now(), now() from generate_series(1, 3) returning id::text`
+		select gen_random_uuid(), 'notify.pigeon', 'dead', 12, 'status_500', now(), now(), now() from generate_series(1, 3) returning id::text`
 	var ids []string
 	rows, err := admin.Query(t.Context(), insert)
 	if err == nil {
@@ -84,26 +84,26 @@ func TestOutboxByTool(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expect(0, "status_500", "", "outbox", "list")
-	c.expect(0, `"attempts": 12`, "", "outbox", "list", "--kind", "tell.pigeon", "--json")
+	c.expect(0, `"attempts": 12`, "", "outbox", "list", "--kind", "notify.pigeon", "--json")
 	c.expect(0, "1 of 1 dropped", "", "outbox", "drop", ids[0])
 	c.expect(1, "0 of 1 dropped", "", "outbox", "drop", ids[0])
-	c.expect(0, "2 of 2 retried", "", "outbox", "retry", "--all", "--kind", "tell.pigeon")
+	c.expect(0, "2 of 2 retried", "", "outbox", "retry", "--all", "--kind", "notify.pigeon")
 	c.expect(2, "", "", "outbox", "retry")
 	c.expect(0, "0 of 0 retried", "", "outbox", "retry", "--all")
 	c.refuse("known: dead, done, held, ready", "outbox", "list", "--state", "lost")
-	c.refuse("mail.confirm", "outbox", "list", "--kind", "mail.confirmed")
-	c.expect(0, "ID", "", "outbox", "list", "--kind", "alert.opened.slack")
+	c.refuse("email.confirm", "outbox", "list", "--kind", "email.confirmed")
+	c.expect(0, "ID", "", "outbox", "list", "--kind", "alert.firing.slack")
 	c.expect(2, "", "", "outbox", "drop", "1")
 	var record string
-	err = admin.QueryRow(t.Context(), `select string_agg(kind || ' ' || (data->'counts'->>'changed'), ',' order by id) from audit_events where actor = 'operator'`).Scan(&record)
-	if err != nil || record != "deliveries.dropped 1,deliveries.retried 2" {
+	err = admin.QueryRow(t.Context(), `select string_agg(kind || ' ' || (data->'counts'->>'changed'), ',' order by id) from ledger_events where actor = 'operator'`).Scan(&record)
+	if err != nil || record != "outbox.dropped 1,outbox.retried 2" {
 		t.Errorf("%s %v", record, err)
 	}
 	if _, err := admin.Exec(t.Context(), `insert into outbox (id, kind, state, due_at, created_at, finished_at)
-		select gen_random_uuid(), 'tell.pigeon', 'dead', now(), now(), now() from generate_series(1, 10001)`); err != nil {
+		select gen_random_uuid(), 'notify.pigeon', 'dead', now(), now(), now() from generate_series(1, 10001)`); err != nil {
 		t.Fatal(err)
 	}
-	c.expect(1, "tell.pigeon", "", "outbox", "list") // it is cut
+	c.expect(1, "notify.pigeon", "", "outbox", "list") // it is cut
 	c.expect(1, "10000 of 10000 dropped", "", "outbox", "drop", "--all")
 	c.expect(0, "1 of 1 dropped", "", "outbox", "drop", "--all")
 }

@@ -48,7 +48,7 @@ func TestHolds(t *testing.T) {
 	dev := startDev(t, path, dir)
 	c, store := console{t, path, dir}, storeOf(t, dir)
 	c.expect(0, "[]", "", "holds", "list", "--json")
-	for i, reason := range []string{"disposable", "disposable", "wave", "wave"} {
+	for i, reason := range []string{"disposable", "disposable", "signup_burst", "signup_burst"} {
 		address, err := subscription.ParseAddress(fmt.Sprintf("joe.%d@example.org", i))
 		if err != nil {
 			t.Fatal(err)
@@ -69,15 +69,15 @@ func TestHolds(t *testing.T) {
 	first, second := holds[0].ID.String(), holds[1].ID.String()
 	c.expect(0, first+" released", "", "holds", "release", first)
 	c.expect(1, first+" not held", "", "holds", "reject", first, second)
-	c.expect(0, `"result": "released"`, "", "holds", "release", "--json", "--all", "--reason", "wave")
+	c.expect(0, `"result": "released"`, "", "holds", "release", "--json", "--all", "--reason", "signup_burst")
 	c.expect(0, "[]", "", "holds", "list", "--json")
-	c.expect(0, "nothing is held; nothing was changed", "", "holds", "reject", "--all", "--reason", "wave")
-	c.refuse("known: disposable, disposable,captcha_unavailable, wave", "holds", "reject", "--all", "--reason", "waves")
+	c.expect(0, "nothing is held; nothing was changed", "", "holds", "reject", "--all", "--reason", "signup_burst")
+	c.refuse("known: disposable, disposable,captcha_unavailable, signup_burst", "holds", "reject", "--all", "--reason", "signup_bursts")
 	if sent := dev.mails(t, 3); sent != 3 {
 		t.Errorf("%d mails went out, want 3", sent)
 	}
 
-	for _, wrong := range [][]string{{}, {"forget"}, {"release"}, {"release", "x"}, {"release", "--all", first}, {"reject", "--reason", "wave", first}, {"list", "all"}} {
+	for _, wrong := range [][]string{{}, {"forget"}, {"release"}, {"release", "x"}, {"release", "--all", first}, {"reject", "--reason", "signup_burst", first}, {"list", "all"}} {
 		c.expect(2, "", "", append([]string{"holds"}, wrong...)...)
 	}
 	c.expect(0, "holds release", "", "holds", "--help")

@@ -207,7 +207,7 @@ func TestInvoke(t *testing.T) {
 			t.Errorf("%v: status %d, want %d: %s", c.args, status, c.status, output)
 		}
 	}
-	execute(t, dir, `insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'announce', now() + interval '1 day', now(), gen_random_uuid())`)
+	execute(t, dir, `insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'change', now() + interval '1 day', now(), gen_random_uuid())`)
 	if status, output := call("", "invoke", "migrate", sample("migrate/validate.json")); status != 1 || !strings.Contains(output, `"ok":false`) {
 		t.Errorf("a broken database: %d %s", status, output)
 	}

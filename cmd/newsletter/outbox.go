@@ -34,7 +34,7 @@ func outboxCommand(ctx context.Context, args []string) error {
 
 func outboxList(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("outbox list", flag.ContinueOnError)
-	state, kind := flags.String("state", "dead", "dead, ready, held or done"), flags.String("kind", "", "only this kind, such as mail.confirm or tell.loops")
+	state, kind := flags.String("state", "dead", "dead, ready, held or done"), flags.String("kind", "", "only this kind, such as email.confirm or notify.loops")
 	asJSON := flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-const pauseUsage = `pause list [--json]                     list what waits: "mail" for all emails, or a destination of changes, such as "slack"
+const pauseUsage = `pause list [--json]                     list what waits: "email" for all emails, or a destination of changes, such as "slack"
 pause add [--reason R] DESTINATION      let it wait
 pause lift DESTINATION                  let it go on; exits with 1 if it was not paused`
 
@@ -101,7 +101,7 @@ func oneDestination(ctx context.Context, db *operatorDB, flags *flag.FlagSet, ar
 		return "", err
 	}
 	if flags.NArg() != 1 {
-		return "", errUsage(flags.Name() + " takes one destination, such as mail")
+		return "", errUsage(flags.Name() + " takes one destination, such as email")
 	}
 	known, err := destinations(ctx, db)
 	if err != nil {

@@ -19,26 +19,26 @@ func TestPause(t *testing.T) {
 	c := console{t, path, dir}
 	c.refuse("known: discord, ga4, journal, loops, mail, slack, sns, webhook-", "pause", "add", "mails")
 	c.refuse(`unknown destination "nothing"`, "pause", "lift", "nothing")
-	c.refuse("one word", "pause", "add", "--reason", "jane@example.org complained", "mail")
-	c.expect(1, "", "", "pause", "lift", "mail")
-	c.ledger("deliveries.%", "")
+	c.refuse("one word", "pause", "add", "--reason", "jane@example.org complained", "email")
+	c.expect(1, "", "", "pause", "lift", "email")
+	c.ledger("destination.%", "")
 
-	c.expect(0, "paused mail (operator)\n", "", "pause", "add", "mail")
-	c.expect(0, "mail is already paused (operator), since ", "", "pause", "add", "--reason", "attack", "mail")
+	c.expect(0, "paused email (operator)\n", "", "pause", "add", "email")
+	c.expect(0, "email is already paused (operator), since ", "", "pause", "add", "--reason", "attack", "email")
 	c.expect(0, "all email is paused (operator)", "", "health")
 	c.expect(1, "outbox", "", "health", "--strict")
 	c.expect(0, "WARN  health looked", "", "monitor", "--once")
 	if status, body := dev.health(t); status != http.StatusOK || !strings.Contains(body, `"status":"warn"`) || !strings.Contains(body, `"outbox":[{"status":"warn"}]`) {
 		t.Errorf("%d %s", status, body)
 	}
-	c.expect(0, "resumed mail\n", "", "pause", "lift", "mail")
-	c.expect(1, "", "", "pause", "lift", "mail")
+	c.expect(0, "resumed email\n", "", "pause", "lift", "email")
+	c.expect(1, "", "", "pause", "lift", "email")
 	c.expect(0, "paused slack (attack)\n", "", "pause", "add", "--reason", "attack", "slack")
 	c.expect(1, "paused: slack (attack)", "", "health", "--strict")
 	c.expect(0, "resumed slack\n", "", "pause", "lift", "slack")
-	c.ledger("deliveries.%", "deliveries.paused mail,deliveries.resumed mail,deliveries.paused slack,deliveries.resumed slack")
+	c.ledger("destination.%", "destination.paused email,destination.resumed email,destination.paused slack,destination.resumed slack")
 
-	execute(t, dir, `insert into outbox (id, kind, due_at, created_at, state, finished_at, outcome) values (gen_random_uuid(), 'alert.opened.webhook-00c0ffee', now(), now(), 'done', now(), 'warned')`)
+	execute(t, dir, `insert into outbox (id, kind, due_at, created_at, state, finished_at, outcome) values (gen_random_uuid(), 'alert.firing.webhook-00c0ffee', now(), now(), 'done', now(), 'warned')`)
 	c.expect(0, "paused webhook-00c0ffee", "", "pause", "add", "webhook-00c0ffee") // the outbox knows it
 	c.refuse("webhook-00c0ffee", "pause", "add", "webhook-00c0ffef")
 }
@@ -46,7 +46,7 @@ func TestPause(t *testing.T) {
 // ledger compares the events of some kinds with what they are about, in their order.
 func (c console) ledger(kinds, want string) {
 	c.Helper()
-	if got := query(c.T, c.dir, `select coalesce(string_agg(kind || ' ' || (data ->> 'purpose'), ',' order by at, id), '') from audit_events where kind like '`+kinds+`'`); got != want {
+	if got := query(c.T, c.dir, `select coalesce(string_agg(kind || ' ' || (data ->> 'purpose'), ',' order by at, id), '') from ledger_events where kind like '`+kinds+`'`); got != want {
 		c.Errorf("ledger %q, want %q", got, want)
 	}
 }
@@ -87,7 +87,7 @@ func TestExitStatusOfWhatIsNotKnown(t *testing.T) {
 		defer func() { _ = full.Close() }()
 		for _, args := range []string{
 			"help", "consent --help", "export --help", "health", "alerts list", "perf", "monitor --once", "audit verify", "audit verify --json", "pause list", "outbox list", "holds list",
-			"suppression list", "consent list", "consent current", "privacy list", "export", "pause add mail", "pause lift mail",
+			"suppression list", "consent list", "consent current", "privacy list", "export", "pause add email", "pause lift email",
 		} {
 			cmd := exec.CommandContext(t.Context(), path, strings.Fields(args)...)
 			cmd.Env = append(os.Environ(), "LOCAL_DIR="+dir)

@@ -13,7 +13,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-const suppressionUsage = `suppression list [--reason R] [--json]   list who gets no mail, without naming anybody (R: complaint, bounce, objection, not_me, operator)
+const suppressionUsage = `suppression list [--reason R] [--json]   list who gets no mail, without naming anybody (R: complaint, bounce, objection, declined, operator)
 suppression add EMAIL                    keep all mail from an address, for ever
 suppression lift EMAIL                   end that; the person is unsubscribed then, and may sign up again`
 

@@ -32,7 +32,7 @@ var samples = map[string]struct {
 	"scanner":   {200, "pending", requested, nil, nil},
 	"button":    {200, "active", confirmed, []string{"You are subscribed"}, []string{"jane@"}},
 	"bare":      {200, "active", confirmed, []string{`{"status":"active"}`}, nil},
-	"not-me":    {200, "none", requested + ", cancelled:cancelled", []string{"Your request was cancelled", "30 days"}, nil},
+	"not-me":    {200, "none", requested + ", declined:cancelled", []string{"Your request was cancelled", "30 days"}, nil},
 
 	"action-unknown":  {422, "pending", requested, []string{`"pointer":"#/action"`}, nil},
 	"body-json":       {415, "pending", requested, []string{"unsupported-media-type"}, nil},
@@ -77,9 +77,9 @@ func TestSampleEvents(t *testing.T) {
 			if want.state == "none" {
 				subscribers = ""
 			}
-			outbox := "mail.confirm"
+			outbox := "email.confirm"
 			if want.state != "pending" {
-				outbox += ", announce"
+				outbox += ", change"
 			}
 			b.ExpectState(subscribers, want.ledger, outbox)
 		})
@@ -98,7 +98,7 @@ func TestASecondPressIsHarmless(t *testing.T) {
 		t.Errorf("%d %s, first %d %s", second.Response.StatusCode, second.Response.Body, first.Response.StatusCode, first.Response.Body)
 	}
 	b.ExpectRows(before)
-	b.ExpectState("jane@example.org active", confirmed, "mail.confirm, announce")
+	b.ExpectState("jane@example.org active", confirmed, "email.confirm, change")
 }
 
 // The consent is that of the request whose mail was opened, with the text that its form showed.
@@ -109,7 +109,7 @@ func TestTheProofNamesTheText(t *testing.T) {
 	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "confirm", "button", b.Sign(claims)))
 	var text, request, ip, requestID string
 	b.Scan(`select t.version || '/' || t.locale, e.data->>'request_event', host(c.ip), e.request_id
-		from audit_events e join consent_texts t on t.id = e.consent_text_id join event_context c on c.event_id = e.id
+		from ledger_events e join consent_texts t on t.id = e.consent_text_id join event_context c on c.event_id = e.id
 		where e.kind = 'subscription.confirmed'`, nil, &text, &request, &ip, &requestID)
 	if text != "default-1/de" || request != claims.EventID.String() || ip != "198.51.100.23" || !strings.HasPrefix(requestID, "JKJaXmPLvHcE") {
 		t.Errorf("%s %s %s %s", text, request, ip, requestID)
@@ -141,7 +141,7 @@ func TestOneAnswerForEveryBrokenLink(t *testing.T) {
 			}
 		}
 	}
-	b.ExpectState("jane@example.org pending", requested, "mail.confirm")
+	b.ExpectState("jane@example.org pending", requested, "email.confirm")
 }
 
 func sameHeaders(a, b httpapi.Result) bool {

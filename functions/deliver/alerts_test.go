@@ -43,7 +43,7 @@ func (c *channels) heard() map[string]string {
 	}
 	var calls []string
 	for _, call := range c.webhooks.Received() {
-		calls = append(calls, call.Type+" "+call.Data["rule"]+" "+call.Data["level"])
+		calls = append(calls, call.Type+" "+call.Data["rule"]+" "+call.Data["severity"])
 	}
 	return map[string]string{
 		"slack": titles(c.slack.Messages()), "discord": titles(c.discord.Messages()), "sns": titles(c.sns.Messages()), "webhook": strings.Join(calls, " | "),
@@ -57,23 +57,23 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 	b := setup(t)
 	c := b.channels()
 	f := b.Open(open)
-	b.Exec(`insert into alerts values ($1, 'outbox_age', '', 'alarm', 'The oldest delivery has been waiting for 1 hour.', now() - interval '1 hour', now(), null, null)`, alertID)
+	b.Exec(`insert into alerts values ($1, 'outbox_age', '', 'critical', 'The oldest delivery has been waiting for 1 hour.', now() - interval '1 hour', now(), null, null)`, alertID)
 	queue := func(kind string) {
 		b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), $1, $2, now(), now())`, kind, alertID)
 	}
 	c.slack.Fail(devstack.Fault{Status: http.StatusInternalServerError})
-	queue("alert.opened")
+	queue("alert.firing")
 	b.run(t.Context(), f)
 	b.due()
 	b.run(t.Context(), f)
-	b.Exec(`update alerts set reminded_at = now() - interval '1 minute'`)
-	queue("alert.reminded")
+	b.Exec(`update alerts set repeated_at = now() - interval '1 minute'`)
+	queue("alert.repeated")
 	b.run(t.Context(), f)
 	b.due()
 	b.run(t.Context(), f)
-	b.Exec(`update alerts set closed_at = now()`)
-	queue("alert.reminded") // it came too late
-	queue("alert.closed")
+	b.Exec(`update alerts set resolved_at = now()`)
+	queue("alert.repeated") // it came too late
+	queue("alert.resolved")
 	b.run(t.Context(), f)
 	b.due()
 	b.run(t.Context(), f)
@@ -81,8 +81,8 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 	for channel, want := range map[string]string{
 		"slack":   "🔴 " + title + " | 🔴 Still: " + title + " | 🟢 Over: " + title,
 		"discord": title + " | Still: " + title + " | Over: " + title,
-		"sns":     "alarm: " + title + " | alarm: Still: " + title + " | good: Over: " + title,
-		"webhook": "alert.opened outbox_age alarm | alert.reminded outbox_age alarm | alert.closed outbox_age alarm",
+		"sns":     "critical: " + title + " | critical: Still: " + title + " | good: Over: " + title,
+		"webhook": "alert.firing outbox_age critical | alert.repeated outbox_age critical | alert.resolved outbox_age critical",
 	} {
 		if got := c.heard()[channel]; got != want {
 			t.Errorf("%s heard %q, want %q", channel, got, want)
@@ -90,7 +90,7 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 	}
 	for _, call := range c.webhooks.Received() {
 		var at time.Time
-		column := map[string]string{"alert.opened": "opened_at", "alert.reminded": "reminded_at", "alert.closed": "closed_at"}[call.Type]
+		column := map[string]string{"alert.firing": "firing_since", "alert.repeated": "repeated_at", "alert.resolved": "resolved_at"}[call.Type]
 		b.Scan(`select `+column+` from alerts`, nil, &at)
 		if !call.At.Equal(at) {
 			t.Errorf("%s is of %v, want %v", call.Type, call.At, at)
@@ -110,12 +110,12 @@ func TestNoChannelHearsOfABeginningAfterTheEnd(t *testing.T) {
 	c := b.channels()
 	f := b.Open(open)
 	b.Exec(`insert into alerts values ($1, 'dead_letters', '', 'warning', '1 deliveries were given up.', now() - interval '1 hour', now(), null, null)`, alertID)
-	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.opened', $1, now(), now())`, alertID)
+	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.firing', $1, now(), now())`, alertID)
 	c.slack.Fail(devstack.Fault{Status: http.StatusInternalServerError})
 	b.run(t.Context(), f)
 	b.due()
-	b.Exec(`update alerts set closed_at = now()`)
-	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.closed', $1, now() - interval '1 minute', now())`, alertID)
+	b.Exec(`update alerts set resolved_at = now()`)
+	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.resolved', $1, now() - interval '1 minute', now())`, alertID)
 	for range 3 {
 		b.run(t.Context(), f)
 		b.due()
@@ -128,7 +128,7 @@ func TestNoChannelHearsOfABeginningAfterTheEnd(t *testing.T) {
 // TestAnAlertWithoutChannelsEnds: nobody is set up, so nothing waits.
 func TestAnAlertWithoutChannelsEnds(t *testing.T) {
 	b := setup(t)
-	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.opened', $1, now(), now())`, alertID)
+	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.firing', $1, now(), now())`, alertID)
 	b.run(t.Context(), b.Open(open))
-	b.expectRows("alert.opened done told 1")
+	b.expectRows("alert.firing done told 1")
 }

@@ -35,7 +35,7 @@ func TestAFailureIsRepeated(t *testing.T) {
 	b.expect(b.run(t.Context(), f), `{}`) // it is not due
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
-	b.expectRows("mail.confirm done sent "+b.attempts(0), "mail.confirm done sent "+b.attempts(1))
+	b.expectRows("email.confirm done sent "+b.attempts(0), "email.confirm done sent "+b.attempts(1))
 	if got := len(b.ses.Mails()); got != 2 {
 		t.Errorf("%d mails", got)
 	}
@@ -52,7 +52,7 @@ func TestAMailThatIsRefusedForGood(t *testing.T) {
 	b.ses.Fail(devstack.Answer{Status: http.StatusBadRequest, Code: "MessageRejected"})
 	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"dead":1}`)
-	b.expectRows("mail.confirm dead rejected 1")
+	b.expectRows("email.confirm dead rejected 1")
 	b.due()
 	b.expect(b.run(t.Context(), f), `{}`)
 }
@@ -63,7 +63,7 @@ func TestTheLastAttempt(t *testing.T) {
 	b.Exec(`update outbox set attempts = $1`, outbox.MaxAttempts-1)
 	b.ses.Fail(devstack.Answer{Status: http.StatusBadGateway})
 	b.expect(b.run(t.Context(), b.Open(open)), `{"dead":1}`)
-	b.expectRows(fmt.Sprintf("mail.confirm dead status_502 %d", outbox.MaxAttempts))
+	b.expectRows(fmt.Sprintf("email.confirm dead status_502 %d", outbox.MaxAttempts))
 }
 
 // When the service wants us to slow down, mails wait and no try counts.
@@ -95,7 +95,7 @@ func TestASetUpThatIsWrongCostsNoAttempt(t *testing.T) {
 			t.Errorf("%s: no error", answer.Code)
 		}
 	}
-	b.expectRows("mail.confirm ready not_set_up 0", "mail.confirm ready not_set_up 0", "mail.confirm ready not_set_up 0")
+	b.expectRows("email.confirm ready not_set_up 0", "email.confirm ready not_set_up 0", "email.confirm ready not_set_up 0")
 	b.expect(b.run(t.Context(), f), `{"sent":3}`)
 }
 
@@ -105,7 +105,7 @@ func TestAnUnknownKind(t *testing.T) {
 	b.signUps(3)
 	b.Exec(`update outbox set kind = 'carrier.pigeon' where id = (select min(id::text)::uuid from outbox)`)
 	b.expect(b.run(t.Context(), b.Open(open)), `{"retry":1,"sent":2}`)
-	b.expectRows("carrier.pigeon ready unknown_kind 1", "mail.confirm done sent 1", "mail.confirm done sent 1")
+	b.expectRows("carrier.pigeon ready unknown_kind 1", "email.confirm done sent 1", "email.confirm done sent 1")
 }
 
 // poisonous panics at one mail and passes the others on to the real sender.
@@ -128,7 +128,7 @@ func TestPoisonIsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expect(value.(result).Outcomes, `{"panic":1,"sent":3}`)
-	b.expectRows("mail.confirm done sent 1", "mail.confirm ready panic 1", "mail.confirm done sent 1", "mail.confirm done sent 1")
+	b.expectRows("email.confirm done sent 1", "email.confirm ready panic 1", "email.confirm done sent 1", "email.confirm done sent 1")
 }
 
 // handler is the function's handler, for tests that put a fault between its parts.
@@ -222,7 +222,7 @@ func TestALeaseThatEnds(t *testing.T) {
 	if sent := len(b.ses.Mails()); sent != 0 {
 		t.Errorf("%d mails left after their lease", sent)
 	}
-	b.expectRows("mail.confirm ready - 0")
+	b.expectRows("email.confirm ready - 0")
 }
 
 // The minute is read when it is one's turn: an older one must not begin the count anew.

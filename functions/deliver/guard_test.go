@@ -25,12 +25,12 @@ func TestBouncesPauseAllMail(t *testing.T) {
 			b.became(kind, "", 1)
 			b.SignUp("two@example.org")
 			b.expect(b.run(t.Context(), f), `{"paused":1}`)
-			if got := b.Strings(`select subject || ' ' || reason from pauses where lifted_at is null`); len(got) != 1 || got[0] != "mail "+kind+"s" {
+			if got := b.Strings(`select destination || ' ' || reason from pauses where resumed_at is null`); len(got) != 1 || got[0] != "email "+kind+"s" {
 				t.Errorf("%v", got)
 			}
 			b.due()
 			b.expect(b.run(t.Context(), f), `{"paused":1}`) // once
-			b.Exec(`update pauses set lifted_at = now()`)
+			b.Exec(`update pauses set resumed_at = now()`)
 			b.due()
 			b.expect(b.run(t.Context(), f), `{"sent":1}`)
 			b.SignUp("three@example.org")
@@ -50,7 +50,7 @@ func TestTheUsualBounces(t *testing.T) {
 	b.became("bounce", "General", 11) // 27.5 %
 	b.SignUp("one@example.org")
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
-	if got := b.Strings(`select subject from pauses`); len(got) != 0 {
+	if got := b.Strings(`select destination from pauses`); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
 }
@@ -75,7 +75,7 @@ func TestWhatDoesNotCount(t *testing.T) {
 	}
 	b.SignUp("one@example.org")
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
-	if got := b.Strings(`select subject || ' ' || reason from pauses`); len(got) != 0 {
+	if got := b.Strings(`select destination || ' ' || reason from pauses`); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
 	b.became("bounce", "Suppressed", 10) // Amazon counts those

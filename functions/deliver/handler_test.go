@@ -19,7 +19,7 @@ func TestAConfirmationMail(t *testing.T) {
 	asked := b.SignUp("Jane.Doe@example.org")
 	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
-	b.expectRows("mail.confirm done sent 1")
+	b.expectRows("email.confirm done sent 1")
 	mails := b.ses.Mails()
 	if len(mails) != 1 {
 		t.Fatalf("%d mails", len(mails))
@@ -71,8 +71,8 @@ func TestEveryKindOfMail(t *testing.T) {
 	}
 	// The confirmation was decided before it was confirmed, the last row is the decoy of somebody unknown.
 	b.expect(b.run(t.Context(), b.Open(open)), `{"announced":1,"none":1,"sent":4,"stale":1}`)
-	b.expectRows("mail.confirm done stale 1", "announce done told 1", "mail.already_subscribed done sent 1",
-		"mail.unsubscribe_link done sent 1", "mail.privacy_export done sent 1", "mail.privacy_erase done sent 1", "none done none 1")
+	b.expectRows("email.confirm done stale 1", "change done told 1", "email.already_subscribed done sent 1",
+		"email.unsubscribe_link done sent 1", "email.privacy_export done sent 1", "email.privacy_erase done sent 1", "none done none 1")
 	privacy := map[string]token.Purpose{"Ihre Daten bei The Jane Letter": token.Export, "Ihre Daten bei The Jane Letter löschen": token.Erase}
 	subjects := map[string]bool{}
 	for _, mail := range b.ses.Mails() {
@@ -137,7 +137,7 @@ func TestAPause(t *testing.T) {
 	}
 	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"announced":1,"paused":3}`)
-	b.Exec(`update pauses set lifted_at = now()`)
+	b.Exec(`update pauses set resumed_at = now()`)
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":2,"stale":1}`)
 }
@@ -159,7 +159,7 @@ func TestABacklogIsNoBurst(t *testing.T) {
 		b.run(t.Context(), f)
 		b.age("25 hours")
 	}
-	b.Exec(`update pauses set lifted_at = now()`)
+	b.Exec(`update pauses set resumed_at = now()`)
 	b.due()
 	b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "5"
 	f = b.Open(open)

@@ -58,7 +58,7 @@ func (o *outside) entries(t *testing.T) []string {
 		}
 		var e struct {
 			Kind, Reason string
-			FoldHMAC     []byte `json:"fold_hmac"`
+			FoldHMAC     []byte `json:"mailbox_hmac"`
 			At, Until    time.Time
 		}
 		err = json.Unmarshal(content, &e)
@@ -152,7 +152,7 @@ func TestEverybodyHearsOfTheWholeLife(t *testing.T) {
 	if events := o.ga4.Events(); len(events) != 3 {
 		t.Errorf("counted %+v", events)
 	}
-	if got := b.Strings(`select kind || ' ' || outcome from outbox where kind like 'tell.%' and outcome not in ('subscribed', 'unsubscribed', 'deleted', 'counted', 'written')`); len(got) != 0 {
+	if got := b.Strings(`select kind || ' ' || outcome from outbox where kind like 'notify.%' and outcome not in ('subscribed', 'unsubscribed', 'deleted', 'counted', 'written')`); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
 	if got := b.Strings(`select id::text from outbox where sealed is not null`); len(got) != 0 {
@@ -245,7 +245,7 @@ func TestAListenerThatIsDown(t *testing.T) {
 	if got["sent"] != 1 || got["waits"] != 1 || got["counted"] != 1 {
 		t.Errorf("outcomes %v", got)
 	}
-	if got := b.Strings(`select attempts || ' ' || (due_at > now() + interval '5 seconds') from outbox where kind = 'tell.loops'`); got[0] != "0 true" {
+	if got := b.Strings(`select attempts || ' ' || (due_at > now() + interval '5 seconds') from outbox where kind = 'notify.loops'`); got[0] != "0 true" {
 		t.Errorf("the row: %v", got)
 	}
 	b.due()
@@ -299,7 +299,7 @@ func TestAListenerThatIsGone(t *testing.T) {
 	b.due()
 	delete(b.Variables, "LOOPS_API_KEY")
 	b.drain()
-	if got := b.Strings(`select state || ' ' || outcome from outbox where kind = 'tell.loops'`); len(got) != 1 || got[0] != "done unwanted" {
+	if got := b.Strings(`select state || ' ' || outcome from outbox where kind = 'notify.loops'`); len(got) != 1 || got[0] != "done unwanted" {
 		t.Errorf("%v", got)
 	}
 }
@@ -313,7 +313,7 @@ func TestALostSealingKey(t *testing.T) {
 	b.erase("jane@example.org")
 	b.Variables["OUTBOX_KEYS"] = "other:" + strings.Repeat("REVG", 11)
 	b.drain()
-	if got := b.Strings(`select distinct state || ' ' || outcome from outbox where kind in ('tell.loops', 'tell.journal')`); !strings.Contains(strings.Join(got, ","), "dead sealed") {
+	if got := b.Strings(`select distinct state || ' ' || outcome from outbox where kind in ('notify.loops', 'notify.journal')`); !strings.Contains(strings.Join(got, ","), "dead sealed") {
 		t.Errorf("%v", got)
 	}
 	if len(o.loops.Contacts()) != 1 {

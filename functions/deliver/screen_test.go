@@ -80,11 +80,11 @@ func TestAWaveIsHeld(t *testing.T) {
 	f := b.openForFew()
 	b.run(t.Context(), f)
 	count := func(condition string) string {
-		return b.Strings(`select count(*)::text from outbox join subscribers s on s.id = subscriber_id where kind = 'mail.confirm' and ` + condition)[0]
+		return b.Strings(`select count(*)::text from outbox join subscribers s on s.id = subscriber_id where kind = 'email.confirm' and ` + condition)[0]
 	}
 	for condition, want := range map[string]string{
-		"state = 'done' and outcome = 'sent' and email like '%@people%.org'": "10",
-		"state = 'held' and hold_reason = 'wave' and email like 'robot%'":    "27",
+		"state = 'done' and outcome = 'sent' and email like '%@people%.org'":      "10",
+		"state = 'held' and hold_reason = 'signup_burst' and email like 'robot%'": "27",
 	} {
 		// Those that are judged side by side do not see each other: up to a batch more may leave.
 		if got := count(condition); got != want && (want != "27" || got <= "20" || got > "32") {
@@ -92,7 +92,7 @@ func TestAWaveIsHeld(t *testing.T) {
 		}
 	}
 	holds, err := b.Store.Holds(t.Context(), 100)
-	if err != nil || len(holds) == 0 || holds[0].Reason != "wave" {
+	if err != nil || len(holds) == 0 || holds[0].Reason != "signup_burst" {
 		t.Fatalf("%v %+v", err, holds)
 	}
 	for _, h := range holds[:3] {

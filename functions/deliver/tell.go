@@ -100,7 +100,7 @@ func (r *run) tell(ctx context.Context, d outbox.Delivery) (string, error) {
 	if err != nil {
 		crumb = "failed"
 	}
-	capture.Breadcrumb(ctx, "tell."+name, crumb, r.now().Sub(began))
+	capture.Breadcrumb(ctx, "notify."+name, crumb, r.now().Sub(began))
 	return r.settle(ctx, d, outcome, err)
 }
 

@@ -41,7 +41,7 @@ func TestSampleEvents(t *testing.T) {
 			t.Parallel()
 			b := functiontest.New(t)
 			b.Activate("jane@example.org")
-			mail := b.Strings(`select id::text from outbox where kind = 'mail.confirm'`)[0]
+			mail := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
 			event := event(t, name, mail)
 			f := b.Open(open)
 			want, known := samples[name]
@@ -63,7 +63,7 @@ func TestSampleEvents(t *testing.T) {
 			if got := strings.Join(b.Strings(`select kind || ' ' || detail || ' ' || permanent from engagement_events`), ","); got != want.recorded {
 				t.Errorf("recorded %q, want %q", got, want.recorded)
 			}
-			if all := strings.Join(b.Strings(`select to_jsonb(e)::text from engagement_events e union all select to_jsonb(a)::text from audit_events a`), ""); strings.Contains(all, "@") || strings.Contains(all, "198.51.100") {
+			if all := strings.Join(b.Strings(`select to_jsonb(e)::text from engagement_events e union all select to_jsonb(a)::text from ledger_events a`), ""); strings.Contains(all, "@") || strings.Contains(all, "198.51.100") {
 				t.Errorf("something personal: %s", all)
 			}
 		})
@@ -140,13 +140,13 @@ func TestAnEmailIsFoundByItsRecipientAndTime(t *testing.T) {
 		b.Activate(address)
 	}
 	// SES took jane's second email, and one to joe, at 12:00 of the sample.
-	b.Exec(`update outbox set state = 'done', outcome = 'sent', finished_at = '2026-01-31T12:00:01Z' where kind = 'mail.confirm'`)
+	b.Exec(`update outbox set state = 'done', outcome = 'sent', finished_at = '2026-01-31T12:00:01Z' where kind = 'email.confirm'`)
 	b.Exec(`insert into outbox (id, kind, subscriber_id, due_at, created_at, state, outcome, finished_at)
-		select gen_random_uuid(), 'mail.reminder', id, now(), now(), 'done', 'sent', '2026-01-31T11:59:30Z' from subscribers where email_norm = 'jane@example.org'`)
+		select gen_random_uuid(), 'email.reminder', id, now(), now(), 'done', 'sent', '2026-01-31T11:59:30Z' from subscribers where email_norm = 'jane@example.org'`)
 	f := b.Open(open)
 	take(t, f, event(t, "complaint-notification-type", sampleDelivery))
 	expect(b, `select o.kind || ' ' || s.email_norm from engagement_events e join outbox o on o.id = e.delivery_id join subscribers s on s.id = o.subscriber_id`,
-		"mail.confirm jane@example.org")
+		"email.confirm jane@example.org")
 	expect(b, `select status from subscribers order by email_norm`, "suppressed, active")
 }
 
@@ -159,7 +159,7 @@ func TestAComplaintAfterAnErasure(t *testing.T) {
 			t.Parallel()
 			b := functiontest.New(t)
 			b.Activate("jane@example.org")
-			mail := b.Strings(`select id::text from outbox where kind = 'mail.confirm'`)[0]
+			mail := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
 			erase(b, subscription.Erasure{Address: b.Address("jane@example.org"), Object: object, Visit: functiontest.Visit})
 			f := b.Open(open)
 			if got := take(t, f, event(t, "bounce", mail)); got != "bounce" {
@@ -211,13 +211,13 @@ func TestAfterABounce(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.SignUp("jane@example.org")
-	mail := b.Strings(`select id::text from outbox where kind = 'mail.confirm'`)[0]
+	mail := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
 	take(t, b.Open(open), event(t, "bounce", mail))
 	r := subscription.Request{Address: b.Address("jane@example.org"), Visit: functiontest.Visit}
 	if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.Silenced {
 		t.Errorf("%s %v", outcome, err)
 	}
-	if got := b.Strings(`select actor || ' ' || channel from audit_events where kind = 'subscription.suppressed'`); len(got) != 1 || got[0] != "provider ses" {
+	if got := b.Strings(`select actor || ' ' || channel from ledger_events where kind = 'subscription.suppressed'`); len(got) != 1 || got[0] != "provider ses" {
 		t.Errorf("%v", got)
 	}
 }

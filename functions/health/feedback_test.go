@@ -42,9 +42,9 @@ func TestSilenceOfSESIsTold(t *testing.T) {
 			b.Exec("delete from " + table)
 		}
 		for _, e := range test.emails {
-			b.Exec(`with person as (insert into identities (subscriber_id, email_hmac, fold_hmac, key_id) values (gen_random_uuid(), 'a', 'a', 'a') returning subscriber_id),
+			b.Exec(`with person as (insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id) values (gen_random_uuid(), 'a', 'a', 'a') returning subscriber_id),
 				email as (insert into outbox (id, kind, subscriber_id, due_at, created_at, state, outcome, finished_at)
-					select gen_random_uuid(), 'mail.confirm', subscriber_id, now(), now(), 'done', $2, now() - $1::interval from person returning id)
+					select gen_random_uuid(), 'email.confirm', subscriber_id, now(), now(), 'done', $2, now() - $1::interval from person returning id)
 				insert into engagement_events (id, at, kind, delivery_id) select gen_random_uuid(), now() - $1::interval, $3, id from email where $3 <> ''`, e.ago, e.outcome, e.heard)
 		}
 		if test.also != "" {
@@ -58,7 +58,7 @@ func TestSilenceOfSESIsTold(t *testing.T) {
 	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "letter1" // which tells us of nothing
 	b.Exec("delete from alerts")
 	b.Exec(`insert into outbox (id, kind, subscriber_id, due_at, created_at, state, outcome, finished_at)
-		select gen_random_uuid(), 'mail.confirm', subscriber_id, now(), now(), 'done', 'sent', now() - interval '2 hours' from identities`)
+		select gen_random_uuid(), 'email.confirm', subscriber_id, now(), now(), 'done', 'sent', now() - interval '2 hours' from identities`)
 	if d := ping(t, b.Open(open)); rules(d) != "" || d.Checks["feedback"] != nil {
 		t.Errorf("with Loops: %s, %+v", rules(d), d.Checks["feedback"])
 	}

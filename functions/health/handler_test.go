@@ -68,13 +68,13 @@ func TestWhatIsLost(t *testing.T) {
 			b.Variables["DATABASE_READ_URL"] = "postgres://app:password@" + nobody + "/newsletter"
 		}, 200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "warn"}},
 		"email, by a pause": {func(b *functiontest.Bundle) {
-			b.Exec(`insert into pauses values (gen_random_uuid(), 'mail', 'operator', now(), null)`)
+			b.Exec(`insert into pauses values (gen_random_uuid(), 'email', 'operator', now(), null)`)
 		}, 200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "outbox": "warn"}},
 		"a chat, by a pause": {func(b *functiontest.Bundle) {
 			b.Exec(`insert into pauses values (gen_random_uuid(), 'slack', 'operator', now(), null)`)
 		}, 200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "integrations": "warn"}},
 		"nothing, after a pause": {func(b *functiontest.Bundle) {
-			b.Exec(`insert into pauses values (gen_random_uuid(), 'mail', 'operator', now(), now()), (gen_random_uuid(), 'slack', 'operator', now(), now())`)
+			b.Exec(`insert into pauses values (gen_random_uuid(), 'email', 'operator', now(), now()), (gen_random_uuid(), 'slack', 'operator', now(), now())`)
 		}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
 		"a migration": {func(b *functiontest.Bundle) {
 			b.Exec(`delete from goose_db_version where version_id = (select max(version_id) from goose_db_version)`)

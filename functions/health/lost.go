@@ -47,8 +47,8 @@ type lostDatabase struct {
 // loss is a loss that was told.
 type loss struct {
 	ID       uuid.UUID `json:"id"`
-	OpenedAt time.Time `json:"opened_at"`
-	SeenAt   time.Time `json:"seen_at"` // when it was found last
+	OpenedAt time.Time `json:"firing_since"`
+	SeenAt   time.Time `json:"last_found_at"` // when it was found last
 	// Round counts how often the owner was told, since RoundAt for the last time; Told are the channels that took that.
 	Round   int       `json:"round"`
 	RoundAt time.Time `json:"round_at"`

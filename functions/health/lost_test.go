@@ -118,7 +118,7 @@ func (r *lossRig) expect(want string, ends int) {
 		r.t.Errorf("heard %q, want %q", got, want)
 	}
 	var queued int
-	if err := r.conn.QueryRow(r.t.Context(), `select count(*) from outbox where kind = 'alert.closed'`).Scan(&queued); err != nil || queued != ends {
+	if err := r.conn.QueryRow(r.t.Context(), `select count(*) from outbox where kind = 'alert.resolved'`).Scan(&queued); err != nil || queued != ends {
 		r.t.Errorf("%d ends are queued, want %d (%v)", queued, ends, err)
 	}
 }
@@ -131,18 +131,18 @@ func TestALostDatabaseIsToldOnceByAllEnvironments(t *testing.T) {
 	r.pings(0, time.Minute, true)
 	r.pings(1, time.Minute, true)
 	r.pings(0, time.Minute, true)
-	r.expect("opened", 0)
+	r.expect("firing", 0)
 	r.pings(1, 4*time.Hour, true)
-	r.expect("opened reminded", 0)
+	r.expect("firing repeated", 0)
 	r.pings(1, 5*time.Minute, false)
 	r.pings(0, time.Minute, false) // it has told of it too, but it is over
-	r.expect("opened reminded", 1)
+	r.expect("firing repeated", 1)
 	all, err := r.alerts.List(t.Context(), false, 10)
 	if err != nil || len(all) != 1 || all[0].Rule != alert.Database || all[0].ClosedAt == nil || all[0].ClosedAt.Sub(all[0].OpenedAt).Round(time.Minute) != 4*time.Hour+7*time.Minute {
 		t.Errorf("%v %+v", err, all)
 	}
 	r.pings(0, time.Minute, true)
-	r.expect("opened reminded opened", 1)
+	r.expect("firing repeated firing", 1)
 }
 
 // TestALossThatComesAndGoesIsOne: it is over when the database has answered for five minutes.
@@ -152,11 +152,11 @@ func TestALossThatComesAndGoesIsOne(t *testing.T) {
 	for i := range 10 {
 		r.pings(i%2, time.Minute, i%2 == 0)
 	}
-	r.expect("opened", 0)
+	r.expect("firing", 0)
 	r.pings(0, 4*time.Minute-time.Second, false)
-	r.expect("opened", 0)
+	r.expect("firing", 0)
 	r.pings(0, time.Second, false)
-	r.expect("opened", 1)
+	r.expect("firing", 1)
 }
 
 // TestPingsThatOverlapTellOnce: both environments find the loss, and its end, at the same moment.
@@ -173,7 +173,7 @@ func TestPingsThatOverlapTellOnce(t *testing.T) {
 			}
 			both.Wait()
 		}
-		want = append(want, "opened")
+		want = append(want, "firing")
 		r.expect(strings.Join(want, " "), i+1)
 	}
 }
@@ -190,7 +190,7 @@ func TestAChannelThatIsDownIsToldLater(t *testing.T) {
 	for range 3 {
 		r.pings(1, time.Minute, true)
 	}
-	r.expect("opened", 0)
+	r.expect("firing", 0)
 	if got, _ := r.envs[0].tell(t.Context(), time.Millisecond, r.ask); got != told {
 		t.Error(got)
 	}
@@ -198,7 +198,7 @@ func TestAChannelThatIsDownIsToldLater(t *testing.T) {
 	r.pings(0, 4*time.Hour, true)
 	r.deaf = false
 	r.pings(0, time.Minute, true)
-	r.expect("opened reminded", 0)
+	r.expect("firing repeated", 0)
 }
 
 func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
@@ -207,13 +207,13 @@ func TestALostDatabaseIsToldWithoutRedis(t *testing.T) {
 	r.redis.Kill()
 	r.pings(0, 0, true)
 	r.pings(0, time.Minute, true)
-	r.expect("opened", 0)
+	r.expect("firing", 0)
 	r.redis.Start()
 	r.pings(0, time.Minute, true)
-	r.expect("opened", 0)
+	r.expect("firing", 0)
 	r.pings(0, 5*time.Minute, false)
 	r.pings(0, time.Minute, false)
-	r.expect("opened", 1)
+	r.expect("firing", 1)
 }
 
 // TestARedisThatComesBackWithAnEndedLoss tells nothing again, and hides no new loss.
@@ -234,10 +234,10 @@ func TestARedisThatComesBackWithAnEndedLoss(t *testing.T) {
 	again()
 	r.pings(0, time.Minute, false)
 	r.pings(1, time.Minute, false) // which knew nothing of it
-	r.expect("opened", 1)
+	r.expect("firing", 1)
 	again()
 	r.pings(0, time.Minute, true)
-	r.expect("opened opened", 1)
+	r.expect("firing firing", 1)
 }
 
 // TestABlipIsNotTold: the database answers the second question.

@@ -13,7 +13,7 @@ import (
 // From the look before this one until this one, of which each has just left a sample.
 const operatorsSQL = `
 with looks as (select at from health_samples order by at desc limit 2)
-select kind, count(*) from audit_events
+select kind, count(*) from ledger_events
 where at > (select min(at) from looks) and at <= (select max(at) from looks) and actor = 'operator'
 group by kind order by kind`
 

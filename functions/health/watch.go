@@ -172,7 +172,7 @@ func (w *watcher) figures(ctx context.Context, report healthcheck.Report) (alert
 }
 
 const sampleSQL = `
-insert into health_samples (at, status, figures) values ($1::timestamptz, $2::text, $3::text::jsonb) on conflict (at) do nothing`
+insert into health_samples (at, status, measurements) values ($1::timestamptz, $2::text, $3::text::jsonb) on conflict (at) do nothing`
 
 const (
 	// sampleTimeout bounds a write that decides whether the database is lost.

@@ -42,7 +42,7 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 	if _, err := f.Event(t.Context(), functiontest.Raw(t, "health", "scheduled")); err != nil { // which sends them beside its work
 		t.Fatal(err)
 	}
-	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
 	time.Sleep(healthcheckFreshness)
 	ctx, _ := telemetry.With(t.Context())
 	value, err := f.Event(ctx, functiontest.Raw(t, "health", "scheduled"))
@@ -70,7 +70,7 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 	if told := b.Strings(`select kind from outbox where kind like 'alert.%'`); len(told) != 4 {
 		t.Errorf("told %v", told)
 	}
-	samples := b.Strings(`select status || ' ' || (figures ->> 'limiter') || ' ' || (figures -> 'outbox' ->> 'dead') from health_samples order by at`)
+	samples := b.Strings(`select status || ' ' || (measurements ->> 'limiter') || ' ' || (measurements -> 'outbox' ->> 'dead') from health_samples order by at`)
 	if got := strings.Join(samples, ", "); got != "pass redis 0, warn redis 1" {
 		t.Errorf("samples %s", got)
 	}
@@ -106,7 +106,7 @@ func measured(t *testing.T, f lambdafn.Function) (d details, metrics map[string]
 	return value.(details), metrics
 }
 
-// rules are the open alerts, such as "outbox_age/ alarm".
+// rules are the open alerts, such as "outbox_age/ critical".
 func rules(d details) string {
 	var all []string
 	for _, a := range d.Alerts {
@@ -120,13 +120,13 @@ func TestAWayOutThatTakesNothingIsTold(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, attempts, outcome)
-		select gen_random_uuid(), 'mail.confirm', now() + interval '2 hours', now() - interval '6 hours', 9, 'unreachable' from generate_series(1, 20)`)
-	b.Exec(`insert into outbox (id, kind, due_at, created_at, put_off_until) values (gen_random_uuid(), 'tell.slack', now(), now() - interval '6 hours', now())`)
+		select gen_random_uuid(), 'email.confirm', now() + interval '2 hours', now() - interval '6 hours', 9, 'unreachable' from generate_series(1, 20)`)
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, deferred_until) values (gen_random_uuid(), 'notify.slack', now(), now() - interval '6 hours', now())`)
 	d := ping(t, b.Open(open))
-	if got := rules(d); got != "deliveries/mail alarm" {
+	if got := rules(d); got != "deliveries/email critical" {
 		t.Errorf("alerts %s", got)
 	}
-	if got := d.Alerts[0].Summary; got != "mail: 20 deliveries were tried in vain, the oldest has been waiting for 6 hours (unreachable)." {
+	if got := d.Alerts[0].Summary; got != "email: 20 deliveries were tried in vain, the oldest has been waiting for 6 hours (unreachable)." {
 		t.Error(got)
 	}
 	if got := d.Checks["outbox"][0].Status; got != healthcheck.Fail || d.Status != healthcheck.Warn { // sign-ups work
@@ -141,7 +141,7 @@ func TestAWayOutThatTakesNothingIsTold(t *testing.T) {
 func TestAReadThatFailsSilencesNothingElse(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
 	b.Exec(`revoke select on engagement_events from app`)
 	d, metrics := measured(t, b.Open(open))
 	if got := rules(d); got != "check/alerts warning, dead_letters/ warning" || !metrics["Health"] || !metrics["AlertsOpen"] {
@@ -165,7 +165,7 @@ func TestWhoCannotTellIsSilent(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Exec(`revoke insert, update on alerts from app`)
-	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
+	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
 	if d, metrics := measured(t, b.Open(open)); metrics["Health"] || metrics["AlertsOpen"] || d.Checks["outbox"][0].Status != healthcheck.Warn {
 		t.Errorf("%+v, metrics %v", d, metrics)
 	}
@@ -192,7 +192,7 @@ func TestADatabaseThatTakesNoWritesIsLost(t *testing.T) {
 	if d = ping(t, b.Open(open)); d.Status == healthcheck.Fail {
 		t.Errorf("%+v", d)
 	}
-	if got := b.Strings(`select o.kind || ' ' || a.rule || ' ' || (a.closed_at is not null) from outbox o join alerts a on a.id = o.event_id`); fmt.Sprint(got) != "[alert.closed database true]" {
+	if got := b.Strings(`select o.kind || ' ' || a.rule || ' ' || (a.resolved_at is not null) from outbox o join alerts a on a.id = o.event_id`); fmt.Sprint(got) != "[alert.resolved database true]" {
 		t.Errorf("queued %v", got)
 	}
 	if got := slack.Problems(); len(got) != 0 {
@@ -225,14 +225,14 @@ func TestWhatWasNotSentIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	for _, row := range []string{
-		`'mail.confirm', 'done', 'stale', now()`, `'tell.slack', 'done', 'unwanted', now()`, `'none', 'done', 'none', now()`,
-		`'announce', 'done', 'told', now()`, `'mail.reminder', 'done', 'sent', now() - interval '2 hours'`, `'tell.ga4', 'done', 'counted', now() - interval '25 hours'`,
-		`'alert.opened.discord', 'done', 'warned', now() - interval '3 hours'`, `'tell.discord', 'ready', 'unreachable', null`,
+		`'email.confirm', 'done', 'stale', now()`, `'notify.slack', 'done', 'unwanted', now()`, `'none', 'done', 'none', now()`,
+		`'change', 'done', 'told', now()`, `'email.reminder', 'done', 'sent', now() - interval '2 hours'`, `'notify.ga4', 'done', 'counted', now() - interval '25 hours'`,
+		`'alert.firing.discord', 'done', 'warned', now() - interval '3 hours'`, `'notify.discord', 'ready', 'unreachable', null`,
 	} {
 		b.Exec(`insert into outbox (id, due_at, created_at, kind, state, outcome, finished_at) values (gen_random_uuid(), now(), now() - interval '4 minutes', ` + row + `)`)
 	}
 	d := ping(t, b.Open(open))
-	if got := d.Checks["integrations"][0]; !regexp.MustCompile(`^discord: 3h0m\d+s ago; mail: 2h0m\d+s ago$`).MatchString(got.Observed) || got.Status != healthcheck.Pass {
+	if got := d.Checks["integrations"][0]; !regexp.MustCompile(`^discord: 3h0m\d+s ago; email: 2h0m\d+s ago$`).MatchString(got.Observed) || got.Status != healthcheck.Pass {
 		t.Errorf("%+v", got)
 	}
 	b.Exec(`update outbox set created_at = created_at - interval '1 hour' where state = 'ready'`)
@@ -262,14 +262,14 @@ func TestTheOperatorsActsAreInTheLog(t *testing.T) {
 		return acts
 	}
 	act := func(actor, kind string) {
-		b.Exec(`insert into audit_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), clock_timestamp(), $1, $2, 'cli', 'x')`, kind, actor)
+		b.Exec(`insert into ledger_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), clock_timestamp(), $1, $2, 'cli', 'x')`, kind, actor)
 	}
 	act("operator", "consent.text_added")
 	if got := look(); got != 0 {
 		t.Errorf("the first look tells of %v acts before it", got)
 	}
-	act("operator", "deliveries.paused")
-	act("operator", "deliveries.paused")
+	act("operator", "destination.paused")
+	act("operator", "destination.paused")
 	act("visitor", "subscription.requested")
 	if got := look(); got != 2 {
 		t.Errorf("%v acts, want 2", got)
@@ -292,7 +292,7 @@ func TestBoundsOfTheServerAndTheMemoryAreTold(t *testing.T) {
 		alerts.ConnectionsPercent, alerts.MemoryPercent = 0.1, 0.1
 		return openWith(ctx, env, alerts)
 	}))
-	if got := rules(d); !strings.Contains(got, "check/pool alarm") || !strings.Contains(got, "check/memory alarm") || d.Status != healthcheck.Warn {
+	if got := rules(d); !strings.Contains(got, "check/pool critical") || !strings.Contains(got, "check/memory critical") || d.Status != healthcheck.Warn {
 		t.Errorf("%s, alerts %s", d.Status, got)
 	}
 }

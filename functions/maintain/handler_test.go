@@ -57,9 +57,9 @@ func TestEveryPeriod(t *testing.T) {
 		days    float64
 	}{
 		"contexts":         {`insert into event_context values (gen_random_uuid(), now(), '192.0.2.1', 'x')`, "event_context", 90},
-		"mail_log":         {`insert into mail_log (id, fold_hmac, purpose, at) values (gen_random_uuid(), '\x00', 'confirm', now())`, "mail_log", 30},
+		"email_log":        {`insert into email_log (id, mailbox_hmac, purpose, at) values (gen_random_uuid(), '\x00', 'confirm', now())`, "email_log", 30},
 		"deliveries":       {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'none', 'done', now(), now(), now())`, "outbox", 30},
-		"dead_letters":     {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'mail.confirm', 'dead', now(), now(), now())`, "outbox", 90},
+		"dead_letters":     {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'email.confirm', 'dead', now(), now(), now())`, "outbox", 90},
 		"erasures":         {`insert into erasures values (gen_random_uuid(), gen_random_uuid(), '\x00', 'k', now())`, "erasures", 365},
 		"engagement":       {`insert into engagement_events (id, at, kind, delivery_id) values (gen_random_uuid(), now(), 'open', gen_random_uuid())`, "engagement_events", 400},
 		"privacy_requests": {`insert into privacy_requests values (gen_random_uuid(), 'export', 'link', null, now(), now(), now(), 'answered')`, "privacy_requests", 1095},
@@ -67,10 +67,10 @@ func TestEveryPeriod(t *testing.T) {
 		"request_slots":    {`insert into request_stats values (300, now(), 'subscribe POST', 2, false, 1, 1)`, "request_stats", 4},
 		"request_hours":    {`insert into request_stats values (3600, now(), 'subscribe POST', 2, false, 1, 1)`, "request_stats", 70},
 		"health_samples":   {`insert into health_samples values (now(), 'pass', '{}')`, "health_samples", 14},
-		"alerts":           {`insert into alerts values (gen_random_uuid(), 'r', '', 'alarm', 's', now(), now(), null, now())`, "alerts", 70},
-		"pauses":           {`insert into pauses values (gen_random_uuid(), 'mail', 'bounces', now(), now())`, "pauses", 90},
+		"alerts":           {`insert into alerts values (gen_random_uuid(), 'r', '', 'critical', 's', now(), now(), null, now())`, "alerts", 70},
+		"pauses":           {`insert into pauses values (gen_random_uuid(), 'email', 'bounces', now(), now())`, "pauses", 90},
 		"identities":       {`insert into identities values (gen_random_uuid(), '\x00', '\x00', 'k', now() + interval '14 days')`, "identities", 14},
-		"suppressions":     {`insert into suppressions values ('\x00', 'k', 'not_me', now(), now() + interval '30 days')`, "suppressions", 30},
+		"suppressions":     {`insert into suppressions (email_hmac, key_id, reason, created_at, until) values ('\x00', 'k', 'declined', now(), now() + interval '30 days')`, "suppressions", 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,14 +91,14 @@ func TestWhatIsKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Activate("jane@example.org")
-	b.Exec(`insert into suppressions values ('\x00', 'k', 'complaint', now(), null)`)
+	b.Exec(`insert into suppressions (email_hmac, key_id, reason, created_at, until) values ('\x00', 'k', 'complaint', now(), null)`)
 	b.Exec(`insert into privacy_requests values (gen_random_uuid(), 'export', 'letter', null, now(), now(), null, null)`)
-	b.Exec(`insert into outbox (id, kind, state, due_at, created_at) values (gen_random_uuid(), 'mail.confirm', 'ready', now(), now())`)
-	events := b.count("audit_events")
+	b.Exec(`insert into outbox (id, kind, state, due_at, created_at) values (gen_random_uuid(), 'email.confirm', 'ready', now(), now())`)
+	events := b.count("ledger_events")
 	b.run(36500)
 	for from, want := range map[string]int{
-		"subscribers": 1, "identities": 1, "suppressions": 1, "privacy_requests": 1, "consent_texts": 3, "outbox where state = 'ready' and kind = 'mail.confirm'": 2,
-		"audit_events where kind <> 'maintenance.run'": events,
+		"subscribers": 1, "identities": 1, "suppressions": 1, "privacy_requests": 1, "consent_texts": 3, "outbox where state = 'ready' and kind = 'email.confirm'": 2,
+		"ledger_events where kind <> 'maintenance.run'": events,
 	} {
 		if got := b.count(from); got != want {
 			t.Errorf("%s: %d, want %d", from, got, want)
@@ -115,15 +115,15 @@ func TestARun(t *testing.T) {
 	if got.Counts["expired"] != 1 || got.Seals != 1 || len(got.Head) != 64 {
 		t.Errorf("%+v", got)
 	}
-	records := b.Strings(`select data::text from audit_events where kind = 'maintenance.run' and actor = 'system'`)
+	records := b.Strings(`select data::text from ledger_events where kind = 'maintenance.run' and actor = 'system'`)
 	if len(records) != 1 || !strings.Contains(records[0], `"expired": 1`) {
 		t.Errorf("%v", records)
 	}
-	if b.count("subscribers") != 0 || b.count("audit_seals") != 1 {
+	if b.count("subscribers") != 0 || b.count("ledger_seals") != 1 {
 		t.Error("it was not done")
 	}
 	b.run(31) // nothing of a person who never confirmed is left but the ledger
-	if n := b.count("identities") + b.count("mail_log"); n != 0 {
+	if n := b.count("identities") + b.count("email_log"); n != 0 {
 		t.Errorf("%d rows", n)
 	}
 }
@@ -136,12 +136,12 @@ func TestAReminder(t *testing.T) {
 		b.SignUp(fmt.Sprintf("jane%d@example.org", i))
 	}
 	b.Exec(`update outbox set state = 'done', outcome = 'sent', finished_at = now()`)
-	b.Exec(`update mail_log set sent_at = now()`)
+	b.Exec(`update email_log set sent_at = now()`)
 	if got := b.run(3).Counts["reminded"]; got != 0 {
 		t.Errorf("%d reminders that nobody wanted", got)
 	}
 	b.Variables["SIGNUP_REMIND_AFTER"], b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "48h", "2"
-	if got := b.run(3).Counts["reminded"]; got != 2 || b.count("outbox where kind = 'mail.reminder'") != 2 {
+	if got := b.run(3).Counts["reminded"]; got != 2 || b.count("outbox where kind = 'email.reminder'") != 2 {
 		t.Errorf("%d reminders", got)
 	}
 	if got := b.run(4).Counts["reminded"]; got != 1 {
@@ -174,10 +174,10 @@ func TestLongGone(t *testing.T) {
 	if got := b.run(101); got.Counts["long_gone"] != 1 || b.count("subscribers") != 1 {
 		t.Errorf("%+v", got)
 	}
-	if got := b.Strings(`select actor || ' ' || channel from audit_events where kind = 'subscription.erased'`); len(got) != 1 || got[0] != "system schedule" {
+	if got := b.Strings(`select actor || ' ' || channel from ledger_events where kind = 'subscription.erased'`); len(got) != 1 || got[0] != "system schedule" {
 		t.Errorf("%v", got)
 	}
-	if b.count("outbox where kind = 'announce' and sealed is not null") != 1 || b.count("privacy_requests") != 0 {
+	if b.count("outbox where kind = 'change' and sealed is not null") != 1 || b.count("privacy_requests") != 0 {
 		t.Error("listeners are not told, or a request is invented")
 	}
 }
@@ -186,7 +186,7 @@ func TestLongGone(t *testing.T) {
 func TestManyRowsAndTwoRuns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.Exec(`insert into mail_log (id, fold_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 9001)`)
+	b.Exec(`insert into email_log (id, mailbox_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 9001)`)
 	b.ahead = 31 * 24 * time.Hour
 	var mu sync.Mutex
 	var gone int64
@@ -201,12 +201,12 @@ func TestManyRowsAndTwoRuns(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			gone += value.(result).Counts["mail_log"]
+			gone += value.(result).Counts["email_log"]
 		})
 	}
 	both.Wait()
-	if gone != 9001 || b.count("mail_log") != 0 {
-		t.Errorf("%d are gone, %d are left", gone, b.count("mail_log"))
+	if gone != 9001 || b.count("email_log") != 0 {
+		t.Errorf("%d are gone, %d are left", gone, b.count("email_log"))
 	}
 }
 
@@ -214,18 +214,18 @@ func TestManyRowsAndTwoRuns(t *testing.T) {
 func TestARunThatIsCutOff(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.Exec(`insert into mail_log (id, fold_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 3000)`)
+	b.Exec(`insert into email_log (id, mailbox_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 3000)`)
 	b.ahead = 31 * 24 * time.Hour
 	ctx, cancel := context.WithTimeout(t.Context(), timeToSeal+time.Millisecond) // no time but for the record
 	defer cancel()
 	if _, err := b.open().Event(ctx, json.RawMessage(`{}`)); err == nil {
 		t.Error("it says that all is done")
 	}
-	if n := b.count("audit_events where kind = 'maintenance.run'"); n != 1 {
+	if n := b.count("ledger_events where kind = 'maintenance.run'"); n != 1 {
 		t.Errorf("%d records", n)
 	}
 	b.run(31)
-	if b.count("mail_log") != 0 {
+	if b.count("email_log") != 0 {
 		t.Error("rows are left")
 	}
 }

@@ -20,8 +20,8 @@ const (
 	before  = "requested:confirmation_queued, confirmed:confirmed"
 	asked   = before + ", requested:link_queued"
 	erased  = before + ", erased:erased"
-	mails   = "mail.confirm, announce"
-	told    = mails + ", announce"
+	mails   = "email.confirm, change"
+	told    = mails + ", change"
 	nothing = ""
 )
 
@@ -36,9 +36,9 @@ type sample struct {
 func samples() map[string]sample {
 	const exported, erasing = token.Export, token.Erase
 	return map[string]sample{
-		"export-json":           {exported, 202, active, asked, mails + ", mail.privacy_export", []string{`{"status":"accepted","message":"If we keep something`}},
-		"erase-json":            {exported, 202, active, asked, mails + ", mail.privacy_erase", []string{`{"status":"accepted"`}},
-		"export-form":           {exported, 202, active, asked, mails + ", mail.privacy_export", []string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach"}},
+		"export-json":           {exported, 202, active, asked, mails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep something`}},
+		"erase-json":            {exported, 202, active, asked, mails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
+		"export-form":           {exported, 202, active, asked, mails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach"}},
 		"show":                  {exported, 200, active, before, mails, []string{"Download my data", `<form method="post"><button`}},
 		"scanner":               {erasing, 200, active, before, mails, nil},
 		"show-form":             {exported, 200, active, before, mails, []string{"Enter your address", `value="export"`, `value="erase"`}},
@@ -116,7 +116,7 @@ func TestTheCopyIsWhole(t *testing.T) {
 		t.Errorf("%v\n%s", err, got.Response.Body)
 	}
 	for _, part := range []string{
-		`"ip": "192.0.2.7"`, `"user_agent": "Test/1.0"`, `"version": "default-1"`, "Ich möchte den Newsletter", `"kind": "mail.confirm"`,
+		`"ip": "192.0.2.7"`, `"user_agent": "Test/1.0"`, `"version": "default-1"`, "Ich möchte den Newsletter", `"kind": "email.confirm"`,
 		`"name": "Amazon Web Services"`, `"name": "Amazon Simple Email Service"`, `"name": "Loops (audience)"`, `leads to the person; until 2026-02-03"`,
 		`"name": "Example Ltd"`, `"purpose": "sending the newsletter"`, `"consent_text": null`, `"kind": "privacy.exported"`, `"kind": "export"`,
 	} {

@@ -108,7 +108,7 @@ func TestALostVerifier(t *testing.T) {
 	if n := b.Strings(`select count(*)::text from subscribers`)[0]; n != "5" {
 		t.Errorf("%s subscribers", n)
 	}
-	got := strings.Join(b.Strings(`select data->>'reasons' from audit_events order by id limit 2`), " ")
+	got := strings.Join(b.Strings(`select data->>'reasons' from ledger_events order by id limit 2`), " ")
 	if got != `["captcha_unavailable"] ["disposable", "captcha_unavailable"]` {
 		t.Errorf("reasons: %s", got)
 	}
@@ -142,7 +142,7 @@ func TestDomains(t *testing.T) {
 	b.Variables["SIGNUP_DISPOSABLE_DOMAINS"] = "hold"
 	expectAnswer(t, "held", functiontest.Serve(t, b.Open(open).HTTP, post(t, `{"email":"joe@yopmail.com"}`)), 202, `"accepted"`)
 	got := b.Strings(`select kind || ':' || hold_reason from outbox where state = 'held'`)
-	if strings.Join(got, " ") != "mail.confirm:disposable" {
+	if strings.Join(got, " ") != "email.confirm:disposable" {
 		t.Errorf("held: %v", got)
 	}
 }
@@ -156,5 +156,5 @@ func TestAHeldSignUpIsConfirmedByMail(t *testing.T) {
 	for _, email := range []string{"joe@yopmail.com", "jane@example.org"} {
 		expectAnswer(t, email, functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 202, `"accepted"`)
 	}
-	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "mail.confirm, announce")
+	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "email.confirm, change")
 }

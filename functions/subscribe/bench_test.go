@@ -59,7 +59,7 @@ func BenchmarkSubscribe(b *testing.B) {
 		written += signUps + each*environments
 	}
 	var signedUp, mails int
-	bundle.Scan(`select (select count(*) from subscribers), (select count(*) from outbox where kind = 'mail.confirm')`, nil, &signedUp, &mails)
+	bundle.Scan(`select (select count(*) from subscribers), (select count(*) from outbox where kind = 'email.confirm')`, nil, &signedUp, &mails)
 	if signedUp != written || mails != written {
 		b.Errorf("%d sign-ups and %d mails are in the database, want %d", signedUp, mails, written)
 	}

@@ -20,13 +20,13 @@ var samples = map[string]struct {
 	subscribers, ledger, outbox string
 	answer                      []string // parts of the body
 }{
-	"json":         {202, "jane.doe@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
-	"json-minimal": {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`"accepted"`}},
-	"json-ipv6":    {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`"accepted"`}},
-	"form": {202, "jane.doe@example.org pending", "requested:confirmation_queued", "mail.confirm",
+	"json":         {202, "jane.doe@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
+	"json-minimal": {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`"accepted"`}},
+	"json-ipv6":    {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`"accepted"`}},
+	"form": {202, "jane.doe@example.org pending", "requested:confirmation_queued", "email.confirm",
 		[]string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach", "12345 Town"}},
-	"form-multipart":    {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`<html lang="fr">`}},
-	"gateway-base-path": {202, "jane@example.org pending", "requested:confirmation_queued", "mail.confirm", []string{`"accepted"`}},
+	"form-multipart":    {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`<html lang="fr">`}},
+	"gateway-base-path": {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`"accepted"`}},
 	"honeypot":          {202, "", "requested:dropped", "none", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
 
 	"consent-refused":   {422, "", "", "", []string{`"pointer":"#/consent/granted"`}},
@@ -71,7 +71,7 @@ func TestSampleEvents(t *testing.T) {
 			}
 			b.ExpectState(want.subscribers, want.ledger, want.outbox)
 			if want.ledger == "" {
-				b.ExpectRows(map[string]int{"subscribers": 0, "audit_events": 0, "identities": 0, "event_context": 0, "mail_log": 0, "outbox": 0})
+				b.ExpectRows(map[string]int{"subscribers": 0, "ledger_events": 0, "identities": 0, "event_context": 0, "email_log": 0, "outbox": 0})
 			}
 			if hasLimits := got.Response.Headers["Ratelimit"] != ""; hasLimits != (want.status == 202) {
 				t.Errorf("limiter headers: %v", got.Response.Headers)
@@ -103,7 +103,7 @@ func TestWhatIsRecorded(t *testing.T) {
 	var email, locale, source, ip, agent, consent, requestID, channel, granted string
 	b.Scan(`select s.email, s.locale, s.source::text, host(c.ip), c.user_agent, t.version || '/' || t.locale, e.request_id, e.channel,
 			e.data->>'granted'
-		from subscribers s join audit_events e on e.id = s.request_event_id join event_context c on c.event_id = e.id
+		from subscribers s join ledger_events e on e.id = s.request_event_id join event_context c on c.event_id = e.id
 		join consent_texts t on t.id = e.consent_text_id`, nil,
 		&email, &locale, &source, &ip, &agent, &consent, &requestID, &channel, &granted)
 	for _, pair := range [][2]string{

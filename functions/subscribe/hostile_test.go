@@ -40,7 +40,7 @@ func TestCodeIsText(t *testing.T) {
 		if agents := b.Strings("select user_agent from event_context order by event_id desc limit 1"); agents[0] != code {
 			t.Errorf("%q is stored as %q", code, agents)
 		}
-		if id := b.Strings("select request_id from audit_events order by id desc limit 1")[0]; !strings.HasPrefix(id, code) || len(id) != 64 {
+		if id := b.Strings("select request_id from ledger_events order by id desc limit 1")[0]; !strings.HasPrefix(id, code) || len(id) != 64 {
 			t.Errorf("%q is stored as %q", code, id)
 		}
 	}

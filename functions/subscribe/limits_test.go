@@ -59,7 +59,7 @@ func TestARobotThatIsTooFastLearnsNothing(t *testing.T) {
 		t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
 	}
 	b.ExpectState("", "requested:dropped", "none")
-	if got := b.Strings(`select data->>'reasons' from audit_events`); got[0] != `["too_fast"]` {
+	if got := b.Strings(`select data->>'reasons' from ledger_events`); got[0] != `["too_fast"]` {
 		t.Errorf("reasons %s", got)
 	}
 }
@@ -158,7 +158,7 @@ func TestDoubleOptInCanBeSwitchedOff(t *testing.T) {
 	b := functiontest.New(t)
 	b.Variables["SIGNUP_DOUBLE_OPT_IN"] = "false"
 	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json-minimal", ""))
-	b.ExpectState("jane@example.org active", "requested:activated", "announce")
+	b.ExpectState("jane@example.org active", "requested:activated", "change")
 }
 
 func TestEveryStateGetsTheSameAnswer(t *testing.T) {

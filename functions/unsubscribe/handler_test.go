@@ -18,8 +18,8 @@ const (
 	before = "requested:confirmation_queued, confirmed:confirmed"
 	after  = before + ", unsubscribed:unsubscribed"
 	asked  = before + ", requested:link_queued"
-	mails  = "mail.confirm, announce" // of the activation
-	told   = mails + ", announce"
+	mails  = "email.confirm, change" // of the activation
+	told   = mails + ", change"
 )
 
 // samples says what each file of events/unsubscribe is answered with the link of an active subscriber, and what it does.
@@ -36,8 +36,8 @@ var samples = map[string]struct {
 	"show":                   {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `<form method="post"><button`}},
 	"scanner":                {200, active, before, mails, nil},
 	"show-address-form":      {200, active, before, mails, []string{"Enter your address", `action="?"`}},
-	"address":                {202, active, asked, mails + ", mail.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
-	"address-form":           {202, active, asked, mails + ", mail.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
+	"address":                {202, active, asked, mails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
+	"address-form":           {202, active, asked, mails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
 
 	"honeypot":          {202, active, before + ", requested:dropped", mails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-invalid":   {422, active, before, mails, []string{`"pointer":"#/email"`}},
@@ -116,7 +116,7 @@ func TestAValidLinkAlwaysSucceeds(t *testing.T) {
 	if got := b.Strings(`select status from subscribers`); len(got) != 1 || got[0] != "unsubscribed" {
 		t.Errorf("subscribers: %v", got)
 	}
-	if got := b.Strings(`select kind from audit_events where kind in ('subscription.unsubscribed', 'subscription.cancelled') order by kind`); len(got) != 2 {
+	if got := b.Strings(`select kind from ledger_events where kind in ('subscription.unsubscribed', 'subscription.declined') order by kind`); len(got) != 2 {
 		t.Errorf("each end stands in the ledger once: %v", got)
 	}
 }
@@ -160,7 +160,7 @@ func TestUnknownAddressesAreNotMailedAndNotTold(t *testing.T) {
 	if known.Response.StatusCode != unknown.Response.StatusCode || known.Response.Body != unknown.Response.Body {
 		t.Errorf("known %d %s, unknown %d %s", known.Response.StatusCode, known.Response.Body, unknown.Response.StatusCode, unknown.Response.Body)
 	}
-	if got := b.Strings(`select kind from outbox order by id`); got[len(got)-1] != "mail.unsubscribe_link" {
+	if got := b.Strings(`select kind from outbox order by id`); got[len(got)-1] != "email.unsubscribe_link" {
 		t.Errorf("outbox %v", got)
 	}
 }

@@ -77,10 +77,10 @@ func TestOneClickTakesAnyBody(t *testing.T) {
 			}
 		}
 	}
-	if got := b.Strings(`select kind from audit_events where kind = 'subscription.unsubscribed'`); len(got) != n {
+	if got := b.Strings(`select kind from ledger_events where kind = 'subscription.unsubscribed'`); len(got) != n {
 		t.Errorf("%d of %d ends are in the ledger", len(got), n)
 	}
-	if got := b.Strings(`select kind from outbox where kind = 'announce'`); len(got) != 2*n {
+	if got := b.Strings(`select kind from outbox where kind = 'change'`); len(got) != 2*n {
 		t.Errorf("%d announcements of %d activations and %d ends", len(got), n, n)
 	}
 }

@@ -85,7 +85,7 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 	}
 	b.ExpectState(left, after, told)
 	// The ledger says when the button was pressed, and not only when the database was back.
-	if got := b.Strings(`select channel || ' ' || (data->>'original_at') from audit_events where kind = 'subscription.unsubscribed'`); got[0] != "parked 2026-01-31T12:00:00Z" {
+	if got := b.Strings(`select channel || ' ' || (data->>'original_at') from ledger_events where kind = 'subscription.unsubscribed'`); got[0] != "parked 2026-01-31T12:00:00Z" {
 		t.Errorf("%v", got)
 	}
 	if value, err := b.Open(open).Event(t.Context(), functiontest.Raw(t, "unsubscribe", parkedSample)); err != nil || len(value.(events.SQSEventResponse).BatchItemFailures) != 0 {

@@ -40,7 +40,7 @@ func TestTheTallyFindsWhatIsTooMuchOrTooSoon(t *testing.T) {
 	mail := func(to, kind string, after time.Duration) devstack.Mail {
 		return devstack.Mail{To: to, Tags: map[string]string{"delivery": kind}, At: now.Add(after)}
 	}
-	kinds := map[string]string{"c": "mail.confirm", "a": "mail.already_subscribed", "e": "mail.privacy_export", "x": "mail.privacy_erase"}
+	kinds := map[string]string{"c": "email.confirm", "a": "email.already_subscribed", "e": "email.privacy_export", "x": "email.privacy_erase"}
 	for name, test := range map[string]struct {
 		mails []devstack.Mail
 		want  string

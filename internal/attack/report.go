@@ -25,7 +25,7 @@ var caps = map[string]limit{"confirm": {3, 15 * time.Minute}, "already_subscribe
 
 // purpose is what a mail is for, by its kind in the outbox.
 func purpose(kind string) string {
-	name := strings.TrimPrefix(kind, "mail.")
+	name := strings.TrimPrefix(kind, "email.")
 	if strings.HasPrefix(name, "privacy_") {
 		return "privacy"
 	}
@@ -140,7 +140,7 @@ func tally(mails []devstack.Mail, folds map[string]bool, kinds map[string]string
 
 // kinds are the kinds of all mails in the outbox, by id.
 func (a *attack) kinds(ctx context.Context) (map[string]string, error) {
-	rows, err := a.db.Query(ctx, `select id::text, kind from outbox where kind like 'mail.%'`)
+	rows, err := a.db.Query(ctx, `select id::text, kind from outbox where kind like 'email.%'`)
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func (a *attack) rush(ctx context.Context) error {
 func (a *attack) drain(ctx context.Context) error {
 	for {
 		var left int
-		err := a.db.QueryRow(ctx, `select count(*) from outbox where state = 'ready' and kind like 'mail.%'`).Scan(&left)
+		err := a.db.QueryRow(ctx, `select count(*) from outbox where state = 'ready' and kind like 'email.%'`).Scan(&left)
 		if err != nil {
 			return fmt.Errorf("it took too long, or the database is lost: %w", err)
 		}

@@ -52,7 +52,7 @@ var allowances = []allowance{
 		why: "the evidence with a short life (docs/privacy.md)"},
 	{sinks: []Sink{Database}, place: regexp.MustCompile(`^event_context\.user_agent\b`), shapes: []Shape{Address, Network, Token, Key},
 		why: "likewise, and it is whatever the program calls itself"},
-	{sinks: []Sink{Database}, place: regexp.MustCompile(`^(subscribers|audit_events)\.source\b`), text: regexp.MustCompile(`https?://127\.0\.0\.1(:\d+)?`),
+	{sinks: []Sink{Database}, place: regexp.MustCompile(`^(subscribers|ledger_events)\.source\b`), text: regexp.MustCompile(`https?://127\.0\.0\.1(:\d+)?`),
 		why: "the page that the form stands on; the local stack's has no name"},
 	{sinks: []Sink{Database}, place: regexp.MustCompile(`^migration_checksums\.`), shapes: []Shape{Key},
 		why: "hashes of our own files"},

@@ -60,7 +60,7 @@ func TestALeakInEverySink(t *testing.T) {
 		{canary.Answer, "GET /api/newsletter/confirm 200"}, {canary.Problem, "POST /api/newsletter/confirm 422"}, {canary.Problem, "GET /api/newsletter/confirm 404"},
 		{canary.Sentry, ""}, {canary.Slack, ""}, {canary.Discord, ""}, {canary.Webhook, ""}, {canary.GA4, ""}, {canary.SNS, ""},
 		{canary.Captcha, ""}, {canary.Vector, ""}, {canary.Queue, ""}, {canary.Journal, "/s3"}, {canary.Journal, "folder"},
-		{canary.Database, "audit_events.data"}, {canary.Database, "outbox.outcome"}, {canary.Database, "outbox.sealed"},
+		{canary.Database, "ledger_events.data"}, {canary.Database, "outbox.outcome"}, {canary.Database, "outbox.sealed"},
 		{canary.Redis, ""},
 	} {
 		if !found(want.sink, want.place, "planted address") || !found(want.sink, want.place, string(canary.Address)) {
@@ -167,7 +167,7 @@ func leakIntoDatabase(t *testing.T) {
 	conn := db.Conn(t)
 	for _, statement := range []string{
 		`insert into subscribers (id, email, email_norm, status, request_event_id, requested_at) values (gen_random_uuid(), $1, $1, 'pending', gen_random_uuid(), now())`,
-		`insert into audit_events (id, at, kind, actor, channel, request_id, data) values (gen_random_uuid(), now(), 'x', 'system', 'x', 'x', jsonb_build_object('outcome', $1::text))`,
+		`insert into ledger_events (id, at, kind, actor, channel, request_id, data) values (gen_random_uuid(), now(), 'x', 'system', 'x', 'x', jsonb_build_object('outcome', $1::text))`,
 		`insert into outbox (id, kind, due_at, created_at, outcome) values (gen_random_uuid(), 'x', now(), now(), $1)`,
 		`insert into outbox (id, kind, due_at, created_at, sealed) values (gen_random_uuid(), 'x', now(), now(), convert_to($1, 'UTF8'))`,
 	} {

@@ -54,7 +54,7 @@ func (a *author) delivery(e Event, kind, outcome string) Delivery {
 func (a *author) signUp(id uuid.UUID, address string) (token.Claims, Delivery) {
 	c := a.call(Call{Op: opSubscribe, Typed: address, Status: 202})
 	e := a.event(c, Event{SubscriberID: id, Kind: kindRequested, Outcome: "confirmation_queued", From: "none", To: "pending"})
-	d := a.delivery(e, "mail.confirm", "sent")
+	d := a.delivery(e, "email.confirm", "sent")
 	a.h.Mails = append(a.h.Mails, Mail{d.ID.String(), address, a.later()})
 	return token.Claims{SubscriberID: id, EventID: e.ID, Purpose: token.Confirm, Epoch: 1}, d
 }
@@ -70,7 +70,7 @@ func (a *author) activate(id uuid.UUID, address string) token.Claims {
 	claims, d := a.signUp(id, address)
 	e := a.step(opConfirm, address, claims, Event{Kind: kindConfirmed, Outcome: "confirmed", From: "pending", To: "active", RequestEvent: claims.EventID})
 	a.h.Calls[len(a.h.Calls)-1].Delivery = d.ID.String()
-	a.delivery(e, "announce", "told")
+	a.delivery(e, "change", "told")
 	return claims
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-func isMail(kind string) bool { return strings.HasPrefix(kind, "mail.") }
+func isMail(kind string) bool { return strings.HasPrefix(kind, "email.") }
 
 // checkDelivered: every row of the outbox came to an end that it may have: sent, or overtaken by what happened to the
 // person (I3).
@@ -123,7 +123,7 @@ func checkSilence(h *History) []string {
 			if !ends(e) || !decided.before(e) || !e.Committed.Add(inFlight).Before(m.At) || !silences(e, d.Kind, notMe[e.RequestID]) {
 				continue
 			}
-			if d.Kind == "mail.unsubscribe_link" && x.askedAgain(e, m.At) {
+			if d.Kind == "email.unsubscribe_link" && x.askedAgain(e, m.At) {
 				continue
 			}
 			found = append(found, fmt.Sprintf("delivery %s, %s: sent %s after %s", d.ID, d.Kind, m.At.Sub(e.Committed).Round(time.Millisecond), e.Kind))
@@ -134,7 +134,7 @@ func checkSilence(h *History) []string {
 
 // silences says whether an event ends mails of a kind: after an unsubscription a person may still ask for their data.
 func silences(e Event, kind string, notMe bool) bool {
-	service := kind == "mail.privacy_export" || kind == "mail.privacy_erase"
+	service := kind == "email.privacy_export" || kind == "email.privacy_erase"
 	return !service || notMe || e.Kind == kindSuppressed || e.Kind == kindErased
 }
 

@@ -14,7 +14,7 @@ const (
 	kindRequested    = "subscription.requested"
 	kindConfirmed    = "subscription.confirmed"
 	kindUnsubscribed = "subscription.unsubscribed"
-	kindCancelled    = "subscription.cancelled"
+	kindCancelled    = "subscription.declined"
 	kindExpired      = "subscription.expired"
 	kindSuppressed   = "subscription.suppressed"
 	kindErased       = "subscription.erased"
@@ -78,7 +78,7 @@ func newIndex(h *History) *index {
 	}
 	for _, d := range h.Deliveries {
 		x.deliveries[d.ID.String()] = d
-		if strings.HasPrefix(d.Kind, "tell.") {
+		if strings.HasPrefix(d.Kind, "notify.") {
 			x.told[d.EventID] = append(x.told[d.EventID], d)
 		} else {
 			x.caused[d.EventID] = append(x.caused[d.EventID], d)

@@ -18,7 +18,7 @@ select id, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000'::uuid)
        coalesce((data ->> 'request_event')::uuid, '00000000-0000-0000-0000-000000000000'::uuid), kind, coalesce(data ->> 'outcome', ''),
        coalesce(data ->> 'from', ''), coalesce(data ->> 'to', ''), request_id, channel, coalesce((data ->> 'returning')::boolean, false),
        kind = 'subscription.erased' and coalesce(data -> 'reasons' ? 'objection', false), at, pg_xact_commit_timestamp(xmin), xmin::text::bigint
-from audit_events order by 13, 14`
+from ledger_events order by 13, 14`
 	rowsSQL = `
 select id, email, email_norm, status, epoch from subscribers`
 	deliveriesSQL = `
@@ -27,13 +27,13 @@ select id, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000'::uuid)
        coalesce(finished_at, 'epoch'::timestamptz)
 from outbox`
 	mailLogSQL = `
-select encode(fold_hmac, 'hex'), purpose, count(*)::integer from mail_log group by 1, 2`
+select encode(mailbox_hmac, 'hex'), purpose, count(*)::integer from email_log group by 1, 2`
 	leftoversSQL = `
-with erased as (select distinct subscriber_id from audit_events where kind = 'subscription.erased')
+with erased as (select distinct subscriber_id from ledger_events where kind = 'subscription.erased')
 select e.subscriber_id, 'a row of subscribers' from erased e join subscribers s on s.id = e.subscriber_id
 union all select subscriber_id, 'an identity' from erased join identities using (subscriber_id)
 union all select subscriber_id, 'a network address of ' || a.kind || ', ' || coalesce(a.data ->> 'outcome', '')
-from erased join audit_events a using (subscriber_id) join event_context c on c.event_id = a.id
+from erased join ledger_events a using (subscriber_id) join event_context c on c.event_id = a.id
 union all select subscriber_id, 'a sealed delivery' from erased join outbox o using (subscriber_id) where o.sealed is not null`
 )
 

@@ -145,8 +145,8 @@ type counts struct{ connections, subscribers, requests, mails int }
 
 func (c *counts) read(ctx context.Context, conn *pgx.Conn) error {
 	return conn.QueryRow(ctx, `
-select (select count(*) from subscribers where status = 'pending'), (select count(*) from audit_events where kind = 'subscription.requested'),
-       (select count(*) from outbox where kind = 'mail.confirm')`).Scan(&c.subscribers, &c.requests, &c.mails)
+select (select count(*) from subscribers where status = 'pending'), (select count(*) from ledger_events where kind = 'subscription.requested'),
+       (select count(*) from outbox where kind = 'email.confirm')`).Scan(&c.subscribers, &c.requests, &c.mails)
 }
 
 // mostConnections is what the smallest RDS instances leave for the functions.

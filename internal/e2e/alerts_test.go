@@ -33,7 +33,7 @@ var stories = map[string]story{
 	},
 	"nobody hears of emails":  {nil, []string{"feedback_missing", "feedback_unreadable"}, nobodyHears},
 	"mails fail":              {nil, []string{"bounces", "dead_letters", "mail_paused"}, mailsFail},
-	"strangers are signed up": {map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": "hold"}, []string{"wave", "held/disposable", "bombing"}, strangersAreSignedUp},
+	"strangers are signed up": {map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": "hold"}, []string{"signup_burst", "held/disposable", "bombing"}, strangersAreSignedUp},
 	"work is left undone": {
 		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
 		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age", "deliveries/loops"}, workIsLeftUndone,
@@ -93,8 +93,8 @@ func serversAreLost(t *testing.T, w *watch) {
 		w.lookTwiceAtOnce()
 		return slices.Contains(titles(w.Doubles.SNS.Messages()), title)
 	}
-	eventually(t, "the loss to be told", func() bool { return said("alarm: The database does not answer") })
-	eventually(t, "a reminder", func() bool { return said("alarm: Still: The database does not answer") })
+	eventually(t, "the loss to be told", func() bool { return said("critical: The database does not answer") })
+	eventually(t, "a reminder", func() bool { return said("critical: Still: The database does not answer") })
 	if n := w.Lambda.Environments("health"); n < 2 {
 		t.Errorf("%d environments looked", n)
 	}
@@ -103,7 +103,7 @@ func serversAreLost(t *testing.T, w *watch) {
 		w.look() // with deliver, which tells it
 		return said("good: Over: The database does not answer")
 	})
-	if n := w.count(t, "outbox where event_id in (select id from alerts where rule = 'database') and kind not like 'alert.closed%'"); n != 0 {
+	if n := w.count(t, "outbox where event_id in (select id from alerts where rule = 'database') and kind not like 'alert.resolved%'"); n != 0 {
 		t.Errorf("%d deliveries tell what was told directly", n)
 	}
 
@@ -131,7 +131,7 @@ func mailsFail(t *testing.T, w *watch) {
 	w.Doubles.SES.Fail(devstack.Answer{Status: http.StatusBadRequest, Code: "MessageRejected"})
 	v.subscribe(t, "refused@example.org")
 	w.opens("dead_letters")
-	w.operator(t, "pause", "add", "mail")
+	w.operator(t, "pause", "add", "email")
 	w.opens("mail_paused")
 	w.reminds()
 
@@ -140,7 +140,7 @@ func mailsFail(t *testing.T, w *watch) {
 	if mails := v.inbox(t, "refused@example.org"); len(mails) != 0 {
 		t.Errorf("%d mails left while all mail is paused", len(mails))
 	}
-	w.operator(t, "pause", "lift", "mail") // what bounced before that was the owner's to judge
+	w.operator(t, "pause", "lift", "email") // what bounced before that was the owner's to judge
 	w.ends("mail_paused", "bounces")
 }
 
@@ -182,18 +182,18 @@ func strangersAreSignedUp(t *testing.T, w *watch) {
 			signUps++
 		}
 		w.deliver(t)
-		return w.count(t, "outbox where state = 'held' and hold_reason = 'wave'") > 0
+		return w.count(t, "outbox where state = 'held' and hold_reason = 'signup_burst'") > 0
 	})
-	w.opens("wave")
+	w.opens("signup_burst")
 	v.subscribe(t, "away@mailinator.com")
 	w.opens("held/disposable")
 	w.exec(t, "update subscribers set requested_at = requested_at - interval '2 minutes'") // the last minute does not count yet
-	w.exec(t, "update audit_events set at = at - interval '2 minutes'")
+	w.exec(t, "update ledger_events set at = at - interval '2 minutes'")
 	w.opens("bombing")
 	w.reminds()
 
 	w.operator(t, "holds", "reject", "--all")
-	w.ends("wave", "held/disposable")
+	w.ends("signup_burst", "held/disposable")
 	for i := range signUps / 5 {
 		if got := v.send(t, http.MethodPost, v.mail(t, address(i), 1).link(t, confirmPath), ""); got.Status != http.StatusOK {
 			t.Fatalf("confirm: %d", got.Status)

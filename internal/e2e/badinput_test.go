@@ -85,7 +85,7 @@ func TestBadInputIsRefusedAndWritesNothing(t *testing.T) {
 			}
 		}
 	}
-	for _, table := range []string{"subscribers", "audit_events", "outbox", "mail_log", "identities", "event_context"} {
+	for _, table := range []string{"subscribers", "ledger_events", "outbox", "email_log", "identities", "event_context"} {
 		if n := s.count(t, table); n != 0 {
 			t.Errorf("%d rows in %s", n, table)
 		}

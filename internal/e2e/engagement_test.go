@@ -21,7 +21,7 @@ func TestABounceAndAComplaint(t *testing.T) {
 	if n := s.count(t, "subscribers where email_norm = 'reader@example.org' and status = 'pending'"); n != 1 {
 		t.Error("a mail that was delivered changed its reader")
 	}
-	s.exec(t, "update mail_log set at = at - interval '1 day', sent_at = sent_at - interval '1 day'") // past all caps
+	s.exec(t, "update email_log set at = at - interval '1 day', sent_at = sent_at - interval '1 day'") // past all caps
 	for _, address := range []string{"bounce@example.org", "complaint@example.org"} {
 		v.subscribe(t, address)
 		s.deliver(t)

@@ -86,10 +86,10 @@ func TestAnEndpointThatIsGone(t *testing.T) {
 	if got := titles(s.Doubles.Slack.Messages()); len(got) != 2 {
 		t.Errorf("Slack %q", got)
 	}
-	if n := s.count(t, "pauses where subject like 'webhook-%' and reason = 'gone' and lifted_at is null"); n != 1 {
+	if n := s.count(t, "pauses where destination like 'webhook-%' and reason = 'gone' and resumed_at is null"); n != 1 {
 		t.Errorf("%d pauses", n)
 	}
-	if dead, kept := s.count(t, "outbox where kind like 'tell.webhook-%' and state = 'dead'"), s.count(t, "outbox where kind like 'tell.webhook-%' and state = 'ready'"); dead != 1 || kept != 1 {
+	if dead, kept := s.count(t, "outbox where kind like 'notify.webhook-%' and state = 'dead'"), s.count(t, "outbox where kind like 'notify.webhook-%' and state = 'ready'"); dead != 1 || kept != 1 {
 		t.Errorf("%d rows are dead, %d wait", dead, kept)
 	}
 }
@@ -131,8 +131,8 @@ func TestAnEndpointInside(t *testing.T) {
 	activate(t, s, newVisitor(s.base, "127.12.3.1"), "jane.inside@example.org")
 	s.deliver(t)
 	var state, why string
-	s.query(t, &state, "select state from outbox where kind like 'tell.webhook-%'")
-	s.query(t, &why, "select coalesce(outcome, '') from outbox where kind like 'tell.webhook-%'")
+	s.query(t, &state, "select state from outbox where kind like 'notify.webhook-%'")
+	s.query(t, &why, "select coalesce(outcome, '') from outbox where kind like 'notify.webhook-%'")
 	if state != "dead" || why != "blocked_address" || len(s.Doubles.Slack.Messages()) != 1 {
 		t.Errorf("%s %s", state, why)
 	}

@@ -59,18 +59,18 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 		jane.subscribe(t, fmt.Sprintf("jane%d.metrics@example.org", i))
 	}
 	s.deliver(t)
-	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', now(), now(), 'dead', now())`)
-	s.exec(t, `insert into outbox (id, kind, due_at, created_at) values (gen_random_uuid(), 'mail.reminder', now() + interval '1 hour', now() - interval '1 minute')`)
-	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, hold_reason) values (gen_random_uuid(), 'mail.confirm', now(), now(), 'held', 'wave')`)
+	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
+	s.exec(t, `insert into outbox (id, kind, due_at, created_at) values (gen_random_uuid(), 'email.reminder', now() + interval '1 hour', now() - interval '1 minute')`)
+	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, hold_reason) values (gen_random_uuid(), 'email.confirm', now(), now(), 'held', 'signup_burst')`)
 	s.invoke(t, "engagement", string(functiontest.Raw(t, "engagement", "unreadable")))
 	s.invoke(t, "health", `{}`)
 
 	t.Log("The database refuses, and then Redis is silent.")
-	s.exec(t, `revoke insert on audit_events from app`)
+	s.exec(t, `revoke insert on ledger_events from app`)
 	if got := jane.send(t, http.MethodPost, subscribePath, `{"email":"john.metrics@example.org"}`, asJSON); got.Status < 500 {
 		t.Fatalf("without the ledger: %d %s", got.Status, got.Body)
 	}
-	s.exec(t, `grant insert on audit_events to app`)
+	s.exec(t, `grant insert on ledger_events to app`)
 	redis.Freeze()
 	t.Cleanup(redis.Thaw)
 	for i := range 3 {
@@ -83,9 +83,9 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 		"ColdStarts function_name=subscribe": 1, "ColdStarts function_name=deliver": 1, "ColdStarts function_name=health": 1,
 		"Duration endpoint=subscribe POST": 0.01, "ServerErrors endpoint=subscribe POST": 1, "PoolAcquire function_name=subscribe": 0.001,
 		"PoolDial function_name=health": 0.01, "RedisRoundTrip function_name=subscribe": 0.001, "SentryBlocked function_name=subscribe": 20,
-		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered adapter=mail": 3, "FeedbackUnreadable": 1,
+		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered adapter=email": 3, "FeedbackUnreadable": 1,
 		"OutboxReady": 1, "OutboxHeld": 1, "OutboxDead": 1, "OutboxAge": 60, "Health": 1, "AlertsOpen": 2,
-		"AlertsOpened rule=dead_letters": 1, "AlertsOpened rule=wave": 1,
+		"AlertsOpened rule=dead_letters": 1, "AlertsOpened rule=signup_burst": 1,
 	} {
 		if sums[name] < least {
 			t.Errorf("%s is %v, want at least %v", name, sums[name], least)

@@ -227,7 +227,7 @@ func (s *stack) ledger(t testing.TB, address string) []string {
 	t.Helper()
 	conn := s.db.Conn(t)
 	defer conn.Close(context.Background())
-	rows, err := conn.Query(t.Context(), `select e.kind from audit_events e join subscribers s on s.id = e.subscriber_id
+	rows, err := conn.Query(t.Context(), `select e.kind from ledger_events e join subscribers s on s.id = e.subscriber_id
 		where s.email_norm = lower($1) order by e.at, e.id`, address)
 	if err != nil {
 		t.Fatal(err)

@@ -88,14 +88,14 @@ func TestAnswersAreTheSameInEveryState(t *testing.T) {
 			address = strings.ToLower(address)
 			v := newVisitor(s.base, "127.30.1.1")
 			prepare[state](t, s, v, address)
-			events := s.count(t, "audit_events")
+			events := s.count(t, "ledger_events")
 			got := comparable(ask(v, address))
 			if i == 0 {
 				first = got
 			} else if got != first {
 				t.Errorf("%s: the answer for %s is\n%s\nand for %s\n%s", way, state, got, states[0], first)
 			}
-			if n := s.count(t, "audit_events") - events; n != 1 {
+			if n := s.count(t, "ledger_events") - events; n != 1 {
 				t.Errorf("%s, %s: %d ledger events, want 1", way, state, n)
 			}
 		}

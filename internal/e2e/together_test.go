@@ -50,7 +50,7 @@ func TestOneAddressManyTimesAtOnce(t *testing.T) {
 		// The mail goes to the spelling of the newest request, so all spellings of the recipient count.
 		t.Errorf("%d mails, want 1", len(mails))
 	}
-	if n := s.count(t, "audit_events e join subscribers s on s.id = e.subscriber_id where s.email_norm = 'mass@example.org'"); n != 50 {
+	if n := s.count(t, "ledger_events e join subscribers s on s.id = e.subscriber_id where s.email_norm = 'mass@example.org'"); n != 50 {
 		t.Errorf("%d ledger events, want one for each request", n)
 	}
 	t.Logf("median of other addresses: %v quiet, %v beside the mass", quiet, busy)

@@ -17,7 +17,7 @@ func TestADamagedDatabaseIsFound(t *testing.T) {
 	if err := s.Validate(t.Context(), s.tampered...); err == nil || !strings.Contains(err.Error(), "not found, but expected") {
 		t.Errorf("before the damage: %v", err)
 	}
-	s.exec(t, `insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'alert.opened.slack', now() + interval '1 day', now(), gen_random_uuid())`)
+	s.exec(t, `insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'alert.firing.slack', now() + interval '1 day', now(), gen_random_uuid())`)
 	if err := s.Validate(t.Context()); err == nil || !strings.Contains(err.Error(), found) {
 		t.Errorf("after the damage: %v", err)
 	}

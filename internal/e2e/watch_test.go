@@ -142,7 +142,7 @@ func (w *watch) history() (all []alert.Alert, reminders map[string][]time.Time) 
 	}
 	reminders = map[string][]time.Time{}
 	for _, call := range w.Doubles.Webhooks.Received() {
-		if call.Type == "alert.reminded" {
+		if call.Type == "alert.repeated" {
 			of := name(call.Data["rule"], call.Data["subject"])
 			reminders[of] = append(reminders[of], call.At)
 		}
@@ -204,7 +204,7 @@ func (w *watch) verifyTimes(a alert.Alert, reminders []time.Time) {
 		told = at
 	}
 	for _, call := range w.Doubles.Webhooks.Received() {
-		if want := map[string]time.Time{"alert.opened": a.OpenedAt, "alert.closed": *a.ClosedAt}[call.Type]; !want.IsZero() &&
+		if want := map[string]time.Time{"alert.firing": a.OpenedAt, "alert.resolved": *a.ClosedAt}[call.Type]; !want.IsZero() &&
 			call.Data["event_id"] == a.ID.String() && !call.At.Equal(want) {
 			w.t.Errorf("%s: told %s of %v, want %v", a.Rule, call.Type, call.At, want)
 		}
@@ -221,9 +221,9 @@ func (w *watch) expected(a alert.Alert, reminders int) []map[string]string {
 			"the webhook": kind + " " + name(string(a.Rule), a.Subject) + " " + string(a.Level),
 		}
 	}
-	all := []map[string]string{told(mark, string(a.Level), "", "alert.opened"), told("🟢 ", "good", "Over: ", "alert.closed")}
+	all := []map[string]string{told(mark, string(a.Level), "", "alert.firing"), told("🟢 ", "good", "Over: ", "alert.resolved")}
 	for range reminders {
-		all = append(all, told(mark, string(a.Level), "Still: ", "alert.reminded"))
+		all = append(all, told(mark, string(a.Level), "Still: ", "alert.repeated"))
 	}
 	return all
 }
@@ -241,7 +241,7 @@ func (w *watch) heard() map[string][]string {
 	}
 	for _, call := range w.Doubles.Webhooks.Received() {
 		if strings.HasPrefix(call.Type, "alert.") {
-			all["the webhook"] = append(all["the webhook"], call.Type+" "+name(call.Data["rule"], call.Data["subject"])+" "+call.Data["level"])
+			all["the webhook"] = append(all["the webhook"], call.Type+" "+name(call.Data["rule"], call.Data["subject"])+" "+call.Data["severity"])
 		}
 	}
 	for _, messages := range all {

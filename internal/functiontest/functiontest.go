@@ -215,7 +215,7 @@ func (b *Bundle) ExpectState(subscribers, ledger, outbox string) {
 	b.Helper()
 	for _, part := range []struct{ what, sql, want string }{
 		{"subscribers", `select email_norm || ' ' || status from subscribers order by email_norm`, subscribers},
-		{"ledger", `select substr(kind, strpos(kind, '.') + 1) || ':' || (data->>'outcome') from audit_events order by id`, ledger},
+		{"ledger", `select substr(kind, strpos(kind, '.') + 1) || ':' || (data->>'outcome') from ledger_events order by id`, ledger},
 		{"outbox", `select kind from outbox order by id`, outbox},
 	} {
 		if got := b.Strings(part.sql); strings.Join(got, ", ") != part.want {
@@ -228,7 +228,7 @@ func (b *Bundle) ExpectState(subscribers, ledger, outbox string) {
 func (b *Bundle) Rows() map[string]int {
 	b.Helper()
 	rows := map[string]int{}
-	for _, table := range []string{"subscribers", "audit_events", "identities", "event_context", "mail_log", "suppressions", "outbox"} {
+	for _, table := range []string{"subscribers", "ledger_events", "identities", "event_context", "email_log", "suppressions", "outbox"} {
 		var n int
 		b.Scan("select count(*) from "+table, nil, &n)
 		rows[table] = n

@@ -37,11 +37,11 @@ func (l Links) TakeRobotsForRobots(t *testing.T) {
 			t.Errorf("%s: %d %s", contentType, got.Response.StatusCode, got.Response.Body)
 		}
 	}
-	got := b.Strings(`select data->>'outcome' || ' ' || (data->>'reasons') from audit_events where kind = 'link.requested'`)
+	got := b.Strings(`select data->>'outcome' || ' ' || (data->>'reasons') from ledger_events where kind = 'link.requested'`)
 	if len(got) != 2 || got[0] != `dropped ["too_fast"]` || got[1] != got[0] {
 		t.Errorf("recorded %v", got)
 	}
-	if got := b.Strings(`select kind from outbox where kind like 'mail.%' and kind <> 'mail.confirm'`); len(got) != 0 {
+	if got := b.Strings(`select kind from outbox where kind like 'email.%' and kind <> 'email.confirm'`); len(got) != 0 {
 		t.Errorf("mails %v", got)
 	}
 }

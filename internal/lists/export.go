@@ -25,7 +25,7 @@ from (select s.id, s.email, s.status, coalesce(s.locale, '') as locale, s.source
              case when e.kind is distinct from 'subscription.imported' then s.requested_at end as requested_at,
              case when e.kind is distinct from 'subscription.imported' or e.data ? 'original_at' then s.confirmed_at end as confirmed_at,
              s.ended_at
-      from subscribers s left join audit_events e on e.id = s.request_event_id
+      from subscribers s left join ledger_events e on e.id = s.request_event_id
       where s.status = $1::text and s.id > $2::text::uuid) as shown
 where coalesce(confirmed_at, requested_at, '0001-01-01Z') >= $3::timestamptz
 order by id limit $4::integer`

@@ -139,21 +139,21 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 	b.ExpectRows(rows)
 	b.expect(b.run(list, Options{}), want)
 	got := b.Strings(`select s.email || ' ' || s.status || ' ' || coalesce(s.locale, '-') || ' ' || to_char(s.confirmed_at at time zone 'UTC', 'YYYY-MM-DD') || ' ' || e.data::text || ' ' || e.source::text
-		from subscribers s join audit_events e on e.id = s.request_event_id where s.email = 'Jane@example.org'`)
+		from subscribers s join ledger_events e on e.id = s.request_event_id where s.email = 'Jane@example.org'`)
 	if len(got) != 1 || !strings.HasPrefix(got[0], "Jane@example.org active de-AT 2024-05-01 ") || !strings.Contains(got[0], "Ticked the box") ||
 		!strings.Contains(got[0], `"original_at": "2024-05-01T10:00:00Z"`) || strings.Contains(got[0], "?x=1") {
 		t.Errorf("%v", got)
 	}
 	// A time that cannot be read, or is to come, refuses nobody; and nothing says that the consent is of today.
-	untimed := b.Strings(`select s.email || ' ' || coalesce(e.data->>'original_at', '-') from subscribers s join audit_events e on e.id = s.request_event_id
+	untimed := b.Strings(`select s.email || ' ' || coalesce(e.data->>'original_at', '-') from subscribers s join ledger_events e on e.id = s.request_event_id
 		where s.email in ('soon@example.org', 'odd@example.org') order by 1`)
 	if fmt.Sprint(untimed) != "[odd@example.org - soon@example.org -]" {
 		t.Errorf("%v", untimed)
 	}
-	if got := b.Strings(`select host(ip) || ' ' || user_agent from event_context c join audit_events e on e.id = c.event_id where e.kind = 'subscription.imported'`); len(got) != 1 || got[0] != "203.0.113.9 Mozilla/5.0" {
+	if got := b.Strings(`select host(ip) || ' ' || user_agent from event_context c join ledger_events e on e.id = c.event_id where e.kind = 'subscription.imported'`); len(got) != 1 || got[0] != "203.0.113.9 Mozilla/5.0" {
 		t.Errorf("%v", got)
 	}
-	if all := strings.Join(b.Strings(`select to_jsonb(e)::text from audit_events e`), ""); strings.Contains(all, "@") {
+	if all := strings.Join(b.Strings(`select to_jsonb(e)::text from ledger_events e`), ""); strings.Contains(all, "@") {
 		t.Error("an address in the ledger")
 	}
 	if n := len(b.Strings(`select id::text from outbox`)); n != mails {
@@ -224,8 +224,8 @@ func TestAgainAndAtTheSameTime(t *testing.T) {
 		signUps.Wait()
 	}
 	for sql, want := range map[string]int{
-		"subscribers where status = 'active'": n, "identities": n, "subscribers s join audit_events e on e.id = s.request_event_id": n,
-		"audit_events where kind = 'subscription.imported'":                                      n,
+		"subscribers where status = 'active'": n, "identities": n, "subscribers s join ledger_events e on e.id = s.request_event_id": n,
+		"ledger_events where kind = 'subscription.imported'":                                     n,
 		"subscribers s where not exists (select from identities i where i.subscriber_id = s.id)": 0,
 	} {
 		var got int
@@ -258,7 +258,7 @@ func TestExport(t *testing.T) {
 			}
 		}
 	}
-	if got := b.Strings(`select data->'counts'->>'active' from audit_events where kind = 'list.exported'`); len(got) != 1 || got[0] != "4501" {
+	if got := b.Strings(`select data->'counts'->>'active' from ledger_events where kind = 'list.exported'`); len(got) != 1 || got[0] != "4501" {
 		t.Errorf("%v", got)
 	}
 	out.Reset()
@@ -282,7 +282,7 @@ single@example.org,,only
 no@example.org,en,
 `, Options{})
 	got := b.Strings(`select split_part(s.email, '@', 1) || ' ' || coalesce(t.version || '/' || t.locale, '-') || ' ' || coalesce(e.data->>'text_version', '-')
-		from subscribers s join audit_events e on e.id = s.request_event_id left join consent_texts t on t.id = e.consent_text_id order by e.id`)
+		from subscribers s join ledger_events e on e.id = s.request_event_id left join consent_texts t on t.id = e.consent_text_id order by e.id`)
 	const want = "en default-1/en default-1, at default-1/de default-1, fr default-1/fr default-1, ja - default-1, none - default-1, single only/en only, no - -"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("%v, want %s", got, want)

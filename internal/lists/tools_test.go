@@ -57,7 +57,7 @@ func TestListsOfOtherTools(t *testing.T) {
 			defer func() { _ = list.Close() }()
 			totals, err := New(b.db, b.key, Options{}, time.Now).Run(t.Context(), list)
 			active := b.Strings(`select s.email || ' ' || coalesce(e.data->>'original_at', '-') || ' ' || coalesce(host(c.ip), '-')
-				from subscribers s join audit_events e on e.id = s.request_event_id left join event_context c on c.event_id = e.id
+				from subscribers s join ledger_events e on e.id = s.request_event_id left join event_context c on c.event_id = e.id
 				where s.status = 'active' order by s.email`)
 			if strings.Join(active, "\n") != strings.Join(want.active, "\n") {
 				t.Errorf("active: %q, want %q", active, want.active)
@@ -74,7 +74,7 @@ func TestListsOfOtherTools(t *testing.T) {
 					t.Errorf("%v, which lacks %q", err, part)
 				}
 			}
-			if rows := b.Rows(); rows["audit_events"] != 0 || len(totals) != 0 {
+			if rows := b.Rows(); rows["ledger_events"] != 0 || len(totals) != 0 {
 				t.Errorf("something was written: %v %v", rows, totals)
 			}
 		})
@@ -90,7 +90,7 @@ func TestTheOwnersWordDoesNotReviveAnybody(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expect(b.run(string(list), Options{Confirmed: true}), "imported:2 refused: not_active:1")
-	got := b.Strings(`select s.email || ' ' || (e.data->>'original_at') from subscribers s join audit_events e on e.id = s.request_event_id order by 1`)
+	got := b.Strings(`select s.email || ' ' || (e.data->>'original_at') from subscribers s join ledger_events e on e.id = s.request_event_id order by 1`)
 	if fmt.Sprint(got) != "[lm.on@example.org 2023-05-01T10:20:30.123456Z lm.zone@example.org 2023-05-01T10:20:30.5Z]" {
 		t.Errorf("%v", got)
 	}

@@ -18,7 +18,7 @@ import (
 const standingSQL = `
 select coalesce(s.status, ''), coalesce(s.returning_from, ''),
        exists (select from suppressions p
-               where (p.email_hmac = decode(l.hmac, 'hex') or p.fold_hmac = decode(l.fold, 'hex'))
+               where (p.email_hmac = decode(l.hmac, 'hex') or p.mailbox_hmac = decode(l.fold, 'hex'))
                  and (p.until is null or p.until > $4::timestamptz)),
        exists (select from erasures e where e.email_hmac = decode(l.hmac, 'hex'))
 from unnest($1::text[], $2::text[], $3::text[]) with ordinality as l (norm, hmac, fold, n)
@@ -59,13 +59,13 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
 on conflict (email_norm) do update set status = 'active', confirmed_at = excluded.confirmed_at, request_event_id = excluded.request_event_id
 where subscribers.status = 'pending' and subscribers.returning_from is null and $8::boolean`
 	insertIdentitiesSQL = `
-insert into identities (subscriber_id, email_hmac, fold_hmac, key_id)
+insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id)
 select s.id, decode(l.hmac, 'hex'), decode(l.fold, 'hex'), $4::text
 from unnest($1::text[], $2::text[], $3::text[]) as l (event, hmac, fold) join subscribers s on s.request_event_id = l.event::uuid
 on conflict (subscriber_id) do nothing`
 	// The events of rows that another request was faster with are left out.
 	insertEventsSQL = `
-insert into audit_events (id, at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data)
+insert into ledger_events (id, at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data)
 select l.event::uuid, $5::timestamptz, $6::text, s.id, $7::text, $8::text, l.source::jsonb, nullif(l.text, '')::uuid, $9::text, l.data::jsonb
 from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as l (event, source, text, data)
 join subscribers s on s.request_event_id = l.event::uuid
@@ -73,7 +73,7 @@ returning id::text`
 	insertContextsSQL = `
 insert into event_context (event_id, at, ip, user_agent)
 select l.event::uuid, $4::timestamptz, nullif(l.ip, '')::inet, nullif(l.agent, '')
-from unnest($1::text[], $2::text[], $3::text[]) as l (event, ip, agent) join audit_events e on e.id = l.event::uuid
+from unnest($1::text[], $2::text[], $3::text[]) as l (event, ip, agent) join ledger_events e on e.id = l.event::uuid
 where l.ip <> '' or l.agent <> ''`
 )
 

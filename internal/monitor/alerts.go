@@ -25,12 +25,12 @@ func (a Alerts) has(rule alert.Rule, subject string) bool {
 // Of the closed ones, which are found by when they were opened, the latest hundred are looked at.
 const (
 	openSQL = `
-select rule, subject, level, summary, opened_at, closed_at from alerts where closed_at is null
-order by level = 'alarm' desc, opened_at limit 50`
+select rule, subject, severity, summary, firing_since, resolved_at from alerts where resolved_at is null
+order by severity = 'critical' desc, firing_since limit 50`
 	closedSQL = `
-select rule, subject, level, summary, opened_at, closed_at
-from (select * from alerts order by opened_at desc limit 100) as latest
-where closed_at is not null order by closed_at desc limit 3`
+select rule, subject, severity, summary, firing_since, resolved_at
+from (select * from alerts order by firing_since desc limit 100) as latest
+where resolved_at is not null order by resolved_at desc limit 3`
 )
 
 func queueAlerts(b *pgx.Batch, into *Alerts) {
@@ -53,17 +53,17 @@ func (a Alerts) section(v View) []string {
 		lines[0] = v.title("ALERTS") + fmt.Sprintf("  %d open", len(a.Open))
 	}
 	for _, open := range a.Open {
-		lines = append(lines, v.Paint.Paint(terminal.LevelColour(open.Level), fmt.Sprintf("%-7s  %s, for %s", open.Level, title(open), terminal.Ago(v.Now.Sub(open.OpenedAt)))))
+		lines = append(lines, v.Paint.Paint(terminal.LevelColour(open.Level), fmt.Sprintf("%-8s  %s, for %s", open.Level, title(open), terminal.Ago(v.Now.Sub(open.OpenedAt)))))
 		if v.terse {
 			continue
 		}
-		const indent = "         "
+		const indent = "          "
 		for _, text := range terminal.Wrap(open.Summary+" "+advice(open), max(20, v.Width-len(indent))) {
 			lines = append(lines, indent+text)
 		}
 	}
 	for _, closed := range a.Closed {
-		text := fmt.Sprintf("over     %s, %s ago, after %s", title(closed), terminal.Ago(v.Now.Sub(*closed.ClosedAt)), terminal.Ago(closed.ClosedAt.Sub(closed.OpenedAt)))
+		text := fmt.Sprintf("over      %s, %s ago, after %s", title(closed), terminal.Ago(v.Now.Sub(*closed.ClosedAt)), terminal.Ago(closed.ClosedAt.Sub(closed.OpenedAt)))
 		lines = append(lines, v.Paint.Paint(terminal.Faint, text))
 	}
 	return lines

@@ -15,7 +15,7 @@ import (
 
 // Deliveries are how the ways out fared within the hour.
 type Deliveries struct {
-	Ways   map[string]*Way // "mail" and the listeners
+	Ways   map[string]*Way // "email" and the listeners
 	Pauses []outbox.Pause
 	Capped bool // there were more than are counted: these are the latest
 }

@@ -50,7 +50,7 @@ func troubled() Snapshot {
 		Depth:   outbox.Depth{Ready: 412, Held: 3, Dead: 1, Overdue: 14 * time.Second},
 		Deliveries: Deliveries{
 			Ways: map[string]*Way{
-				"mail": {Done: 8421, Last: ago(time.Second)}, "slack": {Done: 12, Dead: 1, Last: ago(40 * time.Minute)},
+				"email": {Done: 8421, Last: ago(time.Second)}, "slack": {Done: 12, Dead: 1, Last: ago(40 * time.Minute)},
 				"loops": {Done: 611, Again: 4, Last: ago(6 * time.Minute)}, "journal": {Done: 2, Last: ago(20 * time.Minute)},
 			},
 			Pauses: []outbox.Pause{{Subject: "webhook-1", Reason: "gone", At: ago(2 * time.Hour)}},

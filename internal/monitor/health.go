@@ -46,10 +46,10 @@ func (s Snapshot) Status(now time.Time) healthcheck.Status {
 	return s.Health.Status
 }
 
-const pingsSQL = `select at, status, figures from health_samples order by at desc limit $1::integer`
+const pingsSQL = `select at, status, measurements from health_samples order by at desc limit $1::integer`
 
 const waitedSQL = `
-select floor(extract(epoch from at - $1::timestamptz) / 300)::integer, max((figures #>> '{outbox,ready}')::float8), max((figures #>> '{outbox,overdue_s}')::float8)
+select floor(extract(epoch from at - $1::timestamptz) / 300)::integer, max((measurements #>> '{outbox,ready}')::float8), max((measurements #>> '{outbox,overdue_s}')::float8)
 from health_samples where at >= $1::timestamptz and at <= $2::timestamptz group by 1`
 
 func queueHealth(b *pgx.Batch, w window, into *Health) {

@@ -105,32 +105,32 @@ func TestRead(t *testing.T) {
 		"subscription.requested": {0, time.Minute, 4 * time.Minute, 50 * time.Minute, 2 * time.Hour}, "subscription.confirmed": {time.Minute}, "subscription.expired": {0},
 	} {
 		for _, ago := range agos {
-			r.exec(`insert into audit_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), $1, $2, 'system', 'test', 'test')`, at(ago), kind)
+			r.exec(`insert into ledger_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), $1, $2, 'system', 'test', 'test')`, at(ago), kind)
 		}
 	}
 	outbox := func(kind, state string, attempts int, outcome string, ago time.Duration) {
 		r.exec(`insert into outbox (id, kind, state, hold_reason, attempts, outcome, due_at, created_at, finished_at) values
-			(gen_random_uuid(), $1, $2, case when $2 = 'held' then 'wave' end, $3, nullif($4, ''), $5, $5, case when $2 in ('done', 'dead') then $5::timestamptz end)`,
+			(gen_random_uuid(), $1, $2, case when $2 = 'held' then 'signup_burst' end, $3, nullif($4, ''), $5, $5, case when $2 in ('done', 'dead') then $5::timestamptz end)`,
 			kind, state, attempts, outcome, at(ago))
 	}
-	outbox("mail.confirm", "done", 1, "sent", time.Minute)
-	outbox("mail.unsubscribe_link", "done", 1, "sent", 2*time.Minute)
-	outbox("mail.confirm", "done", 1, "sent", 2*time.Hour)
+	outbox("email.confirm", "done", 1, "sent", time.Minute)
+	outbox("email.unsubscribe_link", "done", 1, "sent", 2*time.Minute)
+	outbox("email.confirm", "done", 1, "sent", 2*time.Hour)
 	outbox("none", "done", 1, "none", time.Minute)
-	outbox("mail.confirm", "ready", 0, "", 30*time.Second)
-	outbox("mail.confirm", "held", 0, "", time.Minute)
-	outbox("tell.slack", "dead", 8, "gone", time.Minute)
-	outbox("alert.opened.slack", "done", 1, "warned", 3*time.Minute)
-	outbox("tell.loops", "ready", 2, "timeout", -time.Minute)
-	outbox("tell.loops", "ready", 1, "", -time.Minute)         // under way
-	outbox("tell.loops", "ready", 1, "released", -time.Minute) // by the owner, and under way
-	r.exec(`insert into pauses (id, subject, reason, at) values (gen_random_uuid(), 'mail', 'bounces', $1)`, at(time.Hour))
+	outbox("email.confirm", "ready", 0, "", 30*time.Second)
+	outbox("email.confirm", "held", 0, "", time.Minute)
+	outbox("notify.slack", "dead", 8, "gone", time.Minute)
+	outbox("alert.firing.slack", "done", 1, "warned", 3*time.Minute)
+	outbox("notify.loops", "ready", 2, "timeout", -time.Minute)
+	outbox("notify.loops", "ready", 1, "", -time.Minute)         // under way
+	outbox("notify.loops", "ready", 1, "released", -time.Minute) // by the owner, and under way
+	r.exec(`insert into pauses (id, destination, reason, at) values (gen_random_uuid(), 'email', 'bounces', $1)`, at(time.Hour))
 	alerts := func(rule, level string, opened time.Duration, closed any) {
-		r.exec(`insert into alerts (id, rule, subject, level, summary, opened_at, seen_at, closed_at) values (gen_random_uuid(), $1, '', $2, 'so it is', $3, $3, $4)`, rule, level, at(opened), closed)
+		r.exec(`insert into alerts (id, rule, subject, severity, summary, firing_since, last_found_at, resolved_at) values (gen_random_uuid(), $1, '', $2, 'so it is', $3, $3, $4)`, rule, level, at(opened), closed)
 	}
 	alerts("dead_letters", "warning", 3*time.Hour, nil)
-	alerts("bombing", "alarm", time.Hour, nil)
-	for i, rule := range []string{"limiter", "wave", "outbox_age", "bounces"} {
+	alerts("bombing", "critical", time.Hour, nil)
+	for i, rule := range []string{"limiter", "signup_burst", "outbox_age", "bounces"} {
 		alerts(rule, "warning", time.Duration(i+2)*time.Hour, at(time.Duration(4-i)*10*time.Minute))
 	}
 
@@ -156,13 +156,13 @@ func TestRead(t *testing.T) {
 		t.Errorf("outbox %+v", d)
 	}
 	ways := s.Deliveries.Ways
-	if len(ways) != 3 || ways["mail"].Done != 2 || !ways["mail"].Last.Equal(at(time.Minute)) || *ways["slack"] != (Way{1, 1, 0, ways["slack"].Last}) || *ways["loops"] != (Way{Again: 1}) {
-		t.Errorf("deliveries %+v %+v %+v", ways["mail"], ways["slack"], ways["loops"])
+	if len(ways) != 3 || ways["email"].Done != 2 || !ways["email"].Last.Equal(at(time.Minute)) || *ways["slack"] != (Way{1, 1, 0, ways["slack"].Last}) || *ways["loops"] != (Way{Again: 1}) {
+		t.Errorf("deliveries %+v %+v %+v", ways["email"], ways["slack"], ways["loops"])
 	}
-	if p := s.Deliveries.Pauses; len(p) != 1 || p[0].Subject != "mail" {
+	if p := s.Deliveries.Pauses; len(p) != 1 || p[0].Subject != "email" {
 		t.Errorf("pauses %+v", p)
 	}
-	if a := s.Alerts; len(a.Open) != 2 || a.Open[0].Rule != alert.Bombing || a.Open[1].Rule != alert.DeadLetters || len(a.Closed) != 3 || a.Closed[0].Rule != "bounces" || a.Closed[2].Rule != "wave" {
+	if a := s.Alerts; len(a.Open) != 2 || a.Open[0].Rule != alert.Bombing || a.Open[1].Rule != alert.DeadLetters || len(a.Closed) != 3 || a.Closed[0].Rule != "bounces" || a.Closed[2].Rule != "signup_burst" {
 		t.Errorf("alerts %+v", a)
 	}
 
@@ -179,12 +179,12 @@ func TestAnAttackIsCountedToABound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	now := time.Now().UTC().Truncate(slot).Add(2 * time.Minute)
-	r.exec(`insert into audit_events (id, at, kind, actor, channel, request_id)
+	r.exec(`insert into ledger_events (id, at, kind, actor, channel, request_id)
 		select gen_random_uuid(), $1::timestamptz - make_interval(secs => i * 0.012), 'subscription.requested', 'visitor', 'test', 'test' from generate_series(0, 110000) as i`, now)
 	r.exec(`insert into outbox (id, kind, state, due_at, created_at, finished_at)
-		select gen_random_uuid(), 'mail.confirm', 'done', now(), now(), $1::timestamptz - make_interval(secs => i * 0.05) from generate_series(0, 30000) as i`, now)
+		select gen_random_uuid(), 'email.confirm', 'done', now(), now(), $1::timestamptz - make_interval(secs => i * 0.05) from generate_series(0, 30000) as i`, now)
 	s := r.read(NewReader(r, func() time.Time { return now }))
-	if d := s.Deliveries; !d.Capped || d.Ways["mail"].Done != maxDeliveries {
+	if d := s.Deliveries; !d.Capped || d.Ways["email"].Done != maxDeliveries {
 		t.Errorf("%+v", d)
 	}
 	if u := s.SignUps; !u.Capped || !math.IsNaN(u.Requested[0]) || u.Requested[slots-2] != 25000 || u.Requested.sum() >= maxEvents {
@@ -201,16 +201,16 @@ var scan = regexp.MustCompile(`Seq Scan on (\w+)`)
 func TestNoTableIsReadWhole(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.exec(`insert into audit_events (id, at, kind, actor, channel, request_id)
+	r.exec(`insert into ledger_events (id, at, kind, actor, channel, request_id)
 		select gen_random_uuid(), now() - make_interval(secs => i * 10), 'subscription.requested', 'visitor', 'test', 'test' from generate_series(1, 50000) as i`)
 	r.exec(`insert into outbox (id, kind, state, due_at, created_at, finished_at)
-		select gen_random_uuid(), 'mail.confirm', case when i % 50 = 0 then 'ready' else 'done' end, now() - make_interval(secs => i * 10), now(), case when i % 50 > 0 then now() - make_interval(secs => i * 10) end
+		select gen_random_uuid(), 'email.confirm', case when i % 50 = 0 then 'ready' else 'done' end, now() - make_interval(secs => i * 10), now(), case when i % 50 > 0 then now() - make_interval(secs => i * 10) end
 		from generate_series(1, 50000) as i`)
 	r.exec(`insert into health_samples select now() - make_interval(mins => i), 'pass', '{"outbox":{"ready":1,"overdue_s":0}}' from generate_series(1, 50000) as i`)
 	r.exec(`insert into request_stats select 300, date_trunc('hour', now()) - make_interval(mins => 5 * i), 'subscribe POST', 2, false, bucket, 1 from generate_series(1, 5000) as i, generate_series(1, 10) as bucket`)
-	r.exec(`insert into alerts (id, rule, subject, level, summary, opened_at, seen_at, closed_at)
+	r.exec(`insert into alerts (id, rule, subject, severity, summary, firing_since, last_found_at, resolved_at)
 		select gen_random_uuid(), 'slower', i::text, 'warning', '', now() - make_interval(mins => i), now(), case when i > 3 then now() end from generate_series(1, 20000) as i`)
-	r.exec(`insert into pauses (id, subject, reason, at, lifted_at) select gen_random_uuid(), 'mail', '', now(), case when i > 1 then now() end from generate_series(1, 20000) as i`)
+	r.exec(`insert into pauses (id, destination, reason, at, resumed_at) select gen_random_uuid(), 'email', '', now(), case when i > 1 then now() end from generate_series(1, 20000) as i`)
 	r.exec(`analyze`)
 	plans := &explained{rig: r}
 	if _, err := NewReader(plans, time.Now).Read(t.Context()); err != nil {

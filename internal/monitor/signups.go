@@ -20,7 +20,7 @@ const maxEvents = 100000
 
 const signUpsSQL = `
 select floor(extract(epoch from at - $1::timestamptz) / 300)::integer, kind, count(*)
-from (select at, kind from audit_events where at >= $1::timestamptz and at <= $2::timestamptz order by at desc limit $3::integer) as latest
+from (select at, kind from ledger_events where at >= $1::timestamptz and at <= $2::timestamptz order by at desc limit $3::integer) as latest
 group by 1, 2 order by 1 desc`
 
 func queueSignUps(b *pgx.Batch, w window, into *SignUps) {

@@ -14,7 +14,7 @@ import (
 func TestDatabasesAreMigratedAndApart(t *testing.T) {
 	t.Parallel()
 	one, two := PgBouncer(t), PgBouncer(t)
-	if _, err := one.AppConn(t).Exec(t.Context(), "insert into suppressions values ('\\x01', 'k', 'bounce', now())"); err != nil {
+	if _, err := one.AppConn(t).Exec(t.Context(), "insert into suppressions (email_hmac, key_id, reason, created_at) values ('\\x01', 'k', 'bounce', now())"); err != nil {
 		t.Fatal(err)
 	}
 	for _, db := range []struct {

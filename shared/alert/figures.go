@@ -83,19 +83,19 @@ group by w.seconds`
 
 const limiterSQL = `
 select coalesce(min(at), $1::timestamptz) from health_samples
-where at > coalesce((select max(at) from health_samples where figures ->> 'limiter' in ` + limiterWell + `), $1::timestamptz - interval '1 day')
+where at > coalesce((select max(at) from health_samples where measurements ->> 'limiter' in ` + limiterWell + `), $1::timestamptz - interval '1 day')
   and at <= $1::timestamptz`
 
 // Sign-ups are counted in the ledger and not by who waits: an attacker who asks for the same mailbox again and again leaves
 // one row of a subscriber. Those that ask for no confirmation do not count: of robots, of subscribers, of whoever said no.
 const signUpsSQL = `
 select (select count(*) from (
-           select 1 from audit_events
+           select 1 from ledger_events
            where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' in ('confirmation_queued', 'confirmation_capped')
            limit 100000) as asked),
-       (select count(*) from audit_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
+       (select count(*) from ledger_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
 
-const pausedSQL = `select coalesce((select reason from pauses where subject = 'mail' and lifted_at is null limit 1), '')`
+const pausedSQL = `select coalesce((select reason from pauses where destination = 'email' and resumed_at is null limit 1), '')`
 
 const dueSQL = `
 select count(*), coalesce(min(due_at), $1::timestamptz) from privacy_requests

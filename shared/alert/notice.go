@@ -10,9 +10,9 @@ type Stage string
 
 // The stages.
 const (
-	Opened   Stage = "opened"
-	Reminded Stage = "reminded"
-	Closed   Stage = "closed"
+	Opened   Stage = "firing"
+	Reminded Stage = "repeated"
+	Closed   Stage = "resolved"
 )
 
 // Title is the line that says it all.

@@ -21,7 +21,7 @@ const (
 	Errors             Rule = "errors"              // visitors get errors faster than the objective allows; the subject is the speed
 	Limiter            Rule = "limiter"             // the rate limiter does without Redis
 	Bombing            Rule = "bombing"             // many sign-ups, and next to nobody confirms
-	Wave               Rule = "wave"                // sign-ups that look alike were held
+	Wave               Rule = "signup_burst"        // sign-ups that look alike were held
 	Held               Rule = "held"                // mails were held for another reason, which is the subject
 	Bounces            Rule = "bounces"             // too many mails bounce
 	FeedbackMissing    Rule = "feedback_missing"    // SES tells nothing of the emails that it sends
@@ -40,8 +40,8 @@ type Level string
 
 // The levels.
 const (
-	Warning Level = "warning" // look at it this week
-	Alarm   Level = "alarm"   // look at it now
+	Warning Level = "warning"  // look at it this week
+	Alarm   Level = "critical" // look at it now
 )
 
 // about is what the owner reads of a rule: what it means in a line, and what to do.
@@ -53,13 +53,13 @@ var texts = map[Rule]about{
 	Check:              {"A part of the newsletter fails", "`newsletter health`, or a direct invocation of the function, says what is wrong."},
 	Errors:             {"Visitors get errors", "`newsletter perf` shows which route; Sentry, or the functions' logs, say why."},
 	Limiter:            {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
-	Bombing:            {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (captcha.provider), stricter limits (limits.subscribe) or `newsletter pause add mail`."},
+	Bombing:            {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (captcha.provider), stricter limits (limits.subscribe) or `newsletter pause add email`."},
 	Wave:               {"Sign-ups that look alike wait for you", "`newsletter holds list` shows them; release or reject them, or let them expire."},
 	Held:               {"Mails wait for you", "`newsletter holds list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
 	Bounces:            {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
 	FeedbackMissing:    {"Nothing is heard of bounces and complaints", "SES sends, and no event comes back, so that nobody is suppressed. The stack makes the configuration set and its event destination: deploy it again, look whether the destination is enabled in the console of SES, and into the log of the engagement function."},
 	FeedbackUnreadable: {"Reports of SES are not understood", "The log of the engagement function says of which kind they are. A bounce or complaint among them has suppressed nobody: SES's suppression list has the address, `newsletter suppression add` brings it here."},
-	MailPaused:         {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift mail` lets mails leave again."},
+	MailPaused:         {"All mail is paused", "`newsletter pause list` says why; `newsletter pause lift email` lets mails leave again."},
 	OutboxAge:          {"Mails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
 	Deliveries:         {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
 	DeadLetters:        {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},

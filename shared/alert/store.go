@@ -17,12 +17,12 @@ type Alert struct {
 	ID         uuid.UUID  `json:"id"`
 	Rule       Rule       `json:"rule"`
 	Subject    string     `json:"subject,omitempty"`
-	Level      Level      `json:"level"`
+	Level      Level      `json:"severity"`
 	Summary    string     `json:"summary"` // as it was found last
-	OpenedAt   time.Time  `json:"opened_at"`
-	SeenAt     time.Time  `json:"seen_at"`
-	RemindedAt *time.Time `json:"reminded_at,omitempty"`
-	ClosedAt   *time.Time `json:"closed_at,omitempty"`
+	OpenedAt   time.Time  `json:"firing_since"`
+	SeenAt     time.Time  `json:"last_found_at"`
+	RemindedAt *time.Time `json:"repeated_at,omitempty"`
+	ClosedAt   *time.Time `json:"resolved_at,omitempty"`
 }
 
 // Changes are what an evaluation has changed, and what is open after it.
@@ -44,15 +44,15 @@ func NewStore(db database, cfg Config, now func() time.Time) *Store { return &St
 const lock = 0x616c65727473
 
 const openSQL = `
-select id::text, rule, subject, level, summary, opened_at, seen_at, reminded_at, closed_at
-from alerts where closed_at is null order by opened_at`
+select id::text, rule, subject, severity, summary, firing_since, last_found_at, repeated_at, resolved_at
+from alerts where resolved_at is null order by firing_since`
 
 const insertSQL = `
-insert into alerts (id, rule, subject, level, summary, opened_at, seen_at)
+insert into alerts (id, rule, subject, severity, summary, firing_since, last_found_at)
 values ($1::text::uuid, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $6::timestamptz)`
 
 const updateSQL = `
-update alerts set level = $2::text, summary = $3::text, seen_at = $4::timestamptz, reminded_at = $5::timestamptz, closed_at = $6::timestamptz
+update alerts set severity = $2::text, summary = $3::text, last_found_at = $4::timestamptz, repeated_at = $5::timestamptz, resolved_at = $6::timestamptz
 where id = $1::text::uuid`
 
 // Evaluate applies the rules to the figures and brings the alerts in line, in one transaction with the rows of the outbox
@@ -174,7 +174,7 @@ func tell(b *pgx.Batch, a Alert, kind outbox.Kind, now time.Time) error {
 }
 
 const alertSQL = `
-select id::text, rule, subject, level, summary, opened_at, seen_at, reminded_at, closed_at
+select id::text, rule, subject, severity, summary, firing_since, last_found_at, repeated_at, resolved_at
 from alerts where id = $1::text::uuid`
 
 // Get gives an alert; false if there is none.
@@ -196,9 +196,9 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (a Alert, found bool, err
 }
 
 const historySQL = `
-select id::text, rule, subject, level, summary, opened_at, seen_at, reminded_at, closed_at
-from alerts where closed_at is null or not $1::boolean
-order by (closed_at is null) desc, opened_at desc limit $2::integer`
+select id::text, rule, subject, severity, summary, firing_since, last_found_at, repeated_at, resolved_at
+from alerts where resolved_at is null or not $1::boolean
+order by (resolved_at is null) desc, firing_since desc limit $2::integer`
 
 // List gives the open alerts, or the latest of all, the open ones first.
 func (s *Store) List(ctx context.Context, openOnly bool, limit int) ([]Alert, error) {
@@ -216,7 +216,7 @@ func (s *Store) List(ctx context.Context, openOnly bool, limit int) ([]Alert, er
 }
 
 const recordSQL = `
-insert into alerts (id, rule, subject, level, summary, opened_at, seen_at, reminded_at, closed_at)
+insert into alerts (id, rule, subject, severity, summary, firing_since, last_found_at, repeated_at, resolved_at)
 values ($1::text::uuid, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::timestamptz, $9::timestamptz)
 on conflict (id) do nothing`
 

@@ -84,7 +84,7 @@ func (r *rig) evaluate(after time.Duration, f alert.Figures) string {
 
 func (r *rig) ledger(kind, outcome string, at time.Time) {
 	r.t.Helper()
-	r.exec(`insert into audit_events (id, at, kind, actor, channel, request_id, data)
+	r.exec(`insert into ledger_events (id, at, kind, actor, channel, request_id, data)
 		values (gen_random_uuid(), $1, $2, 'visitor', 'form', 'test', jsonb_build_object('outcome', $3::text))`, at, kind, outcome)
 }
 
@@ -120,7 +120,7 @@ func TestTheCourseOfAnAlert(t *testing.T) {
 			t.Errorf("step %d: %s, want %s", i, got, step.want)
 		}
 	}
-	if got := r.told(); got != "alert.opened alert.reminded alert.reminded alert.closed alert.opened" {
+	if got := r.told(); got != "alert.firing alert.repeated alert.repeated alert.resolved alert.firing" {
 		t.Errorf("told %s", got)
 	}
 	all, err := r.List(t.Context(), false, 10)
@@ -153,7 +153,7 @@ func TestALevelThatSwingsIsToldOnce(t *testing.T) {
 		}
 		r.evaluate(time.Minute, alert.Figures{Outbox: outbox.Depth{Overdue: age}})
 	}
-	if got := r.told(); got != "alert.opened alert.reminded" {
+	if got := r.told(); got != "alert.firing alert.repeated" {
 		t.Errorf("told %s", got)
 	}
 }
@@ -171,7 +171,7 @@ func TestManyEvaluatorsOpenAnAlertOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := r.told(); got != "alert.opened alert.opened" {
+	if got := r.told(); got != "alert.firing alert.firing" {
 		t.Errorf("told %s", got)
 	}
 }
@@ -206,10 +206,10 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 	r.ledger("subscription.confirmed", "confirmed", r.now)
 	r.ledger("subscription.confirmed", "confirmed", r.now.Add(-20*time.Minute))
 	r.exec(`insert into outbox (id, kind, epoch, due_at, created_at, state, hold_reason) values
-		(gen_random_uuid(), 'mail.confirm', 0, $1, $1, 'ready', null), (gen_random_uuid(), 'mail.confirm', 0, $1, $1, 'held', 'wave'),
-		(gen_random_uuid(), 'mail.confirm', 0, $1, $1, 'held', 'disposable')`, r.now.Add(-10*time.Minute))
-	r.exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', $1, $1, 'dead', $1)`, r.now)
-	r.exec(`insert into pauses values (gen_random_uuid(), 'mail', 'bounces', $1, null)`, r.now)
+		(gen_random_uuid(), 'email.confirm', 0, $1, $1, 'ready', null), (gen_random_uuid(), 'email.confirm', 0, $1, $1, 'held', 'signup_burst'),
+		(gen_random_uuid(), 'email.confirm', 0, $1, $1, 'held', 'disposable')`, r.now.Add(-10*time.Minute))
+	r.exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', $1, $1, 'dead', $1)`, r.now)
+	r.exec(`insert into pauses values (gen_random_uuid(), 'email', 'bounces', $1, null)`, r.now)
 	r.exec(`insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at)
 		values (gen_random_uuid(), 'export', 'letter', gen_random_uuid(), $1, $2), (gen_random_uuid(), 'export', 'letter', gen_random_uuid(), $1, $3)`,
 		r.now, r.now.AddDate(0, 0, 7), r.now.AddDate(0, 0, 20))
@@ -228,7 +228,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 			t.Errorf("%v: %+v, want %+v", window, f.Requests[window], want)
 		}
 	}
-	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || fmt.Sprint(f.Outbox.HeldFor) != "map[disposable:1 wave:1]" || f.MailPaused != "bounces" || f.Outbox.Overdue != 10*time.Minute ||
+	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || fmt.Sprint(f.Outbox.HeldFor) != "map[disposable:1 signup_burst:1]" || f.MailPaused != "bounces" || f.Outbox.Overdue != 10*time.Minute ||
 		f.Outbox.Ready != 1 || f.Outbox.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", f)
 	}
@@ -238,7 +238,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 func TestWhatCannotBeReadLeavesItsAlertsAsTheyAre(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.exec(`insert into pauses values (gen_random_uuid(), 'mail', 'bounces', $1, null)`, r.now)
+	r.exec(`insert into pauses values (gen_random_uuid(), 'email', 'bounces', $1, null)`, r.now)
 	read := func(fails bool) alert.Figures {
 		t.Helper()
 		f, err := r.Read(t.Context())
@@ -251,7 +251,7 @@ func TestWhatCannotBeReadLeavesItsAlertsAsTheyAre(t *testing.T) {
 		t.Error(got)
 	}
 	r.admin(`revoke select on pauses from app`)
-	r.exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'tell.slack', $1, $1, 'dead', $1)`, r.now)
+	r.exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', $1, $1, 'dead', $1)`, r.now)
 	f := read(true)
 	if got := fmt.Sprint(f.Unknown); got != "[mail_paused]" || f.Outbox.Dead != 1 {
 		t.Errorf("unknown %s, %+v", got, f)
@@ -260,7 +260,7 @@ func TestWhatCannotBeReadLeavesItsAlertsAsTheyAre(t *testing.T) {
 		t.Error(got)
 	}
 	r.admin(`grant select on pauses to app`)
-	r.exec(`update pauses set lifted_at = now()`)
+	r.exec(`update pauses set resumed_at = now()`)
 	r.exec(`delete from outbox where state = 'ready'`) // as deliver does
 	if got := r.evaluate(5*time.Minute-time.Second, read(false)); got != "0 0 0, 3 open" {
 		t.Error(got)
@@ -290,7 +290,7 @@ func TestAnEvaluationThatWaited(t *testing.T) {
 	began := r.now
 	r.Store = alert.NewStore(late{r.db, func() { r.now = began.Add(time.Minute) }}, config.Read[alert.Config](config.FromMap(nil)), func() time.Time { return r.now })
 	r.evaluate(0, alert.Figures{Outbox: outbox.Depth{Dead: 1}})
-	if got := r.rows(`select to_char(opened_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from alerts`); len(got) != 1 || got[0] != r.now.Format(time.RFC3339) {
+	if got := r.rows(`select to_char(firing_since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from alerts`); len(got) != 1 || got[0] != r.now.Format(time.RFC3339) {
 		t.Errorf("opened at %v, want %s", got, r.now.Format(time.RFC3339))
 	}
 }

@@ -26,7 +26,7 @@ const (
 	Requested    Kind = "subscription.requested"    // an admitted sign-up request, whatever its outcome
 	Confirmed    Kind = "subscription.confirmed"    // pending → active; consent granted
 	Unsubscribed Kind = "subscription.unsubscribed" // active → unsubscribed; consent withdrawn
-	Cancelled    Kind = "subscription.cancelled"    // a request ended by its addressee before it was confirmed, or "this was not me"
+	Cancelled    Kind = "subscription.declined"     // a request ended by its addressee before it was confirmed, or "this was not me"
 	Expired      Kind = "subscription.expired"      // pending for too long
 	Suppressed   Kind = "subscription.suppressed"   // complaint, hard bounce, objection or the operator's decision
 	Erased       Kind = "subscription.erased"       // the person's data were deleted
@@ -37,13 +37,13 @@ const (
 	Maintained   Kind = "maintenance.run"           // what had to be deleted by its age was; the counts say how much
 	TextAdded    Kind = "consent.text_added"        // a text that people agree to was added
 	Proved       Kind = "consent.proved"            // the operator printed the proof of somebody's consent
-	Lifted       Kind = "subscription.lifted"       // a suppression was ended by the operator
-	Retried      Kind = "deliveries.retried"        // dead letters were put back
-	DroppedRows  Kind = "deliveries.dropped"        // deliveries were given up by the operator
+	Lifted       Kind = "suppression.removed"       // a suppression was ended by the operator
+	Retried      Kind = "outbox.retried"            // dead letters were put back
+	DroppedRows  Kind = "outbox.dropped"            // deliveries were given up by the operator
 	Imported     Kind = "subscription.imported"     // somebody came in with a list, active
 	ListExported Kind = "list.exported"             // the operator wrote the list of subscribers into a file
-	Paused       Kind = "deliveries.paused"         // the operator stopped mails, or a listener
-	Resumed      Kind = "deliveries.resumed"        // and let them go on
+	Paused       Kind = "destination.paused"        // the operator stopped mails, or a listener
+	Resumed      Kind = "destination.resumed"       // and let them go on
 	Reminded     Kind = "subscription.reminded"     // a request that was not confirmed was mailed about once more
 	LinkAsked    Kind = "link.requested"            // somebody typed an address to get an unsubscribe or privacy link
 )
@@ -124,7 +124,7 @@ type Event struct {
 }
 
 const insertEventSQL = `
-insert into audit_events (id, at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data)
+insert into ledger_events (id, at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data)
 values ($1::text::uuid, $2::timestamptz, $3::text, nullif($4::text, '')::uuid, $5::text, $6::text, $7::text::jsonb,
         nullif($8::text, '')::uuid, $9::text, $10::text::jsonb)
 on conflict (id) do nothing`

@@ -64,7 +64,7 @@ func TestAnEventIsWrittenOnce(t *testing.T) {
 	var when time.Time
 	err := server.Conn(t).QueryRow(t.Context(), `select e.kind, e.subscriber_id::text, e.actor, e.channel, e.source::text,
 		e.consent_text_id::text, e.request_id, e.data::text, host(c.ip), c.user_agent, e.at
-		from audit_events e join event_context c on c.event_id = e.id where e.id = $1`, e.ID.String()).
+		from ledger_events e join event_context c on c.event_id = e.id where e.id = $1`, e.ID.String()).
 		Scan(&kind, &subscriber, &actor, &channel, &source, &text, &request, &data, &ip, &agent, &when)
 	if err != nil {
 		t.Fatal(err)
@@ -92,10 +92,10 @@ func TestTheLedgerIsAppendOnly(t *testing.T) {
 	}
 	conn := server.AppConn(t)
 	for _, statement := range []string{
-		"update audit_events set kind = 'x'", "delete from audit_events", "truncate audit_events",
-		"update consent_texts set body = 'x'", "delete from consent_texts", "drop table audit_events",
-		"alter table audit_events add column x text", "create table x (y text)",
-		"insert into audit_events select * from audit_events on conflict (id) do update set kind = 'x'",
+		"update ledger_events set kind = 'x'", "delete from ledger_events", "truncate ledger_events",
+		"update consent_texts set body = 'x'", "delete from consent_texts", "drop table ledger_events",
+		"alter table ledger_events add column x text", "create table x (y text)",
+		"insert into ledger_events select * from ledger_events on conflict (id) do update set kind = 'x'",
 	} {
 		_, err := conn.Exec(t.Context(), statement)
 		var refused *pgconn.PgError
@@ -104,7 +104,7 @@ func TestTheLedgerIsAppendOnly(t *testing.T) {
 		}
 	}
 	var count int
-	if err := conn.QueryRow(t.Context(), "select count(*) from audit_events where kind = 'subscription.confirmed'").Scan(&count); err != nil || count != 1 {
+	if err := conn.QueryRow(t.Context(), "select count(*) from ledger_events where kind = 'subscription.confirmed'").Scan(&count); err != nil || count != 1 {
 		t.Errorf("%d, %v", count, err)
 	}
 }

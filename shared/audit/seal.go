@@ -70,11 +70,11 @@ func NewSealer(db database, now func() time.Time) *Sealer { return &Sealer{db, n
 
 const (
 	lastSealSQL = `
-select id::text, from_at, to_at, events, digest, previous, hash from audit_seals order by to_at desc limit 1`
+select id::text, from_at, to_at, events, digest, previous, hash from ledger_seals order by to_at desc limit 1`
 	nextEventSQL = `
-select min(at) from audit_events where at >= $1::timestamptz and at < $2::timestamptz`
+select min(at) from ledger_events where at >= $1::timestamptz and at < $2::timestamptz`
 	insertSealSQL = `
-insert into audit_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
+insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
 values ($1::text::uuid, $2::timestamptz, $3::timestamptz, $4::integer, $5::bytea, $6::bytea, $7::bytea, $8::timestamptz)
 on conflict (previous) do nothing`
 )
@@ -183,7 +183,7 @@ const sealedEventsSQL = `
 select at, id::text,
        jsonb_build_array(id, (extract(epoch from at) * 1000000)::bigint, kind, subscriber_id, actor, channel, source,
                          consent_text_id, request_id, data)::text
-from audit_events
+from ledger_events
 where at >= $1::timestamptz and at < $2::timestamptz and (at, id) > ($3::timestamptz, $4::text::uuid)
 order by at, id limit $5::integer`
 

@@ -130,21 +130,21 @@ func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
 	}
 	hour := made[1].From.Format(time.RFC3339)
 	for name, test := range map[string]struct{ sql, what string }{
-		"changed":            {fmt.Sprintf(`update audit_events set data = '{"outcome":"other"}' where id = '%s'`, ids[2]), "changed"},
-		"another person":     {fmt.Sprintf(`update audit_events set subscriber_id = '%s' where id = '%s'`, uuid.New(), ids[3]), "changed"},
-		"another time":       {fmt.Sprintf(`update audit_events set at = at + interval '1 microsecond' where id = '%s'`, ids[2]), "changed"},
-		"removed":            {fmt.Sprintf(`delete from audit_events where id = '%s'`, ids[2]), "removed"},
-		"added":              {fmt.Sprintf(`insert into audit_events select '%s', at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from audit_events where id = '%s'`, uuid.New(), ids[2]), "added"},
-		"before the first":   {fmt.Sprintf(`insert into audit_events select '%s', at - interval '10 days', kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from audit_events where id = '%s'`, uuid.New(), ids[0]), "before the first seal"},
-		"a seal changed":     {fmt.Sprintf(`update audit_seals set events = 3 where id = '%s'`, made[1].ID), "the seal was changed"},
-		"a seal removed":     {fmt.Sprintf(`delete from audit_seals where id = '%s'`, made[1].ID), "before it was changed, removed"},
-		"the first removed":  {fmt.Sprintf(`delete from audit_seals where id = '%s'`, made[0].ID), "before it was changed, removed"},
-		"the last removed":   {fmt.Sprintf(`delete from audit_seals where id = '%s'`, made[3].ID), "not in the chain"},
-		"a consent replaced": {fmt.Sprintf(`update audit_events set consent_text_id = '01900000-0000-7000-8000-000000000001' where id = '%s'`, ids[2]), "changed"},
+		"changed":            {fmt.Sprintf(`update ledger_events set data = '{"outcome":"other"}' where id = '%s'`, ids[2]), "changed"},
+		"another person":     {fmt.Sprintf(`update ledger_events set subscriber_id = '%s' where id = '%s'`, uuid.New(), ids[3]), "changed"},
+		"another time":       {fmt.Sprintf(`update ledger_events set at = at + interval '1 microsecond' where id = '%s'`, ids[2]), "changed"},
+		"removed":            {fmt.Sprintf(`delete from ledger_events where id = '%s'`, ids[2]), "removed"},
+		"added":              {fmt.Sprintf(`insert into ledger_events select '%s', at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from ledger_events where id = '%s'`, uuid.New(), ids[2]), "added"},
+		"before the first":   {fmt.Sprintf(`insert into ledger_events select '%s', at - interval '10 days', kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from ledger_events where id = '%s'`, uuid.New(), ids[0]), "before the first seal"},
+		"a seal changed":     {fmt.Sprintf(`update ledger_seals set events = 3 where id = '%s'`, made[1].ID), "the seal was changed"},
+		"a seal removed":     {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[1].ID), "before it was changed, removed"},
+		"the first removed":  {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[0].ID), "before it was changed, removed"},
+		"the last removed":   {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[3].ID), "not in the chain"},
+		"a consent replaced": {fmt.Sprintf(`update ledger_events set consent_text_id = '01900000-0000-7000-8000-000000000001' where id = '%s'`, ids[2]), "changed"},
 	} {
 		l.exec("begin")
-		l.exec("create table kept_events as table audit_events")
-		l.exec("create table kept_seals as table audit_seals")
+		l.exec("create table kept_events as table ledger_events")
+		l.exec("create table kept_seals as table ledger_seals")
 		l.exec("commit")
 		l.exec(test.sql)
 		report := l.verify(made[3].Hash)
@@ -155,8 +155,8 @@ func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
 			t.Errorf("%s: found in another hour: %+v", name, report.Findings)
 		}
 		for _, table := range []string{"events", "seals"} {
-			l.exec("delete from audit_" + table)
-			l.exec("insert into audit_" + table + " table kept_" + table)
+			l.exec("delete from ledger_" + table)
+			l.exec("insert into ledger_" + table + " table kept_" + table)
 			l.exec("drop table kept_" + table)
 		}
 		if report := l.verify(made[3].Hash); len(report.Findings) != 0 {
@@ -193,7 +193,7 @@ func TestMissingSealsAreFound(t *testing.T) {
 	if report := l.verify(); len(report.Findings) != 0 {
 		t.Errorf("sealed: %+v", report)
 	}
-	l.exec("delete from audit_seals")
+	l.exec("delete from ledger_seals")
 	late("the seals were removed")
 	l.seal()
 	l.now = l.now.Add(3 * time.Hour)
@@ -206,8 +206,8 @@ func TestMissingSealsAreFound(t *testing.T) {
 // A forged seal neither keeps Next busy for ever nor silences it.
 func TestAForgedSeal(t *testing.T) {
 	t.Parallel()
-	const forge = `insert into audit_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
-		select gen_random_uuid(), '1970-01-02', $1::timestamptz, 0, sha256(''), hash, sha256('x'), now() from audit_seals order by to_at desc limit 1`
+	const forge = `insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
+		select gen_random_uuid(), '1970-01-02', $1::timestamptz, 0, sha256(''), hash, sha256('x'), now() from ledger_seals order by to_at desc limit 1`
 	for name, test := range map[string]struct{ to, found string }{
 		"before all others": {"1970-01-03", "was changed"},
 		"in the future":     {"9000-01-01", "was changed"},
@@ -280,7 +280,7 @@ func TestOneChain(t *testing.T) {
 func TestAFullHour(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	l.exec(`insert into audit_events (id, at, kind, actor, channel, request_id)
+	l.exec(`insert into ledger_events (id, at, kind, actor, channel, request_id)
 		select gen_random_uuid(), $1::timestamptz + n / 100 * interval '1 millisecond', 'subscription.requested', 'visitor', 'api', n::text
 		from generate_series(1, 4321) as n`, l.now)
 	l.now = l.now.Add(2 * time.Hour)
@@ -290,7 +290,7 @@ func TestAFullHour(t *testing.T) {
 	if report := l.verify(); len(report.Findings) != 0 {
 		t.Errorf("%+v", report)
 	}
-	l.exec("update audit_events set request_id = 'x' where request_id = '4000'")
+	l.exec("update ledger_events set request_id = 'x' where request_id = '4000'")
 	if report := l.verify(); len(report.Findings) != 1 {
 		t.Errorf("%+v", report)
 	}
@@ -303,7 +303,7 @@ func TestAppendOnly(t *testing.T) {
 	l.write()
 	l.now = l.now.Add(2 * time.Hour)
 	l.seal()
-	for _, table := range []string{"audit_events", "audit_seals", "consent_texts"} {
+	for _, table := range []string{"ledger_events", "ledger_seals", "consent_texts"} {
 		for _, sql := range []string{"update " + table + " set id = id", "delete from " + table, "truncate " + table + " cascade", "drop table " + table} {
 			err := l.db.Batch(t.Context(), func(b *pgx.Batch) { b.Queue(sql) })
 			if err == nil || !strings.Contains(err.Error(), "42501") {

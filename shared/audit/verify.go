@@ -111,7 +111,7 @@ func (s *Sealer) check(ctx context.Context, seal, previous Seal, first bool) (st
 }
 
 const allSealsSQL = `
-select id::text, from_at, to_at, events, digest, previous, hash from audit_seals
+select id::text, from_at, to_at, events, digest, previous, hash from ledger_seals
 where to_at > $1::timestamptz order by to_at limit $2::integer`
 
 func (s *Sealer) all(ctx context.Context) ([]Seal, error) {

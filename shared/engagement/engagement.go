@@ -73,7 +73,7 @@ with delivery as (
     (select id, subscriber_id from outbox where id = nullif($6::text, '')::uuid)
     union all
     (select o.id, o.subscriber_id from outbox o join identities i using (subscriber_id)
-     where $6::text = '' and i.email_hmac = $7::bytea and o.kind like 'mail.%' and o.outcome = 'sent'
+     where $6::text = '' and i.email_hmac = $7::bytea and o.kind like 'email.%' and o.outcome = 'sent'
        and o.finished_at between $8::timestamptz - interval '1 minute' and $8::timestamptz + interval '1 minute'
      order by abs(extract(epoch from o.finished_at - $8::timestamptz)) limit 1)
 ), person as (

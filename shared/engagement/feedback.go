@@ -25,7 +25,7 @@ with sent as (
     select finished_at from (
         select subscriber_id, kind, outcome, finished_at from outbox
         where finished_at <= $1::timestamptz - interval '1 hour' order by finished_at desc limit 10000) as finished
-    where kind like 'mail.%' and outcome = 'sent' and exists (select from identities i where i.subscriber_id = finished.subscriber_id)
+    where kind like 'email.%' and outcome = 'sent' and exists (select from identities i where i.subscriber_id = finished.subscriber_id)
     order by finished_at desc limit 3
 ), newest as (
     select max(finished_at) as at, min(finished_at) as since, count(*) as n from sent

@@ -27,7 +27,7 @@ func (r Rates) Percent(n int) float64 {
 // not in the outbox, such as one of another sender with the same identity, is no part of what was sent.
 const ratesSQL = `
 with since as (
-    select greatest($1::timestamptz, (select max(lifted_at) from pauses where subject = 'mail')) as at
+    select greatest($1::timestamptz, (select max(resumed_at) from pauses where destination = 'email')) as at
 ), reports as (
     select e.kind, e.detail, e.permanent, e.delivery_id
     from engagement_events e join outbox o on o.id = e.delivery_id, since

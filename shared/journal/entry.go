@@ -61,7 +61,7 @@ type written struct {
 	Reason       string     `json:"reason,omitempty"`
 	SubscriberID *uuid.UUID `json:"subscriber_id,omitempty"`
 	EmailHMAC    []byte     `json:"email_hmac"`
-	FoldHMAC     []byte     `json:"fold_hmac,omitempty"`
+	FoldHMAC     []byte     `json:"mailbox_hmac,omitempty"`
 	KeyID        string     `json:"key_id"`
 	Until        *time.Time `json:"until,omitempty"`
 }

@@ -74,7 +74,7 @@ func Call(to *webhook.Endpoint) Voice {
 		return to.Send(ctx, n.ID, webhook.Event{
 			Type: "alert." + string(n.Stage), At: n.Alert.At(n.Stage), EventID: n.Alert.ID.String(),
 			Data: map[string]string{
-				"rule": string(n.Alert.Rule), "subject": n.Alert.Subject, "level": string(n.Alert.Level), "summary": n.Alert.Summary,
+				"rule": string(n.Alert.Rule), "subject": n.Alert.Subject, "severity": string(n.Alert.Level), "summary": n.Alert.Summary,
 			},
 		})
 	}

@@ -39,7 +39,7 @@ type Level string
 const (
 	Info    Level = "info"
 	Warning Level = "warning"
-	Alarm   Level = "alarm"
+	Alarm   Level = "critical"
 	Good    Level = "good" // the end of an alarm
 )
 

@@ -26,7 +26,7 @@ type Depth struct {
 
 // Failing is a way out that did not take what it was given.
 type Failing struct {
-	Way   string // "mail", or the name of a listener
+	Way   string // "email", or the name of a listener
 	Count int64  // deliveries that were tried in vain and will be tried again
 	// For is how long the longest waiting of them has been waiting, and Cause why it failed, in one word; empty if nobody
 	// lived to say so.
@@ -48,7 +48,7 @@ func (d Depth) Waiting() time.Duration {
 const readySQL = `
 select kind, failing, count(*), min(since), coalesce((array_agg(outcome order by since))[1], '')
 from (
-    select kind, greatest(created_at, put_off_until) as since, nullif(outcome, 'released') as outcome,
+    select kind, greatest(created_at, deferred_until) as since, nullif(outcome, 'released') as outcome,
            coalesce(outcome <> 'released', false) or attempts >= 3 as failing
     from outbox where state = 'ready' order by created_at limit 100000
 ) as ready

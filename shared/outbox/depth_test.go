@@ -110,7 +110,7 @@ func TestWhatIsPutOffOnPurposeIsNotLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	late(2 * time.Minute)
-	if err := b.worker.Hold(t.Context(), b.claim(1, 1)[0], "wave"); err != nil {
+	if err := b.worker.Hold(t.Context(), b.claim(1, 1)[0], "signup_burst"); err != nil {
 		t.Fatal(err)
 	}
 	b.advance(time.Hour)

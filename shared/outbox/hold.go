@@ -9,7 +9,7 @@ import (
 )
 
 // HoldWave is why the emails of sign-ups that look alike are held.
-const HoldWave = "wave"
+const HoldWave = "signup_burst"
 
 // Held is a row that waits for the owner.
 type Held struct {
@@ -60,7 +60,7 @@ func LockHeld(b *pgx.Batch, id uuid.UUID, into *Held, found *bool) {
 
 // The outcome marks the row until it is delivered: whoever holds rows must not hold it again.
 const unholdSQL = `
-update outbox set state = 'ready', hold_reason = null, due_at = $2::timestamptz, put_off_until = $2::timestamptz, outcome = 'released'
+update outbox set state = 'ready', hold_reason = null, due_at = $2::timestamptz, deferred_until = $2::timestamptz, outcome = 'released'
 where id = $1::text::uuid and state = 'held'`
 
 // Unhold makes a held row due now.

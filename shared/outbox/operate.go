@@ -66,7 +66,7 @@ func (w *Worker) Kinds(ctx context.Context) ([]Kind, error) {
 }
 
 const reviveSQL = `
-update outbox set state = 'ready', attempts = 0, due_at = $2::timestamptz, put_off_until = $2::timestamptz, finished_at = null, outcome = null
+update outbox set state = 'ready', attempts = 0, due_at = $2::timestamptz, deferred_until = $2::timestamptz, finished_at = null, outcome = null
 where id = any($1::text[]::uuid[]) and state = 'dead'`
 
 // QueueRevive puts dead letters back into the queue, with all their attempts. done gets how many there were.

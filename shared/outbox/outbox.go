@@ -26,37 +26,37 @@ const (
 	// None asks for nothing: the decoy that makes a request without a mail look like one with a mail.
 	None Kind = "none"
 	// MailConfirm asks the addressee to confirm a sign-up.
-	MailConfirm Kind = "mail.confirm"
+	MailConfirm Kind = "email.confirm"
 	// MailReminder asks once more.
-	MailReminder Kind = "mail.reminder"
+	MailReminder Kind = "email.reminder"
 	// MailAlreadySubscribed tells an active subscriber that somebody signed the address up again.
-	MailAlreadySubscribed Kind = "mail.already_subscribed"
+	MailAlreadySubscribed Kind = "email.already_subscribed"
 	// MailUnsubscribeLink carries a link that ends the subscription.
-	MailUnsubscribeLink Kind = "mail.unsubscribe_link"
+	MailUnsubscribeLink Kind = "email.unsubscribe_link"
 	// MailPrivacyExport carries a link to the person's data.
-	MailPrivacyExport Kind = "mail.privacy_export"
+	MailPrivacyExport Kind = "email.privacy_export"
 	// MailPrivacyErase carries a link to the page that erases the person's data.
-	MailPrivacyErase Kind = "mail.privacy_erase"
+	MailPrivacyErase Kind = "email.privacy_erase"
 	// Announce asks that a change of a subscription be told to whoever is set up to hear of it: the worker turns it into
 	// one row for each of them.
-	Announce Kind = "announce"
+	Announce Kind = "change"
 	// AlertOpened, AlertReminded and AlertClosed ask that the owner be told of an alert, in the same way; the event is the
 	// alert.
-	AlertOpened   Kind = "alert.opened"
-	AlertReminded Kind = "alert.reminded"
-	AlertClosed   Kind = "alert.closed"
+	AlertOpened   Kind = "alert.firing"
+	AlertReminded Kind = "alert.repeated"
+	AlertClosed   Kind = "alert.resolved"
 )
 
 // tell begins the kinds of the rows that an announcement of a change is turned into, alert those of an alert.
 const (
-	tell  = "tell."
+	tell  = "notify."
 	alert = "alert."
 )
 
 // Tell is the kind of the row that tells a listener, such as "slack".
 func Tell(listener string) Kind { return Kind(tell + listener) }
 
-// TellOf is the kind of the row that tells a listener of what a kind announces: "tell.slack", or "alert.opened.slack".
+// TellOf is the kind of the row that tells a listener of what a kind announces: "notify.slack", or "alert.firing.slack".
 func TellOf(announcement Kind, listener string) Kind {
 	if announcement == Announce {
 		return Tell(listener)
@@ -77,7 +77,7 @@ func (k Kind) Listener() string {
 	return listener
 }
 
-// Alert is what a row tells of an alert: "opened", "reminded" or "closed"; "" for rows of other kinds.
+// Alert is what a row tells of an alert: "firing", "repeated" or "resolved"; "" for rows of other kinds.
 func (k Kind) Alert() string {
 	rest, found := strings.CutPrefix(string(k), alert)
 	if !found {
@@ -93,9 +93,9 @@ func (k Kind) IsAnnouncement() bool {
 }
 
 // IsMail says whether a row asks for a mail.
-func (k Kind) IsMail() bool { return strings.HasPrefix(string(k), "mail.") }
+func (k Kind) IsMail() bool { return strings.HasPrefix(string(k), "email.") }
 
-// Way is the way that a row takes out of here: "mail", or the name of a listener. What is still to be turned into others
+// Way is the way that a row takes out of here: "email", or the name of a listener. What is still to be turned into others
 // takes none, and is named for its kind.
 func (k Kind) Way() string {
 	if k.IsMail() {

@@ -127,7 +127,7 @@ func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter
 // The mark that the owner released it stays until it is delivered: see unholdSQL.
 const releaseSQL = `
 update outbox set due_at = $3::timestamptz, attempts = attempts - 1,
-    put_off_until = case when $4::text = '' and $3::timestamptz > $5::timestamptz then $3::timestamptz else put_off_until end,
+    deferred_until = case when $4::text = '' and $3::timestamptz > $5::timestamptz then $3::timestamptz else deferred_until end,
     outcome = case when $4::text = '' or outcome = 'released' then outcome else $4::text end
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 

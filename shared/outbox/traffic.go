@@ -11,7 +11,7 @@ import (
 )
 
 // Mail is the subject of a pause of all mail. Other subjects are the names of listeners.
-const Mail = "mail"
+const Mail = "email"
 
 // Traffic is what a worker has to know before it sends.
 type Traffic struct {
@@ -25,7 +25,7 @@ const (
 	sentSQL = `
 select count(*) from outbox where finished_at > $1::timestamptz and state = 'done' and outcome = 'sent'`
 	pausedSQL = `
-select subject, reason from pauses where lifted_at is null`
+select destination, reason from pauses where resumed_at is null`
 )
 
 // Traffic measures in one round trip.
@@ -51,12 +51,12 @@ func (w *Worker) Traffic(ctx context.Context) (Traffic, error) {
 
 const (
 	pauseSQL = `
-insert into pauses (id, subject, reason, at) values ($1::text::uuid, $2::text, $3::text, $4::timestamptz)
-on conflict (subject) where lifted_at is null do nothing`
+insert into pauses (id, destination, reason, at) values ($1::text::uuid, $2::text, $3::text, $4::timestamptz)
+on conflict (destination) where resumed_at is null do nothing`
 	resumeSQL = `
-update pauses set lifted_at = $2::timestamptz where subject = $1::text and lifted_at is null`
+update pauses set resumed_at = $2::timestamptz where destination = $1::text and resumed_at is null`
 	pausesSQL = `
-select subject, reason, at from pauses where lifted_at is null order by at`
+select destination, reason, at from pauses where resumed_at is null order by at`
 )
 
 // QueuePause stops what a subject names, until QueueResume. A running pause stays as it is. done gets how many were made:

@@ -83,18 +83,18 @@ type rule struct {
 func (c Config) rules() []rule {
 	return []rule{
 		{"contexts", "event_context", "event_id", "at < $1::timestamptz", c.Context},
-		{"mail_log", "mail_log", "id", "at < $1::timestamptz", c.MailLog},
+		{"email_log", "email_log", "id", "at < $1::timestamptz", c.MailLog},
 		{"deliveries", "outbox", "id", "finished_at < $1::timestamptz and state = 'done'", c.Outbox},
 		{"dead_letters", "outbox", "id", "finished_at < $1::timestamptz and state = 'dead'", c.DeadLetters},
 		{"erasures", "erasures", "event_id", "at < $1::timestamptz", c.Erasures},
 		{"engagement", "engagement_events", "id", "at < $1::timestamptz", c.Engagement},
 		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz", c.PrivacyRequests},
-		{"pauses", "pauses", "id", "lifted_at < $1::timestamptz", c.DeadLetters},
+		{"pauses", "pauses", "id", "resumed_at < $1::timestamptz", c.DeadLetters},
 		{"request_minutes", "request_stats", "ctid", "slot < $1::timestamptz and span = 60", minuteDays},
 		{"request_slots", "request_stats", "ctid", "slot < $1::timestamptz and span = 300", slotDays},
 		{"request_hours", "request_stats", "ctid", "slot < $1::timestamptz and span = 3600", c.Statistics},
 		{"health_samples", "health_samples", "at", "at < $1::timestamptz", sampleDays},
-		{"alerts", "alerts", "id", "closed_at < $1::timestamptz", c.Statistics},
+		{"alerts", "alerts", "id", "resolved_at < $1::timestamptz", c.Statistics},
 		{"identities", "identities", "subscriber_id", "until < $1::timestamptz", 0},
 		{"suppressions", "suppressions", "email_hmac", "until < $1::timestamptz", 0},
 	}

@@ -38,11 +38,11 @@ type News struct {
 }
 
 const newsSQL = `
-select e.kind, e.at, coalesce(e.subscriber_id::text, ''), e.source::text, e.data::text, i.email_hmac, i.fold_hmac, coalesce(i.key_id, ''),
+select e.kind, e.at, coalesce(e.subscriber_id::text, ''), e.source::text, e.data::text, i.email_hmac, i.mailbox_hmac, coalesce(i.key_id, ''),
        coalesce(p.until, '-infinity')
-from audit_events e
+from ledger_events e
 left join identities i using (subscriber_id)
-left join suppressions p on p.email_hmac = i.email_hmac and p.reason = 'not_me' and p.created_at = e.at
+left join suppressions p on p.email_hmac = i.email_hmac and p.reason = 'declined' and p.created_at = e.at
 where e.id = $1::text::uuid`
 
 // News reads an announced event, in one round trip; false if there is none of that id. The error is the database's.

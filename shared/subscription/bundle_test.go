@@ -47,7 +47,7 @@ func (b *bundle) link(typed string) token.Claims {
 	err := b.admin.QueryRow(b.Context(), `
 		select o.subscriber_id::text, o.event_id::text, o.epoch
 		from outbox o join identities i using (subscriber_id)
-		where o.kind = 'mail.confirm' and i.email_hmac = $1 order by o.created_at desc, o.id desc limit 1`,
+		where o.kind = 'email.confirm' and i.email_hmac = $1 order by o.created_at desc, o.id desc limit 1`,
 		b.store.key.Address(address(b, typed).Norm)).Scan(&subscriber, &event, &c.Epoch)
 	if err != nil {
 		b.Fatalf("no confirm mail for %s: %v", typed, err)
@@ -119,7 +119,7 @@ func (b *bundle) strings(sql string, args ...any) []string {
 // expectLedger compares the whole ledger, as "kind:outcome", in order.
 func (b *bundle) expectLedger(want ...string) {
 	b.Helper()
-	got := b.strings(`select substr(kind, strpos(kind, '.') + 1) || ':' || (data->>'outcome') from audit_events order by id`)
+	got := b.strings(`select substr(kind, strpos(kind, '.') + 1) || ':' || (data->>'outcome') from ledger_events order by id`)
 	if !slices.Equal(got, want) {
 		b.Fatalf("ledger\n%s, want\n%s", strings.Join(got, " "), strings.Join(want, " "))
 	}
@@ -128,7 +128,7 @@ func (b *bundle) expectLedger(want ...string) {
 // expectMails compares the mails in the outbox, in order.
 func (b *bundle) expectMails(want ...outbox.Kind) {
 	b.Helper()
-	got := b.strings(`select kind from outbox where kind like 'mail.%' order by id`)
+	got := b.strings(`select kind from outbox where kind like 'email.%' order by id`)
 	if len(got) != len(want) {
 		b.Fatalf("outbox holds %v, want %v", got, want)
 	}

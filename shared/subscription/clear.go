@@ -79,7 +79,7 @@ func later(a, b time.Time) time.Time {
 
 const clearedSQL = `
 select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
-       exists (select from suppressions p join identities i on p.email_hmac = i.email_hmac or p.fold_hmac = i.fold_hmac
+       exists (select from suppressions p join identities i on p.email_hmac = i.email_hmac or p.mailbox_hmac = i.mailbox_hmac
                where i.subscriber_id = s.id and (p.until is null or p.until > $2::timestamptz))
 from subscribers s
 where s.id = $1::text::uuid`
@@ -88,9 +88,9 @@ where s.id = $1::text::uuid`
 // recorded the next one sees. The mailbox comes first, so that nobody waits in a circle.
 const (
 	lockMailboxSQL = `
-select pg_advisory_xact_lock(hashtextextended(encode(fold_hmac, 'hex'), 0)) from identities where subscriber_id = $1::text::uuid`
+select pg_advisory_xact_lock(hashtextextended(encode(mailbox_hmac, 'hex'), 0)) from identities where subscriber_id = $1::text::uuid`
 	lockDomainSQL = `
-select pg_advisory_xact_lock(hashtextextended(encode(domain_hmac, 'hex'), 0)) from mail_log
+select pg_advisory_xact_lock(hashtextextended(encode(domain_hmac, 'hex'), 0)) from email_log
 where id = $1::text::uuid and domain_hmac is not null`
 )
 
@@ -98,20 +98,20 @@ const loggedSQL = `
 select m.id::text, m.purpose, m.sent_at,
        exists (select from outbox o join subscribers s on s.id = o.subscriber_id
                where o.id = m.id and o.state = 'ready' and o.epoch = s.epoch)
-from mail_log m
-where m.fold_hmac = (select fold_hmac from identities where subscriber_id = $1::text::uuid)
+from email_log m
+where m.mailbox_hmac = (select mailbox_hmac from identities where subscriber_id = $1::text::uuid)
   and m.purpose = any($2::text[]) and m.at > $3::timestamptz`
 
 // The last one that counts: when it leaves the window there is room for the next.
 const domainSentSQL = `
-select sent_at from mail_log
-where domain_hmac = (select domain_hmac from mail_log where id = $1::text::uuid) and sent_at > $2::timestamptz and id <> $1::text::uuid
+select sent_at from email_log
+where domain_hmac = (select domain_hmac from email_log where id = $1::text::uuid) and sent_at > $2::timestamptz and id <> $1::text::uuid
 order by sent_at desc offset $3::integer limit 1`
 
 // Rows that an older version has queued have no entry under their id.
 const markSentSQL = `
-insert into mail_log (id, fold_hmac, purpose, at, sent_at)
-select $1::text::uuid, fold_hmac, $3::text, $4::timestamptz, $5::timestamptz from identities where subscriber_id = $2::text::uuid
+insert into email_log (id, mailbox_hmac, purpose, at, sent_at)
+select $1::text::uuid, mailbox_hmac, $3::text, $4::timestamptz, $5::timestamptz from identities where subscriber_id = $2::text::uuid
 on conflict (id) do update set sent_at = excluded.sent_at`
 
 // Clear decides whether a due mail may be sent now, to whom, and counts it if so. The caps were counted when it was queued;

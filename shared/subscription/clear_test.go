@@ -163,7 +163,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 		b.ask(at(i), ExportLinkMail, LinkQueued)
 		b.ask(at(i), EraseLinkMail, LinkQueued)
 	}
-	b.exec(`update mail_log set sent_at = $1 where purpose = 'privacy_export' and sent_at is not null`, b.now().Add(-time.Hour)) // the first one left late
+	b.exec(`update email_log set sent_at = $1 where purpose = 'privacy_export' and sent_at is not null`, b.now().Add(-time.Hour)) // the first one left late
 	for i := range n {
 		b.request(at(n+i), ConfirmationQueued)
 	}
@@ -188,8 +188,8 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 		})
 	}
 	all.Wait()
-	links := b.count(`mail_log where purpose like 'privacy%' and sent_at = $1`, b.now())
-	confirmations := b.count(`mail_log where purpose = 'confirm' and sent_at = $1`, b.now())
+	links := b.count(`email_log where purpose like 'privacy%' and sent_at = $1`, b.now())
+	confirmations := b.count(`email_log where purpose = 'confirm' and sent_at = $1`, b.now())
 	if links != n || confirmations != 3 {
 		t.Errorf("%d links, want %d; %d mails to one domain, want 3", links, n, confirmations)
 	}

@@ -59,7 +59,7 @@ type consentRequest struct {
 }
 
 const consentRequestSQL = `
-select coalesce(consent_text_id::text, data->>'text_to_show', '') from audit_events
+select coalesce(consent_text_id::text, data->>'text_to_show', '') from ledger_events
 where id = $1::text::uuid and subscriber_id = $2::text::uuid and kind = $3::text`
 
 func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
@@ -73,7 +73,7 @@ func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
 
 const shownConsentSQL = `
 select t.version, t.locale, t.body
-from audit_events e join consent_texts t on t.id = coalesce(e.consent_text_id, (e.data->>'text_to_show')::uuid)
+from ledger_events e join consent_texts t on t.id = coalesce(e.consent_text_id, (e.data->>'text_to_show')::uuid)
 where e.id = $1::text::uuid and e.subscriber_id = $2::text::uuid and e.kind = $3::text`
 
 // ConsentText is a text that people agree to.

@@ -27,14 +27,14 @@ func TestConfirmGrantsTheConsentOfTheTokensRequest(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	shown := b.strings(`select t.locale || ' ' || (e.data->>'request_event') || ' ' || e.actor || ' ' || (e.source->>'utm_source')
-		from audit_events e join consent_texts t on t.id = e.consent_text_id where e.kind = 'subscription.confirmed'`)
+		from ledger_events e join consent_texts t on t.id = e.consent_text_id where e.kind = 'subscription.confirmed'`)
 	if len(shown) != 1 || shown[0] != "de "+first.EventID.String()+" subscriber toot" {
 		t.Errorf("proof: %v", shown)
 	}
 	b.click(b.store.Confirm, first, AlreadyConfirmed)
 	b.click(b.store.Confirm, b.link(jane), AlreadyConfirmed) // and the newer one does no harm
 	b.expectLedger("requested:confirmation_queued", "requested:confirmation_queued", "confirmed:confirmed")
-	if n := b.count(`event_context c join audit_events e on e.id = c.event_id where e.kind = 'subscription.confirmed' and c.ip = '192.0.2.7'`); n != 1 {
+	if n := b.count(`event_context c join ledger_events e on e.id = c.event_id where e.kind = 'subscription.confirmed' and c.ip = '192.0.2.7'`); n != 1 {
 		t.Errorf("%d contexts", n)
 	}
 }
@@ -43,11 +43,11 @@ func TestLinksThatConfirmNothing(t *testing.T) {
 	b := setup(t)
 	refuse := func(name string, c token.Claims) {
 		t.Helper()
-		before := b.count("audit_events")
+		before := b.count("ledger_events")
 		if got, err := b.store.Confirm(t.Context(), c, visit); !errors.Is(err, ErrUnknown) || got != "" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
-		if b.count("audit_events") != before {
+		if b.count("ledger_events") != before {
 			t.Errorf("%s: recorded", name)
 		}
 	}
@@ -68,7 +68,7 @@ func TestLinksThatConfirmNothing(t *testing.T) {
 
 	b.click(b.store.Confirm, good, ConfirmedNow)
 	confirmed := good
-	if err := b.admin.QueryRow(t.Context(), `select id::text from audit_events where kind = 'subscription.confirmed'`).Scan(&confirmed.EventID); err != nil {
+	if err := b.admin.QueryRow(t.Context(), `select id::text from ledger_events where kind = 'subscription.confirmed'`).Scan(&confirmed.EventID); err != nil {
 		t.Fatal(err)
 	}
 	refuse("an event that asked for nothing", confirmed)
@@ -153,7 +153,7 @@ func TestConcurrentStepsHaveASerialOutcome(t *testing.T) {
 func (b *bundle) checkHistory(typed string) {
 	b.Helper()
 	moves := b.strings(`select (e.data->>'from') || ' ' || (e.data->>'to')
-		from audit_events e join identities i using (subscriber_id) where i.email_hmac = $1
+		from ledger_events e join identities i using (subscriber_id) where i.email_hmac = $1
 		order by e.at, e.id`, b.store.key.Address(address(b, typed).Norm))
 	// Events of one instant come in any order; one that fits the present state is the next.
 	state := string(None)

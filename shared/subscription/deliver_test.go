@@ -71,7 +71,7 @@ func (b *bundle) deliverFor(d time.Duration) (sent []sending) {
 func (b *bundle) outcomes() map[string]int {
 	b.Helper()
 	counts := map[string]int{}
-	for _, outcome := range b.strings(`select case when state = 'done' then outcome else state end from outbox where kind like 'mail.%'`) {
+	for _, outcome := range b.strings(`select case when state = 'done' then outcome else state end from outbox where kind like 'email.%'`) {
 		counts[outcome]++
 	}
 	return counts

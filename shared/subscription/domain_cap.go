@@ -97,7 +97,7 @@ var toStrangers = []string{string(ConfirmMail), string(AlreadySubscribedMail)}
 // Counting stops at the cap. Without a domain, that of a large provider, nothing is counted.
 const domainMailedSQL = `
 select count(*) from (
-    select from mail_log
+    select from email_log
     where domain_hmac = $1::bytea and purpose = any($2::text[]) and at > $3::timestamptz limit $4::integer) as mails`
 
 // loadDomain counts the mails to a domain within domainWindow. Requests that run at the same time do not see each other,

@@ -46,7 +46,7 @@ func TestTheCapOfOneDomain(t *testing.T) {
 	}
 	b.request(at(3, "example.org"), ConfirmationCapped) // the registrable domain counts, not its parts
 	b.request(at(0, "mail.example.org"), ConfirmationCapped)
-	if got := b.strings(`select data->>'reasons' from audit_events order by id desc limit 1`); got[0] != `["domain_cap"]` {
+	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["domain_cap"]` {
 		t.Errorf("recorded %v", got)
 	}
 	b.expectRow(at(3, "example.org"), Pending, 1, false) // nobody is lost: the next request mails

@@ -36,7 +36,7 @@ type Erasure struct {
 type Farewell struct {
 	Email     string `json:"email,omitempty"` // as it was stored; empty if only pseudonyms were left
 	EmailHMAC []byte `json:"email_hmac"`
-	FoldHMAC  []byte `json:"fold_hmac,omitempty"` // of the mailbox, where it is to get no mail ever after
+	FoldHMAC  []byte `json:"mailbox_hmac,omitempty"` // of the mailbox, where it is to get no mail ever after
 	KeyID     string `json:"key_id"`
 	Objected  bool   `json:"objected,omitempty"`
 }
@@ -192,7 +192,7 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 
 const (
 	forgetContextSQL = `
-delete from event_context where event_id in (select id from audit_events where subscriber_id = any($1::text[]::uuid[]))`
+delete from event_context where event_id in (select id from ledger_events where subscriber_id = any($1::text[]::uuid[]))`
 	forgetDeliveriesSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'erased', finished_at = $2::timestamptz
 where subscriber_id = any($1::text[]::uuid[]) and state in ('ready', 'held', 'dead')`

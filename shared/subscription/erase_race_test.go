@@ -74,7 +74,7 @@ func TestAnExportAfterTheErasure(t *testing.T) {
 	if _, err := store.ExportOf(t.Context(), link, visit); !errors.Is(err, ErrUnknown) {
 		t.Errorf("%v", err)
 	}
-	if exported := b.strings(`select id::text from audit_events where kind = 'privacy.exported'`); len(exported) != 0 {
+	if exported := b.strings(`select id::text from ledger_events where kind = 'privacy.exported'`); len(exported) != 0 {
 		t.Errorf("%v", exported)
 	}
 }
@@ -87,7 +87,7 @@ func TestAComplaintAfterAnObjection(t *testing.T) {
 	for range 2 {
 		b.suppress(Suppression{Address: address(t, jane), Reason: Complaint, Actor: "provider"}, AlreadySuppressed)
 	}
-	if events := b.strings(`select kind from audit_events where kind = 'subscription.suppressed'`); len(events) != 0 {
+	if events := b.strings(`select kind from ledger_events where kind = 'subscription.suppressed'`); len(events) != 0 {
 		t.Errorf("%v", events)
 	}
 }

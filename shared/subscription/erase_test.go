@@ -73,10 +73,10 @@ func TestErase(t *testing.T) {
 	if n := b.count("identities where subscriber_id = $1", id); n != 0 {
 		t.Errorf("%d pseudonyms are left", n)
 	}
-	if n := b.count("event_context c join audit_events e on e.id = c.event_id where e.subscriber_id = $1", id); n != 0 {
+	if n := b.count("event_context c join ledger_events e on e.id = c.event_id where e.subscriber_id = $1", id); n != 0 {
 		t.Errorf("%d contexts are left", n)
 	}
-	if n := b.count("outbox where subscriber_id = $1 and state <> 'done' and kind <> 'announce'", id); n != 0 {
+	if n := b.count("outbox where subscriber_id = $1 and state <> 'done' and kind <> 'change'", id); n != 0 {
 		t.Errorf("%d deliveries wait", n)
 	}
 	if n := b.count("privacy_requests where kind = 'erase' and subscriber_id = $1 and done_at is not null", id); n != 1 {
@@ -106,8 +106,8 @@ func (b *bundle) expectFarewell(id uuid.UUID, want Farewell) {
 	var event uuid.UUID
 	var sealed []byte
 	err := b.admin.QueryRow(b.Context(), `
-		select o.event_id::text, o.sealed from outbox o join audit_events e on e.id = o.event_id
-		where o.kind = 'announce' and e.kind = 'subscription.erased' and e.subscriber_id = $1`, id).Scan(&event, &sealed)
+		select o.event_id::text, o.sealed from outbox o join ledger_events e on e.id = o.event_id
+		where o.kind = 'change' and e.kind = 'subscription.erased' and e.subscriber_id = $1`, id).Scan(&event, &sealed)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -127,14 +127,14 @@ func TestEraseEveryState(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
 			prepare(b, jane)
-			before := b.count("audit_events")
+			before := b.count("ledger_events")
 			want, events := ErasedNow, 1
 			if name == "none" || strings.HasPrefix(name, "erased") {
 				want, events = Unchanged, 0
 			}
 			b.erase(Erasure{Address: address(t, jane)}, want)
 			b.expectRow(jane, None, 0, false)
-			if got := b.count("audit_events") - before; got != events {
+			if got := b.count("ledger_events") - before; got != events {
 				t.Errorf("%d events", got)
 			}
 			if n := b.count("identities"); n != 0 {
@@ -154,7 +154,7 @@ func TestAnObjectionOutlastsTheErasure(t *testing.T) {
 	b.advance(1000 * 24 * time.Hour)
 	b.request(jane, Silenced)
 	b.expectRow(jane, None, 0, false)
-	if got := b.strings(`select actor || ' ' || (data->>'reasons') from audit_events where kind = $1`, string(audit.Erased)); got[0] != `operator ["objection"]` {
+	if got := b.strings(`select actor || ' ' || (data->>'reasons') from ledger_events where kind = $1`, string(audit.Erased)); got[0] != `operator ["objection"]` {
 		t.Errorf("%v", got)
 	}
 }
@@ -166,7 +166,7 @@ func TestEraseBesideEverythingElse(t *testing.T) {
 		b.advance(25 * time.Hour)
 		b.request(jane, ConfirmationQueued)
 		c := b.link(jane)
-		erased := b.count("audit_events where kind = 'subscription.erased'")
+		erased := b.count("ledger_events where kind = 'subscription.erased'")
 		var all sync.WaitGroup
 		for _, do := range []func() error{
 			func() error {
@@ -189,7 +189,7 @@ func TestEraseBesideEverythingElse(t *testing.T) {
 		}
 		all.Wait()
 		// Under the id of the link, or under that of a request that came between the end of the first one and the erasure.
-		if n := b.count("audit_events where kind = 'subscription.erased'") - erased; n != 1 {
+		if n := b.count("ledger_events where kind = 'subscription.erased'") - erased; n != 1 {
 			t.Errorf("round %d: erased %d times", round, n)
 		}
 		if n := b.count("subscribers where id = $1", c.SubscriberID); n != 0 {

@@ -36,14 +36,14 @@ select to_jsonb(p)::text from (
            case when e.kind is distinct from 'subscription.imported' then s.requested_at end as requested_at,
            case when e.kind is distinct from 'subscription.imported' or e.data ? 'original_at' then s.confirmed_at end as confirmed_at,
            s.ended_at
-    from subscribers s left join audit_events e on e.id = s.request_event_id where s.id = any($1::text[]::uuid[])) as p`
+    from subscribers s left join ledger_events e on e.id = s.request_event_id where s.id = any($1::text[]::uuid[])) as p`
 	exportEventsSQL = `
 select to_jsonb(e)::text from (
     select a.id, a.at, a.kind, a.actor, a.channel, a.source, a.request_id, a.data, host(c.ip) as ip, c.user_agent,
            case when t.id is not null
                 then jsonb_build_object('version', t.version, 'locale', t.locale, 'body', t.body, 'sha256', encode(t.sha256, 'hex'))
            end as consent_text
-    from audit_events a left join event_context c on c.event_id = a.id left join consent_texts t on t.id = a.consent_text_id
+    from ledger_events a left join event_context c on c.event_id = a.id left join consent_texts t on t.id = a.consent_text_id
     where a.subscriber_id = any($1::text[]::uuid[]) order by a.at desc, a.id desc limit $2::integer) as e`
 	exportDeliveriesSQL = `
 select to_jsonb(o)::text from (

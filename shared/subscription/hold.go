@@ -20,7 +20,7 @@ var ErrNotHeld = errors.New("subscription: nothing is held under this id")
 type Hold struct {
 	ID           uuid.UUID    `json:"id"`
 	Reason       string       `json:"reason"`
-	Mail         string       `json:"mail"` // the kind of the mail, such as "mail.confirm"
+	Mail         string       `json:"mail"` // the kind of the mail, such as "email.confirm"
 	SubscriberID uuid.UUID    `json:"subscriber_id"`
 	At           time.Time    `json:"at"`
 	Domain       string       `json:"domain"` // of the address; empty if the sign-up is gone
@@ -37,7 +37,7 @@ select o.id::text, o.hold_reason, o.kind, coalesce(o.subscriber_id::text, ''), o
        coalesce(s.locale, ''), coalesce(e.source::text, '{}')
 from outbox o
 left join subscribers s on s.id = o.subscriber_id
-left join audit_events e on e.id = o.event_id
+left join ledger_events e on e.id = o.event_id
 where o.state = 'held' and o.kind <> 'none'
 order by o.created_at, o.id
 limit $1::integer`

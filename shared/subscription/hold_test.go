@@ -48,7 +48,7 @@ func TestAHeldMailIsReleased(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	h := b.held()
-	if h.Reason != "disposable" || h.Mail != "mail.confirm" || h.Domain != "example.org" || h.Status != Pending || h.Source.Origin != "toot" ||
+	if h.Reason != "disposable" || h.Mail != "email.confirm" || h.Domain != "example.org" || h.Status != Pending || h.Source.Origin != "toot" ||
 		h.Channel != visit.Channel || h.SubscriberID != b.row(jane).ID || !h.At.Equal(now) {
 		t.Errorf("%+v", h)
 	}
@@ -60,9 +60,9 @@ func TestAHeldMailIsReleased(t *testing.T) {
 	if err := b.store.Release(t.Context(), h.ID, operator); err != nil {
 		t.Fatal(err)
 	}
-	b.expectOutbox("mail.confirm ready - released")
+	b.expectOutbox("email.confirm ready - released")
 	b.expectLedger("requested:confirmation_queued", "released:released")
-	if got := b.strings(`select kind || ' ' || actor || ' ' || channel || ' ' || (data->>'reasons') from audit_events where actor = 'operator'`); !slices.Equal(got, []string{`hold.released operator tool ["disposable"]`}) {
+	if got := b.strings(`select kind || ' ' || actor || ' ' || channel || ' ' || (data->>'reasons') from ledger_events where actor = 'operator'`); !slices.Equal(got, []string{`hold.released operator tool ["disposable"]`}) {
 		t.Errorf("ledger: %v", got)
 	}
 	if claimed, err := queue.Claim(t.Context(), 10, time.Minute); err != nil || len(claimed) != 1 || claimed[0].ID != h.ID {
@@ -92,7 +92,7 @@ func TestAHeldSignUpIsRejected(t *testing.T) {
 			t.Errorf("%s is %s, want %s", c.typed, got, c.left)
 		}
 	}
-	last := b.strings(`select kind || ' ' || actor from audit_events order by id desc limit 2`)
+	last := b.strings(`select kind || ' ' || actor from ledger_events order by id desc limit 2`)
 	if !slices.Equal(last, []string{"subscription.expired operator", "hold.rejected operator"}) {
 		t.Errorf("ledger: %v", last)
 	}
@@ -112,7 +112,7 @@ func TestARejectionLeavesALaterSignUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expectRow(jane, Pending, 1, false)
-	b.expectOutbox("mail.confirm done - rejected", "mail.confirm ready - -")
+	b.expectOutbox("email.confirm done - rejected", "email.confirm ready - -")
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 }
 
@@ -138,13 +138,13 @@ func TestWhoIsGoneMeanwhile(t *testing.T) {
 	if err := b.store.Reject(t.Context(), h.ID, operator); err != nil {
 		t.Fatal(err)
 	}
-	b.expectLedger("requested:confirmation_queued", "cancelled:cancelled", "rejected:rejected")
+	b.expectLedger("requested:confirmation_queued", "declined:cancelled", "rejected:rejected")
 }
 
 func TestWhatIsNotHeldCannotBeJudged(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
-	ready := uuid.MustParse(b.strings(`select id::text from outbox where kind = 'mail.confirm'`)[0])
+	ready := uuid.MustParse(b.strings(`select id::text from outbox where kind = 'email.confirm'`)[0])
 	for _, id := range []uuid.UUID{ready, uuid.New(), uuid.Nil} {
 		if err := b.store.Release(t.Context(), id, operator); !errors.Is(err, ErrNotHeld) {
 			t.Errorf("release %v: %v", id, err)
@@ -179,7 +179,7 @@ func TestTwoOwnersJudgeOnce(t *testing.T) {
 			succeeded++
 		}
 	}
-	if n := b.count(`audit_events where kind like 'hold.%'`); succeeded != 1 || n != 1 {
+	if n := b.count(`ledger_events where kind like 'hold.%'`); succeeded != 1 || n != 1 {
 		t.Errorf("%d judged, %d in the ledger: %v", succeeded, n, results)
 	}
 }
@@ -190,17 +190,17 @@ func TestHeldMailsExpire(t *testing.T) {
 	b.requestHeld(jane, ConfirmationQueued)
 	b.advance(time.Minute)
 	b.requestHeld(jane, ConfirmationCapped) // a decoy: held too, so that it is written alike
-	b.expectOutbox("mail.confirm held disposable -", "none held disposable -")
+	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.held()
 	b.advance(PendingLifetime - 2*time.Minute)
 	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 0 {
 		t.Fatalf("%d, %v", n, err)
 	}
-	b.expectOutbox("mail.confirm held disposable -", "none held disposable -")
+	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.advance(2 * time.Minute)
 	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 1 {
 		t.Fatalf("%d, %v", n, err)
 	}
-	b.expectOutbox("mail.confirm done - expired", "none done - expired")
+	b.expectOutbox("email.confirm done - expired", "none done - expired")
 	b.expectRow(jane, None, 0, false)
 }

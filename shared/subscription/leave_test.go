@@ -44,7 +44,7 @@ func TestUnsubscribeTakesARequestBack(t *testing.T) {
 	first := b.unsubscribeLink(jane)
 	b.click(b.store.Unsubscribe, first, CancelledNow)
 	b.expectRow(jane, None, 0, false)
-	b.expectLedger("requested:confirmation_queued", "cancelled:cancelled")
+	b.expectLedger("requested:confirmation_queued", "declined:cancelled")
 	if n := b.count("identities where until = $1", now.Add(identityGrace)); n != 1 {
 		t.Errorf("%d pseudonyms with an end", n)
 	}
@@ -76,7 +76,7 @@ func TestThisWasNotMe(t *testing.T) {
 	b.expectMails(outbox.MailConfirm)
 	b.advance(time.Second)
 	b.request(jane, ConfirmationQueued)
-	b.expectLedger("requested:confirmation_queued", "cancelled:cancelled", "requested:silenced", "requested:confirmation_queued")
+	b.expectLedger("requested:confirmation_queued", "declined:cancelled", "requested:silenced", "requested:confirmation_queued")
 
 	// Somebody else confirmed it: then it ends, too.
 	c = b.link(jane)
@@ -128,10 +128,10 @@ func TestSuppress(t *testing.T) {
 	b.request("john@example.org", Silenced)
 
 	// Nothing is known of them, so nothing can be kept and nothing is to be told.
-	events := b.count("audit_events")
+	events := b.count("ledger_events")
 	b.suppress(Suppression{SubscriberID: uuid.New(), Reason: Complaint, Actor: audit.Provider}, Unchanged)
 	b.click(b.store.Cancel, token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New()}, AlreadyEnded)
-	if b.count("audit_events") != events {
+	if b.count("ledger_events") != events {
 		t.Error("an event about nobody")
 	}
 
@@ -168,7 +168,7 @@ func TestExpire(t *testing.T) {
 	b.expectRow("first@example.org", None, 0, false)
 	b.expectRow("young@example.org", Pending, 1, false)
 	b.expectRow("active@example.org", Active, 1, false)
-	if n := b.count(`audit_events where kind = 'subscription.expired' and actor = 'system'`); n != 2 {
+	if n := b.count(`ledger_events where kind = 'subscription.expired' and actor = 'system'`); n != 2 {
 		t.Errorf("%d events", n)
 	}
 }

@@ -16,7 +16,7 @@ const (
 	liftSQL = `
 delete from suppressions where email_hmac = $1::bytea`
 	liftMailboxSQL = `
-update suppressions set fold_hmac = null where fold_hmac = $1::bytea`
+update suppressions set mailbox_hmac = null where mailbox_hmac = $1::bytea`
 )
 
 // Lift ends whatever keeps mail away from an address: a suppression, an objection or a "not me" period. A row that was

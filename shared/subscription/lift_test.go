@@ -66,7 +66,7 @@ func TestProof(t *testing.T) {
 		t.Errorf("%+v", confirmed)
 	}
 	// The operator's look is on record.
-	if got := b.strings(`select actor from audit_events where kind = 'consent.proved'`); len(got) != 1 || got[0] != "operator" {
+	if got := b.strings(`select actor from ledger_events where kind = 'consent.proved'`); len(got) != 1 || got[0] != "operator" {
 		t.Errorf("%v", got)
 	}
 	if proof, err = b.store.Proof(t.Context(), address(t, "nobody@example.org"), visit); err != nil || len(proof.Steps) != 0 {

@@ -39,7 +39,7 @@ func TestLinksGoToKnownAddressesOnly(t *testing.T) {
 	b.ask(jane, ExportLinkMail, LinkQueued)       // but data to show
 	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
 	b.ask(jane, ExportLinkMail, LinkSilenced)
-	if n := b.count(`audit_events where kind = 'link.requested'`); n != 11 {
+	if n := b.count(`ledger_events where kind = 'link.requested'`); n != 11 {
 		t.Errorf("%d events of 11", n)
 	}
 }
@@ -48,7 +48,7 @@ func TestLinksGoToKnownAddressesOnly(t *testing.T) {
 func TestALinkRequestChangesNobody(t *testing.T) {
 	b := setup(t)
 	for name, prepare := range toObservers() {
-		typed := fmt.Sprintf("link%d@example.org", b.count("audit_events"))
+		typed := fmt.Sprintf("link%d@example.org", b.count("ledger_events"))
 		prepare(b, typed)
 		before := b.row(typed)
 		for _, p := range []Purpose{UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail} {
@@ -114,7 +114,7 @@ func TestRecipients(t *testing.T) {
 	// A "not me" that crossed the request: the row is there, the silence as well.
 	b.request("jim@example.org", ConfirmationQueued)
 	if _, err := b.admin.Exec(t.Context(), `insert into suppressions (email_hmac, key_id, reason, created_at, until)
-		values ($1, 'x', 'not_me', now(), '2100-01-01')`, b.store.key.Address("jim@example.org")); err != nil {
+		values ($1, 'x', 'declined', now(), '2100-01-01')`, b.store.key.Address("jim@example.org")); err != nil {
 		t.Fatal(err)
 	}
 	silenced, err := b.store.Recipients(t.Context(), b.row("jim@example.org").ID)

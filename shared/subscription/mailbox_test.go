@@ -83,7 +83,7 @@ func TestLiftOfOneSpelling(t *testing.T) {
 	b.suppress(Suppression{Address: address(t, spelling(1)), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
 	b.request(victim, Silenced)
 	b.lift(victim, LiftedNow)
-	if got := b.strings(`select data->>'reasons' from audit_events order by id desc limit 1`); got[0] != `["objection"]` {
+	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["objection"]` {
 		t.Errorf("recorded %v", got)
 	}
 	b.lift(victim, Unchanged)

@@ -12,8 +12,8 @@ import (
 // Only mails that were meant to leave are looked at: the index leads with the purpose, so a flood of requests without a
 // mail does not slow the count down.
 const mailedSQL = `
-select purpose, count(*), max(greatest(at, sent_at)) from mail_log
-where fold_hmac = $1::bytea and purpose = any($2::text[]) and greatest(at, sent_at) > $3::timestamptz
+select purpose, count(*), max(greatest(at, sent_at)) from email_log
+where mailbox_hmac = $1::bytea and purpose = any($2::text[]) and greatest(at, sent_at) > $3::timestamptz
 group by purpose`
 
 // load counts the mails of the given purposes to a folded address that were queued or sent within capWindow.
@@ -35,7 +35,7 @@ func newMailed(now time.Time) Mailed {
 }
 
 const logMailSQL = `
-insert into mail_log (id, fold_hmac, purpose, at, domain_hmac)
+insert into email_log (id, mailbox_hmac, purpose, at, domain_hmac)
 values ($1::text::uuid, $2::bytea, $3::text, $4::timestamptz, $5::bytea)`
 
 // queue queues m and, under its id, the entry that the caps count; NoMail counts nowhere and stands in for a mail.

@@ -36,7 +36,7 @@ func (b *bundle) everyStateLooksTheSame(ask asking) {
 	logged := map[string]int64{}
 	for round := range 60 {
 		for name, prepare := range toObservers() {
-			typed := fmt.Sprintf("somebody.%04d@example.org", b.count("audit_events"))
+			typed := fmt.Sprintf("somebody.%04d@example.org", b.count("ledger_events"))
 			prepare(b, typed)
 			b.advance(time.Second)
 			recorded := &recorder{database: b.db}
@@ -62,7 +62,7 @@ func (b *bundle) everyStateLooksTheSame(ask asking) {
 
 func (b *bundle) lookAt(name, typed string, ask asking, recorded *recorder) int64 {
 	b.Helper()
-	tables := []string{"audit_events", "outbox", "mail_log", "event_context"}
+	tables := []string{"ledger_events", "outbox", "email_log", "event_context"}
 	had := map[string]int{}
 	for _, table := range tables {
 		had[table] = b.count(table)
@@ -101,7 +101,7 @@ func TestNothingPersonalInTheLedger(t *testing.T) {
 	}
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
-	all := strings.Join(b.strings(`select to_jsonb(e)::text from audit_events e`), "\n")
+	all := strings.Join(b.strings(`select to_jsonb(e)::text from ledger_events e`), "\n")
 	for _, personal := range []string{"jane", "Jane", "192.0.2.7", "Test/1.0", "drop table", "\\u"} {
 		if strings.Contains(all, personal) {
 			t.Errorf("%q in the ledger:\n%s", personal, all)

@@ -22,7 +22,7 @@ type Origin struct {
 
 const originsSQL = `
 select e.id::text, s.email, coalesce(host(c.ip), ''), coalesce(c.user_agent, ''), e.source::text
-from audit_events e
+from ledger_events e
 join subscribers s on s.id = e.subscriber_id
 left join event_context c on c.event_id = e.id
 where e.id = any($1::text[]::uuid[])`

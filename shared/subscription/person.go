@@ -33,11 +33,11 @@ func (s *Store) pseudonyms(a Address) pseudonyms {
 // With $5 false nothing is written, as in saveRowSQL. The hashes are renewed each time the address is seen, so that they
 // follow a change of the key.
 const saveIdentitySQL = `
-insert into identities (subscriber_id, email_hmac, fold_hmac, key_id)
+insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id)
 select $1::text::uuid, $2::bytea, $3::bytea, $4::text
 where $5::boolean
 on conflict (subscriber_id) do update set
-    email_hmac = excluded.email_hmac, fold_hmac = excluded.fold_hmac, key_id = excluded.key_id, until = null`
+    email_hmac = excluded.email_hmac, mailbox_hmac = excluded.mailbox_hmac, key_id = excluded.key_id, until = null`
 
 // save queues whose pseudonym id is; nothing if wanted is false.
 func (p pseudonyms) save(b *pgx.Batch, id uuid.UUID, wanted bool) {
@@ -53,7 +53,7 @@ const (
 	Bounce    SuppressReason = "bounce"
 	Objection SuppressReason = "objection"
 	ByOwner   SuppressReason = "operator"
-	notMe     SuppressReason = "not_me"
+	notMe     SuppressReason = "declined"
 )
 
 // SuppressReasons lists every reason.
@@ -76,7 +76,7 @@ const silenceByAddressSQL = `
 select coalesce((select reason from suppressions
                  where email_hmac = $1::bytea and (until is null or until > $3::timestamptz)), ''),
        coalesce((select reason from suppressions
-                 where fold_hmac = $2::bytea and email_hmac <> $1::bytea and (until is null or until > $3::timestamptz)
+                 where mailbox_hmac = $2::bytea and email_hmac <> $1::bytea and (until is null or until > $3::timestamptz)
                  order by until desc limit 1), '')`
 
 func (s *silence) loadByAddress(b *pgx.Batch, names pseudonyms, now time.Time) {
@@ -125,11 +125,11 @@ func (s silence) state(r row) State {
 
 // A lasting reason is never weakened by a passing one, and a longer period never by a shorter one.
 const hushSQL = `
-insert into suppressions (email_hmac, fold_hmac, key_id, reason, created_at, until)
-select email_hmac, fold_hmac, key_id, 'not_me', $2::timestamptz, $3::timestamptz
+insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at, until)
+select email_hmac, mailbox_hmac, key_id, 'declined', $2::timestamptz, $3::timestamptz
 from identities where subscriber_id = $1::text::uuid
 on conflict (email_hmac) do update set
-    fold_hmac = excluded.fold_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
+    mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
 where suppressions.until < excluded.until`
 
 // queueHush keeps mail away from the mailbox of the person of id for HushPeriod.

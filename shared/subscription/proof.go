@@ -44,7 +44,7 @@ select a.id::text, coalesce(a.subscriber_id::text, ''), a.at, a.kind, a.actor, a
        coalesce(host(c.ip), ''), coalesce(c.user_agent, ''),
        coalesce(t.id::text, ''), coalesce(t.version, ''), coalesce(t.locale, ''), coalesce(t.body, ''),
        coalesce(encode(t.sha256, 'hex'), ''), coalesce(t.created_at, a.at)
-from audit_events a left join event_context c on c.event_id = a.id left join consent_texts t on t.id = a.consent_text_id
+from ledger_events a left join event_context c on c.event_id = a.id left join consent_texts t on t.id = a.consent_text_id
 where a.subscriber_id = any($1::text[]::uuid[])
 order by a.at, a.id limit $2::integer`
 

@@ -18,8 +18,8 @@ select s.id::text, s.email, s.requested_at
 from subscribers s join identities i on i.subscriber_id = s.id
 where s.status = 'pending' and s.id > $1::text::uuid and s.requested_at <= $2::timestamptz
   and (s.reminded_at is null or s.reminded_at < s.requested_at)
-  and exists (select from mail_log m join outbox o on o.id = m.id
-              where m.fold_hmac = i.fold_hmac and m.purpose = 'confirm' and m.sent_at is not null
+  and exists (select from email_log m join outbox o on o.id = m.id
+              where m.mailbox_hmac = i.mailbox_hmac and m.purpose = 'confirm' and m.sent_at is not null
                 and o.subscriber_id = s.id and o.epoch = s.epoch and o.outcome = 'sent')
   and not exists (select from outbox o where o.state = 'held' and o.subscriber_id = s.id)
 order by s.id limit $3::integer`

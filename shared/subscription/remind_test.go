@@ -71,7 +71,7 @@ func TestRemind(t *testing.T) {
 	b.remind(after, 0)
 	b.advance(capWindow)
 	b.remind(after, 1)
-	if n := b.count("audit_events where kind = 'subscription.reminded'"); n != 2 {
+	if n := b.count("ledger_events where kind = 'subscription.reminded'"); n != 2 {
 		t.Errorf("%d events", n)
 	}
 }

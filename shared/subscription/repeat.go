@@ -6,7 +6,7 @@ import (
 )
 
 const outcomeSQL = `
-select coalesce(data->>'outcome', '') from audit_events where id = $1::text::uuid`
+select coalesce(data->>'outcome', '') from ledger_events where id = $1::text::uuid`
 
 // loadOutcome finds what an earlier run of the same transaction recorded under the event's id. A transaction is repeated
 // when the answer to its commit was lost; if the commit itself was not, there is nothing left to do.

@@ -93,10 +93,10 @@ func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, e
 
 // hushAddressSQL is hushSQL for somebody who may not be in the database.
 const hushAddressSQL = `
-insert into suppressions (email_hmac, fold_hmac, key_id, reason, created_at, until)
-values ($1::bytea, $2::bytea, $3::text, 'not_me', $4::timestamptz, $5::timestamptz)
+insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at, until)
+values ($1::bytea, $2::bytea, $3::text, 'declined', $4::timestamptz, $5::timestamptz)
 on conflict (email_hmac) do update set
-    fold_hmac = excluded.fold_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
+    mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
 where suppressions.until < excluded.until`
 
 // replayLeaving ends the subscription, if there is one, and starts what is left of a "not me" period.

@@ -24,7 +24,7 @@ func TestANewAddressBecomesPending(t *testing.T) {
 	if c := b.link(jane); c.EventID != r.RequestEventID || c.SubscriberID != r.ID || c.Epoch != 1 {
 		t.Errorf("the mail says %+v", c)
 	}
-	if got := b.strings(`select data::text || source::text || coalesce(consent_text_id::text, 'none') || request_id || actor || channel from audit_events`)[0]; !strings.Contains(got, `"provider": "other"`) ||
+	if got := b.strings(`select data::text || source::text || coalesce(consent_text_id::text, 'none') || request_id || actor || channel from ledger_events`)[0]; !strings.Contains(got, `"provider": "other"`) ||
 		!strings.Contains(got, "https://example.org/blog") || !strings.Contains(got, `"text_to_show": "01900000-0000-7000-8000-000000000002"`) || // the German text
 		!strings.Contains(got, "none") {
 		t.Errorf("ledger: %s", got)
@@ -32,7 +32,7 @@ func TestANewAddressBecomesPending(t *testing.T) {
 	if n := b.count(`event_context where ip = '192.0.2.7' and user_agent = 'Test/1.0'`); n != 1 {
 		t.Errorf("%d contexts", n)
 	}
-	if n := b.count(`mail_log where purpose = 'confirm' and fold_hmac = $1`, b.store.key.Fold("jane@example.org")); n != 1 {
+	if n := b.count(`email_log where purpose = 'confirm' and mailbox_hmac = $1`, b.store.key.Fold("jane@example.org")); n != 1 {
 		t.Errorf("%d entries in the mail log", n)
 	}
 }
@@ -59,7 +59,7 @@ func TestParallelRequestsOfOneAddress(t *testing.T) {
 	all.Wait()
 	b.expectRow(jane, Pending, 1, false)
 	b.expectMails(outbox.MailConfirm)
-	if rows, events, log := b.count("outbox"), b.count("audit_events"), b.count("mail_log"); rows != 50 || events != 50 || log != 50 {
+	if rows, events, log := b.count("outbox"), b.count("ledger_events"), b.count("email_log"); rows != 50 || events != 50 || log != 50 {
 		t.Errorf("%d outbox rows, %d events, %d log entries; want 50 each", rows, events, log)
 	}
 	if n := b.count("subscribers"); n != 1 {
@@ -73,7 +73,7 @@ func TestCapsCountByFoldedAddress(t *testing.T) {
 		b.request(typed, ConfirmationQueued)
 		b.request(typed, ConfirmationCapped)
 		b.advance(confirmPause)
-		if n := b.count(`mail_log where purpose = 'confirm'`); n != i+1 {
+		if n := b.count(`email_log where purpose = 'confirm'`); n != i+1 {
 			t.Fatalf("%d mails", n)
 		}
 	}
@@ -136,7 +136,7 @@ func TestConsentTextOfARequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := b.strings(`select coalesce(t.version || ' ' || t.locale, 'none') || ' ' || coalesce(e.data->>'text_version', '')
-			from audit_events e left join consent_texts t on t.id = e.consent_text_id order by e.id desc limit 1`)
+			from ledger_events e left join consent_texts t on t.id = e.consent_text_id order by e.id desc limit 1`)
 		if got[0] != c.shown+" "+c.version {
 			t.Errorf("%+v: %s", c, got[0])
 		}
@@ -144,7 +144,7 @@ func TestConsentTextOfARequest(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", c, text, err)
 		}
 		b.click(b.store.Confirm, b.link(r.Address.Norm), ConfirmedNow)
-		confirmed := b.strings(`select t.version || ' ' || t.locale from audit_events e join consent_texts t on t.id = e.consent_text_id where e.kind = 'subscription.confirmed' order by e.id desc limit 1`)
+		confirmed := b.strings(`select t.version || ' ' || t.locale from ledger_events e join consent_texts t on t.id = e.consent_text_id where e.kind = 'subscription.confirmed' order by e.id desc limit 1`)
 		if len(confirmed) != 1 || confirmed[0] != c.want {
 			t.Errorf("%+v: the consent is to %v", c, confirmed)
 		}
@@ -153,10 +153,10 @@ func TestConsentTextOfARequest(t *testing.T) {
 		i++
 		typed := fmt.Sprintf("jane%d@example.org", i)
 		prepare(b, typed)
-		events := b.count("audit_events")
+		events := b.count("ledger_events")
 		r := Request{Address: address(t, typed), Visit: visit, Consent: Consent{TextVersion: "unheard-of"}}
-		if _, err := b.store.Request(t.Context(), r); !errors.Is(err, ErrUnknownConsent) || b.count("audit_events") != events {
-			t.Errorf("an unknown version gives %v and %d events", err, b.count("audit_events")-events)
+		if _, err := b.store.Request(t.Context(), r); !errors.Is(err, ErrUnknownConsent) || b.count("ledger_events") != events {
+			t.Errorf("an unknown version gives %v and %d events", err, b.count("ledger_events")-events)
 		}
 	}
 }
@@ -178,7 +178,7 @@ func TestARobotsRequestIsRecordedOnly(t *testing.T) {
 			t.Errorf("%s: %+v became %+v", name, before, after)
 		}
 	}
-	if n := b.count(`audit_events where data @> '{"outcome": "dropped", "reasons": ["honeypot"]}'`); n != i {
+	if n := b.count(`ledger_events where data @> '{"outcome": "dropped", "reasons": ["honeypot"]}'`); n != i {
 		t.Errorf("%d of %d recorded", n, i)
 	}
 }

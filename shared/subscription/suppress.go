@@ -99,18 +99,18 @@ func (t *suppressTx) load(b *pgx.Batch, before time.Time) {
 
 // A lasting reason takes the place of a passing one and stays as it is otherwise.
 const suppressPersonSQL = `
-insert into suppressions (email_hmac, fold_hmac, key_id, reason, created_at)
-select email_hmac, case when $4::boolean then fold_hmac end, key_id, $2::text, $3::timestamptz
+insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at)
+select email_hmac, case when $4::boolean then mailbox_hmac end, key_id, $2::text, $3::timestamptz
 from identities where subscriber_id = $1::text::uuid
 on conflict (email_hmac) do update set
-    fold_hmac = excluded.fold_hmac, reason = excluded.reason, created_at = excluded.created_at, until = null
+    mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = null
 where suppressions.until is not null`
 
 const suppressAddressSQL = `
-insert into suppressions (email_hmac, fold_hmac, key_id, reason, created_at)
+insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at)
 values ($1::bytea, $2::bytea, $3::text, $4::text, $5::timestamptz)
 on conflict (email_hmac) do update set
-    fold_hmac = excluded.fold_hmac, reason = excluded.reason, created_at = excluded.created_at, until = null
+    mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = null
 where suppressions.until is not null`
 
 // suppressAddress queues a lasting suppression of an address, and of its mailbox if the reason is about that. fold may be nil:

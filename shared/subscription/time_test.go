@@ -21,8 +21,8 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		person     = `select from subscribers for update`
 		pseudonym  = `select from identities for update`
 		readPerson = `select from identities for key share` // as an export does
-		mailbox    = `select pg_advisory_xact_lock(hashtextextended(encode(fold_hmac, 'hex'), 0)) from identities`
-		domain     = `select pg_advisory_xact_lock(hashtextextended(encode(domain_hmac, 'hex'), 0)) from mail_log`
+		mailbox    = `select pg_advisory_xact_lock(hashtextextended(encode(mailbox_hmac, 'hex'), 0)) from identities`
+		domain     = `select pg_advisory_xact_lock(hashtextextended(encode(domain_hmac, 'hex'), 0)) from email_log`
 		heldRow    = `select from outbox where state = 'held' for update`
 	)
 	signUp := func(b *bundle) { b.request(jane, ConfirmationQueued) }
