@@ -84,7 +84,7 @@ func TestValidateKnowsEveryKind(t *testing.T) {
 	}
 	const event, alert = "01900000-0000-7000-8000-0000000000e1", "01900000-0000-7000-8000-0000000000a1"
 	exec(`insert into ledger_events (id, at, kind, actor, channel, request_id) values ($1, now(), 'subscription.requested', 'visitor', 'api', 'r')`, event)
-	exec(`insert into alerts (id, rule, subject, level, summary, firing_since, last_found_at) values ($1, 'bounces', '', 'warning', 's', now(), now())`, alert)
+	exec(`insert into alerts (id, rule, subject, severity, summary, firing_since, last_found_at) values ($1, 'bounces', '', 'warning', 's', now(), now())`, alert)
 	const insert = `insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), $1, $2, now(), now() - $3::interval)`
 	of := func(kind outbox.Kind) (about, missing string) {
 		if kind.Alert() != "" {
