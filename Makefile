@@ -76,21 +76,21 @@ e2e: ## Run the tests that drive the whole stack and a browser
 attack: ## Try to bomb strangers' inboxes through the system, and count what reaches them
 	@go run ./internal/attack
 
-.PHONY: crowd
-crowd: ## Let 10,000 people make one request each in 100 seconds; print how long they wait, fail if anything is lost
-	@go run ./internal/crowd
+.PHONY: load
+load: ## Let 10,000 people make one request each in 100 seconds; print how long they wait, fail if anything is lost
+	@go run ./internal/load
 
-.PHONY: chaos
-chaos: ## Break databases, services and processes under OPS random operations, and check every promise (OPS, SEED, TIME)
-	@go run ./internal/chaos -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
+.PHONY: faults
+faults: ## Break databases, services and processes under OPS random operations, and check every promise (OPS, SEED, TIME)
+	@go run ./internal/faults -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
 
 .PHONY: bench
 bench: size ## Print the budgets' figures: sizes, starts, the limiter, sign-ups; as ratios of one run
 	@go run ./internal/testenv/run -- go test -run '^$$' -bench . -benchtime 1x -p 1 ./internal/bench ./functions/subscribe
 
-.PHONY: waves
-waves: ## Print how well sign-up waves are found (docs/lookalike.md)
-	@go run ./internal/waves/evaluate report
+.PHONY: bursts
+bursts: ## Print how well sign-up bursts are detected (docs/lookalike.md)
+	@go run ./internal/bursts/evaluate report
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 const auditUsage = `audit verify [--json] [HASH …]   hold the ledger against its seals; HASH is a seal's hash from the logs of maintain, which has to be
@@ -32,7 +32,7 @@ func auditVerify(ctx context.Context, db *operatorDB, args []string) error {
 		}
 		known = append(known, hash)
 	}
-	report, err := audit.NewSealer(db, time.Now).Verify(ctx, known...)
+	report, err := ledger.NewSealer(db, time.Now).Verify(ctx, known...)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func auditVerify(ctx context.Context, db *operatorDB, args []string) error {
 	return err
 }
 
-func printReport(r audit.Report) {
+func printReport(r ledger.Report) {
 	if r.Seals == 0 {
 		fmt.Fprintln(stdout, "nothing is sealed yet: maintain seals events that are older than an hour, once a day")
 	} else {

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 const consentUsage = `consent add --version V --locale L FILE|-   add a text that people agree to; a new version becomes the current one
@@ -39,11 +39,11 @@ func consentAdd(ctx context.Context, db *operatorDB, args []string) error {
 	if err != nil {
 		return err
 	}
-	text, err := audit.NewText(*version, *locale, string(body))
+	text, err := ledger.NewConsentText(*version, *locale, string(body))
 	if err != nil {
 		return errUsage(err.Error())
 	}
-	if err := audit.AddText(ctx, db, text, time.Now()); err != nil {
+	if err := ledger.AddConsentText(ctx, db, text, time.Now()); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "added %s (%s), SHA-256 %s\n", text.Version, text.Locale, text.SHA256)
@@ -64,7 +64,7 @@ func consentList(ctx context.Context, db *operatorDB, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	texts, err := audit.Texts(ctx, db)
+	texts, err := ledger.ConsentTexts(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	texts, err := audit.Texts(ctx, db)
+	texts, err := ledger.ConsentTexts(ctx, db)
 	if err != nil {
 		return err
 	}

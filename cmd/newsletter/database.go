@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/devstack"
-	"newsletter/shared/audit"
 	"newsletter/shared/config"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
@@ -126,15 +126,15 @@ func (db *figuresDB) Close() {
 
 // record changes something and writes the event into the ledger, in one transaction. change queues the statement and has it
 // say how many rows it changed; of no row nothing is written. The event counts them as "changed".
-func (db *operatorDB) record(ctx context.Context, event audit.Event, change func(b *pgx.Batch, done func(int64))) (changed int64, err error) {
-	event.ID, event.At, event.Actor, event.Channel, event.RequestID = uuid.Must(uuid.NewV7()), time.Now(), audit.Operator, "tool", "operator"
+func (db *operatorDB) record(ctx context.Context, event ledger.Event, change func(b *pgx.Batch, done func(int64))) (changed int64, err error) {
+	event.ID, event.At, event.Actor, event.Channel, event.RequestID = uuid.Must(uuid.NewV7()), time.Now(), ledger.Operator, "tool", "operator"
 	err = db.Transact(ctx, 0, func(b *pgx.Batch) {
 		changed = 0
 		change(b, func(n int64) { changed = n })
 	}, func(b *pgx.Batch) error {
 		if changed > 0 {
 			event.Data.Counts = map[string]int64{"changed": changed}
-			audit.Queue(b, event)
+			ledger.Append(b, event)
 		}
 		return nil
 	})

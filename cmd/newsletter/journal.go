@@ -12,8 +12,8 @@ import (
 
 	"newsletter/shared/config"
 
-	"newsletter/shared/audit"
 	"newsletter/shared/journal"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
@@ -27,8 +27,8 @@ func journalCommand(ctx context.Context, args []string) error {
 }
 
 // kinds are the journal's, as the ledger calls them.
-var kinds = map[journal.Kind]audit.Kind{
-	journal.Erased: audit.Erased, journal.Unsubscribed: audit.Unsubscribed, journal.Suppressed: audit.Suppressed, journal.Lifted: audit.Lifted,
+var kinds = map[journal.Kind]ledger.Kind{
+	journal.Erased: ledger.Erased, journal.Unsubscribed: ledger.Unsubscribed, journal.Suppressed: ledger.Suppressed, journal.Lifted: ledger.SuppressionRemoved,
 }
 
 // openJournal reads a flag set with --since and opens the journal.

@@ -185,7 +185,7 @@ func TestMonitor(t *testing.T) {
 	variables := []string{"DATABASE_URL=" + address.String(), "DATABASE_CA_FILE=" + state.Functions["health"].Variables["DATABASE_CA_FILE"]}
 
 	s := onScreen(t, path, variables, "monitor", "--every", "1s")
-	s.await("the system", "newsletter monitor", "WARN  health looked", "outbox WARN", "limiter (redis)", "subscribe POST", "requested", "given up       1", ", 1 given up (", "1 open", "warning  Deliveries were given up")
+	s.await("the system", "newsletter monitor", "WARN  health looked", "outbox WARN", "limiter (redis)", "subscribe POST", "requested", "given up       1", ", 1 given up (", "1 open", "warning   Deliveries were given up")
 	if text := s.text(); strings.Contains(text, "USUALLY") || strings.Contains(text, "password") {
 		t.Errorf("80 columns hold\n%s", text)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -24,10 +24,10 @@ func outboxCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, outboxUsage, map[string]subcommandFunc{
 		"list": outboxList,
 		"retry": func(ctx context.Context, db *operatorDB, args []string) error {
-			return outboxChange(ctx, db, change{"outbox retry", "retried", audit.Retried, outbox.QueueRevive}, args)
+			return outboxChange(ctx, db, change{"outbox retry", "retried", ledger.Retried, outbox.QueueRevive}, args)
 		},
 		"drop": func(ctx context.Context, db *operatorDB, args []string) error {
-			return outboxChange(ctx, db, change{"outbox drop", "dropped", audit.DroppedRows, outbox.QueueDrop}, args)
+			return outboxChange(ctx, db, change{"outbox drop", "dropped", ledger.Dropped, outbox.QueueDrop}, args)
 		},
 	})
 }
@@ -60,7 +60,7 @@ func outboxList(ctx context.Context, db *operatorDB, args []string) error {
 // change is what is done with the chosen deliveries.
 type change struct {
 	name, done string
-	kind       audit.Kind
+	kind       ledger.Kind
 	queue      func(b *pgx.Batch, ids []string, now time.Time, done func(int64))
 }
 
@@ -89,7 +89,7 @@ func outboxChange(ctx context.Context, db *operatorDB, c change, args []string) 
 			ids = append(ids, r.ID.String())
 		}
 	}
-	changed, err := db.record(ctx, audit.Event{Kind: c.kind, Data: audit.Data{Outcome: c.done}},
+	changed, err := db.record(ctx, ledger.Event{Kind: c.kind, Data: ledger.Data{Outcome: c.done}},
 		func(b *pgx.Batch, done func(int64)) { c.queue(b, ids, time.Now(), done) })
 	if err != nil {
 		return err

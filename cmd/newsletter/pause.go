@@ -11,7 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -55,7 +55,7 @@ func pauseAdd(ctx context.Context, db *operatorDB, args []string) error {
 	if !reasonWord.MatchString(*reason) {
 		return errUsage("--reason must be one word of up to 32 letters, digits, - or _")
 	}
-	made, err := db.record(ctx, audit.Event{Kind: audit.Paused, Data: audit.Data{Outcome: "done", Purpose: destination}},
+	made, err := db.record(ctx, ledger.Event{Kind: ledger.Paused, Data: ledger.Data{Outcome: "done", Purpose: destination}},
 		func(b *pgx.Batch, done func(int64)) { outbox.QueuePause(b, destination, *reason, time.Now(), done) })
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func pauseLift(ctx context.Context, db *operatorDB, args []string) error {
 	if err != nil {
 		return err
 	}
-	lifted, err := db.record(ctx, audit.Event{Kind: audit.Resumed, Data: audit.Data{Outcome: "done", Purpose: destination}},
+	lifted, err := db.record(ctx, ledger.Event{Kind: ledger.Resumed, Data: ledger.Data{Outcome: "done", Purpose: destination}},
 		func(b *pgx.Batch, done func(int64)) { outbox.QueueResume(b, destination, time.Now(), done) })
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func TestPause(t *testing.T) {
 	path, dir := tool(t), t.TempDir()
 	dev := startDev(t, path, dir)
 	c := console{t, path, dir}
-	c.refuse("known: discord, ga4, journal, loops, mail, slack, sns, webhook-", "pause", "add", "mails")
+	c.refuse("known: discord, email, ga4, journal, loops, slack, sns, webhook-", "pause", "add", "emails")
 	c.refuse(`unknown destination "nothing"`, "pause", "lift", "nothing")
 	c.refuse("one word", "pause", "add", "--reason", "jane@example.org complained", "email")
 	c.expect(1, "", "", "pause", "lift", "email")

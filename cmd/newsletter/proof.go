@@ -7,35 +7,35 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
 
 // happened maps an event of the ledger to words.
-var happened = map[audit.Kind]string{
-	audit.Requested:    "Asked for the newsletter",
-	audit.Confirmed:    "Consented, by the button behind the link that was emailed to the address",
-	audit.Unsubscribed: "Withdrew the consent",
-	audit.Cancelled:    "Took the request back",
-	audit.Expired:      "The request was not confirmed in time",
-	audit.Suppressed:   "All email ended",
-	audit.Lifted:       "The operator lifted the suppression; this is no consent",
-	audit.Erased:       "The data were erased",
-	audit.LinkAsked:    "A link was asked for by email",
-	audit.Exported:     "Got a copy of the data",
-	audit.RightAsked:   "A letter asked for a copy of the data, or for their erasure",
-	audit.Imported:     "Came in with a list that the operator imported, on the operator's word that it is one of people who consented",
-	audit.HoldReleased: "The operator released the held email",
-	audit.HoldRejected: "The operator ended the held request",
-	audit.Reminded:     "Got a reminder of the unconfirmed request",
-	audit.Proved:       "The operator printed the proof of the consent",
-	audit.Maintained:   "What had to be deleted by its age was deleted",
-	audit.TextAdded:    "The operator added a consent text",
-	audit.Retried:      "The operator had deliveries tried again",
-	audit.DroppedRows:  "The operator gave deliveries up",
-	audit.ListExported: "The operator wrote the list of subscribers into a file",
-	audit.Paused:       "The operator paused deliveries",
-	audit.Resumed:      "The operator resumed deliveries",
+var happened = map[ledger.Kind]string{
+	ledger.Requested:          "Asked for the newsletter",
+	ledger.Confirmed:          "Consented, by the button behind the link that was emailed to the address",
+	ledger.Unsubscribed:       "Withdrew the consent",
+	ledger.Declined:           "Took the request back",
+	ledger.Expired:            "The request was not confirmed in time",
+	ledger.Suppressed:         "All email ended",
+	ledger.SuppressionRemoved: "The operator lifted the suppression; this is no consent",
+	ledger.Erased:             "The data were erased",
+	ledger.LinkRequested:      "A link was asked for by email",
+	ledger.Exported:           "Got a copy of the data",
+	ledger.PrivacyRequested:   "A letter asked for a copy of the data, or for their erasure",
+	ledger.Imported:           "Came in with a list that the operator imported, on the operator's word that it is one of people who consented",
+	ledger.HoldReleased:       "The operator released the held email",
+	ledger.HoldRejected:       "The operator ended the held request",
+	ledger.Reminded:           "Got a reminder of the unconfirmed request",
+	ledger.ConsentProved:      "The operator printed the proof of the consent",
+	ledger.Maintained:         "What had to be deleted by its age was deleted",
+	ledger.ConsentTextAdded:   "The operator added a consent text",
+	ledger.Retried:            "The operator had deliveries tried again",
+	ledger.Dropped:            "The operator gave deliveries up",
+	ledger.ListExported:       "The operator wrote the list of subscribers into a file",
+	ledger.Paused:             "The operator paused deliveries",
+	ledger.Resumed:            "The operator resumed deliveries",
 }
 
 func printProof(w io.Writer, p subscription.Proof) {
@@ -70,20 +70,20 @@ func facts(s subscription.Step) []fact {
 		text = fmt.Sprintf("version %s, %s, SHA-256 %s", s.Text.Version, s.Text.Locale, s.Text.SHA256)
 	case s.Data.TextVersion != "":
 		text = fmt.Sprintf("version %s named, in which language is not known", s.Data.TextVersion)
-	case s.Kind == audit.Requested || s.Kind == audit.Imported:
+	case s.Kind == ledger.Requested || s.Kind == ledger.Imported:
 		text = "no text named"
 	}
 	origin := []fact{{"language", s.Data.Locale}, {"page", s.Source.Page}, {"referrer", s.Source.Referrer}, {"campaign", s.Source.Campaign}}
 	switch s.Kind {
-	case audit.Requested:
+	case ledger.Requested:
 		box := "not named"
 		if s.Data.Granted {
 			box = "ticked"
 		}
 		return append(origin, fact{"consent box", box}, fact{"text shown", text})
-	case audit.Imported:
+	case ledger.Imported:
 		return append(origin, fact{"consented at", byList(s.Data.OriginalAt)}, fact{"evidence", byList(s.Data.Evidence)}, fact{"text shown", text})
-	case audit.Confirmed:
+	case ledger.Confirmed:
 		return []fact{{"text shown", text}}
 	default:
 		return []fact{{"happened at", s.Data.OriginalAt}} // it was recorded later

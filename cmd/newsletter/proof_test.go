@@ -5,48 +5,48 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
 
 // A proof says in words what happened, and fills no gap.
 func TestWhatAProofSays(t *testing.T) {
 	t.Parallel()
-	text := &audit.Text{Version: "2026-11", Locale: "de", Body: "Ich will.\nWirklich.", SHA256: "ab12"}
-	blog := audit.Source{Page: "https://www.example.org/blog"}
+	text := &ledger.ConsentText{Version: "2026-11", Locale: "de", Body: "Ich will.\nWirklich.", SHA256: "ab12"}
+	blog := ledger.Source{Page: "https://www.example.org/blog"}
 	for name, c := range map[string]struct {
 		step        subscription.Step
 		want, never []string
 	}{
 		"a request that names nothing": {
-			subscription.Step{Kind: audit.Requested, Data: audit.Data{TextToShow: "0192"}},
+			subscription.Step{Kind: ledger.Requested, Data: ledger.Data{TextToShow: "0192"}},
 			[]string{"Asked for the newsletter", "text shown       no text named", "consent box      not named"}, []string{"|", "page", "language", "0192"},
 		},
 		"a request that names all": {
-			subscription.Step{Kind: audit.Requested, Text: text, Source: blog, Data: audit.Data{Granted: true, Locale: "de", TextVersion: "2026-11"}},
+			subscription.Step{Kind: ledger.Requested, Text: text, Source: blog, Data: ledger.Data{Granted: true, Locale: "de", TextVersion: "2026-11"}},
 			[]string{"text shown       version 2026-11, de, SHA-256 ab12", "| Ich will.\n   | Wirklich.", "consent box      ticked", "language         de", "page             https://www.example.org/blog"}, nil,
 		},
 		"a text in some language": {
-			subscription.Step{Kind: audit.Requested, Data: audit.Data{TextVersion: "2026-11"}},
+			subscription.Step{Kind: ledger.Requested, Data: ledger.Data{TextVersion: "2026-11"}},
 			[]string{"text shown       version 2026-11 named, in which language is not known"}, []string{"|"},
 		},
 		"a confirmation": {
-			subscription.Step{Kind: audit.Confirmed, Text: text, Source: blog, Data: audit.Data{Locale: "de"}},
+			subscription.Step{Kind: ledger.Confirmed, Text: text, Source: blog, Data: ledger.Data{Locale: "de"}},
 			[]string{"Consented, by the button", "text shown       version 2026-11, de"}, []string{"page", "consent box"},
 		},
 		"an import": {
-			subscription.Step{Kind: audit.Imported, Text: text, Data: audit.Data{OriginalAt: "2023-01-02T03:04:05Z", Evidence: "ticked box on paper form 12"}},
+			subscription.Step{Kind: ledger.Imported, Text: text, Data: ledger.Data{OriginalAt: "2023-01-02T03:04:05Z", Evidence: "ticked box on paper form 12"}},
 			[]string{"on the operator's word", "consented at     2023-01-02T03:04:05Z (by the list)", "evidence         ticked box on paper form 12 (by the list)", "version 2026-11, de"}, nil,
 		},
 		"an import without evidence": {
-			subscription.Step{Kind: audit.Imported},
+			subscription.Step{Kind: ledger.Imported},
 			[]string{"consented at     not known", "evidence         not known", "text shown       no text named"}, []string{"|"},
 		},
 		"a withdrawal": {
-			subscription.Step{Kind: audit.Unsubscribed, Source: blog, Data: audit.Data{Locale: "de"}}, []string{"Withdrew the consent"}, []string{"page", "language", "text"},
+			subscription.Step{Kind: ledger.Unsubscribed, Source: blog, Data: ledger.Data{Locale: "de"}}, []string{"Withdrew the consent"}, []string{"page", "language", "text"},
 		},
 		"a withdrawal that was recorded later": {
-			subscription.Step{Kind: audit.Unsubscribed, Data: audit.Data{OriginalAt: "2026-01-02T03:04:05Z"}}, []string{"happened at      2026-01-02T03:04:05Z"}, nil,
+			subscription.Step{Kind: ledger.Unsubscribed, Data: ledger.Data{OriginalAt: "2026-01-02T03:04:05Z"}}, []string{"happened at      2026-01-02T03:04:05Z"}, nil,
 		},
 	} {
 		var out strings.Builder
@@ -62,7 +62,7 @@ func TestWhatAProofSays(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range audit.Kinds() {
+	for _, kind := range ledger.Kinds() {
 		if happened[kind] == "" {
 			t.Errorf("%s has no words", kind)
 		}

@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
 
@@ -60,7 +60,7 @@ func suppressionAdd(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	outcome, err := db.store.Suppress(ctx, subscription.Suppression{
-		Address: address, Reason: subscription.ByOwner, Actor: audit.Operator, Visit: db.visit("tool"),
+		Address: address, Reason: subscription.ByOwner, Actor: ledger.Operator, Visit: db.visit("tool"),
 	})
 	if err == nil {
 		fmt.Fprintln(stdout, outcome)

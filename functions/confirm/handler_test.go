@@ -46,11 +46,11 @@ func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := b.Sign(b.SignUp("jane@example.org"))
-	functiontest.Around(t, b.Open(open).HTTP, functiontest.HTTP(t, "confirm", "show", link))
+	functiontest.CheckPaths(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "confirm", "show", link))
 }
 
 func TestSampleEvents(t *testing.T) {
-	for _, name := range functiontest.Names(t, "confirm") {
+	for _, name := range functiontest.SampleNames(t, "confirm") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want, known := samples[name]
@@ -59,7 +59,7 @@ func TestSampleEvents(t *testing.T) {
 			}
 			b := functiontest.New(t)
 			link := b.Sign(b.SignUp("jane@example.org"))
-			got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "confirm", name, link))
+			got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "confirm", name, link))
 			if got.Response.StatusCode != want.status || got.Err != nil {
 				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
 			}
@@ -89,10 +89,10 @@ func TestSampleEvents(t *testing.T) {
 func TestASecondPressIsHarmless(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	event := functiontest.HTTP(t, "confirm", "bare", b.Sign(b.SignUp("jane@example.org")))
+	event := functiontest.SampleHTTP(t, "confirm", "bare", b.Sign(b.SignUp("jane@example.org")))
 	api := b.Open(open).HTTP
 	first := functiontest.Serve(t, api, event)
-	before := b.Rows()
+	before := b.CountRows()
 	second := functiontest.Serve(t, api, event)
 	if second.Response.StatusCode != http.StatusOK || second.Response.Body != first.Response.Body {
 		t.Errorf("%d %s, first %d %s", second.Response.StatusCode, second.Response.Body, first.Response.StatusCode, first.Response.Body)
@@ -106,7 +106,7 @@ func TestTheProofNamesTheText(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	claims := b.SignUp("jane@example.org")
-	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "confirm", "button", b.Sign(claims)))
+	functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "confirm", "button", b.Sign(claims)))
 	var text, request, ip, requestID string
 	b.Scan(`select t.version || '/' || t.locale, e.data->>'request_event', host(c.ip), e.request_id
 		from ledger_events e join consent_texts t on t.id = e.consent_text_id join event_context c on c.event_id = e.id
@@ -133,9 +133,9 @@ func TestOneAnswerForEveryBrokenLink(t *testing.T) {
 	}
 	api := b.Open(open).HTTP
 	for _, sample := range []string{"bare", "button"} {
-		want := functiontest.Serve(t, api, functiontest.HTTP(t, "confirm", sample, "no-token"))
+		want := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", sample, "no-token"))
 		for name, link := range links {
-			got := functiontest.Serve(t, api, functiontest.HTTP(t, "confirm", sample, link))
+			got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", sample, link))
 			if got.Response.StatusCode != http.StatusNotFound || got.Response.Body != want.Response.Body || !sameHeaders(got, want) {
 				t.Errorf("%s, %s: %d %s, want %s", sample, name, got.Response.StatusCode, got.Response.Body, want.Response.Body)
 			}
@@ -157,7 +157,7 @@ func TestWithoutRedisEverybodyMayConfirm(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["REDIS_URL"], b.Variables["LIMITS_SUBSCRIBE"] = "rediss://:secret@127.0.0.1:1", "2/10m@host"
-	event := functiontest.HTTP(t, "confirm", "bare", b.Sign(b.SignUp("jane@example.org")))
+	event := functiontest.SampleHTTP(t, "confirm", "bare", b.Sign(b.SignUp("jane@example.org")))
 	api := b.Open(open).HTTP
 	for i := range 6 {
 		got := functiontest.Serve(t, api, event)
@@ -174,11 +174,11 @@ func TestTheButtonIsLimitedAndThePageIsNot(t *testing.T) {
 	link := b.Sign(b.SignUp("jane@example.org"))
 	api := b.Open(open).HTTP
 	for i, want := range []int{200, 200, 429} {
-		if got := functiontest.Serve(t, api, functiontest.HTTP(t, "confirm", "bare", link)); got.Response.StatusCode != want {
+		if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", "bare", link)); got.Response.StatusCode != want {
 			t.Errorf("press %d: %d, want %d", i, got.Response.StatusCode, want)
 		}
 	}
-	if got := functiontest.Serve(t, api, functiontest.HTTP(t, "confirm", "show", link)); got.Response.StatusCode != http.StatusOK {
+	if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", "show", link)); got.Response.StatusCode != http.StatusOK {
 		t.Errorf("the page: %d", got.Response.StatusCode)
 	}
 }
@@ -190,12 +190,12 @@ func TestALostDatabase(t *testing.T) {
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
 	api := b.Open(open).HTTP
 	for _, sample := range []string{"show", "bare"} {
-		got := functiontest.Serve(t, api, functiontest.HTTP(t, "confirm", sample, link))
+		got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", sample, link))
 		if got.Response.StatusCode != http.StatusServiceUnavailable || got.Response.Headers["Retry-After"] == "" || got.Err == nil {
 			t.Errorf("%s: %d %v %v", sample, got.Response.StatusCode, got.Response.Headers, got.Err)
 		}
 	}
-	if got := functiontest.Serve(t, api, functiontest.HTTP(t, "confirm", "token-malformed", link)); got.Response.StatusCode != http.StatusNotFound {
+	if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", "token-malformed", link)); got.Response.StatusCode != http.StatusNotFound {
 		t.Errorf("a broken link: %d", got.Response.StatusCode)
 	}
 }

@@ -91,7 +91,7 @@ func TestASetUpThatIsWrongCostsNoAttempt(t *testing.T) {
 		{Status: http.StatusNotFound, Code: "NotFoundException"},
 	} {
 		b.ses.Fail(answer)
-		if _, err := f.Event(t.Context(), functiontest.Raw(t, "deliver", "scheduled")); err == nil {
+		if _, err := f.Event(t.Context(), functiontest.Sample(t, "deliver", "scheduled")); err == nil {
 			t.Errorf("%s: no error", answer.Code)
 		}
 	}
@@ -123,7 +123,7 @@ func TestPoisonIsAlone(t *testing.T) {
 	b.signUps(4)
 	h := b.handler()
 	h.sender = poisonous{h.sender}
-	value, err := h.event(t.Context(), functiontest.Raw(t, "deliver", "scheduled"))
+	value, err := h.event(t.Context(), functiontest.Sample(t, "deliver", "scheduled"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestTwoAtOnceSendEverythingOnce(t *testing.T) {
 	for range 2 {
 		f := b.openWith(func(h *handler) { h.config.Batch = 7 })
 		both.Go(func() {
-			if _, err := f.Event(t.Context(), functiontest.Raw(t, "deliver", "scheduled")); err != nil {
+			if _, err := f.Event(t.Context(), functiontest.Sample(t, "deliver", "scheduled")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -216,7 +216,7 @@ func TestALeaseThatEnds(t *testing.T) {
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), began.Add(50*time.Second+timeToSend+5*time.Second))
 	defer cancel()
-	if _, err := h.event(ctx, functiontest.Raw(t, "deliver", "scheduled")); err != nil {
+	if _, err := h.event(ctx, functiontest.Sample(t, "deliver", "scheduled")); err != nil {
 		t.Fatal(err)
 	}
 	if sent := len(b.ses.Mails()); sent != 0 {
@@ -243,7 +243,7 @@ func TestThePacerReadsTheClockUnderItsLock(t *testing.T) {
 func TestALostDatabase(t *testing.T) {
 	b := setup(t)
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
-	if _, err := b.Open(open).Event(t.Context(), functiontest.Raw(t, "deliver", "scheduled")); err == nil {
+	if _, err := b.Open(open).Event(t.Context(), functiontest.Sample(t, "deliver", "scheduled")); err == nil {
 		t.Error("no error")
 	}
 }

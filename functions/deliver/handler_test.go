@@ -204,8 +204,8 @@ func TestNothingLeavesAfterTheEnd(t *testing.T) {
 func TestOnlyTicksAreTaken(t *testing.T) {
 	b := setup(t)
 	f := b.Open(open)
-	for _, sample := range functiontest.Names(t, "deliver") {
-		_, err := f.Event(t.Context(), functiontest.Raw(t, "deliver", sample))
+	for _, sample := range functiontest.SampleNames(t, "deliver") {
+		_, err := f.Event(t.Context(), functiontest.Sample(t, "deliver", sample))
 		if wrong := sample == "not-a-tick"; (err != nil) != wrong {
 			t.Errorf("%s: %v", sample, err)
 		}
@@ -219,7 +219,7 @@ func TestItLingers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan map[string]int)
 	go func() {
-		value, _ := f.Event(ctx, functiontest.Raw(t, "deliver", "scheduled"))
+		value, _ := f.Event(ctx, functiontest.Sample(t, "deliver", "scheduled"))
 		outcomes, _ := value.(result)
 		ended <- outcomes.Outcomes
 	}()

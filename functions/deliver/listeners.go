@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"newsletter/shared/audience"
-	"newsletter/shared/audit"
 	"newsletter/shared/config"
 	"newsletter/shared/journal"
+	"newsletter/shared/ledger"
 	"newsletter/shared/measurement"
 	"newsletter/shared/messenger"
 	"newsletter/shared/notify"
@@ -35,7 +35,7 @@ func readListeners(env *config.Env) listeners {
 	}
 	if cfg := config.Read[measurement.Config](env); cfg.Enabled() {
 		cfg.BaseURL = guard.Service("ga4", "")
-		counted := []audit.Kind{audit.Requested, audit.Confirmed, audit.Unsubscribed}
+		counted := []ledger.Kind{ledger.Requested, ledger.Confirmed, ledger.Unsubscribed}
 		all[outbox.GA4] = listener{tell: counter{measurement.New(cfg, client, time.Now)}.tell, kinds: counted}
 	}
 	channels, err := notify.Channels(config.Read[notify.Config](env), guard, client)
@@ -55,8 +55,8 @@ func readListeners(env *config.Env) listeners {
 }
 
 // stops are the events after which somebody is not to be mailed any more, or may be again.
-func stops() []audit.Kind {
-	return []audit.Kind{audit.Unsubscribed, audit.Cancelled, audit.Suppressed, audit.Lifted, audit.Erased}
+func stops() []ledger.Kind {
+	return []ledger.Kind{ledger.Unsubscribed, ledger.Declined, ledger.Suppressed, ledger.SuppressionRemoved, ledger.Erased}
 }
 
 // journalist writes the journal of stops.
@@ -70,20 +70,20 @@ func (j journalist) tell(ctx context.Context, t telling, _ people) (string, erro
 		entry.Reason = t.News.Data.Reasons[0]
 	}
 	switch t.News.Kind {
-	case audit.Erased:
+	case ledger.Erased:
 		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, t.Farewell.EmailHMAC, t.Farewell.KeyID
 		entry.FoldHMAC = t.Farewell.FoldHMAC
-	case audit.Unsubscribed, audit.Cancelled:
+	case ledger.Unsubscribed, ledger.Declined:
 		entry.Kind = journal.Unsubscribed
 		if !t.News.HushedUntil.IsZero() { // "this was not me"
 			entry.Until, entry.FoldHMAC = t.News.HushedUntil, t.News.FoldHMAC
 		}
-	case audit.Suppressed:
+	case ledger.Suppressed:
 		entry.Kind = journal.Suppressed
 		if subscription.SuppressReason(entry.Reason).OfMailbox() {
 			entry.FoldHMAC = t.News.FoldHMAC
 		}
-	case audit.Lifted:
+	case ledger.SuppressionRemoved:
 		entry.Kind = journal.Lifted
 	default:
 		return "unwanted", nil
@@ -160,7 +160,7 @@ func (l loops) settle(ctx context.Context, t telling, p people) (string, error) 
 func (l loops) bring(ctx context.Context, person audience.Person, subscribed bool, t telling) (audience.Outcome, error) {
 	switch {
 	case subscribed:
-		person.Returning = t.News.Kind == audit.Confirmed && t.News.Data.Returning
+		person.Returning = t.News.Kind == ledger.Confirmed && t.News.Data.Returning
 		return l.account.Subscribe(ctx, person)
 	case person.Email == "":
 		return l.account.Delete(ctx, person)
@@ -176,9 +176,9 @@ func (c counter) tell(ctx context.Context, t telling, _ people) (string, error) 
 		Name: measurement.Confirmed, At: t.News.At, Source: t.News.Source.Origin, Medium: t.News.Source.Medium, Campaign: t.News.Source.Campaign,
 	}
 	switch t.News.Kind {
-	case audit.Requested: // announced only where it activates at once
+	case ledger.Requested: // announced only where it activates at once
 		event.Name = measurement.SignedUp
-	case audit.Unsubscribed:
+	case ledger.Unsubscribed:
 		event.Name = measurement.Unsubscribed
 	default: // confirmed
 	}
@@ -205,9 +205,9 @@ func (h herald) tell(ctx context.Context, t telling, _ people) (string, error) {
 }
 
 // titles are what happened, in the owner's words.
-var titles = map[audit.Kind]string{
-	audit.Requested: "New subscriber", audit.Confirmed: "New subscriber", audit.Unsubscribed: "Unsubscribed",
-	audit.Cancelled: "A sign-up was cancelled", audit.Suppressed: "No more mail to a subscriber", audit.Lifted: "A suppression was lifted", audit.Erased: "Data erased on request",
+var titles = map[ledger.Kind]string{
+	ledger.Requested: "New subscriber", ledger.Confirmed: "New subscriber", ledger.Unsubscribed: "Unsubscribed",
+	ledger.Declined: "A sign-up was cancelled", ledger.Suppressed: "No more mail to a subscriber", ledger.SuppressionRemoved: "A suppression was lifted", ledger.Erased: "Data erased on request",
 }
 
 // caller calls an owner's own service.
@@ -225,6 +225,6 @@ func (c caller) tell(ctx context.Context, t telling, _ people) (string, error) {
 }
 
 // wants says whether a listener hears of a kind of event.
-func (l listener) wants(kind audit.Kind) bool {
+func (l listener) wants(kind ledger.Kind) bool {
 	return l.tell != nil && (len(l.kinds) == 0 || slices.Contains(l.kinds, kind))
 }

@@ -54,7 +54,7 @@ func (b *bundle) openWith(change func(h *handler)) lambdafn.Function {
 // run invokes the function once and gives how many deliveries ended how.
 func (b *bundle) run(ctx context.Context, f lambdafn.Function) map[string]int {
 	b.Helper()
-	value, err := f.Event(ctx, functiontest.Raw(b, "deliver", "scheduled"))
+	value, err := f.Event(ctx, functiontest.Sample(b, "deliver", "scheduled"))
 	if err != nil {
 		b.Fatal(err)
 	}

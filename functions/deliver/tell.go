@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
 	"newsletter/shared/capture"
+	"newsletter/shared/ledger"
 	"newsletter/shared/messenger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
@@ -29,7 +29,7 @@ type listener struct {
 	tell func(ctx context.Context, t telling, p people) (outcome string, err error)
 	warn messenger.Voice
 	// kinds are the events that it hears of; none for all that are announced.
-	kinds []audit.Kind
+	kinds []ledger.Kind
 	// sealed says that it needs to know who was erased.
 	sealed bool
 }
@@ -38,7 +38,7 @@ type listener struct {
 type listeners map[string]listener
 
 // of is whom an event is told to.
-func (l listeners) of(kind audit.Kind) []outbox.Listener {
+func (l listeners) of(kind ledger.Kind) []outbox.Listener {
 	var all []outbox.Listener
 	for _, name := range slices.Sorted(maps.Keys(l)) {
 		if l[name].wants(kind) {

@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
 	"newsletter/shared/engagement"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
@@ -86,7 +86,7 @@ func (h *handler) take(ctx context.Context, n events.SNSEntity) (outcome string,
 // suppress ends all email to whom a report is about. address is the recipient's, the zero Address if it is not known.
 func (h *handler) suppress(ctx context.Context, kind engagement.Kind, about engagement.Subject, address subscription.Address, requestID string) error {
 	end := subscription.Suppression{
-		SubscriberID: about.SubscriberID, Reason: subscription.Bounce, Actor: audit.Provider,
+		SubscriberID: about.SubscriberID, Reason: subscription.Bounce, Actor: ledger.Provider,
 		Visit: subscription.Visit{RequestID: requestID, Channel: "ses"},
 	}
 	if kind == engagement.Complaint {

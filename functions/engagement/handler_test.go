@@ -36,7 +36,7 @@ var samples = map[string]struct{ outcome, status, recorded string }{
 }
 
 func TestSampleEvents(t *testing.T) {
-	for _, name := range functiontest.Names(t, "engagement") {
+	for _, name := range functiontest.SampleNames(t, "engagement") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := functiontest.New(t)
@@ -73,7 +73,7 @@ func TestSampleEvents(t *testing.T) {
 // event is a sample about a delivery.
 func event(t *testing.T, name, delivery string) json.RawMessage {
 	t.Helper()
-	return json.RawMessage(strings.ReplaceAll(string(functiontest.Raw(t, "engagement", name)), sampleDelivery, delivery))
+	return json.RawMessage(strings.ReplaceAll(string(functiontest.Sample(t, "engagement", name)), sampleDelivery, delivery))
 }
 
 // take lets the function take an event once, and gives what came of it.
@@ -106,7 +106,7 @@ func TestAnEmailThatIsNotKnown(t *testing.T) {
 	f := b.Open(open)
 	for _, name := range []string{"bounce", "complaint-notification-type", "delivery", "delivery"} { // deliveries come twice now and then
 		ctx, metrics := telemetry.With(t.Context())
-		value, err := f.Event(ctx, functiontest.Raw(t, "engagement", name))
+		value, err := f.Event(ctx, functiontest.Sample(t, "engagement", name))
 		if err != nil || value.(result).Outcomes["unknown"] != 1 {
 			t.Errorf("%s: %v %v", name, value, err)
 		}
@@ -201,7 +201,7 @@ func TestALostDatabase(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
-	if _, err := b.Open(open).Event(t.Context(), functiontest.Raw(t, "engagement", "bounce")); err == nil {
+	if _, err := b.Open(open).Event(t.Context(), functiontest.Sample(t, "engagement", "bounce")); err == nil {
 		t.Error("no error")
 	}
 }

@@ -15,7 +15,7 @@ func TestBehindCloudFront(t *testing.T) {
 	b.Variables["CLOUDFRONT_SECRET"] = strings.Repeat("0123456789abcdef", 2)
 	api := b.Open(open).HTTP
 	for sample, want := range map[string]int{"live": http.StatusOK, "ready": http.StatusForbidden, "ready-head": http.StatusForbidden} {
-		event := functiontest.HTTP(t, "health", sample, "")
+		event := functiontest.SampleHTTP(t, "health", sample, "")
 		if got := functiontest.Serve(t, api, event); got.Response.StatusCode != want {
 			t.Errorf("%s, directly: %d %s", sample, got.Response.StatusCode, got.Response.Body)
 		}

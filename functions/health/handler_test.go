@@ -21,7 +21,7 @@ const nobody = "127.0.0.1:1"
 // ready asks /api/health and gives the status of the whole and of each check.
 func ready(t *testing.T, f lambdafn.Function) (httpapi.Result, string, map[string]string) {
 	t.Helper()
-	got := functiontest.Serve(t, f.HTTP, functiontest.HTTP(t, "health", "ready", ""))
+	got := functiontest.Serve(t, f.HTTP, functiontest.SampleHTTP(t, "health", "ready", ""))
 	var body struct {
 		Status string
 		Checks map[string][]map[string]string
@@ -43,7 +43,7 @@ func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	api := functiontest.New(t).Open(open).HTTP
 	for _, sample := range []string{"ready", "live"} {
-		functiontest.Around(t, api, functiontest.HTTP(t, "health", sample, ""))
+		functiontest.CheckPaths(t, api, functiontest.SampleHTTP(t, "health", sample, ""))
 	}
 }
 
@@ -130,12 +130,12 @@ func TestOtherSampleEvents(t *testing.T) {
 	b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter" // live asks nobody
 	f := b.Open(open)
 	for sample, want := range map[string]int{"live": 200, "ready-head": 503, "post": 405} {
-		got := functiontest.Serve(t, f.HTTP, functiontest.HTTP(t, "health", sample, ""))
+		got := functiontest.Serve(t, f.HTTP, functiontest.SampleHTTP(t, "health", sample, ""))
 		if got.Response.StatusCode != want {
 			t.Errorf("%s: %d %s, want %d", sample, got.Response.StatusCode, got.Response.Body, want)
 		}
 	}
-	live := functiontest.Serve(t, f.HTTP, functiontest.HTTP(t, "health", "live", ""))
+	live := functiontest.Serve(t, f.HTTP, functiontest.SampleHTTP(t, "health", "live", ""))
 	if live.Response.Body != `{"status":"pass"}` || live.Response.Headers["Content-Type"] != "application/health+json; charset=utf-8" {
 		t.Errorf("%s %v", live.Response.Body, live.Response.Headers)
 	}
@@ -148,7 +148,7 @@ func TestADirectInvocationTellsWhatIsWrong(t *testing.T) {
 	b.Variables["REDIS_URL"] = "rediss://:secret@" + nobody
 	f := b.Open(open)
 	for _, sample := range []string{"scheduled", "rule", "invoke"} {
-		value, err := f.Event(t.Context(), functiontest.Raw(t, "health", sample))
+		value, err := f.Event(t.Context(), functiontest.Sample(t, "health", sample))
 		report, ok := value.(details)
 		if err != nil || !ok {
 			t.Fatalf("%s: %v %v", sample, value, err)
@@ -161,7 +161,7 @@ func TestADirectInvocationTellsWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: a password: %s", sample, text)
 		}
 	}
-	if _, err := f.Event(t.Context(), functiontest.Raw(t, "health", "not-a-tick")); err == nil {
+	if _, err := f.Event(t.Context(), functiontest.Sample(t, "health", "not-a-tick")); err == nil {
 		t.Error("an event of another function is taken for a tick")
 	}
 }
@@ -202,7 +202,7 @@ func TestABlipIsNotTold(t *testing.T) {
 
 func TestEverySampleIsTested(t *testing.T) {
 	tested := "invoke live not-a-tick post ready ready-head rule scheduled"
-	if got := strings.Join(functiontest.Names(t, "health"), " "); got != tested {
+	if got := strings.Join(functiontest.SampleNames(t, "health"), " "); got != tested {
 		t.Errorf("samples: %s; tested: %s", got, tested)
 	}
 }

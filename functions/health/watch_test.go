@@ -39,13 +39,13 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 		f.Finished(telemetry.Request{Endpoint: "subscribe POST", Status: status, Took: 20 * time.Millisecond})
 	}
 	f.Finished(telemetry.Request{Endpoint: "subscribe POST", Status: http.StatusOK, Cold: true, Took: time.Second})
-	if _, err := f.Event(t.Context(), functiontest.Raw(t, "health", "scheduled")); err != nil { // which sends them beside its work
+	if _, err := f.Event(t.Context(), functiontest.Sample(t, "health", "scheduled")); err != nil { // which sends them beside its work
 		t.Fatal(err)
 	}
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
 	time.Sleep(healthcheckFreshness)
 	ctx, _ := telemetry.With(t.Context())
-	value, err := f.Event(ctx, functiontest.Raw(t, "health", "scheduled"))
+	value, err := f.Event(ctx, functiontest.Sample(t, "health", "scheduled"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func ping(t *testing.T, f lambdafn.Function) details {
 func measured(t *testing.T, f lambdafn.Function) (d details, metrics map[string]bool) {
 	t.Helper()
 	ctx, m := telemetry.With(t.Context())
-	value, err := f.Event(ctx, functiontest.Raw(t, "health", "scheduled"))
+	value, err := f.Event(ctx, functiontest.Sample(t, "health", "scheduled"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestTheOperatorsActsAreInTheLog(t *testing.T) {
 	f := b.Open(open)
 	look := func() (acts float64) {
 		ctx, metrics := telemetry.With(t.Context())
-		if _, err := f.Event(ctx, functiontest.Raw(t, "health", "scheduled")); err != nil {
+		if _, err := f.Event(ctx, functiontest.Sample(t, "health", "scheduled")); err != nil {
 			t.Fatal(err)
 		}
 		for _, part := range metrics.Split(telemetry.SecurityEvents) {

@@ -16,9 +16,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
 	"newsletter/shared/capture"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/retention"
 	"newsletter/shared/subscription"
@@ -35,7 +35,7 @@ type handler struct {
 	db     *postgres.DB
 	store  *subscription.Store
 	eraser *subscription.Eraser
-	sealer *audit.Sealer
+	sealer *ledger.Sealer
 	// remindAfter is how long a request waits before it is reminded of; 0 for never.
 	remindAfter time.Duration
 	keep        retention.Config
@@ -85,9 +85,9 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 func (h *handler) record(ctx context.Context, counts map[string]int64) error {
 	id, now := uuid.Must(uuid.NewV7()), h.now()
 	return h.db.Batch(ctx, func(b *pgx.Batch) {
-		audit.Queue(b, audit.Event{
-			ID: id, At: now, Kind: audit.Maintained, Actor: audit.System, Channel: "schedule", RequestID: "maintain",
-			Data: audit.Data{Outcome: "done", Counts: counts},
+		ledger.Append(b, ledger.Event{
+			ID: id, At: now, Kind: ledger.Maintained, Actor: ledger.System, Channel: "schedule", RequestID: "maintain",
+			Data: ledger.Data{Outcome: "done", Counts: counts},
 		})
 	})
 }

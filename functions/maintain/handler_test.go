@@ -36,7 +36,7 @@ func (b *bundle) open() lambdafn.Function {
 func (b *bundle) run(days float64) result {
 	b.Helper()
 	b.ahead = time.Duration(days * 24 * float64(time.Hour))
-	value, err := b.open().Event(b.Context(), functiontest.Raw(b, "maintain", "scheduled"))
+	value, err := b.open().Event(b.Context(), functiontest.Sample(b, "maintain", "scheduled"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -234,8 +234,8 @@ func TestOnlyTicksAreTaken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	f := b.open()
-	for _, sample := range functiontest.Names(t, "maintain") {
-		_, err := f.Event(t.Context(), functiontest.Raw(t, "maintain", sample))
+	for _, sample := range functiontest.SampleNames(t, "maintain") {
+		_, err := f.Event(t.Context(), functiontest.Sample(t, "maintain", sample))
 		if wrong := sample == "not-a-tick"; (err != nil) != wrong {
 			t.Errorf("%s: %v", sample, err)
 		}

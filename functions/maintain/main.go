@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"newsletter/shared/audit"
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
@@ -34,6 +34,6 @@ func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdaf
 		return lambdafn.Function{}, err
 	}
 	store := subscription.NewStore(db, key, domain, now)
-	h := &handler{db, store, subscription.NewEraser(store, vault), audit.NewSealer(db, now), remindAfter, keep, now}
+	h := &handler{db, store, subscription.NewEraser(store, vault), ledger.NewSealer(db, now), remindAfter, keep, now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

@@ -60,11 +60,11 @@ func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := privacyLink(b, token.Export)
-	functiontest.Around(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", "show", link))
+	functiontest.CheckPaths(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "privacy", "show", link))
 }
 
 func TestSampleEvents(t *testing.T) {
-	for _, name := range functiontest.Names(t, "privacy") {
+	for _, name := range functiontest.SampleNames(t, "privacy") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want, known := samples()[name]
@@ -73,7 +73,7 @@ func TestSampleEvents(t *testing.T) {
 			}
 			b := functiontest.New(t)
 			link := privacyLink(b, want.purpose)
-			got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", name, link))
+			got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "privacy", name, link))
 			if got.Response.StatusCode != want.status || got.Err != nil {
 				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
 			}
@@ -104,7 +104,7 @@ func TestTheCopyIsWhole(t *testing.T) {
 	b.Variables["PRIVACY_RECIPIENTS"] = "Example Ltd: sending the newsletter"
 	b.Exec(`insert into recipients values ('ses', now(), null), ('loops', now(), null), ('ga4', '2026-01-01', '2026-02-03')`)
 	link := privacyLink(b, token.Export)
-	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "privacy", "download", link))
+	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "privacy", "download", link))
 	if got.Response.Headers["Content-Disposition"] != `attachment; filename="my-data.json"` || got.Response.Headers["Cache-Control"] != "no-store" {
 		t.Errorf("headers %v", got.Response.Headers)
 	}
@@ -133,7 +133,7 @@ func TestErasing(t *testing.T) {
 	link := privacyLink(b, token.Erase)
 	post := func(body, link string) (int, string) {
 		t.Helper()
-		event := functiontest.HTTP(t, "privacy", "export-json", "")
+		event := functiontest.SampleHTTP(t, "privacy", "export-json", "")
 		event.RawQueryString, event.Body = "token="+link, body
 		event.QueryStringParameters = map[string]string{"token": link}
 		got := functiontest.Serve(t, api, event)
@@ -176,7 +176,7 @@ func TestTheLimit(t *testing.T) {
 	b.Variables["LIMITS_PRIVACY"] = "1/1h@host"
 	api := b.Open(open).HTTP
 	for i, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
-		got := functiontest.Serve(t, api, functiontest.HTTP(t, "privacy", "export-json", ""))
+		got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "privacy", "export-json", ""))
 		if got.Response.StatusCode != want {
 			t.Errorf("call %d: %d %s", i, got.Response.StatusCode, got.Response.Body)
 		}
@@ -186,9 +186,9 @@ func TestTheLimit(t *testing.T) {
 
 var links = functiontest.Links{Open: open, Function: "privacy", Sample: "export-json"}
 
-func TestARobotIsTakenForOne(t *testing.T) { links.TakeRobotsForRobots(t) }
+func TestARobotIsTakenForOne(t *testing.T) { links.TestBotSignals(t) }
 
-func TestABusyAddressUsesUpTries(t *testing.T) { links.CountWhatMeetsABusyAddress(t) }
+func TestABusyAddressUsesUpTries(t *testing.T) { links.TestBusyMailbox(t) }
 
 func TestALostDatabase(t *testing.T) {
 	t.Parallel()
@@ -197,7 +197,7 @@ func TestALostDatabase(t *testing.T) {
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
 	api := b.Open(open).HTTP
 	for _, name := range []string{"download", "export-json"} {
-		got := functiontest.Serve(t, api, functiontest.HTTP(t, "privacy", name, link))
+		got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "privacy", name, link))
 		var problem struct{ Status int }
 		if err := json.Unmarshal([]byte(got.Response.Body), &problem); got.Response.StatusCode != http.StatusServiceUnavailable && (err == nil || name != "download") {
 			t.Errorf("%s: %d %s", name, got.Response.StatusCode, got.Response.Body)

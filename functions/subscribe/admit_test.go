@@ -52,7 +52,7 @@ func TestTheCaptchaIsAskedForInEveryState(t *testing.T) {
 	b.SignUp("pending@example.org")
 	double := withCaptcha(t, b)
 	api := b.Open(open).HTTP
-	before := b.Rows()
+	before := b.CountRows()
 	for _, email := range []string{"active@example.org", "pending@example.org", "nobody@example.org"} {
 		const pointer = `"pointer":"#/captcha_token"`
 		expectAnswer(t, "no answer", functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 422, pointer)
@@ -80,7 +80,7 @@ func TestTheNamesThatWidgetsUse(t *testing.T) {
 	double := withCaptcha(t, b)
 	api := b.Open(open).HTTP
 	for _, name := range []string{"captcha_token", "cf-turnstile-response", "h-captcha-response"} {
-		event := functiontest.HTTP(t, "subscribe", "form", "")
+		event := functiontest.SampleHTTP(t, "subscribe", "form", "")
 		event.IsBase64Encoded = false
 		event.Body = url.Values{"email": {"jane@example.org"}, name: {solve(double)}}.Encode()
 		expectAnswer(t, name, functiontest.Serve(t, api, event), 202, "<html")
@@ -124,7 +124,7 @@ func TestDomains(t *testing.T) {
 	b.Activate("active@xn--bcher-kva.de")
 	b.Variables["SIGNUP_BLOCKED_DOMAINS"], b.Variables["SIGNUP_DISPOSABLE_DOMAINS"] = "bücher.de", "block"
 	api := b.Open(open).HTTP
-	before := b.Rows()
+	before := b.CountRows()
 	var first string
 	for _, email := range []string{"active@bücher.de", "nobody@bücher.de", "nobody@mail.xn--bcher-kva.de"} {
 		got := functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`))

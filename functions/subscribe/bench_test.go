@@ -41,7 +41,7 @@ func BenchmarkSubscribe(b *testing.B) {
 		apis[i] = bundle.Open(open).HTTP
 	}
 	var visitors atomic.Uint32
-	event := functiontest.HTTP(b, "subscribe", "json-minimal", "")
+	event := functiontest.SampleHTTP(b, "subscribe", "json-minimal", "")
 	signUp := func(api *httpapi.API) {
 		n, event := visitors.Add(1), event
 		event.Body = fmt.Sprintf(`{"email":"visitor.%d@example.org"}`, n)

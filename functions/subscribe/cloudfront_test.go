@@ -15,7 +15,7 @@ func TestTheViewerIsLimitedAndRecorded(t *testing.T) {
 	secret := strings.Repeat("0123456789abcdef", 2)
 	b.Variables["CLOUDFRONT_SECRET"], b.Variables["LIMITS_SUBSCRIBE"] = secret, "1/10m@host"
 	api := b.Open(open).HTTP
-	event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
+	event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
 	event.Headers["cloudfront-viewer-address"] = "192.0.2.7:443"
 	for _, wrong := range []string{"", "wrong", secret + ","} {
 		event.Headers["x-origin-secret"] = wrong

@@ -6,18 +6,18 @@ import (
 	"strings"
 	"unicode"
 
-	"newsletter/shared/audit"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
 
 // signUp is the body of a sign-up, in JSON; a form has the same names, flat.
 type signUp struct {
-	Email        string       `json:"email"`
-	Consent      consent      `json:"consent"`
-	Source       audit.Source `json:"source"`
-	Locale       string       `json:"locale"`
-	CaptchaToken string       `json:"captcha_token"`
+	Email        string        `json:"email"`
+	Consent      consent       `json:"consent"`
+	Source       ledger.Source `json:"source"`
+	Locale       string        `json:"locale"`
+	CaptchaToken string        `json:"captcha_token"`
 	httpapi.Marks
 
 	flat bool // it came as a form
@@ -41,7 +41,7 @@ func read(r *httpapi.Request) (signUp, error) {
 	form := signUp{
 		Email: fields.Get("email"), Locale: fields.Get("locale"),
 		Consent: consent{TextVersion: fields.Get("text_version")},
-		Source: audit.Source{
+		Source: ledger.Source{
 			Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
 			Medium: fields.Get("utm_medium"), Campaign: fields.Get("utm_campaign"), Term: fields.Get("utm_term"), Content: fields.Get("utm_content"),
 		},

@@ -47,11 +47,11 @@ var samples = map[string]struct {
 
 func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
-	functiontest.Around(t, functiontest.New(t).Open(open).HTTP, functiontest.HTTP(t, "subscribe", "address-invalid", ""))
+	functiontest.CheckPaths(t, functiontest.New(t).Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "address-invalid", ""))
 }
 
 func TestSampleEvents(t *testing.T) {
-	for _, name := range functiontest.Names(t, "subscribe") {
+	for _, name := range functiontest.SampleNames(t, "subscribe") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want, known := samples[name]
@@ -59,7 +59,7 @@ func TestSampleEvents(t *testing.T) {
 				t.Fatal("say in samples what this event is answered")
 			}
 			b := functiontest.New(t)
-			event := functiontest.HTTP(t, "subscribe", name, "")
+			event := functiontest.SampleHTTP(t, "subscribe", name, "")
 			got := functiontest.Serve(t, b.Open(open).HTTP, event)
 			if got.Response.StatusCode != want.status || got.Err != nil {
 				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
@@ -99,7 +99,7 @@ func echoes(t *testing.T, event events.APIGatewayV2HTTPRequest, got httpapi.Resu
 func TestWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json", ""))
+	functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json", ""))
 	var email, locale, source, ip, agent, consent, requestID, channel, granted string
 	b.Scan(`select s.email, s.locale, s.source::text, host(c.ip), c.user_agent, t.version || '/' || t.locale, e.request_id, e.channel,
 			e.data->>'granted'
@@ -124,7 +124,7 @@ func TestWhatIsRecorded(t *testing.T) {
 func TestTheFormsPageIsTheReferer(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "form", ""))
+	functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "form", ""))
 	if got := b.Strings(`select source->>'page' from subscribers`); !slices.Equal(got, []string{"https://www.example.org/blog/"}) {
 		t.Errorf("page %q", got)
 	}
@@ -132,7 +132,7 @@ func TestTheFormsPageIsTheReferer(t *testing.T) {
 
 func post(t *testing.T, body string) events.APIGatewayV2HTTPRequest {
 	t.Helper()
-	event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
+	event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
 	event.Body = body
 	return event
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"newsletter/internal/functiontest"
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // What would be code elsewhere is stored as it was sent, wherever a text is taken.
@@ -21,7 +21,7 @@ func TestCodeIsText(t *testing.T) {
 		"=cmd|' /C calc'!A1", "$(reboot)", "`reboot`", `\x00\u0000\'`, "*)(uid=*", "\u202egnp.exe",
 	} {
 		b.Exec("truncate subscribers cascade")
-		sent := audit.Source{Ref: code, Origin: code, Medium: code, Campaign: code, Term: code, Content: code}
+		sent := ledger.Source{Ref: code, Origin: code, Medium: code, Campaign: code, Term: code, Content: code}
 		body, err := json.Marshal(map[string]any{"email": "jane@example.org", "source": sent})
 		if err != nil {
 			t.Fatal(err)
@@ -34,7 +34,7 @@ func TestCodeIsText(t *testing.T) {
 			t.Errorf("%q: %d %s", code, got.Response.StatusCode, got.Response.Body)
 		}
 		stored := b.Strings("select source::text from subscribers")
-		if len(stored) != 1 || audit.ParseSource(stored[0]) != sent {
+		if len(stored) != 1 || ledger.ParseSource(stored[0]) != sent {
 			t.Errorf("%q is stored as %s", code, stored)
 		}
 		if agents := b.Strings("select user_agent from event_context order by event_id desc limit 1"); agents[0] != code {
@@ -60,7 +60,7 @@ func TestAForgedAddressChangesNothing(t *testing.T) {
 	}
 	forged["forwarded"], forged["cloudfront-viewer-address"] = "for=203.0.113.9", "203.0.113.9:443"
 	for i, want := range []int{http.StatusAccepted, http.StatusAccepted, http.StatusAccepted, http.StatusTooManyRequests} {
-		event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
+		event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
 		if i > 0 {
 			maps.Copy(event.Headers, forged)
 		}

@@ -28,22 +28,22 @@ func TestTheNetworkIsLimited(t *testing.T) {
 	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host"
 	api := b.Open(open).HTTP
 	for range 2 {
-		if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json", "")); got.Response.StatusCode != http.StatusAccepted {
+		if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "json", "")); got.Response.StatusCode != http.StatusAccepted {
 			t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
 		}
 	}
-	before := b.Rows()
-	got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json", ""))
+	before := b.CountRows()
+	got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "json", ""))
 	after, err := strconv.Atoi(got.Response.Headers["Retry-After"])
 	if got.Response.StatusCode != http.StatusTooManyRequests || err != nil || after < 1 || after > 650 {
 		t.Fatalf("%d %v", got.Response.StatusCode, got.Response.Headers)
 	}
 	b.ExpectRows(before)
-	if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json-ipv6", "")); got.Response.StatusCode != http.StatusAccepted {
+	if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "json-ipv6", "")); got.Response.StatusCode != http.StatusAccepted {
 		t.Errorf("another network: %d", got.Response.StatusCode)
 	}
 	// Who makes a mistake is told of it first, and it does not count.
-	if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "address-invalid", "")); got.Response.StatusCode != http.StatusUnprocessableEntity {
+	if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "address-invalid", "")); got.Response.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("a mistake: %d", got.Response.StatusCode)
 	}
 }
@@ -71,11 +71,11 @@ func TestALostDatabaseUsesUpNoTry(t *testing.T) {
 	lost := functiontest.New(t)
 	lost.Variables["PEPPER"], lost.Variables["LIMITS_SUBSCRIBE"] = b.Variables["PEPPER"], b.Variables["LIMITS_SUBSCRIBE"]
 	lost.Variables["DATABASE_URL"] = "postgres://app:password@" + dead + "/newsletter"
-	got := functiontest.Serve(t, lost.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json", ""))
+	got := functiontest.Serve(t, lost.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json", ""))
 	if got.Response.StatusCode != http.StatusServiceUnavailable || got.Response.Headers["Retry-After"] == "" || got.Err == nil {
 		t.Fatalf("%d %v %v", got.Response.StatusCode, got.Response.Headers, got.Err)
 	}
-	got = functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json", ""))
+	got = functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json", ""))
 	if got.Response.StatusCode != http.StatusAccepted {
 		t.Errorf("the try was used up: %d %s", got.Response.StatusCode, got.Response.Body)
 	}
@@ -87,11 +87,11 @@ func TestABusyAddressUsesUpTries(t *testing.T) {
 	b := functiontest.New(t)
 	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host"
 	api := b.Open(open).HTTP
-	free := b.Occupy("Jane+x@example.org") // another spelling of the address in the event
-	b.ExpectBusy(functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json-minimal", "")))
+	free := b.LockMailbox("Jane+x@example.org") // another spelling of the address in the event
+	b.ExpectBusy(functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")))
 	free()
 	for _, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
-		if got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json-minimal", "")); got.Response.StatusCode != want {
+		if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")); got.Response.StatusCode != want {
 			t.Errorf("%d %s, want %d", got.Response.StatusCode, got.Response.Body, want)
 		}
 	}
@@ -122,7 +122,7 @@ func TestAPanicUsesUpNoTry(t *testing.T) {
 	}
 	gate := admission.New(ratelimit.New(nil, key, time.Now), admission.Subscribe, limits.Policies, time.Now).SignUps(signUps, nil)
 	serve := (&handler{gate: gate, store: &poisonous{store: b.Store}, book: book}).api(api)
-	event := functiontest.HTTP(t, "subscribe", "json-minimal", "")
+	event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
 	func() {
 		defer func() {
 			if recover() == nil {
@@ -145,7 +145,7 @@ func TestALostRedisRefusesNobodyAtOnce(t *testing.T) {
 	api := b.Open(open).HTTP
 	statuses := map[int]int{}
 	for range 5 {
-		got := functiontest.Serve(t, api, functiontest.HTTP(t, "subscribe", "json", ""))
+		got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "json", ""))
 		statuses[got.Response.StatusCode]++
 	}
 	if statuses[http.StatusAccepted] < 1 || statuses[http.StatusTooManyRequests] < 1 || len(statuses) != 2 {
@@ -157,7 +157,7 @@ func TestDoubleOptInCanBeSwitchedOff(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["SIGNUP_DOUBLE_OPT_IN"] = "false"
-	functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "subscribe", "json-minimal", ""))
+	functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json-minimal", ""))
 	b.ExpectState("jane@example.org active", "requested:activated", "change")
 }
 

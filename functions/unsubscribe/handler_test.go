@@ -51,11 +51,11 @@ func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := b.Sign(b.Activate("jane@example.org"))
-	functiontest.Around(t, b.Open(open).HTTP, functiontest.HTTP(t, "unsubscribe", "show", link))
+	functiontest.CheckPaths(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "unsubscribe", "show", link))
 }
 
 func TestSampleEvents(t *testing.T) {
-	for _, name := range functiontest.Names(t, "unsubscribe") {
+	for _, name := range functiontest.SampleNames(t, "unsubscribe") {
 		if name == parkedSample { // it is no request
 			continue
 		}
@@ -67,7 +67,7 @@ func TestSampleEvents(t *testing.T) {
 			}
 			b := functiontest.New(t)
 			link := b.Sign(b.Activate("jane@example.org"))
-			got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "unsubscribe", name, link))
+			got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "unsubscribe", name, link))
 			if got.Response.StatusCode != want.status || got.Err != nil {
 				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
 			}
@@ -101,7 +101,7 @@ func TestAValidLinkAlwaysSucceeds(t *testing.T) {
 	var first *httpapi.Result
 	for name, claims := range links {
 		for range 3 {
-			got := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(claims)))
+			got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "unsubscribe", "one-click", b.Sign(claims)))
 			if got.Response.StatusCode != http.StatusOK || got.Err != nil {
 				t.Fatalf("%s: %d %s", name, got.Response.StatusCode, got.Response.Body)
 			}
@@ -126,8 +126,8 @@ func TestALinkIsNeverLimited(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["LIMITS_UNSUBSCRIBE"] = "1/10m@host"
-	link := functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org")))
-	address := functiontest.HTTP(t, "unsubscribe", "address", "")
+	link := functiontest.SampleHTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org")))
+	address := functiontest.SampleHTTP(t, "unsubscribe", "address", "")
 	api := b.Open(open).HTTP
 	for i, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
 		if got := functiontest.Serve(t, api, address); got.Response.StatusCode != want {
@@ -145,18 +145,18 @@ func TestALinkIsNeverLimited(t *testing.T) {
 
 var links = functiontest.Links{Open: open, Function: "unsubscribe", Sample: "address"}
 
-func TestARobotIsTakenForOne(t *testing.T) { links.TakeRobotsForRobots(t) }
+func TestARobotIsTakenForOne(t *testing.T) { links.TestBotSignals(t) }
 
-func TestABusyAddressUsesUpTries(t *testing.T) { links.CountWhatMeetsABusyAddress(t) }
+func TestABusyAddressUsesUpTries(t *testing.T) { links.TestBusyMailbox(t) }
 
 func TestUnknownAddressesAreNotMailedAndNotTold(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
-	unknown := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "address", ""))
+	unknown := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "unsubscribe", "address", ""))
 	b.ExpectState("", "requested:link_unknown", "none")
 	b.Activate("jane@example.org")
-	known := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "address", ""))
+	known := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "unsubscribe", "address", ""))
 	if known.Response.StatusCode != unknown.Response.StatusCode || known.Response.Body != unknown.Response.Body {
 		t.Errorf("known %d %s, unknown %d %s", known.Response.StatusCode, known.Response.Body, unknown.Response.StatusCode, unknown.Response.Body)
 	}
@@ -176,9 +176,9 @@ func TestOneAnswerForEveryBrokenLink(t *testing.T) {
 	}
 	api := b.Open(open).HTTP
 	for _, sample := range []string{"one-click-empty", "button", "show"} {
-		want := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", sample, "no-token"))
+		want := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "unsubscribe", sample, "no-token"))
 		for name, link := range links {
-			event := functiontest.HTTP(t, "unsubscribe", sample, link)
+			event := functiontest.SampleHTTP(t, "unsubscribe", sample, link)
 			if link == "" {
 				event.RawQueryString = "token="
 			}
@@ -189,7 +189,7 @@ func TestOneAnswerForEveryBrokenLink(t *testing.T) {
 		}
 	}
 	// A person is not left alone with a link that does not work.
-	page := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", "button", "no-token"))
+	page := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "unsubscribe", "button", "no-token"))
 	if !strings.Contains(page.Response.Body, `action="?"`) {
 		t.Errorf("the page has no form: %s", page.Response.Body)
 	}
@@ -209,7 +209,7 @@ func TestFaults(t *testing.T) {
 		b.Variables[variable] = lost[variable]
 		api := b.Open(open).HTTP
 		for sample, status := range want {
-			got := functiontest.Serve(t, api, functiontest.HTTP(t, "unsubscribe", sample, link))
+			got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "unsubscribe", sample, link))
 			if got.Response.StatusCode != status || (got.Err != nil) != (status == 503) || (got.Response.Headers["Retry-After"] != "") != (status == 503) {
 				t.Errorf("without %s, %s: %d %v %v", variable, sample, got.Response.StatusCode, got.Response.Headers, got.Err)
 			}
@@ -223,7 +223,7 @@ func TestNoFormToComeBackWhereACaptchaIsAskedFor(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["CAPTCHA_PROVIDER"] = "turnstile"
-	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org"))))
+	got := functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org"))))
 	body := got.Response.Body
 	if got.Response.StatusCode != http.StatusOK || !strings.Contains(body, "You are unsubscribed") || strings.Contains(body, "<form") || strings.Contains(body, "Enter your address") {
 		t.Errorf("%d %s", got.Response.StatusCode, body)

@@ -41,7 +41,7 @@ var bodies = map[string]struct {
 func oneClick(t *testing.T, name, link string) events.APIGatewayV2HTTPRequest {
 	t.Helper()
 	body := bodies[name]
-	event := functiontest.HTTP(t, "unsubscribe", "one-click", link)
+	event := functiontest.SampleHTTP(t, "unsubscribe", "one-click", link)
 	event.Headers["content-type"], event.Body, event.IsBase64Encoded = body.kind, body.text, body.encoded
 	if body.kind == "" {
 		delete(event.Headers, "content-type")
@@ -92,7 +92,7 @@ func TestTheWayBackIsBesideThePage(t *testing.T) {
 	api := b.Open(open).HTTP
 	for _, page := range []string{"", "/news", "/news/v1", "/prod"} {
 		for _, slash := range []string{"", "/"} {
-			event := functiontest.HTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org")))
+			event := functiontest.SampleHTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org")))
 			event.RawPath = page + path + slash
 			body := functiontest.Serve(t, api, event).Response.Body
 			action := regexp.MustCompile(`<form method="post" action="([^"]*)"`).FindStringSubmatch(body)

@@ -26,19 +26,19 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 	whole := b.Variables["DATABASE_URL"]
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
 
-	unkept := functiontest.Serve(t, b.Open(open).HTTP, functiontest.HTTP(t, "unsubscribe", "one-click", link))
+	unkept := functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link))
 	if unkept.Response.StatusCode != 503 || unkept.Response.Headers["Retry-After"] == "" {
 		t.Errorf("without a queue: %d", unkept.Response.StatusCode)
 	}
 	b.Variables["UNSUBSCRIBE_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe"
 	lost := b.Open(open)
 	for range 2 {
-		got := functiontest.Serve(t, lost.HTTP, functiontest.HTTP(t, "unsubscribe", "one-click", link))
+		got := functiontest.Serve(t, lost.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link))
 		if got.Response.StatusCode != 200 || !strings.Contains(got.Response.Body, "You are unsubscribed") {
 			t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
 		}
 	}
-	if got := functiontest.Serve(t, lost.HTTP, functiontest.HTTP(t, "unsubscribe", "token-malformed", "")); got.Response.StatusCode != 404 {
+	if got := functiontest.Serve(t, lost.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "token-malformed", "")); got.Response.StatusCode != 404 {
 		t.Errorf("a forged link: %d", got.Response.StatusCode)
 	}
 	for name := range bodies {
@@ -51,7 +51,7 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 		t.Fatalf("parked: %v", waiting)
 	}
 	queue.Fail(devstack.Fault{Status: 500, Body: `{}`})
-	if got := functiontest.Serve(t, lost.HTTP, functiontest.HTTP(t, "unsubscribe", "one-click", link)); got.Response.StatusCode != 503 {
+	if got := functiontest.Serve(t, lost.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link)); got.Response.StatusCode != 503 {
 		t.Errorf("with the queue lost, too: %d", got.Response.StatusCode)
 	}
 	b.ExpectState(active, before, mails)
@@ -88,7 +88,7 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 	if got := b.Strings(`select channel || ' ' || (data->>'original_at') from ledger_events where kind = 'subscription.unsubscribed'`); got[0] != "parked 2026-01-31T12:00:00Z" {
 		t.Errorf("%v", got)
 	}
-	if value, err := b.Open(open).Event(t.Context(), functiontest.Raw(t, "unsubscribe", parkedSample)); err != nil || len(value.(events.SQSEventResponse).BatchItemFailures) != 0 {
+	if value, err := b.Open(open).Event(t.Context(), functiontest.Sample(t, "unsubscribe", parkedSample)); err != nil || len(value.(events.SQSEventResponse).BatchItemFailures) != 0 {
 		t.Errorf("somebody who is not known any more: %v %v", value, err)
 	}
 	if _, err := lost.Event(t.Context(), json.RawMessage(`{}`)); err == nil {

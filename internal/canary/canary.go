@@ -67,8 +67,8 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s holds a %s: %s", where, f.What, f.Line)
 }
 
-// Look finds what an entry must not hold: planted values, and what has a shape.
-func Look(e Entry, planted []Value) []Finding {
+// Inspect finds what an entry must not hold: planted values, and what has a shape.
+func Inspect(e Entry, planted []Value) []Finding {
 	var found []Finding
 	add := func(what, text string, start, end int) {
 		f := Finding{e.Sink, e.Place, e.Package, what, around(text, start, end, what)}
@@ -98,7 +98,7 @@ const margin = 120
 
 // around shows where in a text something was found: in its place stands what it is.
 func around(text string, start, end int, what string) string {
-	before, after := blot(unescape(text[:start])), blot(unescape(text[end:]))
+	before, after := redact(unescape(text[:start])), redact(unescape(text[end:]))
 	line := before[max(0, len(before)-margin):] + "[" + what + "]" + after[:min(len(after), margin)]
 	return strings.Join(strings.Fields(strings.ToValidUTF8(line, "")), " ")
 }

@@ -58,7 +58,7 @@ func TestShapes(t *testing.T) {
 		"TestEverybodyOutsideHearsOfChangesInTheWholeRun": "",
 		"newsletter/shared/subscription.(*Store).Request": "",
 	} {
-		found := canary.Look(canary.Entry{Sink: canary.Log, Text: text}, nil)
+		found := canary.Inspect(canary.Entry{Sink: canary.Log, Text: text}, nil)
 		switch {
 		case want == "" && len(found) > 0:
 			t.Errorf("%q: found %v", text, found)
@@ -96,7 +96,7 @@ func TestSpellingsOfAPlantedValue(t *testing.T) {
 		"a plain word and more; 203.0.113.7; canary": "",
 	} {
 		var found []string
-		for _, f := range canary.Look(canary.Entry{Sink: canary.Log, Text: text}, planted) {
+		for _, f := range canary.Inspect(canary.Entry{Sink: canary.Log, Text: text}, planted) {
 			if strings.HasPrefix(f.What, "planted ") {
 				found = append(found, f.What)
 			}
@@ -111,7 +111,7 @@ func TestSpellingsOfAPlantedValue(t *testing.T) {
 func TestFindingsAreBlotted(t *testing.T) {
 	t.Parallel()
 	text := "refused jane@example.org from 192.0.2.7 by " + link() + " and " + key
-	found := canary.Look(canary.Entry{Sink: canary.Sentry, Place: "POST /envelope", Text: text, Package: "internal/e2e"},
+	found := canary.Inspect(canary.Entry{Sink: canary.Sentry, Place: "POST /envelope", Text: text, Package: "internal/e2e"},
 		[]canary.Value{canary.Plant("address", canary.Address, "jane@example.org")})
 	if len(found) != 5 {
 		t.Errorf("%d findings, want four shapes and a planted value: %v", len(found), found)
@@ -149,7 +149,7 @@ func TestAllowed(t *testing.T) {
 		{canary.Webhook, "POST /webhook", "jane@example.org", false},
 		{canary.Sentry, "POST /api/1/envelope/", `{"dsn":"https://0123@127.0.0.1:1/1"}`, true},
 	} {
-		if found := canary.Look(canary.Entry{Sink: test.sink, Place: test.place, Text: test.text}, nil); (len(found) == 0) != test.allowed {
+		if found := canary.Inspect(canary.Entry{Sink: test.sink, Place: test.place, Text: test.text}, nil); (len(found) == 0) != test.allowed {
 			t.Errorf("%s %s: %.40q: %v", test.sink, test.place, test.text, found)
 		}
 	}

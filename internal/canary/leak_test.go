@@ -158,7 +158,7 @@ func leakFromHandlers(t *testing.T) {
 		lambdafn.Logger(ctx).ErrorContext(ctx, "refused "+leak)
 		return nil, httpapi.NewProblem("not-found", http.StatusNotFound, "There is nothing here.", leak)
 	}})
-	event := functiontest.HTTP(t, "confirm", "show", "")
+	event := functiontest.SampleHTTP(t, "confirm", "show", "")
 	functiontest.Serve(t, api, event)
 }
 

@@ -116,7 +116,7 @@ func Read(dir string, planted []Value) (Report, error) {
 	for _, name := range files {
 		if err := readFile(name, func(e Entry) {
 			report.Entries[e.Sink]++
-			for _, f := range Look(e, planted) {
+			for _, f := range Inspect(e, planted) {
 				same := f
 				same.Line = ""
 				same.Place, _, _ = strings.Cut(f.Place, " of ")

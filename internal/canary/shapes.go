@@ -116,7 +116,7 @@ func isKey(s string) bool {
 }
 
 // blot takes everything of a shape out of a text.
-func blot(text string) string {
+func redact(text string) string {
 	var b strings.Builder
 	done := 0
 	for _, at := range shapes(text) {

@@ -21,11 +21,11 @@ type Proxy struct {
 	target   string
 	delay    time.Duration
 
-	roundTrips atomic.Int64
-	opened     atomic.Int64
-	wg         sync.WaitGroup
-	stop       context.CancelFunc
-	ctx        context.Context
+	roundTrips  atomic.Int64
+	connections atomic.Int64
+	wg          sync.WaitGroup
+	stop        context.CancelFunc
+	ctx         context.Context
 }
 
 // Start listens on a free port of 127.0.0.1 and forwards to target, a "host:port", with delay added to each direction.
@@ -48,7 +48,7 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 func (p *Proxy) RoundTrips() int { return int(p.roundTrips.Load()) }
 
 // Opened is the number of connections that clients have opened.
-func (p *Proxy) Opened() int { return int(p.opened.Load()) }
+func (p *Proxy) Connections() int { return int(p.connections.Load()) }
 
 // Close ends the listener and all connections, and waits for their goroutines.
 func (p *Proxy) Close() error {
@@ -64,7 +64,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		p.opened.Add(1)
+		p.connections.Add(1)
 		p.wg.Go(func() { p.serve(client) })
 	}
 }

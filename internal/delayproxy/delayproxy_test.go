@@ -65,7 +65,7 @@ func TestRoundTripsCountsBurstsNotWrites(t *testing.T) {
 			t.Fatalf("after %d exchanges: %d round trips", trip, got)
 		}
 	}
-	if p.Opened() != 1 {
-		t.Fatalf("%d connections opened, want 1", p.Opened())
+	if p.Connections() != 1 {
+		t.Fatalf("%d connections opened, want 1", p.Connections())
 	}
 }

@@ -89,7 +89,7 @@ func (c *cage) luggage() []string {
 }
 
 // secret draws until there is no sign among the letters and digits: of those that have some, one in 10,000 is not told from
-// a name by shared/audit.
+// a name by shared/ledger.
 func secret() string {
 	for raw := make([]byte, 32); ; {
 		_, _ = rand.Read(raw)

@@ -22,7 +22,7 @@ func (l *logWriter) metrics(t *testing.T) (sums map[string]float64, counts map[s
 	t.Helper()
 	sums, counts = map[string]float64{}, map[string]int{}
 	for _, line := range l.objects() {
-		data, err := emfcheck.Line([]byte(line))
+		data, err := emfcheck.Parse([]byte(line))
 		if err != nil {
 			t.Errorf("%v: %s", err, line)
 		}
@@ -62,7 +62,7 @@ func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
 	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
 	s.exec(t, `insert into outbox (id, kind, due_at, created_at) values (gen_random_uuid(), 'email.reminder', now() + interval '1 hour', now() - interval '1 minute')`)
 	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, hold_reason) values (gen_random_uuid(), 'email.confirm', now(), now(), 'held', 'signup_burst')`)
-	s.invoke(t, "engagement", string(functiontest.Raw(t, "engagement", "unreadable")))
+	s.invoke(t, "engagement", string(functiontest.Sample(t, "engagement", "unreadable")))
 	s.invoke(t, "health", `{}`)
 
 	t.Log("The database refuses, and then Redis is silent.")

@@ -129,7 +129,7 @@ func (l *logWriter) security(t *testing.T) map[string]int {
 		if json.Unmarshal([]byte(text), &line) != nil || line.Message != "security" {
 			continue
 		}
-		if _, err := emfcheck.Line([]byte(text)); err != nil || (line.Correlation == "" || line.Route == "") && line.Reason != "operator" {
+		if _, err := emfcheck.Parse([]byte(text)); err != nil || (line.Correlation == "" || line.Route == "") && line.Reason != "operator" {
 			t.Errorf("line %s: %v", text, err)
 		}
 		counts[line.Reason] += int(line.Events)

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// Datum is one value of a metric.
-type Datum struct {
+// Value is one value of a metric.
+type Value struct {
 	Namespace, Name, Unit string
 	Dimensions            map[string]string
 	Value                 float64
@@ -39,9 +39,9 @@ type directive struct {
 	}
 }
 
-// Line reads the metrics of a log line. A line without metrics gives none; one that breaks the specification, so that
+// Parse reads the metrics of a log line. A line without metrics gives none; one that breaks the specification, so that
 // CloudWatch would drop its metrics without a word, an error.
-func Line(line []byte) ([]Datum, error) {
+func Parse(line []byte) ([]Value, error) {
 	var root map[string]json.RawMessage
 	if err := json.Unmarshal(line, &root); err != nil || root["_aws"] == nil {
 		return nil, nil //nolint:nilerr // no JSON, no metrics
@@ -65,7 +65,7 @@ func Line(line []byte) ([]Datum, error) {
 	if len(meta.CloudWatchMetrics) == 0 {
 		return nil, fmt.Errorf("_aws without a directive")
 	}
-	var data []Datum
+	var data []Value
 	for _, d := range meta.CloudWatchMetrics {
 		some, err := d.data(root)
 		if err != nil {
@@ -76,14 +76,14 @@ func Line(line []byte) ([]Datum, error) {
 	return data, nil
 }
 
-func (d directive) data(root map[string]json.RawMessage) ([]Datum, error) {
+func (d directive) data(root map[string]json.RawMessage) ([]Value, error) {
 	if n := len(d.Namespace); n == 0 || n > 1024 {
 		return nil, fmt.Errorf("name space of %d bytes", n)
 	}
 	if len(d.Dimensions) == 0 || len(d.Metrics) == 0 || len(d.Metrics) > maxMetrics {
 		return nil, fmt.Errorf("%d sets of dimensions, %d metrics", len(d.Dimensions), len(d.Metrics))
 	}
-	var data []Datum
+	var data []Value
 	for _, set := range d.Dimensions {
 		dimensions, err := values(set, root)
 		if err != nil {
@@ -98,7 +98,7 @@ func (d directive) data(root map[string]json.RawMessage) ([]Datum, error) {
 				return nil, fmt.Errorf("%s: %w", metric.Name, err)
 			}
 			for _, v := range numbers {
-				data = append(data, Datum{d.Namespace, metric.Name, metric.Unit, dimensions, v})
+				data = append(data, Value{d.Namespace, metric.Name, metric.Unit, dimensions, v})
 			}
 		}
 	}

@@ -21,8 +21,8 @@ import (
 // folder is events/ as seen from a function's own, where its tests run.
 const folder = "../../events"
 
-// Names lists the sample events of a function, without ".json".
-func Names(t testing.TB, function string) []string {
+// SampleNames lists the sample events of a function, without ".json".
+func SampleNames(t testing.TB, function string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, function, "*.json"))
 	if err != nil || len(files) == 0 {
@@ -35,8 +35,8 @@ func Names(t testing.TB, function string) []string {
 	return files
 }
 
-// Raw reads a sample event.
-func Raw(t testing.TB, function, name string) json.RawMessage {
+// Sample reads a sample event.
+func Sample(t testing.TB, function, name string) json.RawMessage {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(folder, function, name+".json"))
 	if err != nil {
@@ -45,11 +45,11 @@ func Raw(t testing.TB, function, name string) json.RawMessage {
 	return content
 }
 
-// HTTP reads a sample event of the HTTP API. A token that is not empty takes the place of the sample's, which no key
+// SampleHTTP reads a sample event of the SampleHTTP API. A token that is not empty takes the place of the sample's, which no key
 // has signed; tokens that are broken on purpose stay.
-func HTTP(t testing.TB, function, name, token string) events.APIGatewayV2HTTPRequest {
+func SampleHTTP(t testing.TB, function, name, token string) events.APIGatewayV2HTTPRequest {
 	t.Helper()
-	content := string(Raw(t, function, name))
+	content := string(Sample(t, function, name))
 	if token != "" {
 		content = strings.ReplaceAll(content, sampleToken(t, function), token)
 	}
@@ -64,7 +64,7 @@ func HTTP(t testing.TB, function, name, token string) events.APIGatewayV2HTTPReq
 func sampleToken(t testing.TB, function string) string {
 	t.Helper()
 	var show events.APIGatewayV2HTTPRequest
-	if err := json.Unmarshal(Raw(t, function, "show"), &show); err != nil || show.QueryStringParameters["token"] == "" {
+	if err := json.Unmarshal(Sample(t, function, "show"), &show); err != nil || show.QueryStringParameters["token"] == "" {
 		t.Fatalf("events/%s/show.json has no token: %v", function, err)
 	}
 	return show.QueryStringParameters["token"]
@@ -82,9 +82,9 @@ func Serve(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest)
 	return result
 }
 
-// Around fails the test unless a route answers an event, which changes nothing, in the same way with anything before and
+// CheckPaths fails the test unless a route answers an event, which changes nothing, in the same way with anything before and
 // after its path (the key of an API mapping, a stage, a slash), and below a catch-all route of the gateway.
-func Around(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest) {
+func CheckPaths(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest) {
 	t.Helper()
 	want := Serve(t, api, event)
 	if want.Route != event.RawPath {

@@ -47,7 +47,7 @@ type Bundle struct {
 // New makes a Bundle. The variables are those of every function, so that one function's test sees which it asks for.
 func New(t testing.TB) *Bundle {
 	t.Helper()
-	recordLines()
+	recordLogs()
 	database, redis := testenv.Postgres(t), testenv.Redis(t)
 	b := &Bundle{TB: t, Admin: database.Conn(t), Variables: map[string]string{
 		"SITE_PUBLIC_URL": "https://api.example.org", "SITE_ALLOWED_ORIGINS": "https://www.example.org",
@@ -136,7 +136,7 @@ func (b *Bundle) SignUp(typed string) token.Claims {
 }
 
 // Occupy works on an address, as another request for it does, until free is called.
-func (b *Bundle) Occupy(typed string) (free func()) {
+func (b *Bundle) LockMailbox(typed string) (free func()) {
 	b.Helper()
 	env := b.Env()
 	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
@@ -225,7 +225,7 @@ func (b *Bundle) ExpectState(subscribers, ledger, outbox string) {
 }
 
 // Rows counts the rows of every table that a function writes.
-func (b *Bundle) Rows() map[string]int {
+func (b *Bundle) CountRows() map[string]int {
 	b.Helper()
 	rows := map[string]int{}
 	for _, table := range []string{"subscribers", "ledger_events", "identities", "event_context", "email_log", "suppressions", "outbox"} {
@@ -239,7 +239,7 @@ func (b *Bundle) Rows() map[string]int {
 // ExpectRows fails unless nothing was written since Rows.
 func (b *Bundle) ExpectRows(want map[string]int) {
 	b.Helper()
-	got := b.Rows()
+	got := b.CountRows()
 	for _, table := range slices.Sorted(maps.Keys(want)) {
 		if got[table] != want[table] {
 			b.Errorf("%s: %d rows, want %d", table, got[table], want[table])

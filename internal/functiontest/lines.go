@@ -13,7 +13,7 @@ import (
 
 // recordLines writes down for the canary what the function under test logs. A test calls it without lambdafn, whose last
 // gate scrubs the values: the same is done here, so that what is looked at is what a deployed function would write.
-var recordLines = sync.OnceFunc(func() {
+var recordLogs = sync.OnceFunc(func() {
 	if !canary.Recording() {
 		return
 	}
@@ -23,14 +23,14 @@ var recordLines = sync.OnceFunc(func() {
 		}
 		return attr
 	}
-	slog.SetDefault(slog.New(slog.NewTextHandler(io.MultiWriter(os.Stderr, lines{}), &slog.HandlerOptions{ReplaceAttr: gate})))
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.MultiWriter(os.Stderr, logSink{}), &slog.HandlerOptions{ReplaceAttr: gate})))
 })
 
 // lines writes down the lines that it is given, one at a time.
-type lines struct{}
+type logSink struct{}
 
 // Write implements io.Writer.
-func (lines) Write(line []byte) (int, error) {
+func (logSink) Write(line []byte) (int, error) {
 	canary.Record(canary.Log, "of a handler", string(line))
 	return len(line), nil
 }

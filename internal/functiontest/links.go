@@ -17,12 +17,12 @@ type Links struct {
 
 // TakeRobotsForRobots tests that a request that came too fast is recorded and answered as others are, and mails nobody; and
 // that a time which is none is named.
-func (l Links) TakeRobotsForRobots(t *testing.T) {
+func (l Links) TestBotSignals(t *testing.T) {
 	t.Parallel()
 	b := New(t)
 	b.Activate("jane@example.org")
 	api := b.Open(l.Open).HTTP
-	event := HTTP(t, l.Function, l.Sample, "")
+	event := SampleHTTP(t, l.Function, l.Sample, "")
 	inJSON := strings.Replace(event.Body, "{", `{"started_at":"SHOWN",`, 1)
 	for contentType, body := range map[string]string{
 		"application/json": inJSON, "application/x-www-form-urlencoded": "email=jane@example.org&request=export&started_at=SHOWN",
@@ -48,15 +48,15 @@ func (l Links) TakeRobotsForRobots(t *testing.T) {
 
 // CountWhatMeetsABusyAddress tests that whoever asks for one address many times at once meets no failure of ours, and
 // cannot go on.
-func (l Links) CountWhatMeetsABusyAddress(t *testing.T) {
+func (l Links) TestBusyMailbox(t *testing.T) {
 	t.Parallel()
 	b := New(t)
 	b.Variables["LIMITS_"+strings.ToUpper(l.Function)] = "1/10m@host"
 	api := b.Open(l.Open).HTTP
-	free := b.Occupy("jane@example.org")
-	b.ExpectBusy(Serve(t, api, HTTP(t, l.Function, l.Sample, "")))
+	free := b.LockMailbox("jane@example.org")
+	b.ExpectBusy(Serve(t, api, SampleHTTP(t, l.Function, l.Sample, "")))
 	free()
-	if got := Serve(t, api, HTTP(t, l.Function, l.Sample, "")); !strings.Contains(got.Response.Body, "quota-exceeded") {
+	if got := Serve(t, api, SampleHTTP(t, l.Function, l.Sample, "")); !strings.Contains(got.Response.Body, "quota-exceeded") {
 		t.Errorf("%d %s", got.Response.StatusCode, got.Response.Body)
 	}
 }

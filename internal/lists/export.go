@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 )
@@ -69,11 +69,11 @@ func Export(ctx context.Context, db *postgres.DB, w io.Writer, status subscripti
 	if err := out.Error(); err != nil {
 		return n, err
 	}
-	event := audit.Event{
-		ID: newID(), At: time.Now(), Kind: audit.ListExported, Actor: audit.Operator, Channel: "tool", RequestID: "operator",
-		Data: audit.Data{Outcome: "exported", Counts: map[string]int64{string(status): n}},
+	event := ledger.Event{
+		ID: newID(), At: time.Now(), Kind: ledger.ListExported, Actor: ledger.Operator, Channel: "tool", RequestID: "operator",
+		Data: ledger.Data{Outcome: "exported", Counts: map[string]int64{string(status): n}},
 	}
-	return n, db.Batch(ctx, func(b *pgx.Batch) { audit.Queue(b, event) })
+	return n, db.Batch(ctx, func(b *pgx.Batch) { ledger.Append(b, event) })
 }
 
 func exportRow(row pgx.CollectableRow) ([]string, error) {
@@ -82,7 +82,7 @@ func exportRow(row pgx.CollectableRow) ([]string, error) {
 	if err := row.Scan(&id, &email, &status, &locale, &text, &requested, &confirmed, &ended); err != nil {
 		return nil, err
 	}
-	source := audit.ParseSource(text)
+	source := ledger.ParseSource(text)
 	cells := []string{
 		email, status, locale, moment(confirmed), moment(requested), moment(ended), source.Page, source.Referrer, source.Origin, source.Medium,
 		source.Campaign, id,

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // header is the headings of a list, with what was found below them.
@@ -99,5 +99,5 @@ func quoteValue(value string) string {
 	if strings.Contains(value, "@") {
 		return "a value"
 	}
-	return fmt.Sprintf("%q", audit.Printable(value, 40))
+	return fmt.Sprintf("%q", ledger.Printable(value, 40))
 }

@@ -20,7 +20,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
@@ -82,7 +82,7 @@ type Importer struct {
 	key     pseudonym.Key
 	options Options
 	now     func() time.Time
-	texts   []audit.Text
+	texts   []ledger.ConsentText
 	totals  Totals
 }
 
@@ -99,7 +99,7 @@ const batchSize = 1000
 // there, and the same list may be imported again.
 func (m *Importer) Run(ctx context.Context, list io.Reader) (Totals, error) {
 	var err error
-	if m.texts, err = audit.Texts(ctx, m.db); err != nil {
+	if m.texts, err = ledger.ConsentTexts(ctx, m.db); err != nil {
 		return m.totals, err
 	}
 	if m.options.Version != "" && !m.knows(m.options.Version) {
@@ -151,7 +151,7 @@ func (m *Importer) tell(r Result) {
 
 // knows reports whether there is a text of a version.
 func (m *Importer) knows(version string) bool {
-	return slices.ContainsFunc(m.texts, func(t audit.Text) bool { return t.Version == version })
+	return slices.ContainsFunc(m.texts, func(t ledger.ConsentText) bool { return t.Version == version })
 }
 
 // person is a line that may be imported.
@@ -159,7 +159,7 @@ type person struct {
 	line    int
 	address subscription.Address
 	id      uuid.UUID
-	event   audit.Event
+	event   ledger.Event
 	at      time.Time
 	locale  string
 	ip      string
@@ -187,19 +187,19 @@ func (m *Importer) read(line Line) (p person, refusal string) {
 	now := m.now().UTC()
 	at, ip, unread := line.consent(now)
 	p = person{
-		line: line.Number, address: address, id: newID(), at: at, locale: tag(line.Locale), agent: audit.Printable(line.Agent, maxEvidence),
+		line: line.Number, address: address, id: newID(), at: at, locale: tag(line.Locale), agent: ledger.Printable(line.Agent, maxEvidence),
 		hmac: hex.EncodeToString(m.key.Address(address.Norm)),
 	}
-	p.event = audit.Event{
-		ID: newID(), At: now, Kind: audit.Imported, SubscriberID: p.id, Actor: audit.Operator, Channel: "import", RequestID: "operator",
-		Source: audit.Source{Page: line.Page, Referrer: line.Referrer, Origin: line.Origin, Medium: line.Medium, Campaign: line.Campaign}.Clean(),
-		Data: audit.Data{
+	p.event = ledger.Event{
+		ID: newID(), At: now, Kind: ledger.Imported, SubscriberID: p.id, Actor: ledger.Operator, Channel: "import", RequestID: "operator",
+		Source: ledger.Source{Page: line.Page, Referrer: line.Referrer, Origin: line.Origin, Medium: line.Medium, Campaign: line.Campaign}.Clean(),
+		Data: ledger.Data{
 			Outcome: "imported", Provider: subscription.Provider(address.Domain), From: string(subscription.None), To: string(subscription.Active),
 			Locale: p.locale, TextVersion: version, Evidence: evidence(line.Evidence),
 		},
 	}
 	if version != "" {
-		p.event.ConsentTextID = audit.TextShown(m.texts, version, p.locale)
+		p.event.ConsentTextID = ledger.ConsentTextShown(m.texts, version, p.locale)
 	}
 	if at.IsZero() { // the row needs a time; that of the import is not the consent's, so the event names none
 		p.at = now
@@ -226,7 +226,7 @@ func evidence(words string) string {
 	if strings.Contains(words, "@") {
 		return ""
 	}
-	return audit.Printable(words, maxEvidence)
+	return ledger.Printable(words, maxEvidence)
 }
 
 // tag is a language tag's characters, or nothing.

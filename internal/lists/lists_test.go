@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/config"
 
 	"newsletter/internal/functiontest"
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
@@ -111,7 +111,7 @@ func TestWhoIsImported(t *testing.T) {
 	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Store.Suppress(t.Context(), subscription.Suppression{Address: b.Address("complained@example.org"), Reason: subscription.Complaint, Actor: audit.Provider, Visit: functiontest.Visit}); err != nil {
+	if _, err := b.Store.Suppress(t.Context(), subscription.Suppression{Address: b.Address("complained@example.org"), Reason: subscription.Complaint, Actor: ledger.Provider, Visit: functiontest.Visit}); err != nil {
 		t.Fatal(err)
 	}
 	b.Exec(`insert into erasures values (gen_random_uuid(), gen_random_uuid(), $1, 'k', now())`, b.key.Address("erased@example.org"))
@@ -134,7 +134,7 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 `
 	const want = "already_there:2 evidence not read:1 imported:4 refused: bad_address:1 refused: erased:1 refused: not_active:1 refused: not_confirmed:1 " +
 		"refused: suppressed:2 refused: unknown_consent_version:1 refused: unsubscribed:1 times not read:2"
-	rows := b.Rows()
+	rows := b.CountRows()
 	b.expect(b.run(list, Options{DryRun: true}), want)
 	b.ExpectRows(rows)
 	b.expect(b.run(list, Options{}), want)

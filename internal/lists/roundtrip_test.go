@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"newsletter/internal/functiontest"
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
 
@@ -55,7 +55,7 @@ func TestAnExportThatIsImported(t *testing.T) {
 	people := map[subscription.State]int{}
 	for i := range 60 {
 		address := b.strange(random, i)
-		source := audit.Source{Page: strangeText(random), Referrer: "https://www.example.net/" + strangeText(random), Origin: strangeText(random), Medium: strangeText(random), Campaign: strangeText(random)}
+		source := ledger.Source{Page: strangeText(random), Referrer: "https://www.example.net/" + strangeText(random), Origin: strangeText(random), Medium: strangeText(random), Campaign: strangeText(random)}
 		request := subscription.Request{Address: address, Source: source, Visit: functiontest.Visit}
 		if _, err := b.Store.Request(t.Context(), request); err != nil {
 			t.Fatal(err)
@@ -71,7 +71,7 @@ func TestAnExportThatIsImported(t *testing.T) {
 			}
 		}
 		if state == subscription.Suppressed {
-			s := subscription.Suppression{Address: address, Reason: subscription.Complaint, Actor: audit.Provider, Visit: functiontest.Visit}
+			s := subscription.Suppression{Address: address, Reason: subscription.Complaint, Actor: ledger.Provider, Visit: functiontest.Visit}
 			if _, err := b.Store.Suppress(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}

@@ -74,7 +74,7 @@ func TestListsOfOtherTools(t *testing.T) {
 					t.Errorf("%v, which lacks %q", err, part)
 				}
 			}
-			if rows := b.Rows(); rows["ledger_events"] != 0 || len(totals) != 0 {
+			if rows := b.CountRows(); rows["ledger_events"] != 0 || len(totals) != 0 {
 				t.Errorf("something was written: %v %v", rows, totals)
 			}
 		})

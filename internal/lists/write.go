@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
 
@@ -138,7 +138,7 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 	b.Queue(insertIdentitiesSQL, events, columns(people, func(p person) string { return p.hmac }),
 		m.folds(people), m.key.ID())
 	b.Queue(insertEventsSQL, events, sources, columns(people, func(p person) string { return p.textID() }),
-		columns(people, func(p person) string { return data(p.event.Data) }), now, string(audit.Imported), string(audit.Operator), "import", "operator").
+		columns(people, func(p person) string { return data(p.event.Data) }), now, string(ledger.Imported), string(ledger.Operator), "import", "operator").
 		Query(func(rows pgx.Rows) error {
 			var id string
 			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
@@ -163,7 +163,7 @@ func (p person) textID() string {
 }
 
 // data is the JSON of an event's data, which cannot fail.
-func data(d audit.Data) string {
+func data(d ledger.Data) string {
 	encoded, err := json.Marshal(d)
 	if err != nil {
 		return "{}"

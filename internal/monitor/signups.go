@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/terminal"
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // SignUps are the events of the ledger by slot.
@@ -26,13 +26,13 @@ group by 1, 2 order by 1 desc`
 func queueSignUps(b *pgx.Batch, w window, into *SignUps) {
 	b.Queue(signUpsSQL, w.from, w.now, maxEvents).Query(func(rows pgx.Rows) error {
 		var s SignUps
-		of := map[audit.Kind]*series{audit.Requested: &s.Requested, audit.Confirmed: &s.Confirmed, audit.Unsubscribed: &s.Unsubscribed}
+		of := map[ledger.Kind]*series{ledger.Requested: &s.Requested, ledger.Confirmed: &s.Confirmed, ledger.Unsubscribed: &s.Unsubscribed}
 		var slot int
 		var kind string
 		var n, all int64
 		_, err := pgx.ForEachRow(rows, []any{&slot, &kind, &n}, func() error {
 			all += n
-			if counts := of[audit.Kind(kind)]; counts != nil {
+			if counts := of[ledger.Kind(kind)]; counts != nil {
 				counts.put(slot, float64(n))
 			}
 			return nil

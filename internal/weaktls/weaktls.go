@@ -91,8 +91,8 @@ func serve(listener net.Listener, config *tls.Config, greet func(net.Conn) error
 	}
 }
 
-// GreetPostgres takes PostgreSQL's request for TLS.
-func GreetPostgres(conn net.Conn) error {
+// AcceptSSLRequest takes PostgreSQL's request for TLS.
+func AcceptSSLRequest(conn net.Conn) error {
 	request := make([]byte, 8) // SSLRequest (PostgreSQL protocol, "SSL Session Encryption")
 	if _, err := conn.Read(request); err != nil {
 		return err

@@ -186,7 +186,7 @@ func TestSecurityEventsHaveTheirOwnLine(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := emfcheck.Line([]byte(text)); err != nil {
+		if _, err := emfcheck.Parse([]byte(text)); err != nil {
 			t.Errorf("%v: %s", err, text)
 		}
 		lines = append(lines, line)

@@ -171,7 +171,7 @@ func (a *runtimeAPI) lines() []map[string]any {
 		if _, err := time.Parse(time.RFC3339Nano, fmt.Sprint(fields["timestamp"])); err != nil || fields["service"] != "newsletter" {
 			a.t.Errorf("line %s: %v", line, err)
 		}
-		if _, err := emfcheck.Line([]byte(line)); err != nil {
+		if _, err := emfcheck.Parse([]byte(line)); err != nil {
 			a.t.Errorf("metrics: %v: %s", err, line)
 		}
 		lines = append(lines, fields)

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"newsletter/internal/bursts"
 	"newsletter/internal/devstack"
-	"newsletter/internal/waves"
 	"newsletter/shared/config"
 	"newsletter/shared/lookalike"
 	"newsletter/shared/outbound"
@@ -223,10 +223,10 @@ func TestTheIndexSaysWhatTheEvaluationSays(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 0)
 	cfg := config.Read[lookalike.Config](config.FromMap(nil))
-	history := waves.History(waves.Tuning[2], 5)
-	attack := slices.IndexFunc(history, func(s waves.SignUp) bool { return s.Crowd == "" })
+	history := bursts.History(bursts.Tuning[2], 5)
+	attack := slices.IndexFunc(history, func(s bursts.SignUp) bool { return s.Crowd == "" })
 	history = history[attack-50 : attack+250]
-	want := waves.Compare(history, lookalike.Chosen(), key(t), []float64{cfg.Similarity}).Waves(cfg, 0)
+	want := bursts.Compare(history, lookalike.Chosen(), key(t), []float64{cfg.Similarity}).InBurst(cfg, 0)
 	start, different, caught := r.now.Truncate(24*time.Hour), 0, 0
 	for i, s := range history {
 		r.now = start.Add(s.At)

@@ -11,7 +11,7 @@ import (
 
 func TestOldTLSIsNotSpoken(t *testing.T) {
 	t.Parallel()
-	weaktls.Check(t, weaktls.GreetPostgres, func(addr, caFile string) {
+	weaktls.Check(t, weaktls.AcceptSSLRequest, func(addr, caFile string) {
 		db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal("postgres://app:s3cret@" + addr + "/newsletter"), CAFile: caFile})
 		if err != nil {
 			t.Fatal(err)

@@ -201,8 +201,8 @@ func TestRoundTripsAreExact(t *testing.T) {
 			t.Errorf("%s took %d round trips, want %d", step.name, got, step.want)
 		}
 	}
-	if proxy.Opened() != 1 {
-		t.Errorf("%d connections were opened, want 1", proxy.Opened())
+	if proxy.Connections() != 1 {
+		t.Errorf("%d connections were opened, want 1", proxy.Connections())
 	}
 }
 

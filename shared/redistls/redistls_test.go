@@ -126,7 +126,7 @@ func TestRoundTrips(t *testing.T) {
 	}
 	defer client.Close()
 	warm(t, client)
-	opened, trips := proxy.Opened(), proxy.RoundTrips()
+	opened, trips := proxy.Connections(), proxy.RoundTrips()
 	if opened != 1 || trips != 3 {
 		t.Errorf("%d connections and %d round trips until the first answer, want 1 and 3", opened, trips)
 	}
@@ -137,8 +137,8 @@ func TestRoundTrips(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if proxy.Opened() != opened || proxy.RoundTrips() != trips+1 {
-		t.Errorf("a pipeline cost %d connections and %d round trips", proxy.Opened()-opened, proxy.RoundTrips()-trips)
+	if proxy.Connections() != opened || proxy.RoundTrips() != trips+1 {
+		t.Errorf("a pipeline cost %d connections and %d round trips", proxy.Connections()-opened, proxy.RoundTrips()-trips)
 	}
 }
 

@@ -10,12 +10,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
 // announce queues that an event be told to whoever is set up to hear of it. sealed is nil but for an erasure.
-func announce(b *pgx.Batch, e audit.Event, epoch int32, sealed []byte) {
+func announce(b *pgx.Batch, e ledger.Event, epoch int32, sealed []byte) {
 	outbox.Queue(b, outbox.Message{
 		ID: newID(), Kind: outbox.Announce, SubscriberID: e.SubscriberID, EventID: e.ID, Epoch: epoch, CreatedAt: e.At, Sealed: sealed,
 	})
@@ -24,11 +24,11 @@ func announce(b *pgx.Batch, e audit.Event, epoch int32, sealed []byte) {
 // News is an announced event as its listeners need it. It names nobody.
 type News struct {
 	EventID      uuid.UUID
-	Kind         audit.Kind
+	Kind         ledger.Kind
 	At           time.Time
 	SubscriberID uuid.UUID
-	Source       audit.Source
-	Data         audit.Data
+	Source       ledger.Source
+	Data         ledger.Data
 	// EmailHMAC, FoldHMAC and KeyID are the pseudonyms of the person's address and mailbox, for the journal; nil when they
 	// are not kept any more.
 	EmailHMAC, FoldHMAC []byte
@@ -56,7 +56,7 @@ func (s *Store) News(ctx context.Context, eventID uuid.UUID) (news News, found b
 			if err != nil {
 				return optional(err)
 			}
-			found, news.Source, news.HushedUntil = true, audit.ParseSource(source), until.Time // zero for infinity
+			found, news.Source, news.HushedUntil = true, ledger.ParseSource(source), until.Time // zero for infinity
 			return json.Unmarshal([]byte(data), &news.Data)
 		})
 	})

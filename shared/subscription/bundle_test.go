@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/token"
 )
@@ -33,7 +33,7 @@ func address(t testing.TB, s string) Address {
 // request signs an address up and expects an outcome.
 func (b *bundle) request(typed string, want Outcome) {
 	b.Helper()
-	r := Request{Address: address(b, typed), Visit: visit, Locale: "de-AT", OptIn: b.optIn, Source: audit.Source{Page: "https://example.org/blog", Origin: "toot"}}
+	r := Request{Address: address(b, typed), Visit: visit, Locale: "de-AT", OptIn: b.optIn, Source: ledger.Source{Page: "https://example.org/blog", Origin: "toot"}}
 	if got, err := b.store.Request(b.Context(), r); err != nil || got != want {
 		b.Fatalf("request %s: %q, %v, want %q", typed, got, err, want)
 	}
@@ -185,11 +185,11 @@ func inState() map[string]func(b *bundle, typed string) {
 		},
 		"suppressed": func(b *bundle, typed string) {
 			b.activate(typed)
-			b.suppress(Suppression{SubscriberID: b.row(typed).ID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+			b.suppress(Suppression{SubscriberID: b.row(typed).ID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 			wait(b)
 		},
 		"suppressed without a row": func(b *bundle, typed string) {
-			b.suppress(Suppression{Address: address(b, typed), Reason: Bounce, Actor: audit.Provider}, SuppressedNow)
+			b.suppress(Suppression{Address: address(b, typed), Reason: Bounce, Actor: ledger.Provider}, SuppressedNow)
 		},
 		"erased": func(b *bundle, typed string) {
 			b.activate(typed)
@@ -202,7 +202,7 @@ func inState() map[string]func(b *bundle, typed string) {
 			wait(b)
 		},
 		"objected without a row": func(b *bundle, typed string) {
-			b.suppress(Suppression{Address: address(b, typed), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
+			b.suppress(Suppression{Address: address(b, typed), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
 		},
 		"not me": func(b *bundle, typed string) {
 			b.request(typed, ConfirmationQueued)
@@ -224,7 +224,7 @@ func toObservers() map[string]func(b *bundle, typed string) {
 		},
 		"active, and another spelling complained": func(b *bundle, typed string) {
 			b.activate(typed)
-			b.suppress(Suppression{Address: address(b, strings.Replace(typed, "@", "+other@", 1)), Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+			b.suppress(Suppression{Address: address(b, strings.Replace(typed, "@", "+other@", 1)), Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 			b.advance(25 * time.Hour)
 		},
 	})

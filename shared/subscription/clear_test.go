@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
 	"newsletter/shared/config"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 )
@@ -120,7 +120,7 @@ func TestWhatOvertakesMustBeAbleToLeave(t *testing.T) {
 	b.request(spelling(1), ConfirmationQueued)
 	b.advance(confirmPause)
 	b.request(spelling(2), ConfirmationQueued)
-	b.suppress(Suppression{Address: address(t, spelling(2)), Reason: Bounce, Actor: audit.Operator}, SuppressedNow)
+	b.suppress(Suppression{Address: address(t, spelling(2)), Reason: Bounce, Actor: ledger.Operator}, SuppressedNow)
 	if sent := b.deliver(); len(sent) != 1 || sent[0].to != spelling(1) {
 		t.Errorf("sent %v", sent)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/token"
 )
 
@@ -39,7 +39,7 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 				return nil
 			}
 			event := r.event(Pending, d)
-			event.ID, event.At, event.Actor = eventID, now, audit.Subscriber
+			event.ID, event.At, event.Actor = eventID, now, ledger.Subscriber
 			event.ConsentTextID, event.Data.RequestEvent, event.Data.Workflow = asked.textID, c.EventID.String(), doubleOptIn
 			s.record(b, event, visit)
 			r.apply(b, d, now)
@@ -63,7 +63,7 @@ select coalesce(consent_text_id::text, data->>'text_to_show', '') from ledger_ev
 where id = $1::text::uuid and subscriber_id = $2::text::uuid and kind = $3::text`
 
 func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
-	b.Queue(consentRequestSQL, c.EventID.String(), c.SubscriberID.String(), string(audit.Requested)).
+	b.Queue(consentRequestSQL, c.EventID.String(), c.SubscriberID.String(), string(ledger.Requested)).
 		QueryRow(func(found pgx.Row) error {
 			err := found.Scan(&q.textID)
 			q.found = err == nil
@@ -88,7 +88,7 @@ func (s *Store) ConsentText(ctx context.Context, c token.Claims) (ConsentText, e
 	var text ConsentText
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		text = ConsentText{}
-		b.Queue(shownConsentSQL, c.EventID.String(), c.SubscriberID.String(), string(audit.Requested)).
+		b.Queue(shownConsentSQL, c.EventID.String(), c.SubscriberID.String(), string(ledger.Requested)).
 			QueryRow(func(found pgx.Row) error {
 				return optional(found.Scan(&text.Version, &text.Locale, &text.Body))
 			})

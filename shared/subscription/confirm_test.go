@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/token"
 )
 
@@ -79,7 +79,7 @@ func TestLinksThatConfirmNothing(t *testing.T) {
 	b.request(jane, ConfirmationQueued)
 	refuse("of before the unsubscription", good)
 	returned := b.link(jane)
-	b.suppress(Suppression{SubscriberID: good.SubscriberID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+	b.suppress(Suppression{SubscriberID: good.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	refuse("suppressed", returned)
 
 	cancelled := b.link("john@example.org")

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -155,13 +155,13 @@ func (t *erasureTx) checkLink() error {
 
 func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 	event := t.row.event(t.held.state(t.row), d)
-	event.ID, event.At, event.Actor = t.eventID, t.now, audit.Subscriber
+	event.ID, event.At, event.Actor = t.eventID, t.now, ledger.Subscriber
 	event.Channel, event.RequestID = t.Visit.Channel, t.Visit.RequestID
 	switch {
 	case t.expunged:
-		event.Actor = audit.System
+		event.Actor = ledger.System
 	case t.SubscriberID == uuid.Nil:
-		event.Actor = audit.Operator
+		event.Actor = ledger.Operator
 	}
 	if t.Object {
 		event.Data.Reasons = []string{string(Objection)}
@@ -178,7 +178,7 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 		return err
 	}
 	t.forget(b)
-	audit.Queue(b, event) // without its context: nothing new is kept of who is to be forgotten
+	ledger.Append(b, event) // without its context: nothing new is kept of who is to be forgotten
 	if t.Object {
 		suppressAddress(b, t.names.email, t.names.fold, t.names.keyID, Objection, t.now)
 	}

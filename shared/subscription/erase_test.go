@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/token"
 )
@@ -154,7 +154,7 @@ func TestAnObjectionOutlastsTheErasure(t *testing.T) {
 	b.advance(1000 * 24 * time.Hour)
 	b.request(jane, Silenced)
 	b.expectRow(jane, None, 0, false)
-	if got := b.strings(`select actor || ' ' || (data->>'reasons') from ledger_events where kind = $1`, string(audit.Erased)); got[0] != `operator ["objection"]` {
+	if got := b.strings(`select actor || ' ' || (data->>'reasons') from ledger_events where kind = $1`, string(ledger.Erased)); got[0] != `operator ["objection"]` {
 		t.Errorf("%v", got)
 	}
 }

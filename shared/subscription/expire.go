@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -41,7 +41,7 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 		},
 		func(b *pgx.Batch, now time.Time) error {
 			for _, r := range overdue {
-				s.end(b, r, audit.Event{ID: newID(), At: now, Actor: audit.System, Channel: "schedule"})
+				s.end(b, r, ledger.Event{ID: newID(), At: now, Actor: ledger.System, Channel: "schedule"})
 			}
 			outbox.ExpireHeld(b, now.Add(-PendingLifetime), now)
 			return nil
@@ -53,10 +53,10 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 }
 
 // end ends a pending request. by says who, when and under which id.
-func (s *Store) end(b *pgx.Batch, r row, by audit.Event) {
+func (s *Store) end(b *pgx.Batch, r row, by ledger.Event) {
 	d := Transition(Facts{State: r.Status, Returning: r.Returning}, OnExpire)
 	event := r.event(r.Status, d)
 	event.ID, event.At, event.Actor, event.Channel, event.RequestID = by.ID, by.At, by.Actor, by.Channel, by.RequestID
-	audit.Queue(b, event)
+	ledger.Append(b, event)
 	r.apply(b, d, by.At)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/token"
 )
 
@@ -82,18 +82,18 @@ func (s *Store) ExportOf(ctx context.Context, c token.Claims, visit Visit) (Reco
 	if email == nil {
 		return Record{}, ErrUnknown
 	}
-	return s.export(ctx, email, audit.Subscriber, visit)
+	return s.export(ctx, email, ledger.Subscriber, visit)
 }
 
 // ExportByLetter is ExportOf for somebody whom the operator has identified.
 func (s *Store) ExportByLetter(ctx context.Context, a Address, visit Visit) (Record, error) {
-	return s.export(ctx, s.key.Address(a.Norm), audit.Operator, visit)
+	return s.export(ctx, s.key.Address(a.Norm), ledger.Operator, visit)
 }
 
-func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, visit Visit) (Record, error) {
+func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, visit Visit) (Record, error) {
 	var r Record
 	var ids []string
-	event := audit.Event{ID: newID(), Kind: audit.Exported, Actor: actor, Data: audit.Data{Outcome: "exported"}}
+	event := ledger.Event{ID: newID(), Kind: ledger.Exported, Actor: actor, Data: ledger.Data{Outcome: "exported"}}
 	load := func(b *pgx.Batch, _ time.Time) {
 		r, ids = Record{Profile: json.RawMessage("null")}, nil
 		b.Queue(exportIDsSQL, email).Query(func(rows pgx.Rows) error {
@@ -118,7 +118,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor audit.Actor, vis
 		switch {
 		case len(ids) > 0:
 			event.SubscriberID = mustID(ids[0])
-		case actor == audit.Subscriber: // erased since
+		case actor == ledger.Subscriber: // erased since
 			return ErrUnknown
 		}
 		s.record(b, event, visit) // first, so that the export tells of itself

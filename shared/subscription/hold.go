@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -18,16 +18,16 @@ var ErrNotHeld = errors.New("subscription: nothing is held under this id")
 
 // Hold is a mail that waits for the owner, and what there is to judge its sign-up by. It does not name the person.
 type Hold struct {
-	ID           uuid.UUID    `json:"id"`
-	Reason       string       `json:"reason"`
-	Mail         string       `json:"mail"` // the kind of the mail, such as "email.confirm"
-	SubscriberID uuid.UUID    `json:"subscriber_id"`
-	At           time.Time    `json:"at"`
-	Domain       string       `json:"domain"` // of the address; empty if the sign-up is gone
-	Status       State        `json:"status"`
-	Channel      string       `json:"channel"`
-	Locale       string       `json:"locale,omitempty"`
-	Source       audit.Source `json:"source"`
+	ID           uuid.UUID     `json:"id"`
+	Reason       string        `json:"reason"`
+	Mail         string        `json:"mail"` // the kind of the mail, such as "email.confirm"
+	SubscriberID uuid.UUID     `json:"subscriber_id"`
+	At           time.Time     `json:"at"`
+	Domain       string        `json:"domain"` // of the address; empty if the sign-up is gone
+	Status       State         `json:"status"`
+	Channel      string        `json:"channel"`
+	Locale       string        `json:"locale,omitempty"`
+	Source       ledger.Source `json:"source"`
 }
 
 // Decoys are left out: there is nothing to decide about them, and they expire.
@@ -63,7 +63,7 @@ func scanHold(row pgx.CollectableRow) (Hold, error) {
 	var h Hold
 	var source string
 	err := row.Scan(&h.ID, &h.Reason, &h.Mail, &h.SubscriberID, &h.At, &h.Domain, (*string)(&h.Status), &h.Channel, &h.Locale, &source)
-	h.At, h.Source = h.At.UTC(), audit.ParseSource(source)
+	h.At, h.Source = h.At.UTC(), ledger.ParseSource(source)
 	return h, err
 }
 
@@ -100,20 +100,20 @@ func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) e
 			if !found {
 				return ErrNotHeld
 			}
-			event := audit.Event{
-				ID: eventID, At: now, Kind: audit.HoldReleased, SubscriberID: held.SubscriberID, Actor: audit.Operator,
-				Data: audit.Data{Outcome: "released", Reasons: []string{held.Reason}, RequestEvent: text(held.EventID)},
+			event := ledger.Event{
+				ID: eventID, At: now, Kind: ledger.HoldReleased, SubscriberID: held.SubscriberID, Actor: ledger.Operator,
+				Data: ledger.Data{Outcome: "released", Reasons: []string{held.Reason}, RequestEvent: text(held.EventID)},
 			}
 			if !reject {
 				s.record(b, event, v)
 				outbox.Unhold(b, id, now)
 				return nil
 			}
-			event.Kind, event.Data.Outcome = audit.HoldRejected, "rejected"
+			event.Kind, event.Data.Outcome = ledger.HoldRejected, "rejected"
 			s.record(b, event, v)
 			outbox.RejectHeld(b, id, now)
 			if person.state() == Pending && held.Kind == outbox.MailConfirm && !held.Overtaken {
-				s.end(b, person, audit.Event{ID: endID, At: now, Actor: audit.Operator, Channel: v.Channel, RequestID: v.RequestID})
+				s.end(b, person, ledger.Event{ID: endID, At: now, Actor: ledger.Operator, Channel: v.Channel, RequestID: v.RequestID})
 			}
 			return nil
 		})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -20,7 +20,7 @@ var operator = Visit{RequestID: "operator", Channel: "tool"}
 // requestHeld signs an address up so that its mail waits.
 func (b *bundle) requestHeld(typed string, want Outcome) {
 	b.Helper()
-	r := Request{Address: address(b, typed), Visit: visit, Hold: "disposable", Reasons: []string{"disposable"}, Source: audit.Source{Origin: "toot"}}
+	r := Request{Address: address(b, typed), Visit: visit, Hold: "disposable", Reasons: []string{"disposable"}, Source: ledger.Source{Origin: "toot"}}
 	if got, err := b.store.Request(b.Context(), r); err != nil || got != want {
 		b.Fatalf("request %s: %q, %v, want %q", typed, got, err, want)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/token"
 )
 
@@ -56,7 +56,7 @@ func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event)
 				return nil
 			}
 			event := r.event(from, d)
-			event.ID, event.At, event.Actor = eventID, now, audit.Subscriber
+			event.ID, event.At, event.Actor = eventID, now, ledger.Subscriber
 			if !r.exists {
 				event.SubscriberID = c.SubscriberID
 			}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/token"
 )
@@ -98,7 +98,7 @@ func TestNotMeDoesNotWeakenASuppression(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	c := b.link(jane)
-	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	b.click(b.store.Cancel, c, AlreadyEnded)
 	b.advance(HushPeriod + time.Hour)
 	b.request(jane, Silenced)
@@ -111,8 +111,8 @@ func TestSuppress(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
 	id := b.row(jane).ID
-	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: audit.Provider}, SuppressedNow)
-	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: audit.Provider}, AlreadySuppressed)
+	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: ledger.Provider}, SuppressedNow)
+	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: ledger.Provider}, AlreadySuppressed)
 	b.expectRow(jane, Suppressed, 2, false)
 	b.request(jane, Silenced)
 	b.click(b.store.Unsubscribe, token.Claims{Purpose: token.Unsubscribe, SubscriberID: id, Epoch: 1}, AlreadyEnded)
@@ -123,23 +123,23 @@ func TestSuppress(t *testing.T) {
 	b.request("john@example.org", ConfirmationQueued)
 	c := b.link("john@example.org")
 	b.click(b.store.Cancel, c, CancelledNow)
-	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	b.advance(HushPeriod + time.Hour)
 	b.request("john@example.org", Silenced)
 
 	// Nothing is known of them, so nothing can be kept and nothing is to be told.
 	events := b.count("ledger_events")
-	b.suppress(Suppression{SubscriberID: uuid.New(), Reason: Complaint, Actor: audit.Provider}, Unchanged)
+	b.suppress(Suppression{SubscriberID: uuid.New(), Reason: Complaint, Actor: ledger.Provider}, Unchanged)
 	b.click(b.store.Cancel, token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New()}, AlreadyEnded)
 	if b.count("ledger_events") != events {
 		t.Error("an event about nobody")
 	}
 
 	// By address, for nobody that is known, and for somebody.
-	b.suppress(Suppression{Address: address(t, "new@example.org"), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
+	b.suppress(Suppression{Address: address(t, "new@example.org"), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
 	b.request("new@example.org", Silenced)
 	b.activate("jim@example.org")
-	b.suppress(Suppression{Address: address(t, "JIM@example.org"), Reason: ByOwner, Actor: audit.Operator}, SuppressedNow)
+	b.suppress(Suppression{Address: address(t, "JIM@example.org"), Reason: ByOwner, Actor: ledger.Operator}, SuppressedNow)
 	b.expectRow("jim@example.org", Suppressed, 2, false)
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // What is held against other spellings of the address counts for them alone from then on.
@@ -41,7 +41,7 @@ func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, erro
 				return nil
 			}
 			event := r.event(from, d)
-			event.ID, event.At, event.Actor = eventID, now, audit.Operator
+			event.ID, event.At, event.Actor = eventID, now, ledger.Operator
 			event.Data.Reasons = []string{string(held.why())}
 			if !r.exists { // the pseudonym leads from the ledger to the address for a while, as after an expiry
 				event.SubscriberID, event.Data.To = freshID, string(None)

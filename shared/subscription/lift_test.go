@@ -3,7 +3,7 @@ package subscription
 import (
 	"testing"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -19,7 +19,7 @@ func TestLift(t *testing.T) {
 	b.lift(jane, Unchanged)
 	b.activate(jane)
 	b.lift(jane, Unchanged)
-	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Bounce, Actor: audit.Provider}, SuppressedNow)
+	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Bounce, Actor: ledger.Provider}, SuppressedNow)
 	kept, err := b.store.Suppressions(t.Context(), "", 10)
 	if err != nil || len(kept) != 1 || kept[0].Reason != Bounce || kept[0].SubscriberID != b.row(jane).ID {
 		t.Errorf("%+v %v", kept, err)
@@ -54,7 +54,7 @@ func TestProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if proof.Status != Unsubscribed || len(proof.Steps) != 3 || proof.Steps[0].Kind != audit.Requested || proof.Steps[2].Kind != audit.Unsubscribed {
+	if proof.Status != Unsubscribed || len(proof.Steps) != 3 || proof.Steps[0].Kind != ledger.Requested || proof.Steps[2].Kind != ledger.Unsubscribed {
 		t.Fatalf("%+v", proof)
 	}
 	asked, confirmed := proof.Steps[0], proof.Steps[1]

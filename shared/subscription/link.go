@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -67,9 +67,9 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 			mailed.Now = now
 			var mail Purpose
 			outcome, mail = decideLink(r, known.state(), held, mailed)
-			s.record(b, audit.Event{
-				ID: eventID, At: now, Kind: audit.LinkAsked, SubscriberID: known.ID, Actor: audit.Visitor,
-				Data: audit.Data{
+			s.record(b, ledger.Event{
+				ID: eventID, At: now, Kind: ledger.LinkRequested, SubscriberID: known.ID, Actor: ledger.Visitor,
+				Data: ledger.Data{
 					Outcome: string(outcome), Reasons: r.Reasons, Provider: Provider(r.Address.Domain), Purpose: string(r.Purpose),
 				},
 			}, r.Visit)

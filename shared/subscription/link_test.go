@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -37,7 +37,7 @@ func TestLinksGoToKnownAddressesOnly(t *testing.T) {
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
 	b.ask(jane, UnsubscribeLinkMail, LinkUnknown) // nothing to end
 	b.ask(jane, ExportLinkMail, LinkQueued)       // but data to show
-	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	b.ask(jane, ExportLinkMail, LinkSilenced)
 	if n := b.count(`ledger_events where kind = 'link.requested'`); n != 11 {
 		t.Errorf("%d events of 11", n)

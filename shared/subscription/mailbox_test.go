@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -59,12 +59,12 @@ func TestWhatHoldsForTheMailbox(t *testing.T) {
 		known, unknown, other := c.name+"+known@example.org", c.name+"+unknown@example.org", c.name+"@example.org"
 		b.activate(known)
 		b.advance(capWindow)
-		b.suppress(Suppression{SubscriberID: b.row(known).ID, Reason: c.reason, Actor: audit.Provider}, SuppressedNow)
+		b.suppress(Suppression{SubscriberID: b.row(known).ID, Reason: c.reason, Actor: ledger.Provider}, SuppressedNow)
 		b.request(other, c.want)
 		b.lift(known, LiftedNow)
 		b.advance(capWindow)
 		b.request(other, ConfirmationQueued)
-		b.suppress(Suppression{Address: address(t, unknown), Reason: c.reason, Actor: audit.Operator}, SuppressedNow)
+		b.suppress(Suppression{Address: address(t, unknown), Reason: c.reason, Actor: ledger.Operator}, SuppressedNow)
 		b.advance(capWindow)
 		b.request(other, c.want)
 	}
@@ -80,7 +80,7 @@ func TestWhatHoldsForTheMailbox(t *testing.T) {
 // TestLiftOfOneSpelling lets it get mail, and leaves to the others what is theirs.
 func TestLiftOfOneSpelling(t *testing.T) {
 	b := setup(t)
-	b.suppress(Suppression{Address: address(t, spelling(1)), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
+	b.suppress(Suppression{Address: address(t, spelling(1)), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
 	b.request(victim, Silenced)
 	b.lift(victim, LiftedNow)
 	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["objection"]` {
@@ -110,16 +110,16 @@ func TestASilencedMailboxKeepsItsSubscriber(t *testing.T) {
 func TestReplayRestoresTheMailbox(t *testing.T) {
 	b := setup(t)
 	names := newPseudonyms(b.store.key, address(t, spelling(1)))
-	stop := Stop{Kind: audit.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: names.email, FoldHMAC: names.fold, KeyID: names.keyID}
+	stop := Stop{Kind: ledger.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: names.email, FoldHMAC: names.fold, KeyID: names.keyID}
 	for _, c := range []struct {
 		change func(*Stop)
 		want   Outcome
 	}{
 		{func(*Stop) {}, Silenced},
-		{func(s *Stop) { s.Kind, s.Reason = audit.Erased, string(Objection) }, Silenced},
+		{func(s *Stop) { s.Kind, s.Reason = ledger.Erased, string(Objection) }, Silenced},
 		{func(s *Stop) { s.Reason = string(Bounce) }, ConfirmationQueued},
 		{func(s *Stop) { s.FoldHMAC = nil }, ConfirmationQueued}, // written before mailboxes were
-		{func(s *Stop) { s.Kind, s.Reason, s.Until = audit.Unsubscribed, "", b.now().Add(time.Hour) }, Silenced},
+		{func(s *Stop) { s.Kind, s.Reason, s.Until = ledger.Unsubscribed, "", b.now().Add(time.Hour) }, Silenced},
 	} {
 		b.exec(`delete from suppressions`)
 		b.advance(capWindow)
@@ -140,7 +140,7 @@ func TestReplayOfNotMe(t *testing.T) {
 	names := newPseudonyms(b.store.key, address(t, spelling(1)))
 	b.activate(spelling(1))
 	b.advance(capWindow)
-	stop := Stop{Kind: audit.Unsubscribed, At: b.now(), EmailHMAC: names.email, FoldHMAC: names.fold, KeyID: names.keyID, Until: b.now().Add(HushPeriod)}
+	stop := Stop{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: names.email, FoldHMAC: names.fold, KeyID: names.keyID, Until: b.now().Add(HushPeriod)}
 	b.advance(HushPeriod - capWindow)
 	for _, want := range []Outcome{UnsubscribedNow, AlreadyEnded} { // the second time nothing happens
 		if got, err := b.eraser().Replay(t.Context(), stop, operator); got != want || err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // TestEveryStateLooksTheSame looks at mails that wait for the owner, and at links, too. One after the other, because each
@@ -91,7 +91,7 @@ func TestNothingPersonalInTheLedger(t *testing.T) {
 	b := setup(t)
 	r := Request{
 		Address: address(t, jane), Visit: visit, Locale: "en'; drop table",
-		Source: audit.Source{
+		Source: ledger.Source{
 			Page: "https://example.org/join?email=jane@example.org#jane@example.org", Referrer: "https://u:p@example.net/jane%40example.org",
 			Ref: "jane@example.org", Term: "jane%40example.org", Campaign: "spring\x00\x1b[31m" + strings.Repeat("x", 500),
 		},

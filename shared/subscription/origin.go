@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // Origin is where a sign-up came from, as far as it is still kept.
@@ -42,7 +42,7 @@ func (s *Store) Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UU
 			var o Origin
 			var ip, source string
 			_, err := pgx.ForEachRow(rows, []any{&id, &o.Mailbox, &ip, &o.UserAgent, &source}, func() error {
-				from := audit.ParseSource(source)
+				from := ledger.ParseSource(source)
 				o.Source = cmp.Or(from.Campaign, from.Page)
 				o.IP = netip.Addr{}
 				if ip != "" {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // Proof is what can be shown to an authority about the consent of one person (Art. 7(1) GDPR).
@@ -23,20 +23,20 @@ type Proof struct {
 
 // Step is one event on the way to consent, or to its end.
 type Step struct {
-	EventID      string       `json:"event_id"`
-	SubscriberID string       `json:"subscriber_id"`
-	At           time.Time    `json:"at"`
-	Kind         audit.Kind   `json:"kind"`
-	Actor        audit.Actor  `json:"actor"`
-	Channel      string       `json:"channel"`
-	Source       audit.Source `json:"source"`
-	RequestID    string       `json:"request_id"`
-	Data         audit.Data   `json:"data"`
+	EventID      string        `json:"event_id"`
+	SubscriberID string        `json:"subscriber_id"`
+	At           time.Time     `json:"at"`
+	Kind         ledger.Kind   `json:"kind"`
+	Actor        ledger.Actor  `json:"actor"`
+	Channel      string        `json:"channel"`
+	Source       ledger.Source `json:"source"`
+	RequestID    string        `json:"request_id"`
+	Data         ledger.Data   `json:"data"`
 	// IP and UserAgent are empty once their time is over.
 	IP        string `json:"ip,omitempty"`
 	UserAgent string `json:"user_agent,omitempty"`
 	// Text is what was shown, word by word; nil for none.
-	Text *audit.Text `json:"text,omitempty"`
+	Text *ledger.ConsentText `json:"text,omitempty"`
 }
 
 const proofSQL = `
@@ -56,7 +56,7 @@ select status from subscribers where email_norm = $1::text`
 func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error) {
 	p := Proof{Address: a.Display}
 	var ids []string
-	event := audit.Event{ID: newID(), Kind: audit.Proved, Actor: audit.Operator, Channel: visit.Channel, RequestID: visit.RequestID}
+	event := ledger.Event{ID: newID(), Kind: ledger.ConsentProved, Actor: ledger.Operator, Channel: visit.Channel, RequestID: visit.RequestID}
 	err := s.transact(ctx, 0,
 		func(b *pgx.Batch, _ time.Time) { loadIDs(b, s.key.Address(a.Norm), &ids) },
 		func(b *pgx.Batch, now time.Time) error {
@@ -71,7 +71,7 @@ func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error
 				event.SubscriberID = mustID(ids[0])
 			}
 			event.Data.Outcome = "printed"
-			audit.Queue(b, event)
+			ledger.Append(b, event)
 			return nil
 		})
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error
 func scanStep(row pgx.CollectableRow) (Step, error) {
 	var s Step
 	var source, data, textID string
-	text := audit.Text{}
+	text := ledger.ConsentText{}
 	err := row.Scan(&s.EventID, &s.SubscriberID, &s.At, (*string)(&s.Kind), (*string)(&s.Actor), &s.Channel, &source, &s.RequestID, &data,
 		&s.IP, &s.UserAgent, &textID, &text.Version, &text.Locale, &text.Body, &text.SHA256, &text.CreatedAt)
 	if err != nil {
@@ -93,6 +93,6 @@ func scanStep(row pgx.CollectableRow) (Step, error) {
 		text.ID = mustID(textID)
 		s.Text = &text
 	}
-	s.At, s.Source = s.At.UTC(), audit.ParseSource(source)
+	s.At, s.Source = s.At.UTC(), ledger.ParseSource(source)
 	return s, json.Unmarshal([]byte(data), &s.Data)
 }

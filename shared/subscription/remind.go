@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -87,9 +87,9 @@ func (s *Store) Remind(ctx context.Context, f Forgotten) (queued bool, err error
 			}
 			queued = true
 			b.Queue(remindedSQL, r.ID.String(), now)
-			audit.Queue(b, audit.Event{
-				ID: eventID, At: now, Kind: audit.Reminded, SubscriberID: r.ID, Actor: audit.System, Channel: "schedule", RequestID: "maintain",
-				Data: audit.Data{Outcome: "reminder_queued", RequestEvent: r.RequestEventID.String(), Locale: r.Locale},
+			ledger.Append(b, ledger.Event{
+				ID: eventID, At: now, Kind: ledger.Reminded, SubscriberID: r.ID, Actor: ledger.System, Channel: "schedule", RequestID: "maintain",
+				Data: ledger.Data{Outcome: "reminder_queued", RequestEvent: r.RequestEventID.String(), Locale: r.Locale},
 			})
 			ConfirmMail.queue(b, names.fold, names.domain, outbox.Message{
 				ID: newID(), Kind: outbox.MailReminder, SubscriberID: r.ID, EventID: r.RequestEventID, Epoch: r.Epoch, CreatedAt: now,

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -48,7 +48,7 @@ func TestRemind(t *testing.T) {
 	b.deliver()
 	b.advance(after - time.Second)
 	b.remind(after, 0)
-	b.suppress(Suppression{Address: address(t, "silent@example.org"), Reason: Objection, Actor: audit.Operator}, SuppressedNow)
+	b.suppress(Suppression{Address: address(t, "silent@example.org"), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
 	b.advance(time.Second)
 	b.remind(after, 1)
 	b.remind(after, 0) // once

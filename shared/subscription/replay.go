@@ -8,13 +8,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/token"
 )
 
 // Stop is an entry of the journal of stops, as far as it is to stand again in a database that was restored.
 type Stop struct {
-	Kind         audit.Kind // Erased, Unsubscribed, Suppressed or Lifted
+	Kind         ledger.Kind // Erased, Unsubscribed, Suppressed or Lifted
 	At           time.Time
 	Reason       string
 	SubscriberID uuid.UUID
@@ -71,13 +71,13 @@ func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, e
 		return Overtaken, nil
 	}
 	switch stop.Kind {
-	case audit.Erased:
+	case ledger.Erased:
 		return e.replayErasure(ctx, stop, person, visit)
-	case audit.Unsubscribed:
+	case ledger.Unsubscribed:
 		return s.replayLeaving(ctx, stop, person, visit)
-	case audit.Suppressed:
+	case ledger.Suppressed:
 		return s.replaySuppression(ctx, stop, person, visit)
-	case audit.Lifted:
+	case ledger.SuppressionRemoved:
 		if !person.found {
 			return Unchanged, nil
 		}
@@ -142,7 +142,7 @@ func (e *Eraser) replayErasure(ctx context.Context, stop Stop, person stopped, v
 
 func (s *Store) replaySuppression(ctx context.Context, stop Stop, person stopped, visit Visit) (Outcome, error) {
 	if person.found {
-		return s.Suppress(ctx, Suppression{SubscriberID: person.id, Reason: SuppressReason(stop.Reason), Actor: audit.Operator, Visit: visit})
+		return s.Suppress(ctx, Suppression{SubscriberID: person.id, Reason: SuppressReason(stop.Reason), Actor: ledger.Operator, Visit: visit})
 	}
 	err := s.db.Batch(ctx, stop.suppress)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -34,7 +34,7 @@ type Request struct {
 	Address Address
 	Locale  string // BCP 47, of the form; empty for none
 	Consent Consent
-	Source  audit.Source
+	Source  ledger.Source
 	Visit   Visit
 	// Reasons are the names of the checks that spoke against the request. They are recorded.
 	Reasons []string
@@ -129,10 +129,10 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 	padding := t.change(d)
 	t.row.save(b, padding)
 	t.names.save(b, t.row.ID, t.row.exists)
-	s.record(b, audit.Event{
-		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: audit.Visitor,
+	s.record(b, ledger.Event{
+		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: ledger.Visitor,
 		Source: t.Source, ConsentTextID: shown,
-		Data: audit.Data{
+		Data: ledger.Data{
 			Outcome: string(d.Outcome), Reasons: reasons, Provider: Provider(t.Address.Domain),
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
 			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow,

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -88,7 +88,7 @@ func TestAResendKeepsTheEpochAndTheFirstSource(t *testing.T) {
 	b.request(jane, ConfirmationQueued)
 	first := b.link(jane)
 	b.advance(time.Hour)
-	r := Request{Address: address(t, "JANE@example.org"), Visit: visit, Source: audit.Source{Origin: "elsewhere"}}
+	r := Request{Address: address(t, "JANE@example.org"), Visit: visit, Source: ledger.Source{Origin: "elsewhere"}}
 	if got, err := b.store.Request(t.Context(), r); got != ConfirmationQueued || err != nil {
 		t.Fatal(got, err)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // answerWithin is the time in which a person is to be answered: one month (Art. 12(3) GDPR), the shortest one.
@@ -51,9 +51,9 @@ func (s *Store) OpenRequest(ctx context.Context, a Address, right Right, receive
 				return ErrUnknown
 			}
 			b.Queue(openRequestSQL, id.String(), string(right), ids[0], received, due)
-			audit.Queue(b, audit.Event{
-				ID: eventID, At: now, Kind: audit.RightAsked, Actor: audit.Operator, SubscriberID: mustID(ids[0]), Channel: "letter",
-				RequestID: "operator", Data: audit.Data{Outcome: "opened", Purpose: string(right)},
+			ledger.Append(b, ledger.Event{
+				ID: eventID, At: now, Kind: ledger.PrivacyRequested, Actor: ledger.Operator, SubscriberID: mustID(ids[0]), Channel: "letter",
+				RequestID: "operator", Data: ledger.Data{Outcome: "opened", Purpose: string(right)},
 			})
 			return nil
 		})

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"newsletter/internal/delayproxy"
-	"newsletter/shared/audit"
 	"newsletter/shared/config"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 )
@@ -69,7 +69,7 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 	count("unsubscribe", 2, func() { b.click(b.store.Unsubscribe, unsubscribe, UnsubscribedNow) })
 	count("cancel", 2, func() { b.click(b.store.Cancel, confirm, HushedNow) })
 	count("suppress", 2, func() {
-		b.suppress(Suppression{SubscriberID: confirm.SubscriberID, Reason: Complaint, Actor: audit.Provider}, SuppressedNow)
+		b.suppress(Suppression{SubscriberID: confirm.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	})
 	count("expire", 2, func() {
 		if _, err := b.store.Expire(t.Context(), 10); err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // row is a row of subscribers.
@@ -21,7 +21,7 @@ type row struct {
 	Returning      bool
 	Epoch          int32
 	Locale         string
-	Source         audit.Source
+	Source         ledger.Source
 	RequestEventID uuid.UUID
 	RequestedAt    time.Time
 	ConfirmedAt    *time.Time
@@ -43,8 +43,8 @@ func (r row) provider() string {
 }
 
 // event is the ledger event of a decision about the person of r. The caller adds who, when and where.
-func (r row) event(from State, d Decision) audit.Event {
-	e := audit.Event{Kind: d.Ledger, Data: audit.Data{Outcome: string(d.Outcome), From: string(from), To: string(d.To)}}
+func (r row) event(from State, d Decision) ledger.Event {
+	e := ledger.Event{Kind: d.Ledger, Data: ledger.Data{Outcome: string(d.Outcome), From: string(from), To: string(d.To)}}
 	if r.exists {
 		e.SubscriberID, e.Source = r.ID, r.Source
 		e.Data.Provider, e.Data.Returning, e.Data.Locale = r.provider(), r.Returning, r.Locale
@@ -99,7 +99,7 @@ func (r *row) scan(found pgx.Row) error {
 	var status, source string
 	err := found.Scan(&r.ID, &r.Email, &r.EmailNorm, &status, &r.Returning, &r.Epoch, &r.Locale, &source,
 		&r.RequestEventID, &r.RequestedAt, &r.ConfirmedAt, &r.EndedAt)
-	r.exists, r.Status, r.Source = err == nil, State(status), audit.ParseSource(source)
+	r.exists, r.Status, r.Source = err == nil, State(status), ledger.ParseSource(source)
 	return optional(err)
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/pseudonym"
 )
 
@@ -134,13 +134,13 @@ func (s *Store) transact(
 }
 
 // record queues a ledger event and its deletable context.
-func (s *Store) record(b *pgx.Batch, e audit.Event, visit Visit) {
+func (s *Store) record(b *pgx.Batch, e ledger.Event, visit Visit) {
 	e.Channel, e.RequestID = visit.Channel, visit.RequestID
 	if !visit.HappenedAt.IsZero() {
 		e.Data.OriginalAt = visit.HappenedAt.UTC().Format(time.RFC3339Nano)
 	}
-	audit.Queue(b, e)
-	audit.QueueContext(b, audit.Context{EventID: e.ID, At: e.At, IP: visit.Client.IP, UserAgent: visit.Client.UserAgent})
+	ledger.Append(b, e)
+	ledger.AppendContext(b, ledger.Context{EventID: e.ID, At: e.At, IP: visit.Client.IP, UserAgent: visit.Client.UserAgent})
 }
 
 // newID makes an id that sorts by time, which keeps the indexes' right edge warm.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // Suppression is why and for whom all mail ends.
@@ -18,7 +18,7 @@ type Suppression struct {
 	Address      Address
 	Reason       SuppressReason
 	// Actor is who decided: audit.Provider for complaints and bounces.
-	Actor audit.Actor
+	Actor ledger.Actor
 	Visit Visit
 }
 

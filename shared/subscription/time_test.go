@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -30,7 +30,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 	hold := func(b *bundle) { b.requestHeld(jane, ConfirmationQueued) }
 	suppressed := func(b *bundle) {
 		b.activate(jane)
-		b.suppress(Suppression{Address: address(b, jane), Reason: Complaint, Actor: audit.Operator}, SuppressedNow)
+		b.suppress(Suppression{Address: address(b, jane), Reason: Complaint, Actor: ledger.Operator}, SuppressedNow)
 	}
 	outcome := func(_ Outcome, err error) error { return err }
 	clear := func(b *bundle) func() error {
@@ -76,7 +76,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		"suppress": {person, subscribe, func(b *bundle) func() error {
 			id := b.row(jane).ID
 			return func() error {
-				return outcome(b.store.Suppress(b.Context(), Suppression{SubscriberID: id, Reason: Bounce, Actor: audit.Provider, Visit: visit}))
+				return outcome(b.store.Suppress(b.Context(), Suppression{SubscriberID: id, Reason: Bounce, Actor: ledger.Provider, Visit: visit}))
 			}
 		}},
 		"lift": {person, suppressed, func(b *bundle) func() error {

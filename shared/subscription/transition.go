@@ -3,7 +3,7 @@ package subscription
 import (
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // State is where a person's subscription stands.
@@ -113,7 +113,7 @@ type Decision struct {
 	// Hush starts or renews the "not me" period.
 	Hush bool
 	// Ledger is the kind of the event to write; empty for none. Every request writes one, and every change of state.
-	Ledger audit.Kind
+	Ledger ledger.Kind
 }
 
 // Transition decides what an event does. It is pure and total: every state and event has an answer.
@@ -133,7 +133,7 @@ func Transition(f Facts, e Event) Decision {
 		return lift(f)
 	case OnExpire:
 		if f.State == Pending {
-			return Decision{To: origin(f), Outcome: ExpiredNow, Ledger: audit.Expired}
+			return Decision{To: origin(f), Outcome: ExpiredNow, Ledger: ledger.Expired}
 		}
 	}
 	return unchanged(f, Unchanged)
@@ -153,7 +153,7 @@ func origin(f Facts) State {
 
 func request(f Facts) Decision {
 	d := unchanged(f, Silenced)
-	d.Ledger = audit.Requested
+	d.Ledger = ledger.Requested
 	silent := f.Hushed || f.State == Suppressed || (f.State == Erased && f.Objected)
 	switch {
 	case silent:
@@ -177,7 +177,7 @@ func request(f Facts) Decision {
 func confirm(f Facts) Decision {
 	switch f.State {
 	case Pending:
-		return Decision{To: Active, Outcome: ConfirmedNow, Ledger: audit.Confirmed}
+		return Decision{To: Active, Outcome: ConfirmedNow, Ledger: ledger.Confirmed}
 	case Active:
 		return unchanged(f, AlreadyConfirmed)
 	case None, Unsubscribed, Suppressed, Erased:
@@ -191,12 +191,12 @@ func confirm(f Facts) Decision {
 func leave(f Facts, notMe bool) Decision {
 	switch f.State {
 	case Pending:
-		return Decision{To: origin(f), Outcome: CancelledNow, NewEpoch: true, Hush: notMe, Ledger: audit.Cancelled}
+		return Decision{To: origin(f), Outcome: CancelledNow, NewEpoch: true, Hush: notMe, Ledger: ledger.Declined}
 	case Active:
-		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Hush: notMe, Ledger: audit.Unsubscribed}
+		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Hush: notMe, Ledger: ledger.Unsubscribed}
 	case None, Unsubscribed:
 		if notMe && !f.Hushed {
-			return Decision{To: f.State, Outcome: HushedNow, Hush: true, Ledger: audit.Cancelled}
+			return Decision{To: f.State, Outcome: HushedNow, Hush: true, Ledger: ledger.Declined}
 		}
 	case Suppressed, Erased:
 	}
@@ -207,16 +207,16 @@ func suppress(f Facts) Decision {
 	if f.State == Suppressed || f.State == Erased && f.Objected { // the objection lasts as long, and is what is kept
 		return unchanged(f, AlreadySuppressed)
 	}
-	return Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: audit.Suppressed}
+	return Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: ledger.Suppressed}
 }
 
 // lift is the way back from all that keeps mail away. Nobody becomes a subscriber by it: that takes a fresh consent.
 func lift(f Facts) Decision {
 	switch {
 	case f.State == Suppressed:
-		return Decision{To: Unsubscribed, Outcome: LiftedNow, NewEpoch: true, Ledger: audit.Lifted}
+		return Decision{To: Unsubscribed, Outcome: LiftedNow, NewEpoch: true, Ledger: ledger.SuppressionRemoved}
 	case f.State == Erased && f.Objected, f.Hushed:
-		return Decision{To: f.State, Outcome: LiftedNow, Returning: f.Returning, Ledger: audit.Lifted}
+		return Decision{To: f.State, Outcome: LiftedNow, Returning: f.Returning, Ledger: ledger.SuppressionRemoved}
 	}
 	return unchanged(f, Unchanged)
 }
@@ -225,12 +225,12 @@ func erase(f Facts) Decision {
 	if (f.State == None || f.State == Erased) && !f.Remembered {
 		return unchanged(f, Unchanged)
 	}
-	return Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: audit.Erased}
+	return Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
 }
 
 // dropped is a request that was taken for a robot's: recorded, and nothing else.
 func dropped(f Facts) Decision {
 	d := unchanged(f, Dropped)
-	d.Ledger = audit.Requested
+	d.Ledger = ledger.Requested
 	return d
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/shared/audit"
+	"newsletter/shared/ledger"
 )
 
 // now is the clock of the pure tests.
@@ -47,26 +47,26 @@ func cells() []cell {
 		d.Returning = true
 		return d
 	}
-	queued := Decision{To: Pending, Outcome: ConfirmationQueued, Mail: ConfirmMail, Ledger: audit.Requested}
-	capped := Decision{To: Pending, Outcome: ConfirmationCapped, Ledger: audit.Requested}
+	queued := Decision{To: Pending, Outcome: ConfirmationQueued, Mail: ConfirmMail, Ledger: ledger.Requested}
+	capped := Decision{To: Pending, Outcome: ConfirmationCapped, Ledger: ledger.Requested}
 	silenced := func(s State) Decision {
-		return Decision{To: s, Outcome: Silenced, Ledger: audit.Requested}
+		return Decision{To: s, Outcome: Silenced, Ledger: ledger.Requested}
 	}
 	refused := func(s State) Decision { return Decision{To: s, Outcome: Unchanged, Refused: true} }
 	stays := func(s State, o Outcome) Decision { return Decision{To: s, Outcome: o} }
-	suppressed := Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: audit.Suppressed}
-	erased := Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: audit.Erased}
+	suppressed := Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: ledger.Suppressed}
+	erased := Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
 	cancelled := func(to State, hush bool) Decision {
-		return Decision{To: to, Outcome: CancelledNow, NewEpoch: true, Hush: hush, Ledger: audit.Cancelled}
+		return Decision{To: to, Outcome: CancelledNow, NewEpoch: true, Hush: hush, Ledger: ledger.Declined}
 	}
 	unsubscribed := func(hush bool) Decision {
-		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Hush: hush, Ledger: audit.Unsubscribed}
+		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Hush: hush, Ledger: ledger.Unsubscribed}
 	}
 	hush := func(s State) Decision {
-		return Decision{To: s, Outcome: HushedNow, Hush: true, Ledger: audit.Cancelled}
+		return Decision{To: s, Outcome: HushedNow, Hush: true, Ledger: ledger.Declined}
 	}
-	confirmed := Decision{To: Active, Outcome: ConfirmedNow, Ledger: audit.Confirmed}
-	activated := Decision{To: Active, Outcome: Activated, Ledger: audit.Requested}
+	confirmed := Decision{To: Active, Outcome: ConfirmedNow, Ledger: ledger.Confirmed}
+	activated := Decision{To: Active, Outcome: Activated, Ledger: ledger.Requested}
 	twice := Mailed{Now: now, Sent: map[Purpose]Sent{ConfirmMail: {3, now.Add(-time.Hour)}, AlreadySubscribedMail: {1, now.Add(-time.Hour)}}}
 
 	return []cell{
@@ -83,7 +83,7 @@ func cells() []cell {
 		{"remembered", remembered, OnErase, erased},
 		{"", facts(None), OnExpire, stays(None, Unchanged)},
 		{"", facts(None), OnLift, stays(None, Unchanged)},
-		{"hushed", hushed(None), OnLift, Decision{To: None, Outcome: LiftedNow, Ledger: audit.Lifted}},
+		{"hushed", hushed(None), OnLift, Decision{To: None, Outcome: LiftedNow, Ledger: ledger.SuppressionRemoved}},
 
 		{"", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute)), OnRequest, queued},
 		{"too soon", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute-time.Microsecond)), OnRequest, capped},
@@ -101,15 +101,15 @@ func cells() []cell {
 		{"", facts(Pending), OnSuppress, suppressed},
 		{"", facts(Pending), OnErase, erased},
 		{"", facts(Pending), OnLift, stays(Pending, Unchanged)},
-		{"", facts(Pending), OnExpire, Decision{To: None, Outcome: ExpiredNow, Ledger: audit.Expired}},
-		{"returning", returning, OnExpire, Decision{To: Unsubscribed, Outcome: ExpiredNow, Ledger: audit.Expired}},
+		{"", facts(Pending), OnExpire, Decision{To: None, Outcome: ExpiredNow, Ledger: ledger.Expired}},
+		{"returning", returning, OnExpire, Decision{To: Unsubscribed, Outcome: ExpiredNow, Ledger: ledger.Expired}},
 
-		{"", facts(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: audit.Requested}},
-		{"told today", mailed(Active, sent(AlreadySubscribedMail, 1, 23*time.Hour)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedQuiet, Ledger: audit.Requested}},
-		{"other mails do not count", mailed(Active, sent(ConfirmMail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: audit.Requested}},
-		{"all caps reached", mailed(Active, twice), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedQuiet, Ledger: audit.Requested}},
+		{"", facts(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: ledger.Requested}},
+		{"told today", mailed(Active, sent(AlreadySubscribedMail, 1, 23*time.Hour)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedQuiet, Ledger: ledger.Requested}},
+		{"other mails do not count", mailed(Active, sent(ConfirmMail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: ledger.Requested}},
+		{"all caps reached", mailed(Active, twice), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedQuiet, Ledger: ledger.Requested}},
 		{"not me", hushed(Active), OnRequest, silenced(Active)},
-		{"single opt-in", single(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: audit.Requested}},
+		{"single opt-in", single(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: ledger.Requested}},
 		{"", facts(Active), OnConfirm, stays(Active, AlreadyConfirmed)},
 		{"", facts(Active), OnUnsubscribe, unsubscribed(false)},
 		{"", facts(Active), OnNotMe, unsubscribed(true)},
@@ -139,7 +139,7 @@ func cells() []cell {
 		{"", facts(Suppressed), OnSuppress, stays(Suppressed, AlreadySuppressed)},
 		{"", facts(Suppressed), OnErase, erased},
 		{"", facts(Suppressed), OnExpire, stays(Suppressed, Unchanged)},
-		{"", facts(Suppressed), OnLift, Decision{To: Unsubscribed, Outcome: LiftedNow, NewEpoch: true, Ledger: audit.Lifted}},
+		{"", facts(Suppressed), OnLift, Decision{To: Unsubscribed, Outcome: LiftedNow, NewEpoch: true, Ledger: ledger.SuppressionRemoved}},
 
 		{"", facts(Erased), OnRequest, queued},
 		{"objection", objected, OnRequest, silenced(Erased)},
@@ -153,7 +153,7 @@ func cells() []cell {
 		{"remembered", gone, OnErase, erased},
 		{"", facts(Erased), OnExpire, stays(Erased, Unchanged)},
 		{"", facts(Erased), OnLift, stays(Erased, Unchanged)},
-		{"objection", objected, OnLift, Decision{To: Erased, Outcome: LiftedNow, Ledger: audit.Lifted}},
+		{"objection", objected, OnLift, Decision{To: Erased, Outcome: LiftedNow, Ledger: ledger.SuppressionRemoved}},
 	}
 }
 
@@ -190,7 +190,7 @@ func TestRulesOfTheStateMachine(t *testing.T) {
 					f := Facts{State: s, Returning: bits&1 != 0 && s == Pending, Hushed: bits&2 != 0, Objected: bits&4 != 0, SingleOptIn: bits&8 != 0, Mailed: m}
 					d := Transition(f, e)
 					checkRules(t, f, e, d)
-					if d := dropped(f); d.To != s || d.Mail != NoMail || d.Ledger != audit.Requested || d.Outcome != Dropped {
+					if d := dropped(f); d.To != s || d.Mail != NoMail || d.Ledger != ledger.Requested || d.Outcome != Dropped {
 						t.Errorf("%+v: a dropped request does %+v", f, d)
 					}
 				}
@@ -202,7 +202,7 @@ func TestRulesOfTheStateMachine(t *testing.T) {
 func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 	t.Helper()
 	for rule, broken := range map[string]bool{
-		"a request writes one ledger event":                 e == OnRequest && d.Ledger != audit.Requested,
+		"a request writes one ledger event":                 e == OnRequest && d.Ledger != ledger.Requested,
 		"a change of state writes one ledger event":         d.To != f.State && d.Ledger == "",
 		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Hush && d.Outcome != LiftedNow,
 		"lifting makes nobody a subscriber":                 e == OnLift && d.To != f.State && d.To != Unsubscribed,

@@ -17,7 +17,7 @@ import (
 )
 
 // written gives what CloudWatch would read of the figures, and how many lines they took.
-func written(t *testing.T, m *telemetry.Metrics, root map[string]string) (data []emfcheck.Datum, lines int) {
+func written(t *testing.T, m *telemetry.Metrics, root map[string]string) (data []emfcheck.Value, lines int) {
 	t.Helper()
 	documents := m.Documents("Newsletter/test", time.UnixMilli(1764000000123), root)
 	for i, attrs := range documents {
@@ -31,7 +31,7 @@ func written(t *testing.T, m *telemetry.Metrics, root map[string]string) (data [
 			}
 		}
 		log.LogAttrs(t.Context(), slog.LevelInfo, "x", attrs...)
-		some, err := emfcheck.Line(out.Bytes())
+		some, err := emfcheck.Parse(out.Bytes())
 		if err != nil {
 			t.Fatalf("%v: %s", err, out.Bytes())
 		}
@@ -43,7 +43,7 @@ func written(t *testing.T, m *telemetry.Metrics, root map[string]string) (data [
 	return data, len(documents)
 }
 
-func count(data []emfcheck.Datum, name string, dimensions ...string) (n int, sum float64) {
+func count(data []emfcheck.Value, name string, dimensions ...string) (n int, sum float64) {
 	for _, d := range data {
 		all := d.Name == name && len(d.Dimensions) == len(dimensions)
 		for _, value := range d.Dimensions {

@@ -1,0 +1,86 @@
+// Package waves makes sign-up waves hidden in natural traffic, to measure how well they are found.
+//
+// Everything follows from a seed. The natural traffic is that of honest crowds, which look alike too: see crowds.go.
+package bursts
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"newsletter/shared/lookalike"
+)
+
+// SignUp is a sign-up of a history.
+type SignUp struct {
+	At    time.Duration // since the history's beginning
+	Crowd string        // what it is part of, such as a launch; empty for an attack
+	lookalike.SignUp
+}
+
+// maker makes sign-ups.
+type maker struct {
+	*rand.Rand
+	site site
+	all  []SignUp
+}
+
+// Style is a way to attack: it adds its sign-ups to a history.
+type Style struct {
+	Name string
+	run  func(m *maker, from time.Duration)
+}
+
+// Length is how long a history is. Its attack begins in its middle third.
+const Length = 6 * time.Hour
+
+// History is the traffic of a site in which an attack of a style hides.
+func History(style Style, seed uint64) []SignUp {
+	m := &maker{Rand: rand.New(rand.NewPCG(seed, 0x77617665))}
+	m.natural(seed)
+	style.run(m, Length/3+time.Duration(m.Float64()*float64(Length/3)))
+	slices.SortStableFunc(m.all, func(a, b SignUp) int { return cmp.Compare(a.At, b.At) })
+	return m.all
+}
+
+// attack adds a sign-up of an attack.
+func (m *maker) attack(at time.Duration, mailbox string, from netip.Addr, agent, source string) {
+	m.all = append(m.all, SignUp{at, "", lookalike.SignUp{Mailbox: mailbox, Network: from, UserAgent: agent, Source: source}})
+}
+
+func pick[T any](m *maker, of []T) T { return of[m.IntN(len(of))] }
+
+// shared is something with the percentage of those who have it.
+type shared[T any] struct {
+	percent int
+	of      T
+}
+
+// draw picks by percentages that add up to a hundred.
+func draw[T any](m *maker, from []shared[T]) T {
+	n := m.IntN(100)
+	for _, s := range from {
+		if n -= s.percent; n < 0 {
+			return s.of
+		}
+	}
+	panic("percentages that do not add up to a hundred")
+}
+
+// address is an address of a home or a data centre.
+func (m *maker) address() netip.Addr {
+	return netip.AddrFrom4([4]byte{byte(20 + m.IntN(180)), byte(m.IntN(256)), byte(m.IntN(256)), byte(1 + m.IntN(254))})
+}
+
+// in is an address of the same /24.
+func (m *maker) in(network netip.Addr) netip.Addr {
+	four := network.As4()
+	four[3] = byte(1 + m.IntN(254))
+	return netip.AddrFrom4(four)
+}
+
+func (m *maker) within(from, length time.Duration) time.Duration {
+	return from + time.Duration(m.Float64()*float64(length))
+}

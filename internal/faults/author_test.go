@@ -1,0 +1,131 @@
+package faults
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/token"
+)
+
+// author writes histories in which one thing happens after the other.
+type author struct {
+	h    History
+	now  time.Time
+	last int64
+}
+
+// later is a second after whatever was before.
+func (a *author) later() time.Time {
+	a.now = a.now.Add(time.Second)
+	return a.now
+}
+
+func (a *author) call(c Call) Call {
+	c.Number, c.Start, c.End = len(a.h.Calls)+1, a.later(), a.later()
+	c.RequestID = "request-" + strconv.Itoa(c.Number)
+	a.h.Calls = append(a.h.Calls, c)
+	return c
+}
+
+// event adds what a call wrote, between its start and its end.
+func (a *author) event(c Call, e Event) Event {
+	a.last++
+	e.ID, e.RequestID, e.Committed, e.Transaction = uuid.Must(uuid.NewV7()), c.RequestID, c.Start.Add(500*time.Millisecond), a.last
+	e.At = e.Committed
+	a.h.Events = append(a.h.Events, e)
+	return e
+}
+
+func (a *author) delivery(e Event, kind, outcome string) Delivery {
+	d := Delivery{
+		ID: uuid.Must(uuid.NewV7()), SubscriberID: e.SubscriberID, EventID: e.ID, Kind: kind, State: "done", Outcome: outcome, Attempts: 1,
+		Created: e.At, Finished: e.At.Add(time.Second),
+	}
+	a.h.Deliveries = append(a.h.Deliveries, d)
+	return d
+}
+
+// signUp is a sign-up whose mail arrives; it gives the claims of its links.
+func (a *author) signUp(id uuid.UUID, address string) (token.Claims, Delivery) {
+	c := a.call(Call{Op: opSubscribe, Typed: address, Status: 202})
+	e := a.event(c, Event{SubscriberID: id, Kind: kindRequested, Outcome: "confirmation_queued", From: "none", To: "pending"})
+	d := a.delivery(e, "email.confirm", "sent")
+	a.h.Mails = append(a.h.Mails, Mail{d.ID.String(), address, a.later()})
+	return token.Claims{SubscriberID: id, EventID: e.ID, Purpose: token.Confirm, Epoch: 1}, d
+}
+
+// step is the POST behind a link, and the event that it causes.
+func (a *author) step(op, address string, claims token.Claims, e Event) Event {
+	c := a.call(Call{Op: op, Typed: address, Claims: claims, Status: 200})
+	e.SubscriberID = claims.SubscriberID
+	return a.event(c, e)
+}
+
+func (a *author) activate(id uuid.UUID, address string) token.Claims {
+	claims, d := a.signUp(id, address)
+	e := a.step(opConfirm, address, claims, Event{Kind: kindConfirmed, Outcome: "confirmed", From: "pending", To: "active", RequestEvent: claims.EventID})
+	a.h.Calls[len(a.h.Calls)-1].Delivery = d.ID.String()
+	a.delivery(e, "change", "told")
+	return claims
+}
+
+var (
+	stays, leaves, goes, waits = uuid.New(), uuid.New(), uuid.New(), uuid.New()
+)
+
+// goodHistory is one in which every promise was kept: somebody stays, somebody leaves, somebody is erased, and somebody
+// has not confirmed yet.
+func goodHistory() *author {
+	a := &author{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	a.h.Journal, a.h.Contacts, a.h.Leftovers = map[uuid.UUID]bool{}, map[string]bool{}, map[uuid.UUID]string{}
+	a.activate(stays, "stays@example.org")
+	a.h.Contacts["stays@example.org"] = true
+	claims := a.activate(leaves, "leaves@example.org")
+	e := a.step(opLeave, "leaves@example.org", claims, Event{Kind: kindUnsubscribed, Outcome: "unsubscribed", From: "active", To: "unsubscribed"})
+	a.h.Journal[e.ID], a.h.Contacts["leaves@example.org"] = true, false
+	claims = a.activate(goes, "goes@example.org")
+	e = a.step(opErase, "goes@example.org", claims, Event{Kind: kindErased, Outcome: "erased", From: "active", To: "erased"})
+	a.h.Journal[e.ID] = true
+	a.signUp(waits, "waits@example.org")
+	a.call(Call{Op: opBad, Input: "no address", Status: 422})
+	lost := a.call(Call{Op: opSubscribe, Typed: "lost@example.org", Status: 503, RetryAfter: true})
+	again := a.call(Call{Op: opSubscribe, Typed: "lost@example.org", Status: 202, Repeats: lost.Number})
+	e = a.event(again, Event{Kind: kindRequested, Outcome: "silenced", From: "suppressed", To: "suppressed"})
+	a.delivery(e, "none", "none")
+	for id, status := range map[uuid.UUID]string{stays: "active", leaves: "unsubscribed", waits: "pending"} {
+		a.h.Rows = append(a.h.Rows, Row{ID: id, Email: map[uuid.UUID]string{stays: "stays", leaves: "leaves", waits: "waits"}[id] + "@example.org", Status: status, Epoch: 1})
+	}
+	for i := range a.h.Rows {
+		a.h.Rows[i].Norm = a.h.Rows[i].Email
+		if a.h.Rows[i].ID == leaves {
+			a.h.Rows[i].Epoch = 2
+		}
+	}
+	a.h.MailLog = []Mailed{{"f1", "confirm", 1}, {"f2", "privacy_export", 1}, {"f2", "privacy_erase", 1}}
+	return a
+}
+
+// find gives a pointer to the first member that fits.
+func find[T any](t *testing.T, list []T, fits func(T) bool) *T {
+	t.Helper()
+	i := slices.IndexFunc(list, fits)
+	if i < 0 {
+		t.Fatal("the good history has none")
+	}
+	return &list[i]
+}
+
+func (a *author) eventOf(t *testing.T, kind string) *Event {
+	t.Helper()
+	return find(t, a.h.Events, func(e Event) bool { return e.Kind == kind })
+}
+
+func (a *author) mailTo(t *testing.T, name string) *Mail {
+	t.Helper()
+	return find(t, a.h.Mails, func(m Mail) bool { return strings.HasPrefix(m.To, name) })
+}

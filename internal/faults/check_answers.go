@@ -1,0 +1,166 @@
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// checkAcknowledged: what was answered with success stands in the database (I1).
+func checkAcknowledged(h *History) []string {
+	x, found := newIndex(h), []string{}
+	for _, c := range h.Calls {
+		if c.Status/100 != 2 {
+			continue
+		}
+		if what := x.unfulfilled(h, c); what != "" {
+			found = append(found, fmt.Sprintf("call %d, %s, answered %d: %s", c.Number, c.Op, c.Status, what))
+		}
+	}
+	return found
+}
+
+// unfulfilled says what is missing of an acknowledged call; "" for nothing.
+func (x *index) unfulfilled(h *History, c Call) string {
+	switch c.Op {
+	case opSubscribe:
+		return x.recorded(c, kindRequested, 1)
+	case opAskLeave, opAskExport, opAskErase:
+		return x.recorded(c, kindLinkAsked, 1)
+	case opExport:
+		return x.recorded(c, kindExported, 0)
+	case opConfirm:
+		if !slices.Contains(x.states(c.Claims.SubscriberID, time.Time{}, c.End), "active") {
+			return "never active"
+		}
+	case opLeave, opNotMe:
+		until := c.End
+		if mayBeParked(h, c) {
+			until = c.End.Add(24 * time.Hour)
+		}
+		if !slices.ContainsFunc(x.states(c.Claims.SubscriberID, c.Start, until), func(s string) bool { return s != "active" && s != "pending" }) {
+			return "still subscribed"
+		}
+	case opErase:
+		if !slices.ContainsFunc(x.states(c.Claims.SubscriberID, c.Start, c.End), func(s string) bool { return s == "none" || s == "erased" || s == "suppressed" }) {
+			return "still there"
+		}
+	case opSuppress:
+		if !slices.ContainsFunc(x.byAddress[c.Typed], func(e Event) bool { return (e.Kind == kindSuppressed || e.Objected) && !e.Committed.After(c.End) }) {
+			return "never suppressed"
+		}
+	}
+	return ""
+}
+
+// recorded checks that a call wrote one event of a kind, with so many rows in the outbox.
+func (x *index) recorded(c Call, kind string, rows int) string {
+	events := x.byRequest[c.RequestID]
+	if len(events) != 1 || events[0].Kind != kind {
+		return fmt.Sprintf("%d events, want one %s", len(events), kind)
+	}
+	if events[0].Committed.After(c.End) {
+		return "committed after the answer"
+	}
+	if n := len(x.caused[events[0].ID]); n != rows {
+		return fmt.Sprintf("%d rows in the outbox, want %d", n, rows)
+	}
+	return ""
+}
+
+// broken says whether something was broken at a target between two times.
+func broken(h *History, target string, from, to time.Time) bool {
+	return slices.ContainsFunc(h.Faults, func(f Fault) bool { return f.Target == target && f.overlaps(from, to) })
+}
+
+// aftermath is how long connections may still fail after the database is back.
+const aftermath = 5 * time.Second
+
+// mayBeParked says whether a one-click request may have been kept for later, because the database did not take it.
+func mayBeParked(h *History, c Call) bool {
+	return c.Op == opLeave && broken(h, "postgres", c.Start.Add(-aftermath), c.End)
+}
+
+// checkOnce: no call is recorded twice, whatever became of its answer, and a refused one is not recorded at all (I4, I7).
+func checkOnce(h *History) []string {
+	x, found := newIndex(h), []string{}
+	for _, c := range h.Calls {
+		switch n := len(x.byRequest[c.RequestID]); {
+		case c.RequestID == "":
+		case n > 1:
+			found = append(found, fmt.Sprintf("call %d, %s: recorded %d times", c.Number, c.Op, n))
+		case n == 1 && c.Status/100 == 4:
+			found = append(found, fmt.Sprintf("call %d, %s: refused with %d, and recorded as %s", c.Number, c.Op, c.Status, x.byRequest[c.RequestID][0].Kind))
+		}
+	}
+	return found
+}
+
+// allowed are the answers that a good request may get; a lost call or a 503 besides.
+var allowed = map[string][]int{
+	opSubscribe: {202, 429}, opAskLeave: {202, 429}, opAskExport: {202, 429}, opAskErase: {202, 429},
+	opConfirm: {200, 404, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404, 429}, opMistyped: {404, 422, 429},
+	opLook: {200, 404}, opSuppress: {200}, opExpire: {200},
+}
+
+// checkConverges: an error says to come again, and coming again ends it (I7).
+func checkConverges(h *History) []string {
+	var found []string
+	repeated := map[int]bool{}
+	for _, c := range h.Calls {
+		repeated[c.Repeats] = true
+	}
+	for _, c := range h.Calls {
+		what := ""
+		switch {
+		case c.unknown() && !repeated[c.Number]:
+			what = "repeated as often as it was, it has no known end"
+		case c.Status == 0 || c.Op == opBad:
+		case c.Status >= 500 && c.Gateway:
+			if !broken(h, function(c), c.Start, c.End) {
+				what = "no answer of ours, and nobody killed the function"
+			}
+		case c.Status == http.StatusServiceUnavailable && c.RetryAfter:
+		case !slices.Contains(allowed[c.Op], c.Status):
+			what = "not an answer that a good request may get"
+		}
+		if what != "" {
+			found = append(found, fmt.Sprintf("call %d, %s, answered %d: %s", c.Number, c.Op, c.Status, what))
+		}
+	}
+	return found
+}
+
+// function is the one that answers a call.
+func function(c Call) string {
+	switch c.Op {
+	case opConfirm, opNotMe:
+		return "confirm"
+	case opLeave, opAskLeave:
+		return "unsubscribe"
+	case opAskExport, opAskErase, opExport, opErase, opMistyped:
+		return "privacy"
+	case opBad:
+		return strings.TrimPrefix(strings.SplitN(badInputs[c.Input].path, "?", 2)[0], "/api/newsletter/")
+	case opLook:
+		return map[byte]string{1: "confirm", 2: "unsubscribe", 3: "privacy", 4: "privacy"}[byte(c.Claims.Purpose)]
+	}
+	return "subscribe"
+}
+
+// checkBadInput: what is wrong with a request is never the server's fault (I8).
+func checkBadInput(h *History) []string {
+	var found []string
+	for _, c := range h.Calls {
+		if c.Op != opBad || c.Status/100 == 4 {
+			continue
+		}
+		if (c.Gateway || c.Status == 0) && broken(h, function(c), c.Start, c.End) {
+			continue
+		}
+		found = append(found, fmt.Sprintf("call %d, %s: answered %d", c.Number, c.Input, c.Status))
+	}
+	return found
+}

@@ -1,0 +1,262 @@
+package faults
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"newsletter/shared/token"
+)
+
+func brokenPromises(h *History) map[string][]string {
+	broken := map[string][]string{}
+	for _, p := range promises() {
+		if found := p.check(h); len(found) > 0 {
+			broken[p.name] = found
+		}
+	}
+	return broken
+}
+
+func TestAGoodHistoryKeepsEveryPromise(t *testing.T) {
+	if broken := brokenPromises(&goodHistory().h); len(broken) > 0 {
+		t.Error(broken)
+	}
+}
+
+// Each check is shown histories that break its promise, and finds it.
+func TestEveryBrokenPromiseIsFound(t *testing.T) {
+	tested := map[string]bool{}
+	for name, test := range map[string]struct {
+		promise string
+		spoil   func(t *testing.T, a *author)
+	}{
+		"a sign-up without its event": {"I1", func(t *testing.T, a *author) {
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
+		}},
+		"a sign-up without its outbox row": {"I1", func(t *testing.T, a *author) {
+			a.h.Deliveries = slices.DeleteFunc(a.h.Deliveries, func(d Delivery) bool { return d.Kind == "none" })
+		}},
+		"an answer before the commit": {"I1", func(t *testing.T, a *author) {
+			e := a.eventOf(t, kindRequested)
+			e.Committed = e.Committed.Add(time.Second)
+		}},
+		"a one-click that did nothing": {"I1", func(t *testing.T, a *author) {
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindUnsubscribed })
+		}},
+		"a confirmation that did nothing": {"I1", func(t *testing.T, a *author) {
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindConfirmed && e.SubscriberID == stays })
+		}},
+		"an erasure that did nothing": {"I1", func(t *testing.T, a *author) {
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindErased })
+		}},
+		"a suppression that did nothing": {"I1", func(t *testing.T, a *author) {
+			a.call(Call{Op: opSuppress, Typed: "stays@example.org", Status: 200})
+		}},
+		"two rows of one address": {"I2", func(t *testing.T, a *author) {
+			a.h.Rows = append(a.h.Rows, Row{ID: uuid.New(), Email: "STAYS@example.org", Norm: "stays@example.org", Status: "pending", Epoch: 1})
+		}},
+		"a row known by another address": {"I2", func(t *testing.T, a *author) { a.h.Rows[0].Norm = "x@example.org" }},
+		"a row that still waits":         {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "ready" }},
+		"a row that is held":             {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "held" }},
+		"a mail marked as sent that nobody got": {"I3", func(t *testing.T, a *author) {
+			a.h.Mails = slices.DeleteFunc(a.h.Mails, func(m Mail) bool { return strings.HasPrefix(m.To, "waits") })
+		}},
+		"a mail dropped for no reason": {"I3", func(t *testing.T, a *author) {
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
+		}},
+		"a mail dropped for an erasure that was not": {"I3", func(t *testing.T, a *author) {
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == leaves }).Outcome = "erased"
+		}},
+		"a mail dropped for a later one that never was": {"I3", func(t *testing.T, a *author) {
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "overtaken"
+		}},
+		"a listener that was given up": {"I3", func(t *testing.T, a *author) {
+			a.h.Deliveries[1].State, a.h.Deliveries[1].Outcome = "dead", "status_500"
+		}},
+		"a mail refused that the service took": {"I3", func(t *testing.T, a *author) {
+			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome = "dead", "rejected"
+		}},
+		"a mail from nowhere": {"I3-twice", func(t *testing.T, a *author) {
+			a.h.Mails = append(a.h.Mails, Mail{uuid.NewString(), "stays@example.org", a.later()})
+		}},
+		"a mail to somebody else": {"I3-twice", func(t *testing.T, a *author) { a.mailTo(t, "stays").To = "leaves@example.org" }},
+		"a mail twice for no reason": {"I3-twice", func(t *testing.T, a *author) {
+			again := *a.mailTo(t, "waits")
+			again.At = again.At.Add(time.Minute)
+			a.h.Mails = append(a.h.Mails, again)
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Attempts = 2
+		}},
+		"a mail more often than it was tried": {"I3-twice", func(t *testing.T, a *author) {
+			again := *a.mailTo(t, "waits")
+			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "deliver", Start: again.At, End: again.At.Add(time.Second)})
+			a.h.Mails = append(a.h.Mails, again)
+		}},
+		"a transition that is not allowed": {"I4", func(t *testing.T, a *author) {
+			e := a.eventOf(t, kindUnsubscribed)
+			e.From = "pending"
+		}},
+		"a transition told twice": {"I4", func(t *testing.T, a *author) {
+			again := *a.eventOf(t, kindUnsubscribed)
+			again.ID, again.Committed = uuid.New(), again.Committed.Add(time.Millisecond)
+			a.h.Events = append(a.h.Events, again)
+		}},
+		"a transition that is not told": {"I4", func(t *testing.T, a *author) {
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindConfirmed && e.SubscriberID == leaves })
+		}},
+		"transitions out of order": {"I4", func(t *testing.T, a *author) {
+			a.eventOf(t, kindUnsubscribed).Committed = a.now.Add(-time.Hour)
+		}},
+		"a row that stands elsewhere": {"I4", func(t *testing.T, a *author) {
+			find(t, a.h.Rows, func(r Row) bool { return r.ID == leaves }).Status = "active"
+		}},
+		"a row in another epoch": {"I4", func(t *testing.T, a *author) {
+			find(t, a.h.Rows, func(r Row) bool { return r.ID == leaves }).Epoch = 1
+		}},
+		"a row that is lost": {"I4", func(t *testing.T, a *author) {
+			a.h.Rows = slices.DeleteFunc(a.h.Rows, func(r Row) bool { return r.ID == waits })
+		}},
+		"a row that nobody asked for": {"I4", func(t *testing.T, a *author) {
+			a.h.Rows = append(a.h.Rows, Row{ID: uuid.New(), Email: "new@example.org", Norm: "new@example.org", Status: "pending", Epoch: 1})
+		}},
+		"an outcome that nobody knows": {"I4", func(t *testing.T, a *author) { a.eventOf(t, kindConfirmed).Outcome = "maybe" }},
+		"a new person sent back to unsubscribed": {"I4", func(t *testing.T, a *author) {
+			c := a.call(Call{Op: opExpire, Status: 200})
+			a.event(c, Event{SubscriberID: waits, Kind: kindExpired, Outcome: "expired", From: "pending", To: "unsubscribed"})
+			find(t, a.h.Rows, func(r Row) bool { return r.ID == waits }).Status = "unsubscribed"
+		}},
+		"a call recorded twice": {"I4-once", func(t *testing.T, a *author) {
+			again := *a.eventOf(t, kindRequested)
+			again.ID = uuid.New()
+			a.h.Events = append(a.h.Events, again)
+		}},
+		"a refused call that was recorded": {"I4-once", func(t *testing.T, a *author) {
+			a.event(*find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }), Event{Kind: kindRequested, Outcome: "dropped", From: "none", To: "none"})
+		}},
+		"a ledger that does not verify": {"I4-seals", func(t *testing.T, a *author) { a.h.Ledger = []string{"changed"} }},
+		"a mail sent after its person left": {"I5", func(t *testing.T, a *author) {
+			a.mailTo(t, "leaves").At = a.eventOf(t, kindUnsubscribed).Committed.Add(inFlight + time.Millisecond)
+		}},
+		"a mail sent after its person was erased": {"I5", func(t *testing.T, a *author) {
+			a.mailTo(t, "goes").At = a.eventOf(t, kindErased).Committed.Add(inFlight + time.Millisecond)
+		}},
+		"a mail after the page that says it is over": {"I5", func(t *testing.T, a *author) {
+			a.h.Mails = append(a.h.Mails, Mail{"", "leaves@example.org", a.later()}) // of whatever delivery
+		}},
+		"somebody active whom nobody confirmed": {"I6", func(t *testing.T, a *author) {
+			a.h.Calls = slices.DeleteFunc(a.h.Calls, func(c Call) bool { return c.Op == opConfirm && c.Typed == "stays@example.org" })
+		}},
+		"a confirmation by a GET": {"I6", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c Call) bool { return c.Op == opConfirm }).Op = opLook
+		}},
+		"a confirmation by somebody else's link": {"I6", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c Call) bool { return c.Op == opConfirm }).Claims.SubscriberID = waits
+		}},
+		"a confirmation of another request": {"I6", func(t *testing.T, a *author) {
+			a.eventOf(t, kindConfirmed).RequestEvent = uuid.New()
+		}},
+		"an active row without a confirmation": {"I6", func(t *testing.T, a *author) {
+			find(t, a.h.Rows, func(r Row) bool { return r.ID == waits }).Status = "active"
+		}},
+		"a call that never ends": {"I7", func(t *testing.T, a *author) { a.h.Calls[len(a.h.Calls)-1].Status = 503 }},
+		"an error that does not say when to come again": {"I7", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 }).RetryAfter = false
+		}},
+		"a 500": {"I7", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 }).Status = 500
+		}},
+		"a valid link refused": {"I7", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c Call) bool { return c.Op == opLeave }).Status = 404
+		}},
+		"no answer of a function that lives": {"I7", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 }).Gateway = true
+		}},
+		"a 503 for bad input": {"I8", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }).Status = 503
+		}},
+		"bad input that works": {"I8", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }).Status = 202
+		}},
+		"a second confirmation mail":               {"caps", func(t *testing.T, a *author) { a.h.MailLog[0].Count = 2 }},
+		"a third privacy mail":                     {"caps", func(t *testing.T, a *author) { a.h.MailLog[2].Count = 2 }},
+		"something left of an erased person":       {"erased", func(t *testing.T, a *author) { a.h.Leftovers[goes] = "an identity" }},
+		"a stop that the journal does not tell":    {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindUnsubscribed).ID) }},
+		"an erasure that it does not tell":         {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindErased).ID) }},
+		"a stop that never was":                    {"journal", func(t *testing.T, a *author) { a.h.Journal[uuid.New()] = true }},
+		"a subscriber who is missing there":        {"audience", func(t *testing.T, a *author) { delete(a.h.Contacts, "stays@example.org") }},
+		"somebody subscribed there who left":       {"audience", func(t *testing.T, a *author) { a.h.Contacts["leaves@example.org"] = true }},
+		"somebody subscribed there who was erased": {"audience", func(t *testing.T, a *author) { a.h.Contacts["goes@example.org"] = true }},
+		"a row that refers to nothing":             {"database", func(t *testing.T, a *author) { a.h.Invalid = []string{"data: 1 outbox rows"} }},
+		"a malformed request to a service":         {"doubles", func(t *testing.T, a *author) { a.h.Problems = []string{"not signed"} }},
+		"a fault that could not be mended":         {"tools", func(t *testing.T, a *author) { a.h.Broken = []string{"port taken"} }},
+	} {
+		tested[test.promise] = true
+		t.Run(name, func(t *testing.T) {
+			a := goodHistory()
+			test.spoil(t, a)
+			if broken := brokenPromises(&a.h); len(broken[test.promise]) == 0 {
+				t.Errorf("%s was not found broken; others: %v", test.promise, broken)
+			}
+		})
+	}
+	for _, p := range promises() {
+		if !tested[p.name] {
+			t.Errorf("no history shows that %s can be found broken", p.name)
+		}
+	}
+}
+
+// What looks like a broken promise and has its reason is none.
+func TestWhatExcusesIsNoPromiseBroken(t *testing.T) {
+	for name, excuse := range map[string]func(t *testing.T, a *author){
+		"sent twice, because deliver was killed": func(t *testing.T, a *author) {
+			m := *a.mailTo(t, "waits")
+			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "deliver", Start: m.At, End: m.At.Add(time.Millisecond)})
+			m.At = m.At.Add(time.Minute)
+			a.h.Mails = append(a.h.Mails, m)
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Attempts = 2
+		},
+		"parked, and applied later": func(t *testing.T, a *author) {
+			c := find(t, a.h.Calls, func(c Call) bool { return c.Op == opLeave })
+			a.h.Faults = append(a.h.Faults, Fault{Name: "refused", Target: "postgres", Start: c.Start, End: c.End})
+			e := a.eventOf(t, kindUnsubscribed)
+			e.Committed = c.End.Add(500 * time.Millisecond)
+		},
+		"in flight when the person left": func(t *testing.T, a *author) {
+			a.mailTo(t, "leaves").At = a.eventOf(t, kindUnsubscribed).Committed.Add(inFlight)
+		},
+		"no answer of a function that was killed": func(t *testing.T, a *author) {
+			c := find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 })
+			c.Status, c.Gateway, c.RetryAfter = 500, true, false
+			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "subscribe", Start: c.Start, End: c.End})
+		},
+		"overtaken by \"this was not me\" of an older link, which committed first": func(t *testing.T, a *author) {
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
+			asked := find(t, a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
+			older := token.Claims{SubscriberID: uuid.New(), Purpose: token.Confirm}
+			hushed := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindCancelled, Outcome: "hushed", From: "none", To: "none"})
+			asked.At, a.h.Journal[hushed.ID] = asked.Committed.Add(-time.Millisecond), true
+			a.h.Events[len(a.h.Events)-1].Committed = asked.Committed.Add(-time.Microsecond)
+			a.h.Calls[len(a.h.Calls)-1].Start, a.h.Calls[len(a.h.Calls)-1].End = asked.At, asked.At.Add(time.Second)
+		},
+		"a complaint about somebody who objects to all mail": func(t *testing.T, a *author) {
+			a.eventOf(t, kindErased).Objected = true
+			a.call(Call{Op: opSuppress, Typed: "goes@example.org", Status: 200})
+		},
+		"refused for good, as told": func(t *testing.T, a *author) {
+			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome, a.h.Refused = "dead", "rejected", 1
+		},
+		"a second confirmation mail, a day later": func(t *testing.T, a *author) { a.h.MailLog[0].Count, a.h.Days = 2, 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := goodHistory()
+			excuse(t, a)
+			if broken := brokenPromises(&a.h); len(broken) > 0 {
+				t.Error(broken)
+			}
+		})
+	}
+}

@@ -1,0 +1,146 @@
+package faults
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The kinds of ledger events, as they are stored. They are written out here, because a check that shares the code's own
+// names would follow its mistakes.
+const (
+	kindRequested    = "subscription.requested"
+	kindConfirmed    = "subscription.confirmed"
+	kindUnsubscribed = "subscription.unsubscribed"
+	kindCancelled    = "subscription.declined"
+	kindExpired      = "subscription.expired"
+	kindSuppressed   = "subscription.suppressed"
+	kindErased       = "subscription.erased"
+	kindExported     = "privacy.exported"
+	kindLinkAsked    = "link.requested"
+)
+
+// index finds things in a history.
+type index struct {
+	byRequest  map[string][]Event
+	byPerson   map[uuid.UUID][]Event // in the order of their commits
+	byAddress  map[string][]Event    // the same, of everybody that an address ever was
+	events     map[uuid.UUID]Event
+	deliveries map[string]Delivery      // by id
+	caused     map[uuid.UUID][]Delivery // by event, without those that an announcement was turned into
+	told       map[uuid.UUID][]Delivery // by event, those
+	addresses  map[uuid.UUID]string
+}
+
+func newIndex(h *History) *index {
+	x := &index{
+		byRequest: map[string][]Event{}, byPerson: map[uuid.UUID][]Event{}, byAddress: map[string][]Event{}, events: map[uuid.UUID]Event{},
+		deliveries: map[string]Delivery{}, caused: map[uuid.UUID][]Delivery{}, told: map[uuid.UUID][]Delivery{}, addresses: map[uuid.UUID]string{},
+	}
+	ordered := slices.Clone(h.Events)
+	slices.SortStableFunc(ordered, func(a, b Event) int {
+		switch {
+		case a.before(b):
+			return -1
+		case b.before(a):
+			return 1
+		}
+		return 0
+	})
+	typed := map[string]string{}
+	for _, c := range h.Calls {
+		if c.RequestID != "" && c.Typed != "" {
+			typed[c.RequestID] = c.Typed
+		}
+		if c.Claims.SubscriberID != uuid.Nil {
+			x.addresses[c.Claims.SubscriberID] = c.Typed
+		}
+	}
+	for _, row := range h.Rows {
+		x.addresses[row.ID] = known(row.Email)
+	}
+	for _, e := range ordered {
+		if address := typed[e.RequestID]; address != "" && e.SubscriberID != uuid.Nil {
+			x.addresses[e.SubscriberID] = address
+		}
+	}
+	for _, e := range ordered {
+		x.events[e.ID] = e
+		if e.RequestID != "" {
+			x.byRequest[e.RequestID] = append(x.byRequest[e.RequestID], e)
+		}
+		if e.SubscriberID != uuid.Nil {
+			x.byPerson[e.SubscriberID] = append(x.byPerson[e.SubscriberID], e)
+			x.byAddress[x.address(e.SubscriberID)] = append(x.byAddress[x.address(e.SubscriberID)], e)
+		}
+	}
+	for _, d := range h.Deliveries {
+		x.deliveries[d.ID.String()] = d
+		if strings.HasPrefix(d.Kind, "notify.") {
+			x.told[d.EventID] = append(x.told[d.EventID], d)
+		} else {
+			x.caused[d.EventID] = append(x.caused[d.EventID], d)
+		}
+	}
+	return x
+}
+
+// address is whom an id belonged to; the id itself where that is not known.
+func (x *index) address(id uuid.UUID) string {
+	if address := x.addresses[id]; address != "" {
+		return address
+	}
+	return id.String()
+}
+
+// moves says whether an event tells of a state before and after it.
+func (e Event) moves() bool { return e.To != "" }
+
+// states lists the states that a person was in between two times.
+func (x *index) states(id uuid.UUID, from, to time.Time) []string {
+	at, during := "none", []string{}
+	for _, e := range x.byPerson[id] {
+		switch {
+		case !e.moves() || e.Committed.After(to):
+		case e.Committed.After(from):
+			during = append(during, e.To)
+		default:
+			at = e.To
+		}
+	}
+	return append(during, at)
+}
+
+// sinceInMailbox is since for everybody who writes the address of the same mailbox.
+func (x *index) sinceInMailbox(e Event, kinds ...string) bool {
+	mailbox := mailboxOf(x.address(e.SubscriberID))
+	for address, events := range x.byAddress {
+		if mailboxOf(address) == mailbox && happened(events, e, kinds) {
+			return true
+		}
+	}
+	return false
+}
+
+// since finds an event of one of the kinds that an address had after another one began: it may have committed first, and
+// still come after it in every order that explains both.
+func (x *index) since(e Event, kinds ...string) bool {
+	return happened(x.byAddress[x.address(e.SubscriberID)], e, kinds)
+}
+
+func happened(events []Event, e Event, kinds []string) bool {
+	return slices.ContainsFunc(events, func(other Event) bool {
+		return other.ID != e.ID && other.Committed.After(e.At) && slices.Contains(kinds, other.Kind)
+	})
+}
+
+// mailboxOf is where mail to an address arrives: the people of a history write Gmail's with and without a dot.
+func mailboxOf(address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	if domain == "gmail.com" {
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	return local + "@" + domain
+}

@@ -1,0 +1,92 @@
+package faults
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"newsletter/internal/devstack"
+	"newsletter/shared/token"
+)
+
+// link is a link that came by mail.
+type link struct {
+	Path     string // with its query
+	Claims   token.Claims
+	Delivery string
+	To       string // as the address is known by
+}
+
+// purposes are the pages that links of each purpose lead to.
+var purposes = map[token.Purpose]string{
+	token.Confirm: confirmPath, token.Unsubscribe: unsubscribePath, token.Export: privacyPath, token.Erase: privacyPath,
+}
+
+// mailbox is what all people together got by mail. It is safe for concurrent use.
+type mailbox struct {
+	ses   *devstack.SES
+	rings map[token.Purpose]*token.Ring
+
+	mu    sync.Mutex
+	seen  int
+	links map[token.Purpose]map[string][]link // by address, the oldest first
+}
+
+func newMailbox(s *system) *mailbox {
+	m := &mailbox{ses: s.Doubles.SES, rings: s.rings, links: map[token.Purpose]map[string][]link{}}
+	for purpose := range purposes {
+		m.links[purpose] = map[string][]link{}
+	}
+	return m
+}
+
+// open reads the new mails.
+func (m *mailbox) open(ctx context.Context) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fresh := m.ses.Since(m.seen)
+	m.seen += len(fresh)
+	for _, mail := range fresh {
+		for _, text := range append(mail.Links, strings.Trim(mail.Headers["List-Unsubscribe"], "<>")) {
+			m.keep(ctx, mail, text)
+		}
+	}
+}
+
+func (m *mailbox) keep(ctx context.Context, mail devstack.Mail, text string) {
+	at, err := url.Parse(text)
+	if err != nil {
+		return
+	}
+	for purpose, path := range purposes {
+		if at.Path != path {
+			continue
+		}
+		claims, err := m.rings[purpose].Verify(ctx, at.Query().Get("token"), time.Now())
+		if err != nil {
+			continue // of the other purpose of the same page
+		}
+		to := known(mail.To)
+		m.links[purpose][to] = append(m.links[purpose][to], link{at.RequestURI(), claims, mail.Tags["delivery"], to})
+	}
+}
+
+// pick gives a link that an address got: mostly the newest, sometimes an older one; false if there is none.
+func (m *mailbox) pick(random *rand.Rand, purpose token.Purpose, address string) (link, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	links := m.links[purpose][address]
+	if len(links) == 0 {
+		return link{}, false
+	}
+	if random.IntN(4) == 0 {
+		return links[random.IntN(len(links))], true
+	}
+	return links[len(links)-1], true
+}
+
+// known is an address as everybody knows it by, however it is spelled.
+func known(typed string) string { return strings.ToLower(strings.TrimSpace(typed)) }

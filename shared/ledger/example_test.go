@@ -1,0 +1,31 @@
+package ledger_test
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/ledger"
+)
+
+// The event joins the statements of the change that it tells of; its context can be deleted later, the event never.
+func ExampleAppend() {
+	b, now := &pgx.Batch{}, time.Now()
+	event := ledger.Event{
+		ID: uuid.New(), At: now, Kind: ledger.Confirmed, SubscriberID: uuid.New(), Actor: ledger.Subscriber, Channel: "link",
+		Data: ledger.Data{Outcome: "confirmed", Provider: "google"},
+	}
+	ledger.Append(b, event)
+	ledger.AppendContext(b, ledger.Context{EventID: event.ID, At: now, IP: netip.MustParseAddr("192.0.2.7"), UserAgent: "Browser/1.0"})
+	fmt.Println(b.Len())
+	// Output: 2
+}
+
+func ExampleSource_Clean() {
+	s := ledger.Source{Page: "https://example.org/join?email=jane@example.org", Ref: "jane@example.org", Origin: "toot"}
+	fmt.Println(s.Clean().JSON())
+	// Output: {"page":"https://example.org/join","utm_source":"toot"}
+}

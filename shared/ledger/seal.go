@@ -1,0 +1,223 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// settle is how old an event must be to be sealed: by then every transaction that could write an older one has ended.
+	settleTime = time.Hour
+	// span is what a seal covers at most, so that a finding names an hour.
+	sealSpan = time.Hour
+	// every is how often maintain seals (its schedule in template.yaml; a test holds the two together).
+	sealInterval = 24 * time.Hour
+	// slack is how late a run of maintain may be: its schedule gives up after an hour (MaximumEventAgeInSeconds), and a run
+	// takes 15 minutes at most. Twice that leaves room for one that is begun by hand.
+	maxDelay = 2 * time.Hour
+	// Overdue is how old an event without a seal may be: it may have been a moment too young for one run, and waits for the
+	// next one.
+	Overdue = settleTime + sealSpan + sealInterval + maxDelay
+	// page is how many events are read at a time, so that no statement is long and no memory is full.
+	pageSize = 2000
+)
+
+// database is what seals need of a connection pool.
+type database interface {
+	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+}
+
+// Seal proves that the events of a time were those events.
+type Seal struct {
+	ID       uuid.UUID
+	From, To time.Time // From is in it, To is not
+	Events   int
+	Digest   []byte // SHA-256 over the events
+	Previous []byte // the hash of the seal before; empty for the first
+	Hash     []byte // SHA-256 over all of the above but the id
+}
+
+// hash is the seal's own.
+func (s Seal) hash() []byte {
+	h := sha256.New()
+	h.Write([]byte("newsletter/seal/1"))
+	for _, n := range []int64{s.From.UnixMicro(), s.To.UnixMicro(), int64(s.Events)} {
+		_ = binary.Write(h, binary.BigEndian, n) // a hash never fails
+	}
+	h.Write(s.Digest)
+	h.Write(s.Previous)
+	return h.Sum(nil)
+}
+
+// Sealer seals the ledger in a database and verifies it. It is safe for concurrent use: the chain has one continuation.
+type Sealer struct {
+	db  database
+	now func() time.Time
+}
+
+// NewSealer makes a Sealer; now is the clock.
+func NewSealer(db database, now func() time.Time) *Sealer { return &Sealer{db, now} }
+
+const (
+	lastSealSQL = `
+select id::text, from_at, to_at, events, digest, previous, hash from ledger_seals order by to_at desc limit 1`
+	nextEventSQL = `
+select min(at) from ledger_events where at >= $1::timestamptz and at < $2::timestamptz`
+	insertSealSQL = `
+insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
+values ($1::text::uuid, $2::timestamptz, $3::timestamptz, $4::integer, $5::bytea, $6::bytea, $7::bytea, $8::timestamptz)
+on conflict (previous) do nothing`
+)
+
+// ErrBrokenChain means that the chain of seals cannot go on: it holds a seal that this package did not make. Verify finds it.
+var ErrBrokenChain = errors.New("ledger: the chain of seals was changed; see `newsletter audit verify`")
+
+// Next makes the next seal; false if there is nothing to seal yet. When somebody else makes it at the same time, the seal
+// is theirs. The error is ErrBrokenChain or the database's.
+func (s *Sealer) Next(ctx context.Context) (Seal, bool, error) {
+	last, err := s.last(ctx)
+	for err == nil {
+		seal, made, failed := s.follow(ctx, last)
+		if failed != nil || made || seal.Hash == nil {
+			return seal, made, failed
+		}
+		followed := last // already, by one seal at least
+		last, err = s.last(ctx)
+		switch {
+		case err != nil:
+		case bytes.Equal(last.Hash, seal.Hash):
+			return last, true, nil
+		case !last.To.After(followed.To): // what follows it does not go on from it
+			return Seal{}, false, ErrBrokenChain
+		}
+	}
+	return Seal{}, false, err
+}
+
+// last reads the latest seal; the zero seal if there is none.
+func (s *Sealer) last(ctx context.Context) (last Seal, err error) {
+	err = s.db.Batch(ctx, func(b *pgx.Batch) {
+		last = Seal{}
+		b.Queue(lastSealSQL).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				if err := last.scan(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+	})
+	if err != nil {
+		return Seal{}, fmt.Errorf("read the last seal: %w", err)
+	}
+	if last.To.After(s.now()) { // nothing would be sealed until then
+		return Seal{}, fmt.Errorf("%w: the last seal ends in the future, at %s", ErrBrokenChain, last.To.Format(time.RFC3339))
+	}
+	return last, nil
+}
+
+// follow makes the seal after the last one. Nothing is made if there is nothing to seal, which gives the zero seal, or if
+// the last seal is followed already.
+func (s *Sealer) follow(ctx context.Context, last Seal) (seal Seal, made bool, err error) {
+	end := s.now().Add(-settleTime).UTC().Truncate(sealSpan)
+	first, err := s.firstEvent(ctx, last.To, end)
+	if err != nil || first.IsZero() {
+		return Seal{}, false, err
+	}
+	seal = Seal{ID: uuid.Must(uuid.NewV7()), From: last.To, To: first.UTC().Truncate(sealSpan).Add(sealSpan), Previous: last.Hash}
+	if last.Hash == nil {
+		seal.From, seal.Previous = first.UTC().Truncate(sealSpan), []byte{}
+	}
+	if seal.Digest, seal.Events, err = s.digest(ctx, seal.From, seal.To); err != nil {
+		return Seal{}, false, err
+	}
+	seal.Hash = seal.hash()
+	err = s.db.Batch(ctx, func(b *pgx.Batch) {
+		made = false
+		b.Queue(insertSealSQL, seal.ID.String(), seal.From, seal.To, seal.Events, seal.Digest, seal.Previous, seal.Hash, s.now()).
+			Exec(func(tag pgconn.CommandTag) error {
+				made = tag.RowsAffected() == 1
+				return nil
+			})
+	})
+	if err != nil {
+		return Seal{}, false, fmt.Errorf("write a seal: %w", err)
+	}
+	return seal, made, nil
+}
+
+func (s *Seal) scan(row pgx.Row) error {
+	err := row.Scan(&s.ID, &s.From, &s.To, &s.Events, &s.Digest, &s.Previous, &s.Hash)
+	s.From, s.To = s.From.UTC(), s.To.UTC()
+	return err
+}
+
+// firstEvent gives the time of the first event from a time on, before an end; zero if there is none.
+func (s *Sealer) firstEvent(ctx context.Context, from, end time.Time) (time.Time, error) {
+	var at *time.Time
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		at = nil
+		b.Queue(nextEventSQL, from, end).QueryRow(func(row pgx.Row) error { return row.Scan(&at) })
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("find the next event to seal: %w", err)
+	}
+	if at == nil {
+		return time.Time{}, nil
+	}
+	return *at, nil
+}
+
+// An array has one text only, whatever stands in its members; a time is a number, so that no setting changes its text.
+const sealedEventsSQL = `
+select at, id::text,
+       jsonb_build_array(id, (extract(epoch from at) * 1000000)::bigint, kind, subscriber_id, actor, channel, source,
+                         consent_text_id, request_id, data)::text
+from ledger_events
+where at >= $1::timestamptz and at < $2::timestamptz and (at, id) > ($3::timestamptz, $4::text::uuid)
+order by at, id limit $5::integer`
+
+// digest hashes the events of a time in their order, page by page.
+func (s *Sealer) digest(ctx context.Context, from, to time.Time) (digest []byte, events int, err error) {
+	sum, after, id := sha256.New(), time.Unix(0, 0), uuid.Nil.String()
+	for {
+		var lines []string
+		err := s.db.Batch(ctx, func(b *pgx.Batch) {
+			lines = nil
+			b.Queue(sealedEventsSQL, from, to, after, id, pageSize).Query(func(rows pgx.Rows) error {
+				var line string
+				_, err := pgx.ForEachRow(rows, []any{&after, &id, &line}, func() error {
+					lines = append(lines, line)
+					return nil
+				})
+				return err
+			})
+		})
+		if err != nil {
+			return nil, 0, fmt.Errorf("read events to seal: %w", err)
+		}
+		write(sum, lines)
+		events += len(lines)
+		if len(lines) < pageSize {
+			return sum.Sum(nil), events, nil
+		}
+	}
+}
+
+// write adds lines to a hash, each with its length before it.
+func write(h hash.Hash, lines []string) {
+	for _, line := range lines {
+		_ = binary.Write(h, binary.BigEndian, int64(len(line)))
+		h.Write([]byte(line))
+	}
+}

@@ -1,0 +1,314 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/testenv"
+	"newsletter/shared/config"
+	"newsletter/shared/ledger"
+	"newsletter/shared/postgres"
+)
+
+// sealTest is a database with a clock that tests move.
+type sealTest struct {
+	*testing.T
+	db    *postgres.DB
+	owner *pgx.Conn
+	now   time.Time
+}
+
+func newLedger(t *testing.T) *sealTest {
+	t.Helper()
+	database := testenv.Postgres(t)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return &sealTest{t, db, database.Conn(t), time.Date(2026, 3, 1, 10, 30, 0, 0, time.UTC)}
+}
+
+func (l *sealTest) sealer() *ledger.Sealer {
+	return ledger.NewSealer(l.db, func() time.Time { return l.now })
+}
+
+// write adds an event of the present.
+func (l *sealTest) write() uuid.UUID {
+	l.Helper()
+	id := uuid.Must(uuid.NewV7())
+	err := l.db.Batch(l.Context(), func(b *pgx.Batch) {
+		ledger.Append(b, ledger.Event{ID: id, At: l.now, Kind: ledger.Requested, Actor: ledger.Visitor, Channel: "form", RequestID: "r", Data: ledger.Data{Outcome: "o"}})
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	return id
+}
+
+// seal makes all seals that there are to make.
+func (l *sealTest) seal() (made []ledger.Seal) {
+	l.Helper()
+	for {
+		seal, more, err := l.sealer().Next(l.Context())
+		if err != nil {
+			l.Fatal(err)
+		}
+		if !more {
+			return made
+		}
+		made = append(made, seal)
+	}
+}
+
+func (l *sealTest) verify(known ...[]byte) ledger.Report {
+	l.Helper()
+	report, err := l.sealer().Verify(l.Context(), known...)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return report
+}
+
+func (l *sealTest) exec(sql string, args ...any) {
+	l.Helper()
+	if _, err := l.owner.Exec(l.Context(), sql, args...); err != nil {
+		l.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func TestSealsCoverEverySettledEvent(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	if made := l.seal(); len(made) != 0 {
+		t.Errorf("an empty ledger: %d seals", len(made))
+	}
+	for range 3 { // 10:30, 12:30 (an hour without an event between them), 14:30
+		l.write()
+		l.write()
+		l.now = l.now.Add(2 * time.Hour)
+	}
+	l.now = time.Date(2026, 3, 1, 15, 59, 59, 0, time.UTC)
+	made := l.seal()
+	if len(made) != 2 || made[0].Events != 2 || made[1].From != made[0].To || made[1].To.Hour() != 13 {
+		t.Errorf("%+v", made)
+	}
+	l.now = l.now.Add(time.Second) // the hour of 14:30 is settled now
+	if made = l.seal(); len(made) != 1 || made[0].Events != 2 {
+		t.Errorf("%+v", made)
+	}
+	report := l.verify(made[0].Hash)
+	if report.Seals != 3 || report.Events != 6 || len(report.Findings) != 0 || report.Head != fmt.Sprintf("%x", made[0].Hash) {
+		t.Errorf("%+v", report)
+	}
+	if report := l.verify([]byte("another chain's")); len(report.Findings) != 1 {
+		t.Errorf("a hash that is not in the chain: %+v", report)
+	}
+}
+
+// Everything that somebody with all rights can do to the ledger afterwards is found.
+func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	var ids []uuid.UUID
+	for range 4 {
+		ids = append(ids, l.write(), l.write())
+		l.now = l.now.Add(time.Hour)
+	}
+	l.now = l.now.Add(time.Hour)
+	made := l.seal()
+	if len(made) != 4 {
+		t.Fatalf("%d seals", len(made))
+	}
+	hour := made[1].From.Format(time.RFC3339)
+	for name, test := range map[string]struct{ sql, what string }{
+		"changed":            {fmt.Sprintf(`update ledger_events set data = '{"outcome":"other"}' where id = '%s'`, ids[2]), "changed"},
+		"another person":     {fmt.Sprintf(`update ledger_events set subscriber_id = '%s' where id = '%s'`, uuid.New(), ids[3]), "changed"},
+		"another time":       {fmt.Sprintf(`update ledger_events set at = at + interval '1 microsecond' where id = '%s'`, ids[2]), "changed"},
+		"removed":            {fmt.Sprintf(`delete from ledger_events where id = '%s'`, ids[2]), "removed"},
+		"added":              {fmt.Sprintf(`insert into ledger_events select '%s', at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from ledger_events where id = '%s'`, uuid.New(), ids[2]), "added"},
+		"before the first":   {fmt.Sprintf(`insert into ledger_events select '%s', at - interval '10 days', kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from ledger_events where id = '%s'`, uuid.New(), ids[0]), "before the first seal"},
+		"a seal changed":     {fmt.Sprintf(`update ledger_seals set events = 3 where id = '%s'`, made[1].ID), "the seal was changed"},
+		"a seal removed":     {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[1].ID), "before it was changed, removed"},
+		"the first removed":  {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[0].ID), "before it was changed, removed"},
+		"the last removed":   {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[3].ID), "not in the chain"},
+		"a consent replaced": {fmt.Sprintf(`update ledger_events set consent_text_id = '01900000-0000-7000-8000-000000000001' where id = '%s'`, ids[2]), "changed"},
+	} {
+		l.exec("begin")
+		l.exec("create table kept_events as table ledger_events")
+		l.exec("create table kept_seals as table ledger_seals")
+		l.exec("commit")
+		l.exec(test.sql)
+		report := l.verify(made[3].Hash)
+		if len(report.Findings) == 0 || !strings.Contains(fmt.Sprint(report.Findings), test.what) {
+			t.Errorf("%s: %+v", name, report.Findings)
+		}
+		if (test.what == "changed" || test.what == "removed" || test.what == "added") && report.Findings[0].From.Format(time.RFC3339) != hour {
+			t.Errorf("%s: found in another hour: %+v", name, report.Findings)
+		}
+		for _, table := range []string{"events", "seals"} {
+			l.exec("delete from ledger_" + table)
+			l.exec("insert into ledger_" + table + " table kept_" + table)
+			l.exec("drop table kept_" + table)
+		}
+		if report := l.verify(made[3].Hash); len(report.Findings) != 0 {
+			t.Fatalf("%s was not undone: %+v", name, report.Findings)
+		}
+	}
+}
+
+// Events that are not sealed in time are found: on a new installation, and after somebody removed the seals.
+func TestMissingSealsAreFound(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	if report := l.verify(); len(report.Findings) != 0 {
+		t.Errorf("an empty ledger: %+v", report)
+	}
+	first := l.now
+	l.write()
+	l.now = first.Add(ledger.Overdue)
+	if report := l.verify(); len(report.Findings) != 0 {
+		t.Errorf("in time: %+v", report)
+	}
+	l.now = l.now.Add(time.Microsecond)
+	late := func(what string) {
+		t.Helper()
+		report := l.verify()
+		if len(report.Findings) != 1 || !report.Findings[0].From.Equal(first) || !strings.Contains(report.Findings[0].What, "not sealed") {
+			t.Errorf("%s: %+v", what, report)
+		}
+	}
+	late("nothing was ever sealed")
+	if made := l.seal(); len(made) != 1 {
+		t.Fatalf("%+v", made)
+	}
+	if report := l.verify(); len(report.Findings) != 0 {
+		t.Errorf("sealed: %+v", report)
+	}
+	l.exec("delete from ledger_seals")
+	late("the seals were removed")
+	l.seal()
+	l.now = l.now.Add(3 * time.Hour)
+	first = l.now
+	l.write()
+	l.now = l.now.Add(ledger.Overdue + time.Microsecond)
+	late("maintain stopped")
+}
+
+// A forged seal neither keeps Next busy for ever nor silences it.
+func TestAForgedSeal(t *testing.T) {
+	t.Parallel()
+	const forge = `insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
+		select gen_random_uuid(), '1970-01-02', $1::timestamptz, 0, sha256(''), hash, sha256('x'), now() from ledger_seals order by to_at desc limit 1`
+	for name, test := range map[string]struct{ to, found string }{
+		"before all others": {"1970-01-03", "was changed"},
+		"in the future":     {"9000-01-01", "was changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLedger(t)
+			l.write()
+			l.now = l.now.Add(3 * time.Hour)
+			l.seal()
+			l.write()
+			l.now = l.now.Add(3 * time.Hour)
+			l.exec(forge, test.to)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if seal, made, err := l.sealer().Next(ctx); !errors.Is(err, ledger.ErrBrokenChain) || made {
+				t.Errorf("%+v %t %v", seal, made, err)
+			}
+			if report := l.verify(); !strings.Contains(fmt.Sprint(report.Findings), test.found) {
+				t.Errorf("%+v", report)
+			}
+		})
+	}
+}
+
+// A seal that is right in itself and ends in the future is found before an event of that time shows it.
+func TestASealOfTheFuture(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.write()
+	now := l.now
+	l.now = now.Add(48 * time.Hour)
+	l.seal()
+	l.now = now
+	if _, _, err := l.sealer().Next(t.Context()); !errors.Is(err, ledger.ErrBrokenChain) {
+		t.Error(err)
+	}
+	if report := l.verify(); len(report.Findings) != 1 || report.Findings[0].What != "the seal ends in the future" {
+		t.Errorf("%+v", report)
+	}
+}
+
+// Two that seal at the same time make one chain.
+func TestOneChain(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	for range 5 {
+		l.write()
+		l.now = l.now.Add(time.Hour)
+	}
+	l.now = l.now.Add(time.Hour)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for more := true; more; {
+				var err error
+				if _, more, err = l.sealer().Next(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if report := l.verify(); report.Seals != 5 || report.Events != 5 || len(report.Findings) != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// More events in an hour than are read at a time.
+func TestAFullHour(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.exec(`insert into ledger_events (id, at, kind, actor, channel, request_id)
+		select gen_random_uuid(), $1::timestamptz + n / 100 * interval '1 millisecond', 'subscription.requested', 'visitor', 'api', n::text
+		from generate_series(1, 4321) as n`, l.now)
+	l.now = l.now.Add(2 * time.Hour)
+	if made := l.seal(); len(made) != 1 || made[0].Events != 4321 {
+		t.Fatalf("%+v", made)
+	}
+	if report := l.verify(); len(report.Findings) != 0 {
+		t.Errorf("%+v", report)
+	}
+	l.exec("update ledger_events set request_id = 'x' where request_id = '4000'")
+	if report := l.verify(); len(report.Findings) != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// The role of the functions can add to the ledger and to its seals, and change neither.
+func TestAppendOnly(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.write()
+	l.now = l.now.Add(2 * time.Hour)
+	l.seal()
+	for _, table := range []string{"ledger_events", "ledger_seals", "consent_texts"} {
+		for _, sql := range []string{"update " + table + " set id = id", "delete from " + table, "truncate " + table + " cascade", "drop table " + table} {
+			err := l.db.Batch(t.Context(), func(b *pgx.Batch) { b.Queue(sql) })
+			if err == nil || !strings.Contains(err.Error(), "42501") {
+				t.Errorf("%s: %v, want 42501", sql, err)
+			}
+		}
+	}
+}

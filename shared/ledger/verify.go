@@ -1,0 +1,140 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Finding is where the ledger is not what was sealed.
+type Finding struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	What string    `json:"what"`
+}
+
+// Report is what a verification found.
+type Report struct {
+	Seals    int       `json:"seals"`
+	Events   int       `json:"events"`   // that are sealed
+	Until    time.Time `json:"until"`    // up to when; zero if nothing is
+	Head     string    `json:"head"`     // the last seal's hash, in hexadecimal
+	Findings []Finding `json:"findings"` // none if the ledger is what it was
+}
+
+// Verify reads all seals and all events and reports every seal that does not hold, and events that should be sealed and are
+// not. known are hashes of seals from a place
+// outside the database, such as the logs, that have to be in the chain. The error is the database's.
+func (s *Sealer) Verify(ctx context.Context, known ...[]byte) (Report, error) {
+	seals, err := s.all(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{Findings: []Finding{}}
+	missing := map[string]bool{}
+	for _, hash := range known {
+		missing[string(hash)] = true
+	}
+	previous := Seal{Hash: []byte{}}
+	for i, seal := range seals {
+		what, err := s.check(ctx, seal, previous, i == 0)
+		if err != nil {
+			return Report{}, err
+		}
+		if what != "" {
+			report.Findings = append(report.Findings, Finding{seal.From, seal.To, what})
+		}
+		delete(missing, string(seal.Hash))
+		report.Seals, report.Events, report.Until, report.Head = report.Seals+1, report.Events+seal.Events, seal.To, fmt.Sprintf("%x", seal.Hash)
+		previous = seal
+	}
+	unsealed, err := s.unsealed(ctx, report.Until)
+	if err != nil {
+		return Report{}, err
+	}
+	report.Findings = append(report.Findings, unsealed...)
+	for hash := range missing {
+		report.Findings = append(report.Findings, Finding{What: fmt.Sprintf("the seal %x is not in the chain", hash)})
+	}
+	return report, nil
+}
+
+// unsealed finds events after the last seal that should have been sealed by now.
+func (s *Sealer) unsealed(ctx context.Context, until time.Time) ([]Finding, error) {
+	if until.IsZero() {
+		until = time.Unix(0, 0)
+	}
+	due := s.now().Add(-Overdue).UTC()
+	first, err := s.firstEvent(ctx, until, due)
+	if err != nil || first.IsZero() {
+		return nil, err
+	}
+	return []Finding{{first.UTC(), due, "the events are not sealed, although maintain seals once a day: seals were removed, or maintain does not run"}}, nil
+}
+
+// check says in what a seal does not hold; "" if it does.
+func (s *Sealer) check(ctx context.Context, seal, previous Seal, first bool) (string, error) {
+	switch {
+	case !bytes.Equal(seal.Hash, seal.hash()):
+		return "the seal was changed", nil
+	case !bytes.Equal(seal.Previous, previous.Hash):
+		return "the seal before it was changed, removed or added", nil
+	case seal.To.After(s.now()):
+		return "the seal ends in the future", nil
+	case !first && !seal.From.Equal(previous.To):
+		return "the seal does not begin where the one before ends", nil
+	}
+	if first {
+		at, err := s.firstEvent(ctx, time.Unix(0, 0), seal.From)
+		if err != nil {
+			return "", err
+		}
+		if !at.IsZero() {
+			return fmt.Sprintf("an event of %s was added before the first seal", at.UTC().Format(time.RFC3339)), nil
+		}
+	}
+	digest, events, err := s.digest(ctx, seal.From, seal.To)
+	switch {
+	case err != nil:
+		return "", err
+	case events < seal.Events:
+		return fmt.Sprintf("%d of %d events were removed", seal.Events-events, seal.Events), nil
+	case events > seal.Events:
+		return fmt.Sprintf("%d events were added to %d", events-seal.Events, seal.Events), nil
+	case !bytes.Equal(digest, seal.Digest):
+		return fmt.Sprintf("at least one of %d events was changed", events), nil
+	}
+	return "", nil
+}
+
+const allSealsSQL = `
+select id::text, from_at, to_at, events, digest, previous, hash from ledger_seals
+where to_at > $1::timestamptz order by to_at limit $2::integer`
+
+func (s *Sealer) all(ctx context.Context) ([]Seal, error) {
+	var all []Seal
+	after := time.Unix(0, 0)
+	for {
+		var found []Seal
+		err := s.db.Batch(ctx, func(b *pgx.Batch) {
+			b.Queue(allSealsSQL, after, pageSize).Query(func(rows pgx.Rows) error {
+				var err error
+				found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (seal Seal, err error) {
+					return seal, seal.scan(row)
+				})
+				return err
+			})
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the seals: %w", err)
+		}
+		all = append(all, found...)
+		if len(found) < pageSize {
+			return all, nil
+		}
+		after = found[len(found)-1].To
+	}
+}
