@@ -1,5 +1,5 @@
--- The whole schema: subscribers and their consent, email and deliveries, privacy, then what the system knows about itself.
--- The grants of the functions' role are in grants.sql, because the owner chooses the role's name.
+-- The whole schema: subscribers and their consent, email and deliveries, privacy, then what the system knows about
+-- itself. The grants of the functions' role are in grants.sql, because the owner chooses the role's name.
 
 -- +goose Up
 
@@ -53,7 +53,7 @@ from (values
     ('01900000-0000-7000-8000-000000000002', 'de',
      'Ich möchte den Newsletter per E-Mail erhalten. Ich kann ihn jederzeit über den Link in jeder E-Mail abbestellen.'),
     ('01900000-0000-7000-8000-000000000003', 'fr',
-     'Je souhaite recevoir la newsletter par e-mail. Je peux me désabonner à tout moment grâce au lien présent dans chaque e-mail.')
+     'Je souhaite recevoir la newsletter par courrier électronique. Je peux me désabonner à tout moment grâce au lien présent dans chaque message.')
 ) as text (id, locale, body);
 
 -- The ledger: audit trail, proof of consent and source of analytics. It outlives an erasure, so it holds no address, no
@@ -75,7 +75,8 @@ create index ledger_events_at on ledger_events (at, kind);
 -- Analytics of growth and confirmation by mailbox provider use only this index.
 create index ledger_events_provider on ledger_events ((data ->> 'provider'), at) where data ? 'provider';
 
--- A seal covers one hour of the ledger and is chained to the previous seal. It reveals a changed, removed or added event.
+-- A seal covers one hour of the ledger and is chained to the previous seal. It reveals changed, removed and added
+-- events.
 create table ledger_seals (
     id         uuid primary key,
     from_at    timestamptz not null,
@@ -111,8 +112,8 @@ create index event_context_at on event_context (at);
 
 -- Email and deliveries.
 
--- One row for each email to an address that a visitor typed. The mailbox budgets count these rows. A request that causes
--- no email also writes one, with the purpose 'none', so that the two cannot be told apart from outside.
+-- One row for each email to an address that a visitor typed. The mailbox budgets count these rows. A request that
+-- causes no email also writes one, with the purpose 'none', so that an observer cannot distinguish the two.
 create table email_log (
     id           uuid primary key,
     mailbox_hmac bytea not null,
@@ -169,7 +170,8 @@ create index outbox_ready on outbox (due_at) where state = 'ready';
 create index outbox_unfinished on outbox (state, created_at) where state in ('ready', 'held', 'dead');
 create index outbox_finished on outbox (finished_at) where finished_at is not null;
 
--- A destination with a row that has no resumed_at is paused: "email", or another destination such as "webhook-0c0ffee0".
+-- A destination with a row that has no resumed_at is paused: "email", or another destination such as
+-- "webhook-0c0ffee0".
 create table pauses (
     id          uuid primary key,
     destination text not null,
@@ -199,7 +201,8 @@ create index engagement_events_subscriber on engagement_events (subscriber_id) w
 
 -- Privacy.
 
--- Erased subscribers, as pseudonyms, so that an import or a restored backup does not bring them back. Rows may be deleted.
+-- Erased subscribers, as pseudonyms, so that an import or a restored backup does not bring them back. Rows may be
+-- deleted.
 create table erasures (
     event_id      uuid primary key,
     subscriber_id uuid not null,

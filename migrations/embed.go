@@ -1,18 +1,20 @@
 // Package migrations holds the schema as numbered SQL files and brings a database to it.
 //
-// goose's Provider does the work, one transaction a file, behind a lease in a table, so that several migrators follow each
-// other and the next one goes on when a killed one's lease has ended. The checksum of a file is written in the transaction
-// that applies it. On top of it stand the database roles with their grants and limits, and Validate, which compares what is
-// there with what should be.
+// It runs goose's Provider, one transaction per file. A lease in a table serializes migrators; when a migrator is
+// killed, the next one continues after its lease has expired. The checksum of a file is written in the transaction
+// that applies it. The package also creates the database roles with their grants and limits. Validate compares a
+// database with all of this.
 //
-// What is expected of the schema is embedded as text (schema.txt), rather than read from a second, freshly migrated
-// database: Validate then needs no right to create one, can run while something is wrong, and a review shows what a
-// migration does to the schema. A test keeps the text equal to what the files make.
+// The expected schema is embedded as text (schema.txt) instead of being read from a second, freshly migrated
+// database: Validate then needs no right to create one and works on a damaged server, and a review shows what a
+// migration changes. A test keeps the text equal to the result of the files.
 //
-// The functions go on working meanwhile: a transaction that locks a table reads and writes no rows (docs/adr/0022).
+// The functions keep running during a migration: a transaction that locks a table neither reads nor writes rows
+// (docs/adr/0022).
 //
-// Failure policy: a failed migration is rolled back and named with its statement; earlier ones stay. Everything may be
-// run again, after a kill as well. What the role may not do is a warning where one can do without.
+// Failure policy: a failed migration is rolled back, and the error names its statement; earlier migrations stay
+// applied. Every command may be repeated, also after a kill. A missing right of the role is a warning if migrations
+// work without it.
 package migrations
 
 import (
@@ -41,7 +43,7 @@ var grantsSQL string
 //go:embed schema.txt
 var expectedSchema string
 
-// file is one migration.
+// file is a migration.
 type file struct {
 	version int64
 	name    string
@@ -65,7 +67,7 @@ func list(fsys fs.FS) ([]file, error) {
 			return nil, err
 		}
 		if !bytes.Contains(content, []byte("-- +goose Down")) {
-			return nil, fmt.Errorf("%s: has no way down", name)
+			return nil, fmt.Errorf("%s: missing +goose Down", name)
 		}
 		sum := sha256.Sum256(content)
 		files = append(files, file{version, path.Base(name), hex.EncodeToString(sum[:])})
@@ -74,7 +76,7 @@ func list(fsys fs.FS) ([]file, error) {
 	return files, nil
 }
 
-// Latest is the version that the files lead to.
+// Latest returns the version of the newest migration.
 func Latest() (int64, error) {
 	files, err := list(embedded)
 	if err != nil || len(files) == 0 {
@@ -83,22 +85,22 @@ func Latest() (int64, error) {
 	return files[len(files)-1].version, nil
 }
 
-// applied is what the database says about one migration.
+// applied is the database's record of a migration.
 type applied struct {
 	version int64
-	file    string // empty where nothing was recorded
+	file    string // empty if not recorded
 	sum     string
 	at      time.Time
 }
 
-// The checksum's row is written with the migration, so an outer join only finds gaps that somebody made by hand.
+// The checksum is written with the migration, so the outer join finds only rows that were changed by hand.
 const appliedSQL = `
 select v.version_id, coalesce(c.file, ''), coalesce(c.sha256, ''), coalesce(c.applied_at, v.tstamp at time zone 'UTC')
 from goose_db_version v left join migration_checksums c on c.version = v.version_id
 where v.is_applied and v.version_id > 0
 order by v.version_id`
 
-// readApplied lists what is applied; nothing if the database was never migrated.
+// readApplied lists the applied migrations; none if the database was never migrated.
 func readApplied(ctx context.Context, db *sql.DB) ([]applied, error) {
 	var known bool
 	const knownSQL = "select to_regclass('goose_db_version') is not null and to_regclass('migration_checksums') is not null"
@@ -121,11 +123,11 @@ func readApplied(ctx context.Context, db *sql.DB) ([]applied, error) {
 	return all, wrap("read the applied migrations", rows.Err())
 }
 
-// errChanged says that a migration is not the one that was applied.
+// errChanged is the error for a file that differs from the one that was applied.
 var errChanged = errors.New("changed after it was applied")
 
-// compare finds applied migrations whose file has changed (problems), files that are not applied, and applied
-// migrations that only a newer release has.
+// compare returns changed files that are applied (problems), files that are not applied, and applied migrations that
+// only a newer release has.
 func compare(files []file, done []applied) (problems, pending, newer []string) {
 	byVersion := map[int64]applied{}
 	for _, a := range done {

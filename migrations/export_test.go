@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// What the tests, which stand outside because testenv imports this package, need of the inside.
+// These exports serve the external tests. The tests are external because testenv imports this package.
 
-// ExpectedSchema is the embedded description.
+// ExpectedSchema returns the embedded description.
 func ExpectedSchema() string { return expectedSchema }
 
-// NewOf makes a runner of other files, without grants.
+// NewOf returns a Runner of other files, without grants.
 func NewOf(cfg Config, fsys fs.FS, lease time.Duration) (*Runner, error) {
 	r, err := newRunner(cfg, fsys, texts{})
 	if err == nil {
@@ -30,8 +30,8 @@ func (r *Runner) Describe(ctx context.Context) ([]string, error) {
 	return describe(ctx, s.db)
 }
 
-// Embedded are the files of the release.
+// Embedded returns the files of this release.
 func Embedded() fs.FS { return embedded }
 
-// ScramVerifier is the verifier for a known salt.
+// ScramVerifier returns the verifier for a known salt.
 func ScramVerifier(password string, salt []byte) string { return scramVerifierWith(password, salt) }

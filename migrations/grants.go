@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// grant gives the functions' role its rights, after taking over tables that were made before the owner's role was there.
+// grant applies grants.sql, after transferring tables that are older than the owner role to it.
 func (s *session) grant(ctx context.Context) error {
 	if !s.roles.separate() {
 		return nil
@@ -16,7 +16,7 @@ func (s *session) grant(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("grant: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing; before, the error at hand says more
+	defer tx.Rollback() //nolint:errcheck // a no-op after Commit; before it, the returned error matters more
 	if err := s.applyGrants(ctx, tx); err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (s *session) applyGrants(ctx context.Context, tx *sql.Tx) error {
 	return wrap("grants.sql", err)
 }
 
-// What the functions' role and everybody may do with the schema's relations and columns, one line for each right.
+// The rights of the functions' role and of public on relations and columns, one line per right.
 const rightsSQL = `
 select format('%s may %s %s%s', coalesce(g.rolname, 'everybody'), lower(a.privilege_type), o.name,
               case when a.is_grantable then ', and pass that on' else '' end)
@@ -48,13 +48,13 @@ func (s *session) rights(ctx context.Context, db querier) ([]string, error) {
 	return lines(ctx, db, rightsSQL, s.cfg.AppUser)
 }
 
-// checkGrants finds where the rights differ from grants.sql: it applies that file, compares, and rolls back.
+// checkGrants lists differences from grants.sql. It applies the file, compares, and rolls back.
 func (s *session) checkGrants(ctx context.Context) ([]string, error) {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("check the grants: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // it is only a trial
+	defer tx.Rollback() //nolint:errcheck // a trial
 	have, err := s.rights(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (s *session) checkGrants(ctx context.Context) ([]string, error) {
 	return append(prefixed("right is missing: ", missing), prefixed("right is too much: ", extra)...), nil
 }
 
-// What no statement of grants.sql can take away from the functions' role.
+// Powers of the functions' role that no statement of grants.sql can revoke.
 const powersSQL = `
 select 'role ' || rolname || ' is a superuser' from pg_roles where rolname = $1 and rolsuper
 union all select 'role ' || rolname || ' may create roles' from pg_roles where rolname = $1 and rolcreaterole
@@ -79,7 +79,7 @@ union all select 'role ' || rolname || ' may create tables' from pg_roles where 
 union all select 'role ' || u.rolname || ' is a member of ' || o.rolname from pg_roles u, pg_roles o
     where u.rolname = $1 and o.rolname <> $1 and o.rolname <> 'rds_iam' and not u.rolsuper and pg_has_role(u.oid, o.oid, 'member')`
 
-// checkRoles finds what is wrong with the functions' role.
+// checkRoles lists the problems of the functions' role.
 func (s *session) checkRoles(ctx context.Context) (problems []string, err error) {
 	if problems, err = lines(ctx, s.db, powersSQL, s.cfg.AppUser); err != nil {
 		return nil, err

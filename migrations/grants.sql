@@ -1,5 +1,5 @@
--- What the role of the functions, {app}, may do. It is applied after every run, in one transaction that first takes
--- everything away, so this file is the whole truth; validate compares the database with it.
+-- The rights of the functions' role, {app}. The file is applied after every run, in one transaction that first revokes
+-- everything, so it lists all rights. Validate compares the database with it.
 do $$
 declare
     relation regclass;
@@ -13,7 +13,7 @@ begin
     end loop;
 end
 $$;
-
+-- Ledger and consent texts are append-only.
 -- The ledger and the texts that people agreed to can be read and added to. Nobody changes them.
 grant select, insert on ledger_events to {app};
 grant select, insert on ledger_seals to {app};

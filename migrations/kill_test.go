@@ -17,10 +17,10 @@ import (
 	"newsletter/shared/config"
 )
 
-// childVariable makes this test binary a migrator that can be killed.
+// childVariable turns this test binary into a migrator that can be killed.
 const childVariable = "MIGRATIONS_TEST_CHILD"
 
-// order is what a child is told to do.
+// order is the task of a child.
 type order struct {
 	URL, CAFile, AppPassword string
 	Files                    map[string]string
@@ -60,7 +60,7 @@ func (o order) runner() (*migrations.Runner, error) {
 	return migrations.NewOf(cfg, files, o.Lease)
 }
 
-// killed runs a migrator in a process of its own, and kills it as soon as reached says so.
+// killed runs a migrator in a child process and kills it as soon as reached returns true.
 func (o order) killed(t *testing.T, reached func() bool) {
 	t.Helper()
 	text, err := json.Marshal(o)

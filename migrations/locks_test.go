@@ -15,10 +15,10 @@ import (
 	"newsletter/migrations"
 )
 
-// A migration runs while the functions work. What makes them wait must be over in an instant, so a transaction that locks a
-// table neither reads a table through nor writes rows: it does not fill, rewrite, validate or build an index. The server
-// itself says what a statement does, so no list of rules has to be complete. The tables are all that were there before:
-// the functions' role uses each of them.
+// The functions keep running during a migration, so whatever blocks them must take no time: a transaction that locks
+// a table neither reads a table through nor writes rows. It does not backfill, rewrite, validate or build an index.
+// The tests ask the server what a statement does, so they need no complete list of rules. They cover all tables that
+// existed before the migration, because the functions' role uses each of them.
 
 func TestNoMigrationFillsUnderALock(t *testing.T) {
 	t.Parallel()
@@ -48,7 +48,7 @@ func TestNoMigrationFillsUnderALock(t *testing.T) {
 	}
 }
 
-// The faults are named as squawk and strong_migrations name their rules, where they have one.
+// TestFaultsUnderALock uses the names that squawk and strong_migrations give such faults, where they have one.
 func TestFaultsUnderALock(t *testing.T) {
 	t.Parallel()
 	const before = `
@@ -114,7 +114,7 @@ create unique index team_twin on team (id);`
 	}
 }
 
-// judged runs faultsOf and takes back what a transaction did.
+// judged runs faultsOf and rolls back what a transaction did.
 func judged(t *testing.T, conn *pgx.Conn, text string) []string {
 	t.Helper()
 	if strings.Contains(text, noTransaction) {
@@ -132,7 +132,7 @@ func judged(t *testing.T, conn *pgx.Conn, text string) []string {
 
 const noTransaction = "-- +goose NO TRANSACTION"
 
-// parts splits a file into its two ways, each with the mark of a file without a transaction.
+// parts splits a file into up and down. Each part keeps the file's NO TRANSACTION annotation.
 func parts(content string) (up, down string) {
 	head, rest, _ := strings.Cut(content, "-- +goose Up")
 	up, down, _ = strings.Cut(rest, "-- +goose Down")
@@ -147,7 +147,8 @@ var (
 	end     = regexp.MustCompile(`;\s*(\n|$)`)
 )
 
-// statements splits a part as goose does: at semicolons that end a line, but for what stands between its marks.
+// statements splits a part as goose does: at semicolons at the end of a line, except between goose's statement
+// annotations.
 func statements(part string) []string {
 	var all []string
 	for i, section := range strings.Split(part, "-- +goose StatementBegin") {
@@ -165,8 +166,8 @@ func statements(part string) []string {
 	return all
 }
 
-// faultsOf applies a part of a file and returns what it does wrong. Without a transaction each statement is one; those that
-// work concurrently wait for nobody and let everybody work.
+// faultsOf applies a part of a file and returns its faults. Without a transaction each statement is a group of its own;
+// concurrent statements are exempt, because they block nobody.
 func faultsOf(t *testing.T, conn *pgx.Conn, part string) (faults []string) {
 	t.Helper()
 	exec := func(statement string) {
@@ -190,9 +191,9 @@ func faultsOf(t *testing.T, conn *pgx.Conn, part string) (faults []string) {
 	return faults
 }
 
-// What a transaction holds and has done: the tables that it keeps others from writing, by the modes that conflict with a
-// write ("Table-Level Lock Modes" of PostgreSQL's manual); those whose rows it has written; and how often each table that was
-// there before was read, by a scan or by an index.
+// What a transaction holds and has done: the tables that it blocks for writers, by the conflicting modes
+// ("Table-Level Lock Modes" in PostgreSQL's manual); the tables it wrote to; and how often it read each table that
+// existed before, by a scan or by an index.
 const (
 	tablesSQL = `select coalesce(array_agg(oid), '{}') from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`
 	heldSQL   = `

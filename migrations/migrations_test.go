@@ -30,7 +30,7 @@ func configFor(db *testenv.Database) migrations.Config {
 	}
 }
 
-// runnerFor makes a runner of the embedded migrations for db.
+// runnerFor returns a Runner of the embedded migrations for db.
 func runnerFor(t *testing.T, db *testenv.Database) *migrations.Runner {
 	t.Helper()
 	runner, err := migrations.New(configFor(db))
@@ -40,7 +40,7 @@ func runnerFor(t *testing.T, db *testenv.Database) *migrations.Runner {
 	return runner
 }
 
-// of makes a runner of other files, with a short lease.
+// of returns a Runner of other files, with a short lease.
 func of(t *testing.T, db *testenv.Database, files fstest.MapFS) *migrations.Runner {
 	t.Helper()
 	runner, err := migrations.NewOf(configFor(db), files, 2*time.Second)
@@ -52,7 +52,7 @@ func of(t *testing.T, db *testenv.Database, files fstest.MapFS) *migrations.Runn
 
 func sql(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 
-// run runs a command that must work.
+// run runs a command that must succeed.
 func run(t *testing.T, command func(context.Context) (migrations.Result, error)) migrations.Result {
 	t.Helper()
 	result, err := command(t.Context())
@@ -71,7 +71,7 @@ func describe(t *testing.T, r *migrations.Runner) string {
 	return strings.Join(all, "\n") + "\n"
 }
 
-// states is the result's migrations in short.
+// states formats the result's migrations.
 func states(r migrations.Result) string {
 	var all []string
 	for _, m := range r.Migrations {
@@ -96,7 +96,7 @@ func TestTheExpectedSchemaIsWhatTheFilesMake(t *testing.T) {
 	}
 }
 
-// several are migrations of three releases.
+// several returns the migrations of three releases.
 func several() fstest.MapFS {
 	return fstest.MapFS{
 		"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n"),
@@ -125,7 +125,7 @@ func embeddedAndSeveral(t *testing.T, test func(t *testing.T, latest int64, newR
 	})
 }
 
-// TestEveryMigrationHasAWayDown: down restores exactly the schema of the version before, and up works again.
+// TestEveryMigrationHasAWayDown checks that down restores the schema of the version before, and that up works again.
 func TestEveryMigrationHasAWayDown(t *testing.T) {
 	t.Parallel()
 	embeddedAndSeveral(t, func(t *testing.T, latest int64, newRunner func() *migrations.Runner) {
@@ -154,7 +154,7 @@ func TestEveryMigrationHasAWayDown(t *testing.T) {
 	})
 }
 
-func TestTheLedgerIsNotDroppedByGoingDown(t *testing.T) {
+func TestDownKeepsANonEmptyLedger(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
 	r := runnerFor(t, db)
@@ -170,7 +170,7 @@ func TestTheLedgerIsNotDroppedByGoingDown(t *testing.T) {
 	}
 }
 
-func TestUpIsIdempotentAndTellsWhatItDid(t *testing.T) {
+func TestUpIsIdempotentAndReportsWhatItDid(t *testing.T) {
 	t.Parallel()
 	db := testenv.EmptyPostgres(t)
 	r := runnerFor(t, db)
@@ -280,7 +280,7 @@ func TestNewRefusesBadConfigurationWithoutRepeatingIt(t *testing.T) {
 	}
 }
 
-// The verifier was computed by another program after RFC 5802.
+// TestScramVerifier compares with a verifier that another implementation of RFC 5802 computed.
 func TestScramVerifier(t *testing.T) {
 	t.Parallel()
 	salt, _ := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==") // of RFC 7677's example

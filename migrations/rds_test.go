@@ -13,12 +13,13 @@ import (
 	"newsletter/shared/config"
 )
 
-// The master user of RDS may create roles, owns the database and is no superuser. Since PostgreSQL 16 a role's creator may
-// hand the role out, but not act as it, unless createrole_self_grant says otherwise.
-func TestTheMasterUserMakesTheRoles(t *testing.T) {
+// TestTheMasterUserCreatesTheRoles runs as on RDS: the master user may create roles and owns the database, but is no
+// superuser. Since PostgreSQL 16 the creator of a role may grant it, but cannot act as it unless
+// createrole_self_grant allows that.
+func TestTheMasterUserCreatesTheRoles(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		since int // the first version that knows the change
+		since int // the first version with the setting
 		alter string
 	}{
 		"as RDS makes it":          {},
@@ -48,7 +49,7 @@ func TestTheMasterUserMakesTheRoles(t *testing.T) {
 	}
 }
 
-// firstDeploy migrates an empty database as the master user, twice, and looks for what is wrong.
+// firstDeploy migrates an empty database twice as the master user and validates it.
 func firstDeploy(t *testing.T, db *testenv.Database) {
 	t.Helper()
 	r := runnerOn(t, db, db.MasterURL, nil)
@@ -62,8 +63,9 @@ func firstDeploy(t *testing.T, db *testenv.Database) {
 	}
 }
 
-// After the first deploy a role with fewer rights can go on: the master user gives migrator a password.
-func TestTheMigratorGoesOn(t *testing.T) {
+// TestTheMigratorTakesOver migrates as a role with fewer rights after the first deployment. The master user sets its
+// password.
+func TestTheMigratorTakesOver(t *testing.T) {
 	t.Parallel()
 	db := testenv.RDS(t)
 	firstDeploy(t, db)
@@ -85,9 +87,9 @@ func TestTheMigratorGoesOn(t *testing.T) {
 	}
 }
 
-// Where somebody else made the roles, the master user may not hand them out since PostgreSQL 16: it migrates as itself, and
-// says what is missing.
-func TestRolesThatSomebodyElseMade(t *testing.T) {
+// TestRolesCreatedByAnotherUser covers roles that the master user may not grant since PostgreSQL 16, because another
+// user created them. It then migrates as itself, and warns.
+func TestRolesCreatedByAnotherUser(t *testing.T) {
 	t.Parallel()
 	db := testenv.RDS(t)
 	if _, err := db.Conn(t).Exec(t.Context(), "create role newsletter_owner; create role migrator login; create role app login"); err != nil {
@@ -100,7 +102,7 @@ func TestRolesThatSomebodyElseMade(t *testing.T) {
 		t.Errorf("refused %v, want %v: %+v", refused, want, result)
 	}
 
-	// It is made good as PostgreSQL 15 left it, and as an upgrade keeps it: by the membership alone.
+	// The membership alone is enough, as PostgreSQL 15 created it and as an upgrade keeps it.
 	if _, err := db.Conn(t).Exec(t.Context(), "grant newsletter_owner to master"); err != nil {
 		t.Fatal(err)
 	}
@@ -111,12 +113,13 @@ func TestRolesThatSomebodyElseMade(t *testing.T) {
 		t.Errorf("as a member: %+v", result)
 	}
 	if code := appMay(t, db.Conn(t), "set role newsletter_owner; update ledger_events set kind = 'x'"); code != "" {
-		t.Errorf("the tables did not change hands: %q", code)
+		t.Errorf("the tables were not transferred: %q", code)
 	}
 }
 
-// A role that may use IAM must. Since PostgreSQL 16 the creator of such a role is a member of it by force, with the right to
-// hand it out alone, and whoever may grant rds_iam is one of that; nothing that is granted here may add to it.
+// TestTheMasterUserKeepsItsPassword checks the memberships of rds_iam. A role that may use IAM must use it. Since
+// PostgreSQL 16 the creator of such a role is automatically a member with the admin option only, as is every role
+// that may grant rds_iam. Our grants must not extend that membership.
 func TestTheMasterUserKeepsItsPassword(t *testing.T) {
 	t.Parallel()
 	db := testenv.RDS(t)
@@ -152,7 +155,7 @@ where m.grantor in ('master'::regrole, 'rds_superuser'::regrole)`
 	}
 }
 
-func TestOneRoleWorksAndIsWarnedAbout(t *testing.T) {
+func TestASingleRoleWorksWithAWarning(t *testing.T) {
 	t.Parallel()
 	db := testenv.RDS(t)
 	const only = "the_only_one"
@@ -163,7 +166,7 @@ func TestOneRoleWorksAndIsWarnedAbout(t *testing.T) {
 	dsn := db.URL(only, "pw")
 	for name, change := range map[string]func(*migrations.Config){
 		"it is the functions' role":      func(c *migrations.Config) { c.AppUser = only },
-		"the functions' role is missing": func(c *migrations.Config) { c.AppUser = "somebody_else" },
+		"the functions' role is missing": func(c *migrations.Config) { c.AppUser = "another_role" },
 	} {
 		r := runnerOn(t, db, dsn, change)
 		if result := run(t, r.Up); !result.OK || !strings.Contains(strings.Join(result.Warnings, "\n"), "nothing in the database keeps them from changing the ledger") {
@@ -183,7 +186,7 @@ func TestOneRoleWorksAndIsWarnedAbout(t *testing.T) {
 		t.Errorf("statement_timeout of the one role is %q, %v", timeout, err)
 	}
 
-	// Later it may do what a master user may, and makes the roles; the tables change hands.
+	// Later the role gets the rights of a master user and creates the roles; the tables are transferred.
 	if _, err := admin.Exec(t.Context(), "alter role the_only_one createrole; grant rds_superuser to the_only_one"); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,8 @@ func TestChangedFilesAreRefused(t *testing.T) {
 	}
 }
 
-// An older release that is deployed again finds nothing to do, and takes nothing away.
+// TestADatabaseAheadIsLeftAlone checks that an older release that is deployed again finds nothing to do and removes
+// nothing.
 func TestADatabaseAheadIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	db := testenv.EmptyPostgres(t)
@@ -58,7 +59,7 @@ func TestADatabaseAheadIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestATableInUseIsWaitedForBriefly(t *testing.T) {
+func TestUpWaitsBrieflyForATableInUse(t *testing.T) {
 	t.Parallel()
 	db := testenv.EmptyPostgres(t)
 	files := fstest.MapFS{"0001_a.sql": sql("-- +goose Up\ncreate table a (id int);\n-- +goose Down\ndrop table a;\n")}
@@ -82,7 +83,7 @@ func TestATableInUseIsWaitedForBriefly(t *testing.T) {
 	}
 }
 
-// A file without a transaction must be able to run again from wherever it was cut off.
+// TestFilesWithoutATransactionCanRunAgain checks that such a file succeeds when it is repeated after an interruption.
 func TestFilesWithoutATransactionCanRunAgain(t *testing.T) {
 	t.Parallel()
 	if faults := rerunFaults(t, migrations.Embedded()); len(faults) > 0 {
@@ -111,7 +112,7 @@ func TestFilesThatCannotRunAgain(t *testing.T) {
 
 var created = regexp.MustCompile(`(?i)create (unique )?index concurrently (\w+)`)
 
-// rerunFaults applies files and takes them back, those without a transaction twice, and returns what is wrong with them.
+// rerunFaults applies and reverts files, twice if they run without a transaction, and returns what fails.
 func rerunFaults(t *testing.T, fsys fs.FS) (faults []string) {
 	t.Helper()
 	names, err := fs.Glob(fsys, "*.sql")

@@ -13,37 +13,37 @@ import (
 )
 
 const (
-	// ownerRole owns the schema. Nobody signs in as it: a role that may use IAM must sign in with IAM, and so must every
-	// role that it was granted to, so the owner must not be the role that signs in.
+	// ownerRole owns the schema. It cannot sign in: a role that may use IAM must sign in with IAM, and so must every
+	// role it was granted to, so the owner and the role that signs in are different roles.
 	ownerRole = "newsletter_owner"
-	// migratorRole signs in to migrate and is a member of ownerRole.
+	// migratorRole signs in to migrate. It is a member of ownerRole.
 	migratorRole = "migrator"
 )
 
-// limits are the settings of the functions' role and their values where the owner of the site set none. RDS Proxy refuses
-// them when a connection is opened, and passes no cancel request on, so they are what stops a statement.
+// limits are the settings of the functions' role, with the values used if the site's owner set none. RDS Proxy refuses
+// them as startup parameters and forwards no cancel request, so only they stop a statement.
 //
-// The first is below the time that a transaction has in all, so that the server gives up before its client does. The last
-// outlasts the pause between two round trips by far, and frees the rows of an environment that was frozen in between.
+// The first is shorter than the timeout of a transaction, so that the server cancels before its client. The last is
+// far longer than the pause between two round trips; it frees the rows of an environment that was frozen in between.
 var limits = []struct{ name, value string }{
 	{"statement_timeout", "3s"},
 	{"lock_timeout", "1s"},
 	{"idle_in_transaction_session_timeout", "5s"},
 }
 
-// roles is what the database says about who is who.
+// roles describes the roles of the database.
 type roles struct {
-	Current    string // who is signed in
-	MayCreate  bool   // roles
+	Current    string // the role that signed in
+	MayCreate  bool   // may create roles
 	AppExists  bool
-	OwnerUsed  bool // ownerRole exists and the current role may become it
-	IAMOffered bool // the database knows rds_iam
+	OwnerUsed  bool // ownerRole exists and the current role may act as it
+	IAMOffered bool // the role rds_iam exists
 	Options    bool // memberships have options (PostgreSQL 16)
 	app        string
 }
 
-// becomeSQL is what pg_has_role is asked for: whether a role may "set role" to another one. Since PostgreSQL 16 that is an
-// option of a membership, and whoever creates a role is a member without it.
+// becomeSQL is the privilege to ask pg_has_role for: whether a role may "set role" to another. Since PostgreSQL 16
+// that is an option of a membership, and the creator of a role is a member without it.
 const becomeSQL = `case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end`
 
 const rolesSQL = `
@@ -60,7 +60,7 @@ func readRoles(ctx context.Context, conn *pgx.Conn, app string) (roles, error) {
 	return r, wrap("read the roles", err)
 }
 
-// owner is the role that migrates.
+// owner returns the role that migrates.
 func (r roles) owner() string {
 	if r.OwnerUsed {
 		return ownerRole
@@ -68,18 +68,18 @@ func (r roles) owner() string {
 	return r.Current
 }
 
-// separate says that the functions' role exists and is not the one that owns the tables.
+// separate reports whether the functions' role exists and does not own the tables.
 func (r roles) separate() bool { return r.AppExists && r.app != r.owner() && r.app != r.Current }
 
-// step is one thing that the roles need.
+// step is a change that the roles may need.
 type step struct {
 	name string
-	done string // a query for whether it is so already; empty: never known
+	done string // a query that reports whether it is done; empty if unknown
 	args []any
 	do   string
 }
 
-// bootstrap makes the roles and what they need, as far as the current role may. What is missing becomes a warning.
+// bootstrap creates the roles and their settings, as far as the current role may. It warns of what is missing.
 func (r *Runner) bootstrap(ctx context.Context, conn *pgx.Conn) (warnings []string, err error) {
 	before, err := readRoles(ctx, conn, r.cfg.AppUser)
 	if err != nil {
@@ -104,24 +104,24 @@ func (r *Runner) bootstrap(ctx context.Context, conn *pgx.Conn) (warnings []stri
 		}
 	}
 	if !now.separate() {
-		warnings = append(warnings, fmt.Sprintf("the functions have no role of their own beside %q, which may not create one or was "+
-			"named as theirs: nothing in the database keeps them from changing the ledger", now.Current))
+		warnings = append(warnings, fmt.Sprintf("the functions share the role %q with the migrator, which may not create one or is "+
+			"configured as theirs: nothing in the database keeps them from changing the ledger", now.Current))
 	}
 	if now.separate() && r.cfg.AppPassword.IsZero() && !now.IAMOffered {
-		warnings = append(warnings, fmt.Sprintf("role %q is given no password: APP_DATABASE_PASSWORD is empty, and this database does not offer IAM", now.app))
+		warnings = append(warnings, fmt.Sprintf("role %q has no password: APP_DATABASE_PASSWORD is empty, and this database does not offer IAM", now.app))
 	}
 	return warnings, nil
 }
 
 const roleExistsSQL = `select exists (select from pg_roles where rolname = $1)`
 
-// creation is what only a role with CREATEROLE can do.
+// creation returns the steps that need CREATEROLE.
 func (r *Runner) creation(known roles) []step {
 	const memberSQL = `select exists (select from pg_auth_members m
 		join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member where g.rolname = $1 and u.rolname = $2)`
 	const becomesSQL = "select pg_has_role($1::name, $2::name, " + becomeSQL + ")"
 	app, options := r.cfg.AppUser, ""
-	if known.Options { // named, because createrole_self_grant or a role without inheritance would have them otherwise
+	if known.Options { // explicit, because createrole_self_grant or a role without inheritance changes the defaults
 		options = " with inherit true, set true"
 	}
 	steps := []step{
@@ -147,7 +147,7 @@ func (r *Runner) creation(known roles) []step {
 	return steps
 }
 
-// adoption hands over the tables of an earlier run that had no owner's role.
+// adoption returns the steps that transfer the tables of an earlier run without an owner role.
 func (r *Runner) adoption() step {
 	names := "'" + strings.Join(append(tableNames(r.texts.schema), bookkeeping...), "', '") + "'"
 	const oursSQL = `from pg_tables where schemaname = 'public' and tableowner = current_user and tablename in (`
@@ -159,15 +159,15 @@ func (r *Runner) adoption() step {
 	}
 }
 
-// A limit counts as set whatever its value: the owner of the site may know better.
+// A limit with any value counts as set: the site's owner may have changed it.
 const limitSetSQL = `
 select exists (
     select from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) setting
     where r.rolname = $1 and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
       and setting like $2 || '=%' and setting !~ '=0+[a-z]*$')`
 
-// upkeep is what is checked each time, with whatever rights there are. The limits stand on the role in all databases, so
-// that they also hold in a database that was restored under another name.
+// upkeep returns the steps for every run, with whatever rights there are. The limits are set on the role in all
+// databases, so that they also apply in a database that was restored under another name.
 func (r *Runner) upkeep(known roles) []step {
 	steps := []step{
 		{"keep others from creating tables", "select not has_schema_privilege('public', 'public', 'create')", nil,
@@ -189,13 +189,14 @@ func (r *Runner) upkeep(known roles) []step {
 	return steps
 }
 
-// raced are the codes of having been second: exists by now (twice), "tuple concurrently updated", and a table in use.
+// raced lists the errors of a concurrent migrator: already exists (twice), "tuple concurrently updated", and a table
+// in use.
 var raced = []string{"42710", "23505", "XX000", "55P03"}
 
-// perform does s unless it is done. That the current role may not is a warning, not an error.
+// perform runs s unless it is done. A missing right is a warning, not an error.
 //
-// Roles belong to the whole server, so a migrator of another database may be doing the same: PostgreSQL then fails the
-// later one, or both, and trying again finds it done.
+// Roles belong to the whole server, so migrators of several databases may run the same step at once. PostgreSQL then
+// fails one or both of them; a retry finds the step done.
 func perform(ctx context.Context, conn *pgx.Conn, s step, warnings []string) ([]string, error) {
 	const tries, pause = 10, 100 * time.Millisecond
 	for try := 1; ; try++ {
@@ -227,5 +228,5 @@ func perform(ctx context.Context, conn *pgx.Conn, s step, warnings []string) ([]
 	}
 }
 
-// quote makes an identifier of a name.
+// quote quotes an identifier.
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }

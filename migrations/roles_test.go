@@ -18,7 +18,7 @@ import (
 
 var serial atomic.Int64
 
-// signIn makes a role with a password of its own, and gives its URL for db.
+// signIn creates a role with a password and returns its URL for db.
 func signIn(t *testing.T, db *testenv.Database, attributes string) (name, dsn string) {
 	t.Helper()
 	name = fmt.Sprintf("%.40s_%d", strings.ToLower(t.Name()), serial.Add(1))
@@ -56,7 +56,8 @@ func runnerOn(t *testing.T, db *testenv.Database, dsn string, change func(*migra
 	return r
 }
 
-// The functions' role writes what it must and changes nothing that proves something; it makes no tables.
+// TestTheFunctionsMayDoWhatTheyNeedAndNoMore checks the rights of the functions' role: it writes what it needs, cannot
+// change evidence, and creates no tables.
 func TestTheFunctionsMayDoWhatTheyNeedAndNoMore(t *testing.T) {
 	t.Parallel()
 	db := testenv.EmptyPostgres(t)
@@ -101,7 +102,8 @@ func TestTheFunctionsMayDoWhatTheyNeedAndNoMore(t *testing.T) {
 	}
 }
 
-// Roles belong to the server: migrators of several databases make them at the same time.
+// TestMigratorsOfSeveralDatabasesDoNotDisturbEachOther creates the roles, which belong to the server, from several
+// databases at the same time.
 func TestMigratorsOfSeveralDatabasesDoNotDisturbEachOther(t *testing.T) {
 	t.Parallel()
 	results := make(chan error)
@@ -120,7 +122,7 @@ func TestMigratorsOfSeveralDatabasesDoNotDisturbEachOther(t *testing.T) {
 	}
 }
 
-// appMay runs a statement as the functions' role and gives the server's code; empty: it worked.
+// appMay runs a statement as the functions' role and returns the SQLSTATE; empty on success.
 func appMay(t *testing.T, app *pgx.Conn, statement string) string {
 	t.Helper()
 	_, err := app.Exec(t.Context(), statement)

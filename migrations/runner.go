@@ -22,7 +22,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// Config says where to migrate, and who will use it.
+// Config names the database to migrate and the role that will use it.
 type Config struct {
 	// The database itself, not its proxy, for a role that may create tables and, better, roles.
 	URL config.Sealed `env:"MIGRATE_DATABASE_URL,required"`
@@ -47,31 +47,31 @@ func (c Config) Validate() error {
 	if !roleName.MatchString(c.AppUser) {
 		problems = append(problems, errors.New("APP_DATABASE_USER: must have up to 63 lower-case letters, digits and underscores, and begin with no digit"))
 	}
-	if strings.ContainsFunc(c.AppPassword.Reveal(), func(r rune) bool { return r < ' ' || r > '~' }) { // they need SASLprep, and RDS refuses them
+	if strings.ContainsFunc(c.AppPassword.Reveal(), func(r rune) bool { return r < ' ' || r > '~' }) { // others need SASLprep; RDS refuses them
 		problems = append(problems, errors.New("APP_DATABASE_PASSWORD: must have printable ASCII characters only"))
 	}
 	return errors.Join(problems...)
 }
 
-// roleName is what needs no quoting.
+// roleName matches names that need no quoting.
 var roleName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 const (
-	// lockLease is how long a killed migrator holds up the next one.
+	// lockLease is how long a killed migrator blocks the next one.
 	lockLease = 15 * time.Second
-	// lockInterval and lockTries bound the wait for another migrator to 14 min, just below the longest time of a Lambda
-	// function; the caller's deadline may end it earlier.
+	// lockInterval and lockTries limit the wait for another migrator to 14 min, just below the maximum timeout of a
+	// Lambda function. The caller's deadline may end it earlier.
 	lockInterval = 500 * time.Millisecond
 	lockTries    = 14 * 60 * 2
-	// unlockTries bounds giving the lock back; a lease that was lost cannot be.
+	// unlockTries limits the attempts to release the lock; a lost lease cannot be released.
 	unlockTries = 4
-	// upTries bounds how often Up goes on after a table was in use for longer than lock_timeout.
+	// upTries limits the attempts of Up if a table stays in use for longer than lock_timeout.
 	upTries = 5
 	upPause = 2 * time.Second
 )
 
-// sessionSQL is how every connection of a migrator begins. It waits only briefly for a table that is in use, because
-// everybody else queues behind it; its statements may run for long, but not when the migrator has died.
+// sessionSQL starts every connection of a migrator. It waits only briefly for a table in use, because all other
+// sessions queue behind it. Its statements may run for long, but end when the migrator is dead.
 const sessionSQL = `
 set search_path = public;
 set statement_timeout = 0;
@@ -79,7 +79,7 @@ set idle_in_transaction_session_timeout = 0;
 set lock_timeout = '3s';
 set client_connection_check_interval = '1s'`
 
-// Runner brings one database to the schema. It is safe for concurrent use; the lease lets one command run at a time.
+// Runner migrates one database. It is safe for concurrent use; the lease lets one command run at a time.
 type Runner struct {
 	cfg    Config
 	server postgres.Server
@@ -90,12 +90,12 @@ type Runner struct {
 	lease  time.Duration
 }
 
-// New makes a Runner. It does no network I/O; each command opens and closes its own connections.
+// New returns a Runner. It does no network I/O; each command opens and closes its own connections.
 func New(cfg Config) (*Runner, error) {
 	return newRunner(cfg, embedded, texts{schema: expectedSchema, grants: grantsSQL})
 }
 
-// texts are what goes with the files.
+// texts are the texts that accompany the files.
 type texts struct{ schema, grants string }
 
 func newRunner(cfg Config, fsys fs.FS, t texts) (*Runner, error) {
@@ -114,7 +114,7 @@ func newRunner(cfg Config, fsys fs.FS, t texts) (*Runner, error) {
 	return &Runner{cfg: cfg, server: server, conn: conn, fsys: fsys, files: files, texts: t, lease: lockLease}, nil
 }
 
-// session is one command's connections and what it knows about the database's roles.
+// session is a command's connections and what it knows of the database's roles.
 type session struct {
 	*Runner
 	db       *sql.DB
@@ -122,7 +122,7 @@ type session struct {
 	warnings []string
 }
 
-// open connects as the role that owns the schema. With bootstrap the roles are made first, where that is allowed.
+// open connects as the role that owns the schema. With bootstrap it first creates the roles, if allowed.
 func (r *Runner) open(ctx context.Context, bootstrap bool) (*session, error) {
 	s := &session{Runner: r}
 	cc := r.conn.Copy()
@@ -152,21 +152,21 @@ func (r *Runner) open(ctx context.Context, bootstrap bool) (*session, error) {
 func (s *session) begin(ctx context.Context, conn *pgx.Conn) error {
 	if s.roles.owner() != s.roles.Current {
 		if _, err := conn.Exec(ctx, "set role "+quote(s.roles.owner())); err != nil {
-			return fmt.Errorf("become the owner of the schema: %w", err)
+			return fmt.Errorf("set role to the owner of the schema: %w", err)
 		}
 	}
 	_, err := conn.Exec(ctx, sessionSQL)
 	return wrap("set up the session", err)
 }
 
-// locked runs work while no other migrator can.
+// locked runs work while it holds the migration lock.
 func (s *session) locked(ctx context.Context, work func() error) (err error) {
 	locker, err := lock.NewPostgresTableLocker(
 		lock.WithTableLeaseDuration(s.lease), lock.WithTableHeartbeatInterval(s.lease/5),
 		lock.WithTableLockTimeout(lockInterval, lockTries), lock.WithTableUnlockTimeout(lockInterval, unlockTries),
 		lock.WithTableRetryPolicy(waitable), lock.WithTableLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
-		return fmt.Errorf("make the lock: %w", err)
+		return fmt.Errorf("create the lock: %w", err)
 	}
 	if err := locker.Lock(ctx, s.db); err != nil {
 		return fmt.Errorf("wait for another migrator to end: %w", err)
@@ -177,7 +177,7 @@ func (s *session) locked(ctx context.Context, work func() error) (err error) {
 	return work()
 }
 
-// waitable says whether asking for the lock again may help: another one holds it, or the database has a passing trouble.
+// waitable reports whether retrying to lock may help: another migrator holds the lock, or the error is transient.
 func waitable(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -190,7 +190,7 @@ func waitable(err error) bool {
 	return false
 }
 
-// provider makes goose for one command; failed tells of the statement that ran last.
+// provider returns a goose provider for one command, and the recorder of its last statement.
 func (s *session) provider() (_ *goose.Provider, last *lastStatement, err error) {
 	versions, err := newStore(s.files)
 	if err != nil {
@@ -202,5 +202,5 @@ func (s *session) provider() (_ *goose.Provider, last *lastStatement, err error)
 	return provider, last, wrap("read the migrations", err)
 }
 
-// Close implements io.Closer. It does nothing: each command closes its connections.
+// Close implements io.Closer. It is a no-op: each command closes its connections.
 func (*Runner) Close() error { return nil }

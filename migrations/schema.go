@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// bookkeeping are the tables of the migrations themselves, which stand in no file.
+// bookkeeping lists goose's and our own tables, which no migration creates.
 var bookkeeping = []string{"goose_db_version", "goose_lock", "migration_checksums"}
 
-// The schema as one line for each thing that is there, in words that do not depend on the version of PostgreSQL. What
-// belongs to an extension is left out.
+// The schema, one line per object, in terms that do not depend on the version of PostgreSQL. Objects of extensions are
+// excluded.
 const schemaSQL = `
 with mine as (
     select c.oid, c.relname::text as name, c.relkind, c.relrowsecurity
@@ -69,7 +69,7 @@ func describe(ctx context.Context, db querier) ([]string, error) {
 	return lines(ctx, db, schemaSQL, bookkeeping)
 }
 
-// checkSchema finds where the live schema differs from the expected one.
+// checkSchema lists where the live schema differs from the expected one.
 func (s *session) checkSchema(ctx context.Context) ([]string, error) {
 	have, err := describe(ctx, s.db)
 	if err != nil {
@@ -90,7 +90,7 @@ func tableNames(schema string) []string {
 	return names
 }
 
-// lines reads a query of one text column.
+// lines returns the rows of a query with one text column.
 func lines(ctx context.Context, db querier, query string, args ...any) ([]string, error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -108,7 +108,7 @@ func lines(ctx context.Context, db querier, query string, args ...any) ([]string
 	return all, wrap("read the catalog", rows.Err())
 }
 
-// difference compares two lists of lines, each without its end.
+// difference compares two lists of lines.
 func difference(have, want []string) (missing, extra []string) {
 	count := map[string]int{}
 	for _, line := range want {

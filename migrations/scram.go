@@ -9,11 +9,11 @@ import (
 	"fmt"
 )
 
-// scramIterations is PostgreSQL's own number (scram_iterations).
+// scramIterations is PostgreSQL's default (scram_iterations).
 const scramIterations = 4096
 
-// scramVerifier is what PostgreSQL stores for a password (RFC 5803). It is sent instead of the password, which then
-// stands in no log of the server.
+// scramVerifier returns what PostgreSQL stores for a password (RFC 5803). It is sent instead of the password, so that
+// the server cannot log the password.
 func scramVerifier(password string) string {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails

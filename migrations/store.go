@@ -19,7 +19,7 @@ create table if not exists migration_checksums (
     applied_at timestamptz not null default now()
 )`
 
-// store is goose's table of versions, which also keeps the checksums. It writes both in the migration's transaction.
+// store is goose's version table plus the checksums. It writes both in the migration's transaction.
 type store struct {
 	database.StoreExtender
 	files []file
@@ -32,13 +32,13 @@ func newStore(files []file) (*store, error) {
 	}
 	extended, ok := inner.(database.StoreExtender)
 	if !ok {
-		return nil, errors.New("goose's store cannot say whether its table exists")
+		return nil, errors.New("goose's store does not implement TableExists")
 	}
 	return &store{extended, files}, nil
 }
 
-// The checksum's primary key makes a second migrator, whose lease was lost, wait for the first; it then finds the version
-// applied and rolls back.
+// The checksum's primary key blocks a second migrator, whose lease was lost, until the first commits; it then finds the
+// version applied and rolls back.
 const (
 	insertChecksumSQL = `
 insert into migration_checksums (version, file, sha256) values ($1::bigint, $2::text, $3::text)
@@ -58,10 +58,10 @@ func (s *store) Insert(ctx context.Context, db database.DBTxConn, request databa
 		}
 		var already bool
 		if err := db.QueryRowContext(ctx, isAppliedSQL, f.version).Scan(&already); err != nil {
-			return fmt.Errorf("look whether it is applied: %w", err)
+			return fmt.Errorf("check whether it is applied: %w", err)
 		}
 		if already {
-			return errors.New("another migrator applied it meanwhile")
+			return errors.New("another migrator applied it concurrently")
 		}
 	}
 	return s.StoreExtender.Insert(ctx, db, request)
@@ -70,18 +70,18 @@ func (s *store) Insert(ctx context.Context, db database.DBTxConn, request databa
 // Delete implements database.Store.
 func (s *store) Delete(ctx context.Context, db database.DBTxConn, version int64) error {
 	if _, err := db.ExecContext(ctx, deleteChecksumSQL, version); err != nil {
-		return fmt.Errorf("forget the checksum: %w", err)
+		return fmt.Errorf("delete the checksum: %w", err)
 	}
 	return s.StoreExtender.Delete(ctx, db, version)
 }
 
-// ensureChecksums makes the table that Insert writes to.
+// ensureChecksums creates the table that Insert writes to.
 func ensureChecksums(ctx context.Context, db *sql.DB) error {
 	_, err := db.ExecContext(ctx, createChecksumsSQL)
 	return wrap("make the table of checksums", err)
 }
 
-// lastStatement listens to goose's log for the statement that runs, so that a failure can name it.
+// lastStatement records the current statement from goose's log, so that an error can name it.
 type lastStatement struct{ text string }
 
 // Enabled implements slog.Handler.
@@ -104,7 +104,7 @@ func (l *lastStatement) WithAttrs([]slog.Attr) slog.Handler { return l }
 // WithGroup implements slog.Handler.
 func (l *lastStatement) WithGroup(string) slog.Handler { return l }
 
-// String is the beginning of the statement, on one line and without the comments before it.
+// String returns the start of the statement on one line, without leading comments.
 func (l *lastStatement) String() string {
 	const longest = 120
 	var lines []string

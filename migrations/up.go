@@ -11,28 +11,28 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Migration is one file and where it stands.
+// Migration is a file and its state.
 type Migration struct {
 	Version    int64      `json:"version"`
 	File       string     `json:"file"`
 	State      string     `json:"state"` // "applied", "pending", "undone", "failed", or "newer": only a newer release has it
 	AppliedAt  *time.Time `json:"applied_at,omitempty"`
-	DurationMS int64      `json:"duration_ms,omitempty"` // of this run
+	DurationMS int64      `json:"duration_ms,omitempty"` // in this run
 }
 
-// Result is what a command found or did. Its lists are never null in JSON.
+// Result is the outcome of a command. Its lists are never null in JSON.
 type Result struct {
 	Command    string      `json:"command"`
 	OK         bool        `json:"ok"`         // no error and no problem
-	Version    int64       `json:"version"`    // the newest applied migration, after the command
+	Version    int64       `json:"version"`    // the newest applied migration after the command
 	Target     int64       `json:"target"`     // the newest migration of this release
-	Migrations []Migration `json:"migrations"` // what the command did; with status, all
+	Migrations []Migration `json:"migrations"` // those that the command changed; with status, all
 	Problems   []string    `json:"problems"`   // what is wrong with the database
-	Warnings   []string    `json:"warnings"`   // what is not as safe as it could be
+	Warnings   []string    `json:"warnings"`   // what is less safe than it could be
 	DurationMS int64       `json:"duration_ms"`
 }
 
-// command runs one command: it opens the session, fills the frame of the result, and closes.
+// command runs a command: it opens the session, fills in the result, and closes the session.
 func (r *Runner) command(ctx context.Context, name string, bootstrap bool, do func(*session, *Result) error) (Result, error) {
 	began := time.Now()
 	result := Result{Command: name, Migrations: []Migration{}, Problems: []string{}, Warnings: []string{}}
@@ -58,9 +58,9 @@ func (r *Runner) command(ctx context.Context, name string, bootstrap bool, do fu
 	return result, wrap(name, err)
 }
 
-// Up makes the roles where it may, applies what is not applied yet, and renews the grants. A file that was changed after
-// it was applied is an error before anything is done. A database that is ahead of this release is left as it is, so that
-// an older release can be deployed again.
+// Up creates the roles if allowed, applies pending migrations, and renews the grants. It changes nothing if an
+// applied file was changed. It leaves a database that is ahead of this release as it is, so that an older release can
+// be deployed again.
 func (r *Runner) Up(ctx context.Context) (Result, error) {
 	return r.command(ctx, "up", true, func(s *session, result *Result) error {
 		return s.locked(ctx, func() error { return s.up(ctx, result) })
@@ -91,7 +91,7 @@ func (s *session) up(ctx context.Context, result *Result) error {
 			return err
 		}
 		result.Migrations = slices.DeleteFunc(result.Migrations, func(m Migration) bool { return m.State == "failed" })
-		select { // the table was in use; its users come first
+		select { // the table was in use; let its users finish
 		case <-ctx.Done():
 			return err
 		case <-time.After(upPause):
@@ -103,7 +103,7 @@ func (s *session) up(ctx context.Context, result *Result) error {
 	return s.grant(ctx)
 }
 
-// Down takes the newest applied migration back.
+// Down reverts the newest applied migration.
 func (r *Runner) Down(ctx context.Context) (Result, error) {
 	return r.command(ctx, "down", false, func(s *session, result *Result) error {
 		return s.locked(ctx, func() error {
@@ -128,7 +128,7 @@ func (r *Runner) Down(ctx context.Context) (Result, error) {
 	})
 }
 
-// migrate lets goose work and adds to result what it did.
+// migrate runs goose and adds what it did to result.
 func (s *session) migrate(ctx context.Context, result *Result, work func(*goose.Provider, context.Context) ([]*goose.MigrationResult, error)) error {
 	provider, last, err := s.provider()
 	if err != nil {

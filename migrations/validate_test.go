@@ -10,7 +10,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Each damage is done to a healthy database, and must be named.
+// TestValidateNamesWhatIsWrong checks that Validate names every kind of damage to a healthy database.
 func TestValidateNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	const subscriber = `insert into subscribers (id, email, email_norm, status, request_event_id, requested_at, confirmed_at)
@@ -40,11 +40,11 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		"delete from goose_db_version where version_id = 1":             {"not applied: 0001_initial.sql"},
 		subscriber: {"data: 1 subscribers whose request is not in the ledger", "data: 1 active subscribers whose activation is not in the ledger",
 			"data: 1 subscribers without an identity"},
-		strings.ReplaceAll(subscriber, "'a@example.org', 'active'", "'A@example.org', 'active'"): {"data: 1 subscribers whose normal address is not in lower case"},
-		"update consent_texts set body = body || '!' where locale = 'en'":                        {"data: 1 consent texts that are not what was hashed"},
+		strings.ReplaceAll(subscriber, "'a@example.org', 'active'", "'A@example.org', 'active'"): {"data: 1 subscribers whose normalized address is not in lower case"},
+		"update consent_texts set body = body || '!' where locale = 'en'":                        {"data: 1 consent texts that do not match their hash"},
 		`insert into outbox (id, kind, state, sealed, due_at, created_at, finished_at, event_id)
 			values (gen_random_uuid(), 'k', 'done', 'x', now(), now(), now(), gen_random_uuid())`: {
-			"data: 1 outbox rows that are done and still hold an address", "data: 1 outbox rows whose event is not in the ledger"},
+			"data: 1 outbox rows that are done and still contain an address", "data: 1 outbox rows whose event is not in the ledger"},
 		`insert into outbox (id, kind, due_at, created_at, event_id) values (gen_random_uuid(), 'alert.firing', now(), now(), gen_random_uuid())`: {
 			"data: 1 outbox rows whose alert does not exist"},
 	} {
@@ -71,7 +71,7 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestValidateKnowsEveryKind writes a row of every kind: it is right with what it refers to, and named without.
+// TestValidateKnowsEveryKind writes a row of every kind, with and without what it refers to.
 func TestValidateKnowsEveryKind(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
@@ -118,7 +118,7 @@ func TestValidateKnowsEveryKind(t *testing.T) {
 	}
 }
 
-func TestValidateNamesTheRolesPowers(t *testing.T) {
+func TestValidateReportsExcessPowersOfTheRole(t *testing.T) {
 	t.Parallel()
 	db := testenv.EmptyPostgres(t)
 	role, _ := signIn(t, db, "")

@@ -15,10 +15,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxText is the longest consent text, in characters: it stands on a page that people are to read.
+// maxConsentText is the longest consent text in characters: people read it on a page.
 const maxConsentText = 10_000
 
-// ErrConsentTextExists says that a version has a text in this language already. ConsentTexts are never changed: people agreed to them.
+// ErrConsentTextExists is the error for a second text of a version in a language. Consent texts never change, because
+// people have agreed to them.
 var ErrConsentTextExists = errors.New("ledger: this version has a text in this language; add a new version")
 
 // ConsentText is a text that people agree to.
@@ -28,19 +29,19 @@ type ConsentText struct {
 	Locale  string    `json:"locale"` // BCP 47
 	Body    string    `json:"body"`
 	SHA256  string    `json:"sha256"` // of Body in UTF-8, in hexadecimal
-	// CreatedAt is when it was added.
+	// CreatedAt is when the text was added.
 	CreatedAt time.Time `json:"created_at"`
-	// Current reports whether this version is shown where a request names none.
+	// Current reports whether requests that name no version show this one.
 	Current bool `json:"current"`
 }
 
-// NewConsentText makes a text of what an operator wrote: without blanks around it and in one form of Unicode (NFC), so that equal
-// texts have equal hashes. The error says what is wrong with it.
+// NewConsentText returns a text written by the operator. It trims blanks and normalizes Unicode (NFC), so that equal
+// texts have equal hashes. The error describes what is invalid.
 func NewConsentText(version, locale, body string) (ConsentText, error) {
 	body = norm.NFC.String(strings.TrimSpace(strings.ReplaceAll(body, "\r\n", "\n")))
 	switch {
 	case !isName(version, 64, "._-"):
-		return ConsentText{}, errors.New("the version must be 1 to 64 letters, digits, points, - or _")
+		return ConsentText{}, errors.New("the version must be 1 to 64 letters, digits, dots, hyphens or underscores")
 	case !isName(locale, 35, "-") || len(locale) < 2:
 		return ConsentText{}, errors.New("the locale must be a language tag, such as de or de-AT")
 	case !utf8.ValidString(body) || strings.ContainsRune(body, 0):
@@ -61,8 +62,8 @@ const insertTextSQL = `
 insert into consent_texts (id, version, locale, body, sha256, created_at)
 values ($1::text::uuid, $2::text, $3::text, $4::text, decode($5::text, 'hex'), $6::timestamptz)`
 
-// AddConsentText keeps a text for ever, on record as the operator's act. A text of a version that is new makes that version the
-// current one. The error is ErrConsentTextExists or the database's.
+// AddConsentText stores a text forever and records the operator's act. A text of a new version makes that version
+// current. The error is ErrConsentTextExists or the database's.
 func AddConsentText(ctx context.Context, db database, t ConsentText, now time.Time) error {
 	event := Event{
 		ID: uuid.Must(uuid.NewV7()), At: now, Kind: ConsentTextAdded, Actor: Operator, Channel: "tool", RequestID: "operator", ConsentTextID: t.ID,
@@ -87,7 +88,7 @@ select id::text, version, locale, body, encode(sha256, 'hex'), created_at,
        version = (select version from consent_texts group by version order by min(created_at) desc, version desc limit 1)
 from consent_texts order by created_at, version, locale`
 
-// ConsentTexts lists all texts, the oldest first.
+// ConsentTexts lists all texts, oldest first.
 func ConsentTexts(ctx context.Context, db database) ([]ConsentText, error) {
 	var all []ConsentText
 	err := db.Batch(ctx, func(b *pgx.Batch) {
@@ -105,8 +106,8 @@ func ConsentTexts(ctx context.Context, db database) ([]ConsentText, error) {
 	return all, nil
 }
 
-// ConsentTextShown returns the id of the text of a version that somebody was shown in a language: the text in that language, or in
-// its base language, or the only one that the version has. It is uuid.Nil where none of them is certain.
+// ConsentTextShown returns the id of the text of a version shown in a language: the text in that language, in its
+// base language, or the only text of the version. It returns uuid.Nil if none of them is certain.
 func ConsentTextShown(texts []ConsentText, version, locale string) uuid.UUID {
 	base, _, _ := strings.Cut(locale, "-")
 	var only, inBase uuid.UUID

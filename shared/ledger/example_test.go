@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// The event joins the statements of the change that it tells of; its context can be deleted later, the event never.
+// The event is part of the batch of the change that it records. Its context can be deleted later, the event never.
 func ExampleAppend() {
 	b, now := &pgx.Batch{}, time.Now()
 	event := ledger.Event{

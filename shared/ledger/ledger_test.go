@@ -83,7 +83,7 @@ func TestAnEventIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// The functions' role can add to the ledger and read it. Nothing that runs as it can change what was written.
+// TestTheLedgerIsAppendOnly checks that the functions' role can append and read events, and cannot change them.
 func TestTheLedgerIsAppendOnly(t *testing.T) {
 	db, server := setup(t)
 	e := event()

@@ -6,13 +6,13 @@ import (
 	"unicode"
 )
 
-// namesSomebody finds what must not stand in rows that are never deleted: a mail address, a network address, or random
-// characters, which may be a token, a key or the number of a person. It errs on the safe side.
+// identifiesPerson reports whether s contains what rows that are never deleted must not: an email address, a network
+// address, or random characters, which may be a token, a key or a user id. If in doubt, it returns true.
 func identifiesPerson(s string) bool {
 	return containsAddress(s) || containsNetwork(s) || containsSecret(s)
 }
 
-// holdsAddress finds any @, plain or percent-encoded once or more often.
+// containsAddress reports whether s contains an @, plain or percent-encoded once or more often.
 func containsAddress(s string) bool {
 	lower := strings.ToLower(s)
 	return strings.Contains(lower, "@") || strings.Contains(lower, "%40") || strings.Contains(lower, "%2540")
@@ -28,18 +28,18 @@ func containsNetwork(s string) bool {
 }
 
 const (
-	// minSecret is the shortest text that may be a secret: a token of ours has 107 characters, a key 43. An MD5, which others
-	// publish of addresses, has as many.
+	// minSecret is the length of the shortest text that may be a secret: our tokens have 107 characters, a key 43. An
+	// MD5 of an address, as other services publish it, has 32.
 	minSecret = 32
-	// minChanges is the share of neighbours of different kinds from which on a text is random. In base64 it is 0.63 on
-	// average, and below this in one key of 30,000; in names of one part it is about 0.25, and in such as have many parts,
-	// like "The-10-Best-Letters", which keys rarely have, up to 0.4.
+	// minChanges is the share of neighboring characters of different kinds from which on a text counts as random. In
+	// base64 it is 0.63 on average, and below 0.3 in one key of 30,000. In names of one part it is about 0.25; in
+	// names of many parts, like "The-10-Best-Letters", up to 0.4. Keys rarely have many parts.
 	minChanges, minChangesOfMany = 0.3, 0.5
-	// many parts are those that have fewer letters and digits than this on average.
+	// minPart is the average length of parts below which a text has many parts.
 	minPart = 6
 )
 
-// holdsSecret finds random characters: in hexadecimal, or such as mix capitals and small letters.
+// containsSecret reports whether s contains random characters: hexadecimal, or mixing upper and lower case.
 func containsSecret(s string) bool {
 	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return !isHex(r) }) {
 		if len(word) >= minSecret && strings.ContainsFunc(word, unicode.IsDigit) { // UUIDs have no such run

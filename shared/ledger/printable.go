@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Printable makes a client's text fit for a PostgreSQL text column: invalid UTF-8 and control characters (NUL among
-// them, which PostgreSQL refuses) are dropped, and the rest is cut to at most limit bytes between two characters.
+// Printable returns s fit for a PostgreSQL text column. It drops invalid UTF-8 and control characters, such as the
+// NUL that PostgreSQL refuses, and cuts the rest to at most limit bytes at a character boundary.
 func Printable(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsControl(r) {

@@ -7,7 +7,7 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// Overdue follows from how often the deployment runs maintain.
+// TestMaintainSealsOnceADay checks the schedule in the template, from which Overdue follows.
 func TestMaintainSealsOnceADay(t *testing.T) {
 	template, err := samtemplate.Load(filepath.Join("..", "..", "template.yaml"))
 	if err != nil {

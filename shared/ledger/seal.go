@@ -16,56 +16,57 @@ import (
 )
 
 const (
-	// settle is how old an event must be to be sealed: by then every transaction that could write an older one has ended.
+	// settleTime is the minimum age of a sealed event: by then every transaction that could add an older one has ended.
 	settleTime = time.Hour
-	// span is what a seal covers at most, so that a finding names an hour.
+	// sealSpan is the time that a seal covers at most, so that a finding names an hour.
 	sealSpan = time.Hour
-	// every is how often maintain seals (its schedule in template.yaml; a test holds the two together).
+	// sealInterval is how often maintain seals, by its schedule in template.yaml; a test compares the two.
 	sealInterval = 24 * time.Hour
-	// slack is how late a run of maintain may be: its schedule gives up after an hour (MaximumEventAgeInSeconds), and a run
-	// takes 15 minutes at most. Twice that leaves room for one that is begun by hand.
+	// maxDelay is how late a run of maintain may be: its schedule gives the event up after an hour
+	// (MaximumEventAgeInSeconds), and a run takes at most 15 minutes. Twice that leaves room for a run started by
+	// hand.
 	maxDelay = 2 * time.Hour
-	// Overdue is how old an event without a seal may be: it may have been a moment too young for one run, and waits for the
-	// next one.
+	// Overdue is the maximum age of an event without a seal. An event may have been slightly too young for one run
+	// and waits for the next.
 	Overdue = settleTime + sealSpan + sealInterval + maxDelay
-	// page is how many events are read at a time, so that no statement is long and no memory is full.
+	// pageSize limits the events of a read, so that no statement is long and memory stays bounded.
 	pageSize = 2000
 )
 
-// database is what seals need of a connection pool.
+// database is the part of a connection pool that seals need.
 type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
-// Seal proves that the events of a time were those events.
+// Seal proves that the ledger had exactly these events in its time span.
 type Seal struct {
 	ID       uuid.UUID
-	From, To time.Time // From is in it, To is not
+	From, To time.Time // from From, inclusive, to To, exclusive
 	Events   int
 	Digest   []byte // SHA-256 over the events
-	Previous []byte // the hash of the seal before; empty for the first
-	Hash     []byte // SHA-256 over all of the above but the id
+	Previous []byte // the hash of the previous seal; empty for the first
+	Hash     []byte // SHA-256 over all of the above except the id
 }
 
-// hash is the seal's own.
+// hash computes the seal's hash.
 func (s Seal) hash() []byte {
 	h := sha256.New()
 	h.Write([]byte("newsletter/seal/1"))
 	for _, n := range []int64{s.From.UnixMicro(), s.To.UnixMicro(), int64(s.Events)} {
-		_ = binary.Write(h, binary.BigEndian, n) // a hash never fails
+		_ = binary.Write(h, binary.BigEndian, n) // writing to a hash never fails
 	}
 	h.Write(s.Digest)
 	h.Write(s.Previous)
 	return h.Sum(nil)
 }
 
-// Sealer seals the ledger in a database and verifies it. It is safe for concurrent use: the chain has one continuation.
+// Sealer seals the ledger of a database and verifies it. It is safe for concurrent use: each seal has one successor.
 type Sealer struct {
 	db  database
 	now func() time.Time
 }
 
-// NewSealer makes a Sealer; now is the clock.
+// NewSealer returns a Sealer; now is the clock.
 func NewSealer(db database, now func() time.Time) *Sealer { return &Sealer{db, now} }
 
 const (
@@ -79,11 +80,11 @@ values ($1::text::uuid, $2::timestamptz, $3::timestamptz, $4::integer, $5::bytea
 on conflict (previous) do nothing`
 )
 
-// ErrBrokenChain means that the chain of seals cannot go on: it holds a seal that this package did not make. Verify finds it.
-var ErrBrokenChain = errors.New("ledger: the chain of seals was changed; see `newsletter audit verify`")
+// ErrBrokenChain is the error for a chain with a seal that this package did not create. Verify locates it.
+var ErrBrokenChain = errors.New("ledger: the chain of seals was changed; see `newsletter ledger verify`")
 
-// Next makes the next seal; false if there is nothing to seal yet. When somebody else makes it at the same time, the seal
-// is theirs. The error is ErrBrokenChain or the database's.
+// Next creates the next seal; false if there is nothing to seal yet. If another Sealer creates it at the same time,
+// Next returns that seal. The error is ErrBrokenChain or the database's.
 func (s *Sealer) Next(ctx context.Context) (Seal, bool, error) {
 	last, err := s.last(ctx)
 	for err == nil {
@@ -91,20 +92,20 @@ func (s *Sealer) Next(ctx context.Context) (Seal, bool, error) {
 		if failed != nil || made || seal.Hash == nil {
 			return seal, made, failed
 		}
-		followed := last // already, by one seal at least
+		followed := last // at least one seal follows it
 		last, err = s.last(ctx)
 		switch {
 		case err != nil:
 		case bytes.Equal(last.Hash, seal.Hash):
 			return last, true, nil
-		case !last.To.After(followed.To): // what follows it does not go on from it
+		case !last.To.After(followed.To): // its successor does not continue it
 			return Seal{}, false, ErrBrokenChain
 		}
 	}
 	return Seal{}, false, err
 }
 
-// last reads the latest seal; the zero seal if there is none.
+// last reads the latest seal; it returns the zero seal if there is none.
 func (s *Sealer) last(ctx context.Context) (last Seal, err error) {
 	err = s.db.Batch(ctx, func(b *pgx.Batch) {
 		last = Seal{}
@@ -120,14 +121,14 @@ func (s *Sealer) last(ctx context.Context) (last Seal, err error) {
 	if err != nil {
 		return Seal{}, fmt.Errorf("read the last seal: %w", err)
 	}
-	if last.To.After(s.now()) { // nothing would be sealed until then
+	if last.To.After(s.now()) { // otherwise nothing would be sealed until then
 		return Seal{}, fmt.Errorf("%w: the last seal ends in the future, at %s", ErrBrokenChain, last.To.Format(time.RFC3339))
 	}
 	return last, nil
 }
 
-// follow makes the seal after the last one. Nothing is made if there is nothing to seal, which gives the zero seal, or if
-// the last seal is followed already.
+// follow creates the seal after the last one. It returns the zero seal if there is nothing to seal, and made = false
+// if the last seal already has a successor.
 func (s *Sealer) follow(ctx context.Context, last Seal) (seal Seal, made bool, err error) {
 	end := s.now().Add(-settleTime).UTC().Truncate(sealSpan)
 	first, err := s.firstEvent(ctx, last.To, end)
@@ -162,7 +163,7 @@ func (s *Seal) scan(row pgx.Row) error {
 	return err
 }
 
-// firstEvent gives the time of the first event from a time on, before an end; zero if there is none.
+// firstEvent returns the time of the first event from a time on and before an end; zero if there is none.
 func (s *Sealer) firstEvent(ctx context.Context, from, end time.Time) (time.Time, error) {
 	var at *time.Time
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
@@ -178,7 +179,8 @@ func (s *Sealer) firstEvent(ctx context.Context, from, end time.Time) (time.Time
 	return *at, nil
 }
 
-// An array has one text only, whatever stands in its members; a time is a number, so that no setting changes its text.
+// A JSON array has a single text representation, whatever its elements. Times are numbers, so that no setting changes
+// them.
 const sealedEventsSQL = `
 select at, id::text,
        jsonb_build_array(id, (extract(epoch from at) * 1000000)::bigint, kind, subscriber_id, actor, channel, source,
@@ -187,7 +189,7 @@ from ledger_events
 where at >= $1::timestamptz and at < $2::timestamptz and (at, id) > ($3::timestamptz, $4::text::uuid)
 order by at, id limit $5::integer`
 
-// digest hashes the events of a time in their order, page by page.
+// digest hashes the events of a time span in order, page by page.
 func (s *Sealer) digest(ctx context.Context, from, to time.Time) (digest []byte, events int, err error) {
 	sum, after, id := sha256.New(), time.Unix(0, 0), uuid.Nil.String()
 	for {
@@ -214,7 +216,7 @@ func (s *Sealer) digest(ctx context.Context, from, to time.Time) (digest []byte,
 	}
 }
 
-// write adds lines to a hash, each with its length before it.
+// write adds lines to a hash, each preceded by its length.
 func write(h hash.Hash, lines []string) {
 	for _, line := range lines {
 		_ = binary.Write(h, binary.BigEndian, int64(len(line)))

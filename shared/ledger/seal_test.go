@@ -41,7 +41,7 @@ func (l *sealTest) sealer() *ledger.Sealer {
 	return ledger.NewSealer(l.db, func() time.Time { return l.now })
 }
 
-// write adds an event of the present.
+// write appends an event at the current time.
 func (l *sealTest) write() uuid.UUID {
 	l.Helper()
 	id := uuid.Must(uuid.NewV7())
@@ -54,7 +54,7 @@ func (l *sealTest) write() uuid.UUID {
 	return id
 }
 
-// seal makes all seals that there are to make.
+// seal creates all seals that are due.
 func (l *sealTest) seal() (made []ledger.Seal) {
 	l.Helper()
 	for {
@@ -114,8 +114,8 @@ func TestSealsCoverEverySettledEvent(t *testing.T) {
 	}
 }
 
-// Everything that somebody with all rights can do to the ledger afterwards is found.
-func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
+// TestLaterChangesAreFound checks that Verify finds every change that a superuser can make afterwards.
+func TestLaterChangesAreFound(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	var ids []uuid.UUID
@@ -137,8 +137,8 @@ func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
 		"added":              {fmt.Sprintf(`insert into ledger_events select '%s', at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from ledger_events where id = '%s'`, uuid.New(), ids[2]), "added"},
 		"before the first":   {fmt.Sprintf(`insert into ledger_events select '%s', at - interval '10 days', kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data from ledger_events where id = '%s'`, uuid.New(), ids[0]), "before the first seal"},
 		"a seal changed":     {fmt.Sprintf(`update ledger_seals set events = 3 where id = '%s'`, made[1].ID), "the seal was changed"},
-		"a seal removed":     {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[1].ID), "before it was changed, removed"},
-		"the first removed":  {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[0].ID), "before it was changed, removed"},
+		"a seal removed":     {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[1].ID), "the previous seal was changed, removed"},
+		"the first removed":  {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[0].ID), "the previous seal was changed, removed"},
 		"the last removed":   {fmt.Sprintf(`delete from ledger_seals where id = '%s'`, made[3].ID), "not in the chain"},
 		"a consent replaced": {fmt.Sprintf(`update ledger_events set consent_text_id = '01900000-0000-7000-8000-000000000001' where id = '%s'`, ids[2]), "changed"},
 	} {
@@ -152,7 +152,7 @@ func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
 			t.Errorf("%s: %+v", name, report.Findings)
 		}
 		if (test.what == "changed" || test.what == "removed" || test.what == "added") && report.Findings[0].From.Format(time.RFC3339) != hour {
-			t.Errorf("%s: found in another hour: %+v", name, report.Findings)
+			t.Errorf("%s: found in the wrong hour: %+v", name, report.Findings)
 		}
 		for _, table := range []string{"events", "seals"} {
 			l.exec("delete from ledger_" + table)
@@ -165,7 +165,8 @@ func TestWhatIsDoneAfterwardsIsFound(t *testing.T) {
 	}
 }
 
-// Events that are not sealed in time are found: on a new installation, and after somebody removed the seals.
+// TestMissingSealsAreFound checks that events not sealed in time are found, on a new installation and after seals
+// were removed.
 func TestMissingSealsAreFound(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
@@ -203,7 +204,7 @@ func TestMissingSealsAreFound(t *testing.T) {
 	late("maintain stopped")
 }
 
-// A forged seal neither keeps Next busy for ever nor silences it.
+// TestAForgedSeal checks that a forged seal neither blocks Next forever nor goes unnoticed.
 func TestAForgedSeal(t *testing.T) {
 	t.Parallel()
 	const forge = `insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
@@ -233,7 +234,8 @@ func TestAForgedSeal(t *testing.T) {
 	}
 }
 
-// A seal that is right in itself and ends in the future is found before an event of that time shows it.
+// TestASealOfTheFuture checks that a valid seal that ends in the future is found before an event of that time reveals
+// it.
 func TestASealOfTheFuture(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
@@ -250,7 +252,7 @@ func TestASealOfTheFuture(t *testing.T) {
 	}
 }
 
-// Two that seal at the same time make one chain.
+// TestOneChain checks that concurrent Sealers create one chain.
 func TestOneChain(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
@@ -276,7 +278,7 @@ func TestOneChain(t *testing.T) {
 	}
 }
 
-// More events in an hour than are read at a time.
+// TestAFullHour seals more events in an hour than one read returns.
 func TestAFullHour(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
@@ -296,7 +298,7 @@ func TestAFullHour(t *testing.T) {
 	}
 }
 
-// The role of the functions can add to the ledger and to its seals, and change neither.
+// TestAppendOnly checks that the functions' role can append events and seals, and change neither.
 func TestAppendOnly(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Source is where a sign-up came from. Empty members are left out.
+// Source is where a sign-up came from. Empty fields are omitted.
 type Source struct {
 	Page     string `json:"page,omitempty"`
 	Referrer string `json:"referrer,omitempty"`
@@ -20,13 +20,13 @@ type Source struct {
 }
 
 const (
-	maxURL       = 300 // bytes; pages are counted by path, and longer paths are not worth a class of their own
-	maxParameter = 100 // bytes of a campaign mark
+	maxURL       = 300 // bytes; pages are counted by path, and longer paths need no group of their own
+	maxParameter = 100 // bytes of a utm_* parameter or ref
 )
 
-// Clean is s fit for rows that are never deleted: of the page and the referrer only scheme, host and path stay, because
-// queries carry addresses and session ids; whatever looks like a mail address, a network address or a secret anywhere is
-// dropped; the rest is cut to a length and freed of control characters.
+// Clean returns s fit for rows that are never deleted. Of the page and the referrer it keeps scheme, host and path,
+// because queries contain addresses and session ids. It drops whatever looks like an email address, a network address
+// or a secret, removes control characters and limits the length.
 func (s Source) Clean() Source {
 	return Source{
 		Page: cleanURL(s.Page), Referrer: cleanURL(s.Referrer), Ref: cleanParameter(s.Ref), Origin: cleanParameter(s.Origin),
@@ -34,10 +34,10 @@ func (s Source) Clean() Source {
 	}
 }
 
-// JSON is s as stored.
+// JSON encodes s as it is stored.
 func (s Source) JSON() string { return object(s) }
 
-// ParseSource reads what JSON wrote; anything else is the empty source.
+// ParseSource decodes what JSON encoded; it returns the empty source for anything else.
 func ParseSource(text string) Source {
 	var s Source
 	if json.Unmarshal([]byte(text), &s) != nil {
@@ -46,7 +46,7 @@ func ParseSource(text string) Source {
 	return s
 }
 
-// cleanURL leaves the host alone: it is that of a site, whose owner gave it a name or not.
+// cleanURL keeps the host: it belongs to a site, even if it is a network address.
 func cleanURL(raw string) string {
 	parsed, err := url.Parse(Printable(raw, 4*maxURL))
 	if err != nil || parsed.Opaque != "" {

@@ -12,7 +12,7 @@ import (
 // randomText is 32 random bytes.
 const randomText = "q7Xv0ZcK3mTf9sLwR2yBn8HdUeJ5gPaVbQ1oMiCtX4k"
 
-// Of a thousand keys, in either alphabet, none is kept.
+// TestRandomKeysAreDropped checks that of a thousand keys, in either alphabet, none is kept.
 func TestRandomKeysAreDropped(t *testing.T) {
 	kept := 0
 	for i := range 1000 {
@@ -24,7 +24,7 @@ func TestRandomKeysAreDropped(t *testing.T) {
 		}
 	}
 	if kept > 0 {
-		t.Errorf("%d are", kept)
+		t.Errorf("%d were kept", kept)
 	}
 }
 
@@ -53,19 +53,19 @@ func TestSourceIsCleaned(t *testing.T) {
 			t.Errorf("%.60q: %q, want %q", raw, got.Page, want)
 		}
 	}
-	marks := Source{Ref: "jane@example.org", Origin: "a%40b", Medium: "mail\x00\n", Campaign: strings.Repeat("é", 200), Term: "spring", Content: "A%2540B"}.Clean()
-	if want := (Source{Medium: "mail", Campaign: strings.Repeat("é", 50), Term: "spring"}); marks != want {
-		t.Errorf("%+v", marks)
+	source := Source{Ref: "jane@example.org", Origin: "a%40b", Medium: "mail\x00\n", Campaign: strings.Repeat("é", 200), Term: "spring", Content: "A%2540B"}.Clean()
+	if want := (Source{Medium: "mail", Campaign: strings.Repeat("é", 50), Term: "spring"}); source != want {
+		t.Errorf("%+v", source)
 	}
 	secrets := Source{Ref: randomText, Origin: "from 192.0.2.7", Medium: "2001:db8::7", Campaign: "BlackFriday2026_NewsletterHeaderButtonA", Term: "at 12:30:45",
 		Content: randomText[:20] + "\x00" + randomText[20:]}.Clean()
 	if want := (Source{Campaign: "BlackFriday2026_NewsletterHeaderButtonA", Term: "at 12:30:45"}); secrets != want {
 		t.Errorf("%+v", secrets)
 	}
-	if again := marks.Clean(); again != marks {
-		t.Errorf("cleaning twice gives %+v", again)
+	if again := source.Clean(); again != source {
+		t.Errorf("cleaned twice: %+v", again)
 	}
-	if ParseSource(marks.JSON()) != marks || ParseSource("no json") != (Source{}) || (Source{}).JSON() != "{}" {
+	if ParseSource(source.JSON()) != source || ParseSource("no json") != (Source{}) || (Source{}).JSON() != "{}" {
 		t.Error("JSON does not come back")
 	}
 }
@@ -77,11 +77,11 @@ func FuzzSource(f *testing.F) {
 		clean := Source{Page: page, Ref: mark}.Clean()
 		for _, s := range []string{clean.Page, clean.Ref} {
 			if strings.Contains(s, "@") || strings.ContainsRune(s, 0) || !utf8.ValidString(s) || len(s) > maxURL {
-				t.Errorf("%q, %q gives %q", page, mark, s)
+				t.Errorf("%q, %q: %q", page, mark, s)
 			}
 		}
 		if ParseSource(clean.JSON()) != clean {
-			t.Errorf("%q, %q does not come back", page, mark)
+			t.Errorf("%q, %q is not restored", page, mark)
 		}
 	})
 }

@@ -9,25 +9,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Finding is where the ledger is not what was sealed.
+// Finding is a time span in which the ledger differs from what was sealed.
 type Finding struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
 	What string    `json:"what"`
 }
 
-// Report is what a verification found.
+// Report is the result of a verification.
 type Report struct {
 	Seals    int       `json:"seals"`
-	Events   int       `json:"events"`   // that are sealed
-	Until    time.Time `json:"until"`    // up to when; zero if nothing is
+	Events   int       `json:"events"`   // sealed
+	Until    time.Time `json:"until"`    // end of the last seal; zero if there is none
 	Head     string    `json:"head"`     // the last seal's hash, in hexadecimal
-	Findings []Finding `json:"findings"` // none if the ledger is what it was
+	Findings []Finding `json:"findings"` // empty if the ledger is unchanged
 }
 
-// Verify reads all seals and all events and reports every seal that does not hold, and events that should be sealed and are
-// not. known are hashes of seals from a place
-// outside the database, such as the logs, that have to be in the chain. The error is the database's.
+// Verify reads all seals and events. It reports every invalid seal and all events that should be sealed and are not.
+// known are hashes of seals from outside the database, such as the logs; each must be in the chain. The error is the
+// database's.
 func (s *Sealer) Verify(ctx context.Context, known ...[]byte) (Report, error) {
 	seals, err := s.all(ctx)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Sealer) Verify(ctx context.Context, known ...[]byte) (Report, error) {
 	return report, nil
 }
 
-// unsealed finds events after the last seal that should have been sealed by now.
+// unsealed returns a finding for events after the last seal that should have been sealed by now.
 func (s *Sealer) unsealed(ctx context.Context, until time.Time) ([]Finding, error) {
 	if until.IsZero() {
 		until = time.Unix(0, 0)
@@ -72,20 +72,20 @@ func (s *Sealer) unsealed(ctx context.Context, until time.Time) ([]Finding, erro
 	if err != nil || first.IsZero() {
 		return nil, err
 	}
-	return []Finding{{first.UTC(), due, "the events are not sealed, although maintain seals once a day: seals were removed, or maintain does not run"}}, nil
+	return []Finding{{first.UTC(), due, "events are not sealed, although maintain seals once a day: seals were removed, or maintain does not run"}}, nil
 }
 
-// check says in what a seal does not hold; "" if it does.
+// check returns what is wrong with a seal, or "".
 func (s *Sealer) check(ctx context.Context, seal, previous Seal, first bool) (string, error) {
 	switch {
 	case !bytes.Equal(seal.Hash, seal.hash()):
 		return "the seal was changed", nil
 	case !bytes.Equal(seal.Previous, previous.Hash):
-		return "the seal before it was changed, removed or added", nil
+		return "the previous seal was changed, removed or added", nil
 	case seal.To.After(s.now()):
 		return "the seal ends in the future", nil
 	case !first && !seal.From.Equal(previous.To):
-		return "the seal does not begin where the one before ends", nil
+		return "the seal does not begin where the previous one ends", nil
 	}
 	if first {
 		at, err := s.firstEvent(ctx, time.Unix(0, 0), seal.From)
