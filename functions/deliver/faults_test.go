@@ -26,7 +26,7 @@ func (b *bundle) signUps(n int) {
 func TestAFailureIsRepeated(t *testing.T) {
 	b := setup(t)
 	b.signUps(2)
-	b.ses.Fail(devstack.Answer{Status: http.StatusInternalServerError, Code: "InternalFailure", RetryAfter: 600})
+	b.ses.Fail(devstack.SESFault{Status: http.StatusInternalServerError, Code: "InternalFailure", RetryAfter: 600})
 	f := b.openWith(func(h *handler) { h.config.Concurrency = 1 })
 	b.expect(b.run(t.Context(), f), `{"retry":1,"sent":1}`)
 	if got := b.Strings(`select attempts || ' ' || outcome || ' ' || (due_at > now() + interval '9 minutes') from outbox where state = 'ready'`); len(got) != 1 || got[0] != "1 status_500 true" {
@@ -36,7 +36,7 @@ func TestAFailureIsRepeated(t *testing.T) {
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 	b.expectRows("email.confirm done sent "+b.attempts(0), "email.confirm done sent "+b.attempts(1))
-	if got := len(b.ses.Mails()); got != 2 {
+	if got := len(b.ses.Emails()); got != 2 {
 		t.Errorf("%d mails", got)
 	}
 }
@@ -49,7 +49,7 @@ func (b *bundle) attempts(i int) string {
 func TestAMailThatIsRefusedForGood(t *testing.T) {
 	b := setup(t)
 	b.signUps(1)
-	b.ses.Fail(devstack.Answer{Status: http.StatusBadRequest, Code: "MessageRejected"})
+	b.ses.Fail(devstack.SESFault{Status: http.StatusBadRequest, Code: "MessageRejected"})
 	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"dead":1}`)
 	b.expectRows("email.confirm dead rejected 1")
@@ -61,7 +61,7 @@ func TestTheLastAttempt(t *testing.T) {
 	b := setup(t)
 	b.signUps(1)
 	b.Exec(`update outbox set attempts = $1`, outbox.MaxAttempts-1)
-	b.ses.Fail(devstack.Answer{Status: http.StatusBadGateway})
+	b.ses.Fail(devstack.SESFault{Status: http.StatusBadGateway})
 	b.expect(b.run(t.Context(), b.Open(open)), `{"dead":1}`)
 	b.expectRows(fmt.Sprintf("email.confirm dead status_502 %d", outbox.MaxAttempts))
 }
@@ -70,7 +70,7 @@ func TestTheLastAttempt(t *testing.T) {
 func TestThrottlingCostsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.signUps(8)
-	slower := devstack.Answer{Status: http.StatusTooManyRequests, Code: "TooManyRequestsException"}
+	slower := devstack.SESFault{Status: http.StatusTooManyRequests, Code: "TooManyRequestsException"}
 	b.ses.Fail(slower, slower, slower)
 	got := b.run(t.Context(), b.Open(open))
 	if got["sent"] != 8 || got["waits"] != 3 {
@@ -86,7 +86,7 @@ func TestASetUpThatIsWrongCostsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.signUps(3)
 	f := b.openWith(func(h *handler) { h.config.Concurrency = 1 })
-	for _, answer := range []devstack.Answer{
+	for _, answer := range []devstack.SESFault{
 		{Status: http.StatusForbidden, Code: "AccessDeniedException"}, {Status: http.StatusBadRequest, Code: "SendingPausedException"},
 		{Status: http.StatusNotFound, Code: "NotFoundException"},
 	} {
@@ -157,11 +157,11 @@ func TestTwoAtOnceSendEverythingOnce(t *testing.T) {
 	}
 	both.Wait()
 	recipients := map[string]int{}
-	for _, m := range b.ses.Mails() {
+	for _, m := range b.ses.Emails() {
 		recipients[m.To]++
 	}
-	if len(recipients) != n || len(b.ses.Mails()) != n {
-		t.Errorf("%d mails to %d people, want %d", len(b.ses.Mails()), len(recipients), n)
+	if len(recipients) != n || len(b.ses.Emails()) != n {
+		t.Errorf("%d mails to %d people, want %d", len(b.ses.Emails()), len(recipients), n)
 	}
 	if got := b.Strings(`select distinct state || ' ' || outcome || ' ' || attempts from outbox`); len(got) != 1 || got[0] != "done sent 1" {
 		t.Errorf("outbox %v", got)
@@ -178,7 +178,7 @@ func TestTheTimeIsUp(t *testing.T) {
 	b.expect(b.run(ctx, f), `{}`) // not even begun
 	cancel()
 	for range n {
-		b.ses.Fail(devstack.Answer{Status: http.StatusInternalServerError, Delay: 500 * time.Millisecond})
+		b.ses.Fail(devstack.SESFault{Status: http.StatusInternalServerError, Delay: 500 * time.Millisecond})
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), timeToSend+2*time.Second)
 	defer cancel()
@@ -219,7 +219,7 @@ func TestALeaseThatEnds(t *testing.T) {
 	if _, err := h.event(ctx, functiontest.Sample(t, "deliver", "scheduled")); err != nil {
 		t.Fatal(err)
 	}
-	if sent := len(b.ses.Mails()); sent != 0 {
+	if sent := len(b.ses.Emails()); sent != 0 {
 		t.Errorf("%d mails left after their lease", sent)
 	}
 	b.expectRows("email.confirm ready - 0")

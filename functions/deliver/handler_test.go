@@ -20,7 +20,7 @@ func TestAConfirmationMail(t *testing.T) {
 	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 	b.expectRows("email.confirm done sent 1")
-	mails := b.ses.Mails()
+	mails := b.ses.Emails()
 	if len(mails) != 1 {
 		t.Fatalf("%d mails", len(mails))
 	}
@@ -75,7 +75,7 @@ func TestEveryKindOfMail(t *testing.T) {
 		"email.unsubscribe_link done sent 1", "email.privacy_export done sent 1", "email.privacy_erase done sent 1", "none done none 1")
 	privacy := map[string]token.Purpose{"Ihre Daten bei The Jane Letter": token.Export, "Ihre Daten bei The Jane Letter löschen": token.Erase}
 	subjects := map[string]bool{}
-	for _, mail := range b.ses.Mails() {
+	for _, mail := range b.ses.Emails() {
 		subjects[mail.Subject] = true
 		if got := b.claims(mail, unsubscribePath, token.Unsubscribe); got.SubscriberID != active.SubscriberID {
 			t.Errorf("%s: %+v", mail.Subject, got)
@@ -225,7 +225,7 @@ func TestItLingers(t *testing.T) {
 	}()
 	for i := range 2 {
 		b.SignUp(fmt.Sprintf("late%d@example.org", i))
-		await(t, "the mail", func() bool { return len(b.ses.Mails()) == i+1 })
+		await(t, "the mail", func() bool { return len(b.ses.Emails()) == i+1 })
 	}
 	await(t, "the record", func() bool { return len(b.Strings(`select id::text from outbox where state = 'done'`)) == 2 })
 	cancel()

@@ -270,7 +270,7 @@ func TestLoopsSendsTheMails(t *testing.T) {
 	b.expect(b.run(t.Context(), f), `{"retry":1}`)
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
-	mails := o.loops.Mails()
+	mails := o.loops.Emails()
 	if len(mails) != 1 || mails[0].To != "jane@example.org" || mails[0].Variables["subject"] != "Bitte bestätigen: The Jane Letter" ||
 		!strings.Contains(mails[0].Variables["text"], confirmPath) || !strings.Contains(mails[0].Variables["unsubscribe"], unsubscribePath) {
 		t.Errorf("%+v", mails)

@@ -100,9 +100,9 @@ func TestAWaveIsHeld(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sent := len(b.ses.Mails())
+	sent := len(b.ses.Emails())
 	b.run(t.Context(), f)
-	if got := len(b.ses.Mails()) - sent; got != 3 {
+	if got := len(b.ses.Emails()) - sent; got != 3 {
 		t.Errorf("%d of 3 released mails left", got)
 	}
 }
@@ -121,7 +121,7 @@ func TestWithoutTheIndexMailsLeave(t *testing.T) {
 			b.wave()
 			began := time.Now()
 			b.run(t.Context(), b.openForFew())
-			if got := len(b.ses.Mails()); got != 50 {
+			if got := len(b.ses.Emails()); got != 50 {
 				t.Errorf("%d of 50 mails left", got)
 			}
 			calls := 0

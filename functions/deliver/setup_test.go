@@ -93,7 +93,7 @@ func (b *bundle) age(interval string) {
 }
 
 // claims reads the token behind the first link of a mail to a path.
-func (b *bundle) claims(mail devstack.Mail, path string, p token.Purpose) token.Claims {
+func (b *bundle) claims(mail devstack.Email, path string, p token.Purpose) token.Claims {
 	b.Helper()
 	for _, link := range mail.Links {
 		if text, found := strings.CutPrefix(link, "https://api.example.org"+path+"?token="); found {

@@ -26,7 +26,7 @@ func withCaptcha(t *testing.T, b *functiontest.Bundle) *devstack.Captcha {
 }
 
 func solve(double *devstack.Captcha) string {
-	return double.Solve(devstack.Solved{Hostname: "www.example.org", Action: "sign-up"})
+	return double.Solve(devstack.SolvedChallenge{Hostname: "www.example.org", Action: "sign-up"})
 }
 
 func signUpJSON(email, token string) string {
@@ -57,7 +57,7 @@ func TestTheCaptchaIsAskedForInEveryState(t *testing.T) {
 		const pointer = `"pointer":"#/captcha_token"`
 		expectAnswer(t, "no answer", functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 422, pointer)
 		expectAnswer(t, "a wrong answer", serveJSON(t, api, email, "made.up"), 422, pointer)
-		elsewhere := double.Solve(devstack.Solved{Hostname: "evil.example.net", Action: "sign-up"})
+		elsewhere := double.Solve(devstack.SolvedChallenge{Hostname: "evil.example.net", Action: "sign-up"})
 		expectAnswer(t, "solved elsewhere", serveJSON(t, api, email, elsewhere), 422, pointer)
 	}
 	b.ExpectRows(before)
@@ -65,7 +65,7 @@ func TestTheCaptchaIsAskedForInEveryState(t *testing.T) {
 		token := solve(double)
 		expectAnswer(t, email, serveJSON(t, api, email, token), 202, `"accepted"`)
 		expectAnswer(t, email+", the same answer again", serveJSON(t, api, email, token), 422, "captcha_token")
-		if asked := len(double.Asked()); asked != 6+2*(i+1) {
+		if asked := len(double.Requests()); asked != 6+2*(i+1) {
 			t.Errorf("%s: the provider was asked %d times", email, asked)
 		}
 	}

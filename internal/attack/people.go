@@ -88,7 +88,7 @@ func (a *attack) signUp(ctx context.Context, v *visitor, address, page string) b
 
 // confirmLink is the path and query of the link in the mail to an address; empty if there is none yet.
 func (a *attack) confirmLink(address string) string {
-	for _, m := range a.stack.Doubles.SES.Mails() {
+	for _, m := range a.stack.Fakes.SES.Emails() {
 		if m.To != address {
 			continue
 		}
@@ -107,7 +107,7 @@ func (a *attack) owner(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, a.alert)
 	defer cancel()
 	for ctx.Err() == nil {
-		for _, m := range a.stack.Doubles.Slack.Messages() {
+		for _, m := range a.stack.Fakes.Slack.Messages() {
 			if strings.HasSuffix(m.Title, title) {
 				a.told.Store(int64(time.Since(began)))
 				fmt.Fprintln(a.log, "the owner reads:", m.Title)

@@ -58,7 +58,7 @@ func (a *attack) count(ctx context.Context) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := a.judge(a.stack.Doubles, kinds, held)
+	r := a.judge(a.stack.Fakes, kinds, held)
 	if err := a.stack.Validate(ctx); err != nil {
 		r.add("%v", err)
 	}
@@ -66,9 +66,9 @@ func (a *attack) count(ctx context.Context) (*report, error) {
 }
 
 // judge is count without the database: kinds are those of the outbox's rows, by id.
-func (a *attack) judge(doubles *devstack.Doubles, kinds map[string]string, held string) *report {
+func (a *attack) judge(doubles *devstack.Fakes, kinds map[string]string, held string) *report {
 	r := &report{}
-	t := tally(doubles.SES.Mails(), a.folds(), kinds, r)
+	t := tally(doubles.SES.Emails(), a.folds(), kinds, r)
 	for status, n := range a.statuses {
 		if status >= 500 || status == 0 {
 			r.add("%d answers with status %d", n, status)
@@ -107,7 +107,7 @@ type totals struct {
 }
 
 // tally counts the mails to victims by mailbox and purpose, and tells what is more, or sooner, than the caps allow.
-func tally(mails []devstack.Mail, folds map[string]bool, kinds map[string]string, r *report) totals {
+func tally(mails []devstack.Email, folds map[string]bool, kinds map[string]string, r *report) totals {
 	t := totals{most: map[string]int{}}
 	type key struct{ mailbox, purpose string }
 	got, victims := map[key][]time.Time{}, map[string]bool{}

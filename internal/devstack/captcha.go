@@ -14,8 +14,8 @@ import (
 // CaptchaSecret is the only secret that the double of the CAPTCHA providers knows.
 const CaptchaSecret = "local-captcha-secret"
 
-// Solved is a challenge that a visitor solved.
-type Solved struct {
+// SolvedChallenge is a challenge that a visitor solved.
+type SolvedChallenge struct {
 	Hostname, Action string
 	At               time.Time
 }
@@ -26,9 +26,9 @@ type Captcha struct {
 	now func() time.Time
 
 	mu       sync.Mutex
-	solved   map[string]Solved
+	solved   map[string]SolvedChallenge
 	used     map[string]bool
-	asked    []map[string]string
+	requests []map[string]string
 	problems []string
 	failing  []CaptchaAnswer
 }
@@ -42,11 +42,11 @@ type CaptchaAnswer struct {
 
 // NewCaptcha makes a double whose clock is now.
 func NewCaptcha(now func() time.Time) *Captcha {
-	return &Captcha{now: now, solved: map[string]Solved{}, used: map[string]bool{}}
+	return &Captcha{now: now, solved: map[string]SolvedChallenge{}, used: map[string]bool{}}
 }
 
 // Solve gives what the widget gives a visitor who solved a challenge.
-func (c *Captcha) Solve(s Solved) string {
+func (c *Captcha) Solve(s SolvedChallenge) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.At.IsZero() {
@@ -65,10 +65,10 @@ func (c *Captcha) Fail(answers ...CaptchaAnswer) {
 }
 
 // Asked lists the forms of all questions.
-func (c *Captcha) Asked() []map[string]string {
+func (c *Captcha) Requests() []map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.asked)
+	return slices.Clone(c.requests)
 }
 
 // Problems lists what no correct client sends. There should be none.
@@ -80,7 +80,7 @@ func (c *Captcha) Problems() []string {
 
 // ServeHTTP implements http.Handler.
 func (c *Captcha) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	form, problem := readQuestion(r)
+	form, problem := readRequest(r)
 	recordRequest(canary.Captcha, r, []byte(r.PostForm.Encode()))
 	answer := c.answer(form, problem)
 	time.Sleep(answer.Delay)
@@ -95,7 +95,7 @@ func (c *Captcha) answer(form map[string]string, problem string) CaptchaAnswer {
 	if problem != "" {
 		c.problems = append(c.problems, problem)
 	}
-	c.asked = append(c.asked, form)
+	c.requests = append(c.requests, form)
 	if len(c.failing) > 0 {
 		told := c.failing[0]
 		c.failing = c.failing[1:]
@@ -109,7 +109,7 @@ func (c *Captcha) answer(form map[string]string, problem string) CaptchaAnswer {
 }
 
 // readQuestion gives the form, and what is wrong with the question itself.
-func readQuestion(r *http.Request) (form map[string]string, problem string) {
+func readRequest(r *http.Request) (form map[string]string, problem string) {
 	form = map[string]string{}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.URL.RawQuery != "" {
 		problem = "the question is not a POST of a form, or has a query string"

@@ -27,14 +27,14 @@ func (c *chat) Messages() []ChatMessage {
 	return slices.Clone(c.messages)
 }
 
-func (c *chat) take(m ChatMessage) {
+func (c *chat) keep(m ChatMessage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.messages = append(c.messages, m)
 }
 
 // fits says whether a text has from one to so many characters, counted in UTF-16 as a service may.
-func fits(text string, limit int) bool {
+func fitsLimit(text string, limit int) bool {
 	return text != "" && len(utf16.Encode([]rune(text))) <= limit
 }
 

@@ -32,7 +32,7 @@ func judged(t *testing.T, body string, ways broken, double func() (handler http.
 	}
 }
 
-func TestTheDoubleOfSlackRefuses(t *testing.T) {
+func TestTheFakeOfSlackRefuses(t *testing.T) {
 	const whole = `{"text":"a &amp; b","unfurl_links":false,"unfurl_media":false,"mrkdwn":false,"blocks":[` +
 		`{"type":"header","text":{"type":"plain_text","text":"Title","emoji":false}},` +
 		`{"type":"section","text":{"type":"plain_text","text":"Lines","emoji":false}}]}`
@@ -45,7 +45,7 @@ func TestTheDoubleOfSlackRefuses(t *testing.T) {
 	}, func() (http.Handler, func() []string) { s := &Slack{}; return s, s.Problems })
 }
 
-func TestTheDoubleOfDiscordRefuses(t *testing.T) {
+func TestTheFakeOfDiscordRefuses(t *testing.T) {
 	const whole = `{"embeds":[{"title":"Title","description":"Lines","color":255}],"allowed_mentions":{"parse":[]}}`
 	judged(t, whole, broken{
 		"not JSON": {`{"embeds"`, `"embeds"`}, "unknown member": {`"embeds"`, `"embed"`}, "no embed": {`{"title":"Title","description":"Lines","color":255}`, ""},
@@ -56,7 +56,7 @@ func TestTheDoubleOfDiscordRefuses(t *testing.T) {
 }
 
 // The receiver verifies before it reads. The signatures are of Python's hmac.
-func TestTheDoubleOfAReceiverRefuses(t *testing.T) {
+func TestTheFakeOfAReceiverRefuses(t *testing.T) {
 	const (
 		body  = `{"type":"subscription.confirmed","timestamp":"2026-03-01T11:00:00Z","data":{"event_id":"e1"}}`
 		right = "v1,YpFh3WdxuHYDANaK9DWCJe0j48pY3GlIQP69XSgoj1w="

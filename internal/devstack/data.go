@@ -38,8 +38,8 @@ func lockFolder(dir string) (unlock func(), err error) {
 }
 
 // ownDatabase makes the stack's database on its own server.
-func ownDatabase(ctx context.Context, server *pgserver.Server, dir, caFile string) (*Database, error) {
-	secrets, err := keptKeys(dir)
+func createDatabase(ctx context.Context, server *pgserver.Server, dir, caFile string) (*Database, error) {
+	secrets, err := loadKeys(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func embeddedRedis(files pki.Files) (*Redis, func(), error) {
 var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS", "APP_DATABASE_PASSWORD"}
 
 // keptKeys gives the secrets of a data folder and makes those that are missing. Links in old mails go on working.
-func keptKeys(dir string) (map[string]string, error) {
+func loadKeys(dir string) (map[string]string, error) {
 	path := filepath.Join(dir, "keys.json")
 	keys := map[string]string{}
 	content, err := os.ReadFile(path)

@@ -64,7 +64,7 @@ type Stack struct {
 	BaseURL  string
 	Database Database
 	Redis    Redis
-	Doubles  *Doubles
+	Fakes    *Fakes
 	Lambda   *lambdalocal.Server
 
 	options  Options
@@ -76,7 +76,7 @@ type Stack struct {
 
 // Start starts everything and migrates the database. It serves when it returns.
 func Start(ctx context.Context, o Options) (*Stack, error) {
-	s := &Stack{options: o, Doubles: newDoubles()}
+	s := &Stack{options: o, Fakes: newFakes()}
 	if err := s.start(ctx); err != nil {
 		s.Stop(ctx)
 		return nil, err
@@ -128,7 +128,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	s.publishTo("engagement")
 	feeding, stopFeeding := context.WithCancel(context.WithoutCancel(ctx))
 	s.onStop(stopFeeding)
-	go s.Doubles.SQS.feed(feeding, s.Lambda, "unsubscribe")
+	go s.Fakes.SQS.feed(feeding, s.Lambda, "unsubscribe")
 	return s.writeState()
 }
 
@@ -140,7 +140,7 @@ func (s *Stack) startData(ctx context.Context, files pki.Files) error {
 			return err
 		}
 		s.onStop(postgres.Stop)
-		database, err := ownDatabase(ctx, postgres, s.options.Dir, files.CA)
+		database, err := createDatabase(ctx, postgres, s.options.Dir, files.CA)
 		if err != nil {
 			return err
 		}
@@ -159,12 +159,12 @@ func (s *Stack) startData(ctx context.Context, files pki.Files) error {
 }
 
 func (s *Stack) startFunctions(ctx context.Context) error {
-	doubles, err := s.Doubles.serve()
+	doubles, err := s.Fakes.serve()
 	if err != nil {
 		return err
 	}
-	s.onStop(s.Doubles.close)
-	keys, err := keptKeys(s.options.Dir)
+	s.onStop(s.Fakes.close)
+	keys, err := loadKeys(s.options.Dir)
 	if err != nil {
 		return err
 	}

@@ -82,21 +82,21 @@ func do(t *testing.T, method, url, body string, fields ...string) (int, string) 
 }
 
 // signUp signs an address up and waits for its mail.
-func signUp(t *testing.T, s *Stack, address string) Mail {
+func signUp(t *testing.T, s *Stack, address string) Email {
 	t.Helper()
 	status, body := do(t, http.MethodPost, s.BaseURL+"/api/newsletter/subscribe", `{"email":"`+address+`"}`, "Content-Type: application/json")
 	if status != http.StatusAccepted {
 		t.Fatalf("subscribe: %d %s", status, body)
 	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		for _, mail := range s.Doubles.SES.Mails() {
+		for _, mail := range s.Fakes.SES.Emails() {
 			if mail.To == address {
 				return mail
 			}
 		}
 	}
 	t.Fatal("no mail came")
-	return Mail{}
+	return Email{}
 }
 
 func (s *Stack) subscribers(t *testing.T) int {
@@ -120,7 +120,7 @@ func TestTwoStacksShareNothing(t *testing.T) {
 	if n := two.subscribers(t); n != 0 {
 		t.Errorf("the other stack has %d subscribers", n)
 	}
-	if n := len(two.Doubles.SES.Mails()); n != 0 {
+	if n := len(two.Fakes.SES.Emails()); n != 0 {
 		t.Errorf("the other stack has %d mails", n)
 	}
 }

@@ -29,7 +29,7 @@ func (d *Discord) answer(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"message": "Invalid Form Body", "code": 50035})
 		return
 	}
-	d.take(message)
+	d.keep(message)
 	if r.URL.Query().Get("wait") != "true" { // whoever does not wait is not told
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -63,11 +63,11 @@ func readDiscord(r *http.Request) (m ChatMessage, err error) {
 	if embed.Color < 0 || embed.Color > 0xffffff {
 		return m, fmt.Errorf("the color %d", embed.Color)
 	}
-	if m.Title, err = shownByDiscord(embed.Title, 256); err != nil {
+	if m.Title, err = unescapeDiscord(embed.Title, 256); err != nil {
 		return m, fmt.Errorf("the title: %w", err)
 	}
 	if embed.Description != "" {
-		if m.Text, err = shownByDiscord(embed.Description, 4096); err != nil {
+		if m.Text, err = unescapeDiscord(embed.Description, 4096); err != nil {
 			return m, fmt.Errorf("the description: %w", err)
 		}
 	}
@@ -78,8 +78,8 @@ func readDiscord(r *http.Request) (m ChatMessage, err error) {
 var discordEscape = regexp.MustCompile(`\\([^0-9A-Za-z\s])`)
 
 // shownByDiscord gives a text as people see it.
-func shownByDiscord(text string, limit int) (string, error) {
-	if !fits(text, limit) {
+func unescapeDiscord(text string, limit int) (string, error) {
+	if !fitsLimit(text, limit) {
 		return "", fmt.Errorf("the text is empty, or longer than %d", limit)
 	}
 	if rest := discordEscape.ReplaceAllString(text, ""); strings.ContainsAny(rest, "*_~`|<>[]@\\") || strings.Contains(rest, "://") {

@@ -75,7 +75,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 
 // given lists the names of the variables that a function has: by the template, its own and those of its secrets; by its
 // artifact, the settings that it reads.
-func (s *Stack) given(function string, f *samtemplate.Function) []string {
+func (s *Stack) variableNames(function string, f *samtemplate.Function) []string {
 	var names []string
 	for name := range f.Variables {
 		names = append(names, name)
@@ -96,7 +96,7 @@ func (s *Stack) given(function string, f *samtemplate.Function) []string {
 // environment is the variables of one function.
 func (s *Stack) environment(function string, f *samtemplate.Function) map[string]string {
 	environment := map[string]string{}
-	for _, name := range s.given(function, f) {
+	for _, name := range s.variableNames(function, f) {
 		if value := s.values[name]; value != "" {
 			environment[name] = value
 		}

@@ -114,7 +114,7 @@ func (g *GA4) count(c collected) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, e := range c.Events {
-		if err := unfitForGA4(e.Name, e.Params); err != nil {
+		if err := checkGA4Event(e.Name, e.Params); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(g.events, func(other GA4Event) bool { return other.ClientID == c.ClientID }) {
@@ -125,7 +125,7 @@ func (g *GA4) count(c collected) error {
 	return nil
 }
 
-func unfitForGA4(event string, params map[string]any) error {
+func checkGA4Event(event string, params map[string]any) error {
 	for _, reserved := range []string{"ga_", "google_", "firebase_", "gtag."} {
 		if strings.HasPrefix(event, reserved) {
 			return fmt.Errorf("the name %q is reserved", event)

@@ -12,7 +12,7 @@ const wholeCount = `{"client_id":"1234567890.1234567891","timestamp_micros":1767
 "consent":{"ad_user_data":"DENIED","ad_personalization":"DENIED"},
 "events":[{"name":"newsletter_signup","params":{"session_id":"1234567890","engagement_time_msec":1,"source":"blog"}}]}`
 
-func TestTheDoubleOfGoogleAnalyticsSeesWhatIsDropped(t *testing.T) {
+func TestTheFakeOfGoogleAnalyticsSeesWhatIsDropped(t *testing.T) {
 	now := func() time.Time { return time.Date(2026, 1, 1, 1, 0, 0, 0, time.UTC) }
 	const path = "/mp/collect?measurement_id=" + GA4ID + "&api_secret=" + GA4Secret
 	for name, test := range map[string]struct{ path, old, new string }{

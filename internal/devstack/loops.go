@@ -30,8 +30,8 @@ type LoopsContact struct {
 	Suppressed   bool            `json:"-"`
 }
 
-// LoopsMail is a transactional mail that the double sent.
-type LoopsMail struct {
+// LoopsEmail is a transactional mail that the double sent.
+type LoopsEmail struct {
 	To              string            `json:"email"`
 	TransactionalID string            `json:"transactionalId"`
 	Variables       map[string]string `json:"dataVariables"`
@@ -44,7 +44,7 @@ type Loops struct {
 	faults
 	contacts  []*LoopsContact
 	templates map[string][]string // transactional id: its data variables
-	mails     []LoopsMail
+	emails    []LoopsEmail
 	keys      map[string]bool
 }
 
@@ -80,10 +80,10 @@ func (l *Loops) Template(id string, variables ...string) {
 }
 
 // Mails gives the mails that were sent.
-func (l *Loops) Mails() []LoopsMail {
+func (l *Loops) Emails() []LoopsEmail {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.mails)
+	return slices.Clone(l.emails)
 }
 
 // refusal is an answer that says no.
@@ -109,7 +109,7 @@ func (l *Loops) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var answer any
-	if err = unfitForLoops(r, body); err == nil {
+	if err = checkLoopsRequest(r, body); err == nil {
 		answer, err = l.act(r, body)
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -144,7 +144,7 @@ func (l *Loops) act(r *http.Request, body []byte) (any, error) {
 	return nil, &refusal{http.StatusMethodNotAllowed, "", "no such call"}
 }
 
-func unfitForLoops(r *http.Request, body []byte) error {
+func checkLoopsRequest(r *http.Request, body []byte) error {
 	switch {
 	case r.Header.Get("Authorization") != "Bearer "+LoopsKey:
 		return &refusal{http.StatusUnauthorized, "", "Invalid API key"}
@@ -179,7 +179,7 @@ func (l *Loops) remove(c *LoopsContact) {
 }
 
 // one finds the contact that exactly one of "email" and "userId" names; there may be none.
-func (l *Loops) one(names map[string]string) (*LoopsContact, error) {
+func (l *Loops) findOne(names map[string]string) (*LoopsContact, error) {
 	if len(names) != 1 {
 		return nil, badRequest("", "exactly one of email and userId is needed")
 	}
@@ -195,7 +195,7 @@ func (l *Loops) one(names map[string]string) (*LoopsContact, error) {
 	return nil, nil
 }
 
-func single(query url.Values) map[string]string {
+func firstValues(query url.Values) map[string]string {
 	names := map[string]string{}
 	for name := range query {
 		names[name] = query.Get(name)
@@ -204,7 +204,7 @@ func single(query url.Values) map[string]string {
 }
 
 func (l *Loops) findContact(query url.Values) (any, error) {
-	c, err := l.one(single(query))
+	c, err := l.findOne(firstValues(query))
 	if c == nil || err != nil {
 		return []LoopsContact{}, err
 	}
@@ -212,7 +212,7 @@ func (l *Loops) findContact(query url.Values) (any, error) {
 }
 
 func (l *Loops) suppression(query url.Values) (any, error) {
-	c, err := l.one(single(query))
+	c, err := l.findOne(firstValues(query))
 	switch {
 	case err != nil:
 		return nil, err
@@ -230,7 +230,7 @@ func (l *Loops) delete(body []byte) (any, error) {
 	if err := json.Unmarshal(body, &names); err != nil {
 		return nil, badRequest("", "is not JSON")
 	}
-	c, err := l.one(names)
+	c, err := l.findOne(names)
 	switch {
 	case err != nil:
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestTheDoubleOfLoopsRefusesWhatLoopsRefuses(t *testing.T) {
+func TestTheFakeOfLoopsRefusesWhatLoopsRefuses(t *testing.T) {
 	long := strings.Repeat("k", 101)
 	for name, test := range map[string]struct {
 		call, body, key string

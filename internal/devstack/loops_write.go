@@ -79,7 +79,7 @@ func (u contactUpdate) apply(c *LoopsContact) {
 // transactional sends a mail, once for each key.
 func (l *Loops) transactional(body []byte, key string) (any, error) {
 	var m struct {
-		LoopsMail
+		LoopsEmail
 		AddToAudience bool `json:"addToAudience"`
 	}
 	if err := decodeStrictly(body, &m); err != nil {
@@ -110,7 +110,7 @@ func (l *Loops) transactional(body []byte, key string) (any, error) {
 		l.add(&LoopsContact{Email: m.To, Source: "API", Subscribed: true})
 	}
 	m.Key = key
-	l.mails = append(slices.Clone(l.mails), m.LoopsMail)
+	l.emails = append(slices.Clone(l.emails), m.LoopsEmail)
 	return map[string]any{"success": true}, nil
 }
 

@@ -20,7 +20,7 @@ func (s *Stack) handler() http.Handler {
 		w.Header().Set("Content-Type", "application/yaml")
 		http.ServeFile(w, r, filepath.Join(s.options.Root, "docs", "openapi.yaml"))
 	})
-	mux.Handle("/", recordedAnswers(s.Lambda))
+	mux.Handle("/", recordResponses(s.Lambda))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
 		if err != nil {
@@ -35,10 +35,10 @@ func (s *Stack) handler() http.Handler {
 }
 
 func (s *Stack) inbox(w http.ResponseWriter, r *http.Request) {
-	mails := s.Doubles.SES.Mails()
+	mails := s.Fakes.SES.Emails()
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
 		if mails == nil {
-			mails = []Mail{}
+			mails = []Email{}
 		}
 		writeJSON(w, mails)
 		return
@@ -47,7 +47,7 @@ func (s *Stack) inbox(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Stack) errors(w http.ResponseWriter, _ *http.Request) {
-	events := s.Doubles.Sentry.Events()
+	events := s.Fakes.Sentry.Events()
 	if events == nil {
 		events = []json.RawMessage{}
 	}
@@ -85,14 +85,14 @@ var signUpPage = template.Must(template.New("sign-up").Parse(head + `<title>The 
 </form></body></html>
 `))
 
-var inboxPage = template.Must(template.New("inbox").Funcs(template.FuncMap{"linked": linked}).Parse(head + `<title>Inbox</title></head><body>
+var inboxPage = template.Must(template.New("inbox").Funcs(template.FuncMap{"linked": linkify}).Parse(head + `<title>Inbox</title></head><body>
 <h1>Inbox</h1><p>What was mailed since the stack started, the newest first. <a href="/_local/inbox">Look again</a> · <a href="/">Sign-up page</a></p>
 {{range .}}<article><p><strong>{{.Subject}}</strong><br>to {{.To}}, {{.At.Format "15:04:05"}}</p><pre>{{linked .}}</pre></article>
 {{else}}<p>Nothing yet. A mail takes up to three seconds.</p>{{end}}</body></html>
 `))
 
 // linked is the text of a mail with its links to click on.
-func linked(m Mail) template.HTML {
+func linkify(m Email) template.HTML {
 	var b strings.Builder
 	done := 0
 	for _, at := range linkPattern.FindAllStringIndex(m.Text, -1) {

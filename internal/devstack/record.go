@@ -40,33 +40,33 @@ func (l recordedLog) Write(line []byte) (int, error) {
 }
 
 // recordedAnswers writes down the answers of a handler.
-func recordedAnswers(h http.Handler) http.Handler {
+func recordResponses(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !canary.Recording() {
 			h.ServeHTTP(w, r)
 			return
 		}
-		kept := &keptAnswer{ResponseWriter: w, status: http.StatusOK}
-		h.ServeHTTP(kept, r)
-		canary.RecordAnswer(r.Method+" "+r.URL.Path, kept.status, w.Header(), kept.body.String())
+		recorded := &recordedResponse{ResponseWriter: w, status: http.StatusOK}
+		h.ServeHTTP(recorded, r)
+		canary.RecordAnswer(r.Method+" "+r.URL.Path, recorded.status, w.Header(), recorded.body.String())
 	})
 }
 
-// keptAnswer is an answer of which a copy is kept.
-type keptAnswer struct {
+// keptAnswer is an answer of which a copy is recorded.
+type recordedResponse struct {
 	http.ResponseWriter
 	status int
 	body   bytes.Buffer
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (k *keptAnswer) WriteHeader(status int) {
+func (k *recordedResponse) WriteHeader(status int) {
 	k.status = status
 	k.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
-func (k *keptAnswer) Write(b []byte) (int, error) {
+func (k *recordedResponse) Write(b []byte) (int, error) {
 	k.body.Write(b)
 	return k.ResponseWriter.Write(b)
 }

@@ -25,14 +25,14 @@ const S3Bucket = "local-journal"
 // form, checksums and conditions, keeps the objects, and fails when it is told to. It is safe for concurrent use.
 type S3 struct {
 	faults
-	objects  map[string][]byte
-	pageSize int // of lists; 0 is S3's own 1000
-	spoilt   map[string]bool
+	objects   map[string][]byte
+	pageSize  int // of lists; 0 is S3's own 1000
+	corrupted map[string]bool
 }
 
 // NewS3 makes a double whose lists have pages of a size; 0 is S3's own.
 func NewS3(pageSize int) *S3 {
-	return &S3{objects: map[string][]byte{}, spoilt: map[string]bool{}, pageSize: pageSize}
+	return &S3{objects: map[string][]byte{}, corrupted: map[string]bool{}, pageSize: pageSize}
 }
 
 // Objects gives all objects by key.
@@ -50,10 +50,10 @@ func (s *S3) Put(key string, content []byte) {
 }
 
 // Spoil makes an object's bytes arrive changed, as a bad wire does.
-func (s *S3) Spoil(key string) {
+func (s *S3) Corrupt(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.spoilt[key] = true
+	s.corrupted[key] = true
 }
 
 // s3Error is an answer that says no.
@@ -90,7 +90,7 @@ func (s *S3) act(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := signedForS3(r, body); err != nil {
+	if err := checkS3Signature(r, body); err != nil {
 		return err
 	}
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -110,7 +110,7 @@ func (s *S3) act(w http.ResponseWriter, r *http.Request) error {
 }
 
 // signedForS3 checks the form of a signature (AWS Signature Version 4) and that it covers what S3 wants covered.
-func signedForS3(r *http.Request, body []byte) error {
+func checkS3Signature(r *http.Request, body []byte) error {
 	auth := r.Header.Get("Authorization")
 	_, covered, _ := strings.Cut(auth, "SignedHeaders=")
 	covered, _, _ = strings.Cut(covered, ",")
@@ -168,7 +168,7 @@ func (s *S3) get(w http.ResponseWriter, r *http.Request, key string) error {
 	if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" {
 		w.Header().Set("X-Amz-Checksum-Sha256", base64Sum(content))
 	}
-	if s.spoilt[key] {
+	if s.corrupted[key] {
 		content = append([]byte(" "), content[:len(content)-1]...)
 	}
 	_, err := w.Write(content)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestTheDoubleOfS3RefusesWhatS3Refuses(t *testing.T) {
+func TestTheFakeOfS3RefusesWhatS3Refuses(t *testing.T) {
 	const signature = "AWS4-HMAC-SHA256 Credential=AKIDLOCAL/20260101/eu-central-1/s3/aws4_request, " +
 		"SignedHeaders=host;x-amz-checksum-sha256;x-amz-content-sha256;x-amz-date, Signature=x"
 	whole := map[string]string{

@@ -74,7 +74,7 @@ func (s *Sentry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	for _, item := range items {
 		if err == nil {
-			err = s.take(item)
+			err = s.keep(item)
 		}
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ type item struct {
 var slug = regexp.MustCompile(`^[a-z0-9_-]{1,50}$`)
 
 // take keeps an event or a check-in, as far as the service would. The caller holds mu.
-func (s *Sentry) take(i item) error {
+func (s *Sentry) keep(i item) error {
 	switch i.kind {
 	case "event":
 		if !json.Valid(i.payload) {

@@ -17,8 +17,8 @@ import (
 	"newsletter/internal/canary"
 )
 
-// Mail is a mail that the double of SES took.
-type Mail struct {
+// Email is a mail that the double of SES took.
+type Email struct {
 	To      string            `json:"to"`
 	From    string            `json:"from"`
 	Subject string            `json:"subject"`
@@ -31,8 +31,8 @@ type Mail struct {
 	At      time.Time         `json:"at"`
 }
 
-// Answer is how the double shall fail.
-type Answer struct {
+// SESFault is how the double shall fail.
+type SESFault struct {
 	Status     int
 	Code       string // such as "TooManyRequestsException"
 	Message    string // defaults to "as told"
@@ -40,7 +40,7 @@ type Answer struct {
 	Delay      time.Duration
 	// Lose, if it is not nil, takes the place of the rest: the mail is taken, and if Lose says so, the connection ends
 	// without an answer.
-	Lose func(taken Mail) bool
+	Lose func(taken Email) bool
 }
 
 // SES is the double of Amazon SES (API v2, SendEmail). It checks what the service checks, keeps the mails, and fails
@@ -51,11 +51,11 @@ type SES struct {
 	mu sync.Mutex
 	// published gets what became of each mail that was sent with the configuration set, as SES publishes it; nil if nobody
 	// listens, and silent if its event destination is turned off.
-	published func(Mail)
-	silent    bool
-	mails     []Mail
+	publish   func(Email)
+	eventsOff bool
+	emails    []Email
 	problems  []string
-	failing   []Answer
+	failing   []SESFault
 	calls     int
 }
 
@@ -63,19 +63,19 @@ type SES struct {
 func NewSES(now func() time.Time) *SES { return &SES{now: now} }
 
 // Mails gives all mails, the newest first.
-func (s *SES) Mails() []Mail {
+func (s *SES) Emails() []Email {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	mails := slices.Clone(s.mails)
+	mails := slices.Clone(s.emails)
 	slices.Reverse(mails)
 	return mails
 }
 
 // Since gives the mails after the first n, the oldest first.
-func (s *SES) Since(n int) []Mail {
+func (s *SES) Since(n int) []Email {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.mails[min(n, len(s.mails)):])
+	return slices.Clone(s.emails[min(n, len(s.emails)):])
 }
 
 // Problems lists the requests that the service would have refused, and why. There should be none.
@@ -93,7 +93,7 @@ func (s *SES) Calls() int {
 }
 
 // Fail makes the next requests fail, one answer each.
-func (s *SES) Fail(answers ...Answer) {
+func (s *SES) Fail(answers ...SESFault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing = append(s.failing, answers...)
@@ -107,10 +107,10 @@ func (s *SES) Heal() {
 }
 
 // Publish turns the event destination of the configuration set on or off. It is on at first.
-func (s *SES) Publish(on bool) {
+func (s *SES) SetPublishing(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.silent = !on
+	s.eventsOff = !on
 }
 
 // ConfigurationSet is the one configuration set that the double knows.
@@ -149,7 +149,7 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, answer.Status, answer.Code, cmp.Or(answer.Message, "as told"))
 		return
 	}
-	taken, err := readMail(r, body)
+	taken, err := readEmail(r, body)
 	if err != nil {
 		s.mu.Lock()
 		s.problems = append(s.problems, err.Error())
@@ -166,23 +166,23 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // keep adds a mail, tells of it, and gives its number.
-func (s *SES) keep(m Mail) int {
+func (s *SES) keep(m Email) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.At = s.now()
-	s.mails = append(s.mails, m)
-	if s.published != nil && m.Set == ConfigurationSet && !s.silent {
-		go s.published(m)
+	s.emails = append(s.emails, m)
+	if s.publish != nil && m.Set == ConfigurationSet && !s.eventsOff {
+		go s.publish(m)
 	}
-	return len(s.mails)
+	return len(s.emails)
 }
 
-func (s *SES) next() (Answer, bool) {
+func (s *SES) next() (SESFault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
 	if len(s.failing) == 0 {
-		return Answer{}, false
+		return SESFault{}, false
 	}
 	answer := s.failing[0]
 	s.failing = s.failing[1:]
@@ -205,54 +205,54 @@ var (
 )
 
 // readMail checks a request as the service does.
-func readMail(r *http.Request, body []byte) (Mail, error) {
+func readEmail(r *http.Request, body []byte) (Email, error) {
 	if auth := r.Header.Get("Authorization"); !strings.HasPrefix(auth, "AWS4-HMAC-SHA256 Credential=") || !strings.Contains(auth, "/ses/aws4_request") {
-		return Mail{}, fmt.Errorf("the request is not signed for SES")
+		return Email{}, fmt.Errorf("the request is not signed for SES")
 	}
 	var request sendEmail
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&request); err != nil {
-		return Mail{}, fmt.Errorf("the request cannot be read: %w", err)
+		return Email{}, fmt.Errorf("the request cannot be read: %w", err)
 	}
 	if set := request.ConfigurationSetName; set != "" && set != ConfigurationSet {
-		return Mail{}, fmt.Errorf("configuration set %q does not exist", set)
+		return Email{}, fmt.Errorf("configuration set %q does not exist", set)
 	}
 	if _, err := mail.ParseAddress(request.FromEmailAddress); err != nil {
-		return Mail{}, fmt.Errorf("the sender is not an address")
+		return Email{}, fmt.Errorf("the sender is not an address")
 	}
 	if to := request.Destination.ToAddresses; len(to) != 1 {
-		return Mail{}, fmt.Errorf("%d recipients", len(to))
+		return Email{}, fmt.Errorf("%d recipients", len(to))
 	}
 	if to, err := mail.ParseAddress(request.Destination.ToAddresses[0]); err != nil || to.Name != "" {
-		return Mail{}, fmt.Errorf("the recipient is not a bare address")
+		return Email{}, fmt.Errorf("the recipient is not a bare address")
 	}
 	simple := request.Content.Simple
 	for name, c := range map[string]content{"subject": simple.Subject, "text": simple.Body.Text, "HTML": simple.Body.Html} {
 		if c.Data == "" || c.Charset != "UTF-8" {
-			return Mail{}, fmt.Errorf("the %s is empty, or not in UTF-8", name)
+			return Email{}, fmt.Errorf("the %s is empty, or not in UTF-8", name)
 		}
 	}
 	if strings.ContainsAny(simple.Subject.Data, "\r\n") {
-		return Mail{}, fmt.Errorf("the subject has several lines")
+		return Email{}, fmt.Errorf("the subject has several lines")
 	}
-	taken := Mail{
+	taken := Email{
 		To: request.Destination.ToAddresses[0], From: request.FromEmailAddress, Subject: simple.Subject.Data,
 		Text: simple.Body.Text.Data, HTML: simple.Body.Html.Data, Headers: map[string]string{}, Tags: map[string]string{}, Set: request.ConfigurationSetName,
 		Links: linkPattern.FindAllString(simple.Body.Text.Data, -1),
 	}
 	if len(simple.Headers) > 15 {
-		return Mail{}, fmt.Errorf("%d headers", len(simple.Headers))
+		return Email{}, fmt.Errorf("%d headers", len(simple.Headers))
 	}
 	for _, h := range simple.Headers {
 		if _, twice := taken.Headers[h.Name]; twice || !headerName.MatchString(h.Name) || !headerValue.MatchString(h.Value) {
-			return Mail{}, fmt.Errorf("header %q", h.Name)
+			return Email{}, fmt.Errorf("header %q", h.Name)
 		}
 		taken.Headers[h.Name] = h.Value
 	}
 	for _, tag := range request.EmailTags {
 		if !tagPattern.MatchString(tag.Name) || !tagPattern.MatchString(tag.Value) {
-			return Mail{}, fmt.Errorf("tag %q", tag.Name)
+			return Email{}, fmt.Errorf("tag %q", tag.Name)
 		}
 		taken.Tags[tag.Name] = tag.Value
 	}

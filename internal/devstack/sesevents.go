@@ -12,9 +12,9 @@ import (
 // publishTo hands what becomes of mails to a function, as SES does through SNS: a mail to bounce@ or complaint@ of any
 // domain bounces or is complained about, as with the mailbox simulator of SES, and every other one is delivered.
 func (s *Stack) publishTo(function string) {
-	s.Doubles.SES.mu.Lock()
-	defer s.Doubles.SES.mu.Unlock()
-	s.Doubles.SES.published = func(m Mail) {
+	s.Fakes.SES.mu.Lock()
+	defer s.Fakes.SES.mu.Unlock()
+	s.Fakes.SES.publish = func(m Email) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		payload, err := json.Marshal(notification(m))
@@ -26,7 +26,7 @@ func (s *Stack) publishTo(function string) {
 }
 
 // notification is what SNS hands on of a mail.
-func notification(m Mail) events.SNSEvent {
+func notification(m Email) events.SNSEvent {
 	at := m.At.UTC().Format(time.RFC3339Nano)
 	about := map[string]any{"mail": map[string]any{
 		"timestamp": at, "destination": []string{m.To}, "tags": map[string][]string{"ses:configuration-set": {m.Set}, "delivery": {m.Tags["delivery"]}},

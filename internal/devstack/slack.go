@@ -27,7 +27,7 @@ func (s *Slack) answer(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, word, http.StatusBadRequest)
 		return
 	}
-	s.take(message)
+	s.keep(message)
 	_, _ = io.WriteString(w, "ok")
 }
 
@@ -60,7 +60,7 @@ func readSlack(r *http.Request) (m ChatMessage, word string, err error) {
 	case len(post.Blocks) == 0 || len(post.Blocks) > 50:
 		return m, "invalid_blocks", fmt.Errorf("%d blocks", len(post.Blocks))
 	}
-	if _, err := shownBySlack(post.Text, 40_000); err != nil {
+	if _, err := unescapeSlack(post.Text, 40_000); err != nil {
 		return m, "msg_too_long", err
 	}
 	for _, block := range post.Blocks {
@@ -68,7 +68,7 @@ func readSlack(r *http.Request) (m ChatMessage, word string, err error) {
 		if limit == 0 || block.Text.Type != "plain_text" || block.Text.Emoji {
 			return m, "invalid_blocks", fmt.Errorf("a block %q with a text of type %q", block.Type, block.Text.Type)
 		}
-		shown, err := shownBySlack(block.Text.Text, limit)
+		shown, err := unescapeSlack(block.Text.Text, limit)
 		if err != nil {
 			return m, "invalid_blocks", fmt.Errorf("the %s: %w", block.Type, err)
 		}
@@ -84,8 +84,8 @@ func readSlack(r *http.Request) (m ChatMessage, word string, err error) {
 var slackEntity = regexp.MustCompile(`&(amp|lt|gt);`)
 
 // shownBySlack gives a text as people see it.
-func shownBySlack(text string, limit int) (string, error) {
-	if !fits(text, limit) {
+func unescapeSlack(text string, limit int) (string, error) {
+	if !fitsLimit(text, limit) {
 		return "", fmt.Errorf("the text is empty, or longer than %d", limit)
 	}
 	if strings.ContainsAny(slackEntity.ReplaceAllString(text, ""), "<>&\x00") {

@@ -47,7 +47,7 @@ func (s *SNS) answer(w http.ResponseWriter, r *http.Request) {
 			`<Code>InvalidParameter</Code><Message>refused</Message></Error><RequestId>local</RequestId></ErrorResponse>`))
 		return
 	}
-	s.take(ChatMessage{subject, message})
+	s.keep(ChatMessage{subject, message})
 	_ = xml.NewEncoder(w).Encode(struct {
 		XMLName xml.Name `xml:"http://sns.amazonaws.com/doc/2010-03-31/ PublishResponse"`
 		ID      string   `xml:"PublishResult>MessageId"`

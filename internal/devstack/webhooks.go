@@ -103,14 +103,14 @@ func (h *Webhooks) verify(r *http.Request) (call WebhookCall, err error) {
 	case len(body) > 20_000:
 		return call, errors.New("the payload is too long")
 	}
-	if err := signedForUs(r.Header.Get("webhook-signature"), fmt.Sprintf("%s.%s.%s", id, timestamp, body)); err != nil {
+	if err := checkSignature(r.Header.Get("webhook-signature"), fmt.Sprintf("%s.%s.%s", id, timestamp, body)); err != nil {
 		return call, err
 	}
 	return readCall(id, r.URL.Path, body)
 }
 
 // signedForUs wants signatures of version 1 alone, one of them by our secret.
-func signedForUs(header, content string) error {
+func checkSignature(header, content string) error {
 	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(WebhookSecret, "whsec_"))
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ var (
 )
 
 // sentences are the members that are more than a word: alerts are about nobody, errors are scrubbed.
-var sentences = map[string][]string{"alert": {"summary", "subject"}, "error": {"error", "cause", "stack", "steps", "route", "request_id", "xray_trace_id"}}
+var sentenceFields = map[string][]string{"alert": {"summary", "subject"}, "error": {"error", "cause", "stack", "steps", "route", "request_id", "xray_trace_id"}}
 
 func readCall(id, path string, body []byte) (WebhookCall, error) {
 	var payload struct {
@@ -155,7 +155,7 @@ func readCall(id, path string, body []byte) (WebhookCall, error) {
 		return WebhookCall{}, fmt.Errorf("the payload lacks a member: %s", body)
 	}
 	for name, value := range payload.Data {
-		if slices.Contains(sentences[strings.Split(payload.Type, ".")[0]], name) && !strings.Contains(value, "@") {
+		if slices.Contains(sentenceFields[strings.Split(payload.Type, ".")[0]], name) && !strings.Contains(value, "@") {
 			continue
 		}
 		if !webhookWord.MatchString(value) {

@@ -43,7 +43,7 @@ func TestCaptchaAndHolds(t *testing.T) {
 		}
 		return visitor.send(t, http.MethodPost, subscribePath, body, asJSON)
 	}
-	solved := func() string { return s.Doubles.Captcha.Solve(devstack.Solved{Hostname: "www.example.org"}) }
+	solved := func() string { return s.Fakes.Captcha.Solve(devstack.SolvedChallenge{Hostname: "www.example.org"}) }
 	if got := signUp("jane@example.org", ""); got.Status != http.StatusUnprocessableEntity || !strings.Contains(got.Body, "#/captcha_token") {
 		t.Errorf("without an answer: %d %s", got.Status, got.Body)
 	}
@@ -72,7 +72,7 @@ func TestCaptchaAndHolds(t *testing.T) {
 	}
 	s.deliver(t)
 	visitor.mail(t, "joe@yopmail.com", 1)
-	if problems := s.Doubles.Captcha.Problems(); len(problems) > 0 || len(s.Doubles.Captcha.Asked()) != 3 {
-		t.Errorf("asked %d times; %v", len(s.Doubles.Captcha.Asked()), problems)
+	if problems := s.Fakes.Captcha.Problems(); len(problems) > 0 || len(s.Fakes.Captcha.Requests()) != 3 {
+		t.Errorf("asked %d times; %v", len(s.Fakes.Captcha.Requests()), problems)
 	}
 }

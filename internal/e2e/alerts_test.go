@@ -91,7 +91,7 @@ func serversAreLost(t *testing.T, w *watch) {
 	}
 	said := func(title string) bool {
 		w.lookTwiceAtOnce()
-		return slices.Contains(titles(w.Doubles.SNS.Messages()), title)
+		return slices.Contains(titles(w.Fakes.SNS.Messages()), title)
 	}
 	eventually(t, "the loss to be told", func() bool { return said("critical: The database does not answer") })
 	eventually(t, "a reminder", func() bool { return said("critical: Still: The database does not answer") })
@@ -128,7 +128,7 @@ func mailsFail(t *testing.T, w *watch) {
 	w.deliver(t)
 	eventually(t, "the bounces to be recorded", func() bool { return w.count(t, "engagement_events where kind = 'bounce'") == 5 })
 	w.opens("bounces")
-	w.Doubles.SES.Fail(devstack.Answer{Status: http.StatusBadRequest, Code: "MessageRejected"})
+	w.Fakes.SES.Fail(devstack.SESFault{Status: http.StatusBadRequest, Code: "MessageRejected"})
 	v.subscribe(t, "refused@example.org")
 	w.opens("dead_letters")
 	w.operator(t, "pause", "add", "email")
@@ -147,7 +147,7 @@ func mailsFail(t *testing.T, w *watch) {
 // nobodyHears turns the event destination of SES off, and lets SES say what nobody understands.
 func nobodyHears(t *testing.T, w *watch) {
 	v := newVisitor(w.base, "127.64.1.1")
-	w.Doubles.SES.Publish(false)
+	w.Fakes.SES.SetPublishing(false)
 	for i := range 3 {
 		v.subscribe(t, fmt.Sprintf("unheard%d@example.org", i))
 	}
@@ -156,7 +156,7 @@ func nobodyHears(t *testing.T, w *watch) {
 	w.exec(t, "update outbox set finished_at = finished_at - interval '61 minutes' where outcome = 'sent'")
 	w.opens("feedback_missing")
 	w.reminds()
-	w.Doubles.SES.Publish(true)
+	w.Fakes.SES.SetPublishing(true)
 	v.subscribe(t, "heard@example.org")
 	w.ends("feedback_missing")
 
@@ -246,11 +246,11 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 	w.asleep = false
 	w.ends("outbox_age")
 
-	w.Doubles.Loops.Fail(slices.Repeat([]devstack.Fault{{Status: http.StatusServiceUnavailable}}, 20)...)
+	w.Fakes.Loops.Fail(slices.Repeat([]devstack.Fault{{Status: http.StatusServiceUnavailable}}, 20)...)
 	activate(t, w.stack, v, "told-later@example.org")
 	w.opens("deliveries/loops")
 	w.reminds()
-	w.Doubles.Loops.Heal()
+	w.Fakes.Loops.Heal()
 	w.exec(t, "update outbox set due_at = now() where state = 'ready'") // as time passes
 	w.ends("deliveries/loops")
 }

@@ -14,7 +14,7 @@ import (
 func (f *flight) refused() {
 	v := f.visitor("Jim", "127.66.3.3")
 	quote := func(email string) string { return `{"message":"` + email + ` is not known, nor is 127.66.3.3"}` }
-	refusals := []devstack.Answer{
+	refusals := []devstack.SESFault{
 		{Status: 400, Code: "MessageRejected"}, {Status: 400, Code: "BadRequestException"}, {Status: 403, Code: "AccessDeniedException"},
 		{Status: 400, Code: "AccountSuspendedException"}, {Status: 400, Code: "MailFromDomainNotVerifiedException"}, {Status: 500, Code: "InternalFailure"},
 	}
@@ -22,23 +22,23 @@ func (f *flight) refused() {
 		email := f.addressWith("Refused", []string{"", "+tag", "='o", "%x", "/a", ""}[i])
 		quoted := []string{email, email, url.QueryEscape(email), url.QueryEscape(url.QueryEscape(email)), "<" + email + ">", email}[i]
 		refusal.Message = "Email address is not verified: " + quoted + ", asked for by 127.66.3.3 and " + f.network("a refusal", "2001:db8:67:1::1")
-		f.Doubles.SES.Fail(refusal)
+		f.Fakes.SES.Fail(refusal)
 		f.send(v, http.StatusAccepted, http.MethodPost, subscribePath, f.signUp(email, "refused"), asJSON)
 		f.invoke("deliver", `{"scheduled":true}`) // which fails, where it needs the owner
 	}
-	f.Doubles.SES.Heal()
+	f.Fakes.SES.Heal()
 	for _, status := range []int{http.StatusInternalServerError, http.StatusBadRequest, http.StatusForbidden} {
 		jim := f.address("Jim")
 		fault := devstack.Fault{Status: status, Body: quote(jim)}
-		f.Doubles.Loops.Fail(fault, fault, fault)
-		f.Doubles.Slack.Fail(fault)
-		f.Doubles.Discord.Fail(fault)
-		f.Doubles.Webhooks.Fail(fault)
-		f.Doubles.GA4.Fail(fault)
-		f.Doubles.Vector.Fail(fault, fault)
-		f.Doubles.S3.Fail(fault, fault)
-		f.Doubles.SNS.Fail(fault)
-		f.Doubles.Captcha.Fail(devstack.CaptchaAnswer{Status: status, Body: quote(jim)})
+		f.Fakes.Loops.Fail(fault, fault, fault)
+		f.Fakes.Slack.Fail(fault)
+		f.Fakes.Discord.Fail(fault)
+		f.Fakes.Webhooks.Fail(fault)
+		f.Fakes.GA4.Fail(fault)
+		f.Fakes.Vector.Fail(fault, fault)
+		f.Fakes.S3.Fail(fault, fault)
+		f.Fakes.SNS.Fail(fault)
+		f.Fakes.Captcha.Fail(devstack.CaptchaAnswer{Status: status, Body: quote(jim)})
 		f.send(v, http.StatusAccepted, http.MethodPost, subscribePath, f.signUp(jim, "Jim"), asJSON)
 		f.everySchedule()
 		f.send(v, http.StatusOK, http.MethodPost, f.mailed("Jim's", v.mail(f.t, jim, 1).link(f.t, confirmPath)), "")
@@ -70,7 +70,7 @@ func (f *flight) withoutPostgres() {
 	}
 	f.send(v, http.StatusServiceUnavailable, http.MethodPost, erase, "email="+joan, asForm)
 	f.send(v, http.StatusOK, http.MethodPost, leave, "List-Unsubscribe=One-Click", asForm)
-	f.Doubles.Slack.Fail(devstack.Fault{Status: 500, Body: joan})
+	f.Fakes.Slack.Fail(devstack.Fault{Status: 500, Body: joan})
 	for _, function := range []string{"health", "deliver", "maintain"} {
 		f.invoke(function, `{"scheduled":true}`)
 	}
@@ -121,7 +121,7 @@ func (f *flight) land(dir string) {
 		}
 	}
 	var titles []string
-	for _, event := range f.Doubles.Sentry.Events() {
+	for _, event := range f.Fakes.Sentry.Events() {
 		titles = append(titles, string(event))
 	}
 	for _, cause := range []string{"no row for", "violates check constraint", "MessageRejected", "not available"} {

@@ -85,7 +85,7 @@ func (f *flight) signUp(email, name string) string {
 }
 
 func (f *flight) solve() string {
-	return f.plant("answer of the widget", canary.Key, f.Doubles.Captcha.Solve(devstack.Solved{Hostname: "www.example.org"}))
+	return f.plant("answer of the widget", canary.Key, f.Fakes.Captcha.Solve(devstack.SolvedChallenge{Hostname: "www.example.org"}))
 }
 
 // send makes a request with luggage and wants a status.
@@ -247,7 +247,7 @@ func (f *flight) directly() {
 
 // feedback tells of mails that were sent, as SES does.
 func (f *flight) feedback() {
-	for i, m := range f.Doubles.SES.Mails() {
+	for i, m := range f.Fakes.SES.Emails() {
 		a := f.address("feedback")
 		message, err := json.Marshal(map[string]any{
 			"eventType": []string{"Bounce", "Complaint", "Reject", "Click"}[i%4],

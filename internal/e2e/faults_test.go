@@ -86,7 +86,7 @@ func TestMailProviderFails(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
 	v := newVisitor(s.base, "127.42.1.1")
-	s.Doubles.SES.Fail(devstack.Answer{Status: 503, Code: "ServiceUnavailable"})
+	s.Fakes.SES.Fail(devstack.SESFault{Status: 503, Code: "ServiceUnavailable"})
 	v.subscribe(t, "later@example.org")
 	s.deliver(t)
 	if n := s.count(t, "outbox where state = 'ready' and attempts = 1 and outcome = 'status_503' and due_at > now()"); n != 1 {
@@ -96,7 +96,7 @@ func TestMailProviderFails(t *testing.T) {
 	s.deliver(t)
 	v.mail(t, "later@example.org", 1)
 
-	s.Doubles.SES.Fail(devstack.Answer{Status: 400, Code: "MessageRejected"})
+	s.Fakes.SES.Fail(devstack.SESFault{Status: 400, Code: "MessageRejected"})
 	v.subscribe(t, "refused@example.org")
 	s.deliver(t)
 	if n := s.count(t, "outbox where state = 'dead' and outcome = 'rejected'"); n != 1 {

@@ -16,7 +16,7 @@ func quiet() devstack.Options {
 }
 
 // fit wants that no service would have refused anything.
-func fit(t *testing.T, d *devstack.Doubles) {
+func fit(t *testing.T, d *devstack.Fakes) {
 	t.Helper()
 	for name, problems := range map[string][]string{
 		"Slack": d.Slack.Problems(), "Discord": d.Discord.Problems(), "the webhook": d.Webhooks.Problems(), "Loops": d.Loops.Problems(), "GA4": d.GA4.Problems(), "SNS": d.SNS.Problems(),
@@ -38,7 +38,7 @@ func titles(messages []devstack.ChatMessage) (all []string) {
 func TestEverybodyOutsideHearsOfChanges(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
-	defer fit(t, s.Doubles)
+	defer fit(t, s.Fakes)
 	jane := newVisitor(s.base, "127.12.0.1")
 	const address = "jane.listeners@example.org"
 	activate(t, s, jane, address)
@@ -51,7 +51,7 @@ func TestEverybodyOutsideHearsOfChanges(t *testing.T) {
 	s.drained(t)
 
 	want := []string{"New subscriber", "Unsubscribed"}
-	slack, discord, called := s.Doubles.Slack.Messages(), s.Doubles.Discord.Messages(), s.Doubles.Webhooks.Received()
+	slack, discord, called := s.Fakes.Slack.Messages(), s.Fakes.Discord.Messages(), s.Fakes.Webhooks.Received()
 	if !slices.Equal(titles(slack), want) || !slices.Equal(titles(discord), want) {
 		t.Errorf("Slack %q, Discord %q", slack, discord)
 	}
@@ -59,13 +59,13 @@ func TestEverybodyOutsideHearsOfChanges(t *testing.T) {
 		called[0].Data["subscriber_id"] == "" || called[0].Data["subscriber_id"] != called[1].Data["subscriber_id"] {
 		t.Errorf("called %+v", called)
 	}
-	if contacts := s.Doubles.Loops.Contacts(); len(contacts) != 1 || contacts[0].Email != address || contacts[0].Subscribed {
+	if contacts := s.Fakes.Loops.Contacts(); len(contacts) != 1 || contacts[0].Email != address || contacts[0].Subscribed {
 		t.Errorf("contacts %+v", contacts)
 	}
-	if events := s.Doubles.GA4.Events(); len(events) != 2 {
+	if events := s.Fakes.GA4.Events(); len(events) != 2 {
 		t.Errorf("counted %+v", events)
 	}
-	if told := fmt.Sprint(slack, discord, called, s.Doubles.GA4.Events()); strings.Contains(told, "jane") || strings.Contains(told, "127.12.") {
+	if told := fmt.Sprint(slack, discord, called, s.Fakes.GA4.Events()); strings.Contains(told, "jane") || strings.Contains(told, "127.12.") {
 		t.Errorf("somebody learned who it was: %s", told)
 	}
 }
@@ -74,16 +74,16 @@ func TestEverybodyOutsideHearsOfChanges(t *testing.T) {
 func TestAnEndpointThatIsGone(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
-	defer fit(t, s.Doubles)
-	s.Doubles.Webhooks.Fail(devstack.Fault{Status: http.StatusGone})
+	defer fit(t, s.Fakes)
+	s.Fakes.Webhooks.Fail(devstack.Fault{Status: http.StatusGone})
 	for i, address := range []string{"first.gone@example.org", "second.gone@example.org"} {
 		activate(t, s, newVisitor(s.base, fmt.Sprintf("127.12.1.%d", i+1)), address)
 		s.deliver(t)
 	}
-	if calls := s.Doubles.Webhooks.Calls(); len(calls) != 1 || calls["POST /webhook"] != 1 {
+	if calls := s.Fakes.Webhooks.Calls(); len(calls) != 1 || calls["POST /webhook"] != 1 {
 		t.Errorf("calls %v", calls)
 	}
-	if got := titles(s.Doubles.Slack.Messages()); len(got) != 2 {
+	if got := titles(s.Fakes.Slack.Messages()); len(got) != 2 {
 		t.Errorf("Slack %q", got)
 	}
 	if n := s.count(t, "pauses where destination like 'webhook-%' and reason = 'gone' and resumed_at is null"); n != 1 {
@@ -98,13 +98,13 @@ func TestAnEndpointThatIsGone(t *testing.T) {
 func TestListenersFailAlone(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
-	defer fit(t, s.Doubles)
-	s.Doubles.Slack.Fail(devstack.Fault{Status: http.StatusInternalServerError})
-	s.Doubles.Discord.Fail(devstack.Fault{Status: http.StatusTooManyRequests, Body: `{"message":"You are being rate limited.","retry_after":0.5}`})
-	s.Doubles.Webhooks.Fail(devstack.Fault{Lost: true})
+	defer fit(t, s.Fakes)
+	s.Fakes.Slack.Fail(devstack.Fault{Status: http.StatusInternalServerError})
+	s.Fakes.Discord.Fail(devstack.Fault{Status: http.StatusTooManyRequests, Body: `{"message":"You are being rate limited.","retry_after":0.5}`})
+	s.Fakes.Webhooks.Fail(devstack.Fault{Lost: true})
 	activate(t, s, newVisitor(s.base, "127.12.2.1"), "jane.alone@example.org")
 	s.deliver(t)
-	if contacts := s.Doubles.Loops.Contacts(); len(contacts) != 1 || !contacts[0].Subscribed {
+	if contacts := s.Fakes.Loops.Contacts(); len(contacts) != 1 || !contacts[0].Subscribed {
 		t.Errorf("contacts %+v", contacts)
 	}
 	eventually(t, "news for everybody in the end", func() bool {
@@ -112,10 +112,10 @@ func TestListenersFailAlone(t *testing.T) {
 		s.deliver(t)
 		return s.count(t, "outbox where state = 'ready'") == 0
 	})
-	if len(s.Doubles.Slack.Messages()) != 1 || len(s.Doubles.Discord.Messages()) != 1 {
-		t.Errorf("Slack %q, Discord %q", s.Doubles.Slack.Messages(), s.Doubles.Discord.Messages())
+	if len(s.Fakes.Slack.Messages()) != 1 || len(s.Fakes.Discord.Messages()) != 1 {
+		t.Errorf("Slack %q, Discord %q", s.Fakes.Slack.Messages(), s.Fakes.Discord.Messages())
 	}
-	called := s.Doubles.Webhooks.Received()
+	called := s.Fakes.Webhooks.Received()
 	if len(called) != 2 || called[0].ID != called[1].ID {
 		t.Errorf("the repetition is not told by its id: %+v", called)
 	}
@@ -127,13 +127,13 @@ func TestAnEndpointInside(t *testing.T) {
 	options := quiet()
 	options.Variables["WEBHOOK_URLS"] = "https://localhost/hook"
 	s := start(t, options)
-	defer fit(t, s.Doubles)
+	defer fit(t, s.Fakes)
 	activate(t, s, newVisitor(s.base, "127.12.3.1"), "jane.inside@example.org")
 	s.deliver(t)
 	var state, why string
 	s.query(t, &state, "select state from outbox where kind like 'notify.webhook-%'")
 	s.query(t, &why, "select coalesce(outcome, '') from outbox where kind like 'notify.webhook-%'")
-	if state != "dead" || why != "blocked_address" || len(s.Doubles.Slack.Messages()) != 1 {
+	if state != "dead" || why != "blocked_address" || len(s.Fakes.Slack.Messages()) != 1 {
 		t.Errorf("%s %s", state, why)
 	}
 }

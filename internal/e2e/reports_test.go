@@ -59,7 +59,7 @@ func TestErrorsAreReported(t *testing.T) {
 		delete(causes, c.Data["cause"])
 	}
 	checkCheckIns(t, s)
-	for _, problem := range append(s.Doubles.Sentry.Problems(), s.Doubles.Errors.Problems()...) {
+	for _, problem := range append(s.Fakes.Sentry.Problems(), s.Fakes.Errors.Problems()...) {
 		t.Error(problem)
 	}
 }
@@ -80,7 +80,7 @@ type event struct {
 // reportsOf are a function's events in Sentry.
 func reportsOf(t *testing.T, s *stack, function string) (all []event) {
 	t.Helper()
-	for _, raw := range s.Doubles.Sentry.Events() {
+	for _, raw := range s.Fakes.Sentry.Events() {
 		var e event
 		if err := json.Unmarshal(raw, &e); err != nil {
 			t.Fatal(err)
@@ -94,14 +94,14 @@ func reportsOf(t *testing.T, s *stack, function string) (all []event) {
 
 // callsOf are what the error webhook was told of a function.
 func callsOf(s *stack, function string) []devstack.WebhookCall {
-	return slices.DeleteFunc(s.Doubles.Errors.Received(), func(c devstack.WebhookCall) bool { return c.Data["function"] != function })
+	return slices.DeleteFunc(s.Fakes.Errors.Received(), func(c devstack.WebhookCall) bool { return c.Data["function"] != function })
 }
 
 // checkCheckIns wants each scheduled run's beginning and end.
 func checkCheckIns(t *testing.T, s *stack) {
 	t.Helper()
 	got := map[string][]string{}
-	for _, c := range s.Doubles.Sentry.CheckIns() {
+	for _, c := range s.Fakes.Sentry.CheckIns() {
 		got[c.Slug] = append(got[c.Slug], fmt.Sprintf("%s every %d %s", c.Status, c.Monitor.Schedule.Value, c.Monitor.Schedule.Unit))
 	}
 	for slug, every := range map[string]string{"newsletter-deliver": "1 minute", "newsletter-health": "1 minute", "newsletter-maintain": "1 day"} {

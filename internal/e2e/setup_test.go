@@ -111,7 +111,7 @@ func (s *stack) end() (problems []string) {
 		problems = append(problems, err.Error())
 	}
 	s.Stop(ctx)
-	for _, problem := range append(s.Doubles.SES.Problems(), s.Doubles.Sentry.Problems()...) {
+	for _, problem := range append(s.Fakes.SES.Problems(), s.Fakes.Sentry.Problems()...) {
 		problems = append(problems, "a double refused a request: "+problem)
 	}
 	return problems

@@ -141,7 +141,7 @@ func (w *watch) history() (all []alert.Alert, reminders map[string][]time.Time) 
 		w.t.Fatal(err)
 	}
 	reminders = map[string][]time.Time{}
-	for _, call := range w.Doubles.Webhooks.Received() {
+	for _, call := range w.Fakes.Webhooks.Received() {
 		if call.Type == "alert.repeated" {
 			of := name(call.Data["rule"], call.Data["subject"])
 			reminders[of] = append(reminders[of], call.At)
@@ -181,7 +181,7 @@ func (w *watch) verify(rules []string) {
 		}
 	}
 	eventually(w.t, "the metric of opened alerts in the log", func() bool { return maps.Equal(w.counted(), counted) })
-	fit(w.t, w.Doubles)
+	fit(w.t, w.Fakes)
 }
 
 // verifyTimes wants the owner to have been told of an alert again as soon as that was due, and not before.
@@ -203,7 +203,7 @@ func (w *watch) verifyTimes(a alert.Alert, reminders []time.Time) {
 		}
 		told = at
 	}
-	for _, call := range w.Doubles.Webhooks.Received() {
+	for _, call := range w.Fakes.Webhooks.Received() {
 		if want := map[string]time.Time{"alert.firing": a.OpenedAt, "alert.resolved": *a.ClosedAt}[call.Type]; !want.IsZero() &&
 			call.Data["event_id"] == a.ID.String() && !call.At.Equal(want) {
 			w.t.Errorf("%s: told %s of %v, want %v", a.Rule, call.Type, call.At, want)
@@ -231,15 +231,15 @@ func (w *watch) expected(a alert.Alert, reminders int) []map[string]string {
 // heard is what each channel heard of alerts, sorted; the chats hear other news as well.
 func (w *watch) heard() map[string][]string {
 	w.t.Helper()
-	all := map[string][]string{"SNS": titles(w.Doubles.SNS.Messages())}
-	for channel, messages := range map[string][]devstack.ChatMessage{"Slack": w.Doubles.Slack.Messages(), "Discord": w.Doubles.Discord.Messages()} {
+	all := map[string][]string{"SNS": titles(w.Fakes.SNS.Messages())}
+	for channel, messages := range map[string][]devstack.ChatMessage{"Slack": w.Fakes.Slack.Messages(), "Discord": w.Fakes.Discord.Messages()} {
 		for _, title := range titles(messages) {
 			if slices.ContainsFunc(slices.Collect(maps.Values(w.titles)), func(alert string) bool { return strings.HasSuffix(title, alert) }) {
 				all[channel] = append(all[channel], title)
 			}
 		}
 	}
-	for _, call := range w.Doubles.Webhooks.Received() {
+	for _, call := range w.Fakes.Webhooks.Received() {
 		if strings.HasPrefix(call.Type, "alert.") {
 			all["the webhook"] = append(all["the webhook"], call.Type+" "+name(call.Data["rule"], call.Data["subject"])+" "+call.Data["severity"])
 		}

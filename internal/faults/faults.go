@@ -85,8 +85,8 @@ func (l *lost) first(delivery string) bool {
 }
 
 func (r *run) serviceTroubles() []trouble {
-	ses, accounts := r.system.Doubles.SES, r.system.Doubles.Loops
-	mailFails := func(answer devstack.Answer, most int) func(context.Context, time.Duration, *rand.Rand) {
+	ses, accounts := r.system.Fakes.SES, r.system.Fakes.Loops
+	mailFails := func(answer devstack.SESFault, most int) func(context.Context, time.Duration, *rand.Rand) {
 		return func(_ context.Context, _ time.Duration, random *rand.Rand) {
 			for range 1 + random.IntN(most) {
 				ses.Fail(answer)
@@ -101,14 +101,14 @@ func (r *run) serviceTroubles() []trouble {
 		}
 	}
 	return []trouble{
-		{"mail: too many requests", "mail", 2, mailFails(devstack.Answer{Status: 429, Code: "TooManyRequestsException", RetryAfter: 1}, 5)},
-		{"mail: internal failure", "mail", 2, mailFails(devstack.Answer{Status: 500, Code: "InternalFailure"}, 5)},
-		{"mail: not available", "mail", 2, mailFails(devstack.Answer{Status: 503, Code: "ServiceUnavailable", RetryAfter: 2}, 5)},
-		{"mail: slow, then an error", "mail", 1, mailFails(devstack.Answer{Status: 504, Code: "Timeout", Delay: 3 * time.Second}, 2)},
-		{"mail: never answers", "mail", 1, mailFails(devstack.Answer{Status: 504, Code: "Timeout", Delay: 11 * time.Second}, 1)},
+		{"mail: too many requests", "mail", 2, mailFails(devstack.SESFault{Status: 429, Code: "TooManyRequestsException", RetryAfter: 1}, 5)},
+		{"mail: internal failure", "mail", 2, mailFails(devstack.SESFault{Status: 500, Code: "InternalFailure"}, 5)},
+		{"mail: not available", "mail", 2, mailFails(devstack.SESFault{Status: 503, Code: "ServiceUnavailable", RetryAfter: 2}, 5)},
+		{"mail: slow, then an error", "mail", 1, mailFails(devstack.SESFault{Status: 504, Code: "Timeout", Delay: 3 * time.Second}, 2)},
+		{"mail: never answers", "mail", 1, mailFails(devstack.SESFault{Status: 504, Code: "Timeout", Delay: 11 * time.Second}, 1)},
 		{"mail: refused for good", "mail", 1, r.refuseMail},
-		{"mail: taken, the answer lost", "mail", 3, mailFails(devstack.Answer{Lose: func(m devstack.Mail) bool { return r.lose(m, false) }}, 3)},
-		{"mail: taken, deliver killed", "mail", 4, mailFails(devstack.Answer{Lose: func(m devstack.Mail) bool { return r.lose(m, true) }}, 1)},
+		{"mail: taken, the answer lost", "mail", 3, mailFails(devstack.SESFault{Lose: func(m devstack.Email) bool { return r.lose(m, false) }}, 3)},
+		{"mail: taken, deliver killed", "mail", 4, mailFails(devstack.SESFault{Lose: func(m devstack.Email) bool { return r.lose(m, true) }}, 1)},
 		{"loops: too many requests", "loops", 1, loopsFails(devstack.Fault{Status: 429, RetryAfter: 1, Body: `{"success":false}`})},
 		{"loops: internal failure", "loops", 1, loopsFails(devstack.Fault{Status: 500})},
 		{"loops: an error inside a 200", "loops", 1, loopsFails(devstack.Fault{Status: 200, Body: `{"success":false,"message":"no"}`})},
@@ -121,11 +121,11 @@ func (r *run) serviceTroubles() []trouble {
 // refuseMail has the next mail refused for good.
 func (r *run) refuseMail(context.Context, time.Duration, *rand.Rand) {
 	r.refused.Add(1)
-	r.system.Doubles.SES.Fail(devstack.Answer{Status: 400, Code: "MessageRejected"})
+	r.system.Fakes.SES.Fail(devstack.SESFault{Status: 400, Code: "MessageRejected"})
 }
 
 // lose is what happens between the mail service's accept and the mark in the outbox.
-func (r *run) lose(m devstack.Mail, kill bool) bool {
+func (r *run) lose(m devstack.Email, kill bool) bool {
 	if !r.lost.first(m.Tags["delivery"]) {
 		return false
 	}

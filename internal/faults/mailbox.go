@@ -36,7 +36,7 @@ type mailbox struct {
 }
 
 func newMailbox(s *system) *mailbox {
-	m := &mailbox{ses: s.Doubles.SES, rings: s.rings, links: map[token.Purpose]map[string][]link{}}
+	m := &mailbox{ses: s.Fakes.SES, rings: s.rings, links: map[token.Purpose]map[string][]link{}}
 	for purpose := range purposes {
 		m.links[purpose] = map[string][]link{}
 	}
@@ -56,7 +56,7 @@ func (m *mailbox) open(ctx context.Context) {
 	}
 }
 
-func (m *mailbox) keep(ctx context.Context, mail devstack.Mail, text string) {
+func (m *mailbox) keep(ctx context.Context, mail devstack.Email, text string) {
 	at, err := url.Parse(text)
 	if err != nil {
 		return

@@ -39,7 +39,7 @@ union all select subscriber_id, 'a sealed delivery' from erased join outbox o us
 
 // read collects the history: what was done, and what stands everywhere now.
 func (r *run) read(ctx context.Context) (h History, err error) {
-	d := r.system.Doubles
+	d := r.system.Fakes
 	h = History{
 		Calls: r.recorder.calls, Faults: r.recorder.faults, Days: r.recorder.days, Leftovers: map[uuid.UUID]string{}, Journal: map[uuid.UUID]bool{},
 		Contacts: map[string]bool{}, Problems: append(d.SES.Problems(), d.Loops.Problems()...), Broken: r.recorder.broken,

@@ -66,7 +66,7 @@ func history(ctx context.Context, o options) (History, error) {
 		return History{}, err
 	}
 	fmt.Fprintf(o.out, "%d operations, %d faults, %d mails after %.0f s; now everything is mended\n",
-		r.recorder.count(), len(r.recorder.faults), len(s.Doubles.SES.Mails()), time.Since(began).Seconds())
+		r.recorder.count(), len(r.recorder.faults), len(s.Fakes.SES.Emails()), time.Since(began).Seconds())
 	if err := r.settle(ctx); err != nil {
 		return History{}, err
 	}
@@ -165,7 +165,7 @@ func (r *run) passDay(ctx context.Context) {
 }
 
 func (r *run) progress() {
-	fmt.Fprintf(r.out, "%d operations, %d mails\n", r.recorder.count(), len(r.system.Doubles.SES.Mails()))
+	fmt.Fprintf(r.out, "%d operations, %d mails\n", r.recorder.count(), len(r.system.Fakes.SES.Emails()))
 }
 
 // every does something again and again, until ctx ends.

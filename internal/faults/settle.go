@@ -18,8 +18,8 @@ const (
 func (r *run) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restTime)
 	defer cancel()
-	r.system.Doubles.SES.Heal()
-	r.system.Doubles.Loops.Heal()
+	r.system.Fakes.SES.Heal()
+	r.system.Fakes.Loops.Heal()
 	r.kill("deliver") // a run that lingers would share rows with ours, whose leases are cut short below
 	v := newVisitor(r.system.BaseURL, 50*200-1)
 	for range repeatTries {
@@ -31,7 +31,7 @@ func (r *run) settle(ctx context.Context) error {
 			r.do(ctx, v, a)
 		}
 	}
-	for len(r.system.Doubles.SQS.Waiting()) > 0 {
+	for len(r.system.Fakes.SQS.Waiting()) > 0 {
 		if !sleep(ctx, 200*time.Millisecond) {
 			return fmt.Errorf("unsubscriptions are parked for ever: %w", ctx.Err())
 		}

@@ -21,7 +21,7 @@ func TestAMailIsSentOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	mails := b.double.Mails()
+	mails := b.double.Emails()
 	if len(mails) != 1 || mails[0].To != jane || mails[0].Key != "k1" || mails[0].Variables["link"] != "https://example.org/a?b=c&d" {
 		t.Errorf("%+v", mails)
 	}

@@ -53,17 +53,17 @@ func (r *rig) expect(t *testing.T, what, answer string, passed, known bool) {
 func TestAnAnswerCountsOnceAndHere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	good := r.double.Solve(devstack.Solved{Hostname: "WWW.example.org", Action: "sign-up"})
+	good := r.double.Solve(devstack.SolvedChallenge{Hostname: "WWW.example.org", Action: "sign-up"})
 	r.expect(t, "solved here", good, true, true)
 	r.expect(t, "a second time", good, false, true)
-	r.expect(t, "for another page", r.double.Solve(devstack.Solved{Hostname: "evil.example.net", Action: "sign-up"}), false, true)
-	r.expect(t, "for a subdomain", r.double.Solve(devstack.Solved{Hostname: "a.example.org", Action: "sign-up"}), false, true)
-	r.expect(t, "for no page", r.double.Solve(devstack.Solved{Action: "sign-up"}), false, true)
+	r.expect(t, "for another page", r.double.Solve(devstack.SolvedChallenge{Hostname: "evil.example.net", Action: "sign-up"}), false, true)
+	r.expect(t, "for a subdomain", r.double.Solve(devstack.SolvedChallenge{Hostname: "a.example.org", Action: "sign-up"}), false, true)
+	r.expect(t, "for no page", r.double.Solve(devstack.SolvedChallenge{Action: "sign-up"}), false, true)
 	r.expect(t, "made up", "0.made-up", false, true)
-	old := r.double.Solve(devstack.Solved{Hostname: "example.org", Action: "sign-up"})
+	old := r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org", Action: "sign-up"})
 	r.now = r.now.Add(5*time.Minute + time.Second)
 	r.expect(t, "too old", old, false, true)
-	for _, asked := range r.double.Asked() {
+	for _, asked := range r.double.Requests() {
 		if _, told := asked["remoteip"]; told || asked["secret"] != devstack.CaptchaSecret {
 			t.Errorf("asked with %v", asked)
 		}
@@ -79,11 +79,11 @@ func TestOnlyTokensArePassedOn(t *testing.T) {
 	for _, answer := range []string{"", " ", "a b", "a&secret=x", "<script>", "ä", "a\x00", "' or 1=1", "%00"} {
 		r.expect(t, answer, answer, false, true)
 	}
-	if asked := r.double.Asked(); len(asked) > 0 {
+	if asked := r.double.Requests(); len(asked) > 0 {
 		t.Errorf("passed on: %v", asked)
 	}
 	r.expect(t, "hCaptcha's form", "P1_eyJ0eXAi.OiJKV1Qi-LCJhbGc_x:1", false, true)
-	if asked := r.double.Asked(); len(asked) != 1 {
+	if asked := r.double.Requests(); len(asked) != 1 {
 		t.Errorf("asked %d times", len(asked))
 	}
 }
@@ -91,8 +91,8 @@ func TestOnlyTokensArePassedOn(t *testing.T) {
 func TestTheAddressIsPassedOnWhereWanted(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]string{"CAPTCHA_PROVIDER": "hcaptcha", "CAPTCHA_SEND_IP": "true"})
-	r.expect(t, "solved", r.double.Solve(devstack.Solved{Hostname: "example.org"}), true, true)
-	if got := r.double.Asked()[0]["remoteip"]; got != visitor.String() {
+	r.expect(t, "solved", r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
+	if got := r.double.Requests()[0]["remoteip"]; got != visitor.String() {
 		t.Errorf("remoteip %q", got)
 	}
 }
@@ -137,19 +137,19 @@ func TestALostProviderIsLeftAlone(t *testing.T) {
 	for range 6 {
 		r.expect(t, "while it is lost", "token", false, false)
 	}
-	if n := len(r.double.Asked()); n != breakerFailures {
+	if n := len(r.double.Requests()); n != breakerFailures {
 		t.Errorf("asked %d times", n)
 	}
 	r.now = r.now.Add(breakerMax)
 	for range 3 {
 		r.expect(t, "a probe that fails", "token", false, false)
 	}
-	if n := len(r.double.Asked()); n != breakerFailures+1 {
+	if n := len(r.double.Requests()); n != breakerFailures+1 {
 		t.Errorf("asked %d times", n)
 	}
 	r.now = r.now.Add(breakerMax)
-	r.expect(t, "it is back", r.double.Solve(devstack.Solved{Hostname: "example.org"}), true, true)
-	r.expect(t, "and asked as before", r.double.Solve(devstack.Solved{Hostname: "example.org"}), true, true)
+	r.expect(t, "it is back", r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
+	r.expect(t, "and asked as before", r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
 }
 
 func TestConfiguration(t *testing.T) {

@@ -90,7 +90,7 @@ func TestASpoiltEntryHoldsUpNoOther(t *testing.T) {
 	double.Put(keys[1], []byte("{"))
 	double.Put(keys[2], []byte(`{"version":2}`))
 	double.Put(keys[3], double.Objects()[keys[4]])
-	double.Spoil(keys[5])
+	double.Corrupt(keys[5])
 	double.Put("site/news/journal/v1/2026/02/28/readme.txt", []byte("x"))
 	double.Put("site/news/other", []byte("x"))
 	entries, problems := read(t, j, start)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Doubles stand in for the services outside. They refuse what the services would refuse.
-type Doubles struct {
+// Fakes stand in for the services outside. They refuse what the services would refuse.
+type Fakes struct {
 	SES    *SES
 	Sentry *Sentry
 	Loops  *Loops
@@ -33,14 +33,14 @@ type endpoint string
 // at is the address of a double.
 func (e endpoint) at(path string) string { return "http://" + string(e) + path }
 
-func newDoubles() *Doubles {
-	return &Doubles{
+func newFakes() *Fakes {
+	return &Fakes{
 		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{}, SNS: &SNS{}, Vector: &Vector{},
 		Slack: &Slack{}, Discord: &Discord{}, Webhooks: NewWebhooks(time.Now), Errors: NewWebhooks(time.Now), Captcha: NewCaptcha(time.Now),
 	}
 }
 
-func (d *Doubles) serve() (endpoint, error) {
+func (d *Fakes) serve() (endpoint, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -64,4 +64,4 @@ func (d *Doubles) serve() (endpoint, error) {
 	return endpoint(listener.Addr().String()), nil
 }
 
-func (d *Doubles) close() { _ = d.server.Close() }
+func (d *Fakes) close() { _ = d.server.Close() }

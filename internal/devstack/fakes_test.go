@@ -14,7 +14,7 @@ const wholeMail = `{"FromEmailAddress":"News <news@example.org>","Destination":{
 "Body":{"Text":{"Data":"See https://api.example.org/x","Charset":"UTF-8"},"Html":{"Data":"<p>x</p>","Charset":"UTF-8"}},
 "Headers":[{"Name":"Auto-Submitted","Value":"auto-generated"}]}}}`
 
-func TestTheDoubleOfSESRefusesWhatSESRefuses(t *testing.T) {
+func TestTheFakeOfSESRefusesWhatSESRefuses(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"whole":                {"", ""},
 		"unknown member":       {`"EmailTags"`, `"EmailTag"`},
@@ -38,7 +38,7 @@ func TestTheDoubleOfSESRefusesWhatSESRefuses(t *testing.T) {
 			request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDLOCAL/20260101/eu-central-1/ses/aws4_request, SignedHeaders=host, Signature=x")
 			answer := httptest.NewRecorder()
 			double.ServeHTTP(answer, request)
-			taken := answer.Code == http.StatusOK && len(double.Mails()) == 1 && len(double.Problems()) == 0
+			taken := answer.Code == http.StatusOK && len(double.Emails()) == 1 && len(double.Problems()) == 0
 			if taken != (name == "whole") {
 				t.Errorf("%d %s", answer.Code, answer.Body)
 			}
@@ -53,7 +53,7 @@ func TestTheDoubleOfSESRefusesWhatSESRefuses(t *testing.T) {
 	})
 }
 
-func TestTheDoubleOfSentryTakesEnvelopesApart(t *testing.T) {
+func TestTheFakeOfSentryTakesEnvelopesApart(t *testing.T) {
 	for name, test := range map[string]struct {
 		body   string
 		status int
