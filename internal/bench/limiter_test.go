@@ -21,16 +21,16 @@ import (
 )
 
 const (
-	// turns is how often GETs and decisions take turns, so that a machine whose speed drifts changes both.
+	// turns is how often GETs and decisions alternate, so that a machine whose speed drifts changes both.
 	turns = 100
-	// rounds is how many calls each caller makes in a turn.
+	// rounds is the number of calls of each caller in a turn.
 	rounds = 50
 )
 
-// BenchmarkLimiter measures a decision over two policies as a multiple of a GET, over TLS, with one caller and with 32. Each
-// caller has a connection of its own, as each environment has. What is compared is the mean time of a call in a turn. With
-// one caller it is that of the quickest turns of both: whether client and server share a core changes a call by more than
-// what is measured, and both find the better case in some turns. With many it is that of the middle ones.
+// BenchmarkLimiter measures a decision over two policies as a multiple of a GET, over TLS, with one caller and with
+// 32. Each caller has its own connection, as each environment has. It compares the mean time of a call per turn. With
+// one caller it uses the fastest turns of both: whether client and server share a core changes a call by more than
+// the difference, and both find the better case in some turns. With many callers it uses the median turns.
 func BenchmarkLimiter(b *testing.B) {
 	for _, callers := range []int{1, 32} {
 		b.Run("callers="+strconv.Itoa(callers), func(b *testing.B) {
@@ -45,7 +45,7 @@ func BenchmarkLimiter(b *testing.B) {
 				b.Fatal(err)
 			}
 			ctx := context.Background()
-			visitor := func(caller, round int) netip.Addr { // never refused, as a refusal costs less
+			visitor := func(caller, round int) netip.Addr { // never refused, because a refusal costs less
 				var address [4]byte
 				binary.BigEndian.PutUint32(address[:], 0x0a000000|uint32(caller)<<16|uint32(round)<<2)
 				return netip.AddrFrom4(address)
@@ -57,7 +57,7 @@ func BenchmarkLimiter(b *testing.B) {
 					b.Errorf("decided by %s: %s", d.Tier, d.Reason)
 				}
 			}
-			each(callers, 0, 1, get) // dials
+			each(callers, 0, 1, get) // connects
 			gets, takes := make([]time.Duration, turns), make([]time.Duration, turns)
 			for turn := range turns {
 				gets[turn] = each(callers, 0, rounds, get)
@@ -76,7 +76,7 @@ func BenchmarkLimiter(b *testing.B) {
 	}
 }
 
-// each calls do in every caller for some rounds, all callers at once, and gives the mean time of a call.
+// each makes calls in every caller for some rounds, all callers at once, and returns the mean time of a call.
 func each(callers, first, rounds int, do func(caller, round int)) time.Duration {
 	began := time.Now()
 	var running sync.WaitGroup

@@ -19,12 +19,13 @@ import (
 
 const (
 	root = "../.."
-	// starts is how often each function is started; the middle one counts.
+	// starts is how often each function is started; the median counts.
 	starts = 30
 )
 
-// BenchmarkStart measures the time from the start of a process to its first GET of /invocation/next, which ends Lambda's
-// INIT phase, as a multiple of an empty function's. "closed" dials where nobody listens, "open" dials the real servers (docs/adr/0020).
+// BenchmarkStart measures the time from the start of a process to its first GET of /invocation/next, which ends
+// Lambda's INIT phase, as a multiple of an empty function's. "closed" dials closed ports, "open" dials the real
+// servers (docs/adr/0020).
 func BenchmarkStart(b *testing.B) {
 	binaries := b.TempDir()
 	build(b, "./internal/bench/empty", filepath.Join(binaries, "empty"))
@@ -45,7 +46,7 @@ func BenchmarkStart(b *testing.B) {
 			b.Run(name+"/"+mode, func(b *testing.B) {
 				environment := append(environment(), servers[mode]...)
 				var empty, took [starts]time.Duration
-				for i := range starts { // by turns, so that a machine whose speed drifts changes both
+				for i := range starts { // alternating, so that a machine whose speed drifts changes both
 					empty[i] = start(b, filepath.Join(binaries, "empty"), nil)
 					took[i] = start(b, filepath.Join(binaries, name), environment)
 				}
@@ -69,7 +70,7 @@ func build(b *testing.B, pkg, out string) {
 	}
 }
 
-// environment is everything that a function must have to start.
+// environment contains every variable that a function needs to start.
 func environment() []string {
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	return []string{
@@ -80,7 +81,7 @@ func environment() []string {
 	}
 }
 
-// start runs a binary until it asks for its first event.
+// start runs a binary until it requests its first event.
 func start(b *testing.B, binary string, environment []string) time.Duration {
 	b.Helper()
 	ready := make(chan time.Time, 1)

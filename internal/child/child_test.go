@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary play the process that is killed: it starts a server, prints its id and waits.
+// TestMain runs the test binary as the process that is killed: it starts a server, prints its id and waits.
 func TestMain(m *testing.M) {
 	if os.Getenv("CHILD_TEST_PARENT") != "" {
 		c, err := Start(Options{Path: "sleep", Args: []string{"600"}})
@@ -46,7 +46,7 @@ func TestServerDiesWithAKilledParent(t *testing.T) {
 	if err != nil || !alive(pid) {
 		t.Fatalf("server %q does not run: %v", line[:n], err)
 	}
-	time.Sleep(300 * time.Millisecond) // time in which it could end by mistake
+	time.Sleep(300 * time.Millisecond) // long enough for a wrong end
 	if !alive(pid) {
 		t.Fatal("the server ended although its parent lives")
 	}
@@ -60,7 +60,7 @@ func TestServerDiesWithAKilledParent(t *testing.T) {
 	}
 }
 
-func TestStopEndsAServerThatIsStoppedOrDeaf(t *testing.T) {
+func TestStopEndsASuspendedOrUnresponsiveServer(t *testing.T) {
 	for name, script := range map[string]string{"obedient": "sleep 600", "deaf": `trap "" TERM; while :; do sleep 1; done`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -82,7 +82,7 @@ func TestStopEndsAServerThatIsStoppedOrDeaf(t *testing.T) {
 	}
 }
 
-func TestEndIsSeen(t *testing.T) {
+func TestDoneReportsTheEnd(t *testing.T) {
 	c, err := Start(Options{Path: "false"})
 	if err != nil {
 		t.Fatal(err)

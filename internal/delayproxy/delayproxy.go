@@ -1,8 +1,8 @@
 // Package delayproxy is a TCP proxy that adds latency and counts network round trips exactly.
 //
-// A round trip is a change of direction: bytes from the client after bytes from the server (or after the connection
-// was opened). The added latency separates the bursts, so that two writes that travel together count once and a reply
-// that comes early cannot hide between them. What is carried may be TLS: nothing is decoded.
+// A round trip is a change of direction: bytes from the client after bytes from the server, or after the connection
+// was opened. The added latency separates the bursts, so that two writes that travel together count once and an early
+// reply cannot hide between them. The traffic may be TLS; nothing is decoded.
 package delayproxy
 
 import (
@@ -28,8 +28,8 @@ type Proxy struct {
 	ctx         context.Context
 }
 
-// Start listens on a free port of 127.0.0.1 and forwards to target, a "host:port", with delay added to each direction.
-// The caller ends it with Close.
+// Start opens a free port of 127.0.0.1 and forwards to target, a "host:port", with delay added in each
+// direction. The caller closes the Proxy.
 func Start(target string, delay time.Duration) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,16 +41,16 @@ func Start(target string, delay time.Duration) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr is the "host:port" to connect to instead of the target.
+// Addr returns the "host:port" to connect to instead of the target.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// RoundTrips is the number of round trips that all connections have begun.
+// RoundTrips returns the number of round trips that all connections have begun.
 func (p *Proxy) RoundTrips() int { return int(p.roundTrips.Load()) }
 
-// Opened is the number of connections that clients have opened.
+// Connections returns the number of connections that clients have opened.
 func (p *Proxy) Connections() int { return int(p.connections.Load()) }
 
-// Close ends the listener and all connections, and waits for their goroutines.
+// Close stops accepting and closes all connections, and waits for their goroutines.
 func (p *Proxy) Close() error {
 	p.stop()
 	err := p.listener.Close()
@@ -92,14 +92,14 @@ func (p *Proxy) serve(client net.Conn) {
 	pipes.Wait()
 }
 
-// chunk is a piece of the stream and the time at which it may go on.
+// chunk is a part of the stream and the time when it may be forwarded.
 type chunk struct {
 	data []byte
 	due  time.Time
 }
 
-// forward copies from src to dst, each chunk delayed by the same latency, so that throughput is not limited by it.
-// arrived is called when a chunk reaches the far side, which is when that side can answer it.
+// forward copies from src to dst and delays each chunk by the same latency, so that it does not limit throughput. It
+// calls arrived when a chunk reaches the other side, which can then answer it.
 func (p *Proxy) forward(dst, src net.Conn, arrived func()) {
 	chunks := make(chan chunk, 1024)
 	go func() {

@@ -1,4 +1,5 @@
-// Package emfcheck checks log lines against the CloudWatch Embedded Metric Format specification, and reads their metrics.
+// Package emfcheck checks log lines against the CloudWatch Embedded Metric Format specification and reads their
+// metrics.
 package emfcheck
 
 import (
@@ -9,7 +10,7 @@ import (
 	"slices"
 )
 
-// Value is one value of a metric.
+// Value is a value of a metric.
 type Value struct {
 	Namespace, Name, Unit string
 	Dimensions            map[string]string
@@ -39,12 +40,12 @@ type directive struct {
 	}
 }
 
-// Parse reads the metrics of a log line. A line without metrics gives none; one that breaks the specification, so that
-// CloudWatch would drop its metrics without a word, an error.
+// Parse reads the metrics of a log line, none if the line has none. It returns an error for a line that violates the
+// specification, whose metrics CloudWatch would drop silently.
 func Parse(line []byte) ([]Value, error) {
 	var root map[string]json.RawMessage
 	if err := json.Unmarshal(line, &root); err != nil || root["_aws"] == nil {
-		return nil, nil //nolint:nilerr // no JSON, no metrics
+		return nil, nil //nolint:nilerr // not JSON, so no metrics
 	}
 	if len(line) > maxBytes {
 		return nil, fmt.Errorf("%d bytes", len(line))
@@ -78,7 +79,7 @@ func Parse(line []byte) ([]Value, error) {
 
 func (d directive) data(root map[string]json.RawMessage) ([]Value, error) {
 	if n := len(d.Namespace); n == 0 || n > 1024 {
-		return nil, fmt.Errorf("name space of %d bytes", n)
+		return nil, fmt.Errorf("namespace of %d bytes", n)
 	}
 	if len(d.Dimensions) == 0 || len(d.Metrics) == 0 || len(d.Metrics) > maxMetrics {
 		return nil, fmt.Errorf("%d sets of dimensions, %d metrics", len(d.Dimensions), len(d.Metrics))
@@ -113,23 +114,23 @@ func values(set []string, root map[string]json.RawMessage) (map[string]string, e
 	for _, name := range set {
 		var value string
 		if err := json.Unmarshal(root[name], &value); err != nil || value == "" || len(value) > maxDimensionBytes {
-			return nil, fmt.Errorf("the dimension %q is no text at the root: %s", name, root[name])
+			return nil, fmt.Errorf("the dimension %q is not a string at the root: %s", name, root[name])
 		}
 		dimensions[name] = value
 	}
 	return dimensions, nil
 }
 
-// numbers reads one number or a list of them.
+// numbers reads a number or a list of numbers.
 func numbers(text json.RawMessage) ([]float64, error) {
 	var list []float64
 	if len(text) > 0 && text[0] != '[' {
 		text = slices.Concat(json.RawMessage("["), text, json.RawMessage("]"))
 	}
 	if err := json.Unmarshal(text, &list); err != nil || len(list) == 0 || len(list) > maxValues {
-		return nil, fmt.Errorf("the value is no number and no list of at most %d: %.80s", maxValues, text)
+		return nil, fmt.Errorf("the value is neither a number nor a list of at most %d numbers: %.80s", maxValues, text)
 	}
-	if slices.ContainsFunc(list, func(v float64) bool { return math.Abs(v) > math.Exp2(360) }) { // the bounds of CloudWatch
+	if slices.ContainsFunc(list, func(v float64) bool { return math.Abs(v) > math.Exp2(360) }) { // CloudWatch's range
 		return nil, fmt.Errorf("a value is out of range")
 	}
 	return list, nil

@@ -1,7 +1,7 @@
-// Package fullstack is the whole system as it is deployed, on this machine: the function binaries with their default limits,
-// PostgreSQL behind PgBouncer where that is installed, Redis over TLS, and the doubles of the services outside.
+// Package fullstack runs the whole system on this machine as it is deployed: the function binaries with their default
+// limits, PostgreSQL behind PgBouncer if installed, Redis over TLS, and the fakes of external services.
 //
-// It is for commands that measure or attack the system; tests of parts have testenv.
+// Commands that measure or attack the system use it; tests of parts use testenv.
 package fullstack
 
 import (
@@ -17,19 +17,19 @@ import (
 	"newsletter/internal/testenv"
 )
 
-// Stack is a system that runs.
+// Stack is a running system.
 type Stack struct {
 	*devstack.Stack
 	Database *testenv.Database
 	Redis    *testenv.PrivateRedis
-	Admin    *pgx.Conn // may see everything in the database; not for use by several at once
+	Admin    *pgx.Conn // the superuser; not safe for concurrent use
 
 	undo []func()
 }
 
-var errNoRedis = errors.New("redis-server is missing, and without it too little is shown: make setup")
+var errNoRedis = errors.New("redis-server is missing; install it with make setup")
 
-// Start starts a system with a database of a name and so many environments of each function. Stop it in the end.
+// Start starts a system with a named database and a number of environments per function. The caller stops it.
 func Start(ctx context.Context, name string, concurrency int) (s *Stack, err error) {
 	s = &Stack{}
 	defer func() {
@@ -85,7 +85,7 @@ func Start(ctx context.Context, name string, concurrency int) (s *Stack, err err
 	return s, nil
 }
 
-// Stop ends everything and removes what it left.
+// Stop ends everything and removes its files.
 func (s *Stack) Stop() {
 	for len(s.undo) > 0 {
 		last := len(s.undo) - 1

@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/httpapi"
 )
 
-// folder is events/ as seen from a function's own, where its tests run.
+// folder is the path of events/ from a function's folder, where its tests run.
 const folder = "../../events"
 
 // SampleNames lists the sample events of a function, without ".json".
@@ -45,8 +45,8 @@ func Sample(t testing.TB, function, name string) json.RawMessage {
 	return content
 }
 
-// SampleHTTP reads a sample event of the SampleHTTP API. A token that is not empty takes the place of the sample's, which no key
-// has signed; tokens that are broken on purpose stay.
+// SampleHTTP reads a sample event of the HTTP API. A nonempty token replaces the sample's token, which no key has
+// signed. Deliberately broken tokens stay.
 func SampleHTTP(t testing.TB, function, name, token string) events.APIGatewayV2HTTPRequest {
 	t.Helper()
 	content := string(Sample(t, function, name))
@@ -60,7 +60,7 @@ func SampleHTTP(t testing.TB, function, name, token string) events.APIGatewayV2H
 	return event
 }
 
-// sampleToken is the token that the samples of a function share: that of "show".
+// sampleToken returns the token that a function's samples share: that of "show".
 func sampleToken(t testing.TB, function string) string {
 	t.Helper()
 	var show events.APIGatewayV2HTTPRequest
@@ -70,20 +70,20 @@ func sampleToken(t testing.TB, function string) string {
 	return show.QueryStringParameters["token"]
 }
 
-// Serve answers an event and holds the answer to docs/openapi.yaml.
+// Serve answers an event and checks the answer against docs/openapi.yaml.
 func Serve(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest) httpapi.Result {
 	t.Helper()
 	result := api.Serve(t.Context(), event)
 	answer := response(t, result)
-	defer func() { _ = answer.Body.Close() }() // it is a text in memory
+	defer func() { _ = answer.Body.Close() }() // a string in memory
 	openapicheck.Check(t, request(t, event), answer)
 	canary.RecordAnswer(event.RequestContext.HTTP.Method+" "+event.RawPath, answer.StatusCode, answer.Header,
 		decoded(t, result.Response.Body, result.Response.IsBase64Encoded))
 	return result
 }
 
-// CheckPaths fails the test unless a route answers an event, which changes nothing, in the same way with anything before and
-// after its path (the key of an API mapping, a stage, a slash), and below a catch-all route of the gateway.
+// CheckPaths checks that a read-only route answers an event in the same way with any prefix and suffix of its path
+// (the key of an API mapping, a stage, a slash), and below a catch-all route of the gateway.
 func CheckPaths(t testing.TB, api *httpapi.API, event events.APIGatewayV2HTTPRequest) {
 	t.Helper()
 	want := Serve(t, api, event)
@@ -111,7 +111,7 @@ func request(t testing.TB, event events.APIGatewayV2HTTPRequest) *http.Request {
 	t.Helper()
 	body := decoded(t, event.Body, event.IsBase64Encoded)
 	url := "https://api.example.org" + event.RawPath
-	if !strings.Contains(event.RawQueryString, "%zz") { // the checker's own parser refuses it
+	if !strings.Contains(event.RawQueryString, "%zz") { // the parser of the OpenAPI check refuses it
 		url += "?" + event.RawQueryString
 	}
 	r, err := http.NewRequestWithContext(t.Context(), event.RequestContext.HTTP.Method, url, strings.NewReader(body))

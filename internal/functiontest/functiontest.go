@@ -1,7 +1,7 @@
-// Package functiontest stands around one function in its tests: the variables that lead it to real servers, the sample
-// events of events/, the people that a test needs, and a look at what was written.
+// Package functiontest is the test fixture of a function: variables that point to real servers, the sample events of
+// events/, subscribers, and checks of the database.
 //
-// A function is opened from its variables as in Lambda, and answers go through the check against docs/openapi.yaml.
+// A function is opened from its variables as in Lambda, and answers are checked against docs/openapi.yaml.
 package functiontest
 
 import (
@@ -31,20 +31,20 @@ import (
 	"newsletter/shared/token"
 )
 
-// Bundle is a database and keys of one test. Its keys make its Redis keys its own too.
+// Bundle is the database and keys of one test. Its keys also separate its Redis keys from those of other tests.
 type Bundle struct {
 	testing.TB
-	// Variables are the environment of the function: change them before Open.
+	// Variables is the environment of the function. Change it before Open.
 	Variables map[string]string
-	// Admin may see and do everything in the database.
+	// Admin connects as the superuser.
 	Admin *pgx.Conn
-	// Store does what other functions would do before and after the one under test.
+	// Store performs what other functions do before and after the one under test.
 	Store *subscription.Store
 
 	fakes *http.ServeMux
 }
 
-// New makes a Bundle. The variables are those of every function, so that one function's test sees which it asks for.
+// New returns a Bundle with the variables of every function.
 func New(t testing.TB) *Bundle {
 	t.Helper()
 	recordLogs()
@@ -75,11 +75,11 @@ func New(t testing.TB) *Bundle {
 
 func key() string {
 	random := make([]byte, 32)
-	_, _ = rand.Read(random) // it never fails
+	_, _ = rand.Read(random) // never fails
 	return base64.StdEncoding.EncodeToString(random)
 }
 
-// Fake adds the fake of a service outside, below the function's FAKES_URL, and returns its URL.
+// Fake adds the fake of an external service below FAKES_URL and returns its URL.
 func (b *Bundle) Fake(pattern string, fake http.Handler) string {
 	b.Helper()
 	if b.fakes == nil {
@@ -92,7 +92,7 @@ func (b *Bundle) Fake(pattern string, fake http.Handler) string {
 	return b.Variables["FAKES_URL"] + pattern
 }
 
-// Env is the variables as a function reads them.
+// Env returns the variables as a function reads them.
 func (b *Bundle) Env() *config.Env { return config.FromMap(maps.Clone(b.Variables)) }
 
 // Open opens a function and closes it when the test ends.
@@ -106,12 +106,12 @@ func (b *Bundle) Open(open lambdafn.Open) lambdafn.Function {
 	return f
 }
 
-// Visit is the call in which Store does something.
+// Visit is the request context of calls to Store.
 var Visit = subscription.Visit{
 	Client: subscription.Client{IP: netip.MustParseAddr("192.0.2.7"), UserAgent: "Test/1.0"}, RequestID: "before", Channel: "api",
 }
 
-// Address is a typed address.
+// Address parses an address.
 func (b *Bundle) Address(typed string) subscription.Address {
 	b.Helper()
 	address, err := subscription.ParseAddress(typed)
@@ -121,7 +121,7 @@ func (b *Bundle) Address(typed string) subscription.Address {
 	return address
 }
 
-// SignUp signs an address up and gives the claims of its confirmation link.
+// SignUp signs up an address and returns the claims of its confirmation link.
 func (b *Bundle) SignUp(typed string) token.Claims {
 	b.Helper()
 	if _, err := b.Store.Request(b.Context(), subscription.Request{Address: b.Address(typed), Locale: "de", Visit: Visit}); err != nil {
@@ -135,7 +135,7 @@ func (b *Bundle) SignUp(typed string) token.Claims {
 	return claims
 }
 
-// Occupy works on an address, as another request for it does, until free is called.
+// LockMailbox holds the lock of an address's mailbox, as another request does, until free is called.
 func (b *Bundle) LockMailbox(typed string) (free func()) {
 	b.Helper()
 	env := b.Env()
@@ -148,8 +148,8 @@ func (b *Bundle) LockMailbox(typed string) (free func()) {
 	return func() { b.Exec(`select pg_advisory_unlock($1)`, lock) }
 }
 
-// ExpectBusy holds an answer to a request whose address is occupied: the visitor is told to come again, and nobody is
-// told that we had failed.
+// ExpectBusy checks the answer to a request for a locked mailbox: the visitor should try again, and it is not our
+// error.
 func (b *Bundle) ExpectBusy(got httpapi.Result) {
 	b.Helper()
 	if got.Response.StatusCode != http.StatusTooManyRequests || got.Response.Headers["Retry-After"] == "" || got.Err != nil ||
@@ -158,7 +158,7 @@ func (b *Bundle) ExpectBusy(got httpapi.Result) {
 	}
 }
 
-// Activate signs an address up, confirms it, and gives the claims of its unsubscribe link.
+// Activate signs up an address, confirms it, and returns the claims of its unsubscribe link.
 func (b *Bundle) Activate(typed string) token.Claims {
 	b.Helper()
 	claims := b.SignUp(typed)
@@ -168,7 +168,7 @@ func (b *Bundle) Activate(typed string) token.Claims {
 	return token.Claims{Purpose: token.Unsubscribe, SubscriberID: claims.SubscriberID, Epoch: claims.Epoch}
 }
 
-// Sign makes the text of a token, as deliver does.
+// Sign signs a token, as deliver does.
 func (b *Bundle) Sign(c token.Claims) string {
 	b.Helper()
 	env := b.Env()
@@ -179,7 +179,7 @@ func (b *Bundle) Sign(c token.Claims) string {
 	return ring.Sign(c)
 }
 
-// Scan runs a query of one row as the superuser.
+// Scan runs a query that returns one row, as the superuser.
 func (b *Bundle) Scan(sql string, args []any, into ...any) {
 	b.Helper()
 	if err := b.Admin.QueryRow(b.Context(), sql, args...).Scan(into...); err != nil {
@@ -195,7 +195,7 @@ func (b *Bundle) Exec(sql string, args ...any) {
 	}
 }
 
-// Strings runs a query of one text column.
+// Strings runs a query that returns one text column, as the superuser.
 func (b *Bundle) Strings(sql string, args ...any) []string {
 	b.Helper()
 	rows, err := b.Admin.Query(b.Context(), sql, args...)
@@ -209,8 +209,8 @@ func (b *Bundle) Strings(sql string, args ...any) []string {
 	return found
 }
 
-// ExpectState compares the subscribers ("address status", by address), the ledger ("kind:outcome") and the outbox (kinds),
-// the last two in the order of writing.
+// ExpectState compares the subscribers ("address status", by address), the ledger ("kind:outcome") and the outbox
+// (kinds). The last two are in insertion order.
 func (b *Bundle) ExpectState(subscribers, ledger, outbox string) {
 	b.Helper()
 	for _, part := range []struct{ what, sql, want string }{
@@ -224,7 +224,7 @@ func (b *Bundle) ExpectState(subscribers, ledger, outbox string) {
 	}
 }
 
-// Rows counts the rows of every table that a function writes.
+// CountRows counts the rows of every table that a function writes.
 func (b *Bundle) CountRows() map[string]int {
 	b.Helper()
 	rows := map[string]int{}
@@ -236,7 +236,7 @@ func (b *Bundle) CountRows() map[string]int {
 	return rows
 }
 
-// ExpectRows fails unless nothing was written since Rows.
+// ExpectRows compares the current counts with those of CountRows.
 func (b *Bundle) ExpectRows(want map[string]int) {
 	b.Helper()
 	got := b.CountRows()

@@ -11,8 +11,8 @@ import (
 	"newsletter/shared/capture"
 )
 
-// recordLines writes down for the canary what the function under test logs. A test calls it without lambdafn, whose last
-// gate scrubs the values: the same is done here, so that what is looked at is what a deployed function would write.
+// recordLogs passes the log of the function under test to the canary. Tests bypass lambdafn, whose log handler scrubs
+// values, so this handler does the same: the canary sees what a deployed function would write.
 var recordLogs = sync.OnceFunc(func() {
 	if !canary.Recording() {
 		return
@@ -26,7 +26,7 @@ var recordLogs = sync.OnceFunc(func() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.MultiWriter(os.Stderr, logSink{}), &slog.HandlerOptions{ReplaceAttr: gate})))
 })
 
-// lines writes down the lines that it is given, one at a time.
+// logSink passes log lines to the canary.
 type logSink struct{}
 
 // Write implements io.Writer.

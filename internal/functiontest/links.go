@@ -9,14 +9,14 @@ import (
 	"newsletter/shared/lambdafn"
 )
 
-// Links is a function that mails a link to an address that somebody typed, by its path without a token.
+// Links is a function that emails a link to a typed address, by its path without a token.
 type Links struct {
 	Open             lambdafn.Open
-	Function, Sample string // a sample event that asks for a link for jane@example.org in JSON
+	Function, Sample string // Sample is an event that requests a link for jane@example.org in JSON
 }
 
-// TakeRobotsForRobots tests that a request that came too fast is recorded and answered as others are, and mails nobody; and
-// that a time which is none is named.
+// TestBotSignals checks that a request sent too fast is recorded, answered like any other, and sends no email, and
+// that an invalid start time is reported.
 func (l Links) TestBotSignals(t *testing.T) {
 	t.Parallel()
 	b := New(t)
@@ -46,8 +46,8 @@ func (l Links) TestBotSignals(t *testing.T) {
 	}
 }
 
-// CountWhatMeetsABusyAddress tests that whoever asks for one address many times at once meets no failure of ours, and
-// cannot go on.
+// TestBusyMailbox checks that many concurrent requests for one address cause no server error, and count against the
+// limit.
 func (l Links) TestBusyMailbox(t *testing.T) {
 	t.Parallel()
 	b := New(t)

@@ -1,8 +1,8 @@
 // Package openapicheck compares real answers with docs/openapi.yaml, for tests.
 //
-// An answer must be documented: its path, method, status, headers, content type and every member of its body. A request
-// that was accepted must be documented too. HEAD is checked as GET without a body, and any method that a path does not
-// document must be answered with 405, any other path with 404.
+// The document must describe an answer completely: path, method, status, headers, content type and every member of
+// its body. It must also describe every accepted request. HEAD is checked as GET without a body. An undocumented
+// method of a path must be answered with 405, any other path with 404.
 package openapicheck
 
 import (
@@ -30,15 +30,15 @@ var document = sync.OnceValues(func() (*openapi3.T, error) {
 	return openapi3.NewLoader().LoadFromData(docs.OpenAPI)
 })
 
-// everywhere are the headers that no answer may lack.
+// everywhere lists the headers that every answer must have.
 var everywhere = []string{
 	"Strict-Transport-Security", "X-Content-Type-Options", "Cache-Control", "Content-Security-Policy", "Referrer-Policy",
 	"Cross-Origin-Resource-Policy", "Vary",
 }
 
-// Check fails the test for each way in which the answer to a request is not the documented one. It reads resp.Body and
-// puts a copy in its place. A request whose body can be had again (GetBody, as http.NewRequest sets it) is checked too
-// if it was accepted.
+// Check fails the test for each way in which the answer to a request differs from the document. It reads resp.Body
+// and replaces it with a copy. It also checks an accepted request if its body can be read again (GetBody, as
+// http.NewRequest sets it).
 func Check(t testing.TB, req *http.Request, resp *http.Response) {
 	t.Helper()
 	body, err := io.ReadAll(resp.Body)
@@ -82,7 +82,7 @@ func compare(req *http.Request, status int, header http.Header, body []byte) err
 		operation = item.GetOperation(method)
 	}
 	if want != 0 && status != want {
-		return errors.Join(append(problems, fmt.Errorf("it should be %d", want))...)
+		return errors.Join(append(problems, fmt.Errorf("want status %d", want))...)
 	}
 	request := &openapi3filter.RequestValidationInput{
 		Request:     req,
@@ -97,13 +97,13 @@ func compare(req *http.Request, status int, header http.Header, body []byte) err
 	return errors.Join(problems...)
 }
 
-// documented returns the path as the document has it: without the base path or the stage in front of it, and without a slash
-// at the end.
+// documented returns the path as in the document: without the base path or stage before it, and without a slash at
+// the end.
 func documented(path string) string {
 	return strings.TrimSuffix(path[max(0, strings.Index(path, "/api/")):], "/")
 }
 
-// only is an operation whose one answer is a component.
+// only returns an operation whose single answer is a component.
 func only(doc *openapi3.T, status, component string) *openapi3.Operation {
 	response := &openapi3.ResponseRef{}
 	if found := doc.Components.Responses[component]; found != nil {
@@ -115,7 +115,7 @@ func only(doc *openapi3.T, status, component string) *openapi3.Operation {
 func response(request *openapi3filter.RequestValidationInput, status int, header http.Header, body []byte) error {
 	if documented := request.Route.Operation.Responses.Status(status); documented != nil && documented.Value != nil &&
 		len(documented.Value.Content) == 0 && len(body) > 0 {
-		return errors.New("it has no documented body")
+		return errors.New("the body is not documented")
 	}
 	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: request,

@@ -25,7 +25,7 @@ func TestDocumentIsValid(t *testing.T) {
 	}
 }
 
-// TestEveryAnswerIsShown wants an example for every answer and request body that is not a page or a repeated form.
+// TestEveryAnswerIsShown requires an example for every answer and request body, except pages and repeated forms.
 func TestEveryAnswerIsShown(t *testing.T) {
 	doc, err := document()
 	if err != nil {
@@ -52,7 +52,7 @@ func TestEveryAnswerIsShown(t *testing.T) {
 	}
 }
 
-// TestExampleProblems wants the status of each example to be that of its answer.
+// TestExampleProblems requires the status of each example to be that of its answer.
 func TestExampleProblems(t *testing.T) {
 	doc, err := document()
 	if err != nil {
@@ -119,7 +119,7 @@ func TestCompare(t *testing.T) {
 		"unknown problem":       {"POST", subscribe, `{}`, 400, header("application/problem+json"), `{"type":"about:blank","title":"t","status":400,"request_id":"r"}`, "type"},
 		"limited, no hint":      {"POST", subscribe, `{}`, 429, header("application/problem+json"), `{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"t","status":429,"request_id":"r"}`, "Retry-After"},
 		"unknown path":          {"GET", "http://h/nowhere", "", 404, header("application/problem+json"), problem, ""},
-		"unknown path answered": {"GET", "http://h/nowhere", "", 200, header("application/json"), accepted, "it should be 404"},
+		"unknown path answered": {"GET", "http://h/nowhere", "", 200, header("application/json"), accepted, "want status 404"},
 		"other method":          {"DELETE", subscribe, "", 405, header("application/problem+json", "Allow", "POST"), wrong, ""},
 		"other method, no list": {"DELETE", subscribe, "", 405, header("application/problem+json"), wrong, "Allow"},
 		"other method answered": {"DELETE", subscribe, "", 202, header("application/json"), accepted, "it should be 405"},
@@ -154,6 +154,6 @@ func TestCheckLeavesTheBody(t *testing.T) {
 	resp := &http.Response{StatusCode: 200, Header: header("application/health+json"), Body: io.NopCloser(strings.NewReader(`{"status":"pass"}`))}
 	Check(t, req, resp)
 	if body, _ := io.ReadAll(resp.Body); string(body) != `{"status":"pass"}` {
-		t.Errorf("the body is %q afterwards", body)
+		t.Errorf("the body is %q after the check", body)
 	}
 }

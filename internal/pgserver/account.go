@@ -13,10 +13,10 @@ import (
 	"syscall"
 )
 
-// account is whom the server runs as; the zero account is ourselves.
+// account is the user that the server runs as; the zero account is the current user.
 type account struct{ uid, gid uint32 }
 
-// unprivileged is ourselves, or a user without rights when we are root.
+// unprivileged returns the current user, or an unprivileged user if the current one is root.
 func unprivileged() account {
 	if os.Geteuid() != 0 {
 		return account{}
@@ -28,7 +28,7 @@ func unprivileged() account {
 			return account{uint32(uid), uint32(gid)}
 		}
 	}
-	return account{65534, 65534} // nobody, by convention
+	return account{65534, 65534} // "nobody" by convention
 }
 
 func (a account) attributes() *syscall.SysProcAttr {
@@ -39,11 +39,11 @@ func (a account) attributes() *syscall.SysProcAttr {
 	return attributes
 }
 
-// moved is the file that remembers where the data is when it could not stay in its folder.
+// moved is the file that records where the data is if it is not in its folder.
 const moved = "moved-to"
 
-// reachable makes a folder that the account owns and can reach: dir, or one below /var/tmp where a folder above dir is
-// closed to it, as /root is. The place is written to dir/moved-to.
+// reachable creates a folder that the account owns and can reach: dir, or one below /var/tmp if a parent of dir is
+// closed to the account, as /root is. The path is recorded in dir/moved-to.
 func (a account) reachable(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make the folder of PostgreSQL: %w", err)
@@ -58,8 +58,8 @@ func (a account) reachable(dir string) (string, error) {
 		if err := os.Mkdir(home, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return "", fmt.Errorf("make the folder of PostgreSQL: %w", err)
 		}
-		if info, err := os.Lstat(home); err != nil || !info.IsDir() || !a.owns(info) { // programs of it are run
-			return "", fmt.Errorf("%s is not a folder of ours", home)
+		if info, err := os.Lstat(home); err != nil || !info.IsDir() || !a.owns(info) { // programs in it are executed
+			return "", fmt.Errorf("%s belongs to another user", home)
 		}
 		if err := os.WriteFile(filepath.Join(dir, moved), []byte(home+"\n"), 0o644); err != nil {
 			return "", err
@@ -68,13 +68,13 @@ func (a account) reachable(dir string) (string, error) {
 	return home, os.Chown(home, int(a.uid), int(a.gid))
 }
 
-// owns reports whether a folder is root's, as one that was just made, or the account's.
+// owns reports whether a folder belongs to root, as a new one does, or to the account.
 func (a account) owns(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && (stat.Uid == 0 || stat.Uid == a.uid)
 }
 
-// Remove deletes what a stopped server left in its folder, also where it could not stay there.
+// Remove deletes the data of a stopped server, wherever it is.
 func Remove(dir string) error {
 	if home, err := os.ReadFile(filepath.Join(dir, moved)); err == nil {
 		path := filepath.Clean(string(home[:max(0, len(home)-1)]))
@@ -87,7 +87,7 @@ func Remove(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// open says whether every folder above path lets strangers through.
+// open reports whether other users can traverse every folder above path.
 func open(path string) bool {
 	for parent := filepath.Dir(path); ; parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)
@@ -100,7 +100,7 @@ func open(path string) bool {
 	}
 }
 
-// write puts a file where only the account can read it.
+// write writes a file that only the account can read.
 func (a account) write(path string, content []byte) error {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		return err

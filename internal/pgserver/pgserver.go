@@ -1,9 +1,9 @@
-// Package pgserver runs a real PostgreSQL for the local stack and the tests, as root and as a normal user, with TLS and
-// passwords on.
+// Package pgserver runs a real PostgreSQL with TLS and passwords for the local stack and the tests, as root or as a
+// normal user.
 //
-// The server's programs are the newest of the system, or those of the version that POSTGRES_VERSION names; what is missing
-// is downloaded once. PostgreSQL refuses to run as root; then it runs as the user "postgres", or "nobody" where there is
-// none. The server ends with this process, however that ends; data survives, as after a crash.
+// It uses the newest installed version, or the version in POSTGRES_VERSION, and downloads missing programs once.
+// PostgreSQL refuses to run as root, so root runs it as the user "postgres", or "nobody" if there is none. The server
+// ends with this process, even if the process is killed; data survives as after a crash.
 package pgserver
 
 import (
@@ -28,21 +28,21 @@ import (
 	"newsletter/internal/pki"
 )
 
-// Options describe a server.
+// Options configure a server.
 type Options struct {
-	Dir  string // where its data, password and log are kept
+	Dir  string // for data, password and log
 	Port int    // 0 takes a free one
 	TLS  pki.Files
 	// Throwaway trades safety for speed: nothing is flushed to disk.
 	Throwaway bool
-	// Settings are further lines for postgresql.conf: name to value.
+	// Settings are additional lines of postgresql.conf, by name.
 	Settings map[string]string
 }
 
 // superuser is the name of the server's first role.
 const superuser = "postgres"
 
-// startTimeout bounds the wait for a server, which may have to recover from a crash first.
+// startTimeout limits the wait for a server, which may first have to recover from a crash.
 const startTimeout = 60 * time.Second
 
 // Server is a running PostgreSQL. It is safe for concurrent use.
@@ -56,7 +56,7 @@ type Server struct {
 	child    *child.Child
 }
 
-// Start makes the data folder where there is none, and starts the server.
+// Start creates the data folder if necessary, and starts the server.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{options: o, account: unprivileged(), port: o.Port}
 	var err error
@@ -85,9 +85,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, s.Restart(ctx)
 }
 
-// Restart starts the server again after Stop, or after it was killed. A killed
-// server's children keep its shared memory until they notice that it is gone:
-// so long a new server refuses to start, and is started again.
+// Restart starts the server after Stop or a kill. A killed server's children keep its shared memory until they
+// notice; until then PostgreSQL refuses to start, and Restart retries.
 func (s *Server) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -104,10 +103,9 @@ func (s *Server) Restart(ctx context.Context) error {
 	}
 }
 
-// errEnded is what launch says when the program ended before it answered;
-// oldChildrenAlive is what PostgreSQL then gives as its hint while the children
-// of a killed server are still there (CreateLockFile and PGSharedMemoryCreate).
-var errEnded = errors.New("PostgreSQL ended at once")
+// errEnded is the error of launch for a program that ended before it answered. oldChildrenAlive is PostgreSQL's hint
+// while children of a killed server still run (CreateLockFile and PGSharedMemoryCreate).
+var errEnded = errors.New("PostgreSQL ended immediately")
 
 const oldChildrenAlive = "Terminate any old server processes"
 
@@ -146,7 +144,7 @@ func (s *Server) await(ctx context.Context) error {
 	}
 }
 
-// prepare makes the data folder and writes the settings of this run.
+// prepare creates the data folder and writes the settings of this run.
 func (s *Server) prepare(home string) error {
 	if _, err := os.Stat(filepath.Join(s.data, "PG_VERSION")); errors.Is(err, os.ErrNotExist) {
 		if err := s.initialize(home); err != nil {
@@ -166,7 +164,7 @@ func (s *Server) prepare(home string) error {
 	settings := map[string]string{
 		"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "200",
 		"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key, "password_encryption": "scram-sha-256",
-		"log_parameter_max_length_on_error": "0", // a value in an error is somebody's address
+		"log_parameter_max_length_on_error": "0", // values in errors may be addresses
 	}
 	if s.options.Throwaway {
 		for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
@@ -187,7 +185,8 @@ func (s *Server) prepare(home string) error {
 	return s.account.write(filepath.Join(s.data, "pg_hba.conf"), []byte(onlyTLS))
 }
 
-// initialize runs initdb. A data folder is made beside and moved, so that a broken-off run leaves none.
+// initialize runs initdb in a temporary folder and renames it, so that an interrupted run leaves no partial data
+// folder.
 func (s *Server) initialize(home string) error {
 	unfinished := s.data + ".unfinished"
 	if err := os.RemoveAll(unfinished); err != nil {
@@ -208,7 +207,7 @@ func (s *Server) initialize(home string) error {
 	return os.Rename(unfinished, s.data)
 }
 
-// URL is how a role reaches a database, with the certificate checked.
+// URL returns the URL of a database for a role, with certificate verification.
 func (s *Server) URL(database, user, password string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, password), Host: s.Addr(), Path: "/" + database,
@@ -217,28 +216,28 @@ func (s *Server) URL(database, user, password string) string {
 	return u.String()
 }
 
-// AdminURL is how the superuser reaches a database.
+// AdminURL returns the URL of a database for the superuser.
 func (s *Server) AdminURL(database string) string { return s.URL(database, superuser, s.password) }
 
-// Addr is the server's "host:port".
+// Addr returns the server's "host:port".
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// Port is the server's port.
+// Port returns the server's port.
 func (s *Server) Port() int { return s.port }
 
-// Bin is the folder of the server's programs, such as pgbench.
+// Bin returns the folder of the server's programs, such as pgbench.
 func (s *Server) Bin() string { return s.bin }
 
-// LogFile is where the server logs.
+// LogFile returns the path of the server's log.
 func (s *Server) LogFile() string { return filepath.Join(filepath.Dir(s.data), "postgresql.log") }
 
-// Child is the server's process, for fault tests.
+// Child returns the server's process, for fault injection.
 func (s *Server) Child() *child.Child { return s.child }
 
-// Stop ends the server; open connections are cut.
+// Stop ends the server and cuts open connections.
 func (s *Server) Stop() { s.child.Stop(20 * time.Second) }
 
-// keptPassword is that of an earlier run, or a new one.
+// keptPassword returns the password of an earlier run, or a new one.
 func keptPassword(file string) (string, error) {
 	if kept, err := os.ReadFile(file); err == nil {
 		return string(kept), nil

@@ -63,7 +63,8 @@ func TestDataSurvivesAStopAndAKill(t *testing.T) {
 	}
 }
 
-// A folder that the server's account cannot reach, as below /root, is replaced by one below /var/tmp.
+// TestClosedFolder checks that a folder below /var/tmp replaces one that the server's account cannot reach, such as
+// one below /root.
 func TestClosedFolder(t *testing.T) {
 	closed := filepath.Join(t.TempDir(), "closed")
 	if err := os.Mkdir(closed, 0o700); err != nil {
@@ -84,7 +85,7 @@ func TestClosedFolder(t *testing.T) {
 	}
 }
 
-// fakePrograms makes a folder whose programs say that they are of a version.
+// fakePrograms creates a folder of programs that report a version.
 func fakePrograms(t *testing.T, version string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -103,7 +104,7 @@ func TestTheNewestInstalledVersionIsFirst(t *testing.T) {
 		t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
 		folders := Folders()
 		if (folder == newest) != (folders[0] == newest) || (folder == oldest) != (folders[len(folders)-1] == oldest) {
-			t.Errorf("%s is not in its place: %q", folder, folders)
+			t.Errorf("%s is in the wrong position: %q", folder, folders)
 		}
 	}
 	broken := t.TempDir()

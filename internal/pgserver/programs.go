@@ -17,20 +17,20 @@ import (
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
 
-// VersionVariable names the major version of PostgreSQL to run, such as "17", in place of the newest that is installed.
+// VersionVariable names the major version of PostgreSQL to run, such as "17", instead of the newest installed one.
 const VersionVariable = "POSTGRES_VERSION"
 
-// builds are the supported versions of PostgreSQL, and the builds that are downloaded where a version is not installed.
+// builds maps the supported versions of PostgreSQL to the builds that are downloaded if a version is not installed.
 var builds = map[string]embedded.PostgresVersion{"15": embedded.V15, "16": embedded.V16, "17": embedded.V17, "18": embedded.V18}
 
-// fallback is the version that is downloaded where none is installed and none is named.
+// fallback is the version to download if none is installed and none is named.
 const fallback = "16"
 
 // Versions returns the supported major versions of PostgreSQL, oldest first.
 func Versions() []string { return slices.Sorted(maps.Keys(builds)) }
 
-// programs finds the folder of PostgreSQL's programs: those of the version that VersionVariable names, of the version
-// that made the data folder, or else the newest installed ones. What is missing is downloaded, once for each account.
+// programs finds the folder of PostgreSQL's programs: of the version in VersionVariable, of the version that created
+// the data folder, or else of the newest installed version. It downloads missing programs once per account.
 func (a account) programs(ctx context.Context, data string) (string, error) {
 	version := os.Getenv(VersionVariable)
 	if _, supported := builds[version]; version != "" && !supported {
@@ -53,7 +53,7 @@ func (a account) programs(ctx context.Context, data string) (string, error) {
 	return folder, nil
 }
 
-// Folders returns the folders of installed PostgreSQL programs, newest version first: the one on PATH and the usual ones.
+// Folders returns the folders of installed PostgreSQL programs, newest version first, from PATH and the usual places.
 func Folders() []string {
 	var found []string
 	if path, err := exec.LookPath("postgres"); err == nil {
@@ -78,7 +78,7 @@ func Folders() []string {
 
 var versionText = regexp.MustCompile(`^postgres \(PostgreSQL\) (\d+)`)
 
-// versionOf returns the major version of the programs in a folder, or "" where initdb or a working postgres is missing.
+// versionOf returns the major version of the programs in a folder, or "" if initdb or a working postgres is missing.
 func versionOf(folder string) string {
 	if _, err := exec.LookPath(filepath.Join(folder, "initdb")); err != nil {
 		return ""
@@ -90,9 +90,9 @@ func versionOf(folder string) string {
 	return ""
 }
 
-// download fetches the programs of a version from Maven Central into the user's cache. The library has no call for that
-// alone: it is asked for a server, and stopped. As root it extracts everything and then fails to start, which is enough:
-// the trial's folder appears when the programs are complete.
+// download fetches the programs of a version from Maven Central into the user's cache. The library cannot only
+// download, so it is asked for a server, which is then stopped. As root it extracts everything and then fails to
+// start, which is enough: the folder appears when the programs are complete.
 func (a account) download(ctx context.Context, version string) (string, error) {
 	build, supported := builds[version]
 	if !supported {

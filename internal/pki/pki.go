@@ -1,5 +1,5 @@
-// Package pki makes the throw-away certificates of the local stack and of the tests: one authority and one server
-// certificate for 127.0.0.1 and localhost. The keys are worth nothing outside this machine.
+// Package pki creates short-lived certificates for the local stack and the tests: an authority and a server
+// certificate for 127.0.0.1 and localhost. The keys are worthless outside this machine.
 package pki
 
 import (
@@ -18,17 +18,18 @@ import (
 	"time"
 )
 
-// lifetime is long enough for a data folder that somebody comes back to after a year.
+// lifetime is long enough for a data folder that is reused after a year.
 const lifetime = 10 * 365 * 24 * time.Hour
 
-// Files are the paths of what Ensure made.
+// Files are the paths of the files that Ensure created.
 type Files struct {
 	CA   string // the authority's certificate, PEM
 	Cert string // the server's certificate, PEM
 	Key  string // the server's private key, PEM, mode 0600
 }
 
-// Ensure makes the certificates in dir, or finds those of an earlier run. The server has the further DNS names too.
+// Ensure creates the certificates in dir, or reuses those of an earlier run. names are additional DNS names of the
+// server.
 func Ensure(dir string, names ...string) (Files, error) {
 	f := Files{filepath.Join(dir, "ca.crt"), filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")}
 	if _, err := tls.LoadX509KeyPair(f.Cert, f.Key); err == nil {
@@ -37,7 +38,7 @@ func Ensure(dir string, names ...string) (Files, error) {
 		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return f, fmt.Errorf("make the folder of the certificates: %w", err)
+		return f, fmt.Errorf("create the folder of the certificates: %w", err)
 	}
 	return f, generate(f, names)
 }

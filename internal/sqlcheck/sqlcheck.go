@@ -1,5 +1,5 @@
-// Package sqlcheck prepares every SQL constant of a package against the migrated schema, so that a statement that no
-// other test happens to run cannot be wrong.
+// Package sqlcheck prepares every SQL constant of a package against the migrated schema, so that an untested
+// statement cannot be invalid.
 package sqlcheck
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Prepare lets the server parse and plan each string constant whose name ends in SQL of the package in folder, tests
-// left out. It fails the test for every one that the server refuses, and if there is none at all.
+// Prepare asks the server to parse and plan each string constant of the package in folder whose name ends in SQL,
+// except those in tests. It fails the test for each refused statement, and if there are no constants.
 func Prepare(t *testing.T, conn *pgx.Conn, folder string) {
 	t.Helper()
 	statements := constants(t, folder)

@@ -22,19 +22,19 @@ const template = "newsletter_template"
 // Database is a migrated database of one test.
 type Database struct {
 	Name string
-	// AppURL is how the functions reach it: as the role "app", through PgBouncer where it is installed, with TLS.
+	// AppURL is the functions' connection: as the role "app", through PgBouncer if installed, with TLS.
 	AppURL string
-	// DirectURL is the role "app" without PgBouncer; AdminURL the superuser.
+	// DirectURL connects as "app" without PgBouncer, AdminURL as the superuser.
 	DirectURL, AdminURL string
-	// ServerURL is the superuser's way to the server's own database, for statements about this one.
+	// ServerURL connects the superuser to the server's own database, for statements about this one.
 	ServerURL string
-	// MasterURL is the way of RDS's master user, who owns the database; empty for other databases than RDS's.
+	// MasterURL connects as RDS's master user, who owns the database; empty except for RDS.
 	MasterURL   string
 	CAFile      string
 	AppPassword string
 }
 
-// makeTemplate migrates the database that the tests' databases are cloned from.
+// makeTemplate migrates the database that test databases are cloned from.
 func (s *Servers) makeTemplate(ctx context.Context) error {
 	if err := s.exec(ctx, "create database "+template); err != nil {
 		return err
@@ -51,14 +51,14 @@ func (s *Servers) makeTemplate(ctx context.Context) error {
 	return runner.Close()
 }
 
-// Postgres makes a database for a test. It is dropped when the test passes, and kept when it fails, with the command
-// that opens it.
+// Postgres creates a database for a test. It is dropped if the test passes. If the test fails, it is kept, and the
+// command that opens it is logged.
 func Postgres(t testing.TB) *Database {
 	t.Helper()
 	return database(t, template)
 }
 
-// EmptyPostgres makes a database without any table, for tests of the migrations.
+// EmptyPostgres creates a database without tables, for tests of the migrations.
 func EmptyPostgres(t testing.TB) *Database {
 	t.Helper()
 	return database(t, "template1")
@@ -78,7 +78,7 @@ func database(t testing.TB, from string) *Database {
 			return
 		}
 		if err := db.Record(context.Background(), false); err != nil {
-			t.Errorf("look at what the test's database holds: %v", err)
+			t.Errorf("record the test's database: %v", err)
 		}
 		if err := s.exec(context.Background(), fmt.Sprintf("drop database if exists %s with (force)", name)); err != nil {
 			t.Errorf("drop the test's database: %v", err)
@@ -87,7 +87,7 @@ func database(t testing.TB, from string) *Database {
 	return db
 }
 
-// NewDatabase makes a migrated database for what is not a test. It is not dropped.
+// NewDatabase creates a migrated database outside a test. It is not dropped.
 func (s *Servers) NewDatabase(ctx context.Context, name string) (*Database, error) {
 	return s.create(ctx, name, template)
 }
@@ -117,17 +117,17 @@ func (d *Database) Version(t testing.TB) int {
 	return number / 10000
 }
 
-// URL returns how another role reaches the database, without PgBouncer.
+// URL returns another role's URL of the database, without PgBouncer.
 func (d *Database) URL(user, password string) string {
 	u, err := url.Parse(d.AdminURL)
 	if err != nil {
-		panic(err) // it is our own
+		panic(err) // the URL is ours
 	}
 	u.User = url.UserPassword(user, password)
 	return u.String()
 }
 
-// PgBouncer makes sure that AppURL goes through PgBouncer, for tests that are about it.
+// PgBouncer requires that AppURL goes through PgBouncer, for tests of the pooler.
 func PgBouncer(t testing.TB) *Database {
 	t.Helper()
 	if required(t).PgBouncer == "" {
@@ -180,13 +180,13 @@ func (s *Servers) exec(ctx context.Context, statement string) error {
 func (s *Servers) adminURL(database string) string {
 	u, err := url.Parse(s.PostgresURL)
 	if err != nil {
-		panic(err) // it is our own
+		panic(err) // the URL is ours
 	}
 	u.Path = "/" + database
 	return u.String()
 }
 
-// url is another role's way to a database; addr replaces the server's own.
+// url returns another role's URL of a database; addr replaces the server's address.
 func (s *Servers) url(database, user, password, addr string) string {
 	u, err := url.Parse(s.adminURL(database))
 	if err != nil {
@@ -199,7 +199,7 @@ func (s *Servers) url(database, user, password, addr string) string {
 	return u.String()
 }
 
-// nameFor is a database name that is unique and tells which test it belongs to.
+// nameFor returns a unique database name that contains the test's name.
 func nameFor(t testing.TB) string {
 	readable := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -211,7 +211,7 @@ func nameFor(t testing.TB) string {
 	return fmt.Sprintf("t_%.40s_%s", readable, hex.EncodeToString(unique[:4]))
 }
 
-// startPgBouncer starts the stand-in for RDS Proxy: transaction mode, TLS on both sides, no session state.
+// startPgBouncer starts the substitute for RDS Proxy: transaction mode, TLS on both sides, no session state.
 func (s *Servers) startPgBouncer() error {
 	path := program("pgbouncer", "/usr/sbin", "/opt/homebrew/bin", "/usr/local/bin")
 	if path == "" {

@@ -7,9 +7,9 @@ import (
 	"newsletter/internal/pgserver"
 )
 
-// RDS starts a PostgreSQL for one test with the roles of a new instance of Amazon RDS: the superuser is AWS's, and the
-// master user, who owns the database, is a member of rds_superuser, may create roles and databases, and may grant rds_iam,
-// the role of those who sign in by IAM. Roles belong to a server, so this is what a first deploy finds.
+// RDS starts a PostgreSQL for one test with the roles of a new Amazon RDS instance: the superuser is AWS's. The
+// master user owns the database, is a member of rds_superuser, may create roles and databases, and may grant rds_iam,
+// the role for signing in with IAM. Roles belong to a server, so a first deployment finds these.
 func RDS(t testing.TB) *Database {
 	t.Helper()
 	s := required(t)
@@ -20,7 +20,7 @@ func RDS(t testing.TB) *Database {
 	}
 	t.Cleanup(func() {
 		server.Stop()
-		if err := pgserver.Remove(dir); err != nil { // as root the data is elsewhere
+		if err := pgserver.Remove(dir); err != nil { // the data of root's server is in another folder
 			t.Error(err)
 		}
 	})
@@ -35,7 +35,7 @@ func RDS(t testing.TB) *Database {
 		"create role " + master + " login createdb createrole in role rds_superuser password '" + password + "'",
 		"create database " + name + " owner " + master,
 	}
-	if db.Version(t) >= 16 { // before, who may create roles may grant all of them
+	if db.Version(t) >= 16 { // before 16, CREATEROLE includes granting every role
 		statements = append(statements, "grant rds_iam to rds_superuser with admin option, inherit false, set false")
 	}
 	conn := db.ServerConn(t)

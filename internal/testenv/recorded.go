@@ -17,10 +17,10 @@ import (
 	"newsletter/internal/canary"
 )
 
-// recordTimeout bounds what one server may take to show what it holds.
+// recordTimeout limits the time to read what one server contains.
 const recordTimeout = time.Minute
 
-// Secrets are the passwords of the servers, which nothing may show.
+// Secrets returns the passwords of the servers, which must not appear anywhere.
 func (s *Servers) Secrets() []canary.Value {
 	values := []canary.Value{
 		canary.Plant("password of the functions' role", canary.Key, s.AppPassword),
@@ -33,7 +33,7 @@ func (s *Servers) Secrets() []canary.Value {
 	return values
 }
 
-// columnsSQL lists the columns that can hold a text, and how to read it.
+// columnsSQL lists the columns that can contain text, and how to read each.
 const columnsSQL = `
 select c.relname || '.' || a.attname, quote_ident(c.relname),
        format(case a.atttypid when 'bytea'::regtype then 'encode(%I, ''escape'')' else '%I::text' end, a.attname)
@@ -41,14 +41,14 @@ from pg_class c join pg_attribute a on a.attrelid = c.oid
 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
   and a.atttypid::regtype::text in ('text', 'character varying', 'jsonb', 'json', 'bytea', 'inet', 'text[]')`
 
-// suspicious finds, roughly, what has one of the canary's shapes: most values need not leave the server to be let go. Bytes
-// that are not all text are random here, and now and then look like something.
+// suspicious roughly matches the canary's shapes, so that most values need not leave the server. Bytes that are not
+// all text are random here and match by chance now and then, so they are excluded.
 const suspicious = `v ~ '@|%[24]|\\u|[0-9]\.[0-9]+\.|[0-9a-f]:[0-9a-f]*:|::|[A-Za-z0-9+/_-]{24,}' and v !~ '\\[0-7]{3}'`
 
-// mostRows bounds what is read of a column.
+// mostRows limits the rows read of a column.
 const mostRows = 2000
 
-// Record writes down for the canary what stands in the database: what could be of one of its shapes, or everything.
+// Record passes the database's values to the canary: those that may have one of its shapes, or all.
 func (d *Database) Record(ctx context.Context, everything bool) error {
 	if !canary.Recording() {
 		return nil
@@ -89,7 +89,7 @@ func (d *Database) Record(ctx context.Context, everything bool) error {
 	return err
 }
 
-// RecordRedis writes down what the shared Redis holds, for the canary.
+// RecordRedis passes the contents of the shared Redis to the canary.
 func (s *Servers) RecordRedis(ctx context.Context) error {
 	if s.RedisAddr == "" {
 		return nil
@@ -97,7 +97,7 @@ func (s *Servers) RecordRedis(ctx context.Context) error {
 	return s.redisConfig(s.RedisAddr).Record(ctx)
 }
 
-// Record writes down for the canary all keys of a server with their values.
+// Record passes all keys of a server with their values to the canary.
 func (c RedisConfig) Record(ctx context.Context) error {
 	if !canary.Recording() {
 		return nil
@@ -126,7 +126,7 @@ func (c RedisConfig) Record(ctx context.Context) error {
 	return keys.Err()
 }
 
-// redisValue is a value of any type as text.
+// redisValue formats a value of any type.
 func redisValue(ctx context.Context, client *redis.Client, key string) (string, error) {
 	kind, err := client.Type(ctx, key).Result()
 	if err != nil {
@@ -136,7 +136,7 @@ func redisValue(ctx context.Context, client *redis.Client, key string) (string, 
 	switch kind {
 	case "string":
 		value, err = client.Get(ctx, key).Result()
-		if strings.HasPrefix(key, "rl:") { // the limiter's logs are bytes, and now and then look like something
+		if strings.HasPrefix(key, "rl:") { // the limiter's binary logs match shapes by chance
 			value = fmt.Sprintf("%x", value)
 		}
 	case "list":
@@ -147,11 +147,11 @@ func redisValue(ctx context.Context, client *redis.Client, key string) (string, 
 		value, err = client.SMembers(ctx, key).Result()
 	case "zset":
 		value, err = client.ZRangeWithScores(ctx, key, 0, -1).Result()
-	case "none": // it has just expired
+	case "none": // expired in between
 	default:
-		err = fmt.Errorf("a %s, of which nothing is known", kind)
+		err = fmt.Errorf("unsupported Redis type %s", kind)
 	}
-	if errors.Is(err, redis.Nil) { // likewise
+	if errors.Is(err, redis.Nil) { // expired in between
 		err = nil
 	}
 	return fmt.Sprint(value), err

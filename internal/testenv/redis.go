@@ -15,7 +15,7 @@ import (
 	"newsletter/internal/child"
 )
 
-// RedisConfig is how a test reaches Redis.
+// RedisConfig is the connection of a test to Redis.
 type RedisConfig struct {
 	URL    string // rediss://, with the password
 	CAFile string
@@ -27,8 +27,8 @@ func (s *Servers) redisConfig(addr string) RedisConfig {
 	return RedisConfig{URL: fmt.Sprintf("rediss://:%s@%s", s.RedisSecret, addr), CAFile: s.CAFile, Addr: addr, Secret: s.RedisSecret}
 }
 
-// Redis gives the shared server. Tests keep apart by their keys: they draw networks or pseudonym keys of their own, and
-// never flush.
+// Redis returns the shared server. Tests isolate themselves by their keys: they use random networks or pseudonym
+// keys, and never flush.
 func Redis(t testing.TB) RedisConfig {
 	t.Helper()
 	s := required(t)
@@ -38,7 +38,7 @@ func Redis(t testing.TB) RedisConfig {
 	return s.redisConfig(s.RedisAddr)
 }
 
-// PrivateRedis is a server of one test, to be stopped, killed, frozen and flushed.
+// PrivateRedis is a server of one test, which may stop, kill, freeze and flush it.
 type PrivateRedis struct {
 	RedisConfig
 	t       testing.TB
@@ -48,7 +48,7 @@ type PrivateRedis struct {
 	child   *child.Child
 }
 
-// RedisServer starts a server for one test, with further arguments such as "--cluster-enabled", "yes".
+// RedisServer starts a server for one test, with extra arguments such as "--cluster-enabled", "yes".
 func RedisServer(t testing.TB, args ...string) *PrivateRedis {
 	t.Helper()
 	s := required(t)
@@ -64,7 +64,7 @@ func RedisServer(t testing.TB, args ...string) *PrivateRedis {
 	return r
 }
 
-// NewRedis starts a server of its own for what is not a test. The caller stops it.
+// NewRedis starts a server outside a test. The caller stops it.
 func (s *Servers) NewRedis(args ...string) (*PrivateRedis, error) {
 	port, err := freePort()
 	if err != nil {
@@ -82,28 +82,28 @@ func (r *PrivateRedis) Start() {
 	}
 }
 
-// Restart is Start for what is not a test.
+// Restart starts the server again outside a test.
 func (r *PrivateRedis) Restart() (err error) {
 	r.child, err = r.servers.redis(r.port, r.args...)
 	return err
 }
 
-// Stop ends the server. What it held is shown to the canary, unless it was killed or frozen.
+// Stop ends the server. Its contents go to the canary, unless it was killed or frozen.
 func (r *PrivateRedis) Stop() {
 	_ = r.Record(context.Background())
 	r.child.Stop(5 * time.Second)
 }
 
-// Kill ends the server without a farewell.
+// Kill kills the server.
 func (r *PrivateRedis) Kill() {
 	_ = r.child.Signal(syscall.SIGKILL)
 	<-r.child.Done()
 }
 
-// Freeze makes the server silent: connections stand, nothing is answered.
+// Freeze suspends the server: connections stay open and nothing is answered.
 func (r *PrivateRedis) Freeze() { _ = r.child.Signal(syscall.SIGSTOP) }
 
-// Thaw undoes Freeze.
+// Thaw resumes the server.
 func (r *PrivateRedis) Thaw() { _ = r.child.Signal(syscall.SIGCONT) }
 
 func redisPath() string {
@@ -126,7 +126,7 @@ func (s *Servers) startRedis() (string, error) {
 	return local(port), nil
 }
 
-// redis starts a server that speaks TLS only and keeps nothing.
+// redis starts a server that speaks only TLS and persists nothing.
 func (s *Servers) redis(port int, args ...string) (*child.Child, error) {
 	c, err := child.Start(child.Options{Path: redisPath(), Dir: s.Dir, Args: append([]string{
 		"--port", "0", "--tls-port", strconv.Itoa(port), "--bind", "127.0.0.1", "--requirepass", s.RedisSecret,
@@ -139,7 +139,7 @@ func (s *Servers) redis(port int, args ...string) (*child.Child, error) {
 	return c, awaitPort(c, local(port))
 }
 
-// program finds a server's program on PATH or in the usual folders; "" if there is none.
+// program finds a server's program on PATH or in the usual folders; it returns "" if there is none.
 func program(name string, folders ...string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
@@ -153,7 +153,7 @@ func program(name string, folders ...string) string {
 	return ""
 }
 
-// folder makes a folder with the certificates for a server that refuses to run as root.
+// folder creates a folder with the certificates, for a server that refuses to run as root.
 func (s *Servers) folder(name string) (home string, uid, gid uint32, err error) {
 	home = filepath.Join(s.Dir, name)
 	if err := os.MkdirAll(home, 0o755); err != nil {
@@ -183,7 +183,7 @@ func (s *Servers) folder(name string) (home string, uid, gid uint32, err error) 
 	return home, uid, gid, nil
 }
 
-// writeFor writes a file that only a user can read; 0 is ourselves.
+// writeFor writes a file that only one user can read; 0 is the current user.
 func writeFor(path, content string, uid, gid uint32) error {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil || uid == 0 {
 		return err

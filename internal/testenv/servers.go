@@ -1,8 +1,9 @@
-// Package testenv gives tests real servers: PostgreSQL, PgBouncer in transaction mode over TLS, and Redis over TLS.
+// Package testenv starts real servers for tests: PostgreSQL, PgBouncer in transaction mode over TLS, and Redis over
+// TLS.
 //
-// The servers are shared by all tests of a process, or by all packages where `go run ./internal/testenv/run -- go test …`
-// started them. Each test gets a database of its own, cloned from one that is migrated once. A missing server skips the
-// test and says which command installs it; with CI=true it fails the test.
+// All tests of a process share the servers, as do all packages if `go run ./internal/testenv/run -- go test …`
+// started them. Each test has a database of its own, cloned from one that is migrated once. A missing server skips
+// the test with the command that installs the server; with CI=true the test fails.
 package testenv
 
 import (
@@ -28,10 +29,10 @@ import (
 	"newsletter/internal/pki"
 )
 
-// dirVariable names the folder of servers that another process started for us.
+// dirVariable names the folder of servers that another process started.
 const dirVariable = "TESTENV_DIR"
 
-// Servers are what the tests run against. The exported fields are what other processes learn from state.json.
+// Servers are the servers of the tests. Other processes read the exported fields from state.json.
 type Servers struct {
 	Dir         string
 	CAFile      string
@@ -63,14 +64,14 @@ var shared = sync.OnceValues(func() (*Servers, error) {
 	return StartServers(context.Background(), dir)
 })
 
-// sweepAfterUs removes the folder when this process has ended: `go test` gives no moment to do it ourselves.
+// sweepAfterUs removes the folder after this process has ended, because `go test` has no hook for that.
 func sweepAfterUs(dir string) error {
 	const sweep = `trap 'sleep 3; rm -rf "$0"; exit' TERM; while :; do sleep 3600 & wait $!; done`
 	_, err := child.Start(child.Options{Path: "/bin/sh", Args: []string{"-c", sweep, dir}})
 	return err
 }
 
-// find reads what the process that started the servers wrote.
+// find reads state.json of the process that started the servers.
 func find(dir string) (*Servers, error) {
 	content, err := os.ReadFile(filepath.Join(dir, "state.json"))
 	if err != nil {
@@ -80,13 +81,13 @@ func find(dir string) (*Servers, error) {
 	return &s, json.Unmarshal(content, &s)
 }
 
-// StartServers starts what is installed, and writes state.json into dir. PostgreSQL must be there; PgBouncer and Redis
-// are left out where they are missing.
+// StartServers starts the installed servers and writes state.json into dir. PostgreSQL is required; PgBouncer and
+// Redis are optional.
 func StartServers(ctx context.Context, dir string) (*Servers, error) {
 	return StartServersWith(ctx, dir, nil)
 }
 
-// StartServersWith is StartServers with further settings of PostgreSQL.
+// StartServersWith starts the servers with additional PostgreSQL settings.
 func StartServersWith(ctx context.Context, dir string, settings map[string]string) (*Servers, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // the servers may run as another user
 		return nil, err
@@ -130,11 +131,11 @@ func (s *Servers) Stop() {
 	if s.postgres != nil {
 		s.postgres.Stop()
 	}
-	_ = pgserver.Remove(filepath.Join(s.Dir, "postgres")) // it is in the system's temporary folder; what stays is small
+	_ = pgserver.Remove(filepath.Join(s.Dir, "postgres")) // in the temporary folder; leftovers are small
 	_ = os.RemoveAll(s.Dir)
 }
 
-// CrashPostgres kills PostgreSQL without a farewell and starts it again. It is for servers that this process started.
+// CrashPostgres kills and restarts PostgreSQL. It requires servers that this process started.
 func (s *Servers) CrashPostgres(ctx context.Context) error {
 	if err := s.postgres.Child().Signal(syscall.SIGKILL); err != nil {
 		return err
@@ -145,14 +146,14 @@ func (s *Servers) CrashPostgres(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		select { // the backends of the killed server have to see its end first
+		select { // the killed server's backends must exit first
 		case <-ctx.Done():
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-// required gives the shared servers. They end with the process: child sees to it.
+// required returns the shared servers. They end with the process, see package child.
 func required(t testing.TB) *Servers {
 	t.Helper()
 	if testing.Short() {
@@ -165,8 +166,8 @@ func required(t testing.TB) *Servers {
 	return s
 }
 
-// TrustedBySystem runs the calling test once more, in a process whose system's roots are the servers' authority alone, and
-// reports whether this is that process. A process reads the system's roots once, so they cannot be changed within it.
+// TrustedBySystem runs the calling test again in a process whose system roots are only the servers' authority, and
+// reports whether this is that process. A process reads the system roots once, so a test cannot change them.
 func TrustedBySystem(t *testing.T) bool {
 	t.Helper()
 	s := required(t)
@@ -177,7 +178,7 @@ func TrustedBySystem(t *testing.T) bool {
 	again.Env = append(os.Environ(), dirVariable+"="+s.Dir, "SSL_CERT_FILE="+s.CAFile, "SSL_CERT_DIR="+t.TempDir())
 	output, err := again.CombinedOutput()
 	if err != nil || !bytes.Contains(output, []byte("PASS")) || bytes.Contains(output, []byte("no tests to run")) {
-		t.Errorf("where the system trusts the servers: %v\n%s", err, output)
+		t.Errorf("with the servers' authority as system root: %v\n%s", err, output)
 	}
 	return false
 }
@@ -209,7 +210,7 @@ func freePort() (int, error) {
 
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// awaitPort waits until something listens, or the server has ended.
+// awaitPort waits until the port accepts connections or the server has ended.
 func awaitPort(c *child.Child, addr string) error {
 	deadline := time.After(30 * time.Second)
 	for {
@@ -227,7 +228,8 @@ func awaitPort(c *child.Child, addr string) error {
 	}
 }
 
-// Missing names the servers that are not installed, what is left out without them, and the command that installs them.
+// Missing names the servers that are not installed, what is not tested without them, and the command that installs
+// them.
 func (s *Servers) Missing() []string {
 	var lines []string
 	if s.PgBouncer == "" {

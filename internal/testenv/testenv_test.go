@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-func TestDatabasesAreMigratedAndApart(t *testing.T) {
+func TestDatabasesAreMigratedAndSeparate(t *testing.T) {
 	t.Parallel()
 	one, two := PgBouncer(t), PgBouncer(t)
 	if _, err := one.AppConn(t).Exec(t.Context(), "insert into suppressions (email_hmac, key_id, reason, created_at) values ('\\x01', 'k', 'bounce', now())"); err != nil {
@@ -25,7 +25,7 @@ func TestDatabasesAreMigratedAndApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cc.DefaultQueryExecMode = pgx.QueryExecModeExec // PgBouncer knows no named statements
+		cc.DefaultQueryExecMode = pgx.QueryExecModeExec // PgBouncer does not support named statements
 		conn, err := pgx.ConnectConfig(t.Context(), cc)
 		if err != nil {
 			t.Fatal(err)
@@ -38,7 +38,7 @@ func TestDatabasesAreMigratedAndApart(t *testing.T) {
 	}
 }
 
-func TestPrivateRedisComesAndGoes(t *testing.T) {
+func TestPrivateRedisStopsAndStarts(t *testing.T) {
 	t.Parallel()
 	server := RedisServer(t)
 	options, err := redis.ParseURL(server.URL)

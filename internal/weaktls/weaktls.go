@@ -1,5 +1,5 @@
-// Package weaktls is servers that offer TLS as nobody should use it any more, behind a certificate that is in order: all that
-// a client of theirs can object to is the protocol.
+// Package weaktls runs servers with weak TLS and a valid certificate, so that the protocol is all that a client can
+// refuse.
 package weaktls
 
 import (
@@ -13,13 +13,13 @@ import (
 	"newsletter/internal/pki"
 )
 
-// patience is far above what a busy machine needs.
+// patience is far longer than a busy machine needs.
 const patience = 20 * time.Second
 
-// offers are what a server can agree to, and what it says of a client that does not.
+// offers are what a server accepts, and its error for a client that does not agree.
 var offers = map[string]struct {
 	config  *tls.Config
-	refused string // empty: the client must take it, or the others would show nothing
+	refused string // empty: the client must accept, or the other offers would prove nothing
 }{
 	"TLS 1.1":            {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "tls: client offered only unsupported versions"},
 	"no forward secrecy": {&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}, "tls: no cipher suite supported by both client and server"},
@@ -27,9 +27,9 @@ var offers = map[string]struct {
 	"TLS 1.3":            {&tls.Config{MinVersion: tls.VersionTLS13}, ""},
 }
 
-// Check wants a client to take TLS 1.2 and 1.3 alone, and no key exchange without forward secrecy. connect lets the client
-// come to an address, whose certificate is to be checked against caFile; what it gets to hear after the handshake is nothing.
-// greet is what the protocol says before the handshake; nil for nothing.
+// Check requires a client to accept only TLS 1.2 and 1.3, with forward secrecy. connect connects the client to an
+// address, whose certificate it verifies against caFile; the server sends nothing after the handshake. greet is the
+// protocol's exchange before the handshake; nil for none.
 func Check(t *testing.T, greet func(net.Conn) error, connect func(addr, caFile string)) {
 	t.Helper()
 	files, err := pki.Ensure(t.TempDir())
@@ -50,13 +50,13 @@ func Check(t *testing.T, greet func(net.Conn) error, connect func(addr, caFile s
 			config, ends := offer.config.Clone(), make(chan error, 16)
 			config.Certificates = []tls.Certificate{pair}
 			go serve(listener, config, greet, ends)
-			// A client in a hurry may hang up on a busy machine before anything is settled.
+			// An impatient client may hang up on a busy machine before the handshake has a result.
 			for deadline := time.Now().Add(patience); ; {
 				connect(listener.Addr().String(), files.CA)
 				select {
 				case err = <-ends:
 				case <-time.After(patience):
-					t.Fatal("the client does not come")
+					t.Fatal("the client does not connect")
 				}
 				if err == nil || strings.Contains(err.Error(), "tls: ") || time.Now().After(deadline) {
 					break
@@ -69,7 +69,7 @@ func Check(t *testing.T, greet func(net.Conn) error, connect func(addr, caFile s
 	}
 }
 
-// serve tells how each handshake ended, and hangs up.
+// serve reports how each handshake ended, and hangs up.
 func serve(listener net.Listener, config *tls.Config, greet func(net.Conn) error, ends chan<- error) {
 	for {
 		conn, err := listener.Accept()
@@ -85,20 +85,20 @@ func serve(listener net.Listener, config *tls.Config, greet func(net.Conn) error
 		}
 		select {
 		case ends <- err:
-		default: // a client that tries again
+		default: // the client tries again
 		}
 		conn.Close()
 	}
 }
 
-// AcceptSSLRequest takes PostgreSQL's request for TLS.
+// AcceptSSLRequest accepts PostgreSQL's request for TLS.
 func AcceptSSLRequest(conn net.Conn) error {
 	request := make([]byte, 8) // SSLRequest (PostgreSQL protocol, "SSL Session Encryption")
 	if _, err := conn.Read(request); err != nil {
 		return err
 	}
 	if string(request) != "\x00\x00\x00\x08\x04\xd2\x16\x2f" {
-		return errors.New("the client does not ask for TLS")
+		return errors.New("the client does not request TLS")
 	}
 	_, err := conn.Write([]byte("S"))
 	return err

@@ -11,7 +11,8 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// The event is part of the batch of the change that it records. Its context can be deleted later, the event never.
+// ExampleAppend appends the event to the batch of the change that it records. Its context can be deleted later, the
+// event never.
 func ExampleAppend() {
 	b, now := &pgx.Batch{}, time.Now()
 	event := ledger.Event{

@@ -22,7 +22,7 @@ const (
 	sealSpan = time.Hour
 	// sealInterval is how often maintain seals, by its schedule in template.yaml; a test compares the two.
 	sealInterval = 24 * time.Hour
-	// maxDelay is how late a run of maintain may be: its schedule gives the event up after an hour
+	// maxDelay is how late a run of maintain may be: its schedule drops the event after an hour
 	// (MaximumEventAgeInSeconds), and a run takes at most 15 minutes. Twice that leaves room for a run started by
 	// hand.
 	maxDelay = 2 * time.Hour

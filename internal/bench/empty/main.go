@@ -1,4 +1,4 @@
-// Command empty is the smallest function that aws-lambda-go makes: what starts of the others are compared with.
+// Command empty is the smallest function that aws-lambda-go builds. Start times of the others are compared with it.
 package main
 
 import (

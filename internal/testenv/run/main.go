@@ -1,13 +1,13 @@
-// Command run starts the test servers once, runs a command with them, and ends them:
+// Command run starts the test servers once, runs a command with them, and stops them:
 //
 //	go run ./internal/testenv/run -- go test ./...
 //
-// PostgreSQL is the newest that is installed, or of the version that POSTGRES_VERSION names. With -versions the command runs
-// on each supported version, one after the other.
+// It uses the newest installed PostgreSQL, or the version in POSTGRES_VERSION. With -versions it runs the command on
+// each supported version in turn.
 //
-// At the end it names what could not be tested because a server is not installed, and looks at what the tests let out (see
-// internal/canary): an address, a token or a key where none may stand fails the run. Its exit status is otherwise the
-// command's.
+// At the end it lists what was not tested because a server is not installed. Then it inspects what the tests recorded
+// (see internal/canary): an address, a token or a key in a place where it is not allowed fails the run. Otherwise its
+// exit status is the command's.
 package main
 
 import (
@@ -32,7 +32,7 @@ import (
 func main() {
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
 	versions := flags.Bool("versions", false, "run the command on each supported version of PostgreSQL")
-	_ = flags.Parse(os.Args[1:]) // it exits
+	_ = flags.Parse(os.Args[1:]) // exits on an error
 	status, err := runOn(*versions, flags.Args(), run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test servers:", err)
@@ -41,7 +41,7 @@ func main() {
 	os.Exit(status)
 }
 
-// runOn runs a command once, or with all on each version of PostgreSQL. It returns the first status that is not 0.
+// runOn runs a command once, or with all on each version of PostgreSQL. It returns the first nonzero status.
 func runOn(all bool, command []string, run func([]string) (int, error)) (int, error) {
 	if !all {
 		return run(command)
@@ -79,7 +79,7 @@ func run(args []string) (int, error) {
 		return 1, err
 	}
 	defer func() { _ = os.RemoveAll(recorded) }()
-	if err := os.Setenv(canary.DirVariable, recorded); err != nil { // for the command, and for us
+	if err := os.Setenv(canary.DirVariable, recorded); err != nil { // for the command and for this process
 		return 1, err
 	}
 
@@ -111,10 +111,10 @@ func run(args []string) (int, error) {
 	return min(leaks, 1), errors.Join(err, lookErr)
 }
 
-// look counts what stands where it must not in what the tests let out, and prints it.
+// look prints and counts the findings in what the tests recorded.
 func look(servers *testenv.Servers, recorded string) (int, error) {
 	if err := servers.RecordRedis(context.Background()); err != nil {
-		return 0, fmt.Errorf("look at what Redis holds: %w", err)
+		return 0, fmt.Errorf("record Redis: %w", err)
 	}
 	report, err := canary.Read(recorded, servers.Secrets())
 	if err != nil {
@@ -129,7 +129,7 @@ func look(servers *testenv.Servers, recorded string) (int, error) {
 	return len(report.Findings), nil
 }
 
-// pass prints what the command prints, and gives the skipped tests that -v shows.
+// pass prints the command's output and returns the skipped tests that -v shows.
 func pass(output io.Reader) []string {
 	var skipped []string
 	lines := bufio.NewScanner(output)
@@ -140,6 +140,6 @@ func pass(output io.Reader) []string {
 			skipped = append(skipped, name)
 		}
 	}
-	_, _ = io.Copy(os.Stdout, output) // a line over the limit ends the scan, not the command
+	_, _ = io.Copy(os.Stdout, output) // a line over the limit ends the scan, but not the command
 	return skipped
 }
