@@ -48,7 +48,7 @@ func alertsList(ctx context.Context, db *operatorDB, args []string) error {
 	if err == nil && open > 0 {
 		err = fmt.Errorf("%d open", open)
 	}
-	return cmp.Or(err, whole(len(alerts)), looked(ctx, db))
+	return cmp.Or(err, checkComplete(len(alerts)), checkHealthRuns(ctx, db))
 }
 
 func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {

@@ -71,7 +71,7 @@ func parse(flags *flag.FlagSet, args []string) error {
 const maxListed = 10_000
 
 // whole is an error for a list that was cut: there may be more.
-func whole(listed int) error {
+func checkComplete(listed int) error {
 	if listed < maxListed {
 		return nil
 	}

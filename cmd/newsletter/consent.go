@@ -74,12 +74,12 @@ func consentList(ctx context.Context, db *operatorDB, args []string) error {
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "VERSION\tLOCALE\tADDED\tCURRENT\tSHA-256\tTEXT")
 	for _, t := range texts {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.12s\t%s\n", t.Version, t.Locale, t.CreatedAt.Format(time.DateOnly), yes(t.Current), t.SHA256, firstWords(t.Body))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.12s\t%s\n", t.Version, t.Locale, t.CreatedAt.Format(time.DateOnly), yesOrDash(t.Current), t.SHA256, excerpt(t.Body))
 	}
 	return table.Flush()
 }
 
-func yes(b bool) string {
+func yesOrDash(b bool) string {
 	if b {
 		return "yes"
 	}
@@ -87,7 +87,7 @@ func yes(b bool) string {
 }
 
 // firstWords is enough of a text to know it again.
-func firstWords(text string) string {
+func excerpt(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	if runes := []rune(line); len(runes) > 60 {
 		return string(runes[:59]) + "…"
@@ -123,7 +123,7 @@ func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
 	case len(locales) == 0:
 		return errors.New("there is no text")
 	}
-	return oneOf("locale", *locale, locales)
+	return checkKnown("locale", *locale, locales)
 }
 
 func consentProof(ctx context.Context, db *operatorDB, args []string) error {

@@ -52,11 +52,11 @@ func TestConsentFromTextToProof(t *testing.T) {
 	c.expect(0, "suppressed", "", "suppression", "add", "john@example.org")
 	c.expect(0, "operator", "", "suppression", "list")
 	c.expect(0, `"reason": "operator"`, "", "suppression", "list", "--reason", "operator", "--json")
-	c.expect(0, "lifted", "", "suppression", "lift", "john@example.org")
-	c.expect(1, "", "", "suppression", "lift", "john@example.org")
+	c.expect(0, "lifted", "", "suppression", "remove", "john@example.org")
+	c.expect(1, "", "", "suppression", "remove", "john@example.org")
 	c.refuse("known: bounce, complaint, declined, objection, operator", "suppression", "list", "--reason", "nonsense")
 	c.refuse("known: en", "consent", "current", "--locale", "de")
-	c.expect(2, "", "", "suppression", "lift")
+	c.expect(2, "", "", "suppression", "remove")
 }
 
 func TestOutboxByTool(t *testing.T) {

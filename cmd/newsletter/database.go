@@ -85,14 +85,14 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 }
 
 // figuresDB is what the commands on figures read: the replica, if there is one.
-type figuresDB struct {
+type statsDB struct {
 	*postgres.Reader
 	writer *postgres.DB
 	name   string // the environment, where one is set, and the database
 }
 
 // openFigures opens the database of the installation for reading figures, which needs no keys. The caller closes it.
-func openFigures(ctx context.Context) (*figuresDB, error) {
+func openStats(ctx context.Context) (*statsDB, error) {
 	env, err := operatorEnv(ctx)
 	if err != nil {
 		return nil, err
@@ -115,11 +115,11 @@ func openFigures(ctx context.Context) (*figuresDB, error) {
 	if where, err := url.Parse(cfg.URL.Reveal()); err == nil {
 		name = strings.TrimSpace(name + " " + where.Host + where.Path)
 	}
-	return &figuresDB{reader, db, name}, nil
+	return &statsDB{reader, db, name}, nil
 }
 
 // Close ends the connections.
-func (db *figuresDB) Close() {
+func (db *statsDB) Close() {
 	db.Reader.Close()
 	db.writer.Close()
 }

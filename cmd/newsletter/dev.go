@@ -21,7 +21,7 @@ func localDir(root string) string {
 }
 
 // ownSettings are the settings that the environment holds, such as SITE_ALLOWED_ORIGINS: they replace the local system's.
-func ownSettings() map[string]string {
+func settingsFromEnv() map[string]string {
 	own := map[string]string{}
 	for _, reads := range record.Reads {
 		for _, name := range reads.Settings {
@@ -48,7 +48,7 @@ func dev(ctx context.Context, args []string) error {
 			return errUsage("PORT must be a number between 0 and 65535")
 		}
 	}
-	options := devstack.Options{Root: root, Dir: localDir(root), Port: port, Log: os.Stderr, Variables: ownSettings()}
+	options := devstack.Options{Root: root, Dir: localDir(root), Port: port, Log: os.Stderr, Variables: settingsFromEnv()}
 	options.Binaries = os.Getenv("BINARIES") // built already, one file for each function
 	if url := os.Getenv("REDIS_URL"); url != "" {
 		options.Redis = &devstack.Redis{URL: url, CAFile: os.Getenv("REDIS_CA_FILE")}

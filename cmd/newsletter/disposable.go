@@ -37,7 +37,7 @@ func disposableCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	source, err := readList(ctx, flags.Arg(0))
+	source, err := readBlocklist(ctx, flags.Arg(0))
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func disposableCommand(ctx context.Context, args []string) error {
 	return nil
 }
 
-func readList(ctx context.Context, name string) ([]byte, error) {
+func readBlocklist(ctx context.Context, name string) ([]byte, error) {
 	if !strings.HasPrefix(name, "https://") {
 		return os.ReadFile(name)
 	}

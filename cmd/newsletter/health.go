@@ -80,7 +80,7 @@ func invokeHealth(ctx context.Context, function string) (result lambdalocal.Resu
 		result, err = invokeLambda(ctx, function, event)
 	}
 	if err == nil && result.FunctionError != "" {
-		err = functionFailed(function, result)
+		err = functionError(function, result)
 	}
 	return result, err
 }

@@ -44,7 +44,7 @@ func importCommand(ctx context.Context, args []string) error {
 	}
 	defer db.Close()
 	var progress *progress
-	each, closeReport, err := reportTo(*report)
+	each, closeReport, err := openReport(*report)
 	if err != nil {
 		return err
 	}
@@ -66,11 +66,11 @@ func importCommand(ctx context.Context, args []string) error {
 	if err = errors.Join(err, closeReport()); err != nil {
 		return err
 	}
-	return judgeTotals(totals, *strict)
+	return checkTotals(totals, *strict)
 }
 
 // reportTo writes results into a file; into nothing if its name is empty.
-func reportTo(name string) (each func(lists.Result), closeReport func() error, err error) {
+func openReport(name string) (each func(lists.Result), closeReport func() error, err error) {
 	if name == "" {
 		return func(lists.Result) {}, func() error { return nil }, nil
 	}
@@ -99,7 +99,7 @@ func printTotals(totals lists.Totals, dry bool) {
 }
 
 // judgeTotals returns an error if an import took no line, or, with strict, if it refused a line or left a value unread.
-func judgeTotals(totals lists.Totals, strict bool) error {
+func checkTotals(totals lists.Totals, strict bool) error {
 	var lost []string
 	for _, key := range slices.Sorted(maps.Keys(totals)) {
 		if key != string(lists.Imported) && key != string(lists.AlreadyThere) {

@@ -58,18 +58,18 @@ func invokeLocal(ctx context.Context, name string, event []byte, log io.Writer) 
 	if err != nil {
 		return lambdalocal.Result{}, err
 	}
-	return invokeIn(ctx, localDir(root), name, event, log)
+	return invokeInDir(ctx, localDir(root), name, event, log)
 }
 
 // invokeIn is invokeLocal for the local system of a data folder.
-func invokeIn(ctx context.Context, dir, name string, event []byte, log io.Writer) (lambdalocal.Result, error) {
+func invokeInDir(ctx context.Context, dir, name string, event []byte, log io.Writer) (lambdalocal.Result, error) {
 	state, err := devstack.ReadState(dir)
 	if err != nil {
 		return lambdalocal.Result{}, err
 	}
 	function, known := state.Functions[name]
 	if !known {
-		return lambdalocal.Result{}, oneOf("function", name, slices.Collect(maps.Keys(state.Functions)))
+		return lambdalocal.Result{}, checkKnown("function", name, slices.Collect(maps.Keys(state.Functions)))
 	}
 	f := lambdalocal.Function{Name: name, Binary: function.Binary, Timeout: function.Timeout, MemoryMB: function.MemoryMB, Concurrency: 1}
 	for variable, value := range function.Variables {

@@ -27,7 +27,7 @@ func journalCommand(ctx context.Context, args []string) error {
 }
 
 // kinds are the journal's, as the ledger calls them.
-var kinds = map[journal.Kind]ledger.Kind{
+var ledgerKinds = map[journal.Kind]ledger.Kind{
 	journal.Erased: ledger.Erased, journal.Unsubscribed: ledger.Unsubscribed, journal.Suppressed: ledger.Suppressed, journal.Lifted: ledger.SuppressionRemoved,
 }
 
@@ -93,13 +93,13 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 			continue
 		}
 		stops = append(stops, subscription.Stop{
-			Kind: kinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, FoldHMAC: e.FoldHMAC,
+			Kind: ledgerKinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, FoldHMAC: e.FoldHMAC,
 			KeyID: e.KeyID, Until: e.Until,
 		})
 	}
 	slices.SortStableFunc(stops, func(a, b subscription.Stop) int { return a.At.Compare(b.At) })
 	if len(stops)+broken == 0 {
-		return nothingSince(ctx, j, since)
+		return reportNothing(ctx, j, since)
 	}
 	if *yes {
 		return replay(ctx, db, stops, broken)
@@ -112,7 +112,7 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 }
 
 // nothingSince says that there is nothing to replay. A journal without a single entry may be another one than was written.
-func nothingSince(ctx context.Context, j *journal.Journal, since time.Time) error {
+func reportNothing(ctx context.Context, j *journal.Journal, since time.Time) error {
 	for _, err := range j.Read(ctx, time.Time{}) {
 		fmt.Fprintf(stdout, "no stops since %s; nothing was changed\n", since.Format(time.RFC3339))
 		return err

@@ -37,13 +37,13 @@ func invokeLambda(ctx context.Context, name string, event []byte) (lambdalocal.R
 	}
 	answer, err := lambda.NewFromConfig(cfg).Invoke(ctx, &lambda.InvokeInput{FunctionName: &name, Payload: event})
 	if err != nil {
-		return lambdalocal.Result{}, refusedInvoke(name, cfg.Region, err)
+		return lambdalocal.Result{}, invokeError(name, cfg.Region, err)
 	}
 	return lambdalocal.Result{Payload: answer.Payload, FunctionError: aws.ToString(answer.FunctionError)}, nil
 }
 
 // refusedInvoke words why AWS did not call a function.
-func refusedInvoke(name, region string, err error) error {
+func invokeError(name, region string, err error) error {
 	if _, unknown := errors.AsType[*types.ResourceNotFoundException](err); unknown {
 		return fmt.Errorf("no function %q in %s: the stack's output HealthFunctionName has its name", name, region)
 	}
@@ -54,14 +54,14 @@ func refusedInvoke(name, region string, err error) error {
 }
 
 // errorKind is what the names of error types are made of.
-var errorKind = regexp.MustCompile(`^[A-Za-z0-9_.*]{1,80}$`)
+var errorTypePattern = regexp.MustCompile(`^[A-Za-z0-9_.*]{1,80}$`)
 
 // functionFailed words the error of a function. Of its payload it tells the type alone: the text may hold anything.
-func functionFailed(name string, result lambdalocal.Result) error {
+func functionError(name string, result lambdalocal.Result) error {
 	var payload struct {
 		Type string `json:"errorType"`
 	}
-	if json.Unmarshal(result.Payload, &payload) != nil || !errorKind.MatchString(payload.Type) {
+	if json.Unmarshal(result.Payload, &payload) != nil || !errorTypePattern.MatchString(payload.Type) {
 		payload.Type = result.FunctionError
 	}
 	return fmt.Errorf("%w: %s failed (%s); its log says why", errFunction, name, payload.Type)

@@ -61,7 +61,7 @@ func (l *lambdaAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		result, err := lambdalocal.Result{}, error(nil)
 		if l.answer != nil {
 			result = *l.answer
-		} else if result, err = invokeIn(r.Context(), l.dir, "health", body, io.Discard); err != nil {
+		} else if result, err = invokeInDir(r.Context(), l.dir, "health", body, io.Discard); err != nil {
 			refuse(w, http.StatusInternalServerError, "ServiceException", err.Error())
 			return
 		}

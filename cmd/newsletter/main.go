@@ -15,8 +15,8 @@ import (
 
 // command is one of the tool's commands.
 type command struct {
-	name, arguments, does string
-	run                   func(ctx context.Context, args []string) error
+	name, arguments, summary string
+	run                      func(ctx context.Context, args []string) error
 }
 
 func commands() []command {
@@ -24,15 +24,15 @@ func commands() []command {
 		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
 		{"invoke", "[flags] FUNCTION FILE|-", "send an event to a function of the running local system; exit with 1 if the call failed", invoke},
 		{"consent", "add|list|current|proof", "keep the texts that people agree to, and prove that they did", consentCommand},
-		{"suppression", "list|add|lift", "look after the addresses that get no mail", suppressionCommand},
+		{"suppression", "list|add|remove", "look after the addresses that get no mail", suppressionCommand},
 		{"outbox", "list|retry|drop", "look after what could not be delivered", outboxCommand},
 		{"journal", "list|replay", "make the stops stand again after a backup was restored", journalCommand},
 		{"import", "[flags] FILE", "bring in a list, JSON or CSV, without mailing anybody", importCommand},
 		{"export", "[flags]", "write the subscribers into a CSV file", exportCommand},
-		{"pause", "list|add|lift", "stop all mails, or who hears of changes, and let them go on", pauseCommand},
-		{"audit", "verify", "hold the ledger against its seals", auditCommand},
+		{"destination", "list|pause|resume", "stop all mails, or who hears of changes, and let them go on", destinationCommand},
+		{"ledger", "verify", "hold the ledger against its seals", ledgerCommand},
 		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
-		{"holds", "list|release|reject", "decide about the mails that are held", holdsCommand},
+		{"hold", "list|release|reject", "decide about the mails that are held", holdCommand},
 		{"health", "[--function NAME] [--json]", "ask the health function, in AWS or of the running local system, how everything is", healthCommand},
 		{"alerts", "list", "list what the owner was told of", alertsCommand},
 		{"monitor", "[--every 5s] [--once]", "watch health, requests, sign-ups, deliveries and alerts in the terminal", monitorCommand},
@@ -96,6 +96,6 @@ func run(ctx context.Context, args []string) error {
 func printUsage(w io.Writer) {
 	fmt.Fprintln(w, "usage: newsletter COMMAND")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-28s %s\n", c.name+" "+c.arguments, c.does)
+		fmt.Fprintf(w, "  %-28s %s\n", c.name+" "+c.arguments, c.summary)
 	}
 }

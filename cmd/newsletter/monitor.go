@@ -17,7 +17,7 @@ import (
 const frameWidth = 120
 
 // looked is an error if health has not looked lately: then nobody knows how things are.
-func looked(ctx context.Context, db monitor.Database) error {
+func checkHealthRuns(ctx context.Context, db monitor.Database) error {
 	h, err := monitor.NewReader(db, time.Now).Health(ctx)
 	switch {
 	case err != nil:
@@ -41,7 +41,7 @@ func monitorCommand(ctx context.Context, args []string) error {
 	if flags.NArg() > 0 || *every < time.Second {
 		return errUsage("monitor takes no arguments, and looks every second at most")
 	}
-	db, err := openFigures(ctx)
+	db, err := openStats(ctx)
 	if err != nil {
 		return err
 	}

@@ -24,10 +24,10 @@ func outboxCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, outboxUsage, map[string]subcommandFunc{
 		"list": outboxList,
 		"retry": func(ctx context.Context, db *operatorDB, args []string) error {
-			return outboxChange(ctx, db, change{"outbox retry", "retried", ledger.Retried, outbox.QueueRevive}, args)
+			return changeMessages(ctx, db, outboxChange{"outbox retry", "retried", ledger.Retried, outbox.QueueRevive}, args)
 		},
 		"drop": func(ctx context.Context, db *operatorDB, args []string) error {
-			return outboxChange(ctx, db, change{"outbox drop", "dropped", ledger.Dropped, outbox.QueueDrop}, args)
+			return changeMessages(ctx, db, outboxChange{"outbox drop", "dropped", ledger.Dropped, outbox.QueueDrop}, args)
 		},
 	})
 }
@@ -39,33 +39,33 @@ func outboxList(ctx context.Context, db *operatorDB, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	if err := oneOf("state", *state, []string{"dead", "ready", "held", "done"}); err != nil {
+	if err := checkKnown("state", *state, []string{"dead", "ready", "held", "done"}); err != nil {
 		return err
 	}
-	rows, err := rowsOf(ctx, db, *state, *kind)
+	rows, err := listMessages(ctx, db, *state, *kind)
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]outbox.Row{}, rows...)), whole(len(rows)))
+		return cmp.Or(printJSON(stdout, append([]outbox.Row{}, rows...)), checkComplete(len(rows)))
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tKIND\tATTEMPTS\tOUTCOME\tCREATED\tDUE")
 	for _, r := range rows {
 		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.Kind, r.Attempts, r.Outcome, r.CreatedAt.Local().Format(time.DateTime), r.DueAt.Local().Format(time.DateTime))
 	}
-	return cmp.Or(table.Flush(), whole(len(rows)))
+	return cmp.Or(table.Flush(), checkComplete(len(rows)))
 }
 
 // change is what is done with the chosen deliveries.
-type change struct {
+type outboxChange struct {
 	name, done string
 	kind       ledger.Kind
 	queue      func(b *pgx.Batch, ids []string, now time.Time, done func(int64))
 }
 
 // outboxChange changes deliveries and records it, in one transaction.
-func outboxChange(ctx context.Context, db *operatorDB, c change, args []string) error {
+func changeMessages(ctx context.Context, db *operatorDB, c outboxChange, args []string) error {
 	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	all, kind := flags.Bool("all", false, "all dead letters"), flags.String("kind", "", "with --all: only this kind")
 	if err := parse(flags, args); err != nil {
@@ -81,7 +81,7 @@ func outboxChange(ctx context.Context, db *operatorDB, c change, args []string) 
 		}
 	}
 	if *all {
-		rows, err := rowsOf(ctx, db, "dead", *kind)
+		rows, err := listMessages(ctx, db, "dead", *kind)
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func outboxChange(ctx context.Context, db *operatorDB, c change, args []string) 
 	}
 	fmt.Fprintf(stdout, "%d of %d %s\n", changed, len(ids), c.done)
 	if *all {
-		return whole(len(ids))
+		return checkComplete(len(ids))
 	}
 	if changed < int64(len(ids)) {
 		return fmt.Errorf("%d are not there, or in a state that this does not change", int64(len(ids))-changed)
@@ -105,11 +105,11 @@ func outboxChange(ctx context.Context, db *operatorDB, c change, args []string) 
 }
 
 // rowsOf lists deliveries in a state, of a kind that is known, or of all if it is empty.
-func rowsOf(ctx context.Context, db *operatorDB, state, kind string) ([]outbox.Row, error) {
+func listMessages(ctx context.Context, db *operatorDB, state, kind string) ([]outbox.Row, error) {
 	if kind != "" {
 		known, err := knownKinds(ctx, db)
 		if err == nil {
-			err = oneOf("kind", outbox.Kind(kind), known)
+			err = checkKnown("kind", outbox.Kind(kind), known)
 		}
 		if err != nil {
 			return nil, err

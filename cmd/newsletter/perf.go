@@ -20,9 +20,9 @@ import (
 
 // hoursDrawn and coldDays are how far back the drawing looks.
 const (
-	hoursDrawn = 24
-	coldDays   = 7
-	farOff     = 365 // days until a trend crosses the target, above which nobody needs to read of it
+	chartHours   = 24
+	coldDays     = 7
+	maxTrendDays = 365 // days until a trend crosses the target, above which nobody needs to read of it
 )
 
 // route is how one route is doing.
@@ -49,7 +49,7 @@ func perfCommand(ctx context.Context, args []string) error {
 	if flags.NArg() > 0 || *target <= 0 {
 		return errUsage("perf takes no arguments, and a target of more than 0")
 	}
-	db, err := openFigures(ctx)
+	db, err := openStats(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func perfCommand(ctx context.Context, args []string) error {
 		names = append(names, r.Endpoint)
 	}
 	if *endpoint != "" && len(names) > 0 {
-		if err := oneOf("endpoint", *endpoint, names); err != nil {
+		if err := checkKnown("endpoint", *endpoint, names); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,7 @@ func perfCommand(ctx context.Context, args []string) error {
 			err = fmt.Errorf("%s is slower than usual", r.Endpoint)
 		}
 	}
-	return cmp.Or(err, looked(ctx, db))
+	return cmp.Or(err, checkHealthRuns(ctx, db))
 }
 
 func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target time.Duration) ([]route, error) {
@@ -87,7 +87,7 @@ func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target t
 	if err != nil {
 		return nil, err
 	}
-	hours, err := r.Hours(ctx, hoursDrawn)
+	hours, err := r.Hours(ctx, chartHours)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target t
 	all := map[string]*route{}
 	of := func(name string) *route {
 		if all[name] == nil {
-			all[name] = &route{Endpoint: name, hours: slices.Repeat([]float64{math.NaN()}, hoursDrawn)}
+			all[name] = &route{Endpoint: name, hours: slices.Repeat([]float64{math.NaN()}, chartHours)}
 		}
 		return all[name]
 	}
@@ -113,7 +113,7 @@ func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target t
 			one.Crosses = &days
 		}
 	}
-	first := now.UTC().Truncate(time.Hour).Add((1 - hoursDrawn) * time.Hour)
+	first := now.UTC().Truncate(time.Hour).Add((1 - chartHours) * time.Hour)
 	for name, list := range hours {
 		for _, h := range list {
 			of(name).hours[int(h.At.Sub(first)/time.Hour)] = float64(h.P95)
@@ -145,7 +145,7 @@ func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time
 		}
 		rows = append(rows, []string{r.Endpoint, strconv.FormatInt(r.Hour.Requests, 10), terminal.Percent(r.Hour.Errors, r.Hour.Requests),
 			terminal.Milliseconds(r.Hour.P50), terminal.Milliseconds(r.Hour.P95), terminal.Milliseconds(r.Hour.P99), terminal.Usual(r.Usual),
-			terminal.Sparkline(r.hours, hoursDrawn), mark})
+			terminal.Sparkline(r.hours, chartHours), mark})
 	}
 	drawTable(w, paint, "Requests of the last hour, in warm environments", terminal.Columns("lrrrrrrll", rows...))
 	drawTrends(w, routes, target)
@@ -160,7 +160,7 @@ func drawTable(w io.Writer, paint terminal.Painter, title string, lines []string
 func drawTrends(w io.Writer, routes []route, target time.Duration) {
 	for _, r := range routes {
 		switch {
-		case r.Crosses != nil && *r.Crosses > farOff:
+		case r.Crosses != nil && *r.Crosses > maxTrendDays:
 		case r.Crosses != nil:
 			fmt.Fprintf(w, "\n%s rises by %s a day and crosses %s in %.0f days.", r.Endpoint, terminal.Milliseconds(r.Trend.PerDay), terminal.Milliseconds(target), *r.Crosses)
 		case r.Trend.Rising:

@@ -12,7 +12,7 @@ import (
 func TestRoutesAreDrawn(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond
-	hours := slices.Repeat([]float64{1}, hoursDrawn)
+	hours := slices.Repeat([]float64{1}, chartHours)
 	soon, far := 12.4, 657.0
 	draw := func(routes ...route) string {
 		var b strings.Builder

@@ -12,7 +12,7 @@ import (
 )
 
 // happened maps an event of the ledger to words.
-var happened = map[ledger.Kind]string{
+var eventTexts = map[ledger.Kind]string{
 	ledger.Requested:          "Asked for the newsletter",
 	ledger.Confirmed:          "Consented, by the button behind the link that was emailed to the address",
 	ledger.Unsubscribed:       "Withdrew the consent",
@@ -41,7 +41,7 @@ var happened = map[ledger.Kind]string{
 func printProof(w io.Writer, p subscription.Proof) {
 	fmt.Fprintf(w, "Consent of %s, as of %s\nStatus: %s\n", p.Address, p.CreatedAt.Format(time.RFC3339), p.Status)
 	for i, s := range p.Steps {
-		fmt.Fprintf(w, "\n%d. %s  %s\n", i+1, s.At.Format(time.RFC3339Nano), happened[s.Kind])
+		fmt.Fprintf(w, "\n%d. %s  %s\n", i+1, s.At.Format(time.RFC3339Nano), eventTexts[s.Kind])
 		for _, line := range slices.Concat([]fact{{"event", s.EventID}, {"by", string(s.Actor)}, {"through", s.Channel}}, facts(s), []fact{
 			{"workflow", s.Data.Workflow}, {"outcome", s.Data.Outcome}, {"reasons", strings.Join(s.Data.Reasons, ", ")},
 			{"network address", s.IP}, {"program", s.UserAgent}, {"request", s.RequestID},
@@ -82,7 +82,7 @@ func facts(s subscription.Step) []fact {
 		}
 		return append(origin, fact{"consent box", box}, fact{"text shown", text})
 	case ledger.Imported:
-		return append(origin, fact{"consented at", byList(s.Data.OriginalAt)}, fact{"evidence", byList(s.Data.Evidence)}, fact{"text shown", text})
+		return append(origin, fact{"consented at", fromList(s.Data.OriginalAt)}, fact{"evidence", fromList(s.Data.Evidence)}, fact{"text shown", text})
 	case ledger.Confirmed:
 		return []fact{{"text shown", text}}
 	default:
@@ -91,7 +91,7 @@ func facts(s subscription.Step) []fact {
 }
 
 // byList marks what stood in an imported list as its word. What did not, or could not be read, is not known.
-func byList(said string) string {
+func fromList(said string) string {
 	if said == "" {
 		return "not known"
 	}

@@ -63,7 +63,7 @@ func TestWhatAProofSays(t *testing.T) {
 		}
 	}
 	for _, kind := range ledger.Kinds() {
-		if happened[kind] == "" {
+		if eventTexts[kind] == "" {
 			t.Errorf("%s has no words", kind)
 		}
 	}

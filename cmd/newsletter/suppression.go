@@ -15,12 +15,12 @@ import (
 
 const suppressionUsage = `suppression list [--reason R] [--json]   list who gets no mail, without naming anybody (R: complaint, bounce, objection, declined, operator)
 suppression add EMAIL                    keep all mail from an address, for ever
-suppression lift EMAIL                   end that; the person is unsubscribed then, and may sign up again`
+suppression remove EMAIL                   end that; the person is unsubscribed then, and may sign up again`
 
 // suppressionCommand looks after the addresses that get no mail.
 func suppressionCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, suppressionUsage, map[string]subcommandFunc{
-		"list": suppressionList, "add": suppressionAdd, "lift": suppressionLift,
+		"list": suppressionList, "add": suppressionAdd, "remove": suppressionRemove,
 	})
 }
 
@@ -31,7 +31,7 @@ func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *reason != "" {
-		if err := oneOf("reason", subscription.SuppressReason(*reason), subscription.SuppressReasons()); err != nil {
+		if err := checkKnown("reason", subscription.SuppressReason(*reason), subscription.SuppressReasons()); err != nil {
 			return err
 		}
 	}
@@ -40,7 +40,7 @@ func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]subscription.Kept{}, kept...)), whole(len(kept)))
+		return cmp.Or(printJSON(stdout, append([]subscription.Kept{}, kept...)), checkComplete(len(kept)))
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "REASON\tSINCE\tUNTIL\tSUBSCRIBER")
@@ -51,7 +51,7 @@ func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", k.Reason, k.Since.Format(time.DateOnly), until, k.SubscriberID)
 	}
-	return cmp.Or(table.Flush(), whole(len(kept)))
+	return cmp.Or(table.Flush(), checkComplete(len(kept)))
 }
 
 func suppressionAdd(ctx context.Context, db *operatorDB, args []string) error {
@@ -68,8 +68,8 @@ func suppressionAdd(ctx context.Context, db *operatorDB, args []string) error {
 	return err
 }
 
-func suppressionLift(ctx context.Context, db *operatorDB, args []string) error {
-	address, err := oneAddress(flag.NewFlagSet("suppression lift", flag.ContinueOnError), args)
+func suppressionRemove(ctx context.Context, db *operatorDB, args []string) error {
+	address, err := oneAddress(flag.NewFlagSet("suppression remove", flag.ContinueOnError), args)
 	if err != nil {
 		return err
 	}

@@ -47,4 +47,4 @@ func (r *run) guard(ctx context.Context) {
 	r.report(ctx, fmt.Errorf("all mail is paused because of %s: %w", reason, errPaused))
 }
 
-var errPaused = errors.New("see `newsletter pause list`")
+var errPaused = errors.New("see `newsletter destination list`")

@@ -131,7 +131,7 @@ func mailsFail(t *testing.T, w *watch) {
 	w.Fakes.SES.Fail(devstack.SESFault{Status: http.StatusBadRequest, Code: "MessageRejected"})
 	v.subscribe(t, "refused@example.org")
 	w.opens("dead_letters")
-	w.operator(t, "pause", "add", "email")
+	w.operator(t, "destination", "pause", "email")
 	w.opens("mail_paused")
 	w.reminds()
 
@@ -140,7 +140,7 @@ func mailsFail(t *testing.T, w *watch) {
 	if mails := v.inbox(t, "refused@example.org"); len(mails) != 0 {
 		t.Errorf("%d mails left while all mail is paused", len(mails))
 	}
-	w.operator(t, "pause", "lift", "email") // what bounced before that was the owner's to judge
+	w.operator(t, "destination", "resume", "email") // what bounced before that was the owner's to judge
 	w.ends("mail_paused", "bounces")
 }
 
@@ -192,7 +192,7 @@ func strangersAreSignedUp(t *testing.T, w *watch) {
 	w.opens("bombing")
 	w.reminds()
 
-	w.operator(t, "holds", "reject", "--all")
+	w.operator(t, "hold", "reject", "--all")
 	w.ends("signup_burst", "held/disposable")
 	for i := range signUps / 5 {
 		if got := v.send(t, http.MethodPost, v.mail(t, address(i), 1).link(t, confirmPath), ""); got.Status != http.StatusOK {

@@ -91,7 +91,7 @@ func (d Deliveries) section(v View) []string {
 		lines[0] = v.title(fmt.Sprintf("DELIVERIES, THE LATEST %d", maxDeliveries))
 	}
 	for _, p := range d.Pauses {
-		lines = append(lines, v.Paint.Paint(terminal.Warn, fmt.Sprintf("%s is paused for %s (%s); `newsletter pause list`", p.Subject, terminal.Ago(v.Now.Sub(p.At)), p.Reason)))
+		lines = append(lines, v.Paint.Paint(terminal.Warn, fmt.Sprintf("%s is paused for %s (%s); `newsletter destination list`", p.Subject, terminal.Ago(v.Now.Sub(p.At)), p.Reason)))
 	}
 	if len(d.Ways) == 0 {
 		return append(lines, "none")

@@ -15,7 +15,7 @@ func TestLook(t *testing.T) {
 	servers := &testenv.Servers{RedisSecret: "0123456789abcdef0123456789abcdef"}
 	for text, want := range map[string]int{
 		`{"message":"invocation"}`:                              0,
-		`{"message":"no email for jane@example.org"}`:            1,
+		`{"message":"no email for jane@example.org"}`:           1,
 		`{"message":"AUTH 0123456789abcdef0123456789ABCDEF"}`:   1,
 		`{"message":"both jane@example.org and 192.0.2.7"}`:     2,
 		`{"message":"twice jane@example.org joe@example.org "}`: 1,

@@ -13,7 +13,7 @@ func TestAuditVerify(t *testing.T) {
 	path, dir := tool(t), t.TempDir()
 	startDev(t, path, dir)
 	c := console{t, path, dir}
-	c.expect(0, "nothing is sealed yet", "", "audit", "verify")
+	c.expect(0, "nothing is sealed yet", "", "ledger", "verify")
 
 	state, err := devstack.ReadState(dir)
 	if err != nil {
@@ -33,18 +33,18 @@ func TestAuditVerify(t *testing.T) {
 	exec(`insert into ledger_events (id, at, kind, actor, channel, request_id)
 		select gen_random_uuid(), now() - n * interval '1 hour', 'subscription.requested', 'visitor', 'api', n::text from generate_series(3, 5) as n`)
 	c.expect(0, `"seals"`, `{}`, "invoke", "maintain", "-")
-	c.expect(0, "over 3 events", "", "audit", "verify")
-	c.expect(0, `"findings": []`, "", "audit", "verify", "--json")
+	c.expect(0, "over 3 events", "", "ledger", "verify")
+	c.expect(0, `"findings": []`, "", "ledger", "verify", "--json")
 	exec(`update ledger_events set data = '{"outcome":"x"}' where request_id = '4'`)
-	c.expect(1, "at least one of 1 events was changed", "", "audit", "verify")
-	c.expect(2, "", "", "audit", "verify", "abc")
+	c.expect(1, "at least one of 1 events was changed", "", "ledger", "verify")
+	c.expect(2, "", "", "ledger", "verify", "abc")
 
 	exec(`delete from ledger_seals`)
 	exec(`delete from ledger_events where request_id in ('3', '4', '5')`)
-	c.expect(0, "nothing is sealed yet", "", "audit", "verify")
+	c.expect(0, "nothing is sealed yet", "", "ledger", "verify")
 	exec(`insert into ledger_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), now() - interval '29 hours', 'subscription.requested', 'visitor', 'api', '29')`)
-	c.expect(1, "not sealed", "", "audit", "verify")
+	c.expect(1, "not sealed", "", "ledger", "verify")
 	exec(`insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at) values (gen_random_uuid(), now(), '9000-01-01', 0, sha256(''), '', sha256('x'), now())`)
 	c.expect(1, "errorMessage", `{}`, "invoke", "maintain", "-")
-	c.expect(1, "was changed", "", "audit", "verify")
+	c.expect(1, "was changed", "", "ledger", "verify")
 }

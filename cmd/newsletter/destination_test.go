@@ -12,35 +12,35 @@ import (
 
 // Only what exists is paused; each command says what it did, and what changes nothing is not in the ledger. While something
 // is paused, health warns in its public and its direct answer.
-func TestPause(t *testing.T) {
+func TestDestinationPause(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	dev := startDev(t, path, dir)
 	c := console{t, path, dir}
-	c.refuse("known: discord, email, ga4, journal, loops, slack, sns, webhook-", "pause", "add", "emails")
-	c.refuse(`unknown destination "nothing"`, "pause", "lift", "nothing")
-	c.refuse("one word", "pause", "add", "--reason", "jane@example.org complained", "email")
-	c.expect(1, "", "", "pause", "lift", "email")
+	c.refuse("known: discord, email, ga4, journal, loops, slack, sns, webhook-", "destination", "pause", "emails")
+	c.refuse(`unknown destination "nothing"`, "destination", "resume", "nothing")
+	c.refuse("one word", "destination", "pause", "--reason", "jane@example.org complained", "email")
+	c.expect(1, "", "", "destination", "resume", "email")
 	c.ledger("destination.%", "")
 
-	c.expect(0, "paused email (operator)\n", "", "pause", "add", "email")
-	c.expect(0, "email is already paused (operator), since ", "", "pause", "add", "--reason", "attack", "email")
+	c.expect(0, "paused email (operator)\n", "", "destination", "pause", "email")
+	c.expect(0, "email is already paused (operator), since ", "", "destination", "pause", "--reason", "attack", "email")
 	c.expect(0, "all email is paused (operator)", "", "health")
 	c.expect(1, "outbox", "", "health", "--strict")
 	c.expect(0, "WARN  health looked", "", "monitor", "--once")
 	if status, body := dev.health(t); status != http.StatusOK || !strings.Contains(body, `"status":"warn"`) || !strings.Contains(body, `"outbox":[{"status":"warn"}]`) {
 		t.Errorf("%d %s", status, body)
 	}
-	c.expect(0, "resumed email\n", "", "pause", "lift", "email")
-	c.expect(1, "", "", "pause", "lift", "email")
-	c.expect(0, "paused slack (attack)\n", "", "pause", "add", "--reason", "attack", "slack")
+	c.expect(0, "resumed email\n", "", "destination", "resume", "email")
+	c.expect(1, "", "", "destination", "resume", "email")
+	c.expect(0, "paused slack (attack)\n", "", "destination", "pause", "--reason", "attack", "slack")
 	c.expect(1, "paused: slack (attack)", "", "health", "--strict")
-	c.expect(0, "resumed slack\n", "", "pause", "lift", "slack")
+	c.expect(0, "resumed slack\n", "", "destination", "resume", "slack")
 	c.ledger("destination.%", "destination.paused email,destination.resumed email,destination.paused slack,destination.resumed slack")
 
 	execute(t, dir, `insert into outbox (id, kind, due_at, created_at, state, finished_at, outcome) values (gen_random_uuid(), 'alert.firing.webhook-00c0ffee', now(), now(), 'done', now(), 'warned')`)
-	c.expect(0, "paused webhook-00c0ffee", "", "pause", "add", "webhook-00c0ffee") // the outbox knows it
-	c.refuse("webhook-00c0ffee", "pause", "add", "webhook-00c0ffef")
+	c.expect(0, "paused webhook-00c0ffee", "", "destination", "pause", "webhook-00c0ffee") // the outbox knows it
+	c.refuse("webhook-00c0ffee", "destination", "pause", "webhook-00c0ffef")
 }
 
 // ledger compares the events of some kinds with what they are about, in their order.
@@ -86,8 +86,8 @@ func TestExitStatusOfWhatIsNotKnown(t *testing.T) {
 		}
 		defer func() { _ = full.Close() }()
 		for _, args := range []string{
-			"help", "consent --help", "export --help", "health", "alerts list", "perf", "monitor --once", "audit verify", "audit verify --json", "pause list", "outbox list", "holds list",
-			"suppression list", "consent list", "consent current", "privacy list", "export", "pause add email", "pause lift email",
+			"help", "consent --help", "export --help", "health", "alerts list", "perf", "monitor --once", "ledger verify", "ledger verify --json", "destination list", "outbox list", "hold list",
+			"suppression list", "consent list", "consent current", "privacy list", "export", "destination pause email", "destination resume email",
 		} {
 			cmd := exec.CommandContext(t.Context(), path, strings.Fields(args)...)
 			cmd.Env = append(os.Environ(), "LOCAL_DIR="+dir)

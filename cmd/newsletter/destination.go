@@ -15,17 +15,17 @@ import (
 	"newsletter/shared/outbox"
 )
 
-const pauseUsage = `pause list [--json]                     list what waits: "email" for all emails, or a destination of changes, such as "slack"
-pause add [--reason R] DESTINATION      let it wait
-pause lift DESTINATION                  let it go on; exits with 1 if it was not paused`
+const destinationUsage = `destination list [--json]                     list what waits: "email" for all emails, or a destination of changes, such as "slack"
+destination pause [--reason R] DESTINATION      let it wait
+destination resume DESTINATION                  let it go on; exits with 1 if it was not paused`
 
 // pauseCommand stops deliveries and lets them go on.
-func pauseCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, pauseUsage, map[string]subcommandFunc{"list": pauseList, "add": pauseAdd, "lift": pauseLift})
+func destinationCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, destinationUsage, map[string]subcommandFunc{"list": destinationList, "pause": destinationPause, "resume": destinationResume})
 }
 
-func pauseList(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("pause list", flag.ContinueOnError)
+func destinationList(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("destination list", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {
 		return err
@@ -45,14 +45,14 @@ func pauseList(ctx context.Context, db *operatorDB, args []string) error {
 	return table.Flush()
 }
 
-func pauseAdd(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("pause add", flag.ContinueOnError)
+func destinationPause(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("destination pause", flag.ContinueOnError)
 	reason := flags.String("reason", "operator", "one word for why")
 	destination, err := oneDestination(ctx, db, flags, args)
 	if err != nil {
 		return err
 	}
-	if !reasonWord.MatchString(*reason) {
+	if !reasonPattern.MatchString(*reason) {
 		return errUsage("--reason must be one word of up to 32 letters, digits, - or _")
 	}
 	made, err := db.record(ctx, ledger.Event{Kind: ledger.Paused, Data: ledger.Data{Outcome: "done", Purpose: destination}},
@@ -75,11 +75,11 @@ func pauseAdd(ctx context.Context, db *operatorDB, args []string) error {
 }
 
 // reasonWord is a reason that names nobody.
-var reasonWord = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+var reasonPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 // pauseLift exits with 1 if there is nothing to resume: then something else than what was meant may be paused.
-func pauseLift(ctx context.Context, db *operatorDB, args []string) error {
-	destination, err := oneDestination(ctx, db, flag.NewFlagSet("pause lift", flag.ContinueOnError), args)
+func destinationResume(ctx context.Context, db *operatorDB, args []string) error {
+	destination, err := oneDestination(ctx, db, flag.NewFlagSet("destination resume", flag.ContinueOnError), args)
 	if err != nil {
 		return err
 	}
@@ -103,9 +103,9 @@ func oneDestination(ctx context.Context, db *operatorDB, flags *flag.FlagSet, ar
 	if flags.NArg() != 1 {
 		return "", errUsage(flags.Name() + " takes one destination, such as email")
 	}
-	known, err := destinations(ctx, db)
+	known, err := knownDestinations(ctx, db)
 	if err != nil {
 		return "", err
 	}
-	return flags.Arg(0), oneOf("destination", flags.Arg(0), known)
+	return flags.Arg(0), checkKnown("destination", flags.Arg(0), known)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // oneOf refuses a value that is none of the known ones, which it lists: exit status 2.
-func oneOf[T ~string](what string, value T, known []T) error {
+func checkKnown[T ~string](what string, value T, known []T) error {
 	if slices.Contains(known, value) {
 		return nil
 	}
@@ -40,7 +40,7 @@ func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
 
 // destinations lists what can be paused: the destinations of this version, the owner's endpoints that are configured here
 // or that the outbox has rows for, and what is paused.
-func destinations(ctx context.Context, db *operatorDB) ([]string, error) {
+func knownDestinations(ctx context.Context, db *operatorDB) ([]string, error) {
 	all := append(outbox.Destinations(), config.Read[webhook.Config](db.env).Names()...)
 	kinds, err := db.queue.Kinds(ctx)
 	if err != nil {

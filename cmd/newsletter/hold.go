@@ -16,38 +16,38 @@ import (
 	"newsletter/shared/subscription"
 )
 
-const holdsUsage = `holds list [--json]                               list the mails that wait for you, the oldest first
-holds release [--json] ID… | --all [--reason R]   let them go out
-holds reject  [--json] ID… | --all [--reason R]   end them, and the sign-ups behind them`
+const holdUsage = `hold list [--json]                               list the mails that wait for you, the oldest first
+hold release [--json] ID… | --all [--reason R]   let them go out
+hold reject  [--json] ID… | --all [--reason R]   end them, and the sign-ups behind them`
 
 // holdsCommand is where the owner decides about what the risk decision holds (docs/risk.md).
-func holdsCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, holdsUsage, map[string]subcommandFunc{
-		"list": holdsList,
+func holdCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, holdUsage, map[string]subcommandFunc{
+		"list": holdList,
 		"release": func(ctx context.Context, db *operatorDB, args []string) error {
-			return holdsJudge(ctx, db, judgement{"holds release", "released", (*subscription.Store).Release}, args)
+			return decideHolds(ctx, db, holdDecision{"hold release", "released", (*subscription.Store).Release}, args)
 		},
 		"reject": func(ctx context.Context, db *operatorDB, args []string) error {
-			return holdsJudge(ctx, db, judgement{"holds reject", "rejected", (*subscription.Store).Reject}, args)
+			return decideHolds(ctx, db, holdDecision{"hold reject", "rejected", (*subscription.Store).Reject}, args)
 		},
 	})
 }
 
-func holdsList(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("holds list", flag.ContinueOnError)
+func holdList(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("hold list", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return errUsage("holds list takes no arguments")
+		return errUsage("hold list takes no arguments")
 	}
 	holds, err := db.store.Holds(ctx, maxListed)
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]subscription.Hold{}, holds...)), whole(len(holds))) // [] and not null
+		return cmp.Or(printJSON(stdout, append([]subscription.Hold{}, holds...)), checkComplete(len(holds))) // [] and not null
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSINCE\tREASON\tMAIL\tSTATUS\tDOMAIN\tPAGE")
@@ -55,22 +55,22 @@ func holdsList(ctx context.Context, db *operatorDB, args []string) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format(time.DateTime), h.Reason, h.Mail, h.Status,
 			cmp.Or(h.Domain, "-"), cmp.Or(h.Source.Page, h.Source.Ref, "-"))
 	}
-	return cmp.Or(table.Flush(), whole(len(holds)))
+	return cmp.Or(table.Flush(), checkComplete(len(holds)))
 }
 
 // judgement is what is done with each of the chosen mails.
-type judgement struct {
+type holdDecision struct {
 	name, done string
 	judge      func(s *subscription.Store, ctx context.Context, id uuid.UUID, v subscription.Visit) error
 }
 
 // judged is what came of one mail.
-type judged struct {
+type decidedHold struct {
 	ID     uuid.UUID `json:"id"`
 	Result string    `json:"result"`
 }
 
-func holdsJudge(ctx context.Context, db *operatorDB, j judgement, args []string) error {
+func decideHolds(ctx context.Context, db *operatorDB, j holdDecision, args []string) error {
 	flags := flag.NewFlagSet(j.name, flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print JSON")
 	all := flags.Bool("all", false, "all that are held now")
@@ -82,15 +82,15 @@ func holdsJudge(ctx context.Context, db *operatorDB, j judgement, args []string)
 		return errUsage(j.name + " takes ids, or --all and perhaps --reason")
 	}
 	if *reason != "" {
-		if err := oneOf("reason", *reason, append(admission.HoldReasons(), outbox.HoldWave)); err != nil {
+		if err := checkKnown("reason", *reason, append(admission.HoldReasons(), outbox.HoldWave)); err != nil {
 			return err
 		}
 	}
-	ids, err := chosenHolds(ctx, db, flags.Args(), *reason)
+	ids, err := selectHolds(ctx, db, flags.Args(), *reason)
 	if err != nil {
 		return err
 	}
-	results, missing := []judged{}, 0
+	results, missing := []decidedHold{}, 0
 	for _, id := range ids {
 		result := j.done
 		if err := j.judge(db.store, ctx, id, db.visit("tool")); errors.Is(err, subscription.ErrNotHeld) {
@@ -98,7 +98,7 @@ func holdsJudge(ctx context.Context, db *operatorDB, j judgement, args []string)
 		} else if err != nil {
 			return fmt.Errorf("after %d of %d: %w", len(results), len(ids), err)
 		}
-		results = append(results, judged{id, result})
+		results = append(results, decidedHold{id, result})
 		if !*asJSON {
 			fmt.Fprintln(stdout, id, result)
 		}
@@ -111,7 +111,7 @@ func holdsJudge(ctx context.Context, db *operatorDB, j judgement, args []string)
 		fmt.Fprintln(stdout, "nothing is held; nothing was changed")
 	}
 	if *all { // another command may have decided it meanwhile
-		return whole(len(ids))
+		return checkComplete(len(ids))
 	}
 	if missing > 0 {
 		return fmt.Errorf("%d of %d are not held", missing, len(ids))
@@ -121,12 +121,12 @@ func holdsJudge(ctx context.Context, db *operatorDB, j judgement, args []string)
 
 // chosenHolds gives the ids that are named, or without names those of everything that is held, for a reason if one is
 // given.
-func chosenHolds(ctx context.Context, db *operatorDB, named []string, reason string) ([]uuid.UUID, error) {
+func selectHolds(ctx context.Context, db *operatorDB, named []string, reason string) ([]uuid.UUID, error) {
 	var ids []uuid.UUID
 	for _, name := range named {
 		id, err := uuid.Parse(name)
 		if err != nil {
-			return nil, errUsage(fmt.Sprintf("%q is not an id of holds list", name))
+			return nil, errUsage(fmt.Sprintf("%q is not an id of hold list", name))
 		}
 		ids = append(ids, id)
 	}

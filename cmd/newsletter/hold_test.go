@@ -19,7 +19,7 @@ import (
 )
 
 // storeOf works in the database of a running local system, as its functions do.
-func storeOf(t *testing.T, dir string) *subscription.Store {
+func openStore(t *testing.T, dir string) *subscription.Store {
 	t.Helper()
 	state, err := devstack.ReadState(dir)
 	if err != nil {
@@ -42,12 +42,12 @@ func storeOf(t *testing.T, dir string) *subscription.Store {
 	return subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
 }
 
-func TestHolds(t *testing.T) {
+func TestHold(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	dev := startDev(t, path, dir)
-	c, store := console{t, path, dir}, storeOf(t, dir)
-	c.expect(0, "[]", "", "holds", "list", "--json")
+	c, store := console{t, path, dir}, openStore(t, dir)
+	c.expect(0, "[]", "", "hold", "list", "--json")
 	for i, reason := range []string{"disposable", "disposable", "signup_burst", "signup_burst"} {
 		address, err := subscription.ParseAddress(fmt.Sprintf("joe.%d@example.org", i))
 		if err != nil {
@@ -57,30 +57,30 @@ func TestHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, output := c.run("", "holds", "list", "--json")
+	_, output := c.run("", "hold", "list", "--json")
 	var holds []subscription.Hold
 	if err := json.Unmarshal([]byte(output), &holds); err != nil || len(holds) != 4 {
 		t.Fatalf("%v: %s", err, output)
 	}
-	c.expect(0, "example.org", "", "holds", "list")
+	c.expect(0, "example.org", "", "hold", "list")
 	if strings.Contains(output, "joe") {
 		t.Errorf("the list names people: %s", output)
 	}
 	first, second := holds[0].ID.String(), holds[1].ID.String()
-	c.expect(0, first+" released", "", "holds", "release", first)
-	c.expect(1, first+" not held", "", "holds", "reject", first, second)
-	c.expect(0, `"result": "released"`, "", "holds", "release", "--json", "--all", "--reason", "signup_burst")
-	c.expect(0, "[]", "", "holds", "list", "--json")
-	c.expect(0, "nothing is held; nothing was changed", "", "holds", "reject", "--all", "--reason", "signup_burst")
-	c.refuse("known: disposable, disposable,captcha_unavailable, signup_burst", "holds", "reject", "--all", "--reason", "signup_bursts")
+	c.expect(0, first+" released", "", "hold", "release", first)
+	c.expect(1, first+" not held", "", "hold", "reject", first, second)
+	c.expect(0, `"result": "released"`, "", "hold", "release", "--json", "--all", "--reason", "signup_burst")
+	c.expect(0, "[]", "", "hold", "list", "--json")
+	c.expect(0, "nothing is held; nothing was changed", "", "hold", "reject", "--all", "--reason", "signup_burst")
+	c.refuse("known: disposable, disposable,captcha_unavailable, signup_burst", "hold", "reject", "--all", "--reason", "signup_bursts")
 	if sent := dev.mails(t, 3); sent != 3 {
 		t.Errorf("%d mails went out, want 3", sent)
 	}
 
 	for _, wrong := range [][]string{{}, {"forget"}, {"release"}, {"release", "x"}, {"release", "--all", first}, {"reject", "--reason", "signup_burst", first}, {"list", "all"}} {
-		c.expect(2, "", "", append([]string{"holds"}, wrong...)...)
+		c.expect(2, "", "", append([]string{"hold"}, wrong...)...)
 	}
-	c.expect(0, "holds release", "", "holds", "--help")
+	c.expect(0, "hold release", "", "hold", "--help")
 }
 
 // mails waits until n mails have been sent.

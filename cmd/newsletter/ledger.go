@@ -10,16 +10,16 @@ import (
 	"newsletter/shared/ledger"
 )
 
-const auditUsage = `audit verify [--json] [HASH …]   hold the ledger against its seals; HASH is a seal's hash from the logs of maintain, which has to be
+const ledgerUsage = `ledger verify [--json] [HASH …]   hold the ledger against its seals; HASH is a seal's hash from the logs of maintain, which has to be
                                 among them; status 1 if a row was changed, removed or added, or is not sealed in time`
 
 // auditCommand looks after the ledger.
-func auditCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, auditUsage, map[string]subcommandFunc{"verify": auditVerify})
+func ledgerCommand(ctx context.Context, args []string) error {
+	return subcommand(ctx, args, ledgerUsage, map[string]subcommandFunc{"verify": ledgerVerify})
 }
 
-func auditVerify(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("audit verify", flag.ContinueOnError)
+func ledgerVerify(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("ledger verify", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {
 		return err
