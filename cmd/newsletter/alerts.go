@@ -59,7 +59,7 @@ func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "RULE\tABOUT\tLEVEL\tSINCE\tUNTIL\tSUMMARY")
 	for _, a := range alerts {
-		until, colour := "open", terminal.LevelColour(a.Level)
+		until, colour := "open", terminal.SeverityColor(a.Level)
 		if a.ClosedAt != nil {
 			until, colour = a.ClosedAt.Local().Format(time.DateTime), terminal.Faint
 		}

@@ -57,7 +57,7 @@ func healthCommand(ctx context.Context, args []string) error {
 		return err
 	}
 	var d healthDetails
-	if json.Unmarshal(result.Payload, &d) != nil || terminal.StatusColour(d.Status) == terminal.Plain {
+	if json.Unmarshal(result.Payload, &d) != nil || terminal.StatusColor(d.Status) == terminal.Plain {
 		return errors.New("that is not what health answers: is it another function?")
 	}
 	if *asJSON {
@@ -89,7 +89,7 @@ func printHealth(w io.Writer, d healthDetails, paint terminal.Painter) error {
 	rows := [][]string{{"CHECK", "TOOK", "STATUS", "SEEN"}}
 	for _, name := range slices.Sorted(maps.Keys(d.Checks)) {
 		for _, c := range d.Checks[name] {
-			status := paint.Paint(terminal.StatusColour(c.Status), string(c.Status))
+			status := paint.Paint(terminal.StatusColor(c.Status), string(c.Status))
 			rows = append(rows, []string{name, milliseconds(c.DurationMS), status, cmp.Or(c.Output, c.Observed)})
 		}
 	}
@@ -98,20 +98,20 @@ func printHealth(w io.Writer, d healthDetails, paint terminal.Painter) error {
 		rows = [][]string{{"ROUTE, LAST 5 MINUTES", "REQUESTS", "ERRORS", "P50", "P95", "P99", "COLD STARTS"}}
 		for _, e := range d.Requests {
 			failed := int64(math.Round(e.ErrorRate * float64(e.Requests)))
-			rows = append(rows, []string{e.Endpoint, strconv.FormatInt(e.Requests, 10), terminal.Percent(failed, e.Requests),
+			rows = append(rows, []string{e.Endpoint, strconv.FormatInt(e.Requests, 10), terminal.FormatPercent(failed, e.Requests),
 				milliseconds(e.P50), milliseconds(e.P95), milliseconds(e.P99), strconv.FormatInt(e.ColdStarts, 10)})
 		}
 		lines = append(append(lines, ""), terminal.Columns("lrrrrrr", rows...)...)
 	}
 	lines = append(lines, "")
 	for _, a := range d.Alerts {
-		lines = append(lines, paint.Paint(terminal.LevelColour(a.Level), string(a.Level)+":")+" "+a.Summary)
+		lines = append(lines, paint.Paint(terminal.SeverityColor(a.Level), string(a.Level)+":")+" "+a.Summary)
 	}
-	lines = append(lines, paint.Paint(terminal.StatusColour(d.Status), string(d.Status)))
+	lines = append(lines, paint.Paint(terminal.StatusColor(d.Status), string(d.Status)))
 	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err
 }
 
 func milliseconds(ms float64) string {
-	return terminal.Milliseconds(time.Duration(ms * float64(time.Millisecond)))
+	return terminal.FormatDuration(time.Duration(ms * float64(time.Millisecond)))
 }

@@ -24,7 +24,7 @@ func importCommand(ctx context.Context, args []string) error {
 	var o lists.Options
 	flags.BoolVar(&o.Confirmed, "confirmed", false, "everybody on the list has confirmed, whatever their status there or here says")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "say what would be done, and do nothing")
-	flags.StringVar(&o.Version, "consent-version", "", "the consent text that all agreed to whose line names none")
+	flags.StringVar(&o.ConsentVersion, "consent-version", "", "the consent text that all agreed to whose line names none")
 	report := flags.String("report", "", "write what came of each line into this CSV file; it names nobody")
 	strict := flags.Bool("strict", false, "exit with status 1 if a line was refused, or something of one was not read")
 	if err := parse(flags, args); err != nil {
@@ -48,13 +48,13 @@ func importCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.Judged = func(lines int, passedOver []string) {
+	o.OnChecked = func(lines int, passedOver []string) {
 		if len(passedOver) > 0 {
 			fmt.Fprintf(os.Stderr, "columns passed over: %s\n", strings.Join(passedOver, ", "))
 		}
 		progress = newProgress(lines)
 	}
-	o.Each = func(r lists.Result) {
+	o.OnResult = func(r lists.Result) {
 		progress.step()
 		each(r)
 	}
@@ -79,9 +79,9 @@ func openReport(name string) (each func(lists.Result), closeReport func() error,
 		return nil, nil, err
 	}
 	out := csv.NewWriter(file)
-	_ = out.Write([]string{"line", "outcome", "reason", "not_read"}) // an error comes again at the end
+	_ = out.Write([]string{"line", "outcome", "reason", "unreadable"}) // an error comes again at the end
 	return func(r lists.Result) {
-			_ = out.Write([]string{strconv.Itoa(r.Line), string(r.Outcome), r.Reason, strings.Join(r.NotRead, " ")})
+			_ = out.Write([]string{strconv.Itoa(r.Line), string(r.Outcome), r.Reason, strings.Join(r.Unreadable, " ")})
 		},
 		func() error {
 			out.Flush()
@@ -102,12 +102,12 @@ func printTotals(totals lists.Totals, dry bool) {
 func checkTotals(totals lists.Totals, strict bool) error {
 	var lost []string
 	for _, key := range slices.Sorted(maps.Keys(totals)) {
-		if key != string(lists.Imported) && key != string(lists.AlreadyThere) {
+		if key != string(lists.Imported) && key != string(lists.Unchanged) {
 			lost = append(lost, fmt.Sprintf("%d %s", totals[key], key))
 		}
 	}
 	switch {
-	case totals[string(lists.Imported)]+totals[string(lists.AlreadyThere)] == 0:
+	case totals[string(lists.Imported)]+totals[string(lists.Unchanged)] == 0:
 		return fmt.Errorf("every line was refused (%s); docs/import.md says what each reason means, and --report FILE writes it of each line", strings.Join(lost, ", "))
 	case strict && len(lost) > 0:
 		return fmt.Errorf("not everything was taken: %s", strings.Join(lost, ", "))

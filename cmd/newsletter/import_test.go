@@ -58,7 +58,7 @@ func TestImportThatIsKilled(t *testing.T) {
 		switch fields[1] {
 		case "imported":
 			imported = number
-		case "already_there":
+		case "unchanged":
 			there = number
 		}
 	}
@@ -69,7 +69,7 @@ func TestImportThatIsKilled(t *testing.T) {
 	if err != nil || strings.Contains(string(content), "@") || !strings.Contains(string(content), fmt.Sprintf("%d,refused,bad_address", n+2)) {
 		t.Errorf("the report: %v %.300s", err, content)
 	}
-	c.expect(1, fmt.Sprintf("%d already_there", n), "", "import", "--strict", "--dry-run", list)
+	c.expect(1, fmt.Sprintf("%d unchanged", n), "", "import", "--strict", "--dry-run", list)
 
 	exported := filepath.Join(dir, "export.csv")
 	c.expect(0, "", "", "export", "-o", exported)
@@ -106,8 +106,8 @@ func TestWhatAnImportExitsWith(t *testing.T) {
 		"all refused, dry":     {"email,status\na@example.org,unsubscribed\n", []string{"--dry-run"}, 1, "every line was refused"},
 		"one refused":          {"email,status,name,tags\nc@example.org,active,C,\nd@example.org,unsubscribed,,\n", nil, 0, "1 imported|1 refused: not_active|columns passed over: name, tags"},
 		"strict, one refused":  {"email,status\nk@example.org,active\nd@example.org,unsubscribed\n", []string{"--strict", "--dry-run"}, 1, "1 imported|not everything was taken: 1 refused: not_active"},
-		"a time not read":      {"email,confirmed_at\ne@example.org,3/4/2022\n", nil, 0, "1 imported|1 times not read"},
-		"strict, a time":       {"email,confirmed_at\nf@example.org,3/4/2022\n", []string{"--strict"}, 1, "1 imported|not everything was taken: 1 times not read"},
+		"a time not read":      {"email,confirmed_at\ne@example.org,3/4/2022\n", nil, 0, "1 imported|1 times unreadable"},
+		"strict, a time":       {"email,confirmed_at\nf@example.org,3/4/2022\n", []string{"--strict"}, 1, "1 imported|not everything was taken: 1 times unreadable"},
 		"headings alone":       {"email\n", nil, 1, "the list holds nobody"},
 		"an open quote":        {"email,name\ng@example.org,\"G\nh@example.org,H\n", nil, 1, "line 2: "},
 		"what may be an end":   {"email,subscribed\ni@example.org,false\n", nil, 1, `"subscribed": "false" in line 2|nothing was imported`},

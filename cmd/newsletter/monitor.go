@@ -52,7 +52,7 @@ func monitorCommand(ctx context.Context, args []string) error {
 		return monitorOnce(ctx, reader, view)
 	}
 	view.Every = *every
-	return monitor.Show(ctx, reader, view)
+	return monitor.Run(ctx, reader, view)
 }
 
 func monitorOnce(ctx context.Context, reader *monitor.Reader, view monitor.View) error {

@@ -143,8 +143,8 @@ func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time
 		if r.Slower {
 			mark = paint.Paint(terminal.Bad, "SLOWER THAN USUAL")
 		}
-		rows = append(rows, []string{r.Endpoint, strconv.FormatInt(r.Hour.Requests, 10), terminal.Percent(r.Hour.Errors, r.Hour.Requests),
-			terminal.Milliseconds(r.Hour.P50), terminal.Milliseconds(r.Hour.P95), terminal.Milliseconds(r.Hour.P99), terminal.Usual(r.Usual),
+		rows = append(rows, []string{r.Endpoint, strconv.FormatInt(r.Hour.Requests, 10), terminal.FormatPercent(r.Hour.Errors, r.Hour.Requests),
+			terminal.FormatDuration(r.Hour.P50), terminal.FormatDuration(r.Hour.P95), terminal.FormatDuration(r.Hour.P99), terminal.FormatBaseline(r.Usual),
 			terminal.Sparkline(r.hours, chartHours), mark})
 	}
 	drawTable(w, paint, "Requests of the last hour, in warm environments", terminal.Columns("lrrrrrrll", rows...))
@@ -153,7 +153,7 @@ func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time
 }
 
 func drawTable(w io.Writer, paint terminal.Painter, title string, lines []string) {
-	fmt.Fprintln(w, paint.Paint(terminal.Strong, title))
+	fmt.Fprintln(w, paint.Paint(terminal.Bold, title))
 	fmt.Fprintln(w, strings.Join(lines, "\n"))
 }
 
@@ -162,9 +162,9 @@ func drawTrends(w io.Writer, routes []route, target time.Duration) {
 		switch {
 		case r.Crosses != nil && *r.Crosses > maxTrendDays:
 		case r.Crosses != nil:
-			fmt.Fprintf(w, "\n%s rises by %s a day and crosses %s in %.0f days.", r.Endpoint, terminal.Milliseconds(r.Trend.PerDay), terminal.Milliseconds(target), *r.Crosses)
+			fmt.Fprintf(w, "\n%s rises by %s a day and crosses %s in %.0f days.", r.Endpoint, terminal.FormatDuration(r.Trend.PerDay), terminal.FormatDuration(target), *r.Crosses)
 		case r.Trend.Rising:
-			fmt.Fprintf(w, "\n%s rises by %s a day, and is above %s.", r.Endpoint, terminal.Milliseconds(r.Trend.PerDay), terminal.Milliseconds(target))
+			fmt.Fprintf(w, "\n%s rises by %s a day, and is above %s.", r.Endpoint, terminal.FormatDuration(r.Trend.PerDay), terminal.FormatDuration(target))
 		}
 	}
 	if !slices.ContainsFunc(routes, func(r route) bool { return r.Trend.Known }) {
@@ -177,7 +177,7 @@ func drawColdStarts(w io.Writer, paint terminal.Painter, routes []route) {
 	rows := [][]string{{"ROUTE", "REQUESTS", "P50", "P95"}}
 	for _, r := range routes {
 		if r.Cold.Requests > 0 {
-			rows = append(rows, []string{r.Endpoint, strconv.FormatInt(r.Cold.Requests, 10), terminal.Milliseconds(r.Cold.P50), terminal.Milliseconds(r.Cold.P95)})
+			rows = append(rows, []string{r.Endpoint, strconv.FormatInt(r.Cold.Requests, 10), terminal.FormatDuration(r.Cold.P50), terminal.FormatDuration(r.Cold.P95)})
 		}
 	}
 	if len(rows) > 1 {

@@ -18,7 +18,7 @@ type Line struct {
 	Locale     string
 	Page       string
 	Referrer   string
-	Origin     string // utm_source
+	UTMSource  string // utm_source
 	Medium     string
 	Campaign   string
 	Agent      string
@@ -93,17 +93,17 @@ var headings = func() map[string]heading {
 	add(ofTime(created), "createdat", "created", "creationdate", "createdate", "timestamp", "date", "dateadded", "addedat")
 	add(ofNetwork(confirmed), "confirmip", "confirmedip", "confirmationip")
 	add(ofNetwork(optedIn), "optinip", "signupip", "subscribeip")
-	add(heading{set: into(func(l *Line) *string { return &l.ip })}, "ip", "ipaddress")
+	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.ip })}, "ip", "ipaddress")
 	add(heading{set: setLocale}, "locale", "language", "lang")
-	add(heading{meaning: isClaim, set: into(func(l *Line) *string { return &l.Evidence })}, "evidence", "consent", "consenttext")
-	add(heading{set: into(func(l *Line) *string { return &l.Version })}, "consentversion")
-	add(heading{set: into(func(l *Line) *string { return &l.Page })}, "page")
+	add(heading{meaning: isEvidence, set: firstNonEmpty(func(l *Line) *string { return &l.Evidence })}, "evidence", "consent", "consenttext")
+	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Version })}, "consentversion")
+	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Page })}, "page")
 	add(heading{set: setSource}, "source", "url", "signupsource")
-	add(heading{set: into(func(l *Line) *string { return &l.Referrer })}, "referrer")
-	add(heading{set: into(func(l *Line) *string { return &l.Origin })}, "utmsource")
-	add(heading{set: into(func(l *Line) *string { return &l.Medium })}, "utmmedium")
-	add(heading{set: into(func(l *Line) *string { return &l.Campaign })}, "utmcampaign")
-	add(heading{set: into(func(l *Line) *string { return &l.Agent })}, "useragent")
+	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Referrer })}, "referrer")
+	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.UTMSource })}, "utmsource")
+	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Medium })}, "utmmedium")
+	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Campaign })}, "utmcampaign")
+	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Agent })}, "useragent")
 	// Of an export of ours; here people get a number of this installation.
 	add(heading{set: func(l *Line, v string) { l.Membership = max(l.Membership, membershipOfEnd(v)) }}, "endedat")
 	add(heading{set: func(*Line, string) {}}, "subscriberid")
@@ -111,7 +111,7 @@ var headings = func() map[string]heading {
 }()
 
 // into keeps the first value that is not empty.
-func into(field func(*Line) *string) func(*Line, string) {
+func firstNonEmpty(field func(*Line) *string) func(*Line, string) {
 	return func(l *Line, value string) {
 		if f := field(l); *f == "" && strings.TrimSpace(value) != "" {
 			*f = value
@@ -120,29 +120,29 @@ func into(field func(*Line) *string) func(*Line, string) {
 }
 
 func ofTime(s step) heading {
-	return heading{meaning: isClaim, set: into(func(l *Line) *string { return &l.times[s] })}
+	return heading{meaning: isEvidence, set: firstNonEmpty(func(l *Line) *string { return &l.times[s] })}
 }
 
 func ofNetwork(s step) heading {
-	return heading{set: into(func(l *Line) *string { return &l.ips[s] })}
+	return heading{set: firstNonEmpty(func(l *Line) *string { return &l.ips[s] })}
 }
 
 func setStatus(l *Line, v string) { l.Membership = max(l.Membership, membershipOf(v)) }
 
 func setLocale(l *Line, v string) {
-	into(func(l *Line) *string { return &l.Locale })(l, strings.ReplaceAll(strings.TrimSpace(v), "_", "-"))
+	firstNonEmpty(func(l *Line) *string { return &l.Locale })(l, strings.ReplaceAll(strings.TrimSpace(v), "_", "-"))
 }
 
 // setSource takes a page. Other words, such as "API", are no page.
 func setSource(l *Line, v string) {
 	if u, err := url.Parse(strings.TrimSpace(v)); err == nil && u.Host != "" {
-		into(func(l *Line) *string { return &l.Page })(l, v)
+		firstNonEmpty(func(l *Line) *string { return &l.Page })(l, v)
 	}
 }
 
 // parseHeading judges a column by its name.
 func parseHeading(name string) heading {
-	words := wordsOf(name)
+	words := splitWords(name)
 	if h, known := headings[strings.Join(words, "")]; known {
 		return h
 	}
@@ -155,7 +155,7 @@ func parseHeading(name string) heading {
 
 // wordsOf are the words of a heading or a value in lower case, without accents: of "email_disabled", "emailDisabled" and
 // "E-Mail disabled" alike.
-func wordsOf(text string) []string {
+func splitWords(text string) []string {
 	var words []string
 	var word strings.Builder
 	end := func() {
@@ -186,7 +186,7 @@ func wordsOf(text string) []string {
 }
 
 // line reads a person of a record.
-func (all header) line(r record) (Line, error) {
+func (all header) parse(r record) (Line, error) {
 	l := Line{Number: r.line}
 	for _, cell := range r.cells {
 		if set := all.of(cell.heading).set; set != nil {

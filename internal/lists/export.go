@@ -31,14 +31,14 @@ where coalesce(confirmed_at, requested_at, '0001-01-01Z') >= $3::timestamptz
 order by id limit $4::integer`
 
 // exported are the columns of an export. An import understands them.
-var exported = []string{"email", "status", "locale", "confirmed_at", "requested_at", "ended_at", "page", "referrer", "utm_source", "utm_medium", "utm_campaign", "subscriber_id"}
+var exportColumns = []string{"email", "status", "locale", "confirmed_at", "requested_at", "ended_at", "page", "referrer", "utm_source", "utm_medium", "utm_campaign", "subscriber_id"}
 
 // Export writes the subscribers in a state, of whom the last consent is known to be not older than since, as CSV with
 // headings, and records that it was done and how many there were. Cells that a spreadsheet would take for a formula are
 // guarded; an import takes the guard off.
 func Export(ctx context.Context, db *postgres.DB, w io.Writer, status subscription.State, since time.Time) (n int64, err error) {
 	out := csv.NewWriter(w)
-	if err := out.Write(exported); err != nil {
+	if err := out.Write(exportColumns); err != nil {
 		return 0, err
 	}
 	for last := uuid.Nil.String(); ; {
@@ -84,7 +84,7 @@ func exportRow(row pgx.CollectableRow) ([]string, error) {
 	}
 	source := ledger.ParseSource(text)
 	cells := []string{
-		email, status, locale, moment(confirmed), moment(requested), moment(ended), source.Page, source.Referrer, source.Origin, source.Medium,
+		email, status, locale, formatTime(confirmed), formatTime(requested), formatTime(ended), source.Page, source.Referrer, source.Origin, source.Medium,
 		source.Campaign, id,
 	}
 	for i, cell := range cells {
@@ -93,7 +93,7 @@ func exportRow(row pgx.CollectableRow) ([]string, error) {
 	return cells, nil
 }
 
-func moment(at *time.Time) string {
+func formatTime(at *time.Time) string {
 	if at == nil {
 		return ""
 	}

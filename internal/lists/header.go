@@ -29,7 +29,7 @@ func (all header) of(heading string) *column {
 }
 
 // see judges the values of a record. The error is that of a record that cannot be a person.
-func (all header) see(r record) error {
+func (all header) check(r record) error {
 	for _, cell := range r.cells {
 		if c := all.of(cell.heading); c.unclear == nil && !c.isClear(cell.value) {
 			found := cell

@@ -34,12 +34,12 @@ type Options struct {
 	// DryRun says what would be done and does nothing.
 	DryRun bool
 	// Version is the consent text that all agreed to whose line names none; empty for none.
-	Version string
+	ConsentVersion string
 	// Judged is told once, before anything is written, how many lines hold a person and which columns are passed over. It
 	// may be nil.
-	Judged func(lines int, passedOver []string)
+	OnChecked func(lines int, passedOver []string)
 	// Each is told of every line. It may be nil.
-	Each func(Result)
+	OnResult func(Result)
 }
 
 // Outcome is what came of a line.
@@ -47,9 +47,9 @@ type Outcome string
 
 // The outcomes.
 const (
-	Imported     Outcome = "imported"
-	AlreadyThere Outcome = "already_there"
-	Refused      Outcome = "refused"
+	Imported  Outcome = "imported"
+	Unchanged Outcome = "unchanged"
+	Refused   Outcome = "refused"
 )
 
 // Result is what came of a line, and why. It does not repeat the address.
@@ -58,11 +58,11 @@ type Result struct {
 	Outcome Outcome
 	Reason  string // of a refusal, in one word
 	// NotRead names the values of the line that could not be read, such as "times". They refuse no line.
-	NotRead []string
+	Unreadable []string
 }
 
 // Totals counts results by outcome and reason, such as "refused: unsubscribed", and what was not read, such as
-// "times not read".
+// "times unreadable".
 type Totals map[string]int
 
 func (t Totals) add(r Result) {
@@ -71,8 +71,8 @@ func (t Totals) add(r Result) {
 		key += ": " + r.Reason
 	}
 	t[key]++
-	for _, what := range r.NotRead {
-		t[what+" not read"]++
+	for _, what := range r.Unreadable {
+		t[what+" unreadable"]++
 	}
 }
 
@@ -102,31 +102,31 @@ func (m *Importer) Run(ctx context.Context, list io.Reader) (Totals, error) {
 	if m.texts, err = ledger.ConsentTexts(ctx, m.db); err != nil {
 		return m.totals, err
 	}
-	if m.options.Version != "" && !m.knows(m.options.Version) {
-		return m.totals, fmt.Errorf("there is no consent text of version %q; add it first", m.options.Version)
+	if m.options.ConsentVersion != "" && !m.hasText(m.options.ConsentVersion) {
+		return m.totals, fmt.Errorf("there is no consent text of version %q; add it first", m.options.ConsentVersion)
 	}
-	file, err := open(list)
+	file, err := openList(list)
 	if err != nil {
 		return m.totals, err
 	}
 	defer file.Close()
-	if m.options.Judged != nil {
-		m.options.Judged(file.lines, file.header.names(func(c *column) bool { return c.email == 0 && c.set == nil }))
+	if m.options.OnChecked != nil {
+		m.options.OnChecked(file.lines, file.header.names(func(c *column) bool { return c.email == 0 && c.set == nil }))
 	}
 	var people []person
 	seen := map[string]bool{} // by the first 64 bits of the keyed hash
 	err = file.records(func(r record) error {
-		line, err := file.header.line(r)
+		line, err := file.header.parse(r)
 		if err != nil {
 			return err
 		}
-		p, refusal := m.read(line)
+		p, refusal := m.parse(line)
 		switch {
 		case refusal != "":
-			m.tell(Result{Line: line.Number, Outcome: Refused, Reason: refusal})
+			m.report(Result{Line: line.Number, Outcome: Refused, Reason: refusal})
 			return nil
 		case seen[p.hmac[:16]]:
-			m.tell(Result{Line: line.Number, Outcome: AlreadyThere})
+			m.report(Result{Line: line.Number, Outcome: Unchanged})
 			return nil
 		}
 		seen[p.hmac[:16]] = true
@@ -142,57 +142,57 @@ func (m *Importer) Run(ctx context.Context, list io.Reader) (Totals, error) {
 	return m.totals, m.write(ctx, people)
 }
 
-func (m *Importer) tell(r Result) {
+func (m *Importer) report(r Result) {
 	m.totals.add(r)
-	if m.options.Each != nil {
-		m.options.Each(r)
+	if m.options.OnResult != nil {
+		m.options.OnResult(r)
 	}
 }
 
 // knows reports whether there is a text of a version.
-func (m *Importer) knows(version string) bool {
+func (m *Importer) hasText(version string) bool {
 	return slices.ContainsFunc(m.texts, func(t ledger.ConsentText) bool { return t.Version == version })
 }
 
 // person is a line that may be imported.
 type person struct {
-	line    int
-	address subscription.Address
-	id      uuid.UUID
-	event   ledger.Event
-	at      time.Time
-	locale  string
-	ip      string
-	agent   string
-	hmac    string // of the address, in hexadecimal
-	notRead []string
+	line       int
+	address    subscription.Address
+	id         uuid.UUID
+	event      ledger.Event
+	at         time.Time
+	locale     string
+	ip         string
+	agent      string
+	hmac       string // of the address, in hexadecimal
+	unreadable []string
 }
 
 // maxEvidence bounds what is kept of a list's own words.
 const maxEvidence = 500
 
 // read makes a person of a line, or says why not.
-func (m *Importer) read(line Line) (p person, refusal string) {
+func (m *Importer) parse(line Line) (p person, refusal string) {
 	address, err := subscription.ParseAddress(line.Email)
 	if err != nil {
 		return p, "bad_address"
 	}
-	if line.Membership > waits || line.Membership == waits && !m.options.Confirmed {
+	if line.Membership > pending || line.Membership == pending && !m.options.Confirmed {
 		return p, "not_active"
 	}
-	version := cmp.Or(strings.TrimSpace(line.Version), m.options.Version)
-	if version != "" && !m.knows(version) {
+	version := cmp.Or(strings.TrimSpace(line.Version), m.options.ConsentVersion)
+	if version != "" && !m.hasText(version) {
 		return p, "unknown_consent_version"
 	}
 	now := m.now().UTC()
 	at, ip, unread := line.consent(now)
 	p = person{
-		line: line.Number, address: address, id: newID(), at: at, locale: tag(line.Locale), agent: ledger.Printable(line.Agent, maxEvidence),
+		line: line.Number, address: address, id: newID(), at: at, locale: cleanLocale(line.Locale), agent: ledger.Printable(line.Agent, maxEvidence),
 		hmac: hex.EncodeToString(m.key.Address(address.Norm)),
 	}
 	p.event = ledger.Event{
 		ID: newID(), At: now, Kind: ledger.Imported, SubscriberID: p.id, Actor: ledger.Operator, Channel: "import", RequestID: "operator",
-		Source: ledger.Source{Page: line.Page, Referrer: line.Referrer, Origin: line.Origin, Medium: line.Medium, Campaign: line.Campaign}.Clean(),
+		Source: ledger.Source{Page: line.Page, Referrer: line.Referrer, Origin: line.UTMSource, Medium: line.Medium, Campaign: line.Campaign}.Clean(),
 		Data: ledger.Data{
 			Outcome: "imported", Provider: subscription.Provider(address.Domain), From: string(subscription.None), To: string(subscription.Active),
 			Locale: p.locale, TextVersion: version, Evidence: evidence(line.Evidence),
@@ -214,10 +214,10 @@ func (m *Importer) read(line Line) (p person, refusal string) {
 		"evidence": line.Evidence != "" && p.event.Data.Evidence == "",
 	} {
 		if lost {
-			p.notRead = append(p.notRead, what)
+			p.unreadable = append(p.unreadable, what)
 		}
 	}
-	slices.Sort(p.notRead)
+	slices.Sort(p.unreadable)
 	return p, ""
 }
 
@@ -230,7 +230,7 @@ func evidence(words string) string {
 }
 
 // tag is a language tag's characters, or nothing.
-func tag(locale string) string {
+func cleanLocale(locale string) string {
 	for _, r := range locale {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' {
 			return ""

@@ -90,13 +90,13 @@ func TestFormats(t *testing.T) {
 
 // readAll gives the people of a list.
 func readAll(list string) (people []Line, err error) {
-	f, err := open(strings.NewReader(list))
+	f, err := openList(strings.NewReader(list))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	return people, f.records(func(r record) error {
-		line, err := f.header.line(r)
+		line, err := f.header.parse(r)
 		people = append(people, line)
 		return err
 	})
@@ -132,8 +132,8 @@ odd@example.org,,yesterday,,,,,,
 text@example.org,,,,,,,,nothing
 spy@example.org,active,,,,,,his address is spy@example.org,
 `
-	const want = "already_there:2 evidence not read:1 imported:4 refused: bad_address:1 refused: erased:1 refused: not_active:1 refused: not_confirmed:1 " +
-		"refused: suppressed:2 refused: unknown_consent_version:1 refused: unsubscribed:1 times not read:2"
+	const want = "unchanged:2 evidence unreadable:1 imported:4 refused: bad_address:1 refused: erased:1 refused: not_active:1 refused: not_confirmed:1 " +
+		"refused: suppressed:2 refused: unknown_consent_version:1 refused: unsubscribed:1 times unreadable:2"
 	rows := b.CountRows()
 	b.expect(b.run(list, Options{DryRun: true}), want)
 	b.ExpectRows(rows)
@@ -160,7 +160,7 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 		t.Errorf("%d deliveries were queued", n-mails)
 	}
 	// The next time everybody is there. With the owner's word those who wait are active.
-	b.expect(b.run("email\njane@example.org\npending@example.org\nleft@example.org", Options{Confirmed: true}), "already_there:1 imported:1 refused: unsubscribed:1")
+	b.expect(b.run("email\njane@example.org\npending@example.org\nleft@example.org", Options{Confirmed: true}), "unchanged:1 imported:1 refused: unsubscribed:1")
 	if got := b.Strings(`select status from subscribers where email_norm = 'pending@example.org'`); got[0] != "active" {
 		t.Errorf("%v", got)
 	}
@@ -169,7 +169,7 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 	if err != nil || len(proof.Steps) != 1 || proof.Steps[0].Text == nil || proof.Steps[0].Data.OriginalAt == "" {
 		t.Errorf("%+v %v", proof, err)
 	}
-	if _, err := New(b.db, b.key, Options{Version: "nothing"}, time.Now).Run(t.Context(), strings.NewReader("email\n")); err == nil {
+	if _, err := New(b.db, b.key, Options{ConsentVersion: "nothing"}, time.Now).Run(t.Context(), strings.NewReader("email\n")); err == nil {
 		t.Error("an unknown version of the consent text is taken")
 	}
 }
@@ -218,7 +218,7 @@ func TestAgainAndAtTheSameTime(t *testing.T) {
 	}
 	for range 2 {
 		totals := b.run(list, Options{Confirmed: true})
-		if sum := totals["imported"] + totals["already_there"]; sum != n {
+		if sum := totals["imported"] + totals["unchanged"]; sum != n {
 			t.Errorf("%v", totals)
 		}
 		signUps.Wait()

@@ -46,7 +46,7 @@ type cell struct {
 
 // open copies a list to a temporary file, because it is read twice, and judges the whole of it: a list with an error is
 // refused before anything is written. The caller closes it.
-func open(list io.Reader) (*file, error) {
+func openList(list io.Reader) (*file, error) {
 	spool, err := os.CreateTemp("", "import-*")
 	if err != nil {
 		return nil, err
@@ -65,12 +65,12 @@ func (f *file) judge(list io.Reader) error {
 		return err
 	}
 	var err error
-	if f.format, err = formatOf(f); err != nil {
+	if f.format, err = detectFormat(f); err != nil {
 		return err
 	}
 	err = f.records(func(r record) error {
 		f.lines++
-		return f.header.see(r)
+		return f.header.check(r)
 	})
 	switch {
 	case err != nil:
@@ -143,7 +143,7 @@ func copyText(to io.Writer, list io.Reader) error {
 const peek = 1 << 16
 
 // formatOf tells the formats apart by the first character.
-func formatOf(list io.ReadSeeker) (format, error) {
+func detectFormat(list io.ReadSeeker) (format, error) {
 	if _, err := list.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func formatOf(list io.ReadSeeker) (format, error) {
 	case len(text) == 0:
 		return nil, errors.New("the list is empty")
 	case text[0] == '[' || text[0] == '{':
-		return members, nil
+		return readJSON, nil
 	}
-	return table, nil
+	return readCSV, nil
 }

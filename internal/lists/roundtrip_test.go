@@ -85,7 +85,7 @@ func TestAnExportThatIsImported(t *testing.T) {
 	for state, n := range people {
 		want := fmt.Sprintf("refused: not_active:%d", n)
 		if state == subscription.Active {
-			want = fmt.Sprintf("already_there:%d", n)
+			want = fmt.Sprintf("unchanged:%d", n)
 		}
 		b.expect(b.run(b.export(state), Options{}), want)
 		if state != subscription.Pending { // the owner's word brings nobody back

@@ -56,7 +56,7 @@ func TestBrokenLists(t *testing.T) {
 			t.Errorf("%s: %d people, %v, want %s", name, len(people), err, c.want)
 		}
 	}
-	if _, err := open(iotest.ErrReader(iotest.ErrTimeout)); err != iotest.ErrTimeout { //nolint:errorlint // it is passed on as it is
+	if _, err := openList(iotest.ErrReader(iotest.ErrTimeout)); err != iotest.ErrTimeout { //nolint:errorlint // it is passed on as it is
 		t.Errorf("a list that cannot be read: %v", err)
 	}
 }

@@ -17,7 +17,7 @@ var layouts = []string{
 
 // earliest is before any newsletter that was ever asked for by a form: older times, such as those of the years 1 and 1970,
 // are how programs write that there is none.
-var earliest = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
+var minTime = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // parseTime reads a time of a list: one of layouts, or seconds or milliseconds since 1970. It reports false for what
 // cannot be read, and for times to come.
@@ -30,7 +30,7 @@ func parseTime(text string, now time.Time) (time.Time, bool) {
 		}
 		at, err = time.Parse(layout, text)
 	}
-	if err != nil || at.Before(earliest) || at.After(now) {
+	if err != nil || at.Before(minTime) || at.After(now) {
 		return time.Time{}, false
 	}
 	return at.UTC(), true

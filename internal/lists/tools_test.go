@@ -31,7 +31,7 @@ func TestListsOfOtherTools(t *testing.T) {
 		"mailerlite.csv": {refused: `"Subscriber"`},
 		"substack.csv":   {refused: `"email_disabled": "true" in line 4|"active_subscription": ""`},
 		"excel-us-date.csv": {
-			totals: "imported:1 times not read:1", active: []string{"xl.us@example.org - -"},
+			totals: "imported:1 times unreadable:1", active: []string{"xl.us@example.org - -"},
 		},
 		"kit.csv": {
 			totals: "imported:1 refused: not_active:1", active: []string{"kt.on@example.org 2022-01-02T03:04:05Z -"},

@@ -15,7 +15,7 @@ import (
 )
 
 // What keeps a person from being imported is read in the transaction that imports the others.
-const standingSQL = `
+const existingStateSQL = `
 select coalesce(s.status, ''), coalesce(s.returning_from, ''),
        exists (select from suppressions p
                where (p.email_hmac = decode(l.hmac, 'hex') or p.mailbox_hmac = decode(l.fold, 'hex'))
@@ -26,18 +26,18 @@ left join subscribers s on s.email_norm = l.norm
 order by l.n`
 
 // standing is how somebody on the list stands here.
-type standing struct {
+type existingState struct {
 	status, returning  string
 	suppressed, erased bool
 }
 
-// judge says what is to be done with somebody: Imported, AlreadyThere or Refused, with the reason.
-func (s standing) judge(confirmed bool) (Outcome, string) {
+// judge says what is to be done with somebody: Imported, Unchanged or Refused, with the reason.
+func (s existingState) decide(confirmed bool) (Outcome, string) {
 	switch {
 	case s.suppressed:
 		return Refused, "suppressed"
 	case s.status == string(subscription.Active):
-		return AlreadyThere, ""
+		return Unchanged, ""
 	case s.status == string(subscription.Unsubscribed) || s.returning != "":
 		return Refused, "unsubscribed"
 	case s.status == string(subscription.Suppressed):
@@ -85,14 +85,14 @@ func (m *Importer) write(ctx context.Context, people []person) error {
 	now := m.now()
 	norms, hmacs := columns(people, func(p person) string { return p.address.Norm }), columns(people, func(p person) string { return p.hmac })
 	folds := m.folds(people)
-	var standings []standing
+	var standings []existingState
 	var wanted []person
 	written := map[string]bool{}
 	err := m.db.Transact(ctx, 0,
 		func(b *pgx.Batch) {
-			b.Queue(standingSQL, norms, hmacs, folds, now).Query(func(rows pgx.Rows) error {
+			b.Queue(existingStateSQL, norms, hmacs, folds, now).Query(func(rows pgx.Rows) error {
 				var err error
-				standings, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s standing, err error) {
+				standings, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s existingState, err error) {
 					return s, row.Scan(&s.status, &s.returning, &s.suppressed, &s.erased)
 				})
 				return err
@@ -101,7 +101,7 @@ func (m *Importer) write(ctx context.Context, people []person) error {
 		func(b *pgx.Batch) error {
 			wanted, written = nil, map[string]bool{}
 			for i, p := range people {
-				if outcome, _ := standings[i].judge(m.options.Confirmed); outcome == Imported {
+				if outcome, _ := standings[i].decide(m.options.Confirmed); outcome == Imported {
 					wanted = append(wanted, p)
 				}
 			}
@@ -115,15 +115,15 @@ func (m *Importer) write(ctx context.Context, people []person) error {
 		return fmt.Errorf("import lines %d to %d: %w", people[0].line, people[len(people)-1].line, err)
 	}
 	for i, p := range people {
-		outcome, reason := standings[i].judge(m.options.Confirmed)
+		outcome, reason := standings[i].decide(m.options.Confirmed)
 		if outcome == Imported && !m.options.DryRun && !written[p.event.ID.String()] {
-			outcome = AlreadyThere // somebody was faster
+			outcome = Unchanged // somebody was faster
 		}
 		result := Result{Line: p.line, Outcome: outcome, Reason: reason}
 		if outcome == Imported {
-			result.NotRead = p.notRead
+			result.Unreadable = p.unreadable
 		}
-		m.tell(result)
+		m.report(result)
 	}
 	return nil
 }

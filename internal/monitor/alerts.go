@@ -11,10 +11,10 @@ import (
 )
 
 // Alerts are those that are open, alarms first, and those that were closed last.
-type Alerts struct{ Open, Closed []alert.Alert }
+type Alerts struct{ Firing, Resolved []alert.Alert }
 
 func (a Alerts) has(rule alert.Rule, subject string) bool {
-	for _, open := range a.Open {
+	for _, open := range a.Firing {
 		if open.Rule == rule && open.Subject == subject {
 			return true
 		}
@@ -24,16 +24,16 @@ func (a Alerts) has(rule alert.Rule, subject string) bool {
 
 // Of the closed ones, which are found by when they were opened, the latest hundred are looked at.
 const (
-	openSQL = `
+	firingSQL = `
 select rule, subject, severity, summary, firing_since, resolved_at from alerts where resolved_at is null
 order by severity = 'critical' desc, firing_since limit 50`
-	closedSQL = `
+	resolvedSQL = `
 select rule, subject, severity, summary, firing_since, resolved_at
 from (select * from alerts order by firing_since desc limit 100) as latest
 where resolved_at is not null order by resolved_at desc limit 3`
 )
 
-func queueAlerts(b *pgx.Batch, into *Alerts) {
+func readAlerts(b *pgx.Batch, into *Alerts) {
 	read := func(list *[]alert.Alert) func(pgx.Rows) error {
 		return func(rows pgx.Rows) (err error) {
 			*list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (a alert.Alert, err error) {
@@ -42,18 +42,18 @@ func queueAlerts(b *pgx.Batch, into *Alerts) {
 			return err
 		}
 	}
-	b.Queue(openSQL).Query(read(&into.Open))
-	b.Queue(closedSQL).Query(read(&into.Closed))
+	b.Queue(firingSQL).Query(read(&into.Firing))
+	b.Queue(resolvedSQL).Query(read(&into.Resolved))
 }
 
 // section says what is wrong, for how long, and what to do; and what is over.
 func (a Alerts) section(v View) []string {
 	lines := []string{v.title("ALERTS") + "  none open"}
-	if len(a.Open) > 0 {
-		lines[0] = v.title("ALERTS") + fmt.Sprintf("  %d open", len(a.Open))
+	if len(a.Firing) > 0 {
+		lines[0] = v.title("ALERTS") + fmt.Sprintf("  %d open", len(a.Firing))
 	}
-	for _, open := range a.Open {
-		lines = append(lines, v.Paint.Paint(terminal.LevelColour(open.Level), fmt.Sprintf("%-8s  %s, for %s", open.Level, title(open), terminal.Ago(v.Now.Sub(open.OpenedAt)))))
+	for _, open := range a.Firing {
+		lines = append(lines, v.Paint.Paint(terminal.SeverityColor(open.Level), fmt.Sprintf("%-8s  %s, for %s", open.Level, title(open), terminal.FormatAge(v.Now.Sub(open.OpenedAt)))))
 		if v.terse {
 			continue
 		}
@@ -62,8 +62,8 @@ func (a Alerts) section(v View) []string {
 			lines = append(lines, indent+text)
 		}
 	}
-	for _, closed := range a.Closed {
-		text := fmt.Sprintf("over      %s, %s ago, after %s", title(closed), terminal.Ago(v.Now.Sub(*closed.ClosedAt)), terminal.Ago(closed.ClosedAt.Sub(closed.OpenedAt)))
+	for _, closed := range a.Resolved {
+		text := fmt.Sprintf("over      %s, %s ago, after %s", title(closed), terminal.FormatAge(v.Now.Sub(*closed.ClosedAt)), terminal.FormatAge(closed.ClosedAt.Sub(closed.OpenedAt)))
 		lines = append(lines, v.Paint.Paint(terminal.Faint, text))
 	}
 	return lines

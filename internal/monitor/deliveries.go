@@ -15,16 +15,16 @@ import (
 
 // Deliveries are how the ways out fared within the hour.
 type Deliveries struct {
-	Ways   map[string]*Way // "email" and the listeners
-	Pauses []outbox.Pause
-	Capped bool // there were more than are counted: these are the latest
+	Destinations map[string]*Destination // "email" and the listeners
+	Pauses       []outbox.Pause
+	Capped       bool // there were more than are counted: these are the latest
 }
 
-// Way is how one way out fared.
-type Way struct {
-	Done, Dead int64
-	Again      int64     // deliveries that have failed and will be tried again
-	Last       time.Time // of Done; zero for none
+// Destination is how one way out fared.
+type Destination struct {
+	Delivered, DeadLettered int64
+	Retrying                int64     // deliveries that have failed and will be tried again
+	LastDelivered           time.Time // of Done; zero for none
 }
 
 // maxDeliveries bounds what is counted of each: finished ones, the latest, and ready ones, the longest due.
@@ -35,52 +35,52 @@ const (
 select kind, count(*) filter (where state = 'done'), count(*) filter (where state = 'dead'), 0::bigint, max(finished_at) filter (where state = 'done')
 from (select kind, state, finished_at from outbox where finished_at >= $1::timestamptz order by finished_at desc limit $2::integer) as latest
 group by kind`
-	againSQL = `
+	retryingSQL = `
 select kind, 0::bigint, 0::bigint, count(*) filter (where attempts > 0 and outcome <> 'released'), null::timestamptz
 from (select kind, attempts, outcome from outbox where state = 'ready' order by due_at limit $1::integer) as due
 group by kind`
 )
 
-func queueDeliveries(b *pgx.Batch, w window, into *Deliveries) {
+func readDeliveries(b *pgx.Batch, w window, into *Deliveries) {
 	add := func(rows pgx.Rows) (finished int64, err error) {
 		var kind string
-		var way Way
+		var way Destination
 		var last *time.Time
-		_, err = pgx.ForEachRow(rows, []any{&kind, &way.Done, &way.Dead, &way.Again, &last}, func() error {
-			finished += way.Done + way.Dead
+		_, err = pgx.ForEachRow(rows, []any{&kind, &way.Delivered, &way.DeadLettered, &way.Retrying, &last}, func() error {
+			finished += way.Delivered + way.DeadLettered
 			into.add(outbox.Kind(kind), way, last)
 			return nil
 		})
 		return finished, err
 	}
 	b.Queue(finishedSQL, w.from, maxDeliveries).Query(func(rows pgx.Rows) error {
-		*into = Deliveries{Ways: map[string]*Way{}}
+		*into = Deliveries{Destinations: map[string]*Destination{}}
 		counted, err := add(rows)
 		into.Capped = counted >= maxDeliveries
 		return err
 	})
-	b.Queue(againSQL, maxDeliveries).Query(func(rows pgx.Rows) error {
+	b.Queue(retryingSQL, maxDeliveries).Query(func(rows pgx.Rows) error {
 		_, err := add(rows)
 		return err
 	})
 	outbox.QueuePauses(b, &into.Pauses)
 }
 
-func (d *Deliveries) add(kind outbox.Kind, way Way, last *time.Time) {
+func (d *Deliveries) add(kind outbox.Kind, way Destination, last *time.Time) {
 	name := kind.Listener()
 	if kind.IsMail() {
 		name = outbox.Mail
 	}
-	if name == "" || way == (Way{}) { // what goes nowhere by itself: decoys, announcements
+	if name == "" || way == (Destination{}) { // what goes nowhere by itself: decoys, announcements
 		return
 	}
-	if d.Ways[name] == nil {
-		d.Ways[name] = &Way{}
+	if d.Destinations[name] == nil {
+		d.Destinations[name] = &Destination{}
 	}
-	sum := d.Ways[name]
-	sum.Done, sum.Dead, sum.Again = sum.Done+way.Done, sum.Dead+way.Dead, sum.Again+way.Again
-	if last != nil && last.After(sum.Last) {
-		sum.Last = *last
+	sum := d.Destinations[name]
+	sum.Delivered, sum.DeadLettered, sum.Retrying = sum.Delivered+way.Delivered, sum.DeadLettered+way.DeadLettered, sum.Retrying+way.Retrying
+	if last != nil && last.After(sum.LastDelivered) {
+		sum.LastDelivered = *last
 	}
 }
 
@@ -91,42 +91,42 @@ func (d Deliveries) section(v View) []string {
 		lines[0] = v.title(fmt.Sprintf("DELIVERIES, THE LATEST %d", maxDeliveries))
 	}
 	for _, p := range d.Pauses {
-		lines = append(lines, v.Paint.Paint(terminal.Warn, fmt.Sprintf("%s is paused for %s (%s); `newsletter destination list`", p.Subject, terminal.Ago(v.Now.Sub(p.At)), p.Reason)))
+		lines = append(lines, v.Paint.Paint(terminal.Warn, fmt.Sprintf("%s is paused for %s (%s); `newsletter destination list`", p.Subject, terminal.FormatAge(v.Now.Sub(p.At)), p.Reason)))
 	}
-	if len(d.Ways) == 0 {
+	if len(d.Destinations) == 0 {
 		return append(lines, "none")
 	}
-	names := slices.SortedFunc(maps.Keys(d.Ways), func(a, b string) int {
-		return cmp.Or(cmp.Compare(d.Ways[b].trouble(), d.Ways[a].trouble()), cmp.Compare(a, b))
+	names := slices.SortedFunc(maps.Keys(d.Destinations), func(a, b string) int {
+		return cmp.Or(cmp.Compare(d.Destinations[b].rank(), d.Destinations[a].rank()), cmp.Compare(a, b))
 	})
 	items := make([]string, len(names))
 	for i, name := range names {
-		items[i] = d.Ways[name].item(v, name)
+		items[i] = d.Destinations[name].item(v, name)
 	}
 	return append(lines, terminal.Flow(items, v.Width)...)
 }
 
 // trouble ranks a way: 2 if it gave deliveries up, 1 if it tries them again.
-func (w *Way) trouble() int {
+func (w *Destination) rank() int {
 	switch {
-	case w.Dead > 0:
+	case w.DeadLettered > 0:
 		return 2
-	case w.Again > 0:
+	case w.Retrying > 0:
 		return 1
 	}
 	return 0
 }
 
-func (w *Way) item(v View, name string) string {
-	text := fmt.Sprintf("%s %d", name, w.Done)
-	if w.Dead > 0 {
-		text += fmt.Sprintf(", %d given up", w.Dead)
+func (w *Destination) item(v View, name string) string {
+	text := fmt.Sprintf("%s %d", name, w.Delivered)
+	if w.DeadLettered > 0 {
+		text += fmt.Sprintf(", %d given up", w.DeadLettered)
 	}
-	if w.Again > 0 {
-		text += fmt.Sprintf(", %d tried again", w.Again)
+	if w.Retrying > 0 {
+		text += fmt.Sprintf(", %d tried again", w.Retrying)
 	}
-	if !w.Last.IsZero() && (v.wide() || w.trouble() > 0) {
-		text += " (" + terminal.Ago(v.Now.Sub(w.Last)) + " ago)"
+	if !w.LastDelivered.IsZero() && (v.wide() || w.rank() > 0) {
+		text += " (" + terminal.FormatAge(v.Now.Sub(w.LastDelivered)) + " ago)"
 	}
-	return v.Paint.Paint([]terminal.Colour{terminal.Plain, terminal.Warn, terminal.Bad}[w.trouble()], text)
+	return v.Paint.Paint([]terminal.Color{terminal.Plain, terminal.Warn, terminal.Bad}[w.rank()], text)
 }

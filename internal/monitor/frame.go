@@ -18,7 +18,7 @@ type View struct {
 	Width        int
 	Height       int // 0 for as many lines as it takes
 	Paint        terminal.Painter
-	Lost         error // why the database did not answer the last look; nil if it did
+	ReadError    error // why the database did not answer the last look; nil if it did
 
 	terse bool // there is no room for advice
 }
@@ -26,7 +26,7 @@ type View struct {
 // wide says whether there is room for more than 80 columns need.
 func (v View) wide() bool { return v.Width >= 120 }
 
-func (v View) title(text string) string { return v.Paint.Paint(terminal.Strong, text) }
+func (v View) title(text string) string { return v.Paint.Paint(terminal.Bold, text) }
 
 func (v View) titles(texts ...string) []string {
 	for i, text := range texts {
@@ -37,7 +37,7 @@ func (v View) titles(texts ...string) []string {
 
 // Frame draws a snapshot. Without one, it draws what is known all the same. It is a pure function.
 func Frame(v View, s Snapshot) string {
-	head := append(v.head(), v.loss(s)...)
+	head := append(v.headLines(), v.lossLines(s)...)
 	var sections [][]string
 	switch {
 	case !s.At.IsZero():
@@ -46,7 +46,7 @@ func Frame(v View, s Snapshot) string {
 			v.terse = true
 			sections = v.sections(s)
 		}
-	case v.Lost == nil:
+	case v.ReadError == nil:
 		head = append(head, "", "reading …")
 	}
 	lines := fit(head, sections, v.Height)
@@ -59,10 +59,10 @@ func Frame(v View, s Snapshot) string {
 // sections draws the parts. Figures that are not of now are faint.
 func (v View) sections(s Snapshot) [][]string {
 	fresh := v.Paint
-	v.Paint = fresh && terminal.Painter(v.Lost == nil)
-	beside := terminal.Beside(s.SignUps.section(v), outboxSection(v, s), v.Width)
+	v.Paint = fresh && terminal.Painter(v.ReadError == nil)
+	beside := terminal.SideBySide(s.SignUps.section(v), outboxSection(v, s), v.Width)
 	all := [][]string{s.Health.section(v), routesSection(v, s), beside, s.Deliveries.section(v), s.Alerts.section(v)}
-	if v.Lost != nil {
+	if v.ReadError != nil {
 		for _, lines := range all {
 			for i := range lines {
 				lines[i] = fresh.Paint(terminal.Faint, lines[i])
@@ -73,28 +73,28 @@ func (v View) sections(s Snapshot) [][]string {
 }
 
 // head says what is looked at, and when.
-func (v View) head() []string {
+func (v View) headLines() []string {
 	left, right := v.title("newsletter monitor")+"  "+v.Installation, v.Now.Format(time.TimeOnly)
 	if v.Every > 0 {
 		right += fmt.Sprintf("  every %s  q quits", v.Every)
 	}
-	return []string{terminal.Ends(left, right, v.Width)}
+	return []string{terminal.Justify(left, right, v.Width)}
 }
 
 // loss says that the database is lost, and of when the figures are.
-func (v View) loss(s Snapshot) []string {
-	if v.Lost == nil {
+func (v View) lossLines(s Snapshot) []string {
+	if v.ReadError == nil {
 		return nil
 	}
-	lines := append([]string{v.Paint.Paint(terminal.Bad, "DATABASE LOST") + "  asking again"}, terminal.Wrap(v.Lost.Error(), v.Width)...)
+	lines := append([]string{v.Paint.Paint(terminal.Bad, "DATABASE LOST") + "  asking again"}, terminal.Wrap(v.ReadError.Error(), v.Width)...)
 	if !s.At.IsZero() {
-		lines = append(lines, fmt.Sprintf("What follows is of %s, %s ago.", s.At.In(v.Now.Location()).Format(time.TimeOnly), terminal.Ago(v.Now.Sub(s.At))))
+		lines = append(lines, fmt.Sprintf("What follows is of %s, %s ago.", s.At.In(v.Now.Location()).Format(time.TimeOnly), terminal.FormatAge(v.Now.Sub(s.At))))
 	}
 	return lines
 }
 
 // least is what a section keeps where there is little room: its title, a line, and how many are missing.
-const least = 3
+const minLines = 3
 
 // fit puts the sections below the head, with empty lines between them where there is room for all. Where there is not even
 // room for the sections, the longest loses lines first, and says how many. Where that is not enough, whole sections go, the
@@ -103,7 +103,7 @@ func fit(head []string, sections [][]string, height int) []string {
 	if height == 0 {
 		height = math.MaxInt
 	}
-	for len(sections) > 2 && len(head)+least*len(sections) > height {
+	for len(sections) > 2 && len(head)+minLines*len(sections) > height {
 		sections = slices.Delete(sections, len(sections)-2, len(sections)-1)
 	}
 	kept, size := make([]int, len(sections)), len(head)
@@ -114,7 +114,7 @@ func fit(head []string, sections [][]string, height int) []string {
 	spaced := size <= height-len(sections)
 	for ; size > height; size-- {
 		longest := longest(kept)
-		if longest < 0 || kept[longest] <= least {
+		if longest < 0 || kept[longest] <= minLines {
 			break
 		}
 		kept[longest]--

@@ -42,25 +42,25 @@ func troubled() Snapshot {
 		},
 		Routes: []Route{
 			{Name: "confirm GET", Requests: 611, P50: 2 * ms, P95: 9 * ms, P99: 17 * ms, Counts: ramp(40, 2), Slowest: ramp(9e6, 0)},
-			{Name: "health GET", Requests: 60, P50: ms, P95: 3 * ms, P99: 4 * ms, Counts: ramp(5, 0), Slowest: unknown()},
+			{Name: "health GET", Requests: 60, P50: ms, P95: 3 * ms, P99: 4 * ms, Counts: ramp(5, 0), Slowest: newSeries()},
 			{Name: "subscribe POST", Requests: 12045, Errors: 7, P50: 12 * ms, P95: 143 * ms, P99: 612 * ms, Counts: ramp(10, 180), Slowest: ramp(20e6, 11e6), Usual: baseline.Usual{Median: 43 * ms, MAD: 2100 * time.Microsecond, Weeks: 6}},
-			{Name: "unsubscribe POST", Requests: 3, P50: 8 * ms, P95: 8 * ms, P99: 8 * ms, Counts: ramp(0, 0.1), Slowest: unknown()},
+			{Name: "unsubscribe POST", Requests: 3, P50: 8 * ms, P95: 8 * ms, P99: 8 * ms, Counts: ramp(0, 0.1), Slowest: newSeries()},
 		},
 		SignUps: SignUps{Requested: ramp(10, 180), Confirmed: ramp(9, 4), Unsubscribed: ramp(0, 0)},
 		Depth:   outbox.Depth{Ready: 412, Held: 3, Dead: 1, Overdue: 14 * time.Second},
 		Deliveries: Deliveries{
-			Ways: map[string]*Way{
-				"email": {Done: 8421, Last: ago(time.Second)}, "slack": {Done: 12, Dead: 1, Last: ago(40 * time.Minute)},
-				"loops": {Done: 611, Again: 4, Last: ago(6 * time.Minute)}, "journal": {Done: 2, Last: ago(20 * time.Minute)},
+			Destinations: map[string]*Destination{
+				"email": {Delivered: 8421, LastDelivered: ago(time.Second)}, "slack": {Delivered: 12, DeadLettered: 1, LastDelivered: ago(40 * time.Minute)},
+				"loops": {Delivered: 611, Retrying: 4, LastDelivered: ago(6 * time.Minute)}, "journal": {Delivered: 2, LastDelivered: ago(20 * time.Minute)},
 			},
 			Pauses: []outbox.Pause{{Subject: "webhook-1", Reason: "gone", At: ago(2 * time.Hour)}},
 		},
 		Alerts: Alerts{
-			Open: []alert.Alert{
+			Firing: []alert.Alert{
 				{Rule: alert.Bombing, Level: alert.Alarm, Summary: "198 sign-ups a minute in the last 15 minutes, of which 3 % were confirmed.", OpenedAt: ago(9 * time.Minute)},
 				{Rule: alert.Slower, Subject: "subscribe POST", Level: alert.Warning, Summary: "subscribe POST takes 143 ms for the slowest 5 %, usually 43 ms at this hour of the week.", OpenedAt: ago(12 * time.Minute)},
 			},
-			Closed: []alert.Alert{{Rule: alert.Limiter, OpenedAt: ago(3*time.Hour + 12*time.Minute), ClosedAt: &closed}},
+			Resolved: []alert.Alert{{Rule: alert.Limiter, OpenedAt: ago(3*time.Hour + 12*time.Minute), ClosedAt: &closed}},
 		},
 	}
 	for i, name := range []string{"integrations", "limiter", "memory", "migrations", "outbox", "pool", "postgres", "redis"} {
@@ -79,7 +79,7 @@ func TestFrames(t *testing.T) {
 	t.Parallel()
 	silent, lost := troubled(), view(80, 24)
 	silent.Health.At = ago(23 * time.Minute)
-	lost.Lost = errors.New("no answer within 5s")
+	lost.ReadError = errors.New("no answer within 5s")
 	once := view(100, 0)
 	once.Every = 0
 	for name, test := range map[string]struct {
@@ -88,7 +88,7 @@ func TestFrames(t *testing.T) {
 	}{
 		"80x24": {view(80, 24), troubled()}, "140x40": {view(140, 40), troubled()}, "60x12": {view(60, 12), troubled()},
 		"once": {once, troubled()}, "silent": {view(80, 24), silent}, "lost": {lost, troubled()}, "lost-from-the-start": {lost, Snapshot{}},
-		"new": {view(80, 24), Snapshot{At: noon, Health: Health{Ready: unknown(), Overdue: unknown()}}}, "reading": {view(80, 24), Snapshot{}},
+		"new": {view(80, 24), Snapshot{At: noon, Health: Health{Ready: newSeries(), Overdue: newSeries()}}}, "reading": {view(80, 24), Snapshot{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestNoSizeBreaksIt(t *testing.T) {
 	for width := range 130 {
 		for height := 1; height < 45; height++ {
 			v := view(width, height)
-			for _, v.Lost = range []error{nil, errors.New("lost")} {
+			for _, v.ReadError = range []error{nil, errors.New("lost")} {
 				if lines := strings.Split(Frame(v, troubled()), "\n"); len(lines) > height {
 					t.Fatalf("%d lines in %dx%d", len(lines), width, height)
 				}

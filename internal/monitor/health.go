@@ -29,14 +29,14 @@ type Health struct {
 }
 
 const (
-	pingsRead = 10
+	maxSamples = 10
 	// silence is after how long without a ping health is silent, or after three of its usual pauses if that is longer: as
 	// the alarm HealthSilence has it.
-	silence = 5 * time.Minute
+	silentAfter = 5 * time.Minute
 )
 
 // Silent says whether health has not looked for too long.
-func (h Health) Silent(now time.Time) bool { return now.Sub(h.At) > max(silence, 3*h.Every) }
+func (h Health) Silent(now time.Time) bool { return now.Sub(h.At) > max(silentAfter, 3*h.Every) }
 
 // Status is the state of the whole: what health saw last, and Fail if it is silent, because nobody knows then.
 func (s Snapshot) Status(now time.Time) healthcheck.Status {
@@ -46,14 +46,14 @@ func (s Snapshot) Status(now time.Time) healthcheck.Status {
 	return s.Health.Status
 }
 
-const pingsSQL = `select at, status, measurements from health_samples order by at desc limit $1::integer`
+const samplesSQL = `select at, status, measurements from health_samples order by at desc limit $1::integer`
 
-const waitedSQL = `
+const outboxHistorySQL = `
 select floor(extract(epoch from at - $1::timestamptz) / 300)::integer, max((measurements #>> '{outbox,ready}')::float8), max((measurements #>> '{outbox,overdue_s}')::float8)
 from health_samples where at >= $1::timestamptz and at <= $2::timestamptz group by 1`
 
-func queueHealth(b *pgx.Batch, w window, into *Health) {
-	b.Queue(pingsSQL, pingsRead).Query(func(rows pgx.Rows) error {
+func readHealth(b *pgx.Batch, w window, into *Health) {
+	b.Queue(samplesSQL, maxSamples).Query(func(rows pgx.Rows) error {
 		*into = Health{}
 		var at time.Time
 		var status string
@@ -74,14 +74,14 @@ func queueHealth(b *pgx.Batch, w window, into *Health) {
 		}
 		return err
 	})
-	b.Queue(waitedSQL, w.from, w.now).Query(func(rows pgx.Rows) error {
-		into.Ready, into.Overdue = unknown(), unknown()
+	b.Queue(outboxHistorySQL, w.from, w.now).Query(func(rows pgx.Rows) error {
+		into.Ready, into.Overdue = newSeries(), newSeries()
 		var slot int
 		var ready, overdue *float64
 		_, err := pgx.ForEachRow(rows, []any{&slot, &ready, &overdue}, func() error {
 			if ready != nil && overdue != nil {
-				into.Ready.put(slot, *ready)
-				into.Overdue.put(slot, math.Floor(*overdue)) // what is just being claimed does not wait
+				into.Ready.set(slot, *ready)
+				into.Overdue.set(slot, math.Floor(*overdue)) // what is just being claimed does not wait
 			}
 			return nil
 		})
@@ -103,7 +103,7 @@ func (h *Health) read(at time.Time, status string, figures []byte) error {
 	return nil
 }
 
-func unknown() (s series) {
+func newSeries() (s series) {
 	for i := range s {
 		s[i] = math.NaN()
 	}
@@ -112,18 +112,18 @@ func unknown() (s series) {
 
 // line says how the whole is, and how old that is.
 func (h Health) line(v View) string {
-	ago := terminal.Ago(v.Now.Sub(h.At))
+	ago := terminal.FormatAge(v.Now.Sub(h.At))
 	switch {
 	case h.At.IsZero():
 		return v.Paint.Paint(terminal.Bad, "UNKNOWN") + "  health has never looked: is its schedule on?"
 	case h.Silent(v.Now):
 		text := v.Paint.Paint(terminal.Bad, "SILENT") + "  health has not looked for " + ago
 		if h.Every > 0 {
-			text += ", usually every " + terminal.Ago(h.Every)
+			text += ", usually every " + terminal.FormatAge(h.Every)
 		}
 		return text
 	}
-	return v.Paint.Paint(terminal.StatusColour(h.Status), strings.ToUpper(string(h.Status))) + "  health looked " + ago + " ago"
+	return v.Paint.Paint(terminal.StatusColor(h.Status), strings.ToUpper(string(h.Status))) + "  health looked " + ago + " ago"
 }
 
 // section says how the whole is, and lists the checks, those that do not pass first.
@@ -153,5 +153,5 @@ func (h Health) item(v View, name string) string {
 	if status != healthcheck.Pass { // a colour alone says it to nobody without colours
 		text += " " + strings.ToUpper(string(status))
 	}
-	return v.Paint.Paint(terminal.StatusColour(status), text)
+	return v.Paint.Paint(terminal.StatusColor(status), text)
 }

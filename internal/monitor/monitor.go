@@ -39,7 +39,7 @@ func windowAt(now time.Time) window {
 type series [slots]float64
 
 // put sets the value of a slot. What a clock that is ahead wrote belongs to no slot.
-func (s *series) put(slot int, value float64) {
+func (s *series) set(slot int, value float64) {
 	if slot >= 0 && slot < slots {
 		s[slot] = value
 	}
@@ -77,7 +77,7 @@ func NewReader(db Database, now func() time.Time) *Reader { return &Reader{db: d
 func (r *Reader) Health(ctx context.Context) (h Health, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	if err := r.db.Batch(ctx, func(b *pgx.Batch) { queueHealth(b, windowAt(r.now()), &h) }); err != nil {
+	if err := r.db.Batch(ctx, func(b *pgx.Batch) { readHealth(b, windowAt(r.now()), &h) }); err != nil {
 		return Health{}, fmt.Errorf("read when health looked: %w", err)
 	}
 	return h, nil
@@ -94,12 +94,12 @@ func (r *Reader) Read(ctx context.Context) (Snapshot, error) {
 	s := Snapshot{At: w.now}
 	usual, hour := r.usual, w.now.UTC().Truncate(time.Hour)
 	err := r.db.Batch(ctx, func(b *pgx.Batch) {
-		queueHealth(b, w, &s.Health)
-		queueRoutes(b, w, &s.Routes)
-		queueSignUps(b, w, &s.SignUps)
+		readHealth(b, w, &s.Health)
+		readRoutes(b, w, &s.Routes)
+		readSignUps(b, w, &s.SignUps)
 		outbox.QueueDepth(b, w.now, &s.Depth)
-		queueDeliveries(b, w, &s.Deliveries)
-		queueAlerts(b, &s.Alerts)
+		readDeliveries(b, w, &s.Deliveries)
+		readAlerts(b, &s.Alerts)
 		if !hour.Equal(r.hour) { // they change with the hour alone
 			baseline.QueueUsual(b, w.now, &usual)
 		}

@@ -17,7 +17,7 @@ func outboxSection(v View, s Snapshot) []string {
 	}
 	overdue := "–"
 	if s.Depth.Overdue >= time.Second {
-		overdue = terminal.Ago(s.Depth.Overdue)
+		overdue = terminal.FormatAge(s.Depth.Overdue)
 	}
 	return terminal.Columns("lrl",
 		v.titles("OUTBOX", "NOW", "LAST HOUR"),

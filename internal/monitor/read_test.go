@@ -70,7 +70,7 @@ func TestAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	s := r.read(NewReader(r, time.Now))
-	if !s.Health.At.IsZero() || len(s.Routes) != 0 || s.SignUps.Requested.sum() != 0 || len(s.Deliveries.Ways) != 0 || len(s.Alerts.Open) != 0 {
+	if !s.Health.At.IsZero() || len(s.Routes) != 0 || s.SignUps.Requested.sum() != 0 || len(s.Deliveries.Destinations) != 0 || len(s.Alerts.Firing) != 0 {
 		t.Errorf("%+v", s)
 	}
 	if s.Status(time.Now()) != healthcheck.Fail {
@@ -155,14 +155,14 @@ func TestRead(t *testing.T) {
 	if d := s.Depth; d.Ready != 4 || d.Held != 1 || d.Dead != 1 || d.Overdue.Round(time.Second) != 30*time.Second {
 		t.Errorf("outbox %+v", d)
 	}
-	ways := s.Deliveries.Ways
-	if len(ways) != 3 || ways["email"].Done != 2 || !ways["email"].Last.Equal(at(time.Minute)) || *ways["slack"] != (Way{1, 1, 0, ways["slack"].Last}) || *ways["loops"] != (Way{Again: 1}) {
+	ways := s.Deliveries.Destinations
+	if len(ways) != 3 || ways["email"].Delivered != 2 || !ways["email"].LastDelivered.Equal(at(time.Minute)) || *ways["slack"] != (Destination{1, 1, 0, ways["slack"].LastDelivered}) || *ways["loops"] != (Destination{Retrying: 1}) {
 		t.Errorf("deliveries %+v %+v %+v", ways["email"], ways["slack"], ways["loops"])
 	}
 	if p := s.Deliveries.Pauses; len(p) != 1 || p[0].Subject != "email" {
 		t.Errorf("pauses %+v", p)
 	}
-	if a := s.Alerts; len(a.Open) != 2 || a.Open[0].Rule != alert.Bombing || a.Open[1].Rule != alert.DeadLetters || len(a.Closed) != 3 || a.Closed[0].Rule != "bounces" || a.Closed[2].Rule != "signup_burst" {
+	if a := s.Alerts; len(a.Firing) != 2 || a.Firing[0].Rule != alert.Bombing || a.Firing[1].Rule != alert.DeadLetters || len(a.Resolved) != 3 || a.Resolved[0].Rule != "bounces" || a.Resolved[2].Rule != "signup_burst" {
 		t.Errorf("alerts %+v", a)
 	}
 
@@ -184,7 +184,7 @@ func TestAnAttackIsCountedToABound(t *testing.T) {
 	r.exec(`insert into outbox (id, kind, state, due_at, created_at, finished_at)
 		select gen_random_uuid(), 'email.confirm', 'done', now(), now(), $1::timestamptz - make_interval(secs => i * 0.05) from generate_series(0, 30000) as i`, now)
 	s := r.read(NewReader(r, func() time.Time { return now }))
-	if d := s.Deliveries; !d.Capped || d.Ways["email"].Done != maxDeliveries {
+	if d := s.Deliveries; !d.Capped || d.Destinations["email"].Delivered != maxDeliveries {
 		t.Errorf("%+v", d)
 	}
 	if u := s.SignUps; !u.Capped || !math.IsNaN(u.Requested[0]) || u.Requested[slots-2] != 25000 || u.Requested.sum() >= maxEvents {

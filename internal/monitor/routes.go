@@ -37,7 +37,7 @@ from (
 ) as buckets
 group by 1, 2 order by 1, 2`
 
-func queueRoutes(b *pgx.Batch, w window, into *[]Route) {
+func readRoutes(b *pgx.Batch, w window, into *[]Route) {
 	b.Queue(routesSQL, w.from, w.now).Query(func(rows pgx.Rows) error {
 		var all []Route
 		var warm histogram.Histogram
@@ -58,7 +58,7 @@ func queueRoutes(b *pgx.Batch, w window, into *[]Route) {
 		_, err := pgx.ForEachRow(rows, []any{&name, &slot, &requests, &failed, &buckets, &counts}, func() error {
 			if len(all) == 0 || all[len(all)-1].Name != name {
 				end()
-				all = append(all, Route{Name: name, Slowest: unknown()})
+				all = append(all, Route{Name: name, Slowest: newSeries()})
 			}
 			r := &all[len(all)-1]
 			r.Requests, r.Errors = r.Requests+requests, r.Errors+failed
@@ -67,9 +67,9 @@ func queueRoutes(b *pgx.Batch, w window, into *[]Route) {
 				of.Add(bucket, counts[i])
 			}
 			warm.Merge(&of)
-			r.Counts.put(slot, float64(requests))
+			r.Counts.set(slot, float64(requests))
 			if p95, known := of.Quantile(0.95); known {
-				r.Slowest.put(slot, float64(p95))
+				r.Slowest.set(slot, float64(p95))
 			}
 			return nil
 		})
@@ -93,17 +93,17 @@ func routesSection(v View, s Snapshot) []string {
 		rows[0], align = append(rows[0], v.titles("P95, MOST", "", "USUALLY")...), align+"rlr"
 	}
 	for _, r := range routes {
-		failed := terminal.Percent(r.Errors, r.Requests)
+		failed := terminal.FormatPercent(r.Errors, r.Requests)
 		if r.Errors > 0 {
 			failed = v.Paint.Paint(terminal.Bad, failed)
 		}
-		p95 := terminal.Milliseconds(r.P95)
+		p95 := terminal.FormatDuration(r.P95)
 		if s.Alerts.has(alert.Slower, r.Name) {
 			p95 = v.Paint.Paint(terminal.Warn, p95)
 		}
-		row := []string{r.Name, strconv.FormatInt(r.Requests, 10), terminal.Sparkline(r.Counts[:], slots), failed, terminal.Milliseconds(r.P50), p95, terminal.Milliseconds(r.P99)}
+		row := []string{r.Name, strconv.FormatInt(r.Requests, 10), terminal.Sparkline(r.Counts[:], slots), failed, terminal.FormatDuration(r.P50), p95, terminal.FormatDuration(r.P99)}
 		if v.wide() {
-			row = append(row, terminal.Milliseconds(time.Duration(r.Slowest.most())), terminal.Sparkline(r.Slowest[:], slots), terminal.Usual(r.Usual))
+			row = append(row, terminal.FormatDuration(time.Duration(r.Slowest.max())), terminal.Sparkline(r.Slowest[:], slots), terminal.FormatBaseline(r.Usual))
 		}
 		rows = append(rows, row)
 	}
@@ -111,7 +111,7 @@ func routesSection(v View, s Snapshot) []string {
 }
 
 // most is the largest value that is known, or 0.
-func (s *series) most() float64 {
+func (s *series) max() float64 {
 	most := 0.0
 	for _, value := range s {
 		if !math.IsNaN(value) {

@@ -8,9 +8,9 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Show draws the figures on the terminal's alternate screen, and anew every so often, until q or Ctrl-C is pressed or the
+// Run draws the figures on the terminal's alternate screen, and anew every so often, until q or Ctrl-C is pressed or the
 // context ends. It leaves the terminal as it was.
-func Show(ctx context.Context, r *Reader, v View) error {
+func Run(ctx context.Context, r *Reader, v View) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the look that is under way
 	v.Now = time.Now()
@@ -33,18 +33,20 @@ type screen struct {
 }
 
 // look is what a look came to.
-type look struct {
+type readResult struct {
 	Snapshot
 	err error
 }
 
 // second passes, so that the clock and the ages go on.
-type second time.Time
+type tickMessage time.Time
 
-func tick() tea.Cmd { return tea.Tick(time.Second, func(now time.Time) tea.Msg { return second(now) }) }
+func tick() tea.Cmd {
+	return tea.Tick(time.Second, func(now time.Time) tea.Msg { return tickMessage(now) })
+}
 
 // Init implements tea.Model.
-func (s screen) Init() tea.Cmd { return func() tea.Msg { return second(time.Now()) } }
+func (s screen) Init() tea.Cmd { return func() tea.Msg { return tickMessage(time.Now()) } }
 
 // Update implements tea.Model.
 func (s screen) Update(message tea.Msg) (tea.Model, tea.Cmd) {
@@ -55,15 +57,15 @@ func (s screen) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tea.WindowSizeMsg:
 		s.view.Width, s.view.Height = m.Width, m.Height
-	case second:
+	case tickMessage:
 		s.view.Now = time.Time(m)
 		if !s.reading && !s.view.Now.Before(s.next) {
 			s.reading, s.next = true, s.view.Now.Add(s.view.Every)
-			return s, tea.Batch(tick(), s.look)
+			return s, tea.Batch(tick(), s.read)
 		}
 		return s, tick()
-	case look:
-		s.reading, s.view.Now, s.view.Lost = false, time.Now(), m.err
+	case readResult:
+		s.reading, s.view.Now, s.view.ReadError = false, time.Now(), m.err
 		if m.err == nil {
 			s.last = m.Snapshot
 		}
@@ -71,9 +73,9 @@ func (s screen) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	return s, nil
 }
 
-func (s screen) look() tea.Msg {
+func (s screen) read() tea.Msg {
 	snapshot, err := s.reader.Read(s.ctx)
-	return look{snapshot, err}
+	return readResult{snapshot, err}
 }
 
 // View implements tea.Model.

@@ -23,7 +23,7 @@ select floor(extract(epoch from at - $1::timestamptz) / 300)::integer, kind, cou
 from (select at, kind from ledger_events where at >= $1::timestamptz and at <= $2::timestamptz order by at desc limit $3::integer) as latest
 group by 1, 2 order by 1 desc`
 
-func queueSignUps(b *pgx.Batch, w window, into *SignUps) {
+func readSignUps(b *pgx.Batch, w window, into *SignUps) {
 	b.Queue(signUpsSQL, w.from, w.now, maxEvents).Query(func(rows pgx.Rows) error {
 		var s SignUps
 		of := map[ledger.Kind]*series{ledger.Requested: &s.Requested, ledger.Confirmed: &s.Confirmed, ledger.Unsubscribed: &s.Unsubscribed}
@@ -33,7 +33,7 @@ func queueSignUps(b *pgx.Batch, w window, into *SignUps) {
 		_, err := pgx.ForEachRow(rows, []any{&slot, &kind, &n}, func() error {
 			all += n
 			if counts := of[ledger.Kind(kind)]; counts != nil {
-				counts.put(slot, float64(n))
+				counts.set(slot, float64(n))
 			}
 			return nil
 		})
@@ -66,7 +66,7 @@ func (s SignUps) section(v View) []string {
 	return terminal.Columns("lrrl",
 		v.titles("SIGN-UPS, LAST HOUR", "", "", ""),
 		[]string{"requested", count(requested), "", draw(s.Requested)},
-		[]string{"confirmed", count(confirmed), terminal.Percent(confirmed, requested), draw(s.Confirmed)},
+		[]string{"confirmed", count(confirmed), terminal.FormatPercent(confirmed, requested), draw(s.Confirmed)},
 		[]string{"unsubscribed", count(s.Unsubscribed.sum()), "", draw(s.Unsubscribed)},
 	)
 }

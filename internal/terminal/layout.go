@@ -40,9 +40,9 @@ func pad(text string, width int, left bool) string {
 	return text + space
 }
 
-// Beside puts lines to the right of others, or below them where they do not fit into width.
-func Beside(left, right []string, width int) []string {
-	if widest(left)+len(gap)+widest(right) > width {
+// SideBySide puts lines to the right of others, or below them where they do not fit into width.
+func SideBySide(left, right []string, width int) []string {
+	if maxWidth(left)+len(gap)+maxWidth(right) > width {
 		return append(left, right...)
 	}
 	rows := make([][]string, max(len(left), len(right)))
@@ -52,7 +52,7 @@ func Beside(left, right []string, width int) []string {
 	return Columns("ll", rows...)
 }
 
-func widest(lines []string) int {
+func maxWidth(lines []string) int {
 	most := 0
 	for _, text := range lines {
 		most = max(most, ansi.StringWidth(text))
@@ -67,8 +67,8 @@ func line(lines []string, i int) string {
 	return ""
 }
 
-// Ends puts a text at each end of a line of width; what does not fit is cut from the left one.
-func Ends(left, right string, width int) string {
+// Justify puts a text at each end of a line of width; what does not fit is cut from the left one.
+func Justify(left, right string, width int) string {
 	room := max(0, width-len(gap)-ansi.StringWidth(right))
 	return pad(Cut(left, room), room, false) + gap + right
 }

@@ -30,15 +30,15 @@ func TestLayout(t *testing.T) {
 	t.Parallel()
 	left, right := []string{"aaa", "b"}, []string{"x", "y", "z"}
 	for name, test := range map[string]struct{ got, want []string }{
-		"beside":             {Beside(left, right, 6), []string{"aaa  x", "b    y", "     z"}},
-		"below":              {Beside(left, right, 5), []string{"aaa", "b", "x", "y", "z"}},
+		"beside":             {SideBySide(left, right, 6), []string{"aaa  x", "b    y", "     z"}},
+		"below":              {SideBySide(left, right, 5), []string{"aaa", "b", "x", "y", "z"}},
 		"flow":               {Flow([]string{"aa", "bb", "cc", "a long one"}, 6), []string{"aa  bb", "cc", "a long one"}},
 		"nothing flows":      {Flow(nil, 6), nil},
 		"wrap":               {Wrap("one two three", 8), []string{"one two", "three"}},
 		"cut":                {[]string{Cut("abcdef", 4), Cut("abcd", 4)}, []string{"abc…", "abcd"}},
-		"ends":               {[]string{Ends("left", "right", 13)}, []string{"left    right"}},
-		"ends that are long": {[]string{Ends("left side", "right", 12)}, []string{"left…  right"}},
-		"usual": {[]string{Usual(baseline.Usual{}), Usual(baseline.Usual{Weeks: 3, Median: 43 * time.Millisecond}), Usual(baseline.Usual{Weeks: 3, Median: 43 * time.Millisecond, MAD: 2 * time.Millisecond})},
+		"ends":               {[]string{Justify("left", "right", 13)}, []string{"left    right"}},
+		"ends that are long": {[]string{Justify("left side", "right", 12)}, []string{"left…  right"}},
+		"usual": {[]string{FormatBaseline(baseline.Usual{}), FormatBaseline(baseline.Usual{Weeks: 3, Median: 43 * time.Millisecond}), FormatBaseline(baseline.Usual{Weeks: 3, Median: 43 * time.Millisecond, MAD: 2 * time.Millisecond})},
 			[]string{"not known", "43 ms", "43 ms ± 2.0 ms"}},
 	} {
 		if !slices.Equal(test.got, test.want) {

@@ -38,8 +38,8 @@ func Sparkline(values []float64, width int) string {
 	return b.String()
 }
 
-// Milliseconds writes a duration for a table: "4.2 ms", "187 ms", "1.94 s".
-func Milliseconds(d time.Duration) string {
+// FormatDuration writes a duration for a table: "4.2 ms", "187 ms", "1.94 s".
+func FormatDuration(d time.Duration) string {
 	switch ms := float64(d) / 1e6; {
 	case d == 0:
 		return "–"
@@ -51,19 +51,19 @@ func Milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-// Usual writes a baseline for a table: "43 ms ± 2.1 ms".
-func Usual(u baseline.Usual) string {
+// FormatBaseline writes a baseline for a table: "43 ms ± 2.1 ms".
+func FormatBaseline(u baseline.Usual) string {
 	switch {
 	case u.Weeks == 0:
 		return "not known"
 	case u.MAD == 0:
-		return Milliseconds(u.Median)
+		return FormatDuration(u.Median)
 	}
-	return Milliseconds(u.Median) + " ± " + Milliseconds(u.MAD)
+	return FormatDuration(u.Median) + " ± " + FormatDuration(u.MAD)
 }
 
-// Percent writes a part for a table: "–" of nothing, and never "0 %" for what is more than 0.
-func Percent(part, whole int64) string {
+// FormatPercent writes a part for a table: "–" of nothing, and never "0 %" for what is more than 0.
+func FormatPercent(part, whole int64) string {
 	switch p := 100 * float64(part) / float64(whole); {
 	case whole == 0:
 		return "–"
@@ -76,8 +76,8 @@ func Percent(part, whole int64) string {
 	}
 }
 
-// Ago writes how long ago something was, in the largest unit that fits.
-func Ago(d time.Duration) string {
+// FormatAge writes how long ago something was, in the largest unit that fits.
+func FormatAge(d time.Duration) string {
 	switch d = max(0, d.Round(time.Second)); {
 	case d < time.Minute:
 		return fmt.Sprintf("%.0f s", d.Seconds())

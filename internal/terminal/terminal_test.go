@@ -26,9 +26,9 @@ func TestSparkline(t *testing.T) {
 func TestWords(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
-		Milliseconds(0): "–", Milliseconds(4230 * time.Microsecond): "4.2 ms", Milliseconds(187 * time.Millisecond): "187 ms", Milliseconds(1940 * time.Millisecond): "1.94 s",
-		Percent(0, 0): "–", Percent(0, 9): "0 %", Percent(1, 100000): "<0.1 %", Percent(1, 8): "12.5 %",
-		Ago(-time.Second): "0 s", Ago(90 * time.Second): "2 min", Ago(3 * time.Hour): "3 h", Ago(50 * time.Hour): "2 days",
+		FormatDuration(0): "–", FormatDuration(4230 * time.Microsecond): "4.2 ms", FormatDuration(187 * time.Millisecond): "187 ms", FormatDuration(1940 * time.Millisecond): "1.94 s",
+		FormatPercent(0, 0): "–", FormatPercent(0, 9): "0 %", FormatPercent(1, 100000): "<0.1 %", FormatPercent(1, 8): "12.5 %",
+		FormatAge(-time.Second): "0 s", FormatAge(90 * time.Second): "2 min", FormatAge(3 * time.Hour): "3 h", FormatAge(50 * time.Hour): "2 days",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -10,10 +10,10 @@ import (
 type membership int
 
 const (
-	gets    membership = iota // gets the newsletter, or the list has no word about it
-	waits                     // not confirmed yet
-	left                      // left, or cannot or must not be emailed
-	unknown                   // a word that is not understood
+	subscribed membership = iota // gets the newsletter, or the list has no word about it
+	pending                      // not confirmed yet
+	ended                        // left, or cannot or must not be emailed
+	unknown                      // a word that is not understood
 )
 
 // The vocabulary is that of the field's tools (Mailchimp, Brevo, Kit, MailerLite, Ghost, Substack, beehiiv, Buttondown,
@@ -21,20 +21,20 @@ const (
 // written as wordsOf returns them, joined, and cut where their forms differ.
 var (
 	// getting are values of a status.
-	getting = []string{
+	subscribedValues = []string{
 		"active", "subscribed", "confirmed", "optedin", "optin", "doubleoptin",
 		"aktiv", "abonniert", "angemeldet", "eingetragen", "bestatigt", "bestaetigt",
 		"actif", "abonne", "abonnee", "inscrit", "inscrite", "confirme", "confirmee",
 	}
 	// waiting are values of a status. "Enabled" is listmonk's for an account that is not blocked, whether or not it is
 	// subscribed to anything.
-	waiting = []string{
+	pendingValues = []string{
 		"pending", "unconfirmed", "unactivated", "unverified", "notconfirmed", "waiting", "enabled",
 		"ausstehend", "wartend", "unbestatigt", "unbestaetigt", "nichtbestatigt", "enattente", "nonconfirme", "nonconfirmee",
 	}
 	// ending are the roots of words that speak of an end: in headings and statuses anywhere, in other values at the
 	// beginning.
-	ending = []string{
+	endRoots = []string{
 		"unsub", "nonsub", "notsub", "neversub", "optout", "optedout", "signoff", "signedoff", "nolonger", "bounc", "hardbounc", "softbounc", "complain", "complaint", "spam", "suppress",
 		"blocklist", "blacklist", "denylist", "undeliver", "donot", "dontemail", "dontmail", "dontcontact", "nomail", "noemail", "nocontact", "nomarketing", "nonewsletter",
 		"unconfirm", "unactiv", "unverif", "unvalid", "nonconfirm",
@@ -42,7 +42,7 @@ var (
 		"desabon", "desinscri", "resili", "nonabon", "noninscri", "plainte",
 	}
 	// endings are roots of words that speak of an end in headings and statuses alone: elsewhere they may be a name.
-	endings = []string{
+	endRootsOfStatus = []string{
 		"delet", "remov", "block", "deny", "denied", "disab", "clean", "cancel", "expir", "inactiv", "deactiv", "invalid", "reject", "refus", "declin", "exclu",
 		"withdr", "revok", "revoc", "objection", "objected", "opposed", "churn", "laps", "archiv", "paus", "snooz", "muted", "abuse", "purge", "trash", "erase", "erasure",
 		"forgot", "forget", "fail", "disallow", "unapprov", "disapprov", "dormant", "transactional",
@@ -50,42 +50,42 @@ var (
 		"desactiv", "inactif", "supprim", "bloqu", "rejet", "retir", "annul", "oppos", "efface", "radie", "quitte",
 	}
 	// endingWords are words of an end that are parts of other words.
-	endingWords = []string{
+	endWords = []string{
 		"end", "ended", "ends", "ende", "left", "out", "off", "stop", "stopped", "dead", "gone", "ban", "banned", "quit", "hold", "dnc", "dne", "void", "fin",
 	}
 	// endingValues are values that mean an end below any heading.
-	endingValues = []string{
+	endValues = []string{
 		"inactive", "deleted", "disabled", "cancelled", "canceled", "removed", "blocked", "cleaned", "expired", "churned", "revoked", "withdrawn", "pending",
 		"inaktiv", "deaktiviert", "geloscht", "geloescht", "gesperrt", "gekundigt", "gekuendigt", "widerrufen",
 		"inactif", "inactive", "desactive", "supprime", "bloque", "annule",
 	}
 	// wanting are the roots of words for a wish in headings: "no" below them means an end.
-	wanting = []string{
+	wishRoots = []string{
 		"subscri", "optin", "optedin", "activ", "enabl", "confirm", "consent", "permission", "marketing", "newsletter", "verif", "valid", "deliverab", "allow",
 		"agree", "accept", "approv", "gdpr", "receiv", "membership", "mailable", "sendable", "contactable", "optstat",
 		"abon", "aktiv", "angemeld", "eingetrag", "bestatig", "bestaetig", "einwillig", "zustimm", "erlaub", "dsgvo",
 		"inscri", "actif", "autoris", "rgpd",
 	}
 	// negating are words that turn the meaning of a heading round; negatingWish only together with one of wanting.
-	negating     = []string{"not", "dont", "never", "without", "nicht", "kein", "keine", "pas", "sans"}
-	negatingWish = []string{"no", "non", "former", "formerly", "ex", "ehemals", "ancien", "ancienne"}
+	negations     = []string{"not", "dont", "never", "without", "nicht", "kein", "keine", "pas", "sans"}
+	wishNegations = []string{"no", "non", "former", "formerly", "ex", "ehemals", "ancien", "ancienne"}
 	// details are last words of headings that hold no answer to yes or no, such as "subscription_date" and "consent ip".
-	details = []string{"at", "time", "date", "datum", "zeit", "on", "since", "seit", "ip", "id", "url", "link", "source", "version", "locale", "language", "name", "hash", "key", "token"}
+	detailWords = []string{"at", "time", "date", "datum", "zeit", "on", "since", "seit", "ip", "id", "url", "link", "source", "version", "locale", "language", "name", "hash", "key", "token"}
 
-	no  = []string{"", "false", "no", "n", "f", "0", "off", "none", "null", "never", "nein", "falsch", "nie", "non", "faux", "jamais"}
-	yes = []string{"true", "yes", "y", "t", "x", "1", "on", "ja", "wahr", "oui", "vrai"}
+	noValues  = []string{"", "false", "no", "n", "f", "0", "off", "none", "null", "never", "nein", "falsch", "nie", "non", "faux", "jamais"}
+	yesValues = []string{"true", "yes", "y", "t", "x", "1", "on", "ja", "wahr", "oui", "vrai"}
 )
 
 // meaning is what the values below a heading may say of an end.
 type meaning int
 
 const (
-	isOther  meaning = iota // nothing, but for values that speak of one by themselves
-	isStatus                // a word for the membership
-	isEnding                // yes, or a time, means an end
-	isWish                  // anything but yes, or a time, may mean an end
-	isMixed                 // one or the other
-	isClaim                 // evidence of a consent, or its time: no, or a word of an end, means none
+	isOther     meaning = iota // nothing, but for values that speak of one by themselves
+	isStatus                   // a word for the membership
+	isEnding                   // yes, or a time, means an end
+	isWish                     // anything but yes, or a time, may mean an end
+	isAmbiguous                // one or the other
+	isEvidence                 // evidence of a consent, or its time: no, or a word of an end, means none
 )
 
 // meaningOf judges the words of a heading that is not known.
@@ -94,24 +94,24 @@ func meaningOf(words []string) meaning {
 	if strings.HasSuffix(name, "status") || strings.HasSuffix(name, "statut") || name == "subscriptionstate" || name == "subscriberstate" {
 		return isStatus
 	}
-	rest, ends := without(name, ending)
-	rest, more := without(rest, endings)
-	ends = ends || more || containsAny(words, endingWords)
-	_, wish := without(rest, wanting)
-	negated := containsAny(words, negating) || wish && containsAny(words, negatingWish)
+	rest, ends := removeRoots(name, endRoots)
+	rest, more := removeRoots(rest, endRootsOfStatus)
+	ends = ends || more || containsAny(words, endWords)
+	_, wish := removeRoots(rest, wishRoots)
+	negated := containsAny(words, negations) || wish && containsAny(words, wishNegations)
 	switch {
 	case ends && negated && !strings.Contains(name, "donot") && !strings.Contains(name, "dont"):
-		return isMixed
+		return isAmbiguous
 	case ends || negated:
 		return isEnding
-	case wish && !slices.Contains(details, words[len(words)-1]):
+	case wish && !slices.Contains(detailWords, words[len(words)-1]):
 		return isWish
 	}
 	return isOther
 }
 
 // without takes roots out of a name, and reports whether there were any.
-func without(name string, roots []string) (rest string, found bool) {
+func removeRoots(name string, roots []string) (rest string, found bool) {
 	rest = name
 	for _, root := range roots {
 		rest = strings.ReplaceAll(rest, root, "·")
@@ -125,39 +125,39 @@ func containsAny(words, of []string) bool {
 
 // isClear reports whether a value below a heading means no end, or means one in words that are understood.
 func (h heading) isClear(value string) bool {
-	name := strings.Join(wordsOf(value), "")
+	name := strings.Join(splitWords(value), "")
 	switch h.meaning {
 	case isStatus:
 		return membershipOf(value) != unknown
 	case isEnding:
-		return slices.Contains(no, name)
+		return slices.Contains(noValues, name)
 	case isWish:
 		_, isTime := parseTime(value, time.Now())
-		return isTime || slices.Contains(yes, name) || slices.Contains(getting, name)
-	case isMixed:
+		return isTime || slices.Contains(yesValues, name) || slices.Contains(subscribedValues, name)
+	case isAmbiguous:
 		return false
-	case isClaim:
-		words := wordsOf(value)
-		denies := slices.Contains(no, name) || len(words) <= longest && (membershipOf(value) == left || slices.Contains(no, words[0]) || containsAny(words, negating))
+	case isEvidence:
+		words := splitWords(value)
+		denies := slices.Contains(noValues, name) || len(words) <= maxAnswerWords && (membershipOf(value) == ended || slices.Contains(noValues, words[0]) || containsAny(words, negations))
 		return name == "" || !denies
 	case isOther:
 	}
-	return h.email > 0 || !speaksOfEnd(value)
+	return h.email > 0 || !meansEnd(value)
 }
 
 // membershipOf understands the value of a status.
 func membershipOf(value string) membership {
-	words := wordsOf(value)
+	words := splitWords(value)
 	name := strings.Join(words, "")
-	_, ends := without(name, ending)
-	_, more := without(name, endings)
+	_, ends := removeRoots(name, endRoots)
+	_, more := removeRoots(name, endRootsOfStatus)
 	switch {
-	case name == "" && strings.TrimSpace(value) == "" || slices.Contains(getting, name):
-		return gets
-	case slices.Contains(waiting, name):
-		return waits
-	case ends || more || containsAny(words, endingWords):
-		return left
+	case name == "" && strings.TrimSpace(value) == "" || slices.Contains(subscribedValues, name):
+		return subscribed
+	case slices.Contains(pendingValues, name):
+		return pending
+	case ends || more || containsAny(words, endWords):
+		return ended
 	}
 	return unknown
 }
@@ -165,24 +165,24 @@ func membershipOf(value string) membership {
 // membershipOfEnd understands the time of an end, or that there is none.
 func membershipOfEnd(value string) membership {
 	if strings.TrimSpace(value) == "" {
-		return gets
+		return subscribed
 	}
-	return left
+	return ended
 }
 
 // longest is of how many words a value consists at most that is an answer. What is longer is a text about something.
-const longest = 3
+const maxAnswerWords = 3
 
 // speaksOfEnd finds values that speak of an end by themselves, also as one of several, as in a list of tags.
-func speaksOfEnd(value string) bool {
+func meansEnd(value string) bool {
 	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(",;|", r) }) {
-		words := wordsOf(part)
-		if len(words) > longest {
+		words := splitWords(part)
+		if len(words) > maxAnswerWords {
 			continue
 		}
 		name := strings.Join(words, "")
-		begins := slices.ContainsFunc(ending, func(root string) bool { return strings.HasPrefix(name, root) })
-		if begins || slices.Contains(endingValues, name) {
+		begins := slices.ContainsFunc(endRoots, func(root string) bool { return strings.HasPrefix(name, root) })
+		if begins || slices.Contains(endValues, name) {
 			return true
 		}
 	}

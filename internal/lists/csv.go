@@ -11,7 +11,7 @@ import (
 )
 
 // table reads CSV with headings, separated by commas, semicolons or tabs.
-func table(list io.Reader, do func(record) error) error {
+func readCSV(list io.Reader, do func(record) error) error {
 	in := bufio.NewReaderSize(list, peek)
 	head, _ := in.Peek(peek) // an error of reading comes again
 	first, _, _ := bytes.Cut(head, []byte("\n"))
@@ -26,7 +26,7 @@ func table(list io.Reader, do func(record) error) error {
 	}
 	headings, err := reader.Read()
 	if err != nil {
-		return tableError(err, nil)
+		return csvError(err, nil)
 	}
 	if line, _ := reader.FieldPos(0); strings.Contains(strings.Join(headings, ""), "\n") {
 		return fmt.Errorf("line %d: a heading goes on over several lines; close its quote, or take the line break out", line)
@@ -39,7 +39,7 @@ func table(list io.Reader, do func(record) error) error {
 			return nil
 		}
 		if err != nil {
-			return tableError(err, headings)
+			return csvError(err, headings)
 		}
 		r.line, _ = reader.FieldPos(0)
 		for i, value := range values {
@@ -56,7 +56,7 @@ func table(list io.Reader, do func(record) error) error {
 	}
 }
 
-func tableError(err error, headings []string) error {
+func csvError(err error, headings []string) error {
 	refused, isParse := errors.AsType[*csv.ParseError](err)
 	switch {
 	case !isParse:

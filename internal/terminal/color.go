@@ -9,17 +9,17 @@ import (
 	"newsletter/shared/healthcheck"
 )
 
-// Colour is how a text stands out.
-type Colour string
+// Color is how a text stands out.
+type Color string
 
 // The colours.
 const (
-	Plain  Colour = ""
-	Good   Colour = "32"
-	Warn   Colour = "33"
-	Bad    Colour = "31"
-	Strong Colour = "1"
-	Faint  Colour = "2"
+	Plain Color = ""
+	Good  Color = "32"
+	Warn  Color = "33"
+	Bad   Color = "31"
+	Bold  Color = "1"
+	Faint Color = "2"
 )
 
 // Painter colours texts, or leaves them as they are.
@@ -29,20 +29,20 @@ type Painter bool
 func PainterFor(f *os.File) Painter { return Painter(IsTerminal(f) && os.Getenv("NO_COLOR") == "") }
 
 // Paint gives a text in a colour.
-func (p Painter) Paint(c Colour, text string) string {
+func (p Painter) Paint(c Color, text string) string {
 	if !p || c == Plain {
 		return text
 	}
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-// StatusColour is the colour of a status.
-func StatusColour(s healthcheck.Status) Colour {
-	return map[healthcheck.Status]Colour{healthcheck.Pass: Good, healthcheck.Warn: Warn, healthcheck.Fail: Bad}[s]
+// StatusColor is the colour of a status.
+func StatusColor(s healthcheck.Status) Color {
+	return map[healthcheck.Status]Color{healthcheck.Pass: Good, healthcheck.Warn: Warn, healthcheck.Fail: Bad}[s]
 }
 
-// LevelColour is the colour of an alert that is open.
-func LevelColour(l alert.Level) Colour {
+// SeverityColor is the colour of an alert that is open.
+func SeverityColor(l alert.Level) Color {
 	if l == alert.Alarm {
 		return Bad
 	}

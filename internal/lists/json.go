@@ -15,9 +15,9 @@ import (
 
 // members reads JSON: an array of objects or of addresses, an object with such an array as "subscribers", or an object on
 // each line. A duplicate name in an object is an error.
-func members(list io.Reader, do func(record) error) error {
+func readJSON(list io.Reader, do func(record) error) error {
 	lines := &lineCounter{Reader: list}
-	err := memberReader{jsontext.NewDecoder(lines), lines, do}.read()
+	err := jsonReader{jsontext.NewDecoder(lines), lines, do}.read()
 	syntax, broken := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -28,13 +28,13 @@ func members(list io.Reader, do func(record) error) error {
 	return err
 }
 
-type memberReader struct {
+type jsonReader struct {
 	*jsontext.Decoder
 	lines *lineCounter
 	do    func(record) error
 }
 
-func (m memberReader) read() error {
+func (m jsonReader) read() error {
 	for {
 		switch m.PeekKind() {
 		case '[':
@@ -62,12 +62,12 @@ func (m memberReader) read() error {
 	}
 }
 
-func (m memberReader) wrong(what string) error {
+func (m jsonReader) wrong(what string) error {
 	return fmt.Errorf("line %d: %s", m.lines.at(m.InputOffset()), what)
 }
 
 // array reads a list of people.
-func (m memberReader) array() error {
+func (m jsonReader) array() error {
 	if _, err := m.ReadToken(); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (m memberReader) array() error {
 }
 
 // object reads one person, or the object around a list of people, and reports whether it was one.
-func (m memberReader) object() (list bool, err error) {
+func (m jsonReader) object() (list bool, err error) {
 	if _, err := m.ReadToken(); err != nil {
 		return false, err
 	}
@@ -132,7 +132,7 @@ func (m memberReader) object() (list bool, err error) {
 		return false, m.do(r)
 	}
 	for _, beside := range r.cells {
-		if h := parseHeading(beside.heading); (h.meaning == isEnding || h.meaning == isMixed) && !h.isClear(beside.value) {
+		if h := parseHeading(beside.heading); (h.meaning == isEnding || h.meaning == isAmbiguous) && !h.isClear(beside.value) {
 			return false, m.wrong(fmt.Sprintf("%q beside the subscribers may hold people who left; take it out, and them from the subscribers", beside.heading))
 		}
 	}
