@@ -12,14 +12,14 @@ import (
 	"newsletter/shared/token"
 )
 
-// author writes histories in which one thing happens after the other.
+// author writes histories whose events happen one after the other.
 type author struct {
 	h    History
 	now  time.Time
 	last int64
 }
 
-// later is a second after whatever was before.
+// later returns a time a second after everything so far.
 func (a *author) later() time.Time {
 	a.now = a.now.Add(time.Second)
 	return a.now
@@ -32,7 +32,7 @@ func (a *author) call(c Call) Call {
 	return c
 }
 
-// event adds what a call wrote, between its start and its end.
+// event adds the event of a call, between its start and its end.
 func (a *author) event(c Call, e Event) Event {
 	a.last++
 	e.ID, e.RequestID, e.Committed, e.Transaction = uuid.Must(uuid.NewV7()), c.RequestID, c.Start.Add(500*time.Millisecond), a.last
@@ -50,7 +50,7 @@ func (a *author) delivery(e Event, kind, outcome string) Delivery {
 	return d
 }
 
-// signUp is a sign-up whose mail arrives; it gives the claims of its links.
+// signUp adds a sign-up whose email arrives, and returns the claims of its links.
 func (a *author) signUp(id uuid.UUID, address string) (token.Claims, Delivery) {
 	c := a.call(Call{Op: opSubscribe, Typed: address, Status: 202})
 	e := a.event(c, Event{SubscriberID: id, Kind: kindRequested, Outcome: "confirmation_queued", From: "none", To: "pending"})
@@ -59,7 +59,7 @@ func (a *author) signUp(id uuid.UUID, address string) (token.Claims, Delivery) {
 	return token.Claims{SubscriberID: id, EventID: e.ID, Purpose: token.Confirm, Epoch: 1}, d
 }
 
-// step is the POST behind a link, and the event that it causes.
+// step adds the POST behind a link and the event that it causes.
 func (a *author) step(op, address string, claims token.Claims, e Event) Event {
 	c := a.call(Call{Op: op, Typed: address, Claims: claims, Status: 200})
 	e.SubscriberID = claims.SubscriberID
@@ -78,7 +78,7 @@ var (
 	stays, leaves, goes, waits = uuid.New(), uuid.New(), uuid.New(), uuid.New()
 )
 
-// goodHistory is one in which every promise was kept: somebody stays, somebody leaves, somebody is erased, and somebody
+// goodHistory returns a history that keeps every invariant: one subscriber stays, one leaves, one is erased, and one
 // has not confirmed yet.
 func goodHistory() *author {
 	a := &author{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
@@ -110,7 +110,7 @@ func goodHistory() *author {
 	return a
 }
 
-// find gives a pointer to the first member that fits.
+// find returns a pointer to the first matching element.
 func find[T any](t *testing.T, list []T, fits func(T) bool) *T {
 	t.Helper()
 	i := slices.IndexFunc(list, fits)

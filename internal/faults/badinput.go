@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// badInputs are requests that have to be refused, whatever else is broken.
+// badInputs are requests that must be refused, whatever else is broken.
 var badInputs = map[string]request{
 	"no body":            {http.MethodPost, subscribePath, asJSON, ""},
 	"not JSON":           {http.MethodPost, subscribePath, asJSON, "email=jane"},
@@ -41,7 +41,7 @@ var badInputs = map[string]request{
 	"a link for nobody":  {http.MethodPost, unsubscribePath, asJSON, `{"email":"jane"}`},
 }
 
-// badNames are their names in an order that a seed can choose from.
+// badNames are the names of badInputs in a fixed order that a seed can choose from.
 var badNames = sortedNames(badInputs)
 
 func (r *run) planBad(random *rand.Rand) act {

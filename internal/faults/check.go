@@ -5,38 +5,38 @@ import (
 	"io"
 )
 
-// promise is something that has to hold for every history.
-type promise struct {
+// invariant is an invariant of every history.
+type invariant struct {
 	name, means string
-	check       func(h *History) []string // every way in which it does not hold
+	check       func(h *History) []string // returns every violation
 }
 
-// promises are all of them; reliability names them I1 to I8.
-func promises() []promise {
-	return []promise{
+// invariants returns all invariants, named I1 to I8 in the reliability requirements.
+func invariants() []invariant {
+	return []invariant{
 		{"I1", "what was answered with success is committed, with its event and its outbox row", checkAcknowledged},
-		{"I2", "an address has one row at most", checkOneRow},
-		{"I3", "every outbox row is delivered, or overtaken", checkDelivered},
-		{"I3-twice", "a mail goes to its person, and again only when its mark was lost", checkDuplicates},
-		{"I4", "every change of state is in the ledger once, in order, by the rules", checkTransitions},
-		{"I4-once", "no call is recorded twice, and no refused one at all", checkOnce},
+		{"I2", "an address has at most one row", checkOneRow},
+		{"I3", "every outbox row is delivered or obsolete", checkDelivered},
+		{"I3-twice", "an email reaches its subscriber once, and again only if its mark was lost", checkDuplicates},
+		{"I4", "every transition is in the ledger once, in order, by the rules", checkTransitions},
+		{"I4-once", "no call is recorded twice, and no refused call is recorded", checkOnce},
 		{"I4-seals", "the sealed ledger verifies", func(h *History) []string { return h.Ledger }},
-		{"I5", "no mail begins after its person left", checkSilence},
-		{"I6", "nobody is active without the button of a mail to them", checkConfirmed},
-		{"I7", "an error says to come again, and coming again ends it", checkConverges},
+		{"I5", "no email is begun after its subscriber left", checkSilence},
+		{"I6", "no subscriber is active without pressing the button of an email", checkConfirmed},
+		{"I7", "an error asks to retry, and a retry ends it", checkConverges},
 		{"I8", "no 5xx by bad input", checkBadInput},
-		{"caps", "nobody is mailed above the caps", checkCaps},
-		{"erased", "nothing is kept that names an erased person", checkErased},
-		{"journal", "every stop is told outside the database", checkJournal},
-		{"audience", "the audience provider has the subscribed and nobody else", checkAudience},
-		{"database", "schema, grants and data are as they should be", func(h *History) []string { return h.Invalid }},
-		{"doubles", "no service outside got a malformed request", func(h *History) []string { return h.Problems }},
-		{"tools", "every fault could be made and mended", func(h *History) []string { return h.Broken }},
+		{"caps", "no mailbox receives more email than its budget", checkCaps},
+		{"erased", "nothing identifies an erased person", checkErased},
+		{"journal", "every suppression is in the journal", checkJournal},
+		{"audience", "Loops has exactly the subscribers", checkAudience},
+		{"database", "schema, grants and data are valid", func(h *History) []string { return h.Invalid }},
+		{"fakes", "no external service received a malformed request", func(h *History) []string { return h.Problems }},
+		{"tools", "every fault could be injected and ended", func(h *History) []string { return h.Broken }},
 	}
 }
 
 func listPromises(w io.Writer) {
-	for _, p := range promises() {
+	for _, p := range invariants() {
 		fmt.Fprintf(w, "%-12s %s\n", p.name, p.means)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// checkAcknowledged: what was answered with success stands in the database (I1).
+// checkAcknowledged checks that what was answered with success is in the database (I1).
 func checkAcknowledged(h *History) []string {
 	x, found := newIndex(h), []string{}
 	for _, c := range h.Calls {
@@ -22,7 +22,7 @@ func checkAcknowledged(h *History) []string {
 	return found
 }
 
-// unfulfilled says what is missing of an acknowledged call; "" for nothing.
+// unfulfilled returns what is missing of an acknowledged call, or "".
 func (x *index) unfulfilled(h *History, c Call) string {
 	switch c.Op {
 	case opSubscribe:
@@ -37,7 +37,7 @@ func (x *index) unfulfilled(h *History, c Call) string {
 		}
 	case opLeave, opNotMe:
 		until := c.End
-		if mayBeParked(h, c) {
+		if mayBeQueued(h, c) {
 			until = c.End.Add(24 * time.Hour)
 		}
 		if !slices.ContainsFunc(x.states(c.Claims.SubscriberID, c.Start, until), func(s string) bool { return s != "active" && s != "pending" }) {
@@ -55,7 +55,7 @@ func (x *index) unfulfilled(h *History, c Call) string {
 	return ""
 }
 
-// recorded checks that a call wrote one event of a kind, with so many rows in the outbox.
+// recorded checks that a call appended one event of a kind, with a number of outbox rows.
 func (x *index) recorded(c Call, kind string, rows int) string {
 	events := x.byRequest[c.RequestID]
 	if len(events) != 1 || events[0].Kind != kind {
@@ -70,7 +70,7 @@ func (x *index) recorded(c Call, kind string, rows int) string {
 	return ""
 }
 
-// broken says whether something was broken at a target between two times.
+// broken reports whether a target was faulty between two times.
 func broken(h *History, target string, from, to time.Time) bool {
 	return slices.ContainsFunc(h.Faults, func(f Fault) bool { return f.Target == target && f.overlaps(from, to) })
 }
@@ -78,12 +78,13 @@ func broken(h *History, target string, from, to time.Time) bool {
 // aftermath is how long connections may still fail after the database is back.
 const aftermath = 5 * time.Second
 
-// mayBeParked says whether a one-click request may have been kept for later, because the database did not take it.
-func mayBeParked(h *History, c Call) bool {
+// mayBeQueued reports whether a one-click request may have been queued because the database was down.
+func mayBeQueued(h *History, c Call) bool {
 	return c.Op == opLeave && broken(h, "postgres", c.Start.Add(-aftermath), c.End)
 }
 
-// checkOnce: no call is recorded twice, whatever became of its answer, and a refused one is not recorded at all (I4, I7).
+// checkOnce checks that no call is recorded twice, whatever happened to its answer, and no refused call is recorded
+// (I4, I7).
 func checkOnce(h *History) []string {
 	x, found := newIndex(h), []string{}
 	for _, c := range h.Calls {
@@ -98,14 +99,14 @@ func checkOnce(h *History) []string {
 	return found
 }
 
-// allowed are the answers that a good request may get; a lost call or a 503 besides.
+// allowed lists the acceptable answers to a good request; a lost answer or a 503 is always acceptable.
 var allowed = map[string][]int{
 	opSubscribe: {202, 429}, opAskLeave: {202, 429}, opAskExport: {202, 429}, opAskErase: {202, 429},
 	opConfirm: {200, 404, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404, 429}, opMistyped: {404, 422, 429},
 	opLook: {200, 404}, opSuppress: {200}, opExpire: {200},
 }
 
-// checkConverges: an error says to come again, and coming again ends it (I7).
+// checkConverges checks that an error asks to retry and that a retry ends it (I7).
 func checkConverges(h *History) []string {
 	var found []string
 	repeated := map[int]bool{}
@@ -116,15 +117,15 @@ func checkConverges(h *History) []string {
 		what := ""
 		switch {
 		case c.unknown() && !repeated[c.Number]:
-			what = "repeated as often as it was, it has no known end"
+			what = "its outcome is unknown even after all repetitions"
 		case c.Status == 0 || c.Op == opBad:
 		case c.Status >= 500 && c.Gateway:
 			if !broken(h, function(c), c.Start, c.End) {
-				what = "no answer of ours, and nobody killed the function"
+				what = "no answer of ours, although the function was not killed"
 			}
 		case c.Status == http.StatusServiceUnavailable && c.RetryAfter:
 		case !slices.Contains(allowed[c.Op], c.Status):
-			what = "not an answer that a good request may get"
+			what = "not an acceptable answer to a good request"
 		}
 		if what != "" {
 			found = append(found, fmt.Sprintf("call %d, %s, answered %d: %s", c.Number, c.Op, c.Status, what))
@@ -133,7 +134,7 @@ func checkConverges(h *History) []string {
 	return found
 }
 
-// function is the one that answers a call.
+// function returns the function that answers a call.
 func function(c Call) string {
 	switch c.Op {
 	case opConfirm, opNotMe:
@@ -150,7 +151,7 @@ func function(c Call) string {
 	return "subscribe"
 }
 
-// checkBadInput: what is wrong with a request is never the server's fault (I8).
+// checkBadInput checks that an invalid request is never answered as a server error (I8).
 func checkBadInput(h *History) []string {
 	var found []string
 	for _, c := range h.Calls {

@@ -9,28 +9,28 @@ import (
 	"newsletter/shared/token"
 )
 
-// checkOneRow: an address has one row at most, whatever its spelling (I2).
+// checkOneRow checks that an address has at most one row, whatever its spelling (I2).
 func checkOneRow(h *History) []string {
 	var found []string
 	rows := map[string][]uuid.UUID{}
 	for _, row := range h.Rows {
 		if row.Norm != known(row.Email) {
-			found = append(found, fmt.Sprintf("row %s: its address and what it is known by do not belong together", row.ID))
+			found = append(found, fmt.Sprintf("row %s: its address and its normalized address do not match", row.ID))
 		}
 		rows[known(row.Email)] = append(rows[known(row.Email)], row.ID)
 	}
 	for _, ids := range rows {
 		if len(ids) > 1 {
-			found = append(found, fmt.Sprintf("rows %v are of one address", ids))
+			found = append(found, fmt.Sprintf("rows %v have the same address", ids))
 		}
 	}
 	return found
 }
 
-// cell is an event's kind and outcome.
+// cell is the kind and outcome of an event.
 type cell struct{ kind, outcome string }
 
-// cells are the transitions that DESIGN allows, as "from>to". "=" is any state that stays.
+// cells lists the allowed transitions as "from>to"; "=" is any state that does not change.
 var cells = map[cell][]string{
 	{kindRequested, "confirmation_queued"}:      {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
 	{kindRequested, "confirmation_capped"}:      {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
@@ -49,15 +49,15 @@ var cells = map[cell][]string{
 	},
 }
 
-// checkTransitions: the ledger tells of every change of a person's state once, in their order, by the rules, and ends
-// where the row stands (I4).
+// checkTransitions checks that the ledger contains every transition of a person once, in order and by the rules, and
+// ends in the state of the row (I4).
 func checkTransitions(h *History) []string {
 	x, found := newIndex(h), []string{}
 	rows := map[uuid.UUID]Row{}
 	for _, row := range h.Rows {
 		rows[row.ID] = row
 		if len(x.byPerson[row.ID]) == 0 {
-			found = append(found, fmt.Sprintf("row %s: the ledger does not know it", row.ID))
+			found = append(found, fmt.Sprintf("row %s: not in the ledger", row.ID))
 		}
 	}
 	for id, events := range x.byPerson {
@@ -77,15 +77,15 @@ func checkTransitions(h *History) []string {
 		row, exists := rows[id]
 		switch {
 		case exists && (row.Status != state || row.Epoch != epoch):
-			found = append(found, fmt.Sprintf("row %s is %s in epoch %d; by the ledger it is %s in epoch %d", id, row.Status, row.Epoch, state, epoch))
+			found = append(found, fmt.Sprintf("row %s is %s in epoch %d; in the ledger it is %s in epoch %d", id, row.Status, row.Epoch, state, epoch))
 		case !exists && slices.Contains([]string{"pending", "active", "unsubscribed"}, state):
-			found = append(found, fmt.Sprintf("person %s is %s by the ledger, and has no row", id, state))
+			found = append(found, fmt.Sprintf("person %s is %s in the ledger, and has no row", id, state))
 		}
 	}
 	return found
 }
 
-// misstep says what is wrong with an event of a person in a state; "" for nothing.
+// misstep returns what is wrong with an event of a person in a state, or "".
 func misstep(e Event, state string, returning bool) string {
 	steps, known := cells[cell{e.Kind, e.Outcome}]
 	step := slices.Contains(steps, e.From+">"+e.To) || slices.Contains(steps, "=") && e.From == e.To
@@ -96,17 +96,17 @@ func misstep(e Event, state string, returning bool) string {
 	case !step:
 		return fmt.Sprintf("%s, %s: %s to %s is not allowed", e.Kind, e.Outcome, e.From, e.To)
 	case !follows:
-		return fmt.Sprintf("%s begins in %s, and the event before it ended in %s", e.Kind, e.From, state)
+		return fmt.Sprintf("%s begins in %s, but the previous event ended in %s", e.Kind, e.From, state)
 	case (e.Kind == kindCancelled || e.Kind == kindExpired) && e.From == "pending" && (e.To == "unsubscribed") != returning:
-		return fmt.Sprintf("%s leads to %s; somebody who had unsubscribed before: %t", e.Kind, e.To, returning)
+		return fmt.Sprintf("%s leads to %s; unsubscribed before: %t", e.Kind, e.To, returning)
 	}
 	return ""
 }
 
-// rowless are the states that a person without a row may be in: what is held against their address decides.
+// rowless lists the states of a person without a row; the suppression of the address decides.
 func rowless(state string) bool { return state == "none" || state == "erased" || state == "suppressed" }
 
-// ends says whether an event ends all older links.
+// ends reports whether an event invalidates all older links.
 func ends(e Event) bool {
 	switch e.Kind {
 	case kindUnsubscribed, kindSuppressed, kindErased:
@@ -117,7 +117,7 @@ func ends(e Event) bool {
 	return false
 }
 
-// checkConfirmed: nobody is active without a POST with the link of a mail to them (I6).
+// checkConfirmed checks that activation takes a POST with the link of an email to the address (I6).
 func checkConfirmed(h *History) []string {
 	x, found := newIndex(h), []string{}
 	for _, e := range h.Events {
@@ -130,7 +130,7 @@ func checkConfirmed(h *History) []string {
 				x.deliveries[c.Delivery].EventID == e.RequestEvent
 		})
 		if !proven {
-			found = append(found, fmt.Sprintf("event %s: nobody pressed the button of a mail for person %s", e.ID, e.SubscriberID))
+			found = append(found, fmt.Sprintf("event %s: no button of an email was pressed for person %s", e.ID, e.SubscriberID))
 		}
 	}
 	for _, row := range h.Rows {

@@ -12,8 +12,7 @@ import (
 
 func isMail(kind string) bool { return strings.HasPrefix(kind, "email.") }
 
-// checkDelivered: every row of the outbox came to an end that it may have: sent, or overtaken by what happened to the
-// person (I3).
+// checkDelivered checks that every outbox row was delivered, or made obsolete by a later event of the person (I3).
 func checkDelivered(h *History) []string {
 	x, found, dead := newIndex(h), []string{}, 0
 	sent := map[string]bool{}
@@ -24,22 +23,22 @@ func checkDelivered(h *History) []string {
 		what := ""
 		switch {
 		case d.State == "ready" || d.State == "held":
-			what = "it still waits"
+			what = "still pending"
 		case d.State == "dead" && isMail(d.Kind) && d.Outcome == "rejected":
 			dead++
 		case d.State == "dead":
-			what = "it was given up: " + d.Outcome
+			what = "dead-lettered: " + d.Outcome
 		case !isMail(d.Kind):
 		case d.Outcome == "sent" && !sent[d.ID.String()]:
-			what = "marked as sent, and nobody got it"
+			what = "marked as sent, but not received"
 		case d.Outcome == "sent":
 		case d.Outcome == "stale" && !x.since(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindCancelled, kindExpired, kindSuppressed, kindErased) &&
 			!x.sinceInMailbox(x.events[d.EventID], kindUnsubscribed, kindCancelled, kindSuppressed, kindErased):
-			what = "dropped, and nothing had happened to the person"
+			what = "dropped without an event of the person"
 		case d.Outcome == "erased" && !x.since(x.events[d.EventID], kindErased):
-			what = "dropped, and nobody had erased the person"
+			what = "dropped without an erasure"
 		case d.Outcome == "overtaken" && !x.overtaken(d):
-			what = "dropped for a later one, and there is none"
+			what = "dropped for a later one that does not exist"
 		case d.Outcome != "stale" && d.Outcome != "erased" && d.Outcome != "overtaken":
 			what = "an unknown end: " + d.Outcome
 		}
@@ -48,12 +47,12 @@ func checkDelivered(h *History) []string {
 		}
 	}
 	if dead > h.Refused {
-		found = append(found, fmt.Sprintf("%d mails were given up as refused, and the service refused %d", dead, h.Refused))
+		found = append(found, fmt.Sprintf("%d emails are dead-lettered as rejected, but the service rejected %d", dead, h.Refused))
 	}
 	return found
 }
 
-// overtaken says whether the same mailbox was queued the same mail later. Ids sort by time.
+// overtaken reports whether the same email was queued for the same mailbox later. Ids sort by time.
 func (x *index) overtaken(d Delivery) bool {
 	for _, other := range x.deliveries {
 		later := bytes.Compare(other.ID[:], d.ID[:]) > 0
@@ -64,11 +63,11 @@ func (x *index) overtaken(d Delivery) bool {
 	return false
 }
 
-// markTime is how long after a mail was taken its mark in the outbox may be lost by a fault.
+// markTime is how long after an email was accepted a fault may lose its mark in the outbox.
 const markTime = 12 * time.Second
 
-// checkDuplicates: every mail is a row of the outbox, goes to whom it is for, and comes twice at most: when the mark of the
-// first one was lost (I3).
+// checkDuplicates checks that every email has an outbox row, goes to its recipient, and is sent again only if the
+// first mark was lost (I3).
 func checkDuplicates(h *History) []string {
 	x, found := newIndex(h), []string{}
 	mails := map[string][]Mail{}
@@ -78,7 +77,7 @@ func checkDuplicates(h *History) []string {
 	for delivery, same := range mails {
 		d, known := x.deliveries[delivery]
 		if !known || !isMail(d.Kind) {
-			found = append(found, fmt.Sprintf("%d mails tagged %q: no delivery of a mail has this id", len(same), delivery))
+			found = append(found, fmt.Sprintf("%d emails tagged %q: no email delivery has this id", len(same), delivery))
 			continue
 		}
 		slices.SortFunc(same, func(a, b Mail) int { return a.At.Compare(b.At) })
@@ -87,27 +86,27 @@ func checkDuplicates(h *History) []string {
 		}
 		for i, m := range same {
 			if to := x.address(d.SubscriberID); !strings.EqualFold(m.To, to) {
-				found = append(found, fmt.Sprintf("delivery %s: it went to somebody else than person %s", delivery, d.SubscriberID))
+				found = append(found, fmt.Sprintf("delivery %s: not sent to person %s", delivery, d.SubscriberID))
 			}
 			if i < len(same)-1 && !excused(h, m) {
-				found = append(found, fmt.Sprintf("delivery %s: sent again after %s, and nothing was broken at its time", delivery, same[i+1].At.Sub(m.At)))
+				found = append(found, fmt.Sprintf("delivery %s: sent again after %s without a fault", delivery, same[i+1].At.Sub(m.At)))
 			}
 		}
 	}
 	return found
 }
 
-// excused says whether a fault may have kept the mark of a mail out of the outbox.
+// excused reports whether a fault may have lost the mark of an email.
 func excused(h *History, m Mail) bool {
 	return slices.ContainsFunc(h.Faults, func(f Fault) bool {
 		return (f.Target == "postgres" || f.Target == "deliver" || f.Delivery == m.Delivery) && f.overlaps(m.At.Add(-time.Second), m.At.Add(markTime))
 	})
 }
 
-// inFlight is how long before its arrival at the mail service a mail may have been begun.
+// inFlight is how long before its arrival at the email service an email may have been begun.
 const inFlight = time.Second
 
-// checkSilence: no mail that was decided before somebody left is begun after that has committed (I5).
+// checkSilence checks that no email that was decided before a subscriber left is begun after that has committed (I5).
 func checkSilence(h *History) []string {
 	x, found := newIndex(h), []string{}
 	notMe := map[string]bool{}
@@ -132,21 +131,22 @@ func checkSilence(h *History) []string {
 	return append(found, visibleSilence(h)...)
 }
 
-// silences says whether an event ends mails of a kind: after an unsubscription a person may still ask for their data.
+// silences reports whether an event stops emails of a kind: after an unsubscribe a person may still request their data.
 func silences(e Event, kind string, notMe bool) bool {
 	service := kind == "email.privacy_export" || kind == "email.privacy_erase"
 	return !service || notMe || e.Kind == kindSuppressed || e.Kind == kindErased
 }
 
-// askedAgain says whether a person was signed up again after an event and before a time: links to leave are welcome then.
+// askedAgain reports whether a person was signed up again after an event and before a time; unsubscribe links are
+// then allowed.
 func (x *index) askedAgain(e Event, until time.Time) bool {
 	return slices.ContainsFunc(x.byPerson[e.SubscriberID], func(other Event) bool {
 		return other.Kind == kindRequested && e.before(other) && other.Committed.Before(until)
 	})
 }
 
-// visibleSilence is what people see without looking into the database: after the page that says that it is over, nothing
-// comes, as long as nobody types the address again.
+// visibleSilence checks the invariant as subscribers see it: after the page that confirms the end, no email arrives
+// unless the address is typed again.
 func visibleSilence(h *History) []string {
 	var found []string
 	calls, mails := map[string][]Call{}, map[string][]Mail{}
@@ -160,13 +160,13 @@ func visibleSilence(h *History) []string {
 	}
 	for address, own := range calls {
 		for _, c := range own {
-			left := (c.Op == opErase || c.Op == opLeave && !mayBeParked(h, c)) && c.Status == 200 && c.Typed != ""
+			left := (c.Op == opErase || c.Op == opLeave && !mayBeQueued(h, c)) && c.Status == 200 && c.Typed != ""
 			if !left {
 				continue
 			}
 			for _, m := range mails[address] {
 				if m.At.After(c.End.Add(inFlight)) && !typedAgain(own, c, m.At) {
-					found = append(found, fmt.Sprintf("call %d, %s: a mail came %s after its answer, and nobody had typed the address since",
+					found = append(found, fmt.Sprintf("call %d, %s: an email came %s after its answer, and the address had not been typed since",
 						c.Number, c.Op, m.At.Sub(c.End).Round(time.Millisecond)))
 				}
 			}
@@ -175,8 +175,8 @@ func visibleSilence(h *History) []string {
 	return found
 }
 
-// typedAgain says whether somebody typed an address so that what they asked for may have been decided after a call began.
-// Whoever asked for their data shortly before they left still gets it.
+// typedAgain reports whether an address was typed so that the request may have been decided after a call began. A
+// request for data shortly before leaving is still answered.
 func typedAgain(own []Call, left Call, until time.Time) bool {
 	return slices.ContainsFunc(own, func(c Call) bool {
 		asks := c.Op == opSubscribe || c.Op == opAskLeave || c.Op == opAskExport || c.Op == opAskErase
@@ -185,8 +185,8 @@ func typedAgain(own []Call, left Call, until time.Time) bool {
 	})
 }
 
-// bounds are the caps on mail to strangers: so many of these purposes together for one mailbox in a day. Confirmation
-// mails may be three, but not within 15 minutes, and no history lasts as long.
+// bounds are the mailbox budgets: the number of emails of these purposes together per day. Confirmation emails may be
+// three, but not within 15 minutes, and no history lasts as long.
 var bounds = []struct {
 	purposes []string
 	most     int
@@ -194,7 +194,7 @@ var bounds = []struct {
 	{[]string{"confirm"}, 1}, {[]string{"already_subscribed"}, 1}, {[]string{"unsubscribe_link"}, 2}, {[]string{"privacy_export", "privacy_erase"}, 2},
 }
 
-// checkCaps: nobody is mailed more often than the caps allow, whatever happens to Redis.
+// checkCaps checks that no mailbox receives more email than its budget, whatever happens to Redis.
 func checkCaps(h *History) []string {
 	var found []string
 	counts := map[string]map[string]int{}
@@ -211,14 +211,14 @@ func checkCaps(h *History) []string {
 				sum += count[purpose]
 			}
 			if most := bound.most * (h.Days + 1); sum > most {
-				found = append(found, fmt.Sprintf("mailbox %.12s…: %d mails of %v in %d days, at most %d", fold, sum, bound.purposes, h.Days+1, most))
+				found = append(found, fmt.Sprintf("mailbox %.12s…: %d emails of %v in %d days, at most %d", fold, sum, bound.purposes, h.Days+1, most))
 			}
 		}
 	}
 	return found
 }
 
-// checkErased: of an erased person nothing is kept that names them, or where they were.
+// checkErased checks that nothing identifies an erased person or their network.
 func checkErased(h *History) []string {
 	var found []string
 	for id, what := range h.Leftovers {
@@ -227,7 +227,7 @@ func checkErased(h *History) []string {
 	return found
 }
 
-// checkJournal: every stop is told outside the database, or overtaken by an erasure that is.
+// checkJournal checks that every suppression is in the journal, or is followed by an erasure that is.
 func checkJournal(h *History) []string {
 	x, found := newIndex(h), []string{}
 	for _, e := range h.Events {
@@ -238,13 +238,13 @@ func checkJournal(h *History) []string {
 	}
 	for id := range h.Journal {
 		if _, exists := x.events[id]; !exists {
-			found = append(found, fmt.Sprintf("the journal tells of event %s, which never was", id))
+			found = append(found, fmt.Sprintf("event %s is in the journal, but not in the ledger", id))
 		}
 	}
 	return found
 }
 
-// checkAudience: the audience provider has exactly the subscribed.
+// checkAudience checks that Loops has exactly the subscribers.
 func checkAudience(h *History) []string {
 	var found []string
 	active := map[string]uuid.UUID{}
@@ -252,7 +252,7 @@ func checkAudience(h *History) []string {
 		if row.Status == "active" {
 			active[known(row.Email)] = row.ID
 			if !h.Contacts[known(row.Email)] {
-				found = append(found, fmt.Sprintf("row %s is active, and is not subscribed there", row.ID))
+				found = append(found, fmt.Sprintf("row %s is active, and is not subscribed in Loops", row.ID))
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 func brokenPromises(h *History) map[string][]string {
 	broken := map[string][]string{}
-	for _, p := range promises() {
+	for _, p := range invariants() {
 		if found := p.check(h); len(found) > 0 {
 			broken[p.name] = found
 		}
@@ -21,18 +21,18 @@ func brokenPromises(h *History) map[string][]string {
 	return broken
 }
 
-func TestAGoodHistoryKeepsEveryPromise(t *testing.T) {
+func TestAGoodHistoryKeepsEveryInvariant(t *testing.T) {
 	if broken := brokenPromises(&goodHistory().h); len(broken) > 0 {
 		t.Error(broken)
 	}
 }
 
-// Each check is shown histories that break its promise, and finds it.
-func TestEveryBrokenPromiseIsFound(t *testing.T) {
+// TestEveryViolationIsFound shows each check histories that violate its invariant.
+func TestEveryViolationIsFound(t *testing.T) {
 	tested := map[string]bool{}
 	for name, test := range map[string]struct {
-		promise string
-		spoil   func(t *testing.T, a *author)
+		invariant string
+		spoil     func(t *testing.T, a *author)
 	}{
 		"a sign-up without its event": {"I1", func(t *testing.T, a *author) {
 			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
@@ -62,35 +62,35 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"a row known by another address": {"I2", func(t *testing.T, a *author) { a.h.Rows[0].Norm = "x@example.org" }},
 		"a row that still waits":         {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "ready" }},
 		"a row that is held":             {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "held" }},
-		"a mail marked as sent that nobody got": {"I3", func(t *testing.T, a *author) {
+		"an email marked as sent that nobody got": {"I3", func(t *testing.T, a *author) {
 			a.h.Mails = slices.DeleteFunc(a.h.Mails, func(m Mail) bool { return strings.HasPrefix(m.To, "waits") })
 		}},
-		"a mail dropped for no reason": {"I3", func(t *testing.T, a *author) {
+		"an email dropped for no reason": {"I3", func(t *testing.T, a *author) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
 		}},
-		"a mail dropped for an erasure that was not": {"I3", func(t *testing.T, a *author) {
+		"an email dropped for an erasure that was not": {"I3", func(t *testing.T, a *author) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == leaves }).Outcome = "erased"
 		}},
-		"a mail dropped for a later one that never was": {"I3", func(t *testing.T, a *author) {
+		"an email dropped for a later one that never was": {"I3", func(t *testing.T, a *author) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "overtaken"
 		}},
-		"a listener that was given up": {"I3", func(t *testing.T, a *author) {
+		"a dead-lettered notification": {"I3", func(t *testing.T, a *author) {
 			a.h.Deliveries[1].State, a.h.Deliveries[1].Outcome = "dead", "status_500"
 		}},
-		"a mail refused that the service took": {"I3", func(t *testing.T, a *author) {
+		"an email refused that the service took": {"I3", func(t *testing.T, a *author) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome = "dead", "rejected"
 		}},
-		"a mail from nowhere": {"I3-twice", func(t *testing.T, a *author) {
+		"an email from nowhere": {"I3-twice", func(t *testing.T, a *author) {
 			a.h.Mails = append(a.h.Mails, Mail{uuid.NewString(), "stays@example.org", a.later()})
 		}},
-		"a mail to somebody else": {"I3-twice", func(t *testing.T, a *author) { a.mailTo(t, "stays").To = "leaves@example.org" }},
-		"a mail twice for no reason": {"I3-twice", func(t *testing.T, a *author) {
+		"an email to another person": {"I3-twice", func(t *testing.T, a *author) { a.mailTo(t, "stays").To = "leaves@example.org" }},
+		"an email twice for no reason": {"I3-twice", func(t *testing.T, a *author) {
 			again := *a.mailTo(t, "waits")
 			again.At = again.At.Add(time.Minute)
 			a.h.Mails = append(a.h.Mails, again)
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Attempts = 2
 		}},
-		"a mail more often than it was tried": {"I3-twice", func(t *testing.T, a *author) {
+		"an email more often than it was tried": {"I3-twice", func(t *testing.T, a *author) {
 			again := *a.mailTo(t, "waits")
 			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "deliver", Start: again.At, End: again.At.Add(time.Second)})
 			a.h.Mails = append(a.h.Mails, again)
@@ -104,13 +104,13 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 			again.ID, again.Committed = uuid.New(), again.Committed.Add(time.Millisecond)
 			a.h.Events = append(a.h.Events, again)
 		}},
-		"a transition that is not told": {"I4", func(t *testing.T, a *author) {
+		"a transition missing in the ledger": {"I4", func(t *testing.T, a *author) {
 			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindConfirmed && e.SubscriberID == leaves })
 		}},
 		"transitions out of order": {"I4", func(t *testing.T, a *author) {
 			a.eventOf(t, kindUnsubscribed).Committed = a.now.Add(-time.Hour)
 		}},
-		"a row that stands elsewhere": {"I4", func(t *testing.T, a *author) {
+		"a row in another state": {"I4", func(t *testing.T, a *author) {
 			find(t, a.h.Rows, func(r Row) bool { return r.ID == leaves }).Status = "active"
 		}},
 		"a row in another epoch": {"I4", func(t *testing.T, a *author) {
@@ -122,7 +122,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"a row that nobody asked for": {"I4", func(t *testing.T, a *author) {
 			a.h.Rows = append(a.h.Rows, Row{ID: uuid.New(), Email: "new@example.org", Norm: "new@example.org", Status: "pending", Epoch: 1})
 		}},
-		"an outcome that nobody knows": {"I4", func(t *testing.T, a *author) { a.eventOf(t, kindConfirmed).Outcome = "maybe" }},
+		"an unknown outcome": {"I4", func(t *testing.T, a *author) { a.eventOf(t, kindConfirmed).Outcome = "maybe" }},
 		"a new person sent back to unsubscribed": {"I4", func(t *testing.T, a *author) {
 			c := a.call(Call{Op: opExpire, Status: 200})
 			a.event(c, Event{SubscriberID: waits, Kind: kindExpired, Outcome: "expired", From: "pending", To: "unsubscribed"})
@@ -137,22 +137,22 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 			a.event(*find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }), Event{Kind: kindRequested, Outcome: "dropped", From: "none", To: "none"})
 		}},
 		"a ledger that does not verify": {"I4-seals", func(t *testing.T, a *author) { a.h.Ledger = []string{"changed"} }},
-		"a mail sent after its person left": {"I5", func(t *testing.T, a *author) {
+		"an email sent after its person left": {"I5", func(t *testing.T, a *author) {
 			a.mailTo(t, "leaves").At = a.eventOf(t, kindUnsubscribed).Committed.Add(inFlight + time.Millisecond)
 		}},
-		"a mail sent after its person was erased": {"I5", func(t *testing.T, a *author) {
+		"an email sent after its person was erased": {"I5", func(t *testing.T, a *author) {
 			a.mailTo(t, "goes").At = a.eventOf(t, kindErased).Committed.Add(inFlight + time.Millisecond)
 		}},
-		"a mail after the page that says it is over": {"I5", func(t *testing.T, a *author) {
+		"an email after the page that says it is over": {"I5", func(t *testing.T, a *author) {
 			a.h.Mails = append(a.h.Mails, Mail{"", "leaves@example.org", a.later()}) // of whatever delivery
 		}},
-		"somebody active whom nobody confirmed": {"I6", func(t *testing.T, a *author) {
+		"an active subscriber without a click": {"I6", func(t *testing.T, a *author) {
 			a.h.Calls = slices.DeleteFunc(a.h.Calls, func(c Call) bool { return c.Op == opConfirm && c.Typed == "stays@example.org" })
 		}},
 		"a confirmation by a GET": {"I6", func(t *testing.T, a *author) {
 			find(t, a.h.Calls, func(c Call) bool { return c.Op == opConfirm }).Op = opLook
 		}},
-		"a confirmation by somebody else's link": {"I6", func(t *testing.T, a *author) {
+		"a confirmation by another person's link": {"I6", func(t *testing.T, a *author) {
 			find(t, a.h.Calls, func(c Call) bool { return c.Op == opConfirm }).Claims.SubscriberID = waits
 		}},
 		"a confirmation of another request": {"I6", func(t *testing.T, a *author) {
@@ -162,7 +162,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 			find(t, a.h.Rows, func(r Row) bool { return r.ID == waits }).Status = "active"
 		}},
 		"a call that never ends": {"I7", func(t *testing.T, a *author) { a.h.Calls[len(a.h.Calls)-1].Status = 503 }},
-		"an error that does not say when to come again": {"I7", func(t *testing.T, a *author) {
+		"an error without Retry-After": {"I7", func(t *testing.T, a *author) {
 			find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 }).RetryAfter = false
 		}},
 		"a 500": {"I7", func(t *testing.T, a *author) {
@@ -171,7 +171,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"a valid link refused": {"I7", func(t *testing.T, a *author) {
 			find(t, a.h.Calls, func(c Call) bool { return c.Op == opLeave }).Status = 404
 		}},
-		"no answer of a function that lives": {"I7", func(t *testing.T, a *author) {
+		"no answer of a running function": {"I7", func(t *testing.T, a *author) {
 			find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 }).Gateway = true
 		}},
 		"a 503 for bad input": {"I8", func(t *testing.T, a *author) {
@@ -180,37 +180,37 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"bad input that works": {"I8", func(t *testing.T, a *author) {
 			find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }).Status = 202
 		}},
-		"a second confirmation mail":               {"caps", func(t *testing.T, a *author) { a.h.MailLog[0].Count = 2 }},
-		"a third privacy mail":                     {"caps", func(t *testing.T, a *author) { a.h.MailLog[2].Count = 2 }},
-		"something left of an erased person":       {"erased", func(t *testing.T, a *author) { a.h.Leftovers[goes] = "an identity" }},
-		"a stop that the journal does not tell":    {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindUnsubscribed).ID) }},
-		"an erasure that it does not tell":         {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindErased).ID) }},
-		"a stop that never was":                    {"journal", func(t *testing.T, a *author) { a.h.Journal[uuid.New()] = true }},
-		"a subscriber who is missing there":        {"audience", func(t *testing.T, a *author) { delete(a.h.Contacts, "stays@example.org") }},
-		"somebody subscribed there who left":       {"audience", func(t *testing.T, a *author) { a.h.Contacts["leaves@example.org"] = true }},
-		"somebody subscribed there who was erased": {"audience", func(t *testing.T, a *author) { a.h.Contacts["goes@example.org"] = true }},
-		"a row that refers to nothing":             {"database", func(t *testing.T, a *author) { a.h.Invalid = []string{"data: 1 outbox rows"} }},
-		"a malformed request to a service":         {"doubles", func(t *testing.T, a *author) { a.h.Problems = []string{"not signed"} }},
-		"a fault that could not be mended":         {"tools", func(t *testing.T, a *author) { a.h.Broken = []string{"port taken"} }},
+		"a second confirmation email":          {"caps", func(t *testing.T, a *author) { a.h.MailLog[0].Count = 2 }},
+		"a third privacy email":                {"caps", func(t *testing.T, a *author) { a.h.MailLog[2].Count = 2 }},
+		"something left of an erased person":   {"erased", func(t *testing.T, a *author) { a.h.Leftovers[goes] = "an identity" }},
+		"a suppression missing in the journal": {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindUnsubscribed).ID) }},
+		"an erasure missing in the journal":    {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindErased).ID) }},
+		"a stop that never was":                {"journal", func(t *testing.T, a *author) { a.h.Journal[uuid.New()] = true }},
+		"a subscriber missing in Loops":        {"audience", func(t *testing.T, a *author) { delete(a.h.Contacts, "stays@example.org") }},
+		"a former subscriber in Loops":         {"audience", func(t *testing.T, a *author) { a.h.Contacts["leaves@example.org"] = true }},
+		"an erased subscriber in Loops":        {"audience", func(t *testing.T, a *author) { a.h.Contacts["goes@example.org"] = true }},
+		"a row that refers to nothing":         {"database", func(t *testing.T, a *author) { a.h.Invalid = []string{"data: 1 outbox rows"} }},
+		"a malformed request to a service":     {"fakes", func(t *testing.T, a *author) { a.h.Problems = []string{"not signed"} }},
+		"a fault that could not be ended":      {"tools", func(t *testing.T, a *author) { a.h.Broken = []string{"port taken"} }},
 	} {
-		tested[test.promise] = true
+		tested[test.invariant] = true
 		t.Run(name, func(t *testing.T) {
 			a := goodHistory()
 			test.spoil(t, a)
-			if broken := brokenPromises(&a.h); len(broken[test.promise]) == 0 {
-				t.Errorf("%s was not found broken; others: %v", test.promise, broken)
+			if broken := brokenPromises(&a.h); len(broken[test.invariant]) == 0 {
+				t.Errorf("%s was not found broken; others: %v", test.invariant, broken)
 			}
 		})
 	}
-	for _, p := range promises() {
+	for _, p := range invariants() {
 		if !tested[p.name] {
 			t.Errorf("no history shows that %s can be found broken", p.name)
 		}
 	}
 }
 
-// What looks like a broken promise and has its reason is none.
-func TestWhatExcusesIsNoPromiseBroken(t *testing.T) {
+// TestExcusedViolations shows each check what looks like a violation and has an accepted cause.
+func TestExcusedViolations(t *testing.T) {
 	for name, excuse := range map[string]func(t *testing.T, a *author){
 		"sent twice, because deliver was killed": func(t *testing.T, a *author) {
 			m := *a.mailTo(t, "waits")
@@ -219,7 +219,7 @@ func TestWhatExcusesIsNoPromiseBroken(t *testing.T) {
 			a.h.Mails = append(a.h.Mails, m)
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Attempts = 2
 		},
-		"parked, and applied later": func(t *testing.T, a *author) {
+		"queued, and applied later": func(t *testing.T, a *author) {
 			c := find(t, a.h.Calls, func(c Call) bool { return c.Op == opLeave })
 			a.h.Faults = append(a.h.Faults, Fault{Name: "refused", Target: "postgres", Start: c.Start, End: c.End})
 			e := a.eventOf(t, kindUnsubscribed)
@@ -242,14 +242,14 @@ func TestWhatExcusesIsNoPromiseBroken(t *testing.T) {
 			a.h.Events[len(a.h.Events)-1].Committed = asked.Committed.Add(-time.Microsecond)
 			a.h.Calls[len(a.h.Calls)-1].Start, a.h.Calls[len(a.h.Calls)-1].End = asked.At, asked.At.Add(time.Second)
 		},
-		"a complaint about somebody who objects to all mail": func(t *testing.T, a *author) {
+		"a complaint of a subscriber who objects to all email": func(t *testing.T, a *author) {
 			a.eventOf(t, kindErased).Objected = true
 			a.call(Call{Op: opSuppress, Typed: "goes@example.org", Status: 200})
 		},
 		"refused for good, as told": func(t *testing.T, a *author) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome, a.h.Refused = "dead", "rejected", 1
 		},
-		"a second confirmation mail, a day later": func(t *testing.T, a *author) { a.h.MailLog[0].Count, a.h.Days = 2, 1 },
+		"a second confirmation email, a day later": func(t *testing.T, a *author) { a.h.MailLog[0].Count, a.h.Days = 2, 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := goodHistory()

@@ -13,7 +13,7 @@ import (
 	"newsletter/shared/redistls"
 )
 
-// toxics are the ways in which a network fails, as toxiproxy has them.
+// toxics are the ways in which a network fails, as toxiproxy names them.
 var toxics = map[string][]string{
 	"frozen":            {`{"name":"a","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`, `{"name":"b","type":"timeout","stream":"upstream","attributes":{"timeout":0}}`},
 	"answers lost":      {`{"name":"a","type":"timeout","stream":"downstream","attributes":{"timeout":20}}`},
@@ -22,7 +22,7 @@ var toxics = map[string][]string{
 	"cut in the middle": {`{"name":"a","type":"limit_data","stream":"downstream","attributes":{"bytes":700}}`},
 }
 
-// poison makes the way to a server fail for a while.
+// poison makes the connection to a server fail for a while.
 func (r *run) poison(server, how string) func(context.Context, time.Duration, *rand.Rand) {
 	way := r.system.ways[server]
 	return func(ctx context.Context, last time.Duration, _ *rand.Rand) {
@@ -56,10 +56,10 @@ func (r *run) refuse(server string) func(context.Context, time.Duration, *rand.R
 	}
 }
 
-// complain tells of a fault that could not be made or ended: the history is worth less then.
+// complain reports a fault that could not be injected or ended, which makes the history less conclusive.
 func (r *run) complain(what string, err error) {
 	fmt.Fprintf(r.out, "%s: %v\n", what, err)
-	r.recorder.problem(fmt.Sprintf("the fault %q could not be made: %v", what, err))
+	r.recorder.problem(fmt.Sprintf("inject the fault %q: %v", what, err))
 }
 
 func (r *run) postgresTroubles() []trouble {
@@ -116,7 +116,7 @@ func (r *run) redisTroubles() []trouble {
 	return all
 }
 
-// flush empties Redis, as an attacker who got there or a fail-over would.
+// flush removes everything from Redis, as an intruder or a failover would.
 func (r *run) flush(ctx context.Context, _ time.Duration, _ *rand.Rand) {
 	server := r.system.redis
 	client, err := redistls.Open(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})

@@ -9,11 +9,11 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// A fault lasts between shortest and longest, and the next one of its stream begins after a pause of the same kind.
+// A fault lasts between shortest and longest. The next one of its stream begins after a random pause.
 const (
 	shortest = 200 * time.Millisecond
 	longest  = 1500 * time.Millisecond
-	pauses   = 2 // times as long as the faults
+	pauses   = 2 // as a multiple of the faults
 )
 
 // trouble is one way to break something. It returns when the fault is over.
@@ -23,8 +23,8 @@ type trouble struct {
 	cause        func(ctx context.Context, last time.Duration, random *rand.Rand)
 }
 
-// breakThings breaks the data tier, and beside it the services and processes, until ctx ends. When it returns, nothing is
-// broken any more but what doubles have yet to answer.
+// breakThings injects faults into the data tier and, in parallel, into services and processes, until ctx ends. When
+// it returns, no fault is left except answers that fakes still have to send.
 func (r *run) breakThings(ctx context.Context, random *rand.Rand) {
 	var streams sync.WaitGroup
 	for _, stream := range [][]trouble{append(r.postgresTroubles(), r.redisTroubles()...), append(r.serviceTroubles(), r.processTroubles()...)} {
@@ -67,7 +67,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// lost are the mails whose answer was lost on purpose: each of them once.
+// lost are the emails whose answer was lost on purpose, each once.
 type lost struct {
 	mu   sync.Mutex
 	seen map[string]bool
@@ -118,20 +118,20 @@ func (r *run) serviceTroubles() []trouble {
 	}
 }
 
-// refuseMail has the next mail refused for good.
+// refuseMail makes the email service refuse the next email permanently.
 func (r *run) refuseMail(context.Context, time.Duration, *rand.Rand) {
 	r.refused.Add(1)
 	r.system.Fakes.SES.Fail(devstack.SESFault{Status: 400, Code: "MessageRejected"})
 }
 
-// lose is what happens between the mail service's accept and the mark in the outbox.
+// lose injects a fault between the email service's acceptance and the mark in the outbox.
 func (r *run) lose(m devstack.Email, kill bool) bool {
 	if !r.lost.first(m.Tags["delivery"]) {
 		return false
 	}
-	fault := Fault{Name: "the answer for a mail was lost", Target: "mail", Start: time.Now(), Delivery: m.Tags["delivery"]}
+	fault := Fault{Name: "the answer for an email was lost", Target: "mail", Start: time.Now(), Delivery: m.Tags["delivery"]}
 	if kill {
-		fault.Name = "deliver was killed at a mail"
+		fault.Name = "deliver was killed during an email"
 		r.kill("deliver")
 	}
 	fault.End = time.Now()
@@ -139,7 +139,7 @@ func (r *run) lose(m devstack.Email, kill bool) bool {
 	return true
 }
 
-// kill ends the processes of a function, with everything that they are at.
+// kill ends the processes of a function in the middle of their work.
 func (r *run) kill(function string) {
 	fault := Fault{Name: "killed " + function, Target: function, Start: time.Now()}
 	r.system.Lambda.Kill(function)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A short history, with everything broken that a long one breaks. The long one is `make faults`.
+// TestAShortHistory injects every kind of fault of the long run, `make faults`.
 func TestAShortHistory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real servers are left out with -short")
@@ -20,7 +20,7 @@ func TestAShortHistory(t *testing.T) {
 		t.Fatalf("seed %d: %v\n%s", o.seed, err, out.String())
 	}
 	if broken := verdict(&out, &h); broken > 0 || len(h.Calls) < o.ops || len(h.Faults) == 0 {
-		t.Errorf("seed %d: %d broken promises in %d calls with %d faults\n%s", o.seed, broken, len(h.Calls), len(h.Faults), out.String())
+		t.Errorf("seed %d: %d violations in %d calls with %d faults\n%s", o.seed, broken, len(h.Calls), len(h.Faults), out.String())
 	}
 	if strings.Contains(out.String(), absent) {
 		if os.Getenv("CI") == "true" {

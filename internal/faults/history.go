@@ -11,25 +11,25 @@ import (
 	"newsletter/shared/token"
 )
 
-// Call is one request and its answer.
+// Call is a request and its answer.
 type Call struct {
 	Number int
-	Op     string // what was meant by it: "subscribe", "confirm" and so on
-	Typed  string // the address that was sent, as it is known by: lower case, without spaces; empty if none was
-	// Claims and Delivery are of the link that was used, and of the mail that it stood in.
+	Op     string // the operation: "subscribe", "confirm" and so on
+	Typed  string // the normalized address that was sent; empty if none was
+	// Claims and Delivery are those of the link that was used and of its email.
 	Claims     token.Claims
 	Delivery   string
 	Start, End time.Time
-	Status     int    // 0: no answer came
+	Status     int    // 0: no answer
 	RequestID  string // empty without an answer
-	RetryAfter bool   // the answer says when to come again
-	Gateway    bool   // the answer is the gateway's own, for a function that gave none
-	Repeats    int    // the number of the call whose end is not known and that this one repeats; 0 for none
-	Input      string // of bad input: which
-	Quiet      bool   // it was made after all faults had ended, alone
+	RetryAfter bool   // the answer has Retry-After
+	Gateway    bool   // the gateway answered, because the function did not
+	Repeats    int    // the number of the call with an unknown outcome that this one repeats; 0 for none
+	Input      string // the name of a bad input
+	Quiet      bool   // made alone, after all faults had ended
 }
 
-// unknown says that nobody can tell whether the call did what it was to do.
+// unknown reports whether the outcome of the call is unknown.
 func (c Call) unknown() bool { return c.Status == 0 || c.Status >= 500 }
 
 // Fault is something that was broken on purpose.
@@ -37,24 +37,24 @@ type Fault struct {
 	Name       string
 	Target     string // "postgres", "redis", "mail", "loops", or the function whose processes were killed
 	Start, End time.Time
-	Delivery   string // the mail whose answer was lost; empty for other faults
+	Delivery   string // the email whose answer was lost; empty for other faults
 }
 
-// overlaps says whether the fault was in force between two times.
+// overlaps reports whether the fault was active between two times.
 func (f Fault) overlaps(from, to time.Time) bool { return f.Start.Before(to) && f.End.After(from) }
 
-// Event is a row of the ledger, and when its transaction committed.
+// Event is a row of the ledger with its commit time.
 type Event struct {
 	ID, SubscriberID, RequestEvent     uuid.UUID
 	Kind, Outcome, From, To, RequestID string
 	Channel                            string
 	Returning                          bool
-	Objected                           bool // an erasure by somebody who wants no mail ever after
+	Objected                           bool // an erasure combined with an objection to all email
 	At, Committed                      time.Time
-	Transaction                        int64 // transactions on one person are numbered in the order of their commits
+	Transaction                        int64 // numbers transactions on one person in commit order
 }
 
-// before says whether e's transaction came before other's. It is meant for events of one person.
+// before reports whether e's transaction came before other's. Both must be events of one person.
 func (e Event) before(other Event) bool {
 	if e.Committed.Equal(other.Committed) {
 		return e.Transaction < other.Transaction
@@ -78,52 +78,52 @@ type Delivery struct {
 	Created, Finished         time.Time
 }
 
-// Mail is a mail that the mail service took.
+// Mail is an email that the email service accepted.
 type Mail struct {
 	Delivery string // its tag
 	To       string
 	At       time.Time
 }
 
-// Mailed is how often the mail log counts a purpose for a folded address.
+// Mailed is the count of a purpose for a canonical mailbox in email_log.
 type Mailed struct {
 	Fold, Purpose string
 	Count         int
 }
 
-// History is everything that the checks look at. It holds no connection to what it was read from, so that tests can make
-// histories that are wrong.
+// History is everything that the checks read. It has no connection to its sources, so that tests can write invalid
+// histories.
 type History struct {
 	Calls      []Call
 	Faults     []Fault
-	Days       int // how often a day was made to pass in the mail log
-	Refused    int // mails that the mail service refused for good, as told
+	Days       int // how often a day passed in email_log
+	Refused    int // emails that the email service refused permanently, as instructed
 	Events     []Event
 	Rows       []Row
 	Deliveries []Delivery
 	Mails      []Mail
 	MailLog    []Mailed
-	// Leftovers are ids of erased people of which something is kept, and what.
+	// Leftovers describes what is left of erased people, by id.
 	Leftovers map[uuid.UUID]string
-	Journal   map[uuid.UUID]bool // ledger events that the journal tells of
-	Contacts  map[string]bool    // by address at the audience provider: whether it gets the newsletter
-	Problems  []string           // requests that a double refused for their form
-	Ledger    []string           // what the verification of the seals found
-	Invalid   []string           // what migrate's validate found
-	Broken    []string           // what went wrong with the tools of this program itself
+	Journal   map[uuid.UUID]bool // ledger events in the journal
+	Contacts  map[string]bool    // by address in Loops: whether it is subscribed
+	Problems  []string           // malformed requests that a fake refused
+	Ledger    []string           // findings of the verification of the seals
+	Invalid   []string           // problems found by migrate's validate
+	Broken    []string           // failures of this program itself
 }
 
-// recorder collects calls and faults while they happen. It is safe for concurrent use.
+// recorder collects calls and faults as they happen. It is safe for concurrent use.
 type recorder struct {
 	mu     sync.Mutex
 	calls  []Call
 	faults []Fault
 	days   int
-	broken []string    // what was wrong with the tools of this program
-	open   map[int]act // calls whose end is not known and that nobody has repeated
+	broken []string    // failures of this program
+	open   map[int]act // calls with an unknown outcome that were not repeated
 }
 
-// call keeps a call, numbers it, and remembers what it was if its end is not known.
+// call records and numbers a call, and remembers it if its outcome is unknown.
 func (r *recorder) call(c Call, a act) Call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,7 +139,7 @@ func (r *recorder) call(c Call, a act) Call {
 	return c
 }
 
-// unfinished gives the calls whose end is not known, as they are to be repeated, in their order.
+// unfinished returns the calls with an unknown outcome in order, for repetition.
 func (r *recorder) unfinished() []act {
 	r.mu.Lock()
 	defer r.mu.Unlock()

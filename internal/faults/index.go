@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// The kinds of ledger events, as they are stored. They are written out here, because a check that shares the code's own
-// names would follow its mistakes.
+// The kinds of ledger events as they are stored. They are repeated here, because a check that shared the code's
+// constants would share its mistakes.
 const (
 	kindRequested    = "subscription.requested"
 	kindConfirmed    = "subscription.confirmed"
@@ -25,12 +25,12 @@ const (
 // index finds things in a history.
 type index struct {
 	byRequest  map[string][]Event
-	byPerson   map[uuid.UUID][]Event // in the order of their commits
-	byAddress  map[string][]Event    // the same, of everybody that an address ever was
+	byPerson   map[uuid.UUID][]Event // in commit order
+	byAddress  map[string][]Event    // in commit order, of everyone who ever had the address
 	events     map[uuid.UUID]Event
 	deliveries map[string]Delivery      // by id
-	caused     map[uuid.UUID][]Delivery // by event, without those that an announcement was turned into
-	told       map[uuid.UUID][]Delivery // by event, those
+	caused     map[uuid.UUID][]Delivery // by event, except notifications
+	told       map[uuid.UUID][]Delivery // by event, only notifications
 	addresses  map[uuid.UUID]string
 }
 
@@ -87,7 +87,7 @@ func newIndex(h *History) *index {
 	return x
 }
 
-// address is whom an id belonged to; the id itself where that is not known.
+// address returns the address of an id, or the id itself if the address is unknown.
 func (x *index) address(id uuid.UUID) string {
 	if address := x.addresses[id]; address != "" {
 		return address
@@ -95,10 +95,10 @@ func (x *index) address(id uuid.UUID) string {
 	return id.String()
 }
 
-// moves says whether an event tells of a state before and after it.
+// moves reports whether an event records a state before and after it.
 func (e Event) moves() bool { return e.To != "" }
 
-// states lists the states that a person was in between two times.
+// states lists the states of a person between two times.
 func (x *index) states(id uuid.UUID, from, to time.Time) []string {
 	at, during := "none", []string{}
 	for _, e := range x.byPerson[id] {
@@ -113,7 +113,7 @@ func (x *index) states(id uuid.UUID, from, to time.Time) []string {
 	return append(during, at)
 }
 
-// sinceInMailbox is since for everybody who writes the address of the same mailbox.
+// sinceInMailbox extends since to all spellings of the mailbox.
 func (x *index) sinceInMailbox(e Event, kinds ...string) bool {
 	mailbox := mailboxOf(x.address(e.SubscriberID))
 	for address, events := range x.byAddress {
@@ -124,8 +124,8 @@ func (x *index) sinceInMailbox(e Event, kinds ...string) bool {
 	return false
 }
 
-// since finds an event of one of the kinds that an address had after another one began: it may have committed first, and
-// still come after it in every order that explains both.
+// since finds an event of one of the kinds that an address had after another one began. It may have committed first
+// and still come later in every order that explains both.
 func (x *index) since(e Event, kinds ...string) bool {
 	return happened(x.byAddress[x.address(e.SubscriberID)], e, kinds)
 }
@@ -136,7 +136,7 @@ func happened(events []Event, e Event, kinds []string) bool {
 	})
 }
 
-// mailboxOf is where mail to an address arrives: the people of a history write Gmail's with and without a dot.
+// mailboxOf returns the mailbox of an address: the people of a history write Gmail addresses with and without a dot.
 func mailboxOf(address string) string {
 	local, domain, _ := strings.Cut(address, "@")
 	if domain == "gmail.com" {

@@ -12,27 +12,27 @@ import (
 	"newsletter/shared/token"
 )
 
-// link is a link that came by mail.
+// link is a link from an email.
 type link struct {
 	Path     string // with its query
 	Claims   token.Claims
 	Delivery string
-	To       string // as the address is known by
+	To       string // the normalized address
 }
 
-// purposes are the pages that links of each purpose lead to.
+// purposes are the pages of the links of each purpose.
 var purposes = map[token.Purpose]string{
 	token.Confirm: confirmPath, token.Unsubscribe: unsubscribePath, token.Export: privacyPath, token.Erase: privacyPath,
 }
 
-// mailbox is what all people together got by mail. It is safe for concurrent use.
+// mailbox collects the email of all people. It is safe for concurrent use.
 type mailbox struct {
 	ses   *devstack.SES
 	rings map[token.Purpose]*token.Ring
 
 	mu    sync.Mutex
 	seen  int
-	links map[token.Purpose]map[string][]link // by address, the oldest first
+	links map[token.Purpose]map[string][]link // by address, oldest first
 }
 
 func newMailbox(s *system) *mailbox {
@@ -43,7 +43,7 @@ func newMailbox(s *system) *mailbox {
 	return m
 }
 
-// open reads the new mails.
+// open reads the new emails.
 func (m *mailbox) open(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -74,7 +74,7 @@ func (m *mailbox) keep(ctx context.Context, mail devstack.Email, text string) {
 	}
 }
 
-// pick gives a link that an address got: mostly the newest, sometimes an older one; false if there is none.
+// pick returns a link that an address received: mostly the newest, sometimes an older one; false if there is none.
 func (m *mailbox) pick(random *rand.Rand, purpose token.Purpose, address string) (link, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,5 +88,5 @@ func (m *mailbox) pick(random *rand.Rand, purpose token.Purpose, address string)
 	return links[len(links)-1], true
 }
 
-// known is an address as everybody knows it by, however it is spelled.
+// known returns the normalized form of an address.
 func known(typed string) string { return strings.ToLower(strings.TrimSpace(typed)) }

@@ -1,11 +1,11 @@
-// Command faults makes a random, concurrent history of sign-ups, confirmations, departures and rights against the real
-// functions, breaks databases, services and processes all the while, mends everything, and then checks that every promise
-// was kept (-list names them):
+// Command faults injects faults. It runs a random, concurrent history of sign-ups, confirmations, unsubscribes and
+// privacy requests against the real functions while it breaks databases, services and processes. Then it repairs
+// everything and checks the invariants, which -list prints:
 //
 //	go run ./internal/faults -ops 10000 -seed 7
 //
-// The seed chooses the operations and the faults again; how they fall together in time it cannot. The exit status is 0 if
-// every promise was kept, 1 if not, 2 for a wrong call.
+// The seed reproduces the choice of operations and faults, but not their timing. The exit status is 0 if every
+// invariant holds, 1 if not, 2 for invalid arguments.
 package faults
 
 import "os"

@@ -17,7 +17,7 @@ import (
 	"newsletter/shared/token"
 )
 
-// The names of operations, as the checks know them.
+// The names of operations in the checks.
 const (
 	opSubscribe = "subscribe"
 	opConfirm   = "confirm"
@@ -35,7 +35,7 @@ const (
 	opExpire    = "expire"
 )
 
-// weights say how often each operation is chosen.
+// weights are the relative frequencies of operations.
 var weights = []struct {
 	op     string
 	weight int
@@ -65,7 +65,7 @@ func choose(random *rand.Rand) string {
 	return opSubscribe
 }
 
-// people makes the addresses: most share nothing, and some are one mailbox in different clothes.
+// people creates the addresses: most are independent, some are spellings of one mailbox.
 func people(n int) []string {
 	all := make([]string, n)
 	for i := range all {
@@ -73,7 +73,7 @@ func people(n int) []string {
 		case 7:
 			all[i] = fmt.Sprintf("p.%d@gmail.com", i)
 		case 8:
-			all[i] = fmt.Sprintf("p%d@gmail.com", i-1) // the same mailbox as the one before
+			all[i] = fmt.Sprintf("p%d@gmail.com", i-1) // the same mailbox as the previous one
 		case 9:
 			all[i] = fmt.Sprintf("p%d+list@example.net", i)
 		default:
@@ -83,7 +83,7 @@ func people(n int) []string {
 	return all
 }
 
-// spell writes an address as one of the people who type it does.
+// spell returns one of the spellings of an address that people type.
 func spell(random *rand.Rand, address string) string {
 	switch random.IntN(5) {
 	case 0:
@@ -96,14 +96,14 @@ func spell(random *rand.Rand, address string) string {
 	return address
 }
 
-// act is an operation that was chosen: a request, or something that has no route.
+// act is an operation that was chosen: a request, or something without a route.
 type act struct {
 	call    Call
 	request request
 	direct  func(ctx context.Context, requestID string) error
 }
 
-// plan makes an operation on an address. Without the link that it takes, it becomes a sign-up.
+// plan chooses an operation on an address. It becomes a sign-up if the required link is missing.
 func (r *run) plan(random *rand.Rand, op, address string) act {
 	a := act{call: Call{Op: op, Typed: address}}
 	fields := map[string]string{"email": spell(random, address)}
@@ -142,7 +142,7 @@ func (r *run) plan(random *rand.Rand, op, address string) act {
 	return post(subscribePath)
 }
 
-// planLink makes an operation that needs a link from a mail.
+// planLink plans an operation that needs a link from an email.
 func (r *run) planLink(random *rand.Rand, op, address string) (act, bool) {
 	purpose := map[string]token.Purpose{
 		opConfirm: token.Confirm, opNotMe: token.Confirm, opLeave: token.Unsubscribe, opExport: token.Export, opErase: token.Erase,
@@ -162,7 +162,7 @@ func (r *run) planLink(random *rand.Rand, op, address string) (act, bool) {
 	case opLeave:
 		a.request.kind, a.request.body = oneClick(random)
 	case opMistyped:
-		a.request.kind, a.request.body = encoded(form, map[string]string{"email": "somebody.else@example.org"})
+		a.request.kind, a.request.body = encoded(form, map[string]string{"email": "another.person@example.org"})
 	case opErase:
 		a.request.kind, a.request.body = asJSON, fmt.Sprintf(`{"email":%q,"object":%t}`, spell(random, address), random.IntN(12) == 0)
 		if form {
@@ -172,7 +172,7 @@ func (r *run) planLink(random *rand.Rand, op, address string) (act, bool) {
 	return a, found
 }
 
-// oneClick is the body of a one-click request as mail programs send it.
+// oneClick returns the body of a one-click request as email programs send it.
 func oneClick(random *rand.Rand) (kind, body string) {
 	switch random.IntN(3) {
 	case 0:
@@ -194,7 +194,7 @@ func (r *run) suppress(ctx context.Context, address, requestID string) error {
 	return err
 }
 
-// expire lets one request wait for too long and ends it as the schedule does.
+// expire expires a pending request, as the schedule does.
 func (r *run) expire(ctx context.Context, _ string) error {
 	err := r.system.admin(ctx, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `update subscribers set requested_at = requested_at - interval '8 days'
@@ -216,7 +216,7 @@ type directs struct{ n atomic.Int64 }
 
 func (d *directs) id() string { return fmt.Sprintf("faults-%d", d.n.Add(1)) }
 
-// do carries an operation out and keeps what came of it.
+// do performs an operation and records the result.
 func (r *run) do(ctx context.Context, v *visitor, a act) Call {
 	if a.direct == nil {
 		return r.recorder.call(v.send(ctx, a.call, a.request), a)

@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// Each of these reads one part of the database as the superuser, round everything that could hide something.
+// Each statement reads a part of the database as the superuser, past everything that could hide rows.
 const (
 	eventsSQL = `
 select id, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000'::uuid),
@@ -37,7 +37,7 @@ from erased join ledger_events a using (subscriber_id) join event_context c on c
 union all select subscriber_id, 'a sealed delivery' from erased join outbox o using (subscriber_id) where o.sealed is not null`
 )
 
-// read collects the history: what was done, and what stands everywhere now.
+// read collects the history: what was done, and the final state of everything.
 func (r *run) read(ctx context.Context) (h History, err error) {
 	d := r.system.Fakes
 	h = History{
@@ -67,7 +67,7 @@ func (r *run) read(ctx context.Context) (h History, err error) {
 	return h, r.system.admin(ctx, func(conn *pgx.Conn) error { return h.load(ctx, conn) })
 }
 
-// verifyLedger seals everything, as if hours had passed, and reads it all again.
+// verifyLedger seals everything, as if hours had passed, and verifies it.
 func (r *run) verifyLedger(ctx context.Context) ([]string, error) {
 	sealer := ledger.NewSealer(r.system.own, func() time.Time { return time.Now().Add(3 * time.Hour) })
 	var seals [][]byte
@@ -122,7 +122,7 @@ func (h *History) load(ctx context.Context, conn *pgx.Conn) error {
 	return each(ctx, conn, leftoversSQL, func() { h.Leftovers[id] = what }, &id, &what)
 }
 
-// each runs a query and calls keep for each row that was scanned.
+// each runs a query and calls keep for each scanned row.
 func each(ctx context.Context, conn *pgx.Conn, sql string, keep func(), into ...any) error {
 	rows, err := conn.Query(ctx, sql)
 	if err != nil {

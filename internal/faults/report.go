@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// command does what the arguments ask for and gives the exit status.
+// command runs the arguments' command and returns the exit status.
 func command(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -21,11 +21,11 @@ func command(args []string) int {
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 	flags.IntVar(&o.ops, "ops", 10_000, "operations")
 	flags.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "what is done, and broken")
-	flags.DurationVar(&o.time, "time", 4*time.Minute, "the operations are spread over half of it; fewer of them within it than asked for is a failure")
-	flags.IntVar(&o.workers, "workers", 16, "streams of operations side by side")
-	verbose := flags.Bool("v", false, "show what the functions log")
-	flags.StringVar(&o.dump, "dump", "", "a file to write the whole history to, as JSON")
-	list := flags.Bool("list", false, "name the promises and end")
+	flags.DurationVar(&o.time, "time", 4*time.Minute, "spread the operations over half of this time; fail if fewer complete within it")
+	flags.IntVar(&o.workers, "workers", 16, "number of concurrent streams of operations")
+	verbose := flags.Bool("v", false, "print the functions' logs")
+	flags.StringVar(&o.dump, "dump", "", "write the whole history to a file as JSON")
+	list := flags.Bool("list", false, "name the invariants and end")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		return 2
 	}
@@ -40,13 +40,13 @@ func command(args []string) int {
 	return report(ctx, o)
 }
 
-// shown is how many broken promises of a kind are printed.
+// shown is the number of violations to print per invariant.
 const shown = 10
 
-// verdict prints how a history stands, and gives the number of broken promises.
+// verdict prints the result of each check and returns the number of violations.
 func verdict(w io.Writer, h *History) int {
 	broken := 0
-	for _, p := range promises() {
+	for _, p := range invariants() {
 		found := p.check(h)
 		broken += len(found)
 		if len(found) == 0 {
@@ -61,7 +61,7 @@ func verdict(w io.Writer, h *History) int {
 	return broken
 }
 
-// dump writes a history to a file, for a closer look.
+// dump writes a history to a file for analysis.
 func dump(file string, h *History) error {
 	content, err := json.MarshalIndent(h, "", " ")
 	if err != nil {
@@ -70,7 +70,7 @@ func dump(file string, h *History) error {
 	return os.WriteFile(file, content, 0o600)
 }
 
-// report makes a history, checks it, and gives the exit status. Its last line has the figures.
+// report runs and checks a history and returns the exit status. Its last line summarizes the run.
 func report(ctx context.Context, o options) int {
 	began := time.Now()
 	h, err := history(ctx, o)
@@ -88,7 +88,7 @@ func report(ctx context.Context, o options) int {
 	if broken > 0 || len(h.Calls) < o.ops {
 		status = 1
 	}
-	fmt.Fprintf(o.out, "faults: seed %d, %d of %d operations, %d faults, %d events, %d mails, %d broken promises, %.0f s, status %d\n",
+	fmt.Fprintf(o.out, "faults: seed %d, %d of %d operations, %d faults, %d events, %d emails, %d violations, %.0f s, status %d\n",
 		o.seed, len(h.Calls), o.ops, len(h.Faults), len(h.Events), len(h.Mails), broken, time.Since(began).Seconds(), status)
 	return status
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// options are what to do.
+// options configure a run.
 type options struct {
 	ops     int
 	seed    uint64
@@ -22,11 +22,11 @@ type options struct {
 	workers int
 	root    string
 	dump    string
-	out     io.Writer // what is told while it runs
-	log     io.Writer // what the functions print; nil drops it
+	out     io.Writer // receives progress messages
+	log     io.Writer // receives the functions' output; nil discards it
 }
 
-// run is one history while it is made.
+// run is a history in progress.
 type run struct {
 	options
 	system   *system
@@ -36,19 +36,19 @@ type run struct {
 	people   []string
 	began    time.Time // of the operations
 	lost     lost
-	refused  atomic.Int64 // mails that the mail service was told to refuse for good
+	refused  atomic.Int64 // emails that the email service was set to refuse permanently
 }
 
-// rivalry is the share of steps at which two operations on one person run at the same time.
+// rivalry is the share of steps with two concurrent operations on one person.
 const rivalry = 0.15
 
-// hot is how many people most is done to.
+// hot is the number of people who receive most operations.
 const hot = 25
 
-// absent begins the line of a server that is not installed: what needs it is left out.
+// absent prefixes the line of a server that is not installed and whose faults are skipped.
 const absent = "left out:"
 
-// history makes a history: operations and faults side by side, then quiet, then everything that was left open.
+// history runs operations and faults concurrently, then stops the faults and completes everything that was left open.
 func history(ctx context.Context, o options) (History, error) {
 	began := time.Now()
 	s, err := startSystem(ctx, o.root, o.log)
@@ -65,7 +65,7 @@ func history(ctx context.Context, o options) (History, error) {
 	if err := ctx.Err(); err != nil {
 		return History{}, err
 	}
-	fmt.Fprintf(o.out, "%d operations, %d faults, %d mails after %.0f s; now everything is mended\n",
+	fmt.Fprintf(o.out, "%d operations, %d faults, %d emails after %.0f s; now everything is repaired\n",
 		r.recorder.count(), len(r.recorder.faults), len(s.Fakes.SES.Emails()), time.Since(began).Seconds())
 	if err := r.settle(ctx); err != nil {
 		return History{}, err
@@ -73,7 +73,7 @@ func history(ctx context.Context, o options) (History, error) {
 	return r.read(ctx)
 }
 
-// storm runs the operations with faults beside them, until there are enough or the time is up.
+// storm runs the operations and faults concurrently, until there are enough operations or the time is up.
 func (r *run) storm(ctx context.Context) {
 	r.began = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, r.time)
@@ -95,7 +95,7 @@ func (r *run) storm(ctx context.Context) {
 	companions.Wait()
 }
 
-// work is one stream of operations by visitors that come and go.
+// work runs one stream of operations by changing visitors.
 func (r *run) work(ctx context.Context, number int, random *rand.Rand) {
 	for step := 0; r.turn(ctx); step++ {
 		v := newVisitor(r.system.BaseURL, number*20+step%20)
@@ -118,8 +118,8 @@ func (r *run) work(ctx context.Context, number int, random *rand.Rand) {
 	}
 }
 
-// turn waits until the next operation is due, so that they and the faults fill half of the time; false when there are
-// enough, or the time is up. After a stall they come in a rush.
+// turn waits until the next operation is due, so that operations and faults fill half of the time. It returns false
+// when there are enough or the time is up. After a stall operations come in a rush.
 func (r *run) turn(ctx context.Context) bool {
 	for {
 		done := r.recorder.count()
@@ -136,7 +136,7 @@ func (r *run) turn(ctx context.Context) bool {
 	}
 }
 
-// once carries out an operation, and repeats it if its end is not known and the visitor is one who tries again.
+// once performs an operation, and repeats it if the outcome is unknown and the visitor is one who retries.
 func (r *run) once(ctx context.Context, v *visitor, a act, again bool) {
 	done := r.do(context.WithoutCancel(ctx), v, a)
 	if done.unknown() && again {
@@ -145,7 +145,7 @@ func (r *run) once(ctx context.Context, v *visitor, a act, again bool) {
 	}
 }
 
-// deliver runs the function once, as its schedule does.
+// deliver invokes the function once, as its schedule does.
 func (r *run) deliver(ctx context.Context) {
 	result, err := r.system.Lambda.Invoke(ctx, "deliver", []byte(`{"scheduled":true}`))
 	if r.log != nil && (err != nil || result.FunctionError != "") {
@@ -153,10 +153,10 @@ func (r *run) deliver(ctx context.Context) {
 	}
 }
 
-// passDay makes the mail log a day older, so that the caps let mail through again.
+// passDay makes email_log older by a day, so that the budgets allow email again.
 func (r *run) passDay(ctx context.Context) {
 	_ = r.system.admin(ctx, func(conn *pgx.Conn) error {
-		r.recorder.dayPassed() // first, so that there are never fewer than it was
+		r.recorder.dayPassed() // first, so that the count is never too low
 		_, err := conn.Exec(ctx, `
 			update email_log set at = at - interval '25 hours', sent_at = sent_at - interval '25 hours'
 			where greatest(at, sent_at) > now() - interval '25 hours'`)
@@ -165,10 +165,10 @@ func (r *run) passDay(ctx context.Context) {
 }
 
 func (r *run) progress() {
-	fmt.Fprintf(r.out, "%d operations, %d mails\n", r.recorder.count(), len(r.system.Fakes.SES.Emails()))
+	fmt.Fprintf(r.out, "%d operations, %d emails\n", r.recorder.count(), len(r.system.Fakes.SES.Emails()))
 }
 
-// every does something again and again, until ctx ends.
+// every repeats a function until ctx ends.
 func every(ctx context.Context, pause time.Duration, do func()) {
 	for {
 		do()

@@ -8,24 +8,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Time for the system to come to rest once nothing is broken any more.
+// Time for the system to settle after the last fault.
 const (
 	restTime    = 3 * time.Minute
-	repeatTries = 3 // of a call whose end was not known: environments may still hold what broke
+	repeatTries = 3 // of a call with an unknown outcome: environments may still be affected
 )
 
-// settle mends everything, repeats what nobody knows the end of, and delivers what waits.
+// settle ends all faults, repeats calls with an unknown outcome, and delivers what is pending.
 func (r *run) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restTime)
 	defer cancel()
 	r.system.Fakes.SES.Heal()
 	r.system.Fakes.Loops.Heal()
-	r.kill("deliver") // a run that lingers would share rows with ours, whose leases are cut short below
+	r.kill("deliver") // a lingering run would share rows with ours, whose leases are shortened below
 	v := newVisitor(r.system.BaseURL, 50*200-1)
 	for range repeatTries {
 		open := r.recorder.unfinished()
 		if len(open) > 0 {
-			fmt.Fprintf(r.out, "%d calls have no known end and are repeated\n", len(open))
+			fmt.Fprintf(r.out, "%d calls have an unknown outcome and are repeated\n", len(open))
 		}
 		for _, a := range open {
 			r.do(ctx, v, a)
@@ -33,14 +33,14 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	for len(r.system.Fakes.SQS.Waiting()) > 0 {
 		if !sleep(ctx, 200*time.Millisecond) {
-			return fmt.Errorf("unsubscriptions are parked for ever: %w", ctx.Err())
+			return fmt.Errorf("queued unsubscribes are not applied: %w", ctx.Err())
 		}
 	}
 	return r.drain(ctx)
 }
 
-// drain delivers until nothing waits, or the time is up: then the checks say what is left. Pauses and leases are cut
-// short: nobody else delivers. What the caps make wait gets its day.
+// drain delivers until nothing is pending or the time is up; the checks then report what is left. It shortens delays
+// and leases, because nothing else delivers. Days pass for what exceeds a budget.
 func (r *run) drain(ctx context.Context) error {
 	for before := 0; ctx.Err() == nil; {
 		waiting := 0
@@ -52,7 +52,7 @@ func (r *run) drain(ctx context.Context) error {
 		if err != nil || waiting == 0 {
 			return err
 		}
-		fmt.Fprintf(r.out, "%d deliveries wait\n", waiting)
+		fmt.Fprintf(r.out, "%d deliveries are pending\n", waiting)
 		if waiting == before {
 			r.passDay(ctx)
 		}

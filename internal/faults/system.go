@@ -23,33 +23,33 @@ import (
 	"newsletter/shared/token"
 )
 
-// system is everything under test, and the ways to break it.
+// system is the system under test and the means to break it.
 type system struct {
 	*devstack.Stack
 	servers *testenv.Servers
 	db      *testenv.Database
-	redis   *testenv.PrivateRedis // nil where none is installed: then the embedded one is used, and not broken
+	redis   *testenv.PrivateRedis // nil if not installed: then the embedded server is used, and not broken
 	ways    map[string]*toxiproxy.Proxy
 	rings   map[token.Purpose]*token.Ring
 	journal *journal.Journal
-	own     *postgres.DB        // goes round the proxies
-	store   *subscription.Store // for what has no route yet; it goes round the proxies
+	own     *postgres.DB        // bypasses the proxies
+	store   *subscription.Store // for operations without a route; bypasses the proxies
 	closers []func()
 }
 
-// settings make every commit's time known and lasting: the server is killed, too.
+// settings make every commit's time known and durable, because the server is killed too.
 var settings = map[string]string{"track_commit_timestamp": "on", "synchronous_commit": "on"}
 
-// variables take away what would only cost time here, and bounds that this one machine's visitors would reach.
+// variables remove delays, and limits that the visitors of this one machine would reach.
 var variables = map[string]string{
-	"UPSTASH_VECTOR_REST_URL": "", // its people look alike
+	"UPSTASH_VECTOR_REST_URL": "", // its people resemble each other
 	"LIMITS_SUBSCRIBE":        "400/1m@host,4000/1m@site", "LIMITS_UNSUBSCRIBE": "400/1m@host,4000/1m@site",
 	"LIMITS_PRIVACY": "400/1m@host,4000/1m@site", "LIMITS_DOMAIN_EMAILS_PER_HOUR": "0", "MAIL_RATE_PER_MINUTE": "0", "MAIL_DOMAIN_RATE_PER_MINUTE": "0",
 	"DELIVERY_LINGER": "0s", "SLACK_WEBHOOK_URL": "", "DISCORD_WEBHOOK_URL": "", "WEBHOOK_URLS": "", "WEBHOOK_SECRETS": "",
 	"GA4_MEASUREMENT_ID": "", "GA4_API_SECRET": "",
 }
 
-// startSystem starts real servers, the proxies before them, and the stack. The caller ends it with stop.
+// startSystem starts real servers, the proxies in front of them, and the stack. The caller stops it.
 func startSystem(ctx context.Context, root string, log io.Writer) (*system, error) {
 	s := &system{ways: map[string]*toxiproxy.Proxy{}}
 	if err := s.start(ctx, root, log); err != nil {
@@ -106,7 +106,7 @@ func (s *system) startRedis() (*devstack.Redis, error) {
 	return &devstack.Redis{URL: to, CAFile: s.redis.CAFile}, err
 }
 
-// through puts a proxy before a server, and gives the server's URL with the proxy in its place.
+// through starts a proxy in front of a server and returns the server's URL with the proxy in its place.
 func (s *system) through(name, to string) (string, error) {
 	target, err := url.Parse(to)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *system) through(name, to string) (string, error) {
 	return target.String(), nil
 }
 
-// openOwn opens what the checks and the operations without a route work with, under the keys of the stack.
+// openOwn opens what the checks and the operations without a route use, with the stack's keys.
 func (s *system) openOwn(ctx context.Context, dir string) error {
 	state, err := devstack.ReadState(dir)
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 	return err
 }
 
-// admin runs a statement as the superuser, round the proxies. It waits for a server that was just killed.
+// admin runs a statement as the superuser, bypassing the proxies. It waits for a server that was just killed.
 func (s *system) admin(ctx context.Context, do func(conn *pgx.Conn) error) error {
 	for {
 		conn, err := pgx.Connect(ctx, s.db.AdminURL)
@@ -180,7 +180,7 @@ func (s *system) admin(ctx context.Context, do func(conn *pgx.Conn) error) error
 	}
 }
 
-// passing says whether a server that comes back would mend an error.
+// passing reports whether an error is transient while a server restarts.
 func passing(err error) bool {
 	for _, sign := range []string{"57P0", "connect", "EOF", "reset", "closed"} {
 		if strings.Contains(err.Error(), sign) {

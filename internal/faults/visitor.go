@@ -25,7 +25,7 @@ const (
 // patience is how long a visitor waits: longer than the gateway.
 const patience = 40 * time.Second
 
-// visitor is a client with a network address of its own: the whole of 127.0.0.0/8 is this machine.
+// visitor is a client with a network address of its own: all of 127.0.0.0/8 is this machine.
 type visitor struct {
 	base   string
 	client *http.Client
@@ -46,7 +46,7 @@ type request struct {
 	method, path, kind, body string
 }
 
-// send makes a request and fills in what came of it.
+// send sends a request and records the result.
 func (v *visitor) send(ctx context.Context, c Call, r request) Call {
 	c.Start = time.Now()
 	made, err := http.NewRequestWithContext(ctx, r.method, v.base+r.path, strings.NewReader(r.body))
@@ -71,11 +71,11 @@ func (v *visitor) send(ctx context.Context, c Call, r request) Call {
 	}
 	c.Status, c.RequestID = response.StatusCode, response.Header.Get("Apigw-Requestid")
 	c.RetryAfter = response.Header.Get("Retry-After") != ""
-	c.Gateway = response.Header.Get("X-Content-Type-Options") == "" // every answer of ours has it
+	c.Gateway = response.Header.Get("X-Content-Type-Options") == "" // all of our answers have it
 	return c
 }
 
-// encoded is a body as JSON or as a form.
+// encoded returns a body as JSON or as a form.
 func encoded(form bool, fields map[string]string) (kind, body string) {
 	if !form {
 		content, _ := json.Marshal(fields) // strings always encode
