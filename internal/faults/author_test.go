@@ -55,7 +55,7 @@ func (a *author) signUp(id uuid.UUID, address string) (token.Claims, Delivery) {
 	c := a.call(Call{Op: opSubscribe, Typed: address, Status: 202})
 	e := a.event(c, Event{SubscriberID: id, Kind: kindRequested, Outcome: "confirmation_queued", From: "none", To: "pending"})
 	d := a.delivery(e, "email.confirm", "sent")
-	a.h.Mails = append(a.h.Mails, Mail{d.ID.String(), address, a.later()})
+	a.h.Emails = append(a.h.Emails, Email{d.ID.String(), address, a.later()})
 	return token.Claims{SubscriberID: id, EventID: e.ID, Purpose: token.Confirm, Epoch: 1}, d
 }
 
@@ -106,7 +106,7 @@ func goodHistory() *author {
 			a.h.Rows[i].Epoch = 2
 		}
 	}
-	a.h.MailLog = []Mailed{{"f1", "confirm", 1}, {"f2", "privacy_export", 1}, {"f2", "privacy_erase", 1}}
+	a.h.EmailLog = []EmailCount{{"f1", "confirm", 1}, {"f2", "privacy_export", 1}, {"f2", "privacy_erase", 1}}
 	return a
 }
 
@@ -125,7 +125,7 @@ func (a *author) eventOf(t *testing.T, kind string) *Event {
 	return find(t, a.h.Events, func(e Event) bool { return e.Kind == kind })
 }
 
-func (a *author) mailTo(t *testing.T, name string) *Mail {
+func (a *author) mailTo(t *testing.T, name string) *Email {
 	t.Helper()
-	return find(t, a.h.Mails, func(m Mail) bool { return strings.HasPrefix(m.To, name) })
+	return find(t, a.h.Emails, func(m Email) bool { return strings.HasPrefix(m.To, name) })
 }

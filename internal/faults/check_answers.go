@@ -28,7 +28,7 @@ func (x *index) unfulfilled(h *History, c Call) string {
 	case opSubscribe:
 		return x.recorded(c, kindRequested, 1)
 	case opAskLeave, opAskExport, opAskErase:
-		return x.recorded(c, kindLinkAsked, 1)
+		return x.recorded(c, kindLinkRequested, 1)
 	case opExport:
 		return x.recorded(c, kindExported, 0)
 	case opConfirm:

@@ -40,8 +40,8 @@ var cells = map[cell][]string{
 	{kindRequested, "dropped"}:                  {"="},
 	{kindConfirmed, "confirmed"}:                {"pending>active"},
 	{kindUnsubscribed, "unsubscribed"}:          {"active>unsubscribed"},
-	{kindCancelled, "cancelled"}:                {"pending>none", "pending>unsubscribed"},
-	{kindCancelled, "hushed"}:                   {"none>none", "unsubscribed>unsubscribed"},
+	{kindDeclined, "cancelled"}:                 {"pending>none", "pending>unsubscribed"},
+	{kindDeclined, "hushed"}:                    {"none>none", "unsubscribed>unsubscribed"},
 	{kindExpired, "expired"}:                    {"pending>none", "pending>unsubscribed"},
 	{kindSuppressed, "suppressed"}:              {"none>suppressed", "pending>suppressed", "active>suppressed", "unsubscribed>suppressed", "erased>suppressed"},
 	{kindErased, "erased"}: {
@@ -97,7 +97,7 @@ func misstep(e Event, state string, returning bool) string {
 		return fmt.Sprintf("%s, %s: %s to %s is not allowed", e.Kind, e.Outcome, e.From, e.To)
 	case !follows:
 		return fmt.Sprintf("%s begins in %s, but the previous event ended in %s", e.Kind, e.From, state)
-	case (e.Kind == kindCancelled || e.Kind == kindExpired) && e.From == "pending" && (e.To == "unsubscribed") != returning:
+	case (e.Kind == kindDeclined || e.Kind == kindExpired) && e.From == "pending" && (e.To == "unsubscribed") != returning:
 		return fmt.Sprintf("%s leads to %s; unsubscribed before: %t", e.Kind, e.To, returning)
 	}
 	return ""
@@ -111,7 +111,7 @@ func ends(e Event) bool {
 	switch e.Kind {
 	case kindUnsubscribed, kindSuppressed, kindErased:
 		return true
-	case kindCancelled:
+	case kindDeclined:
 		return e.Outcome == "cancelled"
 	}
 	return false

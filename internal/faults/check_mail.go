@@ -10,13 +10,13 @@ import (
 	"github.com/google/uuid"
 )
 
-func isMail(kind string) bool { return strings.HasPrefix(kind, "email.") }
+func isEmail(kind string) bool { return strings.HasPrefix(kind, "email.") }
 
 // checkDelivered checks that every outbox row was delivered, or made obsolete by a later event of the person (I3).
 func checkDelivered(h *History) []string {
 	x, found, dead := newIndex(h), []string{}, 0
 	sent := map[string]bool{}
-	for _, m := range h.Mails {
+	for _, m := range h.Emails {
 		sent[m.Delivery] = true
 	}
 	for _, d := range h.Deliveries {
@@ -24,16 +24,16 @@ func checkDelivered(h *History) []string {
 		switch {
 		case d.State == "ready" || d.State == "held":
 			what = "still pending"
-		case d.State == "dead" && isMail(d.Kind) && d.Outcome == "rejected":
+		case d.State == "dead" && isEmail(d.Kind) && d.Outcome == "rejected":
 			dead++
 		case d.State == "dead":
 			what = "dead-lettered: " + d.Outcome
-		case !isMail(d.Kind):
+		case !isEmail(d.Kind):
 		case d.Outcome == "sent" && !sent[d.ID.String()]:
 			what = "marked as sent, but not received"
 		case d.Outcome == "sent":
-		case d.Outcome == "stale" && !x.since(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindCancelled, kindExpired, kindSuppressed, kindErased) &&
-			!x.sinceInMailbox(x.events[d.EventID], kindUnsubscribed, kindCancelled, kindSuppressed, kindErased):
+		case d.Outcome == "stale" && !x.since(x.events[d.EventID], kindConfirmed, kindUnsubscribed, kindDeclined, kindExpired, kindSuppressed, kindErased) &&
+			!x.sinceInMailbox(x.events[d.EventID], kindUnsubscribed, kindDeclined, kindSuppressed, kindErased):
 			what = "dropped without an event of the person"
 		case d.Outcome == "erased" && !x.since(x.events[d.EventID], kindErased):
 			what = "dropped without an erasure"
@@ -70,17 +70,17 @@ const markTime = 12 * time.Second
 // first mark was lost (I3).
 func checkDuplicates(h *History) []string {
 	x, found := newIndex(h), []string{}
-	mails := map[string][]Mail{}
-	for _, m := range h.Mails {
+	mails := map[string][]Email{}
+	for _, m := range h.Emails {
 		mails[m.Delivery] = append(mails[m.Delivery], m)
 	}
 	for delivery, same := range mails {
 		d, known := x.deliveries[delivery]
-		if !known || !isMail(d.Kind) {
+		if !known || !isEmail(d.Kind) {
 			found = append(found, fmt.Sprintf("%d emails tagged %q: no email delivery has this id", len(same), delivery))
 			continue
 		}
-		slices.SortFunc(same, func(a, b Mail) int { return a.At.Compare(b.At) })
+		slices.SortFunc(same, func(a, b Email) int { return a.At.Compare(b.At) })
 		if len(same) > d.Attempts {
 			found = append(found, fmt.Sprintf("delivery %s: sent %d times in %d attempts", delivery, len(same), d.Attempts))
 		}
@@ -97,7 +97,7 @@ func checkDuplicates(h *History) []string {
 }
 
 // excused reports whether a fault may have lost the mark of an email.
-func excused(h *History, m Mail) bool {
+func excused(h *History, m Email) bool {
 	return slices.ContainsFunc(h.Faults, func(f Fault) bool {
 		return (f.Target == "postgres" || f.Target == "deliver" || f.Delivery == m.Delivery) && f.overlaps(m.At.Add(-time.Second), m.At.Add(markTime))
 	})
@@ -107,7 +107,7 @@ func excused(h *History, m Mail) bool {
 const inFlight = time.Second
 
 // checkSilence checks that no email that was decided before a subscriber left is begun after that has committed (I5).
-func checkSilence(h *History) []string {
+func checkNoEmailAfterEnd(h *History) []string {
 	x, found := newIndex(h), []string{}
 	notMe := map[string]bool{}
 	for _, c := range h.Calls {
@@ -115,31 +115,31 @@ func checkSilence(h *History) []string {
 			notMe[c.RequestID] = true
 		}
 	}
-	for _, m := range h.Mails {
+	for _, m := range h.Emails {
 		d := x.deliveries[m.Delivery]
 		decided := x.events[d.EventID]
 		for _, e := range x.byPerson[d.SubscriberID] {
-			if !ends(e) || !decided.before(e) || !e.Committed.Add(inFlight).Before(m.At) || !silences(e, d.Kind, notMe[e.RequestID]) {
+			if !ends(e) || !decided.before(e) || !e.Committed.Add(inFlight).Before(m.At) || !stopsEmail(e, d.Kind, notMe[e.RequestID]) {
 				continue
 			}
-			if d.Kind == "email.unsubscribe_link" && x.askedAgain(e, m.At) {
+			if d.Kind == "email.unsubscribe_link" && x.requestedAgain(e, m.At) {
 				continue
 			}
 			found = append(found, fmt.Sprintf("delivery %s, %s: sent %s after %s", d.ID, d.Kind, m.At.Sub(e.Committed).Round(time.Millisecond), e.Kind))
 		}
 	}
-	return append(found, visibleSilence(h)...)
+	return append(found, visibleEnd(h)...)
 }
 
 // silences reports whether an event stops emails of a kind: after an unsubscribe a person may still request their data.
-func silences(e Event, kind string, notMe bool) bool {
+func stopsEmail(e Event, kind string, notMe bool) bool {
 	service := kind == "email.privacy_export" || kind == "email.privacy_erase"
 	return !service || notMe || e.Kind == kindSuppressed || e.Kind == kindErased
 }
 
 // askedAgain reports whether a person was signed up again after an event and before a time; unsubscribe links are
 // then allowed.
-func (x *index) askedAgain(e Event, until time.Time) bool {
+func (x *index) requestedAgain(e Event, until time.Time) bool {
 	return slices.ContainsFunc(x.byPerson[e.SubscriberID], func(other Event) bool {
 		return other.Kind == kindRequested && e.before(other) && other.Committed.Before(until)
 	})
@@ -147,15 +147,15 @@ func (x *index) askedAgain(e Event, until time.Time) bool {
 
 // visibleSilence checks the invariant as subscribers see it: after the page that confirms the end, no email arrives
 // unless the address is typed again.
-func visibleSilence(h *History) []string {
+func visibleEnd(h *History) []string {
 	var found []string
-	calls, mails := map[string][]Call{}, map[string][]Mail{}
+	calls, mails := map[string][]Call{}, map[string][]Email{}
 	for _, c := range h.Calls {
 		if c.Op != opLook && c.Op != opBad {
 			calls[c.Typed] = append(calls[c.Typed], c)
 		}
 	}
-	for _, m := range h.Mails {
+	for _, m := range h.Emails {
 		mails[known(m.To)] = append(mails[known(m.To)], m)
 	}
 	for address, own := range calls {
@@ -195,14 +195,14 @@ var bounds = []struct {
 }
 
 // checkCaps checks that no mailbox receives more email than its budget, whatever happens to Redis.
-func checkCaps(h *History) []string {
+func checkBudgets(h *History) []string {
 	var found []string
 	counts := map[string]map[string]int{}
-	for _, m := range h.MailLog {
-		if counts[m.Fold] == nil {
-			counts[m.Fold] = map[string]int{}
+	for _, m := range h.EmailLog {
+		if counts[m.Mailbox] == nil {
+			counts[m.Mailbox] = map[string]int{}
 		}
-		counts[m.Fold][m.Purpose] += m.Count
+		counts[m.Mailbox][m.Purpose] += m.Count
 	}
 	for fold, count := range counts {
 		for _, bound := range bounds {
@@ -231,7 +231,7 @@ func checkErased(h *History) []string {
 func checkJournal(h *History) []string {
 	x, found := newIndex(h), []string{}
 	for _, e := range h.Events {
-		stop := slices.Contains([]string{kindUnsubscribed, kindCancelled, kindSuppressed, kindErased}, e.Kind)
+		stop := slices.Contains([]string{kindUnsubscribed, kindDeclined, kindSuppressed, kindErased}, e.Kind)
 		if stop && !h.Journal[e.ID] && (e.Kind == kindErased || !x.since(e, kindErased)) {
 			found = append(found, fmt.Sprintf("event %s, %s: not in the journal", e.ID, e.Kind))
 		}
@@ -245,7 +245,7 @@ func checkJournal(h *History) []string {
 }
 
 // checkAudience checks that Loops has exactly the subscribers.
-func checkAudience(h *History) []string {
+func checkLoops(h *History) []string {
 	var found []string
 	active := map[string]uuid.UUID{}
 	for _, row := range h.Rows {

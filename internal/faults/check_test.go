@@ -63,7 +63,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 		"a row that still waits":         {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "ready" }},
 		"a row that is held":             {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "held" }},
 		"an email marked as sent that nobody got": {"I3", func(t *testing.T, a *author) {
-			a.h.Mails = slices.DeleteFunc(a.h.Mails, func(m Mail) bool { return strings.HasPrefix(m.To, "waits") })
+			a.h.Emails = slices.DeleteFunc(a.h.Emails, func(m Email) bool { return strings.HasPrefix(m.To, "waits") })
 		}},
 		"an email dropped for no reason": {"I3", func(t *testing.T, a *author) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
@@ -81,19 +81,19 @@ func TestEveryViolationIsFound(t *testing.T) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome = "dead", "rejected"
 		}},
 		"an email from nowhere": {"I3-twice", func(t *testing.T, a *author) {
-			a.h.Mails = append(a.h.Mails, Mail{uuid.NewString(), "stays@example.org", a.later()})
+			a.h.Emails = append(a.h.Emails, Email{uuid.NewString(), "stays@example.org", a.later()})
 		}},
 		"an email to another person": {"I3-twice", func(t *testing.T, a *author) { a.mailTo(t, "stays").To = "leaves@example.org" }},
 		"an email twice for no reason": {"I3-twice", func(t *testing.T, a *author) {
 			again := *a.mailTo(t, "waits")
 			again.At = again.At.Add(time.Minute)
-			a.h.Mails = append(a.h.Mails, again)
+			a.h.Emails = append(a.h.Emails, again)
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Attempts = 2
 		}},
 		"an email more often than it was tried": {"I3-twice", func(t *testing.T, a *author) {
 			again := *a.mailTo(t, "waits")
 			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "deliver", Start: again.At, End: again.At.Add(time.Second)})
-			a.h.Mails = append(a.h.Mails, again)
+			a.h.Emails = append(a.h.Emails, again)
 		}},
 		"a transition that is not allowed": {"I4", func(t *testing.T, a *author) {
 			e := a.eventOf(t, kindUnsubscribed)
@@ -144,7 +144,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 			a.mailTo(t, "goes").At = a.eventOf(t, kindErased).Committed.Add(inFlight + time.Millisecond)
 		}},
 		"an email after the page that says it is over": {"I5", func(t *testing.T, a *author) {
-			a.h.Mails = append(a.h.Mails, Mail{"", "leaves@example.org", a.later()}) // of whatever delivery
+			a.h.Emails = append(a.h.Emails, Email{"", "leaves@example.org", a.later()}) // of whatever delivery
 		}},
 		"an active subscriber without a click": {"I6", func(t *testing.T, a *author) {
 			a.h.Calls = slices.DeleteFunc(a.h.Calls, func(c Call) bool { return c.Op == opConfirm && c.Typed == "stays@example.org" })
@@ -180,8 +180,8 @@ func TestEveryViolationIsFound(t *testing.T) {
 		"bad input that works": {"I8", func(t *testing.T, a *author) {
 			find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }).Status = 202
 		}},
-		"a second confirmation email":          {"caps", func(t *testing.T, a *author) { a.h.MailLog[0].Count = 2 }},
-		"a third privacy email":                {"caps", func(t *testing.T, a *author) { a.h.MailLog[2].Count = 2 }},
+		"a second confirmation email":          {"caps", func(t *testing.T, a *author) { a.h.EmailLog[0].Count = 2 }},
+		"a third privacy email":                {"caps", func(t *testing.T, a *author) { a.h.EmailLog[2].Count = 2 }},
 		"something left of an erased person":   {"erased", func(t *testing.T, a *author) { a.h.Leftovers[goes] = "an identity" }},
 		"a suppression missing in the journal": {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindUnsubscribed).ID) }},
 		"an erasure missing in the journal":    {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindErased).ID) }},
@@ -216,7 +216,7 @@ func TestExcusedViolations(t *testing.T) {
 			m := *a.mailTo(t, "waits")
 			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "deliver", Start: m.At, End: m.At.Add(time.Millisecond)})
 			m.At = m.At.Add(time.Minute)
-			a.h.Mails = append(a.h.Mails, m)
+			a.h.Emails = append(a.h.Emails, m)
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Attempts = 2
 		},
 		"queued, and applied later": func(t *testing.T, a *author) {
@@ -237,7 +237,7 @@ func TestExcusedViolations(t *testing.T) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
 			asked := find(t, a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
 			older := token.Claims{SubscriberID: uuid.New(), Purpose: token.Confirm}
-			hushed := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindCancelled, Outcome: "hushed", From: "none", To: "none"})
+			hushed := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindDeclined, Outcome: "hushed", From: "none", To: "none"})
 			asked.At, a.h.Journal[hushed.ID] = asked.Committed.Add(-time.Millisecond), true
 			a.h.Events[len(a.h.Events)-1].Committed = asked.Committed.Add(-time.Microsecond)
 			a.h.Calls[len(a.h.Calls)-1].Start, a.h.Calls[len(a.h.Calls)-1].End = asked.At, asked.At.Add(time.Second)
@@ -249,7 +249,7 @@ func TestExcusedViolations(t *testing.T) {
 		"refused for good, as told": func(t *testing.T, a *author) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome, a.h.Refused = "dead", "rejected", 1
 		},
-		"a second confirmation email, a day later": func(t *testing.T, a *author) { a.h.MailLog[0].Count, a.h.Days = 2, 1 },
+		"a second confirmation email, a day later": func(t *testing.T, a *author) { a.h.EmailLog[0].Count, a.h.Days = 2, 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := goodHistory()

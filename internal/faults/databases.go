@@ -62,14 +62,14 @@ func (r *run) complain(what string, err error) {
 	r.recorder.problem(fmt.Sprintf("inject the fault %q: %v", what, err))
 }
 
-func (r *run) postgresTroubles() []trouble {
-	all := []trouble{
+func (r *run) postgresTroubles() []injector {
+	all := []injector{
 		{"postgres: connections ended", "postgres", 3, r.terminate},
 		{"postgres: port closed", "postgres", 2, r.refuse("postgres")},
 		{"postgres: killed", "postgres", 1, r.crash},
 	}
 	for _, how := range sortedNames(toxics) {
-		all = append(all, trouble{"postgres: " + how, "postgres", 2, r.poison("postgres", how)})
+		all = append(all, injector{"postgres: " + how, "postgres", 2, r.poison("postgres", how)})
 	}
 	return all
 }
@@ -89,12 +89,12 @@ func (r *run) crash(ctx context.Context, _ time.Duration, _ *rand.Rand) {
 	}
 }
 
-func (r *run) redisTroubles() []trouble {
+func (r *run) redisTroubles() []injector {
 	server := r.system.redis
 	if server == nil {
 		return nil
 	}
-	all := []trouble{
+	all := []injector{
 		{"redis: emptied", "redis", 3, r.flush},
 		{"redis: port closed", "redis", 1, r.refuse("redis")},
 		{"redis: killed", "redis", 2, func(ctx context.Context, last time.Duration, _ *rand.Rand) {
@@ -111,7 +111,7 @@ func (r *run) redisTroubles() []trouble {
 		}},
 	}
 	for _, how := range sortedNames(toxics) {
-		all = append(all, trouble{"redis: " + how, "redis", 1, r.poison("redis", how)})
+		all = append(all, injector{"redis: " + how, "redis", 1, r.poison("redis", how)})
 	}
 	return all
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // trouble is one way to break something. It returns when the fault is over.
-type trouble struct {
+type injector struct {
 	name, target string
 	weight       int
 	cause        func(ctx context.Context, last time.Duration, random *rand.Rand)
@@ -27,14 +27,14 @@ type trouble struct {
 // it returns, no fault is left except answers that fakes still have to send.
 func (r *run) breakThings(ctx context.Context, random *rand.Rand) {
 	var streams sync.WaitGroup
-	for _, stream := range [][]trouble{append(r.postgresTroubles(), r.redisTroubles()...), append(r.serviceTroubles(), r.processTroubles()...)} {
+	for _, stream := range [][]injector{append(r.postgresTroubles(), r.redisTroubles()...), append(r.serviceTroubles(), r.processTroubles()...)} {
 		own := rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))
 		streams.Go(func() { r.breakSome(ctx, own, stream) })
 	}
 	streams.Wait()
 }
 
-func (r *run) breakSome(ctx context.Context, random *rand.Rand, stream []trouble) {
+func (r *run) breakSome(ctx context.Context, random *rand.Rand, stream []injector) {
 	total := 0
 	for _, t := range stream {
 		total += t.weight
@@ -84,7 +84,7 @@ func (l *lost) first(delivery string) bool {
 	return !again
 }
 
-func (r *run) serviceTroubles() []trouble {
+func (r *run) serviceTroubles() []injector {
 	ses, accounts := r.system.Fakes.SES, r.system.Fakes.Loops
 	mailFails := func(answer devstack.SESFault, most int) func(context.Context, time.Duration, *rand.Rand) {
 		return func(_ context.Context, _ time.Duration, random *rand.Rand) {
@@ -100,13 +100,13 @@ func (r *run) serviceTroubles() []trouble {
 			}
 		}
 	}
-	return []trouble{
+	return []injector{
 		{"mail: too many requests", "mail", 2, mailFails(devstack.SESFault{Status: 429, Code: "TooManyRequestsException", RetryAfter: 1}, 5)},
 		{"mail: internal failure", "mail", 2, mailFails(devstack.SESFault{Status: 500, Code: "InternalFailure"}, 5)},
 		{"mail: not available", "mail", 2, mailFails(devstack.SESFault{Status: 503, Code: "ServiceUnavailable", RetryAfter: 2}, 5)},
 		{"mail: slow, then an error", "mail", 1, mailFails(devstack.SESFault{Status: 504, Code: "Timeout", Delay: 3 * time.Second}, 2)},
 		{"mail: never answers", "mail", 1, mailFails(devstack.SESFault{Status: 504, Code: "Timeout", Delay: 11 * time.Second}, 1)},
-		{"mail: refused for good", "mail", 1, r.refuseMail},
+		{"mail: refused for good", "mail", 1, r.refuseEmail},
 		{"mail: taken, the answer lost", "mail", 3, mailFails(devstack.SESFault{Lose: func(m devstack.Email) bool { return r.lose(m, false) }}, 3)},
 		{"mail: taken, deliver killed", "mail", 4, mailFails(devstack.SESFault{Lose: func(m devstack.Email) bool { return r.lose(m, true) }}, 1)},
 		{"loops: too many requests", "loops", 1, loopsFails(devstack.Fault{Status: 429, RetryAfter: 1, Body: `{"success":false}`})},
@@ -119,7 +119,7 @@ func (r *run) serviceTroubles() []trouble {
 }
 
 // refuseMail makes the email service refuse the next email permanently.
-func (r *run) refuseMail(context.Context, time.Duration, *rand.Rand) {
+func (r *run) refuseEmail(context.Context, time.Duration, *rand.Rand) {
 	r.refused.Add(1)
 	r.system.Fakes.SES.Fail(devstack.SESFault{Status: 400, Code: "MessageRejected"})
 }
@@ -147,11 +147,11 @@ func (r *run) kill(function string) {
 	r.recorder.fault(fault)
 }
 
-func (r *run) processTroubles() []trouble {
-	var all []trouble
+func (r *run) processTroubles() []injector {
+	var all []injector
 	for _, function := range []string{"subscribe", "confirm", "unsubscribe", "privacy", "deliver"} {
 		kill := func(context.Context, time.Duration, *rand.Rand) { r.system.Lambda.Kill(function) }
-		all = append(all, trouble{"killed " + function, function, 2, kill})
+		all = append(all, injector{"killed " + function, function, 2, kill})
 	}
 	return all
 }

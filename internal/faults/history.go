@@ -78,17 +78,17 @@ type Delivery struct {
 	Created, Finished         time.Time
 }
 
-// Mail is an email that the email service accepted.
-type Mail struct {
+// Email is an email that the email service accepted.
+type Email struct {
 	Delivery string // its tag
 	To       string
 	At       time.Time
 }
 
-// Mailed is the count of a purpose for a canonical mailbox in email_log.
-type Mailed struct {
-	Fold, Purpose string
-	Count         int
+// EmailCount is the count of a purpose for a canonical mailbox in email_log.
+type EmailCount struct {
+	Mailbox, Purpose string
+	Count            int
 }
 
 // History is everything that the checks read. It has no connection to its sources, so that tests can write invalid
@@ -101,8 +101,8 @@ type History struct {
 	Events     []Event
 	Rows       []Row
 	Deliveries []Delivery
-	Mails      []Mail
-	MailLog    []Mailed
+	Emails     []Email
+	EmailLog   []EmailCount
 	// Leftovers describes what is left of erased people, by id.
 	Leftovers map[uuid.UUID]string
 	Journal   map[uuid.UUID]bool // ledger events in the journal

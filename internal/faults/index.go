@@ -11,15 +11,15 @@ import (
 // The kinds of ledger events as they are stored. They are repeated here, because a check that shared the code's
 // constants would share its mistakes.
 const (
-	kindRequested    = "subscription.requested"
-	kindConfirmed    = "subscription.confirmed"
-	kindUnsubscribed = "subscription.unsubscribed"
-	kindCancelled    = "subscription.declined"
-	kindExpired      = "subscription.expired"
-	kindSuppressed   = "subscription.suppressed"
-	kindErased       = "subscription.erased"
-	kindExported     = "privacy.exported"
-	kindLinkAsked    = "link.requested"
+	kindRequested     = "subscription.requested"
+	kindConfirmed     = "subscription.confirmed"
+	kindUnsubscribed  = "subscription.unsubscribed"
+	kindDeclined      = "subscription.declined"
+	kindExpired       = "subscription.expired"
+	kindSuppressed    = "subscription.suppressed"
+	kindErased        = "subscription.erased"
+	kindExported      = "privacy.exported"
+	kindLinkRequested = "link.requested"
 )
 
 // index finds things in a history.

@@ -47,7 +47,7 @@ func (r *run) read(ctx context.Context) (h History, err error) {
 	h.Problems = append(append(h.Problems, d.Sentry.Problems()...), d.SQS.Problems()...)
 	h.Refused = int(r.refused.Load())
 	for _, m := range d.SES.Since(0) {
-		h.Mails = append(h.Mails, Mail{m.Tags["delivery"], m.To, m.At})
+		h.Emails = append(h.Emails, Email{m.Tags["delivery"], m.To, m.At})
 	}
 	for _, c := range d.Loops.Contacts() {
 		h.Contacts[known(c.Email)] = c.Subscribed
@@ -96,7 +96,7 @@ func (r *run) verifyLedger(ctx context.Context) ([]string, error) {
 }
 
 func (h *History) load(ctx context.Context, conn *pgx.Conn) error {
-	h.Events, h.Rows, h.Deliveries, h.MailLog = nil, nil, nil, nil
+	h.Events, h.Rows, h.Deliveries, h.EmailLog = nil, nil, nil, nil
 	var e Event
 	err := each(ctx, conn, eventsSQL, func() { h.Events = append(h.Events, e) }, &e.ID, &e.SubscriberID, &e.RequestEvent, &e.Kind, &e.Outcome,
 		&e.From, &e.To, &e.RequestID, &e.Channel, &e.Returning, &e.Objected, &e.At, &e.Committed, &e.Transaction)
@@ -113,8 +113,8 @@ func (h *History) load(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	var m Mailed
-	if err := each(ctx, conn, mailLogSQL, func() { h.MailLog = append(h.MailLog, m) }, &m.Fold, &m.Purpose, &m.Count); err != nil {
+	var m EmailCount
+	if err := each(ctx, conn, mailLogSQL, func() { h.EmailLog = append(h.EmailLog, m) }, &m.Mailbox, &m.Purpose, &m.Count); err != nil {
 		return err
 	}
 	var id uuid.UUID

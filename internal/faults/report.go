@@ -89,6 +89,6 @@ func report(ctx context.Context, o options) int {
 		status = 1
 	}
 	fmt.Fprintf(o.out, "faults: seed %d, %d of %d operations, %d faults, %d events, %d emails, %d violations, %.0f s, status %d\n",
-		o.seed, len(h.Calls), o.ops, len(h.Faults), len(h.Events), len(h.Mails), broken, time.Since(began).Seconds(), status)
+		o.seed, len(h.Calls), o.ops, len(h.Faults), len(h.Events), len(h.Emails), broken, time.Since(began).Seconds(), status)
 	return status
 }
