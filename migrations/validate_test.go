@@ -87,7 +87,7 @@ func TestValidateKnowsEveryKind(t *testing.T) {
 	exec(`insert into alerts (id, rule, subject, severity, summary, firing_since, last_found_at) values ($1, 'bounces', '', 'warning', 's', now(), now())`, alert)
 	const insert = `insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), $1, $2, now(), now() - $3::interval)`
 	of := func(kind outbox.Kind) (about, missing string) {
-		if kind.Alert() != "" {
+		if kind.AlertChange() != "" {
 			return alert, "data: 1 outbox rows whose alert does not exist"
 		}
 		return event, "data: 1 outbox rows whose event is not in the ledger"
@@ -95,9 +95,9 @@ func TestValidateKnowsEveryKind(t *testing.T) {
 	var kinds []outbox.Kind
 	for _, kind := range outbox.Kinds() {
 		kinds = append(kinds, kind)
-		for _, destination := range append(outbox.Destinations(), outbox.Webhook+"0a1b2c3d") {
-			if kind.IsAnnouncement() && destination != outbox.Mail {
-				kinds = append(kinds, outbox.TellOf(kind, destination))
+		for _, destination := range append(outbox.Destinations(), outbox.WebhookPrefix+"0a1b2c3d") {
+			if kind.IsFanOut() && destination != outbox.Email {
+				kinds = append(kinds, outbox.NotifyOf(kind, destination))
 			}
 		}
 	}
@@ -105,7 +105,7 @@ func TestValidateKnowsEveryKind(t *testing.T) {
 		about, _ := of(kind)
 		exec(insert, string(kind), about, "0 days")
 	}
-	exec(insert, string(outbox.AlertClosed), "01900000-0000-7000-8000-0000000000a2", "44 days") // retention may have deleted it
+	exec(insert, string(outbox.AlertResolved), "01900000-0000-7000-8000-0000000000a2", "44 days") // retention may have deleted it
 	if result := run(t, r.Validate); !result.OK {
 		t.Fatalf("%d kinds: %q", len(kinds), result.Problems)
 	}

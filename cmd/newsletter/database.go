@@ -81,7 +81,7 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 		return nil, err
 	}
 	store := subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
-	return &operatorDB{db, env, key, store, outbox.NewQueue(db, time.Now)}, nil
+	return &operatorDB{db, env, key, store, outbox.NewWorker(db, time.Now)}, nil
 }
 
 // figuresDB is what the commands on figures read: the replica, if there is one.

@@ -30,7 +30,7 @@ func destinationList(ctx context.Context, db *operatorDB, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	pauses, err := db.queue.Pauses(ctx)
+	pauses, err := db.queue.ListPauses(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func destinationList(ctx context.Context, db *operatorDB, args []string) error {
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "SUBJECT\tREASON\tSINCE")
 	for _, p := range pauses {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", p.Subject, p.Reason, p.At.Local().Format(time.DateTime))
+		fmt.Fprintf(table, "%s\t%s\t%s\n", p.Destination, p.Reason, p.At.Local().Format(time.DateTime))
 	}
 	return table.Flush()
 }
@@ -56,7 +56,9 @@ func destinationPause(ctx context.Context, db *operatorDB, args []string) error 
 		return errUsage("--reason must be one word of up to 32 letters, digits, - or _")
 	}
 	made, err := db.record(ctx, ledger.Event{Kind: ledger.Paused, Data: ledger.Data{Outcome: "done", Purpose: destination}},
-		func(b *pgx.Batch, done func(int64)) { outbox.QueuePause(b, destination, *reason, time.Now(), done) })
+		func(b *pgx.Batch, done func(int64)) {
+			outbox.PauseDestination(b, destination, *reason, time.Now(), done)
+		})
 	if err != nil {
 		return err
 	}
@@ -64,9 +66,9 @@ func destinationPause(ctx context.Context, db *operatorDB, args []string) error 
 		fmt.Fprintf(stdout, "paused %s (%s)\n", destination, *reason)
 		return nil
 	}
-	pauses, err := db.queue.Pauses(ctx)
+	pauses, err := db.queue.ListPauses(ctx)
 	for _, p := range pauses {
-		if p.Subject == destination {
+		if p.Destination == destination {
 			fmt.Fprintf(stdout, "%s is already paused (%s), since %s; nothing was changed\n", destination, p.Reason, p.At.Local().Format(time.DateTime))
 			return nil
 		}
@@ -84,7 +86,7 @@ func destinationResume(ctx context.Context, db *operatorDB, args []string) error
 		return err
 	}
 	lifted, err := db.record(ctx, ledger.Event{Kind: ledger.Resumed, Data: ledger.Data{Outcome: "done", Purpose: destination}},
-		func(b *pgx.Batch, done func(int64)) { outbox.QueueResume(b, destination, time.Now(), done) })
+		func(b *pgx.Batch, done func(int64)) { outbox.ResumeDestination(b, destination, time.Now(), done) })
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func decideHolds(ctx context.Context, db *operatorDB, j holdDecision, args []str
 		return errUsage(j.name + " takes ids, or --all and perhaps --reason")
 	}
 	if *reason != "" {
-		if err := checkKnown("reason", *reason, append(admission.HoldReasons(), outbox.HoldWave)); err != nil {
+		if err := checkKnown("reason", *reason, append(admission.HoldReasons(), outbox.HoldBurst)); err != nil {
 			return err
 		}
 	}

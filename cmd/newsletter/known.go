@@ -26,12 +26,12 @@ func checkKnown[T ~string](what string, value T, known []T) error {
 
 // knownKinds lists the kinds of rows of the outbox: those of this version, and those that are there.
 func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
-	all, err := db.queue.Kinds(ctx)
+	all, err := db.queue.ListKinds(ctx)
 	for _, kind := range outbox.Kinds() {
 		all = append(all, kind)
 		for _, destination := range outbox.Destinations() {
-			if kind.IsAnnouncement() && destination != outbox.Mail {
-				all = append(all, outbox.TellOf(kind, destination))
+			if kind.IsFanOut() && destination != outbox.Email {
+				all = append(all, outbox.NotifyOf(kind, destination))
 			}
 		}
 	}
@@ -42,18 +42,18 @@ func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
 // or that the outbox has rows for, and what is paused.
 func knownDestinations(ctx context.Context, db *operatorDB) ([]string, error) {
 	all := append(outbox.Destinations(), config.Read[webhook.Config](db.env).Names()...)
-	kinds, err := db.queue.Kinds(ctx)
+	kinds, err := db.queue.ListKinds(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, kind := range kinds {
-		if name := kind.Listener(); name != "" {
+		if name := kind.Recipient(); name != "" {
 			all = append(all, name)
 		}
 	}
-	pauses, err := db.queue.Pauses(ctx)
+	pauses, err := db.queue.ListPauses(ctx)
 	for _, p := range pauses {
-		all = append(all, p.Subject)
+		all = append(all, p.Destination)
 	}
 	return all, err
 }

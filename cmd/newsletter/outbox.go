@@ -24,10 +24,10 @@ func outboxCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, outboxUsage, map[string]subcommandFunc{
 		"list": outboxList,
 		"retry": func(ctx context.Context, db *operatorDB, args []string) error {
-			return changeMessages(ctx, db, outboxChange{"outbox retry", "retried", ledger.Retried, outbox.QueueRevive}, args)
+			return changeMessages(ctx, db, outboxChange{"outbox retry", "retried", ledger.Retried, outbox.RequeueMessages}, args)
 		},
 		"drop": func(ctx context.Context, db *operatorDB, args []string) error {
-			return changeMessages(ctx, db, outboxChange{"outbox drop", "dropped", ledger.Dropped, outbox.QueueDrop}, args)
+			return changeMessages(ctx, db, outboxChange{"outbox drop", "dropped", ledger.Dropped, outbox.DropMessages}, args)
 		},
 	})
 }
@@ -47,7 +47,7 @@ func outboxList(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]outbox.Row{}, rows...)), checkComplete(len(rows)))
+		return cmp.Or(printJSON(stdout, append([]outbox.MessageView{}, rows...)), checkComplete(len(rows)))
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tKIND\tATTEMPTS\tOUTCOME\tCREATED\tDUE")
@@ -105,7 +105,7 @@ func changeMessages(ctx context.Context, db *operatorDB, c outboxChange, args []
 }
 
 // rowsOf lists deliveries in a state, of a kind that is known, or of all if it is empty.
-func listMessages(ctx context.Context, db *operatorDB, state, kind string) ([]outbox.Row, error) {
+func listMessages(ctx context.Context, db *operatorDB, state, kind string) ([]outbox.MessageView, error) {
 	if kind != "" {
 		known, err := knownKinds(ctx, db)
 		if err == nil {
@@ -115,5 +115,5 @@ func listMessages(ctx context.Context, db *operatorDB, state, kind string) ([]ou
 			return nil, err
 		}
 	}
-	return db.queue.Rows(ctx, state, outbox.Kind(kind), maxListed)
+	return db.queue.ListMessages(ctx, state, outbox.Kind(kind), maxListed)
 }

@@ -11,17 +11,17 @@ import (
 
 // warn tells one listener of an alert.
 func (r *run) warn(ctx context.Context, d outbox.Delivery) (string, error) {
-	to, found := r.listeners[d.Kind.Listener()]
+	to, found := r.listeners[d.Kind.Recipient()]
 	if !found || to.warn == nil { // it was taken out of the set-up since
-		return "unwanted", r.queue.Done(ctx, d, "unwanted")
+		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
 	}
 	a, found, err := r.alerts.Get(ctx, d.EventID)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
-	stage := alert.Stage(d.Kind.Alert())
+	stage := alert.Stage(d.Kind.AlertChange())
 	if !found || stage != alert.Closed && a.ClosedAt != nil { // it is over, and that notice says it all
-		return "stale", r.queue.Done(ctx, d, "stale")
+		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
 	began := r.now()
 	err = to.warn(ctx, messenger.Notice{ID: d.ID.String(), Alert: a, Stage: stage})
@@ -29,6 +29,6 @@ func (r *run) warn(ctx context.Context, d outbox.Delivery) (string, error) {
 	if err != nil {
 		outcome = "failed"
 	}
-	capture.Breadcrumb(ctx, "warn."+d.Kind.Listener(), outcome, r.now().Sub(began))
+	capture.Breadcrumb(ctx, "warn."+d.Kind.Recipient(), outcome, r.now().Sub(began))
 	return r.settle(ctx, d, outcome, err)
 }

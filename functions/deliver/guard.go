@@ -36,10 +36,10 @@ func (r *run) guard(ctx context.Context) {
 		r.report(ctx, err)
 		return
 	}
-	if _, paused := traffic.Paused[outbox.Mail]; paused { // it is known
+	if _, paused := traffic.Paused[outbox.Email]; paused { // it is known
 		return
 	}
-	if err := r.queue.Pause(ctx, outbox.Mail, reason); err != nil {
+	if err := r.queue.Pause(ctx, outbox.Email, reason); err != nil {
 		r.report(ctx, err)
 		return
 	}

@@ -132,7 +132,7 @@ func TestAPause(t *testing.T) {
 	b := setup(t)
 	b.signUps(2)
 	b.Activate("active@example.org")
-	if err := b.handler().queue.Pause(t.Context(), outbox.Mail, "bounces"); err != nil {
+	if err := b.handler().queue.Pause(t.Context(), outbox.Email, "bounces"); err != nil {
 		t.Fatal(err)
 	}
 	f := b.Open(open)
@@ -146,7 +146,7 @@ func TestAPause(t *testing.T) {
 // not to one domain.
 func TestABacklogIsNoBurst(t *testing.T) {
 	b := setup(t)
-	if err := b.handler().queue.Pause(t.Context(), outbox.Mail, "bounces"); err != nil {
+	if err := b.handler().queue.Pause(t.Context(), outbox.Email, "bounces"); err != nil {
 		t.Fatal(err)
 	}
 	f := b.Open(open)

@@ -327,14 +327,14 @@ func TestEveryListenerIsADestination(t *testing.T) {
 	b.outside()
 	b.channels()
 	env := b.Env()
-	got := []string{outbox.Mail}
+	got := []string{outbox.Email}
 	for name := range readListeners(env) {
-		if strings.HasPrefix(name, outbox.Webhook) {
-			name = outbox.Webhook
+		if strings.HasPrefix(name, outbox.WebhookPrefix) {
+			name = outbox.WebhookPrefix
 		}
 		got = append(got, name)
 	}
-	want := append(outbox.Destinations(), outbox.Webhook)
+	want := append(outbox.Destinations(), outbox.WebhookPrefix)
 	slices.Sort(got)
 	slices.Sort(want)
 	if err := env.Err(); err != nil || !slices.Equal(got, want) {

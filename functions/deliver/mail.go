@@ -18,7 +18,7 @@ func (r *run) mail(ctx context.Context, d outbox.Delivery) (string, error) {
 	case !known:
 		return r.retry(ctx, d, unknownKind)
 	case clearance.Ended != "":
-		return clearance.Ended, r.queue.Done(ctx, d, clearance.Ended)
+		return clearance.Ended, r.queue.Complete(ctx, d, clearance.Ended)
 	case clearance.Wait > 0:
 		r.release(ctx, clearance.Wait, d)
 		return "capped", nil

@@ -36,11 +36,11 @@ func (r *run) allowed(ctx context.Context, claimed []outbox.Delivery) []outbox.D
 		switch {
 		case isPaused:
 			paused = append(paused, d)
-		case d.Kind.IsMail() && room == 0:
+		case d.Kind.IsEmail() && room == 0:
 			later = append(later, d)
 		default:
 			now = append(now, d)
-			if d.Kind.IsMail() {
+			if d.Kind.IsEmail() {
 				room--
 			}
 		}

@@ -74,7 +74,7 @@ func TestRecipientsComeFirst(t *testing.T) {
 	if value, err := f.Event(t.Context(), []byte(`{"scheduled":true}`)); err == nil {
 		t.Errorf("%v", value)
 	}
-	b.expectRows(string(outbox.MailConfirm) + " ready - 0")
+	b.expectRows(string(outbox.EmailConfirm) + " ready - 0")
 	b.Exec(`alter table lost rename to recipients`)
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 }

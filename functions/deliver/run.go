@@ -54,7 +54,7 @@ func (r *run) note(ctx context.Context) {
 }
 
 // channel is the way that a delivery takes: what fails there in general does so for all of that channel.
-func channel(d outbox.Delivery) string { return d.Kind.Way() }
+func channel(d outbox.Delivery) string { return d.Kind.Destination() }
 
 // batch delivers what was claimed and gives the pause that the mail service asked for. A delivery that fails holds up no
 // other. The error says that no mail can leave before somebody does something about it.
@@ -70,14 +70,14 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds ti
 			wanted = append(wanted, d)
 		}
 	}
-	if err := r.queue.Skip(ctx, "none", decoys...); err != nil {
+	if err := r.queue.CompleteAll(ctx, "none", decoys...); err != nil {
 		r.report(ctx, err) // the lease brings them back
 	} else if len(decoys) > 0 {
 		r.count("none", len(decoys))
 	}
 	r.stopped = map[string]*outbox.Failure{}
 	r.deliverAll(ctx, r.screen(ctx, r.allowed(ctx, wanted)), leaseEnds)
-	switch failure := r.stoppedBy(outbox.Mail); {
+	switch failure := r.stoppedBy(outbox.Email); {
 	case failure == nil:
 		r.places = min(r.places+1, r.config.Concurrency)
 	case failure.NeedsOwner:
@@ -123,10 +123,10 @@ func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leas
 // a listener come back later, so that mails need not wait.
 func (r *run) giveBack(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) {
 	pause := time.Duration(0)
-	if !d.Kind.IsMail() {
+	if !d.Kind.IsEmail() {
 		pause = throttle(failure)
 	}
-	if err := r.queue.GiveBack(ctx, pause, failure.Cause, d); err != nil {
+	if err := r.queue.ReleaseFailed(ctx, pause, failure.Cause, d); err != nil {
 		r.report(ctx, err) // the lease brings it back
 	}
 }
@@ -147,7 +147,7 @@ func (r *run) deliver(ctx context.Context, d outbox.Delivery) (outcome string) {
 	}()
 	outcome, err := r.attempt(ctx, d)
 	switch {
-	case errors.Is(err, outbox.ErrLost):
+	case errors.Is(err, outbox.ErrLeaseLost):
 		return "lost"
 	case err != nil:
 		r.report(ctx, err)
@@ -157,13 +157,13 @@ func (r *run) deliver(ctx context.Context, d outbox.Delivery) (outcome string) {
 
 func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 	switch {
-	case d.Kind.IsMail():
+	case d.Kind.IsEmail():
 		return r.mail(ctx, d)
-	case d.Kind.IsAnnouncement():
+	case d.Kind.IsFanOut():
 		return r.announce(ctx, d)
-	case d.Kind.Alert() != "":
+	case d.Kind.AlertChange() != "":
 		return r.warn(ctx, d)
-	case d.Kind.Listener() != "":
+	case d.Kind.Recipient() != "":
 		return r.tell(ctx, d)
 	}
 	return r.retry(ctx, d, unknownKind) // a newer version's, whose deliver may come
@@ -174,7 +174,7 @@ var unknownKind = &outbox.Failure{Cause: "unknown_kind"}
 // settle records what came of an attempt that began at a time: done with an outcome, or the failure.
 func (r *run) settle(ctx context.Context, d outbox.Delivery, outcome string, err error) (string, error) {
 	if err == nil {
-		return outcome, r.queue.Done(ctx, d, outcome)
+		return outcome, r.queue.Complete(ctx, d, outcome)
 	}
 	failure, ok := errors.AsType[*outbox.Failure](err)
 	if !ok {
@@ -182,10 +182,10 @@ func (r *run) settle(ctx context.Context, d outbox.Delivery, outcome string, err
 	}
 	switch {
 	case failure.Permanent && failure.Cause == webhook.Gone: // no further call until the owner lifts the pause
-		return "dead", errors.Join(failure, r.queue.Dead(ctx, d, failure.Cause), r.queue.Pause(ctx, channel(d), failure.Cause))
+		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause), r.queue.Pause(ctx, channel(d), failure.Cause))
 	case failure.Permanent:
-		return "dead", errors.Join(failure, r.queue.Dead(ctx, d, failure.Cause))
-	case failure.General:
+		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause))
+	case failure.AffectsDestination:
 		r.stop(channel(d), failure)
 		r.giveBack(ctx, d, failure) // it was not this delivery's fault, so the try does not count
 		return "waits", nil

@@ -56,8 +56,8 @@ func (r *run) screen(ctx context.Context, deliveries []outbox.Delivery) []outbox
 			rest = append(rest, d)
 			continue
 		}
-		switch err := r.queue.Hold(ctx, d, outbox.HoldWave); {
-		case errors.Is(err, outbox.ErrLost):
+		switch err := r.queue.Hold(ctx, d, outbox.HoldBurst); {
+		case errors.Is(err, outbox.ErrLeaseLost):
 		case err != nil:
 			r.report(ctx, err) // the lease brings it back
 		default:
@@ -69,7 +69,7 @@ func (r *run) screen(ctx context.Context, deliveries []outbox.Delivery) []outbox
 
 // isFirstMail says whether a delivery is the first try of a sign-up's first mail, about which the owner has not decided.
 func isFirstMail(d outbox.Delivery) bool {
-	return d.Kind == outbox.MailConfirm && d.Attempt == 1 && !d.Released
+	return d.Kind == outbox.EmailConfirm && d.Attempt == 1 && !d.Released
 }
 
 // judge asks about all first mails, side by side. The first failure is reported; the index rests after some.

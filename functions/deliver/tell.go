@@ -38,22 +38,22 @@ type listener struct {
 type listeners map[string]listener
 
 // of is whom an event is told to.
-func (l listeners) of(kind ledger.Kind) []outbox.Listener {
-	var all []outbox.Listener
+func (l listeners) of(kind ledger.Kind) []outbox.Destination {
+	var all []outbox.Destination
 	for _, name := range slices.Sorted(maps.Keys(l)) {
 		if l[name].wants(kind) {
-			all = append(all, outbox.Listener{Name: name, Sealed: l[name].sealed})
+			all = append(all, outbox.Destination{Name: name, NeedsPayload: l[name].sealed})
 		}
 	}
 	return all
 }
 
 // ofAlerts is whom alerts are told to.
-func (l listeners) ofAlerts() []outbox.Listener {
-	var all []outbox.Listener
+func (l listeners) ofAlerts() []outbox.Destination {
+	var all []outbox.Destination
 	for _, name := range slices.Sorted(maps.Keys(l)) {
 		if l[name].warn != nil {
-			all = append(all, outbox.Listener{Name: name})
+			all = append(all, outbox.Destination{Name: name})
 		}
 	}
 	return all
@@ -61,7 +61,7 @@ func (l listeners) ofAlerts() []outbox.Listener {
 
 // announce turns an announcement into a delivery for each listener.
 func (r *run) announce(ctx context.Context, d outbox.Delivery) (string, error) {
-	if d.Kind != outbox.Announce {
+	if d.Kind != outbox.Change {
 		return "announced", r.queue.Expand(ctx, d, r.listeners.ofAlerts()...)
 	}
 	news, found, err := r.people.News(ctx, d.EventID)
@@ -69,24 +69,24 @@ func (r *run) announce(ctx context.Context, d outbox.Delivery) (string, error) {
 		return "error", err // the lease brings it back
 	}
 	if !found {
-		return "stale", r.queue.Done(ctx, d, "stale")
+		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
 	return "announced", r.queue.Expand(ctx, d, r.listeners.of(news.Kind)...)
 }
 
 // tell tells one listener of one change.
 func (r *run) tell(ctx context.Context, d outbox.Delivery) (string, error) {
-	name := d.Kind.Listener()
+	name := d.Kind.Recipient()
 	to, found := r.listeners[name]
 	if !found || to.tell == nil { // it was taken out of the set-up since
-		return "unwanted", r.queue.Done(ctx, d, "unwanted")
+		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
 	}
 	news, found, err := r.people.News(ctx, d.EventID)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
 	if !found {
-		return "stale", r.queue.Done(ctx, d, "stale")
+		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
 	t := telling{ID: d.ID, News: news}
 	if len(d.Sealed) > 0 {

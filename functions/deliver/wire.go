@@ -40,7 +40,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	h := &handler{
 		db:         db,
 		config:     cfg,
-		queue:      outbox.NewQueue(db, time.Now),
+		queue:      outbox.NewWorker(db, time.Now),
 		people:     subscription.NewStore(db, key, domain, time.Now),
 		writer:     writer{rings, book, publicURL, time.Now},
 		sender:     sender,

@@ -35,23 +35,23 @@ func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Messag
 		SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch, Expires: w.now().Add(token.PrivacyLifetime),
 	}
 	switch d.Kind {
-	case outbox.MailConfirm, outbox.MailReminder:
+	case outbox.EmailConfirm, outbox.EmailReminder:
 		letter.Phrases = words.Mails.Confirm
-		if d.Kind == outbox.MailReminder {
+		if d.Kind == outbox.EmailReminder {
 			letter.Phrases = words.Mails.Reminder
 		}
 		letter.Link = w.link(confirmPath, token.Claims{
 			Purpose: token.Confirm, SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch,
 			Expires: w.now().Add(token.ConfirmLifetime),
 		})
-	case outbox.MailAlreadySubscribed:
+	case outbox.EmailAlreadySubscribed:
 		letter.Phrases = words.Mails.AlreadySubscribed
-	case outbox.MailUnsubscribeLink:
+	case outbox.EmailUnsubscribeLink:
 		letter.Phrases, letter.Link, letter.Leave = words.Mails.UnsubscribeLink, leave, ""
-	case outbox.MailPrivacyExport:
+	case outbox.EmailPrivacyExport:
 		privacy.Purpose = token.Export
 		letter.Phrases, letter.Link = words.Mails.PrivacyExport, w.link(privacyPath, privacy)
-	case outbox.MailPrivacyErase:
+	case outbox.EmailPrivacyErase:
 		privacy.Purpose = token.Erase
 		letter.Phrases, letter.Link = words.Mails.PrivacyErase, w.link(privacyPath, privacy)
 	default:

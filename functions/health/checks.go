@@ -82,19 +82,19 @@ type deliveries struct {
 
 func (d *deliveries) queue(b *pgx.Batch, now time.Time) {
 	*d = deliveries{}
-	outbox.QueueDepth(b, now, &d.depth)
-	outbox.QueuePauses(b, &d.pauses)
-	outbox.QueueLatest(b, now, &d.latest)
+	outbox.ReadDepth(b, now, &d.depth)
+	outbox.ReadPauses(b, &d.pauses)
+	outbox.ReadLatest(b, now, &d.latest)
 	engagement.QueueFeedback(b, now, &d.feedback) // last: the rest is good without it
 }
 
 // paused lists the destinations that are paused, with the reasons: email, and all others.
 func (d deliveries) paused() (email string, others []string) {
 	for _, p := range d.pauses {
-		if p.Subject == outbox.Mail {
+		if p.Destination == outbox.Email {
 			email = p.Reason
 		} else {
-			others = append(others, p.Subject+" ("+p.Reason+")")
+			others = append(others, p.Destination+" ("+p.Reason+")")
 		}
 	}
 	return email, others

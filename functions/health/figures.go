@@ -137,11 +137,11 @@ func integrations(ask *asker, cfg alert.Config) healthcheck.Check {
 		}
 		var failing []string
 		for _, f := range d.depth.Failing {
-			if f.For < cfg.OutboxAgeMax {
+			if f.Age < cfg.OutboxAgeMax {
 				continue
 			}
-			failing = append(failing, f.Way)
-			seen[f.Way] = fmt.Sprintf("%s, %d tried in vain", cmp.Or(seen[f.Way], f.Way+": no success in a day"), f.Count)
+			failing = append(failing, f.Destination)
+			seen[f.Destination] = fmt.Sprintf("%s, %d tried in vain", cmp.Or(seen[f.Destination], f.Destination+": no success in a day"), f.Count)
 		}
 		text := strings.Join(slices.Sorted(maps.Values(seen)), "; ")
 		var wrong []string

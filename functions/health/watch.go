@@ -195,7 +195,7 @@ func (w *watcher) sample(ctx context.Context, report healthcheck.Report) error {
 	w.seen.mu.Lock()
 	figures := map[string]any{"limiter": w.seen.limiter, "memory_percent": w.seen.memory, "checks": states, "took_ms": took}
 	if depth := w.seen.depth; w.seen.known {
-		figures["outbox"] = map[string]any{"ready": depth.Ready, "held": depth.Held, "dead": depth.Dead, "overdue_s": depth.Overdue.Seconds()}
+		figures["outbox"] = map[string]any{"ready": depth.Ready, "held": depth.Held, "dead": depth.Dead, "overdue_s": depth.OldestDue.Seconds()}
 	}
 	text, err := json.Marshal(figures)
 	w.seen.mu.Unlock()
@@ -216,7 +216,7 @@ func (w *watcher) measure(ctx context.Context, changes alert.Changes) {
 		telemetry.Add(ctx, telemetry.OutboxReady, float64(w.seen.depth.Ready))
 		telemetry.Add(ctx, telemetry.OutboxHeld, float64(w.seen.depth.Held))
 		telemetry.Add(ctx, telemetry.OutboxDead, float64(w.seen.depth.Dead))
-		telemetry.Add(ctx, telemetry.OutboxAge, w.seen.depth.Overdue.Seconds())
+		telemetry.Add(ctx, telemetry.OutboxAge, w.seen.depth.OldestDue.Seconds())
 	}
 	w.seen.mu.Unlock()
 	telemetry.Add(ctx, telemetry.AlertsOpen, float64(len(changes.Open)))

@@ -63,13 +63,13 @@ func readDeliveries(b *pgx.Batch, w window, into *Deliveries) {
 		_, err := add(rows)
 		return err
 	})
-	outbox.QueuePauses(b, &into.Pauses)
+	outbox.ReadPauses(b, &into.Pauses)
 }
 
 func (d *Deliveries) add(kind outbox.Kind, way Destination, last *time.Time) {
-	name := kind.Listener()
-	if kind.IsMail() {
-		name = outbox.Mail
+	name := kind.Recipient()
+	if kind.IsEmail() {
+		name = outbox.Email
 	}
 	if name == "" || way == (Destination{}) { // what goes nowhere by itself: decoys, announcements
 		return
@@ -91,7 +91,7 @@ func (d Deliveries) section(v View) []string {
 		lines[0] = v.title(fmt.Sprintf("DELIVERIES, THE LATEST %d", maxDeliveries))
 	}
 	for _, p := range d.Pauses {
-		lines = append(lines, v.Paint.Paint(terminal.Warn, fmt.Sprintf("%s is paused for %s (%s); `newsletter destination list`", p.Subject, terminal.FormatAge(v.Now.Sub(p.At)), p.Reason)))
+		lines = append(lines, v.Paint.Paint(terminal.Warn, fmt.Sprintf("%s is paused for %s (%s); `newsletter destination list`", p.Destination, terminal.FormatAge(v.Now.Sub(p.At)), p.Reason)))
 	}
 	if len(d.Destinations) == 0 {
 		return append(lines, "none")

@@ -47,13 +47,13 @@ func troubled() Snapshot {
 			{Name: "unsubscribe POST", Requests: 3, P50: 8 * ms, P95: 8 * ms, P99: 8 * ms, Counts: ramp(0, 0.1), Slowest: newSeries()},
 		},
 		SignUps: SignUps{Requested: ramp(10, 180), Confirmed: ramp(9, 4), Unsubscribed: ramp(0, 0)},
-		Depth:   outbox.Depth{Ready: 412, Held: 3, Dead: 1, Overdue: 14 * time.Second},
+		Depth:   outbox.Depth{Ready: 412, Held: 3, Dead: 1, OldestDue: 14 * time.Second},
 		Deliveries: Deliveries{
 			Destinations: map[string]*Destination{
 				"email": {Delivered: 8421, LastDelivered: ago(time.Second)}, "slack": {Delivered: 12, DeadLettered: 1, LastDelivered: ago(40 * time.Minute)},
 				"loops": {Delivered: 611, Retrying: 4, LastDelivered: ago(6 * time.Minute)}, "journal": {Delivered: 2, LastDelivered: ago(20 * time.Minute)},
 			},
-			Pauses: []outbox.Pause{{Subject: "webhook-1", Reason: "gone", At: ago(2 * time.Hour)}},
+			Pauses: []outbox.Pause{{Destination: "webhook-1", Reason: "gone", At: ago(2 * time.Hour)}},
 		},
 		Alerts: Alerts{
 			Firing: []alert.Alert{

@@ -97,7 +97,7 @@ func (r *Reader) Read(ctx context.Context) (Snapshot, error) {
 		readHealth(b, w, &s.Health)
 		readRoutes(b, w, &s.Routes)
 		readSignUps(b, w, &s.SignUps)
-		outbox.QueueDepth(b, w.now, &s.Depth)
+		outbox.ReadDepth(b, w.now, &s.Depth)
 		readDeliveries(b, w, &s.Deliveries)
 		readAlerts(b, &s.Alerts)
 		if !hour.Equal(r.hour) { // they change with the hour alone

@@ -16,8 +16,8 @@ func outboxSection(v View, s Snapshot) []string {
 		dead = v.Paint.Paint(terminal.Bad, dead)
 	}
 	overdue := "–"
-	if s.Depth.Overdue >= time.Second {
-		overdue = terminal.FormatAge(s.Depth.Overdue)
+	if s.Depth.OldestDue >= time.Second {
+		overdue = terminal.FormatAge(s.Depth.OldestDue)
 	}
 	return terminal.Columns("lrl",
 		v.titles("OUTBOX", "NOW", "LAST HOUR"),

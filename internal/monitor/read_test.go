@@ -152,14 +152,14 @@ func TestRead(t *testing.T) {
 	if u := s.SignUps; u.Requested.sum() != 4 || u.Requested[slots-1] != 2 || u.Requested[slots-2] != 1 || u.Confirmed.sum() != 1 || u.Unsubscribed.sum() != 0 || u.Capped {
 		t.Errorf("sign-ups %+v", u)
 	}
-	if d := s.Depth; d.Ready != 4 || d.Held != 1 || d.Dead != 1 || d.Overdue.Round(time.Second) != 30*time.Second {
+	if d := s.Depth; d.Ready != 4 || d.Held != 1 || d.Dead != 1 || d.OldestDue.Round(time.Second) != 30*time.Second {
 		t.Errorf("outbox %+v", d)
 	}
 	ways := s.Deliveries.Destinations
 	if len(ways) != 3 || ways["email"].Delivered != 2 || !ways["email"].LastDelivered.Equal(at(time.Minute)) || *ways["slack"] != (Destination{1, 1, 0, ways["slack"].LastDelivered}) || *ways["loops"] != (Destination{Retrying: 1}) {
 		t.Errorf("deliveries %+v %+v %+v", ways["email"], ways["slack"], ways["loops"])
 	}
-	if p := s.Deliveries.Pauses; len(p) != 1 || p[0].Subject != "email" {
+	if p := s.Deliveries.Pauses; len(p) != 1 || p[0].Destination != "email" {
 		t.Errorf("pauses %+v", p)
 	}
 	if a := s.Alerts; len(a.Firing) != 2 || a.Firing[0].Rule != alert.Bombing || a.Firing[1].Rule != alert.DeadLetters || len(a.Resolved) != 3 || a.Resolved[0].Rule != "bounces" || a.Resolved[2].Rule != "signup_burst" {

@@ -150,7 +150,7 @@ func (s *Store) parts(now time.Time) []part {
 		{[]Rule{MailPaused}, func(b *pgx.Batch, f *Figures) {
 			b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&f.MailPaused) })
 		}},
-		{[]Rule{Wave, Held, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, f *Figures) { outbox.QueueDepth(b, now, &f.Outbox) }},
+		{[]Rule{Wave, Held, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, f *Figures) { outbox.ReadDepth(b, now, &f.Outbox) }},
 		{[]Rule{PrivacyDue}, func(b *pgx.Batch, f *Figures) {
 			b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&f.PrivacyDue, &f.PrivacyDueAt) })
 		}},

@@ -159,8 +159,8 @@ func (c Config) signUps(f Figures, all *findings) {
 		all.add(Bombing, "", Alarm, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
 			float64(f.Asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(f.Asked))
 	}
-	for _, reason := range slices.Sorted(maps.Keys(f.Outbox.HeldFor)) {
-		if n := f.Outbox.HeldFor[reason]; reason == outbox.HoldWave {
+	for _, reason := range slices.Sorted(maps.Keys(f.Outbox.HeldByReason)) {
+		if n := f.Outbox.HeldByReason[reason]; reason == outbox.HoldBurst {
 			all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", n)
 		} else {
 			all.add(Held, reason, Warning, "%d mails wait for you (%s).", n, reason)
@@ -181,19 +181,19 @@ func (c Config) mail(f Figures, all *findings) {
 	if f.MailPaused != "" {
 		all.add(MailPaused, "", Alarm, "All mail is paused (%s).", f.MailPaused)
 	}
-	if level, late := c.late(f.Outbox.Overdue); late {
-		all.add(OutboxAge, "", level, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.Outbox.Overdue), f.Outbox.Ready)
+	if level, late := c.late(f.Outbox.OldestDue); late {
+		all.add(OutboxAge, "", level, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.Outbox.OldestDue), f.Outbox.Ready)
 	}
 	for _, out := range f.Outbox.Failing {
-		level, late := c.late(out.For)
+		level, late := c.late(out.Age)
 		if !late {
 			continue
 		}
-		if out.Way != outbox.Mail { // only without mails nobody can sign up
+		if out.Destination != outbox.Email { // only without mails nobody can sign up
 			level = Warning
 		}
-		all.add(Deliveries, out.Way, level, "%s: %d deliveries were tried in vain, the oldest has been waiting for %s (%s).",
-			out.Way, out.Count, lasting(out.For), cmp.Or(out.Cause, "no answer"))
+		all.add(Deliveries, out.Destination, level, "%s: %d deliveries were tried in vain, the oldest has been waiting for %s (%s).",
+			out.Destination, out.Count, lasting(out.Age), cmp.Or(out.Cause, "no answer"))
 	}
 	if f.Outbox.Dead >= int64(c.DeadLettersMin) {
 		all.add(DeadLetters, "", Warning, "%d deliveries were given up.", f.Outbox.Dead)

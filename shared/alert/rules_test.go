@@ -42,14 +42,14 @@ func only(in map[time.Duration]Counts, window time.Duration, requests, errors in
 
 // failing is one way out that takes nothing.
 func failing(way string, waiting time.Duration) Figures {
-	return Figures{Outbox: outbox.Depth{Failing: []outbox.Failing{{Way: way, Count: 20, For: waiting}}}}
+	return Figures{Outbox: outbox.Depth{Failing: []outbox.FailingDestination{{Destination: way, Count: 20, Age: waiting}}}}
 }
 
 // held is a mail for each reason that waits for the owner.
 func held(reasons ...string) Figures {
-	f := Figures{Outbox: outbox.Depth{HeldFor: map[string]int64{}}}
+	f := Figures{Outbox: outbox.Depth{HeldByReason: map[string]int64{}}}
 	for _, reason := range reasons {
-		f.Outbox.HeldFor[reason] = 1
+		f.Outbox.HeldByReason[reason] = 1
 	}
 	return f
 }
@@ -90,12 +90,12 @@ func TestEachRule(t *testing.T) {
 		"an email nothing is heard of":     {Figures{Unheard: 1, UnheardFor: time.Hour}, "feedback_missing//warning"},
 		"a report that nobody understands": {Figures{Unreadable: 1}, "feedback_unreadable//warning"},
 		"mail is paused":                   {Figures{MailPaused: "bounces"}, "mail_paused//critical"},
-		"a delivery is late":               {Figures{Outbox: outbox.Depth{Overdue: 5*time.Minute - 1}}, ""},
-		"a delivery is later":              {Figures{Outbox: outbox.Depth{Overdue: 5 * time.Minute}}, "outbox_age//warning"},
-		"a delivery is too late":           {Figures{Outbox: outbox.Depth{Overdue: 30 * time.Minute}}, "outbox_age//critical"},
-		"mails fail, shortly":              {failing(outbox.Mail, 5*time.Minute-1), ""},
-		"mails fail":                       {failing(outbox.Mail, 5*time.Minute), "deliveries/email/warning"},
-		"mails fail for long":              {failing(outbox.Mail, 30*time.Minute), "deliveries/email/critical"},
+		"a delivery is late":               {Figures{Outbox: outbox.Depth{OldestDue: 5*time.Minute - 1}}, ""},
+		"a delivery is later":              {Figures{Outbox: outbox.Depth{OldestDue: 5 * time.Minute}}, "outbox_age//warning"},
+		"a delivery is too late":           {Figures{Outbox: outbox.Depth{OldestDue: 30 * time.Minute}}, "outbox_age//critical"},
+		"mails fail, shortly":              {failing(outbox.Email, 5*time.Minute-1), ""},
+		"mails fail":                       {failing(outbox.Email, 5*time.Minute), "deliveries/email/warning"},
+		"mails fail for long":              {failing(outbox.Email, 30*time.Minute), "deliveries/email/critical"},
 		"a chat is down for long":          {failing("slack", 3*time.Hour), "deliveries/slack/warning"},
 		"a dead letter":                    {Figures{Outbox: outbox.Depth{Dead: 1}}, "dead_letters//warning"},
 		"a slow route":                     {Figures{Endpoints: []Endpoint{{Name: "confirm GET"}, {Name: "subscribe POST", Slower: true}}}, "slower/subscribe POST/warning"},

@@ -95,9 +95,9 @@ func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, unknown [
 		case !still && slices.Contains(unknown, a.Rule):
 			a.SeenAt = now
 		case still && (finding.Level == Alarm && a.Level == Warning || now.Sub(a.toldAt()) >= s.config.RepeatInterval):
-			a.RemindedAt, kind = &now, outbox.AlertReminded
+			a.RemindedAt, kind = &now, outbox.AlertRepeated
 		case !still && now.Sub(a.SeenAt) >= s.config.ResolveAfter:
-			a.ClosedAt, kind = &now, outbox.AlertClosed
+			a.ClosedAt, kind = &now, outbox.AlertResolved
 		}
 		if still {
 			a.Summary, a.SeenAt = finding.Summary, now
@@ -121,8 +121,8 @@ func (s *Store) reconcile(b *pgx.Batch, open []Alert, found []Finding, unknown [
 		}
 		a := Alert{ID: id, Rule: f.Rule, Subject: f.Subject, Level: f.Level, Summary: f.Summary, OpenedAt: now, SeenAt: now}
 		b.Queue(insertSQL, a.ID.String(), string(a.Rule), a.Subject, string(a.Level), a.Summary, now)
-		c.sort(a, outbox.AlertOpened)
-		if err := tell(b, a, outbox.AlertOpened, now); err != nil {
+		c.sort(a, outbox.AlertFiring)
+		if err := tell(b, a, outbox.AlertFiring, now); err != nil {
 			return Changes{}, err
 		}
 	}
@@ -148,11 +148,11 @@ func (a Alert) toldAt() time.Time {
 
 func (c *Changes) sort(a Alert, kind outbox.Kind) {
 	switch kind {
-	case outbox.AlertOpened:
+	case outbox.AlertFiring:
 		c.Opened = append(c.Opened, a)
-	case outbox.AlertReminded:
+	case outbox.AlertRepeated:
 		c.Reminded = append(c.Reminded, a)
-	case outbox.AlertClosed:
+	case outbox.AlertResolved:
 		c.Closed = append(c.Closed, a)
 		return
 	default: // nothing is told of it
@@ -169,7 +169,7 @@ func tell(b *pgx.Batch, a Alert, kind outbox.Kind, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	outbox.Queue(b, outbox.Message{ID: id, Kind: kind, EventID: a.ID, CreatedAt: now})
+	outbox.Enqueue(b, outbox.Message{ID: id, Kind: kind, EventID: a.ID, CreatedAt: now})
 	return nil
 }
 
@@ -224,7 +224,7 @@ on conflict (id) do nothing`
 func (s *Store) Record(ctx context.Context, a Alert) error {
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(recordSQL, a.ID.String(), string(a.Rule), a.Subject, string(a.Level), a.Summary, a.OpenedAt, a.SeenAt, a.RemindedAt, a.ClosedAt)
-		outbox.Queue(b, outbox.Message{ID: uuid.NewSHA1(a.ID, []byte(Closed)), Kind: outbox.AlertClosed, EventID: a.ID, CreatedAt: *a.ClosedAt})
+		outbox.Enqueue(b, outbox.Message{ID: uuid.NewSHA1(a.ID, []byte(Closed)), Kind: outbox.AlertResolved, EventID: a.ID, CreatedAt: *a.ClosedAt})
 	})
 	if err != nil {
 		return fmt.Errorf("record an alert: %w", err)

@@ -98,7 +98,7 @@ func (r *rig) told() string {
 func TestTheCourseOfAnAlert(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	late, later := alert.Figures{Outbox: outbox.Depth{Overdue: 6 * time.Minute}}, alert.Figures{Outbox: outbox.Depth{Overdue: time.Hour}}
+	late, later := alert.Figures{Outbox: outbox.Depth{OldestDue: 6 * time.Minute}}, alert.Figures{Outbox: outbox.Depth{OldestDue: time.Hour}}
 	for i, step := range []struct {
 		after   time.Duration
 		figures alert.Figures
@@ -151,7 +151,7 @@ func TestALevelThatSwingsIsToldOnce(t *testing.T) {
 		if i%2 == 1 {
 			age = 31 * time.Minute
 		}
-		r.evaluate(time.Minute, alert.Figures{Outbox: outbox.Depth{Overdue: age}})
+		r.evaluate(time.Minute, alert.Figures{Outbox: outbox.Depth{OldestDue: age}})
 	}
 	if got := r.told(); got != "alert.firing alert.repeated" {
 		t.Errorf("told %s", got)
@@ -228,7 +228,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 			t.Errorf("%v: %+v, want %+v", window, f.Requests[window], want)
 		}
 	}
-	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || fmt.Sprint(f.Outbox.HeldFor) != "map[disposable:1 signup_burst:1]" || f.MailPaused != "bounces" || f.Outbox.Overdue != 10*time.Minute ||
+	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || fmt.Sprint(f.Outbox.HeldByReason) != "map[disposable:1 signup_burst:1]" || f.MailPaused != "bounces" || f.Outbox.OldestDue != 10*time.Minute ||
 		f.Outbox.Ready != 1 || f.Outbox.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", f)
 	}

@@ -158,11 +158,11 @@ func refused(response *http.Response, content []byte) *outbox.Failure {
 	failure := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), Err: &answerError{status, max(told.Path, nested.Path)}}
 	switch {
 	case status == http.StatusTooManyRequests:
-		failure.Cause, failure.General, failure.RetryAfter = "throttled", true, max(window, retryAfter(response))
+		failure.Cause, failure.AffectsDestination, failure.RetryAfter = "throttled", true, max(window, retryAfter(response))
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		failure.Cause, failure.General, failure.NeedsOwner = "unauthorized", true, true
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "unauthorized", true, true
 	case status/100 == 3: // another address, which the owner must set
-		failure.Cause, failure.General, failure.NeedsOwner = "moved", true, true
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "moved", true, true
 	case status == http.StatusBadRequest, status == http.StatusNotFound, status == http.StatusUnprocessableEntity:
 		failure.Cause, failure.Permanent = "bad_request", true
 	default:

@@ -57,11 +57,11 @@ func TestEveryFailureIsSorted(t *testing.T) {
 		fault devstack.Fault
 		want  outbox.Failure
 	}{
-		"throttled":              {devstack.Fault{Status: 429}, outbox.Failure{Cause: "throttled", General: true, RetryAfter: time.Second}},
-		"throttled for longer":   {devstack.Fault{Status: 429, RetryAfter: 30}, outbox.Failure{Cause: "throttled", General: true, RetryAfter: 30 * time.Second}},
-		"wrong key":              {devstack.Fault{Status: 401, Body: `{"error":"Invalid API key"}`}, outbox.Failure{Cause: "unauthorized", General: true, NeedsOwner: true}},
-		"forbidden":              {devstack.Fault{Status: 403}, outbox.Failure{Cause: "unauthorized", General: true, NeedsOwner: true}},
-		"moved":                  {devstack.Fault{Status: 308}, outbox.Failure{Cause: "moved", General: true, NeedsOwner: true}},
+		"throttled":              {devstack.Fault{Status: 429}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: time.Second}},
+		"throttled for longer":   {devstack.Fault{Status: 429, RetryAfter: 30}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 30 * time.Second}},
+		"wrong key":              {devstack.Fault{Status: 401, Body: `{"error":"Invalid API key"}`}, outbox.Failure{Cause: "unauthorized", AffectsDestination: true, NeedsOwner: true}},
+		"forbidden":              {devstack.Fault{Status: 403}, outbox.Failure{Cause: "unauthorized", AffectsDestination: true, NeedsOwner: true}},
+		"moved":                  {devstack.Fault{Status: 308}, outbox.Failure{Cause: "moved", AffectsDestination: true, NeedsOwner: true}},
 		"broken":                 {devstack.Fault{Status: 500, Body: "<html>jane"}, outbox.Failure{Cause: "status_500"}},
 		"out of order":           {devstack.Fault{Status: 503, RetryAfter: 7}, outbox.Failure{Cause: "status_503", RetryAfter: 7 * time.Second}},
 		"not an address":         {devstack.Fault{Status: 400, Body: `{"success":false,"path":"email","message":"jane"}`}, outbox.Failure{Cause: "bad_request", Permanent: true}},
@@ -104,7 +104,7 @@ func TestEveryCallOfASubscriptionMayFail(t *testing.T) {
 	}{
 		"suppression":                {"/find", devstack.Fault{Status: 502}, outbox.Failure{Cause: "status_502"}},
 		"suppression, without a say": {"/find", devstack.Fault{Status: 200, Body: `{}`}, outbox.Failure{Cause: "bad_answer"}},
-		"update":                     {"/suppression", devstack.Fault{Status: 429}, outbox.Failure{Cause: "throttled", General: true, RetryAfter: time.Second}},
+		"update":                     {"/suppression", devstack.Fault{Status: 429}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: time.Second}},
 		"update, an error inside":    {"/suppression", devstack.Fault{Status: 200, Body: `{"success":false}`}, outbox.Failure{Cause: "bad_answer"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func TestAThrottledMailWaits(t *testing.T) {
 	b.double.Template("welcome")
 	b.double.Fail(devstack.Fault{Status: 429, RetryAfter: 2})
 	got := failure(t, b.Send(t.Context(), Mail{To: jane, TransactionalID: "welcome", Key: "k"}))
-	if got != (outbox.Failure{Cause: "throttled", General: true, RetryAfter: 2 * time.Second}) {
+	if got != (outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 2 * time.Second}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -128,13 +128,13 @@ func classify(err error) error {
 	case status/100 == 2: // an answer that is none
 		failure.Cause = "bad_answer"
 	case code == "SlowDown", status == http.StatusTooManyRequests:
-		failure.Cause, failure.General = "throttled", true
+		failure.Cause, failure.AffectsDestination = "throttled", true
 	case code == "NoSuchBucket", status/100 == 3: // the bucket is not there, or in another region
-		failure.Cause, failure.General, failure.NeedsOwner = "not_set_up", true, true
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "not_set_up", true, true
 	case status == http.StatusForbidden:
-		failure.Cause, failure.General, failure.NeedsOwner = "unauthorized", true, true
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "unauthorized", true, true
 	case status/100 == 4 && !passing(code): // what one entry is refused for, all are: they are alike
-		failure.General, failure.NeedsOwner = true, true
+		failure.AffectsDestination, failure.NeedsOwner = true, true
 	}
 	return failure
 }

@@ -23,15 +23,15 @@ func TestEveryFailureOfS3IsSorted(t *testing.T) {
 		fault devstack.Fault
 		want  outbox.Failure
 	}{
-		"slow down":           {devstack.Fault{Status: 503, Body: s3Says("SlowDown")}, outbox.Failure{Cause: "throttled", General: true}},
-		"too many":            {devstack.Fault{Status: 429, RetryAfter: 3}, outbox.Failure{Cause: "throttled", General: true, RetryAfter: 3 * time.Second}},
+		"slow down":           {devstack.Fault{Status: 503, Body: s3Says("SlowDown")}, outbox.Failure{Cause: "throttled", AffectsDestination: true}},
+		"too many":            {devstack.Fault{Status: 429, RetryAfter: 3}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 3 * time.Second}},
 		"broken":              {devstack.Fault{Status: 500, Body: s3Says("InternalError")}, outbox.Failure{Cause: "status_500"}},
-		"no right":            {devstack.Fault{Status: 403, Body: s3Says("AccessDenied")}, outbox.Failure{Cause: "unauthorized", General: true, NeedsOwner: true}},
-		"no bucket":           {devstack.Fault{Status: 404, Body: s3Says("NoSuchBucket")}, outbox.Failure{Cause: "not_set_up", General: true, NeedsOwner: true}},
-		"another region":      {devstack.Fault{Status: 301, Body: s3Says("PermanentRedirect")}, outbox.Failure{Cause: "not_set_up", General: true, NeedsOwner: true}},
+		"no right":            {devstack.Fault{Status: 403, Body: s3Says("AccessDenied")}, outbox.Failure{Cause: "unauthorized", AffectsDestination: true, NeedsOwner: true}},
+		"no bucket":           {devstack.Fault{Status: 404, Body: s3Says("NoSuchBucket")}, outbox.Failure{Cause: "not_set_up", AffectsDestination: true, NeedsOwner: true}},
+		"another region":      {devstack.Fault{Status: 301, Body: s3Says("PermanentRedirect")}, outbox.Failure{Cause: "not_set_up", AffectsDestination: true, NeedsOwner: true}},
 		"at the same time":    {devstack.Fault{Status: 409, Body: s3Says("ConditionalRequestConflict")}, outbox.Failure{Cause: "status_409"}},
 		"spoilt on its way":   {devstack.Fault{Status: 400, Body: s3Says("BadDigest")}, outbox.Failure{Cause: "status_400"}},
-		"expired credentials": {devstack.Fault{Status: 400, Body: s3Says("ExpiredToken")}, outbox.Failure{Cause: "status_400", General: true, NeedsOwner: true}},
+		"expired credentials": {devstack.Fault{Status: 400, Body: s3Says("ExpiredToken")}, outbox.Failure{Cause: "status_400", AffectsDestination: true, NeedsOwner: true}},
 		"another service":     {devstack.Fault{Status: 200, Body: "<html>Log in"}, outbox.Failure{Cause: "bad_answer"}},
 		"an error inside":     {devstack.Fault{Status: 200, Body: s3Says("InternalError")}, outbox.Failure{Cause: "status_500"}},
 		"no answer":           {devstack.Fault{Delay: time.Minute}, outbox.Failure{Cause: "timeout"}},

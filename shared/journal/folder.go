@@ -17,7 +17,7 @@ type folder string
 
 func (f folder) put(_ context.Context, key string, content []byte) error {
 	if err := f.write(filepath.Join(string(f), filepath.FromSlash(key)), content); err != nil {
-		return &outbox.Failure{Cause: "not_written", General: true, NeedsOwner: true, Err: err} // a full disk, a missing right
+		return &outbox.Failure{Cause: "not_written", AffectsDestination: true, NeedsOwner: true, Err: err} // a full disk, a missing right
 	}
 	return nil
 }

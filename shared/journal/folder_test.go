@@ -17,7 +17,7 @@ func TestAFolderThatCannotBeWrittenIsTheOwners(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := failure(t, j.Write(t.Context(), entry(0))); got != (outbox.Failure{Cause: "not_written", General: true, NeedsOwner: true}) {
+	if got := failure(t, j.Write(t.Context(), entry(0))); got != (outbox.Failure{Cause: "not_written", AffectsDestination: true, NeedsOwner: true}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -105,7 +105,7 @@ func classify(err error) *outbox.Failure {
 	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.HTTPStatusCode() != 0 {
 		failure.Cause = "status_" + strconv.Itoa(response.HTTPStatusCode())
 		if response.HTTPStatusCode() == http.StatusForbidden {
-			failure.General, failure.NeedsOwner = true, true
+			failure.AffectsDestination, failure.NeedsOwner = true, true
 		}
 		seconds, err := strconv.Atoi(response.Response.Header.Get("Retry-After"))
 		if err == nil && seconds > 0 {
@@ -125,11 +125,11 @@ func classify(err error) *outbox.Failure {
 	case "BadRequestException":
 		failure.Cause, failure.Permanent = "bad_request", true
 	case "TooManyRequestsException", "LimitExceededException":
-		failure.Cause, failure.General = Throttled, true
+		failure.Cause, failure.AffectsDestination = Throttled, true
 	case "SendingPausedException", "AccountSuspendedException":
-		failure.Cause, failure.General, failure.NeedsOwner = "sending_paused", true, true
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "sending_paused", true, true
 	case "MailFromDomainNotVerifiedException", "NotFoundException":
-		failure.Cause, failure.General, failure.NeedsOwner = "not_set_up", true, true
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "not_set_up", true, true
 	}
 	return failure
 }

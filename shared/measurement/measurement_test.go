@@ -102,12 +102,12 @@ func TestEveryFailureIsSorted(t *testing.T) {
 		fault devstack.Fault
 		want  outbox.Failure
 	}{
-		"throttled":              {devstack.Fault{Status: 429, RetryAfter: 5}, outbox.Failure{Cause: "throttled", General: true, RetryAfter: 5 * time.Second}},
-		"throttled, no time":     {devstack.Fault{Status: 429}, outbox.Failure{Cause: "throttled", General: true, RetryAfter: time.Second}},
+		"throttled":              {devstack.Fault{Status: 429, RetryAfter: 5}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 5 * time.Second}},
+		"throttled, no time":     {devstack.Fault{Status: 429}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: time.Second}},
 		"broken":                 {devstack.Fault{Status: 500}, outbox.Failure{Cause: "status_500"}},
 		"out of order":           {devstack.Fault{Status: 503, RetryAfter: 9}, outbox.Failure{Cause: "status_503", RetryAfter: 9 * time.Second}},
-		"moved":                  {devstack.Fault{Status: 302}, outbox.Failure{Cause: "moved", General: true, NeedsOwner: true}},
-		"not there":              {devstack.Fault{Status: 404}, outbox.Failure{Cause: "status_404", General: true, NeedsOwner: true}},
+		"moved":                  {devstack.Fault{Status: 302}, outbox.Failure{Cause: "moved", AffectsDestination: true, NeedsOwner: true}},
+		"not there":              {devstack.Fault{Status: 404}, outbox.Failure{Cause: "status_404", AffectsDestination: true, NeedsOwner: true}},
 		"no answer":              {devstack.Fault{Delay: time.Minute}, outbox.Failure{Cause: "timeout"}},
 		"an answer without end":  {devstack.Fault{Drip: time.Minute}, outbox.Failure{Cause: "timeout"}},
 		"a connection that ends": {devstack.Fault{Lost: true}, outbox.Failure{Cause: "unreachable"}},

@@ -93,11 +93,11 @@ func refused(response *http.Response) error {
 	}
 	switch {
 	case status == http.StatusTooManyRequests:
-		failure.Cause, failure.General, failure.RetryAfter = "throttled", true, max(failure.RetryAfter, time.Second)
+		failure.Cause, failure.AffectsDestination, failure.RetryAfter = "throttled", true, max(failure.RetryAfter, time.Second)
 	case status/100 == 3:
-		failure.Cause, failure.General, failure.NeedsOwner = "moved", true, true
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "moved", true, true
 	case status/100 == 4: // it is the same for every event: a wrong address, or a proxy in between
-		failure.General, failure.NeedsOwner = true, true
+		failure.AffectsDestination, failure.NeedsOwner = true, true
 	}
 	return failure
 }

@@ -83,7 +83,7 @@ func (discord) judge(answer outbound.Answer, refused *outbox.Failure) *outbox.Fa
 		return &outbox.Failure{Cause: "bad_answer"}
 	case refused == nil:
 		return nil
-	case refused.General: // throttled
+	case refused.AffectsDestination: // throttled
 		refused.RetryAfter = cmp.Or(precise(said.RetryAfter), refused.RetryAfter, unlessAsked)
 		return refused
 	case owners:

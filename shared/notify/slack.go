@@ -85,7 +85,7 @@ var (
 func (slack) judge(answer outbound.Answer, refused *outbox.Failure) *outbox.Failure {
 	said := strings.TrimSpace(string(answer.Body))
 	switch {
-	case refused != nil && refused.General: // throttled
+	case refused != nil && refused.AffectsDestination: // throttled
 		refused.RetryAfter = cmp.Or(refused.RetryAfter, unlessAsked)
 		return refused
 	case slices.Contains(slackOwners, said):

@@ -70,7 +70,7 @@ func (t *Topic) Post(ctx context.Context, m Message) error {
 	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		switch status := answer.HTTPStatusCode(); {
 		case status == http.StatusTooManyRequests || status >= http.StatusInternalServerError:
-			failure.Cause, failure.General = "throttled", true
+			failure.Cause, failure.AffectsDestination = "throttled", true
 		default: // no permission, no topic: the owner changes that, and the next try succeeds
 			failure.Cause, failure.NeedsOwner = "refused", true
 		}

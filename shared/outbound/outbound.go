@@ -185,7 +185,7 @@ func Refused(status int, header http.Header) *outbox.Failure {
 	f := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), RetryAfter: RetryAfter(header, time.Now())}
 	switch {
 	case status == http.StatusTooManyRequests:
-		f.Cause, f.General = "throttled", true
+		f.Cause, f.AffectsDestination = "throttled", true
 	case status >= 300 && status < 400: // whoever moved it has to be asked for the new address
 		f.Cause, f.Permanent, f.NeedsOwner = "moved", true, true
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:

@@ -67,7 +67,7 @@ func TestStatuses(t *testing.T) {
 		400: {Cause: "status_400", Permanent: true}, 401: {Cause: "status_401", NeedsOwner: true}, 403: {Cause: "status_403", NeedsOwner: true},
 		404: {Cause: "status_404", Permanent: true}, 408: {Cause: "status_408"}, 410: {Cause: "status_410", Permanent: true},
 		413: {Cause: "status_413", Permanent: true}, 425: {Cause: "status_425"},
-		429: {Cause: "throttled", General: true, RetryAfter: 7 * time.Second},
+		429: {Cause: "throttled", AffectsDestination: true, RetryAfter: 7 * time.Second},
 		500: {Cause: "status_500"}, 502: {Cause: "status_502"}, 503: {Cause: "status_503", RetryAfter: 7 * time.Second}, 504: {Cause: "status_504"},
 		999: {Cause: "status_999"},
 	} {

@@ -25,7 +25,7 @@ func TestAPoisonedRowIsAlone(t *testing.T) {
 				continue
 			}
 			done++
-			if err := b.worker.Done(t.Context(), d, "sent"); err != nil {
+			if err := b.worker.Complete(t.Context(), d, "sent"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -48,7 +48,7 @@ func TestTheLongestDueGoFirst(t *testing.T) {
 	}
 	// Not before they are due.
 	err := b.db.Batch(t.Context(), func(batch *pgx.Batch) {
-		Queue(batch, Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now(), DueAt: b.now().Add(time.Hour)})
+		Enqueue(batch, Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now(), DueAt: b.now().Add(time.Hour)})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestManyWorkersShareTheRows(t *testing.T) {
 					mu.Lock()
 					seen[d.ID]++
 					mu.Unlock()
-					if err := b.worker.Done(t.Context(), d, "sent"); err != nil {
+					if err := b.worker.Complete(t.Context(), d, "sent"); err != nil {
 						t.Error(err)
 					}
 				}

@@ -14,31 +14,31 @@ const MaxCounted = 100000
 // Depth is how full the queue is.
 type Depth struct {
 	Ready, Held, Dead int64            // rows by state, each counted up to MaxCounted
-	HeldFor           map[string]int64 // those that are held, by reason
+	HeldByReason      map[string]int64 // those that are held, by reason
 	// Overdue is how long the longest waiting row has been waiting that was not tried in vain: a sign that nothing
 	// delivers. What is put off on purpose does not wait, nor does what the owner holds.
-	Overdue time.Duration
-	// Failing are the ways out where deliveries were tried in vain, by name.
-	Failing []Failing
+	OldestDue time.Duration
+	// FailingDestination are the ways out where deliveries were tried in vain, by name.
+	Failing []FailingDestination
 	// Oldest is the age of the oldest row that is not finished, whatever it waits for.
 	Oldest time.Duration
 }
 
-// Failing is a way out that did not take what it was given.
-type Failing struct {
-	Way   string // "email", or the name of a listener
-	Count int64  // deliveries that were tried in vain and will be tried again
+// FailingDestination is a way out that did not take what it was given.
+type FailingDestination struct {
+	Destination string // "email", or the name of a listener
+	Count       int64  // deliveries that were tried in vain and will be tried again
 	// For is how long the longest waiting of them has been waiting, and Cause why it failed, in one word; empty if nobody
 	// lived to say so.
-	For   time.Duration
+	Age   time.Duration
 	Cause string
 }
 
 // Waiting is how long the longest waiting row has been waiting, tried or not.
 func (d Depth) Waiting() time.Duration {
-	longest := d.Overdue
+	longest := d.OldestDue
 	for _, f := range d.Failing {
-		longest = max(longest, f.For)
+		longest = max(longest, f.Age)
 	}
 	return longest
 }
@@ -63,8 +63,8 @@ const heldSQL = `
 select hold_reason, count(*) from (select hold_reason from outbox where state = 'held' and kind <> 'none' limit 100000) as held
 group by hold_reason`
 
-// QueueDepth queues measuring the queue.
-func QueueDepth(b *pgx.Batch, now time.Time, into *Depth) {
+// ReadDepth queues measuring the queue.
+func ReadDepth(b *pgx.Batch, now time.Time, into *Depth) {
 	b.Queue(depthSQL, now).QueryRow(func(row pgx.Row) error {
 		*into = Depth{}
 		var created time.Time
@@ -73,11 +73,11 @@ func QueueDepth(b *pgx.Batch, now time.Time, into *Depth) {
 		return err
 	})
 	b.Queue(heldSQL).Query(func(rows pgx.Rows) error {
-		into.HeldFor = map[string]int64{}
+		into.HeldByReason = map[string]int64{}
 		var reason string
 		var n int64
 		_, err := pgx.ForEachRow(rows, []any{&reason, &n}, func() error {
-			into.Held, into.HeldFor[reason] = into.Held+n, n
+			into.Held, into.HeldByReason[reason] = into.Held+n, n
 			return nil
 		})
 		return err
@@ -91,9 +91,9 @@ func QueueDepth(b *pgx.Batch, now time.Time, into *Depth) {
 		_, err := pgx.ForEachRow(rows, []any{(*string)(&kind), &failing, &n, &since, &cause}, func() error {
 			into.Ready += n
 			if waiting := max(0, now.Sub(since)); failing {
-				into.fails(Failing{kind.Way(), n, waiting, cause})
+				into.fails(FailingDestination{kind.Destination(), n, waiting, cause})
 			} else {
-				into.Overdue = max(into.Overdue, waiting)
+				into.OldestDue = max(into.OldestDue, waiting)
 			}
 			return nil
 		})
@@ -102,9 +102,9 @@ func QueueDepth(b *pgx.Batch, now time.Time, into *Depth) {
 }
 
 // fails adds deliveries of one kind to those of their way; the longest waiting come first.
-func (d *Depth) fails(f Failing) {
+func (d *Depth) fails(f FailingDestination) {
 	for i := range d.Failing {
-		if known := &d.Failing[i]; known.Way == f.Way {
+		if known := &d.Failing[i]; known.Destination == f.Destination {
 			known.Count += f.Count
 			return
 		}
@@ -119,14 +119,14 @@ where finished_at > $1::timestamptz - interval '1 day' and state = 'done'
   and outcome not in ('none', 'stale', 'unwanted', 'dropped', 'rejected', 'expired', 'erased')
 group by kind`
 
-// QueueLatest queues reading when each way out took something for the last time within a day.
-func QueueLatest(b *pgx.Batch, now time.Time, into *map[string]time.Time) {
+// ReadLatest queues reading when each way out took something for the last time within a day.
+func ReadLatest(b *pgx.Batch, now time.Time, into *map[string]time.Time) {
 	b.Queue(latestSQL, now).Query(func(rows pgx.Rows) error {
 		*into = map[string]time.Time{}
 		var kind Kind
 		var at time.Time
 		_, err := pgx.ForEachRow(rows, []any{(*string)(&kind), &at}, func() error {
-			if way := kind.Way(); (kind.IsMail() || kind.Listener() != "") && at.After((*into)[way]) {
+			if way := kind.Destination(); (kind.IsEmail() || kind.Recipient() != "") && at.After((*into)[way]) {
 				(*into)[way] = at
 			}
 			return nil
@@ -138,7 +138,7 @@ func QueueLatest(b *pgx.Batch, now time.Time, into *map[string]time.Time) {
 // Depth measures the queue in one round trip.
 func (w *Worker) Depth(ctx context.Context) (Depth, error) {
 	var depth Depth
-	if err := w.db.Batch(ctx, func(b *pgx.Batch) { QueueDepth(b, w.now(), &depth) }); err != nil {
+	if err := w.db.Batch(ctx, func(b *pgx.Batch) { ReadDepth(b, w.now(), &depth) }); err != nil {
 		return Depth{}, fmt.Errorf("measure the outbox: %w", err)
 	}
 	return depth, nil

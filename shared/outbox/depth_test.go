@@ -19,8 +19,8 @@ func (b *bundle) batch(queue func(*pgx.Batch)) {
 
 func (b *bundle) depth(want Depth) {
 	b.Helper()
-	if want.HeldFor == nil {
-		want.HeldFor = map[string]int64{}
+	if want.HeldByReason == nil {
+		want.HeldByReason = map[string]int64{}
 	}
 	if got, err := b.worker.Depth(b.Context()); err != nil || !reflect.DeepEqual(got, want) {
 		b.Fatalf("%+v, %v, want %+v", got, err, want)
@@ -32,18 +32,18 @@ func TestDepth(t *testing.T) {
 	b.depth(Depth{})
 	b.queue(4)
 	b.advance(time.Minute)
-	b.depth(Depth{Ready: 4, Overdue: time.Minute, Oldest: time.Minute})
+	b.depth(Depth{Ready: 4, OldestDue: time.Minute, Oldest: time.Minute})
 	claimed := b.claim(3, 3)
-	if err := errors.Join(b.worker.Dead(t.Context(), claimed[0], "gone"), b.worker.Done(t.Context(), claimed[1], "sent")); err != nil {
+	if err := errors.Join(b.worker.DeadLetter(t.Context(), claimed[0], "gone"), b.worker.Complete(t.Context(), claimed[1], "sent")); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.worker.Hold(t.Context(), claimed[2], "test"); err != nil {
 		t.Fatal(err)
 	}
 	b.batch(func(batch *pgx.Batch) {
-		Queue(batch, Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now(), HoldReason: "test"})
+		Enqueue(batch, Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now(), HoldReason: "test"})
 	})
-	b.depth(Depth{Ready: 1, Held: 1, HeldFor: map[string]int64{"test": 1}, Dead: 1, Overdue: time.Minute, Oldest: time.Minute})
+	b.depth(Depth{Ready: 1, Held: 1, HeldByReason: map[string]int64{"test": 1}, Dead: 1, OldestDue: time.Minute, Oldest: time.Minute})
 }
 
 // TestWhatIsTriedInVainGrowsOld: a pause before the next try, a lease, or a try that did not count make nothing younger.
@@ -53,7 +53,7 @@ func TestWhatIsTriedInVainGrowsOld(t *testing.T) {
 		"unreachable": func(b *bundle, d Delivery) error {
 			return b.worker.Retry(b.Context(), d, "unreachable", 6*time.Hour)
 		},
-		"throttled": func(b *bundle, d Delivery) error { return b.worker.GiveBack(b.Context(), 0, "throttled", d) },
+		"throttled": func(b *bundle, d Delivery) error { return b.worker.ReleaseFailed(b.Context(), 0, "throttled", d) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -64,13 +64,13 @@ func TestWhatIsTriedInVainGrowsOld(t *testing.T) {
 			}
 			b.advance(time.Hour)
 			want := Depth{
-				Ready: 2, Overdue: time.Hour + time.Minute, Oldest: time.Hour + time.Minute,
-				Failing: []Failing{{Way: Mail, Count: 1, For: time.Hour + time.Minute, Cause: name}},
+				Ready: 2, OldestDue: time.Hour + time.Minute, Oldest: time.Hour + time.Minute,
+				Failing: []FailingDestination{{Destination: Email, Count: 1, Age: time.Hour + time.Minute, Cause: name}},
 			}
 			b.depth(want)
 			b.advance(lease)
 			b.claim(2, map[string]int{"unreachable": 1, "throttled": 2}[name]) // what is in a lease has not left yet
-			for _, waiting := range []*time.Duration{&want.Overdue, &want.Oldest, &want.Failing[0].For} {
+			for _, waiting := range []*time.Duration{&want.OldestDue, &want.Oldest, &want.Failing[0].Age} {
 				*waiting += lease
 			}
 			b.depth(want)
@@ -86,7 +86,7 @@ func TestWorkersThatAreLostCountAsTried(t *testing.T) {
 		b.claim(1, 1)
 		b.advance(lease)
 	}
-	b.depth(Depth{Ready: 1, Oldest: 3 * lease, Failing: []Failing{{Way: Mail, Count: 1, For: 3 * lease}}})
+	b.depth(Depth{Ready: 1, Oldest: 3 * lease, Failing: []FailingDestination{{Destination: Email, Count: 1, Age: 3 * lease}}})
 }
 
 // TestWhatIsPutOffOnPurposeIsNotLate: by a pause or the pace, by the owner who held it, or who revives it.
@@ -114,19 +114,19 @@ func TestWhatIsPutOffOnPurposeIsNotLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.advance(time.Hour)
-	b.batch(func(batch *pgx.Batch) { Unhold(batch, id, b.now()) })
+	b.batch(func(batch *pgx.Batch) { ReleaseHeld(batch, id, b.now()) })
 	late(0)
 	d := b.claim(1, 1)[0]
-	if err := b.worker.GiveBack(t.Context(), 0, "throttled", d); err != nil {
+	if err := b.worker.ReleaseFailed(t.Context(), 0, "throttled", d); err != nil {
 		t.Fatal(err)
 	}
 	if d = b.claim(1, 1)[0]; !d.Released {
 		t.Error("the owner's decision is lost")
 	}
-	if err := b.worker.Dead(t.Context(), d, "gone"); err != nil {
+	if err := b.worker.DeadLetter(t.Context(), d, "gone"); err != nil {
 		t.Fatal(err)
 	}
 	b.advance(time.Hour)
-	b.batch(func(batch *pgx.Batch) { QueueRevive(batch, []string{id.String()}, b.now(), func(int64) {}) })
+	b.batch(func(batch *pgx.Batch) { RequeueMessages(batch, []string{id.String()}, b.now(), func(int64) {}) })
 	late(0)
 }

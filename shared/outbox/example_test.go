@@ -13,10 +13,10 @@ import (
 )
 
 // The writer's side: the row joins the statements of the decision behind it.
-func ExampleQueue() {
+func ExampleEnqueue() {
 	b := &pgx.Batch{}
 	b.Queue("update subscribers set status = 'pending' where id = $1", uuid.New())
-	outbox.Queue(b, outbox.Message{ID: uuid.New(), Kind: outbox.MailConfirm, SubscriberID: uuid.New(), CreatedAt: time.Now()})
+	outbox.Enqueue(b, outbox.Message{ID: uuid.New(), Kind: outbox.EmailConfirm, SubscriberID: uuid.New(), CreatedAt: time.Now()})
 	fmt.Println(b.Len())
 	// Output: 2
 }
@@ -34,7 +34,7 @@ func (noDatabase) Batch(context.Context, func(*pgx.Batch)) error { return errors
 // The worker's side: claim, do, mark.
 func ExampleWorker() {
 	ctx := context.Background()
-	worker := outbox.NewQueue(noDatabase{}, time.Now)
+	worker := outbox.NewWorker(noDatabase{}, time.Now)
 	claimed, err := worker.Claim(ctx, 25, time.Minute)
 	if err != nil {
 		fmt.Println(err)
@@ -42,11 +42,11 @@ func ExampleWorker() {
 	}
 	for _, d := range claimed {
 		if d.Kind == outbox.None {
-			err = worker.Done(ctx, d, "decoy")
+			err = worker.Complete(ctx, d, "decoy")
 		} else {
 			err = worker.Retry(ctx, d, "throttled", 0)
 		}
-		if err != nil && !errors.Is(err, outbox.ErrLost) {
+		if err != nil && !errors.Is(err, outbox.ErrLeaseLost) {
 			fmt.Println(err)
 		}
 	}

@@ -9,7 +9,7 @@ type Failure struct {
 	// Permanent says that another try of the same delivery cannot succeed.
 	Permanent bool
 	// General says that every other delivery of this adapter would fail in the same way now: it is not about this one.
-	General bool
+	AffectsDestination bool
 	// NeedsOwner says that it will not succeed before somebody changes something: a permission, an address, an account.
 	NeedsOwner bool
 	// RetryAfter is what the other side asked for; 0 if nothing.

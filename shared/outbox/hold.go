@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// HoldWave is why the emails of sign-ups that look alike are held.
-const HoldWave = "signup_burst"
+// HoldBurst is why the emails of sign-ups that look alike are held.
+const HoldBurst = "signup_burst"
 
 // Held is a row that waits for the owner.
 type Held struct {
@@ -20,14 +20,14 @@ type Held struct {
 	EventID      uuid.UUID // uuid.Nil for none
 	CreatedAt    time.Time
 	// Overtaken says that the same person was queued the same mail later, and that one is not held.
-	Overtaken bool
+	Superseded bool
 }
 
 const holdSQL = `
 update outbox set state = 'held', hold_reason = $3::text
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
-// Hold makes a claimed row wait for the owner, with a reason in one word. It returns ErrLost if the lease is lost.
+// Hold makes a claimed row wait for the owner, with a reason in one word. It returns ErrLeaseLost if the lease is lost.
 func (w *Worker) Hold(ctx context.Context, d Delivery, reason string) error {
 	return w.mark(ctx, "hold a delivery", holdSQL, d.ID.String(), d.Attempt, reason)
 }
@@ -49,7 +49,7 @@ func LockHeld(b *pgx.Batch, id uuid.UUID, into *Held, found *bool) {
 	b.Queue(lockHeldSQL, id.String()).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			into.ID, *found = id, true
-			err := rows.Scan((*string)(&into.Kind), &into.Reason, &into.SubscriberID, &into.EventID, &into.CreatedAt, &into.Overtaken)
+			err := rows.Scan((*string)(&into.Kind), &into.Reason, &into.SubscriberID, &into.EventID, &into.CreatedAt, &into.Superseded)
 			if err != nil {
 				return err
 			}
@@ -63,8 +63,8 @@ const unholdSQL = `
 update outbox set state = 'ready', hold_reason = null, due_at = $2::timestamptz, deferred_until = $2::timestamptz, outcome = 'released'
 where id = $1::text::uuid and state = 'held'`
 
-// Unhold makes a held row due now.
-func Unhold(b *pgx.Batch, id uuid.UUID, now time.Time) { b.Queue(unholdSQL, id.String(), now) }
+// ReleaseHeld makes a held row due now.
+func ReleaseHeld(b *pgx.Batch, id uuid.UUID, now time.Time) { b.Queue(unholdSQL, id.String(), now) }
 
 const rejectHeldSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'rejected', finished_at = $2::timestamptz

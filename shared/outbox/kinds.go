@@ -1,6 +1,6 @@
 package outbox
 
-// The destinations besides Mail. The names stand in the outbox and in pauses: they are kept for ever.
+// The destinations besides Email. The names stand in the outbox and in pauses: they are kept for ever.
 const (
 	Journal = "journal"
 	Loops   = "loops"
@@ -10,17 +10,17 @@ const (
 	SNS     = "sns"
 )
 
-// Webhook begins the name of an endpoint of the owner's, of which there may be several.
-const Webhook = "webhook-"
+// WebhookPrefix begins the name of an endpoint of the owner's, of which there may be several.
+const WebhookPrefix = "webhook-"
 
-// Destinations lists every destination of this version: Mail and those that have changes or alerts told to them. Endpoints
-// of the owner's have names of their own, which begin with Webhook.
-func Destinations() []string { return []string{Mail, Journal, Loops, GA4, Slack, Discord, SNS} }
+// Destinations lists every destination of this version: Email and those that have changes or alerts told to them. Endpoints
+// of the owner's have names of their own, which begin with WebhookPrefix.
+func Destinations() []string { return []string{Email, Journal, Loops, GA4, Slack, Discord, SNS} }
 
-// Kinds lists every kind of row that is queued. Expand turns announcements into further kinds: TellOf has their names.
+// Kinds lists every kind of row that is queued. Expand turns announcements into further kinds: NotifyOf has their names.
 func Kinds() []Kind {
 	return []Kind{
-		None, MailConfirm, MailReminder, MailAlreadySubscribed, MailUnsubscribeLink, MailPrivacyExport, MailPrivacyErase,
-		Announce, AlertOpened, AlertReminded, AlertClosed,
+		None, EmailConfirm, EmailReminder, EmailAlreadySubscribed, EmailUnsubscribeLink, EmailPrivacyExport, EmailPrivacyErase,
+		Change, AlertFiring, AlertRepeated, AlertResolved,
 	}
 }

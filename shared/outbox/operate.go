@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Row is a delivery as an operator sees it. It names nobody.
-type Row struct {
+// MessageView is a delivery as an operator sees it. It names nobody.
+type MessageView struct {
 	ID           uuid.UUID `json:"id"`
 	Kind         Kind      `json:"kind"`
 	State        string    `json:"state"`
@@ -30,12 +30,12 @@ order by created_at limit $3::integer`
 
 // Rows lists up to limit deliveries in a state ("ready", "held", "dead" or "done"), the oldest first; of one kind, or of
 // all if it is empty. Decoys are left out.
-func (w *Worker) Rows(ctx context.Context, state string, kind Kind, limit int) ([]Row, error) {
-	var all []Row
+func (w *Worker) ListMessages(ctx context.Context, state string, kind Kind, limit int) ([]MessageView, error) {
+	var all []MessageView
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(rowsSQL, state, string(kind), limit).Query(func(rows pgx.Rows) error {
 			var err error
-			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Row, err error) {
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r MessageView, err error) {
 				return r, row.Scan(&r.ID, (*string)(&r.Kind), &r.State, &r.SubscriberID, &r.Attempts, &r.Outcome, &r.CreatedAt, &r.DueAt)
 			})
 			return err
@@ -51,7 +51,7 @@ const kindsSQL = `
 select distinct kind from outbox`
 
 // Kinds lists the kinds of the rows that there are.
-func (w *Worker) Kinds(ctx context.Context) ([]Kind, error) {
+func (w *Worker) ListKinds(ctx context.Context) ([]Kind, error) {
 	var all []Kind
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(kindsSQL).Query(func(rows pgx.Rows) (err error) {
@@ -69,8 +69,8 @@ const reviveSQL = `
 update outbox set state = 'ready', attempts = 0, due_at = $2::timestamptz, deferred_until = $2::timestamptz, finished_at = null, outcome = null
 where id = any($1::text[]::uuid[]) and state = 'dead'`
 
-// QueueRevive puts dead letters back into the queue, with all their attempts. done gets how many there were.
-func QueueRevive(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
+// RequeueMessages puts dead letters back into the queue, with all their attempts. done gets how many there were.
+func RequeueMessages(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
 	b.Queue(reviveSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())
 		return nil
@@ -81,9 +81,9 @@ const dropSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'dropped', finished_at = $2::timestamptz
 where id = any($1::text[]::uuid[]) and state in ('dead', 'ready')`
 
-// QueueDrop gives deliveries up for good, and drops what they hold. Held ones are not dropped but rejected, which ends what
+// DropMessages gives deliveries up for good, and drops what they hold. Held ones are not dropped but rejected, which ends what
 // is behind them. done gets how many there were.
-func QueueDrop(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
+func DropMessages(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
 	b.Queue(dropSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())
 		return nil

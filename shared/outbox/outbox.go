@@ -25,26 +25,26 @@ type Kind string
 const (
 	// None asks for nothing: the decoy that makes a request without a mail look like one with a mail.
 	None Kind = "none"
-	// MailConfirm asks the addressee to confirm a sign-up.
-	MailConfirm Kind = "email.confirm"
-	// MailReminder asks once more.
-	MailReminder Kind = "email.reminder"
-	// MailAlreadySubscribed tells an active subscriber that somebody signed the address up again.
-	MailAlreadySubscribed Kind = "email.already_subscribed"
-	// MailUnsubscribeLink carries a link that ends the subscription.
-	MailUnsubscribeLink Kind = "email.unsubscribe_link"
-	// MailPrivacyExport carries a link to the person's data.
-	MailPrivacyExport Kind = "email.privacy_export"
-	// MailPrivacyErase carries a link to the page that erases the person's data.
-	MailPrivacyErase Kind = "email.privacy_erase"
-	// Announce asks that a change of a subscription be told to whoever is set up to hear of it: the worker turns it into
+	// EmailConfirm asks the addressee to confirm a sign-up.
+	EmailConfirm Kind = "email.confirm"
+	// EmailReminder asks once more.
+	EmailReminder Kind = "email.reminder"
+	// EmailAlreadySubscribed tells an active subscriber that somebody signed the address up again.
+	EmailAlreadySubscribed Kind = "email.already_subscribed"
+	// EmailUnsubscribeLink carries a link that ends the subscription.
+	EmailUnsubscribeLink Kind = "email.unsubscribe_link"
+	// EmailPrivacyExport carries a link to the person's data.
+	EmailPrivacyExport Kind = "email.privacy_export"
+	// EmailPrivacyErase carries a link to the page that erases the person's data.
+	EmailPrivacyErase Kind = "email.privacy_erase"
+	// Change asks that a change of a subscription be told to whoever is set up to hear of it: the worker turns it into
 	// one row for each of them.
-	Announce Kind = "change"
-	// AlertOpened, AlertReminded and AlertClosed ask that the owner be told of an alert, in the same way; the event is the
+	Change Kind = "change"
+	// AlertFiring, AlertRepeated and AlertResolved ask that the owner be told of an alert, in the same way; the event is the
 	// alert.
-	AlertOpened   Kind = "alert.firing"
-	AlertReminded Kind = "alert.repeated"
-	AlertClosed   Kind = "alert.resolved"
+	AlertFiring   Kind = "alert.firing"
+	AlertRepeated Kind = "alert.repeated"
+	AlertResolved Kind = "alert.resolved"
 )
 
 // tell begins the kinds of the rows that an announcement of a change is turned into, alert those of an alert.
@@ -53,20 +53,20 @@ const (
 	alert = "alert."
 )
 
-// Tell is the kind of the row that tells a listener, such as "slack".
-func Tell(listener string) Kind { return Kind(tell + listener) }
+// Notify is the kind of the row that tells a listener, such as "slack".
+func Notify(listener string) Kind { return Kind(tell + listener) }
 
-// TellOf is the kind of the row that tells a listener of what a kind announces: "notify.slack", or "alert.firing.slack".
-func TellOf(announcement Kind, listener string) Kind {
-	if announcement == Announce {
-		return Tell(listener)
+// NotifyOf is the kind of the row that tells a listener of what a kind announces: "notify.slack", or "alert.firing.slack".
+func NotifyOf(announcement Kind, listener string) Kind {
+	if announcement == Change {
+		return Notify(listener)
 	}
 	return announcement + Kind("."+listener)
 }
 
-// Listener is whom a row of a kind made by TellOf tells; "" for other kinds.
-func (k Kind) Listener() string {
-	if k.Alert() != "" {
+// Destination is whom a row of a kind made by NotifyOf tells; "" for other kinds.
+func (k Kind) Recipient() string {
+	if k.AlertChange() != "" {
 		_, listener, _ := strings.Cut(strings.TrimPrefix(string(k), alert), ".")
 		return listener
 	}
@@ -78,7 +78,7 @@ func (k Kind) Listener() string {
 }
 
 // Alert is what a row tells of an alert: "firing", "repeated" or "resolved"; "" for rows of other kinds.
-func (k Kind) Alert() string {
+func (k Kind) AlertChange() string {
 	rest, found := strings.CutPrefix(string(k), alert)
 	if !found {
 		return ""
@@ -88,20 +88,20 @@ func (k Kind) Alert() string {
 }
 
 // IsAnnouncement says whether a row is to be turned into one for each listener.
-func (k Kind) IsAnnouncement() bool {
-	return k == Announce || k == AlertOpened || k == AlertReminded || k == AlertClosed
+func (k Kind) IsFanOut() bool {
+	return k == Change || k == AlertFiring || k == AlertRepeated || k == AlertResolved
 }
 
 // IsMail says whether a row asks for a mail.
-func (k Kind) IsMail() bool { return strings.HasPrefix(string(k), "email.") }
+func (k Kind) IsEmail() bool { return strings.HasPrefix(string(k), "email.") }
 
 // Way is the way that a row takes out of here: "email", or the name of a listener. What is still to be turned into others
 // takes none, and is named for its kind.
-func (k Kind) Way() string {
-	if k.IsMail() {
-		return Mail
+func (k Kind) Destination() string {
+	if k.IsEmail() {
+		return Email
 	}
-	return cmp.Or(k.Listener(), string(k))
+	return cmp.Or(k.Recipient(), string(k))
 }
 
 // Message is a row to be queued.
@@ -128,8 +128,8 @@ values ($1::text::uuid, $2::text, nullif($3::text, '')::uuid, nullif($4::text, '
         $7::timestamptz, $8::bytea, case when $9::text = '' then 'ready' else 'held' end, nullif($9::text, ''))
 on conflict (id) do nothing`
 
-// Queue adds m to the caller's batch, which commits it together with the decision behind it.
-func Queue(b *pgx.Batch, m Message) {
+// Enqueue adds m to the caller's batch, which commits it together with the decision behind it.
+func Enqueue(b *pgx.Batch, m Message) {
 	due := m.DueAt
 	if due.IsZero() {
 		due = m.CreatedAt

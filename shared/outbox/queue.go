@@ -12,9 +12,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrLost says that a delivery is no longer this worker's: its lease ran out and another one took the row, or somebody
+// ErrLeaseLost says that a delivery is no longer this worker's: its lease ran out and another one took the row, or somebody
 // finished it. Nothing was changed.
-var ErrLost = errors.New("outbox: the lease of this delivery is lost")
+var ErrLeaseLost = errors.New("outbox: the lease of this delivery is lost")
 
 // database is what the queue needs of a connection pool: what is queued travels in one round trip and commits as one
 // transaction, which may be run again when its answer was lost.
@@ -28,8 +28,8 @@ type Worker struct {
 	now func() time.Time
 }
 
-// NewQueue makes the worker's side of the queue in db; now is the clock.
-func NewQueue(db database, now func() time.Time) *Worker {
+// NewWorker makes the worker's side of the queue in db; now is the clock.
+func NewWorker(db database, now func() time.Time) *Worker {
 	return &Worker{db: db, now: now}
 }
 
@@ -93,8 +93,8 @@ where id = $1::text::uuid and attempts = $2::integer
   and (state = 'ready' or (state = 'done' and outcome = $3::text))`
 
 // Done records that d needs nothing more and what came of it, in one word, and drops its sealed payload. Repeating it is
-// harmless. It returns ErrLost if the lease is lost.
-func (w *Worker) Done(ctx context.Context, d Delivery, outcome string) error {
+// harmless. It returns ErrLeaseLost if the lease is lost.
+func (w *Worker) Complete(ctx context.Context, d Delivery, outcome string) error {
 	return w.mark(ctx, "finish a delivery", doneSQL, d.ID.String(), d.Attempt, outcome, w.now())
 }
 
@@ -104,8 +104,8 @@ where id = $1::text::uuid and attempts = $2::integer
   and (state = 'ready' or (state = 'dead' and outcome = $3::text))`
 
 // Dead gives d up: it is kept, with its sealed payload, until an operator retries or drops it. Repeating it is harmless.
-// It returns ErrLost if the lease is lost.
-func (w *Worker) Dead(ctx context.Context, d Delivery, cause string) error {
+// It returns ErrLeaseLost if the lease is lost.
+func (w *Worker) DeadLetter(ctx context.Context, d Delivery, cause string) error {
 	return w.mark(ctx, "bury a delivery", deadSQL, d.ID.String(), d.Attempt, cause, w.now())
 }
 
@@ -114,11 +114,11 @@ update outbox set due_at = $4::timestamptz, outcome = $3::text
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
 // Retry puts d back for a further attempt after the pause of Backoff, and gives it up after MaxAttempts. cause is one
-// word for what went wrong, and retryAfter what the other side asked for (0: nothing). It returns ErrLost if the lease
+// word for what went wrong, and retryAfter what the other side asked for (0: nothing). It returns ErrLeaseLost if the lease
 // is lost.
 func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter time.Duration) error {
 	if d.Attempt >= MaxAttempts {
-		return w.Dead(ctx, d, cause)
+		return w.DeadLetter(ctx, d, cause)
 	}
 	due := w.now().Add(Backoff(d.Attempt, rand.Float64(), retryAfter))
 	return w.mark(ctx, "retry a delivery", retrySQL, d.ID.String(), d.Attempt, cause, due)
@@ -140,7 +140,7 @@ func (w *Worker) Release(ctx context.Context, pause time.Duration, deliveries ..
 
 // GiveBack is Release for deliveries that cannot leave because nothing of their way can: cause is one word for what went
 // wrong. However often that happens they are not given up, and they are late.
-func (w *Worker) GiveBack(ctx context.Context, pause time.Duration, cause string, deliveries ...Delivery) error {
+func (w *Worker) ReleaseFailed(ctx context.Context, pause time.Duration, cause string, deliveries ...Delivery) error {
 	return w.release(ctx, pause, cause, deliveries)
 }
 
@@ -162,7 +162,7 @@ func (w *Worker) release(ctx context.Context, pause time.Duration, cause string,
 
 // Skip finishes several deliveries that need nothing done, such as decoys, in one round trip. A row whose lease is lost
 // is left alone.
-func (w *Worker) Skip(ctx context.Context, outcome string, deliveries ...Delivery) error {
+func (w *Worker) CompleteAll(ctx context.Context, outcome string, deliveries ...Delivery) error {
 	if len(deliveries) == 0 {
 		return nil
 	}
@@ -190,7 +190,7 @@ func (w *Worker) mark(ctx context.Context, doing, sql string, args ...any) error
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	if marked == 0 {
-		return ErrLost
+		return ErrLeaseLost
 	}
 	return nil
 }

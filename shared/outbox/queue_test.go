@@ -22,7 +22,7 @@ func (b *bundle) queue(n int) []uuid.UUID {
 	err := b.db.Batch(b.Context(), func(batch *pgx.Batch) {
 		for i := range ids {
 			ids[i] = uuid.Must(uuid.NewV7())
-			Queue(batch, Message{ID: ids[i], Kind: MailConfirm, SubscriberID: ids[i], EventID: ids[i], Epoch: 3, CreatedAt: b.now()})
+			Enqueue(batch, Message{ID: ids[i], Kind: EmailConfirm, SubscriberID: ids[i], EventID: ids[i], Epoch: 3, CreatedAt: b.now()})
 		}
 	})
 	if err != nil {
@@ -57,7 +57,7 @@ func TestADeliveryFromClaimToDone(t *testing.T) {
 	b := setup(t)
 	id := b.queue(1)[0]
 	d := b.claim(10, 1)[0]
-	want := Delivery{ID: id, Kind: MailConfirm, SubscriberID: id, EventID: id, Epoch: 3, Attempt: 1}
+	want := Delivery{ID: id, Kind: EmailConfirm, SubscriberID: id, EventID: id, Epoch: 3, Attempt: 1}
 	if !d.CreatedAt.Equal(b.now()) || d.Sealed != nil {
 		t.Errorf("%+v", d)
 	}
@@ -66,10 +66,10 @@ func TestADeliveryFromClaimToDone(t *testing.T) {
 		t.Errorf("%+v, want %+v", d, want)
 	}
 	b.claim(10, 0) // it is leased
-	if err := b.worker.Done(t.Context(), d, "sent"); err != nil {
+	if err := b.worker.Complete(t.Context(), d, "sent"); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.worker.Done(t.Context(), d, "sent"); err != nil { // the answer to the first was lost
+	if err := b.worker.Complete(t.Context(), d, "sent"); err != nil { // the answer to the first was lost
 		t.Fatal(err)
 	}
 	b.expect(id, "done", "sent", 1)
@@ -90,25 +90,25 @@ func TestALostWorkersRowComesBack(t *testing.T) {
 	}
 	// The first worker was not dead, only slow. Nothing it says now counts.
 	for name, mark := range map[string]func() error{
-		"done":  func() error { return b.worker.Done(t.Context(), lost, "late") },
+		"done":  func() error { return b.worker.Complete(t.Context(), lost, "late") },
 		"retry": func() error { return b.worker.Retry(t.Context(), lost, "late", 0) },
-		"dead":  func() error { return b.worker.Dead(t.Context(), lost, "late") },
+		"dead":  func() error { return b.worker.DeadLetter(t.Context(), lost, "late") },
 	} {
-		if err := mark(); !errors.Is(err, ErrLost) {
+		if err := mark(); !errors.Is(err, ErrLeaseLost) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if err := b.worker.Release(t.Context(), 0, lost); err != nil {
 		t.Error(err)
 	}
-	if err := b.worker.Skip(t.Context(), "late", lost); err != nil {
+	if err := b.worker.CompleteAll(t.Context(), "late", lost); err != nil {
 		t.Error(err)
 	}
 	b.expect(id, "ready", "", 2)
-	if err := b.worker.Done(t.Context(), taken, "sent"); err != nil {
+	if err := b.worker.Complete(t.Context(), taken, "sent"); err != nil {
 		t.Error(err)
 	}
-	if err := b.worker.Retry(t.Context(), taken, "late", 0); !errors.Is(err, ErrLost) {
+	if err := b.worker.Retry(t.Context(), taken, "late", 0); !errors.Is(err, ErrLeaseLost) {
 		t.Errorf("a finished row: %v", err)
 	}
 	b.expect(id, "done", "sent", 2)
@@ -162,7 +162,7 @@ func TestReleaseDoesNotCount(t *testing.T) {
 	if d := b.claim(3, 3)[0]; d.Attempt != 1 {
 		t.Errorf("%+v", d)
 	}
-	if err := errors.Join(b.worker.Release(t.Context(), 0), b.worker.Skip(t.Context(), "decoy")); err != nil {
+	if err := errors.Join(b.worker.Release(t.Context(), 0), b.worker.CompleteAll(t.Context(), "decoy")); err != nil {
 		t.Errorf("nothing to do: %v", err)
 	}
 }
@@ -170,7 +170,7 @@ func TestReleaseDoesNotCount(t *testing.T) {
 func TestSkip(t *testing.T) {
 	b := setup(t)
 	ids := b.queue(3)
-	if err := b.worker.Skip(t.Context(), "decoy", b.claim(3, 3)...); err != nil {
+	if err := b.worker.CompleteAll(t.Context(), "decoy", b.claim(3, 3)...); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range ids {
@@ -187,8 +187,8 @@ func TestQueueingTwiceIsOnce(t *testing.T) {
 	b := setup(t)
 	m := Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now()}
 	err := b.db.Batch(t.Context(), func(batch *pgx.Batch) {
-		Queue(batch, m)
-		Queue(batch, m)
+		Enqueue(batch, m)
+		Enqueue(batch, m)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -56,6 +56,6 @@ func setup(t *testing.T) *bundle {
 	}
 	t.Cleanup(db.Close)
 	b := &bundle{T: t, db: db, admin: server.Conn(t)}
-	b.worker = NewQueue(db, b.now)
+	b.worker = NewWorker(db, b.now)
 	return b
 }

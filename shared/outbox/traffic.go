@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Mail is the subject of a pause of all mail. Other subjects are the names of listeners.
-const Mail = "email"
+// Email is the subject of a pause of all mail. Other subjects are the names of listeners.
+const Email = "email"
 
 // Traffic is what a worker has to know before it sends.
 type Traffic struct {
@@ -59,17 +59,17 @@ update pauses set resumed_at = $2::timestamptz where destination = $1::text and 
 select destination, reason, at from pauses where resumed_at is null order by at`
 )
 
-// QueuePause stops what a subject names, until QueueResume. A running pause stays as it is. done gets how many were made:
+// PauseDestination stops what a subject names, until ResumeDestination. A running pause stays as it is. done gets how many were made:
 // 0 or 1.
-func QueuePause(b *pgx.Batch, subject, reason string, now time.Time, done func(int64)) {
+func PauseDestination(b *pgx.Batch, subject, reason string, now time.Time, done func(int64)) {
 	b.Queue(pauseSQL, uuid.Must(uuid.NewV7()).String(), subject, reason, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())
 		return nil
 	})
 }
 
-// QueueResume ends the pause of a subject. done gets how many there were.
-func QueueResume(b *pgx.Batch, subject string, now time.Time, done func(int64)) {
+// ResumeDestination ends the pause of a subject. done gets how many there were.
+func ResumeDestination(b *pgx.Batch, subject string, now time.Time, done func(int64)) {
 	b.Queue(resumeSQL, subject, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())
 		return nil
@@ -78,7 +78,7 @@ func QueueResume(b *pgx.Batch, subject string, now time.Time, done func(int64)) 
 
 // Pause stops what a subject names, until an operator lifts it. A running pause stays as it is.
 func (w *Worker) Pause(ctx context.Context, subject, reason string) error {
-	err := w.db.Batch(ctx, func(b *pgx.Batch) { QueuePause(b, subject, reason, w.now(), func(int64) {}) })
+	err := w.db.Batch(ctx, func(b *pgx.Batch) { PauseDestination(b, subject, reason, w.now(), func(int64) {}) })
 	if err != nil {
 		return fmt.Errorf("pause deliveries: %w", err)
 	}
@@ -87,25 +87,25 @@ func (w *Worker) Pause(ctx context.Context, subject, reason string) error {
 
 // Pause is something that waits for an operator.
 type Pause struct {
-	Subject string    `json:"subject"`
-	Reason  string    `json:"reason"`
-	At      time.Time `json:"at"`
+	Destination string    `json:"subject"`
+	Reason      string    `json:"reason"`
+	At          time.Time `json:"at"`
 }
 
-// QueuePauses queues listing what waits, the longest first.
-func QueuePauses(b *pgx.Batch, into *[]Pause) {
+// ReadPauses queues listing what waits, the longest first.
+func ReadPauses(b *pgx.Batch, into *[]Pause) {
 	b.Queue(pausesSQL).Query(func(rows pgx.Rows) (err error) {
 		*into, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Pause, err error) {
-			return p, row.Scan(&p.Subject, &p.Reason, &p.At)
+			return p, row.Scan(&p.Destination, &p.Reason, &p.At)
 		})
 		return err
 	})
 }
 
 // Pauses lists what waits, the longest first.
-func (w *Worker) Pauses(ctx context.Context) ([]Pause, error) {
+func (w *Worker) ListPauses(ctx context.Context) ([]Pause, error) {
 	var all []Pause
-	if err := w.db.Batch(ctx, func(b *pgx.Batch) { QueuePauses(b, &all) }); err != nil {
+	if err := w.db.Batch(ctx, func(b *pgx.Batch) { ReadPauses(b, &all) }); err != nil {
 		return nil, fmt.Errorf("list pauses: %w", err)
 	}
 	return all, nil

@@ -16,8 +16,8 @@ import (
 
 // announce queues that an event be told to whoever is set up to hear of it. sealed is nil but for an erasure.
 func announce(b *pgx.Batch, e ledger.Event, epoch int32, sealed []byte) {
-	outbox.Queue(b, outbox.Message{
-		ID: newID(), Kind: outbox.Announce, SubscriberID: e.SubscriberID, EventID: e.ID, Epoch: epoch, CreatedAt: e.At, Sealed: sealed,
+	outbox.Enqueue(b, outbox.Message{
+		ID: newID(), Kind: outbox.Change, SubscriberID: e.SubscriberID, EventID: e.ID, Epoch: epoch, CreatedAt: e.At, Sealed: sealed,
 	})
 }
 

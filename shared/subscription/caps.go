@@ -93,15 +93,15 @@ func (m Mailed) Allows(p Purpose) bool {
 func (p Purpose) kind() outbox.Kind {
 	switch p {
 	case ConfirmMail:
-		return outbox.MailConfirm
+		return outbox.EmailConfirm
 	case AlreadySubscribedMail:
-		return outbox.MailAlreadySubscribed
+		return outbox.EmailAlreadySubscribed
 	case UnsubscribeLinkMail:
-		return outbox.MailUnsubscribeLink
+		return outbox.EmailUnsubscribeLink
 	case ExportLinkMail:
-		return outbox.MailPrivacyExport
+		return outbox.EmailPrivacyExport
 	case EraseLinkMail:
-		return outbox.MailPrivacyErase
+		return outbox.EmailPrivacyErase
 	case NoMail:
 	}
 	return outbox.None
@@ -109,7 +109,7 @@ func (p Purpose) kind() outbox.Kind {
 
 // purposeOf is the purpose of an outbox row; NoMail for rows that are no mails, and for kinds of a newer version.
 func purposeOf(kind outbox.Kind) Purpose {
-	if kind == outbox.MailReminder {
+	if kind == outbox.EmailReminder {
 		return ConfirmMail
 	}
 	for _, p := range []Purpose{ConfirmMail, AlreadySubscribedMail, UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail} {

@@ -175,7 +175,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 	}
 	t.Cleanup(db.Close)
 	store := b.on(db)
-	claimed, err := outbox.NewQueue(b.db, b.now).Claim(t.Context(), 100, time.Minute)
+	claimed, err := outbox.NewWorker(b.db, b.now).Claim(t.Context(), 100, time.Minute)
 	if err != nil || len(claimed) != 3*n {
 		t.Fatal(len(claimed), err)
 	}
@@ -197,7 +197,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 
 // TestClearance holds the decision to its table.
 func TestClearance(t *testing.T) {
-	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.MailConfirm, CreatedAt: now.Add(-time.Minute)}
+	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.EmailConfirm, CreatedAt: now.Add(-time.Minute)}
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
 	earlier := func(n byte, sent time.Duration) logged { return logged{uuid.UUID{n}, ConfirmMail, ago(sent), false} }
 	older, newer := uuid.UUID{4}, uuid.UUID{6}
@@ -213,7 +213,7 @@ func TestClearance(t *testing.T) {
 		"a later one waits":              {log: []logged{{newer, ConfirmMail, nil, true}}, want: Clearance{Ended: "overtaken"}},
 		"a later one left":               {log: []logged{{newer, ConfirmMail, ago(0), false}}, want: Clearance{Ended: "overtaken"}},
 		"a later one is held, or ended":  {log: []logged{{newer, ConfirmMail, nil, false}}},
-		"a later one of another purpose": {kind: outbox.MailPrivacyExport, log: []logged{{newer, EraseLinkMail, nil, true}}},
+		"a later one of another purpose": {kind: outbox.EmailPrivacyExport, log: []logged{{newer, EraseLinkMail, nil, true}}},
 		"an earlier one waits":           {log: []logged{{older, ConfirmMail, nil, true}}},
 		"an earlier one left just now":   {log: []logged{{older, ConfirmMail, ago(5 * time.Minute), false}}, want: Clearance{Wait: 10 * time.Minute}},
 		"an earlier one left long ago":   {log: []logged{{older, ConfirmMail, ago(confirmPause), false}}},
@@ -225,10 +225,10 @@ func TestClearance(t *testing.T) {
 			log: []logged{earlier(1, capWindow), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
 		},
 		"a reminder is of the same purpose": {
-			kind: outbox.MailReminder, log: []logged{{older, ConfirmMail, ago(time.Minute), false}}, want: Clearance{Wait: 14 * time.Minute},
+			kind: outbox.EmailReminder, log: []logged{{older, ConfirmMail, ago(time.Minute), false}}, want: Clearance{Wait: 14 * time.Minute},
 		},
 		"two links share their cap": {
-			kind: outbox.MailPrivacyErase, log: []logged{{older, ExportLinkMail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkMail, ago(time.Hour), false}},
+			kind: outbox.EmailPrivacyErase, log: []logged{{older, ExportLinkMail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkMail, ago(time.Hour), false}},
 			want: Clearance{Wait: 22 * time.Hour},
 		},
 		"the domain is full": {domain: 30 * time.Minute, want: Clearance{Wait: 30 * time.Minute}},
@@ -236,7 +236,7 @@ func TestClearance(t *testing.T) {
 			domain: time.Minute, log: []logged{{older, ConfirmMail, ago(5 * time.Minute), false}}, want: Clearance{Wait: 10 * time.Minute},
 		},
 		"after a week":         {age: mailLifetime + time.Second, want: Clearance{Ended: "outdated"}},
-		"a notice after a day": {kind: outbox.MailAlreadySubscribed, age: noticeLifetime + time.Second, want: Clearance{Ended: "outdated"}},
+		"a notice after a day": {kind: outbox.EmailAlreadySubscribed, age: noticeLifetime + time.Second, want: Clearance{Ended: "outdated"}},
 	} {
 		d := mine
 		d.Kind = cmp.Or(c.kind, d.Kind)

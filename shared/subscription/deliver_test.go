@@ -18,7 +18,7 @@ type sending struct {
 // deliver empties the outbox as the function does, with a mail service that takes everything, and gives what left.
 func (b *bundle) deliver() (sent []sending) {
 	b.Helper()
-	queue := outbox.NewQueue(b.db, b.now)
+	queue := outbox.NewWorker(b.db, b.now)
 	for {
 		claimed, err := queue.Claim(b.Context(), 50, time.Minute)
 		if err != nil {
@@ -28,7 +28,7 @@ func (b *bundle) deliver() (sent []sending) {
 			return sent
 		}
 		for _, d := range claimed {
-			if !d.Kind.IsMail() {
+			if !d.Kind.IsEmail() {
 				b.done(queue, d, "none")
 				continue
 			}
@@ -53,7 +53,7 @@ func (b *bundle) deliver() (sent []sending) {
 
 func (b *bundle) done(queue *outbox.Worker, d outbox.Delivery, outcome string) {
 	b.Helper()
-	if err := queue.Done(b.Context(), d, outcome); err != nil {
+	if err := queue.Complete(b.Context(), d, outcome); err != nil {
 		b.Fatal(err)
 	}
 }

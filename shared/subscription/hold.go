@@ -106,13 +106,13 @@ func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) e
 			}
 			if !reject {
 				s.record(b, event, v)
-				outbox.Unhold(b, id, now)
+				outbox.ReleaseHeld(b, id, now)
 				return nil
 			}
 			event.Kind, event.Data.Outcome = ledger.HoldRejected, "rejected"
 			s.record(b, event, v)
 			outbox.RejectHeld(b, id, now)
-			if person.state() == Pending && held.Kind == outbox.MailConfirm && !held.Overtaken {
+			if person.state() == Pending && held.Kind == outbox.EmailConfirm && !held.Superseded {
 				s.end(b, person, ledger.Event{ID: endID, At: now, Actor: ledger.Operator, Channel: v.Channel, RequestID: v.RequestID})
 			}
 			return nil

@@ -52,7 +52,7 @@ func TestAHeldMailIsReleased(t *testing.T) {
 		h.Channel != visit.Channel || h.SubscriberID != b.row(jane).ID || !h.At.Equal(now) {
 		t.Errorf("%+v", h)
 	}
-	queue := outbox.NewQueue(b.db, b.now)
+	queue := outbox.NewWorker(b.db, b.now)
 	if claimed, err := queue.Claim(t.Context(), 10, time.Minute); err != nil || len(claimed) != 0 {
 		t.Fatalf("claimed %+v, %v", claimed, err)
 	}

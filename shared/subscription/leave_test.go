@@ -73,7 +73,7 @@ func TestThisWasNotMe(t *testing.T) {
 	b.advance(HushPeriod - time.Second)
 	b.request(jane, Silenced)
 	b.expectRow(jane, None, 0, false)
-	b.expectMails(outbox.MailConfirm)
+	b.expectMails(outbox.EmailConfirm)
 	b.advance(time.Second)
 	b.request(jane, ConfirmationQueued)
 	b.expectLedger("requested:confirmation_queued", "declined:cancelled", "requested:silenced", "requested:confirmation_queued")

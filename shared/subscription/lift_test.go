@@ -30,7 +30,7 @@ func TestLift(t *testing.T) {
 	b.advance(confirmPause)
 	b.request(jane, ConfirmationQueued)
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
-	b.expectMails(outbox.MailConfirm, outbox.MailConfirm)
+	b.expectMails(outbox.EmailConfirm, outbox.EmailConfirm)
 
 	// Without a row: an objection after an erasure, and a "not me" period.
 	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)

@@ -31,7 +31,7 @@ func TestLinksGoToKnownAddressesOnly(t *testing.T) {
 	b.ask(jane, ExportLinkMail, LinkQueued)
 	b.ask(jane, EraseLinkMail, LinkQueued)
 	b.ask(jane, ExportLinkMail, LinkCapped)
-	b.expectMails(outbox.MailConfirm, outbox.MailUnsubscribeLink, outbox.MailUnsubscribeLink, outbox.MailPrivacyExport, outbox.MailPrivacyErase)
+	b.expectMails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink, outbox.EmailUnsubscribeLink, outbox.EmailPrivacyExport, outbox.EmailPrivacyErase)
 	b.advance(24*time.Hour + time.Second)
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
@@ -69,7 +69,7 @@ func TestARobotGetsNoLink(t *testing.T) {
 	if err != nil || got != Dropped {
 		t.Fatal(got, err)
 	}
-	b.expectMails(outbox.MailConfirm)
+	b.expectMails(outbox.EmailConfirm)
 }
 
 func TestRecipients(t *testing.T) {
@@ -94,11 +94,11 @@ func TestRecipients(t *testing.T) {
 		return byMailbox
 	}
 	found := read()
-	if r := found["Jane@example.org"]; r.State != Pending || r.Epoch != 1 || r.Locale != "de-AT" || !r.Accepts(outbox.MailConfirm, 1) ||
-		r.Accepts(outbox.MailConfirm, 2) || r.Accepts(outbox.MailAlreadySubscribed, 1) || !r.Accepts(outbox.MailUnsubscribeLink, 1) {
+	if r := found["Jane@example.org"]; r.State != Pending || r.Epoch != 1 || r.Locale != "de-AT" || !r.Accepts(outbox.EmailConfirm, 1) ||
+		r.Accepts(outbox.EmailConfirm, 2) || r.Accepts(outbox.EmailAlreadySubscribed, 1) || !r.Accepts(outbox.EmailUnsubscribeLink, 1) {
 		t.Errorf("%+v", r)
 	}
-	if r := found["john@example.org"]; r.Accepts(outbox.MailConfirm, 1) || !r.Accepts(outbox.MailAlreadySubscribed, 1) || r.Accepts(outbox.None, 1) {
+	if r := found["john@example.org"]; r.Accepts(outbox.EmailConfirm, 1) || !r.Accepts(outbox.EmailAlreadySubscribed, 1) || r.Accepts(outbox.None, 1) {
 		t.Errorf("%+v", r)
 	}
 	b.click(b.store.Cancel, c, CancelledNow)
@@ -107,7 +107,7 @@ func TestRecipients(t *testing.T) {
 	if len(found) != 1 {
 		t.Errorf("%+v", found)
 	}
-	if r := found["john@example.org"]; r.Accepts(outbox.MailAlreadySubscribed, 1) || r.Accepts(outbox.MailUnsubscribeLink, 1) || !r.Accepts(outbox.MailPrivacyErase, 1) {
+	if r := found["john@example.org"]; r.Accepts(outbox.EmailAlreadySubscribed, 1) || r.Accepts(outbox.EmailUnsubscribeLink, 1) || !r.Accepts(outbox.EmailPrivacyErase, 1) {
 		t.Errorf("%+v", r)
 	}
 
@@ -122,11 +122,11 @@ func TestRecipients(t *testing.T) {
 		t.Fatal(silenced, err)
 	}
 	for _, r := range silenced {
-		if !r.Silenced || r.Accepts(outbox.MailConfirm, 1) {
+		if !r.Silenced || r.Accepts(outbox.EmailConfirm, 1) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if (Recipient{}).Accepts(outbox.MailPrivacyExport, 0) {
+	if (Recipient{}).Accepts(outbox.EmailPrivacyExport, 0) {
 		t.Error("nobody accepts a mail")
 	}
 }

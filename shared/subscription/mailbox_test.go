@@ -131,7 +131,7 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		b.request(spelling(1), Silenced)
 		b.request(victim, c.want)
 	}
-	b.expectMails(outbox.MailConfirm, outbox.MailConfirm)
+	b.expectMails(outbox.EmailConfirm, outbox.EmailConfirm)
 }
 
 // TestReplayOfNotMe: the subscription ends, and the mailbox gets no mail for what is left of the period.

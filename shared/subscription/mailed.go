@@ -42,5 +42,5 @@ values ($1::text::uuid, $2::bytea, $3::text, $4::timestamptz, $5::bytea)`
 // domainHMAC is nil where mails to the domain are not counted.
 func (p Purpose) queue(b *pgx.Batch, foldHMAC, domainHMAC []byte, m outbox.Message) {
 	b.Queue(logMailSQL, m.ID.String(), foldHMAC, cmp.Or(string(p), "none"), m.CreatedAt, domainHMAC)
-	outbox.Queue(b, m)
+	outbox.Enqueue(b, m)
 }

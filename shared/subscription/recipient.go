@@ -85,15 +85,15 @@ func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 		return false
 	}
 	switch kind {
-	case outbox.MailConfirm, outbox.MailReminder:
+	case outbox.EmailConfirm, outbox.EmailReminder:
 		return r.State == Pending && r.Epoch == epoch
-	case outbox.MailAlreadySubscribed:
+	case outbox.EmailAlreadySubscribed:
 		return r.State == Active && r.Epoch == epoch
-	case outbox.MailUnsubscribeLink:
+	case outbox.EmailUnsubscribeLink:
 		return r.State == Pending || r.State == Active
-	case outbox.MailPrivacyExport, outbox.MailPrivacyErase:
+	case outbox.EmailPrivacyExport, outbox.EmailPrivacyErase:
 		return r.State == Pending || r.State == Active || r.State == Unsubscribed
-	case outbox.None, outbox.Announce, outbox.AlertOpened, outbox.AlertReminded, outbox.AlertClosed:
+	case outbox.None, outbox.Change, outbox.AlertFiring, outbox.AlertRepeated, outbox.AlertResolved:
 	}
 	return false
 }

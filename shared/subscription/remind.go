@@ -92,7 +92,7 @@ func (s *Store) Remind(ctx context.Context, f Forgotten) (queued bool, err error
 				Data: ledger.Data{Outcome: "reminder_queued", RequestEvent: r.RequestEventID.String(), Locale: r.Locale},
 			})
 			ConfirmMail.queue(b, names.fold, names.domain, outbox.Message{
-				ID: newID(), Kind: outbox.MailReminder, SubscriberID: r.ID, EventID: r.RequestEventID, Epoch: r.Epoch, CreatedAt: now,
+				ID: newID(), Kind: outbox.EmailReminder, SubscriberID: r.ID, EventID: r.RequestEventID, Epoch: r.Epoch, CreatedAt: now,
 			})
 			return nil
 		})

@@ -52,7 +52,7 @@ func TestRemind(t *testing.T) {
 	b.advance(time.Second)
 	b.remind(after, 1)
 	b.remind(after, 0) // once
-	b.expectMails(outbox.MailConfirm, outbox.MailConfirm, outbox.MailConfirm, outbox.MailReminder)
+	b.expectMails(outbox.EmailConfirm, outbox.EmailConfirm, outbox.EmailConfirm, outbox.EmailReminder)
 	if sent := b.deliver(); len(sent) != 1 {
 		t.Errorf("sent %v", sent)
 	}

@@ -140,7 +140,7 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 	}, t.Visit)
 	kind := d.Mail.kind()
 	if d.Outcome == Activated {
-		kind = outbox.Announce
+		kind = outbox.Change
 	}
 	d.Mail.queue(b, t.names.fold, t.names.domain, outbox.Message{
 		ID: newID(), Kind: kind, SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,

@@ -20,7 +20,7 @@ func TestANewAddressBecomesPending(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	b.expectLedger("requested:confirmation_queued")
-	b.expectMails(outbox.MailConfirm)
+	b.expectMails(outbox.EmailConfirm)
 	if c := b.link(jane); c.EventID != r.RequestEventID || c.SubscriberID != r.ID || c.Epoch != 1 {
 		t.Errorf("the mail says %+v", c)
 	}
@@ -58,7 +58,7 @@ func TestParallelRequestsOfOneAddress(t *testing.T) {
 	}
 	all.Wait()
 	b.expectRow(jane, Pending, 1, false)
-	b.expectMails(outbox.MailConfirm)
+	b.expectMails(outbox.EmailConfirm)
 	if rows, events, log := b.count("outbox"), b.count("ledger_events"), b.count("email_log"); rows != 50 || events != 50 || log != 50 {
 		t.Errorf("%d outbox rows, %d events, %d log entries; want 50 each", rows, events, log)
 	}
@@ -203,7 +203,7 @@ func TestARepeatedTransactionWritesOnce(t *testing.T) {
 	if got, err := repeating.Request(t.Context(), r); err != nil || got != ConfirmationQueued {
 		t.Fatal(got, err)
 	}
-	b.expectMails(outbox.MailConfirm)
+	b.expectMails(outbox.EmailConfirm)
 	b.click(repeating.Confirm, b.link(jane), AlreadyConfirmed)
 	link := LinkRequest{Address: r.Address, Purpose: UnsubscribeLinkMail, Visit: visit}
 	if got, err := repeating.RequestLink(t.Context(), link); err != nil || got != LinkQueued {
@@ -211,7 +211,7 @@ func TestARepeatedTransactionWritesOnce(t *testing.T) {
 	}
 	b.click(repeating.Unsubscribe, b.unsubscribeLink(jane), AlreadyEnded)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "requested:link_queued", "unsubscribed:unsubscribed")
-	b.expectMails(outbox.MailConfirm, outbox.MailUnsubscribeLink)
+	b.expectMails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink)
 }
 
 // A tool that loads rows does not take the lock. The request finds its row at the second try.

@@ -61,7 +61,7 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 		}
 	})
 	count("clear a mail", 2, func() {
-		due := outbox.Delivery{ID: newID(), Kind: outbox.MailUnsubscribeLink, SubscriberID: confirm.SubscriberID, Epoch: 1, CreatedAt: b.now()}
+		due := outbox.Delivery{ID: newID(), Kind: outbox.EmailUnsubscribeLink, SubscriberID: confirm.SubscriberID, Epoch: 1, CreatedAt: b.now()}
 		if _, c, err := b.store.Clear(t.Context(), due); err != nil || c != (Clearance{}) {
 			t.Error(c, err)
 		}

@@ -90,7 +90,7 @@ func NewEndpoint(url string, secrets config.Sealed, client *outbound.Client, now
 // place must get neither its deliveries nor its pause.
 func name(url string) string {
 	sum := sha256.Sum256([]byte(url))
-	return outbox.Webhook + hex.EncodeToString(sum[:4])
+	return outbox.WebhookPrefix + hex.EncodeToString(sum[:4])
 }
 
 // Send tells an event. id names the delivery, the same at every try. The error is a *outbox.Failure.

@@ -149,7 +149,7 @@ func TestFailures(t *testing.T) {
 		want  outbox.Failure
 	}{
 		"gone":      {devstack.Fault{Status: 410}, outbox.Failure{Cause: Gone, Permanent: true, NeedsOwner: true}},
-		"throttled": {devstack.Fault{Status: 429, RetryAfter: 30}, outbox.Failure{Cause: "throttled", General: true, RetryAfter: 30 * time.Second}},
+		"throttled": {devstack.Fault{Status: 429, RetryAfter: 30}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 30 * time.Second}},
 		"down":      {devstack.Fault{Status: 500, Body: event.SubscriberID}, outbox.Failure{Cause: "status_500"}},
 		"busy":      {devstack.Fault{Status: 503, RetryAfter: 60}, outbox.Failure{Cause: "status_503", RetryAfter: time.Minute}},
 		"refused":   {devstack.Fault{Status: 400, Body: token}, outbox.Failure{Cause: "status_400"}},
