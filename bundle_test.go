@@ -68,8 +68,8 @@ func TestSameBinaries(t *testing.T) {
 	}
 }
 
-// TestABuildWithoutSettingsSaysHowToMakeThem, before it builds anything.
-func TestABuildWithoutSettingsSaysHowToMakeThem(t *testing.T) {
+// TestBuildWithoutSettingsExplainsHowToCreateThem, before it builds anything.
+func TestBuildWithoutSettingsExplainsHowToCreateThem(t *testing.T) {
 	cmd := exec.Command("make", "bin/subscribe/bootstrap", "ENVIRONMENT=nowhere")
 	output, err := cmd.CombinedOutput()
 	if err == nil || !bytes.Contains(output, []byte("cp settings/example.toml settings/nowhere.toml")) {

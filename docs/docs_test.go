@@ -24,7 +24,7 @@ func read(t *testing.T, file string) string {
 }
 
 // The inventory has a row for every column of the schema, and for nothing else.
-func TestTheInventoryIsTheSchema(t *testing.T) {
+func TestInventoryMatchesSchema(t *testing.T) {
 	t.Parallel()
 	columns := map[string]bool{}
 	for scanner := bufio.NewScanner(strings.NewReader(read(t, "../migrations/schema.txt"))); scanner.Scan(); {
@@ -49,7 +49,7 @@ func TestTheInventoryIsTheSchema(t *testing.T) {
 }
 
 // A period that the documents name is the one that the code keeps.
-func TestThePeriodsAreThoseOfTheCode(t *testing.T) {
+func TestRetentionPeriodsMatchTheCode(t *testing.T) {
 	t.Parallel()
 	text, keep := read(t, "privacy.md"), config.Read[retention.Config](config.FromMap(nil))
 	for table, days := range map[string][]int{

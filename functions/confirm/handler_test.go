@@ -32,13 +32,13 @@ var samples = map[string]struct {
 	"scanner":   {200, "pending", requested, nil, nil},
 	"button":    {200, "active", confirmed, []string{"You are subscribed"}, []string{"jane@"}},
 	"bare":      {200, "active", confirmed, []string{`{"status":"active"}`}, nil},
-	"not-me":    {200, "none", requested + ", declined:cancelled", []string{"Your request was cancelled", "30 days"}, nil},
+	"decline":   {200, "none", requested + ", declined:cancelled", []string{"Your request was cancelled", "30 days"}, nil},
 
 	"action-unknown":  {422, "pending", requested, []string{`"pointer":"#/action"`}, nil},
 	"body-json":       {415, "pending", requested, []string{"unsupported-media-type"}, nil},
 	"token-missing":   {404, "pending", requested, []string{"urn:newsletter:problem:not-found"}, nil},
 	"token-malformed": {404, "pending", requested, []string{"urn:newsletter:problem:not-found"}, nil},
-	"token-twice":     {404, "pending", requested, []string{"urn:newsletter:problem:not-found"}, nil},
+	"token-duplicate": {404, "pending", requested, []string{"urn:newsletter:problem:not-found"}, nil},
 	"put":             {405, "pending", requested, []string{"method-not-allowed"}, nil},
 }
 

@@ -206,7 +206,7 @@ func TestOnlyTicksAreTaken(t *testing.T) {
 	f := b.Open(open)
 	for _, sample := range functiontest.SampleNames(t, "deliver") {
 		_, err := f.Event(t.Context(), functiontest.Sample(t, "deliver", sample))
-		if wrong := sample == "not-a-tick"; (err != nil) != wrong {
+		if wrong := sample == "not-scheduled"; (err != nil) != wrong {
 			t.Errorf("%s: %v", sample, err)
 		}
 	}

@@ -161,7 +161,7 @@ func TestADirectInvocationTellsWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: a password: %s", sample, text)
 		}
 	}
-	if _, err := f.Event(t.Context(), functiontest.Sample(t, "health", "not-a-tick")); err == nil {
+	if _, err := f.Event(t.Context(), functiontest.Sample(t, "health", "not-scheduled")); err == nil {
 		t.Error("an event of another function is taken for a tick")
 	}
 }
@@ -201,7 +201,7 @@ func TestABlipIsNotTold(t *testing.T) {
 }
 
 func TestEverySampleIsTested(t *testing.T) {
-	tested := "invoke live not-a-tick post ready ready-head rule scheduled"
+	tested := "invoke live not-scheduled post ready ready-head rule scheduled"
 	if got := strings.Join(functiontest.SampleNames(t, "health"), " "); got != tested {
 		t.Errorf("samples: %s; tested: %s", got, tested)
 	}

@@ -236,7 +236,7 @@ func TestOnlyTicksAreTaken(t *testing.T) {
 	f := b.open()
 	for _, sample := range functiontest.SampleNames(t, "maintain") {
 		_, err := f.Event(t.Context(), functiontest.Sample(t, "maintain", sample))
-		if wrong := sample == "not-a-tick"; (err != nil) != wrong {
+		if wrong := sample == "not-scheduled"; (err != nil) != wrong {
 			t.Errorf("%s: %v", sample, err)
 		}
 	}

@@ -28,16 +28,16 @@ var samples = map[string]struct {
 	subscribers, ledger, outbox string
 	answer                      []string // parts of the body
 }{
-	"one-click":              {200, left, after, told, []string{"You are unsubscribed", `<form method="post" action="subscribe">`, "Subscribe again"}},
-	"one-click-urlencoded":   {200, left, after, told, []string{"You are unsubscribed"}},
-	"one-click-empty":        {200, left, after, told, []string{`{"status":"unsubscribed"}`}},
-	"one-click-strange-body": {200, left, after, told, nil},
-	"button":                 {200, left, after, told, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
-	"show":                   {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `<form method="post"><button`}},
-	"scanner":                {200, active, before, mails, nil},
-	"show-address-form":      {200, active, before, mails, []string{"Enter your address", `action="?"`}},
-	"address":                {202, active, asked, mails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
-	"address-form":           {202, active, asked, mails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
+	"one-click":                 {200, left, after, told, []string{"You are unsubscribed", `<form method="post" action="subscribe">`, "Subscribe again"}},
+	"one-click-urlencoded":      {200, left, after, told, []string{"You are unsubscribed"}},
+	"one-click-empty":           {200, left, after, told, []string{`{"status":"unsubscribed"}`}},
+	"one-click-unexpected-body": {200, left, after, told, nil},
+	"button":                    {200, left, after, told, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
+	"show":                      {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `<form method="post"><button`}},
+	"scanner":                   {200, active, before, mails, nil},
+	"show-address-form":         {200, active, before, mails, []string{"Enter your address", `action="?"`}},
+	"address":                   {202, active, asked, mails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
+	"address-form":              {202, active, asked, mails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
 
 	"honeypot":          {202, active, before + ", requested:dropped", mails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-invalid":   {422, active, before, mails, []string{`"pointer":"#/email"`}},

@@ -11,7 +11,7 @@ import (
 	"newsletter/internal/functiontest"
 )
 
-const parkedSample = "parked"
+const parkedSample = "queued"
 
 // Whoever leaves while the database is lost has left: the wish is kept, and applied when it is back.
 func TestOneClickWithoutADatabase(t *testing.T) {

@@ -66,7 +66,7 @@ func want(t *testing.T, problems []string, part string) {
 // change is a text of template.yaml, what stands in its first place instead, and what a check must say then.
 type change struct{ old, new, want string }
 
-func TestABrokenTemplateIsSeen(t *testing.T) {
+func TestTemplateViolationsAreReported(t *testing.T) {
 	seen(t, map[string]change{
 		"route dropped":           {"Path: /api/newsletter/confirm, Method", "Path: /api/newsletter/other, Method", "functions/confirm serves /api/newsletter/confirm, which is no route"},
 		"route that nobody has":   {"Path: /api/health/live, Method", "Path: /api/health/dead, Method", "functions/health does not serve"},
@@ -80,7 +80,7 @@ func TestABrokenTemplateIsSeen(t *testing.T) {
 		"permission dropped":      {"                Action: ses:SendEmail\n", "                Action: ses:GetAccount\n", "must allow ses:SendEmail"},
 		"permission too many":     {"                Action: ses:SendEmail\n", "                Action: [ses:SendEmail, ses:SendBulkEmail]\n", "ses:SendBulkEmail, which nothing"},
 		"every action":            {"                Action: ses:SendEmail\n", "                Action: ses:*\n", "name each action"},
-		"every resource":          {"identity/${MailIdentity}", "identity/*", "name the one resource"},
+		"every resource":          {"identity/${EmailIdentity}", "identity/*", "name the one resource"},
 		"secret of another":       {"                  - !Ref UnsubscribeKeysSecret\n", "                  - !Ref ConfirmKeysSecret\n", "may not read it"},
 		"logs of its own":         {"                Action: [logs:CreateLogStream, logs:PutLogEvents]\n", "                Action: logs:PutLogEvents\n", "must allow logs:CreateLogStream"},
 		"function dropped":        {"  HealthFunction:\n    Type: AWS::Serverless::Function", "  HealthFunction:\n    Type: AWS::CloudFormation::WaitConditionHandle", "functions/health is not in template.yaml"},
@@ -126,7 +126,7 @@ func seen(t *testing.T, changes map[string]change) {
 	}
 }
 
-func TestFeedbackThatNobodyHearsIsSeen(t *testing.T) {
+func TestMissingFeedbackIsReported(t *testing.T) {
 	const destination = "    Type: AWS::SES::ConfigurationSetEventDestination\n"
 	seen(t, map[string]change{
 		"only with a parameter": {destination, destination + "    Condition: Reserved\n", "no event destination"},
@@ -134,13 +134,13 @@ func TestFeedbackThatNobodyHearsIsSeen(t *testing.T) {
 		"no complaints":         {"[delivery, bounce, complaint, reject, deliveryDelay]", "[delivery, bounce, reject, deliveryDelay]", "no event destination"},
 		"a set made elsewhere":  {"    Type: AWS::SES::ConfigurationSet\n", "    Type: " + gone + "\n", "no event destination"},
 		"a set sometimes":       {"    Type: AWS::SES::ConfigurationSet\n", "    Type: AWS::SES::ConfigurationSet\n    Condition: Reserved\n", "no event destination"},
-		"sent without it":       {"MAIL_CONFIGURATION_SET: !Ref MailConfiguration", "MAIL_CONFIGURATION_SET: \"\"", "MAIL_CONFIGURATION_SET: !Ref MailConfiguration"},
-		"not allowed":           {":configuration-set/${MailConfiguration}\n              - Effect", ":configuration-set/other\n              - Effect", "ses:SendEmail with the configuration set"},
-		"nobody on the topic":   {"Properties: {Topic: !Ref MailEvents}", "Properties: {Topic: !Ref AlarmTopic}", "Topic: !Ref MailEvents"},
+		"sent without it":       {"MAIL_CONFIGURATION_SET: !Ref EmailConfigurationSet", "MAIL_CONFIGURATION_SET: \"\"", "MAIL_CONFIGURATION_SET: !Ref EmailConfigurationSet"},
+		"not allowed":           {":configuration-set/${EmailConfigurationSet}\n              - Effect", ":configuration-set/other\n              - Effect", "ses:SendEmail with the configuration set"},
+		"nobody on the topic":   {"Properties: {Topic: !Ref EmailEvents}", "Properties: {Topic: !Ref AlarmTopic}", "Topic: !Ref EmailEvents"},
 	})
 }
 
-func TestABrokenTreeIsSeen(t *testing.T) {
+func TestCodeViolationsAreReported(t *testing.T) {
 	whole, _, known := load(t)
 	for name, c := range map[string]struct {
 		change func(b *Bundle)

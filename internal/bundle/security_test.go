@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestADoorLeftOpenIsSeen(t *testing.T) {
+func TestExposureIsReported(t *testing.T) {
 	const resources = "\nResources:\n"
 	seen(t, map[string]change{
 		"a route to deliver":   {"        Drain:\n", "        Now: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /api/now, Method: ANY}}\n        Drain:\n", "is not for strangers"},
@@ -18,8 +18,8 @@ func TestADoorLeftOpenIsSeen(t *testing.T) {
 	})
 }
 
-// TestUnsafeCodeIsSeen adds a file to a package that is deployed.
-func TestUnsafeCodeIsSeen(t *testing.T) {
+// TestUnsafeCodeIsReported adds a file to a package that is deployed.
+func TestUnsafeCodeIsReported(t *testing.T) {
 	whole, _, known := load(t)
 	for name, c := range map[string]struct{ path, source, want string }{
 		"a process":            {"/shared/outbox", `import "os/exec"`, "shared/outbox imports os/exec: no function starts a process"},

@@ -39,7 +39,7 @@ func templateText(t *testing.T) string {
 	return string(text)
 }
 
-func TestEverythingCallsTheFunctionsThemselves(t *testing.T) {
+func TestNoCallerUsesAVersionOrAlias(t *testing.T) {
 	t.Parallel()
 	text := templateText(t)
 	template, err := samtemplate.Parse([]byte(text))
@@ -54,7 +54,7 @@ func TestEverythingCallsTheFunctionsThemselves(t *testing.T) {
 	problems := Invokers(template, transform(t, aliases, nil))
 	for _, stale := range []string{
 		"Api names SubscribeFunctionAliaslive", "SubscribeFunctionSubscribePermission names SubscribeFunctionAliaslive",
-		"UnsubscribeFunctionParked names UnsubscribeFunctionAliaslive", "EngagementFunctionMail names EngagementFunctionAliaslive",
+		"UnsubscribeFunctionQueue names UnsubscribeFunctionAliaslive", "EngagementFunctionFeedback names EngagementFunctionAliaslive",
 		"DeliverFunctionDrain names DeliverFunctionAliaslive", "DeliverFunctionDrainRole names DeliverFunctionAliaslive",
 		"MaintainFunctionEventInvokeConfig is for a version or alias", "nothing calls ConfirmFunction",
 	} {

@@ -42,7 +42,7 @@ var stories = map[string]story{
 
 // Every alert is provoked by its cause, told once to every channel, told again while it lasts, and told to be over; and no
 // other one is opened on the way.
-func TestEveryAlertComesAndGoes(t *testing.T) {
+func TestEveryAlertFiresAndResolves(t *testing.T) {
 	t.Parallel()
 	for name, s := range stories {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestEveryAlertComesAndGoes(t *testing.T) {
 	}
 }
 
-func TestEveryRuleHasAStory(t *testing.T) {
+func TestEveryRuleHasAScenario(t *testing.T) {
 	t.Parallel()
 	told := map[string]bool{}
 	for _, s := range stories {

@@ -13,7 +13,7 @@ import (
 
 // Below a base path everything works as at the root: an API mapping puts one in front of our routes, the links of emails
 // have it, and every button leads back below it.
-func TestBelowABasePath(t *testing.T) {
+func TestBasePath(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: generous, MappingKey: "news/v1"})
 	base := s.base + "/news/v1"
@@ -73,7 +73,7 @@ func TestBelowABasePath(t *testing.T) {
 }
 
 // An email provider may send any body to a link, and the gateway passes it on as it does on AWS.
-func TestOneClickTakesAnyBodyThroughTheGateway(t *testing.T) {
+func TestOneClickAcceptsAnyBodyThroughTheGateway(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	v := newVisitor(s.base, "127.61.2.1")

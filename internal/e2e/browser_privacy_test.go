@@ -26,7 +26,7 @@ func picture(t *testing.T, ctx context.Context, name string) {
 }
 
 // A person with a browser who wants to be forgotten: the form, the mail, the address typed in, by keyboard alone.
-func TestAPersonWhoWantsToBeForgotten(t *testing.T) {
+func TestErasureInABrowser(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	ctx := browser(t)

@@ -12,7 +12,7 @@ import (
 
 // A person with a browser: the form on the site, the mail, the button, and the button to leave. No script runs on any of
 // our pages: the browser has scripts switched off by their policy, and buttons are all it takes.
-func TestAPersonWithABrowser(t *testing.T) {
+func TestSignUpInABrowser(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	ctx := browser(t)

@@ -7,7 +7,7 @@ import (
 )
 
 // A mail that bounces, and one that is complained about, were the last ones to those people.
-func TestABounceAndAComplaint(t *testing.T) {
+func TestBouncesAndComplaintsSuppress(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
 	v := newVisitor(s.base, "127.47.1.1")

@@ -11,7 +11,7 @@ import (
 
 // Redis is stopped in mid-traffic: nobody gets a 5xx, a network is still limited, and a Redis that is back is used again
 // by the same environments.
-func TestRedisComesAndGoes(t *testing.T) {
+func TestRedisOutage(t *testing.T) {
 	t.Parallel()
 	redis := testenv.RedisServer(t)
 	s := start(t, devstack.Options{
@@ -45,7 +45,7 @@ func TestRedisComesAndGoes(t *testing.T) {
 }
 
 // PostgreSQL is lost: visitors get a 503 that says when to come back, and it works again by itself.
-func TestPostgresComesAndGoes(t *testing.T) {
+func TestPostgresOutage(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: generous})
 	v := newVisitor(s.base, "127.41.1.1")
@@ -82,7 +82,7 @@ func TestPostgresComesAndGoes(t *testing.T) {
 }
 
 // SES is down, then slow, then refuses for good: mails wait, arrive once, or end as dead letters; others are not held up.
-func TestMailProviderFails(t *testing.T) {
+func TestEmailProviderOutage(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
 	v := newVisitor(s.base, "127.42.1.1")
@@ -108,7 +108,7 @@ func TestMailProviderFails(t *testing.T) {
 }
 
 // Nobody who left is written to: the state is asked once more at the moment of sending.
-func TestNoMailAfterLeaving(t *testing.T) {
+func TestNoEmailAfterUnsubscribing(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
 	v := newVisitor(s.base, "127.43.1.1")

@@ -40,8 +40,8 @@ func (l *logWriter) metrics(t *testing.T) (sums map[string]float64, counts map[s
 	return sums, counts
 }
 
-// TestEveryMetricIsWrittenWhereItsMeaningSays: by the functions as they are deployed, for what just happened.
-func TestEveryMetricIsWrittenWhereItsMeaningSays(t *testing.T) {
+// TestEveryMetricIsWritten: by the functions as they are deployed, for what just happened.
+func TestEveryMetricIsWritten(t *testing.T) {
 	t.Parallel()
 	redis := testenv.RedisServer(t)
 	sentry := &devstack.Sentry{}

@@ -130,7 +130,7 @@ func begin(t *testing.T, function string, variables map[string]string, event str
 }
 
 // A function starts with the variables that it uses, and without one of them it says which.
-func TestAFunctionAsksForNothingThatItDoesNotUse(t *testing.T) {
+func TestFunctionsRequireOnlyWhatTheyUse(t *testing.T) {
 	t.Parallel()
 	names, err := bundle.FunctionNames(root)
 	if err != nil || len(names) != len(needs) {
@@ -191,7 +191,7 @@ func mistakes(t *testing.T, function, text string) map[string]string {
 
 // The operator reads all mistakes in the variables, each once, whole and without its value: in the log, in the answer to an
 // invocation and in Sentry.
-func TestMistakesReachTheOperatorWhole(t *testing.T) {
+func TestConfigurationErrorsAreReportedInFull(t *testing.T) {
 	t.Parallel()
 	b, err := bundle.Load(root)
 	if err != nil {

@@ -82,7 +82,7 @@ func TestSignUpTravelsTheWholePath(t *testing.T) {
 }
 
 // Somebody who did not ask presses "this wasn't me": nothing is sent for a while, whoever asks.
-func TestNotMeKeepsMailAway(t *testing.T) {
+func TestDecliningStopsEmail(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	stranger, victim := newVisitor(s.base, "127.10.1.1"), newVisitor(s.base, "127.10.2.1")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestADamagedDatabaseIsFound: every test of this package ends by validating its database, which is no formality.
-func TestADamagedDatabaseIsFound(t *testing.T) {
+// TestValidateFindsDamage: every test of this package ends by validating its database, which is no formality.
+func TestValidateFindsDamage(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
 	if err := s.Validate(t.Context()); err != nil {

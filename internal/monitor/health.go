@@ -31,7 +31,7 @@ type Health struct {
 const (
 	maxSamples = 10
 	// silence is after how long without a ping health is silent, or after three of its usual pauses if that is longer: as
-	// the alarm HealthSilence has it.
+	// the alarm HealthStopped has it.
 	silentAfter = 5 * time.Minute
 )
 

@@ -35,7 +35,7 @@ func ofQueue(id string) string { return "Name: QueueName, Value: !GetAtt " + id 
 var alarms = []alarm{
 	{
 		Comment: "The dead man's switch: each look of health writes its metric, unless nobody could be told of what it finds.",
-		ID:      "HealthSilence", DependsOn: "HealthFunction",
+		ID:      "HealthStopped", DependsOn: "HealthFunction",
 		Description: "Nothing looks at the system's health any more, so no other alert can be trusted to come.",
 		Namespace:   own, Metric: "Health", Statistic: "SampleCount", Silence: true,
 		Period: healthPeriod, Periods: "!If [HealthEachMinute, 5, 3]",
@@ -48,13 +48,13 @@ var alarms = []alarm{
 	},
 	{
 		Comment: "health tells of mail that waits too, but by mail and chat, which deliver sends.",
-		ID:      "DeliverSilence", Description: "Nothing starts deliver any more, so no mail, no message and no alert leaves.",
+		ID:      "DeliverStopped", Description: "Nothing starts deliver any more, so no mail, no message and no alert leaves.",
 		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Deliver"), Statistic: "Sum", Silence: true,
 		Period: "60", Periods: "5",
 	},
 	{
 		Comment: "A little more than the day between two runs.",
-		ID:      "MaintainSilence", Description: "Nothing starts maintain any more, so nothing is deleted when its time has come.",
+		ID:      "MaintainStopped", Description: "Nothing starts maintain any more, so nothing is deleted when its time has come.",
 		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Maintain"), Statistic: "Sum", Silence: true,
 		Period: "3600", Periods: "26",
 	},
@@ -65,7 +65,7 @@ var alarms = []alarm{
 	},
 	{
 		Comment: "health sees it, but what it tells leaves by the very outbox that stands.",
-		ID:      "OutboxStands", Description: "Nothing has taken what is due from the outbox for half an hour, be it mails or alerts.",
+		ID:      "OutboxStalled", Description: "Nothing has taken what is due from the outbox for half an hour, be it mails or alerts.",
 		Namespace: own, Metric: "OutboxAge", Statistic: "Maximum",
 		Period: healthPeriod, Periods: "1", Threshold: "1800",
 	},

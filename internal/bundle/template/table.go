@@ -50,7 +50,7 @@ var rows = []row{
 		Routes:    []route{{"Unsubscribe", "/api/newsletter/unsubscribe"}},
 		// Two at once, the fewest that Lambda allows, because the database has just come back when the queue empties.
 		Events: `
-        Parked:
+        Queue:
           Type: SQS
           Properties:
             Queue: !GetAtt UnsubscribeQueue.Arn
@@ -85,9 +85,9 @@ var rows = []row{
 		Throttled: "News of bounces and complaints were put off for want of concurrency.",
 		Retries:   2, EventAge: 21600, // SNS sends an event once: as often and as long as Lambda allows
 		Events: `
-        Mail:
+        Feedback:
           Type: SNS
-          Properties: {Topic: !Ref MailEvents}`,
+          Properties: {Topic: !Ref EmailEvents}`,
 	},
 	{
 		Name: "maintain", Comment: "no route.",
@@ -153,9 +153,9 @@ var variables = []variable{
 	{Name: "UNSUBSCRIBE_QUEUE_URL", Value: "!Ref UnsubscribeQueue", Statement: &statement{
 		Action: "[sqs:SendMessage, sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]", Resources: []string{"!GetAtt UnsubscribeQueue.Arn"},
 	}},
-	{Name: "MAIL_CONFIGURATION_SET", Value: "!Ref MailConfiguration", Statement: &statement{Action: "ses:SendEmail", Resources: []string{
-		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailIdentity}",
-		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/${MailConfiguration}",
+	{Name: "MAIL_CONFIGURATION_SET", Value: "!Ref EmailConfigurationSet", Statement: &statement{Action: "ses:SendEmail", Resources: []string{
+		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${EmailIdentity}",
+		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/${EmailConfigurationSet}",
 	}}},
 	{Name: "JOURNAL_URL", Value: "!Sub s3://${JournalBucket}", Statement: &statement{
 		Action: "s3:PutObject", Resources: []string{"!Sub ${JournalBucket.Arn}/journal/v1/*"},

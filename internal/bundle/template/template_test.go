@@ -27,14 +27,14 @@ func load(t *testing.T) (text string, directories []string) {
 	return string(read), directories
 }
 
-func TestTheTemplateIsCurrent(t *testing.T) {
+func TestTemplateIsCurrent(t *testing.T) {
 	load(t)
 	if err := run("template.yaml", true); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestAnEditByHandIsFoundAndUndone(t *testing.T) {
+func TestManualEditsAreDetectedAndReverted(t *testing.T) {
 	text, _ := load(t)
 	for block, edit := range map[string][2]string{
 		"secret variables":           {"[LOOPS_API_KEY, ", "["},
@@ -68,7 +68,7 @@ func TestAnEditByHandIsFoundAndUndone(t *testing.T) {
 	}
 }
 
-func TestWhatStandsOutsideTheMarksIsKept(t *testing.T) {
+func TestTextOutsideTheBlocksIsKept(t *testing.T) {
 	text, directories := load(t)
 	edited := strings.ReplaceAll(text, "MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 86400")
 	got, err := generate(edited, directories, record.Reads)
@@ -77,7 +77,7 @@ func TestWhatStandsOutsideTheMarksIsKept(t *testing.T) {
 	}
 }
 
-func TestBrokenMarksAreErrors(t *testing.T) {
+func TestInvalidMarkersAreErrors(t *testing.T) {
 	text, directories := load(t)
 	for name, edit := range map[string][2]string{
 		"no beginning":    {"  # generated: functions\n", ""},
@@ -139,8 +139,8 @@ func TestTablesAndFunctionsMustMatch(t *testing.T) {
 	}
 }
 
-// TestAFunctionIsGivenWhatItReads changes what privacy reads, and wants its variables, secrets and permissions to follow.
-func TestAFunctionIsGivenWhatItReads(t *testing.T) {
+// TestFunctionsGetTheVariablesTheyRead changes what privacy reads, and wants its variables, secrets and permissions to follow.
+func TestFunctionsGetTheVariablesTheyRead(t *testing.T) {
 	text, directories := load(t)
 	reads := maps.Clone(record.Reads)
 	reads["privacy"] = record.Variables{

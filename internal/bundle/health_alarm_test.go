@@ -12,7 +12,7 @@ import (
 
 // The dead man's switch waits for several looks of health, at each rate that may be chosen: an alarm that looks more often
 // than health does would always be raised, one that looks less often would come too late.
-func TestSilenceFollowsTheRate(t *testing.T) {
+func TestHealthAlarmFollowsTheRate(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -21,7 +21,7 @@ func TestSilenceFollowsTheRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alarm := mapping(mapping(mapping(document["Resources"])["HealthSilence"])["Properties"])
+	alarm := mapping(mapping(mapping(document["Resources"])["HealthStopped"])["Properties"])
 	rates := list(mapping(mapping(document["Parameters"])["HealthRate"])["AllowedValues"])
 	if len(rates) < 2 {
 		t.Fatalf("the rates are %v", rates)

@@ -35,7 +35,7 @@ func titles(messages []devstack.ChatMessage) (all []string) {
 }
 
 // Whoever is set up hears of a change once, and learns nothing of the person but what Loops needs.
-func TestEverybodyOutsideHearsOfChanges(t *testing.T) {
+func TestDestinationsReceiveChanges(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
 	defer fit(t, s.Fakes)
@@ -71,7 +71,7 @@ func TestEverybodyOutsideHearsOfChanges(t *testing.T) {
 }
 
 // An endpoint that answers 410 is not called again, though its news are kept; nobody else is held up by it.
-func TestAnEndpointThatIsGone(t *testing.T) {
+func TestGoneEndpointIsPaused(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
 	defer fit(t, s.Fakes)
@@ -95,7 +95,7 @@ func TestAnEndpointThatIsGone(t *testing.T) {
 }
 
 // A listener that fails is asked again later, alone.
-func TestListenersFailAlone(t *testing.T) {
+func TestDestinationsFailIndependently(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
 	defer fit(t, s.Fakes)
@@ -122,7 +122,7 @@ func TestListenersFailAlone(t *testing.T) {
 }
 
 // A name that leads inside is refused by the binary as it is deployed, whatever the configuration looked like.
-func TestAnEndpointInside(t *testing.T) {
+func TestPrivateEndpointIsBlocked(t *testing.T) {
 	t.Parallel()
 	options := quiet()
 	options.Variables["WEBHOOK_URLS"] = "https://localhost/hook"
