@@ -9,7 +9,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// A small attack on the real system: the caps hold, and people get what they asked for.
+// TestASmallAttack runs a small attack on the real system: the budgets hold, and people receive what they requested.
 func TestASmallAttack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a whole system is left out with -short")
@@ -24,40 +24,40 @@ func TestASmallAttack(t *testing.T) {
 	}
 }
 
-func TestTheCountFindsWhatIsWrong(t *testing.T) {
+func TestJudgeFindsProblems(t *testing.T) {
 	t.Parallel()
-	doubles := &devstack.Fakes{SES: devstack.NewSES(time.Now), Sentry: &devstack.Sentry{}, Slack: &devstack.Slack{}, Errors: devstack.NewWebhooks(time.Now)}
+	fakes := &devstack.Fakes{SES: devstack.NewSES(time.Now), Sentry: &devstack.Sentry{}, Slack: &devstack.Slack{}, Errors: devstack.NewWebhooks(time.Now)}
 	a := &attack{plan: plan{people: 10, alert: time.Minute}, statuses: map[int]int{202: 5, 503: 1, 0: 2}}
 	a.confirmed.Store(8)
-	if got := a.judge(doubles, nil, "none").problems; len(got) != 5 { // 503, no answer, no refusal, too few people, nobody told
+	if got := a.judge(fakes, nil, "none").problems; len(got) != 5 { // 503, no answer, no refusal, too few people, owner not notified
 		t.Errorf("%d problems: %v", len(got), got)
 	}
 }
 
-func TestTheTallyFindsWhatIsTooMuchOrTooSoon(t *testing.T) {
+func TestTallyFindsTooManyOrTooEarlyEmails(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	mail := func(to, kind string, after time.Duration) devstack.Email {
+	email := func(to, kind string, after time.Duration) devstack.Email {
 		return devstack.Email{To: to, Tags: map[string]string{"delivery": kind}, At: now.Add(after)}
 	}
 	kinds := map[string]string{"c": "email.confirm", "a": "email.already_subscribed", "e": "email.privacy_export", "x": "email.privacy_erase"}
 	for name, test := range map[string]struct {
-		mails []devstack.Email
-		want  string
+		emails []devstack.Email
+		want   string
 	}{
 		"within the caps": {[]devstack.Email{
-			mail("annamueller1000@gmail.com", "c", 0), mail("Anna.mueller1000+a@googlemail.com", "c", 15*time.Minute), mail("annamueller1000@gmail.com", "a", 0),
-			mail("annamueller1000@gmail.com", "e", 0), mail("annamueller1000@gmail.com", "x", 0),
+			email("annamueller1000@gmail.com", "c", 0), email("Anna.mueller1000+a@googlemail.com", "c", 15*time.Minute), email("annamueller1000@gmail.com", "a", 0),
+			email("annamueller1000@gmail.com", "e", 0), email("annamueller1000@gmail.com", "x", 0),
 		}, ""},
-		"too soon":           {[]devstack.Email{mail("annamueller1000@gmail.com", "c", 0), mail("anna.mueller1000@gmail.com", "c", 14*time.Minute)}, "14m0s apart"},
-		"a subscriber twice": {[]devstack.Email{mail("annamueller1000@gmail.com", "a", 0), mail("annamueller1000+b@gmail.com", "a", time.Hour)}, `2 mails of "already_subscribed"`},
+		"too soon":           {[]devstack.Email{email("annamueller1000@gmail.com", "c", 0), email("anna.mueller1000@gmail.com", "c", 14*time.Minute)}, "14m0s apart"},
+		"a subscriber twice": {[]devstack.Email{email("annamueller1000@gmail.com", "a", 0), email("annamueller1000+b@gmail.com", "a", time.Hour)}, `2 emails of "already_subscribed"`},
 		"one purpose": {[]devstack.Email{
-			mail("annasmith11@company-11.org", "e", 0), mail("annasmith11@company-11.org", "x", 0), mail("annasmith11@company-11.org", "x", 0),
-		}, `3 mails of "privacy"`},
-		"a mail of no kind": {[]devstack.Email{mail("annasmith11@company-11.org", "?", 0)}, `1 mails of "", 0 are allowed`},
+			email("annasmith11@company-11.org", "e", 0), email("annasmith11@company-11.org", "x", 0), email("annasmith11@company-11.org", "x", 0),
+		}, `3 emails of "privacy"`},
+		"an email of no kind": {[]devstack.Email{email("annasmith11@company-11.org", "?", 0)}, `1 emails of "", 0 are allowed`},
 	} {
 		r := &report{}
-		if got := tally(test.mails, plan{victims: 12}.folds(), kinds, r); got.mails != len(test.mails) || got.victims != 1 {
+		if got := tally(test.emails, plan{victims: 12}.mailboxes(), kinds, r); got.emails != len(test.emails) || got.victims != 1 {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if got := strings.Join(r.problems, "; "); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {

@@ -11,10 +11,10 @@ import (
 	"newsletter/shared/alert"
 )
 
-// patience is how long people look into their inbox.
+// patience is how long people check their inbox.
 const patience = 4 * time.Minute
 
-// agents are browsers as people have them; one of them is also what the robots say that they are.
+// agents are browsers in common use; the bots claim to be one of them.
 var agents = []string{
 	"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36",
 	"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36",
@@ -25,11 +25,11 @@ var agents = []string{
 
 var robotAgent = agents[0]
 
-// subscribers is the part of the victims who are subscribed already: two in so many, one of them at Gmail.
+// subscribers is the share of victims who are already subscribed: two in this many, one of them at Gmail.
 const subscribers = 10
 
-// subscribeVictims makes some victims subscribers before the attack, by their own wish. The owner's alert and the caps of
-// the day count that like everything else.
+// subscribeVictims subscribes some victims before the attack, by their own choice. The owner's alert and the day's
+// budgets count these sign-ups like all others.
 func (a *attack) subscribeVictims(ctx context.Context) error {
 	var all sync.WaitGroup
 	missing := make(chan string, a.victims)
@@ -52,7 +52,7 @@ func (a *attack) subscribeVictims(ctx context.Context) error {
 	return nil
 }
 
-// person signs up as people do, in the middle of it all.
+// person signs up as people do, during the attack.
 func (a *attack) person(ctx context.Context, i int, wait time.Duration) {
 	pause(ctx, wait)
 	address := fmt.Sprintf("%s.%s%d@home-%d.org", given[i%len(given)], family[i/len(given)%len(family)], i, i)
@@ -70,7 +70,7 @@ var (
 	family = []string{"mueller", "smith", "martin", "rossi", "novak", "kim", "garcia"}
 )
 
-// signUp asks for the newsletter, waits for the mail and confirms.
+// signUp requests the newsletter, waits for the email and confirms.
 func (a *attack) signUp(ctx context.Context, v *visitor, address, page string) bool {
 	a.note(v.post(ctx, subscribePath, fmt.Sprintf(`{"email":%q,"source":{"page":%q}}`, address, page)))
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -86,7 +86,7 @@ func (a *attack) signUp(ctx context.Context, v *visitor, address, page string) b
 	return false
 }
 
-// confirmLink is the path and query of the link in the mail to an address; empty if there is none yet.
+// confirmLink returns the path and query of the link in an address's email; empty if there is none yet.
 func (a *attack) confirmLink(address string) string {
 	for _, m := range a.stack.Fakes.SES.Emails() {
 		if m.To != address {
@@ -101,7 +101,7 @@ func (a *attack) confirmLink(address string) string {
 	return ""
 }
 
-// owner looks into Slack until it says that somebody abuses the form.
+// owner checks Slack until it reports abuse of the form.
 func (a *attack) owner(ctx context.Context) {
 	began, title := time.Now(), alert.Alert{Rule: alert.Bombing}.Title(alert.Opened)
 	ctx, cancel := context.WithTimeout(ctx, a.alert)
@@ -109,7 +109,7 @@ func (a *attack) owner(ctx context.Context) {
 	for ctx.Err() == nil {
 		for _, m := range a.stack.Fakes.Slack.Messages() {
 			if strings.HasSuffix(m.Title, title) {
-				a.told.Store(int64(time.Since(began)))
+				a.notified.Store(int64(time.Since(began)))
 				fmt.Fprintln(a.log, "the owner reads:", m.Title)
 				return
 			}

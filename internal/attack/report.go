@@ -14,16 +14,16 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// limit is what one mailbox may get of a kind of mail: so many within a day, so far apart (DESIGN §5).
+// limit is a mailbox budget for one kind of email: the number per day and the minimum interval.
 type limit struct {
 	aDay  int
 	apart time.Duration
 }
 
-// caps are the limits by purpose. A link to a copy and one to an erasure are one purpose.
+// caps are the budgets by purpose. A link to a copy and one to an erasure have the same purpose.
 var caps = map[string]limit{"confirm": {3, 15 * time.Minute}, "already_subscribed": {aDay: 1}, "unsubscribe_link": {aDay: 2}, "privacy": {aDay: 2}}
 
-// purpose is what a mail is for, by its kind in the outbox.
+// purpose returns the purpose of an email by its kind in the outbox.
 func purpose(kind string) string {
 	name := strings.TrimPrefix(kind, "email.")
 	if strings.HasPrefix(name, "privacy_") {
@@ -32,23 +32,23 @@ func purpose(kind string) string {
 	return name
 }
 
-// least is the part of the people, in percent, who must have the newsletter.
+// least is the percentage of people who must have the newsletter.
 const least = 90
 
-// report is what an attack did.
+// report is the result of an attack.
 type report struct {
 	problems []string
 	text     string
 }
 
-// String is one line with all figures.
+// String formats the report as one line.
 func (r *report) String() string { return r.text }
 
 func (r *report) add(format string, args ...any) {
 	r.problems = append(r.problems, fmt.Sprintf(format, args...))
 }
 
-// count holds what reached whom against what may.
+// count compares what each mailbox received with its budgets.
 func (a *attack) count(ctx context.Context) (*report, error) {
 	kinds, err := a.kinds(ctx)
 	if err != nil {
@@ -65,17 +65,17 @@ func (a *attack) count(ctx context.Context) (*report, error) {
 	return r, nil
 }
 
-// judge is count without the database: kinds are those of the outbox's rows, by id.
-func (a *attack) judge(doubles *devstack.Fakes, kinds map[string]string, held string) *report {
+// judge compares as count does, without the database. kinds are those of the outbox's rows, by id.
+func (a *attack) judge(fakes *devstack.Fakes, kinds map[string]string, held string) *report {
 	r := &report{}
-	t := tally(doubles.SES.Emails(), a.folds(), kinds, r)
+	t := tally(fakes.SES.Emails(), a.mailboxes(), kinds, r)
 	for status, n := range a.statuses {
 		if status >= 500 || status == 0 {
 			r.add("%d answers with status %d", n, status)
 		}
 	}
 	if a.statuses[429] == 0 {
-		r.add("the limiter refused nobody, not even the loud networks")
+		r.add("the limiter refused no requests, not even of the loud networks")
 	}
 	share := 100.0
 	if a.people > 0 {
@@ -84,39 +84,39 @@ func (a *attack) judge(doubles *devstack.Fakes, kinds map[string]string, held st
 	if share < least {
 		r.add("%.0f %% of the people who wanted the newsletter have it, at least %d %% should", share, least)
 	}
-	told := "not looked at"
-	switch took := time.Duration(a.told.Load()); {
+	notified := "not checked"
+	switch took := time.Duration(a.notified.Load()); {
 	case took > 0:
-		told = "after " + took.Round(time.Second).String()
+		notified = "after " + took.Round(time.Second).String()
 	case a.alert > 0:
-		told = "never"
-		r.add("the owner was not told within %s", a.alert)
+		notified = "never"
+		r.add("the owner was not notified within %s", a.alert)
 	}
-	for _, problem := range slices.Concat(doubles.SES.Problems(), doubles.Sentry.Problems(), doubles.Slack.Problems(), doubles.Errors.Problems()) {
+	for _, problem := range slices.Concat(fakes.SES.Problems(), fakes.Sentry.Problems(), fakes.Slack.Problems(), fakes.Errors.Problems()) {
 		r.add("a service would refuse: %s", problem)
 	}
-	r.text = fmt.Sprintf("attack: seed %d; answers %v; %d mails to %d of %d victims, at most %v each; held: %s; %d of %d people confirmed (%.0f %%); owner told %s; %d problems",
-		a.seed, a.statuses, t.mails, t.victims, a.victims, t.most, held, a.confirmed.Load(), a.people, share, told, len(r.problems))
+	r.text = fmt.Sprintf("attack: seed %d; answers %v; %d emails to %d of %d victims, at most %v each; held: %s; %d of %d people confirmed (%.0f %%); owner notified %s; %d problems",
+		a.seed, a.statuses, t.emails, t.victims, a.victims, t.most, held, a.confirmed.Load(), a.people, share, notified, len(r.problems))
 	return r
 }
 
-// totals are what victims got.
+// totals are what victims received.
 type totals struct {
-	mails, victims int
-	most           map[string]int // that one mailbox got, by purpose
+	emails, victims int
+	most            map[string]int // maximum per mailbox, by purpose
 }
 
-// tally counts the mails to victims by mailbox and purpose, and tells what is more, or sooner, than the caps allow.
-func tally(mails []devstack.Email, folds map[string]bool, kinds map[string]string, r *report) totals {
+// tally counts the emails to victims by mailbox and purpose, and reports those that exceed a budget or come too early.
+func tally(emails []devstack.Email, mailboxes map[string]bool, kinds map[string]string, r *report) totals {
 	t := totals{most: map[string]int{}}
 	type key struct{ mailbox, purpose string }
 	got, victims := map[key][]time.Time{}, map[string]bool{}
-	for _, m := range mails {
+	for _, m := range emails {
 		address, err := subscription.ParseAddress(m.To)
-		if err != nil || !folds[address.Fold] {
+		if err != nil || !mailboxes[address.Fold] {
 			continue
 		}
-		t.mails++
+		t.emails++
 		victims[address.Fold] = true
 		k := key{address.Fold, purpose(kinds[m.Tags["delivery"]])}
 		got[k] = append(got[k], m.At)
@@ -127,18 +127,18 @@ func tally(mails []devstack.Email, folds map[string]bool, kinds map[string]strin
 		slices.SortFunc(times, time.Time.Compare)
 		t.most[k.purpose] = max(t.most[k.purpose], len(times))
 		if len(times) > may.aDay {
-			r.add("a mailbox got %d mails of %q, %d are allowed", len(times), k.purpose, may.aDay)
+			r.add("a mailbox received %d emails of %q, %d are allowed", len(times), k.purpose, may.aDay)
 		}
 		for i := 1; i < len(times); i++ {
 			if gap := times[i].Sub(times[i-1]); gap < may.apart {
-				r.add("a mailbox got mails of %q %s apart, %s is allowed", k.purpose, gap.Round(time.Second), may.apart)
+				r.add("a mailbox received emails of %q %s apart, %s is allowed", k.purpose, gap.Round(time.Second), may.apart)
 			}
 		}
 	}
 	return t
 }
 
-// kinds are the kinds of all mails in the outbox, by id.
+// kinds returns the kinds of all emails in the outbox, by id.
 func (a *attack) kinds(ctx context.Context) (map[string]string, error) {
 	rows, err := a.db.Query(ctx, `select id::text, kind from outbox where kind like 'email.%'`)
 	if err != nil {
@@ -153,7 +153,7 @@ func (a *attack) kinds(ctx context.Context) (map[string]string, error) {
 	return all, err
 }
 
-// held says how many mails wait for the owner, by the reason.
+// held counts the emails that wait for the owner, by reason.
 func (a *attack) held(ctx context.Context) (string, error) {
 	rows, err := a.db.Query(ctx, `select hold_reason || ' ' || count(*) from outbox where state = 'held' group by hold_reason order by 1`)
 	if err != nil {

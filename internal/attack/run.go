@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/redistls"
 )
 
-// side is how many requests are under way at once: as many as keep a small machine busy.
+// side is the number of concurrent requests, enough to keep a small machine busy.
 const side = 24
 
 // run starts the system, attacks it, and counts.
@@ -40,7 +40,7 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 	return a.count(ctx)
 }
 
-// attack is one attack on its way.
+// attack is an attack in progress.
 type attack struct {
 	plan
 	base   string
@@ -54,7 +54,7 @@ type attack struct {
 	mu        sync.Mutex
 	statuses  map[int]int
 	confirmed atomic.Int64
-	told      atomic.Int64 // after so long, in nanoseconds; 0: not yet
+	notified  atomic.Int64 // time until the notification in nanoseconds; 0: none yet
 }
 
 func (a *attack) note(status int) {
@@ -63,7 +63,7 @@ func (a *attack) note(status int) {
 	a.statuses[status]++
 }
 
-// rush sends everything. After a third of the requests Redis is emptied, after two thirds it is lost.
+// rush sends everything. Redis is emptied after a third of the requests and lost after two thirds.
 func (a *attack) rush(ctx context.Context) error {
 	began := time.Now()
 	if err := a.subscribeVictims(ctx); err != nil {
@@ -104,22 +104,22 @@ func (a *attack) rush(ctx context.Context) error {
 	}
 	close(work)
 	attackers.Wait()
-	fmt.Fprintln(a.log, "the attack is over; people still read their mail")
+	fmt.Fprintln(a.log, "the attack is over; people still read their email")
 	people.Wait()
 	owner.Wait()
-	fmt.Fprintln(a.log, "the last mails leave")
+	fmt.Fprintln(a.log, "sending the last emails")
 	err := a.drain(ctx)
 	fmt.Fprintf(a.log, "it took %s\n", time.Since(began).Round(time.Second))
 	return err
 }
 
-// drain waits until no mail is left to be sent: what is held stays, what waits for its pace does not.
+// drain waits until all email is sent that is not held.
 func (a *attack) drain(ctx context.Context) error {
 	for {
 		var left int
 		err := a.db.QueryRow(ctx, `select count(*) from outbox where state = 'ready' and kind like 'email.%'`).Scan(&left)
 		if err != nil {
-			return fmt.Errorf("it took too long, or the database is lost: %w", err)
+			return fmt.Errorf("timed out, or the database is unavailable: %w", err)
 		}
 		if left == 0 {
 			return nil
@@ -128,7 +128,7 @@ func (a *attack) drain(ctx context.Context) error {
 	}
 }
 
-// pause waits, or until it is all over.
+// pause waits, or returns early if the attack is over.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -136,7 +136,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// empty takes everything out of Redis.
+// empty removes everything from Redis.
 func (a *attack) empty(ctx context.Context) {
 	client, err := redistls.Open(redistls.Config{URL: config.Seal(a.redis.URL), CAFile: a.redis.CAFile})
 	if err == nil {

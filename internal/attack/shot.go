@@ -25,10 +25,11 @@ type shot struct {
 	path, body string
 }
 
-// focus is a victim that is aimed at from everywhere at once, for so many requests more.
+// focus is a victim who is targeted from everywhere at once, for a number of further requests.
 type focus struct{ victim, left int }
 
-// loud is the part of the networks that send a fifth of all, one in so many: more than the limits of a host allow.
+// loud is the share of the networks that send a fifth of all requests, one in this many: more than the limits of a
+// host allow.
 const loud = 100
 
 // shot chooses a network, a victim, a spelling of the address and a route.
@@ -57,8 +58,8 @@ func (a *attack) shot() shot {
 	return s
 }
 
-// mailbox is a victim's address as they write it: half of them are at Gmail, where dots do not count, the others at forty
-// domains of their own. They are as people's addresses are: some of them subscribe by themselves.
+// mailbox returns a victim's address as they write it. Half are at Gmail, where dots do not count, the others at
+// forty other domains. The addresses look like people's, because some victims sign up themselves.
 func mailbox(victim int) string {
 	name := given[victim%len(given)] + family[victim/len(given)%len(family)]
 	if victim%2 == 0 {
@@ -67,8 +68,8 @@ func mailbox(victim int) string {
 	return fmt.Sprintf("%s%d@company-%d.org", name, victim, victim%40)
 }
 
-// folds are the mailboxes of all victims, as caps count them.
-func (p plan) folds() map[string]bool {
+// mailboxes returns the canonical mailboxes of all victims, as the budgets count them.
+func (p plan) mailboxes() map[string]bool {
 	all := map[string]bool{}
 	for victim := range p.victims {
 		if address, err := subscription.ParseAddress(mailbox(victim)); err == nil {
@@ -78,7 +79,7 @@ func (p plan) folds() map[string]bool {
 	return all
 }
 
-// spell writes the address in one of the ways that lead to the same mailbox.
+// spell returns a spelling of an address that leads to the same mailbox.
 func (a *attack) spell(victim int) string {
 	local, domain, _ := strings.Cut(mailbox(victim), "@")
 	if victim%2 == 0 {
@@ -95,7 +96,7 @@ func (a *attack) spell(victim int) string {
 	return local + "@" + domain
 }
 
-// visitor is somebody in a network: the whole of 127.0.0.0/8 is this machine.
+// visitor is a visitor of a network: all of 127.0.0.0/8 is this machine.
 type visitor struct {
 	base, agent string
 	client      *http.Client
@@ -106,7 +107,7 @@ func newVisitor(base, ip, agent string) *visitor {
 	return &visitor{base, agent, &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 2}}}
 }
 
-// post gives the status of the answer; 0 if there was none.
+// post returns the status of the answer; 0 if there was none.
 func (v *visitor) post(ctx context.Context, path, body string) int {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, v.base+path, strings.NewReader(body))
 	if err != nil {
@@ -121,6 +122,6 @@ func (v *visitor) post(ctx context.Context, path, body string) int {
 		return 0
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.Copy(io.Discard, response.Body) // so that the connection is used again
+	_, _ = io.Copy(io.Discard, response.Body) // so that the connection is reused
 	return response.StatusCode
 }

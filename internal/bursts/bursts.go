@@ -1,6 +1,7 @@
-// Package waves makes sign-up waves hidden in natural traffic, to measure how well they are found.
+// Package bursts generates sign-up bursts hidden in natural traffic, to measure how well they are detected.
 //
-// Everything follows from a seed. The natural traffic is that of honest crowds, which look alike too: see crowds.go.
+// Everything is determined by a seed. The natural traffic consists of honest crowds, whose sign-ups resemble each
+// other too; see crowds.go.
 package bursts
 
 import (
@@ -15,28 +16,28 @@ import (
 
 // SignUp is a sign-up of a history.
 type SignUp struct {
-	At    time.Duration // since the history's beginning
-	Crowd string        // what it is part of, such as a launch; empty for an attack
+	At    time.Duration // since the start of the history
+	Crowd string        // the natural crowd, such as a launch; empty for an attack
 	lookalike.SignUp
 }
 
-// maker makes sign-ups.
+// maker generates sign-ups.
 type maker struct {
 	*rand.Rand
 	site site
 	all  []SignUp
 }
 
-// Style is a way to attack: it adds its sign-ups to a history.
+// Style is a kind of attack. It adds its sign-ups to a history.
 type Style struct {
 	Name string
 	run  func(m *maker, from time.Duration)
 }
 
-// Length is how long a history is. Its attack begins in its middle third.
+// Length is the duration of a history. Its attack begins in the middle third.
 const Length = 6 * time.Hour
 
-// History is the traffic of a site in which an attack of a style hides.
+// History returns the traffic of a site with a hidden attack of a style.
 func History(style Style, seed uint64) []SignUp {
 	m := &maker{Rand: rand.New(rand.NewPCG(seed, 0x77617665))}
 	m.natural(seed)
@@ -52,13 +53,13 @@ func (m *maker) attack(at time.Duration, mailbox string, from netip.Addr, agent,
 
 func pick[T any](m *maker, of []T) T { return of[m.IntN(len(of))] }
 
-// shared is something with the percentage of those who have it.
+// shared is a value with the percentage of people who have it.
 type shared[T any] struct {
 	percent int
 	of      T
 }
 
-// draw picks by percentages that add up to a hundred.
+// draw selects a value by percentages that add up to 100.
 func draw[T any](m *maker, from []shared[T]) T {
 	n := m.IntN(100)
 	for _, s := range from {
@@ -69,12 +70,12 @@ func draw[T any](m *maker, from []shared[T]) T {
 	panic("percentages that do not add up to a hundred")
 }
 
-// address is an address of a home or a data centre.
+// address returns an address of a home or a data center.
 func (m *maker) address() netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(20 + m.IntN(180)), byte(m.IntN(256)), byte(m.IntN(256)), byte(1 + m.IntN(254))})
 }
 
-// in is an address of the same /24.
+// in returns an address of the same /24.
 func (m *maker) in(network netip.Addr) netip.Addr {
 	four := network.As4()
 	four[3] = byte(1 + m.IntN(254))

@@ -10,8 +10,8 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// TestHonestCrowdsAreNotHeld, and the attacks beside them are: the shipped weights and thresholds on one history of every
-// kind of site. docs/lookalike.md has the whole measurement.
+// TestHonestCrowdsAreNotHeld checks the shipped weights and thresholds on one history of every kind of site: attacks
+// are held, honest crowds are not. docs/lookalike.md has the complete measurement.
 func TestHonestCrowdsAreNotHeld(t *testing.T) {
 	t.Parallel()
 	key, err := pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(strings.Repeat("A", 43) + "=")})
@@ -30,6 +30,6 @@ func TestHonestCrowdsAreNotHeld(t *testing.T) {
 		}
 	}
 	if all.Recall() < 0.5 {
-		t.Errorf("%.2f of the attacks found", all.Recall())
+		t.Errorf("recall of attacks: %.2f", all.Recall())
 	}
 }

@@ -9,16 +9,17 @@ import (
 	"newsletter/shared/lookalike"
 )
 
-// site is a site and those who come to it.
+// site is a site and its visitors.
 type site struct {
 	browsers  []shared[string]
 	mailboxes []shared[string]
-	carriers  []netip.Addr // networks, the most common first
-	server    *netip.Addr  // that signs visitors up on their behalf; nil if their browsers do
+	carriers  []netip.Addr // networks, most common first
+	server    *netip.Addr  // signs up visitors on their behalf; nil if browsers do
 }
 
-// natural is six hours of a site that is doing well. Every second site opens with a launch, the others are mentioned
-// somewhere; every third has a server that calls the API for its visitors, who then share a program, a network and a page.
+// natural adds six hours of traffic of a popular site. Every second site opens with a launch; the others are
+// mentioned elsewhere. Every third has a server that calls the API for its visitors, who then share a user agent, a
+// network and a page.
 func (m *maker) natural(seed uint64) {
 	m.site.browsers, m.site.mailboxes = pick(m, [][]shared[string]{worldwide, affluent, phones}), consumers
 	if m.IntN(2) == 0 {
@@ -50,10 +51,11 @@ func (m *maker) visitor(crowd string, at time.Duration, mailbox string, from net
 	m.all = append(m.all, SignUp{at, crowd, lookalike.SignUp{Mailbox: mailbox, Network: from, UserAgent: agent, Source: page}})
 }
 
-// sometime is when something begins that takes a while.
+// sometime returns the start of something that takes a while.
 func (m *maker) sometime(while time.Duration) time.Duration { return m.within(0, Length-while) }
 
-// everyday is what comes in any hour, two to sixty-four, two thirds of it from the form on the front page.
+// everyday adds the usual traffic: two to sixty-four sign-ups an hour, two thirds of them from the form on the front
+// page.
 func (m *maker) everyday() {
 	pages := []shared[string]{{65, "/"}, {15, "/newsletter"}, {12, "/blog/tools"}, {8, "/about"}}
 	for range int(Length.Hours() * math.Exp2(1+5*m.Float64())) {
@@ -61,14 +63,14 @@ func (m *maker) everyday() {
 	}
 }
 
-// readers are two to five hundred people who come within an hour, all to one page.
+// readers adds two to five hundred visitors within an hour, all on one page.
 func (m *maker) readers(crowd string, from time.Duration, page string) {
 	for range 200 + m.IntN(301) {
 		m.visitor(crowd, m.within(from, time.Hour), m.person(), m.home(), m.agent(), page)
 	}
 }
 
-// conference is a hall behind one address, at the end of whose talk is a link.
+// conference adds a hall behind one address, after a talk that ended with a link.
 func (m *maker) conference() {
 	hall, talk := m.address(), m.sometime(15*time.Minute)
 	for range 60 + m.IntN(90) {
@@ -76,7 +78,7 @@ func (m *maker) conference() {
 	}
 }
 
-// company is an office whose people have the same computers, and addresses of one form.
+// company adds an office whose people have the same computers and addresses of one form.
 func (m *maker) company() {
 	office, told, agent := m.address(), m.sometime(40*time.Minute), fmt.Sprintf(windowsEdge, 142)
 	for range 40 {
@@ -84,7 +86,7 @@ func (m *maker) company() {
 	}
 }
 
-// university is a hundred students who were told in a mail: one domain, half of them on its network.
+// university adds a hundred students who follow an email: one domain, half of them on its network.
 func (m *maker) university() {
 	campus, told := m.address(), m.sometime(2*time.Hour)
 	for range 100 {

@@ -8,17 +8,17 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// window is how far back detectors look.
+// window is the lookback of the detectors.
 const window = time.Hour
 
-// Similarities are how many sign-ups of the hour before there are for each one, and how many of them are similar to it, for every
-// threshold of a list.
+// Similarities are, for each sign-up, the number of sign-ups in the previous hour, and for every threshold the number
+// of those that are similar.
 type Similarities struct {
 	Compared []int   // [sign-up]
 	Similar  [][]int // [sign-up][threshold]
 }
 
-// Compare counts what is alike in a history, exactly.
+// Compare computes the similarities of a history exactly.
 func Compare(history []SignUp, w lookalike.Weights, key pseudonym.Key, thresholds []float64) Similarities {
 	asked, kept := make([][]trait, len(history)), make([][]float32, len(history))
 	for i, s := range history {
@@ -45,7 +45,7 @@ func Compare(history []SignUp, w lookalike.Weights, key pseudonym.Key, threshold
 	return all
 }
 
-// trait is what a vector has in a dimension; most dimensions have nothing.
+// trait is a vector's value in one dimension; most dimensions are zero.
 type trait struct {
 	dimension int
 	value     float32
@@ -68,7 +68,8 @@ func product(a []trait, b []float32) float64 {
 	return float64(sum)
 }
 
-// CountByNetwork are how many sign-ups of the hour before came from the same /24: what a simple counter knows.
+// CountByNetwork returns for each sign-up the number of sign-ups of the previous hour from the same /24, which is
+// what a simple counter knows.
 func CountByNetwork(history []SignUp) []int {
 	all := make([]int, len(history))
 	first := 0
@@ -89,15 +90,16 @@ func block(s SignUp) netip.Prefix {
 	return p
 }
 
-// Waves says what is a wave by a configuration whose similarity is the t-th of the thresholds.
+// InBurst returns a function that reports whether a sign-up belongs to a burst, by a configuration whose similarity
+// is the t-th threshold.
 func (a Similarities) InBurst(cfg lookalike.Config, t int) func(i int) bool {
 	return func(i int) bool { return cfg.IsWave(a.Similar[i][t], a.Compared[i]) }
 }
 
-// Part is how many of some sign-ups were flagged.
+// Part is the number of sign-ups in a set, and of flagged ones among them.
 type Part struct{ Flagged, All int }
 
-// Share is the part as a number from 0 to 1; 0 of nothing.
+// Share returns the flagged part as a number from 0 to 1; 0 for an empty set.
 func (p Part) Share() float64 {
 	if p.All == 0 {
 		return 0
@@ -105,19 +107,19 @@ func (p Part) Share() float64 {
 	return float64(p.Flagged) / float64(p.All)
 }
 
-// Crowd is how many of a natural crowd were flagged, and the share in the history that was worst for it.
+// Crowd is the result for a natural crowd, with the share in its worst history.
 type Crowd struct {
 	Part
 	Worst float64
 }
 
-// Result is how well a detector did: what it flagged of the attacks, and of each natural crowd.
+// Result is the result of a detector: what it flagged of the attacks and of each natural crowd.
 type Result struct {
 	Attack Part
 	Crowds map[string]Crowd
 }
 
-// Score judges what a detector has flagged in a history.
+// Score evaluates what a detector flagged in a history.
 func Score(history []SignUp, flagged func(i int) bool) Result {
 	r := Result{Crowds: map[string]Crowd{}}
 	for i, s := range history {
@@ -136,7 +138,7 @@ func Score(history []SignUp, flagged func(i int) bool) Result {
 	return r
 }
 
-// Add adds the result of another history, or of others.
+// Add adds the result of other histories.
 func (r *Result) Add(o Result) {
 	if r.Crowds == nil {
 		r.Crowds = map[string]Crowd{}
@@ -152,7 +154,7 @@ func (r *Result) Add(o Result) {
 
 func (p *Part) add(o Part) { p.Flagged, p.All = p.Flagged+o.Flagged, p.All+o.All }
 
-// Natural is what was flagged of all natural traffic.
+// Natural returns what was flagged of all natural traffic.
 func (r Result) Natural() (all Part) {
 	for _, crowd := range r.Crowds {
 		all.add(crowd.Part)
@@ -160,15 +162,15 @@ func (r Result) Natural() (all Part) {
 	return all
 }
 
-// Precision is the part of what was flagged that was an attack.
+// Precision returns the share of attacks among the flagged sign-ups.
 func (r Result) Precision() float64 {
 	return Part{r.Attack.Flagged, r.Attack.Flagged + r.Natural().Flagged}.Share()
 }
 
-// Recall is the part of the attack that was flagged.
+// Recall returns the share of the attacks that was flagged.
 func (r Result) Recall() float64 { return r.Attack.Share() }
 
-// F1 is the harmonic mean of precision and recall.
+// F1 returns the harmonic mean of precision and recall.
 func (r Result) F1() float64 {
 	return Part{2 * r.Attack.Flagged, r.Attack.Flagged + r.Natural().Flagged + r.Attack.All}.Share()
 }

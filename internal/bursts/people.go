@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Forms of user agents, in which %d is the version. They tell people apart as little as real ones do: docs/lookalike.md names
+// Forms of user agents; %d is the version. They distinguish people as little as real ones do. docs/lookalike.md names
 // the sources of these forms and of the shares below.
 const (
 	androidChrome = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Mobile Safari/537.36"
@@ -20,8 +20,9 @@ const (
 	insideAnApp   = "Mozilla/5.0 (Linux; Android 15; SM-S9%02dB Build/AP3A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/140.0.7339.51 Mobile Safari/537.36 Instagram"
 )
 
-// worldwide is StatCounter's spread of 2025: Chrome two thirds, Safari a sixth, Edge a twentieth, three in five on phones.
-// affluent is that of countries with many iPhones, phones that of those where nearly every phone is an Android.
+// worldwide is StatCounter's distribution of 2025: Chrome two thirds, Safari a sixth, Edge a twentieth, three in five
+// on phones. affluent is that of countries with many iPhones, phones that of countries where nearly every phone is an
+// Android.
 var (
 	worldwide = []shared[string]{{40, androidChrome}, {22, windowsChrome}, {14, iPhoneSafari}, {5, macChrome}, {5, windowsEdge}, {4, macSafari},
 		{3, firefox}, {3, samsung}, {4, insideAnApp}}
@@ -29,11 +30,11 @@ var (
 		{3, firefox}, {2, samsung}, {4, insideAnApp}}
 	phones = []shared[string]{{68, androidChrome}, {13, windowsChrome}, {5, iPhoneSafari}, {2, macChrome}, {3, windowsEdge}, {1, macSafari},
 		{1, firefox}, {2, samsung}, {5, insideAnApp}}
-	// current says how far behind the newest version of a browser that updates itself somebody is.
+	// current is how many versions a self-updating browser is behind.
 	current = []shared[int]{{75, 0}, {15, 1}, {6, 2}, {4, 3}}
 )
 
-// agent is the browser of somebody.
+// agent returns a user agent.
 func (m *maker) agent() string {
 	switch form := draw(m, m.site.browsers); form {
 	case insideAnApp:
@@ -45,7 +46,7 @@ func (m *maker) agent() string {
 	}
 }
 
-// phone is the browser of somebody who sits in a hall.
+// phone returns the user agent of a phone.
 func (m *maker) phone() string {
 	for {
 		if agent := m.agent(); strings.Contains(agent, " Mobile") {
@@ -54,7 +55,8 @@ func (m *maker) phone() string {
 	}
 }
 
-// consumers and professionals are the mailboxes of two kinds of lists: "" is a domain of one's own or of an employer.
+// consumers and professionals are the mailbox providers of two kinds of lists; "" is a personal or an employer's
+// domain.
 var (
 	consumers = []shared[string]{{56, "gmail.com"}, {8, "yahoo.com"}, {8, "hotmail.com"}, {6, "outlook.com"}, {6, "icloud.com"}, {2, "gmx.de"},
 		{2, "web.de"}, {1, "proton.me"}, {1, "aol.com"}, {10, ""}}
@@ -69,7 +71,7 @@ var (
 	words = []string{"blue", "cat", "star", "moon", "dev", "photo", "garden", "music", "fox", "river", "happy", "coffee", "bike", "stone", "wind", "paper"}
 )
 
-// person is a natural address: names, initials, years, nicknames, at a provider or a domain of one's own.
+// person returns a natural address: names, initials, years or nicknames, at a provider or another domain.
 func (m *maker) person() string {
 	if domain := draw(m, m.site.mailboxes); domain != "" {
 		return m.local() + "@" + domain
@@ -99,10 +101,10 @@ func (m *maker) local() string {
 	}
 }
 
-// home is the address that somebody comes from, for a third one of the few of a mobile carrier.
+// home returns a visitor's network address; a third come from the few addresses of mobile carriers.
 func (m *maker) home() netip.Addr {
 	if m.IntN(3) == 0 {
-		return m.in(m.site.carriers[min(m.IntN(len(m.site.carriers)), m.IntN(len(m.site.carriers)))]) // the first have most
+		return m.in(m.site.carriers[min(m.IntN(len(m.site.carriers)), m.IntN(len(m.site.carriers)))]) // the first are the largest
 	}
 	return m.address()
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Tuning are the attacks on which weights and thresholds were chosen.
+// Tuning contains the attacks used to choose weights and thresholds.
 var Tuning = []Style{
 	{"one network, names with digits", oneNetwork},
 	{"many networks, one program, dictionary names", manyNetworks},
@@ -17,7 +17,7 @@ var Tuning = []Style{
 	{"a list of real people at one company, many networks", oneCompany},
 }
 
-// size is how many sign-ups an attack has.
+// size is the number of sign-ups of an attack.
 const size = 300
 
 func oneNetwork(m *maker, from time.Duration) {

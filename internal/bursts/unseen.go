@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Unseen are the attacks that were judged once: they were written after the weights and thresholds were committed.
+// Unseen contains the attacks used for a single evaluation. They were written after the weights and thresholds were
+// committed.
 var Unseen = []Style{
 	{"words and numbers at one small provider, one old browser", smallProvider},
 	{"hexadecimal mailboxes at large providers, browsers as people have them", hexadecimal},

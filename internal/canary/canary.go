@@ -1,11 +1,12 @@
-// Package canary looks for what must not leave by any side door: mail addresses, network addresses, tokens and keys.
+// Package canary searches everything that leaves the system or is stored for email addresses, network addresses,
+// tokens and keys that must not be there.
 //
-// It looks in two ways: for values that a test planted, in their usual spellings, and for everything of their shapes where
-// nothing of a shape may stand. What stands somewhere rightly is listed there with its reason (allowed.go). The parts that
-// all tests pass write down what each sink got, and internal/testenv/run looks at it when the tests have ended.
+// It searches in two ways: for values that a test planted, in their usual spellings, and for all values of their
+// shapes where the shape is not permitted. Exceptions are listed with their reasons in allowed.go. Shared test
+// infrastructure records what each sink received, and internal/testenv/run inspects it after the tests.
 //
-// Invariants: a finding says where something stood and of what kind it was, never what it was. Failure policy: what cannot
-// be written down or read again is a panic or an error, because a look that missed something finds nothing.
+// Invariants: a finding contains the place and kind of a value, never the value. Failure policy: what cannot be
+// recorded or read back is a panic or an error, because an incomplete inspection would find nothing.
 package canary
 
 import (
@@ -14,16 +15,16 @@ import (
 	"strings"
 )
 
-// Sink is a way by which something leaves, or a place where it stays.
+// Sink is a path out of the system, or a place of storage.
 type Sink string
 
 // The sinks.
 const (
-	Log      Sink = "log"     // a line of a function
-	Metrics  Sink = "metrics" // a line of a function with metrics (EMF) in it
-	Problem  Sink = "problem" // an answer of 4xx or 5xx, with its header
+	Log      Sink = "log"     // a log line of a function
+	Metrics  Sink = "metrics" // a log line of a function with metrics (EMF)
+	Problem  Sink = "problem" // a 4xx or 5xx answer, with its headers
 	Answer   Sink = "answer"  // any other answer
-	Result   Sink = "result"  // what a direct invocation returns
+	Result   Sink = "result"  // the result of a direct invocation
 	Sentry   Sink = "sentry"
 	Slack    Sink = "slack"
 	Discord  Sink = "discord"
@@ -34,28 +35,28 @@ const (
 	Loops    Sink = "loops"
 	Captcha  Sink = "captcha"
 	Vector   Sink = "vector"
-	Queue    Sink = "queue"   // the parked unsubscriptions
-	Journal  Sink = "journal" // the stops outside the database
+	Queue    Sink = "queue"   // the unsubscribe queue
+	Journal  Sink = "journal" // the suppression journal
 	Database Sink = "database"
 	Redis    Sink = "redis"
 )
 
-// Entry is what a sink got.
+// Entry is something that a sink received.
 type Entry struct {
 	Sink Sink `json:"sink"`
-	// Place is where in the sink: method, path and status of an answer, table and column of a row.
+	// Place is the place in the sink: method, path and status of an answer, or table and column of a row.
 	Place string `json:"place"`
 	Text  string `json:"text"`
-	// Package is that of the test.
+	// Package is the test's package.
 	Package string `json:"package,omitempty"`
 }
 
-// Finding is something that stands where it must not.
+// Finding is a value in a place where it is not permitted.
 type Finding struct {
 	Sink           Sink
 	Place, Package string
 	What           string // a shape, or the name of a planted value
-	Line           string // the text around it, with everything blotted out that is of a shape
+	Line           string // the surrounding text, with everything of a shape redacted
 }
 
 // String implements fmt.Stringer.
@@ -67,7 +68,7 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s holds a %s: %s", where, f.What, f.Line)
 }
 
-// Inspect finds what an entry must not hold: planted values, and what has a shape.
+// Inspect returns the findings of an entry: planted values, and values of a shape.
 func Inspect(e Entry, planted []Value) []Finding {
 	var found []Finding
 	add := func(what, text string, start, end int) {
@@ -93,10 +94,10 @@ func Inspect(e Entry, planted []Value) []Finding {
 	return found
 }
 
-// margin is how much of a text is shown on either side of a finding.
+// margin is the length of the text shown on either side of a finding.
 const margin = 120
 
-// around shows where in a text something was found: in its place stands what it is.
+// around returns the text around a finding, with the kind of the value in its place.
 func around(text string, start, end int, what string) string {
 	before, after := redact(unescape(text[:start])), redact(unescape(text[end:]))
 	line := before[max(0, len(before)-margin):] + "[" + what + "]" + after[:min(len(after), margin)]

@@ -20,7 +20,7 @@ var ring = func() *token.Ring {
 	return ring
 }()
 
-// link is the token of a real link.
+// link returns the token of a real link.
 func link() string {
 	return ring.Sign(token.Claims{SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1, Expires: time.Now().Add(time.Hour)})
 }
@@ -35,7 +35,7 @@ func TestShapes(t *testing.T) {
 		"?email=jane%40example.org":                       canary.Address,
 		"?next=%3Femail%3Djane%2540example.org":           canary.Address,
 		`{"email":"jane\u0040example.org"}`:               canary.Address,
-		`{"text":"jane\\@example\\.org"}`:                 canary.Address, // as Discord's escapes stand in JSON
+		`{"text":"jane\\@example\\.org"}`:                 canary.Address, // Discord's escapes in JSON
 		"jane&#64;example.org":                            canary.Address,
 		"jané@exämple.org":                                canary.Address,
 		"body amFuZS5kb2VAZXhhbXBsZS5vcmcu end":           canary.Address,
@@ -68,7 +68,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// However a planted value is written, it is found, also where its shape cannot be told.
+// TestSpellingsOfAPlantedValue checks that a planted value is found in every spelling, even without a recognizable
+// shape.
 func TestSpellingsOfAPlantedValue(t *testing.T) {
 	t.Parallel()
 	planted := []canary.Value{
@@ -107,8 +108,8 @@ func TestSpellingsOfAPlantedValue(t *testing.T) {
 	}
 }
 
-// A finding shows the place and nothing of what it found.
-func TestFindingsAreBlotted(t *testing.T) {
+// TestFindingsAreRedacted checks that a finding contains the place and not the value.
+func TestFindingsAreRedacted(t *testing.T) {
 	t.Parallel()
 	text := "refused jane@example.org from 192.0.2.7 by " + link() + " and " + key
 	found := canary.Inspect(canary.Entry{Sink: canary.Sentry, Place: "POST /envelope", Text: text, Package: "internal/e2e"},
@@ -124,7 +125,7 @@ func TestFindingsAreBlotted(t *testing.T) {
 	}
 }
 
-// What stands somewhere rightly is let be there, and nowhere else.
+// TestAllowed checks that permitted values are accepted in their place, and nowhere else.
 func TestAllowed(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -30,8 +30,8 @@ import (
 
 const leak = "leaked.canary@example.org"
 
-// The look over a whole run of tests is worth what it would find: a leak in each sink, through the very parts that all
-// tests use, is found, by the value that was planted and by its shape.
+// TestALeakInEverySink checks that a leak in each sink, through the infrastructure that all tests use, is found by
+// the planted value and by its shape.
 func TestALeakInEverySink(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real servers are left out with -short")
@@ -67,9 +67,9 @@ func TestALeakInEverySink(t *testing.T) {
 			t.Errorf("nothing was found in %s %s", want.sink, want.place)
 		}
 	}
-	for _, sink := range []canary.Sink{canary.SES, canary.Loops} { // which may know the address, and not where its owner is
+	for _, sink := range []canary.Sink{canary.SES, canary.Loops} { // they may receive the email address, but not the network address
 		if !found(sink, "", string(canary.Network)) || found(sink, "", string(canary.Address)) {
-			t.Errorf("%s: not the network address alone was found", sink)
+			t.Errorf("%s: want exactly one finding, the network address", sink)
 		}
 	}
 	if found(canary.Database, "subscribers.email", "") {
@@ -77,12 +77,12 @@ func TestALeakInEverySink(t *testing.T) {
 	}
 	for _, f := range report.Findings {
 		if strings.Contains(f.String(), "leaked.canary") {
-			t.Errorf("a finding repeats what it found: %s", f)
+			t.Errorf("a finding contains its value: %s", f)
 		}
 	}
 }
 
-// leakToServices sends the address, and a network address, to every double.
+// leakToServices sends an email address and a network address to every fake.
 func leakToServices(t *testing.T) {
 	for path, double := range map[string]http.Handler{
 		"/sentry": &devstack.Sentry{}, "/slack": &devstack.Slack{}, "/discord": &devstack.Discord{}, "/webhook": devstack.NewWebhooks(time.Now),
@@ -106,7 +106,7 @@ func leakToServices(t *testing.T) {
 	}
 }
 
-// leakFromFunctions runs a stack whose functions let out what they are sent.
+// leakFromFunctions runs a stack whose functions leak what they receive.
 func leakFromFunctions(t *testing.T) {
 	binaries, dir := t.TempDir(), t.TempDir()
 	leaky := filepath.Join(binaries, "leaky")
@@ -150,7 +150,7 @@ func leakFromFunctions(t *testing.T) {
 	s.Stop(context.Background())
 }
 
-// leakFromHandlers calls a handler in this process, as the tests of the functions do.
+// leakFromHandlers calls a handler in this process, as the functions' tests do.
 func leakFromHandlers(t *testing.T) {
 	b := functiontest.New(t)
 	config := config.Read[httpapi.Config](b.Env())

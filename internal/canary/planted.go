@@ -15,21 +15,21 @@ import (
 	"unicode"
 )
 
-// Value is something that a test planted, and every way in which it may come out again.
+// Value is a value that a test planted, with all of its spellings.
 type Value struct {
 	Name  string
-	Shape Shape // sinks that may hold the shape may hold the value
+	Shape Shape // sinks that may contain the shape may contain the value
 
 	spellings []spelling
 }
 
-// spelling is a way to write a value, in lower case.
+// spelling is one way to write a value, in lower case.
 type spelling struct{ how, text string }
 
-// minSpelling is the shortest text that is looked for: less stands anywhere by chance.
+// minSpelling is the length of the shortest text to search for; shorter texts occur by chance.
 const minSpelling = 7
 
-// Plant makes a Value. Names of values say in a finding what was found, so they must not hold it.
+// Plant returns a Value. Findings show its name, so the name must not contain the value.
 func Plant(name string, shape Shape, value string) Value {
 	v := Value{Name: name, Shape: shape}
 	v.add("as it is", value)
@@ -44,7 +44,7 @@ func Plant(name string, shape Shape, value string) Value {
 	}
 	v.add("in hexadecimal", hex.EncodeToString([]byte(value)))
 	v.addBase64([]byte(value))
-	if shape == Address { // of which others publish hashes
+	if shape == Address { // other services publish hashes of addresses
 		lower := []byte(strings.ToLower(strings.TrimSpace(value)))
 		md, sha, long := md5.Sum(lower), sha1.Sum(lower), sha256.Sum256(lower)
 		v.add("as its MD5", hex.EncodeToString(md[:]))
@@ -76,12 +76,12 @@ func (v *Value) add(how, text string) {
 	}
 }
 
-// addBase64 adds what is left of the bytes in the base64 of a longer text, wherever they begin in it.
+// addBase64 adds the parts of the bytes' base64 that do not depend on their offset in a longer text.
 func (v *Value) addBase64(raw []byte) {
 	for shift := range 3 {
 		whole := append(make([]byte, shift), raw...)
 		whole = whole[:len(whole)/3*3] // the last group depends on what follows
-		skip := []int{0, 2, 3}[shift]  // and the first letters on what stands before
+		skip := []int{0, 2, 3}[shift]  // and the first letters on what precedes
 		for how, encoding := range map[string]*base64.Encoding{"in base64": base64.StdEncoding, "in base64 for URLs": base64.URLEncoding} {
 			if text := encoding.EncodeToString(whole); len(text) >= skip+12 {
 				v.add(how, text[skip:])
@@ -113,7 +113,7 @@ func escapeAll(format, value string) string {
 	return b.String()
 }
 
-// lowered is a text with its Latin letters in lower case. Nothing moves.
+// lowered returns a text with its ASCII letters in lower case. Offsets do not change.
 func lowered(text string) string {
 	b := []byte(text)
 	for i, c := range b {
@@ -124,7 +124,7 @@ func lowered(text string) string {
 	return string(b)
 }
 
-// in gives the spelling in which the value stands in a text in lower case, and where; -1 if it does not.
+// in returns the spelling of the value in a lower-case text and its offset; -1 if there is none.
 func (v Value) in(lower string) (s spelling, at int) {
 	for _, s := range v.spellings {
 		if at := strings.Index(lower, s.text); at >= 0 {

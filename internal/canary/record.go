@@ -15,8 +15,8 @@ import (
 	"sync"
 )
 
-// DirVariable names the folder into which the processes of a run of tests write what each sink got. Without it nothing is
-// written.
+// DirVariable names the folder into which the processes of a test run record what each sink received. Nothing is
+// recorded if it is not set.
 const DirVariable = "CANARY_DIR"
 
 // book is the file of this process.
@@ -26,10 +26,10 @@ var book struct {
 	file *os.File
 }
 
-// Recording says whether anybody looks at what is recorded.
+// Recording reports whether entries are recorded.
 func Recording() bool { return os.Getenv(DirVariable) != "" }
 
-// Record writes down what a sink got. It is safe for concurrent use.
+// Record records what a sink received. It is safe for concurrent use.
 func Record(sink Sink, place, text string) {
 	dir := os.Getenv(DirVariable)
 	if dir == "" || text == "" {
@@ -57,7 +57,7 @@ func Record(sink Sink, place, text string) {
 	}
 }
 
-// RecordAnswer writes down an answer to the request called "POST /path".
+// RecordAnswer records an answer to the request called "POST /path".
 func RecordAnswer(request string, status int, header http.Header, body string) {
 	sink := Answer
 	if status >= http.StatusBadRequest {
@@ -66,10 +66,10 @@ func RecordAnswer(request string, status int, header http.Header, body string) {
 	Record(sink, fmt.Sprintf("%s %d", request, status), Header(header)+"\n"+body)
 }
 
-// secretHeaders are those whose purpose is to carry a secret, or what is made of one.
+// secretHeaders are headers whose purpose is to carry a secret or something derived from one.
 var secretHeaders = []string{"Authorization", "Webhook-Signature", "X-Sentry-Auth", "X-Amz-Security-Token", "X-Amz-Content-Sha256"}
 
-// Header is a header in lines, without the secrets that it is there for.
+// Header formats a header as lines, without intended secrets.
 func Header(header http.Header) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -80,7 +80,7 @@ func Header(header http.Header) string {
 	return b.String()
 }
 
-// testPackage names the folder in which this process was started, which `go test` makes that of the package.
+// testPackage returns the folder in which this process was started; for `go test` it is the package's.
 var testPackage = sync.OnceValue(func() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -89,13 +89,13 @@ var testPackage = sync.OnceValue(func() string {
 	return filepath.Base(filepath.Dir(dir)) + "/" + filepath.Base(dir)
 })
 
-// Report is what came of looking at everything that was recorded.
+// Report is the result of inspecting all entries.
 type Report struct {
 	Entries  map[Sink]int
 	Findings []Finding
 }
 
-// String says how much was looked at.
+// String summarizes how much was inspected.
 func (r Report) String() string {
 	var sinks []string
 	for _, sink := range slices.Sorted(maps.Keys(r.Entries)) {
@@ -104,8 +104,8 @@ func (r Report) String() string {
 	return fmt.Sprintf("%d findings in %s", len(r.Findings), strings.Join(sinks, ", "))
 }
 
-// Read looks at everything that was recorded into a folder. Of findings that differ in nothing but their text, or by what
-// the rows are of ("pauses.reason of t_one"), the first stands in the report.
+// Read inspects everything recorded in a folder. Of findings that differ only in their text, or in the database of
+// the row ("pauses.reason of t_one"), it keeps the first.
 func Read(dir string, planted []Value) (Report, error) {
 	report := Report{Entries: map[Sink]int{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
@@ -126,7 +126,7 @@ func Read(dir string, planted []Value) (Report, error) {
 				}
 			}
 		}); err != nil {
-			return report, fmt.Errorf("read what was recorded: %w", err)
+			return report, fmt.Errorf("read the recorded entries: %w", err)
 		}
 	}
 	return report, nil

@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// Shape is a kind of thing that can be told by its looks.
+// Shape is a kind of value that can be recognized by its form.
 type Shape string
 
 // The shapes.
@@ -25,20 +25,20 @@ const (
 )
 
 var (
-	// The end of the domain has to be a name, because module paths ("pgx/v5@v5.12.0") have a version there.
+	// The domain must end in a name, because module paths ("pgx/v5@v5.12.0") end in a version.
 	addressPattern = regexp.MustCompile(`[^\s"'<>()=,;:@\\]+@(?:[\pL\pN-]+\.)+\pL[\pL\pN-]+`)
 	ipv4Pattern    = regexp.MustCompile(`\d{1,3}(?:\.\d{1,3}){3}`)
 	ipv6Pattern    = regexp.MustCompile(`(?i)[0-9a-f:]*:[0-9a-f]*:[0-9a-f:.]*`)
 	runPattern     = regexp.MustCompile(`[A-Za-z0-9_+/-]{24,}=*`)
 )
 
-// match is a place in a text where something of a shape stands.
+// match is the position of a value of a shape in a text.
 type match struct {
 	shape      Shape
 	start, end int
 }
 
-// shapes finds everything of a shape in a text, in the order of the text.
+// shapes finds all values of a shape in a text, in order.
 func shapes(text string) (found []match) {
 	note := func(shape Shape, pattern *regexp.Regexp, is func(s string, before, after byte) bool) {
 		for _, at := range pattern.FindAllStringIndex(text, -1) {
@@ -73,13 +73,13 @@ func isWord(b byte) bool {
 	return b == '_' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= utf8.RuneSelf
 }
 
-// isIPv4 tells addresses from longer rows of numbers and from versions ("v1.2.3.4").
+// isIPv4 separates addresses from longer sequences of numbers and from versions ("v1.2.3.4").
 func isIPv4(s string, before, after byte) bool {
 	addr, err := netip.ParseAddr(s)
 	return err == nil && !addr.IsUnspecified() && !isWord(before) && before != '.' && !isWord(after)
 }
 
-// isIPv6 tells addresses from times and from casts ("$1::text").
+// isIPv6 separates addresses from times and casts ("$1::text").
 func isIPv6(s string, before, after byte) bool {
 	addr, err := netip.ParseAddr(strings.TrimRight(s, ".:"))
 	if err != nil {
@@ -88,15 +88,15 @@ func isIPv6(s string, before, after byte) bool {
 	return err == nil && addr.Is6() && !addr.IsUnspecified() && !isWord(before) && !isWord(after)
 }
 
-// isToken knows the layout of our links (DESIGN §6; shared/token), whoever signed them: version, purpose, length of the key
-// id, the id, two UUIDs, epoch, expiry and the HMAC. Half of one is as bad.
+// isToken matches the layout of our links (shared/token), whatever key signed them: version, purpose, length of the key
+// id, the id, two UUIDs, epoch, expiry and the HMAC. Half a token also counts.
 func isToken(s string) bool {
 	raw, err := base64.RawURLEncoding.DecodeString(s[:len(s)/4*4])
 	return err == nil && len(raw) >= 40 && raw[0] == 1 && raw[1] >= 1 && raw[1] <= 4 && raw[2] >= 1 && raw[2] <= 16
 }
 
-// isKey finds 32 random bytes or more in hexadecimal or base64. Of those in base64 one in some hundred looks like words
-// and is missed; paths and names do not have as many capitals and digits.
+// isKey finds 32 or more random bytes in hexadecimal or base64. About one base64 key in a hundred looks like words
+// and is missed; paths and names have fewer capitals and digits.
 func isKey(s string) bool {
 	if raw, err := hex.DecodeString(s); err == nil {
 		return len(raw) >= 32 && strings.ContainsFunc(s, unicode.IsLetter) && strings.ContainsFunc(s, unicode.IsDigit)
@@ -115,7 +115,7 @@ func isKey(s string) bool {
 	return upper+lower+digits >= 40 && upper >= 8 && lower >= 8 && digits >= 2
 }
 
-// blot takes everything of a shape out of a text.
+// redact removes all values of a shape from a text.
 func redact(text string) string {
 	var b strings.Builder
 	done := 0
@@ -133,10 +133,10 @@ var (
 	percentEscape = regexp.MustCompile(`(?i)%(25)*[2-7][0-9a-f]`)
 )
 
-// standardAlphabet makes base64 of base64 for URLs.
+// standardAlphabet converts base64url to base64.
 var standardAlphabet = strings.NewReplacer("-", "+", "_", "/")
 
-// views are a text and what a reader can make of it: without escapes, and what stands in it in base64.
+// views returns a text and what a reader can derive from it: without escapes, and with its base64 decoded.
 func views(text string) []string {
 	all := []string{text}
 	if plain := unescape(text); plain != text {
@@ -151,7 +151,7 @@ func views(text string) []string {
 	return all
 }
 
-// unescape undoes the escapes of JSON, Markdown and URLs, however often they were put on one another, and those of HTML.
+// unescape removes the escapes of JSON, Markdown and URLs, however often nested, and those of HTML.
 func unescape(text string) string {
 	last := func(escape string) string {
 		code, err := strconv.ParseUint(escape[len(escape)-2:], 16, 8)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A small crowd on the real system: everybody is answered, and nothing is lost.
-func TestASmallCrowd(t *testing.T) {
+// TestASmallLoad runs a small load on the real system: every request is answered, and nothing is lost.
+func TestASmallLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a whole system is left out with -short")
 	}
@@ -23,21 +23,21 @@ func TestASmallCrowd(t *testing.T) {
 	}
 }
 
-func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
+func TestJudgeFindsProblems(t *testing.T) {
 	t.Parallel()
 	right := []answer{{status: http.StatusNotFound}, {status: http.StatusAccepted}, {status: http.StatusAccepted}}
-	all := counts{connections: 20, subscribers: 2, requests: 2, mails: 2}
+	all := counts{connections: 20, subscribers: 2, requests: 2, emails: 2}
 	if got := judge(plan{users: 3}, right, all).problems; len(got) != 0 {
-		t.Errorf("all is well: %v", got)
+		t.Errorf("no problems: %v", got)
 	}
 	for name, change := range map[string]func(answers []answer, c *counts){
-		"an error":         func(answers []answer, c *counts) { answers[0].status = http.StatusServiceUnavailable },
-		"a cut answer":     func(answers []answer, c *counts) { answers[1].err = errors.New("cut") },
-		"a row is lost":    func(_ []answer, c *counts) { c.subscribers-- },
-		"an event is lost": func(_ []answer, c *counts) { c.requests-- },
-		"a mail is lost":   func(_ []answer, c *counts) { c.mails-- },
-		"connections":      func(_ []answer, c *counts) { c.connections++ },
-		"nobody counted":   func(_ []answer, c *counts) { c.connections = 0 },
+		"an error":               func(answers []answer, c *counts) { answers[0].status = http.StatusServiceUnavailable },
+		"a cut answer":           func(answers []answer, c *counts) { answers[1].err = errors.New("cut") },
+		"a row is lost":          func(_ []answer, c *counts) { c.subscribers-- },
+		"an event is lost":       func(_ []answer, c *counts) { c.requests-- },
+		"an email is lost":       func(_ []answer, c *counts) { c.emails-- },
+		"connections":            func(_ []answer, c *counts) { c.connections++ },
+		"no connections counted": func(_ []answer, c *counts) { c.connections = 0 },
 	} {
 		answers, c := append([]answer(nil), right...), all
 		change(answers, &c)

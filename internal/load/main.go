@@ -1,13 +1,13 @@
-// Command load lets ten thousand people use the system as fast as they would: each from a network of their own makes one
-// request in a hundred seconds, most of them to sign up, some to look at the page of a link. Nobody waits for anybody: a
-// request leaves when its time has come, and its time is counted from then.
+// Command load simulates ten thousand users in a hundred seconds. Each makes one request from a network of their own:
+// most sign up, some open the page of a link. Requests start on schedule, independently of other requests, and their
+// time is measured from the scheduled start.
 //
 //	go run ./internal/load -users 10000 -every 100s
 //
-// The functions run as deployed, with their default limits, on this machine alone; it needs a Redis server (make setup).
-// The last line has the figures; the exit status is 0 if every answer was the right one, nothing that was answered with
-// success is missing in the database, and there were no more than 20 connections to PostgreSQL. Where PgBouncer is
-// installed it opens no more than that: then the figure says how many of them were needed.
+// The functions run as deployed, with their default limits, on this machine alone. A Redis server is required (make
+// setup). The last line summarizes the run. The exit status is 0 if every answer was correct, everything that was
+// answered with success is in the database, and there were at most 20 connections to PostgreSQL. If PgBouncer is
+// installed, it opens no more than that; the number then shows how many were needed.
 package load
 
 import (

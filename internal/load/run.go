@@ -16,13 +16,13 @@ import (
 	"newsletter/internal/fullstack"
 )
 
-// plan is the size of a crowd.
+// plan is the size of a load.
 type plan struct {
 	users, environments int
 	every               time.Duration
 }
 
-// lookers is the part of the people who open a page in place of signing up, one in so many.
+// lookers is the share of users who open a page instead of signing up: one in this many.
 const lookers = 10
 
 const (
@@ -30,21 +30,21 @@ const (
 	unsubscribePath = "/api/newsletter/unsubscribe"
 )
 
-// answer is what came of one request.
+// answer is the result of one request.
 type answer struct {
-	status int // 0: there was none
+	status int // 0: no answer
 	took   time.Duration
 	err    error
 }
 
-// run starts the system, lets everybody make one request, and counts.
+// run starts the system, lets every user make one request, and counts.
 func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 	stack, err := fullstack.Start(ctx, "load", p.environments)
 	if err != nil {
 		return nil, err
 	}
 	defer stack.Stop()
-	for i := range 20 * p.environments { // environments are started by their first events
+	for i := range 20 * p.environments { // the first events start environments
 		ask(ctx, stack.BaseURL, -1-i)
 	}
 	watched, stop := context.WithCancel(ctx)
@@ -64,7 +64,7 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 	return r, ctx.Err()
 }
 
-// crowd lets every user's request leave when its time has come.
+// crowd sends every user's request at its scheduled time.
 func (p plan) crowd(ctx context.Context, base string) []answer {
 	answers := make([]answer, p.users)
 	gap := p.every / time.Duration(p.users)
@@ -85,11 +85,11 @@ func (p plan) crowd(ctx context.Context, base string) []answer {
 	return answers
 }
 
-// signsUp says whether a user signs up, or looks at a page.
+// signsUp reports whether a user signs up instead of opening a page.
 func signsUp(user int) bool { return user%lookers != 0 }
 
-// ask makes the request of a user, from their own network: the whole of 127.0.0.0/8 is this machine. Users below 0 warm the
-// system up, with requests that leave nothing behind.
+// ask sends a user's request from a network of their own: all of 127.0.0.0/8 is this machine. Users below 0 warm the
+// system up with requests that store nothing.
 func ask(ctx context.Context, base string, user int) answer {
 	method, path, body := http.MethodGet, unsubscribePath+"?token=nobody's", ""
 	ip := fmt.Sprintf("127.250.0.%d", max(1, -user))
@@ -99,7 +99,7 @@ func ask(ctx context.Context, base string, user int) answer {
 	case user >= 0:
 		ip = fmt.Sprintf("127.%d.%d.%d", 20+user/50_000, user/200%250, user%200+1)
 		if signsUp(user) {
-			method, path, body = http.MethodPost, subscribePath, fmt.Sprintf(`{"email":"somebody.%d@home-%d.org"}`, user, user)
+			method, path, body = http.MethodPost, subscribePath, fmt.Sprintf(`{"email":"person.%d@home-%d.org"}`, user, user)
 		}
 	}
 	transport := &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}).DialContext, DisableKeepAlives: true}
@@ -119,7 +119,7 @@ func ask(ctx context.Context, base string, user int) answer {
 	return answer{status: response.StatusCode, err: err}
 }
 
-// watch counts the functions' connections to PostgreSQL until ctx ends, and gives the most that there were at a time.
+// watch counts the functions' connections to PostgreSQL until ctx ends, and returns the maximum.
 func watch(ctx context.Context, url string) int {
 	most := 0
 	conn, err := pgx.Connect(ctx, url)
@@ -140,25 +140,25 @@ func watch(ctx context.Context, url string) int {
 	return most
 }
 
-// counts is what stands in the database.
-type counts struct{ connections, subscribers, requests, mails int }
+// counts are row counts of the database.
+type counts struct{ connections, subscribers, requests, emails int }
 
 func (c *counts) read(ctx context.Context, conn *pgx.Conn) error {
 	return conn.QueryRow(ctx, `
 select (select count(*) from subscribers where status = 'pending'), (select count(*) from ledger_events where kind = 'subscription.requested'),
-       (select count(*) from outbox where kind = 'email.confirm')`).Scan(&c.subscribers, &c.requests, &c.mails)
+       (select count(*) from outbox where kind = 'email.confirm')`).Scan(&c.subscribers, &c.requests, &c.emails)
 }
 
 // mostConnections is what the smallest RDS instances leave for the functions.
 const mostConnections = 20
 
-// report is what came of a crowd.
+// report is the result of a run.
 type report struct {
 	problems []string
 	text     string
 }
 
-// String is one line with all figures.
+// String formats the report as one line.
 func (r *report) String() string { return r.text }
 
 func judge(p plan, answers []answer, c counts) *report {
@@ -170,7 +170,7 @@ func judge(p plan, answers []answer, c counts) *report {
 	for user, a := range answers {
 		statuses[a.status]++
 		took = append(took, a.took)
-		want := http.StatusNotFound // the link is nobody's
+		want := http.StatusNotFound // an unknown link
 		if signsUp(user) {
 			want = http.StatusAccepted
 		}
@@ -185,7 +185,7 @@ func judge(p plan, answers []answer, c counts) *report {
 	if wrong > 0 {
 		add("%d people got a wrong answer, such as %s", wrong, example)
 	}
-	for what, n := range map[string]int{"rows": c.subscribers, "ledger events": c.requests, "mails": c.mails} {
+	for what, n := range map[string]int{"rows": c.subscribers, "ledger events": c.requests, "emails": c.emails} {
 		if n != signedUp {
 			add("%d sign-ups were answered with success, %d %s are there", signedUp, n, what)
 		}
@@ -198,7 +198,7 @@ func judge(p plan, answers []answer, c counts) *report {
 	}
 	slices.Sort(took)
 	at := func(percent int) time.Duration { return took[len(took)*percent/100].Round(100 * time.Microsecond) }
-	r.text = fmt.Sprintf("load: %d people, one request each in %s; answers %v; p50 %s, p95 %s, p99 %s, longest %s; %d sign-ups, of which there are %d rows, %d ledger events and %d mails; at most %d connections to PostgreSQL; %d problems",
-		p.users, p.every, statuses, at(50), at(95), at(99), took[len(took)-1].Round(time.Millisecond), signedUp, c.subscribers, c.requests, c.mails, c.connections, len(r.problems))
+	r.text = fmt.Sprintf("load: %d people, one request each in %s; answers %v; p50 %s, p95 %s, p99 %s, longest %s; %d sign-ups, %d rows, %d ledger events and %d emails; at most %d connections to PostgreSQL; %d problems",
+		p.users, p.every, statuses, at(50), at(95), at(99), took[len(took)-1].Round(time.Millisecond), signedUp, c.subscribers, c.requests, c.emails, c.connections, len(r.problems))
 	return r
 }

@@ -1,5 +1,5 @@
-// Command evaluate measures how well sign-up waves are found: `tune` chooses weights and thresholds on one set of attacks,
-// `report` judges the chosen ones, on that set and on attacks and seeds that were never tuned on.
+// Command evaluate measures how well sign-up bursts are detected. `tune` chooses weights and thresholds on one set of
+// attacks. `report` evaluates the chosen ones on that set and on attacks and seeds that were not used for tuning.
 package main
 
 import (
@@ -12,12 +12,12 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// set is attacks and the histories that they hide in: each style has seeds of its own, from first on.
+// set is a set of attacks and of histories to hide them in. Each style has its own seeds, starting at first.
 type set struct {
 	name   string
 	styles []bursts.Style
 	first  uint64
-	each   int // a multiple of six, so that every kind of site is as common with each style
+	each   int // a multiple of six, so that all kinds of sites are equally common with each style
 }
 
 var (

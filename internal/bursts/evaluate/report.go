@@ -11,7 +11,8 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// chosenCrowd is the counter's threshold: the rate limiter's default for a network. None keeps within what may be held.
+// chosenCrowd is the counter's threshold: the rate limiter's default for a network. No threshold stays within the
+// permitted false holds.
 const chosenCrowd = 200
 
 func report(key pseudonym.Key) {

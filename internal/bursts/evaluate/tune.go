@@ -10,8 +10,8 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// How much of the natural traffic a detector may hold on the tuning set, of all and of any one crowd: a false hold costs a
-// person.
+// The share of natural traffic that a detector may hold on the tuning set, of all and of any one crowd: a false hold
+// costs a subscriber.
 const (
 	maxFalse = 0.003
 	maxCrowd = 0.01
@@ -24,14 +24,14 @@ var (
 	crowds       = []int{20, 30, 40, 60, 80, 100, 120, 150, 200, 300}
 )
 
-// candidate is a choice and how good it is.
+// candidate is a choice of parameters with its score.
 type candidate struct {
 	weights lookalike.Weights
 	config  lookalike.Config
 	score   float64
 }
 
-// tune tries random weights, then some around the best, each with all thresholds.
+// tune tries random weights, then some near the best, each with all thresholds.
 func tune(key pseudonym.Key) {
 	histories := tuning.histories()
 	for _, m := range crowds {
@@ -59,7 +59,7 @@ func tune(key pseudonym.Key) {
 	}
 }
 
-// whole makes weights add up to 1.
+// whole scales weights to the sum 1.
 func whole(w lookalike.Weights) lookalike.Weights {
 	sum := w.Shape + w.Grams + w.Domain + w.Network + w.Agent + w.Source
 	return lookalike.Weights{Shape: w.Shape / sum, Grams: w.Grams / sum, Domain: w.Domain / sum, Network: w.Network / sum, Agent: w.Agent / sum, Source: w.Source / sum}
@@ -76,7 +76,7 @@ func judge(histories [][][]bursts.SignUp, detector func([]bursts.SignUp) func(i 
 	return results
 }
 
-// mean is the mean F1 of the styles, or 0 if too much of the natural traffic is held.
+// mean returns the mean F1 of the styles, or 0 if too much natural traffic is held.
 func mean(results []bursts.Result) float64 {
 	sum, all := 0.0, bursts.Result{}
 	for _, r := range results {
@@ -94,7 +94,7 @@ func mean(results []bursts.Result) float64 {
 	return sum / float64(len(results))
 }
 
-// choose finds the best thresholds for some weights.
+// choose finds the best thresholds for given weights.
 func choose(histories [][][]bursts.SignUp, w lookalike.Weights, key pseudonym.Key) candidate {
 	all := make([][]bursts.Similarities, len(histories))
 	var counting sync.WaitGroup
