@@ -25,10 +25,10 @@ func holdCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, holdUsage, map[string]subcommandFunc{
 		"list": holdList,
 		"release": func(ctx context.Context, db *operatorDB, args []string) error {
-			return decideHolds(ctx, db, holdDecision{"hold release", "released", (*subscription.Store).Release}, args)
+			return decideHolds(ctx, db, holdDecision{"hold release", "released", (*subscription.Store).ReleaseHeld}, args)
 		},
 		"reject": func(ctx context.Context, db *operatorDB, args []string) error {
-			return decideHolds(ctx, db, holdDecision{"hold reject", "rejected", (*subscription.Store).Reject}, args)
+			return decideHolds(ctx, db, holdDecision{"hold reject", "rejected", (*subscription.Store).RejectHeld}, args)
 		},
 	})
 }
@@ -42,17 +42,17 @@ func holdList(ctx context.Context, db *operatorDB, args []string) error {
 	if flags.NArg() > 0 {
 		return errUsage("hold list takes no arguments")
 	}
-	holds, err := db.store.Holds(ctx, maxListed)
+	holds, err := db.store.ListHeld(ctx, maxListed)
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]subscription.Hold{}, holds...)), checkComplete(len(holds))) // [] and not null
+		return cmp.Or(printJSON(stdout, append([]subscription.HeldEmail{}, holds...)), checkComplete(len(holds))) // [] and not null
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSINCE\tREASON\tMAIL\tSTATUS\tDOMAIN\tPAGE")
 	for _, h := range holds {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format(time.DateTime), h.Reason, h.Mail, h.Status,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format(time.DateTime), h.Reason, h.Kind, h.Status,
 			cmp.Or(h.Domain, "-"), cmp.Or(h.Source.Page, h.Source.Ref, "-"))
 	}
 	return cmp.Or(table.Flush(), checkComplete(len(holds)))
@@ -133,7 +133,7 @@ func selectHolds(ctx context.Context, db *operatorDB, named []string, reason str
 	if len(named) > 0 {
 		return ids, nil
 	}
-	holds, err := db.store.Holds(ctx, maxListed)
+	holds, err := db.store.ListHeld(ctx, maxListed)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func openStore(t *testing.T, dir string) *subscription.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
+	return subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
 }
 
 func TestHold(t *testing.T) {
@@ -58,7 +58,7 @@ func TestHold(t *testing.T) {
 		}
 	}
 	_, output := c.run("", "hold", "list", "--json")
-	var holds []subscription.Hold
+	var holds []subscription.HeldEmail
 	if err := json.Unmarshal([]byte(output), &holds); err != nil || len(holds) != 4 {
 		t.Fatalf("%v: %s", err, output)
 	}

@@ -84,7 +84,7 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 	if since.IsZero() {
 		return errUsage("journal replay needs --since: the time of the backup, or somewhat before")
 	}
-	var stops []subscription.Stop
+	var stops []subscription.SuppressionRecord
 	broken := 0
 	for e, err := range j.Read(ctx, since) {
 		if err != nil {
@@ -92,12 +92,12 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 			broken++
 			continue
 		}
-		stops = append(stops, subscription.Stop{
-			Kind: ledgerKinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, FoldHMAC: e.FoldHMAC,
+		stops = append(stops, subscription.SuppressionRecord{
+			Kind: ledgerKinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.FoldHMAC,
 			KeyID: e.KeyID, Until: e.Until,
 		})
 	}
-	slices.SortStableFunc(stops, func(a, b subscription.Stop) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(stops, func(a, b subscription.SuppressionRecord) int { return a.At.Compare(b.At) })
 	if len(stops)+broken == 0 {
 		return reportNothing(ctx, j, since)
 	}
@@ -120,7 +120,7 @@ func reportNothing(ctx context.Context, j *journal.Journal, since time.Time) err
 	return errors.New("the journal is empty: is JOURNAL_URL where deliver writes it?")
 }
 
-func replay(ctx context.Context, db *operatorDB, stops []subscription.Stop, broken int) error {
+func replay(ctx context.Context, db *operatorDB, stops []subscription.SuppressionRecord, broken int) error {
 	vault := outbox.ReadVault(db.env)
 	if err := db.env.Err(); err != nil {
 		return err
@@ -137,8 +137,8 @@ func replay(ctx context.Context, db *operatorDB, stops []subscription.Stop, brok
 	for _, outcome := range slices.Sorted(maps.Keys(outcomes)) {
 		fmt.Fprintf(stdout, "%6d %s\n", outcomes[outcome], outcome)
 	}
-	if broken > 0 || outcomes[subscription.ForeignKey] > 0 {
-		return fmt.Errorf("%d entries could not be read, %d were written under another PEPPER", broken, outcomes[subscription.ForeignKey])
+	if broken > 0 || outcomes[subscription.OtherPepper] > 0 {
+		return fmt.Errorf("%d entries could not be read, %d were written under another PEPPER", broken, outcomes[subscription.OtherPepper])
 	}
 	return nil
 }

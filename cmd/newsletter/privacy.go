@@ -73,7 +73,7 @@ func privacyErase(ctx context.Context, db *operatorDB, args []string) error {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if again, err := subscription.ParseAddress(strings.TrimSpace(typed)); err != nil || again.Norm != address.Norm {
+		if again, err := subscription.ParseAddress(strings.TrimSpace(typed)); err != nil || again.Normalized != address.Normalized {
 			return errors.New("that is another address; nothing was deleted")
 		}
 	}
@@ -101,7 +101,7 @@ func privacyOpen(ctx context.Context, db *operatorDB, args []string) error {
 		return errUsage("privacy open takes export or erase, and an address")
 	}
 	right := subscription.Right(flags.Arg(0))
-	if right != subscription.Access && right != subscription.Oblivion {
+	if right != subscription.RightOfAccess && right != subscription.RightOfErasure {
 		return errUsage(fmt.Sprintf("%q is neither export nor erase", flags.Arg(0)))
 	}
 	address, err := parseAddress(flags.Arg(1))
@@ -112,7 +112,7 @@ func privacyOpen(ctx context.Context, db *operatorDB, args []string) error {
 	if err != nil || day.After(time.Now()) {
 		return errUsage("--received must be a day until today, as YYYY-MM-DD")
 	}
-	due, err := db.store.OpenRequest(ctx, address, right, day)
+	due, err := db.store.RecordPrivacyRequest(ctx, address, right, day)
 	if errors.Is(err, subscription.ErrUnknown) {
 		return errors.New("nothing is kept of this address; that is the answer to the letter")
 	}
@@ -129,7 +129,7 @@ func privacyList(ctx context.Context, db *operatorDB, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	requests, err := db.store.PrivacyRequests(ctx, *all)
+	requests, err := db.store.ListPrivacyRequests(ctx, *all)
 	if err != nil {
 		return err
 	}

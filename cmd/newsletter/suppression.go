@@ -31,16 +31,16 @@ func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if *reason != "" {
-		if err := checkKnown("reason", subscription.SuppressReason(*reason), subscription.SuppressReasons()); err != nil {
+		if err := checkKnown("reason", subscription.SuppressionReason(*reason), subscription.SuppressionReasons()); err != nil {
 			return err
 		}
 	}
-	kept, err := db.store.Suppressions(ctx, subscription.SuppressReason(*reason), maxListed)
+	kept, err := db.store.ListSuppressions(ctx, subscription.SuppressionReason(*reason), maxListed)
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]subscription.Kept{}, kept...)), checkComplete(len(kept)))
+		return cmp.Or(printJSON(stdout, append([]subscription.SuppressionEntry{}, kept...)), checkComplete(len(kept)))
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "REASON\tSINCE\tUNTIL\tSUBSCRIBER")
@@ -73,7 +73,7 @@ func suppressionRemove(ctx context.Context, db *operatorDB, args []string) error
 	if err != nil {
 		return err
 	}
-	outcome, err := db.store.Lift(ctx, address, db.visit("tool"))
+	outcome, err := db.store.RemoveSuppression(ctx, address, db.visit("tool"))
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type gate interface {
 
 type store interface {
 	Confirm(ctx context.Context, c token.Claims, v subscription.Visit) (subscription.Outcome, error)
-	Cancel(ctx context.Context, c token.Claims, v subscription.Visit) (subscription.Outcome, error)
+	Decline(ctx context.Context, c token.Claims, v subscription.Visit) (subscription.Outcome, error)
 	ConsentText(ctx context.Context, c token.Claims) (subscription.ConsentText, error)
 }
 
@@ -103,7 +103,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	}
 	do, status := h.store.Confirm, "active"
 	if action == cancel {
-		do, status = h.store.Cancel, "cancelled"
+		do, status = h.store.Decline, "cancelled"
 	}
 	outcome, err := do(ctx, claims, visit)
 	if err != nil {

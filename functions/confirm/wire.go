@@ -36,6 +36,6 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Confirm, limits.Policies, time.Now)
-	h := &handler{gate, subscription.NewStore(db, key, subscription.DomainCap{}, time.Now), ring, book}
+	h := &handler{gate, subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now), ring, book}
 	return lambdafn.Function{HTTP: h.api(api), Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -35,10 +35,10 @@ const (
 )
 
 type people interface {
-	Clear(ctx context.Context, d outbox.Delivery) (subscription.Recipient, subscription.Clearance, error)
-	News(ctx context.Context, eventID uuid.UUID) (subscription.News, bool, error)
+	CheckSend(ctx context.Context, d outbox.Delivery) (subscription.Recipient, subscription.SendDecision, error)
+	ChangeEvent(ctx context.Context, eventID uuid.UUID) (subscription.ChangeEvent, bool, error)
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
-	Holder(ctx context.Context, emailHMAC []byte) (subscription.Recipient, error)
+	FindByPseudonym(ctx context.Context, emailHMAC []byte) (subscription.Recipient, error)
 	Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UUID]subscription.Origin, error)
 }
 

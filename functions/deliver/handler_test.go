@@ -60,7 +60,7 @@ func TestEveryKindOfMail(t *testing.T) {
 	active := b.Activate("active@example.org")
 	b.SignUp("active@example.org")
 	request := subscription.LinkRequest{Address: b.Address("active@example.org"), Visit: functiontest.Visit}
-	for _, request.Purpose = range []subscription.Purpose{subscription.UnsubscribeLinkMail, subscription.ExportLinkMail, subscription.EraseLinkMail} {
+	for _, request.Purpose = range []subscription.Purpose{subscription.UnsubscribeLinkEmail, subscription.ExportLinkEmail, subscription.EraseLinkEmail} {
 		if _, err := b.Store.RequestLink(t.Context(), request); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +163,7 @@ func TestABacklogIsNoBurst(t *testing.T) {
 	b.due()
 	b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "5"
 	f = b.Open(open)
-	b.expect(b.run(t.Context(), f), `{"capped":7,"overtaken":11,"sent":6}`)
+	b.expect(b.run(t.Context(), f), `{"capped":7,"superseded":11,"sent":6}`)
 	b.expect(b.run(t.Context(), f), `{}`) // they are due when the cap allows it
 	b.age("61 minutes")
 	b.expect(b.run(t.Context(), f), `{"capped":2,"sent":5}`)
@@ -177,7 +177,7 @@ func TestNothingLeavesAfterTheEnd(t *testing.T) {
 	b := setup(t)
 	for name, end := range map[string]func(confirm token.Claims) error{
 		"not-me": func(c token.Claims) error {
-			_, err := b.Store.Cancel(t.Context(), c, functiontest.Visit)
+			_, err := b.Store.Decline(t.Context(), c, functiontest.Visit)
 			return err
 		},
 		"unsubscribed": func(c token.Claims) error {

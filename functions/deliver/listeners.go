@@ -72,16 +72,16 @@ func (j journalist) tell(ctx context.Context, t telling, _ people) (string, erro
 	switch t.News.Kind {
 	case ledger.Erased:
 		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, t.Farewell.EmailHMAC, t.Farewell.KeyID
-		entry.FoldHMAC = t.Farewell.FoldHMAC
+		entry.FoldHMAC = t.Farewell.MailboxHMAC
 	case ledger.Unsubscribed, ledger.Declined:
 		entry.Kind = journal.Unsubscribed
-		if !t.News.HushedUntil.IsZero() { // "this was not me"
-			entry.Until, entry.FoldHMAC = t.News.HushedUntil, t.News.FoldHMAC
+		if !t.News.MutedUntil.IsZero() { // "this was not me"
+			entry.Until, entry.FoldHMAC = t.News.MutedUntil, t.News.MailboxHMAC
 		}
 	case ledger.Suppressed:
 		entry.Kind = journal.Suppressed
-		if subscription.SuppressReason(entry.Reason).OfMailbox() {
-			entry.FoldHMAC = t.News.FoldHMAC
+		if subscription.SuppressionReason(entry.Reason).CoversMailbox() {
+			entry.FoldHMAC = t.News.MailboxHMAC
 		}
 	case ledger.SuppressionRemoved:
 		entry.Kind = journal.Lifted
@@ -119,11 +119,11 @@ func (l loops) delete(ctx context.Context, t telling, p people) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	holder, err := p.Holder(ctx, t.Farewell.EmailHMAC)
+	holder, err := p.FindByPseudonym(ctx, t.Farewell.EmailHMAC)
 	if err != nil || !holder.IsSubscribed() {
 		return string(outcome), err
 	}
-	t.News = subscription.News{SubscriberID: holder.SubscriberID}
+	t.News = subscription.ChangeEvent{SubscriberID: holder.SubscriberID}
 	return l.settle(ctx, t, p)
 }
 

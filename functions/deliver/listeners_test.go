@@ -91,7 +91,7 @@ func (b *bundle) drain() {
 func TestTheJournalTellsOfMailboxes(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
-	for _, reason := range []subscription.SuppressReason{subscription.Complaint, subscription.Bounce} {
+	for _, reason := range []subscription.SuppressionReason{subscription.Complaint, subscription.Bounce} {
 		_, err := b.Store.Suppress(t.Context(), subscription.Suppression{
 			SubscriberID: b.Activate(string(reason) + "@example.org").SubscriberID, Reason: reason, Actor: "provider", Visit: functiontest.Visit,
 		})
@@ -99,7 +99,7 @@ func TestTheJournalTellsOfMailboxes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.Store.Cancel(t.Context(), b.Activate("stranger@example.org"), functiontest.Visit); err != nil {
+	if _, err := b.Store.Decline(t.Context(), b.Activate("stranger@example.org"), functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Store.Unsubscribe(t.Context(), b.Activate("leaves@example.org"), functiontest.Visit); err != nil {

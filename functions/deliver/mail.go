@@ -9,7 +9,7 @@ import (
 
 // mail sends one mail, if it may still leave. The person is asked for as late as can be: nobody who just left is written to.
 func (r *run) mail(ctx context.Context, d outbox.Delivery) (string, error) {
-	to, clearance, err := r.people.Clear(ctx, d)
+	to, clearance, err := r.people.CheckSend(ctx, d)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
@@ -17,10 +17,10 @@ func (r *run) mail(ctx context.Context, d outbox.Delivery) (string, error) {
 	switch {
 	case !known:
 		return r.retry(ctx, d, unknownKind)
-	case clearance.Ended != "":
-		return clearance.Ended, r.queue.Complete(ctx, d, clearance.Ended)
-	case clearance.Wait > 0:
-		r.release(ctx, clearance.Wait, d)
+	case clearance.DropReason != "":
+		return clearance.DropReason, r.queue.Complete(ctx, d, clearance.DropReason)
+	case clearance.DeferFor > 0:
+		r.release(ctx, clearance.DeferFor, d)
 		return "capped", nil
 	}
 	if wait := r.pacer.take(to.Mailbox); wait > 0 {

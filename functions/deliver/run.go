@@ -218,7 +218,7 @@ func ending(outcome string) string {
 		return "dead"
 	case "retry", "waits", "paced", "capped", "error", "panic":
 		return "later"
-	case "stale", "outdated", "overtaken", "unwanted", "lost":
+	case "stale", "outdated", "superseded", "unwanted", "lost":
 		return "dropped"
 	}
 	return "delivered"

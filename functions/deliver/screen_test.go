@@ -91,12 +91,12 @@ func TestAWaveIsHeld(t *testing.T) {
 			t.Errorf("%s: %s, want %s", condition, got, want)
 		}
 	}
-	holds, err := b.Store.Holds(t.Context(), 100)
+	holds, err := b.Store.ListHeld(t.Context(), 100)
 	if err != nil || len(holds) == 0 || holds[0].Reason != "signup_burst" {
 		t.Fatalf("%v %+v", err, holds)
 	}
 	for _, h := range holds[:3] {
-		if err := b.Store.Release(t.Context(), h.ID, subscription.Visit{RequestID: "operator", Channel: "operator"}); err != nil {
+		if err := b.Store.ReleaseHeld(t.Context(), h.ID, subscription.Visit{RequestID: "operator", Channel: "operator"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,9 +18,9 @@ import (
 // telling is one change of a subscription on its way to one listener.
 type telling struct {
 	ID   uuid.UUID // the same at every attempt: the idempotency key
-	News subscription.News
+	News subscription.ChangeEvent
 	// Farewell is what an erasure left for the listeners that must know whom it was; nil for all other news.
-	Farewell *subscription.Farewell
+	Farewell *subscription.ErasedContact
 }
 
 // listener hears of changes, of alerts, or of both. tell gives the outcome in one word; its error, and that of warn, is an
@@ -64,7 +64,7 @@ func (r *run) announce(ctx context.Context, d outbox.Delivery) (string, error) {
 	if d.Kind != outbox.Change {
 		return "announced", r.queue.Expand(ctx, d, r.listeners.ofAlerts()...)
 	}
-	news, found, err := r.people.News(ctx, d.EventID)
+	news, found, err := r.people.ChangeEvent(ctx, d.EventID)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
@@ -81,7 +81,7 @@ func (r *run) tell(ctx context.Context, d outbox.Delivery) (string, error) {
 	if !found || to.tell == nil { // it was taken out of the set-up since
 		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
 	}
-	news, found, err := r.people.News(ctx, d.EventID)
+	news, found, err := r.people.ChangeEvent(ctx, d.EventID)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
@@ -104,11 +104,11 @@ func (r *run) tell(ctx context.Context, d outbox.Delivery) (string, error) {
 	return r.settle(ctx, d, outcome, err)
 }
 
-func (r *run) unseal(d outbox.Delivery) (*subscription.Farewell, error) {
+func (r *run) unseal(d outbox.Delivery) (*subscription.ErasedContact, error) {
 	plain, err := r.vault.Open(d.EventID, d.Sealed)
 	if err != nil {
 		return nil, err
 	}
-	farewell := &subscription.Farewell{}
+	farewell := &subscription.ErasedContact{}
 	return farewell, json.Unmarshal(plain, farewell)
 }

@@ -26,7 +26,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	heard, alike, domain := readListeners(env), config.Read[lookalike.Config](env), config.Read[subscription.DomainCap](env)
+	heard, alike, domain := readListeners(env), config.Read[lookalike.Config](env), config.Read[subscription.DomainLimit](env)
 	recipients := readRecipients(env, sender, heard, alike.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err

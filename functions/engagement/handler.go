@@ -63,8 +63,8 @@ func (h *handler) take(ctx context.Context, n events.SNSEntity) (outcome string,
 	}
 	var emailHMAC []byte
 	address, _ := subscription.ParseAddress(e.Recipient) // the zero Address if it is not known
-	if address.Norm != "" {
-		emailHMAC = h.key.Address(address.Norm)
+	if address.Normalized != "" {
+		emailHMAC = h.key.Address(address.Normalized)
 	}
 	subject, err := engagement.Record(ctx, h.db, h.now(), e, emailHMAC)
 	switch {
@@ -97,7 +97,7 @@ func (h *handler) suppress(ctx context.Context, kind engagement.Kind, about enga
 			return err
 		}
 	}
-	if end.Reason != subscription.Complaint || address.Norm == "" {
+	if end.Reason != subscription.Complaint || address.Normalized == "" {
 		return nil
 	}
 	// They were erased. That they want no more email is to be remembered; that a mailbox is gone is not.

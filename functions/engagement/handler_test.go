@@ -176,7 +176,7 @@ func TestAComplaintAfterAnErasure(t *testing.T) {
 			expect(b, `select reason from suppressions`, want[object])
 			expect(b, recorded, "bounce General true false, complaint abuse true false")
 			r := subscription.Request{Address: b.Address("jane+again@example.org"), Visit: functiontest.Visit}
-			if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.Silenced {
+			if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.RequestSuppressed {
 				t.Errorf("%s %v", outcome, err)
 			}
 		})
@@ -214,7 +214,7 @@ func TestAfterABounce(t *testing.T) {
 	mail := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
 	take(t, b.Open(open), event(t, "bounce", mail))
 	r := subscription.Request{Address: b.Address("jane@example.org"), Visit: functiontest.Visit}
-	if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.Silenced {
+	if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.RequestSuppressed {
 		t.Errorf("%s %v", outcome, err)
 	}
 	if got := b.Strings(`select actor || ' ' || channel from ledger_events where kind = 'subscription.suppressed'`); len(got) != 1 || got[0] != "provider ses" {

@@ -46,7 +46,7 @@ func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
 		return nil
 	}
 	for last := uuid.Nil; ; {
-		list, err := h.store.Forgotten(ctx, h.remindAfter, last, atOnce)
+		list, err := h.store.ListUnconfirmed(ctx, h.remindAfter, last, atOnce)
 		if err != nil {
 			return err
 		}
@@ -72,12 +72,12 @@ func (h *handler) eraseLongGone(ctx context.Context, counts map[string]int64) er
 		return nil
 	}
 	for {
-		addresses, err := h.store.LongGone(ctx, h.now().AddDate(0, 0, -h.keep.Unsubscribed), atOnce)
+		addresses, err := h.store.ListLongUnsubscribed(ctx, h.now().AddDate(0, 0, -h.keep.Unsubscribed), atOnce)
 		if err != nil {
 			return err
 		}
 		for _, address := range addresses {
-			if _, err := h.eraser.Expunge(ctx, address); err != nil {
+			if _, err := h.eraser.EraseAddress(ctx, address); err != nil {
 				return err
 			}
 			counts["long_gone"]++

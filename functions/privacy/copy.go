@@ -16,7 +16,7 @@ func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.C
 	if err != nil {
 		return nil, err
 	}
-	record, err := h.store.ExportOf(ctx, claims, visit(r, "link"))
+	record, err := h.store.Export(ctx, claims, visit(r, "link"))
 	if err != nil {
 		return h.refused(ctx, r, err)
 	}

@@ -31,7 +31,7 @@ type gate interface {
 
 type store interface {
 	RequestLink(ctx context.Context, r subscription.LinkRequest) (subscription.Outcome, error)
-	ExportOf(ctx context.Context, c token.Claims, v subscription.Visit) (subscription.Record, error)
+	Export(ctx context.Context, c token.Claims, v subscription.Visit) (subscription.PersonalData, error)
 }
 
 type eraser interface {

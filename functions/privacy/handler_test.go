@@ -164,7 +164,7 @@ func TestErasing(t *testing.T) {
 		t.Errorf("suppressions %v", got)
 	}
 	request := subscription.Request{Address: b.Address("jane@example.org"), Visit: functiontest.Visit}
-	if outcome, err := b.Store.Request(t.Context(), request); err != nil || outcome != subscription.Silenced {
+	if outcome, err := b.Store.Request(t.Context(), request); err != nil || outcome != subscription.RequestSuppressed {
 		t.Errorf("after the objection: %s %v", outcome, err)
 	}
 }

@@ -91,9 +91,9 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 	var problems []httpapi.FieldError
 	switch body.Request {
 	case "export":
-		wanted.purpose = subscription.ExportLinkMail
+		wanted.purpose = subscription.ExportLinkEmail
 	case "erase":
-		wanted.purpose = subscription.EraseLinkMail
+		wanted.purpose = subscription.EraseLinkEmail
 	default:
 		problems = append(problems, httpapi.FieldError{Detail: `This must be "export" or "erase".`, Pointer: "#/request"})
 	}

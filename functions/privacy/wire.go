@@ -39,7 +39,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	db.Beside(requests.Beside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Privacy, limits.Policies, time.Now)
-	store := subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
+	store := subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
 	uses := func(ctx context.Context) ([]privacy.Use, error) { return privacy.Uses(ctx, db) }
 	h := &handler{gate, store, subscription.NewEraser(store, vault), export, erase, book, cfg, uses}
 	return lambdafn.Function{HTTP: h.api(api), Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil

@@ -23,7 +23,7 @@ import (
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), phrases.ReadBook(env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
-	keyConfig, domainCap := config.Read[pseudonym.Config](env), config.Read[subscription.DomainCap](env)
+	keyConfig, domainCap := config.Read[pseudonym.Config](env), config.Read[subscription.DomainLimit](env)
 	signUps, captchaConfig := config.Read[admission.SignUpConfig](env), config.Read[captcha.Config](env)
 	optIn := config.Read[subscription.SignUpConfig](env).OptIn
 	captchaConfig.URL = config.Read[outbound.Config](env).Service("captcha/siteverify", "")

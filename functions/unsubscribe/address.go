@@ -36,7 +36,7 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	}
 	defer h.gate.Settle(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
-		Address: wanted.address, Purpose: subscription.UnsubscribeLinkMail, Visit: visit(r, wanted.channel),
+		Address: wanted.address, Purpose: subscription.UnsubscribeLinkEmail, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	// A link never waits for Redis; its statistics are written there beside the database work, which a dial would outlast.
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Unsubscribe, limits.Policies, time.Now)
-	store := subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
+	store := subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
 	h := &handler{gate, store, ring, book, again, lot}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

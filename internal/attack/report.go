@@ -113,12 +113,12 @@ func tally(emails []devstack.Email, mailboxes map[string]bool, kinds map[string]
 	got, victims := map[key][]time.Time{}, map[string]bool{}
 	for _, m := range emails {
 		address, err := subscription.ParseAddress(m.To)
-		if err != nil || !mailboxes[address.Fold] {
+		if err != nil || !mailboxes[address.MailboxKey] {
 			continue
 		}
 		t.emails++
-		victims[address.Fold] = true
-		k := key{address.Fold, purpose(kinds[m.Tags["delivery"]])}
+		victims[address.MailboxKey] = true
+		k := key{address.MailboxKey, purpose(kinds[m.Tags["delivery"]])}
 		got[k] = append(got[k], m.At)
 	}
 	t.victims = len(victims)

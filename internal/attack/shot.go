@@ -73,7 +73,7 @@ func (p plan) mailboxes() map[string]bool {
 	all := map[string]bool{}
 	for victim := range p.victims {
 		if address, err := subscription.ParseAddress(mailbox(victim)); err == nil {
-			all[address.Fold] = true
+			all[address.MailboxKey] = true
 		}
 	}
 	return all

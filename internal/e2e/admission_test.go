@@ -26,7 +26,7 @@ func owner(t *testing.T, s *stack) *subscription.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return subscription.NewStore(db, key, subscription.DomainCap{}, time.Now)
+	return subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
 }
 
 // TestCaptchaAndHolds goes from the widget's answer over the real binaries to the mail that the owner releases.
@@ -63,11 +63,11 @@ func TestCaptchaAndHolds(t *testing.T) {
 	}
 
 	store := owner(t, s)
-	holds, err := store.Holds(t.Context(), 10)
+	holds, err := store.ListHeld(t.Context(), 10)
 	if err != nil || len(holds) != 1 || holds[0].Domain != "yopmail.com" {
 		t.Fatalf("%+v, %v", holds, err)
 	}
-	if err := store.Release(t.Context(), holds[0].ID, subscription.Visit{Channel: "tool"}); err != nil {
+	if err := store.ReleaseHeld(t.Context(), holds[0].ID, subscription.Visit{Channel: "tool"}); err != nil {
 		t.Fatal(err)
 	}
 	s.deliver(t)

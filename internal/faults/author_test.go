@@ -95,7 +95,7 @@ func goodHistory() *author {
 	a.call(Call{Op: opBad, Input: "no address", Status: 422})
 	lost := a.call(Call{Op: opSubscribe, Typed: "lost@example.org", Status: 503, RetryAfter: true})
 	again := a.call(Call{Op: opSubscribe, Typed: "lost@example.org", Status: 202, Repeats: lost.Number})
-	e = a.event(again, Event{Kind: kindRequested, Outcome: "silenced", From: "suppressed", To: "suppressed"})
+	e = a.event(again, Event{Kind: kindRequested, Outcome: "request_suppressed", From: "suppressed", To: "suppressed"})
 	a.delivery(e, "none", "none")
 	for id, status := range map[uuid.UUID]string{stays: "active", leaves: "unsubscribed", waits: "pending"} {
 		a.h.Rows = append(a.h.Rows, Row{ID: id, Email: map[uuid.UUID]string{stays: "stays", leaves: "leaves", waits: "waits"}[id] + "@example.org", Status: status, Epoch: 1})

@@ -32,18 +32,18 @@ type cell struct{ kind, outcome string }
 
 // cells lists the allowed transitions as "from>to"; "=" is any state that does not change.
 var cells = map[cell][]string{
-	{kindRequested, "confirmation_queued"}:      {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
-	{kindRequested, "confirmation_capped"}:      {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
-	{kindRequested, "already_subscribed"}:       {"active>active"},
-	{kindRequested, "already_subscribed_quiet"}: {"active>active"},
-	{kindRequested, "silenced"}:                 {"="},
-	{kindRequested, "dropped"}:                  {"="},
-	{kindConfirmed, "confirmed"}:                {"pending>active"},
-	{kindUnsubscribed, "unsubscribed"}:          {"active>unsubscribed"},
-	{kindDeclined, "cancelled"}:                 {"pending>none", "pending>unsubscribed"},
-	{kindDeclined, "hushed"}:                    {"none>none", "unsubscribed>unsubscribed"},
-	{kindExpired, "expired"}:                    {"pending>none", "pending>unsubscribed"},
-	{kindSuppressed, "suppressed"}:              {"none>suppressed", "pending>suppressed", "active>suppressed", "unsubscribed>suppressed", "erased>suppressed"},
+	{kindRequested, "confirmation_queued"}:         {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
+	{kindRequested, "confirmation_over_budget"}:    {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
+	{kindRequested, "already_subscribed"}:          {"active>active"},
+	{kindRequested, "already_subscribed_no_email"}: {"active>active"},
+	{kindRequested, "request_suppressed"}:          {"="},
+	{kindRequested, "dropped"}:                     {"="},
+	{kindConfirmed, "confirmed"}:                   {"pending>active"},
+	{kindUnsubscribed, "unsubscribed"}:             {"active>unsubscribed"},
+	{kindDeclined, "declined"}:                     {"pending>none", "pending>unsubscribed"},
+	{kindDeclined, "muted"}:                        {"none>none", "unsubscribed>unsubscribed"},
+	{kindExpired, "expired"}:                       {"pending>none", "pending>unsubscribed"},
+	{kindSuppressed, "suppressed"}:                 {"none>suppressed", "pending>suppressed", "active>suppressed", "unsubscribed>suppressed", "erased>suppressed"},
 	{kindErased, "erased"}: {
 		"none>erased", "pending>erased", "active>erased", "unsubscribed>erased", "suppressed>erased", "erased>erased",
 	},
@@ -112,7 +112,7 @@ func ends(e Event) bool {
 	case kindUnsubscribed, kindSuppressed, kindErased:
 		return true
 	case kindDeclined:
-		return e.Outcome == "cancelled"
+		return e.Outcome == "declined"
 	}
 	return false
 }

@@ -37,9 +37,9 @@ func checkDelivered(h *History) []string {
 			what = "dropped without an event of the person"
 		case d.Outcome == "erased" && !x.since(x.events[d.EventID], kindErased):
 			what = "dropped without an erasure"
-		case d.Outcome == "overtaken" && !x.overtaken(d):
+		case d.Outcome == "superseded" && !x.overtaken(d):
 			what = "dropped for a later one that does not exist"
-		case d.Outcome != "stale" && d.Outcome != "erased" && d.Outcome != "overtaken":
+		case d.Outcome != "stale" && d.Outcome != "erased" && d.Outcome != "superseded":
 			what = "an unknown end: " + d.Outcome
 		}
 		if what != "" {

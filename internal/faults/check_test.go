@@ -72,7 +72,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == leaves }).Outcome = "erased"
 		}},
 		"an email dropped for a later one that never was": {"I3", func(t *testing.T, a *author) {
-			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "overtaken"
+			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "superseded"
 		}},
 		"a dead-lettered notification": {"I3", func(t *testing.T, a *author) {
 			a.h.Deliveries[1].State, a.h.Deliveries[1].Outcome = "dead", "status_500"
@@ -237,7 +237,7 @@ func TestExcusedViolations(t *testing.T) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
 			asked := find(t, a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
 			older := token.Claims{SubscriberID: uuid.New(), Purpose: token.Confirm}
-			hushed := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindDeclined, Outcome: "hushed", From: "none", To: "none"})
+			hushed := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindDeclined, Outcome: "muted", From: "none", To: "none"})
 			asked.At, a.h.Journal[hushed.ID] = asked.Committed.Add(-time.Millisecond), true
 			a.h.Events[len(a.h.Events)-1].Committed = asked.Committed.Add(-time.Microsecond)
 			a.h.Calls[len(a.h.Calls)-1].Start, a.h.Calls[len(a.h.Calls)-1].End = asked.At, asked.At.Add(time.Second)

@@ -153,7 +153,7 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 		return err
 	}
 	s.onStop(s.own.Close)
-	s.store = subscription.NewStore(s.own, key, subscription.DomainCap{}, time.Now)
+	s.store = subscription.NewStore(s.own, key, subscription.DomainLimit{}, time.Now)
 	s.journal, err = journal.Open(journalConfig)
 	return err
 }

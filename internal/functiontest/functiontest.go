@@ -69,7 +69,7 @@ func New(t testing.TB) *Bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Store = subscription.NewStore(db, pepper, subscription.DomainCap{}, time.Now)
+	b.Store = subscription.NewStore(db, pepper, subscription.DomainLimit{}, time.Now)
 	return b
 }
 
@@ -143,7 +143,7 @@ func (b *Bundle) LockMailbox(typed string) (free func()) {
 	if err := errors.Join(err, env.Err()); err != nil {
 		b.Fatal(err)
 	}
-	lock := key.Lock("fold " + b.Address(typed).Fold)
+	lock := key.Lock("fold " + b.Address(typed).MailboxKey)
 	b.Exec(`select pg_advisory_lock($1)`, lock)
 	return func() { b.Exec(`select pg_advisory_unlock($1)`, lock) }
 }

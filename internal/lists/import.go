@@ -188,7 +188,7 @@ func (m *Importer) parse(line Line) (p person, refusal string) {
 	at, ip, unread := line.consent(now)
 	p = person{
 		line: line.Number, address: address, id: newID(), at: at, locale: cleanLocale(line.Locale), agent: ledger.Printable(line.Agent, maxEvidence),
-		hmac: hex.EncodeToString(m.key.Address(address.Norm)),
+		hmac: hex.EncodeToString(m.key.Address(address.Normalized)),
 	}
 	p.event = ledger.Event{
 		ID: newID(), At: now, Kind: ledger.Imported, SubscriberID: p.id, Actor: ledger.Operator, Channel: "import", RequestID: "operator",

@@ -83,7 +83,7 @@ func (m *Importer) write(ctx context.Context, people []person) error {
 		return nil
 	}
 	now := m.now()
-	norms, hmacs := columns(people, func(p person) string { return p.address.Norm }), columns(people, func(p person) string { return p.hmac })
+	norms, hmacs := columns(people, func(p person) string { return p.address.Normalized }), columns(people, func(p person) string { return p.hmac })
 	folds := m.folds(people)
 	var standings []existingState
 	var wanted []person
@@ -133,7 +133,7 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 	sources := columns(people, func(p person) string { return p.event.Source.JSON() })
 	b.Queue(insertPeopleSQL,
 		columns(people, func(p person) string { return p.id.String() }), columns(people, func(p person) string { return p.address.Mailbox }),
-		columns(people, func(p person) string { return p.address.Norm }), columns(people, func(p person) string { return p.locale }), sources, events,
+		columns(people, func(p person) string { return p.address.Normalized }), columns(people, func(p person) string { return p.locale }), sources, events,
 		columns(people, func(p person) string { return p.at.Format(time.RFC3339Nano) }), m.options.Confirmed)
 	b.Queue(insertIdentitiesSQL, events, columns(people, func(p person) string { return p.hmac }),
 		m.folds(people), m.key.ID())
@@ -152,7 +152,7 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 
 // folds are the keyed hashes of the people's mailboxes.
 func (m *Importer) folds(people []person) []string {
-	return columns(people, func(p person) string { return hex.EncodeToString(m.key.Fold(p.address.Fold)) })
+	return columns(people, func(p person) string { return hex.EncodeToString(m.key.Fold(p.address.MailboxKey)) })
 }
 
 func (p person) textID() string {

@@ -38,7 +38,7 @@ var groups = []struct {
 	{"Site", []any{phrases.Owner{}, httpapi.LinkConfig{}, httpapi.Config{}}},
 	{"Email", []any{mail.Config{}, mail.RateConfig{}, mail.BreakerConfig{}, outbox.WorkerConfig{}}},
 	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, admission.SignUpConfig{}, captcha.Config{}, lookalike.Config{}}},
-	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.DomainCap{}}},
+	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.DomainLimit{}}},
 	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, migrations.Config{}}},
 	{"Redis", []any{redistls.Config{}}},
 	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, outbox.VaultConfig{}, config.Source{}}},

@@ -91,7 +91,7 @@ where at > coalesce((select max(at) from health_samples where measurements ->> '
 const signUpsSQL = `
 select (select count(*) from (
            select 1 from ledger_events
-           where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' in ('confirmation_queued', 'confirmation_capped')
+           where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' in ('confirmation_queued', 'confirmation_over_budget')
            limit 100000) as asked),
        (select count(*) from ledger_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
 

@@ -48,7 +48,7 @@ func (b *bundle) link(typed string) token.Claims {
 		select o.subscriber_id::text, o.event_id::text, o.epoch
 		from outbox o join identities i using (subscriber_id)
 		where o.kind = 'email.confirm' and i.email_hmac = $1 order by o.created_at desc, o.id desc limit 1`,
-		b.store.key.Address(address(b, typed).Norm)).Scan(&subscriber, &event, &c.Epoch)
+		b.store.key.Address(address(b, typed).Normalized)).Scan(&subscriber, &event, &c.Epoch)
 	if err != nil {
 		b.Fatalf("no confirm mail for %s: %v", typed, err)
 	}
@@ -85,7 +85,7 @@ func (b *bundle) row(typed string) row {
 	b.Helper()
 	var r row
 	batch := &pgx.Batch{}
-	r.loadByNorm(batch, address(b, typed).Norm, 1)
+	r.loadByNorm(batch, address(b, typed).Normalized, 1)
 	if err := b.admin.SendBatch(b.Context(), batch).Close(); err != nil {
 		b.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func inState() map[string]func(b *bundle, typed string) {
 		},
 		"not me": func(b *bundle, typed string) {
 			b.request(typed, ConfirmationQueued)
-			b.click(b.store.Cancel, b.link(typed), CancelledNow)
+			b.click(b.store.Decline, b.link(typed), DeclinedNow)
 			wait(b)
 		},
 	}
@@ -219,7 +219,7 @@ func toObservers() map[string]func(b *bundle, typed string) {
 		"not me, under another spelling": func(b *bundle, typed string) {
 			other := strings.Replace(typed, "@", "+other@", 1)
 			b.request(other, ConfirmationQueued)
-			b.click(b.store.Cancel, b.link(other), CancelledNow)
+			b.click(b.store.Decline, b.link(other), DeclinedNow)
 			b.advance(25 * time.Hour)
 		},
 		"active, and another spelling complained": func(b *bundle, typed string) {

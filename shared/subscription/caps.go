@@ -12,12 +12,12 @@ type Purpose string
 
 // The purposes of mails.
 const (
-	NoMail                Purpose = "" // stored as "none"
-	ConfirmMail           Purpose = "confirm"
-	AlreadySubscribedMail Purpose = "already_subscribed"
-	UnsubscribeLinkMail   Purpose = "unsubscribe_link"
-	ExportLinkMail        Purpose = "privacy_export"
-	EraseLinkMail         Purpose = "privacy_erase"
+	NoEmail                Purpose = "" // stored as "none"
+	ConfirmEmail           Purpose = "confirm"
+	AlreadySubscribedEmail Purpose = "already_subscribed"
+	UnsubscribeLinkEmail   Purpose = "unsubscribe_link"
+	ExportLinkEmail        Purpose = "privacy_export"
+	EraseLinkEmail         Purpose = "privacy_erase"
 )
 
 // capWindow is the time over which mails to an address are counted.
@@ -45,25 +45,25 @@ type mailCap struct {
 // happens to the rate limiter, and again before it is sent, so they hold for what waited as well.
 func caps(p Purpose) (mailCap, bool) {
 	switch p {
-	case ConfirmMail:
-		return mailCap{[]Purpose{ConfirmMail}, 3, confirmPause, mailLifetime}, true
-	case AlreadySubscribedMail:
-		return mailCap{[]Purpose{AlreadySubscribedMail}, 1, 0, noticeLifetime}, true
-	case UnsubscribeLinkMail:
-		return mailCap{[]Purpose{UnsubscribeLinkMail}, 2, 0, mailLifetime}, true
-	case ExportLinkMail, EraseLinkMail:
-		return mailCap{[]Purpose{ExportLinkMail, EraseLinkMail}, 2, 0, mailLifetime}, true
-	case NoMail:
+	case ConfirmEmail:
+		return mailCap{[]Purpose{ConfirmEmail}, 3, confirmPause, mailLifetime}, true
+	case AlreadySubscribedEmail:
+		return mailCap{[]Purpose{AlreadySubscribedEmail}, 1, 0, noticeLifetime}, true
+	case UnsubscribeLinkEmail:
+		return mailCap{[]Purpose{UnsubscribeLinkEmail}, 2, 0, mailLifetime}, true
+	case ExportLinkEmail, EraseLinkEmail:
+		return mailCap{[]Purpose{ExportLinkEmail, EraseLinkEmail}, 2, 0, mailLifetime}, true
+	case NoEmail:
 	}
 	return mailCap{}, false
 }
 
-// Mailed is what was queued for or sent to a folded address within the last 24 h.
-type Mailed struct {
+// SentEmails is what was queued for or sent to a folded address within the last 24 h.
+type SentEmails struct {
 	Now  time.Time
 	Sent map[Purpose]Sent
 	// DomainFull says that enough mails went to strangers at the address's domain within the last hour.
-	DomainFull bool
+	DomainLimitReached bool
 }
 
 // Sent is how many mails of a purpose there were within the last 24 h, and when the last one was queued or sent.
@@ -73,9 +73,9 @@ type Sent struct {
 }
 
 // Allows says whether a further mail of a purpose is within the bounds.
-func (m Mailed) Allows(p Purpose) bool {
+func (m SentEmails) Allows(p Purpose) bool {
 	bound, found := caps(p)
-	if !found || m.DomainFull && slices.Contains(toStrangers, string(p)) {
+	if !found || m.DomainLimitReached && slices.Contains(toStrangers, string(p)) {
 		return false
 	}
 	count, last := 0, time.Time{}
@@ -92,30 +92,30 @@ func (m Mailed) Allows(p Purpose) bool {
 // kind is the outbox row that sends a mail of a purpose.
 func (p Purpose) kind() outbox.Kind {
 	switch p {
-	case ConfirmMail:
+	case ConfirmEmail:
 		return outbox.EmailConfirm
-	case AlreadySubscribedMail:
+	case AlreadySubscribedEmail:
 		return outbox.EmailAlreadySubscribed
-	case UnsubscribeLinkMail:
+	case UnsubscribeLinkEmail:
 		return outbox.EmailUnsubscribeLink
-	case ExportLinkMail:
+	case ExportLinkEmail:
 		return outbox.EmailPrivacyExport
-	case EraseLinkMail:
+	case EraseLinkEmail:
 		return outbox.EmailPrivacyErase
-	case NoMail:
+	case NoEmail:
 	}
 	return outbox.None
 }
 
-// purposeOf is the purpose of an outbox row; NoMail for rows that are no mails, and for kinds of a newer version.
+// purposeOf is the purpose of an outbox row; NoEmail for rows that are no mails, and for kinds of a newer version.
 func purposeOf(kind outbox.Kind) Purpose {
 	if kind == outbox.EmailReminder {
-		return ConfirmMail
+		return ConfirmEmail
 	}
-	for _, p := range []Purpose{ConfirmMail, AlreadySubscribedMail, UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail} {
+	for _, p := range []Purpose{ConfirmEmail, AlreadySubscribedEmail, UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
 		if p.kind() == kind {
 			return p
 		}
 	}
-	return NoMail
+	return NoEmail
 }

@@ -30,7 +30,7 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 			asked.load(b, c)
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			d := Transition(Facts{State: held.state(r), Returning: r.Returning, Hushed: held.hushed()}, OnConfirm)
+			d := Transition(Facts{State: held.state(r), Returning: r.Returning, Muted: held.hushed()}, OnConfirm)
 			if d.Refused || r.Epoch != c.Epoch || !asked.found {
 				return ErrUnknown
 			}

@@ -83,7 +83,7 @@ func TestLinksThatConfirmNothing(t *testing.T) {
 	refuse("suppressed", returned)
 
 	cancelled := b.link("john@example.org")
-	b.click(b.store.Cancel, cancelled, CancelledNow)
+	b.click(b.store.Decline, cancelled, DeclinedNow)
 	refuse("taken back", cancelled)
 }
 
@@ -98,7 +98,7 @@ func TestASuppressedAddressIsNotConfirmed(t *testing.T) {
 	if _, err := b.store.Confirm(t.Context(), b.link(jane), visit); !errors.Is(err, ErrUnknown) {
 		t.Error(err)
 	}
-	b.request(jane, Silenced)
+	b.request(jane, RequestSuppressed)
 }
 
 func TestParallelConfirmationsAreOne(t *testing.T) {
@@ -154,7 +154,7 @@ func (b *bundle) checkHistory(typed string) {
 	b.Helper()
 	moves := b.strings(`select (e.data->>'from') || ' ' || (e.data->>'to')
 		from ledger_events e join identities i using (subscriber_id) where i.email_hmac = $1
-		order by e.at, e.id`, b.store.key.Address(address(b, typed).Norm))
+		order by e.at, e.id`, b.store.key.Address(address(b, typed).Normalized))
 	// Events of one instant come in any order; one that fits the present state is the next.
 	state := string(None)
 	for len(moves) > 0 {

@@ -32,20 +32,20 @@ func (b *bundle) deliver() (sent []sending) {
 				b.done(queue, d, "none")
 				continue
 			}
-			to, c, err := b.store.Clear(b.Context(), d)
+			to, c, err := b.store.CheckSend(b.Context(), d)
 			switch {
 			case err != nil:
 				b.Fatal(err)
-			case c.Ended != "":
-				b.done(queue, d, c.Ended)
-			case c.Wait > 0:
-				if err := queue.Release(b.Context(), c.Wait, d); err != nil {
+			case c.DropReason != "":
+				b.done(queue, d, c.DropReason)
+			case c.DeferFor > 0:
+				if err := queue.Release(b.Context(), c.DeferFor, d); err != nil {
 					b.Fatal(err)
 				}
 			default:
 				b.done(queue, d, "sent")
 				a := address(b, to.Mailbox)
-				sent = append(sent, sending{to.Mailbox, a.Fold, RegistrableDomain(a.Domain), purposeOf(d.Kind), b.now()})
+				sent = append(sent, sending{to.Mailbox, a.MailboxKey, RegistrableDomain(a.Domain), purposeOf(d.Kind), b.now()})
 			}
 		}
 	}

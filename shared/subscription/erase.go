@@ -32,13 +32,13 @@ type Erasure struct {
 	expunged bool // by age, not by the person's wish
 }
 
-// Farewell is what the listeners of an erasure need to know and the database forgets. It travels sealed.
-type Farewell struct {
-	Email     string `json:"email,omitempty"` // as it was stored; empty if only pseudonyms were left
-	EmailHMAC []byte `json:"email_hmac"`
-	FoldHMAC  []byte `json:"mailbox_hmac,omitempty"` // of the mailbox, where it is to get no mail ever after
-	KeyID     string `json:"key_id"`
-	Objected  bool   `json:"objected,omitempty"`
+// ErasedContact is what the listeners of an erasure need to know and the database forgets. It travels sealed.
+type ErasedContact struct {
+	Email       string `json:"email,omitempty"` // as it was stored; empty if only pseudonyms were left
+	EmailHMAC   []byte `json:"email_hmac"`
+	MailboxHMAC []byte `json:"mailbox_hmac,omitempty"` // of the mailbox, where it is to get no mail ever after
+	KeyID       string `json:"key_id"`
+	Objected    bool   `json:"objected,omitempty"`
 }
 
 // Eraser erases people.
@@ -95,7 +95,7 @@ func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 }
 
 // Expunge erases somebody who left long ago, because their address serves nobody any more.
-func (e *Eraser) Expunge(ctx context.Context, a Address) (Outcome, error) {
+func (e *Eraser) EraseAddress(ctx context.Context, a Address) (Outcome, error) {
 	return e.Erase(ctx, Erasure{Address: a, Visit: Visit{Channel: "schedule", RequestID: "maintain"}, expunged: true})
 }
 
@@ -103,7 +103,7 @@ const longGoneSQL = `
 select email from subscribers where status = 'unsubscribed' and ended_at < $1::timestamptz order by ended_at limit $2::integer`
 
 // LongGone lists people who unsubscribed before a time, the longest gone first.
-func (s *Store) LongGone(ctx context.Context, before time.Time, limit int) ([]Address, error) {
+func (s *Store) ListLongUnsubscribed(ctx context.Context, before time.Time, limit int) ([]Address, error) {
 	var all []Address
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		all = nil
@@ -133,7 +133,7 @@ select from identities where email_hmac = $1::bytea for update`
 
 func (t *erasureTx) load(b *pgx.Batch, before time.Time) {
 	t.row, t.held, t.ids, t.known, t.erased = row{}, silence{}, nil, false, false
-	t.row.loadByNorm(b, t.Address.Norm, t.lock)
+	t.row.loadByNorm(b, t.Address.Normalized, t.lock)
 	b.Queue(lockIdentitiesSQL, t.names.email)
 	t.held.loadByAddress(b, t.names, before)
 	loadIDs(b, t.names.email, &t.ids)
@@ -169,9 +169,9 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 	if !t.row.exists && len(t.ids) > 0 {
 		event.SubscriberID = mustID(t.ids[0])
 	}
-	last := Farewell{Email: t.row.Email, EmailHMAC: t.names.email, KeyID: t.names.keyID, Objected: t.Object}
+	last := ErasedContact{Email: t.row.Email, EmailHMAC: t.names.email, KeyID: t.names.keyID, Objected: t.Object}
 	if t.Object {
-		last.FoldHMAC = t.names.fold
+		last.MailboxHMAC = t.names.fold
 	}
 	farewell, err := json.Marshal(last)
 	if err != nil {
@@ -184,7 +184,7 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 	}
 	b.Queue(recordErasureSQL, event.ID.String(), event.SubscriberID.String(), t.names.email, t.names.keyID, t.now)
 	if !t.expunged {
-		closeRequest(b, Oblivion, t.ids, t.Visit, t.now)
+		closeRequest(b, RightOfErasure, t.ids, t.Visit, t.now)
 	}
 	announce(b, event, t.row.Epoch, vault.Seal(event.ID, farewell))
 	return nil
@@ -216,5 +216,5 @@ func (t *erasureTx) forget(b *pgx.Batch) {
 	b.Queue(forgetDeliveriesSQL, t.ids, t.now)
 	b.Queue(forgetEngagementSQL, t.ids)
 	b.Queue(forgetRequestsSQL, t.ids, t.now)
-	b.Queue(forgetRowSQL, t.Address.Norm)
+	b.Queue(forgetRowSQL, t.Address.Normalized)
 }

@@ -12,7 +12,7 @@ import (
 func TestAnErasureSeesWhatBeganBeforeIt(t *testing.T) {
 	for name, begin := range map[string]func(b *bundle, s *Store) error{
 		"export": func(b *bundle, s *Store) error {
-			_, err := s.ExportOf(b.Context(), b.unsubscribeLink(jane), visit)
+			_, err := s.Export(b.Context(), b.unsubscribeLink(jane), visit)
 			return err
 		},
 		"not me": func(b *bundle, s *Store) error {
@@ -21,7 +21,7 @@ func TestAnErasureSeesWhatBeganBeforeIt(t *testing.T) {
 			if n, err := b.store.Expire(b.Context(), 10); err != nil || n != 1 {
 				b.Fatalf("%d, %v", n, err)
 			}
-			_, err := s.Cancel(b.Context(), claims, visit)
+			_, err := s.Decline(b.Context(), claims, visit)
 			return err
 		},
 	} {
@@ -71,7 +71,7 @@ func TestAnExportAfterTheErasure(t *testing.T) {
 	b.activate(jane)
 	link := b.unsubscribeLink(jane)
 	store := b.on(afterFirstRead{b.db, func() { b.erase(Erasure{Address: address(t, jane)}, ErasedNow) }})
-	if _, err := store.ExportOf(t.Context(), link, visit); !errors.Is(err, ErrUnknown) {
+	if _, err := store.Export(t.Context(), link, visit); !errors.Is(err, ErrUnknown) {
 		t.Errorf("%v", err)
 	}
 	if exported := b.strings(`select id::text from ledger_events where kind = 'privacy.exported'`); len(exported) != 0 {

@@ -49,8 +49,8 @@ func TestErase(t *testing.T) {
 	b.activate(jane)
 	b.advance(time.Hour)
 	unsubscribe, id := b.unsubscribeLink(jane), b.row(jane).ID
-	b.ask(jane, EraseLinkMail, LinkQueued)
-	b.ask(jane, ExportLinkMail, LinkQueued) // a mail that still waits
+	b.ask(jane, EraseLinkEmail, LinkQueued)
+	b.ask(jane, ExportLinkEmail, LinkQueued) // a mail that still waits
 	b.activate("john@example.org")
 
 	wrong := Erasure{Address: address(t, "john@example.org"), SubscriberID: id, Visit: visit}
@@ -82,7 +82,7 @@ func TestErase(t *testing.T) {
 	if n := b.count("privacy_requests where kind = 'erase' and subscriber_id = $1 and done_at is not null", id); n != 1 {
 		t.Errorf("%d answered requests", n)
 	}
-	b.expectFarewell(id, Farewell{Email: jane, EmailHMAC: b.store.key.Address("jane@example.org"), KeyID: b.store.key.ID()})
+	b.expectFarewell(id, ErasedContact{Email: jane, EmailHMAC: b.store.key.Address("jane@example.org"), KeyID: b.store.key.ID()})
 
 	// Links of the erased find nobody, and leaving still works.
 	b.erase(Erasure{Address: address(t, jane), SubscriberID: id}, Unchanged)
@@ -101,7 +101,7 @@ func TestErase(t *testing.T) {
 }
 
 // expectFarewell opens what the listeners of an erasure get.
-func (b *bundle) expectFarewell(id uuid.UUID, want Farewell) {
+func (b *bundle) expectFarewell(id uuid.UUID, want ErasedContact) {
 	b.Helper()
 	var event uuid.UUID
 	var sealed []byte
@@ -115,7 +115,7 @@ func (b *bundle) expectFarewell(id uuid.UUID, want Farewell) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var got Farewell
+	var got ErasedContact
 	if err := json.Unmarshal(plain, &got); err != nil || got.Email != want.Email || string(got.EmailHMAC) != string(want.EmailHMAC) ||
 		got.KeyID != want.KeyID || got.Objected != want.Objected {
 		b.Errorf("farewell %+v, %v, want %+v", got, err, want)
@@ -152,7 +152,7 @@ func TestAnObjectionOutlastsTheErasure(t *testing.T) {
 	b.activate(jane)
 	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)
 	b.advance(1000 * 24 * time.Hour)
-	b.request(jane, Silenced)
+	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, None, 0, false)
 	if got := b.strings(`select actor || ' ' || (data->>'reasons') from ledger_events where kind = $1`, string(ledger.Erased)); got[0] != `operator ["objection"]` {
 		t.Errorf("%v", got)
@@ -208,7 +208,7 @@ func TestEraseBesideEverythingElse(t *testing.T) {
 // erasable is what erasing gives now.
 func (b *bundle) erasable(typed string) Outcome {
 	b.Helper()
-	if b.count("identities where email_hmac = $1", b.store.key.Address(address(b, typed).Norm)) > 0 {
+	if b.count("identities where email_hmac = $1", b.store.key.Address(address(b, typed).Normalized)) > 0 {
 		return ErasedNow
 	}
 	return Unchanged

@@ -15,7 +15,7 @@ import (
 
 func ExampleParseAddress() {
 	a, err := subscription.ParseAddress(" Jane.Doe+news@Bücher.example.com ")
-	fmt.Println(a.Display, a.Norm, a.Fold, err)
+	fmt.Println(a.Display, a.Normalized, a.MailboxKey, err)
 
 	_, err = subscription.ParseAddress("jane@localhost")
 	var refused *subscription.AddressError
@@ -29,7 +29,7 @@ func ExampleParseAddress() {
 
 func ExampleTransition() {
 	d := subscription.Transition(subscription.Facts{State: subscription.None}, subscription.OnRequest)
-	fmt.Println(d.To, d.Mail, d.Ledger)
+	fmt.Println(d.To, d.Email, d.Ledger)
 	d = subscription.Transition(subscription.Facts{State: d.To}, subscription.OnConfirm)
 	fmt.Println(d.To, d.Outcome, d.Ledger)
 	// Output:
@@ -46,7 +46,7 @@ func ExampleProvider() {
 func ExampleStore() {
 	ctx := context.Background()
 	env := config.FromMap(map[string]string{"DATABASE_URL": "", "PEPPER": ""})
-	dbConfig, keyConfig, domainCap := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), config.Read[subscription.DomainCap](env)
+	dbConfig, keyConfig, domainCap := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), config.Read[subscription.DomainLimit](env)
 	ring := token.ReadRing(env, token.Confirm)
 	if env.Err() != nil {
 		fmt.Println("not configured")

@@ -16,9 +16,9 @@ import (
 // answer of Lambda may have 6. Nobody comes near it but somebody whose address is signed up by robots.
 const maxExported = 4000
 
-// Record is everything that is kept of a person. Each member is JSON as the published schema of the export describes it
+// PersonalData is everything that is kept of a person. Each member is JSON as the published schema of the export describes it
 // (docs/privacy-export.schema.json).
-type Record struct {
+type PersonalData struct {
 	Profile         json.RawMessage   // null without a row
 	Events          []json.RawMessage // with their texts and contexts
 	Deliveries      []json.RawMessage
@@ -70,32 +70,32 @@ select email_hmac from identities where subscriber_id = $1::text::uuid`
 
 // ExportOf reads everything that is kept of the person of an export link. The error is ErrUnknown if nobody is known by
 // it any more, or the database's.
-func (s *Store) ExportOf(ctx context.Context, c token.Claims, visit Visit) (Record, error) {
+func (s *Store) Export(ctx context.Context, c token.Claims, visit Visit) (PersonalData, error) {
 	var email []byte
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		email = nil
 		b.Queue(addressOfSQL, c.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return optional(found.Scan(&email)) })
 	})
 	if err != nil {
-		return Record{}, fmt.Errorf("export a person's data: %w", err)
+		return PersonalData{}, fmt.Errorf("export a person's data: %w", err)
 	}
 	if email == nil {
-		return Record{}, ErrUnknown
+		return PersonalData{}, ErrUnknown
 	}
 	return s.export(ctx, email, ledger.Subscriber, visit)
 }
 
 // ExportByLetter is ExportOf for somebody whom the operator has identified.
-func (s *Store) ExportByLetter(ctx context.Context, a Address, visit Visit) (Record, error) {
-	return s.export(ctx, s.key.Address(a.Norm), ledger.Operator, visit)
+func (s *Store) ExportByLetter(ctx context.Context, a Address, visit Visit) (PersonalData, error) {
+	return s.export(ctx, s.key.Address(a.Normalized), ledger.Operator, visit)
 }
 
-func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, visit Visit) (Record, error) {
-	var r Record
+func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, visit Visit) (PersonalData, error) {
+	var r PersonalData
 	var ids []string
 	event := ledger.Event{ID: newID(), Kind: ledger.Exported, Actor: actor, Data: ledger.Data{Outcome: "exported"}}
 	load := func(b *pgx.Batch, _ time.Time) {
-		r, ids = Record{Profile: json.RawMessage("null")}, nil
+		r, ids = PersonalData{Profile: json.RawMessage("null")}, nil
 		b.Queue(exportIDsSQL, email).Query(func(rows pgx.Rows) error {
 			var err error
 			ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
@@ -122,7 +122,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, vi
 			return ErrUnknown
 		}
 		s.record(b, event, visit) // first, so that the export tells of itself
-		closeRequest(b, Access, ids, visit, now)
+		closeRequest(b, RightOfAccess, ids, visit, now)
 		b.Queue(profileSQL, ids).QueryRow(func(found pgx.Row) error {
 			var text string
 			err := found.Scan(&text)
@@ -139,7 +139,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, vi
 		return nil
 	})
 	if err != nil {
-		return Record{}, fmt.Errorf("export a person's data: %w", err)
+		return PersonalData{}, fmt.Errorf("export a person's data: %w", err)
 	}
 	return r, nil
 }

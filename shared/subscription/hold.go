@@ -16,11 +16,11 @@ import (
 // ErrNotHeld says that no mail waits under this id; it may have been released, rejected or expired.
 var ErrNotHeld = errors.New("subscription: nothing is held under this id")
 
-// Hold is a mail that waits for the owner, and what there is to judge its sign-up by. It does not name the person.
-type Hold struct {
+// HeldEmail is a mail that waits for the owner, and what there is to judge its sign-up by. It does not name the person.
+type HeldEmail struct {
 	ID           uuid.UUID     `json:"id"`
 	Reason       string        `json:"reason"`
-	Mail         string        `json:"mail"` // the kind of the mail, such as "email.confirm"
+	Kind         string        `json:"kind"` // of the email, such as "email.confirm"
 	SubscriberID uuid.UUID     `json:"subscriber_id"`
 	At           time.Time     `json:"at"`
 	Domain       string        `json:"domain"` // of the address; empty if the sign-up is gone
@@ -44,8 +44,8 @@ limit $1::integer`
 
 // Holds lists up to limit mails that wait for the owner, the oldest first, in one round trip. The error is the
 // database's.
-func (s *Store) Holds(ctx context.Context, limit int) ([]Hold, error) {
-	var holds []Hold
+func (s *Store) ListHeld(ctx context.Context, limit int) ([]HeldEmail, error) {
+	var holds []HeldEmail
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(holdsSQL, limit).Query(func(rows pgx.Rows) error {
 			var err error
@@ -59,23 +59,23 @@ func (s *Store) Holds(ctx context.Context, limit int) ([]Hold, error) {
 	return holds, nil
 }
 
-func scanHold(row pgx.CollectableRow) (Hold, error) {
-	var h Hold
+func scanHold(row pgx.CollectableRow) (HeldEmail, error) {
+	var h HeldEmail
 	var source string
-	err := row.Scan(&h.ID, &h.Reason, &h.Mail, &h.SubscriberID, &h.At, &h.Domain, (*string)(&h.Status), &h.Channel, &h.Locale, &source)
+	err := row.Scan(&h.ID, &h.Reason, &h.Kind, &h.SubscriberID, &h.At, &h.Domain, (*string)(&h.Status), &h.Channel, &h.Locale, &source)
 	h.At, h.Source = h.At.UTC(), ledger.ParseSource(source)
 	return h, err
 }
 
 // Release lets a held mail go out. deliver looks at the person's state before it sends it, as always. The error is
 // ErrNotHeld or the database's.
-func (s *Store) Release(ctx context.Context, id uuid.UUID, v Visit) error {
+func (s *Store) ReleaseHeld(ctx context.Context, id uuid.UUID, v Visit) error {
 	return s.judge(ctx, id, v, false)
 }
 
 // Reject ends a held mail and the sign-up behind it, as if it had expired; the sign-up stays if the person was sent the
 // same mail later without being held. The error is ErrNotHeld or the database's.
-func (s *Store) Reject(ctx context.Context, id uuid.UUID, v Visit) error {
+func (s *Store) RejectHeld(ctx context.Context, id uuid.UUID, v Visit) error {
 	return s.judge(ctx, id, v, true)
 }
 

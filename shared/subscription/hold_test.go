@@ -27,9 +27,9 @@ func (b *bundle) requestHeld(typed string, want Outcome) {
 }
 
 // held is the one mail that waits.
-func (b *bundle) held() Hold {
+func (b *bundle) held() HeldEmail {
 	b.Helper()
-	holds, err := b.store.Holds(b.Context(), 10)
+	holds, err := b.store.ListHeld(b.Context(), 10)
 	if err != nil || len(holds) != 1 {
 		b.Fatalf("%+v, %v", holds, err)
 	}
@@ -48,7 +48,7 @@ func TestAHeldMailIsReleased(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	h := b.held()
-	if h.Reason != "disposable" || h.Mail != "email.confirm" || h.Domain != "example.org" || h.Status != Pending || h.Source.Origin != "toot" ||
+	if h.Reason != "disposable" || h.Kind != "email.confirm" || h.Domain != "example.org" || h.Status != Pending || h.Source.Origin != "toot" ||
 		h.Channel != visit.Channel || h.SubscriberID != b.row(jane).ID || !h.At.Equal(now) {
 		t.Errorf("%+v", h)
 	}
@@ -57,7 +57,7 @@ func TestAHeldMailIsReleased(t *testing.T) {
 		t.Fatalf("claimed %+v, %v", claimed, err)
 	}
 	b.advance(time.Hour)
-	if err := b.store.Release(t.Context(), h.ID, operator); err != nil {
+	if err := b.store.ReleaseHeld(t.Context(), h.ID, operator); err != nil {
 		t.Fatal(err)
 	}
 	b.expectOutbox("email.confirm ready - released")
@@ -68,7 +68,7 @@ func TestAHeldMailIsReleased(t *testing.T) {
 	if claimed, err := queue.Claim(t.Context(), 10, time.Minute); err != nil || len(claimed) != 1 || claimed[0].ID != h.ID {
 		t.Fatalf("claimed %+v, %v", claimed, err)
 	}
-	if err := b.store.Release(t.Context(), h.ID, operator); !errors.Is(err, ErrNotHeld) {
+	if err := b.store.ReleaseHeld(t.Context(), h.ID, operator); !errors.Is(err, ErrNotHeld) {
 		t.Errorf("a second time: %v", err)
 	}
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
@@ -85,7 +85,7 @@ func TestAHeldSignUpIsRejected(t *testing.T) {
 	}{{jane, None}, {john, Unsubscribed}} {
 		b.requestHeld(c.typed, ConfirmationQueued)
 		b.expectRow(c.typed, Pending, b.row(c.typed).Epoch, c.left == Unsubscribed)
-		if err := b.store.Reject(t.Context(), b.held().ID, operator); err != nil {
+		if err := b.store.RejectHeld(t.Context(), b.held().ID, operator); err != nil {
 			t.Fatal(err)
 		}
 		if got := b.row(c.typed).state(); got != c.left {
@@ -108,7 +108,7 @@ func TestARejectionLeavesALaterSignUp(t *testing.T) {
 	h := b.held()
 	b.advance(time.Hour)
 	b.request(jane, ConfirmationQueued)
-	if err := b.store.Reject(t.Context(), h.ID, operator); err != nil {
+	if err := b.store.RejectHeld(t.Context(), h.ID, operator); err != nil {
 		t.Fatal(err)
 	}
 	b.expectRow(jane, Pending, 1, false)
@@ -120,7 +120,7 @@ func TestARejectionOfANoticeLeavesTheSubscriber(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
 	b.requestHeld(jane, AlreadySubscribed)
-	if err := b.store.Reject(t.Context(), b.held().ID, operator); err != nil {
+	if err := b.store.RejectHeld(t.Context(), b.held().ID, operator); err != nil {
 		t.Fatal(err)
 	}
 	b.expectRow(jane, Active, 1, false)
@@ -131,11 +131,11 @@ func TestWhoIsGoneMeanwhile(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	h := b.held()
-	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), CancelledNow)
+	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), DeclinedNow)
 	if again := b.held(); again.Status != None || again.Domain != "" {
 		t.Errorf("%+v", again)
 	}
-	if err := b.store.Reject(t.Context(), h.ID, operator); err != nil {
+	if err := b.store.RejectHeld(t.Context(), h.ID, operator); err != nil {
 		t.Fatal(err)
 	}
 	b.expectLedger("requested:confirmation_queued", "declined:cancelled", "rejected:rejected")
@@ -146,10 +146,10 @@ func TestWhatIsNotHeldCannotBeJudged(t *testing.T) {
 	b.request(jane, ConfirmationQueued)
 	ready := uuid.MustParse(b.strings(`select id::text from outbox where kind = 'email.confirm'`)[0])
 	for _, id := range []uuid.UUID{ready, uuid.New(), uuid.Nil} {
-		if err := b.store.Release(t.Context(), id, operator); !errors.Is(err, ErrNotHeld) {
+		if err := b.store.ReleaseHeld(t.Context(), id, operator); !errors.Is(err, ErrNotHeld) {
 			t.Errorf("release %v: %v", id, err)
 		}
-		if err := b.store.Reject(t.Context(), id, operator); !errors.Is(err, ErrNotHeld) {
+		if err := b.store.RejectHeld(t.Context(), id, operator); !errors.Is(err, ErrNotHeld) {
 			t.Errorf("reject %v: %v", id, err)
 		}
 	}
@@ -165,9 +165,9 @@ func TestTwoOwnersJudgeOnce(t *testing.T) {
 	results := make([]error, 4)
 	for i := range results {
 		wg.Go(func() {
-			judge := b.store.Release
+			judge := b.store.ReleaseHeld
 			if i%2 == 1 {
-				judge = b.store.Reject
+				judge = b.store.RejectHeld
 			}
 			results[i] = judge(t.Context(), h.ID, operator)
 		})
@@ -189,7 +189,7 @@ func TestHeldMailsExpire(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	b.advance(time.Minute)
-	b.requestHeld(jane, ConfirmationCapped) // a decoy: held too, so that it is written alike
+	b.requestHeld(jane, ConfirmationOverBudget) // a decoy: held too, so that it is written alike
 	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.held()
 	b.advance(PendingLifetime - 2*time.Minute)

@@ -25,10 +25,10 @@ func (s *Store) Unsubscribe(ctx context.Context, c token.Claims, visit Visit) (O
 }
 
 // Cancel is "this was not me" behind a verified confirm token: it takes the request back, or ends the subscription if
-// somebody confirmed it, and keeps all mail from the address for HushPeriod. It succeeds whatever it finds, also when
+// somebody confirmed it, and keeps all mail from the address for MutePeriod. It succeeds whatever it finds, also when
 // repeated, and for any epoch. The error is the database's.
-func (s *Store) Cancel(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
-	outcome, err := s.leave(ctx, c, visit, OnNotMe)
+func (s *Store) Decline(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
+	outcome, err := s.leave(ctx, c, visit, OnDecline)
 	if err != nil {
 		return "", fmt.Errorf("cancel a subscription: %w", err)
 	}
@@ -50,7 +50,7 @@ func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event)
 			// What is held against the address does not keep a row from being ended. Who is not known any more cannot
 			// be recognised, so there is no period to start for them.
 			from, hushed := r.state(), held.reason != "" || !held.known
-			d := Transition(Facts{State: from, Returning: r.Returning, Hushed: hushed}, e)
+			d := Transition(Facts{State: from, Returning: r.Returning, Muted: hushed}, e)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil
@@ -61,7 +61,7 @@ func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event)
 				event.SubscriberID = c.SubscriberID
 			}
 			s.record(b, event, visit)
-			if d.Hush {
+			if d.Mute {
 				queueHush(b, c.SubscriberID, now)
 			}
 			if d.To != from || d.NewEpoch {

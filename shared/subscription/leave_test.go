@@ -42,7 +42,7 @@ func TestUnsubscribeTakesARequestBack(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	first := b.unsubscribeLink(jane)
-	b.click(b.store.Unsubscribe, first, CancelledNow)
+	b.click(b.store.Unsubscribe, first, DeclinedNow)
 	b.expectRow(jane, None, 0, false)
 	b.expectLedger("requested:confirmation_queued", "declined:cancelled")
 	if n := b.count("identities where until = $1", now.Add(identityGrace)); n != 1 {
@@ -59,7 +59,7 @@ func TestUnsubscribeTakesARequestBack(t *testing.T) {
 	b.expectRow(jane, Unsubscribed, 2, false)
 	b.advance(time.Hour)
 	b.request(jane, ConfirmationQueued)
-	b.click(b.store.Unsubscribe, first, CancelledNow)
+	b.click(b.store.Unsubscribe, first, DeclinedNow)
 	b.expectRow(jane, Unsubscribed, 3, false) // who had been confirmed once is not forgotten
 }
 
@@ -67,11 +67,11 @@ func TestThisWasNotMe(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	c := b.link(jane)
-	b.click(b.store.Cancel, c, CancelledNow)
+	b.click(b.store.Decline, c, DeclinedNow)
 	b.expectRow(jane, None, 0, false)
-	b.click(b.store.Cancel, c, AlreadyEnded)
-	b.advance(HushPeriod - time.Second)
-	b.request(jane, Silenced)
+	b.click(b.store.Decline, c, AlreadyEnded)
+	b.advance(MutePeriod - time.Second)
+	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, None, 0, false)
 	b.expectMails(outbox.EmailConfirm)
 	b.advance(time.Second)
@@ -81,17 +81,17 @@ func TestThisWasNotMe(t *testing.T) {
 	// Somebody else confirmed it: then it ends, too.
 	c = b.link(jane)
 	b.click(b.store.Confirm, c, ConfirmedNow)
-	b.click(b.store.Cancel, c, UnsubscribedNow)
+	b.click(b.store.Decline, c, UnsubscribedNow)
 	b.expectRow(jane, Unsubscribed, 2, false)
-	b.request(jane, Silenced)
+	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, Unsubscribed, 2, false)
 
 	// The request is gone already, but whoever presses the button wants silence.
 	b.request("john@example.org", ConfirmationQueued)
 	c = b.link("john@example.org")
-	b.click(b.store.Unsubscribe, c, CancelledNow)
-	b.click(b.store.Cancel, c, HushedNow)
-	b.request("john@example.org", Silenced)
+	b.click(b.store.Unsubscribe, c, DeclinedNow)
+	b.click(b.store.Decline, c, MutedNow)
+	b.request("john@example.org", RequestSuppressed)
 }
 
 func TestNotMeDoesNotWeakenASuppression(t *testing.T) {
@@ -99,9 +99,9 @@ func TestNotMeDoesNotWeakenASuppression(t *testing.T) {
 	b.request(jane, ConfirmationQueued)
 	c := b.link(jane)
 	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
-	b.click(b.store.Cancel, c, AlreadyEnded)
-	b.advance(HushPeriod + time.Hour)
-	b.request(jane, Silenced)
+	b.click(b.store.Decline, c, AlreadyEnded)
+	b.advance(MutePeriod + time.Hour)
+	b.request(jane, RequestSuppressed)
 	if got := b.strings("select reason from suppressions where until is null"); len(got) != 1 || got[0] != "complaint" {
 		t.Errorf("%v", got)
 	}
@@ -114,7 +114,7 @@ func TestSuppress(t *testing.T) {
 	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: ledger.Provider}, SuppressedNow)
 	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: ledger.Provider}, AlreadySuppressed)
 	b.expectRow(jane, Suppressed, 2, false)
-	b.request(jane, Silenced)
+	b.request(jane, RequestSuppressed)
 	b.click(b.store.Unsubscribe, token.Claims{Purpose: token.Unsubscribe, SubscriberID: id, Epoch: 1}, AlreadyEnded)
 	b.expectRow(jane, Suppressed, 2, false)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "suppressed:suppressed", "requested:silenced")
@@ -122,22 +122,22 @@ func TestSuppress(t *testing.T) {
 	// A complaint about a mail whose request has been taken back since: the pseudonym is all there is.
 	b.request("john@example.org", ConfirmationQueued)
 	c := b.link("john@example.org")
-	b.click(b.store.Cancel, c, CancelledNow)
+	b.click(b.store.Decline, c, DeclinedNow)
 	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
-	b.advance(HushPeriod + time.Hour)
-	b.request("john@example.org", Silenced)
+	b.advance(MutePeriod + time.Hour)
+	b.request("john@example.org", RequestSuppressed)
 
 	// Nothing is known of them, so nothing can be kept and nothing is to be told.
 	events := b.count("ledger_events")
 	b.suppress(Suppression{SubscriberID: uuid.New(), Reason: Complaint, Actor: ledger.Provider}, Unchanged)
-	b.click(b.store.Cancel, token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New()}, AlreadyEnded)
+	b.click(b.store.Decline, token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New()}, AlreadyEnded)
 	if b.count("ledger_events") != events {
 		t.Error("an event about nobody")
 	}
 
 	// By address, for nobody that is known, and for somebody.
 	b.suppress(Suppression{Address: address(t, "new@example.org"), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
-	b.request("new@example.org", Silenced)
+	b.request("new@example.org", RequestSuppressed)
 	b.activate("jim@example.org")
 	b.suppress(Suppression{Address: address(t, "JIM@example.org"), Reason: ByOwner, Actor: ledger.Operator}, SuppressedNow)
 	b.expectRow("jim@example.org", Suppressed, 2, false)

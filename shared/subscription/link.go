@@ -13,16 +13,16 @@ import (
 
 // The outcomes of RequestLink.
 const (
-	LinkQueued   Outcome = "link_queued"   // a mail with the link will go out
-	LinkCapped   Outcome = "link_capped"   // enough such mails went there lately
-	LinkUnknown  Outcome = "link_unknown"  // nobody is known there for whom the link would do anything
-	LinkSilenced Outcome = "link_silenced" // the address gets no mail at all
+	LinkQueued     Outcome = "link_queued"      // a mail with the link will go out
+	LinkOverBudget Outcome = "link_over_budget" // enough such mails went there lately
+	LinkUnknown    Outcome = "link_unknown"     // nobody is known there for whom the link would do anything
+	LinkSuppressed Outcome = "link_suppressed"  // the address gets no mail at all
 )
 
 // LinkRequest is somebody who typed an address to get a link by mail.
 type LinkRequest struct {
 	Address Address
-	// Purpose is UnsubscribeLinkMail, ExportLinkMail or EraseLinkMail.
+	// Purpose is UnsubscribeLinkEmail, ExportLinkEmail or EraseLinkEmail.
 	Purpose Purpose
 	Visit   Visit
 	// Reasons are the names of the checks that spoke against the request. They are recorded.
@@ -49,14 +49,14 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 	lock, eventID, names := s.foldLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
 	var known row
 	var held silence
-	var mailed Mailed
+	var mailed SentEmails
 	var outcome, repeated Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
 			known, held, mailed, repeated = row{}, silence{}, newMailed(before), ""
-			known.loadByNorm(b, r.Address.Norm, lock)
+			known.loadByNorm(b, r.Address.Normalized, lock)
 			held.loadByAddress(b, names, before)
-			mailed.load(b, names.fold, string(UnsubscribeLinkMail), string(ExportLinkMail), string(EraseLinkMail))
+			mailed.load(b, names.fold, string(UnsubscribeLinkEmail), string(ExportLinkEmail), string(EraseLinkEmail))
 			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch, now time.Time) error {
@@ -80,7 +80,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 			switch {
 			case !known.exists:
 				padding = paddingNobody
-			case mail == NoMail:
+			case mail == NoEmail:
 				padding = paddingNoMail
 			}
 			b.Queue(padSQL, padding)
@@ -94,17 +94,17 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 
 // decideLink says whether the link is mailed. An unsubscribe link goes to whom it would take something from; the links
 // to a person's data go to everybody who has data, except where all mail has ended (requests by letter remain).
-func decideLink(r LinkRequest, state State, held silence, mailed Mailed) (Outcome, Purpose) {
-	useful := state == Pending || state == Active || (state == Unsubscribed && r.Purpose != UnsubscribeLinkMail)
+func decideLink(r LinkRequest, state State, held silence, mailed SentEmails) (Outcome, Purpose) {
+	useful := state == Pending || state == Active || (state == Unsubscribed && r.Purpose != UnsubscribeLinkEmail)
 	switch {
 	case r.Drop:
-		return Dropped, NoMail
+		return Dropped, NoEmail
 	case held.why() != "" || state == Suppressed:
-		return LinkSilenced, NoMail
+		return LinkSuppressed, NoEmail
 	case !useful:
-		return LinkUnknown, NoMail
+		return LinkUnknown, NoEmail
 	case !mailed.Allows(r.Purpose):
-		return LinkCapped, NoMail
+		return LinkOverBudget, NoEmail
 	}
 	return LinkQueued, r.Purpose
 }

@@ -19,26 +19,26 @@ func (b *bundle) ask(typed string, p Purpose, want Outcome) {
 
 func TestLinksGoToKnownAddressesOnly(t *testing.T) {
 	b := setup(t)
-	b.ask(jane, UnsubscribeLinkMail, LinkUnknown)
-	b.ask(jane, ExportLinkMail, LinkUnknown)
+	b.ask(jane, UnsubscribeLinkEmail, LinkUnknown)
+	b.ask(jane, ExportLinkEmail, LinkUnknown)
 	if n := b.count("identities") + b.count("subscribers"); n != 0 {
 		t.Errorf("%d traces of an unknown address", n)
 	}
 	b.request(jane, ConfirmationQueued)
-	b.ask("JANE@example.org", UnsubscribeLinkMail, LinkQueued)
-	b.ask(jane, UnsubscribeLinkMail, LinkQueued)
-	b.ask(jane, UnsubscribeLinkMail, LinkCapped)
-	b.ask(jane, ExportLinkMail, LinkQueued)
-	b.ask(jane, EraseLinkMail, LinkQueued)
-	b.ask(jane, ExportLinkMail, LinkCapped)
+	b.ask("JANE@example.org", UnsubscribeLinkEmail, LinkQueued)
+	b.ask(jane, UnsubscribeLinkEmail, LinkQueued)
+	b.ask(jane, UnsubscribeLinkEmail, LinkOverBudget)
+	b.ask(jane, ExportLinkEmail, LinkQueued)
+	b.ask(jane, EraseLinkEmail, LinkQueued)
+	b.ask(jane, ExportLinkEmail, LinkOverBudget)
 	b.expectMails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink, outbox.EmailUnsubscribeLink, outbox.EmailPrivacyExport, outbox.EmailPrivacyErase)
 	b.advance(24*time.Hour + time.Second)
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
-	b.ask(jane, UnsubscribeLinkMail, LinkUnknown) // nothing to end
-	b.ask(jane, ExportLinkMail, LinkQueued)       // but data to show
+	b.ask(jane, UnsubscribeLinkEmail, LinkUnknown) // nothing to end
+	b.ask(jane, ExportLinkEmail, LinkQueued)       // but data to show
 	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
-	b.ask(jane, ExportLinkMail, LinkSilenced)
+	b.ask(jane, ExportLinkEmail, LinkSuppressed)
 	if n := b.count(`ledger_events where kind = 'link.requested'`); n != 11 {
 		t.Errorf("%d events of 11", n)
 	}
@@ -51,7 +51,7 @@ func TestALinkRequestChangesNobody(t *testing.T) {
 		typed := fmt.Sprintf("link%d@example.org", b.count("ledger_events"))
 		prepare(b, typed)
 		before := b.row(typed)
-		for _, p := range []Purpose{UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail} {
+		for _, p := range []Purpose{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
 			if _, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, typed), Purpose: p, Visit: visit}); err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +65,7 @@ func TestALinkRequestChangesNobody(t *testing.T) {
 func TestARobotGetsNoLink(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
-	got, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, jane), Purpose: UnsubscribeLinkMail, Visit: visit, Drop: true, Reasons: []string{"honeypot"}})
+	got, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, jane), Purpose: UnsubscribeLinkEmail, Visit: visit, Drop: true, Reasons: []string{"honeypot"}})
 	if err != nil || got != Dropped {
 		t.Fatal(got, err)
 	}
@@ -101,7 +101,7 @@ func TestRecipients(t *testing.T) {
 	if r := found["john@example.org"]; r.Accepts(outbox.EmailConfirm, 1) || !r.Accepts(outbox.EmailAlreadySubscribed, 1) || r.Accepts(outbox.None, 1) {
 		t.Errorf("%+v", r)
 	}
-	b.click(b.store.Cancel, c, CancelledNow)
+	b.click(b.store.Decline, c, DeclinedNow)
 	b.click(b.store.Unsubscribe, b.unsubscribeLink("john@example.org"), UnsubscribedNow)
 	found = read()
 	if len(found) != 1 {
@@ -122,7 +122,7 @@ func TestRecipients(t *testing.T) {
 		t.Fatal(silenced, err)
 	}
 	for _, r := range silenced {
-		if !r.Silenced || r.Accepts(outbox.EmailConfirm, 1) {
+		if !r.Suppressed || r.Accepts(outbox.EmailConfirm, 1) {
 			t.Errorf("%+v", r)
 		}
 	}

@@ -22,16 +22,16 @@ func TestNotMeHoldsForEverySpelling(t *testing.T) {
 	b.deliver()
 	b.advance(confirmPause)
 	b.request(spelling(98), ConfirmationQueued) // it is due when the button is pressed
-	b.click(b.store.Cancel, b.link(victim), CancelledNow)
+	b.click(b.store.Decline, b.link(victim), DeclinedNow)
 	if sent := b.deliver(); len(sent) != 0 {
 		t.Errorf("sent %v", sent)
 	}
 	for i := range 20 {
-		b.request(spelling(i), Silenced)
-		b.request(spelling(99), Silenced) // nor a notice to who subscribes there
-		b.ask(spelling(98), UnsubscribeLinkMail, LinkSilenced)
-		b.ask(spelling(99), ExportLinkMail, LinkSilenced)
-		b.advance(HushPeriod / 21)
+		b.request(spelling(i), RequestSuppressed)
+		b.request(spelling(99), RequestSuppressed) // nor a notice to who subscribes there
+		b.ask(spelling(98), UnsubscribeLinkEmail, LinkSuppressed)
+		b.ask(spelling(99), ExportLinkEmail, LinkSuppressed)
+		b.advance(MutePeriod / 21)
 		b.remind(time.Hour, 0)
 		if sent := b.deliver(); len(sent) != 0 {
 			t.Fatalf("sent %v", sent)
@@ -42,7 +42,7 @@ func TestNotMeHoldsForEverySpelling(t *testing.T) {
 	}
 	b.expectRow(spelling(99), Active, 1, false) // who subscribes under another spelling still does
 	b.request("vic.tim@example.org", ConfirmationQueued)
-	b.advance(HushPeriod / 20)
+	b.advance(MutePeriod / 20)
 	b.request(spelling(1), ConfirmationQueued)
 }
 
@@ -50,18 +50,18 @@ func TestNotMeHoldsForEverySpelling(t *testing.T) {
 func TestWhatHoldsForTheMailbox(t *testing.T) {
 	b := setup(t)
 	for _, c := range []struct {
-		reason SuppressReason
+		reason SuppressionReason
 		name   string
 		want   Outcome
 	}{
-		{Complaint, "ann", Silenced}, {Objection, "bob", Silenced}, {ByOwner, "cid", Silenced}, {Bounce, "dan", ConfirmationQueued},
+		{Complaint, "ann", RequestSuppressed}, {Objection, "bob", RequestSuppressed}, {ByOwner, "cid", RequestSuppressed}, {Bounce, "dan", ConfirmationQueued},
 	} {
 		known, unknown, other := c.name+"+known@example.org", c.name+"+unknown@example.org", c.name+"@example.org"
 		b.activate(known)
 		b.advance(capWindow)
 		b.suppress(Suppression{SubscriberID: b.row(known).ID, Reason: c.reason, Actor: ledger.Provider}, SuppressedNow)
 		b.request(other, c.want)
-		b.lift(known, LiftedNow)
+		b.lift(known, SuppressionRemoved)
 		b.advance(capWindow)
 		b.request(other, ConfirmationQueued)
 		b.suppress(Suppression{Address: address(t, unknown), Reason: c.reason, Actor: ledger.Operator}, SuppressedNow)
@@ -70,7 +70,7 @@ func TestWhatHoldsForTheMailbox(t *testing.T) {
 	}
 	b.activate("eve+x@example.org")
 	b.erase(Erasure{Address: address(t, "eve+x@example.org"), Object: true}, ErasedNow)
-	b.request("eve@example.org", Silenced)
+	b.request("eve@example.org", RequestSuppressed)
 	b.activate("fay+x@example.org")
 	b.erase(Erasure{Address: address(t, "fay+x@example.org")}, ErasedNow)
 	b.advance(capWindow)
@@ -81,14 +81,14 @@ func TestWhatHoldsForTheMailbox(t *testing.T) {
 func TestLiftOfOneSpelling(t *testing.T) {
 	b := setup(t)
 	b.suppress(Suppression{Address: address(t, spelling(1)), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
-	b.request(victim, Silenced)
-	b.lift(victim, LiftedNow)
+	b.request(victim, RequestSuppressed)
+	b.lift(victim, SuppressionRemoved)
 	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["objection"]` {
 		t.Errorf("recorded %v", got)
 	}
 	b.lift(victim, Unchanged)
 	b.request(victim, ConfirmationQueued)
-	b.request(spelling(1), Silenced)
+	b.request(spelling(1), RequestSuppressed)
 }
 
 // TestASilencedMailboxKeepsItsSubscriber: the audience still counts them in, and their next mail of ours waits for nobody.
@@ -97,7 +97,7 @@ func TestASilencedMailboxKeepsItsSubscriber(t *testing.T) {
 	b.activate(victim)
 	b.advance(confirmPause)
 	b.request(spelling(1), ConfirmationQueued)
-	b.click(b.store.Cancel, b.link(spelling(1)), CancelledNow)
+	b.click(b.store.Decline, b.link(spelling(1)), DeclinedNow)
 	id := b.row(victim).ID
 	people, err := b.store.Recipients(t.Context(), id)
 	if err != nil || !people[id].IsSubscribed() {
@@ -110,16 +110,18 @@ func TestASilencedMailboxKeepsItsSubscriber(t *testing.T) {
 func TestReplayRestoresTheMailbox(t *testing.T) {
 	b := setup(t)
 	names := newPseudonyms(b.store.key, address(t, spelling(1)))
-	stop := Stop{Kind: ledger.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: names.email, FoldHMAC: names.fold, KeyID: names.keyID}
+	stop := SuppressionRecord{Kind: ledger.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: names.email, MailboxHMAC: names.fold, KeyID: names.keyID}
 	for _, c := range []struct {
-		change func(*Stop)
+		change func(*SuppressionRecord)
 		want   Outcome
 	}{
-		{func(*Stop) {}, Silenced},
-		{func(s *Stop) { s.Kind, s.Reason = ledger.Erased, string(Objection) }, Silenced},
-		{func(s *Stop) { s.Reason = string(Bounce) }, ConfirmationQueued},
-		{func(s *Stop) { s.FoldHMAC = nil }, ConfirmationQueued}, // written before mailboxes were
-		{func(s *Stop) { s.Kind, s.Reason, s.Until = ledger.Unsubscribed, "", b.now().Add(time.Hour) }, Silenced},
+		{func(*SuppressionRecord) {}, RequestSuppressed},
+		{func(s *SuppressionRecord) { s.Kind, s.Reason = ledger.Erased, string(Objection) }, RequestSuppressed},
+		{func(s *SuppressionRecord) { s.Reason = string(Bounce) }, ConfirmationQueued},
+		{func(s *SuppressionRecord) { s.MailboxHMAC = nil }, ConfirmationQueued}, // written before mailboxes were
+		{func(s *SuppressionRecord) {
+			s.Kind, s.Reason, s.Until = ledger.Unsubscribed, "", b.now().Add(time.Hour)
+		}, RequestSuppressed},
 	} {
 		b.exec(`delete from suppressions`)
 		b.advance(capWindow)
@@ -128,7 +130,7 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		if _, err := b.eraser().Replay(t.Context(), again, operator); err != nil {
 			t.Fatal(err)
 		}
-		b.request(spelling(1), Silenced)
+		b.request(spelling(1), RequestSuppressed)
 		b.request(victim, c.want)
 	}
 	b.expectMails(outbox.EmailConfirm, outbox.EmailConfirm)
@@ -140,15 +142,15 @@ func TestReplayOfNotMe(t *testing.T) {
 	names := newPseudonyms(b.store.key, address(t, spelling(1)))
 	b.activate(spelling(1))
 	b.advance(capWindow)
-	stop := Stop{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: names.email, FoldHMAC: names.fold, KeyID: names.keyID, Until: b.now().Add(HushPeriod)}
-	b.advance(HushPeriod - capWindow)
+	stop := SuppressionRecord{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: names.email, MailboxHMAC: names.fold, KeyID: names.keyID, Until: b.now().Add(MutePeriod)}
+	b.advance(MutePeriod - capWindow)
 	for _, want := range []Outcome{UnsubscribedNow, AlreadyEnded} { // the second time nothing happens
 		if got, err := b.eraser().Replay(t.Context(), stop, operator); got != want || err != nil {
 			t.Errorf("%s, want %s: %v", got, want, err)
 		}
 	}
-	b.request(spelling(1), Silenced)
-	b.request(victim, Silenced)
+	b.request(spelling(1), RequestSuppressed)
+	b.request(victim, RequestSuppressed)
 	b.advance(capWindow)
 	if got, err := b.eraser().Replay(t.Context(), stop, operator); got != AlreadyEnded || err != nil {
 		t.Errorf("after the period: %s %v", got, err)

@@ -20,7 +20,7 @@ func TestEveryStateLooksTheSame(t *testing.T) {
 			return s.Request(t.Context(), Request{Address: a, Visit: visit, Hold: hold})
 		})
 	}
-	for _, purpose := range []Purpose{UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail} {
+	for _, purpose := range []Purpose{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
 		b.everyStateLooksTheSame(func(s *Store, a Address) (Outcome, error) {
 			return s.RequestLink(t.Context(), LinkRequest{Address: a, Purpose: purpose, Visit: visit})
 		})

@@ -18,7 +18,7 @@ type pseudonyms struct {
 }
 
 func newPseudonyms(key pseudonym.Key, a Address) pseudonyms {
-	return pseudonyms{email: key.Address(a.Norm), fold: key.Fold(a.Fold), keyID: key.ID()}
+	return pseudonyms{email: key.Address(a.Normalized), fold: key.Fold(a.MailboxKey), keyID: key.ID()}
 }
 
 // pseudonyms are those of an address with its domain, for mails that the cap on one domain counts.
@@ -44,32 +44,32 @@ func (p pseudonyms) save(b *pgx.Batch, id uuid.UUID, wanted bool) {
 	b.Queue(saveIdentitySQL, id.String(), p.email, p.fold, p.keyID, wanted)
 }
 
-// SuppressReason is why an address gets no mail.
-type SuppressReason string
+// SuppressionReason is why an address gets no mail.
+type SuppressionReason string
 
 // The reasons that the schema allows. All but notMe hold until an operator lifts them.
 const (
-	Complaint SuppressReason = "complaint"
-	Bounce    SuppressReason = "bounce"
-	Objection SuppressReason = "objection"
-	ByOwner   SuppressReason = "operator"
-	notMe     SuppressReason = "declined"
+	Complaint SuppressionReason = "complaint"
+	Bounce    SuppressionReason = "bounce"
+	Objection SuppressionReason = "objection"
+	ByOwner   SuppressionReason = "operator"
+	notMe     SuppressionReason = "declined"
 )
 
-// SuppressReasons lists every reason.
-func SuppressReasons() []SuppressReason {
-	return []SuppressReason{Complaint, Bounce, Objection, notMe, ByOwner}
+// SuppressionReasons lists every reason.
+func SuppressionReasons() []SuppressionReason {
+	return []SuppressionReason{Complaint, Bounce, Objection, notMe, ByOwner}
 }
 
 // OfMailbox says whether a reason is about whoever reads the mailbox, so that no spelling of its address gets mail. A
 // bounce is not: that jane+x@ does not exist says nothing of jane@.
-func (r SuppressReason) OfMailbox() bool { return r != Bounce }
+func (r SuppressionReason) CoversMailbox() bool { return r != Bounce }
 
 // silence is what suppressions hold against an address; the zero silence is nothing.
 type silence struct {
-	reason  SuppressReason // against the address itself; empty for none that is in force
-	mailbox SuppressReason // against its mailbox, under another spelling of the address; empty for none
-	known   bool           // the address is known by its keyed hash, so that something can be held against it
+	reason  SuppressionReason // against the address itself; empty for none that is in force
+	mailbox SuppressionReason // against its mailbox, under another spelling of the address; empty for none
+	known   bool              // the address is known by its keyed hash, so that something can be held against it
 }
 
 const silenceByAddressSQL = `
@@ -105,7 +105,7 @@ func (s *silence) loadByID(b *pgx.Batch, id uuid.UUID, now time.Time) {
 }
 
 // why is what keeps mail away from the address; empty if nothing does.
-func (s silence) why() SuppressReason { return cmp.Or(s.reason, s.mailbox) }
+func (s silence) why() SuppressionReason { return cmp.Or(s.reason, s.mailbox) }
 
 // hushed says that mail is kept away, and the subscription is left as it is: a "not me" period is running, or another
 // spelling of the address is suppressed.
@@ -132,7 +132,7 @@ on conflict (email_hmac) do update set
     mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
 where suppressions.until < excluded.until`
 
-// queueHush keeps mail away from the mailbox of the person of id for HushPeriod.
+// queueHush keeps mail away from the mailbox of the person of id for MutePeriod.
 func queueHush(b *pgx.Batch, id uuid.UUID, now time.Time) {
-	b.Queue(hushSQL, id.String(), now, now.Add(HushPeriod))
+	b.Queue(hushSQL, id.String(), now, now.Add(MutePeriod))
 }

@@ -58,10 +58,10 @@ func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error
 	var ids []string
 	event := ledger.Event{ID: newID(), Kind: ledger.ConsentProved, Actor: ledger.Operator, Channel: visit.Channel, RequestID: visit.RequestID}
 	err := s.transact(ctx, 0,
-		func(b *pgx.Batch, _ time.Time) { loadIDs(b, s.key.Address(a.Norm), &ids) },
+		func(b *pgx.Batch, _ time.Time) { loadIDs(b, s.key.Address(a.Normalized), &ids) },
 		func(b *pgx.Batch, now time.Time) error {
 			p.CreatedAt, p.Status, p.Steps, event.At = now, None, []Step{}, now
-			b.Queue(statusSQL, a.Norm).QueryRow(func(found pgx.Row) error { return optional(found.Scan((*string)(&p.Status))) })
+			b.Queue(statusSQL, a.Normalized).QueryRow(func(found pgx.Row) error { return optional(found.Scan((*string)(&p.Status))) })
 			b.Queue(proofSQL, ids, maxExported).Query(func(rows pgx.Rows) error {
 				var err error
 				p.Steps, err = pgx.CollectRows(rows, scanStep)

@@ -17,7 +17,7 @@ type Recipient struct {
 	Locale       string // BCP 47; empty if unknown
 	State        State
 	Epoch        int32
-	Silenced     bool // a suppression or a "not me" period is in force; Clear counts those of the whole mailbox
+	Suppressed   bool // a suppression or a "not me" period is in force; Clear counts those of the whole mailbox
 }
 
 const recipientsSQL = `
@@ -39,7 +39,7 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 		found = make(map[uuid.UUID]Recipient, len(ids))
 		b.Queue(recipientsSQL, ids, s.clock()).Query(func(rows pgx.Rows) error {
 			var r Recipient
-			into := []any{&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Silenced}
+			into := []any{&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Suppressed}
 			_, err := pgx.ForEachRow(rows, into, func() error {
 				found[r.SubscriberID] = r
 				return nil
@@ -60,7 +60,7 @@ from subscribers s join identities i on i.subscriber_id = s.id
 where i.email_hmac = $1::bytea`
 
 // Holder reads how the present holder of an address stands, by its pseudonym; the zero Recipient if there is none.
-func (s *Store) Holder(ctx context.Context, emailHMAC []byte) (Recipient, error) {
+func (s *Store) FindByPseudonym(ctx context.Context, emailHMAC []byte) (Recipient, error) {
 	var r Recipient
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		r = Recipient{}
@@ -73,15 +73,15 @@ func (s *Store) Holder(ctx context.Context, emailHMAC []byte) (Recipient, error)
 }
 
 func (r *Recipient) scan(found pgx.Row) error {
-	return optional(found.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Silenced))
+	return optional(found.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Suppressed))
 }
 
 // IsSubscribed says whether r gets the newsletter. The zero Recipient does not.
-func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Silenced }
+func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Suppressed }
 
 // Accepts says whether a mail that was decided in the given epoch may still go to r. The zero Recipient accepts none.
 func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
-	if r.Silenced {
+	if r.Suppressed {
 		return false
 	}
 	switch kind {

@@ -16,7 +16,7 @@ func (b *bundle) remind(after time.Duration, want int) {
 	b.Helper()
 	reminded := 0
 	for last := uuid.Nil; ; {
-		list, err := b.store.Forgotten(b.Context(), after, last, 2)
+		list, err := b.store.ListUnconfirmed(b.Context(), after, last, 2)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestAMailboxIsRemindedOnce(t *testing.T) {
 	b := setup(t)
 	var sent []sending
 	for i := range 20 {
-		outcome := ConfirmationCapped
+		outcome := ConfirmationOverBudget
 		if i == 0 {
 			outcome = ConfirmationQueued
 		}
@@ -115,7 +115,7 @@ func TestRemindersKeepTheCapOfOneDomain(t *testing.T) {
 	b.store.domainCap.Limit = 3
 	b.advance(49 * time.Hour)
 	b.remind(48*time.Hour, 3)
-	b.request("late@example.org", ConfirmationCapped)
+	b.request("late@example.org", ConfirmationOverBudget)
 	now := b.deliverFor(time.Hour)
 	b.expectSendings(now)
 	if len(sent) != 40 || len(now) != 3 {

@@ -12,14 +12,14 @@ import (
 	"newsletter/shared/token"
 )
 
-// Stop is an entry of the journal of stops, as far as it is to stand again in a database that was restored.
-type Stop struct {
+// SuppressionRecord is an entry of the journal of stops, as far as it is to stand again in a database that was restored.
+type SuppressionRecord struct {
 	Kind         ledger.Kind // Erased, Unsubscribed, Suppressed or Lifted
 	At           time.Time
 	Reason       string
 	SubscriberID uuid.UUID
 	EmailHMAC    []byte
-	FoldHMAC     []byte // of the mailbox; nil in entries of before it was kept
+	MailboxHMAC  []byte // of the mailbox; nil in entries of before it was kept
 	KeyID        string
 	// Until is the end of the "not me" period that an unsubscription started; zero if it started none.
 	Until time.Time
@@ -27,10 +27,10 @@ type Stop struct {
 
 // The outcomes of Replay besides those of the acts that it repeats.
 const (
-	// Overtaken means that the person asked for the newsletter after the stop.
-	Overtaken Outcome = "overtaken"
-	// ForeignKey means that the stop was written under another pepper, so that nobody can be recognised by it.
-	ForeignKey Outcome = "foreign_key"
+	// Superseded means that the person asked for the newsletter after the stop.
+	Superseded Outcome = "superseded"
+	// OtherPepper means that the stop was written under another pepper, so that nobody can be recognised by it.
+	OtherPepper Outcome = "other_pepper"
 )
 
 // stopped is whom a stop is about, as they are in the database.
@@ -49,11 +49,11 @@ from identities i join subscribers s on s.id = i.subscriber_id where i.email_hma
 // Replay makes a stop stand again: after a restored backup, which brings back people who have left since, all stops from
 // the backup's time on are replayed, in their order. A stop that stands already gives Unchanged or one of the outcomes that
 // say so, and one that the person has overtaken by a newer request is left alone. The error is the database's.
-func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, error) {
+func (e *Eraser) Replay(ctx context.Context, stop SuppressionRecord, visit Visit) (Outcome, error) {
 	s := e.store
 	visit.HappenedAt = stop.At
 	if stop.KeyID != s.key.ID() {
-		return ForeignKey, nil
+		return OtherPepper, nil
 	}
 	var person stopped
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
@@ -68,7 +68,7 @@ func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, e
 		return "", fmt.Errorf("find whom a stop is about: %w", err)
 	}
 	if person.found && person.requestedAt.After(stop.At) {
-		return Overtaken, nil
+		return Superseded, nil
 	}
 	switch stop.Kind {
 	case ledger.Erased:
@@ -85,7 +85,7 @@ func (e *Eraser) Replay(ctx context.Context, stop Stop, visit Visit) (Outcome, e
 		if err != nil {
 			return "", err
 		}
-		return s.Lift(ctx, address, visit)
+		return s.RemoveSuppression(ctx, address, visit)
 	default:
 		return Unchanged, nil
 	}
@@ -100,10 +100,10 @@ on conflict (email_hmac) do update set
 where suppressions.until < excluded.until`
 
 // replayLeaving ends the subscription, if there is one, and starts what is left of a "not me" period.
-func (s *Store) replayLeaving(ctx context.Context, stop Stop, person stopped, visit Visit) (Outcome, error) {
+func (s *Store) replayLeaving(ctx context.Context, stop SuppressionRecord, person stopped, visit Visit) (Outcome, error) {
 	if stop.Until.After(s.clock()) {
 		err := s.db.Batch(ctx, func(b *pgx.Batch) {
-			b.Queue(hushAddressSQL, stop.EmailHMAC, stop.FoldHMAC, stop.KeyID, stop.At, stop.Until)
+			b.Queue(hushAddressSQL, stop.EmailHMAC, stop.MailboxHMAC, stop.KeyID, stop.At, stop.Until)
 		})
 		if err != nil {
 			return "", fmt.Errorf("replay a period without mail: %w", err)
@@ -118,7 +118,7 @@ func (s *Store) replayLeaving(ctx context.Context, stop Stop, person stopped, vi
 const forgetLeftoversSQL = `
 delete from identities where email_hmac = $1::bytea`
 
-func (e *Eraser) replayErasure(ctx context.Context, stop Stop, person stopped, visit Visit) (Outcome, error) {
+func (e *Eraser) replayErasure(ctx context.Context, stop SuppressionRecord, person stopped, visit Visit) (Outcome, error) {
 	objected := stop.Reason == string(Objection)
 	if person.found {
 		address, err := ParseAddress(person.email)
@@ -140,9 +140,9 @@ func (e *Eraser) replayErasure(ctx context.Context, stop Stop, person stopped, v
 	return Unchanged, nil
 }
 
-func (s *Store) replaySuppression(ctx context.Context, stop Stop, person stopped, visit Visit) (Outcome, error) {
+func (s *Store) replaySuppression(ctx context.Context, stop SuppressionRecord, person stopped, visit Visit) (Outcome, error) {
 	if person.found {
-		return s.Suppress(ctx, Suppression{SubscriberID: person.id, Reason: SuppressReason(stop.Reason), Actor: ledger.Operator, Visit: visit})
+		return s.Suppress(ctx, Suppression{SubscriberID: person.id, Reason: SuppressionReason(stop.Reason), Actor: ledger.Operator, Visit: visit})
 	}
 	err := s.db.Batch(ctx, stop.suppress)
 	if err != nil {
@@ -152,6 +152,6 @@ func (s *Store) replaySuppression(ctx context.Context, stop Stop, person stopped
 }
 
 // suppress queues the suppression of an address whose holder is not in the database.
-func (s Stop) suppress(b *pgx.Batch) {
-	suppressAddress(b, s.EmailHMAC, s.FoldHMAC, s.KeyID, SuppressReason(s.Reason), s.At)
+func (s SuppressionRecord) suppress(b *pgx.Batch) {
+	suppressAddress(b, s.EmailHMAC, s.MailboxHMAC, s.KeyID, SuppressionReason(s.Reason), s.At)
 }

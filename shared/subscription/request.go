@@ -38,7 +38,7 @@ type Request struct {
 	Visit   Visit
 	// Reasons are the names of the checks that spoke against the request. They are recorded.
 	Reasons []string
-	// Hold is why the mail has to wait until the owner releases it, in a word or two; empty if it has not to. A held
+	// HeldEmail is why the mail has to wait until the owner releases it, in a word or two; empty if it has not to. A held
 	// request has to be confirmed even where others are not.
 	Hold string
 	// OptIn is how the request becomes a subscription. The zero value asks for a confirmation.
@@ -57,7 +57,7 @@ type requestTx struct {
 
 	row      row
 	silence  silence
-	mailed   Mailed
+	mailed   SentEmails
 	consent  consentText
 	repeated Outcome // what an earlier run of this transaction did, whose answer was lost
 }
@@ -96,9 +96,9 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 // load queues the reads. The row comes first: waiting for its lock, the reads after it see what its holder committed.
 func (t *requestTx) load(b *pgx.Batch, before time.Time, lock int64, domainCap int) {
 	t.row, t.silence, t.mailed, t.consent, t.repeated = row{}, silence{}, newMailed(before), consentText{}, ""
-	t.row.loadByNorm(b, t.Address.Norm, lock)
+	t.row.loadByNorm(b, t.Address.Normalized, lock)
 	t.silence.loadByAddress(b, t.names, before)
-	t.mailed.load(b, t.names.fold, string(ConfirmMail), string(AlreadySubscribedMail))
+	t.mailed.load(b, t.names.fold, string(ConfirmEmail), string(AlreadySubscribedEmail))
 	t.mailed.loadDomain(b, t.names.domain, domainCap)
 	t.consent.load(b, t.Consent.TextVersion, t.Locale)
 	loadOutcome(b, t.eventID, &t.repeated)
@@ -108,10 +108,10 @@ func (t *requestTx) decide() Decision {
 	f := Facts{
 		State:       t.silence.state(t.row),
 		Returning:   t.row.Returning,
-		Hushed:      t.silence.hushed(),
+		Muted:       t.silence.hushed(),
 		Objected:    t.silence.reason == Objection,
 		SingleOptIn: t.OptIn == SingleOptIn && t.Hold == "",
-		Mailed:      t.mailed,
+		SentEmails:  t.mailed,
 	}
 	if t.Drop {
 		return dropped(f)
@@ -122,7 +122,7 @@ func (t *requestTx) decide() Decision {
 // write queues the same statements whatever was decided.
 func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 	from, reasons := t.silence.state(t.row), t.Reasons
-	if t.mailed.DomainFull {
+	if t.mailed.DomainLimitReached {
 		reasons = append(slices.Clone(reasons), reasonDomain)
 	}
 	shown, toShow := t.consent.record(t.Consent.TextVersion)
@@ -138,11 +138,11 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow,
 		},
 	}, t.Visit)
-	kind := d.Mail.kind()
+	kind := d.Email.kind()
 	if d.Outcome == Activated {
 		kind = outbox.Change
 	}
-	d.Mail.queue(b, t.names.fold, t.names.domain, outbox.Message{
+	d.Email.queue(b, t.names.fold, t.names.domain, outbox.Message{
 		ID: newID(), Kind: kind, SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,
 		HoldReason: t.Hold,
 	})
@@ -159,7 +159,7 @@ const (
 // change brings the row up to date and returns the padding for it. A person who has no row and gets none stays without;
 // a row that the request does not move is written as it was.
 func (t *requestTx) change(d Decision) (padding int) {
-	moves := d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationCapped || d.Outcome == Activated
+	moves := d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget || d.Outcome == Activated
 	switch {
 	case !moves && t.row.exists:
 		return paddingStays
@@ -168,7 +168,7 @@ func (t *requestTx) change(d Decision) (padding int) {
 	case t.row.exists:
 		padding = paddingMoved
 	default:
-		t.row = row{exists: true, ID: t.freshID, EmailNorm: t.Address.Norm, Epoch: 1, Source: t.Source.Clean()}
+		t.row = row{exists: true, ID: t.freshID, EmailNorm: t.Address.Normalized, Epoch: 1, Source: t.Source.Clean()}
 	}
 	t.row.Email, t.row.Locale = t.Address.Mailbox, t.Locale
 	t.row.Status, t.row.Returning = d.To, d.Returning

@@ -71,13 +71,13 @@ func TestCapsCountByFoldedAddress(t *testing.T) {
 	b := setup(t)
 	for i, typed := range []string{"ja.ne@gmail.com", "jane+a@gmail.com", "j.ane+b@googlemail.com"} {
 		b.request(typed, ConfirmationQueued)
-		b.request(typed, ConfirmationCapped)
+		b.request(typed, ConfirmationOverBudget)
 		b.advance(confirmPause)
 		if n := b.count(`email_log where purpose = 'confirm'`); n != i+1 {
 			t.Fatalf("%d mails", n)
 		}
 	}
-	b.request("jane+c@gmail.com", ConfirmationCapped)
+	b.request("jane+c@gmail.com", ConfirmationOverBudget)
 	b.request("jane@example.org", ConfirmationQueued) // somebody else
 	b.advance(24*time.Hour - 3*confirmPause)          // the first mail is a day old
 	b.request("jane+c@gmail.com", ConfirmationQueued)
@@ -140,10 +140,10 @@ func TestConsentTextOfARequest(t *testing.T) {
 		if got[0] != c.shown+" "+c.version {
 			t.Errorf("%+v: %s", c, got[0])
 		}
-		if text, err := b.store.ConsentText(t.Context(), b.link(r.Address.Norm)); err != nil || text.Version+" "+text.Locale != c.want || text.Body == "" {
+		if text, err := b.store.ConsentText(t.Context(), b.link(r.Address.Normalized)); err != nil || text.Version+" "+text.Locale != c.want || text.Body == "" {
 			t.Errorf("%+v: %+v, %v", c, text, err)
 		}
-		b.click(b.store.Confirm, b.link(r.Address.Norm), ConfirmedNow)
+		b.click(b.store.Confirm, b.link(r.Address.Normalized), ConfirmedNow)
 		confirmed := b.strings(`select t.version || ' ' || t.locale from ledger_events e join consent_texts t on t.id = e.consent_text_id where e.kind = 'subscription.confirmed' order by e.id desc limit 1`)
 		if len(confirmed) != 1 || confirmed[0] != c.want {
 			t.Errorf("%+v: the consent is to %v", c, confirmed)
@@ -205,7 +205,7 @@ func TestARepeatedTransactionWritesOnce(t *testing.T) {
 	}
 	b.expectMails(outbox.EmailConfirm)
 	b.click(repeating.Confirm, b.link(jane), AlreadyConfirmed)
-	link := LinkRequest{Address: r.Address, Purpose: UnsubscribeLinkMail, Visit: visit}
+	link := LinkRequest{Address: r.Address, Purpose: UnsubscribeLinkEmail, Visit: visit}
 	if got, err := repeating.RequestLink(t.Context(), link); err != nil || got != LinkQueued {
 		t.Fatal(got, err)
 	}
@@ -234,7 +234,7 @@ func TestARowThatCameInPastTheLock(t *testing.T) {
 
 // Equal addresses share the lock that keeps them from racing: the fold is a function of the norm.
 func TestEqualAddressesShareALock(t *testing.T) {
-	store := NewStore(nil, testKey(t), DomainCap{}, time.Now)
+	store := NewStore(nil, testKey(t), DomainLimit{}, time.Now)
 	locks := map[string]int64{}
 	for _, c := range emailCases(t) {
 		a, err := ParseAddress(*c.Input)
@@ -243,9 +243,9 @@ func TestEqualAddressesShareALock(t *testing.T) {
 		}
 		lock := store.foldLock(a)
 		again := store.foldLock(address(t, strings.ToUpper(a.Mailbox)))
-		if known, found := locks[a.Norm]; again != lock || found && known != lock || lock == 0 {
-			t.Errorf("%q has several locks", a.Norm)
+		if known, found := locks[a.Normalized]; again != lock || found && known != lock || lock == 0 {
+			t.Errorf("%q has several locks", a.Normalized)
 		}
-		locks[a.Norm] = lock
+		locks[a.Normalized] = lock
 	}
 }

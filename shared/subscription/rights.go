@@ -19,8 +19,8 @@ type Right string
 
 // The rights that a privacy request is about.
 const (
-	Access   Right = "export" // Art. 15 and 20 GDPR
-	Oblivion Right = "erase"  // Art. 17 GDPR
+	RightOfAccess  Right = "export" // Art. 15 and 20 GDPR
+	RightOfErasure Right = "erase"  // Art. 17 GDPR
 )
 
 // PrivacyRequest is a request that has to be answered in time.
@@ -40,8 +40,8 @@ values ($1::text::uuid, $2::text, 'letter', $3::text::uuid, $4::timestamptz, $5:
 // OpenRequest enters a request that came by letter, so that its due date is watched. Answering the person, by Erase or
 // ExportByLetter, closes it. The error is ErrUnknown if nothing is kept of the address, which is the answer to the letter;
 // or the database's.
-func (s *Store) OpenRequest(ctx context.Context, a Address, right Right, received time.Time) (due time.Time, err error) {
-	email, id, eventID := s.key.Address(a.Norm), newID(), newID()
+func (s *Store) RecordPrivacyRequest(ctx context.Context, a Address, right Right, received time.Time) (due time.Time, err error) {
+	email, id, eventID := s.key.Address(a.Normalized), newID(), newID()
 	due = received.Add(answerWithin)
 	var ids []string
 	err = s.transact(ctx, 0,
@@ -69,7 +69,7 @@ where done_at is null or $1::boolean
 order by due_at limit 1000`
 
 // PrivacyRequests lists the requests that are not answered yet, the most urgent first; with answered, also the others.
-func (s *Store) PrivacyRequests(ctx context.Context, answered bool) ([]PrivacyRequest, error) {
+func (s *Store) ListPrivacyRequests(ctx context.Context, answered bool) ([]PrivacyRequest, error) {
 	var all []PrivacyRequest
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(privacyRequestsSQL, answered).Query(func(rows pgx.Rows) error {

@@ -44,7 +44,7 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 		}
 	}
 	count("request", 2, func() { b.request(jane, ConfirmationQueued) })
-	count("request again", 2, func() { b.request(jane, ConfirmationCapped) })
+	count("request again", 2, func() { b.request(jane, ConfirmationOverBudget) })
 	confirm := b.link(jane)
 	count("read the consent text", 1, func() {
 		if _, err := b.store.ConsentText(t.Context(), confirm); err != nil {
@@ -54,7 +54,7 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 	count("confirm", 2, func() { b.click(b.store.Confirm, confirm, ConfirmedNow) })
 	count("confirm again", 2, func() { b.click(b.store.Confirm, confirm, AlreadyConfirmed) })
 	unsubscribe := b.unsubscribeLink(jane)
-	count("request a link", 2, func() { b.ask(jane, UnsubscribeLinkMail, LinkQueued) })
+	count("request a link", 2, func() { b.ask(jane, UnsubscribeLinkEmail, LinkQueued) })
 	count("recipients", 1, func() {
 		if _, err := b.store.Recipients(t.Context(), confirm.SubscriberID); err != nil {
 			t.Error(err)
@@ -62,12 +62,12 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 	})
 	count("clear a mail", 2, func() {
 		due := outbox.Delivery{ID: newID(), Kind: outbox.EmailUnsubscribeLink, SubscriberID: confirm.SubscriberID, Epoch: 1, CreatedAt: b.now()}
-		if _, c, err := b.store.Clear(t.Context(), due); err != nil || c != (Clearance{}) {
+		if _, c, err := b.store.CheckSend(t.Context(), due); err != nil || c != (SendDecision{}) {
 			t.Error(c, err)
 		}
 	})
 	count("unsubscribe", 2, func() { b.click(b.store.Unsubscribe, unsubscribe, UnsubscribedNow) })
-	count("cancel", 2, func() { b.click(b.store.Cancel, confirm, HushedNow) })
+	count("cancel", 2, func() { b.click(b.store.Decline, confirm, MutedNow) })
 	count("suppress", 2, func() {
 		b.suppress(Suppression{SubscriberID: confirm.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	})

@@ -44,7 +44,7 @@ func setup(t *testing.T) *bundle {
 	}
 	t.Cleanup(db.Close)
 	b := &bundle{T: t, server: server, db: db, admin: server.Conn(t), clock: &atomic.Int64{}}
-	b.store = NewStore(db, testKey(t), DomainCap{}, b.now)
+	b.store = NewStore(db, testKey(t), DomainLimit{}, b.now)
 	return b
 }
 

@@ -65,7 +65,7 @@ const (
 
 // workflow is the one of a request that ended so: also where others are activated at once, some have to confirm.
 func (d Decision) workflow(optIn OptIn) string {
-	if optIn == DoubleOptIn || d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationCapped {
+	if optIn == DoubleOptIn || d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget {
 		return doubleOptIn
 	}
 	return singleOptIn
@@ -75,12 +75,12 @@ func (d Decision) workflow(optIn OptIn) string {
 type Store struct {
 	db        database
 	key       pseudonym.Key
-	domainCap DomainCap
+	domainCap DomainLimit
 	now       func() time.Time
 }
 
 // NewStore makes a store in db. domainCap bounds the emails to one domain; key makes the pseudonyms under which addresses are recognised; now is the clock.
-func NewStore(db database, key pseudonym.Key, domainCap DomainCap, now func() time.Time) *Store {
+func NewStore(db database, key pseudonym.Key, domainCap DomainLimit, now func() time.Time) *Store {
 	return &Store{db: db, key: key, domainCap: domainCap, now: now}
 }
 
@@ -103,7 +103,7 @@ type Visit struct {
 func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // foldLock serialises everything that starts from a typed address.
-func (s *Store) foldLock(a Address) int64 { return s.key.Lock("fold " + a.Fold) }
+func (s *Store) foldLock(a Address) int64 { return s.key.Lock("fold " + a.MailboxKey) }
 
 // subscriberLock serialises what starts from a link. The row lock makes it wait for its counterpart under foldLock.
 func (s *Store) subscriberLock(id uuid.UUID) int64 { return s.key.Lock("subscriber " + id.String()) }

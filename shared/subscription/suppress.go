@@ -16,7 +16,7 @@ type Suppression struct {
 	// SubscriberID is the person, whose row may be gone; uuid.Nil if Address says who is meant.
 	SubscriberID uuid.UUID
 	Address      Address
-	Reason       SuppressReason
+	Reason       SuppressionReason
 	// Actor is who decided: audit.Provider for complaints and bounces.
 	Actor ledger.Actor
 	Visit Visit
@@ -89,7 +89,7 @@ func (t *suppressTx) byAddress() bool { return t.SubscriberID == uuid.Nil }
 func (t *suppressTx) load(b *pgx.Batch, before time.Time) {
 	t.row, t.held = row{}, silence{}
 	if t.byAddress() {
-		t.row.loadByNorm(b, t.Address.Norm, t.lock)
+		t.row.loadByNorm(b, t.Address.Normalized, t.lock)
 		t.held.loadByAddress(b, t.names, before)
 		return
 	}
@@ -115,8 +115,8 @@ where suppressions.until is not null`
 
 // suppressAddress queues a lasting suppression of an address, and of its mailbox if the reason is about that. fold may be nil:
 // then the mailbox is not known.
-func suppressAddress(b *pgx.Batch, email, fold []byte, keyID string, reason SuppressReason, at time.Time) {
-	if !reason.OfMailbox() {
+func suppressAddress(b *pgx.Batch, email, fold []byte, keyID string, reason SuppressionReason, at time.Time) {
+	if !reason.CoversMailbox() {
 		fold = nil
 	}
 	b.Queue(suppressAddressSQL, email, fold, keyID, string(reason), at)
@@ -126,7 +126,7 @@ func (t *suppressTx) write(b *pgx.Batch, d Decision) {
 	if t.byAddress() {
 		suppressAddress(b, t.names.email, t.names.fold, t.names.keyID, t.Reason, t.now)
 	} else {
-		b.Queue(suppressPersonSQL, t.SubscriberID.String(), string(t.Reason), t.now, t.Reason.OfMailbox())
+		b.Queue(suppressPersonSQL, t.SubscriberID.String(), string(t.Reason), t.now, t.Reason.CoversMailbox())
 	}
 	if t.row.exists {
 		t.row.apply(b, d, t.now)

@@ -39,8 +39,8 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 			b.Fatal(len(claimed), err)
 		}
 		return func() error {
-			_, c, err := b.store.Clear(b.Context(), claimed[0])
-			if c != (Clearance{}) {
+			_, c, err := b.store.CheckSend(b.Context(), claimed[0])
+			if c != (SendDecision{}) {
 				b.Errorf("%+v", c)
 			}
 			return err
@@ -58,7 +58,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		}},
 		"request for a link": {person, subscribe, func(b *bundle) func() error {
 			return func() error {
-				return outcome(b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, jane), Purpose: ExportLinkMail, Visit: visit}))
+				return outcome(b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, jane), Purpose: ExportLinkEmail, Visit: visit}))
 			}
 		}},
 		"confirm": {person, signUp, func(b *bundle) func() error {
@@ -71,7 +71,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		}},
 		"not me": {pseudonym, signUp, func(b *bundle) func() error {
 			link := b.link(jane)
-			return func() error { return outcome(b.store.Cancel(b.Context(), link, visit)) }
+			return func() error { return outcome(b.store.Decline(b.Context(), link, visit)) }
 		}},
 		"suppress": {person, subscribe, func(b *bundle) func() error {
 			id := b.row(jane).ID
@@ -80,7 +80,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 			}
 		}},
 		"lift": {person, suppressed, func(b *bundle) func() error {
-			return func() error { return outcome(b.store.Lift(b.Context(), address(b, jane), operator)) }
+			return func() error { return outcome(b.store.RemoveSuppression(b.Context(), address(b, jane), operator)) }
 		}},
 		"erase": {person, subscribe, func(b *bundle) func() error {
 			return func() error {
@@ -101,7 +101,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		"remind": {person, signUp, func(b *bundle) func() error {
 			b.deliver()
 			b.advance(time.Hour)
-			list, err := b.store.Forgotten(b.Context(), 0, uuid.Nil, 1)
+			list, err := b.store.ListUnconfirmed(b.Context(), 0, uuid.Nil, 1)
 			if err != nil || len(list) != 1 {
 				b.Fatal(list, err)
 			}
@@ -115,11 +115,11 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		}},
 		"release": {person, hold, func(b *bundle) func() error {
 			id := b.held().ID
-			return func() error { return b.store.Release(b.Context(), id, operator) }
+			return func() error { return b.store.ReleaseHeld(b.Context(), id, operator) }
 		}},
 		"reject": {heldRow, hold, func(b *bundle) func() error {
 			id := b.held().ID
-			return func() error { return b.store.Reject(b.Context(), id, operator) }
+			return func() error { return b.store.RejectHeld(b.Context(), id, operator) }
 		}},
 		"clear a mail to a mailbox": {mailbox, signUp, clear},
 		"clear a mail to a domain":  {domain, signUp, clear},
@@ -159,7 +159,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 func (b *bundle) columnsWith(at time.Time) (found []string) {
 	b.Helper()
 	times := []time.Time{at}
-	for _, period := range []time.Duration{HushPeriod, identityGrace, answerWithin} {
+	for _, period := range []time.Duration{MutePeriod, identityGrace, answerWithin} {
 		times = append(times, at.Add(period))
 	}
 	for _, column := range b.strings(`

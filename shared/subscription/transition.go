@@ -29,19 +29,19 @@ type Event string
 
 // The events.
 const (
-	OnRequest     Event = "request"     // a sign-up form was sent
-	OnConfirm     Event = "confirm"     // the button behind a valid confirm link was pressed
-	OnUnsubscribe Event = "unsubscribe" // a valid unsubscribe link was used
-	OnNotMe       Event = "not-me"      // "this was not me" was pressed behind a valid confirm link
-	OnSuppress    Event = "suppress"    // complaint, hard bounce, objection or the operator's decision
-	OnErase       Event = "erase"       // the person, or the operator for them, erases their data
-	OnExpire      Event = "expire"      // pending for PendingLifetime
-	OnLift        Event = "lift"        // the operator ends a suppression
+	OnRequest           Event = "request"            // a sign-up form was sent
+	OnConfirm           Event = "confirm"            // the button behind a valid confirm link was pressed
+	OnUnsubscribe       Event = "unsubscribe"        // a valid unsubscribe link was used
+	OnDecline           Event = "decline"            // "this was not me" was pressed behind a valid confirm link
+	OnSuppress          Event = "suppress"           // complaint, hard bounce, objection or the operator's decision
+	OnErase             Event = "erase"              // the person, or the operator for them, erases their data
+	OnExpire            Event = "expire"             // pending for PendingLifetime
+	OnRemoveSuppression Event = "remove-suppression" // the operator ends a suppression
 )
 
 // Events lists all events.
 func Events() []Event {
-	return []Event{OnRequest, OnConfirm, OnUnsubscribe, OnNotMe, OnSuppress, OnErase, OnExpire, OnLift}
+	return []Event{OnRequest, OnConfirm, OnUnsubscribe, OnDecline, OnSuppress, OnErase, OnExpire, OnRemoveSuppression}
 }
 
 // Outcome is what came of an event, in one word for logs, the ledger and the answer's text. It is never shown to a
@@ -50,32 +50,32 @@ type Outcome string
 
 // The outcomes.
 const (
-	ConfirmationQueued     Outcome = "confirmation_queued"      // a confirmation mail will go out
-	ConfirmationCapped     Outcome = "confirmation_capped"      // pending, but enough mails went there lately
-	AlreadySubscribed      Outcome = "already_subscribed"       // active; a mail says so
-	AlreadySubscribedQuiet Outcome = "already_subscribed_quiet" // active; that mail went out in the last day
-	Activated              Outcome = "activated"                // at once, by SIGNUP_DOUBLE_OPT_IN=false; no confirmed event follows
-	Silenced               Outcome = "silenced"                 // suppressed, objected or "not me": nothing is sent
-	Dropped                Outcome = "dropped"                  // taken for a robot: nothing is sent
-	ConfirmedNow           Outcome = "confirmed"
-	AlreadyConfirmed       Outcome = "already_confirmed"
-	UnsubscribedNow        Outcome = "unsubscribed"
-	AlreadyEnded           Outcome = "already_ended" // nothing was subscribed
-	CancelledNow           Outcome = "cancelled"     // the request was taken back
-	HushedNow              Outcome = "hushed"        // nothing to take back, but no mail for HushPeriod
-	SuppressedNow          Outcome = "suppressed"
-	AlreadySuppressed      Outcome = "already_suppressed"
-	ErasedNow              Outcome = "erased"
-	ExpiredNow             Outcome = "expired"
-	LiftedNow              Outcome = "lifted"
-	Unchanged              Outcome = "unchanged"
+	ConfirmationQueued       Outcome = "confirmation_queued"         // a confirmation mail will go out
+	ConfirmationOverBudget   Outcome = "confirmation_over_budget"    // pending, but enough mails went there lately
+	AlreadySubscribed        Outcome = "already_subscribed"          // active; a mail says so
+	AlreadySubscribedNoEmail Outcome = "already_subscribed_no_email" // active; that mail went out in the last day
+	Activated                Outcome = "activated"                   // at once, by SIGNUP_DOUBLE_OPT_IN=false; no confirmed event follows
+	RequestSuppressed        Outcome = "request_suppressed"          // suppressed, objected or "not me": nothing is sent
+	Dropped                  Outcome = "dropped"                     // taken for a robot: nothing is sent
+	ConfirmedNow             Outcome = "confirmed"
+	AlreadyConfirmed         Outcome = "already_confirmed"
+	UnsubscribedNow          Outcome = "unsubscribed"
+	AlreadyEnded             Outcome = "already_ended" // nothing was subscribed
+	DeclinedNow              Outcome = "declined"      // the request was taken back
+	MutedNow                 Outcome = "muted"         // nothing to take back, but no mail for MutePeriod
+	SuppressedNow            Outcome = "suppressed"
+	AlreadySuppressed        Outcome = "already_suppressed"
+	ErasedNow                Outcome = "erased"
+	ExpiredNow               Outcome = "expired"
+	SuppressionRemoved       Outcome = "suppression_removed"
+	Unchanged                Outcome = "unchanged"
 )
 
 const (
 	// PendingLifetime is how long a request waits for its confirmation.
 	PendingLifetime = 7 * 24 * time.Hour
-	// HushPeriod is how long "this was not me" keeps all mail away.
-	HushPeriod = 30 * 24 * time.Hour
+	// MutePeriod is how long "this was not me" keeps all mail away.
+	MutePeriod = 30 * 24 * time.Hour
 )
 
 // Facts is what a decision depends on besides the event.
@@ -84,7 +84,7 @@ type Facts struct {
 	// Returning marks a pending row that was unsubscribed before.
 	Returning bool
 	// Hushed says that a "not me" period is running.
-	Hushed bool
+	Muted bool
 	// Remembered says that something is kept of the person although there is no row: pseudonyms of a request that was
 	// never confirmed.
 	Remembered bool
@@ -92,8 +92,8 @@ type Facts struct {
 	Objected bool
 	// SingleOptIn is true only by the owner's settings.
 	SingleOptIn bool
-	// Mailed is what was sent lately.
-	Mailed Mailed
+	// SentEmails is what was sent lately.
+	SentEmails SentEmails
 }
 
 // Decision is what an event does.
@@ -106,12 +106,12 @@ type Decision struct {
 	Refused bool
 	// Returning is set when a pending row goes back to unsubscribed if it is not confirmed.
 	Returning bool
-	// Mail is what to send; NoMail for nothing.
-	Mail Purpose
+	// Mail is what to send; NoEmail for nothing.
+	Email Purpose
 	// NewEpoch ends all older links.
 	NewEpoch bool
 	// Hush starts or renews the "not me" period.
-	Hush bool
+	Mute bool
 	// Ledger is the kind of the event to write; empty for none. Every request writes one, and every change of state.
 	Ledger ledger.Kind
 }
@@ -123,13 +123,13 @@ func Transition(f Facts, e Event) Decision {
 		return request(f)
 	case OnConfirm:
 		return confirm(f)
-	case OnUnsubscribe, OnNotMe:
-		return leave(f, e == OnNotMe)
+	case OnUnsubscribe, OnDecline:
+		return leave(f, e == OnDecline)
 	case OnSuppress:
 		return suppress(f)
 	case OnErase:
 		return erase(f)
-	case OnLift:
+	case OnRemoveSuppression:
 		return lift(f)
 	case OnExpire:
 		if f.State == Pending {
@@ -152,23 +152,23 @@ func origin(f Facts) State {
 }
 
 func request(f Facts) Decision {
-	d := unchanged(f, Silenced)
+	d := unchanged(f, RequestSuppressed)
 	d.Ledger = ledger.Requested
-	silent := f.Hushed || f.State == Suppressed || (f.State == Erased && f.Objected)
+	silent := f.Muted || f.State == Suppressed || (f.State == Erased && f.Objected)
 	switch {
 	case silent:
 	case f.State == Active:
-		d.Outcome = AlreadySubscribedQuiet
-		if f.Mailed.Allows(AlreadySubscribedMail) {
-			d.Outcome, d.Mail = AlreadySubscribed, AlreadySubscribedMail
+		d.Outcome = AlreadySubscribedNoEmail
+		if f.SentEmails.Allows(AlreadySubscribedEmail) {
+			d.Outcome, d.Email = AlreadySubscribed, AlreadySubscribedEmail
 		}
 	case f.SingleOptIn && (f.State == None || f.State == Erased):
 		d.To, d.Outcome = Active, Activated
 	default: // none, pending, unsubscribed, erased without an objection
-		d.To, d.Outcome = Pending, ConfirmationCapped
+		d.To, d.Outcome = Pending, ConfirmationOverBudget
 		d.Returning = f.Returning || f.State == Unsubscribed
-		if f.Mailed.Allows(ConfirmMail) {
-			d.Outcome, d.Mail = ConfirmationQueued, ConfirmMail
+		if f.SentEmails.Allows(ConfirmEmail) {
+			d.Outcome, d.Email = ConfirmationQueued, ConfirmEmail
 		}
 	}
 	return d
@@ -191,12 +191,12 @@ func confirm(f Facts) Decision {
 func leave(f Facts, notMe bool) Decision {
 	switch f.State {
 	case Pending:
-		return Decision{To: origin(f), Outcome: CancelledNow, NewEpoch: true, Hush: notMe, Ledger: ledger.Declined}
+		return Decision{To: origin(f), Outcome: DeclinedNow, NewEpoch: true, Mute: notMe, Ledger: ledger.Declined}
 	case Active:
-		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Hush: notMe, Ledger: ledger.Unsubscribed}
+		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Mute: notMe, Ledger: ledger.Unsubscribed}
 	case None, Unsubscribed:
-		if notMe && !f.Hushed {
-			return Decision{To: f.State, Outcome: HushedNow, Hush: true, Ledger: ledger.Declined}
+		if notMe && !f.Muted {
+			return Decision{To: f.State, Outcome: MutedNow, Mute: true, Ledger: ledger.Declined}
 		}
 	case Suppressed, Erased:
 	}
@@ -214,9 +214,9 @@ func suppress(f Facts) Decision {
 func lift(f Facts) Decision {
 	switch {
 	case f.State == Suppressed:
-		return Decision{To: Unsubscribed, Outcome: LiftedNow, NewEpoch: true, Ledger: ledger.SuppressionRemoved}
-	case f.State == Erased && f.Objected, f.Hushed:
-		return Decision{To: f.State, Outcome: LiftedNow, Returning: f.Returning, Ledger: ledger.SuppressionRemoved}
+		return Decision{To: Unsubscribed, Outcome: SuppressionRemoved, NewEpoch: true, Ledger: ledger.SuppressionRemoved}
+	case f.State == Erased && f.Objected, f.Muted:
+		return Decision{To: f.State, Outcome: SuppressionRemoved, Returning: f.Returning, Ledger: ledger.SuppressionRemoved}
 	}
 	return unchanged(f, Unchanged)
 }

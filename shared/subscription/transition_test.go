@@ -12,33 +12,33 @@ import (
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // sent makes what was mailed: counts, the last one ago before now.
-func sent(p Purpose, count int, ago time.Duration) Mailed {
-	return Mailed{Now: now, Sent: map[Purpose]Sent{p: {Count: count, Last: now.Add(-ago)}}}
+func sent(p Purpose, count int, ago time.Duration) SentEmails {
+	return SentEmails{Now: now, Sent: map[Purpose]Sent{p: {Count: count, Last: now.Add(-ago)}}}
 }
 
 // cell is one cell of the table of states and events, or a variant of it.
 type cell struct {
 	name  string
-	facts Facts // Mailed empty and SingleOptIn false unless set
+	facts Facts // SentEmails empty and SingleOptIn false unless set
 	event Event
 	want  Decision
 }
 
 func cells() []cell {
-	nothing := Mailed{Now: now}
-	facts := func(s State) Facts { return Facts{State: s, Mailed: nothing} }
-	returning := Facts{State: Pending, Returning: true, Mailed: nothing}
+	nothing := SentEmails{Now: now}
+	facts := func(s State) Facts { return Facts{State: s, SentEmails: nothing} }
+	returning := Facts{State: Pending, Returning: true, SentEmails: nothing}
 	hushed := func(s State) Facts {
 		f := facts(s)
-		f.Hushed = true
+		f.Muted = true
 		return f
 	}
-	mailed := func(s State, m Mailed) Facts {
+	mailed := func(s State, m SentEmails) Facts {
 		f := facts(s)
-		f.Mailed = m
+		f.SentEmails = m
 		return f
 	}
-	single := func(s State) Facts { return Facts{State: s, SingleOptIn: true, Mailed: nothing} }
+	single := func(s State) Facts { return Facts{State: s, SingleOptIn: true, SentEmails: nothing} }
 	remembered, gone := facts(None), facts(Erased)
 	remembered.Remembered, gone.Remembered = true, true
 	objected := facts(Erased)
@@ -47,48 +47,48 @@ func cells() []cell {
 		d.Returning = true
 		return d
 	}
-	queued := Decision{To: Pending, Outcome: ConfirmationQueued, Mail: ConfirmMail, Ledger: ledger.Requested}
-	capped := Decision{To: Pending, Outcome: ConfirmationCapped, Ledger: ledger.Requested}
+	queued := Decision{To: Pending, Outcome: ConfirmationQueued, Email: ConfirmEmail, Ledger: ledger.Requested}
+	capped := Decision{To: Pending, Outcome: ConfirmationOverBudget, Ledger: ledger.Requested}
 	silenced := func(s State) Decision {
-		return Decision{To: s, Outcome: Silenced, Ledger: ledger.Requested}
+		return Decision{To: s, Outcome: RequestSuppressed, Ledger: ledger.Requested}
 	}
 	refused := func(s State) Decision { return Decision{To: s, Outcome: Unchanged, Refused: true} }
 	stays := func(s State, o Outcome) Decision { return Decision{To: s, Outcome: o} }
 	suppressed := Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: ledger.Suppressed}
 	erased := Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
 	cancelled := func(to State, hush bool) Decision {
-		return Decision{To: to, Outcome: CancelledNow, NewEpoch: true, Hush: hush, Ledger: ledger.Declined}
+		return Decision{To: to, Outcome: DeclinedNow, NewEpoch: true, Mute: hush, Ledger: ledger.Declined}
 	}
 	unsubscribed := func(hush bool) Decision {
-		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Hush: hush, Ledger: ledger.Unsubscribed}
+		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Mute: hush, Ledger: ledger.Unsubscribed}
 	}
 	hush := func(s State) Decision {
-		return Decision{To: s, Outcome: HushedNow, Hush: true, Ledger: ledger.Declined}
+		return Decision{To: s, Outcome: MutedNow, Mute: true, Ledger: ledger.Declined}
 	}
 	confirmed := Decision{To: Active, Outcome: ConfirmedNow, Ledger: ledger.Confirmed}
 	activated := Decision{To: Active, Outcome: Activated, Ledger: ledger.Requested}
-	twice := Mailed{Now: now, Sent: map[Purpose]Sent{ConfirmMail: {3, now.Add(-time.Hour)}, AlreadySubscribedMail: {1, now.Add(-time.Hour)}}}
+	twice := SentEmails{Now: now, Sent: map[Purpose]Sent{ConfirmEmail: {3, now.Add(-time.Hour)}, AlreadySubscribedEmail: {1, now.Add(-time.Hour)}}}
 
 	return []cell{
 		{"", facts(None), OnRequest, queued},
-		{"capped", mailed(None, sent(ConfirmMail, 3, time.Hour)), OnRequest, capped},
+		{"capped", mailed(None, sent(ConfirmEmail, 3, time.Hour)), OnRequest, capped},
 		{"not me", hushed(None), OnRequest, silenced(None)},
 		{"single opt-in", single(None), OnRequest, activated},
 		{"", facts(None), OnConfirm, refused(None)},
 		{"", facts(None), OnUnsubscribe, stays(None, AlreadyEnded)},
-		{"", facts(None), OnNotMe, hush(None)},
-		{"again", hushed(None), OnNotMe, stays(None, AlreadyEnded)},
+		{"", facts(None), OnDecline, hush(None)},
+		{"again", hushed(None), OnDecline, stays(None, AlreadyEnded)},
 		{"", facts(None), OnSuppress, suppressed},
 		{"", facts(None), OnErase, stays(None, Unchanged)},
 		{"remembered", remembered, OnErase, erased},
 		{"", facts(None), OnExpire, stays(None, Unchanged)},
-		{"", facts(None), OnLift, stays(None, Unchanged)},
-		{"hushed", hushed(None), OnLift, Decision{To: None, Outcome: LiftedNow, Ledger: ledger.SuppressionRemoved}},
+		{"", facts(None), OnRemoveSuppression, stays(None, Unchanged)},
+		{"muted", hushed(None), OnRemoveSuppression, Decision{To: None, Outcome: SuppressionRemoved, Ledger: ledger.SuppressionRemoved}},
 
-		{"", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute)), OnRequest, queued},
-		{"too soon", mailed(Pending, sent(ConfirmMail, 1, 15*time.Minute-time.Microsecond)), OnRequest, capped},
-		{"third mail", mailed(Pending, sent(ConfirmMail, 2, time.Hour)), OnRequest, queued},
-		{"fourth mail", mailed(Pending, sent(ConfirmMail, 3, time.Hour)), OnRequest, capped},
+		{"", mailed(Pending, sent(ConfirmEmail, 1, 15*time.Minute)), OnRequest, queued},
+		{"too soon", mailed(Pending, sent(ConfirmEmail, 1, 15*time.Minute-time.Microsecond)), OnRequest, capped},
+		{"third mail", mailed(Pending, sent(ConfirmEmail, 2, time.Hour)), OnRequest, queued},
+		{"fourth mail", mailed(Pending, sent(ConfirmEmail, 3, time.Hour)), OnRequest, capped},
 		{"returning", returning, OnRequest, wasReturning(queued)},
 		{"not me", hushed(Pending), OnRequest, silenced(Pending)},
 		{"single opt-in", single(Pending), OnRequest, queued},
@@ -96,64 +96,64 @@ func cells() []cell {
 		{"returning", returning, OnConfirm, confirmed},
 		{"", facts(Pending), OnUnsubscribe, cancelled(None, false)},
 		{"returning", returning, OnUnsubscribe, cancelled(Unsubscribed, false)},
-		{"", facts(Pending), OnNotMe, cancelled(None, true)},
-		{"returning", returning, OnNotMe, cancelled(Unsubscribed, true)},
+		{"", facts(Pending), OnDecline, cancelled(None, true)},
+		{"returning", returning, OnDecline, cancelled(Unsubscribed, true)},
 		{"", facts(Pending), OnSuppress, suppressed},
 		{"", facts(Pending), OnErase, erased},
-		{"", facts(Pending), OnLift, stays(Pending, Unchanged)},
+		{"", facts(Pending), OnRemoveSuppression, stays(Pending, Unchanged)},
 		{"", facts(Pending), OnExpire, Decision{To: None, Outcome: ExpiredNow, Ledger: ledger.Expired}},
 		{"returning", returning, OnExpire, Decision{To: Unsubscribed, Outcome: ExpiredNow, Ledger: ledger.Expired}},
 
-		{"", facts(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: ledger.Requested}},
-		{"told today", mailed(Active, sent(AlreadySubscribedMail, 1, 23*time.Hour)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedQuiet, Ledger: ledger.Requested}},
-		{"other mails do not count", mailed(Active, sent(ConfirmMail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: ledger.Requested}},
-		{"all caps reached", mailed(Active, twice), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedQuiet, Ledger: ledger.Requested}},
+		{"", facts(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
+		{"told today", mailed(Active, sent(AlreadySubscribedEmail, 1, 23*time.Hour)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
+		{"other mails do not count", mailed(Active, sent(ConfirmEmail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
+		{"all caps reached", mailed(Active, twice), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
 		{"not me", hushed(Active), OnRequest, silenced(Active)},
-		{"single opt-in", single(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Mail: AlreadySubscribedMail, Ledger: ledger.Requested}},
+		{"single opt-in", single(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
 		{"", facts(Active), OnConfirm, stays(Active, AlreadyConfirmed)},
 		{"", facts(Active), OnUnsubscribe, unsubscribed(false)},
-		{"", facts(Active), OnNotMe, unsubscribed(true)},
+		{"", facts(Active), OnDecline, unsubscribed(true)},
 		{"", facts(Active), OnSuppress, suppressed},
 		{"", facts(Active), OnErase, erased},
 		{"", facts(Active), OnExpire, stays(Active, Unchanged)},
-		{"", facts(Active), OnLift, stays(Active, Unchanged)},
+		{"", facts(Active), OnRemoveSuppression, stays(Active, Unchanged)},
 
 		{"", facts(Unsubscribed), OnRequest, wasReturning(queued)},
-		{"capped", mailed(Unsubscribed, sent(ConfirmMail, 1, time.Minute)), OnRequest, wasReturning(capped)},
+		{"capped", mailed(Unsubscribed, sent(ConfirmEmail, 1, time.Minute)), OnRequest, wasReturning(capped)},
 		{"not me", hushed(Unsubscribed), OnRequest, silenced(Unsubscribed)},
 		{"single opt-in", single(Unsubscribed), OnRequest, wasReturning(queued)},
 		{"", facts(Unsubscribed), OnConfirm, refused(Unsubscribed)},
 		{"", facts(Unsubscribed), OnUnsubscribe, stays(Unsubscribed, AlreadyEnded)},
-		{"", facts(Unsubscribed), OnNotMe, hush(Unsubscribed)},
-		{"again", hushed(Unsubscribed), OnNotMe, stays(Unsubscribed, AlreadyEnded)},
+		{"", facts(Unsubscribed), OnDecline, hush(Unsubscribed)},
+		{"again", hushed(Unsubscribed), OnDecline, stays(Unsubscribed, AlreadyEnded)},
 		{"", facts(Unsubscribed), OnSuppress, suppressed},
 		{"", facts(Unsubscribed), OnErase, erased},
 		{"", facts(Unsubscribed), OnExpire, stays(Unsubscribed, Unchanged)},
-		{"", facts(Unsubscribed), OnLift, stays(Unsubscribed, Unchanged)},
+		{"", facts(Unsubscribed), OnRemoveSuppression, stays(Unsubscribed, Unchanged)},
 
 		{"", facts(Suppressed), OnRequest, silenced(Suppressed)},
 		{"single opt-in", single(Suppressed), OnRequest, silenced(Suppressed)},
 		{"", facts(Suppressed), OnConfirm, refused(Suppressed)},
 		{"", facts(Suppressed), OnUnsubscribe, stays(Suppressed, AlreadyEnded)},
-		{"", facts(Suppressed), OnNotMe, stays(Suppressed, AlreadyEnded)},
+		{"", facts(Suppressed), OnDecline, stays(Suppressed, AlreadyEnded)},
 		{"", facts(Suppressed), OnSuppress, stays(Suppressed, AlreadySuppressed)},
 		{"", facts(Suppressed), OnErase, erased},
 		{"", facts(Suppressed), OnExpire, stays(Suppressed, Unchanged)},
-		{"", facts(Suppressed), OnLift, Decision{To: Unsubscribed, Outcome: LiftedNow, NewEpoch: true, Ledger: ledger.SuppressionRemoved}},
+		{"", facts(Suppressed), OnRemoveSuppression, Decision{To: Unsubscribed, Outcome: SuppressionRemoved, NewEpoch: true, Ledger: ledger.SuppressionRemoved}},
 
 		{"", facts(Erased), OnRequest, queued},
 		{"objection", objected, OnRequest, silenced(Erased)},
 		{"single opt-in", single(Erased), OnRequest, activated},
 		{"", facts(Erased), OnConfirm, refused(Erased)},
 		{"", facts(Erased), OnUnsubscribe, stays(Erased, AlreadyEnded)},
-		{"", facts(Erased), OnNotMe, stays(Erased, AlreadyEnded)},
+		{"", facts(Erased), OnDecline, stays(Erased, AlreadyEnded)},
 		{"", facts(Erased), OnSuppress, suppressed},
 		{"objection", objected, OnSuppress, stays(Erased, AlreadySuppressed)},
 		{"", facts(Erased), OnErase, stays(Erased, Unchanged)},
 		{"remembered", gone, OnErase, erased},
 		{"", facts(Erased), OnExpire, stays(Erased, Unchanged)},
-		{"", facts(Erased), OnLift, stays(Erased, Unchanged)},
-		{"objection", objected, OnLift, Decision{To: Erased, Outcome: LiftedNow, Ledger: ledger.SuppressionRemoved}},
+		{"", facts(Erased), OnRemoveSuppression, stays(Erased, Unchanged)},
+		{"objection", objected, OnRemoveSuppression, Decision{To: Erased, Outcome: SuppressionRemoved, Ledger: ledger.SuppressionRemoved}},
 	}
 }
 
@@ -182,15 +182,15 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 
 // What holds for every combination of facts, not only for those of the table.
 func TestRulesOfTheStateMachine(t *testing.T) {
-	histories := []Mailed{{Now: now}, sent(ConfirmMail, 1, time.Minute), sent(ConfirmMail, 3, time.Hour), sent(AlreadySubscribedMail, 1, time.Hour)}
+	histories := []SentEmails{{Now: now}, sent(ConfirmEmail, 1, time.Minute), sent(ConfirmEmail, 3, time.Hour), sent(AlreadySubscribedEmail, 1, time.Hour)}
 	for _, s := range States() {
 		for _, e := range Events() {
 			for bits := range 16 {
 				for _, m := range histories {
-					f := Facts{State: s, Returning: bits&1 != 0 && s == Pending, Hushed: bits&2 != 0, Objected: bits&4 != 0, SingleOptIn: bits&8 != 0, Mailed: m}
+					f := Facts{State: s, Returning: bits&1 != 0 && s == Pending, Muted: bits&2 != 0, Objected: bits&4 != 0, SingleOptIn: bits&8 != 0, SentEmails: m}
 					d := Transition(f, e)
 					checkRules(t, f, e, d)
-					if d := dropped(f); d.To != s || d.Mail != NoMail || d.Ledger != ledger.Requested || d.Outcome != Dropped {
+					if d := dropped(f); d.To != s || d.Email != NoEmail || d.Ledger != ledger.Requested || d.Outcome != Dropped {
 						t.Errorf("%+v: a dropped request does %+v", f, d)
 					}
 				}
@@ -204,18 +204,18 @@ func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 	for rule, broken := range map[string]bool{
 		"a request writes one ledger event":                 e == OnRequest && d.Ledger != ledger.Requested,
 		"a change of state writes one ledger event":         d.To != f.State && d.Ledger == "",
-		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Hush && d.Outcome != LiftedNow,
-		"lifting makes nobody a subscriber":                 e == OnLift && d.To != f.State && d.To != Unsubscribed,
-		"only a request mails":                              e != OnRequest && d.Mail != NoMail,
-		"silence is kept":                                   d.Mail != NoMail && (f.Hushed || f.State == Suppressed || f.State == Erased && f.Objected),
+		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Mute && d.Outcome != SuppressionRemoved,
+		"lifting makes nobody a subscriber":                 e == OnRemoveSuppression && d.To != f.State && d.To != Unsubscribed,
+		"only a request mails":                              e != OnRequest && d.Email != NoEmail,
+		"silence is kept":                                   d.Email != NoEmail && (f.Muted || f.State == Suppressed || f.State == Erased && f.Objected),
 		"active is reached by confirming only":              d.To == Active && f.State != Active && e != OnConfirm && (!f.SingleOptIn || d.Outcome != Activated),
 		"a stranger never changes an active subscription":   e == OnRequest && f.State == Active && d.To != Active,
-		"an unsubscribe link never starts anything":         (e == OnUnsubscribe || e == OnNotMe) && (d.To == Pending || d.To == Active),
-		"leaving is never refused":                          (e == OnUnsubscribe || e == OnNotMe) && d.Refused,
+		"an unsubscribe link never starts anything":         (e == OnUnsubscribe || e == OnDecline) && (d.To == Pending || d.To == Active),
+		"leaving is never refused":                          (e == OnUnsubscribe || e == OnDecline) && d.Refused,
 		"a resend keeps the links":                          e == OnRequest && d.NewEpoch,
 		"who had left is not forgotten":                     f.Returning && d.To == None,
 		"an outcome is named":                               d.Outcome == "",
-		"caps hold":                                         d.Mail != NoMail && !f.Mailed.Allows(d.Mail),
+		"caps hold":                                         d.Email != NoEmail && !f.SentEmails.Allows(d.Email),
 	} {
 		if broken {
 			t.Errorf("%s: %+v, %s: %+v", rule, f, e, d)
@@ -227,21 +227,21 @@ func TestCaps(t *testing.T) {
 	day := 24 * time.Hour
 	for _, c := range []struct {
 		ask  Purpose
-		sent Mailed
+		sent SentEmails
 		want bool
 	}{
-		{ConfirmMail, Mailed{Now: now}, true},
-		{ConfirmMail, sent(ConfirmMail, 2, 15*time.Minute), true},
-		{ConfirmMail, sent(ConfirmMail, 2, 14*time.Minute), false},
-		{ConfirmMail, sent(ConfirmMail, 3, day-time.Second), false},
-		{ConfirmMail, sent(AlreadySubscribedMail, 9, 0), true},
-		{AlreadySubscribedMail, sent(AlreadySubscribedMail, 1, day-time.Second), false},
-		{UnsubscribeLinkMail, sent(UnsubscribeLinkMail, 1, 0), true},
-		{UnsubscribeLinkMail, sent(UnsubscribeLinkMail, 2, time.Hour), false},
-		{ExportLinkMail, sent(EraseLinkMail, 1, 0), true},
-		{ExportLinkMail, sent(EraseLinkMail, 2, 0), false}, // the two privacy links share a bound
-		{EraseLinkMail, sent(ExportLinkMail, 2, 0), false},
-		{NoMail, Mailed{Now: now}, false},
+		{ConfirmEmail, SentEmails{Now: now}, true},
+		{ConfirmEmail, sent(ConfirmEmail, 2, 15*time.Minute), true},
+		{ConfirmEmail, sent(ConfirmEmail, 2, 14*time.Minute), false},
+		{ConfirmEmail, sent(ConfirmEmail, 3, day-time.Second), false},
+		{ConfirmEmail, sent(AlreadySubscribedEmail, 9, 0), true},
+		{AlreadySubscribedEmail, sent(AlreadySubscribedEmail, 1, day-time.Second), false},
+		{UnsubscribeLinkEmail, sent(UnsubscribeLinkEmail, 1, 0), true},
+		{UnsubscribeLinkEmail, sent(UnsubscribeLinkEmail, 2, time.Hour), false},
+		{ExportLinkEmail, sent(EraseLinkEmail, 1, 0), true},
+		{ExportLinkEmail, sent(EraseLinkEmail, 2, 0), false}, // the two privacy links share a bound
+		{EraseLinkEmail, sent(ExportLinkEmail, 2, 0), false},
+		{NoEmail, SentEmails{Now: now}, false},
 	} {
 		if got := c.sent.Allows(c.ask); got != c.want {
 			t.Errorf("%s after %+v: %v", c.ask, c.sent.Sent, got)

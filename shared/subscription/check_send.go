@@ -13,19 +13,19 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Clearance is what is to be done with a mail that is due. The zero Clearance lets it go.
-type Clearance struct {
-	// Ended is why it must not leave any more, in one word: "stale", "outdated" or "overtaken"; empty if it may.
-	Ended string
+// SendDecision is what is to be done with a mail that is due. The zero SendDecision lets it go.
+type SendDecision struct {
+	// Ended is why it must not leave any more, in one word: "stale", "outdated" or "superseded"; empty if it may.
+	DropReason string
 	// Wait is how long the caps make it wait; 0 for not at all.
-	Wait time.Duration
+	DeferFor time.Duration
 }
 
 // The ends of a mail that is not sent.
 const (
-	endedStale     = "stale"     // the person's state is no longer the one that it was decided in
-	endedOutdated  = "outdated"  // it waited longer than what it says is true
-	endedOvertaken = "overtaken" // the same mailbox is sent the same later: what waits for long does not come as a burst
+	endedStale     = "stale"      // the person's state is no longer the one that it was decided in
+	endedOutdated  = "outdated"   // it waited longer than what it says is true
+	endedOvertaken = "superseded" // the same mailbox is sent the same later: what waits for long does not come as a burst
 )
 
 // logged is an entry of the mail log.
@@ -41,11 +41,11 @@ func (e logged) after(d outbox.Delivery) bool { return bytes.Compare(e.id[:], d.
 
 // clearance decides about a due mail that its person accepts. log is what was queued for the same mailbox within mailLifetime
 // and capWindow, under the purposes that share a cap. domainFree is when the cap on the mailbox's domain allows the next.
-func clearance(now time.Time, d outbox.Delivery, log []logged, domainFree time.Time) Clearance {
+func clearance(now time.Time, d outbox.Delivery, log []logged, domainFree time.Time) SendDecision {
 	purpose := purposeOf(d.Kind)
 	bound, _ := caps(purpose)
 	if now.Sub(d.CreatedAt) > bound.lifetime {
-		return Clearance{Ended: endedOutdated}
+		return SendDecision{DropReason: endedOutdated}
 	}
 	free := domainFree
 	var sent []time.Time
@@ -54,7 +54,7 @@ func clearance(now time.Time, d outbox.Delivery, log []logged, domainFree time.T
 			continue
 		}
 		if e.purpose == purpose && e.after(d) && (e.waits || e.sentAt != nil) {
-			return Clearance{Ended: endedOvertaken}
+			return SendDecision{DropReason: endedOvertaken}
 		}
 		if e.sentAt != nil {
 			sent = append(sent, *e.sentAt)
@@ -67,7 +67,7 @@ func clearance(now time.Time, d outbox.Delivery, log []logged, domainFree time.T
 	if len(sent) > 0 {
 		free = later(free, sent[0].Add(bound.pause))
 	}
-	return Clearance{Wait: max(0, free.Sub(now))}
+	return SendDecision{DeferFor: max(0, free.Sub(now))}
 }
 
 func later(a, b time.Time) time.Time {
@@ -119,10 +119,10 @@ on conflict (id) do update set sent_at = excluded.sent_at`
 // leaves, and never more than the caps allow. A mail that is cleared again counts once. Ask immediately before the
 // sending. It is one transaction in two round trips. Mails of a kind that it does not know are let through uncounted. The
 // error is the database's.
-func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Clearance, error) {
+func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (Recipient, SendDecision, error) {
 	purpose := purposeOf(d.Kind)
-	if purpose == NoMail {
-		return Recipient{}, Clearance{}, nil
+	if purpose == NoEmail {
+		return Recipient{}, SendDecision{}, nil
 	}
 	bound, _ := caps(purpose)
 	purposes := make([]string, len(bound.purposes))
@@ -133,7 +133,7 @@ func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Cleara
 	var to Recipient
 	var log []logged
 	var domainFree time.Time
-	var c Clearance
+	var c SendDecision
 	err := s.transact(ctx, 0,
 		func(b *pgx.Batch, before time.Time) {
 			to, log, domainFree = Recipient{}, nil, time.Time{}
@@ -159,17 +159,17 @@ func (s *Store) Clear(ctx context.Context, d outbox.Delivery) (Recipient, Cleara
 			}
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			c = Clearance{Ended: endedStale}
+			c = SendDecision{DropReason: endedStale}
 			if to.Accepts(d.Kind, d.Epoch) {
 				c = clearance(now, d, log, domainFree)
 			}
-			if c == (Clearance{}) {
+			if c == (SendDecision{}) {
 				b.Queue(markSentSQL, mail, person, string(purpose), d.CreatedAt, now)
 			}
 			return nil
 		})
 	if err != nil {
-		return Recipient{}, Clearance{}, fmt.Errorf("clear a mail: %w", err)
+		return Recipient{}, SendDecision{}, fmt.Errorf("clear a mail: %w", err)
 	}
 	return to, c, nil
 }

@@ -21,8 +21,8 @@ func announce(b *pgx.Batch, e ledger.Event, epoch int32, sealed []byte) {
 	})
 }
 
-// News is an announced event as its listeners need it. It names nobody.
-type News struct {
+// ChangeEvent is an announced event as its listeners need it. It names nobody.
+type ChangeEvent struct {
 	EventID      uuid.UUID
 	Kind         ledger.Kind
 	At           time.Time
@@ -31,10 +31,10 @@ type News struct {
 	Data         ledger.Data
 	// EmailHMAC, FoldHMAC and KeyID are the pseudonyms of the person's address and mailbox, for the journal; nil when they
 	// are not kept any more.
-	EmailHMAC, FoldHMAC []byte
-	KeyID               string
+	EmailHMAC, MailboxHMAC []byte
+	KeyID                  string
 	// HushedUntil is the end of the "not me" period that the event started; zero if it started none.
-	HushedUntil time.Time
+	MutedUntil time.Time
 }
 
 const newsSQL = `
@@ -45,23 +45,23 @@ left join identities i using (subscriber_id)
 left join suppressions p on p.email_hmac = i.email_hmac and p.reason = 'declined' and p.created_at = e.at
 where e.id = $1::text::uuid`
 
-// News reads an announced event, in one round trip; false if there is none of that id. The error is the database's.
-func (s *Store) News(ctx context.Context, eventID uuid.UUID) (news News, found bool, err error) {
+// ChangeEvent reads an announced event, in one round trip; false if there is none of that id. The error is the database's.
+func (s *Store) ChangeEvent(ctx context.Context, eventID uuid.UUID) (news ChangeEvent, found bool, err error) {
 	err = s.db.Batch(ctx, func(b *pgx.Batch) {
-		news, found = News{EventID: eventID}, false
+		news, found = ChangeEvent{EventID: eventID}, false
 		b.Queue(newsSQL, eventID.String()).QueryRow(func(row pgx.Row) error {
 			var source, data string
 			var until pgtype.Timestamptz
-			err := row.Scan((*string)(&news.Kind), &news.At, &news.SubscriberID, &source, &data, &news.EmailHMAC, &news.FoldHMAC, &news.KeyID, &until)
+			err := row.Scan((*string)(&news.Kind), &news.At, &news.SubscriberID, &source, &data, &news.EmailHMAC, &news.MailboxHMAC, &news.KeyID, &until)
 			if err != nil {
 				return optional(err)
 			}
-			found, news.Source, news.HushedUntil = true, ledger.ParseSource(source), until.Time // zero for infinity
+			found, news.Source, news.MutedUntil = true, ledger.ParseSource(source), until.Time // zero for infinity
 			return json.Unmarshal([]byte(data), &news.Data)
 		})
 	})
 	if err != nil {
-		return News{}, false, fmt.Errorf("read an announced event: %w", err)
+		return ChangeEvent{}, false, fmt.Errorf("read an announced event: %w", err)
 	}
 	return news, found, nil
 }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// DomainCap bounds the mails to one domain.
-type DomainCap struct {
+// DomainLimit bounds the mails to one domain.
+type DomainLimit struct {
 	// Send at most this many emails that anybody can cause to one registrable domain within an hour, other than those of large
 	// providers: nobody can fill all mailboxes of a company through the form. Requests above it are recorded and answered as
 	// all others, and their emails wait. 0 for no bound.
@@ -36,7 +36,7 @@ func (c ReminderConfig) Validate() error {
 }
 
 // Validate implements the check of config.Env.Read.
-func (c DomainCap) Validate() error {
+func (c DomainLimit) Validate() error {
 	if c.Limit < 0 {
 		return errors.New("LIMITS_DOMAIN_EMAILS_PER_HOUR: must be 0 or more")
 	}
@@ -80,7 +80,7 @@ func RegistrableDomain(domain string) string {
 
 // domainOf is what the cap counts an address under; empty for large providers, where many strangers live, and for those
 // that the owner has exempted.
-func (c DomainCap) domainOf(a Address) string {
+func (c DomainLimit) domainOf(a Address) string {
 	domain := RegistrableDomain(a.Domain)
 	if Provider(a.Domain) != "other" || slices.Contains(c.Exempt, domain) {
 		return ""
@@ -92,7 +92,7 @@ func (c DomainCap) domainOf(a Address) string {
 const domainWindow = time.Hour
 
 // toStrangers are the purposes that the cap on one domain counts: mails that anybody can cause to any address.
-var toStrangers = []string{string(ConfirmMail), string(AlreadySubscribedMail)}
+var toStrangers = []string{string(ConfirmEmail), string(AlreadySubscribedEmail)}
 
 // Counting stops at the cap. Without a domain, that of a large provider, nothing is counted.
 const domainMailedSQL = `
@@ -102,11 +102,11 @@ select count(*) from (
 
 // loadDomain counts the mails to a domain within domainWindow. Requests that run at the same time do not see each other,
 // so as many as that may be queued above the cap; they wait for their sending.
-func (m *Mailed) loadDomain(b *pgx.Batch, domainHMAC []byte, limit int) {
+func (m *SentEmails) loadDomain(b *pgx.Batch, domainHMAC []byte, limit int) {
 	b.Queue(domainMailedSQL, domainHMAC, toStrangers, m.Now.Add(-domainWindow), limit).QueryRow(func(row pgx.Row) error {
 		var count int
 		err := row.Scan(&count)
-		m.DomainFull = limit > 0 && count >= limit
+		m.DomainLimitReached = limit > 0 && count >= limit
 		return err
 	})
 }

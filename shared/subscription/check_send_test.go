@@ -28,10 +28,10 @@ func TestABacklogReachesAMailboxAsOneMail(t *testing.T) {
 	if len(sent) != 1 || sent[0].to != spelling(11) {
 		t.Errorf("sent %v, want the newest alone", sent)
 	}
-	if got := b.outcomes(); got["sent"] != 1 || got["overtaken"] != 11 {
+	if got := b.outcomes(); got["sent"] != 1 || got["superseded"] != 11 {
 		t.Errorf("outcomes %v", got)
 	}
-	b.request(spelling(12), ConfirmationCapped) // what was sent counts from its sending
+	b.request(spelling(12), ConfirmationOverBudget) // what was sent counts from its sending
 	sent = append(sent, b.deliverFor(time.Hour)...)
 	b.request(spelling(12), ConfirmationQueued)
 	if sent = append(sent, b.deliverFor(time.Hour)...); len(sent) != 2 {
@@ -55,12 +55,12 @@ func TestReleasedMailsAreNoBurst(t *testing.T) {
 		b.request(spelling(100+i), ConfirmationQueued)
 		sent = append(sent, b.deliverFor(confirmPause)...)
 	}
-	holds, err := b.store.Holds(t.Context(), 100)
+	holds, err := b.store.ListHeld(t.Context(), 100)
 	if err != nil || len(holds) != 18 {
 		t.Fatalf("%d holds, %v", len(holds), err)
 	}
 	for _, h := range holds {
-		if err := b.store.Release(t.Context(), h.ID, operator); err != nil {
+		if err := b.store.ReleaseHeld(t.Context(), h.ID, operator); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestReleasedMailsAreNoBurst(t *testing.T) {
 		t.Errorf("sent %v, want those that were not held: they are newer", sent)
 	}
 	b.expectSendings(sent)
-	if got := b.outcomes(); got["sent"] != 3 || got["overtaken"] != 18 {
+	if got := b.outcomes(); got["sent"] != 3 || got["superseded"] != 18 {
 		t.Errorf("outcomes %v", got)
 	}
 }
@@ -84,7 +84,7 @@ func TestAReleasedMailWaitsForThePause(t *testing.T) {
 	if len(sent) != 1 || sent[0].to != spelling(1) {
 		t.Fatalf("sent %v: what is held overtakes nobody", sent)
 	}
-	if err := b.store.Release(t.Context(), b.held().ID, operator); err != nil {
+	if err := b.store.ReleaseHeld(t.Context(), b.held().ID, operator); err != nil {
 		t.Fatal(err)
 	}
 	if sent := b.deliverFor(confirmPause - time.Second); len(sent) != 0 {
@@ -101,7 +101,7 @@ func TestAMailWhoseTimeIsOver(t *testing.T) {
 	b.activate(john)
 	b.request(john, AlreadySubscribed)
 	b.request(jane, ConfirmationQueued)
-	b.ask(john, ExportLinkMail, LinkQueued)
+	b.ask(john, ExportLinkEmail, LinkQueued)
 	b.advance(3 * 24 * time.Hour)
 	sent := b.deliver()
 	if len(sent) != 2 || b.outcomes()["outdated"] != 1 {
@@ -155,13 +155,13 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 	at := func(i int) string { return fmt.Sprintf("jane%d@example.org", i) }
 	for i := range n {
 		b.activate(at(i))
-		b.ask(at(i), ExportLinkMail, LinkQueued)
+		b.ask(at(i), ExportLinkEmail, LinkQueued)
 	}
 	b.deliver()
 	b.advance(capWindow)
 	for i := range n { // two links, of two in a day
-		b.ask(at(i), ExportLinkMail, LinkQueued)
-		b.ask(at(i), EraseLinkMail, LinkQueued)
+		b.ask(at(i), ExportLinkEmail, LinkQueued)
+		b.ask(at(i), EraseLinkEmail, LinkQueued)
 	}
 	b.exec(`update email_log set sent_at = $1 where purpose = 'privacy_export' and sent_at is not null`, b.now().Add(-time.Hour)) // the first one left late
 	for i := range n {
@@ -182,7 +182,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 	var all sync.WaitGroup
 	for _, d := range claimed {
 		all.Go(func() {
-			if _, _, err := store.Clear(t.Context(), d); err != nil {
+			if _, _, err := store.CheckSend(t.Context(), d); err != nil {
 				t.Error(err)
 			}
 		})
@@ -199,44 +199,44 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 func TestClearance(t *testing.T) {
 	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.EmailConfirm, CreatedAt: now.Add(-time.Minute)}
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
-	earlier := func(n byte, sent time.Duration) logged { return logged{uuid.UUID{n}, ConfirmMail, ago(sent), false} }
+	earlier := func(n byte, sent time.Duration) logged { return logged{uuid.UUID{n}, ConfirmEmail, ago(sent), false} }
 	older, newer := uuid.UUID{4}, uuid.UUID{6}
 	for name, c := range map[string]struct {
 		kind   outbox.Kind
 		log    []logged
 		domain time.Duration
 		age    time.Duration
-		want   Clearance
+		want   SendDecision
 	}{
 		"alone":                          {},
-		"itself, tried before":           {log: []logged{{mine.ID, ConfirmMail, ago(time.Second), true}}},
-		"a later one waits":              {log: []logged{{newer, ConfirmMail, nil, true}}, want: Clearance{Ended: "overtaken"}},
-		"a later one left":               {log: []logged{{newer, ConfirmMail, ago(0), false}}, want: Clearance{Ended: "overtaken"}},
-		"a later one is held, or ended":  {log: []logged{{newer, ConfirmMail, nil, false}}},
-		"a later one of another purpose": {kind: outbox.EmailPrivacyExport, log: []logged{{newer, EraseLinkMail, nil, true}}},
-		"an earlier one waits":           {log: []logged{{older, ConfirmMail, nil, true}}},
-		"an earlier one left just now":   {log: []logged{{older, ConfirmMail, ago(5 * time.Minute), false}}, want: Clearance{Wait: 10 * time.Minute}},
-		"an earlier one left long ago":   {log: []logged{{older, ConfirmMail, ago(confirmPause), false}}},
+		"itself, tried before":           {log: []logged{{mine.ID, ConfirmEmail, ago(time.Second), true}}},
+		"a later one waits":              {log: []logged{{newer, ConfirmEmail, nil, true}}, want: SendDecision{DropReason: "superseded"}},
+		"a later one left":               {log: []logged{{newer, ConfirmEmail, ago(0), false}}, want: SendDecision{DropReason: "superseded"}},
+		"a later one is held, or ended":  {log: []logged{{newer, ConfirmEmail, nil, false}}},
+		"a later one of another purpose": {kind: outbox.EmailPrivacyExport, log: []logged{{newer, EraseLinkEmail, nil, true}}},
+		"an earlier one waits":           {log: []logged{{older, ConfirmEmail, nil, true}}},
+		"an earlier one left just now":   {log: []logged{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute}},
+		"an earlier one left long ago":   {log: []logged{{older, ConfirmEmail, ago(confirmPause), false}}},
 		"three left today": {
 			log:  []logged{earlier(1, 20*time.Hour), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
-			want: Clearance{Wait: 4 * time.Hour},
+			want: SendDecision{DeferFor: 4 * time.Hour},
 		},
 		"three left, one of them a day ago": {
 			log: []logged{earlier(1, capWindow), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
 		},
 		"a reminder is of the same purpose": {
-			kind: outbox.EmailReminder, log: []logged{{older, ConfirmMail, ago(time.Minute), false}}, want: Clearance{Wait: 14 * time.Minute},
+			kind: outbox.EmailReminder, log: []logged{{older, ConfirmEmail, ago(time.Minute), false}}, want: SendDecision{DeferFor: 14 * time.Minute},
 		},
 		"two links share their cap": {
-			kind: outbox.EmailPrivacyErase, log: []logged{{older, ExportLinkMail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkMail, ago(time.Hour), false}},
-			want: Clearance{Wait: 22 * time.Hour},
+			kind: outbox.EmailPrivacyErase, log: []logged{{older, ExportLinkEmail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkEmail, ago(time.Hour), false}},
+			want: SendDecision{DeferFor: 22 * time.Hour},
 		},
-		"the domain is full": {domain: 30 * time.Minute, want: Clearance{Wait: 30 * time.Minute}},
+		"the domain is full": {domain: 30 * time.Minute, want: SendDecision{DeferFor: 30 * time.Minute}},
 		"the mailbox for longer than the domain": {
-			domain: time.Minute, log: []logged{{older, ConfirmMail, ago(5 * time.Minute), false}}, want: Clearance{Wait: 10 * time.Minute},
+			domain: time.Minute, log: []logged{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute},
 		},
-		"after a week":         {age: mailLifetime + time.Second, want: Clearance{Ended: "outdated"}},
-		"a notice after a day": {kind: outbox.EmailAlreadySubscribed, age: noticeLifetime + time.Second, want: Clearance{Ended: "outdated"}},
+		"after a week":         {age: mailLifetime + time.Second, want: SendDecision{DropReason: "outdated"}},
+		"a notice after a day": {kind: outbox.EmailAlreadySubscribed, age: noticeLifetime + time.Second, want: SendDecision{DropReason: "outdated"}},
 	} {
 		d := mine
 		d.Kind = cmp.Or(c.kind, d.Kind)

@@ -16,7 +16,7 @@ func TestExemptions(t *testing.T) {
 		"": nil, "example.org": {"example.org"}, " Example.NET , Bücher.de,shop.co.uk.,": {"example.net", "xn--bcher-kva.de", "shop.co.uk"},
 	} {
 		env := config.FromMap(map[string]string{"LIMITS_EXEMPT_DOMAINS": value})
-		if got := config.Read[DomainCap](env); env.Err() != nil || !slices.Equal(got.Exempt, want) || got.Limit != 50 {
+		if got := config.Read[DomainLimit](env); env.Err() != nil || !slices.Equal(got.Exempt, want) || got.Limit != 50 {
 			t.Errorf("%q: %v, %v", value, got, env.Err())
 		}
 	}
@@ -25,13 +25,13 @@ func TestExemptions(t *testing.T) {
 		"a URL": "https://example.org", "a name": "localhost", "two without a comma": "example.org example.net",
 	} {
 		env := config.FromMap(map[string]string{"LIMITS_EXEMPT_DOMAINS": value})
-		config.Read[DomainCap](env)
+		config.Read[DomainLimit](env)
 		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "LIMITS_EXEMPT_DOMAINS") || strings.Contains(err.Error(), value) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	env := config.FromMap(map[string]string{"LIMITS_DOMAIN_EMAILS_PER_HOUR": "-1"})
-	config.Read[DomainCap](env)
+	config.Read[DomainLimit](env)
 	if err := env.Err(); err == nil || !strings.Contains(err.Error(), "LIMITS_DOMAIN_EMAILS_PER_HOUR") {
 		t.Error(err)
 	}
@@ -39,13 +39,13 @@ func TestExemptions(t *testing.T) {
 
 func TestTheCapOfOneDomain(t *testing.T) {
 	b := setup(t)
-	b.store.domainCap = DomainCap{Limit: 3, Exempt: Exemptions{"example.net"}}
+	b.store.domainCap = DomainLimit{Limit: 3, Exempt: Exemptions{"example.net"}}
 	at := func(i int, domain string) string { return fmt.Sprintf("jane%d@%s", i, domain) }
 	for i := range 3 {
 		b.request(at(i, "mail.example.org"), ConfirmationQueued)
 	}
-	b.request(at(3, "example.org"), ConfirmationCapped) // the registrable domain counts, not its parts
-	b.request(at(0, "mail.example.org"), ConfirmationCapped)
+	b.request(at(3, "example.org"), ConfirmationOverBudget) // the registrable domain counts, not its parts
+	b.request(at(0, "mail.example.org"), ConfirmationOverBudget)
 	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["domain_cap"]` {
 		t.Errorf("recorded %v", got)
 	}
@@ -61,8 +61,8 @@ func TestTheCapOfOneDomain(t *testing.T) {
 
 	// Who leaves or asks for their data is not held up: that mail goes to subscribers alone.
 	b.store.domainCap.Limit = 1
-	b.ask("john@example.com", UnsubscribeLinkMail, LinkQueued)
-	b.ask("john@example.com", ExportLinkMail, LinkQueued)
+	b.ask("john@example.com", UnsubscribeLinkEmail, LinkQueued)
+	b.ask("john@example.com", ExportLinkEmail, LinkQueued)
 	b.store.domainCap.Limit = 0
 	for i := range 60 {
 		b.request(at(i, "example.edu"), ConfirmationQueued)

@@ -11,7 +11,7 @@ import (
 // TestAnyHistoryKeepsTheCaps asks, holds, releases, pauses and delivers at random, and looks at what left.
 func TestAnyHistoryKeepsTheCaps(t *testing.T) {
 	b := setup(t)
-	b.store.domainCap = DomainCap{Limit: 4}
+	b.store.domainCap = DomainLimit{Limit: 4}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -30,15 +30,15 @@ func TestAnyHistoryKeepsTheCaps(t *testing.T) {
 			r.Hold = "disposable"
 			_, err = b.store.Request(t.Context(), r)
 		case what < 9:
-			purpose := []Purpose{UnsubscribeLinkMail, ExportLinkMail, EraseLinkMail}[random.IntN(3)]
+			purpose := []Purpose{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail}[random.IntN(3)]
 			_, err = b.store.RequestLink(t.Context(), LinkRequest{Address: r.Address, Purpose: purpose, Visit: visit})
 		case what < 10:
 			paused = !paused
 		case what < 11:
-			var holds []Hold
-			holds, err = b.store.Holds(t.Context(), 100)
+			var holds []HeldEmail
+			holds, err = b.store.ListHeld(t.Context(), 100)
 			for _, h := range holds {
-				err = errors.Join(err, b.store.Release(t.Context(), h.ID, operator))
+				err = errors.Join(err, b.store.ReleaseHeld(t.Context(), h.ID, operator))
 			}
 		default:
 			b.advance(time.Duration(random.Int64N(int64(30 * time.Hour))))

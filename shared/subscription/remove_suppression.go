@@ -22,7 +22,7 @@ update suppressions set mailbox_hmac = null where mailbox_hmac = $1::bytea`
 // Lift ends whatever keeps mail away from an address: a suppression, an objection or a "not me" period. A row that was
 // suppressed is unsubscribed afterwards, never active: the person may sign up again. Unchanged means that nothing kept mail
 // away. The error is the database's.
-func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, error) {
+func (s *Store) RemoveSuppression(ctx context.Context, a Address, visit Visit) (Outcome, error) {
 	lock, eventID, freshID, names := s.foldLock(a), newID(), newID(), newPseudonyms(s.key, a)
 	var r row
 	var held silence
@@ -30,12 +30,12 @@ func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, erro
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
 			r, held = row{}, silence{}
-			r.loadByNorm(b, a.Norm, lock)
+			r.loadByNorm(b, a.Normalized, lock)
 			held.loadByAddress(b, names, before)
 		},
 		func(b *pgx.Batch, now time.Time) error {
 			from := held.state(r)
-			d := Transition(Facts{State: from, Returning: r.Returning, Hushed: held.hushed(), Objected: held.reason == Objection}, OnLift)
+			d := Transition(Facts{State: from, Returning: r.Returning, Muted: held.hushed(), Objected: held.reason == Objection}, OnRemoveSuppression)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil
@@ -63,12 +63,12 @@ func (s *Store) Lift(ctx context.Context, a Address, visit Visit) (Outcome, erro
 	return outcome, nil
 }
 
-// Kept is why somebody gets no mail, without saying who.
-type Kept struct {
-	Reason       SuppressReason `json:"reason"`
-	Since        time.Time      `json:"since"`
-	Until        *time.Time     `json:"until"`
-	SubscriberID uuid.UUID      `json:"subscriber_id"` // uuid.Nil where no pseudonym is kept
+// SuppressionEntry is why somebody gets no mail, without saying who.
+type SuppressionEntry struct {
+	Reason       SuppressionReason `json:"reason"`
+	Since        time.Time         `json:"since"`
+	Until        *time.Time        `json:"until"`
+	SubscriberID uuid.UUID         `json:"subscriber_id"` // uuid.Nil where no pseudonym is kept
 }
 
 const suppressionsSQL = `
@@ -80,12 +80,12 @@ order by p.created_at desc limit $3::integer`
 
 // Suppressions lists up to limit addresses that get no mail now, the newest first, for one reason or, if it is empty, for
 // all.
-func (s *Store) Suppressions(ctx context.Context, reason SuppressReason, limit int) ([]Kept, error) {
-	var all []Kept
+func (s *Store) ListSuppressions(ctx context.Context, reason SuppressionReason, limit int) ([]SuppressionEntry, error) {
+	var all []SuppressionEntry
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(suppressionsSQL, s.clock(), string(reason), limit).Query(func(rows pgx.Rows) error {
 			var err error
-			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k Kept, err error) {
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k SuppressionEntry, err error) {
 				return k, row.Scan((*string)(&k.Reason), &k.Since, &k.Until, &k.SubscriberID)
 			})
 			return err

@@ -181,10 +181,10 @@ func checkConsistent(t *testing.T, a Address, err error) {
 	if err != nil {
 		return
 	}
-	if len(a.Mailbox) > 254 || len(a.Norm) > 254 {
+	if len(a.Mailbox) > 254 || len(a.Normalized) > 254 {
 		t.Errorf("longer than 254: %q", a.Mailbox)
 	}
-	for _, s := range []string{a.Mailbox, a.Norm, a.Fold, a.Domain} {
+	for _, s := range []string{a.Mailbox, a.Normalized, a.MailboxKey, a.Domain} {
 		for i := range len(s) {
 			if s[i] < 0x21 || s[i] >= 0x7f {
 				t.Errorf("byte %#x in %q", s[i], s)
@@ -194,12 +194,12 @@ func checkConsistent(t *testing.T, a Address, err error) {
 	if strings.ContainsFunc(a.Display, isForbidden) || strings.Count(a.Display, "@") != 1 {
 		t.Errorf("not fit to be shown: %q", a.Display)
 	}
-	if a.Norm != strings.ToLower(a.Mailbox) {
-		t.Errorf("norm %q of %q", a.Norm, a.Mailbox)
+	if a.Normalized != strings.ToLower(a.Mailbox) {
+		t.Errorf("norm %q of %q", a.Normalized, a.Mailbox)
 	}
-	for _, again := range []string{a.Mailbox, a.Display, a.Norm, strings.ToUpper(a.Mailbox)} {
+	for _, again := range []string{a.Mailbox, a.Display, a.Normalized, strings.ToUpper(a.Mailbox)} {
 		b, err := ParseAddress(again)
-		if err != nil || b.Norm != a.Norm || b.Fold != a.Fold || b.Domain != a.Domain {
+		if err != nil || b.Normalized != a.Normalized || b.MailboxKey != a.MailboxKey || b.Domain != a.Domain {
 			t.Errorf("%q, from %+v, gives %+v, %v", again, a, b, err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 func (b *bundle) lift(typed string, want Outcome) {
 	b.Helper()
-	if got, err := b.store.Lift(b.Context(), address(b, typed), visit); err != nil || got != want {
+	if got, err := b.store.RemoveSuppression(b.Context(), address(b, typed), visit); err != nil || got != want {
 		b.Fatalf("lift %s: %q, %v, want %q", typed, got, err, want)
 	}
 }
@@ -20,11 +20,11 @@ func TestLift(t *testing.T) {
 	b.activate(jane)
 	b.lift(jane, Unchanged)
 	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Bounce, Actor: ledger.Provider}, SuppressedNow)
-	kept, err := b.store.Suppressions(t.Context(), "", 10)
+	kept, err := b.store.ListSuppressions(t.Context(), "", 10)
 	if err != nil || len(kept) != 1 || kept[0].Reason != Bounce || kept[0].SubscriberID != b.row(jane).ID {
 		t.Errorf("%+v %v", kept, err)
 	}
-	b.lift(jane, LiftedNow)
+	b.lift(jane, SuppressionRemoved)
 	b.expectRow(jane, Unsubscribed, 3, false) // never active without a fresh consent
 	b.lift(jane, Unchanged)
 	b.advance(confirmPause)
@@ -34,13 +34,13 @@ func TestLift(t *testing.T) {
 
 	// Without a row: an objection after an erasure, and a "not me" period.
 	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)
-	b.request(jane, Silenced)
-	b.lift(jane, LiftedNow)
+	b.request(jane, RequestSuppressed)
+	b.lift(jane, SuppressionRemoved)
 	b.advance(2 * capWindow)
 	b.request(jane, ConfirmationQueued)
-	b.click(b.store.Cancel, b.link(jane), CancelledNow)
-	b.request(jane, Silenced)
-	b.lift(jane, LiftedNow)
+	b.click(b.store.Decline, b.link(jane), DeclinedNow)
+	b.request(jane, RequestSuppressed)
+	b.lift(jane, SuppressionRemoved)
 	b.advance(confirmPause)
 	b.request(jane, ConfirmationQueued)
 }
@@ -73,7 +73,7 @@ func TestProof(t *testing.T) {
 		t.Errorf("%+v %v", proof, err)
 	}
 	b.optIn = SingleOptIn
-	b.request(jane, ConfirmationCapped) // who comes back confirms, and the proof says so
+	b.request(jane, ConfirmationOverBudget) // who comes back confirms, and the proof says so
 	if proof, err = b.store.Proof(t.Context(), address(t, jane), visit); err != nil || proof.Steps[len(proof.Steps)-1].Data.Workflow != "double-opt-in/1" {
 		t.Errorf("%+v %v", proof, err)
 	}

@@ -17,7 +17,7 @@ where mailbox_hmac = $1::bytea and purpose = any($2::text[]) and greatest(at, se
 group by purpose`
 
 // load counts the mails of the given purposes to a folded address that were queued or sent within capWindow.
-func (m *Mailed) load(b *pgx.Batch, foldHMAC []byte, purposes ...string) {
+func (m *SentEmails) load(b *pgx.Batch, foldHMAC []byte, purposes ...string) {
 	b.Queue(mailedSQL, foldHMAC, purposes, m.Now.Add(-capWindow)).Query(func(rows pgx.Rows) error {
 		var purpose string
 		var sent Sent
@@ -30,15 +30,15 @@ func (m *Mailed) load(b *pgx.Batch, foldHMAC []byte, purposes ...string) {
 }
 
 // newMailed is what was sent until now: nothing, before load.
-func newMailed(now time.Time) Mailed {
-	return Mailed{Now: now, Sent: map[Purpose]Sent{}}
+func newMailed(now time.Time) SentEmails {
+	return SentEmails{Now: now, Sent: map[Purpose]Sent{}}
 }
 
 const logMailSQL = `
 insert into email_log (id, mailbox_hmac, purpose, at, domain_hmac)
 values ($1::text::uuid, $2::bytea, $3::text, $4::timestamptz, $5::bytea)`
 
-// queue queues m and, under its id, the entry that the caps count; NoMail counts nowhere and stands in for a mail.
+// queue queues m and, under its id, the entry that the caps count; NoEmail counts nowhere and stands in for a mail.
 // domainHMAC is nil where mails to the domain are not counted.
 func (p Purpose) queue(b *pgx.Batch, foldHMAC, domainHMAC []byte, m outbox.Message) {
 	b.Queue(logMailSQL, m.ID.String(), foldHMAC, cmp.Or(string(p), "none"), m.CreatedAt, domainHMAC)

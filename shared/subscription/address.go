@@ -24,10 +24,10 @@ type Address struct {
 	Mailbox string
 	// Norm is the identity: Mailbox in lower case. Two addresses are one person's if their Norm is equal. RFC 5321
 	// §2.4 lets a host distinguish case; no large provider does.
-	Norm string
+	Normalized string
 	// Fold is what the caps on mail count under: Norm without a plus tag, and for Gmail without dots and with one
 	// domain. It is never used to write to somebody or to find them.
-	Fold string
+	MailboxKey string
 	// Domain is the domain in A-labels, lower case.
 	Domain string
 }
@@ -102,11 +102,11 @@ func ParseAddress(s string) (Address, error) {
 	}
 	lower := strings.ToLower(local)
 	return Address{
-		Display: local + "@" + shown,
-		Mailbox: local + "@" + domain,
-		Norm:    lower + "@" + domain,
-		Fold:    fold(lower, domain),
-		Domain:  domain,
+		Display:    local + "@" + shown,
+		Mailbox:    local + "@" + domain,
+		Normalized: lower + "@" + domain,
+		MailboxKey: fold(lower, domain),
+		Domain:     domain,
 	}, nil
 }
 
