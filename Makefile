@@ -89,7 +89,7 @@ bench: size ## Print the budgets' figures: sizes, starts, the limiter, sign-ups;
 	@go run ./internal/testenv/run -- go test -run '^$$' -bench . -benchtime 1x -p 1 ./internal/bench ./functions/subscribe
 
 .PHONY: bursts
-bursts: ## Print how well sign-up bursts are detected (docs/lookalike.md)
+bursts: ## Print how well sign-up bursts are detected (docs/burst-detection.md)
 	@go run ./internal/bursts/evaluate report
 
 .PHONY: fuzz

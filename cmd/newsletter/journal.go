@@ -56,7 +56,7 @@ func openJournal(db *operatorDB, flags *flag.FlagSet, args []string) (*journal.J
 	if !cfg.Enabled() {
 		return nil, from, errors.New("JOURNAL_URL is not set")
 	}
-	j, err := journal.Open(cfg)
+	j, err := journal.New(cfg)
 	return j, from, err
 }
 

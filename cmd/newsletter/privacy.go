@@ -14,8 +14,8 @@ import (
 
 	"newsletter/shared/config"
 
+	"newsletter/shared/catalog"
 	"newsletter/shared/outbox"
-	"newsletter/shared/phrases"
 	"newsletter/shared/privacy"
 	"newsletter/shared/subscription"
 )
@@ -37,7 +37,7 @@ func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg, book := config.Read[privacy.Config](db.env), phrases.ReadBook(db.env)
+	cfg, book := config.Read[privacy.Config](db.env), catalog.Read(db.env)
 	if err := db.env.Err(); err != nil {
 		return err
 	}

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
@@ -25,9 +25,9 @@ const (
 	cancel     = "cancel" // the value of "action" that says that somebody else asked
 )
 
-type gate interface {
+type admitter interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	Settle(ctx context.Context, v *admission.Verdict)
+	RefundUnlessCommitted(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -37,10 +37,10 @@ type store interface {
 }
 
 type handler struct {
-	gate  gate
+	gate  admitter
 	store store
 	ring  *token.Ring
-	book  *phrases.Book
+	book  *catalog.Catalog
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -66,7 +66,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		return nil, err
 	}
 	if !httpapi.WantsHTML(r) {
-		return httpapi.JSON(http.StatusOK, state{"pending"}).As("shown"), nil
+		return httpapi.JSON(http.StatusOK, state{"pending"}).WithOutcome("shown"), nil
 	}
 	words := h.words(r, text.Locale)
 	return httpapi.HTML(http.StatusOK, httpapi.Page{
@@ -75,7 +75,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 			{Button: words.Pages.Confirm.Button},
 			{Button: words.Pages.Confirm.Quiet, Quiet: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
 		},
-	}).As("shown"), nil
+	}).WithOutcome("shown"), nil
 }
 
 // act is the button. A POST without a body confirms.
@@ -97,7 +97,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
-	defer h.gate.Settle(ctx, &verdict)
+	defer h.gate.RefundUnlessCommitted(ctx, &verdict)
 	visit := subscription.Visit{
 		Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: "link",
 	}
@@ -108,12 +108,12 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	outcome, err := do(ctx, claims, visit)
 	if err != nil {
 		if errors.Is(err, subscription.ErrUnknown) || errors.Is(err, postgres.ErrBusy) { // all else is our failure
-			verdict.Keep()
+			verdict.Commit()
 		}
 		return h.refused(ctx, r, err)
 	}
-	response := h.done(r, status).With(verdict.Limit.Headers()).As(string(outcome))
-	verdict.Keep()
+	response := h.done(r, status).WithHeader(verdict.Limit.Headers()).WithOutcome(string(outcome))
+	verdict.Commit()
 	return response, nil
 }
 
@@ -141,11 +141,11 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 	words := h.words(r, "")
 	return httpapi.HTML(http.StatusNotFound, httpapi.Page{
 		Lang: words.Lang, Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.NothingToSee.Paragraphs, Footer: h.book.Footer,
-	}).As("not-found"), nil
+	}).WithOutcome("not-found"), nil
 }
 
 // words speaks the browser's language, or else that of the consent text.
-func (h *handler) words(r *httpapi.Request, locale string) *phrases.Phrases {
+func (h *handler) words(r *httpapi.Request, locale string) *catalog.Translation {
 	if accepted := r.Header.Get("Accept-Language"); accepted != "" {
 		locale = accepted
 	}

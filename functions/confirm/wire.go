@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
@@ -20,7 +20,7 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), phrases.ReadBook(env)
+	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), catalog.Read(env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
 	keyConfig, ring := config.Read[pseudonym.Config](env), token.ReadRing(env, token.Confirm)
 	if err := env.Err(); err != nil {
@@ -28,7 +28,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.Open(ctx, dbConfig)
-	redis, redisErr := redistls.Open(redisConfig)
+	redis, redisErr := redistls.New(redisConfig)
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}

@@ -24,7 +24,7 @@ func (r *run) warn(ctx context.Context, d outbox.Delivery) (string, error) {
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
 	began := r.now()
-	err = to.warn(ctx, messenger.Notice{ID: d.ID.String(), Alert: a, Stage: stage})
+	err = to.warn(ctx, messenger.Notification{ID: d.ID.String(), Alert: a, Stage: stage})
 	outcome := "warned"
 	if err != nil {
 		outcome = "failed"

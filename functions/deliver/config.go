@@ -1,15 +1,15 @@
 package main
 
 import (
-	"newsletter/shared/mail"
+	"newsletter/shared/email"
 	"newsletter/shared/outbox"
 )
 
 // Config tunes the deliveries.
 type Config struct {
 	outbox.WorkerConfig
-	mail.RateConfig
-	mail.BreakerConfig
+	email.RateConfig
+	email.BreakerConfig
 }
 
 // connections is how many database connections that takes: most of a sending's time is spent at the mail service.

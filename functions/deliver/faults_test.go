@@ -11,7 +11,7 @@ import (
 
 	"newsletter/internal/devstack"
 	"newsletter/internal/functiontest"
-	"newsletter/shared/mail"
+	"newsletter/shared/email"
 	"newsletter/shared/outbox"
 )
 
@@ -111,7 +111,7 @@ func TestAnUnknownKind(t *testing.T) {
 // poisonous panics at one mail and passes the others on to the real sender.
 type poisonous struct{ sender }
 
-func (p poisonous) Send(ctx context.Context, m mail.Message) (string, error) {
+func (p poisonous) Send(ctx context.Context, m email.Message) (string, error) {
 	if strings.HasPrefix(m.To, "jane001@") {
 		panic("poison")
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/alert"
+	"newsletter/shared/email"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
 	"newsletter/shared/privacy"
@@ -43,7 +43,7 @@ type people interface {
 }
 
 type sender interface {
-	Send(ctx context.Context, m mail.Message) (string, error)
+	Send(ctx context.Context, m email.Message) (string, error)
 }
 
 type handler struct {
@@ -55,7 +55,7 @@ type handler struct {
 	sender    sender
 	listeners listeners
 	alerts    *alert.Store
-	waves     waves // nil: they are not looked for
+	waves     bursts // nil: they are not looked for
 	vault     *outbox.Vault
 	pacer     *pacer
 	// recipients are the services that receive personal data; recorded is true once they are in the database.
@@ -73,7 +73,7 @@ type result struct {
 
 // event drains the outbox, then lingers. It ends early with an error when the mail service refuses everything.
 func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
-	if !lambdafn.IsTick(event) {
+	if !lambdafn.IsScheduleInput(event) {
 		return nil, errNotATick
 	}
 	if !h.recorded { // before anything is passed on

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/shared/audience"
 	"newsletter/shared/config"
+	"newsletter/shared/ga4"
 	"newsletter/shared/journal"
 	"newsletter/shared/ledger"
-	"newsletter/shared/measurement"
+	"newsletter/shared/loops"
 	"newsletter/shared/messenger"
 	"newsletter/shared/notify"
 	"newsletter/shared/outbound"
@@ -26,22 +26,22 @@ func readListeners(env *config.Env) listeners {
 	guard := config.Read[outbound.Config](env)
 	client := outbound.New(guard, nil)
 	if cfg := config.Read[journal.Config](env); cfg.Enabled() {
-		j, err := journal.Open(cfg)
+		j, err := journal.New(cfg)
 		env.Add(err)
-		all[outbox.Journal] = listener{tell: journalist{j}.tell, kinds: stops(), sealed: true}
+		all[outbox.Journal] = listener{tell: journalSink{j}.tell, kinds: stops(), sealed: true}
 	}
 	if cfg := readLoops(env); cfg.Enabled() {
-		all[outbox.Loops] = listener{tell: loops{audience.New(cfg, client)}.tell, sealed: true}
+		all[outbox.Loops] = listener{tell: loopsSink{loops.New(cfg, client)}.tell, sealed: true}
 	}
-	if cfg := config.Read[measurement.Config](env); cfg.Enabled() {
+	if cfg := config.Read[ga4.Config](env); cfg.Enabled() {
 		cfg.BaseURL = guard.Service("ga4", "")
 		counted := []ledger.Kind{ledger.Requested, ledger.Confirmed, ledger.Unsubscribed}
-		all[outbox.GA4] = listener{tell: counter{measurement.New(cfg, client, time.Now)}.tell, kinds: counted}
+		all[outbox.GA4] = listener{tell: ga4Sink{ga4.New(cfg, client, time.Now)}.tell, kinds: counted}
 	}
 	channels, err := notify.Channels(config.Read[notify.Config](env), guard, client)
 	env.Add(err)
 	for name, channel := range channels {
-		all[name] = listener{tell: herald{channel}.tell, warn: messenger.Post(channel)}
+		all[name] = listener{tell: chatSink{channel}.tell, warn: messenger.Post(channel)}
 	}
 	if cfg := config.Read[notify.TopicConfig](env); cfg.Enabled() {
 		all[outbox.SNS] = listener{warn: messenger.Post(notify.NewTopic(cfg))}
@@ -49,7 +49,7 @@ func readListeners(env *config.Env) listeners {
 	endpoints, err := webhook.Endpoints(config.Read[webhook.Config](env), guard, client, time.Now)
 	env.Add(err)
 	for name, endpoint := range endpoints {
-		all[name] = listener{tell: caller{endpoint}.tell, warn: messenger.Call(endpoint)}
+		all[name] = listener{tell: webhookSink{endpoint}.tell, warn: messenger.Call(endpoint)}
 	}
 	return all
 }
@@ -60,9 +60,9 @@ func stops() []ledger.Kind {
 }
 
 // journalist writes the journal of stops.
-type journalist struct{ journal *journal.Journal }
+type journalSink struct{ journal *journal.Journal }
 
-func (j journalist) tell(ctx context.Context, t telling, _ people) (string, error) {
+func (j journalSink) tell(ctx context.Context, t telling, _ people) (string, error) {
 	entry := journal.Entry{
 		EventID: t.News.EventID, At: t.News.At, SubscriberID: t.News.SubscriberID, EmailHMAC: t.News.EmailHMAC, KeyID: t.News.KeyID,
 	}
@@ -95,7 +95,7 @@ func (j journalist) tell(ctx context.Context, t telling, _ people) (string, erro
 }
 
 // loops keeps the contacts of Loops as the subscriptions stand.
-type loops struct{ account *audience.Loops }
+type loopsSink struct{ account *loops.Client }
 
 // settleTries bounds how often a contact is brought in line with a subscription that changes meanwhile; after that the
 // newer change's own delivery does it.
@@ -105,7 +105,7 @@ var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscr
 
 // tell brings the contact in line with the subscription as it stands now, not as the news say: deliveries overtake one
 // another, and nobody who has left in between may be subscribed over there. So it looks again after the call.
-func (l loops) tell(ctx context.Context, t telling, p people) (string, error) {
+func (l loopsSink) tell(ctx context.Context, t telling, p people) (string, error) {
 	if t.Farewell != nil {
 		return l.delete(ctx, t, p)
 	}
@@ -114,8 +114,8 @@ func (l loops) tell(ctx context.Context, t telling, p people) (string, error) {
 
 // delete takes an erased person away over there. Somebody who has signed the address up again since, while this could not
 // be told, was taken away with them, and is told anew.
-func (l loops) delete(ctx context.Context, t telling, p people) (string, error) {
-	outcome, err := l.account.Delete(ctx, audience.Person{SubscriberID: t.News.SubscriberID.String(), Email: t.Farewell.Email})
+func (l loopsSink) delete(ctx context.Context, t telling, p people) (string, error) {
+	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: t.News.SubscriberID.String(), Email: t.Farewell.Email})
 	if err != nil {
 		return "", err
 	}
@@ -128,9 +128,9 @@ func (l loops) delete(ctx context.Context, t telling, p people) (string, error) 
 }
 
 // settle brings a contact in line, and looks again.
-func (l loops) settle(ctx context.Context, t telling, p people) (string, error) {
+func (l loopsSink) settle(ctx context.Context, t telling, p people) (string, error) {
 	id := t.News.SubscriberID
-	person := audience.Person{SubscriberID: id.String(), Source: t.News.Source.Page}
+	person := loops.Subscriber{SubscriberID: id.String(), Source: t.News.Source.Page}
 	for range settleTries {
 		before, err := p.Recipients(ctx, id)
 		if err != nil {
@@ -157,7 +157,7 @@ func (l loops) settle(ctx context.Context, t telling, p people) (string, error) 
 
 // bring makes one call. A person without a row, who never confirmed or was erased, is deleted over there if they got
 // there by a call that was under way.
-func (l loops) bring(ctx context.Context, person audience.Person, subscribed bool, t telling) (audience.Outcome, error) {
+func (l loopsSink) bring(ctx context.Context, person loops.Subscriber, subscribed bool, t telling) (loops.Outcome, error) {
 	switch {
 	case subscribed:
 		person.Returning = t.News.Kind == ledger.Confirmed && t.News.Data.Returning
@@ -169,26 +169,26 @@ func (l loops) bring(ctx context.Context, person audience.Person, subscribed boo
 }
 
 // counter counts in Google Analytics. It tells it nothing of the person.
-type counter struct{ property *measurement.Property }
+type ga4Sink struct{ property *ga4.Client }
 
-func (c counter) tell(ctx context.Context, t telling, _ people) (string, error) {
-	event := measurement.Event{
-		Name: measurement.Confirmed, At: t.News.At, Source: t.News.Source.Origin, Medium: t.News.Source.Medium, Campaign: t.News.Source.Campaign,
+func (c ga4Sink) tell(ctx context.Context, t telling, _ people) (string, error) {
+	event := ga4.Event{
+		Name: ga4.Confirmed, At: t.News.At, Source: t.News.Source.Origin, Medium: t.News.Source.Medium, Campaign: t.News.Source.Campaign,
 	}
 	switch t.News.Kind {
 	case ledger.Requested: // announced only where it activates at once
-		event.Name = measurement.SignedUp
+		event.Name = ga4.SignedUp
 	case ledger.Unsubscribed:
-		event.Name = measurement.Unsubscribed
+		event.Name = ga4.Unsubscribed
 	default: // confirmed
 	}
 	return "counted", c.property.Send(ctx, event)
 }
 
 // herald tells a chat.
-type herald struct{ channel *notify.Channel }
+type chatSink struct{ channel *notify.Channel }
 
-func (h herald) tell(ctx context.Context, t telling, _ people) (string, error) {
+func (h chatSink) tell(ctx context.Context, t telling, _ people) (string, error) {
 	m := notify.Message{Level: notify.Info, Title: titles[t.News.Kind]}
 	if m.Title == "" {
 		m.Title = string(t.News.Kind)
@@ -211,9 +211,9 @@ var titles = map[ledger.Kind]string{
 }
 
 // caller calls an owner's own service.
-type caller struct{ endpoint *webhook.Endpoint }
+type webhookSink struct{ endpoint *webhook.Endpoint }
 
-func (c caller) tell(ctx context.Context, t telling, _ people) (string, error) {
+func (c webhookSink) tell(ctx context.Context, t telling, _ people) (string, error) {
 	event := webhook.Event{
 		Type: string(t.News.Kind), At: t.News.At, EventID: t.News.EventID.String(), SubscriberID: t.News.SubscriberID.String(),
 		Data: map[string]string{"outcome": t.News.Data.Outcome},

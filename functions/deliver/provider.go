@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"newsletter/shared/audience"
 	"newsletter/shared/config"
-	"newsletter/shared/mail"
+	"newsletter/shared/email"
+	"newsletter/shared/loops"
 	"newsletter/shared/outbound"
 )
 
@@ -14,38 +14,38 @@ var errNoLoops = errors.New("LOOPS_TRANSACTIONAL_ID: is of use only with LOOPS_A
 
 // readSender makes the sender of our emails. Mistakes are added to env.
 func readSender(env *config.Env) sender {
-	template, account := config.Read[audience.SenderConfig](env).TransactionalID, readLoops(env)
+	template, account := config.Read[loops.SenderConfig](env).TransactionalID, readLoops(env)
 	if template != "" && !account.Enabled() {
 		env.Add(errNoLoops)
 	}
 	if template != "" {
-		return loopsSender{audience.New(account, outbound.New(config.Read[outbound.Config](env), nil)), template}
+		return loopsSender{loops.New(account, outbound.New(config.Read[outbound.Config](env), nil)), template}
 	}
-	cfg := config.Read[mail.Config](env)
+	cfg := config.Read[email.Config](env)
 	if env.Err() != nil {
 		return nil // the mistake is told once
 	}
-	ses, err := mail.NewSender(cfg)
+	ses, err := email.NewSender(cfg)
 	env.Add(err)
 	return ses
 }
 
 // readLoops reads the account of Loops, or of its fake.
-func readLoops(env *config.Env) audience.Config {
-	cfg := config.Read[audience.Config](env)
+func readLoops(env *config.Env) loops.Config {
+	cfg := config.Read[loops.Config](env)
 	cfg.BaseURL = config.Read[outbound.Config](env).Service("loops", cfg.BaseURL)
 	return cfg
 }
 
 // loopsSender sends through Loops.
 type loopsSender struct {
-	account  *audience.Loops
+	account  *loops.Client
 	template string
 }
 
 // Send implements sender. Loops drops a repetition by the delivery's id.
-func (l loopsSender) Send(ctx context.Context, m mail.Message) (string, error) {
-	return "", l.account.Send(ctx, audience.Mail{
+func (l loopsSender) Send(ctx context.Context, m email.Message) (string, error) {
+	return "", l.account.Send(ctx, loops.Mail{
 		To: m.To, TransactionalID: l.template, Key: m.DeliveryID,
 		Variables: map[string]string{"subject": m.Subject, "text": m.Text, "unsubscribe": m.UnsubscribeTo},
 	})

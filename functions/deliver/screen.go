@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"newsletter/shared/burst"
 	"newsletter/shared/capture"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/lookalike"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
@@ -23,8 +23,8 @@ const (
 )
 
 // waves tells sign-ups that look alike.
-type waves interface {
-	IsWave(ctx context.Context, id string, s lookalike.SignUp) (bool, error)
+type bursts interface {
+	IsBurst(ctx context.Context, id string, s burst.SignUp) (bool, error)
 }
 
 // screen holds the sign-ups that belong to a wave, before their first mail, and passes on all else. What cannot be judged
@@ -89,8 +89,8 @@ func (r *run) judge(ctx context.Context, deliveries []outbox.Delivery, origins m
 		asking.Go(func() {
 			defer func() { <-places }()
 			var err error
-			wave[i], err = r.waves.IsWave(ctx, d.ID.String(), lookalike.SignUp{Mailbox: from.Mailbox, Network: from.IP, UserAgent: from.UserAgent, Source: from.Source})
-			if err != nil && !errors.Is(err, lookalike.ErrResting) {
+			wave[i], err = r.waves.IsBurst(ctx, d.ID.String(), burst.SignUp{Mailbox: from.Mailbox, Network: from.IP, UserAgent: from.UserAgent, Source: from.Source})
+			if err != nil && !errors.Is(err, burst.ErrUnavailable) {
 				failed.Do(func() {
 					capture.Error(ctx, err)
 					lambdafn.Logger(ctx).WarnContext(ctx, "sign-ups are mailed unjudged", "err", err)

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"newsletter/internal/devstack"
+	"newsletter/shared/burst"
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/lookalike"
 	"newsletter/shared/outbound"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
@@ -36,14 +36,14 @@ func (b *bundle) vectors() *devstack.Vector {
 func (b *bundle) openForFew() lambdafn.Function {
 	b.Helper()
 	env := b.Env()
-	cfg := config.Read[lookalike.Config](env)
+	cfg := config.Read[burst.Config](env)
 	cfg.Neighbours = 8
 	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
 	if err := errors.Join(err, env.Err()); err != nil {
 		b.Fatal(err)
 	}
 	return b.openWith(func(h *handler) {
-		h.config.Batch, h.waves = 10, lookalike.New(cfg, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
+		h.config.Batch, h.waves = 10, burst.New(cfg, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
 	})
 }
 

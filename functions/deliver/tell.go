@@ -27,7 +27,7 @@ type telling struct {
 // *outbox.Failure.
 type listener struct {
 	tell func(ctx context.Context, t telling, p people) (outcome string, err error)
-	warn messenger.Voice
+	warn messenger.Notifier
 	// kinds are the events that it hears of; none for all that are announced.
 	kinds []ledger.Kind
 	// sealed says that it needs to know who was erased.

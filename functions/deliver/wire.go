@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"newsletter/shared/alert"
+	"newsletter/shared/burst"
+	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/lookalike"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
@@ -20,13 +20,13 @@ import (
 
 // wire makes the handler of the variables, and the database that it uses.
 func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
-	publicURL, cfg, sender, book := config.Read[httpapi.LinkConfig](env).PublicURL, config.Read[Config](env), readSender(env), phrases.ReadBook(env)
+	publicURL, cfg, sender, book := config.Read[httpapi.LinkConfig](env).PublicURL, config.Read[Config](env), readSender(env), catalog.Read(env)
 	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	rings := map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	heard, alike, domain := readListeners(env), config.Read[lookalike.Config](env), config.Read[subscription.DomainLimit](env)
+	heard, alike, domain := readListeners(env), config.Read[burst.Config](env), config.Read[subscription.DomainLimit](env)
 	recipients := readRecipients(env, sender, heard, alike.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err
@@ -52,7 +52,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		now:        time.Now,
 	}
 	if alike.Enabled() {
-		h.waves = lookalike.New(alike, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
+		h.waves = burst.New(alike, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
 	}
 	return h, db, nil
 }

@@ -4,10 +4,10 @@ import (
 	"net/url"
 	"time"
 
+	"newsletter/shared/catalog"
+	"newsletter/shared/email"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/mail"
 	"newsletter/shared/outbox"
-	"newsletter/shared/phrases"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 )
@@ -21,16 +21,16 @@ const (
 // writer turns a delivery into a mail with fresh links.
 type writer struct {
 	rings     map[token.Purpose]*token.Ring
-	book      *phrases.Book
+	book      *catalog.Catalog
 	publicURL httpapi.PublicURL
 	now       func() time.Time
 }
 
 // write reports false for a kind of mail that it does not know.
-func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Message, bool) {
+func (w writer) write(d outbox.Delivery, to subscription.Recipient) (email.Message, bool) {
 	words := w.book.For(to.Locale)
 	leave := w.link(unsubscribePath, token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch})
-	letter := mail.Letter{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.book.Footer}
+	letter := email.Content{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.book.Footer}
 	privacy := token.Claims{
 		SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch, Expires: w.now().Add(token.PrivacyLifetime),
 	}
@@ -55,9 +55,9 @@ func (w writer) write(d outbox.Delivery, to subscription.Recipient) (mail.Messag
 		privacy.Purpose = token.Erase
 		letter.Phrases, letter.Link = words.Mails.PrivacyErase, w.link(privacyPath, privacy)
 	default:
-		return mail.Message{}, false
+		return email.Message{}, false
 	}
-	message := mail.Compose(letter)
+	message := email.Compose(letter)
 	message.To, message.DeliveryID = to.Mailbox, d.ID.String()
 	return message, true
 }

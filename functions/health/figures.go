@@ -118,7 +118,7 @@ func queue(ask *asker, cfg alert.Config, seen *figures) healthcheck.Check {
 			return text, err
 		}
 		if email != "" {
-			return text, healthcheck.Judged{Status: healthcheck.Warn, Text: text}
+			return text, healthcheck.Assessed{Status: healthcheck.Warn, Text: text}
 		}
 		return text, healthcheck.Degree(d.depth.Dead, int64(cfg.DeadLettersMin), 1<<62, text)
 	}}

@@ -24,7 +24,7 @@ type handler struct {
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
-	return httpapi.New(cfg, httpapi.Route{Path: readyPath, GET: h.ready}, httpapi.Route{Path: livePath, GET: h.live, Direct: true})
+	return httpapi.New(cfg, httpapi.Route{Path: readyPath, GET: h.ready}, httpapi.Route{Path: livePath, GET: h.live, AllowBypass: true})
 }
 
 // live says that the function runs. It asks nobody.
@@ -40,14 +40,14 @@ func (h *handler) ready(ctx context.Context, _ *httpapi.Request) (*httpapi.Respo
 	if report.Status == healthcheck.Fail {
 		status = http.StatusServiceUnavailable
 	}
-	return answer(status, report.Public()).As(string(report.Status)), nil
+	return answer(status, report.Public()).WithOutcome(string(report.Status)), nil
 }
 
 var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")
 
 // event answers a direct invocation, and the schedule, with all details, and looks for trouble.
 func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
-	if !lambdafn.IsTick(event) {
+	if !lambdafn.IsScheduleInput(event) {
 		return nil, errNotATick
 	}
 	report, err := settled(ctx, h.checker, patience)

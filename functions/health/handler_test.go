@@ -185,7 +185,7 @@ func TestABlipIsNotTold(t *testing.T) {
 		asked := 0
 		checker := healthcheck.New(time.Now, healthcheck.Check{Name: test.check, Vital: test.check == "postgres", Ask: func(context.Context) (string, error) {
 			asked++
-			return "", healthcheck.Judged{Status: test.answers[min(asked, len(test.answers))-1]}
+			return "", healthcheck.Assessed{Status: test.answers[min(asked, len(test.answers))-1]}
 		}})
 		report, err := settled(t.Context(), checker, time.Millisecond)
 		if err != nil || string(report.Status) != test.want || asked != len(test.answers) {

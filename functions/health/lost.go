@@ -34,7 +34,7 @@ const (
 // message is told at the next ping. That it is over is queued as for every other alert.
 type lostDatabase struct {
 	redis  redis.UniversalClient // nil: only this environment remembers
-	voices map[string]messenger.Voice
+	voices map[string]messenger.Notifier
 	remind time.Duration
 	clear  time.Duration // for how long the database must have answered before the loss is over
 	now    func() time.Time
@@ -164,7 +164,7 @@ func (d *lostDatabase) say(ctx context.Context, l *loss, to []string) error {
 	if l.Round == 1 {
 		stage = alert.Opened
 	}
-	notice := messenger.Notice{ID: fmt.Sprintf("%s-%d", l.ID, l.Round), Alert: l.alert(), Stage: stage}
+	notice := messenger.Notification{ID: fmt.Sprintf("%s-%d", l.ID, l.Round), Alert: l.alert(), Stage: stage}
 	within, cancel := context.WithTimeout(ctx, sayTimeout)
 	defer cancel()
 	failures := make([]error, len(to))

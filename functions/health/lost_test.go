@@ -51,14 +51,14 @@ func newLossRig(t *testing.T) *lossRig {
 	for i := range r.envs {
 		r.envs[i] = &lostDatabase{
 			redis: r.client(), remind: 4 * time.Hour, clear: 5 * time.Minute, now: clock,
-			voices: map[string]messenger.Voice{"slack": r.hear, "dead": func(context.Context, messenger.Notice) error { return errors.New("down") }},
+			voices: map[string]messenger.Notifier{"slack": r.hear, "dead": func(context.Context, messenger.Notification) error { return errors.New("down") }},
 		}
 	}
 	return r
 }
 
 func (r *lossRig) client() redis.UniversalClient {
-	client, err := redistls.Open(redistls.Config{URL: config.Seal(r.redis.URL), CAFile: r.redis.CAFile})
+	client, err := redistls.New(redistls.Config{URL: config.Seal(r.redis.URL), CAFile: r.redis.CAFile})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func (r *lossRig) client() redis.UniversalClient {
 	return client
 }
 
-func (r *lossRig) hear(_ context.Context, n messenger.Notice) error {
+func (r *lossRig) hear(_ context.Context, n messenger.Notification) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.deaf {

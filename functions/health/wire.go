@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"newsletter/shared/alert"
-	"newsletter/shared/audience"
 	"newsletter/shared/baseline"
 	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/loops"
 	"newsletter/shared/messenger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
@@ -33,14 +33,14 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambdafn.Function, error) {
 	api := config.Read[httpapi.Config](env)
 	dbConfig, redisConfig := postgres.ReadConfigWithReplica(env), config.Read[redistls.Config](env)
-	voices, loopsSends := messenger.Read(env, time.Now), config.Read[audience.SenderConfig](env).TransactionalID != ""
+	voices, loopsSends := messenger.Read(env, time.Now), config.Read[loops.SenderConfig](env).TransactionalID != ""
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
 	dbConfig.MaxConns = databaseChecks
 	db, dbErr := postgres.Open(ctx, dbConfig)
 	reader, readerErr := postgres.OpenReader(ctx, dbConfig, db)
-	redis, redisErr := redistls.Open(redisConfig)
+	redis, redisErr := redistls.New(redisConfig)
 	key, keyErr := ownKey()
 	if err := errors.Join(dbErr, readerErr, redisErr, keyErr); err != nil {
 		return lambdafn.Function{}, err

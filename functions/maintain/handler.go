@@ -54,7 +54,7 @@ type result struct {
 
 // event does all of it. An error of one part does not keep the others from being done.
 func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
-	if !lambdafn.IsTick(event) {
+	if !lambdafn.IsScheduleInput(event) {
 		return nil, errNotATick
 	}
 	counts, err := h.tidy(ctx)

@@ -28,7 +28,7 @@ func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.C
 	if err != nil {
 		return nil, err
 	}
-	response := httpapi.Text(http.StatusOK, string(body)).As("exported")
+	response := httpapi.Text(http.StatusOK, string(body)).WithOutcome("exported")
 	response.Header.Set("Content-Type", "application/json; charset=utf-8")
 	response.Header.Set("Content-Disposition", `attachment; filename="my-data.json"`)
 	return response, nil

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/http"
 
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/phrases"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
@@ -28,15 +28,15 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 	switch {
 	case errors.Is(err, subscription.ErrNotTheAddress) && httpapi.WantsHTML(r):
 		text := words.Pages.NotTheAddress
-		return h.page(http.StatusUnprocessableEntity, words, text, eraseForms(text)...).As("not-the-address"), nil
+		return h.page(http.StatusUnprocessableEntity, words, text, eraseForms(text)...).WithOutcome("not-the-address"), nil
 	case errors.Is(err, subscription.ErrNotTheAddress):
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: "This must be the address that the link was sent to.", Pointer: "#/email"})
 	case err != nil:
 		return h.refused(ctx, r, err)
 	case !httpapi.WantsHTML(r):
-		return httpapi.JSON(http.StatusOK, state{"erased"}).As(string(outcome)), nil
+		return httpapi.JSON(http.StatusOK, state{"erased"}).WithOutcome(string(outcome)), nil
 	}
-	return h.page(http.StatusOK, words, words.Pages.Erased).As(string(outcome)), nil
+	return h.page(http.StatusOK, words, words.Pages.Erased).WithOutcome(string(outcome)), nil
 }
 
 type erasureBody struct {
@@ -64,7 +64,7 @@ func readErasure(r *httpapi.Request) (address subscription.Address, object bool,
 }
 
 // eraseForms are the two ways to be forgotten.
-func eraseForms(text phrases.Page) []httpapi.PageForm {
+func eraseForms(text catalog.Page) []httpapi.PageForm {
 	form := httpapi.PageForm{Button: text.Button, Inputs: []httpapi.Field{addressField(text.Label)}}
 	objecting := form
 	objecting.Button, objecting.Quiet = text.Quiet, true

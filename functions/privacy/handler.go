@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/privacy"
 	"newsletter/shared/subscription"
@@ -24,9 +24,9 @@ const (
 	retryAfter = 2 * time.Second
 )
 
-type gate interface {
+type admitter interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	Settle(ctx context.Context, v *admission.Verdict)
+	RefundUnlessCommitted(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -39,11 +39,11 @@ type eraser interface {
 }
 
 type handler struct {
-	gate          gate
+	gate          admitter
 	store         store
 	eraser        eraser
 	export, erase *token.Ring
-	book          *phrases.Book
+	book          *catalog.Catalog
 	config        privacy.Config
 	uses          func(ctx context.Context) ([]privacy.Use, error)
 }
@@ -77,7 +77,7 @@ func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims,
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	words := h.words(r)
 	if !r.HasToken() && httpapi.WantsHTML(r) {
-		return h.page(http.StatusOK, words, words.Pages.Privacy, requestForms(words)...).As("shown"), nil
+		return h.page(http.StatusOK, words, words.Pages.Privacy, requestForms(words)...).WithOutcome("shown"), nil
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
@@ -85,13 +85,13 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	}
 	switch {
 	case !httpapi.WantsHTML(r) && claims.Purpose == token.Export:
-		return httpapi.JSON(http.StatusOK, state{"export"}).As("shown"), nil
+		return httpapi.JSON(http.StatusOK, state{"export"}).WithOutcome("shown"), nil
 	case !httpapi.WantsHTML(r):
-		return httpapi.JSON(http.StatusOK, state{"erase"}).As("shown"), nil
+		return httpapi.JSON(http.StatusOK, state{"erase"}).WithOutcome("shown"), nil
 	case claims.Purpose == token.Export:
-		return h.page(http.StatusOK, words, words.Pages.Export, httpapi.PageForm{Button: words.Pages.Export.Button}).As("shown"), nil
+		return h.page(http.StatusOK, words, words.Pages.Export, httpapi.PageForm{Button: words.Pages.Export.Button}).WithOutcome("shown"), nil
 	}
-	return h.page(http.StatusOK, words, words.Pages.Erase, eraseForms(words.Pages.Erase)...).As("shown"), nil
+	return h.page(http.StatusOK, words, words.Pages.Erase, eraseForms(words.Pages.Erase)...).WithOutcome("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -118,17 +118,17 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 		return nil, httpapi.NotFound()
 	}
 	words := h.words(r)
-	text := phrases.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.Privacy.Paragraphs}
-	return h.page(http.StatusNotFound, words, text, requestForms(words)...).As("not-found"), nil
+	text := catalog.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.Privacy.Paragraphs}
+	return h.page(http.StatusNotFound, words, text, requestForms(words)...).WithOutcome("not-found"), nil
 }
 
-func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, forms ...httpapi.PageForm) *httpapi.Response {
+func (h *handler) page(status int, words *catalog.Translation, text catalog.Page, forms ...httpapi.PageForm) *httpapi.Response {
 	return httpapi.HTML(status, httpapi.Page{
 		Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.book.Footer,
 	})
 }
 
-func (h *handler) words(r *httpapi.Request) *phrases.Phrases {
+func (h *handler) words(r *httpapi.Request) *catalog.Translation {
 	return h.book.For(r.Header.Get("Accept-Language"))
 }
 

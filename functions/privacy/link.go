@@ -7,9 +7,9 @@ import (
 	"net/http"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 )
@@ -34,14 +34,14 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
-	defer h.gate.Settle(ctx, &verdict)
+	defer h.gate.RefundUnlessCommitted(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
 		Address: wanted.address, Purpose: wanted.purpose, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {
 		if errors.Is(err, postgres.ErrBusy) { // all else is our failure
-			verdict.Keep()
+			verdict.Commit()
 		}
 		return nil, err
 	}
@@ -50,22 +50,22 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		words := h.words(r)
 		response = h.page(http.StatusAccepted, words, words.Pages.PrivacySent)
 	}
-	verdict.Keep()
-	return response.With(verdict.Limit.Headers()).As(string(outcome)), nil
+	verdict.Commit()
+	return response.WithHeader(verdict.Limit.Headers()).WithOutcome(string(outcome)), nil
 }
 
 // request is what somebody typed to get a link.
 type request struct {
 	address subscription.Address
 	purpose subscription.Purpose
-	marks   httpapi.Marks
+	marks   httpapi.BotSignals
 	channel string
 }
 
 type requestBody struct {
 	Email   string `json:"email"`
 	Request string `json:"request"`
-	httpapi.Marks
+	httpapi.BotSignals
 }
 
 func readBody(r *httpapi.Request) (body requestBody, channel string, err error) {
@@ -78,7 +78,7 @@ func readBody(r *httpapi.Request) (body requestBody, channel string, err error) 
 		return body, "", err
 	}
 	body.Email, body.Request = form.Get("email"), form.Get("request")
-	body.Marks, err = httpapi.FormMarks(form)
+	body.BotSignals, err = httpapi.FormBotSignals(form)
 	return body, "form", err
 }
 
@@ -87,7 +87,7 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 	if err != nil {
 		return wanted, err
 	}
-	wanted.channel, wanted.marks = channel, body.Marks
+	wanted.channel, wanted.marks = channel, body.BotSignals
 	var problems []httpapi.FieldError
 	switch body.Request {
 	case "export":
@@ -117,7 +117,7 @@ func readAddress(typed string) (subscription.Address, *httpapi.FieldError) {
 }
 
 // requestForms are the two things to ask for.
-func requestForms(words *phrases.Phrases) []httpapi.PageForm {
+func requestForms(words *catalog.Translation) []httpapi.PageForm {
 	text := words.Pages.Privacy
 	form := func(button, wanted string, quiet bool) httpapi.PageForm {
 		return httpapi.PageForm{

@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/privacy"
 	"newsletter/shared/pseudonym"
@@ -22,7 +22,7 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book, cfg := config.Read[httpapi.Config](env), config.Read[admission.PrivacyLimits](env), phrases.ReadBook(env), config.Read[privacy.Config](env)
+	api, limits, book, cfg := config.Read[httpapi.Config](env), config.Read[admission.PrivacyLimits](env), catalog.Read(env), config.Read[privacy.Config](env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
 	keyConfig, vault := config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	export, erase := token.ReadRing(env, token.Export), token.ReadRing(env, token.Erase)
@@ -31,7 +31,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.Open(ctx, dbConfig)
-	redis, redisErr := redistls.Open(redisConfig)
+	redis, redisErr := redistls.New(redisConfig)
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}

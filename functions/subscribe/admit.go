@@ -16,7 +16,7 @@ import (
 
 // verifier is nil, and not a nil *captcha.Verifier, where no CAPTCHA is used.
 func verifier(cfg captcha.Config) admission.Verifier {
-	if v := captcha.Open(cfg, time.Now); v != nil {
+	if v := captcha.New(cfg, time.Now); v != nil {
 		return v
 	}
 	return nil

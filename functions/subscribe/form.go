@@ -18,7 +18,7 @@ type signUp struct {
 	Source       ledger.Source `json:"source"`
 	Locale       string        `json:"locale"`
 	CaptchaToken string        `json:"captcha_token"`
-	httpapi.Marks
+	httpapi.BotSignals
 
 	flat bool // it came as a form
 }
@@ -56,7 +56,7 @@ func read(r *httpapi.Request) (signUp, error) {
 		granted := ticked(fields.Get("granted"))
 		form.Consent.Granted = &granted
 	}
-	form.Marks, err = httpapi.FormMarks(fields)
+	form.BotSignals, err = httpapi.FormBotSignals(fields)
 	return form, err
 }
 

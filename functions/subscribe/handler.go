@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
@@ -21,9 +21,9 @@ const path = "/api/newsletter/subscribe"
 // retryAfter is what a 503 or a busy address asks for: a lost database is back, or another environment is warm, by then.
 const retryAfter = 2 * time.Second
 
-type gate interface {
+type admitter interface {
 	Admit(ctx context.Context, a admission.SignUp) admission.Verdict
-	Settle(ctx context.Context, v *admission.Verdict)
+	RefundUnlessCommitted(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -31,10 +31,10 @@ type store interface {
 }
 
 type handler struct {
-	gate  gate
+	gate  admitter
 	store store
 	optIn subscription.OptIn
-	book  *phrases.Book
+	book  *catalog.Catalog
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -83,18 +83,18 @@ func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if verdict.Outcome == admission.Refuse {
 		return nil, refusal(verdict)
 	}
-	defer h.gate.Settle(ctx, &verdict)
+	defer h.gate.RefundUnlessCommitted(ctx, &verdict)
 	request.OptIn = h.optIn
 	request.Drop, request.Hold, request.Reasons = verdict.Outcome == admission.Drop, verdict.HoldReason(), verdict.Reasons
 	outcome, err := h.store.Request(ctx, request)
 	if err != nil {
 		if errors.Is(err, subscription.ErrUnknownConsent) || errors.Is(err, postgres.ErrBusy) { // all else is our failure
-			verdict.Keep()
+			verdict.Commit()
 		}
 		return nil, err
 	}
-	response := h.answer(r, request.Locale).With(verdict.Limit.Headers()).As(string(outcome))
-	verdict.Keep()
+	response := h.answer(r, request.Locale).WithHeader(verdict.Limit.Headers()).WithOutcome(string(outcome))
+	verdict.Commit()
 	return response, nil
 }
 

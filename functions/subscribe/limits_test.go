@@ -12,8 +12,8 @@ import (
 
 	"newsletter/internal/functiontest"
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/phrases"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
 	"newsletter/shared/subscription"
@@ -115,7 +115,7 @@ func TestAPanicUsesUpNoTry(t *testing.T) {
 	b := functiontest.New(t)
 	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host" // half of it in the process
 	env := b.Env()
-	api, limits, signUps, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env), phrases.ReadBook(env)
+	api, limits, signUps, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env), catalog.Read(env)
 	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
 	if err := errors.Join(err, env.Err()); err != nil {
 		t.Fatal(err)

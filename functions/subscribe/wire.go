@@ -7,11 +7,11 @@ import (
 
 	"newsletter/shared/admission"
 	"newsletter/shared/captcha"
+	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbound"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
@@ -21,7 +21,7 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), phrases.ReadBook(env)
+	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), catalog.Read(env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
 	keyConfig, domainCap := config.Read[pseudonym.Config](env), config.Read[subscription.DomainLimit](env)
 	signUps, captchaConfig := config.Read[admission.SignUpConfig](env), config.Read[captcha.Config](env)
@@ -32,7 +32,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.Open(ctx, dbConfig)
-	redis, redisErr := redistls.Open(redisConfig)
+	redis, redisErr := redistls.New(redisConfig)
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}

@@ -7,9 +7,9 @@ import (
 	"net/http"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 )
@@ -34,14 +34,14 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
-	defer h.gate.Settle(ctx, &verdict)
+	defer h.gate.RefundUnlessCommitted(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
 		Address: wanted.address, Purpose: subscription.UnsubscribeLinkEmail, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {
 		if errors.Is(err, postgres.ErrBusy) { // all else is our failure
-			verdict.Keep()
+			verdict.Commit()
 		}
 		return nil, err
 	}
@@ -50,14 +50,14 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		words := h.words(r)
 		response = h.page(http.StatusAccepted, words, words.Pages.LinkAccepted)
 	}
-	verdict.Keep()
-	return response.With(verdict.Limit.Headers()).As(string(outcome)), nil
+	verdict.Commit()
+	return response.WithHeader(verdict.Limit.Headers()).WithOutcome(string(outcome)), nil
 }
 
 // request is what somebody typed to get a link, and by what it came.
 type request struct {
 	Email string `json:"email"`
-	httpapi.Marks
+	httpapi.BotSignals
 
 	address subscription.Address
 	channel string
@@ -70,7 +70,7 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 			return wanted, formErr
 		}
 		wanted.Email, wanted.channel = form.Get("email"), "form"
-		wanted.Marks, err = httpapi.FormMarks(form)
+		wanted.BotSignals, err = httpapi.FormBotSignals(form)
 	} else {
 		wanted, err = httpapi.DecodeJSON[request](r)
 		wanted.channel = "api"
@@ -85,7 +85,7 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 	return wanted, err
 }
 
-func addressForm(words *phrases.Phrases) httpapi.PageForm {
+func addressForm(words *catalog.Translation) httpapi.PageForm {
 	return httpapi.PageForm{
 		Action: "?", Button: words.Pages.LeaveByAddress.Button,
 		Inputs: []httpapi.Field{addressField(words.Pages.LeaveByAddress.Label)},

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/parking"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
+	"newsletter/shared/unsubscribequeue"
 )
 
 const (
@@ -23,9 +23,9 @@ const (
 	retryAfter = 2 * time.Second
 )
 
-type gate interface {
+type admitter interface {
 	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	Settle(ctx context.Context, v *admission.Verdict)
+	RefundUnlessCommitted(ctx context.Context, v *admission.Verdict)
 }
 
 type store interface {
@@ -34,12 +34,12 @@ type store interface {
 }
 
 type handler struct {
-	gate  gate
+	gate  admitter
 	store store
 	ring  *token.Ring
-	book  *phrases.Book
+	book  *catalog.Catalog
 	again again
-	lot   *parking.Lot // nil for none
+	lot   *unsubscribequeue.Queue // nil for none
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -59,16 +59,16 @@ type state struct {
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() && httpapi.WantsHTML(r) {
 		words := h.words(r)
-		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(words)).As("shown"), nil
+		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(words)).WithOutcome("shown"), nil
 	}
 	if _, err := h.ring.Verify(ctx, r.QueryToken(), r.Time); err != nil {
 		return h.refused(ctx, r, err)
 	}
 	if !httpapi.WantsHTML(r) {
-		return httpapi.JSON(http.StatusOK, state{"subscribed"}).As("shown"), nil
+		return httpapi.JSON(http.StatusOK, state{"subscribed"}).WithOutcome("shown"), nil
 	}
 	words := h.words(r)
-	return h.page(http.StatusOK, words, words.Pages.Unsubscribe, httpapi.PageForm{Button: words.Pages.Unsubscribe.Button}).As("shown"), nil
+	return h.page(http.StatusOK, words, words.Pages.Unsubscribe, httpapi.PageForm{Button: words.Pages.Unsubscribe.Button}).WithOutcome("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -90,11 +90,11 @@ func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 		return nil, err
 	}
 	if !httpapi.WantsHTML(r) {
-		return httpapi.JSON(http.StatusOK, state{"unsubscribed"}).As(string(outcome)), nil
+		return httpapi.JSON(http.StatusOK, state{"unsubscribed"}).WithOutcome(string(outcome)), nil
 	}
 	words := h.words(r)
 	text, forms := h.again.page(words, r.Sibling("subscribe"))
-	return h.page(http.StatusOK, words, text, forms...).As(string(outcome)), nil
+	return h.page(http.StatusOK, words, text, forms...).WithOutcome(string(outcome)), nil
 }
 
 func visit(r *httpapi.Request, channel string) subscription.Visit {
@@ -113,16 +113,16 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 		return nil, httpapi.NotFound()
 	}
 	words := h.words(r)
-	text := phrases.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.LeaveByAddress.Paragraphs}
-	return h.page(http.StatusNotFound, words, text, addressForm(words)).As("not-found"), nil
+	text := catalog.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.LeaveByAddress.Paragraphs}
+	return h.page(http.StatusNotFound, words, text, addressForm(words)).WithOutcome("not-found"), nil
 }
 
-func (h *handler) page(status int, words *phrases.Phrases, text phrases.Page, forms ...httpapi.PageForm) *httpapi.Response {
+func (h *handler) page(status int, words *catalog.Translation, text catalog.Page, forms ...httpapi.PageForm) *httpapi.Response {
 	return httpapi.HTML(status, httpapi.Page{
 		Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.book.Footer,
 	})
 }
 
-func (h *handler) words(r *httpapi.Request) *phrases.Phrases {
+func (h *handler) words(r *httpapi.Request) *catalog.Translation {
 	return h.book.For(r.Header.Get("Accept-Language"))
 }

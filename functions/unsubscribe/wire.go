@@ -7,11 +7,10 @@ import (
 
 	"newsletter/shared/admission"
 	"newsletter/shared/captcha"
+	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/parking"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
@@ -19,19 +18,20 @@ import (
 	"newsletter/shared/statistics"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
+	"newsletter/shared/unsubscribequeue"
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.UnsubscribeLimits](env), phrases.ReadBook(env)
+	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.UnsubscribeLimits](env), catalog.Read(env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
 	keyConfig, ring, again := config.Read[pseudonym.Config](env), token.ReadRing(env, token.Unsubscribe), again{config.Read[captcha.FormConfig](env)}
-	lot := parking.Open(config.Read[parking.Config](env))
+	lot := unsubscribequeue.New(config.Read[unsubscribequeue.Config](env))
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.Open(ctx, dbConfig)
-	redis, redisErr := redistls.Open(redisConfig)
+	redis, redisErr := redistls.New(redisConfig)
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}

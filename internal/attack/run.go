@@ -138,7 +138,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // empty removes everything from Redis.
 func (a *attack) empty(ctx context.Context) {
-	client, err := redistls.Open(redistls.Config{URL: config.Seal(a.redis.URL), CAFile: a.redis.CAFile})
+	client, err := redistls.New(redistls.Config{URL: config.Seal(a.redis.URL), CAFile: a.redis.CAFile})
 	if err == nil {
 		err = client.FlushAll(ctx).Err()
 	}

@@ -94,7 +94,7 @@ func each(callers, first, rounds int, do func(caller, round int)) time.Duration 
 func client(b *testing.B) redis.UniversalClient {
 	b.Helper()
 	server := testenv.Redis(b)
-	opened, err := redistls.Open(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
+	opened, err := redistls.New(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
 	if err != nil {
 		b.Fatal(err)
 	}

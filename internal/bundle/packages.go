@@ -105,7 +105,7 @@ func (c *code) shipped(function string) []*Package {
 
 func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
 
-// at names the place of a node: "shared/mail/ses.go:12".
+// at names the place of a node: "shared/email/ses.go:12".
 func (p *Package) at(n ast.Node) string {
 	position := p.fset.Position(n.Pos())
 	name, err := filepath.Rel(p.root, position.Filename)

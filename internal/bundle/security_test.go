@@ -27,7 +27,7 @@ func TestUnsafeCodeIsReported(t *testing.T) {
 		"old random numbers":   {"/functions/deliver", `import "math/rand"`, "functions/deliver imports math/rand: use math/rand/v2, or crypto/rand"},
 		"a broken hash":        {"/shared/pseudonym", `import "crypto/md5"`, "shared/pseudonym imports crypto/md5: it is not in the table"},
 		"a cipher of our own":  {"/migrations", `import "golang.org/x/crypto/chacha20"`, "migrations imports golang.org/x/crypto/chacha20"},
-		"templates":            {"/shared/mail", `import "html/template"`, "shared/mail imports html/template"},
+		"templates":            {"/shared/email", `import "html/template"`, "shared/email imports html/template"},
 		"any certificate":      {"/shared/outbound", `import "crypto/tls"; var c = tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}`, "certificates are always verified"},
 		"any version of TLS":   {"/shared/outbound", `import "crypto/tls"; var c = &tls.Config{}`, "set MinVersion"},
 		"an old version":       {"/shared/outbound", `import "crypto/tls"; var c = &tls.Config{MinVersion: tls.VersionTLS10}`, "set MinVersion"},

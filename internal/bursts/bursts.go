@@ -11,14 +11,14 @@ import (
 	"slices"
 	"time"
 
-	"newsletter/shared/lookalike"
+	"newsletter/shared/burst"
 )
 
 // SignUp is a sign-up of a history.
 type SignUp struct {
 	At    time.Duration // since the start of the history
 	Crowd string        // the natural crowd, such as a launch; empty for an attack
-	lookalike.SignUp
+	burst.SignUp
 }
 
 // maker generates sign-ups.
@@ -48,7 +48,7 @@ func History(style Style, seed uint64) []SignUp {
 
 // attack adds a sign-up of an attack.
 func (m *maker) attack(at time.Duration, mailbox string, from netip.Addr, agent, source string) {
-	m.all = append(m.all, SignUp{at, "", lookalike.SignUp{Mailbox: mailbox, Network: from, UserAgent: agent, Source: source}})
+	m.all = append(m.all, SignUp{at, "", burst.SignUp{Mailbox: mailbox, Network: from, UserAgent: agent, Source: source}})
 }
 
 func pick[T any](m *maker, of []T) T { return of[m.IntN(len(of))] }

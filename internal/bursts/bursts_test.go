@@ -5,24 +5,24 @@ import (
 	"testing"
 
 	"newsletter/internal/bursts"
+	"newsletter/shared/burst"
 	"newsletter/shared/config"
-	"newsletter/shared/lookalike"
 	"newsletter/shared/pseudonym"
 )
 
 // TestHonestCrowdsAreNotHeld checks the shipped weights and thresholds on one history of every kind of site: attacks
-// are held, honest crowds are not. docs/lookalike.md has the complete measurement.
+// are held, honest crowds are not. docs/burst-detection.md has the complete measurement.
 func TestHonestCrowdsAreNotHeld(t *testing.T) {
 	t.Parallel()
 	key, err := pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(strings.Repeat("A", 43) + "=")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := config.Read[lookalike.Config](config.FromMap(nil))
+	cfg := config.Read[burst.Config](config.FromMap(nil))
 	var all bursts.Result
 	for seed := range uint64(6) {
 		h := bursts.History(bursts.Tuning[0], 1+seed)
-		all.Add(bursts.Score(h, bursts.Compare(h, lookalike.Chosen(), key, []float64{cfg.Similarity}).InBurst(cfg, 0)))
+		all.Add(bursts.Score(h, bursts.Compare(h, burst.Chosen(), key, []float64{cfg.Similarity}).InBurst(cfg, 0)))
 	}
 	for _, crowd := range []string{"everyday", "launch", "mention", "conference", "company", "university", "through a server"} {
 		if part := all.Crowds[crowd]; part.All == 0 || part.Share() > 0.03 {

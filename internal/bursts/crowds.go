@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"newsletter/shared/lookalike"
+	"newsletter/shared/burst"
 )
 
 // site is a site and its visitors.
@@ -48,7 +48,7 @@ func (m *maker) visitor(crowd string, at time.Duration, mailbox string, from net
 	if m.site.server != nil {
 		crowd, from, agent, page = "through a server", *m.site.server, "Go-http-client/2.0", ""
 	}
-	m.all = append(m.all, SignUp{at, crowd, lookalike.SignUp{Mailbox: mailbox, Network: from, UserAgent: agent, Source: page}})
+	m.all = append(m.all, SignUp{at, crowd, burst.SignUp{Mailbox: mailbox, Network: from, UserAgent: agent, Source: page}})
 }
 
 // sometime returns the start of something that takes a while.

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"newsletter/shared/lookalike"
+	"newsletter/shared/burst"
 	"newsletter/shared/pseudonym"
 )
 
@@ -19,7 +19,7 @@ type Similarities struct {
 }
 
 // Compare computes the similarities of a history exactly.
-func Compare(history []SignUp, w lookalike.Weights, key pseudonym.Key, thresholds []float64) Similarities {
+func Compare(history []SignUp, w burst.Weights, key pseudonym.Key, thresholds []float64) Similarities {
 	asked, kept := make([][]trait, len(history)), make([][]float32, len(history))
 	for i, s := range history {
 		var vector []float32
@@ -92,7 +92,7 @@ func block(s SignUp) netip.Prefix {
 
 // InBurst returns a function that reports whether a sign-up belongs to a burst, by a configuration whose similarity
 // is the t-th threshold.
-func (a Similarities) InBurst(cfg lookalike.Config, t int) func(i int) bool {
+func (a Similarities) InBurst(cfg burst.Config, t int) func(i int) bool {
 	return func(i int) bool { return cfg.IsWave(a.Similar[i][t], a.Compared[i]) }
 }
 

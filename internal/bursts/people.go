@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Forms of user agents; %d is the version. They distinguish people as little as real ones do. docs/lookalike.md names
+// Forms of user agents; %d is the version. They distinguish people as little as real ones do. docs/burst-detection.md names
 // the sources of these forms and of the shares below.
 const (
 	androidChrome = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Mobile Safari/537.36"

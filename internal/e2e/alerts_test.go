@@ -258,7 +258,7 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 // answersSlowly counts requests of the last five times five minutes, as other environments would have.
 func (w *watch) answersSlowly(endpoint string, took time.Duration) {
 	w.t.Helper()
-	client, err := redistls.Open(redistls.Config{URL: config.Seal(w.redis.URL), CAFile: w.redis.CAFile})
+	client, err := redistls.New(redistls.Config{URL: config.Seal(w.redis.URL), CAFile: w.redis.CAFile})
 	if err != nil {
 		w.t.Fatal(err)
 	}

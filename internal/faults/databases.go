@@ -119,7 +119,7 @@ func (r *run) redisTroubles() []injector {
 // flush removes everything from Redis, as an intruder or a failover would.
 func (r *run) flush(ctx context.Context, _ time.Duration, _ *rand.Rand) {
 	server := r.system.redis
-	client, err := redistls.Open(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
+	client, err := redistls.New(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
 	if err != nil {
 		r.complain("redis emptied", err)
 		return

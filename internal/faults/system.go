@@ -154,7 +154,7 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 	}
 	s.onStop(s.own.Close)
 	s.store = subscription.NewStore(s.own, key, subscription.DomainLimit{}, time.Now)
-	s.journal, err = journal.Open(journalConfig)
+	s.journal, err = journal.New(journalConfig)
 	return err
 }
 

@@ -4,21 +4,20 @@ import (
 	"newsletter/migrations"
 	"newsletter/shared/admission"
 	"newsletter/shared/alert"
-	"newsletter/shared/audience"
+	"newsletter/shared/burst"
 	"newsletter/shared/captcha"
 	"newsletter/shared/capture"
+	"newsletter/shared/catalog"
 	"newsletter/shared/config"
+	"newsletter/shared/email"
+	"newsletter/shared/ga4"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/journal"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/lookalike"
-	"newsletter/shared/mail"
-	"newsletter/shared/measurement"
+	"newsletter/shared/loops"
 	"newsletter/shared/notify"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
-	"newsletter/shared/parking"
-	"newsletter/shared/phrases"
 	"newsletter/shared/postgres"
 	"newsletter/shared/privacy"
 	"newsletter/shared/pseudonym"
@@ -27,6 +26,7 @@ import (
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
+	"newsletter/shared/unsubscribequeue"
 	"newsletter/shared/webhook"
 )
 
@@ -35,15 +35,15 @@ var groups = []struct {
 	title   string
 	structs []any
 }{
-	{"Site", []any{phrases.Owner{}, httpapi.LinkConfig{}, httpapi.Config{}}},
-	{"Email", []any{mail.Config{}, mail.RateConfig{}, mail.BreakerConfig{}, outbox.WorkerConfig{}}},
-	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, admission.SignUpConfig{}, captcha.Config{}, lookalike.Config{}}},
+	{"Site", []any{catalog.Owner{}, httpapi.LinkConfig{}, httpapi.Config{}}},
+	{"Email", []any{email.Config{}, email.RateConfig{}, email.BreakerConfig{}, outbox.WorkerConfig{}}},
+	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, admission.SignUpConfig{}, captcha.Config{}, burst.Config{}}},
 	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.DomainLimit{}}},
 	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, migrations.Config{}}},
 	{"Redis", []any{redistls.Config{}}},
 	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, outbox.VaultConfig{}, config.Source{}}},
 	{"Destinations", []any{
-		audience.Config{}, audience.SenderConfig{}, measurement.Config{}, notify.Config{}, webhook.Config{}, journal.Config{}, parking.Config{},
+		loops.Config{}, loops.SenderConfig{}, ga4.Config{}, notify.Config{}, webhook.Config{}, journal.Config{}, unsubscribequeue.Config{},
 	}},
 	{"Alerts", []any{alert.Config{}, notify.TopicConfig{}}},
 	{"Privacy and retention", []any{privacy.Config{}, retention.Config{}}},

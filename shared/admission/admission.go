@@ -77,23 +77,23 @@ type Verdict struct {
 }
 
 // Keep says that the request was served, or failed by what the client did: it stays counted.
-func (v *Verdict) Keep() { v.kept = true }
+func (v *Verdict) Commit() { v.kept = true }
 
-// Gate admits requests. It is safe for concurrent use.
-type Gate struct {
+// Admission admits requests. It is safe for concurrent use.
+type Admission struct {
 	limiter  *ratelimit.Limiter
 	endpoint Endpoint
 	policies ratelimit.Policies
 	now      func() time.Time
 }
 
-// New makes the Gate of one route.
-func New(limiter *ratelimit.Limiter, endpoint Endpoint, policies ratelimit.Policies, now func() time.Time) *Gate {
-	return &Gate{limiter, endpoint, policies, now}
+// New makes the Admission of one route.
+func New(limiter *ratelimit.Limiter, endpoint Endpoint, policies ratelimit.Policies, now func() time.Time) *Admission {
+	return &Admission{limiter, endpoint, policies, now}
 }
 
 // Admit decides a request, and counts it. Sign-ups are admitted by SignUps.
-func (g *Gate) Admit(ctx context.Context, a Attempt) Verdict {
+func (g *Admission) Admit(ctx context.Context, a Attempt) Verdict {
 	signals := g.marks(a.Honeypot, a.StartedAt)
 	v := Verdict{Limit: g.take(ctx, g.endpoint, a.Client, g.policies)}
 	if !v.Limit.Allowed && g.endpoint == Confirm && v.Limit.Tier == ratelimit.Local {
@@ -118,7 +118,7 @@ func decide(ctx context.Context, s Signals) Decision {
 
 // Settle takes the count back unless the verdict is kept: the request failed on our side, with an error or a panic. It is
 // to be deferred once the request is admitted.
-func (g *Gate) Settle(ctx context.Context, v *Verdict) {
+func (g *Admission) RefundUnlessCommitted(ctx context.Context, v *Verdict) {
 	if v.kept {
 		return
 	}
@@ -127,7 +127,7 @@ func (g *Gate) Settle(ctx context.Context, v *Verdict) {
 	}
 }
 
-func (g *Gate) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {
+func (g *Admission) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {
 	began := time.Now()
 	d := g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(e), Client: client, Policies: policies})
 	decision := "allowed"
@@ -143,7 +143,7 @@ func (g *Gate) take(ctx context.Context, e Endpoint, client netip.Addr, policies
 }
 
 // marks are the signals that only robots give.
-func (g *Gate) marks(honeypot string, startedAt time.Time) Signals {
+func (g *Admission) marks(honeypot string, startedAt time.Time) Signals {
 	// A clock that is wrong, in either direction, marks nobody: only a start just now does.
 	took := g.now().Sub(startedAt)
 	return Signals{

@@ -27,7 +27,7 @@ import (
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // newGate makes the gate of a route with the limits of sign-ups, or with other ones, in this process or on Redis.
-func newGate(t *testing.T, client redis.UniversalClient, now *time.Time, endpoint Endpoint, limits string) *Gate {
+func newGate(t *testing.T, client redis.UniversalClient, now *time.Time, endpoint Endpoint, limits string) *Admission {
 	t.Helper()
 	env := config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": limits})
 	policies := config.Read[SubscribeLimits](env).Policies
@@ -46,7 +46,7 @@ func newGate(t *testing.T, client redis.UniversalClient, now *time.Time, endpoin
 func inRedis(t *testing.T) redis.UniversalClient {
 	t.Helper()
 	server := testenv.Redis(t)
-	client, err := redistls.Open(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
+	client, err := redistls.New(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestWithoutRedisConfirmationsGoOn(t *testing.T) {
 			t.Errorf("unsubscribe request %d: %s", i, unsubscribe.Outcome)
 		}
 		if i >= 2 {
-			confirmations.Settle(t.Context(), &confirm) // it was not counted, so nothing comes back
+			confirmations.RefundUnlessCommitted(t.Context(), &confirm) // it was not counted, so nothing comes back
 			if v := confirmations.Admit(t.Context(), Attempt{Client: client}); v.Limit.States != nil {
 				t.Fatal("the refund of a confirmation that was not counted took back another one")
 			}
@@ -174,13 +174,13 @@ func TestOnlyOurFailureGivesTheTryBack(t *testing.T) {
 	if v := g.Admit(t.Context(), attempt); v.Outcome != Refuse {
 		t.Fatalf("%s, want a full log", v.Outcome)
 	}
-	g.Settle(t.Context(), &first)
+	g.RefundUnlessCommitted(t.Context(), &first)
 	second := g.Admit(t.Context(), attempt)
 	if second.Outcome != Accept {
 		t.Errorf("after the refund: %s", second.Outcome)
 	}
-	second.Keep()
-	g.Settle(t.Context(), &second)
+	second.Commit()
+	g.RefundUnlessCommitted(t.Context(), &second)
 	if v := g.Admit(t.Context(), attempt); v.Outcome != Refuse {
 		t.Errorf("after one that is kept: %s", v.Outcome)
 	}
@@ -213,11 +213,11 @@ func TestALostRedisIsReported(t *testing.T) {
 		reports = append(reports, string(body))
 	}))
 	t.Cleanup(sentry.Close)
-	reporter, err := capture.Open(capture.Config{DSN: config.Seal("http://key@" + sentry.Listener.Addr().String() + "/1")}, nil, "subscribe")
+	reporter, err := capture.New(capture.Config{DSN: config.Seal("http://key@" + sentry.Listener.Addr().String() + "/1")}, nil, "subscribe")
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://127.0.0.1:1")})
+	lost, err := redistls.New(redistls.Config{URL: config.Seal("rediss://127.0.0.1:1")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (c SignUpConfig) Validate() error {
 }
 
 // standing is what the owner's lists say of a domain.
-func (c SignUpConfig) standing(domain string) Standing {
+func (c SignUpConfig) standing(domain string) DomainStatus {
 	allowed, blocked := c.Allowed.covers(domain), c.Blocked.covers(domain)
 	switch {
 	case allowed > blocked:

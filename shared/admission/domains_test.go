@@ -23,7 +23,7 @@ func TestStandingOfDomains(t *testing.T) {
 		"SIGNUP_BLOCKED_DOMAINS": "spam.example.net, Bücher.org,mail.good.org , trailing.example.",
 		"SIGNUP_ALLOWED_DOMAINS": "good.org,fine.spam.example.net",
 	})
-	for domain, want := range map[string]Standing{
+	for domain, want := range map[string]DomainStatus{
 		"spam.example.net": DomainBlocked, "a.b.spam.example.net": DomainBlocked, "notspam.example.net": DomainUnlisted,
 		"example.net": DomainUnlisted, "xn--bcher-kva.org": DomainBlocked, "a.xn--bcher-kva.org": DomainBlocked,
 		"fine.spam.example.net": DomainAllowed, "x.fine.spam.example.net": DomainAllowed,
@@ -35,7 +35,7 @@ func TestStandingOfDomains(t *testing.T) {
 		}
 	}
 	closed := signUpConfig(t, map[string]string{"SIGNUP_BLOCKED_DOMAINS": "*", "SIGNUP_ALLOWED_DOMAINS": "uni.de"})
-	for domain, want := range map[string]Standing{"uni.de": DomainAllowed, "cs.uni.de": DomainAllowed, "gmail.com": DomainBlocked, "de": DomainBlocked} {
+	for domain, want := range map[string]DomainStatus{"uni.de": DomainAllowed, "cs.uni.de": DomainAllowed, "gmail.com": DomainBlocked, "de": DomainBlocked} {
 		if got := closed.standing(domain); got != want {
 			t.Errorf("a closed list, %s: %q, want %q", domain, got, want)
 		}

@@ -15,7 +15,7 @@ type Signals struct {
 	// TooFast: the form came back sooner than a person can fill it in.
 	TooFast bool
 	// Domain is what the owner says about the address's domain.
-	Domain Standing
+	Domain DomainStatus
 	// Disposable is what the owner wants done with an address at a domain of throw-away mailboxes; DisposableAllow for
 	// every other domain.
 	Disposable Policy
@@ -23,14 +23,14 @@ type Signals struct {
 	Captcha Captcha
 }
 
-// Standing is the standing of a domain in the owner's two lists.
-type Standing string
+// DomainStatus is the standing of a domain in the owner's two lists.
+type DomainStatus string
 
 // The standings.
 const (
-	DomainUnlisted Standing = ""
-	DomainAllowed  Standing = "allowed" // an exception from the owner's and from the disposable domains
-	DomainBlocked  Standing = "blocked"
+	DomainUnlisted DomainStatus = ""
+	DomainAllowed  DomainStatus = "allowed" // an exception from the owner's and from the disposable domains
+	DomainBlocked  DomainStatus = "blocked"
 )
 
 // Policy is what is done with throw-away mailboxes.

@@ -35,7 +35,7 @@ func signs() []sign {
 // every gives all combinations of all values of all signals.
 func every(visit func(Signals)) {
 	no := []bool{false, true}
-	for _, domain := range []Standing{DomainUnlisted, DomainAllowed, DomainBlocked} {
+	for _, domain := range []DomainStatus{DomainUnlisted, DomainAllowed, DomainBlocked} {
 		for _, disposable := range []Policy{DisposableAllow, DisposableFlag, DisposableHold, DisposableBlock} {
 			for _, captcha := range []Captcha{CaptchaOff, CaptchaPassed, CaptchaMissing, CaptchaFailed, CaptchaUnavailable} {
 				for bits := range 8 {

@@ -26,15 +26,15 @@ type SignUp struct {
 	Captcha string
 }
 
-// SignUps is the Gate with everything that is asked of sign-ups alone. It is safe for concurrent use.
+// SignUps is the Admission with everything that is asked of sign-ups alone. It is safe for concurrent use.
 type SignUps struct {
-	*Gate
+	*Admission
 	config   SignUpConfig
 	verifier Verifier
 }
 
 // SignUps makes the gate of sign-ups. verifier is nil where no CAPTCHA is used.
-func (g *Gate) SignUps(cfg SignUpConfig, verifier Verifier) *SignUps {
+func (g *Admission) SignUps(cfg SignUpConfig, verifier Verifier) *SignUps {
 	return &SignUps{g, cfg, verifier}
 }
 

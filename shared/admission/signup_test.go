@@ -108,7 +108,7 @@ func TestStricterLimitsWithoutTheVerifier(t *testing.T) {
 		}
 	}
 	expectVerdict(t, "above it", s.Admit(t.Context(), person), Refuse, ReasonCaptchaUnavailable, ReasonLimited)
-	s.Settle(t.Context(), &last)
+	s.RefundUnlessCommitted(t.Context(), &last)
 	expectVerdict(t, "after a refund", s.Admit(t.Context(), person), Accept, ReasonCaptchaUnavailable)
 
 	verifier.passed, verifier.known = true, true // what was refused above is not counted by the ordinary limit

@@ -36,8 +36,8 @@ type Verifier struct {
 	breaker *breaker
 }
 
-// Open makes a Verifier, or gives nil where cfg names no provider. It connects to nobody.
-func Open(cfg Config, now func() time.Time) *Verifier {
+// New makes a Verifier, or gives nil where cfg names no provider. It connects to nobody.
+func New(cfg Config, now func() time.Time) *Verifier {
 	if cfg.Provider == "" {
 		return nil
 	}

@@ -39,7 +39,7 @@ func newRig(t *testing.T, variables map[string]string) *rig {
 		t.Fatal(err)
 	}
 	cfg.URL = server.URL + "/siteverify"
-	r.Verifier = Open(cfg, func() time.Time { return r.now })
+	r.Verifier = New(cfg, func() time.Time { return r.now })
 	return r
 }
 
@@ -179,7 +179,7 @@ func TestConfiguration(t *testing.T) {
 		if (err != nil) != (c.wrong != "") || err != nil && (!strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "0xsecret")) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if on := Open(cfg, time.Now) != nil; on != (all["CAPTCHA_PROVIDER"] != "") {
+		if on := New(cfg, time.Now) != nil; on != (all["CAPTCHA_PROVIDER"] != "") {
 			t.Errorf("%s: on is %v", name, on)
 		}
 	}

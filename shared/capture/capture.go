@@ -69,8 +69,8 @@ type Reporter struct {
 	monitor *monitor // nil: no check-ins
 }
 
-// Open makes a Reporter for one function. hook is told of every report too; nil for nobody. It does no I/O.
-func Open(cfg Config, hook Hook, function string) (*Reporter, error) {
+// New makes a Reporter for one function. hook is told of every report too; nil for nobody. It does no I/O.
+func New(cfg Config, hook Hook, function string) (*Reporter, error) {
 	if cfg.DSN.IsZero() && hook == nil {
 		return &Reporter{}, nil
 	}

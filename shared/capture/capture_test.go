@@ -177,7 +177,7 @@ func TestASlowSentryCostsTheBudgetOnly(t *testing.T) {
 		close(ended)
 	}))
 	defer server.Close()
-	r, err := Open(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, nil, "f")
+	r, err := New(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, nil, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestADeadSentryHarmsNothing(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	dsn := strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1"
 	server.Close()
-	r, err := Open(Config{DSN: config.Seal(dsn)}, nil, "f")
+	r, err := New(Config{DSN: config.Seal(dsn)}, nil, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestADeadSentryHarmsNothing(t *testing.T) {
 func TestWithoutADSNNothingHappens(t *testing.T) {
 	t.Setenv("SENTRY_DSN", "http://key@127.0.0.1:1/1") // the SDK would take it
 	before := runtime.NumGoroutine()
-	r, err := Open(Config{}, nil, "f")
+	r, err := New(Config{}, nil, "f")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestABadDSNIsNotPrinted(t *testing.T) {
 		"http://5ecret@127.0.0.1.example/42": false, "http://5ecret@localhost.example/42": false, "HTTP://5ecret@sentry.example/42": false,
 		"5ecret": false, "https://sentry.example/42": false,
 	} {
-		_, err := Open(Config{DSN: config.Seal(dsn)}, nil, "f")
+		_, err := New(Config{DSN: config.Seal(dsn)}, nil, "f")
 		if (err == nil) != want || err != nil && (strings.Contains(err.Error(), "5ecret") || !strings.Contains(err.Error(), "SENTRY_DSN")) {
 			t.Errorf("%s: %v", dsn, err)
 		}
@@ -260,7 +260,7 @@ func TestAReportIsNotSentOn(t *testing.T) {
 		asked <- struct{}{}
 	}))
 	t.Cleanup(server.Close)
-	r, err := Open(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, nil, "f")
+	r, err := New(Config{DSN: config.Seal(strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1")}, nil, "f")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func TestCheckIns(t *testing.T) {
 	defer server.Close()
 	dsn := config.Seal(strings.Replace(server.URL, "://", "://local@", 1) + "/1")
 	run := func(schedule string, err error) {
-		r, openErr := Open(Config{DSN: dsn, Schedule: schedule}, nil, "maintain")
+		r, openErr := New(Config{DSN: dsn, Schedule: schedule}, nil, "maintain")
 		if openErr != nil {
 			t.Fatal(openErr)
 		}
@@ -54,7 +54,7 @@ func TestCheckIns(t *testing.T) {
 func TestMistakesOfTheSchedule(t *testing.T) {
 	t.Parallel()
 	for _, schedule := range []string{"1 minute", "rate(1)", "rate(0 days)", "rate(a day)", "rate(2 weeks)", "cron(0 3 * * ? *)"} {
-		_, err := Open(Config{DSN: config.Seal("https://key@sentry.example.org/1"), Schedule: schedule}, nil, "f")
+		_, err := New(Config{DSN: config.Seal("https://key@sentry.example.org/1"), Schedule: schedule}, nil, "f")
 		if err == nil || !strings.HasPrefix(err.Error(), "SCHEDULE: ") {
 			t.Errorf("%s: %v", schedule, err)
 		}

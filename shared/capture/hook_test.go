@@ -26,7 +26,7 @@ func (r *toldReports) hook(_ context.Context, told Report) error {
 // hooked is a Reporter that tells a hook alone.
 func hooked(t *testing.T, hook Hook) *Reporter {
 	t.Helper()
-	r, err := Open(Config{Environment: "test", Release: "1.2.3"}, hook, "subscribe")
+	r, err := New(Config{Environment: "test", Release: "1.2.3"}, hook, "subscribe")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func newSentryServer(t *testing.T) *sentryServer {
 func (s *sentryServer) open(t *testing.T) *Reporter {
 	t.Helper()
 	dsn := strings.Replace(s.URL, "http://", "http://"+publicKey+"@", 1) + "/42"
-	r, err := Open(Config{DSN: config.Seal(dsn), Environment: "test", Release: "newsletter@1.2.3"}, nil, "subscribe")
+	r, err := New(Config{DSN: config.Seal(dsn), Environment: "test", Release: "newsletter@1.2.3"}, nil, "subscribe")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,26 +42,26 @@ type Check struct {
 	Vital bool
 	// Lost is the status when Ask fails: Fail, or Warn where the service goes on without it.
 	Lost Status
-	// Ask returns what was observed, for people, or an error. A Judged error has a status of its own.
+	// Ask returns what was observed, for people, or an error. A Assessed error has a status of its own.
 	Ask func(ctx context.Context) (string, error)
 }
 
-// Judged is what was observed and how bad that is, where a check knows degrees.
-type Judged struct {
+// Assessed is what was observed and how bad that is, where a check knows degrees.
+type Assessed struct {
 	Status Status
 	Text   string
 }
 
 // Error implements error.
-func (j Judged) Error() string { return j.Text }
+func (j Assessed) Error() string { return j.Text }
 
-// Degree is Judged for a value that warns from one bound on and fails from another, and nil below.
+// Degree is Assessed for a value that warns from one bound on and fails from another, and nil below.
 func Degree[T cmp.Ordered](value, warn, fail T, text string) error {
 	switch {
 	case value >= fail:
-		return Judged{Fail, text}
+		return Assessed{Fail, text}
 	case value >= warn:
-		return Judged{Warn, text}
+		return Assessed{Warn, text}
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (c *Checker) ask(ctx context.Context, check Check) Component {
 	if got.err != nil {
 		component.Status, component.Output = check.Lost, got.err.Error()
 	}
-	if judged, ok := errors.AsType[Judged](got.err); ok {
+	if judged, ok := errors.AsType[Assessed](got.err); ok {
 		component.Status = judged.Status
 	}
 	return component

@@ -32,7 +32,7 @@ type Route struct {
 	POST HandlerFunc
 	// Direct routes answer also who does not come through CloudFront, where the site stands behind it: for whoever
 	// proves in another way who they are, and for what tells nothing.
-	Direct bool
+	AllowBypass bool
 }
 
 func (r Route) methods() string {
@@ -96,7 +96,7 @@ type Result struct {
 func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) Result {
 	request := a.read(event)
 	request.step = func(outcome string, took time.Duration) { capture.Breadcrumb(ctx, "decode", outcome, took) }
-	err := a.front.pass(request, request.route != nil && request.route.Direct)
+	err := a.front.pass(request, request.route != nil && request.route.AllowBypass)
 	if err == nil {
 		var response *Response
 		if response, err = a.route(ctx, request); err == nil {

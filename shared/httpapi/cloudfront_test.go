@@ -30,7 +30,7 @@ func newFrontAPI(t *testing.T, secrets string) *API {
 		}
 		return Text(http.StatusOK, r.Client.String()), nil
 	}
-	return New(cfg, Route{Path: jsonPath, GET: who, POST: who}, Route{Path: "/direct", GET: who, Direct: true})
+	return New(cfg, Route{Path: jsonPath, GET: who, POST: who}, Route{Path: "/direct", GET: who, AllowBypass: true})
 }
 
 func TestThroughCloudFront(t *testing.T) {

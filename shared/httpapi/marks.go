@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Marks are the members by which robots give themselves away, the same in every request that mails somebody.
-type Marks struct {
+// BotSignals are the members by which robots give themselves away, the same in every request that mails somebody.
+type BotSignals struct {
 	Website   string    `json:"website"`    // the honeypot: people do not see it
 	StartedAt time.Time `json:"started_at"` // when the form was shown; zero if it does not say
 }
 
-// FormMarks reads the marks of a form. The error names the field.
-func FormMarks(form url.Values) (m Marks, err error) {
+// FormBotSignals reads the marks of a form. The error names the field.
+func FormBotSignals(form url.Values) (m BotSignals, err error) {
 	m.Website = form.Get("website")
 	if at := form.Get("started_at"); at != "" {
 		if m.StartedAt, err = time.Parse(time.RFC3339, at); err != nil {

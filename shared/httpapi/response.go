@@ -29,13 +29,13 @@ func Text(status int, text string) *Response {
 }
 
 // As sets the word for the log line.
-func (r *Response) As(outcome string) *Response {
+func (r *Response) WithOutcome(outcome string) *Response {
 	r.Outcome = outcome
 	return r
 }
 
 // With adds headers.
-func (r *Response) With(header http.Header) *Response {
+func (r *Response) WithHeader(header http.Header) *Response {
 	for name, values := range header {
 		r.Header[http.CanonicalHeaderKey(name)] = values
 	}

@@ -44,7 +44,7 @@ func newTestAPI() *API {
 		if err != nil {
 			return nil, err
 		}
-		return JSON(http.StatusAccepted, map[string]string{"email": in.Email}).As("accepted"), nil
+		return JSON(http.StatusAccepted, map[string]string{"email": in.Email}).WithOutcome("accepted"), nil
 	}
 	readForm := func(_ context.Context, r *Request) (*Response, error) {
 		fields, err := Form(r, "email")
@@ -54,7 +54,7 @@ func newTestAPI() *API {
 		return HTML(http.StatusOK, Page{Title: "Done", Paragraphs: []string{fields.Get("email")}}), nil
 	}
 	show := func(_ context.Context, r *Request) (*Response, error) {
-		return Text(http.StatusOK, r.QueryToken()).As("shown"), nil
+		return Text(http.StatusOK, r.QueryToken()).WithOutcome("shown"), nil
 	}
 	fail := func(_ context.Context, r *Request) (*Response, error) {
 		switch r.QueryToken() {

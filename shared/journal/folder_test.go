@@ -13,7 +13,7 @@ func TestAFolderThatCannotBeWrittenIsTheOwners(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j, err := Open(Config{URL: "file://" + file + "/below"})
+	j, err := New(Config{URL: "file://" + file + "/below"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestAFolderThatCannotBeWrittenIsTheOwners(t *testing.T) {
 // What a crash left behind is no entry.
 func TestHalfAFileIsNotRead(t *testing.T) {
 	dir := t.TempDir()
-	j, err := Open(Config{URL: "file://" + dir})
+	j, err := New(Config{URL: "file://" + dir})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,8 +86,8 @@ type Journal struct {
 	place place
 }
 
-// Open gives the journal of an enabled Config. It does no I/O.
-func Open(c Config) (*Journal, error) {
+// New gives the journal of an enabled Config. It does no I/O.
+func New(c Config) (*Journal, error) {
 	place, err := c.place()
 	if err != nil {
 		return nil, err

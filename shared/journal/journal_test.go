@@ -173,7 +173,7 @@ func TestConfig(t *testing.T) {
 		if good && cfg.Enabled() != (text != "") {
 			t.Errorf("%q: enabled %v", text, cfg.Enabled())
 		}
-		if _, err := Open(Config{URL: text}); (err == nil) != (good && text != "") {
+		if _, err := New(Config{URL: text}); (err == nil) != (good && text != "") {
 			t.Errorf("open %q: %v", text, err)
 		}
 	}

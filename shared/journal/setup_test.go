@@ -20,7 +20,7 @@ var start = time.Date(2026, 2, 27, 22, 30, 0, 123456000, time.UTC)
 // places are where journals are kept; each test runs on all of them.
 func places(t *testing.T, run func(t *testing.T, j *Journal)) {
 	t.Run("folder", func(t *testing.T) {
-		j, err := Open(Config{URL: "file://" + t.TempDir() + "/stops"})
+		j, err := New(Config{URL: "file://" + t.TempDir() + "/stops"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func inBucket(t *testing.T) (*Journal, *devstack.S3) {
 			t.Errorf("S3 would refuse: %s", problem)
 		}
 	})
-	j, err := Open(Config{URL: "s3://" + devstack.S3Bucket + "/site/news"})
+	j, err := New(Config{URL: "s3://" + devstack.S3Bucket + "/site/news"})
 	if err != nil {
 		t.Fatal(err)
 	}

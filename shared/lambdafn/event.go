@@ -57,9 +57,9 @@ func IsScheduled(event json.RawMessage) bool {
 	return json.Unmarshal(event, &shape) == nil && (shape.Scheduled || shape.DetailType == "Scheduled Event")
 }
 
-// IsTick says whether an event asks a function to do what its schedule makes it do: a tick of the schedule, or the empty
+// IsScheduleInput says whether an event asks a function to do what its schedule makes it do: a tick of the schedule, or the empty
 // object (or null) of a direct invocation.
-func IsTick(event json.RawMessage) bool {
+func IsScheduleInput(event json.RawMessage) bool {
 	var members map[string]json.RawMessage
 	return IsScheduled(event) || json.Unmarshal(event, &members) == nil && len(members) == 0
 }

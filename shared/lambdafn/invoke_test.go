@@ -47,7 +47,7 @@ func TestAReportLeavesBeforeTheAnswer(t *testing.T) {
 	sentry := newSentryRecorder(t)
 	e, _ := newTestEnvironment(Function{Event: func(context.Context, json.RawMessage) (any, error) { return nil, errors.New("lost") }})
 	var err error
-	if e.reporter, err = capture.Open(capture.Config{DSN: config.Seal(sentry.dsn)}, nil, "test"); err != nil {
+	if e.reporter, err = capture.New(capture.Config{DSN: config.Seal(sentry.dsn)}, nil, "test"); err != nil {
 		t.Fatal(err)
 	}
 	e.flush = patience
@@ -174,7 +174,7 @@ func TestSecurityEventsHaveTheirOwnLine(t *testing.T) {
 		POST: func(ctx context.Context, _ *httpapi.Request) (*httpapi.Response, error) {
 			telemetry.Security(ctx, "honeypot")
 			telemetry.Security(ctx, "too_fast")
-			return httpapi.JSON(http.StatusAccepted, nil).As("dropped"), nil
+			return httpapi.JSON(http.StatusAccepted, nil).WithOutcome("dropped"), nil
 		}})
 	e, out := newTestEnvironment(Function{HTTP: api})
 	if _, err := e.Invoke(t.Context(), []byte(httpEvent("", ""))); err != nil {

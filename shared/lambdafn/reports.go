@@ -59,7 +59,7 @@ func openReports(env *config.Env, function string, scheduled bool) *capture.Repo
 		cfg.Schedule = config.Read[capture.ScheduleConfig](env).Rate
 	}
 	hook, hookErr := config.Read[HookConfig](env).open(config.Read[outbound.Config](env))
-	reporter, err := capture.Open(cfg, hook, function)
+	reporter, err := capture.New(cfg, hook, function)
 	if err = errors.Join(hookErr, err); err != nil {
 		env.Add(err)
 		return &capture.Reporter{}

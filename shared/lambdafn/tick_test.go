@@ -7,7 +7,7 @@ func TestIsTick(t *testing.T) {
 		`{}`: true, ` { } `: true, `null`: true, `{"scheduled":true}`: true, `{"detail-type":"Scheduled Event","detail":{}}`: true,
 		`{"scheduled":false}`: false, `{"command":"up"}`: false, `[]`: false, `"tick"`: false, `{"Records":[]}`: false, ``: false,
 	} {
-		if got := IsTick([]byte(event)); got != want {
+		if got := IsScheduleInput([]byte(event)); got != want {
 			t.Errorf("%s: %v, want %v", event, got, want)
 		}
 	}

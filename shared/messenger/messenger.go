@@ -16,21 +16,21 @@ import (
 	"newsletter/shared/webhook"
 )
 
-// Notice is one stage of an alert on its way to the owner.
-type Notice struct {
+// Notification is one stage of an alert on its way to the owner.
+type Notification struct {
 	ID    string // the same at every attempt
 	Alert alert.Alert
 	Stage alert.Stage
 }
 
-// Voice tells one channel. It is safe for concurrent use.
-type Voice func(ctx context.Context, n Notice) error
+// Notifier tells one channel. It is safe for concurrent use.
+type Notifier func(ctx context.Context, n Notification) error
 
 // Read gives the channels that the variables set up, by their names in the outbox. Mistakes are added to env.
-func Read(env *config.Env, now func() time.Time) map[string]Voice {
+func Read(env *config.Env, now func() time.Time) map[string]Notifier {
 	guard := config.Read[outbound.Config](env)
 	client := outbound.New(guard, nil)
-	all := map[string]Voice{}
+	all := map[string]Notifier{}
 	channels, err := notify.Channels(config.Read[notify.Config](env), guard, client)
 	env.Add(err)
 	for name, channel := range channels {
@@ -53,11 +53,11 @@ type Poster interface {
 }
 
 // Post tells whoever takes messages.
-func Post(to Poster) Voice {
-	return func(ctx context.Context, n Notice) error { return to.Post(ctx, n.message()) }
+func Post(to Poster) Notifier {
+	return func(ctx context.Context, n Notification) error { return to.Post(ctx, n.message()) }
 }
 
-func (n Notice) message() notify.Message {
+func (n Notification) message() notify.Message {
 	m := notify.Message{Level: notify.Warning, Title: n.Alert.Title(n.Stage), Lines: n.Alert.Lines(n.Stage)}
 	switch {
 	case n.Stage == alert.Closed:
@@ -69,8 +69,8 @@ func (n Notice) message() notify.Message {
 }
 
 // Call tells an owner's own service.
-func Call(to *webhook.Endpoint) Voice {
-	return func(ctx context.Context, n Notice) error {
+func Call(to *webhook.Endpoint) Notifier {
+	return func(ctx context.Context, n Notification) error {
 		return to.Send(ctx, n.ID, webhook.Event{
 			Type: "alert." + string(n.Stage), At: n.Alert.At(n.Stage), EventID: n.Alert.ID.String(),
 			Data: map[string]string{

@@ -182,7 +182,7 @@ func TestOnlyUpstashIsAskedToLockKeys(t *testing.T) {
 		"rediss://:secret@eu1-fine-cat-31415.upstash.io:6379": true, "rediss://cache.example:6379": false, "rediss://upstash.io.example.org:6379": false,
 		"rediss://clustercfg.upstash.io:6379": false,
 	} {
-		client, err := redistls.Open(redistls.Config{URL: config.Seal(url)})
+		client, err := redistls.New(redistls.Config{URL: config.Seal(url)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func open(t testing.TB, server testenv.RedisConfig, addr string) redis.Universal
 
 func openURL(t testing.TB, cfg redistls.Config) redis.UniversalClient {
 	t.Helper()
-	client, err := redistls.Open(cfg)
+	client, err := redistls.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,8 +70,8 @@ const (
 	connMaxIdleTime = 4 * time.Minute
 )
 
-// Open makes a client, or nil where no URL is configured. It does no I/O; Warm dials.
-func Open(cfg Config) (redis.UniversalClient, error) {
+// New makes a client, or nil where no URL is configured. It does no I/O; Warm dials.
+func New(cfg Config) (redis.UniversalClient, error) {
 	if cfg.URL.IsZero() {
 		return nil, nil
 	}

@@ -44,7 +44,7 @@ func TestConfiguration(t *testing.T) {
 		if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "example")) {
 			t.Errorf("%s: the error repeats it: %v", url, err)
 		}
-		client, opened := redistls.Open(cfg)
+		client, opened := redistls.New(cfg)
 		if (opened == nil) != (want == "") {
 			t.Errorf("%s: Open gives %v", url, opened)
 		}
@@ -56,7 +56,7 @@ func TestConfiguration(t *testing.T) {
 
 func TestNoRedis(t *testing.T) {
 	t.Parallel()
-	client, err := redistls.Open(config.Read[redistls.Config](config.FromMap(nil)))
+	client, err := redistls.New(config.Read[redistls.Config](config.FromMap(nil)))
 	if client != nil || err != nil {
 		t.Fatalf("%v, %v, want no client", client, err)
 	}
@@ -72,7 +72,7 @@ func TestBadCertificateFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{"/nowhere/ca.pem": "no such file", empty: "there is none in it"} {
-		_, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://cache.example:6379"), CAFile: file})
+		_, err := redistls.New(redistls.Config{URL: config.Seal("rediss://cache.example:6379"), CAFile: file})
 		if err == nil || !strings.HasPrefix(err.Error(), "REDIS_CA_FILE: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", file, err)
 		}
@@ -83,7 +83,7 @@ func TestBadCertificateFiles(t *testing.T) {
 // seconds, round trips, or a second count.
 func TestTheOptions(t *testing.T) {
 	t.Parallel()
-	client, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://user:secret@cache.example:6390/0")})
+	client, err := redistls.New(redistls.Config{URL: config.Seal("rediss://user:secret@cache.example:6390/0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestTheOptions(t *testing.T) {
 	if o.TLSConfig.MinVersion != tls.VersionTLS12 || o.TLSConfig.InsecureSkipVerify {
 		t.Error("TLS is not verified")
 	}
-	cluster, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://clustercfg.cache.example:6390")}) // as AWS names a cluster
+	cluster, err := redistls.New(redistls.Config{URL: config.Seal("rediss://clustercfg.cache.example:6390")}) // as AWS names a cluster
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestRoundTrips(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer proxy.Close()
-	client, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://:" + server.Secret + "@" + proxy.Addr()), CAFile: server.CAFile})
+	client, err := redistls.New(redistls.Config{URL: config.Seal("rediss://:" + server.Secret + "@" + proxy.Addr()), CAFile: server.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestWhomNotToTrust(t *testing.T) {
 		"a wrong password":       {"WRONGPASS", redistls.Config{URL: config.Seal("rediss://:wrong@" + server.Addr), CAFile: server.CAFile}},
 		"no password":            {"NOAUTH", redistls.Config{URL: config.Seal("rediss://" + server.Addr), CAFile: server.CAFile}},
 	} {
-		client, err := redistls.Open(c.config)
+		client, err := redistls.New(c.config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestANamedFileAdds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"", other.CA} {
-		client, err := redistls.Open(redistls.Config{URL: config.Seal(server.URL), CAFile: file})
+		client, err := redistls.New(redistls.Config{URL: config.Seal(server.URL), CAFile: file})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestANamedFileAdds(t *testing.T) {
 func TestAFrozenServerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	server := testenv.RedisServer(t)
-	client, err := redistls.Open(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
+	client, err := redistls.New(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}

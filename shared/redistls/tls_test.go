@@ -11,7 +11,7 @@ import (
 func TestOldTLSIsNotSpoken(t *testing.T) {
 	t.Parallel()
 	weaktls.Check(t, nil, func(addr, caFile string) {
-		client, err := redistls.Open(redistls.Config{URL: config.Seal("rediss://:secret@" + addr), CAFile: caFile})
+		client, err := redistls.New(redistls.Config{URL: config.Seal("rediss://:secret@" + addr), CAFile: caFile})
 		if err != nil {
 			t.Fatal(err)
 		}

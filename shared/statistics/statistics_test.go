@@ -42,7 +42,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) client() redis.UniversalClient {
 	r.t.Helper()
-	client, err := redistls.Open(redistls.Config{URL: config.Seal(r.redis.URL), CAFile: r.redis.CAFile})
+	client, err := redistls.New(redistls.Config{URL: config.Seal(r.redis.URL), CAFile: r.redis.CAFile})
 	if err != nil {
 		r.t.Fatal(err)
 	}

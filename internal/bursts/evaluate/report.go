@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"newsletter/internal/bursts"
+	"newsletter/shared/burst"
 	"newsletter/shared/config"
-	"newsletter/shared/lookalike"
 	"newsletter/shared/pseudonym"
 )
 
@@ -16,9 +16,9 @@ import (
 const chosenCrowd = 200
 
 func report(key pseudonym.Key) {
-	cfg := config.Read[lookalike.Config](config.FromMap(nil))
+	cfg := config.Read[burst.Config](config.FromMap(nil))
 	lookalikes := func(h []bursts.SignUp) func(int) bool {
-		return bursts.Compare(h, lookalike.Chosen(), key, []float64{cfg.Similarity}).InBurst(cfg, 0)
+		return bursts.Compare(h, burst.Chosen(), key, []float64{cfg.Similarity}).InBurst(cfg, 0)
 	}
 	counter := func(h []bursts.SignUp) func(int) bool {
 		seen := bursts.CountByNetwork(h)

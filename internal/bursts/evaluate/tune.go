@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"newsletter/internal/bursts"
-	"newsletter/shared/lookalike"
+	"newsletter/shared/burst"
 	"newsletter/shared/pseudonym"
 )
 
@@ -26,8 +26,8 @@ var (
 
 // candidate is a choice of parameters with its score.
 type candidate struct {
-	weights lookalike.Weights
-	config  lookalike.Config
+	weights burst.Weights
+	config  burst.Config
 	score   float64
 }
 
@@ -43,11 +43,11 @@ func tune(key pseudonym.Key) {
 	random := rand.New(rand.NewPCG(42, 42))
 	anything := func() float64 { return float64(random.IntN(6)) }
 	near := func(v float64) float64 { return max(0, v*(0.6+0.8*random.Float64())+0.02*float64(random.IntN(3)-1)) }
-	best := candidate{weights: lookalike.Chosen()}
+	best := candidate{weights: burst.Chosen()}
 	for n := range 400 {
-		w := lookalike.Weights{Shape: anything(), Grams: anything(), Domain: anything(), Network: anything(), Agent: anything(), Source: anything()}
+		w := burst.Weights{Shape: anything(), Grams: anything(), Domain: anything(), Network: anything(), Agent: anything(), Source: anything()}
 		if b := best.weights; n >= 100 {
-			w = lookalike.Weights{Shape: near(b.Shape), Grams: near(b.Grams), Domain: near(b.Domain), Network: near(b.Network), Agent: near(b.Agent), Source: near(b.Source)}
+			w = burst.Weights{Shape: near(b.Shape), Grams: near(b.Grams), Domain: near(b.Domain), Network: near(b.Network), Agent: near(b.Agent), Source: near(b.Source)}
 		}
 		if n == 0 {
 			w = best.weights
@@ -60,9 +60,9 @@ func tune(key pseudonym.Key) {
 }
 
 // whole scales weights to the sum 1.
-func whole(w lookalike.Weights) lookalike.Weights {
+func whole(w burst.Weights) burst.Weights {
 	sum := w.Shape + w.Grams + w.Domain + w.Network + w.Agent + w.Source
-	return lookalike.Weights{Shape: w.Shape / sum, Grams: w.Grams / sum, Domain: w.Domain / sum, Network: w.Network / sum, Agent: w.Agent / sum, Source: w.Source / sum}
+	return burst.Weights{Shape: w.Shape / sum, Grams: w.Grams / sum, Domain: w.Domain / sum, Network: w.Network / sum, Agent: w.Agent / sum, Source: w.Source / sum}
 }
 
 // judge runs a detector over all histories.
@@ -95,7 +95,7 @@ func mean(results []bursts.Result) float64 {
 }
 
 // choose finds the best thresholds for given weights.
-func choose(histories [][][]bursts.SignUp, w lookalike.Weights, key pseudonym.Key) candidate {
+func choose(histories [][][]bursts.SignUp, w burst.Weights, key pseudonym.Key) candidate {
 	all := make([][]bursts.Similarities, len(histories))
 	var counting sync.WaitGroup
 	for i, list := range histories {
@@ -109,7 +109,7 @@ func choose(histories [][][]bursts.SignUp, w lookalike.Weights, key pseudonym.Ke
 	for s, similarity := range similarities {
 		for _, share := range shares {
 			for _, least := range neighbours {
-				cfg := lookalike.Config{Similarity: similarity, SharePercent: share, Neighbours: least}
+				cfg := burst.Config{Similarity: similarity, SharePercent: share, Neighbours: least}
 				results := make([]bursts.Result, len(histories))
 				for i, list := range histories {
 					for j, h := range list {

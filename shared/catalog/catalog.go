@@ -1,0 +1,216 @@
+// Package phrases holds what visitors read, in mails and on pages, in their language.
+//
+// Each language is one JSON file in locales; adding one is enough to speak it. A file must have every phrase, and may use
+// the placeholder {site}, which stands for the owner's name; a test finds anything else in braces.
+package catalog
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+
+	"newsletter/shared/config"
+)
+
+//go:embed locales/*.json
+var locales embed.FS
+
+// fallback is the language of everybody whose language has no file.
+const fallback = "en"
+
+// Owner is who sends the newsletter, as emails and pages name them.
+type Owner struct {
+	// The newsletter's or the site's name, as its readers know it; it stands in every email and on every page.
+	Name string `env:"SITE_NAME,required" example:"The Jane Letter"`
+	// The sender's postal address at the foot of every email and page, which laws such as CAN-SPAM ask for. "\n" begins a
+	// new line.
+	PostalAddress string `env:"SITE_POSTAL_ADDRESS,required" example:"1 Main St\\n12345 Town"`
+	// The owner's web site, which emails and pages link to. Empty for none.
+	URL string `env:"SITE_URL" example:"https://www.example.org"`
+}
+
+// Read reads Owner and makes the book of all languages. Mistakes are added to e.
+func Read(e *config.Env) *Catalog {
+	var o Owner
+	e.Read(&o)
+	return New(o)
+}
+
+// Validate implements the check of config.Env.Read.
+func (o Owner) Validate() error {
+	var problems []error
+	if strings.ContainsFunc(o.Name, unicode.IsControl) {
+		problems = append(problems, errors.New("SITE_NAME: must be one line without control characters"))
+	}
+	if u, err := url.Parse(o.URL); o.URL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		problems = append(problems, errors.New("SITE_URL: must be a web address"))
+	}
+	return errors.Join(problems...)
+}
+
+// footer is the lines that stand under mails and pages.
+func (o Owner) footer() []string {
+	lines := []string{o.Name}
+	if o.URL != "" {
+		lines = append(lines, o.URL)
+	}
+	if o.PostalAddress != "" {
+		lines = append(lines, strings.Split(strings.ReplaceAll(o.PostalAddress, `\n`, "\n"), "\n")...)
+	}
+	return lines
+}
+
+// EmailTexts is the text of a mail: what stands before the button, the button, and what stands after it.
+type EmailTexts struct {
+	Subject string   `json:"subject"`
+	Before  []string `json:"before"`
+	Button  string   `json:"button"`
+	After   []string `json:"after"`
+}
+
+// Page is the text of a page.
+type Page struct {
+	Title      string   `json:"title"`
+	Paragraphs []string `json:"paragraphs"`
+	Button     string   `json:"button"`
+	Quiet      string   `json:"quiet"` // the second button
+	Label      string   `json:"label"` // of the address field
+}
+
+// Translation are all texts of one language.
+type Translation struct {
+	Lang  string `json:"lang"`
+	Mails struct {
+		Confirm           EmailTexts `json:"confirm"`
+		Reminder          EmailTexts `json:"reminder"`
+		AlreadySubscribed EmailTexts `json:"already_subscribed"`
+		UnsubscribeLink   EmailTexts `json:"unsubscribe_link"`
+		PrivacyExport     EmailTexts `json:"privacy_export"`
+		PrivacyErase      EmailTexts `json:"privacy_erase"`
+		Leave             string     `json:"leave"` // before the link that ends it all
+	} `json:"mails"`
+	Pages struct {
+		Accepted       Page `json:"accepted"`
+		Confirm        Page `json:"confirm"`
+		Confirmed      Page `json:"confirmed"`
+		Cancelled      Page `json:"cancelled"`
+		Unsubscribe    Page `json:"unsubscribe"`
+		Unsubscribed   Page `json:"unsubscribed"`
+		LeaveByAddress Page `json:"leave_by_address"`
+		LinkAccepted   Page `json:"link_accepted"`
+		Privacy        Page `json:"privacy"` // the button sends a link to the data, the quiet one a link to their erasure
+		PrivacySent    Page `json:"privacy_sent"`
+		Export         Page `json:"export"`
+		Erase          Page `json:"erase"` // the quiet button objects to all further mail, too
+		Erased         Page `json:"erased"`
+		NotTheAddress  Page `json:"not_the_address"`
+		NothingToSee   Page `json:"nothing_to_see"`
+	} `json:"pages"`
+}
+
+// Catalog is the phrases of all languages, with the owner's name put in. It is safe for concurrent use.
+type Catalog struct {
+	// Footer is who sends: the lines that stand under every mail and page.
+	Footer []string
+	// languages read their file when they are first spoken: all of them cost a start as much as its configuration.
+	languages map[string]func() *Translation
+}
+
+// New makes the book of all languages. A mistake in one of its files, which a test finds, is a panic.
+func New(owner Owner) *Catalog {
+	b := &Catalog{Footer: owner.footer(), languages: map[string]func() *Translation{}}
+	files, err := locales.ReadDir("locales")
+	if err != nil {
+		panic(err)
+	}
+	for _, file := range files {
+		language := strings.TrimSuffix(file.Name(), ".json")
+		b.languages[language] = sync.OnceValue(func() *Translation { return speak(language, owner.Name) })
+	}
+	return b
+}
+
+func speak(language, site string) *Translation {
+	content, err := locales.ReadFile("locales/" + language + ".json")
+	if err != nil {
+		panic(err)
+	}
+	p, err := parse(content, site)
+	if err != nil {
+		panic(fmt.Errorf("locales/%s.json: %w", language, err))
+	}
+	return p
+}
+
+// For gives the phrases of the best language for a BCP 47 tag or an Accept-Language header; English if there is none.
+func (b *Catalog) For(wanted string) *Translation {
+	for tag := range strings.SplitSeq(wanted, ",") {
+		tag, _, _ = strings.Cut(tag, ";")
+		tag = strings.ToLower(strings.TrimSpace(tag))
+		language, _, _ := strings.Cut(tag, "-")
+		for _, candidate := range []string{tag, language} {
+			if speak := b.languages[candidate]; speak != nil {
+				return speak()
+			}
+		}
+	}
+	return b.languages[fallback]()
+}
+
+// Languages lists the languages.
+func (b *Catalog) Languages() []string {
+	return slices.Sorted(maps.Keys(b.languages))
+}
+
+func parse(content []byte, site string) (*Translation, error) {
+	p := &Translation{}
+	if err := json.Unmarshal(content, p, json.RejectUnknownMembers(true)); err != nil {
+		return nil, err
+	}
+	return p, fill(reflect.ValueOf(p).Elem(), "", site)
+}
+
+// optional are the members that may be empty.
+var optional = []string{"Button", "Quiet", "Label", "After", "Before", "Paragraphs"}
+
+// fill puts the owner's name into every text and refuses what is missing or not known.
+func fill(v reflect.Value, where, site string) error {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name := v.Type().Field(i).Name
+			if err := fill(v.Field(i), strings.TrimPrefix(where+"."+name, "."), site); err != nil {
+				return err
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := fill(v.Index(i), where, site); err != nil {
+				return err
+			}
+		}
+	case reflect.String:
+		text := v.String()
+		last := where[strings.LastIndexByte(where, '.')+1:]
+		if text == "" && !slices.Contains(optional, last) {
+			return fmt.Errorf("%s is missing", where)
+		}
+		text = strings.ReplaceAll(text, "{site}", site)
+		if strings.ContainsAny(strings.ReplaceAll(text, site, ""), "{}") {
+			return fmt.Errorf("%s has a placeholder that is not known", where)
+		}
+		v.SetString(text)
+	default:
+		return fmt.Errorf("%s is neither text nor a list of texts", where)
+	}
+	return nil
+}

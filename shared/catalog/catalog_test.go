@@ -1,0 +1,91 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"newsletter/shared/config"
+)
+
+func TestEveryLanguageIsWhole(t *testing.T) {
+	book := New(Owner{Name: "The Jane Letter"})
+	for _, language := range book.Languages() {
+		p := book.For(language)
+		if p.Lang != language {
+			t.Errorf("%s speaks %s", language, p.Lang)
+		}
+		if !strings.Contains(p.Mails.Confirm.Subject, "The Jane Letter") {
+			t.Errorf("%s: subject %q does not name the owner", language, p.Mails.Confirm.Subject)
+		}
+		for name, button := range map[string]string{
+			"mails.confirm": p.Mails.Confirm.Button, "mails.unsubscribe_link": p.Mails.UnsubscribeLink.Button,
+			"pages.confirm": p.Pages.Confirm.Button, "pages.confirm.quiet": p.Pages.Confirm.Quiet,
+			"pages.unsubscribe": p.Pages.Unsubscribe.Button, "pages.unsubscribed": p.Pages.Unsubscribed.Button,
+			"pages.unsubscribed.label": p.Pages.Unsubscribed.Label,
+			"pages.leave_by_address":   p.Pages.LeaveByAddress.Button, "pages.leave_by_address.label": p.Pages.LeaveByAddress.Label,
+		} {
+			if button == "" {
+				t.Errorf("%s: %s is missing", language, name)
+			}
+		}
+	}
+}
+
+func TestForFindsTheBestLanguage(t *testing.T) {
+	book := New(Owner{Name: "x"})
+	for wanted, language := range map[string]string{
+		"": "en", "de": "de", "de-AT": "de", "DE": "de", "fr-CA,en;q=0.5": "fr", "xx, fr;q=0.1": "fr", "nonsense;;,": "en",
+	} {
+		if got := book.For(wanted).Lang; got != language {
+			t.Errorf("%q: %s, want %s", wanted, got, language)
+		}
+	}
+}
+
+func TestMistakesInAFileAreNamed(t *testing.T) {
+	whole, err := locales.ReadFile("locales/en.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ from, to, want string }{
+		"missing":     {`"subject": "Please confirm: {site}",`, ``, "Mails.Confirm.Subject is missing"},
+		"placeholder": {"Please confirm: {site}", "Please confirm: {name}", "placeholder"},
+		"unknown":     {`"lang": "en",`, `"lang": "en", "more": 1,`, "more"},
+	} {
+		broken := strings.Replace(string(whole), test.from, test.to, 1)
+		if _, err := parse([]byte(broken), "x"); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMistakesOfTheOwnerAreTold(t *testing.T) {
+	for name, test := range map[string]struct{ site, url, want string }{
+		"no name":       {"", "", "SITE_NAME"},
+		"two lines":     {"The\nLetter", "", "SITE_NAME"},
+		"control":       {"The\x00Letter", "", "SITE_NAME"},
+		"no address":    {"x", "www.example.org", "SITE_URL"},
+		"another thing": {"x", "javascript:alert(1)", "SITE_URL"},
+	} {
+		env := config.FromMap(map[string]string{"SITE_NAME": test.site, "SITE_URL": test.url})
+		Read(env)
+		if err := env.Err(); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestFooter(t *testing.T) {
+	env := config.FromMap(map[string]string{"SITE_NAME": "x", "SITE_URL": "https://example.org", "SITE_POSTAL_ADDRESS": `1 Main St\n12345 Town`})
+	book := Read(env)
+	if want := []string{"x", "https://example.org", "1 Main St", "12345 Town"}; env.Err() != nil || !slices.Equal(book.Footer, want) {
+		t.Errorf("%q, %v", book.Footer, env.Err())
+	}
+}
+
+func TestANameMayHoldBraces(t *testing.T) {
+	if got := New(Owner{Name: "{The} Letter"}).For("en").Mails.Confirm.Subject; !strings.Contains(got, "{The} Letter") {
+		t.Error(got)
+	}
+}

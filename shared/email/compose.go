@@ -1,0 +1,72 @@
+package email
+
+import (
+	"html"
+	"strings"
+
+	"newsletter/shared/catalog"
+)
+
+// Content is what Compose needs besides the phrases.
+type Content struct {
+	Phrases catalog.EmailTexts
+	Lang    string
+	// Link is where the button leads; empty where there is no button.
+	Link string
+	// UnsubscribeTo is the link that ends it all, and Leave the sentence before it; empty where Link is that link.
+	Leave, UnsubscribeTo string
+	Footer               []string // the owner's name and postal address
+}
+
+// Compose writes the two parts of a mail and its subject. The rest of the Message is the caller's.
+func Compose(l Content) Message {
+	return Message{Subject: l.Phrases.Subject, Text: l.text(), HTML: l.html(), UnsubscribeTo: l.UnsubscribeTo}
+}
+
+// footerMark separates what stands under a mail (the "signature" of RFC 3676 §4.3).
+const footerMark = "-- "
+
+func (l Content) text() string {
+	var parts []string
+	parts = append(parts, l.Phrases.Before...)
+	if l.Link != "" {
+		parts = append(parts, l.Phrases.Button+":\n"+l.Link)
+	}
+	parts = append(parts, l.Phrases.After...)
+	if l.Leave != "" {
+		parts = append(parts, l.Leave+"\n"+l.UnsubscribeTo)
+	}
+	return strings.Join(parts, "\n\n") + "\n\n" + footerMark + "\n" + strings.Join(l.Footer, "\n") + "\n"
+}
+
+func (l Content) html() string {
+	var b strings.Builder
+	paragraph := func(text string) { b.WriteString("<p>" + html.EscapeString(text) + "</p>\n") }
+	b.WriteString(`<!doctype html><html lang="` + html.EscapeString(l.Lang) + `"><head><meta charset="utf-8"><title>` +
+		html.EscapeString(l.Phrases.Subject) + `</title></head>` +
+		`<body style="font:16px/1.5 sans-serif;max-width:36em;margin:0 auto;padding:1em">` + "\n")
+	for _, text := range l.Phrases.Before {
+		paragraph(text)
+	}
+	if l.Link != "" {
+		b.WriteString(`<p><a href="` + html.EscapeString(l.Link) + `" style="display:inline-block;padding:.8em 1.5em;` +
+			`background:#0b57d0;color:#ffffff;text-decoration:none;border-radius:.4em">` + html.EscapeString(l.Phrases.Button) + "</a></p>\n")
+	}
+	for _, text := range l.Phrases.After {
+		paragraph(text)
+	}
+	if l.Leave != "" {
+		b.WriteString(`<p style="color:#595959;font-size:14px">` + html.EscapeString(l.Leave) + ` <a href="` +
+			html.EscapeString(l.UnsubscribeTo) + `">` + html.EscapeString(host(l.UnsubscribeTo)) + "</a></p>\n")
+	}
+	b.WriteString(`<p style="color:#595959;font-size:14px;white-space:pre-line">` +
+		html.EscapeString(strings.Join(l.Footer, "\n")) + "</p>\n</body></html>\n")
+	return b.String()
+}
+
+// host is what a link shows: where it leads.
+func host(link string) string {
+	_, rest, _ := strings.Cut(link, "://")
+	name, _, _ := strings.Cut(rest, "/")
+	return name
+}

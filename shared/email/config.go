@@ -1,0 +1,81 @@
+package email
+
+import (
+	"errors"
+	"net/mail"
+	"strings"
+	"unicode"
+)
+
+// Config says who sends.
+type Config struct {
+	// The sender of all emails, an address of a verified SES identity, with or without a name.
+	From string `env:"MAIL_FROM,required" example:"The Jane Letter <news@example.org>"`
+	// The SES configuration set that reports bounces and complaints. Empty for none: nobody hears of them then, and health
+	// warns.
+	ConfigurationSet string `env:"MAIL_CONFIGURATION_SET" from:"template" example:"newsletter"`
+}
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	_, err := c.sender()
+	return err
+}
+
+// sender is From as an email's header takes it: a name beyond ASCII is encoded.
+func (c Config) sender() (string, error) {
+	from, err := mail.ParseAddress(c.From)
+	if err != nil || strings.ContainsFunc(c.From, unicode.IsControl) ||
+		strings.ContainsFunc(from.Address, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return "", errors.New("MAIL_FROM: must be an address in ASCII, with or without a name")
+	}
+	return from.String(), nil
+}
+
+// RateConfig bounds how fast emails leave.
+type RateConfig struct {
+	// Send at most this many emails a minute, which bounds what an attack can cost the reputation of the owner's domain. What
+	// is above waits. 0 for no bound.
+	PerMinute int `env:"MAIL_RATE_PER_MINUTE" envDefault:"300"`
+	// Send at most this many emails a minute to one registrable domain, other than those of large providers. What is above
+	// waits. 0 for no bound.
+	DomainPerMinute int `env:"MAIL_DOMAIN_RATE_PER_MINUTE" envDefault:"60"`
+}
+
+// Validate implements the check of config.Env.Read.
+func (c RateConfig) Validate() error {
+	var problems []error
+	if c.PerMinute < 0 {
+		problems = append(problems, errors.New("MAIL_RATE_PER_MINUTE: must be 0 or more"))
+	}
+	if c.DomainPerMinute < 0 {
+		problems = append(problems, errors.New("MAIL_DOMAIN_RATE_PER_MINUTE: must be 0 or more"))
+	}
+	return errors.Join(problems...)
+}
+
+// BreakerConfig is when all email is paused.
+type BreakerConfig struct {
+	// Pause all email when at least this percentage of a day's emails bounced for good. Amazon puts accounts under review at
+	// 5 (SES developer guide, "Bounce rate").
+	BouncePercent float64 `env:"MAIL_BOUNCE_PERCENT" envDefault:"5"`
+	// Pause all email when at least this percentage of a day's emails drew a complaint. Amazon puts accounts under review at
+	// 0.1 (SES developer guide, "Complaint rate").
+	ComplaintPercent float64 `env:"MAIL_COMPLAINT_PERCENT" envDefault:"0.1"`
+	// BouncesMin is how many emails must have bounced within the day at least: a tenth of a small day says nothing.
+	BouncesMin int `envDefault:"10"`
+	// ComplaintsMin is how many people must have complained within the day at least.
+	ComplaintsMin int `envDefault:"5"`
+}
+
+// Validate implements the check of config.Env.Read.
+func (c BreakerConfig) Validate() error {
+	var problems []error
+	if c.BouncePercent <= 0 {
+		problems = append(problems, errors.New("MAIL_BOUNCE_PERCENT: must be more than 0"))
+	}
+	if c.ComplaintPercent <= 0 {
+		problems = append(problems, errors.New("MAIL_COMPLAINT_PERCENT: must be more than 0"))
+	}
+	return errors.Join(problems...)
+}

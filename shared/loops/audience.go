@@ -1,0 +1,72 @@
+// Package audience keeps the contacts of a Client account (loops.so, API v1) as the subscriptions here are, and sends its
+// transactional mails.
+//
+// Nobody is subscribed over there against their will: whom Client suppressed, or who left or declined over there, stays as
+// they are, which is an outcome and no failure. Nobody becomes known over there by leaving here. What else the account
+// knows of a person, such as a user id of the owner's, is left as it is; erasing takes all of it.
+//
+// Failure policy: a call is tried once and takes at most ten seconds; every error is a *outbox.Failure, which says
+// whether another try may help, when, and whether somebody must act first. The outbox repeats, and every method may be
+// repeated.
+package loops
+
+import (
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"newsletter/shared/config"
+)
+
+// Config names the account.
+type Config struct {
+	// The key of a Client account (Settings, API). Empty leaves Client alone.
+	APIKey config.Sealed `env:"LOOPS_API_KEY"`
+	// The ids of the mailing lists in Client that subscribers are put on and taken from. Empty for the audience alone.
+	MailingLists []string `env:"LOOPS_MAILING_LISTS" example:"cm0newsletter1"`
+	// BaseURL is where the API is, without a trailing slash (Client, API reference, "Base URL").
+	BaseURL string `envDefault:"https://app.loops.so"`
+}
+
+// SenderConfig is how our emails are sent.
+type SenderConfig struct {
+	// The id of a transactional email in Client, with the data variables subject, text and unsubscribe. With it Client sends
+	// our emails in place of Amazon SES; it writes the unsubscribe headers by its own rules. Empty for SES.
+	TransactionalID string `env:"LOOPS_TRANSACTIONAL_ID" example:"cm0transactional1"`
+}
+
+// Enabled says whether there is an account at all.
+func (c Config) Enabled() bool { return !c.APIKey.IsZero() }
+
+var listID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// Validate implements the check of config.Env.Read.
+func (c Config) Validate() error {
+	var problems []error
+	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		problems = append(problems, errors.New("LOOPS_API_KEY: must not hold spaces, line ends or letters beyond ASCII"))
+	}
+	for _, id := range c.MailingLists {
+		if !listID.MatchString(id) {
+			problems = append(problems, errors.New("LOOPS_MAILING_LISTS: must be ids separated by commas, as Loops shows them: up to 64 letters, digits, - or _ each"))
+			break
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Doer sends requests.
+type Doer interface {
+	Do(r *http.Request) (*http.Response, error)
+}
+
+// Client is the account. It is safe for concurrent use.
+type Client struct {
+	config Config
+	http   Doer
+}
+
+// New gives the account of a valid and enabled Config. It does no I/O. The Doer must not follow redirects, which would
+// take the key elsewhere.
+func New(cfg Config, client Doer) *Client { return &Client{cfg, client} }

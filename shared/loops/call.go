@@ -1,0 +1,180 @@
+package loops
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"newsletter/shared/outbox"
+)
+
+const (
+	// callTimeout bounds one call with its answer. The longest method makes three, which is below the lease of a delivery.
+	callTimeout = 10 * time.Second
+	// maxAnswer bounds what is read of an answer. A contact with all its properties has a few KB.
+	maxAnswer = 1 << 20
+	// window is over how long Client counts requests, 10 to each (loops.so/docs/api-reference/intro, "Rate limiting").
+	window = time.Second
+)
+
+// call is one request.
+type call struct {
+	method, path string
+	body         any
+	key          string // of idempotency
+	answer       any    // where the answer goes; nil for one that says "success" alone
+}
+
+// answerError is an answer that says no. It keeps nothing of the text, which may repeat an address.
+type answerError struct {
+	status int
+	path   string // of the member of the request that it is about, where Client says so
+}
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("loops answered %d about %q", e.status, e.path)
+}
+
+var (
+	errNoSuccess = errors.New("the answer does not say success")
+	errNoStatus  = errors.New("the answer does not say whether the contact is suppressed")
+)
+
+// found makes a call about a contact that there may not be.
+func (l *Client) found(ctx context.Context, c call) (bool, error) {
+	err := l.call(ctx, c)
+	if answer, ok := errors.AsType[*answerError](err); ok && answer.status == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// call makes one. The error is a *outbox.Failure.
+func (l *Client) call(ctx context.Context, c call) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	request, err := l.request(ctx, c)
+	if err != nil {
+		return &outbox.Failure{Cause: "bad_request", Permanent: true, Err: err}
+	}
+	response, err := l.http.Do(request)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return unreachable(err)
+	}
+	if response.StatusCode/100 != 2 {
+		return refused(response, content)
+	}
+	return c.read(content)
+}
+
+func (l *Client) request(ctx context.Context, c call) (*http.Request, error) {
+	var body io.Reader
+	if c.body != nil {
+		content, err := json.Marshal(c.body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(content)
+	}
+	request, err := http.NewRequestWithContext(ctx, c.method, l.config.BaseURL+c.path, body)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+l.config.APIKey.Reveal())
+	request.Header.Set("Accept", "application/json")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.key != "" {
+		request.Header.Set("Idempotency-Key", c.key)
+	}
+	return request, nil
+}
+
+// read takes a good answer apart, which may still hold an error.
+func (c call) read(content []byte) error {
+	if c.answer != nil {
+		if err := json.Unmarshal(content, c.answer); err != nil {
+			return badAnswer(err)
+		}
+		return nil
+	}
+	var answer struct {
+		Success *bool `json:"success"`
+	}
+	if err := json.Unmarshal(content, &answer); err != nil {
+		return badAnswer(err)
+	}
+	if answer.Success == nil || !*answer.Success {
+		return badAnswer(errNoSuccess)
+	}
+	return nil
+}
+
+func badAnswer(err error) *outbox.Failure { return &outbox.Failure{Cause: "bad_answer", Err: err} }
+
+// unreachable is a call without an answer. What Client did is not known.
+func unreachable(err error) *outbox.Failure {
+	if failure, ok := errors.AsType[*outbox.Failure](err); ok { // the Doer's own
+		return failure
+	}
+	cause := "unreachable"
+	if timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err); ok && timeout.Timeout() {
+		cause = "timeout"
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL may hold an address
+		err = wrapped.Err
+	}
+	return &outbox.Failure{Cause: cause, Err: err}
+}
+
+// refused sorts the answers that say no (loops.so/docs/api-reference/intro and the pages of the endpoints).
+func refused(response *http.Response, content []byte) *outbox.Failure {
+	var told struct {
+		Path  string          `json:"path"`
+		Error json.RawMessage `json:"error"` // an object with a path, or a sentence
+	}
+	var nested struct {
+		Path string `json:"path"`
+	}
+	_ = json.Unmarshal(content, &told) // what cannot be read says nothing
+	_ = json.Unmarshal(told.Error, &nested)
+	status := response.StatusCode
+	failure := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), Err: &answerError{status, max(told.Path, nested.Path)}}
+	switch {
+	case status == http.StatusTooManyRequests:
+		failure.Cause, failure.AffectsDestination, failure.RetryAfter = "throttled", true, max(window, retryAfter(response))
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "unauthorized", true, true
+	case status/100 == 3: // another address, which the owner must set
+		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "moved", true, true
+	case status == http.StatusBadRequest, status == http.StatusNotFound, status == http.StatusUnprocessableEntity:
+		failure.Cause, failure.Permanent = "bad_request", true
+	default:
+		failure.RetryAfter = retryAfter(response)
+	}
+	return failure
+}
+
+func retryAfter(response *http.Response) time.Duration {
+	seconds, err := strconv.Atoi(response.Header.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(min(seconds, 86400)) * time.Second // the outbox waits no longer than a day
+}

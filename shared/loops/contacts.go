@@ -1,0 +1,174 @@
+package loops
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
+
+// Outcome is how it went with a person, in one word for the delivery's row and for metrics.
+type Outcome string
+
+// The outcomes.
+const (
+	Subscribed   Outcome = "subscribed"
+	Unsubscribed Outcome = "unsubscribed"
+	Deleted      Outcome = "deleted"
+	// Absent means that there was no such contact, so that nothing had to be done.
+	Absent Outcome = "absent"
+	// Suppressed, Left and Declined mean that the person cannot be subscribed over there: mail to them bounced or they
+	// complained; they unsubscribed over there; they answered Client' own question with no. The contact stayed as it was.
+	Suppressed Outcome = "cannot_be_subscribed_suppressed"
+	Left       Outcome = "cannot_be_subscribed_left"
+	Declined   Outcome = "cannot_be_subscribed_declined"
+)
+
+// Refused says whether the person could not be subscribed. That is no failure: another try gives the same.
+func (o Outcome) Refused() bool { return o == Suppressed || o == Left || o == Declined }
+
+// Subscriber is a subscriber as Client is told of them.
+type Subscriber struct {
+	// Email is their address as they typed it.
+	Email string
+	// SubscriberID becomes the contact's user id, unless the contact has one already.
+	SubscriberID string
+	// Source is where they signed up, such as "footer"; empty leaves Client' own ("API").
+	Source string
+	// Returning says that they had left and afterwards confirmed a new subscription, which ends an unsubscription over
+	// there too. Without it one stands.
+	Returning bool
+}
+
+// Contact is a person as Client knows them.
+type Contact struct {
+	ID           string          `json:"id"`
+	Email        string          `json:"email"`
+	UserID       string          `json:"userId"`
+	Source       string          `json:"source"`
+	Subscribed   bool            `json:"subscribed"`
+	MailingLists map[string]bool `json:"mailingLists"`
+	// OptInStatus is the answer to Client' own double opt-in: "pending", "accepted", "rejected", or empty if it never asked.
+	OptInStatus string `json:"optInStatus"`
+}
+
+// update is the body of contacts/update. Subscribed is left out wherever it would change nothing: true ends an
+// unsubscription over there, even one of this very moment.
+type update struct {
+	Email        string          `json:"email"`
+	UserID       string          `json:"userId,omitempty"`
+	Source       string          `json:"source,omitempty"`
+	Subscribed   *bool           `json:"subscribed,omitempty"`
+	MailingLists map[string]bool `json:"mailingLists,omitempty"`
+}
+
+// Find gives the contact with an address, or nil.
+func (l *Client) Find(ctx context.Context, email string) (*Contact, error) {
+	var found []Contact
+	err := l.call(ctx, call{method: http.MethodGet, path: "/api/v1/contacts/find?" + url.Values{"email": {email}}.Encode(), answer: &found})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// Subscribe makes a person a contact who gets mail. The error is a *outbox.Failure.
+func (l *Client) Subscribe(ctx context.Context, p Subscriber) (Outcome, error) {
+	contact, err := l.Find(ctx, p.Email)
+	if err != nil {
+		return "", err
+	}
+	change := update{Email: p.Email, UserID: p.SubscriberID, Source: p.Source, MailingLists: l.lists(true)}
+	if contact != nil {
+		refusal, err := l.refusal(ctx, contact, p.Returning)
+		if err != nil || refusal != "" {
+			return refusal, err
+		}
+		change.Source = "" // they came from elsewhere first
+		if contact.UserID != "" {
+			change.UserID = ""
+		}
+		if !contact.Subscribed {
+			change.Subscribed = new(true)
+		}
+	}
+	if err := l.update(ctx, change); err != nil {
+		return "", err
+	}
+	return Subscribed, nil
+}
+
+// refusal says why a contact cannot be subscribed; empty if they can.
+func (l *Client) refusal(ctx context.Context, contact *Contact, returning bool) (Outcome, error) {
+	switch suppressed, err := l.suppressed(ctx, contact.Email); {
+	case err != nil:
+		return "", err
+	case suppressed:
+		return Suppressed, nil
+	case returning:
+		return "", nil
+	case contact.OptInStatus == "rejected":
+		return Declined, nil
+	case !contact.Subscribed && contact.OptInStatus != "pending": // who confirmed here has answered that question
+		return Left, nil
+	}
+	return "", nil
+}
+
+// suppressed says whether Client writes to a contact at all.
+func (l *Client) suppressed(ctx context.Context, email string) (bool, error) {
+	var status struct {
+		IsSuppressed *bool `json:"isSuppressed"`
+	}
+	found, err := l.found(ctx, call{method: http.MethodGet, path: "/api/v1/contacts/suppression?" + url.Values{"email": {email}}.Encode(), answer: &status})
+	if err != nil || !found { // deleted since
+		return false, err
+	}
+	if status.IsSuppressed == nil {
+		return false, badAnswer(errNoStatus)
+	}
+	return *status.IsSuppressed, nil
+}
+
+// Unsubscribe makes a contact get no more mail. Whom Client does not know stays unknown. The error is a *outbox.Failure.
+func (l *Client) Unsubscribe(ctx context.Context, p Subscriber) (Outcome, error) {
+	contact, err := l.Find(ctx, p.Email)
+	if err != nil {
+		return "", err
+	}
+	if contact == nil { // an update would make one
+		return Absent, nil
+	}
+	err = l.update(ctx, update{Email: p.Email, Subscribed: new(false), MailingLists: l.lists(false)})
+	if err != nil {
+		return "", err
+	}
+	return Unsubscribed, nil
+}
+
+// Delete takes away all that the account knows of a person: by address, or by subscriber id where Email is empty. The
+// error is a *outbox.Failure.
+func (l *Client) Delete(ctx context.Context, p Subscriber) (Outcome, error) {
+	body := map[string]string{"email": p.Email} // Client takes one of the two, not both
+	if p.Email == "" {
+		body = map[string]string{"userId": p.SubscriberID}
+	}
+	switch found, err := l.found(ctx, call{method: http.MethodPost, path: "/api/v1/contacts/delete", body: body}); {
+	case err != nil:
+		return "", err
+	case !found:
+		return Absent, nil
+	}
+	return Deleted, nil
+}
+
+func (l *Client) update(ctx context.Context, change update) error {
+	return l.call(ctx, call{method: http.MethodPut, path: "/api/v1/contacts/update", body: change})
+}
+
+func (l *Client) lists(on bool) map[string]bool {
+	lists := map[string]bool{}
+	for _, id := range l.config.MailingLists {
+		lists[id] = on
+	}
+	return lists
+}

@@ -1,0 +1,117 @@
+package loops
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"newsletter/internal/devstack"
+)
+
+func TestAPersonComesAndGoes(t *testing.T) {
+	b := setup(t, "list1", "list2")
+	p := Subscriber{Email: jane, SubscriberID: id, Source: "footer"}
+	b.expect(Subscribed)(b.Subscribe(t.Context(), p))
+	if c := b.contact(); c.Email != jane || *c.UserID != id || c.Source != "footer" || !c.Subscribed || len(c.MailingLists) != 2 {
+		t.Errorf("%+v", c)
+	}
+	b.expect(Subscribed)(b.Subscribe(t.Context(), p)) // repeated
+
+	b.expect(Unsubscribed)(b.Unsubscribe(t.Context(), p))
+	b.expect(Unsubscribed)(b.Unsubscribe(t.Context(), p))
+	if c := b.contact(); c.Subscribed || len(c.MailingLists) != 0 {
+		t.Errorf("%+v", c)
+	}
+
+	b.expect(Left)(b.Subscribe(t.Context(), p)) // a late delivery of the first sign-up
+	if b.contact().Subscribed {
+		t.Error("an unsubscription did not stand")
+	}
+	p.Returning = true
+	b.expect(Subscribed)(b.Subscribe(t.Context(), p))
+	if c := b.contact(); !c.Subscribed || !maps.Equal(c.MailingLists, map[string]bool{"list1": true, "list2": true}) {
+		t.Errorf("%+v", c)
+	}
+
+	b.expect(Deleted)(b.Delete(t.Context(), p))
+	b.expect(Absent)(b.Delete(t.Context(), p))
+	if all := b.double.Contacts(); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestDeletingBySubscriberID(t *testing.T) {
+	b := setup(t)
+	b.expect(Subscribed)(b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id}))
+	b.expect(Deleted)(b.Delete(t.Context(), Subscriber{SubscriberID: id}))
+}
+
+// Who leaves here does not become known over there by it.
+func TestUnsubscribingAStrangerMakesNoContact(t *testing.T) {
+	b := setup(t)
+	b.expect(Absent)(b.Unsubscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id}))
+	if all := b.double.Contacts(); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestWhoCannotBeSubscribedStaysAsTheyAre(t *testing.T) {
+	for name, test := range map[string]struct {
+		subscribed, suppressed bool
+		optIn                  string
+		returning              bool
+		want                   Outcome
+	}{
+		"subscribed":               {true, false, "", false, Subscribed},
+		"left":                     {false, false, "", false, Left},
+		"left, accepted before":    {false, false, "accepted", false, Left},
+		"left, then returned":      {false, false, "", true, Subscribed},
+		"suppressed":               {true, true, "", false, Suppressed},
+		"suppressed, returned":     {false, true, "", true, Suppressed},
+		"declined":                 {false, false, "rejected", false, Declined},
+		"declined, then returned":  {false, false, "rejected", true, Subscribed},
+		"still asked over there":   {false, false, "pending", false, Subscribed},
+		"suppressed while pending": {false, true, "pending", false, Suppressed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			before := devstack.LoopsContact{ID: "c1", Email: jane, Subscribed: test.subscribed, Suppressed: test.suppressed, Source: "app"}
+			if test.optIn != "" {
+				before.OptInStatus = &test.optIn
+			}
+			b.double.Put(before)
+			got, err := b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id, Source: "footer", Returning: test.returning})
+			if err != nil || got != test.want || got.Refused() != (test.want != Subscribed) || got.Refused() != strings.HasPrefix(string(got), "cannot_be_subscribed") {
+				t.Fatalf("%q, %v", got, err)
+			}
+			c := b.contact()
+			if got.Refused() && (c.Subscribed != test.subscribed || c.UserID != nil) || !got.Refused() && (!c.Subscribed || *c.UserID != id) {
+				t.Errorf("%+v", c)
+			}
+			if c.Source != "app" {
+				t.Errorf("the source became %q", c.Source)
+			}
+		})
+	}
+}
+
+// Who leaves over there between our look and our change has left.
+func TestAnUnsubscriptionOfThisMomentStands(t *testing.T) {
+	b := setup(t)
+	b.double.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
+	b.http = after{b.http, "/suppression", func() { b.double.Put(devstack.LoopsContact{Email: jane}) }}
+	b.expect(Subscribed)(b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id}))
+	if b.contact().Subscribed {
+		t.Error("they were subscribed again")
+	}
+}
+
+func TestTheOwnersUserIDIsLeftAlone(t *testing.T) {
+	b := setup(t)
+	customer := "customer-7"
+	b.double.Put(devstack.LoopsContact{Email: jane, Subscribed: true, UserID: &customer})
+	b.expect(Subscribed)(b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id}))
+	if c := b.contact(); *c.UserID != customer {
+		t.Errorf("it became %q", *c.UserID)
+	}
+}
