@@ -38,6 +38,7 @@ func TestViolationsAreFound(t *testing.T) {
 		"good doc":            {"a.go", "package a\n\n// Expired reports whether it is over.\nfunc Expired() bool { return true }\n", 0},
 		"no name":             {"a.go", "package a\n\n// It reports whether it is over.\nfunc Expired() bool { return true }\n", 1},
 		"no verb":             {"a.go", "package a\n\n// Age is how long it waits.\nfunc Age() int { return 0 }\n", 1},
+		"doc of a test":       {"a_test.go", "package a\n\n// It has no form.\nfunc TestAge() {}\n", 0},
 		"phrase in a comment": {"a.go", "package a\n\n// Age returns what it gives.\nfunc Age() int { return 0 }\n", 1},
 		"phrase in a string":  {"a.go", "package a\n\nvar text = `one\nsomebody`\n", 1},
 		"identifier":          {"a.go", "package a\n\nfunc gives() {}\n", 0},
