@@ -1,4 +1,4 @@
-package faults
+package main
 
 import (
 	"math/rand/v2"

@@ -6,7 +6,7 @@
 //
 // The seed reproduces the choice of operations and faults, but not their timing. The exit status is 0 if every
 // invariant holds, 1 if not, 2 for invalid arguments.
-package faults
+package main
 
 import "os"
 

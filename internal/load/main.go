@@ -8,7 +8,7 @@
 // setup). The last line summarizes the run. The exit status is 0 if every answer was correct, everything that was
 // answered with success is in the database, and there were at most 20 connections to PostgreSQL. If PgBouncer is
 // installed, it opens no more than that; the number then shows how many were needed.
-package load
+package main
 
 import (
 	"context"
