@@ -77,11 +77,11 @@ attack: ## Try to bomb strangers' inboxes through the system, and count what rea
 	@go run ./internal/attack
 
 .PHONY: load
-load: ## Let 10,000 people make one request each in 100 seconds; print how long they wait, fail if anything is lost
+load: ## Simulate 10,000 users in 100 seconds; print latencies, fail if anything is lost
 	@go run ./internal/load
 
 .PHONY: faults
-faults: ## Break databases, services and processes under OPS random operations, and check every promise (OPS, SEED, TIME)
+faults: ## Break databases, services and processes under OPS random operations, and check every invariant (OPS, SEED, TIME)
 	@go run ./internal/faults -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
 
 .PHONY: bench

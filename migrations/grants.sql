@@ -13,8 +13,8 @@ begin
     end loop;
 end
 $$;
+
 -- Ledger and consent texts are append-only.
--- The ledger and the texts that people agreed to can be read and added to. Nobody changes them.
 grant select, insert on ledger_events to {app};
 grant select, insert on ledger_seals to {app};
 grant select, insert on consent_texts to {app};

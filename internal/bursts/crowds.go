@@ -80,20 +80,20 @@ func (m *maker) conference() {
 
 // company adds an office whose people have the same computers and addresses of one form.
 func (m *maker) company() {
-	office, told, agent := m.address(), m.sometime(40*time.Minute), fmt.Sprintf(windowsEdge, 142)
+	office, start, agent := m.address(), m.sometime(40*time.Minute), fmt.Sprintf(windowsEdge, 142)
 	for range 40 {
-		m.visitor("company", m.within(told, 40*time.Minute), pick(m, first)+"."+pick(m, last)+"@company.example", office, agent, "/")
+		m.visitor("company", m.within(start, 40*time.Minute), pick(m, first)+"."+pick(m, last)+"@company.example", office, agent, "/")
 	}
 }
 
 // university adds a hundred students who follow an email: one domain, half of them on its network.
 func (m *maker) university() {
-	campus, told := m.address(), m.sometime(2*time.Hour)
+	campus, start := m.address(), m.sometime(2*time.Hour)
 	for range 100 {
 		from := m.home()
 		if m.IntN(2) == 0 {
 			from = m.in(campus)
 		}
-		m.visitor("university", m.within(told, 2*time.Hour), m.local()+"@uni.example", from, m.agent(), "/newsletter")
+		m.visitor("university", m.within(start, 2*time.Hour), m.local()+"@uni.example", from, m.agent(), "/newsletter")
 	}
 }

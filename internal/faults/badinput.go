@@ -38,7 +38,7 @@ var badInputs = map[string]request{
 	"a bad privacy link": {http.MethodGet, privacyPath + "?token=AAAA", "", ""},
 	"an unknown right":   {http.MethodPost, privacyPath, asJSON, `{"email":"a@example.org","request":"rectify"}`},
 	"half a right":       {http.MethodPost, privacyPath, asJSON, `{"email":"a@example.org"}`},
-	"a link for nobody":  {http.MethodPost, unsubscribePath, asJSON, `{"email":"jane"}`},
+	"an invalid address": {http.MethodPost, unsubscribePath, asJSON, `{"email":"jane"}`},
 }
 
 // badNames are the names of badInputs in a fixed order that a seed can choose from.

@@ -70,11 +70,11 @@ const markTime = 12 * time.Second
 // first mark was lost (I3).
 func checkDuplicates(h *History) []string {
 	x, found := newIndex(h), []string{}
-	mails := map[string][]Email{}
+	emails := map[string][]Email{}
 	for _, m := range h.Emails {
-		mails[m.Delivery] = append(mails[m.Delivery], m)
+		emails[m.Delivery] = append(emails[m.Delivery], m)
 	}
-	for delivery, same := range mails {
+	for delivery, same := range emails {
 		d, known := x.deliveries[delivery]
 		if !known || !isEmail(d.Kind) {
 			found = append(found, fmt.Sprintf("%d emails tagged %q: no email delivery has this id", len(same), delivery))
@@ -106,7 +106,8 @@ func excused(h *History, m Email) bool {
 // inFlight is how long before its arrival at the email service an email may have been begun.
 const inFlight = time.Second
 
-// checkSilence checks that no email that was decided before a subscriber left is begun after that has committed (I5).
+// checkNoEmailAfterEnd checks that no email that was decided before a subscriber left is begun after that has
+// committed (I5).
 func checkNoEmailAfterEnd(h *History) []string {
 	x, found := newIndex(h), []string{}
 	notMe := map[string]bool{}
@@ -131,13 +132,14 @@ func checkNoEmailAfterEnd(h *History) []string {
 	return append(found, visibleEnd(h)...)
 }
 
-// silences reports whether an event stops emails of a kind: after an unsubscribe a person may still request their data.
+// stopsEmail reports whether an event stops emails of a kind: after an unsubscribe a person may still request their
+// data.
 func stopsEmail(e Event, kind string, notMe bool) bool {
 	service := kind == "email.privacy_export" || kind == "email.privacy_erase"
 	return !service || notMe || e.Kind == kindSuppressed || e.Kind == kindErased
 }
 
-// askedAgain reports whether a person was signed up again after an event and before a time; unsubscribe links are
+// requestedAgain reports whether a person was signed up again after an event and before a time; unsubscribe links are
 // then allowed.
 func (x *index) requestedAgain(e Event, until time.Time) bool {
 	return slices.ContainsFunc(x.byPerson[e.SubscriberID], func(other Event) bool {
@@ -145,18 +147,18 @@ func (x *index) requestedAgain(e Event, until time.Time) bool {
 	})
 }
 
-// visibleSilence checks the invariant as subscribers see it: after the page that confirms the end, no email arrives
+// visibleEnd checks the invariant as subscribers see it: after the page that confirms the end, no email arrives
 // unless the address is typed again.
 func visibleEnd(h *History) []string {
 	var found []string
-	calls, mails := map[string][]Call{}, map[string][]Email{}
+	calls, emails := map[string][]Call{}, map[string][]Email{}
 	for _, c := range h.Calls {
 		if c.Op != opLook && c.Op != opBad {
 			calls[c.Typed] = append(calls[c.Typed], c)
 		}
 	}
 	for _, m := range h.Emails {
-		mails[known(m.To)] = append(mails[known(m.To)], m)
+		emails[known(m.To)] = append(emails[known(m.To)], m)
 	}
 	for address, own := range calls {
 		for _, c := range own {
@@ -164,7 +166,7 @@ func visibleEnd(h *History) []string {
 			if !left {
 				continue
 			}
-			for _, m := range mails[address] {
+			for _, m := range emails[address] {
 				if m.At.After(c.End.Add(inFlight)) && !typedAgain(own, c, m.At) {
 					found = append(found, fmt.Sprintf("call %d, %s: an email came %s after its answer, and the address had not been typed since",
 						c.Number, c.Op, m.At.Sub(c.End).Round(time.Millisecond)))
@@ -194,7 +196,7 @@ var bounds = []struct {
 	{[]string{"confirm"}, 1}, {[]string{"already_subscribed"}, 1}, {[]string{"unsubscribe_link"}, 2}, {[]string{"privacy_export", "privacy_erase"}, 2},
 }
 
-// checkCaps checks that no mailbox receives more email than its budget, whatever happens to Redis.
+// checkBudgets checks that no mailbox receives more email than its budget, whatever happens to Redis.
 func checkBudgets(h *History) []string {
 	var found []string
 	counts := map[string]map[string]int{}
@@ -244,7 +246,7 @@ func checkJournal(h *History) []string {
 	return found
 }
 
-// checkAudience checks that Loops has exactly the subscribers.
+// checkLoops checks that Loops has exactly the subscribers.
 func checkLoops(h *History) []string {
 	var found []string
 	active := map[string]uuid.UUID{}

@@ -62,7 +62,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 		"a row known by another address": {"I2", func(t *testing.T, a *author) { a.h.Rows[0].Norm = "x@example.org" }},
 		"a row that still waits":         {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "ready" }},
 		"a row that is held":             {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "held" }},
-		"an email marked as sent that nobody got": {"I3", func(t *testing.T, a *author) {
+		"an email marked as sent that was not received": {"I3", func(t *testing.T, a *author) {
 			a.h.Emails = slices.DeleteFunc(a.h.Emails, func(m Email) bool { return strings.HasPrefix(m.To, "waits") })
 		}},
 		"an email dropped for no reason": {"I3", func(t *testing.T, a *author) {
@@ -99,7 +99,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 			e := a.eventOf(t, kindUnsubscribed)
 			e.From = "pending"
 		}},
-		"a transition told twice": {"I4", func(t *testing.T, a *author) {
+		"a transition recorded twice": {"I4", func(t *testing.T, a *author) {
 			again := *a.eventOf(t, kindUnsubscribed)
 			again.ID, again.Committed = uuid.New(), again.Committed.Add(time.Millisecond)
 			a.h.Events = append(a.h.Events, again)
@@ -119,7 +119,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 		"a row that is lost": {"I4", func(t *testing.T, a *author) {
 			a.h.Rows = slices.DeleteFunc(a.h.Rows, func(r Row) bool { return r.ID == waits })
 		}},
-		"a row that nobody asked for": {"I4", func(t *testing.T, a *author) {
+		"a row without a request": {"I4", func(t *testing.T, a *author) {
 			a.h.Rows = append(a.h.Rows, Row{ID: uuid.New(), Email: "new@example.org", Norm: "new@example.org", Status: "pending", Epoch: 1})
 		}},
 		"an unknown outcome": {"I4", func(t *testing.T, a *author) { a.eventOf(t, kindConfirmed).Outcome = "maybe" }},
@@ -237,8 +237,8 @@ func TestExcusedViolations(t *testing.T) {
 			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
 			asked := find(t, a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
 			older := token.Claims{SubscriberID: uuid.New(), Purpose: token.Confirm}
-			hushed := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindDeclined, Outcome: "muted", From: "none", To: "none"})
-			asked.At, a.h.Journal[hushed.ID] = asked.Committed.Add(-time.Millisecond), true
+			muted := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindDeclined, Outcome: "muted", From: "none", To: "none"})
+			asked.At, a.h.Journal[muted.ID] = asked.Committed.Add(-time.Millisecond), true
 			a.h.Events[len(a.h.Events)-1].Committed = asked.Committed.Add(-time.Microsecond)
 			a.h.Calls[len(a.h.Calls)-1].Start, a.h.Calls[len(a.h.Calls)-1].End = asked.At, asked.At.Add(time.Second)
 		},
@@ -246,7 +246,7 @@ func TestExcusedViolations(t *testing.T) {
 			a.eventOf(t, kindErased).Objected = true
 			a.call(Call{Op: opSuppress, Typed: "goes@example.org", Status: 200})
 		},
-		"refused for good, as told": func(t *testing.T, a *author) {
+		"refused permanently, as instructed": func(t *testing.T, a *author) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome, a.h.Refused = "dead", "rejected", 1
 		},
 		"a second confirmation email, a day later": func(t *testing.T, a *author) { a.h.EmailLog[0].Count, a.h.Days = 2, 1 },

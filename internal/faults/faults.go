@@ -118,7 +118,7 @@ func (r *run) serviceTroubles() []injector {
 	}
 }
 
-// refuseMail makes the email service refuse the next email permanently.
+// refuseEmail makes the email service refuse the next email permanently.
 func (r *run) refuseEmail(context.Context, time.Duration, *rand.Rand) {
 	r.refused.Add(1)
 	r.system.Fakes.SES.Fail(devstack.SESFault{Status: 400, Code: "MessageRejected"})

@@ -30,14 +30,14 @@ type index struct {
 	events     map[uuid.UUID]Event
 	deliveries map[string]Delivery      // by id
 	caused     map[uuid.UUID][]Delivery // by event, except notifications
-	told       map[uuid.UUID][]Delivery // by event, only notifications
+	notified   map[uuid.UUID][]Delivery // by event, only notifications
 	addresses  map[uuid.UUID]string
 }
 
 func newIndex(h *History) *index {
 	x := &index{
 		byRequest: map[string][]Event{}, byPerson: map[uuid.UUID][]Event{}, byAddress: map[string][]Event{}, events: map[uuid.UUID]Event{},
-		deliveries: map[string]Delivery{}, caused: map[uuid.UUID][]Delivery{}, told: map[uuid.UUID][]Delivery{}, addresses: map[uuid.UUID]string{},
+		deliveries: map[string]Delivery{}, caused: map[uuid.UUID][]Delivery{}, notified: map[uuid.UUID][]Delivery{}, addresses: map[uuid.UUID]string{},
 	}
 	ordered := slices.Clone(h.Events)
 	slices.SortStableFunc(ordered, func(a, b Event) int {
@@ -79,7 +79,7 @@ func newIndex(h *History) *index {
 	for _, d := range h.Deliveries {
 		x.deliveries[d.ID.String()] = d
 		if strings.HasPrefix(d.Kind, "notify.") {
-			x.told[d.EventID] = append(x.told[d.EventID], d)
+			x.notified[d.EventID] = append(x.notified[d.EventID], d)
 		} else {
 			x.caused[d.EventID] = append(x.caused[d.EventID], d)
 		}

@@ -42,7 +42,7 @@ func (l Links) TestBotSignals(t *testing.T) {
 		t.Errorf("recorded %v", got)
 	}
 	if got := b.Strings(`select kind from outbox where kind like 'email.%' and kind <> 'email.confirm'`); len(got) != 0 {
-		t.Errorf("mails %v", got)
+		t.Errorf("emails %v", got)
 	}
 }
 
