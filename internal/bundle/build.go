@@ -10,25 +10,25 @@ import (
 	"strings"
 )
 
-// MaxBinary is the most that a stripped arm64 binary may have (DESIGN §9).
+// MaxBinary is the size budget of a stripped arm64 binary (docs/adr/0002).
 const MaxBinary = 16 << 20
 
 // Binary is a function as it is deployed.
 type Binary struct {
 	Function string
 	Bytes    int64
-	// ReflectMethod is set if something calls methods by a name that only the run knows. The linker must then keep every
-	// exported method of every type, which costs 7 to 12 MiB.
+	// ReflectMethod is set if the binary looks up methods by a name that is known only at run time. The linker must then keep
+	// every exported method of every type, which costs 7 to 12 MiB.
 	ReflectMethod bool
 }
 
-// BuildFlags are the Makefile's flags of `go build`, without those of the linker.
+// BuildFlags are the Makefile's `go build` flags, without -ldflags.
 var BuildFlags = []string{"-mod=readonly", "-buildvcs=false", "-tags", "lambda.norpc", "-trimpath"}
 
-// Build builds a function for arm64 into dir, with the flags of the Makefile, and looks at the result.
+// Build builds a function for arm64 into dir with the Makefile's flags.
 func Build(root, function, dir string) (Binary, error) {
 	out := filepath.Join(dir, function, "bootstrap")
-	graph := &seeker{text: []byte("<ReflectMethod>")}
+	graph := &scanner{text: []byte("<ReflectMethod>")}
 	cmd := exec.Command("go", slices.Concat([]string{"build"}, BuildFlags, []string{"-ldflags=-s -w -dumpdep", "-o", out, "./functions/" + function})...)
 	cmd.Dir, cmd.Env, cmd.Stderr = root, BuildEnv("arm64"), graph
 	if err := cmd.Run(); err != nil {
@@ -41,22 +41,22 @@ func Build(root, function, dir string) (Binary, error) {
 	return Binary{function, info.Size(), graph.found}, nil
 }
 
-// Problems says what is wrong with the binary.
+// Problems returns the violations of the binary.
 func (b Binary) Problems() []string {
 	var problems problems
 	if b.Bytes > MaxBinary {
-		problems.add("functions/%s has %.1f MiB, the budget is %d MiB: see what it links with `go tool nm -size -sort size`",
+		problems.add("functions/%s has %.1f MiB, the budget is %d MiB: list what it links with `go tool nm -size -sort size`",
 			b.Function, float64(b.Bytes)/(1<<20), MaxBinary>>20)
 	}
 	if b.ReflectMethod {
-		problems.add("functions/%s links ReflectMethod (text/template, html/template, a validator …), so nothing unused is left out: "+
+		problems.add("functions/%s links ReflectMethod (text/template, html/template, a validator …), which disables dead-code elimination of methods: "+
 			"find the importer with `go build -ldflags=-dumpdep ./functions/%s 2>&1 | grep ReflectMethod`", b.Function, b.Function)
 	}
 	return problems
 }
 
-// seeker looks for a text in a stream of any length, and keeps its end.
-type seeker struct {
+// A scanner searches a stream for a text and keeps the last tailBytes bytes.
+type scanner struct {
 	text  []byte
 	found bool
 	tail  []byte
@@ -64,14 +64,14 @@ type seeker struct {
 
 const tailBytes = 4096
 
-func (s *seeker) Write(p []byte) (int, error) {
+func (s *scanner) Write(p []byte) (int, error) {
 	joined := append(s.tail, p...)
 	s.found = s.found || bytes.Contains(joined, s.text)
 	s.tail = bytes.Clone(joined[max(0, len(joined)-tailBytes):])
 	return len(p), nil
 }
 
-// Table formats binaries beside their budget.
+// Table formats the sizes of binaries and their budget.
 func Table(binaries []Binary) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-14s %10s %10s\n", "function", "MiB", "budget")

@@ -1,9 +1,8 @@
-// Package bundle holds the checks of the whole: template.yaml, the functions' code, their sample events, the OpenAPI
-// document and the record of what each function reads must say the same.
+// Package bundle checks that template.yaml, the functions' code, their sample events, the OpenAPI document and the record of
+// each function's settings agree.
 //
-// Everything is read from the sources, nothing is listed a second time, so that a new function, route or variable is
-// checked from its first commit. Each problem names the place and says what to do. A source that cannot be read is an
-// error, never a check that passes.
+// It reads the sources themselves, so a new function, route or variable is checked from its first commit. Each problem names
+// its place and the fix. A source that cannot be read is an error.
 package bundle
 
 import (
@@ -17,7 +16,7 @@ import (
 	"newsletter/internal/settings"
 )
 
-// Bundle is all that the checks look at.
+// A Bundle holds the inputs of the checks.
 type Bundle struct {
 	Root      string
 	Template  *samtemplate.Template
@@ -28,16 +27,16 @@ type Bundle struct {
 	ProblemTypes
 }
 
-// Function is what the code of one function says.
+// A Function describes the code of one function.
 type Function struct {
 	Name      string
-	Deps      []string // import paths, the standard library's included
+	Deps      []string // import paths, including the standard library's
 	Routes    []Route
-	Variables []settings.Variable // by the record of its own run
+	Variables []settings.Variable // recorded by running it
 	Calls     []Call
 }
 
-// Route is a path that the function's code serves, with the methods that it has handlers for.
+// A Route is a path that a function serves, with the methods that have a handler.
 type Route struct {
 	Path    string
 	Methods []string
@@ -78,7 +77,7 @@ func Load(root string) (*Bundle, error) {
 	return b, err
 }
 
-// FunctionNames lists the directories of functions/.
+// FunctionNames returns the directories of functions/, sorted.
 func FunctionNames(root string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(root, "functions"))
 	if err != nil {

@@ -12,20 +12,20 @@ const (
 	databaseTokens = "github.com/aws/aws-sdk-go-v2/feature/rds/auth"
 )
 
-// prefixes are the services whose IAM actions do not begin with the name of their client's package.
+// prefixes maps client packages to the prefix of their IAM actions, where the two differ.
 var prefixes = map[string]string{"sesv2": "ses"}
 
-// byOperator are calls of shared packages that the operator's tool alone makes: no function gets their permission.
+// byOperator are actions that only the operator's tool uses. No function is granted them.
 var byOperator = map[string]bool{"s3:GetObject": true}
 
-// Call is a call of an AWS API, as the IAM action that it needs.
+// A Call is a call of an AWS API and the IAM action that it needs.
 type Call struct {
 	Action string // "ses:SendEmail"
 	At     string
 }
 
-// calls finds the AWS operations that a function's packages call: calls of a method named like an operation of a service
-// client that the file's package imports.
+// calls finds the AWS operations that a function's packages call: calls of a method with the name of an operation of a
+// service client that the file imports.
 func (c *code) calls(function string) ([]Call, error) {
 	seen := map[string]Call{}
 	for _, p := range c.shipped(function) {
@@ -62,8 +62,8 @@ func (c *code) calls(function string) ([]Call, error) {
 	return all, nil
 }
 
-// operations maps the operations of the service clients that a file imports to their IAM actions. The SDK has one file
-// for each operation.
+// operations maps the operations of the service clients that a file imports to their IAM actions. The SDK has one file for
+// each operation.
 func (c *code) operations(file *ast.File) (map[string]string, error) {
 	all := map[string]string{}
 	for _, path := range imports(file) {

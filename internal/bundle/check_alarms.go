@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// alarmed are the series that alarms watch which always exist.
+// alarmed holds the series watched by alarms that have no condition.
 type alarmed []series
 
-// watches says whether one of the alarms is about a metric of a resource.
-func (a alarmed) watches(metric, dimension, resource string) bool {
+// contains reports whether a metric of a resource is watched.
+func (a alarmed) contains(metric, dimension, resource string) bool {
 	return slices.ContainsFunc(a, func(s series) bool { return s.Metric == metric && s.Dimensions[dimension] == resource })
 }
 
-// checkAlarms wants an alarm for each thing that the system cannot see of itself, and somebody to hear of each alarm.
+// checkAlarms checks that everything the system cannot observe itself has an alarm, and that each alarm has a recipient.
 func (b *Bundle) checkAlarms() []string {
 	var problems problems
 	var all alarmed
 	page, err := os.ReadFile(filepath.Join(b.Root, "docs", "dashboard.md"))
 	if err != nil {
-		problems.add("docs/dashboard.md: %v: it says what to do about each alarm", err)
+		problems.add("docs/dashboard.md: %v: it documents the response to each alarm", err)
 	}
-	silence := false
+	hasDeadMansSwitch := false
 	for _, id := range sortedKeys(b.Template.Resources) {
 		resource := mapping(b.Template.Resources[id])
 		if resource["Type"] != "AWS::CloudWatch::Alarm" {
@@ -31,7 +31,7 @@ func (b *Bundle) checkAlarms() []string {
 		}
 		b.checkAlarm(id, &problems)
 		if !strings.Contains(string(page), "`"+id+"`") {
-			problems.add("docs/dashboard.md does not list the alarm %s: say when it is raised and what to do", id)
+			problems.add("docs/dashboard.md does not list the alarm %s: describe when it fires and how to respond", id)
 		}
 		if resource["Condition"] != nil {
 			continue
@@ -39,10 +39,10 @@ func (b *Bundle) checkAlarms() []string {
 		properties := mapping(resource["Properties"])
 		watched := alarmSeries(properties)
 		all = append(all, watched...)
-		silence = silence || b.isSilence(properties, watched)
+		hasDeadMansSwitch = hasDeadMansSwitch || b.isDeadMansSwitch(properties, watched)
 	}
-	if !silence {
-		problems.add("template.yaml: nothing says when health is silent: add an alarm on SampleCount of Health, below 1, " +
+	if !hasDeadMansSwitch {
+		problems.add("template.yaml: no alarm fires when health stops running: add an alarm on SampleCount of Health, below 1, " +
 			"with TreatMissingData: breaching")
 	}
 	b.checkFunctionAlarms(all, &problems)
@@ -50,7 +50,7 @@ func (b *Bundle) checkAlarms() []string {
 	return problems
 }
 
-// alarmSeries are what an alarm watches: one metric, or those of its expression.
+// alarmSeries returns the series of an alarm: its metric, or the metrics of its expression.
 func alarmSeries(properties map[string]any) []series {
 	stats := list(properties["Metrics"])
 	if stats == nil {
@@ -72,8 +72,8 @@ func alarmSeries(properties map[string]any) []series {
 	return all
 }
 
-// isSilence says whether an alarm is the dead man's switch.
-func (b *Bundle) isSilence(properties map[string]any, watched []series) bool {
+// isDeadMansSwitch reports whether an alarm fires when health stops writing its metric.
+func (b *Bundle) isDeadMansSwitch(properties map[string]any, watched []series) bool {
 	return len(watched) == 1 && watched[0].Namespace == b.namespace() && watched[0].Metric == "Health" &&
 		watched[0].Statistic == "SampleCount" && properties["ComparisonOperator"] == "LessThanThreshold" &&
 		properties["Threshold"] == 1 && properties["TreatMissingData"] == "breaching"
@@ -87,19 +87,19 @@ func (b *Bundle) checkAlarm(id string, problems *problems) {
 		}
 	}
 	for _, actions := range []string{"AlarmActions", "OKActions"} {
-		told := slices.ContainsFunc(list(properties[actions]), func(action any) bool {
+		notifies := slices.ContainsFunc(list(properties[actions]), func(action any) bool {
 			return mapping(b.Template.Resources[value(action)])["Type"] == "AWS::SNS::Topic"
 		})
-		if !told || properties["ActionsEnabled"] == false {
-			problems.add("template.yaml: nobody hears of the alarm %s: set %s: [!Ref AlarmTopic]", id, actions)
+		if !notifies || properties["ActionsEnabled"] == false {
+			problems.add("template.yaml: the alarm %s notifies nobody: set %s: [!Ref AlarmTopic]", id, actions)
 		}
 	}
 	if value(properties["AlarmDescription"]) == "" || value(properties["TreatMissingData"]) == "" {
-		problems.add("template.yaml: the alarm %s needs AlarmDescription, for whoever is woken, and TreatMissingData", id)
+		problems.add("template.yaml: the alarm %s needs AlarmDescription, for the person on call, and TreatMissingData", id)
 	}
 }
 
-// checkFunctionAlarms wants alarms for what happens to a function from outside of it, and for the API in front.
+// checkFunctionAlarms checks that failures which a function cannot observe itself have alarms, and so do the API's 5xx.
 func (b *Bundle) checkFunctionAlarms(all alarmed, problems *problems) {
 	for _, name := range sortedKeys(b.Template.Functions) {
 		f := b.Template.Functions[name]
@@ -107,34 +107,34 @@ func (b *Bundle) checkFunctionAlarms(all alarmed, problems *problems) {
 		if len(f.Schedules) > 0 {
 			needed = append(needed, "Errors")
 		}
-		if len(f.Schedules) > 0 && name != "health" { // whose silence is seen by its own metric
+		if len(f.Schedules) > 0 && name != "health" { // whose own metric is watched
 			needed = append(needed, "Invocations")
 		}
 		if len(f.Topics) > 0 {
 			needed = append(needed, "AsyncEventsDropped")
 		}
 		for _, metric := range needed {
-			if !all.watches(metric, "FunctionName", f.ID) {
-				problems.add("template.yaml: no alarm watches %s of %s: add one, as the other functions have", metric, f.ID)
+			if !all.contains(metric, "FunctionName", f.ID) {
+				problems.add("template.yaml: no alarm watches %s of %s: add one like that of the other functions", metric, f.ID)
 			}
 		}
 		for _, queue := range f.Queues {
-			if !all.watches("ApproximateAgeOfOldestMessage", "QueueName", queue+".QueueName") {
-				problems.add("template.yaml: no alarm says when messages wait in %s: watch ApproximateAgeOfOldestMessage", queue)
+			if !all.contains("ApproximateAgeOfOldestMessage", "QueueName", queue+".QueueName") {
+				problems.add("template.yaml: no alarm fires when messages wait in %s: watch ApproximateAgeOfOldestMessage", queue)
 			}
 		}
 	}
 	for _, id := range sortedKeys(b.Template.Resources) {
-		if mapping(b.Template.Resources[id])["Type"] == "AWS::Serverless::HttpApi" && !all.watches("5xx", "ApiId", id) {
+		if mapping(b.Template.Resources[id])["Type"] == "AWS::Serverless::HttpApi" && !all.contains("5xx", "ApiId", id) {
 			problems.add("template.yaml: no alarm watches 5xx of %s", id)
 		}
 	}
 }
 
-// deadLetters are the members of resources that name where messages go that nobody could handle.
+// deadLetters are the properties that name a dead-letter queue.
 var deadLetters = []string{"deadLetterTargetArn", "DeadLetterQueue", "DeadLetterConfig", "OnFailure"}
 
-// checkQueueAlarms wants an alarm for each queue of dead letters.
+// checkQueueAlarms checks that each dead-letter queue has an alarm.
 func (b *Bundle) checkQueueAlarms(all alarmed, problems *problems) {
 	var queues []string
 	var walk func(v any, dead bool)
@@ -152,8 +152,8 @@ func (b *Bundle) checkQueueAlarms(all alarmed, problems *problems) {
 	walk(b.Template.Resources, false)
 	slices.Sort(queues)
 	for _, queue := range slices.Compact(queues) {
-		if !all.watches("ApproximateNumberOfMessagesVisible", "QueueName", queue+".QueueName") {
-			problems.add("template.yaml: no alarm says that there are dead letters in %s: watch ApproximateNumberOfMessagesVisible", queue)
+		if !all.contains("ApproximateNumberOfMessagesVisible", "QueueName", queue+".QueueName") {
+			problems.add("template.yaml: no alarm fires on dead letters in %s: watch ApproximateNumberOfMessagesVisible", queue)
 		}
 	}
 }

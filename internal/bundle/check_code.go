@@ -5,22 +5,22 @@ import (
 	"strings"
 )
 
-// notShipped are packages that nothing deployed of ours may import, and why.
+// notShipped maps packages that deployed code may not import to the reason.
 var notShipped = map[string]string{
-	"os/exec":        "no function starts a process",
-	"plugin":         "no function loads code",
-	"unsafe":         "memory is the runtime's",
-	"encoding/gob":   "it makes whatever types a text asks for",
-	"encoding/xml":   "no interface of ours speaks it",
-	"expvar":         "it shows the inside of a process",
-	"net/http/pprof": "it shows the inside of a process",
-	"math/rand":      "use math/rand/v2, or crypto/rand for anything that nobody may guess",
-	"text/template":  "a template can be made of what was sent; pages are constants with escaped values",
-	"html/template":  "a template can be made of what was sent; pages are constants with escaped values",
+	"os/exec":        "functions do not start processes",
+	"plugin":         "functions do not load code",
+	"unsafe":         "it bypasses Go's memory safety",
+	"encoding/gob":   "it lets the input choose the types to allocate",
+	"encoding/xml":   "no interface uses XML",
+	"expvar":         "it exposes process internals",
+	"net/http/pprof": "it exposes process internals",
+	"math/rand":      "use math/rand/v2, or crypto/rand for values that must not be predictable",
+	"text/template":  "a template could be built from input; pages are constants with escaped values",
+	"html/template":  "a template could be built from input; pages are constants with escaped values",
 }
 
-// cryptography is what shipped code of ours may do by itself: docs/security.md says what for. TLS and AWS's signatures are
-// their libraries' own.
+// cryptography lists the packages that shipped code may use directly, for the purposes in docs/security.md. TLS and AWS's
+// request signatures are implemented by their libraries.
 var cryptography = map[string]bool{
 	"crypto/aes": true, "crypto/cipher": true, // the outbox's sealed payloads
 	"crypto/hmac": true, "crypto/sha256": true, // links, pseudonyms, webhooks; seals and checksums
@@ -30,10 +30,10 @@ var cryptography = map[string]bool{
 	"crypto/tls":    true, "crypto/x509": true,
 }
 
-// jitter are the packages that spread pauses by chance, which needs no secret.
+// jitter lists the packages that use math/rand/v2 for jitter, which needs no secret.
 var jitter = map[string]bool{"captcha": true, "outbox": true, "postgres": true, "ratelimit": true}
 
-// checkCode holds what shipped code imports, and how it speaks TLS, to what docs/security.md says.
+// checkCode checks the imports and TLS configurations of shipped code against docs/security.md.
 func (b *Bundle) checkCode() []string {
 	var problems problems
 	for _, path := range sortedKeys(b.Packages) {
@@ -48,9 +48,9 @@ func (b *Bundle) checkCode() []string {
 			case notShipped[dep] != "":
 				problems.add("%s imports %s: %s", path, dep, notShipped[dep])
 			case isCrypto && !cryptography[dep]:
-				problems.add("%s imports %s: it is not in the table of cryptography; see docs/security.md, V11", path, dep)
+				problems.add("%s imports %s: it is not in the cryptography table; see docs/security.md, V11", path, dep)
 			case dep == "math/rand/v2" && (area != "shared" || !jitter[name]):
-				problems.add("%s imports %s: use crypto/rand for anything that nobody may guess", path, dep)
+				problems.add("%s imports %s: use crypto/rand for values that must not be predictable", path, dep)
 			}
 		}
 		p.checkTLS(&problems)
@@ -58,7 +58,7 @@ func (b *Bundle) checkCode() []string {
 	return problems
 }
 
-// checkTLS wants every configuration of TLS to verify, and to name the oldest version that it takes.
+// checkTLS checks that every TLS configuration verifies certificates and sets MinVersion.
 func (p *Package) checkTLS(problems *problems) {
 	for _, file := range p.Files {
 		names := imports(file)
@@ -66,11 +66,11 @@ func (p *Package) checkTLS(problems *problems) {
 			switch n := n.(type) {
 			case *ast.Ident:
 				if n.Name == "InsecureSkipVerify" {
-					problems.add("%s: certificates are always verified", p.at(n))
+					problems.add("%s: remove InsecureSkipVerify: certificates are always verified", p.at(n))
 				}
 			case *ast.CompositeLit:
 				kind, ok := n.Type.(*ast.SelectorExpr)
-				if ok && kind.Sel.Name == "Config" && names[exprName(kind.X)] == "crypto/tls" && !takesNew(n) {
+				if ok && kind.Sel.Name == "Config" && names[exprName(kind.X)] == "crypto/tls" && !setsMinVersion(n) {
 					problems.add("%s: set MinVersion to tls.VersionTLS12 or tls.VersionTLS13", p.at(n))
 				}
 			}
@@ -79,7 +79,7 @@ func (p *Package) checkTLS(problems *problems) {
 	}
 }
 
-func takesNew(config *ast.CompositeLit) bool {
+func setsMinVersion(config *ast.CompositeLit) bool {
 	for _, element := range config.Elts {
 		if pair, ok := element.(*ast.KeyValueExpr); ok && exprName(pair.Key) == "MinVersion" {
 			version := exprName(pair.Value)

@@ -11,8 +11,8 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// dashboard is the body of a CloudWatch dashboard, with all members that ours use. Source: CloudWatch API reference,
-// "Dashboard Body Structure and Syntax".
+// dashboard is the body of a CloudWatch dashboard, with the members that the template uses. Source: CloudWatch API
+// reference, "Dashboard Body Structure and Syntax".
 type dashboard struct {
 	Start   string   `json:"start"`
 	Widgets []widget `json:"widgets"`
@@ -38,16 +38,16 @@ type widget struct {
 // gridColumns is the width of a dashboard's grid (ibid.).
 const gridColumns = 24
 
-// graphed are the options of one line of a graph.
-type graphed struct {
+// lineOptions are the rendering options of one line of a graph.
+type lineOptions struct {
 	Expression string `json:"expression"`
 	Stat       string `json:"stat"`
 	Label      string `json:"label"`
 	YAxis      string `json:"yAxis"`
 }
 
-// checkDashboards wants each dashboard to be one that CloudWatch takes, of metrics that exist; and together they draw every
-// metric of the catalogue, every function's throttles and every alarm.
+// checkDashboards checks that CloudWatch accepts each dashboard and that its metrics exist. Together the dashboards must show
+// every metric of the catalogue, every function's throttles and every alarm.
 func (b *Bundle) checkDashboards() []string {
 	var problems problems
 	drawn, alarms := alarmed{}, []string{}
@@ -72,7 +72,7 @@ func (b *Bundle) checkDashboards() []string {
 		}
 	}
 	for _, name := range sortedKeys(b.Template.Functions) {
-		if id := b.Template.Functions[name].ID; !drawn.watches("Throttles", "FunctionName", "${"+id+"}") {
+		if id := b.Template.Functions[name].ID; !drawn.contains("Throttles", "FunctionName", "${"+id+"}") {
 			problems.add("template.yaml: no dashboard draws Throttles of %s: add its lines to NewsletterDashboard", id)
 		}
 	}
@@ -84,13 +84,13 @@ func (b *Bundle) checkDashboards() []string {
 	return problems
 }
 
-// parseDashboard reads a body whose references still stand as ${…}: they are inside of texts, so it is JSON already.
+// parseDashboard parses a body with unresolved ${…} references, which are inside of strings.
 func parseDashboard(text string) (*dashboard, error) {
 	var body dashboard
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&body); err != nil {
-		return nil, fmt.Errorf("DashboardBody is not JSON of the members that are known: %w", err)
+		return nil, fmt.Errorf("DashboardBody is not JSON with known members: %w", err)
 	}
 	if decoder.More() {
 		return nil, fmt.Errorf("DashboardBody is more than one JSON object")
@@ -101,11 +101,11 @@ func parseDashboard(text string) (*dashboard, error) {
 func (b *Bundle) checkWidget(w widget, before []widget, problems *problems) []series {
 	title := w.Properties.Title
 	if w.X < 0 || w.Y < 0 || w.Width < 1 || w.Height < 1 || w.X+w.Width > gridColumns {
-		problems.add("template.yaml: the graph %q lies outside of the dashboard's %d columns", title, gridColumns)
+		problems.add("template.yaml: the graph %q exceeds the dashboard's %d columns", title, gridColumns)
 	}
 	for _, other := range before {
 		if w.X < other.X+other.Width && other.X < w.X+w.Width && w.Y < other.Y+other.Height && other.Y < w.Y+w.Height {
-			problems.add("template.yaml: the graphs %q and %q lie on each other", other.Properties.Title, title)
+			problems.add("template.yaml: the graphs %q and %q overlap", other.Properties.Title, title)
 		}
 	}
 	content := len(w.Properties.Metrics) > 0
@@ -130,33 +130,33 @@ func (b *Bundle) checkWidget(w widget, before []widget, problems *problems) []se
 	return all
 }
 
-// search is the one form of search that is used: all values of the dimensions of one metric. A name space with a slash must
-// stand in quotes. Source: CloudWatch user guide, "CloudWatch search expression syntax".
+// search is the only form of search in use: one metric with all values of its dimensions. A namespace with a slash must be
+// quoted. Source: CloudWatch user guide, "CloudWatch search expression syntax".
 var search = regexp.MustCompile(`^SEARCH\('\{"([^"]+)"((?:,[A-Za-z_]+)+)\} MetricName="([A-Za-z]+)"', '(Sum|Maximum|Average|p[0-9]{2})', [0-9]+\)$`)
 
-// parseLine reads one line of a graph: name space, metric, names and values of dimensions, options; or an expression alone.
+// parseLine parses one line of a graph: namespace, metric, dimension names and values, options; or only an expression.
 func parseLine(line []json.RawMessage) (series, error) {
-	var options graphed
+	var options lineOptions
 	if len(line) == 0 {
 		return series{}, fmt.Errorf("a line is empty")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(line[len(line)-1]))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&options); err != nil {
-		return series{}, fmt.Errorf("a line does not end with its options: %w", err)
+		return series{}, fmt.Errorf("a line does not end with known options: %w", err)
 	}
 	var words []string
 	for _, raw := range line[:len(line)-1] {
 		var word string
 		if err := json.Unmarshal(raw, &word); err != nil {
-			return series{}, fmt.Errorf("%s is no text: %w", raw, err)
+			return series{}, fmt.Errorf("%s is not a string: %w", raw, err)
 		}
 		words = append(words, word)
 	}
 	if options.Expression != "" {
 		found := search.FindStringSubmatch(options.Expression)
 		if found == nil || len(words) > 0 {
-			return series{}, fmt.Errorf("%s is no search that is known to work", options.Expression)
+			return series{}, fmt.Errorf("%s is not a supported search", options.Expression)
 		}
 		s := series{found[1], found[3], found[4], map[string]string{}}
 		for name := range strings.SplitSeq(found[2][1:], ",") {
@@ -165,7 +165,7 @@ func parseLine(line []json.RawMessage) (series, error) {
 		return s, nil
 	}
 	if len(words) < 2 || len(words)%2 != 0 || options.Stat == "" {
-		return series{}, fmt.Errorf("%q needs a name space, a metric, dimensions with their values, and a stat", words)
+		return series{}, fmt.Errorf("%q needs a namespace, a metric, dimensions with values, and a stat", words)
 	}
 	s := series{words[0], words[1], options.Stat, map[string]string{}}
 	for pair := range slices.Chunk(words[2:], 2) {

@@ -10,17 +10,17 @@ import (
 	"newsletter/internal/settings"
 )
 
-// gatewayTimeout is what an HTTP API waits for a function at most (API Gateway quotas: 30 s, not raisable).
+// gatewayTimeout is how long an HTTP API waits for a function (API Gateway quotas: 30 s, fixed).
 const gatewayTimeout = 30 * time.Second
 
-// checkDeadlines wants each function's Timeout to leave room for the deadlines in its code, so that a slow dependency
-// ends in an answer of ours and never in a killed environment.
+// checkDeadlines checks that each function's Timeout exceeds the sum of its deadlines, so that a slow dependency leads to an
+// error response and not to a killed environment.
 func (b *Bundle) checkDeadlines() []string {
 	var problems problems
 	at := func(pkg, name string) time.Duration {
 		d, ok := b.duration(module+"/"+pkg, name)
 		if !ok {
-			problems.add("%s: the constant %s is gone: tell internal/bundle/check_deadlines.go which deadline took its place", pkg, name)
+			problems.add("%s: the constant %s is missing: name the deadline that replaced it in internal/bundle/check_deadlines.go", pkg, name)
 		}
 		return d
 	}
@@ -42,17 +42,17 @@ func (b *Bundle) checkDeadlines() []string {
 			need += linger + lastBatch
 		}
 		if f.Timeout <= need {
-			problems.add("template.yaml: the Timeout of %s is %v; its deadlines add up to %v: raise it", f.ID, f.Timeout, need)
+			problems.add("template.yaml: the Timeout of %s is %v; the sum of its deadlines is %v: raise it", f.ID, f.Timeout, need)
 		}
 		if len(f.Routes) > 0 && f.Timeout >= gatewayTimeout {
-			problems.add("template.yaml: the Timeout of %s is %v; the gateway gives up after %v: lower it", f.ID, f.Timeout, gatewayTimeout)
+			problems.add("template.yaml: the Timeout of %s is %v; the gateway times out after %v: lower it", f.ID, f.Timeout, gatewayTimeout)
 		}
 	}
 	b.checkMigrationTime(&problems)
 	return problems
 }
 
-// checkMigrationTime wants CloudFormation to wait for the migration for as long as Lambda lets it run.
+// checkMigrationTime checks that CloudFormation waits for the migration at least as long as Lambda lets it run.
 func (b *Bundle) checkMigrationTime(problems *problems) {
 	migrate := b.Template.Functions["migrate"]
 	if migrate == nil {
@@ -60,12 +60,12 @@ func (b *Bundle) checkMigrationTime(problems *problems) {
 	}
 	wait, _ := mapping(mapping(b.Template.Resources["Migration"])["Properties"])["ServiceTimeout"].(int)
 	if time.Duration(wait)*time.Second < migrate.Timeout {
-		problems.add("template.yaml: Migration.ServiceTimeout is %d s, below the Timeout %v of %s: a deployment would fail while it still migrates",
+		problems.add("template.yaml: Migration.ServiceTimeout is %d s, below the Timeout %v of %s: a deployment would fail during a migration",
 			wait, migrate.Timeout, migrate.ID)
 	}
 }
 
-// duration evaluates a constant of a package: "4 * time.Second".
+// duration evaluates a duration constant of a package, such as "4 * time.Second".
 func (b *Bundle) duration(path, name string) (time.Duration, bool) {
 	p := b.Packages[path]
 	if p == nil {

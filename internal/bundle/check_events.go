@@ -2,19 +2,19 @@ package bundle
 
 import "slices"
 
-// checkEvents wants sample events for every function, route and schedule, and none for anything else.
+// checkEvents checks that every function, route and schedule has sample events, and that every event belongs to one.
 func (b *Bundle) checkEvents() []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Events) {
 		f := b.Functions[name]
 		if f == nil {
-			problems.add("events/%s belongs to no function: rename or remove it", name)
+			problems.add("events/%s belongs to no function: rename or delete it", name)
 			continue
 		}
 		for _, event := range b.Events[name] {
 			if event.Path != "" && !slices.ContainsFunc(f.Routes, func(r Route) bool { return r.Path == event.Path }) &&
-				!b.isNoRoute(event.Path) {
-				problems.add("%s is for the path %s, which is a route of another function: move it", event.File, event.Path)
+				b.isRoute(event.Path) {
+				problems.add("%s has the path %s, a route of another function: move it", event.File, event.Path)
 			}
 		}
 	}
@@ -38,17 +38,17 @@ func (b *Bundle) checkEvents() []string {
 	return problems
 }
 
-// isNoRoute says whether no function serves a path: a sample of what is answered with 404.
-func (b *Bundle) isNoRoute(path string) bool {
+// isRoute reports whether any function serves a path. Samples with other paths are answered with 404.
+func (b *Bundle) isRoute(path string) bool {
 	for _, f := range b.Functions {
 		if slices.ContainsFunc(f.Routes, func(r Route) bool { return r.Path == path }) {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
-// checkContract wants the routes in the code and those in docs/openapi.yaml to be the same, and the problem types too.
+// checkContract checks that the code and docs/openapi.yaml have the same routes and problem types.
 func (b *Bundle) checkContract() []string {
 	var problems problems
 	served := map[string]bool{}
@@ -59,19 +59,19 @@ func (b *Bundle) checkContract() []string {
 			slices.Sort(want)
 			for _, method := range want {
 				if !slices.Contains(b.Contract[route.Path], method) {
-					problems.add("functions/%s answers %s %s, which docs/openapi.yaml does not describe: add it", name, method, route.Path)
+					problems.add("functions/%s handles %s %s, which docs/openapi.yaml does not describe: add it", name, method, route.Path)
 				}
 			}
 			for _, method := range b.Contract[route.Path] {
 				if !slices.Contains(want, method) {
-					problems.add("docs/openapi.yaml describes %s %s, which functions/%s does not answer: take it out", method, route.Path, name)
+					problems.add("docs/openapi.yaml describes %s %s, which functions/%s does not handle: remove it", method, route.Path, name)
 				}
 			}
 		}
 	}
 	for _, path := range sortedKeys(b.Contract) {
 		if !served[path] {
-			problems.add("docs/openapi.yaml describes %s, which no function serves: take it out", path)
+			problems.add("docs/openapi.yaml describes %s, which no function serves: remove it", path)
 		}
 	}
 	for _, kind := range sortedKeys(b.Coded) {
@@ -81,7 +81,7 @@ func (b *Bundle) checkContract() []string {
 	}
 	for _, kind := range b.Documented {
 		if b.Coded[kind] == "" {
-			problems.add("docs/openapi.yaml lists the problem %s, which no code answers with: take it out", kind)
+			problems.add("docs/openapi.yaml lists the problem %s, which no code returns: remove it", kind)
 		}
 	}
 	return problems

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// public are the functions that strangers may call. The others act for the owner: whoever could call them might migrate the
-// database, send all mails, or suppress people.
+// public lists the functions that may have a route. The others act for the owner: a visitor who could call them could migrate
+// the database, send all emails or suppress subscribers.
 var public = []string{"confirm", "health", "privacy", "subscribe", "unsubscribe"}
 
-// checkExposure wants the one HTTP API to be the one way in, and to lead to public functions alone. What has no route can be
-// called by whom IAM allows it.
+// checkExposure checks that the HTTP API is the only entry point and that only public functions have routes. IAM decides who
+// may call the others.
 func (b *Bundle) checkExposure() []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Template.Functions) {
 		f := b.Template.Functions[name]
 		if len(f.Routes) > 0 && !slices.Contains(public, name) {
-			problems.add("template.yaml: %s has the route %s, and is not for strangers: take it out", f.ID, f.Routes[0].Path)
+			problems.add("template.yaml: %s has the route %s, but is not public: remove it", f.ID, f.Routes[0].Path)
 		}
 		if _, set := f.Properties["FunctionUrlConfig"]; set {
-			problems.add("template.yaml: %s has a URL of its own, past the limits and the log of the API: take FunctionUrlConfig out", f.ID)
+			problems.add("template.yaml: %s has a function URL, which bypasses the API's limits and log: remove FunctionUrlConfig", f.ID)
 		}
 	}
 	apis := 0
@@ -32,9 +32,9 @@ func (b *Bundle) checkExposure() []string {
 			apis++
 		case kind == "AWS::Lambda::Url", kind == "AWS::Serverless::Api", strings.HasPrefix(kind, "AWS::ApiGateway"),
 			strings.HasPrefix(kind, "AWS::ElasticLoadBalancing"):
-			problems.add("template.yaml: %s is another way in: routes belong to the one HTTP API", id)
+			problems.add("template.yaml: %s is another entry point: routes belong to the HTTP API", id)
 		case kind == "AWS::Lambda::Permission" && principal == "*":
-			problems.add("template.yaml: %s lets everybody invoke a function: name the service", id)
+			problems.add("template.yaml: %s lets anyone invoke a function: name the service", id)
 		}
 	}
 	if apis != 1 {

@@ -9,22 +9,23 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// feedback are the types of events without which a bounce, a complaint, or their absence goes unheard (CloudFormation,
-// AWS::SES::ConfigurationSetEventDestination, MatchingEventTypes). Opens and clicks would take a tracking pixel and other links.
+// feedback lists the event types that are needed to record bounces and complaints, and to notice their absence
+// (CloudFormation, AWS::SES::ConfigurationSetEventDestination, MatchingEventTypes). Opens and clicks would need a tracking
+// pixel and rewritten links.
 var feedback = []any{"delivery", "bounce", "complaint", "reject", "deliveryDelay"}
 
-// checkFeedback wants SES to tell engagement what becomes of each email that deliver sends, in every stack: by no parameter
-// and under no condition.
+// checkFeedback checks that SES publishes the fate of each email to engagement in every stack, independent of parameters and
+// conditions.
 func (b *Bundle) checkFeedback() []string {
 	var problems problems
 	set, topic := b.eventDestination()
 	if set == "" || mapping(b.Template.Resources[set])["Type"] != "AWS::SES::ConfigurationSet" || mapping(b.Template.Resources[set])["Condition"] != nil {
-		problems.add("template.yaml: no event destination of a configuration set of the stack's own publishes %v to a topic, without a condition", feedback)
+		problems.add("template.yaml: no event destination of the stack's configuration set unconditionally publishes %v to a topic", feedback)
 		return problems
 	}
 	deliver, engagement := b.Template.Functions["deliver"], b.Template.Functions["engagement"]
 	if deliver == nil || engagement == nil {
-		return problems // checkFunctions says so
+		return problems // reported by checkFunctions
 	}
 	if reference := mapping(deliver.Variables["MAIL_CONFIGURATION_SET"])["Ref"]; reference != set {
 		problems.add("template.yaml: deliver must send with MAIL_CONFIGURATION_SET: !Ref %s", set)
@@ -35,17 +36,17 @@ func (b *Bundle) checkFeedback() []string {
 	if !slices.ContainsFunc(deliver.Permissions, allowed) {
 		problems.add("template.yaml: DeliverRole must allow ses:SendEmail with the configuration set %s", set)
 	}
-	hears := false
+	subscribed := false
 	for _, event := range mapping(engagement.Properties["Events"]) {
-		hears = hears || mapping(event)["Type"] == "SNS" && mapping(mapping(mapping(event)["Properties"])["Topic"])["Ref"] == topic
+		subscribed = subscribed || mapping(event)["Type"] == "SNS" && mapping(mapping(mapping(event)["Properties"])["Topic"])["Ref"] == topic
 	}
-	if !hears {
+	if !subscribed {
 		problems.add("template.yaml: EngagementFunction must have an event of the type SNS with Topic: !Ref %s", topic)
 	}
 	return problems
 }
 
-// eventDestination gives the configuration set and the topic of a destination that always publishes all feedback.
+// eventDestination returns the configuration set and the topic of a destination that always publishes all feedback.
 func (b *Bundle) eventDestination() (set, topic string) {
 	for _, id := range sortedKeys(b.Template.Resources) {
 		resource := mapping(b.Template.Resources[id])
