@@ -13,7 +13,7 @@ import (
 	"newsletter/shared/config"
 )
 
-// TestBundle holds template.yaml, the functions, their events, docs/openapi.yaml and the import table to each other.
+// TestBundle checks that template.yaml, the functions, their events, docs/openapi.yaml and the import table agree.
 func TestBundle(t *testing.T) {
 	b, err := bundle.Load(".")
 	if err != nil {
@@ -24,7 +24,7 @@ func TestBundle(t *testing.T) {
 	}
 }
 
-// TestBinaries builds every function as it is deployed.
+// TestBinaries builds every function for deployment and checks the binaries.
 func TestBinaries(t *testing.T) {
 	dir := t.TempDir()
 	var binaries []bundle.Binary
@@ -42,8 +42,8 @@ func TestBinaries(t *testing.T) {
 	t.Log("\n" + bundle.Table(binaries))
 }
 
-// TestSameBinaries compares what `sam build` runs (build-SubscribeFunction with ARTIFACTS_DIR) with what `make build` runs
-// in a copy of the tree at another place, under a developer's GOFLAGS.
+// TestSameBinaries compares what `sam build` runs (build-SubscribeFunction with ARTIFACTS_DIR) with what `make build`
+// runs in a copy of the tree at another place, under a developer's GOFLAGS.
 func TestSameBinaries(t *testing.T) {
 	elsewhere, artifacts := copyTree(t), t.TempDir()
 	for _, function := range functions(t) {
@@ -52,23 +52,23 @@ func TestSameBinaries(t *testing.T) {
 		run(t, ".", []string{"ENVIRONMENT=example"}, "make", "build-"+resource, "ARTIFACTS_DIR="+out)
 		run(t, elsewhere, []string{"GOFLAGS=-gcflags=-N", "ENVIRONMENT=example"}, "make", "bin/"+function+"/bootstrap")
 		if packed, err := os.ReadDir(out); err != nil || len(packed) != 2 || packed[1].Name() != config.FileName {
-			t.Errorf("functions/%s: `sam build` packs %v, %v; want the binary and its settings", function, packed, err)
+			t.Errorf("functions/%s: `sam build` packages %v, %v; want the binary and its settings", function, packed, err)
 		}
 		if one, other := read(t, filepath.Join(out, config.FileName)), read(t, filepath.Join(elsewhere, "bin", function, config.FileName)); !bytes.Equal(one, other) {
-			t.Errorf("functions/%s: `sam build` packs other settings than `make build`:\n%s%s", function, one, other)
+			t.Errorf("functions/%s: the settings of `sam build` and `make build` differ:\n%s%s", function, one, other)
 		}
 		first, second := read(t, filepath.Join(out, "bootstrap")), read(t, filepath.Join(elsewhere, "bin", function, "bootstrap"))
 		if sha256.Sum256(first) != sha256.Sum256(second) {
-			t.Errorf("functions/%s: `sam build` gives another binary than `make build` (%d and %d bytes): something of the place or the "+
-				"environment gets into it; compare `go version -m`", function, len(first), len(second))
+			t.Errorf("functions/%s: the binaries of `sam build` and `make build` differ (%d and %d bytes): they depend on the directory or "+
+				"the environment; compare `go version -m`", function, len(first), len(second))
 		}
 		if bytes.Contains(first, []byte(elsewhere)) || bytes.Contains(first, []byte(".debug_info")) {
-			t.Errorf("functions/%s: the binary is not stripped, or holds a path of this machine", function)
+			t.Errorf("functions/%s: the binary is not stripped, or contains a local path", function)
 		}
 	}
 }
 
-// TestBuildWithoutSettingsExplainsHowToCreateThem, before it builds anything.
+// TestBuildWithoutSettingsExplainsHowToCreateThem checks that the build fails before it compiles anything.
 func TestBuildWithoutSettingsExplainsHowToCreateThem(t *testing.T) {
 	cmd := exec.Command("make", "bin/subscribe/bootstrap", "ENVIRONMENT=nowhere")
 	output, err := cmd.CombinedOutput()
@@ -77,7 +77,7 @@ func TestBuildWithoutSettingsExplainsHowToCreateThem(t *testing.T) {
 	}
 }
 
-// functions lists all functions; of a short run the first one.
+// functions returns all functions, or only the first with -short.
 func functions(t *testing.T) []string {
 	t.Helper()
 	names, err := bundle.FunctionNames(".")
@@ -90,7 +90,7 @@ func functions(t *testing.T) []string {
 	return names
 }
 
-// copyTree copies what git tracks, and what is new and not ignored.
+// copyTree copies all files that git tracks or that are new and not ignored.
 func copyTree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -98,7 +98,7 @@ func copyTree(t *testing.T) string {
 	for name := range strings.SplitSeq(strings.TrimRight(list, "\x00"), "\x00") {
 		text, err := os.ReadFile(name)
 		if os.IsNotExist(err) {
-			continue // deleted, not yet committed
+			continue // deleted, but not committed
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -23,7 +23,7 @@ func read(t *testing.T, file string) string {
 	return string(content)
 }
 
-// The inventory has a row for every column of the schema, and for nothing else.
+// TestInventoryMatchesSchema checks that the inventory has exactly one row for every column of the schema.
 func TestInventoryMatchesSchema(t *testing.T) {
 	t.Parallel()
 	columns := map[string]bool{}
@@ -35,20 +35,20 @@ func TestInventoryMatchesSchema(t *testing.T) {
 		}
 	}
 	if len(columns) < 50 {
-		t.Fatalf("%d columns; the schema is not read", len(columns))
+		t.Fatalf("%d columns; the schema was not read", len(columns))
 	}
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+\\.[a-z_0-9]+)` \\| [^|]+ \\| [^|]+ \\|$").FindAllStringSubmatch(read(t, "privacy.md"), -1) {
 		if !columns[row[1]] {
-			t.Errorf("privacy.md has a row for %s, which is not there, or two", row[1])
+			t.Errorf("privacy.md has a duplicate row for %s, or the column does not exist", row[1])
 		}
 		delete(columns, row[1])
 	}
 	for column := range columns {
-		t.Errorf("privacy.md has no row for %s: say what it is, why, and how long", column)
+		t.Errorf("privacy.md has no row for %s: describe it, its purpose and its retention", column)
 	}
 }
 
-// A period that the documents name is the one that the code keeps.
+// TestRetentionPeriodsMatchTheCode compares the retention periods in privacy.md with the code.
 func TestRetentionPeriodsMatchTheCode(t *testing.T) {
 	t.Parallel()
 	text, keep := read(t, "privacy.md"), config.Read[retention.Config](config.FromMap(nil))
@@ -61,16 +61,16 @@ func TestRetentionPeriodsMatchTheCode(t *testing.T) {
 		sentence, _, _ := strings.Cut(section, "\n\n")
 		for _, n := range days {
 			if !strings.Contains(sentence, fmt.Sprintf("%d days", n)) {
-				t.Errorf("privacy.md does not say of %s that it is kept for %d days: %q", table, n, sentence)
+				t.Errorf("privacy.md does not give %[2]d days as the retention period of %[1]s: %[3]q", table, n, sentence)
 			}
 		}
 	}
 }
 
-// named finds the tests that a text names, with the package that they stand in where it is said.
+// named matches test names in a text, with an optional package.
 var named = regexp.MustCompile("`(?:([a-z0-9]+)\\.)?((?:Test|Fuzz)[A-Za-z0-9]+)`")
 
-// tests gives all tests, by name and by "package.name", where the package is the folder; that at the root is newsletter.
+// tests returns all tests by name and by "package.name". The package is the directory; that of the root is newsletter.
 func tests(t *testing.T) map[string]bool {
 	t.Helper()
 	exists := map[string]bool{}
@@ -94,21 +94,21 @@ func tests(t *testing.T) map[string]bool {
 	return exists
 }
 
-// Every test that a document names exists.
+// TestNamedTestsExist checks that every test named in a document exists.
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	exists := tests(t)
 	for _, file := range []string{"privacy.md", "security.md"} {
 		for _, found := range named.FindAllStringSubmatch(read(t, file), -1) {
 			if name := strings.Trim(found[0], "`"); !exists[name] {
-				t.Errorf("%s names %s, which is no test", file, name)
+				t.Errorf("%s names %s, which does not exist", file, name)
 			}
 		}
 	}
 }
 
-// Every row of the two catalogues names the test that shows it, in its last column and with its package, or says why there is
-// none; no item has two rows, and they stand in order.
+// TestEveryRowNamesItsTest checks that every row of the two catalogues names an existing test with its package, or the
+// reason why there is none, and that items are unique and sorted.
 func TestEveryRowNamesItsTest(t *testing.T) {
 	t.Parallel()
 	page, exists := read(t, "security.md"), tests(t)
@@ -125,7 +125,7 @@ func TestEveryRowNamesItsTest(t *testing.T) {
 		section, _, _ = strings.Cut(section, "\n## ")
 		rows := regexp.MustCompile(`(?m)^\| .*$`).FindAllString(section, -1)
 		if len(rows) < catalogue.least+2 {
-			t.Fatalf("%s: %d rows; the table is not read", catalogue.heading, len(rows))
+			t.Fatalf("%s: %d rows; the table was not read", catalogue.heading, len(rows))
 		}
 		item, last := regexp.MustCompile("^"+catalogue.item+"$"), ""
 		for _, row := range rows[2:] { // below the heading and its line
@@ -133,14 +133,14 @@ func TestEveryRowNamesItsTest(t *testing.T) {
 			first, shown := cells[0], cells[len(cells)-1]
 			sorted := digits.ReplaceAllStringFunc(first, func(n string) string { return strings.Repeat("0", 3-len(n)) + n })
 			if !item.MatchString(first) || len(cells) < 3 || sorted <= last {
-				t.Errorf("%s: %q is no item, has no cell for what stands here, or is not in order", catalogue.heading, first)
+				t.Errorf("%s: %q is not an item, has too few cells, or is out of order", catalogue.heading, first)
 			}
 			last = sorted
 			here := slices.ContainsFunc(named.FindAllStringSubmatch(shown, -1), func(found []string) bool {
 				return found[1] != "" && exists[found[1]+"."+found[2]]
 			})
 			if reason, admitted := strings.CutPrefix(shown, "not shown by a test: "); !here && (!admitted || len(reason) < 10) {
-				t.Errorf("%s, %s: name a test, or write \"not shown by a test:\" and why", catalogue.heading, first)
+				t.Errorf("%s, %s: name a test, or write \"not shown by a test:\" and the reason", catalogue.heading, first)
 			}
 		}
 	}

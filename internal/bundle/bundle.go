@@ -1,8 +1,8 @@
-// Package bundle checks that template.yaml, the functions' code, their sample events, the OpenAPI document and the record of
-// each function's settings agree.
+// Package bundle checks that template.yaml, the functions' code, their sample events, the OpenAPI document and the
+// record of each function's settings agree.
 //
-// It reads the sources themselves, so a new function, route or variable is checked from its first commit. Each problem names
-// its place and the fix. A source that cannot be read is an error.
+// It reads the sources themselves, so a new function, route or variable is checked from its first commit. Each problem
+// names its place and the fix. A source that cannot be read is an error.
 package bundle
 
 import (

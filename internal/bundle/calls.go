@@ -62,8 +62,8 @@ func (c *code) calls(function string) ([]Call, error) {
 	return all, nil
 }
 
-// operations maps the operations of the service clients that a file imports to their IAM actions. The SDK has one file for
-// each operation.
+// operations maps the operations of the service clients that a file imports to their IAM actions. The SDK has one file
+// for each operation.
 func (c *code) operations(file *ast.File) (map[string]string, error) {
 	all := map[string]string{}
 	for _, path := range imports(file) {

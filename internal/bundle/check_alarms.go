@@ -15,7 +15,8 @@ func (a alarmed) contains(metric, dimension, resource string) bool {
 	return slices.ContainsFunc(a, func(s series) bool { return s.Metric == metric && s.Dimensions[dimension] == resource })
 }
 
-// checkAlarms checks that everything the system cannot observe itself has an alarm, and that each alarm has a recipient.
+// checkAlarms checks that everything the system cannot observe itself has an alarm, and that each alarm has a
+// recipient.
 func (b *Bundle) checkAlarms() []string {
 	var problems problems
 	var all alarmed

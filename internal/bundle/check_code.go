@@ -19,8 +19,8 @@ var notShipped = map[string]string{
 	"html/template":  "a template could be built from input; pages are constants with escaped values",
 }
 
-// cryptography lists the packages that shipped code may use directly, for the purposes in docs/security.md. TLS and AWS's
-// request signatures are implemented by their libraries.
+// cryptography lists the packages that shipped code may use directly, for the purposes in docs/security.md. TLS and
+// AWS's request signatures are implemented by their libraries.
 var cryptography = map[string]bool{
 	"crypto/aes": true, "crypto/cipher": true, // the outbox's sealed payloads
 	"crypto/hmac": true, "crypto/sha256": true, // links, pseudonyms, webhooks; seals and checksums

@@ -46,8 +46,8 @@ type lineOptions struct {
 	YAxis      string `json:"yAxis"`
 }
 
-// checkDashboards checks that CloudWatch accepts each dashboard and that its metrics exist. Together the dashboards must show
-// every metric of the catalogue, every function's throttles and every alarm.
+// checkDashboards checks that CloudWatch accepts each dashboard and that its metrics exist. Together the dashboards
+// must show every metric of the catalogue, every function's throttles and every alarm.
 func (b *Bundle) checkDashboards() []string {
 	var problems problems
 	drawn, alarms := alarmed{}, []string{}
@@ -130,8 +130,8 @@ func (b *Bundle) checkWidget(w widget, before []widget, problems *problems) []se
 	return all
 }
 
-// search is the only form of search in use: one metric with all values of its dimensions. A namespace with a slash must be
-// quoted. Source: CloudWatch user guide, "CloudWatch search expression syntax".
+// search is the only form of search in use: one metric with all values of its dimensions. A namespace with a slash must
+// be quoted. Source: CloudWatch user guide, "CloudWatch search expression syntax".
 var search = regexp.MustCompile(`^SEARCH\('\{"([^"]+)"((?:,[A-Za-z_]+)+)\} MetricName="([A-Za-z]+)"', '(Sum|Maximum|Average|p[0-9]{2})', [0-9]+\)$`)
 
 // parseLine parses one line of a graph: namespace, metric, dimension names and values, options; or only an expression.

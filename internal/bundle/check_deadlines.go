@@ -13,8 +13,8 @@ import (
 // gatewayTimeout is how long an HTTP API waits for a function (API Gateway quotas: 30 s, fixed).
 const gatewayTimeout = 30 * time.Second
 
-// checkDeadlines checks that each function's Timeout exceeds the sum of its deadlines, so that a slow dependency leads to an
-// error response and not to a killed environment.
+// checkDeadlines checks that each function's Timeout exceeds the sum of its deadlines, so that a slow dependency leads
+// to an error response and not to a killed environment.
 func (b *Bundle) checkDeadlines() []string {
 	var problems problems
 	at := func(pkg, name string) time.Duration {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// public lists the functions that may have a route. The others act for the owner: a visitor who could call them could migrate
-// the database, send all emails or suppress subscribers.
+// public lists the functions that may have a route. The others act for the owner: a visitor who could call them could
+// migrate the database, send all emails or suppress subscribers.
 var public = []string{"confirm", "health", "privacy", "subscribe", "unsubscribe"}
 
-// checkExposure checks that the HTTP API is the only entry point and that only public functions have routes. IAM decides who
-// may call the others.
+// checkExposure checks that the HTTP API is the only entry point and that only public functions have routes. IAM
+// decides who may call the others.
 func (b *Bundle) checkExposure() []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Template.Functions) {

@@ -10,12 +10,12 @@ import (
 )
 
 // feedback lists the event types that are needed to record bounces and complaints, and to notice their absence
-// (CloudFormation, AWS::SES::ConfigurationSetEventDestination, MatchingEventTypes). Opens and clicks would need a tracking
-// pixel and rewritten links.
+// (CloudFormation, AWS::SES::ConfigurationSetEventDestination, MatchingEventTypes). Opens and clicks would need a
+// tracking pixel and rewritten links.
 var feedback = []any{"delivery", "bounce", "complaint", "reject", "deliveryDelay"}
 
-// checkFeedback checks that SES publishes the fate of each email to engagement in every stack, independent of parameters and
-// conditions.
+// checkFeedback checks that SES publishes the fate of each email to engagement in every stack, independent of
+// parameters and conditions.
 func (b *Bundle) checkFeedback() []string {
 	var problems problems
 	set, topic := b.eventDestination()

@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// layer is what a shared package may import of this module, and why no more.
+// A layer lists the packages of this module that a shared package may import, and the reason for the limit.
 type layer struct {
 	may    []string // names of shared packages
 	reason string
 }
 
 const (
-	foundation = "everything stands on it, so it stands on nothing"
-	domain     = "the domain stands on the ledger and the queue alone, and knows no technology but pgx"
-	adapter    = "adapters never import each other; a function wires them"
+	foundation = "every package depends on it, so it depends on none"
+	domain     = "the domain depends only on the ledger, the outbox and pgx"
+	adapter    = "adapters do not import each other; functions wire them"
 )
 
-// layers is the import table. A package that is not listed may import the foundation alone.
+// layers is the import table. Packages that are not listed follow standsAlone.
 var layers = map[string]layer{
 	"awssdk":       {nil, foundation},
 	"config":       {[]string{"awssdk"}, foundation},
@@ -25,27 +25,28 @@ var layers = map[string]layer{
 	"httpapi":      {[]string{"config", "capture"}, adapter},
 	"histogram":    {nil, foundation},
 	"telemetry":    {[]string{"config"}, foundation},
-	"lambdafn":     {[]string{"awssdk", "capture", "config", "httpapi", "outbound", "telemetry", "webhook"}, "it frames every function and nothing else"},
+	"lambdafn":     {[]string{"awssdk", "capture", "config", "httpapi", "outbound", "telemetry", "webhook"}, "it wraps the invocations of every function"},
 	"pseudonym":    {[]string{"config"}, foundation},
 	"token":        {[]string{"config"}, foundation},
 	"ledger":       {nil, domain},
 	"outbox":       {[]string{"config"}, domain},
 	"subscription": {[]string{"ledger", "config", "outbox", "pseudonym", "token"}, domain},
 	"alert":        {[]string{"config", "outbox"}, domain},
-	"messenger":    {[]string{"alert", "config", "notify", "outbound", "outbox", "webhook"}, "it is the way of an alert to every channel, and nothing else"},
-	"phrases":      {[]string{"config"}, "it is what visitors read, and nothing else"},
+	"messenger":    {[]string{"alert", "config", "notify", "outbound", "outbox", "webhook"}, "it sends alerts to every destination"},
+	"phrases":      {[]string{"config"}, "it holds the translations that visitors read"},
 	"mail":         {[]string{"awssdk", "capture", "config", "outbox", "phrases"}, adapter},
-	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it is the gate in front of the domain"},
+	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},
 }
 
-// standsAlone is what every other shared package may import: adapters and the cores of single functions.
-// outbox is there for outbox.Failure, outbound for the guarded HTTP client.
+// standsAlone applies to every other shared package: adapters and packages of a single function. They import outbox for
+// outbox.Failure, and outbound for the guarded HTTP client.
 var standsAlone = layer{[]string{"awssdk", "capture", "config", "histogram", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
 
-// testOnly are packages that no function may link: tests, and what a build does before, such as reading TOML.
+// testOnly lists packages that no function may link because only tests and builds need them. A trailing slash marks a
+// prefix.
 var testOnly = []string{"testing", "testing/", "github.com/pelletier/go-toml/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}
 
-// checkImports holds the module to the import table.
+// checkImports checks all imports against the import table.
 func (b *Bundle) checkImports() []string {
 	var problems problems
 	for _, path := range sortedKeys(b.Packages) {
@@ -53,7 +54,7 @@ func (b *Bundle) checkImports() []string {
 		imported := p.imports()
 		for _, dep := range imported {
 			if strings.HasPrefix(dep, module+"/functions/") {
-				problems.add("%s imports %s: nothing imports a function; move what both need to shared/", path, dep)
+				problems.add("%s imports %s: packages do not import functions; move shared code to shared/", path, dep)
 			}
 		}
 		area, name, _ := strings.Cut(strings.TrimPrefix(path, module+"/"), "/")
@@ -67,7 +68,7 @@ func (b *Bundle) checkImports() []string {
 	return problems
 }
 
-// checkShipped holds what a function links to what may be deployed.
+// checkShipped checks that a function links only packages that may be deployed.
 func checkShipped(name string, p *Package, problems *problems) {
 	for _, dep := range p.Deps {
 		switch {
@@ -78,7 +79,7 @@ func checkShipped(name string, p *Package, problems *problems) {
 		}
 		for _, prefix := range testOnly {
 			if dep == prefix || strings.HasSuffix(prefix, "/") && strings.HasPrefix(dep, prefix) {
-				problems.add("functions/%s links %s: that is for tests and builds; find the import with `go mod why` and move it to a _test.go file", name, dep)
+				problems.add("functions/%s links %s: it is for tests and builds only; find the import with `go mod why` and move it to a _test.go file", name, dep)
 			}
 		}
 	}
@@ -92,7 +93,7 @@ func checkShared(name string, imported []string, problems *problems) {
 	for _, dep := range imported {
 		other, isShared := strings.CutPrefix(dep, module+"/shared/")
 		if ours(dep) && !isShared {
-			problems.add("shared/%s imports %s: shared packages import shared packages alone", name, dep)
+			problems.add("shared/%s imports %s: shared packages import only shared packages", name, dep)
 		}
 		if isShared && !slices.Contains(rule.may, other) {
 			problems.add("shared/%s imports shared/%s: %s (may import: %s)", name, other, rule.reason, strings.Join(rule.may, ", "))
@@ -100,7 +101,7 @@ func checkShared(name string, imported []string, problems *problems) {
 	}
 }
 
-// imports lists what the package's own files import.
+// imports returns the imports of the package's own files, sorted.
 func (p *Package) imports() []string {
 	var all []string
 	for _, file := range p.Files {
@@ -112,7 +113,7 @@ func (p *Package) imports() []string {
 	return slices.Compact(all)
 }
 
-// checkDocs wants a comment on every package that says what it is for.
+// checkDocs checks that every package has a package comment.
 func (b *Bundle) checkDocs() []string {
 	var problems problems
 	for _, path := range sortedKeys(b.Packages) {
@@ -120,15 +121,15 @@ func (b *Bundle) checkDocs() []string {
 		switch {
 		case len(p.Files) == 0:
 		case p.Doc == "":
-			problems.add("%s has no package comment: say what it is for, its invariants and its failure policy", path)
+			problems.add("%s has no package comment: describe its purpose, its invariants and its failure policy", path)
 		case p.Files[0].Name.Name != "main" && !strings.HasPrefix(p.Doc, "Package "+p.Files[0].Name.Name+" "):
-			problems.add("%s: begin the package comment with %q", path, "Package "+p.Files[0].Name.Name)
+			problems.add("%s: start the package comment with %q", path, "Package "+p.Files[0].Name.Name)
 		}
 	}
 	return problems
 }
 
-// Problems runs all checks.
+// Problems runs all checks and returns their findings.
 func (b *Bundle) Problems() []string {
 	return slices.Concat(b.checkFunctions(), b.checkStack(), b.checkFeedback(), b.checkRoutes(), b.checkVariables(), b.checkPermissions(),
 		b.checkEvents(), b.checkContract(), b.checkImports(), b.checkDocs(), b.checkDeadlines(),

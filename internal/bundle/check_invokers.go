@@ -10,8 +10,8 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// invokers returns, by type of resource, the values by which a resource of a transformed template names the functions that it
-// calls or allows to call.
+// invokers maps resource types of a transformed template to a function that returns the references to the Lambda
+// functions that the resource calls or may call.
 var invokers = map[string]func(properties map[string]any) []any{
 	"AWS::Lambda::Permission":         func(p map[string]any) []any { return []any{p["FunctionName"]} },
 	"AWS::Lambda::EventSourceMapping": func(p map[string]any) []any { return []any{p["FunctionName"]} },
@@ -43,8 +43,9 @@ var invokers = map[string]func(properties map[string]any) []any{
 	},
 }
 
-// Invokers returns the problems of a transformed template's callers. Each must call the function itself, because a published
-// version keeps the parameters that it was published with, and a changed one would not reach it (docs/adr/0024).
+// Invokers returns the problems of a transformed template's callers. Each must call the function itself, because a
+// published version keeps the parameters that it was published with, and a changed one would not reach it
+// (docs/adr/0024).
 func Invokers(template *samtemplate.Template, transformed map[string]any) []string {
 	var problems problems
 	resources := mapping(transformed["Resources"])
@@ -53,7 +54,7 @@ func Invokers(template *samtemplate.Template, transformed map[string]any) []stri
 	stale := func(id string, v any) {
 		for _, name := range samtemplate.Names(v) {
 			if published(name) {
-				problems.add("template.yaml: %s names %s, a version or alias, which keeps the parameters of its day: name the function", id, name)
+				problems.add("template.yaml: %s names %s, a version or alias, which does not get changed parameters: name the function", id, name)
 			}
 		}
 	}
@@ -66,19 +67,19 @@ func Invokers(template *samtemplate.Template, transformed map[string]any) []stri
 				if i := slices.IndexFunc(names, func(name string) bool { return kind(name) == "AWS::Lambda::Function" }); i >= 0 {
 					called[names[i]] = true
 				} else if !slices.ContainsFunc(names, published) {
-					problems.add("template.yaml: %s calls %v, which is no function of the template", id, target)
+					problems.add("template.yaml: %s calls %v, which is not a function of the template", id, target)
 				}
 			}
 		}
 		if published(id) {
 			continue
 		}
-		if kind(id) == "Custom::Migration" { // which is to change with the version
+		if kind(id) == "Custom::Migration" { // its Version must change with the code
 			properties = maps.Clone(properties)
 			delete(properties, "Version")
 		}
 		if qualifier, set := properties["Qualifier"]; (set && qualifier != "$LATEST") || qualified.MatchString(fmt.Sprint(properties)) {
-			problems.add("template.yaml: %s is for a version or alias of a function, which keeps the parameters of its day", id)
+			problems.add("template.yaml: %s refers to a version or alias of a function, which does not get changed parameters", id)
 		}
 		stale(id, properties)
 	}
@@ -92,5 +93,5 @@ func Invokers(template *samtemplate.Template, transformed map[string]any) []stri
 	return problems
 }
 
-// qualified is a function with a version or alias behind it, in a text.
+// qualified matches a function name or ARN followed by a version or alias.
 var qualified = regexp.MustCompile(`\$\{[A-Za-z0-9]+Function(\.Arn)?\}:`)

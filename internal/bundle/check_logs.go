@@ -8,15 +8,15 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// mayBeLogged are the variables of the gateway that hold nothing of a visitor. All others are refused, so that one that AWS
-// adds is looked at first: path and query string hold tokens, sourceIp and userAgent are personal data, and docs/privacy.md
-// promises that no log holds any. Source: API Gateway developer guide, "Customize HTTP API access logs".
+// mayBeLogged lists the gateway's variables that contain no visitor data. All others are rejected, including those that
+// AWS adds later. Path and query string contain tokens, sourceIp and userAgent are personal data, and docs/privacy.md
+// promises that logs contain neither. Source: API Gateway developer guide, "Customize HTTP API access logs".
 var mayBeLogged = []string{
 	"$context.requestId", "$context.requestTimeEpoch", "$context.routeKey", "$context.status", "$context.responseLatency",
 	"$context.integrationLatency", "$context.integrationErrorMessage", "$context.responseLength",
 }
 
-// checkLogs wants every log to be kept for the period that the owner chose, and to hold no token or address.
+// checkLogs checks that every log has the owner's retention period and contains no tokens or addresses.
 func (b *Bundle) checkLogs() []string {
 	var problems problems
 	for _, id := range sortedKeys(b.Template.Resources) {
@@ -27,7 +27,7 @@ func (b *Bundle) checkLogs() []string {
 			b.checkAccessLog(id, mapping(properties["AccessLogSettings"]), &problems)
 		case "AWS::Logs::LogGroup":
 			if value(properties["RetentionInDays"]) != "LogRetentionDays" {
-				problems.add("template.yaml: %s needs RetentionInDays: !Ref LogRetentionDays, or it is kept for ever", id)
+				problems.add("template.yaml: %s needs RetentionInDays: !Ref LogRetentionDays, or it is kept forever", id)
 			}
 		}
 	}
@@ -44,11 +44,11 @@ func (b *Bundle) checkAccessLog(api string, settings map[string]any, problems *p
 	}
 	members := map[string]string{}
 	if err := json.Unmarshal([]byte(value(settings["Format"])), &members); err != nil {
-		problems.add("template.yaml: the access log's format of %s is not a JSON object of texts: %v", api, err)
+		problems.add("template.yaml: the access log format of %s is not a JSON object of strings: %v", api, err)
 	}
 	for _, member := range sortedKeys(members) {
 		if !slices.Contains(mayBeLogged, members[member]) {
-			problems.add("template.yaml: take %s out of the access log's format of %s: tokens and addresses are not logged", members[member], api)
+			problems.add("template.yaml: remove %s from the access log format of %s: tokens and addresses are not logged", members[member], api)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func (b *Bundle) checkFunctionLog(f *samtemplate.Function, problems *problems) {
 		problems.add("template.yaml: %s must log JSON into %s, a log group of this template: set LoggingConfig.LogFormat and LogGroup", f.ID, group)
 	}
 	if logging["ApplicationLogLevel"] != "DEBUG" {
-		problems.add("template.yaml: %s needs LoggingConfig.ApplicationLogLevel: DEBUG: the function keeps to LOG_LEVEL itself, and Lambda "+
+		problems.add("template.yaml: %s needs LoggingConfig.ApplicationLogLevel: DEBUG: the function itself applies LOG_LEVEL, and Lambda "+
 			"would drop the metrics as well", f.ID)
 	}
 }

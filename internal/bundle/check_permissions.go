@@ -9,9 +9,8 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// platform are the actions that Lambda itself uses with a function's role, and whether AWS grants them on no single
-// resource. Sources: the Lambda developer guide on execution roles, on VPC networking, on
-// X-Ray and on SQS.
+// platform maps the actions that Lambda itself performs with a function's role to whether AWS supports them only on all
+// resources. Sources: the Lambda developer guide on execution roles, VPC networking, X-Ray and SQS.
 var platform = map[string]bool{
 	"logs:CreateLogStream":           false,
 	"logs:PutLogEvents":              false,
@@ -28,7 +27,7 @@ var platform = map[string]bool{
 	"ec2:UnassignPrivateIpAddresses": true,
 }
 
-// checkPermissions wants each role to allow what its function's code calls, what Lambda itself needs, and nothing else.
+// checkPermissions checks that each role allows the calls of its function and those of Lambda itself, and nothing else.
 func (b *Bundle) checkPermissions() []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
@@ -52,7 +51,7 @@ func (b *Bundle) checkPermissions() []string {
 		}
 		for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
 			if allowed[action] != (len(f.Queues) > 0) {
-				problems.add("template.yaml: %s and %s: a function's role may do it if and only if a queue invokes it", role, action)
+				problems.add("template.yaml: %s and %s: allow it if and only if a queue invokes the function", role, action)
 			}
 		}
 		for _, call := range b.Functions[name].Calls {
@@ -66,7 +65,7 @@ func (b *Bundle) checkPermissions() []string {
 	return problems
 }
 
-// folderOf is the resource of all objects in one folder of one bucket of the template.
+// folderOf matches the resource of all objects in one folder of one of the template's buckets.
 var folderOf = regexp.MustCompile(`^map\[Fn::Sub:\$\{[A-Za-z0-9]+\.Arn\}(/[a-z0-9]+)+/\*\]$`)
 
 func (b *Bundle) checkPermission(function, role string, p samtemplate.Permission, problems *problems) {
@@ -76,7 +75,7 @@ func (b *Bundle) checkPermission(function, role string, p samtemplate.Permission
 		return
 	}
 	for _, resource := range p.Resources {
-		// The objects of a bucket have no names before they are written; their folder stands for them.
+		// The names of objects are not known in advance, so their folder is allowed.
 		objects := strings.HasPrefix(p.Action, "s3:") && folderOf.MatchString(fmt.Sprint(resource))
 		if strings.Contains(fmt.Sprint(resource), "*") && !anyResource && !objects {
 			problems.add("template.yaml: %s allows %s on %v: name the one resource", role, p.Action, resource)
@@ -84,11 +83,11 @@ func (b *Bundle) checkPermission(function, role string, p samtemplate.Permission
 	}
 	called := slices.ContainsFunc(b.Functions[function].Calls, func(c Call) bool { return c.Action == p.Action })
 	if !isPlatform && !called {
-		problems.add("template.yaml: %s allows %s, which nothing in functions/%s calls: take it out", role, p.Action, function)
+		problems.add("template.yaml: %s allows %s, which functions/%s does not call: remove it", role, p.Action, function)
 	}
 }
 
-// checkSecrets wants a role to open exactly the secrets that its function is given.
+// checkSecrets checks that a role may read exactly the secrets of its function.
 func (b *Bundle) checkSecrets(function string, f *samtemplate.Function, role string, problems *problems) {
 	var readable []string
 	for _, p := range f.Permissions {
@@ -98,12 +97,12 @@ func (b *Bundle) checkSecrets(function string, f *samtemplate.Function, role str
 	}
 	for _, secret := range f.Secrets {
 		if !slices.Contains(readable, secret) {
-			problems.add("template.yaml: functions/%s is given %s, but %s may not read it: add it to secretsmanager:GetSecretValue", function, secret, role)
+			problems.add("template.yaml: functions/%s has the secret %s, but %s may not read it: add it to secretsmanager:GetSecretValue", function, secret, role)
 		}
 	}
 	for _, secret := range readable {
 		if !slices.Contains(f.Secrets, secret) {
-			problems.add("template.yaml: %s may read %s, which functions/%s is not given: take it out", role, secret, function)
+			problems.add("template.yaml: %s may read %s, which functions/%s does not have: remove it", role, secret, function)
 		}
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// composed are the functions that put a statement together, and out of what. It is never anything that came from outside.
+// composed maps the functions that build a statement to its parts. None of them is input.
 var composed = map[string]string{
 	module + "/shared/retention.delete": "table, key and condition are constants of its rules; a table's name cannot be a parameter",
 }
 
-// checkStatements wants every SQL statement to be a constant, so that what a visitor sent can only be a parameter. DDL has no
-// parameters: migrations quotes the names of roles, which its configuration holds to letters, digits and underscores.
+// checkStatements checks that every SQL statement is a constant, so that input can only be a parameter. DDL has no
+// parameters: package migrations quotes role names, which its configuration restricts to letters, digits and
+// underscores.
 func (b *Bundle) checkStatements() []string {
 	var problems problems
 	for _, path := range sortedKeys(b.Packages) {
@@ -38,7 +39,7 @@ func (p *Package) checkStatements(problems *problems) {
 }
 
 func (p *Package) checkBody(f *ast.FuncDecl, constants map[string]bool, takes map[string]int, names map[string]string, problems *problems) {
-	fixed := takes[f.Name.Name] > 0 // its parameter sql is what the caller's check has seen
+	fixed := takes[f.Name.Name] > 0 // the parameter sql is checked at the caller
 	ast.Inspect(f.Body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.AssignStmt:
@@ -50,15 +51,15 @@ func (p *Package) checkBody(f *ast.FuncDecl, constants map[string]bool, takes ma
 			}
 			_, isLiteral := literal(n.Args, i)
 			if name := exprName(n.Args[i]); !isLiteral && !constants[name] && (name != "sql" || !fixed) {
-				problems.add("%s: the statement is put together: make it a constant, and pass what varies as parameters", p.at(n))
+				problems.add("%s: the statement is built at run time: make it a constant, and pass values as parameters", p.at(n))
 			}
 		}
 		return true
 	})
 }
 
-// statements gives the package's constants, and which argument of its functions is a statement that they hand on, counted
-// from 1: the one that is called sql.
+// statements returns the package's constants, and for each function with a parameter named sql its position, starting
+// at 1.
 func (p *Package) statements() (constants map[string]bool, takes map[string]int) {
 	constants, takes = map[string]bool{}, map[string]int{}
 	for _, file := range p.Files {
@@ -87,7 +88,8 @@ func (p *Package) statements() (constants map[string]bool, takes map[string]int)
 	return constants, takes
 }
 
-// statementOf says which argument of a call is a statement, if any: of pgx's own methods, or of a function that hands it on.
+// statementOf returns the index of the argument that is a statement, in a call of pgx or of a function that passes it
+// on.
 func statementOf(call *ast.CallExpr, names map[string]string, takes map[string]int) (int, bool) {
 	called := exprName(call.Fun)
 	i := takes[called] - 1
@@ -95,7 +97,7 @@ func statementOf(call *ast.CallExpr, names map[string]string, takes map[string]i
 		switch called {
 		case "Queue": // of a pgx.Batch
 			i = 0
-		case "Exec", "Query", "QueryRow", "Prepare": // of a connection, behind the context
+		case "Exec", "Query", "QueryRow", "Prepare": // of a connection, after the context
 			i = 1
 		}
 	}

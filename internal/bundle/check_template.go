@@ -9,8 +9,8 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// checkFunctions wants each directory of functions/ to be a function of the template that is built, run, logged and
-// deployed as all are.
+// checkFunctions checks that each directory of functions/ is a function of the template and that all of them are built
+// and configured alike.
 func (b *Bundle) checkFunctions() []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
@@ -25,17 +25,17 @@ func (b *Bundle) checkFunctions() []string {
 		"Architectures": []any{"arm64"},
 	} {
 		if !reflect.DeepEqual(globals[name], want) {
-			problems.add("template.yaml: Globals.Function.%s must be %v, what `make build` builds for", name, want)
+			problems.add("template.yaml: Globals.Function.%s must be %v, the target of `make build`", name, want)
 		}
 	}
 	if _, set := globals["Layers"]; set {
-		problems.add("template.yaml: take Layers out of Globals.Function: the functions are single files, and `sam local invoke` " +
-			"takes no choice of layers")
+		problems.add("template.yaml: remove Layers from Globals.Function: the functions are single files, and `sam local invoke` " +
+			"does not support conditional layers")
 	}
 	for _, name := range sortedKeys(b.Template.Functions) {
 		f := b.Template.Functions[name]
 		if b.Functions[name] == nil {
-			problems.add("template.yaml: %s has no directory functions/%s: write the function, or take it out of the template", f.ID, name)
+			problems.add("template.yaml: %s has no directory functions/%s: add the function, or remove it from the template", f.ID, name)
 		}
 		b.checkFunction(name, f, &problems)
 	}
@@ -45,7 +45,7 @@ func (b *Bundle) checkFunctions() []string {
 func (b *Bundle) checkFunction(name string, f *samtemplate.Function, problems *problems) {
 	resource := mapping(b.Template.Resources[f.ID])
 	if mapping(resource["Metadata"])["BuildMethod"] != "makefile" {
-		problems.add("template.yaml: %s needs Metadata: {BuildMethod: makefile}, or `sam build` leaves out the build flags", f.ID)
+		problems.add("template.yaml: %s needs Metadata: {BuildMethod: makefile}, or `sam build` omits the build flags", f.ID)
 	}
 	for _, property := range []string{"Runtime", "Handler", "CodeUri", "Tracing", "Architectures"} {
 		if _, set := f.Properties[property]; set {
@@ -54,30 +54,30 @@ func (b *Bundle) checkFunction(name string, f *samtemplate.Function, problems *p
 	}
 	base := strings.TrimSuffix(f.ID, "Function")
 	if role := mapping(f.Properties["Role"])["Fn::GetAtt"]; role != base+"Role.Arn" {
-		problems.add("template.yaml: %s must have a role of its own: Role: !GetAtt %sRole.Arn", f.ID, base)
+		problems.add("template.yaml: %s must have its own role: Role: !GetAtt %sRole.Arn", f.ID, base)
 	}
 	if name != "migrate" && !slices.Contains(f.DependsOn, "Migration") {
-		problems.add("template.yaml: %s must have DependsOn: Migration, or new code runs on the old schema", f.ID)
+		problems.add("template.yaml: %s must have DependsOn: Migration, or new code runs with the old schema", f.ID)
 	}
 	if f.Timeout == 0 || f.MemoryMB == 0 {
 		problems.add("template.yaml: %s has no Timeout or no MemorySize", f.ID)
 	}
 	if reserved, set := f.Properties["ReservedConcurrentExecutions"]; set {
 		if !slices.Contains(samtemplate.References(reserved), "ReservedConcurrency") {
-			problems.add("template.yaml: %s reserves concurrency by itself: use the parameter ReservedConcurrency, which is off by default", f.ID)
+			problems.add("template.yaml: %s sets a fixed concurrency: use the parameter ReservedConcurrency, which is off by default", f.ID)
 		}
 	}
 	for _, schedule := range f.Schedules {
 		if !slices.Contains(samtemplate.References(schedule.Name), "AWS::StackName") && !strings.Contains(fmt.Sprint(schedule.Name), "${AWS::StackName}") {
-			problems.add("template.yaml: a schedule of %s needs Name: !Sub ${AWS::StackName}-%s, or two stacks collide", f.ID, name)
+			problems.add("template.yaml: a schedule of %s needs Name: !Sub ${AWS::StackName}-%s, or the schedules of two stacks collide", f.ID, name)
 		}
 		if schedule.Input != `{"scheduled":true}` {
-			problems.add(`template.yaml: a schedule of %s needs Input: '{"scheduled":true}', by which the function knows it`, f.ID)
+			problems.add(`template.yaml: a schedule of %s needs Input: '{"scheduled":true}', by which the function recognizes it`, f.ID)
 		}
 	}
 }
 
-// checkStack wants the parts that are no function: the API, the keys, and the migration.
+// checkStack checks the API, the keys and the migration.
 func (b *Bundle) checkStack() []string {
 	var problems problems
 	migration := mapping(mapping(b.Template.Resources["Migration"])["Properties"])
@@ -91,18 +91,18 @@ func (b *Bundle) checkStack() []string {
 		switch resource["Type"] {
 		case "AWS::Serverless::HttpApi":
 			if _, set := properties["CorsConfiguration"]; set {
-				problems.add("template.yaml: take CorsConfiguration out of %s: it overrides the functions' CORS headers", id)
+				problems.add("template.yaml: remove CorsConfiguration from %s: it overrides the functions' CORS headers", id)
 			}
 		case "AWS::SecretsManager::Secret":
 			if resource["DeletionPolicy"] != "Retain" || resource["UpdateReplacePolicy"] != "Retain" {
-				problems.add("template.yaml: %s must be retained (DeletionPolicy, UpdateReplacePolicy): lost keys cannot be made again", id)
+				problems.add("template.yaml: %s must be retained (DeletionPolicy, UpdateReplacePolicy): lost keys cannot be recovered", id)
 			}
 		}
 	}
 	return problems
 }
 
-// checkRoutes wants the routes of the template and those in the code to be the same, one ANY route for each path.
+// checkRoutes checks that template and code have the same routes, with one ANY route for each path.
 func (b *Bundle) checkRoutes() []string {
 	var problems problems
 	owner := map[string]string{}
@@ -114,10 +114,10 @@ func (b *Bundle) checkRoutes() []string {
 			}
 			owner[route.Path] = f.ID
 			if route.Method != "ANY" {
-				problems.add("template.yaml: the route %s of %s must be ANY: OPTIONS, HEAD and 405 are answered by the function", route.Path, f.ID)
+				problems.add("template.yaml: the route %s of %s must be ANY: the function answers OPTIONS, HEAD and 405 itself", route.Path, f.ID)
 			}
 			if code := b.Functions[name]; code != nil && !slices.ContainsFunc(code.Routes, func(r Route) bool { return r.Path == route.Path }) {
-				problems.add("template.yaml: %s has the route %s, which functions/%s does not serve: add an httpapi.Route, or drop it here",
+				problems.add("template.yaml: %s has the route %s, which functions/%s does not serve: add an httpapi.Route, or remove it here",
 					f.ID, route.Path, name)
 			}
 		}
@@ -126,7 +126,7 @@ func (b *Bundle) checkRoutes() []string {
 		f := b.Template.Functions[name]
 		for _, route := range b.Functions[name].Routes {
 			if f != nil && owner[route.Path] != f.ID {
-				problems.add("functions/%s serves %s, which is no route of it in template.yaml: add an HttpApi event to %s with Method: ANY",
+				problems.add("functions/%s serves %s, which is not its route in template.yaml: add an HttpApi event to %s with Method: ANY",
 					name, route.Path, f.ID)
 			}
 		}
@@ -134,7 +134,7 @@ func (b *Bundle) checkRoutes() []string {
 	return problems
 }
 
-// problems collects what a check has found.
+// problems collects the findings of a check.
 type problems []string
 
 func (p *problems) add(format string, arguments ...any) {

@@ -9,9 +9,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// ProblemTypes are the problems that the code answers with and those that the OpenAPI document lists.
+// ProblemTypes holds the problem types that the code returns and those that the OpenAPI document lists.
 type ProblemTypes struct {
-	Coded      map[string]string // type → place in the code
+	Coded      map[string]string // type to place in the code
 	Documented []string
 }
 

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// Event is one sample event.
+// An Event is a sample event.
 type Event struct {
-	File string // from the root: "events/subscribe/json.json"
-	// Path is that of the route that an HTTP event matched, and Method the request's; else empty.
+	File string // relative to the root: "events/subscribe/json.json"
+	// Path is the matched route's and Method the request's, of HTTP events.
 	Path, Method string
-	// Scheduled events come from EventBridge Scheduler (its bare input) or from an EventBridge rule.
+	// Scheduled is set for events of EventBridge Scheduler (its bare input) and of EventBridge rules.
 	Scheduled bool
 }
 
-// shape is the part of an event that tells what it is.
+// shape has the members that identify the kind of an event.
 type shape struct {
 	RouteKey       string `json:"routeKey"`
 	RawPath        string `json:"rawPath"`

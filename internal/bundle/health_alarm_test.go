@@ -10,8 +10,8 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// The dead man's switch waits for several looks of health, at each rate that may be chosen: an alarm that looks more often
-// than health does would always be raised, one that looks less often would come too late.
+// TestHealthAlarmFollowsTheRate checks the alarm's period at each rate of health. A shorter period would fire without a
+// cause, a longer one too late.
 func TestHealthAlarmFollowsTheRate(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
 	if err != nil {
@@ -24,7 +24,7 @@ func TestHealthAlarmFollowsTheRate(t *testing.T) {
 	alarm := mapping(mapping(mapping(document["Resources"])["HealthStopped"])["Properties"])
 	rates := list(mapping(mapping(document["Parameters"])["HealthRate"])["AllowedValues"])
 	if len(rates) < 2 {
-		t.Fatalf("the rates are %v", rates)
+		t.Fatalf("rates %v, want at least two", rates)
 	}
 	for _, rate := range rates {
 		count, unit, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(value(rate), "rate("), ")"), " ")
@@ -34,17 +34,17 @@ func TestHealthAlarmFollowsTheRate(t *testing.T) {
 		}
 		seconds *= map[string]int{"minute": 60, "minutes": 60, "hour": 3600}[unit]
 		period, _ := decide(t, document, alarm["Period"], value(rate)).(int)
-		looks, _ := decide(t, document, alarm["EvaluationPeriods"], value(rate)).(int)
+		periods, _ := decide(t, document, alarm["EvaluationPeriods"], value(rate)).(int)
 		if seconds == 0 || period != seconds {
-			t.Errorf("at %v health looks every %d s, and the alarm every %d s", rate, seconds, period)
+			t.Errorf("%v: health runs every %d s, the alarm's period is %d s", rate, seconds, period)
 		}
-		if looks < 3 || period*looks < 300 || period*looks > 3*3600 {
-			t.Errorf("at %v the alarm is raised after %d looks, %d s", rate, looks, period*looks)
+		if periods < 3 || period*periods < 300 || period*periods > 3*3600 {
+			t.Errorf("%v: the alarm fires after %d periods, %d s", rate, periods, period*periods)
 		}
 	}
 }
 
-// decide follows choices whose conditions compare HealthRate with a text.
+// decide resolves Fn::If for conditions that compare HealthRate with a string.
 func decide(t *testing.T, document map[string]any, v any, rate string) any {
 	t.Helper()
 	branches := list(mapping(v)["Fn::If"])

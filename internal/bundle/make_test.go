@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestTemplateCheckNeedsItsTools: where they are missing, nobody knows whether the template is right.
+// TestTemplateCheckNeedsItsTools checks that `make template-check` reports missing tools, and fails with CI=true.
 func TestTemplateCheckNeedsItsTools(t *testing.T) {
 	t.Parallel()
 	makeCommand, err := exec.LookPath("make")

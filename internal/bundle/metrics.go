@@ -9,16 +9,16 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// series is a metric of CloudWatch with the values of its dimensions, as an alarm or the dashboard names it.
+// series is a CloudWatch metric with its dimensions, as used by an alarm or the dashboard.
 type series struct {
 	Namespace, Metric, Statistic string
 	// Dimensions by name: a resource's logical id, "Resource.Attribute", or "" for all values.
 	Dimensions map[string]string
 }
 
-// awsMetrics are the metrics of AWS's own that may be named, each with its dimensions. Sources: Lambda developer guide,
-// "Types of metrics for Lambda functions"; API Gateway developer guide, "Monitor CloudWatch metrics for HTTP APIs", whose names
-// are not those of REST APIs; SQS developer guide, "Available CloudWatch metrics for Amazon SQS".
+// awsMetrics maps the known metrics of AWS to their dimension. Sources: Lambda developer guide, "Types of metrics for
+// Lambda functions"; API Gateway developer guide, "Monitor CloudWatch metrics for HTTP APIs", whose names are not those
+// of REST APIs; SQS developer guide, "Available CloudWatch metrics for Amazon SQS".
 var awsMetrics = map[string]string{
 	"AWS/ApiGateway 4xx":                         "ApiId",
 	"AWS/ApiGateway 5xx":                         "ApiId",
@@ -32,13 +32,13 @@ var awsMetrics = map[string]string{
 	"AWS/SQS ApproximateNumberOfMessagesVisible": "QueueName",
 }
 
-// namespace is where the functions' own metrics go.
+// namespace returns the namespace of the functions' own metrics.
 func (b *Bundle) namespace() string {
 	variables := mapping(mapping(b.Template.Globals["Function"])["Environment"])["Variables"]
 	return value(mapping(variables)["METRICS_NAMESPACE"])
 }
 
-// own finds a metric of the catalogue; nil if there is none of this name.
+// own returns the catalogue's metric of this name, or nil.
 func own(name string) *telemetry.Metric {
 	i := slices.IndexFunc(telemetry.Catalogue, func(m *telemetry.Metric) bool { return m.Name == name })
 	if i < 0 {
@@ -47,14 +47,14 @@ func own(name string) *telemetry.Metric {
 	return telemetry.Catalogue[i]
 }
 
-// wrong says what is wrong with a series; empty if nothing is. A metric that nobody writes has no values for ever, and
-// neither graph nor alarm would say so.
+// wrong returns the mistake in a series, or "". A metric that is never written has no values, which neither a graph nor
+// an alarm would show.
 func (b *Bundle) wrong(s series) string {
 	dimensions := slices.Sorted(maps.Keys(s.Dimensions))
 	if s.Namespace != b.namespace() {
 		want, known := awsMetrics[s.Namespace+" "+s.Metric]
 		if !known {
-			return fmt.Sprintf("%s %s is no metric that is known to exist", s.Namespace, s.Metric)
+			return fmt.Sprintf("%s %s is not a known metric", s.Namespace, s.Metric)
 		}
 		if !slices.Equal(dimensions, []string{want}) {
 			return fmt.Sprintf("%s has the dimension %s, not %v", s.Metric, want, dimensions)
@@ -69,13 +69,13 @@ func (b *Bundle) wrong(s series) string {
 		return fmt.Sprintf("%s has the dimensions %v, not %v", s.Metric, want, dimensions)
 	}
 	if metric.Unit == telemetry.Milliseconds && !strings.HasPrefix(s.Statistic, "p") {
-		return fmt.Sprintf("%s is a duration: take a percentile of it, not %s", s.Metric, s.Statistic)
+		return fmt.Sprintf("%s is a duration: use a percentile, not %s", s.Metric, s.Statistic)
 	}
 	return ""
 }
 
-// value is a text of the template, or what stands in its place: the text of Fn::Sub, the id of Ref, "Resource.Attribute" of
-// Fn::GetAtt. Empty for anything else.
+// value returns a string of the template, or the string in Fn::Sub, the id in Ref or "Resource.Attribute" in
+// Fn::GetAtt, and "" for anything else.
 func value(v any) string {
 	if text, ok := v.(string); ok {
 		return text

@@ -16,20 +16,20 @@ import (
 	"strings"
 )
 
-// module is the import path that everything of ours begins with.
+// module is the module path.
 const module = "newsletter"
 
-// Package is one package of this module.
+// A Package is a package of this module.
 type Package struct {
 	Path  string // import path
 	Doc   string
-	Deps  []string // import paths of everything that it links, the standard library's included
+	Deps  []string // import paths of all dependencies, including the standard library's
 	Files []*ast.File
 	fset  *token.FileSet
 	root  string
 }
 
-// listed is what `go list -json` says of a package.
+// listed is the output of `go list -json` for a package.
 type listed struct {
 	ImportPath, Dir, Doc string
 	GoFiles              []string
@@ -37,7 +37,7 @@ type listed struct {
 	Standard             bool
 }
 
-// listPackages lists every package of the module and everything they link, as the functions are built.
+// listPackages lists all packages of the module and their dependencies, with the functions' build tags and target.
 func listPackages(root string) (map[string]listed, error) {
 	cmd := exec.Command("go", "list", "-deps", "-tags", "lambda.norpc", "-json=ImportPath,Dir,Doc,GoFiles,Deps,Standard", "./...")
 	cmd.Dir, cmd.Env = root, BuildEnv("arm64")
@@ -59,19 +59,19 @@ func listPackages(root string) (map[string]listed, error) {
 	}
 }
 
-// BuildEnv is the environment in which functions are built for an architecture: the process's own without GOFLAGS.
+// BuildEnv returns the environment for building functions for an architecture: the process's own without GOFLAGS.
 func BuildEnv(arch string) []string {
 	return append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
 }
 
-// code is the parsed source of the module.
+// code holds the parsed source of the module.
 type code struct {
 	packages map[string]*Package
 	listed   map[string]listed
 	fset     *token.FileSet
 }
 
-// readCode parses the shipped files of every package of the module; tests are left out.
+// readCode parses the files of every package of the module, except tests.
 func readCode(root string, all map[string]listed) (*code, error) {
 	c := &code{packages: map[string]*Package{}, listed: all, fset: token.NewFileSet()}
 	for path, l := range all {
@@ -91,7 +91,7 @@ func readCode(root string, all map[string]listed) (*code, error) {
 	return c, nil
 }
 
-// shipped gives the packages of the module that a function links, its own first.
+// shipped returns the packages of the module that a function links, its own first.
 func (c *code) shipped(function string) []*Package {
 	path := module + "/functions/" + function
 	packages := []*Package{c.packages[path]}
@@ -105,7 +105,7 @@ func (c *code) shipped(function string) []*Package {
 
 func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
 
-// at names the place of a node: "shared/email/ses.go:12".
+// at returns the place of a node, such as "shared/email/ses.go:12".
 func (p *Package) at(n ast.Node) string {
 	position := p.fset.Position(n.Pos())
 	name, err := filepath.Rel(p.root, position.Filename)
@@ -115,8 +115,8 @@ func (p *Package) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", filepath.ToSlash(name), position.Line)
 }
 
-// imports maps the names that a file gives its imports to their paths. A name that is not written is the path's last
-// part, without a version.
+// imports maps the names of a file's imports to their paths. The default name is the last element of the path, without
+// a version.
 func imports(file *ast.File) map[string]string {
 	names := map[string]string{}
 	for _, spec := range file.Imports {
@@ -139,7 +139,7 @@ func lastPart(path string) string {
 	return last
 }
 
-// exprName is the last part of a name: Read of config.Read[T].
+// exprName returns the last part of a name: Read for config.Read[T].
 func exprName(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -154,7 +154,7 @@ func exprName(e ast.Expr) string {
 	return ""
 }
 
-// literal is the i-th of some expressions, if that is a text.
+// literal returns the value of the i-th expression if it is a string literal.
 func literal(arguments []ast.Expr, i int) (string, bool) {
 	if i >= len(arguments) {
 		return "", false

@@ -12,7 +12,7 @@ import (
 
 const httpapi = module + "/shared/httpapi"
 
-// function collects what the code of one function says.
+// function describes the code of one function.
 func (c *code) function(name string) (*Function, error) {
 	path := module + "/functions/" + name
 	if c.packages[path] == nil {
@@ -30,7 +30,7 @@ func (c *code) function(name string) (*Function, error) {
 	return f, nil
 }
 
-// routes finds the httpapi.Route values of a function's own package. Their paths must be constants.
+// routes finds the httpapi.Route literals of a function's own package. Their paths must be constants.
 func (c *code) routes(function string) ([]Route, error) {
 	var all []Route
 	var problem error
@@ -80,7 +80,7 @@ func (c *code) route(p *Package, value *ast.CompositeLit) (Route, error) {
 	return route, nil
 }
 
-// text is the value of a string literal or of a constant of the package; empty if it is neither.
+// text returns the value of a string literal or of a constant of the package, else "".
 func (p *Package) text(e ast.Expr) string {
 	if value, ok := literal([]ast.Expr{e}, 0); ok {
 		return value
@@ -109,7 +109,7 @@ func (p *Package) text(e ast.Expr) string {
 	return found
 }
 
-// problemTypes finds the problems that the code answers with: httpapi.NewProblem("name", …) anywhere, and the types of
+// problemTypes finds the problem types that the code returns: httpapi.NewProblem("name", …) anywhere, and the types of
 // other registries that httpapi sets itself.
 func (c *code) problemTypes() map[string]string {
 	types := map[string]string{}

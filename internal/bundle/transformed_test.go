@@ -14,7 +14,7 @@ import (
 	"newsletter/internal/samtemplate"
 )
 
-// transform translates a template. Without SAM's translator the test is skipped, or fails with CI=true.
+// transform runs SAM's translator. Without it, the test is skipped, or fails with CI=true.
 func transform(t *testing.T, text string, parameters map[string]string) map[string]any {
 	t.Helper()
 	if testing.Short() {
@@ -49,21 +49,21 @@ func TestNoCallerUsesAVersionOrAlias(t *testing.T) {
 	for _, problem := range Invokers(template, transform(t, text, nil)) {
 		t.Error(problem)
 	}
-	// An alias, as SAM makes one for each function and lets everything call it.
+	// With AutoPublishAlias, SAM creates an alias for each function and makes every caller use it.
 	aliases := strings.Replace(text, "    Tracing: Active\n", "    Tracing: Active\n    AutoPublishAlias: live\n", 1)
 	problems := Invokers(template, transform(t, aliases, nil))
 	for _, stale := range []string{
 		"Api names SubscribeFunctionAliaslive", "SubscribeFunctionSubscribePermission names SubscribeFunctionAliaslive",
 		"UnsubscribeFunctionQueue names UnsubscribeFunctionAliaslive", "EngagementFunctionFeedback names EngagementFunctionAliaslive",
 		"DeliverFunctionDrain names DeliverFunctionAliaslive", "DeliverFunctionDrainRole names DeliverFunctionAliaslive",
-		"MaintainFunctionEventInvokeConfig is for a version or alias", "nothing calls ConfirmFunction",
+		"MaintainFunctionEventInvokeConfig refers to a version or alias", "nothing calls ConfirmFunction",
 	} {
 		want(t, problems, stale)
 	}
 }
 
-// held are the parameters that a value of the template is made of, those of its conditions included.
-func held(v any, conditions map[string]any, parameters map[string]any) []string {
+// parametersOf returns the parameters that a template value depends on, including those of its conditions.
+func parametersOf(v any, conditions map[string]any, parameters map[string]any) []string {
 	var names []string
 	var walk func(any)
 	walk = func(v any) {
@@ -81,7 +81,7 @@ func held(v any, conditions map[string]any, parameters map[string]any) []string 
 	return slices.Compact(names)
 }
 
-// conditionsOf names the conditions that a value of a transformed template depends on.
+// conditionsOf returns the conditions that a value of a transformed template depends on.
 func conditionsOf(v any) []string {
 	var names []string
 	switch v := v.(type) {
@@ -100,9 +100,8 @@ func conditionsOf(v any) []string {
 	return names
 }
 
-// other is a value of a parameter that its function would notice: another than its default, on the other side of each
-// condition.
-func other(parameter map[string]any) string {
+// changedValue returns a value other than the parameter's default, one that also flips the conditions on it.
+func changedValue(parameter map[string]any) string {
 	if allowed := list(parameter["AllowedValues"]); len(allowed) > 0 {
 		for _, candidate := range allowed {
 			if candidate != parameter["Default"] {
@@ -116,9 +115,9 @@ func other(parameter map[string]any) string {
 	return "changed"
 }
 
-// TestAChangedParameterReachesTheFunctions: a function that holds a parameter, in its environment, its network or its role,
-// is another one when that changes, and so is Migration for what migrate works with. What the functions run with is then
-// changed, because everything calls the functions themselves (the test above).
+// TestAChangedParameterReachesTheFunctions checks that each resource that depends on a parameter changes with it: functions
+// with their environment, network and role, and Migration with the inputs of migrate. The change takes effect because all
+// callers use the function itself (TestNoCallerUsesAVersionOrAlias).
 func TestAChangedParameterReachesTheFunctions(t *testing.T) {
 	t.Parallel()
 	text := templateText(t)
@@ -126,12 +125,12 @@ func TestAChangedParameterReachesTheFunctions(t *testing.T) {
 	parameters, conditions := mapping(transformed["Parameters"]), mapping(transformed["Conditions"])
 	changed := map[string]string{}
 	for name, parameter := range parameters {
-		changed[name] = other(mapping(parameter))
+		changed[name] = changedValue(mapping(parameter))
 	}
 	if !reflect.DeepEqual(transformed["Resources"], transform(t, text, changed)["Resources"]) {
-		t.Error("SAM itself makes something else of the template for other parameters; let it translate for each of them below")
+		t.Error("the translator's output depends on the parameters: translate for each parameter below")
 	}
-	// Every part of the template that is left out by default is in, so that what it holds counts too.
+	// These values enable all optional parts of the template.
 	given := map[string]string{"DatabaseIamResource": "prx-1", "MigrateIamResource": "db-1", "ConnectionsSecretArn": "arn:1", "IntegrationsSecretArn": "arn:2",
 		"SubnetIds": "subnet-1", "ReservedConcurrency": "5"}
 	before, err := samtemplate.Resolve(transformed, given)
@@ -139,9 +138,9 @@ func TestAChangedParameterReachesTheFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, _ := samtemplate.Resolve(transformed, given); !reflect.DeepEqual(before, again) {
-		t.Error("nothing was changed, and something is another")
+		t.Error("the resources differ although no parameter changed")
 	}
-	holders := 0
+	uses := 0
 	for _, name := range sortedKeys(parameters) {
 		values := maps.Clone(given)
 		values[name] = changed[name]
@@ -158,24 +157,24 @@ func TestAChangedParameterReachesTheFunctions(t *testing.T) {
 			if kind != "AWS::Lambda::Function" && kind != "AWS::IAM::Role" && kind != "Custom::Migration" {
 				continue
 			}
-			if !slices.Contains(held(resource, conditions, parameters), name) {
+			if !slices.Contains(parametersOf(resource, conditions, parameters), name) {
 				continue
 			}
-			holders++
+			uses++
 			if reflect.DeepEqual(before[id], after[id]) {
-				t.Errorf("%s holds %s, and is the same when that is changed", id, name)
+				t.Errorf("%s depends on %s, but does not change with it", id, name)
 			}
 		}
 	}
-	if holders < len(parameters) {
-		t.Errorf("%d parameters are held in %d places; the template is not read", len(parameters), holders)
+	if uses < len(parameters) {
+		t.Errorf("%d parameters are used in only %d places; the template was not read", len(parameters), uses)
 	}
 	migrate := mapping(mapping(mapping(transformed["Resources"])["MigrateFunction"])["Properties"])
 	variables := mapping(mapping(migrate["Environment"])["Variables"])
-	migration := held(mapping(transformed["Resources"])["Migration"], conditions, parameters)
-	for _, name := range held(variables, conditions, parameters) {
+	migration := parametersOf(mapping(transformed["Resources"])["Migration"], conditions, parameters)
+	for _, name := range parametersOf(variables, conditions, parameters) {
 		if !slices.Contains([]string{"Environment", "Release", "LogLevel"}, name) && !slices.Contains(migration, name) { // they change no schema
-			t.Errorf("migrate works with %s, and Migration does not run when that is changed: add it to Migration's properties", name)
+			t.Errorf("migrate uses %s, but Migration does not run when it changes: add it to the properties of Migration", name)
 		}
 	}
 }

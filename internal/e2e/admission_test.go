@@ -13,8 +13,8 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// owner works in the system's database as the operator's tool does. What it does here reads no pseudonym, so any key will
-// do.
+// owner works in the system's database as the operator's tool does. What it does here reads no pseudonym, so any key
+// will do.
 func owner(t *testing.T, s *stack) *subscription.Store {
 	t.Helper()
 	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(s.db.AppURL), CAFile: s.db.CAFile})

@@ -40,8 +40,8 @@ var stories = map[string]story{
 	},
 }
 
-// Every alert is provoked by its cause, told once to every channel, told again while it lasts, and told to be over; and no
-// other one is opened on the way.
+// Every alert is provoked by its cause, told once to every channel, told again while it lasts, and told to be over; and
+// no other one is opened on the way.
 func TestEveryAlertFiresAndResolves(t *testing.T) {
 	t.Parallel()
 	for name, s := range stories {

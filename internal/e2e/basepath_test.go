@@ -11,8 +11,8 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// Below a base path everything works as at the root: an API mapping puts one in front of our routes, the links of emails
-// have it, and every button leads back below it.
+// Below a base path everything works as at the root: an API mapping puts one in front of our routes, the links of
+// emails have it, and every button leads back below it.
 func TestBasePath(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: generous, MappingKey: "news/v1"})

@@ -10,8 +10,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A person with a browser: the form on the site, the mail, the button, and the button to leave. No script runs on any of
-// our pages: the browser has scripts switched off by their policy, and buttons are all it takes.
+// A person with a browser: the form on the site, the mail, the button, and the button to leave. No script runs on any
+// of our pages: the browser has scripts switched off by their policy, and buttons are all it takes.
 func TestSignUpInABrowser(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

@@ -14,8 +14,8 @@ import (
 	"newsletter/shared/token"
 )
 
-// cage makes things that look like somebody's or like a secret, each different from all others and from anything real, and
-// remembers them.
+// cage makes things that look like somebody's or like a secret, each different from all others and from anything real,
+// and remembers them.
 type cage struct {
 	values  []canary.Value
 	ring    *token.Ring // signs links that no key of the system has signed
@@ -88,8 +88,8 @@ func (c *cage) luggage() []string {
 	return c.carried
 }
 
-// secret draws until there is no sign among the letters and digits: of those that have some, one in 10,000 is not told from
-// a name by shared/ledger.
+// secret draws until there is no sign among the letters and digits: of those that have some, one in 10,000 is not told
+// from a name by shared/ledger.
 func secret() string {
 	for raw := make([]byte, 32); ; {
 		_, _ = rand.Read(raw)

@@ -24,9 +24,9 @@ type flight struct {
 	redis *testenv.PrivateRedis
 }
 
-// Addresses, tokens, network addresses and keys are planted wherever something can be sent or set, on good paths, in bad
-// input and while everything fails, and come out of no log line, report, metric, problem, message or row where they must
-// not stand. The test reads what every sink got, as internal/testenv/run does for the whole suite.
+// Addresses, tokens, network addresses and keys are planted wherever something can be sent or set, on good paths, in
+// bad input and while everything fails, and come out of no log line, report, metric, problem, message or row where they
+// must not stand. The test reads what every sink got, as internal/testenv/run does for the whole suite.
 func TestCanary(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(canary.DirVariable, dir)

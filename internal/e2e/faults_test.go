@@ -9,8 +9,8 @@ import (
 	"newsletter/internal/testenv"
 )
 
-// Redis is stopped in mid-traffic: nobody gets a 5xx, a network is still limited, and a Redis that is back is used again
-// by the same environments.
+// Redis is stopped in mid-traffic: nobody gets a 5xx, a network is still limited, and a Redis that is back is used
+// again by the same environments.
 func TestRedisOutage(t *testing.T) {
 	t.Parallel()
 	redis := testenv.RedisServer(t)
@@ -81,7 +81,8 @@ func TestPostgresOutage(t *testing.T) {
 	}
 }
 
-// SES is down, then slow, then refuses for good: mails wait, arrive once, or end as dead letters; others are not held up.
+// SES is down, then slow, then refuses for good: mails wait, arrive once, or end as dead letters; others are not held
+// up.
 func TestEmailProviderOutage(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})

@@ -21,8 +21,8 @@ import (
 	"newsletter/internal/bundle"
 )
 
-// needs are the variables without which a function does not start, and no others. migrate starts without any, because its
-// answer to CloudFormation names what is missing.
+// needs are the variables without which a function does not start, and no others. migrate starts without any, because
+// its answer to CloudFormation names what is missing.
 var needs = map[string][]string{
 	"subscribe":   {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS"},
 	"confirm":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "TOKEN_KEYS_CONFIRM"},
@@ -189,8 +189,8 @@ func mistakes(t *testing.T, function, text string) map[string]string {
 	return rules
 }
 
-// The operator reads all mistakes in the variables, each once, whole and without its value: in the log, in the answer to an
-// invocation and in Sentry.
+// The operator reads all mistakes in the variables, each once, whole and without its value: in the log, in the answer
+// to an invocation and in Sentry.
 func TestConfigurationErrorsAreReportedInFull(t *testing.T) {
 	t.Parallel()
 	b, err := bundle.Load(root)

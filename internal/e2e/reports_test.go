@@ -13,8 +13,8 @@ import (
 	"newsletter/internal/emfcheck"
 )
 
-// A lost database is reported to Sentry and to the error webhook once, with the steps that led there, and the runs of the
-// schedules check in.
+// A lost database is reported to Sentry and to the error webhook once, with the steps that led there, and the runs of
+// the schedules check in.
 func TestErrorsAreReported(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true, Concurrency: 1})

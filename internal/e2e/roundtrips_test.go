@@ -17,8 +17,9 @@ const beside = 1
 // oneWay is the latency in each direction: it separates bursts from each other on a busy machine.
 const oneWay = 15 * time.Millisecond
 
-// The network round trips of warm requests, counted through proxies with latency, also after some idle seconds. One of those
-// to Redis carries the statistics of the request before, beside the database work: nobody waits for it, but it is counted.
+// The network round trips of warm requests, counted through proxies with latency, also after some idle seconds. One of
+// those to Redis carries the statistics of the request before, beside the database work: nobody waits for it, but it is
+// counted.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	db := testenv.PgBouncer(t)

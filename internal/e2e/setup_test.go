@@ -1,5 +1,5 @@
-// Package e2e tests the whole system from outside: real binaries, a real database through PgBouncer over TLS, a real Redis
-// over TLS, and doubles of the services outside.
+// Package e2e tests the whole system from outside: real binaries, a real database through PgBouncer over TLS, a real
+// Redis over TLS, and doubles of the services outside.
 package e2e
 
 import (
@@ -81,16 +81,16 @@ func start(t testing.TB, o devstack.Options) *stack {
 	return running
 }
 
-// tampers says that a test damages the database on purpose, why, and how the problems begin that validate then has to find
-// in the end.
+// tampers says that a test damages the database on purpose, why, and how the problems begin that validate then has to
+// find in the end.
 func (s *stack) tampers(t testing.TB, reason string, found ...string) {
 	t.Helper()
 	t.Logf("the database is damaged: %s", reason)
 	s.tampered = append(s.tampered, found...)
 }
 
-// finish ends a system and fails the test for what was wrong with it. A test that needs it stopped may call it; otherwise
-// start sees to it.
+// finish ends a system and fails the test for what was wrong with it. A test that needs it stopped may call it;
+// otherwise start sees to it.
 func (s *stack) finish(t testing.TB) {
 	t.Helper()
 	for _, problem := range s.end() {
@@ -98,8 +98,8 @@ func (s *stack) finish(t testing.TB) {
 	}
 }
 
-// end stops a system and lists what was wrong with it in the end: whatever a test is about, its database is as it should be
-// and no double was sent anything malformed.
+// end stops a system and lists what was wrong with it in the end: whatever a test is about, its database is as it
+// should be and no double was sent anything malformed.
 func (s *stack) end() (problems []string) {
 	if s.ended {
 		return nil

@@ -11,7 +11,8 @@ import (
 )
 
 // Fifty people (or one robot) sign one address up at a time, from many networks and in several spellings: one row, one
-// mail, and everybody gets the same answer. Meanwhile other addresses are not slowed down beyond twice their usual time.
+// mail, and everybody gets the same answer. Meanwhile other addresses are not slowed down beyond twice their usual
+// time.
 func TestConcurrentSignUpsOfOneAddress(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

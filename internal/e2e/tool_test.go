@@ -25,8 +25,8 @@ var tool = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// newsletter runs the operator's tool beside the system and gives its exit status and what it printed. A call that it does
-// not understand ends the test.
+// newsletter runs the operator's tool beside the system and gives its exit status and what it printed. A call that it
+// does not understand ends the test.
 func (s *stack) newsletter(t testing.TB, args ...string) (status int, output string) {
 	t.Helper()
 	path, err := tool()

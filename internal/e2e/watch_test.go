@@ -100,8 +100,8 @@ func (w *watch) ends(rules ...string) {
 	w.become(slices.DeleteFunc(slices.Clone(w.open), func(rule string) bool { return slices.Contains(rules, rule) }))
 }
 
-// become looks until what is open is this. On the way nothing may open that is not wanted, nor end that is. The operator's
-// tool has to say the same.
+// become looks until what is open is this. On the way nothing may open that is not wanted, nor end that is. The
+// operator's tool has to say the same.
 func (w *watch) become(want []string) {
 	w.t.Helper()
 	slices.Sort(want)
@@ -153,8 +153,8 @@ func (w *watch) history() (all []alert.Alert, reminders map[string][]time.Time) 
 	return all, reminders
 }
 
-// verify looks back at all alerts, which should be these and over: each was opened and closed once, told to every channel as
-// often as it was to be, and counted.
+// verify looks back at all alerts, which should be these and over: each was opened and closed once, told to every
+// channel as often as it was to be, and counted.
 func (w *watch) verify(rules []string) {
 	w.t.Helper()
 	all, reminders := w.history()

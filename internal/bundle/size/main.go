@@ -1,5 +1,5 @@
-// Command size prints the sizes of built functions beside their budget: size bin/subscribe/bootstrap …
-// It ends with status 1 if one is over it.
+// Command size prints the sizes of built functions and the budget: size bin/subscribe/bootstrap …
+// It exits with status 1 if a binary exceeds the budget.
 package main
 
 import (

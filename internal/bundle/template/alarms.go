@@ -1,7 +1,7 @@
 package main
 
-// alarm is an alarm on one metric. Period times Periods is a day at most, 7 days if Period is an hour or more (CloudWatch API
-// reference, PutMetricAlarm).
+// An alarm watches one metric. Period times Periods is at most a day, or 7 days if Period is an hour or more (CloudWatch
+// API reference, PutMetricAlarm).
 type alarm struct {
 	ID, DependsOn string
 	Comment       string // above it
@@ -11,90 +11,90 @@ type alarm struct {
 	Dimension     string
 	Statistic     string
 	Period        string // seconds
-	Periods       string // that are evaluated
-	Datapoints    string // of these that must be bad; "" for all
-	Threshold     string // above which it is raised
-	Silence       bool   // raised below 1 instead, and without data
+	Periods       string // evaluated periods
+	Datapoints    string // breaching periods that fire the alarm; "" for all
+	Threshold     string // the alarm fires above it
+	Stopped       bool   // fires below 1 instead, and without data
 }
 
-// Namespaces of metrics: those of AWS, and the functions' own (docs/metrics.md).
+// Namespaces of AWS's metrics and of the functions' own (docs/metrics.md).
 const (
 	lambda = "AWS/Lambda"
 	sqs    = "AWS/SQS"
 	own    = "!Sub Newsletter/${AWS::StackName}"
 )
 
-// Health looks, and writes its metrics, at this interval in seconds.
+// healthPeriod is the interval in seconds at which health runs and writes its metrics.
 const healthPeriod = "!If [HealthEachMinute, 60, !If [HealthEach5Minutes, 300, !If [HealthEach15Minutes, 900, 3600]]]"
 
 func ofFunction(id string) string { return "Name: FunctionName, Value: !Ref " + id + "Function" }
 
 func ofQueue(id string) string { return "Name: QueueName, Value: !GetAtt " + id + ".QueueName" }
 
-// alarms are those that are not on throttles, which each function has.
+// alarms lists all alarms except those on throttles, which each function has.
 var alarms = []alarm{
 	{
-		Comment: "The dead man's switch: each look of health writes its metric, unless nobody could be told of what it finds.",
+		Comment: "Dead man's switch: each run of health writes its metric, unless it could not notify the owner of its findings.",
 		ID:      "HealthStopped", DependsOn: "HealthFunction",
-		Description: "Nothing looks at the system's health any more, so no other alert can be trusted to come.",
-		Namespace:   own, Metric: "Health", Statistic: "SampleCount", Silence: true,
+		Description: "health is not running, so other alerts may be missing.",
+		Namespace:   own, Metric: "Health", Statistic: "SampleCount", Stopped: true,
 		Period: healthPeriod, Periods: "!If [HealthEachMinute, 5, 3]",
 	},
 	{
-		Comment: "One run that fails is made good by the next one.",
-		ID:      "HealthErrors", Description: "Looks at the system's health crash or run out of time.",
+		Comment: "A single failed run does not matter: the next run checks everything again.",
+		ID:      "HealthErrors", Description: "Runs of health crash or time out.",
 		Namespace: lambda, Metric: "Errors", Dimension: ofFunction("Health"), Statistic: "Sum",
 		Period: healthPeriod, Periods: "!If [HealthEachMinute, 5, 3]", Datapoints: "!If [HealthEachMinute, 3, 2]", Threshold: "0",
 	},
 	{
-		Comment: "health tells of mail that waits too, but by mail and chat, which deliver sends.",
-		ID:      "DeliverStopped", Description: "Nothing starts deliver any more, so no mail, no message and no alert leaves.",
-		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Deliver"), Statistic: "Sum", Silence: true,
+		Comment: "health alerts on waiting email too, but deliver sends its alerts.",
+		ID:      "DeliverStopped", Description: "deliver is not being invoked, so no email, notification or alert is sent.",
+		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Deliver"), Statistic: "Sum", Stopped: true,
 		Period: "60", Periods: "5",
 	},
 	{
-		Comment: "A little more than the day between two runs.",
-		ID:      "MaintainStopped", Description: "Nothing starts maintain any more, so nothing is deleted when its time has come.",
-		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Maintain"), Statistic: "Sum", Silence: true,
+		Comment: "A little longer than the day between two runs.",
+		ID:      "MaintainStopped", Description: "maintain is not being invoked, so data are kept beyond their retention periods.",
+		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Maintain"), Statistic: "Sum", Stopped: true,
 		Period: "3600", Periods: "26",
 	},
 	{
-		ID: "DeliverErrors", Description: "Runs of deliver crash, run out of time or cannot reach the database; mail waits.",
+		ID: "DeliverErrors", Description: "Runs of deliver crash, time out or cannot reach the database; email is waiting.",
 		Namespace: lambda, Metric: "Errors", Dimension: ofFunction("Deliver"), Statistic: "Sum",
 		Period: "60", Periods: "5", Datapoints: "3", Threshold: "0",
 	},
 	{
-		Comment: "health sees it, but what it tells leaves by the very outbox that stands.",
-		ID:      "OutboxStalled", Description: "Nothing has taken what is due from the outbox for half an hour, be it mails or alerts.",
+		Comment: "health detects this too, but its alerts go through the same outbox.",
+		ID:      "OutboxStalled", Description: "A message in the outbox has been due for half an hour without an attempt to deliver it.",
 		Namespace: own, Metric: "OutboxAge", Statistic: "Maximum",
 		Period: healthPeriod, Periods: "1", Threshold: "1800",
 	},
 	{
-		Comment: "It runs once a day: the alarm stands until a day has passed without an error.",
-		ID:      "MaintainErrors", Description: "The daily run of maintain failed; what is too old is kept longer, and the ledger is not sealed.",
+		Comment: "It runs once a day: the alarm fires until a day has passed without an error.",
+		ID:      "MaintainErrors", Description: "The daily run of maintain failed; expired data are kept longer, and the ledger is not sealed.",
 		Namespace: lambda, Metric: "Errors", Dimension: ofFunction("Maintain"), Statistic: "Sum",
 		Period: "3600", Periods: "24", Datapoints: "1", Threshold: "0",
 	},
 	{
-		Comment: "Lambda tries an event three times, then drops it.",
-		ID:      "EngagementDropped", Description: "News of a bounce or complaint are lost after three attempts; the address may be mailed again.",
+		Comment: "Lambda drops an event after three attempts.",
+		ID:      "EngagementDropped", Description: "A bounce or complaint event was dropped after three attempts; the address may receive email again.",
 		Namespace: lambda, Metric: "AsyncEventsDropped", Dimension: ofFunction("Engagement"), Statistic: "Sum",
 		Period: "300", Periods: "1", Threshold: "0",
 	},
 	{
 		ID:          "UnsubscribeDeadLettersAlarm",
-		Description: "Unsubscriptions could not be applied in a thousand attempts and are deleted after two weeks; apply them by hand.",
+		Description: "Unsubscriptions failed a thousand times and will be deleted after two weeks; apply them manually.",
 		Namespace:   sqs, Metric: "ApproximateNumberOfMessagesVisible", Dimension: ofQueue("UnsubscribeDeadLetters"), Statistic: "Maximum",
 		Period: "60", Periods: "1", Threshold: "0",
 	},
 	{
-		ID: "UnsubscribeQueueAlarm", Description: "Unsubscriptions that the database could not take have been waiting for an hour.",
+		ID: "UnsubscribeQueueAlarm", Description: "Unsubscriptions in the queue have been waiting for the database for an hour.",
 		Namespace: sqs, Metric: "ApproximateAgeOfOldestMessage", Dimension: ofQueue("UnsubscribeQueue"), Statistic: "Maximum",
 		Period: "60", Periods: "5", Threshold: "3600",
 	},
 }
 
-// throttles is the alarm on a function that AWS refuses to run.
+// throttles returns the alarm on a function's throttled invocations.
 func throttles(f function) alarm {
 	return alarm{
 		ID: f.ID() + "Throttles", Description: f.Throttled, Namespace: lambda, Metric: "Throttles",

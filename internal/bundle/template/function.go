@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// function is a row and the variables that the function reads.
+// A function is a row with the variables that the function reads.
 type function struct {
 	row
 	reads []string
 }
 
-// ID returns what the logical ids of the function's resources begin with: Subscribe for subscribe.
+// ID returns the prefix of the logical ids of the function's resources: Subscribe for subscribe.
 func (f function) ID() string { return strings.ToUpper(f.Name[:1]) + f.Name[1:] }
 
-// secrets returns the secrets that hold a variable that the function reads: its own alone, if it has one.
+// secrets returns the secrets with variables that the function reads. If it has a secret of its own, it gets no other.
 func (f function) secrets() []secret {
 	of := func(only string) (held []secret) {
 		for _, s := range secrets {
@@ -31,7 +31,7 @@ func (f function) secrets() []secret {
 	return of("")
 }
 
-// Variables returns what the function is given beside the variables of all functions.
+// Variables returns the function's variables, except the global ones.
 func (f function) Variables() []variable {
 	var given []variable
 	for _, v := range variables {
@@ -53,14 +53,14 @@ func (f function) Variables() []variable {
 	return given
 }
 
-// Statements returns what the function may do: read its secrets, and use what its variables name.
+// Statements returns the function's permissions: reading its secrets and using the resources that its variables name.
 func (f function) Statements() []statement {
 	var allowed []statement
 	const action = "secretsmanager:GetSecretValue"
 	if held := f.secrets(); slices.ContainsFunc(held, secret.always) {
 		allowed = append(allowed, statement{"", action, references(held)})
 	} else {
-		// A statement without a resource is an error.
+		// A statement without resources would be invalid.
 		for _, s := range held {
 			allowed = append(allowed, statement{s.Condition, action, []string{"!Ref " + s.ID}})
 		}

@@ -1,11 +1,11 @@
-// Command template writes the blocks of template.yaml that follow from the functions: secrets, variables, roles, log groups,
-// events and alarms. A block stands between "# generated: NAME" and "# end of NAME"; everything else in the file is written
-// by hand, and stays.
+// Command template generates the blocks of template.yaml that depend on the functions: secrets, variables, roles, log
+// groups, events and alarms. A block is between "# generated: NAME" and "# end of NAME"; the rest of the file is written
+// by hand and kept.
 //
 //	template [-check]   write template.yaml, or only fail if it is not current
 //
-// The tables (table.go, alarms.go) hold what differs between functions, blocks.tmpl what they have in common. What a function
-// is given and allowed follows from the record of its own run (internal/settings/record).
+// The tables (table.go, alarms.go) contain what differs between functions, blocks.tmpl what they have in common.
+// Variables and permissions follow from the record of each function's run (internal/settings/record).
 package main
 
 import (
@@ -58,12 +58,12 @@ var blocks = template.Must(template.New("").Funcs(template.FuncMap{
 	"join": func(items []string) string { return strings.Join(items, ", ") },
 }).Parse(texts))
 
-// names are those of the blocks. The template must have each once.
+// names lists the blocks. The template must contain each once, in this order.
 var names = []string{"secret variables", "variables of all functions", "keys", "functions", "alarms"}
 
 var marks = regexp.MustCompile(`(?ms)^( *# generated: ([^\n]+)\n)(.*?)^( *# end of ([^\n]+)\n)`)
 
-// generate returns the text of template.yaml with the blocks between its marks made anew.
+// generate returns the text of template.yaml with its blocks regenerated.
 func generate(text string, directories []string, reads map[string]record.Variables) (string, error) {
 	if err := missing(directories, reads); err != nil {
 		return "", err
@@ -81,12 +81,12 @@ func generate(text string, directories []string, reads map[string]record.Variabl
 	var found []string
 	for _, block := range marks.FindAllStringSubmatch(text, -1) {
 		if block[2] != block[5] {
-			return "", fmt.Errorf("template.yaml: the block %q ends with the mark of %q", block[2], block[5])
+			return "", fmt.Errorf("template.yaml: the block %q ends with the marker of %q", block[2], block[5])
 		}
 		found = append(found, block[2])
 	}
 	if !slices.Equal(found, names) {
-		return "", fmt.Errorf("template.yaml: it has marks of the blocks %q; want %q", found, names)
+		return "", fmt.Errorf("template.yaml: found the blocks %q, want %q", found, names)
 	}
 	var problems []error
 	text = marks.ReplaceAllStringFunc(text, func(block string) string {
@@ -98,7 +98,7 @@ func generate(text string, directories []string, reads map[string]record.Variabl
 	return text, errors.Join(problems...)
 }
 
-// missing reports what the tables lack for the functions, and what they hold that no function needs.
+// missing returns an error if the tables lack an entry for a function or contain an entry that no function needs.
 func missing(directories []string, reads map[string]record.Variables) error {
 	var problems []error
 	problem := func(format string, arguments ...any) {
@@ -121,7 +121,7 @@ func missing(directories []string, reads map[string]record.Variables) error {
 	}
 	for _, r := range rows {
 		if !slices.Contains(directories, r.Name) {
-			problem("the row of %s has no directory functions/%s: take it out", r.Name, r.Name)
+			problem("the row of %s has no directory functions/%s: remove it", r.Name, r.Name)
 		}
 	}
 	readers := func(variable, only string) (number int) {
@@ -134,13 +134,13 @@ func missing(directories []string, reads map[string]record.Variables) error {
 	}
 	for _, v := range variables {
 		if number := readers(v.Name, ""); number == 0 || v.Global && number < len(directories) {
-			problem("%s is read by %d of %d functions: take out its row, or Global", v.Name, number, len(directories))
+			problem("%s is read by %d of %d functions: remove its row or Global", v.Name, number, len(directories))
 		}
 	}
 	for _, s := range secrets {
 		for _, name := range s.Variables {
 			if readers(name, s.Only) == 0 {
-				problem("%s of %s is read by no function that is given it: take it out", name, s.ID)
+				problem("%s of %s is read by none of its functions: remove it", name, s.ID)
 			}
 		}
 	}

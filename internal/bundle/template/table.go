@@ -1,54 +1,54 @@
 package main
 
-// row is what one function has that the others have not. Its role, log group and variables follow from what it reads
-// (internal/settings/record) and from the tables secrets and variables. The bounds are those of Lambda's API reference
+// A row describes one function. Its role, log group and variables follow from the settings that it reads
+// (internal/settings/record) and from the tables secrets and variables. The bounds are from Lambda's API reference
 // (CreateFunction, PutFunctionEventInvokeConfig, CreateEventSourceMapping).
 type row struct {
-	Name        string // of the directory below functions/
+	Name        string // directory in functions/
 	Comment     string // after its name, above its resources
 	Description string
-	Timeout     string // seconds, 900 at most, with a comment for the template if it needs one; "" for that of Globals
+	Timeout     string // seconds, at most 900, optionally with a comment; "" for the default in Globals
 	Reserved    bool   // reserves the parameter ReservedConcurrency
-	Throttled   string // what its alarm says when AWS refuses to run it
+	Throttled   string // description of the alarm on throttles
 	Routes      []route
 	Schedule    *schedule
-	Retries     int      // of an asynchronous invocation that failed, 2 at most
-	EventAge    int      // seconds that an asynchronous invocation may wait, 60 to 21,600; 0 if it has none
-	Events      string   // of other types, as they stand in template.yaml
-	Migrates    bool     // must have run before any other function changes
-	Instead     variable // given in place of the variable of the same name
+	Retries     int      // of a failed asynchronous invocation, at most 2
+	EventAge    int      // seconds that an asynchronous invocation may wait, 60 to 21,600; 0 without such invocations
+	Events      string   // events of other types, in YAML
+	Migrates    bool     // must run before any other function changes
+	Instead     variable // replaces the variable of the same name
 }
 
 type route struct{ Event, Path string }
 
-// schedule is when EventBridge Scheduler starts a function: a rate, or a parameter that holds one.
+// A schedule is a rate at which EventBridge Scheduler invokes a function, or a parameter with a rate.
 type schedule struct{ Event, Rate, Description string }
 
-// rows are the functions, in the order of the template.
+// rows lists the functions in the order of the template.
 var rows = []row{
 	{
-		Name: "migrate", Comment: "never a route; run by the deployment itself, or by hand.",
-		Description: "Brings the database schema to this version.",
-		Timeout:     "900", // the longest that Lambda allows
-		Throttled:   "A deployment's migration was refused for want of concurrency, and AWS tries it again.",
+		Name: "migrate", Comment: "no route; invoked by the deployment or by the owner.",
+		Description: "Migrates the database schema to this version.",
+		Timeout:     "900", // Lambda's maximum
+		Throttled:   "A deployment's migration was throttled; AWS retries it.",
 		Migrates:    true,
 		Instead:     databaseIAM("IamMigrate", "${MigrateIamResource}/${MigrateDatabaseUser}"), // the database itself, as another role
 	},
 	{
-		Name: "subscribe", Description: "Admits or refuses a sign-up; always the same answer.", Reserved: true,
-		Throttled: "Sign-ups were refused for want of concurrency.",
+		Name: "subscribe", Description: "Admits or refuses sign-ups.", Reserved: true,
+		Throttled: "Sign-ups were throttled.",
 		Routes:    []route{{"Subscribe", "/api/newsletter/subscribe"}},
 	},
 	{
-		Name: "confirm", Description: "Shows one button, which activates the subscription.", Reserved: true,
-		Throttled: "Confirmations were refused for want of concurrency.",
+		Name: "confirm", Description: "Shows the confirmation page; its button activates the subscription.", Reserved: true,
+		Throttled: "Confirmations were throttled.",
 		Routes:    []route{{"Confirm", "/api/newsletter/confirm"}},
 	},
 	{
-		Name: "unsubscribe", Description: "Ends a subscription, by link, by one click, or by a mailed link.", Reserved: true,
-		Throttled: "Unsubscriptions were refused for want of concurrency.",
+		Name: "unsubscribe", Description: "Unsubscribes by link or one click; emails a link on request.", Reserved: true,
+		Throttled: "Unsubscriptions were throttled.",
 		Routes:    []route{{"Unsubscribe", "/api/newsletter/unsubscribe"}},
-		// Two at once, the fewest that Lambda allows, because the database has just come back when the queue empties.
+		// Lambda's minimum concurrency, because the database has only just recovered when the queue is worked off.
 		Events: `
         Queue:
           Type: SQS
@@ -59,31 +59,31 @@ var rows = []row{
             ScalingConfig: {MaximumConcurrency: 2}`,
 	},
 	{
-		Name: "privacy", Description: "Gives people a copy of their data, or deletes them.", Reserved: true,
-		Throttled: "Requests for a person's own data were refused for want of concurrency.",
+		Name: "privacy", Description: "Returns a copy of a subscriber's data, or erases it.", Reserved: true,
+		Throttled: "Privacy requests were throttled.",
 		Routes:    []route{{"Privacy", "/api/newsletter/privacy"}},
 	},
 	{
-		Name: "health", Description: "Says whether the service works.", Reserved: true,
-		Timeout:   "25 # a lost database is asked twice, and told to every channel",
-		Throttled: "The look at the system's health was refused for want of concurrency.",
+		Name: "health", Description: "Checks all dependencies, reports the status and alerts.", Reserved: true,
+		Timeout:   "25 # if the database is lost, it is queried twice, and every channel is notified",
+		Throttled: "A run of health was throttled.",
 		Routes:    []route{{"Ready", "/api/health"}, {"Live", "/api/health/live"}},
-		Schedule:  &schedule{"Watch", "!Ref HealthRate", "Looks at everything that the newsletter needs."},
-		EventAge:  60, // of the fastest rate
+		Schedule:  &schedule{"Watch", "!Ref HealthRate", "Checks all dependencies."},
+		EventAge:  60, // the fastest rate
 	},
 	{
-		Name: "deliver", Comment: "no route, so that nothing can be made to send from outside.",
-		Description: "Sends what the outbox holds.",
-		Timeout:     "90", // the sum of its deadlines, which a policy test adds up
-		Throttled:   "A run of deliver was refused for want of concurrency; what waits leaves later.",
-		Schedule:    &schedule{"Drain", "rate(1 minute)", "Sends what the outbox holds."},
+		Name: "deliver", Comment: "no route, so that no request can trigger a send.",
+		Description: "Delivers the messages in the outbox.",
+		Timeout:     "90", // above the sum of its deadlines, which a policy test computes
+		Throttled:   "A run of deliver was throttled; messages are delivered later.",
+		Schedule:    &schedule{"Drain", "rate(1 minute)", "Delivers the messages in the outbox."},
 		EventAge:    60, // until the next run
 	},
 	{
-		Name: "engagement", Comment: "hears from SES, through SNS, what became of emails.",
-		Description: "Records what became of mails, and ends those to mailboxes that are gone and people who complain.", Reserved: true,
-		Throttled: "News of bounces and complaints were put off for want of concurrency.",
-		Retries:   2, EventAge: 21600, // SNS sends an event once: as often and as long as Lambda allows
+		Name: "engagement", Comment: "invoked by SES through SNS.",
+		Description: "Records deliveries, bounces and complaints; suppresses subscribers after bounces and complaints.", Reserved: true,
+		Throttled: "Bounce and complaint events were throttled; AWS retries them.",
+		Retries:   2, EventAge: 21600, // Lambda's maximum of both, because SNS sends an event once
 		Events: `
         Feedback:
           Type: SNS
@@ -91,21 +91,21 @@ var rows = []row{
 	},
 	{
 		Name: "maintain", Comment: "no route.",
-		Description: "Deletes what is too old and seals the ledger.",
-		Timeout:     "900", // the longest that Lambda allows
-		Throttled:   "The daily run of maintain was refused for want of concurrency.",
-		Schedule:    &schedule{"Daily", "rate(1 day)", "Deletes what is too old and seals the ledger."},
-		EventAge:    3600, // far less than the day until the next run
+		Description: "Deletes expired data and seals the ledger.",
+		Timeout:     "900", // Lambda's maximum
+		Throttled:   "The daily run of maintain was throttled.",
+		Schedule:    &schedule{"Daily", "rate(1 day)", "Deletes expired data and seals the ledger."},
+		EventAge:    3600, // well below the day until the next run
 	},
 }
 
-// secret is a secret of Secrets Manager. A function gets those that hold a variable that it reads.
+// A secret is a secret in Secrets Manager. A function gets the secrets with a variable that it reads.
 type secret struct {
 	ID        string
 	Variables []string
-	Key       string // the description of one that the stack makes; "" for one that a parameter names
-	Condition string // holds if there is one; "" for always
-	Only      string // the function that gets it, and no other secret
+	Key       string // description of a secret that the stack creates; "" for one that a parameter names
+	Condition string // true if the secret exists; "" for always
+	Only      string // the only function that gets it; it gets no other secret
 }
 
 var secrets = []secret{
@@ -113,7 +113,7 @@ var secrets = []secret{
 	{ID: "ConfirmKeysSecret", Variables: []string{"TOKEN_KEYS_CONFIRM"}, Key: "the keys of confirmation links."},
 	{ID: "UnsubscribeKeysSecret", Variables: []string{"TOKEN_KEYS_UNSUBSCRIBE"}, Key: "the keys of unsubscribe links, which never expire."},
 	{ID: "PrivacyKeysSecret", Variables: []string{"TOKEN_KEYS_PRIVACY"}, Key: "the keys of links to a person's data."},
-	{ID: "OutboxKeysSecret", Variables: []string{"OUTBOX_KEYS"}, Key: "the keys that seal what waits to be told of an erased person."},
+	{ID: "OutboxKeysSecret", Variables: []string{"OUTBOX_KEYS"}, Key: "the keys that encrypt the data of erased subscribers in the outbox."},
 	{ID: "ConnectionsSecretArn", Condition: "HasConnectionsSecret", Variables: []string{
 		"DATABASE_URL", "DATABASE_READ_URL", "REDIS_URL", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS", "CAPTCHA_SECRET", "CLOUDFRONT_SECRET",
 	}},
@@ -125,21 +125,21 @@ var secrets = []secret{
 	}},
 }
 
-// variable is what a function that reads it is given, and what it may then do.
+// A variable is set for the functions that read it, together with a permission.
 type variable struct {
 	Name      string
-	Value     string // "" if it follows from the function, or is none for functions that are deployed
+	Value     string // "" if it depends on the function, or is not set in deployed functions
 	Global    bool   // every function reads it
 	Statement *statement
 }
 
-// statement allows an action on resources, where its condition holds.
+// A statement allows an action on resources if its condition is true.
 type statement struct {
 	Condition, Action string
 	Resources         []string
 }
 
-// variables are what the template gives, in the order of the template. SECRETS_ARN and SCHEDULE follow from the function.
+// variables lists the variables in the order of the template. SECRETS_ARN and SCHEDULE depend on the function.
 var variables = []variable{
 	{Name: "ENVIRONMENT", Value: "!Ref Environment", Global: true},
 	{Name: "RELEASE", Value: "!Ref Release", Global: true},
@@ -161,12 +161,13 @@ var variables = []variable{
 		Action: "s3:PutObject", Resources: []string{"!Sub ${JournalBucket.Arn}/journal/v1/*"},
 	}},
 	{Name: "ALERTS_TOPIC_ARN", Value: "!Ref AlarmTopic", Statement: &statement{Action: "sns:Publish", Resources: []string{"!Ref AlarmTopic"}}},
-	// A function that is deployed has no file to name.
+	// Deployed functions have no such files.
 	{Name: "DATABASE_CA_FILE"},
 	{Name: "REDIS_CA_FILE"},
 }
 
-// databaseIAM is DATABASE_IAM_AUTH where a condition says that a user of a database ("resource id/role") signs in with IAM.
+// databaseIAM returns the variable DATABASE_IAM_AUTH. If the condition is true, the user of a database ("resource
+// id/role") authenticates with IAM.
 func databaseIAM(condition, user string) variable {
 	return variable{Name: "DATABASE_IAM_AUTH", Value: "!If [" + condition + `, "true", "false"]`, Statement: &statement{
 		condition, "rds-db:connect", []string{"!Sub arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:" + user},

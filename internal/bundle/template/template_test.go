@@ -13,7 +13,8 @@ import (
 	"newsletter/internal/settings/record"
 )
 
-// load returns the text of template.yaml and the directories of the functions, and makes the root the working directory.
+// load returns the text of template.yaml and the directories of the functions, and makes the root the working
+// directory.
 func load(t *testing.T) (text string, directories []string) {
 	t.Helper()
 	t.Chdir("../../..")
@@ -62,7 +63,7 @@ func TestManualEditsAreDetectedAndReverted(t *testing.T) {
 				t.Error(err)
 			}
 			if got := readFile(t, file); got != text {
-				t.Error("the file is not as before the edit")
+				t.Error("the file differs from its state before the edit")
 			}
 		})
 	}
@@ -73,19 +74,19 @@ func TestTextOutsideTheBlocksIsKept(t *testing.T) {
 	edited := strings.ReplaceAll(text, "MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 86400")
 	got, err := generate(edited, directories, record.Reads)
 	if err != nil || got != edited || got == text {
-		t.Errorf("generate changed what it does not make: %v", err)
+		t.Errorf("generate changed text outside the blocks: %v", err)
 	}
 }
 
 func TestInvalidMarkersAreErrors(t *testing.T) {
 	text, directories := load(t)
 	for name, edit := range map[string][2]string{
-		"no beginning":    {"  # generated: functions\n", ""},
-		"no end":          {"  # end of functions\n", ""},
-		"no end at last":  {"  # end of alarms\n", ""},
-		"unknown block":   {"generated: alarms\n", "generated: noise\n"},
-		"end of another":  {"end of keys\n", "end of alarms\n"},
-		"a block is gone": {"# generated: keys\n", "# keys\n"},
+		"no start":       {"  # generated: functions\n", ""},
+		"no end":         {"  # end of functions\n", ""},
+		"no end at last": {"  # end of alarms\n", ""},
+		"unknown block":  {"generated: alarms\n", "generated: noise\n"},
+		"end of another": {"end of keys\n", "end of alarms\n"},
+		"missing block":  {"# generated: keys\n", "# keys\n"},
 	} {
 		broken := strings.Replace(text, edit[0], edit[1], 1)
 		if got, err := generate(broken, directories, record.Reads); broken == text || err == nil || got != "" {
@@ -96,7 +97,7 @@ func TestInvalidMarkersAreErrors(t *testing.T) {
 
 func TestTablesAndFunctionsMustMatch(t *testing.T) {
 	text, directories := load(t)
-	// with returns the record with another one for a function.
+	// with returns the records with a changed one for a function.
 	with := func(function string, change func(*record.Variables)) map[string]record.Variables {
 		reads, changed := maps.Clone(record.Reads), record.Reads[function]
 		changed.Infrastructure, changed.Secrets = slices.Clone(changed.Infrastructure), slices.Clone(changed.Secrets)
@@ -117,19 +118,19 @@ func TestTablesAndFunctionsMustMatch(t *testing.T) {
 		"variable without a row": {directories, with("health", func(v *record.Variables) {
 			v.Infrastructure = append(v.Infrastructure, "QUEUE_URL")
 		}), "functions/health reads QUEUE_URL, which has no row"},
-		"variable that nothing reads": {directories, with("deliver", func(v *record.Variables) {
+		"unread variable": {directories, with("deliver", func(v *record.Variables) {
 			v.Infrastructure = without(v.Infrastructure, "JOURNAL_URL")
 		}), "JOURNAL_URL is read by 0 of 9 functions"},
-		"global that one does not read": {directories, with("confirm", func(v *record.Variables) {
+		"global not read by all": {directories, with("confirm", func(v *record.Variables) {
 			v.Infrastructure = without(v.Infrastructure, "RELEASE")
 		}), "RELEASE is read by 8 of 9 functions"},
-		"secret that nothing reads": {directories, with("subscribe", func(v *record.Variables) {
+		"unread secret": {directories, with("subscribe", func(v *record.Variables) {
 			v.Secrets = without(v.Secrets, "CAPTCHA_SECRET")
-		}), "CAPTCHA_SECRET of ConnectionsSecretArn is read by no function"},
-		"schedule that is not read": {directories, with("maintain", func(v *record.Variables) {
+		}), "CAPTCHA_SECRET of ConnectionsSecretArn is read by none of its functions"},
+		"schedule without a setting": {directories, with("maintain", func(v *record.Variables) {
 			v.Infrastructure = without(v.Infrastructure, "SCHEDULE")
 		}), "functions/maintain must read SCHEDULE and have a Schedule"},
-		"schedule that is not there": {directories, with("confirm", func(v *record.Variables) {
+		"setting without a schedule": {directories, with("confirm", func(v *record.Variables) {
 			v.Infrastructure = append(v.Infrastructure, "SCHEDULE")
 		}), "functions/confirm must read SCHEDULE and have a Schedule"},
 	} {
@@ -139,7 +140,8 @@ func TestTablesAndFunctionsMustMatch(t *testing.T) {
 	}
 }
 
-// TestFunctionsGetTheVariablesTheyRead changes what privacy reads, and wants its variables, secrets and permissions to follow.
+// TestFunctionsGetTheVariablesTheyRead changes what privacy reads, and wants its variables, secrets and permissions to
+// follow.
 func TestFunctionsGetTheVariablesTheyRead(t *testing.T) {
 	text, directories := load(t)
 	reads := maps.Clone(record.Reads)
