@@ -76,7 +76,7 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 	}
 	dbConfig.MaxConns = 4
 	key, keyErr := pseudonym.NewKey(keyConfig)
-	db, dbErr := postgres.Open(ctx, dbConfig)
+	db, dbErr := postgres.New(ctx, dbConfig)
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return nil, err
 	}
@@ -102,11 +102,11 @@ func openStats(ctx context.Context) (*statsDB, error) {
 		return nil, err
 	}
 	cfg.MaxConns = 1
-	db, err := postgres.Open(ctx, cfg)
+	db, err := postgres.New(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	reader, err := postgres.OpenReader(ctx, cfg, db)
+	reader, err := postgres.NewReader(ctx, cfg, db)
 	if err != nil {
 		db.Close()
 		return nil, err

@@ -34,7 +34,7 @@ func openStore(t *testing.T, dir string) *subscription.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(t.Context(), dbConfig)
+	db, err := postgres.New(t.Context(), dbConfig)
 	if err != nil {
 		t.Fatal(err)
 	}

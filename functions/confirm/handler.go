@@ -93,7 +93,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "cancel", or be left out.`, Pointer: "#/action"})
 	}
 	verdict := h.gate.Admit(ctx, admission.Attempt{Client: r.Client})
-	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
+	lambdafn.Note(ctx, slog.String("limiter_backend", string(verdict.Limit.Backend)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
@@ -134,7 +134,7 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, subscription.ErrUnknown) {
 		return nil, err
 	}
-	telemetry.Security(ctx, token.Reason(err))
+	telemetry.SecurityEvent(ctx, token.Reason(err))
 	if !httpapi.WantsHTML(r) {
 		return nil, httpapi.NotFound()
 	}

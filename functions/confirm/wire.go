@@ -27,15 +27,15 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig)
-	db, dbErr := postgres.Open(ctx, dbConfig)
+	db, dbErr := postgres.New(ctx, dbConfig)
 	redis, redisErr := redistls.New(redisConfig)
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
 	requests := statistics.NewRecorder(redis, time.Now)
-	db.Beside(requests.Beside)
+	db.Alongside(requests.Alongside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Confirm, limits.Policies, time.Now)
 	h := &handler{gate, subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now), ring, book}
-	return lambdafn.Function{HTTP: h.api(api), Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
+	return lambdafn.Function{HTTP: h.api(api), OnRequest: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -33,7 +33,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	}
 	dbConfig.MaxConns = cfg.connections()
 	key, keyErr := pseudonym.NewKey(keyConfig)
-	db, dbErr := postgres.Open(ctx, dbConfig)
+	db, dbErr := postgres.New(ctx, dbConfig)
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return nil, nil, err
 	}

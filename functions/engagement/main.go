@@ -20,7 +20,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig)
-	db, dbErr := postgres.Open(ctx, dbConfig)
+	db, dbErr := postgres.New(ctx, dbConfig)
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return lambdafn.Function{}, err
 	}

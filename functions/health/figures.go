@@ -30,7 +30,7 @@ import (
 // use.
 type figures struct {
 	mu      sync.Mutex
-	limiter string // the tier that decides, "none" without Redis
+	limiter string // the backend that decides, "none" without Redis
 	memory  float64
 	depth   outbox.Depth
 	known   bool // depth was measured this time
@@ -54,15 +54,15 @@ func limiter(client redis.UniversalClient, key pseudonym.Key, seen *figures) hea
 	probe := ratelimit.New(client, key, time.Now)
 	return healthcheck.Check{Name: "limiter", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
 		d := probe.Take(ctx, ratelimit.Call{Endpoint: "health", Client: netip.IPv6Loopback(), Policies: probeLimit})
-		tier := string(d.Tier)
+		backend := string(d.Backend)
 		if client == nil {
-			tier = "none"
+			backend = "none"
 		}
-		seen.set(func(f *figures) { f.limiter = tier })
-		if d.Tier != ratelimit.Redis {
+		seen.set(func(f *figures) { f.limiter = backend })
+		if d.Backend != ratelimit.Redis {
 			return "", fmt.Errorf("limits are kept by each environment for itself: %s", d.Reason)
 		}
-		return tier, nil
+		return backend, nil
 	}}
 }
 
@@ -74,7 +74,7 @@ func pool(db *postgres.DB, ask *asker, cfg alert.Config) healthcheck.Check {
 			return "", err
 		}
 		s := db.Stats()
-		text := fmt.Sprintf("%d of %d in use here, %d opened; the server has %d of %d", s.InUse, s.Max, s.Dialled, server.used, server.most)
+		text := fmt.Sprintf("%d of %d in use here, %d opened; the server has %d of %d", s.InUse, s.Max, s.Dialed, server.used, server.most)
 		return text, above(100*float64(server.used)/float64(server.most), cfg.ConnectionsPercent, text)
 	}}
 }

@@ -124,7 +124,7 @@ func (d *lostDatabase) claim(ctx context.Context) (next *loss, to []string) {
 		next, to = d.next(d.memory)
 	}
 	if next.Round == 1 && next.OpenedAt.Equal(next.SeenAt) {
-		telemetry.Add(ctx, telemetry.AlertsOpened, 1, string(alert.Database))
+		telemetry.Add(ctx, telemetry.AlertsFired, 1, string(alert.Database))
 	}
 	next.shared = err == nil
 	d.memory = next

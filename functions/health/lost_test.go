@@ -40,7 +40,7 @@ type lossRig struct {
 func newLossRig(t *testing.T) *lossRig {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -215,13 +215,13 @@ func (w *watcher) measure(ctx context.Context, changes alert.Changes) {
 	if w.seen.known {
 		telemetry.Add(ctx, telemetry.OutboxReady, float64(w.seen.depth.Ready))
 		telemetry.Add(ctx, telemetry.OutboxHeld, float64(w.seen.depth.Held))
-		telemetry.Add(ctx, telemetry.OutboxDead, float64(w.seen.depth.Dead))
+		telemetry.Add(ctx, telemetry.OutboxDeadLetters, float64(w.seen.depth.Dead))
 		telemetry.Add(ctx, telemetry.OutboxAge, w.seen.depth.OldestDue.Seconds())
 	}
 	w.seen.mu.Unlock()
-	telemetry.Add(ctx, telemetry.AlertsOpen, float64(len(changes.Open)))
+	telemetry.Add(ctx, telemetry.AlertsFiring, float64(len(changes.Open)))
 	for _, a := range changes.Opened {
-		telemetry.Add(ctx, telemetry.AlertsOpened, 1, string(a.Rule))
+		telemetry.Add(ctx, telemetry.AlertsFired, 1, string(a.Rule))
 		lambdafn.Logger(ctx).ErrorContext(ctx, "alert", "rule", string(a.Rule), "subject", a.Subject, "summary", a.Summary)
 	}
 	lambdafn.Note(ctx, slog.Int("alerts_open", len(changes.Open)))

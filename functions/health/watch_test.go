@@ -36,9 +36,9 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 		if i < 10 {
 			status = http.StatusInternalServerError
 		}
-		f.Finished(telemetry.Request{Endpoint: "subscribe POST", Status: status, Took: 20 * time.Millisecond})
+		f.OnRequest(telemetry.Request{Endpoint: "subscribe POST", Status: status, Duration: 20 * time.Millisecond})
 	}
-	f.Finished(telemetry.Request{Endpoint: "subscribe POST", Status: http.StatusOK, Cold: true, Took: time.Second})
+	f.OnRequest(telemetry.Request{Endpoint: "subscribe POST", Status: http.StatusOK, Cold: true, Duration: time.Second})
 	if _, err := f.Event(t.Context(), functiontest.Sample(t, "health", "scheduled")); err != nil { // which sends them beside its work
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestAReadThatFailsSilencesNothingElse(t *testing.T) {
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
 	b.Exec(`revoke select on engagement_events from app`)
 	d, metrics := measured(t, b.Open(open))
-	if got := rules(d); got != "check/alerts warning, dead_letters/ warning" || !metrics["Health"] || !metrics["AlertsOpen"] {
+	if got := rules(d); got != "check/alerts warning, dead_letters/ warning" || !metrics["Health"] || !metrics["AlertsFiring"] {
 		t.Errorf("alerts %s, metrics %v", got, metrics)
 	}
 	if got := d.Checks["alerts"]; len(got) != 1 || !strings.Contains(got[0].Output, "measure bounces") {
@@ -166,7 +166,7 @@ func TestWhoCannotTellIsSilent(t *testing.T) {
 	b := functiontest.New(t)
 	b.Exec(`revoke insert, update on alerts from app`)
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
-	if d, metrics := measured(t, b.Open(open)); metrics["Health"] || metrics["AlertsOpen"] || d.Checks["outbox"][0].Status != healthcheck.Warn {
+	if d, metrics := measured(t, b.Open(open)); metrics["Health"] || metrics["AlertsFiring"] || d.Checks["outbox"][0].Status != healthcheck.Warn {
 		t.Errorf("%+v, metrics %v", d, metrics)
 	}
 }

@@ -38,15 +38,15 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 		return lambdafn.Function{}, err
 	}
 	dbConfig.MaxConns = databaseChecks
-	db, dbErr := postgres.Open(ctx, dbConfig)
-	reader, readerErr := postgres.OpenReader(ctx, dbConfig, db)
+	db, dbErr := postgres.New(ctx, dbConfig)
+	reader, readerErr := postgres.NewReader(ctx, dbConfig, db)
 	redis, redisErr := redistls.New(redisConfig)
 	key, keyErr := ownKey()
 	if err := errors.Join(dbErr, readerErr, redisErr, keyErr); err != nil {
 		return lambdafn.Function{}, err
 	}
 	requests := statistics.NewRecorder(redis, time.Now)
-	db.Beside(requests.Beside)
+	db.Alongside(requests.Alongside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	seen := &figures{feedbackKnown: loopsSends} // Loops tells us nothing
 	ask := &asker{db: db, now: time.Now}
@@ -65,7 +65,7 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 		target: alerts.LatencyMax, seen: seen, now: time.Now,
 		lost: &lostDatabase{redis: redis, voices: voices, remind: alerts.RepeatInterval, clear: alerts.ResolveAfter, now: time.Now},
 	}}
-	return lambdafn.Function{HTTP: h.api(api), Event: h.event, Finished: requests.Count, Close: func(ctx context.Context) {
+	return lambdafn.Function{HTTP: h.api(api), Event: h.event, OnRequest: requests.Count, Close: func(ctx context.Context) {
 		requests.Close(ctx)
 		db.Close()
 	}}, nil

@@ -29,7 +29,7 @@ func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdaf
 		return lambdafn.Function{}, err
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig)
-	db, dbErr := postgres.Open(ctx, dbConfig)
+	db, dbErr := postgres.New(ctx, dbConfig)
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return lambdafn.Function{}, err
 	}

@@ -39,7 +39,7 @@ func open(_ context.Context, env *config.Env) (lambdafn.Function, error) {
 		answer:    newSender(),
 		misplaced: misplaced(env),
 	}
-	return lambdafn.Function{Event: h.handle, TellsMistakes: true}, nil
+	return lambdafn.Function{Event: h.handle, ReportsConfigErrors: true}, nil
 }
 
 // misplaced returns an error if the artifact was built for another environment than it runs in: then so were all the others,
@@ -104,7 +104,7 @@ func (h handler) run(ctx context.Context, name string) (migrations.Result, error
 		return migrations.Result{}, err
 	}
 	if name == "up" || name == "down" {
-		telemetry.Security(ctx, "operator")
+		telemetry.SecurityEvent(ctx, "operator")
 	}
 	result, err := command(m, ctx)
 	outcome := "ok"

@@ -26,7 +26,7 @@ func (h *handler) admit(ctx context.Context, r *httpapi.Request, f signUp, addre
 	verdict := h.gate.Admit(ctx, admission.SignUp{
 		Client: r.Client, Honeypot: f.Website, StartedAt: f.StartedAt, Domain: address.Domain, Captcha: f.CaptchaToken,
 	})
-	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
+	lambdafn.Note(ctx, slog.String("limiter_backend", string(verdict.Limit.Backend)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if len(verdict.Reasons) > 0 {
 		lambdafn.Note(ctx, slog.String("admission_reasons", strings.Join(verdict.Reasons, ",")))
 	}

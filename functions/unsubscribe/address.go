@@ -30,7 +30,7 @@ func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	verdict := h.gate.Admit(ctx, admission.Attempt{
 		Client: r.Client, Honeypot: wanted.Website, StartedAt: wanted.StartedAt,
 	})
-	lambdafn.Note(ctx, slog.String("limiter_tier", string(verdict.Limit.Tier)), slog.String("limiter_reason", verdict.Limit.Reason))
+	lambdafn.Note(ctx, slog.String("limiter_backend", string(verdict.Limit.Backend)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}

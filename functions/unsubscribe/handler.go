@@ -108,7 +108,7 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 	if !errors.Is(err, token.ErrInvalid) {
 		return nil, err
 	}
-	telemetry.Security(ctx, token.Reason(err))
+	telemetry.SecurityEvent(ctx, token.Reason(err))
 	if !httpapi.WantsHTML(r) {
 		return nil, httpapi.NotFound()
 	}

@@ -30,17 +30,17 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig)
-	db, dbErr := postgres.Open(ctx, dbConfig)
+	db, dbErr := postgres.New(ctx, dbConfig)
 	redis, redisErr := redistls.New(redisConfig)
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
 	requests := statistics.NewRecorder(redis, time.Now)
-	db.Beside(requests.Beside)
+	db.Alongside(requests.Alongside)
 	// A link never waits for Redis; its statistics are written there beside the database work, which a dial would outlast.
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Unsubscribe, limits.Policies, time.Now)
 	store := subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
 	h := &handler{gate, store, ring, book, again, lot}
-	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, Finished: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
+	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, OnRequest: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -53,8 +53,8 @@ func BenchmarkLimiter(b *testing.B) {
 			get := func(caller, _ int) { clients[caller].Get(ctx, "bench") }
 			take := func(caller, round int) {
 				call := ratelimit.Call{Endpoint: "bench", Client: visitor(caller, round), Policies: policies}
-				if d := limiters[caller].Take(ctx, call); d.Tier != ratelimit.Redis || !d.Allowed {
-					b.Errorf("decided by %s: %s", d.Tier, d.Reason)
+				if d := limiters[caller].Take(ctx, call); d.Backend != ratelimit.Redis || !d.Allowed {
+					b.Errorf("decided by %s: %s", d.Backend, d.Reason)
 				}
 			}
 			each(callers, 0, 1, get) // connects

@@ -47,7 +47,7 @@ func TestDashboardViolationsAreReported(t *testing.T) {
 		"unknown member":          {`"start":`, `"begin":`, "unknown field"},
 		"unknown metric":          {`MetricName=\"SignUps\"`, `MetricName=\"Signups\"`, "Signups is not in the catalogue"},
 		"metric forgotten":        {`MetricName=\"SignUps\"`, `MetricName=\"Signups\"`, "no dashboard draws SignUps"},
-		"dimension forgotten":     {",tier,decision}", ",tier}", "LimiterDecisions has the dimensions [decision tier]"},
+		"dimension forgotten":     {",backend,decision}", ",backend}", "LimiterDecisions has the dimensions [backend decision]"},
 		"sum of durations":        {latency, strings.Replace(latency, "p50", "Sum", 1), "Duration is a duration: use a percentile"},
 		"namespace not quoted":    {`{\"Newsletter/${AWS::StackName}\",` + latency, `{Newsletter/${AWS::StackName},` + latency, "is not a supported search"},
 		"gauge without statistic": {`"OutboxReady", {"stat": "Maximum"}`, `"OutboxReady", {"label": "ready"}`, "and a stat"},

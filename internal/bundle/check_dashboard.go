@@ -66,7 +66,7 @@ func (b *Bundle) checkDashboards() []string {
 			drawn = append(drawn, b.checkWidget(w, body.Widgets[:i], &problems)...)
 		}
 	}
-	for _, metric := range telemetry.Catalogue {
+	for _, metric := range telemetry.Catalog {
 		if !slices.ContainsFunc(drawn, func(s series) bool { return s.Namespace == b.namespace() && s.Metric == metric.Name }) {
 			problems.add("template.yaml: no dashboard draws %s: add it to NewsletterDashboard", metric.Name)
 		}

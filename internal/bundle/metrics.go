@@ -40,11 +40,11 @@ func (b *Bundle) namespace() string {
 
 // own returns the catalogue's metric of this name, or nil.
 func own(name string) *telemetry.Metric {
-	i := slices.IndexFunc(telemetry.Catalogue, func(m *telemetry.Metric) bool { return m.Name == name })
+	i := slices.IndexFunc(telemetry.Catalog, func(m *telemetry.Metric) bool { return m.Name == name })
 	if i < 0 {
 		return nil
 	}
-	return telemetry.Catalogue[i]
+	return telemetry.Catalog[i]
 }
 
 // wrong returns the mistake in a series, or "". A metric that is never written has no values, which neither a graph nor

@@ -17,7 +17,7 @@ import (
 // will do.
 func owner(t *testing.T, s *stack) *subscription.Store {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(s.db.AppURL), CAFile: s.db.CAFile})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(s.db.AppURL), CAFile: s.db.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}

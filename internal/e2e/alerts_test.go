@@ -270,7 +270,7 @@ func (w *watch) answersSlowly(endpoint string, took time.Duration) {
 		at := time.Now().Truncate(5 * time.Minute).Add(time.Duration(-1-i) * 5 * time.Minute)
 		recorder := statistics.NewRecorder(client, func() time.Time { return at })
 		for range 60 {
-			recorder.Count(telemetry.Request{Endpoint: endpoint, Status: http.StatusAccepted, Took: took})
+			recorder.Count(telemetry.Request{Endpoint: endpoint, Status: http.StatusAccepted, Duration: took})
 		}
 		recorder.Close(w.t.Context())
 	}

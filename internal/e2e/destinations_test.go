@@ -133,7 +133,7 @@ func TestPrivateEndpointIsBlocked(t *testing.T) {
 	var state, why string
 	s.query(t, &state, "select state from outbox where kind like 'notify.webhook-%'")
 	s.query(t, &why, "select coalesce(outcome, '') from outbox where kind like 'notify.webhook-%'")
-	if state != "dead" || why != "blocked_address" || len(s.Fakes.Slack.Messages()) != 1 {
+	if state != "dead" || why != "private_address_blocked" || len(s.Fakes.Slack.Messages()) != 1 {
 		t.Errorf("%s %s", state, why)
 	}
 }

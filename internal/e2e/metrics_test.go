@@ -28,7 +28,7 @@ func (l *logWriter) metrics(t *testing.T) (sums map[string]float64, counts map[s
 		}
 		for _, d := range data {
 			name := d.Name
-			for _, key := range []string{"endpoint", "function_name", "outcome", "tier", "decision", "adapter", "rule"} {
+			for _, key := range []string{"endpoint", "function_name", "outcome", "backend", "decision", "destination", "rule"} {
 				if value, found := d.Dimensions[key]; found {
 					name += " " + key + "=" + value
 				}
@@ -79,19 +79,19 @@ func TestEveryMetricIsWritten(t *testing.T) {
 
 	sums, counts := s.logs.metrics(t)
 	for name, least := range map[string]float64{
-		"SignUps outcome=confirmation_queued": 6, "LimiterDecisions tier=redis decision=allowed": 4, "LimiterDecisions tier=local decision=allowed": 3,
+		"SignUps outcome=confirmation_queued": 6, "LimiterDecisions backend=redis decision=allowed": 4, "LimiterDecisions backend=local decision=allowed": 3,
 		"ColdStarts function_name=subscribe": 1, "ColdStarts function_name=deliver": 1, "ColdStarts function_name=health": 1,
 		"Duration endpoint=subscribe POST": 0.01, "ServerErrors endpoint=subscribe POST": 1, "PoolAcquire function_name=subscribe": 0.001,
-		"PoolDial function_name=health": 0.01, "RedisRoundTrip function_name=subscribe": 0.001, "SentryBlocked function_name=subscribe": 20,
-		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered adapter=email": 3, "FeedbackUnreadable": 1,
-		"OutboxReady": 1, "OutboxHeld": 1, "OutboxDead": 1, "OutboxAge": 60, "Health": 1, "AlertsOpen": 2,
-		"AlertsOpened rule=dead_letters": 1, "AlertsOpened rule=signup_burst": 1,
+		"PoolDial function_name=health": 0.01, "RedisRoundTrip function_name=subscribe": 0.001, "ReportingTime function_name=subscribe": 20,
+		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered destination=email": 3, "FeedbackUnreadable": 1,
+		"OutboxReady": 1, "OutboxHeld": 1, "OutboxDeadLetters": 1, "OutboxAge": 60, "Health": 1, "AlertsFiring": 2,
+		"AlertsFired rule=dead_letters": 1, "AlertsFired rule=signup_burst": 1,
 	} {
 		if sums[name] < least {
 			t.Errorf("%s is %v, want at least %v", name, sums[name], least)
 		}
 	}
-	for _, m := range telemetry.Catalogue {
+	for _, m := range telemetry.Catalog {
 		written := false
 		for name := range sums {
 			written = written || strings.Split(name, " ")[0] == m.Name

@@ -255,12 +255,12 @@ func (w *watch) counted() map[string]float64 {
 	all := map[string]float64{}
 	for _, line := range w.logs.of("health") {
 		var document struct {
-			AWS          json.RawMessage `json:"_aws"`
-			Rule         string
-			AlertsOpened float64
+			AWS         json.RawMessage `json:"_aws"`
+			Rule        string
+			AlertsFired float64
 		}
-		if json.Unmarshal([]byte(line), &document) == nil && strings.Contains(string(document.AWS), `"AlertsOpened"`) {
-			all[document.Rule] += document.AlertsOpened
+		if json.Unmarshal([]byte(line), &document) == nil && strings.Contains(string(document.AWS), `"AlertsFired"`) {
+			all[document.Rule] += document.AlertsFired
 		}
 	}
 	return all

@@ -149,7 +149,7 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 		return err
 	}
 	dbConfig.MaxConns = 4
-	if s.own, err = postgres.Open(ctx, dbConfig); err != nil {
+	if s.own, err = postgres.New(ctx, dbConfig); err != nil {
 		return err
 	}
 	s.onStop(s.own.Close)

@@ -60,7 +60,7 @@ func New(t testing.TB) *Bundle {
 	}}
 	env := b.Env()
 	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
-	db, err := postgres.Open(t.Context(), dbConfig)
+	db, err := postgres.New(t.Context(), dbConfig)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func setup(t *testing.T) *bundle {
 	env := b.Env()
 	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
 	var err error
-	if b.db, err = postgres.Open(t.Context(), dbConfig); err != nil {
+	if b.db, err = postgres.New(t.Context(), dbConfig); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.db.Close)

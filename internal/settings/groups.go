@@ -48,7 +48,7 @@ var groups = []struct {
 	{"Alerts", []any{alert.Config{}, notify.TopicConfig{}}},
 	{"Privacy and retention", []any{privacy.Config{}, retention.Config{}}},
 	{"Errors, logs and metrics", []any{
-		capture.Config{}, capture.ScheduleConfig{}, lambdafn.HookConfig{}, lambdafn.LogConfig{}, telemetry.Config{},
+		capture.Config{}, capture.ScheduleConfig{}, lambdafn.WebhookConfig{}, lambdafn.LogConfig{}, telemetry.Config{},
 	}},
 	{"Local stack and tests", []any{outbound.Config{}}},
 }

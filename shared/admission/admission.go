@@ -96,9 +96,9 @@ func New(limiter *ratelimit.Limiter, endpoint Endpoint, policies ratelimit.Polic
 func (g *Admission) Admit(ctx context.Context, a Attempt) Verdict {
 	signals := g.marks(a.Honeypot, a.StartedAt)
 	v := Verdict{Limit: g.take(ctx, g.endpoint, a.Client, g.policies)}
-	if !v.Limit.Allowed && g.endpoint == Confirm && v.Limit.Tier == ratelimit.Local {
+	if !v.Limit.Allowed && g.endpoint == Confirm && v.Limit.Backend == ratelimit.Local {
 		// It mails nobody, so a lost Redis refuses nobody. What this process counted is not told.
-		v.Limit = ratelimit.Decision{Allowed: true, Tier: v.Limit.Tier, Reason: v.Limit.Reason}
+		v.Limit = ratelimit.Decision{Allowed: true, Backend: v.Limit.Backend, Reason: v.Limit.Reason}
 	}
 	signals.Limited = !v.Limit.Allowed
 	v.Decision = decide(ctx, signals)
@@ -110,7 +110,7 @@ func decide(ctx context.Context, s Signals) Decision {
 	d := Decide(s)
 	if d.Outcome != Accept {
 		for _, reason := range d.Reasons {
-			telemetry.Security(ctx, reason)
+			telemetry.SecurityEvent(ctx, reason)
 		}
 	}
 	return d
@@ -134,8 +134,8 @@ func (g *Admission) take(ctx context.Context, e Endpoint, client netip.Addr, pol
 	if !d.Allowed {
 		decision = "denied"
 	}
-	telemetry.Add(ctx, telemetry.LimiterDecisions, 1, string(d.Tier), decision)
-	capture.Breadcrumb(ctx, "limit", string(d.Tier)+" "+decision, time.Since(began))
+	telemetry.Add(ctx, telemetry.LimiterDecisions, 1, string(d.Backend), decision)
+	capture.Breadcrumb(ctx, "limit", string(d.Backend)+" "+decision, time.Since(began))
 	if d.Cause != nil { // the visitor is served, so nobody else would say that Redis is lost
 		capture.Error(ctx, d.Cause)
 	}

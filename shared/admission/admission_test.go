@@ -152,7 +152,7 @@ func TestConfirmationsAreLimitedByRedis(t *testing.T) {
 	byRedis := 0
 	var last Verdict
 	for range 50 { // a call that a busy machine answers too late is not counted on
-		if last = g.Admit(t.Context(), Attempt{Client: netip.MustParseAddr("192.0.2.1")}); last.Limit.Tier == ratelimit.Redis {
+		if last = g.Admit(t.Context(), Attempt{Client: netip.MustParseAddr("192.0.2.1")}); last.Limit.Backend == ratelimit.Redis {
 			byRedis++
 		}
 		if byRedis == 3 {
@@ -161,7 +161,7 @@ func TestConfirmationsAreLimitedByRedis(t *testing.T) {
 		now = now.Add(time.Minute)
 	}
 	if last.Outcome != Refuse || len(last.Limit.Violated()) != 1 {
-		t.Errorf("the third one: %s by %s, %v", last.Outcome, last.Limit.Tier, last.Limit.Violated())
+		t.Errorf("the third one: %s by %s, %v", last.Outcome, last.Limit.Backend, last.Limit.Violated())
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func open(t *testing.T) (*testenv.Database, *postgres.DB) {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,13 +58,13 @@ const (
 	tagRequest = "request_id"
 	tagTrace   = "xray_trace_id"
 	tagRoute   = "route"
-	tagRepeats = "left_out" // events of the same cause since the last one
+	tagRepeats = "repeats" // events of the same cause since the last one
 )
 
 // Reporter sends reports. It is safe for concurrent use. The zero value reports nothing.
 type Reporter struct {
 	hub     *sentry.Hub // nil: disabled
-	quiet   quiet
+	dedup   deduplicator
 	hook    Hook     // nil: nobody besides Sentry is told
 	monitor *monitor // nil: no check-ins
 }
@@ -81,7 +81,7 @@ func New(cfg Config, hook Hook, function string) (*Reporter, error) {
 			return nil, err
 		}
 	}
-	if !cfg.DSN.IsZero() && !safe(cfg.DSN.Reveal()) {
+	if !cfg.DSN.IsZero() && !isSecure(cfg.DSN.Reveal()) {
 		return nil, errDSN
 	}
 	off := &sentry.KeyValueCollectionBehavior{Mode: sentry.CollectionOff}
@@ -109,7 +109,7 @@ func New(cfg Config, hook Hook, function string) (*Reporter, error) {
 }
 
 // safe says whether reports may travel to an address.
-func safe(dsn string) bool {
+func isSecure(dsn string) bool {
 	u, err := url.Parse(dsn)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http" && config.IsLoopback(u.Hostname()))
 }
@@ -129,7 +129,7 @@ func (r *Reporter) beforeSend(event *sentry.Event, hint *sentry.EventHint) *sent
 // invocation is what belongs to one invocation: its own copy of the hub, so that breadcrumbs do not mix.
 type invocation struct {
 	hub     *sentry.Hub
-	quiet   *quiet
+	dedup   *deduplicator
 	monitor *monitor
 
 	mu       sync.Mutex
@@ -146,7 +146,7 @@ func (r *Reporter) Begin(ctx context.Context, requestID string) context.Context 
 	if r.hub == nil {
 		return ctx
 	}
-	i := &invocation{hub: r.hub.Clone(), quiet: &r.quiet, monitor: r.monitor}
+	i := &invocation{hub: r.hub.Clone(), dedup: &r.dedup, monitor: r.monitor}
 	if requestID != "" {
 		i.hub.Scope().SetTag(tagRequest, requestID)
 	}

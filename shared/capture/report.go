@@ -86,7 +86,7 @@ func (i *invocation) capture(err error, level sentry.Level) {
 		return
 	}
 	cause := causeOf(err)
-	leftOut, pass := i.quiet.pass(cause, time.Now())
+	leftOut, pass := i.dedup.pass(cause, time.Now())
 	if !pass {
 		return
 	}

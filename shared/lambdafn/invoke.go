@@ -31,16 +31,16 @@ var (
 
 // environment serves the events of one execution environment. It is safe for concurrent use.
 type environment struct {
-	function Function
-	name     string // of the function, here
-	reporter *capture.Reporter
-	log      *slog.Logger
-	book     metricBook
-	flush    time.Duration // bounds what a slow Sentry may cost an invocation that captured something
-	base     context.Context
-	now      func() time.Time
-	warm     atomic.Bool
-	opening  *telemetry.Metrics // figures of the INIT phase, for the first invocation's line
+	function      Function
+	name          string // of the function, here
+	reporter      *capture.Reporter
+	log           *slog.Logger
+	metricContext metricContext
+	flush         time.Duration // bounds what a slow Sentry may cost an invocation that captured something
+	base          context.Context
+	now           func() time.Time
+	warm          atomic.Bool
+	opening       *telemetry.Metrics // figures of the INIT phase, for the first invocation's line
 }
 
 // outcome is what an invocation came to.
@@ -132,7 +132,7 @@ func (e *environment) serve(ctx context.Context, event events.APIGatewayV2HTTPRe
 		Logger(ctx).ErrorContext(ctx, "request failed", "err", answer.Err)
 	}
 	if answer.Response.StatusCode == http.StatusForbidden { // by httpapi alone, which has no other reason
-		telemetry.Security(ctx, "around_cloudfront")
+		telemetry.SecurityEvent(ctx, "cloudfront_bypass")
 	}
 	payload, err := json.Marshal(answer.Response)
 	return outcome{word: cmp.Or(answer.Outcome, "answered"), payload: payload, err: err, answer: &answer}
@@ -183,36 +183,36 @@ func (e *environment) finish(ctx context.Context, done outcome, cold bool, took 
 		status := a.Response.StatusCode
 		attrs = append(attrs, slog.String("route", a.Route), slog.String("method", a.Method), slog.Int("status", status))
 		failed = failed || status >= http.StatusInternalServerError
-		e.count(ctx, telemetry.Request{Endpoint: e.name + " " + verb(a.Method), Status: status, Cold: cold, Took: took})
+		e.count(ctx, telemetry.Request{Endpoint: e.name + " " + verb(a.Method), Status: status, Cold: cold, Duration: took})
 	}
 	l, ok := ctx.Value(lineKey{}).(*line)
 	if !ok {
 		return
 	}
 	if cold {
-		l.metrics.Absorb(e.opening)
+		l.metrics.Merge(e.opening)
 		telemetry.Add(ctx, telemetry.ColdStarts, 1)
 	}
 	l.finish(done.word, failed, attrs)
-	l.write(ctx, e.book)
+	l.write(ctx, e.metricContext)
 	flushing := time.Now()
 	e.reporter.Flush(ctx, e.flush)
 	if blocked := time.Since(flushing); blocked >= time.Millisecond { // else nothing was captured
-		telemetry.Took(ctx, telemetry.SentryBlocked, blocked)
-		l.writeLate(ctx, e.book)
+		telemetry.AddDuration(ctx, telemetry.ReportingTime, blocked)
+		l.writeLate(ctx, e.metricContext)
 	}
 }
 
 // count counts a request for the metrics and the statistics.
 func (e *environment) count(ctx context.Context, r telemetry.Request) {
 	if !r.Cold {
-		telemetry.Took(ctx, telemetry.Duration, r.Took, r.Endpoint)
+		telemetry.AddDuration(ctx, telemetry.Duration, r.Duration, r.Endpoint)
 	}
 	if r.Status >= http.StatusInternalServerError {
 		telemetry.Add(ctx, telemetry.ServerErrors, 1, r.Endpoint)
 	}
-	if e.function.Finished != nil {
-		e.function.Finished(r)
+	if e.function.OnRequest != nil {
+		e.function.OnRequest(r)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 func newTestEnvironment(f Function) (*environment, *lockedBuffer) {
 	out := &lockedBuffer{}
 	return &environment{function: f, reporter: &capture.Reporter{}, log: newLogger(out, slog.LevelInfo, "test"),
-		opening: &telemetry.Metrics{}, base: context.Background(), now: time.Now, name: "test", book: metricBook{"Newsletter", "test", time.Now}}, out
+		opening: &telemetry.Metrics{}, base: context.Background(), now: time.Now, name: "test", metricContext: metricContext{"Newsletter", "test", time.Now}}, out
 }
 
 func TestAnInvocationEndsBeforeLambdaEndsIt(t *testing.T) {
@@ -172,8 +172,8 @@ func TestSecurityEventsHaveTheirOwnLine(t *testing.T) {
 	t.Parallel()
 	api := httpapi.New(httpapi.Config{}, httpapi.Route{Path: "/api/web",
 		POST: func(ctx context.Context, _ *httpapi.Request) (*httpapi.Response, error) {
-			telemetry.Security(ctx, "honeypot")
-			telemetry.Security(ctx, "too_fast")
+			telemetry.SecurityEvent(ctx, "honeypot")
+			telemetry.SecurityEvent(ctx, "too_fast")
 			return httpapi.JSON(http.StatusAccepted, nil).WithOutcome("dropped"), nil
 		}})
 	e, out := newTestEnvironment(Function{HTTP: api})

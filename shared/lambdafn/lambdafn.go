@@ -38,9 +38,9 @@ type Function struct {
 	Event func(ctx context.Context, event json.RawMessage) (any, error)
 	// TellsMistakes lets the function start although its variables or secrets have mistakes, because it tells them in its
 	// answers: CloudFormation waits for one.
-	TellsMistakes bool
+	ReportsConfigErrors bool
 	// Finished hears of every HTTP request that was answered, on the way out: it must not wait. Optional.
-	Finished func(r telemetry.Request)
+	OnRequest func(r telemetry.Request)
 	// Close releases what the function holds, when its environment ends. Optional. Its context ends after 300 ms.
 	Close func(ctx context.Context)
 }
@@ -102,15 +102,15 @@ func newEnvironment(name string, open Open, scheduled bool, out io.Writer) (*env
 	env, err := config.FromOS(ctx)
 	logs, metrics, reporter := config.Read[LogConfig](env), config.Read[telemetry.Config](env), openReports(env, name, scheduled)
 	log := newLogger(out, logs.Level, name)
-	book := metricBook{metrics.Namespace, functionName(name), time.Now}
-	e := &environment{name: name, reporter: reporter, log: log, book: book, flush: flushBudget, now: time.Now}
+	book := metricContext{metrics.Namespace, functionName(name), time.Now}
+	e := &environment{name: name, reporter: reporter, log: log, metricContext: book, flush: flushBudget, now: time.Now}
 	e.base = withLine(reporter.Begin(context.Background(), ""), log)
 	env.Add(err) // a function may be able to tell it to somebody
 	ctx = withLine(reporter.Begin(ctx, ""), log)
 	e.opening = ctx.Value(lineKey{}).(*line).metrics //nolint:forcetypeassert // withLine put it there
 	e.function, err = openFunction(ctx, env, open)
 	log.Debug("settings read", "settings", asked(env))
-	telemetry.Took(ctx, telemetry.InitDuration, time.Since(processStart))
+	telemetry.AddDuration(ctx, telemetry.InitDuration, time.Since(processStart))
 	return e, err
 }
 
@@ -135,7 +135,7 @@ func openFunction(ctx context.Context, env *config.Env, open Open) (f Function, 
 		}
 	}()
 	f, err = open(ctx, env)
-	if err != nil || !f.TellsMistakes {
+	if err != nil || !f.ReportsConfigErrors {
 		env.Add(err)
 		err = env.Err()
 	}

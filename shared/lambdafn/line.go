@@ -68,7 +68,7 @@ func has(attrs []slog.Attr, key string) bool {
 }
 
 // write writes the line with the metrics, and a line more for each group of metrics that does not fit into it.
-func (l *line) write(ctx context.Context, book metricBook) {
+func (l *line) write(ctx context.Context, book metricContext) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	root := map[string]string{"function_name": book.function}
@@ -90,7 +90,7 @@ func (l *line) write(ctx context.Context, book metricBook) {
 }
 
 // writeSecurity writes a line for each reason of a security event, with where it happened.
-func (l *line) writeSecurity(ctx context.Context, book metricBook, at time.Time) {
+func (l *line) writeSecurity(ctx context.Context, book metricContext, at time.Time) {
 	root := map[string]string{"function_name": book.function}
 	for _, event := range l.metrics.Split(telemetry.SecurityEvents) {
 		var attrs []slog.Attr
@@ -106,7 +106,7 @@ func (l *line) writeSecurity(ctx context.Context, book metricBook, at time.Time)
 }
 
 // writeLate writes metrics that were added after the line, if there are any.
-func (l *line) writeLate(ctx context.Context, book metricBook) {
+func (l *line) writeLate(ctx context.Context, book metricContext) {
 	at := book.now()
 	for _, metrics := range l.metrics.Documents(book.namespace, at, map[string]string{"function_name": book.function}) {
 		l.emit(ctx, at, "metrics", metrics)
@@ -114,7 +114,7 @@ func (l *line) writeLate(ctx context.Context, book metricBook) {
 }
 
 // metricBook is what the metrics of all invocations have in common.
-type metricBook struct {
+type metricContext struct {
 	namespace, function string
 	now                 func() time.Time
 }

@@ -16,8 +16,8 @@ import (
 // errorCaptured is the type of the event that the error webhook gets.
 const errorCaptured = "error.captured"
 
-// HookConfig says who besides Sentry gets reports of errors.
-type HookConfig struct {
+// WebhookConfig says who besides Sentry gets reports of errors.
+type WebhookConfig struct {
 	// Where each error that is reported is sent, as the event "error.captured" (docs/webhooks.md): https, on port 443 or 8443,
 	// at a public address. Empty for nowhere.
 	URL config.Sealed `env:"ERROR_WEBHOOK_URL"`
@@ -27,7 +27,7 @@ type HookConfig struct {
 }
 
 // open gives nil where nobody is to be told.
-func (c HookConfig) open(guard outbound.Config) (capture.Hook, error) {
+func (c WebhookConfig) open(guard outbound.Config) (capture.Hook, error) {
 	if c.URL.IsZero() {
 		return nil, nil //nolint:nilnil // none is wanted
 	}
@@ -58,7 +58,7 @@ func openReports(env *config.Env, function string, scheduled bool) *capture.Repo
 	if scheduled {
 		cfg.Schedule = config.Read[capture.ScheduleConfig](env).Rate
 	}
-	hook, hookErr := config.Read[HookConfig](env).open(config.Read[outbound.Config](env))
+	hook, hookErr := config.Read[WebhookConfig](env).open(config.Read[outbound.Config](env))
 	reporter, err := capture.New(cfg, hook, function)
 	if err = errors.Join(hookErr, err); err != nil {
 		env.Add(err)

@@ -47,13 +47,13 @@ func TestMistakesOfTheErrorWebhook(t *testing.T) {
 	t.Parallel()
 	secret := config.Seal(devstack.WebhookSecret)
 	for name, test := range map[string]struct {
-		cfg  HookConfig
+		cfg  WebhookConfig
 		want string
 	}{
-		"no address":      {HookConfig{URL: config.Seal("5ecret"), Secrets: secret}, "ERROR_WEBHOOK_URL: "},
-		"not encrypted":   {HookConfig{URL: config.Seal("http://example.org/5ecret"), Secrets: secret}, "ERROR_WEBHOOK_URL: must begin with https://"},
-		"no secret":       {HookConfig{URL: config.Seal("https://example.org/5ecret")}, "ERROR_WEBHOOK_SECRETS: required"},
-		"a broken secret": {HookConfig{URL: config.Seal("https://example.org/"), Secrets: config.Seal("whsec_5ecret")}, "ERROR_WEBHOOK_SECRETS: secret 1: "},
+		"no address":      {WebhookConfig{URL: config.Seal("5ecret"), Secrets: secret}, "ERROR_WEBHOOK_URL: "},
+		"not encrypted":   {WebhookConfig{URL: config.Seal("http://example.org/5ecret"), Secrets: secret}, "ERROR_WEBHOOK_URL: must begin with https://"},
+		"no secret":       {WebhookConfig{URL: config.Seal("https://example.org/5ecret")}, "ERROR_WEBHOOK_SECRETS: required"},
+		"a broken secret": {WebhookConfig{URL: config.Seal("https://example.org/"), Secrets: config.Seal("whsec_5ecret")}, "ERROR_WEBHOOK_SECRETS: secret 1: "},
 	} {
 		if _, err := test.cfg.open(outbound.Config{}); err == nil || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "5ecret") {
 			t.Errorf("%s: %v", name, err)

@@ -29,7 +29,7 @@ type sealTest struct {
 func newLedger(t *testing.T) *sealTest {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}

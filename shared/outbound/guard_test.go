@@ -115,7 +115,7 @@ func post(t *testing.T, url string) *http.Request {
 	return r
 }
 
-var insideFailure = outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true}
+var insideFailure = outbox.Failure{Cause: "private_address_blocked", Permanent: true, NeedsOwner: true}
 
 func TestNamesDoNotLeadInside(t *testing.T) {
 	t.Parallel()

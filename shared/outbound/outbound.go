@@ -120,14 +120,14 @@ type Answer struct {
 // read answers themselves; an error is a *outbox.Failure.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	if err := c.config.CheckURL(r.URL.String()); err != nil {
-		telemetry.Security(r.Context(), blocked)
+		telemetry.SecurityEvent(r.Context(), blocked)
 		return nil, &outbox.Failure{Cause: blocked, Permanent: true, NeedsOwner: true, Err: err}
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
 		failure := broken(err)
 		if failure.Cause == blocked {
-			telemetry.Security(r.Context(), blocked)
+			telemetry.SecurityEvent(r.Context(), blocked)
 		}
 		return nil, failure
 	}
@@ -160,7 +160,7 @@ func (c *Client) Send(ctx context.Context, r *http.Request) (Answer, error) {
 }
 
 // blocked is the cause of a call that leads inside, which is a security event too.
-const blocked = "blocked_address"
+const blocked = "private_address_blocked"
 
 // broken is a call without an answer.
 func broken(err error) *outbox.Failure {

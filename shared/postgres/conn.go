@@ -20,7 +20,7 @@ const usedAt = "newsletter.used_at"
 // for a silent server; with one or two places nobody could connect meanwhile.
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	began := time.Now()
-	defer func() { telemetry.Took(ctx, telemetry.PoolAcquire, time.Since(began)) }()
+	defer func() { telemetry.AddDuration(ctx, telemetry.PoolAcquire, time.Since(began)) }()
 	for {
 		conn, err := db.pool.Acquire(ctx)
 		if err != nil {
@@ -81,7 +81,7 @@ func (dials) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData)
 // TraceConnectEnd implements pgx.ConnectTracer.
 func (dials) TraceConnectEnd(ctx context.Context, _ pgx.TraceConnectEndData) {
 	if began, ok := ctx.Value(dialKey{}).(time.Time); ok {
-		telemetry.Took(ctx, telemetry.PoolDial, time.Since(began))
+		telemetry.AddDuration(ctx, telemetry.PoolDial, time.Since(began))
 	}
 }
 

@@ -88,7 +88,7 @@ func TestALostAcknowledgementIsRepeatedOnANewConnection(t *testing.T) {
 	if seen != 1 {
 		t.Error("the second run did not see what the first had committed")
 	}
-	if dialled := db.Stats().Dialled; dialled != 2 {
+	if dialled := db.Stats().Dialed; dialled != 2 {
 		t.Errorf("%d connections, want 2", dialled)
 	}
 }
@@ -192,7 +192,7 @@ func TestStatementTimeout(t *testing.T) {
 	db := b.open(b.env.AppURL, 1)
 	err := db.Batch(t.Context(), func(batch *pgx.Batch) { batch.Queue("select pg_sleep(60)") })
 	unavailable(t, err, "57014")
-	if err := db.Ping(t.Context()); err != nil || db.Stats().Dialled != 1 {
+	if err := db.Ping(t.Context()); err != nil || db.Stats().Dialed != 1 {
 		t.Errorf("the connection is lost: %v, %+v", err, db.Stats())
 	}
 }

@@ -118,15 +118,15 @@ type DB struct {
 	pool          *pgxpool.Pool
 	login         *login
 	pingAfterIdle time.Duration
-	beside        func(ctx context.Context) // nil: nothing
+	alongside     func(ctx context.Context) // nil: nothing
 }
 
 // Beside sets what begins with every transaction, such as writing statistics elsewhere. start must return at once: nobody
 // waits for what it began. It is set before the DB is used.
-func (db *DB) Beside(start func(ctx context.Context)) { db.beside = start }
+func (db *DB) Alongside(start func(ctx context.Context)) { db.alongside = start }
 
-// Open makes the pool of the writer. It does no network I/O; Warm does.
-func Open(ctx context.Context, cfg Config) (*DB, error) {
+// New makes the pool of the writer. It does no network I/O; Warm does.
+func New(ctx context.Context, cfg Config) (*DB, error) {
 	db, err := open(ctx, cfg, Config.writer)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
@@ -192,7 +192,7 @@ func (db *DB) Close() {
 // Stats describes the pool.
 type Stats struct {
 	Max, Open, InUse int
-	Dialled          int64         // connections opened so far
+	Dialed           int64         // connections opened so far
 	Acquired         int64         // how often a connection was taken
 	Waited           time.Duration // for how long in all
 }
@@ -202,6 +202,6 @@ func (db *DB) Stats() Stats {
 	s := db.pool.Stat()
 	return Stats{
 		Max: int(s.MaxConns()), Open: int(s.TotalConns()), InUse: int(s.AcquiredConns()),
-		Dialled: s.NewConnsCount(), Acquired: s.AcquireCount(), Waited: s.AcquireDuration(),
+		Dialed: s.NewConnsCount(), Acquired: s.AcquireCount(), Waited: s.AcquireDuration(),
 	}
 }

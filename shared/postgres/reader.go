@@ -27,8 +27,8 @@ type Reader struct {
 	OnFallback func(ctx context.Context, cause error)
 }
 
-// OpenReader makes a Reader of the replica that cfg names, if any. It does no network I/O.
-func OpenReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
+// NewReader makes a Reader of the replica that cfg names, if any. It does no network I/O.
+func NewReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
 	r := &Reader{writer: writer, now: time.Now}
 	if cfg.ReadURL.IsZero() {
 		return r, nil

@@ -29,7 +29,7 @@ func TestReadsGoToTheReplicaAndFallBackToTheWriter(t *testing.T) {
 	replica := toxic(t, host(t, b.env.DirectURL))
 	writer := b.open(b.env.DirectURL+"&application_name=writer", 1)
 	cfg := postgres.Config{CAFile: b.env.CAFile, MaxConns: 1, ReadURL: config.Seal(at(t, b.env.DirectURL, replica.Listen) + "&application_name=replica")}
-	reader, err := postgres.OpenReader(t.Context(), cfg, writer)
+	reader, err := postgres.NewReader(t.Context(), cfg, writer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestReadsGoToTheReplicaAndFallBackToTheWriter(t *testing.T) {
 func TestWithoutAReplicaReadsGoToTheWriter(t *testing.T) {
 	b := setup(t)
 	writer := b.open(b.env.AppURL, 1)
-	reader, err := postgres.OpenReader(t.Context(), postgres.Config{CAFile: b.env.CAFile}, writer)
+	reader, err := postgres.NewReader(t.Context(), postgres.Config{CAFile: b.env.CAFile}, writer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func TestARotatedPasswordIsLookedUp(t *testing.T) {
 	}
 	stored, looks, clock := "first", 0, time.Now()
 	rotate(stored)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: dsn(stored), CAFile: b.env.CAFile, Renew: func(context.Context) (postgres.Config, error) {
+	db, err := postgres.New(t.Context(), postgres.Config{URL: dsn(stored), CAFile: b.env.CAFile, Renew: func(context.Context) (postgres.Config, error) {
 		looks++
 		return postgres.Config{URL: dsn(stored)}, nil
 	}})

@@ -49,48 +49,48 @@ func class(e *pgconn.PgError) string { return e.Code[:min(2, len(e.Code))] }
 type verdict int
 
 const (
-	callersFault verdict = iota // repeating gives the same
-	hopeless                    // the database's fault, and repeating now would not help
-	passing                     // the database's fault, and passing: repeat
-	stale                       // the connection is dead or leads to the wrong server, and so may be the pool's others
-	signIn                      // the server does not accept the password, which may have been rotated
+	permanent   verdict = iota // repeating gives the same
+	unavailable                // the database's fault, and repeating now would not help
+	transient                  // the database's fault, and passing: repeat
+	brokenConn                 // the connection is dead or leads to the wrong server, and so may be the pool's others
+	loginFailed                // the server does not accept the password, which may have been rotated
 )
 
 // judge tells what a failure means. broken says that the connection did not survive it. The codes are those of the
 // PostgreSQL manual, appendix A.
-func judge(ctx context.Context, err error, broken bool) verdict {
+func classify(ctx context.Context, err error, broken bool) verdict {
 	e, answered := errors.AsType[*pgconn.PgError](err)
 	if !answered {
 		switch over := ctx.Err(); {
 		case over != nil && (broken || errors.Is(err, over)):
-			return hopeless
+			return unavailable
 		case broken:
-			return stale
+			return brokenConn
 		}
-		return callersFault
+		return permanent
 	}
 	switch e.Code {
 	case "40001", "40P01", // serialization failure, deadlock
 		"53300", // too many connections
 		"55P03": // lock not available: lock_timeout
-		return passing
+		return transient
 	case "57P01", "57P02", "57P03", // ended by an operator or by a crash, cannot connect now
 		"57P05", "25P03", "25P04", // idle session, idle in transaction, transaction too long
 		"25006": // read only: a failover left us on the old writer
-		return stale
+		return brokenConn
 	case "57014": // statement_timeout
-		return hopeless
+		return unavailable
 	}
 	switch class(e) {
 	case "08": // connection exceptions
-		return stale
+		return brokenConn
 	case "28": // sign-in refused
-		return signIn
+		return loginFailed
 	case "53", "58": // resources (disk full, out of memory), system errors
-		return hopeless
+		return unavailable
 	}
 	if broken { // ended by the server for another reason
-		return stale
+		return brokenConn
 	}
-	return callersFault
+	return permanent
 }

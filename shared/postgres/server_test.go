@@ -63,7 +63,7 @@ func TestCAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{empty, empty + ".missing"} {
-		_, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal("postgres://app@db.example/x"), CAFile: file})
+		_, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal("postgres://app@db.example/x"), CAFile: file})
 		if err == nil || !strings.Contains(err.Error(), "DATABASE_CA_FILE") {
 			t.Errorf("%s: %v", file, err)
 		}
@@ -87,7 +87,7 @@ func TestTheServersCertificateAndNameAreVerified(t *testing.T) {
 		"another authority": {URL: config.Seal(direct), CAFile: stranger.CA},
 		"another name":      {URL: config.Seal(at(t, direct, "127.0.0.2:"+port)), CAFile: env.CAFile},
 	} {
-		db, err := postgres.Open(t.Context(), cfg)
+		db, err := postgres.New(t.Context(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestConnectWithAnIAMToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: server.URL, CAFile: files.CA, IAMAuth: true})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: server.URL, CAFile: files.CA, IAMAuth: true})
 	if err != nil {
 		t.Fatal(err)
 	}

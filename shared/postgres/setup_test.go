@@ -56,7 +56,7 @@ func (b *bench) count() (n int) {
 // open makes a pool of maxConns connections to dsn.
 func (b *bench) open(dsn string, maxConns int) *postgres.DB {
 	b.Helper()
-	db, err := postgres.Open(b.Context(), postgres.Config{URL: config.Seal(dsn), CAFile: b.env.CAFile, MaxConns: maxConns})
+	db, err := postgres.New(b.Context(), postgres.Config{URL: config.Seal(dsn), CAFile: b.env.CAFile, MaxConns: maxConns})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 func TestOldTLSIsNotSpoken(t *testing.T) {
 	t.Parallel()
 	weaktls.Check(t, weaktls.AcceptSSLRequest, func(addr, caFile string) {
-		db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal("postgres://app:s3cret@" + addr + "/newsletter"), CAFile: caFile})
+		db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal("postgres://app:s3cret@" + addr + "/newsletter"), CAFile: caFile})
 		if err != nil {
 			t.Fatal(err)
 		}

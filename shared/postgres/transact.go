@@ -67,8 +67,8 @@ func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) err
 	defer func() { capture.Breadcrumb(ctx, "query", outcome(err), time.Since(began)) }()
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	if db.beside != nil {
-		db.beside(ctx)
+	if db.alongside != nil {
+		db.alongside(ctx)
 	}
 	busy, failed, renewed := 0, 0, false
 	for {
@@ -82,21 +82,21 @@ func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) err
 			}
 			return ErrBusy
 		}
-		v := judge(ctx, err, broken)
-		if v == callersFault {
+		v := classify(ctx, err, broken)
+		if v == permanent {
 			return refused(err)
 		}
-		if v == stale {
+		if v == brokenConn {
 			db.pool.Reset() // the server restarted or failed over: the idle connections lead to the same dead end
 		}
-		if v == signIn {
+		if v == loginFailed {
 			if !renewed && db.login.renew(ctx) {
 				renewed = true // once; nothing was tried yet
 				continue
 			}
-			v = hopeless
+			v = unavailable
 		}
-		if failed++; v == hopeless || failed >= tries || !pause(ctx) {
+		if failed++; v == unavailable || failed >= tries || !pause(ctx) {
 			return fmt.Errorf("%w: %w", ErrUnavailable, refused(err))
 		}
 	}

@@ -112,8 +112,8 @@ func TestWhatFailsIsRolledBackAndReturned(t *testing.T) {
 			if err := db.Transact(t.Context(), 7, nothing, insert("after")); err != nil {
 				t.Errorf("the next transaction: %v", err)
 			}
-			if s := db.Stats(); s.Dialled != 1 {
-				t.Errorf("%d connections were opened, want the first to be used again", s.Dialled)
+			if s := db.Stats(); s.Dialed != 1 {
+				t.Errorf("%d connections were opened, want the first to be used again", s.Dialed)
 			}
 		})
 	}

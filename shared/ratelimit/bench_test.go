@@ -13,8 +13,8 @@ func BenchmarkRefused(b *testing.B) {
 	l.Take(b.Context(), call)
 	l.Take(b.Context(), call)
 	for b.Loop() {
-		if d := l.Take(b.Context(), call); d.Tier != Memory {
-			b.Fatal(d.Tier)
+		if d := l.Take(b.Context(), call); d.Backend != Memory {
+			b.Fatal(d.Backend)
 		}
 	}
 }
@@ -38,11 +38,11 @@ func TestMemoryOfALog(t *testing.T) {
 		l := newPatient(client, newKey(t), time.Now)
 		call := Call{Endpoint: "subscribe", Client: addr("192.0.2.1"), Policies: Policies{{10_000, 10 * time.Minute, Site}}}
 		for range calls {
-			if d := l.Take(t.Context(), call); d.Tier != Redis {
+			if d := l.Take(t.Context(), call); d.Backend != Redis {
 				t.Fatal(d.Cause)
 			}
 		}
-		name := l.place(call).log
+		name := l.subject(call).log
 		bytes, err := client.MemoryUsage(t.Context(), name).Result()
 		if err != nil || bytes > most {
 			t.Errorf("%d calls take %d bytes, want at most %d: %v", calls, bytes, most, err)

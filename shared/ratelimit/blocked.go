@@ -18,7 +18,7 @@ type blocklist struct {
 
 // blockedCall tells calls apart.
 type blockedCall struct {
-	place
+	counterKey
 	cost int
 }
 
@@ -38,11 +38,11 @@ func (b *blocklist) remember(asked time.Time, d Decision) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.calls.put(blockedCall{d.place, d.cost}, refusal{asked, d})
+	b.calls.put(blockedCall{d.counter, d.cost}, refusal{asked, d})
 }
 
 // decision answers a call that is known to be refused still.
-func (b *blocklist) decision(where place, call Call) (Decision, bool) {
+func (b *blocklist) decision(where counterKey, call Call) (Decision, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	id := blockedCall{where, call.Cost}
@@ -56,7 +56,7 @@ func (b *blocklist) decision(where place, call Call) (Decision, bool) {
 		return Decision{}, false
 	}
 	d := known.decision
-	d.Tier, d.Reason = Memory, reasonBlocked
+	d.Backend, d.Reason = Memory, reasonBlocked
 	d.RetryAfter -= passed
 	d.States = slices.Clone(d.States)
 	for i := range d.States {
@@ -71,7 +71,7 @@ func (b *blocklist) decision(where place, call Call) (Decision, bool) {
 func (b *blocklist) forget(log string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.calls.deleteIf(func(r refusal) bool { return r.decision.place.log == log })
+	b.calls.deleteIf(func(r refusal) bool { return r.decision.counter.log == log })
 }
 
 // elapsed is the time between two readings of a clock. A process that is frozen between calls may have stopped its

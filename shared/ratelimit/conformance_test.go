@@ -34,12 +34,12 @@ type step struct {
 
 // place is where the step counts. Hosts are numbered so that a log holds their number in other places as well: in its
 // times, whose first bytes stay the same, and across two entries.
-func (s step) place(ps Policies) place {
+func (s step) place(ps Policies) counterKey {
 	host := map[string]uint16{"": 0, "a": 0x0006, "b": 0x0600, "c": 0x0606, "d": 0xffff}[s.client]
 	if ps.widest() == Site {
-		return place{"site", host}
+		return counterKey{"site", host}
 	}
-	return place{"host-" + s.client, host}
+	return counterKey{"host-" + s.client, host}
 }
 
 func describe(d Decision) string {

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Tier says who decided a call.
-type Tier string
+// Backend says who decided a call.
+type Backend string
 
 // The tiers.
 const (
-	Redis  Tier = "redis"  // the log that all instances share
-	Memory Tier = "memory" // this process remembers until when Redis refuses the client
-	Local  Tier = "local"  // the log of this process, with half the limits, because Redis is lost
+	Redis  Backend = "redis"  // the log that all instances share
+	Memory Backend = "memory" // this process remembers until when Redis refuses the client
+	Local  Backend = "local"  // the log of this process, with half the limits, because Redis is lost
 )
 
 // Decision is what came of a call.
 type Decision struct {
 	Allowed bool
-	Tier    Tier
+	Backend Backend
 	// Reason says in a word why the tier is not Redis: "none" is configured, "breaker" is open, "blocked" until a known
 	// time, "unlimited" for want of a policy, or how Redis failed. reason.go lists those.
 	Reason string
@@ -29,7 +29,7 @@ type Decision struct {
 	// RetryAfter is when the same call would be allowed if no other came between; 0 where it was allowed.
 	RetryAfter time.Duration
 
-	place    place
+	counter  counterKey
 	at       int64 // the time that was counted, in microseconds
 	cost     int
 	refunded *atomic.Bool // nil: nothing was counted
@@ -61,14 +61,14 @@ func (d Decision) by(policies Policies) bool {
 }
 
 // place is where a call counts: in a log, as a call of one of the hosts there.
-type place struct {
+type counterKey struct {
 	log  string
 	host uint16
 }
 
 // decide makes the Decision of what was counted.
-func decide(allowed bool, at int64, counts []count, where place, call Call) Decision {
-	d := Decision{Allowed: allowed, place: where, at: at, cost: call.Cost, States: make([]State, len(counts))}
+func decide(allowed bool, at int64, counts []count, where counterKey, call Call) Decision {
+	d := Decision{Allowed: allowed, counter: where, at: at, cost: call.Cost, States: make([]State, len(counts))}
 	for i, c := range counts {
 		d.States[i] = State{call.Policies[i], c.remaining, time.Duration(c.reset) * time.Microsecond, c.refused}
 		if c.refused {

@@ -36,7 +36,7 @@ func Example() {
 	limiter.Take(ctx, call)
 	now = now.Add(time.Minute)
 	second := limiter.Take(ctx, call)
-	fmt.Println(second.Allowed, second.Tier, second.Reason, second.Headers().Get("RateLimit"))
+	fmt.Println(second.Allowed, second.Backend, second.Reason, second.Headers().Get("RateLimit"))
 
 	third := limiter.Take(ctx, call)
 	fmt.Println(third.Allowed, third.Violated(), third.RetryAfter)

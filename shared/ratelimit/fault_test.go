@@ -160,21 +160,21 @@ func TestAnEmptiedRedisIsUsedAtOnce(t *testing.T) {
 	call := r.call()
 	r.want(r.take(call), Redis, "")
 	r.do("script", "flush")
-	if d := r.take(call); d.Tier != Redis || d.States[0].Remaining != 2 {
-		t.Errorf("after SCRIPT FLUSH %s by %s", describe(d), d.Tier)
+	if d := r.take(call); d.Backend != Redis || d.States[0].Remaining != 2 {
+		t.Errorf("after SCRIPT FLUSH %s by %s", describe(d), d.Backend)
 	}
 	if n := r.sent.eval.Load(); n != 2 {
 		t.Errorf("%d scripts sent whole, want one for each time that the server knew it not", n)
 	}
 	r.do("flushall")
-	if d := r.take(call); d.Tier != Redis || d.States[0].Remaining != 3 {
-		t.Errorf("after FLUSHALL %s by %s", describe(d), d.Tier)
+	if d := r.take(call); d.Backend != Redis || d.States[0].Remaining != 3 {
+		t.Errorf("after FLUSHALL %s by %s", describe(d), d.Backend)
 	}
 	r.server.Kill()
 	r.server.Start()
 	r.want(r.take(call), Local, "reset") // the old connection; whether the server counted cannot be known
-	if d := r.take(call); d.Tier != Redis || d.States[0].Remaining != 3 {
-		t.Errorf("after a restart %s by %s because %s: %v", describe(d), d.Tier, d.Reason, d.Cause)
+	if d := r.take(call); d.Backend != Redis || d.States[0].Remaining != 3 {
+		t.Errorf("after a restart %s by %s because %s: %v", describe(d), d.Backend, d.Reason, d.Cause)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestAStrangeKeyIsReplaced(t *testing.T) {
 	r := newRig(t)
 	for _, strange := range [][]any{{"set", "no multiple of nine"}, {"set", ""}, {"hset", "field", "value"}, {"rpush", "1"}} {
 		call := r.call()
-		key := r.limiter.place(call).log
+		key := r.limiter.subject(call).log
 		r.do(append([]any{strange[0], key}, strange[1:]...)...)
 		for n := range 4 {
 			d := r.take(call)
@@ -199,8 +199,8 @@ func TestAStrangeKeyIsReplaced(t *testing.T) {
 	}
 	call := r.call()
 	d := r.take(call)
-	r.do("del", d.place.log)
-	r.do("hset", d.place.log, "field", "value")
+	r.do("del", d.counter.log)
+	r.do("hset", d.counter.log, "field", "value")
 	if err := r.limiter.remote.refund(t.Context(), d); err != nil {
 		t.Errorf("a refund that finds something strange: %v", err)
 	}
@@ -230,8 +230,8 @@ func TestRedisThatIsNotOurs(t *testing.T) {
 		for i := range breakerFailures {
 			d := r.take(r.call())
 			hungUp := i > 0 && d.Reason == "reset" // Redis does so on a stranger who goes on
-			if d.Tier != Local || d.Reason != c.reason && !hungUp || d.Cause == nil {
-				t.Errorf("%s: decided by %s because %q: %v", name, d.Tier, d.Reason, d.Cause)
+			if d.Backend != Local || d.Reason != c.reason && !hungUp || d.Cause == nil {
+				t.Errorf("%s: decided by %s because %q: %v", name, d.Backend, d.Reason, d.Cause)
 			}
 			if d.Cause != nil && strings.Contains(d.Cause.Error(), r.server.Secret) {
 				t.Errorf("%s: the cause shows the password", name)

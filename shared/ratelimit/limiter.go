@@ -48,10 +48,10 @@ const redisBudget = 400 * time.Millisecond
 // on without ctx's end, within its own budget.
 func (l *Limiter) Take(ctx context.Context, call Call) Decision {
 	if len(call.Policies) == 0 {
-		return Decision{Allowed: true, Tier: Local, Reason: reasonUnlimited}
+		return Decision{Allowed: true, Backend: Local, Reason: reasonUnlimited}
 	}
 	call.Cost = max(1, call.Cost)
-	where := l.place(call)
+	where := l.subject(call)
 	if d, found := l.blocked.decision(where, call); found {
 		return d
 	}
@@ -64,7 +64,7 @@ func (l *Limiter) Take(ctx context.Context, call Call) Decision {
 	asked := l.now()
 	began := time.Now()
 	d, err := l.remote.take(l.bounded(ctx), where, call)
-	telemetry.Took(ctx, telemetry.RedisRoundTrip, time.Since(began))
+	telemetry.AddDuration(ctx, telemetry.RedisRoundTrip, time.Since(began))
 	l.breaker.report(err == nil)
 	if err != nil {
 		return l.fallBack(where, call, reason(err), err)
@@ -73,7 +73,7 @@ func (l *Limiter) Take(ctx context.Context, call Call) Decision {
 	return d
 }
 
-func (l *Limiter) fallBack(where place, call Call, reason string, cause error) Decision {
+func (l *Limiter) fallBack(where counterKey, call Call, reason string, cause error) Decision {
 	d := l.local.take(where, call, reduced)
 	d.Reason, d.Cause = reason, cause
 	return d
@@ -85,8 +85,8 @@ func (l *Limiter) Refund(ctx context.Context, d Decision) {
 	if d.refunded == nil || !d.refunded.CompareAndSwap(false, true) {
 		return
 	}
-	l.blocked.forget(d.place.log)
-	if d.Tier == Local {
+	l.blocked.forget(d.counter.log)
+	if d.Backend == Local {
 		l.local.refund(d)
 		return
 	}
@@ -117,9 +117,9 @@ func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 //
 // A name has 64 bits of the pseudonym: among a million networks two share a log with a chance of 1 in 30 million, and the
 // shorter key costs Redis less. Hosts of one site are told apart without fail, and by a number that does not show theirs.
-func (l *Limiter) place(call Call) place {
+func (l *Limiter) subject(call Call) counterKey {
 	scope := call.Policies.widest()
 	name := l.key.Network(scope.network(call.Client))
 	mask, _ := strconv.ParseUint(name[16:20], 16, 16) // hexadecimal digits, always
-	return place{"rl:" + name[:16] + ":" + call.Endpoint, hostNumber(call.Client) ^ uint16(mask)}
+	return counterKey{"rl:" + name[:16] + ":" + call.Endpoint, hostNumber(call.Client) ^ uint16(mask)}
 }

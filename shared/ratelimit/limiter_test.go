@@ -18,8 +18,8 @@ func TestWithoutRedisHalfOfTheLimit(t *testing.T) {
 	l := New(nil, newKey(t), c.now)
 	call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "5/10m@host,1/1h@site")}
 	d := l.Take(t.Context(), call)
-	if !d.Allowed || d.Tier != Local || d.Reason != "none" || d.Cause != nil {
-		t.Fatalf("%s by %s because %q: %v", describe(d), d.Tier, d.Reason, d.Cause)
+	if !d.Allowed || d.Backend != Local || d.Reason != "none" || d.Cause != nil {
+		t.Fatalf("%s by %s because %q: %v", describe(d), d.Backend, d.Reason, d.Cause)
 	}
 	if d.States[0].Policy.Limit != 5 || d.States[0].Remaining != 2 || d.States[1].Remaining != 0 {
 		t.Errorf("%s, want the full limit shown, and what remains of the half", describe(d))
@@ -89,8 +89,8 @@ func TestARefusedClientCostsRedisNothing(t *testing.T) {
 	other.Endpoint = "other"
 	r.want(r.take(other), Redis, "")
 	r.clock.advance(time.Microsecond)
-	if d := r.take(call); d.Tier != Redis || !d.Allowed {
-		t.Errorf("when its time had come: %s by %s", describe(d), d.Tier)
+	if d := r.take(call); d.Backend != Redis || !d.Allowed {
+		t.Errorf("when its time had come: %s by %s", describe(d), d.Backend)
 	}
 	r.take(call)
 	r.clock.advance(-time.Hour)
@@ -108,8 +108,8 @@ func TestARefusalIsRememberedForItsPoliciesAlone(t *testing.T) {
 	if d := l.Take(t.Context(), strict); d.Allowed {
 		t.Fatal(describe(d))
 	}
-	if d := l.Take(t.Context(), lenient); d.Tier != Redis || !d.Allowed {
-		t.Errorf("other policies: %s by %s", describe(d), d.Tier)
+	if d := l.Take(t.Context(), lenient); d.Backend != Redis || !d.Allowed {
+		t.Errorf("other policies: %s by %s", describe(d), d.Backend)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestRefund(t *testing.T) {
 			l.Refund(t.Context(), first)
 			l.Refund(t.Context(), first)
 			if d := l.Take(t.Context(), call); !d.Allowed {
-				t.Errorf("after a refund: %s by %s", describe(d), d.Tier)
+				t.Errorf("after a refund: %s by %s", describe(d), d.Backend)
 			}
 			if d := l.Take(t.Context(), call); d.Allowed {
 				t.Error("one refund, made twice, let two calls in")
@@ -160,12 +160,12 @@ func TestKeyLocking(t *testing.T) {
 			l.remote.useLocking.Store(true)
 			call := Call{Endpoint: "test", Client: addr("192.0.2.1"), Policies: policies(t, "3/1h@host")}
 			d := l.Take(t.Context(), call)
-			if d.Tier != Redis || d.States[0].Remaining != 2 {
-				t.Fatalf("%s by %s because %s: %v", describe(d), d.Tier, d.Reason, d.Cause)
+			if d.Backend != Redis || d.States[0].Remaining != 2 {
+				t.Fatalf("%s by %s because %s: %v", describe(d), d.Backend, d.Reason, d.Cause)
 			}
 			before := sent.eval.Load() + sent.evalsha.Load()
-			if d := l.Take(t.Context(), call); d.Tier != Redis || d.States[0].Remaining != 1 {
-				t.Errorf("the second time %s by %s", describe(d), d.Tier)
+			if d := l.Take(t.Context(), call); d.Backend != Redis || d.States[0].Remaining != 1 {
+				t.Errorf("the second time %s by %s", describe(d), d.Backend)
 			}
 			l.Refund(t.Context(), d)
 			if n := sent.eval.Load() + sent.evalsha.Load() - before; n > 3 { // one, and the refund, perhaps whole
@@ -211,7 +211,7 @@ func TestTheServersClock(t *testing.T) {
 		{time.Minute, "allowed 1/1m0s"},
 	} {
 		server.SetTime(start.Add(step.at))
-		d, err := newRemote(client).take(t.Context(), place{log: "k"}, Call{Policies: ps, Cost: 1})
+		d, err := newRemote(client).take(t.Context(), counterKey{log: "k"}, Call{Policies: ps, Cost: 1})
 		if err != nil || describe(d) != step.want {
 			t.Fatalf("step %d: %s, want %s: %v", i, describe(d), step.want, err)
 		}
@@ -225,12 +225,12 @@ func TestAStepBackBlocksNobodyForLong(t *testing.T) {
 	r := newInRedis(t, client, c)
 	call := Call{Policies: policies(t, "1/1m@host"), Cost: 1}
 	c.micros.Store(time.Now().Add(3 * time.Hour).UnixMicro())
-	key := r.take(place{log: "k"}, call).place.log
+	key := r.take(counterKey{log: "k"}, call).counter.log
 	if err := client.PExpireAt(t.Context(), key, time.Now().Add(3*time.Hour+61*time.Second)).Err(); err != nil {
 		t.Fatal(err) // as it would stand after the step
 	}
 	c.micros.Store(time.Now().UnixMicro())
-	if d := r.take(place{log: "k"}, call); d.Allowed {
+	if d := r.take(counterKey{log: "k"}, call); d.Allowed {
 		t.Error("a step back admitted a call")
 	}
 	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > 61*time.Second {

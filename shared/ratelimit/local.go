@@ -30,7 +30,7 @@ func reduced(limit, cost int) int { return max((limit+1)/2, min(cost, limit)) }
 func full(limit, _ int) int { return limit }
 
 // take decides a call under limit, which is reduced or full. The policies in the answer are the full ones.
-func (l *local) take(where place, call Call, limit func(limit, cost int) int) Decision {
+func (l *local) take(where counterKey, call Call, limit func(limit, cost int) int) Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log, _ := l.logs.get(where.log)
@@ -41,15 +41,15 @@ func (l *local) take(where place, call Call, limit func(limit, cost int) int) De
 	allowed, at, counts, after := take(log, quotas, where.host, l.now().UnixMicro(), call.Cost)
 	l.store(where.log, after)
 	d := decide(allowed, at, counts, where, call)
-	d.Tier = Local
+	d.Backend = Local
 	return d
 }
 
 func (l *local) refund(d Decision) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	log, _ := l.logs.get(d.place.log)
-	l.store(d.place.log, log.refund(entry{d.at, d.place.host}, d.cost))
+	log, _ := l.logs.get(d.counter.log)
+	l.store(d.counter.log, log.refund(entry{d.at, d.counter.host}, d.cost))
 }
 
 // store keeps what is worth keeping: refused calls of new clients leave nothing behind.

@@ -94,8 +94,8 @@ func TestWhereACallCounts(t *testing.T) {
 	}
 	l := New(nil, key, time.Now)
 	both, hosts := policies(t, "5/10m@host,200/1h@site"), policies(t, "5/10m@host")
-	at := func(client, endpoint string, ps Policies) place {
-		where := l.place(Call{Endpoint: endpoint, Client: addr(client), Policies: ps})
+	at := func(client, endpoint string, ps Policies) counterKey {
+		where := l.subject(Call{Endpoint: endpoint, Client: addr(client), Policies: ps})
 		if strings.Contains(where.log, "192.0.2") || strings.Contains(where.log, "2001:db8") || where.host == hostNumber(addr(client)) {
 			t.Errorf("%v shows the address %s", where, client)
 		}

@@ -116,7 +116,7 @@ func refusesFlag(err error) bool {
 }
 
 // take runs the script once. It is never repeated: a lost reply has counted already.
-func (r *remote) take(ctx context.Context, where place, call Call) (Decision, error) {
+func (r *remote) take(ctx context.Context, where counterKey, call Call) (Decision, error) {
 	reply, err := r.run(ctx, r.takeScript(call.Policies), where.log, r.clock(), where.hostBytes(), call.Cost).Int64Slice()
 	if err != nil {
 		return Decision{}, fmt.Errorf("count in Redis: %w", err)
@@ -126,17 +126,17 @@ func (r *remote) take(ctx context.Context, where place, call Call) (Decision, er
 
 func (r *remote) refund(ctx context.Context, d Decision) error {
 	entry := binary.BigEndian.AppendUint64(nil, uint64(d.at))[1:] //nolint:gosec // a time after 1970
-	entry = append(entry, d.place.hostBytes()...)
-	return r.run(ctx, r.refunding, d.place.log, entry, d.cost).Err()
+	entry = append(entry, d.counter.hostBytes()...)
+	return r.run(ctx, r.refunding, d.counter.log, entry, d.cost).Err()
 }
 
 // hostBytes is the host as the scripts write it.
-func (p place) hostBytes() []byte { return binary.BigEndian.AppendUint16(nil, p.host) }
+func (p counterKey) hostBytes() []byte { return binary.BigEndian.AppendUint16(nil, p.host) }
 
 var errReply = errors.New("the script's reply has another form")
 
 // read makes the Decision of the script's reply.
-func read(reply []int64, where place, call Call) (Decision, error) {
+func read(reply []int64, where counterKey, call Call) (Decision, error) {
 	quotas := call.Policies.quotas()
 	if len(reply) != 2+2*len(quotas) {
 		return Decision{}, errReply
@@ -147,6 +147,6 @@ func read(reply []int64, where place, call Call) (Decision, error) {
 		counts[i] = q.count(int(reply[2+2*i]), reply[3+2*i], call.Cost, allowed)
 	}
 	d := decide(allowed, reply[1], counts, where, call)
-	d.Tier = Redis
+	d.Backend = Redis
 	return d, nil
 }

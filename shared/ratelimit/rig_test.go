@@ -53,7 +53,7 @@ func (r *rig) victim() Call {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		call := r.call()
-		if r.take(call).Tier == Redis {
+		if r.take(call).Backend == Redis {
 			return call
 		}
 		r.clock.advance(breakerMax)
@@ -101,10 +101,10 @@ func (r *rig) call() Call {
 
 func (r *rig) take(call Call) Decision { return r.limiter.Take(r.t.Context(), call) }
 
-func (r *rig) want(d Decision, tier Tier, reason string) {
+func (r *rig) want(d Decision, tier Backend, reason string) {
 	r.t.Helper()
-	if d.Tier != tier || d.Reason != reason || (d.Cause != nil) != (tier == Local && reason != reasonBreaker) {
-		r.t.Fatalf("decided by %s because %q, want %s because %q: %v", d.Tier, d.Reason, tier, reason, d.Cause)
+	if d.Backend != tier || d.Reason != reason || (d.Cause != nil) != (tier == Local && reason != reasonBreaker) {
+		r.t.Fatalf("decided by %s because %q, want %s because %q: %v", d.Backend, d.Reason, tier, reason, d.Cause)
 	}
 }
 
@@ -116,7 +116,7 @@ func (r *rig) script(text string) {
 // wantCounted looks at how many calls Redis holds.
 func (r *rig) wantCounted(call Call, want int) {
 	r.t.Helper()
-	name := r.limiter.place(call).log
+	name := r.limiter.subject(call).log
 	if length := r.admin.StrLen(r.t.Context(), name).Val(); length != int64(9*want) {
 		r.t.Errorf("%s holds %d bytes, want %d calls of 9", name, length, want)
 	}

@@ -85,7 +85,7 @@ func TestARefundTakesWholeEntries(t *testing.T) {
 	} {
 		client.Set(t.Context(), r.prefix+"k", log, time.Minute)
 		at := binary.BigEndian.Uint64(append([]byte{0}, c.entry[:7]...))
-		r.refund(Decision{place: place{r.prefix + "k", binary.BigEndian.Uint16(c.entry[7:])}, at: int64(at), cost: 1})
+		r.refund(Decision{counter: counterKey{r.prefix + "k", binary.BigEndian.Uint16(c.entry[7:])}, at: int64(at), cost: 1})
 		if got := client.Get(t.Context(), r.prefix+"k").Val(); got != c.want {
 			t.Errorf("%x without %x is %x, want %x", log, c.entry, got, c.want)
 		}

@@ -12,7 +12,7 @@ import (
 
 // subject is one way to count. All of them must count alike.
 type subject interface {
-	take(where place, call Call) Decision
+	take(where counterKey, call Call) Decision
 	refund(d Decision)
 }
 
@@ -24,20 +24,20 @@ type model struct {
 
 func newModel(c *clock) *model { return &model{c, map[string]history{}} }
 
-func (m *model) take(where place, call Call) Decision {
+func (m *model) take(where counterKey, call Call) Decision {
 	allowed, at, counts, after := take(m.logs[where.log], call.Policies.quotas(), where.host, m.clock.now().UnixMicro(), call.Cost)
 	m.logs[where.log] = slices.Clone(after)
 	return decide(allowed, at, counts, where, call)
 }
 
 func (m *model) refund(d Decision) {
-	m.logs[d.place.log] = m.logs[d.place.log].refund(entry{d.at, d.place.host}, d.cost)
+	m.logs[d.counter.log] = m.logs[d.counter.log].refund(entry{d.at, d.counter.host}, d.cost)
 }
 
 // inProcess is the fallback, with its limits not reduced.
 type inProcess struct{ *local }
 
-func (p inProcess) take(where place, call Call) Decision { return p.local.take(where, call, full) }
+func (p inProcess) take(where counterKey, call Call) Decision { return p.local.take(where, call, full) }
 
 // inRedis asks a server. It names logs as its own, so that subjects can share one.
 type inRedis struct {
@@ -52,7 +52,7 @@ func newInRedis(t testing.TB, client redis.UniversalClient, c *clock) inRedis {
 	return inRedis{t, r, "rl:" + newKey(t).ID() + t.Name() + ":"}
 }
 
-func (r inRedis) take(where place, call Call) Decision {
+func (r inRedis) take(where counterKey, call Call) Decision {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -67,7 +67,7 @@ func (r *Recorder) Count(f telemetry.Request) {
 	if r.client == nil {
 		return
 	}
-	k := key{r.now().Truncate(Slot).Unix(), f.Endpoint, f.Status / 100, f.Cold, histogram.Bucket(f.Took)}
+	k := key{r.now().Truncate(Slot).Unix(), f.Endpoint, f.Status / 100, f.Cold, histogram.Bucket(f.Duration)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, known := r.counts[k]; known || len(r.counts) < maxKeys {
@@ -79,7 +79,7 @@ func (r *Recorder) Count(f telemetry.Request) {
 
 // Beside begins to write what was counted and returns at once, so that it happens beside the work that the caller begins
 // now. Nobody waits for it. A write that fails, or that the environment's freeze has cut off, is counted as dropped.
-func (r *Recorder) Beside(ctx context.Context) {
+func (r *Recorder) Alongside(ctx context.Context) {
 	counts := r.take(ctx)
 	if len(counts) == 0 {
 		return

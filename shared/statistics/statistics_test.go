@@ -32,7 +32,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,12 +72,12 @@ func (r *rig) total(condition string) (n int64) {
 }
 
 func answered(status int, took time.Duration) telemetry.Request {
-	return telemetry.Request{Endpoint: "subscribe POST", Status: status, Took: took}
+	return telemetry.Request{Endpoint: "subscribe POST", Status: status, Duration: took}
 }
 
 // work is some work in the database, with the write beside it.
 func work(ctx context.Context, r *Recorder) {
-	r.Beside(ctx)
+	r.Alongside(ctx)
 	r.writing.Wait()
 }
 
@@ -92,7 +92,7 @@ func TestAllEnvironmentsAreCounted(t *testing.T) {
 				recorder.Count(answered(http.StatusAccepted, 12*time.Millisecond))
 			}
 			recorder.Count(answered(http.StatusServiceUnavailable, 2*time.Second))
-			recorder.Count(telemetry.Request{Endpoint: "confirm GET", Status: 200, Cold: true, Took: time.Duration(i) * time.Second})
+			recorder.Count(telemetry.Request{Endpoint: "confirm GET", Status: 200, Cold: true, Duration: time.Duration(i) * time.Second})
 			if i == 0 {
 				recorder.Count(answered(http.StatusAccepted, 12*time.Millisecond))
 				recorder.Close(t.Context()) // its environment ends
@@ -302,7 +302,7 @@ func TestWithoutRedisNothingIsCounted(t *testing.T) {
 	t.Parallel()
 	recorder := NewRecorder(nil, time.Now)
 	recorder.Count(answered(200, 0))
-	recorder.Beside(t.Context())
+	recorder.Alongside(t.Context())
 	recorder.Close(t.Context())
 	if err := Fold(t.Context(), nil, broken{}, time.Now()); err != nil || len(recorder.counts) != 0 {
 		t.Errorf("%v, %d", err, len(recorder.counts))

@@ -169,7 +169,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 	}
 	b.store.domainCap.Limit = 3
 
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(b.server.AppURL), CAFile: b.server.CAFile, MaxConns: n})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(b.server.AppURL), CAFile: b.server.CAFile, MaxConns: n})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func ExampleStore() {
 		fmt.Println("not configured")
 		return
 	}
-	db, err := postgres.Open(ctx, dbConfig)
+	db, err := postgres.New(ctx, dbConfig)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -25,7 +25,7 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = proxy.Close() })
 	target.Host = proxy.Addr()
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(target.String()), CAFile: b.server.CAFile})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(target.String()), CAFile: b.server.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}

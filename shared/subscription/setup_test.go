@@ -38,7 +38,7 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	t.Parallel()
 	server := testenv.Postgres(t)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: config.Seal(server.AppURL), CAFile: server.CAFile})
+	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(server.AppURL), CAFile: server.CAFile})
 	if err != nil {
 		t.Fatal(err)
 	}

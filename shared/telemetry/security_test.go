@@ -14,10 +14,10 @@ func TestSecurityEventsStandApart(t *testing.T) {
 	ctx, m := telemetry.With(t.Context())
 	telemetry.Add(ctx, telemetry.SignUps, 1, "limited")
 	for range 3 {
-		telemetry.Security(ctx, "limited")
+		telemetry.SecurityEvent(ctx, "limited")
 	}
-	telemetry.Security(ctx, "honeypot")
-	telemetry.Security(ctx, "a word that nobody knows")
+	telemetry.SecurityEvent(ctx, "honeypot")
+	telemetry.SecurityEvent(ctx, "a word that nobody knows")
 	parts := m.Split(telemetry.SecurityEvents)
 	if len(parts) != 2 {
 		t.Fatalf("%d parts", len(parts))
@@ -42,8 +42,8 @@ func TestAbsorb(t *testing.T) {
 	telemetry.Add(ctx, telemetry.PoolDial, 5)
 	ctx, second := telemetry.With(t.Context())
 	telemetry.Add(ctx, telemetry.PoolDial, 7)
-	second.Absorb(first)
-	second.Absorb(first)
+	second.Merge(first)
+	second.Merge(first)
 	data, _ := written(t, second, map[string]string{"function_name": "stack-subscribe"})
 	if n, got := count(data, "PoolDial", "stack-subscribe"); n != 2 || got != 12 {
 		t.Errorf("%d values, %v in all", n, got)
@@ -59,12 +59,12 @@ func TestThePageHasTheReasons(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(page), "## Security events\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	for reason, meaning := range telemetry.Reasons {
+	for reason, meaning := range telemetry.SecurityReasons {
 		if row := "\n| `" + reason + "` | " + meaning + " |"; !strings.Contains(section, row) {
 			t.Errorf("docs/security.md has no row %q", row)
 		}
 	}
-	if rows := strings.Count(section, "\n| `"); rows != len(telemetry.Reasons) {
-		t.Errorf("%d rows for %d reasons", rows, len(telemetry.Reasons))
+	if rows := strings.Count(section, "\n| `"); rows != len(telemetry.SecurityReasons) {
+		t.Errorf("%d rows for %d reasons", rows, len(telemetry.SecurityReasons))
 	}
 }

@@ -1,7 +1,7 @@
 // Package telemetry collects the figures of an invocation and writes them as CloudWatch metrics in the Embedded Metric
 // Format: as members of the log line that is written anyway, so that they cost no call.
 //
-// Invariants: only metrics of the Catalogue exist, each with the dimensions that it names, whose values are words of this
+// Invariants: only metrics of the Catalog exist, each with the dimensions that it names, whose values are words of this
 // code and never a visitor's. A document names each of its metrics and dimensions as a member of its root, holds at most
 // 100 values of a metric, and says a dimension's value once.
 //
@@ -40,7 +40,7 @@ type Request struct {
 	Endpoint string // the function and the method: "subscribe POST"; GET, POST or OTHER
 	Status   int
 	Cold     bool // it was the first of its environment
-	Took     time.Duration
+	Duration time.Duration
 }
 
 type contextKey struct{}
@@ -56,13 +56,13 @@ func With(ctx context.Context) (context.Context, *Metrics) {
 // that is no number, or has not the metric's dimensions, is dropped.
 func Add(ctx context.Context, metric *Metric, value float64, dimensions ...string) {
 	m, ok := ctx.Value(contextKey{}).(*Metrics)
-	if ok && len(dimensions) == metric.open() && !math.IsNaN(value) && !math.IsInf(value, 0) {
+	if ok && len(dimensions) == metric.callerDimensions() && !math.IsNaN(value) && !math.IsInf(value, 0) {
 		m.add(metric, value, dimensions)
 	}
 }
 
-// Took adds a duration to a metric in milliseconds.
-func Took(ctx context.Context, metric *Metric, d time.Duration, dimensions ...string) {
+// AddDuration adds a duration to a metric in milliseconds.
+func AddDuration(ctx context.Context, metric *Metric, d time.Duration, dimensions ...string) {
 	Add(ctx, metric, milliseconds(d), dimensions...)
 }
 
@@ -87,7 +87,7 @@ func (m *Metrics) add(metric *Metric, value float64, dimensions []string) {
 }
 
 // Absorb moves the figures of other here.
-func (m *Metrics) Absorb(other *Metrics) {
+func (m *Metrics) Merge(other *Metrics) {
 	for _, s := range other.take() {
 		for _, value := range s.values {
 			m.add(s.metric, value, s.dimensions)

@@ -59,12 +59,12 @@ func count(data []emfcheck.Value, name string, dimensions ...string) (n int, sum
 func TestARequestsFiguresFitIntoItsLine(t *testing.T) {
 	t.Parallel()
 	ctx, m := telemetry.With(t.Context())
-	telemetry.Took(ctx, telemetry.Duration, 12345*time.Microsecond, "subscribe POST")
+	telemetry.AddDuration(ctx, telemetry.Duration, 12345*time.Microsecond, "subscribe POST")
 	telemetry.Add(ctx, telemetry.SignUps, 1, "pending")
 	telemetry.Add(ctx, telemetry.LimiterDecisions, 1, "redis", "allowed")
-	telemetry.Took(ctx, telemetry.PoolAcquire, time.Millisecond)
-	telemetry.Took(ctx, telemetry.PoolAcquire, 3*time.Millisecond)
-	telemetry.Add(ctx, telemetry.OutboxDead, 0)
+	telemetry.AddDuration(ctx, telemetry.PoolAcquire, time.Millisecond)
+	telemetry.AddDuration(ctx, telemetry.PoolAcquire, 3*time.Millisecond)
+	telemetry.Add(ctx, telemetry.OutboxDeadLetters, 0)
 	data, lines := written(t, m, map[string]string{"function_name": "stack-subscribe", "outcome": "pending", "route": "/x"})
 	if lines != 1 || len(data) != 6 {
 		t.Fatalf("%d lines: %v", lines, data)
@@ -75,7 +75,7 @@ func TestARequestsFiguresFitIntoItsLine(t *testing.T) {
 	if n, got := count(data, "PoolAcquire", "stack-subscribe"); n != 2 || got != 4 {
 		t.Errorf("%d waits, %v ms", n, got)
 	}
-	if n, _ := count(data, "OutboxDead"); n != 1 {
+	if n, _ := count(data, "OutboxDeadLetters"); n != 1 {
 		t.Error("a metric without dimensions is lost")
 	}
 	if again, _ := written(t, m, nil); again != nil {
@@ -114,7 +114,7 @@ func TestWhatIsNoFigureIsDropped(t *testing.T) {
 		t.Errorf("%d lines: %v", lines, data)
 	}
 	for range 250 {
-		telemetry.Took(ctx, telemetry.RedisRoundTrip, time.Millisecond)
+		telemetry.AddDuration(ctx, telemetry.RedisRoundTrip, time.Millisecond)
 	}
 	if data, _ := written(t, m, map[string]string{"function_name": "f"}); len(data) != 100 {
 		t.Errorf("%d values of a metric; the format takes 100", len(data))
@@ -152,17 +152,17 @@ func TestThePageIsTheCatalogue(t *testing.T) {
 			rows++
 		}
 	}
-	for _, metric := range telemetry.Catalogue {
+	for _, metric := range telemetry.Catalog {
 		dimensions := "–"
 		if len(metric.Dimensions) > 0 {
 			dimensions = "`" + strings.Join(metric.Dimensions, "`, `") + "`"
 		}
-		row := "| `" + metric.Name + "` | " + string(metric.Unit) + " | " + dimensions + " | " + metric.Meaning + ". |"
+		row := "| `" + metric.Name + "` | " + string(metric.Unit) + " | " + dimensions + " | " + metric.Description + ". |"
 		if !strings.Contains(string(page), row) {
 			t.Errorf("docs/metrics.md has no row %q", row)
 		}
 	}
-	if rows != len(telemetry.Catalogue) {
-		t.Errorf("%d rows for %d metrics", rows, len(telemetry.Catalogue))
+	if rows != len(telemetry.Catalog) {
+		t.Errorf("%d rows for %d metrics", rows, len(telemetry.Catalog))
 	}
 }

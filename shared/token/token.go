@@ -56,7 +56,7 @@ var (
 	ErrReload = errors.New("token: the keys could not be reloaded")
 )
 
-// Reason is why a link opens nothing, for telemetry.Security: what Verify says of its token, or that whoever it leads to is
+// Reason is why a link opens nothing, for telemetry.SecurityEvent: what Verify says of its token, or that whoever it leads to is
 // not there.
 func Reason(err error) string {
 	switch {

@@ -194,7 +194,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 // A name that leads inside fails for good, and nothing is sent.
 func TestAPrivateAddressIsNotCalled(t *testing.T) {
 	e := only(t, Config{[]string{"https://localhost/hook"}, config.Seal(other)}, outbound.Config{}, time.Now)
-	if got := failure(t, e.Send(t.Context(), "d1", event)); got != (outbox.Failure{Cause: "blocked_address", Permanent: true, NeedsOwner: true}) {
+	if got := failure(t, e.Send(t.Context(), "d1", event)); got != (outbox.Failure{Cause: "private_address_blocked", Permanent: true, NeedsOwner: true}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -38,15 +38,15 @@ func TestInstancesCountTogether(t *testing.T) {
 				Policies: ps, Cost: rapid.IntRange(1, 2).Draw(rt, "cost"),
 			}
 			l := instances[rapid.IntRange(0, len(instances)-1).Draw(rt, "instance")]
-			got, want := l.Take(t.Context(), call), oracle.take(l.place(call), call)
-			if got.Tier == Local {
+			got, want := l.Take(t.Context(), call), oracle.take(l.subject(call), call)
+			if got.Backend == Local {
 				rt.Fatalf("Redis was not asked: %s: %v", got.Reason, got.Cause)
 			}
-			wrongWait := got.RetryAfter > want.RetryAfter || got.Tier == Redis && got.RetryAfter < want.RetryAfter
+			wrongWait := got.RetryAfter > want.RetryAfter || got.Backend == Redis && got.RetryAfter < want.RetryAfter
 			if got.Allowed != want.Allowed || wrongWait { // what is remembered does not know of calls that others had since
-				rt.Fatalf("%s by %s, the model says %s", describe(got), got.Tier, describe(want))
+				rt.Fatalf("%s by %s, the model says %s", describe(got), got.Backend, describe(want))
 			}
-			if got.Tier == Redis {
+			if got.Backend == Redis {
 				asked++
 			}
 		}
@@ -73,7 +73,7 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 				for range 20 {
 					d := l.Take(t.Context(), call)
 					mu.Lock()
-					if d.Tier == Local {
+					if d.Backend == Local {
 						t.Errorf("Redis was not asked: %s: %v", d.Reason, d.Cause)
 					}
 					if d.Allowed {
@@ -88,7 +88,7 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 	if allowed != 10 {
 		t.Errorf("%d allowed, want 10", allowed)
 	}
-	name := newPatient(client, key, time.Now).place(call).log
+	name := newPatient(client, key, time.Now).subject(call).log
 	length, err := client.StrLen(t.Context(), name).Result()
 	ttl, err2 := client.PTTL(t.Context(), name).Result()
 	if length != 10*9 || err != nil || ttl <= 59*time.Minute || ttl > time.Hour+time.Second || err2 != nil {
@@ -131,7 +131,7 @@ func TestNeitherTooManyNorTooFew(t *testing.T) {
 	var allowed, refused int
 	for _, a := range answers {
 		switch {
-		case a.Tier == Local:
+		case a.Backend == Local:
 			t.Fatalf("Redis was not asked: %s: %v", a.Reason, a.Cause)
 		case a.Allowed:
 			allowed++
@@ -153,8 +153,8 @@ func TestNeitherTooManyNorTooFew(t *testing.T) {
 			}
 			full = full || n >= ps[i].Limit
 		}
-		if !a.Allowed && a.Tier == Redis && !full {
-			t.Errorf("refused at %d, but it fits: %v", a.at, a.place)
+		if !a.Allowed && a.Backend == Redis && !full {
+			t.Errorf("refused at %d, but it fits: %v", a.at, a.counter)
 		}
 	}
 	t.Logf("%d allowed in %v", allowed, time.Duration(slices.Max(site)-slices.Min(site))*time.Microsecond)

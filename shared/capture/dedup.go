@@ -9,13 +9,13 @@ import (
 
 const (
 	// quietPeriod is the time for which further events of the same cause are left out.
-	quietPeriod = time.Minute
+	dedupPeriod = time.Minute
 	// maxPerPeriod bounds the events of all causes together, so that errors whose texts never repeat make no storm either.
 	maxPerPeriod = 20
 )
 
 // quiet lets one event of each cause pass in each period. The zero value is ready. It is safe for concurrent use.
-type quiet struct {
+type deduplicator struct {
 	mu     sync.Mutex
 	causes map[string]*cause
 	began  time.Time // of the period over all causes
@@ -29,15 +29,15 @@ type cause struct {
 
 // pass says whether an event of a cause may leave now, and how many of that cause were left out since the last one that
 // did.
-func (q *quiet) pass(name string, now time.Time) (leftOut int, pass bool) {
+func (q *deduplicator) pass(name string, now time.Time) (leftOut int, pass bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if now.Sub(q.began) >= quietPeriod {
+	if now.Sub(q.began) >= dedupPeriod {
 		q.began, q.passed = now, 0
 		q.forget(now)
 	}
 	known := q.causes[name]
-	if known != nil && now.Sub(known.last) < quietPeriod || q.passed >= maxPerPeriod {
+	if known != nil && now.Sub(known.last) < dedupPeriod || q.passed >= maxPerPeriod {
 		if known != nil {
 			known.leftOut++
 		}
@@ -57,9 +57,9 @@ func (q *quiet) pass(name string, now time.Time) (leftOut int, pass bool) {
 }
 
 // forget drops the causes that have been silent for some periods.
-func (q *quiet) forget(now time.Time) {
+func (q *deduplicator) forget(now time.Time) {
 	for name, known := range q.causes {
-		if now.Sub(known.last) > 10*quietPeriod {
+		if now.Sub(known.last) > 10*dedupPeriod {
 			delete(q.causes, name)
 		}
 	}

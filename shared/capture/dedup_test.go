@@ -34,7 +34,7 @@ func TestAStormIsOneEvent(t *testing.T) {
 
 func TestQuiet(t *testing.T) {
 	t.Parallel()
-	var q quiet
+	var q deduplicator
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	step := func(name string, after time.Duration, wantLeftOut int, wantPass bool) {
 		t.Helper()
@@ -67,7 +67,7 @@ func TestAReportSaysHowManyWereLeftOut(t *testing.T) {
 	r := server.open(t)
 	err := errors.New("lost")
 	for range 4 {
-		r.quiet.pass(causeOf(err), time.Now().Add(-2*quietPeriod))
+		r.dedup.pass(causeOf(err), time.Now().Add(-2*dedupPeriod))
 	}
 	ctx := r.Begin(t.Context(), "")
 	Error(ctx, err)
