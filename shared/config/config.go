@@ -1,17 +1,23 @@
-// Package config turns environment variables, Secrets Manager secrets and the settings that a function was built with into
+// Package config reads environment variables, Secrets Manager secrets and the settings that a function was built with
+// into
 // one struct for each use.
 //
-// A value is looked for in the environment, then in the secrets, then in the file settings.json beside the binary, and is
-// the field's default where none has it. Every mistake is collected, so that one deployment shows all of them, and no
-// mistake prints a value: an error names the variable and what was expected of it. Secrets are Sealed from the moment they
-// are read. An empty variable counts as not set, because a deployment template cannot leave one out.
+// A value comes from the environment, the secrets, or the file settings.json beside the binary, in this order, and
+// otherwise
+// from the field's default. All errors are collected, so that one deployment shows all of them, and no error contains a
+// value: it names the variable and the expected form. Secrets are Sealed as soon as they are read. An empty variable
+// counts
+// as not set, because a deployment template cannot omit one.
 //
-// A field `env:"LIMITS_SUBSCRIBE"` is a setting: section and key limits.subscribe of settings/<environment>.toml. A field
-// of type Sealed is a secret and never stands in a file. The tag from:"template" marks what the deployment gives, and
-// from:"local" what only the local stack and tests give. A field with envDefault and without env is a constant that tests
-// can change.
+// A field `env:"LIMITS_SUBSCRIBE"` is a setting: section and key limits.subscribe of settings/<environment>.toml. A
+// field
+// of type Sealed is a secret and is never in a file. The tag from:"template" marks variables that the deployment
+// sets, and
+// from:"local" those that only the local stack and tests set. A field with envDefault and without env is a constant
+// that
+// tests can change.
 //
-// Failure policy: a secret that cannot be fetched is an error of FromOS; the function does not start.
+// Failure policy: FromOS returns an error for a secret that cannot be read; the function does not start.
 package config
 
 import (
@@ -30,23 +36,24 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Env is a set of variables, the mistakes found in it so far, and a record of what was asked for. It is not safe for
+// Env is a set of variables, with the errors found so far and a record of the variables that were read. It is not
+// safe for
 // concurrent use.
 type Env struct {
 	own      map[string]string // the environment as it was set
 	file     map[string]string // settings.json
-	values   map[string]string // what counts
+	values   map[string]string // the effective values
 	origins  map[string]Origin // of values
-	asked    map[string]bool
-	fetch    fetcher // nil: there are no secrets
-	unread   bool    // a secret could not be read: what is not set may be in it
+	asked    map[string]bool   // variables that were read
+	fetch    fetcher           // nil: no secrets
+	unread   bool              // a secret could not be read; it may contain variables that seem to be missing
 	problems []error
 }
 
-// Origin is where a value came from.
+// Origin is the source of a value.
 type Origin string
 
-// The origins, in the order in which a value is looked for.
+// The origins, in order of precedence.
 const (
 	InEnvironment Origin = "environment"
 	InSecret      Origin = "secret"
@@ -57,26 +64,29 @@ const (
 // fetcher reads secrets and merges their values.
 type fetcher func(ctx context.Context, arns []string) (map[string]string, error)
 
-// Source names the secrets.
+// Source lists the secrets.
 type Source struct {
-	// ARNs names the Secrets Manager secrets that hold further variables, separated by commas: each is a JSON object of
-	// names to strings. A later secret wins over an earlier one, and the environment wins over all. Default none.
+	// The Secrets Manager secrets that contain further variables, separated by commas. Each is a JSON object of names
+	// to
+	// strings. A later secret overrides an earlier one, and the environment overrides all. Default none.
 	ARNs []string `env:"SECRETS_ARN" from:"template"`
 }
 
-// FileName is the file of an artifact that holds its settings: a JSON object of variables' names to texts, and the name of
-// the environment that it was built for as ENVIRONMENT.
+// FileName is the settings file of an artifact: a JSON object of variable names to texts, with the environment that
+// it was
+// built for as ENVIRONMENT.
 const FileName = "settings.json"
 
-// FromMap makes an Env of vars, for tests and tools. SECRETS_ARN is not followed.
+// FromMap returns an Env of vars, for tests and tools. It ignores SECRETS_ARN.
 func FromMap(vars map[string]string) *Env { return newEnv(vars, nil, nil) }
 
-// FromSettings makes an Env of what a settings file holds and nothing else.
+// FromSettings returns an Env with only the values of a settings file.
 func FromSettings(settings map[string]string) *Env { return newEnv(nil, settings, nil) }
 
-// FromOS reads the process's environment, the settings beside the binary (in LAMBDA_TASK_ROOT, where that is set) and,
-// where SECRETS_ARN is set, the secrets that it names. Besides an error it returns an Env without what could not be read,
-// enough to report the error.
+// FromOS reads the process's environment, the settings beside the binary (in LAMBDA_TASK_ROOT, if that is set) and the
+// secrets that SECRETS_ARN names. With an error it also returns an Env of everything that could be read, which is
+// enough to
+// report the error.
 func FromOS(ctx context.Context) (*Env, error) {
 	own := make(map[string]string)
 	for _, pair := range os.Environ() {
@@ -89,7 +99,7 @@ func FromOS(ctx context.Context) (*Env, error) {
 	return e, errors.Join(fileErr, err)
 }
 
-// readFile reads the settings file in a folder, or beside the binary. Without one there are no settings.
+// readFile reads the settings file in a folder, or beside the binary. It returns no settings if there is no file.
 func readFile(folder string) (map[string]string, error) {
 	if folder == "" {
 		binary, err := os.Executable()
@@ -103,7 +113,7 @@ func readFile(folder string) (map[string]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the settings: %w", err)
+		return nil, fmt.Errorf("read settings: %w", err)
 	}
 	var settings map[string]string
 	if err := json.Unmarshal(text, &settings); err != nil {
@@ -112,8 +122,9 @@ func readFile(folder string) (map[string]string, error) {
 	return settings, nil
 }
 
-// Reload reads the secrets again, for keys that were rotated since. The caller limits how often. An Env without secrets
-// gives the same values again. Mistakes found so far do not carry over.
+// Reload reads the secrets again, for keys that were rotated since. The caller limits how often. Without secrets it
+// returns
+// the same values. Errors found so far are not carried over.
 func (e *Env) Reload(ctx context.Context) (*Env, error) { return load(ctx, e.own, e.file, e.fetch) }
 
 func newEnv(own, file map[string]string, fetch fetcher) *Env {
@@ -123,7 +134,7 @@ func newEnv(own, file map[string]string, fetch fetcher) *Env {
 	return e
 }
 
-// merge takes over what is not empty and has no value of a higher rank.
+// merge adds values that are not empty and that no origin of higher precedence has set.
 func (e *Env) merge(values map[string]string, origin Origin) {
 	for name, value := range values {
 		if known := e.origins[name]; value != "" && (known == "" || known == InFile) {
@@ -148,17 +159,17 @@ func load(ctx context.Context, own, file map[string]string, fetch fetcher) (*Env
 	return e, nil
 }
 
-// Lookup returns the value of one variable that is set and not empty.
+// Lookup returns the value of a variable that is set and not empty.
 func (e *Env) Lookup(name string) (string, bool) {
 	e.asked[name] = true
 	value, found := e.values[name]
 	return value, found
 }
 
-// BuiltFor returns the name of the environment that the artifact was built for; empty if it has no settings file.
+// BuiltFor returns the environment that the artifact was built for, or "" without a settings file.
 func (e *Env) BuiltFor() string { return e.file["ENVIRONMENT"] }
 
-// Asked returns the names of all variables that were asked for so far, and where the value of each came from.
+// Asked returns the names of all variables that were read so far, each with the origin of its value.
 func (e *Env) Asked() map[string]Origin {
 	asked := make(map[string]Origin, len(e.asked))
 	for name := range e.asked {
@@ -169,7 +180,8 @@ func (e *Env) Asked() map[string]Origin {
 	return asked
 }
 
-// Fields yields the fields of a struct type that are variables, with the variable's name; nested structs are searched too.
+// Fields yields the fields of a struct type that are variables, with the variable's name. It descends into nested
+// structs.
 func Fields(t reflect.Type) iter.Seq2[string, reflect.StructField] {
 	return func(yield func(string, reflect.StructField) bool) { eachField(t, yield) }
 }
@@ -187,28 +199,29 @@ func eachField(t reflect.Type, yield func(string, reflect.StructField) bool) boo
 	return true
 }
 
-// Read fills a new T as Env.Read does.
+// Read fills a new T like Env.Read.
 func Read[T any](e *Env) T {
 	var c T
 	e.Read(&c)
 	return c
 }
 
-// Read fills the struct that dst points to from its `env` tags and then, if dst has a method Validate() error, calls it;
-// that error may be the errors.Join of several, each beginning with the name of a variable and a colon. Mistakes are
-// collected for Err. What Validate says about a variable that could not be read is left out.
+// Read fills the struct that dst points to from its `env` tags and then calls its method Validate() error, if it has
+// one.
+// That error can be the errors.Join of several, each beginning with the name of a variable and a colon. Err returns the
+// collected errors. Errors of Validate about a variable that could not be parsed are dropped.
 func (e *Env) Read(dst any) {
 	for name := range Fields(reflect.TypeOf(dst).Elem()) {
 		e.asked[name] = true
 	}
 	var broken []string
 	for _, err := range parseErrors(env.ParseWithOptions(dst, env.Options{Environment: e.values})) {
-		name, told := explain(dst, err)
+		name, cause := explain(dst, err)
 		broken = append(broken, name)
-		if told == nil {
-			told = e.required(name)
+		if cause == nil {
+			cause = e.required(name)
 		}
-		e.Add(mistake(dst, told))
+		e.Add(mistake(dst, cause))
 	}
 	for _, err := range validate(reflect.ValueOf(dst)) {
 		follows := func(name string) bool { return name != "" && strings.Contains(err.Error(), name) }
@@ -218,7 +231,7 @@ func (e *Env) Read(dst any) {
 	}
 }
 
-// validate returns what the structs inside the one that v points to, and then that one itself, say is wrong with them.
+// validate returns the errors of the structs nested in the one that v points to, and then those of the struct itself.
 func validate(v reflect.Value) (problems []error) {
 	for i := range v.Elem().NumField() {
 		field := v.Elem().Type().Field(i)
@@ -232,8 +245,8 @@ func validate(v reflect.Value) (problems []error) {
 	return problems
 }
 
-// Add collects a mistake, or each of those that errors.Join combined; nil is none. It keeps the first mistake of a variable:
-// a second one most often follows from it.
+// Add collects an error, or each of those that errors.Join combined; it ignores nil. It keeps only the first error of a
+// variable, because a second one usually follows from it.
 func (e *Env) Add(err error) {
 	for _, mistake := range flatten(err) {
 		known := func(other error) bool { return subject(other) == subject(mistake) }
@@ -243,11 +256,11 @@ func (e *Env) Add(err error) {
 	}
 }
 
-// Problems returns all mistakes found so far.
+// Problems returns all errors found so far.
 func (e *Env) Problems() []error { return e.problems }
 
-// required returns the mistake that a variable is required and not set. It is nil when a secret could not be read, because
-// the variable may be in it.
+// required returns the error for a required variable that is not set. It returns nil when a secret could not be read,
+// because that secret may contain the variable.
 func (e *Env) required(name string) error {
 	if e.unread {
 		return nil
@@ -255,7 +268,7 @@ func (e *Env) required(name string) error {
 	return fmt.Errorf("%s: required, but not set", name)
 }
 
-// subject returns the variable that a mistake begins with, or else its whole text.
+// subject returns the variable that an error begins with, or its whole text.
 func subject(mistake error) string {
 	name, _, _ := strings.Cut(mistake.Error(), ": ")
 	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "" {
@@ -264,7 +277,7 @@ func subject(mistake error) string {
 	return mistake.Error()
 }
 
-// Err returns all mistakes found so far, one a line, or nil.
+// Err returns all errors found so far, one per line, or nil.
 func (e *Env) Err() error {
 	if len(e.problems) == 0 {
 		return nil
@@ -272,10 +285,11 @@ func (e *Env) Err() error {
 	return mistakes(slices.Clone(e.problems))
 }
 
-// mistakes do not unwrap, because a report repeats what an error wraps: each mistake would arrive twice.
+// mistakes is a list of errors without Unwrap, because a report repeats wrapped errors: each would be reported twice.
 type mistakes []error
 
+// Error implements error.
 func (m mistakes) Error() string { return errors.Join(m...).Error() }
 
-// Is reports whether one of the mistakes is target, for errors.Is.
+// Is reports whether one of the errors is target, for errors.Is.
 func (m mistakes) Is(target error) bool { return errors.Is(errors.Join(m...), target) }

@@ -90,7 +90,7 @@ func (c testConfig) Validate() error {
 	return errors.Join(problems...)
 }
 
-// shape is a type of this module that explains what it wants.
+// shape is a type of this module whose error describes the expected form.
 type shape string
 
 var errShape = errors.New("must be round or square")
@@ -102,7 +102,7 @@ func (s *shape) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
+func TestEveryErrorIsReportedOnceWithoutTheValue(t *testing.T) {
 	e := FromMap(map[string]string{
 		"T_URL": "", "T_WAIT": canary, "T_LIMIT": "0", "T_SHARE": canary, "T_SIZE": "-1", "T_ENABLED": canary,
 		"T_LEVEL": canary, "T_PORTS": "1," + canary, "T_SHAPE": canary, "T_DEEP": canary,
@@ -113,12 +113,12 @@ func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
 	e.Add(nil)
 	want := []string{
 		"T_URL: required, but not set",
-		"T_WAIT: must be a duration of hours, minutes and seconds (example: 2s)",
+		"T_WAIT: must be a duration such as 90s or 1h30m (example: 2s)",
 		"T_SHARE: must be a number",
-		"T_SIZE: must be a whole number, 0 or more",
+		"T_SIZE: must be a non-negative whole number",
 		`T_ENABLED: must be "true" or "false"`,
 		"T_LEVEL: must be DEBUG, INFO, WARN or ERROR (example: INFO)",
-		"T_PORTS: must be a list separated by commas, each a whole number",
+		"T_PORTS: must be a comma-separated list, each item a whole number",
 		"T_SHAPE: must be round or square",
 		"T_DEEP: must be a whole number",
 		"T_OTHER: required, but not set (example: another)",
@@ -131,12 +131,12 @@ func TestEveryMistakeIsToldOnceAtOnceAndWithoutItsValue(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if !errors.Is(e.Err(), errShape) {
-		t.Error("the cause of an error of ours is lost")
+		t.Error("the cause of our own error is lost")
 	}
 }
 
-// A second mistake of a variable is left out, and the parts of the whole cannot be unwrapped.
-func TestAVariableHasOneMistakeAtATime(t *testing.T) {
+// A second error of a variable is dropped, and the joined errors cannot be unwrapped.
+func TestVariableHasOneErrorAtATime(t *testing.T) {
 	e := FromMap(nil)
 	e.Add(e.required("T_URL"))
 	e.Add(errors.New("T_URL: must be a URL"))
@@ -150,11 +150,11 @@ func TestAVariableHasOneMistakeAtATime(t *testing.T) {
 		t.Errorf("got %v", e.Err())
 	}
 	if _, several := err.(interface{ Unwrap() []error }); several || errors.Unwrap(err) != nil {
-		t.Error("the mistakes are wrapped")
+		t.Error("the errors are wrapped")
 	}
 }
 
-func TestAnEmptyVariableIsNotSet(t *testing.T) {
+func TestEmptyVariableIsNotSet(t *testing.T) {
 	e := FromMap(map[string]string{"T_URL": "u", "T_OTHER": "o", "T_WAIT": "", "T_ENABLED": ""})
 	var c testConfig
 	e.Read(&c)
@@ -169,7 +169,7 @@ func TestAnEmptyVariableIsNotSet(t *testing.T) {
 	}
 }
 
-func TestNoVariablesAtAllDoNotMeanTheProcessEnvironment(t *testing.T) {
+func TestEmptyMapDoesNotReadTheProcessEnvironment(t *testing.T) {
 	t.Setenv("T_URL", "from the process")
 	for _, vars := range []map[string]string{nil, {}} {
 		var c testConfig
@@ -181,7 +181,7 @@ func TestNoVariablesAtAllDoNotMeanTheProcessEnvironment(t *testing.T) {
 	}
 }
 
-func TestASentenceWithSeveralCausesStaysWhole(t *testing.T) {
+func TestSentenceWithSeveralCausesIsNotSplit(t *testing.T) {
 	e := FromMap(map[string]string{"T_URL": "u", "T_OTHER": "o", "T_ENABLED": "true", "T_WAIT": "0s"})
 	var c testConfig
 	e.Read(&c)
@@ -190,7 +190,7 @@ func TestASentenceWithSeveralCausesStaysWhole(t *testing.T) {
 	}
 }
 
-// inFolder makes a folder, with a settings file if content is not empty, the one that FromOS reads.
+// inFolder creates the folder that FromOS reads, with a settings file if content is not empty.
 func inFolder(t *testing.T, content string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -202,11 +202,11 @@ func inFolder(t *testing.T, content string) {
 	}
 }
 
-func TestTheFileIsBelowTheEnvironmentAndTheSecrets(t *testing.T) {
+func TestFileIsOverriddenByEnvironmentAndSecrets(t *testing.T) {
 	secretsManager(t, map[string]string{"arn:one": `{"T_OTHER":"secret","T_URL":"u"}`})
 	t.Setenv("SECRETS_ARN", "arn:one")
 	t.Setenv("T_WAIT", "3s")
-	t.Setenv("T_LIMIT", "") // an empty variable leaves the file's value
+	t.Setenv("T_LIMIT", "") // an empty variable does not override the file's value
 	inFolder(t, `{"ENVIRONMENT":"staging","T_WAIT":"9s","T_OTHER":"file","T_LIMIT":"7"}`)
 	e, err := FromOS(t.Context())
 	if err != nil {
@@ -227,7 +227,7 @@ func TestTheFileIsBelowTheEnvironmentAndTheSecrets(t *testing.T) {
 			t.Errorf("%s is from %q, want %q", name, asked[name], want)
 		}
 	}
-	if len(asked) != 13 { // those of testConfig, and the two
+	if len(asked) != 13 { // those of testConfig, and two more
 		t.Errorf("asked for %v", asked)
 	}
 	t.Setenv("ENVIRONMENT", "production")
@@ -239,7 +239,7 @@ func TestTheFileIsBelowTheEnvironmentAndTheSecrets(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNoneIsNamed(t *testing.T) {
+func TestInvalidFileIsNamed(t *testing.T) {
 	for _, content := range []string{"{", "[]", `{"T_LIMIT": 7}`, canary} {
 		inFolder(t, content)
 		t.Setenv("T_OTHER", "own")
@@ -257,7 +257,7 @@ func TestAFileThatIsNoneIsNamed(t *testing.T) {
 	}
 }
 
-// TestNestedStructsAreRead with their own checks, also several in one.
+// TestNestedStructsAreRead tests nested structs with their own checks, several errors in one of them.
 func TestNestedStructsAreRead(t *testing.T) {
 	type both struct {
 		First  testConfig
@@ -272,7 +272,7 @@ func TestNestedStructsAreRead(t *testing.T) {
 	}
 	for _, want := range []string{"T_LIMIT: must be at least 1", "T_NESTED: must be a whole number"} {
 		if !strings.Contains(e.Err().Error(), want) {
-			t.Errorf("no word of %q in %v", want, e.Err())
+			t.Errorf("no %q in %v", want, e.Err())
 		}
 	}
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// module begins the import path of our own types, whose UnmarshalText explains its errors without secrets.
+// module is the prefix of this module's import paths. Errors of UnmarshalText of its types contain no values.
 const module = "newsletter/"
 
-// Mistake is what is wrong with one variable.
+// Mistake is an error in one variable.
 type Mistake struct {
 	Name string
-	// Err begins with the name and says what is expected.
+	// Err begins with the name and describes the expected value.
 	Err error
-	// Example is a value that would do, as the environment has it; empty for secrets.
+	// Example is a valid value in the form of an environment variable; empty for secrets.
 	Example string
 }
 
@@ -35,7 +35,7 @@ func (m *Mistake) Error() string {
 // Unwrap returns the cause.
 func (m *Mistake) Unwrap() error { return m.Err }
 
-// mistake adds the example of the field of dst that err begins with. Nil is none.
+// mistake adds an example to an error that begins with a variable of dst. It returns nil for nil.
 func mistake(dst any, err error) error {
 	if err == nil {
 		return nil
@@ -49,12 +49,12 @@ func mistake(dst any, err error) error {
 	return err
 }
 
-// Sample returns a value of a field as the environment has it: its example, or its default.
+// Sample returns a field's example, or its default, in the form of an environment variable.
 func Sample(field reflect.StructField) string {
 	return cmp.Or(field.Tag.Get("example"), field.Tag.Get("envDefault"))
 }
 
-// parseErrors takes apart what the parser gives.
+// parseErrors splits the parser's error.
 func parseErrors(err error) []error {
 	if all, ok := errors.AsType[env.AggregateError](err); ok {
 		return all.Errors
@@ -62,7 +62,7 @@ func parseErrors(err error) []error {
 	return flatten(err)
 }
 
-// flatten takes apart what errors.Join put together; an error that wraps several in a sentence stays whole.
+// flatten splits errors that errors.Join combined. It keeps an error that wraps several in a sentence.
 func flatten(err error) []error {
 	if err == nil {
 		return nil
@@ -81,15 +81,15 @@ func flatten(err error) []error {
 	return parts
 }
 
-// explain returns the variable of an error and what it should be; a nil error means that it is not set. The parser's own message
-// repeats the value, which may be secret.
+// explain returns an error's variable and describes the expected value. A nil error means not set. The parser's message
+// is dropped, because it repeats the value, which may be secret.
 func explain(dst any, err error) (string, error) {
 	if unset, ok := errors.AsType[env.VarIsNotSetError](err); ok {
 		return unset.Key, nil
 	}
 	parse, ok := errors.AsType[env.ParseError](err)
 	if !ok {
-		return "", err // a mistake in the struct itself, which names the field
+		return "", err // an error in the struct itself, which names the field
 	}
 	name := variable(reflect.TypeOf(dst), parse)
 	if ours(parse.Type) {
@@ -98,7 +98,7 @@ func explain(dst any, err error) (string, error) {
 	return name, fmt.Errorf("%s: must be %s", name, describe(parse.Type))
 }
 
-// variable finds the tag of the field that the parser names; nested structs are searched too.
+// variable returns the variable of the field that the parser names. It descends into nested structs.
 func variable(t reflect.Type, parse env.ParseError) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -129,9 +129,9 @@ func ours(t reflect.Type) bool {
 func describe(t reflect.Type) string {
 	switch t {
 	case nil:
-		return "another kind of value"
+		return "a value of another type"
 	case reflect.TypeFor[time.Duration]():
-		return "a duration of hours, minutes and seconds"
+		return "a duration such as 90s or 1h30m"
 	case reflect.TypeFor[slog.Level]():
 		return "DEBUG, INFO, WARN or ERROR"
 	}
@@ -141,11 +141,11 @@ func describe(t reflect.Type) string {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return "a whole number"
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return "a whole number, 0 or more"
+		return "a non-negative whole number"
 	case reflect.Float32, reflect.Float64:
 		return "a number"
 	case reflect.Slice:
-		return "a list separated by commas, each " + describe(t.Elem())
+		return "a comma-separated list, each item " + describe(t.Elem())
 	default:
 		return "a value of type " + t.String()
 	}

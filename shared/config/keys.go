@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// MinKey is the shortest secret key that is taken, in bytes: 256 bits, the strength of SHA-256 and AES-256.
+	// MinKey is the minimum length of a secret key in bytes: 256 bits, the strength of SHA-256 and AES-256.
 	MinKey = 32
-	// MaxKeyID is the longest name of a key.
+	// MaxKeyID is the maximum length of a key's id.
 	MaxKeyID = 16
 )
 
-// ErrKey says that a text is no key. It repeats nothing of it.
+// ErrKey is the error for an invalid key. It does not contain the key.
 var ErrKey = errors.New(`must be at least 32 random bytes in base64, as "openssl rand -base64 32" makes them`)
 
-// DecodeKey reads a key in standard or URL base64, with or without padding, as key generators print all of them.
+// DecodeKey decodes a key in standard or URL base64, with or without padding: key generators print all of these.
 func DecodeKey(s string) ([]byte, error) {
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 		if key, err := encoding.DecodeString(s); err == nil && len(key) >= MinKey {
@@ -30,14 +30,14 @@ func DecodeKey(s string) ([]byte, error) {
 	return nil, ErrKey
 }
 
-// NamedKey is one key of a list. Its bytes stand behind a function, because fmt prints byte slices.
+// NamedKey is one key of a list. A function returns its bytes, because fmt would print a byte slice.
 type NamedKey struct {
 	ID     string // 1 to 16 letters, digits, - or _
 	Secret func() []byte
 }
 
-// ParseKeys reads "id:key,id:key", the newest first. A key without an id, as CloudFormation makes them, gets the start of
-// its hash for an id. Errors name positions and never repeat a value.
+// ParseKeys parses "id:key,id:key", newest first. The id of a key without one, as CloudFormation generates them, is the
+// start of its hash. Errors name positions and never repeat a value.
 func ParseKeys(list string) ([]NamedKey, error) {
 	var keys []NamedKey
 	for i, part := range strings.Split(list, ",") {
@@ -54,10 +54,10 @@ func ParseKeys(list string) ([]NamedKey, error) {
 			id = hex.EncodeToString(sum[:4])
 		}
 		if !validKeyID(id) {
-			return nil, fmt.Errorf("key %d: must be id:base64, the id 1 to %d letters, digits, - or _", i+1, MaxKeyID)
+			return nil, fmt.Errorf("key %d: must be id:base64 with an id of 1 to %d letters, digits, - or _", i+1, MaxKeyID)
 		}
 		if slices.ContainsFunc(keys, func(k NamedKey) bool { return k.ID == id }) {
-			return nil, fmt.Errorf("key %d: its id stands twice in the list", i+1)
+			return nil, fmt.Errorf("key %d: duplicate id", i+1)
 		}
 		keys = append(keys, NamedKey{id, func() []byte { return secret }})
 	}

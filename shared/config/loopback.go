@@ -2,8 +2,8 @@ package config
 
 import "net/netip"
 
-// IsLoopback says whether a host is this machine, where the local stack and tests have their servers: the one place that may
-// be reached without TLS.
+// IsLoopback reports whether a host is this machine. Only there, in the local stack and in tests, may servers
+// be used without TLS.
 func IsLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()

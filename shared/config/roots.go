@@ -8,9 +8,9 @@ import (
 	"os"
 )
 
-// AddRoots returns roots with the certificates of the PEM file that a setting names. Nil roots, also in the result, stand
-// for the system's, as they do in crypto/tls. An empty file adds nothing. A named file never replaces the system's roots,
-// so a server that they verify stays verified. The errors name the setting and repeat no value.
+// AddRoots adds the certificates of the PEM file that a setting names to roots. Nil roots, also in the result, mean
+// the system's, as in crypto/tls. An empty file name adds nothing. A file never replaces the system's roots,
+// so servers that they verify stay verified. The errors name the setting and contain no value.
 func AddRoots(roots *x509.CertPool, setting, file string) (*x509.CertPool, error) {
 	if file == "" {
 		return roots, nil
@@ -24,11 +24,11 @@ func AddRoots(roots *x509.CertPool, setting, file string) (*x509.CertPool, error
 	}
 	if roots == nil {
 		if roots, err = x509.SystemCertPool(); err != nil {
-			return nil, fmt.Errorf("read the system's roots: %w", err)
+			return nil, fmt.Errorf("read system roots: %w", err)
 		}
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: must be a file of PEM certificates: there is none in it", setting)
+		return nil, fmt.Errorf("%s: must be a file of PEM certificates: no certificate found", setting)
 	}
 	return roots, nil
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestRootsNamesTheVariable(t *testing.T) {
+func TestRootsErrorNamesTheVariable(t *testing.T) {
 	if roots, err := AddRoots(nil, "T_CA_FILE", ""); roots != nil || err != nil {
 		t.Errorf("without a file: %v %v", roots, err)
 	}

@@ -15,8 +15,8 @@ import (
 	"newsletter/shared/awssdk"
 )
 
-// fetchSecrets reads the secrets side by side, which a cold start waits for, and merges them in their order. A secret's
-// content never becomes part of an error.
+// fetchSecrets reads the secrets in parallel, because a cold start waits for them, and merges them in order. A secret's
+// content is never part of an error.
 func fetchSecrets(ctx context.Context, arns []string) (map[string]string, error) {
 	client := secretsmanager.New(secretsmanager.Options{
 		Region:       awssdk.Region(),

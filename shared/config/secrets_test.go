@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// secretsManager answers GetSecretValue as the service does and refuses what the service would refuse.
+// secretsManager answers GetSecretValue like the service and refuses requests that the service would refuse.
 func secretsManager(t *testing.T, secrets map[string]string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -50,11 +50,11 @@ func secretsManager(t *testing.T, secrets map[string]string) {
 	t.Setenv("AWS_SESSION_TOKEN", "session")
 }
 
-// signature is the shape of a SigV4 header that signs what decides about the request.
+// signature matches a SigV4 header that signs the relevant parts of a request.
 var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=AKIDTEST/\d{8}/eu-central-1/secretsmanager/aws4_request, ` +
 	`SignedHeaders=[a-z0-9;-]*host;[a-z0-9;-]*x-amz-date;x-amz-security-token;x-amz-target, Signature=[0-9a-f]{64}$`)
 
-func TestSecretsFillWhatTheEnvironmentLeavesOpen(t *testing.T) {
+func TestSecretsFillUnsetVariables(t *testing.T) {
 	secrets := map[string]string{
 		"arn:one": `{"T_URL":"` + canary + `","T_OTHER":"from one"}`,
 		"arn:two": `{"T_OTHER":"from two","T_WAIT":"9s","T_SHAPE":""}`,
@@ -62,7 +62,7 @@ func TestSecretsFillWhatTheEnvironmentLeavesOpen(t *testing.T) {
 	secretsManager(t, secrets)
 	t.Setenv("SECRETS_ARN", " arn:one, arn:two,")
 	t.Setenv("T_WAIT", "3s")
-	t.Setenv("T_URL", "") // an empty variable leaves the secret's value
+	t.Setenv("T_URL", "") // an empty variable does not override the secret's value
 	e, err := FromOS(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestSecretsFillWhatTheEnvironmentLeavesOpen(t *testing.T) {
 	}
 }
 
-func TestBadSecretsAreAllNamedWithoutTheirValues(t *testing.T) {
+func TestInvalidSecretsAreNamedWithoutTheirValues(t *testing.T) {
 	secretsManager(t, map[string]string{"arn:text": canary, "arn:numbers": `{"` + canary + `": 5}`})
 	t.Setenv("SECRETS_ARN", "arn:text,arn:numbers,arn:absent")
 	t.Setenv("T_OTHER", "own")
@@ -100,7 +100,7 @@ func TestBadSecretsAreAllNamedWithoutTheirValues(t *testing.T) {
 	}
 	for _, arn := range []string{"arn:text", "arn:numbers", "arn:absent"} {
 		if !strings.Contains(err.Error(), arn) {
-			t.Errorf("no word of %s in %v", arn, err)
+			t.Errorf("no %s in %v", arn, err)
 		}
 	}
 	if strings.Contains(err.Error(), canary) {
@@ -109,9 +109,9 @@ func TestBadSecretsAreAllNamedWithoutTheirValues(t *testing.T) {
 	if own, _ := e.Lookup("T_OTHER"); own != "own" {
 		t.Error("without its secrets the environment's own variables are lost")
 	}
-	var c testConfig // whose T_URL may be in a secret
+	var c testConfig // a secret may contain its T_URL
 	if e.Read(&c); e.Err().Error() != err.Error() {
-		t.Errorf("told %v", e.Err())
+		t.Errorf("got %v", e.Err())
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 	"newsletter/shared/httpapi"
 )
 
-// childEnv makes this test binary one of the functions below, under the real Start.
+// childEnv makes this test binary run one of the functions below with the real Start.
 const childEnv = "LAMBDAFN_TEST_FUNCTION"
 
-// What must never stand in a log line or leave for Sentry.
+// These values must never be in a log line or in an event for Sentry.
 const (
 	canaryAddress = "jane.canary@example.org"
 	canaryToken   = "AWsxfQBx9Zk3vLq0pT7uYc2eRn8mHd5gJw4sKb6oXiU"
@@ -93,5 +93,5 @@ func openEvents(context.Context, *config.Env) (Function, error) {
 func openMisconfigured(_ context.Context, env *config.Env) (Function, error) {
 	cfg := config.Read[httpapi.Config](env)
 	env.Add(errors.New("OTHER: must be something else"))
-	return Function{HTTP: newWebAPI(cfg)}, nil // Start looks at env.Err itself
+	return Function{HTTP: newWebAPI(cfg)}, nil // Start checks env.Err itself
 }

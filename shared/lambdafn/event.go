@@ -8,15 +8,15 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// parsed is an event and what it turned out to be.
+// parsed is an event with its recognized kind.
 type parsed struct {
 	raw  json.RawMessage
-	http *events.APIGatewayV2HTTPRequest // nil: another event
+	http *events.APIGatewayV2HTTPRequest // nil for any other event
 }
 
-var errNotJSON = errors.New("the event is not valid JSON")
+var errNotJSON = errors.New("parse event: invalid JSON")
 
-// parse tells HTTP API events from all others.
+// parse distinguishes HTTP API events from all others.
 func parse(payload []byte) (parsed, error) {
 	if !json.Valid(payload) {
 		return parsed{}, errNotJSON
@@ -26,16 +26,16 @@ func parse(payload []byte) (parsed, error) {
 	}
 	event := &events.APIGatewayV2HTTPRequest{}
 	err := json.Unmarshal(payload, event)
-	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its text may quote a value
-		return parsed{}, fmt.Errorf("the HTTP API event has an unexpected type at %q", mismatch.Field)
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its text can quote a value
+		return parsed{}, fmt.Errorf("parse HTTP API event: unexpected type at %q", mismatch.Field)
 	}
 	if err != nil {
-		return parsed{}, errors.New("the HTTP API event cannot be read")
+		return parsed{}, errors.New("parse HTTP API event: malformed event")
 	}
 	return parsed{raw: payload, http: event}, nil
 }
 
-// isHTTP says whether a JSON text is an HTTP API event of payload format 2.0, which alone has requestContext.http.method.
+// isHTTP reports whether a payload is an HTTP API event of format 2.0. Only those have requestContext.http.method.
 func isHTTP(payload []byte) bool {
 	var shape struct {
 		RequestContext struct {
@@ -47,7 +47,7 @@ func isHTTP(payload []byte) bool {
 	return json.Unmarshal(payload, &shape) == nil && shape.RequestContext.HTTP.Method != ""
 }
 
-// IsScheduled says whether an event is a tick of a schedule: the envelope of an EventBridge rule, or the input
+// IsScheduled reports whether an event comes from a schedule: the envelope of an EventBridge rule, or the input
 // {"scheduled": true} of an EventBridge Scheduler, which sends its input without an envelope.
 func IsScheduled(event json.RawMessage) bool {
 	var shape struct {
@@ -57,7 +57,7 @@ func IsScheduled(event json.RawMessage) bool {
 	return json.Unmarshal(event, &shape) == nil && (shape.Scheduled || shape.DetailType == "Scheduled Event")
 }
 
-// IsScheduleInput says whether an event asks a function to do what its schedule makes it do: a tick of the schedule, or the empty
+// IsScheduleInput reports whether an event starts a function's scheduled work: an event of the schedule, or the empty
 // object (or null) of a direct invocation.
 func IsScheduleInput(event json.RawMessage) bool {
 	var members map[string]json.RawMessage

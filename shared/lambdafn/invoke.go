@@ -21,29 +21,29 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// reserve is kept at the end of an invocation for the answer and the report.
+// reserve is the time kept at the end of an invocation for the response and the error report.
 const reserve = 500 * time.Millisecond
 
 var (
-	errNotHTTP  = errors.New("the event is not an HTTP API event of payload format 2.0, and this function serves nothing else")
-	errNoRoutes = errors.New("the event is an HTTP API event, and this function has no routes")
+	errNotHTTP  = errors.New("unsupported event: this function serves only HTTP API events of payload format 2.0")
+	errNoRoutes = errors.New("unsupported event: this function has no HTTP routes")
 )
 
 // environment serves the events of one execution environment. It is safe for concurrent use.
 type environment struct {
 	function      Function
-	name          string // of the function, here
+	name          string // the function's name in this repository
 	reporter      *capture.Reporter
 	log           *slog.Logger
 	metricContext metricContext
-	flush         time.Duration // bounds what a slow Sentry may cost an invocation that captured something
+	flush         time.Duration // limits the wait for a slow Sentry after an invocation that captured an error
 	base          context.Context
 	now           func() time.Time
 	warm          atomic.Bool
-	opening       *telemetry.Metrics // figures of the INIT phase, for the first invocation's line
+	initial       *telemetry.Metrics // metrics of the INIT phase, for the first invocation's line
 }
 
-// outcome is what an invocation came to.
+// outcome is the result of an invocation.
 type outcome struct {
 	word    string // for the log line
 	payload []byte
@@ -70,7 +70,7 @@ func (e *environment) Invoke(ctx context.Context, payload []byte) ([]byte, error
 	return done.payload, nil
 }
 
-// begin gives the invocation its deadline, its logger and its reports.
+// begin sets up the invocation's deadline, logger and error reporting.
 func (e *environment) begin(ctx context.Context, event parsed) (context.Context, context.CancelFunc) {
 	cancel := context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
@@ -131,14 +131,14 @@ func (e *environment) serve(ctx context.Context, event events.APIGatewayV2HTTPRe
 		capture.Error(ctx, answer.Err)
 		Logger(ctx).ErrorContext(ctx, "request failed", "err", answer.Err)
 	}
-	if answer.Response.StatusCode == http.StatusForbidden { // by httpapi alone, which has no other reason
+	if answer.Response.StatusCode == http.StatusForbidden { // only httpapi answers 403, and only for this reason
 		telemetry.SecurityEvent(ctx, "cloudfront_bypass")
 	}
 	payload, err := json.Marshal(answer.Response)
 	return outcome{word: cmp.Or(answer.Outcome, "answered"), payload: payload, err: err, answer: &answer}
 }
 
-// answer turns a panic of the handler into its 500.
+// answer serves an HTTP event and turns a panic into a 500 response.
 func (e *environment) answer(ctx context.Context, event events.APIGatewayV2HTTPRequest) (answer httpapi.Result) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -150,7 +150,7 @@ func (e *environment) answer(ctx context.Context, event events.APIGatewayV2HTTPR
 	return e.function.HTTP.Serve(ctx, event)
 }
 
-// handle answers any other event.
+// handle serves any other event.
 func (e *environment) handle(ctx context.Context, event json.RawMessage) (done outcome) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -169,7 +169,7 @@ func (e *environment) handle(ctx context.Context, event json.RawMessage) (done o
 	return outcome{word: "failed", err: err}
 }
 
-// finish writes the one INFO line of the invocation, sends what was captured and counts the request.
+// finish writes the invocation's INFO line, sends captured errors and counts the request.
 func (e *environment) finish(ctx context.Context, done outcome, cold bool, took time.Duration) {
 	if done.err != nil {
 		Logger(ctx).ErrorContext(ctx, "event failed", "outcome", done.word, "err", done.err)
@@ -190,20 +190,20 @@ func (e *environment) finish(ctx context.Context, done outcome, cold bool, took 
 		return
 	}
 	if cold {
-		l.metrics.Merge(e.opening)
+		l.metrics.Merge(e.initial)
 		telemetry.Add(ctx, telemetry.ColdStarts, 1)
 	}
 	l.finish(done.word, failed, attrs)
 	l.write(ctx, e.metricContext)
 	flushing := time.Now()
 	e.reporter.Flush(ctx, e.flush)
-	if blocked := time.Since(flushing); blocked >= time.Millisecond { // else nothing was captured
-		telemetry.AddDuration(ctx, telemetry.ReportingTime, blocked)
+	if took := time.Since(flushing); took >= time.Millisecond { // else nothing was captured
+		telemetry.AddDuration(ctx, telemetry.ReportingTime, took)
 		l.writeLate(ctx, e.metricContext)
 	}
 }
 
-// count counts a request for the metrics and the statistics.
+// count counts a request in the metrics and the request statistics.
 func (e *environment) count(ctx context.Context, r telemetry.Request) {
 	if !r.Cold {
 		telemetry.AddDuration(ctx, telemetry.Duration, r.Duration, r.Endpoint)
@@ -216,7 +216,7 @@ func (e *environment) count(ctx context.Context, r telemetry.Request) {
 	}
 }
 
-// verb is the method for counts, of which there are few: visitors invent others.
+// verb returns the method as a metric dimension. Unknown methods share one value, because clients can invent any.
 func verb(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead:

@@ -24,10 +24,10 @@ import (
 func newTestEnvironment(f Function) (*environment, *lockedBuffer) {
 	out := &lockedBuffer{}
 	return &environment{function: f, reporter: &capture.Reporter{}, log: newLogger(out, slog.LevelInfo, "test"),
-		opening: &telemetry.Metrics{}, base: context.Background(), now: time.Now, name: "test", metricContext: metricContext{"Newsletter", "test", time.Now}}, out
+		initial: &telemetry.Metrics{}, base: context.Background(), now: time.Now, name: "test", metricContext: metricContext{"Newsletter", "test", time.Now}}, out
 }
 
-func TestAnInvocationEndsBeforeLambdaEndsIt(t *testing.T) {
+func TestInvocationEndsBeforeLambdaEndsIt(t *testing.T) {
 	t.Parallel()
 	var got time.Time
 	e, _ := newTestEnvironment(Function{Event: func(ctx context.Context, _ json.RawMessage) (any, error) {
@@ -42,7 +42,7 @@ func TestAnInvocationEndsBeforeLambdaEndsIt(t *testing.T) {
 	}
 }
 
-func TestAReportLeavesBeforeTheAnswer(t *testing.T) {
+func TestReportIsSentBeforeTheResponse(t *testing.T) {
 	t.Parallel()
 	sentry := newSentryRecorder(t)
 	e, _ := newTestEnvironment(Function{Event: func(context.Context, json.RawMessage) (any, error) { return nil, errors.New("lost") }})
@@ -52,7 +52,7 @@ func TestAReportLeavesBeforeTheAnswer(t *testing.T) {
 	}
 	e.flush = patience
 	if _, err := e.Invoke(t.Context(), []byte(`{}`)); err == nil || !strings.Contains(sentry.raw.String(), `"value":"lost"`) {
-		t.Errorf("answered %v before the report had left: %s", err, sentry.raw.String())
+		t.Errorf("answered %v before the report was sent: %s", err, sentry.raw.String())
 	}
 }
 
@@ -61,7 +61,7 @@ type brokenError struct{ text string }
 
 func (e *brokenError) Error() string { return e.text }
 
-func TestAnErrorThatCannotBePrintedEndsNothing(t *testing.T) {
+func TestErrorThatPanicsWhenPrintedIsHarmless(t *testing.T) {
 	t.Parallel()
 	for name, event := range map[string]func(context.Context, json.RawMessage) (any, error){
 		"returned": func(context.Context, json.RawMessage) (any, error) { return nil, (*brokenError)(nil) },
@@ -111,7 +111,7 @@ func TestConcurrentInvocationsKeepTheirNotes(t *testing.T) {
 	}
 }
 
-func TestOutsideOfAFunctionNotesAndLoggersDoNoHarm(t *testing.T) {
+func TestNotesAndLoggersWorkOutsideAnInvocation(t *testing.T) {
 	t.Parallel()
 	Note(t.Context(), slog.String("outcome", "x"))
 	if Logger(t.Context()) == nil {
@@ -138,8 +138,9 @@ func TestIsScheduled(t *testing.T) {
 	}
 }
 
-// FuzzInvoke sends any bytes as an event: the answer is below 500 or an error result that says why, never a panic, and one
-// INFO line is written.
+// FuzzInvoke sends any bytes as an event. The result is a status below 500 or an error result with a message, never a
+// panic,
+// and one INFO line is written.
 func FuzzInvoke(f *testing.F) {
 	f.Add([]byte(httpEvent("do=echo", `{"email":"x"}`)))
 	f.Add([]byte(`{"requestContext":{"http":{"method":"GET"}}}`))
@@ -148,7 +149,7 @@ func FuzzInvoke(f *testing.F) {
 	f.Fuzz(func(t *testing.T, event []byte) {
 		for _, word := range []string{"panic", "fail", "lost"} {
 			if bytes.Contains(event, []byte(word)) {
-				return // these ask for a 5xx
+				return // these request a 5xx
 			}
 		}
 		e, out := newTestEnvironment(Function{HTTP: api})
@@ -167,7 +168,7 @@ func FuzzInvoke(f *testing.F) {
 	})
 }
 
-// A denial has a line of its own with the ids and the route, and the invocation's line is still one.
+// A denial has its own line with the ids and the route, and the invocation still has exactly one line.
 func TestSecurityEventsHaveTheirOwnLine(t *testing.T) {
 	t.Parallel()
 	api := httpapi.New(httpapi.Config{}, httpapi.Route{Path: "/api/web",
@@ -202,8 +203,8 @@ func TestSecurityEventsHaveTheirOwnLine(t *testing.T) {
 	}
 }
 
-// The gateway's id of a request is written as one short text, whatever an event says.
-func TestTheIDInTheLogIsBounded(t *testing.T) {
+// The request id of the gateway is logged as one short text, whatever the event contains.
+func TestRequestIDInTheLogIsLimited(t *testing.T) {
 	t.Parallel()
 	api := httpapi.New(httpapi.Config{}, httpapi.Route{Path: "/api/web",
 		POST: func(context.Context, *httpapi.Request) (*httpapi.Response, error) {
@@ -216,12 +217,12 @@ func TestTheIDInTheLogIsBounded(t *testing.T) {
 	}
 }
 
-func TestTheFiguresOfOpeningAreTheFirstInvocations(t *testing.T) {
+func TestInitMetricsAreInTheFirstInvocationsLine(t *testing.T) {
 	t.Parallel()
 	e, out := newTestEnvironment(Function{Event: func(context.Context, json.RawMessage) (any, error) { return nil, nil }})
-	ctx, opening := telemetry.With(t.Context())
+	ctx, initial := telemetry.With(t.Context())
 	telemetry.Add(ctx, telemetry.PoolDial, 17)
-	e.opening = opening
+	e.initial = initial
 	for range 2 {
 		if _, err := e.Invoke(t.Context(), []byte(`{}`)); err != nil {
 			t.Fatal(err)
@@ -232,7 +233,7 @@ func TestTheFiguresOfOpeningAreTheFirstInvocations(t *testing.T) {
 	}
 }
 
-// The hash of the ledger's seal is the one long text that must be readable: it proves what the database held.
+// The hash of the ledger's seal is the only long text that must stay readable: it proves what the database contained.
 func TestTheSealIsReadable(t *testing.T) {
 	t.Parallel()
 	seal := strings.Repeat("0f9a", 16)

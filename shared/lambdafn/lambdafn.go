@@ -1,11 +1,11 @@
-// Package lambdafn runs a function: it opens it, hands it one event after the other and ends it.
+// Package lambdafn runs a Lambda function: it opens the function, passes events to it and closes it.
 //
-// A panic answers 500 (or gives an error result), is reported and leaves the environment alive. Every invocation writes
-// one INFO line. Its context ends 500 ms before Lambda would kill the process, so that an answer and a report still leave.
-// This is the only package that ends the process.
+// A panic becomes a 500 response or an error result and is reported; the environment stays alive. Every invocation writes
+// one INFO line. Its context ends 500 ms before Lambda would kill the process, to leave time for the response and a report.
+// Only this package ends the process.
 //
-// Failure policy: a function that cannot be opened logs and reports why, makes it the answer to the invocation, and ends
-// with status 1; Lambda starts a new environment for the next event. An event that the function does not know is an error result that says so.
+// Failure policy: a function that cannot be opened logs, reports and returns the error to the invocation, and exits
+// with status 1; Lambda starts a new environment for the next event. An unsupported event is an error result.
 package lambdafn
 
 import (
@@ -29,49 +29,49 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// Function is what a binary serves. Its parts are called concurrently where Lambda runs several events in one process.
+// Function is what a binary serves. Its parts are called concurrently if Lambda runs several events in one process.
 type Function struct {
-	// HTTP answers the events of the HTTP API. Nil: the function has no routes.
+	// HTTP serves HTTP API events. Nil if the function has no routes.
 	HTTP *httpapi.API
-	// Event answers all other events: schedules, direct invocations, SNS, CloudFormation. What it returns is encoded as
-	// JSON; its error becomes the error result, scrubbed. Nil: the function has routes only.
+	// Event serves all other events: schedules, direct invocations, SNS, CloudFormation. Its result is encoded as
+	// JSON; its error becomes the scrubbed error result. Nil if the function has only routes.
 	Event func(ctx context.Context, event json.RawMessage) (any, error)
-	// TellsMistakes lets the function start although its variables or secrets have mistakes, because it tells them in its
-	// answers: CloudFormation waits for one.
+	// TellsMistakes lets the function start with invalid variables or secrets, because it reports them in its
+	// responses: CloudFormation waits for one.
 	ReportsConfigErrors bool
-	// Finished hears of every HTTP request that was answered, on the way out: it must not wait. Optional.
+	// Finished is called after every HTTP request and must not block. Optional.
 	OnRequest func(r telemetry.Request)
-	// Close releases what the function holds, when its environment ends. Optional. Its context ends after 300 ms.
+	// Close releases the function's resources when its environment ends. Its context ends after 300 ms. Optional.
 	Close func(ctx context.Context)
 }
 
-// Open makes a function of its environment variables. Mistakes in them are collected by env: an Open may leave it to Start
-// to look at env.Err, but must not use what it read before it did. ctx ends when Open returns, after 9 s at the latest.
+// Open builds a function from its configuration. env collects the errors in it: an Open may leave the check of env.Err
+// to Start, but must not use the values before that check. ctx ends when Open returns, after at most 9 s.
 type Open func(ctx context.Context, env *config.Env) (Function, error)
 
 const (
-	// initBudget stays below the 10 s that Lambda gives the INIT phase.
+	// initBudget stays below the 10 s that Lambda allows the INIT phase.
 	initBudget = 9 * time.Second
 	// flushBudget stays below reserve.
 	flushBudget = 300 * time.Millisecond
 	// closeBudget and lastFlush stay below the 500 ms between SIGTERM and SIGKILL of an internal extension.
 	closeBudget = 300 * time.Millisecond
 	lastFlush   = 100 * time.Millisecond
-	// initFlush is spent on the report of a function that did not start: nobody waits for its answer.
+	// initFlush limits the wait for the report of a failed start, which no visitor waits for.
 	initFlush = 2 * time.Second
 )
 
-// Start opens the function called name and serves events until the environment ends. It does not return.
+// Start opens the named function and serves events until the environment ends. It does not return.
 func Start(name string, open Open) { start(name, open, false) }
 
-// StartScheduled is Start for a function that runs by a schedule, with whose runs it checks in.
+// StartScheduled starts a function like Start, and sends a Sentry check-in for each scheduled run.
 func StartScheduled(name string, open Open) { start(name, open, true) }
 
 func start(name string, open Open, scheduled bool) {
 	e, err := newEnvironment(name, open, scheduled, os.Stdout)
 	redirectStandardLog(e.log)
 	if err != nil {
-		e.log.Error("the function does not start", "err", err)
+		e.log.Error("function did not start", "err", err)
 		capture.Error(e.base, err)
 		postInitError(err)
 		e.reporter.Flush(e.base, initFlush)
@@ -80,10 +80,10 @@ func start(name string, open Open, scheduled bool) {
 	lambda.StartWithOptions(e, lambda.WithContext(e.base), lambda.WithEnableSIGTERM(e.end))
 }
 
-// postInitError makes err the answer to the invocation for which the function was started, which would otherwise be the
-// exit status alone. Its own failure changes nothing: the log has the error.
+// postInitError returns err to the invocation that started the function. Otherwise its caller would see only the
+// exit status. Its own failure is ignored: the log has the error.
 func postInitError(err error) {
-	body, _ := json.Marshal(messages.InvokeResponse_Error{Type: "start-failed", Message: bounded(text(err))}) // texts always encode
+	body, _ := json.Marshal(messages.InvokeResponse_Error{Type: "start-failed", Message: bounded(text(err))}) // strings always encode
 	client := &http.Client{Timeout: initFlush}
 	answer, postErr := client.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/init/error", "application/json", bytes.NewReader(body))
 	if postErr == nil {
@@ -94,7 +94,7 @@ func postInitError(err error) {
 // processStart is when this process began to run Go code.
 var processStart = time.Now()
 
-// newEnvironment reads the configuration and opens the function. Besides an error it gives an environment that can log
+// newEnvironment reads the configuration and opens the function. With an error it also returns an environment that can log
 // and report it.
 func newEnvironment(name string, open Open, scheduled bool, out io.Writer) (*environment, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), initBudget)
@@ -105,17 +105,17 @@ func newEnvironment(name string, open Open, scheduled bool, out io.Writer) (*env
 	book := metricContext{metrics.Namespace, functionName(name), time.Now}
 	e := &environment{name: name, reporter: reporter, log: log, metricContext: book, flush: flushBudget, now: time.Now}
 	e.base = withLine(reporter.Begin(context.Background(), ""), log)
-	env.Add(err) // a function may be able to tell it to somebody
+	env.Add(err) // a function with ReportsConfigErrors starts all the same
 	ctx = withLine(reporter.Begin(ctx, ""), log)
-	e.opening = ctx.Value(lineKey{}).(*line).metrics //nolint:forcetypeassert // withLine put it there
+	e.initial = ctx.Value(lineKey{}).(*line).metrics //nolint:forcetypeassert // withLine put it there
 	e.function, err = openFunction(ctx, env, open)
-	log.Debug("settings read", "settings", asked(env))
+	log.Debug("settings read", "settings", sources(env))
 	telemetry.AddDuration(ctx, telemetry.InitDuration, time.Since(processStart))
 	return e, err
 }
 
-// asked lists the variables that a function asked for, each with where its value came from: "SITE_NAME=file".
-func asked(env *config.Env) []string {
+// sources lists the variables that a function read, each with the source of its value: "SITE_NAME=file".
+func sources(env *config.Env) []string {
 	var all []string
 	for name, origin := range env.Asked() {
 		all = append(all, name+"="+string(origin))
@@ -124,12 +124,12 @@ func asked(env *config.Env) []string {
 	return all
 }
 
-// openFunction calls open, and makes errors of a panic and of all mistakes in the variables, each once.
+// openFunction calls open. Its error contains a panic and all configuration errors, each once.
 func openFunction(ctx context.Context, env *config.Env, open Open) (f Function, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = capture.Panic(ctx, v)
-			if wrong := env.Err(); wrong != nil { // which is probably why
+			if wrong := env.Err(); wrong != nil { // the probable cause
 				err = errors.Join(wrong, err)
 			}
 		}
@@ -140,12 +140,12 @@ func openFunction(ctx context.Context, env *config.Env, open Open) (f Function, 
 		err = env.Err()
 	}
 	if err == nil && f.HTTP == nil && f.Event == nil {
-		err = errors.New("the function serves neither HTTP nor events")
+		err = errors.New("function has neither HTTP nor Event")
 	}
 	return f, err
 }
 
-// end runs at SIGTERM, at the end of the environment. It exits with 0, so that a coverage build writes what it has.
+// end runs at SIGTERM, when the environment ends. It exits with status 0, so that a coverage build writes its data.
 func (e *environment) end() {
 	if e.function.Close != nil {
 		ctx, cancel := context.WithTimeout(e.base, closeBudget)
@@ -156,7 +156,7 @@ func (e *environment) end() {
 	os.Exit(0)
 }
 
-// LogConfig is what the logger reads.
+// LogConfig configures the logger.
 type LogConfig struct {
 	// The lowest level that is logged: DEBUG, INFO, WARN or ERROR. The line of each invocation is always written, because it
 	// carries the metrics.

@@ -10,7 +10,7 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// line is an invocation's logger, and what its INFO line will say.
+// line is an invocation's logger and the content of its INFO line.
 type line struct {
 	log     *slog.Logger
 	metrics *telemetry.Metrics
@@ -26,8 +26,9 @@ func withLine(ctx context.Context, log *slog.Logger) context.Context {
 	return context.WithValue(ctx, lineKey{}, &line{log: log, metrics: metrics})
 }
 
-// Note adds attributes to the one INFO line of the invocation, such as slog.String("outcome", "accepted"); a later value of
-// a key replaces an earlier one. Texts are scrubbed of addresses, IPs and keys. It is safe for concurrent use.
+// Note adds attributes to the invocation's INFO line, such as slog.String("outcome", "accepted"). A later value of a
+// key
+// replaces an earlier one. Texts are scrubbed of addresses, IPs and keys. Note is safe for concurrent use.
 func Note(ctx context.Context, attrs ...slog.Attr) {
 	l, ok := ctx.Value(lineKey{}).(*line)
 	if !ok {
@@ -50,8 +51,9 @@ func (l *line) set(attr slog.Attr) {
 	l.attrs = append(l.attrs, attr)
 }
 
-// finish completes the line: what the invocation knows itself, besides the notes. A noted outcome is closer to what happened
-// than word, unless the invocation failed after it was noted.
+// finish adds the invocation's own attributes to the noted ones. A noted outcome is more precise than word and wins,
+// unless
+// the invocation failed afterwards.
 func (l *line) finish(word string, failed bool, own []slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,31 +69,31 @@ func has(attrs []slog.Attr, key string) bool {
 	return slices.ContainsFunc(attrs, func(attr slog.Attr) bool { return attr.Key == key })
 }
 
-// write writes the line with the metrics, and a line more for each group of metrics that does not fit into it.
-func (l *line) write(ctx context.Context, book metricContext) {
+// write writes the line with the metrics, and another line for each group of metrics that does not fit into it.
+func (l *line) write(ctx context.Context, metrics metricContext) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	root := map[string]string{"function_name": book.function}
+	root := map[string]string{"function_name": metrics.function}
 	for _, attr := range l.attrs {
 		if attr.Value.Kind() == slog.KindString {
 			root[attr.Key] = attr.Value.String()
 		}
 	}
-	at := book.now()
-	l.writeSecurity(ctx, book, at)
-	documents := l.metrics.Documents(book.namespace, at, root)
+	at := metrics.now()
+	l.writeSecurity(ctx, metrics, at)
+	documents := l.metrics.Documents(metrics.namespace, at, root)
 	if len(documents) == 0 {
 		documents = [][]slog.Attr{nil}
 	}
 	l.emit(ctx, at, "invocation", append(l.attrs, documents[0]...))
-	for _, metrics := range documents[1:] {
-		l.emit(ctx, at, "metrics", metrics)
+	for _, document := range documents[1:] {
+		l.emit(ctx, at, "metrics", document)
 	}
 }
 
-// writeSecurity writes a line for each reason of a security event, with where it happened.
-func (l *line) writeSecurity(ctx context.Context, book metricContext, at time.Time) {
-	root := map[string]string{"function_name": book.function}
+// writeSecurity writes a line for each reason of a security event, with the route and method.
+func (l *line) writeSecurity(ctx context.Context, metrics metricContext, at time.Time) {
+	root := map[string]string{"function_name": metrics.function}
 	for _, event := range l.metrics.Split(telemetry.SecurityEvents) {
 		var attrs []slog.Attr
 		for _, attr := range l.attrs {
@@ -99,29 +101,29 @@ func (l *line) writeSecurity(ctx context.Context, book metricContext, at time.Ti
 				attrs = append(attrs, attr)
 			}
 		}
-		for _, metrics := range event.Documents(book.namespace, at, root) {
-			l.emit(ctx, at, "security", append(attrs, metrics...))
+		for _, document := range event.Documents(metrics.namespace, at, root) {
+			l.emit(ctx, at, "security", append(attrs, document...))
 		}
 	}
 }
 
-// writeLate writes metrics that were added after the line, if there are any.
-func (l *line) writeLate(ctx context.Context, book metricContext) {
-	at := book.now()
-	for _, metrics := range l.metrics.Documents(book.namespace, at, map[string]string{"function_name": book.function}) {
-		l.emit(ctx, at, "metrics", metrics)
+// writeLate writes the metrics that were added after the line, if any.
+func (l *line) writeLate(ctx context.Context, metrics metricContext) {
+	at := metrics.now()
+	for _, document := range l.metrics.Documents(metrics.namespace, at, map[string]string{"function_name": metrics.function}) {
+		l.emit(ctx, at, "metrics", document)
 	}
 }
 
-// metricBook is what the metrics of all invocations have in common.
+// metricContext holds what the metrics of all invocations have in common.
 type metricContext struct {
 	namespace, function string
 	now                 func() time.Time
 }
 
-// emit writes a line of level INFO, whatever LOG_LEVEL says: the metrics are in it.
+// emit writes a line of level INFO regardless of LOG_LEVEL, because the line contains the metrics.
 func (l *line) emit(ctx context.Context, at time.Time, message string, attrs []slog.Attr) {
 	record := slog.NewRecord(at, slog.LevelInfo, message, 0)
 	record.AddAttrs(attrs...)
-	_ = l.log.Handler().Handle(ctx, record) // whom could it be told, if not the log
+	_ = l.log.Handler().Handle(ctx, record) // a failure of the log can be reported nowhere
 }

@@ -18,11 +18,11 @@ import (
 const (
 	// service names the system in every log line.
 	service = "newsletter"
-	// maxValueBytes bounds a text in a log line; all mistakes in the variables of a function fit.
+	// maxValueBytes limits a text in a log line. All configuration errors of a function fit.
 	maxValueBytes = 4096
 )
 
-// newLogger writes JSON lines with the keys of Lambda's own lines.
+// newLogger returns a logger that writes JSON lines with the keys of Lambda's own lines.
 func newLogger(out io.Writer, level slog.Level, name string) *slog.Logger {
 	attrs := []slog.Attr{
 		slog.String("service", service),
@@ -38,11 +38,12 @@ func newLogger(out io.Writer, level slog.Level, name string) *slog.Logger {
 	return slog.New(handler.WithAttrs(attrs))
 }
 
-// functionName is Lambda's name of the function that is called name here.
+// functionName returns Lambda's name of a function of this repository.
 func functionName(name string) string { return cmp.Or(lambdacontext.FunctionName, name) }
 
-// tidy is the last gate of every log line: Lambda's names for the standard keys, texts scrubbed and bounded, and no value
-// whose parts nobody has looked at.
+// tidy processes every attribute of a log line: it uses Lambda's names for the standard keys, scrubs and limits
+// texts, and
+// hides values of types that it does not know.
 func tidy(groups []string, attr slog.Attr) slog.Attr {
 	if len(groups) == 0 && isPlatformKey(attr.Key) {
 		return lambdacontext.ReplaceAttr(groups, attr)
@@ -56,7 +57,7 @@ func tidy(groups []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
-// text writes a value whose text is known to be one. It survives an Error method that panics, as one on a nil pointer does.
+// text returns a value of a known type as text. It survives an Error method that panics, as one on a nil pointer does.
 func text(value any) (s string) {
 	defer func() {
 		if recover() != nil {
@@ -76,13 +77,13 @@ func text(value any) (s string) {
 	return "[not shown]"
 }
 
-// isPlatformKey names what this package or AWS wrote: its values may look like keys and are none.
+// isPlatformKey reports whether this package or AWS wrote a key's value, which can look like a secret but is none.
 func isPlatformKey(key string) bool {
 	switch key {
 	case slog.LevelKey, slog.TimeKey, slog.MessageKey, "service", "function_name", "function_version",
 		"function_request_id", "xray_trace_id", "correlation_id", "route", "method",
 		"settings", // the names of variables
-		"seal":     // of the ledger: it is to be found here when the database was changed
+		"seal":     // of the ledger: this copy detects a change of the database
 		return true
 	}
 	return false
@@ -95,8 +96,9 @@ func bounded(s string) string {
 	return capture.Scrub(s)
 }
 
-// Logger is the invocation's logger: its lines carry the request's ids. ERROR means that someone must act. Outside of a
-// function it is the default logger.
+// Logger returns the invocation's logger, whose lines contain the request's ids. ERROR means that someone must act.
+// Outside
+// an invocation it returns the default logger.
 func Logger(ctx context.Context) *slog.Logger {
 	if l, ok := ctx.Value(lineKey{}).(*line); ok {
 		return l.log
@@ -104,7 +106,7 @@ func Logger(ctx context.Context) *slog.Logger {
 	return slog.Default()
 }
 
-// redirectStandardLog turns what the Lambda library prints into lines like ours.
+// redirectStandardLog turns the Lambda library's output into JSON lines.
 func redirectStandardLog(to *slog.Logger) {
 	log.SetFlags(0)
 	log.SetOutput(logBridge{to})
@@ -112,14 +114,15 @@ func redirectStandardLog(to *slog.Logger) {
 
 type logBridge struct{ to *slog.Logger }
 
-// Write logs a message of the standard logger: error results, of which the invocation has told already, at DEBUG, the rest
-// at WARN.
+// Write logs a message of the standard logger: error results at DEBUG, because the invocation has logged them
+// already, and
+// everything else at WARN.
 func (b logBridge) Write(p []byte) (int, error) {
 	text := strings.TrimSpace(string(p))
 	if strings.HasPrefix(text, `{"errorMessage"`) {
 		b.to.Debug("error result", "result", text)
 	} else {
-		b.to.Warn("runtime", "detail", text)
+		b.to.Warn("Lambda runtime message", "detail", text)
 	}
 	return len(p), nil
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A text that looks like the end of a line, or like a line, is a part of its own line.
-func TestALineStaysOneLine(t *testing.T) {
+// A text that looks like the end of a line, or like another line, stays within its own line.
+func TestLineStaysOneLine(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"a\n{\"level\":\"ERROR\",\"message\":\"invocation\"}", "a\r\nb", "a\u2028b\u2029c", "\x1b[2J\x1b[31mred", "\"},{\"x\":\"", "a\x00b\x7f", "\xff\xfe",
@@ -26,7 +26,7 @@ func TestALineStaysOneLine(t *testing.T) {
 			t.Errorf("%q became %v", text, fields)
 		}
 		if strings.ContainsAny(line, "\x1b\x00\r") || strings.Contains(line, "\u2028") {
-			t.Errorf("%q: a terminal would obey %q", text, line)
+			t.Errorf("%q: control characters in %q", text, line)
 		}
 	}
 }

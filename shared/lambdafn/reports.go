@@ -13,23 +13,25 @@ import (
 	"newsletter/shared/webhook"
 )
 
-// errorCaptured is the type of the event that the error webhook gets.
+// errorCaptured is the type of the events that the error webhook receives.
 const errorCaptured = "error.captured"
 
-// WebhookConfig says who besides Sentry gets reports of errors.
+// WebhookConfig configures the webhook that receives error reports besides Sentry.
 type WebhookConfig struct {
-	// Where each error that is reported is sent, as the event "error.captured" (docs/webhooks.md): https, on port 443 or 8443,
-	// at a public address. Empty for nowhere.
+	// Each reported error is sent to this URL as the event "error.captured" (docs/webhooks.md). It must be https on
+	// port 443 or
+	// 8443 at a public address. Empty: no webhook.
 	URL config.Sealed `env:"ERROR_WEBHOOK_URL"`
-	// The secrets that sign these calls, as WEBHOOK_SECRETS do: "whsec_" and 24 to 64 random bytes in base64, separated by commas, the
-	// newest first. Required with ERROR_WEBHOOK_URL.
+	// The secrets that sign these calls, like WEBHOOK_SECRETS: "whsec_" and 24 to 64 random bytes in base64,
+	// separated by
+	// commas, newest first. Required with ERROR_WEBHOOK_URL.
 	Secrets config.Sealed `env:"ERROR_WEBHOOK_SECRETS"`
 }
 
-// open gives nil where nobody is to be told.
+// open returns nil if no webhook is configured.
 func (c WebhookConfig) open(guard outbound.Config) (capture.Hook, error) {
 	if c.URL.IsZero() {
-		return nil, nil //nolint:nilnil // none is wanted
+		return nil, nil //nolint:nilnil // no webhook is configured
 	}
 	url := c.URL.Reveal()
 	var problems []error
@@ -51,8 +53,7 @@ func (c WebhookConfig) open(guard outbound.Config) (capture.Hook, error) {
 	}, nil
 }
 
-// openReports makes the way of errors out of a function. Where it has mistakes they are added to env, and nothing is
-// reported.
+// openReports creates the function's error reporter. It adds configuration errors to env; then nothing is reported.
 func openReports(env *config.Env, function string, scheduled bool) *capture.Reporter {
 	cfg := config.Read[capture.Config](env)
 	if scheduled {

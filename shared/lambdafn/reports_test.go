@@ -15,7 +15,7 @@ import (
 	"newsletter/shared/outbound"
 )
 
-// The error webhook hears, signed, of what an invocation reports, before the answer.
+// The error webhook receives a signed event for each report of an invocation, before the response is sent.
 func TestTheErrorWebhook(t *testing.T) {
 	t.Parallel()
 	receiver := devstack.NewWebhooks(time.Now)
@@ -43,7 +43,7 @@ func TestTheErrorWebhook(t *testing.T) {
 	}
 }
 
-func TestMistakesOfTheErrorWebhook(t *testing.T) {
+func TestInvalidErrorWebhookSettings(t *testing.T) {
 	t.Parallel()
 	secret := config.Seal(devstack.WebhookSecret)
 	for name, test := range map[string]struct {

@@ -18,7 +18,7 @@ import (
 	"newsletter/internal/emfcheck"
 )
 
-// patience is far above what a busy machine needs.
+// patience is far longer than a busy machine needs.
 const patience = 30 * time.Second
 
 // runtimeAPI is Lambda's Runtime and Extensions API for one child process of this test binary.
@@ -31,16 +31,16 @@ type runtimeAPI struct {
 	stdout  lockedBuffer
 	stderr  lockedBuffer
 	count   int
-	failure string // what the child said of a start that failed
+	failure string // the child's message of a failed start
 }
 
-// invocation is what the child made of an event.
+// invocation is the child's result of an event.
 type invocation struct {
 	id, kind string // kind: response or error
 	body     string
 }
 
-// startChild runs a function of child_test.go under the real Start with further variables.
+// startChild runs a function of child_test.go with the real Start and further variables.
 func startChild(t *testing.T, function string, variables ...string) *runtimeAPI {
 	t.Helper()
 	api := &runtimeAPI{t: t, events: make(chan string), results: make(chan invocation, 1), exited: make(chan error, 1)}
@@ -107,7 +107,7 @@ func (a *runtimeAPI) routes() http.Handler {
 	return mux
 }
 
-// invoke hands the child one event.
+// invoke sends the child one event.
 func (a *runtimeAPI) invoke(event string) invocation {
 	a.t.Helper()
 	select {
@@ -128,19 +128,19 @@ func (a *runtimeAPI) invoke(event string) invocation {
 	return invocation{}
 }
 
-// wait gives the child's exit code. Only then all that it printed has arrived.
+// wait returns the child's exit code. All its output has arrived by then.
 func (a *runtimeAPI) wait() int {
 	a.t.Helper()
 	select {
 	case err := <-a.exited:
-		a.exited <- err // for the next who waits
+		a.exited <- err // for the next caller
 	case <-time.After(patience):
 		a.t.Fatal("the child does not end")
 	}
 	return a.child.ProcessState.ExitCode()
 }
 
-// end sends SIGTERM, as Lambda does at the end of an environment, and gives the exit code.
+// end sends SIGTERM, as Lambda does when an environment ends, and returns the exit code.
 func (a *runtimeAPI) end() int {
 	a.t.Helper()
 	if err := a.child.Process.Signal(syscall.SIGTERM); err != nil {
@@ -149,7 +149,7 @@ func (a *runtimeAPI) end() int {
 	return a.wait()
 }
 
-// lines reads what the ended child logged, from which every canary must be absent.
+// lines returns the lines that the ended child logged. They must contain no canary.
 func (a *runtimeAPI) lines() []map[string]any {
 	a.t.Helper()
 	a.wait()
@@ -179,7 +179,7 @@ func (a *runtimeAPI) lines() []map[string]any {
 	return lines
 }
 
-// ofLevel picks the lines of one level.
+// ofLevel returns the lines of one level.
 func ofLevel(lines []map[string]any, level string) []map[string]any {
 	var picked []map[string]any
 	for _, line := range lines {
@@ -190,7 +190,7 @@ func ofLevel(lines []map[string]any, level string) []map[string]any {
 	return picked
 }
 
-// httpEvent is an event as the gateway sends it, full of canaries.
+// httpEvent returns an event in the gateway's form, full of canaries.
 func httpEvent(query, body string) string {
 	raw, err := json.Marshal(map[string]any{
 		"version": "2.0", "rawPath": "/api/web", "rawQueryString": query, "body": body,
@@ -206,7 +206,7 @@ func httpEvent(query, body string) string {
 	return string(raw)
 }
 
-// lockedBuffer is a bytes.Buffer that a process writes while a test reads.
+// lockedBuffer is a bytes.Buffer that a process can write while a test reads.
 type lockedBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -229,7 +229,7 @@ func poll(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s does not happen", what)
+			t.Fatalf("timeout: %s", what)
 		}
 	}
 }

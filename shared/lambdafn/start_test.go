@@ -27,7 +27,7 @@ func (a *runtimeAPI) request(query, body string) gatewayAnswer {
 	return answer
 }
 
-func TestAnEnvironmentSurvivesWhateverItIsSent(t *testing.T) {
+func TestEnvironmentSurvivesAnyEvent(t *testing.T) {
 	t.Parallel()
 	sentry := newSentryRecorder(t)
 	child := startChild(t, "web", "SENTRY_DSN="+sentry.dsn, "RELEASE=1.2.3")
@@ -45,17 +45,17 @@ func TestAnEnvironmentSurvivesWhateverItIsSent(t *testing.T) {
 	if got := child.request("do=lost", ""); got.StatusCode != 503 || got.Headers["Retry-After"] != "1" {
 		t.Errorf("a lost dependency: %+v", got)
 	}
-	for event, told := range map[string]string{
-		`{"requestContext":`:                "not valid JSON",
-		`"` + canaryAddress + "\x01":        "not valid JSON",
-		`{"email":"` + canaryAddress + `"}`: "not an HTTP API event",
-		`[]`:                                "not an HTTP API event",
-		`{"httpMethod":"GET","path":"/","resource":"/"}`:                                         "not an HTTP API event",
+	for event, want := range map[string]string{
+		`{"requestContext":`:                "invalid JSON",
+		`"` + canaryAddress + "\x01":        "invalid JSON",
+		`{"email":"` + canaryAddress + `"}`: "only HTTP API events",
+		`[]`:                                "only HTTP API events",
+		`{"httpMethod":"GET","path":"/","resource":"/"}`:                                         "only HTTP API events",
 		`{"headers":{"x":["` + canaryAddress + `"]},"requestContext":{"http":{"method":"GET"}}}`: "headers",
 		`{"requestContext":{"timeEpoch":99999999999999999999,"http":{"method":"GET"}}}`:          "requestContext.timeEpoch",
 	} {
 		result := child.invoke(event)
-		if result.kind != "error" || !strings.Contains(result.body, told) || strings.Contains(result.body, "canary") {
+		if result.kind != "error" || !strings.Contains(result.body, want) || strings.Contains(result.body, "canary") {
 			t.Errorf("%s: %s %s", event, result.kind, result.body)
 		}
 	}
@@ -70,7 +70,7 @@ func TestAnEnvironmentSurvivesWhateverItIsSent(t *testing.T) {
 	checkSentry(t, sentry)
 }
 
-// checkWebLines holds the lines of TestAnEnvironmentSurvivesWhateverItIsSent against what they promise.
+// checkWebLines checks the log lines of TestEnvironmentSurvivesAnyEvent.
 func checkWebLines(t *testing.T, child *runtimeAPI) {
 	t.Helper()
 	lines := child.lines()
@@ -80,7 +80,7 @@ func checkWebLines(t *testing.T, child *runtimeAPI) {
 	}
 	for i, line := range info {
 		if _, measured := line["Duration"].(float64); i > 0 && line["status"] != nil && (!measured || line["endpoint"] != "web POST") {
-			t.Errorf("line %d: no duration of its endpoint: %v", i, line)
+			t.Errorf("line %d: no duration with its endpoint: %v", i, line)
 		}
 		if line["cold_start"] != (i == 0) || (line["ColdStarts"] != nil) != (i == 0) {
 			t.Errorf("line %d: cold_start %v", i, line["cold_start"])
@@ -112,7 +112,7 @@ func checkWebLines(t *testing.T, child *runtimeAPI) {
 	}
 }
 
-// sentryRecorder keeps what arrives at a Sentry.
+// sentryRecorder records what a Sentry server receives.
 type sentryRecorder struct {
 	dsn string
 	raw lockedBuffer
@@ -130,7 +130,7 @@ func newSentryRecorder(t *testing.T) *sentryRecorder {
 	return recorder
 }
 
-// checkSentry holds the reports of TestAnEnvironmentSurvivesWhateverItIsSent against what they promise.
+// checkSentry checks the reports of TestEnvironmentSurvivesAnyEvent.
 func checkSentry(t *testing.T, sentry *sentryRecorder) {
 	t.Helper()
 	arrived := sentry.raw.String()
@@ -141,7 +141,7 @@ func checkSentry(t *testing.T, sentry *sentryRecorder) {
 		}
 	}
 	if got := strings.Count(arrived, `"route":"/api/web"`); got != 3 {
-		t.Errorf("%d reports name their route", got)
+		t.Errorf("%d reports contain their route", got)
 	}
 	for _, canary := range []string{canaryAddress, canaryToken, canaryIP, canaryBody} {
 		if strings.Contains(arrived, canary) {
@@ -159,7 +159,7 @@ func TestEvents(t *testing.T) {
 		{`{"command":"fail"}`, "error", `{"errorMessage":"send to [address]: unsupported operation","errorType":"failed"}`},
 		{`{"command":"unencodable"}`, "error", `{"errorMessage":"encode the result: json: unsupported type: func()","errorType":"failed"}`},
 		{`{"command":5}`, "error", `{"errorMessage":"the event is no command","errorType":"failed"}`},
-		{`{`, "error", `{"errorMessage":"the event is not valid JSON","errorType":"malformed-event"}`},
+		{`{`, "error", `{"errorMessage":"parse event: invalid JSON","errorType":"malformed-event"}`},
 		{httpEvent("", ""), "response", `{"command":"","scheduled":false}`},
 		{`{"detail-type":"Scheduled Event","source":"aws.events"}`, "response", `{"command":"","scheduled":true}`},
 		{`{"scheduled":true}`, "response", `{"command":"","scheduled":true}`},
@@ -181,7 +181,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-func TestTheEndOfAnEnvironment(t *testing.T) {
+func TestEndOfAnEnvironment(t *testing.T) {
 	t.Parallel()
 	child := startChild(t, "web")
 	child.request("", "")
@@ -193,7 +193,7 @@ func TestTheEndOfAnEnvironment(t *testing.T) {
 	}
 }
 
-func TestAFunctionThatDoesNotStart(t *testing.T) {
+func TestFunctionThatDoesNotStart(t *testing.T) {
 	t.Parallel()
 	for function, tc := range map[string]struct {
 		variables []string
@@ -202,7 +202,7 @@ func TestAFunctionThatDoesNotStart(t *testing.T) {
 		"misconfigured": {[]string{"CLOUDFRONT_SECRET=" + canaryAddress, "SITE_ALLOWED_ORIGINS=*", "LOG_LEVEL=" + canaryToken, "SENTRY_DSN=" + canaryToken},
 			[]string{"CLOUDFRONT_SECRET: ", "SITE_ALLOWED_ORIGINS: ", "OTHER: ", "LOG_LEVEL: ", "SENTRY_DSN: "}},
 		"panicking": {nil, []string{"panic: no luck [address]"}},
-		"empty":     {nil, []string{"serves neither"}},
+		"empty":     {nil, []string{"neither HTTP nor Event"}},
 		"web":       {[]string{"SECRETS_ARN=arn:aws:secretsmanager:eu-central-1:123456789012:secret:app"}, []string{"secret:app", "AWS_ACCESS_KEY_ID"}},
 	} {
 		t.Run(function, func(t *testing.T) {
@@ -217,17 +217,17 @@ func TestAFunctionThatDoesNotStart(t *testing.T) {
 			}
 			for _, part := range tc.told {
 				if strings.Count(fmt.Sprint(lines[0]["err"]), part) != 1 {
-					t.Errorf("not one word of %q in %v", part, lines[0]["err"])
+					t.Errorf("no %q in %v", part, lines[0]["err"])
 				}
 			}
 			if child.failure != lines[0]["err"] {
-				t.Errorf("Lambda is told %q, the log %v", child.failure, lines[0]["err"])
+				t.Errorf("Lambda received %q, the log %v", child.failure, lines[0]["err"])
 			}
 		})
 	}
 }
 
-func TestAStartThatFailsIsReported(t *testing.T) {
+func TestFailedStartIsReported(t *testing.T) {
 	t.Parallel()
 	sentry := newSentryRecorder(t)
 	if code := startChild(t, "misconfigured", "SITE_ALLOWED_ORIGINS=*", "SENTRY_DSN="+sentry.dsn).wait(); code != 1 {

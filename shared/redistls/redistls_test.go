@@ -71,7 +71,7 @@ func TestBadCertificateFiles(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for file, want := range map[string]string{"/nowhere/ca.pem": "no such file", empty: "there is none in it"} {
+	for file, want := range map[string]string{"/nowhere/ca.pem": "no such file", empty: "no certificate found"} {
 		_, err := redistls.New(redistls.Config{URL: config.Seal("rediss://cache.example:6379"), CAFile: file})
 		if err == nil || !strings.HasPrefix(err.Error(), "REDIS_CA_FILE: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", file, err)

@@ -2,7 +2,7 @@ package lambdafn
 
 import "testing"
 
-func TestIsTick(t *testing.T) {
+func TestIsScheduleInput(t *testing.T) {
 	for event, want := range map[string]bool{
 		`{}`: true, ` { } `: true, `null`: true, `{"scheduled":true}`: true, `{"detail-type":"Scheduled Event","detail":{}}`: true,
 		`{"scheduled":false}`: false, `{"command":"up"}`: false, `[]`: false, `"tick"`: false, `{"Records":[]}`: false, ``: false,
