@@ -13,8 +13,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// owner works in the system's database as the operator's tool does. What it does here reads no pseudonym, so any key
-// will do.
+// owner opens the system's database as the operator's tool does. The key is arbitrary, because no pseudonym is read.
 func owner(t *testing.T, s *stack) *subscription.Store {
 	t.Helper()
 	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(s.db.AppURL), CAFile: s.db.CAFile})
@@ -29,7 +28,7 @@ func owner(t *testing.T, s *stack) *subscription.Store {
 	return subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
 }
 
-// TestCaptchaAndHolds goes from the widget's answer over the real binaries to the mail that the owner releases.
+// TestCaptchaAndHolds covers sign-ups with a CAPTCHA, and a held sign-up that the owner releases.
 func TestCaptchaAndHolds(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: map[string]string{
@@ -54,12 +53,12 @@ func TestCaptchaAndHolds(t *testing.T) {
 		}
 	}
 	if got := signUp("joe@yopmail.com", solved()); got.Status != http.StatusAccepted {
-		t.Errorf("a throw-away address: %d %s", got.Status, got.Body)
+		t.Errorf("a disposable address: %d %s", got.Status, got.Body)
 	}
 	s.deliver(t)
 	visitor.mail(t, "jane@example.org", 1)
-	if mails := visitor.inbox(t, "joe@yopmail.com"); len(mails) != 0 {
-		t.Errorf("a held mail went out: %+v", mails)
+	if emails := visitor.inbox(t, "joe@yopmail.com"); len(emails) != 0 {
+		t.Errorf("a held email was sent: %+v", emails)
 	}
 
 	store := owner(t, s)

@@ -19,37 +19,37 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// story is trouble that comes, is told, and goes, in one system.
-type story struct {
+// A scenario causes alerts in one system and then removes the causes.
+type scenario struct {
 	thresholds map[string]string
-	alerts     []string // all that are opened, each once: "rule", or "rule/subject"
-	happens    func(t *testing.T, w *watch)
+	alerts     []string // that fire, each once: "rule", or "rule/subject"
+	run        func(t *testing.T, w *watch)
 }
 
-var stories = map[string]story{
-	"servers are lost": {
+var scenarios = map[string]scenario{
+	"servers are unavailable": {
 		map[string]string{"ALERTS_LIMITER_DOWN_MAX": "1s", "ALERTS_OBJECTIVE_PERCENT": "97"},
 		[]string{"limiter", "database", "errors/fast", "errors/slow", "errors/creeping"}, serversAreLost,
 	},
-	"nobody hears of emails":  {nil, []string{"feedback_missing", "feedback_unreadable"}, nobodyHears},
-	"mails fail":              {nil, []string{"bounces", "dead_letters", "mail_paused"}, mailsFail},
+	"feedback is missing":     {nil, []string{"feedback_missing", "feedback_unreadable"}, feedbackIsMissing},
+	"emails fail":             {nil, []string{"bounces", "dead_letters", "mail_paused"}, emailsFail},
 	"strangers are signed up": {map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": "hold"}, []string{"signup_burst", "held/disposable", "bombing"}, strangersAreSignedUp},
-	"work is left undone": {
+	"work is not done": {
 		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
 		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age", "deliveries/loops"}, workIsLeftUndone,
 	},
 }
 
-// Every alert is provoked by its cause, told once to every channel, told again while it lasts, and told to be over; and
-// no other one is opened on the way.
+// TestEveryAlertFiresAndResolves causes every alert and checks that each channel is notified once when it fires,
+// repeatedly while it lasts, and once when it resolves, and that no other alert fires.
 func TestEveryAlertFiresAndResolves(t *testing.T) {
 	t.Parallel()
-	for name, s := range stories {
+	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWatch(t, s.thresholds)
 			w.become(nil)
-			s.happens(t, w)
+			s.run(t, w)
 			w.become(nil)
 			w.verify(s.alerts)
 		})
@@ -58,19 +58,19 @@ func TestEveryAlertFiresAndResolves(t *testing.T) {
 
 func TestEveryRuleHasAScenario(t *testing.T) {
 	t.Parallel()
-	told := map[string]bool{}
-	for _, s := range stories {
+	covered := map[string]bool{}
+	for _, s := range scenarios {
 		for _, about := range s.alerts {
 			rule, _, _ := strings.Cut(about, "/")
-			told[rule] = true
+			covered[rule] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(told)), slices.Sorted(maps.Keys(pageOfAlerts(t))); !slices.Equal(got, want) {
-		t.Errorf("stories of %q, rules %q", got, want)
+	if got, want := slices.Sorted(maps.Keys(covered)), slices.Sorted(maps.Keys(pageOfAlerts(t))); !slices.Equal(got, want) {
+		t.Errorf("scenarios for %q, rules %q", got, want)
 	}
 }
 
-// serversAreLost loses Redis, and then PostgreSQL while visitors come.
+// serversAreLost stops Redis, then PostgreSQL while requests arrive.
 func serversAreLost(t *testing.T, w *watch) {
 	v := newVisitor(w.base, "127.60.1.1")
 	v.subscribe(t, "jane@example.org")
@@ -78,10 +78,10 @@ func serversAreLost(t *testing.T, w *watch) {
 	link := v.mail(t, "jane@example.org", 1).link(t, confirmPath)
 
 	w.redis.Kill()
-	w.opens("limiter")
-	w.reminds()
+	w.fires("limiter")
+	w.repeats()
 	w.redis.Start()
-	w.ends("limiter")
+	w.resolves("limiter")
 
 	w.allowConnections(t, false)
 	for range 12 {
@@ -89,94 +89,94 @@ func serversAreLost(t *testing.T, w *watch) {
 			t.Fatalf("without PostgreSQL: %d", got.Status)
 		}
 	}
-	said := func(title string) bool {
-		w.lookTwiceAtOnce()
+	notified := func(title string) bool {
+		w.runHealthTwice()
 		return slices.Contains(titles(w.Fakes.SNS.Messages()), title)
 	}
-	eventually(t, "the loss to be told", func() bool { return said("critical: The database does not answer") })
-	eventually(t, "a reminder", func() bool { return said("critical: Still: The database does not answer") })
+	eventually(t, "a notification of the loss", func() bool { return notified("critical: The database does not answer") })
+	eventually(t, "a repeated notification", func() bool { return notified("critical: Still: The database does not answer") })
 	if n := w.Lambda.Environments("health"); n < 2 {
-		t.Errorf("%d environments looked", n)
+		t.Errorf("%d environments ran", n)
 	}
 	w.allowConnections(t, true)
-	eventually(t, "its end", func() bool {
-		w.look() // with deliver, which tells it
-		return said("good: Over: The database does not answer")
+	eventually(t, "the resolved notification", func() bool {
+		w.runHealth() // with deliver, which notifies
+		return notified("good: Over: The database does not answer")
 	})
 	if n := w.count(t, "outbox where event_id in (select id from alerts where rule = 'database') and kind not like 'alert.resolved%'"); n != 0 {
-		t.Errorf("%d deliveries tell what was told directly", n)
+		t.Errorf("%d outbox messages for directly sent notifications", n)
 	}
 
-	w.opens("errors/fast", "errors/slow", "errors/creeping")
-	w.reminds()
-	eventually(t, "enough good answers", func() bool {
+	w.fires("errors/fast", "errors/slow", "errors/creeping")
+	w.repeats()
+	eventually(t, "enough successful responses", func() bool {
 		for range 100 {
 			if got := v.send(t, http.MethodPost, link, ""); got.Status != http.StatusOK {
 				t.Fatalf("confirm: %d", got.Status)
 			}
 		}
-		return len(w.look()) == 0
+		return len(w.runHealth()) == 0
 	})
 }
 
-// mailsFail lets addresses bounce, Amazon SES refuse a mail for good, and the owner stop all mail.
-func mailsFail(t *testing.T, w *watch) {
+// emailsFail causes bounces, a permanent rejection by SES, and a pause of all email.
+func emailsFail(t *testing.T, w *watch) {
 	v := newVisitor(w.base, "127.61.1.1")
 	for i := range 5 {
 		v.subscribe(t, fmt.Sprintf("bounce%d@example.org", i))
 	}
 	w.deliver(t)
 	eventually(t, "the bounces to be recorded", func() bool { return w.count(t, "engagement_events where kind = 'bounce'") == 5 })
-	w.opens("bounces")
+	w.fires("bounces")
 	w.Fakes.SES.Fail(devstack.SESFault{Status: http.StatusBadRequest, Code: "MessageRejected"})
 	v.subscribe(t, "refused@example.org")
-	w.opens("dead_letters")
+	w.fires("dead_letters")
 	w.operator(t, "destination", "pause", "email")
-	w.opens("mail_paused")
-	w.reminds()
+	w.fires("mail_paused")
+	w.repeats()
 
 	w.operator(t, "outbox", "retry", "--all")
-	w.ends("dead_letters")
-	if mails := v.inbox(t, "refused@example.org"); len(mails) != 0 {
-		t.Errorf("%d mails left while all mail is paused", len(mails))
+	w.resolves("dead_letters")
+	if emails := v.inbox(t, "refused@example.org"); len(emails) != 0 {
+		t.Errorf("%d emails were sent while email is paused", len(emails))
 	}
-	w.operator(t, "destination", "resume", "email") // what bounced before that was the owner's to judge
-	w.ends("mail_paused", "bounces")
+	w.operator(t, "destination", "resume", "email") // earlier bounces no longer count
+	w.resolves("mail_paused", "bounces")
 }
 
-// nobodyHears turns the event destination of SES off, and lets SES say what nobody understands.
-func nobodyHears(t *testing.T, w *watch) {
+// feedbackIsMissing disables the event destination of SES, and publishes an event that cannot be read.
+func feedbackIsMissing(t *testing.T, w *watch) {
 	v := newVisitor(w.base, "127.64.1.1")
 	w.Fakes.SES.SetPublishing(false)
 	for i := range 3 {
-		v.subscribe(t, fmt.Sprintf("unheard%d@example.org", i))
+		v.subscribe(t, fmt.Sprintf("nofeedback%d@example.org", i))
 	}
 	w.deliver(t)
-	w.become(nil) // they have left just now
+	w.become(nil) // they were sent just now
 	w.exec(t, "update outbox set finished_at = finished_at - interval '61 minutes' where outcome = 'sent'")
-	w.opens("feedback_missing")
-	w.reminds()
+	w.fires("feedback_missing")
+	w.repeats()
 	w.Fakes.SES.SetPublishing(true)
-	v.subscribe(t, "heard@example.org")
-	w.ends("feedback_missing")
+	v.subscribe(t, "feedback@example.org")
+	w.resolves("feedback_missing")
 
 	event, err := os.ReadFile(filepath.Join(root, "events", "engagement", "unreadable.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.invoke(t, "engagement", string(event))
-	w.opens("feedback_unreadable")
-	w.reminds()
-	w.exec(t, "update engagement_events set at = at - interval '1 day' where kind = 'unreadable'") // as time passes
-	w.ends("feedback_unreadable")
+	w.fires("feedback_unreadable")
+	w.repeats()
+	w.exec(t, "update engagement_events set at = at - interval '1 day' where kind = 'unreadable'") // simulates the passing of time
+	w.resolves("feedback_unreadable")
 }
 
-// strangersAreSignedUp lets one robot sign up people who do not confirm.
+// strangersAreSignedUp makes a bot sign up people who do not confirm.
 func strangersAreSignedUp(t *testing.T, w *watch) {
 	v := newVisitor(w.base, "127.62.1.1")
 	address := func(i int) string { return fmt.Sprintf("mia.schulz%03d@gmail.com", i) }
 	signUps := 0
-	eventually(t, "a wave to be held", func() bool {
+	eventually(t, "a sign-up burst to be held", func() bool {
 		for range 10 {
 			v.subscribe(t, address(signUps))
 			signUps++
@@ -184,78 +184,78 @@ func strangersAreSignedUp(t *testing.T, w *watch) {
 		w.deliver(t)
 		return w.count(t, "outbox where state = 'held' and hold_reason = 'signup_burst'") > 0
 	})
-	w.opens("signup_burst")
+	w.fires("signup_burst")
 	v.subscribe(t, "away@mailinator.com")
-	w.opens("held/disposable")
-	w.exec(t, "update subscribers set requested_at = requested_at - interval '2 minutes'") // the last minute does not count yet
+	w.fires("held/disposable")
+	w.exec(t, "update subscribers set requested_at = requested_at - interval '2 minutes'") // the last minute is not counted yet
 	w.exec(t, "update ledger_events set at = at - interval '2 minutes'")
-	w.opens("bombing")
-	w.reminds()
+	w.fires("bombing")
+	w.repeats()
 
 	w.operator(t, "hold", "reject", "--all")
-	w.ends("signup_burst", "held/disposable")
+	w.resolves("signup_burst", "held/disposable")
 	for i := range signUps / 5 {
 		if got := v.send(t, http.MethodPost, v.mail(t, address(i), 1).link(t, confirmPath), ""); got.Status != http.StatusOK {
 			t.Fatalf("confirm: %d", got.Status)
 		}
 	}
-	w.ends("bombing")
+	w.resolves("bombing")
 }
 
-// workIsLeftUndone leaves a letter unanswered, routes slow, a migration undone, and the outbox full.
+// workIsLeftUndone leaves a privacy request unanswered, routes slow, a migration not applied, and the outbox full.
 func workIsLeftUndone(t *testing.T, w *watch) {
 	v := newVisitor(w.base, "127.63.1.1")
 	const address = "letter@example.org"
 	activate(t, w.stack, v, address)
 	w.deliver(t)
 	w.operator(t, "privacy", "open", "--received", time.Now().AddDate(0, 0, -25).Format(time.DateOnly), "export", address)
-	w.opens("privacy_due")
+	w.fires("privacy_due")
 
 	const history = `insert into request_stats select 3600, at, $1, 2, false, $2 + $3 * n, 100 from generate_series(1, $4::integer) as n, lateral (select `
 	w.exec(t, history+`date_trunc('hour', now()) + make_interval(hours => hour) - n * interval '7 days' as at from generate_series(-1, 1) as hour) as times`,
 		"subscribe POST", histogram.Bucket(20*time.Millisecond), 0, 6)
-	eventually(t, "slow requests of the last minutes to be folded", func() bool {
+	eventually(t, "slow requests of the last minutes to be aggregated", func() bool {
 		w.answersSlowly("subscribe POST", 300*time.Millisecond)
-		w.look()
+		w.runHealth()
 		return w.count(t, "request_stats where span = 300 and endpoint = 'subscribe POST' and requests >= 60") >= 5
 	})
-	w.opens("slower/subscribe POST")
+	w.fires("slower/subscribe POST")
 	w.exec(t, history+`date_trunc('day', now(), 'UTC') - n * interval '1 day' as at) as times`,
 		"confirm GET", histogram.Bucket(190*time.Millisecond), -1, 14)
-	w.Lambda.Kill("health") // each environment looks at days once an hour
-	w.opens("trend/confirm GET")
+	w.Lambda.Kill("health") // each environment evaluates days once an hour
+	w.fires("trend/confirm GET")
 	const newest = "where version_id = (select max(version_id) from goose_db_version)"
-	w.exec(t, "update goose_db_version set is_applied = false "+newest) // as if the functions were newer than the schema
-	w.opens("check/migrations")
-	w.reminds()
+	w.exec(t, "update goose_db_version set is_applied = false "+newest) // the functions are newer than the schema
+	w.fires("check/migrations")
+	w.repeats()
 
 	w.exec(t, "update goose_db_version set is_applied = true "+newest)
-	w.ends("check/migrations")
-	w.exec(t, "update request_stats set slot = slot - interval '1 hour' where span < 3600") // as time passes
-	w.ends("slower/subscribe POST")
+	w.resolves("check/migrations")
+	w.exec(t, "update request_stats set slot = slot - interval '1 hour' where span < 3600") // simulates the passing of time
+	w.resolves("slower/subscribe POST")
 	w.exec(t, "update request_stats set slot = slot - interval '241 hours' where endpoint = 'confirm GET' and slot < now() - interval '12 hours'")
 	w.Lambda.Kill("health")
-	w.ends("trend/confirm GET")
+	w.resolves("trend/confirm GET")
 	w.operator(t, "privacy", "export", address)
-	w.ends("privacy_due")
+	w.resolves("privacy_due")
 
 	w.asleep = true
 	v.subscribe(t, "waits@example.org")
-	w.opens("outbox_age")
-	w.reminds()
+	w.fires("outbox_age")
+	w.repeats()
 	w.asleep = false
-	w.ends("outbox_age")
+	w.resolves("outbox_age")
 
 	w.Fakes.Loops.Fail(slices.Repeat([]devstack.Fault{{Status: http.StatusServiceUnavailable}}, 20)...)
-	activate(t, w.stack, v, "told-later@example.org")
-	w.opens("deliveries/loops")
-	w.reminds()
+	activate(t, w.stack, v, "later@example.org")
+	w.fires("deliveries/loops")
+	w.repeats()
 	w.Fakes.Loops.Heal()
-	w.exec(t, "update outbox set due_at = now() where state = 'ready'") // as time passes
-	w.ends("deliveries/loops")
+	w.exec(t, "update outbox set due_at = now() where state = 'ready'") // simulates the passing of time
+	w.resolves("deliveries/loops")
 }
 
-// answersSlowly counts requests of the last five times five minutes, as other environments would have.
+// answersSlowly records requests in the last five slots of five minutes, as other environments would.
 func (w *watch) answersSlowly(endpoint string, took time.Duration) {
 	w.t.Helper()
 	client, err := redistls.New(redistls.Config{URL: config.Seal(w.redis.URL), CAFile: w.redis.CAFile})

@@ -9,8 +9,8 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// Nothing that a client sends gives a 5xx, or writes anything: every malformed request gets a problem that names what
-// is wrong with it.
+// TestBadInputIsRefusedAndWritesNothing checks that no request causes a 5xx and that every malformed request gets a
+// problem that names its mistake, without a write.
 func TestBadInputIsRefusedAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: generous, NoSchedules: true})

@@ -11,8 +11,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// Below a base path everything works as at the root: an API mapping puts one in front of our routes, the links of
-// emails have it, and every button leads back below it.
+// TestBasePath runs the API below a base path, as with an API mapping or a proxy.
 func TestBasePath(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: generous, MappingKey: "news/v1"})
@@ -36,7 +35,7 @@ func TestBasePath(t *testing.T) {
 	mail := inbox.mail(t, address, 1)
 	for _, link := range append(mail.Links, strings.Trim(mail.Headers["List-Unsubscribe"], "<>")) {
 		if strings.Contains(link, "/api/") && !strings.HasPrefix(link, base+"/api/newsletter/") {
-			t.Errorf("a link to %s", link)
+			t.Errorf("unexpected link %s", link)
 		}
 	}
 	for _, step := range []struct{ link, status string }{{mail.link(t, confirmPath), "active"}, {mail.link(t, unsubscribePath), "unsubscribed"}} {
@@ -58,11 +57,11 @@ func TestBasePath(t *testing.T) {
 		do(t, ctx, chromedp.Navigate(s.base+mail.link(t, unsubscribePath)), chromedp.Click(chromedp.CSS("button")))
 		awaitHeading(t, ctx, "You are unsubscribed")
 		if got := s.status(t, address); got != "unsubscribed" {
-			t.Errorf("after leaving: %s", got)
+			t.Errorf("after unsubscribing: %s", got)
 		}
 		do(t, ctx, chromedp.SendKeys(chromedp.CSS("input[type=email]"), address), chromedp.Submit(chromedp.CSS("input[type=email]")))
 		awaitHeading(t, ctx, "Please look into your inbox")
-		// The link opens nothing any more; its page helps, without the query that does not work.
+		// The link is invalid; its page has a form, whose action must drop the query.
 		do(t, ctx, chromedp.Navigate(s.base+"/news/v1"+unsubscribePath+"/?token=nonsense"),
 			chromedp.SendKeys(chromedp.CSS("input[type=email]"), address), chromedp.Submit(chromedp.CSS("input[type=email]")))
 		awaitHeading(t, ctx, "Please look into your inbox")
@@ -72,7 +71,8 @@ func TestBasePath(t *testing.T) {
 	})
 }
 
-// An email provider may send any body to a link, and the gateway passes it on as it does on AWS.
+// TestOneClickAcceptsAnyBodyThroughTheGateway sends one-click requests with bodies that the gateway passes on as on
+// AWS.
 func TestOneClickAcceptsAnyBodyThroughTheGateway(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

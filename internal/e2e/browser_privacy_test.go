@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// picture keeps what the browser shows in the folder SCREENSHOTS, for people to look at; without it nothing.
+// picture saves a screenshot in the folder SCREENSHOTS for manual review, if it is set.
 func picture(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	folder := os.Getenv("SCREENSHOTS")
@@ -25,7 +25,7 @@ func picture(t *testing.T, ctx context.Context, name string) {
 	}
 }
 
-// A person with a browser who wants to be forgotten: the form, the mail, the address typed in, by keyboard alone.
+// TestErasureInABrowser erases a subscriber's data: the form, the email, and typing the address, by keyboard only.
 func TestErasureInABrowser(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -34,7 +34,7 @@ func TestErasureInABrowser(t *testing.T) {
 	v := newVisitor(s.base, "127.0.0.1")
 	v.subscribe(t, address)
 	confirm := v.mail(t, address, 1).link(t, confirmPath)
-	do(t, ctx, chromedp.Navigate(s.base+confirm), chromedp.WaitVisible(chromedp.CSS("blockquote"))) // the text that is agreed to
+	do(t, ctx, chromedp.Navigate(s.base+confirm), chromedp.WaitVisible(chromedp.CSS("blockquote"))) // the consent text
 	picture(t, ctx, "confirm")
 	do(t, ctx, chromedp.Click(chromedp.CSS("button")))
 	awaitHeading(t, ctx, "You are subscribed")
@@ -48,7 +48,7 @@ func TestErasureInABrowser(t *testing.T) {
 
 	do(t, ctx, chromedp.Navigate(s.base+link), chromedp.WaitVisible(chromedp.CSS("#form0-email")))
 	picture(t, ctx, "erase")
-	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("somebody@example.org\r"))
+	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("other@example.org\r"))
 	awaitHeading(t, ctx, "This is not the address of the link")
 	picture(t, ctx, "not-the-address")
 	if got := s.status(t, address); got != "active" {
@@ -58,7 +58,7 @@ func TestErasureInABrowser(t *testing.T) {
 	awaitHeading(t, ctx, "Your data are deleted")
 	picture(t, ctx, "erased")
 	if n := s.count(t, "subscribers where email_norm = $1", address); n != 0 {
-		t.Error("the row is still there")
+		t.Error("the row still exists")
 	}
 	do(t, ctx, chromedp.Navigate(s.base+unsubscribePath), chromedp.WaitVisible(chromedp.CSS("input[type=email]")))
 	picture(t, ctx, "leave-by-address")

@@ -10,8 +10,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A person with a browser: the form on the site, the mail, the button, and the button to leave. No script runs on any
-// of our pages: the browser has scripts switched off by their policy, and buttons are all it takes.
+// TestSignUpInABrowser signs up, confirms and unsubscribes in a browser. No script runs on the pages: their policy
+// disables scripts, and buttons suffice.
 func TestSignUpInABrowser(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -27,7 +27,7 @@ func TestSignUpInABrowser(t *testing.T) {
 	if got := s.status(t, address); got != "pending" {
 		t.Errorf("after opening the link: %s", got)
 	}
-	// By keyboard: the first stop of the Tab key is the button that confirms.
+	// By keyboard: the Tab key first focuses the confirm button.
 	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"))
 	awaitHeading(t, ctx, "You are subscribed")
 	if got := s.status(t, address); got != "active" {
@@ -38,7 +38,7 @@ func TestSignUpInABrowser(t *testing.T) {
 	awaitHeading(t, ctx, "You are unsubscribed")
 	do(t, ctx, chromedp.WaitVisible(chromedp.CSS("input[type=email]"))) // "subscribe again"
 	if got := s.status(t, address); got != "unsubscribed" {
-		t.Errorf("after leaving: %s", got)
+		t.Errorf("after unsubscribing: %s", got)
 	}
 }
 
@@ -51,16 +51,16 @@ func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Voi
 	}
 }
 
-// awaitHeading waits until the page that a form led to is there.
+// awaitHeading waits until the page that follows a form has loaded.
 func awaitHeading(t *testing.T, ctx context.Context, want string) {
 	t.Helper()
 	heading := ""
 	for deadline := time.Now().Add(time.Minute); heading != want; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the page says %q, want %q", heading, want)
+			t.Fatalf("heading %q, want %q", heading, want)
 		}
 		step, cancel := context.WithTimeout(ctx, 5*time.Second)
-		heading, _ = chromedp.Run(step, chromedp.Text(chromedp.CSS("h1"))) // while a page is replaced there may be none
+		heading, _ = chromedp.Run(step, chromedp.Text(chromedp.CSS("h1"))) // there is none while a page is loading
 		cancel()
 	}
 }
@@ -82,7 +82,7 @@ func browser(t *testing.T) context.Context {
 		t.Skip("Chromium is not installed; `make setup` installs it")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, // root may not use the sandbox, and nothing foreign is opened
+		chromedp.ExecPath(path), chromedp.NoSandbox, // root cannot use the sandbox, and only local pages are opened
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()),
 		chromedp.WindowSize(400, 800),
 	)

@@ -10,7 +10,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// refused makes every service refuse once or more, with answers that quote what they were sent, and PostgreSQL too.
+// refused makes every service, and PostgreSQL, refuse at least once, with answers that quote the request.
 func (f *flight) refused() {
 	v := f.visitor("Jim", "127.66.3.3")
 	quote := func(email string) string { return `{"message":"` + email + ` is not known, nor is 127.66.3.3"}` }
@@ -24,7 +24,7 @@ func (f *flight) refused() {
 		refusal.Message = "Email address is not verified: " + quoted + ", asked for by 127.66.3.3 and " + f.network("a refusal", "2001:db8:67:1::1")
 		f.Fakes.SES.Fail(refusal)
 		f.send(v, http.StatusAccepted, http.MethodPost, subscribePath, f.signUp(email, "refused"), asJSON)
-		f.invoke("deliver", `{"scheduled":true}`) // which fails, where it needs the owner
+		f.invoke("deliver", `{"scheduled":true}`) // fails if the refusal needs the owner
 	}
 	f.Fakes.SES.Heal()
 	for _, status := range []int{http.StatusInternalServerError, http.StatusBadRequest, http.StatusForbidden} {
@@ -44,7 +44,7 @@ func (f *flight) refused() {
 		f.send(v, http.StatusOK, http.MethodPost, f.mailed("Jim's", v.mail(f.t, jim, 1).link(f.t, confirmPath)), "")
 		f.everySchedule()
 	}
-	f.tampers(f.t, "for statements that fail", "schema: not of a migration: function refuse() ",
+	f.tampers(f.t, "to make statements fail", "schema: not of a migration: function refuse() ",
 		"schema: not of a migration: trigger subscribers.refuse ", "schema: not of a migration: constraint subscribers.nobody ")
 	f.exec(f.t, `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no row for %', new.email; end $$`)
 	f.exec(f.t, `create trigger refuse before insert on subscribers for each row when (new.email_norm like 'cnry.raised%') execute function refuse()`)
@@ -54,7 +54,7 @@ func (f *flight) refused() {
 	}
 }
 
-// withoutPostgres goes all ways while there is no database.
+// withoutPostgres calls all routes while the database is unavailable.
 func (f *flight) withoutPostgres() {
 	v := f.visitor("Joan", "127.66.4.4")
 	joan := f.address("Joan")
@@ -76,13 +76,13 @@ func (f *flight) withoutPostgres() {
 	}
 	f.feedback()
 	f.allowConnections(f.t, true)
-	eventually(f.t, "the unsubscription that was parked to be applied", func() bool {
+	eventually(f.t, "the queued unsubscription to be applied", func() bool {
 		return f.count(f.t, "subscribers where email_norm = lower($1) and status = 'unsubscribed'", joan) == 1
 	})
 	f.everySchedule()
 }
 
-// withoutRedis goes the limited ways while there is no Redis.
+// withoutRedis calls the rate-limited routes while Redis is unavailable.
 func (f *flight) withoutRedis() {
 	if err := f.redis.Record(f.t.Context()); err != nil {
 		f.t.Fatal(err)
@@ -95,7 +95,7 @@ func (f *flight) withoutRedis() {
 	f.redis.Start()
 }
 
-// land ends the system and looks at everything that came out of it, and at what stayed in it.
+// land stops the system and scans all of its output and stored data.
 func (f *flight) land(dir string) {
 	f.everySchedule()
 	for _, record := range []error{f.redis.Record(f.t.Context()), f.db.Record(f.t.Context(), true)} {
@@ -117,7 +117,7 @@ func (f *flight) land(dir string) {
 		canary.GA4, canary.SNS, canary.SES, canary.Loops, canary.Captcha, canary.Vector, canary.Queue, canary.Journal, canary.Database, canary.Redis,
 	} {
 		if report.Entries[sink] == 0 {
-			f.t.Errorf("nothing came to %s, so nothing was looked at", sink)
+			f.t.Errorf("%s received nothing, so nothing was scanned", sink)
 		}
 	}
 	var titles []string
@@ -126,7 +126,7 @@ func (f *flight) land(dir string) {
 	}
 	for _, cause := range []string{"no row for", "violates check constraint", "MessageRejected", "not available"} {
 		if !slices.ContainsFunc(titles, func(event string) bool { return strings.Contains(event, cause) }) {
-			f.t.Errorf("no report tells of %q, so what it quotes was not looked at", cause)
+			f.t.Errorf("no report contains %q, so its quotes were not scanned", cause)
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"newsletter/shared/token"
 )
 
-// cage makes things that look like somebody's or like a secret, each different from all others and from anything real,
-// and remembers them.
+// A cage generates and records values that look like personal data or secrets. Each is unique and unlike any real
+// value.
 type cage struct {
 	values  []canary.Value
 	ring    *token.Ring // signs links that no key of the system has signed
@@ -36,20 +36,20 @@ func (c *cage) plant(name string, shape canary.Shape, value string) string {
 	return value
 }
 
-// address gives an address of which the beginning of the mailbox is as much of a secret as the whole.
+// address returns an address. Its local part alone counts as a leak, too.
 func (c *cage) address(name string) string { return c.addressWith(name, "") }
 
-// addressWith gives one whose mailbox has a tail, such as a plus tag.
+// addressWith returns an address whose local part has a suffix, such as a plus tag.
 func (c *cage) addressWith(name, tail string) string {
 	mailbox := "Cnry." + name + randomHex(4)
 	c.plant("mailbox of "+name, canary.Address, mailbox)
 	return c.plant("address of "+name, canary.Address, mailbox+tail+"@example.org")
 }
 
-// key gives 32 random bytes in base64.
+// key returns 32 random bytes in base64.
 func (c *cage) key(name string) string { return c.plant("key in "+name, canary.Key, secret()) }
 
-// link gives the token of a link that is like ours in everything but the key.
+// link returns a token in the system's format, signed with another key.
 func (c *cage) link(name string) string {
 	return c.plant("link in "+name, canary.Token, c.ring.Sign(token.Claims{
 		SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1, Expires: time.Now().Add(time.Hour),
@@ -60,14 +60,14 @@ func (c *cage) network(name, address string) string {
 	return c.plant("network address in "+name, canary.Network, address)
 }
 
-// mailed remembers the token of a link from a mail.
+// mailed records the token in an emailed link.
 func (c *cage) mailed(name, link string) string {
 	_, text, _ := strings.Cut(link, "token=")
 	c.plant("mailed link "+name, canary.Token, text)
 	return link
 }
 
-// luggage is what a client may send besides the request itself.
+// luggage returns header fields that a client may send with any request.
 func (c *cage) luggage() []string {
 	if c.carried == nil {
 		c.carried = []string{
@@ -88,8 +88,8 @@ func (c *cage) luggage() []string {
 	return c.carried
 }
 
-// secret draws until there is no sign among the letters and digits: of those that have some, one in 10,000 is not told
-// from a name by shared/ledger.
+// secret returns random base64 without "+" and "/": shared/ledger cannot distinguish one in 10,000 keys with such
+// characters from a name.
 func secret() string {
 	for raw := make([]byte, 32); ; {
 		_, _ = rand.Read(raw)

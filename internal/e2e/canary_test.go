@@ -16,7 +16,7 @@ import (
 	"newsletter/internal/testenv"
 )
 
-// flight is a system in which everything that goes in is planted.
+// A flight is a system whose inputs all contain planted values.
 type flight struct {
 	*cage
 	*stack
@@ -24,9 +24,9 @@ type flight struct {
 	redis *testenv.PrivateRedis
 }
 
-// Addresses, tokens, network addresses and keys are planted wherever something can be sent or set, on good paths, in
-// bad input and while everything fails, and come out of no log line, report, metric, problem, message or row where they
-// must not stand. The test reads what every sink got, as internal/testenv/run does for the whole suite.
+// TestCanary plants addresses, tokens, network addresses and keys in every input and setting, with valid input, with
+// bad input and during failures. None may appear in a log line, report, metric, problem, message or row where it does
+// not belong. The test reads the output of every sink, as internal/testenv/run does for the whole suite.
 func TestCanary(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(canary.DirVariable, dir)
@@ -40,7 +40,7 @@ func TestCanary(t *testing.T) {
 	f.land(dir)
 }
 
-// takeOff starts the system with secrets that are planted and with everything logged.
+// takeOff starts the system with planted secrets and the log level DEBUG.
 func takeOff(t *testing.T) *flight {
 	f := &flight{cage: newCage(t), t: t, redis: testenv.RedisServer(t)}
 	o := quiet()
@@ -63,10 +63,10 @@ func takeOff(t *testing.T) *flight {
 	return f
 }
 
-// visitor is somebody with a network address that is planted.
+// visitor returns a visitor with a planted network address.
 func (f *flight) visitor(name, ip string) *visitor { return newVisitor(f.base, f.network(name, ip)) }
 
-// signUp is the body of a sign-up, with something planted in every member.
+// signUp returns the body of a sign-up with a planted value in every member.
 func (f *flight) signUp(email, name string) string {
 	body, err := json.Marshal(map[string]any{
 		"email": email, "locale": "de", "consent": map[string]any{"granted": true}, "captcha_token": f.solve(),
@@ -88,7 +88,7 @@ func (f *flight) solve() string {
 	return f.plant("answer of the widget", canary.Key, f.Fakes.Captcha.Solve(devstack.SolvedChallenge{Hostname: "www.example.org"}))
 }
 
-// send makes a request with luggage and wants a status.
+// send makes a request with luggage and checks the status.
 func (f *flight) send(v *visitor, want int, method, path, body string, fields ...string) answer {
 	f.t.Helper()
 	got := v.send(f.t, method, path, body, append(f.luggage(), fields...)...)
@@ -98,7 +98,7 @@ func (f *flight) send(v *visitor, want int, method, path, body string, fields ..
 	return got
 }
 
-// activate brings somebody in and gives the newest link to leave.
+// activate signs up and confirms an address, and returns its latest unsubscribe link.
 func (f *flight) activate(v *visitor, email, name string) (leave string) {
 	f.t.Helper()
 	f.send(v, http.StatusAccepted, http.MethodPost, subscribePath, f.signUp(email, name), asJSON)
@@ -110,11 +110,11 @@ func (f *flight) activate(v *visitor, email, name string) (leave string) {
 	return f.mailed(name+" to leave", mail.link(f.t, unsubscribePath))
 }
 
-// goodPaths goes every way that there is, with everything that people may bring with them.
+// goodPaths uses every route with valid requests and everything that clients may add to them.
 func (f *flight) goodPaths() {
 	v := f.visitor("Jane", "127.66.1.1")
 	jane, odd := f.address("Jane"), f.addressWith("Odd", "='o+tag")
-	for _, email := range []string{strings.ToUpper(jane), " " + jane + " "} { // before the mail, in other spellings
+	for _, email := range []string{strings.ToUpper(jane), " " + jane + " "} { // before the email, in other spellings
 		f.send(v, http.StatusAccepted, http.MethodPost, subscribePath+"?email="+url.QueryEscape(jane)+"&token="+f.link("query"),
 			f.signUp(email, "Jane"), asJSON)
 	}
@@ -135,7 +135,7 @@ func (f *flight) goodPaths() {
 		f.send(v, http.StatusOK, http.MethodGet, link, "", "Accept: text/html")
 		if wanted == "export" {
 			if got := f.send(v, http.StatusOK, http.MethodPost, link, "", "Accept: application/json"); !strings.Contains(got.Body, jane) {
-				f.t.Error("the copy of Jane's data lacks her address, so that the look at it looks at nothing")
+				f.t.Error("the copy of Jane's data lacks her address, so it was not scanned")
 			}
 			f.send(v, http.StatusAccepted, http.MethodPost, unsubscribePath, `{"email":"`+jane+`"}`, asJSON)
 			f.send(v, http.StatusOK, http.MethodPost, leave, "List-Unsubscribe=One-Click", asForm)
@@ -151,7 +151,7 @@ func (f *flight) goodPaths() {
 	f.everySchedule()
 }
 
-// everySchedule does what the schedules do.
+// everySchedule invokes the scheduled functions.
 func (f *flight) everySchedule() {
 	f.exec(f.t, "update outbox set due_at = now() where state = 'ready'")
 	for _, function := range []string{"deliver", "health", "maintain", "deliver"} {
@@ -159,7 +159,7 @@ func (f *flight) everySchedule() {
 	}
 }
 
-// badInput sends what is refused, with something planted in it.
+// badInput sends invalid requests with planted values.
 func (f *flight) badInput() {
 	v := f.visitor("Mallory", "127.66.2.2")
 	a, k, l := f.address("mallory"), f.key("bad input"), f.link("bad input")
@@ -197,7 +197,7 @@ func (f *flight) badInput() {
 	}
 }
 
-// bad makes a request that must not succeed, and must not be our fault.
+// bad makes a request that must be answered with 4xx.
 func (f *flight) bad(v *visitor, method, path, body string, fields ...string) {
 	f.t.Helper()
 	got, err := v.try(method, path, body, append(f.luggage(), fields...)...)
@@ -206,7 +206,7 @@ func (f *flight) bad(v *visitor, method, path, body string, fields ...string) {
 	}
 }
 
-// directly invokes every function with what it does not expect, and some with what they do.
+// directly invokes every function with unexpected events, and some with expected ones.
 func (f *flight) directly() {
 	a, k, l := f.address("event"), f.key("event"), f.link("event")
 	for _, function := range []string{"subscribe", "confirm", "unsubscribe", "privacy", "health", "deliver", "engagement", "maintain", "migrate"} {
@@ -245,7 +245,7 @@ func (f *flight) directly() {
 	f.feedback()
 }
 
-// feedback tells of mails that were sent, as SES does.
+// feedback sends events about sent emails, as SES does.
 func (f *flight) feedback() {
 	for i, m := range f.Fakes.SES.Emails() {
 		a := f.address("feedback")
@@ -268,7 +268,7 @@ func (f *flight) feedback() {
 	}
 }
 
-// invoke sends an event to a function and looks at the result too.
+// invoke sends an event to a function and records the result for the scan.
 func (f *flight) invoke(function, event string) {
 	f.t.Helper()
 	result, err := f.Lambda.Invoke(f.t.Context(), function, []byte(event))

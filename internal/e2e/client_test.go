@@ -16,26 +16,26 @@ import (
 	"newsletter/internal/openapicheck"
 )
 
-// answer is a whole HTTP answer.
+// An answer is a complete HTTP response.
 type answer struct {
 	Status int
 	Header http.Header
 	Body   string
 
-	response *http.Response // its body can be read again
+	response *http.Response // with a body that can be read again
 }
 
-// visitor is a client with a network address of its own: the whole of 127.0.0.0/8 is this machine.
+// A visitor is a client with its own network address. All of 127.0.0.0/8 is local.
 type visitor struct {
 	base   string
 	client *http.Client
 }
 
-// newVisitor makes a client of the stack at base whose connections come from ip, e.g. "127.3.4.5".
+// newVisitor returns a client of the stack at base whose connections come from ip, such as "127.3.4.5".
 func newVisitor(base, ip string) *visitor {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 	return &visitor{base: base, client: &http.Client{
-		Timeout:       40 * time.Second, // above the gateway's own 30 s
+		Timeout:       40 * time.Second, // above the gateway's 30 s
 		Transport:     &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 4},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -48,7 +48,7 @@ func (v *visitor) send(t testing.TB, method, path, body string, fields ...string
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	if strings.Contains(path, "/api/") && got.response.Header.Get("Apigw-Requestid") != "" { // the gateway's own answers are not ours
+	if strings.Contains(path, "/api/") && got.response.Header.Get("Apigw-Requestid") != "" { // the gateway's own responses are not documented
 		openapicheck.Check(t, got.response.Request, got.response)
 	}
 	return got
@@ -95,7 +95,7 @@ func (v *visitor) subscribe(t testing.TB, address string) answer {
 	return got
 }
 
-// letter is a mail as the local inbox lists it.
+// A letter is an email in the format of the local inbox.
 type letter struct {
 	To      string            `json:"to"`
 	Subject string            `json:"subject"`
@@ -104,7 +104,7 @@ type letter struct {
 	Headers map[string]string `json:"headers"`
 }
 
-// link is the first link of a mail whose path contains part, as path and query.
+// link returns path and query of the email's first link whose path contains part.
 func (l letter) link(t testing.TB, part string) string {
 	t.Helper()
 	for _, link := range l.Links {
@@ -112,11 +112,11 @@ func (l letter) link(t testing.TB, part string) string {
 			return u.RequestURI()
 		}
 	}
-	t.Fatalf("mail %q has no link to %s: %v", l.Subject, part, l.Links)
+	t.Fatalf("email %q has no link to %s: %v", l.Subject, part, l.Links)
 	return ""
 }
 
-// inbox lists the mails to an address, newest first.
+// inbox returns the emails to an address, newest first.
 func (v *visitor) inbox(t testing.TB, address string) []letter {
 	t.Helper()
 	got := v.send(t, http.MethodGet, "/_local/inbox", "", "Accept: application/json")
@@ -133,21 +133,21 @@ func (v *visitor) inbox(t testing.TB, address string) []letter {
 	return mine
 }
 
-// mail waits for the n-th mail to an address and returns the newest.
+// mail waits for the n-th email to an address and returns the newest.
 func (v *visitor) mail(t testing.TB, address string, n int) letter {
 	t.Helper()
-	var mails []letter
-	eventually(t, fmt.Sprintf("mail %d to the address", n), func() bool {
-		mails = v.inbox(t, address)
-		return len(mails) >= n
+	var emails []letter
+	eventually(t, fmt.Sprintf("email %d to the address", n), func() bool {
+		emails = v.inbox(t, address)
+		return len(emails) >= n
 	})
-	if len(mails) != n {
-		t.Fatalf("%d mails, want %d", len(mails), n)
+	if len(emails) != n {
+		t.Fatalf("%d emails, want %d", len(emails), n)
 	}
-	return mails[0]
+	return emails[0]
 }
 
-// eventually polls until done holds. The limit is far above what any machine needs; a test that reaches it has failed.
+// eventually polls until done returns true. The time limit is far above what any machine needs.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
@@ -155,13 +155,13 @@ func eventually(t testing.TB, what string, done func() bool) {
 	for !done() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// multipartOneClick is the body that RFC 8058 recommends, and its content type.
+// multipartOneClick returns the body that RFC 8058 recommends, and its content type.
 func multipartOneClick() (body, contentType string) {
 	var b bytes.Buffer
 	const boundary = "one-click-boundary"

@@ -10,12 +10,12 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// quiet is a system that delivers when it is told to.
+// quiet returns the options of a system that delivers only on request.
 func quiet() devstack.Options {
 	return devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true}
 }
 
-// fit wants that no service would have refused anything.
+// fit checks that no service would have refused a request.
 func fit(t *testing.T, d *devstack.Fakes) {
 	t.Helper()
 	for name, problems := range map[string][]string{
@@ -34,13 +34,13 @@ func titles(messages []devstack.ChatMessage) (all []string) {
 	return all
 }
 
-// Whoever is set up hears of a change once, and learns nothing of the person but what Loops needs.
+// TestDestinationsReceiveChanges checks that each destination gets a change once, and that only Loops gets the address.
 func TestDestinationsReceiveChanges(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
 	defer fit(t, s.Fakes)
 	jane := newVisitor(s.base, "127.12.0.1")
-	const address = "jane.listeners@example.org"
+	const address = "jane.destinations@example.org"
 	activate(t, s, jane, address)
 	s.deliver(t)
 	s.drained(t)
@@ -65,12 +65,13 @@ func TestDestinationsReceiveChanges(t *testing.T) {
 	if events := s.Fakes.GA4.Events(); len(events) != 2 {
 		t.Errorf("counted %+v", events)
 	}
-	if told := fmt.Sprint(slack, discord, called, s.Fakes.GA4.Events()); strings.Contains(told, "jane") || strings.Contains(told, "127.12.") {
-		t.Errorf("somebody learned who it was: %s", told)
+	if sent := fmt.Sprint(slack, discord, called, s.Fakes.GA4.Events()); strings.Contains(sent, "jane") || strings.Contains(sent, "127.12.") {
+		t.Errorf("a destination received personal data: %s", sent)
 	}
 }
 
-// An endpoint that answers 410 is not called again, though its news are kept; nobody else is held up by it.
+// TestGoneEndpointIsPaused checks that an endpoint that answers 410 is not called again, that its messages are kept,
+// and that other destinations are not affected.
 func TestGoneEndpointIsPaused(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
@@ -90,11 +91,11 @@ func TestGoneEndpointIsPaused(t *testing.T) {
 		t.Errorf("%d pauses", n)
 	}
 	if dead, kept := s.count(t, "outbox where kind like 'notify.webhook-%' and state = 'dead'"), s.count(t, "outbox where kind like 'notify.webhook-%' and state = 'ready'"); dead != 1 || kept != 1 {
-		t.Errorf("%d rows are dead, %d wait", dead, kept)
+		t.Errorf("%d messages are dead-lettered, %d ready", dead, kept)
 	}
 }
 
-// A listener that fails is asked again later, alone.
+// TestDestinationsFailIndependently checks that only the destination that failed is retried.
 func TestDestinationsFailIndependently(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
@@ -107,7 +108,7 @@ func TestDestinationsFailIndependently(t *testing.T) {
 	if contacts := s.Fakes.Loops.Contacts(); len(contacts) != 1 || !contacts[0].Subscribed {
 		t.Errorf("contacts %+v", contacts)
 	}
-	eventually(t, "news for everybody in the end", func() bool {
+	eventually(t, "all messages to be delivered", func() bool {
 		s.exec(t, "update outbox set due_at = now() where state = 'ready'")
 		s.deliver(t)
 		return s.count(t, "outbox where state = 'ready'") == 0
@@ -117,11 +118,11 @@ func TestDestinationsFailIndependently(t *testing.T) {
 	}
 	called := s.Fakes.Webhooks.Received()
 	if len(called) != 2 || called[0].ID != called[1].ID {
-		t.Errorf("the repetition is not told by its id: %+v", called)
+		t.Errorf("the retry has another id: %+v", called)
 	}
 }
 
-// A name that leads inside is refused by the binary as it is deployed, whatever the configuration looked like.
+// TestPrivateEndpointIsBlocked checks that the deployed binary refuses a host name with a private address.
 func TestPrivateEndpointIsBlocked(t *testing.T) {
 	t.Parallel()
 	options := quiet()

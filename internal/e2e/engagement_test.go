@@ -6,7 +6,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// A mail that bounces, and one that is complained about, were the last ones to those people.
+// TestBouncesAndComplaintsSuppress checks that addresses get no more email after a bounce or a complaint.
 func TestBouncesAndComplaintsSuppress(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
@@ -19,9 +19,9 @@ func TestBouncesAndComplaintsSuppress(t *testing.T) {
 		return s.count(t, "engagement_events") == 3 && s.count(t, "subscribers where status = 'suppressed'") == 2
 	})
 	if n := s.count(t, "subscribers where email_norm = 'reader@example.org' and status = 'pending'"); n != 1 {
-		t.Error("a mail that was delivered changed its reader")
+		t.Error("a delivery changed the subscriber")
 	}
-	s.exec(t, "update email_log set at = at - interval '1 day', sent_at = sent_at - interval '1 day'") // past all caps
+	s.exec(t, "update email_log set at = at - interval '1 day', sent_at = sent_at - interval '1 day'") // outside of all budgets
 	for _, address := range []string{"bounce@example.org", "complaint@example.org"} {
 		v.subscribe(t, address)
 		s.deliver(t)

@@ -9,8 +9,8 @@ import (
 	"newsletter/internal/testenv"
 )
 
-// Redis is stopped in mid-traffic: nobody gets a 5xx, a network is still limited, and a Redis that is back is used
-// again by the same environments.
+// TestRedisOutage stops Redis under traffic: no request gets a 5xx, networks are still limited, and the same
+// environments use Redis again after its restart.
 func TestRedisOutage(t *testing.T) {
 	t.Parallel()
 	redis := testenv.RedisServer(t)
@@ -38,13 +38,14 @@ func TestRedisOutage(t *testing.T) {
 	}
 	redis.Start()
 	network := 10
-	eventually(t, "Redis to be asked again", func() bool {
+	eventually(t, "Redis to be used again", func() bool {
 		network++
-		return ask(network, 6)[202] == 6 // the local log would let 4 through
+		return ask(network, 6)[202] == 6 // the local limiter would allow 4
 	})
 }
 
-// PostgreSQL is lost: visitors get a 503 that says when to come back, and it works again by itself.
+// TestPostgresOutage checks that visitors get a 503 with Retry-After while PostgreSQL is unavailable, and that the
+// system recovers by itself.
 func TestPostgresOutage(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: generous})
@@ -60,7 +61,7 @@ func TestPostgresOutage(t *testing.T) {
 	if got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
 		t.Errorf("without PostgreSQL: %d %v", got.Status, got.Header)
 	}
-	eventually(t, "health to see it; it keeps a report for some seconds", func() bool {
+	eventually(t, "health to detect it; it caches a report for some seconds", func() bool {
 		return v.send(t, http.MethodGet, healthPath, "").Status == http.StatusServiceUnavailable
 	})
 	if got := v.send(t, http.MethodPost, leave, "List-Unsubscribe=One-Click", asForm); got.Status != http.StatusOK {
@@ -73,7 +74,7 @@ func TestPostgresOutage(t *testing.T) {
 	eventually(t, "PostgreSQL to be used again", func() bool {
 		return v.send(t, http.MethodPost, subscribePath, `{"email":"after@example.org"}`, asJSON).Status == http.StatusAccepted
 	})
-	eventually(t, "the unsubscription that was parked to be applied", func() bool {
+	eventually(t, "the queued unsubscription to be applied", func() bool {
 		return s.count(t, "subscribers where email_norm = 'leaves@example.org' and status = 'unsubscribed'") == 1
 	})
 	if n := s.count(t, "subscribers where email_norm = 'during@example.org'"); n > 1 {
@@ -81,8 +82,8 @@ func TestPostgresOutage(t *testing.T) {
 	}
 }
 
-// SES is down, then slow, then refuses for good: mails wait, arrive once, or end as dead letters; others are not held
-// up.
+// TestEmailProviderOutage makes SES unavailable, then slow, then reject permanently: emails wait and are sent once, or
+// are dead-lettered, and do not delay others.
 func TestEmailProviderOutage(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
@@ -91,7 +92,7 @@ func TestEmailProviderOutage(t *testing.T) {
 	v.subscribe(t, "later@example.org")
 	s.deliver(t)
 	if n := s.count(t, "outbox where state = 'ready' and attempts = 1 and outcome = 'status_503' and due_at > now()"); n != 1 {
-		t.Fatalf("%d rows wait for another try, want 1", n)
+		t.Fatalf("%d messages wait for a retry, want 1", n)
 	}
 	s.exec(t, "update outbox set due_at = now() where state = 'ready'")
 	s.deliver(t)
@@ -108,21 +109,21 @@ func TestEmailProviderOutage(t *testing.T) {
 	v.mail(t, "other@example.org", 1)
 }
 
-// Nobody who left is written to: the state is asked once more at the moment of sending.
+// TestNoEmailAfterUnsubscribing checks that the state is read again right before an email is sent.
 func TestNoEmailAfterUnsubscribing(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true})
 	v := newVisitor(s.base, "127.43.1.1")
 	const address = "gone@example.org"
 	activate(t, s, v, address)
-	v.subscribe(t, address) // queues "you are subscribed already"
+	v.subscribe(t, address) // enqueues "you are already subscribed"
 	leave := v.inbox(t, address)[0].link(t, unsubscribePath)
 	if got := v.send(t, http.MethodPost, leave, ""); got.Status != http.StatusOK {
 		t.Fatalf("unsubscribe: %d", got.Status)
 	}
 	s.deliver(t)
-	if mails := v.inbox(t, address); len(mails) != 1 {
-		t.Errorf("%d mails, want the first only", len(mails))
+	if emails := v.inbox(t, address); len(emails) != 1 {
+		t.Errorf("%d emails, want the first only", len(emails))
 	}
 	if n := s.count(t, "outbox where outcome = 'stale'"); n != 1 {
 		t.Errorf("%d stale deliveries, want 1", n)

@@ -16,8 +16,8 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// metrics gives what CloudWatch would make of the log: sums of the values by name and dimensions, such as
-// "SignUps outcome=pending", and how many there were.
+// metrics returns what CloudWatch would read from the log: for each name and dimensions, such as
+// "SignUps outcome=pending", the sum of the values and their number.
 func (l *logWriter) metrics(t *testing.T) (sums map[string]float64, counts map[string]int) {
 	t.Helper()
 	sums, counts = map[string]float64{}, map[string]int{}
@@ -40,13 +40,13 @@ func (l *logWriter) metrics(t *testing.T) (sums map[string]float64, counts map[s
 	return sums, counts
 }
 
-// TestEveryMetricIsWritten: by the functions as they are deployed, for what just happened.
+// TestEveryMetricIsWritten checks that the deployed functions write every metric of the catalogue.
 func TestEveryMetricIsWritten(t *testing.T) {
 	t.Parallel()
 	redis := testenv.RedisServer(t)
 	sentry := &devstack.Sentry{}
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(20 * time.Millisecond) // as over a network
+		time.Sleep(20 * time.Millisecond) // network latency
 		sentry.ServeHTTP(w, r)
 	}))
 	t.Cleanup(slow.Close)
@@ -65,7 +65,7 @@ func TestEveryMetricIsWritten(t *testing.T) {
 	s.invoke(t, "engagement", string(functiontest.Sample(t, "engagement", "unreadable")))
 	s.invoke(t, "health", `{}`)
 
-	t.Log("The database refuses, and then Redis is silent.")
+	t.Log("The database refuses writes, then Redis does not respond.")
 	s.exec(t, `revoke insert on ledger_events from app`)
 	if got := jane.send(t, http.MethodPost, subscribePath, `{"email":"john.metrics@example.org"}`, asJSON); got.Status < 500 {
 		t.Fatalf("without the ledger: %d %s", got.Status, got.Body)
@@ -104,7 +104,7 @@ func TestEveryMetricIsWritten(t *testing.T) {
 		t.Errorf("%v cold and %d warm requests, want 7 together", cold, warm)
 	}
 	if problems := sentry.Problems(); len(problems) > 0 || len(sentry.Events()) == 0 {
-		t.Errorf("Sentry got %d events and would refuse %v", len(sentry.Events()), problems)
+		t.Errorf("Sentry received %d events and would refuse %v", len(sentry.Events()), problems)
 	}
 	if t.Failed() {
 		for name := range maps.Keys(sums) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A sign-up travels the whole way: form, mail, page, button, one-click. Each step stands in the ledger once.
+// TestSignUpTravelsTheWholePath signs up, confirms and unsubscribes with one click. Each step is one ledger event.
 func TestSignUpTravelsTheWholePath(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -36,7 +36,7 @@ func TestSignUpTravelsTheWholePath(t *testing.T) {
 		t.Fatalf("after the scanner: %s", got)
 	}
 
-	t.Log("The button activates, and a second press is harmless.")
+	t.Log("The button activates; a second press changes nothing.")
 	for range 2 {
 		if got := jane.send(t, http.MethodPost, confirm, ""); got.Status != http.StatusOK {
 			t.Fatalf("confirm: %d %s", got.Status, got.Body)
@@ -46,7 +46,7 @@ func TestSignUpTravelsTheWholePath(t *testing.T) {
 		}
 	}
 
-	t.Log("One-click ends it, however the body is sent and however often.")
+	t.Log("One-click unsubscribes with any encoding of the body, repeatedly.")
 	multipart, multipartType := multipartOneClick()
 	var first answer
 	for i, post := range []struct{ body, kind string }{
@@ -68,7 +68,7 @@ func TestSignUpTravelsTheWholePath(t *testing.T) {
 		}
 	}
 
-	t.Log("An old confirm link opens nothing any more.")
+	t.Log("An old confirmation link is not accepted.")
 	if got := jane.send(t, http.MethodPost, confirm, ""); got.Status != http.StatusNotFound {
 		t.Fatalf("old confirm link: %d %s", got.Status, got.Body)
 	}
@@ -77,11 +77,11 @@ func TestSignUpTravelsTheWholePath(t *testing.T) {
 		t.Errorf("ledger %v, want %v", got, want)
 	}
 	if got := jane.inbox(t, address); len(got) != 1 {
-		t.Errorf("%d mails, want 1", len(got))
+		t.Errorf("%d emails, want 1", len(got))
 	}
 }
 
-// Somebody who did not ask presses "this wasn't me": nothing is sent for a while, whoever asks.
+// TestDecliningStopsEmail checks that no email is sent for a while after "this wasn't me".
 func TestDecliningStopsEmail(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -95,7 +95,7 @@ func TestDecliningStopsEmail(t *testing.T) {
 	stranger.subscribe(t, address)
 	s.drained(t)
 	if got := victim.inbox(t, address); len(got) != 1 {
-		t.Errorf("%d mails after \"this wasn't me\", want the first only", len(got))
+		t.Errorf("%d emails after \"this wasn't me\", want the first only", len(got))
 	}
 	if got := s.status(t, address); got != "none" {
 		t.Errorf("status %s, want none", got)

@@ -13,8 +13,8 @@ import (
 	"newsletter/internal/emfcheck"
 )
 
-// A lost database is reported to Sentry and to the error webhook once, with the steps that led there, and the runs of
-// the schedules check in.
+// TestErrorsAreReported checks that a lost database is reported once to Sentry and to the error webhook, with
+// breadcrumbs, and that scheduled runs check in.
 func TestErrorsAreReported(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{Variables: with(generous, "DELIVERY_LINGER", "0s"), NoSchedules: true, Concurrency: 1})
@@ -24,7 +24,7 @@ func TestErrorsAreReported(t *testing.T) {
 		}
 	}
 	s.allowConnections(t, false)
-	defer s.allowConnections(t, true) // what the database holds is looked at in the end
+	defer s.allowConnections(t, true) // the database is validated at the end
 	v := newVisitor(s.base, "127.43.1.1")
 	var last answer
 	for i := range 3 {
@@ -64,7 +64,7 @@ func TestErrorsAreReported(t *testing.T) {
 	}
 }
 
-// event is what these tests read of an event in Sentry.
+// An event has the members of a Sentry event that these tests read.
 type event struct {
 	ID          string            `json:"event_id"`
 	Release     string            `json:"release"`
@@ -77,7 +77,7 @@ type event struct {
 	} `json:"breadcrumbs"`
 }
 
-// reportsOf are a function's events in Sentry.
+// reportsOf returns a function's events in Sentry.
 func reportsOf(t *testing.T, s *stack, function string) (all []event) {
 	t.Helper()
 	for _, raw := range s.Fakes.Sentry.Events() {
@@ -92,12 +92,12 @@ func reportsOf(t *testing.T, s *stack, function string) (all []event) {
 	return all
 }
 
-// callsOf are what the error webhook was told of a function.
+// callsOf returns the calls of the error webhook about a function.
 func callsOf(s *stack, function string) []devstack.WebhookCall {
 	return slices.DeleteFunc(s.Fakes.Errors.Received(), func(c devstack.WebhookCall) bool { return c.Data["function"] != function })
 }
 
-// checkCheckIns wants each scheduled run's beginning and end.
+// checkCheckIns checks that each scheduled run checked in at its start and its end.
 func checkCheckIns(t *testing.T, s *stack) {
 	t.Helper()
 	got := map[string][]string{}
@@ -114,7 +114,7 @@ func checkCheckIns(t *testing.T, s *stack) {
 	}
 }
 
-// security gives the security events by reason, and how often each happened, and holds each line to the metric format.
+// security returns the number of security events by reason, and checks the metric format of each line.
 func (l *logWriter) security(t *testing.T) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
@@ -137,7 +137,7 @@ func (l *logWriter) security(t *testing.T) map[string]int {
 	return counts
 }
 
-// Everybody who is turned away is counted by the reason, and gets the same answers as ever.
+// TestSecurityEvents checks that every refusal is counted by reason.
 func TestSecurityEvents(t *testing.T) {
 	t.Parallel()
 	s := start(t, devstack.Options{NoSchedules: true, Concurrency: 1, Variables: map[string]string{
@@ -151,7 +151,7 @@ func TestSecurityEvents(t *testing.T) {
 	v.send(t, http.MethodPost, subscribePath, `{"email":"robot@example.org","website":"x"}`, asJSON)
 	v.send(t, http.MethodPost, subscribePath, `{"email":"a@blocked.org"}`, asJSON)
 	v.send(t, http.MethodPost, subscribePath, `{"email":"a@mailinator.com"}`, asJSON)
-	for range 3 { // the third and the fourth that count, and one more
+	for range 3 { // the third, the fourth and the fifth attempt
 		v.send(t, http.MethodPost, subscribePath, `{"email":"more@example.org"}`, asJSON)
 	}
 	v.send(t, http.MethodPost, confirmPath+"?token=nonsense", "")
@@ -159,7 +159,7 @@ func TestSecurityEvents(t *testing.T) {
 	v.send(t, http.MethodPost, privacyPath+"?token=nonsense", "")
 
 	want := map[string]int{"operator": 1, "honeypot": 1, "domain_blocked": 1, "disposable": 1, "limited": 2, "link_malformed": 2, "link_forged": 1}
-	if got := s.logs.security(t); !maps.Equal(got, want) { // a line is written before its answer
+	if got := s.logs.security(t); !maps.Equal(got, want) { // lines are written before the response
 		t.Errorf("%v, want %v", got, want)
 	}
 }

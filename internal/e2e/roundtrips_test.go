@@ -11,15 +11,14 @@ import (
 	"newsletter/internal/testenv"
 )
 
-// beside is how many round trips to Redis are made beside the work that a request waits for.
+// beside is the number of round trips to Redis in parallel to the work that a request waits for.
 const beside = 1
 
-// oneWay is the latency in each direction: it separates bursts from each other on a busy machine.
+// oneWay is the latency in each direction. It separates bursts from each other on a busy machine.
 const oneWay = 15 * time.Millisecond
 
-// The network round trips of warm requests, counted through proxies with latency, also after some idle seconds. One of
-// those to Redis carries the statistics of the request before, beside the database work: nobody waits for it, but it is
-// counted.
+// TestRoundTrips counts the network round trips of warm requests through proxies with latency, also after idle seconds.
+// One of those to Redis writes the statistics of the previous request, in parallel to the database work.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	db := testenv.PgBouncer(t)
@@ -68,7 +67,7 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-// through puts a proxy before the server of a URL.
+// through starts a proxy in front of the server in a URL.
 func through(t *testing.T, server string) (*delayproxy.Proxy, string) {
 	t.Helper()
 	u, err := url.Parse(server)

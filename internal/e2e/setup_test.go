@@ -1,5 +1,5 @@
 // Package e2e tests the whole system from outside: real binaries, a real database through PgBouncer over TLS, a real
-// Redis over TLS, and doubles of the services outside.
+// Redis over TLS, and fakes of external services.
 package e2e
 
 import (
@@ -19,7 +19,7 @@ import (
 	"newsletter/internal/testenv"
 )
 
-// stack is a running system with its database opened for looking at.
+// A stack is a running system with direct access to its database.
 type stack struct {
 	*devstack.Stack
 	base string
@@ -27,11 +27,11 @@ type stack struct {
 	dir  string
 	logs *logWriter
 
-	tampered []string // what validate has to find in the end, because the test made it so
+	tampered []string // problems that the final validation must find
 	ended    bool
 }
 
-// binaries are built once for all tests, with the race detector where the tests have it.
+// binaries builds the functions once for all tests, with the race detector if the tests use it.
 var binaries = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "newsletter-e2e-")
 	if err != nil {
@@ -81,16 +81,15 @@ func start(t testing.TB, o devstack.Options) *stack {
 	return running
 }
 
-// tampers says that a test damages the database on purpose, why, and how the problems begin that validate then has to
-// find in the end.
+// tampers declares that a test damages the database, why, and the prefixes of the problems that the final validation
+// must find.
 func (s *stack) tampers(t testing.TB, reason string, found ...string) {
 	t.Helper()
 	t.Logf("the database is damaged: %s", reason)
 	s.tampered = append(s.tampered, found...)
 }
 
-// finish ends a system and fails the test for what was wrong with it. A test that needs it stopped may call it;
-// otherwise start sees to it.
+// finish stops a system and reports its problems. start calls it at the end of a test.
 func (s *stack) finish(t testing.TB) {
 	t.Helper()
 	for _, problem := range s.end() {
@@ -98,8 +97,7 @@ func (s *stack) finish(t testing.TB) {
 	}
 }
 
-// end stops a system and lists what was wrong with it in the end: whatever a test is about, its database is as it
-// should be and no double was sent anything malformed.
+// end stops a system and returns its problems: the final validation of the database and requests that a fake refused.
 func (s *stack) end() (problems []string) {
 	if s.ended {
 		return nil
@@ -117,7 +115,7 @@ func (s *stack) end() (problems []string) {
 	return problems
 }
 
-// logWriter keeps the functions' log, and shows it with the test's until the test has ended.
+// A logWriter keeps the functions' log and copies it to the test's log until the test ends.
 type logWriter struct {
 	t      testing.TB
 	mu     sync.Mutex
@@ -128,26 +126,26 @@ type logWriter struct {
 func (l *logWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines = append(l.lines, string(p)) // lambdalocal writes whole lines
+	l.lines = append(l.lines, string(p)) // lambdalocal writes complete lines
 	if !l.closed {
 		l.t.Logf("%s", p)
 	}
 	return len(p), nil
 }
 
-// objects gives the JSON object of each line of all functions.
+// objects returns the JSON object of each log line of all functions.
 func (l *logWriter) objects() (all []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, line := range l.lines {
-		if _, object, found := strings.Cut(line, "{"); found { // the emulator names the function first
+		if _, object, found := strings.Cut(line, "{"); found { // each line starts with the function's name
 			all = append(all, "{"+object)
 		}
 	}
 	return all
 }
 
-// of gives the lines of one function.
+// of returns the log lines of one function.
 func (l *logWriter) of(function string) (all []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -165,7 +163,7 @@ func (l *logWriter) close() {
 	l.closed = true
 }
 
-// generous limits are for tests that are about something else: they share this machine's few networks.
+// generous has high limits for tests about other things, which share this machine's few networks.
 var generous = map[string]string{
 	"LIMITS_SUBSCRIBE": "5000/10m@host,9000/1h@site", "LIMITS_UNSUBSCRIBE": "5000/10m@host,9000/1h@site",
 	"LIMITS_PRIVACY": "5000/10m@host,9000/1h@site",
@@ -190,7 +188,7 @@ func (s *stack) exec(t testing.TB, sql string, args ...any) {
 	}
 }
 
-// execOnServer runs a statement from another database, so that it works whatever happens to this one.
+// execOnServer runs a statement in another database of the server, which works whatever the state of this one.
 func (s *stack) execOnServer(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	conn := s.db.ServerConn(t)
@@ -200,21 +198,21 @@ func (s *stack) execOnServer(t testing.TB, sql string, args ...any) {
 	}
 }
 
-// allowConnections lets the functions reach the database, or ends their connections and lets them make no others.
+// allowConnections lets the functions connect to the database, or ends their connections and refuses new ones.
 func (s *stack) allowConnections(t testing.TB, allowed bool) {
 	t.Helper()
 	s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections %t", s.db.Name, allowed))
 	s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
 }
 
-// with adds a variable to a copy.
+// with returns a copy of variables with one more.
 func with(variables map[string]string, name, value string) map[string]string {
 	more := maps.Clone(variables)
 	more[name] = value
 	return more
 }
 
-// status is where an address stands; "none" without a row.
+// status returns the status of an address, "none" without a row.
 func (s *stack) status(t testing.TB, address string) string {
 	t.Helper()
 	var status string
@@ -222,7 +220,7 @@ func (s *stack) status(t testing.TB, address string) string {
 	return status
 }
 
-// ledger lists the kinds of the events of an address that has a row.
+// ledger returns the kinds of the events of an address that has a row.
 func (s *stack) ledger(t testing.TB, address string) []string {
 	t.Helper()
 	conn := s.db.Conn(t)
@@ -247,7 +245,7 @@ func (s *stack) count(t testing.TB, from string, args ...any) int {
 	return n
 }
 
-// drained waits until the outbox has nothing left to do.
+// drained waits until the outbox has no due messages.
 func (s *stack) drained(t testing.TB) {
 	t.Helper()
 	eventually(t, "an empty outbox", func() bool { return s.count(t, "outbox where state = 'ready'") == 0 })
@@ -259,10 +257,10 @@ func (s *stack) deliver(t testing.TB) {
 	s.invoke(t, "deliver", tick)
 }
 
-// tick is what the schedules send.
+// tick is the event of the schedules.
 const tick = `{"scheduled":true}`
 
-// invoke sends an event to a function and gives its answer.
+// invoke sends an event to a function and returns its answer.
 func (s *stack) invoke(t testing.TB, function, event string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -274,7 +272,7 @@ func (s *stack) invoke(t testing.TB, function, event string) []byte {
 	return result.Payload
 }
 
-// sharedStack is one system for all tests that only look at addresses of their own.
+// sharedStack is one system for all tests that only use addresses of their own.
 var sharedStack struct {
 	once  sync.Once
 	stack *stack
@@ -282,7 +280,7 @@ var sharedStack struct {
 	err   error
 }
 
-// shared gives it. It outlives the test that comes first, so it is not built on that test's clean-up.
+// shared returns the shared system. It outlives the test that starts it, so it does not use that test's cleanup.
 func shared(t testing.TB) *stack {
 	t.Helper()
 	sharedStack.once.Do(func() { sharedStack.stack, sharedStack.stop, sharedStack.err = startShared(t) })
@@ -290,7 +288,7 @@ func shared(t testing.TB) *stack {
 		t.Fatal(sharedStack.err)
 	}
 	if sharedStack.stack == nil {
-		t.Skip("the first test of the shared system said why it cannot run")
+		t.Skip("the shared system did not start; see the first test that uses it")
 	}
 	return sharedStack.stack
 }
@@ -332,7 +330,7 @@ func closeShared() {
 	sharedStack.stop()
 }
 
-// ownerTB keeps the clean-ups of what outlives a test until the end of all.
+// An ownerTB defers cleanups until the end of all tests.
 type ownerTB struct {
 	testing.TB
 	cleanups []func()

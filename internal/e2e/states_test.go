@@ -10,7 +10,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// prepare brings an address into a state, by the ways that lead there.
+// prepare maps each state to a function that brings an address into it through the API.
 var prepare = map[string]func(t *testing.T, s *stack, v *visitor, address string){
 	"none":    func(*testing.T, *stack, *visitor, string) {},
 	"pending": func(t *testing.T, s *stack, v *visitor, address string) { v.subscribe(t, address); s.deliver(t) },
@@ -22,7 +22,7 @@ var prepare = map[string]func(t *testing.T, s *stack, v *visitor, address string
 			t.Fatalf("unsubscribe: %d", got.Status)
 		}
 	},
-	"complaint": func(t *testing.T, s *stack, v *visitor, address string) { // the mail service complains about whom the name says
+	"complaint": func(t *testing.T, s *stack, v *visitor, address string) { // the fake SES derives events from the local part
 		v.subscribe(t, address)
 		s.deliver(t)
 		eventually(t, "the complaint", func() bool { return s.status(t, address) == "suppressed" })
@@ -93,7 +93,7 @@ func TestAnswersAreTheSameInEveryState(t *testing.T) {
 			if i == 0 {
 				first = got
 			} else if got != first {
-				t.Errorf("%s: the answer for %s is\n%s\nand for %s\n%s", way, state, got, states[0], first)
+				t.Errorf("%s: the answer for %s is\n%s\nbut for %s\n%s", way, state, got, states[0], first)
 			}
 			if n := s.count(t, "ledger_events") - events; n != 1 {
 				t.Errorf("%s, %s: %d ledger events, want 1", way, state, n)

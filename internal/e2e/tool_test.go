@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// tool is the operator's tool, built once for all tests, beside the functions.
+// tool builds the operator's tool once for all tests and returns its path.
 var tool = sync.OnceValues(func() (string, error) {
 	dir, err := binaries()
 	if err != nil {
@@ -25,8 +25,8 @@ var tool = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// newsletter runs the operator's tool beside the system and gives its exit status and what it printed. A call that it
-// does not understand ends the test.
+// newsletter runs the operator's tool against the system and returns its exit status and output. Wrong usage ends the
+// test.
 func (s *stack) newsletter(t testing.TB, args ...string) (status int, output string) {
 	t.Helper()
 	path, err := tool()
@@ -35,7 +35,7 @@ func (s *stack) newsletter(t testing.TB, args ...string) (status int, output str
 	}
 	command := exec.CommandContext(t.Context(), path, args...)
 	command.Dir = root
-	command.Env = []string{"LOCAL_DIR=" + s.dir} // and no installation's variables
+	command.Env = []string{"LOCAL_DIR=" + s.dir} // without an installation's variables
 	printed, err := command.Output()
 	exit, failed := errors.AsType[*exec.ExitError](err)
 	if err != nil && (!failed || exit.ExitCode() != 1) {
@@ -47,7 +47,7 @@ func (s *stack) newsletter(t testing.TB, args ...string) (status int, output str
 	return 0, string(printed)
 }
 
-// operator runs the tool for something that is to succeed.
+// operator runs the operator's tool and checks that it succeeds.
 func (s *stack) operator(t testing.TB, args ...string) string {
 	t.Helper()
 	status, output := s.newsletter(t, args...)

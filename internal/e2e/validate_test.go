@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestValidateFindsDamage: every test of this package ends by validating its database, which is no formality.
+// TestValidateFindsDamage checks the validation with which every test of this package ends.
 func TestValidateFindsDamage(t *testing.T) {
 	t.Parallel()
 	s := start(t, quiet())
@@ -13,7 +13,7 @@ func TestValidateFindsDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	const found = "data: 1 outbox rows whose alert does not exist"
-	s.tampers(t, "so that there is something to find", found)
+	s.tampers(t, "to have a problem to find", found)
 	if err := s.Validate(t.Context(), s.tampered...); err == nil || !strings.Contains(err.Error(), "not found, but expected") {
 		t.Errorf("before the damage: %v", err)
 	}

@@ -19,36 +19,36 @@ import (
 )
 
 const (
-	// remindAfter and clearAfter stand in for hours and minutes.
-	remindAfter = 3 * time.Second
-	clearAfter  = time.Second
+	// repeatInterval and resolveAfter are hours and minutes in production.
+	repeatInterval = 3 * time.Second
+	resolveAfter   = time.Second
 )
 
-// watch is a system whose owner is told of trouble. Its health and deliver run when the test says so, as by schedule.
+// A watch is a system that sends alerts. Its health and deliver run when the test invokes them.
 type watch struct {
 	*stack
 	t      *testing.T
-	redis  *testenv.PrivateRedis // with statistics and losses of its own
-	titles map[string]string     // of the rules, as the owner reads them
+	redis  *testenv.PrivateRedis // private, because the test stops it
+	titles map[string]string     // of the rules
 
-	open   []string    // what should be open now: "rule", or "rule/subject"
-	looks  []time.Time // when health was asked
-	asleep bool        // nothing runs deliver
+	open   []string    // expected firing alerts: "rule", or "rule/subject"
+	runs   []time.Time // times of health's runs
+	asleep bool        // deliver does not run
 }
 
-// newWatch starts a system with thresholds.
+// newWatch starts a system with the given thresholds.
 func newWatch(t *testing.T, thresholds map[string]string) *watch {
 	t.Helper()
 	redis := testenv.RedisServer(t)
 	variables := maps.Clone(generous)
-	maps.Copy(variables, map[string]string{"DELIVERY_LINGER": "0s", "ALERTS_REPEAT_INTERVAL": remindAfter.String(), "ALERTS_RESOLVE_AFTER": clearAfter.String()})
+	maps.Copy(variables, map[string]string{"DELIVERY_LINGER": "0s", "ALERTS_REPEAT_INTERVAL": repeatInterval.String(), "ALERTS_RESOLVE_AFTER": resolveAfter.String()})
 	maps.Copy(variables, thresholds)
 	return &watch{t: t, redis: redis, titles: pageOfAlerts(t), stack: start(t, devstack.Options{
 		Variables: variables, NoSchedules: true, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile},
 	})}
 }
 
-// name is how the stories call an alert: "rule", or "rule/subject".
+// name returns an alert's name in the scenarios: "rule", or "rule/subject".
 func name(rule, subject string) string { return strings.TrimSuffix(rule+"/"+subject, "/") }
 
 func names(alerts []alert.Alert) (all []string) {
@@ -59,10 +59,10 @@ func names(alerts []alert.Alert) (all []string) {
 	return all
 }
 
-// look lets health look, and deliver tell. It gives what is open.
-func (w *watch) look() []alert.Alert {
+// runHealth runs health and then deliver, and returns the firing alerts.
+func (w *watch) runHealth() []alert.Alert {
 	w.t.Helper()
-	w.looks = append(w.looks, time.Now())
+	w.runs = append(w.runs, time.Now())
 	var details struct{ Alerts []alert.Alert }
 	if err := json.Unmarshal(w.invoke(w.t, "health", tick), &details); err != nil {
 		w.t.Fatal(err)
@@ -73,10 +73,10 @@ func (w *watch) look() []alert.Alert {
 	return details.Alerts
 }
 
-// lookTwiceAtOnce lets two environments of health look at the same time.
-func (w *watch) lookTwiceAtOnce() {
+// runHealthTwice runs health in two environments at the same time.
+func (w *watch) runHealthTwice() {
 	w.t.Helper()
-	w.looks = append(w.looks, time.Now())
+	w.runs = append(w.runs, time.Now())
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
@@ -88,29 +88,29 @@ func (w *watch) lookTwiceAtOnce() {
 	both.Wait()
 }
 
-// opens looks until these alerts are open beside those that are.
-func (w *watch) opens(rules ...string) {
+// fires runs health until these alerts fire in addition to those that do.
+func (w *watch) fires(rules ...string) {
 	w.t.Helper()
 	w.become(append(slices.Clone(w.open), rules...))
 }
 
-// ends looks until these alerts are over.
-func (w *watch) ends(rules ...string) {
+// resolves runs health until these alerts are resolved.
+func (w *watch) resolves(rules ...string) {
 	w.t.Helper()
 	w.become(slices.DeleteFunc(slices.Clone(w.open), func(rule string) bool { return slices.Contains(rules, rule) }))
 }
 
-// become looks until what is open is this. On the way nothing may open that is not wanted, nor end that is. The
-// operator's tool has to say the same.
+// become runs health until exactly these alerts are firing. Meanwhile no other alert may fire or resolve. The
+// operator's tool must list the same alerts.
 func (w *watch) become(want []string) {
 	w.t.Helper()
 	slices.Sort(want)
-	eventually(w.t, fmt.Sprintf("%q to be open", want), func() bool {
-		got := names(w.look())
+	eventually(w.t, fmt.Sprintf("%q to be firing", want), func() bool {
+		got := names(w.runHealth())
 		for _, rule := range slices.Concat(got, want, w.open) {
 			was, is, wanted := slices.Contains(w.open, rule), slices.Contains(got, rule), slices.Contains(want, rule)
 			if was == wanted && is != wanted {
-				w.t.Fatalf("%s changes without a cause: open are %q, and %q are to follow %q", rule, got, want, w.open)
+				w.t.Fatalf("%s changed unexpectedly: firing %q, want %q after %q", rule, got, want, w.open)
 			}
 		}
 		return slices.Equal(got, want)
@@ -126,15 +126,15 @@ func (w *watch) become(want []string) {
 	}
 }
 
-// reminds looks until the owner was reminded of everything that is open.
-func (w *watch) reminds() {
+// repeats runs health until the notifications of all firing alerts were repeated.
+func (w *watch) repeats() {
 	w.t.Helper()
-	eventually(w.t, "reminders", func() bool {
-		return !slices.ContainsFunc(w.look(), func(a alert.Alert) bool { return a.RemindedAt == nil })
+	eventually(w.t, "repeated notifications", func() bool {
+		return !slices.ContainsFunc(w.runHealth(), func(a alert.Alert) bool { return a.RemindedAt == nil })
 	})
 }
 
-// history is every alert that was ever opened, with the times at which the owner was reminded of it.
+// history returns all alerts, and the times at which their notifications were repeated.
 func (w *watch) history() (all []alert.Alert, reminders map[string][]time.Time) {
 	w.t.Helper()
 	if err := json.Unmarshal([]byte(w.operator(w.t, "alerts", "list", "--all", "--json")), &all); err != nil {
@@ -153,83 +153,83 @@ func (w *watch) history() (all []alert.Alert, reminders map[string][]time.Time) 
 	return all, reminders
 }
 
-// verify looks back at all alerts, which should be these and over: each was opened and closed once, told to every
-// channel as often as it was to be, and counted.
+// verify checks all alerts after the scenario: exactly these fired and resolved once, every channel was notified as
+// often as expected, and the metric counted them.
 func (w *watch) verify(rules []string) {
 	w.t.Helper()
 	all, reminders := w.history()
 	if got, want := names(all), slices.Sorted(slices.Values(rules)); !slices.Equal(got, want) {
 		w.t.Fatalf("alerts %q, want %q", got, want)
 	}
-	heard, counted := map[string][]string{}, map[string]float64{}
+	want, counted := map[string][]string{}, map[string]float64{}
 	for _, a := range all {
 		if a.ClosedAt == nil {
-			w.t.Errorf("%s is not over", a.Rule)
+			w.t.Errorf("%s is not resolved", a.Rule)
 			continue
 		}
 		w.verifyTimes(a, reminders[name(string(a.Rule), a.Subject)])
 		for _, message := range w.expected(a, len(reminders[name(string(a.Rule), a.Subject)])) {
 			for channel, text := range message {
-				heard[channel] = append(heard[channel], text)
+				want[channel] = append(want[channel], text)
 			}
 		}
 		counted[string(a.Rule)]++
 	}
-	for channel, got := range w.heard() {
-		if slices.Sort(heard[channel]); !slices.Equal(got, heard[channel]) {
-			w.t.Errorf("%s heard\n%s\nwant\n%s", channel, strings.Join(got, "\n"), strings.Join(heard[channel], "\n"))
+	for channel, got := range w.received() {
+		if slices.Sort(want[channel]); !slices.Equal(got, want[channel]) {
+			w.t.Errorf("%s received\n%s\nwant\n%s", channel, strings.Join(got, "\n"), strings.Join(want[channel], "\n"))
 		}
 	}
-	eventually(w.t, "the metric of opened alerts in the log", func() bool { return maps.Equal(w.counted(), counted) })
+	eventually(w.t, "the metric of alerts in the log", func() bool { return maps.Equal(w.counted(), counted) })
 	fit(w.t, w.Fakes)
 }
 
-// verifyTimes wants the owner to have been told of an alert again as soon as that was due, and not before.
+// verifyTimes checks that notifications were repeated as soon as they were due, and not before.
 func (w *watch) verifyTimes(a alert.Alert, reminders []time.Time) {
 	w.t.Helper()
 	if len(reminders) == 0 {
-		w.t.Errorf("%s: no reminder", a.Rule)
+		w.t.Errorf("%s: no repeated notification", a.Rule)
 	}
-	told := a.OpenedAt
+	last := a.OpenedAt
 	for _, at := range reminders {
-		due, late := told.Add(remindAfter), 0
-		for _, look := range w.looks {
+		due, late := last.Add(repeatInterval), 0
+		for _, look := range w.runs {
 			if look.After(due) && look.Before(at) {
 				late++
 			}
 		}
-		if at.Before(due) || late > 1 { // the one look that brought it
-			w.t.Errorf("%s: the reminder of %v was due from %v on, and %d looks passed", a.Rule, at, due, late)
+		if at.Before(due) || late > 1 { // the run that sent it
+			w.t.Errorf("%s: the notification repeated at %v was due at %v, and %d runs of health passed", a.Rule, at, due, late)
 		}
-		told = at
+		last = at
 	}
 	for _, call := range w.Fakes.Webhooks.Received() {
 		if want := map[string]time.Time{"alert.firing": a.OpenedAt, "alert.resolved": *a.ClosedAt}[call.Type]; !want.IsZero() &&
 			call.Data["event_id"] == a.ID.String() && !call.At.Equal(want) {
-			w.t.Errorf("%s: told %s of %v, want %v", a.Rule, call.Type, call.At, want)
+			w.t.Errorf("%s: %s notified at %v, want %v", a.Rule, call.Type, call.At, want)
 		}
 	}
 }
 
-// expected are the messages that should have been told of an alert that is over, each as every channel hears it.
+// expected returns the notifications of a resolved alert, as each channel receives them.
 func (w *watch) expected(a alert.Alert, reminders int) []map[string]string {
 	title := w.titles[string(a.Rule)]
 	mark := map[alert.Level]string{alert.Warning: "⚠️ ", alert.Alarm: "🔴 "}[a.Level]
-	told := func(mark, level, prefix, kind string) map[string]string {
+	notification := func(mark, level, prefix, kind string) map[string]string {
 		return map[string]string{
 			"Slack": mark + prefix + title, "Discord": prefix + title, "SNS": level + ": " + prefix + title,
 			"the webhook": kind + " " + name(string(a.Rule), a.Subject) + " " + string(a.Level),
 		}
 	}
-	all := []map[string]string{told(mark, string(a.Level), "", "alert.firing"), told("🟢 ", "good", "Over: ", "alert.resolved")}
+	all := []map[string]string{notification(mark, string(a.Level), "", "alert.firing"), notification("🟢 ", "good", "Over: ", "alert.resolved")}
 	for range reminders {
-		all = append(all, told(mark, string(a.Level), "Still: ", "alert.repeated"))
+		all = append(all, notification(mark, string(a.Level), "Still: ", "alert.repeated"))
 	}
 	return all
 }
 
-// heard is what each channel heard of alerts, sorted; the chats hear other news as well.
-func (w *watch) heard() map[string][]string {
+// received returns the alert notifications of each channel, sorted. Chats also receive other messages.
+func (w *watch) received() map[string][]string {
 	w.t.Helper()
 	all := map[string][]string{"SNS": titles(w.Fakes.SNS.Messages())}
 	for channel, messages := range map[string][]devstack.ChatMessage{"Slack": w.Fakes.Slack.Messages(), "Discord": w.Fakes.Discord.Messages()} {
@@ -250,7 +250,7 @@ func (w *watch) heard() map[string][]string {
 	return all
 }
 
-// counted is the metric of opened alerts, by rule, as it stands in health's log.
+// counted returns the metric of alerts by rule, as written to health's log.
 func (w *watch) counted() map[string]float64 {
 	all := map[string]float64{}
 	for _, line := range w.logs.of("health") {
@@ -268,7 +268,7 @@ func (w *watch) counted() map[string]float64 {
 
 var rowOfAlerts = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([^|]+) \\|")
 
-// pageOfAlerts is what the owner reads of each rule, as the documentation says.
+// pageOfAlerts returns the title of each rule from docs/alerts.md.
 func pageOfAlerts(t *testing.T) map[string]string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(root, "docs", "alerts.md"))

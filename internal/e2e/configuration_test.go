@@ -21,8 +21,8 @@ import (
 	"newsletter/internal/bundle"
 )
 
-// needs are the variables without which a function does not start, and no others. migrate starts without any, because
-// its answer to CloudFormation names what is missing.
+// needs lists the variables that each function requires. migrate starts without any, because its answer to
+// CloudFormation names the missing ones.
 var needs = map[string][]string{
 	"subscribe":   {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS"},
 	"confirm":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "TOKEN_KEYS_CONFIRM"},
@@ -36,7 +36,7 @@ var needs = map[string][]string{
 	"migrate":    {},
 }
 
-// usable returns values with which functions start. There is no database at the address.
+// usable returns values with which functions start. The address has no database.
 func usable() map[string]string {
 	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))
 	return map[string]string{
@@ -46,7 +46,7 @@ func usable() map[string]string {
 	}
 }
 
-// beginning is how a function began by itself, without anything around it.
+// A beginning is the result of starting a function by itself.
 type beginning struct {
 	started bool
 	logged  []string // the errors in its log
@@ -54,7 +54,7 @@ type beginning struct {
 	reports string   // what Sentry was sent
 }
 
-// begin starts a function with variables, and sends it an event if it starts.
+// begin starts a function with variables and, if it starts, sends it an event.
 func begin(t *testing.T, function string, variables map[string]string, event string) (b beginning) {
 	t.Helper()
 	built, err := binaries()
@@ -93,7 +93,7 @@ func begin(t *testing.T, function string, variables map[string]string, event str
 	api.HandleFunc("POST /2020-01-01/extension/register", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Lambda-Extension-Identifier", "1") })
 	api.HandleFunc("GET /2020-01-01/extension/event/next", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	api.HandleFunc("POST /api/1/envelope/", func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // a cut report fails the test
+		body, _ := io.ReadAll(r.Body) // a truncated report fails the test
 		mu.Lock()
 		defer mu.Unlock()
 		b.reports += string(body)
@@ -129,7 +129,8 @@ func begin(t *testing.T, function string, variables map[string]string, event str
 	return b
 }
 
-// A function starts with the variables that it uses, and without one of them it says which.
+// TestFunctionsRequireOnlyWhatTheyUse checks that a function starts with the variables that it uses, and that it names
+// a missing one.
 func TestFunctionsRequireOnlyWhatTheyUse(t *testing.T) {
 	t.Parallel()
 	names, err := bundle.FunctionNames(root)
@@ -154,23 +155,23 @@ func TestFunctionsRequireOnlyWhatTheyUse(t *testing.T) {
 	}
 }
 
-// nonsense is no value of any variable but of those that are free text.
+// nonsense is invalid for all variables except free text.
 const nonsense = `Canary7 "value"; is%wrong,`
 
-// spared are the variables without which no report arrives, and those that every report carries.
+// spared lists the variables that reports depend on or contain.
 var spared = []string{"SECRETS_ARN", "SENTRY_DSN", "SCHEDULE", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS", "ENVIRONMENT", "RELEASE"}
 
-// mangled matches what the scrubber puts in the place of a value that looks personal or secret.
+// mangled matches the scrubber's replacements of personal data and secrets.
 var mangled = regexp.MustCompile(`\[(address|ip|key|value)\]`)
 
-// mistakes returns the rules of a configuration error by variable. Each line of it is one mistake.
+// mistakes returns the rules in a configuration error by variable. Each line is one mistake.
 func mistakes(t *testing.T, function, text string) map[string]string {
 	t.Helper()
 	rules := map[string]string{}
 	for line := range strings.SplitSeq(text, "\n") {
 		name, rule, found := strings.Cut(line, ": ")
 		if !found || !regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`).MatchString(name) || rule == "" {
-			t.Errorf("%s: a line that names no variable: %q", function, line)
+			t.Errorf("%s: a line without a variable: %q", function, line)
 		}
 		if strings.Contains(rule, "such as") && strings.Contains(rule, "(example: ") {
 			t.Errorf("%s: two examples: %q", function, line)
@@ -179,18 +180,18 @@ func mistakes(t *testing.T, function, text string) map[string]string {
 			t.Errorf("%s: %s is reported twice: %q", function, name, text)
 		}
 		if mangled.MatchString(line) || strings.Contains(line, "Canary7") {
-			t.Errorf("%s: mangled, or with its value: %q", function, line)
+			t.Errorf("%s: scrubbed, or contains the value: %q", function, line)
 		}
 		rules[name] = rule
 	}
 	if strings.HasSuffix(text, "…") {
-		t.Errorf("%s: cut: %q", function, text)
+		t.Errorf("%s: truncated: %q", function, text)
 	}
 	return rules
 }
 
-// The operator reads all mistakes in the variables, each once, whole and without its value: in the log, in the answer
-// to an invocation and in Sentry.
+// TestConfigurationErrorsAreReportedInFull checks that all mistakes in the variables are reported once, complete and
+// without the values: in the log, in the answer to an invocation and in Sentry.
 func TestConfigurationErrorsAreReportedInFull(t *testing.T) {
 	t.Parallel()
 	b, err := bundle.Load(root)
@@ -199,7 +200,7 @@ func TestConfigurationErrorsAreReportedInFull(t *testing.T) {
 	}
 	for function, f := range b.Functions {
 		event := ""
-		if function == "migrate" { // it starts, and answers with its mistakes
+		if function == "migrate" { // it starts and returns the mistakes
 			event = `{"command":"status"}`
 		}
 		all, expected := usable(), []string(nil)
@@ -212,7 +213,7 @@ func TestConfigurationErrorsAreReportedInFull(t *testing.T) {
 			one[use.Name] = nonsense
 			got := begin(t, function, one, event)
 			if got.answer == "" || strings.Contains(got.answer, "127.0.0.1") || strings.Contains(got.answer, "[ip]") {
-				continue // any text is a value; migrate then looks for its database
+				continue // any text is valid; migrate then connects to its database
 			}
 			if rule := mistakes(t, function, got.answer)[use.Name]; rule != "" {
 				expected = append(expected, use.Name)
@@ -224,23 +225,23 @@ func TestConfigurationErrorsAreReportedInFull(t *testing.T) {
 			}
 		}
 		if function != "migrate" && len(expected) < 4 {
-			t.Errorf("%s: hardly any mistakes: %v", function, expected)
+			t.Errorf("%s: too few mistakes: %v", function, expected)
 		}
 		got := begin(t, function, all, event)
 		rules := mistakes(t, function, got.answer)
 		for _, name := range expected {
-			if rules[name] == "" && name != "MAIL_FROM" && name != "LOOPS_TRANSACTIONAL_ID" { // Loops sends, by the nonsense in its variables
-				t.Errorf("%s: among others the mistake of %s is not reported: %q", function, name, got.answer)
+			if rules[name] == "" && name != "MAIL_FROM" && name != "LOOPS_TRANSACTIONAL_ID" { // Loops sends instead, because its variables are set
+				t.Errorf("%s: the mistake of %s is missing: %q", function, name, got.answer)
 			}
 		}
 		if len(got.logged) != 1 || got.logged[0] != got.answer {
 			t.Errorf("%s: logged %q, answered %q", function, got.logged, got.answer)
 		}
 		if n := strings.Count(got.reports, `"exception":[{"type":`); n != 1 || strings.Count(got.reports, `"value":`) != 1 {
-			t.Errorf("%s: Sentry has not one report: %s", function, got.reports)
+			t.Errorf("%s: want one report in Sentry: %s", function, got.reports)
 		}
 		if encoded, _ := json.Marshal(got.answer); !strings.Contains(got.reports, `"value":`+string(encoded)) {
-			t.Errorf("%s: Sentry has not all of %s: %s", function, encoded, got.reports)
+			t.Errorf("%s: the report in Sentry lacks %s: %s", function, encoded, got.reports)
 		}
 		if strings.Contains(got.reports, "Canary7") || mangled.MatchString(got.reports) {
 			t.Errorf("%s: reported %s", function, got.reports)

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// Fifty people (or one robot) sign one address up at a time, from many networks and in several spellings: one row, one
-// mail, and everybody gets the same answer. Meanwhile other addresses are not slowed down beyond twice their usual
-// time.
+// TestConcurrentSignUpsOfOneAddress signs one address up 50 times at once, from many networks and in several spellings:
+// one row, one email, the same answer for all. Sign-ups of other addresses take at most twice their usual time.
 func TestConcurrentSignUpsOfOneAddress(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -47,17 +46,17 @@ func TestConcurrentSignUpsOfOneAddress(t *testing.T) {
 	if n := s.count(t, "subscribers where email_norm = 'mass@example.org'"); n != 1 {
 		t.Errorf("%d rows, want 1", n)
 	}
-	if mails := newVisitor(s.base, "127.20.0.1").inbox(t, "mass@example.org"); len(mails) != 1 {
-		// The mail goes to the spelling of the newest request, so all spellings of the recipient count.
-		t.Errorf("%d mails, want 1", len(mails))
+	if emails := newVisitor(s.base, "127.20.0.1").inbox(t, "mass@example.org"); len(emails) != 1 {
+		// The email goes to the spelling of the latest request, so the inbox matches all spellings.
+		t.Errorf("%d emails, want 1", len(emails))
 	}
 	if n := s.count(t, "ledger_events e join subscribers s on s.id = e.subscriber_id where s.email_norm = 'mass@example.org'"); n != 50 {
 		t.Errorf("%d ledger events, want one for each request", n)
 	}
-	t.Logf("median of other addresses: %v quiet, %v beside the mass", quiet, busy)
+	t.Logf("median of other addresses: %v quiet, %v under load", quiet, busy)
 }
 
-// medianOfOthers signs other addresses up, one after the other, while beside runs, and gives the median time.
+// medianOfOthers returns the median duration of sign-ups of other addresses, one after the other, while beside runs.
 func medianOfOthers(t *testing.T, s *stack, name string, beside func()) time.Duration {
 	t.Helper()
 	done := make(chan struct{})
