@@ -13,17 +13,17 @@ import (
 	"newsletter/shared/alert"
 )
 
-const alertsUsage = `alerts list [--all] [--json]   list the open alerts, or the latest of all; exits with 1 while one is open, or
-                               if health has not looked lately`
+const alertsUsage = `alerts list [--all] [--json]   list firing alerts, or also resolved ones; exit with 1 while one is firing or the
+                               health function is not running`
 
-// alertsCommand lists what the owner was told of.
+// alertsCommand lists alerts.
 func alertsCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, alertsUsage, map[string]subcommandFunc{"list": alertsList})
 }
 
 func alertsList(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("alerts list", flag.ContinueOnError)
-	all, asJSON := flags.Bool("all", false, "those that are over, too"), flags.Bool("json", false, "print JSON")
+	all, asJSON := flags.Bool("all", false, "include resolved alerts"), flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -39,14 +39,14 @@ func alertsList(ctx context.Context, db *operatorDB, args []string) error {
 	} else {
 		err = printAlerts(alerts, terminal.PainterFor(os.Stdout))
 	}
-	open := 0
+	firing := 0
 	for _, a := range alerts {
 		if a.ClosedAt == nil {
-			open++
+			firing++
 		}
 	}
-	if err == nil && open > 0 {
-		err = fmt.Errorf("%d open", open)
+	if err == nil && firing > 0 {
+		err = fmt.Errorf("%d firing", firing)
 	}
 	return cmp.Or(err, checkComplete(len(alerts)), checkHealthRuns(ctx, db))
 }
@@ -57,13 +57,13 @@ func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {
 		return err
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "RULE\tABOUT\tLEVEL\tSINCE\tUNTIL\tSUMMARY")
+	fmt.Fprintln(table, "RULE\tSUBJECT\tSEVERITY\tSINCE\tRESOLVED\tSUMMARY")
 	for _, a := range alerts {
-		until, colour := "open", terminal.SeverityColor(a.Level)
+		until, color := "firing", terminal.SeverityColor(a.Level)
 		if a.ClosedAt != nil {
-			until, colour = a.ClosedAt.Local().Format(time.DateTime), terminal.Faint
+			until, color = a.ClosedAt.Local().Format(time.DateTime), terminal.Faint
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Rule, a.Subject, a.Level, a.OpenedAt.Local().Format(time.DateTime), until, paint.Paint(colour, a.Summary))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Rule, a.Subject, a.Level, a.OpenedAt.Local().Format(time.DateTime), until, paint.Paint(color, a.Summary))
 	}
 	return table.Flush()
 }

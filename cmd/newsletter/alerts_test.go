@@ -10,7 +10,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// deadLetter makes a delivery that was given up.
+// deadLetter inserts a dead-lettered message.
 const deadLetter = `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`
 
 // execute runs a statement in the database of a running local system, as its owner.
@@ -48,7 +48,7 @@ func query(t *testing.T, dir, sql string) (text string) {
 	return text
 }
 
-// TestHealthAndAlerts: the local system is asked how it is; a dead letter makes an alert, which alerts lists.
+// TestHealthAndAlerts checks that a dead letter in the local system appears in health and alerts.
 func TestHealthAndAlerts(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
@@ -67,7 +67,7 @@ func TestHealthAndAlerts(t *testing.T) {
 	}
 	c.expect(0, "[]", "", "alerts", "list", "--json")
 	c.expect(0, "No alerts", "", "alerts", "list")
-	c.expect(0, "No requests are known yet", "", "perf")
+	c.expect(0, "No requests yet", "", "perf")
 	execute(t, dir, deadLetter)
 	c.expect(0, "1 deliveries were given up", "", "health")
 	c.expect(1, "warn", "", "health", "--strict")

@@ -11,25 +11,25 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// subcommandFunc is a command of a group. It has the database of the installation and the arguments after its name.
+// subcommandFunc runs a subcommand on the database of the installation, with the arguments after its name.
 type subcommandFunc func(ctx context.Context, db *operatorDB, args []string) error
 
-// subcommand runs the command of a group that args name. usage is a line for each of them.
+// subcommand runs the subcommand that args name. usage has a line for each of the group.
 func subcommand(ctx context.Context, args []string, usage string, group map[string]subcommandFunc) error {
 	if len(args) == 0 {
-		return errUsage("which one?\n" + usage)
+		return errUsage("missing subcommand\n" + usage)
 	}
-	does := group[args[0]]
+	run := group[args[0]]
 	switch {
 	case args[0] == "--help" || args[0] == "-h" || args[0] == "help":
 		fmt.Fprintln(stdout, usage)
 		return nil
-	case does == nil:
-		return errUsage(fmt.Sprintf("%q is none of\n%s", args[0], usage))
+	case run == nil:
+		return errUsage(fmt.Sprintf("unknown subcommand %q\n%s", args[0], usage))
 	}
 	for _, arg := range args[1:] {
 		if arg == "--help" || arg == "-h" { // help needs no database
-			return does(ctx, nil, args[1:])
+			return run(ctx, nil, args[1:])
 		}
 	}
 	db, err := openDatabase(ctx)
@@ -37,7 +37,7 @@ func subcommand(ctx context.Context, args []string, usage string, group map[stri
 		return err
 	}
 	defer db.Close()
-	return does(ctx, db, args[1:])
+	return run(ctx, db, args[1:])
 }
 
 // oneAddress parses flags and the one address after them.
@@ -51,7 +51,7 @@ func oneAddress(flags *flag.FlagSet, args []string) (subscription.Address, error
 	return parseAddress(flags.Arg(0))
 }
 
-// parse reads flags; what is wrong with them is a mistake of the caller. Asked for help, it gives it and flag.ErrHelp.
+// parse parses flags. A wrong flag is an errUsage. For --help it prints the flags and returns flag.ErrHelp.
 func parse(flags *flag.FlagSet, args []string) error {
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)
@@ -67,18 +67,18 @@ func parse(flags *flag.FlagSet, args []string) error {
 	return nil
 }
 
-// maxListed bounds what is listed, or changed by --all, at once.
+// maxListed limits what one command lists, or changes by --all.
 const maxListed = 10_000
 
-// whole is an error for a list that was cut: there may be more.
+// checkComplete returns an error if a list reached maxListed, because there may be more.
 func checkComplete(listed int) error {
 	if listed < maxListed {
 		return nil
 	}
-	return fmt.Errorf("these are the first %d; there may be more", maxListed)
+	return fmt.Errorf("only the first %d are shown; there may be more", maxListed)
 }
 
-// printJSON prints a value as people and programs read it.
+// printJSON prints a value as indented JSON.
 func printJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")

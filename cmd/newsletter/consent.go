@@ -14,12 +14,12 @@ import (
 	"newsletter/shared/ledger"
 )
 
-const consentUsage = `consent add --version V --locale L FILE|-   add a text that people agree to; a new version becomes the current one
-consent list [--json]                       list all texts
-consent current [--locale L]                print the text that is shown now
-consent proof [--json] EMAIL                print, for an authority, who agreed to what, when and how`
+const consentUsage = `consent add --version V --locale L FILE|-   add a consent text; a new version becomes the current one
+consent list [--json]                       list all consent texts
+consent current [--locale L]                print the current consent text
+consent proof [--json] EMAIL                print the proof of a subscriber's consent, for an authority`
 
-// consentCommand keeps the texts that people agree to, and proves that they did.
+// consentCommand manages consent texts and prints the proof of a consent.
 func consentCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, consentUsage, map[string]subcommandFunc{
 		"add": consentAdd, "list": consentList, "current": consentCurrent, "proof": consentProof,
@@ -28,7 +28,7 @@ func consentCommand(ctx context.Context, args []string) error {
 
 func consentAdd(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("consent add", flag.ContinueOnError)
-	version, locale := flags.String("version", "", "the name of the version, such as 2026-11"), flags.String("locale", "", "the language, such as de")
+	version, locale := flags.String("version", "", "name of the version, such as 2026-11"), flags.String("locale", "", "language, such as de")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func yesOrDash(b bool) string {
 	return "-"
 }
 
-// firstWords is enough of a text to know it again.
+// excerpt returns the beginning of a text.
 func excerpt(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	if runes := []rune(line); len(runes) > 60 {
@@ -97,7 +97,7 @@ func excerpt(text string) string {
 
 func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("consent current", flag.ContinueOnError)
-	locale := flags.String("locale", "", "only the text in this language")
+	locale := flags.String("locale", "", "print only the text in this language")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
 	case found:
 		return nil
 	case len(locales) == 0:
-		return errors.New("there is no text")
+		return errors.New("consent text not found")
 	}
 	return checkKnown("locale", *locale, locales)
 }
@@ -143,7 +143,7 @@ func consentProof(ctx context.Context, db *operatorDB, args []string) error {
 		printProof(stdout, proof)
 	}
 	if err == nil && len(proof.Steps) == 0 {
-		err = errors.New("nothing is known of this address")
+		err = errors.New("no data about this address")
 	}
 	return err
 }

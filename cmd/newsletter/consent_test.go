@@ -11,7 +11,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// The owner's text, from the tool to the person and to the authority.
+// TestConsentFromTextToProof follows a consent text from the tool to the subscriber and the authority.
 func TestConsentFromTextToProof(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()

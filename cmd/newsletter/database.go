@@ -21,7 +21,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// operatorDB is what the commands on subscribers, the ledger and the queue work with.
+// operatorDB is the database of an installation, with the stores of the commands.
 type operatorDB struct {
 	*postgres.DB
 	env   *config.Env
@@ -30,8 +30,8 @@ type operatorDB struct {
 	queue *outbox.Worker
 }
 
-// operatorEnv gives the variables of an installation: those of this process, with the secrets that SECRETS_ARN names, or
-// those of the running local system if DATABASE_URL is not among them.
+// operatorEnv returns the variables of an installation: those of this process with the secrets of SECRETS_ARN or,
+// without a DATABASE_URL, those of the running local system.
 func operatorEnv(ctx context.Context) (*config.Env, error) {
 	env, err := config.FromOS(ctx)
 	if err != nil {
@@ -42,7 +42,7 @@ func operatorEnv(ctx context.Context) (*config.Env, error) {
 	}
 	root, err := devstack.Root(".")
 	if err != nil {
-		return nil, fmt.Errorf("set DATABASE_URL and PEPPER, or run this in the repository beside `make dev`: %w", err)
+		return nil, fmt.Errorf("set DATABASE_URL and PEPPER, or run the tool in the repository next to `make dev`: %w", err)
 	}
 	state, err := devstack.ReadState(localDir(root))
 	if err != nil {
@@ -56,7 +56,7 @@ func operatorEnv(ctx context.Context) (*config.Env, error) {
 			}
 		}
 	}
-	for name := range all { // what is set here wins, as for the functions
+	for name := range all { // this process's variables override, as for the functions
 		if value := os.Getenv(name); value != "" {
 			all[name] = value
 		}
@@ -84,14 +84,14 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 	return &operatorDB{db, env, key, store, outbox.NewWorker(db, time.Now)}, nil
 }
 
-// figuresDB is what the commands on figures read: the replica, if there is one.
+// statsDB is the database that the read-only commands use: the replica, if there is one.
 type statsDB struct {
 	*postgres.Reader
 	writer *postgres.DB
 	name   string // the environment, where one is set, and the database
 }
 
-// openFigures opens the database of the installation for reading figures, which needs no keys. The caller closes it.
+// openStats opens the database of the installation for reading statistics, which needs no keys. The caller closes it.
 func openStats(ctx context.Context) (*statsDB, error) {
 	env, err := operatorEnv(ctx)
 	if err != nil {
@@ -124,8 +124,9 @@ func (db *statsDB) Close() {
 	db.writer.Close()
 }
 
-// record changes something and writes the event into the ledger, in one transaction. change queues the statement and has it
-// say how many rows it changed; of no row nothing is written. The event counts them as "changed".
+// record applies a change and appends the event to the ledger, in one transaction. change queues the statement and
+// passes the number of changed rows to done. Without changed rows no event is appended. The event has their number as
+// "changed".
 func (db *operatorDB) record(ctx context.Context, event ledger.Event, change func(b *pgx.Batch, done func(int64))) (changed int64, err error) {
 	event.ID, event.At, event.Actor, event.Channel, event.RequestID = uuid.Must(uuid.NewV7()), time.Now(), ledger.Operator, "tool", "operator"
 	err = db.Transact(ctx, 0, func(b *pgx.Batch) {
@@ -141,16 +142,16 @@ func (db *operatorDB) record(ctx context.Context, event ledger.Event, change fun
 	return changed, err
 }
 
-// visit is how the operator's acts stand in the ledger.
+// visit returns how the ledger records the operator's actions.
 func (*operatorDB) visit(channel string) subscription.Visit {
 	return subscription.Visit{RequestID: "operator", Channel: channel}
 }
 
-// parseAddress reads an address argument.
+// parseAddress parses an address argument.
 func parseAddress(typed string) (subscription.Address, error) {
 	address, err := subscription.ParseAddress(typed)
 	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
-		return address, errUsage(fmt.Sprintf("%q is not an address: %s", typed, refused.Detail))
+		return address, errUsage(fmt.Sprintf("%q is not an email address: %s", typed, refused.Detail))
 	}
 	return address, err
 }

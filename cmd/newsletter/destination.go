@@ -15,11 +15,11 @@ import (
 	"newsletter/shared/outbox"
 )
 
-const destinationUsage = `destination list [--json]                     list what waits: "email" for all emails, or a destination of changes, such as "slack"
-destination pause [--reason R] DESTINATION      let it wait
-destination resume DESTINATION                  let it go on; exits with 1 if it was not paused`
+const destinationUsage = `destination list [--json]                    list paused destinations
+destination pause [--reason R] DESTINATION   pause "email" or another destination, such as "slack"
+destination resume DESTINATION               resume a destination; exit with 1 if it was not paused`
 
-// pauseCommand stops deliveries and lets them go on.
+// destinationCommand pauses and resumes destinations.
 func destinationCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, destinationUsage, map[string]subcommandFunc{"list": destinationList, "pause": destinationPause, "resume": destinationResume})
 }
@@ -38,7 +38,7 @@ func destinationList(ctx context.Context, db *operatorDB, args []string) error {
 		return printJSON(stdout, append([]outbox.Pause{}, pauses...))
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "SUBJECT\tREASON\tSINCE")
+	fmt.Fprintln(table, "DESTINATION\tREASON\tSINCE")
 	for _, p := range pauses {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", p.Destination, p.Reason, p.At.Local().Format(time.DateTime))
 	}
@@ -47,7 +47,7 @@ func destinationList(ctx context.Context, db *operatorDB, args []string) error {
 
 func destinationPause(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("destination pause", flag.ContinueOnError)
-	reason := flags.String("reason", "operator", "one word for why")
+	reason := flags.String("reason", "operator", "reason, in one word")
 	destination, err := oneDestination(ctx, db, flags, args)
 	if err != nil {
 		return err
@@ -55,43 +55,43 @@ func destinationPause(ctx context.Context, db *operatorDB, args []string) error 
 	if !reasonPattern.MatchString(*reason) {
 		return errUsage("--reason must be one word of up to 32 letters, digits, - or _")
 	}
-	made, err := db.record(ctx, ledger.Event{Kind: ledger.Paused, Data: ledger.Data{Outcome: "done", Purpose: destination}},
+	paused, err := db.record(ctx, ledger.Event{Kind: ledger.Paused, Data: ledger.Data{Outcome: "done", Purpose: destination}},
 		func(b *pgx.Batch, done func(int64)) {
 			outbox.PauseDestination(b, destination, *reason, time.Now(), done)
 		})
 	if err != nil {
 		return err
 	}
-	if made > 0 {
+	if paused > 0 {
 		fmt.Fprintf(stdout, "paused %s (%s)\n", destination, *reason)
 		return nil
 	}
 	pauses, err := db.queue.ListPauses(ctx)
 	for _, p := range pauses {
 		if p.Destination == destination {
-			fmt.Fprintf(stdout, "%s is already paused (%s), since %s; nothing was changed\n", destination, p.Reason, p.At.Local().Format(time.DateTime))
+			fmt.Fprintf(stdout, "%s is already paused (%s), since %s; nothing changed\n", destination, p.Reason, p.At.Local().Format(time.DateTime))
 			return nil
 		}
 	}
-	return cmp.Or(err, fmt.Errorf("%s was resumed meanwhile; it is not paused", destination))
+	return cmp.Or(err, fmt.Errorf("%s is not paused: another command has resumed it", destination))
 }
 
-// reasonWord is a reason that names nobody.
+// reasonPattern excludes addresses, so that a reason cannot contain personal data.
 var reasonPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
-// pauseLift exits with 1 if there is nothing to resume: then something else than what was meant may be paused.
+// destinationResume returns an error if the destination is not paused: the operator may have meant another one.
 func destinationResume(ctx context.Context, db *operatorDB, args []string) error {
 	destination, err := oneDestination(ctx, db, flag.NewFlagSet("destination resume", flag.ContinueOnError), args)
 	if err != nil {
 		return err
 	}
-	lifted, err := db.record(ctx, ledger.Event{Kind: ledger.Resumed, Data: ledger.Data{Outcome: "done", Purpose: destination}},
+	resumed, err := db.record(ctx, ledger.Event{Kind: ledger.Resumed, Data: ledger.Data{Outcome: "done", Purpose: destination}},
 		func(b *pgx.Batch, done func(int64)) { outbox.ResumeDestination(b, destination, time.Now(), done) })
 	if err != nil {
 		return err
 	}
-	if lifted == 0 {
-		return fmt.Errorf("%s was not paused; nothing was changed", destination)
+	if resumed == 0 {
+		return fmt.Errorf("%s was not paused; nothing changed", destination)
 	}
 	fmt.Fprintf(stdout, "resumed %s\n", destination)
 	return nil

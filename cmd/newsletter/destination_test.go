@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Only what exists is paused; each command says what it did, and what changes nothing is not in the ledger. While something
-// is paused, health warns in its public and its direct answer.
+// TestDestinationPause checks that only existing destinations are paused, that each command prints its result, that the
+// ledger records only changes, and that health warns while a destination is paused, publicly and to the operator.
 func TestDestinationPause(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
@@ -43,7 +43,7 @@ func TestDestinationPause(t *testing.T) {
 	c.refuse("webhook-00c0ffee", "destination", "pause", "webhook-00c0ffef")
 }
 
-// ledger compares the events of some kinds with what they are about, in their order.
+// ledger compares the events whose kind matches a pattern, with their destinations and in their order.
 func (c console) ledger(kinds, want string) {
 	c.Helper()
 	if got := query(c.T, c.dir, `select coalesce(string_agg(kind || ' ' || (data ->> 'purpose'), ',' order by at, id), '') from ledger_events where kind like '`+kinds+`'`); got != want {
@@ -51,10 +51,10 @@ func (c console) ledger(kinds, want string) {
 	}
 }
 
-// health asks the public route, until its answer is younger than what was done before.
+// health requests the public route, after the cached response has expired.
 func (r *running) health(t *testing.T) (status int, body string) {
 	t.Helper()
-	time.Sleep(6 * time.Second) // an answer is kept for five
+	time.Sleep(6 * time.Second) // a response is cached for five
 	response, err := http.Get(r.url + "/api/health")
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +67,8 @@ func (r *running) health(t *testing.T) (status int, body string) {
 	return response.StatusCode, string(content)
 }
 
-// What could not be read, or not be said, is no success.
-func TestExitStatusOfWhatIsNotKnown(t *testing.T) {
+// TestUnknownResultsFail checks that the tool exits with 1 if it could not read or print the result.
+func TestUnknownResultsFail(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	startDev(t, path, dir)

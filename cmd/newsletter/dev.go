@@ -12,15 +12,16 @@ import (
 	"newsletter/internal/settings/record"
 )
 
-// defaultPort is where `make dev` serves unless PORT says otherwise; 0 takes a free one.
+// defaultPort is the port of `make dev` if PORT is not set. Port 0 is a free one.
 const defaultPort = 3000
 
-// localDir is the data folder of the local system: LOCAL_DIR, or .local in the repository.
+// localDir returns the data folder of the local system: LOCAL_DIR, or .local in the repository.
 func localDir(root string) string {
 	return cmp.Or(os.Getenv("LOCAL_DIR"), filepath.Join(root, ".local"))
 }
 
-// ownSettings are the settings that the environment holds, such as SITE_ALLOWED_ORIGINS: they replace the local system's.
+// settingsFromEnv returns the settings in the environment, such as SITE_ALLOWED_ORIGINS. They override the local
+// system's.
 func settingsFromEnv() map[string]string {
 	own := map[string]string{}
 	for _, reads := range record.Reads {
@@ -36,7 +37,7 @@ func settingsFromEnv() map[string]string {
 // dev runs the local system until it is interrupted.
 func dev(ctx context.Context, args []string) error {
 	if len(args) > 0 {
-		return errUsage("dev takes no arguments; PORT and LOCAL_DIR choose the port and the data folder")
+		return errUsage("dev takes no arguments; set the port and the data folder by PORT and LOCAL_DIR")
 	}
 	root, err := devstack.Root(".")
 	if err != nil {

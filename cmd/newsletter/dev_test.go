@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestTheLocalSystemTakesSettings from its environment, and nothing else, such as the owner's secrets.
-func TestTheLocalSystemTakesSettings(t *testing.T) {
+// TestSettingsFromEnv checks that the local system reads only settings from the environment, and not secrets.
+func TestSettingsFromEnv(t *testing.T) {
 	t.Setenv("SITE_ALLOWED_ORIGINS", "http://localhost:5173")
 	t.Setenv("SITE_NAME", "")
 	t.Setenv("SENTRY_DSN", "https://key@sentry.example/1")

@@ -16,12 +16,13 @@ import (
 	"newsletter/shared/disposable"
 )
 
-const disposableUsage = `disposable refresh FILE|URL   write shared/disposable/domains.txt anew from a newer blocklist`
+const disposableUsage = `disposable refresh FILE|URL   update shared/disposable/domains.txt from a newer blocklist`
 
-// maxBlocklist bounds what is read of a blocklist; the one in use has 0.1 MiB.
+// maxBlocklist is the maximum size of a blocklist. The one in use has 0.1 MiB.
 const maxBlocklist = 16 << 20
 
-// disposableCommand is for maintainers: the list is part of the binaries.
+// disposableCommand updates the list of disposable domains. It is for maintainers, because the list is compiled into
+// the functions.
 func disposableCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("disposable refresh", flag.ContinueOnError)
 	if len(args) == 0 || args[0] != "refresh" {
@@ -49,7 +50,7 @@ func disposableCommand(ctx context.Context, args []string) error {
 	if err := os.WriteFile(file, []byte(list), 0o644); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%d domains, before %d. Say so in shared/disposable/README.md, with the commit and the date of the list.\n", count, disposable.Count())
+	fmt.Fprintf(stdout, "%d domains, previously %d. Record this in shared/disposable/README.md, with the commit and the date of the list.\n", count, disposable.Count())
 	return nil
 }
 
@@ -69,7 +70,7 @@ func readBlocklist(ctx context.Context, name string) ([]byte, error) {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the list is answered with status %d", response.StatusCode)
+		return nil, fmt.Errorf("download the list: status %d", response.StatusCode)
 	}
 	list, err := io.ReadAll(io.LimitReader(response.Body, maxBlocklist+1))
 	if err == nil && len(list) > maxBlocklist {

@@ -14,12 +14,12 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// exportCommand writes the subscribers into a CSV file.
+// exportCommand exports subscribers to CSV.
 func exportCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("export", flag.ContinueOnError)
 	status := flags.String("status", string(subscription.Active), "active, pending, unsubscribed or suppressed")
-	since := flags.String("since", "", "only whose last consent is not older than this day, as YYYY-MM-DD")
-	name := flags.String("o", "-", "the file to write; - for the standard output")
+	since := flags.String("since", "", "only subscribers who last consented on or after this date, as YYYY-MM-DD")
+	name := flags.String("o", "-", "output file; - for the standard output")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func exportCommand(ctx context.Context, args []string) error {
 	if *since != "" {
 		var err error
 		if from, err = time.Parse(time.DateOnly, *since); err != nil {
-			return errUsage("--since must be a day, as YYYY-MM-DD")
+			return errUsage("--since must be a date, as YYYY-MM-DD")
 		}
 	}
 	db, err := openDatabase(ctx)
@@ -48,7 +48,7 @@ func exportCommand(ctx context.Context, args []string) error {
 	out := bufio.NewWriter(file)
 	n, err := lists.Export(ctx, db.DB, out, state, from)
 	if err = errors.Join(err, out.Flush(), file.Close()); err != nil {
-		return fmt.Errorf("the list is not whole: %w", err)
+		return fmt.Errorf("the export is incomplete: %w", err)
 	}
 	fmt.Fprintf(os.Stderr, "%d subscribers\n", n)
 	return nil

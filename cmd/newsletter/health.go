@@ -22,7 +22,7 @@ import (
 	"newsletter/shared/healthcheck"
 )
 
-// healthDetails are what the health function tells a direct invocation.
+// healthDetails is the health function's response to a direct invocation.
 type healthDetails struct {
 	healthcheck.Report
 	Requests []struct {
@@ -37,15 +37,15 @@ type healthDetails struct {
 	Alerts []alert.Alert `json:"alerts"`
 }
 
-// errUnhealthy is the error of a command that exits by the status.
-func errUnhealthy(s healthcheck.Status) error { return fmt.Errorf("the status is %q", s) }
+// errUnhealthy returns the error for a status that is not pass.
+func errUnhealthy(s healthcheck.Status) error { return fmt.Errorf("unhealthy: status %q", s) }
 
-// healthCommand asks the health function of an installation in AWS, or of the running local system. It exits with 1 if
-// something fails, and with --strict also if something warns.
+// healthCommand invokes the health function in AWS, or that of the running local system. It returns an error if a check
+// fails, and with --strict also if one warns.
 func healthCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("health", flag.ContinueOnError)
-	asJSON, strict := flags.Bool("json", false, "print JSON"), flags.Bool("strict", false, "exit with 1 on warnings, too")
-	function := flags.String("function", os.Getenv("HEALTH_FUNCTION"), "the name or ARN of the function in AWS, which HEALTH_FUNCTION can hold; empty for the local system")
+	asJSON, strict := flags.Bool("json", false, "print JSON"), flags.Bool("strict", false, "exit with 1 also on a warning")
+	function := flags.String("function", os.Getenv("HEALTH_FUNCTION"), "name or ARN of the function in AWS, by default HEALTH_FUNCTION; empty for the local system")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func healthCommand(ctx context.Context, args []string) error {
 	}
 	var d healthDetails
 	if json.Unmarshal(result.Payload, &d) != nil || terminal.StatusColor(d.Status) == terminal.Plain {
-		return errors.New("that is not what health answers: is it another function?")
+		return errors.New("not a response of the health function; check its name")
 	}
 	if *asJSON {
 		err = printJSON(stdout, json.RawMessage(result.Payload))
@@ -86,7 +86,7 @@ func invokeHealth(ctx context.Context, function string) (result lambdalocal.Resu
 }
 
 func printHealth(w io.Writer, d healthDetails, paint terminal.Painter) error {
-	rows := [][]string{{"CHECK", "TOOK", "STATUS", "SEEN"}}
+	rows := [][]string{{"CHECK", "TIME", "STATUS", "OBSERVED"}}
 	for _, name := range slices.Sorted(maps.Keys(d.Checks)) {
 		for _, c := range d.Checks[name] {
 			status := paint.Paint(terminal.StatusColor(c.Status), string(c.Status))

@@ -16,11 +16,11 @@ import (
 	"newsletter/shared/subscription"
 )
 
-const holdUsage = `hold list [--json]                               list the mails that wait for you, the oldest first
-hold release [--json] ID… | --all [--reason R]   let them go out
-hold reject  [--json] ID… | --all [--reason R]   end them, and the sign-ups behind them`
+const holdUsage = `hold list [--json]                               list held emails, the oldest first
+hold release [--json] ID… | --all [--reason R]   release held emails, so that they are sent
+hold reject  [--json] ID… | --all [--reason R]   reject held emails, and end their sign-ups`
 
-// holdsCommand is where the owner decides about what the risk decision holds (docs/risk.md).
+// holdCommand releases or rejects what the risk decision held (docs/risk.md).
 func holdCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, holdUsage, map[string]subcommandFunc{
 		"list": holdList,
@@ -50,7 +50,7 @@ func holdList(ctx context.Context, db *operatorDB, args []string) error {
 		return cmp.Or(printJSON(stdout, append([]subscription.HeldEmail{}, holds...)), checkComplete(len(holds))) // [] and not null
 	}
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tSINCE\tREASON\tMAIL\tSTATUS\tDOMAIN\tPAGE")
+	fmt.Fprintln(table, "ID\tSINCE\tREASON\tEMAIL\tSTATUS\tDOMAIN\tPAGE")
 	for _, h := range holds {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format(time.DateTime), h.Reason, h.Kind, h.Status,
 			cmp.Or(h.Domain, "-"), cmp.Or(h.Source.Page, h.Source.Ref, "-"))
@@ -58,13 +58,13 @@ func holdList(ctx context.Context, db *operatorDB, args []string) error {
 	return cmp.Or(table.Flush(), checkComplete(len(holds)))
 }
 
-// judgement is what is done with each of the chosen mails.
+// holdDecision is a decision about the selected emails.
 type holdDecision struct {
 	name, done string
-	judge      func(s *subscription.Store, ctx context.Context, id uuid.UUID, v subscription.Visit) error
+	apply      func(s *subscription.Store, ctx context.Context, id uuid.UUID, v subscription.Visit) error
 }
 
-// judged is what came of one mail.
+// decidedHold is the result of a decision about one email.
 type decidedHold struct {
 	ID     uuid.UUID `json:"id"`
 	Result string    `json:"result"`
@@ -73,13 +73,13 @@ type decidedHold struct {
 func decideHolds(ctx context.Context, db *operatorDB, j holdDecision, args []string) error {
 	flags := flag.NewFlagSet(j.name, flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print JSON")
-	all := flags.Bool("all", false, "all that are held now")
-	reason := flags.String("reason", "", "with --all: only those that are held for this reason")
+	all := flags.Bool("all", false, "all that are held")
+	reason := flags.String("reason", "", "with --all: only those held for this reason")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	if *all == (flags.NArg() > 0) || *reason != "" && !*all {
-		return errUsage(j.name + " takes ids, or --all and perhaps --reason")
+		return errUsage(j.name + " takes ids, or --all with an optional --reason")
 	}
 	if *reason != "" {
 		if err := checkKnown("reason", *reason, append(admission.HoldReasons(), outbox.HoldBurst)); err != nil {
@@ -93,10 +93,10 @@ func decideHolds(ctx context.Context, db *operatorDB, j holdDecision, args []str
 	results, missing := []decidedHold{}, 0
 	for _, id := range ids {
 		result := j.done
-		if err := j.judge(db.store, ctx, id, db.visit("tool")); errors.Is(err, subscription.ErrNotHeld) {
+		if err := j.apply(db.store, ctx, id, db.visit("tool")); errors.Is(err, subscription.ErrNotHeld) {
 			result, missing = "not held", missing+1
 		} else if err != nil {
-			return fmt.Errorf("after %d of %d: %w", len(results), len(ids), err)
+			return fmt.Errorf("failed after %d of %d: %w", len(results), len(ids), err)
 		}
 		results = append(results, decidedHold{id, result})
 		if !*asJSON {
@@ -108,7 +108,7 @@ func decideHolds(ctx context.Context, db *operatorDB, j holdDecision, args []str
 			return err
 		}
 	} else if len(ids) == 0 {
-		fmt.Fprintln(stdout, "nothing is held; nothing was changed")
+		fmt.Fprintln(stdout, "nothing is held; nothing changed")
 	}
 	if *all { // another command may have decided it meanwhile
 		return checkComplete(len(ids))
@@ -119,14 +119,14 @@ func decideHolds(ctx context.Context, db *operatorDB, j holdDecision, args []str
 	return nil
 }
 
-// chosenHolds gives the ids that are named, or without names those of everything that is held, for a reason if one is
-// given.
+// selectHolds parses ids, or without any returns the ids of everything that is held, for one reason unless reason is
+// empty.
 func selectHolds(ctx context.Context, db *operatorDB, named []string, reason string) ([]uuid.UUID, error) {
 	var ids []uuid.UUID
 	for _, name := range named {
 		id, err := uuid.Parse(name)
 		if err != nil {
-			return nil, errUsage(fmt.Sprintf("%q is not an id of hold list", name))
+			return nil, errUsage(fmt.Sprintf("%q is not an id; see hold list", name))
 		}
 		ids = append(ids, id)
 	}

@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// storeOf works in the database of a running local system, as its functions do.
+// openStore opens a store on the database of a running local system, as its functions do.
 func openStore(t *testing.T, dir string) *subscription.Store {
 	t.Helper()
 	state, err := devstack.ReadState(dir)
@@ -64,17 +64,17 @@ func TestHold(t *testing.T) {
 	}
 	c.expect(0, "example.org", "", "hold", "list")
 	if strings.Contains(output, "joe") {
-		t.Errorf("the list names people: %s", output)
+		t.Errorf("the list contains addresses: %s", output)
 	}
 	first, second := holds[0].ID.String(), holds[1].ID.String()
 	c.expect(0, first+" released", "", "hold", "release", first)
 	c.expect(1, first+" not held", "", "hold", "reject", first, second)
 	c.expect(0, `"result": "released"`, "", "hold", "release", "--json", "--all", "--reason", "signup_burst")
 	c.expect(0, "[]", "", "hold", "list", "--json")
-	c.expect(0, "nothing is held; nothing was changed", "", "hold", "reject", "--all", "--reason", "signup_burst")
+	c.expect(0, "nothing is held; nothing changed", "", "hold", "reject", "--all", "--reason", "signup_burst")
 	c.refuse("known: disposable, disposable,captcha_unavailable, signup_burst", "hold", "reject", "--all", "--reason", "signup_bursts")
-	if sent := dev.mails(t, 3); sent != 3 {
-		t.Errorf("%d mails went out, want 3", sent)
+	if sent := dev.emails(t, 3); sent != 3 {
+		t.Errorf("%d emails were sent, want 3", sent)
 	}
 
 	for _, wrong := range [][]string{{}, {"forget"}, {"release"}, {"release", "x"}, {"release", "--all", first}, {"reject", "--reason", "signup_burst", first}, {"list", "all"}} {
@@ -83,8 +83,8 @@ func TestHold(t *testing.T) {
 	c.expect(0, "hold release", "", "hold", "--help")
 }
 
-// mails waits until n mails have been sent.
-func (r *running) mails(t *testing.T, n int) int {
+// emails waits until n emails have been sent, and returns their number.
+func (r *running) emails(t *testing.T, n int) int {
 	t.Helper()
 	var sent []struct{ Subject string }
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline) && len(sent) < n; time.Sleep(100 * time.Millisecond) {

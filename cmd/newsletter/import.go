@@ -16,17 +16,17 @@ import (
 	"newsletter/internal/lists"
 )
 
-const importUsage = `import [flags] FILE   bring in a list (JSON or CSV; docs/import.md) without mailing anybody`
+const importUsage = `import [flags] FILE   import subscribers from JSON or CSV (docs/import.md), without sending email`
 
-// importCommand brings a list of subscribers in.
+// importCommand imports a list of subscribers.
 func importCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("import", flag.ContinueOnError)
 	var o lists.Options
-	flags.BoolVar(&o.Confirmed, "confirmed", false, "everybody on the list has confirmed, whatever their status there or here says")
-	flags.BoolVar(&o.DryRun, "dry-run", false, "say what would be done, and do nothing")
-	flags.StringVar(&o.ConsentVersion, "consent-version", "", "the consent text that all agreed to whose line names none")
-	report := flags.String("report", "", "write what came of each line into this CSV file; it names nobody")
-	strict := flags.Bool("strict", false, "exit with status 1 if a line was refused, or something of one was not read")
+	flags.BoolVar(&o.Confirmed, "confirmed", false, "treat every row as confirmed, overriding a pending status in the list or here")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "report what would be imported, and write nothing")
+	flags.StringVar(&o.ConsentVersion, "consent-version", "", "consent text of rows that name none")
+	report := flags.String("report", "", "write the outcome of each line to this CSV file, without addresses")
+	strict := flags.Bool("strict", false, "exit with 1 if a line is refused or has an unreadable value")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func importCommand(ctx context.Context, args []string) error {
 	}
 	o.OnChecked = func(lines int, passedOver []string) {
 		if len(passedOver) > 0 {
-			fmt.Fprintf(os.Stderr, "columns passed over: %s\n", strings.Join(passedOver, ", "))
+			fmt.Fprintf(os.Stderr, "ignored columns: %s\n", strings.Join(passedOver, ", "))
 		}
 		progress = newProgress(lines)
 	}
@@ -69,7 +69,8 @@ func importCommand(ctx context.Context, args []string) error {
 	return checkTotals(totals, *strict)
 }
 
-// reportTo writes results into a file; into nothing if its name is empty.
+// openReport returns a function that writes a result to a file, and one that closes it. With an empty name they do
+// nothing.
 func openReport(name string) (each func(lists.Result), closeReport func() error, err error) {
 	if name == "" {
 		return func(lists.Result) {}, func() error { return nil }, nil
@@ -91,14 +92,14 @@ func openReport(name string) (each func(lists.Result), closeReport func() error,
 
 func printTotals(totals lists.Totals, dry bool) {
 	if dry {
-		fmt.Fprintln(stdout, "Nothing was done. This would come of it:")
+		fmt.Fprintln(stdout, "Dry run: nothing was written. An import would result in:")
 	}
 	for _, key := range slices.Sorted(maps.Keys(totals)) {
 		fmt.Fprintf(stdout, "%8d %s\n", totals[key], key)
 	}
 }
 
-// judgeTotals returns an error if an import took no line, or, with strict, if it refused a line or left a value unread.
+// checkTotals returns an error if an import took no line, or, with strict, if it refused a line or left a value unread.
 func checkTotals(totals lists.Totals, strict bool) error {
 	var lost []string
 	for _, key := range slices.Sorted(maps.Keys(totals)) {
@@ -108,14 +109,14 @@ func checkTotals(totals lists.Totals, strict bool) error {
 	}
 	switch {
 	case totals[string(lists.Imported)]+totals[string(lists.Unchanged)] == 0:
-		return fmt.Errorf("every line was refused (%s); docs/import.md says what each reason means, and --report FILE writes it of each line", strings.Join(lost, ", "))
+		return fmt.Errorf("every line was refused (%s); docs/import.md explains the reasons, and --report FILE lists them by line", strings.Join(lost, ", "))
 	case strict && len(lost) > 0:
-		return fmt.Errorf("not everything was taken: %s", strings.Join(lost, ", "))
+		return fmt.Errorf("refused or unreadable: %s", strings.Join(lost, ", "))
 	}
 	return nil
 }
 
-// progress shows how far an import is: a bar on a terminal, else a line now and then.
+// progress shows the progress of an import: a bar on a terminal, otherwise a line every five seconds.
 type progress struct {
 	lines, done int
 	began       time.Time
@@ -144,16 +145,16 @@ func (p *progress) step() {
 
 func (p *progress) show() {
 	p.shown = time.Now()
-	part := float64(p.done) / float64(p.lines) // an import has a line at least
+	fraction := float64(p.done) / float64(p.lines) // an import has at least one line
 	rate := float64(p.done) / max(0.001, time.Since(p.began).Seconds())
 	if !p.terminal {
 		fmt.Fprintf(os.Stderr, "%d of %d lines, %.0f a second\n", p.done, p.lines, rate)
 		return
 	}
-	left := time.Duration(float64(time.Since(p.began)) * (1 - part) / max(0.001, part)).Round(time.Second)
+	left := time.Duration(float64(time.Since(p.began)) * (1 - fraction) / max(0.001, fraction)).Round(time.Second)
 	const width = 30
-	done := int(part * width)
-	fmt.Fprintf(os.Stderr, "\r%s%s %3.0f %%  %d of %d lines  %.0f/s  %s left ", strings.Repeat("█", done), strings.Repeat("░", width-done), part*100, p.done, p.lines, rate, left)
+	done := int(fraction * width)
+	fmt.Fprintf(os.Stderr, "\r%s%s %3.0f %%  %d of %d lines  %.0f/s  %s left ", strings.Repeat("█", done), strings.Repeat("░", width-done), fraction*100, p.done, p.lines, rate, left)
 }
 
 func (p *progress) end() {

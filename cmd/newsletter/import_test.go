@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// importLines is how long the list of the test is; the documentation's figure is for 100,000.
+// importLines returns the length of the list. The documentation's figure is for 100,000 lines.
 func importLines() int {
 	if n, err := strconv.Atoi(os.Getenv("IMPORT_LINES")); err == nil {
 		return n
@@ -19,7 +19,8 @@ func importLines() int {
 	return 20_000
 }
 
-// An import that is killed is run again without doubles, and nothing of it names anybody.
+// TestImportThatIsKilled checks that an import that was killed can be repeated without duplicates, and that neither its
+// output nor its report contains addresses.
 func TestImportThatIsKilled(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
@@ -91,8 +92,9 @@ func TestImportThatIsKilled(t *testing.T) {
 	c.expect(0, "-dry-run", "", "import", "--help")
 }
 
-// Status 0 means that at least one line was taken, and with --strict that every line was, with all its values.
-func TestWhatAnImportExitsWith(t *testing.T) {
+// TestImportExitStatus checks that status 0 means that at least one line was imported, and with --strict that every
+// line was, with all its values.
+func TestImportExitStatus(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	startDev(t, path, dir)

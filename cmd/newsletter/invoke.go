@@ -15,19 +15,19 @@ import (
 	"newsletter/internal/lambdalocal"
 )
 
-// errFunction is a function's error result.
+// errFunction is the error for an error result of a function.
 var errFunction = errors.New("the function returned an error")
 
-// invoke sends one event to a function's real binary, in an environment of its own, against the running local system. It
-// exits with 1 if the call failed: by an error, an HTTP status of 400 or more, "ok":false, or a status of "fail".
+// invoke sends an event to a function of the running local system, in a new environment. It returns an error if the
+// call failed: by an error, an HTTP status of 400 or more, "ok":false, or a status of "fail".
 func invoke(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("invoke", flag.ContinueOnError)
-	expected := flags.Int("expect", 0, "exit with 0 by this HTTP `status` and no other, such as 422; 0 is any below 400")
+	expected := flags.Int("expect", 0, "exit with 0 only on this HTTP `status`, such as 422; by default on any below 400")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() != 2 {
-		return errUsage("invoke takes a function and a file with an event")
+		return errUsage("invoke takes a function and an event file")
 	}
 	event, err := readInput(flags.Arg(1))
 	if err != nil {
@@ -52,7 +52,7 @@ func invoke(ctx context.Context, args []string) error {
 	return nil
 }
 
-// invokeLocal sends an event to a function of the running local system, in an environment of its own that logs to log.
+// invokeLocal sends an event to a function of the running local system, in a new environment that logs to log.
 func invokeLocal(ctx context.Context, name string, event []byte, log io.Writer) (lambdalocal.Result, error) {
 	root, err := devstack.Root(".")
 	if err != nil {
@@ -61,7 +61,7 @@ func invokeLocal(ctx context.Context, name string, event []byte, log io.Writer) 
 	return invokeInDir(ctx, localDir(root), name, event, log)
 }
 
-// invokeIn is invokeLocal for the local system of a data folder.
+// invokeInDir invokes a function of the local system with this data folder.
 func invokeInDir(ctx context.Context, dir, name string, event []byte, log io.Writer) (lambdalocal.Result, error) {
 	state, err := devstack.ReadState(dir)
 	if err != nil {

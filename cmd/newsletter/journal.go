@@ -18,22 +18,22 @@ import (
 	"newsletter/shared/subscription"
 )
 
-const journalUsage = `journal list   [--since DATE]           list the stops that are kept outside the database
-journal replay  --since DATE [--yes]    after a backup was restored: make them stand again, from the backup's time on`
+const journalUsage = `journal list [--since DATE]            list the suppressions in the journal, outside the database
+journal replay --since DATE [--yes]    replay suppressions since the time of a restored backup`
 
-// journalCommand is for the journal of stops (JOURNAL_URL).
+// journalCommand reads the suppression journal (JOURNAL_URL).
 func journalCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, journalUsage, map[string]subcommandFunc{"list": journalList, "replay": journalReplay})
 }
 
-// kinds are the journal's, as the ledger calls them.
+// ledgerKinds maps the journal's kinds to the ledger's.
 var ledgerKinds = map[journal.Kind]ledger.Kind{
 	journal.Erased: ledger.Erased, journal.Unsubscribed: ledger.Unsubscribed, journal.Suppressed: ledger.Suppressed, journal.Lifted: ledger.SuppressionRemoved,
 }
 
-// openJournal reads a flag set with --since and opens the journal.
+// openJournal parses flags, to which it adds --since, and opens the journal.
 func openJournal(db *operatorDB, flags *flag.FlagSet, args []string) (*journal.Journal, time.Time, error) {
-	since := flags.String("since", "", "the time from which on, as YYYY-MM-DD or RFC 3339")
+	since := flags.String("since", "", "start of the period, as YYYY-MM-DD or RFC 3339")
 	if err := parse(flags, args); err != nil {
 		return nil, time.Time{}, err
 	}
@@ -45,7 +45,7 @@ func openJournal(db *operatorDB, flags *flag.FlagSet, args []string) (*journal.J
 		var err error
 		if from, err = time.Parse(time.RFC3339, *since); err != nil {
 			if from, err = time.Parse(time.DateOnly, *since); err != nil {
-				return nil, from, errUsage("--since must be a day or a time, such as 2026-11-23 or 2026-11-23T12:00:00Z")
+				return nil, from, errUsage("--since must be a date or a time, such as 2026-11-23 or 2026-11-23T12:00:00Z")
 			}
 		}
 	}
@@ -76,13 +76,13 @@ func journalList(ctx context.Context, db *operatorDB, args []string) error {
 
 func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("journal replay", flag.ContinueOnError)
-	yes := flags.Bool("yes", false, "do it; without, only the number of stops is printed")
+	yes := flags.Bool("yes", false, "replay; without it, only count the suppressions")
 	j, since, err := openJournal(db, flags, args)
 	if err != nil {
 		return err
 	}
 	if since.IsZero() {
-		return errUsage("journal replay needs --since: the time of the backup, or somewhat before")
+		return errUsage("journal replay needs --since: the time of the backup, or slightly before")
 	}
 	var stops []subscription.SuppressionRecord
 	broken := 0
@@ -104,20 +104,21 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 	if *yes {
 		return replay(ctx, db, stops, broken)
 	}
-	fmt.Fprintf(stdout, "%d stops since %s; with --yes they are made to stand again\n", len(stops), since.Format(time.RFC3339))
+	fmt.Fprintf(stdout, "%d suppressions since %s; replay them with --yes\n", len(stops), since.Format(time.RFC3339))
 	if broken > 0 {
-		return fmt.Errorf("%d entries could not be read", broken)
+		return fmt.Errorf("%d entries are unreadable", broken)
 	}
 	return nil
 }
 
-// nothingSince says that there is nothing to replay. A journal without a single entry may be another one than was written.
+// reportNothing reports that there is nothing to replay. An empty journal is an error: it may not be the one that
+// deliver writes.
 func reportNothing(ctx context.Context, j *journal.Journal, since time.Time) error {
 	for _, err := range j.Read(ctx, time.Time{}) {
-		fmt.Fprintf(stdout, "no stops since %s; nothing was changed\n", since.Format(time.RFC3339))
+		fmt.Fprintf(stdout, "no suppressions since %s; nothing changed\n", since.Format(time.RFC3339))
 		return err
 	}
-	return errors.New("the journal is empty: is JOURNAL_URL where deliver writes it?")
+	return errors.New("the journal is empty; check that deliver has the same JOURNAL_URL")
 }
 
 func replay(ctx context.Context, db *operatorDB, stops []subscription.SuppressionRecord, broken int) error {
@@ -129,16 +130,16 @@ func replay(ctx context.Context, db *operatorDB, stops []subscription.Suppressio
 	for i, stop := range stops {
 		outcome, err := eraser.Replay(ctx, stop, db.visit("journal"))
 		if err != nil {
-			return fmt.Errorf("after %d of %d stops; run it again: %w", i, len(stops), err)
+			return fmt.Errorf("failed after %d of %d suppressions; run the command again: %w", i, len(stops), err)
 		}
 		outcomes[outcome]++
 	}
-	fmt.Fprintf(stdout, "%d stops\n", len(stops))
+	fmt.Fprintf(stdout, "%d suppressions\n", len(stops))
 	for _, outcome := range slices.Sorted(maps.Keys(outcomes)) {
 		fmt.Fprintf(stdout, "%6d %s\n", outcomes[outcome], outcome)
 	}
 	if broken > 0 || outcomes[subscription.OtherPepper] > 0 {
-		return fmt.Errorf("%d entries could not be read, %d were written under another PEPPER", broken, outcomes[subscription.OtherPepper])
+		return fmt.Errorf("%d entries are unreadable, %d were written with another PEPPER", broken, outcomes[subscription.OtherPepper])
 	}
 	return nil
 }

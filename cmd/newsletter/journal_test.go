@@ -15,8 +15,8 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// A backup brings people back who left since. The journal makes them leave again.
-func TestARestoredBackup(t *testing.T) {
+// TestReplayAfterRestore checks that the journal suppresses the subscribers again who left after the restored backup.
+func TestReplayAfterRestore(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	dev := startDev(t, path, dir)
@@ -56,9 +56,9 @@ func TestARestoredBackup(t *testing.T) {
 	c.expect(0, "suppressed", "", "suppression", "add", "complains@example.org")
 	c.expect(0, "suppressed", "", "suppression", "add", "back@example.org")
 	c.expect(0, "lifted", "", "suppression", "remove", "back@example.org")
-	for deadline := time.Now().Add(2 * time.Minute); journalled(t, dir) < 5; time.Sleep(200 * time.Millisecond) { // deliver writes them
+	for deadline := time.Now().Add(2 * time.Minute); journalEntries(t, dir) < 5; time.Sleep(200 * time.Millisecond) { // deliver writes them
 		if time.Now().After(deadline) {
-			t.Fatalf("%d entries in the journal", journalled(t, dir))
+			t.Fatalf("%d entries in the journal", journalEntries(t, dir))
 		}
 	}
 
@@ -94,8 +94,8 @@ func TestARestoredBackup(t *testing.T) {
 	c.expect(0, "erased", "", "journal", "list")
 }
 
-// journalled counts the entries.
-func journalled(t *testing.T, dir string) (n int) {
+// journalEntries counts the entries.
+func journalEntries(t *testing.T, dir string) (n int) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(dir, "journal"), func(_ string, d os.DirEntry, err error) error {
 		if errors.Is(err, os.ErrNotExist) { // there is none yet

@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/webhook"
 )
 
-// oneOf refuses a value that is none of the known ones, which it lists: exit status 2.
+// checkKnown returns an errUsage that lists the known values if value is not among them.
 func checkKnown[T ~string](what string, value T, known []T) error {
 	if slices.Contains(known, value) {
 		return nil
@@ -24,7 +24,7 @@ func checkKnown[T ~string](what string, value T, known []T) error {
 	return errUsage(fmt.Sprintf("unknown %s %q; known: %s", what, string(value), strings.Join(slices.Compact(names), ", ")))
 }
 
-// knownKinds lists the kinds of rows of the outbox: those of this version, and those that are there.
+// knownKinds lists the message kinds of this version, and those in the outbox.
 func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
 	all, err := db.queue.ListKinds(ctx)
 	for _, kind := range outbox.Kinds() {
@@ -38,8 +38,8 @@ func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
 	return all, err
 }
 
-// destinations lists what can be paused: the destinations of this version, the owner's endpoints that are configured here
-// or that the outbox has rows for, and what is paused.
+// knownDestinations lists what can be paused: the destinations of this version, the owner's endpoints that are
+// configured here or that the outbox has rows for, and what is paused.
 func knownDestinations(ctx context.Context, db *operatorDB) ([]string, error) {
 	all := append(outbox.Destinations(), config.Read[webhook.Config](db.env).Names()...)
 	kinds, err := db.queue.ListKinds(ctx)

@@ -17,11 +17,11 @@ import (
 	"newsletter/internal/lambdalocal"
 )
 
-// lambdaTimeout bounds a call of a function in AWS: longer than any that the tool calls may run.
+// lambdaTimeout is longer than the timeout of any function that the tool invokes.
 const lambdaTimeout = 2 * time.Minute
 
-// invokeLambda sends an event to a function in AWS, as whom the operator's profile, SSO session or variables say. Its
-// errors tell what to do about them.
+// invokeLambda sends an event to a function in AWS, with the credentials of the operator's profile, SSO session or
+// environment. Its errors include what to do.
 func invokeLambda(ctx context.Context, name string, event []byte) (lambdalocal.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, lambdaTimeout)
 	defer cancel()
@@ -42,10 +42,10 @@ func invokeLambda(ctx context.Context, name string, event []byte) (lambdalocal.R
 	return lambdalocal.Result{Payload: answer.Payload, FunctionError: aws.ToString(answer.FunctionError)}, nil
 }
 
-// refusedInvoke words why AWS did not call a function.
+// invokeError explains an error of Lambda's Invoke.
 func invokeError(name, region string, err error) error {
 	if _, unknown := errors.AsType[*types.ResourceNotFoundException](err); unknown {
-		return fmt.Errorf("no function %q in %s: the stack's output HealthFunctionName has its name", name, region)
+		return fmt.Errorf("function %q not found in %s; its name is the stack's output HealthFunctionName", name, region)
 	}
 	if refused, ok := errors.AsType[smithy.APIError](err); ok {
 		return fmt.Errorf("invoke %s in %s: %s: %s", name, region, refused.ErrorCode(), refused.ErrorMessage())
@@ -53,10 +53,11 @@ func invokeError(name, region string, err error) error {
 	return fmt.Errorf("invoke %s in %s: %w", name, region, err)
 }
 
-// errorKind is what the names of error types are made of.
+// errorTypePattern matches the name of an error type.
 var errorTypePattern = regexp.MustCompile(`^[A-Za-z0-9_.*]{1,80}$`)
 
-// functionFailed words the error of a function. Of its payload it tells the type alone: the text may hold anything.
+// functionError returns the error for a failed function. It includes only the type of the function's error, because the
+// text may contain anything.
 func functionError(name string, result lambdalocal.Result) error {
 	var payload struct {
 		Type string `json:"errorType"`
@@ -64,5 +65,5 @@ func functionError(name string, result lambdalocal.Result) error {
 	if json.Unmarshal(result.Payload, &payload) != nil || !errorTypePattern.MatchString(payload.Type) {
 		payload.Type = result.FunctionError
 	}
-	return fmt.Errorf("%w: %s failed (%s); its log says why", errFunction, name, payload.Type)
+	return fmt.Errorf("%w: %s failed (%s); see its log", errFunction, name, payload.Type)
 }

@@ -24,8 +24,8 @@ import (
 	"newsletter/internal/lambdalocal"
 )
 
-// lambdaAPI is the double of AWS Lambda's Invoke API with one function, newsletter-health: the real binary against a
-// running local system. It checks what it is sent, its signature first.
+// lambdaAPI is a fake of AWS Lambda's Invoke API with one function, newsletter-health: the real binary against a
+// running local system. It verifies the requests, and their signatures first.
 type lambdaAPI struct {
 	*testing.T
 	dir string
@@ -54,7 +54,7 @@ func (l *lambdaAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case signed != nil:
 		refuse(w, http.StatusForbidden, "InvalidSignatureException", signed.Error())
 	case l.status != 0:
-		refuse(w, l.status, l.code, "it says why")
+		refuse(w, l.status, l.code, "the reason")
 	case path[1] != "newsletter-health":
 		refuse(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: arn:aws:lambda:eu-central-1:123456789012:function:"+path[1])
 	default:
@@ -82,7 +82,7 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 
 var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/eu-central-1/lambda/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]{64}$`)
 
-// signed signs the request anew, with the headers that the caller says to have signed, and compares.
+// signed signs the request again, with the headers that its signature covers, and compares the signatures.
 func (l *lambdaAPI) signed(r *http.Request, body []byte) error {
 	parts := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
@@ -114,8 +114,8 @@ func (l *lambdaAPI) set(change func()) {
 	change()
 }
 
-// TestHealthInAWS: health asks a function in AWS by the operator's credentials, and words what goes wrong without telling
-// what a function's error holds.
+// TestHealthInAWS checks that health invokes a function in AWS with the operator's credentials, and explains errors
+// without the text of the function's error.
 func TestHealthInAWS(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
@@ -150,7 +150,7 @@ func TestHealthInAWS(t *testing.T) {
 	}{
 		"by a profile":     {good, []string{"--function", "newsletter-health"}, 0, "postgres"},
 		"by variables":     {[]string{"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=AKIDOPERATOR", "AWS_SECRET_ACCESS_KEY=s3cret", "AWS_SESSION_TOKEN=session", "HEALTH_FUNCTION=newsletter-health"}, []string{"--json"}, 0, `"checks"`},
-		"no such function": {good, []string{"--function", "fly"}, 1, `no function "fly" in eu-central-1`},
+		"no such function": {good, []string{"--function", "fly"}, 1, `function "fly" not found in eu-central-1`},
 		"no credentials":   {[]string{"AWS_REGION=eu-central-1"}, []string{"--function", "newsletter-health"}, 1, "no AWS credentials: set AWS_PROFILE"},
 		"no region":        {nil, []string{"--function", "newsletter-health"}, 1, "no AWS region"},
 		"no such profile":  {[]string{"AWS_PROFILE=fly"}, []string{"--function", "newsletter-health"}, 1, "read the AWS configuration"},
@@ -168,7 +168,7 @@ func TestHealthInAWS(t *testing.T) {
 		}
 	}
 	for payload, text := range map[string]string{
-		`{"errorType":"Runtime.ExitError","errorMessage":"postgres://app:password@db"}`: "newsletter-health failed (Runtime.ExitError); its log says why",
+		`{"errorType":"Runtime.ExitError","errorMessage":"postgres://app:password@db"}`: "newsletter-health failed (Runtime.ExitError); see its log",
 		`{"errorType":"postgres://app:password@db","errorMessage":"x"}`:                 "newsletter-health failed (Unhandled)",
 		`postgres://app:password@db`: "newsletter-health failed (Unhandled)",
 	} {
@@ -185,14 +185,14 @@ func TestHealthInAWS(t *testing.T) {
 		ask(want[1], status, "--strict")
 	}
 	report("strange")
-	ask(1, "not what health answers")
+	ask(1, "not a response of the health function")
 	api.set(func() { api.answer = &lambdalocal.Result{Payload: []byte(`"postgres://app:password@db"`)} })
-	ask(1, "not what health answers")
+	ask(1, "not a response of the health function")
 	api.set(func() { api.status, api.code = http.StatusForbidden, "AccessDeniedException" })
-	ask(1, "AccessDeniedException: it says why")
+	ask(1, "AccessDeniedException: the reason")
 	server.Close()
 	ask(1, "connection refused")
 	if len(api.problems) > 0 {
-		t.Errorf("requests that AWS would refuse: %v", api.problems)
+		t.Errorf("AWS would refuse these requests: %v", api.problems)
 	}
 }

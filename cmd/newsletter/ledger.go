@@ -10,10 +10,10 @@ import (
 	"newsletter/shared/ledger"
 )
 
-const ledgerUsage = `ledger verify [--json] [HASH …]   hold the ledger against its seals; HASH is a seal's hash from the logs of maintain, which has to be
-                                among them; status 1 if a row was changed, removed or added, or is not sealed in time`
+const ledgerUsage = `ledger verify [--json] [HASH …]   verify the ledger against its seals, and that each HASH (from the log of maintain) is a seal;
+                                 exit with 1 if an event was changed, removed or added, or is not sealed in time`
 
-// auditCommand looks after the ledger.
+// ledgerCommand verifies the ledger.
 func ledgerCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, ledgerUsage, map[string]subcommandFunc{"verify": ledgerVerify})
 }
@@ -28,7 +28,7 @@ func ledgerVerify(ctx context.Context, db *operatorDB, args []string) error {
 	for _, text := range flags.Args() {
 		hash, err := hex.DecodeString(text)
 		if err != nil || len(hash) != 32 {
-			return errUsage(fmt.Sprintf("%q is not the hash of a seal: 64 hexadecimal digits", text))
+			return errUsage(fmt.Sprintf("%q is not the hash of a seal, which has 64 hexadecimal digits", text))
 		}
 		known = append(known, hash)
 	}
@@ -49,7 +49,7 @@ func ledgerVerify(ctx context.Context, db *operatorDB, args []string) error {
 
 func printReport(r ledger.Report) {
 	if r.Seals == 0 {
-		fmt.Fprintln(stdout, "nothing is sealed yet: maintain seals events that are older than an hour, once a day")
+		fmt.Fprintln(stdout, "nothing is sealed yet: maintain seals events older than an hour, once a day")
 	} else {
 		fmt.Fprintf(stdout, "%d seals over %d events, until %s\nlast seal %s\n", r.Seals, r.Events, r.Until.Format(time.RFC3339), r.Head)
 	}

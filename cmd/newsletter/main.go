@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// command is one of the tool's commands.
+// command is a command of the tool.
 type command struct {
 	name, arguments, summary string
 	run                      func(ctx context.Context, args []string) error
@@ -22,32 +22,32 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
-		{"invoke", "[flags] FUNCTION FILE|-", "send an event to a function of the running local system; exit with 1 if the call failed", invoke},
-		{"consent", "add|list|current|proof", "keep the texts that people agree to, and prove that they did", consentCommand},
-		{"suppression", "list|add|remove", "look after the addresses that get no mail", suppressionCommand},
-		{"outbox", "list|retry|drop", "look after what could not be delivered", outboxCommand},
-		{"journal", "list|replay", "make the stops stand again after a backup was restored", journalCommand},
-		{"import", "[flags] FILE", "bring in a list, JSON or CSV, without mailing anybody", importCommand},
-		{"export", "[flags]", "write the subscribers into a CSV file", exportCommand},
-		{"destination", "list|pause|resume", "stop all mails, or who hears of changes, and let them go on", destinationCommand},
-		{"ledger", "verify", "hold the ledger against its seals", ledgerCommand},
-		{"privacy", "export|erase|open|list", "answer people who ask for their data, or for their deletion", privacyCommand},
-		{"hold", "list|release|reject", "decide about the mails that are held", holdCommand},
-		{"health", "[--function NAME] [--json]", "ask the health function, in AWS or of the running local system, how everything is", healthCommand},
-		{"alerts", "list", "list what the owner was told of", alertsCommand},
-		{"monitor", "[--every 5s] [--once]", "watch health, requests, sign-ups, deliveries and alerts in the terminal", monitorCommand},
-		{"perf", "[--json] [--endpoint E]", "show how fast each route is, beside what is usual, and where it leads", perfCommand},
-		{"disposable", "refresh FILE|URL", "write the list of throw-away domains anew (for maintainers)", disposableCommand},
+		{"invoke", "[flags] FUNCTION FILE|-", "send an event to a function of the local system; exit with 1 if the call fails", invoke},
+		{"consent", "add|list|current|proof", "manage consent texts, and print the proof of a consent", consentCommand},
+		{"suppression", "list|add|remove", "list, add and remove suppressed addresses", suppressionCommand},
+		{"outbox", "list|retry|drop", "list, retry and drop undelivered messages", outboxCommand},
+		{"journal", "list|replay", "list suppressions, and replay them after restoring a backup", journalCommand},
+		{"import", "[flags] FILE", "import subscribers from JSON or CSV, without sending email", importCommand},
+		{"export", "[flags]", "export subscribers to CSV", exportCommand},
+		{"destination", "list|pause|resume", "pause and resume email, or another destination", destinationCommand},
+		{"ledger", "verify", "verify the ledger against its seals", ledgerCommand},
+		{"privacy", "export|erase|open|list", "handle privacy requests: access and erasure", privacyCommand},
+		{"hold", "list|release|reject", "list held sign-ups, and release or reject them", holdCommand},
+		{"health", "[--function NAME] [--json]", "run the checks of the health function, in AWS or locally", healthCommand},
+		{"alerts", "list", "list alerts; exit with 1 while one is firing", alertsCommand},
+		{"monitor", "[--every 5s] [--once]", "show health, requests, sign-ups, deliveries and alerts live", monitorCommand},
+		{"perf", "[--json] [--endpoint E]", "show the latency of each route, its baseline and its trend", perfCommand},
+		{"disposable", "refresh FILE|URL", "update the list of disposable domains (for maintainers)", disposableCommand},
 	}
 }
 
-// errUsage is a call that the tool does not understand: exit status 2.
+// errUsage is the error of wrong usage: exit status 2.
 type errUsage string
 
 func (e errUsage) Error() string { return string(e) }
 
-// output writes to the standard output and keeps the first error: a command that could not say what it found has failed,
-// whatever that was.
+// output writes to the standard output and keeps the first error, because a command whose output is incomplete has
+// failed.
 type output struct{ err error }
 
 var stdout = &output{}
@@ -79,7 +79,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errUsage("no command given")
+		return errUsage("missing command")
 	}
 	if args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
 		printUsage(stdout)
@@ -90,12 +90,12 @@ func run(ctx context.Context, args []string) error {
 			return c.run(ctx, args[1:])
 		}
 	}
-	return errUsage(fmt.Sprintf("no command %q", args[0]))
+	return errUsage(fmt.Sprintf("unknown command %q", args[0]))
 }
 
 func printUsage(w io.Writer) {
 	fmt.Fprintln(w, "usage: newsletter COMMAND")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-28s %s\n", c.name+" "+c.arguments, c.summary)
+		fmt.Fprintf(w, "  %-35s %s\n", c.name+" "+c.arguments, c.summary)
 	}
 }

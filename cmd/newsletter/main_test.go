@@ -22,8 +22,8 @@ import (
 	"newsletter/internal/pgserver"
 )
 
-// built is a folder with the tool, as `go run` would build it, and in functions the binaries of the local system. They are
-// built once for all tests.
+// built is a folder with the tool, built as by `go run`, and with the functions in its folder functions. They are built
+// once for all tests.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "newsletter-tool-")
 	if err != nil {
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// tool gives the path of the tool.
+// tool returns the path of the tool.
 func tool(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
@@ -63,13 +63,14 @@ type running struct {
 	url string
 }
 
-// startDev runs the tool until it says that it serves.
+// startDev starts `newsletter dev` and waits until it serves.
 func startDev(t *testing.T, path, dir string) *running {
 	t.Helper()
 	return startDevWith(t, path, dir, "BINARIES="+filepath.Join(filepath.Dir(path), "functions"))
 }
 
-// startDevWith is startDev with further variables. Without BINARIES the tool builds the functions itself.
+// startDevWith starts `newsletter dev` with additional variables. Without BINARIES the tool builds the functions
+// itself.
 func startDevWith(t *testing.T, path, dir string, variables ...string) *running {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), path, "dev")
@@ -97,11 +98,11 @@ func startDevWith(t *testing.T, path, dir string, variables ...string) *running 
 		}
 	}
 	_ = cmd.Wait()
-	t.Fatalf("it ended before it served: %s", log.String())
+	t.Fatalf("the tool ended before it served: %s", log.String())
 	return nil
 }
 
-// descendants lists the processes that a process has started, and theirs.
+// descendants lists the processes that a process has started, directly or indirectly.
 func descendants(t *testing.T, pid int) []int {
 	t.Helper()
 	output, err := exec.CommandContext(context.Background(), "ps", "-A", "-o", "pid=,ppid=").Output()
@@ -123,14 +124,14 @@ func descendants(t *testing.T, pid int) []int {
 	return all
 }
 
-// awaitEnd waits until none of the processes is left.
+// awaitEnd waits until all the processes have ended.
 func awaitEnd(t *testing.T, pids []int) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); len(pids) > 0; time.Sleep(20 * time.Millisecond) {
 		if syscall.Kill(pids[0], 0) != nil {
 			pids = pids[1:]
 		} else if time.Now().After(deadline) {
-			t.Fatalf("processes %v are left", pids)
+			t.Fatalf("processes %v are still running", pids)
 		}
 	}
 }
@@ -189,7 +190,7 @@ func TestInvoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, output := call("", "invoke", "subscribe", event); status != 1 || !strings.Contains(output, "errorMessage") {
-		t.Errorf("an event that the function does not know: %d %s", status, output)
+		t.Errorf("unknown event: %d %s", status, output)
 	}
 	sample := func(name string) string { return filepath.Join("..", "..", "events", name) }
 	for _, c := range []struct {
@@ -221,8 +222,8 @@ func TestInvoke(t *testing.T) {
 	}
 }
 
-// All mistakes in the variables are printed at once, each on its own line.
-func TestMistakesInTheVariables(t *testing.T) {
+// TestErrorsInTheVariables checks that all errors in the variables are printed at once, one a line.
+func TestErrorsInTheVariables(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), tool(t), "suppression", "list")
 	cmd.Env = append(os.Environ(), "DATABASE_URL=postgres://app:5ecret@/news", "PEPPER=5ecret", "DATABASE_IAM_AUTH=maybe", "SECRETS_ARN=")

@@ -13,33 +13,33 @@ import (
 	"newsletter/shared/healthcheck"
 )
 
-// frameWidth is how wide a frame is where no terminal says so.
+// frameWidth is the width of a frame without a terminal.
 const frameWidth = 120
 
-// looked is an error if health has not looked lately: then nobody knows how things are.
+// checkHealthRuns returns an error if the health function is not running, because the figures are then outdated.
 func checkHealthRuns(ctx context.Context, db monitor.Database) error {
 	h, err := monitor.NewReader(db, time.Now).Health(ctx)
 	switch {
 	case err != nil:
 		return err
 	case h.At.IsZero():
-		return errors.New("health has never looked, so nothing is known: is its schedule on?")
+		return errors.New("the health function has never run; check its schedule")
 	case h.Silent(time.Now()):
-		return fmt.Errorf("health has not looked since %s, so nothing is known from then on", h.At.Local().Format(time.DateTime))
+		return fmt.Errorf("the health function has not run since %s; the figures are outdated", h.At.Local().Format(time.DateTime))
 	}
 	return nil
 }
 
-// monitorCommand shows how the installation is doing, again and again. With --once, or without a terminal, it shows it once
-// and exits with 1 if something fails or health is silent.
+// monitorCommand shows the state of the installation live. With --once, or without a terminal, it shows it once and
+// returns an error if a check fails or the health function is not running.
 func monitorCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("monitor", flag.ContinueOnError)
-	every, once := flags.Duration("every", 5*time.Second, "how often to look"), flags.Bool("once", false, "look once, and exit by the status")
+	every, once := flags.Duration("every", 5*time.Second, "refresh interval"), flags.Bool("once", false, "print the screen once; exit with 1 if a check fails")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || *every < time.Second {
-		return errUsage("monitor takes no arguments, and looks every second at most")
+		return errUsage("monitor takes no arguments, and --every must be at least 1s")
 	}
 	db, err := openStats(ctx)
 	if err != nil {

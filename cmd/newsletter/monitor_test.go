@@ -24,7 +24,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// screen is a program in a pseudo terminal, and an emulator of the terminal that shows what it draws.
+// screen is a program in a pseudo terminal, with an emulator that interprets its output.
 type screen struct {
 	*testing.T
 	cmd    *exec.Cmd
@@ -67,7 +67,7 @@ func onScreen(t *testing.T, path string, variables []string, args ...string) *sc
 	return s
 }
 
-// show gives the emulator what the program writes.
+// show copies the program's output to the emulator.
 func (s *screen) show() {
 	buffer := make([]byte, 64<<10)
 	for {
@@ -82,7 +82,7 @@ func (s *screen) show() {
 	}
 }
 
-// answer gives the program what a terminal answers to its questions.
+// answer copies the emulator's responses to the program.
 func (s *screen) answer() {
 	buffer := make([]byte, 4096)
 	for {
@@ -127,16 +127,16 @@ func (s *screen) until(what string, true func(text string) bool) {
 	s.Helper()
 	for end := time.Now().Add(time.Minute); !true(s.text()); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			s.Fatalf("%s is not on the screen:\n%s", what, s.text())
+			s.Fatalf("the screen does not show %s:\n%s", what, s.text())
 		}
 	}
 }
 
-// ends waits for the end of the program, which must have left the terminal as it was.
+// ends waits for the end of the program, and checks that it restored the terminal.
 func (s *screen) ends() {
 	s.Helper()
 	if err := s.cmd.Wait(); err != nil {
-		s.Errorf("it ended with %v:\n%s", err, s.text())
+		s.Errorf("the tool ended with %v:\n%s", err, s.text())
 	}
 	after, err := term.GetState(s.tty.Fd())
 	if err != nil || !reflect.DeepEqual(after, s.before) {
@@ -151,8 +151,8 @@ func (s *screen) ends() {
 
 var coloured = regexp.MustCompile("\x1b\\[[0-9;]*(3[1-7]|1)m")
 
-// TestMonitor: in a terminal, it shows the running system, follows the terminal's size, outlives its database and leaves
-// everything as it was.
+// TestMonitor checks that monitor shows the running system, follows the terminal's size, survives the loss of its
+// database and restores the terminal.
 func TestMonitor(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
@@ -162,7 +162,7 @@ func TestMonitor(t *testing.T) {
 		t.Fatal(err)
 	}
 	execute(t, dir, deadLetter)
-	for range 6 { // an environment tells of a request beside its next one
+	for range 6 { // an environment reports a request together with its next one
 		response, err := http.Post(dev.url+"/api/newsletter/subscribe", "application/json", strings.NewReader(`{"email":"jane@example.org"}`))
 		if err != nil || response.StatusCode != http.StatusAccepted {
 			t.Fatalf("%v %v", response, err)
@@ -187,7 +187,7 @@ func TestMonitor(t *testing.T) {
 	s := onScreen(t, path, variables, "monitor", "--every", "1s")
 	s.await("the system", "newsletter monitor", "WARN  health looked", "outbox WARN", "limiter (redis)", "subscribe POST", "requested", "given up       1", ", 1 given up (", "1 open", "warning   Deliveries were given up")
 	if text := s.text(); strings.Contains(text, "USUALLY") || strings.Contains(text, "password") {
-		t.Errorf("80 columns hold\n%s", text)
+		t.Errorf("unexpected text on 80 columns:\n%s", text)
 	}
 	s.resize(140, 40)
 	s.await("the wider table", "USUALLY", "'newsletter outbox list --state dead' shows them; retry or drop them.")
@@ -204,7 +204,7 @@ func TestMonitor(t *testing.T) {
 	}
 	s.ends()
 	if !coloured.MatchString(s.raw.String()) {
-		t.Error("a terminal gets no colours")
+		t.Error("no colors on a terminal")
 	}
 
 	plain := onScreen(t, path, append(variables, "NO_COLOR=1"), "monitor")
@@ -214,7 +214,7 @@ func TestMonitor(t *testing.T) {
 	}
 	plain.ends()
 	if found := coloured.FindString(plain.raw.String()); found != "" {
-		t.Errorf("%q in spite of NO_COLOR", found)
+		t.Errorf("%q despite NO_COLOR", found)
 	}
 	ended := onScreen(t, path, variables, "monitor")
 	ended.await("the system", "limiter (redis)")

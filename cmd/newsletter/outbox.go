@@ -15,11 +15,11 @@ import (
 	"newsletter/shared/outbox"
 )
 
-const outboxUsage = `outbox list [--state S] [--kind K] [--json]   list deliveries (S: dead, which is the default, ready, held or done)
-outbox retry ID… | --all [--kind K]           put dead letters back, with all their attempts
-outbox drop  ID… | --all [--kind K]           give dead letters, or waiting deliveries by id, up for good`
+const outboxUsage = `outbox list [--state S] [--kind K] [--json]   list messages (S: dead, the default; ready, held or done)
+outbox retry ID… | --all [--kind K]           requeue dead letters, with all their attempts
+outbox drop  ID… | --all [--kind K]           drop dead letters, or ready messages by id, permanently`
 
-// outboxCommand looks after what deliver could not deliver.
+// outboxCommand manages messages that could not be delivered.
 func outboxCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, outboxUsage, map[string]subcommandFunc{
 		"list": outboxList,
@@ -57,14 +57,14 @@ func outboxList(ctx context.Context, db *operatorDB, args []string) error {
 	return cmp.Or(table.Flush(), checkComplete(len(rows)))
 }
 
-// change is what is done with the chosen deliveries.
+// outboxChange is a change of the selected messages.
 type outboxChange struct {
 	name, done string
 	kind       ledger.Kind
 	queue      func(b *pgx.Batch, ids []string, now time.Time, done func(int64))
 }
 
-// outboxChange changes deliveries and records it, in one transaction.
+// changeMessages changes messages and records it, in one transaction.
 func changeMessages(ctx context.Context, db *operatorDB, c outboxChange, args []string) error {
 	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	all, kind := flags.Bool("all", false, "all dead letters"), flags.String("kind", "", "with --all: only this kind")
@@ -72,12 +72,12 @@ func changeMessages(ctx context.Context, db *operatorDB, c outboxChange, args []
 		return err
 	}
 	if *all == (flags.NArg() > 0) || *kind != "" && !*all {
-		return errUsage(c.name + " takes ids, or --all and perhaps --kind")
+		return errUsage(c.name + " takes ids, or --all with an optional --kind")
 	}
 	ids := flags.Args()
 	for _, id := range ids {
 		if _, err := uuid.Parse(id); err != nil {
-			return errUsage(fmt.Sprintf("%q is not an id of outbox list", id))
+			return errUsage(fmt.Sprintf("%q is not an id; see outbox list", id))
 		}
 	}
 	if *all {
@@ -99,12 +99,12 @@ func changeMessages(ctx context.Context, db *operatorDB, c outboxChange, args []
 		return checkComplete(len(ids))
 	}
 	if changed < int64(len(ids)) {
-		return fmt.Errorf("%d are not there, or in a state that this does not change", int64(len(ids))-changed)
+		return fmt.Errorf("%d were not found, or are in a state that this command does not change", int64(len(ids))-changed)
 	}
 	return nil
 }
 
-// rowsOf lists deliveries in a state, of a kind that is known, or of all if it is empty.
+// listMessages lists the messages in a state, of one kind or, if kind is empty, of all.
 func listMessages(ctx context.Context, db *operatorDB, state, kind string) ([]outbox.MessageView, error) {
 	if kind != "" {
 		known, err := knownKinds(ctx, db)

@@ -18,14 +18,14 @@ import (
 	"newsletter/shared/baseline"
 )
 
-// hoursDrawn and coldDays are how far back the drawing looks.
+// The periods of the charts, and the longest forecast that is printed.
 const (
 	chartHours   = 24
 	coldDays     = 7
-	maxTrendDays = 365 // days until a trend crosses the target, above which nobody needs to read of it
+	maxTrendDays = 365 // in days
 )
 
-// route is how one route is doing.
+// route is the latency of a route.
 type route struct {
 	Endpoint string            `json:"endpoint"`
 	Hour     baseline.Interval `json:"last_hour"`
@@ -34,20 +34,20 @@ type route struct {
 	Trend    baseline.Trend    `json:"trend"`
 	Crosses  *float64          `json:"crosses_in_days,omitempty"`
 	Cold     baseline.Interval `json:"cold_starts"` // of seven days
-	hours    []float64         // 95th percentiles; NaN where nobody asked
+	hours    []float64         // 95th percentiles; NaN without requests
 }
 
-// perfCommand shows how fast the routes are. It exits with 1 if one is slower than usual, or if health, which counts the
-// requests, does not look.
+// perfCommand shows the latency of the routes. It returns an error if a route is slower than usual, or if the health
+// function, which counts the requests, is not running.
 func perfCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("perf", flag.ContinueOnError)
 	asJSON, endpoint := flags.Bool("json", false, "print JSON"), flags.String("endpoint", "", `only this route, such as "subscribe POST"`)
-	target := flags.Duration("target", 200*time.Millisecond, "what the slowest 5 % are not to cross")
+	target := flags.Duration("target", 200*time.Millisecond, "p95 target")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || *target <= 0 {
-		return errUsage("perf takes no arguments, and a target of more than 0")
+		return errUsage("perf takes no arguments, and --target must be positive")
 	}
 	db, err := openStats(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target t
 
 func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time.Duration) {
 	if len(routes) == 0 {
-		fmt.Fprintln(w, "No requests are known yet. They are counted within five minutes after they were answered, by the pings of health.")
+		fmt.Fprintln(w, "No requests yet. The health function counts them within five minutes after the response.")
 		return
 	}
 	rows := [][]string{{"ROUTE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "USUAL P95", "P95 OF 24 HOURS", ""}}
@@ -162,13 +162,13 @@ func drawTrends(w io.Writer, routes []route, target time.Duration) {
 		switch {
 		case r.Crosses != nil && *r.Crosses > maxTrendDays:
 		case r.Crosses != nil:
-			fmt.Fprintf(w, "\n%s rises by %s a day and crosses %s in %.0f days.", r.Endpoint, terminal.FormatDuration(r.Trend.PerDay), terminal.FormatDuration(target), *r.Crosses)
+			fmt.Fprintf(w, "\n%s rises by %s a day and will exceed %s in %.0f days.", r.Endpoint, terminal.FormatDuration(r.Trend.PerDay), terminal.FormatDuration(target), *r.Crosses)
 		case r.Trend.Rising:
-			fmt.Fprintf(w, "\n%s rises by %s a day, and is above %s.", r.Endpoint, terminal.FormatDuration(r.Trend.PerDay), terminal.FormatDuration(target))
+			fmt.Fprintf(w, "\n%s rises by %s a day and exceeds %s.", r.Endpoint, terminal.FormatDuration(r.Trend.PerDay), terminal.FormatDuration(target))
 		}
 	}
 	if !slices.ContainsFunc(routes, func(r route) bool { return r.Trend.Known }) {
-		fmt.Fprint(w, "\nTrends are known after seven days with at least 50 requests each.")
+		fmt.Fprint(w, "\nTrends need seven days with at least 50 requests each.")
 	}
 	fmt.Fprintln(w)
 }

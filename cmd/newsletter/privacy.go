@@ -20,12 +20,12 @@ import (
 	"newsletter/shared/subscription"
 )
 
-const privacyUsage = `privacy export EMAIL                        print everything that is kept of a person, as JSON
-privacy erase [--object] [--yes] EMAIL      delete it; --object: and never write to the address again
-privacy open [--received DATE] KIND EMAIL   enter a letter (KIND: export or erase), so that its due date is watched
-privacy list [--all] [--json]               list requests that are to be answered; status 1 if one is overdue`
+const privacyUsage = `privacy export EMAIL                        print all data about a person, as JSON
+privacy erase [--object] [--yes] EMAIL      erase all data about a person; with --object also suppress the address
+privacy open [--received DATE] KIND EMAIL   record a request by letter (KIND: export or erase), to track its due date
+privacy list [--all] [--json]               list pending requests; exit with 1 if one is overdue`
 
-// privacyCommand answers people who write a letter.
+// privacyCommand handles privacy requests received by letter.
 func privacyCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, privacyUsage, map[string]subcommandFunc{
 		"export": privacyExport, "erase": privacyErase, "open": privacyOpen, "list": privacyList,
@@ -57,8 +57,8 @@ func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
 
 func privacyErase(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("privacy erase", flag.ContinueOnError)
-	object := flags.Bool("object", false, "keep a keyed hash, so that the address is never written to again")
-	yes := flags.Bool("yes", false, "do not ask")
+	object := flags.Bool("object", false, "keep a pseudonym of the address, so that it is never emailed again")
+	yes := flags.Bool("yes", false, "do not ask for confirmation")
 	address, err := oneAddress(flags, args)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func privacyErase(ctx context.Context, db *operatorDB, args []string) error {
 			return err
 		}
 		if again, err := subscription.ParseAddress(strings.TrimSpace(typed)); err != nil || again.Normalized != address.Normalized {
-			return errors.New("that is another address; nothing was deleted")
+			return errors.New("the addresses differ; nothing was erased")
 		}
 	}
 	outcome, err := subscription.NewEraser(db.store, vault).Erase(ctx, subscription.Erasure{
@@ -84,7 +84,7 @@ func privacyErase(ctx context.Context, db *operatorDB, args []string) error {
 		return err
 	}
 	if outcome == subscription.Unchanged {
-		fmt.Fprintln(stdout, "nothing is kept of this address")
+		fmt.Fprintln(stdout, "no data about this address")
 		return nil
 	}
 	fmt.Fprintln(stdout, "erased")
@@ -93,12 +93,12 @@ func privacyErase(ctx context.Context, db *operatorDB, args []string) error {
 
 func privacyOpen(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("privacy open", flag.ContinueOnError)
-	received := flags.String("received", time.Now().Format(time.DateOnly), "the day the letter came, as YYYY-MM-DD")
+	received := flags.String("received", time.Now().Format(time.DateOnly), "date of receipt, as YYYY-MM-DD")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() != 2 {
-		return errUsage("privacy open takes export or erase, and an address")
+		return errUsage("privacy open takes export or erase, and one address")
 	}
 	right := subscription.Right(flags.Arg(0))
 	if right != subscription.RightOfAccess && right != subscription.RightOfErasure {
@@ -110,22 +110,22 @@ func privacyOpen(ctx context.Context, db *operatorDB, args []string) error {
 	}
 	day, err := time.Parse(time.DateOnly, *received)
 	if err != nil || day.After(time.Now()) {
-		return errUsage("--received must be a day until today, as YYYY-MM-DD")
+		return errUsage("--received must be a date that is not in the future, as YYYY-MM-DD")
 	}
 	due, err := db.store.RecordPrivacyRequest(ctx, address, right, day)
 	if errors.Is(err, subscription.ErrUnknown) {
-		return errors.New("nothing is kept of this address; that is the answer to the letter")
+		return errors.New("no data about this address; answer the letter with that")
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "to be answered until %s\n", due.Format(time.DateOnly))
+	fmt.Fprintf(stdout, "due by %s\n", due.Format(time.DateOnly))
 	return nil
 }
 
 func privacyList(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("privacy list", flag.ContinueOnError)
-	all, asJSON := flags.Bool("all", false, "also what was answered"), flags.Bool("json", false, "print JSON")
+	all, asJSON := flags.Bool("all", false, "include completed requests"), flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {
 		return err
 	}

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// console runs the tool beside a running local system.
+// console runs the tool against a running local system.
 type console struct {
 	*testing.T
 	path, dir string
 }
 
-// run gives the exit status and what was printed to the standard output.
+// run returns the exit status and the standard output.
 func (c console) run(stdin string, args ...string) (int, string) {
 	c.Helper()
 	cmd := exec.CommandContext(c.Context(), c.path, args...)
@@ -34,7 +34,7 @@ func (c console) run(stdin string, args ...string) (int, string) {
 	return 0, string(output)
 }
 
-// expect fails the test unless the tool exits by a status and prints a text.
+// expect fails the test unless the tool exits with a status and prints a text.
 func (c console) expect(status int, text, stdin string, args ...string) {
 	c.Helper()
 	if got, output := c.run(stdin, args...); got != status || !strings.Contains(output, text) {
@@ -42,7 +42,7 @@ func (c console) expect(status int, text, stdin string, args ...string) {
 	}
 }
 
-// refuse fails the test unless the tool refuses a call, which it does not understand, and says a text.
+// refuse fails the test unless the tool exits with 2, for wrong usage, and prints a text.
 func (c console) refuse(text string, args ...string) {
 	c.Helper()
 	cmd := exec.CommandContext(c.Context(), c.path, args...)

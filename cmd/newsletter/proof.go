@@ -11,40 +11,40 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// happened maps an event of the ledger to words.
+// eventTexts describes the kinds of ledger events.
 var eventTexts = map[ledger.Kind]string{
-	ledger.Requested:          "Asked for the newsletter",
-	ledger.Confirmed:          "Consented, by the button behind the link that was emailed to the address",
+	ledger.Requested:          "Signed up for the newsletter",
+	ledger.Confirmed:          "Consented, by the button behind the link emailed to the address",
 	ledger.Unsubscribed:       "Withdrew the consent",
-	ledger.Declined:           "Took the request back",
-	ledger.Expired:            "The request was not confirmed in time",
-	ledger.Suppressed:         "All email ended",
-	ledger.SuppressionRemoved: "The operator lifted the suppression; this is no consent",
-	ledger.Erased:             "The data were erased",
-	ledger.LinkRequested:      "A link was asked for by email",
-	ledger.Exported:           "Got a copy of the data",
-	ledger.PrivacyRequested:   "A letter asked for a copy of the data, or for their erasure",
-	ledger.Imported:           "Came in with a list that the operator imported, on the operator's word that it is one of people who consented",
+	ledger.Declined:           "Declined the sign-up",
+	ledger.Expired:            "The sign-up was not confirmed in time",
+	ledger.Suppressed:         "The address was suppressed",
+	ledger.SuppressionRemoved: "The operator removed the suppression; this is not consent",
+	ledger.Erased:             "The data was erased",
+	ledger.LinkRequested:      "A link was requested by email",
+	ledger.Exported:           "Received a copy of the data",
+	ledger.PrivacyRequested:   "A letter requested a copy of the data, or its erasure",
+	ledger.Imported:           "Imported by the operator, who stated that the people on the list had consented",
 	ledger.HoldReleased:       "The operator released the held email",
-	ledger.HoldRejected:       "The operator ended the held request",
-	ledger.Reminded:           "Got a reminder of the unconfirmed request",
+	ledger.HoldRejected:       "The operator rejected the held sign-up",
+	ledger.Reminded:           "Received a reminder of the unconfirmed sign-up",
 	ledger.ConsentProved:      "The operator printed the proof of the consent",
-	ledger.Maintained:         "What had to be deleted by its age was deleted",
+	ledger.Maintained:         "Expired data was deleted",
 	ledger.ConsentTextAdded:   "The operator added a consent text",
-	ledger.Retried:            "The operator had deliveries tried again",
-	ledger.Dropped:            "The operator gave deliveries up",
-	ledger.ListExported:       "The operator wrote the list of subscribers into a file",
-	ledger.Paused:             "The operator paused deliveries",
-	ledger.Resumed:            "The operator resumed deliveries",
+	ledger.Retried:            "The operator requeued messages",
+	ledger.Dropped:            "The operator dropped messages",
+	ledger.ListExported:       "The operator exported the subscribers",
+	ledger.Paused:             "The operator paused a destination",
+	ledger.Resumed:            "The operator resumed a destination",
 }
 
 func printProof(w io.Writer, p subscription.Proof) {
 	fmt.Fprintf(w, "Consent of %s, as of %s\nStatus: %s\n", p.Address, p.CreatedAt.Format(time.RFC3339), p.Status)
 	for i, s := range p.Steps {
 		fmt.Fprintf(w, "\n%d. %s  %s\n", i+1, s.At.Format(time.RFC3339Nano), eventTexts[s.Kind])
-		for _, line := range slices.Concat([]fact{{"event", s.EventID}, {"by", string(s.Actor)}, {"through", s.Channel}}, facts(s), []fact{
+		for _, line := range slices.Concat([]fact{{"event", s.EventID}, {"by", string(s.Actor)}, {"channel", s.Channel}}, facts(s), []fact{
 			{"workflow", s.Data.Workflow}, {"outcome", s.Data.Outcome}, {"reasons", strings.Join(s.Data.Reasons, ", ")},
-			{"network address", s.IP}, {"program", s.UserAgent}, {"request", s.RequestID},
+			{"IP address", s.IP}, {"user agent", s.UserAgent}, {"request", s.RequestID},
 		}) {
 			if line.value != "" {
 				fmt.Fprintf(w, "   %-16s %s\n", line.name, line.value)
@@ -58,25 +58,25 @@ func printProof(w io.Writer, p subscription.Proof) {
 	}
 }
 
-// fact is a line of a proof; it is left out if its value is empty.
+// fact is a line of a proof. A fact with an empty value is omitted.
 type fact struct{ name, value string }
 
-// facts returns what a step records of the consent. A fact that the step could have and lacks is printed as missing, never as
-// a default. Steps other than requests and imports repeat the source of the first request, so it is not printed for them.
+// facts returns what a step records about the consent. A missing fact is printed as missing, never as a default. The
+// source is printed only for sign-ups and imports, because the other steps repeat that of the first sign-up.
 func facts(s subscription.Step) []fact {
 	text := "none"
 	switch {
 	case s.Text != nil:
 		text = fmt.Sprintf("version %s, %s, SHA-256 %s", s.Text.Version, s.Text.Locale, s.Text.SHA256)
 	case s.Data.TextVersion != "":
-		text = fmt.Sprintf("version %s named, in which language is not known", s.Data.TextVersion)
+		text = fmt.Sprintf("version %s, in an unknown language", s.Data.TextVersion)
 	case s.Kind == ledger.Requested || s.Kind == ledger.Imported:
-		text = "no text named"
+		text = "none recorded"
 	}
 	origin := []fact{{"language", s.Data.Locale}, {"page", s.Source.Page}, {"referrer", s.Source.Referrer}, {"campaign", s.Source.Campaign}}
 	switch s.Kind {
 	case ledger.Requested:
-		box := "not named"
+		box := "not recorded"
 		if s.Data.Granted {
 			box = "ticked"
 		}
@@ -86,14 +86,14 @@ func facts(s subscription.Step) []fact {
 	case ledger.Confirmed:
 		return []fact{{"text shown", text}}
 	default:
-		return []fact{{"happened at", s.Data.OriginalAt}} // it was recorded later
+		return []fact{{"happened at", s.Data.OriginalAt}} // recorded later
 	}
 }
 
-// byList marks what stood in an imported list as its word. What did not, or could not be read, is not known.
-func fromList(said string) string {
-	if said == "" {
-		return "not known"
+// fromList marks a value as one of an imported list. A value that was missing or unreadable is unknown.
+func fromList(value string) string {
+	if value == "" {
+		return "unknown"
 	}
-	return said + " (by the list)"
+	return value + " (according to the list)"
 }

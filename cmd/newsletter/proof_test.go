@@ -9,8 +9,8 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// A proof says in words what happened, and fills no gap.
-func TestWhatAProofSays(t *testing.T) {
+// TestPrintProof checks that a proof describes each step, and prints missing facts as missing.
+func TestPrintProof(t *testing.T) {
 	t.Parallel()
 	text := &ledger.ConsentText{Version: "2026-11", Locale: "de", Body: "Ich will.\nWirklich.", SHA256: "ab12"}
 	blog := ledger.Source{Page: "https://www.example.org/blog"}
@@ -20,7 +20,7 @@ func TestWhatAProofSays(t *testing.T) {
 	}{
 		"a request that names nothing": {
 			subscription.Step{Kind: ledger.Requested, Data: ledger.Data{TextToShow: "0192"}},
-			[]string{"Asked for the newsletter", "text shown       no text named", "consent box      not named"}, []string{"|", "page", "language", "0192"},
+			[]string{"Signed up for the newsletter", "text shown       none recorded", "consent box      not recorded"}, []string{"|", "page", "language", "0192"},
 		},
 		"a request that names all": {
 			subscription.Step{Kind: ledger.Requested, Text: text, Source: blog, Data: ledger.Data{Granted: true, Locale: "de", TextVersion: "2026-11"}},
@@ -28,7 +28,7 @@ func TestWhatAProofSays(t *testing.T) {
 		},
 		"a text in some language": {
 			subscription.Step{Kind: ledger.Requested, Data: ledger.Data{TextVersion: "2026-11"}},
-			[]string{"text shown       version 2026-11 named, in which language is not known"}, []string{"|"},
+			[]string{"text shown       version 2026-11, in an unknown language"}, []string{"|"},
 		},
 		"a confirmation": {
 			subscription.Step{Kind: ledger.Confirmed, Text: text, Source: blog, Data: ledger.Data{Locale: "de"}},
@@ -36,11 +36,11 @@ func TestWhatAProofSays(t *testing.T) {
 		},
 		"an import": {
 			subscription.Step{Kind: ledger.Imported, Text: text, Data: ledger.Data{OriginalAt: "2023-01-02T03:04:05Z", Evidence: "ticked box on paper form 12"}},
-			[]string{"on the operator's word", "consented at     2023-01-02T03:04:05Z (by the list)", "evidence         ticked box on paper form 12 (by the list)", "version 2026-11, de"}, nil,
+			[]string{"Imported by the operator", "consented at     2023-01-02T03:04:05Z (according to the list)", "evidence         ticked box on paper form 12 (according to the list)", "version 2026-11, de"}, nil,
 		},
 		"an import without evidence": {
 			subscription.Step{Kind: ledger.Imported},
-			[]string{"consented at     not known", "evidence         not known", "text shown       no text named"}, []string{"|"},
+			[]string{"consented at     unknown", "evidence         unknown", "text shown       none recorded"}, []string{"|"},
 		},
 		"a withdrawal": {
 			subscription.Step{Kind: ledger.Unsubscribed, Source: blog, Data: ledger.Data{Locale: "de"}}, []string{"Withdrew the consent"}, []string{"page", "language", "text"},
@@ -53,18 +53,18 @@ func TestWhatAProofSays(t *testing.T) {
 		printProof(&out, subscription.Proof{Address: "jane@example.org", Status: subscription.Active, CreatedAt: time.Now(), Steps: []subscription.Step{c.step}})
 		for _, want := range c.want {
 			if !strings.Contains(out.String(), want) {
-				t.Errorf("%s: it lacks %q:\n%s", name, want, out.String())
+				t.Errorf("%s: %q is missing:\n%s", name, want, out.String())
 			}
 		}
 		for _, never := range append(c.never, "subscription.") {
 			if strings.Contains(out.String(), never) {
-				t.Errorf("%s: it says %q:\n%s", name, never, out.String())
+				t.Errorf("%s: unexpected %q:\n%s", name, never, out.String())
 			}
 		}
 	}
 	for _, kind := range ledger.Kinds() {
 		if eventTexts[kind] == "" {
-			t.Errorf("%s has no words", kind)
+			t.Errorf("%s has no text", kind)
 		}
 	}
 }

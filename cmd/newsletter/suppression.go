@@ -13,11 +13,11 @@ import (
 	"newsletter/shared/subscription"
 )
 
-const suppressionUsage = `suppression list [--reason R] [--json]   list who gets no mail, without naming anybody (R: complaint, bounce, objection, declined, operator)
-suppression add EMAIL                    keep all mail from an address, for ever
-suppression remove EMAIL                   end that; the person is unsubscribed then, and may sign up again`
+const suppressionUsage = `suppression list [--reason R] [--json]   list suppressions, without addresses (R: complaint, bounce, objection, declined, operator)
+suppression add EMAIL                    suppress an address permanently
+suppression remove EMAIL                 remove a suppression; the address is then unsubscribed and may sign up again`
 
-// suppressionCommand looks after the addresses that get no mail.
+// suppressionCommand manages suppressed addresses.
 func suppressionCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, suppressionUsage, map[string]subcommandFunc{
 		"list": suppressionList, "add": suppressionAdd, "remove": suppressionRemove,
@@ -26,7 +26,7 @@ func suppressionCommand(ctx context.Context, args []string) error {
 
 func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
 	flags := flag.NewFlagSet("suppression list", flag.ContinueOnError)
-	reason, asJSON := flags.String("reason", "", "only those for this reason"), flags.Bool("json", false, "print JSON")
+	reason, asJSON := flags.String("reason", "", "only suppressions with this reason"), flags.Bool("json", false, "print JSON")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func suppressionRemove(ctx context.Context, db *operatorDB, args []string) error
 		return err
 	}
 	if outcome == subscription.Unchanged {
-		return errors.New("nothing keeps mail from this address")
+		return errors.New("the address is not suppressed")
 	}
 	fmt.Fprintln(stdout, outcome)
 	return nil
