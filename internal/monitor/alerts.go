@@ -10,7 +10,7 @@ import (
 	"newsletter/shared/alert"
 )
 
-// Alerts are those that are open, alarms first, and those that were closed last.
+// Alerts are the firing alerts, critical ones first, and the last resolved ones.
 type Alerts struct{ Firing, Resolved []alert.Alert }
 
 func (a Alerts) has(rule alert.Rule, subject string) bool {
@@ -22,7 +22,7 @@ func (a Alerts) has(rule alert.Rule, subject string) bool {
 	return false
 }
 
-// Of the closed ones, which are found by when they were opened, the latest hundred are looked at.
+// The resolved alerts are searched among the hundred that fired last, by the index on firing_since.
 const (
 	firingSQL = `
 select rule, subject, severity, summary, firing_since, resolved_at from alerts where resolved_at is null
@@ -46,11 +46,11 @@ func readAlerts(b *pgx.Batch, into *Alerts) {
 	b.Queue(resolvedSQL).Query(read(&into.Resolved))
 }
 
-// section says what is wrong, for how long, and what to do; and what is over.
+// section returns the lines on firing alerts, with their age and what to do, and on resolved ones.
 func (a Alerts) section(v View) []string {
-	lines := []string{v.title("ALERTS") + "  none open"}
+	lines := []string{v.title("ALERTS") + "  none firing"}
 	if len(a.Firing) > 0 {
-		lines[0] = v.title("ALERTS") + fmt.Sprintf("  %d open", len(a.Firing))
+		lines[0] = v.title("ALERTS") + fmt.Sprintf("  %d firing", len(a.Firing))
 	}
 	for _, open := range a.Firing {
 		lines = append(lines, v.Paint.Paint(terminal.SeverityColor(open.Level), fmt.Sprintf("%-8s  %s, for %s", open.Level, title(open), terminal.FormatAge(v.Now.Sub(open.OpenedAt)))))
@@ -69,7 +69,7 @@ func (a Alerts) section(v View) []string {
 	return lines
 }
 
-// title is what an alert means, and what it is about where there are several.
+// title returns the title of an alert, with its subject if it has one.
 func title(a alert.Alert) string {
 	if a.Subject == "" {
 		return a.Title(alert.Opened)
@@ -77,7 +77,7 @@ func title(a alert.Alert) string {
 	return a.Title(alert.Opened) + " (" + a.Subject + ")"
 }
 
-// advice is what to do about an alert; empty for the rule of a newer version.
+// advice returns what to do about an alert. It is empty for a rule of a newer version.
 func advice(a alert.Alert) string {
 	for _, line := range a.Lines(alert.Opened) {
 		if text, found := strings.CutPrefix(line, "What to do: "); found {

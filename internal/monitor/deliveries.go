@@ -13,21 +13,22 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Deliveries are how the ways out fared within the hour.
+// Deliveries are the deliveries of the last hour.
 type Deliveries struct {
-	Destinations map[string]*Destination // "email" and the listeners
+	Destinations map[string]*Destination // by name
 	Pauses       []outbox.Pause
-	Capped       bool // there were more than are counted: these are the latest
+	Capped       bool // only the latest maxDeliveries were counted
 }
 
 // Destination is how one way out fared.
 type Destination struct {
 	Delivered, DeadLettered int64
-	Retrying                int64     // deliveries that have failed and will be tried again
-	LastDelivered           time.Time // of Done; zero for none
+	Retrying                int64     // failed deliveries that will be retried
+	LastDelivered           time.Time // zero: none
 }
 
-// maxDeliveries bounds what is counted of each: finished ones, the latest, and ready ones, the longest due.
+// maxDeliveries limits the messages that are counted: of the finished ones the latest, of the ready ones the longest
+// due.
 const maxDeliveries = 20000
 
 const (
@@ -71,7 +72,7 @@ func (d *Deliveries) add(kind outbox.Kind, way Destination, last *time.Time) {
 	if kind.IsEmail() {
 		name = outbox.Email
 	}
-	if name == "" || way == (Destination{}) { // what goes nowhere by itself: decoys, announcements
+	if name == "" || way == (Destination{}) { // decoys and announcements have no destination
 		return
 	}
 	if d.Destinations[name] == nil {
@@ -84,7 +85,7 @@ func (d *Deliveries) add(kind outbox.Kind, way Destination, last *time.Time) {
 	}
 }
 
-// section lists the ways out, those in trouble first.
+// section returns the lines on the destinations, those with failures first.
 func (d Deliveries) section(v View) []string {
 	lines := []string{v.title("DELIVERIES, LAST HOUR")}
 	if d.Capped {
@@ -106,7 +107,7 @@ func (d Deliveries) section(v View) []string {
 	return append(lines, terminal.Flow(items, v.Width)...)
 }
 
-// trouble ranks a way: 2 if it gave deliveries up, 1 if it tries them again.
+// rank returns 2 if messages were dead-lettered, 1 if some are being retried, otherwise 0.
 func (w *Destination) rank() int {
 	switch {
 	case w.DeadLettered > 0:
@@ -120,10 +121,10 @@ func (w *Destination) rank() int {
 func (w *Destination) item(v View, name string) string {
 	text := fmt.Sprintf("%s %d", name, w.Delivered)
 	if w.DeadLettered > 0 {
-		text += fmt.Sprintf(", %d given up", w.DeadLettered)
+		text += fmt.Sprintf(", %d dead", w.DeadLettered)
 	}
 	if w.Retrying > 0 {
-		text += fmt.Sprintf(", %d tried again", w.Retrying)
+		text += fmt.Sprintf(", %d retrying", w.Retrying)
 	}
 	if !w.LastDelivered.IsZero() && (v.wide() || w.rank() > 0) {
 		text += " (" + terminal.FormatAge(v.Now.Sub(w.LastDelivered)) + " ago)"

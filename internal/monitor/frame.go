@@ -10,20 +10,20 @@ import (
 	"newsletter/internal/terminal"
 )
 
-// View is how a snapshot is to be shown.
+// View is how to show a snapshot.
 type View struct {
-	Installation string // what is looked at
+	Installation string // the environment and the database
 	Now          time.Time
-	Every        time.Duration // between two looks; 0 for a single one
+	Every        time.Duration // refresh interval; 0 for a single frame
 	Width        int
-	Height       int // 0 for as many lines as it takes
+	Height       int // 0 for no limit
 	Paint        terminal.Painter
-	ReadError    error // why the database did not answer the last look; nil if it did
+	ReadError    error // of the last read; nil if it succeeded
 
-	terse bool // there is no room for advice
+	terse bool // omit the advice on alerts
 }
 
-// wide says whether there is room for more than 80 columns need.
+// wide reports whether there is room for additional columns.
 func (v View) wide() bool { return v.Width >= 120 }
 
 func (v View) title(text string) string { return v.Paint.Paint(terminal.Bold, text) }
@@ -35,7 +35,7 @@ func (v View) titles(texts ...string) []string {
 	return texts
 }
 
-// Frame draws a snapshot. Without one, it draws what is known all the same. It is a pure function.
+// Frame draws a snapshot, which may be empty. It is a pure function.
 func Frame(v View, s Snapshot) string {
 	head := append(v.headLines(), v.lossLines(s)...)
 	var sections [][]string
@@ -56,7 +56,7 @@ func Frame(v View, s Snapshot) string {
 	return strings.Join(lines, "\n")
 }
 
-// sections draws the parts. Figures that are not of now are faint.
+// sections draws the sections. Outdated figures are faint.
 func (v View) sections(s Snapshot) [][]string {
 	fresh := v.Paint
 	v.Paint = fresh && terminal.Painter(v.ReadError == nil)
@@ -72,7 +72,7 @@ func (v View) sections(s Snapshot) [][]string {
 	return all
 }
 
-// head says what is looked at, and when.
+// headLines returns the title, the installation and the time.
 func (v View) headLines() []string {
 	left, right := v.title("newsletter monitor")+"  "+v.Installation, v.Now.Format(time.TimeOnly)
 	if v.Every > 0 {
@@ -81,24 +81,24 @@ func (v View) headLines() []string {
 	return []string{terminal.Justify(left, right, v.Width)}
 }
 
-// loss says that the database is lost, and of when the figures are.
+// lossLines reports that the database is lost, and the time of the last figures.
 func (v View) lossLines(s Snapshot) []string {
 	if v.ReadError == nil {
 		return nil
 	}
-	lines := append([]string{v.Paint.Paint(terminal.Bad, "DATABASE LOST") + "  asking again"}, terminal.Wrap(v.ReadError.Error(), v.Width)...)
+	lines := append([]string{v.Paint.Paint(terminal.Bad, "DATABASE LOST") + "  retrying"}, terminal.Wrap(v.ReadError.Error(), v.Width)...)
 	if !s.At.IsZero() {
-		lines = append(lines, fmt.Sprintf("What follows is of %s, %s ago.", s.At.In(v.Now.Location()).Format(time.TimeOnly), terminal.FormatAge(v.Now.Sub(s.At))))
+		lines = append(lines, fmt.Sprintf("The figures below are from %s, %s ago.", s.At.In(v.Now.Location()).Format(time.TimeOnly), terminal.FormatAge(v.Now.Sub(s.At))))
 	}
 	return lines
 }
 
-// least is what a section keeps where there is little room: its title, a line, and how many are missing.
+// minLines is the minimum size of a section: its title, a line, and the number of omitted lines.
 const minLines = 3
 
-// fit puts the sections below the head, with empty lines between them where there is room for all. Where there is not even
-// room for the sections, the longest loses lines first, and says how many. Where that is not enough, whole sections go, the
-// first and the last one at the end.
+// fit puts the sections below the head, with empty lines between them if everything fits. If the sections do not fit,
+// the longest ones are shortened, with the number of omitted lines. If that is not enough, whole sections are omitted,
+// the first and the last one never.
 func fit(head []string, sections [][]string, height int) []string {
 	if height == 0 {
 		height = math.MaxInt
@@ -132,7 +132,7 @@ func fit(head []string, sections [][]string, height int) []string {
 	return lines[:min(len(lines), height)]
 }
 
-// longest is the index of the largest of some sizes, the last one of several; -1 if there are none.
+// longest returns the index of the largest size, the last one of several, or -1 without sizes.
 func longest(sizes []int) int {
 	at := -1
 	for i, size := range sizes {

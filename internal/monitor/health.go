@@ -15,16 +15,16 @@ import (
 	"newsletter/shared/healthcheck"
 )
 
-// Health is what the health function saw at its last ping.
+// Health is the last sample of the health function.
 type Health struct {
-	At      time.Time // zero: it has never looked
+	At      time.Time // zero: it has never run
 	Status  healthcheck.Status
 	Checks  map[string]healthcheck.Status
 	TookMS  map[string]float64
-	Limiter string  // who decides: "redis", "memory", "local", or "none" without Redis
+	Limiter string  // the backend: "redis", "memory", "local", or "none" without Redis
 	Memory  float64 // percent of the function's
 	Every   time.Duration
-	// Ready and Overdue are the most that waited in the outbox, and the longest that anything did, in seconds.
+	// Ready is the maximum of ready messages in the outbox, Overdue that of the longest wait in seconds.
 	Ready, Overdue series
 }
 
@@ -35,10 +35,10 @@ const (
 	silentAfter = 5 * time.Minute
 )
 
-// Silent says whether health has not looked for too long.
+// Silent reports whether the last sample is too old.
 func (h Health) Silent(now time.Time) bool { return now.Sub(h.At) > max(silentAfter, 3*h.Every) }
 
-// Status is the state of the whole: what health saw last, and Fail if it is silent, because nobody knows then.
+// Status returns the status of the last sample, or Fail if health is silent, because the status is then unknown.
 func (s Snapshot) Status(now time.Time) healthcheck.Status {
 	if s.Health.Silent(now) {
 		return healthcheck.Fail
@@ -81,7 +81,7 @@ func readHealth(b *pgx.Batch, w window, into *Health) {
 		_, err := pgx.ForEachRow(rows, []any{&slot, &ready, &overdue}, func() error {
 			if ready != nil && overdue != nil {
 				into.Ready.set(slot, *ready)
-				into.Overdue.set(slot, math.Floor(*overdue)) // what is just being claimed does not wait
+				into.Overdue.set(slot, math.Floor(*overdue)) // a message that is just being claimed does not wait
 			}
 			return nil
 		})
@@ -97,7 +97,7 @@ func (h *Health) read(at time.Time, status string, figures []byte) error {
 		TookMS  map[string]float64            `json:"took_ms"`
 	}
 	if err := json.Unmarshal(figures, &f); err != nil {
-		return fmt.Errorf("read a sample of health: %w", err)
+		return fmt.Errorf("parse a health sample: %w", err)
 	}
 	*h = Health{At: at, Status: healthcheck.Status(status), Checks: f.Checks, TookMS: f.TookMS, Limiter: f.Limiter, Memory: f.Memory}
 	return nil
@@ -110,23 +110,23 @@ func newSeries() (s series) {
 	return s
 }
 
-// line says how the whole is, and how old that is.
+// line returns the status and its age.
 func (h Health) line(v View) string {
 	ago := terminal.FormatAge(v.Now.Sub(h.At))
 	switch {
 	case h.At.IsZero():
-		return v.Paint.Paint(terminal.Bad, "UNKNOWN") + "  health has never looked: is its schedule on?"
+		return v.Paint.Paint(terminal.Bad, "UNKNOWN") + "  health has never run; check its schedule"
 	case h.Silent(v.Now):
-		text := v.Paint.Paint(terminal.Bad, "SILENT") + "  health has not looked for " + ago
+		text := v.Paint.Paint(terminal.Bad, "SILENT") + "  health has not run for " + ago
 		if h.Every > 0 {
 			text += ", usually every " + terminal.FormatAge(h.Every)
 		}
 		return text
 	}
-	return v.Paint.Paint(terminal.StatusColor(h.Status), strings.ToUpper(string(h.Status))) + "  health looked " + ago + " ago"
+	return v.Paint.Paint(terminal.StatusColor(h.Status), strings.ToUpper(string(h.Status))) + "  health ran " + ago + " ago"
 }
 
-// section says how the whole is, and lists the checks, those that do not pass first.
+// section returns the status and the checks, those that do not pass first.
 func (h Health) section(v View) []string {
 	var items []string
 	for _, status := range []healthcheck.Status{healthcheck.Fail, healthcheck.Warn, healthcheck.Pass} {
@@ -150,7 +150,7 @@ func (h Health) item(v View, name string) string {
 	case v.wide():
 		text += fmt.Sprintf(" (%.1f ms)", h.TookMS[name])
 	}
-	if status != healthcheck.Pass { // a colour alone says it to nobody without colours
+	if status != healthcheck.Pass { // colors may be off
 		text += " " + strings.ToUpper(string(status))
 	}
 	return v.Paint.Paint(terminal.StatusColor(status), text)

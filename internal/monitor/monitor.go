@@ -1,12 +1,12 @@
-// Package monitor shows on one screen how an installation is doing: what its health function saw, its requests, sign-ups
-// and deliveries of the last hour, and its alerts.
+// Package monitor shows an installation on one screen: its health, its requests, sign-ups and deliveries of the last
+// hour, and its alerts.
 //
-// It reads the database alone, in one round trip, and changes nothing: to ask the health function each time would write a
-// sample and evaluate the alerts with every look. What stands there is therefore as old as health's last ping, and a health
-// function that is silent is shown as such.
+// It reads only the database, in one round trip, and writes nothing: invoking the health function would write a sample
+// and evaluate the alerts on each refresh. The figures are therefore as old as the last run of the health function, and
+// the screen shows when that is no longer running.
 //
-// Failure policy: Read returns the errors of the database. The screen says that it is lost, keeps the last figures, marked
-// with their time, and goes on asking.
+// Failure policy: Read returns the errors of the database. The screen shows the error, keeps the last figures with
+// their time, and retries.
 package monitor
 
 import (
@@ -21,8 +21,8 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// The figures are those of the last hour in slots of five minutes, the running one among them. The statements number the
-// slots from 0 on, from where the window begins, which is their $1.
+// The figures cover the last hour in slots of five minutes, including the current one. The statements number the slots
+// from 0, the beginning of the window, which is their $1.
 const (
 	slot  = 5 * time.Minute
 	slots = 12
@@ -35,19 +35,19 @@ func windowAt(now time.Time) window {
 	return window{now, now.UTC().Truncate(slot).Add(-(slots - 1) * slot)}
 }
 
-// series has a value for each slot; NaN is one that is not known.
+// series has a value for each slot; NaN is unknown.
 type series [slots]float64
 
-// put sets the value of a slot. What a clock that is ahead wrote belongs to no slot.
+// set sets the value of a slot. It ignores slots outside the window, as written by a clock that is ahead.
 func (s *series) set(slot int, value float64) {
 	if slot >= 0 && slot < slots {
 		s[slot] = value
 	}
 }
 
-// Snapshot is how an installation is doing at a time.
+// Snapshot is the state of an installation at a time.
 type Snapshot struct {
-	At         time.Time // zero: nothing was read yet
+	At         time.Time // zero: not read yet
 	Health     Health
 	Routes     []Route
 	SignUps    SignUps
@@ -56,7 +56,7 @@ type Snapshot struct {
 	Alerts     Alerts
 }
 
-// Database is what a Reader needs of a connection pool.
+// Database is the part of a connection pool that a Reader uses.
 type Database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
@@ -67,23 +67,23 @@ type Reader struct {
 	now func() time.Time
 
 	usual map[string]baseline.Usual
-	hour  time.Time // that usual is of
+	hour  time.Time // of usual
 }
 
-// NewReader makes a Reader; now is the clock.
+// NewReader returns a Reader with the clock now.
 func NewReader(db Database, now func() time.Time) *Reader { return &Reader{db: db, now: now} }
 
-// Health reads what the health function saw at its last ping, and no more.
+// Health reads only the last sample of the health function.
 func (r *Reader) Health(ctx context.Context) (h Health, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	if err := r.db.Batch(ctx, func(b *pgx.Batch) { readHealth(b, windowAt(r.now()), &h) }); err != nil {
-		return Health{}, fmt.Errorf("read when health looked: %w", err)
+		return Health{}, fmt.Errorf("read the last health sample: %w", err)
 	}
 	return h, nil
 }
 
-// readTimeout bounds a look. A database that has not answered by then is lost.
+// readTimeout limits a read. The database is lost if it has not answered by then.
 const readTimeout = 5 * time.Second
 
 // Read reads a snapshot in one round trip.
@@ -100,12 +100,12 @@ func (r *Reader) Read(ctx context.Context) (Snapshot, error) {
 		outbox.ReadDepth(b, w.now, &s.Depth)
 		readDeliveries(b, w, &s.Deliveries)
 		readAlerts(b, &s.Alerts)
-		if !hour.Equal(r.hour) { // they change with the hour alone
+		if !hour.Equal(r.hour) { // they change once an hour
 			baseline.QueueUsual(b, w.now, &usual)
 		}
 	})
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return Snapshot{}, fmt.Errorf("the database has not answered within %s: %w", readTimeout, ctx.Err())
+		return Snapshot{}, fmt.Errorf("no answer from the database within %s: %w", readTimeout, ctx.Err())
 	}
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read the figures: %w", err)

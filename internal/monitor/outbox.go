@@ -8,7 +8,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// outboxSection says what waits, beside what the pings of the hour saw.
+// outboxSection returns the lines on the outbox: its current state, and the samples of the last hour.
 func outboxSection(v View, s Snapshot) []string {
 	count := func(n int64) string { return atLeast(n, n >= outbox.MaxCounted) }
 	dead := count(s.Depth.Dead)
@@ -22,13 +22,13 @@ func outboxSection(v View, s Snapshot) []string {
 	return terminal.Columns("lrl",
 		v.titles("OUTBOX", "NOW", "LAST HOUR"),
 		[]string{"ready", count(s.Depth.Ready), terminal.Sparkline(s.Health.Ready[:], slots)},
-		[]string{"longest due", overdue, terminal.Sparkline(s.Health.Overdue[:], slots)},
+		[]string{"oldest due", overdue, terminal.Sparkline(s.Health.Overdue[:], slots)},
 		[]string{"held", count(s.Depth.Held), ""},
-		[]string{"given up", dead, ""},
+		[]string{"dead", dead, ""},
 	)
 }
 
-// atLeast writes a number, and whether there may be more.
+// atLeast formats a number, with "≥" if there may be more.
 func atLeast(n int64, more bool) string {
 	if more {
 		return fmt.Sprintf("≥ %d", n)

@@ -15,17 +15,17 @@ import (
 	"newsletter/shared/histogram"
 )
 
-// Route is how one route fared within the hour.
+// Route is a route's requests in the last hour.
 type Route struct {
 	Name             string
-	Requests, Errors int64          // Errors were answered with 5xx
-	P50, P95, P99    time.Duration  // of requests in warm environments
+	Requests, Errors int64          // Errors are responses with 5xx
+	P50, P95, P99    time.Duration  // in warm environments
 	Usual            baseline.Usual // at this hour of the week
 	Counts           series         // requests
 	Slowest          series         // 95th percentiles, in warm environments
 }
 
-// The buckets of a slot come as two lists, so that an hour is some two hundred rows, not thousands.
+// The buckets of a slot are returned as two arrays, so that an hour has about two hundred rows, not thousands.
 const routesSQL = `
 select endpoint, floor(extract(epoch from slot - $1::timestamptz) / 300)::integer, sum(requests)::bigint, sum(failed)::bigint, array_agg(bucket), array_agg(warm)
 from (
@@ -79,10 +79,10 @@ func readRoutes(b *pgx.Batch, w window, into *[]Route) {
 	})
 }
 
-// routesSection is a table, what fails first and then what is asked for most.
+// routesSection returns the table of routes, those with errors first, then by requests.
 func routesSection(v View, s Snapshot) []string {
 	if len(s.Routes) == 0 {
-		return []string{v.title("ROUTES, LAST HOUR"), "no requests: health counts them at its pings"}
+		return []string{v.title("ROUTES, LAST HOUR"), "no requests yet; health counts them when it runs"}
 	}
 	routes := slices.SortedFunc(slices.Values(s.Routes), func(a, b Route) int {
 		return cmp.Or(cmp.Compare(b.Errors, a.Errors), cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Name, b.Name))
@@ -90,7 +90,7 @@ func routesSection(v View, s Snapshot) []string {
 	rows := [][]string{v.titles("ROUTES, LAST HOUR", "REQUESTS", "", "ERRORS", "P50", "P95", "P99")}
 	align := "lrlrrrr"
 	if v.wide() {
-		rows[0], align = append(rows[0], v.titles("P95, MOST", "", "USUALLY")...), align+"rlr"
+		rows[0], align = append(rows[0], v.titles("P95, MAX", "", "USUAL")...), align+"rlr"
 	}
 	for _, r := range routes {
 		failed := terminal.FormatPercent(r.Errors, r.Requests)
@@ -110,7 +110,7 @@ func routesSection(v View, s Snapshot) []string {
 	return terminal.Columns(align, rows...)
 }
 
-// most is the largest value that is known, or 0.
+// max returns the largest known value, or 0.
 func (s *series) max() float64 {
 	most := 0.0
 	for _, value := range s {

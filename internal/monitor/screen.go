@@ -8,11 +8,11 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Run draws the figures on the terminal's alternate screen, and anew every so often, until q or Ctrl-C is pressed or the
-// context ends. It leaves the terminal as it was.
+// Run draws the figures on the terminal's alternate screen, and anew every so often, until q or Ctrl-C is pressed or
+// the context ends. It leaves the terminal as it was.
 func Run(ctx context.Context, r *Reader, v View) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the look that is under way
+	defer cancel() // ends a read in progress
 	v.Now = time.Now()
 	_, err := tea.NewProgram(screen{ctx: ctx, reader: r, view: v}, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
 	if err != nil && ctx.Err() == nil {
@@ -21,9 +21,9 @@ func Run(ctx context.Context, r *Reader, v View) error {
 	return nil
 }
 
-// screen is the state of the program: what was read last, and when to read again. It implements tea.Model.
+// screen is the state of the program. It implements tea.Model.
 type screen struct {
-	ctx    context.Context // tea gives its commands none
+	ctx    context.Context // tea passes none to commands
 	reader *Reader
 	view   View
 
@@ -32,13 +32,13 @@ type screen struct {
 	next    time.Time // when to read again
 }
 
-// look is what a look came to.
+// readResult is the result of a read.
 type readResult struct {
 	Snapshot
 	err error
 }
 
-// second passes, so that the clock and the ages go on.
+// tickMessage is sent every second, to update the clock and the ages.
 type tickMessage time.Time
 
 func tick() tea.Cmd {
@@ -80,7 +80,7 @@ func (s screen) read() tea.Msg {
 
 // View implements tea.Model.
 func (s screen) View() tea.View {
-	if s.view.Width == 0 { // the size is not known yet
+	if s.view.Width == 0 { // the size is unknown yet
 		return tea.NewView("")
 	}
 	view := tea.NewView(Frame(s.view, s.last))

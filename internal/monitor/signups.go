@@ -9,13 +9,13 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// SignUps are the events of the ledger by slot.
+// SignUps counts events of the ledger by slot.
 type SignUps struct {
 	Requested, Confirmed, Unsubscribed series
-	Capped                             bool // there were more events than are counted: the oldest slots are not known
+	Capped                             bool // only the latest maxEvents were counted; the oldest slots are unknown
 }
 
-// maxEvents bounds what is counted of an hour's events: an attack must not make looking at it slow.
+// maxEvents limits the events that are counted, so that an attack cannot make the query slow.
 const maxEvents = 100000
 
 const signUpsSQL = `
@@ -39,7 +39,7 @@ func readSignUps(b *pgx.Batch, w window, into *SignUps) {
 		})
 		if s.Capped = all >= maxEvents; s.Capped {
 			for _, counts := range of {
-				for i := range slot + 1 { // the last row is of the oldest slot, of which a part may be missing
+				for i := range slot + 1 { // the last row is of the oldest slot, which may be incomplete
 					counts[i] = math.NaN()
 				}
 			}

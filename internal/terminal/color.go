@@ -9,10 +9,10 @@ import (
 	"newsletter/shared/healthcheck"
 )
 
-// Color is how a text stands out.
+// Color is an ANSI style of a text.
 type Color string
 
-// The colours.
+// The colors.
 const (
 	Plain Color = ""
 	Good  Color = "32"
@@ -22,13 +22,13 @@ const (
 	Faint Color = "2"
 )
 
-// Painter colours texts, or leaves them as they are.
+// Painter colors texts, or leaves them unchanged if it is false.
 type Painter bool
 
-// PainterFor colours what goes to a terminal, unless NO_COLOR is set (no-color.org).
+// PainterFor returns a Painter that colors if f is a terminal and NO_COLOR is not set (no-color.org).
 func PainterFor(f *os.File) Painter { return Painter(IsTerminal(f) && os.Getenv("NO_COLOR") == "") }
 
-// Paint gives a text in a colour.
+// Paint returns the text in a color.
 func (p Painter) Paint(c Color, text string) string {
 	if !p || c == Plain {
 		return text
@@ -49,13 +49,13 @@ func SeverityColor(l alert.Level) Color {
 	return Warn
 }
 
-// IsTerminal says whether a file is a terminal.
+// IsTerminal reports whether a file is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(f.Fd()) }
 
-// Width is how many cells wide the terminal of a file is, or otherwise if it is none.
-func Width(f *os.File, otherwise int) int {
+// Width returns the width of the terminal of a file in cells, or fallback if the file is not a terminal.
+func Width(f *os.File, fallback int) int {
 	if width, _, err := term.GetSize(f.Fd()); err == nil && width > 0 {
 		return width
 	}
-	return otherwise
+	return fallback
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// gap is between two columns.
+// gap separates two columns.
 const gap = "  "
 
-// Columns lines cells up, whatever their colours. align has a letter for each column: l for left, r for right. A row may
-// have fewer cells.
+// Columns aligns cells, ignoring colors. align has a letter for each column: l for left, r for right. A row may have
+// fewer cells.
 func Columns(align string, rows ...[]string) []string {
 	widths := make([]int, len(align))
 	for _, row := range rows {
@@ -73,7 +73,7 @@ func Justify(left, right string, width int) string {
 	return pad(Cut(left, room), room, false) + gap + right
 }
 
-// Flow puts items one after the other, in as many lines of width as they need.
+// Flow puts items one after the other, in as many lines as width requires.
 func Flow(items []string, width int) []string {
 	var lines []string
 	for _, item := range items {
@@ -86,10 +86,10 @@ func Flow(items []string, width int) []string {
 	return lines
 }
 
-// Wrap breaks a text between words into lines of width.
+// Wrap wraps a text between words into lines of width.
 func Wrap(text string, width int) []string {
 	return strings.Split(ansi.Wordwrap(text, width, ""), "\n")
 }
 
-// Cut ends a line that is wider than width by "…".
+// Cut truncates a line that is wider than width, with "…" at its end.
 func Cut(text string, width int) string { return ansi.Truncate(text, width, "…") }

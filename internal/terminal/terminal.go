@@ -1,5 +1,4 @@
-// Package terminal draws figures for the operator's tool: sparklines, durations, columns, and colours where they are
-// wanted.
+// Package terminal formats figures for the operator's tool: sparklines, durations, columns and colors.
 package terminal
 
 import (
@@ -14,8 +13,7 @@ import (
 // levels are the heights of a sparkline.
 var levels = []rune("▁▂▃▄▅▆▇█")
 
-// Sparkline draws values as heights between 0 and the largest; a value that is not known (NaN) is a gap. Only the last
-// width values are drawn.
+// Sparkline draws the last width values as heights between 0 and the largest. An unknown value (NaN) is a gap.
 func Sparkline(values []float64, width int) string {
 	values = values[max(0, len(values)-width):]
 	most := 0.0
@@ -55,7 +53,7 @@ func FormatDuration(d time.Duration) string {
 func FormatBaseline(u baseline.Usual) string {
 	switch {
 	case u.Weeks == 0:
-		return "not known"
+		return "unknown"
 	case u.MAD == 0:
 		return FormatDuration(u.Median)
 	}
