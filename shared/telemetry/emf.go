@@ -9,18 +9,18 @@ import (
 
 // Limits of the Embedded Metric Format specification.
 const (
-	maxValues  = 100 // of a metric in a document
-	maxMetrics = 100 // in a directive
+	maxValues  = 100 // per metric of a document
+	maxMetrics = 100 // per directive
 )
 
-// JSON is a value of a log line that is written as it is: the logger scrubs and flattens all others.
+// JSON is a value that the logger writes unchanged. It scrubs and flattens all others.
 type JSON []byte
 
 // MarshalJSON implements json.Marshaler.
 func (j JSON) MarshalJSON() ([]byte, error) { return j, nil }
 
-// Documents gives the figures as attributes of log lines, one slice a line, and forgets them. The first line may be the
-// one that is written anyway: root are texts that its root holds already, such as the function's name. Further lines are
+// Documents removes all values and returns them as attributes of log lines, one slice per line. The first line can be
+// one that is written anyway: root contains the texts that it already has, such as the function's name. Further lines are
 // needed where a dimension has several values.
 func (m *Metrics) Documents(namespace string, at time.Time, root map[string]string) [][]slog.Attr {
 	var documents []*document
@@ -28,7 +28,7 @@ func (m *Metrics) Documents(namespace string, at time.Time, root map[string]stri
 		i := slices.IndexFunc(documents, func(d *document) bool { return d.fits(s) })
 		if i < 0 {
 			documents, i = append(documents, newDocument(root, len(documents) == 0)), len(documents)
-			if !documents[i].fits(s) { // the line that is written anyway says something else by this name
+			if !documents[i].fits(s) { // the first line has another value for this name
 				documents, i = append(documents, newDocument(root, false)), i+1
 			}
 		}
@@ -43,13 +43,13 @@ func (m *Metrics) Documents(namespace string, at time.Time, root map[string]stri
 	return lines
 }
 
-// functionName is the dimension that every line holds.
+// functionName is the dimension that every line contains.
 const functionName = "function_name"
 
-// document is one line in the making.
+// document collects one line.
 type document struct {
-	root       map[string]string // texts at the root
-	own        []string          // those of them that this document adds, in order
+	root       map[string]string // texts in the line's root
+	own        []string          // names in root that this document adds, in order
 	directives []directive
 	values     []slog.Attr
 	names      map[string]bool
@@ -66,17 +66,18 @@ type entry struct {
 	Unit Unit   `json:"Unit"`
 }
 
-func newDocument(root map[string]string, anyway bool) *document {
+// newDocument returns a document for the first line, which has all texts of root, or for a further one.
+func newDocument(root map[string]string, first bool) *document {
 	d := &document{root: map[string]string{}, names: map[string]bool{}}
 	for key, value := range root {
-		if anyway || key == functionName {
+		if first || key == functionName {
 			d.root[key] = value
 		}
 	}
 	return d
 }
 
-// fits says whether the document has no other value for one of the sample's dimensions, nor the metric.
+// fits reports whether a sample can be added: the document lacks the metric and has no other value for its dimensions.
 func (d *document) fits(s sample) bool {
 	if d.names[s.metric.Name] || len(d.names) == maxMetrics {
 		return false
@@ -89,7 +90,7 @@ func (d *document) fits(s sample) bool {
 	return true
 }
 
-// dimension is the value of a sample's dimension. The function's name is that of the line.
+// dimension returns the value of a sample's dimension. The function's name is that of the line.
 func (s sample) dimension(i int, d *document) string {
 	if s.metric.Dimensions[i] == functionName {
 		return d.root[functionName]
@@ -117,13 +118,13 @@ func (d *document) add(s sample) {
 	d.values = append(d.values, value(s))
 }
 
-// value is a number, or a list of them.
+// value returns a sample's number or list of numbers.
 func value(s sample) slog.Attr {
 	if len(s.values) == 1 {
 		return slog.Float64(s.metric.Name, s.values[0])
 	}
 	text, err := json.Marshal(s.values)
-	if err != nil { // it cannot be: Add takes numbers alone
+	if err != nil { // impossible: Add accepts only numbers
 		return slog.Float64(s.metric.Name, s.values[0])
 	}
 	return slog.Any(s.metric.Name, JSON(text))

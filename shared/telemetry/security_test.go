@@ -8,8 +8,8 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// Each reason gets a line of its own, and the invocation's line holds none.
-func TestSecurityEventsStandApart(t *testing.T) {
+// Each reason has its own line, and the invocation's line has none.
+func TestSecurityEventsAreSeparate(t *testing.T) {
 	t.Parallel()
 	ctx, m := telemetry.With(t.Context())
 	telemetry.Add(ctx, telemetry.SignUps, 1, "limited")
@@ -32,11 +32,11 @@ func TestSecurityEventsStandApart(t *testing.T) {
 		}
 	}
 	if data, _ := written(t, m, map[string]string{"function_name": "f"}); len(data) != 1 {
-		t.Errorf("left: %v", data)
+		t.Errorf("remaining: %v", data)
 	}
 }
 
-func TestAbsorb(t *testing.T) {
+func TestMerge(t *testing.T) {
 	t.Parallel()
 	ctx, first := telemetry.With(t.Context())
 	telemetry.Add(ctx, telemetry.PoolDial, 5)
@@ -46,12 +46,12 @@ func TestAbsorb(t *testing.T) {
 	second.Merge(first)
 	data, _ := written(t, second, map[string]string{"function_name": "stack-subscribe"})
 	if n, got := count(data, "PoolDial", "stack-subscribe"); n != 2 || got != 12 {
-		t.Errorf("%d values, %v in all", n, got)
+		t.Errorf("%d values with the sum %v", n, got)
 	}
 }
 
-// The page lists every reason with its meaning, and no other.
-func TestThePageHasTheReasons(t *testing.T) {
+// The page lists exactly the reasons, with their descriptions.
+func TestPageListsTheReasons(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/security.md")
 	if err != nil {
@@ -59,8 +59,8 @@ func TestThePageHasTheReasons(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(page), "## Security events\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	for reason, meaning := range telemetry.SecurityReasons {
-		if row := "\n| `" + reason + "` | " + meaning + " |"; !strings.Contains(section, row) {
+	for reason, description := range telemetry.SecurityReasons {
+		if row := "\n| `" + reason + "` | " + description + " |"; !strings.Contains(section, row) {
 			t.Errorf("docs/security.md has no row %q", row)
 		}
 	}

@@ -1,11 +1,11 @@
-// Package telemetry collects the figures of an invocation and writes them as CloudWatch metrics in the Embedded Metric
-// Format: as members of the log line that is written anyway, so that they cost no call.
+// Package telemetry collects the metrics of an invocation and writes them for CloudWatch in the Embedded Metric
+// Format: as members of the log line that is written anyway, without an API call.
 //
-// Invariants: only metrics of the Catalog exist, each with the dimensions that it names, whose values are words of this
-// code and never a visitor's. A document names each of its metrics and dimensions as a member of its root, holds at most
-// 100 values of a metric, and says a dimension's value once.
+// Invariants: only metrics of the Catalog exist, each with its declared dimensions, whose values come from this
+// code and never from a visitor. A document has each of its metrics and dimensions as a member of its root, at most
+// 100 values of a metric, and one value of each dimension.
 //
-// Failure policy: there is none to have; outside of an invocation figures are dropped.
+// Failure policy: nothing here fails. Values added outside an invocation are dropped.
 package telemetry
 
 import (
@@ -16,44 +16,44 @@ import (
 	"time"
 )
 
-// Config says where the metrics go.
+// Config configures the metrics.
 type Config struct {
-	// CloudWatch's name space of the metrics. The template adds the stack's name.
+	// The CloudWatch namespace of the metrics. The template appends the stack's name.
 	Namespace string `env:"METRICS_NAMESPACE" envDefault:"Newsletter" from:"template"`
 }
 
-// Metrics are the figures of one invocation. It is safe for concurrent use.
+// Metrics collects the values of one invocation. It is safe for concurrent use.
 type Metrics struct {
 	mu      sync.Mutex
 	samples []sample
 }
 
-// sample is all that was added to one metric with the same dimensions.
+// sample contains the values of one metric with the same dimensions.
 type sample struct {
 	metric     *Metric
 	dimensions []string // values, in the order of the metric's names
 	values     []float64
 }
 
-// Request is an HTTP request that was answered.
+// Request is a completed HTTP request.
 type Request struct {
 	Endpoint string // the function and the method: "subscribe POST"; GET, POST or OTHER
 	Status   int
-	Cold     bool // it was the first of its environment
+	Cold     bool // the first of its environment
 	Duration time.Duration
 }
 
 type contextKey struct{}
 
-// With gives ctx figures of its own.
+// With returns a context with its own Metrics.
 func With(ctx context.Context) (context.Context, *Metrics) {
 	m := &Metrics{}
 	return context.WithValue(ctx, contextKey{}, m), m
 }
 
-// Add adds a figure to the invocation that ctx belongs to: a count adds up, all else is kept as a value of its own.
-// dimensions are the values of the metric's dimensions, in its order, without the function's name, which is known. A figure
-// that is no number, or has not the metric's dimensions, is dropped.
+// Add adds a value to the invocation of ctx. Counts are summed; other values are kept separately.
+// dimensions are the values of the metric's dimensions, in order, without the function's name. A value
+// that is not finite, or whose dimensions do not match the metric's, is dropped.
 func Add(ctx context.Context, metric *Metric, value float64, dimensions ...string) {
 	m, ok := ctx.Value(contextKey{}).(*Metrics)
 	if ok && len(dimensions) == metric.callerDimensions() && !math.IsNaN(value) && !math.IsInf(value, 0) {
@@ -86,7 +86,7 @@ func (m *Metrics) add(metric *Metric, value float64, dimensions []string) {
 	m.samples = append(m.samples, sample{metric, dimensions, []float64{value}})
 }
 
-// Absorb moves the figures of other here.
+// Merge moves the values of other to m.
 func (m *Metrics) Merge(other *Metrics) {
 	for _, s := range other.take() {
 		for _, value := range s.values {
@@ -95,7 +95,7 @@ func (m *Metrics) Merge(other *Metrics) {
 	}
 }
 
-// take gives the figures, and forgets them.
+// take removes and returns all samples.
 func (m *Metrics) take() []sample {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// written gives what CloudWatch would read of the figures, and how many lines they took.
+// written returns the values that CloudWatch would extract, and the number of lines.
 func written(t *testing.T, m *telemetry.Metrics, root map[string]string) (data []emfcheck.Value, lines int) {
 	t.Helper()
 	documents := m.Documents("Newsletter/test", time.UnixMilli(1764000000123), root)
@@ -36,7 +36,7 @@ func written(t *testing.T, m *telemetry.Metrics, root map[string]string) (data [
 			t.Fatalf("%v: %s", err, out.Bytes())
 		}
 		if strings.Count(out.String(), `"outcome":"`) > 1 || strings.Count(out.String(), `"function_name":"`) != 1 {
-			t.Errorf("a member twice: %s", out.String())
+			t.Errorf("duplicate member: %s", out.String())
 		}
 		data = append(data, some...)
 	}
@@ -56,7 +56,7 @@ func count(data []emfcheck.Value, name string, dimensions ...string) (n int, sum
 	return n, sum
 }
 
-func TestARequestsFiguresFitIntoItsLine(t *testing.T) {
+func TestMetricsOfARequestFitInItsLine(t *testing.T) {
 	t.Parallel()
 	ctx, m := telemetry.With(t.Context())
 	telemetry.AddDuration(ctx, telemetry.Duration, 12345*time.Microsecond, "subscribe POST")
@@ -83,7 +83,7 @@ func TestARequestsFiguresFitIntoItsLine(t *testing.T) {
 	}
 }
 
-func TestADimensionWithSeveralValuesTakesSeveralLines(t *testing.T) {
+func TestDimensionWithSeveralValuesNeedsSeveralLines(t *testing.T) {
 	t.Parallel()
 	ctx, m := telemetry.With(t.Context())
 	for range 3 {
@@ -91,7 +91,7 @@ func TestADimensionWithSeveralValuesTakesSeveralLines(t *testing.T) {
 		telemetry.Add(ctx, telemetry.Deliveries, 1, "slack", "later")
 	}
 	telemetry.Add(ctx, telemetry.Deliveries, 1, "ses", "dead")
-	data, lines := written(t, m, map[string]string{"function_name": "deliver", "outcome": "done"}) // which is no delivery's
+	data, lines := written(t, m, map[string]string{"function_name": "deliver", "outcome": "done"}) // not an outcome of a delivery
 	if lines != 4 || len(data) != 3 {
 		t.Fatalf("%d lines: %v", lines, data)
 	}
@@ -102,14 +102,14 @@ func TestADimensionWithSeveralValuesTakesSeveralLines(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFigureIsDropped(t *testing.T) {
+func TestInvalidValuesAreDropped(t *testing.T) {
 	t.Parallel()
 	ctx, m := telemetry.With(t.Context())
 	telemetry.Add(ctx, telemetry.OutboxAge, math.NaN())
 	telemetry.Add(ctx, telemetry.OutboxAge, math.Inf(1))
 	telemetry.Add(ctx, telemetry.SignUps, 1)                    // a dimension is missing
 	telemetry.Add(ctx, telemetry.ColdStarts, 1, "another")      // the function's name is the line's
-	telemetry.Add(context.Background(), telemetry.OutboxAge, 1) // outside of an invocation
+	telemetry.Add(context.Background(), telemetry.OutboxAge, 1) // outside an invocation
 	if data, lines := written(t, m, nil); len(data) != 0 || lines > 1 {
 		t.Errorf("%d lines: %v", lines, data)
 	}
@@ -121,7 +121,7 @@ func TestWhatIsNoFigureIsDropped(t *testing.T) {
 	}
 }
 
-func TestFiguresMayComeFromManyGoroutines(t *testing.T) {
+func TestMetricsAreSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	ctx, m := telemetry.With(t.Context())
 	var all sync.WaitGroup
@@ -139,8 +139,8 @@ func TestFiguresMayComeFromManyGoroutines(t *testing.T) {
 	}
 }
 
-// The page that owners read lists every metric, its unit, dimensions and meaning, and no other.
-func TestThePageIsTheCatalogue(t *testing.T) {
+// The page lists exactly the metrics, with unit, dimensions and description.
+func TestPageListsTheCatalog(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
