@@ -24,11 +24,11 @@ import (
 
 // Config names the database to migrate and the role that will use it.
 type Config struct {
-	// The database itself, not its proxy, for a role that may create tables and, better, roles.
+	// The database itself, not its proxy, as a role that may create tables and preferably roles.
 	URL config.Sealed `env:"MIGRATE_DATABASE_URL,required"`
-	// The database role of the functions; it is created where that is allowed.
+	// The database role of the functions. The migration creates it if it may.
 	AppUser string `env:"APP_DATABASE_USER" envDefault:"app" from:"template"`
-	// That role's password, of printable ASCII. Empty: the role signs in with IAM.
+	// The password of that role, in printable ASCII. Empty: the role signs in with IAM.
 	AppPassword config.Sealed `env:"APP_DATABASE_PASSWORD"`
 
 	CAFile  string `env:"DATABASE_CA_FILE" from:"local"`

@@ -26,20 +26,20 @@ import (
 
 // SubscribeLimits are those of sign-ups and their confirmation.
 type SubscribeLimits struct {
-	// How many sign-ups one network may send, and as often again press the button behind a confirmation link. 60 in 10
-	// minutes for a host is more than a full conference hall needs.
+	// Sign-ups allowed per network, and separately as many confirmations. 60 in 10 minutes for a host is more than a
+	// full conference hall needs.
 	Policies ratelimit.Policies `env:"LIMITS_SUBSCRIBE" envDefault:"60/10m@host,300/1h@site"`
 }
 
 // UnsubscribeLimits are those of the form that asks for an unsubscribe link.
 type UnsubscribeLimits struct {
-	// How often one network may ask for an unsubscribe link by address. The links themselves are never limited.
+	// Requests for an unsubscribe link by address allowed per network. The links themselves are never limited.
 	Policies ratelimit.Policies `env:"LIMITS_UNSUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
 }
 
 // PrivacyLimits are those of the form that asks for a link to one's data.
 type PrivacyLimits struct {
-	// How often one network may ask for a link to a person's data by address. The links themselves are never limited.
+	// Requests for a link to one's data by address allowed per network. The links themselves are never limited.
 	Policies ratelimit.Policies `env:"LIMITS_PRIVACY" envDefault:"20/1h@host,200/1h@site"`
 }
 

@@ -16,13 +16,13 @@ type SignUpConfig struct {
 	// Unverified limits sign-ups while the CAPTCHA's verifier cannot say, on top of LIMITS_SUBSCRIBE: about a tenth of it, because
 	// nothing else stops a robot then.
 	Unverified ratelimit.Policies `envDefault:"5/10m@host,30/1h@site"`
-	// What is done with addresses at domains of throw-away mailboxes: allow, flag (record it; it counts against the
-	// sign-up), hold (the email waits for the owner) or block (the visitor is told).
+	// What happens to addresses at disposable-email domains: allow, flag (recorded as a sign of abuse), hold (the
+	// email waits for the owner) or block (the visitor sees an error).
 	Disposable Policy `env:"SIGNUP_DISPOSABLE_DOMAINS" envDefault:"flag"`
-	// Domains whose addresses are refused; a domain covers its subdomains, and * is every domain. Empty for none.
+	// Domains whose addresses are refused. A domain covers its subdomains, and * covers every domain. Empty: none.
 	Blocked Domains `env:"SIGNUP_BLOCKED_DOMAINS" example:"spam.example"`
-	// Exceptions from the blocked and the throw-away domains, written alike. Where both lists cover an address, the longer
-	// entry counts. Empty for none.
+	// Exceptions from blocked and disposable domains, in the same form. If both lists cover an address, the longer
+	// entry wins. Empty: none.
 	Allowed Domains `env:"SIGNUP_ALLOWED_DOMAINS" example:"partner.example"`
 }
 

@@ -20,23 +20,23 @@ import (
 
 // Config holds the thresholds.
 type Config struct {
-	// Alert when requests fail so fast that fewer than this percentage of a month's will have succeeded.
+	// Alert when requests fail so fast that fewer than this percentage would succeed over a month.
 	ObjectivePercent float64 `env:"ALERTS_OBJECTIVE_PERCENT" envDefault:"99.9"`
-	// Alert when the limiter has done without Redis for this long.
+	// Alert when the rate limiter has worked without Redis for this long.
 	LimiterDownMax time.Duration `env:"ALERTS_LIMITER_DOWN_MAX" envDefault:"2m"`
-	// Alert when at least this many sign-ups of a quarter of an hour are unconfirmed, each counted as often as it was asked
-	// for, and fewer than a tenth of them are confirmed. The default is two a minute.
+	// Alert when at least this many sign-ups of the last 15 minutes are unconfirmed and fewer than a tenth are
+	// confirmed. Repeated sign-ups of one address count each time. The default is two per minute.
 	UnconfirmedMin int `env:"ALERTS_UNCONFIRMED_MIN" envDefault:"30"`
-	// Alert when a delivery that is due has waited for longer than this. Above 30m the alert is critical.
+	// Alert when a due delivery has waited longer than this. Above 30m the alert is critical.
 	OutboxAgeMax time.Duration `env:"ALERTS_OUTBOX_AGE_MAX" envDefault:"5m"`
-	// Alert when the slowest 5 % of a route's requests take at least this percentage longer than usual. It must also be 10 ms
-	// and more than the weeks differ by.
+	// Alert when the 95th percentile of a route's latency is at least this percentage above the usual one. It must
+	// also be 10 ms above it, and above the variation between weeks.
 	SlowdownPercent float64 `env:"ALERTS_SLOWDOWN_PERCENT" envDefault:"20"`
-	// Alert when the slowest 5 % of a route's requests take longer than this, or will within a week if they go on like this.
+	// Alert when the 95th percentile of a route's latency exceeds this, or will within a week at its present trend.
 	LatencyMax time.Duration `env:"ALERTS_LATENCY_MAX" envDefault:"200ms"`
-	// Notify again after this long while an alert is firing.
+	// Repeat the notification at this interval while an alert is firing.
 	RepeatInterval time.Duration `env:"ALERTS_REPEAT_INTERVAL" envDefault:"4h"`
-	// Resolve an alert when its rule has found nothing for this long, so that what comes and goes is one alert.
+	// Resolve an alert when its rule has found nothing for this long. Problems that come and go are then one alert.
 	ResolveAfter time.Duration `env:"ALERTS_RESOLVE_AFTER" envDefault:"5m"`
 
 	// ErrorsMin is how many requests must have failed in a window, because a few failures of a small site are a large part.

@@ -28,8 +28,8 @@ import (
 
 // Config says where the vectors are kept, and from where on sign-ups are a wave.
 type Config struct {
-	// The address of an Upstash Vector index of 512 dimensions with the metric COSINE, in which sign-up bursts are looked for.
-	// Empty: they are not.
+	// Look for sign-up bursts in this Upstash Vector index, which needs 512 dimensions and the metric COSINE. Empty:
+	// no burst detection.
 	URL string `env:"UPSTASH_VECTOR_REST_URL" example:"https://example-vector.upstash.io"`
 	// The index's token.
 	Token config.Sealed `env:"UPSTASH_VECTOR_REST_TOKEN"`

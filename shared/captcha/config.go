@@ -9,14 +9,14 @@ import (
 
 // FormConfig is which CAPTCHA the sign-up form shows.
 type FormConfig struct {
-	// The CAPTCHA of the sign-up form, turnstile or hcaptcha; every sign-up must then carry its widget's answer. Empty for
-	// none.
+	// The CAPTCHA of the sign-up form: turnstile or hcaptcha. Every sign-up must then include the widget's response.
+	// Empty: no CAPTCHA.
 	Provider Provider `env:"CAPTCHA_PROVIDER" example:"turnstile"`
 }
 
 // IPConfig is whether the provider receives personal data.
 type IPConfig struct {
-	// Pass the visitor's network address to the provider.
+	// Send the visitor's network address to the provider.
 	SendIP bool `env:"CAPTCHA_SEND_IP" envDefault:"false"`
 }
 
@@ -26,7 +26,7 @@ type Config struct {
 	IPConfig
 	// The provider's secret key for the site. Required with a provider.
 	Secret config.Sealed `env:"CAPTCHA_SECRET"`
-	// The hosts whose pages show the CAPTCHA. An answer from another host does not count. Required with a provider.
+	// The hosts whose pages show the CAPTCHA. A response from another host is invalid. Required with a provider.
 	Hostnames Hostnames `env:"CAPTCHA_HOSTNAMES" example:"www.example.org"`
 	// URL is where answers are verified. Empty for the provider's own address.
 	URL string

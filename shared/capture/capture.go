@@ -25,12 +25,12 @@ import (
 
 // Config says where to report.
 type Config struct {
-	// The Sentry project's address, https except on a loopback host. Empty: Sentry gets no reports.
+	// The Sentry DSN, https except on a loopback host. Empty: nothing is reported to Sentry.
 	DSN config.Sealed `env:"SENTRY_DSN"`
-	// The name of the installation, such as production or staging, in reports and logs. A function is built for one, with its
-	// settings/<environment>.toml.
+	// The name of the environment, such as production or staging, in reports and logs. A function is built for one
+	// environment, with its settings/<environment>.toml.
 	Environment string `env:"ENVIRONMENT" envDefault:"production" from:"template"`
-	// The deployed version in reports and logs.
+	// The deployed version, in reports and logs.
 	Release string `env:"RELEASE" envDefault:"unreleased" from:"template"`
 
 	// Schedule is that of ScheduleConfig; empty for none.
@@ -39,8 +39,8 @@ type Config struct {
 
 // ScheduleConfig is how often a function runs by itself.
 type ScheduleConfig struct {
-	// How often a function is scheduled, as AWS writes a rate. Sentry's cron monitor of that function, which the check-ins
-	// make, then notices a run that is missing. Empty: no check-ins.
+	// How often the function is scheduled, as an AWS rate. Its check-ins create a Sentry cron monitor, which detects
+	// missing runs. Empty: no check-ins.
 	Rate string `env:"SCHEDULE" from:"template" example:"rate(1 minute)"`
 }
 

@@ -29,12 +29,12 @@ const fallback = "en"
 
 // Owner is who sends the newsletter, as emails and pages name them.
 type Owner struct {
-	// The newsletter's or the site's name, as its readers know it; it stands in every email and on every page.
+	// The name of the newsletter or site. It appears in every email and on every page.
 	Name string `env:"SITE_NAME,required" example:"The Jane Letter"`
-	// The sender's postal address at the foot of every email and page, which laws such as CAN-SPAM ask for. "\n" begins a
-	// new line.
+	// The sender's postal address, shown at the foot of every email and page, as laws such as CAN-SPAM require. "\n"
+	// starts a new line.
 	PostalAddress string `env:"SITE_POSTAL_ADDRESS,required" example:"1 Main St\\n12345 Town"`
-	// The owner's web site, which emails and pages link to. Empty for none.
+	// The owner's web site, which emails and pages link to. Empty: no link.
 	URL string `env:"SITE_URL" example:"https://www.example.org"`
 }
 

@@ -9,10 +9,9 @@ import (
 
 // Config says who sends.
 type Config struct {
-	// The sender of all emails, an address of a verified SES identity, with or without a name.
+	// The sender of all emails: an address of a verified SES identity, with or without a name.
 	From string `env:"MAIL_FROM,required" example:"The Jane Letter <news@example.org>"`
-	// The SES configuration set that reports bounces and complaints. Empty for none: nobody hears of them then, and health
-	// warns.
+	// The SES configuration set that reports bounces and complaints. Empty: they are not reported, and health warns.
 	ConfigurationSet string `env:"MAIL_CONFIGURATION_SET" from:"template" example:"newsletter"`
 }
 
@@ -34,11 +33,11 @@ func (c Config) sender() (string, error) {
 
 // RateConfig bounds how fast emails leave.
 type RateConfig struct {
-	// Send at most this many emails a minute, which bounds what an attack can cost the reputation of the owner's domain. What
-	// is above waits. 0 for no bound.
+	// Send at most this many emails per minute; others wait. This limits how much an attack can harm the sender
+	// domain's reputation. 0: no limit.
 	PerMinute int `env:"MAIL_RATE_PER_MINUTE" envDefault:"300"`
-	// Send at most this many emails a minute to one registrable domain, other than those of large providers. What is above
-	// waits. 0 for no bound.
+	// Send at most this many emails per minute to one registrable domain; others wait. Large providers are exempt. 0:
+	// no limit.
 	DomainPerMinute int `env:"MAIL_DOMAIN_RATE_PER_MINUTE" envDefault:"60"`
 }
 
@@ -56,10 +55,10 @@ func (c RateConfig) Validate() error {
 
 // BreakerConfig is when all email is paused.
 type BreakerConfig struct {
-	// Pause all email when at least this percentage of a day's emails bounced for good. Amazon puts accounts under review at
-	// 5 (SES developer guide, "Bounce rate").
+	// Pause all email when at least this percentage of a day's emails hard-bounced. Amazon reviews accounts at 5 (SES
+	// developer guide, "Bounce rate").
 	BouncePercent float64 `env:"MAIL_BOUNCE_PERCENT" envDefault:"5"`
-	// Pause all email when at least this percentage of a day's emails drew a complaint. Amazon puts accounts under review at
+	// Pause all email when at least this percentage of a day's emails drew a complaint. Amazon reviews accounts at
 	// 0.1 (SES developer guide, "Complaint rate").
 	ComplaintPercent float64 `env:"MAIL_COMPLAINT_PERCENT" envDefault:"0.1"`
 	// BouncesMin is how many emails must have bounced within the day at least: a tenth of a small day says nothing.

@@ -21,11 +21,11 @@ import (
 
 // Config names the property.
 type Config struct {
-	// The id of a web data stream of Google Analytics 4 that counts sign-ups. Empty, with GA4_API_SECRET, sends nothing.
+	// Count sign-ups in this web data stream of Google Analytics 4. Empty, with GA4_API_SECRET: nothing is sent.
 	MeasurementID string `env:"GA4_MEASUREMENT_ID" example:"G-AB12CD34EF"`
-	// Send events to Google's endpoint in the EU, where they are collected.
+	// Send events to Google's EU endpoint, which collects them in the EU.
 	EU bool `env:"GA4_EU" envDefault:"false"`
-	// A Measurement Protocol API secret of that stream.
+	// The Measurement Protocol API secret of that stream.
 	APISecret config.Sealed `env:"GA4_API_SECRET"`
 	// BaseURL is where events go, without a trailing slash. Empty for Google's own addresses (Measurement Protocol,
 	// "Transport" and "Data collection in the EU").

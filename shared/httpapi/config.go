@@ -10,12 +10,12 @@ import (
 
 // Config is what all HTTP functions share.
 type Config struct {
-	// The web origins whose scripts may call the API, exactly as browsers send them. Empty for none: forms and servers need
-	// no entry.
+	// The web origins whose scripts may call the API, exactly as browsers send them. Empty: none; forms and servers
+	// need no entry.
 	AllowedOrigins Origins `env:"SITE_ALLOWED_ORIGINS" example:"https://www.example.org"`
-	// What CloudFront sends in X-Origin-Secret, at least 32 characters; several, while one is being replaced, are separated
-	// by commas. Where it is set, only what comes through CloudFront is answered, and the visitor's network is the one that
-	// CloudFront names. Empty for no CloudFront.
+	// The secret that CloudFront sends in X-Origin-Secret, at least 32 characters; separate several with commas
+	// during a rotation. If set, only requests through CloudFront are served, and CloudFront names the visitor's
+	// network. Empty: no CloudFront.
 	CloudFrontSecret config.Sealed `env:"CLOUDFRONT_SECRET"`
 }
 

@@ -14,8 +14,8 @@ type PublicURL string
 
 // LinkConfig is where the links of emails lead.
 type LinkConfig struct {
-	// Where visitors reach the API, such as "https://api.example.org", or "https://example.org/news" where a mapping or a proxy
-	// serves it below a base path. The links in emails begin with it. https, except on a loopback host.
+	// The URL at which visitors reach the API, such as "https://api.example.org", or "https://example.org/news" if a
+	// mapping or proxy serves it below a base path. Links in emails begin with it. https, except on a loopback host.
 	PublicURL PublicURL `env:"SITE_PUBLIC_URL,required" example:"https://api.example.org"`
 }
 

@@ -24,8 +24,8 @@ import (
 
 // Config says where the journal is.
 type Config struct {
-	// Where the journal of erasures, unsubscribes and suppressions goes: s3://bucket/prefix, a bucket with versions in the
-	// function's region, or file:///folder. Empty keeps none.
+	// Write the journal of erasures, unsubscribes and suppressions here: s3://bucket/prefix, in a versioned bucket in
+	// the function's region, or file:///folder. Empty: no journal.
 	URL string `env:"JOURNAL_URL" from:"template" example:"s3://bucket/prefix"`
 }
 

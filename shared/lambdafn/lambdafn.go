@@ -158,7 +158,7 @@ func (e *environment) end() {
 
 // LogConfig configures the logger.
 type LogConfig struct {
-	// The lowest level that is logged: DEBUG, INFO, WARN or ERROR. The line of each invocation is always written, because it
-	// carries the metrics.
+	// The lowest level that is logged: DEBUG, INFO, WARN or ERROR. The line of each invocation is always written,
+	// because it contains the metrics.
 	Level slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
 }

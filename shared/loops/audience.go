@@ -21,9 +21,10 @@ import (
 
 // Config names the account.
 type Config struct {
-	// The key of a Client account (Settings, API). Empty leaves Client alone.
+	// The API key of a Loops account (Settings, API). Empty: contacts are not synced to Loops.
 	APIKey config.Sealed `env:"LOOPS_API_KEY"`
-	// The ids of the mailing lists in Client that subscribers are put on and taken from. Empty for the audience alone.
+	// The ids of the mailing lists in Loops that subscribers are added to and removed from. Empty: only the audience
+	// is updated.
 	MailingLists []string `env:"LOOPS_MAILING_LISTS" example:"cm0newsletter1"`
 	// BaseURL is where the API is, without a trailing slash (Client, API reference, "Base URL").
 	BaseURL string `envDefault:"https://app.loops.so"`
@@ -31,8 +32,8 @@ type Config struct {
 
 // SenderConfig is how our emails are sent.
 type SenderConfig struct {
-	// The id of a transactional email in Client, with the data variables subject, text and unsubscribe. With it Client sends
-	// our emails in place of Amazon SES; it writes the unsubscribe headers by its own rules. Empty for SES.
+	// Send all emails through this transactional email of Loops in place of Amazon SES. It needs the data variables
+	// subject, text and unsubscribe. Loops writes the unsubscribe headers by its own rules. Empty: SES sends.
 	TransactionalID string `env:"LOOPS_TRANSACTIONAL_ID" example:"cm0transactional1"`
 }
 

@@ -26,9 +26,9 @@ import (
 
 // Config names the channels.
 type Config struct {
-	// The address of an incoming webhook of Slack, or of a service that takes the same. Empty leaves it alone.
+	// Post changes and alerts to this incoming webhook of Slack, or of a compatible service. Empty: no posts.
 	Slack config.Sealed `env:"SLACK_WEBHOOK_URL"`
-	// The address of a webhook of a Discord channel. Empty leaves it alone.
+	// Post changes and alerts to this webhook of a Discord channel. Empty: no posts.
 	Discord config.Sealed `env:"DISCORD_WEBHOOK_URL"`
 }
 

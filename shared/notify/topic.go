@@ -18,7 +18,7 @@ import (
 
 // TopicConfig names an SNS topic.
 type TopicConfig struct {
-	// The SNS topic that alerts are published to, for email, SMS and paging. Empty for none.
+	// Publish alerts to this SNS topic, for email, SMS and paging. Empty: no topic.
 	ARN string `env:"ALERTS_TOPIC_ARN" from:"template" example:"arn:aws:sns:eu-central-1:123456789012:newsletter"`
 }
 

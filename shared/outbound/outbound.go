@@ -34,8 +34,8 @@ const (
 
 // Config is what only the local stack and tests set.
 type Config struct {
-	// Where the fakes of all services outside are: http, a loopback address and a port. Loops, GA4, the CAPTCHA and AWS are
-	// then called there and not at their own addresses, and that one address may be called although it is not public.
+	// Call the fakes of all external services at this URL: http, a loopback address and a port. Loops, GA4, the
+	// CAPTCHA and AWS are then called there, and this address may be called although it is not public.
 	FakesURL string `env:"FAKES_URL" from:"local" example:"http://[::1]:4000"`
 	// AllowPrivate lists further loopback addresses, host:port, that may be called in tests.
 	AllowPrivate []string

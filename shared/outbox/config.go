@@ -7,8 +7,8 @@ import (
 
 // WorkerConfig tunes whoever empties the outbox.
 type WorkerConfig struct {
-	// How long a run goes on looking for new work once the outbox is empty. With a schedule of one minute, 50s makes emails
-	// leave within seconds; 0s costs least, and an email then waits for up to a minute.
+	// Keep looking for new work for this long once the outbox is empty. With a schedule of one minute, 50s sends
+	// emails within seconds; 0s costs least, and an email then waits for up to a minute.
 	Linger time.Duration `env:"DELIVERY_LINGER" envDefault:"50s"`
 	// Batch is how many deliveries are claimed at a time: what a worker does well within their lease.
 	Batch int `envDefault:"25"`

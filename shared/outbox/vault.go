@@ -17,9 +17,9 @@ var ErrSealed = errors.New("outbox: the sealed payload cannot be opened")
 
 // VaultConfig holds the keys of sealed payloads.
 type VaultConfig struct {
-	// The keys that seal what a delivery still has to know of a person who was erased: "id:key,id:key", the newest first; an
-	// id may be left out, and a key is 32 random bytes in base64. The newest seals and all open; keep an old one for as long
-	// as a delivery is retried (a few hours) or is dead-lettered.
+	// The keys that encrypt what a delivery needs about an erased subscriber: "id:key,id:key", newest first. The id
+	// is optional, and a key is 32 random bytes in base64. The newest key encrypts, and all keys decrypt. Keep an old
+	// key while deliveries are retried (a few hours) or dead-lettered.
 	Keys config.Sealed `env:"OUTBOX_KEYS,required"`
 }
 

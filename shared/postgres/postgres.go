@@ -25,13 +25,13 @@ import (
 
 // Config says where the database is.
 type Config struct {
-	// The database behind RDS Proxy, such as "postgres://app:password@proxy.example:5432/newsletter". The connection is
-	// always verified like sslmode=verify-full; a URL that asks for less is refused.
+	// The database behind RDS Proxy, such as "postgres://app:password@proxy.example:5432/newsletter". The connection
+	// is always verified as with sslmode=verify-full; a URL with a weaker mode is refused.
 	URL config.Sealed `env:"DATABASE_URL,required"`
-	// A PEM file of certificate authorities that are trusted beside the system's roots, which know RDS Proxy, and those of
-	// RDS, which are built in. Empty for none.
+	// A PEM file of certificate authorities to trust beside the system's roots, which include those of RDS Proxy, and
+	// the built-in ones of RDS. Empty: no further ones.
 	CAFile string `env:"DATABASE_CA_FILE" from:"local" example:"/etc/ssl/database.pem"`
-	// Sign in with an IAM token where the URL holds no password.
+	// Sign in with an IAM token if the URL has no password.
 	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false" from:"template"`
 
 	// ReadURL is the read replica of ReplicaConfig.
@@ -44,7 +44,7 @@ type Config struct {
 
 // ReplicaConfig says where a read replica is.
 type ReplicaConfig struct {
-	// A read replica, for reads that may lag behind. Empty: they go to DATABASE_URL.
+	// Send reads that may lag behind to this read replica. Empty: they use DATABASE_URL.
 	URL config.Sealed `env:"DATABASE_READ_URL"`
 }
 

@@ -16,10 +16,11 @@ const Schema = "urn:newsletter:privacy-export:1"
 
 // Config is what the owner has to tell everybody who asks.
 type Config struct {
-	// Who gets personal data besides the services that the settings name, such as the service that sends your newsletter, as
-	// people who ask are told: "Name: purpose; Name: purpose". Empty for none.
+	// Further recipients of personal data beside the configured services, such as the service that sends the
+	// newsletter: "Name: purpose; Name: purpose". Subscribers who request a copy of their data see them. Empty: no
+	// further recipients.
 	Recipients string `env:"PRIVACY_RECIPIENTS" example:"Example Ltd: sending the newsletter"`
-	// Whom to write to about one's data: an address or a page. Empty for none.
+	// The contact for privacy questions: an address or a page. Empty: none.
 	Contact string `env:"PRIVACY_CONTACT" example:"privacy@example.org"`
 }
 

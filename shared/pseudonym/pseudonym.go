@@ -24,7 +24,7 @@ var ErrPepper = fmt.Errorf("PEPPER: %w", config.ErrKey)
 // Config holds the key material.
 type Config struct {
 	// The key of the hashes of addresses and networks: at least 32 random bytes in base64. Changing it makes every
-	// stored hash (suppressions, caps, identities) unrecognisable.
+	// stored hash (suppressions, budgets, identities) unrecognizable.
 	Pepper config.Sealed `env:"PEPPER,required"`
 }
 

@@ -23,12 +23,12 @@ import (
 
 // Config says where Redis is.
 type Config struct {
-	// The Redis server, such as "rediss://:password@cache.example:6379". Without TLS ("redis://") it is refused, but for a
-	// server on this machine. A host that begins with "clustercfg.", as AWS names the endpoints of clusters, gets the cluster
-	// client. Empty: each environment keeps its limits for itself.
+	// The Redis server, such as "rediss://:password@cache.example:6379". A URL without TLS ("redis://") is refused,
+	// except for a loopback host. A host that begins with "clustercfg.", the prefix of AWS's cluster endpoints,
+	// selects the cluster client. Empty: each environment counts its limits alone.
 	URL config.Sealed `env:"REDIS_URL"`
-	// A PEM file of certificate authorities that are trusted beside the system's roots, which know ElastiCache and Upstash.
-	// Empty for none.
+	// A PEM file of certificate authorities to trust beside the system's roots, which include those of ElastiCache
+	// and Upstash. Empty: no further ones.
 	CAFile string `env:"REDIS_CA_FILE" from:"local" example:"/etc/ssl/redis.pem"`
 	// Cluster uses the cluster client whatever the host's name is.
 	Cluster bool

@@ -18,14 +18,14 @@ import (
 
 // Config is how many days things are kept. docs/privacy.md says why.
 type Config struct {
-	// Keep network addresses and programs of events for this many days: evidence of a consent while it may be disputed, and of
-	// an attack.
+	// Keep the network addresses and user agents of ledger events for this many days, as evidence of consent and of
+	// attacks.
 	Context int `env:"RETENTION_CONTEXT_DAYS" envDefault:"90"`
-	// Keep the keyed hashes of people who were erased for this many days; they keep imports and backups from bringing people
-	// back. Not less than 35, the longest that RDS keeps a backup.
+	// Keep the keyed hashes of erased subscribers for this many days, so that imports and restored backups do not
+	// bring them back. At least 35, the longest retention of an RDS backup.
 	Erasures int `env:"RETENTION_ERASURES_DAYS" envDefault:"365"`
-	// Keep people who unsubscribed for this many days; then they are erased. 0 keeps them. Three years are when claims lapse
-	// in much of Europe.
+	// Erase subscribers this many days after they unsubscribed. 0 keeps them. In much of Europe, claims expire after
+	// three years.
 	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
 
 	// MailLog is for the entries that the caps on emails count, under keyed hashes: emails wait for up to a week and the caps

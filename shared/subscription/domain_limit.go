@@ -12,18 +12,18 @@ import (
 
 // DomainLimit bounds the mails to one domain.
 type DomainLimit struct {
-	// Send at most this many emails that anybody can cause to one registrable domain within an hour, other than those of large
-	// providers: nobody can fill all mailboxes of a company through the form. Requests above it are recorded and answered as
-	// all others, and their emails wait. 0 for no bound.
+	// Send at most this many emails per hour to one registrable domain in response to the public form, so that the
+	// form cannot flood a company. Large providers are exempt. Requests above the limit are recorded and answered
+	// like all others, and their emails wait. 0: no limit.
 	Limit int `env:"LIMITS_DOMAIN_EMAILS_PER_HOUR" envDefault:"50"`
-	// Further domains without that bound: registrable ones, which cover their subdomains. Empty for none.
+	// Further registrable domains that are exempt from that limit; they cover their subdomains. Empty: none.
 	Exempt Exemptions `env:"LIMITS_EXEMPT_DOMAINS" example:"example.org"`
 }
 
 // ReminderConfig is when a request is reminded of.
 type ReminderConfig struct {
-	// Email once more about a request that has waited this long for its confirmation, such as 48h. It is done once a day. 0s
-	// for never.
+	// Send one reminder for a request that has waited this long for its confirmation, such as 48h. Reminders are sent
+	// once a day. 0s: no reminders.
 	After time.Duration `env:"SIGNUP_REMIND_AFTER" envDefault:"0s"`
 }
 

@@ -51,8 +51,8 @@ func (o *OptIn) UnmarshalText(text []byte) error {
 
 // SignUpConfig is how sign-ups become subscriptions.
 type SignUpConfig struct {
-	// Ask every new subscriber to confirm by email. False activates a new address at once and changes nothing else: who comes
-	// back after an unsubscribe still confirms. Keep it true unless the sign-up form stands behind a verified login.
+	// Ask every new subscriber to confirm by email. False activates a new address at once; subscribers who return
+	// after an unsubscribe still confirm. Use false only if the sign-up form is behind a verified login.
 	OptIn OptIn `env:"SIGNUP_DOUBLE_OPT_IN" envDefault:"true"`
 }
 

@@ -13,20 +13,21 @@ import (
 
 // ConfirmKeys are those of confirmation links.
 type ConfirmKeys struct {
-	// The keys of the links that confirm a sign-up, valid for 48 h: "id:key,id:key", the newest first.
+	// The keys that sign confirmation links, which are valid for 48 h: "id:key,id:key", newest first.
 	List config.Sealed `env:"TOKEN_KEYS_CONFIRM,required"`
 }
 
 // UnsubscribeKeys are those of unsubscribe links.
 type UnsubscribeKeys struct {
-	// The keys of the links that end a subscription: "id:key,id:key", the newest first. They are valid for ever, so never take
-	// one of the keys away.
+	// The keys that sign unsubscribe links: "id:key,id:key", newest first. These links never expire, so never remove
+	// a key.
 	List config.Sealed `env:"TOKEN_KEYS_UNSUBSCRIBE,required"`
 }
 
 // PrivacyKeys are those of the links to a person's data, and of the links to their erasure: a link's purpose is signed.
 type PrivacyKeys struct {
-	// The keys of the links to a person's data and to their erasure, valid for 24 h: "id:key,id:key", the newest first.
+	// The keys that sign links to a copy or the erasure of a subscriber's data, which are valid for 24 h:
+	// "id:key,id:key", newest first.
 	List config.Sealed `env:"TOKEN_KEYS_PRIVACY,required"`
 }
 

@@ -28,8 +28,8 @@ const parkTimeout = 2 * time.Second
 
 // Config names the queue.
 type Config struct {
-	// The SQS queue that keeps unsubscriptions while the database is lost. Empty keeps none: they are then
-	// answered with 503, and mail providers try them again.
+	// Queue unsubscribes in this SQS queue while the database is unavailable. Empty: they are answered with 503, and
+	// email providers retry them.
 	QueueURL string `env:"UNSUBSCRIBE_QUEUE_URL" from:"template" example:"https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe"`
 }
 

@@ -17,12 +17,13 @@ const minSecret, maxSecret = 24, 64
 
 // Config says whom to tell.
 type Config struct {
-	// Your own services that are called at every change (Standard Webhooks): https, on port 443 or 8443, at a public address.
-	// Each is known by its address: what is still to be told to one that was taken out is dropped. Empty for none.
+	// The endpoints that receive an event for every change (Standard Webhooks), separated by commas: https, on port
+	// 443 or 8443, at public addresses. Pending events for an endpoint that is removed from the list are dropped.
+	// Empty: no webhooks.
 	URLs []string `env:"WEBHOOK_URLS" example:"https://hooks.example.org/newsletter"`
-	// The secrets that sign the calls: "whsec_" and 24 to 64 random bytes in base64, separated by commas, the newest first. Calls
-	// are signed with all of them, so that receivers can change from one to the next. For endpoints that shall not know
-	// one another's secrets, give a list for each, in the order of WEBHOOK_URLS, with semicolons between the lists.
+	// The secrets that sign the calls: "whsec_" and 24 to 64 random bytes in base64, separated by commas, newest
+	// first. Calls are signed with all of them, so that receivers can rotate. To give each endpoint its own secrets,
+	// write one list per endpoint in the order of WEBHOOK_URLS, separated by semicolons.
 	Secrets config.Sealed `env:"WEBHOOK_SECRETS"`
 }
 
