@@ -28,7 +28,7 @@ func journalCommand(ctx context.Context, args []string) error {
 
 // ledgerKinds maps the journal's kinds to the ledger's.
 var ledgerKinds = map[journal.Kind]ledger.Kind{
-	journal.Erased: ledger.Erased, journal.Unsubscribed: ledger.Unsubscribed, journal.Suppressed: ledger.Suppressed, journal.Lifted: ledger.SuppressionRemoved,
+	journal.Erased: ledger.Erased, journal.Unsubscribed: ledger.Unsubscribed, journal.Suppressed: ledger.Suppressed, journal.SuppressionRemoved: ledger.SuppressionRemoved,
 }
 
 // openJournal parses flags, to which it adds --since, and opens the journal.
@@ -93,7 +93,7 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 			continue
 		}
 		stops = append(stops, subscription.SuppressionRecord{
-			Kind: ledgerKinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.FoldHMAC,
+			Kind: ledgerKinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.MailboxHMAC,
 			KeyID: e.KeyID, Until: e.Until,
 		})
 	}

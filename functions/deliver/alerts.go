@@ -10,9 +10,9 @@ import (
 )
 
 // warn tells one listener of an alert.
-func (r *run) warn(ctx context.Context, d outbox.Delivery) (string, error) {
-	to, found := r.listeners[d.Kind.Recipient()]
-	if !found || to.warn == nil { // it was taken out of the set-up since
+func (r *run) notifyAlert(ctx context.Context, d outbox.Delivery) (string, error) {
+	to, found := r.destinations[d.Kind.Recipient()]
+	if !found || to.notifyAlert == nil { // it was taken out of the set-up since
 		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
 	}
 	a, found, err := r.alerts.Get(ctx, d.EventID)
@@ -24,11 +24,11 @@ func (r *run) warn(ctx context.Context, d outbox.Delivery) (string, error) {
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
 	began := r.now()
-	err = to.warn(ctx, messenger.Notification{ID: d.ID.String(), Alert: a, Stage: stage})
+	err = to.notifyAlert(ctx, messenger.Notification{ID: d.ID.String(), Alert: a, Stage: stage})
 	outcome := "warned"
 	if err != nil {
 		outcome = "failed"
 	}
 	capture.Breadcrumb(ctx, "warn."+d.Kind.Recipient(), outcome, r.now().Sub(began))
-	return r.settle(ctx, d, outcome, err)
+	return r.finish(ctx, d, outcome, err)
 }

@@ -227,7 +227,7 @@ func TestALeaseThatEnds(t *testing.T) {
 
 // The minute is read when it is one's turn: an older one must not begin the count anew.
 func TestThePacerReadsTheClockUnderItsLock(t *testing.T) {
-	p := &pacer{limit: 1}
+	p := &domainLimiter{limit: 1}
 	p.now = func() time.Time {
 		if p.mu.TryLock() {
 			p.mu.Unlock()

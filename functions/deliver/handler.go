@@ -34,7 +34,7 @@ const (
 	minThrottle, maxThrottle = time.Second, 10 * time.Second
 )
 
-type people interface {
+type subscribers interface {
 	CheckSend(ctx context.Context, d outbox.Delivery) (subscription.Recipient, subscription.SendDecision, error)
 	ChangeEvent(ctx context.Context, eventID uuid.UUID) (subscription.ChangeEvent, bool, error)
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
@@ -47,17 +47,17 @@ type sender interface {
 }
 
 type handler struct {
-	config    Config
-	db        *postgres.DB
-	queue     *outbox.Worker
-	people    people
-	writer    writer
-	sender    sender
-	listeners listeners
-	alerts    *alert.Store
-	waves     bursts // nil: they are not looked for
-	vault     *outbox.Vault
-	pacer     *pacer
+	config        Config
+	db            *postgres.DB
+	queue         *outbox.Worker
+	subscribers   subscribers
+	writer        writer
+	sender        sender
+	destinations  destinations
+	alerts        *alert.Store
+	bursts        burstDetector // nil: they are not looked for
+	vault         *outbox.Vault
+	domainLimiter *domainLimiter
 	// recipients are the services that receive personal data; recorded is true once they are in the database.
 	recipients []privacy.Service
 	recorded   bool
@@ -83,8 +83,8 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 		h.recorded = true
 	}
 	r := newRun(h)
-	defer r.note(ctx)
-	r.guard(ctx)
+	defer r.noteOutcomes(ctx)
+	r.checkBreaker(ctx)
 	end := h.now().Add(h.config.Linger)
 	for h.hasTime(ctx) {
 		leaseEnds := h.now().Add(lease) // read before the claim, so that it is not later than the lease's own end

@@ -45,7 +45,7 @@ type loopsSender struct {
 
 // Send implements sender. Loops drops a repetition by the delivery's id.
 func (l loopsSender) Send(ctx context.Context, m email.Message) (string, error) {
-	return "", l.account.Send(ctx, loops.Mail{
+	return "", l.account.Send(ctx, loops.Email{
 		To: m.To, TransactionalID: l.template, Key: m.DeliveryID,
 		Variables: map[string]string{"subject": m.Subject, "text": m.Text, "unsubscribe": m.UnsubscribeTo},
 	})

@@ -17,7 +17,7 @@ import (
 // run is one invocation. Its methods are safe for concurrent use where they are called from deliver.
 type run struct {
 	*handler
-	places int // how many are delivered side by side: fewer after the mail service asked for a pause
+	concurrency int // how many are delivered side by side: fewer after the mail service asked for a pause
 
 	mu       sync.Mutex
 	outcomes map[string]int
@@ -25,7 +25,7 @@ type run struct {
 }
 
 func newRun(h *handler) *run {
-	return &run{handler: h, places: h.config.Concurrency, outcomes: map[string]int{}}
+	return &run{handler: h, concurrency: h.config.Concurrency, outcomes: map[string]int{}}
 }
 
 func (r *run) count(outcome string, n int) {
@@ -47,14 +47,14 @@ func (r *run) stoppedBy(channel string) *outbox.Failure {
 }
 
 // note puts the outcomes into the log line.
-func (r *run) note(ctx context.Context) {
+func (r *run) noteOutcomes(ctx context.Context) {
 	for outcome, n := range r.outcomes {
 		lambdafn.Note(ctx, slog.Int("delivered_"+outcome, n))
 	}
 }
 
 // channel is the way that a delivery takes: what fails there in general does so for all of that channel.
-func channel(d outbox.Delivery) string { return d.Kind.Destination() }
+func destinationOf(d outbox.Delivery) string { return d.Kind.Destination() }
 
 // batch delivers what was claimed and gives the pause that the mail service asked for. A delivery that fails holds up no
 // other. The error says that no mail can leave before somebody does something about it.
@@ -76,14 +76,14 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds ti
 		r.count("none", len(decoys))
 	}
 	r.stopped = map[string]*outbox.Failure{}
-	r.deliverAll(ctx, r.screen(ctx, r.allowed(ctx, wanted)), leaseEnds)
+	r.deliverAll(ctx, r.holdBursts(ctx, r.limitRate(ctx, wanted)), leaseEnds)
 	switch failure := r.stoppedBy(outbox.Email); {
 	case failure == nil:
-		r.places = min(r.places+1, r.config.Concurrency)
+		r.concurrency = min(r.concurrency+1, r.config.Concurrency)
 	case failure.NeedsOwner:
 		return 0, failure
 	default:
-		r.places = max(r.places/2, 1)
+		r.concurrency = max(r.concurrency/2, 1)
 		return throttle(failure), nil
 	}
 	return 0, nil
@@ -96,7 +96,7 @@ func throttle(failure *outbox.Failure) time.Duration {
 
 // deliverAll delivers side by side. What cannot be begun any more, because the invocation or the lease ends, is given back.
 func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leaseEnds time.Time) {
-	places := make(chan struct{}, r.places)
+	places := make(chan struct{}, r.concurrency)
 	var delivering sync.WaitGroup
 	defer delivering.Wait()
 	for i, d := range deliveries {
@@ -105,23 +105,23 @@ func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leas
 			r.release(ctx, 0, deliveries[i:]...)
 			return
 		}
-		if failure := r.stoppedBy(channel(d)); failure != nil {
+		if failure := r.stoppedBy(destinationOf(d)); failure != nil {
 			<-places
-			r.giveBack(ctx, d, failure)
+			r.releaseFailed(ctx, d, failure)
 			continue
 		}
 		delivering.Go(func() {
 			defer func() { <-places }()
 			outcome := r.deliver(ctx, d)
 			r.count(outcome, 1)
-			telemetry.Add(ctx, telemetry.Deliveries, 1, channel(d), ending(outcome))
+			telemetry.Add(ctx, telemetry.Deliveries, 1, destinationOf(d), metricResult(outcome))
 		})
 	}
 }
 
 // giveBack returns what would fail in general. Mails are due at once, because the run itself pauses for them; the rows of
 // a listener come back later, so that mails need not wait.
-func (r *run) giveBack(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) {
+func (r *run) releaseFailed(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) {
 	pause := time.Duration(0)
 	if !d.Kind.IsEmail() {
 		pause = throttle(failure)
@@ -158,13 +158,13 @@ func (r *run) deliver(ctx context.Context, d outbox.Delivery) (outcome string) {
 func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 	switch {
 	case d.Kind.IsEmail():
-		return r.mail(ctx, d)
+		return r.sendEmail(ctx, d)
 	case d.Kind.IsFanOut():
-		return r.announce(ctx, d)
+		return r.fanOut(ctx, d)
 	case d.Kind.AlertChange() != "":
-		return r.warn(ctx, d)
+		return r.notifyAlert(ctx, d)
 	case d.Kind.Recipient() != "":
-		return r.tell(ctx, d)
+		return r.notify(ctx, d)
 	}
 	return r.retry(ctx, d, unknownKind) // a newer version's, whose deliver may come
 }
@@ -172,7 +172,7 @@ func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 var unknownKind = &outbox.Failure{Cause: "unknown_kind"}
 
 // settle records what came of an attempt that began at a time: done with an outcome, or the failure.
-func (r *run) settle(ctx context.Context, d outbox.Delivery, outcome string, err error) (string, error) {
+func (r *run) finish(ctx context.Context, d outbox.Delivery, outcome string, err error) (string, error) {
 	if err == nil {
 		return outcome, r.queue.Complete(ctx, d, outcome)
 	}
@@ -182,12 +182,12 @@ func (r *run) settle(ctx context.Context, d outbox.Delivery, outcome string, err
 	}
 	switch {
 	case failure.Permanent && failure.Cause == webhook.Gone: // no further call until the owner lifts the pause
-		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause), r.queue.Pause(ctx, channel(d), failure.Cause))
+		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause), r.queue.Pause(ctx, destinationOf(d), failure.Cause))
 	case failure.Permanent:
 		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause))
 	case failure.AffectsDestination:
-		r.stop(channel(d), failure)
-		r.giveBack(ctx, d, failure) // it was not this delivery's fault, so the try does not count
+		r.stop(destinationOf(d), failure)
+		r.releaseFailed(ctx, d, failure) // it was not this delivery's fault, so the try does not count
 		return "waits", nil
 	}
 	return r.retry(ctx, d, failure)
@@ -212,7 +212,7 @@ func (r *run) report(ctx context.Context, err error) {
 }
 
 // ending is what an outcome means for the delivery, in the few words that a metric has.
-func ending(outcome string) string {
+func metricResult(outcome string) string {
 	switch outcome {
 	case "dead":
 		return "dead"

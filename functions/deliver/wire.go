@@ -26,7 +26,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	heard, alike, domain := readListeners(env), config.Read[burst.Config](env), config.Read[subscription.DomainLimit](env)
+	heard, alike, domain := readDestinations(env), config.Read[burst.Config](env), config.Read[subscription.DomainLimit](env)
 	recipients := readRecipients(env, sender, heard, alike.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err
@@ -38,21 +38,21 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		return nil, nil, err
 	}
 	h := &handler{
-		db:         db,
-		config:     cfg,
-		queue:      outbox.NewWorker(db, time.Now),
-		people:     subscription.NewStore(db, key, domain, time.Now),
-		writer:     writer{rings, book, publicURL, time.Now},
-		sender:     sender,
-		vault:      vault,
-		listeners:  heard,
-		alerts:     alert.NewStore(db, alert.Config{}, time.Now), // it is only read
-		pacer:      &pacer{limit: cfg.DomainPerMinute, now: time.Now},
-		recipients: recipients,
-		now:        time.Now,
+		db:            db,
+		config:        cfg,
+		queue:         outbox.NewWorker(db, time.Now),
+		subscribers:   subscription.NewStore(db, key, domain, time.Now),
+		writer:        writer{rings, book, publicURL, time.Now},
+		sender:        sender,
+		vault:         vault,
+		destinations:  heard,
+		alerts:        alert.NewStore(db, alert.Config{}, time.Now), // it is only read
+		domainLimiter: &domainLimiter{limit: cfg.DomainPerMinute, now: time.Now},
+		recipients:    recipients,
+		now:           time.Now,
 	}
 	if alike.Enabled() {
-		h.waves = burst.New(alike, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
+		h.bursts = burst.New(alike, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
 	}
 	return h, db, nil
 }

@@ -21,16 +21,16 @@ const (
 // writer turns a delivery into a mail with fresh links.
 type writer struct {
 	rings     map[token.Purpose]*token.Ring
-	book      *catalog.Catalog
+	catalog   *catalog.Catalog
 	publicURL httpapi.PublicURL
 	now       func() time.Time
 }
 
 // write reports false for a kind of mail that it does not know.
-func (w writer) write(d outbox.Delivery, to subscription.Recipient) (email.Message, bool) {
-	words := w.book.For(to.Locale)
+func (w writer) compose(d outbox.Delivery, to subscription.Recipient) (email.Message, bool) {
+	words := w.catalog.For(to.Locale)
 	leave := w.link(unsubscribePath, token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch})
-	letter := email.Content{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.book.Footer}
+	letter := email.Content{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.catalog.Footer}
 	privacy := token.Claims{
 		SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch, Expires: w.now().Add(token.PrivacyLifetime),
 	}

@@ -45,7 +45,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	}
 	done := result{Outcomes: map[string]int{}}
 	for _, record := range notification.Records {
-		outcome, err := h.take(ctx, record.SNS)
+		outcome, err := h.record(ctx, record.SNS)
 		if err != nil {
 			return nil, err // all of it comes again; what was done is found done
 		}
@@ -56,7 +56,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 }
 
 // take records one event and ends the emails to whom it says so.
-func (h *handler) take(ctx context.Context, n events.SNSEntity) (outcome string, err error) {
+func (h *handler) record(ctx context.Context, n events.SNSEntity) (outcome string, err error) {
 	e, news := engagement.Read(n.Message, n.MessageID, n.Timestamp)
 	if !news {
 		return "ignored", nil

@@ -85,7 +85,7 @@ func (d *deliveries) queue(b *pgx.Batch, now time.Time) {
 	outbox.ReadDepth(b, now, &d.depth)
 	outbox.ReadPauses(b, &d.pauses)
 	outbox.ReadLatest(b, now, &d.latest)
-	engagement.QueueFeedback(b, now, &d.feedback) // last: the rest is good without it
+	engagement.ReadFeedback(b, now, &d.feedback) // last: the rest is good without it
 }
 
 // paused lists the destinations that are paused, with the reasons: email, and all others.

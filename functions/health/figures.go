@@ -168,7 +168,7 @@ func feedback(ask *asker, seen *figures) healthcheck.Check {
 		if err != nil {
 			return "", err
 		}
-		text := fmt.Sprintf("%d emails that nothing was heard of, %d events that could not be read", f.Unheard, f.Unreadable)
-		return text, healthcheck.Degree(f.Unheard+f.Unreadable, 1, math.MaxInt, text)
+		text := fmt.Sprintf("%d emails that nothing was heard of, %d events that could not be read", f.WithoutEvents, f.Unreadable)
+		return text, healthcheck.Degree(f.WithoutEvents+f.Unreadable, 1, math.MaxInt, text)
 	}}
 }

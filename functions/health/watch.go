@@ -150,7 +150,7 @@ func (w *watcher) figures(ctx context.Context, report healthcheck.Report) (alert
 	f.Sent, f.Bounced = rates.Sent, rates.Bounces
 	w.seen.mu.Lock()
 	if heard := w.seen.feedback; w.seen.feedbackKnown {
-		f.Unheard, f.UnheardFor, f.Unreadable = heard.Unheard, w.now().Sub(heard.LastSent), heard.Unreadable
+		f.Unheard, f.UnheardFor, f.Unreadable = heard.WithoutEvents, w.now().Sub(heard.LastSent), heard.Unreadable
 	} else {
 		f.Unknown = append(f.Unknown, alert.FeedbackMissing, alert.FeedbackUnreadable) // the check says why
 	}

@@ -26,7 +26,7 @@ import (
 
 const (
 	// atOnce is how many people one transaction, or one list, is about.
-	atOnce = 200
+	batchSize = 200
 	// timeToSeal is kept of the invocation for the record and the seals.
 	timeToSeal = 20 * time.Second
 )

@@ -20,18 +20,18 @@ func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 	}
 	counts := map[string]int64{}
 	for {
-		n, err := h.store.Expire(ctx, atOnce)
+		n, err := h.store.Expire(ctx, batchSize)
 		if counts["expired"] += int64(n); err != nil {
 			return counts, err
 		}
-		if n < atOnce {
+		if n < batchSize {
 			break
 		}
 	}
 	if err := h.remind(ctx, counts); err != nil {
 		return counts, err
 	}
-	if err := h.eraseLongGone(ctx, counts); err != nil {
+	if err := h.eraseLongUnsubscribed(ctx, counts); err != nil {
 		return counts, err
 	}
 	deleted, err := retention.Run(ctx, h.db, h.keep, h.now())
@@ -46,7 +46,7 @@ func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
 		return nil
 	}
 	for last := uuid.Nil; ; {
-		list, err := h.store.ListUnconfirmed(ctx, h.remindAfter, last, atOnce)
+		list, err := h.store.ListUnconfirmed(ctx, h.remindAfter, last, batchSize)
 		if err != nil {
 			return err
 		}
@@ -60,19 +60,19 @@ func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
 			}
 			last = f.SubscriberID
 		}
-		if len(list) < atOnce {
+		if len(list) < batchSize {
 			return nil
 		}
 	}
 }
 
 // eraseLongGone erases people who unsubscribed so long ago that their address serves nobody any more.
-func (h *handler) eraseLongGone(ctx context.Context, counts map[string]int64) error {
+func (h *handler) eraseLongUnsubscribed(ctx context.Context, counts map[string]int64) error {
 	if h.keep.Unsubscribed == 0 {
 		return nil
 	}
 	for {
-		addresses, err := h.store.ListLongUnsubscribed(ctx, h.now().AddDate(0, 0, -h.keep.Unsubscribed), atOnce)
+		addresses, err := h.store.ListLongUnsubscribed(ctx, h.now().AddDate(0, 0, -h.keep.Unsubscribed), batchSize)
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (h *handler) eraseLongGone(ctx context.Context, counts map[string]int64) er
 			}
 			counts["long_gone"]++
 		}
-		if len(addresses) < atOnce {
+		if len(addresses) < batchSize {
 			return nil
 		}
 	}

@@ -11,7 +11,7 @@ type Feedback struct {
 	// Unheard is how many of the newest emails, up to three, were sent more than an hour ago without any event since; 0 if
 	// there was one, or if the newest is older than a day. One receiver may be slow; three in a row, or all that were ever
 	// sent, mean that no event arrives. Every kind of event counts: a bounce proves as much as a delivery.
-	Unheard int
+	WithoutEvents int
 	// LastSent is when the newest of them was sent.
 	LastSent time.Time
 	// Unreadable counts the events of the last day that could not be read, or are about nobody known.
@@ -36,7 +36,7 @@ select case when at > $1::timestamptz - interval '1 day'
        (select count(*) from engagement_events e where e.kind = 'unreadable' and e.at > $1::timestamptz - interval '1 day')
 from newest`
 
-// QueueFeedback queues reading what is known at a time. It means nothing where another service than SES sends.
-func QueueFeedback(b *pgx.Batch, now time.Time, into *Feedback) {
-	b.Queue(feedbackSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&into.Unheard, &into.LastSent, &into.Unreadable) })
+// ReadFeedback queues reading what is known at a time. It means nothing where another service than SES sends.
+func ReadFeedback(b *pgx.Batch, now time.Time, into *Feedback) {
+	b.Queue(feedbackSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&into.WithoutEvents, &into.LastSent, &into.Unreadable) })
 }

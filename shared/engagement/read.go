@@ -74,7 +74,7 @@ func (m moment) or(other time.Time) time.Time {
 
 // quiet are the types of events that tell nothing of an email that left: those that nobody asked SES for, and the greeting
 // of an identity's new topic.
-var quiet = map[string]bool{
+var ignoredTypes = map[string]bool{
 	"Send": true, "Subscription": true, "Rendering Failure": true, "AmazonSnsSubscriptionSucceeded": true,
 }
 
@@ -93,7 +93,7 @@ func Read(text, notificationID string, received time.Time) (Event, bool) {
 	if kind == "" {
 		kind = m.NotificationType
 	}
-	if quiet[kind] {
+	if ignoredTypes[kind] {
 		return Event{}, false
 	}
 	if !event.take(kind, m, received) {

@@ -30,11 +30,11 @@ type Event struct {
 
 // payload is the body of a request (developers.google.com/analytics/devguides/collection/protocol/ga4/reference).
 type payload struct {
-	ClientID           string   `json:"client_id"`
-	TimestampMicros    int64    `json:"timestamp_micros"`
-	NonPersonalizedAds bool     `json:"non_personalized_ads"`
-	Consent            consent  `json:"consent"`
-	Events             []member `json:"events"`
+	ClientID           string      `json:"client_id"`
+	TimestampMicros    int64       `json:"timestamp_micros"`
+	NonPersonalizedAds bool        `json:"non_personalized_ads"`
+	Consent            consent     `json:"consent"`
+	Events             []eventBody `json:"events"`
 }
 
 type consent struct {
@@ -42,7 +42,7 @@ type consent struct {
 	AdPersonalization string `json:"ad_personalization"`
 }
 
-type member struct {
+type eventBody struct {
 	Name   EventName      `json:"name"`
 	Params map[string]any `json:"params"`
 }
@@ -50,7 +50,7 @@ type member struct {
 // payload tells of an event what is nobody's.
 func (e Event) payload() payload {
 	params := map[string]any{
-		"session_id":           strconv.Itoa(int(number())), // without one, and without a time, the reports leave it out
+		"session_id":           strconv.Itoa(int(randomNumber())), // without one, and without a time, the reports leave it out
 		"engagement_time_msec": 1,
 	}
 	for name, value := range map[string]string{"source": e.Source, "medium": e.Medium, "campaign": e.Campaign} {
@@ -59,15 +59,15 @@ func (e Event) payload() payload {
 		}
 	}
 	return payload{
-		ClientID:        strconv.Itoa(int(number())) + "." + strconv.Itoa(int(number())),
+		ClientID:        strconv.Itoa(int(randomNumber())) + "." + strconv.Itoa(int(randomNumber())),
 		TimestampMicros: e.At.UnixMicro(), NonPersonalizedAds: true,
 		Consent: consent{AdUserData: "DENIED", AdPersonalization: "DENIED"},
-		Events:  []member{{e.Name, params}},
+		Events:  []eventBody{{e.Name, params}},
 	}
 }
 
 // number is random, in the form of the numbers that Google's own scripts draw for a client.
-func number() uint32 {
+func randomNumber() uint32 {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return 1_000_000_000 + binary.BigEndian.Uint32(b[:])%3_000_000_000

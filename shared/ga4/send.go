@@ -21,7 +21,7 @@ const (
 	// maxAge is how old an event may be (the reference, "timestamp_micros": 72 hours), less an hour for clocks.
 	maxAge = 71 * time.Hour
 	// maxAnswer bounds what is read of an answer, which is empty.
-	maxAnswer = 64 << 10
+	maxResponse = 64 << 10
 )
 
 // errTooOld says that Google would not count the event at its time.
@@ -43,7 +43,7 @@ func (p *Client) Send(ctx context.Context, e Event) error {
 		return unreachable(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)); err != nil { // the connection is used again
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxResponse)); err != nil { // the connection is used again
 		return unreachable(err)
 	}
 	return refused(response)

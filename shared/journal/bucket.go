@@ -133,14 +133,14 @@ func classify(err error) error {
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "not_set_up", true, true
 	case status == http.StatusForbidden:
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "unauthorized", true, true
-	case status/100 == 4 && !passing(code): // what one entry is refused for, all are: they are alike
+	case status/100 == 4 && !isTransient(code): // what one entry is refused for, all are: they are alike
 		failure.AffectsDestination, failure.NeedsOwner = true, true
 	}
 	return failure
 }
 
 // passing says whether another try may not meet a refusal.
-func passing(code string) bool {
+func isTransient(code string) bool {
 	switch code {
 	case "BadDigest", "ConditionalRequestConflict", "IncompleteBody", "OperationAborted", "RequestTimeout":
 		return true

@@ -23,11 +23,11 @@ const (
 	Unsubscribed Kind = "unsubscribed"
 	// Suppressed is an address that gets no mail: the reason is that of the suppression, such as "complaint".
 	Suppressed Kind = "suppressed"
-	// Lifted ends a suppression.
-	Lifted Kind = "lifted"
+	// SuppressionRemoved ends a suppression.
+	SuppressionRemoved Kind = "lifted"
 )
 
-var kinds = []Kind{Erased, Unsubscribed, Suppressed, Lifted}
+var kinds = []Kind{Erased, Unsubscribed, Suppressed, SuppressionRemoved}
 
 // Entry is one stop.
 type Entry struct {
@@ -44,7 +44,7 @@ type Entry struct {
 	EmailHMAC []byte
 	KeyID     string
 	// FoldHMAC is the keyed hash of the mailbox, whatever the spelling of its address; nil where the stop is not about it.
-	FoldHMAC []byte
+	MailboxHMAC []byte
 	// Until is when the stop ends; zero for never.
 	Until time.Time
 }
@@ -53,7 +53,7 @@ type Entry struct {
 const version = 1
 
 // written is the text of an entry.
-type written struct {
+type encodedEntry struct {
 	Version      int        `json:"version"`
 	EventID      uuid.UUID  `json:"event_id"`
 	At           time.Time  `json:"at"`
@@ -61,7 +61,7 @@ type written struct {
 	Reason       string     `json:"reason,omitempty"`
 	SubscriberID *uuid.UUID `json:"subscriber_id,omitempty"`
 	EmailHMAC    []byte     `json:"email_hmac"`
-	FoldHMAC     []byte     `json:"mailbox_hmac,omitempty"`
+	MailboxHMAC  []byte     `json:"mailbox_hmac,omitempty"`
 	KeyID        string     `json:"key_id"`
 	Until        *time.Time `json:"until,omitempty"`
 }
@@ -70,14 +70,14 @@ var (
 	reasonWord = regexp.MustCompile(`^[a-z_]{0,32}$`)
 	keyName    = regexp.MustCompile(`^[0-9a-f]{8}$`)
 
-	errEntry   = errors.New("the entry is not whole")
-	errVersion = errors.New("the entry is of a version that is not known here")
-	errNotIts  = errors.New("the entry does not belong under its name")
+	errEntry    = errors.New("the entry is not whole")
+	errVersion  = errors.New("the entry is of a version that is not known here")
+	errWrongKey = errors.New("the entry does not belong under its name")
 )
 
 func (e Entry) check() error {
 	if e.EventID == uuid.Nil || e.At.IsZero() || !slices.Contains(kinds, e.Kind) || !reasonWord.MatchString(e.Reason) ||
-		len(e.EmailHMAC) != 32 || len(e.FoldHMAC) != 0 && len(e.FoldHMAC) != 32 || !keyName.MatchString(e.KeyID) {
+		len(e.EmailHMAC) != 32 || len(e.MailboxHMAC) != 0 && len(e.MailboxHMAC) != 32 || !keyName.MatchString(e.KeyID) {
 		return errEntry
 	}
 	return nil
@@ -88,15 +88,15 @@ func (e Entry) encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	w := written{
-		Version: version, EventID: e.EventID, At: stamp(e.At), Kind: e.Kind, Reason: e.Reason, EmailHMAC: e.EmailHMAC, FoldHMAC: e.FoldHMAC,
+	w := encodedEntry{
+		Version: version, EventID: e.EventID, At: truncate(e.At), Kind: e.Kind, Reason: e.Reason, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.MailboxHMAC,
 		KeyID: e.KeyID,
 	}
 	if e.SubscriberID != uuid.Nil {
 		w.SubscriberID = &e.SubscriberID
 	}
 	if !e.Until.IsZero() {
-		until := stamp(e.Until)
+		until := truncate(e.Until)
 		w.Until = &until
 	}
 	content, err := json.Marshal(w)
@@ -104,11 +104,11 @@ func (e Entry) encode() ([]byte, error) {
 }
 
 // stamp is a time as the database keeps it.
-func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func truncate(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // decode reads an entry and checks that it belongs under its key.
 func decode(key string, content []byte) (Entry, error) {
-	var w written
+	var w encodedEntry
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	if err := decoder.Decode(&w); err != nil {
 		return Entry{}, errEntry
@@ -116,7 +116,7 @@ func decode(key string, content []byte) (Entry, error) {
 	if w.Version != version {
 		return Entry{}, errVersion
 	}
-	e := Entry{EventID: w.EventID, At: w.At, Kind: w.Kind, Reason: w.Reason, EmailHMAC: w.EmailHMAC, FoldHMAC: w.FoldHMAC, KeyID: w.KeyID}
+	e := Entry{EventID: w.EventID, At: w.At, Kind: w.Kind, Reason: w.Reason, EmailHMAC: w.EmailHMAC, MailboxHMAC: w.MailboxHMAC, KeyID: w.KeyID}
 	if w.SubscriberID != nil {
 		e.SubscriberID = *w.SubscriberID
 	}
@@ -127,7 +127,7 @@ func decode(key string, content []byte) (Entry, error) {
 		return Entry{}, err
 	}
 	if e.key() != key {
-		return Entry{}, errNotIts
+		return Entry{}, errWrongKey
 	}
 	return e, nil
 }

@@ -51,7 +51,7 @@ var (
 )
 
 // place opens what the URL names. It does no I/O.
-func (c Config) place() (place, error) {
+func (c Config) place() (storage, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
 		return nil, errURL
@@ -73,7 +73,7 @@ func (c Config) place() (place, error) {
 }
 
 // place is where entries are kept, by key.
-type place interface {
+type storage interface {
 	// put keeps content under a key, unless the key is there. The error is a *outbox.Failure.
 	put(ctx context.Context, key string, content []byte) error
 	get(ctx context.Context, key string) ([]byte, error)
@@ -83,7 +83,7 @@ type place interface {
 
 // Journal is safe for concurrent use.
 type Journal struct {
-	place place
+	storage storage
 }
 
 // New gives the journal of an enabled Config. It does no I/O.
@@ -106,5 +106,5 @@ func (j *Journal) Write(ctx context.Context, e Entry) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	return j.place.put(ctx, e.key(), content)
+	return j.storage.put(ctx, e.key(), content)
 }

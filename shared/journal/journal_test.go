@@ -124,7 +124,7 @@ func TestOnlyWholeEntriesAreWritten(t *testing.T) {
 			"unknown kind":  func(e *Entry) { e.Kind = "Erased" },
 			"no hash":       func(e *Entry) { e.EmailHMAC = nil },
 			"short hash":    func(e *Entry) { e.EmailHMAC = e.EmailHMAC[:31] },
-			"long hash":     func(e *Entry) { e.FoldHMAC = make([]byte, 33) },
+			"long hash":     func(e *Entry) { e.MailboxHMAC = make([]byte, 33) },
 			"no key":        func(e *Entry) { e.KeyID = "" },
 			"an address":    func(e *Entry) { e.Reason = "jane@example.org" },
 			"free text":     func(e *Entry) { e.Reason = "she said so" },

@@ -10,20 +10,20 @@ import (
 )
 
 // sideBySide is how many entries are read at a time. S3 takes some 30 ms for each.
-const sideBySide = 16
+const readConcurrency = 16
 
 // Read gives the entries from a time on, by day and within a day by event. An error names an entry that cannot be read,
 // and the next ones follow; an error of the list is the last one.
 func (j *Journal) Read(ctx context.Context, since time.Time) iter.Seq2[Entry, error] {
-	since = stamp(since)
+	since = truncate(since)
 	return func(yield func(Entry, error) bool) {
-		for keys, err := range j.place.list(ctx, day(since)) {
+		for keys, err := range j.storage.list(ctx, day(since)) {
 			if err != nil {
 				yield(Entry{}, fmt.Errorf("list the journal: %w", err))
 				return
 			}
 			for len(keys) > 0 {
-				n := min(sideBySide, len(keys))
+				n := min(readConcurrency, len(keys))
 				for _, r := range j.fetch(ctx, keys[:n]) {
 					if (r.err != nil || !r.entry.At.Before(since)) && !yield(r.entry, r.err) {
 						return
@@ -52,7 +52,7 @@ func (j *Journal) fetch(ctx context.Context, keys []string) []fetched {
 		results = append(results, fetched{})
 		result := &results[len(results)-1] // stays: the capacity holds all
 		reading.Go(func() {
-			content, err := j.place.get(ctx, key)
+			content, err := j.storage.get(ctx, key)
 			if err == nil {
 				result.entry, err = decode(key, content)
 			}

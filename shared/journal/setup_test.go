@@ -71,14 +71,14 @@ func entry(n int) Entry {
 		EmailHMAC: bytes.Repeat([]byte{byte(n + 1)}, 32), KeyID: "0a1b2c3d",
 	}
 	if n%2 == 1 {
-		e.FoldHMAC = bytes.Repeat([]byte{byte(n + 2)}, 32)
+		e.MailboxHMAC = bytes.Repeat([]byte{byte(n + 2)}, 32)
 	}
 	return e
 }
 
 func same(a, b Entry) bool {
 	return a.EventID == b.EventID && a.At.Equal(b.At) && a.Kind == b.Kind && a.Reason == b.Reason && a.SubscriberID == b.SubscriberID &&
-		bytes.Equal(a.EmailHMAC, b.EmailHMAC) && bytes.Equal(a.FoldHMAC, b.FoldHMAC) && a.KeyID == b.KeyID && a.Until.Equal(b.Until)
+		bytes.Equal(a.EmailHMAC, b.EmailHMAC) && bytes.Equal(a.MailboxHMAC, b.MailboxHMAC) && a.KeyID == b.KeyID && a.Until.Equal(b.Until)
 }
 
 // write keeps entries.

@@ -19,7 +19,7 @@ const (
 	// callTimeout bounds one call with its answer. The longest method makes three, which is below the lease of a delivery.
 	callTimeout = 10 * time.Second
 	// maxAnswer bounds what is read of an answer. A contact with all its properties has a few KB.
-	maxAnswer = 1 << 20
+	maxResponse = 1 << 20
 	// window is over how long Client counts requests, 10 to each (loops.so/docs/api-reference/intro, "Rate limiting").
 	window = time.Second
 )
@@ -69,7 +69,7 @@ func (l *Client) call(ctx context.Context, c call) error {
 		return unreachable(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxResponse))
 	if err != nil {
 		return unreachable(err)
 	}

@@ -48,7 +48,7 @@ var methods = map[string]func(context.Context, *Client) error{
 		return err
 	},
 	"send": func(ctx context.Context, l *Client) error {
-		return l.Send(ctx, Mail{To: jane, TransactionalID: "t", Key: "k"})
+		return l.Send(ctx, Email{To: jane, TransactionalID: "t", Key: "k"})
 	},
 }
 

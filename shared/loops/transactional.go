@@ -9,8 +9,8 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Mail is a transactional mail to one person, written over there.
-type Mail struct {
+// Email is a transactional mail to one person, written over there.
+type Email struct {
 	To string
 	// TransactionalID names the mail over there.
 	TransactionalID string
@@ -22,7 +22,7 @@ type Mail struct {
 
 // Send has a mail sent. A mail whose key Client knows was sent before, which is success. It makes nobody a contact. The
 // error is a *outbox.Failure.
-func (l *Client) Send(ctx context.Context, m Mail) error {
+func (l *Client) Send(ctx context.Context, m Email) error {
 	err := l.call(ctx, call{method: http.MethodPost, path: "/api/v1/transactional", key: m.Key, body: map[string]any{
 		"email": m.To, "transactionalId": m.TransactionalID, "addToAudience": false, "dataVariables": m.Variables,
 	}})
@@ -32,7 +32,7 @@ func (l *Client) Send(ctx context.Context, m Mail) error {
 		return err
 	case answer.status == http.StatusConflict:
 		return nil
-	case answer.status == http.StatusNotFound, answer.status == http.StatusBadRequest && aboutTheMail(answer.path):
+	case answer.status == http.StatusNotFound, answer.status == http.StatusBadRequest && isAboutTemplate(answer.path):
 		return &outbox.Failure{Cause: "not_set_up", NeedsOwner: true, Err: answer}
 	}
 	return err
@@ -40,6 +40,6 @@ func (l *Client) Send(ctx context.Context, m Mail) error {
 
 // aboutTheMail says whether a refusal is about how the mail is written over there, which the owner can change, and not
 // about who it goes to.
-func aboutTheMail(path string) bool {
+func isAboutTemplate(path string) bool {
 	return strings.HasPrefix(path, "transactionalId") || strings.HasPrefix(path, "dataVariables")
 }

@@ -11,7 +11,7 @@ import (
 func TestAMailIsSentOnce(t *testing.T) {
 	b := setup(t)
 	b.double.Template("welcome", "name", "link")
-	m := Mail{To: jane, TransactionalID: "welcome", Key: "k1", Variables: map[string]string{"name": "Jane", "link": "https://example.org/a?b=c&d"}}
+	m := Email{To: jane, TransactionalID: "welcome", Key: "k1", Variables: map[string]string{"name": "Jane", "link": "https://example.org/a?b=c&d"}}
 	b.double.Fail(devstack.Fault{Lost: true}) // taken, and the answer was lost
 	if f := failure(t, b.Send(t.Context(), m)); f != (outbox.Failure{Cause: "unreachable"}) {
 		t.Errorf("%+v", f)
@@ -46,14 +46,14 @@ func TestWhatTheOwnerMustSetUpIsSaid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
 			b.double.Fail(devstack.Fault{Status: 400, Body: test.body})
-			if got := failure(t, b.Send(t.Context(), Mail{To: jane, TransactionalID: "t", Key: "k"})); got != test.want {
+			if got := failure(t, b.Send(t.Context(), Email{To: jane, TransactionalID: "t", Key: "k"})); got != test.want {
 				t.Errorf("%+v", got)
 			}
 		})
 	}
 	t.Run("unknown", func(t *testing.T) {
 		b := setup(t)
-		if got := failure(t, b.Send(t.Context(), Mail{To: jane, TransactionalID: "t", Key: "k"})); got != notSetUp {
+		if got := failure(t, b.Send(t.Context(), Email{To: jane, TransactionalID: "t", Key: "k"})); got != notSetUp {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -63,7 +63,7 @@ func TestAThrottledMailWaits(t *testing.T) {
 	b := setup(t)
 	b.double.Template("welcome")
 	b.double.Fail(devstack.Fault{Status: 429, RetryAfter: 2})
-	got := failure(t, b.Send(t.Context(), Mail{To: jane, TransactionalID: "welcome", Key: "k"}))
+	got := failure(t, b.Send(t.Context(), Email{To: jane, TransactionalID: "welcome", Key: "k"}))
 	if got != (outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 2 * time.Second}) {
 		t.Errorf("%+v", got)
 	}

@@ -72,7 +72,7 @@ var discordCodes = map[int]string{
 	50027: "invalid_webhook_token",
 }
 
-func (discord) judge(answer outbound.Answer, refused *outbox.Failure) *outbox.Failure {
+func (discord) judge(answer outbound.Response, refused *outbox.Failure) *outbox.Failure {
 	var said discordAnswer
 	err := json.Unmarshal(answer.Body, &said)
 	cause, owners := discordCodes[said.Code]

@@ -55,7 +55,7 @@ type service interface {
 	// render gives the body of a request.
 	render(m Message) any
 	// judge gives what came of a request that was answered; refused is what the status says by itself, or nil.
-	judge(answer outbound.Answer, refused *outbox.Failure) *outbox.Failure
+	judge(answer outbound.Response, refused *outbox.Failure) *outbox.Failure
 }
 
 // Channel posts messages. It is safe for concurrent use.

@@ -82,7 +82,7 @@ var (
 	}
 )
 
-func (slack) judge(answer outbound.Answer, refused *outbox.Failure) *outbox.Failure {
+func (slack) judge(answer outbound.Response, refused *outbox.Failure) *outbox.Failure {
 	said := strings.TrimSpace(string(answer.Body))
 	switch {
 	case refused != nil && refused.AffectsDestination: // throttled

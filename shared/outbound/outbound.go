@@ -28,7 +28,7 @@ import (
 const (
 	connectTimeout = 3 * time.Second
 	callTimeout    = 10 * time.Second // below the lease of a delivery
-	maxAnswer      = 64 << 10
+	maxResponse    = 64 << 10
 	maxRetryAfter  = 24 * time.Hour
 )
 
@@ -102,15 +102,15 @@ func New(cfg Config, resolver *net.Resolver) *Client {
 			TLSHandshakeTimeout:    connectTimeout,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			MaxIdleConnsPerHost:    4,
-			MaxResponseHeaderBytes: maxAnswer,
+			MaxResponseHeaderBytes: maxResponse,
 			IdleConnTimeout:        30 * time.Second,
 			ForceAttemptHTTP2:      true,
 		},
 	}}
 }
 
-// Answer is what a service said.
-type Answer struct {
+// Response is what a service said.
+type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte // the first 64 KiB
@@ -125,36 +125,36 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
-		failure := broken(err)
+		failure := callFailure(err)
 		if failure.Cause == blocked {
 			telemetry.SecurityEvent(r.Context(), blocked)
 		}
 		return nil, failure
 	}
-	response.Body = limited{io.LimitReader(response.Body, maxAnswer), response.Body}
+	response.Body = limitedBody{io.LimitReader(response.Body, maxResponse), response.Body}
 	return response, nil
 }
 
-type limited struct {
+type limitedBody struct {
 	io.Reader
 	io.Closer
 }
 
 // Send makes a call and reads the answer whole. Only a status from 200 to 299 is no error: any other is a *outbox.Failure
 // as Refused gives it, beside the answer.
-func (c *Client) Send(ctx context.Context, r *http.Request) (Answer, error) {
+func (c *Client) Send(ctx context.Context, r *http.Request) (Response, error) {
 	response, err := c.Do(r.WithContext(ctx))
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	answer := Answer{response.StatusCode, response.Header, body}
+	answer := Response{response.StatusCode, response.Header, body}
 	if failure := Refused(response.StatusCode, response.Header); failure != nil {
 		return answer, failure
 	}
 	if err != nil { // it was taken, or so it said; the rest of the answer is lost
-		return answer, broken(err)
+		return answer, callFailure(err)
 	}
 	return answer, nil
 }
@@ -163,7 +163,7 @@ func (c *Client) Send(ctx context.Context, r *http.Request) (Answer, error) {
 const blocked = "private_address_blocked"
 
 // broken is a call without an answer.
-func broken(err error) *outbox.Failure {
+func callFailure(err error) *outbox.Failure {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL may be a secret
 		err = wrapped.Err
 	}

@@ -162,7 +162,7 @@ func TestLargeAnswersAreCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, address := serve(t, handle)
-			if answer, err := client.Send(t.Context(), post(t, address)); err != nil || len(answer.Body) != maxAnswer {
+			if answer, err := client.Send(t.Context(), post(t, address)); err != nil || len(answer.Body) != maxResponse {
 				t.Errorf("%d bytes, %v", len(answer.Body), err)
 			}
 		})

@@ -91,7 +91,7 @@ func ReadDepth(b *pgx.Batch, now time.Time, into *Depth) {
 		_, err := pgx.ForEachRow(rows, []any{(*string)(&kind), &failing, &n, &since, &cause}, func() error {
 			into.Ready += n
 			if waiting := max(0, now.Sub(since)); failing {
-				into.fails(FailingDestination{kind.Destination(), n, waiting, cause})
+				into.addFailing(FailingDestination{kind.Destination(), n, waiting, cause})
 			} else {
 				into.OldestDue = max(into.OldestDue, waiting)
 			}
@@ -102,7 +102,7 @@ func ReadDepth(b *pgx.Batch, now time.Time, into *Depth) {
 }
 
 // fails adds deliveries of one kind to those of their way; the longest waiting come first.
-func (d *Depth) fails(f FailingDestination) {
+func (d *Depth) addFailing(f FailingDestination) {
 	for i := range d.Failing {
 		if known := &d.Failing[i]; known.Destination == f.Destination {
 			known.Count += f.Count

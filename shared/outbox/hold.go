@@ -59,12 +59,14 @@ func LockHeld(b *pgx.Batch, id uuid.UUID, into *Held, found *bool) {
 }
 
 // The outcome marks the row until it is delivered: whoever holds rows must not hold it again.
-const unholdSQL = `
+const releaseHeldSQL = `
 update outbox set state = 'ready', hold_reason = null, due_at = $2::timestamptz, deferred_until = $2::timestamptz, outcome = 'released'
 where id = $1::text::uuid and state = 'held'`
 
 // ReleaseHeld makes a held row due now.
-func ReleaseHeld(b *pgx.Batch, id uuid.UUID, now time.Time) { b.Queue(unholdSQL, id.String(), now) }
+func ReleaseHeld(b *pgx.Batch, id uuid.UUID, now time.Time) {
+	b.Queue(releaseHeldSQL, id.String(), now)
+}
 
 const rejectHeldSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'rejected', finished_at = $2::timestamptz

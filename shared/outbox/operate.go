@@ -22,7 +22,7 @@ type MessageView struct {
 	DueAt        time.Time `json:"due_at"`
 }
 
-const rowsSQL = `
+const messagesSQL = `
 select id::text, kind, state, coalesce(subscriber_id::text, ''), attempts, coalesce(hold_reason, outcome, ''), created_at, due_at
 from outbox
 where state = $1::text and ($2::text = '' or kind = $2::text) and kind <> 'none'
@@ -33,7 +33,7 @@ order by created_at limit $3::integer`
 func (w *Worker) ListMessages(ctx context.Context, state string, kind Kind, limit int) ([]MessageView, error) {
 	var all []MessageView
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(rowsSQL, state, string(kind), limit).Query(func(rows pgx.Rows) error {
+		b.Queue(messagesSQL, state, string(kind), limit).Query(func(rows pgx.Rows) error {
 			var err error
 			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r MessageView, err error) {
 				return r, row.Scan(&r.ID, (*string)(&r.Kind), &r.State, &r.SubscriberID, &r.Attempts, &r.Outcome, &r.CreatedAt, &r.DueAt)
@@ -65,13 +65,13 @@ func (w *Worker) ListKinds(ctx context.Context) ([]Kind, error) {
 	return all, nil
 }
 
-const reviveSQL = `
+const requeueSQL = `
 update outbox set state = 'ready', attempts = 0, due_at = $2::timestamptz, deferred_until = $2::timestamptz, finished_at = null, outcome = null
 where id = any($1::text[]::uuid[]) and state = 'dead'`
 
 // RequeueMessages puts dead letters back into the queue, with all their attempts. done gets how many there were.
 func RequeueMessages(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
-	b.Queue(reviveSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
+	b.Queue(requeueSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())
 		return nil
 	})

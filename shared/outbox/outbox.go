@@ -49,12 +49,12 @@ const (
 
 // tell begins the kinds of the rows that an announcement of a change is turned into, alert those of an alert.
 const (
-	tell  = "notify."
-	alert = "alert."
+	notifyPrefix = "notify."
+	alertPrefix  = "alert."
 )
 
 // Notify is the kind of the row that tells a listener, such as "slack".
-func Notify(listener string) Kind { return Kind(tell + listener) }
+func Notify(listener string) Kind { return Kind(notifyPrefix + listener) }
 
 // NotifyOf is the kind of the row that tells a listener of what a kind announces: "notify.slack", or "alert.firing.slack".
 func NotifyOf(announcement Kind, listener string) Kind {
@@ -67,10 +67,10 @@ func NotifyOf(announcement Kind, listener string) Kind {
 // Destination is whom a row of a kind made by NotifyOf tells; "" for other kinds.
 func (k Kind) Recipient() string {
 	if k.AlertChange() != "" {
-		_, listener, _ := strings.Cut(strings.TrimPrefix(string(k), alert), ".")
+		_, listener, _ := strings.Cut(strings.TrimPrefix(string(k), alertPrefix), ".")
 		return listener
 	}
-	listener, found := strings.CutPrefix(string(k), tell)
+	listener, found := strings.CutPrefix(string(k), notifyPrefix)
 	if !found {
 		return ""
 	}
@@ -79,7 +79,7 @@ func (k Kind) Recipient() string {
 
 // Alert is what a row tells of an alert: "firing", "repeated" or "resolved"; "" for rows of other kinds.
 func (k Kind) AlertChange() string {
-	rest, found := strings.CutPrefix(string(k), alert)
+	rest, found := strings.CutPrefix(string(k), alertPrefix)
 	if !found {
 		return ""
 	}
@@ -134,12 +134,12 @@ func Enqueue(b *pgx.Batch, m Message) {
 	if due.IsZero() {
 		due = m.CreatedAt
 	}
-	b.Queue(insertMessageSQL, m.ID.String(), string(m.Kind), text(m.SubscriberID), text(m.EventID), m.Epoch, due, m.CreatedAt,
+	b.Queue(insertMessageSQL, m.ID.String(), string(m.Kind), idText(m.SubscriberID), idText(m.EventID), m.Epoch, due, m.CreatedAt,
 		m.Sealed, m.HoldReason)
 }
 
 // text is an id for a nullable column.
-func text(id uuid.UUID) string {
+func idText(id uuid.UUID) string {
 	if id == uuid.Nil {
 		return ""
 	}

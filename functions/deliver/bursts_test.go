@@ -43,7 +43,7 @@ func (b *bundle) openForFew() lambdafn.Function {
 		b.Fatal(err)
 	}
 	return b.openWith(func(h *handler) {
-		h.config.Batch, h.waves = 10, burst.New(cfg, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
+		h.config.Batch, h.bursts = 10, burst.New(cfg, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
 	})
 }
 

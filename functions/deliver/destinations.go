@@ -21,70 +21,70 @@ import (
 )
 
 // readListeners makes the listeners that the variables set up. Mistakes are added to env.
-func readListeners(env *config.Env) listeners {
-	all := listeners{}
+func readDestinations(env *config.Env) destinations {
+	all := destinations{}
 	guard := config.Read[outbound.Config](env)
 	client := outbound.New(guard, nil)
 	if cfg := config.Read[journal.Config](env); cfg.Enabled() {
 		j, err := journal.New(cfg)
 		env.Add(err)
-		all[outbox.Journal] = listener{tell: journalSink{j}.tell, kinds: stops(), sealed: true}
+		all[outbox.Journal] = destination{notify: journalSink{j}.notify, kinds: journaledKinds(), needsPayload: true}
 	}
 	if cfg := readLoops(env); cfg.Enabled() {
-		all[outbox.Loops] = listener{tell: loopsSink{loops.New(cfg, client)}.tell, sealed: true}
+		all[outbox.Loops] = destination{notify: loopsSink{loops.New(cfg, client)}.notify, needsPayload: true}
 	}
 	if cfg := config.Read[ga4.Config](env); cfg.Enabled() {
 		cfg.BaseURL = guard.Service("ga4", "")
 		counted := []ledger.Kind{ledger.Requested, ledger.Confirmed, ledger.Unsubscribed}
-		all[outbox.GA4] = listener{tell: ga4Sink{ga4.New(cfg, client, time.Now)}.tell, kinds: counted}
+		all[outbox.GA4] = destination{notify: ga4Sink{ga4.New(cfg, client, time.Now)}.notify, kinds: counted}
 	}
 	channels, err := notify.Channels(config.Read[notify.Config](env), guard, client)
 	env.Add(err)
 	for name, channel := range channels {
-		all[name] = listener{tell: chatSink{channel}.tell, warn: messenger.Post(channel)}
+		all[name] = destination{notify: chatSink{channel}.notify, notifyAlert: messenger.Post(channel)}
 	}
 	if cfg := config.Read[notify.TopicConfig](env); cfg.Enabled() {
-		all[outbox.SNS] = listener{warn: messenger.Post(notify.NewTopic(cfg))}
+		all[outbox.SNS] = destination{notifyAlert: messenger.Post(notify.NewTopic(cfg))}
 	}
 	endpoints, err := webhook.Endpoints(config.Read[webhook.Config](env), guard, client, time.Now)
 	env.Add(err)
 	for name, endpoint := range endpoints {
-		all[name] = listener{tell: webhookSink{endpoint}.tell, warn: messenger.Call(endpoint)}
+		all[name] = destination{notify: webhookSink{endpoint}.notify, notifyAlert: messenger.Call(endpoint)}
 	}
 	return all
 }
 
 // stops are the events after which somebody is not to be mailed any more, or may be again.
-func stops() []ledger.Kind {
+func journaledKinds() []ledger.Kind {
 	return []ledger.Kind{ledger.Unsubscribed, ledger.Declined, ledger.Suppressed, ledger.SuppressionRemoved, ledger.Erased}
 }
 
 // journalist writes the journal of stops.
 type journalSink struct{ journal *journal.Journal }
 
-func (j journalSink) tell(ctx context.Context, t telling, _ people) (string, error) {
+func (j journalSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
 	entry := journal.Entry{
-		EventID: t.News.EventID, At: t.News.At, SubscriberID: t.News.SubscriberID, EmailHMAC: t.News.EmailHMAC, KeyID: t.News.KeyID,
+		EventID: t.Change.EventID, At: t.Change.At, SubscriberID: t.Change.SubscriberID, EmailHMAC: t.Change.EmailHMAC, KeyID: t.Change.KeyID,
 	}
-	if len(t.News.Data.Reasons) > 0 {
-		entry.Reason = t.News.Data.Reasons[0]
+	if len(t.Change.Data.Reasons) > 0 {
+		entry.Reason = t.Change.Data.Reasons[0]
 	}
-	switch t.News.Kind {
+	switch t.Change.Kind {
 	case ledger.Erased:
-		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, t.Farewell.EmailHMAC, t.Farewell.KeyID
-		entry.FoldHMAC = t.Farewell.MailboxHMAC
+		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, t.Erased.EmailHMAC, t.Erased.KeyID
+		entry.MailboxHMAC = t.Erased.MailboxHMAC
 	case ledger.Unsubscribed, ledger.Declined:
 		entry.Kind = journal.Unsubscribed
-		if !t.News.MutedUntil.IsZero() { // "this was not me"
-			entry.Until, entry.FoldHMAC = t.News.MutedUntil, t.News.MailboxHMAC
+		if !t.Change.MutedUntil.IsZero() { // "this was not me"
+			entry.Until, entry.MailboxHMAC = t.Change.MutedUntil, t.Change.MailboxHMAC
 		}
 	case ledger.Suppressed:
 		entry.Kind = journal.Suppressed
 		if subscription.SuppressionReason(entry.Reason).CoversMailbox() {
-			entry.FoldHMAC = t.News.MailboxHMAC
+			entry.MailboxHMAC = t.Change.MailboxHMAC
 		}
 	case ledger.SuppressionRemoved:
-		entry.Kind = journal.Lifted
+		entry.Kind = journal.SuppressionRemoved
 	default:
 		return "unwanted", nil
 	}
@@ -99,39 +99,39 @@ type loopsSink struct{ account *loops.Client }
 
 // settleTries bounds how often a contact is brought in line with a subscription that changes meanwhile; after that the
 // newer change's own delivery does it.
-const settleTries = 3
+const syncTries = 3
 
 var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscription changes all the time")}
 
 // tell brings the contact in line with the subscription as it stands now, not as the news say: deliveries overtake one
 // another, and nobody who has left in between may be subscribed over there. So it looks again after the call.
-func (l loopsSink) tell(ctx context.Context, t telling, p people) (string, error) {
-	if t.Farewell != nil {
+func (l loopsSink) notify(ctx context.Context, t notification, p subscribers) (string, error) {
+	if t.Erased != nil {
 		return l.delete(ctx, t, p)
 	}
-	return l.settle(ctx, t, p)
+	return l.sync(ctx, t, p)
 }
 
 // delete takes an erased person away over there. Somebody who has signed the address up again since, while this could not
 // be told, was taken away with them, and is told anew.
-func (l loopsSink) delete(ctx context.Context, t telling, p people) (string, error) {
-	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: t.News.SubscriberID.String(), Email: t.Farewell.Email})
+func (l loopsSink) delete(ctx context.Context, t notification, p subscribers) (string, error) {
+	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: t.Change.SubscriberID.String(), Email: t.Erased.Email})
 	if err != nil {
 		return "", err
 	}
-	holder, err := p.FindByPseudonym(ctx, t.Farewell.EmailHMAC)
+	holder, err := p.FindByPseudonym(ctx, t.Erased.EmailHMAC)
 	if err != nil || !holder.IsSubscribed() {
 		return string(outcome), err
 	}
-	t.News = subscription.ChangeEvent{SubscriberID: holder.SubscriberID}
-	return l.settle(ctx, t, p)
+	t.Change = subscription.ChangeEvent{SubscriberID: holder.SubscriberID}
+	return l.sync(ctx, t, p)
 }
 
 // settle brings a contact in line, and looks again.
-func (l loopsSink) settle(ctx context.Context, t telling, p people) (string, error) {
-	id := t.News.SubscriberID
-	person := loops.Subscriber{SubscriberID: id.String(), Source: t.News.Source.Page}
-	for range settleTries {
+func (l loopsSink) sync(ctx context.Context, t notification, p subscribers) (string, error) {
+	id := t.Change.SubscriberID
+	person := loops.Subscriber{SubscriberID: id.String(), Source: t.Change.Source.Page}
+	for range syncTries {
 		before, err := p.Recipients(ctx, id)
 		if err != nil {
 			return "", err
@@ -140,7 +140,7 @@ func (l loopsSink) settle(ctx context.Context, t telling, p people) (string, err
 		if known {
 			person.Email = now.Mailbox
 		}
-		outcome, err := l.bring(ctx, person, now.IsSubscribed(), t)
+		outcome, err := l.apply(ctx, person, now.IsSubscribed(), t)
 		if err != nil {
 			return "", err
 		}
@@ -157,10 +157,10 @@ func (l loopsSink) settle(ctx context.Context, t telling, p people) (string, err
 
 // bring makes one call. A person without a row, who never confirmed or was erased, is deleted over there if they got
 // there by a call that was under way.
-func (l loopsSink) bring(ctx context.Context, person loops.Subscriber, subscribed bool, t telling) (loops.Outcome, error) {
+func (l loopsSink) apply(ctx context.Context, person loops.Subscriber, subscribed bool, t notification) (loops.Outcome, error) {
 	switch {
 	case subscribed:
-		person.Returning = t.News.Kind == ledger.Confirmed && t.News.Data.Returning
+		person.Returning = t.Change.Kind == ledger.Confirmed && t.Change.Data.Returning
 		return l.account.Subscribe(ctx, person)
 	case person.Email == "":
 		return l.account.Delete(ctx, person)
@@ -171,11 +171,11 @@ func (l loopsSink) bring(ctx context.Context, person loops.Subscriber, subscribe
 // counter counts in Google Analytics. It tells it nothing of the person.
 type ga4Sink struct{ property *ga4.Client }
 
-func (c ga4Sink) tell(ctx context.Context, t telling, _ people) (string, error) {
+func (c ga4Sink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
 	event := ga4.Event{
-		Name: ga4.Confirmed, At: t.News.At, Source: t.News.Source.Origin, Medium: t.News.Source.Medium, Campaign: t.News.Source.Campaign,
+		Name: ga4.Confirmed, At: t.Change.At, Source: t.Change.Source.Origin, Medium: t.Change.Source.Medium, Campaign: t.Change.Source.Campaign,
 	}
-	switch t.News.Kind {
+	switch t.Change.Kind {
 	case ledger.Requested: // announced only where it activates at once
 		event.Name = ga4.SignedUp
 	case ledger.Unsubscribed:
@@ -188,14 +188,14 @@ func (c ga4Sink) tell(ctx context.Context, t telling, _ people) (string, error) 
 // herald tells a chat.
 type chatSink struct{ channel *notify.Channel }
 
-func (h chatSink) tell(ctx context.Context, t telling, _ people) (string, error) {
-	m := notify.Message{Level: notify.Info, Title: titles[t.News.Kind]}
+func (h chatSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
+	m := notify.Message{Level: notify.Info, Title: titles[t.Change.Kind]}
 	if m.Title == "" {
-		m.Title = string(t.News.Kind)
+		m.Title = string(t.Change.Kind)
 	}
 	for _, line := range []struct{ name, value string }{
-		{"Page", t.News.Source.Page}, {"Campaign", t.News.Source.Campaign}, {"Mailbox provider", t.News.Data.Provider},
-		{"Language", t.News.Data.Locale}, {"Reason", strings.Join(t.News.Data.Reasons, ", ")},
+		{"Page", t.Change.Source.Page}, {"Campaign", t.Change.Source.Campaign}, {"Mailbox provider", t.Change.Data.Provider},
+		{"Language", t.Change.Data.Locale}, {"Reason", strings.Join(t.Change.Data.Reasons, ", ")},
 	} {
 		if line.value != "" {
 			m.Lines = append(m.Lines, line.name+": "+line.value)
@@ -213,18 +213,18 @@ var titles = map[ledger.Kind]string{
 // caller calls an owner's own service.
 type webhookSink struct{ endpoint *webhook.Endpoint }
 
-func (c webhookSink) tell(ctx context.Context, t telling, _ people) (string, error) {
+func (c webhookSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
 	event := webhook.Event{
-		Type: string(t.News.Kind), At: t.News.At, EventID: t.News.EventID.String(), SubscriberID: t.News.SubscriberID.String(),
-		Data: map[string]string{"outcome": t.News.Data.Outcome},
+		Type: string(t.Change.Kind), At: t.Change.At, EventID: t.Change.EventID.String(), SubscriberID: t.Change.SubscriberID.String(),
+		Data: map[string]string{"outcome": t.Change.Data.Outcome},
 	}
-	if len(t.News.Data.Reasons) > 0 {
-		event.Data["reason"] = t.News.Data.Reasons[0]
+	if len(t.Change.Data.Reasons) > 0 {
+		event.Data["reason"] = t.Change.Data.Reasons[0]
 	}
 	return "called", c.endpoint.Send(ctx, t.ID.String(), event)
 }
 
 // wants says whether a listener hears of a kind of event.
-func (l listener) wants(kind ledger.Kind) bool {
-	return l.tell != nil && (len(l.kinds) == 0 || slices.Contains(l.kinds, kind))
+func (l destination) accepts(kind ledger.Kind) bool {
+	return l.notify != nil && (len(l.kinds) == 0 || slices.Contains(l.kinds, kind))
 }

@@ -87,7 +87,7 @@ func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
 
 // The marks below change a row only while it carries the attempt of the lease that they belong to.
 
-const doneSQL = `
+const completeSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = $3::text, finished_at = $4::timestamptz
 where id = $1::text::uuid and attempts = $2::integer
   and (state = 'ready' or (state = 'done' and outcome = $3::text))`
@@ -95,10 +95,10 @@ where id = $1::text::uuid and attempts = $2::integer
 // Done records that d needs nothing more and what came of it, in one word, and drops its sealed payload. Repeating it is
 // harmless. It returns ErrLeaseLost if the lease is lost.
 func (w *Worker) Complete(ctx context.Context, d Delivery, outcome string) error {
-	return w.mark(ctx, "finish a delivery", doneSQL, d.ID.String(), d.Attempt, outcome, w.now())
+	return w.mark(ctx, "finish a delivery", completeSQL, d.ID.String(), d.Attempt, outcome, w.now())
 }
 
-const deadSQL = `
+const deadLetterSQL = `
 update outbox set state = 'dead', outcome = $3::text, finished_at = $4::timestamptz
 where id = $1::text::uuid and attempts = $2::integer
   and (state = 'ready' or (state = 'dead' and outcome = $3::text))`
@@ -106,7 +106,7 @@ where id = $1::text::uuid and attempts = $2::integer
 // Dead gives d up: it is kept, with its sealed payload, until an operator retries or drops it. Repeating it is harmless.
 // It returns ErrLeaseLost if the lease is lost.
 func (w *Worker) DeadLetter(ctx context.Context, d Delivery, cause string) error {
-	return w.mark(ctx, "bury a delivery", deadSQL, d.ID.String(), d.Attempt, cause, w.now())
+	return w.mark(ctx, "bury a delivery", deadLetterSQL, d.ID.String(), d.Attempt, cause, w.now())
 }
 
 const retrySQL = `
@@ -169,7 +169,7 @@ func (w *Worker) CompleteAll(ctx context.Context, outcome string, deliveries ...
 	now := w.now()
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		for _, d := range deliveries {
-			b.Queue(doneSQL, d.ID.String(), d.Attempt, outcome, now)
+			b.Queue(completeSQL, d.ID.String(), d.Attempt, outcome, now)
 		}
 	})
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 
 const (
 	// paceWait is how long a mail above the pace waits before it is looked at again.
-	paceWait = 5 * time.Second
+	rateWait = 5 * time.Second
 	// pausedWait is how long what an operator has to release waits before it is looked at again.
 	pausedWait = time.Minute
 )
 
 // allowed passes on what may be delivered now and puts the rest off: what is paused, and mails above the pace of all. The
 // pace is counted in the database, so it holds for all workers and whatever happens to Redis.
-func (r *run) allowed(ctx context.Context, claimed []outbox.Delivery) []outbox.Delivery {
+func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox.Delivery {
 	traffic, err := r.queue.Traffic(ctx)
 	if err != nil {
 		r.report(ctx, err)
@@ -32,7 +32,7 @@ func (r *run) allowed(ctx context.Context, claimed []outbox.Delivery) []outbox.D
 	}
 	var now, paused, later []outbox.Delivery
 	for _, d := range claimed {
-		_, isPaused := traffic.Paused[channel(d)]
+		_, isPaused := traffic.Paused[destinationOf(d)]
 		switch {
 		case isPaused:
 			paused = append(paused, d)
@@ -46,14 +46,14 @@ func (r *run) allowed(ctx context.Context, claimed []outbox.Delivery) []outbox.D
 		}
 	}
 	r.release(ctx, pausedWait, paused...)
-	r.release(ctx, paceWait, later...)
-	r.put("paused", len(paused))
-	r.put("paced", len(later))
+	r.release(ctx, rateWait, later...)
+	r.countIfAny("paused", len(paused))
+	r.countIfAny("paced", len(later))
 	return now
 }
 
 // put counts an outcome unless there was none.
-func (r *run) put(outcome string, n int) {
+func (r *run) countIfAny(outcome string, n int) {
 	if n > 0 {
 		r.count(outcome, n)
 	}
@@ -62,7 +62,7 @@ func (r *run) put(outcome string, n int) {
 // pacer bounds the mails to one registrable domain in each minute, so that a small mail server is not flooded by us. Large providers
 // are not counted: the pace of all bounds them. It is safe for concurrent use and belongs to one environment, of which
 // there are two at most while one run overlaps the next.
-type pacer struct {
+type domainLimiter struct {
 	limit int // 0 for none
 	now   func() time.Time
 
@@ -72,7 +72,7 @@ type pacer struct {
 }
 
 // take counts a mail to an address, or says how long it has to wait.
-func (p *pacer) take(mailbox string) (wait time.Duration) {
+func (p *domainLimiter) take(mailbox string) (wait time.Duration) {
 	domain := strings.ToLower(mailbox[strings.LastIndexByte(mailbox, '@')+1:])
 	if p.limit == 0 || subscription.Provider(domain) != "other" {
 		return 0

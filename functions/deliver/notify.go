@@ -16,43 +16,43 @@ import (
 )
 
 // telling is one change of a subscription on its way to one listener.
-type telling struct {
-	ID   uuid.UUID // the same at every attempt: the idempotency key
-	News subscription.ChangeEvent
+type notification struct {
+	ID     uuid.UUID // the same at every attempt: the idempotency key
+	Change subscription.ChangeEvent
 	// Farewell is what an erasure left for the listeners that must know whom it was; nil for all other news.
-	Farewell *subscription.ErasedContact
+	Erased *subscription.ErasedContact
 }
 
 // listener hears of changes, of alerts, or of both. tell gives the outcome in one word; its error, and that of warn, is an
 // *outbox.Failure.
-type listener struct {
-	tell func(ctx context.Context, t telling, p people) (outcome string, err error)
-	warn messenger.Notifier
+type destination struct {
+	notify      func(ctx context.Context, t notification, p subscribers) (outcome string, err error)
+	notifyAlert messenger.Notifier
 	// kinds are the events that it hears of; none for all that are announced.
 	kinds []ledger.Kind
 	// sealed says that it needs to know who was erased.
-	sealed bool
+	needsPayload bool
 }
 
 // listeners are whom the owner has set up, by name. The names stand in the outbox: they are kept for ever.
-type listeners map[string]listener
+type destinations map[string]destination
 
 // of is whom an event is told to.
-func (l listeners) of(kind ledger.Kind) []outbox.Destination {
+func (l destinations) forChange(kind ledger.Kind) []outbox.Destination {
 	var all []outbox.Destination
 	for _, name := range slices.Sorted(maps.Keys(l)) {
-		if l[name].wants(kind) {
-			all = append(all, outbox.Destination{Name: name, NeedsPayload: l[name].sealed})
+		if l[name].accepts(kind) {
+			all = append(all, outbox.Destination{Name: name, NeedsPayload: l[name].needsPayload})
 		}
 	}
 	return all
 }
 
 // ofAlerts is whom alerts are told to.
-func (l listeners) ofAlerts() []outbox.Destination {
+func (l destinations) forAlerts() []outbox.Destination {
 	var all []outbox.Destination
 	for _, name := range slices.Sorted(maps.Keys(l)) {
-		if l[name].warn != nil {
+		if l[name].notifyAlert != nil {
 			all = append(all, outbox.Destination{Name: name})
 		}
 	}
@@ -60,48 +60,48 @@ func (l listeners) ofAlerts() []outbox.Destination {
 }
 
 // announce turns an announcement into a delivery for each listener.
-func (r *run) announce(ctx context.Context, d outbox.Delivery) (string, error) {
+func (r *run) fanOut(ctx context.Context, d outbox.Delivery) (string, error) {
 	if d.Kind != outbox.Change {
-		return "announced", r.queue.Expand(ctx, d, r.listeners.ofAlerts()...)
+		return "announced", r.queue.Expand(ctx, d, r.destinations.forAlerts()...)
 	}
-	news, found, err := r.people.ChangeEvent(ctx, d.EventID)
+	news, found, err := r.subscribers.ChangeEvent(ctx, d.EventID)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
 	if !found {
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
-	return "announced", r.queue.Expand(ctx, d, r.listeners.of(news.Kind)...)
+	return "announced", r.queue.Expand(ctx, d, r.destinations.forChange(news.Kind)...)
 }
 
 // tell tells one listener of one change.
-func (r *run) tell(ctx context.Context, d outbox.Delivery) (string, error) {
+func (r *run) notify(ctx context.Context, d outbox.Delivery) (string, error) {
 	name := d.Kind.Recipient()
-	to, found := r.listeners[name]
-	if !found || to.tell == nil { // it was taken out of the set-up since
+	to, found := r.destinations[name]
+	if !found || to.notify == nil { // it was taken out of the set-up since
 		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
 	}
-	news, found, err := r.people.ChangeEvent(ctx, d.EventID)
+	news, found, err := r.subscribers.ChangeEvent(ctx, d.EventID)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
 	if !found {
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
-	t := telling{ID: d.ID, News: news}
+	t := notification{ID: d.ID, Change: news}
 	if len(d.Sealed) > 0 {
-		if t.Farewell, err = r.unseal(d); err != nil {
-			return r.settle(ctx, d, "", &outbox.Failure{Cause: "sealed", Permanent: true, NeedsOwner: true, Err: err})
+		if t.Erased, err = r.unseal(d); err != nil {
+			return r.finish(ctx, d, "", &outbox.Failure{Cause: "sealed", Permanent: true, NeedsOwner: true, Err: err})
 		}
 	}
 	began := r.now()
-	outcome, err := to.tell(ctx, t, r.people)
+	outcome, err := to.notify(ctx, t, r.subscribers)
 	crumb := outcome
 	if err != nil {
 		crumb = "failed"
 	}
 	capture.Breadcrumb(ctx, "notify."+name, crumb, r.now().Sub(began))
-	return r.settle(ctx, d, outcome, err)
+	return r.finish(ctx, d, outcome, err)
 }
 
 func (r *run) unseal(d outbox.Delivery) (*subscription.ErasedContact, error) {

@@ -8,12 +8,12 @@ import (
 )
 
 // mail sends one mail, if it may still leave. The person is asked for as late as can be: nobody who just left is written to.
-func (r *run) mail(ctx context.Context, d outbox.Delivery) (string, error) {
-	to, clearance, err := r.people.CheckSend(ctx, d)
+func (r *run) sendEmail(ctx context.Context, d outbox.Delivery) (string, error) {
+	to, clearance, err := r.subscribers.CheckSend(ctx, d)
 	if err != nil {
 		return "error", err // the lease brings it back
 	}
-	message, known := r.writer.write(d, to)
+	message, known := r.writer.compose(d, to)
 	switch {
 	case !known:
 		return r.retry(ctx, d, unknownKind)
@@ -23,7 +23,7 @@ func (r *run) mail(ctx context.Context, d outbox.Delivery) (string, error) {
 		r.release(ctx, clearance.DeferFor, d)
 		return "capped", nil
 	}
-	if wait := r.pacer.take(to.Mailbox); wait > 0 {
+	if wait := r.domainLimiter.take(to.Mailbox); wait > 0 {
 		r.release(ctx, wait, d)
 		return "paced", nil
 	}
@@ -34,5 +34,5 @@ func (r *run) mail(ctx context.Context, d outbox.Delivery) (string, error) {
 		outcome = "failed"
 	}
 	capture.Breadcrumb(ctx, "send", outcome, r.now().Sub(began))
-	return r.settle(ctx, d, "sent", err)
+	return r.finish(ctx, d, "sent", err)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // childSpace is the name space of the ids that Expand gives.
-var childSpace = uuid.MustParse("4e1e6b0a-7f0c-5d53-9a55-0b2f6e0d3c11")
+var fanOutNamespace = uuid.MustParse("4e1e6b0a-7f0c-5d53-9a55-0b2f6e0d3c11")
 
 // Destination is whom announcements are told to.
 type Destination struct {
@@ -26,7 +26,7 @@ func (w *Worker) Expand(ctx context.Context, d Delivery, listeners ...Destinatio
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		for _, listener := range listeners {
 			m := Message{
-				ID: uuid.NewSHA1(childSpace, append(d.ID[:], listener.Name...)), Kind: NotifyOf(d.Kind, listener.Name),
+				ID: uuid.NewSHA1(fanOutNamespace, append(d.ID[:], listener.Name...)), Kind: NotifyOf(d.Kind, listener.Name),
 				SubscriberID: d.SubscriberID, EventID: d.EventID, Epoch: d.Epoch, CreatedAt: now,
 			}
 			if listener.NeedsPayload {
@@ -34,7 +34,7 @@ func (w *Worker) Expand(ctx context.Context, d Delivery, listeners ...Destinatio
 			}
 			Enqueue(b, m)
 		}
-		b.Queue(doneSQL, d.ID.String(), d.Attempt, "told", now)
+		b.Queue(completeSQL, d.ID.String(), d.Attempt, "told", now)
 	})
 	if err != nil {
 		return fmt.Errorf("expand an announcement: %w", err)

@@ -328,7 +328,7 @@ func TestEveryListenerIsADestination(t *testing.T) {
 	b.channels()
 	env := b.Env()
 	got := []string{outbox.Email}
-	for name := range readListeners(env) {
+	for name := range readDestinations(env) {
 		if strings.HasPrefix(name, outbox.WebhookPrefix) {
 			name = outbox.WebhookPrefix
 		}

@@ -12,12 +12,12 @@ import (
 )
 
 // guardWindow is the time over which bounces and complaints are measured.
-const guardWindow = 24 * time.Hour
+const breakerWindow = 24 * time.Hour
 
 // guard pauses all mail when too many bounce or complain: whoever feeds us addresses that do not exist costs the owner's
 // account its name, and Amazon closes accounts for it. The owner lifts the pause.
-func (r *run) guard(ctx context.Context) {
-	rates, err := engagement.RatesSince(ctx, r.db, r.now().Add(-guardWindow))
+func (r *run) checkBreaker(ctx context.Context) {
+	rates, err := engagement.RatesSince(ctx, r.db, r.now().Add(-breakerWindow))
 	if err != nil {
 		r.report(ctx, err)
 		return
