@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Line is one person of a list, as written there.
+// Line is one person of a list, with the values as written there.
 type Line struct {
 	Number int    // of the line, or of the member of a JSON array, from 1
 	Email  string // as it was written
@@ -41,8 +41,8 @@ const (
 	steps
 )
 
-// consent returns the time and the network of the consent by the list. The time is zero if the list has none that can be
-// read. unread reports whether it has one that cannot.
+// consent returns the time and the network of the consent by the list. The time is zero if the list has none that can
+// be read. unread reports whether it has one that cannot.
 func (l Line) consent(now time.Time) (at time.Time, ip string, unread bool) {
 	for s, text := range l.times {
 		if text == "" {
@@ -69,11 +69,11 @@ func (l Line) consent(now time.Time) (at time.Time, ip string, unread bool) {
 	return at, ip, unread
 }
 
-// heading is what is known of a column by its name.
+// heading is the meaning of a column's name.
 type heading struct {
 	email   int // rank as the column of the address, 1 the best; 0 if it is none
 	meaning meaning
-	set     func(*Line, string) // nil for what is passed over
+	set     func(*Line, string) // nil for an ignored column
 }
 
 // headings are the columns that are read, by their names in lower case, in one word.
@@ -110,7 +110,7 @@ var headings = func() map[string]heading {
 	return all
 }()
 
-// into keeps the first value that is not empty.
+// firstNonEmpty returns a setter that keeps the first non-empty value of a field.
 func firstNonEmpty(field func(*Line) *string) func(*Line, string) {
 	return func(l *Line, value string) {
 		if f := field(l); *f == "" && strings.TrimSpace(value) != "" {
@@ -153,8 +153,8 @@ func parseHeading(name string) heading {
 	return h
 }
 
-// wordsOf are the words of a heading or a value in lower case, without accents: of "email_disabled", "emailDisabled" and
-// "E-Mail disabled" alike.
+// splitWords returns the words of a heading or a value in lower case, without accents. They are the same for
+// "email_disabled", "emailDisabled" and "Email disabled".
 func splitWords(text string) []string {
 	var words []string
 	var word strings.Builder
@@ -185,7 +185,7 @@ func splitWords(text string) []string {
 	return words
 }
 
-// line reads a person of a record.
+// parse returns the person of a record.
 func (all header) parse(r record) (Line, error) {
 	l := Line{Number: r.line}
 	for _, cell := range r.cells {

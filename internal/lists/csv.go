@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// table reads CSV with headings, separated by commas, semicolons or tabs.
+// readCSV reads CSV with headings, separated by commas, semicolons or tabs.
 func readCSV(list io.Reader, do func(record) error) error {
 	in := bufio.NewReaderSize(list, peek)
 	head, _ := in.Peek(peek) // an error of reading comes again
@@ -72,8 +72,8 @@ func csvError(err error, headings []string) error {
 // formula are the first characters by which spreadsheets know something to run (OWASP, "CSV Injection").
 const formula = "=+-@\t\r"
 
-// guard puts an apostrophe in front of a cell that a spreadsheet would run, and in front of what looks like a guarded one,
-// so that unguard restores the cell.
+// guard puts an apostrophe in front of a cell that a spreadsheet would run, and in front of what looks like a guarded
+// one, so that unguard restores the cell.
 func guard(cell string) string {
 	if isGuardable(cell) {
 		return "'" + cell
@@ -81,7 +81,7 @@ func guard(cell string) string {
 	return cell
 }
 
-// unguard is the reverse of guard.
+// unguard reverts guard.
 func unguard(cell string) string {
 	if rest, found := strings.CutPrefix(cell, "'"); found && isGuardable(rest) {
 		return rest

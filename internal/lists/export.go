@@ -33,9 +33,9 @@ order by id limit $4::integer`
 // exported are the columns of an export. An import understands them.
 var exportColumns = []string{"email", "status", "locale", "confirmed_at", "requested_at", "ended_at", "page", "referrer", "utm_source", "utm_medium", "utm_campaign", "subscriber_id"}
 
-// Export writes the subscribers in a state, of whom the last consent is known to be not older than since, as CSV with
-// headings, and records that it was done and how many there were. Cells that a spreadsheet would take for a formula are
-// guarded; an import takes the guard off.
+// Export writes the subscribers in a state who consented at or after since, as CSV with headings, and records the
+// export and the number of subscribers in the ledger. Cells that a spreadsheet would run as a formula are guarded; an
+// import removes the guard.
 func Export(ctx context.Context, db *postgres.DB, w io.Writer, status subscription.State, since time.Time) (n int64, err error) {
 	out := csv.NewWriter(w)
 	if err := out.Write(exportColumns); err != nil {

@@ -14,7 +14,8 @@ type header map[string]*column
 // column is one heading.
 type column struct {
 	heading
-	// unclear is the first value that may mean an end and is not understood, and unclearAt its place; nil and empty for none.
+	// unclear is the first value that may mean an end and is not understood, and unclearAt its place; nil and empty for
+	// none.
 	unclear   *cell
 	unclearAt string
 }
@@ -28,7 +29,7 @@ func (all header) of(heading string) *column {
 	return c
 }
 
-// see judges the values of a record. The error is that of a record that cannot be a person.
+// check checks the values of a record. It returns an error if the record cannot be a person.
 func (all header) check(r record) error {
 	for _, cell := range r.cells {
 		if c := all.of(cell.heading); c.unclear == nil && !c.isClear(cell.value) {
@@ -62,7 +63,7 @@ func (all header) email(r record) (string, error) {
 	return strings.TrimSpace(best.value), nil
 }
 
-// err is everything that keeps the list from being imported.
+// err returns an error that lists everything that prevents the import.
 func (all header) err() error {
 	var unclear []string
 	found := false
@@ -72,13 +73,13 @@ func (all header) err() error {
 	if !found {
 		names := all.names(func(*column) bool { return true })
 		names = slices.DeleteFunc(names, func(name string) bool { return strings.Contains(name, "@") }) // a person's
-		return fmt.Errorf("no heading says that the email address stands below it, as \"email\" does; found: %q", names[:min(len(names), 50)])
+		return fmt.Errorf("no column for the email address, such as \"email\"; found: %q", names[:min(len(names), 50)])
 	}
 	if len(unclear) == 0 {
 		return nil
 	}
-	return fmt.Errorf("these columns may say that somebody left, in words that are not understood, so nothing was imported:%s\n"+
-		"Take out the lines of people who left, bounced or complained, and then these columns. Or say it in a column \"status\": "+
+	return fmt.Errorf("nothing was imported, because these columns may mark people who left, with values that are not recognized:%s\n"+
+		"Remove the rows of people who left, bounced or complained, and then these columns. Or use a column \"status\": "+
 		"active, subscribed or confirmed; pending or unconfirmed; unsubscribed, bounced, complained, suppressed or deleted", strings.Join(unclear, ""))
 }
 

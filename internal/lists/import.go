@@ -1,9 +1,9 @@
-// Package lists brings lists of subscribers in and out, for the operator's tool.
+// Package lists imports and exports lists of subscribers, for the operator's tool.
 //
-// Invariants: an import sends no email, and subscribes no one who left (here or by the list), was suppressed or erased; a list
-// is read twice, and refused before anything is written if it is broken or may mean an end in words that are not understood;
-// every line is judged or named in an error; the ledger keeps the evidence of the original consent, and records nothing as a
-// fact that the list lacks; a line is whole or not there, so an import that was cut off is run
+// Invariants: an import sends no email, and subscribes no one who left (here or by the list), was suppressed or erased;
+// a list is read twice, and refused before anything is written if it is broken or may mean an end in words that are not
+// understood; every line is judged or named in an error; the ledger keeps the evidence of the original consent, and
+// records nothing as a fact that the list lacks; a line is whole or not there, so an import that was cut off is run
 // again without doubles; of a list no more is kept in memory than a batch and a few bytes for each line.
 package lists
 
@@ -28,21 +28,20 @@ import (
 
 // Options are how a list is imported.
 type Options struct {
-	// Confirmed says that everybody on the list has confirmed, also those whose status says otherwise, and those who wait
-	// for their confirmation here.
+	// Confirmed treats everyone on the list as confirmed, including those with a pending status in the list or here.
 	Confirmed bool
-	// DryRun says what would be done and does nothing.
+	// DryRun reports the results and writes nothing.
 	DryRun bool
-	// Version is the consent text that all agreed to whose line names none; empty for none.
+	// ConsentVersion is the consent text of lines that name none; empty for none.
 	ConsentVersion string
-	// Judged is told once, before anything is written, how many lines hold a person and which columns are passed over. It
-	// may be nil.
+	// OnChecked is called once before anything is written, with the number of persons and the ignored columns. It may be
+	// nil.
 	OnChecked func(lines int, passedOver []string)
-	// Each is told of every line. It may be nil.
+	// OnResult is called for every line. It may be nil.
 	OnResult func(Result)
 }
 
-// Outcome is what came of a line.
+// Outcome is the outcome of a line.
 type Outcome string
 
 // The outcomes.
@@ -52,7 +51,7 @@ const (
 	Refused   Outcome = "refused"
 )
 
-// Result is what came of a line, and why. It does not repeat the address.
+// Result is the outcome of a line. It does not contain the address.
 type Result struct {
 	Line    int
 	Outcome Outcome
@@ -91,8 +90,8 @@ func New(db *postgres.DB, key pseudonym.Key, o Options, now func() time.Time) *I
 	return &Importer{db: db, key: key, options: o, now: now, totals: Totals{}}
 }
 
-// batchSize is how many lines are one transaction: large enough that round trips do not count, small enough that sign-ups
-// of the same moment do not wait.
+// batchSize is how many lines are one transaction: large enough that round trips do not count, small enough that
+// sign-ups of the same moment do not wait.
 const batchSize = 1000
 
 // Run imports a list. After an error of the list nothing was written; after one of the database the lines up to it are
@@ -149,7 +148,7 @@ func (m *Importer) report(r Result) {
 	}
 }
 
-// knows reports whether there is a text of a version.
+// hasText reports whether there is a text of a version.
 func (m *Importer) hasText(version string) bool {
 	return slices.ContainsFunc(m.texts, func(t ledger.ConsentText) bool { return t.Version == version })
 }
@@ -171,7 +170,7 @@ type person struct {
 // maxEvidence bounds what is kept of a list's own words.
 const maxEvidence = 500
 
-// read makes a person of a line, or says why not.
+// parse returns the person of a line, or the reason for refusing it.
 func (m *Importer) parse(line Line) (p person, refusal string) {
 	address, err := subscription.ParseAddress(line.Email)
 	if err != nil {
@@ -229,7 +228,7 @@ func evidence(words string) string {
 	return ledger.Printable(words, maxEvidence)
 }
 
-// tag is a language tag's characters, or nothing.
+// cleanLocale returns the locale if it has only the characters of a language tag, or "".
 func cleanLocale(locale string) string {
 	for _, r := range locale {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' {

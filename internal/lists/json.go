@@ -13,8 +13,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// members reads JSON: an array of objects or of addresses, an object with such an array as "subscribers", or an object on
-// each line. A duplicate name in an object is an error.
+// readJSON reads JSON: an array of objects or of addresses, an object with such an array as "subscribers", or an object
+// on each line. A duplicate name in an object is an error.
 func readJSON(list io.Reader, do func(record) error) error {
 	lines := &lineCounter{Reader: list}
 	err := jsonReader{jsontext.NewDecoder(lines), lines, do}.read()
@@ -42,7 +42,7 @@ func (m jsonReader) read() error {
 				return err
 			}
 			if _, err := m.ReadToken(); !errors.Is(err, io.EOF) {
-				return m.wrong("something stands behind the list")
+				return m.wrong("unexpected text after the list")
 			}
 			return nil
 		case '{':
@@ -137,7 +137,7 @@ func (m jsonReader) object() (list bool, err error) {
 		}
 	}
 	if _, err := m.ReadToken(); !errors.Is(err, io.EOF) {
-		return false, m.wrong("something stands behind the list")
+		return false, m.wrong("unexpected text after the list")
 	}
 	return true, nil
 }

@@ -88,7 +88,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// readAll gives the people of a list.
+// readAll returns the people of a list.
 func readAll(list string) (people []Line, err error) {
 	f, err := openList(strings.NewReader(list))
 	if err != nil {
@@ -144,7 +144,7 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 		!strings.Contains(got[0], `"original_at": "2024-05-01T10:00:00Z"`) || strings.Contains(got[0], "?x=1") {
 		t.Errorf("%v", got)
 	}
-	// A time that cannot be read, or is to come, refuses nobody; and nothing says that the consent is of today.
+	// An unreadable or future time refuses no line, and is not replaced by the current time.
 	untimed := b.Strings(`select s.email || ' ' || coalesce(e.data->>'original_at', '-') from subscribers s join ledger_events e on e.id = s.request_event_id
 		where s.email in ('soon@example.org', 'odd@example.org') order by 1`)
 	if fmt.Sprint(untimed) != "[odd@example.org - soon@example.org -]" {

@@ -110,7 +110,7 @@ func meaningOf(words []string) meaning {
 	return isOther
 }
 
-// without takes roots out of a name, and reports whether there were any.
+// removeRoots removes roots from a name, and reports whether there were any.
 func removeRoots(name string, roots []string) (rest string, found bool) {
 	rest = name
 	for _, root := range roots {
@@ -145,7 +145,7 @@ func (h heading) isClear(value string) bool {
 	return h.email > 0 || !meansEnd(value)
 }
 
-// membershipOf understands the value of a status.
+// membershipOf parses the value of a status.
 func membershipOf(value string) membership {
 	words := splitWords(value)
 	name := strings.Join(words, "")
@@ -162,7 +162,7 @@ func membershipOf(value string) membership {
 	return unknown
 }
 
-// membershipOfEnd understands the time of an end, or that there is none.
+// membershipOfEnd parses the time of an end, which may be empty.
 func membershipOfEnd(value string) membership {
 	if strings.TrimSpace(value) == "" {
 		return subscribed
@@ -170,10 +170,10 @@ func membershipOfEnd(value string) membership {
 	return ended
 }
 
-// longest is of how many words a value consists at most that is an answer. What is longer is a text about something.
+// maxAnswerWords is the maximum number of words in an answer. A longer value is free text.
 const maxAnswerWords = 3
 
-// speaksOfEnd finds values that speak of an end by themselves, also as one of several, as in a list of tags.
+// meansEnd reports whether a value, or one of several as in a list of tags, means an end by itself.
 func meansEnd(value string) bool {
 	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(",;|", r) }) {
 		words := splitWords(part)

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// file is a list that was read once from its first to its last byte: its structure is whole, and no column that may mean
-// an end is unknown.
+// file is a list that was read once from its first to its last byte: its structure is whole, and no column that may
+// mean an end is unknown.
 type file struct {
 	*os.File
 	format format
@@ -44,8 +44,8 @@ type cell struct {
 	heading, value string
 }
 
-// open copies a list to a temporary file, because it is read twice, and judges the whole of it: a list with an error is
-// refused before anything is written. The caller closes it.
+// openList copies a list to a temporary file, because it is read twice, and judges the whole of it: a list with an
+// error is refused before anything is written. The caller closes it.
 func openList(list io.Reader) (*file, error) {
 	spool, err := os.CreateTemp("", "import-*")
 	if err != nil {
@@ -142,7 +142,7 @@ func copyText(to io.Writer, list io.Reader) error {
 // peek is how much is looked at to tell the formats apart.
 const peek = 1 << 16
 
-// formatOf tells the formats apart by the first character.
+// detectFormat detects the format by the first character.
 func detectFormat(list io.ReadSeeker) (format, error) {
 	if _, err := list.Seek(0, io.SeekStart); err != nil {
 		return nil, err

@@ -47,7 +47,8 @@ func (b *bundle) export(state subscription.State) string {
 	return out.String()
 }
 
-// What was exported, in whatever state, changes nothing when it is imported again; elsewhere it gives the same subscribers.
+// What was exported, in whatever state, changes nothing when it is imported again; elsewhere it has the same
+// subscribers.
 func TestAnExportThatIsImported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -78,7 +79,7 @@ func TestAnExportThatIsImported(t *testing.T) {
 		}
 	}
 	b.Exec(`update subscribers set locale = case substr(md5(email), 1, 1) < '8' when true then 'en-GB' end`)
-	b.run("email\nuntimed@example.org\n", Options{}) // of whom no time is known
+	b.run("email\nuntimed@example.org\n", Options{}) // without a time
 	people[subscription.Active]++
 	const rows = `select to_jsonb(s)::text || coalesce(to_jsonb(i)::text, '') from subscribers s left join identities i on i.subscriber_id = s.id order by s.id`
 	before := strings.Join(b.Strings(rows), "\n")
@@ -111,7 +112,7 @@ func TestAnExportThatIsImported(t *testing.T) {
 			t.Fatalf("elsewhere: %d subscribers, want %d; they differ from the %d. on:\n%q\n%q", len(got), len(want), i+1, got[min(i, len(got)):], want[min(i, len(want)):])
 		}
 	}
-	// Of whom no time is known here, none is told there.
+	// An unknown time stays unknown.
 	for _, line := range strings.Split(b.export(subscription.Active)+other.export(subscription.Active), "\n") {
 		if strings.HasPrefix(line, "untimed@") && !strings.HasPrefix(line, "untimed@example.org,active,,,,,") {
 			t.Errorf("a time of its own: %s", line)
@@ -123,7 +124,7 @@ func TestAnExportThatIsImported(t *testing.T) {
 	}
 }
 
-// A guarded cell begins with nothing that a spreadsheet runs, and gives itself back.
+// A guarded cell begins with nothing that a spreadsheet runs, and unguard restores it.
 func FuzzGuard(f *testing.F) {
 	for _, cell := range []string{"", "'", "=1", "'=1", "''=1", "+a@example.org", "'a", "\t", "'\r", "''"} {
 		f.Add(cell)
@@ -131,7 +132,7 @@ func FuzzGuard(f *testing.F) {
 	f.Fuzz(func(t *testing.T, cell string) {
 		guarded := guard(cell)
 		if unguard(guarded) != cell || guarded != "" && strings.ContainsRune(formula, rune(guarded[0])) {
-			t.Errorf("%q is guarded as %q, which gives %q", cell, guarded, unguard(guarded))
+			t.Errorf("%q is guarded as %q, which unguards to %q", cell, guarded, unguard(guarded))
 		}
 	})
 }

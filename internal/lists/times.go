@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// layouts are how programs write times that can be read in one way only. Without a zone they are taken as UTC; fractions
-// of a second may follow the seconds in all of them. Days and months in an order that depends on the country are not read.
+// layouts are how programs write times that can be read in one way only. Without a zone they are taken as UTC;
+// fractions of a second may follow the seconds in all of them. Days and months in an order that depends on the country
+// are not read.
 var layouts = []string{
 	time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700",
 	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05", "2006-01-02 15:04:05 UTC",
@@ -15,8 +16,8 @@ var layouts = []string{
 	time.DateOnly,
 }
 
-// earliest is before any newsletter that was ever asked for by a form: older times, such as those of the years 1 and 1970,
-// are how programs write that there is none.
+// earliest is before any newsletter that was ever asked for by a form: older times, such as those of the years 1 and
+// 1970, are how programs write that there is none.
 var minTime = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // parseTime reads a time of a list: one of layouts, or seconds or milliseconds since 1970. It reports false for what

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Lists as the field's tools write them: whoever left there is not active here, and nobody's line is lost unseen.
+// Lists as the field's tools write them: people who left there are not active here, and nobody's line is lost unseen.
 func TestListsOfOtherTools(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct {
@@ -81,7 +81,7 @@ func TestListsOfOtherTools(t *testing.T) {
 	}
 }
 
-// With the owner's word those whom listmonk calls "enabled" are imported, and nobody whom it blocked.
+// With the owner's word lines that listmonk calls "enabled" are imported, and none that it blocked.
 func TestTheOwnersWordDoesNotReviveAnybody(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -96,8 +96,8 @@ func TestTheOwnersWordDoesNotReviveAnybody(t *testing.T) {
 	}
 }
 
-// A column or member that may mean an end refuses the list, whatever the tool calls it, and however it writes the answer;
-// what plainly says that somebody is still there does not.
+// A column or member that may mean an end refuses the list, whatever the tool calls it, and however it writes the
+// answer; a clear sign of a subscription does not.
 func TestWhatMayMeanAnEnd(t *testing.T) {
 	t.Parallel()
 	refused := map[string][]string{ // headings, each with values of which every one refuses the list

@@ -25,13 +25,13 @@ from unnest($1::text[], $2::text[], $3::text[]) with ordinality as l (norm, hmac
 left join subscribers s on s.email_norm = l.norm
 order by l.n`
 
-// standing is how somebody on the list stands here.
+// existingState is the state of an address in this installation.
 type existingState struct {
 	status, returning  string
 	suppressed, erased bool
 }
 
-// judge says what is to be done with somebody: Imported, Unchanged or Refused, with the reason.
+// decide returns the outcome for a person: Imported, Unchanged or Refused, with the reason.
 func (s existingState) decide(confirmed bool) (Outcome, string) {
 	switch {
 	case s.suppressed:
@@ -77,7 +77,7 @@ from unnest($1::text[], $2::text[], $3::text[]) as l (event, ip, agent) join led
 where l.ip <> '' or l.agent <> ''`
 )
 
-// write imports people in one transaction and tells what came of each.
+// write imports people in one transaction and reports each result.
 func (m *Importer) write(ctx context.Context, people []person) error {
 	if len(people) == 0 {
 		return nil
@@ -117,7 +117,7 @@ func (m *Importer) write(ctx context.Context, people []person) error {
 	for i, p := range people {
 		outcome, reason := standings[i].decide(m.options.Confirmed)
 		if outcome == Imported && !m.options.DryRun && !written[p.event.ID.String()] {
-			outcome = Unchanged // somebody was faster
+			outcome = Unchanged // added concurrently
 		}
 		result := Result{Line: p.line, Outcome: outcome, Reason: reason}
 		if outcome == Imported {
@@ -150,7 +150,7 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 	b.Queue(insertContextsSQL, events, columns(people, func(p person) string { return p.ip }), columns(people, func(p person) string { return p.agent }), now)
 }
 
-// folds are the keyed hashes of the people's mailboxes.
+// folds returns the keyed hashes of the people's mailboxes.
 func (m *Importer) folds(people []person) []string {
 	return columns(people, func(p person) string { return hex.EncodeToString(m.key.Fold(p.address.MailboxKey)) })
 }
@@ -162,7 +162,7 @@ func (p person) textID() string {
 	return p.event.ConsentTextID.String()
 }
 
-// data is the JSON of an event's data, which cannot fail.
+// data returns the JSON of an event's data, which cannot fail.
 func data(d ledger.Data) string {
 	encoded, err := json.Marshal(d)
 	if err != nil {
