@@ -11,7 +11,7 @@ import (
 	"newsletter/internal/canary"
 )
 
-// CaptchaSecret is the only secret that the double of the CAPTCHA providers knows.
+// CaptchaSecret is the only secret that the fake of the CAPTCHA providers knows.
 const CaptchaSecret = "local-captcha-secret"
 
 // SolvedChallenge is a challenge that a visitor solved.
@@ -20,8 +20,8 @@ type SolvedChallenge struct {
 	At               time.Time
 }
 
-// Captcha is the double of the siteverify of Turnstile and hCaptcha, which answer alike. It knows the answers that Solve
-// gave out, takes each once and within five minutes, and fails when it is told to. It is safe for concurrent use.
+// Captcha is a fake of the siteverify of Turnstile and hCaptcha, which answer alike. It knows the answers that Solve
+// gave out, takes each once and within five minutes, and fails as Fail requests. It is safe for concurrent use.
 type Captcha struct {
 	now func() time.Time
 
@@ -33,19 +33,19 @@ type Captcha struct {
 	failing  []CaptchaAnswer
 }
 
-// CaptchaAnswer is an answer that the double is told to give.
+// CaptchaAnswer is an answer that the fake returns on request.
 type CaptchaAnswer struct {
 	Status int
 	Body   string
 	Delay  time.Duration
 }
 
-// NewCaptcha makes a double whose clock is now.
+// NewCaptcha returns a fake whose clock is now.
 func NewCaptcha(now func() time.Time) *Captcha {
 	return &Captcha{now: now, solved: map[string]SolvedChallenge{}, used: map[string]bool{}}
 }
 
-// Solve gives what the widget gives a visitor who solved a challenge.
+// Solve returns the response that the widget returns for a solved challenge.
 func (c *Captcha) Solve(s SolvedChallenge) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,7 +64,7 @@ func (c *Captcha) Fail(answers ...CaptchaAnswer) {
 	c.failing = append(c.failing, answers...)
 }
 
-// Asked lists the forms of all questions.
+// Requests lists the forms of all requests.
 func (c *Captcha) Requests() []map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,9 +97,9 @@ func (c *Captcha) answer(form map[string]string, problem string) CaptchaAnswer {
 	}
 	c.requests = append(c.requests, form)
 	if len(c.failing) > 0 {
-		told := c.failing[0]
+		failure := c.failing[0]
 		c.failing = c.failing[1:]
-		return told
+		return failure
 	}
 	body, err := json.Marshal(c.judge(form))
 	if err != nil {
@@ -108,7 +108,7 @@ func (c *Captcha) answer(form map[string]string, problem string) CaptchaAnswer {
 	return CaptchaAnswer{Status: http.StatusOK, Body: string(body)}
 }
 
-// readQuestion gives the form, and what is wrong with the question itself.
+// readRequest returns the form, and what is wrong with the request itself.
 func readRequest(r *http.Request) (form map[string]string, problem string) {
 	form = map[string]string{}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.URL.RawQuery != "" {

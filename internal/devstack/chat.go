@@ -11,16 +11,16 @@ import (
 	"unicode/utf16"
 )
 
-// ChatMessage is a message that a double of a chat got, as people see it: its title and its text.
+// ChatMessage is a message that a fake of a chat got, as people see it: its title and its text.
 type ChatMessage struct{ Title, Text string }
 
-// chat is what the doubles of Slack and Discord share.
+// chat is what the fakes of Slack and Discord share.
 type chat struct {
 	faults
 	messages []ChatMessage
 }
 
-// Messages gives all messages, in the order in which they came.
+// Messages returns all messages, in the order of arrival.
 func (c *chat) Messages() []ChatMessage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,7 +33,7 @@ func (c *chat) keep(m ChatMessage) {
 	c.messages = append(c.messages, m)
 }
 
-// fits says whether a text has from one to so many characters, counted in UTF-16 as a service may.
+// fitsLimit reports whether a text has from one to limit characters, counted in UTF-16 as some services do.
 func fitsLimit(text string, limit int) bool {
 	return text != "" && len(utf16.Encode([]rune(text))) <= limit
 }

@@ -37,7 +37,7 @@ func lockFolder(dir string) (unlock func(), err error) {
 	return func() { _ = file.Close() }, nil
 }
 
-// ownDatabase makes the stack's database on its own server.
+// createDatabase creates the stack's database on its own server.
 func createDatabase(ctx context.Context, server *pgserver.Server, dir, caFile string) (*Database, error) {
 	secrets, err := loadKeys(dir)
 	if err != nil {
@@ -63,7 +63,7 @@ func createDatabase(ctx context.Context, server *pgserver.Server, dir, caFile st
 	}, nil
 }
 
-// embeddedRedis is a Redis in this process, over TLS and with a password.
+// embeddedRedis starts a Redis in this process, with TLS and a password.
 func embeddedRedis(files pki.Files) (*Redis, func(), error) {
 	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
@@ -81,7 +81,7 @@ func embeddedRedis(files pki.Files) (*Redis, func(), error) {
 // keyNames are the secrets of a data folder.
 var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS", "APP_DATABASE_PASSWORD"}
 
-// keptKeys gives the secrets of a data folder and makes those that are missing. Links in old mails go on working.
+// loadKeys returns the secrets of a data folder and generates missing ones. Links in old emails remain valid.
 func loadKeys(dir string) (map[string]string, error) {
 	path := filepath.Join(dir, "keys.json")
 	keys := map[string]string{}
@@ -108,7 +108,7 @@ func loadKeys(dir string) (map[string]string, error) {
 	return keys, os.WriteFile(path, content, 0o600)
 }
 
-// randomKey is 256 random bits in URL-safe base64.
+// randomKey returns 256 random bits in URL-safe base64.
 func randomKey() string {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails

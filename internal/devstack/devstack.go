@@ -1,8 +1,9 @@
 // Package devstack is the whole system on this machine: the real function binaries behind a local Lambda and API
-// Gateway, a real PostgreSQL, Redis over TLS, and doubles of the services outside that check what they are sent.
+// Gateway, a real PostgreSQL, Redis over TLS, and fakes of the services outside that check what they are sent.
 //
-// What a function gets (variables, time, memory, routes, schedules) is read from template.yaml, so that what runs here is
-// what is deployed. Everything binds 127.0.0.1; keys are random for each data folder; every process ends with this one.
+// What a function gets (variables, time, memory, routes, schedules) is read from template.yaml, so that what runs here
+// is what is deployed. Everything binds 127.0.0.1; keys are random for each data folder; every process ends with this
+// one.
 package devstack
 
 import (
@@ -118,7 +119,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 		_ = listener.Close()
 		return err
 	}
-	// net/http tells of visitors who went away; nobody needs to read that.
+	// net/http logs visitors who disconnect, which is of no interest.
 	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	s.onStop(func() { _ = s.server.Close() })
 	go func() { _ = s.server.Serve(listener) }() // ends with Close
@@ -202,7 +203,7 @@ func (s *Stack) Stop(context.Context) {
 	s.recordJournal()
 }
 
-// Psql is the command that opens the database.
+// Psql returns the command that opens the database.
 func (s *Stack) Psql() string { return "psql '" + s.Database.AdminURL + "'" }
 
 // Root finds the repository above a folder.

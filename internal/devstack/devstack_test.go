@@ -95,7 +95,7 @@ func signUp(t *testing.T, s *Stack, address string) Email {
 			}
 		}
 	}
-	t.Fatal("no mail came")
+	t.Fatal("no email arrived")
 	return Email{}
 }
 

@@ -11,7 +11,7 @@ import (
 	"newsletter/internal/canary"
 )
 
-// Discord is the double of a webhook of Discord. It checks what the service checks (Webhook resource, Embed limits), and
+// Discord is a fake of a webhook of Discord. It checks what the service checks (Webhook resource, Embed limits), and
 // refuses what would link, mention or format. It is safe for concurrent use.
 type Discord struct{ chat }
 
@@ -30,14 +30,14 @@ func (d *Discord) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.keep(message)
-	if r.URL.Query().Get("wait") != "true" { // whoever does not wait is not told
+	if r.URL.Query().Get("wait") != "true" { // the client does not wait for the message
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"id": "100000000000000001", "type": 0, "content": message.Title})
 }
 
-// discordPost is a request's body, as far as we use it.
+// discordPost is a request's body, as far as it is used.
 type discordPost struct {
 	Embeds []struct {
 		Title       string `json:"title"`
@@ -77,7 +77,7 @@ func readDiscord(r *http.Request) (m ChatMessage, err error) {
 // discordEscape is a backslash before anything that is no letter, number or space.
 var discordEscape = regexp.MustCompile(`\\([^0-9A-Za-z\s])`)
 
-// shownByDiscord gives a text as people see it.
+// unescapeDiscord returns a text as Discord shows it.
 func unescapeDiscord(text string, limit int) (string, error) {
 	if !fitsLimit(text, limit) {
 		return "", fmt.Errorf("the text is empty, or longer than %d", limit)

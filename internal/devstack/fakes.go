@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Fakes stand in for the services outside. They refuse what the services would refuse.
+// Fakes are local stand-ins for external services. They refuse what the services would refuse.
 type Fakes struct {
 	SES    *SES
 	Sentry *Sentry
@@ -27,10 +27,10 @@ type Fakes struct {
 	server *http.Server
 }
 
-// endpoint is the host and port where the functions find the doubles.
+// endpoint is the host and port where the functions find the fakes.
 type endpoint string
 
-// at is the address of a double.
+// at returns the URL of a fake.
 func (e endpoint) at(path string) string { return "http://" + string(e) + path }
 
 func newFakes() *Fakes {

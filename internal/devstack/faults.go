@@ -13,7 +13,7 @@ import (
 	"newsletter/internal/canary"
 )
 
-// Fault is how a double shall fail once.
+// Fault is one failure of a fake.
 type Fault struct {
 	// Status is what it answers with Body; 0 leaves the answer as it would be.
 	Status     int
@@ -25,7 +25,7 @@ type Fault struct {
 	Lost bool
 }
 
-// faults are what a double shall do wrong, and what it was sent wrong. Its methods are safe for concurrent use.
+// faults are what a fake shall do wrong, and what it was sent wrong. Its methods are safe for concurrent use.
 type faults struct {
 	mu       sync.Mutex
 	failing  []Fault
@@ -40,7 +40,7 @@ func (f *faults) Fail(next ...Fault) {
 	f.failing = append(f.failing, next...)
 }
 
-// Heal takes back what Fail asked for.
+// Heal cancels the faults of Fail.
 func (f *faults) Heal() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,12 +82,12 @@ func (f *faults) next(r *http.Request) Fault {
 	return fault
 }
 
-// maxBody bounds what a double reads of a request. No service here takes as much.
+// maxBody bounds what a fake reads of a request. No service here takes as much.
 const maxBody = 5 << 20
 
 // serve answers a request to a service by handle, or as the next fault says.
 func (f *faults) serve(service canary.Sink, w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody)) // only a whole request tells when the other side goes
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody)) // the server detects a disconnect only after a complete request
 	if err != nil {
 		return
 	}
@@ -114,7 +114,7 @@ func (f *faults) serve(service canary.Sink, w http.ResponseWriter, r *http.Reque
 		w.(http.Flusher).Flush()
 		pause(r, fault.Drip)
 	}
-	_, _ = w.Write([]byte(fault.Body)) // the other side may be gone
+	_, _ = w.Write([]byte(fault.Body)) // the client may have disconnected
 }
 
 // pause ends early when the other side goes.

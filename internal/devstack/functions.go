@@ -39,7 +39,7 @@ func (s *Stack) build(ctx context.Context) error {
 	return Build(ctx, s.options.Root, s.options.Binaries)
 }
 
-// variables are the values of everything that the template and the settings may give a function.
+// variables returns all values that the template and the settings may pass to a function.
 func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]string {
 	values := map[string]string{
 		"ENVIRONMENT": "local", "RELEASE": "local", "LOG_LEVEL": "INFO",
@@ -68,13 +68,13 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 	for name, value := range s.options.Variables {
 		values[name] = value
 	}
-	// What Lambda itself gives a function: its role's credentials.
+	// Lambda itself passes a function its role's credentials.
 	values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], values["AWS_SESSION_TOKEN"] = "AKIDLOCAL", "local", "local"
 	return values
 }
 
-// given lists the names of the variables that a function has: by the template, its own and those of its secrets; by its
-// artifact, the settings that it reads.
+// variableNames lists the names of the variables that a function has: by the template, its own and those of its
+// secrets; by its artifact, the settings that it reads.
 func (s *Stack) variableNames(function string, f *samtemplate.Function) []string {
 	var names []string
 	for name := range f.Variables {
@@ -93,7 +93,7 @@ func (s *Stack) variableNames(function string, f *samtemplate.Function) []string
 	return slices.Compact(names)
 }
 
-// environment is the variables of one function.
+// environment returns the variables of one function.
 func (s *Stack) environment(function string, f *samtemplate.Function) map[string]string {
 	environment := map[string]string{}
 	for _, name := range s.variableNames(function, f) {
@@ -132,7 +132,7 @@ func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
 	return cfg, nil
 }
 
-// expression is the text of a schedule, or the default of the parameter that it is.
+// expression returns the expression of a schedule, or the default of the parameter that it references.
 func (s *Stack) expression(schedule samtemplate.Schedule) string {
 	expression := schedule.Expression
 	if names := samtemplate.References(expression); len(names) == 1 {
@@ -174,7 +174,7 @@ type FunctionState struct {
 // stateFile holds secrets of the stack, as keys.json does.
 const stateFile = "state.json"
 
-// writeState tells other processes of the stack, and `sam local` by env.json.
+// writeState writes the state of the stack for other processes, and env.json for `sam local`.
 func (s *Stack) writeState() error {
 	state := State{BaseURL: s.BaseURL, Psql: s.Psql(), Functions: map[string]FunctionState{}}
 	forSAM := map[string]map[string]string{}

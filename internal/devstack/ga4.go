@@ -16,13 +16,13 @@ import (
 	"newsletter/internal/canary"
 )
 
-// The property and the secret that the double of Google Analytics takes.
+// The property and the secret that the fake of Google Analytics takes.
 const (
 	GA4ID     = "G-LOCAL00000"
 	GA4Secret = "local-ga4-secret"
 )
 
-// GA4Event is an event that the double of Google Analytics counted.
+// GA4Event is an event that the fake of Google Analytics counted.
 type GA4Event struct {
 	Name     string
 	At       time.Time
@@ -30,8 +30,8 @@ type GA4Event struct {
 	Params   map[string]any
 }
 
-// GA4 is the double of Google Analytics 4 (Measurement Protocol). As the service does, it answers with success whatever
-// it is sent; what the service would silently drop, and what could be somebody's, is among its Problems. It is safe for
+// GA4 is a fake of Google Analytics 4 (Measurement Protocol). As the service does, it answers with success whatever it
+// is sent; what the service would silently drop, and what could be personal data, is among its Problems. It is safe for
 // concurrent use.
 type GA4 struct {
 	faults
@@ -39,10 +39,10 @@ type GA4 struct {
 	events []GA4Event
 }
 
-// NewGA4 makes a double with the clock now.
+// NewGA4 returns a fake with the clock now.
 func NewGA4(now func() time.Time) *GA4 { return &GA4{now: now} }
 
-// Events gives all events, in the order in which they came.
+// Events returns all events, in the order of arrival.
 func (g *GA4) Events() []GA4Event {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -59,7 +59,7 @@ func (g *GA4) answer(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// collected is a request's body, as far as we use it.
+// collected is a request's body, as far as it is used.
 type collected struct {
 	ClientID           string            `json:"client_id"`
 	TimestampMicros    int64             `json:"timestamp_micros"`

@@ -15,10 +15,10 @@ import (
 	"newsletter/internal/canary"
 )
 
-// LoopsKey is the key that the double of Loops takes.
+// LoopsKey is the key that the fake of Loops takes.
 const LoopsKey = "local-loops-key"
 
-// LoopsContact is a contact as the double of Loops keeps it.
+// LoopsContact is a contact as the fake of Loops keeps it.
 type LoopsContact struct {
 	ID           string          `json:"id"`
 	Email        string          `json:"email"`
@@ -30,7 +30,7 @@ type LoopsContact struct {
 	Suppressed   bool            `json:"-"`
 }
 
-// LoopsEmail is a transactional mail that the double sent.
+// LoopsEmail is a transactional mail that the fake sent.
 type LoopsEmail struct {
 	To              string            `json:"email"`
 	TransactionalID string            `json:"transactionalId"`
@@ -38,8 +38,8 @@ type LoopsEmail struct {
 	Key             string            `json:"-"`
 }
 
-// Loops is the double of Loops (loops.so, API v1): contacts and transactional mails. It checks what the service checks,
-// keeps what it is sent, and fails when it is told to. It is safe for concurrent use.
+// Loops is a fake of Loops (loops.so, API v1): contacts and transactional mails. It checks what the service checks,
+// keeps what it is sent, and fails as Fail requests. It is safe for concurrent use.
 type Loops struct {
 	faults
 	contacts  []*LoopsContact
@@ -48,7 +48,7 @@ type Loops struct {
 	keys      map[string]bool
 }
 
-// Contacts gives all contacts, in the order in which they came.
+// Contacts returns all contacts, in the order of arrival.
 func (l *Loops) Contacts() []LoopsContact {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +79,7 @@ func (l *Loops) Template(id string, variables ...string) {
 	l.templates[id] = variables
 }
 
-// Mails gives the mails that were sent.
+// Emails returns the emails that were sent.
 func (l *Loops) Emails() []LoopsEmail {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -122,10 +122,10 @@ func (l *Loops) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(no.status)
 		answer = map[string]any{"success": false, "path": no.path, "message": no.message}
 	}
-	_ = json.NewEncoder(w).Encode(answer) // the other side may be gone
+	_ = json.NewEncoder(w).Encode(answer) // the client may have disconnected
 }
 
-// act does what is asked for.
+// act performs the request.
 func (l *Loops) act(r *http.Request, body []byte) (any, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,7 +154,7 @@ func checkLoopsRequest(r *http.Request, body []byte) error {
 	return nil
 }
 
-// find gives the contact whose member name ("email" or "userId") is value.
+// find returns the contact whose member name ("email" or "userId") is value.
 func (l *Loops) find(name, value string) *LoopsContact {
 	for _, c := range l.contacts {
 		if name == "email" && strings.EqualFold(c.Email, value) || name == "userId" && c.UserID != nil && *c.UserID == value {
@@ -178,7 +178,7 @@ func (l *Loops) remove(c *LoopsContact) {
 	l.contacts = slices.DeleteFunc(l.contacts, func(other *LoopsContact) bool { return other == c })
 }
 
-// one finds the contact that exactly one of "email" and "userId" names; there may be none.
+// findOne finds the contact that exactly one of "email" and "userId" names; there may be none.
 func (l *Loops) findOne(names map[string]string) (*LoopsContact, error) {
 	if len(names) != 1 {
 		return nil, badRequest("", "exactly one of email and userId is needed")

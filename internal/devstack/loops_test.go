@@ -23,7 +23,7 @@ func TestTheFakeOfLoopsRefusesWhatLoopsRefuses(t *testing.T) {
 		"named address":        {"PUT /api/v1/contacts/update", `{"email":"Joe <joe@example.org>"}`, "", 400, true},
 		"unknown property":     {"PUT /api/v1/contacts/update", `{"email":"joe@example.org","plan":"pro"}`, "", 400, true},
 		"list that is no bool": {"PUT /api/v1/contacts/update", `{"email":"joe@example.org","mailingLists":{"a":1}}`, "", 400, true},
-		"somebody else's id":   {"PUT /api/v1/contacts/update", `{"email":"jack@example.org","userId":"jane"}`, "", 409, false},
+		"id of another":        {"PUT /api/v1/contacts/update", `{"email":"jack@example.org","userId":"jane"}`, "", 409, false},
 		"nobody named":         {"PUT /api/v1/contacts/update", `{"userId":"joe"}`, "", 400, true},
 		"delete nobody":        {"POST /api/v1/contacts/delete", `{"email":"joe@example.org"}`, "", 404, false},
 		"delete by both":       {"POST /api/v1/contacts/delete", `{"email":"joe@example.org","userId":"joe"}`, "", 400, true},

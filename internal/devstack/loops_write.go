@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// contactUpdate is the body of contacts/update, as far as we use it. Other members would be properties that the account
-// has to know, so they are refused.
+// contactUpdate is the body of contacts/update, as far as it is used. Other members would be properties that the
+// account has to know, so they are refused.
 type contactUpdate struct {
 	Email        *string         `json:"email"`
 	UserID       *string         `json:"userId"`
@@ -76,7 +76,7 @@ func (u contactUpdate) apply(c *LoopsContact) {
 	}
 }
 
-// transactional sends a mail, once for each key.
+// transactional sends an email, once for each key.
 func (l *Loops) transactional(body []byte, key string) (any, error) {
 	var m struct {
 		LoopsEmail

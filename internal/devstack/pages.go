@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// handler serves what only the local stack has, and hands the rest to the API. It answers only to its own names, so that
-// no page on the web can reach it through a name that resolves to this machine.
+// handler serves what only the local stack has, and hands the rest to the API. It answers only to its own names, so
+// that no page on the web can reach it through a name that resolves to this machine.
 func (s *Stack) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.signUpPage)
@@ -61,12 +61,12 @@ func writeJSON(w http.ResponseWriter, v any) {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(v) // the visitor may be gone
+	_ = encoder.Encode(v) // the visitor may have disconnected
 }
 
 func show(w http.ResponseWriter, page *template.Template, data any) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = page.Execute(w, data) // the visitor may be gone
+	_ = page.Execute(w, data) // the visitor may have disconnected
 }
 
 const head = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -76,9 +76,9 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere}.trap{position:absolute;left:-10
 
 var signUpPage = template.Must(template.New("sign-up").Parse(head + `<title>The Local Letter</title></head><body>
 <h1>The Local Letter</h1>
-<p>A sign-up form as it stands on a web site. The mails are in the <a href="/_local/inbox">inbox</a>.</p>
+<p>A sign-up form as on a website. The emails are in the <a href="/_local/inbox">inbox</a>.</p>
 <form method="post" action="/api/newsletter/subscribe">
-<label for="email">Your e-mail address</label><br>
+<label for="email">Your email address</label><br>
 <input id="email" name="email" type="email" autocomplete="email" required>
 <span class="trap" aria-hidden="true"><label for="website">Leave this empty</label><input id="website" name="website" tabindex="-1" autocomplete="off"></span>
 <button type="submit">Subscribe</button>
@@ -86,12 +86,12 @@ var signUpPage = template.Must(template.New("sign-up").Parse(head + `<title>The 
 `))
 
 var inboxPage = template.Must(template.New("inbox").Funcs(template.FuncMap{"linked": linkify}).Parse(head + `<title>Inbox</title></head><body>
-<h1>Inbox</h1><p>What was mailed since the stack started, the newest first. <a href="/_local/inbox">Look again</a> · <a href="/">Sign-up page</a></p>
+<h1>Inbox</h1><p>Emails since the stack started, the newest first. <a href="/_local/inbox">Refresh</a> · <a href="/">Sign-up page</a></p>
 {{range .}}<article><p><strong>{{.Subject}}</strong><br>to {{.To}}, {{.At.Format "15:04:05"}}</p><pre>{{linked .}}</pre></article>
-{{else}}<p>Nothing yet. A mail takes up to three seconds.</p>{{end}}</body></html>
+{{else}}<p>Nothing yet. An email takes up to three seconds.</p>{{end}}</body></html>
 `))
 
-// linked is the text of a mail with its links to click on.
+// linkify returns the text of an email with clickable links.
 func linkify(m Email) template.HTML {
 	var b strings.Builder
 	done := 0

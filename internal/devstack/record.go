@@ -22,7 +22,7 @@ func recordRequest(service canary.Sink, r *http.Request, body []byte) {
 	}
 }
 
-// recordedLog writes down the lines of the functions on their way to w, which may be nil.
+// recordedLog records the log lines of the functions before writing them to w, which may be nil.
 type recordedLog struct{ w io.Writer }
 
 // Write implements io.Writer. It gets one line at a time.
@@ -39,7 +39,7 @@ func (l recordedLog) Write(line []byte) (int, error) {
 	return l.w.Write(line)
 }
 
-// recordedAnswers writes down the answers of a handler.
+// recordResponses records the responses of a handler.
 func recordResponses(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !canary.Recording() {

@@ -18,11 +18,11 @@ import (
 	"newsletter/internal/canary"
 )
 
-// S3Bucket is the bucket that the double of Amazon S3 has.
+// S3Bucket is the bucket that the fake of Amazon S3 has.
 const S3Bucket = "local-journal"
 
-// S3 is the double of Amazon S3 with one bucket: PutObject, GetObject and ListObjectsV2, by path. It checks signatures'
-// form, checksums and conditions, keeps the objects, and fails when it is told to. It is safe for concurrent use.
+// S3 is a fake of Amazon S3 with one bucket: PutObject, GetObject and ListObjectsV2, by path. It checks signatures'
+// form, checksums and conditions, keeps the objects, and fails as Fail requests. It is safe for concurrent use.
 type S3 struct {
 	faults
 	objects   map[string][]byte
@@ -30,26 +30,26 @@ type S3 struct {
 	corrupted map[string]bool
 }
 
-// NewS3 makes a double whose lists have pages of a size; 0 is S3's own.
+// NewS3 returns a fake whose lists have pages of a size; 0 is S3's own.
 func NewS3(pageSize int) *S3 {
 	return &S3{objects: map[string][]byte{}, corrupted: map[string]bool{}, pageSize: pageSize}
 }
 
-// Objects gives all objects by key.
+// Objects returns all objects by key.
 func (s *S3) Objects() map[string][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.objects)
 }
 
-// Put places an object past all checks.
+// Put stores an object without checks.
 func (s *S3) Put(key string, content []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.objects[key] = content
 }
 
-// Spoil makes an object's bytes arrive changed, as a bad wire does.
+// Corrupt makes Get return changed bytes for an object, as a faulty network may.
 func (s *S3) Corrupt(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *S3) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(refused.status)
-	_ = xml.NewEncoder(w).Encode(refused) // the other side may be gone
+	_ = xml.NewEncoder(w).Encode(refused) // the client may have disconnected
 }
 
 func (s *S3) act(w http.ResponseWriter, r *http.Request) error {
@@ -109,7 +109,7 @@ func (s *S3) act(w http.ResponseWriter, r *http.Request) error {
 	return &s3Error{Code: "NotImplemented", Message: r.Method, status: http.StatusNotImplemented}
 }
 
-// signedForS3 checks the form of a signature (AWS Signature Version 4) and that it covers what S3 wants covered.
+// checkS3Signature checks the form of a signature (AWS Signature Version 4) and that it covers what S3 wants covered.
 func checkS3Signature(r *http.Request, body []byte) error {
 	auth := r.Header.Get("Authorization")
 	_, covered, _ := strings.Cut(auth, "SignedHeaders=")
@@ -211,6 +211,6 @@ func (s *S3) list(w http.ResponseWriter, query url.Values) error {
 	}
 	answer.KeyCount = len(answer.Contents)
 	w.Header().Set("Content-Type", "application/xml")
-	_, _ = fmt.Fprint(w, xml.Header) // the other side may be gone
+	_, _ = fmt.Fprint(w, xml.Header) // the client may have disconnected
 	return xml.NewEncoder(w).Encode(answer)
 }

@@ -17,7 +17,7 @@ import (
 	"newsletter/internal/canary"
 )
 
-// Sentry is the double of Sentry. It takes envelopes apart as the service does and keeps the events and check-ins. It is
+// Sentry is a fake of Sentry. It takes envelopes apart as the service does and keeps the events and check-ins. It is
 // safe for concurrent use.
 type Sentry struct {
 	mu       sync.Mutex
@@ -26,7 +26,7 @@ type Sentry struct {
 	problems []string
 }
 
-// CheckIn is what a cron monitor is told of a run.
+// CheckIn is a check-in of a cron monitor.
 type CheckIn struct {
 	ID       string `json:"check_in_id"`
 	Slug     string `json:"monitor_slug"`
@@ -44,14 +44,14 @@ type CheckIn struct {
 	} `json:"monitor_config"`
 }
 
-// CheckIns gives all check-ins, in the order in which they came.
+// CheckIns returns all check-ins, in the order of arrival.
 func (s *Sentry) CheckIns() []CheckIn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.checkIns)
 }
 
-// Events gives all events, the newest first.
+// Events returns all events, the newest first.
 func (s *Sentry) Events() []json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ type item struct {
 // slug is what Sentry takes as a monitor's name (develop.sentry.dev, "Check-Ins").
 var slug = regexp.MustCompile(`^[a-z0-9_-]{1,50}$`)
 
-// take keeps an event or a check-in, as far as the service would. The caller holds mu.
+// keep keeps an event or a check-in, as far as the service would. The caller holds mu.
 func (s *Sentry) keep(i item) error {
 	switch i.kind {
 	case "event":

@@ -17,7 +17,7 @@ import (
 	"newsletter/internal/canary"
 )
 
-// Email is a mail that the double of SES took.
+// Email is an email that the fake of SES accepted.
 type Email struct {
 	To      string            `json:"to"`
 	From    string            `json:"from"`
@@ -31,11 +31,11 @@ type Email struct {
 	At      time.Time         `json:"at"`
 }
 
-// SESFault is how the double shall fail.
+// SESFault is how the fake shall fail.
 type SESFault struct {
 	Status     int
 	Code       string // such as "TooManyRequestsException"
-	Message    string // defaults to "as told"
+	Message    string // defaults to "requested by the test"
 	RetryAfter int    // seconds; 0 leaves the header out
 	Delay      time.Duration
 	// Lose, if it is not nil, takes the place of the rest: the mail is taken, and if Lose says so, the connection ends
@@ -43,14 +43,14 @@ type SESFault struct {
 	Lose func(taken Email) bool
 }
 
-// SES is the double of Amazon SES (API v2, SendEmail). It checks what the service checks, keeps the mails, and fails
-// when it is told to. It is safe for concurrent use.
+// SES is a fake of Amazon SES (API v2, SendEmail). It checks what the service checks, keeps the emails, and fails
+// as Fail requests. It is safe for concurrent use.
 type SES struct {
 	now func() time.Time
 
 	mu sync.Mutex
-	// published gets what became of each mail that was sent with the configuration set, as SES publishes it; nil if nobody
-	// listens, and silent if its event destination is turned off.
+	// publish publishes the event of each email that was sent with the configuration set. It is nil without a receiver, and
+	// not called while eventsOff.
 	publish   func(Email)
 	eventsOff bool
 	emails    []Email
@@ -59,10 +59,10 @@ type SES struct {
 	calls     int
 }
 
-// NewSES makes a double that stamps the mails with the clock now.
+// NewSES returns a fake that timestamps emails with the clock now.
 func NewSES(now func() time.Time) *SES { return &SES{now: now} }
 
-// Mails gives all mails, the newest first.
+// Emails returns all emails, the newest first.
 func (s *SES) Emails() []Email {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +71,7 @@ func (s *SES) Emails() []Email {
 	return mails
 }
 
-// Since gives the mails after the first n, the oldest first.
+// Since returns the emails after the first n, the oldest first.
 func (s *SES) Since(n int) []Email {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,24 +99,24 @@ func (s *SES) Fail(answers ...SESFault) {
 	s.failing = append(s.failing, answers...)
 }
 
-// Heal takes back what Fail asked for.
+// Heal cancels the faults of Fail.
 func (s *SES) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing = nil
 }
 
-// Publish turns the event destination of the configuration set on or off. It is on at first.
+// SetPublishing turns the event destination of the configuration set on or off. It is on at first.
 func (s *SES) SetPublishing(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.eventsOff = !on
 }
 
-// ConfigurationSet is the one configuration set that the double knows.
+// ConfigurationSet is the one configuration set that the fake knows.
 const ConfigurationSet = "newsletter-local"
 
-// sendEmail is the request of SendEmail, as far as we use it. Other members are refused.
+// sendEmail is the request of SendEmail, as far as it is used. Other members are refused.
 type sendEmail struct {
 	FromEmailAddress     string
 	ConfigurationSetName string
@@ -146,7 +146,7 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if answer.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(answer.RetryAfter))
 		}
-		refuse(w, answer.Status, answer.Code, cmp.Or(answer.Message, "as told"))
+		refuse(w, answer.Status, answer.Code, cmp.Or(answer.Message, "requested by the test"))
 		return
 	}
 	taken, err := readEmail(r, body)
@@ -165,7 +165,7 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, `{"MessageId":"local-%08d"}`, number)
 }
 
-// keep adds a mail, tells of it, and gives its number.
+// keep adds an email, publishes its event, and returns its number.
 func (s *SES) keep(m Email) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,14 +197,14 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 }
 
 var (
-	// The forms that the API reference of SESv2 gives for MessageHeader and MessageTag.
+	// The patterns in the API reference of SESv2 for MessageHeader and MessageTag.
 	headerName  = regexp.MustCompile(`^[!-9;-@A-~]{1,126}$`)
 	headerValue = regexp.MustCompile(`^[ -~]{1,870}$`)
 	tagPattern  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 	linkPattern = regexp.MustCompile(`https?://[^\s<>"]+`)
 )
 
-// readMail checks a request as the service does.
+// readEmail parses a request and checks it as the service does.
 func readEmail(r *http.Request, body []byte) (Email, error) {
 	if auth := r.Header.Get("Authorization"); !strings.HasPrefix(auth, "AWS4-HMAC-SHA256 Credential=") || !strings.Contains(auth, "/ses/aws4_request") {
 		return Email{}, fmt.Errorf("the request is not signed for SES")

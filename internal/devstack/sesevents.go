@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// publishTo hands what becomes of mails to a function, as SES does through SNS: a mail to bounce@ or complaint@ of any
-// domain bounces or is complained about, as with the mailbox simulator of SES, and every other one is delivered.
+// publishTo sends email events to a function, as SES does through SNS. Emails to bounce@ or complaint@ of any domain
+// bounce or cause a complaint, as with the mailbox simulator of SES. All others are delivered.
 func (s *Stack) publishTo(function string) {
 	s.Fakes.SES.mu.Lock()
 	defer s.Fakes.SES.mu.Unlock()
@@ -25,7 +25,7 @@ func (s *Stack) publishTo(function string) {
 	}
 }
 
-// notification is what SNS hands on of a mail.
+// notification returns the SNS event about an email.
 func notification(m Email) events.SNSEvent {
 	at := m.At.UTC().Format(time.RFC3339Nano)
 	about := map[string]any{"mail": map[string]any{

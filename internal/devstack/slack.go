@@ -11,7 +11,7 @@ import (
 	"newsletter/internal/canary"
 )
 
-// Slack is the double of an incoming webhook of Slack. It checks what the service checks (Block Kit reference) and answers
+// Slack is a fake of an incoming webhook of Slack. It checks what the service checks (Block Kit reference) and answers
 // as it does, "ok" or a word; and it refuses what would link, mention or format. It is safe for concurrent use.
 type Slack struct{ chat }
 
@@ -31,7 +31,7 @@ func (s *Slack) answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ok")
 }
 
-// slackPost is a request's body, as far as we use it.
+// slackPost is a request's body, as far as it is used.
 type slackPost struct {
 	Text        string `json:"text"`
 	UnfurlLinks bool   `json:"unfurl_links"`
@@ -47,7 +47,7 @@ type slackPost struct {
 	} `json:"blocks"`
 }
 
-// readSlack gives the word of Slack's refusal beside an error.
+// readSlack returns the word of Slack's refusal beside an error.
 func readSlack(r *http.Request) (m ChatMessage, word string, err error) {
 	var post slackPost
 	switch err := readJSON(r, &post); {
@@ -83,7 +83,7 @@ func readSlack(r *http.Request) (m ChatMessage, word string, err error) {
 
 var slackEntity = regexp.MustCompile(`&(amp|lt|gt);`)
 
-// shownBySlack gives a text as people see it.
+// unescapeSlack returns a text as Slack shows it.
 func unescapeSlack(text string, limit int) (string, error) {
 	if !fitsLimit(text, limit) {
 		return "", fmt.Errorf("the text is empty, or longer than %d", limit)

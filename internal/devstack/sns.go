@@ -10,17 +10,17 @@ import (
 	"newsletter/internal/canary"
 )
 
-// TopicARN is the topic that the double of SNS knows.
+// TopicARN is the topic that the fake of SNS knows.
 const TopicARN = "arn:aws:sns:eu-central-1:123456789012:newsletter-alerts"
 
-// SNS is the double of Amazon SNS (query protocol): it takes messages for one topic, and refuses what the service refuses.
+// SNS is a fake of Amazon SNS (query protocol): it takes messages for one topic, and refuses what the service refuses.
 // It is safe for concurrent use.
 type SNS struct{ chat }
 
 // ServeHTTP implements http.Handler.
 func (s *SNS) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(canary.SNS, w, r, s.answer) }
 
-// snsSubject is what the service takes as the subject of a mail (Publish API).
+// snsSubject matches the subjects that the service accepts (Publish API).
 var snsSubject = regexp.MustCompile(`^[!-~][ -~]{0,99}$`)
 
 func (s *SNS) answer(w http.ResponseWriter, r *http.Request) {

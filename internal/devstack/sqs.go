@@ -17,7 +17,7 @@ import (
 	"newsletter/internal/lambdalocal"
 )
 
-// SQS is the double of Amazon SQS (JSON protocol): it takes messages for one queue, and hands them to a function as an
+// SQS is a fake of Amazon SQS (JSON protocol): it takes messages for one queue, and hands them to a function as an
 // event source does, again and again until the function has applied them. It is safe for concurrent use.
 type SQS struct {
 	faults
@@ -25,7 +25,7 @@ type SQS struct {
 	sent     int
 }
 
-// Waiting gives the bodies of the messages that are not applied yet.
+// Waiting returns the bodies of the messages that are not applied yet.
 func (q *SQS) Waiting() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -78,7 +78,7 @@ func (q *SQS) keep(body string) string {
 // batchSize is that of the template.
 const batchSize = 10
 
-// feed hands what waits to a function, until ctx ends.
+// feed sends the waiting messages to a function, until ctx ends.
 func (q *SQS) feed(ctx context.Context, server *lambdalocal.Server, function string) {
 	for {
 		select {

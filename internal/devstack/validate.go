@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Validate runs migrate's command of that name against the running system. expected are beginnings of the problems that it
-// has to find. The error lists every other problem that it finds, and every expected one that it does not.
+// Validate runs migrate's command of that name against the running system. expected are beginnings of the problems that
+// it has to find. The error lists every other problem that it finds, and every expected one that it does not.
 func (s *Stack) Validate(ctx context.Context, expected ...string) error {
 	answer, err := s.Lambda.Invoke(ctx, "migrate", []byte(`{"command":"validate"}`))
 	if err != nil {
 		return fmt.Errorf("validate the database: %w", err)
 	}
-	var result struct { // of migrations.Result, which imports what tests of the doubles test
+	var result struct { // of migrations.Result, which imports what tests of the fakes test
 		OK       bool     `json:"ok"`
 		Problems []string `json:"problems"`
 	}

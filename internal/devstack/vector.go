@@ -15,7 +15,7 @@ import (
 	"newsletter/internal/canary"
 )
 
-// VectorToken is the token that the double of Upstash Vector takes.
+// VectorToken is the token that the fake of Upstash Vector takes.
 const VectorToken = "local-vector-token"
 
 // vectorDimensions and the metric COSINE are those of the index that the documentation asks for.
@@ -27,7 +27,7 @@ type point struct {
 	Metadata map[string]int64 `json:"metadata"`
 }
 
-// Vector is the double of an index of Upstash Vector (REST API) with 512 dimensions and the metric COSINE. It checks what
+// Vector is a fake of an index of Upstash Vector (REST API) with 512 dimensions and the metric COSINE. It checks what
 // the service checks, and that nothing about a person gets there. It is safe for concurrent use.
 type Vector struct {
 	faults
@@ -109,7 +109,7 @@ func (v *Vector) do(r *http.Request) (any, error) {
 
 var vectorID = regexp.MustCompile(`^[0-9a-f]{16,64}$`)
 
-// check refuses what the service refuses, and what may be about somebody.
+// check refuses what the service refuses, and what may be personal data.
 func (p point) check() error {
 	if !vectorID.MatchString(p.ID) {
 		return fmt.Errorf("the id %q may mean something", p.ID)
@@ -175,7 +175,7 @@ func decodeBody(r *http.Request, into any) error {
 	return decoder.Decode(into)
 }
 
-// similarity is the cosine of two vectors, 0 if one has no length.
+// similarity returns the cosine of two vectors, or 0 if one has no length.
 func similarity(a, b []float32) float64 {
 	var product, x, y float64
 	for i := range a {

@@ -20,7 +20,7 @@ import (
 	"newsletter/internal/canary"
 )
 
-// WebhookSecret is the secret that the double of a webhook's receiver knows.
+// WebhookSecret is the secret that the fake of a webhook's receiver knows.
 const WebhookSecret = "whsec_bG9jYWwtd2ViaG9vay1zZWNyZXQtMTIzNDU2"
 
 // WebhookCall is a call that the receiver took.
@@ -32,18 +32,18 @@ type WebhookCall struct {
 	Data map[string]string
 }
 
-// Webhooks is a receiver of webhooks as Standard Webhooks 1.0.0 asks of one: it verifies the signature and the time before
-// it reads anything. It is safe for concurrent use.
+// Webhooks is a receiver of webhooks as Standard Webhooks 1.0.0 asks of one: it verifies the signature and the time
+// before it reads anything. It is safe for concurrent use.
 type Webhooks struct {
 	faults
 	now      func() time.Time
 	received []WebhookCall
 }
 
-// NewWebhooks makes a receiver with the clock now.
+// NewWebhooks returns a receiver with the clock now.
 func NewWebhooks(now func() time.Time) *Webhooks { return &Webhooks{now: now} }
 
-// Received gives all calls, in the order in which they came; repetitions too.
+// Received returns all calls, in the order of arrival; repetitions too.
 func (h *Webhooks) Received() []WebhookCall {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -70,7 +70,7 @@ func (h *Webhooks) answer(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// keep says whether a call is a new one, or the same as those of its id before.
+// keep reports whether a call is a new one, or the same as those of its id before.
 func (h *Webhooks) keep(call WebhookCall) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -109,7 +109,7 @@ func (h *Webhooks) verify(r *http.Request) (call WebhookCall, err error) {
 	return readCall(id, r.URL.Path, body)
 }
 
-// signedForUs wants signatures of version 1 alone, one of them by our secret.
+// checkSignature requires that all signatures are of version 1, and that one of them is by our secret.
 func checkSignature(header, content string) error {
 	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(WebhookSecret, "whsec_"))
 	if err != nil {
