@@ -74,7 +74,7 @@ func readHeader(response events.APIGatewayV2HTTPResponse) (http.Header, error) {
 	return header, nil
 }
 
-// write sends the answer. To HEAD it tells the length of the body that it keeps to itself, if there is one.
+// write sends the answer. For HEAD it sends only the length of the body, if there is one.
 func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	for name, values := range a.header {
@@ -88,6 +88,6 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(a.status)
 	if hasBody && r.Method != http.MethodHead {
-		_, _ = w.Write(a.body) // the visitor may be gone
+		_, _ = w.Write(a.body) // the visitor may have disconnected
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// send gives the answer that a client gets for a payload.
+// send returns the answer that a client gets for a payload.
 func send(t *testing.T, method, payload string) (*http.Response, string) {
 	t.Helper()
 	s := &Server{logs: &lockedWriter{}}
@@ -80,14 +80,15 @@ func TestHeadersAndCookiesOfAnAnswer(t *testing.T) {
 		}
 	}
 	if response, _ := send(t, http.MethodHead, `{"statusCode":200}`); response.Header.Get("Content-Length") != "" {
-		t.Error("the length of a body that is not known was told")
+		t.Error("Content-Length for a body of unknown length")
 	}
 	if response, _ := send(t, http.MethodGet, `{"statusCode":200}`); response.Header.Get("Content-Length") != "0" {
 		t.Error("an empty body has a length")
 	}
 }
 
-// FuzzAnswer: no payload makes the gateway panic or send what HTTP forbids, and a well-formed one arrives as it was meant.
+// FuzzAnswer: no payload makes the gateway panic or send what HTTP forbids, and a well-formed one arrives as it was
+// meant.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"statusCode":200,"headers":{"a":"b"},"cookies":["c"],"body":"aGk=","isBase64Encoded":true}`), 200, "X-A", "value", []byte("body"))
 	f.Add([]byte(`"text"`), 99, "", "\r\n", []byte{0xff})

@@ -19,8 +19,8 @@ import (
 const (
 	// initTimeout is Lambda's limit for the INIT phase.
 	initTimeout = 10 * time.Second
-	// stopGrace is what an environment gets between SIGTERM and SIGKILL. Lambda gives 500 ms; here the machine may be busy
-	// with tests, and a binary built for coverage writes its data.
+	// stopGrace is the time between SIGTERM and SIGKILL. Lambda's is 500 ms, but this machine may be busy with tests, and
+	// a binary built for coverage writes its data.
 	stopGrace = 5 * time.Second
 )
 
@@ -39,11 +39,11 @@ type environment struct {
 
 	mu        sync.Mutex
 	current   string      // the request id of the event under way
-	failure   *startError // what the process says of its own start
-	extension string      // the identifier under which it registered to be told of its end
+	failure   *startError // the init error that the process reported
+	extension string      // the identifier of its extension, which receives SIGTERM
 }
 
-// startError says why an environment did not start, in Lambda's words.
+// startError is the reason why an environment did not start, in Lambda's words.
 type startError struct{ kind, message string }
 
 func (s *startError) Error() string { return s.kind + ": " + s.message }
@@ -106,7 +106,7 @@ func (e *environment) watch() {
 	close(e.ended)
 }
 
-// variables is the environment of the process: what Lambda sets, and the function's own. Nothing of ours is inherited.
+// variables returns the environment of the process: what Lambda sets, and the function's own. It inherits nothing.
 func (e *environment) variables(api string) []string {
 	f := e.pool.function
 	return append([]string{
@@ -130,7 +130,7 @@ func (e *environment) variables(api string) []string {
 	}, f.Env...)
 }
 
-// exitReason says how the process ended, in Lambda's words.
+// exitReason returns how the process ended, in Lambda's words.
 func (e *environment) exitReason() string {
 	if err := e.process.Err(); err != nil {
 		return "Runtime exited with error: " + err.Error()
@@ -138,12 +138,12 @@ func (e *environment) exitReason() string {
 	return "Runtime exited without providing a reason"
 }
 
-// stop ends the process as Lambda does: by SIGTERM if it registered to be told, and by SIGKILL.
+// stop ends the process as Lambda does: with SIGTERM if it registered an extension, and with SIGKILL.
 func (e *environment) stop() {
 	e.mu.Lock()
-	told := e.extension != ""
+	registered := e.extension != ""
 	e.mu.Unlock()
-	if told {
+	if registered {
 		e.process.Stop(stopGrace)
 	}
 	e.kill()
@@ -165,11 +165,11 @@ func randomHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// requestID is a UUID in the form of Lambda's.
+// requestID returns a UUID in Lambda's form.
 func requestID() string {
 	h := randomHex(16)
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
 }
 
-// traceRoot is a trace's id: version, time and 96 random bits.
+// traceRoot returns a trace id: version, time and 96 random bits.
 func traceRoot(now time.Time) string { return fmt.Sprintf("Root=1-%08x-%s", now.Unix(), randomHex(12)) }

@@ -149,14 +149,14 @@ func TestOnlyWhoRegisteredHearsSIGTERM(t *testing.T) {
 	for how, hears := range map[string]bool{"": true, "deaf": true, "unregistered": false} {
 		t.Run("how="+how, func(t *testing.T) {
 			t.Parallel()
-			farewell := filepath.Join(t.TempDir(), "farewell")
-			s, _ := start(t, Function{Env: []string{"PROBE_FAREWELL=" + farewell, "PROBE_SIGTERM=" + how}})
+			sigterm := filepath.Join(t.TempDir(), "sigterm")
+			s, _ := start(t, Function{Env: []string{"PROBE_FAREWELL=" + sigterm, "PROBE_SIGTERM=" + how}})
 			pid := decode(t, call(t, s, `{}`)).PID
 			if err := s.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if exists(farewell) != hears {
-				t.Errorf("it heard: %v, want %v", !hears, hears)
+			if exists(sigterm) != hears {
+				t.Errorf("it received SIGTERM: %v, want %v", !hears, hears)
 			}
 			if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
 				t.Errorf("process %d still lives: %v", pid, err)
@@ -167,10 +167,10 @@ func TestOnlyWhoRegisteredHearsSIGTERM(t *testing.T) {
 
 func TestATimeoutEndsTheEnvironmentInOrder(t *testing.T) {
 	t.Parallel()
-	farewell := filepath.Join(t.TempDir(), "farewell")
-	s, _ := start(t, Function{Env: []string{"PROBE_FAREWELL=" + farewell}, Timeout: 2 * time.Second})
+	sigterm := filepath.Join(t.TempDir(), "sigterm")
+	s, _ := start(t, Function{Env: []string{"PROBE_FAREWELL=" + sigterm}, Timeout: 2 * time.Second})
 	call(t, s, `{"do":"hang"}`)
-	eventually(t, "it is told of its end", func() bool { return exists(farewell) })
+	eventually(t, "it receives SIGTERM", func() bool { return exists(sigterm) })
 	eventually(t, "it ends", func() bool { return s.Environments("probe") == 0 })
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// apiID stands for the API's id in events.
+// apiID is the API's id in events.
 const apiID = "local00000"
 
 // hopByHop are the headers that concern one connection and are not passed on, neither way (RFC 9110, section 7.6.1).
@@ -33,9 +33,9 @@ type requestContext struct {
 	Authentication *struct{} `json:"authentication,omitempty"`
 }
 
-// newEvent maps a request as an HTTP API does with payload format 2.0, for the path of the route that it matched. rawPath is
-// the request's own, with a mapping's key and a slash at the end. Path and parameters are decoded, despite the name rawPath;
-// the query string is as it was sent.
+// newEvent maps a request as an HTTP API does with payload format 2.0, for the path of the route that it matched.
+// rawPath is the request's own, with a mapping's key and a slash at the end. Path and parameters are decoded, despite
+// the name rawPath; the query string is as it was sent.
 func newEvent(r *http.Request, path, id string, body []byte, now time.Time) httpEvent {
 	headers, cookies := mapHeaders(r, len(body), now)
 	domain := r.Host
@@ -119,8 +119,8 @@ func unescape(s string) string {
 	return s
 }
 
-// mapBody encodes by base64 what the gateway does not take for text. Only these types are text to it (observed by others
-// on AWS, whose documentation lists none): forms, +json types and a missing type are not.
+// mapBody encodes by base64 what the gateway does not take for text. Only these types are text to it (observed by
+// others on AWS, whose documentation lists none): forms, +json types and a missing type are not.
 func mapBody(body []byte, contentType string) (text string, encoded bool) {
 	if len(body) == 0 {
 		return "", false
@@ -134,7 +134,7 @@ func mapBody(body []byte, contentType string) (text string, encoded bool) {
 	return base64.StdEncoding.EncodeToString(body), true
 }
 
-// peer is the other end of the TCP connection.
+// peer returns the other end of the TCP connection.
 func peer(r *http.Request) netip.Addr {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -143,7 +143,7 @@ func peer(r *http.Request) netip.Addr {
 	return addr.Addr().Unmap().WithZone("")
 }
 
-// gatewayRequestID is in the form of the gateway's: 15 characters and "=".
+// gatewayRequestID returns an id in the gateway's form: 15 characters and "=".
 func gatewayRequestID() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(randomHex(6)))[:15] + "="
 }

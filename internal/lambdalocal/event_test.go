@@ -179,8 +179,8 @@ func TestTheClientIsThePeer(t *testing.T) {
 	}
 }
 
-// FuzzEvent sends whatever the server could read from the network through the mapping. The event says what was sent, and
-// the request that can be made of it becomes the same event.
+// FuzzEvent sends whatever the server could read from the network through the mapping. The event contains the request,
+// and the request that can be made of it becomes the same event.
 func FuzzEvent(f *testing.F) {
 	files, _ := filepath.Glob("testdata/events/*.http")
 	for _, file := range files {

@@ -17,7 +17,7 @@ const (
 	maxHeaders     = 10240            // for the request line and all headers together
 )
 
-// ServeHTTP is the HTTP API. Its own answers, for which no function is to blame or asked, have its own short bodies.
+// ServeHTTP implements the HTTP API. Its own answers, without a function, have short bodies.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := gatewayRequestID()
 	w.Header().Set("Apigw-Requestid", id)
@@ -45,7 +45,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		gatewayAnswer(w, http.StatusBadRequest)
 		return
 	}
-	// The visitor may go away; the function is not told, as on AWS.
+	// The function is not notified when the visitor disconnects, as on AWS.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.gatewayTimeout)
 	defer cancel()
 	result, err := s.Invoke(ctx, function, payload)
@@ -62,8 +62,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// match returns the path of the route that a request's path matches, or one that no route has. A slash at the end makes no
-// difference (aws-powertools/powertools-lambda-python#1552, measured on AWS), and the key of a mapping is no part of a route.
+// match returns the path of the route that a request's path matches, or one that no route has. A slash at the end makes
+// no difference (aws-powertools/powertools-lambda-python#1552, measured on AWS), and the key of a mapping is no part of
+// a route.
 func (s *Server) match(path string) string {
 	if below, mapped := strings.CutPrefix(path, "/"+s.config.MappingKey+"/"); mapped && s.config.MappingKey != "" {
 		path = "/" + below
@@ -82,12 +83,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, function string,
 	answer.write(w, r)
 }
 
-// gatewayAnswer is an answer of the gateway itself. The texts are the statuses' names.
+// gatewayAnswer writes an answer of the gateway itself, with the name of the status as its text.
 func gatewayAnswer(w http.ResponseWriter, status int) {
 	body, _ := json.Marshal(map[string]string{"message": http.StatusText(status)}) // a string always encodes
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the visitor may be gone
+	_, _ = w.Write(body) // the visitor may have disconnected
 }
 
 func headerSize(r *http.Request) int {

@@ -12,7 +12,7 @@ type event struct {
 	payload            []byte
 }
 
-// state says what has become of an environment by an event.
+// state is the state of an environment after an event.
 type state int
 
 const (
@@ -21,7 +21,7 @@ const (
 	notTaken              // it has ended without having seen the event
 )
 
-// invoke gives one event to the process and waits for its result.
+// invoke returns one event to the process and waits for its result.
 func (e *environment) invoke(payload []byte) (Result, state) {
 	timeout := e.pool.function.Timeout
 	ev := event{
@@ -64,7 +64,7 @@ func (e *environment) timedOut(ev event) Result {
 		ev.requestID, e.pool.function.Timeout.Seconds()))
 }
 
-// finish hands a result to the invocation that waits for it: once, and only under the id of the event under way.
+// finish passes a result to the waiting invocation: once, and only with the id of the current event.
 func (e *environment) finish(requestID string, result Result) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,16 +1,16 @@
 // Package lambdalocal runs real function binaries on this machine as Lambda and API Gateway would.
 //
-// Each function has up to N environments: processes that fetch one event at a time from a Runtime API of their own. They
-// start when they are needed, and one that dies or takes too long is replaced. HTTP requests become HTTP API events
-// (payload format 2.0) and answers become HTTP again, with the gateway's own answers where the function gives none.
-// Schedules send the events that EventBridge sends.
+// Each function has up to N environments: processes that fetch one event at a time from a Runtime API of their own.
+// They start when they are needed, and one that dies or takes too long is replaced. HTTP requests become HTTP API
+// events (payload format 2.0) and answers become HTTP again, with the gateway's own answers where the function has
+// none. Schedules send the events that EventBridge sends.
 //
 // Invariants: the client's address is the TCP peer's, whatever headers say; an environment never sees two events at a
 // time; processes never outlive this one; after Close nothing runs and nothing is logged.
 //
 // Where it differs from AWS, for the sake of one machine: an event waits for one of the N environments instead of being
-// throttled at once; memory is told but not enforced; a scheduled event is not retried; a payload that is not JSON
-// reaches the function, so that its own answer to it can be tested.
+// throttled at once; the memory limit is set but not enforced; a scheduled event is not retried; a payload that is not
+// JSON reaches the function, so that its own answer to it can be tested.
 package lambdalocal
 
 import (
@@ -24,7 +24,7 @@ import (
 	"time"
 )
 
-// account stands for the AWS account in ARNs and events, as in AWS's own examples.
+// account is the AWS account in ARNs and events, as in AWS's own examples.
 const account = "123456789012"
 
 // Function is one Lambda function.
@@ -34,7 +34,7 @@ type Function struct {
 	Env         []string      // "NAME=value"; with what Lambda sets it is all that the process gets
 	Concurrency int           // environments at a time; defaults to 4
 	Timeout     time.Duration // of one invocation; defaults to 10 s
-	MemoryMB    int           // told to the function, not enforced; defaults to 256
+	MemoryMB    int           // set, but not enforced; defaults to 256
 }
 
 // Route sends all methods of a path to a function.
@@ -54,8 +54,8 @@ type Config struct {
 	Functions []Function
 	Routes    []Route
 	Schedules []Schedule
-	// MappingKey is that of an API mapping of the gateway's domain, such as "news": the routes are below /news, too. Defaults
-	// to none: they are at the root alone.
+	// MappingKey is that of an API mapping of the gateway's domain, such as "news": the routes are below /news, too.
+	// Defaults to none: they are at the root alone.
 	MappingKey string
 	Region     string    // defaults to "eu-central-1"
 	Log        io.Writer // the functions' output, each line after the function's name; nil drops it
@@ -79,7 +79,7 @@ type Server struct {
 	closed    bool
 }
 
-// New makes a Server; Start starts its schedules. Environments start when they are needed.
+// New returns a Server; Start starts its schedules. Environments start when they are needed.
 func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -95,7 +95,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("function %q: name and binary are required", f.Name)
 		}
 		if s.functions[f.Name] != nil {
-			return nil, fmt.Errorf("function %q stands there twice", f.Name)
+			return nil, fmt.Errorf("function %q is duplicated", f.Name)
 		}
 		var err error
 		if f.Binary, err = filepath.Abs(f.Binary); err != nil {
@@ -134,9 +134,9 @@ var (
 	ErrClosed = errors.New("the local functions have been stopped")
 )
 
-// Invoke sends one event to a function and waits for the result. What the function does wrong is in the Result; an error
-// means that there is none: no environment took the event, or ctx ended first. Then the function goes on by itself, as
-// on AWS.
+// Invoke sends one event to a function and waits for the result. What the function does wrong is in the Result; an
+// error means that there is none: no environment took the event, or ctx ended first. Then the function goes on by
+// itself, as on AWS.
 func (s *Server) Invoke(ctx context.Context, function string, payload []byte) (Result, error) {
 	done, err := s.send(ctx, function, payload)
 	if err != nil {
@@ -156,7 +156,8 @@ type outcome struct {
 	err    error
 }
 
-// send waits until ctx ends for an environment that is free, and then gives the event to it. The channel holds one outcome.
+// send waits until ctx ends for an environment that is free, and then sends the event to it. The channel holds one
+// outcome.
 func (s *Server) send(ctx context.Context, function string, payload []byte) (<-chan outcome, error) {
 	p := s.functions[function]
 	if p == nil {
@@ -199,8 +200,7 @@ func (s *Server) Environments(function string) int {
 	return 0
 }
 
-// Kill ends all environments of a function without a farewell, as a fault would, whatever they are doing. It returns how
-// many there were.
+// Kill kills all environments of a function immediately, as a fault would, and returns their number.
 func (s *Server) Kill(function string) int {
 	p := s.functions[function]
 	if p == nil {
@@ -210,7 +210,7 @@ func (s *Server) Kill(function string) int {
 }
 
 // Close takes no more events, waits for those under way until ctx ends, and then ends the environments as Lambda does:
-// SIGTERM for those that registered for it, a moment to write their data, SIGKILL. The error says that events were cut
+// SIGTERM for those that registered for it, a moment to write their data, SIGKILL. The error means that events were cut
 // off. It may be called again.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()

@@ -19,8 +19,8 @@ type Outcome struct {
 
 var errNoJSON = errors.New("the result is not JSON")
 
-// Outcome reads a result: an error, an HTTP answer, what CloudFormation or SQS is told, a report that is not ok or a health
-// of "fail". Whatever says none of these is a success.
+// Outcome parses a result: an error, an HTTP answer, a response to CloudFormation or SQS, a report that is not ok or a
+// health status of "fail". Any other result is a success.
 func (r Result) Outcome() (Outcome, error) {
 	var shape struct {
 		StatusCode        int               `json:"statusCode"`
@@ -29,7 +29,7 @@ func (r Result) Outcome() (Outcome, error) {
 		OK                *bool             `json:"ok"`
 		Problems          []string          `json:"problems"`
 		Health            string            `json:"status"`
-		Response          string            `json:"Status"` // what CloudFormation is told
+		Response          string            `json:"Status"` // the response to CloudFormation
 		Reason            string            `json:"Reason"`
 		BatchItemFailures []json.RawMessage `json:"batchItemFailures"`
 	}
@@ -44,7 +44,7 @@ func (r Result) Outcome() (Outcome, error) {
 	case shape.StatusCode != 0:
 		return Outcome{Status: shape.StatusCode}, nil
 	case shape.Response == "FAILED":
-		return Outcome{Failure: "CloudFormation is told FAILED: " + shape.Reason}, nil
+		return Outcome{Failure: "response to CloudFormation: FAILED: " + shape.Reason}, nil
 	case shape.OK != nil && !*shape.OK:
 		return Outcome{Failure: "not ok: " + strings.Join(shape.Problems, "; ")}, nil
 	case shape.Health == "fail":

@@ -11,7 +11,7 @@ func TestOutcome(t *testing.T) {
 		`{"statusCode":202,"body":"{\"ok\":false}"}`:             {Status: 202},
 		`{"statusCode":503}`:                                     {Status: 503},
 		`{"errorMessage":"x","errorType":"errorString"}`:         {Failure: "error: x"},
-		`{"Status":"FAILED","Reason":"x"}`:                       {Failure: "CloudFormation is told FAILED: x"},
+		`{"Status":"FAILED","Reason":"x"}`:                       {Failure: "response to CloudFormation: FAILED: x"},
 		`{"Status":"SUCCESS"}`:                                   {},
 		`{"command":"validate","ok":false,"problems":["a","b"]}`: {Failure: "not ok: a; b"},
 		`{"command":"validate","ok":true}`:                       {},

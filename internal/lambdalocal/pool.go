@@ -61,8 +61,8 @@ func (p *pool) acquire(ctx context.Context) error {
 
 func (p *pool) release() { <-p.slots }
 
-// invoke gives the event to an environment and puts one outcome into done. It returns when the environment is ready for
-// another event, or gone.
+// invoke returns the event to an environment and puts one outcome into done. It returns when the environment is ready
+// for another event, or gone.
 func (p *pool) invoke(payload []byte, done chan<- outcome) {
 	for {
 		e, fresh, err := p.take()
@@ -86,7 +86,7 @@ func (p *pool) invoke(payload []byte, done chan<- outcome) {
 	}
 }
 
-// noEnvironment is what a caller gets whose event found no environment.
+// noEnvironment returns the outcome of an event without an environment.
 func noEnvironment(err error) outcome {
 	var failure *startError
 	if errors.As(err, &failure) {
@@ -95,7 +95,7 @@ func noEnvironment(err error) outcome {
 	return outcome{err: err}
 }
 
-// take gives an idle environment, or starts one.
+// take returns an idle environment, or starts one.
 func (p *pool) take() (e *environment, fresh bool, err error) {
 	p.mu.Lock()
 	if n := len(p.idle); n > 0 {
@@ -201,7 +201,7 @@ func (p *pool) kill() int {
 	return len(all)
 }
 
-// failed is the result of an invocation that the function did not answer.
+// failed returns the result of an invocation that the function did not answer.
 func failed(kind, message string) Result {
 	payload, _ := json.Marshal(map[string]string{"errorType": kind, "errorMessage": message}) // strings always encode
 	return Result{Payload: payload, FunctionError: "Unhandled"}

@@ -95,7 +95,7 @@ func TestBusyEnvironmentsThrottle(t *testing.T) {
 	if !errors.Is(err, ErrThrottled) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	// Whoever waits for a place when the server closes is told so.
+	// Close ends the calls that wait for an environment.
 	waiting := make(chan error, 1)
 	go func() { _, err := s.Invoke(context.Background(), "probe", []byte(`{}`)); waiting <- err }()
 	eventually(t, "the function is busy", func() bool { return exists(busy) })
@@ -112,7 +112,7 @@ func TestBusyEnvironmentsThrottle(t *testing.T) {
 	}
 }
 
-// A caller who gives up does not take the event back, and the environment stays whole.
+// A caller who cancels does not take the event back, and the environment stays whole.
 func TestACallerMayGiveUp(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, Function{Concurrency: 1})

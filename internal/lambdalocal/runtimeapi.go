@@ -11,8 +11,8 @@ import (
 // maxPayload is Lambda's limit for a synchronous event and its answer: 6 MB and some room for the envelope.
 const maxPayload = 6<<20 + 100
 
-// handler is the Runtime API (2018-06-01) and of the Extensions API (2020-01-01) what a process needs that wants to be
-// told of its end by SIGTERM.
+// handler serves the Runtime API (2018-06-01), and the part of the Extensions API (2020-01-01) that a process needs to
+// receive SIGTERM.
 func (e *environment) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", e.next)
@@ -35,7 +35,7 @@ func (e *environment) next(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Invoked-Function-Arn",
 			"arn:aws:lambda:"+e.pool.region+":"+account+":function:"+e.pool.function.Name)
 		h.Set("Lambda-Runtime-Trace-Id", ev.traceID)
-		_, _ = w.Write(ev.payload) // a process that went away is seen by its end
+		_, _ = w.Write(ev.payload) // the end of the process is detected elsewhere
 	case <-r.Context().Done():
 	}
 }
@@ -81,7 +81,7 @@ func (e *environment) initFailed(w http.ResponseWriter, r *http.Request) {
 	writeAPI(w, http.StatusAccepted, map[string]string{"status": "OK"})
 }
 
-// register notes that the process wants to be told of its end. Events to an extension are not offered.
+// register records that the process wants SIGTERM. Events for extensions are not supported.
 func (e *environment) register(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Lambda-Extension-Name") == "" {
 		refuse(w, http.StatusForbidden, "Extension.InvalidExtensionName", "Empty extension name")
@@ -96,7 +96,7 @@ func (e *environment) register(w http.ResponseWriter, r *http.Request) {
 		"functionName": e.pool.function.Name, "functionVersion": "$LATEST", "handler": "bootstrap"})
 }
 
-// nextExtensionEvent never answers an extension that is registered for no event.
+// nextExtensionEvent waits forever, because the extension is registered for no event.
 func (e *environment) nextExtensionEvent(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	known := e.extension != "" && r.Header.Get("Lambda-Extension-Identifier") == e.extension
@@ -115,5 +115,5 @@ func refuse(w http.ResponseWriter, status int, kind, message string) {
 func writeAPI(w http.ResponseWriter, status int, body map[string]string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a process that went away is seen by its end
+	_ = json.NewEncoder(w).Encode(body) // the end of the process is detected elsewhere
 }

@@ -133,7 +133,7 @@ func TestExtensionsRegister(t *testing.T) {
 		}
 		return response.StatusCode, response.Body.Close()
 	}
-	if status, err := get("somebody", time.Minute); status != 403 {
+	if status, err := get("other", time.Minute); status != 403 {
 		t.Errorf("an unknown extension: %d %v", status, err)
 	}
 	if status, err := get(header.Get("Lambda-Extension-Identifier"), 100*time.Millisecond); err == nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Start runs the schedules until ctx ends or Close. Each sends its first event at once. As with EventBridge, an event is
-// due at its time whether or not the one before it has ended; the function's concurrency bounds how many run, and an
+// Start runs the schedules until ctx ends or Close. Each sends its first event at once. As with EventBridge, an event
+// is due at its time whether or not the one before it has ended; the function's concurrency bounds how many run, and an
 // event that found no free environment by the time of the next is dropped.
 func (s *Server) Start(ctx context.Context) {
 	for _, schedule := range s.config.Schedules {
@@ -53,7 +53,7 @@ func (s *Server) fire(ctx context.Context, schedule Schedule) {
 	}
 }
 
-// scheduledEvent is what a rule of EventBridge sends.
+// scheduledEvent returns the event of an EventBridge rule.
 func scheduledEvent(region, function string, now time.Time) []byte {
 	payload, _ := json.Marshal(map[string]any{ // strings and slices of them always encode
 		"version": "0", "id": requestID(), "detail-type": "Scheduled Event", "source": "aws.events",

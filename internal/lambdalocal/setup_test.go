@@ -93,7 +93,7 @@ func call(t testing.TB, s *Server, format string, args ...any) Result {
 	return result
 }
 
-// seen is what the probe tells of itself.
+// seen is the probe's report about itself.
 type seen struct {
 	PID       int             `json:"pid"`
 	Calls     int             `json:"calls"`
