@@ -91,7 +91,8 @@ type event struct {
 // malformed is an event that no function can read.
 var malformed = event{"(malformed event)", []byte(`{"requestContext":{"http":{"method":"GET"}},"headers":7}`)}
 
-// events reads a function's samples in the order of their names: "down" comes before "up", so the schema stands at the end.
+// events reads a function's samples in the order of their names: "down" comes before "up", so the schema exists at the
+// end.
 func (b *bench) events(function string) ([]event, error) {
 	files, err := filepath.Glob(filepath.Join(b.root, "events", function, "*.json"))
 	if err != nil {
@@ -132,7 +133,7 @@ func (b *bench) answeredHere(body []byte) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// variables are a function's environment. The system's root certificates are the stack's, for CloudFormation's URL.
+// variables returns a function's environment. The system's root certificates are the stack's, for CloudFormation's URL.
 func (b *bench) variables(function string) map[string]string {
 	all := map[string]string{"SSL_CERT_FILE": b.caFile, "AWS_REGION": "eu-central-1"}
 	for name, value := range b.state.Functions[function].Variables {
@@ -145,7 +146,7 @@ func (b *bench) variables(function string) map[string]string {
 func (b *bench) note(function string, e event, result []byte, took time.Duration) {
 	outcome, ok := judge(result)
 	if e.file == malformed.file || strings.HasPrefix(path.Base(e.file), "not-a-") {
-		ok = strings.HasPrefix(outcome, "error") // it must be told so
+		ok = strings.HasPrefix(outcome, "error") // it must be refused
 	}
 	mark := "ok  "
 	if !ok {
@@ -155,7 +156,7 @@ func (b *bench) note(function string, e event, result []byte, took time.Duration
 	fmt.Printf("%s %-12s %-46s %6d ms  %s\n", mark, function, e.file, took.Milliseconds(), outcome)
 }
 
-// judge says how a call went. Answers of 4xx are right: some samples are to be refused.
+// judge returns the outcome of a call. Answers of 4xx are correct, because some samples are to be refused.
 func judge(result []byte) (outcome string, ok bool) {
 	read, err := lambdalocal.Result{Payload: result}.Outcome()
 	switch {
@@ -169,7 +170,7 @@ func judge(result []byte) (outcome string, ok bool) {
 	return fmt.Sprintf("%.120s", bytes.TrimSpace(result)), true
 }
 
-// answered checks that CloudFormation was told of every request that is one.
+// answered checks that CloudFormation received a response to each of its requests.
 func (b *bench) answered(all []event) {
 	want := 0
 	for _, e := range all {
@@ -186,7 +187,7 @@ func (b *bench) answered(all []event) {
 	}
 	if want != 0 {
 		b.failures++
-		fmt.Printf("FAIL migrate: CloudFormation was told %v\n", b.responses)
+		fmt.Printf("FAIL migrate: CloudFormation received %v\n", b.responses)
 	}
 	b.responses = nil
 }

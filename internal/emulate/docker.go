@@ -23,9 +23,9 @@ import (
 	"newsletter/internal/child"
 )
 
-// engine is a Docker engine behind a socket of ours, which makes every container a part of this machine: of its network,
-// where the functions reach the stack on 127.0.0.1 and no bridge or firewall rule is needed, and of its architecture.
-// `sam local` has no switches for that.
+// engine is a Docker engine behind a socket of ours, which makes every container a part of this machine: of its
+// network, where the functions reach the stack on 127.0.0.1 and no bridge or firewall rule is needed, and of its
+// architecture. `sam local` has no switches for that.
 type engine struct {
 	socket    string
 	variables map[string]string // of the containers to come, beside those that the caller wants
@@ -115,8 +115,8 @@ func (e *engine) alive(ctx context.Context) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// makeImage imports an image that holds the folders of Lambda and files: its paths, without the first slash, and what they
-// are copies of.
+// makeImage imports an image that holds the folders of Lambda and files: its paths, without the first slash, and what
+// they are copies of.
 func (e *engine) makeImage(ctx context.Context, repository, tag string, copies map[string]string) error {
 	var files bytes.Buffer
 	archive := tar.NewWriter(&files)
@@ -158,7 +158,7 @@ func (e *engine) makeImage(ctx context.Context, repository, tag string, copies m
 	return nil
 }
 
-// serve passes everything on to the engine, and makes containers a part of this machine on their way.
+// serve passes everything on to the engine, and changes requests for containers to be part of this machine.
 func (e *engine) serve(socket, real string) error {
 	_ = os.Remove(socket)
 	listener, err := net.Listen("unix", socket)

@@ -3,9 +3,9 @@
 //	go run ./internal/emulate rie   the Runtime Interface Emulator, which is part of aws-sam-cli
 //	go run ./internal/emulate sam   `sam local invoke` in a real Docker engine, with a base image made here
 //
-// Both use a local stack of their own in LOCAL_DIR/emulate. An answer of 5xx, an error result, or a binary that does not
-// survive a malformed event ends the command with status 1. If an emulator is missing, that is said in one line, and is a failure with
-// CI=true.
+// Both use a local stack of their own in LOCAL_DIR/emulate. An answer of 5xx, an error result, or a binary that does
+// not survive a malformed event ends the command with status 1. If an emulator is missing, that is said in one line,
+// and is a failure with CI=true.
 package main
 
 import (
@@ -26,12 +26,12 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// errMissing says that an emulator is not installed here; its text says which, and how to get it.
+// errMissing is the error for a missing emulator. Its text includes how to install it.
 type errMissing string
 
 func (e errMissing) Error() string { return string(e) }
 
-// emulator runs all events of all functions and says what went wrong.
+// emulator runs all events of all functions and reports failures.
 type emulator func(ctx context.Context, b *bench) error
 
 func main() {
@@ -52,8 +52,7 @@ func main() {
 	}
 }
 
-// tolerated takes an emulator that is missing for no failure, except where everything has to be installed, and says that
-// nothing was run.
+// tolerated accepts a missing emulator, unless strict, and prints that nothing was run.
 func tolerated(err error, strict bool) error {
 	missing, ok := errors.AsType[errMissing](err)
 	if !ok {

@@ -114,7 +114,7 @@ func (b *bench) each(ctx context.Context, function, address string, events []eve
 	return nil
 }
 
-// freeAddress is an address that nothing listens on at the moment.
+// freeAddress returns an address that nothing listens on.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

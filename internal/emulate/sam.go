@@ -21,8 +21,8 @@ const baseImage = "public.ecr.aws/lambda/provided"
 // systemRoots is where a Linux machine keeps the certificates of the authorities that it trusts.
 const systemRoots = "/etc/ssl/certs/ca-certificates.crt"
 
-// underSAM runs `sam build` on template.yaml, unchanged, with binaries for this machine (the Makefile's ARCH), and
-// `sam local invoke` on the result. Variables that the template declares come by --env-vars, which passes no others. The
+// underSAM runs `sam build` on template.yaml, unchanged, with binaries for this machine (the Makefile's ARCH), and `sam
+// local invoke` on the result. Variables that the template declares come by --env-vars, which passes no others. The
 // container has the rest: what Lambda itself sets, and what the function's secrets hold.
 func underSAM(ctx context.Context, b *bench) error {
 	sam, err := exec.LookPath("sam")
@@ -97,7 +97,7 @@ func (b *bench) invoke(ctx context.Context, docker *engine, command []string, fu
 }
 
 // writeVariables prepares a function's next runs: it writes the variables that the template declares into a file for
-// --env-vars, and gives the others to the engine for its containers.
+// --env-vars, and passes the others to the engine for its containers.
 func (b *bench) writeVariables(docker *engine, name string, function *samtemplate.Function) (file string, err error) {
 	all := b.variables(name)
 	given := map[string]string{}
