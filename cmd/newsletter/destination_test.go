@@ -27,7 +27,7 @@ func TestDestinationPause(t *testing.T) {
 	c.expect(0, "email is already paused (operator), since ", "", "destination", "pause", "--reason", "attack", "email")
 	c.expect(0, "all email is paused (operator)", "", "health")
 	c.expect(1, "outbox", "", "health", "--strict")
-	c.expect(0, "WARN  health looked", "", "monitor", "--once")
+	c.expect(0, "WARN  health ran", "", "monitor", "--once")
 	if status, body := dev.health(t); status != http.StatusOK || !strings.Contains(body, `"status":"warn"`) || !strings.Contains(body, `"outbox":[{"status":"warn"}]`) {
 		t.Errorf("%d %s", status, body)
 	}

@@ -67,9 +67,9 @@ func TestReplayAfterRestore(t *testing.T) {
 		exec("insert into " + table + " table kept_" + table)
 		exec("drop table kept_" + table)
 	}
-	c.expect(0, "5 stops since", "", "journal", "replay", "--since", backup)
+	c.expect(0, "5 suppressions since", "", "journal", "replay", "--since", backup)
 	c.expect(0, "2 erased", "", "journal", "replay", "--yes", "--since", backup)
-	c.expect(0, "5 stops", "", "journal", "replay", "--yes", "--since", backup) // again: nothing happens
+	c.expect(0, "5 suppressions", "", "journal", "replay", "--yes", "--since", backup) // again: nothing happens
 	var got string
 	err = admin.QueryRow(t.Context(), `select string_agg(split_part(email, '@', 1) || ' ' || status, ', ' order by email) from subscribers`).Scan(&got)
 	if want := "back unsubscribed, complains suppressed, stays active"; err != nil || got != want {
@@ -79,12 +79,12 @@ func TestReplayAfterRestore(t *testing.T) {
 	if want := "objection, operator"; err != nil || got != want {
 		t.Errorf("%q %v, want %q", got, err, want)
 	}
-	c.expect(0, "no stops since 2099-01-01T00:00:00Z; nothing was changed", "", "journal", "replay", "--yes", "--since", "2099-01-01")
+	c.expect(0, "no suppressions since 2099-01-01T00:00:00Z; nothing changed", "", "journal", "replay", "--yes", "--since", "2099-01-01")
 	broken := filepath.Join(dir, "journal", "journal", "v1", "2099", "01", "02", "broken.json")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(broken), 0o700), os.WriteFile(broken, []byte("{"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	c.expect(1, "0 stops since", "", "journal", "replay", "--since", "2099-01-01")
+	c.expect(1, "0 suppressions since", "", "journal", "replay", "--since", "2099-01-01")
 	c.expect(1, "", "", "journal", "list")
 	if err := os.Remove(broken); err != nil {
 		t.Fatal(err)

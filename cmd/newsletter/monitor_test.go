@@ -185,14 +185,14 @@ func TestMonitor(t *testing.T) {
 	variables := []string{"DATABASE_URL=" + address.String(), "DATABASE_CA_FILE=" + state.Functions["health"].Variables["DATABASE_CA_FILE"]}
 
 	s := onScreen(t, path, variables, "monitor", "--every", "1s")
-	s.await("the system", "newsletter monitor", "WARN  health looked", "outbox WARN", "limiter (redis)", "subscribe POST", "requested", "given up       1", ", 1 given up (", "1 open", "warning   Deliveries were given up")
-	if text := s.text(); strings.Contains(text, "USUALLY") || strings.Contains(text, "password") {
+	s.await("the system", "newsletter monitor", "WARN  health ran", "outbox WARN", "limiter (redis)", "subscribe POST", "requested", "dead          1", ", 1 dead (", "1 firing", "warning   Deliveries were given up")
+	if text := s.text(); strings.Contains(text, "USUAL") || strings.Contains(text, "password") {
 		t.Errorf("unexpected text on 80 columns:\n%s", text)
 	}
 	s.resize(140, 40)
-	s.await("the wider table", "USUALLY", "'newsletter outbox list --state dead' shows them; retry or drop them.")
+	s.await("the wider table", "USUAL", "'newsletter outbox list --state dead' shows them; retry or drop them.")
 	wire.Stop()
-	s.await("the loss", "DATABASE LOST", "What follows is of", "limiter (redis)")
+	s.await("the loss", "DATABASE LOST", "The figures below are from", "limiter (redis)")
 	if err := wire.Start(); err != nil {
 		t.Fatal(err)
 	}

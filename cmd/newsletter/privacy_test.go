@@ -22,7 +22,7 @@ func (c console) run(stdin string, args ...string) (int, string) {
 	cmd.Env = append(os.Environ(), "LOCAL_DIR="+c.dir)
 	cmd.Stdin = strings.NewReader(stdin)
 	output, err := cmd.Output()
-	if exit, failed := err.(*exec.ExitError); failed { //nolint:errorlint // Output gives it unwrapped
+	if exit, failed := err.(*exec.ExitError); failed { //nolint:errorlint // Output returns it unwrapped
 		if exit.ExitCode() == 1 {
 			c.Logf("%v: %s", args, exit.Stderr)
 		}
