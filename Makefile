@@ -10,7 +10,7 @@ ARCH ?= arm64
 LOCAL_DIR ?= .local
 TOOLS := $(CURDIR)/bin/tools
 
-# The one way that functions are built, by `make build` and by `sam build`; docs/adr/0002 says why each flag is there.
+# The one way that functions are built, by `make build` and by `sam build`; docs/adr/0002 explains each flag.
 # GOFLAGS is emptied, so that a developer's settings cannot change a binary.
 GO_BUILD = CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) GOFLAGS= go build -mod=readonly -buildvcs=false \
 	-tags lambda.norpc -trimpath -ldflags='-s -w'
@@ -131,7 +131,7 @@ migrate: ## Bring the running stack's database to this version
 	@go run ./cmd/newsletter invoke migrate events/migrate/up.json
 
 .PHONY: disposable
-disposable: ## Write the list of throw-away domains anew from FROM, a file or URL of the blocklist
+disposable: ## Update the list of disposable domains from FROM, a file or URL of the blocklist
 	@go run ./cmd/newsletter disposable refresh '$(FROM)'
 
 ##@ Parts of check
@@ -182,7 +182,7 @@ vuln: ## Look for known vulnerabilities in what the code calls (VULNDB for an of
 
 .PHONY: template-check
 template-check:
-	@# A missing tool is told, and with CI=true a failure.
+	@# A missing tool is reported, and with CI=true a failure.
 	@missing() { echo "$$1 (pip install $$2)" >&2; [[ "$${CI:-}" != true ]]; }; \
 	if command -v cfn-lint >/dev/null; then cfn-lint template.yaml; \
 	else missing 'cfn-lint is missing; template.yaml not linted' cfn-lint; fi; \

@@ -20,7 +20,7 @@ type Deliveries struct {
 	Capped       bool // only the latest maxDeliveries were counted
 }
 
-// Destination is how one way out fared.
+// Destination counts the deliveries to one destination.
 type Destination struct {
 	Delivered, DeadLettered int64
 	Retrying                int64     // failed deliveries that will be retried

@@ -30,8 +30,8 @@ type Health struct {
 
 const (
 	maxSamples = 10
-	// silence is after how long without a ping health is silent, or after three of its usual pauses if that is longer: as
-	// the alarm HealthStopped has it.
+	// silentAfter is the age of the last sample from which on health is silent, or three of its intervals if that is
+	// longer, as for the CloudWatch alarm HealthSilence.
 	silentAfter = 5 * time.Minute
 )
 

@@ -191,7 +191,7 @@ func TestAnAttackIsCountedToABound(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 	if text := Frame(View{Now: now, Width: 80}, s); !strings.Contains(text, "≥ ") || !strings.Contains(text, "THE LATEST 20000") {
-		t.Errorf("no bound is told: %s", text)
+		t.Errorf("the limit is not shown: %s", text)
 	}
 }
 
@@ -221,7 +221,7 @@ func TestNoTableIsReadWhole(t *testing.T) {
 	}
 }
 
-// explained is a database that explains how it would run each statement, and gives no rows.
+// explained is a database that explains each statement instead of running it, and returns no rows.
 type explained struct {
 	*rig
 	statements int

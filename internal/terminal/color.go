@@ -36,12 +36,12 @@ func (p Painter) Paint(c Color, text string) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-// StatusColor is the colour of a status.
+// StatusColor returns the color of a status, Plain for an unknown one.
 func StatusColor(s healthcheck.Status) Color {
 	return map[healthcheck.Status]Color{healthcheck.Pass: Good, healthcheck.Warn: Warn, healthcheck.Fail: Bad}[s]
 }
 
-// SeverityColor is the colour of an alert that is open.
+// SeverityColor returns the color of a firing alert.
 func SeverityColor(l alert.Level) Color {
 	if l == alert.Alarm {
 		return Bad
