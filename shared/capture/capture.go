@@ -1,13 +1,17 @@
-// Package capture reports errors to Sentry and to a hook: panics, 5xx answers, lost dependencies and dead letters; and
-// it tells Sentry that what is scheduled has run.
+// Package capture reports errors to Sentry and to a webhook: panics, 5xx responses, lost dependencies and dead
+// letters. It
+// also sends Sentry check-ins for scheduled runs.
 //
-// What leaves is built from an allow-list: types and messages of errors with everything that looks like an address, a
-// network address or a key blotted out, stack frames without variables, the request's ids and route, and breadcrumbs of
-// kind, duration and outcome. One event leaves for each cause and minute; the next one says how many were left out.
+// Reports are built from an allow-list: types and messages of errors, with addresses, network addresses and keys
+// removed,
+// stack frames without variables, the request's ids and route, and breadcrumbs of kind, duration and outcome. At most
+// one
+// event per cause and minute is sent; the next one contains the number of dropped events.
 //
-// Failure policy: reporting never changes an answer. A slow or dead receiver costs at most the flush budget of the
-// invocation that captured something, and nothing where nothing was captured. A report that does not arrive is lost; the
-// log has the error. Without a receiver all is a no-op.
+// Failure policy: reporting never changes a response. A slow or dead receiver costs at most the flush budget of an
+// invocation that captured something, and otherwise nothing. A report that does not arrive is lost; the log has the
+// error.
+// Without a receiver, everything is a no-op.
 package capture
 
 import (
@@ -23,7 +27,7 @@ import (
 	"newsletter/shared/config"
 )
 
-// Config says where to report.
+// Config configures the reports.
 type Config struct {
 	// The Sentry DSN, https except on a loopback host. Empty: nothing is reported to Sentry.
 	DSN config.Sealed `env:"SENTRY_DSN"`
@@ -33,11 +37,11 @@ type Config struct {
 	// The deployed version, in reports and logs.
 	Release string `env:"RELEASE" envDefault:"unreleased" from:"template"`
 
-	// Schedule is that of ScheduleConfig; empty for none.
+	// Schedule is the Rate of ScheduleConfig; empty for none.
 	Schedule string
 }
 
-// ScheduleConfig is how often a function runs by itself.
+// ScheduleConfig contains the schedule of a function.
 type ScheduleConfig struct {
 	// How often the function is scheduled, as an AWS rate. Its check-ins create a Sentry cron monitor, which detects
 	// missing runs. Empty: no check-ins.
@@ -45,31 +49,31 @@ type ScheduleConfig struct {
 }
 
 const (
-	// sendTimeout bounds one delivery, which goes on beside the requests.
+	// sendTimeout limits one delivery, which runs in parallel to the requests.
 	sendTimeout = 2 * time.Second
-	// maxBreadcrumbs is above the steps of any request.
+	// maxBreadcrumbs exceeds the number of steps of any request.
 	maxBreadcrumbs = 20
 )
 
-var errDSN = errors.New("SENTRY_DSN: must be an https DSN as Sentry shows it")
+var errDSN = errors.New("SENTRY_DSN: must be an https DSN from Sentry")
 
-// The tags that may leave.
+// The tags that reports may contain.
 const (
 	tagRequest = "request_id"
 	tagTrace   = "xray_trace_id"
 	tagRoute   = "route"
-	tagRepeats = "repeats" // events of the same cause since the last one
+	tagRepeats = "repeats" // dropped events of the same cause since the last one
 )
 
 // Reporter sends reports. It is safe for concurrent use. The zero value reports nothing.
 type Reporter struct {
 	hub     *sentry.Hub // nil: disabled
 	dedup   deduplicator
-	hook    Hook     // nil: nobody besides Sentry is told
+	hook    Hook     // nil: only Sentry receives reports
 	monitor *monitor // nil: no check-ins
 }
 
-// New makes a Reporter for one function. hook is told of every report too; nil for nobody. It does no I/O.
+// New returns a Reporter for one function. hook also receives every report; it may be nil. New does no I/O.
 func New(cfg Config, hook Hook, function string) (*Reporter, error) {
 	if cfg.DSN.IsZero() && hook == nil {
 		return &Reporter{}, nil
@@ -86,12 +90,12 @@ func New(cfg Config, hook Hook, function string) (*Reporter, error) {
 	}
 	off := &sentry.KeyValueCollectionBehavior{Mode: sentry.CollectionOff}
 	client, err := sentry.NewClient(sentry.ClientOptions{
-		Dsn:                  cfg.DSN.Reveal(), // empty: events are made, for the hook, and Sentry gets none
+		Dsn:                  cfg.DSN.Reveal(), // empty: events are made for the hook, and Sentry receives none
 		Environment:          cfg.Environment,
 		Release:              cfg.Release, // else the SDK runs git to find one
 		ServerName:           function,    // else the host's name
 		MaxBreadcrumbs:       maxBreadcrumbs,
-		HTTPClient:           &http.Client{Timeout: sendTimeout, CheckRedirect: notSentOn},
+		HTTPClient:           &http.Client{Timeout: sendTimeout, CheckRedirect: noRedirect},
 		DisableClientReports: true,
 		Integrations:         func([]sentry.Integration) []sentry.Integration { return nil }, // they collect modules and environment
 		DataCollection: &sentry.DataCollection{
@@ -108,16 +112,16 @@ func New(cfg Config, hook Hook, function string) (*Reporter, error) {
 	return r, nil
 }
 
-// safe says whether reports may travel to an address.
+// isSecure reports whether reports may be sent to a DSN.
 func isSecure(dsn string) bool {
 	u, err := url.Parse(dsn)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http" && config.IsLoopback(u.Hostname()))
 }
 
-// notSentOn lets a redirect be the answer: a report goes to the configured address or nowhere.
-func notSentOn(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+// noRedirect refuses redirects: a report goes only to the configured address.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// beforeSend is where every event passes: it is scrubbed, and told to the hook on behalf of its invocation.
+// beforeSend processes every event: it scrubs the event and sends it to the hook on behalf of its invocation.
 func (r *Reporter) beforeSend(event *sentry.Event, hint *sentry.EventHint) *sentry.Event {
 	event = scrubEvent(event)
 	if i, ok := hint.Data.(*invocation); ok && r.hook != nil {
@@ -126,7 +130,7 @@ func (r *Reporter) beforeSend(event *sentry.Event, hint *sentry.EventHint) *sent
 	return event
 }
 
-// invocation is what belongs to one invocation: its own copy of the hub, so that breadcrumbs do not mix.
+// invocation is the state of one invocation. It has its own copy of the hub, so that breadcrumbs do not mix.
 type invocation struct {
 	hub     *sentry.Hub
 	dedup   *deduplicator
@@ -134,13 +138,13 @@ type invocation struct {
 
 	mu       sync.Mutex
 	reported []error
-	sent     bool              // something is on its way to Sentry
-	calls    []<-chan struct{} // of the hook; each is closed when it is over
+	sent     bool              // an event for Sentry is queued
+	calls    []<-chan struct{} // of the hook; each is closed when it returns
 }
 
 type invocationKey struct{}
 
-// Begin gives ctx what Error, Panic, Breadcrumb, Tag and CheckIn need; without it they do nothing. requestID goes into
+// Begin returns a context for Error, Panic, Breadcrumb, Route, Trace and CheckIn; without it they do nothing. requestID is in
 // every report of the invocation.
 func (r *Reporter) Begin(ctx context.Context, requestID string) context.Context {
 	if r.hub == nil {
@@ -153,13 +157,13 @@ func (r *Reporter) Begin(ctx context.Context, requestID string) context.Context 
 	return context.WithValue(ctx, invocationKey{}, i)
 }
 
-// Flush waits until what the invocation of ctx captured is sent, at most for budget. Nothing captured costs nothing.
+// Flush waits up to budget until the captures of ctx's invocation are sent. It returns at once if nothing was captured.
 func (r *Reporter) Flush(ctx context.Context, budget time.Duration) {
 	i := of(ctx)
 	if i == nil || budget <= 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget) // the request may be over; its report is not
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget) // the report must survive the request's context
 	defer cancel()
 	sent, calls := i.pending()
 	if sent {
@@ -174,7 +178,7 @@ func (r *Reporter) Flush(ctx context.Context, budget time.Duration) {
 	}
 }
 
-// of gives the invocation of ctx, or nil where nothing is reported.
+// of returns the invocation of ctx, or nil if nothing is reported.
 func of(ctx context.Context) *invocation {
 	i, _ := ctx.Value(invocationKey{}).(*invocation)
 	return i

@@ -16,10 +16,10 @@ type monitor struct {
 	config *sentry.MonitorConfig
 }
 
-// maxRunMinutes is when Sentry takes a run for failed that has not ended: no function of Lambda runs longer.
+// maxRunMinutes is when Sentry considers an unfinished run failed: no Lambda function runs longer.
 const maxRunMinutes = 15
 
-// units are AWS's units of a rate, with Sentry's and their minutes.
+// units maps AWS's units of a rate to Sentry's and to minutes.
 var units = map[string]struct {
 	name    sentry.MonitorScheduleUnit
 	minutes int64
@@ -27,7 +27,7 @@ var units = map[string]struct {
 	"minute": {sentry.MonitorScheduleUnitMinute, 1}, "hour": {sentry.MonitorScheduleUnitHour, 60}, "day": {sentry.MonitorScheduleUnitDay, 24 * 60},
 }
 
-// newMonitor reads a rate as AWS writes it: "rate(5 minutes)".
+// newMonitor parses an AWS rate, such as "rate(5 minutes)".
 func newMonitor(schedule, function string) (*monitor, error) {
 	text, isRate := strings.CutPrefix(strings.TrimSuffix(schedule, ")"), "rate(")
 	number, word, _ := strings.Cut(text, " ")
@@ -42,12 +42,14 @@ func newMonitor(schedule, function string) (*monitor, error) {
 	}}, nil
 }
 
-// margin is how many minutes late a run may be: a twenty-fourth of the time between two, and never less than two minutes,
-// because the scheduler is precise to one.
+// margin returns how many minutes late a run may be: 1/24 of the interval, and at least two minutes, because the
+// scheduler
+// is precise to one minute.
 func margin(minutes int64) int64 { return max(2, minutes/24) }
 
-// CheckIn tells Sentry that a scheduled run begins; the caller tells the end with what came of it. Without check-ins both
-// do nothing.
+// CheckIn sends Sentry the start of a scheduled run. The caller calls end with the run's error. Without check-ins
+// both do
+// nothing.
 func CheckIn(ctx context.Context) (end func(err error)) {
 	i := of(ctx)
 	if i == nil || i.monitor == nil {
@@ -64,7 +66,7 @@ func CheckIn(ctx context.Context) (end func(err error)) {
 	}
 }
 
-// checkIn gives the check-in's id, by which its end belongs to its beginning.
+// checkIn returns the check-in's id, which connects the end of a run to its start.
 func (i *invocation) checkIn(c *sentry.CheckIn) sentry.EventID {
 	i.mu.Lock()
 	i.sent = true

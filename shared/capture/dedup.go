@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// quietPeriod is the time for which further events of the same cause are left out.
+	// dedupPeriod is the time for which further events of the same cause are dropped.
 	dedupPeriod = time.Minute
-	// maxPerPeriod bounds the events of all causes together, so that errors whose texts never repeat make no storm either.
+	// maxPerPeriod limits the events of all causes together, for errors whose texts never repeat.
 	maxPerPeriod = 20
 )
 
-// quiet lets one event of each cause pass in each period. The zero value is ready. It is safe for concurrent use.
+// deduplicator passes one event of each cause per period. The zero value is ready. It is safe for concurrent use.
 type deduplicator struct {
 	mu     sync.Mutex
 	causes map[string]*cause
@@ -24,12 +24,12 @@ type deduplicator struct {
 
 type cause struct {
 	last    time.Time
-	leftOut int
+	dropped int
 }
 
-// pass says whether an event of a cause may leave now, and how many of that cause were left out since the last one that
-// did.
-func (q *deduplicator) pass(name string, now time.Time) (leftOut int, pass bool) {
+// pass reports whether an event of a cause may be sent now, and how many of that cause were dropped since the last one that
+// was sent.
+func (q *deduplicator) pass(name string, now time.Time) (dropped int, pass bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now.Sub(q.began) >= dedupPeriod {
@@ -39,7 +39,7 @@ func (q *deduplicator) pass(name string, now time.Time) (leftOut int, pass bool)
 	known := q.causes[name]
 	if known != nil && now.Sub(known.last) < dedupPeriod || q.passed >= maxPerPeriod {
 		if known != nil {
-			known.leftOut++
+			known.dropped++
 		}
 		return 0, false
 	}
@@ -50,13 +50,13 @@ func (q *deduplicator) pass(name string, now time.Time) (leftOut int, pass bool)
 		}
 		q.causes[name] = known // at most maxPerPeriod a period, until forgotten
 	}
-	leftOut = known.leftOut
-	known.last, known.leftOut = now, 0
+	dropped = known.dropped
+	known.last, known.dropped = now, 0
 	q.passed++
-	return leftOut, true
+	return dropped, true
 }
 
-// forget drops the causes that have been silent for some periods.
+// forget removes the causes without an event for ten periods.
 func (q *deduplicator) forget(now time.Time) {
 	for name, known := range q.causes {
 		if now.Sub(known.last) > 10*dedupPeriod {
@@ -65,11 +65,11 @@ func (q *deduplicator) forget(now time.Time) {
 	}
 }
 
-// changing is what differs between two errors of one cause: ids and numbers.
+// changing matches the parts that differ between errors of one cause: ids and numbers.
 var changing = regexp.MustCompile(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+`)
 
-// causeOf names a chain of errors by the type of its innermost one and the scrubbed text of the whole, without ids and
-// numbers. The text of the whole tells a timeout of one dependency from that of another.
+// causeOf returns a key for a chain of errors: the type of the innermost one and the scrubbed text of the chain, without ids and
+// numbers. The text distinguishes a timeout of one dependency from that of another.
 func causeOf(err error) string {
 	return fmt.Sprintf("%T: %s", innermost(err), changing.ReplaceAllString(Scrub(errorText(err)), "0"))
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/getsentry/sentry-go"
 )
 
-// Breadcrumb notes a finished step of the invocation: its kind (decode, limit, query, send), how it went and how long it
-// took.
+// Breadcrumb records a finished step of the invocation: its kind (decode, limit, query, send), outcome and duration.
 func Breadcrumb(ctx context.Context, kind, outcome string, took time.Duration) {
 	if i := of(ctx); i != nil {
 		i.hub.AddBreadcrumb(&sentry.Breadcrumb{
@@ -22,10 +21,10 @@ func Breadcrumb(ctx context.Context, kind, outcome string, took time.Duration) {
 	}
 }
 
-// Route names the route of the request, one of ours, in every further report of the invocation.
+// Route adds the matched route of the request to every further report of the invocation.
 func Route(ctx context.Context, route string) { setTag(ctx, tagRoute, route) }
 
-// Trace names the X-Ray trace of the invocation in every further report.
+// Trace adds the X-Ray trace id of the invocation to every further report.
 func Trace(ctx context.Context, id string) { setTag(ctx, tagTrace, id) }
 
 func setTag(ctx context.Context, name, value string) {
@@ -34,15 +33,15 @@ func setTag(ctx context.Context, name, value string) {
 	}
 }
 
-// Error reports err, unless it or what it wraps was reported in this invocation or its cause within the last minute.
+// Error reports err, unless this invocation already reported it or an error it wraps, or its cause was reported within the last minute.
 func Error(ctx context.Context, err error) {
 	if i := of(ctx); i != nil && err != nil {
 		i.capture(err, sentry.LevelError)
 	}
 }
 
-// Panic reports a recovered panic and gives it as an error without personal data. It must be called by the deferred
-// function that recovered, whose stack still holds the frames that panicked.
+// Panic reports a recovered panic and returns it as an error without personal data. It must be called by the deferred
+// function that recovered, whose stack still contains the frames that panicked.
 func Panic(ctx context.Context, value any) error {
 	err := &panicError{text: describePanic(value)}
 	if i := of(ctx); i != nil {
@@ -51,12 +50,12 @@ func Panic(ctx context.Context, value any) error {
 	return err
 }
 
-// panicError is a panic that was recovered from.
+// panicError is a recovered panic.
 type panicError struct{ text string }
 
 func (e *panicError) Error() string { return "panic: " + e.text }
 
-// describePanic keeps the text of runtime errors, of errors and of texts, scrubbed. Other values may hold anything.
+// describePanic returns the scrubbed text of errors and strings. Other values can contain anything.
 func describePanic(value any) string {
 	switch v := value.(type) {
 	case runtime.Error:
@@ -69,7 +68,7 @@ func describePanic(value any) string {
 	return fmt.Sprintf("a value of type %T", value)
 }
 
-// errorText survives an Error method that panics itself, as one on a nil pointer does.
+// errorText returns an error's text. It survives an Error method that panics, as one on a nil pointer does.
 func errorText(err error) (text string) {
 	defer func() {
 		if recover() != nil {
@@ -79,22 +78,22 @@ func errorText(err error) (text string) {
 	return err.Error()
 }
 
-// capture never panics: it runs where an answer is still to be given, and an Error method may panic.
+// capture reports err. It never panics, because the response is still to be written and an Error method may panic.
 func (i *invocation) capture(err error, level sentry.Level) {
 	defer func() { _ = recover() }()
 	if !i.isNew(err) {
 		return
 	}
 	cause := causeOf(err)
-	leftOut, pass := i.dedup.pass(cause, time.Now())
+	dropped, pass := i.dedup.pass(cause, time.Now())
 	if !pass {
 		return
 	}
 	scope := i.hub.Scope().Clone() // not WithScope: its stack would mix goroutines of one invocation
 	scope.SetLevel(level)
 	scope.SetFingerprint([]string{cause})
-	if leftOut > 0 {
-		scope.SetTag(tagRepeats, strconv.Itoa(leftOut))
+	if dropped > 0 {
+		scope.SetTag(tagRepeats, strconv.Itoa(dropped))
 	}
 	client := i.hub.Client()
 	client.CaptureEvent(client.EventFromException(err, level), &sentry.EventHint{OriginalException: err, Data: i}, scope)
@@ -104,7 +103,7 @@ func (i *invocation) capture(err error, level sentry.Level) {
 	i.reported, i.sent = append(i.reported, err), true
 }
 
-// isNew says whether neither err nor anything it wraps was reported in this invocation.
+// isNew reports whether this invocation reported neither err nor an error it wraps.
 func (i *invocation) isNew(err error) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()

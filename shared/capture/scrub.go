@@ -8,7 +8,7 @@ import (
 	"github.com/getsentry/sentry-go"
 )
 
-// What is blotted out of texts. Our own errors hold none of it; those of drivers and of the network may.
+// These patterns match what is removed from texts. Our own errors contain none of it; those of drivers and the network can.
 var (
 	addressPattern = regexp.MustCompile(`[^\s"<>(),;:]+(@|%(?:25)*40)[^\s"'<>()=,;:]+`)
 	ipv4Pattern    = regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}\b`)
@@ -17,13 +17,13 @@ var (
 	keyPattern   = regexp.MustCompile(`[A-Za-z0-9_\-+/=]{20,}`)
 	uuidPattern  = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 	valuePattern = regexp.MustCompile(`=\([^)]*\)`) // PostgreSQL's "Key (email)=(…) already exists."
-	// examplePattern matches what looks like an address in the examples of our own errors: a sender, the password of a URL, and
-	// the policies of the limiter.
+	// examplePattern matches the parts of our own errors' examples that look like addresses: a sender, the password of a URL, and
+	// policies of the rate limiter.
 	examplePattern = regexp.MustCompile(`^(news@example\.org|password@host|\d+/[0-9a-z]+@(host|site))$`)
 )
 
-// Scrub blots out of a text what looks like a mail address, a network address, a key, a token or a value that PostgreSQL
-// quotes. UUIDs stay: they are what we call people by where their address must not stand. The examples in our errors stay, too.
+// Scrub removes from a text everything that looks like an email address, a network address, a key, a token or a value that PostgreSQL
+// quotes. UUIDs stay, because they identify subscribers where addresses are not allowed. The examples in our errors stay, too.
 func Scrub(s string) string {
 	if strings.Contains(s, "=(") {
 		s = valuePattern.ReplaceAllString(s, "=([value])")
@@ -48,7 +48,7 @@ func Scrub(s string) string {
 	return s
 }
 
-// scrubKey tells random characters from words, paths and ids.
+// scrubKey returns "[key]" for random characters, and words, paths and ids unchanged.
 func scrubKey(run string) string {
 	if uuidPattern.MatchString(run) || !isRandom(run) {
 		return run
@@ -56,9 +56,9 @@ func scrubKey(run string) string {
 	return "[key]"
 }
 
-// minChanges is the share of neighbours of different kinds (upper, lower, digit) from which on a run counts as random. In
-// base64 it is 0.63 on average, in identifiers and paths about 0.2. One key of 43 characters in 10,000 stays below; most of
-// those are full of capitals or digits, as identifiers are not. Measured: one in 150,000 is left.
+// minChanges is the minimum share of neighbors of different kinds (upper, lower, digit) in a random run. In
+// base64 it is 0.63 on average, in identifiers and paths about 0.2. One key of 43 characters in 10,000 is below; most of
+// these have more capitals or digits than identifiers have. Measured: one in 150,000 is missed.
 const minChanges = 0.36
 
 func isRandom(run string) bool {
@@ -74,7 +74,7 @@ func isRandom(run string) bool {
 			kind = 'A'
 			upper++
 		case !unicode.IsLower(r):
-			continue // what separates words
+			continue // separates words
 		}
 		if r|0x20 >= 'a' && r|0x20 <= 'f' {
 			hexLetters++
@@ -94,7 +94,7 @@ func isRandom(run string) bool {
 		digits >= 4 && upper >= 4 && lower >= 4
 }
 
-// scrubEvent copies what may leave into a new event; what is not named here stays.
+// scrubEvent copies the allowed fields to a new event and drops all others.
 func scrubEvent(in *sentry.Event) *sentry.Event {
 	out := &sentry.Event{
 		EventID: in.EventID, Timestamp: in.Timestamp, Level: in.Level, Platform: in.Platform, Sdk: in.Sdk,
@@ -118,7 +118,7 @@ func scrubEvent(in *sentry.Event) *sentry.Event {
 	return out
 }
 
-// scrubMechanism keeps how the errors of a chain hang together.
+// scrubMechanism keeps the relations of a chain's errors.
 func scrubMechanism(in *sentry.Mechanism) *sentry.Mechanism {
 	if in == nil {
 		return nil

@@ -10,14 +10,14 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// usedAt is the key under which a connection remembers when it was given back.
+// usedAt is the key of a connection's time of release.
 const usedAt = "newsletter.used_at"
 
-// acquire takes a connection, and pings one that has been idle for long: the environment may have been frozen, and the
-// other side gone without a word.
+// acquire returns a connection, and pings one that was idle for long: the environment may have been frozen and the
+// server gone without notice.
 //
-// It does so itself because the pool keeps the place of a connection that it gave up until that has drained, up to 15 s
-// for a silent server; with one or two places nobody could connect meanwhile.
+// The pool's own ping is not used: the pool keeps the slot of a closed connection until that has drained, up to 15 s
+// for a silent server. With one or two slots, nothing could connect meanwhile.
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	began := time.Now()
 	defer func() { telemetry.AddDuration(ctx, telemetry.PoolAcquire, time.Since(began)) }()
@@ -40,11 +40,11 @@ func ping(ctx context.Context, conn *pgx.Conn) bool {
 	return conn.Ping(ctx) == nil
 }
 
-// release gives the connection back outside of any transaction. A connection that does not manage that is closed.
+// release rolls back an open transaction and returns the connection to the pool. If the rollback fails, it closes the connection.
 func (db *DB) release(ctx context.Context, conn *pgxpool.Conn) {
 	c := conn.Conn()
 	if !c.IsClosed() && c.PgConn().TxStatus() != 'I' {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout) // the request may be over; the connection is not
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout) // the rollback must not end with the request
 		defer cancel()
 		if _, err := c.Exec(ctx, "rollback"); err != nil {
 			_ = c.Close(ctx)
@@ -58,8 +58,8 @@ func (db *DB) release(ctx context.Context, conn *pgxpool.Conn) {
 	conn.Release()
 }
 
-// abandon frees the connection's place in the pool at once, and closes what is not closed yet. The last bytes of a
-// connection that broke drain on their own.
+// abandon frees the connection's slot in the pool at once and closes the connection. The last bytes of a
+// broken connection drain on their own.
 func abandon(conn *pgxpool.Conn) {
 	c := conn.Hijack()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
@@ -67,8 +67,8 @@ func abandon(conn *pgxpool.Conn) {
 	_ = c.Close(ctx)
 }
 
-// dials measures how long it takes to open a connection. It implements pgx.ConnectTracer; the library takes that from a
-// QueryTracer alone.
+// dials measures the time to open a connection. It implements pgx.ConnectTracer; the library accepts that only from a
+// QueryTracer.
 type dials struct{}
 
 type dialKey struct{}

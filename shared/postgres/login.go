@@ -8,25 +8,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// renewPause is the least time between two looks for a rotated password: each costs a call of Secrets Manager.
+// renewPause is the minimum time between two reads of a rotated password: each is a call to Secrets Manager.
 const renewPause = time.Minute
 
-// identity is who signs in, and with what.
+// identity is a user with credentials.
 type identity struct {
 	server Server
 	config *pgx.ConnConfig
 }
 
-// login is how a pool's connections sign in. It is safe for concurrent use.
+// login signs in a pool's connections. It is safe for concurrent use.
 type login struct {
 	which   func(Config) Server
-	renewed func(context.Context) (Config, error) // nil: there is nothing to look up
+	renewed func(context.Context) (Config, error) // nil: passwords are never renewed
 	now     func() time.Time
 
 	mu      sync.Mutex
 	latest  identity
-	looked  time.Time // when the password was looked up again
-	changed bool      // and whether it was another one
+	looked  time.Time // time of the last renewal
+	changed bool      // whether it found a new password
 }
 
 func newLogin(cfg Config, which func(Config) Server) (*login, error) {
@@ -44,15 +44,15 @@ func (l *login) current() identity {
 	return l.latest
 }
 
-// signIn puts the latest user and password, or a fresh token, into the configuration of one new connection.
+// signIn sets the latest user and password, or a fresh token, in the configuration of a new connection.
 func (l *login) signIn(ctx context.Context, cc *pgx.ConnConfig) error {
 	latest := l.current()
 	cc.User, cc.Password = latest.config.User, latest.config.Password
 	return latest.server.SignIn(ctx, cc)
 }
 
-// renew looks for another password, at most once a minute, and says whether signing in again makes sense: because there
-// is one, or because somebody else has just found one.
+// renew reads the password again, at most once a minute, and reports whether to sign in again: there is a new password,
+// or another call has just found one.
 func (l *login) renew(ctx context.Context) bool {
 	if l.renewed == nil {
 		return false

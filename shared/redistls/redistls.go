@@ -1,7 +1,7 @@
-// Package redistls opens a Redis client over verified TLS, tuned for a Lambda function: short waits, no retries, no
-// round trips at connect beyond what the protocol needs.
+// Package redistls creates a Redis client with verified TLS, tuned for Lambda: short timeouts, no retries, no
+// optional round trips at connect.
 //
-// Failure policy: every call ends within the timeouts below, whatever the server does; the caller has a fallback.
+// Failure policy: every call ends within the timeouts below; the caller has a fallback.
 package redistls
 
 import (
@@ -21,7 +21,7 @@ import (
 	"newsletter/shared/config"
 )
 
-// Config says where Redis is.
+// Config configures the connection.
 type Config struct {
 	// The Redis server, such as "rediss://:password@cache.example:6379". A URL without TLS ("redis://") is refused,
 	// except for a loopback host. A host that begins with "clustercfg.", the prefix of AWS's cluster endpoints,
@@ -30,7 +30,7 @@ type Config struct {
 	// A PEM file of certificate authorities to trust beside the system's roots, which include those of ElastiCache
 	// and Upstash. Empty: no further ones.
 	CAFile string `env:"REDIS_CA_FILE" from:"local" example:"/etc/ssl/redis.pem"`
-	// Cluster uses the cluster client whatever the host's name is.
+	// Cluster selects the cluster client for any host name.
 	Cluster bool
 }
 
@@ -46,7 +46,7 @@ func (c Config) Validate() error {
 
 var errURL = errors.New("REDIS_URL: must be the URL of a Redis server, such as rediss://user:password@host:6379")
 
-// parse reads URL. Its errors do not repeat it, as the parser's do.
+// parse parses URL. Its errors do not contain the URL, unlike the parser's.
 func (c Config) parse() (*redis.Options, error) {
 	options, err := redis.ParseURL(c.URL.Reveal())
 	if err != nil {
@@ -57,20 +57,20 @@ func (c Config) parse() (*redis.Options, error) {
 		return nil, errURL
 	}
 	if options.TLSConfig == nil && !config.IsLoopback(host) {
-		return nil, errors.New("REDIS_URL: must begin with rediss://, because Redis is reached over TLS only")
+		return nil, errors.New("REDIS_URL: must begin with rediss://, because Redis requires TLS here")
 	}
 	return options, nil
 }
 
-// The timeouts of DESIGN §7: a frozen server costs 150 ms, a refused connection nothing. The defaults of the library
-// cost 5 s and 1.75 s, and ignore the context.
+// The timeouts. A frozen server costs 150 ms, a refused connection nothing. The library's defaults
+// would cost 5 s and 1.75 s, and ignore the context.
 const (
 	dialTimeout     = 250 * time.Millisecond
 	ioTimeout       = 150 * time.Millisecond
 	connMaxIdleTime = 4 * time.Minute
 )
 
-// New makes a client, or nil where no URL is configured. It does no I/O; Warm dials.
+// New returns a client, or nil if no URL is configured. It does no I/O; Warm connects.
 func New(cfg Config) (redis.UniversalClient, error) {
 	if cfg.URL.IsZero() {
 		return nil, nil
@@ -83,12 +83,12 @@ func New(cfg Config) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	logging.Disable() // the library's own log, which is no JSON; every failure reaches the caller as an error
+	logging.Disable() // its log is not JSON; callers receive every failure as an error
 	options := &redis.UniversalOptions{
 		Addrs: []string{parsed.Addr}, Username: parsed.Username, Password: parsed.Password, DB: parsed.DB,
 		ContextTimeoutEnabled: true,
-		MaxRetries:            -1, // a script whose reply was lost has counted already
-		MaxRedirects:          -1, // the cluster client's name for the same; after a MOVED it learns the nodes anew
+		MaxRetries:            -1, // a script whose reply was lost has already counted
+		MaxRedirects:          -1, // the same for the cluster client; after MOVED it reloads the nodes
 		DialerRetries:         1,
 		DialTimeout:           dialTimeout,
 		ReadTimeout:           ioTimeout,
@@ -97,12 +97,12 @@ func New(cfg Config) (redis.UniversalClient, error) {
 		PoolSize:              max(2, lambdacontext.MaxConcurrency()),
 		PipelinePoolSize:      -1, // else pipelines open a connection of their own
 		ConnMaxIdleTime:       connMaxIdleTime,
-		DisableIdentity:       true, // one round trip less at connect
+		DisableIdentity:       true, // saves a round trip at connect
 		MaintNotificationsConfig: &maintnotifications.Config{
-			Mode: maintnotifications.ModeDisabled, // another one, and a DNS look-up
+			Mode: maintnotifications.ModeDisabled, // saves a round trip and a DNS lookup
 		},
 	}
-	if parsed.TLSConfig != nil { // no ServerName: each node's certificate must name the host that was dialled
+	if parsed.TLSConfig != nil { // no ServerName: each node's certificate must name the dialed host
 		options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	}
 	if cfg.Cluster || strings.HasPrefix(parsed.Addr, "clustercfg.") {
@@ -111,7 +111,7 @@ func New(cfg Config) (redis.UniversalClient, error) {
 	return redis.NewClient(options.Simple()), nil
 }
 
-// Warm opens the first connection, so that no visitor waits for it. A nil client is warm.
+// Warm opens the first connection, so that no visitor waits for it. It does nothing for a nil client.
 func Warm(ctx context.Context, client redis.UniversalClient) error {
 	if client == nil {
 		return nil
