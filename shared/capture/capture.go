@@ -144,8 +144,8 @@ type invocation struct {
 
 type invocationKey struct{}
 
-// Begin returns a context for Error, Panic, Breadcrumb, Route, Trace and CheckIn; without it they do nothing. requestID is in
-// every report of the invocation.
+// Begin returns a context for Error, Panic, Breadcrumb, Route, Trace and CheckIn; without it they do nothing. requestID
+// is in every report of the invocation.
 func (r *Reporter) Begin(ctx context.Context, requestID string) context.Context {
 	if r.hub == nil {
 		return ctx

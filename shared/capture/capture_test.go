@@ -19,14 +19,14 @@ import (
 	"newsletter/shared/config"
 )
 
-// patience is far above what a busy machine needs.
+// patience is far longer than a busy machine needs.
 const patience = 30 * time.Second
 
 type timeoutError struct{}
 
 func (timeoutError) Error() string { return "read tcp " + canaries["IPv4"] + ":5432: i/o timeout" }
 
-func TestAReportHoldsWhatHelpsAndNothingElse(t *testing.T) {
+func TestReportContainsOnlyAllowedFields(t *testing.T) {
 	server := newSentryServer(t)
 	r := server.open(t)
 	ctx := r.Begin(t.Context(), "JKJaXmPLvHcESHA=")
@@ -71,7 +71,7 @@ func TestAReportHoldsWhatHelpsAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAPanicIsReportedFromWhereItHappened(t *testing.T) {
+func TestPanicIsReportedWithItsStack(t *testing.T) {
 	for name, tc := range map[string]struct {
 		cause func()
 		told  string
@@ -90,7 +90,7 @@ func TestAPanicIsReportedFromWhereItHappened(t *testing.T) {
 			if err == nil || err.Error() != tc.told {
 				t.Errorf("got %v", err)
 			}
-			Error(ctx, fmt.Errorf("serve: %w", err)) // the same panic on its way up
+			Error(ctx, fmt.Errorf("serve: %w", err)) // the same panic, wrapped
 			r.Flush(ctx, patience)
 			events := server.received()
 			if len(events) != 1 || events[0].Level != "fatal" || events[0].Exception[0].Value != tc.told {
@@ -101,7 +101,7 @@ func TestAPanicIsReportedFromWhereItHappened(t *testing.T) {
 				Function string `json:"function"`
 				Lineno   int    `json:"lineno"`
 			}) bool {
-				return strings.HasPrefix(f.Function, "TestAPanicIsReportedFromWhereItHappened.func") && f.Lineno > 0
+				return strings.HasPrefix(f.Function, "TestPanicIsReportedWithItsStack.func") && f.Lineno > 0
 			}) {
 				t.Errorf("stack %+v", stack)
 			}
@@ -116,7 +116,7 @@ type brokenError struct{ text string }
 
 func (e *brokenError) Error() string { return e.text }
 
-func TestAnErrorThatCannotBePrintedHarmsNothing(t *testing.T) {
+func TestErrorThatPanicsWhenPrintedIsHarmless(t *testing.T) {
 	r := newSentryServer(t).open(t)
 	ctx := r.Begin(t.Context(), "")
 	Error(ctx, (*brokenError)(nil))
@@ -167,12 +167,13 @@ func TestInvocationsDoNotMix(t *testing.T) {
 	}
 }
 
-// A server that never answers is still holding the request when Flush returns: Flush did not wait for the delivery.
-func TestASlowSentryCostsTheBudgetOnly(t *testing.T) {
+// The server never answers, so it is still handling the request when Flush returns: Flush did not wait for the
+// delivery.
+func TestSlowSentryCostsOnlyTheBudget(t *testing.T) {
 	arrived, ended := make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(arrived)
-		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has given up
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has canceled
 		<-r.Context().Done()
 		close(ended)
 	}))
@@ -191,13 +192,13 @@ func TestASlowSentryCostsTheBudgetOnly(t *testing.T) {
 	default:
 	}
 	select {
-	case <-ended: // the delivery gives up by itself
+	case <-ended: // the delivery times out
 	case <-time.After(patience):
 		t.Error("the delivery never ends")
 	}
 }
 
-func TestADeadSentryHarmsNothing(t *testing.T) {
+func TestDeadSentryIsHarmless(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	dsn := strings.Replace(server.URL, "://", "://"+publicKey+"@", 1) + "/1"
 	server.Close()
@@ -212,8 +213,8 @@ func TestADeadSentryHarmsNothing(t *testing.T) {
 	}
 }
 
-func TestWithoutADSNNothingHappens(t *testing.T) {
-	t.Setenv("SENTRY_DSN", "http://key@127.0.0.1:1/1") // the SDK would take it
+func TestNothingHappensWithoutADSN(t *testing.T) {
+	t.Setenv("SENTRY_DSN", "http://key@127.0.0.1:1/1") // the SDK would use it
 	before := runtime.NumGoroutine()
 	r, err := New(Config{}, nil, "f")
 	if err != nil {
@@ -233,7 +234,7 @@ func TestWithoutADSNNothingHappens(t *testing.T) {
 	}
 }
 
-func TestABadDSNIsNotPrinted(t *testing.T) {
+func TestInvalidDSNIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	for dsn, want := range map[string]bool{
 		"https://5ecret@sentry.example/42": true, "http://5ecret@127.0.0.1:9000/1": true, "http://5ecret@localhost:9000/1": true,
@@ -248,8 +249,8 @@ func TestABadDSNIsNotPrinted(t *testing.T) {
 	}
 }
 
-// Whoever the address of Sentry leads on to gets nothing.
-func TestAReportIsNotSentOn(t *testing.T) {
+// The target of a redirect receives nothing.
+func TestReportDoesNotFollowRedirects(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int32
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))

@@ -30,7 +30,7 @@ func TestCheckIns(t *testing.T) {
 	}
 	run("rate(1 day)", nil)
 	run("rate(5 minutes)", errors.New("lost"))
-	run("", nil) // not scheduled: nothing is told
+	run("", nil) // not scheduled: no check-in
 
 	got := sentry.CheckIns()
 	if problems := sentry.Problems(); len(got) != 4 || len(problems) > 0 {
@@ -51,7 +51,7 @@ func TestCheckIns(t *testing.T) {
 	}
 }
 
-func TestMistakesOfTheSchedule(t *testing.T) {
+func TestInvalidSchedules(t *testing.T) {
 	t.Parallel()
 	for _, schedule := range []string{"1 minute", "rate(1)", "rate(0 days)", "rate(a day)", "rate(2 weeks)", "cron(0 3 * * ? *)"} {
 		_, err := New(Config{DSN: config.Seal("https://key@sentry.example.org/1"), Schedule: schedule}, nil, "f")

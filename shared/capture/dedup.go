@@ -27,8 +27,8 @@ type cause struct {
 	dropped int
 }
 
-// pass reports whether an event of a cause may be sent now, and how many of that cause were dropped since the last one that
-// was sent.
+// pass reports whether an event of a cause may be sent now, and how many of that cause were dropped since the last one
+// that was sent.
 func (q *deduplicator) pass(name string, now time.Time) (dropped int, pass bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -68,8 +68,8 @@ func (q *deduplicator) forget(now time.Time) {
 // changing matches the parts that differ between errors of one cause: ids and numbers.
 var changing = regexp.MustCompile(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+`)
 
-// causeOf returns a key for a chain of errors: the type of the innermost one and the scrubbed text of the chain, without ids and
-// numbers. The text distinguishes a timeout of one dependency from that of another.
+// causeOf returns a key for a chain of errors: the type of the innermost one and the scrubbed text of the chain,
+// without ids and numbers. The text distinguishes a timeout of one dependency from that of another.
 func causeOf(err error) string {
 	return fmt.Sprintf("%T: %s", innermost(err), changing.ReplaceAllString(Scrub(errorText(err)), "0"))
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestAStormIsOneEvent(t *testing.T) {
+func TestManyEqualErrorsAreOneEvent(t *testing.T) {
 	server := newSentryServer(t)
 	r := server.open(t)
 	var storm sync.WaitGroup
@@ -32,15 +32,15 @@ func TestAStormIsOneEvent(t *testing.T) {
 	}
 }
 
-func TestQuiet(t *testing.T) {
+func TestDeduplicator(t *testing.T) {
 	t.Parallel()
 	var q deduplicator
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	step := func(name string, after time.Duration, wantLeftOut int, wantPass bool) {
 		t.Helper()
 		now = now.Add(after)
-		if leftOut, pass := q.pass(name, now); leftOut != wantLeftOut || pass != wantPass {
-			t.Errorf("%s at %s: %d, %v", name, now.Format(time.TimeOnly), leftOut, pass)
+		if dropped, pass := q.pass(name, now); dropped != wantLeftOut || pass != wantPass {
+			t.Errorf("%s at %s: %d, %v", name, now.Format(time.TimeOnly), dropped, pass)
 		}
 	}
 	step("a", 0, 0, true)
@@ -62,7 +62,7 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-func TestAReportSaysHowManyWereLeftOut(t *testing.T) {
+func TestReportContainsTheNumberOfDroppedEvents(t *testing.T) {
 	server := newSentryServer(t)
 	r := server.open(t)
 	err := errors.New("lost")
@@ -78,6 +78,6 @@ func TestAReportSaysHowManyWereLeftOut(t *testing.T) {
 		got[e.Exception[0].Value] = e.Tags[tagRepeats]
 	}
 	if want := map[string]string{"lost": "3", "something else": ""}; !maps.Equal(got, want) {
-		t.Errorf("left out %v", got)
+		t.Errorf("repeats %v", got)
 	}
 }

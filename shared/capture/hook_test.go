@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// toldReports are what a hook was told.
-type toldReports struct {
+// hookReports are the reports that a hook received.
+type hookReports struct {
 	mu  sync.Mutex
 	all []Report
 }
 
-func (r *toldReports) hook(_ context.Context, told Report) error {
+func (r *hookReports) hook(_ context.Context, told Report) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all = append(r.all, told)
 	return nil
 }
 
-// hooked is a Reporter that tells a hook alone.
+// hooked is a Reporter with a hook and without Sentry.
 func hooked(t *testing.T, hook Hook) *Reporter {
 	t.Helper()
 	r, err := New(Config{Environment: "test", Release: "1.2.3"}, hook, "subscribe")
@@ -33,9 +33,9 @@ func hooked(t *testing.T, hook Hook) *Reporter {
 	return r
 }
 
-func TestTheHookIsToldOfAnError(t *testing.T) {
+func TestHookReceivesAnError(t *testing.T) {
 	t.Parallel()
-	told := &toldReports{}
+	told := &hookReports{}
 	r := hooked(t, told.hook)
 	ctx := r.Begin(t.Context(), "JKJaXmPLvHcESHA=")
 	Route(ctx, "/api/newsletter/subscribe")
@@ -53,7 +53,7 @@ func TestTheHookIsToldOfAnError(t *testing.T) {
 	if len(calls) != 2 {
 		t.Fatalf("%d calls", len(calls))
 	}
-	if calls[0].Data["error"] == "insert subscriber: again" { // they leave side by side
+	if calls[0].Data["error"] == "insert subscriber: again" { // they are sent in parallel
 		calls[0], calls[1] = calls[1], calls[0]
 	}
 	got := calls[0].Data
@@ -75,23 +75,23 @@ func TestTheHookIsToldOfAnError(t *testing.T) {
 	}
 }
 
-func TestTheHookIsToldWhereAPanicHappened(t *testing.T) {
+func TestHookReceivesTheStackOfAPanic(t *testing.T) {
 	t.Parallel()
-	told := &toldReports{}
+	told := &hookReports{}
 	r := hooked(t, told.hook)
 	ctx := r.Begin(t.Context(), "")
 	_ = recovered(ctx, func() { panic("lost " + canaries["token"]) })
 	r.Flush(ctx, patience)
 	calls := told.all
 	if len(calls) != 1 || calls[0].Data["level"] != "fatal" || calls[0].Data["error"] != "panic: lost [key]" ||
-		!strings.Contains(calls[0].Data["stack"], "shared/capture.TestTheHookIsToldWhereAPanicHappened.func1:") {
+		!strings.Contains(calls[0].Data["stack"], "shared/capture.TestHookReceivesTheStackOfAPanic.func1:") {
 		t.Errorf("%+v", calls)
 	}
 }
 
-func TestAStormIsOneCall(t *testing.T) {
+func TestManyEqualErrorsAreOneCall(t *testing.T) {
 	t.Parallel()
-	told := &toldReports{}
+	told := &hookReports{}
 	r := hooked(t, told.hook)
 	for range 50 {
 		ctx := r.Begin(t.Context(), "")
@@ -103,8 +103,8 @@ func TestAStormIsOneCall(t *testing.T) {
 	}
 }
 
-// A hook that does not return is still at it when Flush returns, and is told to end.
-func TestASlowHookCostsTheBudgetOnly(t *testing.T) {
+// A hook that does not return is still running when Flush returns, and its context ends later.
+func TestSlowHookCostsOnlyTheBudget(t *testing.T) {
 	t.Parallel()
 	arrived, ended := make(chan struct{}), make(chan struct{})
 	r := hooked(t, func(ctx context.Context, _ Report) error {

@@ -33,7 +33,8 @@ func setTag(ctx context.Context, name, value string) {
 	}
 }
 
-// Error reports err, unless this invocation already reported it or an error it wraps, or its cause was reported within the last minute.
+// Error reports err, unless this invocation already reported it or an error it wraps, or its cause was reported within
+// the last minute.
 func Error(ctx context.Context, err error) {
 	if i := of(ctx); i != nil && err != nil {
 		i.capture(err, sentry.LevelError)

@@ -8,7 +8,8 @@ import (
 	"github.com/getsentry/sentry-go"
 )
 
-// These patterns match what is removed from texts. Our own errors contain none of it; those of drivers and the network can.
+// These patterns match what is removed from texts. Our own errors contain none of it; those of drivers and the network
+// can.
 var (
 	addressPattern = regexp.MustCompile(`[^\s"<>(),;:]+(@|%(?:25)*40)[^\s"'<>()=,;:]+`)
 	ipv4Pattern    = regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}\b`)
@@ -17,13 +18,14 @@ var (
 	keyPattern   = regexp.MustCompile(`[A-Za-z0-9_\-+/=]{20,}`)
 	uuidPattern  = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 	valuePattern = regexp.MustCompile(`=\([^)]*\)`) // PostgreSQL's "Key (email)=(…) already exists."
-	// examplePattern matches the parts of our own errors' examples that look like addresses: a sender, the password of a URL, and
-	// policies of the rate limiter.
+	// examplePattern matches the parts of our own errors' examples that look like addresses: a sender, the password of
+	// a URL, and policies of the rate limiter.
 	examplePattern = regexp.MustCompile(`^(news@example\.org|password@host|\d+/[0-9a-z]+@(host|site))$`)
 )
 
-// Scrub removes from a text everything that looks like an email address, a network address, a key, a token or a value that PostgreSQL
-// quotes. UUIDs stay, because they identify subscribers where addresses are not allowed. The examples in our errors stay, too.
+// Scrub removes from a text everything that looks like an email address, a network address, a key, a token or a value
+// that PostgreSQL quotes. UUIDs stay, because they identify subscribers where addresses are not allowed. The examples
+// in our errors stay, too.
 func Scrub(s string) string {
 	if strings.Contains(s, "=(") {
 		s = valuePattern.ReplaceAllString(s, "=([value])")
@@ -56,9 +58,9 @@ func scrubKey(run string) string {
 	return "[key]"
 }
 
-// minChanges is the minimum share of neighbors of different kinds (upper, lower, digit) in a random run. In
-// base64 it is 0.63 on average, in identifiers and paths about 0.2. One key of 43 characters in 10,000 is below; most of
-// these have more capitals or digits than identifiers have. Measured: one in 150,000 is missed.
+// minChanges is the minimum share of neighbors of different kinds (upper, lower, digit) in a random run. In base64 it
+// is 0.63 on average, in identifiers and paths about 0.2. One key of 43 characters in 10,000 is below; most of these
+// have more capitals or digits than identifiers have. Measured: one in 150,000 is missed.
 const minChanges = 0.36
 
 func isRandom(run string) bool {

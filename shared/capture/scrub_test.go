@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestScrubKeepsWhatHelps(t *testing.T) {
+func TestScrubKeepsUsefulText(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"",
@@ -35,7 +35,7 @@ func TestScrubKeepsWhatHelps(t *testing.T) {
 	}
 }
 
-func TestScrubBlots(t *testing.T) {
+func TestScrubRemovesPersonalData(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"to <jane@example.org>":                      "to <[address]>",

@@ -17,7 +17,7 @@ import (
 
 const publicKey = "0123456789abcdef0123456789abcdef"
 
-// canaries must never arrive, in whatever text they stand.
+// canaries must never be sent, wherever they occur in a text.
 var canaries = map[string]string{
 	"address":      "jane.doe+news@mail.example.org",
 	"IDN address":  "jürgen@bücher.example",
@@ -31,7 +31,7 @@ var canaries = map[string]string{
 	"quoted value": "Key (email)=(jane) already exists",
 }
 
-// sentryServer takes envelopes as Sentry does and refuses what Sentry would refuse.
+// sentryServer accepts envelopes like Sentry and refuses what Sentry would refuse.
 type sentryServer struct {
 	*httptest.Server
 	t *testing.T
@@ -41,7 +41,7 @@ type sentryServer struct {
 	events []event
 }
 
-// event is what the tests read of an event payload.
+// event is the part of an event payload that the tests read.
 type event struct {
 	EventID     string            `json:"event_id"`
 	Timestamp   time.Time         `json:"timestamp"`
@@ -77,7 +77,7 @@ func newSentryServer(t *testing.T) *sentryServer {
 	return s
 }
 
-// open makes a Reporter of the server's DSN.
+// open returns a Reporter with the server's DSN.
 func (s *sentryServer) open(t *testing.T) *Reporter {
 	t.Helper()
 	dsn := strings.Replace(s.URL, "http://", "http://"+publicKey+"@", 1) + "/42"
@@ -111,7 +111,7 @@ func (s *sentryServer) receive(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "{}")
 }
 
-// readEnvelope takes an envelope apart: a header line, and then for each item a header line and its payload.
+// readEnvelope splits an envelope: a header line, and then for each item a header line and its payload.
 func (s *sentryServer) readEnvelope(body []byte) {
 	header, rest, _ := bytes.Cut(body, []byte("\n"))
 	var envelope struct {
@@ -143,7 +143,7 @@ func (s *sentryServer) readEnvelope(body []byte) {
 	}
 }
 
-// received flushes and gives what has arrived.
+// received flushes and returns everything that has arrived.
 func (s *sentryServer) received() []event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

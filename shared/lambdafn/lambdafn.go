@@ -1,8 +1,8 @@
 // Package lambdafn runs a Lambda function: it opens the function, passes events to it and closes it.
 //
-// A panic becomes a 500 response or an error result and is reported; the environment stays alive. Every invocation writes
-// one INFO line. Its context ends 500 ms before Lambda would kill the process, to leave time for the response and a report.
-// Only this package ends the process.
+// A panic becomes a 500 response or an error result and is reported; the environment stays alive. Every invocation
+// writes one INFO line. Its context ends 500 ms before Lambda would kill the process, to leave time for the response
+// and a report. Only this package ends the process.
 //
 // Failure policy: a function that cannot be opened logs, reports and returns the error to the invocation, and exits
 // with status 1; Lambda starts a new environment for the next event. An unsupported event is an error result.
@@ -94,8 +94,8 @@ func postInitError(err error) {
 // processStart is when this process began to run Go code.
 var processStart = time.Now()
 
-// newEnvironment reads the configuration and opens the function. With an error it also returns an environment that can log
-// and report it.
+// newEnvironment reads the configuration and opens the function. With an error it also returns an environment that can
+// log and report it.
 func newEnvironment(name string, open Open, scheduled bool, out io.Writer) (*environment, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), initBudget)
 	defer cancel()

@@ -8,7 +8,7 @@ import (
 	"newsletter/shared/config"
 )
 
-func TestOldTLSIsNotSpoken(t *testing.T) {
+func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	weaktls.Check(t, nil, func(addr, caFile string) {
 		client := New(Config{AllowPrivate: []string{addr}}, nil)

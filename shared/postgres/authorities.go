@@ -11,8 +11,8 @@ import (
 
 // rdsAuthorities is a PEM file of the authorities that sign the certificates of RDS and Aurora databases: AWS's
 // https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem, unchanged, with three roots for each commercial
-// region, which expire in 2061 or later. The Amazon RDS User Guide names it in "Using SSL/TLS to encrypt a connection". For a
-// new region, replace the file by AWS's current one and run the tests of this package.
+// region, which expire in 2061 or later. The Amazon RDS User Guide names it in "Using SSL/TLS to encrypt a connection".
+// For a new region, replace the file by AWS's current one and run the tests of this package.
 //
 //go:embed rds-global-bundle.pem
 var rdsAuthorities []byte

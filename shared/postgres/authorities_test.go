@@ -20,10 +20,10 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// rdsHost is a database as RDS names it. The tests look it up on this machine.
+// rdsHost is a database in RDS's naming. The tests resolve it to this machine.
 const rdsHost = "newsletter.c0ffee.eu-central-1.rds.amazonaws.com"
 
-// reach connects to a server as migrate does, and asks it something.
+// reach connects to a server as migrate does, and runs a query.
 func reach(t *testing.T, server postgres.Server) error {
 	t.Helper()
 	cc, err := server.ConnConfig()
@@ -40,7 +40,7 @@ func reach(t *testing.T, server postgres.Server) error {
 	return conn.Ping(t.Context())
 }
 
-// without returns dsn without its parameters, which name a file of certificates.
+// without returns dsn without the parameters that name certificate files.
 func without(t *testing.T, dsn string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -51,8 +51,8 @@ func without(t *testing.T, dsn string) *url.URL {
 	return u
 }
 
-// PgBouncer, whose certificate the system's roots know, stands for RDS Proxy; a PostgreSQL whose certificate has another
-// authority for the database behind it.
+// PgBouncer, with a certificate of the system's roots, replaces RDS Proxy. A PostgreSQL with a certificate of another
+// authority replaces the database behind it.
 func TestProxyAndDatabaseVerifyWithOneConfiguration(t *testing.T) {
 	if !testenv.TrustedBySystem(t) {
 		return
@@ -92,7 +92,7 @@ func TestProxyAndDatabaseVerifyWithOneConfiguration(t *testing.T) {
 	}
 	refused("another host, signed by RDS's authority", postgres.Server{URL: config.Seal(elsewhere.String())})
 
-	// A file that is named adds, whichever way it is named, and system is no file.
+	// A named file adds roots, however it is named, and "system" is not a file.
 	postgres.SetRDSAuthorities(t, nil)
 	refused("the database, its authority not built in", postgres.Server{URL: config.Seal(database.String())})
 	for name, u := range map[string]*url.URL{"the proxy": proxy, "the database": database, "another host": elsewhere} {
@@ -110,7 +110,7 @@ func TestProxyAndDatabaseVerifyWithOneConfiguration(t *testing.T) {
 	}
 }
 
-// Files that nobody named must not count: pgx reads them, and would let them replace the system's roots.
+// Files that are not configured must not be used: pgx would read them and let them replace the system's roots.
 func TestNoOtherFileIsRead(t *testing.T) {
 	env := testenv.Postgres(t)
 	stranger, err := pki.Ensure(t.TempDir())
@@ -127,8 +127,9 @@ func TestNoOtherFileIsRead(t *testing.T) {
 	}
 }
 
-// lastsUntil is before the first root of RDS expires. The test compares it with the file, not with the day of the run: a
-// renewed file with a root that expires earlier fails it.
+// lastsUntil is before the first expiry of an RDS root. The test compares it with the file instead of today's date,
+// so a
+// renewed file with a root that expires earlier fails.
 var lastsUntil = time.Date(2060, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func TestRDSAuthoritiesAreRootsOfRDS(t *testing.T) {
@@ -160,7 +161,7 @@ func TestRDSAuthoritiesAreRootsOfRDS(t *testing.T) {
 	if text := strings.TrimSpace(string(rest)); text != "" {
 		t.Errorf("%.60q is no certificate", text)
 	}
-	for _, region := range []string{"us-east-1", "eu-central-1", "ap-southeast-7", "mx-central-1"} { // old ones and new ones
+	for _, region := range []string{"us-east-1", "eu-central-1", "ap-southeast-7", "mx-central-1"} { // old and new ones
 		for _, key := range []string{"RSA2048 G1", "RSA4096 G1", "ECC384 G1"} {
 			if keys[region+" "+key] != 1 {
 				t.Errorf("%d roots %s of %s, want 1", keys[region+" "+key], key, region)

@@ -40,7 +40,8 @@ func ping(ctx context.Context, conn *pgx.Conn) bool {
 	return conn.Ping(ctx) == nil
 }
 
-// release rolls back an open transaction and returns the connection to the pool. If the rollback fails, it closes the connection.
+// release rolls back an open transaction and returns the connection to the pool. If the rollback fails, it closes the
+// connection.
 func (db *DB) release(ctx context.Context, conn *pgxpool.Conn) {
 	c := conn.Conn()
 	if !c.IsClosed() && c.PgConn().TxStatus() != 'I' {

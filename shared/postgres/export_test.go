@@ -8,19 +8,19 @@ import (
 // PingAfter makes the pool ping connections that were idle for longer than d.
 func (db *DB) PingAfter(d time.Duration) { db.pingAfterIdle = d }
 
-// SetLoginNow gives the look-up of passwords another clock.
+// SetLoginNow replaces the clock of password renewal.
 func (db *DB) SetLoginNow(now func() time.Time) { db.login.now = now }
 
-// SetNow gives the reader another clock.
+// SetNow replaces the reader's clock.
 func (r *Reader) SetNow(now func() time.Time) { r.now = now }
 
-// LockTries is how often a lock is asked for.
+// LockTries is the maximum number of attempts to lock.
 const LockTries = lockTries
 
-// RDSAuthorities is the built-in file of certificates.
+// RDSAuthorities is the built-in certificate file.
 func RDSAuthorities() []byte { return rdsAuthorities }
 
-// SetRDSAuthorities puts others in the place of RDS's authorities for the rest of a test, which must not be parallel.
+// SetRDSAuthorities replaces RDS's authorities for the rest of a test, which must not be parallel.
 func SetRDSAuthorities(t *testing.T, pem []byte) {
 	t.Helper()
 	kept := rdsAuthorities

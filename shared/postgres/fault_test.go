@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// unavailable checks that err is ErrUnavailable with the server's code; an empty code: the server said nothing.
+// unavailable checks that err is ErrUnavailable with the server's code; an empty code means no error of the server.
 func unavailable(t *testing.T, err error, code string) {
 	t.Helper()
 	if !errors.Is(err, postgres.ErrUnavailable) {
@@ -30,7 +30,7 @@ func unavailable(t *testing.T, err error, code string) {
 	}
 }
 
-// toxic makes a proxy before the server at addr.
+// toxic starts a proxy in front of the server at addr.
 func toxic(t *testing.T, addr string) *toxiproxy.Proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -42,14 +42,14 @@ func toxic(t *testing.T, addr string) *toxiproxy.Proxy {
 	return proxy
 }
 
-func TestALostAcknowledgementConverges(t *testing.T) {
+func TestLostAcknowledgementConverges(t *testing.T) {
 	b := setup(t)
 	proxy := toxic(t, host(t, b.env.AppURL))
 	db := b.open(at(t, b.env.AppURL, proxy.Listen), 1)
 	var once sync.Once
 	work := func() error {
 		return db.Transact(t.Context(), 5, nothing, func(batch *pgx.Batch) error {
-			once.Do(func() { // from here on, what the server says is lost, and the connection closed
+			once.Do(func() { // from here on, the server's answers are lost and the connection is closed
 				if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"lost","type":"timeout","stream":"downstream","attributes":{"timeout":50}}`)); err != nil {
 					t.Error(err)
 				}
@@ -67,7 +67,7 @@ func TestALostAcknowledgementConverges(t *testing.T) {
 	}
 }
 
-func TestALostAcknowledgementIsRepeatedOnANewConnection(t *testing.T) {
+func TestLostAcknowledgementIsRepeatedOnANewConnection(t *testing.T) {
 	b := setup(t)
 	w := newWire(t, host(t, b.env.AppURL))
 	db := b.open(at(t, b.env.AppURL, w.Addr().String()), 1)
@@ -93,7 +93,7 @@ func TestALostAcknowledgementIsRepeatedOnANewConnection(t *testing.T) {
 	}
 }
 
-func TestATerminatedBackendIsRepeated(t *testing.T) {
+func TestTerminatedBackendIsRepeated(t *testing.T) {
 	b := setup(t)
 	for name, dsn := range map[string]string{"direct": b.env.DirectURL, "through the proxy": b.env.AppURL} {
 		t.Run(name, func(t *testing.T) {
@@ -133,9 +133,9 @@ func TestATerminatedBackendIsRepeated(t *testing.T) {
 	}
 }
 
-func TestPassingFailuresAreRepeatedOnce(t *testing.T) {
+func TestTransientFailuresAreRepeatedOnce(t *testing.T) {
 	b := setup(t)
-	// A sequence is not rolled back, so the function knows how often it was called.
+	// A sequence is not rolled back, so the function counts its calls.
 	b.exec(`create sequence calls;
 		create function flaky(code text, failures int) returns bigint language plpgsql security definer as $$
 		declare call bigint := nextval('calls');
@@ -146,7 +146,7 @@ func TestPassingFailuresAreRepeatedOnce(t *testing.T) {
 	for _, tc := range []struct {
 		code     string
 		failures int
-		calls    int64 // of flaky, in all
+		calls    int64 // of flaky, in total
 		ok       bool
 	}{
 		{"40001", 1, 2, true},
@@ -156,7 +156,7 @@ func TestPassingFailuresAreRepeatedOnce(t *testing.T) {
 		{"08006", 1, 2, true},
 		{"25006", 1, 2, true},
 		{"40001", 9, 2, false},
-		{"57014", 1, 1, false}, // statement_timeout: again would take as long
+		{"57014", 1, 1, false}, // statement_timeout: a second attempt would take as long
 		{"53100", 1, 1, false}, // disk full
 	} {
 		t.Run(fmt.Sprint(tc.code, " ", tc.failures), func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestStatementTimeout(t *testing.T) {
 	}
 }
 
-func TestADeadlineFreesThePlaceOfItsConnection(t *testing.T) {
+func TestDeadlineFreesTheConnectionsSlot(t *testing.T) {
 	b := setup(t)
 	db := b.open(b.env.AppURL, 1)
 	if err := db.Warm(t.Context()); err != nil {
@@ -219,7 +219,7 @@ func TestADeadlineFreesThePlaceOfItsConnection(t *testing.T) {
 	unavailable(t, db.Ping(over), "")
 }
 
-func TestAPoolUnderFaultsLeaksNothing(t *testing.T) {
+func TestPoolDoesNotLeakUnderFaults(t *testing.T) {
 	b := setup(t)
 	db := b.open(b.env.AppURL, 4)
 	mine := errors.New("mine")

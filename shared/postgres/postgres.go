@@ -1,13 +1,13 @@
-// Package postgres opens a pgx pool through RDS Proxy and runs transactions in exactly two network round trips.
+// Package postgres connects through RDS Proxy with a pgx pool and runs transactions in exactly two network round trips.
 //
-// It keeps no session state: no SET, no session lock, no named statement, because each of them pins a proxy's session.
-// TLS is always verified against the host's name. Statement timeouts stand on the database role, because RDS Proxy
-// passes no cancel request on: what the server does not stop itself runs on after its caller has gone.
+// It uses no session state (SET, session locks, named statements), because that pins a connection of the proxy.
+// TLS is always verified against the host name. Statement timeouts are set on the database role, because RDS Proxy
+// does not forward cancel requests: only the server can stop a statement whose caller is gone.
 //
-// Failure policy: what can be repeated is repeated once within the time allowed, on a new connection if the old one broke;
-// then ErrUnavailable wraps the cause. ErrBusy says that somebody else holds the lock. After ErrUnavailable it is not
-// known whether the transaction was committed, so transactions must be idempotent; repeating them is safe. Errors tell
-// the server's code and message, but no value: see Refused.
+// Failure policy: a transaction that can be repeated is repeated once within the time limit, on a new connection if the
+// old one broke; then ErrUnavailable wraps the cause. ErrBusy means that another transaction has the lock. After
+// ErrUnavailable it is not known whether the transaction was committed, so transactions must be idempotent. Errors
+// contain the server's code and message, but no values: see Refused.
 package postgres
 
 import (
@@ -23,7 +23,7 @@ import (
 	"newsletter/shared/config"
 )
 
-// Config says where the database is.
+// Config configures the connection to the database.
 type Config struct {
 	// The database behind RDS Proxy, such as "postgres://app:password@proxy.example:5432/newsletter". The connection
 	// is always verified as with sslmode=verify-full; a URL with a weaker mode is refused.
@@ -36,13 +36,13 @@ type Config struct {
 
 	// ReadURL is the read replica of ReplicaConfig.
 	ReadURL config.Sealed
-	// MaxConns bounds the pool. Defaults (0) to what one environment needs: see defaultMaxConns.
+	// MaxConns limits the pool. 0 means defaultMaxConns.
 	MaxConns int
-	// Renew reads the configuration again, for a password that was rotated. Defaults to nil: passwords stay.
+	// Renew reads the configuration again, for a rotated password. Nil means that passwords are never renewed.
 	Renew func(ctx context.Context) (Config, error)
 }
 
-// ReplicaConfig says where a read replica is.
+// ReplicaConfig configures the read replica.
 type ReplicaConfig struct {
 	// Send reads that may lag behind to this read replica. Empty: they use DATABASE_URL.
 	URL config.Sealed `env:"DATABASE_READ_URL"`
@@ -59,7 +59,7 @@ func (c ReplicaConfig) Validate() error {
 	return nil
 }
 
-// ReadConfig reads Config from env, which collects what is wrong with it.
+// ReadConfig reads Config from env, which collects the errors.
 func ReadConfig(env *config.Env) Config {
 	c := config.Read[Config](env)
 	c.Renew = renew(env, ReadConfig)
@@ -74,7 +74,7 @@ func ReadConfigWithReplica(env *config.Env) Config {
 	return c
 }
 
-// renew reads a configuration again from secrets that may have changed.
+// renew returns a function that reads the configuration again from secrets that may have changed.
 func renew(env *config.Env, read func(*config.Env) Config) func(context.Context) (Config, error) {
 	return func(ctx context.Context) (Config, error) {
 		fresh, err := env.Reload(ctx)
@@ -101,16 +101,16 @@ func (c Config) reader() Server { return Server{c.ReadURL, c.CAFile, c.IAMAuth} 
 
 const (
 	pingTimeout       = 500 * time.Millisecond
-	pingAfterIdle     = 60 * time.Second // after shorter idle times, a dead connection is covered by repeating the transaction
+	pingAfterIdle     = 60 * time.Second // after a shorter idle time, repeating the transaction covers a dead connection
 	maxConnLifetime   = 10 * time.Minute
 	maxConnIdleTime   = 5 * time.Minute // below RDS Proxy's IdleClientTimeout (30 min)
-	healthCheckPeriod = time.Hour       // its goroutine is noise in a frozen environment
+	healthCheckPeriod = time.Hour       // its goroutine is useless in a frozen environment
 	maxPool           = 8
-	closeTimeout      = 250 * time.Millisecond // below the 300 ms that an environment has at its end
+	closeTimeout      = 250 * time.Millisecond // below the 300 ms that Lambda allows at shutdown
 )
 
-// defaultMaxConns is one connection for each event that Lambda gives the environment at a time, and a second for what
-// looks at the database beside it. More would take them from other environments.
+// defaultMaxConns returns one connection per concurrent event of the environment, and at least a second one for work
+// alongside it. More would take connections from other environments.
 func defaultMaxConns() int { return min(max(2, lambdacontext.MaxConcurrency()), maxPool) }
 
 // DB is a pool of connections to one server. It is safe for concurrent use.
@@ -118,23 +118,23 @@ type DB struct {
 	pool          *pgxpool.Pool
 	login         *login
 	pingAfterIdle time.Duration
-	alongside     func(ctx context.Context) // nil: nothing
+	alongside     func(ctx context.Context) // nil: none
 }
 
-// Beside sets what begins with every transaction, such as writing statistics elsewhere. start must return at once: nobody
-// waits for what it began. It is set before the DB is used.
+// Alongside sets a function that starts work with every transaction, such as writing statistics to Redis. start must
+// return at once; nothing waits for the work. Call Alongside before the DB is used.
 func (db *DB) Alongside(start func(ctx context.Context)) { db.alongside = start }
 
-// New makes the pool of the writer. It does no network I/O; Warm does.
+// New returns the pool of the writer. It does no network I/O; Warm does.
 func New(ctx context.Context, cfg Config) (*DB, error) {
-	db, err := open(ctx, cfg, Config.writer)
+	db, err := newDB(ctx, cfg, Config.writer)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	return db, nil
 }
 
-func open(ctx context.Context, cfg Config, which func(Config) Server) (*DB, error) {
+func newDB(ctx context.Context, cfg Config, which func(Config) Server) (*DB, error) {
 	login, err := newLogin(cfg, which)
 	if err != nil {
 		return nil, err
@@ -155,12 +155,12 @@ func open(ctx context.Context, cfg Config, which func(Config) Server) (*DB, erro
 	pc.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // acquire does
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
-		return nil, fmt.Errorf("make the pool: %w", err)
+		return nil, fmt.Errorf("create pool: %w", err)
 	}
 	return &DB{pool: pool, login: login, pingAfterIdle: pingAfterIdle}, nil
 }
 
-// Warm opens the first connection, so that no visitor waits for it. The caller goes on without: the next transaction
+// Warm opens the first connection, so that no visitor waits for it. Callers can ignore the error: the next transaction
 // tries again.
 func (db *DB) Warm(ctx context.Context) error {
 	conn, err := db.pool.Acquire(ctx)
@@ -171,12 +171,12 @@ func (db *DB) Warm(ctx context.Context) error {
 	return nil
 }
 
-// Ping asks the server for an answer, in one round trip. Its error is ErrUnavailable.
+// Ping checks the server in one round trip. Its error is ErrUnavailable.
 func (db *DB) Ping(ctx context.Context) error {
 	return db.Batch(ctx, func(b *pgx.Batch) { b.Queue("select 1") })
 }
 
-// Close ends the connections. It waits for transactions that are running, but not longer than 250 ms.
+// Close closes the connections. It waits up to 250 ms for running transactions.
 func (db *DB) Close() {
 	closed := make(chan struct{})
 	go func() {
@@ -193,11 +193,11 @@ func (db *DB) Close() {
 type Stats struct {
 	Max, Open, InUse int
 	Dialed           int64         // connections opened so far
-	Acquired         int64         // how often a connection was taken
-	Waited           time.Duration // for how long in all
+	Acquired         int64         // connections acquired so far
+	Waited           time.Duration // total wait for them
 }
 
-// Stats gives the pool's figures.
+// Stats returns the pool's statistics.
 func (db *DB) Stats() Stats {
 	s := db.pool.Stat()
 	return Stats{

@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// replicaPause is how long the replica is left alone after it was lost, so that not every read waits for it.
+// replicaPause is how long an unavailable replica is not used, so that not every read waits for it.
 const replicaPause = 10 * time.Second
 
-// Reader runs reads on the replica, or on the writer where there is no replica or it is lost. It is safe for concurrent
-// use. A replica lags behind: nothing that was just written belongs here.
+// Reader runs reads on the replica, or on the writer if the replica is missing or unavailable. It is safe for
+// concurrent use. A replica lags behind, so do not use it to read data that was just written.
 type Reader struct {
 	replica   *DB // nil: none configured
 	writer    *DB
@@ -22,18 +22,18 @@ type Reader struct {
 	lostUntil atomic.Int64 // unix nanoseconds
 	now       func() time.Time
 
-	// OnFallback is called for each read that went to the writer because the replica is lost, with the reason; nil if
-	// it is known from an earlier read. Set it before the first read.
+	// OnFallback is called for each read that the writer served because the replica is unavailable. cause is nil if
+	// an earlier read reported it. Set OnFallback before the first read.
 	OnFallback func(ctx context.Context, cause error)
 }
 
-// NewReader makes a Reader of the replica that cfg names, if any. It does no network I/O.
+// NewReader returns a Reader of the replica that cfg names, if any. It does no network I/O.
 func NewReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
 	r := &Reader{writer: writer, now: time.Now}
 	if cfg.ReadURL.IsZero() {
 		return r, nil
 	}
-	replica, err := open(ctx, cfg, Config.reader)
+	replica, err := newDB(ctx, cfg, Config.reader)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_READ_URL: %w", err)
 	}
@@ -41,7 +41,7 @@ func NewReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
 	return r, nil
 }
 
-// Batch runs reads in one round trip, on the writer while the replica is lost. The error is as that of DB.Batch.
+// Batch runs reads in one round trip, on the writer while the replica is unavailable. Its errors are those of DB.Batch.
 func (r *Reader) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 	if r.replica == nil {
 		return r.writer.Batch(ctx, queue)
@@ -61,10 +61,10 @@ func (r *Reader) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 	return r.writer.Batch(ctx, queue)
 }
 
-// Fallbacks counts the reads that went to the writer because the replica was lost.
+// Fallbacks returns the number of reads that the writer served because the replica was unavailable.
 func (r *Reader) Fallbacks() int64 { return r.fallbacks.Load() }
 
-// Close ends the replica's connections; the writer's belong to its own DB.
+// Close closes the replica's connections, not the writer's.
 func (r *Reader) Close() {
 	if r.replica != nil {
 		r.replica.Close()

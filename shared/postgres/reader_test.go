@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// port tells which way a read went: the wire's, the writer's, or none.
+// port returns the server that served a read: the wire's, the writer's, or none.
 func where(t *testing.T, r *postgres.Reader) string {
 	t.Helper()
 	var name string

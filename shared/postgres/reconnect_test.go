@@ -25,7 +25,7 @@ func TestConnectionsThatDiedSilentlyAreReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
-	for range 2 { // both places of the pool
+	for range 2 { // both slots of the pool
 		group.Go(func() {
 			if err := db.Batch(t.Context(), func(batch *pgx.Batch) { batch.Queue("select pg_sleep(0.5)") }); err != nil {
 				t.Error(err)
@@ -42,7 +42,7 @@ func TestConnectionsThatDiedSilentlyAreReplaced(t *testing.T) {
 	}
 }
 
-func TestAFailoverReplacesAllConnections(t *testing.T) {
+func TestFailoverReplacesAllConnections(t *testing.T) {
 	b := setup(t)
 	b.exec(fmt.Sprintf("alter database %s set default_transaction_read_only = on", b.env.Name))
 	db := b.open(b.env.DirectURL, 2)
@@ -88,7 +88,7 @@ func TestAFailoverReplacesAllConnections(t *testing.T) {
 	})
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestNoServerListens(t *testing.T) {
 	b := setup(t)
 	proxy := toxic(t, host(t, b.env.AppURL))
 	dsn := at(t, b.env.AppURL, proxy.Listen)
@@ -108,9 +108,9 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-func TestARotatedPasswordIsLookedUp(t *testing.T) {
+func TestRotatedPasswordIsRenewed(t *testing.T) {
 	b := setup(t)
-	role := b.env.Name // unique, and dropped with what it may do
+	role := b.env.Name // unique, and dropped with its privileges
 	rotate := func(password string) {
 		b.exec(fmt.Sprintf("alter role %s password '%s'", role, password))
 		b.exec("select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = $1", role)
@@ -153,9 +153,9 @@ func TestARotatedPasswordIsLookedUp(t *testing.T) {
 	}{
 		{"first", "first", 0, true, 0},
 		{"second", "second", 0, true, 1},
-		{"third", "third", time.Second, false, 1}, // too soon to look again
+		{"third", "third", time.Second, false, 1}, // too soon to renew again
 		{"third", "third", time.Minute, true, 2},
-		{"fourth", "third", time.Hour, false, 3}, // the secret is behind
+		{"fourth", "third", time.Hour, false, 3}, // the secret is not updated yet
 		{"fourth", "fourth", time.Second, false, 3},
 		{"fourth", "fourth", time.Hour, true, 4},
 	} {

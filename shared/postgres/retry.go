@@ -8,15 +8,17 @@ import (
 )
 
 var (
-	// ErrBusy is returned when another transaction held the lock through all tries. Nothing was done.
-	ErrBusy = errors.New("postgres: somebody else is working on the same subject")
-	// ErrUnavailable wraps the cause when the database could not be reached, was overloaded or too slow. Whether the last
-	// try was committed is not known; repeating is safe for an idempotent transaction.
-	ErrUnavailable = errors.New("postgres: not available")
+	// ErrBusy is returned when another transaction held the lock through all attempts. Nothing was changed.
+	ErrBusy = errors.New("postgres: lock held by another transaction")
+	// ErrUnavailable wraps the cause when the database was unreachable, overloaded or too slow. The last attempt may
+	// have
+	// been committed; repeating is safe for an idempotent transaction.
+	ErrUnavailable = errors.New("postgres: unavailable")
 )
 
-// Refused is the server's refusal of a statement. Its text holds the server's code and, where that cannot repeat a value,
-// the message; Unwrap gives the whole of it for code that must know the constraint or the column, and for nobody's log.
+// Refused is the server's refusal of a statement. Its text has the server's code and, if that cannot contain a value,
+// the
+// message. Unwrap returns the complete error, for code that needs the constraint or column; do not log it.
 type Refused struct{ Cause *pgconn.PgError }
 
 // Error implements error.
@@ -32,12 +34,12 @@ func (r Refused) Error() string {
 	return text + ": " + r.Cause.Message
 }
 
-// Unwrap gives the server's own error.
+// Unwrap returns the server's own error.
 func (r Refused) Unwrap() error { return r.Cause }
 
-// refused hides the values in a server's error, and leaves other errors alone.
+// refused wraps a server's error to hide its values, and returns other errors unchanged.
 func refused(err error) error {
-	if e, ok := err.(*pgconn.PgError); ok { //nolint:errorlint // a wrapped one was already worded by somebody
+	if e, ok := err.(*pgconn.PgError); ok { //nolint:errorlint // a wrapped one was already reworded
 		return Refused{e}
 	}
 	return err
@@ -45,19 +47,20 @@ func refused(err error) error {
 
 func class(e *pgconn.PgError) string { return e.Code[:min(2, len(e.Code))] }
 
-// verdict is what a failure of a transaction means.
+// verdict classifies a failure of a transaction.
 type verdict int
 
 const (
-	permanent   verdict = iota // repeating gives the same
-	unavailable                // the database's fault, and repeating now would not help
-	transient                  // the database's fault, and passing: repeat
-	brokenConn                 // the connection is dead or leads to the wrong server, and so may be the pool's others
-	loginFailed                // the server does not accept the password, which may have been rotated
+	permanent   verdict = iota // repeating fails again
+	unavailable                // the database's fault; repeating now would not help
+	transient                  // the database's fault; repeat
+	brokenConn                 // the connection is dead or leads to the wrong server, and the pool's others may be too
+	loginFailed                // the server refused the password, which may have been rotated
 )
 
-// judge tells what a failure means. broken says that the connection did not survive it. The codes are those of the
-// PostgreSQL manual, appendix A.
+// classify returns the verdict on a failure. broken reports that the connection did not survive it. The codes are
+// those of
+// the PostgreSQL manual, appendix A.
 func classify(ctx context.Context, err error, broken bool) verdict {
 	e, answered := errors.AsType[*pgconn.PgError](err)
 	if !answered {
@@ -74,9 +77,9 @@ func classify(ctx context.Context, err error, broken bool) verdict {
 		"53300", // too many connections
 		"55P03": // lock not available: lock_timeout
 		return transient
-	case "57P01", "57P02", "57P03", // ended by an operator or by a crash, cannot connect now
+	case "57P01", "57P02", "57P03", // shutdown by an operator, crash, cannot connect now
 		"57P05", "25P03", "25P04", // idle session, idle in transaction, transaction too long
-		"25006": // read only: a failover left us on the old writer
+		"25006": // read only: still connected to the old writer after a failover
 		return brokenConn
 	case "57014": // statement_timeout
 		return unavailable
@@ -84,12 +87,12 @@ func classify(ctx context.Context, err error, broken bool) verdict {
 	switch class(e) {
 	case "08": // connection exceptions
 		return brokenConn
-	case "28": // sign-in refused
+	case "28": // login refused
 		return loginFailed
 	case "53", "58": // resources (disk full, out of memory), system errors
 		return unavailable
 	}
-	if broken { // ended by the server for another reason
+	if broken { // closed by the server for another reason
 		return brokenConn
 	}
 	return permanent

@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-func TestConfigRefusesWhatWouldWeakenOrBreakTheConnection(t *testing.T) {
+func TestConfigRefusesURLsThatWeakenOrBreakTheConnection(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
 		"postgres://app:s3cret@proxy.example:5432/newsletter":                                       "",
@@ -74,7 +74,7 @@ func TestCAFile(t *testing.T) {
 	}
 }
 
-func TestTheServersCertificateAndNameAreVerified(t *testing.T) {
+func TestServerCertificateAndNameAreVerified(t *testing.T) {
 	t.Parallel()
 	env := testenv.Postgres(t)
 	stranger, err := pki.Ensure(t.TempDir())
@@ -102,8 +102,8 @@ func TestTheServersCertificateAndNameAreVerified(t *testing.T) {
 	}
 }
 
-// The signature was computed by another program, after the AWS Signature Version 4 documentation. The bubble's clock
-// stands at midnight, 2000-01-01 UTC.
+// The signature was computed by another program from the AWS Signature Version 4 documentation. The bubble's clock is
+// midnight, 2000-01-01 UTC.
 func TestIAMTokenVector(t *testing.T) {
 	signedInAs(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestIAMTokenVector(t *testing.T) {
 	})
 }
 
-// signedInAs sets the credentials that Lambda would give.
+// signedInAs sets the credentials that Lambda would set.
 func signedInAs(t *testing.T) {
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
@@ -147,8 +147,8 @@ func TestSignInKeepsAPasswordAndNeedsCredentials(t *testing.T) {
 	}
 }
 
-// The server takes passwords in clear over TLS, as RDS does for roles that sign in with IAM, and knows the token as the
-// role's password.
+// The server accepts clear-text passwords over TLS, as RDS does for roles that use IAM, and has the token as the role's
+// password.
 func TestConnectWithAnIAMToken(t *testing.T) {
 	signedInAs(t)
 	if testing.Short() {

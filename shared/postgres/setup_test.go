@@ -18,14 +18,14 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// bench is a database of its own with a table to write to, reached as the functions reach theirs.
+// bench is a database with a table to write to, reached as the functions reach theirs.
 type bench struct {
 	*testing.T
 	env   *testenv.Database
 	admin *pgx.Conn
 }
 
-// setup makes a bench whose AppURL goes through PgBouncer.
+// setup returns a bench whose AppURL goes through PgBouncer.
 func setup(t *testing.T) *bench {
 	t.Helper()
 	t.Parallel()
@@ -53,7 +53,7 @@ func (b *bench) count() (n int) {
 	return n
 }
 
-// open makes a pool of maxConns connections to dsn.
+// open opens a pool of maxConns connections to dsn.
 func (b *bench) open(dsn string, maxConns int) *postgres.DB {
 	b.Helper()
 	db, err := postgres.New(b.Context(), postgres.Config{URL: config.Seal(dsn), CAFile: b.env.CAFile, MaxConns: maxConns})
@@ -74,10 +74,10 @@ func insert(id string) func(*pgx.Batch) error {
 	}
 }
 
-// nothing queues nothing.
+// nothing queues no query.
 func nothing(*pgx.Batch) {}
 
-// within is a context with a deadline that a busy machine keeps.
+// within returns a context with a deadline that a busy machine can meet.
 func within(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -95,7 +95,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// at is dsn with another address.
+// at returns dsn with another address.
 func at(t *testing.T, dsn, addr string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -106,7 +106,7 @@ func at(t *testing.T, dsn, addr string) string {
 	return u.String()
 }
 
-// host is dsn's address.
+// host returns dsn's address.
 func host(t *testing.T, dsn string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -116,13 +116,13 @@ func host(t *testing.T, dsn string) string {
 	return u.Host
 }
 
-// wire is a TCP proxy for what toxiproxy cannot do: it treats the connections that there are apart from new ones.
+// wire is a TCP proxy that can treat existing connections differently from new ones, which toxiproxy cannot.
 type wire struct {
 	net.Listener
 	target string
-	frozen atomic.Int64 // connections with a lower number carry nothing any more, and stay open
+	frozen atomic.Int64 // connections with a lower number transfer nothing any more, and stay open
 	opened atomic.Int64
-	cut    atomic.Bool // the next answer is swallowed, and its connection closed
+	cut    atomic.Bool // the next answer is dropped, and its connection closed
 	mu     sync.Mutex
 	conns  []net.Conn
 }
@@ -146,7 +146,7 @@ func newWire(t *testing.T, target string) *wire {
 	return w
 }
 
-// freeze makes the connections that there are silent.
+// freeze silences the existing connections.
 func (w *wire) freeze() { w.frozen.Store(w.opened.Load()) }
 
 func (w *wire) accept() {

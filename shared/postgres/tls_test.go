@@ -9,7 +9,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-func TestOldTLSIsNotSpoken(t *testing.T) {
+func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	weaktls.Check(t, weaktls.AcceptSSLRequest, func(addr, caFile string) {
 		db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal("postgres://app:s3cret@" + addr + "/newsletter"), CAFile: caFile})

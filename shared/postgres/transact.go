@@ -14,45 +14,45 @@ import (
 )
 
 const (
-	// budget bounds a transaction with all its tries. It is more than the role's statement_timeout, so that the server
-	// stops a slow statement before the client gives up on its connection.
+	// budget limits a transaction with all its attempts. It exceeds the role's statement_timeout, so that the server
+	// stops a slow statement before the client closes its connection.
 	budget = 4 * time.Second
-	// tries bounds how often a transaction runs when its connection or the server fails it.
+	// tries limits the attempts of a transaction that fails because of its connection or the server.
 	tries = 2
-	// lockTries bounds how often a lock is asked for. Between two tries, of any kind, there is a random pause of pauseMin
-	// to pauseMax, spent without a connection: waiting inside the database let one hot address slow down everybody. Why
-	// twenty: docs/adr/0011.
+	// lockTries limits the attempts to lock. Before every further attempt, of any kind, there is a random pause of
+	// pauseMin to pauseMax without a connection: waiting inside the database let one hot address slow down all others.
+	// The reason for twenty is in docs/adr/0011.
 	lockTries = 20
 	pauseMin  = 20 * time.Millisecond
 	pauseMax  = 80 * time.Millisecond
-	// rollbackTimeout bounds the cleanup of a connection; one that does not answer is closed.
+	// rollbackTimeout limits the rollback on a connection; one that does not answer is closed.
 	rollbackTimeout = 500 * time.Millisecond
 )
 
-// errLocked is the inner sign that the lock is held by somebody else.
+// errLocked is the internal error for a lock held by another transaction.
 var errLocked = errors.New("locked")
 
 // Transact runs one transaction in exactly two network round trips.
 //
-// The first carries begin, the lock and what load queues; the second what decide queues, and commit. Results are read in
-// the callbacks of the queued queries (QueryRow, Query, Exec); decide runs when all of load's callbacks have. An error
-// from decide, or from a callback of load's, rolls back and is returned as it is; an error from a callback of decide's
-// comes after the commit. lock is a transaction-scoped advisory lock, taken without waiting; 0 takes none.
+// The first sends begin, the lock and the queries of load; the second the queries of decide, and commit. Results are
+// read in the callbacks of the queued queries (QueryRow, Query, Exec); decide runs after all callbacks of load. An
+// error from decide, or from a callback of load, rolls back and is returned unchanged; an error from a callback of
+// decide comes after the commit. lock is a transaction-scoped advisory lock, acquired without waiting; 0 means no lock.
 //
-// Both functions may run several times and must start from scratch each time: the whole transaction is repeated when the
-// server or the connection failed it, so it must be idempotent. No network call belongs in them.
+// Both functions can run several times and must start from scratch each time: the whole transaction is repeated when
+// the server or the connection fails, so it must be idempotent. They must not make network calls.
 //
-// The error is ErrBusy, ErrUnavailable, the caller's own, or Refused. What a statement refuses (a constraint, a NUL in a
-// text) is Refused: the caller should have known, so it is neither repeated nor called unavailable.
+// The error is ErrBusy, ErrUnavailable, the caller's own, or Refused. Refused statements (a constraint, a NUL in a
+// text) are the caller's fault, so they are neither repeated nor reported as unavailable.
 func (db *DB) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
 	return db.run(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return transact(ctx, conn, lock, load, decide)
 	})
 }
 
-// Batch runs what queue queues in one round trip, as one transaction. It may be repeated as a whole, so it must be
-// idempotent, and queue must start from scratch each time. An error of a callback comes after the commit. The error is as
-// that of Transact.
+// Batch runs the queries of queue in one round trip, as one transaction. It can be repeated as a whole, so it must be
+// idempotent, and queue must start from scratch each time. An error of a callback comes after the commit. Errors are
+// those of Transact.
 func (db *DB) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 	return db.run(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
@@ -61,7 +61,7 @@ func (db *DB) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 	})
 }
 
-// run tries work until it succeeds, or until trying again makes no sense.
+// run repeats work until it succeeds or cannot succeed.
 func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) error) (err error) {
 	began := time.Now()
 	defer func() { capture.Breadcrumb(ctx, "query", outcome(err), time.Since(began)) }()
@@ -87,11 +87,11 @@ func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) err
 			return refused(err)
 		}
 		if v == brokenConn {
-			db.pool.Reset() // the server restarted or failed over: the idle connections lead to the same dead end
+			db.pool.Reset() // the server restarted or failed over, so the idle connections are dead too
 		}
 		if v == loginFailed {
 			if !renewed && db.login.renew(ctx) {
-				renewed = true // once; nothing was tried yet
+				renewed = true // once; no statement was sent yet
 				continue
 			}
 			v = unavailable
@@ -102,7 +102,7 @@ func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) err
 	}
 }
 
-// outcome is an error in a word, for reports.
+// outcome returns a word for an error, for reports.
 func outcome(err error) string {
 	switch {
 	case err == nil:
@@ -112,11 +112,11 @@ func outcome(err error) string {
 	case errors.Is(err, ErrUnavailable):
 		return "unavailable"
 	}
-	return "refused" // by the server, or by what the caller made of the rows
+	return "refused" // by the server or by the caller's callbacks
 }
 
-// try runs work once and gives the connection back outside of any transaction, or not at all. broken says that the
-// connection did not survive, or that there was none.
+// try runs work once and then releases the connection. broken reports that the
+// connection did not survive, or could not be acquired.
 func (db *DB) try(ctx context.Context, work func(context.Context, *pgx.Conn) error) (broken bool, err error) {
 	conn, err := db.acquire(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func transact(ctx context.Context, conn *pgx.Conn, lock int64, load func(*pgx.Ba
 				return err
 			}
 			if !obtained {
-				return errLocked // load's callbacks must not see what the lock's holder is changing
+				return errLocked // load's callbacks must not see changes of the lock's owner
 			}
 			return nil
 		})
@@ -156,13 +156,13 @@ func transact(ctx context.Context, conn *pgx.Conn, lock int64, load func(*pgx.Ba
 	if err := conn.SendBatch(ctx, second).Close(); err != nil {
 		return err
 	}
-	if tag.String() != "COMMIT" || conn.PgConn().TxStatus() != 'I' { // a transaction that failed answers ROLLBACK
+	if tag.String() != "COMMIT" || conn.PgConn().TxStatus() != 'I' { // a failed transaction answers ROLLBACK
 		return fmt.Errorf("commit: the server answered %q", tag.String())
 	}
 	return nil
 }
 
-// pause waits without a connection; false means that the time is up.
+// pause waits without a connection. It returns false if ctx ends first.
 func pause(ctx context.Context) bool {
 	timer := time.NewTimer(pauseMin + rand.N(pauseMax-pauseMin))
 	defer timer.Stop()

@@ -41,15 +41,15 @@ func TestTransactReadsThenWrites(t *testing.T) {
 	}
 }
 
-func TestWhatFailsIsRolledBackAndReturned(t *testing.T) {
+func TestFailuresAreRolledBackAndReturned(t *testing.T) {
 	b := setup(t)
 	mine := errors.New("mine")
 	for name, tc := range map[string]struct {
 		load   func(*pgx.Batch)
 		decide func(*pgx.Batch) error
-		is     error  // nothing else
+		is     error  // the exact error
 		code   string // of the server
-		hidden string // must not stand in the error's text
+		hidden string // must not be in the error's text
 	}{
 		"decide": {nothing, func(batch *pgx.Batch) error { _ = insert("1")(batch); return mine }, mine, "", ""},
 		"a callback of load's": {func(batch *pgx.Batch) {
@@ -96,7 +96,7 @@ func TestWhatFailsIsRolledBackAndReturned(t *testing.T) {
 			if err == nil || errors.Is(err, postgres.ErrUnavailable) || errors.Is(err, postgres.ErrBusy) {
 				t.Fatalf("got %v", err)
 			}
-			if tc.is != nil && err != tc.is { //nolint:errorlint // it must come back as it is
+			if tc.is != nil && err != tc.is { //nolint:errorlint // it must be returned unchanged
 				t.Errorf("got %v, want %v itself", err, tc.is)
 			}
 			refused, ok := errors.AsType[*pgconn.PgError](err)
@@ -123,7 +123,7 @@ func TestWhatFailsIsRolledBackAndReturned(t *testing.T) {
 	b.noneInTransaction()
 }
 
-// noneInTransaction fails if a connection of the functions stayed in a transaction.
+// noneInTransaction fails if a connection of the functions is still in a transaction.
 func (b *bench) noneInTransaction() {
 	b.Helper()
 	var n int
@@ -133,7 +133,7 @@ func (b *bench) noneInTransaction() {
 	}
 }
 
-func TestABatchIsOneTransaction(t *testing.T) {
+func TestBatchIsOneTransaction(t *testing.T) {
 	b := setup(t)
 	db := b.open(b.env.AppURL, 1)
 	err := db.Batch(t.Context(), func(batch *pgx.Batch) {
@@ -206,7 +206,7 @@ func TestRoundTripsAreExact(t *testing.T) {
 	}
 }
 
-func TestABusyLockIsAskedForWithoutKeepingAConnection(t *testing.T) {
+func TestBusyLockIsRetriedWithoutAConnection(t *testing.T) {
 	b := setup(t)
 	b.exec("begin; select pg_advisory_xact_lock(42)")
 	db := b.open(b.env.AppURL, 1)
@@ -262,14 +262,14 @@ func TestABusyLockIsAskedForWithoutKeepingAConnection(t *testing.T) {
 	}
 }
 
-func TestALockIsHeldUntilTheCommit(t *testing.T) {
+func TestLockIsHeldUntilTheCommit(t *testing.T) {
 	b := setup(t)
 	db := b.open(b.env.AppURL, 4)
 	var group sync.WaitGroup
 	const callers = 8
 	for range callers {
 		group.Go(func() {
-			for { // ErrBusy is what a caller answers 503 to; here it tries again
+			for { // a caller answers ErrBusy with 503; here it tries again
 				var n int
 				err := db.Transact(within(t, 60*time.Second), 99,
 					func(batch *pgx.Batch) {
@@ -281,7 +281,7 @@ func TestALockIsHeldUntilTheCommit(t *testing.T) {
 					})
 				if !errors.Is(err, postgres.ErrBusy) {
 					if err != nil {
-						t.Error(err) // two that counted the same would collide
+						t.Error(err) // two that read the same count would collide
 					}
 					return
 				}

@@ -42,7 +42,7 @@ func TestMemoryOfALog(t *testing.T) {
 				t.Fatal(d.Cause)
 			}
 		}
-		name := l.subject(call).log
+		name := l.counterKey(call).log
 		bytes, err := client.MemoryUsage(t.Context(), name).Result()
 		if err != nil || bytes > most {
 			t.Errorf("%d calls take %d bytes, want at most %d: %v", calls, bytes, most, err)

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// blocklist remembers until when Redis refuses a call, so that a client who hammers costs Redis nothing. It refuses none
-// that would fit: a refused call does not before a known time, unless another instance refunds one. It is safe for
-// concurrent use.
+// blocklist remembers until when Redis refuses a call, so that repeated calls of a client do not reach Redis. It
+// refuses no call that fits: a refused call does not fit before a known time, unless another instance refunds a call.
+// It is safe for concurrent use.
 type blocklist struct {
 	now func() time.Time
 
@@ -16,14 +16,14 @@ type blocklist struct {
 	calls *lru[blockedCall, refusal]
 }
 
-// blockedCall tells calls apart.
+// blockedCall identifies a call.
 type blockedCall struct {
 	counterKey
 	cost int
 }
 
 type refusal struct {
-	asked    time.Time // before Redis was, so that its answer is never kept for too long
+	asked    time.Time // before the call to Redis, so that its answer is never kept too long
 	decision Decision
 }
 
@@ -31,7 +31,7 @@ func newBlocklist(now func() time.Time) *blocklist {
 	return &blocklist{now: now, calls: newLRU[blockedCall, refusal](maxKeys)}
 }
 
-// remember notes a refusal that was asked for at a time.
+// remember stores a refusal of a call made at a time.
 func (b *blocklist) remember(asked time.Time, d Decision) {
 	if d.Allowed {
 		return
@@ -41,7 +41,7 @@ func (b *blocklist) remember(asked time.Time, d Decision) {
 	b.calls.put(blockedCall{d.counter, d.cost}, refusal{asked, d})
 }
 
-// decision answers a call that is known to be refused still.
+// decision returns the refusal of a call that is still known to be refused.
 func (b *blocklist) decision(where counterKey, call Call) (Decision, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,7 +51,7 @@ func (b *blocklist) decision(where counterKey, call Call) (Decision, bool) {
 		return Decision{}, false
 	}
 	passed := elapsed(known.asked, b.now())
-	if passed < 0 || passed >= known.decision.RetryAfter { // less than 0: the clock stepped back, so nothing is known
+	if passed < 0 || passed >= known.decision.RetryAfter { // negative: the clock stepped back, so nothing is known
 		b.calls.delete(id)
 		return Decision{}, false
 	}
@@ -67,15 +67,15 @@ func (b *blocklist) decision(where counterKey, call Call) (Decision, bool) {
 	return d, true
 }
 
-// forget drops what is known about the calls in a log: one of them was refunded.
+// forget removes the refusals of a log, because one of its calls was refunded.
 func (b *blocklist) forget(log string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.calls.deleteIf(func(r refusal) bool { return r.decision.counter.log == log })
 }
 
-// elapsed is the time between two readings of a clock. A process that is frozen between calls may have stopped its
-// monotonic clock, and the other one can be set back: the larger difference counts.
+// elapsed returns the time between two readings of a clock. The monotonic clock of a process frozen between calls may
+// have stopped, and the wall clock can be set back: the larger difference counts.
 func elapsed(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }

@@ -7,14 +7,15 @@ import (
 )
 
 const (
-	// breakerFailures in a row open the breaker.
+	// breakerFailures consecutive failures open the breaker.
 	breakerFailures = 3
-	// breakerMin and breakerMax bound the random time for which it stays open, so that instances do not come back together.
+	// breakerMin and breakerMax limit the random time for which it stays open, so that instances do not return
+	// together.
 	breakerMin = 5 * time.Second
 	breakerMax = 10 * time.Second
 )
 
-// breaker keeps calls from a Redis that does not answer. After a pause one call tries again, and its success closes the
+// breaker stops calls to a Redis that does not answer. After a pause one call probes it, and its success closes the
 // breaker. It is safe for concurrent use.
 type breaker struct {
 	now func() time.Time
@@ -27,8 +28,8 @@ type breaker struct {
 
 func newBreaker(now func() time.Time) *breaker { return &breaker{now: now} }
 
-// allow says whether Redis may be asked. Who is allowed while the breaker is open is its probe: the next one is only
-// after another pause, should this one never report.
+// allow reports whether Redis may be called. While the breaker is open, one call per pause is let through as a probe,
+// even if the previous probe never reported.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Backend says who decided a call.
+// Backend identifies the part of the limiter that decided a call.
 type Backend string
 
-// The tiers.
+// The backends.
 const (
-	Redis  Backend = "redis"  // the log that all instances share
-	Memory Backend = "memory" // this process remembers until when Redis refuses the client
-	Local  Backend = "local"  // the log of this process, with half the limits, because Redis is lost
+	Redis  Backend = "redis"  // the log shared by all instances
+	Memory Backend = "memory" // this process remembers a refusal by Redis
+	Local  Backend = "local"  // the log of this process, with half the limits, because Redis is unavailable
 )
 
-// Decision is what came of a call.
+// Decision is the result of a call.
 type Decision struct {
 	Allowed bool
 	Backend Backend
-	// Reason says in a word why the tier is not Redis: "none" is configured, "breaker" is open, "blocked" until a known
-	// time, "unlimited" for want of a policy, or how Redis failed. reason.go lists those.
+	// Reason is why the backend is not Redis: "none" is configured, the "breaker" is open, the call is "blocked" until
+	// a known time, "unlimited" without a policy, or a failure of Redis. reason.go lists these.
 	Reason string
-	// Cause is the failure of Redis where this call met it. It is for reports, never for visitors.
+	// Cause is the error of Redis, if this call caused one. It is for reports, never for visitors.
 	Cause  error
 	States []State // one for each policy
-	// RetryAfter is when the same call would be allowed if no other came between; 0 where it was allowed.
+	// RetryAfter is the time until the same call would be allowed if no other comes first; 0 if it was allowed.
 	RetryAfter time.Duration
 
 	counter  counterKey
@@ -35,16 +35,17 @@ type Decision struct {
 	refunded *atomic.Bool // nil: nothing was counted
 }
 
-// State is where one policy stands after the call.
+// State is the state of one policy after the call.
 type State struct {
 	Policy    Policy
 	Remaining int
-	// Reset is when the oldest counted call leaves the window, or, where this policy refused, when it would allow.
+	// Reset is the time until the oldest counted call leaves the window, or, if this policy refused, until it would
+	// allow.
 	Reset    time.Duration
 	Violated bool
 }
 
-// Violated names the policies that refused the call.
+// Violated returns the names of the policies that refused the call.
 func (d Decision) Violated() []string {
 	var names []string
 	for _, s := range d.States {
@@ -55,7 +56,7 @@ func (d Decision) Violated() []string {
 	return names
 }
 
-// by says whether a decision was made by some policies.
+// by reports whether a decision was made by these policies.
 func (d Decision) by(policies Policies) bool {
 	return slices.EqualFunc(d.States, policies, func(s State, p Policy) bool { return s.Policy == p })
 }
@@ -66,7 +67,7 @@ type counterKey struct {
 	host uint16
 }
 
-// decide makes the Decision of what was counted.
+// decide returns the Decision for the counts.
 func decide(allowed bool, at int64, counts []count, where counterKey, call Call) Decision {
 	d := Decision{Allowed: allowed, counter: where, at: at, cost: call.Cost, States: make([]State, len(counts))}
 	for i, c := range counts {

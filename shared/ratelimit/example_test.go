@@ -13,8 +13,8 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// A route takes from its limits before it works, and gives back what it then failed to serve. There is no Redis here, so
-// this process counts alone, to half of each limit.
+// A route takes from its limits before it works, and gives back what it then failed to serve. There is no Redis here,
+// so this process counts alone, to half of each limit.
 func Example() {
 	var policies ratelimit.Policies
 	if err := policies.UnmarshalText([]byte("4/10m@host,200/1h@site")); err != nil {
@@ -54,7 +54,6 @@ func ExamplePolicies() {
 	var policies ratelimit.Policies
 	fmt.Println(policies.UnmarshalText([]byte("60/10m@host,300/1h@site")), policies)
 	fmt.Println(policies.UnmarshalText([]byte("60/10m@planet")))
-	// Output:
-	// <nil> 60/10m@host,300/1h@site
-	// has a scope that is not host or site; policies look like "5/10m@host,200/1h@site": limit, window, and host or site
+	// Output: <nil> 60/10m@host,300/1h@site has a scope that is not host or site; policies look like
+	// "5/10m@host,200/1h@site": limit, window, and host or site
 }

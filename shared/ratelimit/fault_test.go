@@ -184,7 +184,7 @@ func TestAStrangeKeyIsReplaced(t *testing.T) {
 	r := newRig(t)
 	for _, strange := range [][]any{{"set", "no multiple of nine"}, {"set", ""}, {"hset", "field", "value"}, {"rpush", "1"}} {
 		call := r.call()
-		key := r.limiter.subject(call).log
+		key := r.limiter.counterKey(call).log
 		r.do(append([]any{strange[0], key}, strange[1:]...)...)
 		for n := range 4 {
 			d := r.take(call)

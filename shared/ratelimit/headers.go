@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Headers gives the two fields of draft-ietf-httpapi-ratelimit-headers and, for a refused call, Retry-After. They show
-// the full policies whichever tier decided.
+// Headers returns the two fields of draft-ietf-httpapi-ratelimit-headers and, for a refused call, Retry-After. They
+// show the full policies whichever tier decided.
 func (d Decision) Headers() http.Header {
 	h := make(http.Header)
 	if len(d.States) == 0 {
@@ -30,10 +30,10 @@ func (d Decision) Headers() http.Header {
 	return h
 }
 
-// jitter adds up to 3 %, so that refused clients do not come back all at once.
+// jitter adds up to 3 %, so that refused clients do not all return at once.
 func jitter(d time.Duration) time.Duration {
 	return d + time.Duration(rand.Float64()*0.03*float64(d))
 }
 
-// wholeSeconds rounds up: a client that waits them is not too early.
+// wholeSeconds rounds up, so that a client that waits this long is not too early.
 func wholeSeconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }

@@ -12,12 +12,12 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// Call is what is to be decided.
+// Call is a call to be decided.
 type Call struct {
 	Endpoint string     // calls to different endpoints are counted apart
-	Client   netip.Addr // the client's address; an invalid one counts together with all such
+	Client   netip.Addr // the client's address; all invalid ones count together
 	Policies Policies   // none: allowed
-	Cost     int        // how many calls it counts for; defaults to 1. One above a limit is always refused.
+	Cost     int        // the number of calls that it counts as; default 1. A cost above a limit is always refused.
 }
 
 // Limiter decides calls. It is safe for concurrent use.
@@ -28,10 +28,10 @@ type Limiter struct {
 	blocked *blocklist
 	local   *local
 	now     func() time.Time
-	budget  time.Duration // of one call of Redis
+	budget  time.Duration // of one call to Redis
 }
 
-// New makes a Limiter. client may be nil: then every call is decided in this process. now is this process's clock, by
+// New returns a Limiter. If client is nil, every call is decided in this process. now is this process's clock, by
 // which the fallback counts and waits are measured; limits in Redis count by the server's clock. It does no I/O.
 func New(client redis.UniversalClient, key pseudonym.Key, now func() time.Time) *Limiter {
 	l := &Limiter{key: key, breaker: newBreaker(now), blocked: newBlocklist(now), local: newLocal(now), now: now, budget: redisBudget}
@@ -41,17 +41,17 @@ func New(client redis.UniversalClient, key pseudonym.Key, now func() time.Time) 
 	return l
 }
 
-// redisBudget bounds a call of Redis, with a new connection where one is needed: the dial's 250 ms and a reply's 150 ms.
+// redisBudget limits a call to Redis: 250 ms to dial, if needed, and 150 ms for the reply.
 const redisBudget = 400 * time.Millisecond
 
-// Take decides a call, and counts it if it is allowed. It never fails. A visitor who goes away does not undo it: it goes
-// on without ctx's end, within its own budget.
+// Take decides a call, and counts it if it is allowed. It never fails. It continues when ctx is canceled, for example
+// by a client that disconnects, within its own budget.
 func (l *Limiter) Take(ctx context.Context, call Call) Decision {
 	if len(call.Policies) == 0 {
 		return Decision{Allowed: true, Backend: Local, Reason: reasonUnlimited}
 	}
 	call.Cost = max(1, call.Cost)
-	where := l.subject(call)
+	where := l.counterKey(call)
 	if d, found := l.blocked.decision(where, call); found {
 		return d
 	}
@@ -79,8 +79,8 @@ func (l *Limiter) fallBack(where counterKey, call Call, reason string, cause err
 	return d
 }
 
-// Refund takes a counted call back, because it was not served after all. A second time it does nothing. What cannot be
-// reached stays counted.
+// Refund takes back a counted call that was not served. A second refund does nothing. If Redis cannot be
+// reached, the call stays counted.
 func (l *Limiter) Refund(ctx context.Context, d Decision) {
 	if d.refunded == nil || !d.refunded.CompareAndSwap(false, true) {
 		return
@@ -97,13 +97,13 @@ func (l *Limiter) Refund(ctx context.Context, d Decision) {
 	l.breaker.report(err == nil)
 }
 
-// bounded gives a context that ends with the budget and not with ctx.
+// bounded returns a context that ends with the budget instead of ctx.
 func (l *Limiter) bounded(ctx context.Context) context.Context {
 	return deadline{context.WithoutCancel(ctx), time.Now().Add(l.budget)}
 }
 
-// deadline is a context that knows when it ends and tells nobody: all waiting is the client's, which looks at the time
-// alone. A context with a timer would cost as much as the rest of a decision here.
+// deadline is a context with a deadline but without a timer: only the Redis client waits, and it checks the deadline
+// itself. A timer would cost as much as the rest of a decision.
 type deadline struct {
 	context.Context
 	at time.Time
@@ -112,12 +112,14 @@ type deadline struct {
 // Deadline implements context.Context.
 func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
-// place says where a call counts: in the log of its site for each endpoint, where a policy for hosts counts the calls of
-// the host alone; without a policy for sites, in a log of its host. Names of logs hold pseudonyms, never an address.
+// counterKey returns where a call counts. The log is that of the call's site and endpoint, in which policies for hosts
+// count only the host's calls; without a policy for sites, it is a log of the host. Log names contain pseudonyms, never
+// an address.
 //
-// A name has 64 bits of the pseudonym: among a million networks two share a log with a chance of 1 in 30 million, and the
-// shorter key costs Redis less. Hosts of one site are told apart without fail, and by a number that does not show theirs.
-func (l *Limiter) subject(call Call) counterKey {
+// A name has 64 bits of the pseudonym: among a million networks, two share a log with a probability of 1 in 30 million,
+// and the shorter key costs Redis less. Hosts of one site never collide, and their numbers do not reveal their
+// addresses.
+func (l *Limiter) counterKey(call Call) counterKey {
 	scope := call.Policies.widest()
 	name := l.key.Network(scope.network(call.Client))
 	mask, _ := strconv.ParseUint(name[16:20], 16, 16) // hexadecimal digits, always

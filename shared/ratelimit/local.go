@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// maxKeys bounds what a process remembers: 10,000 logs or refusals, a few MB, or some 50 MB if every log were full under
-// the default limits. Beyond it the one asked for least recently is forgotten, by which an attacker with that many networks gains little: the caps on mail stand in PostgreSQL.
+// maxKeys limits the memory of a process: 10,000 logs or refusals, a few MB, or about 50 MB if every log were full
+// under the default limits. Beyond that the least recently used one is dropped. An attacker with that many networks
+// gains little, because the budgets for email are in PostgreSQL.
 const maxKeys = 10_000
 
 // local counts in this process. It is safe for concurrent use.
@@ -21,15 +22,15 @@ func newLocal(now func() time.Time) *local {
 	return &local{now: now, logs: newLRU[string, history](maxKeys)}
 }
 
-// reduced is the limit that one instance keeps to while they cannot count together: half of it, rounded up. An instance
-// serves one call at a time, so few of them see one client; and half still lets a visitor try again. A call whose cost
-// fits the full limit fits the reduced one.
+// reduced returns the limit of one instance while instances cannot count together: half, rounded up. An instance serves
+// one call at a time, so few instances see one client; and half still lets a visitor try again. A call whose cost fits
+// the full limit fits the reduced one.
 func reduced(limit, cost int) int { return max((limit+1)/2, min(cost, limit)) }
 
-// full is the limit itself.
+// full returns the limit itself.
 func full(limit, _ int) int { return limit }
 
-// take decides a call under limit, which is reduced or full. The policies in the answer are the full ones.
+// take decides a call under limit, which is reduced or full. The policies in the Decision are the full ones.
 func (l *local) take(where counterKey, call Call, limit func(limit, cost int) int) Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,7 +53,7 @@ func (l *local) refund(d Decision) {
 	l.store(d.counter.log, log.refund(entry{d.at, d.counter.host}, d.cost))
 }
 
-// store keeps what is worth keeping: refused calls of new clients leave nothing behind.
+// store stores a log that is not empty: refused calls of new clients use no memory.
 func (l *local) store(name string, log history) {
 	if len(log) == 0 {
 		l.logs.delete(name)

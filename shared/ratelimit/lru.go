@@ -2,10 +2,10 @@ package ratelimit
 
 import "container/list"
 
-// lru is a map of bounded size: the key that was asked for least recently makes way. It is not safe for concurrent use.
+// lru is a map of limited size that drops the least recently used key. It is not safe for concurrent use.
 type lru[K comparable, V any] struct {
 	size  int
-	order *list.List // of pair[K, V], the last asked for in front
+	order *list.List // of pair[K, V], most recently used first
 	at    map[K]*list.Element
 }
 
@@ -46,7 +46,7 @@ func (l *lru[K, V]) delete(key K) {
 	}
 }
 
-// deleteIf removes all that match.
+// deleteIf removes all matching values.
 func (l *lru[K, V]) deleteIf(match func(V) bool) {
 	for element := l.order.Front(); element != nil; {
 		next := element.Next()

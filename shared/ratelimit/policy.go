@@ -1,12 +1,15 @@
-// Package ratelimit counts calls exactly in sliding windows that all instances share through Redis, and falls back to
-// counting in this process when Redis is lost.
+// Package ratelimit counts calls exactly, in sliding windows that all instances share through Redis. It counts in this
+// process when Redis is unavailable.
 //
-// A call names its client's address and some policies; it is allowed only if every policy allows it, and only then
-// counted. In any window of a policy's length never more than its limit is allowed, and no call is refused that fits.
+// A call has a client address and policies. It is allowed, and counted, only if every policy allows it. In any window
+// of a
+// policy's length, no more calls than its limit are allowed, and no call that fits is refused.
 //
-// Failure policy: Take never fails. When Redis cannot be asked, a log in this process decides with half the limits, and
-// the Decision says so and why. A circuit breaker keeps a lost Redis from costing every call a timeout; one that is back
-// is used again by itself.
+// Failure policy: Take never fails. If Redis is unavailable, a log in this process decides with half the limits, and
+// the
+// Decision contains the reason. A circuit breaker saves calls the timeout of an unavailable Redis, and closes when
+// Redis is
+// back.
 package ratelimit
 
 import (
@@ -20,7 +23,7 @@ import (
 	"time"
 )
 
-// Scope says which clients a policy counts together.
+// Scope is the set of clients that a policy counts together.
 type Scope string
 
 // The scopes.
@@ -31,7 +34,7 @@ const (
 	Site Scope = "site"
 )
 
-// network is the prefix that a scope counts under.
+// network returns the prefix that a scope counts under.
 func (s Scope) network(client netip.Addr) netip.Prefix {
 	client = client.Unmap()
 	length := 64
@@ -50,8 +53,8 @@ func (s Scope) network(client netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// hostNumber tells the hosts of one site apart: by the last byte of an IPv4 address, or the 16 bits that a site has below
-// its /48. Clients without an address share one.
+// hostNumber distinguishes the hosts of one site: the last byte of an IPv4 address, or the 16 bits after a site's /48.
+// Clients without an address share one.
 func hostNumber(client netip.Addr) uint16 {
 	client = client.Unmap()
 	switch {
@@ -71,15 +74,15 @@ type Policy struct {
 	Scope  Scope
 }
 
-// Name tells the policies of a call apart, as in "host-10m".
+// Name returns the policy's name, which is unique within a call, such as "host-10m".
 func (p Policy) Name() string { return string(p.Scope) + "-" + compact(p.Window) }
 
-// String gives the policy as it is configured, as in "5/10m@host".
+// String returns the policy in its configured form, such as "5/10m@host".
 func (p Policy) String() string {
 	return strconv.Itoa(p.Limit) + "/" + compact(p.Window) + "@" + string(p.Scope)
 }
 
-// compact writes a duration without the zeros that time.Duration puts behind it.
+// compact returns a duration without the trailing zero units of time.Duration.
 func compact(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -91,18 +94,19 @@ func compact(d time.Duration) string {
 	return s
 }
 
-// Policies are those of one endpoint. A call must fit all of them.
+// Policies are the policies of one endpoint. A call must fit all of them.
 type Policies []Policy
 
 const (
-	// maxLimit bounds a policy, and with it a log: one of 10,000 calls takes 90 kB, which each call reads and writes whole.
+	// maxLimit limits a policy, and so a log: one of 10,000 calls has 90 kB, which each call reads and writes
+	// completely.
 	maxLimit = 10_000
-	// minWindow and maxWindow bound a window; keys live for as long.
+	// minWindow and maxWindow limit a window; keys live as long.
 	minWindow = time.Second
 	maxWindow = 7 * 24 * time.Hour
 )
 
-// UnmarshalText reads "5/10m@host,200/1h@site".
+// UnmarshalText parses "5/10m@host,200/1h@site".
 func (ps *Policies) UnmarshalText(text []byte) error {
 	var all Policies
 	names := map[string]bool{}
@@ -112,20 +116,20 @@ func (ps *Policies) UnmarshalText(text []byte) error {
 			return err
 		}
 		if names[p.Name()] {
-			return policyError("names " + p.Name() + " twice")
+			return policyError("contains " + p.Name() + " twice")
 		}
 		names[p.Name()] = true
 		all = append(all, p)
 	}
 	if all.most() > maxLimit {
-		return policyError(fmt.Sprintf("lets a site make more than %d calls within the longest window of a host, and all of them would be kept; "+
-			"give the site a limit for a window as long", maxLimit))
+		return policyError(fmt.Sprintf("allows more than %d calls of a site within the longest window of a host, and all of them would be stored; "+
+			"add a limit for the site with a window of that length", maxLimit))
 	}
 	*ps = all
 	return nil
 }
 
-// widest is the scope whose networks have a log each.
+// widest returns the scope whose networks have a log each.
 func (ps Policies) widest() Scope {
 	if slices.ContainsFunc(ps, func(p Policy) bool { return p.Scope == Site }) {
 		return Site
@@ -133,7 +137,7 @@ func (ps Policies) widest() Scope {
 	return Host
 }
 
-// longest is how long a log has to keep its calls.
+// longest returns how long a log keeps its calls.
 func (ps Policies) longest() time.Duration {
 	var longest time.Duration
 	for _, p := range ps {
@@ -142,7 +146,7 @@ func (ps Policies) longest() time.Duration {
 	return longest
 }
 
-// most is how many calls a log can come to hold.
+// most returns the maximum number of calls in a log.
 func (ps Policies) most() int {
 	most, longest := math.MaxInt, ps.longest()
 	for _, p := range ps {
@@ -162,10 +166,10 @@ func (ps Policies) quotas() []quota {
 	return quotas
 }
 
-// MarshalText writes what UnmarshalText reads.
+// MarshalText returns the text that UnmarshalText parses.
 func (ps Policies) MarshalText() ([]byte, error) { return []byte(ps.String()), nil }
 
-// String gives the policies as they are configured.
+// String returns the policies in their configured form.
 func (ps Policies) String() string {
 	all := make([]string, len(ps))
 	for i, p := range ps {
@@ -174,7 +178,7 @@ func (ps Policies) String() string {
 	return strings.Join(all, ",")
 }
 
-// policyError is a mistake in a policy. It repeats nothing of the text.
+// policyError is an error in a policy. It does not contain the policy.
 type policyError string
 
 func (e policyError) Error() string { return e.Explain() }

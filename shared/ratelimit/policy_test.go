@@ -95,7 +95,7 @@ func TestWhereACallCounts(t *testing.T) {
 	l := New(nil, key, time.Now)
 	both, hosts := policies(t, "5/10m@host,200/1h@site"), policies(t, "5/10m@host")
 	at := func(client, endpoint string, ps Policies) counterKey {
-		where := l.subject(Call{Endpoint: endpoint, Client: addr(client), Policies: ps})
+		where := l.counterKey(Call{Endpoint: endpoint, Client: addr(client), Policies: ps})
 		if strings.Contains(where.log, "192.0.2") || strings.Contains(where.log, "2001:db8") || where.host == hostNumber(addr(client)) {
 			t.Errorf("%v shows the address %s", where, client)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The reasons that are no failure of this call.
+// The reasons that are not failures of this call.
 const (
 	reasonUnlimited = "unlimited"
 	reasonNone      = "none"
@@ -21,7 +21,7 @@ const (
 	reasonBlocked   = "blocked"
 )
 
-// reason puts a failure of Redis into a word for logs and metrics.
+// reason returns a word for a failure of Redis, for logs and metrics.
 func reason(err error) string {
 	if answered, ok := errors.AsType[redis.Error](err); ok {
 		return answerReason(answered)
@@ -49,7 +49,7 @@ func reason(err error) string {
 	return "connection"
 }
 
-// answerReason sorts the errors that a server answers with, by the code that each begins with.
+// answerReason classifies an error reply by its error code.
 func answerReason(err redis.Error) string {
 	code, _, _ := strings.Cut(err.Error(), " ")
 	switch code {
@@ -70,7 +70,7 @@ func answerReason(err redis.Error) string {
 	case "BUSY":
 		return "busy"
 	}
-	if strings.Contains(err.Error(), "unauthenticated") { // what a server without our password says to a long command
+	if strings.Contains(err.Error(), "unauthenticated") { // a server's reply to a long command without our password
 		return "password"
 	}
 	return "answer"

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestInstancesCountTogether lets several limiters, whose own clocks are minutes apart, share one Redis: they must decide
-// like one model. Refusals that they remember by themselves are part of it.
+// TestInstancesCountTogether lets several limiters, whose own clocks are minutes apart, share one Redis: they must
+// decide like one model. Refusals that they remember by themselves are part of it.
 func TestInstancesCountTogether(t *testing.T) {
 	t.Parallel()
 	client := shared(t)
@@ -38,7 +38,7 @@ func TestInstancesCountTogether(t *testing.T) {
 				Policies: ps, Cost: rapid.IntRange(1, 2).Draw(rt, "cost"),
 			}
 			l := instances[rapid.IntRange(0, len(instances)-1).Draw(rt, "instance")]
-			got, want := l.Take(t.Context(), call), oracle.take(l.subject(call), call)
+			got, want := l.Take(t.Context(), call), oracle.take(l.counterKey(call), call)
 			if got.Backend == Local {
 				rt.Fatalf("Redis was not asked: %s: %v", got.Reason, got.Cause)
 			}
@@ -88,7 +88,7 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 	if allowed != 10 {
 		t.Errorf("%d allowed, want 10", allowed)
 	}
-	name := newPatient(client, key, time.Now).subject(call).log
+	name := newPatient(client, key, time.Now).counterKey(call).log
 	length, err := client.StrLen(t.Context(), name).Result()
 	ttl, err2 := client.PTTL(t.Context(), name).Result()
 	if length != 10*9 || err != nil || ttl <= 59*time.Minute || ttl > time.Hour+time.Second || err2 != nil {
@@ -96,8 +96,8 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 	}
 }
 
-// TestNeitherTooManyNorTooFew lets instances call by the server's own clock while windows pass: what they were told must
-// hold against the definition, for each log on its own.
+// TestNeitherTooManyNorTooFew lets instances call by the server's own clock while windows pass: what they were told
+// must hold against the definition, for each log on its own.
 func TestNeitherTooManyNorTooFew(t *testing.T) {
 	t.Parallel()
 	client, key := shared(t), newKey(t)

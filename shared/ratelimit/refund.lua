@@ -1,6 +1,6 @@
--- Takes a call back that was counted. Calls of one host in one microsecond are alike, so any of them stands for it.
--- KEYS  the log, as take.lua keeps it
--- ARGV  what was added to it for each unit of cost, and the cost
+-- Takes back a counted call. Calls of one host in one microsecond are equal, so it removes any of them.
+-- KEYS  the log in the form of take.lua
+-- ARGV  the entry that was added for each unit of cost, and the cost
 local entry, cost = ARGV[1], tonumber(ARGV[2])
 local log, from, changed = redis.call('MGET', KEYS[1])[1] or '', 1, false
 if #log % #entry ~= 0 then return 0 end

@@ -22,21 +22,23 @@ var takeText string
 //go:embed refund.lua
 var refundText string
 
-// keyLocking is Upstash's flag: without it each script locks the whole database there.
+// keyLocking is Upstash's flag. Without it, each script locks the whole database there.
 const keyLocking = "#!lua flags=allow-key-locking\n"
 
-// script is one script in both forms. Run sends its hash, and its text to a server that does not know it: it has run
-// nothing then, so that is no repetition.
+// script is a script in both forms. It is run by its hash. A server that does not know the hash receives the text; it
+// has
+// run nothing before, so that is no repetition.
 type script struct{ plain, locking *redis.Script }
 
 func newScript(text string) script {
 	return script{redis.NewScript(text), redis.NewScript(keyLocking + text)}
 }
 
-// slack is how much longer a key lives than its window, so that the server's two clocks cannot cut it short.
+// slack is how much longer a key lives than its window, so that the server's two clocks cannot expire it early.
 const slack = time.Second
 
-// newTake writes policies into the script that decides, which costs the server less than to be sent them with each call (docs/adr/0019).
+// newTake inserts policies into the script. That costs the server less than receiving them with each call
+// (docs/adr/0019).
 func newTake(ps Policies) script {
 	var text strings.Builder
 	text.WriteString("local policies = {")
@@ -53,13 +55,13 @@ func newTake(ps Policies) script {
 type remote struct {
 	client     redis.UniversalClient
 	useLocking atomic.Bool
-	// clock gives the time in microseconds; 0 stands for the server's own, which all instances share. Tests set it.
+	// clock returns the time in microseconds, or 0 for the server's own clock, which all instances share. Tests set it.
 	clock func() int64
 
 	refunding script
 
 	mu     sync.Mutex
-	taking []takeScript // few: one for each list of policies that is configured
+	taking []takeScript // few: one per configured list of policies
 }
 
 type takeScript struct {
@@ -73,7 +75,7 @@ func newRemote(client redis.UniversalClient) *remote {
 	return r
 }
 
-// isUpstash reports whether a client's server is Upstash's, which alone knows the flag: all its hosts end alike.
+// isUpstash reports whether a client's server is Upstash's, by its host name. Only Upstash knows the flag.
 func isUpstash(client redis.UniversalClient) bool {
 	single, ok := client.(*redis.Client)
 	if !ok {
@@ -96,8 +98,8 @@ func (r *remote) takeScript(ps Policies) script {
 	return s
 }
 
-// run runs a script in the form of choice. A server that refuses the flag has not run anything, so it is asked again with
-// the plain form, which stays the choice.
+// run runs a script in the chosen form. A server that refuses the flag has not run the script, so run repeats it in the
+// plain form and chooses that from then on.
 func (r *remote) run(ctx context.Context, s script, log string, args ...any) *redis.Cmd {
 	if r.useLocking.Load() {
 		reply := s.locking.Run(ctx, r.client, []string{log}, args...)
@@ -109,13 +111,14 @@ func (r *remote) run(ctx context.Context, s script, log string, args ...any) *re
 	return s.plain.Run(ctx, r.client, []string{log}, args...)
 }
 
-// refusesFlag recognises Redis 7 and Valkey, which know other flags, and servers before it, to whom the line is no Lua.
+// refusesFlag recognizes Redis 7 and Valkey, which know other flags, and older servers, for which the line is invalid
+// Lua.
 func refusesFlag(err error) bool {
 	_, answered := errors.AsType[redis.Error](err)
 	return answered && (strings.Contains(err.Error(), "shebang") || strings.Contains(err.Error(), "compiling script"))
 }
 
-// take runs the script once. It is never repeated: a lost reply has counted already.
+// take runs the script once and never repeats it: a lost reply has already counted.
 func (r *remote) take(ctx context.Context, where counterKey, call Call) (Decision, error) {
 	reply, err := r.run(ctx, r.takeScript(call.Policies), where.log, r.clock(), where.hostBytes(), call.Cost).Int64Slice()
 	if err != nil {
@@ -130,12 +133,12 @@ func (r *remote) refund(ctx context.Context, d Decision) error {
 	return r.run(ctx, r.refunding, d.counter.log, entry, d.cost).Err()
 }
 
-// hostBytes is the host as the scripts write it.
+// hostBytes returns the host in the scripts' form.
 func (p counterKey) hostBytes() []byte { return binary.BigEndian.AppendUint16(nil, p.host) }
 
-var errReply = errors.New("the script's reply has another form")
+var errReply = errors.New("unexpected reply of the script")
 
-// read makes the Decision of the script's reply.
+// read returns the Decision for the script's reply.
 func read(reply []int64, where counterKey, call Call) (Decision, error) {
 	quotas := call.Policies.quotas()
 	if len(reply) != 2+2*len(quotas) {

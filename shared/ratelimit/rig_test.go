@@ -116,7 +116,7 @@ func (r *rig) script(text string) {
 // wantCounted looks at how many calls Redis holds.
 func (r *rig) wantCounted(call Call, want int) {
 	r.t.Helper()
-	name := r.limiter.subject(call).log
+	name := r.limiter.counterKey(call).log
 	if length := r.admin.StrLen(r.t.Context(), name).Val(); length != int64(9*want) {
 		r.t.Errorf("%s holds %d bytes, want %d calls of 9", name, length, want)
 	}

@@ -59,8 +59,8 @@ func scale(op byte) time.Duration {
 	return []time.Duration{time.Microsecond, time.Millisecond, 10 * time.Millisecond, time.Second}[op>>4&3]
 }
 
-// fuzzPolicies share their logs, as policies do that are changed. Their windows are longer than a run, because logs expire
-// by the server's clock.
+// fuzzPolicies share their logs, as policies do that are changed. Their windows are longer than a run, because logs
+// expire by the server's clock.
 var fuzzPolicies = []Policies{
 	{{3, time.Minute, Host}},
 	{{2, time.Minute, Host}, {5, 10 * time.Minute, Site}},

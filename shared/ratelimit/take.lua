@@ -1,27 +1,29 @@
--- Decides one call over its log: it is counted, for all policies, or it is not. The model is window.go.
--- KEYS  the log: a string of the calls that were allowed, oldest first, each with its time in microseconds in 7 bytes and
---       its host in 2. Whatever else stands there counts as none, and is replaced.
--- ARGV  now (0: this server's clock), the host, cost
--- Before this text stand, so that the server does not have to read them for each call,
---       policies: for each its limit, its window in microseconds, and whether it counts the calls of the host alone
+-- Decides one call with its log: it is counted for all policies, or not at all. The model is window.go.
+-- KEYS  the log: a string of the allowed calls, oldest first, each with its time in microseconds in 7 bytes and its
+-- host in
+--       2. Any other content counts as empty and is replaced.
+-- ARGV  now (0: this server's clock), the host, the cost
+-- These locals are inserted before this text, so that the server does not parse them for each call:
+--       policies: for each its limit, its window in microseconds, and whether it counts only the calls of the host
 --       longest:  the longest window
---       lifetime: that of a log, in milliseconds
--- gives allowed (0 or 1), the time that was counted, then for each policy: the calls that counted before this one, and in
---       microseconds when the oldest leaves the window, or, where the policy refused, when it would allow
+--       lifetime: of a log, in milliseconds
+-- Returns allowed (0 or 1) and the counted time, then for each policy: the number of calls that counted before this
+-- one, and
+--       the microseconds until the oldest leaves the window, or, if the policy refused, until it would allow.
 local call, byte, floor, sub = redis.call, string.byte, math.floor, string.sub
 local width, log, mine = 9, '', nil
 
--- at gives the time of a call, of which the first is 1; of those that some numbers pick, if there are any.
+-- at returns the time of the n-th call, or of the n-th picked call.
 local function at(n, picked)
   if picked then n = picked[n] end
   local a, b, c, d, e, f, g = byte(log, width * n - 8, width * n - 2)
   return (((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g
 end
 
--- expired counts the calls up to a time.
+-- expired returns the number of calls up to a time.
 local function expired(count, edge, picked)
   if count == 0 or at(1, picked) > edge then return 0 end
-  local low, high = 1, count -- up to low they are, after high they are not
+  local low, high = 1, count -- calls up to low have expired, calls after high have not
   while low < high do
     local middle = floor((low + high + 1) / 2)
     if at(middle, picked) <= edge then low = middle else high = middle - 1 end
@@ -29,7 +31,7 @@ local function expired(count, edge, picked)
   return low
 end
 
--- callsOf gives the numbers of a host's calls.
+-- callsOf returns the numbers of a host's calls.
 local function callsOf(host)
   local find, numbers, count = string.find, {}, 0
   local first = find(log, host, width - 1, true)
@@ -57,7 +59,7 @@ if stored and stored ~= '' and #stored % width == 0 then
   local newest = at(#log / width)
   if newest > clock then
     now = newest -- a clock that steps back must not make counted calls younger
-    -- The key would live for as long as the step: it need not, its calls are older than it.
+    -- Without this the key would live as long as the clock step, although its calls are older.
     if call('PTTL', KEYS[1]) > lifetime then call('PEXPIRE', KEYS[1], lifetime) end
   end
   local gone = expired(#log / width, now - longest)
@@ -85,7 +87,7 @@ for i = 1, #policies do
   end
   result[2 * i + 1], result[2 * i + 2] = used, reset
 end
-if result[1] == 0 then -- and nothing is written: what it removed would be missed if the clock stepped back
+if result[1] == 0 then -- nothing is written: removed calls would be missing if the clock stepped back
   return result
 end
 

@@ -2,33 +2,33 @@ package ratelimit
 
 import "slices"
 
-// history is a log: the calls that were allowed in one place, oldest first. It is the model that the script in Redis must agree
-// with, and what counts in this process when Redis is lost.
+// history is a log: the allowed calls of a counterKey's log, oldest first. It is the model that the script in Redis
+// must
+// agree with, and it counts in this process when Redis is unavailable.
 type history []entry
 
-// entry is one call; one that cost several is there several times.
+// entry is one call. A call with a cost of n has n entries.
 type entry struct {
 	at   int64 // microseconds
 	host uint16
 }
 
-// quota is what a policy asks of a log. A call counts while it is younger than length, in microseconds.
+// quota is the effect of a policy on a log. A call counts while it is younger than length, in microseconds.
 type quota struct {
 	limit    int
 	length   int64
 	hostOnly bool // the calls of other hosts do not count
 }
 
-// count is what came of one quota.
+// count is the result for one quota.
 type count struct {
 	remaining int
-	reset     int64 // microseconds until the oldest call leaves the window, or, where it refused, until it would allow
+	reset     int64 // microseconds until the oldest call leaves the window, or, if it refused, until it would allow
 	refused   bool
 }
 
-// take decides a call of a host, of a cost, at a time: it is added to the log if all quotas allow it. The time is never
-// before a call that was counted already, and a refused call changes nothing, so a clock that steps back admits nothing
-// that it should not.
+// take decides a call of a host with a cost at a time, and adds it to the log if all quotas allow it. The time is never
+// before a counted call, and a refused call changes nothing, so a clock that steps back does not allow extra calls.
 func take(log history, quotas []quota, host uint16, now int64, cost int) (allowed bool, at int64, counts []count, after history) {
 	if len(log) > 0 {
 		now = max(now, log[len(log)-1].at)
@@ -64,7 +64,7 @@ func take(log history, quotas []quota, host uint16, now int64, cost int) (allowe
 	return true, now, counts, log
 }
 
-// times gives when the calls were that count for a quota.
+// times returns the times of the calls that count for a quota.
 func (h history) times(q quota, host uint16, now int64) []int64 {
 	var times []int64
 	for _, e := range h {
@@ -75,7 +75,7 @@ func (h history) times(q quota, host uint16, now int64) []int64 {
 	return times
 }
 
-// count tells what came of a call before which some counted, and how long that lasts.
+// count returns the result of a call after used calls that count, until reset.
 func (q quota) count(used int, reset int64, cost int, allowed bool) count {
 	if allowed && used == 0 {
 		reset = q.length
@@ -88,7 +88,7 @@ func (q quota) count(used int, reset int64, cost int, allowed bool) count {
 	return c
 }
 
-// refund takes back a call that was counted. Those of one host at one time are alike, so any of them stands for it.
+// refund removes a counted call. Calls of one host at one time are equal, so it removes any of them.
 func (h history) refund(e entry, cost int) history {
 	return slices.DeleteFunc(slices.Clone(h), func(other entry) bool {
 		if other != e || cost == 0 {

@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestModelIsTheDefinition compares the model with the definition: a call that was counted at s counts at t if
-// t - window < s <= t, and for a quota of the host alone if that host made it; a call fits if what counts and its cost are
+// TestModelIsTheDefinition compares the model with the definition: a call that was counted at s counts at t if t -
+// window < s <= t, and for a quota of the host alone if that host made it; a call fits if what counts and its cost are
 // within every limit; and what a refused call is told to wait is exact.
 func TestModelIsTheDefinition(t *testing.T) {
 	t.Parallel()

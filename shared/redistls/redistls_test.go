@@ -65,7 +65,7 @@ func TestNoRedis(t *testing.T) {
 	}
 }
 
-func TestBadCertificateFiles(t *testing.T) {
+func TestInvalidCertificateFiles(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
@@ -79,9 +79,10 @@ func TestBadCertificateFiles(t *testing.T) {
 	}
 }
 
-// TestTheOptions holds what must not come back with another version of the library: each of these defaults costs
-// seconds, round trips, or a second count.
-func TestTheOptions(t *testing.T) {
+// TestOptions tests options that another version of the library must not change: each default costs seconds, round
+// trips,
+// or a second count.
+func TestOptions(t *testing.T) {
 	t.Parallel()
 	client, err := redistls.New(redistls.Config{URL: config.Seal("rediss://user:secret@cache.example:6390/0")})
 	if err != nil {
@@ -101,7 +102,7 @@ func TestTheOptions(t *testing.T) {
 	if o.TLSConfig.MinVersion != tls.VersionTLS12 || o.TLSConfig.InsecureSkipVerify {
 		t.Error("TLS is not verified")
 	}
-	cluster, err := redistls.New(redistls.Config{URL: config.Seal("rediss://clustercfg.cache.example:6390")}) // as AWS names a cluster
+	cluster, err := redistls.New(redistls.Config{URL: config.Seal("rediss://clustercfg.cache.example:6390")}) // AWS's name of a cluster
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestTheOptions(t *testing.T) {
 	}
 }
 
-// TestRoundTrips counts them: on top of TCP's own one, a first command costs TLS, HELLO and itself.
+// TestRoundTrips counts them: beside TCP's own, a first command costs TLS, HELLO and itself.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
@@ -154,8 +155,8 @@ func warm(t *testing.T, client redis.UniversalClient) {
 	t.Fatal(err)
 }
 
-// TestWhomNotToTrust: the server must prove that it is ours, and we that we are its.
-func TestWhomNotToTrust(t *testing.T) {
+// TestUntrustedServersAreRefused tests that client and server both authenticate.
+func TestUntrustedServersAreRefused(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
 	stranger, err := pki.Ensure(t.TempDir())
@@ -189,8 +190,8 @@ func TestWhomNotToTrust(t *testing.T) {
 	}
 }
 
-// TestANamedFileAdds: what the system trusts goes on to be trusted beside it.
-func TestANamedFileAdds(t *testing.T) {
+// TestCAFileAddsRoots tests that the system's roots stay trusted.
+func TestCAFileAddsRoots(t *testing.T) {
 	if !testenv.TrustedBySystem(t) {
 		return
 	}
@@ -209,8 +210,8 @@ func TestANamedFileAdds(t *testing.T) {
 	}
 }
 
-// TestAFrozenServerIsGivenUp, with and without a context that ends.
-func TestAFrozenServerIsGivenUp(t *testing.T) {
+// TestFrozenServerTimesOut tests contexts with and without a deadline.
+func TestFrozenServerTimesOut(t *testing.T) {
 	t.Parallel()
 	server := testenv.RedisServer(t)
 	client, err := redistls.New(redistls.Config{URL: config.Seal(server.URL), CAFile: server.CAFile})
@@ -221,7 +222,7 @@ func TestAFrozenServerIsGivenUp(t *testing.T) {
 	warm(t, client)
 	server.Freeze()
 	defer server.Thaw()
-	for range 3 { // the connection that stands, and new ones
+	for range 3 { // the existing connection, and new ones
 		if err := redistls.Warm(context.Background(), client); err == nil {
 			t.Error("a frozen server answered")
 		}

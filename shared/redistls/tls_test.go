@@ -8,7 +8,7 @@ import (
 	"newsletter/shared/redistls"
 )
 
-func TestOldTLSIsNotSpoken(t *testing.T) {
+func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	weaktls.Check(t, nil, func(addr, caFile string) {
 		client, err := redistls.New(redistls.Config{URL: config.Seal("rediss://:secret@" + addr), CAFile: caFile})
@@ -17,7 +17,7 @@ func TestOldTLSIsNotSpoken(t *testing.T) {
 		}
 		defer client.Close()
 		if err := redistls.Warm(t.Context(), client); err == nil {
-			t.Error("it has an answer that nobody gave")
+			t.Error("connected with an old TLS version")
 		}
 	})
 }

@@ -20,8 +20,8 @@ type JSON []byte
 func (j JSON) MarshalJSON() ([]byte, error) { return j, nil }
 
 // Documents removes all values and returns them as attributes of log lines, one slice per line. The first line can be
-// one that is written anyway: root contains the texts that it already has, such as the function's name. Further lines are
-// needed where a dimension has several values.
+// one that is written anyway: root contains the texts that it already has, such as the function's name. Further lines
+// are needed where a dimension has several values.
 func (m *Metrics) Documents(namespace string, at time.Time, root map[string]string) [][]slog.Attr {
 	var documents []*document
 	for _, s := range m.take() {

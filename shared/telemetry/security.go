@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// SecurityReasons are the reasons of security events, with their descriptions. A test keeps docs/security.md equal to this
-// table. The names never change, because metrics and log queries use them.
+// SecurityReasons are the reasons of security events, with their descriptions. A test keeps docs/security.md equal to
+// this table. The names never change, because metrics and log queries use them.
 var SecurityReasons = map[string]string{
 	"limited":                 "A network exceeded a rate limit",
 	"domain_blocked":          "An address at a domain that the owner blocks",
@@ -26,8 +26,8 @@ var SecurityReasons = map[string]string{
 	"operator":                "An action of the operator: a migration, or a ledger event written by the operator's tool",
 }
 
-// SecurityEvent counts an event for abuse monitoring. reason is one of SecurityReasons; any other is ignored. The event has
-// its own log line beside that of the invocation.
+// SecurityEvent counts an event for abuse monitoring. reason is one of SecurityReasons; any other is ignored. The event
+// has its own log line beside that of the invocation.
 func SecurityEvent(ctx context.Context, reason string) {
 	if SecurityReasons[reason] != "" {
 		Add(ctx, SecurityEvents, 1, reason)
