@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// WorkerConfig tunes whoever empties the outbox.
+// WorkerConfig configures the worker that empties the outbox.
 type WorkerConfig struct {
 	// Keep looking for new work for this long once the outbox is empty. With a schedule of one minute, 50s sends
 	// emails within seconds; 0s costs least, and an email then waits for up to a minute.
 	Linger time.Duration `env:"DELIVERY_LINGER" envDefault:"50s"`
-	// Batch is how many deliveries are claimed at a time: what a worker does well within their lease.
+	// Batch is the number of deliveries claimed at a time. A worker completes them well within their lease.
 	Batch int `envDefault:"25"`
-	// Concurrency is how many deliveries are sent side by side: enough for the default rate at 300 ms a call.
+	// Concurrency is the number of concurrent deliveries, enough for the default rate at 300 ms a call.
 	Concurrency int `envDefault:"5"`
 }
 
-// maxLinger leaves the schedule of one minute room for the last batch.
+// maxLinger leaves time for the last batch within the schedule of one minute.
 const maxLinger = 59 * time.Second
 
 // Validate implements the check of config.Env.Read.

@@ -8,33 +8,33 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// MaxCounted is where the counts of Depth stop, so that asking stays cheap when it matters most.
+// MaxCounted bounds the counts of Depth, which keeps the query cheap while the outbox is full.
 const MaxCounted = 100000
 
-// Depth is how full the queue is.
+// Depth describes how full the outbox is.
 type Depth struct {
 	Ready, Held, Dead int64            // rows by state, each counted up to MaxCounted
-	HeldByReason      map[string]int64 // those that are held, by reason
-	// Overdue is how long the longest waiting row has been waiting that was not tried in vain: a sign that nothing
-	// delivers. What is put off on purpose does not wait, nor does what the owner holds.
+	HeldByReason      map[string]int64 // held messages by reason
+	// OldestDue is the age of the oldest due message without a failed attempt. Growth means that deliver is not running.
+	// Deferred and held messages are excluded.
 	OldestDue time.Duration
-	// FailingDestination are the ways out where deliveries were tried in vain, by name.
+	// Failing lists the destinations with failed attempts.
 	Failing []FailingDestination
-	// Oldest is the age of the oldest row that is not finished, whatever it waits for.
+	// Oldest is the age of the oldest ready message, due or deferred.
 	Oldest time.Duration
 }
 
-// FailingDestination is a way out that did not take what it was given.
+// FailingDestination is a destination with failed deliveries.
 type FailingDestination struct {
-	Destination string // "email", or the name of a listener
-	Count       int64  // deliveries that were tried in vain and will be tried again
-	// For is how long the longest waiting of them has been waiting, and Cause why it failed, in one word; empty if nobody
-	// lived to say so.
+	Destination string // such as "email" or "slack"
+	Count       int64  // deliveries that failed and will be retried
+	// Age is the age of the oldest of them, and Cause the one-word cause of its failure; empty if no worker lived to record
+	// it.
 	Age   time.Duration
 	Cause string
 }
 
-// Waiting is how long the longest waiting row has been waiting, tried or not.
+// Waiting returns the age of the oldest due message, whether it has failed attempts or not.
 func (d Depth) Waiting() time.Duration {
 	longest := d.OldestDue
 	for _, f := range d.Failing {
@@ -43,8 +43,8 @@ func (d Depth) Waiting() time.Duration {
 	return longest
 }
 
-// A row was tried in vain when an attempt left a cause, or when three attempts ended without any: whoever took it was lost
-// each time.
+// A message counts as failing when an attempt recorded a cause, or after three attempts without one: then three workers
+// were lost.
 const readySQL = `
 select kind, failing, count(*), min(since), coalesce((array_agg(outcome order by since))[1], '')
 from (
@@ -58,12 +58,12 @@ const depthSQL = `
 select (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead),
        coalesce((select created_at from outbox where state = 'ready' order by created_at limit 1), $1::timestamptz)`
 
-// Decoys are left out: they wait for nobody.
+// Decoys are excluded: nothing is delivered for them.
 const heldSQL = `
 select hold_reason, count(*) from (select hold_reason from outbox where state = 'held' and kind <> 'none' limit 100000) as held
 group by hold_reason`
 
-// ReadDepth queues measuring the queue.
+// ReadDepth adds the query of the outbox's depth to b.
 func ReadDepth(b *pgx.Batch, now time.Time, into *Depth) {
 	b.Queue(depthSQL, now).QueryRow(func(row pgx.Row) error {
 		*into = Depth{}
@@ -101,7 +101,7 @@ func ReadDepth(b *pgx.Batch, now time.Time, into *Depth) {
 	})
 }
 
-// fails adds deliveries of one kind to those of their way; the longest waiting come first.
+// addFailing adds the failing deliveries of one kind to their destination. The caller adds the oldest first.
 func (d *Depth) addFailing(f FailingDestination) {
 	for i := range d.Failing {
 		if known := &d.Failing[i]; known.Destination == f.Destination {
@@ -112,22 +112,22 @@ func (d *Depth) addFailing(f FailingDestination) {
 	d.Failing = append(d.Failing, f)
 }
 
-// What ended without being sent says nothing of its way.
+// A message that was completed without a delivery is no evidence that its destination works.
 const latestSQL = `
 select kind, max(finished_at) from outbox
 where finished_at > $1::timestamptz - interval '1 day' and state = 'done'
   and outcome not in ('none', 'stale', 'unwanted', 'dropped', 'rejected', 'expired', 'erased')
 group by kind`
 
-// ReadLatest queues reading when each way out took something for the last time within a day.
+// ReadLatest adds to b the query for the time of each destination's last delivery within a day.
 func ReadLatest(b *pgx.Batch, now time.Time, into *map[string]time.Time) {
 	b.Queue(latestSQL, now).Query(func(rows pgx.Rows) error {
 		*into = map[string]time.Time{}
 		var kind Kind
 		var at time.Time
 		_, err := pgx.ForEachRow(rows, []any{(*string)(&kind), &at}, func() error {
-			if way := kind.Destination(); (kind.IsEmail() || kind.Recipient() != "") && at.After((*into)[way]) {
-				(*into)[way] = at
+			if name := kind.Destination(); (kind.IsEmail() || kind.Recipient() != "") && at.After((*into)[name]) {
+				(*into)[name] = at
 			}
 			return nil
 		})
@@ -135,11 +135,11 @@ func ReadLatest(b *pgx.Batch, now time.Time, into *map[string]time.Time) {
 	})
 }
 
-// Depth measures the queue in one round trip.
+// Depth reads the outbox's depth in one round trip.
 func (w *Worker) Depth(ctx context.Context) (Depth, error) {
 	var depth Depth
 	if err := w.db.Batch(ctx, func(b *pgx.Batch) { ReadDepth(b, w.now(), &depth) }); err != nil {
-		return Depth{}, fmt.Errorf("measure the outbox: %w", err)
+		return Depth{}, fmt.Errorf("read the depth of the outbox: %w", err)
 	}
 	return depth, nil
 }

@@ -2,24 +2,24 @@ package outbox
 
 import "time"
 
-// Failure is a delivery that somebody outside did not take: what every outbound adapter returns.
+// Failure is a failed delivery. Every outbound adapter returns it.
 type Failure struct {
-	// Cause is one word for the row and for metrics, such as "throttled". It holds nothing of what was delivered.
+	// Cause is one word for the message's row and for metrics, such as "throttled". It contains no delivered content.
 	Cause string
-	// Permanent says that another try of the same delivery cannot succeed.
+	// Permanent reports that retrying this delivery cannot succeed.
 	Permanent bool
-	// General says that every other delivery of this adapter would fail in the same way now: it is not about this one.
+	// AffectsDestination reports that every other delivery to this destination would fail now for the same reason.
 	AffectsDestination bool
-	// NeedsOwner says that it will not succeed before somebody changes something: a permission, an address, an account.
+	// NeedsOwner reports that the owner has to change something first: a permission, an address, an account.
 	NeedsOwner bool
-	// RetryAfter is what the other side asked for; 0 if nothing.
+	// RetryAfter is the pause that the destination requested; 0 for none.
 	RetryAfter time.Duration
-	// Err is what happened. It may hold an address or a secret: it is for tests, not for logs.
+	// Err is the underlying error. It may contain an address or a secret: it is for tests, not for logs.
 	Err error
 }
 
 // Error implements error.
 func (f *Failure) Error() string { return "deliver: " + f.Cause }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (f *Failure) Unwrap() error { return f.Err }

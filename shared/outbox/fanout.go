@@ -8,28 +8,27 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// childSpace is the name space of the ids that Expand gives.
+// fanOutNamespace is the UUID namespace of the ids that Expand derives.
 var fanOutNamespace = uuid.MustParse("4e1e6b0a-7f0c-5d53-9a55-0b2f6e0d3c11")
 
-// Destination is whom announcements are told to.
+// Destination is a receiver of change events or alerts.
 type Destination struct {
 	Name string
-	// Sealed says that it is to get the sealed payload of an announcement, if there is one.
+	// NeedsPayload reports that the destination receives the sealed payload of the message, if there is one.
 	NeedsPayload bool
 }
 
-// Expand turns an announcement into one row for each listener and finishes it, in one transaction. Each listener's row
-// has retries and an end of its own, so that none holds up another. The rows' ids follow from the announcement's, so that
-// expanding it again adds nothing. It returns ErrLeaseLost if the lease is lost.
-func (w *Worker) Expand(ctx context.Context, d Delivery, listeners ...Destination) error {
+// Expand enqueues one message for each destination and completes d, in one transaction. Each message is retried and
+// completed on its own, so no destination delays another. The ids are derived from d's, so expanding d again adds nothing.
+func (w *Worker) Expand(ctx context.Context, d Delivery, destinations ...Destination) error {
 	now := w.now()
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
-		for _, listener := range listeners {
+		for _, destination := range destinations {
 			m := Message{
-				ID: uuid.NewSHA1(fanOutNamespace, append(d.ID[:], listener.Name...)), Kind: NotifyOf(d.Kind, listener.Name),
+				ID: uuid.NewSHA1(fanOutNamespace, append(d.ID[:], destination.Name...)), Kind: NotifyOf(d.Kind, destination.Name),
 				SubscriberID: d.SubscriberID, EventID: d.EventID, Epoch: d.Epoch, CreatedAt: now,
 			}
-			if listener.NeedsPayload {
+			if destination.NeedsPayload {
 				m.Sealed = d.Sealed
 			}
 			Enqueue(b, m)
@@ -37,7 +36,7 @@ func (w *Worker) Expand(ctx context.Context, d Delivery, listeners ...Destinatio
 		b.Queue(completeSQL, d.ID.String(), d.Attempt, "told", now)
 	})
 	if err != nil {
-		return fmt.Errorf("expand an announcement: %w", err)
+		return fmt.Errorf("expand a message: %w", err)
 	}
 	return nil
 }

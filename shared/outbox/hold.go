@@ -8,18 +8,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// HoldBurst is why the emails of sign-ups that look alike are held.
+// HoldBurst is the hold reason of confirmation emails of a sign-up burst.
 const HoldBurst = "signup_burst"
 
-// Held is a row that waits for the owner.
+// Held is a message that waits for the owner.
 type Held struct {
 	ID           uuid.UUID
 	Kind         Kind
 	Reason       string
-	SubscriberID uuid.UUID // uuid.Nil for nobody
+	SubscriberID uuid.UUID // uuid.Nil for none
 	EventID      uuid.UUID // uuid.Nil for none
 	CreatedAt    time.Time
-	// Overtaken says that the same person was queued the same mail later, and that one is not held.
+	// Superseded reports that the same email to the same subscriber was enqueued later and is not held.
 	Superseded bool
 }
 
@@ -27,12 +27,12 @@ const holdSQL = `
 update outbox set state = 'held', hold_reason = $3::text
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
-// Hold makes a claimed row wait for the owner, with a reason in one word. It returns ErrLeaseLost if the lease is lost.
+// Hold holds a claimed message for the owner, with a one-word reason. It returns ErrLeaseLost if the lease is lost.
 func (w *Worker) Hold(ctx context.Context, d Delivery, reason string) error {
 	return w.mark(ctx, "hold a delivery", holdSQL, d.ID.String(), d.Attempt, reason)
 }
 
-// The functions below queue into the caller's batch, so that what happens to a held row commits with its ledger event.
+// The functions below add to the caller's batch, so that the change of a held message commits with its ledger event.
 
 const lockHeldSQL = `
 select kind, hold_reason, coalesce(subscriber_id::text, ''), coalesce(event_id::text, ''), created_at,
@@ -43,8 +43,8 @@ from outbox as held
 where id = $1::text::uuid and state = 'held'
 for update`
 
-// LockHeld reads the held row of an id and locks it until the end of the transaction. found is false if none is held
-// under it; the caller resets it and into for a repeated transaction.
+// LockHeld reads the held message with an id and locks it until the end of the transaction. found stays false if there is
+// none. The caller resets found and into when the transaction is repeated.
 func LockHeld(b *pgx.Batch, id uuid.UUID, into *Held, found *bool) {
 	b.Queue(lockHeldSQL, id.String()).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
@@ -58,12 +58,12 @@ func LockHeld(b *pgx.Batch, id uuid.UUID, into *Held, found *bool) {
 	})
 }
 
-// The outcome marks the row until it is delivered: whoever holds rows must not hold it again.
+// The outcome marks the message until it is delivered, so that burst detection does not hold it again.
 const releaseHeldSQL = `
 update outbox set state = 'ready', hold_reason = null, due_at = $2::timestamptz, deferred_until = $2::timestamptz, outcome = 'released'
 where id = $1::text::uuid and state = 'held'`
 
-// ReleaseHeld makes a held row due now.
+// ReleaseHeld makes a held message due now.
 func ReleaseHeld(b *pgx.Batch, id uuid.UUID, now time.Time) {
 	b.Queue(releaseHeldSQL, id.String(), now)
 }
@@ -72,12 +72,12 @@ const rejectHeldSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'rejected', finished_at = $2::timestamptz
 where id = $1::text::uuid and state = 'held'`
 
-// RejectHeld finishes a held row undelivered.
+// RejectHeld completes a held message without delivering it.
 func RejectHeld(b *pgx.Batch, id uuid.UUID, now time.Time) { b.Queue(rejectHeldSQL, id.String(), now) }
 
 const expireHeldSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'expired', finished_at = $2::timestamptz
 where state = 'held' and created_at <= $1::timestamptz`
 
-// ExpireHeld finishes all rows that have been held since before a time: what they would say is no longer true.
+// ExpireHeld completes all held messages created at or before a time, without delivering them: their content is outdated.
 func ExpireHeld(b *pgx.Batch, before, now time.Time) { b.Queue(expireHeldSQL, before, now) }

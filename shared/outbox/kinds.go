@@ -1,6 +1,6 @@
 package outbox
 
-// The destinations besides Email. The names stand in the outbox and in pauses: they are kept for ever.
+// The destinations besides Email. The outbox and pauses store these names, so they never change.
 const (
 	Journal = "journal"
 	Loops   = "loops"
@@ -10,14 +10,14 @@ const (
 	SNS     = "sns"
 )
 
-// WebhookPrefix begins the name of an endpoint of the owner's, of which there may be several.
+// WebhookPrefix begins the name of a webhook endpoint, of which there may be several.
 const WebhookPrefix = "webhook-"
 
-// Destinations lists every destination of this version: Email and those that have changes or alerts told to them. Endpoints
-// of the owner's have names of their own, which begin with WebhookPrefix.
+// Destinations lists every destination of this version: Email and those that receive change events or alerts. Webhook
+// endpoints are not included; their names begin with WebhookPrefix.
 func Destinations() []string { return []string{Email, Journal, Loops, GA4, Slack, Discord, SNS} }
 
-// Kinds lists every kind of row that is queued. Expand turns announcements into further kinds: NotifyOf has their names.
+// Kinds lists every kind of message that is enqueued by the domain. Expand adds the kinds of NotifyOf.
 func Kinds() []Kind {
 	return []Kind{
 		None, EmailConfirm, EmailReminder, EmailAlreadySubscribed, EmailUnsubscribeLink, EmailPrivacyExport, EmailPrivacyErase,

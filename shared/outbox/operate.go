@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// MessageView is a delivery as an operator sees it. It names nobody.
+// MessageView is a message as an operator sees it. It contains no personal data.
 type MessageView struct {
 	ID           uuid.UUID `json:"id"`
 	Kind         Kind      `json:"kind"`
@@ -28,8 +28,8 @@ from outbox
 where state = $1::text and ($2::text = '' or kind = $2::text) and kind <> 'none'
 order by created_at limit $3::integer`
 
-// Rows lists up to limit deliveries in a state ("ready", "held", "dead" or "done"), the oldest first; of one kind, or of
-// all if it is empty. Decoys are left out.
+// ListMessages returns up to limit messages in a state ("ready", "held", "dead" or "done"), the oldest first. An empty kind
+// selects all kinds. Decoys are excluded.
 func (w *Worker) ListMessages(ctx context.Context, state string, kind Kind, limit int) ([]MessageView, error) {
 	var all []MessageView
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
@@ -50,7 +50,7 @@ func (w *Worker) ListMessages(ctx context.Context, state string, kind Kind, limi
 const kindsSQL = `
 select distinct kind from outbox`
 
-// Kinds lists the kinds of the rows that there are.
+// ListKinds returns the kinds that occur in the outbox.
 func (w *Worker) ListKinds(ctx context.Context) ([]Kind, error) {
 	var all []Kind
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
@@ -69,7 +69,7 @@ const requeueSQL = `
 update outbox set state = 'ready', attempts = 0, due_at = $2::timestamptz, deferred_until = $2::timestamptz, finished_at = null, outcome = null
 where id = any($1::text[]::uuid[]) and state = 'dead'`
 
-// RequeueMessages puts dead letters back into the queue, with all their attempts. done gets how many there were.
+// RequeueMessages makes dead-lettered messages due now and resets their attempts. done receives their number.
 func RequeueMessages(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
 	b.Queue(requeueSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())
@@ -81,8 +81,8 @@ const dropSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'dropped', finished_at = $2::timestamptz
 where id = any($1::text[]::uuid[]) and state in ('dead', 'ready')`
 
-// DropMessages gives deliveries up for good, and drops what they hold. Held ones are not dropped but rejected, which ends what
-// is behind them. done gets how many there were.
+// DropMessages completes messages without delivering them and deletes their sealed payloads. Held messages are not dropped:
+// RejectHeld is for them. done receives the number of dropped messages.
 func DropMessages(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
 	b.Queue(dropSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())

@@ -1,12 +1,12 @@
-// Package outbox is the queue of everything that still has to be done outside the database: rows that are written in
-// the transaction that decided them, then claimed, done and marked by the deliver function.
+// Package outbox is the queue in the database of work to do outside it. A message is enqueued in the transaction that
+// decided it, then claimed, delivered and completed by the deliver function.
 //
-// Invariants: a row is claimed by one worker at a time; a claim is a lease, and a row whose worker was lost comes back by
-// itself when the lease ends; every row is delivered at least once, with its id as the idempotency key; a worker whose
-// lease ran out cannot overwrite what the next one recorded. Rows hold ids, never an address in clear.
+// Invariants: one worker at a time holds a message; a claim is a lease, and a message whose worker was lost becomes due
+// again when the lease ends; every message is delivered at least once, with its id as the idempotency key; a worker whose
+// lease expired cannot overwrite what the next one recorded. Messages contain ids, never an address in plain text.
 //
-// Failure policy: a failed delivery is retried with growing, random pauses and ends as "dead" after MaxAttempts; other
-// rows are not held up by it. Errors of the database are returned as they are; the lease covers them.
+// Failure policy: a failed delivery is retried with growing, random pauses and dead-lettered after MaxAttempts; it does not
+// delay other messages. Database errors are returned wrapped; the message becomes due again when its lease ends.
 package outbox
 
 import (
@@ -18,66 +18,65 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Kind says what a row asks for.
+// Kind is the kind of a message.
 type Kind string
 
-// The kinds of rows.
+// The kinds of messages.
 const (
-	// None asks for nothing: the decoy that makes a request without a mail look like one with a mail.
+	// None is a decoy: it makes a request that sends no email cost the same as one that sends an email.
 	None Kind = "none"
 	// EmailConfirm asks the addressee to confirm a sign-up.
 	EmailConfirm Kind = "email.confirm"
-	// EmailReminder asks once more.
+	// EmailReminder repeats that request once.
 	EmailReminder Kind = "email.reminder"
-	// EmailAlreadySubscribed tells an active subscriber that somebody signed the address up again.
+	// EmailAlreadySubscribed informs a subscriber of another sign-up with their address.
 	EmailAlreadySubscribed Kind = "email.already_subscribed"
 	// EmailUnsubscribeLink carries a link that ends the subscription.
 	EmailUnsubscribeLink Kind = "email.unsubscribe_link"
-	// EmailPrivacyExport carries a link to the person's data.
+	// EmailPrivacyExport carries a link to the subscriber's data.
 	EmailPrivacyExport Kind = "email.privacy_export"
-	// EmailPrivacyErase carries a link to the page that erases the person's data.
+	// EmailPrivacyErase carries a link to the page that erases the subscriber's data.
 	EmailPrivacyErase Kind = "email.privacy_erase"
-	// Change asks that a change of a subscription be told to whoever is set up to hear of it: the worker turns it into
-	// one row for each of them.
+	// Change is a change of a subscription. The worker expands it into one message for each destination that receives it.
 	Change Kind = "change"
-	// AlertFiring, AlertRepeated and AlertResolved ask that the owner be told of an alert, in the same way; the event is the
-	// alert.
+	// AlertFiring, AlertRepeated and AlertResolved notify the owner of an alert and are expanded in the same way. EventID is
+	// the alert's id.
 	AlertFiring   Kind = "alert.firing"
 	AlertRepeated Kind = "alert.repeated"
 	AlertResolved Kind = "alert.resolved"
 )
 
-// tell begins the kinds of the rows that an announcement of a change is turned into, alert those of an alert.
+// Expand derives kinds with notifyPrefix from Change, and kinds with alertPrefix from alerts.
 const (
 	notifyPrefix = "notify."
 	alertPrefix  = "alert."
 )
 
-// Notify is the kind of the row that tells a listener, such as "slack".
-func Notify(listener string) Kind { return Kind(notifyPrefix + listener) }
+// Notify returns the kind of the message that notifies a destination, such as "slack", of a change.
+func Notify(destination string) Kind { return Kind(notifyPrefix + destination) }
 
-// NotifyOf is the kind of the row that tells a listener of what a kind announces: "notify.slack", or "alert.firing.slack".
-func NotifyOf(announcement Kind, listener string) Kind {
-	if announcement == Change {
-		return Notify(listener)
+// NotifyOf returns the kind that Expand derives from k for a destination, such as "notify.slack" or "alert.firing.slack".
+func NotifyOf(k Kind, destination string) Kind {
+	if k == Change {
+		return Notify(destination)
 	}
-	return announcement + Kind("."+listener)
+	return k + Kind("."+destination)
 }
 
-// Destination is whom a row of a kind made by NotifyOf tells; "" for other kinds.
+// Recipient returns the destination encoded in a kind of NotifyOf, or "" for other kinds.
 func (k Kind) Recipient() string {
 	if k.AlertChange() != "" {
-		_, listener, _ := strings.Cut(strings.TrimPrefix(string(k), alertPrefix), ".")
-		return listener
+		_, destination, _ := strings.Cut(strings.TrimPrefix(string(k), alertPrefix), ".")
+		return destination
 	}
-	listener, found := strings.CutPrefix(string(k), notifyPrefix)
+	destination, found := strings.CutPrefix(string(k), notifyPrefix)
 	if !found {
 		return ""
 	}
-	return listener
+	return destination
 }
 
-// Alert is what a row tells of an alert: "firing", "repeated" or "resolved"; "" for rows of other kinds.
+// AlertChange returns "firing", "repeated" or "resolved" for a notification of an alert, or "" for other kinds.
 func (k Kind) AlertChange() string {
 	rest, found := strings.CutPrefix(string(k), alertPrefix)
 	if !found {
@@ -87,16 +86,16 @@ func (k Kind) AlertChange() string {
 	return stage
 }
 
-// IsAnnouncement says whether a row is to be turned into one for each listener.
+// IsFanOut reports whether Expand turns messages of this kind into one for each destination.
 func (k Kind) IsFanOut() bool {
 	return k == Change || k == AlertFiring || k == AlertRepeated || k == AlertResolved
 }
 
-// IsMail says whether a row asks for a mail.
+// IsEmail reports whether k is an email.
 func (k Kind) IsEmail() bool { return strings.HasPrefix(string(k), "email.") }
 
-// Way is the way that a row takes out of here: "email", or the name of a listener. What is still to be turned into others
-// takes none, and is named for its kind.
+// Destination returns Email, or the name of the destination that is notified. For a kind without one, such as a message
+// that is still to be expanded, it returns the kind itself.
 func (k Kind) Destination() string {
 	if k.IsEmail() {
 		return Email
@@ -104,21 +103,21 @@ func (k Kind) Destination() string {
 	return cmp.Or(k.Recipient(), string(k))
 }
 
-// Message is a row to be queued.
+// Message is a message to enqueue.
 type Message struct {
 	ID   uuid.UUID // a UUIDv7; the idempotency key of the delivery
 	Kind Kind
-	// SubscriberID is whom it concerns; uuid.Nil for nobody.
+	// SubscriberID is the subscriber concerned; uuid.Nil for none.
 	SubscriberID uuid.UUID
 	// EventID is the ledger event that caused it; uuid.Nil for none.
 	EventID uuid.UUID
-	// Epoch is the subscriber's epoch when it was decided: a mail of an older epoch must not leave.
+	// Epoch is the subscriber's epoch at the decision. An email of an older epoch must not be sent.
 	Epoch int32
-	// CreatedAt is when it was decided; DueAt when it may be claimed, CreatedAt if zero.
+	// CreatedAt is the time of the decision. DueAt is the earliest time of a claim; if zero, CreatedAt.
 	CreatedAt, DueAt time.Time
-	// Sealed is what the row would otherwise lose, sealed by a Vault; nil for nothing.
+	// Sealed is a payload sealed by a Vault, for data that the database no longer keeps; nil for none.
 	Sealed []byte
-	// HoldReason is why the row waits until it is released; empty if it does not.
+	// HoldReason makes the message held with this reason; empty for a message that is not held.
 	HoldReason string
 }
 
@@ -138,7 +137,7 @@ func Enqueue(b *pgx.Batch, m Message) {
 		m.Sealed, m.HoldReason)
 }
 
-// text is an id for a nullable column.
+// idText returns id as text, or "" for uuid.Nil.
 func idText(id uuid.UUID) string {
 	if id == uuid.Nil {
 		return ""

@@ -12,7 +12,8 @@ import (
 	"newsletter/shared/config"
 )
 
-// ErrSealed says that a sealed payload cannot be opened: it was changed, belongs to another event, or its key is gone.
+// ErrSealed is the error for a sealed payload that cannot be opened: it was changed, belongs to another event, or its key
+// is missing.
 var ErrSealed = errors.New("outbox: the sealed payload cannot be opened")
 
 // VaultConfig holds the keys of sealed payloads.
@@ -23,8 +24,7 @@ type VaultConfig struct {
 	Keys config.Sealed `env:"OUTBOX_KEYS,required"`
 }
 
-// ReadVault makes the vault of env's OUTBOX_KEYS. What is wrong with it is added to env, never a value; the vault is then
-// nil.
+// ReadVault returns the vault of OUTBOX_KEYS. It adds mistakes to env, without the value, and then returns nil.
 func ReadVault(env *config.Env) *Vault {
 	var cfg VaultConfig
 	env.Read(&cfg)
@@ -39,15 +39,15 @@ func ReadVault(env *config.Env) *Vault {
 	return vault
 }
 
-// Vault seals what a row would otherwise lose, such as the address of somebody who was erased and whom a provider has
-// still to be told of. It is AES-256-GCM with a random nonce, bound to the ledger event; at one erasure in a second, a key
-// is good for a century (NIST SP 800-38D §8.3: 2³² messages). It is safe for concurrent use.
+// A Vault seals data that the database no longer keeps, such as the address of an erased subscriber whom a destination still
+// has to delete. It uses AES-256-GCM with a random nonce, bound to the ledger event. At one erasure a second, a key lasts
+// a century (NIST SP 800-38D §8.3: 2³² messages). It is safe for concurrent use.
 type Vault struct {
 	newest string
 	keys   map[string]cipher.AEAD
 }
 
-// NewVault makes a vault of a list of keys, the newest first. The error repeats no value.
+// NewVault returns a vault with a list of keys, the newest first. The error contains no key.
 func NewVault(list string) (*Vault, error) {
 	named, err := config.ParseKeys(list)
 	if err != nil {
@@ -55,7 +55,7 @@ func NewVault(list string) (*Vault, error) {
 	}
 	v := &Vault{newest: named[0].ID, keys: map[string]cipher.AEAD{}}
 	for _, k := range named {
-		// Secrets may be longer than a key, as generators of passwords make them.
+		// Hash the secret: a password generator may make one longer than a key.
 		key := sha256.Sum256(append([]byte("newsletter/outbox\x00"), k.Secret()...))
 		block, err := aes.NewCipher(key[:])
 		if err != nil {
@@ -68,13 +68,13 @@ func NewVault(list string) (*Vault, error) {
 	return v, nil
 }
 
-// Seal encrypts plain for the rows of a ledger event.
+// Seal encrypts plain for the messages of a ledger event.
 func (v *Vault) Seal(event uuid.UUID, plain []byte) []byte {
 	head := append([]byte{byte(len(v.newest))}, v.newest...) //nolint:gosec // at most 16
 	return v.keys[v.newest].Seal(head, nil, plain, event[:]) //nolint:gosec // the cipher makes the nonce by itself
 }
 
-// Open decrypts what Seal made for the same event. The error is ErrSealed.
+// Open decrypts the output of Seal for the same event. The error is ErrSealed.
 func (v *Vault) Open(event uuid.UUID, sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 || len(sealed) <= int(sealed[0]) {
 		return nil, ErrSealed

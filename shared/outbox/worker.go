@@ -12,38 +12,37 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrLeaseLost says that a delivery is no longer this worker's: its lease ran out and another one took the row, or somebody
-// finished it. Nothing was changed.
+// ErrLeaseLost is the error for a delivery whose lease expired and that was then claimed by another worker, or that is
+// already completed. Nothing was changed.
 var ErrLeaseLost = errors.New("outbox: the lease of this delivery is lost")
 
-// database is what the queue needs of a connection pool: what is queued travels in one round trip and commits as one
-// transaction, which may be run again when its answer was lost.
+// A database runs a batch in one round trip, as one transaction. It may run the batch again if the response was lost.
 type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
-// Worker is the side of the queue that delivers. It is safe for concurrent use.
+// A Worker claims messages and records the outcome of their deliveries. It is safe for concurrent use.
 type Worker struct {
 	db  database
 	now func() time.Time
 }
 
-// NewWorker makes the worker's side of the queue in db; now is the clock.
+// NewWorker returns a worker of the outbox in db; now is the clock.
 func NewWorker(db database, now func() time.Time) *Worker {
 	return &Worker{db: db, now: now}
 }
 
-// Delivery is a claimed row.
+// Delivery is a claimed message.
 type Delivery struct {
 	ID           uuid.UUID // stable over all attempts: the idempotency key
 	Kind         Kind
-	SubscriberID uuid.UUID // uuid.Nil for nobody
+	SubscriberID uuid.UUID // uuid.Nil for none
 	EventID      uuid.UUID // uuid.Nil for none
-	Epoch        int32     // the subscriber's epoch when the row was decided
-	Attempt      int       // 1 at the first claim; with ID it is the proof of the lease
+	Epoch        int32     // the subscriber's epoch at the decision
+	Attempt      int       // 1 at the first claim; with ID it identifies the lease
 	CreatedAt    time.Time
 	Sealed       []byte // the sealed payload, nil for none
-	Released     bool   // it was held, and the owner has let it go: it must not be held again
+	Released     bool   // the owner released it: it must not be held again
 }
 
 // The rows are picked in a materialized step, because PostgreSQL may run a plain subquery with "limit" more than once.
@@ -60,9 +59,9 @@ from due where outbox.id = due.id
 returning outbox.id::text, outbox.kind, coalesce(outbox.subscriber_id::text, ''), coalesce(outbox.event_id::text, ''),
           outbox.epoch, outbox.attempts, outbox.created_at, outbox.sealed, coalesce(outbox.outcome = 'released', false)`
 
-// Claim takes up to n rows that are due, the longest due first as far as other workers leave them, for the length of the
-// lease. It is one statement and one round trip; rows that another worker is just claiming are passed over, never
-// waited for. The order of the result is not defined.
+// Claim claims up to n due messages for the length of the lease, the longest due first. It takes one statement and one
+// round trip. It skips messages that another worker is claiming and never waits for them. The order of the result is not
+// defined.
 func (w *Worker) Claim(ctx context.Context, n int, lease time.Duration) ([]Delivery, error) {
 	now := w.now()
 	var claimed []Delivery
@@ -85,17 +84,17 @@ func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
 	return d, err
 }
 
-// The marks below change a row only while it carries the attempt of the lease that they belong to.
+// The statements below change a message only while its attempt is that of the lease.
 
 const completeSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = $3::text, finished_at = $4::timestamptz
 where id = $1::text::uuid and attempts = $2::integer
   and (state = 'ready' or (state = 'done' and outcome = $3::text))`
 
-// Done records that d needs nothing more and what came of it, in one word, and drops its sealed payload. Repeating it is
-// harmless. It returns ErrLeaseLost if the lease is lost.
+// Complete records d's one-word outcome, and deletes its sealed payload. It is idempotent. It returns ErrLeaseLost if the
+// lease is lost.
 func (w *Worker) Complete(ctx context.Context, d Delivery, outcome string) error {
-	return w.mark(ctx, "finish a delivery", completeSQL, d.ID.String(), d.Attempt, outcome, w.now())
+	return w.mark(ctx, "complete a delivery", completeSQL, d.ID.String(), d.Attempt, outcome, w.now())
 }
 
 const deadLetterSQL = `
@@ -103,19 +102,19 @@ update outbox set state = 'dead', outcome = $3::text, finished_at = $4::timestam
 where id = $1::text::uuid and attempts = $2::integer
   and (state = 'ready' or (state = 'dead' and outcome = $3::text))`
 
-// Dead gives d up: it is kept, with its sealed payload, until an operator retries or drops it. Repeating it is harmless.
-// It returns ErrLeaseLost if the lease is lost.
+// DeadLetter stops retrying d and keeps it, with its sealed payload, until an operator retries or drops it. It is
+// idempotent. It returns ErrLeaseLost if the lease is lost.
 func (w *Worker) DeadLetter(ctx context.Context, d Delivery, cause string) error {
-	return w.mark(ctx, "bury a delivery", deadLetterSQL, d.ID.String(), d.Attempt, cause, w.now())
+	return w.mark(ctx, "dead-letter a delivery", deadLetterSQL, d.ID.String(), d.Attempt, cause, w.now())
 }
 
 const retrySQL = `
 update outbox set due_at = $4::timestamptz, outcome = $3::text
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
-// Retry puts d back for a further attempt after the pause of Backoff, and gives it up after MaxAttempts. cause is one
-// word for what went wrong, and retryAfter what the other side asked for (0: nothing). It returns ErrLeaseLost if the lease
-// is lost.
+// Retry schedules another attempt of d after the pause of Backoff, or dead-letters d after MaxAttempts. cause is one word
+// for the failure, and retryAfter the pause that the destination requested (0 for none). It returns ErrLeaseLost if the
+// lease is lost.
 func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter time.Duration) error {
 	if d.Attempt >= MaxAttempts {
 		return w.DeadLetter(ctx, d, cause)
@@ -124,22 +123,22 @@ func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter
 	return w.mark(ctx, "retry a delivery", retrySQL, d.ID.String(), d.Attempt, cause, due)
 }
 
-// The mark that the owner released it stays until it is delivered: see unholdSQL.
+// The outcome "released" stays until the message is delivered: see releaseHeldSQL.
 const releaseSQL = `
 update outbox set due_at = $3::timestamptz, attempts = attempts - 1,
     deferred_until = case when $4::text = '' and $3::timestamptz > $5::timestamptz then $3::timestamptz else deferred_until end,
     outcome = case when $4::text = '' or outcome = 'released' then outcome else $4::text end
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
-// Release gives deliveries back that were claimed but not begun. They are due again after the pause, and the attempt does
-// not count. With a pause they are put off on purpose, such as by the pace of mails: they are not late before its end.
-// Without one the function's time is up. A row whose lease is lost is left alone.
+// Release returns claimed deliveries without an attempt: they are due again after the pause, and the claim does not count
+// as an attempt. With a pause they are deferred, such as by the email rate, and count as late only after it. A pause of 0 is
+// for a worker that runs out of time. A message whose lease is lost is unchanged.
 func (w *Worker) Release(ctx context.Context, pause time.Duration, deliveries ...Delivery) error {
 	return w.release(ctx, pause, "", deliveries)
 }
 
-// GiveBack is Release for deliveries that cannot leave because nothing of their way can: cause is one word for what went
-// wrong. However often that happens they are not given up, and they are late.
+// ReleaseFailed releases deliveries whose whole destination fails; cause is one word for the failure. Unlike Retry it never
+// dead-letters them, and unlike with Release they count as late.
 func (w *Worker) ReleaseFailed(ctx context.Context, pause time.Duration, cause string, deliveries ...Delivery) error {
 	return w.release(ctx, pause, cause, deliveries)
 }
@@ -160,8 +159,8 @@ func (w *Worker) release(ctx context.Context, pause time.Duration, cause string,
 	return nil
 }
 
-// Skip finishes several deliveries that need nothing done, such as decoys, in one round trip. A row whose lease is lost
-// is left alone.
+// CompleteAll completes several deliveries that need no work, such as decoys, in one round trip. A message whose lease is
+// lost is unchanged.
 func (w *Worker) CompleteAll(ctx context.Context, outcome string, deliveries ...Delivery) error {
 	if len(deliveries) == 0 {
 		return nil
@@ -173,7 +172,7 @@ func (w *Worker) CompleteAll(ctx context.Context, outcome string, deliveries ...
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("skip deliveries: %w", err)
+		return fmt.Errorf("complete deliveries: %w", err)
 	}
 	return nil
 }
