@@ -9,18 +9,18 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// warn tells one listener of an alert.
+// notifyAlert notifies one destination of an alert.
 func (r *run) notifyAlert(ctx context.Context, d outbox.Delivery) (string, error) {
 	to, found := r.destinations[d.Kind.Recipient()]
-	if !found || to.notifyAlert == nil { // it was taken out of the set-up since
+	if !found || to.notifyAlert == nil { // no longer configured
 		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
 	}
 	a, found, err := r.alerts.Get(ctx, d.EventID)
 	if err != nil {
-		return "error", err // the lease brings it back
+		return "error", err // claimed again after the lease
 	}
 	stage := alert.Stage(d.Kind.AlertChange())
-	if !found || stage != alert.Closed && a.ClosedAt != nil { // it is over, and that notice says it all
+	if !found || stage != alert.Closed && a.ClosedAt != nil { // the notification that it is resolved suffices
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
 	began := r.now()

@@ -14,8 +14,8 @@ import (
 // guardWindow is the time over which bounces and complaints are measured.
 const breakerWindow = 24 * time.Hour
 
-// guard pauses all mail when too many bounce or complain: whoever feeds us addresses that do not exist costs the owner's
-// account its name, and Amazon closes accounts for it. The owner lifts the pause.
+// checkBreaker pauses all emails when too many of them bounce or cause complaints: these damage the reputation of the
+// owner's account, and Amazon suspends accounts for them. The owner resumes.
 func (r *run) checkBreaker(ctx context.Context) {
 	rates, err := engagement.RatesSince(ctx, r.db, r.now().Add(-breakerWindow))
 	if err != nil {
@@ -36,15 +36,15 @@ func (r *run) checkBreaker(ctx context.Context) {
 		r.report(ctx, err)
 		return
 	}
-	if _, paused := traffic.Paused[outbox.Email]; paused { // it is known
+	if _, paused := traffic.Paused[outbox.Email]; paused {
 		return
 	}
 	if err := r.queue.Pause(ctx, outbox.Email, reason); err != nil {
 		r.report(ctx, err)
 		return
 	}
-	lambdafn.Logger(ctx).Error("all mail is paused", "reason", reason, "sent", rates.Sent, "bounces", rates.Bounces, "complaints", rates.Complaints)
-	r.report(ctx, fmt.Errorf("all mail is paused because of %s: %w", reason, errPaused))
+	lambdafn.Logger(ctx).Error("all emails paused", "reason", reason, "sent", rates.Sent, "bounces", rates.Bounces, "complaints", rates.Complaints)
+	r.report(ctx, fmt.Errorf("all emails paused because of %s: %w", reason, errPaused))
 }
 
 var errPaused = errors.New("see `newsletter destination list`")

@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// screenBudget is what looking for waves may take of a batch, whatever the index does; screenPlaces are asked about
-	// side by side.
+	// burstBudget bounds burst detection for a batch, whatever the index does; burstConcurrency is the number of concurrent
+	// queries.
 	burstBudget      = 3 * time.Second
 	burstConcurrency = 5
 )
 
-// waves tells sign-ups that look alike.
+// A burstDetector finds sign-ups that look alike.
 type burstDetector interface {
 	IsBurst(ctx context.Context, id string, s burst.SignUp) (bool, error)
 }
 
-// screen holds the sign-ups that belong to a wave, before their first mail, and passes on all else. What cannot be judged
-// in time is mailed as ever.
+// holdBursts holds the first emails of sign-ups that belong to a burst, and returns all other deliveries. An email that
+// cannot be checked in time is sent.
 func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []outbox.Delivery {
 	if r.bursts == nil {
 		return deliveries
@@ -48,11 +48,11 @@ func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []ou
 		r.report(ctx, err)
 		return deliveries
 	}
-	wave := r.detectBursts(ctx, deliveries, origins)
+	inBurst := r.detectBursts(ctx, deliveries, origins)
 	capture.Breadcrumb(ctx, "screen", "judged", r.now().Sub(began))
 	var rest []outbox.Delivery
 	for i, d := range deliveries {
-		if !wave[i] {
+		if !inBurst[i] {
 			rest = append(rest, d)
 			continue
 		}
@@ -67,17 +67,17 @@ func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []ou
 	return rest
 }
 
-// isFirstMail says whether a delivery is the first try of a sign-up's first mail, about which the owner has not decided.
+// isFirstEmail reports whether a delivery is the first attempt of a sign-up's first email that the owner has not released.
 func isFirstEmail(d outbox.Delivery) bool {
 	return d.Kind == outbox.EmailConfirm && d.Attempt == 1 && !d.Released
 }
 
-// judge asks about all first mails, side by side. The first failure is reported; the index rests after some.
+// detectBursts checks all first emails concurrently. It reports only the first failure. The index pauses after some failures.
 func (r *run) detectBursts(ctx context.Context, deliveries []outbox.Delivery, origins map[uuid.UUID]subscription.Origin) []bool {
 	ctx, cancel := context.WithTimeout(ctx, burstBudget)
 	defer cancel()
-	wave := make([]bool, len(deliveries))
-	places := make(chan struct{}, burstConcurrency)
+	inBurst := make([]bool, len(deliveries))
+	slots := make(chan struct{}, burstConcurrency)
 	var asking sync.WaitGroup
 	var failed sync.Once
 	for i, d := range deliveries {
@@ -85,19 +85,19 @@ func (r *run) detectBursts(ctx context.Context, deliveries []outbox.Delivery, or
 		if !known || !isFirstEmail(d) {
 			continue
 		}
-		places <- struct{}{}
+		slots <- struct{}{}
 		asking.Go(func() {
-			defer func() { <-places }()
+			defer func() { <-slots }()
 			var err error
-			wave[i], err = r.bursts.IsBurst(ctx, d.ID.String(), burst.SignUp{Mailbox: from.Mailbox, Network: from.IP, UserAgent: from.UserAgent, Source: from.Source})
+			inBurst[i], err = r.bursts.IsBurst(ctx, d.ID.String(), burst.SignUp{Mailbox: from.Mailbox, Network: from.IP, UserAgent: from.UserAgent, Source: from.Source})
 			if err != nil && !errors.Is(err, burst.ErrUnavailable) {
 				failed.Do(func() {
 					capture.Error(ctx, err)
-					lambdafn.Logger(ctx).WarnContext(ctx, "sign-ups are mailed unjudged", "err", err)
+					lambdafn.Logger(ctx).WarnContext(ctx, "burst detection failed, sending unchecked", "err", err)
 				})
 			}
 		})
 	}
 	asking.Wait()
-	return wave
+	return inBurst
 }

@@ -5,12 +5,13 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Config tunes the deliveries.
+// Config configures the deliveries.
 type Config struct {
 	outbox.WorkerConfig
 	email.RateConfig
 	email.BreakerConfig
 }
 
-// connections is how many database connections that takes: most of a sending's time is spent at the mail service.
+// connections returns the size of the connection pool. It is small because a delivery spends most of its time in the
+// email service.
 func (c Config) connections() int { return max(2, min(c.Concurrency, 4)) }

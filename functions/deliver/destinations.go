@@ -20,7 +20,7 @@ import (
 	"newsletter/shared/webhook"
 )
 
-// readListeners makes the listeners that the variables set up. Mistakes are added to env.
+// readDestinations returns the configured destinations. It adds mistakes to env.
 func readDestinations(env *config.Env) destinations {
 	all := destinations{}
 	guard := config.Read[outbound.Config](env)
@@ -54,12 +54,12 @@ func readDestinations(env *config.Env) destinations {
 	return all
 }
 
-// stops are the events after which somebody is not to be mailed any more, or may be again.
+// journaledKinds returns the kinds of events that forbid emails to a subscriber, or allow them again.
 func journaledKinds() []ledger.Kind {
 	return []ledger.Kind{ledger.Unsubscribed, ledger.Declined, ledger.Suppressed, ledger.SuppressionRemoved, ledger.Erased}
 }
 
-// journalist writes the journal of stops.
+// journalSink writes the suppression journal.
 type journalSink struct{ journal *journal.Journal }
 
 func (j journalSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
@@ -75,7 +75,7 @@ func (j journalSink) notify(ctx context.Context, t notification, _ subscribers) 
 		entry.MailboxHMAC = t.Erased.MailboxHMAC
 	case ledger.Unsubscribed, ledger.Declined:
 		entry.Kind = journal.Unsubscribed
-		if !t.Change.MutedUntil.IsZero() { // "this was not me"
+		if !t.Change.MutedUntil.IsZero() { // declined
 			entry.Until, entry.MailboxHMAC = t.Change.MutedUntil, t.Change.MailboxHMAC
 		}
 	case ledger.Suppressed:
@@ -88,23 +88,23 @@ func (j journalSink) notify(ctx context.Context, t notification, _ subscribers) 
 	default:
 		return "unwanted", nil
 	}
-	if entry.EmailHMAC == nil { // erased since, which has an entry of its own
+	if entry.EmailHMAC == nil { // erased since; the erasure has its own entry
 		return "stale", nil
 	}
 	return "written", j.journal.Write(ctx, entry)
 }
 
-// loops keeps the contacts of Loops as the subscriptions stand.
+// loopsSink synchronizes the contacts of Loops with the subscriptions.
 type loopsSink struct{ account *loops.Client }
 
-// settleTries bounds how often a contact is brought in line with a subscription that changes meanwhile; after that the
-// newer change's own delivery does it.
+// syncTries bounds the updates of a contact whose subscription keeps changing. After that, the delivery of the newer
+// change updates it.
 const syncTries = 3
 
-var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscription changes all the time")}
+var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscription keeps changing")}
 
-// tell brings the contact in line with the subscription as it stands now, not as the news say: deliveries overtake one
-// another, and nobody who has left in between may be subscribed over there. So it looks again after the call.
+// notify updates the contact to the current state of the subscription, not to that of the event: deliveries may be
+// reordered, and a subscriber who has left since must not be subscribed at Loops. It checks the state again after the call.
 func (l loopsSink) notify(ctx context.Context, t notification, p subscribers) (string, error) {
 	if t.Erased != nil {
 		return l.delete(ctx, t, p)
@@ -112,8 +112,8 @@ func (l loopsSink) notify(ctx context.Context, t notification, p subscribers) (s
 	return l.sync(ctx, t, p)
 }
 
-// delete takes an erased person away over there. Somebody who has signed the address up again since, while this could not
-// be told, was taken away with them, and is told anew.
+// delete deletes an erased subscriber's contact. If the address was signed up again since, that contact is deleted too,
+// so delete then creates it again.
 func (l loopsSink) delete(ctx context.Context, t notification, p subscribers) (string, error) {
 	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: t.Change.SubscriberID.String(), Email: t.Erased.Email})
 	if err != nil {
@@ -127,7 +127,7 @@ func (l loopsSink) delete(ctx context.Context, t notification, p subscribers) (s
 	return l.sync(ctx, t, p)
 }
 
-// settle brings a contact in line, and looks again.
+// sync updates a contact and repeats while the subscription changes.
 func (l loopsSink) sync(ctx context.Context, t notification, p subscribers) (string, error) {
 	id := t.Change.SubscriberID
 	person := loops.Subscriber{SubscriberID: id.String(), Source: t.Change.Source.Page}
@@ -155,8 +155,8 @@ func (l loopsSink) sync(ctx context.Context, t notification, p subscribers) (str
 	return "", errChanging
 }
 
-// bring makes one call. A person without a row, who never confirmed or was erased, is deleted over there if they got
-// there by a call that was under way.
+// apply makes one call. A subscriber without a row never confirmed or was erased; apply deletes their contact, which a
+// concurrent call may have created.
 func (l loopsSink) apply(ctx context.Context, person loops.Subscriber, subscribed bool, t notification) (loops.Outcome, error) {
 	switch {
 	case subscribed:
@@ -168,7 +168,7 @@ func (l loopsSink) apply(ctx context.Context, person loops.Subscriber, subscribe
 	return l.account.Unsubscribe(ctx, person)
 }
 
-// counter counts in Google Analytics. It tells it nothing of the person.
+// ga4Sink counts events in Google Analytics, without personal data.
 type ga4Sink struct{ property *ga4.Client }
 
 func (c ga4Sink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
@@ -176,7 +176,7 @@ func (c ga4Sink) notify(ctx context.Context, t notification, _ subscribers) (str
 		Name: ga4.Confirmed, At: t.Change.At, Source: t.Change.Source.Origin, Medium: t.Change.Source.Medium, Campaign: t.Change.Source.Campaign,
 	}
 	switch t.Change.Kind {
-	case ledger.Requested: // announced only where it activates at once
+	case ledger.Requested: // expanded only with single opt-in
 		event.Name = ga4.SignedUp
 	case ledger.Unsubscribed:
 		event.Name = ga4.Unsubscribed
@@ -185,7 +185,7 @@ func (c ga4Sink) notify(ctx context.Context, t notification, _ subscribers) (str
 	return "counted", c.property.Send(ctx, event)
 }
 
-// herald tells a chat.
+// chatSink posts to a chat.
 type chatSink struct{ channel *notify.Channel }
 
 func (h chatSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
@@ -204,13 +204,13 @@ func (h chatSink) notify(ctx context.Context, t notification, _ subscribers) (st
 	return "posted", h.channel.Post(ctx, m)
 }
 
-// titles are what happened, in the owner's words.
+// titles are the titles of chat messages.
 var titles = map[ledger.Kind]string{
 	ledger.Requested: "New subscriber", ledger.Confirmed: "New subscriber", ledger.Unsubscribed: "Unsubscribed",
-	ledger.Declined: "A sign-up was cancelled", ledger.Suppressed: "No more mail to a subscriber", ledger.SuppressionRemoved: "A suppression was lifted", ledger.Erased: "Data erased on request",
+	ledger.Declined: "A sign-up was declined", ledger.Suppressed: "A subscriber was suppressed", ledger.SuppressionRemoved: "A suppression was removed", ledger.Erased: "Data erased on request",
 }
 
-// caller calls an owner's own service.
+// webhookSink calls a webhook endpoint.
 type webhookSink struct{ endpoint *webhook.Endpoint }
 
 func (c webhookSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
@@ -224,7 +224,7 @@ func (c webhookSink) notify(ctx context.Context, t notification, _ subscribers) 
 	return "called", c.endpoint.Send(ctx, t.ID.String(), event)
 }
 
-// wants says whether a listener hears of a kind of event.
+// accepts reports whether the destination receives events of a kind.
 func (l destination) accepts(kind ledger.Kind) bool {
 	return l.notify != nil && (len(l.kinds) == 0 || slices.Contains(l.kinds, kind))
 }

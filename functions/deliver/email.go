@@ -7,20 +7,21 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// mail sends one mail, if it may still leave. The person is asked for as late as can be: nobody who just left is written to.
+// sendEmail sends one email if CheckSend still allows it. The check is as late as possible, so that a subscriber who just
+// left gets no email.
 func (r *run) sendEmail(ctx context.Context, d outbox.Delivery) (string, error) {
-	to, clearance, err := r.subscribers.CheckSend(ctx, d)
+	to, decision, err := r.subscribers.CheckSend(ctx, d)
 	if err != nil {
-		return "error", err // the lease brings it back
+		return "error", err // claimed again after the lease
 	}
 	message, known := r.writer.compose(d, to)
 	switch {
 	case !known:
 		return r.retry(ctx, d, unknownKind)
-	case clearance.DropReason != "":
-		return clearance.DropReason, r.queue.Complete(ctx, d, clearance.DropReason)
-	case clearance.DeferFor > 0:
-		r.release(ctx, clearance.DeferFor, d)
+	case decision.DropReason != "":
+		return decision.DropReason, r.queue.Complete(ctx, d, decision.DropReason)
+	case decision.DeferFor > 0:
+		r.release(ctx, decision.DeferFor, d)
 		return "capped", nil
 	}
 	if wait := r.domainLimiter.take(to.Mailbox); wait > 0 {

@@ -1,8 +1,8 @@
-// Command deliver empties the outbox: by schedule it claims what is due, sends it, and lingers for more.
+// Command deliver empties the outbox: on a schedule it claims due messages, delivers them, and polls for more.
 //
-// It signs the links at the moment of sending, and asks at the last moment how the person stands, so that no mail leaves
-// after an unsubscription, cancellation or suppression has committed. Only one failure of a mail counts against it: its
-// own. While the mail service takes nothing from anybody, mails wait.
+// It signs links and checks the subscriber's state just before each send, so no email is sent after an unsubscribe, a
+// decline or a suppression has committed. Only a failure of the email itself counts as an attempt. While the email service
+// refuses everything, emails are released and retried later.
 package main
 
 import (
@@ -23,14 +23,14 @@ import (
 )
 
 const (
-	// lease is how long a claim keeps others away.
+	// lease is the duration of a claim.
 	lease = 60 * time.Second
-	// timeToSend is what one delivery takes at most: a send and the database before and after it. No send begins with
-	// less than that left of its lease or of the invocation.
+	// timeToSend bounds one delivery: the send, and the database calls before and after it. No send starts with less time
+	// left of its lease or of the invocation.
 	timeToSend = 20 * time.Second
-	// pollEvery is the pause between two looks into an empty outbox.
+	// pollEvery is the interval between polls of an empty outbox.
 	pollEvery = 2 * time.Second
-	// minThrottle and maxThrottle bound the pause after the mail service asked for one. Its rates are per second.
+	// minThrottle and maxThrottle bound the pause after the email service throttled a send. Its rates are per second.
 	minThrottle, maxThrottle = time.Second, 10 * time.Second
 )
 
@@ -55,7 +55,7 @@ type handler struct {
 	sender        sender
 	destinations  destinations
 	alerts        *alert.Store
-	bursts        burstDetector // nil: they are not looked for
+	bursts        burstDetector // nil disables burst detection
 	vault         *outbox.Vault
 	domainLimiter *domainLimiter
 	// recipients are the services that receive personal data; recorded is true once they are in the database.
@@ -64,19 +64,20 @@ type handler struct {
 	now        func() time.Time
 }
 
-var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")
+var errNotATick = errors.New("the event is neither a scheduled event nor empty")
 
-// result is the answer to an invocation: how many deliveries ended how.
+// result is the response to an invocation: the number of deliveries by outcome.
 type result struct {
 	Outcomes map[string]int `json:"outcomes"`
 }
 
-// event drains the outbox, then lingers. It ends early with an error when the mail service refuses everything.
+// event drains the outbox and polls until Linger ends. It returns early with an error when the email service refuses
+// everything until the owner acts.
 func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
 	if !lambdafn.IsScheduleInput(event) {
 		return nil, errNotATick
 	}
-	if !h.recorded { // before anything is passed on
+	if !h.recorded { // before any personal data is sent
 		if err := privacy.Record(ctx, h.db, h.recipients, h.now()); err != nil {
 			return nil, err
 		}
@@ -87,7 +88,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	r.checkBreaker(ctx)
 	end := h.now().Add(h.config.Linger)
 	for h.hasTime(ctx) {
-		leaseEnds := h.now().Add(lease) // read before the claim, so that it is not later than the lease's own end
+		leaseEnds := h.now().Add(lease) // read before the claim: never later than the real end
 		claimed, err := h.queue.Claim(ctx, h.config.Batch, lease)
 		if err != nil {
 			return nil, err
@@ -109,7 +110,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	return result{r.outcomes}, nil
 }
 
-// hasTime says whether a send that begins now ends before the invocation does.
+// hasTime reports whether a send that begins now ends before the invocation does.
 func (h *handler) hasTime(ctx context.Context) bool {
 	deadline, found := ctx.Deadline()
 	return ctx.Err() == nil && (!found || deadline.Sub(h.now()) > timeToSend)

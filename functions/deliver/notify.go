@@ -15,29 +15,29 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// telling is one change of a subscription on its way to one listener.
+// notification is one change of a subscription for one destination.
 type notification struct {
 	ID     uuid.UUID // the same at every attempt: the idempotency key
 	Change subscription.ChangeEvent
-	// Farewell is what an erasure left for the listeners that must know whom it was; nil for all other news.
+	// Erased is the contact data of an erased subscriber, for destinations that have to delete it; nil for other changes.
 	Erased *subscription.ErasedContact
 }
 
-// listener hears of changes, of alerts, or of both. tell gives the outcome in one word; its error, and that of warn, is an
-// *outbox.Failure.
+// destination receives changes, alerts, or both. notify returns a one-word outcome. Its error, and that of notifyAlert, is
+// an *outbox.Failure.
 type destination struct {
 	notify      func(ctx context.Context, t notification, p subscribers) (outcome string, err error)
 	notifyAlert messenger.Notifier
-	// kinds are the events that it hears of; none for all that are announced.
+	// kinds are the kinds of events that it receives; none for all.
 	kinds []ledger.Kind
-	// sealed says that it needs to know who was erased.
+	// needsPayload reports that it has to know the contact data of an erased subscriber.
 	needsPayload bool
 }
 
-// listeners are whom the owner has set up, by name. The names stand in the outbox: they are kept for ever.
+// destinations are the configured destinations by name. The outbox stores the names, so they never change.
 type destinations map[string]destination
 
-// of is whom an event is told to.
+// forChange returns the destinations that receive events of a kind.
 func (l destinations) forChange(kind ledger.Kind) []outbox.Destination {
 	var all []outbox.Destination
 	for _, name := range slices.Sorted(maps.Keys(l)) {
@@ -48,7 +48,7 @@ func (l destinations) forChange(kind ledger.Kind) []outbox.Destination {
 	return all
 }
 
-// ofAlerts is whom alerts are told to.
+// forAlerts returns the destinations that receive alerts.
 func (l destinations) forAlerts() []outbox.Destination {
 	var all []outbox.Destination
 	for _, name := range slices.Sorted(maps.Keys(l)) {
@@ -59,36 +59,36 @@ func (l destinations) forAlerts() []outbox.Destination {
 	return all
 }
 
-// announce turns an announcement into a delivery for each listener.
+// fanOut expands a delivery into one for each destination.
 func (r *run) fanOut(ctx context.Context, d outbox.Delivery) (string, error) {
 	if d.Kind != outbox.Change {
 		return "announced", r.queue.Expand(ctx, d, r.destinations.forAlerts()...)
 	}
-	news, found, err := r.subscribers.ChangeEvent(ctx, d.EventID)
+	change, found, err := r.subscribers.ChangeEvent(ctx, d.EventID)
 	if err != nil {
-		return "error", err // the lease brings it back
+		return "error", err // claimed again after the lease
 	}
 	if !found {
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
-	return "announced", r.queue.Expand(ctx, d, r.destinations.forChange(news.Kind)...)
+	return "announced", r.queue.Expand(ctx, d, r.destinations.forChange(change.Kind)...)
 }
 
-// tell tells one listener of one change.
+// notify notifies one destination of one change.
 func (r *run) notify(ctx context.Context, d outbox.Delivery) (string, error) {
 	name := d.Kind.Recipient()
 	to, found := r.destinations[name]
-	if !found || to.notify == nil { // it was taken out of the set-up since
+	if !found || to.notify == nil { // no longer configured
 		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
 	}
-	news, found, err := r.subscribers.ChangeEvent(ctx, d.EventID)
+	change, found, err := r.subscribers.ChangeEvent(ctx, d.EventID)
 	if err != nil {
-		return "error", err // the lease brings it back
+		return "error", err // claimed again after the lease
 	}
 	if !found {
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
-	t := notification{ID: d.ID, Change: news}
+	t := notification{ID: d.ID, Change: change}
 	if len(d.Sealed) > 0 {
 		if t.Erased, err = r.unseal(d); err != nil {
 			return r.finish(ctx, d, "", &outbox.Failure{Cause: "sealed", Permanent: true, NeedsOwner: true, Err: err})
@@ -109,6 +109,6 @@ func (r *run) unseal(d outbox.Delivery) (*subscription.ErasedContact, error) {
 	if err != nil {
 		return nil, err
 	}
-	farewell := &subscription.ErasedContact{}
-	return farewell, json.Unmarshal(plain, farewell)
+	erased := &subscription.ErasedContact{}
+	return erased, json.Unmarshal(plain, erased)
 }

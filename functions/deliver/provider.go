@@ -10,9 +10,9 @@ import (
 	"newsletter/shared/outbound"
 )
 
-var errNoLoops = errors.New("LOOPS_TRANSACTIONAL_ID: is of use only with LOOPS_API_KEY")
+var errNoLoops = errors.New("LOOPS_TRANSACTIONAL_ID: requires LOOPS_API_KEY")
 
-// readSender makes the sender of our emails. Mistakes are added to env.
+// readSender returns the configured sender of emails. It adds mistakes to env.
 func readSender(env *config.Env) sender {
 	template, account := config.Read[loops.SenderConfig](env).TransactionalID, readLoops(env)
 	if template != "" && !account.Enabled() {
@@ -23,14 +23,14 @@ func readSender(env *config.Env) sender {
 	}
 	cfg := config.Read[email.Config](env)
 	if env.Err() != nil {
-		return nil // the mistake is told once
+		return nil // report a mistake once
 	}
 	ses, err := email.NewSender(cfg)
 	env.Add(err)
 	return ses
 }
 
-// readLoops reads the account of Loops, or of its fake.
+// readLoops reads the configuration of Loops, or of its fake.
 func readLoops(env *config.Env) loops.Config {
 	cfg := config.Read[loops.Config](env)
 	cfg.BaseURL = config.Read[outbound.Config](env).Service("loops", cfg.BaseURL)

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// paceWait is how long a mail above the pace waits before it is looked at again.
+	// rateWait is the pause of an email above the rate.
 	rateWait = 5 * time.Second
-	// pausedWait is how long what an operator has to release waits before it is looked at again.
+	// pausedWait is the pause of a delivery to a paused destination.
 	pausedWait = time.Minute
 )
 
-// allowed passes on what may be delivered now and puts the rest off: what is paused, and mails above the pace of all. The
-// pace is counted in the database, so it holds for all workers and whatever happens to Redis.
+// limitRate returns the deliveries that may be made now and defers the rest: those to paused destinations, and emails above
+// the rate. Sent emails are counted in the database, so the rate applies to all workers and does not depend on Redis.
 func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox.Delivery {
 	traffic, err := r.queue.Traffic(ctx)
 	if err != nil {
@@ -52,16 +52,16 @@ func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox
 	return now
 }
 
-// put counts an outcome unless there was none.
+// countIfAny counts an outcome unless n is 0.
 func (r *run) countIfAny(outcome string, n int) {
 	if n > 0 {
 		r.count(outcome, n)
 	}
 }
 
-// pacer bounds the mails to one registrable domain in each minute, so that a small mail server is not flooded by us. Large providers
-// are not counted: the pace of all bounds them. It is safe for concurrent use and belongs to one environment, of which
-// there are two at most while one run overlaps the next.
+// domainLimiter limits the emails to one registrable domain in each minute, which protects small mail servers. Large
+// providers are exempt: only the overall rate limits them. It is safe for concurrent use. Each execution environment has
+// its own; there are at most two, while one run overlaps the next.
 type domainLimiter struct {
 	limit int // 0 for none
 	now   func() time.Time
@@ -71,7 +71,7 @@ type domainLimiter struct {
 	sent   map[string]int
 }
 
-// take counts a mail to an address, or says how long it has to wait.
+// take counts an email to an address, or returns how long it has to wait.
 func (p *domainLimiter) take(mailbox string) (wait time.Duration) {
 	domain := strings.ToLower(mailbox[strings.LastIndexByte(mailbox, '@')+1:])
 	if p.limit == 0 || subscription.Provider(domain) != "other" {
@@ -80,7 +80,7 @@ func (p *domainLimiter) take(mailbox string) (wait time.Duration) {
 	domain = subscription.RegistrableDomain(domain)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := p.now() // under the lock, so that no minute comes back
+	now := p.now() // under the lock, so that minutes never go back
 	if minute := now.Truncate(time.Minute); !minute.Equal(p.minute) {
 		p.minute, p.sent = minute, map[string]int{}
 	}

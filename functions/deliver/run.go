@@ -17,11 +17,11 @@ import (
 // run is one invocation. Its methods are safe for concurrent use where they are called from deliver.
 type run struct {
 	*handler
-	concurrency int // how many are delivered side by side: fewer after the mail service asked for a pause
+	concurrency int // concurrent deliveries; fewer after the email service throttled a send
 
 	mu       sync.Mutex
 	outcomes map[string]int
-	stopped  map[string]*outbox.Failure // by channel: what would happen to everything else of this batch too
+	stopped  map[string]*outbox.Failure // by destination: the failure of all its deliveries of this batch
 }
 
 func newRun(h *handler) *run {
@@ -46,18 +46,18 @@ func (r *run) stoppedBy(channel string) *outbox.Failure {
 	return r.stopped[channel]
 }
 
-// note puts the outcomes into the log line.
+// noteOutcomes adds the outcomes to the log line.
 func (r *run) noteOutcomes(ctx context.Context) {
 	for outcome, n := range r.outcomes {
 		lambdafn.Note(ctx, slog.Int("delivered_"+outcome, n))
 	}
 }
 
-// channel is the way that a delivery takes: what fails there in general does so for all of that channel.
+// destinationOf returns the destination of a delivery.
 func destinationOf(d outbox.Delivery) string { return d.Kind.Destination() }
 
-// batch delivers what was claimed and gives the pause that the mail service asked for. A delivery that fails holds up no
-// other. The error says that no mail can leave before somebody does something about it.
+// batch makes the claimed deliveries and returns the pause that the email service requested. A failed delivery does not
+// delay others. The error means that no email can be sent until the owner acts.
 func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds time.Time) (pause time.Duration, err error) {
 	if len(claimed) == 0 {
 		return 0, nil
@@ -71,7 +71,7 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds ti
 		}
 	}
 	if err := r.queue.CompleteAll(ctx, "none", decoys...); err != nil {
-		r.report(ctx, err) // the lease brings them back
+		r.report(ctx, err) // claimed again after the lease
 	} else if len(decoys) > 0 {
 		r.count("none", len(decoys))
 	}
@@ -89,29 +89,29 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds ti
 	return 0, nil
 }
 
-// throttle is how long to leave the other side alone.
+// throttle returns the pause before the next call to a destination that failed.
 func throttle(failure *outbox.Failure) time.Duration {
 	return min(max(failure.RetryAfter, minThrottle), maxThrottle)
 }
 
-// deliverAll delivers side by side. What cannot be begun any more, because the invocation or the lease ends, is given back.
+// deliverAll makes deliveries concurrently. It releases those that it cannot start before the invocation or the lease ends.
 func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leaseEnds time.Time) {
-	places := make(chan struct{}, r.concurrency)
+	slots := make(chan struct{}, r.concurrency)
 	var delivering sync.WaitGroup
 	defer delivering.Wait()
 	for i, d := range deliveries {
-		places <- struct{}{}
+		slots <- struct{}{}
 		if !r.hasTime(ctx) || r.now().Add(timeToSend).After(leaseEnds) {
 			r.release(ctx, 0, deliveries[i:]...)
 			return
 		}
 		if failure := r.stoppedBy(destinationOf(d)); failure != nil {
-			<-places
+			<-slots
 			r.releaseFailed(ctx, d, failure)
 			continue
 		}
 		delivering.Go(func() {
-			defer func() { <-places }()
+			defer func() { <-slots }()
 			outcome := r.deliver(ctx, d)
 			r.count(outcome, 1)
 			telemetry.Add(ctx, telemetry.Deliveries, 1, destinationOf(d), metricResult(outcome))
@@ -119,28 +119,28 @@ func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leas
 	}
 }
 
-// giveBack returns what would fail in general. Mails are due at once, because the run itself pauses for them; the rows of
-// a listener come back later, so that mails need not wait.
+// releaseFailed releases a delivery whose destination fails. Emails are due at once, because the run itself pauses; other
+// deliveries are due after a pause, so that emails need not wait for them.
 func (r *run) releaseFailed(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) {
 	pause := time.Duration(0)
 	if !d.Kind.IsEmail() {
 		pause = throttle(failure)
 	}
 	if err := r.queue.ReleaseFailed(ctx, pause, failure.Cause, d); err != nil {
-		r.report(ctx, err) // the lease brings it back
+		r.report(ctx, err) // claimed again after the lease
 	}
 }
 
 func (r *run) release(ctx context.Context, pause time.Duration, deliveries ...outbox.Delivery) {
 	if err := r.queue.Release(ctx, pause, deliveries...); err != nil {
-		r.report(ctx, err) // the lease brings them back
+		r.report(ctx, err) // claimed again after the lease
 	}
 }
 
-// deliver does one delivery and records what came of it.
+// deliver makes one delivery, records its outcome and returns it.
 func (r *run) deliver(ctx context.Context, d outbox.Delivery) (outcome string) {
 	defer func() {
-		if value := recover(); value != nil { // one poisonous row must not end the others
+		if value := recover(); value != nil { // one bad message must not stop the others
 			outcome = "panic"
 			r.report(ctx, errors.Join(capture.Panic(ctx, value), r.queue.Retry(ctx, d, outcome, 0)))
 		}
@@ -166,12 +166,12 @@ func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
 	case d.Kind.Recipient() != "":
 		return r.notify(ctx, d)
 	}
-	return r.retry(ctx, d, unknownKind) // a newer version's, whose deliver may come
+	return r.retry(ctx, d, unknownKind) // enqueued by a newer version
 }
 
 var unknownKind = &outbox.Failure{Cause: "unknown_kind"}
 
-// settle records what came of an attempt that began at a time: done with an outcome, or the failure.
+// finish records the result of an attempt: the outcome, or the failure.
 func (r *run) finish(ctx context.Context, d outbox.Delivery, outcome string, err error) (string, error) {
 	if err == nil {
 		return outcome, r.queue.Complete(ctx, d, outcome)
@@ -181,19 +181,20 @@ func (r *run) finish(ctx context.Context, d outbox.Delivery, outcome string, err
 		failure = &outbox.Failure{Cause: "error", Err: err}
 	}
 	switch {
-	case failure.Permanent && failure.Cause == webhook.Gone: // no further call until the owner lifts the pause
+	case failure.Permanent && failure.Cause == webhook.Gone: // no further call until the owner resumes
 		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause), r.queue.Pause(ctx, destinationOf(d), failure.Cause))
 	case failure.Permanent:
 		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause))
 	case failure.AffectsDestination:
 		r.stop(destinationOf(d), failure)
-		r.releaseFailed(ctx, d, failure) // it was not this delivery's fault, so the try does not count
+		r.releaseFailed(ctx, d, failure) // the attempt does not count
 		return "waits", nil
 	}
 	return r.retry(ctx, d, failure)
 }
 
-// retry puts a delivery back, or gives it up after the last attempt. The error is what an operator should see of it.
+// retry schedules another attempt, or dead-letters the delivery after the last one. The error is to be reported to the
+// operator.
 func (r *run) retry(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) (string, error) {
 	err := r.queue.Retry(ctx, d, failure.Cause, failure.RetryAfter)
 	switch {
@@ -205,13 +206,13 @@ func (r *run) retry(ctx context.Context, d outbox.Delivery, failure *outbox.Fail
 	return "retry", err
 }
 
-// report tells what an operator should see.
+// report logs an error and captures it for the operator.
 func (r *run) report(ctx context.Context, err error) {
 	capture.Error(ctx, err)
-	lambdafn.Logger(ctx).Error("deliver", "err", err)
+	lambdafn.Logger(ctx).Error("delivery failed", "err", err)
 }
 
-// ending is what an outcome means for the delivery, in the few words that a metric has.
+// metricResult returns the metric's value for an outcome.
 func metricResult(outcome string) string {
 	switch outcome {
 	case "dead":

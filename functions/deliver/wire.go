@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/token"
 )
 
-// wire makes the handler of the variables, and the database that it uses.
+// wire returns the handler for a configuration, and its database.
 func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
 	publicURL, cfg, sender, book := config.Read[httpapi.LinkConfig](env).PublicURL, config.Read[Config](env), readSender(env), catalog.Read(env)
 	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
@@ -26,8 +26,8 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	heard, alike, domain := readDestinations(env), config.Read[burst.Config](env), config.Read[subscription.DomainLimit](env)
-	recipients := readRecipients(env, sender, heard, alike.Enabled())
+	destinations, burstConfig, domain := readDestinations(env), config.Read[burst.Config](env), config.Read[subscription.DomainLimit](env)
+	recipients := readRecipients(env, sender, destinations, burstConfig.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -45,14 +45,14 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		writer:        writer{rings, book, publicURL, time.Now},
 		sender:        sender,
 		vault:         vault,
-		destinations:  heard,
-		alerts:        alert.NewStore(db, alert.Config{}, time.Now), // it is only read
+		destinations:  destinations,
+		alerts:        alert.NewStore(db, alert.Config{}, time.Now), // only reads
 		domainLimiter: &domainLimiter{limit: cfg.DomainPerMinute, now: time.Now},
 		recipients:    recipients,
 		now:           time.Now,
 	}
-	if alike.Enabled() {
-		h.bursts = burst.New(alike, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
+	if burstConfig.Enabled() {
+		h.bursts = burst.New(burstConfig, key, outbound.New(config.Read[outbound.Config](env), nil), time.Now)
 	}
 	return h, db, nil
 }

@@ -18,7 +18,7 @@ const (
 	privacyPath     = "/api/newsletter/privacy"
 )
 
-// writer turns a delivery into a mail with fresh links.
+// writer composes the email of a delivery, with newly signed links.
 type writer struct {
 	rings     map[token.Purpose]*token.Ring
 	catalog   *catalog.Catalog
@@ -26,7 +26,7 @@ type writer struct {
 	now       func() time.Time
 }
 
-// write reports false for a kind of mail that it does not know.
+// compose returns the email of a delivery, or false for an unknown kind of email.
 func (w writer) compose(d outbox.Delivery, to subscription.Recipient) (email.Message, bool) {
 	words := w.catalog.For(to.Locale)
 	leave := w.link(unsubscribePath, token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch})
