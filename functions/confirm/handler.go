@@ -1,5 +1,5 @@
-// Command confirm serves the link in the confirmation mail: GET shows a page with one button, POST activates. Nothing
-// changes by opening the link, because mail scanners open links too.
+// Command confirm serves the link in the confirmation email. GET shows a page with the buttons; POST confirms or
+// declines. GET changes nothing, because email scanners open links too.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 const (
 	path       = "/api/newsletter/confirm"
 	retryAfter = 2 * time.Second
-	cancel     = "cancel" // the value of "action" that says that somebody else asked
+	cancel     = "cancel" // the value of "action" that declines the sign-up
 )
 
 type admitter interface {
@@ -37,10 +37,10 @@ type store interface {
 }
 
 type handler struct {
-	gate  admitter
-	store store
-	ring  *token.Ring
-	book  *catalog.Catalog
+	admission    admitter
+	store        store
+	ring         *token.Ring
+	translations *catalog.Catalog
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -55,7 +55,7 @@ type state struct {
 	Status string `json:"status"`
 }
 
-// show is the page with the button. It changes nothing.
+// show returns the page with the buttons. It changes nothing.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
@@ -68,17 +68,17 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if !httpapi.WantsHTML(r) {
 		return httpapi.JSON(http.StatusOK, state{"pending"}).WithOutcome("shown"), nil
 	}
-	words := h.words(r, text.Locale)
+	translation := h.translation(r, text.Locale)
 	return httpapi.HTML(http.StatusOK, httpapi.Page{
-		Lang: words.Lang, Title: words.Pages.Confirm.Title, Paragraphs: words.Pages.Confirm.Paragraphs, Quote: text.Body, Footer: h.book.Footer,
+		Lang: translation.Lang, Title: translation.Pages.Confirm.Title, Paragraphs: translation.Pages.Confirm.Paragraphs, Quote: text.Body, Footer: h.translations.Footer,
 		Forms: []httpapi.PageForm{
-			{Button: words.Pages.Confirm.Button},
-			{Button: words.Pages.Confirm.Quiet, Quiet: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
+			{Button: translation.Pages.Confirm.Button},
+			{Button: translation.Pages.Confirm.Quiet, Quiet: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
 		},
 	}).WithOutcome("shown"), nil
 }
 
-// act is the button. A POST without a body confirms.
+// act handles the buttons. A POST without a body confirms.
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
@@ -92,12 +92,12 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	if action != "" && action != cancel {
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "cancel", or be left out.`, Pointer: "#/action"})
 	}
-	verdict := h.gate.Admit(ctx, admission.Attempt{Client: r.Client})
+	verdict := h.admission.Admit(ctx, admission.Attempt{Client: r.Client})
 	lambdafn.Note(ctx, slog.String("limiter_backend", string(verdict.Limit.Backend)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
-	defer h.gate.RefundUnlessCommitted(ctx, &verdict)
+	defer h.admission.RefundUnlessCommitted(ctx, &verdict)
 	visit := subscription.Visit{
 		Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: "link",
 	}
@@ -107,7 +107,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	}
 	outcome, err := do(ctx, claims, visit)
 	if err != nil {
-		if errors.Is(err, subscription.ErrUnknown) || errors.Is(err, postgres.ErrBusy) { // all else is our failure
+		if errors.Is(err, subscription.ErrUnknown) || errors.Is(err, postgres.ErrBusy) { // every other error is a failure on our side
 			verdict.Commit()
 		}
 		return h.refused(ctx, r, err)
@@ -121,15 +121,15 @@ func (h *handler) done(r *httpapi.Request, status string) *httpapi.Response {
 	if !httpapi.WantsHTML(r) {
 		return httpapi.JSON(http.StatusOK, state{status})
 	}
-	words := h.words(r, "")
-	text := words.Pages.Confirmed
+	translation := h.translation(r, "")
+	text := translation.Pages.Confirmed
 	if status == "cancelled" {
-		text = words.Pages.Cancelled
+		text = translation.Pages.Cancelled
 	}
-	return httpapi.HTML(http.StatusOK, httpapi.Page{Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Footer: h.book.Footer})
+	return httpapi.HTML(http.StatusOK, httpapi.Page{Lang: translation.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Footer: h.translations.Footer})
 }
 
-// refused gives one answer for every link that opens nothing: expired, unknown, malformed, or for another purpose.
+// refused returns the same response for every invalid link: expired, unknown, malformed, or for another purpose.
 func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*httpapi.Response, error) {
 	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, subscription.ErrUnknown) {
 		return nil, err
@@ -138,16 +138,16 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 	if !httpapi.WantsHTML(r) {
 		return nil, httpapi.NotFound()
 	}
-	words := h.words(r, "")
+	translation := h.translation(r, "")
 	return httpapi.HTML(http.StatusNotFound, httpapi.Page{
-		Lang: words.Lang, Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.NothingToSee.Paragraphs, Footer: h.book.Footer,
+		Lang: translation.Lang, Title: translation.Pages.NothingToSee.Title, Paragraphs: translation.Pages.NothingToSee.Paragraphs, Footer: h.translations.Footer,
 	}).WithOutcome("not-found"), nil
 }
 
-// words speaks the browser's language, or else that of the consent text.
-func (h *handler) words(r *httpapi.Request, locale string) *catalog.Translation {
+// translation returns the translation for the browser's language, or else for locale.
+func (h *handler) translation(r *httpapi.Request, locale string) *catalog.Translation {
 	if accepted := r.Header.Get("Accept-Language"); accepted != "" {
 		locale = accepted
 	}
-	return h.book.For(locale)
+	return h.translations.For(locale)
 }

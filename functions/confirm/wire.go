@@ -20,7 +20,7 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), catalog.Read(env)
+	api, limits, translations := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), catalog.Read(env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
 	keyConfig, ring := config.Read[pseudonym.Config](env), token.ReadRing(env, token.Confirm)
 	if err := env.Err(); err != nil {
@@ -36,6 +36,6 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	db.Alongside(requests.Alongside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Confirm, limits.Policies, time.Now)
-	h := &handler{gate, subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now), ring, book}
+	h := &handler{gate, subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now), ring, translations}
 	return lambdafn.Function{HTTP: h.api(api), OnRequest: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

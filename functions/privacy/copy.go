@@ -10,7 +10,7 @@ import (
 	"newsletter/shared/token"
 )
 
-// copyOf is everything that is kept of the person, as a file.
+// copyOf returns all data stored about the subscriber, as a file.
 func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
 	uses, err := h.uses(ctx)
 	if err != nil {
@@ -23,7 +23,7 @@ func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.C
 	document := h.config.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
-	}, h.book.Footer, uses, r.Time)
+	}, h.translations.Footer, uses, r.Time)
 	body, err := json.MarshalIndent(document, "", "  ")
 	if err != nil {
 		return nil, err

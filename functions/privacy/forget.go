@@ -12,7 +12,7 @@ import (
 	"newsletter/shared/token"
 )
 
-// forget erases the person of the link, whose address has to be typed in.
+// forget erases the subscriber of the link. The request must contain the subscriber's address.
 func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
 	address, object, err := readErasure(r)
 	if err != nil {
@@ -24,11 +24,11 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 	if errors.Is(err, subscription.ErrNotTheAddress) {
 		telemetry.SecurityEvent(ctx, "wrong_address")
 	}
-	words := h.words(r)
+	translation := h.translation(r)
 	switch {
 	case errors.Is(err, subscription.ErrNotTheAddress) && httpapi.WantsHTML(r):
-		text := words.Pages.NotTheAddress
-		return h.page(http.StatusUnprocessableEntity, words, text, eraseForms(text)...).WithOutcome("not-the-address"), nil
+		text := translation.Pages.NotTheAddress
+		return h.page(http.StatusUnprocessableEntity, translation, text, eraseForms(text)...).WithOutcome("not-the-address"), nil
 	case errors.Is(err, subscription.ErrNotTheAddress):
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: "This must be the address that the link was sent to.", Pointer: "#/email"})
 	case err != nil:
@@ -36,7 +36,7 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 	case !httpapi.WantsHTML(r):
 		return httpapi.JSON(http.StatusOK, state{"erased"}).WithOutcome(string(outcome)), nil
 	}
-	return h.page(http.StatusOK, words, words.Pages.Erased).WithOutcome(string(outcome)), nil
+	return h.page(http.StatusOK, translation, translation.Pages.Erased).WithOutcome(string(outcome)), nil
 }
 
 type erasureBody struct {
@@ -44,7 +44,7 @@ type erasureBody struct {
 	Object bool   `json:"object"`
 }
 
-// readErasure gives the address that was typed in, and whether its holder objects to all further mail.
+// readErasure returns the address that was entered, and whether its owner objects to all further email.
 func readErasure(r *httpapi.Request) (address subscription.Address, object bool, err error) {
 	var body erasureBody
 	if httpapi.IsForm(r) {
@@ -63,7 +63,7 @@ func readErasure(r *httpapi.Request) (address subscription.Address, object bool,
 	return address, body.Object, nil
 }
 
-// eraseForms are the two ways to be forgotten.
+// eraseForms returns the forms for erasure without and with an objection.
 func eraseForms(text catalog.Page) []httpapi.PageForm {
 	form := httpapi.PageForm{Button: text.Button, Inputs: []httpapi.Field{addressField(text.Label)}}
 	objecting := form

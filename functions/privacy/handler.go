@@ -1,6 +1,6 @@
-// Command privacy answers people who want to see or delete what is kept of them. A POST with an address mails a link to
-// it if it is known; GET of the link shows a page with a button and changes nothing; POST acts. To delete, the address has
-// to be typed in again, because mail scanners press buttons, too.
+// Command privacy serves requests to copy or erase personal data. A POST with an address emails a link to it if it is
+// known. A GET of the link shows a page with a button and changes nothing; a POST acts. Erasure requires that the
+// address is entered again, because email scanners press buttons too.
 package main
 
 import (
@@ -39,11 +39,11 @@ type eraser interface {
 }
 
 type handler struct {
-	gate          admitter
+	admission     admitter
 	store         store
 	eraser        eraser
 	export, erase *token.Ring
-	book          *catalog.Catalog
+	translations  *catalog.Catalog
 	config        privacy.Config
 	uses          func(ctx context.Context) ([]privacy.Use, error)
 }
@@ -60,24 +60,25 @@ type state struct {
 	Status string `json:"status"`
 }
 
-// verify reads the link's token, which is for one purpose alone.
+// verify returns the claims of the link's token, which is valid for one purpose only.
 func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims, error) {
 	claims, err := h.export.Verify(ctx, r.QueryToken(), r.Time)
 	if !errors.Is(err, token.ErrInvalid) {
 		return claims, err
 	}
 	claims, other := h.erase.Verify(ctx, r.QueryToken(), r.Time)
-	if errors.Is(other, token.ErrInvalid) { // the one whose purpose it has knows why
+	if errors.Is(other, token.ErrInvalid) { // the ring of the token's purpose has the exact reason
 		other = errors.Join(err, other)
 	}
 	return claims, other
 }
 
-// show is a page with a button, or without a token the one that asks for the address. It changes nothing and asks nobody.
+// show returns the page with the button, or without a token the page that asks for the address. It changes nothing and
+// queries nothing.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	words := h.words(r)
+	translation := h.translation(r)
 	if !r.HasToken() && httpapi.WantsHTML(r) {
-		return h.page(http.StatusOK, words, words.Pages.Privacy, requestForms(words)...).WithOutcome("shown"), nil
+		return h.page(http.StatusOK, translation, translation.Pages.Privacy, requestForms(translation)...).WithOutcome("shown"), nil
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
@@ -89,14 +90,14 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	case !httpapi.WantsHTML(r):
 		return httpapi.JSON(http.StatusOK, state{"erase"}).WithOutcome("shown"), nil
 	case claims.Purpose == token.Export:
-		return h.page(http.StatusOK, words, words.Pages.Export, httpapi.PageForm{Button: words.Pages.Export.Button}).WithOutcome("shown"), nil
+		return h.page(http.StatusOK, translation, translation.Pages.Export, httpapi.PageForm{Button: translation.Pages.Export.Button}).WithOutcome("shown"), nil
 	}
-	return h.page(http.StatusOK, words, words.Pages.Erase, eraseForms(words.Pages.Erase)...).WithOutcome("shown"), nil
+	return h.page(http.StatusOK, translation, translation.Pages.Erase, eraseForms(translation.Pages.Erase)...).WithOutcome("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() {
-		return h.mailLink(ctx, r)
+		return h.emailLink(ctx, r)
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
@@ -108,7 +109,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	return h.copyOf(ctx, r, claims)
 }
 
-// refused gives one answer for every link that opens nothing (any more).
+// refused returns the same response for every link that is invalid or no longer valid.
 func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*httpapi.Response, error) {
 	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, subscription.ErrUnknown) {
 		return nil, err
@@ -117,19 +118,19 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 	if !httpapi.WantsHTML(r) {
 		return nil, httpapi.NotFound()
 	}
-	words := h.words(r)
-	text := catalog.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.Privacy.Paragraphs}
-	return h.page(http.StatusNotFound, words, text, requestForms(words)...).WithOutcome("not-found"), nil
+	translation := h.translation(r)
+	text := catalog.Page{Title: translation.Pages.NothingToSee.Title, Paragraphs: translation.Pages.Privacy.Paragraphs}
+	return h.page(http.StatusNotFound, translation, text, requestForms(translation)...).WithOutcome("not-found"), nil
 }
 
-func (h *handler) page(status int, words *catalog.Translation, text catalog.Page, forms ...httpapi.PageForm) *httpapi.Response {
+func (h *handler) page(status int, translation *catalog.Translation, text catalog.Page, forms ...httpapi.PageForm) *httpapi.Response {
 	return httpapi.HTML(status, httpapi.Page{
-		Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.book.Footer,
+		Lang: translation.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.translations.Footer,
 	})
 }
 
-func (h *handler) words(r *httpapi.Request) *catalog.Translation {
-	return h.book.For(r.Header.Get("Accept-Language"))
+func (h *handler) translation(r *httpapi.Request) *catalog.Translation {
+	return h.translations.For(r.Header.Get("Accept-Language"))
 }
 
 func visit(r *httpapi.Request, channel string) subscription.Visit {

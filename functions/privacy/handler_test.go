@@ -97,7 +97,8 @@ func privacyLink(b *functiontest.Bundle, p token.Purpose) string {
 	return b.Sign(token.Claims{Purpose: p, SubscriberID: claims.SubscriberID, Epoch: claims.Epoch, Expires: time.Now().Add(time.Hour)})
 }
 
-// The copy keeps to the published schema, and holds all that is known: text, network address and program of every event.
+// The copy keeps to the published schema, and holds all that is known: text, network address and program of every
+// event.
 func TestTheCopyIsWhole(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)

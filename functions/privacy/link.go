@@ -21,44 +21,44 @@ type accepted struct {
 
 const acceptedMessage = "If we keep something about this address, we have sent a link."
 
-// mailLink sends a link to an address that somebody typed, if it is known. The answer does not tell.
-func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+// emailLink emails a link to the address in the request if it is known. The response does not reveal whether it is.
+func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	wanted, err := readRequest(r)
 	if err != nil {
 		return nil, err
 	}
-	verdict := h.gate.Admit(ctx, admission.Attempt{
-		Client: r.Client, Honeypot: wanted.marks.Website, StartedAt: wanted.marks.StartedAt,
+	verdict := h.admission.Admit(ctx, admission.Attempt{
+		Client: r.Client, Honeypot: wanted.signals.Website, StartedAt: wanted.signals.StartedAt,
 	})
 	lambdafn.Note(ctx, slog.String("limiter_backend", string(verdict.Limit.Backend)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
-	defer h.gate.RefundUnlessCommitted(ctx, &verdict)
+	defer h.admission.RefundUnlessCommitted(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
 		Address: wanted.address, Purpose: wanted.purpose, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {
-		if errors.Is(err, postgres.ErrBusy) { // all else is our failure
+		if errors.Is(err, postgres.ErrBusy) { // every other error is a failure on our side
 			verdict.Commit()
 		}
 		return nil, err
 	}
 	response := httpapi.JSON(http.StatusAccepted, accepted{"accepted", acceptedMessage})
 	if httpapi.WantsHTML(r) {
-		words := h.words(r)
-		response = h.page(http.StatusAccepted, words, words.Pages.PrivacySent)
+		translation := h.translation(r)
+		response = h.page(http.StatusAccepted, translation, translation.Pages.PrivacySent)
 	}
 	verdict.Commit()
 	return response.WithHeader(verdict.Limit.Headers()).WithOutcome(string(outcome)), nil
 }
 
-// request is what somebody typed to get a link.
+// request is a request for a link by address.
 type request struct {
 	address subscription.Address
 	purpose subscription.Purpose
-	marks   httpapi.BotSignals
+	signals httpapi.BotSignals
 	channel string
 }
 
@@ -87,7 +87,7 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 	if err != nil {
 		return wanted, err
 	}
-	wanted.channel, wanted.marks = channel, body.BotSignals
+	wanted.channel, wanted.signals = channel, body.BotSignals
 	var problems []httpapi.FieldError
 	switch body.Request {
 	case "export":
@@ -116,9 +116,9 @@ func readAddress(typed string) (subscription.Address, *httpapi.FieldError) {
 	return address, nil
 }
 
-// requestForms are the two things to ask for.
-func requestForms(words *catalog.Translation) []httpapi.PageForm {
-	text := words.Pages.Privacy
+// requestForms returns the forms that request a copy and an erasure.
+func requestForms(translation *catalog.Translation) []httpapi.PageForm {
+	text := translation.Pages.Privacy
 	form := func(button, wanted string, quiet bool) httpapi.PageForm {
 		return httpapi.PageForm{
 			Action: "?", Button: button, Quiet: quiet,

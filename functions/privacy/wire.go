@@ -22,7 +22,7 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book, cfg := config.Read[httpapi.Config](env), config.Read[admission.PrivacyLimits](env), catalog.Read(env), config.Read[privacy.Config](env)
+	api, limits, translations, cfg := config.Read[httpapi.Config](env), config.Read[admission.PrivacyLimits](env), catalog.Read(env), config.Read[privacy.Config](env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
 	keyConfig, vault := config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	export, erase := token.ReadRing(env, token.Export), token.ReadRing(env, token.Erase)
@@ -41,6 +41,6 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Privacy, limits.Policies, time.Now)
 	store := subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
 	uses := func(ctx context.Context) ([]privacy.Use, error) { return privacy.Uses(ctx, db) }
-	h := &handler{gate, store, subscription.NewEraser(store, vault), export, erase, book, cfg, uses}
+	h := &handler{gate, store, subscription.NewEraser(store, vault), export, erase, translations, cfg, uses}
 	return lambdafn.Function{HTTP: h.api(api), OnRequest: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// verifier is nil, and not a nil *captcha.Verifier, where no CAPTCHA is used.
+// verifier returns an untyped nil if no CAPTCHA is configured.
 func verifier(cfg captcha.Config) admission.Verifier {
 	if v := captcha.New(cfg, time.Now); v != nil {
 		return v
@@ -23,7 +23,7 @@ func verifier(cfg captcha.Config) admission.Verifier {
 }
 
 func (h *handler) admit(ctx context.Context, r *httpapi.Request, f signUp, address subscription.Address) admission.Verdict {
-	verdict := h.gate.Admit(ctx, admission.SignUp{
+	verdict := h.admission.Admit(ctx, admission.SignUp{
 		Client: r.Client, Honeypot: f.Website, StartedAt: f.StartedAt, Domain: address.Domain, Captcha: f.CaptchaToken,
 	})
 	lambdafn.Note(ctx, slog.String("limiter_backend", string(verdict.Limit.Backend)), slog.String("limiter_reason", verdict.Limit.Reason))
@@ -33,7 +33,8 @@ func (h *handler) admit(ctx context.Context, r *httpapi.Request, f signUp, addre
 	return verdict
 }
 
-// refusal tells the visitor what can be mended. None of it depends on whether the address is known.
+// refusal returns the problem that names what the visitor can correct. It does not depend on whether the address is
+// known.
 func refusal(v admission.Verdict) error {
 	if slices.Contains(v.Refusals, admission.ReasonLimited) {
 		return httpapi.Limited(v.Limit.Violated(), v.Limit.RetryAfter, v.Limit.Headers())

@@ -23,12 +23,14 @@ import (
 const (
 	// environments is how many environments work at once, with a connection each, and pgbench's clients.
 	environments = 20
-	// rounds is how often the two take turns, of about a second each, so that a machine whose speed drifts changes both.
+	// rounds is how often the two take turns, of about a second each, so that a machine whose speed drifts changes
+	// both.
 	rounds = 5
 )
 
-// BenchmarkSubscribe compares the sign-ups of a second, from the event to the answer, with those of pgbench, which runs the
-// same statements in the same two round trips and nothing else: through the same PgBouncer over TLS, by as many connections.
+// BenchmarkSubscribe compares the sign-ups of a second, from the event to the answer, with those of pgbench, which runs
+// the same statements in the same two round trips and nothing else: through the same PgBouncer over TLS, by as many
+// connections.
 func BenchmarkSubscribe(b *testing.B) {
 	pgbench, err := pgbenchPath()
 	if err != nil {
@@ -70,8 +72,8 @@ func BenchmarkSubscribe(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// aSecond calls do for each environment again and again for a second. It returns how many calls there were, and how many in
-// a second. The environments are connected before.
+// aSecond calls do for each environment again and again for a second. It returns how many calls there were, and how
+// many in a second. The environments are connected before.
 func aSecond(apis []*httpapi.API, do func(*httpapi.API)) (calls int, perSecond float64) {
 	var working sync.WaitGroup
 	var done atomic.Int64

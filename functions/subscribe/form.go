@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// signUp is the body of a sign-up, in JSON; a form has the same names, flat.
+// signUp is the JSON body of a sign-up. A form sends the same names without nesting.
 type signUp struct {
 	Email        string        `json:"email"`
 	Consent      consent       `json:"consent"`
@@ -20,11 +20,11 @@ type signUp struct {
 	CaptchaToken string        `json:"captcha_token"`
 	httpapi.BotSignals
 
-	flat bool // it came as a form
+	isForm bool
 }
 
 type consent struct {
-	Granted     *bool  `json:"granted"` // nil: the form did not ask
+	Granted     *bool  `json:"granted"` // nil if the form has no consent field
 	TextVersion string `json:"text_version"`
 }
 
@@ -45,11 +45,11 @@ func read(r *httpapi.Request) (signUp, error) {
 			Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
 			Medium: fields.Get("utm_medium"), Campaign: fields.Get("utm_campaign"), Term: fields.Get("utm_term"), Content: fields.Get("utm_content"),
 		},
-		flat: true,
+		isForm: true,
 	}
-	// The widgets put their answer into a field of their own, and a script may have put it into ours.
+	// Each widget uses its own field name; a script may use ours.
 	form.CaptchaToken = cmp.Or(fields.Get("captcha_token"), fields.Get("cf-turnstile-response"), fields.Get("h-captcha-response"))
-	if form.Source.Page == "" { // a form without a script cannot tell its own address, but the browser does
+	if form.Source.Page == "" { // a form without a script does not know its URL; the browser sends it
 		form.Source.Page = cut(r.Header.Get("Referer"), maxURL)
 	}
 	if fields.Has("granted") {
@@ -60,7 +60,7 @@ func read(r *httpapi.Request) (signUp, error) {
 	return form, err
 }
 
-// ticked says whether a check box was ticked: browsers send "on", or the box's own value.
+// ticked reports whether a check box was ticked. Browsers send "on" or the box's own value.
 func ticked(value string) bool {
 	switch strings.ToLower(value) {
 	case "", "0", "false", "off", "no":
@@ -69,17 +69,17 @@ func ticked(value string) bool {
 	return true
 }
 
-// The longest values that are taken, in bytes. URLs of pages and referrers are longer only when they carry state that is
-// not ours to keep; campaign marks are names.
+// The maximum lengths in bytes. Longer page and referrer URLs carry state that must not be stored; utm values are short
+// names.
 const (
-	maxURL     = 2048
-	maxMark    = 256
-	maxVersion = 64
-	maxLocale  = 35   // BCP 47 §4.4.1
-	maxToken   = 8192 // Turnstile's have 2,048 bytes at most; hCaptcha names no limit
+	maxURL         = 2048
+	maxAttribution = 256
+	maxVersion     = 64
+	maxLocale      = 35   // BCP 47 §4.4.1
+	maxToken       = 8192 // Turnstile's have at most 2,048 bytes; hCaptcha documents no limit
 )
 
-// request checks everything that was sent and gives all mistakes at once.
+// request validates the sign-up and returns all mistakes at once.
 func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
 	var mistakes []httpapi.FieldError
 	wrong := func(pointer, detail string) {
@@ -99,10 +99,10 @@ func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
 		most           int
 	}{
 		{"consent/text_version", f.Consent.TextVersion, maxVersion}, {"captcha_token", f.CaptchaToken, maxToken},
-		{"source/page", f.Source.Page, maxURL}, {"source/referrer", f.Source.Referrer, maxURL}, {"source/ref", f.Source.Ref, maxMark},
-		{"source/utm_source", f.Source.Origin, maxMark}, {"source/utm_medium", f.Source.Medium, maxMark},
-		{"source/utm_campaign", f.Source.Campaign, maxMark}, {"source/utm_term", f.Source.Term, maxMark},
-		{"source/utm_content", f.Source.Content, maxMark},
+		{"source/page", f.Source.Page, maxURL}, {"source/referrer", f.Source.Referrer, maxURL}, {"source/ref", f.Source.Ref, maxAttribution},
+		{"source/utm_source", f.Source.Origin, maxAttribution}, {"source/utm_medium", f.Source.Medium, maxAttribution},
+		{"source/utm_campaign", f.Source.Campaign, maxAttribution}, {"source/utm_term", f.Source.Term, maxAttribution},
+		{"source/utm_content", f.Source.Content, maxAttribution},
 	} {
 		if len(limit.value) > limit.most {
 			wrong(limit.pointer, "This is too long.")
@@ -117,7 +117,7 @@ func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
 		return subscription.Request{}, httpapi.Invalid(mistakes...)
 	}
 	channel := "api"
-	if f.flat {
+	if f.isForm {
 		channel = "form"
 	}
 	return subscription.Request{
@@ -129,9 +129,9 @@ func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
 	}, nil
 }
 
-// pointer names a member where the visitor put it: forms are flat.
+// pointer returns the JSON pointer of a member. Forms are not nested.
 func (f signUp) pointer(member string) string {
-	if f.flat {
+	if f.isForm {
 		member = member[strings.LastIndexByte(member, '/')+1:]
 	}
 	return "#/" + member

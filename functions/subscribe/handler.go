@@ -1,5 +1,5 @@
-// Command subscribe takes sign-ups: it admits or refuses a request, records it with its consent and queues the mail that
-// the state of the address asks for. The answer is the same for every address.
+// Command subscribe accepts sign-ups. It admits or refuses a request, records it with its consent and enqueues the
+// email that the subscriber's state requires. The response is the same for every address.
 package main
 
 import (
@@ -18,7 +18,8 @@ import (
 
 const path = "/api/newsletter/subscribe"
 
-// retryAfter is what a 503 or a busy address asks for: a lost database is back, or another environment is warm, by then.
+// retryAfter is the Retry-After of a 503 and of a busy address. By then a failed-over database is usually back, or
+// another execution environment is warm.
 const retryAfter = 2 * time.Second
 
 type admitter interface {
@@ -31,10 +32,10 @@ type store interface {
 }
 
 type handler struct {
-	gate  admitter
-	store store
-	optIn subscription.OptIn
-	book  *catalog.Catalog
+	admission    admitter
+	store        store
+	optIn        subscription.OptIn
+	translations *catalog.Catalog
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -45,7 +46,7 @@ func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 		Map(postgres.ErrUnavailable, unavailable)
 }
 
-// accepted is the answer to every admitted request, whoever the address belongs to.
+// accepted is the response to every admitted request, whether or not the address is known.
 type accepted struct {
 	Status  string `json:"status"`
 	Message string `json:"message"`
@@ -53,9 +54,9 @@ type accepted struct {
 
 const acceptedMessage = "If this address can be subscribed, we have sent a confirmation link."
 
-// subscribe takes a sign-up, and counts what came of it.
+// subscribe handles a sign-up and counts its outcome.
 func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	response, err := h.take(ctx, r)
+	response, err := h.signUp(ctx, r)
 	outcome := "failed"
 	problem, isProblem := errors.AsType[*httpapi.Problem](err)
 	switch {
@@ -70,7 +71,7 @@ func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	return response, err
 }
 
-func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	form, err := read(r)
 	if err != nil {
 		return nil, err
@@ -83,12 +84,12 @@ func (h *handler) take(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if verdict.Outcome == admission.Refuse {
 		return nil, refusal(verdict)
 	}
-	defer h.gate.RefundUnlessCommitted(ctx, &verdict)
+	defer h.admission.RefundUnlessCommitted(ctx, &verdict)
 	request.OptIn = h.optIn
 	request.Drop, request.Hold, request.Reasons = verdict.Outcome == admission.Drop, verdict.HoldReason(), verdict.Reasons
 	outcome, err := h.store.Request(ctx, request)
 	if err != nil {
-		if errors.Is(err, subscription.ErrUnknownConsent) || errors.Is(err, postgres.ErrBusy) { // all else is our failure
+		if errors.Is(err, subscription.ErrUnknownConsent) || errors.Is(err, postgres.ErrBusy) { // every other error is a failure on our side
 			verdict.Commit()
 		}
 		return nil, err
@@ -105,9 +106,9 @@ func (h *handler) answer(r *httpapi.Request, locale string) *httpapi.Response {
 	if locale == "" {
 		locale = r.Header.Get("Accept-Language")
 	}
-	words := h.book.For(locale)
+	translation := h.translations.For(locale)
 	return httpapi.HTML(http.StatusAccepted, httpapi.Page{
-		Lang: words.Lang, Title: words.Pages.Accepted.Title, Paragraphs: words.Pages.Accepted.Paragraphs, Footer: h.book.Footer,
+		Lang: translation.Lang, Title: translation.Pages.Accepted.Title, Paragraphs: translation.Pages.Accepted.Paragraphs, Footer: h.translations.Footer,
 	})
 }
 

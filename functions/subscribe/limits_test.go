@@ -115,13 +115,13 @@ func TestAPanicUsesUpNoTry(t *testing.T) {
 	b := functiontest.New(t)
 	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host" // half of it in the process
 	env := b.Env()
-	api, limits, signUps, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env), catalog.Read(env)
+	api, limits, signUps, translations := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env), catalog.Read(env)
 	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
 	if err := errors.Join(err, env.Err()); err != nil {
 		t.Fatal(err)
 	}
 	gate := admission.New(ratelimit.New(nil, key, time.Now), admission.Subscribe, limits.Policies, time.Now).SignUps(signUps, nil)
-	serve := (&handler{gate: gate, store: &poisonous{store: b.Store}, book: book}).api(api)
+	serve := (&handler{admission: gate, store: &poisonous{store: b.Store}, translations: translations}).api(api)
 	event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
 	func() {
 		defer func() {

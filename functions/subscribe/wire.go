@@ -21,7 +21,7 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), catalog.Read(env)
+	api, limits, translations := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), catalog.Read(env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
 	keyConfig, domainCap := config.Read[pseudonym.Config](env), config.Read[subscription.DomainLimit](env)
 	signUps, captchaConfig := config.Read[admission.SignUpConfig](env), config.Read[captcha.Config](env)
@@ -41,6 +41,6 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Subscribe, limits.Policies, time.Now).
 		SignUps(signUps, verifier(captchaConfig))
-	h := &handler{gate, subscription.NewStore(db, key, domainCap, time.Now), optIn, book}
+	h := &handler{gate, subscription.NewStore(db, key, domainCap, time.Now), optIn, translations}
 	return lambdafn.Function{HTTP: h.api(api), OnRequest: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -21,40 +21,40 @@ type accepted struct {
 
 const acceptedMessage = "If this address is subscribed, we have sent a link to unsubscribe."
 
-// mailLink sends a link to an address that somebody typed, if it is known. The answer does not tell.
-func (h *handler) mailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+// emailLink emails a link to the address in the request if it is known. The response does not reveal whether it is.
+func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	wanted, err := readRequest(r)
 	if err != nil {
 		return nil, err
 	}
-	verdict := h.gate.Admit(ctx, admission.Attempt{
+	verdict := h.admission.Admit(ctx, admission.Attempt{
 		Client: r.Client, Honeypot: wanted.Website, StartedAt: wanted.StartedAt,
 	})
 	lambdafn.Note(ctx, slog.String("limiter_backend", string(verdict.Limit.Backend)), slog.String("limiter_reason", verdict.Limit.Reason))
 	if verdict.Outcome == admission.Refuse {
 		return nil, httpapi.Limited(verdict.Limit.Violated(), verdict.Limit.RetryAfter, verdict.Limit.Headers())
 	}
-	defer h.gate.RefundUnlessCommitted(ctx, &verdict)
+	defer h.admission.RefundUnlessCommitted(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
 		Address: wanted.address, Purpose: subscription.UnsubscribeLinkEmail, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {
-		if errors.Is(err, postgres.ErrBusy) { // all else is our failure
+		if errors.Is(err, postgres.ErrBusy) { // every other error is a failure on our side
 			verdict.Commit()
 		}
 		return nil, err
 	}
 	response := httpapi.JSON(http.StatusAccepted, accepted{"accepted", acceptedMessage})
 	if httpapi.WantsHTML(r) {
-		words := h.words(r)
-		response = h.page(http.StatusAccepted, words, words.Pages.LinkAccepted)
+		translation := h.translation(r)
+		response = h.page(http.StatusAccepted, translation, translation.Pages.LinkAccepted)
 	}
 	verdict.Commit()
 	return response.WithHeader(verdict.Limit.Headers()).WithOutcome(string(outcome)), nil
 }
 
-// request is what somebody typed to get a link, and by what it came.
+// request is a request for a link by address, with its channel.
 type request struct {
 	Email string `json:"email"`
 	httpapi.BotSignals
@@ -85,10 +85,10 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 	return wanted, err
 }
 
-func addressForm(words *catalog.Translation) httpapi.PageForm {
+func addressForm(translation *catalog.Translation) httpapi.PageForm {
 	return httpapi.PageForm{
-		Action: "?", Button: words.Pages.LeaveByAddress.Button,
-		Inputs: []httpapi.Field{addressField(words.Pages.LeaveByAddress.Label)},
+		Action: "?", Button: translation.Pages.LeaveByAddress.Button,
+		Inputs: []httpapi.Field{addressField(translation.Pages.LeaveByAddress.Label)},
 	}
 }
 

@@ -6,19 +6,19 @@ import (
 	"newsletter/shared/httpapi"
 )
 
-// again decides whether the page at the end offers to subscribe again.
+// again configures whether the last page offers to subscribe again.
 type again struct{ form captcha.FormConfig }
 
-// page returns the text and the form, which is sent to the route of sign-ups. A page without a script cannot show a CAPTCHA, so where one is asked for the way back
-// is the site's own form.
-func (a again) page(words *catalog.Translation, subscribe string) (catalog.Page, []httpapi.PageForm) {
-	text := words.Pages.Unsubscribed
+// page returns the text and the form, which posts to the sign-up route. Our page has no script and cannot show a
+// CAPTCHA, so if one is required, there is no form and the visitor uses the site's own.
+func (a again) page(translation *catalog.Translation, subscribe string) (catalog.Page, []httpapi.PageForm) {
+	text := translation.Pages.Unsubscribed
 	if a.form.Provider != "" {
 		return catalog.Page{Title: text.Title, Paragraphs: text.Paragraphs[:1]}, nil
 	}
 	return text, []httpapi.PageForm{{
 		Action: subscribe, Button: text.Button,
-		Hidden: []httpapi.Field{{Name: "ref", Value: "unsubscribe-page"}, {Name: "locale", Value: words.Lang}},
+		Hidden: []httpapi.Field{{Name: "ref", Value: "unsubscribe-page"}, {Name: "locale", Value: translation.Lang}},
 		Inputs: []httpapi.Field{addressField(text.Label)},
 	}}
 }

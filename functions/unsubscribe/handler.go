@@ -1,5 +1,5 @@
-// Command unsubscribe ends subscriptions. A POST to a link from a mail acts at once (RFC 8058), GET shows a page with one
-// button, and a POST with an address mails a link to it if it is known.
+// Command unsubscribe ends subscriptions. A POST to a link from an email unsubscribes at once (RFC 8058), a GET shows a
+// page with one button, and a POST with an address emails a link to it if it is known.
 package main
 
 import (
@@ -34,12 +34,12 @@ type store interface {
 }
 
 type handler struct {
-	gate  admitter
-	store store
-	ring  *token.Ring
-	book  *catalog.Catalog
-	again again
-	lot   *unsubscribequeue.Queue // nil for none
+	admission    admitter
+	store        store
+	ring         *token.Ring
+	translations *catalog.Catalog
+	again        again
+	queue        *unsubscribequeue.Queue // nil if not configured
 }
 
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
@@ -54,12 +54,12 @@ type state struct {
 	Status string `json:"status"`
 }
 
-// show is the page with the button, or without a token the one that asks for the address. It changes nothing and asks
-// nobody.
+// show returns the page with the button, or without a token the page that asks for the address. It changes nothing and
+// queries nothing.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() && httpapi.WantsHTML(r) {
-		words := h.words(r)
-		return h.page(http.StatusOK, words, words.Pages.LeaveByAddress, addressForm(words)).WithOutcome("shown"), nil
+		translation := h.translation(r)
+		return h.page(http.StatusOK, translation, translation.Pages.LeaveByAddress, addressForm(translation)).WithOutcome("shown"), nil
 	}
 	if _, err := h.ring.Verify(ctx, r.QueryToken(), r.Time); err != nil {
 		return h.refused(ctx, r, err)
@@ -67,19 +67,19 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if !httpapi.WantsHTML(r) {
 		return httpapi.JSON(http.StatusOK, state{"subscribed"}).WithOutcome("shown"), nil
 	}
-	words := h.words(r)
-	return h.page(http.StatusOK, words, words.Pages.Unsubscribe, httpapi.PageForm{Button: words.Pages.Unsubscribe.Button}).WithOutcome("shown"), nil
+	translation := h.translation(r)
+	return h.page(http.StatusOK, translation, translation.Pages.Unsubscribe, httpapi.PageForm{Button: translation.Pages.Unsubscribe.Button}).WithOutcome("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if r.HasToken() {
 		return h.leave(ctx, r)
 	}
-	return h.mailLink(ctx, r)
+	return h.emailLink(ctx, r)
 }
 
-// leave is one click: the token in the URL says it all. The body is not read, whatever it is; nothing is limited, and
-// Redis is not asked (RFC 8058 §3.2).
+// leave handles one-click unsubscribe. The token in the URL is sufficient: leave ignores the body, applies no rate
+// limit and does not use Redis (RFC 8058 §3.2).
 func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
@@ -92,9 +92,9 @@ func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	if !httpapi.WantsHTML(r) {
 		return httpapi.JSON(http.StatusOK, state{"unsubscribed"}).WithOutcome(string(outcome)), nil
 	}
-	words := h.words(r)
-	text, forms := h.again.page(words, r.Sibling("subscribe"))
-	return h.page(http.StatusOK, words, text, forms...).WithOutcome(string(outcome)), nil
+	translation := h.translation(r)
+	text, forms := h.again.page(translation, r.Sibling("subscribe"))
+	return h.page(http.StatusOK, translation, text, forms...).WithOutcome(string(outcome)), nil
 }
 
 func visit(r *httpapi.Request, channel string) subscription.Visit {
@@ -103,7 +103,8 @@ func visit(r *httpapi.Request, channel string) subscription.Visit {
 	}
 }
 
-// refused gives one answer for every link that opens nothing. A person can still get away by typing the address.
+// refused returns the same response for every invalid link. Its page asks for the address, so that the subscriber can
+// still unsubscribe.
 func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*httpapi.Response, error) {
 	if !errors.Is(err, token.ErrInvalid) {
 		return nil, err
@@ -112,17 +113,17 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 	if !httpapi.WantsHTML(r) {
 		return nil, httpapi.NotFound()
 	}
-	words := h.words(r)
-	text := catalog.Page{Title: words.Pages.NothingToSee.Title, Paragraphs: words.Pages.LeaveByAddress.Paragraphs}
-	return h.page(http.StatusNotFound, words, text, addressForm(words)).WithOutcome("not-found"), nil
+	translation := h.translation(r)
+	text := catalog.Page{Title: translation.Pages.NothingToSee.Title, Paragraphs: translation.Pages.LeaveByAddress.Paragraphs}
+	return h.page(http.StatusNotFound, translation, text, addressForm(translation)).WithOutcome("not-found"), nil
 }
 
-func (h *handler) page(status int, words *catalog.Translation, text catalog.Page, forms ...httpapi.PageForm) *httpapi.Response {
+func (h *handler) page(status int, translation *catalog.Translation, text catalog.Page, forms ...httpapi.PageForm) *httpapi.Response {
 	return httpapi.HTML(status, httpapi.Page{
-		Lang: words.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.book.Footer,
+		Lang: translation.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.translations.Footer,
 	})
 }
 
-func (h *handler) words(r *httpapi.Request) *catalog.Translation {
-	return h.book.For(r.Header.Get("Accept-Language"))
+func (h *handler) translation(r *httpapi.Request) *catalog.Translation {
+	return h.translations.For(r.Header.Get("Accept-Language"))
 }

@@ -22,7 +22,8 @@ const (
 	told   = mails + ", change"
 )
 
-// samples says what each file of events/unsubscribe is answered with the link of an active subscriber, and what it does.
+// samples says what each file of events/unsubscribe is answered with the link of an active subscriber, and what it
+// does.
 var samples = map[string]struct {
 	status                      int
 	subscribers, ledger, outbox string

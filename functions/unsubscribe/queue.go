@@ -18,26 +18,26 @@ import (
 
 const parked subscription.Outcome = "parked"
 
-// unsubscribe ends a subscription, or keeps the wish where the database cannot take it: whoever leaves is told that they
-// have left, and they have.
+// unsubscribe ends a subscription, or enqueues the request if the database is unavailable. Both are a success for the
+// subscriber.
 func (h *handler) unsubscribe(ctx context.Context, claims token.Claims, r *httpapi.Request) (subscription.Outcome, error) {
 	outcome, err := h.store.Unsubscribe(ctx, claims, visit(r, "link"))
-	if err == nil || h.lot == nil || !errors.Is(err, postgres.ErrUnavailable) && !errors.Is(err, postgres.ErrBusy) {
+	if err == nil || h.queue == nil || !errors.Is(err, postgres.ErrUnavailable) && !errors.Is(err, postgres.ErrBusy) {
 		return outcome, err
 	}
-	capture.Error(ctx, err) // nobody else would say that the database is lost
+	capture.Error(ctx, err) // the request succeeds, so the lost database is reported here
 	d := unsubscribequeue.Request{SubscriberID: claims.SubscriberID, Epoch: claims.Epoch, At: r.Time, RequestID: r.RequestID}
-	if parkErr := h.lot.Park(ctx, d); parkErr != nil {
-		capture.Error(ctx, parkErr)
+	if enqueueErr := h.queue.Park(ctx, d); enqueueErr != nil {
+		capture.Error(ctx, enqueueErr)
 		return "", err
 	}
 	return parked, nil
 }
 
-var errNoBatch = errors.New("the event is not a batch of parked unsubscriptions")
+var errNoBatch = errors.New("the event is not a batch of queued unsubscribe requests")
 
-// apply ends the subscriptions of a batch of the queue. What cannot be applied yet goes back into the queue on its own;
-// what cannot be read ends in the queue's dead letters.
+// apply ends the subscriptions of a batch from the queue. SQS redelivers each message that apply reports as failed, and
+// moves it to the dead-letter queue after its last delivery.
 func (h *handler) apply(ctx context.Context, event json.RawMessage) (any, error) {
 	var batch events.SQSEvent
 	if err := json.Unmarshal(event, &batch); err != nil || len(batch.Records) == 0 {
@@ -47,13 +47,13 @@ func (h *handler) apply(ctx context.Context, event json.RawMessage) (any, error)
 	lost := false
 	for _, record := range batch.Records {
 		var err error
-		if !lost { // the others would wait for the same timeouts
+		if !lost { // the remaining messages would time out too
 			err = h.applyOne(ctx, record.Body)
 			lost = errors.Is(err, postgres.ErrUnavailable)
 		}
 		if err != nil {
 			capture.Error(ctx, err)
-			lambdafn.Logger(ctx).Error("apply a parked unsubscription", "err", err)
+			lambdafn.Logger(ctx).Error("apply queued unsubscribe request failed", "err", err)
 		}
 		if err != nil || lost {
 			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})

@@ -22,10 +22,10 @@ import (
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, book := config.Read[httpapi.Config](env), config.Read[admission.UnsubscribeLimits](env), catalog.Read(env)
+	api, limits, translations := config.Read[httpapi.Config](env), config.Read[admission.UnsubscribeLimits](env), catalog.Read(env)
 	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
 	keyConfig, ring, again := config.Read[pseudonym.Config](env), token.ReadRing(env, token.Unsubscribe), again{config.Read[captcha.FormConfig](env)}
-	lot := unsubscribequeue.New(config.Read[unsubscribequeue.Config](env))
+	queue := unsubscribequeue.New(config.Read[unsubscribequeue.Config](env))
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -37,10 +37,11 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	requests := statistics.NewRecorder(redis, time.Now)
 	db.Alongside(requests.Alongside)
-	// A link never waits for Redis; its statistics are written there beside the database work, which a dial would outlast.
+	// Unsubscribe links do not wait for Redis, but request statistics go there alongside the transaction. Connect
+	// early, because a dial takes longer than the transaction.
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Unsubscribe, limits.Policies, time.Now)
 	store := subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
-	h := &handler{gate, store, ring, book, again, lot}
+	h := &handler{gate, store, ring, translations, again, queue}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.apply, OnRequest: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
 }

@@ -1,11 +1,11 @@
-// Package admission is the one gate of every route that can cause mail to an address that somebody typed.
+// Package admission decides whether to serve a request that can send email to an address that a visitor entered.
 //
-// It sees the network that a request came from, the marks of robots and, of the address, the domain; whether the address
-// is known it never learns, and its caps are counted in PostgreSQL in the transaction that queues the mail. All that is
-// seen is judged by one pure function, Decide.
+// It considers the client's network, bot signals and the domain of the address. It does not know whether the address is
+// known; mailbox budgets are counted in PostgreSQL, in the transaction that enqueues the email. One pure function,
+// Decide, makes the decision.
 //
-// Failure policy: it never fails. When Redis is lost, the limiter's own fallback decides, and calls that mail nobody are
-// let through. When the CAPTCHA's verifier is lost, stricter limits take its place.
+// Failure policy: admission never fails. Without Redis, the limiter's local fallback decides, and requests that cause
+// no email are admitted. Without the CAPTCHA verifier, stricter limits apply.
 package admission
 
 import (
@@ -18,35 +18,35 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// Each route has a setting of its own for its limits. A policy reads "limit/window@scope": host is one IPv4 address or IPv6
-// /64, site an IPv4 /24 or IPv6 /48.
+// Each route has its own limits. The format of a policy is "limit/window@scope": host is one IPv4 address or IPv6 /64,
+// site an IPv4 /24 or IPv6 /48.
 //
-// One IPv4 address may be a conference, or thousands of a mobile carrier's customers, so the defaults are wide: how many
-// emails one address gets is bounded in PostgreSQL, whoever asks.
+// One IPv4 address may be shared by a conference or by thousands of customers of a mobile carrier, so the defaults are
+// generous. PostgreSQL limits the emails to one mailbox separately.
 
-// SubscribeLimits are those of sign-ups and their confirmation.
+// SubscribeLimits limits sign-ups and confirmations.
 type SubscribeLimits struct {
 	// Sign-ups allowed per network, and separately as many confirmations. 60 in 10 minutes for a host is more than a
 	// full conference hall needs.
 	Policies ratelimit.Policies `env:"LIMITS_SUBSCRIBE" envDefault:"60/10m@host,300/1h@site"`
 }
 
-// UnsubscribeLimits are those of the form that asks for an unsubscribe link.
+// UnsubscribeLimits limits requests for an unsubscribe link.
 type UnsubscribeLimits struct {
 	// Requests for an unsubscribe link by address allowed per network. The links themselves are never limited.
 	Policies ratelimit.Policies `env:"LIMITS_UNSUBSCRIBE" envDefault:"20/10m@host,200/1h@site"`
 }
 
-// PrivacyLimits are those of the form that asks for a link to one's data.
+// PrivacyLimits limits requests for a privacy link.
 type PrivacyLimits struct {
 	// Requests for a link to one's data by address allowed per network. The links themselves are never limited.
 	Policies ratelimit.Policies `env:"LIMITS_PRIVACY" envDefault:"20/1h@host,200/1h@site"`
 }
 
-// minFillTime is what a person needs at least to fill in the form and send it; robots send at once.
+// minFillTime is the minimum time in which a person fills in and sends the form; bots send at once.
 const minFillTime = time.Second
 
-// Endpoint is a route that is counted on its own.
+// Endpoint is a route with its own counters.
 type Endpoint string
 
 // The endpoints.
@@ -57,27 +57,27 @@ const (
 	Privacy     Endpoint = "privacy"
 )
 
-// Attempt is a request before the gate.
+// Attempt is a request to admit.
 type Attempt struct {
 	Client netip.Addr
-	// Honeypot is the field that people do not see.
+	// Honeypot is the form field that is hidden from people.
 	Honeypot string
-	// StartedAt is when the form was shown, as the form says; zero if it does not.
+	// StartedAt is when the form was shown, as the form reports it; zero if it does not.
 	StartedAt time.Time
 }
 
-// Verdict is the gate's answer.
+// Verdict is a Decision with its rate limit.
 type Verdict struct {
 	Decision
-	// Limit is the limiter's decision, whose headers the answer carries; zero if the limiter was not asked.
+	// Limit is the limiter's decision, whose headers belong to the response; zero if the limiter was not called.
 	Limit ratelimit.Decision
 
-	also []ratelimit.Decision // counted besides Limit
-	kept bool
+	unverified []ratelimit.Decision // counted in addition to Limit
+	committed  bool
 }
 
-// Keep says that the request was served, or failed by what the client did: it stays counted.
-func (v *Verdict) Commit() { v.kept = true }
+// Commit keeps the request counted: it was served, or the client caused its failure.
+func (v *Verdict) Commit() { v.committed = true }
 
 // Admission admits requests. It is safe for concurrent use.
 type Admission struct {
@@ -87,17 +87,18 @@ type Admission struct {
 	now      func() time.Time
 }
 
-// New makes the Admission of one route.
+// New returns the Admission of one route.
 func New(limiter *ratelimit.Limiter, endpoint Endpoint, policies ratelimit.Policies, now func() time.Time) *Admission {
 	return &Admission{limiter, endpoint, policies, now}
 }
 
-// Admit decides a request, and counts it. Sign-ups are admitted by SignUps.
+// Admit decides a request and counts it. For sign-ups, use SignUps.
 func (g *Admission) Admit(ctx context.Context, a Attempt) Verdict {
-	signals := g.marks(a.Honeypot, a.StartedAt)
+	signals := g.botSignals(a.Honeypot, a.StartedAt)
 	v := Verdict{Limit: g.take(ctx, g.endpoint, a.Client, g.policies)}
 	if !v.Limit.Allowed && g.endpoint == Confirm && v.Limit.Backend == ratelimit.Local {
-		// It mails nobody, so a lost Redis refuses nobody. What this process counted is not told.
+		// A confirmation causes no email, so it is admitted without Redis. The local count is not reported to the
+		// client.
 		v.Limit = ratelimit.Decision{Allowed: true, Backend: v.Limit.Backend, Reason: v.Limit.Reason}
 	}
 	signals.Limited = !v.Limit.Allowed
@@ -105,7 +106,7 @@ func (g *Admission) Admit(ctx context.Context, a Attempt) Verdict {
 	return v
 }
 
-// decide is Decide, and notes what speaks against a request that is not simply accepted.
+// decide calls Decide and records a security event for each reason of a request that is not accepted.
 func decide(ctx context.Context, s Signals) Decision {
 	d := Decide(s)
 	if d.Outcome != Accept {
@@ -116,13 +117,13 @@ func decide(ctx context.Context, s Signals) Decision {
 	return d
 }
 
-// Settle takes the count back unless the verdict is kept: the request failed on our side, with an error or a panic. It is
-// to be deferred once the request is admitted.
+// RefundUnlessCommitted refunds the request's count unless the verdict is committed: the request failed on our side,
+// with an error or a panic. Defer it once the request is admitted.
 func (g *Admission) RefundUnlessCommitted(ctx context.Context, v *Verdict) {
-	if v.kept {
+	if v.committed {
 		return
 	}
-	for _, d := range append(v.also, v.Limit) {
+	for _, d := range append(v.unverified, v.Limit) {
 		g.limiter.Refund(ctx, d)
 	}
 }
@@ -136,15 +137,15 @@ func (g *Admission) take(ctx context.Context, e Endpoint, client netip.Addr, pol
 	}
 	telemetry.Add(ctx, telemetry.LimiterDecisions, 1, string(d.Backend), decision)
 	capture.Breadcrumb(ctx, "limit", string(d.Backend)+" "+decision, time.Since(began))
-	if d.Cause != nil { // the visitor is served, so nobody else would say that Redis is lost
+	if d.Cause != nil { // the visitor is served, so the lost Redis is reported here
 		capture.Error(ctx, d.Cause)
 	}
 	return d
 }
 
-// marks are the signals that only robots give.
-func (g *Admission) marks(honeypot string, startedAt time.Time) Signals {
-	// A clock that is wrong, in either direction, marks nobody: only a start just now does.
+// botSignals returns the signals that only bots cause.
+func (g *Admission) botSignals(honeypot string, startedAt time.Time) Signals {
+	// A wrong client clock must not count against a visitor, so only a start within the last minFillTime is too fast.
 	took := g.now().Sub(startedAt)
 	return Signals{
 		Honeypot: honeypot != "",

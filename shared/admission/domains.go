@@ -11,10 +11,10 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// SignUpConfig is what the gate of sign-ups looks at besides the limits.
+// SignUpConfig configures the admission of sign-ups apart from the limits.
 type SignUpConfig struct {
-	// Unverified limits sign-ups while the CAPTCHA's verifier cannot say, on top of LIMITS_SUBSCRIBE: about a tenth of it, because
-	// nothing else stops a robot then.
+	// Unverified limits sign-ups while the CAPTCHA verifier is unavailable, in addition to LIMITS_SUBSCRIBE. It is
+	// about a tenth of it, because nothing else stops a bot then.
 	Unverified ratelimit.Policies `envDefault:"5/10m@host,30/1h@site"`
 	// What happens to addresses at disposable-email domains: allow, flag (recorded as a sign of abuse), hold (the
 	// email waits for the owner) or block (the visitor sees an error).
@@ -30,14 +30,14 @@ type SignUpConfig struct {
 func (c SignUpConfig) Validate() error {
 	for _, domain := range c.Blocked {
 		if slices.Contains(c.Allowed, domain) {
-			return errors.New("SIGNUP_BLOCKED_DOMAINS: holds a domain that SIGNUP_ALLOWED_DOMAINS holds too")
+			return errors.New("SIGNUP_BLOCKED_DOMAINS: contains a domain that SIGNUP_ALLOWED_DOMAINS contains too")
 		}
 	}
 	return nil
 }
 
-// standing is what the owner's lists say of a domain.
-func (c SignUpConfig) standing(domain string) DomainStatus {
+// status returns the status of a domain in the owner's lists.
+func (c SignUpConfig) status(domain string) DomainStatus {
 	allowed, blocked := c.Allowed.covers(domain), c.Blocked.covers(domain)
 	switch {
 	case allowed > blocked:
@@ -48,7 +48,7 @@ func (c SignUpConfig) standing(domain string) DomainStatus {
 	return DomainUnlisted
 }
 
-// disposable is what the owner wants done with an address at a domain.
+// disposable returns the policy that applies to an address at a domain.
 func (c SignUpConfig) disposable(domain string) Policy {
 	if c.Disposable != DisposableAllow && disposable.Listed(domain) {
 		return c.Disposable
@@ -56,7 +56,7 @@ func (c SignUpConfig) disposable(domain string) Policy {
 	return DisposableAllow
 }
 
-// UnmarshalText reads a policy's name.
+// UnmarshalText parses a policy's name.
 func (p *Policy) UnmarshalText(text []byte) error {
 	switch read := Policy(text); read {
 	case "allow":
@@ -69,10 +69,10 @@ func (p *Policy) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Domains is a list of domains as lower-case A-labels; "*" stands for all.
+// Domains is a list of domains as lower-case A-labels; "*" matches all.
 type Domains []string
 
-// UnmarshalText reads domains separated by commas.
+// UnmarshalText parses domains separated by commas.
 func (d *Domains) UnmarshalText(text []byte) error {
 	*d = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -93,7 +93,7 @@ func (d *Domains) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// covers gives the length of the longest entry that covers a domain, 0 for none.
+// covers returns the length of the longest entry that covers a domain, 0 for none.
 func (d Domains) covers(domain string) int {
 	longest := 0
 	for _, entry := range d {

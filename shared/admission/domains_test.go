@@ -30,17 +30,17 @@ func TestStandingOfDomains(t *testing.T) {
 		"good.org": DomainAllowed, "www.good.org": DomainAllowed, "mail.good.org": DomainBlocked, "x.mail.good.org": DomainBlocked,
 		"trailing.example": DomainBlocked, "": DomainUnlisted,
 	} {
-		if got := lists.standing(domain); got != want {
+		if got := lists.status(domain); got != want {
 			t.Errorf("%s: %q, want %q", domain, got, want)
 		}
 	}
 	closed := signUpConfig(t, map[string]string{"SIGNUP_BLOCKED_DOMAINS": "*", "SIGNUP_ALLOWED_DOMAINS": "uni.de"})
 	for domain, want := range map[string]DomainStatus{"uni.de": DomainAllowed, "cs.uni.de": DomainAllowed, "gmail.com": DomainBlocked, "de": DomainBlocked} {
-		if got := closed.standing(domain); got != want {
+		if got := closed.status(domain); got != want {
 			t.Errorf("a closed list, %s: %q, want %q", domain, got, want)
 		}
 	}
-	if got := signUpConfig(t, nil).standing("example.org"); got != DomainUnlisted {
+	if got := signUpConfig(t, nil).status("example.org"); got != DomainUnlisted {
 		t.Errorf("without lists: %q", got)
 	}
 }

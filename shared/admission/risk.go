@@ -5,43 +5,42 @@ import (
 	"strings"
 )
 
-// Signals is all that is known about a request before its address is looked at. The zero value is a request that
-// nothing speaks against. Nothing in it depends on whether an address is known.
+// Signals is the input of Decide. The zero value is a request without any sign of abuse. No signal depends on whether
+// the address is known.
 type Signals struct {
-	// Limited: the limiter of the client's network refuses.
+	// Limited is set if the rate limiter refuses the client's network.
 	Limited bool
-	// Honeypot: the field that people do not see is filled in.
+	// Honeypot is set if the form field that is hidden from people is filled in.
 	Honeypot bool
-	// TooFast: the form came back sooner than a person can fill it in.
+	// TooFast is set if the form was sent sooner than a person can fill it in.
 	TooFast bool
-	// Domain is what the owner says about the address's domain.
+	// Domain is the status of the address's domain in the owner's lists.
 	Domain DomainStatus
-	// Disposable is what the owner wants done with an address at a domain of throw-away mailboxes; DisposableAllow for
-	// every other domain.
+	// Disposable is the owner's policy if the domain offers disposable email; DisposableAllow for every other domain.
 	Disposable Policy
-	// Captcha is what the verifier says.
+	// Captcha is the verifier's result.
 	Captcha Captcha
 }
 
-// DomainStatus is the standing of a domain in the owner's two lists.
+// DomainStatus is the status of a domain in the owner's two lists.
 type DomainStatus string
 
-// The standings.
+// The statuses.
 const (
 	DomainUnlisted DomainStatus = ""
-	DomainAllowed  DomainStatus = "allowed" // an exception from the owner's and from the disposable domains
+	DomainAllowed  DomainStatus = "allowed" // an exception from blocked and disposable domains
 	DomainBlocked  DomainStatus = "blocked"
 )
 
-// Policy is what is done with throw-away mailboxes.
+// Policy is the treatment of disposable email addresses.
 type Policy string
 
 // The policies.
 const (
-	DisposableAllow Policy = ""      // nothing
-	DisposableFlag  Policy = "flag"  // it is recorded, and counts as a weak sign
+	DisposableAllow Policy = ""      // no effect
+	DisposableFlag  Policy = "flag"  // recorded as a weak signal
 	DisposableHold  Policy = "hold"  // the owner decides
-	DisposableBlock Policy = "block" // the visitor is told
+	DisposableBlock Policy = "block" // the visitor sees an error
 )
 
 // Captcha is the state of a request's CAPTCHA.
@@ -49,28 +48,28 @@ type Captcha string
 
 // The states.
 const (
-	CaptchaOff         Captcha = "" // none is asked for
+	CaptchaOff         Captcha = "" // not configured
 	CaptchaPassed      Captcha = "passed"
-	CaptchaMissing     Captcha = "missing"     // no answer was sent
+	CaptchaMissing     Captcha = "missing"     // no response was sent
 	CaptchaFailed      Captcha = "failed"      // wrong, too old, used before, or solved for another page
-	CaptchaUnavailable Captcha = "unavailable" // the verifier cannot say
+	CaptchaUnavailable Captcha = "unavailable" // the verifier is unavailable
 )
 
-// Outcome is what the gate says.
+// Outcome is the result of a Decision.
 type Outcome string
 
 // The outcomes, from the mildest to the strictest.
 const (
 	Accept Outcome = "accept"
-	// Hold is answered as Accept is; the mail waits until the owner releases it.
+	// Hold has the same response as Accept; the email waits until the owner releases it.
 	Hold Outcome = "hold"
-	// Drop is answered as Accept is, and does nothing: a robot learns nothing.
+	// Drop has the same response as Accept and sends no email, so a bot learns nothing.
 	Drop Outcome = "drop"
-	// Refuse tells the visitor: 429 for the limiter, 422 for what the visitor can mend.
+	// Refuse shows the visitor an error: 429 for the rate limiter, 422 for what the visitor can correct.
 	Refuse Outcome = "refuse"
 )
 
-// The reasons that are recorded with a request, or name why it was refused.
+// The reasons for a decision. They are recorded with the request.
 const (
 	ReasonDomainBlocked      = "domain_blocked"
 	ReasonDisposable         = "disposable"
@@ -82,19 +81,20 @@ const (
 	ReasonTooFast            = "too_fast"
 )
 
-// Decision is what signals lead to.
+// Decision is the result of Decide.
 type Decision struct {
 	Outcome Outcome
-	// Reasons names every signal that speaks against the request, in the order of the constants above.
+	// Reasons lists every signal against the request, in the order of the constants above.
 	Reasons []string
-	// Refusals are those of the reasons that each refuse the request.
+	// Refusals lists the reasons that each refuse the request by themselves.
 	Refusals []string
 }
 
-// Decide judges a request. It is pure and total. The strictest signal decides; two weak ones, each of which alone is only
-// recorded, hold the request. docs/risk.md shows its table.
+// Decide returns the decision for a request. It is pure and total. The strictest signal decides. One weak signal is
+// only recorded; two hold the request. docs/risk.md has the table.
 //
-// A further signal never makes a decision milder, except DomainAllowed, which takes the place of what it excuses.
+// An additional signal never makes the decision milder, except DomainAllowed, which overrides blocked and disposable
+// domains.
 func Decide(s Signals) Decision {
 	d := Decision{Outcome: Accept}
 	weak := 0
@@ -126,8 +126,8 @@ func Decide(s Signals) Decision {
 	return d
 }
 
-// HoldReasons lists every combination of reasons for which Decide holds a request, as the outbox has them: separated by
-// commas.
+// HoldReasons returns every combination of reasons for which Decide holds a request, separated by commas as in the
+// outbox.
 func HoldReasons() []string {
 	var all []string
 	for _, policy := range []Policy{DisposableAllow, DisposableFlag, DisposableHold, DisposableBlock} {
@@ -141,7 +141,7 @@ func HoldReasons() []string {
 	return all
 }
 
-// HoldReason is why the owner decides about the request, as the outbox has it; empty if the owner does not.
+// HoldReason returns the reasons for a hold, separated by commas as in the outbox; empty if the outcome is not Hold.
 func (d Decision) HoldReason() string {
 	if d.Outcome != Hold {
 		return ""
@@ -149,7 +149,7 @@ func (d Decision) HoldReason() string {
 	return strings.Join(d.Reasons, ",")
 }
 
-// outcome is what a policy makes of a throw-away mailbox by itself.
+// outcome returns the outcome of a disposable address under a policy.
 func (p Policy) outcome() Outcome {
 	switch p {
 	case DisposableBlock:

@@ -8,44 +8,44 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// Verifier judges what a form's CAPTCHA gave. known is false when it cannot say; it has reported the cause then.
+// Verifier verifies the response of a CAPTCHA. known is false if it cannot decide; it has then reported the cause.
 type Verifier interface {
 	Verify(ctx context.Context, answer string, client netip.Addr) (passed, known bool)
 }
 
-// SignUp is a sign-up before the gate.
+// SignUp is a sign-up to admit.
 type SignUp struct {
 	Client netip.Addr
-	// Honeypot is the field that people do not see.
+	// Honeypot is the form field that is hidden from people.
 	Honeypot string
-	// StartedAt is when the form was shown, as the form says; zero if it does not.
+	// StartedAt is when the form was shown, as the form reports it; zero if it does not.
 	StartedAt time.Time
 	// Domain is that of the address, as lower-case A-labels.
 	Domain string
-	// Captcha is what the form's CAPTCHA gave; empty for nothing.
+	// Captcha is the response of the form's CAPTCHA; empty if there is none.
 	Captcha string
 }
 
-// SignUps is the Admission with everything that is asked of sign-ups alone. It is safe for concurrent use.
+// SignUps admits sign-ups: an Admission with domain lists and a CAPTCHA. It is safe for concurrent use.
 type SignUps struct {
 	*Admission
 	config   SignUpConfig
 	verifier Verifier
 }
 
-// SignUps makes the gate of sign-ups. verifier is nil where no CAPTCHA is used.
+// SignUps returns the admission of sign-ups. verifier is nil if no CAPTCHA is configured.
 func (g *Admission) SignUps(cfg SignUpConfig, verifier Verifier) *SignUps {
 	return &SignUps{g, cfg, verifier}
 }
 
-// unverified is counted besides Subscribe while the verifier cannot say.
+// unverified is counted in addition to Subscribe while the verifier is unavailable.
 const unverified Endpoint = "subscribe-unverified"
 
-// Admit decides a sign-up, and counts it. What costs nothing is looked at first: a request that it refuses is not
-// counted and asks nobody. The verifier is asked once the limiter has agreed, for every address alike.
+// Admit decides a sign-up and counts it. Checks without I/O run first; a request that they refuse is not counted. The
+// CAPTCHA is verified after the limiter has allowed the request, for every address alike.
 func (s *SignUps) Admit(ctx context.Context, a SignUp) Verdict {
-	signals := s.marks(a.Honeypot, a.StartedAt)
-	signals.Domain, signals.Disposable = s.config.standing(a.Domain), s.config.disposable(a.Domain)
+	signals := s.botSignals(a.Honeypot, a.StartedAt)
+	signals.Domain, signals.Disposable = s.config.status(a.Domain), s.config.disposable(a.Domain)
 	if s.verifier != nil && a.Captcha == "" {
 		signals.Captcha = CaptchaMissing
 	}
@@ -74,8 +74,8 @@ func (s *SignUps) verify(ctx context.Context, a SignUp) Captcha {
 	return CaptchaFailed
 }
 
-// takeUnverified counts under the stricter limits too, which the visitor is told of from then on. A call that they refuse
-// is not counted by the ordinary ones.
+// takeUnverified also counts the request under the stricter limits and reports those in the verdict. If they refuse it,
+// the count under the ordinary limits is refunded.
 func (s *SignUps) takeUnverified(ctx context.Context, client netip.Addr, v *Verdict) {
 	first := v.Limit
 	v.Limit = s.take(ctx, unverified, client, s.config.Unverified)
@@ -83,5 +83,5 @@ func (s *SignUps) takeUnverified(ctx context.Context, client netip.Addr, v *Verd
 		s.limiter.Refund(ctx, first)
 		return
 	}
-	v.also = []ratelimit.Decision{first}
+	v.unverified = []ratelimit.Decision{first}
 }

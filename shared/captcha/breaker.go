@@ -9,23 +9,22 @@ import (
 const (
 	// breakerFailures in a row open the breaker.
 	breakerFailures = 3
-	// breakerMin and breakerMax bound the random time for which it stays open, so that instances do not come back together.
+	// breakerMin and breakerMax bound the random time for which it stays open, so that instances do not retry at once.
 	breakerMin = 5 * time.Second
 	breakerMax = 10 * time.Second
 )
 
-// breaker keeps questions from a provider that does not answer. After a pause one question probes. It is safe for
-// concurrent use.
+// breaker is a circuit breaker for a provider that does not respond. After a pause one request probes the provider. It
+// is safe for concurrent use.
 type breaker struct {
 	now func() time.Time
 
 	mu       sync.Mutex
 	failures int
-	until    time.Time // no question before; zero while closed
+	until    time.Time // no request before this time; zero while closed
 }
 
-// allow says whether the provider may be asked. Who may while the breaker is open is its probe, and the only one for
-// another pause.
+// allow reports whether a request may be sent. After the pause it allows one probe and starts another pause.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

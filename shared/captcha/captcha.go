@@ -1,10 +1,10 @@
-// Package captcha asks Cloudflare Turnstile or hCaptcha whether a form's challenge was solved.
+// Package captcha verifies Cloudflare Turnstile and hCaptcha challenges.
 //
-// Invariants: an answer counts once, because the provider remembers it; it must have been solved on a host of ours, and
-// the secret stands in the body of the request alone; redirects are not followed.
+// Invariants: the provider accepts a response once; the challenge must have been solved on one of the configured hosts;
+// the secret is only in the request's body; redirects are not followed.
 //
-// Failure policy: a provider that does not answer in time, answers nonsense or refuses our secret decides nothing. That
-// is reported, and the caller has to do without; a circuit breaker keeps a lost provider from costing everybody the time.
+// Failure policy: if the provider does not respond in time, sends an invalid answer or rejects the secret, the error is
+// reported and the caller has no result. A circuit breaker keeps an unavailable provider from delaying every request.
 package captcha
 
 import (
@@ -23,20 +23,20 @@ import (
 	"newsletter/shared/capture"
 )
 
-// timeout bounds one question, connecting included.
+// timeout bounds one verification, including the connection.
 const timeout = time.Second
 
-// maxAnswer bounds what is read of an answer; real ones are below 1 KiB.
+// maxAnswer is the number of bytes read from an answer; real ones are below 1 KiB.
 const maxAnswer = 64 << 10
 
-// Verifier asks one provider. It is safe for concurrent use.
+// Verifier verifies responses with one provider. It is safe for concurrent use.
 type Verifier struct {
 	config  Config
 	client  *http.Client
 	breaker *breaker
 }
 
-// New makes a Verifier, or gives nil where cfg names no provider. It connects to nobody.
+// New returns a Verifier, or nil if cfg names no provider. It does no I/O.
 func New(cfg Config, now func() time.Time) *Verifier {
 	if cfg.Provider == "" {
 		return nil
@@ -51,8 +51,8 @@ func New(cfg Config, now func() time.Time) *Verifier {
 	}
 }
 
-// Verify says whether answer, which the widget gave to the visitor at client, stands for a challenge that was solved now
-// and here. known is false when the provider cannot say; the cause has been reported then.
+// Verify reports whether answer, the widget's response for the visitor at client, is a challenge solved just now on our
+// site. known is false if the provider cannot decide; Verify has then reported the cause.
 func (v *Verifier) Verify(ctx context.Context, answer string, client netip.Addr) (passed, known bool) {
 	if !plausible(answer) {
 		return false, true
@@ -75,8 +75,8 @@ func (v *Verifier) Verify(ctx context.Context, answer string, client netip.Addr)
 	return passed, err == nil
 }
 
-// plausible says whether answer is made of the characters of tokens. Others are not passed on, so that nobody finds one
-// that the provider's own defences stumble over.
+// plausible reports whether answer consists of token characters. Other answers are not sent to the provider, so that
+// none can trigger the provider's own request filter.
 func plausible(answer string) bool {
 	for i := range len(answer) {
 		c := answer[i]
@@ -88,7 +88,7 @@ func plausible(answer string) bool {
 	return answer != ""
 }
 
-// verdict is the answer of siteverify, which both providers give in the same form.
+// verdict is the answer of siteverify, which has the same format at both providers.
 type verdict struct {
 	Success  *bool    `json:"success"`
 	Hostname string   `json:"hostname"`
@@ -102,28 +102,28 @@ func (v *Verifier) ask(ctx context.Context, answer string, client netip.Addr) (p
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, v.config.endpoint(), strings.NewReader(form.Encode()))
 	if err != nil {
-		return false, errors.New("ask the CAPTCHA's verifier: its address is not usable")
+		return false, errors.New("verify CAPTCHA: invalid URL")
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	response, err := v.client.Do(request)
 	if err != nil {
-		return false, fmt.Errorf("ask the CAPTCHA's verifier: %w", err)
+		return false, fmt.Errorf("verify CAPTCHA: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return false, fmt.Errorf("read the CAPTCHA verifier's answer: %w", err)
+		return false, fmt.Errorf("verify CAPTCHA: read answer: %w", err)
 	}
 	var said verdict
 	if err := json.Unmarshal(body, &said); err != nil || said.Success == nil || response.StatusCode >= http.StatusInternalServerError ||
 		response.StatusCode == http.StatusTooManyRequests {
-		return false, fmt.Errorf("the CAPTCHA's verifier answers with status %d and no verdict", response.StatusCode)
+		return false, fmt.Errorf("verify CAPTCHA: status %d without a verdict", response.StatusCode)
 	}
 	return v.judge(said)
 }
 
-// notTheVisitors are the error codes that only we or the provider can be the cause of. Every other one, such as
-// sitekey-secret-mismatch for an answer from another site's widget, must not let a visitor choose to be unverified.
+// notTheVisitors lists the error codes that a visitor cannot cause. Every other code, such as sitekey-secret-mismatch
+// for a response from another site's widget, is a failed CAPTCHA, so that a visitor cannot choose to be unverified.
 var notTheVisitors = [...]string{"missing-input-secret", "invalid-input-secret", "internal-error"}
 
 func (v *Verifier) judge(said verdict) (passed bool, err error) {
@@ -133,7 +133,7 @@ func (v *Verifier) judge(said verdict) (passed bool, err error) {
 	}
 	for _, code := range notTheVisitors {
 		if slices.Contains(said.Errors, code) {
-			return false, fmt.Errorf("the CAPTCHA's verifier refuses the question: %s", code)
+			return false, fmt.Errorf("verify CAPTCHA: provider returned %s", code)
 		}
 	}
 	return false, nil

@@ -7,20 +7,20 @@ import (
 	"newsletter/shared/config"
 )
 
-// FormConfig is which CAPTCHA the sign-up form shows.
+// FormConfig configures the CAPTCHA of the sign-up form.
 type FormConfig struct {
 	// The CAPTCHA of the sign-up form: turnstile or hcaptcha. Every sign-up must then include the widget's response.
 	// Empty: no CAPTCHA.
 	Provider Provider `env:"CAPTCHA_PROVIDER" example:"turnstile"`
 }
 
-// IPConfig is whether the provider receives personal data.
+// IPConfig configures whether the provider receives personal data.
 type IPConfig struct {
 	// Send the visitor's network address to the provider.
 	SendIP bool `env:"CAPTCHA_SEND_IP" envDefault:"false"`
 }
 
-// Config is how the CAPTCHA's answers are verified.
+// Config configures the verification.
 type Config struct {
 	FormConfig
 	IPConfig
@@ -28,11 +28,11 @@ type Config struct {
 	Secret config.Sealed `env:"CAPTCHA_SECRET"`
 	// The hosts whose pages show the CAPTCHA. A response from another host is invalid. Required with a provider.
 	Hostnames Hostnames `env:"CAPTCHA_HOSTNAMES" example:"www.example.org"`
-	// URL is where answers are verified. Empty for the provider's own address.
+	// URL is the verification endpoint. Empty: the provider's own.
 	URL string
 }
 
-// Provider is a service that makes and judges challenges.
+// Provider is a CAPTCHA service.
 type Provider string
 
 // The providers.
@@ -41,7 +41,7 @@ const (
 	HCaptcha  Provider = "hcaptcha"
 )
 
-// UnmarshalText reads a provider's name; empty is none.
+// UnmarshalText parses a provider's name; empty is none.
 func (p *Provider) UnmarshalText(text []byte) error {
 	switch *p = Provider(text); *p {
 	case "", Turnstile, HCaptcha:
@@ -53,7 +53,7 @@ func (p *Provider) UnmarshalText(text []byte) error {
 // Hostnames are hosts in lower case, as providers report them.
 type Hostnames []string
 
-// UnmarshalText reads hosts separated by commas.
+// UnmarshalText parses hosts separated by commas.
 func (h *Hostnames) UnmarshalText(text []byte) error {
 	*h = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -79,12 +79,12 @@ func (c Config) Validate() error {
 		wrong = append(wrong, errors.New("CAPTCHA_SECRET: required with CAPTCHA_PROVIDER"))
 	}
 	if len(c.Hostnames) == 0 {
-		wrong = append(wrong, errors.New("CAPTCHA_HOSTNAMES: required with CAPTCHA_PROVIDER, because answers of other sites do not count"))
+		wrong = append(wrong, errors.New("CAPTCHA_HOSTNAMES: required with CAPTCHA_PROVIDER, because responses from other sites are invalid"))
 	}
 	return errors.Join(wrong...)
 }
 
-// endpoint is where answers are verified.
+// endpoint returns the verification URL.
 func (c Config) endpoint() string {
 	switch {
 	case c.URL != "":

@@ -1,9 +1,9 @@
-// Package httpapi turns API Gateway HTTP API events (payload format 2.0) into requests, and answers into what the
-// gateway sends.
+// Package httpapi converts API Gateway HTTP API events (payload format 2.0) to requests, and responses to the gateway's
+// format.
 //
-// Every answer of ours, errors too, carries the security headers and, for an allowed origin, the CORS headers. HEAD,
-// OPTIONS and 405 are answered here, because one ANY route per path hands every method to the function. Bad input is
-// answered with a problem (RFC 9457) that names the field; nothing that a client sends gives a 5xx.
+// Every response, including errors, carries the security headers and, for an allowed origin, the CORS headers. The
+// package handles HEAD, OPTIONS and 405 itself, because one ANY route per path passes every method to the function. Bad
+// input results in a problem (RFC 9457) that names the field; no client input causes a 5xx.
 package httpapi
 
 import (
@@ -21,17 +21,17 @@ import (
 	"newsletter/shared/capture"
 )
 
-// HandlerFunc answers one request. A *Problem that it returns as error is the answer; another error is the problem that
-// API.Map gives it, or a 500 that says nothing.
+// HandlerFunc handles one request. If the error is a *Problem, it is the response. Any other error becomes the problem
+// that API.Map assigns to it, or a 500 without details.
 type HandlerFunc func(ctx context.Context, r *Request) (*Response, error)
 
-// Route is a path and what answers it. A nil handler means that the method is not allowed there.
+// Route is a path and its handlers. A method with a nil handler is not allowed.
 type Route struct {
 	Path string
-	GET  HandlerFunc // answers HEAD too, whose body is dropped
+	GET  HandlerFunc // also handles HEAD, whose body is dropped
 	POST HandlerFunc
-	// Direct routes answer also who does not come through CloudFront, where the site stands behind it: for whoever
-	// proves in another way who they are, and for what tells nothing.
+	// AllowBypass also serves requests that did not come through the configured CloudFront distribution. It is for
+	// routes that authenticate the client in another way or reveal nothing.
 	AllowBypass bool
 }
 
@@ -57,7 +57,7 @@ func (r Route) handler(method string) HandlerFunc {
 	return nil
 }
 
-// API is the routes of one function. It is safe for concurrent use once it is wired.
+// API serves the routes of one function. It is safe for concurrent use once Map is no longer called.
 type API struct {
 	config   Config
 	front    front
@@ -70,29 +70,29 @@ type mapping struct {
 	problem func(cause error) *Problem
 }
 
-// New makes an API of routes.
+// New returns an API with routes.
 func New(cfg Config, routes ...Route) *API {
 	return &API{config: cfg, front: newFront(cfg.CloudFrontSecret), routes: routes}
 }
 
-// Map answers an error that is err, as errors.Is sees it, with a problem. It belongs into the wiring, before the first
-// Serve, and returns the API. The first mapping that fits wins.
+// Map converts errors that match err, as errors.Is defines it, to problems, and returns the API. The first match wins.
+// Call it before the first Serve.
 func (a *API) Map(err error, problem func(cause error) *Problem) *API {
 	a.problems = append(a.problems, mapping{err, problem})
 	return a
 }
 
-// Result is an answer and what the log line of the request says about it.
+// Result is a response with the fields of the request's log line.
 type Result struct {
 	Response events.APIGatewayV2HTTPResponse
 	Route    string // the path if it is one of ours, else "none"
 	Method   string // the method if it is a known one, else "other"
-	Outcome  string // the handler's word for what happened, or the name of the problem
-	// Err is what led to an answer of 5xx, to be reported; nil for every other answer.
+	Outcome  string // set by the handler, or the name of the problem
+	// Err is the cause of a 5xx, for error reporting; nil for every other response.
 	Err error
 }
 
-// Serve answers one event. It does not recover from panics: the caller does, and answers with Failed.
+// Serve handles one event. It does not recover from panics; the caller recovers and responds with Failed.
 func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) Result {
 	request := a.read(event)
 	request.step = func(outcome string, took time.Duration) { capture.Breadcrumb(ctx, "decode", outcome, took) }
@@ -111,7 +111,7 @@ func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) R
 	return result
 }
 
-// Failed is the answer when the handler panicked.
+// Failed returns the response for a handler that panicked.
 func (a *API) Failed(event events.APIGatewayV2HTTPRequest) Result {
 	request := a.read(event)
 	return a.finish(request, internalError().response(request))
@@ -123,9 +123,9 @@ func (a *API) read(event events.APIGatewayV2HTTPRequest) *Request {
 	return r
 }
 
-// match returns the route that the gateway matched, by its route key, such as "ANY /api/health". A catch-all route
-// ("$default", "ANY /{proxy+}") names none of ours; then the path decides. It may begin with a stage or with the base path of
-// a custom domain's mapping, and end with slashes, which the gateway ignores.
+// match returns the route of the gateway's route key, such as "ANY /api/health". For a catch-all route ("$default",
+// "ANY /{proxy+}") it uses the path, which may begin with a stage or the base path of a custom domain's mapping, and
+// end with slashes, which the gateway ignores.
 func (a *API) match(routeKey, path string) *Route {
 	_, matched, _ := strings.Cut(routeKey, " ")
 	for _, sent := range []string{matched, strings.TrimRight(path, "/")} {
@@ -155,7 +155,7 @@ func (a *API) route(ctx context.Context, r *Request) (*Response, error) {
 	return handle(ctx, r)
 }
 
-// problemOf gives the answer to an error: itself, the one it is mapped to, or a 500 that says nothing.
+// problemOf returns the problem for an error: the error itself, its mapping, or a 500 without details.
 func (a *API) problemOf(err error) *Problem {
 	if problem, ok := errors.AsType[*Problem](err); ok {
 		return problem
@@ -168,7 +168,7 @@ func (a *API) problemOf(err error) *Problem {
 	return internalError()
 }
 
-// finish adds what every answer carries.
+// finish adds the common headers and converts the response to the gateway's format.
 func (a *API) finish(r *Request, response *Response) Result {
 	header := response.Header.Clone()
 	if header == nil {

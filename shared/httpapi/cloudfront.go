@@ -11,20 +11,20 @@ import (
 	"newsletter/shared/config"
 )
 
-// The headers that CloudFront adds to what it passes on: the distribution's own secret, and the network address and port
-// of the viewer.
+// The headers that CloudFront adds to a request: the distribution's secret, and the viewer's IP address and port.
 const (
 	originSecretHeader  = "X-Origin-Secret"
 	viewerAddressHeader = "CloudFront-Viewer-Address"
 )
 
-// minOriginSecret is the least length of an origin secret in bytes: 128 bits in hexadecimal.
+// minOriginSecret is the minimum length of an origin secret in bytes: 128 bits in hexadecimal.
 const minOriginSecret = 32
 
-// front is the one way in for sites behind CloudFront. Its zero value is no front: everybody may come directly.
+// front checks that requests came through CloudFront. The zero value accepts every request.
 type front struct{ secrets [][sha256.Size]byte }
 
-// newFront reads secrets separated by commas: each of them opens, so that one can be replaced without a pause.
+// newFront parses secrets separated by commas. Each of them is accepted, so that a secret can be rotated without
+// downtime.
 func newFront(secrets config.Sealed) front {
 	var f front
 	for secret := range strings.SplitSeq(secrets.Reveal(), ",") {
@@ -35,7 +35,7 @@ func newFront(secrets config.Sealed) front {
 	return f
 }
 
-// validFront is the check of the configuration.
+// validFront returns an error if a secret is too short.
 func validFront(secrets config.Sealed) error {
 	if secrets.IsZero() {
 		return nil
@@ -48,11 +48,11 @@ func validFront(secrets config.Sealed) error {
 	return nil
 }
 
-// errNoViewer is a mistake in the distribution, which no visitor can cause: CloudFront sets the header itself.
+// errNoViewer is a misconfiguration of the distribution. A visitor cannot cause it, because CloudFront sets the header.
 var errNoViewer = errors.New("CloudFront does not pass on CloudFront-Viewer-Address: name it in the origin request policy")
 
-// pass lets a request in and says who sent it, or refuses it. direct requests need not come through CloudFront.
-// Afterwards the headers are gone: no handler, log or report sees them.
+// pass sets the client's address from CloudFront's header, or returns an error if the request did not come through
+// CloudFront and direct is false. It removes both headers, so that no handler, log or report contains them.
 func (f front) pass(r *Request, direct bool) error {
 	secret, viewer := r.Header.Values(originSecretHeader), r.Header.Get(viewerAddressHeader)
 	r.Header.Del(originSecretHeader)
@@ -75,7 +75,7 @@ func (f front) pass(r *Request, direct bool) error {
 	return nil
 }
 
-// opens compares in a time that depends on neither the secrets nor what was sent.
+// opens reports whether the secret is valid, in constant time.
 func (f front) opens(sent []string) bool {
 	if len(sent) != 1 {
 		return false
@@ -87,8 +87,8 @@ func (f front) opens(sent []string) bool {
 	return opens == 1
 }
 
-// viewerAddress reads "192.0.2.1:443", and "2001:db8::1:443" as well as "[2001:db8::1]:443": CloudFront writes IPv6
-// addresses without brackets, so the port is what stands behind the last colon.
+// viewerAddress parses "192.0.2.1:443", "2001:db8::1:443" and "[2001:db8::1]:443". CloudFront writes IPv6 addresses
+// without brackets, so the port follows the last colon.
 func viewerAddress(s string) (netip.Addr, bool) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 || !isPort(s[colon+1:]) {

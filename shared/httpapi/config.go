@@ -8,7 +8,7 @@ import (
 	"newsletter/shared/config"
 )
 
-// Config is what all HTTP functions share.
+// Config configures the HTTP functions.
 type Config struct {
 	// The web origins whose scripts may call the API, exactly as browsers send them. Empty: none; forms and servers
 	// need no entry.
@@ -20,8 +20,6 @@ type Config struct {
 }
 
 // Validate implements the check of config.Env.Read.
-
-// Validate implements the check of config.Env.Read.
 func (c Config) Validate() error { return validFront(c.CloudFrontSecret) }
 
 // Origins is a list of web origins: scheme, host and a port that is not the scheme's default.
@@ -29,7 +27,7 @@ type Origins []string
 
 var errOrigin = errors.New(`each must be a scheme and a host in lower case without the default port`)
 
-// UnmarshalText reads origins separated by commas.
+// UnmarshalText parses origins separated by commas.
 func (o *Origins) UnmarshalText(text []byte) error {
 	*o = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -44,7 +42,7 @@ func (o *Origins) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// isOrigin says whether s is an origin as browsers send it: nothing else would ever be equal to the header.
+// isOrigin reports whether s is an origin as browsers send it. Any other form would never equal the header.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host || s != strings.ToLower(s) || strings.ContainsAny(s, "*%") {

@@ -12,14 +12,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth bounds how deep objects and arrays may nest (DESIGN §7).
+// maxDepth is the maximum nesting depth of objects and arrays.
 const maxDepth = 8
 
 // DecodeJSON reads the body as one JSON object into a T.
 //
-// It refuses with 415 a body that is not application/json, with 400 what is not exactly one JSON object in valid UTF-8
-// without duplicate names, NUL characters or more than 8 levels, and with 422 members that T does not have or whose
-// type is wrong. Names are compared exactly. A null is the zero value.
+// It returns a 415 problem for a body that is not application/json, a 400 for anything but exactly one JSON object in
+// valid UTF-8 without duplicate names, NUL characters or more than 8 levels, and a 422 for unknown members and wrong
+// types. Names are case-sensitive. A null is the zero value.
 func DecodeJSON[T any](r *Request) (into T, err error) {
 	defer func(began time.Time) { r.decoded(began, err) }(time.Now())
 	body, err := r.body()
@@ -27,7 +27,7 @@ func DecodeJSON[T any](r *Request) (into T, err error) {
 		return into, err
 	}
 	if r.mediaType() != "application/json" {
-		return into, unsupported("application/json, " + formTypes) // every route that takes one takes the other
+		return into, unsupported("application/json, " + formTypes) // every route accepts both
 	}
 	if err := scan(body); err != nil {
 		return into, err
@@ -47,7 +47,7 @@ func DecodeJSON[T any](r *Request) (into T, err error) {
 	return into, Invalid(at(string(semantic.JSONPointer), detail))
 }
 
-// scan checks the shape of the text before anything is decoded into a value.
+// scan checks the JSON text before it is decoded.
 func scan(body []byte) error {
 	if !utf8.Valid(body) {
 		return malformed("The body is not valid UTF-8.")
@@ -89,7 +89,7 @@ func malformedJSON(err error) error {
 	return malformedAt(string(syntactic.JSONPointer), detail)
 }
 
-// describe names a Go type in the words of JSON.
+// describe returns the JSON name of a Go type.
 func describe(t reflect.Type) string {
 	if t == nil {
 		return "of another type"

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// maxFormFields bounds the fields of a form; ours have ten.
+	// maxFormFields is the maximum number of fields; the longest form has 18.
 	maxFormFields = 64
-	// maxName is the longest name that an answer repeats, in bytes; the longest of ours has 21.
+	// maxName is the maximum length in bytes of a name that a response repeats; our longest has 21.
 	maxName = 24
-	// formTypes are the content types of HTML forms, for those who send another one.
+	// formTypes lists the content types of HTML forms, for problem details.
 	formTypes = "application/x-www-form-urlencoded or multipart/form-data"
 )
 
-// Form reads the body of an HTML form, urlencoded or multipart. An empty body is an empty form whatever its type.
+// Form parses the body of an HTML form, urlencoded or multipart. An empty body of any type is an empty form.
 //
-// known names the fields that the caller reads: one of them that stands there twice is refused with 400. Other fields are
-// kept as they are. File uploads, more than 64 fields, NUL characters and invalid UTF-8 are refused with 400 too, any
-// other content type with 415.
+// known lists the fields that the caller reads. Form returns a 400 problem if one of them is repeated; it keeps other
+// fields as they are. It also returns a 400 for file uploads, more than 64 fields, NUL characters and invalid UTF-8,
+// and a 415 for any other content type.
 func Form(r *Request, known ...string) (fields url.Values, err error) {
 	defer func(began time.Time) { r.decoded(began, err) }(time.Now())
 	body, err := r.body()
@@ -100,8 +100,8 @@ func multipartFields(contentType string, body []byte) (url.Values, error) {
 // pointerToken escapes a name for a JSON pointer (RFC 6901 §3).
 func pointerToken(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
-// at is the mistake at a JSON pointer (RFC 6901), which may hold names that a client chose. Of these only such are repeated
-// as a member of ours could have; else the pointer leads to the object that the name stands in.
+// at returns the error at a JSON pointer (RFC 6901). The pointer may contain names that the client chose: a name that
+// none of our members could have is cut off, so that the pointer refers to the enclosing object.
 func at(pointer, detail string) FieldError {
 	names := strings.Split(pointer, "/")
 	for i, name := range names[1:] {
@@ -112,7 +112,7 @@ func at(pointer, detail string) FieldError {
 	return FieldError{Detail: detail, Pointer: "#" + pointer}
 }
 
-// isStrange finds what is in no name of ours.
+// isStrange reports whether none of our names contains r.
 func isStrange(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
 }

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// preflightSeconds is how long a browser may remember a preflight. Short, so that a changed list of origins takes effect;
-// Chromium caps it at 7200.
+// preflightSeconds is the time for which a browser may cache a preflight. It is short, so that a changed list of
+// origins takes effect; Chromium caps it at 7200.
 const preflightSeconds = "600"
 
-// secure sets the headers that every answer carries, unless the answer has set its own, as pages do.
+// secure sets the security headers that the response has not set itself, as pages do.
 func secure(h http.Header) {
 	for name, value := range map[string]string{
 		"Strict-Transport-Security":    "max-age=31536000; includeSubDomains",
@@ -25,7 +25,7 @@ func secure(h http.Header) {
 	}
 }
 
-// allowOrigin sets the CORS headers for an origin on the list. Never a wildcard, never credentials.
+// allowOrigin sets the CORS headers for an allowed origin. It never sets a wildcard or allows credentials.
 func (a *API) allowOrigin(h http.Header, origin string) {
 	h.Add("Vary", "Origin")
 	if !slices.Contains(a.config.AllowedOrigins, origin) {
@@ -36,7 +36,7 @@ func (a *API) allowOrigin(h http.Header, origin string) {
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 }
 
-// options answers OPTIONS: a preflight from an allowed origin gets what it may do, everybody gets the methods.
+// options returns the response to OPTIONS: the methods, and for an allowed origin the CORS preflight headers.
 func (a *API) options(r *Request, route Route) *Response {
 	methods := route.methods()
 	header := http.Header{"Allow": {methods}}

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// BotSignals are the members by which robots give themselves away, the same in every request that mails somebody.
+// BotSignals holds the members that detect bots. They are the same in every request that causes an email.
 type BotSignals struct {
-	Website   string    `json:"website"`    // the honeypot: people do not see it
-	StartedAt time.Time `json:"started_at"` // when the form was shown; zero if it does not say
+	Website   string    `json:"website"`    // honeypot, hidden from people
+	StartedAt time.Time `json:"started_at"` // when the form was shown; zero if unknown
 }
 
-// FormBotSignals reads the marks of a form. The error names the field.
+// FormBotSignals parses the bot signals of a form. The error names the field.
 func FormBotSignals(form url.Values) (m BotSignals, err error) {
 	m.Website = form.Get("website")
 	if at := form.Get("started_at"); at != "" {

@@ -18,15 +18,15 @@ type Page struct {
 	Title      string // also the heading
 	Paragraphs []string
 	Items      []string // a list below the paragraphs
-	Quote      string   // a longer text that is shown as it stands, such as a consent text
+	Quote      string   // a longer text that is shown verbatim, such as a consent text
 	Forms      []PageForm
 	Footer     []string // the owner's name and postal address
 }
 
-// PageForm is one form of a page, sent by POST.
+// PageForm is a form of a page. It is sent by POST.
 type PageForm struct {
-	// Action is relative to the page, because only the browser knows the base path. Empty posts back to the page's own URL,
-	// with the token of its link; "?" leaves the query out.
+	// Action is relative to the page, because only the browser knows the base path. Empty posts back to the page's own
+	// URL, with the token of its link; "?" omits the query.
 	Action string
 	Button string
 	Quiet  bool // a second choice: shown as a link-like button
@@ -60,7 +60,7 @@ func pagePolicy() string {
 		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 }
 
-// HTML answers with a page.
+// HTML returns a response with a page.
 func HTML(status int, p Page) *Response {
 	return &Response{Status: status, Body: []byte(p.render()), Header: http.Header{
 		"Content-Type":               {"text/html; charset=utf-8"},

@@ -96,7 +96,8 @@ func TestPagesEscapeEverything(t *testing.T) {
 			}
 		}
 	}
-	// lang, title, h1, paragraph, item, quote, footer · action, button · name, value · label, for, id, name, type, value, autocomplete
+	// lang, title, h1, paragraph, item, quote, footer · action, button · name, value · label, for, id, name, type,
+	// value, autocomplete
 	if seen != 18 {
 		t.Errorf("%d values came through unchanged, want 18:\n%s", seen, response.Body)
 	}

@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// problemPrefix begins the type of every problem that is ours. The types are listed in docs/openapi.yaml.
+// problemPrefix is the prefix of our problem types, which docs/openapi.yaml lists.
 const problemPrefix = "urn:newsletter:problem:"
 
 // quotaExceeded is the type that the RateLimit header draft registers with IANA
 // (draft-ietf-httpapi-ratelimit-headers, section "Problem Types").
 const quotaExceeded = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
-// Problem is an answer of RFC 9457. It is returned as an error and is the answer as it stands.
+// Problem is an error response as RFC 9457 defines it. Handlers return it as an error.
 type Problem struct {
 	Type             string       `json:"type"`
 	Title            string       `json:"title"` // the same for all problems of a type
 	Status           int          `json:"status"`
-	Detail           string       `json:"detail,omitempty"` // for this occurrence; never a value that was sent, never an inner error
+	Detail           string       `json:"detail,omitempty"` // for this occurrence; never contains a value from the request or an internal error
 	Errors           []FieldError `json:"errors,omitempty"`
 	ViolatedPolicies []string     `json:"violated-policies,omitempty"`
 	RequestID        string       `json:"request_id"`
-	Header           http.Header  `json:"-"` // further headers of the answer
+	Header           http.Header  `json:"-"` // additional response headers
 
 	cause error
 }
 
-// FieldError says what is wrong with one member.
+// FieldError describes what is wrong with one member.
 type FieldError struct {
 	Detail  string `json:"detail"`
 	Pointer string `json:"pointer"` // JSON pointer as a URI fragment, e.g. "#/source/page"
@@ -44,29 +44,29 @@ func (p *Problem) Error() string {
 	return p.Title
 }
 
-// Unwrap gives the cause of a 5xx; it is reported, never answered.
+// Unwrap returns the cause of a 5xx, which is reported and never sent to the client.
 func (p *Problem) Unwrap() error { return p.cause }
 
-// NewProblem makes a problem of a type of ours. name becomes the type; title is the same for all problems of the type;
-// detail may be empty. Neither holds a value that was sent.
+// NewProblem returns a problem whose type is name with our prefix. title is the same for all problems of the type;
+// detail may be empty. Neither may contain a value from the request.
 func NewProblem(name string, status int, title, detail string) *Problem {
 	return &Problem{Type: problemPrefix + name, Title: title, Status: status, Detail: detail}
 }
 
-// Invalid is the 422 for a request that can be read but breaks the rules; each error names its member.
+// Invalid returns the 422 for a well-formed request with invalid members; each error names its member.
 func Invalid(errors ...FieldError) *Problem {
 	p := NewProblem("validation-error", http.StatusUnprocessableEntity, "Your request is not valid.", "")
 	p.Errors = errors
 	return p
 }
 
-// NotFound is the 404 for everything that is not there. Links that are unknown, expired, malformed or made for another
-// purpose get the same.
+// NotFound returns the 404 for unknown paths, and for links that are unknown, expired, malformed or for another
+// purpose.
 func NotFound() *Problem {
 	return NewProblem("not-found", http.StatusNotFound, "There is nothing here.", "")
 }
 
-// Limited is the 429 of the network policies. violated names them; after is when a repetition will be let through,
+// Limited returns the 429 of the rate limiter. violated names the policies; after is the time until a retry is allowed,
 // rounded up to seconds.
 func Limited(violated []string, after time.Duration, header http.Header) *Problem {
 	p := &Problem{Type: quotaExceeded, Title: "Request cannot be satisfied as assigned quota has been exceeded",
@@ -80,7 +80,8 @@ func Limited(violated []string, after time.Duration, header http.Header) *Proble
 	return p
 }
 
-// Busy is the 429 for a subject that so many ask about at once that one of them does not get its turn. Nothing was done.
+// Busy returns the 429 for too many concurrent requests for the same address or subscriber. The request changed
+// nothing.
 func Busy(after time.Duration) *Problem {
 	p := NewProblem("too-many-at-once", http.StatusTooManyRequests, "Too many requests came for the same thing at once.",
 		"Please repeat the request later; repeating it is safe.")
@@ -88,7 +89,7 @@ func Busy(after time.Duration) *Problem {
 	return p
 }
 
-// Unavailable is the 503 for a dependency that is lost. Repeating the request is safe. cause is reported.
+// Unavailable returns the 503 for an unavailable dependency. Retrying the request is safe. cause is reported.
 func Unavailable(after time.Duration, cause error) *Problem {
 	p := NewProblem("service-unavailable", http.StatusServiceUnavailable, "The service is not available at the moment.",
 		"Please repeat the request later; repeating it is safe.")
@@ -126,7 +127,7 @@ func seconds(d time.Duration) string {
 	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
 }
 
-// response renders the problem: as a page for a person who sent a form or opened a link, as JSON for everybody else.
+// response renders the problem: as a page for browsers that send a form or open a link, otherwise as JSON.
 func (p *Problem) response(r *Request) *Response {
 	shown := *p
 	shown.RequestID = r.RequestID
@@ -154,7 +155,7 @@ func outcomeOf(kind string) string {
 	return strings.TrimPrefix(kind, problemPrefix)
 }
 
-// page tells a person what the problem document tells a program. A field is named as the form names it.
+// page returns the problem as a page. It names fields as the form does.
 func (p *Problem) page() Page {
 	page := Page{Title: p.Title}
 	if p.Detail != "" {

@@ -9,10 +9,10 @@ import (
 	"newsletter/shared/config"
 )
 
-// PublicURL is where visitors reach the API: an origin, and the base path in front of our routes if there is one.
+// PublicURL is the URL at which visitors reach the API: an origin, optionally followed by a base path.
 type PublicURL string
 
-// LinkConfig is where the links of emails lead.
+// LinkConfig configures the links in emails.
 type LinkConfig struct {
 	// The URL at which visitors reach the API, such as "https://api.example.org", or "https://example.org/news" if a
 	// mapping or proxy serves it below a base path. Links in emails begin with it. https, except on a loopback host.

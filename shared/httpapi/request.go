@@ -15,41 +15,41 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// maxBodyBytes bounds a body: a sign-up is below 2 KiB (DESIGN §7).
+// maxBodyBytes is the maximum size of a body; a sign-up is below 2 KiB.
 const maxBodyBytes = 16 << 10
 
-// maxUserAgentBytes is what is kept of a User-Agent; real ones are below 300 bytes.
+// maxUserAgentBytes is the length to which a User-Agent is cut; real ones are below 300 bytes.
 const maxUserAgentBytes = 512
 
-// maxRequestIDBytes is what is kept of a request's id; the gateway's have 16 bytes.
+// maxRequestIDBytes is the length to which a request ID is cut; the gateway's have 16 bytes.
 const maxRequestIDBytes = 64
 
 // Request is one HTTP request.
 type Request struct {
 	Method string
-	// RawQuery is the query string as it was sent, Query its readable part: what cannot be decoded is left out, so that
-	// what mail programs append to a link does not break it.
+	// RawQuery is the query string as it was sent. Query omits what cannot be decoded, so that parameters that email
+	// programs append do not break a link.
 	RawQuery string
 	Query    url.Values
 	Header   http.Header
-	// Client is the address of the TCP connection's other end, as IPv4 where it is IPv4, without a zone. It is the
-	// gateway's word, or CloudFront's where the site stands behind it; no other header changes it. Invalid where the gateway
-	// gave none.
+	// Client is the peer address of the TCP connection without a zone; an IPv4-mapped address is IPv4. It comes from
+	// the gateway, or from CloudFront if configured; no other header changes it. It is invalid if the gateway sent
+	// none.
 	Client    netip.Addr
 	UserAgent string // valid UTF-8, shortened to 512 bytes
 	Origin    string
 	RequestID string    // the gateway's, which the client sees too; see RequestID
-	Time      time.Time // when the gateway took the request, UTC
+	Time      time.Time // when the gateway received the request, UTC
 
-	path    string // as the client sent it, with the stage and the base path that the gateway does not match
-	text    string // the body as the gateway passed it on
-	encoded bool   // by the gateway, in base64
-	route   *Route // nil where nothing of ours was asked for
+	path    string // as the client sent it, including stage and base path
+	text    string // the body as the gateway sent it
+	encoded bool   // the gateway encoded text in base64
+	route   *Route // nil if no route matches
 
-	step func(outcome string, took time.Duration) // hears that the body was decoded; may be nil
+	step func(outcome string, took time.Duration) // called after the body was decoded; may be nil
 }
 
-// decoded tells how the decoding of the body went, which began at a time.
+// decoded reports the outcome of decoding the body to step.
 func (r *Request) decoded(began time.Time, err error) {
 	if r.step == nil {
 		return
@@ -61,7 +61,7 @@ func (r *Request) decoded(began time.Time, err error) {
 	r.step(outcome, time.Since(began))
 }
 
-// newRequest reads an event.
+// newRequest returns the request of an event.
 func newRequest(event events.APIGatewayV2HTTPRequest) *Request {
 	call := event.RequestContext.HTTP
 	r := &Request{
@@ -84,13 +84,13 @@ func newRequest(event events.APIGatewayV2HTTPRequest) *Request {
 	return r
 }
 
-// RequestID returns the gateway's id of a request: at most 64 bytes of valid UTF-8 without control characters.
+// RequestID returns the gateway's request ID: at most 64 bytes of valid UTF-8 without control characters.
 func RequestID(event events.APIGatewayV2HTTPRequest) string {
 	return printable(event.RequestContext.RequestID, maxRequestIDBytes)
 }
 
-// Sibling returns a reference to the route that differs from the requested one in its last segment, which is name. It is
-// relative to the page of this request, because only the browser knows the base path.
+// Sibling returns a reference to the route that differs from the requested one in its last segment, which is name. It
+// is relative to the page of this request, because only the browser knows the base path.
 func (r *Request) Sibling(name string) string {
 	if strings.HasSuffix(r.path, "/") {
 		return "../" + name
@@ -98,8 +98,8 @@ func (r *Request) Sibling(name string) string {
 	return name
 }
 
-// body decodes the body. Its errors are returned here, to the route that reads it, because another one may promise to take
-// any body, as one-click does (RFC 8058).
+// body returns the decoded body. It is decoded only when a route reads it, because one-click unsubscribe must accept
+// any body (RFC 8058).
 func (r *Request) body() ([]byte, error) {
 	size := len(r.text)
 	if r.encoded {
@@ -121,7 +121,7 @@ func (r *Request) body() ([]byte, error) {
 	return body, nil
 }
 
-// clock is the time of a request as the gateway gave it, or now where an event has none.
+// clock returns the gateway's time of a request, or now if the event has none.
 func clock(millis int64) time.Time {
 	if millis <= 0 {
 		return time.Now().UTC()
@@ -129,7 +129,8 @@ func clock(millis int64) time.Time {
 	return time.UnixMilli(millis).UTC()
 }
 
-// clientAddress reads the gateway's sourceIp. A v4-mapped IPv6 address is its IPv4 address, so that nobody has two.
+// clientAddress parses an IP address. It converts an IPv4-mapped IPv6 address to IPv4, so that a client has one
+// address.
 func clientAddress(s string) netip.Addr {
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
@@ -138,7 +139,7 @@ func clientAddress(s string) netip.Addr {
 	return addr.WithZone("").Unmap()
 }
 
-// QueryToken gives the one `token` of the query string, or "" if there is none or more than one.
+// QueryToken returns the `token` of the query string, or "" if there is none or more than one.
 func (r *Request) QueryToken() string {
 	values := r.Query["token"]
 	if len(values) != 1 || strings.Contains(values[0], ",") { // the gateway joins repeated values by commas
@@ -147,12 +148,12 @@ func (r *Request) QueryToken() string {
 	return values[0]
 }
 
-// HasToken says whether the URL names a token, readable or not.
+// HasToken reports whether the URL has a token, valid or not.
 func (r *Request) HasToken() bool {
 	return r.Query.Has("token") || strings.Contains(r.RawQuery, "token=")
 }
 
-// mediaType is the content type without parameters, in lower case.
+// mediaType returns the content type without parameters, in lower case.
 func (r *Request) mediaType() string {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(kind))
@@ -168,8 +169,8 @@ func (r *Request) isFormType() bool {
 	return kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data"
 }
 
-// WantsHTML says whether a person with a browser waits for the answer: Accept prefers HTML to JSON, or it names neither
-// and a form was sent.
+// WantsHTML reports whether to respond with a page: Accept prefers HTML to JSON or ranks them equally, or it names
+// neither and a form was sent.
 func WantsHTML(r *Request) bool {
 	page, document := accepts(r.Header.Get("Accept"))
 	if page == 0 && document == 0 {
@@ -178,13 +179,13 @@ func WantsHTML(r *Request) bool {
 	return page > 0 && page >= document
 }
 
-// accepts gives the qualities of HTML and of JSON in an Accept header (RFC 9110 §12.5.1), 0 where it does not name them.
+// accepts returns the qualities of HTML and JSON in an Accept header (RFC 9110 §12.5.1), 0 for one that is not named.
 func accepts(header string) (page, document float64) {
 	for item := range strings.SplitSeq(strings.ToLower(header), ",") {
 		kind, parameters, _ := strings.Cut(item, ";")
 		quality := 1.0
 		if _, q, found := strings.Cut(parameters, "q="); found {
-			quality, _ = strconv.ParseFloat(strings.TrimSpace(q), 64) // what cannot be read is not wanted
+			quality, _ = strconv.ParseFloat(strings.TrimSpace(q), 64) // an invalid quality counts as 0
 		}
 		switch strings.TrimSpace(kind) {
 		case "text/html", "application/xhtml+xml":
@@ -196,7 +197,7 @@ func accepts(header string) (page, document float64) {
 	return page, document
 }
 
-// printable cuts s to at most n bytes of valid UTF-8 without control characters.
+// printable returns at most n bytes of s as valid UTF-8 without control characters.
 func printable(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsControl(r) {

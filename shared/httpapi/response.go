@@ -6,15 +6,15 @@ import (
 	"net/http"
 )
 
-// Response is an answer before the headers that every answer carries.
+// Response is a response without the common headers.
 type Response struct {
 	Status  int
-	Header  http.Header // never nil in what the constructors give
+	Header  http.Header // the constructors never return nil
 	Body    []byte
-	Outcome string // a word for the log line: what happened, never who it was
+	Outcome string // for the log line: what happened, never personal data
 }
 
-// JSON answers with v. It panics when v cannot be encoded, which only a wrong type of ours can cause.
+// JSON returns a response with v. It panics if v cannot be encoded, which is a programming error.
 func JSON(status int, v any) *Response {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -23,18 +23,18 @@ func JSON(status int, v any) *Response {
 	return &Response{Status: status, Body: body, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
 }
 
-// Text answers with plain text.
+// Text returns a plain-text response.
 func Text(status int, text string) *Response {
 	return &Response{Status: status, Body: []byte(text), Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}
 }
 
-// As sets the word for the log line.
+// WithOutcome sets the outcome for the log line.
 func (r *Response) WithOutcome(outcome string) *Response {
 	r.Outcome = outcome
 	return r
 }
 
-// With adds headers.
+// WithHeader sets headers.
 func (r *Response) WithHeader(header http.Header) *Response {
 	for name, values := range header {
 		r.Header[http.CanonicalHeaderKey(name)] = values

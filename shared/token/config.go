@@ -7,31 +7,31 @@ import (
 	"newsletter/shared/config"
 )
 
-// Each purpose of links has a list of keys of its own: "id:key,id:key", the newest first. An id is 1 to 16 letters, digits,
-// - or _, and may be left out; a key is at least 32 random bytes in base64. The newest key signs and all verify. To change
-// a key, put a new one in front and keep the old one until its links have ended.
+// Each purpose of links has its own list of keys: "id:key,id:key", newest first. An id is 1 to 16 letters, digits, - or
+// _, and is optional; a key is at least 32 random bytes in base64. The newest key signs, and all keys verify. To
+// rotate, add a new key in front and keep the old one until its links have expired.
 
-// ConfirmKeys are those of confirmation links.
+// ConfirmKeys holds the keys of confirmation links.
 type ConfirmKeys struct {
 	// The keys that sign confirmation links, which are valid for 48 h: "id:key,id:key", newest first.
 	List config.Sealed `env:"TOKEN_KEYS_CONFIRM,required"`
 }
 
-// UnsubscribeKeys are those of unsubscribe links.
+// UnsubscribeKeys holds the keys of unsubscribe links.
 type UnsubscribeKeys struct {
 	// The keys that sign unsubscribe links: "id:key,id:key", newest first. These links never expire, so never remove
 	// a key.
 	List config.Sealed `env:"TOKEN_KEYS_UNSUBSCRIBE,required"`
 }
 
-// PrivacyKeys are those of the links to a person's data, and of the links to their erasure: a link's purpose is signed.
+// PrivacyKeys holds the keys of both export and erasure links. They share keys because a link's purpose is signed.
 type PrivacyKeys struct {
 	// The keys that sign links to a copy or the erasure of a subscriber's data, which are valid for 24 h:
 	// "id:key,id:key", newest first.
 	List config.Sealed `env:"TOKEN_KEYS_PRIVACY,required"`
 }
 
-// keys reads the list of a purpose, and names its variable.
+// keys returns the list of a purpose and the name of its variable.
 func keys(env *config.Env, p Purpose) (name string, list config.Sealed) {
 	switch p {
 	case Confirm:
@@ -44,8 +44,8 @@ func keys(env *config.Env, p Purpose) (name string, list config.Sealed) {
 	return "", config.Sealed{}
 }
 
-// ReadRing makes the ring of a purpose. A missing or malformed list is added to env, never its value; the ring is then
-// nil. When a token names an unknown key, the list is fetched again through env.Reload.
+// ReadRing returns the ring of a purpose. If the list is missing or malformed, it adds an error without the value to
+// env and returns nil. When a token names an unknown key, the ring fetches the list again through env.Reload.
 func ReadRing(env *config.Env, p Purpose) *Ring {
 	name, list := keys(env, p)
 	if list.IsZero() {

@@ -13,7 +13,7 @@ type key struct {
 	sign func(body []byte) []byte
 }
 
-// parseKeys reads a list of keys, newest first.
+// parseKeys parses a list of keys, newest first.
 func parseKeys(list string) ([]key, error) {
 	named, err := config.ParseKeys(list)
 	if err != nil {

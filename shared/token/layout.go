@@ -20,10 +20,10 @@ const (
 	maxSize       = headSize + maxKeyID + claimsSize + macSize
 )
 
-// strict refuses padding, line breaks and set bits behind the last byte, so that a token has one text only.
+// strict rejects padding and non-zero trailing bits, so that a token has only one encoding. parse rejects line breaks.
 var strict = base64.RawURLEncoding.Strict()
 
-// body is everything of a token but its HMAC.
+// body returns a token without its HMAC.
 func body(keyID string, c Claims) []byte {
 	b := make([]byte, 0, maxSize)
 	b = append(b, layoutVersion, byte(c.Purpose), byte(len(keyID))) //nolint:gosec // at most maxKeyID
@@ -38,7 +38,7 @@ func body(keyID string, c Claims) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(expires))
 }
 
-// parsed is a token taken apart, its signature not yet checked.
+// parsed is a decoded token whose signature is not yet verified.
 type parsed struct {
 	keyID  string
 	claims Claims
@@ -46,12 +46,12 @@ type parsed struct {
 	mac    []byte
 }
 
-// parse takes a token's text apart; false if it is not one.
+// parse decodes a token and reports whether it is well-formed.
 func parse(text string) (parsed, bool) {
 	if len(text) > strict.EncodedLen(maxSize) {
 		return parsed{}, false
 	}
-	// DecodeString passes over line breaks even when strict, so the text is compared with its only encoding.
+	// DecodeString ignores line breaks even in strict mode, so parse compares text with its only encoding.
 	raw, err := strict.DecodeString(text)
 	if err != nil || strict.EncodeToString(raw) != text {
 		return parsed{}, false

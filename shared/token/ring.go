@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// reloadPause is the least time between two reloads of the keys, so that invented key ids cannot make us ask for the
-// secret more often.
+// reloadPause is the minimum time between two reloads of the keys, so that forged key ids cannot cause more requests
+// for the secret.
 const reloadPause = time.Minute
 
 // Ring holds the keys of one purpose: the newest signs, all verify. It is safe for concurrent use.
@@ -21,13 +21,13 @@ type Ring struct {
 
 	keys atomic.Pointer[[]key]
 
-	mu       sync.Mutex // of the two below; tokens of known keys do not wait for a reload
-	reloaded time.Time  // the last try
-	failed   error      // what went wrong with it
+	mu       sync.Mutex // guards reloaded and failed; tokens of known keys do not wait for a reload
+	reloaded time.Time  // time of the last attempt
+	failed   error      // error of the last attempt
 }
 
-// NewRing makes a ring of a list "id:base64key,id:base64key", newest first. reload fetches that list again when a token
-// names an unknown key; nil if there is nowhere to fetch it from. The error never repeats a value.
+// NewRing returns a ring of a list "id:base64key,id:base64key", newest first. reload fetches the list again when a
+// token names an unknown key; it may be nil. The error never contains a key.
 func NewRing(p Purpose, list string, reload func(ctx context.Context) (string, error)) (*Ring, error) {
 	keys, err := parseKeys(list)
 	if err != nil {
@@ -38,8 +38,8 @@ func NewRing(p Purpose, list string, reload func(ctx context.Context) (string, e
 	return ring, nil
 }
 
-// Sign makes the token of c with the newest key. The ring's purpose stands for c.Purpose. A confirm or privacy link
-// without an expiry is never valid; an unsubscribe link has none, whatever c says.
+// Sign returns the token of c, signed with the newest key. It ignores c.Purpose and uses the ring's. A confirm or
+// privacy link without an expiry is never valid; for unsubscribe links, Sign ignores c.Expires.
 func (r *Ring) Sign(c Claims) string {
 	newest := (*r.keys.Load())[0]
 	c.Purpose = r.purpose
@@ -50,8 +50,8 @@ func (r *Ring) Sign(c Claims) string {
 	return strict.EncodeToString(append(signed, newest.sign(signed)...))
 }
 
-// Verify checks a token and says what it claims. The error is ErrInvalid, or ErrReload if the token names an unknown key
-// and the keys, which are fetched again for that at most once a minute, could not be fetched.
+// Verify returns the claims of a valid token. The error is ErrInvalid, or ErrReload if the token names an unknown key
+// and the keys could not be fetched again, which Verify attempts at most once a minute.
 func (r *Ring) Verify(ctx context.Context, text string, now time.Time) (Claims, error) {
 	p, ok := parse(text)
 	if !ok || p.claims.Purpose != r.purpose {
@@ -64,7 +64,7 @@ func (r *Ring) Verify(ctx context.Context, text string, now time.Time) (Claims, 
 	if !hmac.Equal(k.sign(p.body), p.mac) {
 		return Claims{}, errForged
 	}
-	// Only unsubscribe links are without an end, and they always are.
+	// Unsubscribe links never expire, and all other links do.
 	if p.claims.Expires.IsZero() != (r.purpose == Unsubscribe) {
 		return Claims{}, ErrInvalid
 	}
@@ -74,7 +74,8 @@ func (r *Ring) Verify(ctx context.Context, text string, now time.Time) (Claims, 
 	return p.claims, nil
 }
 
-// find returns the key of an id, after a reload if need be. Callers with unknown ids wait for one another's reload.
+// find returns the key of an id, reloading the keys if it is unknown. Concurrent callers with unknown ids share a
+// reload.
 func (r *Ring) find(ctx context.Context, id string, now time.Time) (key, error) {
 	if k, ok := r.lookup(id); ok {
 		return k, nil
@@ -97,7 +98,7 @@ func (r *Ring) find(ctx context.Context, id string, now time.Time) (key, error) 
 	return key{}, errForged
 }
 
-// refresh replaces the keys; a list that cannot be read leaves them as they are.
+// refresh fetches and replaces the keys; on an error it keeps the old ones.
 func (r *Ring) refresh(ctx context.Context) error {
 	list, err := r.reload(ctx)
 	if err != nil {

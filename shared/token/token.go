@@ -1,5 +1,5 @@
-// Package token makes and checks the signed links of the mails: what somebody who holds the mailbox may do, with which
-// subscription, until when.
+// Package token signs and verifies the links in emails. A token states what its bearer may do, for which subscriber and
+// until when.
 //
 // A token is strict base64url (RFC 4648 §5, no padding) of
 //
@@ -10,15 +10,15 @@
 //	16 bytes     subscriber id
 //	16 bytes     event id          all zero for none
 //	 4 bytes     epoch             big-endian
-//	 8 bytes     expiry            big-endian Unix seconds; 0 never, which unsubscribe links have and no others
+//	 8 bytes     expiry            big-endian Unix seconds; 0 (never) for unsubscribe links only
 //	32 bytes     HMAC-SHA256       over all bytes before it, under the key that the id names in the ring of the purpose
 //
-// Invariants: each purpose has its own ring of keys (the two of privacy share theirs), so a function that holds one ring can neither make nor accept the
-// links of another; one text is the only text of its token; comparing takes the same time whatever differs; a token
-// says nothing about the address.
+// Invariants: each purpose has its own keys (export and erase share theirs), so a function with one ring can neither
+// sign nor verify the links of another. A token has exactly one encoding. Signatures are compared in constant time. A
+// token does not reveal the address.
 //
-// Failure policy: whatever is wrong with a token is ErrInvalid, one answer for all. ErrReload says that the keys could
-// not be fetched, so that nothing can be said about the token.
+// Failure policy: every invalid token results in ErrInvalid. ErrReload means that the keys could not be fetched, so
+// that the token could not be verified.
 package token
 
 import (
@@ -29,35 +29,35 @@ import (
 	"github.com/google/uuid"
 )
 
-// Purpose is what a token allows.
+// Purpose is the action that a token allows.
 type Purpose byte
 
 // The purposes. Their numbers are part of the links and never change.
 const (
 	Confirm     Purpose = 1
 	Unsubscribe Purpose = 2
-	Export      Purpose = 3 // see what is kept of a person
-	Erase       Purpose = 4 // have it deleted
+	Export      Purpose = 3 // get a copy of the stored data
+	Erase       Purpose = 4 // have the stored data erased
 )
 
-// How long links stay valid; unsubscribe links always do (CAN-SPAM asks for 30 days at least, RFC 8058 for no end).
+// The lifetimes of links. Unsubscribe links never expire (CAN-SPAM requires at least 30 days, RFC 8058 no expiry).
 const (
 	ConfirmLifetime = 48 * time.Hour
 	PrivacyLifetime = 24 * time.Hour
 )
 
 var (
-	// ErrInvalid says that a token is malformed, forged, expired or for another purpose. Nobody is told which; Reason knows it
-	// for the log.
+	// ErrInvalid is the error for a token that is malformed, forged, expired or for another purpose. Clients do not
+	// learn which; Reason returns it for the log.
 	ErrInvalid = errors.New("token: invalid")
 	errForged  = fmt.Errorf("%w: forged", ErrInvalid)
 	errExpired = fmt.Errorf("%w: expired", ErrInvalid)
-	// ErrReload says that a token names a key that is not known here and that the keys could not be fetched again.
+	// ErrReload is the error for a token with an unknown key when the keys could not be fetched again.
 	ErrReload = errors.New("token: the keys could not be reloaded")
 )
 
-// Reason is why a link opens nothing, for telemetry.SecurityEvent: what Verify says of its token, or that whoever it leads to is
-// not there.
+// Reason returns why a link is refused, for telemetry.SecurityEvent: the reason of an error of Verify, or
+// "link_unknown" for a subscriber that does not exist.
 func Reason(err error) string {
 	switch {
 	case errors.Is(err, errForged):
@@ -70,15 +70,15 @@ func Reason(err error) string {
 	return "link_unknown"
 }
 
-// Claims is what a token says.
+// Claims is the content of a token.
 type Claims struct {
 	Purpose      Purpose
 	SubscriberID uuid.UUID
-	// EventID is the ledger event that the mail answers: the request whose consent a confirmation grants. It is
+	// EventID is the ledger event that caused the email: the request whose consent a confirmation grants. It is
 	// uuid.Nil where none is needed.
 	EventID uuid.UUID
-	// Epoch is the subscriber's epoch when the mail was sent.
+	// Epoch is the subscriber's epoch when the email was sent.
 	Epoch int32
-	// Expires is cut to seconds. The zero Time is never.
+	// Expires is truncated to seconds. The zero Time means never.
 	Expires time.Time
 }

@@ -1,10 +1,10 @@
-// Package parking keeps unsubscriptions by link that the database cannot take at the moment, in an SQS queue, from where
-// they are applied when it is back.
+// Package unsubscribequeue enqueues unsubscribe requests in SQS while the database is unavailable. They are applied
+// when it is back.
 //
-// Invariants: what is parked was verified before: it holds the ids of the link and no token, address or network address;
-// applying it twice is harmless.
+// Invariants: a request's link is verified before it is enqueued. A message contains the link's ids and no token, email
+// address or network address. Applying it twice is harmless.
 //
-// Failure policy: parking is tried once, within two seconds; its error means that nothing was kept.
+// Failure policy: Enqueue tries once, for at most two seconds. After an error, assume that the request is not enqueued.
 package unsubscribequeue
 
 import (
@@ -23,8 +23,8 @@ import (
 	"newsletter/shared/awssdk"
 )
 
-// parkTimeout leaves the database's own timeouts, which came before, room below the function's.
-const parkTimeout = 2 * time.Second
+// enqueueTimeout leaves room for the preceding database timeouts within the function's timeout.
+const enqueueTimeout = 2 * time.Second
 
 // Config names the queue.
 type Config struct {
@@ -33,10 +33,10 @@ type Config struct {
 	QueueURL string `env:"UNSUBSCRIBE_QUEUE_URL" from:"template" example:"https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe"`
 }
 
-// Enabled says whether there is a queue at all.
+// Enabled reports whether a queue is configured.
 func (c Config) Enabled() bool { return c.QueueURL != "" }
 
-// Validate implements the check of config.Env.ParseRequest.
+// Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	if u, err := url.Parse(c.QueueURL); c.Enabled() && (err != nil || u.Host == "" || len(u.Path) < 2) {
 		return errors.New("UNSUBSCRIBE_QUEUE_URL: must be the URL of an SQS queue")
@@ -44,7 +44,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Request is an unsubscription by a verified link.
+// Request is an unsubscribe request by a verified link.
 type Request struct {
 	SubscriberID uuid.UUID `json:"subscriber_id"`
 	Epoch        int32     `json:"epoch"`
@@ -52,45 +52,44 @@ type Request struct {
 	RequestID    string    `json:"request_id"`
 }
 
-// Queue keeps departures. It is safe for concurrent use.
+// Queue enqueues unsubscribe requests. It is safe for concurrent use.
 type Queue struct {
 	client *sqs.Client
 	url    string
 }
 
-// New gives the lot of a Config, nil if there is none. It does no I/O.
+// New returns the queue of a Config, or nil if none is configured. It does no I/O.
 func New(cfg Config) *Queue {
 	if !cfg.Enabled() {
 		return nil
 	}
 	return &Queue{url: cfg.QueueURL, client: sqs.New(sqs.Options{
 		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("sqs"),
-		HTTPClient: awshttp.NewBuildableClient().WithTimeout(parkTimeout),
+		HTTPClient: awshttp.NewBuildableClient().WithTimeout(enqueueTimeout),
 		Retryer:    aws.NopRetryer{},
 	})}
 }
 
-// Park keeps a departure.
-func (l *Queue) Park(ctx context.Context, d Request) error {
+// Enqueue sends a request to the queue.
+func (q *Queue) Park(ctx context.Context, d Request) error {
 	body, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	_, err = l.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &l.url, MessageBody: aws.String(string(body))})
+	_, err = q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String(string(body))})
 	if err != nil {
-		return fmt.Errorf("park an unsubscription: %w", err)
+		return fmt.Errorf("enqueue unsubscribe request: %w", err)
 	}
 	return nil
 }
 
-// errDeparture says that a message is not one that Park wrote.
-var errDeparture = errors.New("parking: the message is no parked unsubscription")
+var errNotRequest = errors.New("parse unsubscribe request: not a message of Enqueue")
 
-// ParseRequest reads what Park wrote.
+// ParseRequest parses a message that Enqueue sent.
 func ParseRequest(body string) (Request, error) {
 	var d Request
 	if err := json.Unmarshal([]byte(body), &d); err != nil || d.SubscriberID == uuid.Nil || d.At.IsZero() {
-		return Request{}, errDeparture
+		return Request{}, errNotRequest
 	}
 	return d, nil
 }
