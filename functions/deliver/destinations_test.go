@@ -284,7 +284,7 @@ func TestLoopsSendsTheMails(t *testing.T) {
 func TestATemplateWithoutAnAccount(t *testing.T) {
 	b := setup(t)
 	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "letter1"
-	if _, err := open(t.Context(), b.Env()); err == nil || !strings.Contains(err.Error(), "LOOPS_TRANSACTIONAL_ID: is of use only with LOOPS_API_KEY") {
+	if _, err := open(t.Context(), b.Env()); err == nil || !strings.Contains(err.Error(), "LOOPS_TRANSACTIONAL_ID: requires LOOPS_API_KEY") {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,8 +1,8 @@
-// Command engagement hears from Amazon SES, through SNS, what became of emails. A mailbox that does not exist, and a person
-// who complains, get no more email; everything else is kept for the statistics.
+// Command engagement receives the events of Amazon SES, such as bounces, through SNS. It suppresses mailboxes that do not
+// exist and subscribers who complain, and records all other events for the statistics.
 //
-// Lambda repeats a notification that fails. One that cannot be read, or is about nobody known, is recorded for an alert and
-// never repeated. SNS invokes a function with its envelope only: it has no raw delivery to Lambda.
+// Lambda repeats a notification that fails. An unreadable event, or one about an unknown recipient, is recorded for an
+// alert and never repeated. SNS invokes a function with its envelope only: it has no raw delivery to Lambda.
 package main
 
 import (
@@ -31,9 +31,9 @@ type handler struct {
 	now   func() time.Time
 }
 
-var errNoNotification = errors.New("the event is not a notification of SNS")
+var errNoNotification = errors.New("the event is not an SNS notification")
 
-// result is the answer to an invocation: how many events were what.
+// result is the response to an invocation: the number of events by outcome.
 type result struct {
 	Outcomes map[string]int `json:"outcomes"`
 }
@@ -47,7 +47,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	for _, record := range notification.Records {
 		outcome, err := h.record(ctx, record.SNS)
 		if err != nil {
-			return nil, err // all of it comes again; what was done is found done
+			return nil, err // Lambda repeats all records; recording one again is harmless
 		}
 		done.Outcomes[outcome]++
 		lambdafn.Note(ctx, slog.Int("mails_"+outcome, done.Outcomes[outcome]))
@@ -55,7 +55,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	return done, nil
 }
 
-// take records one event and ends the emails to whom it says so.
+// record records one event and suppresses its recipient if required.
 func (h *handler) record(ctx context.Context, n events.SNSEntity) (outcome string, err error) {
 	e, news := engagement.Read(n.Message, n.MessageID, n.Timestamp)
 	if !news {
@@ -72,7 +72,7 @@ func (h *handler) record(ctx context.Context, n events.SNSEntity) (outcome strin
 		return "", err
 	case !subject.Known:
 		telemetry.Add(ctx, telemetry.FeedbackUnreadable, 1)
-		lambdafn.Logger(ctx).WarnContext(ctx, "event of SES not readable, or about nobody known", "kind", string(e.Kind), "detail", e.Detail)
+		lambdafn.Logger(ctx).WarnContext(ctx, "SES event unreadable or about an unknown recipient", "kind", string(e.Kind), "detail", e.Detail)
 		if e.Kind == engagement.Unreadable {
 			return "unreadable", nil
 		}
@@ -83,7 +83,7 @@ func (h *handler) record(ctx context.Context, n events.SNSEntity) (outcome strin
 	return string(e.Kind), err
 }
 
-// suppress ends all email to whom a report is about. address is the recipient's, the zero Address if it is not known.
+// suppress suppresses the recipient of a bounced or reported email. address is the zero Address if it is unknown.
 func (h *handler) suppress(ctx context.Context, kind engagement.Kind, about engagement.Subject, address subscription.Address, requestID string) error {
 	end := subscription.Suppression{
 		SubscriberID: about.SubscriberID, Reason: subscription.Bounce, Actor: ledger.Provider,
@@ -100,7 +100,7 @@ func (h *handler) suppress(ctx context.Context, kind engagement.Kind, about enga
 	if end.Reason != subscription.Complaint || address.Normalized == "" {
 		return nil
 	}
-	// They were erased. That they want no more email is to be remembered; that a mailbox is gone is not.
+	// The subscriber was erased. Keep a complaint, but not the bounce of a mailbox.
 	end.SubscriberID, end.Address = uuid.Nil, address
 	_, err := h.store.Suppress(ctx, end)
 	return err

@@ -1,8 +1,7 @@
-// Command maintain does once a day what time asks for: it ends requests that were never confirmed, reminds of others if the
-// owner wants it, deletes what is older
-// than it may be, records how much that was, and seals the ledger.
+// Command maintain runs the daily maintenance: it expires unconfirmed sign-ups, sends reminders if configured, deletes data
+// after its retention period, records the counts, and seals the ledger.
 //
-// It may be run at any time, by hand too, and twice at once. What it does not get done in its time the next run does.
+// It may run at any time, manually too, and concurrently. The next run continues what a run does not finish in its time.
 package main
 
 import (
@@ -27,7 +26,7 @@ import (
 const (
 	// atOnce is how many people one transaction, or one list, is about.
 	batchSize = 200
-	// timeToSeal is kept of the invocation for the record and the seals.
+	// timeToSeal is the part of the invocation reserved for the ledger event and the seals.
 	timeToSeal = 20 * time.Second
 )
 
@@ -42,17 +41,17 @@ type handler struct {
 	now         func() time.Time
 }
 
-var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")
+var errNotATick = errors.New("the event is neither a scheduled event nor empty")
 
-// result is the answer to an invocation.
+// result is the response to an invocation.
 type result struct {
 	Counts map[string]int64 `json:"counts"`
 	Seals  int              `json:"seals"`
-	// Head is the hash of the last seal. It is logged, so that a chain that is made anew can be told from this one.
+	// Head is the hash of the last seal. It is logged, so that a rebuilt chain is recognized.
 	Head string `json:"head,omitempty"`
 }
 
-// event does all of it. An error of one part does not keep the others from being done.
+// event runs all parts. An error of one part does not prevent the others.
 func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
 	if !lambdafn.IsScheduleInput(event) {
 		return nil, errNotATick
@@ -81,7 +80,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	return done, nil
 }
 
-// record writes the run into the ledger.
+// record appends the run to the ledger.
 func (h *handler) record(ctx context.Context, counts map[string]int64) error {
 	id, now := uuid.Must(uuid.NewV7()), h.now()
 	return h.db.Batch(ctx, func(b *pgx.Batch) {

@@ -21,7 +21,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	return openAt(ctx, env, time.Now)
 }
 
-// openAt is open with a clock.
+// openAt returns the function with a clock.
 func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdafn.Function, error) {
 	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	remindAfter, keep, domain := config.Read[subscription.ReminderConfig](env).After, config.Read[retention.Config](env), config.Read[subscription.DomainLimit](env)

@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/retention"
 )
 
-// tidy ends and deletes, with a part of the time.
+// tidy expires, reminds and deletes, and reserves timeToSeal.
 func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 	if deadline, found := ctx.Deadline(); found {
 		var cancel context.CancelFunc
@@ -39,8 +39,7 @@ func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 	return counts, err
 }
 
-// remind mails once more about requests that nobody has confirmed, if the owner wants it. An address that somebody is just
-// working on waits for the next run.
+// remind sends a reminder for unconfirmed sign-ups, if configured. A subscriber whose row is locked waits for the next run.
 func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
 	if h.remindAfter == 0 {
 		return nil
@@ -66,7 +65,7 @@ func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
 	}
 }
 
-// eraseLongGone erases people who unsubscribed so long ago that their address serves nobody any more.
+// eraseLongUnsubscribed erases subscribers whose unsubscribe is older than the retention period.
 func (h *handler) eraseLongUnsubscribed(ctx context.Context, counts map[string]int64) error {
 	if h.keep.Unsubscribed == 0 {
 		return nil

@@ -1,6 +1,6 @@
-// Package awssdk gives the clients of the AWS SDK what they need from the Lambda environment.
+// Package awssdk configures the clients of the AWS SDK from the Lambda environment.
 //
-// It stands in for the SDK's own config module, which adds 3 MB to a function to find credentials in places that a
+// It replaces the SDK's own config module, which adds 3 MB to a function to find credentials in places that a
 // Lambda function does not have: Lambda sets them as environment variables.
 package awssdk
 
@@ -32,7 +32,7 @@ func Credentials() aws.CredentialsProvider {
 	})
 }
 
-// Region is the region the function runs in.
+// Region returns the region the function runs in.
 func Region() string { return os.Getenv("AWS_REGION") }
 
 // Endpoint returns the base URL of a service's fake below FAKES_URL, which only the local stack and tests set, or nil for

@@ -1,5 +1,5 @@
-// Package engagement keeps what became of emails: it reads the events that Amazon SES publishes, finds out whom they are
-// about, and records them.
+// Package engagement records the events of emails that Amazon SES publishes, such as bounces, and finds the subscriber of
+// each.
 //
 // Invariants: no address, network address or link is kept; an event that comes twice is kept once. A subscriber is found by
 // the delivery that the email names, and only where it names none, or where nothing is kept of it any more, by the keyed
@@ -47,9 +47,9 @@ type Event struct {
 	Recipient string
 	// Detail is one word of the provider, such as "General" of a bounce.
 	Detail string
-	// Permanent says that a bounce is for good, and of a complaint that a person made it.
+	// Permanent reports that a bounce is permanent, or that a person made the complaint.
 	Permanent bool
-	// Suppress says that no email may go to the mailbox any more.
+	// Suppress reports that the mailbox is to be suppressed.
 	Suppress bool
 }
 
@@ -58,9 +58,9 @@ type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
-// Subject is whom an event is about.
+// Subject is the subscriber of an event.
 type Subject struct {
-	// Known says that the email is one of ours, or that its recipient is or was a subscriber.
+	// Known reports that the outbox has the email, or that its recipient is or was a subscriber.
 	Known bool
 	// SubscriberID is the person; uuid.Nil if nothing is kept of them.
 	SubscriberID uuid.UUID
@@ -99,7 +99,7 @@ with delivery as (
 )
 select known, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000')::text from subject`
 
-// Record keeps an event that was received at now, and finds whom it is about. emailHMAC is the keyed hash of the recipient's
+// Record stores an event that was received at now, and finds its subscriber. emailHMAC is the keyed hash of the recipient's
 // address; nil if it is not known.
 func Record(ctx context.Context, db database, now time.Time, e Event, emailHMAC []byte) (Subject, error) {
 	id := uuid.Must(uuid.NewV7())

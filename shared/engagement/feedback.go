@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Feedback is what SES tells of the emails that it sends.
+// Feedback describes the events that SES reports of sent emails.
 type Feedback struct {
 	// Unheard is how many of the newest emails, up to three, were sent more than an hour ago without any event since; 0 if
 	// there was one, or if the newest is older than a day. One receiver may be slow; three in a row, or all that were ever
@@ -18,8 +18,8 @@ type Feedback struct {
 	Unreadable int
 }
 
-// The emails of people who were erased are left out, because what was heard of them was erased too. A delivery may be told
-// of a moment before the outbox has it.
+// Emails of erased subscribers are excluded, because their events were erased too. An event may precede the outbox's record
+// of its email by a moment.
 const feedbackSQL = `
 with sent as (
     select finished_at from (
@@ -36,7 +36,7 @@ select case when at > $1::timestamptz - interval '1 day'
        (select count(*) from engagement_events e where e.kind = 'unreadable' and e.at > $1::timestamptz - interval '1 day')
 from newest`
 
-// ReadFeedback queues reading what is known at a time. It means nothing where another service than SES sends.
+// ReadFeedback adds the query of the feedback at a time to b. It applies only where SES sends.
 func ReadFeedback(b *pgx.Batch, now time.Time, into *Feedback) {
 	b.Queue(feedbackSQL, now).QueryRow(func(row pgx.Row) error { return row.Scan(&into.WithoutEvents, &into.LastSent, &into.Unreadable) })
 }

@@ -15,7 +15,7 @@ type Rates struct {
 	Complaints int // of them
 }
 
-// Percent is a part of what was sent, 0 if nothing was.
+// Percent returns n as a percentage of the sent emails, or 0 if there are none.
 func (r Rates) Percent(n int) float64 {
 	if r.Sent == 0 {
 		return 0
@@ -37,7 +37,7 @@ select (select count(*) from outbox, since where finished_at > since.at and stat
        (select count(distinct delivery_id) from reports where kind = 'bounce' and permanent and detail <> all($2::text[])),
        (select count(distinct delivery_id) from reports where kind = 'complaint' and detail <> all($3::text[]))`
 
-// RatesSince measures from a time on, or from the last pause of all mail that was lifted, if that is later.
+// RatesSince returns the rates since a time, or since the last resumption of emails if that is later.
 func RatesSince(ctx context.Context, db database, from time.Time) (Rates, error) {
 	var r Rates
 	err := db.Batch(ctx, func(b *pgx.Batch) {

@@ -64,7 +64,7 @@ func (m *moment) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// or is the first of two times that is known.
+// or returns m, or other if m is zero.
 func (m moment) or(other time.Time) time.Time {
 	if m.IsZero() {
 		return other

@@ -47,7 +47,7 @@ type eventBody struct {
 	Params map[string]any `json:"params"`
 }
 
-// payload tells of an event what is nobody's.
+// payload returns the request body of an event, without personal data.
 func (e Event) payload() payload {
 	params := map[string]any{
 		"session_id":           strconv.Itoa(int(randomNumber())), // without one, and without a time, the reports leave it out
@@ -66,7 +66,7 @@ func (e Event) payload() payload {
 	}
 }
 
-// number is random, in the form of the numbers that Google's own scripts draw for a client.
+// randomNumber returns a random number in the form of the numbers that Google's own scripts draw for a client.
 func randomNumber() uint32 {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -82,7 +82,7 @@ var (
 	longToken    = regexp.MustCompile(`[\pL\pN_-]{33,}`)             // a hash, or an id
 )
 
-// impersonal gives a campaign's word, or nothing where it could name a person: visitors can put anything into a link.
+// impersonal returns value, or "" if it could identify a person: visitors can put anything into a link.
 func impersonal(value string) string {
 	if utf8.RuneCountInString(value) > maxValue || !campaignWord.MatchString(value) || longNumber.MatchString(value) || longToken.MatchString(value) {
 		return ""

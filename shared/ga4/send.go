@@ -24,10 +24,10 @@ const (
 	maxResponse = 64 << 10
 )
 
-// errTooOld says that Google would not count the event at its time.
+// errTooOld is the error for an event that Google would not count at its own time.
 var errTooOld = errors.New("the event is older than 71 hours")
 
-// Send has an event counted. The error is a *outbox.Failure.
+// Send sends an event. The error is a *outbox.Failure.
 func (p *Client) Send(ctx context.Context, e Event) error {
 	if p.now().Sub(e.At) > maxAge {
 		return &outbox.Failure{Cause: "too_old", Permanent: true, Err: errTooOld}
@@ -63,7 +63,7 @@ func (p *Client) request(ctx context.Context, e Event) (*http.Request, error) {
 	return request, nil
 }
 
-// unreachable is a call without an answer. Whether Google counted the event is not known.
+// unreachable returns the failure of a call without a response. Google may have counted the event.
 func unreachable(err error) *outbox.Failure {
 	if failure, ok := errors.AsType[*outbox.Failure](err); ok { // the Doer's own
 		return failure
@@ -81,7 +81,7 @@ func unreachable(err error) *outbox.Failure {
 	return &outbox.Failure{Cause: cause, Err: err}
 }
 
-// refused gives nil for an answer that says yes.
+// refused returns the failure of a response, or nil for success.
 func refused(response *http.Response) error {
 	status := response.StatusCode
 	if status/100 == 2 {

@@ -139,7 +139,7 @@ func classify(err error) error {
 	return failure
 }
 
-// passing says whether another try may not meet a refusal.
+// isTransient reports whether a retry may succeed.
 func isTransient(code string) bool {
 	switch code {
 	case "BadDigest", "ConditionalRequestConflict", "IncompleteBody", "OperationAborted", "RequestTimeout":

@@ -16,12 +16,12 @@ type Kind string
 
 // The kinds.
 const (
-	// Erased is a person whose data is gone. With the reason "objection" no mail may go to them ever after.
+	// Erased is an erased subscriber. With the reason "objection" they never get an email again.
 	Erased Kind = "erased"
-	// Unsubscribed is a person who left, or took a request back. With Until, somebody else had asked for it: until then no
-	// mail goes to their mailbox.
+	// Unsubscribed is a subscriber who unsubscribed or declined. With Until they declined a sign-up that they had not made,
+	// and their mailbox is muted until then.
 	Unsubscribed Kind = "unsubscribed"
-	// Suppressed is an address that gets no mail: the reason is that of the suppression, such as "complaint".
+	// Suppressed is a suppressed address. The reason is that of the suppression, such as "complaint".
 	Suppressed Kind = "suppressed"
 	// SuppressionRemoved ends a suppression.
 	SuppressionRemoved Kind = "lifted"
@@ -29,7 +29,7 @@ const (
 
 var kinds = []Kind{Erased, Unsubscribed, Suppressed, SuppressionRemoved}
 
-// Entry is one stop.
+// Entry is one entry of the journal.
 type Entry struct {
 	// EventID is the ledger event that it comes from, a UUIDv7.
 	EventID uuid.UUID
@@ -38,18 +38,18 @@ type Entry struct {
 	Kind Kind
 	// Reason is a word such as "complaint"; empty where the kind says it all.
 	Reason string
-	// SubscriberID is whom it concerns; uuid.Nil for an address that is nobody's.
+	// SubscriberID is the subscriber concerned; uuid.Nil for an address without one.
 	SubscriberID uuid.UUID
 	// EmailHMAC is the keyed hash of the address, 32 bytes, and KeyID the key's name.
 	EmailHMAC []byte
 	KeyID     string
 	// FoldHMAC is the keyed hash of the mailbox, whatever the spelling of its address; nil where the stop is not about it.
 	MailboxHMAC []byte
-	// Until is when the stop ends; zero for never.
+	// Until is the end of the muting; zero for no end.
 	Until time.Time
 }
 
-// version is that of an entry's text. Whoever reads knows all older ones.
+// version is the version of the format. A reader accepts all older ones.
 const version = 1
 
 // written is the text of an entry.
@@ -70,9 +70,9 @@ var (
 	reasonWord = regexp.MustCompile(`^[a-z_]{0,32}$`)
 	keyName    = regexp.MustCompile(`^[0-9a-f]{8}$`)
 
-	errEntry    = errors.New("the entry is not whole")
-	errVersion  = errors.New("the entry is of a version that is not known here")
-	errWrongKey = errors.New("the entry does not belong under its name")
+	errEntry    = errors.New("the entry is incomplete or invalid")
+	errVersion  = errors.New("the entry has an unknown version")
+	errWrongKey = errors.New("the entry does not match its key")
 )
 
 func (e Entry) check() error {
@@ -83,7 +83,7 @@ func (e Entry) check() error {
 	return nil
 }
 
-// encode gives the same text for the same entry.
+// encode returns the same text for the same entry.
 func (e Entry) encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (e Entry) encode() ([]byte, error) {
 	return append(content, '\n'), err
 }
 
-// stamp is a time as the database keeps it.
+// truncate returns a time with the database's precision.
 func truncate(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // decode reads an entry and checks that it belongs under its key.
@@ -138,5 +138,5 @@ const root = "journal/v1/"
 // key names an entry. Keys sort by day, and within a day by the events' ids, which begin with their time.
 func (e Entry) key() string { return day(e.At) + "/" + e.EventID.String() + ".json" }
 
-// day is where the keys of a day begin.
+// day returns the prefix of a day's keys.
 func day(t time.Time) string { return root + t.UTC().Format("2006/01/02") }

@@ -1,12 +1,12 @@
 // Package journal keeps, outside the database, what must outlive it: who was erased, unsubscribed or suppressed. Restoring
-// a backup brings old states back; reading the journal from the backup's time on makes the stops stand again.
+// a backup brings old states back; replaying the journal from the backup's time on restores the suppressions.
 //
 // An entry holds no address, only its keyed hash, so it means something to the holder of the key alone. It is an object of
 // its own in a versioned S3 bucket, or a file in a folder, named by its ledger event: written once, never changed, and
 // writing it again does nothing.
 //
 // Failure policy: a write is tried once and takes at most ten seconds; the error is a *outbox.Failure, and the outbox
-// repeats. Reading says which entry it could not read and goes on; a list that breaks off ends it.
+// retries. Read reports each unreadable entry and continues; an error of the list ends it.
 package journal
 
 import (
@@ -29,10 +29,10 @@ type Config struct {
 	URL string `env:"JOURNAL_URL" from:"template" example:"s3://bucket/prefix"`
 }
 
-// Enabled says whether there is a journal at all.
+// Enabled reports whether a journal is configured.
 func (c Config) Enabled() bool { return c.URL != "" }
 
-// errURL says what JOURNAL_URL may be.
+// errURL is the error for an invalid JOURNAL_URL.
 var errURL = errors.New("JOURNAL_URL: must be s3://bucket, s3://bucket/prefix or file:///folder")
 
 // Validate implements the check of config.Env.Read.
@@ -77,7 +77,7 @@ type storage interface {
 	// put keeps content under a key, unless the key is there. The error is a *outbox.Failure.
 	put(ctx context.Context, key string, content []byte) error
 	get(ctx context.Context, key string) ([]byte, error)
-	// list gives the keys behind a text, in their order, in pages. An error ends it.
+	// list returns the keys after a text, sorted, in pages. An error ends it.
 	list(ctx context.Context, after string) iter.Seq2[[]string, error]
 }
 
@@ -86,7 +86,7 @@ type Journal struct {
 	storage storage
 }
 
-// New gives the journal of an enabled Config. It does no I/O.
+// New returns the journal of an enabled Config. It does no I/O.
 func New(c Config) (*Journal, error) {
 	place, err := c.place()
 	if err != nil {

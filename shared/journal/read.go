@@ -12,7 +12,7 @@ import (
 // sideBySide is how many entries are read at a time. S3 takes some 30 ms for each.
 const readConcurrency = 16
 
-// Read gives the entries from a time on, by day and within a day by event. An error names an entry that cannot be read,
+// Read returns the entries from a time on, by day and within a day by event. An error names an entry that cannot be read,
 // and the next ones follow; an error of the list is the last one.
 func (j *Journal) Read(ctx context.Context, since time.Time) iter.Seq2[Entry, error] {
 	since = truncate(since)

@@ -24,7 +24,7 @@ const (
 	window = time.Second
 )
 
-// call is one request.
+// A call is one request.
 type call struct {
 	method, path string
 	body         any
@@ -32,7 +32,7 @@ type call struct {
 	answer       any    // where the answer goes; nil for one that says "success" alone
 }
 
-// answerError is an answer that says no. It keeps nothing of the text, which may repeat an address.
+// answerError is an error response. It omits the text, which may contain an address.
 type answerError struct {
 	status int
 	path   string // of the member of the request that it is about, where Client says so
@@ -125,7 +125,7 @@ func (c call) read(content []byte) error {
 
 func badAnswer(err error) *outbox.Failure { return &outbox.Failure{Cause: "bad_answer", Err: err} }
 
-// unreachable is a call without an answer. What Client did is not known.
+// unreachable returns the failure of a call without a response. Loops may have executed it.
 func unreachable(err error) *outbox.Failure {
 	if failure, ok := errors.AsType[*outbox.Failure](err); ok { // the Doer's own
 		return failure
@@ -143,19 +143,19 @@ func unreachable(err error) *outbox.Failure {
 	return &outbox.Failure{Cause: cause, Err: err}
 }
 
-// refused sorts the answers that say no (loops.so/docs/api-reference/intro and the pages of the endpoints).
+// refused classifies error responses (loops.so/docs/api-reference/intro and the pages of the endpoints).
 func refused(response *http.Response, content []byte) *outbox.Failure {
-	var told struct {
+	var body struct {
 		Path  string          `json:"path"`
 		Error json.RawMessage `json:"error"` // an object with a path, or a sentence
 	}
 	var nested struct {
 		Path string `json:"path"`
 	}
-	_ = json.Unmarshal(content, &told) // what cannot be read says nothing
-	_ = json.Unmarshal(told.Error, &nested)
+	_ = json.Unmarshal(content, &body) // an unreadable body leaves the paths empty
+	_ = json.Unmarshal(body.Error, &nested)
 	status := response.StatusCode
-	failure := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), Err: &answerError{status, max(told.Path, nested.Path)}}
+	failure := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), Err: &answerError{status, max(body.Path, nested.Path)}}
 	switch {
 	case status == http.StatusTooManyRequests:
 		failure.Cause, failure.AffectsDestination, failure.RetryAfter = "throttled", true, max(window, retryAfter(response))

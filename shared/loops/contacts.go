@@ -6,7 +6,7 @@ import (
 	"net/url"
 )
 
-// Outcome is how it went with a person, in one word for the delivery's row and for metrics.
+// Outcome is the result of a call, in one word for the delivery's row and for metrics.
 type Outcome string
 
 // The outcomes.
@@ -14,32 +14,32 @@ const (
 	Subscribed   Outcome = "subscribed"
 	Unsubscribed Outcome = "unsubscribed"
 	Deleted      Outcome = "deleted"
-	// Absent means that there was no such contact, so that nothing had to be done.
+	// Absent means that there was no such contact.
 	Absent Outcome = "absent"
-	// Suppressed, Left and Declined mean that the person cannot be subscribed over there: mail to them bounced or they
-	// complained; they unsubscribed over there; they answered Client' own question with no. The contact stayed as it was.
+	// Suppressed, Left and Declined mean that Loops does not let the subscriber be subscribed: an email bounced or caused a
+	// complaint; they unsubscribed at Loops; they declined Loops' own double opt-in. The contact is unchanged.
 	Suppressed Outcome = "cannot_be_subscribed_suppressed"
 	Left       Outcome = "cannot_be_subscribed_left"
 	Declined   Outcome = "cannot_be_subscribed_declined"
 )
 
-// Refused says whether the person could not be subscribed. That is no failure: another try gives the same.
+// Refused reports whether Loops does not let the subscriber be subscribed. That is no failure: a retry has the same result.
 func (o Outcome) Refused() bool { return o == Suppressed || o == Left || o == Declined }
 
-// Subscriber is a subscriber as Client is told of them.
+// Subscriber is a subscriber as sent to Loops.
 type Subscriber struct {
 	// Email is their address as they typed it.
 	Email string
 	// SubscriberID becomes the contact's user id, unless the contact has one already.
 	SubscriberID string
-	// Source is where they signed up, such as "footer"; empty leaves Client' own ("API").
+	// Source is where they signed up, such as "footer"; empty leaves Loops' default ("API").
 	Source string
-	// Returning says that they had left and afterwards confirmed a new subscription, which ends an unsubscription over
-	// there too. Without it one stands.
+	// Returning reports that they unsubscribed and later confirmed a new sign-up. That ends an unsubscribe at Loops too;
+	// otherwise it remains.
 	Returning bool
 }
 
-// Contact is a person as Client knows them.
+// Contact is a contact in Loops.
 type Contact struct {
 	ID           string          `json:"id"`
 	Email        string          `json:"email"`
@@ -47,7 +47,7 @@ type Contact struct {
 	Source       string          `json:"source"`
 	Subscribed   bool            `json:"subscribed"`
 	MailingLists map[string]bool `json:"mailingLists"`
-	// OptInStatus is the answer to Client' own double opt-in: "pending", "accepted", "rejected", or empty if it never asked.
+	// OptInStatus is the answer to Loops' own double opt-in: "pending", "accepted", "rejected", or empty if it never asked.
 	OptInStatus string `json:"optInStatus"`
 }
 
@@ -61,7 +61,7 @@ type update struct {
 	MailingLists map[string]bool `json:"mailingLists,omitempty"`
 }
 
-// Find gives the contact with an address, or nil.
+// Find returns the contact with an address, or nil.
 func (l *Client) Find(ctx context.Context, email string) (*Contact, error) {
 	var found []Contact
 	err := l.call(ctx, call{method: http.MethodGet, path: "/api/v1/contacts/find?" + url.Values{"email": {email}}.Encode(), answer: &found})
@@ -71,7 +71,7 @@ func (l *Client) Find(ctx context.Context, email string) (*Contact, error) {
 	return &found[0], nil
 }
 
-// Subscribe makes a person a contact who gets mail. The error is a *outbox.Failure.
+// Subscribe creates or updates a contact that receives emails. The error is a *outbox.Failure.
 func (l *Client) Subscribe(ctx context.Context, p Subscriber) (Outcome, error) {
 	contact, err := l.Find(ctx, p.Email)
 	if err != nil {
@@ -97,7 +97,7 @@ func (l *Client) Subscribe(ctx context.Context, p Subscriber) (Outcome, error) {
 	return Subscribed, nil
 }
 
-// refusal says why a contact cannot be subscribed; empty if they can.
+// refusal returns why a contact cannot be subscribed, or "" if it can.
 func (l *Client) refusal(ctx context.Context, contact *Contact, returning bool) (Outcome, error) {
 	switch suppressed, err := l.suppressed(ctx, contact.Email); {
 	case err != nil:
@@ -114,7 +114,7 @@ func (l *Client) refusal(ctx context.Context, contact *Contact, returning bool) 
 	return "", nil
 }
 
-// suppressed says whether Client writes to a contact at all.
+// suppressed reports whether Loops suppresses a contact.
 func (l *Client) suppressed(ctx context.Context, email string) (bool, error) {
 	var status struct {
 		IsSuppressed *bool `json:"isSuppressed"`
@@ -129,7 +129,7 @@ func (l *Client) suppressed(ctx context.Context, email string) (bool, error) {
 	return *status.IsSuppressed, nil
 }
 
-// Unsubscribe makes a contact get no more mail. Whom Client does not know stays unknown. The error is a *outbox.Failure.
+// Unsubscribe stops emails to a contact. It creates no contact. The error is a *outbox.Failure.
 func (l *Client) Unsubscribe(ctx context.Context, p Subscriber) (Outcome, error) {
 	contact, err := l.Find(ctx, p.Email)
 	if err != nil {
@@ -145,10 +145,10 @@ func (l *Client) Unsubscribe(ctx context.Context, p Subscriber) (Outcome, error)
 	return Unsubscribed, nil
 }
 
-// Delete takes away all that the account knows of a person: by address, or by subscriber id where Email is empty. The
+// Delete deletes a contact by address, or by subscriber id if Email is empty. The
 // error is a *outbox.Failure.
 func (l *Client) Delete(ctx context.Context, p Subscriber) (Outcome, error) {
-	body := map[string]string{"email": p.Email} // Client takes one of the two, not both
+	body := map[string]string{"email": p.Email} // Loops accepts one of the two, not both
 	if p.Email == "" {
 		body = map[string]string{"userId": p.SubscriberID}
 	}

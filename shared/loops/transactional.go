@@ -9,19 +9,19 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Email is a transactional mail to one person, written over there.
+// Email is a transactional email, whose template is in Loops.
 type Email struct {
 	To string
-	// TransactionalID names the mail over there.
+	// TransactionalID is the id of the template in Loops.
 	TransactionalID string
-	// Variables fill its data variables. All that it has must be there.
+	// Variables are the values of all its data variables.
 	Variables map[string]string
-	// Key is the same for every try, so that Client sends one mail: 1 to 100 letters. Client keeps it for a day.
+	// Key is the idempotency key, the same at every attempt: 1 to 100 letters. Loops keeps it for a day.
 	Key string
 }
 
-// Send has a mail sent. A mail whose key Client knows was sent before, which is success. It makes nobody a contact. The
-// error is a *outbox.Failure.
+// Send sends an email. A repeated key means that it was sent before, which is success. It creates no contact. The error is
+// a *outbox.Failure.
 func (l *Client) Send(ctx context.Context, m Email) error {
 	err := l.call(ctx, call{method: http.MethodPost, path: "/api/v1/transactional", key: m.Key, body: map[string]any{
 		"email": m.To, "transactionalId": m.TransactionalID, "addToAudience": false, "dataVariables": m.Variables,
@@ -38,8 +38,7 @@ func (l *Client) Send(ctx context.Context, m Email) error {
 	return err
 }
 
-// aboutTheMail says whether a refusal is about how the mail is written over there, which the owner can change, and not
-// about who it goes to.
+// isAboutTemplate reports whether a refusal is about the template, which the owner can change, and not about the recipient.
 func isAboutTemplate(path string) bool {
 	return strings.HasPrefix(path, "transactionalId") || strings.HasPrefix(path, "dataVariables")
 }

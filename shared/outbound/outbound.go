@@ -32,7 +32,7 @@ const (
 	maxRetryAfter  = 24 * time.Hour
 )
 
-// Config is what only the local stack and tests set.
+// Config is set only by the local stack and tests.
 type Config struct {
 	// Call the fakes of all external services at this URL: http, a loopback address and a port. Loops, GA4, the
 	// CAPTCHA and AWS are then called there, and this address may be called although it is not public.
@@ -61,7 +61,7 @@ func (c Config) Service(name, real string) string {
 	return c.FakesURL + "/" + name
 }
 
-// CheckURL says what is wrong with the address of a service, without repeating it: nil if it may be called.
+// CheckURL returns nil if a URL may be called, or an error that does not contain it.
 func (c Config) CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
@@ -91,7 +91,7 @@ type Client struct {
 	http   *http.Client
 }
 
-// New makes a Client. resolver is nil for the system's; tests put one of their own.
+// New returns a Client. A nil resolver selects the system's.
 func New(cfg Config, resolver *net.Resolver) *Client {
 	dialer := &net.Dialer{Timeout: connectTimeout, Resolver: resolver, Control: cfg.control}
 	return &Client{cfg, &http.Client{
@@ -109,7 +109,7 @@ func New(cfg Config, resolver *net.Resolver) *Client {
 	}}
 }
 
-// Response is what a service said.
+// Response is a service's response.
 type Response struct {
 	Status int
 	Header http.Header
@@ -141,7 +141,7 @@ type limitedBody struct {
 }
 
 // Send makes a call and reads the answer whole. Only a status from 200 to 299 is no error: any other is a *outbox.Failure
-// as Refused gives it, beside the answer.
+// of Refused, beside the response.
 func (c *Client) Send(ctx context.Context, r *http.Request) (Response, error) {
 	response, err := c.Do(r.WithContext(ctx))
 	if err != nil {
@@ -159,10 +159,10 @@ func (c *Client) Send(ctx context.Context, r *http.Request) (Response, error) {
 	return answer, nil
 }
 
-// blocked is the cause of a call that leads inside, which is a security event too.
+// blocked is the cause of a call to a private address, which is a security event too.
 const blocked = "private_address_blocked"
 
-// broken is a call without an answer.
+// callFailure returns the failure of a call without a response.
 func callFailure(err error) *outbox.Failure {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL may be a secret
 		err = wrapped.Err
@@ -176,8 +176,8 @@ func callFailure(err error) *outbox.Failure {
 	return &outbox.Failure{Cause: "unreachable", Err: err}
 }
 
-// Refused sorts a status (RFC 9110 §15, RFC 6585 §4); nil for success. What the caller did wrong will not become right by
-// repeating it, a redirect is not followed, and the rest may pass.
+// Refused returns the failure of a status (RFC 9110 §15, RFC 6585 §4), or nil for success. Client errors and redirects are
+// permanent; other failures may be temporary.
 func Refused(status int, header http.Header) *outbox.Failure {
 	if status >= 200 && status < 300 {
 		return nil
@@ -186,7 +186,7 @@ func Refused(status int, header http.Header) *outbox.Failure {
 	switch {
 	case status == http.StatusTooManyRequests:
 		f.Cause, f.AffectsDestination = "throttled", true
-	case status >= 300 && status < 400: // whoever moved it has to be asked for the new address
+	case status >= 300 && status < 400: // the owner has to configure the new address
 		f.Cause, f.Permanent, f.NeedsOwner = "moved", true, true
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		f.NeedsOwner = true

@@ -15,7 +15,7 @@ const secretPrefix = "whsec_"
 // A secret has 24 to 64 bytes, by the same section.
 const minSecret, maxSecret = 24, 64
 
-// Config says whom to tell.
+// Config configures the webhook endpoints.
 type Config struct {
 	// The endpoints that receive an event for every change (Standard Webhooks), separated by commas: https, on port
 	// 443 or 8443, at public addresses. Pending events for an endpoint that is removed from the list are dropped.
@@ -53,7 +53,7 @@ func (c Config) Validate() error {
 	return errors.Join(twice, err)
 }
 
-// keys are the secrets of each endpoint, the newest first. An error names no secret.
+// keys returns the secrets of each endpoint, the newest first. An error contains no secret.
 func (c Config) keys() ([][][]byte, error) {
 	if c.Secrets.IsZero() {
 		return nil, errors.New("WEBHOOK_SECRETS: required with WEBHOOK_URLS")
@@ -81,7 +81,7 @@ func (c Config) keys() ([][][]byte, error) {
 	return all, nil
 }
 
-// parseSecrets reads secrets that are separated by commas. An error names no secret.
+// parseSecrets parses comma-separated secrets. An error contains no secret.
 func parseSecrets(list string) ([][]byte, error) {
 	var keys [][]byte
 	for text := range strings.SplitSeq(list, ",") {

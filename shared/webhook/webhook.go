@@ -1,10 +1,10 @@
-// Package webhook tells an owner's own services of changes, by Standard Webhooks 1.0.0 (standardwebhooks.com).
+// Package webhook sends events to the owner's endpoints, by Standard Webhooks 1.0.0 (standardwebhooks.com).
 //
-// Invariants: a payload holds ids and no personal data; it is signed with every secret of the list, so that a receiver can
-// change secrets without losing a call; the id of a call is the same at every try, and the receiver may drop repetitions.
+// Invariants: a payload contains ids and no personal data; it is signed with every secret of the list, so that a receiver
+// can rotate secrets without losing a call; the id of a call is the same at every attempt, for deduplication.
 //
-// Failure policy: a call is tried once; errors are *outbox.Failure. 410 Gone is the receiver's wish to hear no more: the
-// Cause is then Gone.
+// Failure policy: a call is made once; errors are *outbox.Failure. After 410 Gone, by which a receiver asks for no more
+// calls, the Cause is Gone.
 package webhook
 
 import (
@@ -28,10 +28,10 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Gone is the Failure.Cause of an endpoint that wants to hear no more.
+// Gone is the Failure.Cause of an endpoint that answered 410 Gone.
 const Gone = "gone"
 
-// Event is what is told. It names nobody: who may know more asks with the ids.
+// Event is an event to send. It contains no personal data: the ids allow a receiver to look it up.
 type Event struct {
 	Type         string // such as "subscription.confirmed"
 	At           time.Time
@@ -54,7 +54,7 @@ type Endpoint struct {
 	now    func() time.Time
 }
 
-// Endpoints makes the receivers of a Config, by their names in the outbox. It does no I/O.
+// Endpoints returns the endpoints of a Config by their names in the outbox. It does no I/O.
 func Endpoints(cfg Config, guard outbound.Config, client *outbound.Client, now func() time.Time) (map[string]*Endpoint, error) {
 	all := map[string]*Endpoint{}
 	if len(cfg.URLs) == 0 {
@@ -76,7 +76,7 @@ func Endpoints(cfg Config, guard outbound.Config, client *outbound.Client, now f
 	return all, nil
 }
 
-// NewEndpoint makes one receiver, apart from those of a Config. secrets are as Config.Secrets has them for one endpoint; the
+// NewEndpoint returns an endpoint outside a Config. secrets are as Config.Secrets has them for one endpoint; the
 // error is about them, and names none. It does no I/O.
 func NewEndpoint(url string, secrets config.Sealed, client *outbound.Client, now func() time.Time) (*Endpoint, error) {
 	keys, err := parseSecrets(secrets.Reveal())
@@ -86,14 +86,14 @@ func NewEndpoint(url string, secrets config.Sealed, client *outbound.Client, now
 	return &Endpoint{url, keys, client, now}, nil
 }
 
-// name knows an endpoint again, wherever it stands in the list, and does not tell where it is: another one that took its
-// place must get neither its deliveries nor its pause.
+// name returns an endpoint's name in the outbox. It is a hash of the URL, so it does not reveal the URL, nor change with the
+// order of the list: an endpoint that replaces another gets neither its deliveries nor its pause.
 func name(url string) string {
 	sum := sha256.Sum256([]byte(url))
 	return outbox.WebhookPrefix + hex.EncodeToString(sum[:4])
 }
 
-// Send tells an event. id names the delivery, the same at every try. The error is a *outbox.Failure.
+// Send sends an event. id is the delivery's, the same at every attempt. The error is a *outbox.Failure.
 func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
 	data := map[string]string{}
 	maps.Copy(data, event.Data)
@@ -104,7 +104,7 @@ func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
 		return &outbox.Failure{Cause: "bad_event", Permanent: true, Err: err}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, bytes.NewReader(body))
-	if err != nil { // it would tell the address, which may hold a secret
+	if err != nil { // omit err: it contains the URL, which may contain a secret
 		return &outbox.Failure{Cause: "bad_address", Permanent: true, NeedsOwner: true}
 	}
 	timestamp := strconv.FormatInt(e.now().Unix(), 10)
@@ -118,13 +118,13 @@ func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
 	}
 	failure, failed := errors.AsType[*outbox.Failure](err)
 	if failed && failure.Permanent && answer.Status != 0 {
-		// A receiver that refuses today may be mended tomorrow (Standard Webhooks asks for retries over days).
+		// A receiver that refuses today may be fixed tomorrow (Standard Webhooks asks for retries over days).
 		failure.Permanent = false
 	}
 	return err
 }
 
-// sign makes a signature for each secret over "id.timestamp.body".
+// sign returns a signature by each secret over "id.timestamp.body".
 func (e *Endpoint) sign(id, timestamp string, body []byte) string {
 	all := make([]string, len(e.keys))
 	for i, key := range e.keys {
