@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// guardWindow is the time over which bounces and complaints are measured.
+// breakerWindow is the period in which bounces and complaints are counted.
 const breakerWindow = 24 * time.Hour
 
 // checkBreaker pauses all emails when too many of them bounce or cause complaints: these damage the reputation of the

@@ -43,7 +43,7 @@ func (c Config) base() string {
 	return "https://www.google-analytics.com"
 }
 
-// Enabled says whether there is a property at all.
+// Enabled reports whether there is a property at all.
 func (c Config) Enabled() bool { return c.MeasurementID != "" && !c.APISecret.IsZero() }
 
 var measurementID = regexp.MustCompile(`^G-[A-Z0-9]{4,20}$`)
@@ -75,5 +75,5 @@ type Client struct {
 	now    func() time.Time
 }
 
-// New gives the property of a valid and enabled Config. It does no I/O.
+// New returns the client of a valid and enabled Config. It does no I/O.
 func New(cfg Config, client Doer, now func() time.Time) *Client { return &Client{cfg, client, now} }

@@ -29,7 +29,7 @@ func prefixes(texts ...string) []netip.Prefix {
 	return all
 }
 
-// public says whether an address is on the public internet.
+// public reports whether an address is on the public internet.
 func public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsGlobalUnicast() {
@@ -46,7 +46,7 @@ func public(a netip.Addr) bool {
 // ports are where a service may listen.
 var ports = map[uint16]bool{443: true, 8443: true}
 
-// control is asked by the dialler after the name was resolved and before a connection is made, for each address that it
+// control implements net.Dialer.Control: it is called by the dialler after the name was resolved and before a connection is made, for each address that it
 // tries: what a name led to a moment ago, or a redirect, does not matter.
 func (c Config) control(_, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)

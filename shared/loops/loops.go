@@ -37,7 +37,7 @@ type SenderConfig struct {
 	TransactionalID string `env:"LOOPS_TRANSACTIONAL_ID" example:"cm0transactional1"`
 }
 
-// Enabled says whether there is an account at all.
+// Enabled reports whether Loops is configured.
 func (c Config) Enabled() bool { return !c.APIKey.IsZero() }
 
 var listID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -68,6 +68,6 @@ type Client struct {
 	http   Doer
 }
 
-// New gives the account of a valid and enabled Config. It does no I/O. The Doer must not follow redirects, which would
+// New returns the client of a valid and enabled Config. It does no I/O. The Doer must not follow redirects, which would
 // take the key elsewhere.
 func New(cfg Config, client Doer) *Client { return &Client{cfg, client} }
