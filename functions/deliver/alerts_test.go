@@ -77,7 +77,7 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 	b.run(t.Context(), f)
 	b.due()
 	b.run(t.Context(), f)
-	title := "Mails and messages are not delivered"
+	title := "Emails and messages are not delivered"
 	for channel, want := range map[string]string{
 		"slack":   "🔴 " + title + " | 🔴 Still: " + title + " | 🟢 Over: " + title,
 		"discord": title + " | Still: " + title + " | Over: " + title,

@@ -9,7 +9,7 @@ func (b *bundle) became(kind, detail string, n int) {
 		select gen_random_uuid(), now(), $1, $2, true, id from outbox where outcome = 'sent' and id not in (select delivery_id from engagement_events) limit $3`, kind, detail, n)
 }
 
-// A wave of addresses that do not exist ends all mail, until the owner has looked. What was before that does not count
+// A wave of addresses that do not exist ends all email, until the owner has looked. What was before that does not count
 // again.
 func TestBouncesPauseAllMail(t *testing.T) {
 	for kind, least := range map[string]int{"bounce": 10, "complaint": 5} {
@@ -39,7 +39,7 @@ func TestBouncesPauseAllMail(t *testing.T) {
 	}
 }
 
-// Few bounces among many mails are the usual, and so are some of a few.
+// Few bounces among many emails are the usual, and so are some of a few.
 func TestTheUsualBounces(t *testing.T) {
 	b := setup(t)
 	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "0"

@@ -71,7 +71,7 @@ func (b *bundle) wave() {
 	}
 }
 
-// TestAWaveIsHeld: the first mails of a wave leave, the others wait for the owner; people are mailed; what the owner lets
+// TestAWaveIsHeld: the first emails of a wave leave, the others wait for the owner; people are emailed; what the owner lets
 // go leaves and is not held again.
 func TestAWaveIsHeld(t *testing.T) {
 	b := setup(t)
@@ -103,11 +103,11 @@ func TestAWaveIsHeld(t *testing.T) {
 	sent := len(b.ses.Emails())
 	b.run(t.Context(), f)
 	if got := len(b.ses.Emails()) - sent; got != 3 {
-		t.Errorf("%d of 3 released mails left", got)
+		t.Errorf("%d of 3 released emails left", got)
 	}
 }
 
-// TestWithoutTheIndexMailsLeave: it is down, slow, or answers nonsense; every mail leaves, and soon.
+// TestWithoutTheIndexMailsLeave: it is down, slow, or answers nonsense; every email leaves, and soon.
 func TestWithoutTheIndexMailsLeave(t *testing.T) {
 	for name, fault := range map[string]devstack.Fault{
 		"down": {Status: http.StatusBadGateway, Body: "<html>"}, "slow": {Delay: 2 * time.Second}, "lost": {Lost: true},
@@ -122,7 +122,7 @@ func TestWithoutTheIndexMailsLeave(t *testing.T) {
 			began := time.Now()
 			b.run(t.Context(), b.openForFew())
 			if got := len(b.ses.Emails()); got != 50 {
-				t.Errorf("%d of 50 mails left", got)
+				t.Errorf("%d of 50 emails left", got)
 			}
 			calls := 0
 			for _, n := range double.Calls() {

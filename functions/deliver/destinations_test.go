@@ -233,7 +233,7 @@ func TestWhoLeavesDuringTheCall(t *testing.T) {
 	}
 }
 
-// A listener that is down holds up no mail and no other listener.
+// A listener that is down holds up no email and no other listener.
 func TestAListenerThatIsDown(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
@@ -258,7 +258,7 @@ func TestAListenerThatIsDown(t *testing.T) {
 	}
 }
 
-// With a template over there Loops sends the mails, each once, whatever becomes of the answer.
+// With a template over there Loops sends the emails, each once, whatever becomes of the answer.
 func TestLoopsSendsTheMails(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
@@ -271,8 +271,8 @@ func TestLoopsSendsTheMails(t *testing.T) {
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 	mails := o.loops.Emails()
-	if len(mails) != 1 || mails[0].To != "jane@example.org" || mails[0].Variables["subject"] != "Bitte bestätigen: The Jane Letter" ||
-		!strings.Contains(mails[0].Variables["text"], confirmPath) || !strings.Contains(mails[0].Variables["unsubscribe"], unsubscribePath) {
+	if len(mails) != 1 || mails[0].To != "jane@example.org" || emails[0].Variables["subject"] != "Bitte bestätigen: The Jane Letter" ||
+		!strings.Contains(mails[0].Variables["text"], confirmPath) || !strings.Contains(emails[0].Variables["unsubscribe"], unsubscribePath) {
 		t.Errorf("%+v", mails)
 	}
 	if b.ses.Calls() != 0 || len(o.loops.Contacts()) != 0 {

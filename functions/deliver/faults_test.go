@@ -37,7 +37,7 @@ func TestAFailureIsRepeated(t *testing.T) {
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 	b.expectRows("email.confirm done sent "+b.attempts(0), "email.confirm done sent "+b.attempts(1))
 	if got := len(b.ses.Emails()); got != 2 {
-		t.Errorf("%d mails", got)
+		t.Errorf("%d emails", got)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestTheLastAttempt(t *testing.T) {
 	b.expectRows(fmt.Sprintf("email.confirm dead status_502 %d", outbox.MaxAttempts))
 }
 
-// When the service wants us to slow down, mails wait and no try counts.
+// When the service wants us to slow down, emails wait and no try counts.
 func TestThrottlingCostsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.signUps(8)
@@ -108,7 +108,7 @@ func TestAnUnknownKind(t *testing.T) {
 	b.expectRows("carrier.pigeon ready unknown_kind 1", "email.confirm done sent 1", "email.confirm done sent 1")
 }
 
-// poisonous panics at one mail and passes the others on to the real sender.
+// poisonous panics at one email and passes the others on to the real sender.
 type poisonous struct{ sender }
 
 func (p poisonous) Send(ctx context.Context, m email.Message) (string, error) {
@@ -161,7 +161,7 @@ func TestTwoAtOnceSendEverythingOnce(t *testing.T) {
 		recipients[m.To]++
 	}
 	if len(recipients) != n || len(b.ses.Emails()) != n {
-		t.Errorf("%d mails to %d people, want %d", len(b.ses.Emails()), len(recipients), n)
+		t.Errorf("%d emails to %d people, want %d", len(b.ses.Emails()), len(recipients), n)
 	}
 	if got := b.Strings(`select distinct state || ' ' || outcome || ' ' || attempts from outbox`); len(got) != 1 || got[0] != "done sent 1" {
 		t.Errorf("outbox %v", got)
@@ -220,7 +220,7 @@ func TestALeaseThatEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if sent := len(b.ses.Emails()); sent != 0 {
-		t.Errorf("%d mails left after their lease", sent)
+		t.Errorf("%d emails left after their lease", sent)
 	}
 	b.expectRows("email.confirm ready - 0")
 }
@@ -236,7 +236,7 @@ func TestThePacerReadsTheClockUnderItsLock(t *testing.T) {
 		return time.Now()
 	}
 	if wait := p.take("jane@example.org"); wait != 0 {
-		t.Errorf("the first mail waits %v", wait)
+		t.Errorf("the first email waits %v", wait)
 	}
 }
 

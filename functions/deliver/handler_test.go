@@ -22,7 +22,7 @@ func TestAConfirmationMail(t *testing.T) {
 	b.expectRows("email.confirm done sent 1")
 	mails := b.ses.Emails()
 	if len(mails) != 1 {
-		t.Fatalf("%d mails", len(mails))
+		t.Fatalf("%d emails", len(mails))
 	}
 	mail := mails[0]
 	if mail.To != "Jane.Doe@example.org" || mail.Subject != "Bitte bestätigen: The Jane Letter" {
@@ -94,7 +94,7 @@ func TestEveryKindOfMail(t *testing.T) {
 	}
 }
 
-// Mails above the pace of a minute wait, and their tries do not count; other deliveries go on.
+// Emails above the pace of a minute wait, and their tries do not count; other deliveries go on.
 func TestThePaceOfAll(t *testing.T) {
 	b := setup(t)
 	b.signUps(5)
@@ -123,11 +123,11 @@ func TestThePaceOfOneDomain(t *testing.T) {
 	b.SignUp("john@lists.example.org") // one domain, to whoever runs its mail server
 	b.expect(b.run(t.Context(), b.Open(open)), `{"paced":2,"sent":5}`)
 	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%example.org'`); len(got) != 2 {
-		t.Errorf("%d mails wait", len(got))
+		t.Errorf("%d emails wait", len(got))
 	}
 }
 
-// A pause stops mails until it is lifted, and nothing else.
+// A pause stops emails until it is lifted, and nothing else.
 func TestAPause(t *testing.T) {
 	b := setup(t)
 	b.signUps(2)
@@ -197,7 +197,7 @@ func TestNothingLeavesAfterTheEnd(t *testing.T) {
 	}
 	b.expect(b.run(t.Context(), b.Open(open)), `{"announced":3,"stale":3}`)
 	if calls := b.ses.Calls(); calls != 0 {
-		t.Errorf("%d calls of the mail service", calls)
+		t.Errorf("%d calls of the email service", calls)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestItLingers(t *testing.T) {
 	}()
 	for i := range 2 {
 		b.SignUp(fmt.Sprintf("late%d@example.org", i))
-		await(t, "the mail", func() bool { return len(b.ses.Emails()) == i+1 })
+		await(t, "the email", func() bool { return len(b.ses.Emails()) == i+1 })
 	}
 	await(t, "the record", func() bool { return len(b.Strings(`select id::text from outbox where state = 'done'`)) == 2 })
 	cancel()

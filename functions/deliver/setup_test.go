@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/token"
 )
 
-// bundle is the function between a real database and a double of the mail service.
+// bundle is the function between a real database and a double of the email service.
 type bundle struct {
 	*functiontest.Bundle
 	ses *devstack.SES
@@ -85,14 +85,14 @@ func (b *bundle) due() {
 	b.Exec(`update outbox set due_at = now() - interval '1 second' where state = 'ready'`)
 }
 
-// age lets a time pass for everything that is mailed.
+// age lets a time pass for everything that is emailed.
 func (b *bundle) age(interval string) {
 	b.Helper()
 	b.Exec(`update outbox set created_at = created_at - $1::interval, due_at = due_at - $1::interval, finished_at = finished_at - $1::interval`, interval)
 	b.Exec(`update email_log set at = at - $1::interval, sent_at = sent_at - $1::interval`, interval)
 }
 
-// claims reads the token behind the first link of a mail to a path.
+// claims reads the token behind the first link of an email to a path.
 func (b *bundle) claims(mail devstack.Email, path string, p token.Purpose) token.Claims {
 	b.Helper()
 	for _, link := range mail.Links {

@@ -27,12 +27,12 @@ func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 	return httpapi.New(cfg, httpapi.Route{Path: readyPath, GET: h.ready}, httpapi.Route{Path: livePath, GET: h.live, AllowBypass: true})
 }
 
-// live says that the function runs. It asks nobody.
+// live means that the function runs. It asks nobody.
 func (h *handler) live(context.Context, *httpapi.Request) (*httpapi.Response, error) {
 	return answer(http.StatusOK, map[string]any{"status": healthcheck.Pass}), nil
 }
 
-// ready says whether the dependencies answer, and nothing about them.
+// ready reports whether the dependencies answer, and nothing about them.
 func (h *handler) ready(ctx context.Context, _ *httpapi.Request) (*httpapi.Response, error) {
 	report := h.checker.Report(ctx)
 	note(ctx, report)
@@ -61,7 +61,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 // patience is between the first failure and the question that decides: a fail-over of RDS Proxy takes less.
 const patience = 3 * time.Second
 
-// settled gives a new report on which the owner may be told something: what fails is asked for again after a while.
+// settled returns a new report on which the owner may be told something: what fails is asked for again after a while.
 func settled(ctx context.Context, checker *healthcheck.Checker, wait time.Duration) (healthcheck.Report, error) {
 	report := checker.Now(ctx)
 	if len(failing(report)) == 0 {

@@ -131,7 +131,7 @@ func (d *lostDatabase) claim(ctx context.Context) (next *loss, to []string) {
 	return next, to
 }
 
-// next is what is known after the database was found lost once more, and the channels that are to be told of it now.
+// next returns what is known after the database was found lost once more, and the channels that are to be told of it now.
 func (d *lostDatabase) next(known *loss) (*loss, []string) {
 	now := d.clock()
 	l := loss{ID: uuid.Must(uuid.NewV7()), OpenedAt: now}
@@ -213,7 +213,7 @@ func (d *lostDatabase) over(ctx context.Context, alerts *alert.Store) error {
 // clock is as exact as the table of alerts is.
 func (d *lostDatabase) clock() time.Time { return d.now().UTC().Truncate(time.Microsecond) }
 
-// recall gives what Redis knows, or what only this environment knows because Redis was lost too.
+// recall returns what Redis knows, or what only this environment knows because Redis was lost too.
 func (d *lostDatabase) recall(answer *redis.StringCmd) *loss {
 	text, err := answer.Bytes()
 	if errors.Is(err, redis.Nil) && d.memory != nil && d.memory.shared {

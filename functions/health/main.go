@@ -1,4 +1,4 @@
-// Command health says whether the service works: to load balancers and people by HTTP, in detail to a direct
+// Command health reports whether the service works: to load balancers and people by HTTP, in detail to a direct
 // invocation, and to itself by schedule.
 package main
 

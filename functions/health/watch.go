@@ -127,7 +127,7 @@ func statusOf(report healthcheck.Report, check string) healthcheck.Status {
 // ownRule are the checks whose failure has a rule of its own.
 var ownRule = map[string]bool{"outbox": true, "redis": true, "limiter": true}
 
-// failing are the checks whose failure is to be told. Where that of PostgreSQL fails, the schema's version, which the same
+// failing returns the checks whose failure is to be told. Where that of PostgreSQL fails, the schema's version, which the same
 // question was to tell, is not known.
 func failing(report healthcheck.Report) []string {
 	slow := statusOf(report, "postgres") == healthcheck.Fail

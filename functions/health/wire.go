@@ -71,7 +71,7 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 	}}, nil
 }
 
-// ownKey is a key of this environment's own, for what is to collide with nobody's.
+// ownKey returns a key of this environment's own, for what is to collide with nobody's.
 func ownKey() (pseudonym.Key, error) {
 	pepper := make([]byte, 32)
 	_, _ = rand.Read(pepper) // it never fails

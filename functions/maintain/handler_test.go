@@ -128,7 +128,7 @@ func TestARun(t *testing.T) {
 	}
 }
 
-// A reminder is sent if the owner wants it, within the cap on mails to one domain.
+// A reminder is sent if the owner wants it, within the cap on emails to one domain.
 func TestAReminder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -36,23 +36,23 @@ type sample struct {
 func samples() map[string]sample {
 	const exported, erasing = token.Export, token.Erase
 	return map[string]sample{
-		"export-json":           {exported, 202, active, asked, mails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep something`}},
-		"erase-json":            {exported, 202, active, asked, mails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
-		"export-form":           {exported, 202, active, asked, mails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach"}},
-		"show":                  {exported, 200, active, before, mails, []string{"Download my data", `<form method="post"><button`}},
+		"export-json":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep something`}},
+		"erase-json":            {exported, 202, active, asked, emails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
+		"export-form":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach"}},
+		"show":                  {exported, 200, active, before, emails, []string{"Download my data", `<form method="post"><button`}},
 		"scanner":               {erasing, 200, active, before, mails, nil},
-		"show-form":             {exported, 200, active, before, mails, []string{"Enter your address", `value="export"`, `value="erase"`}},
-		"download":              {exported, 200, active, before + ", exported:exported", mails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
+		"show-form":             {exported, 200, active, before, emails, []string{"Enter your address", `value="export"`, `value="erase"`}},
+		"download":              {exported, 200, active, before + ", exported:exported", emails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
 		"erase-form":            {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
 		"erase-and-object-form": {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
 
-		"honeypot":          {exported, 202, active, before + ", requested:dropped", mails + ", none", []string{`{"status":"accepted","message":"If we keep something`}},
-		"address-invalid":   {exported, 422, active, before, mails, []string{`"pointer":"#/email"`}},
-		"request-unknown":   {exported, 422, active, before, mails, []string{`"pointer":"#/request"`}},
-		"request-missing":   {exported, 422, active, before, mails, []string{`"pointer":"#/request"`}},
-		"body-text":         {exported, 415, active, before, mails, []string{"unsupported-media-type"}},
-		"token-malformed":   {exported, 404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
-		"token-undecodable": {exported, 404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
+		"honeypot":          {exported, 202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If we keep something`}},
+		"address-invalid":   {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
+		"request-unknown":   {exported, 422, active, before, emails, []string{`"pointer":"#/request"`}},
+		"request-missing":   {exported, 422, active, before, emails, []string{`"pointer":"#/request"`}},
+		"body-text":         {exported, 415, active, before, emails, []string{"unsupported-media-type"}},
+		"token-malformed":   {exported, 404, active, before, emails, []string{"urn:newsletter:problem:not-found"}},
+		"token-undecodable": {exported, 404, active, before, emails, []string{"urn:newsletter:problem:not-found"}},
 	}
 }
 
@@ -90,7 +90,7 @@ func TestSampleEvents(t *testing.T) {
 	}
 }
 
-// privacyLink is the link in a mail to an active subscriber.
+// privacyLink is the link in an email to an active subscriber.
 func privacyLink(b *functiontest.Bundle, p token.Purpose) string {
 	b.Helper()
 	claims := b.Activate("jane@example.org")

@@ -45,7 +45,7 @@ func refusal(v admission.Verdict) error {
 		case admission.ReasonDomainBlocked:
 			mistakes = append(mistakes, httpapi.FieldError{Detail: "Addresses at this domain are not taken.", Pointer: "#/email"})
 		case admission.ReasonDisposable:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "Throw-away addresses are not taken. Please give one that you keep.", Pointer: "#/email"})
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "Disposable addresses are not taken. Please give one that you keep.", Pointer: "#/email"})
 		case admission.ReasonCaptchaMissing:
 			mistakes = append(mistakes, httpapi.FieldError{Detail: "The CAPTCHA has not been solved.", Pointer: "#/captcha_token"})
 		case admission.ReasonCaptchaFailed:

@@ -89,7 +89,7 @@ func TestTheNamesThatWidgetsUse(t *testing.T) {
 	}
 }
 
-// TestALostVerifier limits more and is recorded; it refuses nobody by itself, and with a throw-away address the owner
+// TestALostVerifier limits more and is recorded; it refuses nobody by itself, and with a disposable address the owner
 // decides.
 func TestALostVerifier(t *testing.T) {
 	t.Parallel()
@@ -100,7 +100,7 @@ func TestALostVerifier(t *testing.T) {
 	api := b.Open(open).HTTP
 	expectAnswer(t, "a person", serveJSON(t, api, "jane@example.org", "token"), 202, `"accepted"`)
 	held := serveJSON(t, api, "joe@yopmail.com", "token")
-	expectAnswer(t, "a throw-away address", held, 202, `"accepted"`)
+	expectAnswer(t, "a disposable address", held, 202, `"accepted"`)
 	for i := range 3 { // the stricter limit is five
 		expectAnswer(t, "more people", serveJSON(t, api, fmt.Sprintf("jack%d@example.org", i), "token"), 202, `"accepted"`)
 	}
@@ -136,7 +136,7 @@ func TestDomains(t *testing.T) {
 			t.Errorf("%s: %s, others %s", email, got.Response.Body, first)
 		}
 	}
-	expectAnswer(t, "a throw-away address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Throw-away")
+	expectAnswer(t, "a disposable address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Throw-away")
 	b.ExpectRows(before)
 
 	b.Variables["SIGNUP_DISPOSABLE_DOMAINS"] = "hold"

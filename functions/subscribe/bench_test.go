@@ -63,7 +63,7 @@ func BenchmarkSubscribe(b *testing.B) {
 	var signedUp, mails int
 	bundle.Scan(`select (select count(*) from subscribers), (select count(*) from outbox where kind = 'email.confirm')`, nil, &signedUp, &mails)
 	if signedUp != written || mails != written {
-		b.Errorf("%d sign-ups and %d mails are in the database, want %d", signedUp, mails, written)
+		b.Errorf("%d sign-ups and %d emails are in the database, want %d", signedUp, mails, written)
 	}
 	slices.Sort(ours)
 	slices.Sort(theirs)

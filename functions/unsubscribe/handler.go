@@ -73,7 +73,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if r.HasToken() {
-		return h.leave(ctx, r)
+		return h.oneClick(ctx, r)
 	}
 	return h.emailLink(ctx, r)
 }

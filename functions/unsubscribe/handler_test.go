@@ -34,18 +34,18 @@ var samples = map[string]struct {
 	"one-click-empty":           {200, left, after, told, []string{`{"status":"unsubscribed"}`}},
 	"one-click-unexpected-body": {200, left, after, told, nil},
 	"button":                    {200, left, after, told, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
-	"show":                      {200, active, before, mails, []string{"Unsubscribe from The Jane Letter?", `<form method="post"><button`}},
+	"show":                      {200, active, before, emails, []string{"Unsubscribe from The Jane Letter?", `<form method="post"><button`}},
 	"scanner":                   {200, active, before, mails, nil},
-	"show-address-form":         {200, active, before, mails, []string{"Enter your address", `action="?"`}},
-	"address":                   {202, active, asked, mails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
-	"address-form":              {202, active, asked, mails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
+	"show-address-form":         {200, active, before, emails, []string{"Enter your address", `action="?"`}},
+	"address":                   {202, active, asked, emails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
+	"address-form":              {202, active, asked, emails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
 
-	"honeypot":          {202, active, before + ", requested:dropped", mails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
-	"address-invalid":   {422, active, before, mails, []string{`"pointer":"#/email"`}},
-	"body-text":         {415, active, before, mails, []string{"unsupported-media-type"}},
-	"token-in-body":     {422, active, before, mails, []string{`"pointer":"#/email"`}},
-	"token-malformed":   {404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
-	"token-undecodable": {404, active, before, mails, []string{"urn:newsletter:problem:not-found"}},
+	"honeypot":          {202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
+	"address-invalid":   {422, active, before, emails, []string{`"pointer":"#/email"`}},
+	"body-text":         {415, active, before, emails, []string{"unsupported-media-type"}},
+	"token-in-body":     {422, active, before, emails, []string{`"pointer":"#/email"`}},
+	"token-malformed":   {404, active, before, emails, []string{"urn:newsletter:problem:not-found"}},
+	"token-undecodable": {404, active, before, emails, []string{"urn:newsletter:problem:not-found"}},
 }
 
 func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
@@ -57,7 +57,7 @@ func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 
 func TestSampleEvents(t *testing.T) {
 	for _, name := range functiontest.SampleNames(t, "unsubscribe") {
-		if name == parkedSample { // it is no request
+		if name == queuedSample { // it is not a request
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"newsletter/shared/unsubscribequeue"
 )
 
-const parked subscription.Outcome = "parked"
+const enqueued subscription.Outcome = "enqueued"
 
 // unsubscribe ends a subscription, or enqueues the request if the database is unavailable. Both are a success for the
 // subscriber.
@@ -31,7 +31,7 @@ func (h *handler) unsubscribe(ctx context.Context, claims token.Claims, r *httpa
 		capture.Error(ctx, enqueueErr)
 		return "", err
 	}
-	return parked, nil
+	return enqueued, nil
 }
 
 var errNoBatch = errors.New("the event is not a batch of queued unsubscribe requests")
@@ -63,11 +63,12 @@ func (h *handler) apply(ctx context.Context, event json.RawMessage) (any, error)
 }
 
 func (h *handler) applyOne(ctx context.Context, body string) error {
-	d, err := unsubscribequeue.ParseRequest(body)
+	request, err := unsubscribequeue.ParseRequest(body)
 	if err != nil {
 		return err
 	}
-	claims := token.Claims{Purpose: token.Unsubscribe, SubscriberID: d.SubscriberID, Epoch: d.Epoch}
-	_, err = h.store.Unsubscribe(ctx, claims, subscription.Visit{RequestID: d.RequestID, Channel: "parked", HappenedAt: d.At})
+	claims := token.Claims{Purpose: token.Unsubscribe, SubscriberID: request.SubscriberID, Epoch: request.Epoch}
+	visit := subscription.Visit{RequestID: request.RequestID, Channel: "queue", HappenedAt: request.At}
+	_, err = h.store.Unsubscribe(ctx, claims, visit)
 	return err
 }

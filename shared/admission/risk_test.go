@@ -47,7 +47,7 @@ func every(visit func(Signals)) {
 	}
 }
 
-// present says whether s carries the one signal that a sign sets.
+// present reports whether s carries the one signal that a sign sets.
 func (x sign) present(s Signals) bool {
 	var alone Signals
 	x.set(&alone)

@@ -46,7 +46,7 @@ type Figures struct {
 	Failing []string
 	// Endpoints are compared with their own past.
 	Endpoints []Endpoint
-	// Sent and Bounced are the mails of a day.
+	// Sent and Bounced are the emails of a day.
 	Sent, Bounced int
 	// Unheard are the newest emails, sent by SES, of which nothing was heard for an hour; the last of them left UnheardFor ago.
 	Unheard    int
@@ -61,7 +61,7 @@ type Figures struct {
 	// Asked are the sign-ups of SignUpWindow that are to be confirmed, each as often as it was asked for; Confirmed are the
 	// confirmations of that time.
 	Asked, Confirmed int64
-	// MailPaused is why all mail is paused; empty if it is not.
+	// MailPaused is why all email is paused; empty if it is not.
 	MailPaused string
 	// Outbox is what waits to be delivered.
 	Outbox outbox.Depth

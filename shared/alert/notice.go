@@ -15,7 +15,7 @@ const (
 	Closed   Stage = "resolved"
 )
 
-// Title is the line that says it all.
+// Title returns the line that says it all.
 func (a Alert) Title(stage Stage) string {
 	title := texts[a.Rule].title
 	if title == "" { // a rule of a newer version
@@ -31,7 +31,7 @@ func (a Alert) Title(stage Stage) string {
 	}
 }
 
-// At is when a stage was reached; of several reminders, the last.
+// At returns when a stage was reached; of several reminders, the last.
 func (a Alert) At(stage Stage) time.Time {
 	switch {
 	case stage == Closed && a.ClosedAt != nil:

@@ -22,11 +22,11 @@ const (
 	Limiter            Rule = "limiter"             // the rate limiter does without Redis
 	Bombing            Rule = "bombing"             // many sign-ups, and next to nobody confirms
 	Wave               Rule = "signup_burst"        // sign-ups that look alike were held
-	Held               Rule = "held"                // mails were held for another reason, which is the subject
-	Bounces            Rule = "bounces"             // too many mails bounce
+	Held               Rule = "held"                // emails were held for another reason, which is the subject
+	Bounces            Rule = "bounces"             // too many emails bounce
 	FeedbackMissing    Rule = "feedback_missing"    // SES tells nothing of the emails that it sends
 	FeedbackUnreadable Rule = "feedback_unreadable" // what SES tells is not understood
-	MailPaused         Rule = "mail_paused"         // no mail leaves before the owner says so
+	MailPaused         Rule = "mail_paused"         // no email leaves before the owner says so
 	OutboxAge          Rule = "outbox_age"          // what is due is not delivered, nor tried
 	Deliveries         Rule = "deliveries"          // a way out takes nothing; the subject is its name
 	DeadLetters        Rule = "dead_letters"        // deliveries were given up
@@ -55,12 +55,12 @@ var texts = map[Rule]about{
 	Limiter:            {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
 	Bombing:            {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (captcha.provider), stricter limits (limits.subscribe) or `newsletter destination pause email`."},
 	Wave:               {"Sign-ups that look alike wait for you", "`newsletter hold list` shows them; release or reject them, or let them expire."},
-	Held:               {"Mails wait for you", "`newsletter hold list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
-	Bounces:            {"Many mails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
+	Held:               {"Emails wait for you", "`newsletter hold list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
+	Bounces:            {"Many emails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
 	FeedbackMissing:    {"Nothing is heard of bounces and complaints", "SES sends, and no event comes back, so that nobody is suppressed. The stack makes the configuration set and its event destination: deploy it again, look whether the destination is enabled in the console of SES, and into the log of the engagement function."},
 	FeedbackUnreadable: {"Reports of SES are not understood", "The log of the engagement function says of which kind they are. A bounce or complaint among them has suppressed nobody: SES's suppression list has the address, `newsletter suppression add` brings it here."},
-	MailPaused:         {"All mail is paused", "`newsletter destination list` says why; `newsletter destination resume email` lets mails leave again."},
-	OutboxAge:          {"Mails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
+	MailPaused:         {"All email is paused", "`newsletter destination list` says why; `newsletter destination resume email` lets emails leave again."},
+	OutboxAge:          {"Emails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
 	Deliveries:         {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
 	DeadLetters:        {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
 	Slower:             {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
@@ -89,7 +89,7 @@ var burns = []struct {
 	{"creeping", func(c Config) float64 { return c.BurnCreeping }, 72 * time.Hour, 0, Warning},
 }
 
-// Windows are the windows over which requests and errors are counted.
+// Windows returns the windows over which requests and errors are counted.
 func Windows() []time.Duration {
 	var all []time.Duration
 	for _, b := range burns {
@@ -101,7 +101,7 @@ func Windows() []time.Duration {
 	return all
 }
 
-// Evaluate gives what the rules find. It is a pure function.
+// Evaluate returns what the rules find. It is a pure function.
 func Evaluate(c Config, f Figures) []Finding {
 	var all findings
 	for _, name := range f.Failing {
@@ -163,7 +163,7 @@ func (c Config) signUps(f Figures, all *findings) {
 		if n := f.Outbox.HeldByReason[reason]; reason == outbox.HoldBurst {
 			all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", n)
 		} else {
-			all.add(Held, reason, Warning, "%d mails wait for you (%s).", n, reason)
+			all.add(Held, reason, Warning, "%d emails wait for you (%s).", n, reason)
 		}
 	}
 }
@@ -189,7 +189,7 @@ func (c Config) mail(f Figures, all *findings) {
 		if !late {
 			continue
 		}
-		if out.Destination != outbox.Email { // only without mails nobody can sign up
+		if out.Destination != outbox.Email { // only without emails nobody can sign up
 			level = Warning
 		}
 		all.add(Deliveries, out.Destination, level, "%s: %d deliveries were tried in vain, the oldest has been waiting for %s (%s).",
@@ -200,7 +200,7 @@ func (c Config) mail(f Figures, all *findings) {
 	}
 }
 
-// late says whether a delivery has been waiting for too long, and how bad that is.
+// late reports whether a delivery has been waiting for too long, and how bad that is.
 func (c Config) late(waiting time.Duration) (Level, bool) {
 	if waiting >= c.OutboxCritical {
 		return Alarm, true
@@ -224,7 +224,7 @@ func emails(n int) string {
 
 func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
 
-// lasting is a duration in the largest unit that fits, for sentences.
+// lasting returns a duration in the largest unit that fits, for sentences.
 func lasting(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:

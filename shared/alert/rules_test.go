@@ -45,7 +45,7 @@ func failing(way string, waiting time.Duration) Figures {
 	return Figures{Outbox: outbox.Depth{Failing: []outbox.FailingDestination{{Destination: way, Count: 20, Age: waiting}}}}
 }
 
-// held is a mail for each reason that waits for the owner.
+// held is an email for each reason that waits for the owner.
 func held(reasons ...string) Figures {
 	f := Figures{Outbox: outbox.Depth{HeldByReason: map[string]int64{}}}
 	for _, reason := range reasons {
@@ -93,9 +93,9 @@ func TestEachRule(t *testing.T) {
 		"a delivery is late":               {Figures{Outbox: outbox.Depth{OldestDue: 5*time.Minute - 1}}, ""},
 		"a delivery is later":              {Figures{Outbox: outbox.Depth{OldestDue: 5 * time.Minute}}, "outbox_age//warning"},
 		"a delivery is too late":           {Figures{Outbox: outbox.Depth{OldestDue: 30 * time.Minute}}, "outbox_age//critical"},
-		"mails fail, shortly":              {failing(outbox.Email, 5*time.Minute-1), ""},
-		"mails fail":                       {failing(outbox.Email, 5*time.Minute), "deliveries/email/warning"},
-		"mails fail for long":              {failing(outbox.Email, 30*time.Minute), "deliveries/email/critical"},
+		"emails fail, shortly":              {failing(outbox.Email, 5*time.Minute-1), ""},
+		"emails fail":                       {failing(outbox.Email, 5*time.Minute), "deliveries/email/warning"},
+		"emails fail for long":              {failing(outbox.Email, 30*time.Minute), "deliveries/email/critical"},
 		"a chat is down for long":          {failing("slack", 3*time.Hour), "deliveries/slack/warning"},
 		"a dead letter":                    {Figures{Outbox: outbox.Depth{Dead: 1}}, "dead_letters//warning"},
 		"a slow route":                     {Figures{Endpoints: []Endpoint{{Name: "confirm GET"}, {Name: "subscribe POST", Slower: true}}}, "slower/subscribe POST/warning"},

@@ -138,7 +138,7 @@ func find(found []Finding, a Alert) (Finding, bool) {
 	return Finding{}, false
 }
 
-// toldAt is when the owner was last told that it is open.
+// toldAt returns when the owner was last told that it is open.
 func (a Alert) toldAt() time.Time {
 	if a.RemindedAt != nil {
 		return *a.RemindedAt
@@ -177,7 +177,7 @@ const alertSQL = `
 select id::text, rule, subject, severity, summary, firing_since, last_found_at, repeated_at, resolved_at
 from alerts where id = $1::text::uuid`
 
-// Get gives an alert; false if there is none.
+// Get returns an alert; false if there is none.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (a Alert, found bool, err error) {
 	var all []Alert
 	err = s.db.Batch(ctx, func(b *pgx.Batch) {
@@ -200,7 +200,7 @@ select id::text, rule, subject, severity, summary, firing_since, last_found_at, 
 from alerts where resolved_at is null or not $1::boolean
 order by (resolved_at is null) desc, firing_since desc limit $2::integer`
 
-// List gives the open alerts, or the latest of all, the open ones first.
+// List returns the open alerts, or the latest of all, the open ones first.
 func (s *Store) List(ctx context.Context, openOnly bool, limit int) ([]Alert, error) {
 	var all []Alert
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {

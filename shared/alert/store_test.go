@@ -127,7 +127,7 @@ func TestTheCourseOfAnAlert(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].ClosedAt != nil || all[1].ClosedAt == nil || all[1].Level != alert.Alarm {
 		t.Errorf("%v %+v", err, all)
 	}
-	if title := all[1].Title(alert.Closed); title != "Over: Mails and messages are not delivered" {
+	if title := all[1].Title(alert.Closed); title != "Over: Emails and messages are not delivered" {
 		t.Error(title)
 	}
 	if text := strings.Join(all[1].Lines(alert.Closed), "\n"); !strings.Contains(text, "It lasted 4 hours") {

@@ -40,7 +40,7 @@ type Interval struct {
 	P50, P95, P99 time.Duration
 }
 
-// enough says whether the percentiles mean something.
+// enough reports whether the percentiles mean something.
 func (i Interval) enough() bool { return i.Requests >= leastRequests }
 
 // Usual is how long the slowest 5 % of requests usually take at least.
@@ -80,7 +80,7 @@ type Slow struct {
 	Usual Usual
 }
 
-// slower gives the latest interval that is too slow for its own hour, if most of the last intervals are; usual knows the
+// slower returns the latest interval that is too slow for its own hour, if most of the last intervals are; usual knows the
 // hours. The intervals are in order, the latest last.
 func slower(last []Interval, percent float64, usual func(hour time.Time) Usual) (latest Slow, most bool) {
 	slow := 0
@@ -134,7 +134,7 @@ func TrendOf(series []Interval) Trend {
 	}
 }
 
-// Crosses gives in how many days a rising line crosses a target that it is still below.
+// Crosses returns in how many days a rising line crosses a target that it is still below.
 func (t Trend) Crosses(target time.Duration) (inDays float64, crosses bool) {
 	if !t.Rising || t.Now >= target {
 		return 0, false

@@ -97,7 +97,7 @@ func QueueUsual(b *pgx.Batch, now time.Time, into *map[string]Usual) {
 	}, lastWeeks(now.UTC().Truncate(time.Hour)))
 }
 
-// lastWeeks are the hours to which an hour is compared.
+// lastWeeks returns the hours to which an hour is compared.
 func lastWeeks(hour time.Time) []time.Time {
 	past := make([]time.Time, weeks)
 	for i := range past {
@@ -125,24 +125,24 @@ func (r *Reader) latestTrends(ctx context.Context) (map[string]Trend, error) {
 	return r.trends, nil
 }
 
-// Days gives each of the last n whole days, by route, the oldest first.
+// Days returns each of the last n whole days, by route, the oldest first.
 func (r *Reader) Days(ctx context.Context, n int) (map[string][]Interval, error) {
 	today := r.now().UTC().Truncate(24 * time.Hour)
 	return r.read(ctx, daysSQL, today.AddDate(0, 0, -n), today)
 }
 
-// Hours gives each of the last n hours with the running one, by route, the oldest first.
+// Hours returns each of the last n hours with the running one, by route, the oldest first.
 func (r *Reader) Hours(ctx context.Context, n int) (map[string][]Interval, error) {
 	hour := r.now().UTC().Truncate(time.Hour)
 	return r.read(ctx, hourSQL, hour.Add(time.Duration(1-n)*time.Hour), hour.Add(time.Hour))
 }
 
-// Latest gives the requests of the last hour, by route, as one interval.
+// Latest returns the requests of the last hour, by route, as one interval.
 func (r *Reader) Latest(ctx context.Context) (map[string][]Interval, error) {
 	return r.read(ctx, latestSQL, r.now().UTC().Add(-time.Hour), r.now())
 }
 
-// ColdStarts gives the first requests of environments within the last n days, by route.
+// ColdStarts returns the first requests of environments within the last n days, by route.
 func (r *Reader) ColdStarts(ctx context.Context, n int) (map[string][]Interval, error) {
 	return r.read(ctx, coldSQL, r.now().UTC().AddDate(0, 0, -n), r.now())
 }

@@ -43,7 +43,7 @@ type Config struct {
 	Neighbours int `envDefault:"25"`
 }
 
-// Enabled says whether waves are looked for.
+// Enabled reports whether waves are looked for.
 func (c Config) Enabled() bool { return c.URL != "" }
 
 // Validate implements the check of config.Env.Read.
@@ -58,7 +58,7 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// IsWave says whether the next sign-up is of a wave, when so many of those before it look like it. What counts is their part:
+// IsWave reports whether the next sign-up is of a wave, when so many of those before it look like it. What counts is their part:
 // of a crowd of five hundred who come for one article with one browser, many look alike by chance.
 func (c Config) IsWave(alike, of int) bool {
 	return alike >= c.Neighbours && 100*float64(alike) >= c.SharePercent*float64(of)
@@ -76,7 +76,7 @@ const (
 	rest     = 30 * time.Second
 )
 
-// ErrUnavailable says that the index is not asked, because it failed lately.
+// ErrUnavailable means that the index is not asked, because it failed lately.
 var ErrUnavailable = errors.New("lookalike: the index failed lately and is not asked")
 
 // Index compares sign-ups. It is safe for concurrent use.
@@ -98,7 +98,7 @@ func New(cfg Config, key pseudonym.Key, client *outbound.Client, now func() time
 	return &Index{config: cfg, key: key, client: client, now: now, reach: reach{back: window}}
 }
 
-// IsWave says whether a sign-up belongs to a wave, and keeps it for the next ones. id names it, the same at every try.
+// IsWave reports whether a sign-up belongs to a wave, and keeps it for the next ones. id names it, the same at every try.
 func (x *Index) IsBurst(ctx context.Context, id string, s SignUp) (bool, error) {
 	if !x.allow() {
 		return false, ErrUnavailable
@@ -160,7 +160,7 @@ func (x *Index) ask(ctx context.Context, asked []float32, name string, now time.
 	return x.config.IsWave(alike, of), nil
 }
 
-// cosine is what the metric COSINE of the index makes its scores of: (1 + cosine) / 2.
+// cosine returns what the metric COSINE of the index makes its scores of: (1 + cosine) / 2.
 func cosine(score float32) float64 { return 2*float64(score) - 1 }
 
 // namespacePrefix is followed by the day.
@@ -168,7 +168,7 @@ const namespacePrefix = "signups-"
 
 func day(at time.Time) string { return namespacePrefix + at.UTC().Format(time.DateOnly) }
 
-// days are the name spaces that hold what came since.
+// days returns the name spaces that hold what came since.
 func days(now time.Time, back time.Duration) []string {
 	today, before := day(now), day(now.Add(-back))
 	if today == before {

@@ -28,12 +28,12 @@ type SignUp struct {
 // bounds, whereas a wave comes from many.
 type Weights struct{ Shape, Grams, Domain, Network, Agent, Source float64 }
 
-// Chosen are the weights that were tuned on the first set of attacks (docs/burst-detection.md).
+// Chosen returns the weights that were tuned on the first set of attacks (docs/burst-detection.md).
 func Chosen() Weights {
 	return Weights{Shape: 0.15, Grams: 0.27, Domain: 0.08, Network: 0.15, Agent: 0.11, Source: 0.24}
 }
 
-// Vectors are a sign-up as two vectors of length 1: one to ask with and one to keep (signed feature hashing; Weinberger et
+// Vectors returns a sign-up as two vectors of length 1: one to ask with and one to keep (signed feature hashing; Weinberger et
 // al., ICML 2009). The cosine of what is asked and what was kept is how similar two sign-ups are. The numbers of the traits
 // are keyed, so that nobody who has vectors alone can tell what they are made of.
 func (w Weights) Vectors(key pseudonym.Key, s SignUp) (asked, kept []float32) {
@@ -87,7 +87,7 @@ func split(mailbox string) (local, domain string) {
 	return strings.ToLower(mailbox[:at]), strings.ToLower(mailbox[at+1:])
 }
 
-// shape is the local part by its kinds of letters, and its length in steps of four: "anna.meier84" is "a.ad2/3".
+// shape returns the local part by its kinds of letters, and its length in steps of four: "anna.meier84" is "a.ad2/3".
 func shape(local string) string {
 	var b strings.Builder
 	var kind rune
@@ -119,7 +119,7 @@ func shape(local string) string {
 	return fmt.Sprintf("%s/%d", b.String(), len(local)/4)
 }
 
-// trigrams are the runs of three letters of the local part; digits count as one letter.
+// trigrams returns the runs of three letters of the local part; digits count as one letter.
 func trigrams(local string) []string {
 	runes := []rune("^" + strings.Map(func(r rune) rune {
 		if unicode.IsDigit(r) {
@@ -141,7 +141,7 @@ var large = map[string]bool{
 	"free.fr": true, "libero.it": true, "proton.me": true, "protonmail.com": true, "me.com": true, "msn.com": true,
 }
 
-// rarity is how much of its weight a domain has.
+// rarity returns how much of its weight a domain has.
 func rarity(domain string) float64 {
 	if large[domain] {
 		return 0.5
@@ -149,7 +149,7 @@ func rarity(domain string) float64 {
 	return 1
 }
 
-// network is the /24 or the /64 of a client.
+// network returns the /24 or the /64 of a client.
 func network(a netip.Addr) netip.Prefix {
 	bits := 24
 	if a = a.Unmap(); a.Is6() {

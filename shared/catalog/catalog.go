@@ -1,4 +1,4 @@
-// Package phrases holds what visitors read, in mails and on pages, in their language.
+// Package phrases holds what visitors read, in emails and on pages, in their language.
 //
 // Each language is one JSON file in locales; adding one is enough to speak it. A file must have every phrase, and may use
 // the placeholder {site}, which stands for the owner's name; a test finds anything else in braces.
@@ -57,7 +57,7 @@ func (o Owner) Validate() error {
 	return errors.Join(problems...)
 }
 
-// footer is the lines that stand under mails and pages.
+// footer returns the lines that stand under emails and pages.
 func (o Owner) footer() []string {
 	lines := []string{o.Name}
 	if o.URL != "" {
@@ -69,7 +69,7 @@ func (o Owner) footer() []string {
 	return lines
 }
 
-// EmailTexts is the text of a mail: what stands before the button, the button, and what stands after it.
+// EmailTexts is the text of an email: what stands before the button, the button, and what stands after it.
 type EmailTexts struct {
 	Subject string   `json:"subject"`
 	Before  []string `json:"before"`
@@ -110,7 +110,7 @@ type Translation struct {
 		Privacy        Page `json:"privacy"` // the button sends a link to the data, the quiet one a link to their erasure
 		PrivacySent    Page `json:"privacy_sent"`
 		Export         Page `json:"export"`
-		Erase          Page `json:"erase"` // the quiet button objects to all further mail, too
+		Erase          Page `json:"erase"` // the quiet button objects to all further email, too
 		Erased         Page `json:"erased"`
 		NotTheAddress  Page `json:"not_the_address"`
 		NothingToSee   Page `json:"nothing_to_see"`
@@ -119,7 +119,7 @@ type Translation struct {
 
 // Catalog is the phrases of all languages, with the owner's name put in. It is safe for concurrent use.
 type Catalog struct {
-	// Footer is who sends: the lines that stand under every mail and page.
+	// Footer is who sends: the lines that stand under every email and page.
 	Footer []string
 	// languages read their file when they are first spoken: all of them cost a start as much as its configuration.
 	languages map[string]func() *Translation
@@ -151,7 +151,7 @@ func speak(language, site string) *Translation {
 	return p
 }
 
-// For gives the phrases of the best language for a BCP 47 tag or an Accept-Language header; English if there is none.
+// For returns the phrases of the best language for a BCP 47 tag or an Accept-Language header; English if there is none.
 func (b *Catalog) For(wanted string) *Translation {
 	for tag := range strings.SplitSeq(wanted, ",") {
 		tag, _, _ = strings.Cut(tag, ";")

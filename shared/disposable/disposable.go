@@ -1,4 +1,4 @@
-// Package disposable knows the domains of throw-away mailboxes.
+// Package disposable knows the domains of disposable mailboxes.
 //
 // The list is part of the binary: no call, no file and no start-up cost; README.md beside it says where it comes from.
 // A domain is matched as it is and through its parents up to the registrable one, never through a public suffix, which
@@ -18,7 +18,7 @@ import (
 //go:embed domains.txt
 var domains string
 
-// Listed says whether a domain (lower-case A-labels) or a parent of it is on the list.
+// Listed reports whether a domain (lower-case A-labels) or a parent of it is on the list.
 func Listed(domain string) bool { return listed(domains, domain) }
 
 func listed(list, domain string) bool {

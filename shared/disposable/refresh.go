@@ -50,5 +50,5 @@ func Normalize(r io.Reader) (list string, count int, err error) {
 	return strings.Join(all, "\n") + "\n", len(all), nil
 }
 
-// Count is the number of domains on the list.
+// Count returns the number of domains on the list.
 func Count() int { return strings.Count(domains, "\n") }

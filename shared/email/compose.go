@@ -18,12 +18,12 @@ type Content struct {
 	Footer               []string // the owner's name and postal address
 }
 
-// Compose writes the two parts of a mail and its subject. The rest of the Message is the caller's.
+// Compose writes the two parts of an email and its subject. The rest of the Message is the caller's.
 func Compose(l Content) Message {
 	return Message{Subject: l.Phrases.Subject, Text: l.text(), HTML: l.html(), UnsubscribeTo: l.UnsubscribeTo}
 }
 
-// footerMark separates what stands under a mail (the "signature" of RFC 3676 §4.3).
+// footerMark separates what stands under an email (the "signature" of RFC 3676 §4.3).
 const footerMark = "-- "
 
 func (l Content) text() string {
@@ -64,7 +64,7 @@ func (l Content) html() string {
 	return b.String()
 }
 
-// host is what a link shows: where it leads.
+// host returns what a link shows: where it leads.
 func host(link string) string {
 	_, rest, _ := strings.Cut(link, "://")
 	name, _, _ := strings.Cut(rest, "/")

@@ -1,11 +1,11 @@
-// Package mail writes our mails and sends them through Amazon SES (API v2).
+// Package mail writes our emails and sends them through Amazon SES (API v2).
 //
-// A mail holds nothing that a visitor typed but the address it goes to, so that nobody can send their words through us.
-// Every mail has a text and an HTML part and the two headers of one-click unsubscription (RFC 8058). It is handed over in
+// An email holds nothing that a visitor typed but the address it goes to, so that nobody can send their words through us.
+// Every email has a text and an HTML part and the two headers of one-click unsubscription (RFC 8058). It is handed over in
 // parts ("simple" content) and SES puts them together and signs them, headers included: no line of a message is made
 // here, so no value can become a header.
 //
-// Failure policy: a send is tried once; the error says whether another try may help, when, and whether somebody must act
+// Failure policy: a send is tried once; the error reports whether another try may help, when, and whether somebody must act
 // first. The outbox repeats.
 package email
 
@@ -30,7 +30,7 @@ import (
 // sendTimeout bounds one call of SES, below the lease of a delivery.
 const sendTimeout = 10 * time.Second
 
-// Message is a mail to one person.
+// Message is an email to one person.
 type Message struct {
 	To            string
 	Subject       string
@@ -39,10 +39,10 @@ type Message struct {
 	UnsubscribeTo string // the URL that ends it by one POST
 }
 
-// Throttled is the Failure.Cause of a mail that came too fast after others, or above the daily quota.
+// Throttled is the Failure.Cause of an email that came too fast after others, or above the daily quota.
 const Throttled = "throttled"
 
-// Sender sends mails. It is safe for concurrent use.
+// Sender sends emails. It is safe for concurrent use.
 type Sender struct {
 	client           *sesv2.Client
 	from             string
@@ -62,7 +62,7 @@ func NewSender(cfg Config) (*Sender, error) {
 	})}, nil
 }
 
-// Send hands a mail to SES and gives SES's id of it. The error is a *outbox.Failure.
+// Send hands an email to SES and gives SES's id of it. The error is a *outbox.Failure.
 func (s *Sender) Send(ctx context.Context, m Message) (string, error) {
 	output, err := s.client.SendEmail(ctx, s.input(m))
 	if err != nil {

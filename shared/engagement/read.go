@@ -142,7 +142,7 @@ func (e *Event) take(kind string, m message, received time.Time) bool {
 	return true
 }
 
-// delivery is the outbox row that the email names: in a tag, which only a configuration set publishes, or in a header, which
+// delivery returns the outbox row that the email names: in a tag, which only a configuration set publishes, or in a header, which
 // an identity publishes if it is set up to.
 func (m message) delivery() uuid.UUID {
 	if ids := m.Mail.Tags["delivery"]; len(ids) == 1 {

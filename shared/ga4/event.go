@@ -28,7 +28,7 @@ type Event struct {
 	Source, Medium, Campaign string
 }
 
-// payload is the body of a request (developers.google.com/analytics/devguides/collection/protocol/ga4/reference).
+// payload returns the body of a request (developers.google.com/analytics/devguides/collection/protocol/ga4/reference).
 type payload struct {
 	ClientID           string      `json:"client_id"`
 	TimestampMicros    int64       `json:"timestamp_micros"`

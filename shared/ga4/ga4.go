@@ -32,7 +32,7 @@ type Config struct {
 	BaseURL string
 }
 
-// base is where events go.
+// base returns where events go.
 func (c Config) base() string {
 	switch {
 	case c.BaseURL != "":

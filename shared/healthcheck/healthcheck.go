@@ -38,7 +38,7 @@ const (
 // Check asks one dependency.
 type Check struct {
 	Name string
-	// Vital says that sign-ups do not work when it fails. The failure of another check is a warning of the whole.
+	// Vital means that sign-ups do not work when it fails. The failure of another check is a warning of the whole.
 	Vital bool
 	// Lost is the status when Ask fails: Fail, or Warn where the service goes on without it.
 	Lost Status
@@ -76,7 +76,7 @@ type Component struct {
 	Output     string    `json:"output,omitempty"` // what went wrong; left out when it passed
 }
 
-// Report is the result of all checks.
+// Report returns the result of all checks.
 type Report struct {
 	Status Status                 `json:"status"`
 	Checks map[string][]Component `json:"checks"`
@@ -92,7 +92,7 @@ func (r Report) With(name string, c Component) Report {
 	return Report{Status: worse(r.Status, c.Status), Checks: checks}
 }
 
-// Public is the report without anything that tells how the service is built or what exactly failed.
+// Public returns the report without anything that tells how the service is built or what exactly failed.
 func (r Report) Public() map[string]any {
 	checks := make(map[string]any, len(r.Checks))
 	for name, components := range r.Checks {
@@ -118,7 +118,7 @@ func New(now func() time.Time, checks ...Check) *Checker {
 	return &Checker{checks: checks, now: now}
 }
 
-// Report gives the result of the last run, or of a new one if that is older than 5 seconds.
+// Report returns the result of the last run, or of a new one if that is older than 5 seconds.
 func (c *Checker) Report(ctx context.Context) Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +128,7 @@ func (c *Checker) Report(ctx context.Context) Report {
 	return c.renew(ctx)
 }
 
-// Now gives the result of a new run, whatever the age of the last.
+// Now returns the result of a new run, whatever the age of the last.
 func (c *Checker) Now(ctx context.Context) Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,7 +167,7 @@ type answer struct {
 
 var errTimeout = errors.New("it did not answer in time")
 
-// ask gives a check its time. One that does not heed its context is left behind, so that it holds up nobody.
+// ask returns a check its time. One that does not heed its context is left behind, so that it holds up nobody.
 func (c *Checker) ask(ctx context.Context, check Check) Component {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -205,7 +205,7 @@ func worse(a, b Status) Status {
 	return a
 }
 
-// ErrBehind says that the schema is older than this release needs.
+// ErrBehind means that the schema is older than this release needs.
 var ErrBehind = errors.New("the database schema is behind this release")
 
 // Schema compares the version of the database with the one that this release needs. A newer one is fine: releases work

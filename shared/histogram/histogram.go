@@ -20,7 +20,7 @@ const (
 	first = 100 * time.Microsecond
 )
 
-// Bucket is the bucket of a duration, from 0 to Buckets-1. It does not allocate.
+// Bucket returns the bucket of a duration, from 0 to Buckets-1. It does not allocate.
 func Bucket(d time.Duration) int {
 	if d < first {
 		return 0
@@ -57,7 +57,7 @@ func (h *Histogram) Merge(other *Histogram) {
 	}
 }
 
-// Count is how many durations were counted.
+// Count returns how many durations were counted.
 func (h *Histogram) Count() int64 {
 	var n int64
 	for _, in := range h {
@@ -66,7 +66,7 @@ func (h *Histogram) Count() int64 {
 	return n
 }
 
-// Quantile gives the duration that the part q (0 to 1) of all durations do not exceed. It is false if there are none.
+// Quantile returns the duration that the part q (0 to 1) of all durations do not exceed. It is false if there are none.
 func (h *Histogram) Quantile(q float64) (time.Duration, bool) {
 	rank := max(1, int64(math.Ceil(q*float64(h.Count()))))
 	var before int64
@@ -79,7 +79,7 @@ func (h *Histogram) Quantile(q float64) (time.Duration, bool) {
 	return 0, false
 }
 
-// within gives the duration that the part of a bucket's durations do not exceed. The first begins at 0.
+// within returns the duration that the part of a bucket's durations do not exceed. The first begins at 0.
 func within(bucket int, part float64) time.Duration {
 	if bucket == 0 {
 		return time.Duration(float64(first) * part)

@@ -65,7 +65,7 @@ func newTestAPI() *API {
 		case "limited":
 			return nil, Limited([]string{"subscribe"}, 90*time.Second, http.Header{"Ratelimit": {`"subscribe";r=0;t=90`}})
 		}
-		return nil, Invalid(FieldError{Detail: "This is not an e-mail address.", Pointer: "#/email"})
+		return nil, Invalid(FieldError{Detail: "This is not an email address.", Pointer: "#/email"})
 	}
 	cfg := Config{AllowedOrigins: Origins{"https://other.example", siteOrigin}}
 	return New(cfg,

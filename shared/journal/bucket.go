@@ -51,7 +51,7 @@ func newBucket(name, prefix string) bucket {
 // again repeats what a reader asks for: behind it stands no outbox.
 func again(o *s3.Options) { o.Retryer = retry.NewStandard() }
 
-// errAnswer says that what answered is not S3, or did not keep what it was sent.
+// errAnswer means that what answered is not S3, or did not keep what it was sent.
 var errAnswer = errors.New("the answer does not say that the object was kept")
 
 func (b bucket) put(ctx context.Context, key string, content []byte) error {

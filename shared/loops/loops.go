@@ -1,5 +1,5 @@
 // Package audience keeps the contacts of a Client account (loops.so, API v1) as the subscriptions here are, and sends its
-// transactional mails.
+// transactional emails.
 //
 // Nobody is subscribed over there against their will: whom Client suppressed, or who left or declined over there, stays as
 // they are, which is an outcome and no failure. Nobody becomes known over there by leaving here. What else the account

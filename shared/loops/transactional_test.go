@@ -22,11 +22,11 @@ func TestAMailIsSentOnce(t *testing.T) {
 		}
 	}
 	mails := b.double.Emails()
-	if len(mails) != 1 || mails[0].To != jane || mails[0].Key != "k1" || mails[0].Variables["link"] != "https://example.org/a?b=c&d" {
+	if len(mails) != 1 || mails[0].To != jane || mails[0].Key != "k1" || emails[0].Variables["link"] != "https://example.org/a?b=c&d" {
 		t.Errorf("%+v", mails)
 	}
 	if all := b.double.Contacts(); len(all) != 0 {
-		t.Errorf("a mail made a contact: %+v", all)
+		t.Errorf("an email made a contact: %+v", all)
 	}
 }
 

@@ -26,7 +26,7 @@ type Notification struct {
 // Notifier tells one channel. It is safe for concurrent use.
 type Notifier func(ctx context.Context, n Notification) error
 
-// Read gives the channels that the variables set up, by their names in the outbox. Mistakes are added to env.
+// Read returns the channels that the variables set up, by their names in the outbox. Mistakes are added to env.
 func Read(env *config.Env, now func() time.Time) map[string]Notifier {
 	guard := config.Read[outbound.Config](env)
 	client := outbound.New(guard, nil)

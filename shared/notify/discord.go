@@ -32,7 +32,7 @@ type discordEmbed struct {
 	Color       int    `json:"color"`
 }
 
-// allowed says that nobody is called by what looks like a mention.
+// allowed means that nobody is called by what looks like a mention.
 type allowed struct {
 	Parse []string `json:"parse"`
 }
@@ -96,7 +96,7 @@ func (discord) judge(answer outbound.Response, refused *outbox.Failure) *outbox.
 	return refused
 }
 
-// precise is the pause that Discord asks for, rounded up to the millisecond, up to a day.
+// precise returns the pause that Discord asks for, rounded up to the millisecond, up to a day.
 func precise(seconds *float64) time.Duration {
 	if seconds == nil || !(*seconds > 0) {
 		return 0

@@ -89,7 +89,7 @@ func Channels(cfg Config, guard outbound.Config, client *outbound.Client) (map[s
 	return all, nil
 }
 
-// discordURL is an address with the wish to hear what came of it.
+// discordURL returns an address with the wish to hear what came of it.
 func discordURL(raw string, guard outbound.Config) (string, error) {
 	if err := guard.CheckURL(raw); err != nil {
 		return "", err
@@ -104,7 +104,7 @@ func discordURL(raw string, guard outbound.Config) (string, error) {
 	return parsed.String(), nil
 }
 
-// errEmpty says that there is nothing to post.
+// errEmpty means that there is nothing to post.
 var errEmpty = errors.New("the message has no title")
 
 // Post posts a message. The error is a *outbox.Failure.

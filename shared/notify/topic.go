@@ -22,7 +22,7 @@ type TopicConfig struct {
 	ARN string `env:"ALERTS_TOPIC_ARN" from:"template" example:"arn:aws:sns:eu-central-1:123456789012:newsletter"`
 }
 
-// Enabled says whether there is a topic.
+// Enabled reports whether there is a topic.
 func (c TopicConfig) Enabled() bool { return c.ARN != "" }
 
 // Validate implements the check of config.Env.Read.
@@ -36,7 +36,7 @@ func (c TopicConfig) Validate() error {
 const (
 	// publishTimeout bounds a call of SNS.
 	publishTimeout = 5 * time.Second
-	// maxSubject is the longest subject of a mail that SNS takes (Publish API: 100 characters, printable ASCII).
+	// maxSubject is the longest subject of an email that SNS takes (Publish API: 100 characters, printable ASCII).
 	maxSubject = 100
 )
 
@@ -78,7 +78,7 @@ func (t *Topic) Post(ctx context.Context, m Message) error {
 	return failure
 }
 
-// subject is the title with its level, in the characters that a subject may have.
+// subject returns the title with its level, in the characters that a subject may have.
 func subject(m Message) string {
 	text := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

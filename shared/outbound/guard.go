@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// errBlocked says that a name led to an address that is not on the public internet.
+// errBlocked means that a name led to an address that is not on the public internet.
 var errBlocked = errors.New("the address is not public")
 
 // notPublic are the ranges that are not reachable, or not to be reached, from outside: IANA's special-purpose registries

@@ -124,7 +124,7 @@ func (c Config) recipients(uses []Use) []Recipient {
 	return append(all, c.added()...)
 }
 
-// added are the recipients that the owner adds.
+// added returns the recipients that the owner adds.
 func (c Config) added() []Recipient {
 	var all []Recipient
 	for part := range strings.SplitSeq(c.Recipients, ";") {

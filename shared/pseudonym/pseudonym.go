@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/config"
 )
 
-// ErrPepper says that PEPPER is not usable.
+// ErrPepper means that PEPPER is not usable.
 var ErrPepper = fmt.Errorf("PEPPER: %w", config.ErrKey)
 
 // Config holds the key material.
@@ -62,21 +62,21 @@ func NewKey(cfg Config) (Key, error) {
 	}}, nil
 }
 
-// Address is the pseudonym of a normalised address, 32 bytes.
+// Address returns the pseudonym of a normalised address, 32 bytes.
 func (k Key) Address(norm string) []byte { return k.mac("address", norm) }
 
-// Fold is the pseudonym of a folded address, under which the caps on mail to strangers count, 32 bytes.
+// Fold returns the pseudonym of a folded address, under which the caps on mail to strangers count, 32 bytes.
 func (k Key) Fold(fold string) []byte { return k.mac("fold", fold) }
 
-// Domain is the pseudonym of a registrable domain, under which the cap on mail to one domain counts, 32 bytes.
+// Domain returns the pseudonym of a registrable domain, under which the cap on mail to one domain counts, 32 bytes.
 func (k Key) Domain(domain string) []byte { return k.mac("domain", domain) }
 
-// Network is the pseudonym of a client's network, 32 hexadecimal digits (128 bits). Host bits of prefix do not count.
+// Network returns the pseudonym of a client's network, 32 hexadecimal digits (128 bits). Host bits of prefix do not count.
 func (k Key) Network(prefix netip.Prefix) string {
 	return hex.EncodeToString(k.mac("network", prefix.Masked().String())[:16])
 }
 
-// Lock is the number of the advisory lock of a text such as a folded address. Two texts share a number with a chance of
+// Lock returns the number of the advisory lock of a text such as a folded address. Two texts share a number with a chance of
 // 1 in 2⁶⁴, which costs them waiting for each other and nothing else. It is never 0.
 func (k Key) Lock(text string) int64 {
 	number := int64(binary.BigEndian.Uint64(k.mac("lock", text))) //nolint:gosec // all 64 bits are wanted
@@ -86,7 +86,7 @@ func (k Key) Lock(text string) int64 {
 	return number
 }
 
-// Feature is the number of a trait of a sign-up, such as a part of the address, by which sign-ups are compared. Without
+// Feature returns the number of a trait of a sign-up, such as a part of the address, by which sign-ups are compared. Without
 // the key it cannot be told which trait has which number.
 func (k Key) Feature(text string) uint64 { return binary.BigEndian.Uint64(k.mac("feature", text)) }
 

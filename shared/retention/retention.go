@@ -79,7 +79,7 @@ type rule struct {
 	days                        int // 0: $1 is the present
 }
 
-// rules are all that is deletable by its age alone.
+// rules returns all that is deletable by its age alone.
 func (c Config) rules() []rule {
 	return []rule{
 		{"contexts", "event_context", "event_id", "at < $1::timestamptz", c.Context},

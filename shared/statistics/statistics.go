@@ -103,7 +103,7 @@ func (r *Recorder) Close(ctx context.Context) {
 	}
 }
 
-// take gives what is to be written now, and tells the metrics of what was dropped before.
+// take returns what is to be written now, and tells the metrics of what was dropped before.
 func (r *Recorder) take(ctx context.Context) map[key]int64 {
 	if r.client == nil {
 		return nil
@@ -158,7 +158,7 @@ func (r *Recorder) write(ctx context.Context, counts map[key]int64) error {
 	return nil
 }
 
-// field is a key without its slot: class, cold start, bucket, endpoint.
+// field returns a key without its slot: class, cold start, bucket, endpoint.
 func (k key) field() string {
 	cold := 0
 	if k.cold {

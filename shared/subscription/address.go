@@ -16,7 +16,7 @@ const (
 	maxLabel   = 63   // RFC 1035 §2.3.4
 )
 
-// Address is an e-mail address that passed ParseAddress. The zero Address is none.
+// Address is an email address that passed ParseAddress. The zero Address is none.
 type Address struct {
 	// Display is for showing: the local part as typed and the domain in its own script.
 	Display string

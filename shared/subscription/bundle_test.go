@@ -56,7 +56,7 @@ func (b *bundle) link(typed string) token.Claims {
 	return c
 }
 
-// unsubscribeLink is the claims of a link in a mail that was sent now.
+// unsubscribeLink is the claims of a link in an email that was sent now.
 func (b *bundle) unsubscribeLink(typed string) token.Claims {
 	b.Helper()
 	r := b.row(typed)
@@ -125,7 +125,7 @@ func (b *bundle) expectLedger(want ...string) {
 	}
 }
 
-// expectMails compares the mails in the outbox, in order.
+// expectMails compares the emails in the outbox, in order.
 func (b *bundle) expectMails(want ...outbox.Kind) {
 	b.Helper()
 	got := b.strings(`select kind from outbox where kind like 'email.%' order by id`)
@@ -172,7 +172,7 @@ func inState() map[string]func(b *bundle, typed string) {
 	return map[string]func(b *bundle, typed string){
 		"none":                 func(*bundle, string) {},
 		"pending":              func(b *bundle, typed string) { b.request(typed, ConfirmationQueued); wait(b) },
-		"pending, just mailed": func(b *bundle, typed string) { b.request(typed, ConfirmationQueued) },
+		"pending, just emailed": func(b *bundle, typed string) { b.request(typed, ConfirmationQueued) },
 		"active":               func(b *bundle, typed string) { b.activate(typed); wait(b) },
 		"active, just told": func(b *bundle, typed string) {
 			b.activate(typed)

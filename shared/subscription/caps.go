@@ -7,10 +7,10 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Purpose is why a mail goes to an address that somebody typed.
+// Purpose is why an email goes to an address that somebody typed.
 type Purpose string
 
-// The purposes of mails.
+// The purposes of emails.
 const (
 	NoEmail                Purpose = "" // stored as "none"
 	ConfirmEmail           Purpose = "confirm"
@@ -20,20 +20,20 @@ const (
 	EraseLinkEmail         Purpose = "privacy_erase"
 )
 
-// capWindow is the time over which mails to an address are counted.
+// capWindow is the time over which emails to an address are counted.
 const capWindow = 24 * time.Hour
 
-// mailLifetime is how long a mail may wait before it is sent: a weekend without a mail service loses nobody, and what a
+// mailLifetime is how long an email may wait before it is sent: a weekend without an email service loses nobody, and what a
 // mail says is no longer true after as long as a request waits. A notice is old after a day.
 const (
 	mailLifetime   = PendingLifetime
 	noticeLifetime = capWindow
 )
 
-// confirmPause is the least time between two confirmation mails to an address.
+// confirmPause is the least time between two confirmation emails to an address.
 const confirmPause = 15 * time.Minute
 
-// mailCap bounds the mails of some purposes, together, to one folded address within capWindow.
+// mailCap bounds the emails of some purposes, together, to one folded address within capWindow.
 type mailCap struct {
 	purposes []Purpose
 	limit    int
@@ -41,7 +41,7 @@ type mailCap struct {
 	lifetime time.Duration // how long one may wait to be sent
 }
 
-// caps are the bounds on mail to strangers. They are counted in the transaction that queues a mail, so they hold whatever
+// caps returns the bounds on mail to strangers. They are counted in the transaction that queues an email, so they hold whatever
 // happens to the rate limiter, and again before it is sent, so they hold for what waited as well.
 func caps(p Purpose) (mailCap, bool) {
 	switch p {
@@ -62,17 +62,17 @@ func caps(p Purpose) (mailCap, bool) {
 type SentEmails struct {
 	Now  time.Time
 	Sent map[Purpose]Sent
-	// DomainFull says that enough mails went to strangers at the address's domain within the last hour.
+	// DomainFull means that enough emails went to strangers at the address's domain within the last hour.
 	DomainLimitReached bool
 }
 
-// Sent is how many mails of a purpose there were within the last 24 h, and when the last one was queued or sent.
+// Sent is how many emails of a purpose there were within the last 24 h, and when the last one was queued or sent.
 type Sent struct {
 	Count int
 	Last  time.Time
 }
 
-// Allows says whether a further mail of a purpose is within the bounds.
+// Allows reports whether a further email of a purpose is within the bounds.
 func (m SentEmails) Allows(p Purpose) bool {
 	bound, found := caps(p)
 	if !found || m.DomainLimitReached && slices.Contains(toStrangers, string(p)) {
@@ -89,7 +89,7 @@ func (m SentEmails) Allows(p Purpose) bool {
 	return count < bound.limit && (last.IsZero() || m.Now.Sub(last) >= bound.pause)
 }
 
-// kind is the outbox row that sends a mail of a purpose.
+// kind returns the outbox row that sends an email of a purpose.
 func (p Purpose) kind() outbox.Kind {
 	switch p {
 	case ConfirmEmail:
@@ -107,7 +107,7 @@ func (p Purpose) kind() outbox.Kind {
 	return outbox.None
 }
 
-// purposeOf is the purpose of an outbox row; NoEmail for rows that are no mails, and for kinds of a newer version.
+// purposeOf returns the purpose of an outbox row; NoEmail for rows that are no emails, and for kinds of a newer version.
 func purposeOf(kind outbox.Kind) Purpose {
 	if kind == outbox.EmailReminder {
 		return ConfirmEmail

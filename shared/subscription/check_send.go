@@ -13,7 +13,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// SendDecision is what is to be done with a mail that is due. The zero SendDecision lets it go.
+// SendDecision is what is to be done with an email that is due. The zero SendDecision lets it go.
 type SendDecision struct {
 	// Ended is why it must not leave any more, in one word: "stale", "outdated" or "superseded"; empty if it may.
 	DropReason string
@@ -21,14 +21,14 @@ type SendDecision struct {
 	DeferFor time.Duration
 }
 
-// The ends of a mail that is not sent.
+// The ends of an email that is not sent.
 const (
 	endedStale     = "stale"      // the person's state is no longer the one that it was decided in
 	endedOutdated  = "outdated"   // it waited longer than what it says is true
 	endedOvertaken = "superseded" // the same mailbox is sent the same later: what waits for long does not come as a burst
 )
 
-// logged is an entry of the mail log.
+// logged is an entry of the email log.
 type logged struct {
 	id      uuid.UUID
 	purpose Purpose
@@ -36,7 +36,7 @@ type logged struct {
 	waits   bool       // it is due, and decided in the present state of its person
 }
 
-// after says whether e was queued later than a delivery, by their ids, which sort by time.
+// after reports whether e was queued later than a delivery, by their ids, which sort by time.
 func (e logged) after(d outbox.Delivery) bool { return bytes.Compare(e.id[:], d.ID[:]) > 0 }
 
 // clearance decides about a due mail that its person accepts. log is what was queued for the same mailbox within mailLifetime
@@ -84,7 +84,7 @@ select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
 from subscribers s
 where s.id = $1::text::uuid`
 
-// Mails to one mailbox, and to one capped domain, are cleared one after the other, in every environment: what the first one
+// Emails to one mailbox, and to one capped domain, are cleared one after the other, in every environment: what the first one
 // recorded the next one sees. The mailbox comes first, so that nobody waits in a circle.
 const (
 	lockMailboxSQL = `
@@ -115,9 +115,9 @@ select $1::text::uuid, mailbox_hmac, $3::text, $4::timestamptz, $5::timestamptz 
 on conflict (id) do update set sent_at = excluded.sent_at`
 
 // Clear decides whether a due mail may be sent now, to whom, and counts it if so. The caps were counted when it was queued;
-// here they hold for what reaches the mailbox, however long mails have waited: of those that say the same only the newest
-// leaves, and never more than the caps allow. A mail that is cleared again counts once. Ask immediately before the
-// sending. It is one transaction in two round trips. Mails of a kind that it does not know are let through uncounted. The
+// here they hold for what reaches the mailbox, however long emails have waited: of those that say the same only the newest
+// leaves, and never more than the caps allow. An email that is cleared again counts once. Ask immediately before the
+// sending. It is one transaction in two round trips. Emails of a kind that it does not know are let through uncounted. The
 // error is the database's.
 func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (Recipient, SendDecision, error) {
 	purpose := purposeOf(d.Kind)
@@ -169,7 +169,7 @@ func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (Recipient, Se
 			return nil
 		})
 	if err != nil {
-		return Recipient{}, SendDecision{}, fmt.Errorf("clear a mail: %w", err)
+		return Recipient{}, SendDecision{}, fmt.Errorf("clear an email: %w", err)
 	}
 	return to, c, nil
 }

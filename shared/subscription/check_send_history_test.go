@@ -53,6 +53,6 @@ func TestAnyHistoryKeepsTheCaps(t *testing.T) {
 	}
 	b.expectSendings(sent)
 	if len(sent) < 20 {
-		t.Errorf("%d mails: the history shows nothing", len(sent))
+		t.Errorf("%d emails: the history shows nothing", len(sent))
 	}
 }

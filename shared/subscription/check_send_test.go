@@ -15,7 +15,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// TestABacklogReachesAMailboxAsOneMail: while no mail can leave, the caps of each day let a few more be queued.
+// TestABacklogReachesAMailboxAsOneMail: while no email can leave, the caps of each day let a few more be queued.
 func TestABacklogReachesAMailboxAsOneMail(t *testing.T) {
 	b := setup(t)
 	for i := range 12 {
@@ -95,7 +95,7 @@ func TestAReleasedMailWaitsForThePause(t *testing.T) {
 	}
 }
 
-// TestAMailWhoseTimeIsOver is not sent, however it comes back; a weekend without a mail service loses nobody.
+// TestAMailWhoseTimeIsOver is not sent, however it comes back; a weekend without an email service loses nobody.
 func TestAMailWhoseTimeIsOver(t *testing.T) {
 	b := setup(t)
 	b.activate(john)
@@ -138,13 +138,13 @@ func TestTheCapOfOneDomainHoldsForABacklog(t *testing.T) {
 		}
 	}
 	if sent := b.deliver(); len(sent) != 12+3 {
-		t.Errorf("%d mails at once, want those of the large provider and as many as the cap", len(sent))
+		t.Errorf("%d emails at once, want those of the large provider and as many as the cap", len(sent))
 	}
 	b.advance(time.Second)
 	sent := b.deliverFor(4 * domainWindow)
 	b.expectSendings(sent)
 	if len(sent) != 9 {
-		t.Errorf("%d mails later, want all that waited", len(sent))
+		t.Errorf("%d emails later, want all that waited", len(sent))
 	}
 }
 
@@ -191,7 +191,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 	links := b.count(`email_log where purpose like 'privacy%' and sent_at = $1`, b.now())
 	confirmations := b.count(`email_log where purpose = 'confirm' and sent_at = $1`, b.now())
 	if links != n || confirmations != 3 {
-		t.Errorf("%d links, want %d; %d mails to one domain, want 3", links, n, confirmations)
+		t.Errorf("%d links, want %d; %d emails to one domain, want 3", links, n, confirmations)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // Confirm activates the subscription of a verified confirm token and records the consent to the text that the page with the
-// button shows (ConsentText). Any token of the row's present epoch does: a second mail does not make the link of the first one
+// button shows (ConsentText). Any token of the row's present epoch does: a second email does not make the link of the first one
 // useless. Doing it again succeeds and records nothing. The error is ErrUnknown if the link opens nothing (any more), or
 // the database's.
 func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {

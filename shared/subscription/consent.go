@@ -30,7 +30,7 @@ func (c *consentText) load(b *pgx.Batch, version, locale string) {
 	})
 }
 
-// missing says that a version was named and does not exist.
+// missing means that a version was named and does not exist.
 func (c consentText) missing(version string) bool { return version != "" && c.id == uuid.Nil }
 
 // record returns what the ledger keeps of a request that names a version, or none: the text that the form showed, where that

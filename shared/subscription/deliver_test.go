@@ -8,14 +8,14 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// sending is a mail that left.
+// sending is an email that left.
 type sending struct {
 	to, mailbox, domain string
 	purpose             Purpose
 	at                  time.Time
 }
 
-// deliver empties the outbox as the function does, with a mail service that takes everything, and gives what left.
+// deliver empties the outbox as the function does, with an email service that takes everything, and gives what left.
 func (b *bundle) deliver() (sent []sending) {
 	b.Helper()
 	queue := outbox.NewWorker(b.db, b.now)
@@ -67,7 +67,7 @@ func (b *bundle) deliverFor(d time.Duration) (sent []sending) {
 	return sent
 }
 
-// outcomes counts how the mails of the outbox ended, or that they wait.
+// outcomes counts how the emails of the outbox ended, or that they wait.
 func (b *bundle) outcomes() map[string]int {
 	b.Helper()
 	counts := map[string]int{}
@@ -94,16 +94,16 @@ func (b *bundle) expectSendings(sent []sending) {
 			return other.mailbox == one.mailbox && slices.Contains(bound.purposes, other.purpose)
 		}
 		if n := within(one, capWindow, mailbox); n > bound.limit {
-			b.Errorf("%s: %d mails to %s in a day", one.purpose, n, one.mailbox)
+			b.Errorf("%s: %d emails to %s in a day", one.purpose, n, one.mailbox)
 		}
 		if n := within(one, bound.pause, mailbox); n > 1 {
-			b.Errorf("%s: %d mails to %s within the pause", one.purpose, n, one.mailbox)
+			b.Errorf("%s: %d emails to %s within the pause", one.purpose, n, one.mailbox)
 		}
 		if limit := b.store.domainCap.Limit; limit > 0 && slices.Contains(toStrangers, string(one.purpose)) && Provider(one.domain) == "other" {
 			if n := within(one, domainWindow, func(other sending) bool {
 				return other.domain == one.domain && slices.Contains(toStrangers, string(other.purpose))
 			}); n > limit {
-				b.Errorf("%d mails to %s in an hour", n, one.domain)
+				b.Errorf("%d emails to %s in an hour", n, one.domain)
 			}
 		}
 	}

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// neverMailed are the top-level names that no mail system serves: RFC 6761 (test, localhost, invalid, example),
+// neverMailed are the top-level names that no email system serves: RFC 6761 (test, localhost, invalid, example),
 // RFC 6762 (local), RFC 7686 (onion), RFC 3172 (arpa).
 var neverMailed = []string{"test", "localhost", "invalid", "example", "local", "onion", "arpa"}
 
-// parseDomain gives the A-label form, lower case.
+// parseDomain returns the A-label form, lower case.
 func parseDomain(typed string) (string, error) {
 	domain, err := domains.ToASCII(typed)
 	if err != nil {
@@ -34,7 +34,7 @@ func parseDomain(typed string) (string, error) {
 	return domain, nil
 }
 
-// isHostLabel is the letter-digit-hyphen rule of RFC 1123 §2.1, checked on our own and after the conversion, which makes
+// isHostLabel returns the letter-digit-hyphen rule of RFC 1123 §2.1, checked on our own and after the conversion, which makes
 // labels longer.
 func isHostLabel(label string) bool {
 	if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {

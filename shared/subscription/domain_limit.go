@@ -10,7 +10,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// DomainLimit bounds the mails to one domain.
+// DomainLimit bounds the emails to one domain.
 type DomainLimit struct {
 	// Send at most this many emails per hour to one registrable domain in response to the public form, so that the
 	// form cannot flood a company. Large providers are exempt. Requests above the limit are recorded and answered
@@ -68,7 +68,7 @@ func (e *Exemptions) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// RegistrableDomain is the part of a domain that somebody registered: of lists.example.co.uk it is example.co.uk. A domain
+// RegistrableDomain returns the part of a domain that somebody registered: of lists.example.co.uk it is example.co.uk. A domain
 // that is itself a public suffix is given as it is. domain is in lower-case A-labels.
 func RegistrableDomain(domain string) string {
 	registrable, err := publicsuffix.EffectiveTLDPlusOne(domain)
@@ -78,7 +78,7 @@ func RegistrableDomain(domain string) string {
 	return registrable
 }
 
-// domainOf is what the cap counts an address under; empty for large providers, where many strangers live, and for those
+// domainOf returns what the cap counts an address under; empty for large providers, where many strangers live, and for those
 // that the owner has exempted.
 func (c DomainLimit) domainOf(a Address) string {
 	domain := RegistrableDomain(a.Domain)
@@ -88,10 +88,10 @@ func (c DomainLimit) domainOf(a Address) string {
 	return domain
 }
 
-// domainWindow is the time over which mails to one domain are counted.
+// domainWindow is the time over which emails to one domain are counted.
 const domainWindow = time.Hour
 
-// toStrangers are the purposes that the cap on one domain counts: mails that anybody can cause to any address.
+// toStrangers are the purposes that the cap on one domain counts: emails that anybody can cause to any address.
 var toStrangers = []string{string(ConfirmEmail), string(AlreadySubscribedEmail)}
 
 // Counting stops at the cap. Without a domain, that of a large provider, nothing is counted.
@@ -100,7 +100,7 @@ select count(*) from (
     select from email_log
     where domain_hmac = $1::bytea and purpose = any($2::text[]) and at > $3::timestamptz limit $4::integer) as mails`
 
-// loadDomain counts the mails to a domain within domainWindow. Requests that run at the same time do not see each other,
+// loadDomain counts the emails to a domain within domainWindow. Requests that run at the same time do not see each other,
 // so as many as that may be queued above the cap; they wait for their sending.
 func (m *SentEmails) loadDomain(b *pgx.Batch, domainHMAC []byte, limit int) {
 	b.Queue(domainMailedSQL, domainHMAC, toStrangers, m.Now.Add(-domainWindow), limit).QueryRow(func(row pgx.Row) error {

@@ -49,7 +49,7 @@ func TestTheCapOfOneDomain(t *testing.T) {
 	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["domain_cap"]` {
 		t.Errorf("recorded %v", got)
 	}
-	b.expectRow(at(3, "example.org"), Pending, 1, false) // nobody is lost: the next request mails
+	b.expectRow(at(3, "example.org"), Pending, 1, false) // nobody is lost: the next request emails
 	for i := range 5 {
 		b.request(at(i, "gmail.com"), ConfirmationQueued)
 		b.request(at(i, "lists.example.net"), ConfirmationQueued)
@@ -59,7 +59,7 @@ func TestTheCapOfOneDomain(t *testing.T) {
 	b.advance(time.Hour)
 	b.request(at(3, "example.org"), ConfirmationQueued)
 
-	// Who leaves or asks for their data is not held up: that mail goes to subscribers alone.
+	// Who leaves or asks for their data is not held up: that email goes to subscribers alone.
 	b.store.domainCap.Limit = 1
 	b.ask("john@example.com", UnsubscribeLinkEmail, LinkQueued)
 	b.ask("john@example.com", ExportLinkEmail, LinkQueued)

@@ -15,7 +15,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// ErrNotTheAddress says that the address that was typed is not the one that the link was sent to.
+// ErrNotTheAddress means that the address that was typed is not the one that the link was sent to.
 var ErrNotTheAddress = errors.New("subscription: not the address of this link")
 
 // Erasure is a person who wants to be forgotten.
@@ -24,8 +24,8 @@ type Erasure struct {
 	Address Address
 	// SubscriberID is the person of the link; uuid.Nil for a letter, whose sender the operator has identified.
 	SubscriberID uuid.UUID
-	// Object says that the person objects to mail for good (Art. 21): a keyed hash of the address stays, so that no sign-up
-	// and no import mails it again.
+	// Object means that the person objects to mail for good (Art. 21): a keyed hash of the address stays, so that no sign-up
+	// and no import emails it again.
 	Object bool
 	Visit  Visit
 
@@ -36,7 +36,7 @@ type Erasure struct {
 type ErasedContact struct {
 	Email       string `json:"email,omitempty"` // as it was stored; empty if only pseudonyms were left
 	EmailHMAC   []byte `json:"email_hmac"`
-	MailboxHMAC []byte `json:"mailbox_hmac,omitempty"` // of the mailbox, where it is to get no mail ever after
+	MailboxHMAC []byte `json:"mailbox_hmac,omitempty"` // of the mailbox, where it is to get no email ever after
 	KeyID       string `json:"key_id"`
 	Objected    bool   `json:"objected,omitempty"`
 }
@@ -66,7 +66,7 @@ type erasureTx struct {
 }
 
 // Erase deletes in one transaction what is kept of a person: the row, the pseudonyms that lead from the ledger to them,
-// network addresses and programs of their events, and every mail that still waits; with the row go all links. The ledger
+// network addresses and programs of their events, and every email that still waits; with the row go all links. The ledger
 // keeps events of somebody whom nobody can name any more. What stays is listed in docs/privacy.md: the keyed hash of an
 // erasure, and that of an objection if there is one. Listeners are told.
 //

@@ -50,7 +50,7 @@ func TestErase(t *testing.T) {
 	b.advance(time.Hour)
 	unsubscribe, id := b.unsubscribeLink(jane), b.row(jane).ID
 	b.ask(jane, EraseLinkEmail, LinkQueued)
-	b.ask(jane, ExportLinkEmail, LinkQueued) // a mail that still waits
+	b.ask(jane, ExportLinkEmail, LinkQueued) // an email that still waits
 	b.activate("john@example.org")
 
 	wrong := Erasure{Address: address(t, "john@example.org"), SubscriberID: id, Visit: visit}

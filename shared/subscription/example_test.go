@@ -73,7 +73,7 @@ func ExampleStore() {
 	outcome, err := store.Request(ctx, subscription.Request{Address: address, Locale: "en"})
 	fmt.Println(outcome, err)
 
-	claims, err := ring.Verify(ctx, "the token of the mail", time.Now())
+	claims, err := ring.Verify(ctx, "the token of the email", time.Now())
 	if err != nil {
 		fmt.Println(err)
 		return

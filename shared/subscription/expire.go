@@ -22,7 +22,7 @@ limit $2::integer
 for update skip locked`
 
 // Expire ends up to limit requests that waited for their confirmation longer than PendingLifetime: a row that was never
-// confirmed is deleted, somebody who had unsubscribed before is unsubscribed again. Mails that have been held for that long
+// confirmed is deleted, somebody who had unsubscribed before is unsubscribed again. Emails that have been held for that long
 // end too. It returns how many requests it ended; fewer than limit means that none are left. It is one transaction in two
 // round trips. The error is the database's.
 func (s *Store) Expire(ctx context.Context, limit int) (int, error) {

@@ -13,10 +13,10 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// ErrNotHeld says that no mail waits under this id; it may have been released, rejected or expired.
+// ErrNotHeld means that no email waits under this id; it may have been released, rejected or expired.
 var ErrNotHeld = errors.New("subscription: nothing is held under this id")
 
-// HeldEmail is a mail that waits for the owner, and what there is to judge its sign-up by. It does not name the person.
+// HeldEmail is an email that waits for the owner, and what there is to judge its sign-up by. It does not name the person.
 type HeldEmail struct {
 	ID           uuid.UUID     `json:"id"`
 	Reason       string        `json:"reason"`
@@ -42,7 +42,7 @@ where o.state = 'held' and o.kind <> 'none'
 order by o.created_at, o.id
 limit $1::integer`
 
-// Holds lists up to limit mails that wait for the owner, the oldest first, in one round trip. The error is the
+// Holds lists up to limit emails that wait for the owner, the oldest first, in one round trip. The error is the
 // database's.
 func (s *Store) ListHeld(ctx context.Context, limit int) ([]HeldEmail, error) {
 	var holds []HeldEmail
@@ -67,19 +67,19 @@ func scanHold(row pgx.CollectableRow) (HeldEmail, error) {
 	return h, err
 }
 
-// Release lets a held mail go out. deliver looks at the person's state before it sends it, as always. The error is
+// Release lets a held email go out. deliver looks at the person's state before it sends it, as always. The error is
 // ErrNotHeld or the database's.
 func (s *Store) ReleaseHeld(ctx context.Context, id uuid.UUID, v Visit) error {
 	return s.judge(ctx, id, v, false)
 }
 
-// Reject ends a held mail and the sign-up behind it, as if it had expired; the sign-up stays if the person was sent the
+// Reject ends a held email and the sign-up behind it, as if it had expired; the sign-up stays if the person was sent the
 // same mail later without being held. The error is ErrNotHeld or the database's.
 func (s *Store) RejectHeld(ctx context.Context, id uuid.UUID, v Visit) error {
 	return s.judge(ctx, id, v, true)
 }
 
-// judge is one transaction: the held row, its ledger event and, for a rejection, the end of the sign-up.
+// judge returns one transaction: the held row, its ledger event and, for a rejection, the end of the sign-up.
 func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) error {
 	eventID, endID := newID(), newID()
 	subscriber, err := s.heldSubscriber(ctx, id)
@@ -145,7 +145,7 @@ func (s *Store) heldSubscriber(ctx context.Context, id uuid.UUID) (subscriber uu
 	return subscriber, err
 }
 
-// text is an id for the ledger; empty for none.
+// text returns an id for the ledger; empty for none.
 func text(id uuid.UUID) string {
 	if id == uuid.Nil {
 		return ""

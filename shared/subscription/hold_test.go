@@ -26,7 +26,7 @@ func (b *bundle) requestHeld(typed string, want Outcome) {
 	}
 }
 
-// held is the one mail that waits.
+// held is the one email that waits.
 func (b *bundle) held() HeldEmail {
 	b.Helper()
 	holds, err := b.store.ListHeld(b.Context(), 10)

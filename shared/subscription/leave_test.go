@@ -49,7 +49,7 @@ func TestUnsubscribeTakesARequestBack(t *testing.T) {
 		t.Errorf("%d pseudonyms with an end", n)
 	}
 
-	// The person asks again and gets another id. The link of the first mail still ends it.
+	// The person asks again and gets another id. The link of the first email still ends it.
 	b.advance(time.Hour)
 	b.activate(jane)
 	if b.row(jane).ID == first.SubscriberID {
@@ -119,7 +119,7 @@ func TestSuppress(t *testing.T) {
 	b.expectRow(jane, Suppressed, 2, false)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "suppressed:suppressed", "requested:silenced")
 
-	// A complaint about a mail whose request has been taken back since: the pseudonym is all there is.
+	// A complaint about an email whose request has been taken back since: the pseudonym is all there is.
 	b.request("john@example.org", ConfirmationQueued)
 	c := b.link("john@example.org")
 	b.click(b.store.Decline, c, DeclinedNow)

@@ -13,10 +13,10 @@ import (
 
 // The outcomes of RequestLink.
 const (
-	LinkQueued     Outcome = "link_queued"      // a mail with the link will go out
-	LinkOverBudget Outcome = "link_over_budget" // enough such mails went there lately
+	LinkQueued     Outcome = "link_queued"      // an email with the link will go out
+	LinkOverBudget Outcome = "link_over_budget" // enough such emails went there lately
 	LinkUnknown    Outcome = "link_unknown"     // nobody is known there for whom the link would do anything
-	LinkSuppressed Outcome = "link_suppressed"  // the address gets no mail at all
+	LinkSuppressed Outcome = "link_suppressed"  // the address gets no email at all
 )
 
 // LinkRequest is somebody who typed an address to get a link by mail.
@@ -31,7 +31,7 @@ type LinkRequest struct {
 	Drop bool
 }
 
-// What a request for a link writes less to the write-ahead log than one that is mailed (PostgreSQL 15), made up for by a
+// What a request for a link writes less to the write-ahead log than one that is emailed (PostgreSQL 15), made up for by a
 // message that nobody reads: measured, and held to by the test of what an observer can tell.
 const (
 	paddingNobody = 120 // nobody is known
@@ -41,9 +41,9 @@ const (
 const padSQL = `
 select pg_logical_emit_message(true, 'newsletter', repeat('.', $1::integer))`
 
-// RequestLink queues a mail with a link for a known address. Whatever is known, it runs the same statements in two round
-// trips and commits one ledger event, one entry of the mail log and one outbox row. An address that is not known is
-// never mailed and nothing of it is kept but the entry of the mail log, under a keyed hash and for a day. The outcome is
+// RequestLink queues an email with a link for a known address. Whatever is known, it runs the same statements in two round
+// trips and commits one ledger event, one entry of the email log and one outbox row. An address that is not known is
+// never emailed and nothing of it is kept but the entry of the email log, under a keyed hash and for a day. The outcome is
 // for logs only. The error is the database's.
 func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error) {
 	lock, eventID, names := s.foldLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
@@ -92,8 +92,8 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 	return outcome, nil
 }
 
-// decideLink says whether the link is mailed. An unsubscribe link goes to whom it would take something from; the links
-// to a person's data go to everybody who has data, except where all mail has ended (requests by letter remain).
+// decideLink reports whether the link is emailed. An unsubscribe link goes to whom it would take something from; the links
+// to a person's data go to everybody who has data, except where all email has ended (requests by letter remain).
 func decideLink(r LinkRequest, state State, held silence, mailed SentEmails) (Outcome, Purpose) {
 	useful := state == Pending || state == Active || (state == Unsubscribed && r.Purpose != UnsubscribeLinkEmail)
 	switch {

@@ -127,6 +127,6 @@ func TestRecipients(t *testing.T) {
 		}
 	}
 	if (Recipient{}).Accepts(outbox.EmailPrivacyExport, 0) {
-		t.Error("nobody accepts a mail")
+		t.Error("nobody accepts an email")
 	}
 }

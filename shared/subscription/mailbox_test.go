@@ -136,7 +136,7 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 	b.expectMails(outbox.EmailConfirm, outbox.EmailConfirm)
 }
 
-// TestReplayOfNotMe: the subscription ends, and the mailbox gets no mail for what is left of the period.
+// TestReplayOfNotMe: the subscription ends, and the mailbox gets no email for what is left of the period.
 func TestReplayOfNotMe(t *testing.T) {
 	b := setup(t)
 	names := newPseudonyms(b.store.key, address(t, spelling(1)))

@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// TestEveryStateLooksTheSame looks at mails that wait for the owner, and at links, too. One after the other, because each
+// TestEveryStateLooksTheSame looks at emails that wait for the owner, and at links, too. One after the other, because each
 // writes into the log that the other measures.
 func TestEveryStateLooksTheSame(t *testing.T) {
 	b := setup(t)

@@ -10,10 +10,10 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// pseudonyms are the keyed hashes of one person's address.
+// pseudonyms returns the keyed hashes of one person's address.
 type pseudonyms struct {
 	email, fold []byte
-	domain      []byte // nil where mails to the domain are not counted
+	domain      []byte // nil where emails to the domain are not counted
 	keyID       string
 }
 
@@ -21,7 +21,7 @@ func newPseudonyms(key pseudonym.Key, a Address) pseudonyms {
 	return pseudonyms{email: key.Address(a.Normalized), fold: key.Fold(a.MailboxKey), keyID: key.ID()}
 }
 
-// pseudonyms are those of an address with its domain, for mails that the cap on one domain counts.
+// pseudonyms are those of an address with its domain, for emails that the cap on one domain counts.
 func (s *Store) pseudonyms(a Address) pseudonyms {
 	names := newPseudonyms(s.key, a)
 	if domain := s.domainCap.domainOf(a); domain != "" {
@@ -61,7 +61,7 @@ func SuppressionReasons() []SuppressionReason {
 	return []SuppressionReason{Complaint, Bounce, Objection, notMe, ByOwner}
 }
 
-// OfMailbox says whether a reason is about whoever reads the mailbox, so that no spelling of its address gets mail. A
+// OfMailbox reports whether a reason is about whoever reads the mailbox, so that no spelling of its address gets mail. A
 // bounce is not: that jane+x@ does not exist says nothing of jane@.
 func (r SuppressionReason) CoversMailbox() bool { return r != Bounce }
 
@@ -104,14 +104,14 @@ func (s *silence) loadByID(b *pgx.Batch, id uuid.UUID, now time.Time) {
 	})
 }
 
-// why is what keeps mail away from the address; empty if nothing does.
+// why returns what keeps mail away from the address; empty if nothing does.
 func (s silence) why() SuppressionReason { return cmp.Or(s.reason, s.mailbox) }
 
-// hushed says that mail is kept away, and the subscription is left as it is: a "not me" period is running, or another
+// hushed means that email is kept away, and the subscription is left as it is: a "not me" period is running, or another
 // spelling of the address is suppressed.
 func (s silence) hushed() bool { return s.reason == notMe || s.mailbox != "" }
 
-// state is where a person stands by their row and by what is held against the address itself. A lasting suppression
+// state returns where a person stands by their row and by what is held against the address itself. A lasting suppression
 // outweighs a row that could still get mail; without a row an objection is what an erasure left behind.
 func (s silence) state(r row) State {
 	switch {

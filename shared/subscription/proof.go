@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// Proof is what can be shown to an authority about the consent of one person (Art. 7(1) GDPR).
+// Proof returns what can be shown to an authority about the consent of one person (Art. 7(1) GDPR).
 type Proof struct {
 	Address   string    `json:"address"`
 	CreatedAt time.Time `json:"created_at"`

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Provider is the bucket of a mailbox provider by the domain of an address, in A-labels and lower case: coarse enough
+// Provider returns the bucket of a mailbox provider by the domain of an address, in A-labels and lower case: coarse enough
 // to stand in rows that outlive the address. Domains of companies and people are "other", also where a large provider
 // serves them.
 func Provider(domain string) string {

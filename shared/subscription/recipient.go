@@ -27,7 +27,7 @@ select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
 from subscribers s
 where s.id = any($1::text[]::uuid[])`
 
-// Recipients reads how the given people stand now, in one round trip. Who has no row is not in the result: no mail goes
+// Recipients reads how the given people stand now, in one round trip. Who has no row is not in the result: no email goes
 // to them. Ask as shortly before the sending as can be.
 func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]Recipient, error) {
 	ids := make([]string, len(subscriberIDs))
@@ -76,10 +76,10 @@ func (r *Recipient) scan(found pgx.Row) error {
 	return optional(found.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Suppressed))
 }
 
-// IsSubscribed says whether r gets the newsletter. The zero Recipient does not.
+// IsSubscribed reports whether r gets the newsletter. The zero Recipient does not.
 func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Suppressed }
 
-// Accepts says whether a mail that was decided in the given epoch may still go to r. The zero Recipient accepts none.
+// Accepts reports whether an email that was decided in the given epoch may still go to r. The zero Recipient accepts none.
 func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 	if r.Suppressed {
 		return false

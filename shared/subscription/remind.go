@@ -31,7 +31,7 @@ type UnconfirmedRequest struct {
 	RequestedAt  time.Time
 }
 
-// UnconfirmedRequest lists requests that have waited for a time since they were mailed about, and were not reminded of yet: those
+// UnconfirmedRequest lists requests that have waited for a time since they were emailed about, and were not reminded of yet: those
 // after the person of a list before (uuid.Nil to begin), up to limit. The error is the database's.
 func (s *Store) ListUnconfirmed(ctx context.Context, waited time.Duration, last uuid.UUID, limit int) ([]UnconfirmedRequest, error) {
 	var all []UnconfirmedRequest
@@ -60,7 +60,7 @@ func scanForgotten(row pgx.CollectableRow) (f UnconfirmedRequest, err error) {
 const remindedSQL = `
 update subscribers set reminded_at = $2::timestamptz where id = $1::text::uuid`
 
-// Remind queues a further mail about a request of UnconfirmedRequest, in one transaction under the lock that sign-ups take. It says
+// Remind queues a further email about a request of UnconfirmedRequest, in one transaction under the lock that sign-ups take. It says
 // whether it did: not if something happened to the person since, and not above the caps on mail, which are those of
 // sign-ups; the next run looks at the request again. Of two runs at once the second one meets the pause after the first
 // one's mail. The error is the database's.

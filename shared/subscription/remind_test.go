@@ -56,12 +56,12 @@ func TestRemind(t *testing.T) {
 	if sent := b.deliver(); len(sent) != 1 {
 		t.Errorf("sent %v", sent)
 	}
-	b.click(b.store.Confirm, b.link(jane), ConfirmedNow) // the link of the first mail, as that of the reminder
+	b.click(b.store.Confirm, b.link(jane), ConfirmedNow) // the link of the first email, as that of the reminder
 
 	// A later request of the same person may be reminded of again, but never above the caps.
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
 	b.advance(time.Hour)
-	for range 2 { // with the reminder that makes three mails
+	for range 2 { // with the reminder that makes three emails
 		b.request(jane, ConfirmationQueued)
 		b.deliver()
 		b.advance(confirmPause)
@@ -76,7 +76,7 @@ func TestRemind(t *testing.T) {
 	}
 }
 
-// TestAMailboxIsRemindedOnce, of what it was mailed about: a request above the caps left a row as well, and no mail.
+// TestAMailboxIsRemindedOnce, of what it was emailed about: a request above the caps left a row as well, and no mail.
 func TestAMailboxIsRemindedOnce(t *testing.T) {
 	b := setup(t)
 	var sent []sending
@@ -88,7 +88,7 @@ func TestAMailboxIsRemindedOnce(t *testing.T) {
 		b.request(spelling(i), outcome)
 		sent = append(sent, b.deliver()...)
 	}
-	for i := range 2 { // two more spellings that were mailed
+	for i := range 2 { // two more spellings that were emailed
 		b.advance(confirmPause)
 		b.request(spelling(20+i), ConfirmationQueued)
 		sent = append(sent, b.deliver()...)
@@ -100,7 +100,7 @@ func TestAMailboxIsRemindedOnce(t *testing.T) {
 	sent = append(sent, b.deliverFor(time.Hour)...)
 	b.expectSendings(sent)
 	if len(sent) != 5 {
-		t.Errorf("%d mails", len(sent))
+		t.Errorf("%d emails", len(sent))
 	}
 }
 
@@ -119,7 +119,7 @@ func TestRemindersKeepTheCapOfOneDomain(t *testing.T) {
 	now := b.deliverFor(time.Hour)
 	b.expectSendings(now)
 	if len(sent) != 40 || len(now) != 3 {
-		t.Errorf("%d mails, then %d", len(sent), len(now))
+		t.Errorf("%d emails, then %d", len(sent), len(now))
 	}
 	b.remind(48*time.Hour, 3) // nobody is passed over for good
 }

@@ -63,7 +63,7 @@ func (s *Store) RemoveSuppression(ctx context.Context, a Address, visit Visit) (
 	return outcome, nil
 }
 
-// SuppressionEntry is why somebody gets no mail, without saying who.
+// SuppressionEntry is why somebody gets no email, without saying who.
 type SuppressionEntry struct {
 	Reason       SuppressionReason `json:"reason"`
 	Since        time.Time         `json:"since"`
@@ -78,7 +78,7 @@ from suppressions p
 where (p.until is null or p.until > $1::timestamptz) and ($2::text = '' or p.reason = $2::text)
 order by p.created_at desc limit $3::integer`
 
-// Suppressions lists up to limit addresses that get no mail now, the newest first, for one reason or, if it is empty, for
+// Suppressions lists up to limit addresses that get no email now, the newest first, for one reason or, if it is empty, for
 // all.
 func (s *Store) ListSuppressions(ctx context.Context, reason SuppressionReason, limit int) ([]SuppressionEntry, error) {
 	var all []SuppressionEntry

@@ -14,10 +14,10 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// reasonDomain is recorded where the cap on the mails to one domain was reached.
+// reasonDomain is recorded where the cap on the emails to one domain was reached.
 const reasonDomain = "domain_cap"
 
-// ErrUnknownConsent says that a request names a version of the consent text that does not exist. Nothing was written.
+// ErrUnknownConsent means that a request names a version of the consent text that does not exist. Nothing was written.
 var ErrUnknownConsent = errors.New("subscription: unknown version of the consent text")
 
 // Consent is what the form said about consent.
@@ -38,7 +38,7 @@ type Request struct {
 	Visit   Visit
 	// Reasons are the names of the checks that spoke against the request. They are recorded.
 	Reasons []string
-	// HeldEmail is why the mail has to wait until the owner releases it, in a word or two; empty if it has not to. A held
+	// HeldEmail is why the email has to wait until the owner releases it, in a word or two; empty if it has not to. A held
 	// request has to be confirmed even where others are not.
 	Hold string
 	// OptIn is how the request becomes a subscription. The zero value asks for a confirmation.
@@ -63,7 +63,7 @@ type requestTx struct {
 }
 
 // Request records a sign-up and decides what comes of it. Whatever the state of the address, it runs the same statements
-// in two round trips and commits one ledger event, one entry of the mail log and one outbox row, so that neither the
+// in two round trips and commits one ledger event, one entry of the email log and one outbox row, so that neither the
 // answer nor the time it takes tells an observer anything. The outcome is for logs only. The error is ErrUnknownConsent
 // or the database's; after the latter the request may or may not be recorded, and repeating it is harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
@@ -179,7 +179,7 @@ func (t *requestTx) change(d Decision) (padding int) {
 	return padding
 }
 
-// cleanLocale is a language tag's characters, or nothing if there are others or more than a tag has (BCP 47 §4.4.1).
+// cleanLocale returns a language tag's characters, or nothing if there are others or more than a tag has (BCP 47 §4.4.1).
 func cleanLocale(locale string) string {
 	const longest = 35
 	for i := range len(locale) {

@@ -22,7 +22,7 @@ func TestANewAddressBecomesPending(t *testing.T) {
 	b.expectLedger("requested:confirmation_queued")
 	b.expectMails(outbox.EmailConfirm)
 	if c := b.link(jane); c.EventID != r.RequestEventID || c.SubscriberID != r.ID || c.Epoch != 1 {
-		t.Errorf("the mail says %+v", c)
+		t.Errorf("the email says %+v", c)
 	}
 	if got := b.strings(`select data::text || source::text || coalesce(consent_text_id::text, 'none') || request_id || actor || channel from ledger_events`)[0]; !strings.Contains(got, `"provider": "other"`) ||
 		!strings.Contains(got, "https://example.org/blog") || !strings.Contains(got, `"text_to_show": "01900000-0000-7000-8000-000000000002"`) || // the German text
@@ -33,7 +33,7 @@ func TestANewAddressBecomesPending(t *testing.T) {
 		t.Errorf("%d contexts", n)
 	}
 	if n := b.count(`email_log where purpose = 'confirm' and mailbox_hmac = $1`, b.store.key.Fold("jane@example.org")); n != 1 {
-		t.Errorf("%d entries in the mail log", n)
+		t.Errorf("%d entries in the email log", n)
 	}
 }
 
@@ -74,12 +74,12 @@ func TestCapsCountByFoldedAddress(t *testing.T) {
 		b.request(typed, ConfirmationOverBudget)
 		b.advance(confirmPause)
 		if n := b.count(`email_log where purpose = 'confirm'`); n != i+1 {
-			t.Fatalf("%d mails", n)
+			t.Fatalf("%d emails", n)
 		}
 	}
 	b.request("jane+c@gmail.com", ConfirmationOverBudget)
 	b.request("jane@example.org", ConfirmationQueued) // somebody else
-	b.advance(24*time.Hour - 3*confirmPause)          // the first mail is a day old
+	b.advance(24*time.Hour - 3*confirmPause)          // the first email is a day old
 	b.request("jane+c@gmail.com", ConfirmationQueued)
 }
 

@@ -60,7 +60,7 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	count("clear a mail", 2, func() {
+	count("clear an email", 2, func() {
 		due := outbox.Delivery{ID: newID(), Kind: outbox.EmailUnsubscribeLink, SubscriberID: confirm.SubscriberID, Epoch: 1, CreatedAt: b.now()}
 		if _, c, err := b.store.CheckSend(t.Context(), due); err != nil || c != (SendDecision{}) {
 			t.Error(c, err)

@@ -28,7 +28,7 @@ type row struct {
 	EndedAt        *time.Time
 }
 
-// state is the row's, or None without a row.
+// state returns the row's, or None without a row.
 func (r row) state() State {
 	if !r.exists {
 		return None
@@ -36,13 +36,13 @@ func (r row) state() State {
 	return r.Status
 }
 
-// provider is the bucket of the row's mailbox provider.
+// provider returns the bucket of the row's mailbox provider.
 func (r row) provider() string {
 	_, domain, _ := strings.Cut(r.EmailNorm, "@")
 	return Provider(domain)
 }
 
-// event is the ledger event of a decision about the person of r. The caller adds who, when and where.
+// event returns the ledger event of a decision about the person of r. The caller adds who, when and where.
 func (r row) event(from State, d Decision) ledger.Event {
 	e := ledger.Event{Kind: d.Ledger, Data: ledger.Data{Outcome: string(d.Outcome), From: string(from), To: string(d.To)}}
 	if r.exists {

@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// ErrUnknown says that a link does not, or no longer, open anything: never issued for this state, expired with its
+// ErrUnknown means that a link does not, or no longer, open anything: never issued for this state, expired with its
 // epoch, or its person is gone. Which of them is not told.
 var ErrUnknown = errors.New("subscription: nothing is known by this link")
 
@@ -63,7 +63,7 @@ const (
 	singleOptIn = "single-opt-in/1"
 )
 
-// workflow is the one of a request that ended so: also where others are activated at once, some have to confirm.
+// workflow returns the one of a request that ended so: also where others are activated at once, some have to confirm.
 func (d Decision) workflow(optIn OptIn) string {
 	if optIn == DoubleOptIn || d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget {
 		return doubleOptIn
@@ -99,7 +99,7 @@ type Visit struct {
 	HappenedAt time.Time
 }
 
-// clock is the present in the precision of the database, so that what is stored compares equal to what was decided.
+// clock returns the present in the precision of the database, so that what is stored compares equal to what was decided.
 func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // foldLock serialises everything that starts from a typed address.
@@ -111,7 +111,7 @@ func (s *Store) subscriberLock(id uuid.UUID) int64 { return s.key.Lock("subscrib
 // uniqueViolation is PostgreSQL's code for a second row of a unique value.
 const uniqueViolation = "23505"
 
-// transact is the database's Transact with the clock. What decide is given was read when the locks were held: it is not
+// transact returns the database's Transact with the clock. What decide is given was read when the locks were held: it is not
 // before what others wrote until then, so decisions and rows take it. load is given the time before the locks, which is
 // good for the bounds of a read alone: it finds a little more than decide needs.
 //

@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// Suppression is why and for whom all mail ends.
+// Suppression is why and for whom all email ends.
 type Suppression struct {
 	// SubscriberID is the person, whose row may be gone; uuid.Nil if Address says who is meant.
 	SubscriberID uuid.UUID
@@ -33,8 +33,8 @@ type suppressTx struct {
 	held silence
 }
 
-// Suppress ends all mail to a person until an operator lifts it: the row, if there is one, is suppressed, its links end,
-// and the address is remembered as a keyed hash, so that neither a new request nor an import mails it again, nor, unless
+// Suppress ends all email to a person until an operator lifts it: the row, if there is one, is suppressed, its links end,
+// and the address is remembered as a keyed hash, so that neither a new request nor an import emails it again, nor, unless
 // it bounced, any other spelling of it. Doing it
 // again succeeds and records nothing, and so does a SubscriberID of whom nothing is kept any more: give the address if it
 // is at hand. The error is the database's.

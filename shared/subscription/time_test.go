@@ -121,8 +121,8 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 			id := b.held().ID
 			return func() error { return b.store.RejectHeld(b.Context(), id, operator) }
 		}},
-		"clear a mail to a mailbox": {mailbox, signUp, clear},
-		"clear a mail to a domain":  {domain, signUp, clear},
+		"clear an email to a mailbox": {mailbox, signUp, clear},
+		"clear an email to a domain":  {domain, signUp, clear},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)

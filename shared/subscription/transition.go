@@ -50,10 +50,10 @@ type Outcome string
 
 // The outcomes.
 const (
-	ConfirmationQueued       Outcome = "confirmation_queued"         // a confirmation mail will go out
-	ConfirmationOverBudget   Outcome = "confirmation_over_budget"    // pending, but enough mails went there lately
-	AlreadySubscribed        Outcome = "already_subscribed"          // active; a mail says so
-	AlreadySubscribedNoEmail Outcome = "already_subscribed_no_email" // active; that mail went out in the last day
+	ConfirmationQueued       Outcome = "confirmation_queued"         // a confirmation email will go out
+	ConfirmationOverBudget   Outcome = "confirmation_over_budget"    // pending, but enough emails went there lately
+	AlreadySubscribed        Outcome = "already_subscribed"          // active; an email says so
+	AlreadySubscribedNoEmail Outcome = "already_subscribed_no_email" // active; that email went out in the last day
 	Activated                Outcome = "activated"                   // at once, by SIGNUP_DOUBLE_OPT_IN=false; no confirmed event follows
 	RequestSuppressed        Outcome = "request_suppressed"          // suppressed, objected or "not me": nothing is sent
 	Dropped                  Outcome = "dropped"                     // taken for a robot: nothing is sent
@@ -62,7 +62,7 @@ const (
 	UnsubscribedNow          Outcome = "unsubscribed"
 	AlreadyEnded             Outcome = "already_ended" // nothing was subscribed
 	DeclinedNow              Outcome = "declined"      // the request was taken back
-	MutedNow                 Outcome = "muted"         // nothing to take back, but no mail for MutePeriod
+	MutedNow                 Outcome = "muted"         // nothing to take back, but no email for MutePeriod
 	SuppressedNow            Outcome = "suppressed"
 	AlreadySuppressed        Outcome = "already_suppressed"
 	ErasedNow                Outcome = "erased"
@@ -74,7 +74,7 @@ const (
 const (
 	// PendingLifetime is how long a request waits for its confirmation.
 	PendingLifetime = 7 * 24 * time.Hour
-	// MutePeriod is how long "this was not me" keeps all mail away.
+	// MutePeriod is how long "this was not me" keeps all email away.
 	MutePeriod = 30 * 24 * time.Hour
 )
 
@@ -83,12 +83,12 @@ type Facts struct {
 	State State
 	// Returning marks a pending row that was unsubscribed before.
 	Returning bool
-	// Hushed says that a "not me" period is running.
+	// Hushed means that a "not me" period is running.
 	Muted bool
-	// Remembered says that something is kept of the person although there is no row: pseudonyms of a request that was
+	// Remembered means that something is kept of the person although there is no row: pseudonyms of a request that was
 	// never confirmed.
 	Remembered bool
-	// Objected says that an erased person does not want to be written to again.
+	// Objected means that an erased person does not want to be written to again.
 	Objected bool
 	// SingleOptIn is true only by the owner's settings.
 	SingleOptIn bool
@@ -102,7 +102,7 @@ type Decision struct {
 	To State
 	// Outcome is what came of it.
 	Outcome Outcome
-	// Refused says that the link is to be answered like one that does not exist.
+	// Refused means that the link is to be answered like one that does not exist.
 	Refused bool
 	// Returning is set when a pending row goes back to unsubscribed if it is not confirmed.
 	Returning bool
@@ -143,7 +143,7 @@ func unchanged(f Facts, o Outcome) Decision {
 	return Decision{To: f.State, Outcome: o, Returning: f.Returning}
 }
 
-// origin is where a pending row goes back to: only what was never confirmed vanishes.
+// origin returns where a pending row goes back to: only what was never confirmed vanishes.
 func origin(f Facts) State {
 	if f.Returning {
 		return Unsubscribed
@@ -210,7 +210,7 @@ func suppress(f Facts) Decision {
 	return Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: ledger.Suppressed}
 }
 
-// lift is the way back from all that keeps mail away. Nobody becomes a subscriber by it: that takes a fresh consent.
+// lift returns the way back from all that keeps mail away. Nobody becomes a subscriber by it: that takes a fresh consent.
 func lift(f Facts) Decision {
 	switch {
 	case f.State == Suppressed:
@@ -228,7 +228,7 @@ func erase(f Facts) Decision {
 	return Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
 }
 
-// dropped is a request that was taken for a robot's: recorded, and nothing else.
+// dropped returns a request that was taken for a robot's: recorded, and nothing else.
 func dropped(f Facts) Decision {
 	d := unchanged(f, Dropped)
 	d.Ledger = ledger.Requested

@@ -11,7 +11,7 @@ import (
 // now is the clock of the pure tests.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// sent makes what was mailed: counts, the last one ago before now.
+// sent makes what was emailed: counts, the last one ago before now.
 func sent(p Purpose, count int, ago time.Duration) SentEmails {
 	return SentEmails{Now: now, Sent: map[Purpose]Sent{p: {Count: count, Last: now.Add(-ago)}}}
 }
@@ -106,7 +106,7 @@ func cells() []cell {
 
 		{"", facts(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
 		{"told today", mailed(Active, sent(AlreadySubscribedEmail, 1, 23*time.Hour)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
-		{"other mails do not count", mailed(Active, sent(ConfirmEmail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
+		{"other emails do not count", mailed(Active, sent(ConfirmEmail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
 		{"all caps reached", mailed(Active, twice), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
 		{"not me", hushed(Active), OnRequest, silenced(Active)},
 		{"single opt-in", single(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
@@ -206,7 +206,7 @@ func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 		"a change of state writes one ledger event":         d.To != f.State && d.Ledger == "",
 		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Mute && d.Outcome != SuppressionRemoved,
 		"lifting makes nobody a subscriber":                 e == OnRemoveSuppression && d.To != f.State && d.To != Unsubscribed,
-		"only a request mails":                              e != OnRequest && d.Email != NoEmail,
+		"only a request emails":                              e != OnRequest && d.Email != NoEmail,
 		"silence is kept":                                   d.Email != NoEmail && (f.Muted || f.State == Suppressed || f.State == Erased && f.Objected),
 		"active is reached by confirming only":              d.To == Active && f.State != Active && e != OnConfirm && (!f.SingleOptIn || d.Outcome != Activated),
 		"a stranger never changes an active subscription":   e == OnRequest && f.State == Active && d.To != Active,

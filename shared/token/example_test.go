@@ -13,7 +13,7 @@ import (
 	"newsletter/shared/token"
 )
 
-// Deliver signs a link when it sends the mail; confirm verifies it.
+// Deliver signs a link when it sends the email; confirm verifies it.
 func Example() {
 	env := config.FromMap(map[string]string{"TOKEN_KEYS_CONFIRM": "2026-01:" + strings.Repeat("c2VjcmV0", 6)})
 	ring := token.ReadRing(env, token.Confirm)

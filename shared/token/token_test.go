@@ -57,7 +57,7 @@ func TestSignedClaimsComeBack(t *testing.T) {
 	}
 }
 
-// The layout is a promise to every mail that was ever sent. The texts were made by another program after the package's
+// The layout is a promise to every email that was ever sent. The texts were made by another program after the package's
 // description of the layout.
 func TestLayoutNeverChanges(t *testing.T) {
 	unsubscribe := newRing(t, Unsubscribe, keyA).Sign(Claims{SubscriberID: testSubj, Epoch: 3})

@@ -11,9 +11,9 @@ import (
 	"newsletter/internal/functiontest"
 )
 
-const parkedSample = "queued"
+const queuedSample = "queued"
 
-// Whoever leaves while the database is lost has left: the wish is kept, and applied when it is back.
+// An unsubscribe while the database is unavailable is enqueued, and applied when it is back.
 func TestOneClickWithoutADatabase(t *testing.T) {
 	b := functiontest.New(t)
 	queue := &devstack.SQS{}
@@ -48,7 +48,7 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 	}
 	waiting := queue.Waiting()
 	if len(waiting) != 2+len(bodies) || strings.Contains(waiting[0], "198.51.100") || strings.Contains(waiting[0], link) {
-		t.Fatalf("parked: %v", waiting)
+		t.Fatalf("queue: %v", waiting)
 	}
 	queue.Fail(devstack.Fault{Status: 500, Body: `{}`})
 	if got := functiontest.Serve(t, lost.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link)); got.Response.StatusCode != 503 {
@@ -84,14 +84,14 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 		t.Errorf("it is back: %s", got)
 	}
 	b.ExpectState(left, after, told)
-	// The ledger says when the button was pressed, and not only when the database was back.
-	if got := b.Strings(`select channel || ' ' || (data->>'original_at') from ledger_events where kind = 'subscription.unsubscribed'`); got[0] != "parked 2026-01-31T12:00:00Z" {
+	// The ledger has the time at which the button was pressed, not only the time at which the database was back.
+	if got := b.Strings(`select channel || ' ' || (data->>'original_at') from ledger_events where kind = 'subscription.unsubscribed'`); got[0] != "queue 2026-01-31T12:00:00Z" {
 		t.Errorf("%v", got)
 	}
-	if value, err := b.Open(open).Event(t.Context(), functiontest.Sample(t, "unsubscribe", parkedSample)); err != nil || len(value.(events.SQSEventResponse).BatchItemFailures) != 0 {
-		t.Errorf("somebody who is not known any more: %v %v", value, err)
+	if value, err := b.Open(open).Event(t.Context(), functiontest.Sample(t, "unsubscribe", queuedSample)); err != nil || len(value.(events.SQSEventResponse).BatchItemFailures) != 0 {
+		t.Errorf("unknown subscriber: %v %v", value, err)
 	}
 	if _, err := lost.Event(t.Context(), json.RawMessage(`{}`)); err == nil {
-		t.Error("another event is taken")
+		t.Error("another event is accepted")
 	}
 }
