@@ -270,10 +270,10 @@ func TestLoopsSendsTheMails(t *testing.T) {
 	b.expect(b.run(t.Context(), f), `{"retry":1}`)
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
-	mails := o.loops.Emails()
-	if len(mails) != 1 || mails[0].To != "jane@example.org" || emails[0].Variables["subject"] != "Bitte bestätigen: The Jane Letter" ||
-		!strings.Contains(mails[0].Variables["text"], confirmPath) || !strings.Contains(emails[0].Variables["unsubscribe"], unsubscribePath) {
-		t.Errorf("%+v", mails)
+	emails := o.loops.Emails()
+	if len(emails) != 1 || emails[0].To != "jane@example.org" || emails[0].Variables["subject"] != "Bitte bestätigen: The Jane Letter" ||
+		!strings.Contains(emails[0].Variables["text"], confirmPath) || !strings.Contains(emails[0].Variables["unsubscribe"], unsubscribePath) {
+		t.Errorf("%+v", emails)
 	}
 	if b.ses.Calls() != 0 || len(o.loops.Contacts()) != 0 {
 		t.Error("SES sent it, too, or somebody became a contact without a consent")

@@ -20,11 +20,11 @@ func TestAConfirmationMail(t *testing.T) {
 	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 	b.expectRows("email.confirm done sent 1")
-	mails := b.ses.Emails()
-	if len(mails) != 1 {
-		t.Fatalf("%d emails", len(mails))
+	emails := b.ses.Emails()
+	if len(emails) != 1 {
+		t.Fatalf("%d emails", len(emails))
 	}
-	mail := mails[0]
+	mail := emails[0]
 	if mail.To != "Jane.Doe@example.org" || mail.Subject != "Bitte bestätigen: The Jane Letter" {
 		t.Errorf("%q to %q", mail.Subject, mail.To)
 	}

@@ -20,8 +20,8 @@ const (
 	before  = "requested:confirmation_queued, confirmed:confirmed"
 	asked   = before + ", requested:link_queued"
 	erased  = before + ", erased:erased"
-	mails   = "email.confirm, change"
-	told    = mails + ", change"
+	emails   = "email.confirm, change"
+	told    = emails + ", change"
 	nothing = ""
 )
 
@@ -40,7 +40,7 @@ func samples() map[string]sample {
 		"erase-json":            {exported, 202, active, asked, emails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
 		"export-form":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach"}},
 		"show":                  {exported, 200, active, before, emails, []string{"Download my data", `<form method="post"><button`}},
-		"scanner":               {erasing, 200, active, before, mails, nil},
+		"scanner":               {erasing, 200, active, before, emails, nil},
 		"show-form":             {exported, 200, active, before, emails, []string{"Enter your address", `value="export"`, `value="erase"`}},
 		"download":              {exported, 200, active, before + ", exported:exported", emails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
 		"erase-form":            {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
@@ -154,7 +154,7 @@ func TestErasing(t *testing.T) {
 	if status, body := post(`{"email":"jane@example.org"}`, confirm); status != http.StatusNotFound {
 		t.Errorf("a link for something else: %d %s", status, body)
 	}
-	b.ExpectState(active, before, mails)
+	b.ExpectState(active, before, emails)
 	for range 2 { // repeating it is safe
 		if status, body := post(`{"email":"jane@example.org","object":true}`, link); status != http.StatusOK || body != `{"status":"erased"}` {
 			t.Errorf("%d %s", status, body)

@@ -18,8 +18,8 @@ const (
 	before = "requested:confirmation_queued, confirmed:confirmed"
 	after  = before + ", unsubscribed:unsubscribed"
 	asked  = before + ", requested:link_queued"
-	mails  = "email.confirm, change" // of the activation
-	told   = mails + ", change"
+	emails  = "email.confirm, change" // of the activation
+	told   = emails + ", change"
 )
 
 // samples says what each file of events/unsubscribe is answered with the link of an active subscriber, and what it
@@ -35,7 +35,7 @@ var samples = map[string]struct {
 	"one-click-unexpected-body": {200, left, after, told, nil},
 	"button":                    {200, left, after, told, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
 	"show":                      {200, active, before, emails, []string{"Unsubscribe from The Jane Letter?", `<form method="post"><button`}},
-	"scanner":                   {200, active, before, mails, nil},
+	"scanner":                   {200, active, before, emails, nil},
 	"show-address-form":         {200, active, before, emails, []string{"Enter your address", `action="?"`}},
 	"address":                   {202, active, asked, emails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-form":              {202, active, asked, emails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},

@@ -54,7 +54,7 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 	if got := functiontest.Serve(t, lost.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link)); got.Response.StatusCode != 503 {
 		t.Errorf("with the queue lost, too: %d", got.Response.StatusCode)
 	}
-	b.ExpectState(active, before, mails)
+	b.ExpectState(active, before, emails)
 
 	batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: waiting[0]}, {MessageId: "2", Body: `{"x":1}`}, {MessageId: "3", Body: waiting[1]}}}
 	payload, err := json.Marshal(batch)

@@ -19,7 +19,7 @@ func TestEveryLanguageIsWhole(t *testing.T) {
 			t.Errorf("%s: subject %q does not name the owner", language, p.Mails.Confirm.Subject)
 		}
 		for name, button := range map[string]string{
-			"mails.confirm": p.Emails.Confirm.Button, "mails.unsubscribe_link": p.Mails.UnsubscribeLink.Button,
+			"mails.confirm": p.Mails.Confirm.Button, "mails.unsubscribe_link": p.Mails.UnsubscribeLink.Button,
 			"pages.confirm": p.Pages.Confirm.Button, "pages.confirm.quiet": p.Pages.Confirm.Quiet,
 			"pages.unsubscribe": p.Pages.Unsubscribe.Button, "pages.unsubscribed": p.Pages.Unsubscribed.Button,
 			"pages.unsubscribed.label": p.Pages.Unsubscribed.Label,
@@ -85,7 +85,7 @@ func TestFooter(t *testing.T) {
 }
 
 func TestANameMayHoldBraces(t *testing.T) {
-	if got := New(Owner{Name: "{The} Letter"}).For("en").Emails.Confirm.Subject; !strings.Contains(got, "{The} Letter") {
+	if got := New(Owner{Name: "{The} Letter"}).For("en").Mails.Confirm.Subject; !strings.Contains(got, "{The} Letter") {
 		t.Error(got)
 	}
 }

@@ -21,9 +21,9 @@ func TestAMailIsSentOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	mails := b.double.Emails()
-	if len(mails) != 1 || mails[0].To != jane || mails[0].Key != "k1" || emails[0].Variables["link"] != "https://example.org/a?b=c&d" {
-		t.Errorf("%+v", mails)
+	emails := b.double.Emails()
+	if len(emails) != 1 || emails[0].To != jane || emails[0].Key != "k1" || emails[0].Variables["link"] != "https://example.org/a?b=c&d" {
+		t.Errorf("%+v", emails)
 	}
 	if all := b.double.Contacts(); len(all) != 0 {
 		t.Errorf("an email made a contact: %+v", all)
