@@ -78,9 +78,9 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	return h.emailLink(ctx, r)
 }
 
-// leave handles one-click unsubscribe. The token in the URL is sufficient: leave ignores the body, applies no rate
+// oneClick handles one-click unsubscribe. The token in the URL is sufficient: oneClick ignores the body, applies no rate
 // limit and does not use Redis (RFC 8058 §3.2).
-func (h *handler) leave(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+func (h *handler) oneClick(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
 		return h.refused(ctx, r, err)
