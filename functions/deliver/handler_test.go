@@ -163,7 +163,7 @@ func TestABacklogIsNoBurst(t *testing.T) {
 	b.due()
 	b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "5"
 	f = b.Open(open)
-	b.expect(b.run(t.Context(), f), `{"capped":7,"superseded":11,"sent":6}`)
+	b.expect(b.run(t.Context(), f), `{"capped":7,"sent":6,"superseded":11}`)
 	b.expect(b.run(t.Context(), f), `{}`) // they are due when the cap allows it
 	b.age("61 minutes")
 	b.expect(b.run(t.Context(), f), `{"capped":2,"sent":5}`)

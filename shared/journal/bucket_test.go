@@ -97,7 +97,7 @@ func TestASpoiltEntryHoldsUpNoOther(t *testing.T) {
 	if len(entries) != 4 || len(problems) != 4 {
 		t.Fatalf("%d entries, %v", len(entries), lines(problems))
 	}
-	for i, want := range []string{"not whole", "version", "under its name", "checksum"} {
+	for i, want := range []string{"incomplete or invalid", "version", "does not match its key", "checksum"} {
 		if key := strings.TrimPrefix(keys[[]int{1, 2, 3, 5}[i]], "site/news/"); !strings.Contains(problems[i].Error(), want) || !strings.Contains(problems[i].Error(), key) {
 			t.Errorf("%v, want %s", problems[i], want)
 		}
