@@ -10,15 +10,15 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// From the look before this one until this one, of which each has just left a sample.
+// The range is from the previous check to this one. Each check has stored a sample.
 const operatorsSQL = `
 with looks as (select at from health_samples order by at desc limit 2)
 select kind, count(*) from ledger_events
 where at > (select min(at) from looks) and at <= (select max(at) from looks) and actor = 'operator'
 group by kind order by kind`
 
-// operators writes into the log what the operator's tool has done since the last look: there it stands where nobody who can
-// change the database can change it.
+// operators logs the actions of the operator's tool since the previous check. Write access to the database is not
+// enough to change the log.
 func (w *watcher) operators(ctx context.Context) error {
 	acts := map[string]int64{}
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
@@ -34,7 +34,7 @@ func (w *watcher) operators(ctx context.Context) error {
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("read the operator's acts: %w", err)
+		return fmt.Errorf("read the operator's actions: %w", err)
 	}
 	for kind, n := range acts {
 		telemetry.Add(ctx, telemetry.SecurityEvents, float64(n), "operator")

@@ -1,15 +1,14 @@
-// Package alert finds trouble in the system's own figures and tells the owner: once when it begins, again while it lasts,
-// and when it is over.
+// Package alert evaluates rules over the system's own figures and notifies the owner when an alert fires, repeatedly
+// while it is firing, and when it resolves.
 //
-// One evaluator looks at everything, at each ping of health. What it finds is kept in the table alerts: one open alert for
-// a rule and what it is about, so that an alert is opened once however often, and by however many at once, it is found. It
-// is closed when its rule has not found it for a while. Each change queues an outbox row in the same transaction, from
-// which deliver tells the owner's channels.
+// Each ping of health evaluates all rules. The table alerts holds at most one firing alert for a rule and its subject, so
+// that concurrent evaluations fire it once. An alert resolves when its rule has not found the problem for a while. Each
+// notification is an outbox row, queued in the transaction of the change; deliver sends it to the owner's destinations.
 //
-// Invariants: an alert holds counts and names of this code, nothing about a person.
+// Invariants: an alert holds counts and names from this code, and no personal data.
 //
-// Failure policy: errors of the database are returned; the next ping does what this one could not. That PostgreSQL itself
-// is lost is told directly, by the health function.
+// Failure policy: database errors are returned, and the next ping evaluates again. When PostgreSQL itself is lost, the
+// health function notifies the owner directly.
 package alert
 
 import (
@@ -39,34 +38,37 @@ type Config struct {
 	// Resolve an alert when its rule has found nothing for this long. Problems that come and go are then one alert.
 	ResolveAfter time.Duration `env:"ALERTS_RESOLVE_AFTER" envDefault:"5m"`
 
-	// ErrorsMin is how many requests must have failed in a window, because a few failures of a small site are a large part.
+	// ErrorsMin is the least number of failed requests in a window, because a few failures are a large part of the
+	// requests of a small site.
 	ErrorsMin int `envDefault:"5"`
-	// BurnFast is how many times as fast as the objective allows requests may fail over an hour and its last five minutes:
+	// BurnFast is the burn rate, as a multiple of what the objective allows, over an hour and its last five minutes:
 	// 2 % of a month's errors in an hour (Google, The Site Reliability Workbook, chapter 5).
 	BurnFast float64 `envDefault:"14.4"`
-	// BurnSlow is the same over six hours and the last half an hour: 5 % of a month's errors (the same table).
+	// BurnSlow is the burn rate over six hours and the last half hour: 5 % of a month's errors (the same table).
 	BurnSlow float64 `envDefault:"6"`
-	// BurnCreeping is the same over three days, for a warning: 10 % of a month's errors (the same table).
+	// BurnCreeping is the burn rate over three days, for a warning: 10 % of a month's errors (the same table).
 	BurnCreeping float64 `envDefault:"1"`
-	// ConfirmedPercent is the part of the sign-ups below which they are taken for an attack. Half of them are confirmed on the
-	// average (openprescribing.net: 62 %).
+	// ConfirmedPercent is the confirmed percentage of sign-ups below which they count as an attack. About half are
+	// confirmed on average (openprescribing.net: 62 %).
 	ConfirmedPercent float64 `envDefault:"10"`
-	// BouncesMin is how many of a day's emails must have bounced for good before BouncePercent counts.
+	// BouncesMin is the least number of permanent bounces in a day before BouncePercent applies.
 	BouncesMin int `envDefault:"5"`
-	// BouncePercent is the part of a day's emails that bounced at which the owner is told, well below the 5 at which Amazon
-	// puts an account under review.
+	// BouncePercent is the percentage of a day's emails that bounced at which the alert fires. It is well below the 5 at
+	// which Amazon puts an account under review.
 	BouncePercent float64 `envDefault:"2"`
 	// OutboxCritical is how long a due delivery may wait before the alert is critical.
 	OutboxCritical time.Duration `envDefault:"30m"`
-	// DeadLettersMin is how many deliveries must be dead-lettered: each one needs the owner.
+	// DeadLettersMin is the least number of dead-lettered deliveries. Each one needs the owner.
 	DeadLettersMin int `envDefault:"1"`
-	// TrendDays is how many days ahead a route that will cross LatencyMax is told.
+	// TrendDays is how many days ahead the alert fires for a route that will exceed LatencyMax.
 	TrendDays int `envDefault:"7"`
-	// MemoryPercent is how much of its memory the health function may use; near 100 Lambda ends it.
+	// MemoryPercent is how much of its memory the health function may use. Near 100, Lambda ends it.
 	MemoryPercent float64 `envDefault:"90"`
-	// ConnectionsPercent is how many of the database server's connections may be used; the rest is for the operator.
+	// ConnectionsPercent is the percentage of the database server's connections that may be used. The rest is for the
+	// operator.
 	ConnectionsPercent float64 `envDefault:"80"`
-	// PrivacyDays is how many days before its due date an open privacy request is told: day 20 of the 28 that a letter has.
+	// PrivacyDays is how many days before the due date of an open privacy request the alert fires: day 20 of the 28 that a
+	// letter has.
 	PrivacyDays int `envDefault:"8"`
 }
 

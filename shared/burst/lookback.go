@@ -6,13 +6,14 @@ import (
 )
 
 const (
-	// minReach is how short the reach gets.
+	// minReach is the shortest reach.
 	minReach = time.Minute
-	// steady is for how long the reach stays before it grows again.
+	// steady is how long the reach stays unchanged before it grows again.
 	steady = 5 * time.Minute
 )
 
-// reach is how far back sign-ups are compared: an hour, and less while more come in that time than the service tells.
+// A reach is how far back sign-ups are compared: an hour, and less while the service cannot return all sign-ups of that
+// time.
 type reach struct {
 	mu      sync.Mutex
 	back    time.Duration
@@ -25,7 +26,7 @@ func (r *reach) get() time.Duration {
 	return r.back
 }
 
-// shorten halves the reach after the service did not tell all of it; once for all that asked side by side.
+// shorten sets the reach to half after an incomplete answer of the service, once for all concurrent queries.
 func (r *reach) shorten(from time.Duration, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -34,11 +35,11 @@ func (r *reach) shorten(from time.Duration, now time.Time) {
 	}
 }
 
-// lengthen doubles the reach when so little was told that the double will be, too.
-func (r *reach) lengthen(from time.Duration, told int, now time.Time) {
+// lengthen sets the reach to its double when the answer was so small that an answer for the double will be complete.
+func (r *reach) lengthen(from time.Duration, found int, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.back == from && told < topK/4 && now.Sub(r.changed) > steady {
+	if r.back == from && found < topK/4 && now.Sub(r.changed) > steady {
 		r.back, r.changed = min(2*from, window), now
 	}
 }
