@@ -132,8 +132,8 @@ odd@example.org,,yesterday,,,,,,
 text@example.org,,,,,,,,nothing
 spy@example.org,active,,,,,,his address is spy@example.org,
 `
-	const want = "unchanged:2 evidence unreadable:1 imported:4 refused: bad_address:1 refused: erased:1 refused: not_active:1 refused: not_confirmed:1 " +
-		"refused: suppressed:2 refused: unknown_consent_version:1 refused: unsubscribed:1 times unreadable:2"
+	const want = "evidence unreadable:1 imported:4 refused: bad_address:1 refused: erased:1 refused: not_active:1 refused: not_confirmed:1 " +
+		"refused: suppressed:2 refused: unknown_consent_version:1 refused: unsubscribed:1 times unreadable:2 unchanged:2"
 	rows := b.CountRows()
 	b.expect(b.run(list, Options{DryRun: true}), want)
 	b.ExpectRows(rows)
@@ -160,7 +160,7 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 		t.Errorf("%d deliveries were queued", n-mails)
 	}
 	// The next time everybody is there. With the owner's word those who wait are active.
-	b.expect(b.run("email\njane@example.org\npending@example.org\nleft@example.org", Options{Confirmed: true}), "unchanged:1 imported:1 refused: unsubscribed:1")
+	b.expect(b.run("email\njane@example.org\npending@example.org\nleft@example.org", Options{Confirmed: true}), "imported:1 refused: unsubscribed:1 unchanged:1")
 	if got := b.Strings(`select status from subscribers where email_norm = 'pending@example.org'`); got[0] != "active" {
 		t.Errorf("%v", got)
 	}

@@ -48,7 +48,7 @@ func TestBrokenLists(t *testing.T) {
 		"more behind an array":      {"[\"a@example.org\"]\n[\"b@example.org\"]", "line 2: unexpected text after the list"},
 		"more behind an object":     {"{\"subscribers\":[\"a@example.org\"]}\n{}", "line 2: unexpected text after the list"},
 		"a member twice":            {`[{"email":"a@example.org","status":"unsubscribed","status":"active"}]`, "line 1: the JSON text is broken"},
-		"no list":                   {`{"subscribers":{"a":1}}`, "no heading says"},
+		"no list":                   {`{"subscribers":{"a":1}}`, "no column for the email address"},
 		"a number":                  {`["a@example.org",5]`, "member 2 is neither an object nor an address"},
 		"leavers beside":            {`{"unsubscribed":["a@example.org"],"subscribers":["a@example.org"]}`, `"unsubscribed" beside the subscribers`},
 	} {

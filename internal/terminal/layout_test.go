@@ -39,7 +39,7 @@ func TestLayout(t *testing.T) {
 		"ends":               {[]string{Justify("left", "right", 13)}, []string{"left    right"}},
 		"ends that are long": {[]string{Justify("left side", "right", 12)}, []string{"left…  right"}},
 		"usual": {[]string{FormatBaseline(baseline.Usual{}), FormatBaseline(baseline.Usual{Weeks: 3, Median: 43 * time.Millisecond}), FormatBaseline(baseline.Usual{Weeks: 3, Median: 43 * time.Millisecond, MAD: 2 * time.Millisecond})},
-			[]string{"not known", "43 ms", "43 ms ± 2.0 ms"}},
+			[]string{"unknown", "43 ms", "43 ms ± 2.0 ms"}},
 	} {
 		if !slices.Equal(test.got, test.want) {
 			t.Errorf("%s: %q, want %q", name, test.got, test.want)
