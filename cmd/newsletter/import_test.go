@@ -106,7 +106,7 @@ func TestImportExitStatus(t *testing.T) {
 	}{
 		"all refused":          {"email,status\na@example.org,unsubscribed\nb@example.org,bounced\n", nil, 1, "every line was refused (2 refused: not_active)|docs/import.md"},
 		"all refused, dry":     {"email,status\na@example.org,unsubscribed\n", []string{"--dry-run"}, 1, "every line was refused"},
-		"one refused":          {"email,status,name,tags\nc@example.org,active,C,\nd@example.org,unsubscribed,,\n", nil, 0, "1 imported|1 refused: not_active|columns passed over: name, tags"},
+		"one refused":          {"email,status,name,tags\nc@example.org,active,C,\nd@example.org,unsubscribed,,\n", nil, 0, "1 imported|1 refused: not_active|ignored columns: name, tags"},
 		"strict, one refused":  {"email,status\nk@example.org,active\nd@example.org,unsubscribed\n", []string{"--strict", "--dry-run"}, 1, "1 imported|refused or unreadable: 1 refused: not_active"},
 		"a time not read":      {"email,confirmed_at\ne@example.org,3/4/2022\n", nil, 0, "1 imported|1 times unreadable"},
 		"strict, a time":       {"email,confirmed_at\nf@example.org,3/4/2022\n", []string{"--strict"}, 1, "1 imported|refused or unreadable: 1 times unreadable"},

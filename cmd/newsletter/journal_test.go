@@ -55,7 +55,7 @@ func TestReplayAfterRestore(t *testing.T) {
 	c.expect(0, "erased", "", "privacy", "erase", "--yes", "--object", "objects@example.org")
 	c.expect(0, "suppressed", "", "suppression", "add", "complains@example.org")
 	c.expect(0, "suppressed", "", "suppression", "add", "back@example.org")
-	c.expect(0, "lifted", "", "suppression", "remove", "back@example.org")
+	c.expect(0, "suppression_removed", "", "suppression", "remove", "back@example.org")
 	for deadline := time.Now().Add(2 * time.Minute); journalEntries(t, dir) < 5; time.Sleep(200 * time.Millisecond) { // deliver writes them
 		if time.Now().After(deadline) {
 			t.Fatalf("%d entries in the journal", journalEntries(t, dir))

@@ -27,9 +27,9 @@ func TestRoutesAreDrawn(t *testing.T) {
 	got := draw(quiet, busy)
 	for _, want := range []string{
 		"ROUTE           REQUESTS  ERRORS    P50     P95     P99       USUAL P95  P95 OF 24 HOURS\n",
-		"confirm GET            0       –      –       –       –       not known  ████████████████████████\n",
+		"confirm GET            0       –      –       –       –         unknown  ████████████████████████\n",
 		"subscribe POST     12045  <0.1 %  12 ms  143 ms  612 ms  43 ms ± 2.0 ms  ████████████████████████  SLOWER THAN USUAL\n",
-		"\nTrends are known after seven days", "\nCold starts of the last 7 days\nROUTE           REQUESTS     P50     P95\nsubscribe POST         3  200 ms  210 ms\n",
+		"\nTrends need seven days", "\nCold starts of the last 7 days\nROUTE           REQUESTS     P50     P95\nsubscribe POST         3  200 ms  210 ms\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
@@ -40,8 +40,8 @@ func TestRoutesAreDrawn(t *testing.T) {
 		route route
 		want  string
 	}{
-		"soon":    {route{Endpoint: "confirm GET", Trend: trend, Crosses: &soon}, "confirm GET rises by 3.0 ms a day and crosses 200 ms in 12 days."},
-		"above":   {route{Endpoint: "confirm GET", Trend: trend}, "confirm GET rises by 3.0 ms a day, and is above 200 ms."},
+		"soon":    {route{Endpoint: "confirm GET", Trend: trend, Crosses: &soon}, "confirm GET rises by 3.0 ms a day and will exceed 200 ms in 12 days."},
+		"above":   {route{Endpoint: "confirm GET", Trend: trend}, "confirm GET rises by 3.0 ms a day and exceeds 200 ms."},
 		"far off": {route{Endpoint: "confirm GET", Trend: trend, Crosses: &far}, ""},
 	} {
 		if got := draw(test.route); !strings.Contains(got, test.want) || test.want == "" && strings.Contains(got, "rises") {

@@ -66,14 +66,14 @@ func TestPrivacyByLetter(t *testing.T) {
 		t.Fatalf("%v %v", response, err)
 	}
 	c.expect(0, `"email": "jane@example.org"`, "", "privacy", "export", "Jane@Example.org")
-	c.expect(0, "to be answered until", "", "privacy", "open", "--received", time.Now().AddDate(0, 0, -27).Format(time.DateOnly), "erase", "jane@example.org")
+	c.expect(0, "due by", "", "privacy", "open", "--received", time.Now().AddDate(0, 0, -27).Format(time.DateOnly), "erase", "jane@example.org")
 	c.expect(0, `"kind": "erase"`, "", "privacy", "list", "--json")
-	c.expect(0, "to be answered until", "", "privacy", "open", "--received", "2026-01-01", "export", "jane@example.org")
+	c.expect(0, "due by", "", "privacy", "open", "--received", "2026-01-01", "export", "jane@example.org")
 	c.expect(1, "2026-01-29", "", "privacy", "list") // overdue
 
 	c.expect(1, "", "john@example.org\n", "privacy", "erase", "jane@example.org")
 	c.expect(0, "erased", "jane@example.org\n", "privacy", "erase", "jane@example.org")
-	c.expect(0, "nothing is kept", "", "privacy", "erase", "--yes", "jane@example.org")
+	c.expect(0, "no data", "", "privacy", "erase", "--yes", "jane@example.org")
 	c.expect(0, "2026-01-29", "", "privacy", "list", "--all") // the erasure ended the other request, too
 
 	c.expect(2, "", "", "privacy")
