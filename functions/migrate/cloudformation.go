@@ -22,25 +22,26 @@ import (
 )
 
 const (
-	// physicalID stays the same, so that CloudFormation never takes an update for a replacement and deletes the old one.
+	// physicalID never changes, so that CloudFormation does not treat an update as a replacement and delete the old
+	// resource.
 	physicalID = "newsletter-schema"
-	// maxResponse is CloudFormation's limit for a custom resource's answer.
+	// maxResponse is CloudFormation's limit for a custom resource's response, in bytes.
 	maxResponse = 4096
-	// maxReason keeps the answer below that with every character escaped.
+	// maxReason keeps the response below that even if every character is escaped.
 	maxReason = 500
-	// answerReserve is kept of the function's time, at most half of it, for the answer.
+	// answerReserve is the part of the function's time that is kept for the response, at most half of it.
 	answerReserve = 20 * time.Second
 )
 
-// deploy serves a stack's request and always answers it. Create and update bring the schema up; an update to an older
-// version, which is how a stack rolls back, finds nothing to do; delete keeps the data.
+// deploy serves a stack's request and always answers it. Create and update migrate the schema up; an update to an older
+// version, as in a rollback of the stack, does nothing; delete keeps the data.
 //
-// A failure is told to CloudFormation and reported; it is an error result only if the answer could not be delivered, so
-// that Lambda then tries again.
+// A failure is sent to CloudFormation and reported. It is an error result only if the response could not be delivered,
+// so that Lambda retries.
 func (h handler) deploy(ctx context.Context, raw json.RawMessage) (any, error) {
 	var request cfn.Event
 	if err := json.Unmarshal(raw, &request); err != nil {
-		return nil, errors.New("a malformed CloudFormation request")
+		return nil, errors.New("parse CloudFormation request: malformed event")
 	}
 	response := cfn.NewResponse(&request)
 	response.PhysicalResourceID = request.PhysicalResourceID
@@ -50,7 +51,7 @@ func (h handler) deploy(ctx context.Context, raw json.RawMessage) (any, error) {
 	defer func() {
 		if v := recover(); v != nil {
 			response.Status, response.Reason = cfn.StatusFailed, reason(errors.New("migrate panicked"))
-			_ = h.answer.send(ctx, request.ResponseURL, response) // the panic says more
+			_ = h.answer.send(ctx, request.ResponseURL, response) // the panic has more details
 			panic(v)
 		}
 	}()
@@ -58,7 +59,7 @@ func (h handler) deploy(ctx context.Context, raw json.RawMessage) (any, error) {
 	result, err := h.serve(ctx, request.RequestType)
 	if err != nil {
 		capture.Error(ctx, err)
-		lambdafn.Logger(ctx).ErrorContext(ctx, "migrate for a stack", "err", err)
+		lambdafn.Logger(ctx).ErrorContext(ctx, "migration for a stack failed", "err", err)
 		response.Status, response.Reason = cfn.StatusFailed, reason(err)
 	} else {
 		response.Status = cfn.StatusSuccess
@@ -85,7 +86,7 @@ func (h handler) serve(ctx context.Context, kind cfn.RequestType) (migrations.Re
 	return migrations.Result{}, fmt.Errorf("unknown request type %.20q", kind)
 }
 
-// reason is what a stack's events show. The log has the whole.
+// reason returns the text for a stack's events. The log has the complete error.
 func reason(err error) string {
 	text := err.Error()
 	if runes := []rune(text); len(runes) > maxReason {
@@ -97,13 +98,14 @@ func reason(err error) string {
 	return text
 }
 
-// sender delivers answers to the pre-signed URL of a request.
+// sender delivers responses to the pre-signed URL of a request.
 type sender struct {
 	client *http.Client
-	pause  time.Duration // before the second try; it doubles
+	pause  time.Duration // before the second attempt; it doubles
 }
 
-// The client follows no redirect and uses no proxy: the URL is CloudFormation's, or nobody's.
+// newSender returns a sender whose client follows no redirects and uses no proxy, because the URL must be
+// CloudFormation's.
 func newSender() sender {
 	return sender{pause: time.Second, client: &http.Client{
 		Timeout: 5 * time.Second,
@@ -116,19 +118,19 @@ func newSender() sender {
 	}}
 }
 
-// send puts the answer, up to four times. Errors do not repeat the URL, which is a secret.
+// send sends the response, in up to four attempts. Errors do not contain the URL, which is a secret.
 func (s sender) send(ctx context.Context, to string, response *cfn.Response) error {
 	const tries = 4
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return errors.New("the ResponseURL is not an https URL")
+		return errors.New("parse ResponseURL: not an https URL")
 	}
 	body, err := json.Marshal(response)
 	if err != nil {
 		return err
 	}
 	if len(body) > maxResponse {
-		return fmt.Errorf("the answer has %d bytes, more than CloudFormation takes", len(body))
+		return fmt.Errorf("the response has %d bytes, more than CloudFormation accepts", len(body))
 	}
 	pause := s.pause
 	for try := 1; ; try++ {
@@ -147,7 +149,7 @@ func (s sender) send(ctx context.Context, to string, response *cfn.Response) err
 func (s sender) put(ctx context.Context, to *url.URL, body []byte) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return errors.New("the ResponseURL cannot be used")
+		return errors.New("parse ResponseURL: invalid URL")
 	}
 	answer, err := s.client.Do(request)
 	if err != nil {
@@ -160,7 +162,7 @@ func (s sender) put(ctx context.Context, to *url.URL, body []byte) error {
 	defer func() { _ = answer.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxResponse))
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s said %d", to.Host, answer.StatusCode)
+		return fmt.Errorf("%s answered with status %d", to.Host, answer.StatusCode)
 	}
 	return nil
 }

@@ -20,13 +20,13 @@ import (
 	"newsletter/shared/config"
 )
 
-// bucket stands in for CloudFormation's pre-signed URL and checks what it is sent.
+// bucket replaces CloudFormation's pre-signed URL and checks what it receives.
 type bucket struct {
 	*httptest.Server
 	t        *testing.T
 	mu       sync.Mutex
 	calls    int
-	failures int // the first calls that are refused
+	failures int // the number of first calls to refuse
 	answers  []cfn.Response
 }
 
@@ -76,14 +76,14 @@ func (b *bucket) receive(w http.ResponseWriter, r *http.Request) {
 	b.answers = append(b.answers, answer)
 }
 
-// reset forgets what was received.
+// reset deletes the received responses.
 func (b *bucket) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.calls, b.answers = 0, nil
 }
 
-// request is a sample request whose answer comes here.
+// request returns a sample request with the bucket's URL.
 func (b *bucket) request(name string) json.RawMessage {
 	b.t.Helper()
 	var fields map[string]any
@@ -98,7 +98,7 @@ func (b *bucket) request(name string) json.RawMessage {
 	return raw
 }
 
-// handler is the function's, with a client that trusts the bucket.
+// handler returns the function's handler with a client that trusts the bucket.
 func (b *bucket) handler(connect func(context.Context) (migrator, error)) handler {
 	s := newSender()
 	s.pause = time.Millisecond
@@ -106,7 +106,7 @@ func (b *bucket) handler(connect func(context.Context) (migrator, error)) handle
 	return handler{connect: connect, answer: s}
 }
 
-// only gives the one answer that was accepted.
+// only returns the only accepted response.
 func (b *bucket) only() cfn.Response {
 	b.t.Helper()
 	b.mu.Lock()
@@ -117,8 +117,8 @@ func (b *bucket) only() cfn.Response {
 	return b.answers[0]
 }
 
-// A stack's first deploy, later ones and its end, on a new instance of RDS and as its master user.
-func TestAStackMigrates(t *testing.T) {
+// This covers the first deployment of a stack, later ones and its deletion, as the master user of a new RDS instance.
+func TestStackMigrates(t *testing.T) {
 	t.Parallel()
 	db := testenv.RDS(t)
 	latest, _ := migrations.Latest()
@@ -153,7 +153,7 @@ type broken struct {
 
 func (b broken) Up(ctx context.Context) (migrations.Result, error) { return b.up(ctx) }
 
-func TestAStackIsAlwaysAnswered(t *testing.T) {
+func TestStackIsAlwaysAnswered(t *testing.T) {
 	t.Parallel()
 	unreachable := config.FromMap(map[string]string{"MIGRATE_DATABASE_URL": "postgres://master:s3cret@127.0.0.1:1/newsletter"})
 	failing := func(up func(context.Context) (migrations.Result, error)) func(context.Context) (migrator, error) {
@@ -188,7 +188,7 @@ func TestAStackIsAlwaysAnswered(t *testing.T) {
 				return nil
 			}()
 			if (panicked != nil) != tc.panics {
-				t.Errorf("panic: %v", panicked) // it is lambdafn that reports one
+				t.Errorf("panic: %v", panicked) // lambdafn reports it
 			}
 			answer := b.only()
 			if answer.Status != cfn.StatusFailed || !strings.Contains(answer.Reason, tc.reason) || strings.Contains(answer.Reason, "s3cret") {
@@ -198,7 +198,7 @@ func TestAStackIsAlwaysAnswered(t *testing.T) {
 	}
 }
 
-func TestAStackIsDeletedWithoutADatabase(t *testing.T) {
+func TestStackIsDeletedWithoutADatabase(t *testing.T) {
 	t.Parallel()
 	b := newBucket(t, 0)
 	h := b.handler(func(context.Context) (migrator, error) { return nil, errors.New("nothing to connect to") })
@@ -219,7 +219,7 @@ func TestUnknownRequestTypesFail(t *testing.T) {
 	}
 }
 
-func TestTheAnswerIsSentAgain(t *testing.T) {
+func TestResponseIsRetried(t *testing.T) {
 	t.Parallel()
 	b := newBucket(t, 3)
 	if _, err := b.handler(nil).handle(t.Context(), b.request("cloudformation-delete")); err != nil || b.only().Status != cfn.StatusSuccess {

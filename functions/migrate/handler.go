@@ -15,7 +15,7 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// migrator is the part of migrations.Runner that commands reach.
+// migrator is the part of migrations.Runner that the commands use.
 type migrator interface {
 	Up(context.Context) (migrations.Result, error)
 	Down(context.Context) (migrations.Result, error)
@@ -23,17 +23,17 @@ type migrator interface {
 	Validate(context.Context) (migrations.Result, error)
 }
 
-// handler serves direct and CloudFormation events. It connects for each event anew: they are rare, and the password may
-// have been rotated since the last one.
+// handler serves direct and CloudFormation events. It opens a new connection for each event: events are rare, and the
+// password may have been rotated since the last one.
 type handler struct {
 	connect func(context.Context) (migrator, error)
 	answer  sender
-	// misplaced is why this artifact must not change a database: it was built for another environment.
+	// misplaced is the error of an artifact that was built for another environment and must not change a database.
 	misplaced error
 }
 
 func open(_ context.Context, env *config.Env) (lambdafn.Function, error) {
-	config.Read[migrations.Config](env) // for the record of what is read; connect reads it again
+	config.Read[migrations.Config](env) // records the variables; connect reads them again
 	h := handler{
 		connect:   func(ctx context.Context) (migrator, error) { return connect(ctx, env) },
 		answer:    newSender(),
@@ -42,18 +42,18 @@ func open(_ context.Context, env *config.Env) (lambdafn.Function, error) {
 	return lambdafn.Function{Event: h.handle, ReportsConfigErrors: true}, nil
 }
 
-// misplaced returns an error if the artifact was built for another environment than it runs in: then so were all the others,
-// and CloudFormation has to stop before it changes them.
+// misplaced returns an error if the artifact was built for another environment than it runs in. Then all other
+// artifacts were too, and CloudFormation must stop before it changes them.
 func misplaced(env *config.Env) error {
 	built, deployed := env.BuiltFor(), config.Read[capture.Config](env).Environment
 	if built == "" || built == deployed {
 		return nil
 	}
-	return fmt.Errorf("the functions were built for the environment %q, and the parameter Environment is %q; build them again: ENVIRONMENT=%s sam build",
+	return fmt.Errorf("the functions were built for the environment %q, but the parameter Environment is %q; build them again: ENVIRONMENT=%s sam build",
 		built, deployed, deployed)
 }
 
-// connect reads the configuration only now, so that a mistake in it can be told to CloudFormation.
+// connect reads the configuration for each event, so that CloudFormation receives its errors.
 func connect(ctx context.Context, env *config.Env) (migrator, error) {
 	fresh, err := env.Reload(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func connect(ctx context.Context, env *config.Env) (migrator, error) {
 	return migrations.New(cfg)
 }
 
-// errNoCommand explains the event to whoever invoked the function by hand.
+// errNoCommand describes the expected event to the caller of a direct invocation.
 var errNoCommand = errors.New(`the event must be {"command": "up" | "down" | "status" | "validate"} or a CloudFormation request`)
 
 func (h handler) handle(ctx context.Context, raw json.RawMessage) (any, error) {

@@ -23,7 +23,7 @@ func event(t *testing.T, name string) json.RawMessage {
 	return content
 }
 
-// variables are the function's environment for db.
+// variables returns the function's environment for db.
 func variables(db *testenv.Database) map[string]string {
 	return map[string]string{
 		"MIGRATE_DATABASE_URL": db.AdminURL, "DATABASE_CA_FILE": db.CAFile,
@@ -31,7 +31,7 @@ func variables(db *testenv.Database) map[string]string {
 	}
 }
 
-// handle sends raw to the function as its environment has it.
+// handle sends raw to the function in its environment.
 func handle(t *testing.T, vars map[string]string, raw json.RawMessage) (any, error) {
 	t.Helper()
 	function, err := open(t.Context(), config.FromMap(vars))
@@ -79,7 +79,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-func TestBadEventsAreExplained(t *testing.T) {
+func TestInvalidEventsAreExplained(t *testing.T) {
 	t.Parallel()
 	vars := map[string]string{"MIGRATE_DATABASE_URL": "postgres://master@db.invalid/newsletter"}
 	for raw, want := range map[string]string{
@@ -93,7 +93,7 @@ func TestBadEventsAreExplained(t *testing.T) {
 		`{"command":"UP"}`:              `unknown command "UP"`,
 		`{"command":"` + strings.Repeat("x", 9999) + `"}`:                                     "unknown command",
 		`{"RequestType":"Create"}`:                                                            "the event must be",
-		`{"RequestType":"Create","ResponseURL":"https://s3.example/","ResourceProperties":7}`: "malformed CloudFormation request",
+		`{"RequestType":"Create","ResponseURL":"https://s3.example/","ResourceProperties":7}`: "parse CloudFormation request",
 		`{"scheduled":true}`:                                                                  "the event must be",
 		`{"requestContext":{"http":{"method":"POST"}},"rawPath":"/migrate","body":"{\"command\":\"down\"}"}`: "the event must be",
 	} {
@@ -104,7 +104,7 @@ func TestBadEventsAreExplained(t *testing.T) {
 	}
 }
 
-func TestMistakesInTheConfigurationAreToldByTheFirstEvent(t *testing.T) {
+func TestConfigurationErrorsAreReturnedByTheFirstEvent(t *testing.T) {
 	t.Parallel()
 	for _, vars := range []map[string]string{{}, {"MIGRATE_DATABASE_URL": "postgres://master:s3cret@db.example/x?sslmode=disable"}} {
 		_, err := handle(t, vars, event(t, "up"))
@@ -114,8 +114,8 @@ func TestMistakesInTheConfigurationAreToldByTheFirstEvent(t *testing.T) {
 	}
 }
 
-// With several mistakes the first event tells them all, and so does the next one.
-func TestMistakesDoNotPileUp(t *testing.T) {
+// Every event returns all configuration errors.
+func TestConfigurationErrorsDoNotAccumulate(t *testing.T) {
 	t.Parallel()
 	h, err := open(t.Context(), config.FromMap(map[string]string{"APP_DATABASE_USER": "No Role"}))
 	if err != nil {

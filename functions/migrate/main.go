@@ -1,8 +1,9 @@
-// Command migrate brings the database schema to this version. It is invoked with a command, such as {"command":"up"}, and
-// by CloudFormation as the custom resource that a deployment runs before it changes any other function. It has no route.
+// Command migrate migrates the database schema to this version. It is invoked with a command, such as {"command":"up"},
+// and by CloudFormation as the custom resource that a deployment runs before it changes any other function. It has no
+// routes.
 //
-// Failure policy: a command that failed is an error result. CloudFormation is always answered, also when the function is
-// not configured: a stack that hears nothing waits for an hour.
+// Failure policy: a failed command is an error result. CloudFormation always receives a response, even if the function
+// is not configured: without one, a stack waits for an hour.
 package main
 
 import "newsletter/shared/lambdafn"

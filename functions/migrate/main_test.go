@@ -20,9 +20,9 @@ import (
 	"newsletter/shared/config"
 )
 
-// The binary as it is deployed, behind the Runtime API: with a database it migrates, and without a configuration it
+// The deployed binary runs behind the Runtime API: with a database it migrates, and without configuration it
 // still answers a stack.
-func TestTheBinary(t *testing.T) {
+func TestBinary(t *testing.T) {
 	t.Parallel()
 	db := testenv.EmptyPostgres(t)
 	b := newBucket(t, 0)
@@ -91,7 +91,7 @@ func TestTheBinary(t *testing.T) {
 	}
 }
 
-// build builds the function as it is deployed into a folder.
+// build builds the function into a folder, as for a deployment.
 func build(t *testing.T, dir string) string {
 	t.Helper()
 	binary := filepath.Join(dir, "bootstrap")
@@ -101,9 +101,9 @@ func build(t *testing.T, dir string) string {
 	return binary
 }
 
-// An artifact that was built for another environment than it is deployed to changes no database, and fails the deployment
-// before it changes any other function. Looking is allowed.
-func TestAnArtifactOfAnotherEnvironment(t *testing.T) {
+// An artifact built for another environment than the deployment's changes no database, and fails the deployment
+// before it changes any other function. Reading is allowed.
+func TestArtifactOfAnotherEnvironment(t *testing.T) {
 	t.Parallel()
 	db := testenv.EmptyPostgres(t)
 	b := newBucket(t, 0)

@@ -50,18 +50,18 @@ func (f *Function) addEvents(events map[string]any) error {
 			queue, _, _ := strings.Cut(fmt.Sprint(mapping(properties["Queue"])["Fn::GetAtt"]), ".")
 			f.Queues = append(f.Queues, queue)
 		default:
-			return fmt.Errorf("event %s: the checks do not know events of type %v", name, kind)
+			return fmt.Errorf("event %s: unsupported type %v", name, kind)
 		}
 	}
 	slices.SortFunc(f.Routes, func(a, b Route) int { return strings.Compare(a.Path, b.Path) })
 	return nil
 }
 
-// permissions follows a function's Role to its role's inline and managed policies.
+// permissions returns the permissions in the inline and managed policies of a function's role.
 func (t *Template) permissions(role any) ([]Permission, error) {
 	id, ok := strings.CutSuffix(fmt.Sprint(mapping(role)["Fn::GetAtt"]), ".Arn")
 	if !ok || t.Resources[id] == nil {
-		return nil, errors.New("the Role must be !GetAtt of a role in this template, so that nothing is granted unseen")
+		return nil, errors.New("the Role must be !GetAtt of a role in this template, so that no permission is hidden")
 	}
 	properties := mapping(mapping(t.Resources[id])["Properties"])
 	var statements []any
@@ -72,7 +72,7 @@ func (t *Template) permissions(role any) ([]Permission, error) {
 		name, _ := mapping(managed)["Ref"].(string)
 		policy := mapping(t.Resources[name])
 		if policy == nil {
-			return nil, fmt.Errorf("%s: managed policy %v is not one of this template", id, managed)
+			return nil, fmt.Errorf("%s: managed policy %v is not in this template", id, managed)
 		}
 		document := mapping(mapping(policy["Properties"])["PolicyDocument"])
 		statements = append(statements, list(document["Statement"])...)
@@ -88,7 +88,7 @@ func (t *Template) permissions(role any) ([]Permission, error) {
 	return all, nil
 }
 
-// first is the first branch of a choice, or the value itself.
+// first returns the first branch of an Fn::If, or the value itself.
 func first(v any) any {
 	if branches := list(mapping(v)["Fn::If"]); len(branches) == 3 {
 		return first(branches[1])
@@ -98,7 +98,7 @@ func first(v any) any {
 
 var substitution = regexp.MustCompile(`\$\{([A-Za-z0-9]+)\}`)
 
-// References names the parameters and resources that a value is made of, each once, in order.
+// References returns the names of the parameters and resources in a value, each once, in order.
 func References(v any) []string {
 	var names []string
 	add := func(name string) {
@@ -135,8 +135,8 @@ func References(v any) []string {
 	return names
 }
 
-// Alternatives names what a value is made of in each of its cases: one list for a plain value, one for each branch of a
-// choice. A case in which the value is left out is no case.
+// Alternatives returns the names in each alternative of a value: one list for a plain value, one for each branch of an
+// Fn::If. A branch with AWS::NoValue is omitted.
 func Alternatives(v any) [][]string {
 	if branches := list(mapping(v)["Fn::If"]); len(branches) == 3 {
 		return append(Alternatives(branches[1]), Alternatives(branches[2])...)
@@ -150,7 +150,7 @@ func Alternatives(v any) [][]string {
 func mapping(v any) map[string]any { m, _ := v.(map[string]any); return m }
 func list(v any) []any             { l, _ := v.([]any); return l }
 
-// listOf is a list, or the list of the one value.
+// listOf returns a list, or a list of the one value.
 func listOf(v any) []any {
 	if l, ok := v.([]any); ok {
 		return l

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// Resolve returns the resources of a transformed template as CloudFormation creates them with these values of parameters and
-// the defaults of the others: without those whose condition is false, and with all intrinsic functions evaluated. A value
+// Resolve returns the resources of a transformed template as CloudFormation creates them with these parameter values
+// and the
+// defaults of the others: without those whose condition is false, and with all intrinsic functions evaluated. A value
 // that only a deployment knows, such as an ARN, is "<Id.Attribute>". An unknown function or condition is an error.
 func Resolve(transformed map[string]any, values map[string]string) (map[string]any, error) {
 	var problem error
@@ -34,7 +35,7 @@ func Resolve(transformed map[string]any, values map[string]string) (map[string]a
 type resolver struct {
 	values     map[string]any
 	conditions map[string]any
-	problem    *error // what could not be evaluated
+	problem    *error // the last evaluation error
 }
 
 // absent is AWS::NoValue.
@@ -43,7 +44,7 @@ type absent struct{}
 func (r resolver) holds(condition string) bool {
 	expression, found := r.conditions[condition]
 	if !found {
-		*r.problem = fmt.Errorf("the condition %s is not there", condition)
+		*r.problem = fmt.Errorf("unknown condition %s", condition)
 	}
 	return r.resolve(expression) == true
 }
@@ -98,7 +99,7 @@ func (r resolver) call(name string, argument any) any {
 	case "Fn::Sub":
 		return r.sub(arguments)
 	}
-	*r.problem = fmt.Errorf("the function %s is not known here", name)
+	*r.problem = fmt.Errorf("unsupported function %s", name)
 	return nil
 }
 
@@ -112,7 +113,7 @@ func (r resolver) ref(name string) any {
 	return "<" + name + ">"
 }
 
-// join takes a list, or a parameter's, whose items are separated by commas already.
+// join joins a list, or a parameter's comma-separated items.
 func (r resolver) join(separator string, v any) string {
 	var items []string
 	for _, item := range listOf(v) {
@@ -140,7 +141,7 @@ func (r resolver) sub(arguments []any) string {
 	})
 }
 
-// Names lists the resources, parameters and pseudo parameters that a value of a transformed template names anywhere, each
+// Names returns the names of all resources, parameters and pseudo parameters in a value of a transformed template, each
 // once.
 func Names(v any) []string {
 	var names []string

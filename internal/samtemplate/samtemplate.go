@@ -1,8 +1,8 @@
-// Package samtemplate reads template.yaml: which functions it has, and what each is given and allowed.
+// Package samtemplate reads template.yaml: its functions with their variables and permissions.
 //
-// Intrinsic functions are kept as values of one key ("Ref", "Fn::Sub", …), as in the template's JSON form. A choice
-// (Fn::If) counts as its first branch, which is the one that gives more. An unknown shape is an error that names the
-// resource: a check that misreads the template would pass for the wrong reason.
+// Intrinsic functions are kept as maps with one key ("Ref", "Fn::Sub", …), as in the template's JSON form. For a choice
+// (Fn::If), the first branch counts, which is the one with more permissions. An unknown shape is an error that names
+// the resource: a check that misreads the template would pass for the wrong reason.
 package samtemplate
 
 import (
@@ -14,15 +14,15 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Template is what the checks and the emulators need of template.yaml.
+// Template is the part of template.yaml that the checks and the emulators need.
 type Template struct {
-	// Functions by the name of their directory: "subscribe" is the resource SubscribeFunction.
+	// Functions by directory name: "subscribe" is the resource SubscribeFunction.
 	Functions map[string]*Function
-	// SecretVariables names the variables that each secret holds, by the secret's resource or parameter.
+	// SecretVariables lists the variables in each secret, by the secret's resource or parameter.
 	SecretVariables map[string][]string
 	// Parameters holds the default of each parameter; nil if it has none.
 	Parameters map[string]any
-	// Resources and Globals are the template's sections as they stand.
+	// Resources and Globals are the unchanged sections of the template.
 	Resources map[string]any
 	Globals   map[string]any
 }
@@ -34,13 +34,13 @@ type Function struct {
 	Schedules   []Schedule
 	Topics      []string       // logical ids of the SNS topics that invoke it
 	Queues      []string       // logical ids of the SQS queues that invoke it
-	Variables   map[string]any // the globals' included
+	Variables   map[string]any // including those of Globals
 	Secrets     []string       // resources and parameters that SECRETS_ARN names
 	Permissions []Permission
 	Timeout     time.Duration
 	MemoryMB    int
 	DependsOn   []string
-	// Properties are the function's own, without the globals.
+	// Properties are the function's own, without those of Globals.
 	Properties map[string]any
 }
 
@@ -49,7 +49,7 @@ type Route struct{ Path, Method string }
 
 // Schedule is one EventBridge Scheduler schedule.
 type Schedule struct {
-	Name       any    // nil if the template leaves it to the translator
+	Name       any    // nil if the translator chooses the name
 	Expression any    // "rate(1 minute)" or a reference
 	Input      string // JSON
 }
@@ -69,23 +69,23 @@ func Load(path string) (*Template, error) {
 	return Parse(text)
 }
 
-// Document reads a template's text as it stands, its intrinsic functions in their long form.
+// Document parses a template, with intrinsic functions in their long form.
 func Document(text []byte) (map[string]any, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf("parse the template: %w", err)
+		return nil, fmt.Errorf("parse template: %w", err)
 	}
 	if len(doc.Content) != 1 {
-		return nil, fmt.Errorf("parse the template: it is empty")
+		return nil, fmt.Errorf("parse template: empty document")
 	}
 	root, err := plain(doc.Content[0])
 	if err != nil {
-		return nil, fmt.Errorf("parse the template: %w", err)
+		return nil, fmt.Errorf("parse template: %w", err)
 	}
 	return mapping(root), nil
 }
 
-// Parse reads a template's text.
+// Parse parses a template.
 func Parse(text []byte) (*Template, error) {
 	root, err := Document(text)
 	if err != nil {
@@ -107,7 +107,7 @@ func Parse(text []byte) (*Template, error) {
 		}
 		name, ok := strings.CutSuffix(id, "Function")
 		if !ok {
-			return nil, fmt.Errorf("%s: a function's logical id must be its directory's name and %q", id, "Function")
+			return nil, fmt.Errorf("%s: a function's logical id must be its directory's name followed by %q", id, "Function")
 		}
 		function, err := t.function(id, mapping(resource))
 		if err != nil {
@@ -118,7 +118,7 @@ func Parse(text []byte) (*Template, error) {
 	return t, nil
 }
 
-// secretVariables joins what Metadata says of secrets made elsewhere with the one variable of each secret made here.
+// secretVariables joins the Metadata of external secrets with the variable of each generated secret.
 func secretVariables(root, resources map[string]any) map[string][]string {
 	all := map[string][]string{}
 	for id, names := range mapping(mapping(root["Metadata"])["SecretVariables"]) {
@@ -133,7 +133,7 @@ func secretVariables(root, resources map[string]any) map[string][]string {
 	return all
 }
 
-// plain turns YAML nodes into maps, lists and scalars, and CloudFormation's short tags into their long form.
+// plain converts YAML nodes to maps, lists and scalars, and CloudFormation's short tags to their long form.
 func plain(n *yaml.Node) (any, error) {
 	value, err := untagged(n)
 	if err != nil || !strings.HasPrefix(n.Tag, "!") || strings.HasPrefix(n.Tag, "!!") {
@@ -154,7 +154,7 @@ func untagged(n *yaml.Node) (any, error) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i].Value
 			if _, twice := m[key]; twice {
-				return nil, fmt.Errorf("line %d: %q stands twice", n.Content[i].Line, key)
+				return nil, fmt.Errorf("line %d: duplicate key %q", n.Content[i].Line, key)
 			}
 			value, err := plain(n.Content[i+1])
 			if err != nil {

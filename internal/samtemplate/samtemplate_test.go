@@ -87,15 +87,15 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseRefusesWhatItWouldMisread(t *testing.T) {
+func TestParseRefusesUnknownShapes(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"role from elsewhere":   {"!GetAtt AlphaRole.Arn", "arn:aws:iam::1:role/x", "the Role must be"},
-		"policy from elsewhere": {"[!Ref Basics]", "[arn:aws:iam::aws:policy/AdministratorAccess]", "not one of this template"},
-		"unknown event":         {"Type: ScheduleV2", "Type: S3", "do not know events"},
+		"policy from elsewhere": {"[!Ref Basics]", "[arn:aws:iam::aws:policy/AdministratorAccess]", "is not in this template"},
+		"unknown event":         {"Type: ScheduleV2", "Type: S3", "unsupported type"},
 		"name without Function": {"AlphaFunction:", "Alpha:", "logical id"},
-		"key twice":             {"Timeout: 20", "Timeout: 20\n      Timeout: 30", "twice"},
+		"key twice":             {"Timeout: 20", "Timeout: 20\n      Timeout: 30", "duplicate key"},
 		"alias":                 {"Timeout: 20", "Timeout: &t 20\n      MemorySize: *t", "aliases"},
-		"not YAML":              {"Metadata:", "{", "parse the template"},
+		"not YAML":              {"Metadata:", "{", "parse template"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(strings.Replace(small, c.old, c.new, 1)))

@@ -13,15 +13,16 @@ import (
 	"strings"
 )
 
-// ErrNoTranslator is returned where SAM's translator is not installed.
+// ErrNoTranslator is returned if SAM's translator is not installed.
 var ErrNoTranslator = errors.New("SAM's translator is not installed; `make setup` installs it")
 
 //go:embed transform.py
 var transformProgram string
 
-// Transform returns the template that CloudFormation receives: text after SAM's own translator, which AWS runs too, in the
-// region eu-central-1. References to parameters are kept; Resolve evaluates them. The functions' code is at a place in S3,
-// as after `sam package`. The error is ErrNoTranslator if the translator is not installed.
+// Transform returns the template that CloudFormation receives: text after SAM's translator, which AWS runs too, in
+// the region
+// eu-central-1. References to parameters are kept; Resolve evaluates them. The functions' code has an S3 URL, as after
+// `sam package`. The error is ErrNoTranslator if the translator is not installed.
 func Transform(ctx context.Context, text []byte, parameters map[string]string) (map[string]any, error) {
 	document, err := Document(text)
 	if err != nil {
@@ -42,13 +43,13 @@ func Transform(ctx context.Context, text []byte, parameters map[string]string) (
 	child.Stdin, child.Stderr = bytes.NewReader(input), &errs
 	output, err := child.Output()
 	if err != nil {
-		return nil, fmt.Errorf("translate the template: %w\n%s", err, errs.String())
+		return nil, fmt.Errorf("translate template: %w\n%s", err, errs.String())
 	}
 	var transformed map[string]any
 	return transformed, json.Unmarshal(output, &transformed)
 }
 
-// attributes replaces YAML's short form "A.B" of Fn::GetAtt by the list that the translator expects.
+// attributes replaces the short form "A.B" of Fn::GetAtt with the list that the translator expects.
 func attributes(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -68,8 +69,8 @@ func attributes(v any) any {
 	return v
 }
 
-// Python returns an interpreter that has a module: that of `make setup`, that of the sam command, or one in PATH. The error
-// is ErrNoTranslator if none has it.
+// Python returns an interpreter that has a module: from `make setup`, from the sam command, or from PATH. The error is
+// ErrNoTranslator if none has it.
 func Python(ctx context.Context, module string) (string, error) {
 	var names []string
 	if home, err := os.UserHomeDir(); err == nil { // scripts/setup.sh puts it there

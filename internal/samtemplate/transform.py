@@ -6,7 +6,7 @@ from samtranslator.translator.transform import transform
 
 
 class NoManagedPolicies:
-    """The template names none of AWS's policies, so nobody has to ask AWS for them."""
+    """The template uses no managed policies of AWS, so AWS need not be asked for them."""
 
     def load(self):
         return {}

@@ -51,14 +51,14 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-func TestResolveSaysWhatItDoesNotKnow(t *testing.T) {
+func TestResolveNamesUnknownFunctions(t *testing.T) {
 	for _, wrong := range []string{"!Select [0, [a]]", "!If [Unknown, a, b]"} {
 		transformed, err := Document([]byte(strings.Replace(transformedTemplate, "!GetAtt [Other, Arn]", wrong, 1)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Resolve(transformed, nil); err == nil {
-			t.Errorf("%s is taken for something", wrong)
+			t.Errorf("%s is accepted", wrong)
 		}
 	}
 }

@@ -14,26 +14,27 @@ import (
 	"newsletter/shared/config"
 )
 
-// Read reads settings/<environment>.toml below root and checks it with the code that the functions run. The values are by
-// the variable's name, as the environment would have them. The error names every mistake, each with its line, the rule and
+// Read reads settings/<environment>.toml below root and checks it with the code that the functions run. It returns the
+// values by variable name, in the form of environment variables. The error lists every problem with its line, the
+// rule and
 // an example.
 func Read(root, environment string) (map[string]string, error) {
 	name := "settings/" + environment + ".toml"
 	content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing; make it by `cp settings/example.toml %s` and fill it in, or name another environment by ENVIRONMENT", name, name)
+		return nil, fmt.Errorf("%s is missing; run `cp settings/example.toml %s` and fill it in, or set ENVIRONMENT to another environment", name, name)
 	}
 	if err != nil {
 		return nil, err
 	}
 	f := parse(name, content)
-	if len(f.lines) > 0 || len(f.problems) == 0 { // else it is no TOML
+	if len(f.lines) > 0 || len(f.problems) == 0 { // else it is not TOML
 		f.check()
 	}
 	return f.values, f.err()
 }
 
-// check reads every struct from the file alone. What only a secret or the template could mend is not known here.
+// check reads every struct from the file alone. It ignores errors in secrets and in values of the template.
 func (f *file) check() {
 	env := config.FromSettings(f.values)
 	for _, g := range groups {
@@ -54,7 +55,7 @@ func (f *file) check() {
 	}
 }
 
-// inFile writes the names of settings as a file has them.
+// inFile replaces the names of variables by their keys in a file.
 func inFile(text string) string {
 	for _, v := range All() {
 		if v.Kind == File {
@@ -64,7 +65,7 @@ func inFile(text string) string {
 	return text
 }
 
-// err joins the problems, in the order of their lines.
+// err joins the problems, ordered by line.
 func (f *file) err() error {
 	slices.SortFunc(f.problems, func(a, b problem) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.text, b.text)) })
 	var all []error
@@ -78,7 +79,7 @@ func (f *file) err() error {
 	return errors.Join(all...)
 }
 
-// Environments lists the environments that have a file below root.
+// Environments lists the environments that have a settings file below root.
 func Environments(root string) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(root, "settings", "*.toml"))
 	if err != nil {

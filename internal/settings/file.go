@@ -12,16 +12,16 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// file is a settings file: its values by the variable's name, and what is wrong with it.
+// file is a settings file with its values by variable name and its problems.
 type file struct {
 	name     string
 	lines    map[string]int // of each key, by section.key
 	values   map[string]string
-	refused  map[string]bool // variables whose value is not in values, because it is wrong
+	refused  map[string]bool // variables without a value because theirs is invalid
 	problems []problem
 }
 
-// problem is one mistake, at a line or at none.
+// problem is an error, at a line or without one.
 type problem struct {
 	line int
 	text string
@@ -31,7 +31,7 @@ func (f *file) add(key, format string, arguments ...any) {
 	f.problems = append(f.problems, problem{f.lines[key], fmt.Sprintf(format, arguments...)})
 }
 
-// parse reads a file. Mistakes in its form and its keys are problems of the result.
+// parse parses a file. Errors in its syntax and its keys are problems of the result.
 func parse(name string, content []byte) *file {
 	f := &file{name: name, lines: map[string]int{}, values: map[string]string{}, refused: map[string]bool{}}
 	var sections map[string]any
@@ -57,7 +57,7 @@ func parse(name string, content []byte) *file {
 	return f
 }
 
-// keyLines finds the line of each key and section. content is valid TOML.
+// keyLines returns the line of each key and section. content is valid TOML.
 func keyLines(content []byte) map[string]int {
 	lines := map[string]int{}
 	var parser unstable.Parser
@@ -77,7 +77,7 @@ func keyLines(content []byte) map[string]int {
 		} else {
 			section = key
 		}
-		for i := range key { // mail.rate.per_minute is also where mail.rate is
+		for i := range key { // mail.rate.per_minute also defines mail.rate
 			if key[i] == '.' && lines[key[:i]] == 0 {
 				lines[key[:i]] = line
 			}
@@ -87,29 +87,29 @@ func keyLines(content []byte) map[string]int {
 	return lines
 }
 
-// unsectioned refuses a key that stands in no section.
+// unsectioned refuses a key outside any section.
 func (f *file) unsectioned(key string) {
 	if v, known := find(strings.ToUpper(key)); known {
 		f.refuse(v, key)
 		return
 	}
-	f.add(key, "%s: a key stands in a section (example: [site])", key)
+	f.add(key, "%s: must be in a section (example: [site])", key)
 }
 
-// refuse says where a variable belongs that is no setting.
+// refuse adds a problem for a variable that does not belong in a file, with the right place.
 func (f *file) refuse(v Variable, key string) {
 	f.refused[v.Name] = true
 	switch v.Kind {
 	case Secret:
-		f.add(key, "%s: a secret does not belong in a file; put %s into a secret of Secrets Manager or into the environment", key, v.Name)
+		f.add(key, "%s: secrets are not allowed in a file; put %s into a secret of Secrets Manager or into the environment", key, v.Name)
 	case Infrastructure:
-		f.add(key, "%s: %s is given by template.yaml, not by a file", key, v.Name)
+		f.add(key, "%s: %s is set by template.yaml, not by a file", key, v.Name)
 	default:
 		f.add(key, "%s: %s is for the local stack and tests", key, v.Name)
 	}
 }
 
-// take keeps the value of a key, or says what is wrong with it.
+// take stores the value of a key, or adds a problem.
 func (f *file) take(section, key string, value any) {
 	full := section + "." + key
 	v, known := find(strings.ToUpper(section + "_" + key))
@@ -133,7 +133,7 @@ func (f *file) take(section, key string, value any) {
 	f.values[v.Name] = text
 }
 
-// suggestion names the nearest section, or the nearest key of a section that exists.
+// suggestion returns the nearest section, or the nearest key if the section exists.
 func suggestion(section, full string) string {
 	var sections, keys []string
 	for _, v := range All() {
@@ -147,12 +147,12 @@ func suggestion(section, full string) string {
 	return "did you mean " + nearest(full, keys) + "?"
 }
 
-// nearest returns the word with the fewest letters to change, take out or put in.
+// nearest returns the word with the smallest distance.
 func nearest(word string, words []string) string {
 	return slices.MinFunc(words, func(a, b string) int { return distance(word, a) - distance(word, b) })
 }
 
-// distance is Levenshtein's.
+// distance returns the Levenshtein distance.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -173,7 +173,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// form is the type that a setting has in TOML.
+// form returns the type of a setting in TOML.
 func (v Variable) form() string {
 	switch {
 	case v.field.Kind() == reflect.Slice:
@@ -190,7 +190,7 @@ func (v Variable) form() string {
 	return "a text"
 }
 
-// text is a value of a file as the environment would have it; ok is false if it has another type.
+// text returns a value of a file in the form of an environment variable; ok is false if it has another type.
 func (v Variable) text(value any) (text string, ok bool) {
 	switch value := value.(type) {
 	case string:
@@ -215,7 +215,7 @@ func (v Variable) text(value any) (text string, ok bool) {
 	return "", false
 }
 
-// Literal is a value, as the environment has it, in TOML.
+// Literal returns a value of an environment variable in TOML.
 func (v Variable) Literal(text string) string {
 	switch v.form() {
 	case "a list of texts":
@@ -227,7 +227,7 @@ func (v Variable) Literal(text string) string {
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	case "a text":
-		return strconv.Quote(strings.ReplaceAll(text, `\n`, "\n")) // the environment has a line's end as two letters
+		return strconv.Quote(strings.ReplaceAll(text, `\n`, "\n")) // environment variables write a line break as \n
 	}
 	return text
 }

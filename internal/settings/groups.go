@@ -30,7 +30,7 @@ import (
 	"newsletter/shared/webhook"
 )
 
-// groups are the structs that functions read, by the job that they are for. A test holds the list to the code.
+// groups are the structs that functions read, grouped by purpose. A test compares the list with the code.
 var groups = []struct {
 	title   string
 	structs []any

@@ -8,17 +8,17 @@ import (
 	"newsletter/internal/settings/record"
 )
 
-// environmentName is what template.yaml takes for the parameter Environment.
+// environmentName is the pattern that template.yaml has for the parameter Environment.
 var environmentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// Pack returns the settings file of a function's artifact: the settings of an environment that the function reads, and the
-// environment's name.
+// Pack returns the settings file of a function's artifact: the environment's name and those of its settings that the
+// function reads.
 func Pack(root, environment, function string) ([]byte, error) {
 	if !environmentName.MatchString(environment) {
-		return nil, fmt.Errorf("ENVIRONMENT: %q is no name of an environment: up to 32 lower-case letters, digits and hyphens, a letter first (example: staging)", environment)
+		return nil, fmt.Errorf("ENVIRONMENT: %q is not a valid name: use up to 32 lower-case letters, digits and hyphens, starting with a letter (example: staging)", environment)
 	}
 	if _, known := record.Reads[function]; !known {
-		return nil, fmt.Errorf("it is not known what functions/%s reads; run make generate", function)
+		return nil, fmt.Errorf("no record of the variables of functions/%s; run make generate", function)
 	}
 	values, err := Read(root, environment)
 	if err != nil {

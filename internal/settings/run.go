@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// startTime bounds the start of a function that is given nothing.
+// startTime limits the start of a function without configuration.
 const startTime = time.Minute
 
-// Record runs every function below root and returns the names of the variables that each asks for. A function that is given
-// nothing asks for everything that it ever reads, and then ends, because something that it needs is missing.
+// Record runs every function below root and returns the names of the variables that each reads. A function without
+// configuration reads all variables that it can ever read, and then exits because required ones are missing.
 func Record(ctx context.Context, root string) (map[string][]string, error) {
 	binaries, err := os.MkdirTemp("", "newsletter-functions-")
 	if err != nil {
@@ -38,7 +38,7 @@ func Record(ctx context.Context, root string) (map[string][]string, error) {
 		ctx, cancel := context.WithTimeout(ctx, startTime)
 		run := exec.CommandContext(ctx, filepath.Join(binaries, file.Name()))
 		run.Env = []string{"LOG_LEVEL=DEBUG"}
-		output, _ := run.Output() // it ends with an error
+		output, _ := run.Output() // it exits with an error
 		cancel()
 		if record[file.Name()] = Asked(output); len(record[file.Name()]) == 0 {
 			return nil, fmt.Errorf("functions/%s does not log what it reads:\n%s", file.Name(), output)
@@ -47,7 +47,7 @@ func Record(ctx context.Context, root string) (map[string][]string, error) {
 	return record, nil
 }
 
-// Asked finds in the log of a function, at the level DEBUG, the names of the variables that it asked for.
+// Asked returns the names of the variables that a function read, from its log at the level DEBUG.
 func Asked(log []byte) []string {
 	var names []string
 	for line := range bytes.Lines(log) {

@@ -1,10 +1,10 @@
-// Package settings knows every variable that the functions read: what it means, where it is given, and which function reads
-// it. It checks the files settings/<environment>.toml, makes each function's part of one, and writes the documents about
-// them.
+// Package settings describes every variable that the functions read: its meaning, where it is set, and which functions
+// read it. It checks the files settings/<environment>.toml, packs each function's part of one, and generates the
+// documents about them.
 //
-// Everything comes from the structs that the functions read (groups.go): names, defaults and examples from their tags, the
-// texts from their comments, and what is wrong with a value from their Validate. Which function reads what is a record of
-// its own run (internal/settings/record).
+// All of it comes from the structs that the functions read (groups.go): names, defaults and examples from their tags,
+// the texts from their comments, and the checks from their Validate methods. Which function reads a variable is
+// recorded from a run of the function (internal/settings/record).
 package settings
 
 import (
@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/config"
 )
 
-// Kind is where a variable is given.
+// Kind is where a variable is set.
 type Kind string
 
 // The kinds.
@@ -33,18 +33,18 @@ const (
 type Variable struct {
 	Name     string // LIMITS_SUBSCRIBE
 	Kind     Kind
-	Default  string // as the environment has it; empty for none
-	Example  string // the default, where there is no other
+	Default  string // in the form of an environment variable; empty for none
+	Example  string // an example, or the default
 	Required bool
 	Group    string // the heading under which it is documented
 
 	field reflect.Type
 }
 
-// Key is the section and key of a setting in a file: limits.subscribe.
+// Key returns the section and key of a setting in a file: limits.subscribe.
 func (v Variable) Key() string { return v.Section() + "." + v.key() }
 
-// Section is the part of the name before the first underscore.
+// Section returns the part of the name before the first underscore, in lower case.
 func (v Variable) Section() string {
 	section, _, _ := strings.Cut(v.Name, "_")
 	return strings.ToLower(section)
@@ -55,10 +55,10 @@ func (v Variable) key() string {
 	return strings.ToLower(key)
 }
 
-// first are the five that matter to whoever sets up a newsletter.
+// first lists the five most important variables.
 var first = []string{"SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL", "SITE_ALLOWED_ORIGINS", "MAIL_FROM"}
 
-// All lists the variables: the five that matter first, then by group.
+// All lists the variables: the five most important ones, then all others by group.
 func All() []Variable { return slices.Clone(known()) }
 
 var known = sync.OnceValue(func() []Variable {

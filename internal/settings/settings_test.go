@@ -15,8 +15,8 @@ import (
 
 const root = "../.."
 
-// TestEveryVariableIsExplained: each variable of the code is in a group and has one text of full sentences, an example, and
-// a section that no other group uses. No more than 80 variables are left to whoever sets up a newsletter.
+// TestEveryVariableIsExplained: each variable of the code is in a group and has one text of full sentences, an example,
+// and a section that no other group uses. At most 80 variables are for the owner to set.
 func TestEveryVariableIsExplained(t *testing.T) {
 	t.Parallel()
 	texts, err := Texts(root)
@@ -37,7 +37,7 @@ func TestEveryVariableIsExplained(t *testing.T) {
 			t.Errorf("%s has neither a default nor an example", v.Name)
 		}
 		if other := sections[v.Section()]; other != "" && other != v.Group {
-			t.Errorf("the section [%s] stands in the groups %s and %s", v.Section(), other, v.Group)
+			t.Errorf("the section [%s] is in the groups %s and %s", v.Section(), other, v.Group)
 		}
 		sections[v.Section()] = v.Group
 	}
@@ -49,8 +49,8 @@ func TestEveryVariableIsExplained(t *testing.T) {
 	}
 }
 
-// TestTheGeneratedFilesAreCurrent runs every function to see what it reads.
-func TestTheGeneratedFilesAreCurrent(t *testing.T) {
+// TestGeneratedFilesAreCurrent runs every function to record the variables that it reads.
+func TestGeneratedFilesAreCurrent(t *testing.T) {
 	files, err := Generate(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
@@ -62,11 +62,11 @@ func TestTheGeneratedFilesAreCurrent(t *testing.T) {
 	}
 }
 
-// commented is a line of settings/example.toml that is commented out.
+// commented matches a commented-out line of settings/example.toml.
 var commented = regexp.MustCompile(`(?m)^# ([a-z0-9_]+ = .+)$`)
 
-// TestTheExampleIsValid, as it is and with every line of it in force.
-func TestTheExampleIsValid(t *testing.T) {
+// TestExampleIsValid tests the example unchanged and with every line uncommented.
+func TestExampleIsValid(t *testing.T) {
 	t.Parallel()
 	if _, err := Read(root, "example"); err != nil {
 		t.Error(err)
@@ -82,12 +82,12 @@ func TestTheExampleIsValid(t *testing.T) {
 	}
 	for _, v := range All() {
 		if _, set := values[v.Name]; set != (v.Kind == File) {
-			t.Errorf("%s stands in the example: %v", v.Name, set)
+			t.Errorf("%s is in the example: %v", v.Name, set)
 		}
 	}
 }
 
-// write makes settings/<environment>.toml in a folder of its own.
+// write creates settings/<environment>.toml in a new folder.
 func write(t *testing.T, environment, content string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -101,7 +101,7 @@ func write(t *testing.T, environment, content string) (dir string) {
 	return dir
 }
 
-// required is a file that is valid; what a test adds begins at line 7.
+// required is a valid file; additions of a test begin at line 7.
 const required = `[site]
 name = "Jane"
 postal_address = "1 Main St"
@@ -110,7 +110,7 @@ public_url = "https://api.example.org"
 from = "news@example.org"
 `
 
-func TestMistakesInAFile(t *testing.T) {
+func TestInvalidFiles(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ content, want string }{
 		"no mistake":      {required, ""},
@@ -121,11 +121,11 @@ func TestMistakesInAFile(t *testing.T) {
 		"key":             {required + "[limits]\nsubscibe = [\"1/1h@host\"]\n", "settings/x.toml:8: limits.subscibe: unknown; did you mean limits.subscribe?"},
 		"dotted key":      {required + "rate.per_minute = 5\n", "settings/x.toml:7: mail.rate: unknown; did you mean mail.from?"},
 		"capitals":        {required + "[LIMITS]\nSUBSCRIBE = [\"1/1h@host\"]\n", "settings/x.toml:8: LIMITS.SUBSCRIBE: unknown; did you mean limits.subscribe?"},
-		"no section":      {"x = 1\n" + required, "settings/x.toml:1: x: a key stands in a section"},
+		"no section":      {"x = 1\n" + required, "settings/x.toml:1: x: must be in a section"},
 		"environment":     {"environment = \"x\"\n" + required, "settings/x.toml:1: environment: ENVIRONMENT is given by template.yaml"},
-		"secret":          {required + "[database]\nurl = \"postgres://app:s3cret@db.example/x\"\n", "settings/x.toml:8: database.url: a secret does not belong in a file; put DATABASE_URL into a secret of Secrets Manager or into the environment"},
+		"secret":          {required + "[database]\nurl = \"postgres://app:s3cret@db.example/x\"\n", "settings/x.toml:8: database.url: secrets are not allowed in a file; put DATABASE_URL into a secret of Secrets Manager or into the environment"},
 		"secret alone":    {"pepper = \"s3cret\"\n" + required, "settings/x.toml:1: pepper: a secret does not belong in a file"},
-		"infrastructure":  {required + "[journal]\nurl = \"s3://bucket\"\n", "settings/x.toml:8: journal.url: JOURNAL_URL is given by template.yaml"},
+		"infrastructure":  {required + "[journal]\nurl = \"s3://bucket\"\n", "settings/x.toml:8: journal.url: JOURNAL_URL is set by template.yaml"},
 		"local":           {required + "[fakes]\nurl = \"http://127.0.0.1:1\"\n", "settings/x.toml:8: fakes.url: FAKES_URL is for the local stack"},
 		"text for number": {required + "rate_per_minute = \"300\"\n", "settings/x.toml:7: mail.rate_per_minute: must be a number (example: 300)"},
 		"number for text": {required + "[delivery]\nlinger = 50\n", "settings/x.toml:8: delivery.linger: must be a text (example: \"50s\")"},
@@ -148,8 +148,8 @@ func TestMistakesInAFile(t *testing.T) {
 	}
 }
 
-// TestAllMistakesAreNamedAtOnce, in the order of their lines; one value makes one mistake.
-func TestAllMistakesAreNamedAtOnce(t *testing.T) {
+// TestAllErrorsAreReportedAtOnce tests that errors are ordered by line and that a value has only one.
+func TestAllErrorsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := Read(write(t, "x", `[site]
 public_url = "http://api.example.org"
@@ -177,7 +177,7 @@ context_days = 0
 	}
 }
 
-func TestAMissingFileNamesTheCommand(t *testing.T) {
+func TestErrorForAMissingFileNamesTheCommand(t *testing.T) {
 	t.Parallel()
 	_, err := Pack(t.TempDir(), "production", "subscribe")
 	if err == nil || !strings.Contains(err.Error(), "cp settings/example.toml settings/production.toml") {
@@ -190,10 +190,10 @@ func TestAMissingFileNamesTheCommand(t *testing.T) {
 	}
 }
 
-// TestASettingChangesTheFunctionsThatReadIt, and no artifact of another environment.
-func TestASettingChangesTheFunctionsThatReadIt(t *testing.T) {
+// TestSettingChangesOnlyTheFunctionsThatReadIt tests the artifacts of one environment and of another.
+func TestSettingChangesOnlyTheFunctionsThatReadIt(t *testing.T) {
 	t.Parallel()
-	base := required + "[captcha]\nhostnames = [\"www.example.org\"]\n" // which captcha.provider needs
+	base := required + "[captcha]\nhostnames = [\"www.example.org\"]\n" // required by captcha.provider
 	dir := write(t, "production", base)
 	change := func(environment, content string) map[string]string {
 		t.Helper()

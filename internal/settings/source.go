@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// Texts reads, from the sources below root, the text of each variable: the comment of its field. A variable that two structs
-// hold has its text in one of them.
+// Texts returns the text of each variable: the comment of its field in the sources below root. If two structs have a
+// variable, only one has its text.
 func Texts(root string) (map[string]string, error) {
 	texts := map[string]string{}
 	for _, folder := range []string{"functions", "migrations", "shared"} {

@@ -22,14 +22,14 @@ import (
 	"newsletter/shared/config"
 )
 
-// samples is an event of each function that it answers when it is set up.
+// samples has an event for each function that the configured function answers.
 var samples = map[string]string{
 	"confirm": "token-malformed", "deliver": "scheduled", "engagement": "open", "health": "live", "maintain": "scheduled",
 	"migrate": "status", "privacy": "token-malformed", "subscribe": "json-minimal", "unsubscribe": "token-malformed",
 }
 
-// TestEveryFunctionStartsWithExactlyWhatItReads, as it is deployed: its binary beside its settings. It asks for no more, also
-// when everything that is optional is set up; and no mistake in what it does not read keeps it from working.
+// TestEveryFunctionStartsWithExactlyWhatItReads, with its binary beside its settings, as deployed. It reads no more,
+// even if all optional settings are set, and invalid values of variables that it does not read do not stop it.
 func TestEveryFunctionStartsWithExactlyWhatItReads(t *testing.T) {
 	binaries := t.TempDir()
 	if err := devstack.Build(t.Context(), "../..", binaries); err != nil {
@@ -63,7 +63,7 @@ func TestEveryFunctionStartsWithExactlyWhatItReads(t *testing.T) {
 	}
 }
 
-// given returns the settings file and the environment of a function that is given a value for everything that it reads.
+// given returns the settings file and environment of a function, with values for all variables that it reads.
 func given(t *testing.T, reads record.Variables) (packed []byte, environment []string) {
 	t.Helper()
 	file := map[string]string{"ENVIRONMENT": "test"}
@@ -72,7 +72,7 @@ func given(t *testing.T, reads record.Variables) (packed []byte, environment []s
 		file[name] = v.Example
 	}
 	file["DELIVERY_LINGER"] = "0s"         // for the test's time
-	delete(file, "LOOPS_TRANSACTIONAL_ID") // else MAIL_FROM is not asked for
+	delete(file, "LOOPS_TRANSACTIONAL_ID") // else MAIL_FROM is not read
 	file["LOG_LEVEL"] = "DEBUG"            // for the record
 	packed, err := json.Marshal(file)
 	if err != nil {
@@ -88,7 +88,7 @@ func given(t *testing.T, reads record.Variables) (packed []byte, environment []s
 	return packed, append(environment, "AWS_ACCESS_KEY_ID=AKIDTEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=test")
 }
 
-// outside are values of everything that no file gives, with real servers. PEPPER is in a secret.
+// outside has values for the variables that no file sets, with real servers. PEPPER is in a secret.
 func outside(t *testing.T) map[string]string {
 	t.Helper()
 	db, redis := testenv.Postgres(t), testenv.Redis(t)
@@ -116,7 +116,7 @@ func outside(t *testing.T) map[string]string {
 	}
 }
 
-// invoke starts an artifact behind the Runtime API, lets it answer its sample, and returns what it asked for.
+// invoke starts an artifact behind the Runtime API, sends it its sample, and returns the variables that it read.
 func invoke(t *testing.T, function, artifact string, environment []string) []string {
 	t.Helper()
 	var log bytes.Buffer

@@ -212,7 +212,7 @@ func TestDeadlineFreesTheConnectionsSlot(t *testing.T) {
 		t.Errorf("the next transaction: %v", err)
 	}
 	if b.count() != 1 {
-		t.Error("the transaction that was given up was committed")
+		t.Error("the canceled transaction was committed")
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -30,7 +30,7 @@ func BenchmarkLocal(b *testing.B) {
 	}
 }
 
-// TestMemoryOfALog prints what README.md says about memory, and holds it to that order.
+// TestMemoryOfALog prints the memory figures of README.md and checks their order of magnitude.
 func TestMemoryOfALog(t *testing.T) {
 	t.Parallel()
 	client := shared(t)

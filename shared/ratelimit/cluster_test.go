@@ -15,7 +15,7 @@ import (
 	"newsletter/shared/redistls"
 )
 
-// newCluster starts a cluster of one node that all slots belong to, which tells its clients to come through a proxy.
+// newCluster starts a cluster of one node with all slots, which announces the address of a proxy to its clients.
 func newCluster(t *testing.T) *rig {
 	t.Helper()
 	bus, err := net.Listen("tcp", "127.0.0.1:0") // its default is 10,000 above the port, which there may not be
@@ -83,7 +83,7 @@ func (r *rig) clusterClient(dialled func()) redis.UniversalClient {
 	client := patient(r.t, openURL(r.t, redistls.Config{URL: config.Seal(r.server.URL), CAFile: r.server.CAFile, Cluster: true}))
 	cluster, ok := client.(*redis.ClusterClient)
 	if !ok {
-		r.t.Fatalf("a configured cluster gives a %T", client)
+		r.t.Fatalf("got a %T for a configured cluster", client)
 	}
 	hook := &dialHook{}
 	cluster.OnNewNode(func(node *redis.Client) { node.AddHook(hook) })

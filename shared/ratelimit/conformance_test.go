@@ -201,7 +201,7 @@ func conform(t *testing.T, s subject, m *model, c *clock, steps []step) {
 			t.Fatalf("step %d: %s, want %s", i, got, step.want)
 		}
 		if got, want := outcomeOf(done[i].subject), outcomeOf(done[i].model); !reflect.DeepEqual(got, want) {
-			t.Fatalf("step %d: %+v, the model says %+v", i, got, want)
+			t.Fatalf("step %d: %+v, want %+v as in the model", i, got, want)
 		}
 	}
 }

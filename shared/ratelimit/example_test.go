@@ -13,8 +13,8 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// A route takes from its limits before it works, and gives back what it then failed to serve. There is no Redis here,
-// so this process counts alone, to half of each limit.
+// A route takes a call before it works, and refunds it if it then fails to serve it. There is no Redis here,
+// so this process counts alone, with half of each limit.
 func Example() {
 	var policies ratelimit.Policies
 	if err := policies.UnmarshalText([]byte("4/10m@host,200/1h@site")); err != nil {

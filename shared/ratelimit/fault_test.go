@@ -12,7 +12,7 @@ import (
 
 // faults are ways to lose Redis, the reason that each must give, and how it comes back.
 var faults = map[string]struct {
-	reason      string // another one of the first call stands in front of it
+	reason      string // the first call may report another one before it
 	break_, fix func(r *rig)
 }{
 	"closed port": {"reset refused",

@@ -44,7 +44,7 @@ func TestRetryAfterIsNeverTooEarly(t *testing.T) {
 			seen[seconds] = true
 		}
 		if want[1] > want[0]+1 && len(seen) < 2 {
-			t.Errorf("%v: all clients are told the same time", wait)
+			t.Errorf("%v: all clients receive the same time", wait)
 		}
 	}
 }

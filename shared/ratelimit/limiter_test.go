@@ -94,7 +94,7 @@ func TestARefusedClientCostsRedisNothing(t *testing.T) {
 	}
 	r.take(call)
 	r.clock.advance(-time.Hour)
-	r.want(r.take(call), Redis, "") // a clock that stepped back says nothing
+	r.want(r.take(call), Redis, "") // nothing is known after a clock stepped back
 }
 
 // TestARefusalIsRememberedForItsPoliciesAlone: others may allow the same call.

@@ -122,7 +122,7 @@ func (ps *Policies) UnmarshalText(text []byte) error {
 		all = append(all, p)
 	}
 	if all.most() > maxLimit {
-		return policyError(fmt.Sprintf("allows more than %d calls of a site within the longest window of a host, and all of them would be stored; "+
+		return policyError(fmt.Sprintf("allows a site more than %d calls within the longest window of a host, and all of them would be stored; "+
 			"add a limit for the site with a window of that length", maxLimit))
 	}
 	*ps = all

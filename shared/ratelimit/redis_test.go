@@ -44,7 +44,7 @@ func TestInstancesCountTogether(t *testing.T) {
 			}
 			wrongWait := got.RetryAfter > want.RetryAfter || got.Backend == Redis && got.RetryAfter < want.RetryAfter
 			if got.Allowed != want.Allowed || wrongWait { // what is remembered does not know of calls that others had since
-				rt.Fatalf("%s by %s, the model says %s", describe(got), got.Backend, describe(want))
+				rt.Fatalf("%s by %s, want %s as in the model", describe(got), got.Backend, describe(want))
 			}
 			if got.Backend == Redis {
 				asked++
@@ -96,8 +96,8 @@ func TestManyAtOnceGetTheLimit(t *testing.T) {
 	}
 }
 
-// TestNeitherTooManyNorTooFew lets instances call by the server's own clock while windows pass: what they were told
-// must hold against the definition, for each log on its own.
+// TestNeitherTooManyNorTooFew lets instances call by the server's own clock while windows pass: the times that they
+// received must hold against the definition, for each log on its own.
 func TestNeitherTooManyNorTooFew(t *testing.T) {
 	t.Parallel()
 	client, key := shared(t), newKey(t)

@@ -34,7 +34,7 @@ func FuzzScript(f *testing.F) {
 			where := step{client: string(rune('a' + which%4))}.place(call.Policies)
 			d := both{script.take(where, call), oracle.take(where, call)}
 			if got, want := outcomeOf(d.script), outcomeOf(d.oracle); !reflect.DeepEqual(got, want) {
-				t.Fatalf("call %d, %v at cost %d: the script says\n%+v, the model\n%+v", n, call.Policies, cost, got, want)
+				t.Fatalf("call %d, %v at cost %d: script\n%+v, model\n%+v", n, call.Policies, cost, got, want)
 			}
 			if d.script.Allowed {
 				done = append(done, d)

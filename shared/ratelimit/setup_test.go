@@ -42,7 +42,7 @@ func newKey(t testing.TB) pseudonym.Key {
 	return key
 }
 
-// open opens a client as the functions do, on a server that may have another address than the one it gives.
+// open opens a client as the functions do, on a server whose address can differ from the one it announces.
 func open(t testing.TB, server testenv.RedisConfig, addr string) redis.UniversalClient {
 	t.Helper()
 	return openURL(t, redistls.Config{URL: config.Seal("rediss://:" + server.Secret + "@" + addr), CAFile: server.CAFile})
@@ -61,7 +61,7 @@ func openURL(t testing.TB, cfg redistls.Config) redis.UniversalClient {
 // patience is for tests of other things than timeouts, on machines that are busy with other tests.
 const patience = 20 * time.Second
 
-// patient gives a client all the time in the world; else it is the one that the functions use.
+// patient returns the functions' client with very long timeouts.
 func patient(t testing.TB, client redis.UniversalClient) redis.UniversalClient {
 	t.Helper()
 	var waits redis.UniversalClient
@@ -69,7 +69,7 @@ func patient(t testing.TB, client redis.UniversalClient) redis.UniversalClient {
 	case *redis.Client:
 		o := *c.Options()
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
-		o.MaxRetries = -1 // which Options gives as 0, the default of several
+		o.MaxRetries = -1 // Options returns 0 for it, which would mean the default of several
 		waits = redis.NewClient(&o)
 	case *redis.ClusterClient:
 		o := *c.Options()

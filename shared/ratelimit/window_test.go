@@ -10,7 +10,7 @@ import (
 
 // TestModelIsTheDefinition compares the model with the definition: a call that was counted at s counts at t if t -
 // window < s <= t, and for a quota of the host alone if that host made it; a call fits if what counts and its cost are
-// within every limit; and what a refused call is told to wait is exact.
+// within every limit; and the wait of a refused call is exact.
 func TestModelIsTheDefinition(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -31,7 +31,7 @@ func TestModelIsTheDefinition(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "calls") {
 			now += rapid.Int64Range(-5, 30).Draw(t, "advance")
 			cost, host := rapid.IntRange(1, 3).Draw(t, "cost"), rapid.Uint16Range(0, 2).Draw(t, "host")
-			if len(past) > 0 { // a clock that steps back stands still
+			if len(past) > 0 { // time does not go back with the clock
 				now = max(now, past[len(past)-1].at)
 			}
 			fits := true
@@ -71,7 +71,7 @@ func counted(times []int64, now, length int64) int {
 	return n
 }
 
-// exactWait checks that the call is refused one microsecond before the time it was told, and allowed then.
+// exactWait checks that the call is refused one microsecond before its wait ends, and allowed then.
 func exactWait(t *rapid.T, log history, quotas []quota, host uint16, now int64, cost int, counts []count) {
 	var wait int64
 	for i, c := range counts {

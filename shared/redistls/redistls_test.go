@@ -46,7 +46,7 @@ func TestConfiguration(t *testing.T) {
 		}
 		client, opened := redistls.New(cfg)
 		if (opened == nil) != (want == "") {
-			t.Errorf("%s: Open gives %v", url, opened)
+			t.Errorf("%s: New returned %v", url, opened)
 		}
 		if client != nil {
 			client.Close()

@@ -1,9 +1,10 @@
-// Package record is which variables each function reads. The table is made by `make generate` from a run of each function.
+// Package record contains the variables that each function reads. `make generate` writes the table from a run of each
+// function.
 package record
 
 import "slices"
 
-// Variables are the names of the variables that a function reads, by where they are given.
+// Variables are the names of a function's variables, by the place where they are set.
 type Variables struct {
 	Settings       []string // settings/<environment>.toml
 	Secrets        []string // Secrets Manager or the environment
@@ -11,7 +12,7 @@ type Variables struct {
 	Local          []string // the local stack and tests
 }
 
-// All lists all names, in their order.
+// All lists all names in order.
 func (v Variables) All() []string {
 	return slices.Sorted(slices.Values(slices.Concat(v.Settings, v.Secrets, v.Infrastructure, v.Local)))
 }

@@ -1,5 +1,6 @@
-// Command tool checks settings files, makes the part of one that goes into a function's artifact, and writes the files that
-// are made from the code.
+// Command tool checks settings files, packs the part of one that belongs in a function's artifact, and writes the
+// generated
+// files.
 //
 //	tool check                                       every settings/<environment>.toml
 //	tool pack -environment E -function F -out FILE   what goes into the artifact of functions/F
@@ -31,9 +32,9 @@ func run(ctx context.Context, args []string) error {
 		return errors.New("missing command: check, pack or generate")
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
-	environment, function := flags.String("environment", "production", "whose settings"), flags.String("function", "", "whose part of them")
+	environment, function := flags.String("environment", "production", "environment of the settings"), flags.String("function", "", "function to pack the settings for")
 	out := flags.String("out", "", "the file to write")
-	current := flags.Bool("check", false, "only say whether the files are current")
+	current := flags.Bool("check", false, "only check that the files are current")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func generate(ctx context.Context, check bool) error {
 		switch {
 		case string(have) == string(files[name]):
 		case check:
-			return fmt.Errorf("%s is not current: run make generate", name)
+			return fmt.Errorf("%s is outdated: run make generate", name)
 		default:
 			if err := os.WriteFile(name, files[name], 0o644); err != nil {
 				return err
