@@ -33,8 +33,8 @@ var layers = map[string]layer{
 	"subscription": {[]string{"ledger", "config", "outbox", "pseudonym", "token"}, domain},
 	"alert":        {[]string{"config", "outbox"}, domain},
 	"messenger":    {[]string{"alert", "config", "notify", "outbound", "outbox", "webhook"}, "it sends alerts to every destination"},
-	"phrases":      {[]string{"config"}, "it holds the translations that visitors read"},
-	"mail":         {[]string{"awssdk", "capture", "config", "outbox", "phrases"}, adapter},
+	"catalog":      {[]string{"config"}, "it holds the translations that visitors read"},
+	"email":        {[]string{"awssdk", "capture", "config", "outbox", "catalog"}, adapter},
 	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},
 }
 

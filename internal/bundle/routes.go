@@ -67,7 +67,7 @@ func (c *code) route(p *Package, value *ast.CompositeLit) (Route, error) {
 			return route, fmt.Errorf("%s: name the fields of the route", p.at(value))
 		}
 		switch field := exprName(pair.Key); field {
-		case "Direct": // from where, not what
+		case "AllowBypass": // from where, not what
 		case "Path":
 			if route.Path = p.text(pair.Value); route.Path == "" {
 				return route, fmt.Errorf("%s: the path must be a string or a constant of this package", p.at(value))

@@ -135,7 +135,7 @@ func TestInvalidFiles(t *testing.T) {
 		"rule":            {required + "[limits]\n\nsubscribe = [\"many\"]\n", "settings/x.toml:9: limits.subscribe: "},
 		"part":            {required + "rate_per_minute = 1.5\n", "settings/x.toml:7: mail.rate_per_minute: must be a whole number (example: 300)"},
 		"duration":        {required + "[delivery]\nlinger = \"soon\"\n", "settings/x.toml:8: delivery.linger: must be a duration such as 90s or 1h30m (example: \"50s\")"},
-		"two together":    {required + "[signup]\nblocked_domains = [\"a.example\"]\nallowed_domains = [\"a.example\"]\n", "settings/x.toml:8: signup.blocked_domains: holds a domain that signup.allowed_domains holds too"},
+		"two together":    {required + "[signup]\nblocked_domains = [\"a.example\"]\nallowed_domains = [\"a.example\"]\n", "settings/x.toml:8: signup.blocked_domains: contains a domain that signup.allowed_domains contains too"},
 		"needs a secret":  {required + "[webhook]\nurls = [\"https://hooks.example.org/\"]\n", ""},
 	} {
 		_, err := Read(write(t, "x", test.content), "x")

@@ -72,7 +72,7 @@ type Verdict struct {
 	// Limit is the limiter's decision, whose headers belong to the response; zero if the limiter was not called.
 	Limit ratelimit.Decision
 
-	unverified []ratelimit.Decision // counted in addition to Limit
+	additional []ratelimit.Decision // counted in addition to Limit
 	committed  bool
 }
 
@@ -123,7 +123,7 @@ func (g *Admission) RefundUnlessCommitted(ctx context.Context, v *Verdict) {
 	if v.committed {
 		return
 	}
-	for _, d := range append(v.unverified, v.Limit) {
+	for _, d := range append(v.additional, v.Limit) {
 		g.limiter.Refund(ctx, d)
 	}
 }

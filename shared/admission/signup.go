@@ -83,5 +83,5 @@ func (s *SignUps) takeUnverified(ctx context.Context, client netip.Addr, v *Verd
 		s.limiter.Refund(ctx, first)
 		return
 	}
-	v.unverified = []ratelimit.Decision{first}
+	v.additional = []ratelimit.Decision{first}
 }

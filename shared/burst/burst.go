@@ -1,4 +1,4 @@
-// Package lookalike tells sign-up waves: a part of an hour's sign-ups that look alike, though they come from many networks.
+// Package burst detects sign-up bursts: a part of an hour's sign-ups that look alike, though they come from many networks.
 //
 // Each sign-up becomes a vector of keyed hashes of its traits, which is kept in Upstash Vector for a day or two; one to which
 // enough of the last hour's are near belongs to a wave. It is a hint for the owner, who decides about what is held:
@@ -98,7 +98,7 @@ func New(cfg Config, key pseudonym.Key, client *outbound.Client, now func() time
 	return &Index{config: cfg, key: key, client: client, now: now, reach: reach{back: window}}
 }
 
-// IsWave reports whether a sign-up belongs to a wave, and keeps it for the next ones. id names it, the same at every try.
+// IsBurst reports whether a sign-up belongs to a wave, and keeps it for the next ones. id names it, the same at every try.
 func (x *Index) IsBurst(ctx context.Context, id string, s SignUp) (bool, error) {
 	if !x.allow() {
 		return false, ErrUnavailable

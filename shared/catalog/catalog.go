@@ -1,4 +1,4 @@
-// Package phrases holds what visitors read, in emails and on pages, in their language.
+// Package catalog holds the translations of the texts that visitors and subscribers read, in emails and on pages.
 //
 // Each language is one JSON file in locales; adding one is enough to speak it. A file must have every phrase, and may use
 // the placeholder {site}, which stands for the owner's name; a test finds anything else in braces.

@@ -1,4 +1,4 @@
-// Package mail writes our emails and sends them through Amazon SES (API v2).
+// Package email composes our emails and sends them through Amazon SES (API v2).
 //
 // An email holds nothing that a visitor typed but the address it goes to, so that nobody can send their words through us.
 // Every email has a text and an HTML part and the two headers of one-click unsubscription (RFC 8058). It is handed over in

@@ -1,4 +1,4 @@
-// Package measurement counts sign-ups, confirmations and unsubscriptions in a Google Analytics 4 property (Measurement
+// Package ga4 counts sign-ups, confirmations and unsubscriptions in a Google Analytics 4 property (Measurement
 // Protocol), for owners who look at their numbers there. It is off unless both its variables are set.
 //
 // Google learns that something of a kind happened, when, and through which campaign; nothing about whom. Every event has a

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxFormFields is the maximum number of fields; the longest form has 18.
+	// maxFormFields is the maximum number of fields; the longest form has 17.
 	maxFormFields = 64
 	// maxName is the maximum length in bytes of a name that a response repeats; our longest has 21.
 	maxName = 24

@@ -1,4 +1,4 @@
-// Package audience keeps the contacts of a Client account (loops.so, API v1) as the subscriptions here are, and sends its
+// Package loops keeps the contacts of a Loops account (loops.so, API v1) in line with the subscriptions here, and sends its
 // transactional emails.
 //
 // Nobody is subscribed over there against their will: whom Client suppressed, or who left or declined over there, stays as

@@ -77,7 +77,7 @@ func (r *Recorder) Count(f telemetry.Request) {
 	r.dropped++
 }
 
-// Beside begins to write what was counted and returns at once, so that it happens beside the work that the caller begins
+// Alongside begins to write what was counted and returns at once, so that it happens beside the work that the caller begins
 // now. Nobody waits for it. A write that fails, or that the environment's freeze has cut off, is counted as dropped.
 func (r *Recorder) Alongside(ctx context.Context) {
 	counts := r.take(ctx)

@@ -114,7 +114,7 @@ insert into email_log (id, mailbox_hmac, purpose, at, sent_at)
 select $1::text::uuid, mailbox_hmac, $3::text, $4::timestamptz, $5::timestamptz from identities where subscriber_id = $2::text::uuid
 on conflict (id) do update set sent_at = excluded.sent_at`
 
-// Clear decides whether a due mail may be sent now, to whom, and counts it if so. The caps were counted when it was queued;
+// CheckSend decides whether a due mail may be sent now, to whom, and counts it if so. The caps were counted when it was queued;
 // here they hold for what reaches the mailbox, however long emails have waited: of those that say the same only the newest
 // leaves, and never more than the caps allow. An email that is cleared again counts once. Ask immediately before the
 // sending. It is one transaction in two round trips. Emails of a kind that it does not know are let through uncounted. The

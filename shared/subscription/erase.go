@@ -94,7 +94,7 @@ func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 	return outcome, nil
 }
 
-// Expunge erases somebody who left long ago, because their address serves nobody any more.
+// EraseAddress erases somebody who left long ago, because their address serves nobody any more.
 func (e *Eraser) EraseAddress(ctx context.Context, a Address) (Outcome, error) {
 	return e.Erase(ctx, Erasure{Address: a, Visit: Visit{Channel: "schedule", RequestID: "maintain"}, expunged: true})
 }
@@ -102,7 +102,7 @@ func (e *Eraser) EraseAddress(ctx context.Context, a Address) (Outcome, error) {
 const longGoneSQL = `
 select email from subscribers where status = 'unsubscribed' and ended_at < $1::timestamptz order by ended_at limit $2::integer`
 
-// LongGone lists people who unsubscribed before a time, the longest gone first.
+// ListLongUnsubscribed lists people who unsubscribed before a time, the longest gone first.
 func (s *Store) ListLongUnsubscribed(ctx context.Context, before time.Time, limit int) ([]Address, error) {
 	var all []Address
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {

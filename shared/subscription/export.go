@@ -68,7 +68,7 @@ select subscriber_id::text from identities where email_hmac = $1::bytea for key 
 select email_hmac from identities where subscriber_id = $1::text::uuid`
 )
 
-// ExportOf reads everything that is kept of the person of an export link. The error is ErrUnknown if nobody is known by
+// Export reads everything that is kept of the person of an export link. The error is ErrUnknown if nobody is known by
 // it any more, or the database's.
 func (s *Store) Export(ctx context.Context, c token.Claims, visit Visit) (PersonalData, error) {
 	var email []byte

@@ -42,7 +42,7 @@ where o.state = 'held' and o.kind <> 'none'
 order by o.created_at, o.id
 limit $1::integer`
 
-// Holds lists up to limit emails that wait for the owner, the oldest first, in one round trip. The error is the
+// ListHeld lists up to limit emails that wait for the owner, the oldest first, in one round trip. The error is the
 // database's.
 func (s *Store) ListHeld(ctx context.Context, limit int) ([]HeldEmail, error) {
 	var holds []HeldEmail
@@ -67,13 +67,13 @@ func scanHold(row pgx.CollectableRow) (HeldEmail, error) {
 	return h, err
 }
 
-// Release lets a held email go out. deliver looks at the person's state before it sends it, as always. The error is
+// ReleaseHeld lets a held email go out. deliver looks at the person's state before it sends it, as always. The error is
 // ErrNotHeld or the database's.
 func (s *Store) ReleaseHeld(ctx context.Context, id uuid.UUID, v Visit) error {
 	return s.judge(ctx, id, v, false)
 }
 
-// Reject ends a held email and the sign-up behind it, as if it had expired; the sign-up stays if the person was sent the
+// RejectHeld ends a held email and the sign-up behind it, as if it had expired; the sign-up stays if the person was sent the
 // same mail later without being held. The error is ErrNotHeld or the database's.
 func (s *Store) RejectHeld(ctx context.Context, id uuid.UUID, v Visit) error {
 	return s.judge(ctx, id, v, true)

@@ -138,7 +138,7 @@ func TestWhoIsGoneMeanwhile(t *testing.T) {
 	if err := b.store.RejectHeld(t.Context(), h.ID, operator); err != nil {
 		t.Fatal(err)
 	}
-	b.expectLedger("requested:confirmation_queued", "declined:cancelled", "rejected:rejected")
+	b.expectLedger("requested:confirmation_queued", "declined:declined", "rejected:rejected")
 }
 
 func TestWhatIsNotHeldCannotBeJudged(t *testing.T) {

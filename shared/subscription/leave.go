@@ -24,7 +24,7 @@ func (s *Store) Unsubscribe(ctx context.Context, c token.Claims, visit Visit) (O
 	return outcome, nil
 }
 
-// Cancel is "this was not me" behind a verified confirm token: it takes the request back, or ends the subscription if
+// Decline is "this was not me" behind a verified confirm token: it takes the request back, or ends the subscription if
 // somebody confirmed it, and keeps all email from the address for MutePeriod. It succeeds whatever it finds, also when
 // repeated, and for any epoch. The error is the database's.
 func (s *Store) Decline(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {

@@ -44,7 +44,7 @@ func TestUnsubscribeTakesARequestBack(t *testing.T) {
 	first := b.unsubscribeLink(jane)
 	b.click(b.store.Unsubscribe, first, DeclinedNow)
 	b.expectRow(jane, None, 0, false)
-	b.expectLedger("requested:confirmation_queued", "declined:cancelled")
+	b.expectLedger("requested:confirmation_queued", "declined:declined")
 	if n := b.count("identities where until = $1", now.Add(identityGrace)); n != 1 {
 		t.Errorf("%d pseudonyms with an end", n)
 	}
@@ -76,7 +76,7 @@ func TestThisWasNotMe(t *testing.T) {
 	b.expectMails(outbox.EmailConfirm)
 	b.advance(time.Second)
 	b.request(jane, ConfirmationQueued)
-	b.expectLedger("requested:confirmation_queued", "declined:cancelled", "requested:silenced", "requested:confirmation_queued")
+	b.expectLedger("requested:confirmation_queued", "declined:declined", "requested:request_suppressed", "requested:confirmation_queued")
 
 	// Somebody else confirmed it: then it ends, too.
 	c = b.link(jane)
@@ -117,7 +117,7 @@ func TestSuppress(t *testing.T) {
 	b.request(jane, RequestSuppressed)
 	b.click(b.store.Unsubscribe, token.Claims{Purpose: token.Unsubscribe, SubscriberID: id, Epoch: 1}, AlreadyEnded)
 	b.expectRow(jane, Suppressed, 2, false)
-	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "suppressed:suppressed", "requested:silenced")
+	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "suppressed:suppressed", "requested:request_suppressed")
 
 	// A complaint about an email whose request has been taken back since: the pseudonym is all there is.
 	b.request("john@example.org", ConfirmationQueued)

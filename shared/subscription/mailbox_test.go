@@ -157,5 +157,5 @@ func TestReplayOfNotMe(t *testing.T) {
 	}
 	b.request(victim, ConfirmationQueued)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "unsubscribed:unsubscribed",
-		"requested:silenced", "requested:silenced", "requested:confirmation_queued")
+		"requested:request_suppressed", "requested:silenced", "requested:confirmation_queued")
 }

@@ -61,7 +61,7 @@ func SuppressionReasons() []SuppressionReason {
 	return []SuppressionReason{Complaint, Bounce, Objection, notMe, ByOwner}
 }
 
-// OfMailbox reports whether a reason is about whoever reads the mailbox, so that no spelling of its address gets mail. A
+// CoversMailbox reports whether a reason is about whoever reads the mailbox, so that no spelling of its address gets mail. A
 // bounce is not: that jane+x@ does not exist says nothing of jane@.
 func (r SuppressionReason) CoversMailbox() bool { return r != Bounce }
 

@@ -59,7 +59,7 @@ select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
 from subscribers s join identities i on i.subscriber_id = s.id
 where i.email_hmac = $1::bytea`
 
-// Holder reads how the present holder of an address stands, by its pseudonym; the zero Recipient if there is none.
+// FindByPseudonym reads how the present holder of an address stands, by its pseudonym; the zero Recipient if there is none.
 func (s *Store) FindByPseudonym(ctx context.Context, emailHMAC []byte) (Recipient, error) {
 	var r Recipient
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {

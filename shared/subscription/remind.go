@@ -31,7 +31,7 @@ type UnconfirmedRequest struct {
 	RequestedAt  time.Time
 }
 
-// UnconfirmedRequest lists requests that have waited for a time since they were emailed about, and were not reminded of yet: those
+// ListUnconfirmed lists requests that have waited for a time since they were emailed about, and were not reminded of yet: those
 // after the person of a list before (uuid.Nil to begin), up to limit. The error is the database's.
 func (s *Store) ListUnconfirmed(ctx context.Context, waited time.Duration, last uuid.UUID, limit int) ([]UnconfirmedRequest, error) {
 	var all []UnconfirmedRequest

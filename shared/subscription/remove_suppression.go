@@ -19,7 +19,7 @@ delete from suppressions where email_hmac = $1::bytea`
 update suppressions set mailbox_hmac = null where mailbox_hmac = $1::bytea`
 )
 
-// Lift ends whatever keeps mail away from an address: a suppression, an objection or a "not me" period. A row that was
+// RemoveSuppression ends whatever keeps mail away from an address: a suppression, an objection or a "not me" period. A row that was
 // suppressed is unsubscribed afterwards, never active: the person may sign up again. Unchanged means that nothing kept mail
 // away. The error is the database's.
 func (s *Store) RemoveSuppression(ctx context.Context, a Address, visit Visit) (Outcome, error) {
@@ -78,7 +78,7 @@ from suppressions p
 where (p.until is null or p.until > $1::timestamptz) and ($2::text = '' or p.reason = $2::text)
 order by p.created_at desc limit $3::integer`
 
-// Suppressions lists up to limit addresses that get no email now, the newest first, for one reason or, if it is empty, for
+// ListSuppressions lists up to limit addresses that get no email now, the newest first, for one reason or, if it is empty, for
 // all.
 func (s *Store) ListSuppressions(ctx context.Context, reason SuppressionReason, limit int) ([]SuppressionEntry, error) {
 	var all []SuppressionEntry

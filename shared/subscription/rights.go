@@ -37,7 +37,7 @@ const openRequestSQL = `
 insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at)
 values ($1::text::uuid, $2::text, 'letter', $3::text::uuid, $4::timestamptz, $5::timestamptz)`
 
-// OpenRequest enters a request that came by letter, so that its due date is watched. Answering the person, by Erase or
+// RecordPrivacyRequest enters a request that came by letter, so that its due date is watched. Answering the person, by Erase or
 // ExportByLetter, closes it. The error is ErrUnknown if nothing is kept of the address, which is the answer to the letter;
 // or the database's.
 func (s *Store) RecordPrivacyRequest(ctx context.Context, a Address, right Right, received time.Time) (due time.Time, err error) {
@@ -68,7 +68,7 @@ select id::text, kind, channel, received_at, due_at, done_at from privacy_reques
 where done_at is null or $1::boolean
 order by due_at limit 1000`
 
-// PrivacyRequests lists the requests that are not answered yet, the most urgent first; with answered, also the others.
+// ListPrivacyRequests lists the requests that are not answered yet, the most urgent first; with answered, also the others.
 func (s *Store) ListPrivacyRequests(ctx context.Context, answered bool) ([]PrivacyRequest, error) {
 	var all []PrivacyRequest
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {

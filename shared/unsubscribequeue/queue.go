@@ -70,7 +70,7 @@ func New(cfg Config) *Queue {
 	})}
 }
 
-// Enqueue sends a request to the queue.
+// Park sends a request to the queue.
 func (q *Queue) Park(ctx context.Context, d Request) error {
 	body, err := json.Marshal(d)
 	if err != nil {
