@@ -32,7 +32,7 @@ var samples = map[string]struct {
 	"scanner":   {200, "pending", requested, nil, nil},
 	"button":    {200, "active", confirmed, []string{"You are subscribed"}, []string{"jane@"}},
 	"bare":      {200, "active", confirmed, []string{`{"status":"active"}`}, nil},
-	"decline":   {200, "none", requested + ", declined:declined", []string{"Your request was cancelled", "30 days"}, nil},
+	"decline":   {200, "none", requested + ", declined:declined", []string{"Your request was canceled", "30 days"}, nil},
 
 	"action-unknown":  {422, "pending", requested, []string{`"pointer":"#/action"`}, nil},
 	"body-json":       {415, "pending", requested, []string{"unsupported-media-type"}, nil},

@@ -38,13 +38,13 @@ func samples() map[string]sample {
 	return map[string]sample{
 		"export-json":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep something`}},
 		"erase-json":            {exported, 202, active, asked, emails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
-		"export-form":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach"}},
+		"export-form":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte prüfen Sie Ihr Postfach"}},
 		"show":                  {exported, 200, active, before, emails, []string{"Download my data", `<form method="post"><button`}},
 		"scanner":               {erasing, 200, active, before, emails, nil},
 		"show-form":             {exported, 200, active, before, emails, []string{"Enter your address", `value="export"`, `value="erase"`}},
 		"download":              {exported, 200, active, before + ", exported:exported", emails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
-		"erase-form":            {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
-		"erase-and-object-form": {erasing, 200, nothing, erased, told, []string{"Your data are deleted"}},
+		"erase-form":            {erasing, 200, nothing, erased, told, []string{"Your data has been deleted"}},
+		"erase-and-object-form": {erasing, 200, nothing, erased, told, []string{"Your data has been deleted"}},
 
 		"honeypot":          {exported, 202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If we keep something`}},
 		"address-invalid":   {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},

@@ -24,7 +24,7 @@ var samples = map[string]struct {
 	"json-minimal": {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`"accepted"`}},
 	"json-ipv6":    {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`"accepted"`}},
 	"form": {202, "jane.doe@example.org pending", "requested:confirmation_queued", "email.confirm",
-		[]string{`<html lang="de">`, "Bitte sehen Sie in Ihr Postfach", "12345 Town"}},
+		[]string{`<html lang="de">`, "Bitte prüfen Sie Ihr Postfach", "12345 Town"}},
 	"form-multipart":    {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`<html lang="fr">`}},
 	"gateway-base-path": {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`"accepted"`}},
 	"honeypot":          {202, "", "requested:dropped", "none", []string{`{"status":"accepted","message":"If this address can be subscribed`}},

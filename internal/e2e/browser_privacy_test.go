@@ -43,19 +43,19 @@ func TestErasureInABrowser(t *testing.T) {
 	do(t, ctx, chromedp.Navigate(s.base+privacyPath), chromedp.WaitVisible(chromedp.CSS("#form1-email")))
 	picture(t, ctx, "privacy")
 	do(t, ctx, chromedp.SendKeys(chromedp.CSS("#form1-email"), address), chromedp.KeyEvent("\r"))
-	awaitHeading(t, ctx, "Please look into your inbox")
+	awaitHeading(t, ctx, "Please check your inbox")
 	link := v.mail(t, address, 2).link(t, privacyPath)
 
 	do(t, ctx, chromedp.Navigate(s.base+link), chromedp.WaitVisible(chromedp.CSS("#form0-email")))
 	picture(t, ctx, "erase")
 	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("other@example.org\r"))
-	awaitHeading(t, ctx, "This is not the address of the link")
+	awaitHeading(t, ctx, "The link was sent to a different address")
 	picture(t, ctx, "not-the-address")
 	if got := s.status(t, address); got != "active" {
 		t.Errorf("after another address: %s", got)
 	}
 	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent(address+"\r"))
-	awaitHeading(t, ctx, "Your data are deleted")
+	awaitHeading(t, ctx, "Your data has been deleted")
 	picture(t, ctx, "erased")
 	if n := s.count(t, "subscribers where email_norm = $1", address); n != 0 {
 		t.Error("the row still exists")

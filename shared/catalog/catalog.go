@@ -1,7 +1,7 @@
-// Package catalog holds the translations of the texts that visitors and subscribers read, in emails and on pages.
+// Package catalog holds the translated texts of emails and pages.
 //
-// Each language is one JSON file in locales; adding one is enough to speak it. A file must have every phrase, and may use
-// the placeholder {site}, which stands for the owner's name; a test finds anything else in braces.
+// Each language is one JSON file in locales; adding a file adds the language. A file must have every text. The only
+// placeholder is {site}, the owner's name; a test rejects anything else in braces.
 package catalog
 
 import (
@@ -24,7 +24,7 @@ import (
 //go:embed locales/*.json
 var locales embed.FS
 
-// fallback is the language of everybody whose language has no file.
+// fallback is used when no file exists for the wanted language.
 const fallback = "en"
 
 // Owner is who sends the newsletter, as emails and pages name them.
@@ -38,7 +38,7 @@ type Owner struct {
 	URL string `env:"SITE_URL" example:"https://www.example.org"`
 }
 
-// Read reads Owner and makes the book of all languages. Mistakes are added to e.
+// Read reads Owner and returns the Catalog of all languages. Mistakes are added to e.
 func Read(e *config.Env) *Catalog {
 	var o Owner
 	e.Read(&o)
@@ -57,7 +57,7 @@ func (o Owner) Validate() error {
 	return errors.Join(problems...)
 }
 
-// footer returns the lines that stand under emails and pages.
+// footer returns the lines at the foot of emails and pages.
 func (o Owner) footer() []string {
 	lines := []string{o.Name}
 	if o.URL != "" {
@@ -69,7 +69,8 @@ func (o Owner) footer() []string {
 	return lines
 }
 
-// EmailTexts is the text of an email: what stands before the button, the button, and what stands after it.
+// EmailTexts are the texts of one email: its subject, the paragraphs before the button, the button and the paragraphs
+// after it.
 type EmailTexts struct {
 	Subject string   `json:"subject"`
 	Before  []string `json:"before"`
@@ -77,16 +78,16 @@ type EmailTexts struct {
 	After   []string `json:"after"`
 }
 
-// Page is the text of a page.
+// Page is the texts of one page.
 type Page struct {
 	Title      string   `json:"title"`
 	Paragraphs []string `json:"paragraphs"`
 	Button     string   `json:"button"`
-	Quiet      string   `json:"quiet"` // the second button
-	Label      string   `json:"label"` // of the address field
+	Quiet      string   `json:"quiet"` // the secondary button
+	Label      string   `json:"label"` // the label of the address field
 }
 
-// Translation are all texts of one language.
+// Translation is all texts of one language.
 type Translation struct {
 	Lang  string `json:"lang"`
 	Mails struct {
@@ -96,7 +97,7 @@ type Translation struct {
 		UnsubscribeLink   EmailTexts `json:"unsubscribe_link"`
 		PrivacyExport     EmailTexts `json:"privacy_export"`
 		PrivacyErase      EmailTexts `json:"privacy_erase"`
-		Leave             string     `json:"leave"` // before the link that ends it all
+		Leave             string     `json:"leave"` // precedes the unsubscribe link
 	} `json:"mails"`
 	Pages struct {
 		Accepted       Page `json:"accepted"`
@@ -107,39 +108,40 @@ type Translation struct {
 		Unsubscribed   Page `json:"unsubscribed"`
 		LeaveByAddress Page `json:"leave_by_address"`
 		LinkAccepted   Page `json:"link_accepted"`
-		Privacy        Page `json:"privacy"` // the button sends a link to the data, the quiet one a link to their erasure
+		Privacy        Page `json:"privacy"` // Button requests a link to the data, Quiet a link to its erasure
 		PrivacySent    Page `json:"privacy_sent"`
 		Export         Page `json:"export"`
-		Erase          Page `json:"erase"` // the quiet button objects to all further email, too
+		Erase          Page `json:"erase"` // Quiet also objects to all further email
 		Erased         Page `json:"erased"`
 		NotTheAddress  Page `json:"not_the_address"`
 		NothingToSee   Page `json:"nothing_to_see"`
 	} `json:"pages"`
 }
 
-// Catalog is the phrases of all languages, with the owner's name put in. It is safe for concurrent use.
+// Catalog is the texts of all languages, with the owner's name filled in. It is safe for concurrent use.
 type Catalog struct {
-	// Footer is who sends: the lines that stand under every email and page.
+	// Footer identifies the sender at the foot of every email and page, line by line.
 	Footer []string
-	// languages read their file when they are first spoken: all of them cost a start as much as its configuration.
+	// languages parse their file on first use: parsing all of them takes as long as reading the configuration.
 	languages map[string]func() *Translation
 }
 
-// New makes the book of all languages. A mistake in one of its files, which a test finds, is a panic.
+// New returns the Catalog of all languages. It panics, there or on first use, if an embedded file is invalid; a test
+// parses them all.
 func New(owner Owner) *Catalog {
-	b := &Catalog{Footer: owner.footer(), languages: map[string]func() *Translation{}}
+	c := &Catalog{Footer: owner.footer(), languages: map[string]func() *Translation{}}
 	files, err := locales.ReadDir("locales")
 	if err != nil {
 		panic(err)
 	}
 	for _, file := range files {
 		language := strings.TrimSuffix(file.Name(), ".json")
-		b.languages[language] = sync.OnceValue(func() *Translation { return speak(language, owner.Name) })
+		c.languages[language] = sync.OnceValue(func() *Translation { return load(language, owner.Name) })
 	}
-	return b
+	return c
 }
 
-func speak(language, site string) *Translation {
+func load(language, site string) *Translation {
 	content, err := locales.ReadFile("locales/" + language + ".json")
 	if err != nil {
 		panic(err)
@@ -151,24 +153,25 @@ func speak(language, site string) *Translation {
 	return p
 }
 
-// For returns the phrases of the best language for a BCP 47 tag or an Accept-Language header; English if there is none.
-func (b *Catalog) For(wanted string) *Translation {
+// For returns the texts in the first available language of a BCP 47 tag or an Accept-Language header; English if none
+// is available. It ignores q-values.
+func (c *Catalog) For(wanted string) *Translation {
 	for tag := range strings.SplitSeq(wanted, ",") {
 		tag, _, _ = strings.Cut(tag, ";")
 		tag = strings.ToLower(strings.TrimSpace(tag))
 		language, _, _ := strings.Cut(tag, "-")
 		for _, candidate := range []string{tag, language} {
-			if speak := b.languages[candidate]; speak != nil {
-				return speak()
+			if translation := c.languages[candidate]; translation != nil {
+				return translation()
 			}
 		}
 	}
-	return b.languages[fallback]()
+	return c.languages[fallback]()
 }
 
-// Languages lists the languages.
-func (b *Catalog) Languages() []string {
-	return slices.Sorted(maps.Keys(b.languages))
+// Languages returns the available languages, sorted.
+func (c *Catalog) Languages() []string {
+	return slices.Sorted(maps.Keys(c.languages))
 }
 
 func parse(content []byte, site string) (*Translation, error) {
@@ -179,10 +182,10 @@ func parse(content []byte, site string) (*Translation, error) {
 	return p, fill(reflect.ValueOf(p).Elem(), "", site)
 }
 
-// optional are the members that may be empty.
+// optional lists the fields that may be empty.
 var optional = []string{"Button", "Quiet", "Label", "After", "Before", "Paragraphs"}
 
-// fill puts the owner's name into every text and refuses what is missing or not known.
+// fill replaces {site} in every text and rejects missing texts and unknown placeholders.
 func fill(v reflect.Value, where, site string) error {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -206,11 +209,11 @@ func fill(v reflect.Value, where, site string) error {
 		}
 		text = strings.ReplaceAll(text, "{site}", site)
 		if strings.ContainsAny(strings.ReplaceAll(text, site, ""), "{}") {
-			return fmt.Errorf("%s has a placeholder that is not known", where)
+			return fmt.Errorf("%s has an unknown placeholder", where)
 		}
 		v.SetString(text)
 	default:
-		return fmt.Errorf("%s is neither text nor a list of texts", where)
+		return fmt.Errorf("%s is neither a text nor a list of texts", where)
 	}
 	return nil
 }

@@ -8,12 +8,12 @@ import (
 	"newsletter/shared/config"
 )
 
-func TestEveryLanguageIsWhole(t *testing.T) {
-	book := New(Owner{Name: "The Jane Letter"})
-	for _, language := range book.Languages() {
-		p := book.For(language)
+func TestEveryLanguageIsComplete(t *testing.T) {
+	catalog := New(Owner{Name: "The Jane Letter"})
+	for _, language := range catalog.Languages() {
+		p := catalog.For(language)
 		if p.Lang != language {
-			t.Errorf("%s speaks %s", language, p.Lang)
+			t.Errorf("%s: lang is %s", language, p.Lang)
 		}
 		if !strings.Contains(p.Mails.Confirm.Subject, "The Jane Letter") {
 			t.Errorf("%s: subject %q does not name the owner", language, p.Mails.Confirm.Subject)
@@ -32,19 +32,19 @@ func TestEveryLanguageIsWhole(t *testing.T) {
 	}
 }
 
-func TestForFindsTheBestLanguage(t *testing.T) {
-	book := New(Owner{Name: "x"})
+func TestForReturnsTheBestLanguage(t *testing.T) {
+	catalog := New(Owner{Name: "x"})
 	for wanted, language := range map[string]string{
 		"": "en", "de": "de", "de-AT": "de", "DE": "de", "fr-CA,en;q=0.5": "fr", "xx, fr;q=0.1": "fr", "nonsense;;,": "en",
 	} {
-		if got := book.For(wanted).Lang; got != language {
+		if got := catalog.For(wanted).Lang; got != language {
 			t.Errorf("%q: %s, want %s", wanted, got, language)
 		}
 	}
 }
 
-func TestMistakesInAFileAreNamed(t *testing.T) {
-	whole, err := locales.ReadFile("locales/en.json")
+func TestMistakesInAFileAreReported(t *testing.T) {
+	valid, err := locales.ReadFile("locales/en.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,20 +53,20 @@ func TestMistakesInAFileAreNamed(t *testing.T) {
 		"placeholder": {"Please confirm: {site}", "Please confirm: {name}", "placeholder"},
 		"unknown":     {`"lang": "en",`, `"lang": "en", "more": 1,`, "more"},
 	} {
-		broken := strings.Replace(string(whole), test.from, test.to, 1)
+		broken := strings.Replace(string(valid), test.from, test.to, 1)
 		if _, err := parse([]byte(broken), "x"); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestMistakesOfTheOwnerAreTold(t *testing.T) {
+func TestMistakesInTheSettingsAreReported(t *testing.T) {
 	for name, test := range map[string]struct{ site, url, want string }{
-		"no name":       {"", "", "SITE_NAME"},
-		"two lines":     {"The\nLetter", "", "SITE_NAME"},
-		"control":       {"The\x00Letter", "", "SITE_NAME"},
-		"no address":    {"x", "www.example.org", "SITE_URL"},
-		"another thing": {"x", "javascript:alert(1)", "SITE_URL"},
+		"no name":      {"", "", "SITE_NAME"},
+		"two lines":    {"The\nLetter", "", "SITE_NAME"},
+		"control":      {"The\x00Letter", "", "SITE_NAME"},
+		"no scheme":    {"x", "www.example.org", "SITE_URL"},
+		"other scheme": {"x", "javascript:alert(1)", "SITE_URL"},
 	} {
 		env := config.FromMap(map[string]string{"SITE_NAME": test.site, "SITE_URL": test.url})
 		Read(env)
@@ -78,13 +78,13 @@ func TestMistakesOfTheOwnerAreTold(t *testing.T) {
 
 func TestFooter(t *testing.T) {
 	env := config.FromMap(map[string]string{"SITE_NAME": "x", "SITE_URL": "https://example.org", "SITE_POSTAL_ADDRESS": `1 Main St\n12345 Town`})
-	book := Read(env)
-	if want := []string{"x", "https://example.org", "1 Main St", "12345 Town"}; env.Err() != nil || !slices.Equal(book.Footer, want) {
-		t.Errorf("%q, %v", book.Footer, env.Err())
+	catalog := Read(env)
+	if want := []string{"x", "https://example.org", "1 Main St", "12345 Town"}; env.Err() != nil || !slices.Equal(catalog.Footer, want) {
+		t.Errorf("%q, %v", catalog.Footer, env.Err())
 	}
 }
 
-func TestANameMayHoldBraces(t *testing.T) {
+func TestANameMayContainBraces(t *testing.T) {
 	if got := New(Owner{Name: "{The} Letter"}).For("en").Mails.Confirm.Subject; !strings.Contains(got, "{The} Letter") {
 		t.Error(got)
 	}
