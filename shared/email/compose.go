@@ -7,24 +7,25 @@ import (
 	"newsletter/shared/catalog"
 )
 
-// Content is what Compose needs besides the phrases.
+// Content is what Compose makes an email of.
 type Content struct {
 	Phrases catalog.EmailTexts
 	Lang    string
-	// Link is where the button leads; empty where there is no button.
+	// Link is the target of the button; empty for no button.
 	Link string
-	// UnsubscribeTo is the link that ends it all, and Leave the sentence before it; empty where Link is that link.
+	// UnsubscribeTo is the one-click unsubscribe link. Leave precedes it in the body; empty leaves both out of the
+	// body, for an email whose Link is that link.
 	Leave, UnsubscribeTo string
 	Footer               []string // the owner's name and postal address
 }
 
-// Compose writes the two parts of an email and its subject. The rest of the Message is the caller's.
+// Compose returns a Message with the subject, both bodies and the unsubscribe link. The caller fills in the rest.
 func Compose(l Content) Message {
 	return Message{Subject: l.Phrases.Subject, Text: l.text(), HTML: l.html(), UnsubscribeTo: l.UnsubscribeTo}
 }
 
-// footerMark separates what stands under an email (the "signature" of RFC 3676 §4.3).
-const footerMark = "-- "
+// signatureMark is the line that separates the footer from the text (RFC 3676 §4.3).
+const signatureMark = "-- "
 
 func (l Content) text() string {
 	var parts []string
@@ -36,7 +37,7 @@ func (l Content) text() string {
 	if l.Leave != "" {
 		parts = append(parts, l.Leave+"\n"+l.UnsubscribeTo)
 	}
-	return strings.Join(parts, "\n\n") + "\n\n" + footerMark + "\n" + strings.Join(l.Footer, "\n") + "\n"
+	return strings.Join(parts, "\n\n") + "\n\n" + signatureMark + "\n" + strings.Join(l.Footer, "\n") + "\n"
 }
 
 func (l Content) html() string {
@@ -64,7 +65,7 @@ func (l Content) html() string {
 	return b.String()
 }
 
-// host returns what a link shows: where it leads.
+// host returns the host of a link, which is shown as its text.
 func host(link string) string {
 	_, rest, _ := strings.Cut(link, "://")
 	name, _, _ := strings.Cut(rest, "/")

@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// Config says who sends.
+// Config is the sender of emails.
 type Config struct {
 	// The sender of all emails: an address of a verified SES identity, with or without a name.
 	From string `env:"MAIL_FROM,required" example:"The Jane Letter <news@example.org>"`
@@ -21,7 +21,7 @@ func (c Config) Validate() error {
 	return err
 }
 
-// sender is From as an email's header takes it: a name beyond ASCII is encoded.
+// sender returns From as a header value; a name outside ASCII is encoded.
 func (c Config) sender() (string, error) {
 	from, err := mail.ParseAddress(c.From)
 	if err != nil || strings.ContainsFunc(c.From, unicode.IsControl) ||
@@ -31,7 +31,7 @@ func (c Config) sender() (string, error) {
 	return from.String(), nil
 }
 
-// RateConfig bounds how fast emails leave.
+// RateConfig limits the rate of sent emails.
 type RateConfig struct {
 	// Send at most this many emails per minute; others wait. This limits how much an attack can harm the sender
 	// domain's reputation. 0: no limit.
@@ -53,7 +53,7 @@ func (c RateConfig) Validate() error {
 	return errors.Join(problems...)
 }
 
-// BreakerConfig is when all email is paused.
+// BreakerConfig is the thresholds of the sending circuit breaker.
 type BreakerConfig struct {
 	// Pause all email when at least this percentage of a day's emails hard-bounced. Amazon reviews accounts at 5 (SES
 	// developer guide, "Bounce rate").
@@ -61,9 +61,9 @@ type BreakerConfig struct {
 	// Pause all email when at least this percentage of a day's emails drew a complaint. Amazon reviews accounts at
 	// 0.1 (SES developer guide, "Complaint rate").
 	ComplaintPercent float64 `env:"MAIL_COMPLAINT_PERCENT" envDefault:"0.1"`
-	// BouncesMin is how many emails must have bounced within the day at least: a tenth of a small day says nothing.
+	// BouncesMin is the fewest bounces of a day that pause email: a percentage of few emails means little.
 	BouncesMin int `envDefault:"10"`
-	// ComplaintsMin is how many people must have complained within the day at least.
+	// ComplaintsMin is the fewest complaints of a day that pause email.
 	ComplaintsMin int `envDefault:"5"`
 }
 

@@ -1,12 +1,12 @@
-// Package email composes our emails and sends them through Amazon SES (API v2).
+// Package email composes emails and sends them through Amazon SES (API v2).
 //
-// An email holds nothing that a visitor typed but the address it goes to, so that nobody can send their words through us.
-// Every email has a text and an HTML part and the two headers of one-click unsubscription (RFC 8058). It is handed over in
-// parts ("simple" content) and SES puts them together and signs them, headers included: no line of a message is made
-// here, so no value can become a header.
+// The recipient's address is the only visitor input in an email, so the form cannot be abused to send text to others.
+// Every email has a text part, an HTML part and the two headers of one-click unsubscribe (RFC 8058). SES receives the
+// parts ("simple" content), assembles the message and signs it, headers included. No raw message is built here, so no
+// value can inject a header.
 //
-// Failure policy: a send is tried once; the error reports whether another try may help, when, and whether somebody must act
-// first. The outbox repeats.
+// Failure policy: Send calls SES once. Its error reports whether and when a retry may help, and whether the owner must
+// act first. The outbox retries.
 package email
 
 import (
@@ -27,19 +27,19 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// sendTimeout bounds one call of SES, below the lease of a delivery.
+// sendTimeout limits one call of SES. It is shorter than the lease of a message in the outbox.
 const sendTimeout = 10 * time.Second
 
-// Message is an email to one person.
+// Message is an email to one recipient.
 type Message struct {
 	To            string
 	Subject       string
 	Text, HTML    string
-	DeliveryID    string // the same for every try, so that a double can be told
-	UnsubscribeTo string // the URL that ends it by one POST
+	DeliveryID    string // the same for every attempt, so that duplicates can be recognized
+	UnsubscribeTo string // the one-click unsubscribe URL (POST)
 }
 
-// Throttled is the Failure.Cause of an email that came too fast after others, or above the daily quota.
+// Throttled is the Failure.Cause of an email above the sending rate or the daily quota.
 const Throttled = "throttled"
 
 // Sender sends emails. It is safe for concurrent use.
@@ -49,7 +49,7 @@ type Sender struct {
 	configurationSet string
 }
 
-// NewSender makes a Sender of a valid Config. It does no I/O.
+// NewSender returns a Sender for a valid Config. It does no I/O.
 func NewSender(cfg Config) (*Sender, error) {
 	from, err := cfg.sender()
 	if err != nil {
@@ -58,11 +58,11 @@ func NewSender(cfg Config) (*Sender, error) {
 	return &Sender{from: from, configurationSet: cfg.ConfigurationSet, client: sesv2.New(sesv2.Options{
 		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("ses"),
 		HTTPClient: awshttp.NewBuildableClient().WithTimeout(sendTimeout),
-		Retryer:    aws.NopRetryer{}, // the outbox repeats, and counts
+		Retryer:    aws.NopRetryer{}, // the outbox retries, and counts the attempts
 	})}, nil
 }
 
-// Send hands an email to SES and gives SES's id of it. The error is a *outbox.Failure.
+// Send sends an email through SES and returns the message id that SES assigned. The error is a *outbox.Failure.
 func (s *Sender) Send(ctx context.Context, m Message) (string, error) {
 	output, err := s.client.SendEmail(ctx, s.input(m))
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Sender) input(m Message) *sesv2.SendEmailInput {
 	return input
 }
 
-// classify sorts the failures of SES (API reference of SendEmail, "Errors").
+// classify returns the Failure for an error of SES (API reference of SendEmail, "Errors").
 func classify(err error) *outbox.Failure {
 	failure := &outbox.Failure{Cause: "unreachable", Err: err}
 	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.HTTPStatusCode() != 0 {

@@ -16,7 +16,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// ses answers as the service does and keeps what it was sent.
+// ses starts a fake SES and returns a Sender for it and the last request's body.
 func ses(t *testing.T, status int, header http.Header, code, message string) (*Sender, *map[string]any) {
 	t.Helper()
 	sent := &map[string]any{}
@@ -59,7 +59,7 @@ func newSender(t *testing.T) *Sender {
 	return sender
 }
 
-func letter() Message {
+func composed() Message {
 	m := Compose(Content{
 		Phrases: catalog.EmailTexts{Subject: "Please confirm", Before: []string{"Tom & Jerry <script>"}, Button: "Open", After: []string{"After."}},
 		Lang:    "en", Link: `https://api.example.org/confirm?token=a&"b"`, Leave: "Leave:", UnsubscribeTo: "https://api.example.org/unsubscribe?token=c",
@@ -69,9 +69,9 @@ func letter() Message {
 	return m
 }
 
-func TestSendCarriesTheHeadersOfOneClick(t *testing.T) {
+func TestSendSetsTheOneClickHeaders(t *testing.T) {
 	sender, sent := ses(t, http.StatusOK, nil, "", "")
-	id, err := sender.Send(t.Context(), letter())
+	id, err := sender.Send(t.Context(), composed())
 	if err != nil || id != "0100-abc" {
 		t.Fatalf("%q %v", id, err)
 	}
@@ -97,7 +97,7 @@ func TestSendCarriesTheHeadersOfOneClick(t *testing.T) {
 	}
 }
 
-func TestFailuresAreSorted(t *testing.T) {
+func TestFailuresAreClassified(t *testing.T) {
 	for name, test := range map[string]struct {
 		status        int
 		code, message string
@@ -114,8 +114,8 @@ func TestFailuresAreSorted(t *testing.T) {
 		"no set":         {404, "NotFoundException", "", "", outbox.Failure{Cause: "not_set_up", AffectsDestination: true, NeedsOwner: true}},
 		"no permission":  {403, "AccessDeniedException", "", "", outbox.Failure{Cause: "status_403", AffectsDestination: true, NeedsOwner: true}},
 		"down":           {503, "ServiceUnavailable", "", "", outbox.Failure{Cause: "status_503"}},
-		"odd wish":       {503, "ServiceUnavailable", "", "Wed, 21 Oct 2026 07:28:00 GMT", outbox.Failure{Cause: "status_503"}},
-		"another's wish": {503, "", "<html>", "-5", outbox.Failure{Cause: "status_503"}},
+		"date":           {503, "ServiceUnavailable", "", "Wed, 21 Oct 2026 07:28:00 GMT", outbox.Failure{Cause: "status_503"}},
+		"negative delay": {503, "", "<html>", "-5", outbox.Failure{Cause: "status_503"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{}
@@ -123,7 +123,7 @@ func TestFailuresAreSorted(t *testing.T) {
 				header.Set("Retry-After", test.after)
 			}
 			sender, _ := ses(t, test.status, header, test.code, test.message)
-			_, err := sender.Send(t.Context(), letter())
+			_, err := sender.Send(t.Context(), composed())
 			failure, ok := errors.AsType[*outbox.Failure](err)
 			if !ok {
 				t.Fatalf("got %v", err)
@@ -134,15 +134,15 @@ func TestFailuresAreSorted(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 			if strings.Contains(err.Error(), "jane") {
-				t.Errorf("the error names the person: %v", err)
+				t.Errorf("the error contains the address: %v", err)
 			}
 		})
 	}
 }
 
-func TestAServiceThatCannotBeReached(t *testing.T) {
+func TestAnUnreachableServiceIsATemporaryFailure(t *testing.T) {
 	t.Setenv("FAKES_URL", "http://127.0.0.1:1")
-	_, err := newSender(t).Send(t.Context(), letter())
+	_, err := newSender(t).Send(t.Context(), composed())
 	if failure, ok := errors.AsType[*outbox.Failure](err); !ok || failure.Cause != "unreachable" || failure.Permanent {
 		t.Fatalf("got %+v", err)
 	}
@@ -156,13 +156,13 @@ func TestTheSenderIsCheckedAtStart(t *testing.T) {
 			t.Errorf("%q: %v", from, err)
 		}
 		if sender, err := NewSender(Config{From: from}); err == nil {
-			t.Errorf("%q: sends as %q", from, sender.from)
+			t.Errorf("%q: accepted as %q", from, sender.from)
 		}
 	}
 }
 
 func TestComposeEscapes(t *testing.T) {
-	m := letter()
+	m := composed()
 	if strings.Contains(m.HTML, "<script>") || !strings.Contains(m.HTML, "Tom &amp; Jerry &lt;script&gt;") {
 		t.Errorf("HTML: %s", m.HTML)
 	}
@@ -176,7 +176,7 @@ func TestComposeEscapes(t *testing.T) {
 	}
 }
 
-func TestTheLinkThatEndsItAllStandsThereOnce(t *testing.T) {
+func TestTheUnsubscribeLinkAppearsOnce(t *testing.T) {
 	const link = "https://api.example.org/unsubscribe?token=c"
 	m := Compose(Content{Phrases: catalog.EmailTexts{Subject: "s", Button: "Open"}, Link: link, UnsubscribeTo: link, Footer: []string{"x"}})
 	for _, part := range []string{m.Text, m.HTML} {
@@ -185,6 +185,6 @@ func TestTheLinkThatEndsItAllStandsThereOnce(t *testing.T) {
 		}
 	}
 	if m.UnsubscribeTo != link {
-		t.Errorf("the header leads to %q", m.UnsubscribeTo)
+		t.Errorf("the header has %q", m.UnsubscribeTo)
 	}
 }
