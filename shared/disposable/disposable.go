@@ -1,8 +1,8 @@
-// Package disposable knows the domains of disposable mailboxes.
+// Package disposable recognizes the domains of disposable mailboxes.
 //
-// The list is part of the binary: no call, no file and no start-up cost; README.md beside it says where it comes from.
-// A domain is matched as it is and through its parents up to the registrable one, never through a public suffix, which
-// is shared by strangers.
+// The list is embedded in the binary: no call, no file and no start-up cost. Its source is in README.md. A domain
+// matches by itself and by its parents up to the registrable domain, never by a public suffix, which unrelated owners
+// share.
 package disposable
 
 import (
@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// domains is the list: lower-case A-labels in the order of bytes, each ended by a line feed.
+// domains is the list: lower-case A-labels in byte order, each followed by a line feed.
 //
 //go:embed domains.txt
 var domains string
@@ -38,7 +38,7 @@ func listed(list, domain string) bool {
 	return false
 }
 
-// contains looks a line up by halving the text itself, so that nothing has to be split or kept.
+// contains searches for a line by bisecting the text itself, so that nothing has to be split or allocated.
 func contains(list, line string) bool {
 	start := func(i int) int { return strings.LastIndexByte(list[:i], '\n') + 1 } // of the line that holds byte i
 	at := sort.Search(len(list), func(i int) bool {

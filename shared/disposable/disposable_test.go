@@ -16,8 +16,8 @@ func TestListed(t *testing.T) {
 		"mailinator.com": true, "a.mailinator.com": true, "x.y.mailinator.com": true,
 		"notmailinator.com": false, "mailinator.com.evil.org": false, "mailinator.co": false, "mailinator": false, "com": false,
 		"spam.co.uk": true, "mx.spam.co.uk": true, "co.uk": false, "ham.co.uk": false,
-		"my-box.dynv6.net": true, "other.dynv6.net": false, "dynv6.net": false, // a public suffix: every name below is somebody else's
-		"b.example.net": true, "c.b.example.net": true, "example.net": false, // a listed subdomain says nothing about its parent
+		"my-box.dynv6.net": true, "other.dynv6.net": false, "dynv6.net": false, // a public suffix: each name below has its own owner
+		"b.example.net": true, "c.b.example.net": true, "example.net": false, // a listed subdomain does not list its parent
 		"xn--bcher-kva.org": true, "zz.com": true, "zzz.com": false, "a.com": false, "": false, "\n": false, ".": false,
 	} {
 		if got := listed(list, domain); got != want {
@@ -25,22 +25,22 @@ func TestListed(t *testing.T) {
 		}
 	}
 	if listed("", "mailinator.com") {
-		t.Error("an empty list names a domain")
+		t.Error("an empty list contains a domain")
 	}
 }
 
-// TestEveryEntryIsFound walks the real list, with its first and last line and names between its entries.
+// TestEveryEntryIsFound looks up every entry of the real list, the first and last included, and names between entries.
 func TestEveryEntryIsFound(t *testing.T) {
 	entries := strings.Split(strings.TrimSuffix(domains, "\n"), "\n")
-	if len(entries) < fewest || Count() != len(entries) {
-		t.Fatalf("%d entries, Count says %d", len(entries), Count())
+	if len(entries) < minDomains || Count() != len(entries) {
+		t.Fatalf("%d entries, Count returns %d", len(entries), Count())
 	}
 	for _, entry := range entries {
 		if !Listed(entry) {
 			t.Errorf("%s is not found", entry)
 		}
 		if between := entry + "-"; !slices.Contains(entries, between) && contains(domains, between) {
-			t.Errorf("%s is found, and is not on the list", between)
+			t.Errorf("%s is found but not on the list", between)
 		}
 		if _, err := publicsuffix.EffectiveTLDPlusOne(entry); err == nil && !Listed("a.b."+entry) {
 			t.Errorf("a.b.%s is not found", entry)
@@ -48,39 +48,39 @@ func TestEveryEntryIsFound(t *testing.T) {
 	}
 }
 
-// TestTheListIsNormal: make disposable, or the next reader of the diff, would change nothing.
-func TestTheListIsNormal(t *testing.T) {
+// TestTheListIsNormalized checks that make disposable would not change the list.
+func TestTheListIsNormalized(t *testing.T) {
 	list, count, err := Normalize(strings.NewReader(domains))
 	if err != nil || list != domains || count != Count() {
-		t.Errorf("the embedded list is not as Normalize writes it: %d domains, %v", count, err)
+		t.Errorf("the embedded list is not normalized: %d domains, %v", count, err)
 	}
 	readme, err := os.ReadFile("README.md")
 	if err != nil || !strings.Contains(string(readme), fmt.Sprintf("%d domains", count)) {
-		t.Errorf("README.md does not say that there are %d domains: %v", count, err)
+		t.Errorf("README.md does not name the count of %d domains: %v", count, err)
 	}
 }
 
 func TestNormalize(t *testing.T) {
 	var many strings.Builder
-	for i := range fewest {
+	for i := range minDomains {
 		fmt.Fprintf(&many, "n%d.example.org\n", i)
 	}
 	good := many.String() + "# a comment\n\n  Bücher.ORG  \nMAILINATOR.com. # twice\nmailinator.com\n"
 	list, count, err := Normalize(strings.NewReader(good))
-	if err != nil || count != fewest+2 || !contains(list, "xn--bcher-kva.org") || !contains(list, "mailinator.com") {
+	if err != nil || count != minDomains+2 || !contains(list, "xn--bcher-kva.org") || !contains(list, "mailinator.com") {
 		t.Errorf("%d domains, %v", count, err)
 	}
 	for name, bad := range map[string]string{
-		"a page":             "<html>\n" + many.String(),
-		"no dot":             many.String() + "localhost\n",
-		"an address":         many.String() + "jane@example.org\n",
-		"everybody's domain": many.String() + "gmail.com\n",
-		"half a list":        "mailinator.com\n",
-		"nothing":            "",
-		"a very long line":   many.String() + strings.Repeat("a", 1<<17) + "\n",
+		"HTML page":      "<html>\n" + many.String(),
+		"no dot":         many.String() + "localhost\n",
+		"address":        many.String() + "jane@example.org\n",
+		"large provider": many.String() + "gmail.com\n",
+		"partial list":   "mailinator.com\n",
+		"empty list":     "",
+		"very long line": many.String() + strings.Repeat("a", 1<<17) + "\n",
 	} {
 		if _, _, err := Normalize(strings.NewReader(bad)); err == nil {
-			t.Errorf("%s is taken", name)
+			t.Errorf("%s is accepted", name)
 		}
 	}
 }

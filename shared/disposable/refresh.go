@@ -10,18 +10,19 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// fewest is what a list must hold at least: fewer are an error page or half a download, and would silently let in what
-// was kept out. The list has had more than 3,000 for years.
-const fewest = 1000
+// minDomains is the smallest valid size of a list. A smaller one is an error page or a partial download, and would
+// silently admit domains that were blocked. The list has had more than 3,000 domains for years.
+const minDomains = 1000
 
-// people are domains of mailboxes that millions keep for life. A list that names one is broken, or was tampered with.
-var people = []string{
+// largeProviders lists domains of permanent mailboxes with millions of users. A list with one of them is broken, or was
+// tampered with.
+var largeProviders = []string{
 	"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com", "aol.com",
 	"gmx.de", "gmx.net", "web.de", "proton.me", "protonmail.com", "mail.ru", "qq.com", "163.com", "zoho.com", "fastmail.com",
 }
 
-// Normalize reads a list, one domain a line with # for comments, and gives it as this package holds it, with the number
-// of its domains. An error names the line that is no domain, or says why the list as a whole cannot be right.
+// Normalize reads a list, one domain a line with # for comments, and returns it in the form of domains.txt, with the
+// number of its domains. The error names an invalid line, or the reason to reject the list.
 func Normalize(r io.Reader) (list string, count int, err error) {
 	var all []string
 	lines := bufio.NewScanner(r)
@@ -34,8 +35,8 @@ func Normalize(r io.Reader) (list string, count int, err error) {
 		if err != nil || !strings.Contains(domain, ".") || len(domain) > 253 {
 			return "", 0, fmt.Errorf("disposable: line %d is not a domain", number)
 		}
-		if slices.Contains(people, domain) {
-			return "", 0, fmt.Errorf("disposable: line %d is %s, which is no throw-away domain: the list is broken", number, domain)
+		if slices.Contains(largeProviders, domain) {
+			return "", 0, fmt.Errorf("disposable: line %d is %s, a provider of permanent mailboxes: the list is broken", number, domain)
 		}
 		all = append(all, domain)
 	}
@@ -44,8 +45,8 @@ func Normalize(r io.Reader) (list string, count int, err error) {
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
-	if len(all) < fewest {
-		return "", 0, fmt.Errorf("disposable: %d domains are too few to be the list (at least %d)", len(all), fewest)
+	if len(all) < minDomains {
+		return "", 0, fmt.Errorf("disposable: too few domains: %d (at least %d)", len(all), minDomains)
 	}
 	return strings.Join(all, "\n") + "\n", len(all), nil
 }

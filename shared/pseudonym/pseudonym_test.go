@@ -24,7 +24,7 @@ func newKey(t testing.TB, pepper string) pseudonym.Key {
 	return key
 }
 
-// The hashes stand in databases and journals; the text was made by another program.
+// The hashes are stored in databases and journals. The expected value was computed by another program.
 func TestHashesNeverChange(t *testing.T) {
 	const want = "5cafcc9b534598531b8bc2886469668c8bfb78158e9b9808d1891245ac5c4514"
 	got := hex.EncodeToString(newKey(t, pepper).Address("jane@example.org"))
@@ -37,13 +37,13 @@ func TestPurposesAndKeysAreSeparate(t *testing.T) {
 	key, other := newKey(t, pepper), newKey(t, strings.Repeat("QUJD", 11))
 	const text = "jane@example.org"
 	if bytes.Equal(key.Address(text), key.Fold(text)) {
-		t.Error("address and fold of one text are equal")
+		t.Error("address and mailbox pseudonyms of one text are equal")
 	}
 	if bytes.Equal(key.Address(text), other.Address(text)) || key.ID() == other.ID() || key.Lock(text) == other.Lock(text) {
-		t.Error("two keys agree")
+		t.Error("two keys produce the same values")
 	}
 	if key.Lock(text) != newKey(t, pepper).Lock(text) {
-		t.Error("one key disagrees with itself")
+		t.Error("equal keys produce different values")
 	}
 }
 
@@ -54,11 +54,11 @@ func TestNetworkIgnoresHostBits(t *testing.T) {
 		t.Errorf("%q, %q", a, b)
 	}
 	if c := key.Network(netip.MustParsePrefix("192.0.2.17/32")); a == c {
-		t.Error("the length of the prefix does not count")
+		t.Error("prefixes of different length have the same pseudonym")
 	}
 }
 
-func TestPepperMustBeLongAndIsNeverRepeated(t *testing.T) {
+func TestErrorsDoNotContainThePepper(t *testing.T) {
 	for name, value := range map[string]string{
 		"missing": "", "not base64": strings.Repeat("!SECRET!", 8), "short": "U0VDUkVUU0VDUkVU",
 	} {
@@ -73,7 +73,7 @@ func TestPepperMustBeLongAndIsNeverRepeated(t *testing.T) {
 	}
 	env := config.FromMap(nil)
 	if config.Read[pseudonym.Config](env); env.Err() == nil {
-		t.Error("no PEPPER, no error")
+		t.Error("a missing PEPPER is accepted")
 	}
 }
 
