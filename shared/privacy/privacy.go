@@ -1,8 +1,8 @@
-// Package privacy writes the copy of a person's data that they may ask for (Art. 15 and 20 GDPR), as JSON by the schema
-// in docs/privacy-export.schema.json.
+// Package privacy completes the copy of a subscriber's data (Art. 15 and 20 GDPR) and records the recipients of personal
+// data. The copy is JSON, by the schema in docs/privacy-export.schema.json.
 //
-// Invariants: it holds everything that is kept of the person and leads to nobody else; a member is never renamed, new ones
-// are added under a new schema. Of the database it reads and writes the recipients alone.
+// Invariants: the copy contains all data that is kept about the subscriber, and no data about others. A member is never
+// renamed; new members need a new schema version. The package reads and writes the table recipients only.
 package privacy
 
 import (
@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Schema names the version of the document.
+// Schema identifies the version of the document.
 const Schema = "urn:newsletter:privacy-export:1"
 
-// Config is what the owner has to tell everybody who asks.
+// Config is what the owner adds to each copy.
 type Config struct {
 	// Further recipients of personal data beside the configured services, such as the service that sends the
 	// newsletter: "Name: purpose; Name: purpose". Subscribers who request a copy of their data see them. Empty: no
@@ -51,19 +51,19 @@ type Document struct {
 	Rights          []string          `json:"rights"`
 }
 
-// Describe puts into d what is the same for everybody: who answers, at what time, who gets the data, for what they are used,
-// and which rights there are. controller is the owner's name and postal address; uses are those of Uses.
+// Describe returns d with the parts that are the same in every copy: schema, time, controller, contact, recipients,
+// purposes and rights. controller is the owner's name and postal address; uses is the result of Uses.
 func (c Config) Describe(d Document, controller []string, uses []Use, now time.Time) Document {
 	d.Schema, d.CreatedAt, d.Controller, d.Contact, d.Recipients = Schema, now.UTC(), controller, c.Contact, c.recipients(uses)
 	d.Purposes = []string{
-		"Sending the newsletter that was asked for (consent, Art. 6(1)(a) GDPR).",
+		"Sending the requested newsletter (consent, Art. 6(1)(a) GDPR).",
 		"Proving consent and its withdrawal (Art. 7(1) and 6(1)(c) GDPR).",
-		"Keeping strangers' mailboxes from being flooded through the sign-up form (legitimate interest, Art. 6(1)(f) GDPR).",
+		"Preventing abuse of the sign-up form to flood mailboxes (legitimate interest, Art. 6(1)(f) GDPR).",
 	}
 	d.Rights = []string{
-		"Rectification (Art. 16): sign up with the right address and unsubscribe this one.",
-		"Erasure (Art. 17) and objection (Art. 21): ask for a link on the page where you asked for this copy.",
-		"Withdrawal of consent at any time (Art. 7(3)): by the link in every mail.",
+		"Rectification (Art. 16): sign up with the correct address and unsubscribe this one.",
+		"Erasure (Art. 17) and objection (Art. 21): request a link on the page where you requested this copy.",
+		"Withdrawal of consent at any time (Art. 7(3)): use the unsubscribe link in any email.",
 		"Complaint to a supervisory authority (Art. 77).",
 	}
 	for _, list := range []*[]json.RawMessage{&d.Events, &d.Deliveries, &d.Engagement, &d.Suppressions, &d.PrivacyRequests} {

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Service is a recipient of personal data outside the installation. Its value is stored in the table recipients, so it must not
-// change.
+// Service is a recipient of personal data outside the installation. Its value is stored in the table recipients and must
+// not change.
 type Service string
 
 // The services.
@@ -28,33 +28,36 @@ const (
 	Sentry     Service = "sentry"
 )
 
+// notified is the purpose of the channels that notify the owner of changes.
+const notified = "notifying the owner of sign-ups and unsubscribes: page, campaign, language and mailbox provider, without the address"
+
 // services maps each service to its name, and to the purpose and the data, as a copy shows them.
 var services = map[Service]Recipient{
 	SES:        {"Amazon Simple Email Service", "delivery of our emails: the address and the email"},
 	LoopsEmail: {"Loops (transactional emails)", "delivery of our emails: the address and the email"},
-	Loops:      {"Loops (audience)", "keeping the list of subscribers: the address, a number of our own and the page of the sign-up"},
-	GA4:        {"Google Analytics", "counting sign-ups by campaign: that there was one, and nothing that leads to the person"},
-	Slack:      {"Slack", "telling the owner that somebody signed up or left: page, campaign, language and mailbox provider, without the address"},
-	Discord:    {"Discord", "telling the owner that somebody signed up or left: page, campaign, language and mailbox provider, without the address"},
-	Webhook:    {"Further services of the owner (webhooks)", "telling them that somebody signed up or left: a number of our own (pseudonymous), without the address"},
-	Vector:     {"Upstash Vector", "finding bursts of sign-ups that look alike: vectors of keyed hashes (pseudonymous), for two days at most"},
-	Turnstile:  {"Cloudflare (Turnstile)", "telling people from robots at the sign-up: the network address"},
-	HCaptcha:   {"hCaptcha", "telling people from robots at the sign-up: the network address"},
-	Sentry:     {"Sentry", "reports of errors: what failed, without addresses and without what was sent"},
+	Loops:      {"Loops (audience)", "keeping the list of subscribers: the address, an internal identifier and the page of the sign-up"},
+	GA4:        {"Google Analytics", "counting sign-ups by campaign: one event for each, without data that identifies the subscriber"},
+	Slack:      {"Slack", notified},
+	Discord:    {"Discord", notified},
+	Webhook:    {"Further services of the owner (webhooks)", "notice of sign-ups and unsubscribes: an internal identifier (pseudonymous), without the address"},
+	Vector:     {"Upstash Vector", "detecting bursts of similar sign-ups: vectors of keyed hashes (pseudonymous), for at most two days"},
+	Turnstile:  {"Cloudflare (Turnstile)", "distinguishing people from bots at sign-up: the network address"},
+	HCaptcha:   {"hCaptcha", "distinguishing people from bots at sign-up: the network address"},
+	Sentry:     {"Sentry", "error reports: what failed, without addresses and without submitted content"},
 }
 
-// Services lists all services.
+// Services returns all services.
 func Services() []Service {
 	return []Service{SES, LoopsEmail, Loops, GA4, Slack, Discord, Webhook, Vector, Turnstile, HCaptcha, Sentry}
 }
 
-// Use is a service that gets data, or got them.
+// Use is a service that receives personal data, or received it earlier.
 type Use struct {
 	Service Service
-	Until   *time.Time // when it was taken out of the configuration; nil while it is in it
+	Until   *time.Time // when it was removed from the configuration; nil while it is configured
 }
 
-// database is one round trip and one transaction.
+// database runs a batch in one round trip and one transaction.
 type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
@@ -64,14 +67,14 @@ with former as (update recipients set until = $2::timestamptz where until is nul
 insert into recipients (name, since) select unnest($1::text[]), $2::timestamptz
 on conflict (name) do update set until = null where recipients.until is not null`
 
-// Record writes down which services the configuration names at present, and ends the others. The error is the database's.
-func Record(ctx context.Context, db database, present []Service, now time.Time) error {
-	names := make([]string, len(present))
-	for i, service := range present {
+// Record stores the configured services as recipients from now on and ends the others. The error is the database's.
+func Record(ctx context.Context, db database, configured []Service, now time.Time) error {
+	names := make([]string, len(configured))
+	for i, service := range configured {
 		names[i] = string(service)
 	}
 	if err := db.Batch(ctx, func(b *pgx.Batch) { b.Queue(recordSQL, names, now) }); err != nil {
-		return fmt.Errorf("record who gets personal data: %w", err)
+		return fmt.Errorf("record recipients of personal data: %w", err)
 	}
 	return nil
 }
@@ -79,7 +82,7 @@ func Record(ctx context.Context, db database, present []Service, now time.Time) 
 const usesSQL = `
 select name, until from recipients`
 
-// Uses reads what Record wrote. The error is the database's.
+// Uses returns all recorded services, present and former. The error is the database's.
 func Uses(ctx context.Context, db database) ([]Use, error) {
 	var all []Use
 	err := db.Batch(ctx, func(b *pgx.Batch) {
@@ -92,22 +95,22 @@ func Uses(ctx context.Context, db database) ([]Use, error) {
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list who gets personal data: %w", err)
+		return nil, fmt.Errorf("list recipients of personal data: %w", err)
 	}
 	return all, nil
 }
 
-// Recipient is one who gets personal data, and what for.
+// Recipient is a recipient of personal data, with the purpose.
 type Recipient struct {
 	Name    string `json:"name"`
 	Purpose string `json:"purpose"`
 }
 
-// recipients are those of this installation: where it runs, the services that it uses or used, and those whom its owner adds.
+// recipients returns AWS, the services that are or were in use, and the recipients that the owner adds.
 func (c Config) recipients(uses []Use) []Recipient {
 	all := []Recipient{{"Amazon Web Services", "operation of the sign-up: all data"}}
 	if len(uses) == 0 {
-		all = append(all, Recipient{"Further services", "which ones is not recorded yet; ask again in a few minutes"})
+		all = append(all, Recipient{"Further services", "not recorded yet; request another copy in a few minutes"})
 	}
 	for _, service := range Services() {
 		for _, use := range uses {
@@ -124,7 +127,7 @@ func (c Config) recipients(uses []Use) []Recipient {
 	return append(all, c.added()...)
 }
 
-// added returns the recipients that the owner adds.
+// added returns the recipients of PRIVACY_RECIPIENTS.
 func (c Config) added() []Recipient {
 	var all []Recipient
 	for part := range strings.SplitSeq(c.Recipients, ";") {

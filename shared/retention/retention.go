@@ -1,9 +1,9 @@
-// Package retention deletes what is older than it may be: every table that is deletable, each after a period of its own.
+// Package retention deletes rows whose retention period is over. Each table has its own period.
 //
-// Invariants: the ledger, its texts and its seals are never touched; rows go in small transactions, so that nobody waits
-// for them and a run that is cut off has lost nothing; running it twice, or twice at once, is harmless.
+// Invariants: the ledger, its consent texts and its seals are never deleted. Rows are deleted in small transactions, so
+// no other transaction waits long and an interrupted run keeps its progress. Repeated and concurrent runs are harmless.
 //
-// Failure policy: the first error ends a run; what was deleted stays deleted, and the next run goes on.
+// Failure policy: the first error ends a run. Deleted rows stay deleted, and the next run continues.
 package retention
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Config is how many days things are kept. docs/privacy.md says why.
+// Config is the retention periods in days. docs/privacy.md has the reasons.
 type Config struct {
 	// Keep the network addresses and user agents of ledger events for this many days, as evidence of consent and of
 	// attacks.
@@ -28,58 +28,58 @@ type Config struct {
 	// three years.
 	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
 
-	// MailLog is for the entries that the caps on emails count, under keyed hashes: emails wait for up to a week and the caps
-	// look back a day.
+	// MailLog keeps the entries that the mailbox and domain budgets count, under keyed hashes. Emails wait for up to a week,
+	// and the budgets look back a day.
 	MailLog int `envDefault:"30"`
-	// Outbox is for deliveries that are done. A reminder asks within a week whether the request's email was sent.
+	// Outbox keeps delivered messages. A reminder checks within a week whether the request's email was sent.
 	Outbox int `envDefault:"30"`
-	// DeadLetters is for deliveries that are dead-lettered.
+	// DeadLetters keeps dead-lettered messages.
 	DeadLetters int `envDefault:"90"`
-	// Engagement is for what became of emails: a year can be compared with the one before.
+	// Engagement keeps deliveries, bounces, complaints, opens and clicks, long enough to compare two years.
 	Engagement int `envDefault:"400"`
-	// PrivacyRequests is for answered requests: three years, after which claims lapse in much of Europe.
+	// PrivacyRequests keeps answered requests for three years, after which claims expire in much of Europe.
 	PrivacyRequests int `envDefault:"1095"`
-	// Statistics is for the hourly figures of requests, and for alerts: a baseline looks back six weeks.
+	// Statistics keeps the hourly request statistics and the alerts. A baseline looks back six weeks.
 	Statistics int `envDefault:"70"`
 }
 
-// LeastStatistics is how many days Config.Statistics is at least: a baseline looks back six weeks.
+// LeastStatistics is the minimum of Config.Statistics in days: a baseline looks back six weeks.
 const LeastStatistics = 43
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
 	var problems []error
 	for _, v := range []struct {
-		name        string
-		days, least int
+		name      string
+		days, min int
 	}{
 		{"RETENTION_CONTEXT_DAYS", c.Context, 1}, {"RETENTION_ERASURES_DAYS", c.Erasures, 35}, {"RETENTION_UNSUBSCRIBED_DAYS", c.Unsubscribed, 0},
 	} {
-		if v.days < v.least || v.days > 36500 {
-			problems = append(problems, fmt.Errorf("%s: must be between %d and 36500 days", v.name, v.least))
+		if v.days < v.min || v.days > 36500 {
+			problems = append(problems, fmt.Errorf("%s: must be between %d and 36500 days", v.name, v.min))
 		}
 	}
 	return errors.Join(problems...)
 }
 
 const (
-	// minuteDays is how long the figures of requests by the minute are kept, of which the longest use looks back an hour. It
-	// is far more than a slot waits in Redis to be folded: the longer slots are sums of whole ones.
+	// minuteDays keeps the request statistics by the minute; their longest use looks back an hour. It must exceed the time
+	// that a slot waits in Redis: longer slots are sums of complete shorter ones.
 	minuteDays = 1
-	// slotDays is how long the five-minute figures of requests are kept: the longest burn rate looks back three days.
+	// slotDays keeps the request statistics by five minutes; the longest burn rate looks back three days.
 	slotDays = 4
-	// sampleDays is how long the figures of each health ping are kept, of which there are 1,440 a day.
+	// sampleDays keeps the measurements of each health check, 1,440 a day.
 	sampleDays = 14
 )
 
-// rule deletes old rows of one table. Its condition has $1, the time before which they go, and the table's key is in the
-// same order as the index that finds them.
+// A rule deletes old rows of one table. In its condition, $1 is the time before which rows are deleted. The key has the
+// order of the index that finds them.
 type rule struct {
 	name, table, key, condition string
 	days                        int // 0: $1 is the present
 }
 
-// rules returns all that is deletable by its age alone.
+// rules returns the tables whose rows are deleted by age alone.
 func (c Config) rules() []rule {
 	return []rule{
 		{"contexts", "event_context", "event_id", "at < $1::timestamptz", c.Context},
@@ -100,29 +100,29 @@ func (c Config) rules() []rule {
 	}
 }
 
-// batch is how many rows go in one transaction.
+// batch is the maximum of rows that one transaction deletes.
 const batch = 2000
 
-// database is what it needs of a connection pool.
+// database runs a batch in one round trip and one transaction.
 type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
-// Run deletes what is too old now, in all tables, and says how many rows went of each. Tables of which none went are left
-// out. It ends early with ctx.
+// Run deletes the rows of all tables whose period is over at now. It returns the number of deleted rows by rule, without
+// zeros, also with an error. It ends early when ctx ends.
 func Run(ctx context.Context, db database, c Config, now time.Time) (map[string]int64, error) {
 	counts := map[string]int64{}
 	for _, r := range c.rules() {
 		before := now.AddDate(0, 0, -r.days)
 		for {
-			gone, err := r.delete(ctx, db, before)
-			if gone > 0 {
-				counts[r.name] += gone
+			deleted, err := r.delete(ctx, db, before)
+			if deleted > 0 {
+				counts[r.name] += deleted
 			}
 			if err != nil {
 				return counts, fmt.Errorf("delete old %s: %w", r.name, err)
 			}
-			if gone < batch {
+			if deleted < batch {
 				break
 			}
 		}
@@ -130,17 +130,17 @@ func Run(ctx context.Context, db database, c Config, now time.Time) (map[string]
 	return counts, nil
 }
 
-// delete removes up to batch rows. Of two runs at once one waits for the other's rows, finds them gone, and leaves the
-// table to it.
+// delete removes up to batch rows. Of two concurrent runs, one waits for the locks of the other, finds the rows deleted
+// and leaves the table to it.
 func (r rule) delete(ctx context.Context, db database, before time.Time) (int64, error) {
 	sql := fmt.Sprintf("delete from %s where %s in (select %s from %s where %s limit %d)",
 		r.table, r.key, r.key, r.table, r.condition, batch)
-	var gone int64
+	var deleted int64
 	err := db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(sql, before).Exec(func(tag pgconn.CommandTag) error {
-			gone = tag.RowsAffected()
+			deleted = tag.RowsAffected()
 			return nil
 		})
 	})
-	return gone, err
+	return deleted, err
 }
