@@ -135,7 +135,7 @@ func TestArtifactOfAnotherEnvironment(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = server.Close(context.Background()) })
 
-	const want = `built for the environment \"production\", and the parameter Environment is \"staging\"; build them again: ENVIRONMENT=staging sam build`
+	const want = `built for the environment \"production\", but the parameter Environment is \"staging\"; build them again: ENVIRONMENT=staging sam build`
 	up, err := server.Invoke(t.Context(), "staging", event(t, "up"))
 	if err != nil || up.FunctionError == "" || !strings.Contains(string(up.Payload), want) {
 		t.Errorf("up: %v %s %s", err, up.FunctionError, up.Payload)

@@ -54,6 +54,7 @@ func ExamplePolicies() {
 	var policies ratelimit.Policies
 	fmt.Println(policies.UnmarshalText([]byte("60/10m@host,300/1h@site")), policies)
 	fmt.Println(policies.UnmarshalText([]byte("60/10m@planet")))
-	// Output: <nil> 60/10m@host,300/1h@site has a scope that is not host or site; policies look like
-	// "5/10m@host,200/1h@site": limit, window, and host or site
+	// Output:
+	// <nil> 60/10m@host,300/1h@site
+	// has a scope that is not host or site; policies look like "5/10m@host,200/1h@site": limit, window, and host or site
 }
