@@ -20,7 +20,7 @@ const (
 	before  = "requested:confirmation_queued, confirmed:confirmed"
 	asked   = before + ", requested:link_queued"
 	erased  = before + ", erased:erased"
-	emails   = "email.confirm, change"
+	emails  = "email.confirm, change"
 	told    = emails + ", change"
 	nothing = ""
 )

@@ -18,7 +18,7 @@ const (
 	before = "requested:confirmation_queued, confirmed:confirmed"
 	after  = before + ", unsubscribed:unsubscribed"
 	asked  = before + ", requested:link_queued"
-	emails  = "email.confirm, change" // of the activation
+	emails = "email.confirm, change" // of the activation
 	told   = emails + ", change"
 )
 

@@ -170,10 +170,10 @@ func (b *bundle) wal() int64 {
 func inState() map[string]func(b *bundle, typed string) {
 	wait := func(b *bundle) { b.advance(25 * time.Hour) } // past all caps
 	return map[string]func(b *bundle, typed string){
-		"none":                 func(*bundle, string) {},
-		"pending":              func(b *bundle, typed string) { b.request(typed, ConfirmationQueued); wait(b) },
+		"none":                  func(*bundle, string) {},
+		"pending":               func(b *bundle, typed string) { b.request(typed, ConfirmationQueued); wait(b) },
 		"pending, just emailed": func(b *bundle, typed string) { b.request(typed, ConfirmationQueued) },
-		"active":               func(b *bundle, typed string) { b.activate(typed); wait(b) },
+		"active":                func(b *bundle, typed string) { b.activate(typed); wait(b) },
 		"active, just told": func(b *bundle, typed string) {
 			b.activate(typed)
 			b.request(typed, AlreadySubscribed)

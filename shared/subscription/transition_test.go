@@ -206,7 +206,7 @@ func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 		"a change of state writes one ledger event":         d.To != f.State && d.Ledger == "",
 		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Mute && d.Outcome != SuppressionRemoved,
 		"lifting makes nobody a subscriber":                 e == OnRemoveSuppression && d.To != f.State && d.To != Unsubscribed,
-		"only a request emails":                              e != OnRequest && d.Email != NoEmail,
+		"only a request emails":                             e != OnRequest && d.Email != NoEmail,
 		"silence is kept":                                   d.Email != NoEmail && (f.Muted || f.State == Suppressed || f.State == Erased && f.Objected),
 		"active is reached by confirming only":              d.To == Active && f.State != Active && e != OnConfirm && (!f.SingleOptIn || d.Outcome != Activated),
 		"a stranger never changes an active subscription":   e == OnRequest && f.State == Active && d.To != Active,
