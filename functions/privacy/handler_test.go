@@ -118,7 +118,7 @@ func TestTheCopyIsWhole(t *testing.T) {
 	}
 	for _, part := range []string{
 		`"ip": "192.0.2.7"`, `"user_agent": "Test/1.0"`, `"version": "default-1"`, "Ich möchte den Newsletter", `"kind": "email.confirm"`,
-		`"name": "Amazon Web Services"`, `"name": "Amazon Simple Email Service"`, `"name": "Loops (audience)"`, `leads to the person; until 2026-02-03"`,
+		`"name": "Amazon Web Services"`, `"name": "Amazon Simple Email Service"`, `"name": "Loops (audience)"`, `identifies the subscriber; until 2026-02-03"`,
 		`"name": "Example Ltd"`, `"purpose": "sending the newsletter"`, `"consent_text": null`, `"kind": "privacy.exported"`, `"kind": "export"`,
 	} {
 		if !strings.Contains(got.Response.Body, part) {

@@ -43,9 +43,9 @@ func refusal(v admission.Verdict) error {
 	for _, reason := range v.Refusals {
 		switch reason {
 		case admission.ReasonDomainBlocked:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "Addresses at this domain are not taken.", Pointer: "#/email"})
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "Addresses at this domain are not accepted.", Pointer: "#/email"})
 		case admission.ReasonDisposable:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "Disposable addresses are not taken. Please give one that you keep.", Pointer: "#/email"})
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "Disposable addresses are not accepted. Use an address that you keep.", Pointer: "#/email"})
 		case admission.ReasonCaptchaMissing:
 			mistakes = append(mistakes, httpapi.FieldError{Detail: "The CAPTCHA has not been solved.", Pointer: "#/captcha_token"})
 		case admission.ReasonCaptchaFailed:

@@ -136,7 +136,7 @@ func TestDomains(t *testing.T) {
 			t.Errorf("%s: %s, others %s", email, got.Response.Body, first)
 		}
 	}
-	expectAnswer(t, "a disposable address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Throw-away")
+	expectAnswer(t, "a disposable address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Disposable")
 	b.ExpectRows(before)
 
 	b.Variables["SIGNUP_DISPOSABLE_DOMAINS"] = "hold"
