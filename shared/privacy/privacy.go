@@ -1,5 +1,5 @@
-// Package privacy completes the copy of a subscriber's data (Art. 15 and 20 GDPR) and records the recipients of personal
-// data. The copy is JSON, by the schema in docs/privacy-export.schema.json.
+// Package privacy completes the copy of a subscriber's data (Art. 15 and 20 GDPR) and records the recipients of
+// personal data. The copy is JSON, by the schema in docs/privacy-export.schema.json.
 //
 // Invariants: the copy contains all data that is kept about the subscriber, and no data about others. A member is never
 // renamed; new members need a new schema version. The package reads and writes the table recipients only.

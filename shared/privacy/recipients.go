@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Service is a recipient of personal data outside the installation. Its value is stored in the table recipients and must
-// not change.
+// Service is a recipient of personal data outside the installation. Its value is stored in the table recipients and
+// must not change.
 type Service string
 
 // The services.

@@ -28,8 +28,8 @@ type Config struct {
 	// three years.
 	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
 
-	// MailLog keeps the entries that the mailbox and domain budgets count, under keyed hashes. Emails wait for up to a week,
-	// and the budgets look back a day.
+	// MailLog keeps the entries that the mailbox and domain budgets count, under keyed hashes. Emails wait for up to a
+	// week, and the budgets look back a day.
 	MailLog int `envDefault:"30"`
 	// Outbox keeps delivered messages. A reminder checks within a week whether the request's email was sent.
 	Outbox int `envDefault:"30"`
@@ -108,8 +108,8 @@ type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
-// Run deletes the rows of all tables whose period is over at now. It returns the number of deleted rows by rule, without
-// zeros, also with an error. It ends early when ctx ends.
+// Run deletes the rows of all tables whose period is over at now. It returns the number of deleted rows by rule,
+// without zeros, also with an error. It ends early when ctx ends.
 func Run(ctx context.Context, db database, c Config, now time.Time) (map[string]int64, error) {
 	counts := map[string]int64{}
 	for _, r := range c.rules() {

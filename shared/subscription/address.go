@@ -9,53 +9,53 @@ import (
 )
 
 const (
-	maxInput   = 1024 // bytes of a typed address; a bound on work, far above any address that can pass
+	maxInput   = 1024 // bytes of a typed address; limits the work, far above any valid address
 	maxAddress = 254  // RFC 3696 erratum 1690, from RFC 5321 §4.5.3.1.3
 	maxLocal   = 64   // RFC 5321 §4.5.3.1.1
 	maxDomain  = 253  // RFC 1035 §2.3.4 without the length bytes of the wire form
 	maxLabel   = 63   // RFC 1035 §2.3.4
 )
 
-// Address is an email address that passed ParseAddress. The zero Address is none.
+// Address is an email address that ParseAddress returned. The zero Address is no address.
 type Address struct {
-	// Display is for showing: the local part as typed and the domain in its own script.
+	// Display is for people: the local part as typed and the domain in its own script.
 	Display string
-	// Mailbox is where mail goes: the local part as typed and the domain in A-labels. ASCII, at most 254 bytes.
+	// Mailbox is for sending: the local part as typed and the domain in A-labels. ASCII, at most 254 bytes.
 	Mailbox string
-	// Norm is the identity: Mailbox in lower case. Two addresses are one person's if their Norm is equal. RFC 5321
-	// §2.4 lets a host distinguish case; no large provider does.
+	// Normalized is the identity of a subscriber: Mailbox in lower case. RFC 5321 §2.4 allows a host to distinguish
+	// case; no large provider does.
 	Normalized string
-	// Fold is what the caps on mail count under: Norm without a plus tag, and for Gmail without dots and with one
-	// domain. It is never used to write to somebody or to find them.
+	// MailboxKey is the canonical mailbox that the mailbox budgets count by: Normalized without a plus tag, and for Gmail
+	// without dots and with one domain. It is never used to send an email or to find a subscriber.
 	MailboxKey string
 	// Domain is the domain in A-labels, lower case.
 	Domain string
 }
 
-// AddressError says why a text is not an address that we take.
+// AddressError is the error for a text that is not an acceptable address.
 type AddressError struct {
-	// Reason is one word for logs and the ledger, such as "local-part".
+	// Reason is a short identifier for logs and the ledger, such as "local-part".
 	Reason string
-	// Detail is for the person who typed it, a whole sentence; it never repeats the address.
+	// Detail is a sentence for the visitor. It never repeats the address.
 	Detail string
 }
 
-// Error names the reason; it holds nothing of the address.
-func (e *AddressError) Error() string { return "address refused: " + e.Reason }
+// Error returns the reason. It contains no part of the address.
+func (e *AddressError) Error() string { return "invalid address: " + e.Reason }
 
-// The reasons for which an address is refused.
+// The errors of ParseAddress.
 var (
-	errEmpty      = &AddressError{"empty", "Enter an e-mail address."}
-	errCharacters = &AddressError{"characters", "The address contains characters that cannot be in an e-mail address."}
-	errAt         = &AddressError{"at-sign", "An e-mail address has exactly one @, with something before and after it."}
-	errLong       = &AddressError{"too-long", "The address is longer than e-mail allows."}
-	errLocal      = &AddressError{"local-part", "The part before the @ may hold letters, digits and the usual signs, with single dots between them."}
-	errSMTPUTF8   = &AddressError{"local-part-not-ascii", "The part before the @ must consist of plain letters, digits and signs; most mail systems cannot deliver to others."}
-	errDomain     = &AddressError{"domain", "The part after the @ is not a domain name that can receive mail."}
-	errReserved   = &AddressError{"reserved-domain", "Domains with this ending never receive mail."}
+	errEmpty      = &AddressError{"empty", "Enter an email address."}
+	errCharacters = &AddressError{"characters", "The address contains characters that are not allowed in an email address."}
+	errAt         = &AddressError{"at-sign", "An email address has exactly one @, with text before and after it."}
+	errLong       = &AddressError{"too-long", "The address is too long for an email address."}
+	errLocal      = &AddressError{"local-part", "The part before the @ may contain letters, digits and common symbols, with single dots between them."}
+	errSMTPUTF8   = &AddressError{"local-part-not-ascii", "The part before the @ must contain only unaccented letters, digits and common symbols."}
+	errDomain     = &AddressError{"domain", "The part after the @ is not a domain name that can receive email."}
+	errReserved   = &AddressError{"reserved-domain", "Domains with this ending cannot receive email."}
 )
 
-// domains turns a domain into A-labels. The profile is stricter than idna.Lookup, which lets long labels through.
+// domains converts a domain to A-labels. Its profile is stricter than idna.Lookup, which accepts long labels.
 var domains = idna.New(
 	idna.MapForLookup(),
 	idna.Transitional(false),
@@ -66,11 +66,12 @@ var domains = idna.New(
 	idna.VerifyDNSLength(true),
 )
 
-// ParseAddress takes one address as a person types it. Outer spaces (U+0020) are removed, because people paste them;
-// nothing else is mended: any other white space, control character, comment, quoted local part, display name or address
-// literal is refused. The local part is a dot-atom of RFC 5322 in ASCII; the domain has at least two labels, may be in
-// any script that IDNA allows, and its ending is not reserved (RFC 6761, RFC 7686). Whether the domain exists is not
-// asked. The error is an *AddressError. It is pure, and ParseAddress(a.Mailbox) gives the same Norm, Fold and Domain.
+// ParseAddress parses one address as a visitor types it. It removes outer spaces (U+0020), because people paste them,
+// and rejects any other white space, control characters, comments, quoted local parts, display names and address
+// literals. The local part must be a dot-atom of RFC 5322 in ASCII. The domain must have at least two labels, may be in
+// any script that IDNA allows, and must not end in a reserved name (RFC 6761, RFC 7686). ParseAddress does not check
+// that the domain exists. The error is an *AddressError. The function is pure, and ParseAddress(a.Mailbox) returns the
+// same Normalized, MailboxKey and Domain.
 func ParseAddress(s string) (Address, error) {
 	if len(s) > maxInput {
 		return Address{}, errLong
@@ -105,14 +106,14 @@ func ParseAddress(s string) (Address, error) {
 		Display:    local + "@" + shown,
 		Mailbox:    local + "@" + domain,
 		Normalized: lower + "@" + domain,
-		MailboxKey: fold(lower, domain),
+		MailboxKey: mailboxKey(lower, domain),
 		Domain:     domain,
 	}, nil
 }
 
-// isForbidden finds what has no place in either part. Invisible characters are named, because IDNA's mapping would drop
-// some of them silently and so make two texts that look alike one address; the joiners U+200C and U+200D have a meaning
-// in some scripts and their place is checked by IDNA.
+// isForbidden reports whether r is not allowed in either part. It covers invisible characters, because IDNA's mapping
+// drops some of them silently, so that two different texts become one address. The joiners U+200C and U+200D have a
+// meaning in some scripts; IDNA checks where they are.
 func isForbidden(r rune) bool {
 	const joiners = "\u200c\u200d"
 	return r == utf8.RuneError || unicode.IsControl(r) || unicode.IsSpace(r) ||
@@ -120,7 +121,7 @@ func isForbidden(r rune) bool {
 		(unicode.Is(unicode.Cf, r) && !strings.ContainsRune(joiners, r))
 }
 
-// checkLocal wants a dot-atom: atext of RFC 5322 §3.2.3 with single dots inside.
+// checkLocal checks for a dot-atom: atext of RFC 5322 §3.2.3 with single dots inside.
 func checkLocal(local string) error {
 	if len(local) > maxLocal {
 		return errLong

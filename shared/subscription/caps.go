@@ -7,7 +7,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Purpose is why an email goes to an address that somebody typed.
+// Purpose is the reason for an email to an address from a form.
 type Purpose string
 
 // The purposes of emails.
@@ -20,76 +20,76 @@ const (
 	EraseLinkEmail         Purpose = "privacy_erase"
 )
 
-// capWindow is the time over which emails to an address are counted.
-const capWindow = 24 * time.Hour
+// budgetWindow is the period over which the emails to a mailbox are counted.
+const budgetWindow = 24 * time.Hour
 
-// mailLifetime is how long an email may wait before it is sent: a weekend without an email service loses nobody, and what a
-// mail says is no longer true after as long as a request waits. A notice is old after a day.
+// emailLifetime limits how long an email may wait before it is sent. It covers a weekend without an email service;
+// after PendingLifetime, the request behind the email has expired. A notice is outdated after a day.
 const (
-	mailLifetime   = PendingLifetime
-	noticeLifetime = capWindow
+	emailLifetime  = PendingLifetime
+	noticeLifetime = budgetWindow
 )
 
-// confirmPause is the least time between two confirmation emails to an address.
+// confirmPause is the minimum time between two confirmation emails to a mailbox.
 const confirmPause = 15 * time.Minute
 
-// mailCap bounds the emails of some purposes, together, to one folded address within capWindow.
-type mailCap struct {
+// A budget limits the emails of its purposes together, to one canonical mailbox within budgetWindow.
+type budget struct {
 	purposes []Purpose
 	limit    int
-	pause    time.Duration // between two of them; 0 for none
-	lifetime time.Duration // how long one may wait to be sent
+	pause    time.Duration // minimum time between two of them; 0 for none
+	lifetime time.Duration // how long one may wait before it is sent
 }
 
-// caps returns the bounds on mail to strangers. They are counted in the transaction that queues an email, so they hold whatever
-// happens to the rate limiter, and again before it is sent, so they hold for what waited as well.
-func caps(p Purpose) (mailCap, bool) {
+// budgetOf returns the mailbox budget of a purpose. The transaction that enqueues an email counts it, independently of
+// the rate limiter, and CheckSend counts it again before the email is sent, so it also limits emails that waited.
+func budgetOf(p Purpose) (budget, bool) {
 	switch p {
 	case ConfirmEmail:
-		return mailCap{[]Purpose{ConfirmEmail}, 3, confirmPause, mailLifetime}, true
+		return budget{[]Purpose{ConfirmEmail}, 3, confirmPause, emailLifetime}, true
 	case AlreadySubscribedEmail:
-		return mailCap{[]Purpose{AlreadySubscribedEmail}, 1, 0, noticeLifetime}, true
+		return budget{[]Purpose{AlreadySubscribedEmail}, 1, 0, noticeLifetime}, true
 	case UnsubscribeLinkEmail:
-		return mailCap{[]Purpose{UnsubscribeLinkEmail}, 2, 0, mailLifetime}, true
+		return budget{[]Purpose{UnsubscribeLinkEmail}, 2, 0, emailLifetime}, true
 	case ExportLinkEmail, EraseLinkEmail:
-		return mailCap{[]Purpose{ExportLinkEmail, EraseLinkEmail}, 2, 0, mailLifetime}, true
+		return budget{[]Purpose{ExportLinkEmail, EraseLinkEmail}, 2, 0, emailLifetime}, true
 	case NoEmail:
 	}
-	return mailCap{}, false
+	return budget{}, false
 }
 
-// SentEmails is what was queued for or sent to a folded address within the last 24 h.
+// SentEmails counts the emails that were queued for or sent to a canonical mailbox within the last 24 h.
 type SentEmails struct {
 	Now  time.Time
 	Sent map[Purpose]Sent
-	// DomainFull means that enough emails went to strangers at the address's domain within the last hour.
+	// DomainLimitReached is true when the emails to the address's domain reached DomainLimit within the last hour.
 	DomainLimitReached bool
 }
 
-// Sent is how many emails of a purpose there were within the last 24 h, and when the last one was queued or sent.
+// Sent counts the emails of a purpose within the last 24 h. Last is when the last one was queued or sent.
 type Sent struct {
 	Count int
 	Last  time.Time
 }
 
-// Allows reports whether a further email of a purpose is within the bounds.
+// Allows reports whether another email of a purpose is within the mailbox budget and the domain limit.
 func (m SentEmails) Allows(p Purpose) bool {
-	bound, found := caps(p)
-	if !found || m.DomainLimitReached && slices.Contains(toStrangers, string(p)) {
+	b, found := budgetOf(p)
+	if !found || m.DomainLimitReached && slices.Contains(formPurposes, string(p)) {
 		return false
 	}
 	count, last := 0, time.Time{}
-	for _, purpose := range bound.purposes {
+	for _, purpose := range b.purposes {
 		sent := m.Sent[purpose]
 		count += sent.Count
 		if sent.Last.After(last) {
 			last = sent.Last
 		}
 	}
-	return count < bound.limit && (last.IsZero() || m.Now.Sub(last) >= bound.pause)
+	return count < b.limit && (last.IsZero() || m.Now.Sub(last) >= b.pause)
 }
 
-// kind returns the outbox row that sends an email of a purpose.
+// kind returns the kind of the message that sends an email of a purpose.
 func (p Purpose) kind() outbox.Kind {
 	switch p {
 	case ConfirmEmail:
@@ -107,7 +107,7 @@ func (p Purpose) kind() outbox.Kind {
 	return outbox.None
 }
 
-// purposeOf returns the purpose of an outbox row; NoEmail for rows that are no emails, and for kinds of a newer version.
+// purposeOf returns the purpose of a kind of message; NoEmail for other messages and for kinds of a newer version.
 func purposeOf(kind outbox.Kind) Purpose {
 	if kind == outbox.EmailReminder {
 		return ConfirmEmail

@@ -14,14 +14,14 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// announce queues that an event be told to whoever is set up to hear of it. sealed is nil but for an erasure.
-func announce(b *pgx.Batch, e ledger.Event, epoch int32, sealed []byte) {
+// enqueueChange enqueues an event for all configured destinations. sealed is set for an erasure only.
+func enqueueChange(b *pgx.Batch, e ledger.Event, epoch int32, sealed []byte) {
 	outbox.Enqueue(b, outbox.Message{
 		ID: newID(), Kind: outbox.Change, SubscriberID: e.SubscriberID, EventID: e.ID, Epoch: epoch, CreatedAt: e.At, Sealed: sealed,
 	})
 }
 
-// ChangeEvent is an announced event as its listeners need it. It names nobody.
+// ChangeEvent is an event as destinations receive it. It does not identify the subscriber.
 type ChangeEvent struct {
 	EventID      uuid.UUID
 	Kind         ledger.Kind
@@ -29,15 +29,15 @@ type ChangeEvent struct {
 	SubscriberID uuid.UUID
 	Source       ledger.Source
 	Data         ledger.Data
-	// EmailHMAC, FoldHMAC and KeyID are the pseudonyms of the person's address and mailbox, for the journal; nil when they
-	// are not kept any more.
+	// EmailHMAC, MailboxHMAC and KeyID are the pseudonyms of the address and its mailbox, for the suppression journal;
+	// empty when they are no longer kept.
 	EmailHMAC, MailboxHMAC []byte
 	KeyID                  string
-	// HushedUntil is the end of the "not me" period that the event started; zero if it started none.
+	// MutedUntil is the end of the mute period that the event started; zero if it started none.
 	MutedUntil time.Time
 }
 
-const newsSQL = `
+const changeEventSQL = `
 select e.kind, e.at, coalesce(e.subscriber_id::text, ''), e.source::text, e.data::text, i.email_hmac, i.mailbox_hmac, coalesce(i.key_id, ''),
        coalesce(p.until, '-infinity')
 from ledger_events e
@@ -45,23 +45,23 @@ left join identities i using (subscriber_id)
 left join suppressions p on p.email_hmac = i.email_hmac and p.reason = 'declined' and p.created_at = e.at
 where e.id = $1::text::uuid`
 
-// ChangeEvent reads an announced event, in one round trip; false if there is none of that id. The error is the database's.
-func (s *Store) ChangeEvent(ctx context.Context, eventID uuid.UUID) (news ChangeEvent, found bool, err error) {
+// ChangeEvent reads an event in one round trip. It returns false if no event has that id. The error is the database's.
+func (s *Store) ChangeEvent(ctx context.Context, eventID uuid.UUID) (event ChangeEvent, found bool, err error) {
 	err = s.db.Batch(ctx, func(b *pgx.Batch) {
-		news, found = ChangeEvent{EventID: eventID}, false
-		b.Queue(newsSQL, eventID.String()).QueryRow(func(row pgx.Row) error {
+		event, found = ChangeEvent{EventID: eventID}, false
+		b.Queue(changeEventSQL, eventID.String()).QueryRow(func(row pgx.Row) error {
 			var source, data string
 			var until pgtype.Timestamptz
-			err := row.Scan((*string)(&news.Kind), &news.At, &news.SubscriberID, &source, &data, &news.EmailHMAC, &news.MailboxHMAC, &news.KeyID, &until)
+			err := row.Scan((*string)(&event.Kind), &event.At, &event.SubscriberID, &source, &data, &event.EmailHMAC, &event.MailboxHMAC, &event.KeyID, &until)
 			if err != nil {
-				return optional(err)
+				return ignoreNoRows(err)
 			}
-			found, news.Source, news.MutedUntil = true, ledger.ParseSource(source), until.Time // zero for infinity
-			return json.Unmarshal([]byte(data), &news.Data)
+			found, event.Source, event.MutedUntil = true, ledger.ParseSource(source), until.Time // zero for infinity
+			return json.Unmarshal([]byte(data), &event.Data)
 		})
 	})
 	if err != nil {
-		return ChangeEvent{}, false, fmt.Errorf("read an announced event: %w", err)
+		return ChangeEvent{}, false, fmt.Errorf("read change event: %w", err)
 	}
-	return news, found, nil
+	return event, found, nil
 }

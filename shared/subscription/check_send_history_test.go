@@ -11,7 +11,7 @@ import (
 // TestAnyHistoryKeepsTheCaps asks, holds, releases, pauses and delivers at random, and looks at what left.
 func TestAnyHistoryKeepsTheCaps(t *testing.T) {
 	b := setup(t)
-	b.store.domainCap = DomainLimit{Limit: 4}
+	b.store.domainLimit = DomainLimit{Limit: 4}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -21,7 +21,7 @@ func TestABacklogReachesAMailboxAsOneMail(t *testing.T) {
 	for i := range 12 {
 		b.request(spelling(i), ConfirmationQueued)
 		if b.advance(confirmPause); i%3 == 2 {
-			b.advance(capWindow)
+			b.advance(budgetWindow)
 		}
 	}
 	sent := b.deliver()
@@ -49,7 +49,7 @@ func TestReleasedMailsAreNoBurst(t *testing.T) {
 			b.requestHeld(spelling(3*day+i), ConfirmationQueued)
 			b.advance(confirmPause)
 		}
-		b.advance(capWindow)
+		b.advance(budgetWindow)
 	}
 	for i := range 3 {
 		b.request(spelling(100+i), ConfirmationQueued)
@@ -129,7 +129,7 @@ func TestWhatOvertakesMustBeAbleToLeave(t *testing.T) {
 // TestTheCapOfOneDomainHoldsForABacklog: a company's mailboxes are not filled by what waited.
 func TestTheCapOfOneDomainHoldsForABacklog(t *testing.T) {
 	b := setup(t)
-	b.store.domainCap.Limit = 3
+	b.store.domainLimit.Limit = 3
 	for i := range 12 {
 		b.request(fmt.Sprintf("jane%d@example.org", i), ConfirmationQueued)
 		b.request(fmt.Sprintf("jane%d@gmail.com", i), ConfirmationQueued)
@@ -158,7 +158,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 		b.ask(at(i), ExportLinkEmail, LinkQueued)
 	}
 	b.deliver()
-	b.advance(capWindow)
+	b.advance(budgetWindow)
 	for i := range n { // two links, of two in a day
 		b.ask(at(i), ExportLinkEmail, LinkQueued)
 		b.ask(at(i), EraseLinkEmail, LinkQueued)
@@ -167,7 +167,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 	for i := range n {
 		b.request(at(n+i), ConfirmationQueued)
 	}
-	b.store.domainCap.Limit = 3
+	b.store.domainLimit.Limit = 3
 
 	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(b.server.AppURL), CAFile: b.server.CAFile, MaxConns: n})
 	if err != nil {
@@ -199,49 +199,51 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 func TestClearance(t *testing.T) {
 	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.EmailConfirm, CreatedAt: now.Add(-time.Minute)}
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
-	earlier := func(n byte, sent time.Duration) logged { return logged{uuid.UUID{n}, ConfirmEmail, ago(sent), false} }
+	earlier := func(n byte, sent time.Duration) logEntry {
+		return logEntry{uuid.UUID{n}, ConfirmEmail, ago(sent), false}
+	}
 	older, newer := uuid.UUID{4}, uuid.UUID{6}
 	for name, c := range map[string]struct {
 		kind   outbox.Kind
-		log    []logged
+		log    []logEntry
 		domain time.Duration
 		age    time.Duration
 		want   SendDecision
 	}{
 		"alone":                          {},
-		"itself, tried before":           {log: []logged{{mine.ID, ConfirmEmail, ago(time.Second), true}}},
-		"a later one waits":              {log: []logged{{newer, ConfirmEmail, nil, true}}, want: SendDecision{DropReason: "superseded"}},
-		"a later one left":               {log: []logged{{newer, ConfirmEmail, ago(0), false}}, want: SendDecision{DropReason: "superseded"}},
-		"a later one is held, or ended":  {log: []logged{{newer, ConfirmEmail, nil, false}}},
-		"a later one of another purpose": {kind: outbox.EmailPrivacyExport, log: []logged{{newer, EraseLinkEmail, nil, true}}},
-		"an earlier one waits":           {log: []logged{{older, ConfirmEmail, nil, true}}},
-		"an earlier one left just now":   {log: []logged{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute}},
-		"an earlier one left long ago":   {log: []logged{{older, ConfirmEmail, ago(confirmPause), false}}},
+		"itself, tried before":           {log: []logEntry{{mine.ID, ConfirmEmail, ago(time.Second), true}}},
+		"a later one waits":              {log: []logEntry{{newer, ConfirmEmail, nil, true}}, want: SendDecision{DropReason: "superseded"}},
+		"a later one left":               {log: []logEntry{{newer, ConfirmEmail, ago(0), false}}, want: SendDecision{DropReason: "superseded"}},
+		"a later one is held, or ended":  {log: []logEntry{{newer, ConfirmEmail, nil, false}}},
+		"a later one of another purpose": {kind: outbox.EmailPrivacyExport, log: []logEntry{{newer, EraseLinkEmail, nil, true}}},
+		"an earlier one waits":           {log: []logEntry{{older, ConfirmEmail, nil, true}}},
+		"an earlier one left just now":   {log: []logEntry{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute}},
+		"an earlier one left long ago":   {log: []logEntry{{older, ConfirmEmail, ago(confirmPause), false}}},
 		"three left today": {
-			log:  []logged{earlier(1, 20*time.Hour), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
+			log:  []logEntry{earlier(1, 20*time.Hour), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
 			want: SendDecision{DeferFor: 4 * time.Hour},
 		},
 		"three left, one of them a day ago": {
-			log: []logged{earlier(1, capWindow), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
+			log: []logEntry{earlier(1, budgetWindow), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
 		},
 		"a reminder is of the same purpose": {
-			kind: outbox.EmailReminder, log: []logged{{older, ConfirmEmail, ago(time.Minute), false}}, want: SendDecision{DeferFor: 14 * time.Minute},
+			kind: outbox.EmailReminder, log: []logEntry{{older, ConfirmEmail, ago(time.Minute), false}}, want: SendDecision{DeferFor: 14 * time.Minute},
 		},
 		"two links share their cap": {
-			kind: outbox.EmailPrivacyErase, log: []logged{{older, ExportLinkEmail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkEmail, ago(time.Hour), false}},
+			kind: outbox.EmailPrivacyErase, log: []logEntry{{older, ExportLinkEmail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkEmail, ago(time.Hour), false}},
 			want: SendDecision{DeferFor: 22 * time.Hour},
 		},
 		"the domain is full": {domain: 30 * time.Minute, want: SendDecision{DeferFor: 30 * time.Minute}},
 		"the mailbox for longer than the domain": {
-			domain: time.Minute, log: []logged{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute},
+			domain: time.Minute, log: []logEntry{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute},
 		},
-		"after a week":         {age: mailLifetime + time.Second, want: SendDecision{DropReason: "outdated"}},
+		"after a week":         {age: emailLifetime + time.Second, want: SendDecision{DropReason: "outdated"}},
 		"a notice after a day": {kind: outbox.EmailAlreadySubscribed, age: noticeLifetime + time.Second, want: SendDecision{DropReason: "outdated"}},
 	} {
 		d := mine
 		d.Kind = cmp.Or(c.kind, d.Kind)
 		d.CreatedAt = d.CreatedAt.Add(-c.age)
-		if got := clearance(now, d, c.log, now.Add(c.domain)); got != c.want {
+		if got := decideSend(now, d, c.log, now.Add(c.domain)); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}

@@ -12,25 +12,25 @@ import (
 	"newsletter/shared/token"
 )
 
-// Confirm activates the subscription of a verified confirm token and records the consent to the text that the page with the
-// button shows (ConsentText). Any token of the row's present epoch does: a second email does not make the link of the first one
-// useless. Doing it again succeeds and records nothing. The error is ErrUnknown if the link opens nothing (any more), or
-// the database's.
+// Confirm activates the subscription of a verified confirm token and records the consent to the text that the
+// confirmation page shows (ConsentText). It accepts any token of the current epoch, so a second email does not
+// invalidate the link in the first one. Confirming again succeeds and records nothing. The error is ErrUnknown for an
+// unknown or outdated link, or the database's.
 func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
 	lock, eventID := s.subscriberLock(c.SubscriberID), newID()
 	var r row
-	var held silence
+	var sup suppressions
 	var asked consentRequest
 	var outcome Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			r, held, asked = row{}, silence{}, consentRequest{}
+			r, sup, asked = row{}, suppressions{}, consentRequest{}
 			r.loadByID(b, c.SubscriberID, lock)
-			held.loadByID(b, c.SubscriberID, before)
+			sup.loadByID(b, c.SubscriberID, before)
 			asked.load(b, c)
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			d := Transition(Facts{State: held.state(r), Returning: r.Returning, Muted: held.hushed()}, OnConfirm)
+			d := Transition(Facts{State: sup.state(r), Returning: r.Returning, Muted: sup.muted()}, OnConfirm)
 			if d.Refused || r.Epoch != c.Epoch || !asked.found {
 				return ErrUnknown
 			}
@@ -43,16 +43,16 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 			event.ConsentTextID, event.Data.RequestEvent, event.Data.Workflow = asked.textID, c.EventID.String(), doubleOptIn
 			s.record(b, event, visit)
 			r.apply(b, d, now)
-			announce(b, event, r.Epoch, nil)
+			enqueueChange(b, event, r.Epoch, nil)
 			return nil
 		})
 	if err != nil {
-		return "", fmt.Errorf("confirm a subscription: %w", err)
+		return "", fmt.Errorf("confirm subscription: %w", err)
 	}
 	return outcome, nil
 }
 
-// consentRequest is the ledger event that a confirm token names, and the text that the page with the button shows for it.
+// A consentRequest is the sign-up of a confirm token, with the text that the confirmation page shows for it.
 type consentRequest struct {
 	found  bool
 	textID uuid.UUID // uuid.Nil if there is none
@@ -67,7 +67,7 @@ func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
 		QueryRow(func(found pgx.Row) error {
 			err := found.Scan(&q.textID)
 			q.found = err == nil
-			return optional(err)
+			return ignoreNoRows(err)
 		})
 }
 
@@ -76,25 +76,25 @@ select t.version, t.locale, t.body
 from ledger_events e join consent_texts t on t.id = coalesce(e.consent_text_id, (e.data->>'text_to_show')::uuid)
 where e.id = $1::text::uuid and e.subscriber_id = $2::text::uuid and e.kind = $3::text`
 
-// ConsentText is a text that people agree to.
+// ConsentText is a text that subscribers agree to.
 type ConsentText struct {
 	Version, Locale, Body string
 }
 
-// ConsentText finds the text for the page with the button of a verified confirm token: the one that its request showed, or
-// else the one that was the current one then. It is one round trip and changes nothing. The zero ConsentText means that
-// there is none.
+// ConsentText returns the text for the confirmation page of a verified confirm token: the text that the form showed,
+// else the text that was current at that time. It returns the zero ConsentText if there is none. It is one round trip
+// and changes nothing.
 func (s *Store) ConsentText(ctx context.Context, c token.Claims) (ConsentText, error) {
 	var text ConsentText
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		text = ConsentText{}
 		b.Queue(shownConsentSQL, c.EventID.String(), c.SubscriberID.String(), string(ledger.Requested)).
 			QueryRow(func(found pgx.Row) error {
-				return optional(found.Scan(&text.Version, &text.Locale, &text.Body))
+				return ignoreNoRows(found.Scan(&text.Version, &text.Locale, &text.Body))
 			})
 	})
 	if err != nil {
-		return ConsentText{}, fmt.Errorf("find the consent text of a request: %w", err)
+		return ConsentText{}, fmt.Errorf("read the consent text of a sign-up: %w", err)
 	}
 	return text, nil
 }

@@ -5,15 +5,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// consentText is the text of a version, or of the current one, for a request.
+// A consentText identifies the consent text of a version, or of the current version, for a sign-up.
 type consentText struct {
-	id uuid.UUID // of the text in the language nearest to the request's; uuid.Nil if there is none
-	// certain is that it is this one that a form in the request's language shows: it is in that language, or in its base
+	id uuid.UUID // the text in the closest language to the sign-up's; uuid.Nil if there is none
+	// certain is true if a form in the sign-up's language shows this text: the text is in that language, in its base
 	// language, or the only one of its version.
 	certain bool
 }
 
-// Of a version, the text in the reader's language is taken, else in its base language, else in English, else any.
+// It selects the text in the reader's language, else in its base language, else in English, else any.
 const consentTextSQL = `
 select id::text, lower(locale) in (lower($2::text), lower(split_part($2::text, '-', 1))) or count(*) over () = 1
 from consent_texts
@@ -23,18 +23,18 @@ order by lower(locale) = lower($2::text) desc, lower(locale) = lower(split_part(
          locale = 'en' desc, locale
 limit 1`
 
-// load finds the text of a version, or of the current one if version is empty, in the language nearest to locale.
+// load reads the text of a version, or of the current version if empty, in the closest language to locale.
 func (c *consentText) load(b *pgx.Batch, version, locale string) {
 	b.Queue(consentTextSQL, version, locale).QueryRow(func(found pgx.Row) error {
-		return optional(found.Scan(&c.id, &c.certain))
+		return ignoreNoRows(found.Scan(&c.id, &c.certain))
 	})
 }
 
-// missing means that a version was named and does not exist.
+// missing reports whether version is given but does not exist.
 func (c consentText) missing(version string) bool { return version != "" && c.id == uuid.Nil }
 
-// record returns what the ledger keeps of a request that names a version, or none: the text that the form showed, where that
-// is certain; else the text that the page with the button will show in its place.
+// record returns what the ledger records for a sign-up with a version, or with none: the text that the form showed, if
+// that is certain, else the text that the confirmation page will show.
 func (c consentText) record(version string) (shown uuid.UUID, toShow string) {
 	switch {
 	case c.id == uuid.Nil:

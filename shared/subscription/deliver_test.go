@@ -89,19 +89,19 @@ func (b *bundle) expectSendings(sent []sending) {
 		return n
 	}
 	for _, one := range sent {
-		bound, _ := caps(one.purpose)
+		bound, _ := budgetOf(one.purpose)
 		mailbox := func(other sending) bool {
 			return other.mailbox == one.mailbox && slices.Contains(bound.purposes, other.purpose)
 		}
-		if n := within(one, capWindow, mailbox); n > bound.limit {
-			b.Errorf("%s: %d emails to %s in a day", one.purpose, n, one.mailbox)
+		if n := within(one, budgetWindow, mailbox); n > bound.limit {
+			b.Errorf("%s: %d mails to %s in a day", one.purpose, n, one.mailbox)
 		}
 		if n := within(one, bound.pause, mailbox); n > 1 {
 			b.Errorf("%s: %d emails to %s within the pause", one.purpose, n, one.mailbox)
 		}
-		if limit := b.store.domainCap.Limit; limit > 0 && slices.Contains(toStrangers, string(one.purpose)) && Provider(one.domain) == "other" {
+		if limit := b.store.domainLimit.Limit; limit > 0 && slices.Contains(formPurposes, string(one.purpose)) && Provider(one.domain) == "other" {
 			if n := within(one, domainWindow, func(other sending) bool {
-				return other.domain == one.domain && slices.Contains(toStrangers, string(other.purpose))
+				return other.domain == one.domain && slices.Contains(formPurposes, string(other.purpose))
 			}); n > limit {
 				b.Errorf("%d emails to %s in an hour", n, one.domain)
 			}

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// neverMailed are the top-level names that no email system serves: RFC 6761 (test, localhost, invalid, example),
-// RFC 6762 (local), RFC 7686 (onion), RFC 3172 (arpa).
-var neverMailed = []string{"test", "localhost", "invalid", "example", "local", "onion", "arpa"}
+// reservedTopLevel lists the top-level names without email: RFC 6761 (test, localhost, invalid, example), RFC 6762
+// (local), RFC 7686 (onion), RFC 3172 (arpa).
+var reservedTopLevel = []string{"test", "localhost", "invalid", "example", "local", "onion", "arpa"}
 
-// parseDomain returns the A-label form, lower case.
+// parseDomain returns a domain in lower-case A-labels.
 func parseDomain(typed string) (string, error) {
 	domain, err := domains.ToASCII(typed)
 	if err != nil {
@@ -28,14 +28,14 @@ func parseDomain(typed string) (string, error) {
 	if len(top) < 2 || top[len(top)-1] < 'a' || top[len(top)-1] > 'z' {
 		return "", errDomain
 	}
-	if slices.Contains(neverMailed, top) {
+	if slices.Contains(reservedTopLevel, top) {
 		return "", errReserved
 	}
 	return domain, nil
 }
 
-// isHostLabel returns the letter-digit-hyphen rule of RFC 1123 §2.1, checked on our own and after the conversion, which makes
-// labels longer.
+// isHostLabel checks the letter-digit-hyphen rule of RFC 1123 §2.1 and the length. It runs after the conversion to
+// A-labels, which makes labels longer.
 func isHostLabel(label string) bool {
 	if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
 		return false
@@ -48,8 +48,8 @@ func isHostLabel(label string) bool {
 	return true
 }
 
-// isCanonical makes sure that an A-label stands for a label in another script and is its only A-label (RFC 5891 §4.2.1),
-// so that two spellings of one domain cannot be two people.
+// isCanonical reports whether an A-label represents a label in another script and is its only A-label (RFC 5891
+// §4.2.1), so that two spellings of one domain cannot become two subscribers.
 func isCanonical(label string) bool {
 	if !strings.HasPrefix(label, "xn--") {
 		return true
@@ -62,8 +62,8 @@ func isCanonical(label string) bool {
 	return err == nil && back == label
 }
 
-// fold removes what people add to one mailbox to get many addresses.
-func fold(local, domain string) string {
+// mailboxKey returns the canonical mailbox. It removes what people add to one mailbox to get many addresses.
+func mailboxKey(local, domain string) string {
 	if plus := strings.IndexByte(local, '+'); plus > 0 {
 		local = local[:plus]
 	}

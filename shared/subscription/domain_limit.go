@@ -10,7 +10,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// DomainLimit bounds the emails to one domain.
+// DomainLimit limits the emails to one domain.
 type DomainLimit struct {
 	// Send at most this many emails per hour to one registrable domain in response to the public form, so that the
 	// form cannot flood a company. Large providers are exempt. Requests above the limit are recorded and answered
@@ -20,7 +20,7 @@ type DomainLimit struct {
 	Exempt Exemptions `env:"LIMITS_EXEMPT_DOMAINS" example:"example.org"`
 }
 
-// ReminderConfig is when a request is reminded of.
+// ReminderConfig is when a reminder is sent.
 type ReminderConfig struct {
 	// Send one reminder for a request that has waited this long for its confirmation, such as 48h. Reminders are sent
 	// once a day. 0s: no reminders.
@@ -46,9 +46,9 @@ func (c DomainLimit) Validate() error {
 // Exemptions are registrable domains as lower-case A-labels.
 type Exemptions []string
 
-var errExemption = errors.New(`each must be a domain as it is registered: no subdomain, and no ending that many share`)
+var errExemption = errors.New(`each must be a registrable domain: no subdomain and no public suffix (example: example.org)`)
 
-// UnmarshalText reads domains separated by commas.
+// UnmarshalText parses comma-separated domains.
 func (e *Exemptions) UnmarshalText(text []byte) error {
 	*e = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -68,8 +68,8 @@ func (e *Exemptions) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// RegistrableDomain returns the part of a domain that somebody registered: of lists.example.co.uk it is example.co.uk. A domain
-// that is itself a public suffix is given as it is. domain is in lower-case A-labels.
+// RegistrableDomain returns the registrable part of a domain in lower-case A-labels: example.co.uk for
+// lists.example.co.uk. It returns a public suffix unchanged.
 func RegistrableDomain(domain string) string {
 	registrable, err := publicsuffix.EffectiveTLDPlusOne(domain)
 	if err != nil {
@@ -78,9 +78,9 @@ func RegistrableDomain(domain string) string {
 	return registrable
 }
 
-// domainOf returns what the cap counts an address under; empty for large providers, where many strangers live, and for those
-// that the owner has exempted.
-func (c DomainLimit) domainOf(a Address) string {
+// countedDomain returns the domain that the limit counts an address by; empty for large providers, which unrelated
+// people share, and for exempt domains.
+func (c DomainLimit) countedDomain(a Address) string {
 	domain := RegistrableDomain(a.Domain)
 	if Provider(a.Domain) != "other" || slices.Contains(c.Exempt, domain) {
 		return ""
@@ -88,22 +88,22 @@ func (c DomainLimit) domainOf(a Address) string {
 	return domain
 }
 
-// domainWindow is the time over which emails to one domain are counted.
+// domainWindow is the period over which the emails to one domain are counted.
 const domainWindow = time.Hour
 
-// toStrangers are the purposes that the cap on one domain counts: emails that anybody can cause to any address.
-var toStrangers = []string{string(ConfirmEmail), string(AlreadySubscribedEmail)}
+// formPurposes lists the purposes that the domain limit counts: emails that anyone can trigger to any address.
+var formPurposes = []string{string(ConfirmEmail), string(AlreadySubscribedEmail)}
 
-// Counting stops at the cap. Without a domain, that of a large provider, nothing is counted.
-const domainMailedSQL = `
+// Counting stops at the limit. Without a domain, as for a large provider, nothing is counted.
+const domainCountSQL = `
 select count(*) from (
     select from email_log
     where domain_hmac = $1::bytea and purpose = any($2::text[]) and at > $3::timestamptz limit $4::integer) as mails`
 
-// loadDomain counts the emails to a domain within domainWindow. Requests that run at the same time do not see each other,
-// so as many as that may be queued above the cap; they wait for their sending.
+// loadDomain counts the emails to a domain within domainWindow. Concurrent requests do not see each other, so their
+// emails may be queued above the limit; CheckSend then defers them.
 func (m *SentEmails) loadDomain(b *pgx.Batch, domainHMAC []byte, limit int) {
-	b.Queue(domainMailedSQL, domainHMAC, toStrangers, m.Now.Add(-domainWindow), limit).QueryRow(func(row pgx.Row) error {
+	b.Queue(domainCountSQL, domainHMAC, formPurposes, m.Now.Add(-domainWindow), limit).QueryRow(func(row pgx.Row) error {
 		var count int
 		err := row.Scan(&count)
 		m.DomainLimitReached = limit > 0 && count >= limit

@@ -39,7 +39,7 @@ func TestExemptions(t *testing.T) {
 
 func TestTheCapOfOneDomain(t *testing.T) {
 	b := setup(t)
-	b.store.domainCap = DomainLimit{Limit: 3, Exempt: Exemptions{"example.net"}}
+	b.store.domainLimit = DomainLimit{Limit: 3, Exempt: Exemptions{"example.net"}}
 	at := func(i int, domain string) string { return fmt.Sprintf("jane%d@%s", i, domain) }
 	for i := range 3 {
 		b.request(at(i, "mail.example.org"), ConfirmationQueued)
@@ -59,11 +59,11 @@ func TestTheCapOfOneDomain(t *testing.T) {
 	b.advance(time.Hour)
 	b.request(at(3, "example.org"), ConfirmationQueued)
 
-	// Who leaves or asks for their data is not held up: that email goes to subscribers alone.
-	b.store.domainCap.Limit = 1
+	// Who leaves or asks for their data is not held up: that mail goes to subscribers alone.
+	b.store.domainLimit.Limit = 1
 	b.ask("john@example.com", UnsubscribeLinkEmail, LinkQueued)
 	b.ask("john@example.com", ExportLinkEmail, LinkQueued)
-	b.store.domainCap.Limit = 0
+	b.store.domainLimit.Limit = 0
 	for i := range 60 {
 		b.request(at(i, "example.edu"), ConfirmationQueued)
 	}

@@ -15,73 +15,74 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// ErrNotTheAddress means that the address that was typed is not the one that the link was sent to.
-var ErrNotTheAddress = errors.New("subscription: not the address of this link")
+// ErrNotTheAddress is the error for an address other than the one that received the link.
+var ErrNotTheAddress = errors.New("subscription: the link belongs to another address")
 
-// Erasure is a person who wants to be forgotten.
+// Erasure is a request to erase a subscriber.
 type Erasure struct {
-	// Address was typed into the form behind the link, or stands in a letter.
+	// Address was entered on the page of the link, or is from a letter.
 	Address Address
-	// SubscriberID is the person of the link; uuid.Nil for a letter, whose sender the operator has identified.
+	// SubscriberID is from the link; uuid.Nil for a letter, whose sender the operator has identified.
 	SubscriberID uuid.UUID
-	// Object means that the person objects to mail for good (Art. 21): a keyed hash of the address stays, so that no sign-up
-	// and no import emails it again.
+	// Object also records an objection to all email (Art. 21): a keyed hash of the address is kept, so that no sign-up or
+	// import emails it again.
 	Object bool
 	Visit  Visit
 
-	expunged bool // by age, not by the person's wish
+	byAge bool // erased because the retention period is over
 }
 
-// ErasedContact is what the listeners of an erasure need to know and the database forgets. It travels sealed.
+// ErasedContact identifies an erased subscriber to destinations after the database has deleted the data. It is stored
+// encrypted.
 type ErasedContact struct {
-	Email       string `json:"email,omitempty"` // as it was stored; empty if only pseudonyms were left
+	Email       string `json:"email,omitempty"` // as stored; empty if only pseudonyms were left
 	EmailHMAC   []byte `json:"email_hmac"`
-	MailboxHMAC []byte `json:"mailbox_hmac,omitempty"` // of the mailbox, where it is to get no email ever after
+	MailboxHMAC []byte `json:"mailbox_hmac,omitempty"` // set if the mailbox must never be emailed again
 	KeyID       string `json:"key_id"`
 	Objected    bool   `json:"objected,omitempty"`
 }
 
-// Eraser erases people.
+// Eraser erases subscribers.
 type Eraser struct {
 	store *Store
 	vault *outbox.Vault
 }
 
-// NewEraser makes an Eraser on a store. vault seals what listeners still have to be told.
+// NewEraser returns an Eraser for a store. vault encrypts each ErasedContact.
 func NewEraser(store *Store, vault *outbox.Vault) *Eraser { return &Eraser{store, vault} }
 
-// erasureTx is one erasure on its way through the transaction.
+// An erasureTx is the state of one erasure in its transaction.
 type erasureTx struct {
 	Erasure
 	now     time.Time // under the lock
 	lock    int64
 	eventID uuid.UUID
-	names   pseudonyms
+	hashes  pseudonyms
 
-	row  row
-	held silence
-	ids  []string // all ids that the person has and had
-	// Of the link's person: whether anything is kept, and whether they were erased under the typed address.
+	row          row
+	suppressions suppressions
+	ids          []string // all present and former ids of the subscriber
+	// Of SubscriberID: whether a pseudonym is kept, and whether it was erased under Address.
 	known, erased bool
 }
 
-// Erase deletes in one transaction what is kept of a person: the row, the pseudonyms that lead from the ledger to them,
-// network addresses and programs of their events, and every email that still waits; with the row go all links. The ledger
-// keeps events of somebody whom nobody can name any more. What stays is listed in docs/privacy.md: the keyed hash of an
-// erasure, and that of an objection if there is one. Listeners are told.
+// Erase deletes a subscriber's data in one transaction: the row, the pseudonyms that link ledger events to the address,
+// the network addresses and user agents of the events, and all waiting emails. All links become invalid. The events
+// stay in the ledger and no longer identify anyone. docs/privacy.md lists what is kept: the keyed hash of an erasure,
+// and that of an objection. Erase enqueues the change for the destinations.
 //
-// Doing it again gives Unchanged and records nothing. The error is ErrUnknown if the link opens nothing any more,
-// ErrNotTheAddress, or the database's.
+// Erasing again returns Unchanged and records nothing. The error is ErrUnknown for an unknown link, ErrNotTheAddress,
+// or the database's.
 func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 	s := e.store
-	tx := &erasureTx{Erasure: p, lock: s.foldLock(p.Address), eventID: newID(), names: newPseudonyms(s.key, p.Address)}
+	tx := &erasureTx{Erasure: p, lock: s.mailboxLock(p.Address), eventID: newID(), hashes: newPseudonyms(s.key, p.Address)}
 	var outcome Outcome
 	err := s.transact(ctx, tx.lock, tx.load, func(b *pgx.Batch, now time.Time) error {
 		tx.now = now
 		if err := tx.checkLink(); err != nil {
 			return err
 		}
-		d := Transition(Facts{State: tx.held.state(tx.row), Remembered: len(tx.ids) > 0, Objected: tx.held.reason == Objection}, OnErase)
+		d := Transition(Facts{State: tx.suppressions.state(tx.row), Remembered: len(tx.ids) > 0, Objected: tx.suppressions.reason == Objection}, OnErase)
 		outcome = d.Outcome
 		if d.Ledger == "" {
 			return nil
@@ -89,25 +90,25 @@ func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 		return tx.write(b, e.vault, d)
 	})
 	if err != nil {
-		return "", fmt.Errorf("erase a person: %w", err)
+		return "", fmt.Errorf("erase subscriber: %w", err)
 	}
 	return outcome, nil
 }
 
-// EraseAddress erases somebody who left long ago, because their address serves nobody any more.
+// EraseAddress erases a subscriber whose retention period after the unsubscribe is over.
 func (e *Eraser) EraseAddress(ctx context.Context, a Address) (Outcome, error) {
-	return e.Erase(ctx, Erasure{Address: a, Visit: Visit{Channel: "schedule", RequestID: "maintain"}, expunged: true})
+	return e.Erase(ctx, Erasure{Address: a, Visit: Visit{Channel: "schedule", RequestID: "maintain"}, byAge: true})
 }
 
-const longGoneSQL = `
+const longUnsubscribedSQL = `
 select email from subscribers where status = 'unsubscribed' and ended_at < $1::timestamptz order by ended_at limit $2::integer`
 
-// ListLongUnsubscribed lists people who unsubscribed before a time, the longest gone first.
+// ListLongUnsubscribed returns up to limit addresses that unsubscribed before a time, the earliest first.
 func (s *Store) ListLongUnsubscribed(ctx context.Context, before time.Time, limit int) ([]Address, error) {
 	var all []Address
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		all = nil
-		b.Queue(longGoneSQL, before, limit).Query(func(rows pgx.Rows) error {
+		b.Queue(longUnsubscribedSQL, before, limit).Query(func(rows pgx.Rows) error {
 			var email string
 			_, err := pgx.ForEachRow(rows, []any{&email}, func() error {
 				a, err := ParseAddress(email)
@@ -118,7 +119,7 @@ func (s *Store) ListLongUnsubscribed(ctx context.Context, before time.Time, limi
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list who left long ago: %w", err)
+		return nil, fmt.Errorf("list long unsubscribed addresses: %w", err)
 	}
 	return all, nil
 }
@@ -127,22 +128,22 @@ const linkPersonSQL = `
 select exists (select from identities where subscriber_id = $1::text::uuid),
        exists (select from erasures where subscriber_id = $1::text::uuid and email_hmac = $2::bytea)`
 
-// An erasure waits for whoever has read the person and is about to write of them, and then sees what they wrote.
+// An erasure waits for concurrent transactions that have read the identity, and then sees what they wrote.
 const lockIdentitiesSQL = `
 select from identities where email_hmac = $1::bytea for update`
 
 func (t *erasureTx) load(b *pgx.Batch, before time.Time) {
-	t.row, t.held, t.ids, t.known, t.erased = row{}, silence{}, nil, false, false
+	t.row, t.suppressions, t.ids, t.known, t.erased = row{}, suppressions{}, nil, false, false
 	t.row.loadByNorm(b, t.Address.Normalized, t.lock)
-	b.Queue(lockIdentitiesSQL, t.names.email)
-	t.held.loadByAddress(b, t.names, before)
-	loadIDs(b, t.names.email, &t.ids)
-	b.Queue(linkPersonSQL, t.SubscriberID.String(), t.names.email).QueryRow(func(found pgx.Row) error {
+	b.Queue(lockIdentitiesSQL, t.hashes.email)
+	t.suppressions.loadByAddress(b, t.hashes, before)
+	loadIDs(b, t.hashes.email, &t.ids)
+	b.Queue(linkPersonSQL, t.SubscriberID.String(), t.hashes.email).QueryRow(func(found pgx.Row) error {
 		return found.Scan(&t.known, &t.erased)
 	})
 }
 
-// checkLink holds the typed address against the person of the link.
+// checkLink checks that the entered address belongs to the subscriber of the link.
 func (t *erasureTx) checkLink() error {
 	switch {
 	case t.SubscriberID == uuid.Nil || slices.Contains(t.ids, t.SubscriberID.String()) || t.erased:
@@ -154,11 +155,11 @@ func (t *erasureTx) checkLink() error {
 }
 
 func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
-	event := t.row.event(t.held.state(t.row), d)
+	event := t.row.event(t.suppressions.state(t.row), d)
 	event.ID, event.At, event.Actor = t.eventID, t.now, ledger.Subscriber
 	event.Channel, event.RequestID = t.Visit.Channel, t.Visit.RequestID
 	switch {
-	case t.expunged:
+	case t.byAge:
 		event.Actor = ledger.System
 	case t.SubscriberID == uuid.Nil:
 		event.Actor = ledger.Operator
@@ -169,24 +170,24 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
 	if !t.row.exists && len(t.ids) > 0 {
 		event.SubscriberID = mustID(t.ids[0])
 	}
-	last := ErasedContact{Email: t.row.Email, EmailHMAC: t.names.email, KeyID: t.names.keyID, Objected: t.Object}
+	contact := ErasedContact{Email: t.row.Email, EmailHMAC: t.hashes.email, KeyID: t.hashes.keyID, Objected: t.Object}
 	if t.Object {
-		last.MailboxHMAC = t.names.fold
+		contact.MailboxHMAC = t.hashes.mailbox
 	}
-	farewell, err := json.Marshal(last)
+	payload, err := json.Marshal(contact)
 	if err != nil {
 		return err
 	}
 	t.forget(b)
-	ledger.Append(b, event) // without its context: nothing new is kept of who is to be forgotten
+	ledger.Append(b, event) // without its context: no new personal data about an erased subscriber
 	if t.Object {
-		suppressAddress(b, t.names.email, t.names.fold, t.names.keyID, Objection, t.now)
+		suppressAddress(b, t.hashes.email, t.hashes.mailbox, t.hashes.keyID, Objection, t.now)
 	}
-	b.Queue(recordErasureSQL, event.ID.String(), event.SubscriberID.String(), t.names.email, t.names.keyID, t.now)
-	if !t.expunged {
+	b.Queue(recordErasureSQL, event.ID.String(), event.SubscriberID.String(), t.hashes.email, t.hashes.keyID, t.now)
+	if !t.byAge {
 		closeRequest(b, RightOfErasure, t.ids, t.Visit, t.now)
 	}
-	announce(b, event, t.row.Epoch, vault.Seal(event.ID, farewell))
+	enqueueChange(b, event, t.row.Epoch, vault.Seal(event.ID, payload))
 	return nil
 }
 

@@ -24,7 +24,7 @@ func ExampleParseAddress() {
 	}
 	// Output:
 	// Jane.Doe+news@bücher.example.com jane.doe+news@xn--bcher-kva.example.com jane.doe@xn--bcher-kva.example.com <nil>
-	// domain – The part after the @ is not a domain name that can receive mail.
+	// domain – The part after the @ is not a domain name that can receive email.
 }
 
 func ExampleTransition() {

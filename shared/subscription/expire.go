@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Rows that somebody is just working on are passed over; the next run finds them.
+// Rows that another transaction has locked are skipped; the next run finds them.
 const overdueSQL = `
 select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
        request_event_id::text, requested_at, confirmed_at, ended_at
@@ -21,10 +21,10 @@ order by requested_at
 limit $2::integer
 for update skip locked`
 
-// Expire ends up to limit requests that waited for their confirmation longer than PendingLifetime: a row that was never
-// confirmed is deleted, somebody who had unsubscribed before is unsubscribed again. Emails that have been held for that long
-// end too. It returns how many requests it ended; fewer than limit means that none are left. It is one transaction in two
-// round trips. The error is the database's.
+// Expire ends up to limit requests that waited for their confirmation longer than PendingLifetime. It deletes a row
+// that was never confirmed; a subscriber who had unsubscribed before is unsubscribed again. It also ends emails that
+// were held for that long. It returns the number of ended requests; fewer than limit means that none are left. It is
+// one transaction in two round trips. The error is the database's.
 func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	var overdue []row
 	err := s.transact(ctx, 0,
@@ -52,7 +52,7 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	return len(overdue), nil
 }
 
-// end ends a pending request. by says who, when and under which id.
+// end ends a pending request. by has the id, time, actor, channel and request id of the event.
 func (s *Store) end(b *pgx.Batch, r row, by ledger.Event) {
 	d := Transition(Facts{State: r.Status, Returning: r.Returning}, OnExpire)
 	event := r.event(r.Status, d)

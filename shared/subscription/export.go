@@ -12,15 +12,15 @@ import (
 	"newsletter/shared/token"
 )
 
-// maxExported is how many of a person's events and deliveries an export lists, the newest first: some 2 MB, where an
-// answer of Lambda may have 6. Nobody comes near it but somebody whose address is signed up by robots.
+// maxExported limits the events and deliveries in an export, newest first. That is about 2 MB; a Lambda response may
+// have 6 MB. Only an address that bots sign up repeatedly comes near it.
 const maxExported = 4000
 
-// PersonalData is everything that is kept of a person. Each member is JSON as the published schema of the export describes it
+// PersonalData is all data that is kept about a subscriber. Each member is JSON by the published schema of the export
 // (docs/privacy-export.schema.json).
 type PersonalData struct {
 	Profile         json.RawMessage   // null without a row
-	Events          []json.RawMessage // with their texts and contexts
+	Events          []json.RawMessage // with their consent texts and contexts
 	Deliveries      []json.RawMessage
 	Engagement      []json.RawMessage
 	Suppressions    []json.RawMessage
@@ -28,8 +28,8 @@ type PersonalData struct {
 }
 
 const (
-	// The row of somebody who came in with a list has a time of confirmation only if the list had one, and none of a request;
-	// the same holds for a list that is exported (internal/lists).
+	// An imported subscriber has a confirmation time only if the list had one, and no request time. Exported lists do the
+	// same (internal/lists).
 	profileSQL = `
 select to_jsonb(p)::text from (
     select s.id, s.email, s.status, s.epoch, s.locale, s.source,
@@ -61,23 +61,23 @@ select to_jsonb(s)::text from (
 select to_jsonb(r)::text from (
     select kind, channel, received_at, due_at, done_at, outcome
     from privacy_requests where subscriber_id = any($1::text[]::uuid[]) order by received_at) as r`
-	// As with silenceOfPersonSQL, an erasure waits for the export that has begun.
+	// As with suppressionsByIDSQL, an erasure waits for an export that has begun.
 	exportIDsSQL = `
 select subscriber_id::text from identities where email_hmac = $1::bytea for key share`
 	addressOfSQL = `
 select email_hmac from identities where subscriber_id = $1::text::uuid`
 )
 
-// Export reads everything that is kept of the person of an export link. The error is ErrUnknown if nobody is known by
-// it any more, or the database's.
+// Export returns all data about the subscriber of an export link and records the export. The error is ErrUnknown for an
+// unknown link, or the database's.
 func (s *Store) Export(ctx context.Context, c token.Claims, visit Visit) (PersonalData, error) {
 	var email []byte
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		email = nil
-		b.Queue(addressOfSQL, c.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return optional(found.Scan(&email)) })
+		b.Queue(addressOfSQL, c.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return ignoreNoRows(found.Scan(&email)) })
 	})
 	if err != nil {
-		return PersonalData{}, fmt.Errorf("export a person's data: %w", err)
+		return PersonalData{}, fmt.Errorf("export personal data: %w", err)
 	}
 	if email == nil {
 		return PersonalData{}, ErrUnknown
@@ -85,7 +85,7 @@ func (s *Store) Export(ctx context.Context, c token.Claims, visit Visit) (Person
 	return s.export(ctx, email, ledger.Subscriber, visit)
 }
 
-// ExportByLetter is ExportOf for somebody whom the operator has identified.
+// ExportByLetter returns the same as Export for an address whose holder the operator has identified.
 func (s *Store) ExportByLetter(ctx context.Context, a Address, visit Visit) (PersonalData, error) {
 	return s.export(ctx, s.key.Address(a.Normalized), ledger.Operator, visit)
 }
@@ -118,10 +118,10 @@ func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, vi
 		switch {
 		case len(ids) > 0:
 			event.SubscriberID = mustID(ids[0])
-		case actor == ledger.Subscriber: // erased since
+		case actor == ledger.Subscriber: // erased in the meantime
 			return ErrUnknown
 		}
-		s.record(b, event, visit) // first, so that the export tells of itself
+		s.record(b, event, visit) // first, so that the export contains this event
 		closeRequest(b, RightOfAccess, ids, visit, now)
 		b.Queue(profileSQL, ids).QueryRow(func(found pgx.Row) error {
 			var text string
@@ -129,7 +129,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, vi
 			if err == nil {
 				r.Profile = json.RawMessage(text)
 			}
-			return optional(err)
+			return ignoreNoRows(err)
 		})
 		b.Queue(exportEventsSQL, ids, maxExported).Query(into(&r.Events))
 		b.Queue(exportDeliveriesSQL, ids, maxExported).Query(into(&r.Deliveries))
@@ -139,7 +139,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, vi
 		return nil
 	})
 	if err != nil {
-		return PersonalData{}, fmt.Errorf("export a person's data: %w", err)
+		return PersonalData{}, fmt.Errorf("export personal data: %w", err)
 	}
 	return r, nil
 }

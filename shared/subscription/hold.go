@@ -13,10 +13,11 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// ErrNotHeld means that no email waits under this id; it may have been released, rejected or expired.
-var ErrNotHeld = errors.New("subscription: nothing is held under this id")
+// ErrNotHeld is the error for an id without a held email. It may have been released, rejected or expired.
+var ErrNotHeld = errors.New("subscription: no email is held under this id")
 
-// HeldEmail is an email that waits for the owner, and what there is to judge its sign-up by. It does not name the person.
+// HeldEmail is an email that waits for the owner, with the facts to judge its sign-up. It does not identify the
+// subscriber.
 type HeldEmail struct {
 	ID           uuid.UUID     `json:"id"`
 	Reason       string        `json:"reason"`
@@ -30,7 +31,7 @@ type HeldEmail struct {
 	Source       ledger.Source `json:"source"`
 }
 
-// Decoys are left out: there is nothing to decide about them, and they expire.
+// It omits decoys (kind none): they need no decision and expire.
 const holdsSQL = `
 select o.id::text, o.hold_reason, o.kind, coalesce(o.subscriber_id::text, ''), o.created_at,
        coalesce(split_part(s.email_norm, '@', 2), ''), coalesce(s.status, 'none'), coalesce(e.channel, ''),
@@ -42,8 +43,7 @@ where o.state = 'held' and o.kind <> 'none'
 order by o.created_at, o.id
 limit $1::integer`
 
-// ListHeld lists up to limit emails that wait for the owner, the oldest first, in one round trip. The error is the
-// database's.
+// ListHeld returns up to limit held emails, oldest first, in one round trip. The error is the database's.
 func (s *Store) ListHeld(ctx context.Context, limit int) ([]HeldEmail, error) {
 	var holds []HeldEmail
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
@@ -54,7 +54,7 @@ func (s *Store) ListHeld(ctx context.Context, limit int) ([]HeldEmail, error) {
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list what is held: %w", err)
+		return nil, fmt.Errorf("list held emails: %w", err)
 	}
 	return holds, nil
 }
@@ -67,20 +67,21 @@ func scanHold(row pgx.CollectableRow) (HeldEmail, error) {
 	return h, err
 }
 
-// ReleaseHeld lets a held email go out. deliver looks at the person's state before it sends it, as always. The error is
-// ErrNotHeld or the database's.
+// ReleaseHeld makes a held email due. CheckSend still decides before it is sent. The error is ErrNotHeld or the
+// database's.
 func (s *Store) ReleaseHeld(ctx context.Context, id uuid.UUID, v Visit) error {
-	return s.judge(ctx, id, v, false)
+	return s.resolveHold(ctx, id, v, false)
 }
 
-// RejectHeld ends a held email and the sign-up behind it, as if it had expired; the sign-up stays if the person was sent the
-// same mail later without being held. The error is ErrNotHeld or the database's.
+// RejectHeld ends a held email and its sign-up, as if it had expired. The sign-up stays if a later email of the same
+// kind was not held. The error is ErrNotHeld or the database's.
 func (s *Store) RejectHeld(ctx context.Context, id uuid.UUID, v Visit) error {
-	return s.judge(ctx, id, v, true)
+	return s.resolveHold(ctx, id, v, true)
 }
 
-// judge returns one transaction: the held row, its ledger event and, for a rejection, the end of the sign-up.
-func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) error {
+// resolveHold releases or rejects a held email in one transaction, with its ledger event and, for a rejection, the end
+// of the sign-up.
+func (s *Store) resolveHold(ctx context.Context, id uuid.UUID, v Visit, reject bool) error {
 	eventID, endID := newID(), newID()
 	subscriber, err := s.heldSubscriber(ctx, id)
 	if err != nil {
@@ -89,11 +90,11 @@ func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) e
 	lock := s.subscriberLock(subscriber)
 	var held outbox.Held
 	var found bool
-	var person row
+	var subscribed row
 	err = s.transact(ctx, lock,
 		func(b *pgx.Batch, _ time.Time) {
-			held, found, person = outbox.Held{}, false, row{}
-			person.loadByID(b, subscriber, lock)
+			held, found, subscribed = outbox.Held{}, false, row{}
+			subscribed.loadByID(b, subscriber, lock)
 			outbox.LockHeld(b, id, &held, &found)
 		},
 		func(b *pgx.Batch, now time.Time) error {
@@ -102,7 +103,7 @@ func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) e
 			}
 			event := ledger.Event{
 				ID: eventID, At: now, Kind: ledger.HoldReleased, SubscriberID: held.SubscriberID, Actor: ledger.Operator,
-				Data: ledger.Data{Outcome: "released", Reasons: []string{held.Reason}, RequestEvent: text(held.EventID)},
+				Data: ledger.Data{Outcome: "released", Reasons: []string{held.Reason}, RequestEvent: idText(held.EventID)},
 			}
 			if !reject {
 				s.record(b, event, v)
@@ -112,8 +113,8 @@ func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) e
 			event.Kind, event.Data.Outcome = ledger.HoldRejected, "rejected"
 			s.record(b, event, v)
 			outbox.RejectHeld(b, id, now)
-			if person.state() == Pending && held.Kind == outbox.EmailConfirm && !held.Superseded {
-				s.end(b, person, ledger.Event{ID: endID, At: now, Actor: ledger.Operator, Channel: v.Channel, RequestID: v.RequestID})
+			if subscribed.state() == Pending && held.Kind == outbox.EmailConfirm && !held.Superseded {
+				s.end(b, subscribed, ledger.Event{ID: endID, At: now, Actor: ledger.Operator, Channel: v.Channel, RequestID: v.RequestID})
 			}
 			return nil
 		})
@@ -121,7 +122,7 @@ func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) e
 		return ErrNotHeld
 	}
 	if err != nil {
-		return fmt.Errorf("judge what is held: %w", err)
+		return fmt.Errorf("resolve a held email: %w", err)
 	}
 	return nil
 }
@@ -129,14 +130,14 @@ func (s *Store) judge(ctx context.Context, id uuid.UUID, v Visit, reject bool) e
 const heldSubscriberSQL = `
 select coalesce(subscriber_id::text, '') from outbox where id = $1::text::uuid and state = 'held'`
 
-// heldSubscriber finds whose lock to take.
+// heldSubscriber returns the subscriber of a held email, whose lock resolveHold takes.
 func (s *Store) heldSubscriber(ctx context.Context, id uuid.UUID) (subscriber uuid.UUID, err error) {
 	found := false
 	err = s.db.Batch(ctx, func(b *pgx.Batch) {
 		b.Queue(heldSubscriberSQL, id.String()).QueryRow(func(r pgx.Row) error {
 			err := r.Scan(&subscriber)
 			found = err == nil
-			return optional(err)
+			return ignoreNoRows(err)
 		})
 	})
 	if err == nil && !found {
@@ -145,8 +146,8 @@ func (s *Store) heldSubscriber(ctx context.Context, id uuid.UUID) (subscriber uu
 	return subscriber, err
 }
 
-// text returns an id for the ledger; empty for none.
-func text(id uuid.UUID) string {
+// idText returns an id for the ledger; empty for uuid.Nil.
+func idText(id uuid.UUID) string {
 	if id == uuid.Nil {
 		return ""
 	}

@@ -11,11 +11,10 @@ import (
 	"newsletter/shared/token"
 )
 
-// Unsubscribe ends whatever the person of a verified unsubscribe token is subscribed to. It succeeds whatever it finds,
-// also when repeated. The token's epoch does not matter: somebody who uses the link of an old mail wants no more mail,
-// even if they had left and come back since. For the same reason a link from before a request that was never confirmed,
-// and so was deleted, ends the person's present subscription as long as their pseudonym is kept. The error is the
-// database's.
+// Unsubscribe ends the subscription of a verified unsubscribe token. It succeeds in every state and when repeated. It
+// ignores the token's epoch: a subscriber who uses the link in an old email wants no more email, even after subscribing
+// again. For the same reason, a link whose own request expired unconfirmed ends the subscriber's current subscription
+// as long as the old pseudonym is kept. The error is the database's.
 func (s *Store) Unsubscribe(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
 	outcome, err := s.leave(ctx, c, visit, OnUnsubscribe)
 	if err != nil {
@@ -24,13 +23,13 @@ func (s *Store) Unsubscribe(ctx context.Context, c token.Claims, visit Visit) (O
 	return outcome, nil
 }
 
-// Decline is "this was not me" behind a verified confirm token: it takes the request back, or ends the subscription if
-// somebody confirmed it, and keeps all email from the address for MutePeriod. It succeeds whatever it finds, also when
-// repeated, and for any epoch. The error is the database's.
+// Decline handles "this wasn't me" for a verified confirm token: it cancels the request, or ends the subscription if it
+// was confirmed, and suppresses all email to the mailbox for MutePeriod. It succeeds in every state, when repeated, and
+// for any epoch. The error is the database's.
 func (s *Store) Decline(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
 	outcome, err := s.leave(ctx, c, visit, OnDecline)
 	if err != nil {
-		return "", fmt.Errorf("cancel a subscription: %w", err)
+		return "", fmt.Errorf("decline subscription: %w", err)
 	}
 	return outcome, nil
 }
@@ -38,19 +37,18 @@ func (s *Store) Decline(ctx context.Context, c token.Claims, visit Visit) (Outco
 func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event) (Outcome, error) {
 	lock, eventID := s.subscriberLock(c.SubscriberID), newID()
 	var r row
-	var held silence
+	var sup suppressions
 	var outcome Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			r, held = row{}, silence{}
-			r.loadPerson(b, c.SubscriberID, lock)
-			held.loadByID(b, c.SubscriberID, before)
+			r, sup = row{}, suppressions{}
+			r.loadByAnyID(b, c.SubscriberID, lock)
+			sup.loadByID(b, c.SubscriberID, before)
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			// What is held against the address does not keep a row from being ended. Who is not known any more cannot
-			// be recognised, so there is no period to start for them.
-			from, hushed := r.state(), held.reason != "" || !held.known
-			d := Transition(Facts{State: from, Returning: r.Returning, Muted: hushed}, e)
+			// A suppression does not prevent the end of a subscription. Without a pseudonym, there is nothing to mute.
+			from, muted := r.state(), sup.reason != "" || !sup.known
+			d := Transition(Facts{State: from, Returning: r.Returning, Muted: muted}, e)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil
@@ -62,12 +60,12 @@ func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event)
 			}
 			s.record(b, event, visit)
 			if d.Mute {
-				queueHush(b, c.SubscriberID, now)
+				mute(b, c.SubscriberID, now)
 			}
 			if d.To != from || d.NewEpoch {
 				r.apply(b, d, now)
 			}
-			announce(b, event, r.Epoch, nil)
+			enqueueChange(b, event, r.Epoch, nil)
 			return nil
 		})
 	return outcome, err

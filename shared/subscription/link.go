@@ -13,50 +13,50 @@ import (
 
 // The outcomes of RequestLink.
 const (
-	LinkQueued     Outcome = "link_queued"      // an email with the link will go out
-	LinkOverBudget Outcome = "link_over_budget" // enough such emails went there lately
-	LinkUnknown    Outcome = "link_unknown"     // nobody is known there for whom the link would do anything
-	LinkSuppressed Outcome = "link_suppressed"  // the address gets no email at all
+	LinkQueued     Outcome = "link_queued"      // the email with the link is queued
+	LinkOverBudget Outcome = "link_over_budget" // the mailbox budget is used up
+	LinkUnknown    Outcome = "link_unknown"     // the link would do nothing for this address
+	LinkSuppressed Outcome = "link_suppressed"  // the address is suppressed
 )
 
-// LinkRequest is somebody who typed an address to get a link by mail.
+// LinkRequest is a visitor's request for a link by email.
 type LinkRequest struct {
 	Address Address
 	// Purpose is UnsubscribeLinkEmail, ExportLinkEmail or EraseLinkEmail.
 	Purpose Purpose
 	Visit   Visit
-	// Reasons are the names of the checks that spoke against the request. They are recorded.
+	// Reasons are the checks that the request failed, for the ledger.
 	Reasons []string
-	// Drop records the request and does nothing else.
+	// Drop only records the request.
 	Drop bool
 }
 
-// What a request for a link writes less to the write-ahead log than one that is emailed (PostgreSQL 15), made up for by a
-// message that nobody reads: measured, and held to by the test of what an observer can tell.
+// A link request without an email writes this many bytes less to the write-ahead log than one with an email (PostgreSQL
+// 15). An unused message makes up for it. The values are measured, and TestEveryStateLooksTheSame checks them.
 const (
-	paddingNobody = 120 // nobody is known
-	paddingNoMail = 40  // somebody is, and gets none
+	paddingUnknown = 120 // the address is unknown
+	paddingNoEmail = 40  // the address is known, and no email is sent
 )
 
 const padSQL = `
 select pg_logical_emit_message(true, 'newsletter', repeat('.', $1::integer))`
 
-// RequestLink queues an email with a link for a known address. Whatever is known, it runs the same statements in two round
-// trips and commits one ledger event, one entry of the email log and one outbox row. An address that is not known is
-// never emailed and nothing of it is kept but the entry of the email log, under a keyed hash and for a day. The outcome is
-// for logs only. The error is the database's.
+// RequestLink enqueues an email with a link to a known address. For every address it runs the same statements in two
+// round trips and commits one ledger event, one entry of the email log and one message. An unknown address is never
+// emailed; only the entry of the email log is kept for it, under a keyed hash. The outcome is for logs only. The error
+// is the database's.
 func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error) {
-	lock, eventID, names := s.foldLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
+	lock, eventID, hashes := s.mailboxLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
 	var known row
-	var held silence
-	var mailed SentEmails
+	var sup suppressions
+	var sent SentEmails
 	var outcome, repeated Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			known, held, mailed, repeated = row{}, silence{}, newMailed(before), ""
+			known, sup, sent, repeated = row{}, suppressions{}, newSentEmails(before), ""
 			known.loadByNorm(b, r.Address.Normalized, lock)
-			held.loadByAddress(b, names, before)
-			mailed.load(b, names.fold, string(UnsubscribeLinkEmail), string(ExportLinkEmail), string(EraseLinkEmail))
+			sup.loadByAddress(b, hashes, before)
+			sent.load(b, hashes.mailbox, string(UnsubscribeLinkEmail), string(ExportLinkEmail), string(EraseLinkEmail))
 			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch, now time.Time) error {
@@ -64,24 +64,24 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 				outcome = repeated
 				return nil
 			}
-			mailed.Now = now
-			var mail Purpose
-			outcome, mail = decideLink(r, known.state(), held, mailed)
+			sent.Now = now
+			var email Purpose
+			outcome, email = decideLink(r, known.state(), sup, sent)
 			s.record(b, ledger.Event{
 				ID: eventID, At: now, Kind: ledger.LinkRequested, SubscriberID: known.ID, Actor: ledger.Visitor,
 				Data: ledger.Data{
 					Outcome: string(outcome), Reasons: r.Reasons, Provider: Provider(r.Address.Domain), Purpose: string(r.Purpose),
 				},
 			}, r.Visit)
-			mail.queue(b, names.fold, nil, outbox.Message{
-				ID: newID(), Kind: mail.kind(), SubscriberID: known.ID, EventID: eventID, Epoch: known.Epoch, CreatedAt: now,
+			email.enqueue(b, hashes.mailbox, nil, outbox.Message{
+				ID: newID(), Kind: email.kind(), SubscriberID: known.ID, EventID: eventID, Epoch: known.Epoch, CreatedAt: now,
 			})
 			padding := 0
 			switch {
 			case !known.exists:
-				padding = paddingNobody
-			case mail == NoEmail:
-				padding = paddingNoMail
+				padding = paddingUnknown
+			case email == NoEmail:
+				padding = paddingNoEmail
 			}
 			b.Queue(padSQL, padding)
 			return nil
@@ -92,18 +92,18 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 	return outcome, nil
 }
 
-// decideLink reports whether the link is emailed. An unsubscribe link goes to whom it would take something from; the links
-// to a person's data go to everybody who has data, except where all email has ended (requests by letter remain).
-func decideLink(r LinkRequest, state State, held silence, mailed SentEmails) (Outcome, Purpose) {
+// decideLink decides whether the link is sent. An unsubscribe link is sent if there is a subscription to end. A link to
+// personal data is sent if there is data, except to suppressed addresses, whose holders can send a letter.
+func decideLink(r LinkRequest, state State, sup suppressions, sent SentEmails) (Outcome, Purpose) {
 	useful := state == Pending || state == Active || (state == Unsubscribed && r.Purpose != UnsubscribeLinkEmail)
 	switch {
 	case r.Drop:
 		return Dropped, NoEmail
-	case held.why() != "" || state == Suppressed:
+	case sup.effective() != "" || state == Suppressed:
 		return LinkSuppressed, NoEmail
 	case !useful:
 		return LinkUnknown, NoEmail
-	case !mailed.Allows(r.Purpose):
+	case !sent.Allows(r.Purpose):
 		return LinkOverBudget, NoEmail
 	}
 	return LinkQueued, r.Purpose

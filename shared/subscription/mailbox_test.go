@@ -17,7 +17,7 @@ func TestNotMeHoldsForEverySpelling(t *testing.T) {
 	b.advance(confirmPause)
 	b.request(spelling(98), ConfirmationQueued)
 	b.deliver()
-	b.advance(capWindow)
+	b.advance(budgetWindow)
 	b.request(victim, ConfirmationQueued)
 	b.deliver()
 	b.advance(confirmPause)
@@ -58,14 +58,14 @@ func TestWhatHoldsForTheMailbox(t *testing.T) {
 	} {
 		known, unknown, other := c.name+"+known@example.org", c.name+"+unknown@example.org", c.name+"@example.org"
 		b.activate(known)
-		b.advance(capWindow)
+		b.advance(budgetWindow)
 		b.suppress(Suppression{SubscriberID: b.row(known).ID, Reason: c.reason, Actor: ledger.Provider}, SuppressedNow)
 		b.request(other, c.want)
 		b.lift(known, SuppressionRemoved)
-		b.advance(capWindow)
+		b.advance(budgetWindow)
 		b.request(other, ConfirmationQueued)
 		b.suppress(Suppression{Address: address(t, unknown), Reason: c.reason, Actor: ledger.Operator}, SuppressedNow)
-		b.advance(capWindow)
+		b.advance(budgetWindow)
 		b.request(other, c.want)
 	}
 	b.activate("eve+x@example.org")
@@ -73,7 +73,7 @@ func TestWhatHoldsForTheMailbox(t *testing.T) {
 	b.request("eve@example.org", RequestSuppressed)
 	b.activate("fay+x@example.org")
 	b.erase(Erasure{Address: address(t, "fay+x@example.org")}, ErasedNow)
-	b.advance(capWindow)
+	b.advance(budgetWindow)
 	b.request("fay@example.org", ConfirmationQueued)
 }
 
@@ -110,7 +110,7 @@ func TestASilencedMailboxKeepsItsSubscriber(t *testing.T) {
 func TestReplayRestoresTheMailbox(t *testing.T) {
 	b := setup(t)
 	names := newPseudonyms(b.store.key, address(t, spelling(1)))
-	stop := SuppressionRecord{Kind: ledger.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: names.email, MailboxHMAC: names.fold, KeyID: names.keyID}
+	stop := SuppressionRecord{Kind: ledger.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: names.email, MailboxHMAC: names.mailbox, KeyID: names.keyID}
 	for _, c := range []struct {
 		change func(*SuppressionRecord)
 		want   Outcome
@@ -124,7 +124,7 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		}, RequestSuppressed},
 	} {
 		b.exec(`delete from suppressions`)
-		b.advance(capWindow)
+		b.advance(budgetWindow)
 		again := stop
 		c.change(&again)
 		if _, err := b.eraser().Replay(t.Context(), again, operator); err != nil {
@@ -141,9 +141,9 @@ func TestReplayOfNotMe(t *testing.T) {
 	b := setup(t)
 	names := newPseudonyms(b.store.key, address(t, spelling(1)))
 	b.activate(spelling(1))
-	b.advance(capWindow)
-	stop := SuppressionRecord{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: names.email, MailboxHMAC: names.fold, KeyID: names.keyID, Until: b.now().Add(MutePeriod)}
-	b.advance(MutePeriod - capWindow)
+	b.advance(budgetWindow)
+	stop := SuppressionRecord{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: names.email, MailboxHMAC: names.mailbox, KeyID: names.keyID, Until: b.now().Add(MutePeriod)}
+	b.advance(MutePeriod - budgetWindow)
 	for _, want := range []Outcome{UnsubscribedNow, AlreadyEnded} { // the second time nothing happens
 		if got, err := b.eraser().Replay(t.Context(), stop, operator); got != want || err != nil {
 			t.Errorf("%s, want %s: %v", got, want, err)
@@ -151,7 +151,7 @@ func TestReplayOfNotMe(t *testing.T) {
 	}
 	b.request(spelling(1), RequestSuppressed)
 	b.request(victim, RequestSuppressed)
-	b.advance(capWindow)
+	b.advance(budgetWindow)
 	if got, err := b.eraser().Replay(t.Context(), stop, operator); got != AlreadyEnded || err != nil {
 		t.Errorf("after the period: %s %v", got, err)
 	}

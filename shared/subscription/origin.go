@@ -12,10 +12,10 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// Origin is where a sign-up came from, as far as it is still kept.
+// Origin is where a sign-up came from, as far as the data is still kept.
 type Origin struct {
 	Mailbox   string
-	IP        netip.Addr // the zero Addr if it is not known
+	IP        netip.Addr // the zero Addr if unknown
 	UserAgent string
 	Source    string // the campaign, or the page
 }
@@ -27,8 +27,8 @@ join subscribers s on s.id = e.subscriber_id
 left join event_context c on c.event_id = e.id
 where e.id = any($1::text[]::uuid[])`
 
-// Origins reads where sign-ups came from, by their events, in one round trip. Those of people who are not known any more
-// are left out.
+// Origins reads the origins of sign-ups by their event ids, in one round trip. It omits sign-ups whose subscriber is no
+// longer stored. The error is the database's.
 func (s *Store) Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UUID]Origin, error) {
 	ids := make([]string, len(eventIDs))
 	for i, id := range eventIDs {
@@ -58,7 +58,7 @@ func (s *Store) Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UU
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read where sign-ups came from: %w", err)
+		return nil, fmt.Errorf("read origins of sign-ups: %w", err)
 	}
 	return found, nil
 }

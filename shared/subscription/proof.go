@@ -11,17 +11,17 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// Proof returns what can be shown to an authority about the consent of one person (Art. 7(1) GDPR).
+// Proof is the evidence of one subscriber's consent for an authority (Art. 7(1) GDPR).
 type Proof struct {
 	Address   string    `json:"address"`
 	CreatedAt time.Time `json:"created_at"`
-	// Status is how the subscription stands; "none" without a row.
+	// Status is the state of the subscription; "none" without a row.
 	Status State `json:"status"`
-	// Steps are all events of the person, the oldest first: also those of earlier sign-ups.
+	// Steps are all events of the subscriber, oldest first, including those of earlier sign-ups.
 	Steps []Step `json:"steps"`
 }
 
-// Step is one event on the way to consent, or to its end.
+// Step is one event in the history of a consent.
 type Step struct {
 	EventID      string        `json:"event_id"`
 	SubscriberID string        `json:"subscriber_id"`
@@ -32,10 +32,10 @@ type Step struct {
 	Source       ledger.Source `json:"source"`
 	RequestID    string        `json:"request_id"`
 	Data         ledger.Data   `json:"data"`
-	// IP and UserAgent are empty once their time is over.
+	// IP and UserAgent are empty after their retention period.
 	IP        string `json:"ip,omitempty"`
 	UserAgent string `json:"user_agent,omitempty"`
-	// Text is what was shown, word by word; nil for none.
+	// Text is the text that was shown, verbatim; nil for none.
 	Text *ledger.ConsentText `json:"text,omitempty"`
 }
 
@@ -51,8 +51,8 @@ order by a.at, a.id limit $2::integer`
 const statusSQL = `
 select status from subscribers where email_norm = $1::text`
 
-// Proof gathers the evidence about the holder of an address, and records that it was looked at. Without steps nothing is
-// known of them. The error is the database's.
+// Proof returns the evidence for an address and records the access. Without steps, nothing is known about the address.
+// The error is the database's.
 func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error) {
 	p := Proof{Address: a.Display}
 	var ids []string
@@ -61,7 +61,7 @@ func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error
 		func(b *pgx.Batch, _ time.Time) { loadIDs(b, s.key.Address(a.Normalized), &ids) },
 		func(b *pgx.Batch, now time.Time) error {
 			p.CreatedAt, p.Status, p.Steps, event.At = now, None, []Step{}, now
-			b.Queue(statusSQL, a.Normalized).QueryRow(func(found pgx.Row) error { return optional(found.Scan((*string)(&p.Status))) })
+			b.Queue(statusSQL, a.Normalized).QueryRow(func(found pgx.Row) error { return ignoreNoRows(found.Scan((*string)(&p.Status))) })
 			b.Queue(proofSQL, ids, maxExported).Query(func(rows pgx.Rows) error {
 				var err error
 				p.Steps, err = pgx.CollectRows(rows, scanStep)
@@ -75,7 +75,7 @@ func (s *Store) Proof(ctx context.Context, a Address, visit Visit) (Proof, error
 			return nil
 		})
 	if err != nil {
-		return Proof{}, fmt.Errorf("gather the proof of a consent: %w", err)
+		return Proof{}, fmt.Errorf("read the proof of consent: %w", err)
 	}
 	return p, nil
 }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Provider returns the bucket of a mailbox provider by the domain of an address, in A-labels and lower case: coarse enough
-// to stand in rows that outlive the address. Domains of companies and people are "other", also where a large provider
-// serves them.
+// Provider returns the mailbox provider of a domain in lower-case A-labels, coarse enough to be stored in rows that
+// outlive the address. It returns "other" for domains of companies and individuals, even if a large provider hosts
+// them.
 func Provider(domain string) string {
 	for _, p := range []struct {
 		bucket  string
@@ -35,7 +35,7 @@ func Provider(domain string) string {
 			return p.bucket
 		}
 	}
-	// Some providers have their name under many countries. The rest of the world's belong to whoever came first.
+	// Some providers use their name under many country codes. Under the others, the name belongs to unrelated owners.
 	name, ending, _ := strings.Cut(domain, ".")
 	for _, p := range []struct{ bucket, name, endings string }{
 		{"microsoft", "hotmail", "be ca ch cl co.id co.il co.jp co.kr co.nz co.th co.uk co.za com.ar com.au com.br com.hk com.tr com.tw com.vn " +

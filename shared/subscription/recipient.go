@@ -10,14 +10,14 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Recipient is a person as they stand at the moment of sending.
+// Recipient is a subscriber at the time of sending.
 type Recipient struct {
 	SubscriberID uuid.UUID
 	Mailbox      string // the address to write to
 	Locale       string // BCP 47; empty if unknown
 	State        State
 	Epoch        int32
-	Suppressed   bool // a suppression or a "not me" period is in force; Clear counts those of the whole mailbox
+	Suppressed   bool // a suppression is in force; CheckSend includes those of the whole mailbox
 }
 
 const recipientsSQL = `
@@ -27,8 +27,8 @@ select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
 from subscribers s
 where s.id = any($1::text[]::uuid[])`
 
-// Recipients reads how the given people stand now, in one round trip. Who has no row is not in the result: no email goes
-// to them. Ask as shortly before the sending as can be.
+// Recipients reads the current state of subscribers in one round trip. It omits ids without a row, which must not be
+// emailed. Call it immediately before sending. The error is the database's.
 func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]Recipient, error) {
 	ids := make([]string, len(subscriberIDs))
 	for i, id := range subscriberIDs {
@@ -53,33 +53,35 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 	return found, nil
 }
 
-const holderSQL = `
+const findByPseudonymSQL = `
 select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
        exists (select from suppressions p where p.email_hmac = $1::bytea and (p.until is null or p.until > $2::timestamptz))
 from subscribers s join identities i on i.subscriber_id = s.id
 where i.email_hmac = $1::bytea`
 
-// FindByPseudonym reads how the present holder of an address stands, by its pseudonym; the zero Recipient if there is none.
+// FindByPseudonym reads the current subscriber of an address by its pseudonym. It returns the zero Recipient if there
+// is none. The error is the database's.
 func (s *Store) FindByPseudonym(ctx context.Context, emailHMAC []byte) (Recipient, error) {
 	var r Recipient
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		r = Recipient{}
-		b.Queue(holderSQL, emailHMAC, s.clock()).QueryRow(r.scan)
+		b.Queue(findByPseudonymSQL, emailHMAC, s.clock()).QueryRow(r.scan)
 	})
 	if err != nil {
-		return Recipient{}, fmt.Errorf("read the holder of an address: %w", err)
+		return Recipient{}, fmt.Errorf("find a subscriber by pseudonym: %w", err)
 	}
 	return r, nil
 }
 
 func (r *Recipient) scan(found pgx.Row) error {
-	return optional(found.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Suppressed))
+	return ignoreNoRows(found.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Suppressed))
 }
 
-// IsSubscribed reports whether r gets the newsletter. The zero Recipient does not.
+// IsSubscribed reports whether r receives the newsletter. The zero Recipient does not.
 func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Suppressed }
 
-// Accepts reports whether an email that was decided in the given epoch may still go to r. The zero Recipient accepts none.
+// Accepts reports whether an email that was decided in the given epoch may still be sent to r. The zero Recipient
+// accepts none.
 func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 	if r.Suppressed {
 		return false

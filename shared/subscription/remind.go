@@ -12,8 +12,8 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// A request is reminded of once, if its mail was sent, and not while another one waits for the owner.
-const forgottenSQL = `
+// A request gets one reminder, only after its email was sent, and not while another email of it is held.
+const unconfirmedSQL = `
 select s.id::text, s.email, s.requested_at
 from subscribers s join identities i on i.subscriber_id = s.id
 where s.status = 'pending' and s.id > $1::text::uuid and s.requested_at <= $2::timestamptz
@@ -24,31 +24,31 @@ where s.status = 'pending' and s.id > $1::text::uuid and s.requested_at <= $2::t
   and not exists (select from outbox o where o.state = 'held' and o.subscriber_id = s.id)
 order by s.id limit $3::integer`
 
-// UnconfirmedRequest is a request that waits for its confirmation.
+// UnconfirmedRequest is a sign-up that waits for its confirmation.
 type UnconfirmedRequest struct {
 	SubscriberID uuid.UUID
 	Address      Address
 	RequestedAt  time.Time
 }
 
-// ListUnconfirmed lists requests that have waited for a time since they were emailed about, and were not reminded of yet: those
-// after the person of a list before (uuid.Nil to begin), up to limit. The error is the database's.
+// ListUnconfirmed returns up to limit requests that have waited at least that long and have had no reminder. It
+// continues after the subscriber last, the end of the previous page; uuid.Nil starts. The error is the database's.
 func (s *Store) ListUnconfirmed(ctx context.Context, waited time.Duration, last uuid.UUID, limit int) ([]UnconfirmedRequest, error) {
 	var all []UnconfirmedRequest
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(forgottenSQL, last.String(), s.clock().Add(-waited), limit).Query(func(rows pgx.Rows) error {
+		b.Queue(unconfirmedSQL, last.String(), s.clock().Add(-waited), limit).Query(func(rows pgx.Rows) error {
 			var err error
-			all, err = pgx.CollectRows(rows, scanForgotten)
+			all, err = pgx.CollectRows(rows, scanUnconfirmed)
 			return err
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list requests to remind of: %w", err)
+		return nil, fmt.Errorf("list unconfirmed requests: %w", err)
 	}
 	return all, nil
 }
 
-func scanForgotten(row pgx.CollectableRow) (f UnconfirmedRequest, err error) {
+func scanUnconfirmed(row pgx.CollectableRow) (f UnconfirmedRequest, err error) {
 	var email string
 	if err := row.Scan(&f.SubscriberID, &email, &f.RequestedAt); err != nil {
 		return f, err
@@ -57,47 +57,47 @@ func scanForgotten(row pgx.CollectableRow) (f UnconfirmedRequest, err error) {
 	return f, err
 }
 
-const remindedSQL = `
+const markRemindedSQL = `
 update subscribers set reminded_at = $2::timestamptz where id = $1::text::uuid`
 
-// Remind queues a further email about a request of UnconfirmedRequest, in one transaction under the lock that sign-ups take. It says
-// whether it did: not if something happened to the person since, and not above the caps on mail, which are those of
-// sign-ups; the next run looks at the request again. Of two runs at once the second one meets the pause after the first
-// one's mail. The error is the database's.
+// Remind enqueues the reminder for an unconfirmed request, in one transaction under the lock that sign-ups take. It
+// reports whether it did: not if the subscriber's state changed since, and not above the mailbox budget and domain
+// limit of sign-ups; the next run tries again. Of two concurrent runs, the second one is stopped by confirmPause. The
+// error is the database's.
 func (s *Store) Remind(ctx context.Context, f UnconfirmedRequest) (queued bool, err error) {
-	lock, eventID, names := s.foldLock(f.Address), newID(), s.pseudonyms(f.Address)
+	lock, eventID, hashes := s.mailboxLock(f.Address), newID(), s.pseudonyms(f.Address)
 	var r row
-	var held silence
-	var mailed SentEmails
+	var sup suppressions
+	var sent SentEmails
 	var repeated Outcome
 	err = s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			r, held, mailed, repeated = row{}, silence{}, newMailed(before), ""
+			r, sup, sent, repeated = row{}, suppressions{}, newSentEmails(before), ""
 			r.loadByID(b, f.SubscriberID, lock)
-			held.loadByAddress(b, names, before)
-			mailed.load(b, names.fold, string(ConfirmEmail))
-			mailed.loadDomain(b, names.domain, s.domainCap.Limit)
+			sup.loadByAddress(b, hashes, before)
+			sent.load(b, hashes.mailbox, string(ConfirmEmail))
+			sent.loadDomain(b, hashes.domain, s.domainLimit.Limit)
 			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			queued, mailed.Now = repeated != "", now
-			waits := r.state() == Pending && r.RequestedAt.Equal(f.RequestedAt) && held.why() == ""
-			if queued || !waits || !mailed.Allows(ConfirmEmail) {
+			queued, sent.Now = repeated != "", now
+			waits := r.state() == Pending && r.RequestedAt.Equal(f.RequestedAt) && sup.effective() == ""
+			if queued || !waits || !sent.Allows(ConfirmEmail) {
 				return nil
 			}
 			queued = true
-			b.Queue(remindedSQL, r.ID.String(), now)
+			b.Queue(markRemindedSQL, r.ID.String(), now)
 			ledger.Append(b, ledger.Event{
 				ID: eventID, At: now, Kind: ledger.Reminded, SubscriberID: r.ID, Actor: ledger.System, Channel: "schedule", RequestID: "maintain",
 				Data: ledger.Data{Outcome: "reminder_queued", RequestEvent: r.RequestEventID.String(), Locale: r.Locale},
 			})
-			ConfirmEmail.queue(b, names.fold, names.domain, outbox.Message{
+			ConfirmEmail.enqueue(b, hashes.mailbox, hashes.domain, outbox.Message{
 				ID: newID(), Kind: outbox.EmailReminder, SubscriberID: r.ID, EventID: r.RequestEventID, Epoch: r.Epoch, CreatedAt: now,
 			})
 			return nil
 		})
 	if err != nil {
-		return false, fmt.Errorf("remind of a request: %w", err)
+		return false, fmt.Errorf("enqueue a reminder: %w", err)
 	}
 	return queued, nil
 }

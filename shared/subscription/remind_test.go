@@ -69,7 +69,7 @@ func TestRemind(t *testing.T) {
 	after = time.Hour
 	b.advance(after)
 	b.remind(after, 0)
-	b.advance(capWindow)
+	b.advance(budgetWindow)
 	b.remind(after, 1)
 	if n := b.count("ledger_events where kind = 'subscription.reminded'"); n != 2 {
 		t.Errorf("%d events", n)
@@ -112,7 +112,7 @@ func TestRemindersKeepTheCapOfOneDomain(t *testing.T) {
 		b.request(fmt.Sprintf("jane%d@example.org", i), ConfirmationQueued)
 	}
 	sent = append(sent, b.deliver()...)
-	b.store.domainCap.Limit = 3
+	b.store.domainLimit.Limit = 3
 	b.advance(49 * time.Hour)
 	b.remind(48*time.Hour, 3)
 	b.request("late@example.org", ConfirmationOverBudget)

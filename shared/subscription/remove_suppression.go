@@ -11,64 +11,64 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// What is held against other spellings of the address counts for them alone from then on.
+// Suppressions of other spellings of the address cover only those spellings from then on.
 const (
-	liftSQL = `
+	removeSuppressionSQL = `
 delete from suppressions where email_hmac = $1::bytea`
-	liftMailboxSQL = `
+	releaseMailboxSQL = `
 update suppressions set mailbox_hmac = null where mailbox_hmac = $1::bytea`
 )
 
-// RemoveSuppression ends whatever keeps mail away from an address: a suppression, an objection or a "not me" period. A row that was
-// suppressed is unsubscribed afterwards, never active: the person may sign up again. Unchanged means that nothing kept mail
-// away. The error is the database's.
+// RemoveSuppression removes every suppression of an address, objections and mute periods included. A suppressed row
+// becomes unsubscribed, never active: the subscriber may sign up again. It returns Unchanged if the address was not
+// suppressed. The error is the database's.
 func (s *Store) RemoveSuppression(ctx context.Context, a Address, visit Visit) (Outcome, error) {
-	lock, eventID, freshID, names := s.foldLock(a), newID(), newID(), newPseudonyms(s.key, a)
+	lock, eventID, newRowID, hashes := s.mailboxLock(a), newID(), newID(), newPseudonyms(s.key, a)
 	var r row
-	var held silence
+	var sup suppressions
 	var outcome Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			r, held = row{}, silence{}
+			r, sup = row{}, suppressions{}
 			r.loadByNorm(b, a.Normalized, lock)
-			held.loadByAddress(b, names, before)
+			sup.loadByAddress(b, hashes, before)
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			from := held.state(r)
-			d := Transition(Facts{State: from, Returning: r.Returning, Muted: held.hushed(), Objected: held.reason == Objection}, OnRemoveSuppression)
+			from := sup.state(r)
+			d := Transition(Facts{State: from, Returning: r.Returning, Muted: sup.muted(), Objected: sup.reason == Objection}, OnRemoveSuppression)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil
 			}
 			event := r.event(from, d)
 			event.ID, event.At, event.Actor = eventID, now, ledger.Operator
-			event.Data.Reasons = []string{string(held.why())}
-			if !r.exists { // the pseudonym leads from the ledger to the address for a while, as after an expiry
-				event.SubscriberID, event.Data.To = freshID, string(None)
-				names.save(b, freshID, true)
-				b.Queue(endIdentitySQL, freshID.String(), now.Add(identityGrace))
+			event.Data.Reasons = []string{string(sup.effective())}
+			if !r.exists { // the identity links the event to the address for a while, as after an expiry
+				event.SubscriberID, event.Data.To = newRowID, string(None)
+				hashes.save(b, newRowID, true)
+				b.Queue(endIdentitySQL, newRowID.String(), now.Add(identityGrace))
 			}
 			s.record(b, event, visit)
-			b.Queue(liftSQL, names.email)
-			b.Queue(liftMailboxSQL, names.fold)
+			b.Queue(removeSuppressionSQL, hashes.email)
+			b.Queue(releaseMailboxSQL, hashes.mailbox)
 			if r.exists && d.NewEpoch {
 				r.apply(b, d, now)
 			}
-			announce(b, event, r.Epoch, nil)
+			enqueueChange(b, event, r.Epoch, nil)
 			return nil
 		})
 	if err != nil {
-		return "", fmt.Errorf("lift a suppression: %w", err)
+		return "", fmt.Errorf("remove suppression: %w", err)
 	}
 	return outcome, nil
 }
 
-// SuppressionEntry is why somebody gets no email, without saying who.
+// SuppressionEntry is a suppression in force. It does not contain the address.
 type SuppressionEntry struct {
 	Reason       SuppressionReason `json:"reason"`
 	Since        time.Time         `json:"since"`
 	Until        *time.Time        `json:"until"`
-	SubscriberID uuid.UUID         `json:"subscriber_id"` // uuid.Nil where no pseudonym is kept
+	SubscriberID uuid.UUID         `json:"subscriber_id"` // uuid.Nil if no identity is stored
 }
 
 const suppressionsSQL = `
@@ -78,8 +78,8 @@ from suppressions p
 where (p.until is null or p.until > $1::timestamptz) and ($2::text = '' or p.reason = $2::text)
 order by p.created_at desc limit $3::integer`
 
-// ListSuppressions lists up to limit addresses that get no email now, the newest first, for one reason or, if it is empty, for
-// all.
+// ListSuppressions returns up to limit suppressions in force, newest first, of one reason, or of all if reason is
+// empty. The error is the database's.
 func (s *Store) ListSuppressions(ctx context.Context, reason SuppressionReason, limit int) ([]SuppressionEntry, error) {
 	var all []SuppressionEntry
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {

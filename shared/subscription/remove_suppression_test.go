@@ -36,7 +36,7 @@ func TestLift(t *testing.T) {
 	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)
 	b.request(jane, RequestSuppressed)
 	b.lift(jane, SuppressionRemoved)
-	b.advance(2 * capWindow)
+	b.advance(2 * budgetWindow)
 	b.request(jane, ConfirmationQueued)
 	b.click(b.store.Decline, b.link(jane), DeclinedNow)
 	b.request(jane, RequestSuppressed)

@@ -12,29 +12,29 @@ import (
 	"newsletter/shared/token"
 )
 
-// SuppressionRecord is an entry of the journal of stops, as far as it is to stand again in a database that was restored.
+// SuppressionRecord is an entry of the suppression journal, to be replayed into a restored database.
 type SuppressionRecord struct {
-	Kind         ledger.Kind // Erased, Unsubscribed, Suppressed or Lifted
+	Kind         ledger.Kind // Erased, Unsubscribed, Suppressed or SuppressionRemoved
 	At           time.Time
 	Reason       string
 	SubscriberID uuid.UUID
 	EmailHMAC    []byte
-	MailboxHMAC  []byte // of the mailbox; nil in entries of before it was kept
+	MailboxHMAC  []byte // nil in entries from before it was recorded
 	KeyID        string
-	// Until is the end of the "not me" period that an unsubscription started; zero if it started none.
+	// Until is the end of the mute period that an unsubscribe started; zero if it started none.
 	Until time.Time
 }
 
-// The outcomes of Replay besides those of the acts that it repeats.
+// The outcomes of Replay besides those of the repeated operations.
 const (
-	// Superseded means that the person asked for the newsletter after the stop.
+	// Superseded means that the subscriber signed up after the record.
 	Superseded Outcome = "superseded"
-	// OtherPepper means that the stop was written under another pepper, so that nobody can be recognised by it.
+	// OtherPepper means that the record was written under another pepper, so no address can be recognized by it.
 	OtherPepper Outcome = "other_pepper"
 )
 
-// stopped is whom a stop is about, as they are in the database.
-type stopped struct {
+// A replayTarget is the subscriber of a record, as stored in the database.
+type replayTarget struct {
 	found       bool
 	id          uuid.UUID
 	email       string
@@ -42,30 +42,31 @@ type stopped struct {
 	requestedAt time.Time
 }
 
-const stoppedSQL = `
+const replayTargetSQL = `
 select s.id::text, s.email, s.status, s.requested_at
 from identities i join subscribers s on s.id = i.subscriber_id where i.email_hmac = $1::bytea`
 
-// Replay makes a stop stand again: after a restored backup, which brings back people who have left since, all stops from
-// the backup's time on are replayed, in their order. A stop that stands already gives Unchanged or one of the outcomes that
-// say so, and one that the person has overtaken by a newer request is left alone. The error is the database's.
+// Replay applies a record of the suppression journal again. A restored backup brings back subscribers who have left
+// since; replay all records from the time of the backup on, in order. A record that is already in effect returns
+// Unchanged or the outcome of a repeated operation. A record that is older than the subscriber's latest request is
+// skipped (Superseded). The error is the database's.
 func (e *Eraser) Replay(ctx context.Context, stop SuppressionRecord, visit Visit) (Outcome, error) {
 	s := e.store
 	visit.HappenedAt = stop.At
 	if stop.KeyID != s.key.ID() {
 		return OtherPepper, nil
 	}
-	var person stopped
+	var person replayTarget
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
-		person = stopped{}
-		b.Queue(stoppedSQL, stop.EmailHMAC).QueryRow(func(found pgx.Row) error {
+		person = replayTarget{}
+		b.Queue(replayTargetSQL, stop.EmailHMAC).QueryRow(func(found pgx.Row) error {
 			err := found.Scan(&person.id, &person.email, (*string)(&person.status), &person.requestedAt)
 			person.found = err == nil
-			return optional(err)
+			return ignoreNoRows(err)
 		})
 	})
 	if err != nil {
-		return "", fmt.Errorf("find whom a stop is about: %w", err)
+		return "", fmt.Errorf("find the subscriber of a suppression record: %w", err)
 	}
 	if person.found && person.requestedAt.After(stop.At) {
 		return Superseded, nil
@@ -74,7 +75,7 @@ func (e *Eraser) Replay(ctx context.Context, stop SuppressionRecord, visit Visit
 	case ledger.Erased:
 		return e.replayErasure(ctx, stop, person, visit)
 	case ledger.Unsubscribed:
-		return s.replayLeaving(ctx, stop, person, visit)
+		return s.replayUnsubscribe(ctx, stop, person, visit)
 	case ledger.Suppressed:
 		return s.replaySuppression(ctx, stop, person, visit)
 	case ledger.SuppressionRemoved:
@@ -91,22 +92,22 @@ func (e *Eraser) Replay(ctx context.Context, stop SuppressionRecord, visit Visit
 	}
 }
 
-// hushAddressSQL is hushSQL for somebody who may not be in the database.
-const hushAddressSQL = `
+// muteAddressSQL is muteSQL for an address that may not be in the database.
+const muteAddressSQL = `
 insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at, until)
 values ($1::bytea, $2::bytea, $3::text, 'declined', $4::timestamptz, $5::timestamptz)
 on conflict (email_hmac) do update set
     mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
 where suppressions.until < excluded.until`
 
-// replayLeaving ends the subscription, if there is one, and starts what is left of a "not me" period.
-func (s *Store) replayLeaving(ctx context.Context, stop SuppressionRecord, person stopped, visit Visit) (Outcome, error) {
+// replayUnsubscribe ends the subscription, if there is one, and starts the rest of a mute period.
+func (s *Store) replayUnsubscribe(ctx context.Context, stop SuppressionRecord, person replayTarget, visit Visit) (Outcome, error) {
 	if stop.Until.After(s.clock()) {
 		err := s.db.Batch(ctx, func(b *pgx.Batch) {
-			b.Queue(hushAddressSQL, stop.EmailHMAC, stop.MailboxHMAC, stop.KeyID, stop.At, stop.Until)
+			b.Queue(muteAddressSQL, stop.EmailHMAC, stop.MailboxHMAC, stop.KeyID, stop.At, stop.Until)
 		})
 		if err != nil {
-			return "", fmt.Errorf("replay a period without mail: %w", err)
+			return "", fmt.Errorf("replay a mute period: %w", err)
 		}
 	}
 	if !person.found {
@@ -115,10 +116,10 @@ func (s *Store) replayLeaving(ctx context.Context, stop SuppressionRecord, perso
 	return s.leave(ctx, token.Claims{SubscriberID: person.id}, visit, OnUnsubscribe)
 }
 
-const forgetLeftoversSQL = `
+const deleteIdentitiesSQL = `
 delete from identities where email_hmac = $1::bytea`
 
-func (e *Eraser) replayErasure(ctx context.Context, stop SuppressionRecord, person stopped, visit Visit) (Outcome, error) {
+func (e *Eraser) replayErasure(ctx context.Context, stop SuppressionRecord, person replayTarget, visit Visit) (Outcome, error) {
 	objected := stop.Reason == string(Objection)
 	if person.found {
 		address, err := ParseAddress(person.email)
@@ -127,9 +128,9 @@ func (e *Eraser) replayErasure(ctx context.Context, stop SuppressionRecord, pers
 		}
 		return e.Erase(ctx, Erasure{Address: address, Object: objected, Visit: visit})
 	}
-	// Pseudonyms may be left of somebody without a row, and the objection may be lost.
+	// Identities may be left without a row, and the objection may be lost.
 	err := e.store.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(forgetLeftoversSQL, stop.EmailHMAC)
+		b.Queue(deleteIdentitiesSQL, stop.EmailHMAC)
 		if objected {
 			stop.suppress(b)
 		}
@@ -140,7 +141,7 @@ func (e *Eraser) replayErasure(ctx context.Context, stop SuppressionRecord, pers
 	return Unchanged, nil
 }
 
-func (s *Store) replaySuppression(ctx context.Context, stop SuppressionRecord, person stopped, visit Visit) (Outcome, error) {
+func (s *Store) replaySuppression(ctx context.Context, stop SuppressionRecord, person replayTarget, visit Visit) (Outcome, error) {
 	if person.found {
 		return s.Suppress(ctx, Suppression{SubscriberID: person.id, Reason: SuppressionReason(stop.Reason), Actor: ledger.Operator, Visit: visit})
 	}
@@ -151,7 +152,7 @@ func (s *Store) replaySuppression(ctx context.Context, stop SuppressionRecord, p
 	return Unchanged, nil
 }
 
-// suppress queues the suppression of an address whose holder is not in the database.
+// suppress suppresses an address without a subscriber in the database.
 func (s SuppressionRecord) suppress(b *pgx.Batch) {
 	suppressAddress(b, s.EmailHMAC, s.MailboxHMAC, s.KeyID, SuppressionReason(s.Reason), s.At)
 }

@@ -14,67 +14,67 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// reasonDomain is recorded where the cap on the emails to one domain was reached.
-const reasonDomain = "domain_cap"
+// reasonDomainLimit is recorded when DomainLimit was reached.
+const reasonDomainLimit = "domain_cap"
 
-// ErrUnknownConsent means that a request names a version of the consent text that does not exist. Nothing was written.
+// ErrUnknownConsent is the error for a version of the consent text that does not exist. Nothing was written.
 var ErrUnknownConsent = errors.New("subscription: unknown version of the consent text")
 
-// Consent is what the form said about consent.
+// Consent is what the form reports about consent.
 type Consent struct {
-	// Granted is that a box was ticked. Consent itself is given by the confirmation.
+	// Granted is true if the box was ticked. The confirmation is the actual consent.
 	Granted bool
-	// TextVersion is the version of the text that the form showed; empty if it names none. The page with the button then
-	// shows the current one.
+	// TextVersion is the version of the text that the form showed; empty if the form names none. The confirmation page
+	// then shows the current one.
 	TextVersion string
 }
 
 // Request is an admitted sign-up.
 type Request struct {
 	Address Address
-	Locale  string // BCP 47, of the form; empty for none
+	Locale  string // the form's, BCP 47; empty for none
 	Consent Consent
 	Source  ledger.Source
 	Visit   Visit
-	// Reasons are the names of the checks that spoke against the request. They are recorded.
+	// Reasons are the checks that the request failed, for the ledger.
 	Reasons []string
-	// HeldEmail is why the email has to wait until the owner releases it, in a word or two; empty if it has not to. A held
-	// request has to be confirmed even where others are not.
+	// Hold is the reason to hold the email until the owner releases it; empty to send it. A held request must be confirmed
+	// even with SingleOptIn.
 	Hold string
 	// OptIn is how the request becomes a subscription. The zero value asks for a confirmation.
 	OptIn OptIn
-	// Drop records the request and does nothing else: it was taken for a robot's.
+	// Drop only records the request, because it appears to come from a bot.
 	Drop bool
 }
 
-// requestTx is one sign-up on its way through the transaction.
+// A requestTx is the state of one sign-up in its transaction.
 type requestTx struct {
 	Request
-	now     time.Time // under the lock
-	eventID uuid.UUID
-	freshID uuid.UUID // of the row, if there is to be a new one
-	names   pseudonyms
+	now      time.Time // under the lock
+	eventID  uuid.UUID
+	newRowID uuid.UUID // of the row, if there is to be a new one
+	hashes   pseudonyms
 
-	row      row
-	silence  silence
-	mailed   SentEmails
-	consent  consentText
-	repeated Outcome // what an earlier run of this transaction did, whose answer was lost
+	row          row
+	suppressions suppressions
+	sentEmails   SentEmails
+	consent      consentText
+	repeated     Outcome // the outcome of an earlier run of this transaction whose answer was lost
 }
 
-// Request records a sign-up and decides what comes of it. Whatever the state of the address, it runs the same statements
-// in two round trips and commits one ledger event, one entry of the email log and one outbox row, so that neither the
-// answer nor the time it takes tells an observer anything. The outcome is for logs only. The error is ErrUnknownConsent
-// or the database's; after the latter the request may or may not be recorded, and repeating it is harmless.
+// Request records a sign-up and applies its decision. In every state of the address it runs the same statements in two
+// round trips and commits one ledger event, one entry of the email log and one message, so neither the answer nor its
+// timing reveals the state. The outcome is for logs only. The error is ErrUnknownConsent or the database's; after the
+// latter the request may or may not be recorded, and repeating it is harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	r.Locale = cleanLocale(r.Locale)
-	tx := &requestTx{Request: r, eventID: newID(), freshID: newID(), names: s.pseudonyms(r.Address)}
-	lock := s.foldLock(r.Address)
+	tx := &requestTx{Request: r, eventID: newID(), newRowID: newID(), hashes: s.pseudonyms(r.Address)}
+	lock := s.mailboxLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch, before time.Time) { tx.load(b, before, lock, s.domainCap.Limit) },
+		func(b *pgx.Batch, before time.Time) { tx.load(b, before, lock, s.domainLimit.Limit) },
 		func(b *pgx.Batch, now time.Time) error {
-			tx.now, tx.mailed.Now = now, now
+			tx.now, tx.sentEmails.Now = now, now
 			if tx.repeated != "" {
 				outcome = tx.repeated
 				return nil
@@ -88,30 +88,31 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 			return nil
 		})
 	if err != nil {
-		return "", fmt.Errorf("request a subscription: %w", err)
+		return "", fmt.Errorf("record a sign-up: %w", err)
 	}
 	return outcome, nil
 }
 
-// load queues the reads. The row comes first: waiting for its lock, the reads after it see what its holder committed.
-func (t *requestTx) load(b *pgx.Batch, before time.Time, lock int64, domainCap int) {
-	t.row, t.silence, t.mailed, t.consent, t.repeated = row{}, silence{}, newMailed(before), consentText{}, ""
+// load reads the state of the address. The row comes first: the reads after it wait for its lock and see what the
+// previous holder committed.
+func (t *requestTx) load(b *pgx.Batch, before time.Time, lock int64, domainLimit int) {
+	t.row, t.suppressions, t.sentEmails, t.consent, t.repeated = row{}, suppressions{}, newSentEmails(before), consentText{}, ""
 	t.row.loadByNorm(b, t.Address.Normalized, lock)
-	t.silence.loadByAddress(b, t.names, before)
-	t.mailed.load(b, t.names.fold, string(ConfirmEmail), string(AlreadySubscribedEmail))
-	t.mailed.loadDomain(b, t.names.domain, domainCap)
+	t.suppressions.loadByAddress(b, t.hashes, before)
+	t.sentEmails.load(b, t.hashes.mailbox, string(ConfirmEmail), string(AlreadySubscribedEmail))
+	t.sentEmails.loadDomain(b, t.hashes.domain, domainLimit)
 	t.consent.load(b, t.Consent.TextVersion, t.Locale)
 	loadOutcome(b, t.eventID, &t.repeated)
 }
 
 func (t *requestTx) decide() Decision {
 	f := Facts{
-		State:       t.silence.state(t.row),
+		State:       t.suppressions.state(t.row),
 		Returning:   t.row.Returning,
-		Muted:       t.silence.hushed(),
-		Objected:    t.silence.reason == Objection,
+		Muted:       t.suppressions.muted(),
+		Objected:    t.suppressions.reason == Objection,
 		SingleOptIn: t.OptIn == SingleOptIn && t.Hold == "",
-		SentEmails:  t.mailed,
+		SentEmails:  t.sentEmails,
 	}
 	if t.Drop {
 		return dropped(f)
@@ -119,16 +120,16 @@ func (t *requestTx) decide() Decision {
 	return Transition(f, OnRequest)
 }
 
-// write queues the same statements whatever was decided.
+// write runs the same statements for every decision.
 func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
-	from, reasons := t.silence.state(t.row), t.Reasons
-	if t.mailed.DomainLimitReached {
-		reasons = append(slices.Clone(reasons), reasonDomain)
+	from, reasons := t.suppressions.state(t.row), t.Reasons
+	if t.sentEmails.DomainLimitReached {
+		reasons = append(slices.Clone(reasons), reasonDomainLimit)
 	}
 	shown, toShow := t.consent.record(t.Consent.TextVersion)
 	padding := t.change(d)
 	t.row.save(b, padding)
-	t.names.save(b, t.row.ID, t.row.exists)
+	t.hashes.save(b, t.row.ID, t.row.exists)
 	s.record(b, ledger.Event{
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: ledger.Visitor,
 		Source: t.Source, ConsentTextID: shown,
@@ -142,22 +143,22 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 	if d.Outcome == Activated {
 		kind = outbox.Change
 	}
-	d.Email.queue(b, t.names.fold, t.names.domain, outbox.Message{
+	d.Email.enqueue(b, t.hashes.mailbox, t.hashes.domain, outbox.Message{
 		ID: newID(), Kind: kind, SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,
 		HoldReason: t.Hold,
 	})
 }
 
-// How many bytes less than a new row the other ways to save write to the write-ahead log (PostgreSQL 15): measured, and
-// held to by the test of what an observer can tell.
+// The other writes put this many bytes less into the write-ahead log than a new row (PostgreSQL 15). The values are
+// measured, and TestEveryStateLooksTheSame checks them.
 const (
 	paddingMoved  = 210 // an update with new index entries, instead of two rows with theirs
-	paddingStays  = 540 // an update without
-	paddingAbsent = 870 // nothing
+	paddingStays  = 540 // an update without new index entries
+	paddingAbsent = 870 // no row
 )
 
-// change brings the row up to date and returns the padding for it. A person who has no row and gets none stays without;
-// a row that the request does not move is written as it was.
+// change updates the row and returns its padding. A request that does not change the state writes an existing row
+// unchanged and creates no new one.
 func (t *requestTx) change(d Decision) (padding int) {
 	moves := d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget || d.Outcome == Activated
 	switch {
@@ -168,7 +169,7 @@ func (t *requestTx) change(d Decision) (padding int) {
 	case t.row.exists:
 		padding = paddingMoved
 	default:
-		t.row = row{exists: true, ID: t.freshID, EmailNorm: t.Address.Normalized, Epoch: 1, Source: t.Source.Clean()}
+		t.row = row{exists: true, ID: t.newRowID, EmailNorm: t.Address.Normalized, Epoch: 1, Source: t.Source.Clean()}
 	}
 	t.row.Email, t.row.Locale = t.Address.Mailbox, t.Locale
 	t.row.Status, t.row.Returning = d.To, d.Returning
@@ -179,15 +180,15 @@ func (t *requestTx) change(d Decision) (padding int) {
 	return padding
 }
 
-// cleanLocale returns a language tag's characters, or nothing if there are others or more than a tag has (BCP 47 §4.4.1).
+// cleanLocale returns locale, or "" if it has characters or a length that no language tag has (BCP 47 §4.4.1).
 func cleanLocale(locale string) string {
-	const longest = 35
+	const maxLength = 35
 	for i := range len(locale) {
 		if c := locale[i]; !isAlphanumeric(c) && c != '-' {
 			return ""
 		}
 	}
-	if len(locale) > longest {
+	if len(locale) > maxLength {
 		return ""
 	}
 	return locale

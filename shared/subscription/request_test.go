@@ -241,8 +241,8 @@ func TestEqualAddressesShareALock(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		lock := store.foldLock(a)
-		again := store.foldLock(address(t, strings.ToUpper(a.Mailbox)))
+		lock := store.mailboxLock(a)
+		again := store.mailboxLock(address(t, strings.ToUpper(a.Mailbox)))
 		if known, found := locks[a.Normalized]; again != lock || found && known != lock || lock == 0 {
 			t.Errorf("%q has several locks", a.Normalized)
 		}

@@ -11,19 +11,19 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// answerWithin is the time in which a person is to be answered: one month (Art. 12(3) GDPR), the shortest one.
+// answerWithin is the time to answer a request: one month (Art. 12(3) GDPR), taken as the shortest month.
 const answerWithin = 28 * 24 * time.Hour
 
-// Right is what a person may ask for.
+// Right is the right that a privacy request exercises.
 type Right string
 
-// The rights that a privacy request is about.
+// The rights.
 const (
 	RightOfAccess  Right = "export" // Art. 15 and 20 GDPR
 	RightOfErasure Right = "erase"  // Art. 17 GDPR
 )
 
-// PrivacyRequest is a request that has to be answered in time.
+// PrivacyRequest is a request with a due date.
 type PrivacyRequest struct {
 	ID         string     `json:"id"`
 	Right      Right      `json:"kind"`
@@ -37,9 +37,9 @@ const openRequestSQL = `
 insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at)
 values ($1::text::uuid, $2::text, 'letter', $3::text::uuid, $4::timestamptz, $5::timestamptz)`
 
-// RecordPrivacyRequest enters a request that came by letter, so that its due date is watched. Answering the person, by Erase or
-// ExportByLetter, closes it. The error is ErrUnknown if nothing is kept of the address, which is the answer to the letter;
-// or the database's.
+// RecordPrivacyRequest records a request by letter, so that its due date is monitored. Erase or ExportByLetter closes
+// it. The error is ErrUnknown if no data about the address is kept, which is the answer to the letter; or the
+// database's.
 func (s *Store) RecordPrivacyRequest(ctx context.Context, a Address, right Right, received time.Time) (due time.Time, err error) {
 	email, id, eventID := s.key.Address(a.Normalized), newID(), newID()
 	due = received.Add(answerWithin)
@@ -58,7 +58,7 @@ func (s *Store) RecordPrivacyRequest(ctx context.Context, a Address, right Right
 			return nil
 		})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("enter a privacy request: %w", err)
+		return time.Time{}, fmt.Errorf("record a privacy request: %w", err)
 	}
 	return due, nil
 }
@@ -68,7 +68,8 @@ select id::text, kind, channel, received_at, due_at, done_at from privacy_reques
 where done_at is null or $1::boolean
 order by due_at limit 1000`
 
-// ListPrivacyRequests lists the requests that are not answered yet, the most urgent first; with answered, also the others.
+// ListPrivacyRequests returns the open requests, the earliest due first; with answered, the answered ones too. It
+// returns at most 1000.
 func (s *Store) ListPrivacyRequests(ctx context.Context, answered bool) ([]PrivacyRequest, error) {
 	var all []PrivacyRequest
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
@@ -86,7 +87,7 @@ func (s *Store) ListPrivacyRequests(ctx context.Context, answered bool) ([]Priva
 	return all, nil
 }
 
-// An open request that the operator entered is closed; a person who used a link has made and closed one.
+// It closes the open requests that the operator recorded. Without one, as after a link, it inserts a closed request.
 const closeRequestSQL = `
 with closed as (
     update privacy_requests set done_at = $6::timestamptz, outcome = 'answered'
@@ -97,7 +98,7 @@ insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due
 select $1::text::uuid, $2::text, $3::text, ($4::text[]::uuid[])[1], $6::timestamptz, $5::timestamptz, $6::timestamptz, 'answered'
 where not exists (select from closed)`
 
-// closeRequest queues that a person was answered.
+// closeRequest records that a request was answered.
 func closeRequest(b *pgx.Batch, right Right, ids []string, visit Visit, now time.Time) {
 	b.Queue(closeRequestSQL, newID().String(), string(right), visit.Channel, ids, now.Add(answerWithin), now)
 }
@@ -105,7 +106,7 @@ func closeRequest(b *pgx.Batch, right Right, ids []string, visit Visit, now time
 const personIDsSQL = `
 select subscriber_id::text from identities where email_hmac = $1::bytea`
 
-// loadIDs finds all ids that the holder of an address has and had.
+// loadIDs reads all present and former ids of the holder of an address.
 func loadIDs(b *pgx.Batch, email []byte, ids *[]string) {
 	b.Queue(personIDsSQL, email).Query(func(rows pgx.Rows) error {
 		var err error
@@ -114,5 +115,5 @@ func loadIDs(b *pgx.Batch, email []byte, ids *[]string) {
 	})
 }
 
-// mustID reads an id that the database gave.
+// mustID parses an id from the database.
 func mustID(s string) uuid.UUID { return uuid.MustParse(s) }

@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// row is a row of subscribers.
+// A row is a row of the table subscribers.
 type row struct {
 	exists         bool
 	ID             uuid.UUID
@@ -28,7 +28,7 @@ type row struct {
 	EndedAt        *time.Time
 }
 
-// state returns the row's, or None without a row.
+// state returns the status of the row, or None without a row.
 func (r row) state() State {
 	if !r.exists {
 		return None
@@ -36,13 +36,13 @@ func (r row) state() State {
 	return r.Status
 }
 
-// provider returns the bucket of the row's mailbox provider.
+// provider returns the mailbox provider of the row's address.
 func (r row) provider() string {
 	_, domain, _ := strings.Cut(r.EmailNorm, "@")
 	return Provider(domain)
 }
 
-// event returns the ledger event of a decision about the person of r. The caller adds who, when and where.
+// event returns the ledger event of a decision about r. The caller adds id, time, actor, channel and request id.
 func (r row) event(from State, d Decision) ledger.Event {
 	e := ledger.Event{Kind: d.Ledger, Data: ledger.Data{Outcome: string(d.Outcome), From: string(from), To: string(d.To)}}
 	if r.exists {
@@ -52,8 +52,8 @@ func (r row) event(from State, d Decision) ledger.Event {
 	return e
 }
 
-// The rows are locked only by who holds the advisory lock (asking for it again is free), so that a burst of requests for
-// one address gives up at once instead of queueing behind the row and holding connections.
+// Only the holder of the advisory lock locks the row (acquiring it again is free). So a burst of requests for one
+// address fails at once, instead of waiting for the row and holding connections.
 const rowByNormSQL = `
 select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
        request_event_id::text, requested_at, confirmed_at, ended_at
@@ -76,9 +76,9 @@ func (r *row) loadByID(b *pgx.Batch, id uuid.UUID, lock int64) {
 	b.Queue(rowByIDSQL, id.String(), lock).QueryRow(r.scan)
 }
 
-// A request that was not confirmed is deleted, and the next one of that address gets an id of its own. The identities
-// lead from the old one to the person's present row.
-const rowOfPersonSQL = `
+// An unconfirmed request is deleted, and the next one of its address gets a new id. The identities link the old id to
+// the current row.
+const rowByAnyIDSQL = `
 select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
        request_event_id::text, requested_at, confirmed_at, ended_at
 from subscribers
@@ -90,9 +90,9 @@ where id in (select $1::text::uuid
   and (select pg_try_advisory_xact_lock($2::bigint))
 for update`
 
-// loadPerson finds the row of the person that id belongs or belonged to. There is one at most, as an address has one row.
-func (r *row) loadPerson(b *pgx.Batch, id uuid.UUID, lock int64) {
-	b.Queue(rowOfPersonSQL, id.String(), lock).QueryRow(r.scan)
+// loadByAnyID reads the row of a present or former id. There is at most one, because an address has one row.
+func (r *row) loadByAnyID(b *pgx.Batch, id uuid.UUID, lock int64) {
+	b.Queue(rowByAnyIDSQL, id.String(), lock).QueryRow(r.scan)
 }
 
 func (r *row) scan(found pgx.Row) error {
@@ -100,12 +100,12 @@ func (r *row) scan(found pgx.Row) error {
 	err := found.Scan(&r.ID, &r.Email, &r.EmailNorm, &status, &r.Returning, &r.Epoch, &r.Locale, &source,
 		&r.RequestEventID, &r.RequestedAt, &r.ConfirmedAt, &r.EndedAt)
 	r.exists, r.Status, r.Source = err == nil, State(status), ledger.ParseSource(source)
-	return optional(err)
+	return ignoreNoRows(err)
 }
 
-// With $13 false nothing is written: the same statement stands in for a request that leaves no row. What such a request,
-// or one that changes no indexed value, writes less to the write-ahead log is made up for by a message of $14 bytes that
-// nobody reads, because the log is what a commit waits for. The condition is volatile, so it is always evaluated.
+// With $13 false nothing is written, so a request without a row runs the same statement. An unused message of $14 bytes
+// in the write-ahead log makes up for what such a request, or one that changes no indexed value, writes less: a commit
+// waits for the log. The condition is volatile, so it is always evaluated.
 const saveRowSQL = `
 insert into subscribers (id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id,
                          requested_at, confirmed_at, ended_at)
@@ -117,7 +117,7 @@ on conflict (id) do update set
     epoch = excluded.epoch, locale = excluded.locale, request_event_id = excluded.request_event_id,
     requested_at = excluded.requested_at, confirmed_at = excluded.confirmed_at, ended_at = excluded.ended_at`
 
-// save queues the whole row, new or changed, and padding bytes in the write-ahead log; only the padding if r does not
+// save writes the whole row, new or changed, and padding bytes to the write-ahead log; only the padding if r does not
 // exist.
 func (r row) save(b *pgx.Batch, padding int) {
 	returningFrom := ""
@@ -128,8 +128,8 @@ func (r row) save(b *pgx.Batch, padding int) {
 		r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt, r.exists, padding)
 }
 
-// optional makes the absence of a row no error.
-func optional(err error) error {
+// ignoreNoRows returns err, or nil for pgx.ErrNoRows.
+func ignoreNoRows(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -139,20 +139,20 @@ func optional(err error) error {
 const deleteRowSQL = `
 delete from subscribers where id = $1::text::uuid`
 
-// identityGrace is how long the pseudonym of a request that was never confirmed stays after the row: a person who asks
-// meanwhile what is known of them still gets an answer.
+// identityGrace is how long the identity of an unconfirmed request is kept after its row, so that a privacy request in
+// that time can still be answered.
 const identityGrace = 14 * 24 * time.Hour
 
 const endIdentitySQL = `
 update identities set until = $2::timestamptz where subscriber_id = $1::text::uuid`
 
-// delete queues the end of a row that was never confirmed.
+// delete deletes a row that was never confirmed.
 func (r row) delete(b *pgx.Batch, now time.Time) {
 	b.Queue(deleteRowSQL, r.ID.String())
 	b.Queue(endIdentitySQL, r.ID.String(), now.Add(identityGrace))
 }
 
-// apply changes the row as decided and queues it.
+// apply applies a decision to the row and writes it.
 func (r row) apply(b *pgx.Batch, d Decision, now time.Time) {
 	if d.To == None {
 		r.delete(b, now)

@@ -30,7 +30,7 @@ func (b *bundle) advance(d time.Duration) { b.clock.Add(int64(d)) }
 
 // on is the bundle's store on another view of its database.
 func (b *bundle) on(db database) *Store {
-	return NewStore(db, b.store.key, b.store.domainCap, b.now)
+	return NewStore(db, b.store.key, b.store.domainLimit, b.now)
 }
 
 // setup connects the way the functions do: as their role, through the pooler, over verified TLS.

@@ -6,10 +6,10 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// State is where a person's subscription stands.
+// State is the state of a subscription.
 type State string
 
-// The states. None and Erased have no row; Erased differs from None in the objection to mail that may be left of it.
+// The states. None and Erased have no row. Erased may have left an objection.
 const (
 	None         State = "none"
 	Pending      State = "pending"
@@ -19,50 +19,50 @@ const (
 	Erased       State = "erased"
 )
 
-// States lists all states.
+// States returns all states.
 func States() []State {
 	return []State{None, Pending, Active, Unsubscribed, Suppressed, Erased}
 }
 
-// Event is what may happen to a subscription.
+// Event is an event that may change a subscription.
 type Event string
 
 // The events.
 const (
-	OnRequest           Event = "request"            // a sign-up form was sent
-	OnConfirm           Event = "confirm"            // the button behind a valid confirm link was pressed
+	OnRequest           Event = "request"            // a sign-up form was submitted
+	OnConfirm           Event = "confirm"            // the button of a valid confirm link was pressed
 	OnUnsubscribe       Event = "unsubscribe"        // a valid unsubscribe link was used
-	OnDecline           Event = "decline"            // "this was not me" was pressed behind a valid confirm link
+	OnDecline           Event = "decline"            // "this wasn't me" was pressed on a valid confirm link
 	OnSuppress          Event = "suppress"           // complaint, hard bounce, objection or the operator's decision
-	OnErase             Event = "erase"              // the person, or the operator for them, erases their data
+	OnErase             Event = "erase"              // by the subscriber, the operator or the retention period
 	OnExpire            Event = "expire"             // pending for PendingLifetime
-	OnRemoveSuppression Event = "remove-suppression" // the operator ends a suppression
+	OnRemoveSuppression Event = "remove-suppression" // the operator removes a suppression
 )
 
-// Events lists all events.
+// Events returns all events.
 func Events() []Event {
 	return []Event{OnRequest, OnConfirm, OnUnsubscribe, OnDecline, OnSuppress, OnErase, OnExpire, OnRemoveSuppression}
 }
 
-// Outcome is what came of an event, in one word for logs, the ledger and the answer's text. It is never shown to a
-// visitor who proved nothing.
+// Outcome is the result of an event, for logs, the ledger and the choice of the answer. It is never revealed to a
+// visitor without a valid link.
 type Outcome string
 
 // The outcomes.
 const (
-	ConfirmationQueued       Outcome = "confirmation_queued"         // a confirmation email will go out
-	ConfirmationOverBudget   Outcome = "confirmation_over_budget"    // pending, but enough emails went there lately
-	AlreadySubscribed        Outcome = "already_subscribed"          // active; an email says so
-	AlreadySubscribedNoEmail Outcome = "already_subscribed_no_email" // active; that email went out in the last day
-	Activated                Outcome = "activated"                   // at once, by SIGNUP_DOUBLE_OPT_IN=false; no confirmed event follows
-	RequestSuppressed        Outcome = "request_suppressed"          // suppressed, objected or "not me": nothing is sent
-	Dropped                  Outcome = "dropped"                     // taken for a robot: nothing is sent
+	ConfirmationQueued       Outcome = "confirmation_queued"         // pending; the confirmation email is queued
+	ConfirmationOverBudget   Outcome = "confirmation_over_budget"    // pending; the mailbox budget is used up
+	AlreadySubscribed        Outcome = "already_subscribed"          // active; the notice is queued
+	AlreadySubscribedNoEmail Outcome = "already_subscribed_no_email" // active; the notice was sent within the last day
+	Activated                Outcome = "activated"                   // by SingleOptIn; no confirmed event follows
+	RequestSuppressed        Outcome = "request_suppressed"          // suppressed, objected or muted: nothing is sent
+	Dropped                  Outcome = "dropped"                     // appears to come from a bot: nothing is sent
 	ConfirmedNow             Outcome = "confirmed"
 	AlreadyConfirmed         Outcome = "already_confirmed"
 	UnsubscribedNow          Outcome = "unsubscribed"
-	AlreadyEnded             Outcome = "already_ended" // nothing was subscribed
-	DeclinedNow              Outcome = "declined"      // the request was taken back
-	MutedNow                 Outcome = "muted"         // nothing to take back, but no email for MutePeriod
+	AlreadyEnded             Outcome = "already_ended" // there was no subscription
+	DeclinedNow              Outcome = "declined"      // the request was canceled
+	MutedNow                 Outcome = "muted"         // nothing to cancel; no email for MutePeriod
 	SuppressedNow            Outcome = "suppressed"
 	AlreadySuppressed        Outcome = "already_suppressed"
 	ErasedNow                Outcome = "erased"
@@ -74,49 +74,48 @@ const (
 const (
 	// PendingLifetime is how long a request waits for its confirmation.
 	PendingLifetime = 7 * 24 * time.Hour
-	// MutePeriod is how long "this was not me" keeps all email away.
+	// MutePeriod is how long a decline suppresses all email.
 	MutePeriod = 30 * 24 * time.Hour
 )
 
-// Facts is what a decision depends on besides the event.
+// Facts is the input of a decision besides the event.
 type Facts struct {
 	State State
-	// Returning marks a pending row that was unsubscribed before.
+	// Returning is true for a pending row that was unsubscribed before.
 	Returning bool
-	// Hushed means that a "not me" period is running.
+	// Muted is true while a mute period runs.
 	Muted bool
-	// Remembered means that something is kept of the person although there is no row: pseudonyms of a request that was
-	// never confirmed.
+	// Remembered is true if pseudonyms are kept without a row, as after an unconfirmed request.
 	Remembered bool
-	// Objected means that an erased person does not want to be written to again.
+	// Objected is true if an erased subscriber objected to all email.
 	Objected bool
-	// SingleOptIn is true only by the owner's settings.
+	// SingleOptIn activates a new address at once. Only the owner's settings allow it.
 	SingleOptIn bool
-	// SentEmails is what was sent lately.
+	// SentEmails counts the recent emails to the mailbox.
 	SentEmails SentEmails
 }
 
-// Decision is what an event does.
+// Decision is the effect of an event.
 type Decision struct {
-	// To is the state after it, equal to the one before when nothing changes.
+	// To is the state after the event; the same as before if nothing changes.
 	To State
-	// Outcome is what came of it.
+	// Outcome is the result to record.
 	Outcome Outcome
-	// Refused means that the link is to be answered like one that does not exist.
+	// Refused is true if the link must be answered like one that does not exist.
 	Refused bool
-	// Returning is set when a pending row goes back to unsubscribed if it is not confirmed.
+	// Returning is true for a pending row that becomes unsubscribed again if it is not confirmed.
 	Returning bool
-	// Mail is what to send; NoEmail for nothing.
+	// Email is the email to send; NoEmail for none.
 	Email Purpose
-	// NewEpoch ends all older links.
+	// NewEpoch invalidates all older links.
 	NewEpoch bool
-	// Hush starts or renews the "not me" period.
+	// Mute starts or extends the mute period.
 	Mute bool
-	// Ledger is the kind of the event to write; empty for none. Every request writes one, and every change of state.
+	// Ledger is the kind of the event to append; empty for none. Every request and every change of state appends one.
 	Ledger ledger.Kind
 }
 
-// Transition decides what an event does. It is pure and total: every state and event has an answer.
+// Transition decides the effect of an event. It is pure and total: it has a decision for every state and event.
 func Transition(f Facts, e Event) Decision {
 	switch e {
 	case OnRequest:
@@ -130,7 +129,7 @@ func Transition(f Facts, e Event) Decision {
 	case OnErase:
 		return erase(f)
 	case OnRemoveSuppression:
-		return lift(f)
+		return removeSuppression(f)
 	case OnExpire:
 		if f.State == Pending {
 			return Decision{To: origin(f), Outcome: ExpiredNow, Ledger: ledger.Expired}
@@ -143,7 +142,7 @@ func unchanged(f Facts, o Outcome) Decision {
 	return Decision{To: f.State, Outcome: o, Returning: f.Returning}
 }
 
-// origin returns where a pending row goes back to: only what was never confirmed vanishes.
+// origin returns the state that a pending row falls back to.
 func origin(f Facts) State {
 	if f.Returning {
 		return Unsubscribed
@@ -154,9 +153,9 @@ func origin(f Facts) State {
 func request(f Facts) Decision {
 	d := unchanged(f, RequestSuppressed)
 	d.Ledger = ledger.Requested
-	silent := f.Muted || f.State == Suppressed || (f.State == Erased && f.Objected)
+	suppressed := f.Muted || f.State == Suppressed || (f.State == Erased && f.Objected)
 	switch {
-	case silent:
+	case suppressed:
 	case f.State == Active:
 		d.Outcome = AlreadySubscribedNoEmail
 		if f.SentEmails.Allows(AlreadySubscribedEmail) {
@@ -187,15 +186,15 @@ func confirm(f Facts) Decision {
 	return d
 }
 
-// leave ends what there is to end. "Not me" also keeps mail away for a while, even if the request is gone already.
-func leave(f Facts, notMe bool) Decision {
+// leave ends a request or a subscription. A decline also mutes the mailbox, even if the request has already ended.
+func leave(f Facts, decline bool) Decision {
 	switch f.State {
 	case Pending:
-		return Decision{To: origin(f), Outcome: DeclinedNow, NewEpoch: true, Mute: notMe, Ledger: ledger.Declined}
+		return Decision{To: origin(f), Outcome: DeclinedNow, NewEpoch: true, Mute: decline, Ledger: ledger.Declined}
 	case Active:
-		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Mute: notMe, Ledger: ledger.Unsubscribed}
+		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Mute: decline, Ledger: ledger.Unsubscribed}
 	case None, Unsubscribed:
-		if notMe && !f.Muted {
+		if decline && !f.Muted {
 			return Decision{To: f.State, Outcome: MutedNow, Mute: true, Ledger: ledger.Declined}
 		}
 	case Suppressed, Erased:
@@ -204,14 +203,14 @@ func leave(f Facts, notMe bool) Decision {
 }
 
 func suppress(f Facts) Decision {
-	if f.State == Suppressed || f.State == Erased && f.Objected { // the objection lasts as long, and is what is kept
+	if f.State == Suppressed || f.State == Erased && f.Objected { // an objection is permanent and takes precedence
 		return unchanged(f, AlreadySuppressed)
 	}
 	return Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: ledger.Suppressed}
 }
 
-// lift returns the way back from all that keeps mail away. Nobody becomes a subscriber by it: that takes a fresh consent.
-func lift(f Facts) Decision {
+// removeSuppression ends every kind of suppression. It never makes a subscription active, which takes a new consent.
+func removeSuppression(f Facts) Decision {
 	switch {
 	case f.State == Suppressed:
 		return Decision{To: Unsubscribed, Outcome: SuppressionRemoved, NewEpoch: true, Ledger: ledger.SuppressionRemoved}
@@ -228,7 +227,7 @@ func erase(f Facts) Decision {
 	return Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
 }
 
-// dropped returns a request that was taken for a robot's: recorded, and nothing else.
+// dropped returns the decision for a request that appears to come from a bot: it is only recorded.
 func dropped(f Facts) Decision {
 	d := unchanged(f, Dropped)
 	d.Ledger = ledger.Requested
