@@ -51,12 +51,12 @@ func TestPolicyOfPublicSuites(t *testing.T) {
 		switch c.Policy {
 		case "accept":
 			if err != nil {
-				t.Errorf("%s %s: %q refused: %v", c.Suite, c.ID, *c.Input, err)
+				t.Errorf("%s %s: %q rejected: %v", c.Suite, c.ID, *c.Input, err)
 			}
 		case "trim-or-reject":
 			checkRefusal(t, *c.Input, err)
 			if trimmed, trimErr := ParseAddress(strings.Trim(*c.Input, " ")); got != trimmed || (err == nil) != (trimErr == nil) {
-				t.Errorf("%s %s: %q is not taken like its trimmed self", c.Suite, c.ID, *c.Input)
+				t.Errorf("%s %s: %q differs from its trimmed form", c.Suite, c.ID, *c.Input)
 			}
 		case "idn":
 			checkRefusal(t, *c.Input, err)
@@ -94,13 +94,13 @@ func TestParseAddress(t *testing.T) {
 	} {
 		got, err := ParseAddress(input)
 		if err != nil || got != want {
-			t.Errorf("%q gives\n%+v, %v, want\n%+v", input, got, err, want)
+			t.Errorf("%q: got\n%+v, %v, want\n%+v", input, got, err, want)
 		}
 		checkConsistent(t, got, err)
 	}
 }
 
-func TestRefusedAddresses(t *testing.T) {
+func TestInvalidAddresses(t *testing.T) {
 	label63 := strings.Repeat("a", 63)
 	for input, reason := range map[string]*AddressError{
 		"":                                         errEmpty,
@@ -169,13 +169,13 @@ func TestRefusedAddresses(t *testing.T) {
 	} {
 		got, err := ParseAddress(input)
 		if err != reason || got != (Address{}) { //nolint:errorlint // the very value
-			t.Errorf("%q gives %+v, %v, want %v", input, got, err, reason)
+			t.Errorf("%q: got %+v, %v, want %v", input, got, err, reason)
 		}
 		checkRefusal(t, input, err)
 	}
 }
 
-// checkConsistent checks what holds for every address that is taken.
+// checkConsistent checks the invariants of an accepted address.
 func checkConsistent(t *testing.T, a Address, err error) {
 	t.Helper()
 	if err != nil {
@@ -192,20 +192,20 @@ func checkConsistent(t *testing.T, a Address, err error) {
 		}
 	}
 	if strings.ContainsFunc(a.Display, isForbidden) || strings.Count(a.Display, "@") != 1 {
-		t.Errorf("not fit to be shown: %q", a.Display)
+		t.Errorf("invalid display form: %q", a.Display)
 	}
 	if a.Normalized != strings.ToLower(a.Mailbox) {
-		t.Errorf("norm %q of %q", a.Normalized, a.Mailbox)
+		t.Errorf("normalized form %q of %q", a.Normalized, a.Mailbox)
 	}
 	for _, again := range []string{a.Mailbox, a.Display, a.Normalized, strings.ToUpper(a.Mailbox)} {
 		b, err := ParseAddress(again)
 		if err != nil || b.Normalized != a.Normalized || b.MailboxKey != a.MailboxKey || b.Domain != a.Domain {
-			t.Errorf("%q, from %+v, gives %+v, %v", again, a, b, err)
+			t.Errorf("%q, from %+v: got %+v, %v", again, a, b, err)
 		}
 	}
 }
 
-// checkRefusal checks what holds for every refusal.
+// checkRefusal checks the invariants of an error.
 func checkRefusal(t *testing.T, input string, err error) {
 	t.Helper()
 	if err == nil {

@@ -15,8 +15,8 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// TestABacklogReachesAMailboxAsOneMail: while no email can leave, the caps of each day let a few more be queued.
-func TestABacklogReachesAMailboxAsOneMail(t *testing.T) {
+// TestABacklogReachesAMailboxAsOneEmail queues a few emails within the budget of each day while none can be sent.
+func TestABacklogReachesAMailboxAsOneEmail(t *testing.T) {
 	b := setup(t)
 	for i := range 12 {
 		b.request(spelling(i), ConfirmationQueued)
@@ -26,12 +26,12 @@ func TestABacklogReachesAMailboxAsOneMail(t *testing.T) {
 	}
 	sent := b.deliver()
 	if len(sent) != 1 || sent[0].to != spelling(11) {
-		t.Errorf("sent %v, want the newest alone", sent)
+		t.Errorf("sent %v, want only the newest", sent)
 	}
 	if got := b.outcomes(); got["sent"] != 1 || got["superseded"] != 11 {
 		t.Errorf("outcomes %v", got)
 	}
-	b.request(spelling(12), ConfirmationOverBudget) // what was sent counts from its sending
+	b.request(spelling(12), ConfirmationOverBudget) // a sent email counts from the time of sending
 	sent = append(sent, b.deliverFor(time.Hour)...)
 	b.request(spelling(12), ConfirmationQueued)
 	if sent = append(sent, b.deliverFor(time.Hour)...); len(sent) != 2 {
@@ -40,10 +40,10 @@ func TestABacklogReachesAMailboxAsOneMail(t *testing.T) {
 	b.expectSendings(sent)
 }
 
-// TestReleasedMailsAreNoBurst: many were held over days, and the owner lets all of them go at once.
-func TestReleasedMailsAreNoBurst(t *testing.T) {
+// TestReleasedEmailsAreNoBurst holds emails over several days and releases all of them at once.
+func TestReleasedEmailsAreNoBurst(t *testing.T) {
 	b := setup(t)
-	var sent []sending
+	var sent []sentEmail
 	for day := range 6 {
 		for i := range 3 {
 			b.requestHeld(spelling(3*day+i), ConfirmationQueued)
@@ -65,7 +65,7 @@ func TestReleasedMailsAreNoBurst(t *testing.T) {
 		}
 	}
 	if sent = append(sent, b.deliverFor(48*time.Hour)...); len(sent) != 3 {
-		t.Errorf("sent %v, want those that were not held: they are newer", sent)
+		t.Errorf("sent %v, want the emails that were not held: they are newer", sent)
 	}
 	b.expectSendings(sent)
 	if got := b.outcomes(); got["sent"] != 3 || got["superseded"] != 18 {
@@ -73,8 +73,8 @@ func TestReleasedMailsAreNoBurst(t *testing.T) {
 	}
 }
 
-// TestAReleasedMailWaitsForThePause: it is the newest, and an older one has just left.
-func TestAReleasedMailWaitsForThePause(t *testing.T) {
+// TestAReleasedEmailWaitsForThePause releases the newest email just after an older one was sent.
+func TestAReleasedEmailWaitsForThePause(t *testing.T) {
 	b := setup(t)
 	b.request(spelling(1), ConfirmationQueued)
 	b.advance(confirmPause)
@@ -82,7 +82,7 @@ func TestAReleasedMailWaitsForThePause(t *testing.T) {
 	b.advance(time.Hour)
 	sent := b.deliver()
 	if len(sent) != 1 || sent[0].to != spelling(1) {
-		t.Fatalf("sent %v: what is held overtakes nobody", sent)
+		t.Fatalf("sent %v: a held email supersedes an older one", sent)
 	}
 	if err := b.store.ReleaseHeld(t.Context(), b.held().ID, operator); err != nil {
 		t.Fatal(err)
@@ -91,31 +91,31 @@ func TestAReleasedMailWaitsForThePause(t *testing.T) {
 		t.Errorf("sent %v within the pause", sent)
 	}
 	if sent := b.deliver(); len(sent) != 1 || sent[0].to != spelling(2) {
-		t.Errorf("sent %v, want the one that waited", sent)
+		t.Errorf("sent %v, want the released email", sent)
 	}
 }
 
-// TestAMailWhoseTimeIsOver is not sent, however it comes back; a weekend without an email service loses nobody.
-func TestAMailWhoseTimeIsOver(t *testing.T) {
+// TestAnOutdatedEmailIsNotSent also checks that emails outlast a weekend without an email service.
+func TestAnOutdatedEmailIsNotSent(t *testing.T) {
 	b := setup(t)
 	b.activate(john)
 	b.request(john, AlreadySubscribed)
 	b.request(jane, ConfirmationQueued)
-	b.ask(john, ExportLinkEmail, LinkQueued)
+	b.requestLink(john, ExportLinkEmail, LinkQueued)
 	b.advance(3 * 24 * time.Hour)
 	sent := b.deliver()
 	if len(sent) != 2 || b.outcomes()["outdated"] != 1 {
 		t.Errorf("sent %v, outcomes %v", sent, b.outcomes())
 	}
-	b.exec(`update outbox set state = 'ready', finished_at = null, outcome = null where outcome = 'sent'`) // as from the dead
+	b.exec(`update outbox set state = 'ready', finished_at = null, outcome = null where outcome = 'sent'`) // as if requeued
 	b.advance(5 * 24 * time.Hour)
 	if sent := b.deliver(); len(sent) != 0 || b.outcomes()["outdated"] != 3 {
 		t.Errorf("sent %v, outcomes %v", sent, b.outcomes())
 	}
 }
 
-// TestWhatOvertakesMustBeAbleToLeave: a newer mail that will not be sent takes nobody's place.
-func TestWhatOvertakesMustBeAbleToLeave(t *testing.T) {
+// TestASuppressedEmailSupersedesNone checks that a newer email which will not be sent does not supersede an older one.
+func TestASuppressedEmailSupersedesNone(t *testing.T) {
 	b := setup(t)
 	b.request(spelling(1), ConfirmationQueued)
 	b.advance(confirmPause)
@@ -126,8 +126,8 @@ func TestWhatOvertakesMustBeAbleToLeave(t *testing.T) {
 	}
 }
 
-// TestTheCapOfOneDomainHoldsForABacklog: a company's mailboxes are not filled by what waited.
-func TestTheCapOfOneDomainHoldsForABacklog(t *testing.T) {
+// TestTheDomainLimitAppliesToABacklog checks that a backlog does not flood the mailboxes of a company.
+func TestTheDomainLimitAppliesToABacklog(t *testing.T) {
 	b := setup(t)
 	b.store.domainLimit.Limit = 3
 	for i := range 12 {
@@ -138,7 +138,7 @@ func TestTheCapOfOneDomainHoldsForABacklog(t *testing.T) {
 		}
 	}
 	if sent := b.deliver(); len(sent) != 12+3 {
-		t.Errorf("%d emails at once, want those of the large provider and as many as the cap", len(sent))
+		t.Errorf("%d emails at once, want those to the large provider and as many as the domain limit", len(sent))
 	}
 	b.advance(time.Second)
 	sent := b.deliverFor(4 * domainWindow)
@@ -148,22 +148,22 @@ func TestTheCapOfOneDomainHoldsForABacklog(t *testing.T) {
 	}
 }
 
-// TestMailsAreClearedOneAfterTheOther where they count together, by as many workers as there are.
-func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
+// TestConcurrentChecksKeepTheBudgets checks emails that share a budget in parallel.
+func TestConcurrentChecksKeepTheBudgets(t *testing.T) {
 	b := setup(t)
 	const n = 12
 	at := func(i int) string { return fmt.Sprintf("jane%d@example.org", i) }
 	for i := range n {
 		b.activate(at(i))
-		b.ask(at(i), ExportLinkEmail, LinkQueued)
+		b.requestLink(at(i), ExportLinkEmail, LinkQueued)
 	}
 	b.deliver()
 	b.advance(budgetWindow)
-	for i := range n { // two links, of two in a day
-		b.ask(at(i), ExportLinkEmail, LinkQueued)
-		b.ask(at(i), EraseLinkEmail, LinkQueued)
+	for i := range n { // two links, the whole budget of a day
+		b.requestLink(at(i), ExportLinkEmail, LinkQueued)
+		b.requestLink(at(i), EraseLinkEmail, LinkQueued)
 	}
-	b.exec(`update email_log set sent_at = $1 where purpose = 'privacy_export' and sent_at is not null`, b.now().Add(-time.Hour)) // the first one left late
+	b.exec(`update email_log set sent_at = $1 where purpose = 'privacy_export' and sent_at is not null`, b.now().Add(-time.Hour)) // the first one was sent late
 	for i := range n {
 		b.request(at(n+i), ConfirmationQueued)
 	}
@@ -195,8 +195,7 @@ func TestMailsAreClearedOneAfterTheOther(t *testing.T) {
 	}
 }
 
-// TestClearance holds the decision to its table.
-func TestClearance(t *testing.T) {
+func TestDecideSend(t *testing.T) {
 	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.EmailConfirm, CreatedAt: now.Add(-time.Minute)}
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
 	earlier := func(n byte, sent time.Duration) logEntry {
@@ -210,30 +209,30 @@ func TestClearance(t *testing.T) {
 		age    time.Duration
 		want   SendDecision
 	}{
-		"alone":                          {},
-		"itself, tried before":           {log: []logEntry{{mine.ID, ConfirmEmail, ago(time.Second), true}}},
-		"a later one waits":              {log: []logEntry{{newer, ConfirmEmail, nil, true}}, want: SendDecision{DropReason: "superseded"}},
-		"a later one left":               {log: []logEntry{{newer, ConfirmEmail, ago(0), false}}, want: SendDecision{DropReason: "superseded"}},
-		"a later one is held, or ended":  {log: []logEntry{{newer, ConfirmEmail, nil, false}}},
-		"a later one of another purpose": {kind: outbox.EmailPrivacyExport, log: []logEntry{{newer, EraseLinkEmail, nil, true}}},
-		"an earlier one waits":           {log: []logEntry{{older, ConfirmEmail, nil, true}}},
-		"an earlier one left just now":   {log: []logEntry{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute}},
-		"an earlier one left long ago":   {log: []logEntry{{older, ConfirmEmail, ago(confirmPause), false}}},
-		"three left today": {
+		"alone":                            {},
+		"itself, tried before":             {log: []logEntry{{mine.ID, ConfirmEmail, ago(time.Second), true}}},
+		"a later one waits":                {log: []logEntry{{newer, ConfirmEmail, nil, true}}, want: SendDecision{DropReason: "superseded"}},
+		"a later one was sent":             {log: []logEntry{{newer, ConfirmEmail, ago(0), false}}, want: SendDecision{DropReason: "superseded"}},
+		"a later one is held, or ended":    {log: []logEntry{{newer, ConfirmEmail, nil, false}}},
+		"a later one of another purpose":   {kind: outbox.EmailPrivacyExport, log: []logEntry{{newer, EraseLinkEmail, nil, true}}},
+		"an earlier one waits":             {log: []logEntry{{older, ConfirmEmail, nil, true}}},
+		"an earlier one was just sent":     {log: []logEntry{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute}},
+		"an earlier one was sent long ago": {log: []logEntry{{older, ConfirmEmail, ago(confirmPause), false}}},
+		"three were sent today": {
 			log:  []logEntry{earlier(1, 20*time.Hour), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
 			want: SendDecision{DeferFor: 4 * time.Hour},
 		},
-		"three left, one of them a day ago": {
+		"three were sent, one of them a day ago": {
 			log: []logEntry{earlier(1, budgetWindow), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
 		},
-		"a reminder is of the same purpose": {
+		"a reminder has the purpose confirm": {
 			kind: outbox.EmailReminder, log: []logEntry{{older, ConfirmEmail, ago(time.Minute), false}}, want: SendDecision{DeferFor: 14 * time.Minute},
 		},
-		"two links share their cap": {
+		"two links share their budget": {
 			kind: outbox.EmailPrivacyErase, log: []logEntry{{older, ExportLinkEmail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkEmail, ago(time.Hour), false}},
 			want: SendDecision{DeferFor: 22 * time.Hour},
 		},
-		"the domain is full": {domain: 30 * time.Minute, want: SendDecision{DeferFor: 30 * time.Minute}},
+		"the domain limit is reached": {domain: 30 * time.Minute, want: SendDecision{DeferFor: 30 * time.Minute}},
 		"the mailbox for longer than the domain": {
 			domain: time.Minute, log: []logEntry{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute},
 		},

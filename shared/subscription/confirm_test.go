@@ -12,7 +12,7 @@ import (
 	"newsletter/shared/token"
 )
 
-func TestConfirmGrantsTheConsentOfTheTokensRequest(t *testing.T) {
+func TestConfirmRecordsTheConsentOfTheTokensRequest(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued) // in German
 	first := b.link(jane)
@@ -22,7 +22,7 @@ func TestConfirmGrantsTheConsentOfTheTokensRequest(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	b.advance(time.Hour)
-	b.click(b.store.Confirm, first, ConfirmedNow) // the older mail's link stays good
+	b.click(b.store.Confirm, first, ConfirmedNow) // the older email's link stays valid
 	if r := b.expectRow(jane, Active, 1, false); !r.ConfirmedAt.Equal(now.Add(2 * time.Hour)) {
 		t.Errorf("%+v", r)
 	}
@@ -32,7 +32,7 @@ func TestConfirmGrantsTheConsentOfTheTokensRequest(t *testing.T) {
 		t.Errorf("proof: %v", shown)
 	}
 	b.click(b.store.Confirm, first, AlreadyConfirmed)
-	b.click(b.store.Confirm, b.link(jane), AlreadyConfirmed) // and the newer one does no harm
+	b.click(b.store.Confirm, b.link(jane), AlreadyConfirmed) // and the newer one is harmless
 	b.expectLedger("requested:confirmation_queued", "requested:confirmation_queued", "confirmed:confirmed")
 	if n := b.count(`event_context c join ledger_events e on e.id = c.event_id where e.kind = 'subscription.confirmed' and c.ip = '192.0.2.7'`); n != 1 {
 		t.Errorf("%d contexts", n)
@@ -51,43 +51,43 @@ func TestLinksThatConfirmNothing(t *testing.T) {
 			t.Errorf("%s: recorded", name)
 		}
 	}
-	refuse("nobody", token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1})
+	refuse("unknown subscriber", token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1})
 
 	b.request(jane, ConfirmationQueued)
 	good := b.link(jane)
 	otherEvent, otherEpoch := good, good
 	otherEvent.EventID = uuid.New()
 	otherEpoch.Epoch = 2
-	refuse("an event that never was", otherEvent)
+	refuse("unknown event", otherEvent)
 	refuse("another epoch", otherEpoch)
 
 	b.request("john@example.org", ConfirmationQueued)
 	foreign := good
 	foreign.EventID = b.link("john@example.org").EventID
-	refuse("somebody else's event", foreign)
+	refuse("another subscriber's event", foreign)
 
 	b.click(b.store.Confirm, good, ConfirmedNow)
 	confirmed := good
 	if err := b.admin.QueryRow(t.Context(), `select id::text from ledger_events where kind = 'subscription.confirmed'`).Scan(&confirmed.EventID); err != nil {
 		t.Fatal(err)
 	}
-	refuse("an event that asked for nothing", confirmed)
+	refuse("an event that is no request", confirmed)
 
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
 	refuse("unsubscribed", good)
 	b.advance(time.Hour)
 	b.request(jane, ConfirmationQueued)
-	refuse("of before the unsubscription", good)
+	refuse("from before the unsubscribe", good)
 	returned := b.link(jane)
 	b.suppress(Suppression{SubscriberID: good.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	refuse("suppressed", returned)
 
-	cancelled := b.link("john@example.org")
-	b.click(b.store.Decline, cancelled, DeclinedNow)
-	refuse("taken back", cancelled)
+	declined := b.link("john@example.org")
+	b.click(b.store.Decline, declined, DeclinedNow)
+	refuse("declined", declined)
 }
 
-// A suppression that came in by the address alone, for example from an operator's tool, outweighs a pending row.
+// A suppression of the address alone, for example by the operator's tool, overrides a pending row.
 func TestASuppressedAddressIsNotConfirmed(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
@@ -101,7 +101,7 @@ func TestASuppressedAddressIsNotConfirmed(t *testing.T) {
 	b.request(jane, RequestSuppressed)
 }
 
-func TestParallelConfirmationsAreOne(t *testing.T) {
+func TestParallelConfirmationsAreRecordedOnce(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	c := b.link(jane)
@@ -121,7 +121,7 @@ func TestParallelConfirmationsAreOne(t *testing.T) {
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed")
 }
 
-// Whatever runs at the same time, what remains is what some order of it leaves, and the ledger tells that order.
+// The result of concurrent operations is that of some serial order, and the ledger has that order.
 func TestConcurrentStepsHaveASerialOutcome(t *testing.T) {
 	b := setup(t)
 	for round := range 40 {
@@ -149,13 +149,13 @@ func TestConcurrentStepsHaveASerialOutcome(t *testing.T) {
 	}
 }
 
-// checkHistory replays the ledger of an address and compares its end with the row.
-func (b *bundle) checkHistory(typed string) {
+// checkHistory replays the ledger of an address and compares the final state with the row.
+func (b *fixture) checkHistory(typed string) {
 	b.Helper()
 	moves := b.strings(`select (e.data->>'from') || ' ' || (e.data->>'to')
 		from ledger_events e join identities i using (subscriber_id) where i.email_hmac = $1
 		order by e.at, e.id`, b.store.key.Address(address(b, typed).Normalized))
-	// Events of one instant come in any order; one that fits the present state is the next.
+	// Events of one instant have no order; the next one is any that fits the current state.
 	state := string(None)
 	for len(moves) > 0 {
 		next := -1
@@ -169,7 +169,7 @@ func (b *bundle) checkHistory(typed string) {
 			}
 		}
 		if next < 0 {
-			b.Fatalf("%s: from %s nothing leads on among %v", typed, state, moves)
+			b.Fatalf("%s: no event starts from %s among %v", typed, state, moves)
 		}
 		state = moves[next][len(state)+1:]
 		moves = append(moves[:next], moves[next+1:]...)

@@ -8,15 +8,16 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// sending is an email that left.
-type sending struct {
+// A sentEmail is an email that was sent.
+type sentEmail struct {
 	to, mailbox, domain string
 	purpose             Purpose
 	at                  time.Time
 }
 
-// deliver empties the outbox as the function does, with an email service that takes everything, and gives what left.
-func (b *bundle) deliver() (sent []sending) {
+// deliver empties the outbox as the function does, with an email service that accepts everything, and returns the sent
+// emails.
+func (b *fixture) deliver() (sent []sentEmail) {
 	b.Helper()
 	queue := outbox.NewWorker(b.db, b.now)
 	for {
@@ -29,7 +30,7 @@ func (b *bundle) deliver() (sent []sending) {
 		}
 		for _, d := range claimed {
 			if !d.Kind.IsEmail() {
-				b.done(queue, d, "none")
+				b.complete(queue, d, "none")
 				continue
 			}
 			to, c, err := b.store.CheckSend(b.Context(), d)
@@ -37,29 +38,29 @@ func (b *bundle) deliver() (sent []sending) {
 			case err != nil:
 				b.Fatal(err)
 			case c.DropReason != "":
-				b.done(queue, d, c.DropReason)
+				b.complete(queue, d, c.DropReason)
 			case c.DeferFor > 0:
 				if err := queue.Release(b.Context(), c.DeferFor, d); err != nil {
 					b.Fatal(err)
 				}
 			default:
-				b.done(queue, d, "sent")
+				b.complete(queue, d, "sent")
 				a := address(b, to.Mailbox)
-				sent = append(sent, sending{to.Mailbox, a.MailboxKey, RegistrableDomain(a.Domain), purposeOf(d.Kind), b.now()})
+				sent = append(sent, sentEmail{to.Mailbox, a.MailboxKey, RegistrableDomain(a.Domain), purposeOf(d.Kind), b.now()})
 			}
 		}
 	}
 }
 
-func (b *bundle) done(queue *outbox.Worker, d outbox.Delivery, outcome string) {
+func (b *fixture) complete(queue *outbox.Worker, d outbox.Delivery, outcome string) {
 	b.Helper()
 	if err := queue.Complete(b.Context(), d, outcome); err != nil {
 		b.Fatal(err)
 	}
 }
 
-// deliverFor delivers every minute for a time.
-func (b *bundle) deliverFor(d time.Duration) (sent []sending) {
+// deliverFor delivers once a minute for d.
+func (b *fixture) deliverFor(d time.Duration) (sent []sentEmail) {
 	b.Helper()
 	for end := b.now().Add(d); b.now().Before(end); b.advance(time.Minute) {
 		sent = append(sent, b.deliver()...)
@@ -67,8 +68,8 @@ func (b *bundle) deliverFor(d time.Duration) (sent []sending) {
 	return sent
 }
 
-// outcomes counts how the emails of the outbox ended, or that they wait.
-func (b *bundle) outcomes() map[string]int {
+// outcomes counts the emails in the outbox by outcome, or by state while they wait.
+func (b *fixture) outcomes() map[string]int {
 	b.Helper()
 	counts := map[string]int{}
 	for _, outcome := range b.strings(`select case when state = 'done' then outcome else state end from outbox where kind like 'email.%'`) {
@@ -77,10 +78,11 @@ func (b *bundle) outcomes() map[string]int {
 	return counts
 }
 
-// expectSendings holds what left to the caps: of every mailbox in every stretch of time, and of every domain.
-func (b *bundle) expectSendings(sent []sending) {
+// expectSendings checks the sent emails against the budget of each mailbox and the limit of each domain, in each
+// window.
+func (b *fixture) expectSendings(sent []sentEmail) {
 	b.Helper()
-	within := func(one sending, window time.Duration, same func(sending) bool) (n int) {
+	within := func(one sentEmail, window time.Duration, same func(sentEmail) bool) (n int) {
 		for _, other := range sent {
 			if same(other) && !other.at.After(one.at) && one.at.Sub(other.at) < window {
 				n++
@@ -89,18 +91,18 @@ func (b *bundle) expectSendings(sent []sending) {
 		return n
 	}
 	for _, one := range sent {
-		bound, _ := budgetOf(one.purpose)
-		mailbox := func(other sending) bool {
-			return other.mailbox == one.mailbox && slices.Contains(bound.purposes, other.purpose)
+		budget, _ := budgetOf(one.purpose)
+		mailbox := func(other sentEmail) bool {
+			return other.mailbox == one.mailbox && slices.Contains(budget.purposes, other.purpose)
 		}
-		if n := within(one, budgetWindow, mailbox); n > bound.limit {
-			b.Errorf("%s: %d mails to %s in a day", one.purpose, n, one.mailbox)
+		if n := within(one, budgetWindow, mailbox); n > budget.limit {
+			b.Errorf("%s: %d emails to %s in a day", one.purpose, n, one.mailbox)
 		}
-		if n := within(one, bound.pause, mailbox); n > 1 {
+		if n := within(one, budget.pause, mailbox); n > 1 {
 			b.Errorf("%s: %d emails to %s within the pause", one.purpose, n, one.mailbox)
 		}
 		if limit := b.store.domainLimit.Limit; limit > 0 && slices.Contains(formPurposes, string(one.purpose)) && Provider(one.domain) == "other" {
-			if n := within(one, domainWindow, func(other sending) bool {
+			if n := within(one, domainWindow, func(other sentEmail) bool {
 				return other.domain == one.domain && slices.Contains(formPurposes, string(other.purpose))
 			}); n > limit {
 				b.Errorf("%d emails to %s in an hour", n, one.domain)
@@ -109,5 +111,5 @@ func (b *bundle) expectSendings(sent []sending) {
 	}
 }
 
-// spelling is one of many addresses of one mailbox.
+// spelling returns one of many addresses of one mailbox.
 func spelling(i int) string { return fmt.Sprintf("vic.tim+t%d@gmail.com", i) }

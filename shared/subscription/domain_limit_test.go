@@ -21,7 +21,7 @@ func TestExemptions(t *testing.T) {
 		}
 	}
 	for name, value := range map[string]string{
-		"a subdomain": "lists.example.org", "an ending": "co.uk", "a pattern": "*.example.org", "an address": "jane@example.org",
+		"a subdomain": "lists.example.org", "a public suffix": "co.uk", "a pattern": "*.example.org", "an address": "jane@example.org",
 		"a URL": "https://example.org", "a name": "localhost", "two without a comma": "example.org example.net",
 	} {
 		env := config.FromMap(map[string]string{"LIMITS_EXEMPT_DOMAINS": value})
@@ -37,32 +37,32 @@ func TestExemptions(t *testing.T) {
 	}
 }
 
-func TestTheCapOfOneDomain(t *testing.T) {
+func TestTheDomainLimit(t *testing.T) {
 	b := setup(t)
 	b.store.domainLimit = DomainLimit{Limit: 3, Exempt: Exemptions{"example.net"}}
 	at := func(i int, domain string) string { return fmt.Sprintf("jane%d@%s", i, domain) }
 	for i := range 3 {
 		b.request(at(i, "mail.example.org"), ConfirmationQueued)
 	}
-	b.request(at(3, "example.org"), ConfirmationOverBudget) // the registrable domain counts, not its parts
+	b.request(at(3, "example.org"), ConfirmationOverBudget) // subdomains count as their registrable domain
 	b.request(at(0, "mail.example.org"), ConfirmationOverBudget)
-	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["domain_cap"]` {
+	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["domain_limit"]` {
 		t.Errorf("recorded %v", got)
 	}
-	b.expectRow(at(3, "example.org"), Pending, 1, false) // nobody is lost: the next request emails
+	b.expectRow(at(3, "example.org"), Pending, 1, false) // the next request sends an email
 	for i := range 5 {
 		b.request(at(i, "gmail.com"), ConfirmationQueued)
 		b.request(at(i, "lists.example.net"), ConfirmationQueued)
-		b.request(at(i, fmt.Sprintf("shop%d.co.uk", i)), ConfirmationQueued) // not one domain
+		b.request(at(i, fmt.Sprintf("shop%d.co.uk", i)), ConfirmationQueued) // different registrable domains
 	}
 	b.activate("john@example.com")
 	b.advance(time.Hour)
 	b.request(at(3, "example.org"), ConfirmationQueued)
 
-	// Who leaves or asks for their data is not held up: that mail goes to subscribers alone.
+	// Unsubscribe and privacy links are not limited: they go to subscribers only.
 	b.store.domainLimit.Limit = 1
-	b.ask("john@example.com", UnsubscribeLinkEmail, LinkQueued)
-	b.ask("john@example.com", ExportLinkEmail, LinkQueued)
+	b.requestLink("john@example.com", UnsubscribeLinkEmail, LinkQueued)
+	b.requestLink("john@example.com", ExportLinkEmail, LinkQueued)
 	b.store.domainLimit.Limit = 0
 	for i := range 60 {
 		b.request(at(i, "example.edu"), ConfirmationQueued)

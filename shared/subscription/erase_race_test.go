@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Whoever has read a person and is about to write of them is waited for by an erasure, so that it deletes that too: an
-// export, and "this was not me" of somebody without a row. Without waiting, their network address would stay.
+// An erasure waits for transactions that have read the subscriber and are about to write, so that it also deletes what
+// they write: an export, and a decline without a row. Without waiting, the network address would stay.
 func TestAnErasureSeesWhatBeganBeforeIt(t *testing.T) {
-	for name, begin := range map[string]func(b *bundle, s *Store) error{
-		"export": func(b *bundle, s *Store) error {
+	for name, begin := range map[string]func(b *fixture, s *Store) error{
+		"export": func(b *fixture, s *Store) error {
 			_, err := s.Export(b.Context(), b.unsubscribeLink(jane), visit)
 			return err
 		},
-		"not me": func(b *bundle, s *Store) error {
+		"decline": func(b *fixture, s *Store) error {
 			claims := b.link(jane)
 			b.advance(PendingLifetime)
 			if n, err := b.store.Expire(b.Context(), 10); err != nil || n != 1 {
@@ -43,14 +43,14 @@ func TestAnErasureSeesWhatBeganBeforeIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			if left := b.strings(`select host(ip) from event_context`); len(left) != 0 {
-				t.Errorf("kept of an erased person: %v", left)
+				t.Errorf("kept after the erasure: %v", left)
 			}
 		})
 	}
 }
 
-// blockedOr waits until somebody waits for a lock, or something has come to its end.
-func (b *bundle) blockedOr(done chan error) {
+// blockedOr waits until a session waits for a lock, or until done has a result.
+func (b *fixture) blockedOr(done chan error) {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if waiting := b.strings(`select pid::text from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`); len(waiting) > 0 {
 			return
@@ -65,7 +65,7 @@ func (b *bundle) blockedOr(done chan error) {
 	b.Error("the erasure neither waits nor ends")
 }
 
-// An export that comes too late finds nobody, and records nothing.
+// An export after the erasure finds no data and records nothing.
 func TestAnExportAfterTheErasure(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
@@ -79,7 +79,7 @@ func TestAnExportAfterTheErasure(t *testing.T) {
 	}
 }
 
-// A complaint about somebody who has objected for good changes nothing, and says so.
+// A complaint after an objection changes nothing.
 func TestAComplaintAfterAnObjection(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)

@@ -24,9 +24,9 @@ func testVault(t testing.TB) *outbox.Vault {
 	return vault
 }
 
-func (b *bundle) eraser() *Eraser { return NewEraser(b.store, testVault(b)) }
+func (b *fixture) eraser() *Eraser { return NewEraser(b.store, testVault(b)) }
 
-func (b *bundle) erase(e Erasure, want Outcome) {
+func (b *fixture) erase(e Erasure, want Outcome) {
 	b.Helper()
 	e.Visit = visit
 	if got, err := b.eraser().Erase(b.Context(), e); err != nil || got != want {
@@ -34,8 +34,8 @@ func (b *bundle) erase(e Erasure, want Outcome) {
 	}
 }
 
-// everything is every row of the database as text.
-func (b *bundle) everything() string {
+// dump returns every row of the database as text.
+func (b *fixture) dump() string {
 	b.Helper()
 	var all []string
 	for _, table := range b.strings(`select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'`) {
@@ -49,8 +49,8 @@ func TestErase(t *testing.T) {
 	b.activate(jane)
 	b.advance(time.Hour)
 	unsubscribe, id := b.unsubscribeLink(jane), b.row(jane).ID
-	b.ask(jane, EraseLinkEmail, LinkQueued)
-	b.ask(jane, ExportLinkEmail, LinkQueued) // an email that still waits
+	b.requestLink(jane, EraseLinkEmail, LinkQueued)
+	b.requestLink(jane, ExportLinkEmail, LinkQueued) // an email that still waits
 	b.activate("john@example.org")
 
 	wrong := Erasure{Address: address(t, "john@example.org"), SubscriberID: id, Visit: visit}
@@ -59,12 +59,12 @@ func TestErase(t *testing.T) {
 	}
 	nobody := Erasure{Address: address(t, jane), SubscriberID: uuid.New(), Visit: visit}
 	if _, err := b.eraser().Erase(t.Context(), nobody); !errors.Is(err, ErrUnknown) {
-		t.Errorf("nobody's link: %v", err)
+		t.Errorf("unknown link: %v", err)
 	}
 	b.expectRow(jane, Active, 1, false)
 
 	b.erase(Erasure{Address: address(t, "JANE@example.org"), SubscriberID: id}, ErasedNow)
-	everything := b.everything()
+	everything := b.dump()
 	for _, personal := range []string{"jane", "Jane"} {
 		if strings.Contains(everything, personal) {
 			t.Errorf("%q is left:\n%s", personal, everything)
@@ -82,9 +82,9 @@ func TestErase(t *testing.T) {
 	if n := b.count("privacy_requests where kind = 'erase' and subscriber_id = $1 and done_at is not null", id); n != 1 {
 		t.Errorf("%d answered requests", n)
 	}
-	b.expectFarewell(id, ErasedContact{Email: jane, EmailHMAC: b.store.key.Address("jane@example.org"), KeyID: b.store.key.ID()})
+	b.expectErasedContact(id, ErasedContact{Email: jane, EmailHMAC: b.store.key.Address("jane@example.org"), KeyID: b.store.key.ID()})
 
-	// Links of the erased find nobody, and leaving still works.
+	// Links of an erased subscriber are unknown, and unsubscribing still succeeds.
 	b.erase(Erasure{Address: address(t, jane), SubscriberID: id}, Unchanged)
 	b.click(b.store.Unsubscribe, unsubscribe, AlreadyEnded)
 	if _, err := b.store.Confirm(t.Context(), token.Claims{SubscriberID: id, Epoch: 1}, visit); !errors.Is(err, ErrUnknown) {
@@ -92,16 +92,16 @@ func TestErase(t *testing.T) {
 	}
 	b.expectRow("john@example.org", Active, 1, false)
 
-	// Without an objection a new sign-up is like the first one.
+	// Without an objection, a new sign-up is like the first one.
 	b.advance(25 * time.Hour)
 	b.activate(jane)
 	if b.row(jane).ID == id {
-		t.Error("the person got the old id back")
+		t.Error("the new row has the old id")
 	}
 }
 
-// expectFarewell opens what the listeners of an erasure get.
-func (b *bundle) expectFarewell(id uuid.UUID, want ErasedContact) {
+// expectErasedContact decrypts and checks the contact that destinations receive after an erasure.
+func (b *fixture) expectErasedContact(id uuid.UUID, want ErasedContact) {
 	b.Helper()
 	var event uuid.UUID
 	var sealed []byte
@@ -118,7 +118,7 @@ func (b *bundle) expectFarewell(id uuid.UUID, want ErasedContact) {
 	var got ErasedContact
 	if err := json.Unmarshal(plain, &got); err != nil || got.Email != want.Email || string(got.EmailHMAC) != string(want.EmailHMAC) ||
 		got.KeyID != want.KeyID || got.Objected != want.Objected {
-		b.Errorf("farewell %+v, %v, want %+v", got, err, want)
+		b.Errorf("erased contact %+v, %v, want %+v", got, err, want)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestEraseEveryState(t *testing.T) {
 				t.Errorf("%d pseudonyms are left", n)
 			}
 			if want := strings.HasPrefix(name, "suppressed") || strings.Contains(name, "objec"); (b.count("suppressions where until is null") == 1) != want {
-				t.Errorf("the lasting suppression: want %v", want)
+				t.Errorf("the permanent suppression: want %v", want)
 			}
 		})
 	}
@@ -159,8 +159,8 @@ func TestAnObjectionOutlastsTheErasure(t *testing.T) {
 	}
 }
 
-// Whatever comes first, the outcome is that of one after the other, and nothing is left that belongs to nobody.
-func TestEraseBesideEverythingElse(t *testing.T) {
+// In any order, the outcome is that of serial execution, and no rows are left without an identity.
+func TestConcurrentErasures(t *testing.T) {
 	b := setup(t)
 	for round := range 8 {
 		b.advance(25 * time.Hour)
@@ -188,7 +188,7 @@ func TestEraseBesideEverythingElse(t *testing.T) {
 			})
 		}
 		all.Wait()
-		// Under the id of the link, or under that of a request that came between the end of the first one and the erasure.
+		// Either the id of the link was erased, or that of a request between the end of the first one and the erasure.
 		if n := b.count("ledger_events where kind = 'subscription.erased'") - erased; n != 1 {
 			t.Errorf("round %d: erased %d times", round, n)
 		}
@@ -201,12 +201,12 @@ func TestEraseBesideEverythingElse(t *testing.T) {
 		if n := b.count("subscribers s where not exists (select from identities i where i.subscriber_id = s.id)"); n != 0 {
 			t.Errorf("round %d: %d rows without a pseudonym", round, n)
 		}
-		b.erase(Erasure{Address: address(t, jane)}, b.erasable(jane))
+		b.erase(Erasure{Address: address(t, jane)}, b.expectedErasure(jane))
 	}
 }
 
-// erasable is what erasing gives now.
-func (b *bundle) erasable(typed string) Outcome {
+// expectedErasure returns the outcome of an erasure now.
+func (b *fixture) expectedErasure(typed string) Outcome {
 	b.Helper()
 	if b.count("identities where email_hmac = $1", b.store.key.Address(address(b, typed).Normalized)) > 0 {
 		return ErasedNow

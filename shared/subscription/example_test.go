@@ -42,11 +42,11 @@ func ExampleProvider() {
 	// Output: google microsoft other
 }
 
-// A function opens the store once and serves with it; without a database nothing happens here.
+// A function makes the Store once and reuses it. Without a database, the example ends early.
 func ExampleStore() {
 	ctx := context.Background()
 	env := config.FromMap(map[string]string{"DATABASE_URL": "", "PEPPER": ""})
-	dbConfig, keyConfig, domainCap := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), config.Read[subscription.DomainLimit](env)
+	dbConfig, keyConfig, domainLimit := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), config.Read[subscription.DomainLimit](env)
 	ring := token.ReadRing(env, token.Confirm)
 	if env.Err() != nil {
 		fmt.Println("not configured")
@@ -63,7 +63,7 @@ func ExampleStore() {
 		fmt.Println(err)
 		return
 	}
-	store := subscription.NewStore(db, key, domainCap, time.Now)
+	store := subscription.NewStore(db, key, domainLimit, time.Now)
 
 	address, err := subscription.ParseAddress("jane@example.org")
 	if err != nil {
@@ -73,7 +73,7 @@ func ExampleStore() {
 	outcome, err := store.Request(ctx, subscription.Request{Address: address, Locale: "en"})
 	fmt.Println(outcome, err)
 
-	claims, err := ring.Verify(ctx, "the token of the email", time.Now())
+	claims, err := ring.Verify(ctx, "the token in the email", time.Now())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -10,7 +10,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// recorder notes the statements of each transaction.
+// A recorder records the statements of each transaction.
 type recorder struct {
 	database
 	mu     sync.Mutex
@@ -36,7 +36,7 @@ func (r *recorder) Transact(ctx context.Context, lock int64, load func(*pgx.Batc
 		})
 }
 
-// lostAnswer commits and then behaves as if the answer had not come back: the transaction is run again.
+// lostAnswer commits and then runs the transaction again, as after a lost answer.
 type lostAnswer struct{ database }
 
 func (l lostAnswer) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
@@ -46,7 +46,7 @@ func (l lostAnswer) Transact(ctx context.Context, lock int64, load func(*pgx.Bat
 	return l.database.Transact(ctx, lock, load, decide)
 }
 
-// between runs something after the reads of the first transaction, before its writes.
+// between calls do between the reads and the writes of the first transaction.
 type between struct {
 	database
 	once *sync.Once
@@ -60,7 +60,7 @@ func (m between) Transact(ctx context.Context, lock int64, load func(*pgx.Batch)
 	})
 }
 
-// try repeats what is refused because somebody else works on the same subject, as a client would.
+// try retries do while another transaction holds the lock, as a client would.
 func try(ctx context.Context, do func() error) error {
 	for {
 		err := do()
@@ -70,7 +70,7 @@ func try(ctx context.Context, do func() error) error {
 	}
 }
 
-// afterFirstRead runs something after the first reads that are no transaction.
+// afterFirstRead calls do after each Batch.
 type afterFirstRead struct {
 	database
 	do func()

@@ -17,8 +17,8 @@ const john = "john@example.org"
 
 var operator = Visit{RequestID: "operator", Channel: "tool"}
 
-// requestHeld signs an address up so that its mail waits.
-func (b *bundle) requestHeld(typed string, want Outcome) {
+// requestHeld signs up an address whose email is held.
+func (b *fixture) requestHeld(typed string, want Outcome) {
 	b.Helper()
 	r := Request{Address: address(b, typed), Visit: visit, Hold: "disposable", Reasons: []string{"disposable"}, Source: ledger.Source{Origin: "toot"}}
 	if got, err := b.store.Request(b.Context(), r); err != nil || got != want {
@@ -26,8 +26,8 @@ func (b *bundle) requestHeld(typed string, want Outcome) {
 	}
 }
 
-// held is the one email that waits.
-func (b *bundle) held() HeldEmail {
+// held returns the only held email.
+func (b *fixture) held() HeldEmail {
 	b.Helper()
 	holds, err := b.store.ListHeld(b.Context(), 10)
 	if err != nil || len(holds) != 1 {
@@ -36,7 +36,7 @@ func (b *bundle) held() HeldEmail {
 	return holds[0]
 }
 
-func (b *bundle) expectOutbox(want ...string) {
+func (b *fixture) expectOutbox(want ...string) {
 	b.Helper()
 	got := b.strings(`select kind || ' ' || state || ' ' || coalesce(hold_reason, '-') || ' ' || coalesce(outcome, '-') from outbox order by id`)
 	if !slices.Equal(got, want) {
@@ -44,7 +44,7 @@ func (b *bundle) expectOutbox(want ...string) {
 	}
 }
 
-func TestAHeldMailIsReleased(t *testing.T) {
+func TestAHeldEmailIsReleased(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	h := b.held()
@@ -101,7 +101,7 @@ func TestAHeldSignUpIsRejected(t *testing.T) {
 	}
 }
 
-// TestARejectionLeavesALaterSignUp, whose mail went out unheld.
+// TestARejectionLeavesALaterSignUp rejects a held email after a later sign-up that was not held.
 func TestARejectionLeavesALaterSignUp(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
@@ -116,7 +116,7 @@ func TestARejectionLeavesALaterSignUp(t *testing.T) {
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 }
 
-func TestARejectionOfANoticeLeavesTheSubscriber(t *testing.T) {
+func TestARejectedNoticeKeepsTheSubscriber(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
 	b.requestHeld(jane, AlreadySubscribed)
@@ -126,8 +126,8 @@ func TestARejectionOfANoticeLeavesTheSubscriber(t *testing.T) {
 	b.expectRow(jane, Active, 1, false)
 }
 
-// TestWhoIsGoneMeanwhile keeps nothing of the owner's decision from being recorded.
-func TestWhoIsGoneMeanwhile(t *testing.T) {
+// TestARejectionAfterTheRequestEnded is recorded all the same.
+func TestARejectionAfterTheRequestEnded(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	h := b.held()
@@ -141,7 +141,7 @@ func TestWhoIsGoneMeanwhile(t *testing.T) {
 	b.expectLedger("requested:confirmation_queued", "declined:declined", "rejected:rejected")
 }
 
-func TestWhatIsNotHeldCannotBeJudged(t *testing.T) {
+func TestOnlyHeldEmailsAreReleasedOrRejected(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	ready := uuid.MustParse(b.strings(`select id::text from outbox where kind = 'email.confirm'`)[0])
@@ -157,7 +157,7 @@ func TestWhatIsNotHeldCannotBeJudged(t *testing.T) {
 	b.expectLedger("requested:confirmation_queued")
 }
 
-func TestTwoOwnersJudgeOnce(t *testing.T) {
+func TestConcurrentDecisionsCountOnce(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	h := b.held()
@@ -165,11 +165,11 @@ func TestTwoOwnersJudgeOnce(t *testing.T) {
 	results := make([]error, 4)
 	for i := range results {
 		wg.Go(func() {
-			judge := b.store.ReleaseHeld
+			decide := b.store.ReleaseHeld
 			if i%2 == 1 {
-				judge = b.store.RejectHeld
+				decide = b.store.RejectHeld
 			}
-			results[i] = judge(t.Context(), h.ID, operator)
+			results[i] = decide(t.Context(), h.ID, operator)
 		})
 	}
 	wg.Wait()
@@ -180,16 +180,16 @@ func TestTwoOwnersJudgeOnce(t *testing.T) {
 		}
 	}
 	if n := b.count(`ledger_events where kind like 'hold.%'`); succeeded != 1 || n != 1 {
-		t.Errorf("%d judged, %d in the ledger: %v", succeeded, n, results)
+		t.Errorf("%d succeeded, %d in the ledger: %v", succeeded, n, results)
 	}
 }
 
-// TestHeldMailsExpire with their sign-ups, decoys included; the owner never sees those.
-func TestHeldMailsExpire(t *testing.T) {
+// TestHeldEmailsExpire with their sign-ups, and so do decoys, which the owner never sees.
+func TestHeldEmailsExpire(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	b.advance(time.Minute)
-	b.requestHeld(jane, ConfirmationOverBudget) // a decoy: held too, so that it is written alike
+	b.requestHeld(jane, ConfirmationOverBudget) // a decoy: held too, so that it writes the same
 	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.held()
 	b.advance(PendingLifetime - 2*time.Minute)

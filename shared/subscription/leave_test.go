@@ -38,7 +38,7 @@ func TestAnOldLinkEndsTheRenewedSubscription(t *testing.T) {
 	b.expectRow(jane, Unsubscribed, 3, false)
 }
 
-func TestUnsubscribeTakesARequestBack(t *testing.T) {
+func TestUnsubscribeEndsARequest(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	first := b.unsubscribeLink(jane)
@@ -49,7 +49,7 @@ func TestUnsubscribeTakesARequestBack(t *testing.T) {
 		t.Errorf("%d pseudonyms with an end", n)
 	}
 
-	// The person asks again and gets another id. The link of the first email still ends it.
+	// A second sign-up gets another id. The link in the first email still ends it.
 	b.advance(time.Hour)
 	b.activate(jane)
 	if b.row(jane).ID == first.SubscriberID {
@@ -60,10 +60,10 @@ func TestUnsubscribeTakesARequestBack(t *testing.T) {
 	b.advance(time.Hour)
 	b.request(jane, ConfirmationQueued)
 	b.click(b.store.Unsubscribe, first, DeclinedNow)
-	b.expectRow(jane, Unsubscribed, 3, false) // who had been confirmed once is not forgotten
+	b.expectRow(jane, Unsubscribed, 3, false) // a row that was confirmed once is kept
 }
 
-func TestThisWasNotMe(t *testing.T) {
+func TestDecline(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	c := b.link(jane)
@@ -73,12 +73,12 @@ func TestThisWasNotMe(t *testing.T) {
 	b.advance(MutePeriod - time.Second)
 	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, None, 0, false)
-	b.expectMails(outbox.EmailConfirm)
+	b.expectEmails(outbox.EmailConfirm)
 	b.advance(time.Second)
 	b.request(jane, ConfirmationQueued)
 	b.expectLedger("requested:confirmation_queued", "declined:declined", "requested:request_suppressed", "requested:confirmation_queued")
 
-	// Somebody else confirmed it: then it ends, too.
+	// A decline also ends a subscription that another visitor confirmed.
 	c = b.link(jane)
 	b.click(b.store.Confirm, c, ConfirmedNow)
 	b.click(b.store.Decline, c, UnsubscribedNow)
@@ -86,7 +86,7 @@ func TestThisWasNotMe(t *testing.T) {
 	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, Unsubscribed, 2, false)
 
-	// The request is gone already, but whoever presses the button wants silence.
+	// A decline mutes the mailbox even after the request has ended.
 	b.request("john@example.org", ConfirmationQueued)
 	c = b.link("john@example.org")
 	b.click(b.store.Unsubscribe, c, DeclinedNow)
@@ -94,7 +94,7 @@ func TestThisWasNotMe(t *testing.T) {
 	b.request("john@example.org", RequestSuppressed)
 }
 
-func TestNotMeDoesNotWeakenASuppression(t *testing.T) {
+func TestADeclineDoesNotShortenASuppression(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	c := b.link(jane)
@@ -119,7 +119,7 @@ func TestSuppress(t *testing.T) {
 	b.expectRow(jane, Suppressed, 2, false)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "suppressed:suppressed", "requested:request_suppressed")
 
-	// A complaint about an email whose request has been taken back since: the pseudonym is all there is.
+	// A complaint about an email whose request was declined: only the identity is left.
 	b.request("john@example.org", ConfirmationQueued)
 	c := b.link("john@example.org")
 	b.click(b.store.Decline, c, DeclinedNow)
@@ -127,15 +127,15 @@ func TestSuppress(t *testing.T) {
 	b.advance(MutePeriod + time.Hour)
 	b.request("john@example.org", RequestSuppressed)
 
-	// Nothing is known of them, so nothing can be kept and nothing is to be told.
+	// An unknown subscriber: nothing is stored, and no event is recorded.
 	events := b.count("ledger_events")
 	b.suppress(Suppression{SubscriberID: uuid.New(), Reason: Complaint, Actor: ledger.Provider}, Unchanged)
 	b.click(b.store.Decline, token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New()}, AlreadyEnded)
 	if b.count("ledger_events") != events {
-		t.Error("an event about nobody")
+		t.Error("an event about an unknown subscriber")
 	}
 
-	// By address, for nobody that is known, and for somebody.
+	// By address, of an unknown and of a known address.
 	b.suppress(Suppression{Address: address(t, "new@example.org"), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
 	b.request("new@example.org", RequestSuppressed)
 	b.activate("jim@example.org")

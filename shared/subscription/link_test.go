@@ -9,7 +9,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-func (b *bundle) ask(typed string, p Purpose, want Outcome) {
+func (b *fixture) requestLink(typed string, p Purpose, want Outcome) {
 	b.Helper()
 	got, err := b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, typed), Purpose: p, Visit: visit})
 	if err != nil || got != want {
@@ -19,35 +19,35 @@ func (b *bundle) ask(typed string, p Purpose, want Outcome) {
 
 func TestLinksGoToKnownAddressesOnly(t *testing.T) {
 	b := setup(t)
-	b.ask(jane, UnsubscribeLinkEmail, LinkUnknown)
-	b.ask(jane, ExportLinkEmail, LinkUnknown)
+	b.requestLink(jane, UnsubscribeLinkEmail, LinkUnknown)
+	b.requestLink(jane, ExportLinkEmail, LinkUnknown)
 	if n := b.count("identities") + b.count("subscribers"); n != 0 {
 		t.Errorf("%d traces of an unknown address", n)
 	}
 	b.request(jane, ConfirmationQueued)
-	b.ask("JANE@example.org", UnsubscribeLinkEmail, LinkQueued)
-	b.ask(jane, UnsubscribeLinkEmail, LinkQueued)
-	b.ask(jane, UnsubscribeLinkEmail, LinkOverBudget)
-	b.ask(jane, ExportLinkEmail, LinkQueued)
-	b.ask(jane, EraseLinkEmail, LinkQueued)
-	b.ask(jane, ExportLinkEmail, LinkOverBudget)
-	b.expectMails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink, outbox.EmailUnsubscribeLink, outbox.EmailPrivacyExport, outbox.EmailPrivacyErase)
+	b.requestLink("JANE@example.org", UnsubscribeLinkEmail, LinkQueued)
+	b.requestLink(jane, UnsubscribeLinkEmail, LinkQueued)
+	b.requestLink(jane, UnsubscribeLinkEmail, LinkOverBudget)
+	b.requestLink(jane, ExportLinkEmail, LinkQueued)
+	b.requestLink(jane, EraseLinkEmail, LinkQueued)
+	b.requestLink(jane, ExportLinkEmail, LinkOverBudget)
+	b.expectEmails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink, outbox.EmailUnsubscribeLink, outbox.EmailPrivacyExport, outbox.EmailPrivacyErase)
 	b.advance(24*time.Hour + time.Second)
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
-	b.ask(jane, UnsubscribeLinkEmail, LinkUnknown) // nothing to end
-	b.ask(jane, ExportLinkEmail, LinkQueued)       // but data to show
+	b.requestLink(jane, UnsubscribeLinkEmail, LinkUnknown) // no subscription to end
+	b.requestLink(jane, ExportLinkEmail, LinkQueued)       // but data to export
 	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
-	b.ask(jane, ExportLinkEmail, LinkSuppressed)
+	b.requestLink(jane, ExportLinkEmail, LinkSuppressed)
 	if n := b.count(`ledger_events where kind = 'link.requested'`); n != 11 {
 		t.Errorf("%d events of 11", n)
 	}
 }
 
-// TestALinkRequestChangesNobody; that it looks the same in every state is with the sign-ups.
-func TestALinkRequestChangesNobody(t *testing.T) {
+// TestALinkRequestChangesNoState; TestEveryStateLooksTheSame checks that it looks the same in every state.
+func TestALinkRequestChangesNoState(t *testing.T) {
 	b := setup(t)
-	for name, prepare := range toObservers() {
+	for name, prepare := range indistinguishableStates() {
 		typed := fmt.Sprintf("link%d@example.org", b.count("ledger_events"))
 		prepare(b, typed)
 		before := b.row(typed)
@@ -62,14 +62,14 @@ func TestALinkRequestChangesNobody(t *testing.T) {
 	}
 }
 
-func TestARobotGetsNoLink(t *testing.T) {
+func TestABotGetsNoLink(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
 	got, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, jane), Purpose: UnsubscribeLinkEmail, Visit: visit, Drop: true, Reasons: []string{"honeypot"}})
 	if err != nil || got != Dropped {
 		t.Fatal(got, err)
 	}
-	b.expectMails(outbox.EmailConfirm)
+	b.expectEmails(outbox.EmailConfirm)
 }
 
 func TestRecipients(t *testing.T) {
@@ -111,22 +111,22 @@ func TestRecipients(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
-	// A "not me" that crossed the request: the row is there, the silence as well.
+	// A decline concurrent with a request: there are both a row and a suppression.
 	b.request("jim@example.org", ConfirmationQueued)
 	if _, err := b.admin.Exec(t.Context(), `insert into suppressions (email_hmac, key_id, reason, created_at, until)
 		values ($1, 'x', 'declined', now(), '2100-01-01')`, b.store.key.Address("jim@example.org")); err != nil {
 		t.Fatal(err)
 	}
-	silenced, err := b.store.Recipients(t.Context(), b.row("jim@example.org").ID)
-	if err != nil || len(silenced) != 1 {
-		t.Fatal(silenced, err)
+	muted, err := b.store.Recipients(t.Context(), b.row("jim@example.org").ID)
+	if err != nil || len(muted) != 1 {
+		t.Fatal(muted, err)
 	}
-	for _, r := range silenced {
+	for _, r := range muted {
 		if !r.Suppressed || r.Accepts(outbox.EmailConfirm, 1) {
 			t.Errorf("%+v", r)
 		}
 	}
 	if (Recipient{}).Accepts(outbox.EmailPrivacyExport, 0) {
-		t.Error("nobody accepts an email")
+		t.Error("the zero Recipient accepts an email")
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"newsletter/shared/outbox"
 )
 
-const victim = "victim@gmail.com" // as spelling spells it
+const victim = "victim@gmail.com" // the mailbox of spelling
 
-// TestNotMeHoldsForEverySpelling: who says so reads the mailbox, and no other way of writing its address brings mail.
-func TestNotMeHoldsForEverySpelling(t *testing.T) {
+// TestADeclineCoversEverySpelling checks that no other spelling of the address brings email.
+func TestADeclineCoversEverySpelling(t *testing.T) {
 	b := setup(t)
 	b.activate(spelling(99))
 	b.advance(confirmPause)
@@ -28,9 +28,9 @@ func TestNotMeHoldsForEverySpelling(t *testing.T) {
 	}
 	for i := range 20 {
 		b.request(spelling(i), RequestSuppressed)
-		b.request(spelling(99), RequestSuppressed) // nor a notice to who subscribes there
-		b.ask(spelling(98), UnsubscribeLinkEmail, LinkSuppressed)
-		b.ask(spelling(99), ExportLinkEmail, LinkSuppressed)
+		b.request(spelling(99), RequestSuppressed) // no notice to the subscriber either
+		b.requestLink(spelling(98), UnsubscribeLinkEmail, LinkSuppressed)
+		b.requestLink(spelling(99), ExportLinkEmail, LinkSuppressed)
 		b.advance(MutePeriod / 21)
 		b.remind(time.Hour, 0)
 		if sent := b.deliver(); len(sent) != 0 {
@@ -38,16 +38,16 @@ func TestNotMeHoldsForEverySpelling(t *testing.T) {
 		}
 	}
 	if n := b.count("subscribers"); n != 2 {
-		t.Errorf("%d rows: what is silenced leaves none", n)
+		t.Errorf("%d rows: a suppressed request leaves one", n)
 	}
-	b.expectRow(spelling(99), Active, 1, false) // who subscribes under another spelling still does
+	b.expectRow(spelling(99), Active, 1, false) // the subscription under another spelling continues
 	b.request("vic.tim@example.org", ConfirmationQueued)
 	b.advance(MutePeriod / 20)
 	b.request(spelling(1), ConfirmationQueued)
 }
 
-// TestWhatHoldsForTheMailbox: a complaint, an objection and the owner's word do, a bounce does not.
-func TestWhatHoldsForTheMailbox(t *testing.T) {
+// TestReasonsThatCoverTheMailbox: a complaint, an objection and the owner's decision do, a bounce does not.
+func TestReasonsThatCoverTheMailbox(t *testing.T) {
 	b := setup(t)
 	for _, c := range []struct {
 		reason SuppressionReason
@@ -61,7 +61,7 @@ func TestWhatHoldsForTheMailbox(t *testing.T) {
 		b.advance(budgetWindow)
 		b.suppress(Suppression{SubscriberID: b.row(known).ID, Reason: c.reason, Actor: ledger.Provider}, SuppressedNow)
 		b.request(other, c.want)
-		b.lift(known, SuppressionRemoved)
+		b.removeSuppression(known, SuppressionRemoved)
 		b.advance(budgetWindow)
 		b.request(other, ConfirmationQueued)
 		b.suppress(Suppression{Address: address(t, unknown), Reason: c.reason, Actor: ledger.Operator}, SuppressedNow)
@@ -77,22 +77,22 @@ func TestWhatHoldsForTheMailbox(t *testing.T) {
 	b.request("fay@example.org", ConfirmationQueued)
 }
 
-// TestLiftOfOneSpelling lets it get mail, and leaves to the others what is theirs.
-func TestLiftOfOneSpelling(t *testing.T) {
+// TestRemovalForOneSpelling allows email to it and keeps the suppressions of other spellings.
+func TestRemovalForOneSpelling(t *testing.T) {
 	b := setup(t)
 	b.suppress(Suppression{Address: address(t, spelling(1)), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
 	b.request(victim, RequestSuppressed)
-	b.lift(victim, SuppressionRemoved)
+	b.removeSuppression(victim, SuppressionRemoved)
 	if got := b.strings(`select data->>'reasons' from ledger_events order by id desc limit 1`); got[0] != `["objection"]` {
 		t.Errorf("recorded %v", got)
 	}
-	b.lift(victim, Unchanged)
+	b.removeSuppression(victim, Unchanged)
 	b.request(victim, ConfirmationQueued)
 	b.request(spelling(1), RequestSuppressed)
 }
 
-// TestASilencedMailboxKeepsItsSubscriber: the audience still counts them in, and their next mail of ours waits for nobody.
-func TestASilencedMailboxKeepsItsSubscriber(t *testing.T) {
+// TestAMutedMailboxKeepsItsSubscriber in the audience of Loops.
+func TestAMutedMailboxKeepsItsSubscriber(t *testing.T) {
 	b := setup(t)
 	b.activate(victim)
 	b.advance(confirmPause)
@@ -106,11 +106,11 @@ func TestASilencedMailboxKeepsItsSubscriber(t *testing.T) {
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(victim), UnsubscribedNow)
 }
 
-// TestReplayRestoresTheMailbox as far as the journal knows it, also of somebody whom the backup does not have.
+// TestReplayRestoresTheMailbox if the journal has its pseudonym, also for an address that is not in the backup.
 func TestReplayRestoresTheMailbox(t *testing.T) {
 	b := setup(t)
-	names := newPseudonyms(b.store.key, address(t, spelling(1)))
-	stop := SuppressionRecord{Kind: ledger.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: names.email, MailboxHMAC: names.mailbox, KeyID: names.keyID}
+	hashes := newPseudonyms(b.store.key, address(t, spelling(1)))
+	record := SuppressionRecord{Kind: ledger.Suppressed, At: b.now(), Reason: string(Complaint), EmailHMAC: hashes.email, MailboxHMAC: hashes.mailbox, KeyID: hashes.keyID}
 	for _, c := range []struct {
 		change func(*SuppressionRecord)
 		want   Outcome
@@ -118,14 +118,14 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		{func(*SuppressionRecord) {}, RequestSuppressed},
 		{func(s *SuppressionRecord) { s.Kind, s.Reason = ledger.Erased, string(Objection) }, RequestSuppressed},
 		{func(s *SuppressionRecord) { s.Reason = string(Bounce) }, ConfirmationQueued},
-		{func(s *SuppressionRecord) { s.MailboxHMAC = nil }, ConfirmationQueued}, // written before mailboxes were
+		{func(s *SuppressionRecord) { s.MailboxHMAC = nil }, ConfirmationQueued}, // written before mailboxes were recorded
 		{func(s *SuppressionRecord) {
 			s.Kind, s.Reason, s.Until = ledger.Unsubscribed, "", b.now().Add(time.Hour)
 		}, RequestSuppressed},
 	} {
 		b.exec(`delete from suppressions`)
 		b.advance(budgetWindow)
-		again := stop
+		again := record
 		c.change(&again)
 		if _, err := b.eraser().Replay(t.Context(), again, operator); err != nil {
 			t.Fatal(err)
@@ -133,29 +133,29 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		b.request(spelling(1), RequestSuppressed)
 		b.request(victim, c.want)
 	}
-	b.expectMails(outbox.EmailConfirm, outbox.EmailConfirm)
+	b.expectEmails(outbox.EmailConfirm, outbox.EmailConfirm)
 }
 
-// TestReplayOfNotMe: the subscription ends, and the mailbox gets no email for what is left of the period.
-func TestReplayOfNotMe(t *testing.T) {
+// TestReplayOfADecline ends the subscription and mutes the mailbox for the rest of the period.
+func TestReplayOfADecline(t *testing.T) {
 	b := setup(t)
-	names := newPseudonyms(b.store.key, address(t, spelling(1)))
+	hashes := newPseudonyms(b.store.key, address(t, spelling(1)))
 	b.activate(spelling(1))
 	b.advance(budgetWindow)
-	stop := SuppressionRecord{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: names.email, MailboxHMAC: names.mailbox, KeyID: names.keyID, Until: b.now().Add(MutePeriod)}
+	record := SuppressionRecord{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: hashes.email, MailboxHMAC: hashes.mailbox, KeyID: hashes.keyID, Until: b.now().Add(MutePeriod)}
 	b.advance(MutePeriod - budgetWindow)
-	for _, want := range []Outcome{UnsubscribedNow, AlreadyEnded} { // the second time nothing happens
-		if got, err := b.eraser().Replay(t.Context(), stop, operator); got != want || err != nil {
+	for _, want := range []Outcome{UnsubscribedNow, AlreadyEnded} { // the second replay changes nothing
+		if got, err := b.eraser().Replay(t.Context(), record, operator); got != want || err != nil {
 			t.Errorf("%s, want %s: %v", got, want, err)
 		}
 	}
 	b.request(spelling(1), RequestSuppressed)
 	b.request(victim, RequestSuppressed)
 	b.advance(budgetWindow)
-	if got, err := b.eraser().Replay(t.Context(), stop, operator); got != AlreadyEnded || err != nil {
+	if got, err := b.eraser().Replay(t.Context(), record, operator); got != AlreadyEnded || err != nil {
 		t.Errorf("after the period: %s %v", got, err)
 	}
 	b.request(victim, ConfirmationQueued)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "unsubscribed:unsubscribed",
-		"requested:request_suppressed", "requested:silenced", "requested:confirmation_queued")
+		"requested:request_suppressed", "requested:request_suppressed", "requested:confirmation_queued")
 }

@@ -11,36 +11,37 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// TestEveryStateLooksTheSame looks at emails that wait for the owner, and at links, too. One after the other, because each
-// writes into the log that the other measures.
+// TestEveryStateLooksTheSame also covers held emails and links. It runs them one after the other, because each writes
+// to the log that the others measure. An observer on the network sees round trips and time; both depend on the
+// statements, the rows and what a commit waits for.
 func TestEveryStateLooksTheSame(t *testing.T) {
 	b := setup(t)
 	for _, hold := range []string{"", "disposable"} {
-		b.everyStateLooksTheSame(func(s *Store, a Address) (Outcome, error) {
+		b.expectStatesLookTheSame(func(s *Store, a Address) (Outcome, error) {
 			return s.Request(t.Context(), Request{Address: a, Visit: visit, Hold: hold})
 		})
 	}
 	for _, purpose := range []Purpose{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
-		b.everyStateLooksTheSame(func(s *Store, a Address) (Outcome, error) {
+		b.expectStatesLookTheSame(func(s *Store, a Address) (Outcome, error) {
 			return s.RequestLink(t.Context(), LinkRequest{Address: a, Purpose: purpose, Visit: visit})
 		})
 	}
 }
 
-// asking is what an observer does with an address.
+// asking is a request of an observer about an address.
 type asking func(*Store, Address) (Outcome, error)
 
-func (b *bundle) everyStateLooksTheSame(ask asking) {
+func (b *fixture) expectStatesLookTheSame(ask asking) {
 	b.Helper()
 	var want *recorder
 	logged := map[string]int64{}
 	for round := range 60 {
-		for name, prepare := range toObservers() {
-			typed := fmt.Sprintf("somebody.%04d@example.org", b.count("ledger_events"))
+		for name, prepare := range indistinguishableStates() {
+			typed := fmt.Sprintf("jane.doe.%04d@example.org", b.count("ledger_events"))
 			prepare(b, typed)
 			b.advance(time.Second)
 			recorded := &recorder{database: b.db}
-			wrote := b.lookAt(name, typed, ask, recorded)
+			wrote := b.measure(name, typed, ask, recorded)
 			if least, found := logged[name]; !found || wrote < least {
 				logged[name] = wrote
 			}
@@ -48,19 +49,21 @@ func (b *bundle) everyStateLooksTheSame(ask asking) {
 				want = recorded
 			}
 			if !slices.Equal(recorded.first, want.first) || !slices.Equal(recorded.second, want.second) {
-				b.Fatalf("%s: other statements:\n%q\n%q, want\n%q\n%q", name, recorded.first, recorded.second, want.first, want.second)
+				b.Fatalf("%s: different statements:\n%q\n%q, want\n%q\n%q", name, recorded.first, recorded.second, want.first, want.second)
 			}
 		}
-		// The log is the whole server's, and page images come on top now and then, so the least of several rounds counts.
+		// The log belongs to the whole server and sometimes contains page images, so the minimum of several rounds counts.
 		if round >= 2 && spread(logged) <= 0.05 {
 			b.Logf("bytes of write-ahead log by state: %v", logged)
 			return
 		}
 	}
-	b.Errorf("the write-ahead log tells the states apart: %v", logged)
+	b.Errorf("the write-ahead log distinguishes the states: %v", logged)
 }
 
-func (b *bundle) lookAt(name, typed string, ask asking, recorded *recorder) int64 {
+// measure runs one request, checks that each table has one row more, and returns the bytes written to the log.
+
+func (b *fixture) measure(name, typed string, ask asking, recorded *recorder) int64 {
 	b.Helper()
 	tables := []string{"ledger_events", "outbox", "email_log", "event_context"}
 	had := map[string]int{}
@@ -68,20 +71,21 @@ func (b *bundle) lookAt(name, typed string, ask asking, recorded *recorder) int6
 		had[table] = b.count(table)
 	}
 	store, a := b.on(recorded), address(b, typed)
-	before := b.wal()
+	before := b.walPosition()
 	outcome, err := ask(store, a)
-	wrote := b.wal() - before
+	wrote := b.walPosition() - before
 	if err != nil {
 		b.Fatalf("%s: %v", name, err)
 	}
 	for _, table := range tables {
 		if b.count(table) != had[table]+1 {
-			b.Errorf("%s (%s): not one row more in %s", name, outcome, table)
+			b.Errorf("%s (%s): want one more row in %s", name, outcome, table)
 		}
 	}
 	return wrote
 }
 
+// spread returns how far the minimum is below the maximum, as a fraction.
 func spread(values map[string]int64) float64 {
 	all := slices.Collect(maps.Values(values))
 	return 1 - float64(slices.Min(all))/float64(slices.Max(all))

@@ -20,12 +20,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-var update = flag.Bool("update", false, "write functions/subscribe/testdata/subscribe.pgbench anew")
+var update = flag.Bool("update", false, "rewrite functions/subscribe/testdata/subscribe.pgbench")
 
-// pgbenchFile is what BenchmarkSubscribe lets pgbench run.
+// pgbenchFile is the script that BenchmarkSubscribe runs with pgbench.
 const pgbenchFile = "../../functions/subscribe/testdata/subscribe.pgbench"
 
-// TestPgbenchRunsWhatARequestRuns: what the benchmark of sign-ups is compared with is the same statements.
+// TestPgbenchRunsWhatARequestRuns checks that the benchmark's baseline runs the statements of a sign-up.
 func TestPgbenchRunsWhatARequestRuns(t *testing.T) {
 	b := setup(t)
 	recorded := &tape{database: b.db}
@@ -40,11 +40,11 @@ func TestPgbenchRunsWhatARequestRuns(t *testing.T) {
 	}
 	kept, err := os.ReadFile(pgbenchFile)
 	if err != nil || !bytes.Equal(kept, script) {
-		t.Errorf("%s is not what a request runs; write it anew with -update: %v", pgbenchFile, err)
+		t.Errorf("%s differs from the statements of a request; rewrite it with -update: %v", pgbenchFile, err)
 	}
 }
 
-// tape keeps the batches of a transaction.
+// A tape records the batches of a transaction.
 type tape struct {
 	database
 	batches [2][]*pgx.QueuedQuery
@@ -65,22 +65,22 @@ func (t *tape) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), 
 }
 
 const (
-	// sample is the address whose place addresses of the script take.
+	// sample is the address that the script replaces.
 	sample = "sample@example.org"
-	// consentTexts is how the ids of the texts of migration 0001 begin, which every database has.
+	// consentTexts is the prefix of the ids of the consent texts in migration 0001, which every database has.
 	consentTexts = "01900000-0000-7000-8000-"
-	// uuidv7 begins with the time, like the ids of ours: the indexes grow at their end.
+	// uuidv7 begins with the time, as newID does, so the indexes grow at their end.
 	uuidv7 = "(lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || right(md5(%s), 20))"
 )
 
-// pgbenchScript writes batches as pgbench reads them. What is a request's own is computed from a random number: everywhere
-// the same from the same value.
+// pgbenchScript returns batches as a pgbench script. Values that are unique to a request are computed from a random
+// number; equal values stay equal.
 func pgbenchScript(t *testing.T, batches [2][]*pgx.QueuedQuery) []byte {
 	t.Helper()
 	var script bytes.Buffer
 	script.WriteString("-- The statements of a sign-up, of an address that nobody knows. Written by TestPgbenchRunsWhatARequestRuns -update.\n" +
 		"\\set n random(1, 9000000000000000)\n")
-	values := own{}
+	values := generatedValues{}
 	for i, queries := range batches {
 		script.WriteString("\\startpipeline\n")
 		if i == 1 {
@@ -94,13 +94,13 @@ func pgbenchScript(t *testing.T, batches [2][]*pgx.QueuedQuery) []byte {
 	return script.Bytes()
 }
 
-// own are the values that are a request's own, in the order in which they come.
-type own []string
+// generatedValues lists the values that are unique to a request, in order of appearance.
+type generatedValues []string
 
 var parameter = regexp.MustCompile(`\$\d+`)
 
-// fill puts a query's arguments in their places.
-func (o *own) fill(t *testing.T, q *pgx.QueuedQuery) string {
+// fill replaces the parameters of a query with its arguments.
+func (o *generatedValues) fill(t *testing.T, q *pgx.QueuedQuery) string {
 	t.Helper()
 	return strings.TrimSpace(parameter.ReplaceAllStringFunc(q.SQL, func(name string) string {
 		n, err := strconv.Atoi(name[1:])
@@ -111,8 +111,8 @@ func (o *own) fill(t *testing.T, q *pgx.QueuedQuery) string {
 	}))
 }
 
-// literal writes a value in SQL.
-func (o *own) literal(t *testing.T, v any) string {
+// literal returns a value as an SQL literal.
+func (o *generatedValues) literal(t *testing.T, v any) string {
 	t.Helper()
 	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer {
 		if p.IsNil() {
@@ -149,12 +149,12 @@ func (o *own) literal(t *testing.T, v any) string {
 		}
 		return "'{" + strings.Trim(string(list), "[]") + "}'"
 	}
-	t.Fatalf("a %T among the arguments", v)
+	t.Fatalf("unsupported argument type %T", v)
 	return ""
 }
 
-// unique names a value of the request's own.
-func (o *own) unique(v string) string {
+// unique returns an expression for a value that is unique to a request.
+func (o *generatedValues) unique(v string) string {
 	i := slices.Index(*o, v)
 	if i < 0 {
 		i = len(*o)

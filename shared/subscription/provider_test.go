@@ -9,7 +9,7 @@ func TestProvider(t *testing.T) {
 		"gmx.de": "gmx", "web.de": "gmx", "t-online.de": "telekom", "qq.com": "tencent", "example.org": "other",
 		"yahoo.example.org": "other", "mail.gmail.com": "other", "hotmail.evil.com": "other", "live": "other", "": "other",
 		"outlook.xn--p1ai": "other", "outlook.com.gr": "microsoft", "aol.de": "aol",
-		// Whoever owns these is no provider, and is not left out of the cap on one domain.
+		// These belong to unrelated owners, so the domain limit counts them.
 		"outlook.cc": "other", "live.me": "other", "yahoo.zz": "other", "aol.co.zz": "other", "hotmail.com.tk": "other", "google.com": "other",
 	} {
 		if got := Provider(domain); got != want {

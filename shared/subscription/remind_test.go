@@ -11,8 +11,8 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// remind reminds of everything that has waited for a time, as maintain does, in lists of two.
-func (b *bundle) remind(after time.Duration, want int) {
+// remind sends reminders for all requests that have waited that long, as maintain does, in pages of two.
+func (b *fixture) remind(after time.Duration, want int) {
 	b.Helper()
 	reminded := 0
 	for last := uuid.Nil; ; {
@@ -52,16 +52,16 @@ func TestRemind(t *testing.T) {
 	b.advance(time.Second)
 	b.remind(after, 1)
 	b.remind(after, 0) // once
-	b.expectMails(outbox.EmailConfirm, outbox.EmailConfirm, outbox.EmailConfirm, outbox.EmailReminder)
+	b.expectEmails(outbox.EmailConfirm, outbox.EmailConfirm, outbox.EmailConfirm, outbox.EmailReminder)
 	if sent := b.deliver(); len(sent) != 1 {
 		t.Errorf("sent %v", sent)
 	}
-	b.click(b.store.Confirm, b.link(jane), ConfirmedNow) // the link of the first email, as that of the reminder
+	b.click(b.store.Confirm, b.link(jane), ConfirmedNow) // the link in the first email, as in the reminder
 
-	// A later request of the same person may be reminded of again, but never above the caps.
+	// A later request may have a reminder too, but never above the budget.
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
 	b.advance(time.Hour)
-	for range 2 { // with the reminder that makes three emails
+	for range 2 { // three emails with the reminder
 		b.request(jane, ConfirmationQueued)
 		b.deliver()
 		b.advance(confirmPause)
@@ -76,10 +76,10 @@ func TestRemind(t *testing.T) {
 	}
 }
 
-// TestAMailboxIsRemindedOnce, of what it was emailed about: a request above the caps left a row as well, and no mail.
-func TestAMailboxIsRemindedOnce(t *testing.T) {
+// TestAMailboxGetsOneReminder for an emailed request, and none for requests above the budget, which also leave a row.
+func TestAMailboxGetsOneReminder(t *testing.T) {
 	b := setup(t)
-	var sent []sending
+	var sent []sentEmail
 	for i := range 20 {
 		outcome := ConfirmationOverBudget
 		if i == 0 {
@@ -104,10 +104,10 @@ func TestAMailboxIsRemindedOnce(t *testing.T) {
 	}
 }
 
-// TestRemindersKeepTheCapOfOneDomain, and count under it.
-func TestRemindersKeepTheCapOfOneDomain(t *testing.T) {
+// TestRemindersKeepTheDomainLimit and count towards it.
+func TestRemindersKeepTheDomainLimit(t *testing.T) {
 	b := setup(t)
-	var sent []sending
+	var sent []sentEmail
 	for i := range 40 {
 		b.request(fmt.Sprintf("jane%d@example.org", i), ConfirmationQueued)
 	}
@@ -121,5 +121,5 @@ func TestRemindersKeepTheCapOfOneDomain(t *testing.T) {
 	if len(sent) != 40 || len(now) != 3 {
 		t.Errorf("%d emails, then %d", len(sent), len(now))
 	}
-	b.remind(48*time.Hour, 3) // nobody is passed over for good
+	b.remind(48*time.Hour, 3) // the next run continues with the others
 }

@@ -7,40 +7,40 @@ import (
 	"newsletter/shared/outbox"
 )
 
-func (b *bundle) lift(typed string, want Outcome) {
+func (b *fixture) removeSuppression(typed string, want Outcome) {
 	b.Helper()
 	if got, err := b.store.RemoveSuppression(b.Context(), address(b, typed), visit); err != nil || got != want {
-		b.Fatalf("lift %s: %q, %v, want %q", typed, got, err, want)
+		b.Fatalf("remove the suppression of %s: %q, %v, want %q", typed, got, err, want)
 	}
 }
 
-func TestLift(t *testing.T) {
+func TestRemoveSuppression(t *testing.T) {
 	b := setup(t)
-	b.lift(jane, Unchanged)
+	b.removeSuppression(jane, Unchanged)
 	b.activate(jane)
-	b.lift(jane, Unchanged)
+	b.removeSuppression(jane, Unchanged)
 	b.suppress(Suppression{SubscriberID: b.row(jane).ID, Reason: Bounce, Actor: ledger.Provider}, SuppressedNow)
 	kept, err := b.store.ListSuppressions(t.Context(), "", 10)
 	if err != nil || len(kept) != 1 || kept[0].Reason != Bounce || kept[0].SubscriberID != b.row(jane).ID {
 		t.Errorf("%+v %v", kept, err)
 	}
-	b.lift(jane, SuppressionRemoved)
-	b.expectRow(jane, Unsubscribed, 3, false) // never active without a fresh consent
-	b.lift(jane, Unchanged)
+	b.removeSuppression(jane, SuppressionRemoved)
+	b.expectRow(jane, Unsubscribed, 3, false) // never active without a new consent
+	b.removeSuppression(jane, Unchanged)
 	b.advance(confirmPause)
 	b.request(jane, ConfirmationQueued)
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
-	b.expectMails(outbox.EmailConfirm, outbox.EmailConfirm)
+	b.expectEmails(outbox.EmailConfirm, outbox.EmailConfirm)
 
-	// Without a row: an objection after an erasure, and a "not me" period.
+	// Without a row: an objection after an erasure, and a mute period.
 	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)
 	b.request(jane, RequestSuppressed)
-	b.lift(jane, SuppressionRemoved)
+	b.removeSuppression(jane, SuppressionRemoved)
 	b.advance(2 * budgetWindow)
 	b.request(jane, ConfirmationQueued)
 	b.click(b.store.Decline, b.link(jane), DeclinedNow)
 	b.request(jane, RequestSuppressed)
-	b.lift(jane, SuppressionRemoved)
+	b.removeSuppression(jane, SuppressionRemoved)
 	b.advance(confirmPause)
 	b.request(jane, ConfirmationQueued)
 }
@@ -59,13 +59,13 @@ func TestProof(t *testing.T) {
 	}
 	asked, confirmed := proof.Steps[0], proof.Steps[1]
 	if asked.IP != "192.0.2.7" || asked.UserAgent != "Test/1.0" || asked.Source.Page != "https://example.org/blog" || asked.Data.Workflow != "double-opt-in/1" ||
-		asked.Text != nil || asked.Data.TextVersion != "" || asked.SubscriberID != first { // it named no text
+		asked.Text != nil || asked.Data.TextVersion != "" || asked.SubscriberID != first { // the form named no text
 		t.Errorf("%+v", asked)
 	}
 	if confirmed.Text == nil || confirmed.Text.Version != "default-1" || confirmed.Text.Locale != "de" || confirmed.Data.RequestEvent != asked.EventID || confirmed.Data.Workflow != "double-opt-in/1" {
 		t.Errorf("%+v", confirmed)
 	}
-	// The operator's look is on record.
+	// The operator's access is recorded.
 	if got := b.strings(`select actor from ledger_events where kind = 'consent.proved'`); len(got) != 1 || got[0] != "operator" {
 		t.Errorf("%v", got)
 	}
@@ -73,7 +73,7 @@ func TestProof(t *testing.T) {
 		t.Errorf("%+v %v", proof, err)
 	}
 	b.optIn = SingleOptIn
-	b.request(jane, ConfirmationOverBudget) // who comes back confirms, and the proof says so
+	b.request(jane, ConfirmationOverBudget) // a returning subscriber confirms, and the proof shows it
 	if proof, err = b.store.Proof(t.Context(), address(t, jane), visit); err != nil || proof.Steps[len(proof.Steps)-1].Data.Workflow != "double-opt-in/1" {
 		t.Errorf("%+v %v", proof, err)
 	}

@@ -50,39 +50,39 @@ from identities i join subscribers s on s.id = i.subscriber_id where i.email_hma
 // since; replay all records from the time of the backup on, in order. A record that is already in effect returns
 // Unchanged or the outcome of a repeated operation. A record that is older than the subscriber's latest request is
 // skipped (Superseded). The error is the database's.
-func (e *Eraser) Replay(ctx context.Context, stop SuppressionRecord, visit Visit) (Outcome, error) {
+func (e *Eraser) Replay(ctx context.Context, record SuppressionRecord, visit Visit) (Outcome, error) {
 	s := e.store
-	visit.HappenedAt = stop.At
-	if stop.KeyID != s.key.ID() {
+	visit.HappenedAt = record.At
+	if record.KeyID != s.key.ID() {
 		return OtherPepper, nil
 	}
-	var person replayTarget
+	var target replayTarget
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
-		person = replayTarget{}
-		b.Queue(replayTargetSQL, stop.EmailHMAC).QueryRow(func(found pgx.Row) error {
-			err := found.Scan(&person.id, &person.email, (*string)(&person.status), &person.requestedAt)
-			person.found = err == nil
+		target = replayTarget{}
+		b.Queue(replayTargetSQL, record.EmailHMAC).QueryRow(func(found pgx.Row) error {
+			err := found.Scan(&target.id, &target.email, (*string)(&target.status), &target.requestedAt)
+			target.found = err == nil
 			return ignoreNoRows(err)
 		})
 	})
 	if err != nil {
 		return "", fmt.Errorf("find the subscriber of a suppression record: %w", err)
 	}
-	if person.found && person.requestedAt.After(stop.At) {
+	if target.found && target.requestedAt.After(record.At) {
 		return Superseded, nil
 	}
-	switch stop.Kind {
+	switch record.Kind {
 	case ledger.Erased:
-		return e.replayErasure(ctx, stop, person, visit)
+		return e.replayErasure(ctx, record, target, visit)
 	case ledger.Unsubscribed:
-		return s.replayUnsubscribe(ctx, stop, person, visit)
+		return s.replayUnsubscribe(ctx, record, target, visit)
 	case ledger.Suppressed:
-		return s.replaySuppression(ctx, stop, person, visit)
+		return s.replaySuppression(ctx, record, target, visit)
 	case ledger.SuppressionRemoved:
-		if !person.found {
+		if !target.found {
 			return Unchanged, nil
 		}
-		address, err := ParseAddress(person.email)
+		address, err := ParseAddress(target.email)
 		if err != nil {
 			return "", err
 		}
@@ -101,28 +101,28 @@ on conflict (email_hmac) do update set
 where suppressions.until < excluded.until`
 
 // replayUnsubscribe ends the subscription, if there is one, and starts the rest of a mute period.
-func (s *Store) replayUnsubscribe(ctx context.Context, stop SuppressionRecord, person replayTarget, visit Visit) (Outcome, error) {
-	if stop.Until.After(s.clock()) {
+func (s *Store) replayUnsubscribe(ctx context.Context, record SuppressionRecord, target replayTarget, visit Visit) (Outcome, error) {
+	if record.Until.After(s.clock()) {
 		err := s.db.Batch(ctx, func(b *pgx.Batch) {
-			b.Queue(muteAddressSQL, stop.EmailHMAC, stop.MailboxHMAC, stop.KeyID, stop.At, stop.Until)
+			b.Queue(muteAddressSQL, record.EmailHMAC, record.MailboxHMAC, record.KeyID, record.At, record.Until)
 		})
 		if err != nil {
 			return "", fmt.Errorf("replay a mute period: %w", err)
 		}
 	}
-	if !person.found {
+	if !target.found {
 		return Unchanged, nil
 	}
-	return s.leave(ctx, token.Claims{SubscriberID: person.id}, visit, OnUnsubscribe)
+	return s.leave(ctx, token.Claims{SubscriberID: target.id}, visit, OnUnsubscribe)
 }
 
 const deleteIdentitiesSQL = `
 delete from identities where email_hmac = $1::bytea`
 
-func (e *Eraser) replayErasure(ctx context.Context, stop SuppressionRecord, person replayTarget, visit Visit) (Outcome, error) {
-	objected := stop.Reason == string(Objection)
-	if person.found {
-		address, err := ParseAddress(person.email)
+func (e *Eraser) replayErasure(ctx context.Context, record SuppressionRecord, target replayTarget, visit Visit) (Outcome, error) {
+	objected := record.Reason == string(Objection)
+	if target.found {
+		address, err := ParseAddress(target.email)
 		if err != nil {
 			return "", err
 		}
@@ -130,9 +130,9 @@ func (e *Eraser) replayErasure(ctx context.Context, stop SuppressionRecord, pers
 	}
 	// Identities may be left without a row, and the objection may be lost.
 	err := e.store.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(deleteIdentitiesSQL, stop.EmailHMAC)
+		b.Queue(deleteIdentitiesSQL, record.EmailHMAC)
 		if objected {
-			stop.suppress(b)
+			record.suppress(b)
 		}
 	})
 	if err != nil {
@@ -141,11 +141,11 @@ func (e *Eraser) replayErasure(ctx context.Context, stop SuppressionRecord, pers
 	return Unchanged, nil
 }
 
-func (s *Store) replaySuppression(ctx context.Context, stop SuppressionRecord, person replayTarget, visit Visit) (Outcome, error) {
-	if person.found {
-		return s.Suppress(ctx, Suppression{SubscriberID: person.id, Reason: SuppressionReason(stop.Reason), Actor: ledger.Operator, Visit: visit})
+func (s *Store) replaySuppression(ctx context.Context, record SuppressionRecord, target replayTarget, visit Visit) (Outcome, error) {
+	if target.found {
+		return s.Suppress(ctx, Suppression{SubscriberID: target.id, Reason: SuppressionReason(record.Reason), Actor: ledger.Operator, Visit: visit})
 	}
-	err := s.db.Batch(ctx, stop.suppress)
+	err := s.db.Batch(ctx, record.suppress)
 	if err != nil {
 		return "", fmt.Errorf("replay a suppression: %w", err)
 	}

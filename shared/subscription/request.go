@@ -15,7 +15,7 @@ import (
 )
 
 // reasonDomainLimit is recorded when DomainLimit was reached.
-const reasonDomainLimit = "domain_cap"
+const reasonDomainLimit = "domain_limit"
 
 // ErrUnknownConsent is the error for a version of the consent text that does not exist. Nothing was written.
 var ErrUnknownConsent = errors.New("subscription: unknown version of the consent text")

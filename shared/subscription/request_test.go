@@ -20,9 +20,9 @@ func TestANewAddressBecomesPending(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	b.expectLedger("requested:confirmation_queued")
-	b.expectMails(outbox.EmailConfirm)
+	b.expectEmails(outbox.EmailConfirm)
 	if c := b.link(jane); c.EventID != r.RequestEventID || c.SubscriberID != r.ID || c.Epoch != 1 {
-		t.Errorf("the email says %+v", c)
+		t.Errorf("the link has %+v", c)
 	}
 	if got := b.strings(`select data::text || source::text || coalesce(consent_text_id::text, 'none') || request_id || actor || channel from ledger_events`)[0]; !strings.Contains(got, `"provider": "other"`) ||
 		!strings.Contains(got, "https://example.org/blog") || !strings.Contains(got, `"text_to_show": "01900000-0000-7000-8000-000000000002"`) || // the German text
@@ -37,9 +37,6 @@ func TestANewAddressBecomesPending(t *testing.T) {
 	}
 }
 
-// An observer on the network sees round trips and time. Both follow the statements, the rows and what a commit waits for.
-// lookAt requests a subscription, checks that each kind of row came once, and returns what was written to the log.
-// spread is how far the least lies below the most.
 func TestParallelRequestsOfOneAddress(t *testing.T) {
 	b := setup(t)
 	spellings := []string{"jane@example.org", "JANE@example.org", "Jane@EXAMPLE.ORG", " jane@Example.org"}
@@ -58,7 +55,7 @@ func TestParallelRequestsOfOneAddress(t *testing.T) {
 	}
 	all.Wait()
 	b.expectRow(jane, Pending, 1, false)
-	b.expectMails(outbox.EmailConfirm)
+	b.expectEmails(outbox.EmailConfirm)
 	if rows, events, log := b.count("outbox"), b.count("ledger_events"), b.count("email_log"); rows != 50 || events != 50 || log != 50 {
 		t.Errorf("%d outbox rows, %d events, %d log entries; want 50 each", rows, events, log)
 	}
@@ -67,7 +64,7 @@ func TestParallelRequestsOfOneAddress(t *testing.T) {
 	}
 }
 
-func TestCapsCountByFoldedAddress(t *testing.T) {
+func TestBudgetsCountByCanonicalMailbox(t *testing.T) {
 	b := setup(t)
 	for i, typed := range []string{"ja.ne@gmail.com", "jane+a@gmail.com", "j.ane+b@googlemail.com"} {
 		b.request(typed, ConfirmationQueued)
@@ -78,7 +75,7 @@ func TestCapsCountByFoldedAddress(t *testing.T) {
 		}
 	}
 	b.request("jane+c@gmail.com", ConfirmationOverBudget)
-	b.request("jane@example.org", ConfirmationQueued) // somebody else
+	b.request("jane@example.org", ConfirmationQueued) // another mailbox
 	b.advance(24*time.Hour - 3*confirmPause)          // the first email is a day old
 	b.request("jane+c@gmail.com", ConfirmationQueued)
 }
@@ -98,7 +95,7 @@ func TestAResendKeepsTheEpochAndTheFirstSource(t *testing.T) {
 	}
 }
 
-func TestComingBackNeedsAFreshConfirmation(t *testing.T) {
+func TestReturningNeedsANewConfirmation(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
 	confirmed := b.row(jane).ConfirmedAt
@@ -124,11 +121,11 @@ func TestConsentTextOfARequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := 0
-	for _, c := range []struct{ version, locale, shown, want string }{ // what the form showed, and what the page with the button shows
+	for _, c := range []struct{ version, locale, shown, want string }{ // shown by the form; shown by the page
 		{"", "", "none", "2026-02 en"}, {"", "de", "none", "2026-02 en"}, {"", "pt-br", "none", "2026-02 pt-BR"},
 		{"default-1", "de-CH", "default-1 de", "default-1 de"}, {"default-1", "FR", "default-1 fr", "default-1 fr"},
-		{"default-1", "ja", "none", "default-1 en"}, {"default-1", "", "none", "default-1 en"}, // a form in some language
-		{"2026-01", "de", "2026-01 en", "2026-01 en"}, // there is no other
+		{"default-1", "ja", "none", "default-1 en"}, {"default-1", "", "none", "default-1 en"}, // a form in an unknown language
+		{"2026-01", "de", "2026-01 en", "2026-01 en"}, // the only text of its version
 	} {
 		i++
 		r := Request{Address: address(t, fmt.Sprintf("jane%d@example.org", i)), Visit: visit, Locale: c.locale, Consent: Consent{TextVersion: c.version}}
@@ -156,17 +153,17 @@ func TestConsentTextOfARequest(t *testing.T) {
 		events := b.count("ledger_events")
 		r := Request{Address: address(t, typed), Visit: visit, Consent: Consent{TextVersion: "unheard-of"}}
 		if _, err := b.store.Request(t.Context(), r); !errors.Is(err, ErrUnknownConsent) || b.count("ledger_events") != events {
-			t.Errorf("an unknown version gives %v and %d events", err, b.count("ledger_events")-events)
+			t.Errorf("unknown version: %v and %d events", err, b.count("ledger_events")-events)
 		}
 	}
 }
 
-func TestARobotsRequestIsRecordedOnly(t *testing.T) {
+func TestABotsRequestIsOnlyRecorded(t *testing.T) {
 	b := setup(t)
 	i := 0
 	for name, prepare := range inState() {
 		i++
-		typed := fmt.Sprintf("robot%d@example.org", i)
+		typed := fmt.Sprintf("bot%d@example.org", i)
 		prepare(b, typed)
 		before, mails := b.row(typed), b.count("outbox where kind <> 'none'")
 		r := Request{Address: address(t, typed), Visit: visit, Drop: true, Reasons: []string{"honeypot"}}
@@ -203,7 +200,7 @@ func TestARepeatedTransactionWritesOnce(t *testing.T) {
 	if got, err := repeating.Request(t.Context(), r); err != nil || got != ConfirmationQueued {
 		t.Fatal(got, err)
 	}
-	b.expectMails(outbox.EmailConfirm)
+	b.expectEmails(outbox.EmailConfirm)
 	b.click(repeating.Confirm, b.link(jane), AlreadyConfirmed)
 	link := LinkRequest{Address: r.Address, Purpose: UnsubscribeLinkEmail, Visit: visit}
 	if got, err := repeating.RequestLink(t.Context(), link); err != nil || got != LinkQueued {
@@ -211,13 +208,13 @@ func TestARepeatedTransactionWritesOnce(t *testing.T) {
 	}
 	b.click(repeating.Unsubscribe, b.unsubscribeLink(jane), AlreadyEnded)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "requested:link_queued", "unsubscribed:unsubscribed")
-	b.expectMails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink)
+	b.expectEmails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink)
 }
 
-// A tool that loads rows does not take the lock. The request finds its row at the second try.
-func TestARowThatCameInPastTheLock(t *testing.T) {
+// A tool that loads rows does not take the lock. The request finds its row on the second attempt.
+func TestARowInsertedWithoutTheLock(t *testing.T) {
 	b := setup(t)
-	sneaky := between{b.db, &sync.Once{}, func() {
+	intruding := between{b.db, &sync.Once{}, func() {
 		if _, err := b.admin.Exec(t.Context(), `insert into subscribers (id, email, email_norm, status, request_event_id, requested_at, confirmed_at)
 			values ('01900000-0000-7000-8000-0000000000aa', 'jane@example.org', 'jane@example.org', 'active',
 			        '01900000-0000-7000-8000-0000000000ab', now(), now())`); err != nil {
@@ -225,14 +222,14 @@ func TestARowThatCameInPastTheLock(t *testing.T) {
 		}
 	}}
 	r := Request{Address: address(t, jane), Visit: visit}
-	if got, err := b.on(sneaky).Request(t.Context(), r); err != nil || got != AlreadySubscribed {
+	if got, err := b.on(intruding).Request(t.Context(), r); err != nil || got != AlreadySubscribed {
 		t.Fatal(got, err)
 	}
 	b.expectRow(jane, Active, 1, false)
 	b.expectLedger("requested:already_subscribed")
 }
 
-// Equal addresses share the lock that keeps them from racing: the fold is a function of the norm.
+// Equal addresses share a lock, because the canonical mailbox is a function of the normalized address.
 func TestEqualAddressesShareALock(t *testing.T) {
 	store := NewStore(nil, testKey(t), DomainLimit{}, time.Now)
 	locks := map[string]int64{}

@@ -12,7 +12,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// Each operation is two round trips on the network, as counted outside of the process.
+// The round trips are counted on the network, outside the process.
 func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 	b := setup(t)
 	target, err := url.Parse(b.server.AppURL)
@@ -54,20 +54,20 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 	count("confirm", 2, func() { b.click(b.store.Confirm, confirm, ConfirmedNow) })
 	count("confirm again", 2, func() { b.click(b.store.Confirm, confirm, AlreadyConfirmed) })
 	unsubscribe := b.unsubscribeLink(jane)
-	count("request a link", 2, func() { b.ask(jane, UnsubscribeLinkEmail, LinkQueued) })
+	count("request a link", 2, func() { b.requestLink(jane, UnsubscribeLinkEmail, LinkQueued) })
 	count("recipients", 1, func() {
 		if _, err := b.store.Recipients(t.Context(), confirm.SubscriberID); err != nil {
 			t.Error(err)
 		}
 	})
-	count("clear an email", 2, func() {
+	count("check an email", 2, func() {
 		due := outbox.Delivery{ID: newID(), Kind: outbox.EmailUnsubscribeLink, SubscriberID: confirm.SubscriberID, Epoch: 1, CreatedAt: b.now()}
 		if _, c, err := b.store.CheckSend(t.Context(), due); err != nil || c != (SendDecision{}) {
 			t.Error(c, err)
 		}
 	})
 	count("unsubscribe", 2, func() { b.click(b.store.Unsubscribe, unsubscribe, UnsubscribedNow) })
-	count("cancel", 2, func() { b.click(b.store.Decline, confirm, MutedNow) })
+	count("decline", 2, func() { b.click(b.store.Decline, confirm, MutedNow) })
 	count("suppress", 2, func() {
 		b.suppress(Suppression{SubscriberID: confirm.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	})

@@ -14,27 +14,27 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// bundle is a store on a database of its own, a clock that tests move, and a connection that may see everything.
-type bundle struct {
+// A fixture is a store on its own database, with a clock that tests move and a connection with administrator rights.
+type fixture struct {
 	*testing.T
 	server *testenv.Database
 	store  *Store
-	optIn  OptIn // of what request sends
+	optIn  OptIn // used by request
 	db     database
 	admin  *pgx.Conn
 	clock  *atomic.Int64 // nanoseconds after now
 }
 
-func (b *bundle) now() time.Time          { return now.Add(time.Duration(b.clock.Load())) }
-func (b *bundle) advance(d time.Duration) { b.clock.Add(int64(d)) }
+func (b *fixture) now() time.Time          { return now.Add(time.Duration(b.clock.Load())) }
+func (b *fixture) advance(d time.Duration) { b.clock.Add(int64(d)) }
 
-// on is the bundle's store on another view of its database.
-func (b *bundle) on(db database) *Store {
+// on returns a store like b's on another view of the database.
+func (b *fixture) on(db database) *Store {
 	return NewStore(db, b.store.key, b.store.domainLimit, b.now)
 }
 
-// setup connects the way the functions do: as their role, through the pooler, over verified TLS.
-func setup(t *testing.T) *bundle {
+// setup connects as the functions do: with their role, through the pooler, over verified TLS.
+func setup(t *testing.T) *fixture {
 	t.Helper()
 	t.Parallel()
 	server := testenv.Postgres(t)
@@ -43,7 +43,7 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	b := &bundle{T: t, server: server, db: db, admin: server.Conn(t), clock: &atomic.Int64{}}
+	b := &fixture{T: t, server: server, db: db, admin: server.Conn(t), clock: &atomic.Int64{}}
 	b.store = NewStore(db, testKey(t), DomainLimit{}, b.now)
 	return b
 }

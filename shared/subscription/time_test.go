@@ -14,8 +14,8 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Another session holds what an act waits for, and the clock goes on meanwhile. Whatever is recorded then has the time at
-// which the act had its turn: it must not seem older than what the other session wrote.
+// Another session holds a lock that the operation waits for, while the clock advances. The operation must record the
+// time at which it got the lock, so that it does not appear older than what the other session wrote.
 func TestTimeIsReadUnderTheLock(t *testing.T) {
 	const (
 		person     = `select from subscribers for update`
@@ -25,15 +25,15 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		domain     = `select pg_advisory_xact_lock(hashtextextended(encode(domain_hmac, 'hex'), 0)) from email_log`
 		heldRow    = `select from outbox where state = 'held' for update`
 	)
-	signUp := func(b *bundle) { b.request(jane, ConfirmationQueued) }
-	subscribe := func(b *bundle) { b.activate(jane) }
-	hold := func(b *bundle) { b.requestHeld(jane, ConfirmationQueued) }
-	suppressed := func(b *bundle) {
+	signUp := func(b *fixture) { b.request(jane, ConfirmationQueued) }
+	subscribe := func(b *fixture) { b.activate(jane) }
+	hold := func(b *fixture) { b.requestHeld(jane, ConfirmationQueued) }
+	suppressed := func(b *fixture) {
 		b.activate(jane)
 		b.suppress(Suppression{Address: address(b, jane), Reason: Complaint, Actor: ledger.Operator}, SuppressedNow)
 	}
 	outcome := func(_ Outcome, err error) error { return err }
-	clear := func(b *bundle) func() error {
+	checkSend := func(b *fixture) func() error {
 		claimed, err := outbox.NewWorker(b.db, b.now).Claim(b.Context(), 10, time.Minute)
 		if err != nil || len(claimed) != 1 {
 			b.Fatal(len(claimed), err)
@@ -48,57 +48,57 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		holds   string
-		prepare func(*bundle)
-		act     func(*bundle) func() error
+		prepare func(*fixture)
+		act     func(*fixture) func() error
 	}{
-		"request": {person, subscribe, func(b *bundle) func() error {
+		"request": {person, subscribe, func(b *fixture) func() error {
 			return func() error {
 				return outcome(b.store.Request(b.Context(), Request{Address: address(b, jane), Visit: visit}))
 			}
 		}},
-		"request for a link": {person, subscribe, func(b *bundle) func() error {
+		"request for a link": {person, subscribe, func(b *fixture) func() error {
 			return func() error {
 				return outcome(b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, jane), Purpose: ExportLinkEmail, Visit: visit}))
 			}
 		}},
-		"confirm": {person, signUp, func(b *bundle) func() error {
+		"confirm": {person, signUp, func(b *fixture) func() error {
 			link := b.link(jane)
 			return func() error { return outcome(b.store.Confirm(b.Context(), link, visit)) }
 		}},
-		"unsubscribe": {person, subscribe, func(b *bundle) func() error {
+		"unsubscribe": {person, subscribe, func(b *fixture) func() error {
 			link := b.unsubscribeLink(jane)
 			return func() error { return outcome(b.store.Unsubscribe(b.Context(), link, visit)) }
 		}},
-		"not me": {pseudonym, signUp, func(b *bundle) func() error {
+		"decline": {pseudonym, signUp, func(b *fixture) func() error {
 			link := b.link(jane)
 			return func() error { return outcome(b.store.Decline(b.Context(), link, visit)) }
 		}},
-		"suppress": {person, subscribe, func(b *bundle) func() error {
+		"suppress": {person, subscribe, func(b *fixture) func() error {
 			id := b.row(jane).ID
 			return func() error {
 				return outcome(b.store.Suppress(b.Context(), Suppression{SubscriberID: id, Reason: Bounce, Actor: ledger.Provider, Visit: visit}))
 			}
 		}},
-		"lift": {person, suppressed, func(b *bundle) func() error {
+		"remove suppression": {person, suppressed, func(b *fixture) func() error {
 			return func() error { return outcome(b.store.RemoveSuppression(b.Context(), address(b, jane), operator)) }
 		}},
-		"erase": {person, subscribe, func(b *bundle) func() error {
+		"erase": {person, subscribe, func(b *fixture) func() error {
 			return func() error {
 				return outcome(b.eraser().Erase(b.Context(), Erasure{Address: address(b, jane), Object: true, Visit: visit}))
 			}
 		}},
-		"erase whom somebody reads": {readPerson, subscribe, func(b *bundle) func() error {
+		"erase during a read": {readPerson, subscribe, func(b *fixture) func() error {
 			return func() error {
 				return outcome(b.eraser().Erase(b.Context(), Erasure{Address: address(b, jane), Visit: visit}))
 			}
 		}},
-		"export": {pseudonym, subscribe, func(b *bundle) func() error {
+		"export": {pseudonym, subscribe, func(b *fixture) func() error {
 			return func() error {
 				_, err := b.store.ExportByLetter(b.Context(), address(b, jane), operator)
 				return err
 			}
 		}},
-		"remind": {person, signUp, func(b *bundle) func() error {
+		"remind": {person, signUp, func(b *fixture) func() error {
 			b.deliver()
 			b.advance(time.Hour)
 			list, err := b.store.ListUnconfirmed(b.Context(), 0, uuid.Nil, 1)
@@ -113,16 +113,16 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 				return err
 			}
 		}},
-		"release": {person, hold, func(b *bundle) func() error {
+		"release": {person, hold, func(b *fixture) func() error {
 			id := b.held().ID
 			return func() error { return b.store.ReleaseHeld(b.Context(), id, operator) }
 		}},
-		"reject": {heldRow, hold, func(b *bundle) func() error {
+		"reject": {heldRow, hold, func(b *fixture) func() error {
 			id := b.held().ID
 			return func() error { return b.store.RejectHeld(b.Context(), id, operator) }
 		}},
-		"clear an email to a mailbox": {mailbox, signUp, clear},
-		"clear an email to a domain":  {domain, signUp, clear},
+		"check an email to a mailbox": {mailbox, signUp, checkSend},
+		"check an email to a domain":  {domain, signUp, checkSend},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -149,14 +149,14 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 				t.Errorf("%v have the time before the lock", found)
 			}
 			if found := b.columnsWith(b.now()); len(found) == 0 {
-				t.Error("nothing has the time under the lock: the test shows nothing")
+				t.Error("no column has the time under the lock: the test is void")
 			}
 		})
 	}
 }
 
-// columnsWith names the columns in which a time stands, or one that is as long after it as the periods that begin then.
-func (b *bundle) columnsWith(at time.Time) (found []string) {
+// columnsWith returns the columns that contain a time, or the end of a period that begins at it.
+func (b *fixture) columnsWith(at time.Time) (found []string) {
 	b.Helper()
 	times := []time.Time{at}
 	for _, period := range []time.Duration{MutePeriod, identityGrace, answerWithin} {
@@ -173,7 +173,7 @@ where table_schema = 'public' and data_type = 'timestamp with time zone'`) {
 	return found
 }
 
-// TestEveryTransactionTakesItsTimeFromTransact: nothing of this package begins one past it.
+// TestEveryTransactionTakesItsTimeFromTransact checks that the package begins transactions in transact only.
 func TestEveryTransactionTakesItsTimeFromTransact(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

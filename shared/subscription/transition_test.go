@@ -11,12 +11,12 @@ import (
 // now is the clock of the pure tests.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// sent makes what was emailed: counts, the last one ago before now.
+// sent returns count emails of a purpose, the last one ago before now.
 func sent(p Purpose, count int, ago time.Duration) SentEmails {
 	return SentEmails{Now: now, Sent: map[Purpose]Sent{p: {Count: count, Last: now.Add(-ago)}}}
 }
 
-// cell is one cell of the table of states and events, or a variant of it.
+// A cell is one cell of the table of states and events, or a variant of it.
 type cell struct {
 	name  string
 	facts Facts // SentEmails empty and SingleOptIn false unless set
@@ -28,12 +28,12 @@ func cells() []cell {
 	nothing := SentEmails{Now: now}
 	facts := func(s State) Facts { return Facts{State: s, SentEmails: nothing} }
 	returning := Facts{State: Pending, Returning: true, SentEmails: nothing}
-	hushed := func(s State) Facts {
+	muted := func(s State) Facts {
 		f := facts(s)
 		f.Muted = true
 		return f
 	}
-	mailed := func(s State, m SentEmails) Facts {
+	emailed := func(s State, m SentEmails) Facts {
 		f := facts(s)
 		f.SentEmails = m
 		return f
@@ -48,21 +48,21 @@ func cells() []cell {
 		return d
 	}
 	queued := Decision{To: Pending, Outcome: ConfirmationQueued, Email: ConfirmEmail, Ledger: ledger.Requested}
-	capped := Decision{To: Pending, Outcome: ConfirmationOverBudget, Ledger: ledger.Requested}
-	silenced := func(s State) Decision {
+	overBudget := Decision{To: Pending, Outcome: ConfirmationOverBudget, Ledger: ledger.Requested}
+	requestSuppressed := func(s State) Decision {
 		return Decision{To: s, Outcome: RequestSuppressed, Ledger: ledger.Requested}
 	}
 	refused := func(s State) Decision { return Decision{To: s, Outcome: Unchanged, Refused: true} }
 	stays := func(s State, o Outcome) Decision { return Decision{To: s, Outcome: o} }
 	suppressed := Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: ledger.Suppressed}
 	erased := Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
-	cancelled := func(to State, hush bool) Decision {
-		return Decision{To: to, Outcome: DeclinedNow, NewEpoch: true, Mute: hush, Ledger: ledger.Declined}
+	declined := func(to State, mute bool) Decision {
+		return Decision{To: to, Outcome: DeclinedNow, NewEpoch: true, Mute: mute, Ledger: ledger.Declined}
 	}
-	unsubscribed := func(hush bool) Decision {
-		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Mute: hush, Ledger: ledger.Unsubscribed}
+	unsubscribed := func(mute bool) Decision {
+		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Mute: mute, Ledger: ledger.Unsubscribed}
 	}
-	hush := func(s State) Decision {
+	muting := func(s State) Decision {
 		return Decision{To: s, Outcome: MutedNow, Mute: true, Ledger: ledger.Declined}
 	}
 	confirmed := Decision{To: Active, Outcome: ConfirmedNow, Ledger: ledger.Confirmed}
@@ -71,33 +71,33 @@ func cells() []cell {
 
 	return []cell{
 		{"", facts(None), OnRequest, queued},
-		{"capped", mailed(None, sent(ConfirmEmail, 3, time.Hour)), OnRequest, capped},
-		{"not me", hushed(None), OnRequest, silenced(None)},
+		{"over budget", emailed(None, sent(ConfirmEmail, 3, time.Hour)), OnRequest, overBudget},
+		{"muted", muted(None), OnRequest, requestSuppressed(None)},
 		{"single opt-in", single(None), OnRequest, activated},
 		{"", facts(None), OnConfirm, refused(None)},
 		{"", facts(None), OnUnsubscribe, stays(None, AlreadyEnded)},
-		{"", facts(None), OnDecline, hush(None)},
-		{"again", hushed(None), OnDecline, stays(None, AlreadyEnded)},
+		{"", facts(None), OnDecline, muting(None)},
+		{"again", muted(None), OnDecline, stays(None, AlreadyEnded)},
 		{"", facts(None), OnSuppress, suppressed},
 		{"", facts(None), OnErase, stays(None, Unchanged)},
 		{"remembered", remembered, OnErase, erased},
 		{"", facts(None), OnExpire, stays(None, Unchanged)},
 		{"", facts(None), OnRemoveSuppression, stays(None, Unchanged)},
-		{"muted", hushed(None), OnRemoveSuppression, Decision{To: None, Outcome: SuppressionRemoved, Ledger: ledger.SuppressionRemoved}},
+		{"muted", muted(None), OnRemoveSuppression, Decision{To: None, Outcome: SuppressionRemoved, Ledger: ledger.SuppressionRemoved}},
 
-		{"", mailed(Pending, sent(ConfirmEmail, 1, 15*time.Minute)), OnRequest, queued},
-		{"too soon", mailed(Pending, sent(ConfirmEmail, 1, 15*time.Minute-time.Microsecond)), OnRequest, capped},
-		{"third mail", mailed(Pending, sent(ConfirmEmail, 2, time.Hour)), OnRequest, queued},
-		{"fourth mail", mailed(Pending, sent(ConfirmEmail, 3, time.Hour)), OnRequest, capped},
+		{"", emailed(Pending, sent(ConfirmEmail, 1, 15*time.Minute)), OnRequest, queued},
+		{"too soon", emailed(Pending, sent(ConfirmEmail, 1, 15*time.Minute-time.Microsecond)), OnRequest, overBudget},
+		{"third email", emailed(Pending, sent(ConfirmEmail, 2, time.Hour)), OnRequest, queued},
+		{"fourth email", emailed(Pending, sent(ConfirmEmail, 3, time.Hour)), OnRequest, overBudget},
 		{"returning", returning, OnRequest, wasReturning(queued)},
-		{"not me", hushed(Pending), OnRequest, silenced(Pending)},
+		{"muted", muted(Pending), OnRequest, requestSuppressed(Pending)},
 		{"single opt-in", single(Pending), OnRequest, queued},
 		{"", facts(Pending), OnConfirm, confirmed},
 		{"returning", returning, OnConfirm, confirmed},
-		{"", facts(Pending), OnUnsubscribe, cancelled(None, false)},
-		{"returning", returning, OnUnsubscribe, cancelled(Unsubscribed, false)},
-		{"", facts(Pending), OnDecline, cancelled(None, true)},
-		{"returning", returning, OnDecline, cancelled(Unsubscribed, true)},
+		{"", facts(Pending), OnUnsubscribe, declined(None, false)},
+		{"returning", returning, OnUnsubscribe, declined(Unsubscribed, false)},
+		{"", facts(Pending), OnDecline, declined(None, true)},
+		{"returning", returning, OnDecline, declined(Unsubscribed, true)},
 		{"", facts(Pending), OnSuppress, suppressed},
 		{"", facts(Pending), OnErase, erased},
 		{"", facts(Pending), OnRemoveSuppression, stays(Pending, Unchanged)},
@@ -105,10 +105,10 @@ func cells() []cell {
 		{"returning", returning, OnExpire, Decision{To: Unsubscribed, Outcome: ExpiredNow, Ledger: ledger.Expired}},
 
 		{"", facts(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
-		{"told today", mailed(Active, sent(AlreadySubscribedEmail, 1, 23*time.Hour)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
-		{"other emails do not count", mailed(Active, sent(ConfirmEmail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
-		{"all caps reached", mailed(Active, twice), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
-		{"not me", hushed(Active), OnRequest, silenced(Active)},
+		{"notified today", emailed(Active, sent(AlreadySubscribedEmail, 1, 23*time.Hour)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
+		{"other emails do not count", emailed(Active, sent(ConfirmEmail, 3, time.Minute)), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
+		{"all budgets used up", emailed(Active, twice), OnRequest, Decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
+		{"muted", muted(Active), OnRequest, requestSuppressed(Active)},
 		{"single opt-in", single(Active), OnRequest, Decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
 		{"", facts(Active), OnConfirm, stays(Active, AlreadyConfirmed)},
 		{"", facts(Active), OnUnsubscribe, unsubscribed(false)},
@@ -119,20 +119,20 @@ func cells() []cell {
 		{"", facts(Active), OnRemoveSuppression, stays(Active, Unchanged)},
 
 		{"", facts(Unsubscribed), OnRequest, wasReturning(queued)},
-		{"capped", mailed(Unsubscribed, sent(ConfirmEmail, 1, time.Minute)), OnRequest, wasReturning(capped)},
-		{"not me", hushed(Unsubscribed), OnRequest, silenced(Unsubscribed)},
+		{"over budget", emailed(Unsubscribed, sent(ConfirmEmail, 1, time.Minute)), OnRequest, wasReturning(overBudget)},
+		{"muted", muted(Unsubscribed), OnRequest, requestSuppressed(Unsubscribed)},
 		{"single opt-in", single(Unsubscribed), OnRequest, wasReturning(queued)},
 		{"", facts(Unsubscribed), OnConfirm, refused(Unsubscribed)},
 		{"", facts(Unsubscribed), OnUnsubscribe, stays(Unsubscribed, AlreadyEnded)},
-		{"", facts(Unsubscribed), OnDecline, hush(Unsubscribed)},
-		{"again", hushed(Unsubscribed), OnDecline, stays(Unsubscribed, AlreadyEnded)},
+		{"", facts(Unsubscribed), OnDecline, muting(Unsubscribed)},
+		{"again", muted(Unsubscribed), OnDecline, stays(Unsubscribed, AlreadyEnded)},
 		{"", facts(Unsubscribed), OnSuppress, suppressed},
 		{"", facts(Unsubscribed), OnErase, erased},
 		{"", facts(Unsubscribed), OnExpire, stays(Unsubscribed, Unchanged)},
 		{"", facts(Unsubscribed), OnRemoveSuppression, stays(Unsubscribed, Unchanged)},
 
-		{"", facts(Suppressed), OnRequest, silenced(Suppressed)},
-		{"single opt-in", single(Suppressed), OnRequest, silenced(Suppressed)},
+		{"", facts(Suppressed), OnRequest, requestSuppressed(Suppressed)},
+		{"single opt-in", single(Suppressed), OnRequest, requestSuppressed(Suppressed)},
 		{"", facts(Suppressed), OnConfirm, refused(Suppressed)},
 		{"", facts(Suppressed), OnUnsubscribe, stays(Suppressed, AlreadyEnded)},
 		{"", facts(Suppressed), OnDecline, stays(Suppressed, AlreadyEnded)},
@@ -142,7 +142,7 @@ func cells() []cell {
 		{"", facts(Suppressed), OnRemoveSuppression, Decision{To: Unsubscribed, Outcome: SuppressionRemoved, NewEpoch: true, Ledger: ledger.SuppressionRemoved}},
 
 		{"", facts(Erased), OnRequest, queued},
-		{"objection", objected, OnRequest, silenced(Erased)},
+		{"objection", objected, OnRequest, requestSuppressed(Erased)},
 		{"single opt-in", single(Erased), OnRequest, activated},
 		{"", facts(Erased), OnConfirm, refused(Erased)},
 		{"", facts(Erased), OnUnsubscribe, stays(Erased, AlreadyEnded)},
@@ -180,7 +180,7 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 	}
 }
 
-// What holds for every combination of facts, not only for those of the table.
+// The rules apply to every combination of facts, not only to those in the table.
 func TestRulesOfTheStateMachine(t *testing.T) {
 	histories := []SentEmails{{Now: now}, sent(ConfirmEmail, 1, time.Minute), sent(ConfirmEmail, 3, time.Hour), sent(AlreadySubscribedEmail, 1, time.Hour)}
 	for _, s := range States() {
@@ -191,7 +191,7 @@ func TestRulesOfTheStateMachine(t *testing.T) {
 					d := Transition(f, e)
 					checkRules(t, f, e, d)
 					if d := dropped(f); d.To != s || d.Email != NoEmail || d.Ledger != ledger.Requested || d.Outcome != Dropped {
-						t.Errorf("%+v: a dropped request does %+v", f, d)
+						t.Errorf("%+v: a dropped request has the decision %+v", f, d)
 					}
 				}
 			}
@@ -202,20 +202,20 @@ func TestRulesOfTheStateMachine(t *testing.T) {
 func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 	t.Helper()
 	for rule, broken := range map[string]bool{
-		"a request writes one ledger event":                 e == OnRequest && d.Ledger != ledger.Requested,
-		"a change of state writes one ledger event":         d.To != f.State && d.Ledger == "",
-		"only what changes something writes a ledger event": e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Mute && d.Outcome != SuppressionRemoved,
-		"lifting makes nobody a subscriber":                 e == OnRemoveSuppression && d.To != f.State && d.To != Unsubscribed,
-		"only a request emails":                             e != OnRequest && d.Email != NoEmail,
-		"silence is kept":                                   d.Email != NoEmail && (f.Muted || f.State == Suppressed || f.State == Erased && f.Objected),
-		"active is reached by confirming only":              d.To == Active && f.State != Active && e != OnConfirm && (!f.SingleOptIn || d.Outcome != Activated),
-		"a stranger never changes an active subscription":   e == OnRequest && f.State == Active && d.To != Active,
-		"an unsubscribe link never starts anything":         (e == OnUnsubscribe || e == OnDecline) && (d.To == Pending || d.To == Active),
-		"leaving is never refused":                          (e == OnUnsubscribe || e == OnDecline) && d.Refused,
-		"a resend keeps the links":                          e == OnRequest && d.NewEpoch,
-		"who had left is not forgotten":                     f.Returning && d.To == None,
-		"an outcome is named":                               d.Outcome == "",
-		"caps hold":                                         d.Email != NoEmail && !f.SentEmails.Allows(d.Email),
+		"a request appends one ledger event":              e == OnRequest && d.Ledger != ledger.Requested,
+		"a change of state appends one ledger event":      d.To != f.State && d.Ledger == "",
+		"other events append one only with a change":      e != OnRequest && d.Ledger != "" && d.To == f.State && !d.Mute && d.Outcome != SuppressionRemoved,
+		"a removed suppression activates no subscription": e == OnRemoveSuppression && d.To != f.State && d.To != Unsubscribed,
+		"only a request sends an email":                   e != OnRequest && d.Email != NoEmail,
+		"a suppressed address gets no email":              d.Email != NoEmail && (f.Muted || f.State == Suppressed || f.State == Erased && f.Objected),
+		"only a confirmation activates":                   d.To == Active && f.State != Active && e != OnConfirm && (!f.SingleOptIn || d.Outcome != Activated),
+		"a stranger never changes an active subscription": e == OnRequest && f.State == Active && d.To != Active,
+		"an unsubscribe link never starts anything":       (e == OnUnsubscribe || e == OnDecline) && (d.To == Pending || d.To == Active),
+		"an unsubscribe or decline is never refused":      (e == OnUnsubscribe || e == OnDecline) && d.Refused,
+		"a repeated request keeps the links valid":        e == OnRequest && d.NewEpoch,
+		"a returning subscriber keeps the row":            f.Returning && d.To == None,
+		"the outcome is never empty":                      d.Outcome == "",
+		"budgets are kept":                                d.Email != NoEmail && !f.SentEmails.Allows(d.Email),
 	} {
 		if broken {
 			t.Errorf("%s: %+v, %s: %+v", rule, f, e, d)
@@ -223,7 +223,7 @@ func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 	}
 }
 
-func TestCaps(t *testing.T) {
+func TestBudgets(t *testing.T) {
 	day := 24 * time.Hour
 	for _, c := range []struct {
 		ask  Purpose
@@ -239,7 +239,7 @@ func TestCaps(t *testing.T) {
 		{UnsubscribeLinkEmail, sent(UnsubscribeLinkEmail, 1, 0), true},
 		{UnsubscribeLinkEmail, sent(UnsubscribeLinkEmail, 2, time.Hour), false},
 		{ExportLinkEmail, sent(EraseLinkEmail, 1, 0), true},
-		{ExportLinkEmail, sent(EraseLinkEmail, 2, 0), false}, // the two privacy links share a bound
+		{ExportLinkEmail, sent(EraseLinkEmail, 2, 0), false}, // the two privacy links share a budget
 		{EraseLinkEmail, sent(ExportLinkEmail, 2, 0), false},
 		{NoEmail, SentEmails{Now: now}, false},
 	} {

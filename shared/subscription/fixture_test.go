@@ -30,8 +30,8 @@ func address(t testing.TB, s string) Address {
 	return a
 }
 
-// request signs an address up and expects an outcome.
-func (b *bundle) request(typed string, want Outcome) {
+// request signs up an address and expects an outcome.
+func (b *fixture) request(typed string, want Outcome) {
 	b.Helper()
 	r := Request{Address: address(b, typed), Visit: visit, Locale: "de-AT", OptIn: b.optIn, Source: ledger.Source{Page: "https://example.org/blog", Origin: "toot"}}
 	if got, err := b.store.Request(b.Context(), r); err != nil || got != want {
@@ -39,8 +39,8 @@ func (b *bundle) request(typed string, want Outcome) {
 	}
 }
 
-// link is the claims that the newest confirm mail to an address was, or would be, signed with.
-func (b *bundle) link(typed string) token.Claims {
+// link returns the claims of the confirm link in the newest email to an address.
+func (b *fixture) link(typed string) token.Claims {
 	b.Helper()
 	c := token.Claims{Purpose: token.Confirm}
 	var subscriber, event string
@@ -50,14 +50,14 @@ func (b *bundle) link(typed string) token.Claims {
 		where o.kind = 'email.confirm' and i.email_hmac = $1 order by o.created_at desc, o.id desc limit 1`,
 		b.store.key.Address(address(b, typed).Normalized)).Scan(&subscriber, &event, &c.Epoch)
 	if err != nil {
-		b.Fatalf("no confirm mail for %s: %v", typed, err)
+		b.Fatalf("no confirm email for %s: %v", typed, err)
 	}
 	c.SubscriberID, c.EventID = uuid.MustParse(subscriber), uuid.MustParse(event)
 	return c
 }
 
-// unsubscribeLink is the claims of a link in an email that was sent now.
-func (b *bundle) unsubscribeLink(typed string) token.Claims {
+// unsubscribeLink returns the claims of a link in an email that is sent now.
+func (b *fixture) unsubscribeLink(typed string) token.Claims {
 	b.Helper()
 	r := b.row(typed)
 	return token.Claims{Purpose: token.Unsubscribe, SubscriberID: r.ID, Epoch: r.Epoch}
@@ -65,23 +65,23 @@ func (b *bundle) unsubscribeLink(typed string) token.Claims {
 
 type step func(context.Context, token.Claims, Visit) (Outcome, error)
 
-// click does a step with a link and expects an outcome.
-func (b *bundle) click(do step, c token.Claims, want Outcome) {
+// click performs a step with a link and expects an outcome.
+func (b *fixture) click(do step, c token.Claims, want Outcome) {
 	b.Helper()
 	if got, err := do(b.Context(), c, visit); err != nil || got != want {
 		b.Fatalf("%q, %v, want %q", got, err, want)
 	}
 }
 
-// activate signs an address up and confirms it.
-func (b *bundle) activate(typed string) {
+// activate signs up an address and confirms it.
+func (b *fixture) activate(typed string) {
 	b.Helper()
 	b.request(typed, ConfirmationQueued)
 	b.click(b.store.Confirm, b.link(typed), ConfirmedNow)
 }
 
-// row reads a subscriber as it is stored.
-func (b *bundle) row(typed string) row {
+// row returns a subscriber as stored.
+func (b *fixture) row(typed string) row {
 	b.Helper()
 	var r row
 	batch := &pgx.Batch{}
@@ -92,8 +92,8 @@ func (b *bundle) row(typed string) row {
 	return r
 }
 
-// expectRow compares what matters of a subscriber.
-func (b *bundle) expectRow(typed string, status State, epoch int32, returning bool) row {
+// expectRow checks the state of a subscriber.
+func (b *fixture) expectRow(typed string, status State, epoch int32, returning bool) row {
 	b.Helper()
 	r := b.row(typed)
 	if r.state() != status || r.Epoch != epoch || r.Returning != returning {
@@ -102,8 +102,8 @@ func (b *bundle) expectRow(typed string, status State, epoch int32, returning bo
 	return r
 }
 
-// strings runs a query of one text column.
-func (b *bundle) strings(sql string, args ...any) []string {
+// strings runs a query for one text column.
+func (b *fixture) strings(sql string, args ...any) []string {
 	b.Helper()
 	rows, err := b.admin.Query(b.Context(), sql, args...)
 	if err != nil {
@@ -117,7 +117,7 @@ func (b *bundle) strings(sql string, args ...any) []string {
 }
 
 // expectLedger compares the whole ledger, as "kind:outcome", in order.
-func (b *bundle) expectLedger(want ...string) {
+func (b *fixture) expectLedger(want ...string) {
 	b.Helper()
 	got := b.strings(`select substr(kind, strpos(kind, '.') + 1) || ':' || (data->>'outcome') from ledger_events order by id`)
 	if !slices.Equal(got, want) {
@@ -125,29 +125,29 @@ func (b *bundle) expectLedger(want ...string) {
 	}
 }
 
-// expectMails compares the emails in the outbox, in order.
-func (b *bundle) expectMails(want ...outbox.Kind) {
+// expectEmails compares the emails in the outbox, in order.
+func (b *fixture) expectEmails(want ...outbox.Kind) {
 	b.Helper()
 	got := b.strings(`select kind from outbox where kind like 'email.%' order by id`)
 	if len(got) != len(want) {
-		b.Fatalf("outbox holds %v, want %v", got, want)
+		b.Fatalf("outbox has %v, want %v", got, want)
 	}
 	for i := range want {
 		if got[i] != string(want[i]) {
-			b.Fatalf("outbox holds %v, want %v", got, want)
+			b.Fatalf("outbox has %v, want %v", got, want)
 		}
 	}
 }
 
-// exec runs a statement that no function would.
-func (b *bundle) exec(sql string, args ...any) {
+// exec runs a statement with administrator rights.
+func (b *fixture) exec(sql string, args ...any) {
 	b.Helper()
 	if _, err := b.admin.Exec(b.Context(), sql, args...); err != nil {
 		b.Fatalf("%s: %v", sql, err)
 	}
 }
 
-func (b *bundle) count(from string, args ...any) int {
+func (b *fixture) count(from string, args ...any) int {
 	b.Helper()
 	var n int
 	if err := b.admin.QueryRow(b.Context(), "select count(*) from "+from, args...).Scan(&n); err != nil {
@@ -156,8 +156,8 @@ func (b *bundle) count(from string, args ...any) int {
 	return n
 }
 
-// wal is the position in the write-ahead log, in bytes.
-func (b *bundle) wal() int64 {
+// walPosition returns the position in the write-ahead log, in bytes.
+func (b *fixture) walPosition() int64 {
 	b.Helper()
 	var at int64
 	if err := b.admin.QueryRow(b.Context(), `select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint`).Scan(&at); err != nil {
@@ -166,45 +166,45 @@ func (b *bundle) wal() int64 {
 	return at
 }
 
-// inState brings an address into each of the states, and into the variants that a request must not tell apart.
-func inState() map[string]func(b *bundle, typed string) {
-	wait := func(b *bundle) { b.advance(25 * time.Hour) } // past all caps
-	return map[string]func(b *bundle, typed string){
-		"none":                  func(*bundle, string) {},
-		"pending":               func(b *bundle, typed string) { b.request(typed, ConfirmationQueued); wait(b) },
-		"pending, just emailed": func(b *bundle, typed string) { b.request(typed, ConfirmationQueued) },
-		"active":                func(b *bundle, typed string) { b.activate(typed); wait(b) },
-		"active, just told": func(b *bundle, typed string) {
+// inState returns functions that bring an address into each state and its variants.
+func inState() map[string]func(b *fixture, typed string) {
+	wait := func(b *fixture) { b.advance(25 * time.Hour) } // past all budgets
+	return map[string]func(b *fixture, typed string){
+		"none":                  func(*fixture, string) {},
+		"pending":               func(b *fixture, typed string) { b.request(typed, ConfirmationQueued); wait(b) },
+		"pending, just emailed": func(b *fixture, typed string) { b.request(typed, ConfirmationQueued) },
+		"active":                func(b *fixture, typed string) { b.activate(typed); wait(b) },
+		"active, just notified": func(b *fixture, typed string) {
 			b.activate(typed)
 			b.request(typed, AlreadySubscribed)
 		},
-		"unsubscribed": func(b *bundle, typed string) {
+		"unsubscribed": func(b *fixture, typed string) {
 			b.activate(typed)
 			b.click(b.store.Unsubscribe, b.unsubscribeLink(typed), UnsubscribedNow)
 			wait(b)
 		},
-		"suppressed": func(b *bundle, typed string) {
+		"suppressed": func(b *fixture, typed string) {
 			b.activate(typed)
 			b.suppress(Suppression{SubscriberID: b.row(typed).ID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 			wait(b)
 		},
-		"suppressed without a row": func(b *bundle, typed string) {
+		"suppressed without a row": func(b *fixture, typed string) {
 			b.suppress(Suppression{Address: address(b, typed), Reason: Bounce, Actor: ledger.Provider}, SuppressedNow)
 		},
-		"erased": func(b *bundle, typed string) {
+		"erased": func(b *fixture, typed string) {
 			b.activate(typed)
 			b.erase(Erasure{Address: address(b, typed)}, ErasedNow)
 			wait(b)
 		},
-		"erased with an objection": func(b *bundle, typed string) {
+		"erased with an objection": func(b *fixture, typed string) {
 			b.activate(typed)
 			b.erase(Erasure{Address: address(b, typed), Object: true}, ErasedNow)
 			wait(b)
 		},
-		"objected without a row": func(b *bundle, typed string) {
+		"objected without a row": func(b *fixture, typed string) {
 			b.suppress(Suppression{Address: address(b, typed), Reason: Objection, Actor: ledger.Operator}, SuppressedNow)
 		},
-		"not me": func(b *bundle, typed string) {
+		"declined": func(b *fixture, typed string) {
 			b.request(typed, ConfirmationQueued)
 			b.click(b.store.Decline, b.link(typed), DeclinedNow)
 			wait(b)
@@ -212,17 +212,18 @@ func inState() map[string]func(b *bundle, typed string) {
 	}
 }
 
-// toObservers are the states that a request must not tell apart: those, and what another spelling of the address did.
-func toObservers() map[string]func(b *bundle, typed string) {
+// indistinguishableStates returns the states that look the same to a visitor: those of inState, and those caused by
+// another spelling of the address.
+func indistinguishableStates() map[string]func(b *fixture, typed string) {
 	states := inState()
-	maps.Copy(states, map[string]func(b *bundle, typed string){
-		"not me, under another spelling": func(b *bundle, typed string) {
+	maps.Copy(states, map[string]func(b *fixture, typed string){
+		"declined under another spelling": func(b *fixture, typed string) {
 			other := strings.Replace(typed, "@", "+other@", 1)
 			b.request(other, ConfirmationQueued)
 			b.click(b.store.Decline, b.link(other), DeclinedNow)
 			b.advance(25 * time.Hour)
 		},
-		"active, and another spelling complained": func(b *bundle, typed string) {
+		"active, and another spelling complained": func(b *fixture, typed string) {
 			b.activate(typed)
 			b.suppress(Suppression{Address: address(b, strings.Replace(typed, "@", "+other@", 1)), Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 			b.advance(25 * time.Hour)
@@ -231,7 +232,7 @@ func toObservers() map[string]func(b *bundle, typed string) {
 	return states
 }
 
-func (b *bundle) suppress(s Suppression, want Outcome) {
+func (b *fixture) suppress(s Suppression, want Outcome) {
 	b.Helper()
 	s.Visit = visit
 	if got, err := b.store.Suppress(b.Context(), s); err != nil || got != want {
