@@ -58,7 +58,7 @@ func TestNetworkIgnoresHostBits(t *testing.T) {
 	}
 }
 
-func TestErrorsDoNotContainThePepper(t *testing.T) {
+func TestInvalidPeppersAreRejected(t *testing.T) {
 	for name, value := range map[string]string{
 		"missing": "", "not base64": strings.Repeat("!SECRET!", 8), "short": "U0VDUkVUU0VDUkVU",
 	} {
