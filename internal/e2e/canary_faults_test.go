@@ -124,7 +124,7 @@ func (f *flight) land(dir string) {
 	for _, event := range f.Fakes.Sentry.Events() {
 		titles = append(titles, string(event))
 	}
-	for _, cause := range []string{"no row for", "violates check constraint", "MessageRejected", "not available"} {
+	for _, cause := range []string{"no row for", "violates check constraint", "MessageRejected", "postgres: unavailable"} {
 		if !slices.ContainsFunc(titles, func(event string) bool { return strings.Contains(event, cause) }) {
 			f.t.Errorf("no report contains %q, so its quotes were not scanned", cause)
 		}

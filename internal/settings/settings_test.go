@@ -134,7 +134,7 @@ func TestInvalidFiles(t *testing.T) {
 		"text for truth":  {required + "[signup]\ndouble_opt_in = \"true\"\n", "settings/x.toml:8: signup.double_opt_in: must be true or false (example: true)"},
 		"rule":            {required + "[limits]\n\nsubscribe = [\"many\"]\n", "settings/x.toml:9: limits.subscribe: "},
 		"part":            {required + "rate_per_minute = 1.5\n", "settings/x.toml:7: mail.rate_per_minute: must be a whole number (example: 300)"},
-		"duration":        {required + "[delivery]\nlinger = \"soon\"\n", "settings/x.toml:8: delivery.linger: must be a duration such as 90s or 1h30m (example: \"50s\")"},
+		"duration":        {required + "[delivery]\nlinger = \"soon\"\n", "settings/x.toml:8: delivery.linger: must be a duration in the form 90s or 1h30m (example: \"50s\")"},
 		"two together":    {required + "[signup]\nblocked_domains = [\"a.example\"]\nallowed_domains = [\"a.example\"]\n", "settings/x.toml:8: signup.blocked_domains: contains a domain that signup.allowed_domains contains too"},
 		"needs a secret":  {required + "[webhook]\nurls = [\"https://hooks.example.org/\"]\n", ""},
 	} {

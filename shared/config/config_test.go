@@ -113,7 +113,7 @@ func TestEveryErrorIsReportedOnceWithoutTheValue(t *testing.T) {
 	e.Add(nil)
 	want := []string{
 		"T_URL: required, but not set",
-		"T_WAIT: must be a duration such as 90s or 1h30m (example: 2s)",
+		"T_WAIT: must be a duration in the form 90s or 1h30m (example: 2s)",
 		"T_SHARE: must be a number",
 		"T_SIZE: must be a non-negative whole number",
 		`T_ENABLED: must be "true" or "false"`,

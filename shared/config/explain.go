@@ -131,7 +131,7 @@ func describe(t reflect.Type) string {
 	case nil:
 		return "a value of another type"
 	case reflect.TypeFor[time.Duration]():
-		return "a duration such as 90s or 1h30m"
+		return "a duration in the form 90s or 1h30m"
 	case reflect.TypeFor[slog.Level]():
 		return "DEBUG, INFO, WARN or ERROR"
 	}
