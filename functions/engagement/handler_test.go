@@ -206,7 +206,7 @@ func TestALostDatabase(t *testing.T) {
 	}
 }
 
-// An address that bounced is not emailed again, whoever types it.
+// An address that bounced gets no further email.
 func TestAfterABounce(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)

@@ -34,7 +34,7 @@ func TestSilenceOfSESIsTold(t *testing.T) {
 		"heard again":                         {[]email{{"4 hours", "sent", ""}, {"3 hours", "sent", ""}, {"2 hours", "sent", ""}, {"1 minute", "sent", "delivery"}}, "", ""},
 		"nothing was sent for a day":          {[]email{{"25 hours", "sent", ""}}, "", ""},
 		"what did not leave":                  {[]email{{"2 hours", "stale", ""}, {"2 hours", "rejected", ""}}, "", ""},
-		"somebody who was erased since":       {[]email{{"2 hours", "sent", "delivery"}}, `with e as (delete from engagement_events) delete from identities`, ""},
+		"an erased subscriber":                {[]email{{"2 hours", "sent", "delivery"}}, `with e as (delete from engagement_events) delete from identities`, ""},
 		"what nobody understands":             {nil, `insert into engagement_events (id, at, kind, delivery_id) values (gen_random_uuid(), now(), 'unreadable', gen_random_uuid())`, unreadable},
 		"what nobody understood a day before": {nil, `insert into engagement_events (id, at, kind, delivery_id) values (gen_random_uuid(), now() - interval '25 hours', 'unreadable', gen_random_uuid())`, ""},
 	} {

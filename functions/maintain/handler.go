@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	// atOnce is how many people one transaction, or one list, is about.
+	// batchSize is the number of subscribers in one transaction, and in one list.
 	batchSize = 200
 	// timeToSeal is the part of the invocation reserved for the ledger event and the seals.
 	timeToSeal = 20 * time.Second
@@ -35,7 +35,7 @@ type handler struct {
 	store  *subscription.Store
 	eraser *subscription.Eraser
 	sealer *ledger.Sealer
-	// remindAfter is how long a request waits before it is reminded of; 0 for never.
+	// remindAfter is the age at which an unconfirmed sign-up is reminded of; 0 for never.
 	remindAfter time.Duration
 	keep        retention.Config
 	now         func() time.Time

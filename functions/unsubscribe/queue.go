@@ -27,7 +27,7 @@ func (h *handler) unsubscribe(ctx context.Context, claims token.Claims, r *httpa
 	}
 	capture.Error(ctx, err) // the request succeeds, so the lost database is reported here
 	d := unsubscribequeue.Request{SubscriberID: claims.SubscriberID, Epoch: claims.Epoch, At: r.Time, RequestID: r.RequestID}
-	if enqueueErr := h.queue.Park(ctx, d); enqueueErr != nil {
+	if enqueueErr := h.queue.EnqueueUnsubscribe(ctx, d); enqueueErr != nil {
 		capture.Error(ctx, enqueueErr)
 		return "", err
 	}

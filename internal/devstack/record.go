@@ -52,7 +52,7 @@ func recordResponses(h http.Handler) http.Handler {
 	})
 }
 
-// keptAnswer is an answer of which a copy is recorded.
+// recordedResponse is a response of which a copy is recorded.
 type recordedResponse struct {
 	http.ResponseWriter
 	status int

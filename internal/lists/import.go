@@ -56,7 +56,7 @@ type Result struct {
 	Line    int
 	Outcome Outcome
 	Reason  string // of a refusal, in one word
-	// NotRead names the values of the line that could not be read, such as "times". They refuse no line.
+	// Unreadable names the values of the line that could not be read, such as "times". They refuse no line.
 	Unreadable []string
 }
 

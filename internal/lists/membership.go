@@ -49,11 +49,11 @@ var (
 		"inaktiv", "deaktiv", "losch", "loesch", "sperr", "kundig", "kuendig", "ungultig", "ungueltig", "entfern", "abgelehnt", "ablehn", "storn", "beend", "verlass", "austritt",
 		"desactiv", "inactif", "supprim", "bloqu", "rejet", "retir", "annul", "oppos", "efface", "radie", "quitte",
 	}
-	// endingWords are words of an end that are parts of other words.
+	// endWords are words that mean an end, and are parts of other words too.
 	endWords = []string{
 		"end", "ended", "ends", "ende", "left", "out", "off", "stop", "stopped", "dead", "gone", "ban", "banned", "quit", "hold", "dnc", "dne", "void", "fin",
 	}
-	// endingValues are values that mean an end below any heading.
+	// endValues are values that mean an end below any heading.
 	endValues = []string{
 		"inactive", "deleted", "disabled", "cancelled", "canceled", "removed", "blocked", "cleaned", "expired", "churned", "revoked", "withdrawn", "pending",
 		"inaktiv", "deaktiviert", "geloscht", "geloescht", "gesperrt", "gekundigt", "gekuendigt", "widerrufen",

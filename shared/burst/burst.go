@@ -77,7 +77,7 @@ const (
 )
 
 // ErrUnavailable means that the index is not asked, because it failed lately.
-var ErrUnavailable = errors.New("lookalike: the index failed lately and is not asked")
+var ErrUnavailable = errors.New("burst: index failed recently and is not queried")
 
 // Index compares sign-ups. It is safe for concurrent use.
 type Index struct {

@@ -18,9 +18,9 @@ import (
 const (
 	// callTimeout bounds one call with its answer, below the lease of a delivery.
 	callTimeout = 10 * time.Second
-	// maxAge is how old an event may be (the reference, "timestamp_micros": 72 hours), less an hour for clocks.
+	// maxAge is the greatest age of an event (the reference, "timestamp_micros": 72 hours), less an hour for clocks.
 	maxAge = 71 * time.Hour
-	// maxAnswer bounds what is read of an answer, which is empty.
+	// maxResponse is the number of bytes that are read of a response, which is empty.
 	maxResponse = 64 << 10
 )
 

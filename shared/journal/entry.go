@@ -43,7 +43,7 @@ type Entry struct {
 	// EmailHMAC is the keyed hash of the address, 32 bytes, and KeyID the key's name.
 	EmailHMAC []byte
 	KeyID     string
-	// FoldHMAC is the keyed hash of the mailbox, whatever the spelling of its address; nil where the stop is not about it.
+	// MailboxHMAC is the keyed hash of the canonical mailbox; nil if the entry is not about it.
 	MailboxHMAC []byte
 	// Until is the end of the muting; zero for no end.
 	Until time.Time

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// sideBySide is how many entries are read at a time. S3 takes some 30 ms for each.
+// readConcurrency is the number of entries that are read concurrently. S3 takes some 30 ms for each.
 const readConcurrency = 16
 
 // Read returns the entries from a time on, by day and within a day by event. An error names an entry that cannot be read,

@@ -36,10 +36,10 @@ type Function struct {
 	// Event serves all other events: schedules, direct invocations, SNS, CloudFormation. Its result is encoded as
 	// JSON; its error becomes the scrubbed error result. Nil if the function has only routes.
 	Event func(ctx context.Context, event json.RawMessage) (any, error)
-	// TellsMistakes lets the function start with invalid variables or secrets, because it reports them in its
+	// ReportsConfigErrors lets the function start with invalid variables or secrets, because it reports them in its
 	// responses: CloudFormation waits for one.
 	ReportsConfigErrors bool
-	// Finished is called after every HTTP request and must not block. Optional.
+	// OnRequest is called after every HTTP request and must not block. Optional.
 	OnRequest func(r telemetry.Request)
 	// Close releases the function's resources when its environment ends. Its context ends after 300 ms. Optional.
 	Close func(ctx context.Context)

@@ -18,9 +18,9 @@ import (
 const (
 	// callTimeout bounds one call with its answer. The longest method makes three, which is below the lease of a delivery.
 	callTimeout = 10 * time.Second
-	// maxAnswer bounds what is read of an answer. A contact with all its properties has a few KB.
+	// maxResponse is the number of bytes that are read of a response. A contact with all its properties has a few KB.
 	maxResponse = 1 << 20
-	// window is over how long Client counts requests, 10 to each (loops.so/docs/api-reference/intro, "Rate limiting").
+	// window is the time over which Loops counts requests, 10 to each (loops.so/docs/api-reference/intro, "Rate limiting").
 	window = time.Second
 )
 
@@ -35,7 +35,7 @@ type call struct {
 // answerError is an error response. It omits the text, which may contain an address.
 type answerError struct {
 	status int
-	path   string // of the member of the request that it is about, where Client says so
+	path   string // of the member of the request that it is about, where Loops names it
 }
 
 func (e *answerError) Error() string {

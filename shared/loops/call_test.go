@@ -29,7 +29,7 @@ func (a after) Do(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// methods are all that call Client, each with a contact there.
+// methods are all that call Loops, each with a contact there.
 var methods = map[string]func(context.Context, *Client) error{
 	"subscribe": func(ctx context.Context, l *Client) error {
 		_, err := l.Subscribe(ctx, Subscriber{Email: jane, SubscriberID: id})

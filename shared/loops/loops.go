@@ -1,9 +1,9 @@
 // Package loops keeps the contacts of a Loops account (loops.so, API v1) in line with the subscriptions here, and sends its
 // transactional emails.
 //
-// Nobody is subscribed over there against their will: whom Client suppressed, or who left or declined over there, stays as
-// they are, which is an outcome and no failure. Nobody becomes known over there by leaving here. What else the account
-// knows of a person, such as a user id of the owner's, is left as it is; erasing takes all of it.
+// A contact that Loops suppressed, or that unsubscribed or declined there, is not subscribed again; this is an outcome,
+// not a failure. An unsubscribe here creates no contact there. Other properties of a contact, such as the owner's user
+// id, stay as they are; erasing deletes the contact.
 //
 // Failure policy: a call is tried once and takes at most ten seconds; every error is a *outbox.Failure, which says
 // whether another try may help, when, and whether somebody must act first. The outbox repeats, and every method may be
@@ -26,7 +26,7 @@ type Config struct {
 	// The ids of the mailing lists in Loops that subscribers are added to and removed from. Empty: only the audience
 	// is updated.
 	MailingLists []string `env:"LOOPS_MAILING_LISTS" example:"cm0newsletter1"`
-	// BaseURL is where the API is, without a trailing slash (Client, API reference, "Base URL").
+	// BaseURL is where the API is, without a trailing slash (Loops, API reference, "Base URL").
 	BaseURL string `envDefault:"https://app.loops.so"`
 }
 

@@ -70,8 +70,8 @@ func New(cfg Config) *Queue {
 	})}
 }
 
-// Park sends a request to the queue.
-func (q *Queue) Park(ctx context.Context, d Request) error {
+// EnqueueUnsubscribe sends a request to the queue.
+func (q *Queue) EnqueueUnsubscribe(ctx context.Context, d Request) error {
 	body, err := json.Marshal(d)
 	if err != nil {
 		return err
