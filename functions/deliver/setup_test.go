@@ -16,7 +16,7 @@ import (
 
 // bundle is the function between a real database and a double of the email service.
 type bundle struct {
-	*functiontest.Bundle
+	*functiontest.Fixture
 	ses *devstack.SES
 }
 

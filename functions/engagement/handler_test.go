@@ -89,7 +89,7 @@ func take(t *testing.T, f lambdafn.Function, event json.RawMessage) (outcome str
 }
 
 // expect compares rows.
-func expect(b *functiontest.Bundle, query, want string) {
+func expect(b *functiontest.Fixture, query, want string) {
 	b.Helper()
 	if got := strings.Join(b.Strings(query), ", "); got != want {
 		b.Errorf("%s: %q, want %q", query, got, want)
@@ -184,7 +184,7 @@ func TestAComplaintAfterAnErasure(t *testing.T) {
 }
 
 // erase erases somebody as the operator does.
-func erase(b *functiontest.Bundle, p subscription.Erasure) {
+func erase(b *functiontest.Fixture, p subscription.Erasure) {
 	b.Helper()
 	env := b.Env()
 	vault := outbox.ReadVault(env)

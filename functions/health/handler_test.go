@@ -49,39 +49,39 @@ func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 
 func TestWhatIsLost(t *testing.T) {
 	for name, test := range map[string]struct {
-		lose   func(b *functiontest.Bundle)
+		lose   func(b *functiontest.Fixture)
 		status int
 		whole  string
 		checks map[string]string
 	}{
-		"nothing": {func(*functiontest.Bundle) {}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
-		"redis": {func(b *functiontest.Bundle) { b.Variables["REDIS_URL"] = "rediss://:secret@" + nobody },
+		"nothing": {func(*functiontest.Fixture) {}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
+		"redis": {func(b *functiontest.Fixture) { b.Variables["REDIS_URL"] = "rediss://:secret@" + nobody },
 			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn", "limiter": "warn"}},
-		"no redis configured": {func(b *functiontest.Bundle) { delete(b.Variables, "REDIS_URL") },
+		"no redis configured": {func(b *functiontest.Fixture) { delete(b.Variables, "REDIS_URL") },
 			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn", "limiter": "warn"}},
-		"postgres": {func(b *functiontest.Bundle) {
+		"postgres": {func(b *functiontest.Fixture) {
 			b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter"
 		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass", "pool": "warn", "outbox": "fail", "integrations": "warn", "feedback": "warn"}},
-		"nothing, with a replica": {func(b *functiontest.Bundle) { b.Variables["DATABASE_READ_URL"] = b.Variables["DATABASE_URL"] },
+		"nothing, with a replica": {func(b *functiontest.Fixture) { b.Variables["DATABASE_READ_URL"] = b.Variables["DATABASE_URL"] },
 			200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "pass"}},
-		"the replica": {func(b *functiontest.Bundle) {
+		"the replica": {func(b *functiontest.Fixture) {
 			b.Variables["DATABASE_READ_URL"] = "postgres://app:password@" + nobody + "/newsletter"
 		}, 200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "warn"}},
-		"email, by a pause": {func(b *functiontest.Bundle) {
+		"email, by a pause": {func(b *functiontest.Fixture) {
 			b.Exec(`insert into pauses values (gen_random_uuid(), 'email', 'operator', now(), null)`)
 		}, 200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "outbox": "warn"}},
-		"a chat, by a pause": {func(b *functiontest.Bundle) {
+		"a chat, by a pause": {func(b *functiontest.Fixture) {
 			b.Exec(`insert into pauses values (gen_random_uuid(), 'slack', 'operator', now(), null)`)
 		}, 200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "integrations": "warn"}},
-		"nothing, after a pause": {func(b *functiontest.Bundle) {
+		"nothing, after a pause": {func(b *functiontest.Fixture) {
 			b.Exec(`insert into pauses values (gen_random_uuid(), 'email', 'operator', now(), now()), (gen_random_uuid(), 'slack', 'operator', now(), now())`)
 		}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
-		"a migration": {func(b *functiontest.Bundle) {
+		"a migration": {func(b *functiontest.Fixture) {
 			b.Exec(`delete from goose_db_version where version_id = (select max(version_id) from goose_db_version)`)
 		}, 503, "fail", map[string]string{"postgres": "pass", "migrations": "fail", "redis": "pass"}},
-		"all migrations": {func(b *functiontest.Bundle) { b.Exec(`drop table goose_db_version`) },
+		"all migrations": {func(b *functiontest.Fixture) { b.Exec(`drop table goose_db_version`) },
 			503, "fail", map[string]string{"postgres": "pass", "migrations": "fail", "redis": "pass", "pool": "warn"}},
-		"this release's age": {func(b *functiontest.Bundle) {
+		"this release's age": {func(b *functiontest.Fixture) {
 			b.Exec(`insert into goose_db_version (version_id, is_applied, tstamp) values (9999, true, now())`)
 		}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
 	} {

@@ -16,7 +16,7 @@ import (
 
 // bundle is the function with a clock.
 type bundle struct {
-	*functiontest.Bundle
+	*functiontest.Fixture
 	ahead time.Duration
 }
 

@@ -91,7 +91,7 @@ func TestSampleEvents(t *testing.T) {
 }
 
 // privacyLink is the link in an email to an active subscriber.
-func privacyLink(b *functiontest.Bundle, p token.Purpose) string {
+func privacyLink(b *functiontest.Fixture, p token.Purpose) string {
 	b.Helper()
 	claims := b.Activate("jane@example.org")
 	return b.Sign(token.Claims{Purpose: p, SubscriberID: claims.SubscriberID, Epoch: claims.Epoch, Expires: time.Now().Add(time.Hour)})

@@ -15,7 +15,7 @@ import (
 )
 
 // withCaptcha turns the CAPTCHA on, before the double of the provider.
-func withCaptcha(t *testing.T, b *functiontest.Bundle) *devstack.Captcha {
+func withCaptcha(t *testing.T, b *functiontest.Fixture) *devstack.Captcha {
 	t.Helper()
 	double := devstack.NewCaptcha(time.Now)
 	server := httptest.NewServer(double)

@@ -22,14 +22,14 @@ import (
 
 // bundle is a database for lists.
 type bundle struct {
-	*functiontest.Bundle
+	*functiontest.Fixture
 	db  *postgres.DB
 	key pseudonym.Key
 }
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{Bundle: functiontest.New(t)}
+	b := &bundle{Fixture: functiontest.New(t)}
 	env := b.Env()
 	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
 	var err error

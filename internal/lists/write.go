@@ -152,7 +152,7 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 
 // folds returns the keyed hashes of the people's mailboxes.
 func (m *Importer) folds(people []person) []string {
-	return columns(people, func(p person) string { return hex.EncodeToString(m.key.Fold(p.address.MailboxKey)) })
+	return columns(people, func(p person) string { return hex.EncodeToString(m.key.Mailbox(p.address.MailboxKey)) })
 }
 
 func (p person) textID() string {

@@ -47,7 +47,7 @@ func NewKey(cfg Config) (Key, error) {
 		return Key{}, ErrPepper
 	}
 	hashes := make(map[string]*sync.Pool)
-	for _, purpose := range []string{"address", "fold", "domain", "network", "lock", "feature", "id"} {
+	for _, purpose := range []string{"address", "mailbox", "domain", "network", "lock", "feature", "id"} {
 		derived := hmac.New(sha256.New, pepper)
 		derived.Write([]byte("newsletter/pseudonym/" + purpose))
 		key := derived.Sum(nil)
@@ -65,8 +65,8 @@ func NewKey(cfg Config) (Key, error) {
 // Address returns the pseudonym of a normalized address, 32 bytes.
 func (k Key) Address(norm string) []byte { return k.mac("address", norm) }
 
-// Fold returns the pseudonym of a canonical mailbox, 32 bytes. The mailbox budgets count by it.
-func (k Key) Fold(fold string) []byte { return k.mac("fold", fold) }
+// Mailbox returns the pseudonym of a canonical mailbox, 32 bytes. The mailbox budgets count by it.
+func (k Key) Mailbox(mailboxKey string) []byte { return k.mac("mailbox", mailboxKey) }
 
 // Domain returns the pseudonym of a registrable domain, 32 bytes. The domain budget counts by it.
 func (k Key) Domain(domain string) []byte { return k.mac("domain", domain) }

@@ -18,7 +18,7 @@ type pseudonyms struct {
 }
 
 func newPseudonyms(key pseudonym.Key, a Address) pseudonyms {
-	return pseudonyms{email: key.Address(a.Normalized), mailbox: key.Fold(a.MailboxKey), keyID: key.ID()}
+	return pseudonyms{email: key.Address(a.Normalized), mailbox: key.Mailbox(a.MailboxKey), keyID: key.ID()}
 }
 
 // pseudonyms returns the pseudonyms of an address, with that of the domain if the domain limit counts it.

@@ -32,7 +32,7 @@ func TestANewAddressBecomesPending(t *testing.T) {
 	if n := b.count(`event_context where ip = '192.0.2.7' and user_agent = 'Test/1.0'`); n != 1 {
 		t.Errorf("%d contexts", n)
 	}
-	if n := b.count(`email_log where purpose = 'confirm' and mailbox_hmac = $1`, b.store.key.Fold("jane@example.org")); n != 1 {
+	if n := b.count(`email_log where purpose = 'confirm' and mailbox_hmac = $1`, b.store.key.Mailbox("jane@example.org")); n != 1 {
 		t.Errorf("%d entries in the email log", n)
 	}
 }

@@ -104,7 +104,7 @@ type Visit struct {
 func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // mailboxLock returns the lock that serializes operations on an address.
-func (s *Store) mailboxLock(a Address) int64 { return s.key.Lock("fold " + a.MailboxKey) }
+func (s *Store) mailboxLock(a Address) int64 { return s.key.Lock("mailbox " + a.MailboxKey) }
 
 // subscriberLock returns the lock that serializes operations on a link. The row lock serializes them with operations
 // under mailboxLock.
