@@ -53,7 +53,7 @@ func TestRetentionPeriodsMatchTheCode(t *testing.T) {
 	t.Parallel()
 	text, keep := read(t, "privacy.md"), config.Read[retention.Config](config.FromMap(nil))
 	for table, days := range map[string][]int{
-		"subscribers": {keep.Unsubscribed}, "event_context": {keep.Context}, "email_log": {keep.MailLog}, "erasures": {keep.Erasures},
+		"subscribers": {keep.Unsubscribed}, "event_context": {keep.Context}, "email_log": {keep.EmailLog}, "erasures": {keep.Erasures},
 		"privacy_requests": {keep.PrivacyRequests}, "outbox": {keep.Outbox, keep.DeadLetters}, "engagement_events": {keep.Engagement},
 		"request_stats": {keep.Statistics}, "alerts": {keep.Statistics},
 	} {

@@ -75,7 +75,7 @@ where o.event_id is not null and o.kind not like 'alert.%' and not exists (selec
 	{"outbox rows whose alert does not exist", fmt.Sprintf(`
 select count(*) from outbox o
 where o.kind like 'alert.%%' and o.created_at > now() - interval '%d days' and not exists (select from alerts a where a.id = o.event_id)`,
-		retention.LeastStatistics)},
+		retention.MinStatisticsDays)},
 }
 
 // checkData lists violations of the invariants.

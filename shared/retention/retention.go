@@ -28,9 +28,9 @@ type Config struct {
 	// three years.
 	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
 
-	// MailLog keeps the entries that the mailbox and domain budgets count, under keyed hashes. Emails wait for up to a
+	// EmailLog keeps the entries that the mailbox and domain budgets count, under keyed hashes. Emails wait for up to a
 	// week, and the budgets look back a day.
-	MailLog int `envDefault:"30"`
+	EmailLog int `envDefault:"30"`
 	// Outbox keeps delivered messages. A reminder checks within a week whether the request's email was sent.
 	Outbox int `envDefault:"30"`
 	// DeadLetters keeps dead-lettered messages.
@@ -43,8 +43,8 @@ type Config struct {
 	Statistics int `envDefault:"70"`
 }
 
-// LeastStatistics is the minimum of Config.Statistics in days: a baseline looks back six weeks.
-const LeastStatistics = 43
+// MinStatisticsDays is the minimum of Config.Statistics in days: a baseline looks back six weeks.
+const MinStatisticsDays = 43
 
 // Validate implements the check of config.Env.Read.
 func (c Config) Validate() error {
@@ -83,7 +83,7 @@ type rule struct {
 func (c Config) rules() []rule {
 	return []rule{
 		{"contexts", "event_context", "event_id", "at < $1::timestamptz", c.Context},
-		{"email_log", "email_log", "id", "at < $1::timestamptz", c.MailLog},
+		{"email_log", "email_log", "id", "at < $1::timestamptz", c.EmailLog},
 		{"deliveries", "outbox", "id", "finished_at < $1::timestamptz and state = 'done'", c.Outbox},
 		{"dead_letters", "outbox", "id", "finished_at < $1::timestamptz and state = 'dead'", c.DeadLetters},
 		{"erasures", "erasures", "event_id", "at < $1::timestamptz", c.Erasures},
