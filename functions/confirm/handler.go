@@ -73,7 +73,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		Lang: translation.Lang, Title: translation.Pages.Confirm.Title, Paragraphs: translation.Pages.Confirm.Paragraphs, Quote: text.Body, Footer: h.translations.Footer,
 		Forms: []httpapi.PageForm{
 			{Button: translation.Pages.Confirm.Button},
-			{Button: translation.Pages.Confirm.Quiet, Quiet: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
+			{Button: translation.Pages.Confirm.Secondary, Secondary: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
 		},
 	}).WithOutcome("shown"), nil
 }
@@ -124,7 +124,7 @@ func (h *handler) done(r *httpapi.Request, status string) *httpapi.Response {
 	translation := h.translation(r, "")
 	text := translation.Pages.Confirmed
 	if status == "cancelled" {
-		text = translation.Pages.Cancelled
+		text = translation.Pages.Declined
 	}
 	return httpapi.HTML(http.StatusOK, httpapi.Page{Lang: translation.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Footer: h.translations.Footer})
 }
@@ -140,7 +140,7 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 	}
 	translation := h.translation(r, "")
 	return httpapi.HTML(http.StatusNotFound, httpapi.Page{
-		Lang: translation.Lang, Title: translation.Pages.NothingToSee.Title, Paragraphs: translation.Pages.NothingToSee.Paragraphs, Footer: h.translations.Footer,
+		Lang: translation.Lang, Title: translation.Pages.InvalidLink.Title, Paragraphs: translation.Pages.InvalidLink.Paragraphs, Footer: h.translations.Footer,
 	}).WithOutcome("not-found"), nil
 }
 

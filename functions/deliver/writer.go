@@ -28,36 +28,36 @@ type writer struct {
 
 // compose returns the email of a delivery, or false for an unknown kind of email.
 func (w writer) compose(d outbox.Delivery, to subscription.Recipient) (email.Message, bool) {
-	words := w.catalog.For(to.Locale)
-	leave := w.link(unsubscribePath, token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch})
-	letter := email.Content{Lang: words.Lang, Leave: words.Mails.Leave, UnsubscribeTo: leave, Footer: w.catalog.Footer}
+	texts := w.catalog.For(to.Locale)
+	unsubscribe := w.link(unsubscribePath, token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch})
+	content := email.Content{Lang: texts.Lang, UnsubscribeIntro: texts.Emails.UnsubscribeIntro, UnsubscribeTo: unsubscribe, Footer: w.catalog.Footer}
 	privacy := token.Claims{
 		SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch, Expires: w.now().Add(token.PrivacyLifetime),
 	}
 	switch d.Kind {
 	case outbox.EmailConfirm, outbox.EmailReminder:
-		letter.Phrases = words.Mails.Confirm
+		content.Texts = texts.Emails.Confirm
 		if d.Kind == outbox.EmailReminder {
-			letter.Phrases = words.Mails.Reminder
+			content.Texts = texts.Emails.Reminder
 		}
-		letter.Link = w.link(confirmPath, token.Claims{
+		content.Link = w.link(confirmPath, token.Claims{
 			Purpose: token.Confirm, SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch,
 			Expires: w.now().Add(token.ConfirmLifetime),
 		})
 	case outbox.EmailAlreadySubscribed:
-		letter.Phrases = words.Mails.AlreadySubscribed
+		content.Texts = texts.Emails.AlreadySubscribed
 	case outbox.EmailUnsubscribeLink:
-		letter.Phrases, letter.Link, letter.Leave = words.Mails.UnsubscribeLink, leave, ""
+		content.Texts, content.Link, content.UnsubscribeIntro = texts.Emails.UnsubscribeLink, unsubscribe, ""
 	case outbox.EmailPrivacyExport:
 		privacy.Purpose = token.Export
-		letter.Phrases, letter.Link = words.Mails.PrivacyExport, w.link(privacyPath, privacy)
+		content.Texts, content.Link = texts.Emails.PrivacyExport, w.link(privacyPath, privacy)
 	case outbox.EmailPrivacyErase:
 		privacy.Purpose = token.Erase
-		letter.Phrases, letter.Link = words.Mails.PrivacyErase, w.link(privacyPath, privacy)
+		content.Texts, content.Link = texts.Emails.PrivacyErase, w.link(privacyPath, privacy)
 	default:
 		return email.Message{}, false
 	}
-	message := email.Compose(letter)
+	message := email.Compose(content)
 	message.To, message.DeliveryID = to.Mailbox, d.ID.String()
 	return message, true
 }

@@ -27,7 +27,7 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 	translation := h.translation(r)
 	switch {
 	case errors.Is(err, subscription.ErrNotTheAddress) && httpapi.WantsHTML(r):
-		text := translation.Pages.NotTheAddress
+		text := translation.Pages.AddressMismatch
 		return h.page(http.StatusUnprocessableEntity, translation, text, eraseForms(text)...).WithOutcome("not-the-address"), nil
 	case errors.Is(err, subscription.ErrNotTheAddress):
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: "This must be the address that the link was sent to.", Pointer: "#/email"})
@@ -67,7 +67,7 @@ func readErasure(r *httpapi.Request) (address subscription.Address, object bool,
 func eraseForms(text catalog.Page) []httpapi.PageForm {
 	form := httpapi.PageForm{Button: text.Button, Inputs: []httpapi.Field{addressField(text.Label)}}
 	objecting := form
-	objecting.Button, objecting.Quiet = text.Quiet, true
+	objecting.Button, objecting.Secondary = text.Secondary, true
 	objecting.Hidden = []httpapi.Field{{Name: "object", Value: "true"}}
 	return []httpapi.PageForm{form, objecting}
 }

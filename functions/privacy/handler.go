@@ -119,7 +119,7 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 		return nil, httpapi.NotFound()
 	}
 	translation := h.translation(r)
-	text := catalog.Page{Title: translation.Pages.NothingToSee.Title, Paragraphs: translation.Pages.Privacy.Paragraphs}
+	text := catalog.Page{Title: translation.Pages.InvalidLink.Title, Paragraphs: translation.Pages.Privacy.Paragraphs}
 	return h.page(http.StatusNotFound, translation, text, requestForms(translation)...).WithOutcome("not-found"), nil
 }
 

@@ -119,13 +119,13 @@ func readAddress(typed string) (subscription.Address, *httpapi.FieldError) {
 // requestForms returns the forms that request a copy and an erasure.
 func requestForms(translation *catalog.Translation) []httpapi.PageForm {
 	text := translation.Pages.Privacy
-	form := func(button, wanted string, quiet bool) httpapi.PageForm {
+	form := func(button, wanted string, secondary bool) httpapi.PageForm {
 		return httpapi.PageForm{
-			Action: "?", Button: button, Quiet: quiet,
+			Action: "?", Button: button, Secondary: secondary,
 			Hidden: []httpapi.Field{{Name: "request", Value: wanted}}, Inputs: []httpapi.Field{addressField(text.Label)},
 		}
 	}
-	return []httpapi.PageForm{form(text.Button, "export", false), form(text.Quiet, "erase", true)}
+	return []httpapi.PageForm{form(text.Button, "export", false), form(text.Secondary, "erase", true)}
 }
 
 func addressField(label string) httpapi.Field {

@@ -87,8 +87,8 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 
 func addressForm(translation *catalog.Translation) httpapi.PageForm {
 	return httpapi.PageForm{
-		Action: "?", Button: translation.Pages.LeaveByAddress.Button,
-		Inputs: []httpapi.Field{addressField(translation.Pages.LeaveByAddress.Label)},
+		Action: "?", Button: translation.Pages.UnsubscribeByAddress.Button,
+		Inputs: []httpapi.Field{addressField(translation.Pages.UnsubscribeByAddress.Label)},
 	}
 }
 

@@ -59,7 +59,7 @@ type state struct {
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() && httpapi.WantsHTML(r) {
 		translation := h.translation(r)
-		return h.page(http.StatusOK, translation, translation.Pages.LeaveByAddress, addressForm(translation)).WithOutcome("shown"), nil
+		return h.page(http.StatusOK, translation, translation.Pages.UnsubscribeByAddress, addressForm(translation)).WithOutcome("shown"), nil
 	}
 	if _, err := h.ring.Verify(ctx, r.QueryToken(), r.Time); err != nil {
 		return h.refused(ctx, r, err)
@@ -114,7 +114,7 @@ func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*
 		return nil, httpapi.NotFound()
 	}
 	translation := h.translation(r)
-	text := catalog.Page{Title: translation.Pages.NothingToSee.Title, Paragraphs: translation.Pages.LeaveByAddress.Paragraphs}
+	text := catalog.Page{Title: translation.Pages.InvalidLink.Title, Paragraphs: translation.Pages.UnsubscribeByAddress.Paragraphs}
 	return h.page(http.StatusNotFound, translation, text, addressForm(translation)).WithOutcome("not-found"), nil
 }
 

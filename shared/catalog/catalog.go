@@ -83,38 +83,38 @@ type Page struct {
 	Title      string   `json:"title"`
 	Paragraphs []string `json:"paragraphs"`
 	Button     string   `json:"button"`
-	Quiet      string   `json:"quiet"` // the secondary button
-	Label      string   `json:"label"` // the label of the address field
+	Secondary  string   `json:"secondary"` // the secondary button
+	Label      string   `json:"label"`     // the label of the address field
 }
 
 // Translation is all texts of one language.
 type Translation struct {
-	Lang  string `json:"lang"`
-	Mails struct {
+	Lang   string `json:"lang"`
+	Emails struct {
 		Confirm           EmailTexts `json:"confirm"`
 		Reminder          EmailTexts `json:"reminder"`
 		AlreadySubscribed EmailTexts `json:"already_subscribed"`
 		UnsubscribeLink   EmailTexts `json:"unsubscribe_link"`
 		PrivacyExport     EmailTexts `json:"privacy_export"`
 		PrivacyErase      EmailTexts `json:"privacy_erase"`
-		Leave             string     `json:"leave"` // precedes the unsubscribe link
-	} `json:"mails"`
+		UnsubscribeIntro  string     `json:"unsubscribe_intro"` // precedes the unsubscribe link
+	} `json:"emails"`
 	Pages struct {
-		Accepted       Page `json:"accepted"`
-		Confirm        Page `json:"confirm"`
-		Confirmed      Page `json:"confirmed"`
-		Cancelled      Page `json:"cancelled"`
-		Unsubscribe    Page `json:"unsubscribe"`
-		Unsubscribed   Page `json:"unsubscribed"`
-		LeaveByAddress Page `json:"leave_by_address"`
-		LinkAccepted   Page `json:"link_accepted"`
-		Privacy        Page `json:"privacy"` // Button requests a link to the data, Quiet a link to its erasure
-		PrivacySent    Page `json:"privacy_sent"`
-		Export         Page `json:"export"`
-		Erase          Page `json:"erase"` // Quiet also objects to all further email
-		Erased         Page `json:"erased"`
-		NotTheAddress  Page `json:"not_the_address"`
-		NothingToSee   Page `json:"nothing_to_see"`
+		Accepted             Page `json:"accepted"`
+		Confirm              Page `json:"confirm"`
+		Confirmed            Page `json:"confirmed"`
+		Declined             Page `json:"declined"`
+		Unsubscribe          Page `json:"unsubscribe"`
+		Unsubscribed         Page `json:"unsubscribed"`
+		UnsubscribeByAddress Page `json:"unsubscribe_by_address"`
+		LinkAccepted         Page `json:"link_accepted"`
+		Privacy              Page `json:"privacy"` // Button requests a link to the data, Secondary a link to its erasure
+		PrivacySent          Page `json:"privacy_sent"`
+		Export               Page `json:"export"`
+		Erase                Page `json:"erase"` // Secondary also objects to all further email
+		Erased               Page `json:"erased"`
+		AddressMismatch      Page `json:"address_mismatch"`
+		InvalidLink          Page `json:"invalid_link"`
 	} `json:"pages"`
 }
 
@@ -183,7 +183,7 @@ func parse(content []byte, site string) (*Translation, error) {
 }
 
 // optional lists the fields that may be empty.
-var optional = []string{"Button", "Quiet", "Label", "After", "Before", "Paragraphs"}
+var optional = []string{"Button", "Secondary", "Label", "After", "Before", "Paragraphs"}
 
 // fill replaces {site} in every text and rejects missing texts and unknown placeholders.
 func fill(v reflect.Value, where, site string) error {

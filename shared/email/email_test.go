@@ -61,8 +61,8 @@ func newSender(t *testing.T) *Sender {
 
 func composed() Message {
 	m := Compose(Content{
-		Phrases: catalog.EmailTexts{Subject: "Please confirm", Before: []string{"Tom & Jerry <script>"}, Button: "Open", After: []string{"After."}},
-		Lang:    "en", Link: `https://api.example.org/confirm?token=a&"b"`, Leave: "Leave:", UnsubscribeTo: "https://api.example.org/unsubscribe?token=c",
+		Texts: catalog.EmailTexts{Subject: "Please confirm", Before: []string{"Tom & Jerry <script>"}, Button: "Open", After: []string{"After."}},
+		Lang:  "en", Link: `https://api.example.org/confirm?token=a&"b"`, UnsubscribeIntro: "Stop:", UnsubscribeTo: "https://api.example.org/unsubscribe?token=c",
 		Footer: []string{"The Jane Letter", "1 Main St"},
 	})
 	m.To, m.DeliveryID = "jane@example.org", "0190"
@@ -169,7 +169,7 @@ func TestComposeEscapes(t *testing.T) {
 	if !strings.Contains(m.HTML, `href="https://api.example.org/confirm?token=a&amp;&#34;b&#34;"`) {
 		t.Errorf("link: %s", m.HTML)
 	}
-	for _, want := range []string{"Tom & Jerry <script>", "Open:\nhttps://api.example.org/confirm", "Leave:\nhttps://", "-- \nThe Jane Letter\n1 Main St"} {
+	for _, want := range []string{"Tom & Jerry <script>", "Open:\nhttps://api.example.org/confirm", "Stop:\nhttps://", "-- \nThe Jane Letter\n1 Main St"} {
 		if !strings.Contains(m.Text, want) {
 			t.Errorf("text lacks %q: %s", want, m.Text)
 		}
@@ -178,7 +178,7 @@ func TestComposeEscapes(t *testing.T) {
 
 func TestTheUnsubscribeLinkAppearsOnce(t *testing.T) {
 	const link = "https://api.example.org/unsubscribe?token=c"
-	m := Compose(Content{Phrases: catalog.EmailTexts{Subject: "s", Button: "Open"}, Link: link, UnsubscribeTo: link, Footer: []string{"x"}})
+	m := Compose(Content{Texts: catalog.EmailTexts{Subject: "s", Button: "Open"}, Link: link, UnsubscribeTo: link, Footer: []string{"x"}})
 	for _, part := range []string{m.Text, m.HTML} {
 		if strings.Count(part, link) != 1 {
 			t.Errorf("%s", part)

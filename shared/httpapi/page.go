@@ -27,11 +27,11 @@ type Page struct {
 type PageForm struct {
 	// Action is relative to the page, because only the browser knows the base path. Empty posts back to the page's own
 	// URL, with the token of its link; "?" omits the query.
-	Action string
-	Button string
-	Quiet  bool // a second choice: shown as a link-like button
-	Hidden []Field
-	Inputs []Field
+	Action    string
+	Button    string
+	Secondary bool // the secondary choice: shown as a link-like button
+	Hidden    []Field
+	Inputs    []Field
 }
 
 // Field is a form field. Label is shown for an input and unused for a hidden field.
@@ -49,7 +49,7 @@ const style = `:root{color-scheme:light dark}` +
 	`form{margin:1.5rem 0}label{display:block;margin-bottom:.25rem}` +
 	`input{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;margin-bottom:1rem}` +
 	`button{font:inherit;font-weight:600;padding:.8rem 1.5rem;min-height:3rem;border:0;border-radius:.4rem;background:#0b57d0;color:#fff;cursor:pointer}` +
-	`button.quiet{background:none;color:inherit;font-weight:400;text-decoration:underline;padding:.8rem 0}` +
+	`button.secondary{background:none;color:inherit;font-weight:400;text-decoration:underline;padding:.8rem 0}` +
 	`button:focus-visible,input:focus-visible{outline:.2rem solid #f5a623;outline-offset:.15rem}` +
 	`footer{margin-top:3rem;font-size:.9rem;white-space:pre-line}`
 
@@ -113,8 +113,8 @@ func (f PageForm) render(b *strings.Builder, prefix string) {
 		field.render(b, prefix+field.Name)
 	}
 	b.WriteString(`<button type="submit"`)
-	if f.Quiet {
-		b.WriteString(` class="quiet"`)
+	if f.Secondary {
+		b.WriteString(` class="secondary"`)
 	}
 	b.WriteString(`>` + html.EscapeString(f.Button) + "</button></form>\n")
 }

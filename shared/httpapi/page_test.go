@@ -106,8 +106,8 @@ func TestPagesEscapeEverything(t *testing.T) {
 func TestPagesKeepTheFieldsOfTwoFormsApart(t *testing.T) {
 	t.Parallel()
 	form := PageForm{Action: "/a", Button: "Send", Inputs: []Field{{Name: "email", Label: "E-mail", Type: "email"}}}
-	quiet := form
-	quiet.Quiet = true
-	response := HTML(http.StatusOK, Page{Title: "Two", Forms: []PageForm{form, quiet}})
+	secondary := form
+	secondary.Secondary = true
+	response := HTML(http.StatusOK, Page{Title: "Two", Forms: []PageForm{form, secondary}})
 	checkPage(t, response.Header.Get("Content-Security-Policy"), string(response.Body))
 }
