@@ -13,7 +13,7 @@ import (
 func (r *run) notifyAlert(ctx context.Context, d outbox.Delivery) (string, error) {
 	to, found := r.destinations[d.Kind.Recipient()]
 	if !found || to.notifyAlert == nil { // no longer configured
-		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
+		return "skipped", r.queue.Complete(ctx, d, "skipped")
 	}
 	a, found, err := r.alerts.Get(ctx, d.EventID)
 	if err != nil {
@@ -25,10 +25,10 @@ func (r *run) notifyAlert(ctx context.Context, d outbox.Delivery) (string, error
 	}
 	began := r.now()
 	err = to.notifyAlert(ctx, messenger.Notification{ID: d.ID.String(), Alert: a, Stage: stage})
-	outcome := "warned"
+	outcome := "notified"
 	if err != nil {
 		outcome = "failed"
 	}
-	capture.Breadcrumb(ctx, "warn."+d.Kind.Recipient(), outcome, r.now().Sub(began))
+	capture.Breadcrumb(ctx, "alert."+d.Kind.Recipient(), outcome, r.now().Sub(began))
 	return r.finish(ctx, d, outcome, err)
 }

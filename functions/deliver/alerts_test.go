@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"newsletter/internal/devstack"
+	"newsletter/shared/alert"
 )
 
-// channels are the doubles of everything that hears of alerts.
+// channels are the fakes of all destinations of alerts.
 type channels struct {
 	slack    *devstack.Slack
 	discord  *devstack.Discord
@@ -32,8 +33,8 @@ func (b *bundle) channels() *channels {
 	return c
 }
 
-// heard is what each channel was told, as titles.
-func (c *channels) heard() map[string]string {
+// received returns the titles that each channel received.
+func (c *channels) received() map[string]string {
 	titles := func(messages []devstack.ChatMessage) string {
 		var all []string
 		for _, m := range messages {
@@ -50,9 +51,11 @@ func (c *channels) heard() map[string]string {
 	}
 }
 
+func title(rule alert.Rule, stage alert.Stage) string { return alert.Alert{Rule: rule}.Title(stage) }
+
 const alertID = "0199b0d0-0000-7000-8000-0000000000a1"
 
-// TestAlertsReachEveryChannel: each stage is told to each channel; one that is down holds up no other, and is told later.
+// Each stage reaches each channel; a failing channel delays no other and receives the stage later.
 func TestAlertsReachEveryChannel(t *testing.T) {
 	b := setup(t)
 	c := b.channels()
@@ -72,20 +75,20 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 	b.due()
 	b.run(t.Context(), f)
 	b.Exec(`update alerts set resolved_at = now()`)
-	queue("alert.repeated") // it came too late
+	queue("alert.repeated") // too late
 	queue("alert.resolved")
 	b.run(t.Context(), f)
 	b.due()
 	b.run(t.Context(), f)
-	title := "Emails and messages are not delivered"
+	firing, repeated, resolved := title("outbox_age", "firing"), title("outbox_age", "repeated"), title("outbox_age", "resolved")
 	for channel, want := range map[string]string{
-		"slack":   "🔴 " + title + " | 🔴 Still: " + title + " | 🟢 Over: " + title,
-		"discord": title + " | Still: " + title + " | Over: " + title,
-		"sns":     "critical: " + title + " | critical: Still: " + title + " | good: Over: " + title,
+		"slack":   "🔴 " + firing + " | 🔴 " + repeated + " | 🟢 " + resolved,
+		"discord": firing + " | " + repeated + " | " + resolved,
+		"sns":     "critical: " + firing + " | critical: " + repeated + " | good: " + resolved,
 		"webhook": "alert.firing outbox_age critical | alert.repeated outbox_age critical | alert.resolved outbox_age critical",
 	} {
-		if got := c.heard()[channel]; got != want {
-			t.Errorf("%s heard %q, want %q", channel, got, want)
+		if got := c.received()[channel]; got != want {
+			t.Errorf("%s received %q, want %q", channel, got, want)
 		}
 	}
 	for _, call := range c.webhooks.Received() {
@@ -93,23 +96,23 @@ func TestAlertsReachEveryChannel(t *testing.T) {
 		column := map[string]string{"alert.firing": "firing_since", "alert.repeated": "repeated_at", "alert.resolved": "resolved_at"}[call.Type]
 		b.Scan(`select `+column+` from alerts`, nil, &at)
 		if !call.At.Equal(at) {
-			t.Errorf("%s is of %v, want %v", call.Type, call.At, at)
+			t.Errorf("%s has the time %v, want %v", call.Type, call.At, at)
 		}
 	}
 	if text := c.sns.Messages()[0].Text; !strings.Contains(text, "waiting for 1 hour") || !strings.Contains(text, "What to do") {
-		t.Errorf("said %q", text)
+		t.Errorf("text %q", text)
 	}
 	if left := b.Strings(`select kind from outbox where state <> 'done'`); len(left) != 0 {
-		t.Errorf("left %v", left)
+		t.Errorf("not completed: %v", left)
 	}
 }
 
-// TestNoChannelHearsOfABeginningAfterTheEnd: one that was down then hears of the end alone.
-func TestNoChannelHearsOfABeginningAfterTheEnd(t *testing.T) {
+// A channel that was down while the alert fired receives only its resolution.
+func TestResolvedAlertIsNotAnnouncedAsFiring(t *testing.T) {
 	b := setup(t)
 	c := b.channels()
 	f := b.Open(open)
-	b.Exec(`insert into alerts values ($1, 'dead_letters', '', 'warning', '1 deliveries were given up.', now() - interval '1 hour', now(), null, null)`, alertID)
+	b.Exec(`insert into alerts values ($1, 'dead_letters', '', 'warning', '1 delivery is dead-lettered.', now() - interval '1 hour', now(), null, null)`, alertID)
 	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.firing', $1, now(), now())`, alertID)
 	c.slack.Fail(devstack.Fault{Status: http.StatusInternalServerError})
 	b.run(t.Context(), f)
@@ -120,15 +123,16 @@ func TestNoChannelHearsOfABeginningAfterTheEnd(t *testing.T) {
 		b.run(t.Context(), f)
 		b.due()
 	}
-	if heard := c.heard(); heard["slack"] != "🟢 Over: Deliveries were given up" || heard["discord"] != "Deliveries were given up | Over: Deliveries were given up" {
-		t.Errorf("heard %v", heard)
+	firing, resolved := title("dead_letters", "firing"), title("dead_letters", "resolved")
+	if got := c.received(); got["slack"] != "🟢 "+resolved || got["discord"] != firing+" | "+resolved {
+		t.Errorf("received %v", got)
 	}
 }
 
-// TestAnAlertWithoutChannelsEnds: nobody is set up, so nothing waits.
-func TestAnAlertWithoutChannelsEnds(t *testing.T) {
+// Without a destination for alerts, the message is completed.
+func TestAlertWithoutDestinations(t *testing.T) {
 	b := setup(t)
 	b.Exec(`insert into outbox (id, kind, event_id, due_at, created_at) values (gen_random_uuid(), 'alert.firing', $1, now(), now())`, alertID)
 	b.run(t.Context(), b.Open(open))
-	b.expectRows("alert.firing done told 1")
+	b.expectRows("alert.firing done expanded 1")
 }

@@ -2,27 +2,26 @@ package main
 
 import "testing"
 
-// became lets some of what was sent bounce for good, or be complained about.
-func (b *bundle) became(kind, detail string, n int) {
+// addFeedback records feedback for n of the sent emails that have none.
+func (b *bundle) addFeedback(kind, detail string, n int) {
 	b.Helper()
 	b.Exec(`insert into engagement_events (id, at, kind, detail, permanent, delivery_id)
 		select gen_random_uuid(), now(), $1, $2, true, id from outbox where outcome = 'sent' and id not in (select delivery_id from engagement_events) limit $3`, kind, detail, n)
 }
 
-// A wave of addresses that do not exist ends all email, until the owner has looked. What was before that does not count
-// again.
-func TestBouncesPauseAllMail(t *testing.T) {
-	for kind, least := range map[string]int{"bounce": 10, "complaint": 5} {
+// Many bounces or complaints pause all emails until the owner resumes. Earlier feedback does not count again.
+func TestBreakerPausesEmails(t *testing.T) {
+	for kind, minimum := range map[string]int{"bounce": 10, "complaint": 5} {
 		t.Run(kind, func(t *testing.T) {
 			b := setup(t)
 			b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "0"
 			f := b.Open(open)
 			b.signUps(40)
 			b.expect(b.run(t.Context(), f), `{"sent":40}`)
-			b.became(kind, "", least-1)
+			b.addFeedback(kind, "", minimum-1)
 			b.SignUp("one@example.org")
 			b.expect(b.run(t.Context(), f), `{"sent":1}`)
-			b.became(kind, "", 1)
+			b.addFeedback(kind, "", 1)
 			b.SignUp("two@example.org")
 			b.expect(b.run(t.Context(), f), `{"paused":1}`)
 			if got := b.Strings(`select destination || ' ' || reason from pauses where resumed_at is null`); len(got) != 1 || got[0] != "email "+kind+"s" {
@@ -39,15 +38,15 @@ func TestBouncesPauseAllMail(t *testing.T) {
 	}
 }
 
-// Few bounces among many emails are the usual, and so are some of a few.
-func TestTheUsualBounces(t *testing.T) {
+// Bounces below the percentage do not pause emails.
+func TestBreakerToleratesFewBounces(t *testing.T) {
 	b := setup(t)
 	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "0"
 	b.Variables["MAIL_BOUNCE_PERCENT"] = "30"
 	f := b.Open(open)
 	b.signUps(40)
 	b.expect(b.run(t.Context(), f), `{"sent":40}`)
-	b.became("bounce", "General", 11) // 27.5 %
+	b.addFeedback("bounce", "General", 11) // 27.5 %
 	b.SignUp("one@example.org")
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 	if got := b.Strings(`select destination from pauses`); len(got) != 0 {
@@ -55,8 +54,8 @@ func TestTheUsualBounces(t *testing.T) {
 	}
 }
 
-// What SES has not sent, what a person has rescued, what a machine has written, and what is about emails of others stops nobody.
-func TestWhatDoesNotCount(t *testing.T) {
+// Emails that SES did not send, complaints that are none, and feedback on unknown emails do not count.
+func TestBreakerIgnoresOtherFeedback(t *testing.T) {
 	b := setup(t)
 	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"], b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "0", "0"
 	f := b.Open(open)
@@ -64,11 +63,11 @@ func TestWhatDoesNotCount(t *testing.T) {
 	for range 4 {
 		b.run(t.Context(), f)
 	}
-	b.became("bounce", "OnAccountSuppressionList", 11)
-	b.became("bounce", "OnTenantSuppressionList", 11)
-	b.became("bounce", "EmailValidationSuppressed", 11)
+	b.addFeedback("bounce", "OnAccountSuppressionList", 11)
+	b.addFeedback("bounce", "OnTenantSuppressionList", 11)
+	b.addFeedback("bounce", "EmailValidationSuppressed", 11)
 	for _, detail := range []string{"not-spam", "auth-failure", "virus", "OnAccountSuppressionList"} {
-		b.became("complaint", detail, 11)
+		b.addFeedback("complaint", detail, 11)
 	}
 	for _, kind := range []string{"bounce", "complaint"} {
 		b.Exec(`insert into engagement_events (id, at, kind, permanent, delivery_id) select gen_random_uuid(), now(), $1, true, gen_random_uuid() from generate_series(1, 20)`, kind)
@@ -78,7 +77,7 @@ func TestWhatDoesNotCount(t *testing.T) {
 	if got := b.Strings(`select destination || ' ' || reason from pauses`); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
-	b.became("bounce", "Suppressed", 10) // Amazon counts those
+	b.addFeedback("bounce", "Suppressed", 10) // Amazon counts those
 	b.SignUp("two@example.org")
 	b.expect(b.run(t.Context(), f), `{"paused":1}`)
 }

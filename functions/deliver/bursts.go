@@ -49,7 +49,7 @@ func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []ou
 		return deliveries
 	}
 	inBurst := r.detectBursts(ctx, deliveries, origins)
-	capture.Breadcrumb(ctx, "screen", "judged", r.now().Sub(began))
+	capture.Breadcrumb(ctx, "bursts", "checked", r.now().Sub(began))
 	var rest []outbox.Delivery
 	for i, d := range deliveries {
 		if !inBurst[i] {
@@ -78,7 +78,7 @@ func (r *run) detectBursts(ctx context.Context, deliveries []outbox.Delivery, or
 	defer cancel()
 	inBurst := make([]bool, len(deliveries))
 	slots := make(chan struct{}, burstConcurrency)
-	var asking sync.WaitGroup
+	var checks sync.WaitGroup
 	var failed sync.Once
 	for i, d := range deliveries {
 		from, known := origins[d.EventID]
@@ -86,7 +86,7 @@ func (r *run) detectBursts(ctx context.Context, deliveries []outbox.Delivery, or
 			continue
 		}
 		slots <- struct{}{}
-		asking.Go(func() {
+		checks.Go(func() {
 			defer func() { <-slots }()
 			var err error
 			inBurst[i], err = r.bursts.IsBurst(ctx, d.ID.String(), burst.SignUp{Mailbox: from.Mailbox, Network: from.IP, UserAgent: from.UserAgent, Source: from.Source})
@@ -98,6 +98,6 @@ func (r *run) detectBursts(ctx context.Context, deliveries []outbox.Delivery, or
 			}
 		})
 	}
-	asking.Wait()
+	checks.Wait()
 	return inBurst
 }

@@ -17,22 +17,22 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// vectors is the double of the index that waves are looked for in, set up for the function.
+// vectors configures a fake of the vector index for burst detection.
 func (b *bundle) vectors() *devstack.Vector {
 	b.Helper()
-	double := &devstack.Vector{}
-	b.Fake("/vector/", http.StripPrefix("/vector", double))
+	fake := &devstack.Vector{}
+	b.Fake("/vector/", http.StripPrefix("/vector", fake))
 	b.Variables["UPSTASH_VECTOR_REST_URL"], b.Variables["UPSTASH_VECTOR_REST_TOKEN"] = b.Variables["FAKES_URL"]+"/vector", devstack.VectorToken
 	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "0"
 	b.Cleanup(func() {
-		for _, problem := range double.Problems() {
+		for _, problem := range fake.Problems() {
 			b.Errorf("the service would refuse: %s", problem)
 		}
 	})
-	return double
+	return fake
 }
 
-// openForFew opens the function as one that takes fewer sign-ups for a wave than the default, in smaller batches.
+// openForFew opens the function with a lower burst threshold and smaller batches than the defaults.
 func (b *bundle) openForFew() lambdafn.Function {
 	b.Helper()
 	env := b.Env()
@@ -47,7 +47,7 @@ func (b *bundle) openForFew() lambdafn.Function {
 	})
 }
 
-// signUpFrom signs an address up from a network with a program.
+// signUpFrom signs an address up from an IP address with a user agent.
 func (b *bundle) signUpFrom(address, ip, agent, page string) {
 	b.Helper()
 	r := subscription.Request{Address: b.Address(address), Visit: subscription.Visit{
@@ -59,11 +59,11 @@ func (b *bundle) signUpFrom(address, ip, agent, page string) {
 	}
 }
 
-// wave is forty sign-ups of a robot and ten of people, mixed.
-func (b *bundle) wave() {
+// signUpBurst mixes forty sign-ups of a bot with ten of people.
+func (b *bundle) signUpBurst() {
 	b.Helper()
 	for i := range 40 {
-		b.signUpFrom(fmt.Sprintf("robot%d@attack-mail.org", i), fmt.Sprintf("192.0.%d.7", i), "curl/8.5", "/")
+		b.signUpFrom(fmt.Sprintf("bot%d@attack-mail.org", i), fmt.Sprintf("192.0.%d.7", i), "curl/8.5", "/")
 		if i%4 == 0 {
 			b.signUpFrom(fmt.Sprintf("%s@people%d.org", []string{"anna.w", "jo", "m-k", "info", "zoe99"}[i/4%5], i), fmt.Sprintf("198.51.%d.7", i),
 				fmt.Sprintf("Browser/%d", i), fmt.Sprintf("/page/%d", i))
@@ -71,22 +71,22 @@ func (b *bundle) wave() {
 	}
 }
 
-// TestAWaveIsHeld: the first emails of a wave leave, the others wait for the owner; people are emailed; what the owner lets
-// go leaves and is not held again.
-func TestAWaveIsHeld(t *testing.T) {
+// The first emails of a burst are sent and the others held; people receive theirs; an email that the owner releases is sent
+// and not held again.
+func TestBurstIsHeld(t *testing.T) {
 	b := setup(t)
 	b.vectors()
-	b.wave()
+	b.signUpBurst()
 	f := b.openForFew()
 	b.run(t.Context(), f)
 	count := func(condition string) string {
 		return b.Strings(`select count(*)::text from outbox join subscribers s on s.id = subscriber_id where kind = 'email.confirm' and ` + condition)[0]
 	}
 	for condition, want := range map[string]string{
-		"state = 'done' and outcome = 'sent' and email like '%@people%.org'":      "10",
-		"state = 'held' and hold_reason = 'signup_burst' and email like 'robot%'": "27",
+		"state = 'done' and outcome = 'sent' and email like '%@people%.org'":    "10",
+		"state = 'held' and hold_reason = 'signup_burst' and email like 'bot%'": "27",
 	} {
-		// Those that are judged side by side do not see each other: up to a batch more may leave.
+		// Concurrent checks do not see each other: up to a batch more may be sent.
 		if got := count(condition); got != want && (want != "27" || got <= "20" || got > "32") {
 			t.Errorf("%s: %s, want %s", condition, got, want)
 		}
@@ -103,33 +103,33 @@ func TestAWaveIsHeld(t *testing.T) {
 	sent := len(b.ses.Emails())
 	b.run(t.Context(), f)
 	if got := len(b.ses.Emails()) - sent; got != 3 {
-		t.Errorf("%d of 3 released emails left", got)
+		t.Errorf("%d of 3 released emails were sent", got)
 	}
 }
 
-// TestWithoutTheIndexMailsLeave: it is down, slow, or answers nonsense; every email leaves, and soon.
-func TestWithoutTheIndexMailsLeave(t *testing.T) {
+// While the index is down, slow or loses calls, every email is sent without much delay.
+func TestEmailsAreSentWithoutTheIndex(t *testing.T) {
 	for name, fault := range map[string]devstack.Fault{
 		"down": {Status: http.StatusBadGateway, Body: "<html>"}, "slow": {Delay: 2 * time.Second}, "lost": {Lost: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
-			double := b.vectors()
+			fake := b.vectors()
 			for range 200 {
-				double.Fail(fault)
+				fake.Fail(fault)
 			}
-			b.wave()
+			b.signUpBurst()
 			began := time.Now()
 			b.run(t.Context(), b.openForFew())
 			if got := len(b.ses.Emails()); got != 50 {
-				t.Errorf("%d of 50 emails left", got)
+				t.Errorf("%d of 50 emails were sent", got)
 			}
 			calls := 0
-			for _, n := range double.Calls() {
+			for _, n := range fake.Calls() {
 				calls += n
 			}
-			if calls == 0 || calls > 10 { // three failures, and what was under way beside them
-				t.Errorf("%d calls of a lost index", calls)
+			if calls == 0 || calls > 10 { // three failures, and the calls concurrent with them
+				t.Errorf("%d calls of a failing index", calls)
 			}
 			t.Logf("it took %v", time.Since(began))
 		})

@@ -86,7 +86,7 @@ func (j journalSink) notify(ctx context.Context, t notification, _ subscribers) 
 	case ledger.SuppressionRemoved:
 		entry.Kind = journal.SuppressionRemoved
 	default:
-		return "unwanted", nil
+		return "skipped", nil
 	}
 	if entry.EmailHMAC == nil { // erased since; the erasure has its own entry
 		return "stale", nil

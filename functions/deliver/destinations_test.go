@@ -18,7 +18,7 @@ import (
 	"newsletter/shared/token"
 )
 
-// outside are the doubles of everything that hears of changes.
+// outside is the fakes of destinations that receive changes.
 type outside struct {
 	loops   *devstack.Loops
 	ga4     *devstack.GA4
@@ -41,7 +41,7 @@ func (b *bundle) outside() *outside {
 	return o
 }
 
-// entries are the journal's, as "kind reason", "mailbox" where they are about it, and for how long if not for ever.
+// entries returns the journal's entries as "kind reason", with "mailbox" and the days of muting where they have them.
 func (o *outside) entries(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -58,12 +58,12 @@ func (o *outside) entries(t *testing.T) []string {
 		}
 		var e struct {
 			Kind, Reason string
-			FoldHMAC     []byte `json:"mailbox_hmac"`
+			MailboxHMAC  []byte `json:"mailbox_hmac"`
 			At, Until    time.Time
 		}
 		err = json.Unmarshal(content, &e)
 		text := strings.TrimSpace(e.Kind + " " + e.Reason)
-		if len(e.FoldHMAC) > 0 {
+		if len(e.MailboxHMAC) > 0 {
 			text += " mailbox"
 		}
 		if !e.Until.IsZero() {
@@ -78,7 +78,7 @@ func (o *outside) entries(t *testing.T) []string {
 	return all
 }
 
-// drain delivers until nothing is due: announcements first, then what they became.
+// drain delivers until nothing is due: first the messages to expand, then those to the destinations.
 func (b *bundle) drain() {
 	b.Helper()
 	f := b.Open(open)
@@ -87,8 +87,8 @@ func (b *bundle) drain() {
 	}
 }
 
-// A restored backup has to know whether the mailbox is meant, or one spelling of its address.
-func TestTheJournalTellsOfMailboxes(t *testing.T) {
+// The journal records whether an entry covers the mailbox or only one spelling of its address.
+func TestJournalRecordsMailboxes(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
 	for _, reason := range []subscription.SuppressionReason{subscription.Complaint, subscription.Bounce} {
@@ -117,7 +117,7 @@ func TestTheJournalTellsOfMailboxes(t *testing.T) {
 	}
 }
 
-func TestEverybodyHearsOfTheWholeLife(t *testing.T) {
+func TestDestinationsFollowASubscription(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
 	left := b.Activate("Jane@example.org")
@@ -127,7 +127,7 @@ func TestEverybodyHearsOfTheWholeLife(t *testing.T) {
 		t.Errorf("contacts %+v", contacts)
 	}
 	if entries := o.entries(t); len(entries) != 0 {
-		t.Errorf("the journal is of stops alone: %v", entries)
+		t.Errorf("the journal has entries that are no suppression: %v", entries)
 	}
 	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestEverybodyHearsOfTheWholeLife(t *testing.T) {
 	if contacts := o.loops.Contacts(); len(contacts) != 1 || contacts[0].Subscribed {
 		t.Errorf("contacts %+v", contacts)
 	}
-	b.Activate("Jane@example.org") // a fresh consent
+	b.Activate("Jane@example.org") // a new consent
 	b.drain()
 	if contacts := o.loops.Contacts(); len(contacts) != 1 || !contacts[0].Subscribed {
 		t.Errorf("contacts %+v", contacts)
@@ -176,24 +176,24 @@ func (b *bundle) forget(e subscription.Erasure) {
 	}
 }
 
-// Deliveries overtake one another. What counts is how the person stands when the call is made, and after it.
-func TestLateNewsSubscribeNobody(t *testing.T) {
+// Deliveries may be reordered: the subscription's state at the time of the call counts, not that of the event.
+func TestLateDeliveryUsesCurrentState(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
 	left := b.Activate("jane@example.org")
 	o.loops.Fail(devstack.Fault{Status: http.StatusBadGateway})
-	b.drain() // it is not told yet
+	b.drain() // the call fails
 	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	b.due()
 	b.drain()
 	if contacts := o.loops.Contacts(); len(contacts) != 0 {
-		t.Errorf("somebody who left became known over there: %+v", contacts)
+		t.Errorf("an unsubscribed subscriber became a contact: %+v", contacts)
 	}
 }
 
-// changing is the people, one of whom does something while a call is under way.
+// whileCalling does something before it handles the first update of a contact.
 type whileCalling struct {
 	http.Handler
 	do func()
@@ -208,7 +208,7 @@ func (c *whileCalling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.Handler.ServeHTTP(w, r)
 }
 
-func TestWhoLeavesDuringTheCall(t *testing.T) {
+func TestEndDuringTheCall(t *testing.T) {
 	for name, end := range map[string]func(b *bundle, left token.Claims){
 		"unsubscribed": func(b *bundle, left token.Claims) {
 			_, err := b.Store.Unsubscribe(b.Context(), left, functiontest.Visit)
@@ -233,8 +233,8 @@ func TestWhoLeavesDuringTheCall(t *testing.T) {
 	}
 }
 
-// A listener that is down holds up no email and no other listener.
-func TestAListenerThatIsDown(t *testing.T) {
+// A failing destination delays neither emails nor other destinations.
+func TestFailingDestination(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
 	b.Activate("jane@example.org")
@@ -242,11 +242,11 @@ func TestAListenerThatIsDown(t *testing.T) {
 	f := b.Open(open)
 	o.loops.Fail(devstack.Fault{Status: http.StatusTooManyRequests, RetryAfter: 9})
 	got := b.run(t.Context(), f)
-	if got["sent"] != 1 || got["waits"] != 1 || got["counted"] != 1 {
+	if got["sent"] != 1 || got["deferred"] != 1 || got["counted"] != 1 {
 		t.Errorf("outcomes %v", got)
 	}
 	if got := b.Strings(`select attempts || ' ' || (due_at > now() + interval '5 seconds') from outbox where kind = 'notify.loops'`); got[0] != "0 true" {
-		t.Errorf("the row: %v", got)
+		t.Errorf("row %v", got)
 	}
 	b.due()
 	o.loops.Fail(devstack.Fault{Status: http.StatusBadGateway})
@@ -258,15 +258,15 @@ func TestAListenerThatIsDown(t *testing.T) {
 	}
 }
 
-// With a template over there Loops sends the emails, each once, whatever becomes of the answer.
-func TestLoopsSendsTheMails(t *testing.T) {
+// With a template, Loops sends the emails, each once, even if a response is lost.
+func TestLoopsSendsEmails(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
-	o.loops.Template("letter1", "subject", "text", "unsubscribe")
-	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "letter1"
+	o.loops.Template("template1", "subject", "text", "unsubscribe")
+	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "template1"
 	b.SignUp("jane@example.org")
 	f := b.Open(open)
-	o.loops.Fail(devstack.Fault{Lost: true}) // it is sent, and nobody hears of it
+	o.loops.Fail(devstack.Fault{Lost: true}) // sent, but the response is lost
 	b.expect(b.run(t.Context(), f), `{"retry":1}`)
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
@@ -276,21 +276,21 @@ func TestLoopsSendsTheMails(t *testing.T) {
 		t.Errorf("%+v", emails)
 	}
 	if b.ses.Calls() != 0 || len(o.loops.Contacts()) != 0 {
-		t.Error("SES sent it, too, or somebody became a contact without a consent")
+		t.Error("SES sent it too, or a contact was created without consent")
 	}
 }
 
-// A template without an account is a mistake: SES would send, and health would not look for its feedback.
-func TestATemplateWithoutAnAccount(t *testing.T) {
+// A template without an API key is an error: otherwise SES would send, and health would not expect its feedback.
+func TestLoopsTemplateNeedsAPIKey(t *testing.T) {
 	b := setup(t)
-	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "letter1"
+	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "template1"
 	if _, err := open(t.Context(), b.Env()); err == nil || !strings.Contains(err.Error(), "LOOPS_TRANSACTIONAL_ID: requires LOOPS_API_KEY") {
 		t.Errorf("%v", err)
 	}
 }
 
-// A listener that was taken out of the set-up leaves no row behind.
-func TestAListenerThatIsGone(t *testing.T) {
+// A message for a destination that is no longer configured is completed.
+func TestRemovedDestination(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
 	b.Activate("jane@example.org")
@@ -299,13 +299,13 @@ func TestAListenerThatIsGone(t *testing.T) {
 	b.due()
 	delete(b.Variables, "LOOPS_API_KEY")
 	b.drain()
-	if got := b.Strings(`select state || ' ' || outcome from outbox where kind = 'notify.loops'`); len(got) != 1 || got[0] != "done unwanted" {
+	if got := b.Strings(`select state || ' ' || outcome from outbox where kind = 'notify.loops'`); len(got) != 1 || got[0] != "done skipped" {
 		t.Errorf("%v", got)
 	}
 }
 
-// The payload of an erasure is lost with its key: that is told, and holds up nothing else.
-func TestALostSealingKey(t *testing.T) {
+// Without its key, the sealed payload of an erasure is lost: the message is dead-lettered and delays no other.
+func TestLostSealingKey(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
 	b.Activate("jane@example.org")
@@ -317,12 +317,12 @@ func TestALostSealingKey(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if len(o.loops.Contacts()) != 1 {
-		t.Error("the test is void")
+		t.Error("the contact was deleted without the payload")
 	}
 }
 
-// What can be set up is what outbox.Destinations lists, because the operator pauses by these names.
-func TestEveryListenerIsADestination(t *testing.T) {
+// outbox.Destinations lists exactly the destinations that can be configured: the operator pauses them by these names.
+func TestDestinationNames(t *testing.T) {
 	b := setup(t)
 	b.outside()
 	b.channels()
@@ -338,6 +338,6 @@ func TestEveryListenerIsADestination(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if err := env.Err(); err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v: set up %q, want %q", err, got, want)
+		t.Errorf("%v: configured %q, want %q", err, got, want)
 	}
 }

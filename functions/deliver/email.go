@@ -22,11 +22,11 @@ func (r *run) sendEmail(ctx context.Context, d outbox.Delivery) (string, error) 
 		return decision.DropReason, r.queue.Complete(ctx, d, decision.DropReason)
 	case decision.DeferFor > 0:
 		r.release(ctx, decision.DeferFor, d)
-		return "capped", nil
+		return "over_budget", nil
 	}
 	if wait := r.domainLimiter.take(to.Mailbox); wait > 0 {
 		r.release(ctx, wait, d)
-		return "paced", nil
+		return "rate_limited", nil
 	}
 	began := r.now()
 	_, err = r.sender.Send(ctx, message)

@@ -7,8 +7,8 @@ import (
 	"newsletter/internal/devstack"
 )
 
-// A deletion that could not be told in time does not take away who has signed the same address up again since.
-func TestALateDeletionLeavesTheNextSubscriber(t *testing.T) {
+// A late deletion does not remove the contact of a subscriber who has signed up with the same address since.
+func TestLateDeletionKeepsNextSubscriber(t *testing.T) {
 	b := setup(t)
 	o := b.outside()
 	b.Activate("jane@example.org")
@@ -16,7 +16,7 @@ func TestALateDeletionLeavesTheNextSubscriber(t *testing.T) {
 	b.erase("jane@example.org")
 	down := devstack.Fault{Status: http.StatusBadGateway}
 	o.loops.Fail(down, down)
-	b.drain() // it is not told yet
+	b.drain() // both calls fail
 	again := b.Activate("jane@example.org")
 	b.drain()
 	b.due()
@@ -24,7 +24,7 @@ func TestALateDeletionLeavesTheNextSubscriber(t *testing.T) {
 	b.due()
 	b.drain()
 	if got := b.Strings(`select kind from outbox where state <> 'done'`); len(got) != 0 {
-		t.Fatalf("not told: %v", got)
+		t.Fatalf("not completed: %v", got)
 	}
 	contacts := o.loops.Contacts()
 	if len(contacts) != 1 || !contacts[0].Subscribed || *contacts[0].UserID != again.SubscriberID.String() {

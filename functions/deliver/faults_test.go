@@ -22,8 +22,8 @@ func (b *bundle) signUps(n int) {
 	}
 }
 
-// A failure is tried again later, as the same delivery.
-func TestAFailureIsRepeated(t *testing.T) {
+// A failed delivery is retried later under the same id.
+func TestRetry(t *testing.T) {
 	b := setup(t)
 	b.signUps(2)
 	b.ses.Fail(devstack.SESFault{Status: http.StatusInternalServerError, Code: "InternalFailure", RetryAfter: 600})
@@ -32,7 +32,7 @@ func TestAFailureIsRepeated(t *testing.T) {
 	if got := b.Strings(`select attempts || ' ' || outcome || ' ' || (due_at > now() + interval '9 minutes') from outbox where state = 'ready'`); len(got) != 1 || got[0] != "1 status_500 true" {
 		t.Errorf("%v", got)
 	}
-	b.expect(b.run(t.Context(), f), `{}`) // it is not due
+	b.expect(b.run(t.Context(), f), `{}`) // not due
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 	b.expectRows("email.confirm done sent "+b.attempts(0), "email.confirm done sent "+b.attempts(1))
@@ -46,7 +46,7 @@ func (b *bundle) attempts(i int) string {
 	return b.Strings(`select attempts::text from outbox order by id`)[i]
 }
 
-func TestAMailThatIsRefusedForGood(t *testing.T) {
+func TestPermanentFailure(t *testing.T) {
 	b := setup(t)
 	b.signUps(1)
 	b.ses.Fail(devstack.SESFault{Status: http.StatusBadRequest, Code: "MessageRejected"})
@@ -57,7 +57,7 @@ func TestAMailThatIsRefusedForGood(t *testing.T) {
 	b.expect(b.run(t.Context(), f), `{}`)
 }
 
-func TestTheLastAttempt(t *testing.T) {
+func TestLastAttempt(t *testing.T) {
 	b := setup(t)
 	b.signUps(1)
 	b.Exec(`update outbox set attempts = $1`, outbox.MaxAttempts-1)
@@ -66,14 +66,14 @@ func TestTheLastAttempt(t *testing.T) {
 	b.expectRows(fmt.Sprintf("email.confirm dead status_502 %d", outbox.MaxAttempts))
 }
 
-// When the service wants us to slow down, emails wait and no try counts.
+// While the email service throttles, emails are deferred and no attempt counts.
 func TestThrottlingCostsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.signUps(8)
 	slower := devstack.SESFault{Status: http.StatusTooManyRequests, Code: "TooManyRequestsException"}
 	b.ses.Fail(slower, slower, slower)
 	got := b.run(t.Context(), b.Open(open))
-	if got["sent"] != 8 || got["waits"] != 3 {
+	if got["sent"] != 8 || got["deferred"] != 3 {
 		t.Errorf("outcomes %v", got)
 	}
 	if got := b.Strings(`select distinct state || ' ' || attempts from outbox`); len(got) != 1 || got[0] != "done 1" {
@@ -81,8 +81,8 @@ func TestThrottlingCostsNoAttempt(t *testing.T) {
 	}
 }
 
-// When nothing can be sent before the owner does something, all wait, however long that takes.
-func TestASetUpThatIsWrongCostsNoAttempt(t *testing.T) {
+// While no email can be sent until the owner acts, emails are deferred and no attempt counts.
+func TestWrongSetUpCostsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.signUps(3)
 	f := b.openWith(func(h *handler) { h.config.Concurrency = 1 })
@@ -99,8 +99,8 @@ func TestASetUpThatIsWrongCostsNoAttempt(t *testing.T) {
 	b.expect(b.run(t.Context(), f), `{"sent":3}`)
 }
 
-// A kind that only a newer version knows is left to it, and holds up nothing.
-func TestAnUnknownKind(t *testing.T) {
+// A message of an unknown kind is retried, for a newer version, and delays no other.
+func TestUnknownKind(t *testing.T) {
 	b := setup(t)
 	b.signUps(3)
 	b.Exec(`update outbox set kind = 'carrier.pigeon' where id = (select min(id::text)::uuid from outbox)`)
@@ -108,21 +108,21 @@ func TestAnUnknownKind(t *testing.T) {
 	b.expectRows("carrier.pigeon ready unknown_kind 1", "email.confirm done sent 1", "email.confirm done sent 1")
 }
 
-// poisonous panics at one email and passes the others on to the real sender.
-type poisonous struct{ sender }
+// panickingSender panics at one email and passes the others on to the real sender.
+type panickingSender struct{ sender }
 
-func (p poisonous) Send(ctx context.Context, m email.Message) (string, error) {
+func (p panickingSender) Send(ctx context.Context, m email.Message) (string, error) {
 	if strings.HasPrefix(m.To, "jane001@") {
-		panic("poison")
+		panic("test")
 	}
 	return p.sender.Send(ctx, m)
 }
 
-func TestPoisonIsAlone(t *testing.T) {
+func TestPanicAffectsOneDelivery(t *testing.T) {
 	b := setup(t)
 	b.signUps(4)
 	h := b.handler()
-	h.sender = poisonous{h.sender}
+	h.sender = panickingSender{h.sender}
 	value, err := h.event(t.Context(), functiontest.Sample(t, "deliver", "scheduled"))
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestPoisonIsAlone(t *testing.T) {
 	b.expectRows("email.confirm done sent 1", "email.confirm ready panic 1", "email.confirm done sent 1", "email.confirm done sent 1")
 }
 
-// handler is the function's handler, for tests that put a fault between its parts.
+// handler returns the function's handler, for tests that replace a part of it.
 func (b *bundle) handler() *handler {
 	b.Helper()
 	h, db, err := wire(b.Context(), b.Env())
@@ -142,7 +142,7 @@ func (b *bundle) handler() *handler {
 	return h
 }
 
-func TestTwoAtOnceSendEverythingOnce(t *testing.T) {
+func TestConcurrentRunsSendOnce(t *testing.T) {
 	b := setup(t)
 	const n = 40
 	b.signUps(n)
@@ -161,46 +161,46 @@ func TestTwoAtOnceSendEverythingOnce(t *testing.T) {
 		recipients[m.To]++
 	}
 	if len(recipients) != n || len(b.ses.Emails()) != n {
-		t.Errorf("%d emails to %d people, want %d", len(b.ses.Emails()), len(recipients), n)
+		t.Errorf("%d emails to %d recipients, want %d", len(b.ses.Emails()), len(recipients), n)
 	}
 	if got := b.Strings(`select distinct state || ' ' || outcome || ' ' || attempts from outbox`); len(got) != 1 || got[0] != "done sent 1" {
 		t.Errorf("outbox %v", got)
 	}
 }
 
-// What cannot be begun in the time left is given back, without an attempt.
-func TestTheTimeIsUp(t *testing.T) {
+// Deliveries that cannot start in the remaining time are released without an attempt.
+func TestTimeIsUp(t *testing.T) {
 	b := setup(t)
 	const n = 20
 	b.signUps(n)
 	f := b.openWith(func(h *handler) { h.config.Concurrency = 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), timeToSend-time.Second)
-	b.expect(b.run(ctx, f), `{}`) // not even begun
+	b.expect(b.run(ctx, f), `{}`) // no claim
 	cancel()
 	for range n {
 		b.ses.Fail(devstack.SESFault{Status: http.StatusInternalServerError, Delay: 500 * time.Millisecond})
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), timeToSend+2*time.Second)
 	defer cancel()
-	begun := b.run(ctx, f)["retry"]
-	if begun == 0 || begun == n {
-		t.Fatalf("%d of %d were begun", begun, n)
+	started := b.run(ctx, f)["retry"]
+	if started == 0 || started == n {
+		t.Fatalf("%d of %d were started", started, n)
 	}
-	var free int
-	b.Scan(`select count(*) from outbox where state = 'ready' and attempts = 0 and due_at <= now()`, nil, &free)
-	if free != n-begun {
-		t.Errorf("%d were begun, %d are free, of %d", begun, free, n)
+	var released int
+	b.Scan(`select count(*) from outbox where state = 'ready' and attempts = 0 and due_at <= now()`, nil, &released)
+	if released != n-started {
+		t.Errorf("%d were started, %d released, of %d", started, released, n)
 	}
 }
 
-// A lease runs from the claim: what happened between it and the sending is part of it.
-func TestALeaseThatEnds(t *testing.T) {
+// A lease begins before the claim, so no email is sent after it ends.
+func TestLeaseEnds(t *testing.T) {
 	b := setup(t)
 	b.signUps(1)
 	h := b.handler()
 	var mu sync.Mutex
 	claimed, began := false, time.Now()
-	h.now = func() time.Time { // 50 s go by while the row is this worker's, so that its lease ends too early, and then 10 s more
+	h.now = func() time.Time { // 50 s pass while the message is claimed, then 10 s more
 		mu.Lock()
 		defer mu.Unlock()
 		var attempts int
@@ -220,18 +220,18 @@ func TestALeaseThatEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if sent := len(b.ses.Emails()); sent != 0 {
-		t.Errorf("%d emails left after their lease", sent)
+		t.Errorf("%d emails were sent after their lease", sent)
 	}
 	b.expectRows("email.confirm ready - 0")
 }
 
-// The minute is read when it is one's turn: an older one must not begin the count anew.
-func TestThePacerReadsTheClockUnderItsLock(t *testing.T) {
+// The clock is read under the lock: an older minute must not reset the count.
+func TestDomainLimiterReadsClockUnderLock(t *testing.T) {
 	p := &domainLimiter{limit: 1}
 	p.now = func() time.Time {
 		if p.mu.TryLock() {
 			p.mu.Unlock()
-			t.Error("the clock is read without the lock")
+			t.Error("the clock was read without the lock")
 		}
 		return time.Now()
 	}
@@ -240,7 +240,7 @@ func TestThePacerReadsTheClockUnderItsLock(t *testing.T) {
 	}
 }
 
-func TestALostDatabase(t *testing.T) {
+func TestDatabaseUnavailable(t *testing.T) {
 	b := setup(t)
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
 	if _, err := b.Open(open).Event(t.Context(), functiontest.Sample(t, "deliver", "scheduled")); err == nil {

@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/token"
 )
 
-func TestAConfirmationMail(t *testing.T) {
+func TestConfirmationEmail(t *testing.T) {
 	b := setup(t)
 	asked := b.SignUp("Jane.Doe@example.org")
 	f := b.Open(open)
@@ -24,26 +24,26 @@ func TestAConfirmationMail(t *testing.T) {
 	if len(emails) != 1 {
 		t.Fatalf("%d emails", len(emails))
 	}
-	mail := emails[0]
-	if mail.To != "Jane.Doe@example.org" || mail.Subject != "Bitte bestätigen: The Jane Letter" {
-		t.Errorf("%q to %q", mail.Subject, mail.To)
+	m := emails[0]
+	if m.To != "Jane.Doe@example.org" || m.Subject != "Bitte bestätigen: The Jane Letter" {
+		t.Errorf("%q to %q", m.Subject, m.To)
 	}
-	confirm, leave := b.claims(mail, confirmPath, token.Confirm), b.claims(mail, unsubscribePath, token.Unsubscribe)
+	confirm, leave := b.claims(m, confirmPath, token.Confirm), b.claims(m, unsubscribePath, token.Unsubscribe)
 	if confirm.SubscriberID != asked.SubscriberID || confirm.EventID != asked.EventID || confirm.Epoch != asked.Epoch {
 		t.Errorf("confirm link %+v, request %+v", confirm, asked)
 	}
 	if left := time.Until(confirm.Expires); left > token.ConfirmLifetime || left < token.ConfirmLifetime-time.Minute {
-		t.Errorf("the link works for %v", left)
+		t.Errorf("the link is valid for %v", left)
 	}
-	if leave.SubscriberID != asked.SubscriberID || !strings.Contains(mail.Headers["List-Unsubscribe"], "<https://api.example.org"+unsubscribePath+"?token=") {
-		t.Errorf("unsubscribe link %+v, header %q", leave, mail.Headers["List-Unsubscribe"])
+	if leave.SubscriberID != asked.SubscriberID || !strings.Contains(m.Headers["List-Unsubscribe"], "<https://api.example.org"+unsubscribePath+"?token=") {
+		t.Errorf("unsubscribe link %+v, header %q", leave, m.Headers["List-Unsubscribe"])
 	}
 	id := b.Strings(`select id::text from outbox`)[0]
-	if mail.Headers["List-Unsubscribe-Post"] != "List-Unsubscribe=One-Click" || mail.Headers["Auto-Submitted"] != "auto-generated" ||
-		mail.Headers["X-Entity-Ref-ID"] != id || mail.Tags["delivery"] != id {
-		t.Errorf("headers %v, tags %v, delivery %s", mail.Headers, mail.Tags, id)
+	if m.Headers["List-Unsubscribe-Post"] != "List-Unsubscribe=One-Click" || m.Headers["Auto-Submitted"] != "auto-generated" ||
+		m.Headers["X-Entity-Ref-ID"] != id || m.Tags["delivery"] != id {
+		t.Errorf("headers %v, tags %v, delivery %s", m.Headers, m.Tags, id)
 	}
-	for _, part := range []string{mail.Text, mail.HTML} {
+	for _, part := range []string{m.Text, m.HTML} {
 		if !strings.Contains(part, "12345 Town") || strings.Contains(part, "Test/1.0") || strings.Contains(part, "192.0.2.7") {
 			t.Errorf("%s", part)
 		}
@@ -51,11 +51,11 @@ func TestAConfirmationMail(t *testing.T) {
 	if outcome, err := b.Store.Confirm(t.Context(), confirm, functiontest.Visit); err != nil || outcome != subscription.ConfirmedNow {
 		t.Errorf("the link does not work: %s %v", outcome, err)
 	}
-	b.expect(b.run(t.Context(), f), `{"announced":1}`)
+	b.expect(b.run(t.Context(), f), `{"expanded":1}`)
 	b.expect(b.run(t.Context(), f), `{}`)
 }
 
-func TestEveryKindOfMail(t *testing.T) {
+func TestKindsOfEmails(t *testing.T) {
 	b := setup(t)
 	active := b.Activate("active@example.org")
 	b.SignUp("active@example.org")
@@ -69,23 +69,23 @@ func TestEveryKindOfMail(t *testing.T) {
 	if _, err := b.Store.RequestLink(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
-	// The confirmation was decided before it was confirmed, the last row is the decoy of somebody unknown.
-	b.expect(b.run(t.Context(), b.Open(open)), `{"announced":1,"none":1,"sent":4,"stale":1}`)
-	b.expectRows("email.confirm done stale 1", "change done told 1", "email.already_subscribed done sent 1",
+	// The sign-up was confirmed before its email was sent; the last row is the decoy for an unknown address.
+	b.expect(b.run(t.Context(), b.Open(open)), `{"expanded":1,"none":1,"sent":4,"stale":1}`)
+	b.expectRows("email.confirm done stale 1", "change done expanded 1", "email.already_subscribed done sent 1",
 		"email.unsubscribe_link done sent 1", "email.privacy_export done sent 1", "email.privacy_erase done sent 1", "none done none 1")
 	privacy := map[string]token.Purpose{"Ihre Daten bei The Jane Letter": token.Export, "Ihre Daten bei The Jane Letter löschen": token.Erase}
 	subjects := map[string]bool{}
-	for _, mail := range b.ses.Emails() {
-		subjects[mail.Subject] = true
-		if got := b.claims(mail, unsubscribePath, token.Unsubscribe); got.SubscriberID != active.SubscriberID {
-			t.Errorf("%s: %+v", mail.Subject, got)
+	for _, m := range b.ses.Emails() {
+		subjects[m.Subject] = true
+		if got := b.claims(m, unsubscribePath, token.Unsubscribe); got.SubscriberID != active.SubscriberID {
+			t.Errorf("%s: %+v", m.Subject, got)
 		}
-		if strings.Contains(mail.Text, confirmPath) {
-			t.Errorf("%s has a link to confirm", mail.Subject)
+		if strings.Contains(m.Text, confirmPath) {
+			t.Errorf("%s has a link to confirm", m.Subject)
 		}
-		if purpose, found := privacy[mail.Subject]; found {
-			if got := b.claims(mail, privacyPath, purpose); got.SubscriberID != active.SubscriberID || time.Until(got.Expires) > token.PrivacyLifetime {
-				t.Errorf("%s: %+v", mail.Subject, got)
+		if purpose, found := privacy[m.Subject]; found {
+			if got := b.claims(m, privacyPath, purpose); got.SubscriberID != active.SubscriberID || time.Until(got.Expires) > token.PrivacyLifetime {
+				t.Errorf("%s: %+v", m.Subject, got)
 			}
 		}
 	}
@@ -94,41 +94,41 @@ func TestEveryKindOfMail(t *testing.T) {
 	}
 }
 
-// Emails above the pace of a minute wait, and their tries do not count; other deliveries go on.
-func TestThePaceOfAll(t *testing.T) {
+// Emails above the rate are deferred without counting an attempt; other deliveries continue.
+func TestRate(t *testing.T) {
 	b := setup(t)
 	b.signUps(5)
 	b.Activate("active@example.org")
 	b.Variables["MAIL_RATE_PER_MINUTE"] = "2"
 	f := b.Open(open)
-	b.expect(b.run(t.Context(), f), `{"announced":1,"paced":4,"sent":2}`)
+	b.expect(b.run(t.Context(), f), `{"expanded":1,"rate_limited":4,"sent":2}`)
 	b.due()
-	b.expect(b.run(t.Context(), f), `{"paced":4}`) // counted in the database, not in this run
+	b.expect(b.run(t.Context(), f), `{"rate_limited":4}`) // counted in the database, over all runs
 	b.Exec(`update outbox set finished_at = now() - interval '61 seconds' where state = 'done'`)
 	b.due()
-	b.expect(b.run(t.Context(), f), `{"paced":2,"sent":2}`)
+	b.expect(b.run(t.Context(), f), `{"rate_limited":2,"sent":2}`)
 	if got := b.Strings(`select distinct attempts::text from outbox where state = 'ready'`); len(got) != 1 || got[0] != "0" {
 		t.Errorf("attempts %v", got)
 	}
 }
 
-// A small domain is not flooded; a large provider is not held up.
-func TestThePaceOfOneDomain(t *testing.T) {
+// The rate of a domain protects small domains and exempts large providers.
+func TestDomainRate(t *testing.T) {
 	b := setup(t)
 	b.signUps(3)
 	for i := range 3 {
 		b.SignUp(fmt.Sprintf("jane%03d@gmail.com", i))
 	}
 	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "2"
-	b.SignUp("john@lists.example.org") // one domain, to whoever runs its mail server
-	b.expect(b.run(t.Context(), b.Open(open)), `{"paced":2,"sent":5}`)
+	b.SignUp("john@lists.example.org") // the same registrable domain
+	b.expect(b.run(t.Context(), b.Open(open)), `{"rate_limited":2,"sent":5}`)
 	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%example.org'`); len(got) != 2 {
-		t.Errorf("%d emails wait", len(got))
+		t.Errorf("%d emails are ready", len(got))
 	}
 }
 
-// A pause stops emails until it is lifted, and nothing else.
-func TestAPause(t *testing.T) {
+// A paused destination receives nothing until it is resumed; others are not affected.
+func TestPause(t *testing.T) {
 	b := setup(t)
 	b.signUps(2)
 	b.Activate("active@example.org")
@@ -136,15 +136,14 @@ func TestAPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := b.Open(open)
-	b.expect(b.run(t.Context(), f), `{"announced":1,"paused":3}`)
+	b.expect(b.run(t.Context(), f), `{"expanded":1,"paused":3}`)
 	b.Exec(`update pauses set resumed_at = now()`)
 	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":2,"stale":1}`)
 }
 
-// What waited for days while nothing could leave does not come as a burst: not to one mailbox, however it is spelled, and
-// not to one domain.
-func TestABacklogIsNoBurst(t *testing.T) {
+// After a long pause, the mailbox budget and the domain limit still apply, whatever the spelling of an address.
+func TestBacklogKeepsBudgets(t *testing.T) {
 	b := setup(t)
 	if err := b.handler().queue.Pause(t.Context(), outbox.Email, "bounces"); err != nil {
 		t.Fatal(err)
@@ -163,20 +162,20 @@ func TestABacklogIsNoBurst(t *testing.T) {
 	b.due()
 	b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "5"
 	f = b.Open(open)
-	b.expect(b.run(t.Context(), f), `{"capped":7,"sent":6,"superseded":11}`)
-	b.expect(b.run(t.Context(), f), `{}`) // they are due when the cap allows it
+	b.expect(b.run(t.Context(), f), `{"over_budget":7,"sent":6,"superseded":11}`)
+	b.expect(b.run(t.Context(), f), `{}`) // due when the budget allows them
 	b.age("61 minutes")
-	b.expect(b.run(t.Context(), f), `{"capped":2,"sent":5}`)
+	b.expect(b.run(t.Context(), f), `{"over_budget":2,"sent":5}`)
 	if got := b.Strings(`select distinct attempts::text from outbox where state = 'ready'`); len(got) != 1 || got[0] != "0" {
 		t.Errorf("attempts %v", got)
 	}
 }
 
-// The state is asked at the last moment: nothing leaves after an end has committed.
-func TestNothingLeavesAfterTheEnd(t *testing.T) {
+// The state is checked just before the send: no email is sent after a decline, unsubscribe or suppression has committed.
+func TestNoEmailAfterTheEnd(t *testing.T) {
 	b := setup(t)
 	for name, end := range map[string]func(confirm token.Claims) error{
-		"not-me": func(c token.Claims) error {
+		"declined": func(c token.Claims) error {
 			_, err := b.Store.Decline(t.Context(), c, functiontest.Visit)
 			return err
 		},
@@ -195,13 +194,13 @@ func TestNothingLeavesAfterTheEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.expect(b.run(t.Context(), b.Open(open)), `{"announced":3,"stale":3}`)
+	b.expect(b.run(t.Context(), b.Open(open)), `{"expanded":3,"stale":3}`)
 	if calls := b.ses.Calls(); calls != 0 {
 		t.Errorf("%d calls of the email service", calls)
 	}
 }
 
-func TestOnlyTicksAreTaken(t *testing.T) {
+func TestOnlyScheduledEvents(t *testing.T) {
 	b := setup(t)
 	f := b.Open(open)
 	for _, sample := range functiontest.SampleNames(t, "deliver") {
@@ -212,7 +211,7 @@ func TestOnlyTicksAreTaken(t *testing.T) {
 	}
 }
 
-func TestItLingers(t *testing.T) {
+func TestLinger(t *testing.T) {
 	b := setup(t)
 	b.Variables["DELIVERY_LINGER"] = "59s"
 	f := b.Open(open)
@@ -236,24 +235,24 @@ func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(60 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
 
-// TestLoopsNeedsNoSender: what only SES needs is not asked for.
-func TestLoopsNeedsNoSender(t *testing.T) {
+// With Loops, the settings of SES are not required.
+func TestLoopsNeedsNoMailFrom(t *testing.T) {
 	b := setup(t)
 	b.Variables["LOOPS_API_KEY"], b.Variables["LOOPS_TRANSACTIONAL_ID"], b.Variables["MAIL_FROM"] = "key", "template", "nobody"
 	b.Open(open)
 }
 
-func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
+func TestStartReportsAllConfigurationErrors(t *testing.T) {
 	_, err := open(t.Context(), config.FromMap(map[string]string{
 		"DELIVERY_LINGER": "1m", "MAIL_RATE_PER_MINUTE": "many", "MAIL_BOUNCE_PERCENT": "0", "MAIL_FROM": "nobody",
 	}))
 	if err == nil {
-		t.Fatal("it starts")
+		t.Fatal("no error")
 	}
 	for _, name := range []string{
 		"SITE_PUBLIC_URL", "DATABASE_URL", "PEPPER", "SITE_NAME", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE",

@@ -62,7 +62,7 @@ func (l destinations) forAlerts() []outbox.Destination {
 // fanOut expands a delivery into one for each destination.
 func (r *run) fanOut(ctx context.Context, d outbox.Delivery) (string, error) {
 	if d.Kind != outbox.Change {
-		return "announced", r.queue.Expand(ctx, d, r.destinations.forAlerts()...)
+		return "expanded", r.queue.Expand(ctx, d, r.destinations.forAlerts()...)
 	}
 	change, found, err := r.subscribers.ChangeEvent(ctx, d.EventID)
 	if err != nil {
@@ -71,7 +71,7 @@ func (r *run) fanOut(ctx context.Context, d outbox.Delivery) (string, error) {
 	if !found {
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
-	return "announced", r.queue.Expand(ctx, d, r.destinations.forChange(change.Kind)...)
+	return "expanded", r.queue.Expand(ctx, d, r.destinations.forChange(change.Kind)...)
 }
 
 // notify notifies one destination of one change.
@@ -79,7 +79,7 @@ func (r *run) notify(ctx context.Context, d outbox.Delivery) (string, error) {
 	name := d.Kind.Recipient()
 	to, found := r.destinations[name]
 	if !found || to.notify == nil { // no longer configured
-		return "unwanted", r.queue.Complete(ctx, d, "unwanted")
+		return "skipped", r.queue.Complete(ctx, d, "skipped")
 	}
 	change, found, err := r.subscribers.ChangeEvent(ctx, d.EventID)
 	if err != nil {

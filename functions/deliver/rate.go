@@ -48,7 +48,7 @@ func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox
 	r.release(ctx, pausedWait, paused...)
 	r.release(ctx, rateWait, later...)
 	r.countIfAny("paused", len(paused))
-	r.countIfAny("paced", len(later))
+	r.countIfAny("rate_limited", len(later))
 	return now
 }
 

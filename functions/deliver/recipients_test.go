@@ -12,7 +12,7 @@ import (
 )
 
 // Recipients follow from the configuration, and former ones stay on record.
-func TestWhoGetsPersonalData(t *testing.T) {
+func TestRecipients(t *testing.T) {
 	b := setup(t)
 	expect := func(want string) {
 		t.Helper()
@@ -37,7 +37,7 @@ func TestWhoGetsPersonalData(t *testing.T) {
 	}
 	const all = "discord, ga4, loops, sentry, ses, slack, vector, webhook"
 	b.run(t.Context(), b.Open(open))
-	expect(all) // a CAPTCHA that is told no network is none; the journal and the topic are the owner's own
+	expect(all) // not the CAPTCHA, which gets no IP address, nor the journal and the topic, which are the owner's own
 
 	b.Variables["CAPTCHA_SEND_IP"] = "true"
 	f := b.Open(open)
@@ -60,13 +60,13 @@ func TestWhoGetsPersonalData(t *testing.T) {
 	}
 	for _, r := range config.Read[privacy.Config](env).Describe(privacy.Document{}, nil, uses, time.Now()).Recipients {
 		if r.Name == "" || r.Purpose == "" {
-			t.Errorf("a recipient without words: %+v", r)
+			t.Errorf("a recipient without texts: %+v", r)
 		}
 	}
 }
 
-// Recipients are recorded before anything is sent.
-func TestRecipientsComeFirst(t *testing.T) {
+// Recipients are recorded before any email is sent.
+func TestRecipientsAreRecordedFirst(t *testing.T) {
 	b := setup(t)
 	b.SignUp("jane@example.org")
 	b.Exec(`alter table recipients rename to lost`)

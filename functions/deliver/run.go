@@ -148,7 +148,7 @@ func (r *run) deliver(ctx context.Context, d outbox.Delivery) (outcome string) {
 	outcome, err := r.attempt(ctx, d)
 	switch {
 	case errors.Is(err, outbox.ErrLeaseLost):
-		return "lost"
+		return "lease_lost"
 	case err != nil:
 		r.report(ctx, err)
 	}
@@ -188,7 +188,7 @@ func (r *run) finish(ctx context.Context, d outbox.Delivery, outcome string, err
 	case failure.AffectsDestination:
 		r.stop(destinationOf(d), failure)
 		r.releaseFailed(ctx, d, failure) // the attempt does not count
-		return "waits", nil
+		return "deferred", nil
 	}
 	return r.retry(ctx, d, failure)
 }
@@ -217,9 +217,9 @@ func metricResult(outcome string) string {
 	switch outcome {
 	case "dead":
 		return "dead"
-	case "retry", "waits", "paced", "capped", "error", "panic":
+	case "retry", "deferred", "rate_limited", "over_budget", "error", "panic":
 		return "later"
-	case "stale", "outdated", "superseded", "unwanted", "lost":
+	case "stale", "outdated", "superseded", "skipped", "lease_lost":
 		return "dropped"
 	}
 	return "delivered"

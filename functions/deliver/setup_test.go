@@ -14,19 +14,19 @@ import (
 	"newsletter/shared/token"
 )
 
-// bundle is the function between a real database and a double of the email service.
+// bundle is the function with a real database and a fake of the email service.
 type bundle struct {
 	*functiontest.Fixture
 	ses *devstack.SES
 }
 
-// setup makes a bundle. Its tests do not run side by side, because the service's address stands in the process's
+// setup returns a bundle. Its tests do not run in parallel, because the AWS SDK reads the fake's address from the process's
 // environment.
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{functiontest.New(t), devstack.NewSES(time.Now)}
 	b.Fake("/ses/", http.StripPrefix("/ses", b.ses))
-	t.Setenv("FAKES_URL", b.Variables["FAKES_URL"]) // where the AWS SDK looks
+	t.Setenv("FAKES_URL", b.Variables["FAKES_URL"]) // for the AWS SDK
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -39,7 +39,7 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-// openWith opens the function and changes what is no setting of it.
+// openWith opens the function with a change that no setting makes.
 func (b *bundle) openWith(change func(h *handler)) lambdafn.Function {
 	b.Helper()
 	h, db, err := wire(b.Context(), b.Env())
@@ -51,7 +51,7 @@ func (b *bundle) openWith(change func(h *handler)) lambdafn.Function {
 	return lambdafn.Function{Event: h.event}
 }
 
-// run invokes the function once and gives how many deliveries ended how.
+// run invokes the function once and returns the number of deliveries by outcome.
 func (b *bundle) run(ctx context.Context, f lambdafn.Function) map[string]int {
 	b.Helper()
 	value, err := f.Event(ctx, functiontest.Sample(b, "deliver", "scheduled"))
@@ -70,7 +70,7 @@ func (b *bundle) expect(got map[string]int, want string) {
 	}
 }
 
-// expectRows compares the outbox as "kind state outcome attempts", oldest first.
+// expectRows compares the outbox as "kind state outcome attempts", the oldest first.
 func (b *bundle) expectRows(want ...string) {
 	b.Helper()
 	got := b.Strings(`select kind || ' ' || state || ' ' || coalesce(outcome, '-') || ' ' || attempts from outbox order by id`)
@@ -79,23 +79,23 @@ func (b *bundle) expectRows(want ...string) {
 	}
 }
 
-// due makes everything that waits due now.
+// due makes all ready messages due now.
 func (b *bundle) due() {
 	b.Helper()
 	b.Exec(`update outbox set due_at = now() - interval '1 second' where state = 'ready'`)
 }
 
-// age lets a time pass for everything that is emailed.
+// age moves the outbox and the email log into the past.
 func (b *bundle) age(interval string) {
 	b.Helper()
 	b.Exec(`update outbox set created_at = created_at - $1::interval, due_at = due_at - $1::interval, finished_at = finished_at - $1::interval`, interval)
 	b.Exec(`update email_log set at = at - $1::interval, sent_at = sent_at - $1::interval`, interval)
 }
 
-// claims reads the token behind the first link of an email to a path.
-func (b *bundle) claims(mail devstack.Email, path string, p token.Purpose) token.Claims {
+// claims verifies the token of an email's first link to a path.
+func (b *bundle) claims(m devstack.Email, path string, p token.Purpose) token.Claims {
 	b.Helper()
-	for _, link := range mail.Links {
+	for _, link := range m.Links {
 		if text, found := strings.CutPrefix(link, "https://api.example.org"+path+"?token="); found {
 			env := b.Env()
 			claims, err := token.ReadRing(env, p).Verify(b.Context(), text, time.Now())
@@ -105,6 +105,6 @@ func (b *bundle) claims(mail devstack.Email, path string, p token.Purpose) token
 			return claims
 		}
 	}
-	b.Fatalf("no link to %s: %v", path, mail.Links)
+	b.Fatalf("no link to %s: %v", path, m.Links)
 	return token.Claims{}
 }

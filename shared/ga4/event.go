@@ -9,26 +9,26 @@ import (
 	"unicode/utf8"
 )
 
-// EventName is what happened. Google takes 1 to 40 letters.
+// EventName is the name of an event, 1 to 40 characters.
 type EventName string
 
-// The names as they appear in the property.
+// The event names in the property.
 const (
 	SignedUp     EventName = "newsletter_signup"
 	Confirmed    EventName = "newsletter_confirmed"
 	Unsubscribed EventName = "newsletter_unsubscribed"
 )
 
-// Event is something to be counted.
+// Event is an event to count.
 type Event struct {
 	Name EventName
 	At   time.Time
-	// Source, Medium and Campaign are where the person came from, as their first visit said (utm_source and the like);
-	// each may be empty.
+	// Source, Medium and Campaign are the attribution of the subscriber's first visit (utm_source, utm_medium and
+	// utm_campaign); each may be empty.
 	Source, Medium, Campaign string
 }
 
-// payload returns the body of a request (developers.google.com/analytics/devguides/collection/protocol/ga4/reference).
+// payload is the body of a request (developers.google.com/analytics/devguides/collection/protocol/ga4/reference).
 type payload struct {
 	ClientID           string      `json:"client_id"`
 	TimestampMicros    int64       `json:"timestamp_micros"`
@@ -50,7 +50,7 @@ type eventBody struct {
 // payload returns the request body of an event, without personal data.
 func (e Event) payload() payload {
 	params := map[string]any{
-		"session_id":           strconv.Itoa(int(randomNumber())), // without one, and without a time, the reports leave it out
+		"session_id":           strconv.Itoa(int(randomNumber())), // reports omit an event without a session and a time
 		"engagement_time_msec": 1,
 	}
 	for name, value := range map[string]string{"source": e.Source, "medium": e.Medium, "campaign": e.Campaign} {
@@ -66,19 +66,19 @@ func (e Event) payload() payload {
 	}
 }
 
-// randomNumber returns a random number in the form of the numbers that Google's own scripts draw for a client.
+// randomNumber returns a random number of the form that Google's own scripts use.
 func randomNumber() uint32 {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return 1_000_000_000 + binary.BigEndian.Uint32(b[:])%3_000_000_000
 }
 
-// maxValue is how many letters Google takes of a parameter's value.
+// maxValue is the maximum length of a parameter's value in characters.
 const maxValue = 100
 
 var (
 	campaignWord = regexp.MustCompile(`^[\pL\pN][\pL\pN ._~:/+-]*$`) // neither @ nor a percent sign
-	longNumber   = regexp.MustCompile(`\pN[\pN ./-]{5,}\pN`)         // a telephone number or a customer's
+	longNumber   = regexp.MustCompile(`\pN[\pN ./-]{5,}\pN`)         // a telephone or customer number
 	longToken    = regexp.MustCompile(`[\pL\pN_-]{33,}`)             // a hash, or an id
 )
 

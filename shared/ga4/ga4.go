@@ -1,13 +1,12 @@
-// Package ga4 counts sign-ups, confirmations and unsubscriptions in a Google Analytics 4 property (Measurement
-// Protocol), for owners who look at their numbers there. It is off unless both its variables are set.
+// Package ga4 counts sign-ups, confirmations and unsubscribes in a Google Analytics 4 property (Measurement Protocol). It is
+// off unless both its settings are set.
 //
-// Google learns that something of a kind happened, when, and through which campaign; nothing about whom. Every event has a
-// client id of its own, drawn at random and kept nowhere, so no two events belong together. Advertising use is denied. A
-// campaign's word that could hold an address or a number of a person is left out.
+// Google receives the kind of an event, its time and its campaign, and no personal data. Every event has its own random
+// client id, which is not stored, so events cannot be linked. Advertising use is denied. Campaign values that could contain
+// an address or a personal number are omitted.
 //
-// Failure policy: Google answers with success whatever it is sent, so a wrong id or secret shows in the property alone. An
-// event is tried once; the error is a *outbox.Failure, and the outbox repeats. Only a lost answer makes an event count
-// twice.
+// Failure policy: Google reports success whatever it receives, so a wrong id or secret shows only in the property. A call is
+// made once; the error is a *outbox.Failure, and the outbox retries. An event counts twice only after a lost response.
 package ga4
 
 import (
@@ -19,7 +18,7 @@ import (
 	"newsletter/shared/config"
 )
 
-// Config names the property.
+// Config configures the property.
 type Config struct {
 	// Count sign-ups in this web data stream of Google Analytics 4. Empty, with GA4_API_SECRET: nothing is sent.
 	MeasurementID string `env:"GA4_MEASUREMENT_ID" example:"G-AB12CD34EF"`
@@ -27,12 +26,12 @@ type Config struct {
 	EU bool `env:"GA4_EU" envDefault:"false"`
 	// The Measurement Protocol API secret of that stream.
 	APISecret config.Sealed `env:"GA4_API_SECRET"`
-	// BaseURL is where events go, without a trailing slash. Empty for Google's own addresses (Measurement Protocol,
-	// "Transport" and "Data collection in the EU").
+	// BaseURL is the endpoint's base URL, without a trailing slash. Empty for Google's own (Measurement Protocol, "Transport"
+	// and "Data collection in the EU").
 	BaseURL string
 }
 
-// base returns where events go.
+// base returns the base URL.
 func (c Config) base() string {
 	switch {
 	case c.BaseURL != "":
@@ -43,7 +42,7 @@ func (c Config) base() string {
 	return "https://www.google-analytics.com"
 }
 
-// Enabled reports whether there is a property at all.
+// Enabled reports whether a property is configured.
 func (c Config) Enabled() bool { return c.MeasurementID != "" && !c.APISecret.IsZero() }
 
 var measurementID = regexp.MustCompile(`^G-[A-Z0-9]{4,20}$`)
@@ -68,7 +67,7 @@ type Doer interface {
 	Do(r *http.Request) (*http.Response, error)
 }
 
-// Client is where events are counted. It is safe for concurrent use.
+// Client sends events to a property. It is safe for concurrent use.
 type Client struct {
 	config Config
 	http   Doer

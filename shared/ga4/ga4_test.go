@@ -20,24 +20,24 @@ func setup(t *testing.T) (*Client, *devstack.GA4) {
 	t.Helper()
 	t.Parallel()
 	clock := func() time.Time { return now }
-	double := devstack.NewGA4(clock)
-	server := httptest.NewServer(double)
+	fake := devstack.NewGA4(clock)
+	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	cfg := Config{MeasurementID: devstack.GA4ID, APISecret: config.Seal(devstack.GA4Secret), BaseURL: server.URL}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, problem := range double.Problems() {
+		for _, problem := range fake.Problems() {
 			t.Errorf("Google would drop: %s", problem)
 		}
 	})
 	client := server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return New(cfg, client, clock), double
+	return New(cfg, client, clock), fake
 }
 
-// failure is what an error says, without the secret in its text.
+// failure returns an error as a Failure, and checks that its text does not contain the secret.
 func failure(t *testing.T, err error) outbox.Failure {
 	t.Helper()
 	f, ok := errors.AsType[*outbox.Failure](err)
@@ -46,7 +46,7 @@ func failure(t *testing.T, err error) outbox.Failure {
 	}
 	for e := error(f); e != nil; e = errors.Unwrap(e) {
 		if strings.Contains(e.Error(), devstack.GA4Secret) {
-			t.Errorf("the error tells %q", e)
+			t.Errorf("the error contains %q", e)
 		}
 	}
 	told := *f
@@ -55,14 +55,14 @@ func failure(t *testing.T, err error) outbox.Failure {
 }
 
 func TestEventsAreCounted(t *testing.T) {
-	p, double := setup(t)
+	p, fake := setup(t)
 	for _, name := range []EventName{SignedUp, Confirmed, Unsubscribed} {
 		err := p.Send(t.Context(), Event{Name: name, At: now.Add(-time.Hour), Source: "blog", Medium: "footer", Campaign: "März 2026"})
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	events := double.Events()
+	events := fake.Events()
 	if len(events) != 3 {
 		t.Fatalf("%+v", events)
 	}
@@ -74,30 +74,30 @@ func TestEventsAreCounted(t *testing.T) {
 	}
 }
 
-func TestNothingOfAPersonGoesOut(t *testing.T) {
+func TestPersonalDataIsOmitted(t *testing.T) {
 	for _, word := range []string{
 		"", "jane@example.org", "jane%40example.org", "jane＠example.org", "<script>", "a\nb", "?x=1", "0049 151 1234567", "id-1234567890",
 		"5d41402abc4b2a76b9719d911017c592a", strings.Repeat("long ", 21),
 	} {
 		if got := impersonal(word); got != "" {
-			t.Errorf("%q goes out as %q", word, got)
+			t.Errorf("%q is sent as %q", word, got)
 		}
 	}
 	for _, word := range []string{"blog", "news.example.org", "google / cpc", "spring-sale_2026", "été", "Q3 2026", "a", strings.Repeat("word ", 19) + "word"} {
 		if got := impersonal(word); got != word {
-			t.Errorf("%q goes out as %q", word, got)
+			t.Errorf("%q is sent as %q", word, got)
 		}
 	}
-	p, double := setup(t)
+	p, fake := setup(t)
 	if err := p.Send(t.Context(), Event{Name: SignedUp, At: now, Source: "jane@example.org"}); err != nil {
 		t.Fatal(err)
 	}
-	if params := double.Events()[0].Params; len(params) != 2 {
+	if params := fake.Events()[0].Params; len(params) != 2 {
 		t.Errorf("%v", params)
 	}
 }
 
-func TestEveryFailureIsSorted(t *testing.T) {
+func TestFailures(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault devstack.Fault
 		want  outbox.Failure
@@ -113,38 +113,38 @@ func TestEveryFailureIsSorted(t *testing.T) {
 		"a connection that ends": {devstack.Fault{Lost: true}, outbox.Failure{Cause: "unreachable"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, double := setup(t)
+			p, fake := setup(t)
 			ctx := t.Context()
 			if test.want.Cause == "timeout" {
 				short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 				defer cancel()
 				ctx = short
 			}
-			double.Fail(test.fault)
+			fake.Fail(test.fault)
 			if got := failure(t, p.Send(ctx, Event{Name: SignedUp, At: now})); got != test.want {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
 			if err := p.Send(t.Context(), Event{Name: SignedUp, At: now}); err != nil {
-				t.Errorf("another try: %v", err)
+				t.Errorf("retry: %v", err)
 			}
 		})
 	}
 }
 
-// An error inside a success cannot be told from one, by Google's own design.
-func TestAnAnswerIsNotRead(t *testing.T) {
-	p, double := setup(t)
-	double.Fail(devstack.Fault{Status: 200, Body: `{"error":{"code":400}}`})
+// The body of a success is not read: Google reports errors only to its validation server.
+func TestResponseIsNotRead(t *testing.T) {
+	p, fake := setup(t)
+	fake.Fail(devstack.Fault{Status: 200, Body: `{"error":{"code":400}}`})
 	if err := p.Send(t.Context(), Event{Name: SignedUp, At: now}); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestWhatGoogleWouldDropIsNotSent(t *testing.T) {
-	p, double := setup(t)
+func TestOldEventIsNotSent(t *testing.T) {
+	p, fake := setup(t)
 	got := failure(t, p.Send(t.Context(), Event{Name: SignedUp, At: now.Add(-72 * time.Hour)}))
-	if got != (outbox.Failure{Cause: "too_old", Permanent: true}) || len(double.Calls()) != 0 {
-		t.Errorf("%+v %v", got, double.Calls())
+	if got != (outbox.Failure{Cause: "too_old", Permanent: true}) || len(fake.Calls()) != 0 {
+		t.Errorf("%+v %v", got, fake.Calls())
 	}
 }
 
@@ -174,7 +174,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-func TestWhereEventsGo(t *testing.T) {
+func TestBaseURL(t *testing.T) {
 	for want, vars := range map[string]map[string]string{
 		"https://www.google-analytics.com": nil, "https://region1.google-analytics.com": {"GA4_EU": "true"},
 	} {

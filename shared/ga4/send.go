@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// callTimeout bounds one call with its answer, below the lease of a delivery.
+	// callTimeout bounds one call with its response, below the lease of a delivery.
 	callTimeout = 10 * time.Second
-	// maxAge is the greatest age of an event (the reference, "timestamp_micros": 72 hours), less an hour for clocks.
+	// maxAge is the maximum age of an event (the reference, "timestamp_micros": 72 hours), less an hour for clock skew.
 	maxAge = 71 * time.Hour
 	// maxResponse is the number of bytes that are read of a response, which is empty.
 	maxResponse = 64 << 10
 )
 
-// errTooOld is the error for an event that Google would not count at its own time.
+// errTooOld is the error for an event that Google would not count at its time.
 var errTooOld = errors.New("the event is older than 71 hours")
 
 // Send sends an event. The error is a *outbox.Failure.
@@ -43,7 +43,7 @@ func (p *Client) Send(ctx context.Context, e Event) error {
 		return unreachable(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxResponse)); err != nil { // the connection is used again
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxResponse)); err != nil { // reuse the connection
 		return unreachable(err)
 	}
 	return refused(response)
@@ -57,7 +57,7 @@ func (p *Client) request(ctx context.Context, e Event) (*http.Request, error) {
 	query := url.Values{"measurement_id": {p.config.MeasurementID}, "api_secret": {p.config.APISecret.Reveal()}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.config.base()+"/mp/collect?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("the URL of the property is not one") // the error would name the secret
+		return nil, errors.New("the property's URL is invalid") // omit err: it contains the secret
 	}
 	request.Header.Set("Content-Type", "application/json")
 	return request, nil
@@ -65,7 +65,7 @@ func (p *Client) request(ctx context.Context, e Event) (*http.Request, error) {
 
 // unreachable returns the failure of a call without a response. Google may have counted the event.
 func unreachable(err error) *outbox.Failure {
-	if failure, ok := errors.AsType[*outbox.Failure](err); ok { // the Doer's own
+	if failure, ok := errors.AsType[*outbox.Failure](err); ok { // from the Doer
 		return failure
 	}
 	cause := "unreachable"
@@ -75,7 +75,7 @@ func unreachable(err error) *outbox.Failure {
 	}](err); ok && timeout.Timeout() {
 		cause = "timeout"
 	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL holds the secret
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // omit the URL: it contains the secret
 		err = wrapped.Err
 	}
 	return &outbox.Failure{Cause: cause, Err: err}
@@ -96,7 +96,7 @@ func refused(response *http.Response) error {
 		failure.Cause, failure.AffectsDestination, failure.RetryAfter = "throttled", true, max(failure.RetryAfter, time.Second)
 	case status/100 == 3:
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "moved", true, true
-	case status/100 == 4: // it is the same for every event: a wrong address, or a proxy in between
+	case status/100 == 4: // the same for every event: a wrong address, or a proxy
 		failure.AffectsDestination, failure.NeedsOwner = true, true
 	}
 	return failure

@@ -24,13 +24,13 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// bucket is a place in Amazon S3.
+// bucket stores entries in Amazon S3.
 type bucket struct {
 	client       *s3.Client
 	name, prefix string // the prefix is empty or ends with a slash
 }
 
-// maxEntry bounds what is read of an object. An entry has 400 bytes.
+// maxEntry bounds the bytes that are read of an object. An entry has 400.
 const maxEntry = 64 << 10
 
 func newBucket(name, prefix string) bucket {
@@ -40,19 +40,19 @@ func newBucket(name, prefix string) bucket {
 	endpoint := awssdk.Endpoint("s3")
 	return bucket{name: name, prefix: prefix, client: s3.New(s3.Options{
 		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: endpoint,
-		UsePathStyle: endpoint != nil, // a local stack has no name for each bucket
+		UsePathStyle: endpoint != nil, // the local stack has no host name for each bucket
 		HTTPClient:   awshttp.NewBuildableClient().WithTimeout(writeTimeout),
-		Retryer:      aws.NopRetryer{}, // the outbox repeats, and counts
+		Retryer:      aws.NopRetryer{}, // the outbox retries
 
 		DisableLogOutputChecksumValidationSkipped: true,
 	})}
 }
 
-// again repeats what a reader asks for: behind it stands no outbox.
-func again(o *s3.Options) { o.Retryer = retry.NewStandard() }
+// withRetries retries a read, which no outbox retries.
+func withRetries(o *s3.Options) { o.Retryer = retry.NewStandard() }
 
-// errAnswer means that what answered is not S3, or did not keep what it was sent.
-var errAnswer = errors.New("the answer does not say that the object was kept")
+// errNotStored is the error for a response that does not prove that the object was stored.
+var errNotStored = errors.New("the response does not confirm that the object was stored")
 
 func (b bucket) put(ctx context.Context, key string, content []byte) error {
 	sum := sha256.Sum256(content)
@@ -61,13 +61,13 @@ func (b bucket) put(ctx context.Context, key string, content []byte) error {
 		Bucket: &b.name, Key: aws.String(b.prefix + key), Body: bytes.NewReader(content), ContentType: aws.String("application/json"),
 		ContentLength:  aws.Int64(int64(len(content))),
 		IfNoneMatch:    aws.String("*"),
-		ChecksumSHA256: &checksum, // made here, so that it is a header and the body is sent as it is
+		ChecksumSHA256: &checksum, // computed here, so that it is a header and not a trailer
 	})
 	if err != nil {
 		return classify(err)
 	}
 	if aws.ToString(output.ETag) == "" || output.ChecksumSHA256 != nil && *output.ChecksumSHA256 != checksum {
-		return &outbox.Failure{Cause: "bad_answer", Err: errAnswer}
+		return &outbox.Failure{Cause: "bad_response", Err: errNotStored}
 	}
 	return nil
 }
@@ -75,12 +75,12 @@ func (b bucket) put(ctx context.Context, key string, content []byte) error {
 func (b bucket) get(ctx context.Context, key string) ([]byte, error) {
 	output, err := b.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &b.name, Key: aws.String(b.prefix + key), ChecksumMode: types.ChecksumModeEnabled,
-	}, again)
+	}, withRetries)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = output.Body.Close() }()
-	return io.ReadAll(io.LimitReader(output.Body, maxEntry)) // the checksum is compared at its end
+	return io.ReadAll(io.LimitReader(output.Body, maxEntry)) // the SDK verifies the checksum at the end
 }
 
 func (b bucket) list(ctx context.Context, after string) iter.Seq2[[]string, error] {
@@ -89,7 +89,7 @@ func (b bucket) list(ctx context.Context, after string) iter.Seq2[[]string, erro
 			Bucket: &b.name, Prefix: aws.String(b.prefix + root), StartAfter: aws.String(b.prefix + after),
 		})
 		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx, again)
+			page, err := pages.NextPage(ctx, withRetries)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -105,12 +105,12 @@ func (b bucket) list(ctx context.Context, after string) iter.Seq2[[]string, erro
 	}
 }
 
-// classify sorts the failures of S3 (API reference, "Error responses"); nil means that the object was there.
+// classify classifies the failures of S3 (API reference, "Error responses"); nil means that the object existed.
 func classify(err error) error {
 	if timeout, ok := errors.AsType[interface {
 		error
 		Timeout() bool
-	}](err); ok && timeout.Timeout() { // also in the midst of an answer
+	}](err); ok && timeout.Timeout() { // also while reading the response
 		return &outbox.Failure{Cause: "timeout", Err: err}
 	}
 	failure, status := &outbox.Failure{Cause: "unreachable", Err: err}, 0
@@ -125,15 +125,15 @@ func classify(err error) error {
 	switch {
 	case status == http.StatusPreconditionFailed:
 		return nil
-	case status/100 == 2: // an answer that is none
-		failure.Cause = "bad_answer"
+	case status/100 == 2: // not a response of S3
+		failure.Cause = "bad_response"
 	case code == "SlowDown", status == http.StatusTooManyRequests:
 		failure.Cause, failure.AffectsDestination = "throttled", true
-	case code == "NoSuchBucket", status/100 == 3: // the bucket is not there, or in another region
+	case code == "NoSuchBucket", status/100 == 3: // the bucket does not exist, or is in another region
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "not_set_up", true, true
 	case status == http.StatusForbidden:
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "unauthorized", true, true
-	case status/100 == 4 && !isTransient(code): // what one entry is refused for, all are: they are alike
+	case status/100 == 4 && !isTransient(code): // every entry would be refused
 		failure.AffectsDestination, failure.NeedsOwner = true, true
 	}
 	return failure

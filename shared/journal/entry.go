@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Kind is what happened.
+// Kind is the kind of an entry.
 type Kind string
 
 // The kinds.
@@ -33,17 +33,17 @@ var kinds = []Kind{Erased, Unsubscribed, Suppressed, SuppressionRemoved}
 type Entry struct {
 	// EventID is the ledger event that it comes from, a UUIDv7.
 	EventID uuid.UUID
-	// At is when it happened; microseconds are kept.
+	// At is the time of the event, to the microsecond.
 	At   time.Time
 	Kind Kind
-	// Reason is a word such as "complaint"; empty where the kind says it all.
+	// Reason is a word such as "complaint"; empty for none.
 	Reason string
 	// SubscriberID is the subscriber concerned; uuid.Nil for an address without one.
 	SubscriberID uuid.UUID
-	// EmailHMAC is the keyed hash of the address, 32 bytes, and KeyID the key's name.
+	// EmailHMAC is the pseudonym of the address, 32 bytes, and KeyID the id of its key.
 	EmailHMAC []byte
 	KeyID     string
-	// MailboxHMAC is the keyed hash of the canonical mailbox; nil if the entry is not about it.
+	// MailboxHMAC is the pseudonym of the canonical mailbox; nil if the entry does not cover it.
 	MailboxHMAC []byte
 	// Until is the end of the muting; zero for no end.
 	Until time.Time
@@ -52,7 +52,7 @@ type Entry struct {
 // version is the version of the format. A reader accepts all older ones.
 const version = 1
 
-// written is the text of an entry.
+// encodedEntry is the JSON of an entry.
 type encodedEntry struct {
 	Version      int        `json:"version"`
 	EventID      uuid.UUID  `json:"event_id"`
@@ -83,7 +83,7 @@ func (e Entry) check() error {
 	return nil
 }
 
-// encode returns the same text for the same entry.
+// encode returns the JSON of an entry, the same for the same entry.
 func (e Entry) encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (e Entry) encode() ([]byte, error) {
 // truncate returns a time with the database's precision.
 func truncate(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// decode reads an entry and checks that it belongs under its key.
+// decode decodes an entry and checks that it matches its key.
 func decode(key string, content []byte) (Entry, error) {
 	var w encodedEntry
 	decoder := json.NewDecoder(bytes.NewReader(content))
@@ -132,10 +132,10 @@ func decode(key string, content []byte) (Entry, error) {
 	return e, nil
 }
 
-// root is where all keys begin.
+// root begins all keys.
 const root = "journal/v1/"
 
-// key names an entry. Keys sort by day, and within a day by the events' ids, which begin with their time.
+// key returns the key of an entry. Keys sort by day, and within a day by event id, which begins with the time.
 func (e Entry) key() string { return day(e.At) + "/" + e.EventID.String() + ".json" }
 
 // day returns the prefix of a day's keys.

@@ -12,12 +12,12 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// folder is a place on this machine. A file is there whole or not at all, also after a crash.
+// folder stores entries on this machine. A file exists completely or not at all, even after a crash.
 type folder string
 
 func (f folder) put(_ context.Context, key string, content []byte) error {
 	if err := f.write(filepath.Join(string(f), filepath.FromSlash(key)), content); err != nil {
-		return &outbox.Failure{Cause: "not_written", AffectsDestination: true, NeedsOwner: true, Err: err} // a full disk, a missing right
+		return &outbox.Failure{Cause: "not_written", AffectsDestination: true, NeedsOwner: true, Err: err} // a full disk, a missing permission
 	}
 	return nil
 }
@@ -36,15 +36,15 @@ func (f folder) write(path string, content []byte) error {
 	if err := errors.Join(writeErr, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) { // unlike a rename it replaces nothing
+	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) { // unlike a rename, a link replaces nothing
 		return err
 	}
 	return syncDir(dir)
 }
 
-// syncDir makes a new name last.
+// syncDir makes new names in a directory durable.
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the owner named the folder
+	d, err := os.Open(dir) //nolint:gosec // the owner configured the folder
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (f folder) list(ctx context.Context, after string) iter.Seq2[[]string, erro
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // nothing was written yet
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // nothing written yet
 			yield(nil, err)
 		}
 	}

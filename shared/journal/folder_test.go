@@ -8,7 +8,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-func TestAFolderThatCannotBeWrittenIsTheOwners(t *testing.T) {
+func TestUnwritableFolderNeedsOwner(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -22,8 +22,8 @@ func TestAFolderThatCannotBeWrittenIsTheOwners(t *testing.T) {
 	}
 }
 
-// What a crash left behind is no entry.
-func TestHalfAFileIsNotRead(t *testing.T) {
+// A file that a crash left behind is no entry.
+func TestPartialFileIsNotRead(t *testing.T) {
 	dir := t.TempDir()
 	j, err := New(Config{URL: "file://" + dir})
 	if err != nil {

@@ -1,11 +1,10 @@
-// Package journal keeps, outside the database, what must outlive it: who was erased, unsubscribed or suppressed. Restoring
-// a backup brings old states back; replaying the journal from the backup's time on restores the suppressions.
+// Package journal is the suppression journal: a record, outside the database, of who was erased, unsubscribed or suppressed.
+// Restoring a backup brings old states back; replaying the journal from the backup's time on restores the suppressions.
 //
-// An entry holds no address, only its keyed hash, so it means something to the holder of the key alone. It is an object of
-// its own in a versioned S3 bucket, or a file in a folder, named by its ledger event: written once, never changed, and
-// writing it again does nothing.
+// An entry contains no address, only its pseudonym, so only the holder of the key can read it. It is an object in a
+// versioned S3 bucket, or a file in a folder, named by its ledger event. It is written once and never changed.
 //
-// Failure policy: a write is tried once and takes at most ten seconds; the error is a *outbox.Failure, and the outbox
+// Failure policy: a write is made once and takes at most ten seconds; the error is a *outbox.Failure, and the outbox
 // retries. Read reports each unreadable entry and continues; an error of the list ends it.
 package journal
 
@@ -22,7 +21,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Config says where the journal is.
+// Config configures the journal.
 type Config struct {
 	// Write the journal of erasures, unsubscribes and suppressions here: s3://bucket/prefix, in a versioned bucket in
 	// the function's region, or file:///folder. Empty: no journal.
@@ -40,18 +39,18 @@ func (c Config) Validate() error {
 	if !c.Enabled() {
 		return nil
 	}
-	_, err := c.place()
+	_, err := c.storage()
 	return err
 }
 
 var (
-	// The names that Amazon S3 takes for buckets; dots are left out, because they break TLS.
+	// The names that Amazon S3 accepts for buckets, without dots, which break TLS.
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 	prefixName = regexp.MustCompile(`^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+$`)
 )
 
-// place opens what the URL names. It does no I/O.
-func (c Config) place() (storage, error) {
+// storage returns the storage of the URL. It does no I/O.
+func (c Config) storage() (storage, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
 		return nil, errURL
@@ -72,33 +71,33 @@ func (c Config) place() (storage, error) {
 	return nil, errURL
 }
 
-// place is where entries are kept, by key.
+// storage stores entries by key.
 type storage interface {
-	// put keeps content under a key, unless the key is there. The error is a *outbox.Failure.
+	// put stores content under a key, unless the key exists. The error is a *outbox.Failure.
 	put(ctx context.Context, key string, content []byte) error
 	get(ctx context.Context, key string) ([]byte, error)
-	// list returns the keys after a text, sorted, in pages. An error ends it.
+	// list returns the keys after a given one, sorted, in pages. An error ends it.
 	list(ctx context.Context, after string) iter.Seq2[[]string, error]
 }
 
-// Journal is safe for concurrent use.
+// Journal writes and reads entries. It is safe for concurrent use.
 type Journal struct {
 	storage storage
 }
 
 // New returns the journal of an enabled Config. It does no I/O.
 func New(c Config) (*Journal, error) {
-	place, err := c.place()
+	s, err := c.storage()
 	if err != nil {
 		return nil, err
 	}
-	return &Journal{place}, nil
+	return &Journal{s}, nil
 }
 
 // writeTimeout bounds one write, below the lease of a delivery.
 const writeTimeout = 10 * time.Second
 
-// Write keeps an entry. An entry of the same event is left as it is. The error is a *outbox.Failure.
+// Write writes an entry. It does not change an existing entry of the same event. The error is a *outbox.Failure.
 func (j *Journal) Write(ctx context.Context, e Entry) error {
 	content, err := e.encode()
 	if err != nil {

@@ -13,18 +13,18 @@ import (
 	"newsletter/shared/outbox"
 )
 
-func TestWhatWasWrittenIsRead(t *testing.T) {
-	places(t, func(t *testing.T, j *Journal) {
+func TestRead(t *testing.T) {
+	eachStorage(t, func(t *testing.T, j *Journal) {
 		if entries, problems := read(t, j, start); len(entries)+len(problems) != 0 {
 			t.Fatalf("an empty journal: %v %v", entries, problems)
 		}
 		var want []Entry
-		for n := range 80 { // four days over the end of a month
+		for n := range 80 { // four days, across the end of a month
 			want = append(want, entry(n))
 		}
 		want[2].Reason, want[2].Until = "bounce", start.AddDate(0, 1, 0)
 		want[3].SubscriberID = uuid.Nil
-		for i := range want { // not in their order
+		for i := range want { // in another order
 			write(t, j, want[(i*7)%len(want)])
 		}
 		for _, from := range []int{0, 1, 30, 79, 80} {
@@ -41,8 +41,8 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	})
 }
 
-func TestWritingAgainChangesNothing(t *testing.T) {
-	places(t, func(t *testing.T, j *Journal) {
+func TestWriteIsIdempotent(t *testing.T) {
+	eachStorage(t, func(t *testing.T, j *Journal) {
 		first := entry(0)
 		changed := first
 		changed.Reason = "other"
@@ -53,8 +53,8 @@ func TestWritingAgainChangesNothing(t *testing.T) {
 	})
 }
 
-func TestManyWriteOneEntryAtOnce(t *testing.T) {
-	places(t, func(t *testing.T, j *Journal) {
+func TestConcurrentWrites(t *testing.T) {
+	eachStorage(t, func(t *testing.T, j *Journal) {
 		e, done := entry(0), make(chan error)
 		for range 8 {
 			go func() { done <- j.Write(context.Background(), e) }()
@@ -70,8 +70,8 @@ func TestManyWriteOneEntryAtOnce(t *testing.T) {
 	})
 }
 
-func TestReadingMayEndEarly(t *testing.T) {
-	places(t, func(t *testing.T, j *Journal) {
+func TestReadMayEndEarly(t *testing.T) {
+	eachStorage(t, func(t *testing.T, j *Journal) {
 		for n := range 9 {
 			write(t, j, entry(n))
 		}
@@ -82,20 +82,20 @@ func TestReadingMayEndEarly(t *testing.T) {
 			}
 		}
 		if n != 4 {
-			t.Errorf("it ended after %d", n)
+			t.Errorf("ended after %d", n)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		for _, err := range j.Read(ctx, start) {
 			if err == nil {
-				t.Error("it went on after the end of its context")
+				t.Error("Read continued after the end of its context")
 			}
 		}
 	})
 }
 
-// The text of an entry is a promise to readers of years to come.
-func TestTheTextOfAnEntry(t *testing.T) {
+// The format of an entry is stable: backups of any age are restored with it.
+func TestEntryFormat(t *testing.T) {
 	e := Entry{
 		EventID: uuid.MustParse("0199a000-0000-7000-8000-000000000001"), At: start.In(time.FixedZone("", 3600)), Kind: Suppressed, Reason: "complaint",
 		SubscriberID: uuid.MustParse("0199a000-0000-7000-8000-000000000002"), EmailHMAC: make([]byte, 32), KeyID: "0a1b2c3d", Until: start.Add(time.Hour),
@@ -115,8 +115,8 @@ func TestTheTextOfAnEntry(t *testing.T) {
 	}
 }
 
-func TestOnlyWholeEntriesAreWritten(t *testing.T) {
-	places(t, func(t *testing.T, j *Journal) {
+func TestWriteRefusesIncompleteEntries(t *testing.T) {
+	eachStorage(t, func(t *testing.T, j *Journal) {
 		for name, spoil := range map[string]func(*Entry){
 			"no event":      func(e *Entry) { e.EventID = uuid.Nil },
 			"no time":       func(e *Entry) { e.At = time.Time{} },

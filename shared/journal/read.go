@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// readConcurrency is the number of entries that are read concurrently. S3 takes some 30 ms for each.
+// readConcurrency is the number of entries that are read concurrently. S3 needs some 30 ms for each.
 const readConcurrency = 16
 
-// Read returns the entries from a time on, by day and within a day by event. An error names an entry that cannot be read,
-// and the next ones follow; an error of the list is the last one.
+// Read returns the entries from a time on, by day and within a day by event. An error names an entry that cannot be read;
+// Read then continues. An error of the list ends it.
 func (j *Journal) Read(ctx context.Context, since time.Time) iter.Seq2[Entry, error] {
 	since = truncate(since)
 	return func(yield func(Entry, error) bool) {
@@ -35,13 +35,13 @@ func (j *Journal) Read(ctx context.Context, since time.Time) iter.Seq2[Entry, er
 	}
 }
 
-// fetched is one entry, or why it could not be read.
+// fetched is an entry, or the error of reading it.
 type fetched struct {
 	entry Entry
 	err   error
 }
 
-// fetch reads entries side by side. What is no entry by its name is left out.
+// fetch reads entries concurrently. It skips keys that are no entries.
 func (j *Journal) fetch(ctx context.Context, keys []string) []fetched {
 	results := make([]fetched, 0, len(keys))
 	var reading sync.WaitGroup
@@ -50,7 +50,7 @@ func (j *Journal) fetch(ctx context.Context, keys []string) []fetched {
 			continue
 		}
 		results = append(results, fetched{})
-		result := &results[len(results)-1] // stays: the capacity holds all
+		result := &results[len(results)-1] // never moves: the capacity suffices
 		reading.Go(func() {
 			content, err := j.storage.get(ctx, key)
 			if err == nil {

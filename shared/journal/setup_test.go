@@ -17,8 +17,8 @@ import (
 
 var start = time.Date(2026, 2, 27, 22, 30, 0, 123456000, time.UTC)
 
-// places are where journals are kept; each test runs on all of them.
-func places(t *testing.T, run func(t *testing.T, j *Journal)) {
+// eachStorage runs a test on every storage.
+func eachStorage(t *testing.T, run func(t *testing.T, j *Journal)) {
 	t.Run("folder", func(t *testing.T) {
 		j, err := New(Config{URL: "file://" + t.TempDir() + "/stops"})
 		if err != nil {
@@ -32,16 +32,16 @@ func places(t *testing.T, run func(t *testing.T, j *Journal)) {
 	})
 }
 
-// inBucket is a journal in the double of S3, whose lists have pages of three. Its tests do not run side by side, because
-// the double's address stands in the process's environment.
+// inBucket returns a journal in a fake of S3, whose lists have pages of three. Its tests do not run in parallel, because
+// the AWS SDK reads the fake's address from the process's environment.
 func inBucket(t *testing.T) (*Journal, *devstack.S3) {
 	t.Helper()
-	double := devstack.NewS3(3)
-	server := httptest.NewServer(http.StripPrefix("/s3", double))
+	fake := devstack.NewS3(3)
+	server := httptest.NewServer(http.StripPrefix("/s3", fake))
 	t.Cleanup(server.Close)
 	environment(t, server.URL)
 	t.Cleanup(func() {
-		for _, problem := range double.Problems() {
+		for _, problem := range fake.Problems() {
 			t.Errorf("S3 would refuse: %s", problem)
 		}
 	})
@@ -49,7 +49,7 @@ func inBucket(t *testing.T) (*Journal, *devstack.S3) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return j, double
+	return j, fake
 }
 
 func environment(t *testing.T, fakes string) {
@@ -59,7 +59,7 @@ func environment(t *testing.T, fakes string) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 }
 
-// entry is the n-th of a history with one every hour.
+// entry returns the n-th entry of a history with one every hour.
 func entry(n int) Entry {
 	at := start.Add(time.Duration(n) * time.Hour)
 	id := uuid.Must(uuid.NewV7())
@@ -81,7 +81,7 @@ func same(a, b Entry) bool {
 		bytes.Equal(a.EmailHMAC, b.EmailHMAC) && bytes.Equal(a.MailboxHMAC, b.MailboxHMAC) && a.KeyID == b.KeyID && a.Until.Equal(b.Until)
 }
 
-// write keeps entries.
+// write writes entries.
 func write(t *testing.T, j *Journal, entries ...Entry) {
 	t.Helper()
 	for _, e := range entries {
@@ -91,7 +91,7 @@ func write(t *testing.T, j *Journal, entries ...Entry) {
 	}
 }
 
-// read gives all entries since a time, and the errors between them.
+// read returns all entries since a time, and the errors between them.
 func read(t *testing.T, j *Journal, since time.Time) (entries []Entry, problems []error) {
 	t.Helper()
 	for e, err := range j.Read(t.Context(), since) {
@@ -104,7 +104,7 @@ func read(t *testing.T, j *Journal, since time.Time) (entries []Entry, problems 
 	return entries, problems
 }
 
-// failure is what an error says.
+// failure returns an error as a Failure without its cause.
 func failure(t *testing.T, err error) outbox.Failure {
 	t.Helper()
 	f, ok := errors.AsType[*outbox.Failure](err)

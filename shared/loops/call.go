@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// callTimeout bounds one call with its answer. The longest method makes three, which is below the lease of a delivery.
+	// callTimeout bounds one call with its response. The longest method makes three, which is below the lease of a delivery.
 	callTimeout = 10 * time.Second
 	// maxResponse is the number of bytes that are read of a response. A contact with all its properties has a few KB.
 	maxResponse = 1 << 20
-	// window is the time over which Loops counts requests, 10 to each (loops.so/docs/api-reference/intro, "Rate limiting").
+	// window is the window of Loops' rate limit, 10 requests (loops.so/docs/api-reference/intro, "Rate limiting").
 	window = time.Second
 )
 
@@ -28,35 +28,35 @@ const (
 type call struct {
 	method, path string
 	body         any
-	key          string // of idempotency
-	answer       any    // where the answer goes; nil for one that says "success" alone
+	key          string // the idempotency key
+	response     any    // receives the response; nil for one that only reports success
 }
 
-// answerError is an error response. It omits the text, which may contain an address.
-type answerError struct {
+// responseError is an error response. It omits the text, which may contain an address.
+type responseError struct {
 	status int
-	path   string // of the member of the request that it is about, where Loops names it
+	path   string // the member of the request that Loops names, if any
 }
 
-func (e *answerError) Error() string {
-	return fmt.Sprintf("loops answered %d about %q", e.status, e.path)
+func (e *responseError) Error() string {
+	return fmt.Sprintf("loops answered %d for %q", e.status, e.path)
 }
 
 var (
-	errNoSuccess = errors.New("the answer does not say success")
-	errNoStatus  = errors.New("the answer does not say whether the contact is suppressed")
+	errNoSuccess = errors.New("the response does not report success")
+	errNoStatus  = errors.New("the response does not report whether the contact is suppressed")
 )
 
-// found makes a call about a contact that there may not be.
+// found makes a call about a contact and reports whether it exists.
 func (l *Client) found(ctx context.Context, c call) (bool, error) {
 	err := l.call(ctx, c)
-	if answer, ok := errors.AsType[*answerError](err); ok && answer.status == http.StatusNotFound {
+	if response, ok := errors.AsType[*responseError](err); ok && response.status == http.StatusNotFound {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// call makes one. The error is a *outbox.Failure.
+// call makes a call. The error is a *outbox.Failure.
 func (l *Client) call(ctx context.Context, c call) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -103,31 +103,31 @@ func (l *Client) request(ctx context.Context, c call) (*http.Request, error) {
 	return request, nil
 }
 
-// read takes a good answer apart, which may still hold an error.
+// read decodes a successful response, which may still report an error.
 func (c call) read(content []byte) error {
-	if c.answer != nil {
-		if err := json.Unmarshal(content, c.answer); err != nil {
-			return badAnswer(err)
+	if c.response != nil {
+		if err := json.Unmarshal(content, c.response); err != nil {
+			return badResponse(err)
 		}
 		return nil
 	}
-	var answer struct {
+	var response struct {
 		Success *bool `json:"success"`
 	}
-	if err := json.Unmarshal(content, &answer); err != nil {
-		return badAnswer(err)
+	if err := json.Unmarshal(content, &response); err != nil {
+		return badResponse(err)
 	}
-	if answer.Success == nil || !*answer.Success {
-		return badAnswer(errNoSuccess)
+	if response.Success == nil || !*response.Success {
+		return badResponse(errNoSuccess)
 	}
 	return nil
 }
 
-func badAnswer(err error) *outbox.Failure { return &outbox.Failure{Cause: "bad_answer", Err: err} }
+func badResponse(err error) *outbox.Failure { return &outbox.Failure{Cause: "bad_response", Err: err} }
 
 // unreachable returns the failure of a call without a response. Loops may have executed it.
 func unreachable(err error) *outbox.Failure {
-	if failure, ok := errors.AsType[*outbox.Failure](err); ok { // the Doer's own
+	if failure, ok := errors.AsType[*outbox.Failure](err); ok { // from the Doer
 		return failure
 	}
 	cause := "unreachable"
@@ -137,7 +137,7 @@ func unreachable(err error) *outbox.Failure {
 	}](err); ok && timeout.Timeout() {
 		cause = "timeout"
 	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL may hold an address
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // omit the URL, which may contain an address
 		err = wrapped.Err
 	}
 	return &outbox.Failure{Cause: cause, Err: err}
@@ -155,13 +155,13 @@ func refused(response *http.Response, content []byte) *outbox.Failure {
 	_ = json.Unmarshal(content, &body) // an unreadable body leaves the paths empty
 	_ = json.Unmarshal(body.Error, &nested)
 	status := response.StatusCode
-	failure := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), Err: &answerError{status, max(body.Path, nested.Path)}}
+	failure := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), Err: &responseError{status, max(body.Path, nested.Path)}}
 	switch {
 	case status == http.StatusTooManyRequests:
 		failure.Cause, failure.AffectsDestination, failure.RetryAfter = "throttled", true, max(window, retryAfter(response))
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "unauthorized", true, true
-	case status/100 == 3: // another address, which the owner must set
+	case status/100 == 3: // the owner has to configure the new address
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "moved", true, true
 	case status == http.StatusBadRequest, status == http.StatusNotFound, status == http.StatusUnprocessableEntity:
 		failure.Cause, failure.Permanent = "bad_request", true

@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// after does something once a call was answered.
+// after does something after a call.
 type after struct {
 	Doer
 	path string
@@ -29,7 +29,7 @@ func (a after) Do(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// methods are all that call Loops, each with a contact there.
+// methods are all methods that call Loops, each with an existing contact.
 var methods = map[string]func(context.Context, *Client) error{
 	"subscribe": func(ctx context.Context, l *Client) error {
 		_, err := l.Subscribe(ctx, Subscriber{Email: jane, SubscriberID: id})
@@ -52,7 +52,7 @@ var methods = map[string]func(context.Context, *Client) error{
 	},
 }
 
-func TestEveryFailureIsSorted(t *testing.T) {
+func TestFailures(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault devstack.Fault
 		want  outbox.Failure
@@ -67,50 +67,50 @@ func TestEveryFailureIsSorted(t *testing.T) {
 		"not an address":         {devstack.Fault{Status: 400, Body: `{"success":false,"path":"email","message":"jane"}`}, outbox.Failure{Cause: "bad_request", Permanent: true}},
 		"an answer without end":  {devstack.Fault{Drip: time.Minute}, outbox.Failure{Cause: "timeout"}},
 		"no answer":              {devstack.Fault{Delay: time.Minute}, outbox.Failure{Cause: "timeout"}},
-		"an empty answer":        {devstack.Fault{Status: 200}, outbox.Failure{Cause: "bad_answer"}},
-		"a page":                 {devstack.Fault{Status: 200, Body: "<html>"}, outbox.Failure{Cause: "bad_answer"}},
-		"an error inside":        {devstack.Fault{Status: 200, Body: `{"success":false,"message":"jane"}`}, outbox.Failure{Cause: "bad_answer"}},
+		"an empty answer":        {devstack.Fault{Status: 200}, outbox.Failure{Cause: "bad_response"}},
+		"a page":                 {devstack.Fault{Status: 200, Body: "<html>"}, outbox.Failure{Cause: "bad_response"}},
+		"an error inside":        {devstack.Fault{Status: 200, Body: `{"success":false,"message":"jane"}`}, outbox.Failure{Cause: "bad_response"}},
 		"a connection that ends": {devstack.Fault{Lost: true}, outbox.Failure{Cause: "unreachable"}},
 	} {
 		for method, do := range methods {
 			t.Run(name+"/"+method, func(t *testing.T) {
 				b := setup(t)
-				b.double.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
-				b.double.Template("t")
+				b.fake.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
+				b.fake.Template("t")
 				ctx := t.Context()
 				if test.want.Cause == "timeout" {
 					short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 					defer cancel()
 					ctx = short
 				}
-				b.double.Fail(test.fault)
+				b.fake.Fail(test.fault)
 				if got := failure(t, do(ctx, b.Client)); got != test.want {
 					t.Errorf("%+v, want %+v", got, test.want)
 				}
 				if err := do(t.Context(), b.Client); err != nil {
-					t.Errorf("another try: %v", err)
+					t.Errorf("retry: %v", err)
 				}
 			})
 		}
 	}
 }
 
-// The second and third call of a subscription fail as the first does.
-func TestEveryCallOfASubscriptionMayFail(t *testing.T) {
+// The second and third call of Subscribe fail like the first.
+func TestEveryCallOfSubscribeMayFail(t *testing.T) {
 	for name, test := range map[string]struct {
 		path  string
 		fault devstack.Fault
 		want  outbox.Failure
 	}{
 		"suppression":                {"/find", devstack.Fault{Status: 502}, outbox.Failure{Cause: "status_502"}},
-		"suppression, without a say": {"/find", devstack.Fault{Status: 200, Body: `{}`}, outbox.Failure{Cause: "bad_answer"}},
+		"suppression, without a say": {"/find", devstack.Fault{Status: 200, Body: `{}`}, outbox.Failure{Cause: "bad_response"}},
 		"update":                     {"/suppression", devstack.Fault{Status: 429}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: time.Second}},
-		"update, an error inside":    {"/suppression", devstack.Fault{Status: 200, Body: `{"success":false}`}, outbox.Failure{Cause: "bad_answer"}},
+		"update, an error inside":    {"/suppression", devstack.Fault{Status: 200, Body: `{"success":false}`}, outbox.Failure{Cause: "bad_response"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
-			b.double.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
-			b.http = after{b.http, test.path, func() { b.double.Fail(test.fault) }}
+			b.fake.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
+			b.http = after{b.http, test.path, func() { b.fake.Fail(test.fault) }}
 			got, err := b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id})
 			if failure := failure(t, err); got != "" || failure != test.want {
 				t.Errorf("%q %+v, want %+v", got, failure, test.want)
@@ -119,7 +119,7 @@ func TestEveryCallOfASubscriptionMayFail(t *testing.T) {
 	}
 }
 
-func TestTheKeyGoesNowhereElse(t *testing.T) {
+func TestKeyIsNotSentElsewhere(t *testing.T) {
 	t.Parallel()
 	var got []string
 	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = append(got, r.Header.Get("Authorization")) }))
@@ -132,7 +132,7 @@ func TestTheKeyGoesNowhereElse(t *testing.T) {
 	}
 }
 
-func TestALongAnswerIsNotReadWhole(t *testing.T) {
+func TestLongResponseIsCut(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `[{"email":"`)
@@ -144,7 +144,7 @@ func TestALongAnswerIsNotReadWhole(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	l := New(Config{APIKey: config.Seal("secret"), BaseURL: server.URL}, client(server))
-	if f := failure(t, methods["find"](t.Context(), l)); f.Cause != "bad_answer" {
+	if f := failure(t, methods["find"](t.Context(), l)); f.Cause != "bad_response" {
 		t.Errorf("%+v", f)
 	}
 }

@@ -28,14 +28,14 @@ func (o Outcome) Refused() bool { return o == Suppressed || o == Left || o == De
 
 // Subscriber is a subscriber as sent to Loops.
 type Subscriber struct {
-	// Email is their address as they typed it.
+	// Email is the address as typed.
 	Email string
 	// SubscriberID becomes the contact's user id, unless the contact has one already.
 	SubscriberID string
-	// Source is where they signed up, such as "footer"; empty leaves Loops' default ("API").
+	// Source is where the subscriber signed up, such as "footer"; empty keeps Loops' default ("API").
 	Source string
-	// Returning reports that they unsubscribed and later confirmed a new sign-up. That ends an unsubscribe at Loops too;
-	// otherwise it remains.
+	// Returning reports that the subscriber unsubscribed and later confirmed a new sign-up. That ends an unsubscribe at Loops
+	// too; otherwise it remains.
 	Returning bool
 }
 
@@ -51,8 +51,8 @@ type Contact struct {
 	OptInStatus string `json:"optInStatus"`
 }
 
-// update is the body of contacts/update. Subscribed is left out wherever it would change nothing: true ends an
-// unsubscription over there, even one of this very moment.
+// update is the body of contacts/update. Subscribed is omitted where it would change nothing: true would end a concurrent
+// unsubscribe at Loops.
 type update struct {
 	Email        string          `json:"email"`
 	UserID       string          `json:"userId,omitempty"`
@@ -64,7 +64,7 @@ type update struct {
 // Find returns the contact with an address, or nil.
 func (l *Client) Find(ctx context.Context, email string) (*Contact, error) {
 	var found []Contact
-	err := l.call(ctx, call{method: http.MethodGet, path: "/api/v1/contacts/find?" + url.Values{"email": {email}}.Encode(), answer: &found})
+	err := l.call(ctx, call{method: http.MethodGet, path: "/api/v1/contacts/find?" + url.Values{"email": {email}}.Encode(), response: &found})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (l *Client) Subscribe(ctx context.Context, p Subscriber) (Outcome, error) {
 		if err != nil || refusal != "" {
 			return refusal, err
 		}
-		change.Source = "" // they came from elsewhere first
+		change.Source = "" // keep the first source
 		if contact.UserID != "" {
 			change.UserID = ""
 		}
@@ -108,7 +108,7 @@ func (l *Client) refusal(ctx context.Context, contact *Contact, returning bool) 
 		return "", nil
 	case contact.OptInStatus == "rejected":
 		return Declined, nil
-	case !contact.Subscribed && contact.OptInStatus != "pending": // who confirmed here has answered that question
+	case !contact.Subscribed && contact.OptInStatus != "pending": // a confirmation here answers a pending opt-in
 		return Left, nil
 	}
 	return "", nil
@@ -119,12 +119,12 @@ func (l *Client) suppressed(ctx context.Context, email string) (bool, error) {
 	var status struct {
 		IsSuppressed *bool `json:"isSuppressed"`
 	}
-	found, err := l.found(ctx, call{method: http.MethodGet, path: "/api/v1/contacts/suppression?" + url.Values{"email": {email}}.Encode(), answer: &status})
-	if err != nil || !found { // deleted since
+	found, err := l.found(ctx, call{method: http.MethodGet, path: "/api/v1/contacts/suppression?" + url.Values{"email": {email}}.Encode(), response: &status})
+	if err != nil || !found { // deleted meanwhile
 		return false, err
 	}
 	if status.IsSuppressed == nil {
-		return false, badAnswer(errNoStatus)
+		return false, badResponse(errNoStatus)
 	}
 	return *status.IsSuppressed, nil
 }
@@ -135,7 +135,7 @@ func (l *Client) Unsubscribe(ctx context.Context, p Subscriber) (Outcome, error)
 	if err != nil {
 		return "", err
 	}
-	if contact == nil { // an update would make one
+	if contact == nil { // an update would create one
 		return Absent, nil
 	}
 	err = l.update(ctx, update{Email: p.Email, Subscribed: new(false), MailingLists: l.lists(false)})
@@ -145,8 +145,7 @@ func (l *Client) Unsubscribe(ctx context.Context, p Subscriber) (Outcome, error)
 	return Unsubscribed, nil
 }
 
-// Delete deletes a contact by address, or by subscriber id if Email is empty. The
-// error is a *outbox.Failure.
+// Delete deletes a contact by address, or by subscriber id if Email is empty. The error is a *outbox.Failure.
 func (l *Client) Delete(ctx context.Context, p Subscriber) (Outcome, error) {
 	body := map[string]string{"email": p.Email} // Loops accepts one of the two, not both
 	if p.Email == "" {

@@ -8,7 +8,7 @@ import (
 	"newsletter/internal/devstack"
 )
 
-func TestAPersonComesAndGoes(t *testing.T) {
+func TestContactFollowsASubscription(t *testing.T) {
 	b := setup(t, "list1", "list2")
 	p := Subscriber{Email: jane, SubscriberID: id, Source: "footer"}
 	b.expect(Subscribed)(b.Subscribe(t.Context(), p))
@@ -25,7 +25,7 @@ func TestAPersonComesAndGoes(t *testing.T) {
 
 	b.expect(Left)(b.Subscribe(t.Context(), p)) // a late delivery of the first sign-up
 	if b.contact().Subscribed {
-		t.Error("an unsubscription did not stand")
+		t.Error("an unsubscribe at Loops was ended")
 	}
 	p.Returning = true
 	b.expect(Subscribed)(b.Subscribe(t.Context(), p))
@@ -35,7 +35,7 @@ func TestAPersonComesAndGoes(t *testing.T) {
 
 	b.expect(Deleted)(b.Delete(t.Context(), p))
 	b.expect(Absent)(b.Delete(t.Context(), p))
-	if all := b.double.Contacts(); len(all) != 0 {
+	if all := b.fake.Contacts(); len(all) != 0 {
 		t.Errorf("%+v", all)
 	}
 }
@@ -46,16 +46,16 @@ func TestDeletingBySubscriberID(t *testing.T) {
 	b.expect(Deleted)(b.Delete(t.Context(), Subscriber{SubscriberID: id}))
 }
 
-// Who leaves here does not become known over there by it.
-func TestUnsubscribingAStrangerMakesNoContact(t *testing.T) {
+// An unsubscribe creates no contact.
+func TestUnsubscribeCreatesNoContact(t *testing.T) {
 	b := setup(t)
 	b.expect(Absent)(b.Unsubscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id}))
-	if all := b.double.Contacts(); len(all) != 0 {
+	if all := b.fake.Contacts(); len(all) != 0 {
 		t.Errorf("%+v", all)
 	}
 }
 
-func TestWhoCannotBeSubscribedStaysAsTheyAre(t *testing.T) {
+func TestRefusedContactIsUnchanged(t *testing.T) {
 	for name, test := range map[string]struct {
 		subscribed, suppressed bool
 		optIn                  string
@@ -79,7 +79,7 @@ func TestWhoCannotBeSubscribedStaysAsTheyAre(t *testing.T) {
 			if test.optIn != "" {
 				before.OptInStatus = &test.optIn
 			}
-			b.double.Put(before)
+			b.fake.Put(before)
 			got, err := b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id, Source: "footer", Returning: test.returning})
 			if err != nil || got != test.want || got.Refused() != (test.want != Subscribed) || got.Refused() != strings.HasPrefix(string(got), "cannot_be_subscribed") {
 				t.Fatalf("%q, %v", got, err)
@@ -95,21 +95,21 @@ func TestWhoCannotBeSubscribedStaysAsTheyAre(t *testing.T) {
 	}
 }
 
-// Who leaves over there between our look and our change has left.
-func TestAnUnsubscriptionOfThisMomentStands(t *testing.T) {
+// An unsubscribe at Loops between Find and the update remains.
+func TestConcurrentUnsubscribeRemains(t *testing.T) {
 	b := setup(t)
-	b.double.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
-	b.http = after{b.http, "/suppression", func() { b.double.Put(devstack.LoopsContact{Email: jane}) }}
+	b.fake.Put(devstack.LoopsContact{Email: jane, Subscribed: true})
+	b.http = after{b.http, "/suppression", func() { b.fake.Put(devstack.LoopsContact{Email: jane}) }}
 	b.expect(Subscribed)(b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id}))
 	if b.contact().Subscribed {
-		t.Error("they were subscribed again")
+		t.Error("the contact was subscribed again")
 	}
 }
 
-func TestTheOwnersUserIDIsLeftAlone(t *testing.T) {
+func TestOwnersUserIDIsKept(t *testing.T) {
 	b := setup(t)
 	customer := "customer-7"
-	b.double.Put(devstack.LoopsContact{Email: jane, Subscribed: true, UserID: &customer})
+	b.fake.Put(devstack.LoopsContact{Email: jane, Subscribed: true, UserID: &customer})
 	b.expect(Subscribed)(b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id}))
 	if c := b.contact(); *c.UserID != customer {
 		t.Errorf("it became %q", *c.UserID)

@@ -5,9 +5,8 @@
 // not a failure. An unsubscribe here creates no contact there. Other properties of a contact, such as the owner's user
 // id, stay as they are; erasing deletes the contact.
 //
-// Failure policy: a call is tried once and takes at most ten seconds; every error is a *outbox.Failure, which says
-// whether another try may help, when, and whether somebody must act first. The outbox repeats, and every method may be
-// repeated.
+// Failure policy: a call is made once and takes at most ten seconds; every error is a *outbox.Failure. The outbox retries,
+// and every method is idempotent.
 package loops
 
 import (
@@ -19,18 +18,18 @@ import (
 	"newsletter/shared/config"
 )
 
-// Config names the account.
+// Config configures the account.
 type Config struct {
 	// The API key of a Loops account (Settings, API). Empty: contacts are not synced to Loops.
 	APIKey config.Sealed `env:"LOOPS_API_KEY"`
 	// The ids of the mailing lists in Loops that subscribers are added to and removed from. Empty: only the audience
 	// is updated.
 	MailingLists []string `env:"LOOPS_MAILING_LISTS" example:"cm0newsletter1"`
-	// BaseURL is where the API is, without a trailing slash (Loops, API reference, "Base URL").
+	// BaseURL is the API's base URL, without a trailing slash (Loops, API reference, "Base URL").
 	BaseURL string `envDefault:"https://app.loops.so"`
 }
 
-// SenderConfig is how our emails are sent.
+// SenderConfig configures sending through Loops.
 type SenderConfig struct {
 	// Send all emails through this transactional email of Loops in place of Amazon SES. It needs the data variables
 	// subject, text and unsubscribe. Loops writes the unsubscribe headers by its own rules. Empty: SES sends.
@@ -46,7 +45,7 @@ var listID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 func (c Config) Validate() error {
 	var problems []error
 	if strings.ContainsFunc(c.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		problems = append(problems, errors.New("LOOPS_API_KEY: must not hold spaces, line ends or letters beyond ASCII"))
+		problems = append(problems, errors.New("LOOPS_API_KEY: must not contain spaces, line ends or non-ASCII characters"))
 	}
 	for _, id := range c.MailingLists {
 		if !listID.MatchString(id) {
@@ -62,12 +61,12 @@ type Doer interface {
 	Do(r *http.Request) (*http.Response, error)
 }
 
-// Client is the account. It is safe for concurrent use.
+// Client calls the API of an account. It is safe for concurrent use.
 type Client struct {
 	config Config
 	http   Doer
 }
 
 // New returns the client of a valid and enabled Config. It does no I/O. The Doer must not follow redirects, which would
-// take the key elsewhere.
+// reveal the key.
 func New(cfg Config, client Doer) *Client { return &Client{cfg, client} }

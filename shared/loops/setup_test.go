@@ -17,33 +17,33 @@ const (
 	id   = "0199a000-0000-7000-8000-000000000001"
 )
 
-// bundle is the adapter in front of the double.
+// bundle is the client with a fake of Loops.
 type bundle struct {
 	*testing.T
 	*Client
-	double *devstack.Loops
+	fake *devstack.Loops
 }
 
-// setup makes a bundle. The double must have nothing to complain about in the end.
+// setup returns a bundle. At its end, the fake must have found no problem.
 func setup(t *testing.T, lists ...string) *bundle {
 	t.Helper()
 	t.Parallel()
-	double := &devstack.Loops{}
-	server := httptest.NewServer(double)
+	fake := &devstack.Loops{}
+	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	cfg := Config{APIKey: config.Seal(devstack.LoopsKey), BaseURL: server.URL, MailingLists: lists}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, problem := range double.Problems() {
+		for _, problem := range fake.Problems() {
 			t.Errorf("Loops would refuse: %s", problem)
 		}
 	})
-	return &bundle{t, New(cfg, client(server)), double}
+	return &bundle{t, New(cfg, client(server)), fake}
 }
 
-// client follows no redirect, as the real one does not.
+// client follows no redirects, like the real one.
 func client(server *httptest.Server) *http.Client {
 	c := server.Client()
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -60,17 +60,17 @@ func (b *bundle) expect(want Outcome) func(Outcome, error) {
 	}
 }
 
-// contact is the only contact.
+// contact returns the only contact.
 func (b *bundle) contact() devstack.LoopsContact {
 	b.Helper()
-	all := b.double.Contacts()
+	all := b.fake.Contacts()
 	if len(all) != 1 {
 		b.Fatalf("%d contacts: %+v", len(all), all)
 	}
 	return all[0]
 }
 
-// failure is what an error says, without an address or a key in its text.
+// failure returns an error as a Failure, and checks that its text contains neither an address nor the key.
 func failure(t *testing.T, err error) outbox.Failure {
 	t.Helper()
 	f, ok := errors.AsType[*outbox.Failure](err)
@@ -79,7 +79,7 @@ func failure(t *testing.T, err error) outbox.Failure {
 	}
 	for e := error(f); e != nil; e = errors.Unwrap(e) {
 		if strings.Contains(e.Error(), "jane") || strings.Contains(e.Error(), devstack.LoopsKey) {
-			t.Errorf("the error tells %q", e)
+			t.Errorf("the error contains %q", e)
 		}
 	}
 	told := *f

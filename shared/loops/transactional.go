@@ -16,24 +16,24 @@ type Email struct {
 	TransactionalID string
 	// Variables are the values of all its data variables.
 	Variables map[string]string
-	// Key is the idempotency key, the same at every attempt: 1 to 100 letters. Loops keeps it for a day.
+	// Key is the idempotency key, the same at every attempt: 1 to 100 characters. Loops keeps it for a day.
 	Key string
 }
 
-// Send sends an email. A repeated key means that it was sent before, which is success. It creates no contact. The error is
-// a *outbox.Failure.
+// Send sends an email. A repeated key means that it was sent before, which is success. Send creates no contact. The error
+// is a *outbox.Failure.
 func (l *Client) Send(ctx context.Context, m Email) error {
 	err := l.call(ctx, call{method: http.MethodPost, path: "/api/v1/transactional", key: m.Key, body: map[string]any{
 		"email": m.To, "transactionalId": m.TransactionalID, "addToAudience": false, "dataVariables": m.Variables,
 	}})
-	answer, ok := errors.AsType[*answerError](err)
+	response, ok := errors.AsType[*responseError](err)
 	switch {
 	case !ok:
 		return err
-	case answer.status == http.StatusConflict:
+	case response.status == http.StatusConflict:
 		return nil
-	case answer.status == http.StatusNotFound, answer.status == http.StatusBadRequest && isAboutTemplate(answer.path):
-		return &outbox.Failure{Cause: "not_set_up", NeedsOwner: true, Err: answer}
+	case response.status == http.StatusNotFound, response.status == http.StatusBadRequest && isAboutTemplate(response.path):
+		return &outbox.Failure{Cause: "not_set_up", NeedsOwner: true, Err: response}
 	}
 	return err
 }

@@ -8,11 +8,11 @@ import (
 	"newsletter/shared/outbox"
 )
 
-func TestAMailIsSentOnce(t *testing.T) {
+func TestEmailIsSentOnce(t *testing.T) {
 	b := setup(t)
-	b.double.Template("welcome", "name", "link")
+	b.fake.Template("welcome", "name", "link")
 	m := Email{To: jane, TransactionalID: "welcome", Key: "k1", Variables: map[string]string{"name": "Jane", "link": "https://example.org/a?b=c&d"}}
-	b.double.Fail(devstack.Fault{Lost: true}) // taken, and the answer was lost
+	b.fake.Fail(devstack.Fault{Lost: true}) // executed, but the response is lost
 	if f := failure(t, b.Send(t.Context(), m)); f != (outbox.Failure{Cause: "unreachable"}) {
 		t.Errorf("%+v", f)
 	}
@@ -21,16 +21,16 @@ func TestAMailIsSentOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	emails := b.double.Emails()
+	emails := b.fake.Emails()
 	if len(emails) != 1 || emails[0].To != jane || emails[0].Key != "k1" || emails[0].Variables["link"] != "https://example.org/a?b=c&d" {
 		t.Errorf("%+v", emails)
 	}
-	if all := b.double.Contacts(); len(all) != 0 {
-		t.Errorf("an email made a contact: %+v", all)
+	if all := b.fake.Contacts(); len(all) != 0 {
+		t.Errorf("an email created a contact: %+v", all)
 	}
 }
 
-func TestWhatTheOwnerMustSetUpIsSaid(t *testing.T) {
+func TestTemplateNeedsOwner(t *testing.T) {
 	notSetUp := outbox.Failure{Cause: "not_set_up", NeedsOwner: true}
 	for name, test := range map[string]struct {
 		body string
@@ -45,7 +45,7 @@ func TestWhatTheOwnerMustSetUpIsSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
-			b.double.Fail(devstack.Fault{Status: 400, Body: test.body})
+			b.fake.Fail(devstack.Fault{Status: 400, Body: test.body})
 			if got := failure(t, b.Send(t.Context(), Email{To: jane, TransactionalID: "t", Key: "k"})); got != test.want {
 				t.Errorf("%+v", got)
 			}
@@ -59,10 +59,10 @@ func TestWhatTheOwnerMustSetUpIsSaid(t *testing.T) {
 	})
 }
 
-func TestAThrottledMailWaits(t *testing.T) {
+func TestThrottledEmail(t *testing.T) {
 	b := setup(t)
-	b.double.Template("welcome")
-	b.double.Fail(devstack.Fault{Status: 429, RetryAfter: 2})
+	b.fake.Template("welcome")
+	b.fake.Fail(devstack.Fault{Status: 429, RetryAfter: 2})
 	got := failure(t, b.Send(t.Context(), Email{To: jane, TransactionalID: "welcome", Key: "k"}))
 	if got != (outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 2 * time.Second}) {
 		t.Errorf("%+v", got)

@@ -12,13 +12,13 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// The lengths that Discord takes (docs.discord.com, "Execute Webhook" and "Embed Limits").
+// The maximum lengths of Discord (docs.discord.com, "Execute Webhook" and "Embed Limits").
 const (
 	discordTitle       = 256
 	discordDescription = 4096
 )
 
-// discord is the webhooks of Discord (docs.discord.com, "Webhook Resource").
+// discord implements the webhooks of Discord (docs.discord.com, "Webhook Resource").
 type discord struct{}
 
 type discordMessage struct {
@@ -32,72 +32,72 @@ type discordEmbed struct {
 	Color       int    `json:"color"`
 }
 
-// allowed means that nobody is called by what looks like a mention.
+// allowed lists the mentions that notify users: none.
 type allowed struct {
 	Parse []string `json:"parse"`
 }
 
-// discordColors are the stripes beside messages, as 0xRRGGBB.
+// discordColors are the colors of the levels, as 0xRRGGBB.
 var discordColors = map[Level]int{"": 0x5865f2, Info: 0x5865f2, Warning: 0xf0b132, Alarm: 0xda373c, Good: 0x23a55a}
 
 func (discord) render(m Message) any {
 	return discordMessage{
 		Embeds: []discordEmbed{{
-			Title:       fit(m.Title, discordTitle, discordSpelling),
-			Description: fit(strings.Join(m.Lines, "\n"), discordDescription, discordSpelling),
+			Title:       fit(m.Title, discordTitle, escapeDiscord),
+			Description: fit(strings.Join(m.Lines, "\n"), discordDescription, escapeDiscord),
 			Color:       discordColors[m.Level],
 		}},
 		AllowedMentions: allowed{Parse: []string{}},
 	}
 }
 
-// discordSpelling escapes what Discord's Markdown would read (support.discord.com, "Markdown Text 101").
-func discordSpelling(r rune) string {
+// escapeDiscord escapes Discord's Markdown (support.discord.com, "Markdown Text 101").
+func escapeDiscord(r rune) string {
 	if strings.ContainsRune("\\*_~`|>#-[]()<:@", r) {
 		return `\` + string(r)
 	}
 	return string(r)
 }
 
-// discordAnswer is a message that was posted, or an error.
-type discordAnswer struct {
+// discordResponse is a posted message or an error.
+type discordResponse struct {
 	ID         string   `json:"id"`
 	Code       int      `json:"code"`
 	RetryAfter *float64 `json:"retry_after"` // seconds
 }
 
-// The codes of errors (docs.discord.com, "JSON Error Codes") that the owner alone can do something about.
+// The error codes (docs.discord.com, "JSON Error Codes") that only the owner can resolve.
 var discordCodes = map[int]string{
 	10003: "unknown_channel", 10004: "unknown_server", 10015: "unknown_webhook", 50001: "missing_access", 50013: "missing_permissions",
 	50027: "invalid_webhook_token",
 }
 
-func (discord) judge(answer outbound.Response, refused *outbox.Failure) *outbox.Failure {
-	var said discordAnswer
-	err := json.Unmarshal(answer.Body, &said)
-	cause, owners := discordCodes[said.Code]
+func (discord) classify(response outbound.Response, refused *outbox.Failure) *outbox.Failure {
+	var body discordResponse
+	err := json.Unmarshal(response.Body, &body)
+	cause, needsOwner := discordCodes[body.Code]
 	switch {
-	case refused == nil && answer.Status == http.StatusNoContent:
+	case refused == nil && response.Status == http.StatusNoContent:
 		return nil
-	case refused == nil && (err != nil || said.ID == ""): // a success that is none
-		return &outbox.Failure{Cause: "bad_answer"}
+	case refused == nil && (err != nil || body.ID == ""): // not a response of Discord
+		return &outbox.Failure{Cause: "bad_response"}
 	case refused == nil:
 		return nil
 	case refused.AffectsDestination: // throttled
-		refused.RetryAfter = cmp.Or(precise(said.RetryAfter), refused.RetryAfter, unlessAsked)
+		refused.RetryAfter = cmp.Or(pause(body.RetryAfter), refused.RetryAfter, defaultPause)
 		return refused
-	case owners:
+	case needsOwner:
 		return &outbox.Failure{Cause: cause, Permanent: true, NeedsOwner: true}
 	}
-	switch answer.Status {
+	switch response.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
 		refused.Permanent, refused.NeedsOwner = true, true
 	}
 	return refused
 }
 
-// precise returns the pause that Discord asks for, rounded up to the millisecond, up to a day.
-func precise(seconds *float64) time.Duration {
+// pause returns the pause that Discord requests, rounded up to the millisecond, up to a day.
+func pause(seconds *float64) time.Duration {
 	if seconds == nil || !(*seconds > 0) {
 		return 0
 	}

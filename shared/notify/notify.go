@@ -1,11 +1,11 @@
-// Package notify posts messages for the owner into a Slack or a Discord channel, by their incoming webhooks.
+// Package notify posts messages for the owner to Slack, Discord and an SNS topic.
 //
-// Invariants: what a message holds is shown as it is: it formats nothing, links nowhere and mentions nobody. What is
-// longer than a service takes is cut. It holds no personal data, which its callers see to.
+// Invariants: the text of a message is shown verbatim, without formatting, links or mentions, and cut to the service's
+// maximum length. Callers pass no personal data.
 //
-// Failure policy: a call is tried once; every error is a *outbox.Failure, and the outbox repeats. No error tells the
-// address of a webhook, which is all that is needed to post there, or a message. Neither service can tell a repetition: a
-// lost answer makes a message appear twice.
+// Failure policy: a call is made once; every error is a *outbox.Failure, and the outbox retries. An error contains neither
+// the address of a webhook, which is a secret, nor the message. The services do not deduplicate: after a lost response, a
+// message may appear twice.
 package notify
 
 import (
@@ -24,7 +24,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Config names the channels.
+// Config configures the channels.
 type Config struct {
 	// Post changes and alerts to this incoming webhook of Slack, or of a compatible service. Empty: no posts.
 	Slack config.Sealed `env:"SLACK_WEBHOOK_URL"`
@@ -32,7 +32,7 @@ type Config struct {
 	Discord config.Sealed `env:"DISCORD_WEBHOOK_URL"`
 }
 
-// Level says how a message looks.
+// Level is the severity of a message.
 type Level string
 
 // The levels. The empty one is Info.
@@ -40,22 +40,22 @@ const (
 	Info    Level = "info"
 	Warning Level = "warning"
 	Alarm   Level = "critical"
-	Good    Level = "good" // the end of an alarm
+	Good    Level = "good" // an alert is resolved
 )
 
-// Message is what is posted: one line that says it all, and lines below it.
+// Message is a title and the lines below it.
 type Message struct {
 	Level Level
 	Title string
 	Lines []string
 }
 
-// service is what Slack and Discord do differently.
+// service is the part of a channel that differs between Slack and Discord.
 type service interface {
-	// render gives the body of a request.
+	// render returns the body of a request.
 	render(m Message) any
-	// judge gives what came of a request that was answered; refused is what the status says by itself, or nil.
-	judge(answer outbound.Response, refused *outbox.Failure) *outbox.Failure
+	// classify returns the failure of a response, or nil; refused is the failure of its status, or nil.
+	classify(response outbound.Response, refused *outbox.Failure) *outbox.Failure
 }
 
 // Channel posts messages. It is safe for concurrent use.
@@ -65,7 +65,7 @@ type Channel struct {
 	client  *outbound.Client
 }
 
-// Channels makes the channels of a Config, by their names in the outbox: outbox.Slack and outbox.Discord. It does no I/O.
+// Channels returns the channels of a Config by their names in the outbox. It does no I/O.
 func Channels(cfg Config, guard outbound.Config, client *outbound.Client) (map[string]*Channel, error) {
 	all := map[string]*Channel{}
 	var problems []error
@@ -89,22 +89,22 @@ func Channels(cfg Config, guard outbound.Config, client *outbound.Client) (map[s
 	return all, nil
 }
 
-// discordURL returns an address with the wish to hear what came of it.
+// discordURL returns the address with the parameter that makes Discord report the result.
 func discordURL(raw string, guard outbound.Config) (string, error) {
 	if err := guard.CheckURL(raw); err != nil {
 		return "", err
 	}
 	parsed, err := url.Parse(raw)
-	if err != nil || strings.HasSuffix(parsed.Path, "/slack") || strings.HasSuffix(parsed.Path, "/github") { // which take other bodies
-		return "", errors.New("must be as Discord shows it, https://discord.com/api/webhooks/ with two words after it")
+	if err != nil || strings.HasSuffix(parsed.Path, "/slack") || strings.HasSuffix(parsed.Path, "/github") { // these accept other bodies
+		return "", errors.New("must be as Discord shows it: https://discord.com/api/webhooks/, an id and a token")
 	}
-	query := parsed.Query() // it may name a thread
+	query := parsed.Query() // may name a thread
 	query.Set("wait", "true")
 	parsed.RawQuery = query.Encode()
 	return parsed.String(), nil
 }
 
-// errEmpty means that there is nothing to post.
+// errEmpty is the error for a message without a title.
 var errEmpty = errors.New("the message has no title")
 
 // Post posts a message. The error is a *outbox.Failure.
@@ -118,21 +118,21 @@ func (c *Channel) Post(ctx context.Context, m Message) error {
 		return &outbox.Failure{Cause: "bad_message", Permanent: true, Err: err}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
-	if err != nil { // which would tell the address
+	if err != nil { // omit err: it contains the address
 		return &outbox.Failure{Cause: "bad_address", Permanent: true, NeedsOwner: true}
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "newsletter-notify/1")
-	answer, err := c.client.Send(ctx, request)
+	response, err := c.client.Send(ctx, request)
 	refused, _ := errors.AsType[*outbox.Failure](err)
-	if answer.Status == 0 || err != nil && answer.Status/100 == 2 { // no answer, or not all of it
+	if response.Status == 0 || err != nil && response.Status/100 == 2 { // no response, or not all of it
 		return err
 	}
-	if failure := c.service.judge(answer, refused); failure != nil {
+	if failure := c.service.classify(response, refused); failure != nil {
 		return failure
 	}
 	return nil
 }
 
-// unlessAsked is how long a service is left alone that asked for a pause but did not say how long.
-const unlessAsked = time.Second
+// defaultPause is the pause after a throttled call whose response does not name one.
+const defaultPause = time.Second

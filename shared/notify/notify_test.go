@@ -16,24 +16,24 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// secret is the part of an address that nothing may tell.
+// secret is the secret part of an address.
 const secret = "part-of-the-secret"
 
-// double is what the doubles of both services do.
-type double interface {
+// fake is the common interface of both fakes.
+type fake interface {
 	Fail(faults ...devstack.Fault)
 	Messages() []devstack.ChatMessage
 	Problems() []string
 	Calls() map[string]int
 }
 
-// setup gives a channel and the double behind it.
-func setup(t *testing.T, service string) (*Channel, double) {
+// setup returns a channel and the fake behind it.
+func setup(t *testing.T, service string) (*Channel, fake) {
 	t.Helper()
 	t.Parallel()
 	slack, discord := &devstack.Slack{}, &devstack.Discord{}
 	server := httptest.NewServer(slack)
-	cfg, behind := Config{Slack: config.Seal(server.URL + "/services/" + secret)}, double(slack)
+	cfg, behind := Config{Slack: config.Seal(server.URL + "/services/" + secret)}, fake(slack)
 	if service == "discord" {
 		server.Close()
 		server = httptest.NewServer(discord)
@@ -48,7 +48,7 @@ func setup(t *testing.T, service string) (*Channel, double) {
 	return channels[service], behind
 }
 
-func both(t *testing.T, test func(t *testing.T, c *Channel, d double)) {
+func both(t *testing.T, test func(t *testing.T, c *Channel, d fake)) {
 	for _, service := range []string{"slack", "discord"} {
 		t.Run(service, func(t *testing.T) {
 			channel, behind := setup(t, service)
@@ -60,7 +60,7 @@ func both(t *testing.T, test func(t *testing.T, c *Channel, d double)) {
 	}
 }
 
-func TestAMessageIsShownAsItIs(t *testing.T) {
+func TestMessageIsShownVerbatim(t *testing.T) {
 	for name, message := range map[string]Message{
 		"plain":    {Info, "New subscriber", []string{"Page: /blog", "Language: de"}},
 		"no lines": {"", "New subscriber", nil},
@@ -70,7 +70,7 @@ func TestAMessageIsShownAsItIs(t *testing.T) {
 		"letters":  {Info, "Grüße – 你好 🎉", []string{"مرحبا"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, c *Channel, d double) {
+			both(t, func(t *testing.T, c *Channel, d fake) {
 				if err := c.Post(t.Context(), message); err != nil {
 					t.Fatal(err)
 				}
@@ -83,8 +83,8 @@ func TestAMessageIsShownAsItIs(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotShowIsLeftOut(t *testing.T) {
-	both(t, func(t *testing.T, c *Channel, d double) {
+func TestInvisibleTextIsRemoved(t *testing.T) {
+	both(t, func(t *testing.T, c *Channel, d fake) {
 		err := c.Post(t.Context(), Message{Info, " a\r\nb\x00c\u2028d\xff ", []string{"", " \n ", "x\u202egnp.exe\u2066", "y"}})
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestWhatDoesNotShowIsLeftOut(t *testing.T) {
 func TestLongMessagesAreCut(t *testing.T) {
 	for name, letter := range map[string]string{"plain": "a", "escaped": "<", "wide": "🎉"} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, c *Channel, d double) {
+			both(t, func(t *testing.T, c *Channel, d fake) {
 				long := strings.Repeat(letter, 5000)
 				if err := c.Post(t.Context(), Message{Alarm, long, []string{long, long}}); err != nil {
 					t.Fatal(err)
@@ -123,7 +123,7 @@ func TestFit(t *testing.T) {
 		{"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"&", 5, "&amp;"}, {"a&", 5, "a…"}, {"&&", 9, "&amp;…"}, {"&&", 10, "&amp;&amp;"},
 		{"🎉🎉", 4, "🎉🎉"}, {"🎉🎉", 3, "🎉…"}, {"🎉", 1, "…"}, {"ab&", 3, "ab…"},
 	} {
-		got := fit(test.text, test.limit, slackSpelling)
+		got := fit(test.text, test.limit, escapeSlack)
 		if got != test.want || len(utf16.Encode([]rune(got))) > test.limit {
 			t.Errorf("%q in %d: %q, want %q", test.text, test.limit, got, test.want)
 		}
@@ -144,7 +144,8 @@ func TestLevelsLookDifferent(t *testing.T) {
 	}
 }
 
-// failure is what an error says, without its cause, which must tell neither the address nor the message.
+// failure returns an error as a Failure without its cause, and checks that its text contains neither the address nor the
+// message.
 func failure(t *testing.T, err error) outbox.Failure {
 	t.Helper()
 	f, ok := errors.AsType[*outbox.Failure](err)
@@ -153,7 +154,7 @@ func failure(t *testing.T, err error) outbox.Failure {
 	}
 	for e := error(f); e != nil; e = errors.Unwrap(e) {
 		if strings.Contains(e.Error(), secret) || strings.Contains(e.Error(), "private words") {
-			t.Errorf("the error tells %q", e)
+			t.Errorf("the error contains %q", e)
 		}
 	}
 	told := *f
@@ -161,14 +162,14 @@ func failure(t *testing.T, err error) outbox.Failure {
 	return told
 }
 
-// answers is what a service may answer, and what becomes of it.
-type answers map[string]struct {
+// responses maps responses of a service to the failures they cause.
+type responses map[string]struct {
 	fault devstack.Fault
 	want  outbox.Failure
 }
 
-func TestAnswersOfSlack(t *testing.T) {
-	refused(t, "slack", answers{
+func TestSlackResponses(t *testing.T) {
+	refused(t, "slack", responses{
 		"our mistake":          {devstack.Fault{Status: 400, Body: "invalid_payload"}, outbox.Failure{Cause: "invalid_payload", Permanent: true}},
 		"another mistake":      {devstack.Fault{Status: 400, Body: "private words"}, outbox.Failure{Cause: "status_400", Permanent: true}},
 		"no webhook":           {devstack.Fault{Status: 404, Body: "no_service\n"}, outbox.Failure{Cause: "no_service", Permanent: true, NeedsOwner: true}},
@@ -178,14 +179,14 @@ func TestAnswersOfSlack(t *testing.T) {
 		"throttled":            {devstack.Fault{Status: 429, RetryAfter: 30, Body: "rate_limited"}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 30 * time.Second}},
 		"throttled for a time": {devstack.Fault{Status: 429}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: time.Second}},
 		"an error within":      {devstack.Fault{Status: 200, Body: "no_service"}, outbox.Failure{Cause: "no_service", Permanent: true, NeedsOwner: true}},
-		"a success of nobody":  {devstack.Fault{Status: 200, Body: `{"ok":false}`}, outbox.Failure{Cause: "bad_answer"}},
-		"an empty success":     {devstack.Fault{Status: 204}, outbox.Failure{Cause: "bad_answer"}},
+		"not a success":        {devstack.Fault{Status: 200, Body: `{"ok":false}`}, outbox.Failure{Cause: "bad_response"}},
+		"an empty success":     {devstack.Fault{Status: 204}, outbox.Failure{Cause: "bad_response"}},
 		"rolled up":            {devstack.Fault{Status: 500, Body: "rollup_error"}, outbox.Failure{Cause: "status_500"}},
 	})
 }
 
-func TestAnswersOfDiscord(t *testing.T) {
-	refused(t, "discord", answers{
+func TestDiscordResponses(t *testing.T) {
+	refused(t, "discord", responses{
 		"our mistake":          {devstack.Fault{Status: 400, Body: `{"message":"private words","code":50035}`}, outbox.Failure{Cause: "status_400", Permanent: true}},
 		"no webhook":           {devstack.Fault{Status: 404, Body: `{"message":"Unknown Webhook","code":10015}`}, outbox.Failure{Cause: "unknown_webhook", Permanent: true, NeedsOwner: true}},
 		"wrong token":          {devstack.Fault{Status: 401, Body: `{"message":"Invalid Webhook Token","code":50027}`}, outbox.Failure{Cause: "invalid_webhook_token", Permanent: true, NeedsOwner: true}},
@@ -194,17 +195,17 @@ func TestAnswersOfDiscord(t *testing.T) {
 		"throttled":            {devstack.Fault{Status: 429, RetryAfter: 1, Body: `{"message":"You are being rate limited.","retry_after":0.6451,"global":false}`}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 646 * time.Millisecond}},
 		"throttled for long":   {devstack.Fault{Status: 429, Body: `{"retry_after":1e300}`}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 24 * time.Hour}},
 		"throttled backwards":  {devstack.Fault{Status: 429, RetryAfter: 3, Body: `{"retry_after":-5}`}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: 3 * time.Second}},
-		"throttled on the way": {devstack.Fault{Status: 429, RetryAfter: 60, Body: "error code: 1015"}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: time.Minute}},
-		"an error within":      {devstack.Fault{Status: 200, Body: `{"message":"no","code":0}`}, outbox.Failure{Cause: "bad_answer"}},
-		"a success of nobody":  {devstack.Fault{Status: 200, Body: "<html>"}, outbox.Failure{Cause: "bad_answer"}},
+		"throttled by a proxy": {devstack.Fault{Status: 429, RetryAfter: 60, Body: "error code: 1015"}, outbox.Failure{Cause: "throttled", AffectsDestination: true, RetryAfter: time.Minute}},
+		"an error within":      {devstack.Fault{Status: 200, Body: `{"message":"no","code":0}`}, outbox.Failure{Cause: "bad_response"}},
+		"not a success":        {devstack.Fault{Status: 200, Body: "<html>"}, outbox.Failure{Cause: "bad_response"}},
 		"down":                 {devstack.Fault{Status: 502, Body: "<html>"}, outbox.Failure{Cause: "status_502"}},
 	})
 }
 
-func refused(t *testing.T, service string, all answers) {
-	all["silent"] = answers{"": {devstack.Fault{Delay: time.Minute}, outbox.Failure{Cause: "timeout"}}}[""]
-	all["slow"] = answers{"": {devstack.Fault{Drip: time.Minute}, outbox.Failure{Cause: "timeout"}}}[""]
-	all["lost"] = answers{"": {devstack.Fault{Lost: true}, outbox.Failure{Cause: "unreachable"}}}[""]
+func refused(t *testing.T, service string, all responses) {
+	all["silent"] = responses{"": {devstack.Fault{Delay: time.Minute}, outbox.Failure{Cause: "timeout"}}}[""]
+	all["slow"] = responses{"": {devstack.Fault{Drip: time.Minute}, outbox.Failure{Cause: "timeout"}}}[""]
+	all["lost"] = responses{"": {devstack.Fault{Lost: true}, outbox.Failure{Cause: "unreachable"}}}[""]
 	for name, test := range all {
 		t.Run(name, func(t *testing.T) {
 			channel, behind := setup(t, service)
@@ -224,8 +225,8 @@ func refused(t *testing.T, service string, all answers) {
 	}
 }
 
-// Discord answers without a body when it was not asked to wait, which a thread's address may make somebody write.
-func TestDiscordNeedNotTellMore(t *testing.T) {
+// Discord responds without a body when the address does not ask it to wait; an address with a thread keeps its thread.
+func TestDiscordEmptyResponse(t *testing.T) {
 	channel, behind := setup(t, "discord")
 	behind.Fail(devstack.Fault{Status: 204})
 	if err := channel.Post(t.Context(), Message{Title: "x"}); err != nil {
@@ -236,8 +237,8 @@ func TestDiscordNeedNotTellMore(t *testing.T) {
 	}
 }
 
-func TestNothingToPost(t *testing.T) {
-	both(t, func(t *testing.T, c *Channel, d double) {
+func TestEmptyMessage(t *testing.T) {
+	both(t, func(t *testing.T, c *Channel, d fake) {
 		got := failure(t, c.Post(t.Context(), Message{Title: " \n", Lines: []string{"private words"}}))
 		if got != (outbox.Failure{Cause: "bad_message", Permanent: true}) || len(d.Calls()) != 0 {
 			t.Errorf("%+v %v", got, d.Calls())

@@ -10,21 +10,21 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// The lengths that Slack takes (docs.slack.dev, Block Kit, "Header block" and "Section block"), and for the text of the
-// notification the one that it recommends.
+// The maximum lengths of Slack (docs.slack.dev, Block Kit, "Header block" and "Section block"), and the recommended length
+// of a notification's text.
 const (
 	slackHeader  = 150
 	slackSection = 3000
 	slackText    = 4000
 )
 
-// slack is the incoming webhooks of Slack (docs.slack.dev, "Sending messages using incoming webhooks").
+// slack implements the incoming webhooks of Slack (docs.slack.dev, "Sending messages using incoming webhooks").
 type slack struct{}
 
 type slackMessage struct {
-	Text   string       `json:"text"` // what a notification shows
+	Text   string       `json:"text"` // the text of a notification
 	Blocks []slackBlock `json:"blocks"`
-	// Nothing that a link leads to is shown beside it.
+	// No previews of links.
 	UnfurlLinks bool `json:"unfurl_links"`
 	UnfurlMedia bool `json:"unfurl_media"`
 	Mrkdwn      bool `json:"mrkdwn"`
@@ -38,28 +38,27 @@ type slackBlock struct {
 type slackRun struct {
 	Type  string `json:"type"`
 	Text  string `json:"text"`
-	Emoji bool   `json:"emoji"` // whether :smile: is one
+	Emoji bool   `json:"emoji"` // whether :smile: becomes an emoji
 }
 
-// slackMarks begin a message of a level.
+// slackMarks are the prefixes of the levels.
 var slackMarks = map[Level]string{Warning: "⚠️ ", Alarm: "🔴 ", Good: "🟢 "}
 
 func (slack) render(m Message) any {
 	title := slackMarks[m.Level] + m.Title
 	lines := strings.Join(m.Lines, "\n")
 	message := slackMessage{
-		Text:   fit(strings.TrimSuffix(title+"\n"+lines, "\n"), slackText, slackSpelling),
-		Blocks: []slackBlock{{"header", slackRun{Type: "plain_text", Text: fit(title, slackHeader, slackSpelling)}}},
+		Text:   fit(strings.TrimSuffix(title+"\n"+lines, "\n"), slackText, escapeSlack),
+		Blocks: []slackBlock{{"header", slackRun{Type: "plain_text", Text: fit(title, slackHeader, escapeSlack)}}},
 	}
 	if lines != "" {
-		message.Blocks = append(message.Blocks, slackBlock{"section", slackRun{Type: "plain_text", Text: fit(lines, slackSection, slackSpelling)}})
+		message.Blocks = append(message.Blocks, slackBlock{"section", slackRun{Type: "plain_text", Text: fit(lines, slackSection, escapeSlack)}})
 	}
 	return message
 }
 
-// slackSpelling escapes the three characters by which Slack marks links and mentions (docs.slack.dev, "Formatting message
-// text", "Escaping text").
-func slackSpelling(r rune) string {
+// escapeSlack escapes the characters of links and mentions (docs.slack.dev, "Formatting message text", "Escaping text").
+func escapeSlack(r rune) string {
 	switch r {
 	case '&':
 		return "&amp;"
@@ -71,33 +70,33 @@ func slackSpelling(r rune) string {
 	return string(r)
 }
 
-// The words that Slack answers with (the same page, "Handling errors"). Any other is not repeated.
+// The error codes of Slack (the same page, "Handling errors"). An unknown one is not recorded as the cause.
 var (
-	// slackOurs is about the message.
-	slackOurs = []string{"invalid_payload", "invalid_blocks", "no_text", "too_many_attachments", "msg_too_long"}
-	// slackOwners is about the webhook, its channel or its account.
-	slackOwners = []string{
+	// slackMessageErrors are about the message.
+	slackMessageErrors = []string{"invalid_payload", "invalid_blocks", "no_text", "too_many_attachments", "msg_too_long"}
+	// slackOwnerErrors are about the webhook, its channel or its account.
+	slackOwnerErrors = []string{
 		"action_prohibited", "channel_is_archived", "channel_not_found", "invalid_token", "no_active_hooks", "no_service",
 		"no_service_id", "no_team", "posting_to_general_channel_denied", "team_disabled", "user_not_found",
 	}
 )
 
-func (slack) judge(answer outbound.Response, refused *outbox.Failure) *outbox.Failure {
-	said := strings.TrimSpace(string(answer.Body))
+func (slack) classify(response outbound.Response, refused *outbox.Failure) *outbox.Failure {
+	code := strings.TrimSpace(string(response.Body))
 	switch {
 	case refused != nil && refused.AffectsDestination: // throttled
-		refused.RetryAfter = cmp.Or(refused.RetryAfter, unlessAsked)
+		refused.RetryAfter = cmp.Or(refused.RetryAfter, defaultPause)
 		return refused
-	case slices.Contains(slackOwners, said):
-		return &outbox.Failure{Cause: said, Permanent: true, NeedsOwner: true}
-	case slices.Contains(slackOurs, said):
-		return &outbox.Failure{Cause: said, Permanent: true}
-	case refused == nil && said == "ok":
+	case slices.Contains(slackOwnerErrors, code):
+		return &outbox.Failure{Cause: code, Permanent: true, NeedsOwner: true}
+	case slices.Contains(slackMessageErrors, code):
+		return &outbox.Failure{Cause: code, Permanent: true}
+	case refused == nil && code == "ok":
 		return nil
-	case refused == nil: // a success that is none
-		return &outbox.Failure{Cause: "bad_answer"}
+	case refused == nil: // not a response of Slack
+		return &outbox.Failure{Cause: "bad_response"}
 	}
-	switch answer.Status {
+	switch response.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
 		refused.Permanent, refused.NeedsOwner = true, true
 	}

@@ -5,14 +5,14 @@ import (
 	"unicode"
 )
 
-// clean is m without anything that does not show: each text in one line, and no empty ones.
+// clean returns m with one line for each text, without invisible characters and empty lines.
 func (m Message) clean() Message {
 	line := func(s string) string {
 		return strings.TrimSpace(strings.Map(func(r rune) rune {
 			switch {
 			case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
 				return ' '
-			case r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069': // they turn the direction of what follows
+			case r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069': // bidirectional formatting
 				return -1
 			}
 			return r
@@ -27,18 +27,18 @@ func (m Message) clean() Message {
 	return Message{m.Level, line(m.Title), lines}
 }
 
-// fit writes a text by the spelling of each of its letters, up to a length; what is cut ends with an ellipsis. Lengths
-// are counted in UTF-16, as the services may do.
-func fit(text string, limit int, spell func(rune) string) string {
+// fit returns a text with each character escaped, cut to a length with an ellipsis. Lengths are counted in UTF-16 code units,
+// as the services may do.
+func fit(text string, limit int, escape func(rune) string) string {
 	var b strings.Builder
-	used, safe := 0, 0 // safe is how much may stay if an ellipsis has to follow
+	used, safe := 0, 0 // safe is the length that may stay before an ellipsis
 	for _, r := range text {
-		spelt := spell(r)
-		used += units(spelt)
+		escaped := escape(r)
+		used += units(escaped)
 		if used > limit {
 			return b.String()[:safe] + "…"
 		}
-		b.WriteString(spelt)
+		b.WriteString(escaped)
 		if used < limit {
 			safe = b.Len()
 		}
@@ -46,6 +46,7 @@ func fit(text string, limit int, spell func(rune) string) string {
 	return b.String()
 }
 
+// units returns the length of s in UTF-16 code units.
 func units(s string) (n int) {
 	for _, r := range s {
 		n++

@@ -16,13 +16,13 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// TopicConfig names an SNS topic.
+// TopicConfig configures an SNS topic.
 type TopicConfig struct {
 	// Publish alerts to this SNS topic, for email, SMS and paging. Empty: no topic.
 	ARN string `env:"ALERTS_TOPIC_ARN" from:"template" example:"arn:aws:sns:eu-central-1:123456789012:newsletter"`
 }
 
-// Enabled reports whether there is a topic.
+// Enabled reports whether a topic is configured.
 func (c TopicConfig) Enabled() bool { return c.ARN != "" }
 
 // Validate implements the check of config.Env.Read.
@@ -34,9 +34,9 @@ func (c TopicConfig) Validate() error {
 }
 
 const (
-	// publishTimeout bounds a call of SNS.
+	// publishTimeout bounds a call to SNS.
 	publishTimeout = 5 * time.Second
-	// maxSubject is the longest subject of an email that SNS takes (Publish API: 100 characters, printable ASCII).
+	// maxSubject is the maximum length of an email's subject (Publish API: 100 characters, printable ASCII).
 	maxSubject = 100
 )
 
@@ -46,7 +46,7 @@ type Topic struct {
 	arn    string
 }
 
-// NewTopic makes the topic of a Config that is enabled. It does no I/O.
+// NewTopic returns the topic of an enabled Config. It does no I/O.
 func NewTopic(cfg TopicConfig) *Topic {
 	return &Topic{arn: cfg.ARN, client: sns.New(sns.Options{
 		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("sns"),
@@ -67,18 +67,18 @@ func (t *Topic) Post(ctx context.Context, m Message) error {
 		return nil
 	}
 	failure := &outbox.Failure{Cause: "unreachable", Err: fmt.Errorf("publish to the topic: %w", err)}
-	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
-		switch status := answer.HTTPStatusCode(); {
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		switch status := response.HTTPStatusCode(); {
 		case status == http.StatusTooManyRequests || status >= http.StatusInternalServerError:
 			failure.Cause, failure.AffectsDestination = "throttled", true
-		default: // no permission, no topic: the owner changes that, and the next try succeeds
+		default: // no permission or no topic: a retry succeeds after the owner corrected it
 			failure.Cause, failure.NeedsOwner = "refused", true
 		}
 	}
 	return failure
 }
 
-// subject returns the title with its level, in the characters that a subject may have.
+// subject returns the level and the title as the subject of an email.
 func subject(m Message) string {
 	text := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// errBlocked means that a name led to an address that is not on the public internet.
+// errBlocked is the error for a name that resolves to an address that is not public.
 var errBlocked = errors.New("the address is not public")
 
-// notPublic are the ranges that are not reachable, or not to be reached, from outside: IANA's special-purpose registries
-// for IPv4 and IPv6 (RFC 6890 and its successors, as of 2026), and the forms of IPv6 that carry an IPv4 address.
+// notPublic lists the ranges that are not public: IANA's special-purpose registries for IPv4 and IPv6 (RFC 6890 and its
+// successors, as of 2026), and the IPv6 ranges that embed IPv4 addresses.
 var notPublic = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
 	"192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
@@ -43,11 +43,11 @@ func public(a netip.Addr) bool {
 	return true
 }
 
-// ports are where a service may listen.
+// ports are the ports that may be called.
 var ports = map[uint16]bool{443: true, 8443: true}
 
-// control implements net.Dialer.Control: it is called by the dialler after the name was resolved and before a connection is made, for each address that it
-// tries: what a name led to a moment ago, or a redirect, does not matter.
+// control implements net.Dialer.Control. The dialer calls it for each resolved address before it connects, so an earlier
+// resolution of the name does not matter.
 func (c Config) control(_, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -59,7 +59,7 @@ func (c Config) control(_, address string, _ syscall.RawConn) error {
 	return errBlocked
 }
 
-// allows reports whether the local stack has a fake there.
+// allows reports whether an address is that of a fake in the local stack.
 func (c Config) allows(target netip.AddrPort) bool {
 	return target.Addr().IsLoopback() && ("http://"+target.String() == c.FakesURL || slices.Contains(c.AllowPrivate, target.String()))
 }

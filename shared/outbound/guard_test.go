@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-func TestWhatIsPublic(t *testing.T) {
+func TestPublic(t *testing.T) {
 	for text, want := range map[string]bool{
 		"93.184.215.14": true, "8.8.8.8": true, "172.15.255.255": true, "172.32.0.0": true, "100.63.255.255": true,
 		"100.128.0.0": true, "2606:2800:220:1::1": true, "2a00:1450:4001::1": true, "::ffff:8.8.8.8": true,
@@ -37,18 +37,18 @@ func TestWhatIsPublic(t *testing.T) {
 		}
 	}
 	if public(netip.Addr{}) {
-		t.Error("no address at all is public")
+		t.Error("the zero address is public")
 	}
 }
 
-// names is a DNS server that gives the addresses of a name one after the other, and the last of them for ever.
+// names is a DNS server that returns the addresses of a name one after the other, and then the last one.
 type names struct {
 	mu      sync.Mutex
 	answers map[string][]string
 	socket  net.PacketConn
 }
 
-// resolve starts a server and gives a resolver that asks it alone.
+// resolve starts a DNS server and returns a resolver that uses it.
 func resolve(t *testing.T, answers map[string][]string) *net.Resolver {
 	t.Helper()
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -117,7 +117,7 @@ func post(t *testing.T, url string) *http.Request {
 
 var insideFailure = outbox.Failure{Cause: "private_address_blocked", Permanent: true, NeedsOwner: true}
 
-func TestNamesDoNotLeadInside(t *testing.T) {
+func TestPrivateNamesAreBlocked(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]string{
 		"loopback.test.": "127.0.0.1", "loopback6.test.": "::1", "metadata.test.": "169.254.169.254", "metadata6.test.": "fd00:ec2::254",
@@ -136,8 +136,8 @@ func TestNamesDoNotLeadInside(t *testing.T) {
 	}
 }
 
-// A name that was public when somebody looked, and is not when the call is made.
-func TestANameThatChangesItsAddress(t *testing.T) {
+// DNS rebinding: the name is public at the first resolution and private at the next.
+func TestRebindingIsBlocked(t *testing.T) {
 	t.Parallel()
 	resolver := resolve(t, map[string][]string{"rebind.test.": {"93.184.215.14", "127.0.0.1"}})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -152,8 +152,8 @@ func TestANameThatChangesItsAddress(t *testing.T) {
 	}
 }
 
-// What the guard of the dialler itself says, beside the check of the URL before it.
-func TestPortsAtTheDialler(t *testing.T) {
+// The dialer checks ports too, beside the check of the URL.
+func TestDialerChecksPorts(t *testing.T) {
 	cfg := Config{AllowPrivate: []string{"127.0.0.1:8080", "[::1]:8080", "10.0.0.1:8080"}} // the last is refused by Validate too
 	for address, want := range map[string]bool{
 		"93.184.215.14:443": true, "93.184.215.14:8443": true, "[2606:2800:220:1::1]:443": true,

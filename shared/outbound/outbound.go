@@ -1,11 +1,11 @@
 // Package outbound is the HTTP client for addresses that an owner has configured: webhooks, chats and services.
 //
-// Invariants: it speaks HTTPS to public addresses alone, which is decided when the connection is made, so neither a name
-// that changes its address nor a redirect leads inside; redirects, proxies and cookies are not used; an answer is read up
-// to 64 KiB; a call takes ten seconds at most.
+// Invariants: it calls only public addresses over HTTPS. The address is checked when the connection is made, so neither DNS
+// rebinding nor a redirect reaches a private one. Redirects, proxies and cookies are not used. A response is read up to
+// 64 KiB. A call takes at most ten seconds.
 //
-// Failure policy: a call is tried once. Errors are *outbox.Failure and name neither the address, which may be a secret,
-// nor what was sent.
+// Failure policy: a call is made once. Errors are *outbox.Failure and contain neither the address, which may be a secret,
+// nor the body.
 package outbound
 
 import (
@@ -53,7 +53,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Service returns the base URL of a service: real, or where its fake of that name is.
+// Service returns the base URL of a service: real, or that of its fake with that name.
 func (c Config) Service(name, real string) string {
 	if c.FakesURL == "" {
 		return real
@@ -116,8 +116,8 @@ type Response struct {
 	Body   []byte // the first 64 KiB
 }
 
-// Do makes a call and reads the answer, whatever its status. It is http.Client's Do behind the guard, for adapters that
-// read answers themselves; an error is a *outbox.Failure.
+// Do makes a call and returns the response, whatever its status. It is http.Client's Do behind the guard, for adapters that
+// read responses themselves. The error is a *outbox.Failure.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	if err := c.config.CheckURL(r.URL.String()); err != nil {
 		telemetry.SecurityEvent(r.Context(), blocked)
@@ -140,8 +140,8 @@ type limitedBody struct {
 	io.Closer
 }
 
-// Send makes a call and reads the answer whole. Only a status from 200 to 299 is no error: any other is a *outbox.Failure
-// of Refused, beside the response.
+// Send makes a call and reads the response. For a status other than 200 to 299 it also returns the *outbox.Failure of
+// Refused.
 func (c *Client) Send(ctx context.Context, r *http.Request) (Response, error) {
 	response, err := c.Do(r.WithContext(ctx))
 	if err != nil {
@@ -149,22 +149,22 @@ func (c *Client) Send(ctx context.Context, r *http.Request) (Response, error) {
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	answer := Response{response.StatusCode, response.Header, body}
+	result := Response{response.StatusCode, response.Header, body}
 	if failure := Refused(response.StatusCode, response.Header); failure != nil {
-		return answer, failure
+		return result, failure
 	}
-	if err != nil { // it was taken, or so it said; the rest of the answer is lost
-		return answer, callFailure(err)
+	if err != nil { // accepted, but the rest of the response is lost
+		return result, callFailure(err)
 	}
-	return answer, nil
+	return result, nil
 }
 
-// blocked is the cause of a call to a private address, which is a security event too.
+// blocked is the cause for a private address, which is also a security event.
 const blocked = "private_address_blocked"
 
 // callFailure returns the failure of a call without a response.
 func callFailure(err error) *outbox.Failure {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL may be a secret
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // omit the URL, which may be a secret
 		err = wrapped.Err
 	}
 	if errors.Is(err, errBlocked) {
@@ -197,7 +197,8 @@ func Refused(status int, header http.Header) *outbox.Failure {
 	return f
 }
 
-// RetryAfter reads the header of that name, in seconds or as a date (RFC 9110 §10.2.3), up to a day; 0 if there is none.
+// RetryAfter returns the pause of the Retry-After header, in seconds or as a date (RFC 9110 §10.2.3), up to a day; 0 for
+// none.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	text := header.Get("Retry-After")
 	wait := time.Duration(0)

@@ -18,10 +18,10 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// secret is the part of an address that no error may tell.
+// secret is the secret part of an address.
 const secret = "T000-B000-secret"
 
-// failure is what an error says, without its cause, which must not tell the address.
+// failure returns an error as a Failure without its cause, and checks that its text does not contain the address.
 func failure(t *testing.T, err error) outbox.Failure {
 	t.Helper()
 	f, ok := errors.AsType[*outbox.Failure](err)
@@ -30,7 +30,7 @@ func failure(t *testing.T, err error) outbox.Failure {
 	}
 	for e := error(f); e != nil; e = errors.Unwrap(e) {
 		if strings.Contains(e.Error(), secret) || strings.Contains(e.Error(), "hook") {
-			t.Errorf("the error tells %q", e)
+			t.Errorf("the error contains %q", e)
 		}
 	}
 	told := *f
@@ -38,7 +38,7 @@ func failure(t *testing.T, err error) outbox.Failure {
 	return told
 }
 
-// serve starts a server and gives a client that may call it.
+// serve starts a server and returns a client that may call it.
 func serve(t *testing.T, handle http.HandlerFunc) (*Client, string) {
 	t.Helper()
 	t.Parallel()
@@ -49,7 +49,7 @@ func serve(t *testing.T, handle http.HandlerFunc) (*Client, string) {
 	return client, server.URL + "/hook/" + secret
 }
 
-func TestAnAnswerIsRead(t *testing.T) {
+func TestSend(t *testing.T) {
 	client, address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Mark", "1")
 		w.WriteHeader(http.StatusAccepted)
@@ -100,7 +100,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// A redirect is not followed, neither to a place that may be called nor to one that may not.
+// Redirects are not followed, neither to an allowed address nor to a private one.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var reached atomic.Int32
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
@@ -118,7 +118,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestSlowAnswersEnd(t *testing.T) {
+func TestSlowResponsesTimeOut(t *testing.T) {
 	for _, part := range []string{"header", "body"} {
 		t.Run(part, func(t *testing.T) {
 			client, address := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -143,11 +143,11 @@ func TestSlowAnswersEnd(t *testing.T) {
 		})
 	}
 	if client := New(Config{}, nil); client.http.Timeout != callTimeout {
-		t.Error("a call has no end of its own")
+		t.Error("the client has no timeout")
 	}
 }
 
-func TestLargeAnswersAreCut(t *testing.T) {
+func TestLargeResponsesAreCut(t *testing.T) {
 	large := bytes.Repeat([]byte("x"), 10<<20)
 	var packed bytes.Buffer
 	writer := gzip.NewWriter(&packed)
@@ -187,11 +187,11 @@ func TestCookiesAreNotKept(t *testing.T) {
 		}
 	}
 	if sent.Load() != 0 {
-		t.Error("a cookie came back")
+		t.Error("a cookie was sent")
 	}
 }
 
-func TestNobodyAnswers(t *testing.T) {
+func TestUnreachable(t *testing.T) {
 	client, address := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	if _, err := client.Send(t.Context(), post(t, address)); failure(t, err) != (outbox.Failure{Cause: "unreachable"}) {
 		t.Errorf("%+v", err)
@@ -204,7 +204,7 @@ func TestCertificatesAreChecked(t *testing.T) {
 	t.Cleanup(server.Close)
 	client := New(Config{AllowPrivate: []string{server.Listener.Addr().String()}}, nil)
 	if _, err := client.Send(t.Context(), post(t, server.URL)); failure(t, err).Cause != "unreachable" {
-		t.Errorf("a stranger's certificate: %v", err)
+		t.Errorf("an unknown certificate: %v", err)
 	}
 	known := x509.NewCertPool()
 	known.AddCert(server.Certificate())
@@ -249,7 +249,7 @@ func TestConfig(t *testing.T) {
 		env := config.FromMap(map[string]string{"FAKES_URL": value})
 		cfg := config.Read[Config](env)
 		if got := cfg.CheckURL(value + "/hook"); want && value != "" && got != nil {
-			t.Errorf("%q may not be called: %v", value, got)
+			t.Errorf("%q is not allowed: %v", value, got)
 		}
 		if err := env.Err(); (err == nil) != want {
 			t.Errorf("%q: %v", value, err)

@@ -22,9 +22,9 @@ func TestBackoff(t *testing.T) {
 		{1 << 40, almost, 0, 6 * time.Hour}, // no overflow
 		{0, almost, 0, 30 * time.Second},
 		{-1, almost, 0, 30 * time.Second},
-		{5, 0, 0, time.Second}, // never at once
+		{5, 0, 0, time.Second}, // never immediately
 		{1, 0, 2 * time.Minute, 2 * time.Minute},
-		{5, almost, time.Minute, 8 * time.Minute}, // what was asked for is the least, not the most
+		{5, almost, time.Minute, 8 * time.Minute}, // retryAfter is a lower bound
 		{1, 0, 100 * time.Hour, 24 * time.Hour},
 		{1, 0, -time.Hour, time.Second},
 	} {
@@ -34,8 +34,8 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// The documented time until a row is given up.
-func TestAllPausesTogether(t *testing.T) {
+// MaxAttempts documents the time until a message is dead-lettered.
+func TestTotalBackoff(t *testing.T) {
 	var longest time.Duration
 	for attempt := 1; attempt < MaxAttempts; attempt++ {
 		longest += Backoff(attempt, 1, 0)

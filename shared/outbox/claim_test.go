@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-func TestAPoisonedRowIsAlone(t *testing.T) {
+func TestFailingMessageDelaysNoOther(t *testing.T) {
 	b := setup(t)
 	poison := b.queue(1)[0]
 	b.advance(time.Second)
@@ -31,11 +31,11 @@ func TestAPoisonedRowIsAlone(t *testing.T) {
 		}
 	}
 	if done != 10 {
-		t.Errorf("%d of 10 went out", done)
+		t.Errorf("%d of 10 were completed", done)
 	}
 }
 
-func TestTheLongestDueGoFirst(t *testing.T) {
+func TestClaimTakesLongestDueFirst(t *testing.T) {
 	b := setup(t)
 	first := b.queue(2)
 	b.advance(time.Second)
@@ -43,10 +43,10 @@ func TestTheLongestDueGoFirst(t *testing.T) {
 	claimed := b.claim(2, 2)
 	for _, d := range claimed {
 		if !slices.Contains(first, d.ID) {
-			t.Errorf("%v came before its time", d.ID)
+			t.Errorf("%v was claimed too early", d.ID)
 		}
 	}
-	// Not before they are due.
+	// Messages are not claimed before they are due.
 	err := b.db.Batch(t.Context(), func(batch *pgx.Batch) {
 		Enqueue(batch, Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now(), DueAt: b.now().Add(time.Hour)})
 	})
@@ -58,7 +58,7 @@ func TestTheLongestDueGoFirst(t *testing.T) {
 	}
 }
 
-func TestManyWorkersShareTheRows(t *testing.T) {
+func TestConcurrentWorkers(t *testing.T) {
 	b := setup(t)
 	const rows = 300
 	b.queue(rows)
@@ -88,18 +88,18 @@ func TestManyWorkersShareTheRows(t *testing.T) {
 		})
 	}
 	all.Wait()
-	// A worker that comes while the last rows are being claimed sees none and ends; the others have them.
+	// A worker that claims nothing while others claim the last messages ends.
 	if len(seen) != rows {
 		t.Errorf("%d of %d", len(seen), rows)
 	}
 	for id, times := range seen {
 		if times != 1 {
-			t.Errorf("%s was handed out %d times", id, times)
+			t.Errorf("%s was claimed %d times", id, times)
 		}
 	}
 }
 
-func TestAClaimNeverWaits(t *testing.T) {
+func TestClaimNeverWaits(t *testing.T) {
 	b := setup(t)
 	b.queue(2)
 	tx, err := b.admin.Begin(t.Context())

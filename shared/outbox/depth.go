@@ -116,7 +116,7 @@ func (d *Depth) addFailing(f FailingDestination) {
 const latestSQL = `
 select kind, max(finished_at) from outbox
 where finished_at > $1::timestamptz - interval '1 day' and state = 'done'
-  and outcome not in ('none', 'stale', 'unwanted', 'dropped', 'rejected', 'expired', 'erased')
+  and outcome not in ('none', 'stale', 'skipped', 'dropped', 'rejected', 'expired', 'erased')
 group by kind`
 
 // ReadLatest adds to b the query for the time of each destination's last delivery within a day.

@@ -46,8 +46,8 @@ func TestDepth(t *testing.T) {
 	b.depth(Depth{Ready: 1, Held: 1, HeldByReason: map[string]int64{"test": 1}, Dead: 1, OldestDue: time.Minute, Oldest: time.Minute})
 }
 
-// TestWhatIsTriedInVainGrowsOld: a pause before the next try, a lease, or a try that did not count make nothing younger.
-func TestWhatIsTriedInVainGrowsOld(t *testing.T) {
+// The age of a failing message includes pauses, leases and attempts that did not count.
+func TestDepthOfFailing(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(b *bundle, d Delivery) error{
 		"unreachable": func(b *bundle, d Delivery) error {
@@ -69,7 +69,7 @@ func TestWhatIsTriedInVainGrowsOld(t *testing.T) {
 			}
 			b.depth(want)
 			b.advance(lease)
-			b.claim(2, map[string]int{"unreachable": 1, "throttled": 2}[name]) // what is in a lease has not left yet
+			b.claim(2, map[string]int{"unreachable": 1, "throttled": 2}[name]) // leased messages count as ready
 			for _, waiting := range []*time.Duration{&want.OldestDue, &want.Oldest, &want.Failing[0].Age} {
 				*waiting += lease
 			}
@@ -78,8 +78,8 @@ func TestWhatIsTriedInVainGrowsOld(t *testing.T) {
 	}
 }
 
-// TestWorkersThatAreLostCountAsTried: no attempt lives to say what went wrong.
-func TestWorkersThatAreLostCountAsTried(t *testing.T) {
+// A message counts as failing after three attempts without a recorded cause.
+func TestDepthOfLostWorkers(t *testing.T) {
 	b := setup(t)
 	b.queue(1)
 	for range 3 {
@@ -89,8 +89,8 @@ func TestWorkersThatAreLostCountAsTried(t *testing.T) {
 	b.depth(Depth{Ready: 1, Oldest: 3 * lease, Failing: []FailingDestination{{Destination: Email, Count: 1, Age: 3 * lease}}})
 }
 
-// TestWhatIsPutOffOnPurposeIsNotLate: by a pause or the pace, by the owner who held it, or who revives it.
-func TestWhatIsPutOffOnPurposeIsNotLate(t *testing.T) {
+// Deferred, held and requeued messages are not late.
+func TestDepthOfDeferred(t *testing.T) {
 	b := setup(t)
 	id := b.queue(1)[0]
 	late := func(want time.Duration) {
@@ -106,7 +106,7 @@ func TestWhatIsPutOffOnPurposeIsNotLate(t *testing.T) {
 	late(0)
 	b.advance(3 * time.Minute)
 	late(2 * time.Minute)
-	if err := b.worker.Release(t.Context(), 0, b.claim(1, 1)...); err != nil { // the time is up, which is no purpose
+	if err := b.worker.Release(t.Context(), 0, b.claim(1, 1)...); err != nil { // released, not deferred
 		t.Fatal(err)
 	}
 	late(2 * time.Minute)
@@ -121,7 +121,7 @@ func TestWhatIsPutOffOnPurposeIsNotLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d = b.claim(1, 1)[0]; !d.Released {
-		t.Error("the owner's decision is lost")
+		t.Error("the message is no longer marked as released")
 	}
 	if err := b.worker.DeadLetter(t.Context(), d, "gone"); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// The writer's side: the row joins the statements of the decision behind it.
+// A message is enqueued in the transaction of the decision behind it.
 func ExampleEnqueue() {
 	b := &pgx.Batch{}
 	b.Queue("update subscribers set status = 'pending' where id = $1", uuid.New())
@@ -26,12 +26,12 @@ func ExampleBackoff() {
 	// Output: 15s 4m0s 1h0m0s
 }
 
-// noDatabase stands for a connection pool without a server.
+// noDatabase fakes a connection pool without a server.
 type noDatabase struct{}
 
 func (noDatabase) Batch(context.Context, func(*pgx.Batch)) error { return errors.New("no server") }
 
-// The worker's side: claim, do, mark.
+// A worker claims, delivers and completes messages.
 func ExampleWorker() {
 	ctx := context.Background()
 	worker := outbox.NewWorker(noDatabase{}, time.Now)

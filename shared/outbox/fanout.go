@@ -33,7 +33,7 @@ func (w *Worker) Expand(ctx context.Context, d Delivery, destinations ...Destina
 			}
 			Enqueue(b, m)
 		}
-		b.Queue(completeSQL, d.ID.String(), d.Attempt, "told", now)
+		b.Queue(completeSQL, d.ID.String(), d.Attempt, "expanded", now)
 	})
 	if err != nil {
 		return fmt.Errorf("expand a message: %w", err)

@@ -12,7 +12,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// bundle is a queue on a database of its own, with a clock that tests move.
+// bundle is a worker on its own database, with a clock that tests advance.
 type bundle struct {
 	*testing.T
 	db     *postgres.DB
@@ -35,7 +35,7 @@ func (b *bundle) one(sql string) int {
 	return n
 }
 
-// claimSome claims what there is.
+// claimSome claims up to n messages.
 func (b *bundle) claimSome(n int) []Delivery {
 	b.Helper()
 	claimed, err := b.worker.Claim(b.Context(), n, lease)
@@ -45,7 +45,7 @@ func (b *bundle) claimSome(n int) []Delivery {
 	return claimed
 }
 
-// setup connects the way the functions do: as their role, through the pooler, over verified TLS.
+// setup connects as the functions do: with their role, through the pooler, over verified TLS.
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	t.Parallel()

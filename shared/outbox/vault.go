@@ -39,7 +39,7 @@ func ReadVault(env *config.Env) *Vault {
 	return vault
 }
 
-// A Vault seals data that the database no longer keeps, such as the address of an erased subscriber whom a destination still
+// A Vault seals data that the database no longer keeps, such as the address of an erased subscriber, which a destination still
 // has to delete. It uses AES-256-GCM with a random nonce, bound to the ledger event. At one erasure a second, a key lasts
 // a century (NIST SP 800-38D §8.3: 2³² messages). It is safe for concurrent use.
 type Vault struct {

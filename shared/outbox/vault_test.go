@@ -22,7 +22,7 @@ func TestVault(t *testing.T) {
 	event, plain := uuid.New(), []byte("jane@example.org")
 	sealed := open(old).Seal(event, plain)
 	if bytes.Contains(sealed, plain) || bytes.Equal(sealed, open(old).Seal(event, plain)) {
-		t.Error("it is not encrypted with a nonce of its own")
+		t.Error("two seals of one text are equal")
 	}
 	if got, err := open(next+","+old).Open(event, sealed); err != nil || !bytes.Equal(got, plain) {
 		t.Errorf("after a change of keys: %q, %v", got, err)
@@ -31,7 +31,7 @@ func TestVault(t *testing.T) {
 		"another event": func() ([]byte, error) { return open(old).Open(uuid.New(), sealed) },
 		"a lost key":    func() ([]byte, error) { return open(next).Open(event, sealed) },
 		"another key":   func() ([]byte, error) { return open("a:"+strings.Repeat("REVG", 11)).Open(event, sealed) },
-		"nothing":       func() ([]byte, error) { return open(old).Open(event, nil) },
+		"empty":         func() ([]byte, error) { return open(old).Open(event, nil) },
 		"the head":      func() ([]byte, error) { return open(old).Open(event, sealed[:2]) },
 		"only a length": func() ([]byte, error) { return open(old).Open(event, []byte{9, 1}) },
 	}

@@ -15,7 +15,7 @@ func TestStatementsFitTheSchema(t *testing.T) {
 	sqlcheck.Prepare(t, setup(t).admin, ".")
 }
 
-// queue puts n messages in, due at once, and returns their ids.
+// queue enqueues n messages that are due now and returns their ids.
 func (b *bundle) queue(n int) []uuid.UUID {
 	b.Helper()
 	ids := make([]uuid.UUID, n)
@@ -53,7 +53,7 @@ func (b *bundle) expect(id uuid.UUID, state, outcome string, attempts int) {
 
 const lease = time.Minute
 
-func TestADeliveryFromClaimToDone(t *testing.T) {
+func TestComplete(t *testing.T) {
 	b := setup(t)
 	id := b.queue(1)[0]
 	d := b.claim(10, 1)[0]
@@ -65,11 +65,11 @@ func TestADeliveryFromClaimToDone(t *testing.T) {
 	if d.ID != want.ID || d.Kind != want.Kind || d.SubscriberID != want.SubscriberID || d.EventID != want.EventID || d.Epoch != want.Epoch || d.Attempt != want.Attempt {
 		t.Errorf("%+v, want %+v", d, want)
 	}
-	b.claim(10, 0) // it is leased
+	b.claim(10, 0) // leased
 	if err := b.worker.Complete(t.Context(), d, "sent"); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.worker.Complete(t.Context(), d, "sent"); err != nil { // the answer to the first was lost
+	if err := b.worker.Complete(t.Context(), d, "sent"); err != nil { // repeated: the first response was lost
 		t.Fatal(err)
 	}
 	b.expect(id, "done", "sent", 1)
@@ -77,7 +77,7 @@ func TestADeliveryFromClaimToDone(t *testing.T) {
 	b.claim(10, 0)
 }
 
-func TestALostWorkersRowComesBack(t *testing.T) {
+func TestLeaseExpires(t *testing.T) {
 	b := setup(t)
 	id := b.queue(1)[0]
 	lost := b.claim(1, 1)[0]
@@ -88,7 +88,7 @@ func TestALostWorkersRowComesBack(t *testing.T) {
 	if taken.ID != id || taken.Attempt != 2 {
 		t.Fatalf("%+v", taken)
 	}
-	// The first worker was not dead, only slow. Nothing it says now counts.
+	// The first worker was slow: what it records now is refused.
 	for name, mark := range map[string]func() error{
 		"done":  func() error { return b.worker.Complete(t.Context(), lost, "late") },
 		"retry": func() error { return b.worker.Retry(t.Context(), lost, "late", 0) },
@@ -109,12 +109,12 @@ func TestALostWorkersRowComesBack(t *testing.T) {
 		t.Error(err)
 	}
 	if err := b.worker.Retry(t.Context(), taken, "late", 0); !errors.Is(err, ErrLeaseLost) {
-		t.Errorf("a finished row: %v", err)
+		t.Errorf("a completed message: %v", err)
 	}
 	b.expect(id, "done", "sent", 2)
 }
 
-func TestRetriesEnd(t *testing.T) {
+func TestLastRetryDeadLetters(t *testing.T) {
 	b := setup(t)
 	id := b.queue(1)[0]
 	if _, err := b.admin.Exec(t.Context(), `update outbox set sealed = 'secret'`); err != nil {
@@ -135,11 +135,11 @@ func TestRetriesEnd(t *testing.T) {
 	b.advance(100 * time.Hour)
 	b.claim(1, 0)
 	if n := b.one(`select count(*) from outbox where sealed is not null and finished_at is not null`); n != 1 {
-		t.Error("a dead row keeps its payload for the operator")
+		t.Error("a dead-lettered message lost its payload")
 	}
 }
 
-func TestRetryAfterIsObeyed(t *testing.T) {
+func TestRetryAfter(t *testing.T) {
 	b := setup(t)
 	b.queue(1)
 	if err := b.worker.Retry(t.Context(), b.claim(1, 1)[0], "throttled", 2*time.Hour); err != nil {
@@ -151,7 +151,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	b.claim(1, 1)
 }
 
-func TestReleaseDoesNotCount(t *testing.T) {
+func TestReleaseCountsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.queue(3)
 	for range MaxAttempts + 1 {
@@ -163,11 +163,11 @@ func TestReleaseDoesNotCount(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	if err := errors.Join(b.worker.Release(t.Context(), 0), b.worker.CompleteAll(t.Context(), "decoy")); err != nil {
-		t.Errorf("nothing to do: %v", err)
+		t.Errorf("release of nothing: %v", err)
 	}
 }
 
-func TestSkip(t *testing.T) {
+func TestCompleteAll(t *testing.T) {
 	b := setup(t)
 	ids := b.queue(3)
 	if err := b.worker.CompleteAll(t.Context(), "decoy", b.claim(3, 3)...); err != nil {
@@ -181,9 +181,7 @@ func TestSkip(t *testing.T) {
 	}
 }
 
-// One row that always fails holds up no other.
-// The rows that another worker is just claiming are passed over and not waited for.
-func TestQueueingTwiceIsOnce(t *testing.T) {
+func TestEnqueueIsIdempotent(t *testing.T) {
 	b := setup(t)
 	m := Message{ID: uuid.Must(uuid.NewV7()), Kind: None, CreatedAt: b.now()}
 	err := b.db.Batch(t.Context(), func(batch *pgx.Batch) {

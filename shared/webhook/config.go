@@ -41,16 +41,16 @@ func (c Config) Validate() error {
 	if len(c.URLs) == 0 {
 		return nil
 	}
-	var twice error
+	var duplicate error
 	seen := map[string]bool{}
 	for i, url := range c.URLs {
 		if url = strings.TrimSpace(url); seen[url] {
-			twice = fmt.Errorf("WEBHOOK_URLS: address %d is there twice", i+1)
+			duplicate = fmt.Errorf("WEBHOOK_URLS: address %d is a duplicate", i+1)
 		}
 		seen[url] = true
 	}
 	_, err := c.keys()
-	return errors.Join(twice, err)
+	return errors.Join(duplicate, err)
 }
 
 // keys returns the secrets of each endpoint, the newest first. An error contains no secret.

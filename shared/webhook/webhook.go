@@ -37,7 +37,7 @@ type Event struct {
 	At           time.Time
 	EventID      string // of the ledger
 	SubscriberID string
-	Data         map[string]string // further words, such as the reason; never personal data
+	Data         map[string]string // further values, such as the reason; never personal data
 }
 
 type payload struct {
@@ -63,8 +63,8 @@ func Endpoints(cfg Config, guard outbound.Config, client *outbound.Client, now f
 	keys, err := cfg.keys()
 	for i, url := range cfg.URLs {
 		url = strings.TrimSpace(url)
-		if wrong := guard.CheckURL(url); wrong != nil {
-			err = errors.Join(err, fmt.Errorf("WEBHOOK_URLS: address %d %w", i+1, wrong))
+		if invalid := guard.CheckURL(url); invalid != nil {
+			err = errors.Join(err, fmt.Errorf("WEBHOOK_URLS: address %d %w", i+1, invalid))
 		}
 		if err == nil {
 			all[name(url)] = &Endpoint{url, keys[i], client, now}
@@ -76,8 +76,8 @@ func Endpoints(cfg Config, guard outbound.Config, client *outbound.Client, now f
 	return all, nil
 }
 
-// NewEndpoint returns an endpoint outside a Config. secrets are as Config.Secrets has them for one endpoint; the
-// error is about them, and names none. It does no I/O.
+// NewEndpoint returns an endpoint without a Config. secrets has the format of Config.Secrets for one endpoint. The error
+// contains no secret. It does no I/O.
 func NewEndpoint(url string, secrets config.Sealed, client *outbound.Client, now func() time.Time) (*Endpoint, error) {
 	keys, err := parseSecrets(secrets.Reveal())
 	if err != nil {
@@ -87,7 +87,7 @@ func NewEndpoint(url string, secrets config.Sealed, client *outbound.Client, now
 }
 
 // name returns an endpoint's name in the outbox. It is a hash of the URL, so it does not reveal the URL, nor change with the
-// order of the list: an endpoint that replaces another gets neither its deliveries nor its pause.
+// order of the list: an endpoint that replaces another inherits neither its deliveries nor its pause.
 func name(url string) string {
 	sum := sha256.Sum256([]byte(url))
 	return outbox.WebhookPrefix + hex.EncodeToString(sum[:4])
@@ -112,12 +112,12 @@ func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
 		"Content-Type": {"application/json"}, "User-Agent": {"newsletter-webhook/1"}, "Webhook-Id": {id}, "Webhook-Timestamp": {timestamp},
 		"Webhook-Signature": {e.sign(id, timestamp, body)},
 	}
-	answer, err := e.client.Send(ctx, request)
-	if answer.Status == http.StatusGone {
+	response, err := e.client.Send(ctx, request)
+	if response.Status == http.StatusGone {
 		return &outbox.Failure{Cause: Gone, Permanent: true, NeedsOwner: true, Err: errors.New("the endpoint answered 410")}
 	}
 	failure, failed := errors.AsType[*outbox.Failure](err)
-	if failed && failure.Permanent && answer.Status != 0 {
+	if failed && failure.Permanent && response.Status != 0 {
 		// A receiver that refuses today may be fixed tomorrow (Standard Webhooks asks for retries over days).
 		failure.Permanent = false
 	}

@@ -23,25 +23,25 @@ var (
 		Data: map[string]string{"reason": "complaint", "outcome": "", "event_id": "another"}}
 )
 
-// other is a secret that the double does not know.
+// other is a secret that the fake does not know.
 var other = secretPrefix + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("o", 32)))
 
-// token is the part of an address that nothing may tell.
+// token is the secret part of an address.
 const token = "T0ken"
 
-// setup gives an endpoint that is called with secrets, and the double behind it.
+// setup returns an endpoint with secrets, and the fake behind it.
 func setup(t *testing.T, secrets string) (*Endpoint, *devstack.Webhooks) {
 	t.Helper()
 	t.Parallel()
 	clock := func() time.Time { return now }
-	double := devstack.NewWebhooks(clock)
-	server := httptest.NewServer(double)
+	fake := devstack.NewWebhooks(clock)
+	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	guard := outbound.Config{AllowPrivate: []string{server.Listener.Addr().String()}}
-	return only(t, Config{[]string{server.URL + "/first?" + token}, config.Seal(secrets)}, guard, clock), double
+	return only(t, Config{[]string{server.URL + "/first?" + token}, config.Seal(secrets)}, guard, clock), fake
 }
 
-// only makes the one endpoint of a Config.
+// only returns the one endpoint of a Config.
 func only(t *testing.T, cfg Config, guard outbound.Config, clock func() time.Time) *Endpoint {
 	t.Helper()
 	endpoints, err := Endpoints(cfg, guard, outbound.New(guard, nil), clock)
@@ -54,7 +54,7 @@ func only(t *testing.T, cfg Config, guard outbound.Config, clock func() time.Tim
 	return nil
 }
 
-// failure is what an error says, without its cause, which must not tell the address.
+// failure returns an error as a Failure without its cause, and checks that its text does not contain the address.
 func failure(t *testing.T, err error) outbox.Failure {
 	t.Helper()
 	f, ok := errors.AsType[*outbox.Failure](err)
@@ -63,7 +63,7 @@ func failure(t *testing.T, err error) outbox.Failure {
 	}
 	for e := error(f); e != nil; e = errors.Unwrap(e) {
 		if strings.Contains(e.Error(), token) || strings.Contains(e.Error(), event.SubscriberID) {
-			t.Errorf("the error tells %q", e)
+			t.Errorf("the error contains %q", e)
 		}
 	}
 	told := *f
@@ -71,8 +71,8 @@ func failure(t *testing.T, err error) outbox.Failure {
 	return told
 }
 
-// The example of the specification's reference libraries.
-func TestAKnownSignature(t *testing.T) {
+// The signature is the example of the specification's reference libraries.
+func TestKnownSignature(t *testing.T) {
 	cfg := Config{[]string{"https://a.example.org/"}, config.Seal("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")}
 	got := only(t, cfg, outbound.Config{}, time.Now).sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`))
 	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want {
@@ -80,9 +80,9 @@ func TestAKnownSignature(t *testing.T) {
 	}
 }
 
-func TestAnEventArrives(t *testing.T) {
-	s, double := setup(t, devstack.WebhookSecret)
-	for range 2 { // a repetition is told by its id
+func TestSend(t *testing.T) {
+	s, fake := setup(t, devstack.WebhookSecret)
+	for range 2 { // a repeated call has the same id
 		if err := s.Send(t.Context(), "d1", event); err != nil {
 			t.Fatal(err)
 		}
@@ -94,13 +94,13 @@ func TestAnEventArrives(t *testing.T) {
 		"event_id": event.EventID, "subscriber_id": event.SubscriberID, "reason": "complaint",
 	}}
 	second := devstack.WebhookCall{ID: "d2", Path: "/first", Type: "subscription.erased", At: now, Data: map[string]string{}}
-	if got := double.Received(); !reflect.DeepEqual(got, []devstack.WebhookCall{first, first, second}) || len(double.Problems()) != 0 {
-		t.Errorf("%+v %v", got, double.Problems())
+	if got := fake.Received(); !reflect.DeepEqual(got, []devstack.WebhookCall{first, first, second}) || len(fake.Problems()) != 0 {
+		t.Errorf("%+v %v", got, fake.Problems())
 	}
 }
 
-// While a secret is changed, the endpoint may hold the old one or the new one.
-func TestSecretsAreChanged(t *testing.T) {
+// While secrets are rotated, the endpoint may have the old or the new one.
+func TestSecretRotation(t *testing.T) {
 	for name, test := range map[string]struct {
 		secrets string
 		taken   bool
@@ -110,16 +110,16 @@ func TestSecretsAreChanged(t *testing.T) {
 		"endpoint has neither":     {other, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, double := setup(t, test.secrets)
+			s, fake := setup(t, test.secrets)
 			err := s.Send(t.Context(), "d1", event)
-			if (err == nil) != test.taken || len(double.Received()) == 1 != test.taken {
-				t.Errorf("%v %v", err, double.Problems())
+			if (err == nil) != test.taken || len(fake.Received()) == 1 != test.taken {
+				t.Errorf("%v %v", err, fake.Problems())
 			}
 		})
 	}
 }
 
-func TestSignaturesStandNewestFirst(t *testing.T) {
+func TestSignaturesAreNewestFirst(t *testing.T) {
 	signed := func(secrets string) string {
 		cfg := Config{[]string{"https://a.example.org/"}, config.Seal(secrets)}
 		return only(t, cfg, outbound.Config{}, time.Now).sign("d1", "1", nil)
@@ -129,7 +129,7 @@ func TestSignaturesStandNewestFirst(t *testing.T) {
 	}
 }
 
-// An endpoint that has secrets of its own is not called with those of another.
+// With a list for each endpoint, no endpoint is called with the secrets of another.
 func TestSecretsOfEachEndpoint(t *testing.T) {
 	urls := []string{"https://a.example.org/", "https://b.example.org/"}
 	endpoints, err := Endpoints(Config{urls, config.Seal(other + ";" + devstack.WebhookSecret + "," + other)}, outbound.Config{}, outbound.New(outbound.Config{}, nil), time.Now)
@@ -159,8 +159,8 @@ func TestFailures(t *testing.T) {
 		"lost":      {devstack.Fault{Lost: true}, outbox.Failure{Cause: "unreachable"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, double := setup(t, devstack.WebhookSecret)
-			double.Fail(test.fault)
+			s, fake := setup(t, devstack.WebhookSecret)
+			fake.Fail(test.fault)
 			ctx, cancel := t.Context(), context.CancelFunc(func() {})
 			if test.want.Cause == "timeout" {
 				ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
@@ -170,14 +170,14 @@ func TestFailures(t *testing.T) {
 			if got := failure(t, err); got != test.want {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
-			if err := s.Send(t.Context(), "d1", event); err != nil || len(double.Received()) == 0 || len(double.Problems()) != 0 {
-				t.Errorf("another try: %v, %v", err, double.Problems())
+			if err := s.Send(t.Context(), "d1", event); err != nil || len(fake.Received()) == 0 || len(fake.Problems()) != 0 {
+				t.Errorf("retry: %v, %v", err, fake.Problems())
 			}
 		})
 	}
 }
 
-func TestARedirectIsNotFollowed(t *testing.T) {
+func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	reached := false
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
@@ -191,15 +191,15 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// A name that leads inside fails for good, and nothing is sent.
-func TestAPrivateAddressIsNotCalled(t *testing.T) {
+// A name that resolves to a private address fails permanently, without a call.
+func TestPrivateAddressIsNotCalled(t *testing.T) {
 	e := only(t, Config{[]string{"https://localhost/hook"}, config.Seal(other)}, outbound.Config{}, time.Now)
 	if got := failure(t, e.Send(t.Context(), "d1", event)); got != (outbox.Failure{Cause: "private_address_blocked", Permanent: true, NeedsOwner: true}) {
 		t.Errorf("%+v", got)
 	}
 }
 
-// An endpoint is known by its address, wherever it stands in the list.
+// An endpoint's name depends on its address and not on its place in the list.
 func TestNames(t *testing.T) {
 	a, b := "https://a.example.org/"+token, "https://b.example.org/"
 	named := func(urls ...string) map[string]*Endpoint {
@@ -232,7 +232,7 @@ func TestConfig(t *testing.T) {
 		"own secrets":    {"https://a.example.org/,https://b.example.org/", other + ";" + encoded(24), ""},
 		"too many lists": {"https://a.example.org/", other + ";" + other, "one for each of the 1 WEBHOOK_URLS; there are 2"},
 		"an empty list":  {"https://a.example.org/,https://b.example.org/", other + ";", "WEBHOOK_SECRETS: list 2: secret 1"},
-		"twice":          {"https://a.example.org/, https://a.example.org/", other, "address 2 is there twice"},
+		"twice":          {"https://a.example.org/, https://a.example.org/", other, "address 2 is a duplicate"},
 		"no prefix":      {"https://a.example.org/", other[len(secretPrefix):], "WEBHOOK_SECRETS: secret 1: must be whsec_"},
 		"not base64":     {"https://a.example.org/", "whsec_secret!", "WEBHOOK_SECRETS: secret 1"},
 		"short":          {"https://a.example.org/", other + "," + encoded(23), "WEBHOOK_SECRETS: secret 2"},
@@ -254,7 +254,7 @@ func TestConfig(t *testing.T) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
 			if err != nil && (strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "secret!")) {
-				t.Errorf("it tells %v", err)
+				t.Errorf("it contains a secret: %v", err)
 			}
 		})
 	}
