@@ -20,11 +20,18 @@ import (
 	"strings"
 	"time"
 
+	"newsletter/shared/breaker"
 	"newsletter/shared/capture"
 )
 
 // timeout bounds one verification, including the connection.
 const timeout = time.Second
+
+// After breakerFailures consecutive failures, the provider is asked again only after up to breakerPause.
+const (
+	breakerFailures = 3
+	breakerPause    = 10 * time.Second
+)
 
 // maxAnswer is the number of bytes read from an answer; real ones are below 1 KiB.
 const maxAnswer = 64 << 10
@@ -33,7 +40,7 @@ const maxAnswer = 64 << 10
 type Verifier struct {
 	config  Config
 	client  *http.Client
-	breaker *breaker
+	breaker *breaker.Breaker
 }
 
 // New returns a Verifier, or nil if cfg names no provider. It does no I/O.
@@ -47,7 +54,7 @@ func New(cfg Config, now func() time.Time) *Verifier {
 			Timeout:       timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		breaker: &breaker{now: now},
+		breaker: breaker.New(breakerFailures, breakerPause, now),
 	}
 }
 
@@ -57,12 +64,12 @@ func (v *Verifier) Verify(ctx context.Context, answer string, client netip.Addr)
 	if !plausible(answer) {
 		return false, true
 	}
-	if !v.breaker.allow() {
+	if !v.breaker.Allow() {
 		return false, false
 	}
 	began := time.Now()
 	passed, err := v.ask(ctx, answer, client)
-	v.breaker.report(err == nil)
+	v.breaker.Report(err == nil)
 	outcome := "failed"
 	switch {
 	case err != nil:

@@ -140,14 +140,14 @@ func TestALostProviderIsLeftAlone(t *testing.T) {
 	if n := len(r.double.Requests()); n != breakerFailures {
 		t.Errorf("asked %d times", n)
 	}
-	r.now = r.now.Add(breakerMax)
+	r.now = r.now.Add(breakerPause)
 	for range 3 {
 		r.expect(t, "a probe that fails", "token", false, false)
 	}
 	if n := len(r.double.Requests()); n != breakerFailures+1 {
 		t.Errorf("asked %d times", n)
 	}
-	r.now = r.now.Add(breakerMax)
+	r.now = r.now.Add(breakerPause)
 	r.expect(t, "it is back", r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
 	r.expect(t, "and asked as before", r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
 }

@@ -3,6 +3,8 @@ package postgres
 import (
 	"testing"
 	"time"
+
+	"newsletter/shared/breaker"
 )
 
 // PingAfter makes the pool ping connections that were idle for longer than d.
@@ -12,7 +14,7 @@ func (db *DB) PingAfter(d time.Duration) { db.pingAfterIdle = d }
 func (db *DB) SetLoginNow(now func() time.Time) { db.login.now = now }
 
 // SetNow replaces the reader's clock.
-func (r *Reader) SetNow(now func() time.Time) { r.now = now }
+func (r *Reader) SetNow(now func() time.Time) { r.breaker = breaker.New(1, replicaPause, now) }
 
 // LockTries is the maximum number of attempts to lock.
 const LockTries = lockTries

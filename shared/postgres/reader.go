@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/breaker"
 )
 
-// replicaPause is how long an unavailable replica is not used, so that not every read waits for it.
+// replicaPause is the longest time for which an unavailable replica is not used.
 const replicaPause = 10 * time.Second
 
 // Reader runs reads on the replica, or on the writer if the replica is missing or unavailable. It is safe for
@@ -19,8 +21,7 @@ type Reader struct {
 	replica   *DB // nil: none configured
 	writer    *DB
 	fallbacks atomic.Int64
-	lostUntil atomic.Int64 // unix nanoseconds
-	now       func() time.Time
+	breaker   *breaker.Breaker
 
 	// OnFallback is called for each read that the writer served because the replica is unavailable. cause is nil if
 	// an earlier read reported it. Set OnFallback before the first read.
@@ -29,7 +30,7 @@ type Reader struct {
 
 // NewReader returns a Reader of the replica that cfg names, if any. It does no network I/O.
 func NewReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
-	r := &Reader{writer: writer, now: time.Now}
+	r := &Reader{writer: writer, breaker: breaker.New(1, replicaPause, time.Now)}
 	if cfg.ReadURL.IsZero() {
 		return r, nil
 	}
@@ -47,12 +48,16 @@ func (r *Reader) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 		return r.writer.Batch(ctx, queue)
 	}
 	var cause error
-	if r.now().UnixNano() >= r.lostUntil.Load() {
+	if r.breaker.Allow() {
 		cause = r.replica.Batch(ctx, queue)
-		if !errors.Is(cause, ErrUnavailable) || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return cause
 		}
-		r.lostUntil.Store(r.now().Add(replicaPause).UnixNano())
+		lost := errors.Is(cause, ErrUnavailable)
+		r.breaker.Report(!lost)
+		if !lost {
+			return cause
+		}
 	}
 	r.fallbacks.Add(1)
 	if r.OnFallback != nil {

@@ -113,11 +113,11 @@ func TestRedisLost(t *testing.T) {
 				t.Errorf("Redis was asked %d times, although the breaker is open", asked)
 			}
 			// A probe that fails keeps it open.
-			r.clock.advance(breakerMax)
+			r.clock.advance(breakerPause)
 			r.want(r.take(r.call()), Local, reasons[len(reasons)-1])
 			r.want(r.take(r.call()), Local, reasonBreaker)
 			fault.fix(r)
-			r.clock.advance(breakerMax)
+			r.clock.advance(breakerPause)
 			r.victim()
 		})
 	}

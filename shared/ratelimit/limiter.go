@@ -8,8 +8,15 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"newsletter/shared/breaker"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/telemetry"
+)
+
+// After breakerFailures consecutive failures, Redis is called again only after up to breakerPause.
+const (
+	breakerFailures = 3
+	breakerPause    = 10 * time.Second
 )
 
 // Call is a call to be decided.
@@ -24,7 +31,7 @@ type Call struct {
 type Limiter struct {
 	remote  *remote // nil: no Redis is configured
 	key     pseudonym.Key
-	breaker *breaker
+	breaker *breaker.Breaker
 	blocked *blocklist
 	local   *local
 	now     func() time.Time
@@ -34,7 +41,10 @@ type Limiter struct {
 // New returns a Limiter. If client is nil, every call is decided in this process. now is this process's clock, by
 // which the fallback counts and waits are measured; limits in Redis count by the server's clock. It does no I/O.
 func New(client redis.UniversalClient, key pseudonym.Key, now func() time.Time) *Limiter {
-	l := &Limiter{key: key, breaker: newBreaker(now), blocked: newBlocklist(now), local: newLocal(now), now: now, budget: redisBudget}
+	l := &Limiter{
+		key: key, breaker: breaker.New(breakerFailures, breakerPause, now),
+		blocked: newBlocklist(now), local: newLocal(now), now: now, budget: redisBudget,
+	}
 	if client != nil {
 		l.remote = newRemote(client)
 	}
@@ -58,14 +68,14 @@ func (l *Limiter) Take(ctx context.Context, call Call) Decision {
 	if l.remote == nil {
 		return l.fallBack(where, call, reasonNone, nil)
 	}
-	if !l.breaker.allow() {
+	if !l.breaker.Allow() {
 		return l.fallBack(where, call, reasonBreaker, nil)
 	}
 	asked := l.now()
 	began := time.Now()
 	d, err := l.remote.take(l.bounded(ctx), where, call)
 	telemetry.AddDuration(ctx, telemetry.RedisRoundTrip, time.Since(began))
-	l.breaker.report(err == nil)
+	l.breaker.Report(err == nil)
 	if err != nil {
 		return l.fallBack(where, call, reason(err), err)
 	}
@@ -90,11 +100,11 @@ func (l *Limiter) Refund(ctx context.Context, d Decision) {
 		l.local.refund(d)
 		return
 	}
-	if !l.breaker.allow() {
+	if !l.breaker.Allow() {
 		return
 	}
 	err := l.remote.refund(l.bounded(ctx), d)
-	l.breaker.report(err == nil)
+	l.breaker.Report(err == nil)
 }
 
 // bounded returns a context that ends with the budget instead of ctx.

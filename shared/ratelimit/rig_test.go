@@ -56,7 +56,7 @@ func (r *rig) victim() Call {
 		if r.take(call).Backend == Redis {
 			return call
 		}
-		r.clock.advance(breakerMax)
+		r.clock.advance(breakerPause)
 	}
 	r.t.Fatal("a healthy Redis does not answer in time")
 	panic("unreachable")
