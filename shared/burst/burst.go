@@ -21,6 +21,7 @@ import (
 
 	"github.com/upstash/vector-go"
 
+	"newsletter/shared/breaker"
 	"newsletter/shared/config"
 	"newsletter/shared/outbound"
 	"newsletter/shared/pseudonym"
@@ -71,7 +72,7 @@ const (
 	window = time.Hour
 	// timeout bounds a call of the index.
 	timeout = 400 * time.Millisecond
-	// failures in a row after which nothing is asked for the time of rest.
+	// After so many consecutive failures, the index is queried again only after up to rest.
 	failures = 3
 	rest     = 30 * time.Second
 )
@@ -87,24 +88,24 @@ type Index struct {
 	now    func() time.Time
 	reach  reach
 
+	breaker *breaker.Breaker
+
 	mu     sync.Mutex
-	failed int
-	until  time.Time // of the rest
-	tidied string    // the day for which old vectors were dropped
+	tidied string // the day for which old vectors were dropped
 }
 
 // New makes the index of a Config that is enabled. It does no I/O.
 func New(cfg Config, key pseudonym.Key, client *outbound.Client, now func() time.Time) *Index {
-	return &Index{config: cfg, key: key, client: client, now: now, reach: reach{back: window}}
+	return &Index{config: cfg, key: key, client: client, now: now, breaker: breaker.New(failures, rest, now), reach: reach{back: window}}
 }
 
 // IsBurst reports whether a sign-up belongs to a wave, and keeps it for the next ones. id names it, the same at every try.
 func (x *Index) IsBurst(ctx context.Context, id string, s SignUp) (bool, error) {
-	if !x.allow() {
+	if !x.breaker.Allow() {
 		return false, ErrUnavailable
 	}
 	wave, err := x.judge(ctx, id, s)
-	x.report(err)
+	x.breaker.Report(err == nil)
 	return wave, err
 }
 
@@ -205,22 +206,4 @@ func (x *Index) tidy(ctx context.Context, today string) error {
 		}
 	}
 	return nil
-}
-
-func (x *Index) allow() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return !x.now().Before(x.until)
-}
-
-func (x *Index) report(err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if err == nil {
-		x.failed = 0
-		return
-	}
-	if x.failed++; x.failed >= failures {
-		x.failed, x.until = 0, x.now().Add(rest)
-	}
 }

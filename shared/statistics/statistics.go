@@ -18,6 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"newsletter/shared/breaker"
 	"newsletter/shared/histogram"
 	"newsletter/shared/telemetry"
 )
@@ -30,7 +31,7 @@ const (
 	// patience bounds a write: it is the read timeout of a Redis call (DESIGN §7), and half of the 300 ms that an environment
 	// has at its end.
 	patience = 150 * time.Millisecond
-	// rest is for how long nothing is written after a failure, so that a lost Redis is not asked by every request.
+	// rest is the longest time for which nothing is written after a failure.
 	rest = 10 * time.Second
 	// lifetime of a slot in Redis: far more than the time between two folds.
 	lifetime = 2 * time.Hour
@@ -47,19 +48,19 @@ type key struct {
 
 // Recorder counts the requests of one environment. It is safe for concurrent use.
 type Recorder struct {
-	client redis.UniversalClient
-	now    func() time.Time
+	client  redis.UniversalClient
+	now     func() time.Time
+	breaker *breaker.Breaker
 
 	mu      sync.Mutex
 	counts  map[key]int64
 	dropped int64
-	resting time.Time // until when nothing is written
 	writing sync.WaitGroup
 }
 
 // NewRecorder makes a Recorder; without a client it counts nothing. It does no I/O.
 func NewRecorder(client redis.UniversalClient, now func() time.Time) *Recorder {
-	return &Recorder{client: client, now: now, counts: map[key]int64{}}
+	return &Recorder{client: client, now: now, breaker: breaker.New(1, rest, now), counts: map[key]int64{}}
 }
 
 // Count remembers a request.
@@ -87,7 +88,9 @@ func (r *Recorder) Alongside(ctx context.Context) {
 	r.writing.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		if r.write(ctx, counts) != nil {
+		err := r.write(ctx, counts)
+		r.breaker.Report(err == nil)
+		if err != nil {
 			r.drop(counts)
 		}
 	})
@@ -114,7 +117,7 @@ func (r *Recorder) take(ctx context.Context) map[key]int64 {
 		telemetry.Add(ctx, telemetry.StatsDropped, float64(r.dropped))
 		r.dropped = 0
 	}
-	if r.now().Before(r.resting) {
+	if len(r.counts) == 0 || !r.breaker.Allow() {
 		return nil
 	}
 	taken := r.counts
@@ -128,7 +131,6 @@ func (r *Recorder) drop(counts map[key]int64) {
 	for _, n := range counts {
 		r.dropped += n
 	}
-	r.resting = r.now().Add(rest)
 }
 
 // The names in Redis. The hash tag keeps all on one node of a cluster, so that a pipeline is one call; the length of the
