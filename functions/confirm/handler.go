@@ -22,7 +22,7 @@ import (
 const (
 	path       = "/api/newsletter/confirm"
 	retryAfter = 2 * time.Second
-	cancel     = "cancel" // the value of "action" that declines the sign-up
+	decline    = "decline" // the value of "action" that declines the sign-up
 )
 
 type admitter interface {
@@ -73,7 +73,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 		Lang: translation.Lang, Title: translation.Pages.Confirm.Title, Paragraphs: translation.Pages.Confirm.Paragraphs, Quote: text.Body, Footer: h.translations.Footer,
 		Forms: []httpapi.PageForm{
 			{Button: translation.Pages.Confirm.Button},
-			{Button: translation.Pages.Confirm.Secondary, Secondary: true, Hidden: []httpapi.Field{{Name: "action", Value: cancel}}},
+			{Button: translation.Pages.Confirm.Secondary, Secondary: true, Hidden: []httpapi.Field{{Name: "action", Value: decline}}},
 		},
 	}).WithOutcome("shown"), nil
 }
@@ -89,8 +89,8 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		return nil, err
 	}
 	action := form.Get("action")
-	if action != "" && action != cancel {
-		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "cancel", or be left out.`, Pointer: "#/action"})
+	if action != "" && action != decline {
+		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "decline", or be left out.`, Pointer: "#/action"})
 	}
 	verdict := h.admission.Admit(ctx, admission.Attempt{Client: r.Client})
 	lambdafn.Note(ctx, slog.String("limiter_backend", string(verdict.Limit.Backend)), slog.String("limiter_reason", verdict.Limit.Reason))
@@ -102,8 +102,8 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: "link",
 	}
 	do, status := h.store.Confirm, "active"
-	if action == cancel {
-		do, status = h.store.Decline, "cancelled"
+	if action == decline {
+		do, status = h.store.Decline, "declined"
 	}
 	outcome, err := do(ctx, claims, visit)
 	if err != nil {
@@ -123,7 +123,7 @@ func (h *handler) done(r *httpapi.Request, status string) *httpapi.Response {
 	}
 	translation := h.translation(r, "")
 	text := translation.Pages.Confirmed
-	if status == "cancelled" {
+	if status == "declined" {
 		text = translation.Pages.Declined
 	}
 	return httpapi.HTML(http.StatusOK, httpapi.Page{Lang: translation.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Footer: h.translations.Footer})

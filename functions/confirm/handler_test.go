@@ -26,7 +26,7 @@ var samples = map[string]struct {
 }{
 	"show": {200, "pending", requested, []string{
 		`<html lang="en">`, "Do you want to receive The Jane Letter?", "Newsletter per E-Mail erhalten", // the text that was shown: German
-		`<form method="post"><button`, "Yes, I want to receive it", `name="action" value="cancel"`,
+		`<form method="post"><button`, "Yes, I want to receive it", `name="action" value="decline"`,
 	}, []string{"<script", "jane@"}},
 	"show-json": {200, "pending", requested, []string{`{"status":"pending"}`}, nil},
 	"scanner":   {200, "pending", requested, nil, nil},

@@ -37,7 +37,7 @@ func (w *watcher) operators(ctx context.Context) error {
 		return fmt.Errorf("read the operator's actions: %w", err)
 	}
 	for kind, n := range acts {
-		telemetry.Add(ctx, telemetry.SecurityEvents, float64(n), "operator")
+		telemetry.Add(ctx, telemetry.SecurityEvents, float64(n), "operator_action")
 		lambdafn.Logger(ctx).InfoContext(ctx, "operator", "kind", kind, "count", n)
 	}
 	return nil

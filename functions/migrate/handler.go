@@ -104,7 +104,7 @@ func (h handler) run(ctx context.Context, name string) (migrations.Result, error
 		return migrations.Result{}, err
 	}
 	if name == "up" || name == "down" {
-		telemetry.SecurityEvent(ctx, "operator")
+		telemetry.SecurityEvent(ctx, "operator_action")
 	}
 	result, err := command(m, ctx)
 	outcome := "ok"

@@ -22,7 +22,7 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 		Address: address, SubscriberID: claims.SubscriberID, Object: object, Visit: visit(r, "link"),
 	})
 	if errors.Is(err, subscription.ErrNotTheAddress) {
-		telemetry.SecurityEvent(ctx, "wrong_address")
+		telemetry.SecurityEvent(ctx, "recipient_mismatch")
 	}
 	translation := h.translation(r)
 	switch {

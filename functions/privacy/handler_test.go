@@ -36,7 +36,7 @@ type sample struct {
 func samples() map[string]sample {
 	const exported, erasing = token.Export, token.Erase
 	return map[string]sample{
-		"export-json":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep something`}},
+		"export-json":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep any data`}},
 		"erase-json":            {exported, 202, active, asked, emails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
 		"export-form":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte prüfen Sie Ihr Postfach"}},
 		"show":                  {exported, 200, active, before, emails, []string{"Download my data", `<form method="post"><button`}},
@@ -46,7 +46,7 @@ func samples() map[string]sample {
 		"erase-form":            {erasing, 200, nothing, erased, told, []string{"Your data has been deleted"}},
 		"erase-and-object-form": {erasing, 200, nothing, erased, told, []string{"Your data has been deleted"}},
 
-		"honeypot":          {exported, 202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If we keep something`}},
+		"honeypot":          {exported, 202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If we keep any data`}},
 		"address-invalid":   {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
 		"request-unknown":   {exported, 422, active, before, emails, []string{`"pointer":"#/request"`}},
 		"request-missing":   {exported, 422, active, before, emails, []string{`"pointer":"#/request"`}},

@@ -19,7 +19,7 @@ type accepted struct {
 	Message string `json:"message"`
 }
 
-const acceptedMessage = "If we keep something about this address, we have sent a link."
+const acceptedMessage = "If we keep any data about this address, we have sent a link."
 
 // emailLink emails a link to the address in the request if it is known. The response does not reveal whether it is.
 func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {

@@ -36,7 +36,7 @@ func (h *handler) admit(ctx context.Context, r *httpapi.Request, f signUp, addre
 // refusal returns the problem that names what the visitor can correct. It does not depend on whether the address is
 // known.
 func refusal(v admission.Verdict) error {
-	if slices.Contains(v.Refusals, admission.ReasonLimited) {
+	if slices.Contains(v.Refusals, admission.ReasonRateLimited) {
 		return httpapi.Limited(v.Limit.Violated(), v.Limit.RetryAfter, v.Limit.Headers())
 	}
 	var mistakes []httpapi.FieldError
@@ -47,9 +47,9 @@ func refusal(v admission.Verdict) error {
 		case admission.ReasonDisposable:
 			mistakes = append(mistakes, httpapi.FieldError{Detail: "Disposable addresses are not accepted. Use an address that you keep.", Pointer: "#/email"})
 		case admission.ReasonCaptchaMissing:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "The CAPTCHA has not been solved.", Pointer: "#/captcha_token"})
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "Please solve the CAPTCHA.", Pointer: "#/captcha_token"})
 		case admission.ReasonCaptchaFailed:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "The CAPTCHA's answer does not count; it may be too old. Please solve a new one.", Pointer: "#/captcha_token"})
+			mistakes = append(mistakes, httpapi.FieldError{Detail: "The CAPTCHA response is not valid or has expired. Please solve a new CAPTCHA.", Pointer: "#/captcha_token"})
 		}
 	}
 	return httpapi.Invalid(mistakes...)

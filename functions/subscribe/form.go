@@ -92,7 +92,7 @@ func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
 		return subscription.Request{}, err
 	}
 	if f.Consent.Granted != nil && !*f.Consent.Granted {
-		wrong("consent/granted", "Nobody is subscribed without their consent: this must be true, or be left out.")
+		wrong("consent/granted", "We need your consent: this must be true, or be left out.")
 	}
 	for _, limit := range []struct {
 		pointer, value string

@@ -63,7 +63,7 @@ func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	case err == nil:
 		outcome = response.Outcome
 	case isProblem && problem.Status == http.StatusTooManyRequests, errors.Is(err, postgres.ErrBusy):
-		outcome = "limited"
+		outcome = "rate_limited"
 	case isProblem && problem.Status < http.StatusInternalServerError, errors.Is(err, subscription.ErrUnknownConsent):
 		outcome = "refused"
 	}

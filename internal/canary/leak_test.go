@@ -156,7 +156,7 @@ func leakFromHandlers(t *testing.T) {
 	config := config.Read[httpapi.Config](b.Env())
 	api := httpapi.New(config, httpapi.Route{Path: "/api/newsletter/confirm", GET: func(ctx context.Context, _ *httpapi.Request) (*httpapi.Response, error) {
 		lambdafn.Logger(ctx).ErrorContext(ctx, "refused "+leak)
-		return nil, httpapi.NewProblem("not-found", http.StatusNotFound, "There is nothing here.", leak)
+		return nil, httpapi.NewProblem("not-found", http.StatusNotFound, "Not found.", leak)
 	}})
 	event := functiontest.SampleHTTP(t, "confirm", "show", "")
 	functiontest.Serve(t, api, event)

@@ -89,7 +89,7 @@ func TestDecliningStopsEmail(t *testing.T) {
 	const address = "victim.notme@example.org"
 	stranger.subscribe(t, address)
 	confirm := victim.mail(t, address, 1).link(t, confirmPath)
-	if got := victim.send(t, http.MethodPost, confirm, "action=cancel", asForm); got.Status != http.StatusOK {
+	if got := victim.send(t, http.MethodPost, confirm, "action=decline", asForm); got.Status != http.StatusOK {
 		t.Fatalf("not me: %d %s", got.Status, got.Body)
 	}
 	stranger.subscribe(t, address)

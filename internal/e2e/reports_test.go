@@ -129,7 +129,7 @@ func (l *logWriter) security(t *testing.T) map[string]int {
 		if json.Unmarshal([]byte(text), &line) != nil || line.Message != "security" {
 			continue
 		}
-		if _, err := emfcheck.Parse([]byte(text)); err != nil || (line.Correlation == "" || line.Route == "") && line.Reason != "operator" {
+		if _, err := emfcheck.Parse([]byte(text)); err != nil || (line.Correlation == "" || line.Route == "") && line.Reason != "operator_action" {
 			t.Errorf("line %s: %v", text, err)
 		}
 		counts[line.Reason] += int(line.Events)
@@ -158,7 +158,7 @@ func TestSecurityEvents(t *testing.T) {
 	v.send(t, http.MethodPost, link[:len(link)-6]+"AAAAAA", "")
 	v.send(t, http.MethodPost, privacyPath+"?token=nonsense", "")
 
-	want := map[string]int{"operator": 1, "honeypot": 1, "domain_blocked": 1, "disposable": 1, "limited": 2, "link_malformed": 2, "link_forged": 1}
+	want := map[string]int{"operator_action": 1, "honeypot": 1, "domain_blocked": 1, "disposable": 1, "rate_limited": 2, "link_malformed": 2, "link_forged": 1}
 	if got := s.logs.security(t); !maps.Equal(got, want) { // lines are written before the response
 		t.Errorf("%v, want %v", got, want)
 	}

@@ -158,7 +158,7 @@ func (r *run) planLink(random *rand.Rand, op, address string) (act, bool) {
 	case opLook:
 		a.request.method = []string{http.MethodGet, http.MethodHead}[random.IntN(2)]
 	case opNotMe:
-		a.request.kind, a.request.body = encoded(true, map[string]string{"action": "cancel"})
+		a.request.kind, a.request.body = encoded(true, map[string]string{"action": "decline"})
 	case opLeave:
 		a.request.kind, a.request.body = oneClick(random)
 	case opMistyped:

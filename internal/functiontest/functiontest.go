@@ -153,7 +153,7 @@ func (f *Fixture) LockMailbox(typed string) (free func()) {
 func (f *Fixture) ExpectBusy(got httpapi.Result) {
 	f.Helper()
 	if got.Response.StatusCode != http.StatusTooManyRequests || got.Response.Headers["Retry-After"] == "" || got.Err != nil ||
-		!strings.Contains(got.Response.Body, "urn:newsletter:problem:too-many-at-once") {
+		!strings.Contains(got.Response.Body, "urn:newsletter:problem:too-many-concurrent-requests") {
 		f.Errorf("%d %v %s %v", got.Response.StatusCode, got.Response.Headers, got.Response.Body, got.Err)
 	}
 }

@@ -76,7 +76,7 @@ const (
 	ReasonCaptchaMissing     = "captcha_missing"
 	ReasonCaptchaFailed      = "captcha_failed"
 	ReasonCaptchaUnavailable = "captcha_unavailable"
-	ReasonLimited            = "limited"
+	ReasonRateLimited        = "rate_limited"
 	ReasonHoneypot           = "honeypot"
 	ReasonTooFast            = "too_fast"
 )
@@ -117,7 +117,7 @@ func Decide(s Signals) Decision {
 	against(s.Captcha == CaptchaMissing, ReasonCaptchaMissing, Refuse)
 	against(s.Captcha == CaptchaFailed, ReasonCaptchaFailed, Refuse)
 	against(s.Captcha == CaptchaUnavailable, ReasonCaptchaUnavailable, Accept)
-	against(s.Limited, ReasonLimited, Refuse)
+	against(s.Limited, ReasonRateLimited, Refuse)
 	against(s.Honeypot, ReasonHoneypot, Drop)
 	against(s.TooFast, ReasonTooFast, Drop)
 	if weak > 1 {

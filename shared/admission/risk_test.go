@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// sign is one signal by itself, the word of docs/risk.md for it, and what it is to lead to. weak ones count together.
-type sign struct {
+// signalCase is one signal, its description in docs/risk.md and its outcome. Two weak signals hold a request.
+type signalCase struct {
 	words   string
 	set     func(*Signals)
 	reason  string
@@ -17,23 +17,23 @@ type sign struct {
 	weak    bool
 }
 
-func signs() []sign {
-	return []sign{
-		{"domain on `signup.blocked_domains`", func(s *Signals) { s.Domain = DomainBlocked }, ReasonDomainBlocked, Refuse, false},
-		{"throw-away domain, `signup.disposable_domains` `flag`", func(s *Signals) { s.Disposable = DisposableFlag }, ReasonDisposable, Accept, true},
-		{"throw-away domain, `signup.disposable_domains` `hold`", func(s *Signals) { s.Disposable = DisposableHold }, ReasonDisposable, Hold, false},
-		{"throw-away domain, `signup.disposable_domains` `block`", func(s *Signals) { s.Disposable = DisposableBlock }, ReasonDisposable, Refuse, false},
-		{"no CAPTCHA answer was sent", func(s *Signals) { s.Captcha = CaptchaMissing }, ReasonCaptchaMissing, Refuse, false},
-		{"the CAPTCHA answer is wrong, old or used", func(s *Signals) { s.Captcha = CaptchaFailed }, ReasonCaptchaFailed, Refuse, false},
-		{"the CAPTCHA verifier cannot say", func(s *Signals) { s.Captcha = CaptchaUnavailable }, ReasonCaptchaUnavailable, Accept, true},
-		{"the limiter refuses the network", func(s *Signals) { s.Limited = true }, ReasonLimited, Refuse, false},
-		{"hidden field filled in", func(s *Signals) { s.Honeypot = true }, ReasonHoneypot, Drop, false},
-		{"form back within a second", func(s *Signals) { s.TooFast = true }, ReasonTooFast, Drop, false},
+func signalCases() []signalCase {
+	return []signalCase{
+		{"domain in `signup.blocked_domains`", func(s *Signals) { s.Domain = DomainBlocked }, ReasonDomainBlocked, Refuse, false},
+		{"disposable domain, `signup.disposable_domains` is `flag`", func(s *Signals) { s.Disposable = DisposableFlag }, ReasonDisposable, Accept, true},
+		{"disposable domain, `signup.disposable_domains` is `hold`", func(s *Signals) { s.Disposable = DisposableHold }, ReasonDisposable, Hold, false},
+		{"disposable domain, `signup.disposable_domains` is `block`", func(s *Signals) { s.Disposable = DisposableBlock }, ReasonDisposable, Refuse, false},
+		{"no CAPTCHA response", func(s *Signals) { s.Captcha = CaptchaMissing }, ReasonCaptchaMissing, Refuse, false},
+		{"CAPTCHA response wrong, expired or used before", func(s *Signals) { s.Captcha = CaptchaFailed }, ReasonCaptchaFailed, Refuse, false},
+		{"CAPTCHA verifier unavailable", func(s *Signals) { s.Captcha = CaptchaUnavailable }, ReasonCaptchaUnavailable, Accept, true},
+		{"rate limit of the network exceeded", func(s *Signals) { s.Limited = true }, ReasonRateLimited, Refuse, false},
+		{"honeypot filled in", func(s *Signals) { s.Honeypot = true }, ReasonHoneypot, Drop, false},
+		{"form sent within a second", func(s *Signals) { s.TooFast = true }, ReasonTooFast, Drop, false},
 	}
 }
 
-// every gives all combinations of all values of all signals.
-func every(visit func(Signals)) {
+// everyCombination calls visit with all combinations of the values of all signals.
+func everyCombination(visit func(Signals)) {
 	no := []bool{false, true}
 	for _, domain := range []DomainStatus{DomainUnlisted, DomainAllowed, DomainBlocked} {
 		for _, disposable := range []Policy{DisposableAllow, DisposableFlag, DisposableHold, DisposableBlock} {
@@ -47,8 +47,8 @@ func every(visit func(Signals)) {
 	}
 }
 
-// present reports whether s carries the one signal that a sign sets.
-func (x sign) present(s Signals) bool {
+// present reports whether s has the signal of x.
+func (x signalCase) present(s Signals) bool {
 	var alone Signals
 	x.set(&alone)
 	if x.reason == ReasonDisposable && s.Domain == DomainAllowed {
@@ -59,16 +59,16 @@ func (x sign) present(s Signals) bool {
 	return with == s && alone != Signals{}
 }
 
-// TestDecideOverAllCombinations holds Decide to the table: the strictest present sign, two weak ones hold, every reason
-// is named, in order.
+// TestDecideOverAllCombinations checks that the strictest signal decides, that two weak signals hold, and that the reasons are
+// complete and in order.
 func TestDecideOverAllCombinations(t *testing.T) {
 	severity := []Outcome{Accept, Hold, Drop, Refuse}
 	count := 0
-	every(func(s Signals) {
+	everyCombination(func(s Signals) {
 		count++
 		strictest, weak := 0, 0
 		var reasons, refusals []string
-		for _, x := range signs() {
+		for _, x := range signalCases() {
 			if !x.present(s) {
 				continue
 			}
@@ -94,12 +94,12 @@ func TestDecideOverAllCombinations(t *testing.T) {
 	}
 }
 
-// TestAFurtherSignNeverHelps, which is why a request may be refused before everything is known of it.
-func TestAFurtherSignNeverHelps(t *testing.T) {
+// TestAdditionalSignalIsNeverMilder is why a request may be refused before all signals are known.
+func TestAdditionalSignalIsNeverMilder(t *testing.T) {
 	severity := []Outcome{Accept, Hold, Drop, Refuse}
-	every(func(s Signals) {
+	everyCombination(func(s Signals) {
 		before := slices.Index(severity, Decide(s).Outcome)
-		for _, x := range signs() {
+		for _, x := range signalCases() {
 			with := s
 			x.set(&with)
 			replaced := s.Domain != DomainUnlisted && with.Domain != s.Domain ||
@@ -112,8 +112,8 @@ func TestAFurtherSignNeverHelps(t *testing.T) {
 	})
 }
 
-// TestTheTableOfTheDocs compares docs/risk.md with what Decide does.
-func TestTheTableOfTheDocs(t *testing.T) {
+// TestDocumentedTable compares docs/risk.md with Decide.
+func TestDocumentedTable(t *testing.T) {
 	content, err := os.ReadFile("../../docs/risk.md")
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestTheTableOfTheDocs(t *testing.T) {
 		fmt.Fprintf(&table, "| %s | %s | `%s` |\n", words, d.Outcome, strings.Join(d.Reasons, "`, `"))
 	}
 	var pair Signals
-	for _, x := range signs() {
+	for _, x := range signalCases() {
 		var s Signals
 		x.set(&s)
 		row(x.words, s)
@@ -132,7 +132,7 @@ func TestTheTableOfTheDocs(t *testing.T) {
 			x.set(&pair)
 		}
 	}
-	row("both weak signs together", pair)
+	row("both weak signals", pair)
 	if !strings.Contains(string(content), table.String()) {
 		t.Errorf("docs/risk.md lacks the table of Decide:\n%s", table.String())
 	}

@@ -85,7 +85,7 @@ func TestTheVerifierStandsBehindTheLimiter(t *testing.T) {
 		v := s.Admit(t.Context(), person)
 		want := []string{ReasonCaptchaFailed}
 		if i >= 2 {
-			want = []string{ReasonLimited}
+			want = []string{ReasonRateLimited}
 		}
 		expectVerdict(t, "attempt", v, Refuse, want...)
 	}
@@ -107,7 +107,7 @@ func TestStricterLimitsWithoutTheVerifier(t *testing.T) {
 			t.Errorf("the visitor is told a limit of %d", limit)
 		}
 	}
-	expectVerdict(t, "above it", s.Admit(t.Context(), person), Refuse, ReasonCaptchaUnavailable, ReasonLimited)
+	expectVerdict(t, "above it", s.Admit(t.Context(), person), Refuse, ReasonCaptchaUnavailable, ReasonRateLimited)
 	s.RefundUnlessCommitted(t.Context(), &last)
 	expectVerdict(t, "after a refund", s.Admit(t.Context(), person), Accept, ReasonCaptchaUnavailable)
 

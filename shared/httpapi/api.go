@@ -60,7 +60,7 @@ func (r Route) handler(method string) HandlerFunc {
 // API serves the routes of one function. It is safe for concurrent use once Map is no longer called.
 type API struct {
 	config   Config
-	front    front
+	proxy    trustedProxy
 	routes   []Route
 	problems []mapping
 }
@@ -72,7 +72,7 @@ type mapping struct {
 
 // New returns an API with routes.
 func New(cfg Config, routes ...Route) *API {
-	return &API{config: cfg, front: newFront(cfg.CloudFrontSecret), routes: routes}
+	return &API{config: cfg, proxy: newTrustedProxy(cfg.CloudFrontSecret), routes: routes}
 }
 
 // Map converts errors that match err, as errors.Is defines it, to problems, and returns the API. The first match wins.
@@ -96,7 +96,7 @@ type Result struct {
 func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) Result {
 	request := a.read(event)
 	request.step = func(outcome string, took time.Duration) { capture.Breadcrumb(ctx, "decode", outcome, took) }
-	err := a.front.pass(request, request.route != nil && request.route.AllowBypass)
+	err := a.proxy.admit(request, request.route != nil && request.route.AllowBypass)
 	if err == nil {
 		var response *Response
 		if response, err = a.route(ctx, request); err == nil {

@@ -20,23 +20,23 @@ const (
 // minOriginSecret is the minimum length of an origin secret in bytes: 128 bits in hexadecimal.
 const minOriginSecret = 32
 
-// front checks that requests came through CloudFront. The zero value accepts every request.
-type front struct{ secrets [][sha256.Size]byte }
+// A trustedProxy checks that requests came through CloudFront. The zero value accepts every request.
+type trustedProxy struct{ secrets [][sha256.Size]byte }
 
-// newFront parses secrets separated by commas. Each of them is accepted, so that a secret can be rotated without
+// newTrustedProxy parses secrets separated by commas. Each of them is accepted, so that a secret can be rotated without
 // downtime.
-func newFront(secrets config.Sealed) front {
-	var f front
+func newTrustedProxy(secrets config.Sealed) trustedProxy {
+	var p trustedProxy
 	for secret := range strings.SplitSeq(secrets.Reveal(), ",") {
 		if secret = strings.TrimSpace(secret); secret != "" {
-			f.secrets = append(f.secrets, sha256.Sum256([]byte(secret)))
+			p.secrets = append(p.secrets, sha256.Sum256([]byte(secret)))
 		}
 	}
-	return f
+	return p
 }
 
-// validFront returns an error if a secret is too short.
-func validFront(secrets config.Sealed) error {
+// validateSecrets returns an error if a secret is too short.
+func validateSecrets(secrets config.Sealed) error {
 	if secrets.IsZero() {
 		return nil
 	}
@@ -51,21 +51,21 @@ func validFront(secrets config.Sealed) error {
 // errNoViewer is a misconfiguration of the distribution. A visitor cannot cause it, because CloudFront sets the header.
 var errNoViewer = errors.New("CloudFront does not pass on CloudFront-Viewer-Address: name it in the origin request policy")
 
-// pass sets the client's address from CloudFront's header, or returns an error if the request did not come through
+// admit sets the client's address from CloudFront's header, or returns an error if the request did not come through
 // CloudFront and direct is false. It removes both headers, so that no handler, log or report contains them.
-func (f front) pass(r *Request, direct bool) error {
+func (p trustedProxy) admit(r *Request, direct bool) error {
 	secret, viewer := r.Header.Values(originSecretHeader), r.Header.Get(viewerAddressHeader)
 	r.Header.Del(originSecretHeader)
 	r.Header.Del(viewerAddressHeader)
-	if len(f.secrets) == 0 {
+	if len(p.secrets) == 0 {
 		return nil
 	}
-	if !f.opens(secret) {
+	if !p.knows(secret) {
 		if direct {
 			return nil
 		}
-		return NewProblem("not-here", http.StatusForbidden, "This address is not open to visitors.",
-			"Please use the address of the site.")
+		return NewProblem("direct-access", http.StatusForbidden, "Direct access is not allowed.",
+			"Please use the site's public address.")
 	}
 	client, ok := viewerAddress(viewer)
 	if !ok {
@@ -75,16 +75,16 @@ func (f front) pass(r *Request, direct bool) error {
 	return nil
 }
 
-// opens reports whether the secret is valid, in constant time.
-func (f front) opens(sent []string) bool {
+// knows reports whether the secret is valid, in constant time.
+func (p trustedProxy) knows(sent []string) bool {
 	if len(sent) != 1 {
 		return false
 	}
-	sum, opens := sha256.Sum256([]byte(sent[0])), 0
-	for i := range f.secrets {
-		opens |= subtle.ConstantTimeCompare(sum[:], f.secrets[i][:])
+	sum, equal := sha256.Sum256([]byte(sent[0])), 0
+	for i := range p.secrets {
+		equal |= subtle.ConstantTimeCompare(sum[:], p.secrets[i][:])
 	}
-	return opens == 1
+	return equal == 1
 }
 
 // viewerAddress parses "192.0.2.1:443", "2001:db8::1:443" and "[2001:db8::1]:443". CloudFront writes IPv6 addresses

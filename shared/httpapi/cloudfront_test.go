@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	frontSecret = "0123456789abcdef0123456789abcdef"
+	proxySecret = "0123456789abcdef0123456789abcdef"
 	nextSecret  = "fedcba9876543210fedcba9876543210"
 )
 
-// newFrontAPI answers with the client it sees; /direct needs no CloudFront.
-func newFrontAPI(t *testing.T, secrets string) *API {
+// newProxyAPI answers with the client it sees; /direct needs no CloudFront.
+func newProxyAPI(t *testing.T, secrets string) *API {
 	t.Helper()
 	env := config.FromMap(map[string]string{"CLOUDFRONT_SECRET": secrets})
 	cfg := config.Read[Config](env)
@@ -43,39 +43,39 @@ func TestThroughCloudFront(t *testing.T) {
 		client        string
 	}{
 		"not set up: the peer":                {"", jsonPath, nil, 200, "198.51.100.23"},
-		"not set up: headers are not read":    {"", jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": frontSecret}, 200, "198.51.100.23"},
-		"IPv4":                                {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:46532", "x-origin-secret": frontSecret}, 200, "192.0.2.9"},
-		"IPv6 as CloudFront writes it":        {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "2001:db8::1:443", "x-origin-secret": frontSecret}, 200, "2001:db8::1"},
-		"IPv6 in full":                        {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "2001:0db8:0000:0000:0000:0000:0000:0001:443", "x-origin-secret": frontSecret}, 200, "2001:db8::1"},
-		"IPv6 in brackets":                    {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "[2001:db8::1]:443", "x-origin-secret": frontSecret}, 200, "2001:db8::1"},
-		"mapped IPv4":                         {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "::ffff:192.0.2.9:443", "x-origin-secret": frontSecret}, 200, "192.0.2.9"},
-		"while the secret is replaced: old":   {nextSecret + ", " + frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": frontSecret}, 200, "192.0.2.9"},
-		"while the secret is replaced: new":   {nextSecret + ", " + frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": nextSecret}, 200, "192.0.2.9"},
-		"directly":                            {frontSecret, jsonPath, nil, refused, ""},
-		"directly, with a made-up address":    {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1"}, refused, ""},
-		"directly, X-Forwarded-For":           {frontSecret, jsonPath, map[string]string{"x-forwarded-for": "192.0.2.9", "via": "1.1 abc.cloudfront.net (CloudFront)"}, refused, ""},
-		"another secret":                      {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": nextSecret}, refused, ""},
-		"a part of the secret":                {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": frontSecret[:31]}, refused, ""},
-		"both secrets as they are configured": {frontSecret + "," + nextSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": frontSecret + "," + nextSecret}, refused, ""},
-		"an empty secret":                     {frontSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": ""}, refused, ""},
-		"an unknown path, directly":           {frontSecret, "/nothing", nil, refused, ""},
-		"an unknown path, through CloudFront": {frontSecret, "/nothing", map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": frontSecret}, 404, ""},
-		"a direct route":                      {frontSecret, "/direct", map[string]string{"cloudfront-viewer-address": "192.0.2.9:1"}, 200, "198.51.100.23"},
-		"a direct route through CloudFront":   {frontSecret, "/direct", map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": frontSecret}, 200, "192.0.2.9"},
+		"not set up: headers are not read":    {"", jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": proxySecret}, 200, "198.51.100.23"},
+		"IPv4":                                {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:46532", "x-origin-secret": proxySecret}, 200, "192.0.2.9"},
+		"IPv6 as CloudFront writes it":        {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "2001:db8::1:443", "x-origin-secret": proxySecret}, 200, "2001:db8::1"},
+		"IPv6 in full":                        {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "2001:0db8:0000:0000:0000:0000:0000:0001:443", "x-origin-secret": proxySecret}, 200, "2001:db8::1"},
+		"IPv6 in brackets":                    {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "[2001:db8::1]:443", "x-origin-secret": proxySecret}, 200, "2001:db8::1"},
+		"mapped IPv4":                         {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "::ffff:192.0.2.9:443", "x-origin-secret": proxySecret}, 200, "192.0.2.9"},
+		"while the secret is replaced: old":   {nextSecret + ", " + proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": proxySecret}, 200, "192.0.2.9"},
+		"while the secret is replaced: new":   {nextSecret + ", " + proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": nextSecret}, 200, "192.0.2.9"},
+		"directly":                            {proxySecret, jsonPath, nil, refused, ""},
+		"directly, with a made-up address":    {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1"}, refused, ""},
+		"directly, X-Forwarded-For":           {proxySecret, jsonPath, map[string]string{"x-forwarded-for": "192.0.2.9", "via": "1.1 abc.cloudfront.net (CloudFront)"}, refused, ""},
+		"another secret":                      {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": nextSecret}, refused, ""},
+		"a part of the secret":                {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": proxySecret[:31]}, refused, ""},
+		"both secrets as they are configured": {proxySecret + "," + nextSecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": proxySecret + "," + nextSecret}, refused, ""},
+		"an empty secret":                     {proxySecret, jsonPath, map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": ""}, refused, ""},
+		"an unknown path, directly":           {proxySecret, "/nothing", nil, refused, ""},
+		"an unknown path, through CloudFront": {proxySecret, "/nothing", map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": proxySecret}, 404, ""},
+		"a direct route":                      {proxySecret, "/direct", map[string]string{"cloudfront-viewer-address": "192.0.2.9:1"}, 200, "198.51.100.23"},
+		"a direct route through CloudFront":   {proxySecret, "/direct", map[string]string{"cloudfront-viewer-address": "192.0.2.9:1", "x-origin-secret": proxySecret}, 200, "192.0.2.9"},
 	} {
 		event := newEvent("GET", c.path)
 		event.RequestContext.HTTP.SourceIP = "198.51.100.23"
 		for header, value := range c.headers {
 			event.Headers[header] = value
 		}
-		got := newFrontAPI(t, c.secrets).Serve(t.Context(), event)
+		got := newProxyAPI(t, c.secrets).Serve(t.Context(), event)
 		if got.Response.StatusCode != c.status || c.client != "" && got.Response.Body != c.client || got.Err != nil {
 			t.Errorf("%s: %d %s %v", name, got.Response.StatusCode, got.Response.Body, got.Err)
 		}
-		if c.status == refused && got.Outcome != "not-here" {
+		if c.status == refused && got.Outcome != "direct-access" {
 			t.Errorf("%s: outcome %q", name, got.Outcome)
 		}
-		if strings.Contains(got.Response.Body, frontSecret) {
+		if strings.Contains(got.Response.Body, proxySecret) {
 			t.Errorf("%s: the answer holds the secret", name)
 		}
 	}
@@ -84,7 +84,7 @@ func TestThroughCloudFront(t *testing.T) {
 // TestEveryMethodIsRefusedDirectly, preflights and too large bodies too.
 func TestEveryMethodIsRefusedDirectly(t *testing.T) {
 	t.Parallel()
-	api := newFrontAPI(t, frontSecret)
+	api := newProxyAPI(t, proxySecret)
 	for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS", "PUT"} {
 		event := newEvent(method, jsonPath)
 		event.Body = strings.Repeat("x", maxBodyBytes+1)
@@ -97,11 +97,11 @@ func TestEveryMethodIsRefusedDirectly(t *testing.T) {
 // TestADistributionWithoutTheViewersAddress is our mistake: nobody is limited under CloudFront's own addresses.
 func TestADistributionWithoutTheViewersAddress(t *testing.T) {
 	t.Parallel()
-	api := newFrontAPI(t, frontSecret)
+	api := newProxyAPI(t, proxySecret)
 	for _, viewer := range []string{"", "192.0.2.9", "192.0.2.9:", ":443", "2001:db8::1", "[2001:db8::1]", "[192.0.2.9]:443",
 		"192.0.2.9:443,192.0.2.10:443", "192.0.2.9:-1", "192.0.2.9:443443", "name:443", "192.0.2.9:http"} {
 		event := newEvent("GET", jsonPath)
-		event.Headers["x-origin-secret"], event.Headers["cloudfront-viewer-address"] = frontSecret, viewer
+		event.Headers["x-origin-secret"], event.Headers["cloudfront-viewer-address"] = proxySecret, viewer
 		got := api.Serve(t.Context(), event)
 		if got.Response.StatusCode != http.StatusInternalServerError || !errors.Is(got.Err, errNoViewer) {
 			t.Errorf("%q: %d %s %v", viewer, got.Response.StatusCode, got.Response.Body, got.Err)
@@ -111,10 +111,10 @@ func TestADistributionWithoutTheViewersAddress(t *testing.T) {
 
 func TestShortOriginSecretsAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, secrets := range []string{"short", frontSecret + ",", frontSecret + ",short", " "} {
+	for _, secrets := range []string{"short", proxySecret + ",", proxySecret + ",short", " "} {
 		env := config.FromMap(map[string]string{"CLOUDFRONT_SECRET": secrets})
 		config.Read[Config](env)
-		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "CLOUDFRONT_SECRET") || strings.Contains(err.Error(), frontSecret) {
+		if err := env.Err(); err == nil || !strings.Contains(err.Error(), "CLOUDFRONT_SECRET") || strings.Contains(err.Error(), proxySecret) {
 			t.Errorf("%q: %v", secrets, err)
 		}
 	}

@@ -20,7 +20,7 @@ type Config struct {
 }
 
 // Validate implements the check of config.Env.Read.
-func (c Config) Validate() error { return validFront(c.CloudFrontSecret) }
+func (c Config) Validate() error { return validateSecrets(c.CloudFrontSecret) }
 
 // Origins is a list of web origins: scheme, host and a port that is not the scheme's default.
 type Origins []string

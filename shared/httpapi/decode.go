@@ -84,7 +84,7 @@ func malformedJSON(err error) error {
 	}
 	detail := "The body is not valid JSON here."
 	if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
-		detail = "This member stands here twice."
+		detail = "This member appears twice."
 	}
 	return malformedAt(string(syntactic.JSONPointer), detail)
 }

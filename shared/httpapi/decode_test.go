@@ -156,7 +156,7 @@ func TestForms(t *testing.T) {
 		"empty JSON":               {"application/json", "", 200, ""},
 		"repeated unknown":         {urlencoded, "x=1&x=2&email=j", 200, "j"},
 		"markup":                   {urlencoded, "email=%3Cscript%3E", 200, "&lt;script&gt;"},
-		"repeated known":           {urlencoded, "email=a&email=b", 400, "email: This field stands here twice."},
+		"repeated known":           {urlencoded, "email=a&email=b", 400, "email: This field appears twice."},
 		"repeated known multipart": {multipart, part("email", "a") + part("email", "b") + "--b--\r\n", 400, "twice"},
 		"bad escape":               {urlencoded, "email=%zz", 400, "cannot be read"},
 		"semicolons":               {urlencoded, "email=a;x=b", 400, "cannot be read"},

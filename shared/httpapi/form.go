@@ -64,7 +64,7 @@ func checkFields(fields url.Values, known []string) error {
 			return malformedAt("/"+pointerToken(name), "This must be valid UTF-8 without NUL characters.")
 		}
 		if len(fields[name]) > 1 && slices.Contains(known, name) {
-			return malformedAt("/"+pointerToken(name), "This field stands here twice.")
+			return malformedAt("/"+pointerToken(name), "This field appears twice.")
 		}
 	}
 	return nil

@@ -63,7 +63,7 @@ func Invalid(errors ...FieldError) *Problem {
 // NotFound returns the 404 for unknown paths, and for links that are unknown, expired, malformed or for another
 // purpose.
 func NotFound() *Problem {
-	return NewProblem("not-found", http.StatusNotFound, "There is nothing here.", "")
+	return NewProblem("not-found", http.StatusNotFound, "Not found.", "")
 }
 
 // Limited returns the 429 of the rate limiter. violated names the policies; after is the time until a retry is allowed,
@@ -83,16 +83,16 @@ func Limited(violated []string, after time.Duration, header http.Header) *Proble
 // Busy returns the 429 for too many concurrent requests for the same address or subscriber. The request changed
 // nothing.
 func Busy(after time.Duration) *Problem {
-	p := NewProblem("too-many-at-once", http.StatusTooManyRequests, "Too many requests came for the same thing at once.",
-		"Please repeat the request later; repeating it is safe.")
+	p := NewProblem("too-many-concurrent-requests", http.StatusTooManyRequests, "Too many concurrent requests for the same address or link.",
+		"Please try again later. It is safe to repeat the request.")
 	p.Header = http.Header{"Retry-After": {seconds(after)}}
 	return p
 }
 
 // Unavailable returns the 503 for an unavailable dependency. Retrying the request is safe. cause is reported.
 func Unavailable(after time.Duration, cause error) *Problem {
-	p := NewProblem("service-unavailable", http.StatusServiceUnavailable, "The service is not available at the moment.",
-		"Please repeat the request later; repeating it is safe.")
+	p := NewProblem("service-unavailable", http.StatusServiceUnavailable, "The service is temporarily unavailable.",
+		"Please try again later. It is safe to repeat the request.")
 	p.Header = http.Header{"Retry-After": {seconds(after)}}
 	p.cause = cause
 	return p
@@ -100,7 +100,7 @@ func Unavailable(after time.Duration, cause error) *Problem {
 
 func internalError() *Problem {
 	return NewProblem("internal-error", http.StatusInternalServerError, "Something went wrong on our side.",
-		"The error was reported. Please repeat the request later; repeating it is safe.")
+		"The error was reported. Please try again later. It is safe to repeat the request.")
 }
 
 func malformed(detail string) *Problem {

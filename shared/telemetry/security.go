@@ -8,7 +8,7 @@ import (
 // SecurityReasons are the reasons of security events, with their descriptions. A test keeps docs/security.md equal to
 // this table. The names never change, because metrics and log queries use them.
 var SecurityReasons = map[string]string{
-	"limited":                 "A network exceeded a rate limit",
+	"rate_limited":            "A network exceeded a rate limit",
 	"domain_blocked":          "An address at a domain that the owner blocks",
 	"disposable":              "A disposable address, where the owner blocks or holds these",
 	"captcha_missing":         "A sign-up without a CAPTCHA response",
@@ -20,10 +20,10 @@ var SecurityReasons = map[string]string{
 	"link_forged":             "A link whose token has a wrong signature or names an unknown key",
 	"link_expired":            "A link that has expired",
 	"link_unknown":            "A valid link to a subscriber that no longer exists, or a link that was already used",
-	"wrong_address":           "An erasure with an address other than the link's",
+	"recipient_mismatch":      "An erasure with an address other than the link's",
 	"cloudfront_bypass":       "A request that did not come through CloudFront, where the site requires it",
 	"private_address_blocked": "A call to a configured URL that resolves to a private address",
-	"operator":                "An action of the operator: a migration, or a ledger event written by the operator's tool",
+	"operator_action":         "An action of the operator: a migration, or a ledger event written by the operator's tool",
 }
 
 // SecurityEvent counts an event for abuse monitoring. reason is one of SecurityReasons; any other is ignored. The event

@@ -12,9 +12,9 @@ import (
 func TestSecurityEventsAreSeparate(t *testing.T) {
 	t.Parallel()
 	ctx, m := telemetry.With(t.Context())
-	telemetry.Add(ctx, telemetry.SignUps, 1, "limited")
+	telemetry.Add(ctx, telemetry.SignUps, 1, "rate_limited")
 	for range 3 {
-		telemetry.SecurityEvent(ctx, "limited")
+		telemetry.SecurityEvent(ctx, "rate_limited")
 	}
 	telemetry.SecurityEvent(ctx, "honeypot")
 	telemetry.SecurityEvent(ctx, "a word that nobody knows")
@@ -25,7 +25,7 @@ func TestSecurityEventsAreSeparate(t *testing.T) {
 	for i, want := range []struct {
 		reason string
 		count  float64
-	}{{"limited", 3}, {"honeypot", 1}} {
+	}{{"rate_limited", 3}, {"honeypot", 1}} {
 		data, lines := written(t, parts[i], map[string]string{"function_name": "f"})
 		if n, got := count(data, "SecurityEvents", want.reason); lines != 1 || n != 1 || got != want.count {
 			t.Errorf("%s: %d lines, %v", want.reason, lines, data)
