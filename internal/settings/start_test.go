@@ -28,8 +28,9 @@ var samples = map[string]string{
 	"migrate": "status", "privacy": "token-malformed", "subscribe": "json-minimal", "unsubscribe": "token-malformed",
 }
 
-// TestEveryFunctionStartsWithExactlyWhatItReads, with its binary beside its settings, as deployed. It reads no more,
-// even if all optional settings are set, and invalid values of variables that it does not read do not stop it.
+// TestEveryFunctionStartsWithExactlyWhatItReads, with its binary beside its settings, as deployed. It reads and
+// serves what the record has, even if all optional settings are set, and invalid values of variables that it does not
+// read do not stop it.
 func TestEveryFunctionStartsWithExactlyWhatItReads(t *testing.T) {
 	binaries := t.TempDir()
 	if err := devstack.Build(t.Context(), "../..", binaries); err != nil {
@@ -55,8 +56,12 @@ func TestEveryFunctionStartsWithExactlyWhatItReads(t *testing.T) {
 						environment = append(environment, v.Name+"=\tbroken")
 					}
 				}
-				if got := invoke(t, function, artifact, environment); !slices.Equal(got, reads.All()) {
-					t.Errorf("it asks for\n%v, and the record has\n%v: run make generate", got, reads.All())
+				got := invoke(t, function, artifact, environment)
+				if !slices.Equal(got.Variables, reads.All()) {
+					t.Errorf("it asks for\n%v, and the record has\n%v: run make generate", got.Variables, reads.All())
+				}
+				if !slices.Equal(got.Routes, record.Routes[function]) {
+					t.Errorf("it serves %v, and the record has %v: run make generate", got.Routes, record.Routes[function])
 				}
 			})
 		}
@@ -116,8 +121,8 @@ func outside(t *testing.T) map[string]string {
 	}
 }
 
-// invoke starts an artifact behind the Runtime API, sends it its sample, and returns the variables that it read.
-func invoke(t *testing.T, function, artifact string, environment []string) []string {
+// invoke starts an artifact behind the Runtime API, sends it its sample, and returns what it logged about itself.
+func invoke(t *testing.T, function, artifact string, environment []string) Recording {
 	t.Helper()
 	var log bytes.Buffer
 	server, err := lambdalocal.New(lambdalocal.Config{Log: &log, Functions: []lambdalocal.Function{
@@ -136,5 +141,5 @@ func invoke(t *testing.T, function, artifact string, environment []string) []str
 	if json.Unmarshal(result.Payload, &answer); err != nil || result.FunctionError != "" || answer.StatusCode >= 500 {
 		t.Errorf("%v %s %s\n%s", err, result.FunctionError, result.Payload, log.String())
 	}
-	return Asked(bytes.ReplaceAll(log.Bytes(), []byte(function+" | "), nil))
+	return Logged(bytes.ReplaceAll(log.Bytes(), []byte(function+" | "), nil))
 }

@@ -75,6 +75,20 @@ func New(cfg Config, routes ...Route) *API {
 	return &API{config: cfg, proxy: newTrustedProxy(cfg.CloudFrontSecret), routes: routes}
 }
 
+// Routes lists the methods that have a handler with their paths, such as "GET /api/health", sorted.
+func (a *API) Routes() []string {
+	var all []string
+	for _, route := range a.routes {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if route.handler(method) != nil {
+				all = append(all, method+" "+route.Path)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Map converts errors that match err, as errors.Is defines it, to problems, and returns the API. The first match wins.
 // Call it before the first Serve.
 func (a *API) Map(err error, problem func(cause error) *Problem) *API {

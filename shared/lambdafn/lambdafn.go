@@ -110,6 +110,9 @@ func newEnvironment(name string, open Open, scheduled bool, out io.Writer) (*env
 	e.initial = ctx.Value(lineKey{}).(*line).metrics //nolint:forcetypeassert // withLine put it there
 	e.function, err = openFunction(ctx, env, open)
 	log.Debug("settings read", "settings", sources(env))
+	if e.function.HTTP != nil {
+		log.Debug("routes opened", "routes", e.function.HTTP.Routes())
+	}
 	telemetry.AddDuration(ctx, telemetry.InitDuration, time.Since(processStart))
 	return e, err
 }

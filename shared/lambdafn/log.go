@@ -83,6 +83,7 @@ func isPlatformKey(key string) bool {
 	case slog.LevelKey, slog.TimeKey, slog.MessageKey, "service", "function_name", "function_version",
 		"function_request_id", "xray_trace_id", "correlation_id", "route", "method",
 		"settings", // the names of variables
+		"routes",   // methods and paths of the code
 		"seal":     // of the ledger: this copy detects a change of the database
 		return true
 	}

@@ -6,14 +6,32 @@ import (
 	"strings"
 )
 
-// A function is a row with the variables that the function reads.
+// A function is a row with the variables that the function reads and the routes that it serves.
 type function struct {
 	row
-	reads []string
+	reads  []string
+	routes []string // "GET /api/health"
 }
 
+// A route is an event of the API for one path, with any method.
+type route struct{ Event, Path string }
+
+// Routes returns a route for each path. Its event has the name of the path's last part.
+func (f function) Routes() []route {
+	var all []route
+	for _, r := range f.routes {
+		_, path, _ := strings.Cut(r, " ")
+		name := path[strings.LastIndex(path, "/")+1:]
+		all = append(all, route{title(name), path})
+	}
+	slices.SortFunc(all, func(a, b route) int { return strings.Compare(a.Path, b.Path) })
+	return slices.Compact(all)
+}
+
+func title(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
+
 // ID returns the prefix of the logical ids of the function's resources: Subscribe for subscribe.
-func (f function) ID() string { return strings.ToUpper(f.Name[:1]) + f.Name[1:] }
+func (f function) ID() string { return title(f.Name) }
 
 // secrets returns the secrets with variables that the function reads. If it has a secret of its own, it gets no other.
 func (f function) secrets() []secret {

@@ -5,7 +5,7 @@
 //	template [-check]   write template.yaml, or only fail if it is not current
 //
 // The tables (table.go, alarms.go) contain what differs between functions, blocks.tmpl what they have in common.
-// Variables and permissions follow from the record of each function's run (internal/settings/record).
+// Variables, permissions and routes follow from the record of each function's run (internal/settings/record).
 package main
 
 import (
@@ -75,7 +75,7 @@ func generate(text string, directories []string, reads map[string]record.Variabl
 		Alarms    []alarm
 	}{Secrets: secrets, Variables: variables, Alarms: slices.Clone(alarms)}
 	for _, row := range rows {
-		f := function{row, reads[row.Name].All()}
+		f := function{row, reads[row.Name].All(), record.Routes[row.Name]}
 		data.Functions, data.Alarms = append(data.Functions, f), append(data.Alarms, throttles(f))
 	}
 	var found []string

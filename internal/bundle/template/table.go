@@ -1,8 +1,8 @@
 package main
 
-// A row describes one function. Its role, log group and variables follow from the settings that it reads
-// (internal/settings/record) and from the tables secrets and variables. The bounds are from Lambda's API reference
-// (CreateFunction, PutFunctionEventInvokeConfig, CreateEventSourceMapping).
+// A row describes one function. Its routes are those that it serves; its role, log group and variables follow from the
+// settings that it reads (both in internal/settings/record) and from the tables secrets and variables. The bounds are from
+// Lambda's API reference (CreateFunction, PutFunctionEventInvokeConfig, CreateEventSourceMapping).
 type row struct {
 	Name        string // directory in functions/
 	Comment     string // after its name, above its resources
@@ -10,7 +10,6 @@ type row struct {
 	Timeout     string // seconds, at most 900, optionally with a comment; "" for the default in Globals
 	Reserved    bool   // reserves the parameter ReservedConcurrency
 	Throttled   string // description of the alarm on throttles
-	Routes      []route
 	Schedule    *schedule
 	Retries     int      // of a failed asynchronous invocation, at most 2
 	EventAge    int      // seconds that an asynchronous invocation may wait, 60 to 21,600; 0 without such invocations
@@ -18,8 +17,6 @@ type row struct {
 	Migrates    bool     // must run before any other function changes
 	Instead     variable // replaces the variable of the same name
 }
-
-type route struct{ Event, Path string }
 
 // A schedule is a rate at which EventBridge Scheduler invokes a function, or a parameter with a rate.
 type schedule struct{ Event, Rate, Description string }
@@ -37,17 +34,14 @@ var rows = []row{
 	{
 		Name: "subscribe", Description: "Admits or refuses sign-ups.", Reserved: true,
 		Throttled: "Sign-ups were throttled.",
-		Routes:    []route{{"Subscribe", "/api/newsletter/subscribe"}},
 	},
 	{
 		Name: "confirm", Description: "Shows the confirmation page; its button activates the subscription.", Reserved: true,
 		Throttled: "Confirmations were throttled.",
-		Routes:    []route{{"Confirm", "/api/newsletter/confirm"}},
 	},
 	{
 		Name: "unsubscribe", Description: "Unsubscribes by link or one click; emails a link on request.", Reserved: true,
 		Throttled: "Unsubscriptions were throttled.",
-		Routes:    []route{{"Unsubscribe", "/api/newsletter/unsubscribe"}},
 		// Lambda's minimum concurrency, because the database has only just recovered when the queue is worked off.
 		Events: `
         Queue:
@@ -61,13 +55,11 @@ var rows = []row{
 	{
 		Name: "privacy", Description: "Returns a copy of a subscriber's data, or erases it.", Reserved: true,
 		Throttled: "Privacy requests were throttled.",
-		Routes:    []route{{"Privacy", "/api/newsletter/privacy"}},
 	},
 	{
 		Name: "health", Description: "Checks all dependencies, reports the status and alerts.", Reserved: true,
 		Timeout:   "25 # if the database is lost, it is queried twice, and every channel is notified",
 		Throttled: "A run of health was throttled.",
-		Routes:    []route{{"Ready", "/api/health"}, {"Live", "/api/health/live"}},
 		Schedule:  &schedule{"Watch", "!Ref HealthRate", "Checks all dependencies."},
 		EventAge:  60, // the fastest rate
 	},

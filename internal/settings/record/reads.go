@@ -2,6 +2,15 @@
 
 package record
 
+// Routes lists the methods and paths that each function serves.
+var Routes = map[string][]string{
+	"confirm":     {"GET /api/newsletter/confirm", "POST /api/newsletter/confirm"},
+	"health":      {"GET /api/health", "GET /api/health/live"},
+	"privacy":     {"GET /api/newsletter/privacy", "POST /api/newsletter/privacy"},
+	"subscribe":   {"POST /api/newsletter/subscribe"},
+	"unsubscribe": {"GET /api/newsletter/unsubscribe", "POST /api/newsletter/unsubscribe"},
+}
+
 // Reads is what each function asks for.
 var Reads = map[string]Variables{
 	"confirm": {

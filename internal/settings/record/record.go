@@ -1,5 +1,5 @@
-// Package record contains the variables that each function reads. `make generate` writes the table from a run of each
-// function.
+// Package record contains the variables that each function reads and the routes that it serves. `make generate` writes
+// the tables from a run of each function.
 package record
 
 import "slices"
