@@ -122,7 +122,7 @@ func copyText(to io.Writer, list io.Reader) error {
 		case last == '\r' && (err != nil || c != '\n'):
 			wrong = "a carriage return without a line feed; save the list with the line ends of Unix or Windows"
 		case err != nil:
-			return nil
+			return nil //nolint:nilerr // the end of the list
 		case c == utf8.RuneError && size == 1:
 			wrong = "it is not UTF-8; save the list as UTF-8"
 		case c == 0:

@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -139,7 +140,7 @@ func TestWhatMayMeanAnEnd(t *testing.T) {
 			for value := range strings.SplitSeq(values, "|") {
 				csv, json := judge(heading, value)
 				for _, err := range []error{csv, json} {
-					ofJSON := err == json && (heading == "consent" || heading == "locale" || heading == "source" || heading == "status")
+					ofJSON := errors.Is(err, json) && (heading == "consent" || heading == "locale" || heading == "source" || heading == "status")
 					if (err == nil || !strings.Contains(err.Error(), heading)) && !ofJSON {
 						t.Errorf("%s = %s is taken: %v", heading, value, err)
 					}

@@ -108,7 +108,7 @@ func readFile(folder string) (map[string]string, error) {
 		}
 		folder = filepath.Dir(binary)
 	}
-	text, err := os.ReadFile(filepath.Join(folder, FileName))
+	text, err := os.ReadFile(filepath.Join(folder, FileName)) //nolint:gosec // Lambda sets the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -67,7 +67,7 @@ func flatten(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if m, ok := err.(mistakes); ok {
+	if m, ok := err.(mistakes); ok { //nolint:errorlint // a wrapped one is split below
 		return m
 	}
 	several, ok := err.(interface{ Unwrap() []error })

@@ -53,9 +53,7 @@ type moment struct{ time.Time }
 // UnmarshalJSON implements json.Unmarshaler.
 func (m *moment) UnmarshalJSON(text []byte) error {
 	var s string
-	if json.Unmarshal(text, &s) != nil {
-		return nil
-	}
+	_ = json.Unmarshal(text, &s)                                                 // s stays empty, which no layout matches
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05 -0700"} { // SES's examples have both
 		if at, err := time.Parse(layout, s); err == nil {
 			m.Time = at

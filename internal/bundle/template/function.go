@@ -56,12 +56,12 @@ func (f function) Variables() []variable {
 		if v.Global || !slices.Contains(f.reads, v.Name) {
 			continue
 		}
-		switch {
-		case v.Name == "SECRETS_ARN":
+		switch v.Name {
+		case "SECRETS_ARN":
 			v.Value = secretsARN(f.secrets())
-		case v.Name == "SCHEDULE":
+		case "SCHEDULE":
 			v.Value = "!If [CheckIns, " + f.Schedule.Rate + `, ""]`
-		case v.Name == f.Instead.Name:
+		case f.Instead.Name:
 			v = f.Instead
 		}
 		if v.Value != "" {
