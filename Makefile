@@ -19,9 +19,9 @@ GO_BUILD = CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) GOFLAGS= go build -mod=readon
 ENVIRONMENT ?= production
 SETTINGS := go run ./internal/settings/tool
 
-# Tools are modules of their own, at fixed versions, and never in go.mod.
-GOLANGCI_VERSION := v2.15.0
-GOVULNCHECK_VERSION := v1.9.0
+# Tools are built once, at fixed versions, as modules of their own that are never in go.mod.
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0
+GOVULNCHECK := $(TOOLS)/govulncheck-v1.9.0
 # A vulnerability database: a URL, or an archive or folder for work without a network.
 VULNDB ?= $(firstword $(wildcard ../shared/data/vulndb-*.tar.gz) https://vuln.go.dev)
 
@@ -58,8 +58,11 @@ sam-local: ## Send sample events to the real binaries under `sam local invoke` (
 ##@ Test
 
 .PHONY: setup
-setup: ## Install the servers that only tests need (apt-get or brew)
+setup: $(GOLANGCI_LINT) $(GOVULNCHECK) ## Install what `make check` and `make test` need: linters, servers, a browser (apt-get or brew)
 	@scripts/setup.sh
+
+.PHONY: check
+check: fmt-check language settings-check tidy-check vet lint generate-check vuln template-check ## Run everything that reads the code: format, linters, generated files, vulnerabilities, template
 
 .PHONY: test
 test: ## Run every test against real servers, with the race detector
@@ -96,9 +99,8 @@ bursts: ## Print how well sign-up bursts are detected (docs/burst-detection.md)
 fuzz: ## Run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
 
-.PHONY: check
-check: fmt-check vet lint language tidy-check generate-check settings-check vuln template-check ## Everything that reads the code, and the short tests
-	@go test -short ./...
+.PHONY: nightly
+nightly: attack load faults bursts fuzz ## Run what takes too long for every change, one after the other
 
 ##@ Build
 
@@ -150,13 +152,15 @@ vet:
 	@go vet ./...
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## Run the linters of .golangci.yml
+lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml
 	@$< run
 
-$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
-	@echo 'building golangci-lint $(GOLANGCI_VERSION), once'
-	@GOFLAGS= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
-	@mv $(TOOLS)/golangci-lint $@
+$(GOLANGCI_LINT): PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(GOVULNCHECK): PACKAGE := golang.org/x/vuln/cmd/govulncheck
+$(GOLANGCI_LINT) $(GOVULNCHECK):
+	@echo 'building $(@F), once; this takes up to two minutes'
+	@GOFLAGS= GOBIN=$(TOOLS) go install $(PACKAGE)@$(lastword $(subst -v, v,$(@F)))
+	@mv $(TOOLS)/$(notdir $(PACKAGE)) $@
 
 .PHONY: language
 language: ## Check doc comments, phrases and commit subjects against docs/glossary.md
@@ -177,17 +181,15 @@ settings-check:
 	@$(SETTINGS) check
 
 .PHONY: vuln
-vuln: ## Look for known vulnerabilities in what the code calls (VULNDB for an offline database)
-	@scripts/vuln.sh $(GOVULNCHECK_VERSION) $(VULNDB)
+vuln: $(GOVULNCHECK) ## Look for known vulnerabilities in what the code calls (VULNDB for an offline database)
+	@scripts/vuln.sh $< $(VULNDB)
 
 .PHONY: template-check
 template-check:
-	@# A missing tool is reported, and with CI=true a failure.
-	@missing() { echo "$$1 (pip install $$2)" >&2; [[ "$${CI:-}" != true ]]; }; \
+	@# cfn-lint does not run SAM's translator; the tests of internal/bundle do.
+	@PATH="$$PATH:$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/newsletter/sam/bin"; \
 	if command -v cfn-lint >/dev/null; then cfn-lint template.yaml; \
-	else missing 'cfn-lint is missing; template.yaml not linted' cfn-lint; fi; \
-	if command -v sam >/dev/null; then SAM_CLI_TELEMETRY=0 sam validate --lint >/dev/null; \
-	else missing 'sam is missing; template.yaml not translated' aws-sam-cli; fi
+	else echo 'not run: cfn-lint is missing; run make setup' >&2; [[ "$${CI:-}" != true ]]; fi
 
 .PHONY: clean
 clean: ## Remove what was built and the local stack's data

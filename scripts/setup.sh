@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what only tests need: PostgreSQL, Redis, PgBouncer, Chromium and SAM's translator. Quick when all are there.
+# Installs what only tests and checks need: PostgreSQL, Redis, PgBouncer, Chromium, SAM's translator and cfn-lint. Quick
+# when all are there.
 # The programs are installed, their services are not started: the tests start servers of their own.
 set -euo pipefail
 
@@ -13,22 +14,21 @@ have_browser() {
 		[[ -d '/Applications/Google Chrome.app' || -d /Applications/Chromium.app ]]
 }
 
-# Debian lets nobody install into the system's Python, so the translator has an environment of its own, where
-# internal/samtemplate looks for it. Its version is fixed, as that of every tool.
-translator=aws-sam-translator==1.115.0
+# Debian lets nobody install into the system's Python, so these have an environment of their own, where
+# internal/samtemplate and the Makefile look for them. Their versions are fixed, as those of every tool.
 environment=${XDG_CACHE_HOME:-$HOME/.cache}/newsletter/sam
-have_translator() {
-	local python
+have_python_tools() {
+	local python translator=
 	for python in "$environment/bin/python" python3; do
-		if "$python" -c 'import samtranslator' 2>/dev/null; then return; fi
+		if "$python" -c 'import samtranslator' 2>/dev/null; then translator=yes; fi
 	done
-	return 1
+	[[ -n $translator ]] && { [[ -x $environment/bin/cfn-lint ]] || command -v cfn-lint >/dev/null; }
 }
-install_translator() {
-	if have_translator; then return; fi
-	echo "installing: $translator"
+install_python_tools() {
+	if have_python_tools; then return; fi
+	echo "installing: SAM's translator and cfn-lint"
 	python3 -m venv --clear "$environment"
-	"$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$translator"
+	"$environment/bin/python" -m pip install --quiet --disable-pip-version-check aws-sam-translator==1.115.0 cfn-lint==1.58.0
 }
 
 missing=()
@@ -36,9 +36,9 @@ have_postgres || missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis)
 command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]] || missing+=(pgbouncer)
 have_browser || missing+=(chromium)
-have_translator || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+have_python_tools || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 if ((${#missing[@]} == 0)); then
-	install_translator
+	install_python_tools
 	exit 0
 fi
 echo "installing: ${missing[*]}"
@@ -82,4 +82,4 @@ else
 	echo "neither apt-get nor brew is here; install by hand: ${missing[*]}" >&2
 	exit 1
 fi
-install_translator
+install_python_tools
