@@ -5,7 +5,7 @@ import (
 
 	"newsletter/shared/alert"
 	"newsletter/shared/capture"
-	"newsletter/shared/messenger"
+	"newsletter/shared/notify"
 	"newsletter/shared/outbox"
 )
 
@@ -24,7 +24,7 @@ func (r *run) notifyAlert(ctx context.Context, d outbox.Delivery) (string, error
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
 	began := r.now()
-	err = to.notifyAlert(ctx, messenger.Notification{ID: d.ID.String(), Alert: a, Stage: stage})
+	err = to.notifyAlert(ctx, notify.OfAlert(d.ID.String(), a, stage))
 	outcome := "notified"
 	if err != nil {
 		outcome = "failed"

@@ -10,7 +10,7 @@ import (
 
 	"newsletter/shared/capture"
 	"newsletter/shared/ledger"
-	"newsletter/shared/messenger"
+	"newsletter/shared/notify"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
@@ -27,7 +27,7 @@ type notification struct {
 // an *outbox.Failure.
 type destination struct {
 	notify      func(ctx context.Context, t notification, p subscribers) (outcome string, err error)
-	notifyAlert messenger.Notifier
+	notifyAlert notify.Notifier
 	// kinds are the kinds of events that it receives; none for all.
 	kinds []ledger.Kind
 	// needsPayload reports that it has to know the contact data of an erased subscriber.

@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"newsletter/shared/alert"
-	"newsletter/shared/messenger"
+	"newsletter/shared/notify"
 	"newsletter/shared/telemetry"
 )
 
@@ -34,7 +34,7 @@ const (
 // message is told at the next ping. That it is over is queued as for every other alert.
 type lostDatabase struct {
 	redis  redis.UniversalClient // nil: only this environment remembers
-	voices map[string]messenger.Notifier
+	voices map[string]notify.Notifier
 	remind time.Duration
 	clear  time.Duration // for how long the database must have answered before the loss is over
 	now    func() time.Time
@@ -164,7 +164,7 @@ func (d *lostDatabase) say(ctx context.Context, l *loss, to []string) error {
 	if l.Round == 1 {
 		stage = alert.Opened
 	}
-	notice := messenger.Notification{ID: fmt.Sprintf("%s-%d", l.ID, l.Round), Alert: l.alert(), Stage: stage}
+	notice := notify.OfAlert(fmt.Sprintf("%s-%d", l.ID, l.Round), l.alert(), stage)
 	within, cancel := context.WithTimeout(ctx, sayTimeout)
 	defer cancel()
 	failures := make([]error, len(to))

@@ -15,7 +15,7 @@ import (
 	"newsletter/internal/testenv"
 	"newsletter/shared/alert"
 	"newsletter/shared/config"
-	"newsletter/shared/messenger"
+	"newsletter/shared/notify"
 	"newsletter/shared/postgres"
 	"newsletter/shared/redistls"
 )
@@ -51,7 +51,7 @@ func newLossRig(t *testing.T) *lossRig {
 	for i := range r.envs {
 		r.envs[i] = &lostDatabase{
 			redis: r.client(), remind: 4 * time.Hour, clear: 5 * time.Minute, now: clock,
-			voices: map[string]messenger.Notifier{"slack": r.hear, "dead": func(context.Context, messenger.Notification) error { return errors.New("down") }},
+			voices: map[string]notify.Notifier{"slack": r.hear, "dead": func(context.Context, notify.Notification) error { return errors.New("down") }},
 		}
 	}
 	return r
@@ -66,7 +66,7 @@ func (r *lossRig) client() redis.UniversalClient {
 	return client
 }
 
-func (r *lossRig) hear(_ context.Context, n messenger.Notification) error {
+func (r *lossRig) hear(_ context.Context, n notify.Notification) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.deaf {
@@ -76,7 +76,7 @@ func (r *lossRig) hear(_ context.Context, n messenger.Notification) error {
 		r.t.Errorf("two messages have the id %s", n.ID)
 	}
 	r.ids[n.ID] = true
-	r.heard = append(r.heard, string(n.Stage))
+	r.heard = append(r.heard, strings.TrimPrefix(n.Event.Type, "alert."))
 	return nil
 }
 

@@ -225,9 +225,9 @@ func TestWhatWasNotSentIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	for _, row := range []string{
-		`'email.confirm', 'done', 'stale', now()`, `'notify.slack', 'done', 'unwanted', now()`, `'none', 'done', 'none', now()`,
-		`'change', 'done', 'told', now()`, `'email.reminder', 'done', 'sent', now() - interval '2 hours'`, `'notify.ga4', 'done', 'counted', now() - interval '25 hours'`,
-		`'alert.firing.discord', 'done', 'warned', now() - interval '3 hours'`, `'notify.discord', 'ready', 'unreachable', null`,
+		`'email.confirm', 'done', 'stale', now()`, `'notify.slack', 'done', 'skipped', now()`, `'none', 'done', 'none', now()`,
+		`'change', 'done', 'expanded', now()`, `'email.reminder', 'done', 'sent', now() - interval '2 hours'`, `'notify.ga4', 'done', 'counted', now() - interval '25 hours'`,
+		`'alert.firing.discord', 'done', 'notified', now() - interval '3 hours'`, `'notify.discord', 'ready', 'unreachable', null`,
 	} {
 		b.Exec(`insert into outbox (id, due_at, created_at, kind, state, outcome, finished_at) values (gen_random_uuid(), now(), now() - interval '4 minutes', ` + row + `)`)
 	}

@@ -14,7 +14,8 @@ import (
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/loops"
-	"newsletter/shared/messenger"
+	"newsletter/shared/notify"
+	"newsletter/shared/outbound"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/redistls"
@@ -33,7 +34,9 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambdafn.Function, error) {
 	api := config.Read[httpapi.Config](env)
 	dbConfig, redisConfig := postgres.ReadConfigWithReplica(env), config.Read[redistls.Config](env)
-	voices, loopsSends := messenger.Read(env, time.Now), config.Read[loops.SenderConfig](env).TransactionalID != ""
+	notifiers, err := notify.New(config.Read[notify.Config](env), config.Read[outbound.Config](env), time.Now)
+	env.Add(err)
+	loopsSends := config.Read[loops.SenderConfig](env).TransactionalID != ""
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -63,7 +66,7 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 	h := &handler{healthcheck.New(time.Now, asked...), &watcher{
 		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: speeds,
 		target: alerts.LatencyMax, seen: seen, now: time.Now,
-		lost: &lostDatabase{redis: redis, voices: voices, remind: alerts.RepeatInterval, clear: alerts.ResolveAfter, now: time.Now},
+		lost: &lostDatabase{redis: redis, voices: notifiers, remind: alerts.RepeatInterval, clear: alerts.ResolveAfter, now: time.Now},
 	}}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.event, OnRequest: requests.Count, Close: func(ctx context.Context) {
 		requests.Close(ctx)

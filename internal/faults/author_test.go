@@ -70,7 +70,7 @@ func (a *author) activate(id uuid.UUID, address string) token.Claims {
 	claims, d := a.signUp(id, address)
 	e := a.step(opConfirm, address, claims, Event{Kind: kindConfirmed, Outcome: "confirmed", From: "pending", To: "active", RequestEvent: claims.EventID})
 	a.h.Calls[len(a.h.Calls)-1].Delivery = d.ID.String()
-	a.delivery(e, "change", "told")
+	a.delivery(e, "change", "expanded")
 	return claims
 }
 

@@ -120,7 +120,7 @@ func TestRead(t *testing.T) {
 	outbox("email.confirm", "ready", 0, "", 30*time.Second)
 	outbox("email.confirm", "held", 0, "", time.Minute)
 	outbox("notify.slack", "dead", 8, "gone", time.Minute)
-	outbox("alert.firing.slack", "done", 1, "warned", 3*time.Minute)
+	outbox("alert.firing.slack", "done", 1, "notified", 3*time.Minute)
 	outbox("notify.loops", "ready", 2, "timeout", -time.Minute)
 	outbox("notify.loops", "ready", 1, "", -time.Minute)         // under way
 	outbox("notify.loops", "ready", 1, "released", -time.Minute) // by the owner, and under way

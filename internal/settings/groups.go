@@ -43,7 +43,7 @@ var groups = []struct {
 	{"Redis", []any{redistls.Config{}}},
 	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, outbox.VaultConfig{}, config.Source{}}},
 	{"Destinations", []any{
-		loops.Config{}, loops.SenderConfig{}, ga4.Config{}, notify.Config{}, webhook.Config{}, journal.Config{}, unsubscribequeue.Config{},
+		loops.Config{}, loops.SenderConfig{}, ga4.Config{}, notify.ChatConfig{}, webhook.Config{}, journal.Config{}, unsubscribequeue.Config{},
 	}},
 	{"Alerts", []any{alert.Config{}, notify.TopicConfig{}}},
 	{"Privacy and retention", []any{privacy.Config{}, retention.Config{}}},

@@ -1,4 +1,5 @@
-// Package notify posts messages for the owner to Slack, Discord and an SNS topic.
+// Package notify notifies the owner of changes and alerts by Slack, Discord, an SNS topic and webhooks. It serves deliver,
+// whose messages the outbox retries, and health, which has no outbox while the database is unavailable.
 //
 // Invariants: the text of a message is shown verbatim, without formatting, links or mentions, and cut to the service's
 // maximum length. Callers pass no personal data.
@@ -24,8 +25,8 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Config configures the channels.
-type Config struct {
+// ChatConfig configures the chat channels.
+type ChatConfig struct {
 	// Post changes and alerts to this incoming webhook of Slack, or of a compatible service. Empty: no posts.
 	Slack config.Sealed `env:"SLACK_WEBHOOK_URL"`
 	// Post changes and alerts to this webhook of a Discord channel. Empty: no posts.
@@ -58,30 +59,30 @@ type service interface {
 	classify(response outbound.Response, refused *outbox.Failure) *outbox.Failure
 }
 
-// Channel posts messages. It is safe for concurrent use.
-type Channel struct {
+// channel posts messages to a chat. It is safe for concurrent use.
+type channel struct {
 	url     string
 	service service
 	client  *outbound.Client
 }
 
-// Channels returns the channels of a Config by their names in the outbox. It does no I/O.
-func Channels(cfg Config, guard outbound.Config, client *outbound.Client) (map[string]*Channel, error) {
-	all := map[string]*Channel{}
+// newChannels returns the channels of a ChatConfig by their names in the outbox. It does no I/O.
+func newChannels(cfg ChatConfig, guard outbound.Config, client *outbound.Client) (map[string]*channel, error) {
+	all := map[string]*channel{}
 	var problems []error
 	if !cfg.Slack.IsZero() {
 		address := strings.TrimSpace(cfg.Slack.Reveal())
 		if err := guard.CheckURL(address); err != nil {
 			problems = append(problems, fmt.Errorf("SLACK_WEBHOOK_URL: %w", err))
 		}
-		all[outbox.Slack] = &Channel{address, slack{}, client}
+		all[outbox.Slack] = &channel{address, slack{}, client}
 	}
 	if !cfg.Discord.IsZero() {
 		address, err := discordURL(strings.TrimSpace(cfg.Discord.Reveal()), guard)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("DISCORD_WEBHOOK_URL: %w", err))
 		}
-		all[outbox.Discord] = &Channel{address, discord{}, client}
+		all[outbox.Discord] = &channel{address, discord{}, client}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -107,8 +108,8 @@ func discordURL(raw string, guard outbound.Config) (string, error) {
 // errEmpty is the error for a message without a title.
 var errEmpty = errors.New("the message has no title")
 
-// Post posts a message. The error is a *outbox.Failure.
-func (c *Channel) Post(ctx context.Context, m Message) error {
+// post posts a message. The error is a *outbox.Failure.
+func (c *channel) post(ctx context.Context, m Message) error {
 	m = m.clean()
 	if m.Title == "" {
 		return &outbox.Failure{Cause: "bad_message", Permanent: true, Err: errEmpty}

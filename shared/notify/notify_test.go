@@ -28,27 +28,27 @@ type fake interface {
 }
 
 // setup returns a channel and the fake behind it.
-func setup(t *testing.T, service string) (*Channel, fake) {
+func setup(t *testing.T, service string) (*channel, fake) {
 	t.Helper()
 	t.Parallel()
 	slack, discord := &devstack.Slack{}, &devstack.Discord{}
 	server := httptest.NewServer(slack)
-	cfg, behind := Config{Slack: config.Seal(server.URL + "/services/" + secret)}, fake(slack)
+	cfg, behind := ChatConfig{Slack: config.Seal(server.URL + "/services/" + secret)}, fake(slack)
 	if service == "discord" {
 		server.Close()
 		server = httptest.NewServer(discord)
-		cfg, behind = Config{Discord: config.Seal(server.URL + "/api/webhooks/1/" + secret + "?thread_id=2")}, discord
+		cfg, behind = ChatConfig{Discord: config.Seal(server.URL + "/api/webhooks/1/" + secret + "?thread_id=2")}, discord
 	}
 	t.Cleanup(server.Close)
 	guard := outbound.Config{AllowPrivate: []string{server.Listener.Addr().String()}}
-	channels, err := Channels(cfg, guard, outbound.New(guard, nil))
+	channels, err := newChannels(cfg, guard, outbound.New(guard, nil))
 	if err != nil || len(channels) != 1 || channels[service] == nil {
 		t.Fatalf("%v %v", channels, err)
 	}
 	return channels[service], behind
 }
 
-func both(t *testing.T, test func(t *testing.T, c *Channel, d fake)) {
+func both(t *testing.T, test func(t *testing.T, c *channel, d fake)) {
 	for _, service := range []string{"slack", "discord"} {
 		t.Run(service, func(t *testing.T) {
 			channel, behind := setup(t, service)
@@ -70,8 +70,8 @@ func TestMessageIsShownVerbatim(t *testing.T) {
 		"letters":  {Info, "Grüße – 你好 🎉", []string{"مرحبا"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, c *Channel, d fake) {
-				if err := c.Post(t.Context(), message); err != nil {
+			both(t, func(t *testing.T, c *channel, d fake) {
+				if err := c.post(t.Context(), message); err != nil {
 					t.Fatal(err)
 				}
 				want := []devstack.ChatMessage{{Title: message.Title, Text: strings.Join(message.Lines, "\n")}}
@@ -84,8 +84,8 @@ func TestMessageIsShownVerbatim(t *testing.T) {
 }
 
 func TestInvisibleTextIsRemoved(t *testing.T) {
-	both(t, func(t *testing.T, c *Channel, d fake) {
-		err := c.Post(t.Context(), Message{Info, " a\r\nb\x00c\u2028d\xff ", []string{"", " \n ", "x\u202egnp.exe\u2066", "y"}})
+	both(t, func(t *testing.T, c *channel, d fake) {
+		err := c.post(t.Context(), Message{Info, " a\r\nb\x00c\u2028d\xff ", []string{"", " \n ", "x\u202egnp.exe\u2066", "y"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,9 +98,9 @@ func TestInvisibleTextIsRemoved(t *testing.T) {
 func TestLongMessagesAreCut(t *testing.T) {
 	for name, letter := range map[string]string{"plain": "a", "escaped": "<", "wide": "🎉"} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, c *Channel, d fake) {
+			both(t, func(t *testing.T, c *channel, d fake) {
 				long := strings.Repeat(letter, 5000)
-				if err := c.Post(t.Context(), Message{Alarm, long, []string{long, long}}); err != nil {
+				if err := c.post(t.Context(), Message{Alarm, long, []string{long, long}}); err != nil {
 					t.Fatal(err)
 				}
 				m := d.Messages()[0]
@@ -215,10 +215,10 @@ func refused(t *testing.T, service string, all responses) {
 				ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
 			}
 			defer cancel()
-			if got := failure(t, channel.Post(ctx, Message{Title: "private words"})); got != test.want {
+			if got := failure(t, channel.post(ctx, Message{Title: "private words"})); got != test.want {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
-			if err := channel.Post(t.Context(), Message{Title: "another try"}); err != nil {
+			if err := channel.post(t.Context(), Message{Title: "another try"}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -229,7 +229,7 @@ func refused(t *testing.T, service string, all responses) {
 func TestDiscordEmptyResponse(t *testing.T) {
 	channel, behind := setup(t, "discord")
 	behind.Fail(devstack.Fault{Status: 204})
-	if err := channel.Post(t.Context(), Message{Title: "x"}); err != nil {
+	if err := channel.post(t.Context(), Message{Title: "x"}); err != nil {
 		t.Error(err)
 	}
 	if !strings.HasSuffix(channel.url, "?thread_id=2&wait=true") {
@@ -238,8 +238,8 @@ func TestDiscordEmptyResponse(t *testing.T) {
 }
 
 func TestEmptyMessage(t *testing.T) {
-	both(t, func(t *testing.T, c *Channel, d fake) {
-		got := failure(t, c.Post(t.Context(), Message{Title: " \n", Lines: []string{"private words"}}))
+	both(t, func(t *testing.T, c *channel, d fake) {
+		got := failure(t, c.post(t.Context(), Message{Title: " \n", Lines: []string{"private words"}}))
 		if got != (outbox.Failure{Cause: "bad_message", Permanent: true}) || len(d.Calls()) != 0 {
 			t.Errorf("%+v %v", got, d.Calls())
 		}
@@ -262,7 +262,7 @@ func TestConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := config.FromMap(map[string]string{"SLACK_WEBHOOK_URL": test.slack, "DISCORD_WEBHOOK_URL": test.discord})
-			channels, err := Channels(config.Read[Config](env), outbound.Config{}, outbound.New(outbound.Config{}, nil))
+			channels, err := newChannels(config.Read[ChatConfig](env), outbound.Config{}, outbound.New(outbound.Config{}, nil))
 			if (err == nil) != (test.want == "") || err != nil && (!strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secret)) {
 				t.Errorf("%v, want %q", err, test.want)
 			}

@@ -40,23 +40,23 @@ const (
 	maxSubject = 100
 )
 
-// Topic publishes messages to an SNS topic. It is safe for concurrent use.
-type Topic struct {
+// topic publishes messages to an SNS topic. It is safe for concurrent use.
+type topic struct {
 	client *sns.Client
 	arn    string
 }
 
-// NewTopic returns the topic of an enabled Config. It does no I/O.
-func NewTopic(cfg TopicConfig) *Topic {
-	return &Topic{arn: cfg.ARN, client: sns.New(sns.Options{
+// newTopic returns the topic of an enabled TopicConfig. It does no I/O.
+func newTopic(cfg TopicConfig) *topic {
+	return &topic{arn: cfg.ARN, client: sns.New(sns.Options{
 		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: awssdk.Endpoint("sns"),
 		HTTPClient: awshttp.NewBuildableClient().WithTimeout(publishTimeout),
 		Retryer:    aws.NopRetryer{},
 	})}
 }
 
-// Post publishes a message. The error is a *outbox.Failure.
-func (t *Topic) Post(ctx context.Context, m Message) error {
+// post publishes a message. The error is a *outbox.Failure.
+func (t *topic) post(ctx context.Context, m Message) error {
 	m = m.clean()
 	if m.Title == "" {
 		return &outbox.Failure{Cause: "bad_message", Permanent: true, Err: errEmpty}

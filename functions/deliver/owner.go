@@ -1,0 +1,56 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"newsletter/shared/ledger"
+	"newsletter/shared/notify"
+	"newsletter/shared/subscription"
+	"newsletter/shared/webhook"
+)
+
+// ownerSink notifies the owner.
+type ownerSink struct{ notifier notify.Notifier }
+
+func (o ownerSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
+	return "notified", o.notifier(ctx, notify.Notification{ID: t.ID.String(), Message: message(t.Change), Event: event(t.Change)})
+}
+
+// message returns a change as a message for people.
+func message(c subscription.ChangeEvent) notify.Message {
+	m := notify.Message{Level: notify.Info, Title: cmp.Or(titles[c.Kind], string(c.Kind))}
+	for _, line := range []struct{ name, value string }{
+		{"Page", c.Source.Page}, {"Campaign", c.Source.Campaign}, {"Mailbox provider", c.Data.Provider},
+		{"Language", c.Data.Locale}, {"Reason", strings.Join(c.Data.Reasons, ", ")},
+	} {
+		if line.value != "" {
+			m.Lines = append(m.Lines, line.name+": "+line.value)
+		}
+	}
+	return m
+}
+
+// titles are the titles of messages.
+var titles = map[ledger.Kind]string{
+	ledger.Requested:          "New subscriber",
+	ledger.Confirmed:          "New subscriber",
+	ledger.Unsubscribed:       "Unsubscribed",
+	ledger.Declined:           "A sign-up was declined",
+	ledger.Suppressed:         "A subscriber was suppressed",
+	ledger.SuppressionRemoved: "A suppression was removed",
+	ledger.Erased:             "Data erased on request",
+}
+
+// event returns a change as an event for the owner's services, without personal data.
+func event(c subscription.ChangeEvent) webhook.Event {
+	e := webhook.Event{
+		Type: string(c.Kind), At: c.At, EventID: c.EventID.String(), SubscriberID: c.SubscriberID.String(),
+		Data: map[string]string{"outcome": c.Data.Outcome},
+	}
+	if len(c.Data.Reasons) > 0 {
+		e.Data["reason"] = c.Data.Reasons[0]
+	}
+	return e
+}
