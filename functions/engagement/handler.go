@@ -50,15 +50,15 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 			return nil, err // Lambda repeats all records; recording one again is harmless
 		}
 		done.Outcomes[outcome]++
-		lambdafn.Note(ctx, slog.Int("mails_"+outcome, done.Outcomes[outcome]))
+		lambdafn.Note(ctx, slog.Int("emails_"+outcome, done.Outcomes[outcome]))
 	}
 	return done, nil
 }
 
 // record records one event and suppresses its recipient if required.
 func (h *handler) record(ctx context.Context, n events.SNSEntity) (outcome string, err error) {
-	e, news := engagement.Read(n.Message, n.MessageID, n.Timestamp)
-	if !news {
+	e, relevant := engagement.Read(n.Message, n.MessageID, n.Timestamp)
+	if !relevant {
 		return "ignored", nil
 	}
 	var emailHMAC []byte

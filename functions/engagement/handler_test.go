@@ -14,10 +14,10 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// sampleDelivery is the delivery that the samples are about.
+// sampleDelivery is the ID of the delivery in the samples.
 const sampleDelivery = "0192b3a4-c5d6-7e8f-9012-a3b4c5d6e7f8"
 
-// samples says what each file of events/engagement does with an active subscriber.
+// samples lists the effect of each file of events/engagement on an active subscriber.
 var samples = map[string]struct{ outcome, status, recorded string }{
 	"bounce":                      {"bounce", "suppressed", "bounce General true"},
 	"bounce-notification-headers": {"bounce", "suppressed", "bounce NoEmail true"},
@@ -41,17 +41,17 @@ func TestSampleEvents(t *testing.T) {
 			t.Parallel()
 			b := functiontest.New(t)
 			b.Activate("jane@example.org")
-			mail := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
-			event := event(t, name, mail)
+			delivery := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
+			event := event(t, name, delivery)
 			f := b.Open(open)
 			want, known := samples[name]
 			if !known {
 				if _, err := f.Event(t.Context(), event); err == nil {
-					t.Error("it is taken")
+					t.Error("an invalid event is accepted")
 				}
 				return
 			}
-			for range 2 { // notifications come twice now and then
+			for range 2 { // SNS may repeat notifications
 				value, err := f.Event(t.Context(), event)
 				if err != nil || value.(result).Outcomes[want.outcome] != 1 {
 					t.Fatalf("%v %v", value, err)
@@ -64,20 +64,20 @@ func TestSampleEvents(t *testing.T) {
 				t.Errorf("recorded %q, want %q", got, want.recorded)
 			}
 			if all := strings.Join(b.Strings(`select to_jsonb(e)::text from engagement_events e union all select to_jsonb(a)::text from ledger_events a`), ""); strings.Contains(all, "@") || strings.Contains(all, "198.51.100") {
-				t.Errorf("something personal: %s", all)
+				t.Errorf("personal data is recorded: %s", all)
 			}
 		})
 	}
 }
 
-// event is a sample about a delivery.
+// event returns a sample about a delivery.
 func event(t *testing.T, name, delivery string) json.RawMessage {
 	t.Helper()
 	return json.RawMessage(strings.ReplaceAll(string(functiontest.Sample(t, "engagement", name)), sampleDelivery, delivery))
 }
 
-// take lets the function take an event once, and gives what came of it.
-func take(t *testing.T, f lambdafn.Function, event json.RawMessage) (outcome string) {
+// invoke invokes the function with an event, and returns the outcome.
+func invoke(t *testing.T, f lambdafn.Function, event json.RawMessage) (outcome string) {
 	t.Helper()
 	value, err := f.Event(t.Context(), event)
 	if err != nil || len(value.(result).Outcomes) != 1 {
@@ -88,7 +88,7 @@ func take(t *testing.T, f lambdafn.Function, event json.RawMessage) (outcome str
 	return outcome
 }
 
-// expect compares rows.
+// expect compares the rows of a query.
 func expect(b *functiontest.Fixture, query, want string) {
 	b.Helper()
 	if got := strings.Join(b.Strings(query), ", "); got != want {
@@ -98,13 +98,13 @@ func expect(b *functiontest.Fixture, query, want string) {
 
 const recorded = `select kind || ' ' || detail || ' ' || permanent || ' ' || (subscriber_id is not null) from engagement_events order by id`
 
-// What is about nobody known ends nothing, and is kept for an alert, with the time of now and nothing of anybody.
-func TestAnEmailThatIsNotKnown(t *testing.T) {
+// TestUnknownDelivery checks that an event about an unknown recipient suppresses nobody and is recorded for an alert.
+func TestUnknownDelivery(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Activate("joe@example.org")
 	f := b.Open(open)
-	for _, name := range []string{"bounce", "complaint-notification-type", "delivery", "delivery"} { // deliveries come twice now and then
+	for _, name := range []string{"bounce", "complaint-notification-type", "delivery", "delivery"} { // SNS may repeat notifications
 		ctx, metrics := telemetry.With(t.Context())
 		value, err := f.Event(ctx, functiontest.Sample(t, "engagement", name))
 		if err != nil || value.(result).Outcomes["unknown"] != 1 {
@@ -119,56 +119,55 @@ func TestAnEmailThatIsNotKnown(t *testing.T) {
 	expect(b, `select status from subscribers`, "active")
 }
 
-// A complaint months later, when the delivery is kept no more, is about who reads the mailbox.
-func TestAComplaintAboutAnEmailThatIsGone(t *testing.T) {
+// TestComplaintAboutDeletedDelivery checks that the recipient's address identifies the subscriber.
+func TestComplaintAboutDeletedDelivery(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Activate("jane@example.org")
 	b.Exec(`delete from outbox`)
-	if got := take(t, b.Open(open), event(t, "complaint", sampleDelivery)); got != "complaint" {
+	if got := invoke(t, b.Open(open), event(t, "complaint", sampleDelivery)); got != "complaint" {
 		t.Error(got)
 	}
 	expect(b, `select status from subscribers`, "suppressed")
 	expect(b, recorded, "complaint abuse true true")
 }
 
-// An identity's notification names no delivery: it is the one that went to that mailbox at that time.
-func TestAnEmailIsFoundByItsRecipientAndTime(t *testing.T) {
+// TestDeliveryByRecipientAndTime checks events of an identity, which contain no delivery ID.
+func TestDeliveryByRecipientAndTime(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	for _, address := range []string{"jane@example.org", "joe@example.org"} {
 		b.Activate(address)
 	}
-	// SES took jane's second email, and one to joe, at 12:00 of the sample.
+	// SES accepted jane's second email, and one to joe, at 12:00, the time of the sample.
 	b.Exec(`update outbox set state = 'done', outcome = 'sent', finished_at = '2026-01-31T12:00:01Z' where kind = 'email.confirm'`)
 	b.Exec(`insert into outbox (id, kind, subscriber_id, due_at, created_at, state, outcome, finished_at)
 		select gen_random_uuid(), 'email.reminder', id, now(), now(), 'done', 'sent', '2026-01-31T11:59:30Z' from subscribers where email_norm = 'jane@example.org'`)
 	f := b.Open(open)
-	take(t, f, event(t, "complaint-notification-type", sampleDelivery))
+	invoke(t, f, event(t, "complaint-notification-type", sampleDelivery))
 	expect(b, `select o.kind || ' ' || s.email_norm from engagement_events e join outbox o on o.id = e.delivery_id join subscribers s on s.id = o.subscriber_id`,
 		"email.confirm jane@example.org")
 	expect(b, `select status from subscribers order by email_norm`, "suppressed, active")
 }
 
-// Somebody who was erased and then complains is not written to again, and nothing else is kept of them. With an objection that
-// is so already.
-func TestAComplaintAfterAnErasure(t *testing.T) {
+// TestComplaintAfterErasure checks that a complaint suppresses the address of an erased subscriber, and nothing else is kept.
+func TestComplaintAfterErasure(t *testing.T) {
 	t.Parallel()
 	for name, object := range map[string]bool{"erased": false, "objected": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := functiontest.New(t)
 			b.Activate("jane@example.org")
-			mail := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
+			delivery := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
 			erase(b, subscription.Erasure{Address: b.Address("jane@example.org"), Object: object, Visit: functiontest.Visit})
 			f := b.Open(open)
-			if got := take(t, f, event(t, "bounce", mail)); got != "bounce" {
+			if got := invoke(t, f, event(t, "bounce", delivery)); got != "bounce" {
 				t.Error(got)
 			}
 			want := map[bool]string{false: "", true: "objection"}
 			expect(b, `select reason from suppressions`, want[object])
 			for range 2 {
-				if got := take(t, f, event(t, "complaint", mail)); got != "complaint" {
+				if got := invoke(t, f, event(t, "complaint", delivery)); got != "complaint" {
 					t.Error(got)
 				}
 			}
@@ -183,7 +182,7 @@ func TestAComplaintAfterAnErasure(t *testing.T) {
 	}
 }
 
-// erase erases somebody as the operator does.
+// erase erases a subscriber as the operator's tool does.
 func erase(b *functiontest.Fixture, p subscription.Erasure) {
 	b.Helper()
 	env := b.Env()
@@ -196,8 +195,8 @@ func erase(b *functiontest.Fixture, p subscription.Erasure) {
 	}
 }
 
-// Without a database the notification fails, so that Lambda repeats it.
-func TestALostDatabase(t *testing.T) {
+// TestDatabaseUnavailable checks that the notification fails, so that Lambda repeats it.
+func TestDatabaseUnavailable(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
@@ -206,13 +205,12 @@ func TestALostDatabase(t *testing.T) {
 	}
 }
 
-// An address that bounced gets no further email.
-func TestAfterABounce(t *testing.T) {
+func TestNoEmailAfterBounce(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.SignUp("jane@example.org")
-	mail := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
-	take(t, b.Open(open), event(t, "bounce", mail))
+	delivery := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
+	invoke(t, b.Open(open), event(t, "bounce", delivery))
 	r := subscription.Request{Address: b.Address("jane@example.org"), Visit: functiontest.Visit}
 	if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.RequestSuppressed {
 		t.Errorf("%s %v", outcome, err)

@@ -1,12 +1,12 @@
 // Package engagement records the events of emails that Amazon SES publishes, such as bounces, and finds the subscriber of
 // each.
 //
-// Invariants: no address, network address or link is kept; an event that comes twice is kept once. A subscriber is found by
-// the delivery that the email names, and only where it names none, or where nothing is kept of it any more, by the keyed
-// hash of the recipient's address.
+// Invariants: no email address, IP address or link is stored; a repeated event is stored once. A subscriber is found by the
+// delivery ID in the event, or, if there is none or the delivery is no longer stored, by the keyed hash of the recipient's
+// address.
 //
-// Failure policy: what cannot be read, or is about nobody known, is recorded as Unreadable, for the owner to be alerted;
-// errors of the database are returned as they are, and the event may be recorded again.
+// Failure policy: an event that is unreadable or about an unknown recipient is recorded as Unreadable, for an alert.
+// Database errors are returned, and the event may be recorded again.
 package engagement
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Kind is what became of an email.
+// Kind is the kind of an event.
 type Kind string
 
 // The kinds.
@@ -30,44 +30,45 @@ const (
 	Click     Kind = "click"
 	Reject    Kind = "reject"
 	Delay     Kind = "delay"
-	// Unreadable is an event that could not be read, or is about nobody known.
+	// Unreadable is an event that is unreadable or about an unknown recipient.
 	Unreadable Kind = "unreadable"
 )
 
-// Event is what became of one email.
+// Event is one event of an email.
 type Event struct {
 	Kind Kind
 	At   time.Time
-	// DeliveryID is the outbox row that the email names; uuid.Nil if the event does not tell.
+	// DeliveryID is the outbox message of the email; uuid.Nil if unknown.
 	DeliveryID uuid.UUID
-	// MessageID is SES's id of the email, or that of the notification where it cannot be read; SentAt is when SES took it.
+	// MessageID is SES's ID of the email, or that of the notification if it is unreadable; SentAt is when SES accepted it.
 	MessageID string
 	SentAt    time.Time
-	// Recipient is the address that the email went to; empty if there were none or several.
+	// Recipient is the address of the recipient; empty if there is none or several.
 	Recipient string
 	// Detail is one word of the provider, such as "General" of a bounce.
 	Detail string
-	// Permanent reports that a bounce is permanent, or that a person made the complaint.
+	// Permanent is set if a bounce is permanent, or if a person made the complaint.
 	Permanent bool
-	// Suppress reports that the mailbox is to be suppressed.
+	// Suppress is set if the mailbox must be suppressed.
 	Suppress bool
 }
 
-// database is what it needs of a connection pool.
+// database is a connection pool.
 type database interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
 // Subject is the subscriber of an event.
 type Subject struct {
-	// Known reports that the outbox has the email, or that its recipient is or was a subscriber.
+	// Known is set if the outbox has the email, or if its recipient is or was a subscriber.
 	Known bool
-	// SubscriberID is the person; uuid.Nil if nothing is kept of them.
+	// SubscriberID is uuid.Nil if the subscriber is unknown or erased.
 	SubscriberID uuid.UUID
 }
 
-// An email that names no delivery is the one that was sent to its recipient when SES took it: outbox.finished_at follows
-// SES's own time by the length of one call. The lock on the identity makes an erasure wait, or the event name nobody.
+// An event without a delivery ID is about the email that was sent to its recipient when SES accepted it:
+// outbox.finished_at follows SES's time by the duration of one call. The lock on the identity serializes the event with an
+// erasure, so that it never names an erased subscriber.
 const recordSQL = `
 with delivery as (
     (select id, subscriber_id from outbox where id = nullif($6::text, '')::uuid)
@@ -99,8 +100,8 @@ with delivery as (
 )
 select known, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000')::text from subject`
 
-// Record stores an event that was received at now, and finds its subscriber. emailHMAC is the keyed hash of the recipient's
-// address; nil if it is not known.
+// Record stores an event that was received at now, and returns its subscriber. emailHMAC is the pseudonym of the
+// recipient's address; nil if unknown.
 func Record(ctx context.Context, db database, now time.Time, e Event, emailHMAC []byte) (Subject, error) {
 	id := uuid.Must(uuid.NewV7())
 	delivery := ""
@@ -115,7 +116,7 @@ func Record(ctx context.Context, db database, now time.Time, e Event, emailHMAC 
 			QueryRow(func(row pgx.Row) error { return row.Scan(&s.Known, &s.SubscriberID) })
 	})
 	if err != nil {
-		return Subject{}, fmt.Errorf("record what became of an email: %w", err)
+		return Subject{}, fmt.Errorf("record an email event: %w", err)
 	}
 	return s, nil
 }

@@ -15,30 +15,30 @@ var received = time.Date(2026, 1, 31, 12, 0, 5, 0, time.UTC)
 // read reads a message about a delivery.
 func read(t *testing.T, format string, args ...any) Event {
 	t.Helper()
-	event, news := Read(fmt.Sprintf(format, args...), "notification", received)
-	if !news {
-		t.Fatalf("%s is no news", fmt.Sprintf(format, args...))
+	event, relevant := Read(fmt.Sprintf(format, args...), "notification", received)
+	if !relevant {
+		t.Fatalf("%s is ignored", fmt.Sprintf(format, args...))
 	}
 	return event
 }
 
 const mail = `"mail":{"timestamp":"2026-01-31T12:00:00Z","destination":["jane@example.org"],"tags":{"delivery":["` + deliveryID + `"]}}`
 
-// Of what providers say, words are kept, and nothing that could name somebody.
+// TestDetails checks that a detail contains no personal data.
 func TestDetails(t *testing.T) {
-	for said, want := range map[string]string{
+	for input, want := range map[string]string{
 		"General": "General", "Bad content": "Badcontent", "not-spam": "not-spam", "": "",
 		"jane@example.org": "", "jane%40example.org": "", "192.0.2.7": "", "2001:db8::7": "",
 	} {
-		if event := read(t, `{"eventType":"Reject","reject":{"reason":%q},`+mail+`}`, said); event.Kind != Reject || event.Detail != want {
-			t.Errorf("%q: %+v; want %q", said, event, want)
+		if event := read(t, `{"eventType":"Reject","reject":{"reason":%q},`+mail+`}`, input); event.Kind != Reject || event.Detail != want {
+			t.Errorf("%q: %+v; want %q", input, event, want)
 		}
 	}
 }
 
-// TestVerdicts goes through AWS's own lists, and what is not on them.
-func TestVerdicts(t *testing.T) {
-	for said, want := range map[string]string{
+// TestConsequences checks all types that AWS documents, and unknown ones.
+func TestConsequences(t *testing.T) {
+	for input, want := range map[string]string{
 		"Undetermined/Undetermined": "", "Undetermined/": "", "/": "",
 		"Transient/General": "", "Transient/MailboxFull": "", "Transient/MessageTooLarge": "", "Transient/CustomTimeoutExceeded": "",
 		"Transient/ContentRejected": "", "Transient/AttachmentRejected": "", "Transient/New": "",
@@ -46,24 +46,24 @@ func TestVerdicts(t *testing.T) {
 		"Permanent/OnAccountSuppressionList": "suppress", "Permanent/OnTenantSuppressionList": "suppress",
 		"Permanent/EmailValidationSuppressed": "", "Permanent/": "suppress count", "Permanent/New": "suppress count",
 	} {
-		bounceType, subtype, _ := strings.Cut(said, "/")
+		bounceType, subtype, _ := strings.Cut(input, "/")
 		event := read(t, `{"eventType":"Bounce","bounce":{"bounceType":%q,"bounceSubType":%q},`+mail+`}`, bounceType, subtype)
 		counts := event.Permanent && !slices.Contains(uncounted(bounces, permanent+"/"), event.Detail) // as ratesSQL has it
 		if got := consequences(event.Suppress, counts); got != want || event.Kind != Bounce || event.Detail != subtype {
-			t.Errorf("bounce %s: %q, want %q (%+v)", said, got, want, event)
+			t.Errorf("bounce %s: %q, want %q (%+v)", input, got, want, event)
 		}
 	}
-	for said, want := range map[string]string{
+	for input, want := range map[string]string{
 		`"complaintFeedbackType":"abuse"`: "suppress count", `"complaintFeedbackType":"Abuse"`: "suppress count", `"complaintFeedbackType":"fraud"`: "suppress count",
 		`"complaintFeedbackType":"other"`: "suppress count", `"complaintFeedbackType":"not-spam"`: "", `"complaintFeedbackType":"Not-Spam"`: "",
 		`"complaintFeedbackType":"auth-failure"`: "", `"complaintFeedbackType":"virus"`: "", `"complaintFeedbackType":"new"`: "suppress count",
 		`"complaintSubType":null`: "suppress count", `"complaintSubType":"OnAccountSuppressionList"`: "suppress",
 		`"complaintSubType":"OnTenantSuppressionList","complaintFeedbackType":"abuse"`: "suppress",
 	} {
-		event := read(t, `{"eventType":"Complaint","complaint":{%s},`+mail+`}`, said)
+		event := read(t, `{"eventType":"Complaint","complaint":{%s},`+mail+`}`, input)
 		counts := !slices.Contains(uncounted(complaints, ""), event.Detail)
 		if got := consequences(event.Suppress, counts); got != want || event.Kind != Complaint {
-			t.Errorf("complaint %s: %q, want %q (%+v)", said, got, want, event)
+			t.Errorf("complaint %s: %q, want %q (%+v)", input, got, want, event)
 		}
 	}
 }
@@ -79,8 +79,8 @@ func consequences(suppress, counts bool) string {
 	return strings.Join(all, " ")
 }
 
-// Both formats of SES name the email in ways of their own.
-func TestWhichEmail(t *testing.T) {
+// TestDeliveryOfEvent checks both formats of SES.
+func TestDeliveryOfEvent(t *testing.T) {
 	const bounce = `{"notificationType":"Bounce","bounce":{"bounceType":"Permanent"},"mail":{`
 	for about, want := range map[string]string{
 		`"tags":{"delivery":["` + deliveryID + `"]}`:                                                       deliveryID,
@@ -111,8 +111,8 @@ func TestWhichEmail(t *testing.T) {
 	}
 }
 
-// What SES says of itself is no news; what nobody understands is.
-func TestWhatIsNoNews(t *testing.T) {
+// TestIgnoredAndUnreadableMessages checks that messages that are not about an email are ignored, and unreadable ones are not.
+func TestIgnoredAndUnreadableMessages(t *testing.T) {
 	for text, want := range map[string]string{
 		"Successfully validated SNS topic for Amazon SES event publishing.":                                                         "",
 		`{"notificationType":"AmazonSnsSubscriptionSucceeded","message":"You have successfully subscribed your Amazon SNS topic."}`: "",
@@ -125,12 +125,12 @@ func TestWhatIsNoNews(t *testing.T) {
 		`{"eventType":"Vanished"}`:         "unreadable Vanished",
 		`{"eventType":"Bounce"}`:           "bounce ",
 	} {
-		event, news := Read(text, "notification", received)
+		event, relevant := Read(text, "notification", received)
 		got := ""
-		if news {
+		if relevant {
 			got = string(event.Kind) + " " + event.Detail
 		}
-		if got != want || news && (event.MessageID != "notification" || !event.At.Equal(received)) {
+		if got != want || relevant && (event.MessageID != "notification" || !event.At.Equal(received)) {
 			t.Errorf("%s: %q, want %q (%+v)", text, got, want, event)
 		}
 	}

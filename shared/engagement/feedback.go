@@ -8,13 +8,13 @@ import (
 
 // Feedback describes the events that SES reports of sent emails.
 type Feedback struct {
-	// Unheard is how many of the newest emails, up to three, were sent more than an hour ago without any event since; 0 if
-	// there was one, or if the newest is older than a day. One receiver may be slow; three in a row, or all that were ever
-	// sent, mean that no event arrives. Every kind of event counts: a bounce proves as much as a delivery.
+	// WithoutEvents is the number of the newest emails, up to three, that were sent more than an hour ago without any event
+	// since; 0 if there was one, or if the newest is older than a day. One receiver may be slow; three in a row, or all that
+	// were ever sent, mean that no events arrive. Every kind of event counts: a bounce proves as much as a delivery.
 	WithoutEvents int
-	// LastSent is when the newest of them was sent.
+	// LastSent is when the newest email was sent.
 	LastSent time.Time
-	// Unreadable counts the events of the last day that could not be read, or are about nobody known.
+	// Unreadable counts the events of the last day that are unreadable or about an unknown recipient.
 	Unreadable int
 }
 

@@ -8,11 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Rates are how emails fared within a time.
+// Rates counts the sent emails of a period, and their bounces and complaints.
 type Rates struct {
 	Sent       int
-	Bounces    int // of them, for good
-	Complaints int // of them
+	Bounces    int // permanent only
+	Complaints int
 }
 
 // Percent returns n as a percentage of the sent emails, or 0 if there are none.
@@ -23,8 +23,8 @@ func (r Rates) Percent(n int) float64 {
 	return 100 * float64(n) / float64(r.Sent)
 }
 
-// What happened before a pause was lifted is the owner's to judge, and does not count again. What is about an email that is
-// not in the outbox, such as one of another sender with the same identity, is no part of what was sent.
+// Events before a resumption do not count again. Events of emails that are not in the outbox, such as those of another sender
+// with the same identity, do not count.
 const ratesSQL = `
 with since as (
     select greatest($1::timestamptz, (select max(resumed_at) from pauses where destination = 'email')) as at

@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// message is what SES publishes, as far as it is used: by a configuration set (SES developer guide, "Contents of event data
-// that Amazon SES publishes to Amazon SNS"), or by an identity, which says "notificationType" and knows no tags ("Amazon SNS
-// notification contents for Amazon SES").
+// message is the used part of what SES publishes: by a configuration set (SES developer guide, "Contents of event data that
+// Amazon SES publishes to Amazon SNS"), or by an identity, with "notificationType" and without tags ("Amazon SNS notification
+// contents for Amazon SES").
 type message struct {
 	EventType        string `json:"eventType"`
 	NotificationType string `json:"notificationType"`
@@ -47,7 +47,7 @@ type occasion struct {
 	Timestamp moment `json:"timestamp"`
 }
 
-// moment is a time as SES writes it. One that cannot be read is zero: it must not lose the event.
+// moment is a time in SES's formats. An invalid one is zero, so that the event is not lost.
 type moment struct{ time.Time }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -70,22 +70,22 @@ func (m moment) or(other time.Time) time.Time {
 	return m.Time
 }
 
-// quiet are the types of events that tell nothing of an email that left: those that nobody asked SES for, and the greeting
-// of an identity's new topic.
+// ignoredTypes are the event types that are not about a sent email: those that the configuration set does not request, and
+// the validation of an identity's topic.
 var ignoredTypes = map[string]bool{
 	"Send": true, "Subscription": true, "Rendering Failure": true, "AmazonSnsSubscriptionSucceeded": true,
 }
 
-// greeting is how SES tries a topic that a configuration set is to publish to.
-const greeting = "Successfully validated SNS topic for Amazon SES event publishing."
+// topicValidation is the message with which SES validates the topic of a configuration set.
+const topicValidation = "Successfully validated SNS topic for Amazon SES event publishing."
 
-// Read reads a message that SNS received from SES, with the id that SNS gave it. It reports false for what is known and no
-// news of an email. What it cannot read is an Event of the kind Unreadable.
+// Read parses a message of SES with the ID of its SNS notification. It returns false for a known message that is not about a
+// sent email, and an Event of the kind Unreadable for a message that it cannot parse.
 func Read(text, notificationID string, received time.Time) (Event, bool) {
 	event := Event{Kind: Unreadable, At: received, MessageID: notificationID, Detail: "text"}
 	var m message
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return event, strings.TrimSpace(text) != greeting
+		return event, strings.TrimSpace(text) != topicValidation
 	}
 	kind := m.EventType
 	if kind == "" {
@@ -94,8 +94,8 @@ func Read(text, notificationID string, received time.Time) (Event, bool) {
 	if ignoredTypes[kind] {
 		return Event{}, false
 	}
-	if !event.take(kind, m, received) {
-		event.Detail = word(kind)
+	if !event.parse(kind, m, received) {
+		event.Detail = sanitize(kind)
 		return event, true
 	}
 	event.DeliveryID = m.delivery()
@@ -106,25 +106,25 @@ func Read(text, notificationID string, received time.Time) (Event, bool) {
 	if len(m.Mail.Destination) == 1 {
 		event.Recipient = m.Mail.Destination[0]
 	}
-	event.Detail = word(event.Detail)
+	event.Detail = sanitize(event.Detail)
 	return event, true
 }
 
-// take takes over what the message says of its kind, and reports false for a kind that is not known.
-func (e *Event) take(kind string, m message, received time.Time) bool {
+// parse sets the fields that depend on the kind, and returns false for an unknown kind.
+func (e *Event) parse(kind string, m message, received time.Time) bool {
 	sent := m.Mail.Timestamp.or(received)
 	switch kind {
 	case "Delivery":
 		e.Kind, e.At, e.Detail = Delivery, m.Delivery.Timestamp.or(sent), ""
 	case "Bounce":
 		e.Kind, e.At, e.Detail = Bounce, m.Bounce.Timestamp.or(received), m.Bounce.SubType
-		e.Permanent, e.Suppress = m.Bounce.Type == permanent, judgeBounce(m.Bounce.Type, m.Bounce.SubType).suppress
+		e.Permanent, e.Suppress = m.Bounce.Type == permanent, bounceConsequence(m.Bounce.Type, m.Bounce.SubType).suppress
 	case "Complaint":
 		e.Kind, e.At, e.Detail = Complaint, m.Complaint.Timestamp.or(received), m.Complaint.SubType
 		if e.Detail == "" {
 			e.Detail = strings.ToLower(m.Complaint.Type)
 		}
-		e.Suppress = judgeComplaint(e.Detail).suppress
+		e.Suppress = complaintConsequence(e.Detail).suppress
 		e.Permanent = e.Suppress
 	case "Open":
 		e.Kind, e.At, e.Detail = Open, m.Open.Timestamp.or(received), ""
@@ -140,8 +140,8 @@ func (e *Event) take(kind string, m message, received time.Time) bool {
 	return true
 }
 
-// delivery returns the outbox row that the email names: in a tag, which only a configuration set publishes, or in a header, which
-// an identity publishes if it is set up to.
+// delivery returns the ID of the outbox message: from a tag, which only a configuration set publishes, or from a header,
+// which an identity publishes if it is configured to.
 func (m message) delivery() uuid.UUID {
 	if ids := m.Mail.Tags["delivery"]; len(ids) == 1 {
 		if id, err := uuid.Parse(ids[0]); err == nil {
@@ -157,9 +157,8 @@ func (m message) delivery() uuid.UUID {
 	return uuid.Nil
 }
 
-// word keeps letters, digits and - of a provider's word, and nothing of a text with the signs of an address, so that none can
-// come in with it.
-func word(s string) string {
+// sanitize returns the letters, digits and - of a provider's detail, or "" if it may contain an address.
+func sanitize(s string) string {
 	if strings.ContainsAny(s, "@.%:") {
 		return ""
 	}
