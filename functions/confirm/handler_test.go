@@ -18,11 +18,11 @@ const (
 	confirmed = requested + ", confirmed:confirmed"
 )
 
-// samples says what each file of events/confirm is answered with the link of a pending request, and what it does.
+// samples lists the expected response to each file of events/confirm with the link of a pending subscriber, and its effect.
 var samples = map[string]struct {
-	status         int
-	state, ledger  string
-	answer, absent []string // parts of the body
+	status        int
+	state, ledger string
+	body, absent  []string // substrings of the body
 }{
 	"show": {200, "pending", requested, []string{
 		`<html lang="en">`, "Do you want to receive The Jane Letter?", "Newsletter per E-Mail erhalten", // the text that was shown: German
@@ -42,7 +42,7 @@ var samples = map[string]struct {
 	"put":             {405, "pending", requested, []string{"method-not-allowed"}, nil},
 }
 
-func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
+func TestBasePathsAndSlashes(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := b.Sign(b.SignUp("jane@example.org"))
@@ -55,7 +55,7 @@ func TestSampleEvents(t *testing.T) {
 			t.Parallel()
 			want, known := samples[name]
 			if !known {
-				t.Fatal("say in samples what this event is answered")
+				t.Fatal("add this event to samples")
 			}
 			b := functiontest.New(t)
 			link := b.Sign(b.SignUp("jane@example.org"))
@@ -63,14 +63,14 @@ func TestSampleEvents(t *testing.T) {
 			if got.Response.StatusCode != want.status || got.Err != nil {
 				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
 			}
-			for _, part := range want.answer {
+			for _, part := range want.body {
 				if !strings.Contains(got.Response.Body, part) {
-					t.Errorf("the answer lacks %q: %s", part, got.Response.Body)
+					t.Errorf("the response lacks %q: %s", part, got.Response.Body)
 				}
 			}
 			for _, part := range want.absent {
 				if strings.Contains(got.Response.Body, part) {
-					t.Errorf("the answer holds %q: %s", part, got.Response.Body)
+					t.Errorf("the response contains %q: %s", part, got.Response.Body)
 				}
 			}
 			subscribers := "jane@example.org " + want.state
@@ -86,7 +86,7 @@ func TestSampleEvents(t *testing.T) {
 	}
 }
 
-func TestASecondPressIsHarmless(t *testing.T) {
+func TestConfirmingTwice(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	event := functiontest.SampleHTTP(t, "confirm", "bare", b.Sign(b.SignUp("jane@example.org")))
@@ -101,8 +101,8 @@ func TestASecondPressIsHarmless(t *testing.T) {
 	b.ExpectState("jane@example.org active", confirmed, "email.confirm, change")
 }
 
-// The consent is that of the request whose mail was opened, with the text that its form showed.
-func TestTheProofNamesTheText(t *testing.T) {
+// TestConfirmationRecordsConsentText checks that the consent is that of the request whose link is used.
+func TestConfirmationRecordsConsentText(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	claims := b.SignUp("jane@example.org")
@@ -116,8 +116,8 @@ func TestTheProofNamesTheText(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with a link, the answer is the same, to programs and to people.
-func TestOneAnswerForEveryBrokenLink(t *testing.T) {
+// TestSameResponseForEveryInvalidLink checks JSON and pages.
+func TestSameResponseForEveryInvalidLink(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	claims := b.SignUp("jane@example.org")
@@ -153,7 +153,7 @@ func sameHeaders(a, b httpapi.Result) bool {
 	return len(a.Response.Headers) == len(b.Response.Headers)
 }
 
-func TestWithoutRedisEverybodyMayConfirm(t *testing.T) {
+func TestConfirmationsNeedNoRedis(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["REDIS_URL"], b.Variables["LIMITS_SUBSCRIBE"] = "rediss://:secret@127.0.0.1:1", "2/10m@host"
@@ -162,12 +162,12 @@ func TestWithoutRedisEverybodyMayConfirm(t *testing.T) {
 	for i := range 6 {
 		got := functiontest.Serve(t, api, event)
 		if got.Response.StatusCode != http.StatusOK || got.Response.Headers["Retry-After"] != "" {
-			t.Fatalf("press %d: %d %v", i, got.Response.StatusCode, got.Response.Headers)
+			t.Fatalf("call %d: %d %v", i, got.Response.StatusCode, got.Response.Headers)
 		}
 	}
 }
 
-func TestTheButtonIsLimitedAndThePageIsNot(t *testing.T) {
+func TestPostIsLimitedAndGetIsNot(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host"
@@ -175,7 +175,7 @@ func TestTheButtonIsLimitedAndThePageIsNot(t *testing.T) {
 	api := b.Open(open).HTTP
 	for i, want := range []int{200, 200, 429} {
 		if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", "bare", link)); got.Response.StatusCode != want {
-			t.Errorf("press %d: %d, want %d", i, got.Response.StatusCode, want)
+			t.Errorf("call %d: %d, want %d", i, got.Response.StatusCode, want)
 		}
 	}
 	if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", "show", link)); got.Response.StatusCode != http.StatusOK {
@@ -183,7 +183,7 @@ func TestTheButtonIsLimitedAndThePageIsNot(t *testing.T) {
 	}
 }
 
-func TestALostDatabase(t *testing.T) {
+func TestDatabaseUnavailable(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := b.Sign(b.SignUp("jane@example.org"))

@@ -14,26 +14,26 @@ import (
 	"newsletter/shared/lambdafn"
 )
 
-// bundle is the function with a clock.
-type bundle struct {
+// fixture is the function with a clock.
+type fixture struct {
 	*functiontest.Fixture
 	ahead time.Duration
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T) *fixture {
 	t.Helper()
-	return &bundle{functiontest.New(t), 0}
+	return &fixture{functiontest.New(t), 0}
 }
 
-func (b *bundle) open() lambdafn.Function {
+func (b *fixture) open() lambdafn.Function {
 	b.Helper()
 	return b.Open(func(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return openAt(ctx, env, func() time.Time { return time.Now().Add(b.ahead) })
 	})
 }
 
-// run runs the function some days from now.
-func (b *bundle) run(days float64) result {
+// run runs the function at a number of days from now.
+func (b *fixture) run(days float64) result {
 	b.Helper()
 	b.ahead = time.Duration(days * 24 * float64(time.Hour))
 	value, err := b.open().Event(b.Context(), functiontest.Sample(b, "maintain", "scheduled"))
@@ -43,17 +43,17 @@ func (b *bundle) run(days float64) result {
 	return value.(result)
 }
 
-func (b *bundle) count(from string) (n int) {
+func (b *fixture) count(from string) (n int) {
 	b.Helper()
 	b.Scan("select count(*) from "+from, nil, &n)
 	return n
 }
 
-// Each table loses its rows after its period, not before.
-func TestEveryPeriod(t *testing.T) {
+// TestRetentionPeriods checks that each table loses its rows after its period, not before.
+func TestRetentionPeriods(t *testing.T) {
 	for name, test := range map[string]struct {
-		prepare string // puts one row of "now" there
-		from    string // counts it
+		prepare string // inserts one row
+		from    string // counts the row
 		days    float64
 	}{
 		"contexts":         {`insert into event_context values (gen_random_uuid(), now(), '192.0.2.1', 'x')`, "event_context", 90},
@@ -77,17 +77,17 @@ func TestEveryPeriod(t *testing.T) {
 			b := setup(t)
 			b.Exec(test.prepare)
 			if got := b.run(test.days - 0.01).Counts[name]; got != 0 || b.count(test.from) != 1 {
-				t.Errorf("before its time: %d are gone", got)
+				t.Errorf("before the period: %d deleted", got)
 			}
 			if got := b.run(test.days + 0.01).Counts[name]; got != 1 || b.count(test.from) != 0 {
-				t.Errorf("after its time: %d are gone", got)
+				t.Errorf("after the period: %d deleted", got)
 			}
 		})
 	}
 }
 
-// What has no end is kept for ever.
-func TestWhatIsKept(t *testing.T) {
+// TestUnlimitedRetention checks that rows without a period are kept.
+func TestUnlimitedRetention(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Activate("jane@example.org")
@@ -106,8 +106,8 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// A run is on record, with what it did; requests that nobody confirmed end; the ledger is sealed.
-func TestARun(t *testing.T) {
+// TestRun checks that a run is recorded, expires unconfirmed sign-ups and seals the ledger.
+func TestRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.SignUp("jane@example.org")
@@ -120,16 +120,16 @@ func TestARun(t *testing.T) {
 		t.Errorf("%v", records)
 	}
 	if b.count("subscribers") != 0 || b.count("ledger_seals") != 1 {
-		t.Error("it was not done")
+		t.Error("nothing is expired or sealed")
 	}
-	b.run(31) // nothing of a person who never confirmed is left but the ledger
+	b.run(31) // only the ledger remains of a sign-up that was never confirmed
 	if n := b.count("identities") + b.count("email_log"); n != 0 {
 		t.Errorf("%d rows", n)
 	}
 }
 
-// A reminder is sent if the owner wants it, within the cap on emails to one domain.
-func TestAReminder(t *testing.T) {
+// TestReminder checks that reminders are sent only if configured, and within the domain limit.
+func TestReminder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i := range 3 {
@@ -138,7 +138,7 @@ func TestAReminder(t *testing.T) {
 	b.Exec(`update outbox set state = 'done', outcome = 'sent', finished_at = now()`)
 	b.Exec(`update email_log set sent_at = now()`)
 	if got := b.run(3).Counts["reminded"]; got != 0 {
-		t.Errorf("%d reminders that nobody wanted", got)
+		t.Errorf("%d reminders without the setting", got)
 	}
 	b.Variables["SIGNUP_REMIND_AFTER"], b.Variables["LIMITS_DOMAIN_EMAILS_PER_HOUR"] = "48h", "2"
 	if got := b.run(3).Counts["reminded"]; got != 2 || b.count("outbox where kind = 'email.reminder'") != 2 {
@@ -150,18 +150,18 @@ func TestAReminder(t *testing.T) {
 	for _, wrong := range []string{"30m", "200h", "-1h"} {
 		b.Variables["SIGNUP_REMIND_AFTER"] = wrong
 		if _, err := open(t.Context(), b.Env()); err == nil {
-			t.Errorf("%s is taken", wrong)
+			t.Errorf("%s is accepted", wrong)
 		}
 	}
 }
 
-// Who left long ago is erased, and who hears of erasures is told.
-func TestLongGone(t *testing.T) {
+// TestErasureOfLongUnsubscribed checks that destinations are notified of the erasure.
+func TestErasureOfLongUnsubscribed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	left := b.Activate("jane@example.org")
+	unsubscribed := b.Activate("jane@example.org")
 	b.Activate("john@example.org")
-	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
+	if _, err := b.Store.Unsubscribe(t.Context(), unsubscribed, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	b.Variables["RETENTION_UNSUBSCRIBED_DAYS"] = "0"
@@ -169,7 +169,7 @@ func TestLongGone(t *testing.T) {
 	b.Variables["RETENTION_UNSUBSCRIBED_DAYS"] = "100"
 	b.run(99)
 	if b.count("subscribers") != 2 {
-		t.Fatal("somebody is gone before the time")
+		t.Fatal("a subscriber is erased before the period")
 	}
 	if got := b.run(101); got.Counts["long_gone"] != 1 || b.count("subscribers") != 1 {
 		t.Errorf("%+v", got)
@@ -178,18 +178,18 @@ func TestLongGone(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if b.count("outbox where kind = 'change' and sealed is not null") != 1 || b.count("privacy_requests") != 0 {
-		t.Error("listeners are not told, or a request is invented")
+		t.Error("destinations are not notified, or a privacy request is recorded")
 	}
 }
 
-// More rows than a transaction takes, and two runs at once.
-func TestManyRowsAndTwoRuns(t *testing.T) {
+// TestConcurrentRuns deletes more rows than one transaction does.
+func TestConcurrentRuns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(`insert into email_log (id, mailbox_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 9001)`)
 	b.ahead = 31 * 24 * time.Hour
 	var mu sync.Mutex
-	var gone int64
+	var deleted int64
 	var both sync.WaitGroup
 	for range 2 {
 		f := b.open()
@@ -201,25 +201,25 @@ func TestManyRowsAndTwoRuns(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			gone += value.(result).Counts["email_log"]
+			deleted += value.(result).Counts["email_log"]
 		})
 	}
 	both.Wait()
-	if gone != 9001 || b.count("email_log") != 0 {
-		t.Errorf("%d are gone, %d are left", gone, b.count("email_log"))
+	if deleted != 9001 || b.count("email_log") != 0 {
+		t.Errorf("%d deleted, %d left", deleted, b.count("email_log"))
 	}
 }
 
-// A run that is cut off has lost nothing, and the next one goes on.
-func TestARunThatIsCutOff(t *testing.T) {
+// TestInterruptedRun checks that the next run continues.
+func TestInterruptedRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(`insert into email_log (id, mailbox_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 3000)`)
 	b.ahead = 31 * 24 * time.Hour
-	ctx, cancel := context.WithTimeout(t.Context(), timeToSeal+time.Millisecond) // no time but for the record
+	ctx, cancel := context.WithTimeout(t.Context(), timeToSeal+time.Millisecond) // time only for the record
 	defer cancel()
 	if _, err := b.open().Event(ctx, json.RawMessage(`{}`)); err == nil {
-		t.Error("it says that all is done")
+		t.Error("the run succeeds")
 	}
 	if n := b.count("ledger_events where kind = 'maintenance.run'"); n != 1 {
 		t.Errorf("%d records", n)
@@ -230,7 +230,7 @@ func TestARunThatIsCutOff(t *testing.T) {
 	}
 }
 
-func TestOnlyTicksAreTaken(t *testing.T) {
+func TestOnlyScheduledEventsAreAccepted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	f := b.open()
@@ -242,7 +242,7 @@ func TestOnlyTicksAreTaken(t *testing.T) {
 	}
 }
 
-func TestPeriodsThatAreTooShort(t *testing.T) {
+func TestInvalidRetentionPeriods(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Variables["RETENTION_UNSUBSCRIBED_DAYS"], b.Variables["RETENTION_ERASURES_DAYS"], b.Variables["RETENTION_CONTEXT_DAYS"] = "-1", "34", "0"

@@ -16,35 +16,35 @@ import (
 )
 
 const (
-	active  = "jane@example.org active"
-	before  = "requested:confirmation_queued, confirmed:confirmed"
-	asked   = before + ", requested:link_queued"
-	erased  = before + ", erased:erased"
-	emails  = "email.confirm, change"
-	told    = emails + ", change"
-	nothing = ""
+	active          = "jane@example.org active"
+	before          = "requested:confirmation_queued, confirmed:confirmed"
+	linkRequested   = before + ", requested:link_queued"
+	erased          = before + ", erased:erased"
+	emails          = "email.confirm, change"
+	emailsAndChange = emails + ", change"
+	nothing         = ""
 )
 
-// sample is what an event of events/privacy is answered with the link of an active subscriber, and what it does.
+// sample is the expected response to an event of events/privacy with the link of an active subscriber, and its effect.
 type sample struct {
 	purpose                     token.Purpose
 	status                      int
 	subscribers, ledger, outbox string
-	answer                      []string // parts of the body
+	body                        []string // substrings of the body
 }
 
 func samples() map[string]sample {
 	const exported, erasing = token.Export, token.Erase
 	return map[string]sample{
-		"export-json":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep any data`}},
-		"erase-json":            {exported, 202, active, asked, emails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
-		"export-form":           {exported, 202, active, asked, emails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte prüfen Sie Ihr Postfach"}},
+		"export-json":           {exported, 202, active, linkRequested, emails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep any data`}},
+		"erase-json":            {exported, 202, active, linkRequested, emails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
+		"export-form":           {exported, 202, active, linkRequested, emails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte prüfen Sie Ihr Postfach"}},
 		"show":                  {exported, 200, active, before, emails, []string{"Download my data", `<form method="post"><button`}},
 		"scanner":               {erasing, 200, active, before, emails, nil},
 		"show-form":             {exported, 200, active, before, emails, []string{"Enter your address", `value="export"`, `value="erase"`}},
 		"download":              {exported, 200, active, before + ", exported:exported", emails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
-		"erase-form":            {erasing, 200, nothing, erased, told, []string{"Your data has been deleted"}},
-		"erase-and-object-form": {erasing, 200, nothing, erased, told, []string{"Your data has been deleted"}},
+		"erase-form":            {erasing, 200, nothing, erased, emailsAndChange, []string{"Your data has been deleted"}},
+		"erase-and-object-form": {erasing, 200, nothing, erased, emailsAndChange, []string{"Your data has been deleted"}},
 
 		"honeypot":          {exported, 202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If we keep any data`}},
 		"address-invalid":   {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
@@ -56,7 +56,7 @@ func samples() map[string]sample {
 	}
 }
 
-func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
+func TestBasePathsAndSlashes(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := privacyLink(b, token.Export)
@@ -69,7 +69,7 @@ func TestSampleEvents(t *testing.T) {
 			t.Parallel()
 			want, known := samples()[name]
 			if !known {
-				t.Fatal("say in samples what this event is answered")
+				t.Fatal("add this event to samples")
 			}
 			b := functiontest.New(t)
 			link := privacyLink(b, want.purpose)
@@ -77,29 +77,28 @@ func TestSampleEvents(t *testing.T) {
 			if got.Response.StatusCode != want.status || got.Err != nil {
 				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
 			}
-			for _, part := range want.answer {
+			for _, part := range want.body {
 				if !strings.Contains(got.Response.Body, part) {
-					t.Errorf("the answer lacks %q: %s", part, got.Response.Body)
+					t.Errorf("the response lacks %q: %s", part, got.Response.Body)
 				}
 			}
 			if name != "download" && strings.Contains(got.Response.Body, "jane@") {
-				t.Errorf("the answer names the person: %s", got.Response.Body)
+				t.Errorf("the response contains the address: %s", got.Response.Body)
 			}
 			b.ExpectState(want.subscribers, want.ledger, want.outbox)
 		})
 	}
 }
 
-// privacyLink is the link in an email to an active subscriber.
+// privacyLink returns the token of a link in an email to an active subscriber.
 func privacyLink(b *functiontest.Fixture, p token.Purpose) string {
 	b.Helper()
 	claims := b.Activate("jane@example.org")
 	return b.Sign(token.Claims{Purpose: p, SubscriberID: claims.SubscriberID, Epoch: claims.Epoch, Expires: time.Now().Add(time.Hour)})
 }
 
-// The copy keeps to the published schema, and holds all that is known: text, network address and program of every
-// event.
-func TestTheCopyIsWhole(t *testing.T) {
+// TestExportIsComplete checks that the copy matches the published schema and contains all personal data.
+func TestExportIsComplete(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["PRIVACY_RECIPIENTS"] = "Example Ltd: sending the newsletter"
@@ -122,12 +121,12 @@ func TestTheCopyIsWhole(t *testing.T) {
 		`"name": "Example Ltd"`, `"purpose": "sending the newsletter"`, `"consent_text": null`, `"kind": "privacy.exported"`, `"kind": "export"`,
 	} {
 		if !strings.Contains(got.Response.Body, part) {
-			t.Errorf("it lacks %s:\n%s", part, got.Response.Body)
+			t.Errorf("the copy lacks %s:\n%s", part, got.Response.Body)
 		}
 	}
 }
 
-func TestErasing(t *testing.T) {
+func TestErasure(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
@@ -146,21 +145,21 @@ func TestErasing(t *testing.T) {
 	if status, body := post(`{}`, link); status != http.StatusUnprocessableEntity {
 		t.Errorf("no address: %d %s", status, body)
 	}
-	nobody := b.Sign(token.Claims{Purpose: token.Erase, SubscriberID: uuid.New(), Expires: time.Now().Add(time.Hour)})
-	if status, body := post(`{"email":"jane@example.org"}`, nobody); status != http.StatusNotFound {
-		t.Errorf("nobody's link: %d %s", status, body)
+	unknown := b.Sign(token.Claims{Purpose: token.Erase, SubscriberID: uuid.New(), Expires: time.Now().Add(time.Hour)})
+	if status, body := post(`{"email":"jane@example.org"}`, unknown); status != http.StatusNotFound {
+		t.Errorf("an unknown subscriber: %d %s", status, body)
 	}
 	confirm := b.Sign(token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New(), Expires: time.Now().Add(time.Hour)})
 	if status, body := post(`{"email":"jane@example.org"}`, confirm); status != http.StatusNotFound {
-		t.Errorf("a link for something else: %d %s", status, body)
+		t.Errorf("a link for another purpose: %d %s", status, body)
 	}
 	b.ExpectState(active, before, emails)
-	for range 2 { // repeating it is safe
+	for range 2 { // erasure is idempotent
 		if status, body := post(`{"email":"jane@example.org","object":true}`, link); status != http.StatusOK || body != `{"status":"erased"}` {
 			t.Errorf("%d %s", status, body)
 		}
 	}
-	b.ExpectState(nothing, erased, told)
+	b.ExpectState(nothing, erased, emailsAndChange)
 	if got := b.Strings(`select reason from suppressions`); len(got) != 1 || got[0] != "objection" {
 		t.Errorf("suppressions %v", got)
 	}
@@ -170,8 +169,8 @@ func TestErasing(t *testing.T) {
 	}
 }
 
-// A link cannot be asked for more often than the policy says, and then the caller is told when.
-func TestTheLimit(t *testing.T) {
+// TestNetworkLimit checks that requests for links are limited.
+func TestNetworkLimit(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["LIMITS_PRIVACY"] = "1/1h@host"
@@ -187,11 +186,11 @@ func TestTheLimit(t *testing.T) {
 
 var links = functiontest.Links{Open: open, Function: "privacy", Sample: "export-json"}
 
-func TestARobotIsTakenForOne(t *testing.T) { links.TestBotSignals(t) }
+func TestBotSignals(t *testing.T) { links.TestBotSignals(t) }
 
-func TestABusyAddressUsesUpTries(t *testing.T) { links.TestBusyMailbox(t) }
+func TestBusyMailboxCountsAgainstLimit(t *testing.T) { links.TestBusyMailbox(t) }
 
-func TestALostDatabase(t *testing.T) {
+func TestDatabaseUnavailable(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := privacyLink(b, token.Export)

@@ -14,19 +14,19 @@ import (
 	"newsletter/shared/httpapi"
 )
 
-// withCaptcha turns the CAPTCHA on, before the double of the provider.
+// withCaptcha enables the CAPTCHA with a fake of its provider.
 func withCaptcha(t *testing.T, b *functiontest.Fixture) *devstack.Captcha {
 	t.Helper()
-	double := devstack.NewCaptcha(time.Now)
-	server := httptest.NewServer(double)
+	fake := devstack.NewCaptcha(time.Now)
+	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	b.Variables["CAPTCHA_PROVIDER"], b.Variables["CAPTCHA_SECRET"] = "turnstile", devstack.CaptchaSecret
 	b.Variables["CAPTCHA_HOSTNAMES"], b.Variables["FAKES_URL"] = "www.example.org", server.URL
-	return double
+	return fake
 }
 
-func solve(double *devstack.Captcha) string {
-	return double.Solve(devstack.SolvedChallenge{Hostname: "www.example.org", Action: "sign-up"})
+func solve(fake *devstack.Captcha) string {
+	return fake.Solve(devstack.SolvedChallenge{Hostname: "www.example.org", Action: "sign-up"})
 }
 
 func signUpJSON(email, token string) string {
@@ -38,73 +38,72 @@ func serveJSON(t *testing.T, api *httpapi.API, email, token string) httpapi.Resu
 	return functiontest.Serve(t, api, post(t, signUpJSON(email, token)))
 }
 
-func expectAnswer(t *testing.T, what string, got httpapi.Result, status int, part string) {
+func expectResponse(t *testing.T, what string, got httpapi.Result, status int, part string) {
 	t.Helper()
 	if got.Response.StatusCode != status || !strings.Contains(got.Response.Body, part) || got.Err != nil {
 		t.Errorf("%s: %d %s %v, want %d with %q", what, got.Response.StatusCode, got.Response.Body, got.Err, status, part)
 	}
 }
 
-func TestTheCaptchaIsAskedForInEveryState(t *testing.T) {
+func TestCaptchaInEveryState(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Activate("active@example.org")
 	b.SignUp("pending@example.org")
-	double := withCaptcha(t, b)
+	fake := withCaptcha(t, b)
 	api := b.Open(open).HTTP
 	before := b.CountRows()
 	for _, email := range []string{"active@example.org", "pending@example.org", "nobody@example.org"} {
 		const pointer = `"pointer":"#/captcha_token"`
-		expectAnswer(t, "no answer", functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 422, pointer)
-		expectAnswer(t, "a wrong answer", serveJSON(t, api, email, "made.up"), 422, pointer)
-		elsewhere := double.Solve(devstack.SolvedChallenge{Hostname: "evil.example.net", Action: "sign-up"})
-		expectAnswer(t, "solved elsewhere", serveJSON(t, api, email, elsewhere), 422, pointer)
+		expectResponse(t, "no response", functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 422, pointer)
+		expectResponse(t, "a wrong response", serveJSON(t, api, email, "made.up"), 422, pointer)
+		elsewhere := fake.Solve(devstack.SolvedChallenge{Hostname: "evil.example.net", Action: "sign-up"})
+		expectResponse(t, "solved elsewhere", serveJSON(t, api, email, elsewhere), 422, pointer)
 	}
 	b.ExpectRows(before)
 	for i, email := range []string{"active@example.org", "pending@example.org", "nobody@example.org"} {
-		token := solve(double)
-		expectAnswer(t, email, serveJSON(t, api, email, token), 202, `"accepted"`)
-		expectAnswer(t, email+", the same answer again", serveJSON(t, api, email, token), 422, "captcha_token")
-		if asked := len(double.Requests()); asked != 6+2*(i+1) {
-			t.Errorf("%s: the provider was asked %d times", email, asked)
+		token := solve(fake)
+		expectResponse(t, email, serveJSON(t, api, email, token), 202, `"accepted"`)
+		expectResponse(t, email+", the same response again", serveJSON(t, api, email, token), 422, "captcha_token")
+		if calls := len(fake.Requests()); calls != 6+2*(i+1) {
+			t.Errorf("%s: the provider was called %d times", email, calls)
 		}
 	}
-	if problems := double.Problems(); len(problems) > 0 {
+	if problems := fake.Problems(); len(problems) > 0 {
 		t.Error(problems)
 	}
 }
 
-func TestTheNamesThatWidgetsUse(t *testing.T) {
+func TestCaptchaFieldNames(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	double := withCaptcha(t, b)
+	fake := withCaptcha(t, b)
 	api := b.Open(open).HTTP
 	for _, name := range []string{"captcha_token", "cf-turnstile-response", "h-captcha-response"} {
 		event := functiontest.SampleHTTP(t, "subscribe", "form", "")
 		event.IsBase64Encoded = false
-		event.Body = url.Values{"email": {"jane@example.org"}, name: {solve(double)}}.Encode()
-		expectAnswer(t, name, functiontest.Serve(t, api, event), 202, "<html")
+		event.Body = url.Values{"email": {"jane@example.org"}, name: {solve(fake)}}.Encode()
+		expectResponse(t, name, functiontest.Serve(t, api, event), 202, "<html")
 		event.Body = url.Values{"email": {"jane@example.org"}, name: {""}}.Encode()
-		expectAnswer(t, name+", empty", functiontest.Serve(t, api, event), 422, "captcha_token: ")
+		expectResponse(t, name+", empty", functiontest.Serve(t, api, event), 422, "captcha_token: ")
 	}
 }
 
-// TestALostVerifier limits more and is recorded; it refuses nobody by itself, and with a disposable address the owner
-// decides.
-func TestALostVerifier(t *testing.T) {
+// TestVerifierUnavailable checks that stricter limits apply and that a disposable address is held.
+func TestVerifierUnavailable(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	double := withCaptcha(t, b)
-	lost := devstack.CaptchaAnswer{Status: http.StatusBadGateway}
-	double.Fail(lost, lost, lost, lost, lost, lost)
+	fake := withCaptcha(t, b)
+	failure := devstack.CaptchaAnswer{Status: http.StatusBadGateway}
+	fake.Fail(failure, failure, failure, failure, failure, failure)
 	api := b.Open(open).HTTP
-	expectAnswer(t, "a person", serveJSON(t, api, "jane@example.org", "token"), 202, `"accepted"`)
+	expectResponse(t, "a person", serveJSON(t, api, "jane@example.org", "token"), 202, `"accepted"`)
 	held := serveJSON(t, api, "joe@yopmail.com", "token")
-	expectAnswer(t, "a disposable address", held, 202, `"accepted"`)
+	expectResponse(t, "a disposable address", held, 202, `"accepted"`)
 	for i := range 3 { // the stricter limit is five
-		expectAnswer(t, "more people", serveJSON(t, api, fmt.Sprintf("jack%d@example.org", i), "token"), 202, `"accepted"`)
+		expectResponse(t, "more people", serveJSON(t, api, fmt.Sprintf("jack%d@example.org", i), "token"), 202, `"accepted"`)
 	}
-	expectAnswer(t, "above the stricter limit", serveJSON(t, api, "jim@example.org", "token"), 429, "quota-exceeded")
+	expectResponse(t, "above the stricter limit", serveJSON(t, api, "jim@example.org", "token"), 429, "quota-exceeded")
 	if n := b.Strings(`select count(*)::text from subscribers`)[0]; n != "5" {
 		t.Errorf("%s subscribers", n)
 	}
@@ -128,7 +127,7 @@ func TestDomains(t *testing.T) {
 	var first string
 	for _, email := range []string{"active@bücher.de", "nobody@bücher.de", "nobody@mail.xn--bcher-kva.de"} {
 		got := functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`))
-		expectAnswer(t, email, got, 422, `"pointer":"#/email"`)
+		expectResponse(t, email, got, 422, `"pointer":"#/email"`)
 		if first == "" {
 			first = got.Response.Body
 		}
@@ -136,25 +135,25 @@ func TestDomains(t *testing.T) {
 			t.Errorf("%s: %s, others %s", email, got.Response.Body, first)
 		}
 	}
-	expectAnswer(t, "a disposable address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Disposable")
+	expectResponse(t, "a disposable address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Disposable")
 	b.ExpectRows(before)
 
 	b.Variables["SIGNUP_DISPOSABLE_DOMAINS"] = "hold"
-	expectAnswer(t, "held", functiontest.Serve(t, b.Open(open).HTTP, post(t, `{"email":"joe@yopmail.com"}`)), 202, `"accepted"`)
+	expectResponse(t, "held", functiontest.Serve(t, b.Open(open).HTTP, post(t, `{"email":"joe@yopmail.com"}`)), 202, `"accepted"`)
 	got := b.Strings(`select kind || ':' || hold_reason from outbox where state = 'held'`)
 	if strings.Join(got, " ") != "email.confirm:disposable" {
 		t.Errorf("held: %v", got)
 	}
 }
 
-// TestAHeldSignUpIsConfirmedByMail, even where the site asks nobody else to.
-func TestAHeldSignUpIsConfirmedByMail(t *testing.T) {
+// TestHeldSignUpMustBeConfirmed checks that this is so with single opt-in.
+func TestHeldSignUpMustBeConfirmed(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["SIGNUP_DOUBLE_OPT_IN"], b.Variables["SIGNUP_DISPOSABLE_DOMAINS"] = "false", "hold"
 	api := b.Open(open).HTTP
 	for _, email := range []string{"joe@yopmail.com", "jane@example.org"} {
-		expectAnswer(t, email, functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 202, `"accepted"`)
+		expectResponse(t, email, functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 202, `"accepted"`)
 	}
 	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "email.confirm, change")
 }

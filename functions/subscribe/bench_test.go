@@ -21,16 +21,14 @@ import (
 )
 
 const (
-	// environments is how many environments work at once, with a connection each, and pgbench's clients.
+	// environments is the number of concurrent environments, with a connection each, and of pgbench's clients.
 	environments = 20
-	// rounds is how often the two take turns, of about a second each, so that a machine whose speed drifts changes
-	// both.
+	// rounds is the number of alternating runs of about a second each, so that a change of the machine's speed affects both.
 	rounds = 5
 )
 
-// BenchmarkSubscribe compares the sign-ups of a second, from the event to the answer, with those of pgbench, which runs
-// the same statements in the same two round trips and nothing else: through the same PgBouncer over TLS, by as many
-// connections.
+// BenchmarkSubscribe compares the sign-ups per second, from event to response, with those of pgbench, which runs only the
+// same statements in the same two round trips, through the same PgBouncer over TLS and with as many connections.
 func BenchmarkSubscribe(b *testing.B) {
 	pgbench, err := pgbenchPath()
 	if err != nil {
@@ -60,10 +58,10 @@ func BenchmarkSubscribe(b *testing.B) {
 		ours, theirs = append(ours, perSecond), append(theirs, runPgbench(b, pgbench, bundle.Variables["DATABASE_URL"], each))
 		written += signUps + each*environments
 	}
-	var signedUp, mails int
-	bundle.Scan(`select (select count(*) from subscribers), (select count(*) from outbox where kind = 'email.confirm')`, nil, &signedUp, &mails)
-	if signedUp != written || mails != written {
-		b.Errorf("%d sign-ups and %d emails are in the database, want %d", signedUp, mails, written)
+	var signedUp, emails int
+	bundle.Scan(`select (select count(*) from subscribers), (select count(*) from outbox where kind = 'email.confirm')`, nil, &signedUp, &emails)
+	if signedUp != written || emails != written {
+		b.Errorf("%d sign-ups and %d emails are in the database, want %d", signedUp, emails, written)
 	}
 	slices.Sort(ours)
 	slices.Sort(theirs)
@@ -72,8 +70,7 @@ func BenchmarkSubscribe(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// aSecond calls do for each environment again and again for a second. It returns how many calls there were, and how
-// many in a second. The environments are connected before.
+// aSecond calls do in every environment for a second. It returns the number of calls, and of calls per second.
 func aSecond(apis []*httpapi.API, do func(*httpapi.API)) (calls int, perSecond float64) {
 	var working sync.WaitGroup
 	var done atomic.Int64
@@ -90,10 +87,10 @@ func aSecond(apis []*httpapi.API, do func(*httpapi.API)) (calls int, perSecond f
 	return int(done.Load()), float64(done.Load()) / time.Since(began).Seconds()
 }
 
-// perSecond is pgbench's word for how fast it is once its clients are connected.
+// perSecond matches the rate in pgbench's output.
 var perSecond = regexp.MustCompile(`tps = ([0-9.]+) \(without initial connection time\)`)
 
-// runPgbench signs up a number of visitors by each client, and returns how many sign-ups that is in a second.
+// runPgbench signs up a number of visitors with each client, and returns the sign-ups per second.
 func runPgbench(b *testing.B, path, url string, each int) float64 {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), path, "--no-vacuum", "--client="+strconv.Itoa(environments), "--jobs=2",
@@ -110,7 +107,7 @@ func runPgbench(b *testing.B, path, url string, each int) float64 {
 	return tps
 }
 
-// pgbenchPath finds pgbench, which comes with the server's programs where they are installed.
+// pgbenchPath returns the path of pgbench, which is installed with PostgreSQL's server.
 func pgbenchPath() (string, error) {
 	for _, folder := range pgserver.Folders() {
 		if path, err := exec.LookPath(filepath.Join(folder, "pgbench")); err == nil {

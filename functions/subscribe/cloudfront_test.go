@@ -8,8 +8,8 @@ import (
 	"newsletter/internal/functiontest"
 )
 
-// TestTheViewerIsLimitedAndRecorded, and not CloudFront, whose few addresses would be everybody's.
-func TestTheViewerIsLimitedAndRecorded(t *testing.T) {
+// TestViewerBehindCloudFront checks that the viewer's address is limited and recorded, not CloudFront's.
+func TestViewerBehindCloudFront(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	secret := strings.Repeat("0123456789abcdef", 2)

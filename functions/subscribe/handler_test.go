@@ -14,11 +14,11 @@ import (
 	"newsletter/shared/httpapi"
 )
 
-// samples says what each file of events/subscribe is answered, and what it leaves behind in an empty database.
+// samples lists the expected response to each file of events/subscribe, and the state of the database after it.
 var samples = map[string]struct {
 	status                      int
 	subscribers, ledger, outbox string
-	answer                      []string // parts of the body
+	body                        []string // substrings of the body
 }{
 	"json":         {202, "jane.doe@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
 	"json-minimal": {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`"accepted"`}},
@@ -45,7 +45,7 @@ var samples = map[string]struct {
 	"get":               {405, "", "", "", []string{"The method is not allowed here."}},
 }
 
-func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
+func TestBasePathsAndSlashes(t *testing.T) {
 	t.Parallel()
 	functiontest.CheckPaths(t, functiontest.New(t).Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "address-invalid", ""))
 }
@@ -56,7 +56,7 @@ func TestSampleEvents(t *testing.T) {
 			t.Parallel()
 			want, known := samples[name]
 			if !known {
-				t.Fatal("say in samples what this event is answered")
+				t.Fatal("add this event to samples")
 			}
 			b := functiontest.New(t)
 			event := functiontest.SampleHTTP(t, "subscribe", name, "")
@@ -64,9 +64,9 @@ func TestSampleEvents(t *testing.T) {
 			if got.Response.StatusCode != want.status || got.Err != nil {
 				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
 			}
-			for _, part := range want.answer {
+			for _, part := range want.body {
 				if !strings.Contains(got.Response.Body, part) {
-					t.Errorf("the answer lacks %q: %s", part, got.Response.Body)
+					t.Errorf("the response lacks %q: %s", part, got.Response.Body)
 				}
 			}
 			b.ExpectState(want.subscribers, want.ledger, want.outbox)
@@ -76,27 +76,27 @@ func TestSampleEvents(t *testing.T) {
 			if hasLimits := got.Response.Headers["Ratelimit"] != ""; hasLimits != (want.status == 202) {
 				t.Errorf("limiter headers: %v", got.Response.Headers)
 			}
-			echoes(t, event, got)
+			expectNoEcho(t, event, got)
 		})
 	}
 }
 
-// echoes fails if an answer repeats what was sent.
-func echoes(t *testing.T, event events.APIGatewayV2HTTPRequest, got httpapi.Result) {
+// expectNoEcho fails if a response contains personal data of the request.
+func expectNoEcho(t *testing.T, event events.APIGatewayV2HTTPRequest, got httpapi.Result) {
 	t.Helper()
-	everything, err := json.Marshal(got.Response)
+	content, err := json.Marshal(got.Response)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, personal := range []string{"jane", "Jane.Doe", event.RequestContext.HTTP.SourceIP} {
-		text := strings.ReplaceAll(string(everything), "The Jane Letter", "")
+		text := strings.ReplaceAll(string(content), "The Jane Letter", "")
 		if strings.Contains(text, personal) {
-			t.Errorf("the answer repeats %q: %s", personal, everything)
+			t.Errorf("the response repeats %q: %s", personal, content)
 		}
 	}
 }
 
-func TestWhatIsRecorded(t *testing.T) {
+func TestRecordedRequest(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json", ""))
@@ -120,8 +120,8 @@ func TestWhatIsRecorded(t *testing.T) {
 	}
 }
 
-// A form without a script cannot tell its own address; the browser does.
-func TestTheFormsPageIsTheReferer(t *testing.T) {
+// A form without a script does not know its URL; the browser sends it.
+func TestFormPageFromReferer(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "form", ""))
@@ -177,10 +177,10 @@ func TestLocales(t *testing.T) {
 	}
 }
 
-func TestMistakesInTheVariablesAreToldAtOnce(t *testing.T) {
+func TestAllInvalidSettingsAreReported(t *testing.T) {
 	_, err := open(t.Context(), config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": "many", "SIGNUP_DOUBLE_OPT_IN": "perhaps"}))
 	if err == nil {
-		t.Fatal("it starts")
+		t.Fatal("the function starts")
 	}
 	for _, name := range []string{"SITE_POSTAL_ADDRESS", "DATABASE_URL", "PEPPER", "SITE_NAME", "LIMITS_SUBSCRIBE", "SIGNUP_DOUBLE_OPT_IN"} {
 		if !strings.Contains(err.Error(), name) {

@@ -11,8 +11,8 @@ import (
 	"newsletter/shared/ledger"
 )
 
-// What would be code elsewhere is stored as it was sent, wherever a text is taken.
-func TestCodeIsText(t *testing.T) {
+// TestCodeIsStoredAsText checks that text that is code in other languages is stored unchanged.
+func TestCodeIsStoredAsText(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
@@ -46,8 +46,8 @@ func TestCodeIsText(t *testing.T) {
 	}
 }
 
-// Nothing that a visitor can write moves them to another network: neither their limit nor the record.
-func TestAForgedAddressChangesNothing(t *testing.T) {
+// TestForgedClientAddress checks that no header that a visitor can send changes the network that is limited and recorded.
+func TestForgedClientAddress(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["LIMITS_SUBSCRIBE"] = "3/1h@host"

@@ -19,10 +19,10 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// dead is a port of this machine where nobody listens.
-const dead = "127.0.0.1:1"
+// closedPort is a local port on which no server listens.
+const closedPort = "127.0.0.1:1"
 
-func TestTheNetworkIsLimited(t *testing.T) {
+func TestNetworkLimit(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host"
@@ -42,13 +42,13 @@ func TestTheNetworkIsLimited(t *testing.T) {
 	if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "json-ipv6", "")); got.Response.StatusCode != http.StatusAccepted {
 		t.Errorf("another network: %d", got.Response.StatusCode)
 	}
-	// Who makes a mistake is told of it first, and it does not count.
+	// An invalid request is refused before it is counted.
 	if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "address-invalid", "")); got.Response.StatusCode != http.StatusUnprocessableEntity {
-		t.Errorf("a mistake: %d", got.Response.StatusCode)
+		t.Errorf("an invalid request: %d", got.Response.StatusCode)
 	}
 }
 
-func TestARobotThatIsTooFastLearnsNothing(t *testing.T) {
+func TestTooFastGetsSameResponse(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
@@ -64,25 +64,25 @@ func TestARobotThatIsTooFastLearnsNothing(t *testing.T) {
 	}
 }
 
-func TestALostDatabaseUsesUpNoTry(t *testing.T) {
+func TestDatabaseFailureIsRefunded(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["LIMITS_SUBSCRIBE"] = "1/10m@host"
-	lost := functiontest.New(t)
-	lost.Variables["PEPPER"], lost.Variables["LIMITS_SUBSCRIBE"] = b.Variables["PEPPER"], b.Variables["LIMITS_SUBSCRIBE"]
-	lost.Variables["DATABASE_URL"] = "postgres://app:password@" + dead + "/newsletter"
-	got := functiontest.Serve(t, lost.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json", ""))
+	down := functiontest.New(t)
+	down.Variables["PEPPER"], down.Variables["LIMITS_SUBSCRIBE"] = b.Variables["PEPPER"], b.Variables["LIMITS_SUBSCRIBE"]
+	down.Variables["DATABASE_URL"] = "postgres://app:password@" + closedPort + "/newsletter"
+	got := functiontest.Serve(t, down.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json", ""))
 	if got.Response.StatusCode != http.StatusServiceUnavailable || got.Response.Headers["Retry-After"] == "" || got.Err == nil {
 		t.Fatalf("%d %v %v", got.Response.StatusCode, got.Response.Headers, got.Err)
 	}
 	got = functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json", ""))
 	if got.Response.StatusCode != http.StatusAccepted {
-		t.Errorf("the try was used up: %d %s", got.Response.StatusCode, got.Response.Body)
+		t.Errorf("the request was counted: %d %s", got.Response.StatusCode, got.Response.Body)
 	}
 }
 
-// TestABusyAddressUsesUpTries: whoever asks for one address many times at once is no failure of ours, and cannot go on.
-func TestABusyAddressUsesUpTries(t *testing.T) {
+// TestBusyMailboxCountsAgainstLimit checks that concurrent requests for one address count against the limit.
+func TestBusyMailboxCountsAgainstLimit(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host"
@@ -97,23 +97,23 @@ func TestABusyAddressUsesUpTries(t *testing.T) {
 	}
 }
 
-// poisonous panics at the first request.
-type poisonous struct {
+// panickingStore panics at the first request.
+type panickingStore struct {
 	store
 	calls int
 }
 
-func (p *poisonous) Request(ctx context.Context, r subscription.Request) (subscription.Outcome, error) {
+func (p *panickingStore) Request(ctx context.Context, r subscription.Request) (subscription.Outcome, error) {
 	if p.calls++; p.calls == 1 {
-		panic("poison")
+		panic("test")
 	}
 	return p.store.Request(ctx, r)
 }
 
-func TestAPanicUsesUpNoTry(t *testing.T) {
+func TestPanicIsRefunded(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host" // half of it in the process
+	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host" // half of it without Redis
 	env := b.Env()
 	api, limits, signUps, translations := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env), catalog.Read(env)
 	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
@@ -121,7 +121,7 @@ func TestAPanicUsesUpNoTry(t *testing.T) {
 		t.Fatal(err)
 	}
 	gate := admission.New(ratelimit.New(nil, key, time.Now), admission.Subscribe, limits.Policies, time.Now).SignUps(signUps, nil)
-	serve := (&handler{admission: gate, store: &poisonous{store: b.Store}, translations: translations}).api(api)
+	serve := (&handler{admission: gate, store: &panickingStore{store: b.Store}, translations: translations}).api(api)
 	event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
 	func() {
 		defer func() {
@@ -138,10 +138,10 @@ func TestAPanicUsesUpNoTry(t *testing.T) {
 	}
 }
 
-func TestALostRedisRefusesNobodyAtOnce(t *testing.T) {
+func TestLimitWithoutRedis(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["REDIS_URL"], b.Variables["LIMITS_SUBSCRIBE"] = "rediss://:secret@"+dead, "4/10m@host"
+	b.Variables["REDIS_URL"], b.Variables["LIMITS_SUBSCRIBE"] = "rediss://:secret@"+closedPort, "4/10m@host"
 	api := b.Open(open).HTTP
 	statuses := map[int]int{}
 	for range 5 {
@@ -149,11 +149,11 @@ func TestALostRedisRefusesNobodyAtOnce(t *testing.T) {
 		statuses[got.Response.StatusCode]++
 	}
 	if statuses[http.StatusAccepted] < 1 || statuses[http.StatusTooManyRequests] < 1 || len(statuses) != 2 {
-		t.Errorf("%v: the limit must go on in this process", statuses)
+		t.Errorf("%v: the local fallback must limit", statuses)
 	}
 }
 
-func TestDoubleOptInCanBeSwitchedOff(t *testing.T) {
+func TestSingleOptIn(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["SIGNUP_DOUBLE_OPT_IN"] = "false"
@@ -161,7 +161,7 @@ func TestDoubleOptInCanBeSwitchedOff(t *testing.T) {
 	b.ExpectState("jane@example.org active", "requested:activated", "change")
 }
 
-func TestEveryStateGetsTheSameAnswer(t *testing.T) {
+func TestSameResponseInEveryState(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Activate("active@example.org")

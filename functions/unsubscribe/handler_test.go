@@ -13,32 +13,32 @@ import (
 )
 
 const (
-	active = "jane@example.org active"
-	left   = "jane@example.org unsubscribed"
-	before = "requested:confirmation_queued, confirmed:confirmed"
-	after  = before + ", unsubscribed:unsubscribed"
-	asked  = before + ", requested:link_queued"
-	emails = "email.confirm, change" // of the activation
-	told   = emails + ", change"
+	active          = "jane@example.org active"
+	left            = "jane@example.org unsubscribed"
+	before          = "requested:confirmation_queued, confirmed:confirmed"
+	after           = before + ", unsubscribed:unsubscribed"
+	linkRequested   = before + ", requested:link_queued"
+	emails          = "email.confirm, change" // of the activation
+	emailsAndChange = emails + ", change"
 )
 
-// samples says what each file of events/unsubscribe is answered with the link of an active subscriber, and what it
-// does.
+// samples lists the expected response to each file of events/unsubscribe with the link of an active subscriber, and its
+// effect.
 var samples = map[string]struct {
 	status                      int
 	subscribers, ledger, outbox string
-	answer                      []string // parts of the body
+	body                        []string // substrings of the body
 }{
-	"one-click":                 {200, left, after, told, []string{"You are unsubscribed", `<form method="post" action="subscribe">`, "Subscribe again"}},
-	"one-click-urlencoded":      {200, left, after, told, []string{"You are unsubscribed"}},
-	"one-click-empty":           {200, left, after, told, []string{`{"status":"unsubscribed"}`}},
-	"one-click-unexpected-body": {200, left, after, told, nil},
-	"button":                    {200, left, after, told, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
+	"one-click":                 {200, left, after, emailsAndChange, []string{"You are unsubscribed", `<form method="post" action="subscribe">`, "Subscribe again"}},
+	"one-click-urlencoded":      {200, left, after, emailsAndChange, []string{"You are unsubscribed"}},
+	"one-click-empty":           {200, left, after, emailsAndChange, []string{`{"status":"unsubscribed"}`}},
+	"one-click-unexpected-body": {200, left, after, emailsAndChange, nil},
+	"button":                    {200, left, after, emailsAndChange, []string{`<html lang="en">`, "You are unsubscribed", `type="email"`}},
 	"show":                      {200, active, before, emails, []string{"Unsubscribe from The Jane Letter?", `<form method="post"><button`}},
 	"scanner":                   {200, active, before, emails, nil},
 	"show-address-form":         {200, active, before, emails, []string{"Enter your address", `action="?"`}},
-	"address":                   {202, active, asked, emails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
-	"address-form":              {202, active, asked, emails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
+	"address":                   {202, active, linkRequested, emails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
+	"address-form":              {202, active, linkRequested, emails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
 
 	"honeypot":          {202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-invalid":   {422, active, before, emails, []string{`"pointer":"#/email"`}},
@@ -48,7 +48,7 @@ var samples = map[string]struct {
 	"token-undecodable": {404, active, before, emails, []string{"urn:newsletter:problem:not-found"}},
 }
 
-func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
+func TestBasePathsAndSlashes(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := b.Sign(b.Activate("jane@example.org"))
@@ -57,14 +57,14 @@ func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 
 func TestSampleEvents(t *testing.T) {
 	for _, name := range functiontest.SampleNames(t, "unsubscribe") {
-		if name == queuedSample { // it is not a request
+		if name == queuedSample { // not an HTTP request
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want, known := samples[name]
 			if !known {
-				t.Fatal("say in samples what this event is answered")
+				t.Fatal("add this event to samples")
 			}
 			b := functiontest.New(t)
 			link := b.Sign(b.Activate("jane@example.org"))
@@ -72,13 +72,13 @@ func TestSampleEvents(t *testing.T) {
 			if got.Response.StatusCode != want.status || got.Err != nil {
 				t.Fatalf("%d %v %s, want %d", got.Response.StatusCode, got.Err, got.Response.Body, want.status)
 			}
-			for _, part := range want.answer {
+			for _, part := range want.body {
 				if !strings.Contains(got.Response.Body, part) {
-					t.Errorf("the answer lacks %q: %s", part, got.Response.Body)
+					t.Errorf("the response lacks %q: %s", part, got.Response.Body)
 				}
 			}
 			if strings.Contains(got.Response.Body, "jane@") {
-				t.Errorf("the answer names the person: %s", got.Response.Body)
+				t.Errorf("the response contains the address: %s", got.Response.Body)
 			}
 			if got.Response.Headers["Location"] != "" || got.Response.Headers["Set-Cookie"] != "" || len(got.Response.Cookies) > 0 {
 				t.Errorf("RFC 8058 allows no redirect and needs no cookie: %v", got.Response.Headers)
@@ -88,8 +88,8 @@ func TestSampleEvents(t *testing.T) {
 	}
 }
 
-// whatever is the state of the person behind a valid link.
-func TestAValidLinkAlwaysSucceeds(t *testing.T) {
+// TestValidLinkAlwaysSucceeds checks that a valid link succeeds in every state of the subscriber.
+func TestValidLinkAlwaysSucceeds(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
@@ -118,12 +118,12 @@ func TestAValidLinkAlwaysSucceeds(t *testing.T) {
 		t.Errorf("subscribers: %v", got)
 	}
 	if got := b.Strings(`select kind from ledger_events where kind in ('subscription.unsubscribed', 'subscription.declined') order by kind`); len(got) != 2 {
-		t.Errorf("each end stands in the ledger once: %v", got)
+		t.Errorf("each end must be in the ledger once: %v", got)
 	}
 }
 
-// Mailbox providers send from few addresses: a link is never limited, and Redis is not asked.
-func TestALinkIsNeverLimited(t *testing.T) {
+// TestLinksAreNeverLimited checks that a link needs no limiter, because mailbox providers send from few addresses.
+func TestLinksAreNeverLimited(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["LIMITS_UNSUBSCRIBE"] = "1/10m@host"
@@ -132,7 +132,7 @@ func TestALinkIsNeverLimited(t *testing.T) {
 	api := b.Open(open).HTTP
 	for i, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
 		if got := functiontest.Serve(t, api, address); got.Response.StatusCode != want {
-			t.Errorf("address, time %d: %d, want %d", i, got.Response.StatusCode, want)
+			t.Errorf("address, call %d: %d, want %d", i, got.Response.StatusCode, want)
 		}
 	}
 	link.RequestContext.HTTP.SourceIP = address.RequestContext.HTTP.SourceIP
@@ -146,11 +146,11 @@ func TestALinkIsNeverLimited(t *testing.T) {
 
 var links = functiontest.Links{Open: open, Function: "unsubscribe", Sample: "address"}
 
-func TestARobotIsTakenForOne(t *testing.T) { links.TestBotSignals(t) }
+func TestBotSignals(t *testing.T) { links.TestBotSignals(t) }
 
-func TestABusyAddressUsesUpTries(t *testing.T) { links.TestBusyMailbox(t) }
+func TestBusyMailboxCountsAgainstLimit(t *testing.T) { links.TestBusyMailbox(t) }
 
-func TestUnknownAddressesAreNotMailedAndNotTold(t *testing.T) {
+func TestUnknownAddressGetsSameResponseAndNoEmail(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
@@ -166,7 +166,7 @@ func TestUnknownAddressesAreNotMailedAndNotTold(t *testing.T) {
 	}
 }
 
-func TestOneAnswerForEveryBrokenLink(t *testing.T) {
+func TestSameResponseForEveryInvalidLink(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	claims := b.Activate("jane@example.org")
@@ -189,7 +189,7 @@ func TestOneAnswerForEveryBrokenLink(t *testing.T) {
 			}
 		}
 	}
-	// A person is not left alone with a link that does not work.
+	// The page offers another way to unsubscribe.
 	page := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "unsubscribe", "button", "no-token"))
 	if !strings.Contains(page.Response.Body, `action="?"`) {
 		t.Errorf("the page has no form: %s", page.Response.Body)
@@ -200,14 +200,14 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	link := b.Sign(b.Activate("jane@example.org"))
-	const nobody = "127.0.0.1:1"
-	lost := map[string]string{"REDIS_URL": "rediss://:secret@" + nobody, "DATABASE_URL": "postgres://app:password@" + nobody + "/newsletter"}
+	const closedPort = "127.0.0.1:1"
+	unavailable := map[string]string{"REDIS_URL": "rediss://:secret@" + closedPort, "DATABASE_URL": "postgres://app:password@" + closedPort + "/newsletter"}
 	for variable, want := range map[string]map[string]int{
 		"DATABASE_URL": {"one-click": 503, "show": 200, "address": 503},
 		"REDIS_URL":    {"one-click": 200, "show": 200, "address": 202},
 	} {
 		working := b.Variables[variable]
-		b.Variables[variable] = lost[variable]
+		b.Variables[variable] = unavailable[variable]
 		api := b.Open(open).HTTP
 		for sample, status := range want {
 			got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "unsubscribe", sample, link))
@@ -219,8 +219,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A page without a script cannot show a CAPTCHA, and a form that can only fail is worse than none.
-func TestNoFormToComeBackWhereACaptchaIsAskedFor(t *testing.T) {
+// TestNoSubscribeAgainFormWithCaptcha checks that a page without scripts has no form that requires a CAPTCHA.
+func TestNoSubscribeAgainFormWithCaptcha(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Variables["CAPTCHA_PROVIDER"] = "turnstile"

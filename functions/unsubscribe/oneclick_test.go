@@ -13,31 +13,31 @@ import (
 	"newsletter/internal/functiontest"
 )
 
-// bodies are what a POST to a link may carry: email providers do not always send what RFC 8058 requires.
+// bodies are possible bodies of a POST to a link: email providers do not always send what RFC 8058 requires.
 var bodies = map[string]struct {
 	kind, text string
 	encoded    bool
 }{
-	"none":                       {"", "", false},
-	"as RFC 8058 has it":         {"application/x-www-form-urlencoded", "List-Unsubscribe=One-Click", false},
-	"of no type":                 {"", "List-Unsubscribe=One-Click", false},
-	"17 KiB":                     {"application/x-www-form-urlencoded", strings.Repeat("x", 17<<10), false},
-	"6 MB":                       {"application/octet-stream", strings.Repeat("x", 6<<20), false},
-	"6 MB in base64":             {"application/octet-stream", strings.Repeat("AAAA", 6<<18), true},
-	"called base64, but text":    {"text/plain", "List-Unsubscribe=One-Click", true},
-	"base64 that is cut":         {"multipart/form-data; boundary=b", "LS1iDQo", true},
-	"base64 that is not decoded": {"application/x-www-form-urlencoded", "TGlzdC1VbnN1YnNjcmliZT1PbmUtQ2xpY2s=", false},
-	"invalid UTF-8":              {"text/plain; charset=utf-8", "\xff\xfe\x00", false},
-	"form that cannot be read":   {"application/x-www-form-urlencoded", "a=%zz&b=%", false},
-	"multipart, no boundary":     {"multipart/form-data", "--b\r\n\r\n--b--", false},
-	"multipart, cut":             {"multipart/form-data; boundary=b", "--b\r\nContent-Dis", false},
-	"gzip":                       {"application/x-www-form-urlencoded", "H4sIAAAAAAAA", true},
-	"JSON that is none":          {"application/json", `{"email":`, false},
-	"address of another person":  {"application/json", `{"email":"john@example.org"}`, false},
-	"type that is none":          {"\x00;;=,", "x", false},
+	"none":                      {"", "", false},
+	"as in RFC 8058":            {"application/x-www-form-urlencoded", "List-Unsubscribe=One-Click", false},
+	"without a type":            {"", "List-Unsubscribe=One-Click", false},
+	"17 KiB":                    {"application/x-www-form-urlencoded", strings.Repeat("x", 17<<10), false},
+	"6 MB":                      {"application/octet-stream", strings.Repeat("x", 6<<20), false},
+	"6 MB in base64":            {"application/octet-stream", strings.Repeat("AAAA", 6<<18), true},
+	"text marked as base64":     {"text/plain", "List-Unsubscribe=One-Click", true},
+	"truncated base64":          {"multipart/form-data; boundary=b", "LS1iDQo", true},
+	"base64, not marked":        {"application/x-www-form-urlencoded", "TGlzdC1VbnN1YnNjcmliZT1PbmUtQ2xpY2s=", false},
+	"invalid UTF-8":             {"text/plain; charset=utf-8", "\xff\xfe\x00", false},
+	"malformed form":            {"application/x-www-form-urlencoded", "a=%zz&b=%", false},
+	"multipart, no boundary":    {"multipart/form-data", "--b\r\n\r\n--b--", false},
+	"multipart, cut":            {"multipart/form-data; boundary=b", "--b\r\nContent-Dis", false},
+	"gzip":                      {"application/x-www-form-urlencoded", "H4sIAAAAAAAA", true},
+	"malformed JSON":            {"application/json", `{"email":`, false},
+	"address of another person": {"application/json", `{"email":"john@example.org"}`, false},
+	"malformed type":            {"\x00;;=,", "x", false},
 }
 
-// oneClick is a POST to a link with the body that is called name.
+// oneClick returns a POST to a link with the body of a name.
 func oneClick(t *testing.T, name, link string) events.APIGatewayV2HTTPRequest {
 	t.Helper()
 	body := bodies[name]
@@ -52,8 +52,8 @@ func oneClick(t *testing.T, name, link string) events.APIGatewayV2HTTPRequest {
 	return event
 }
 
-// The link says it all: whatever the body is, the person is gone (docs/openapi.yaml).
-func TestOneClickTakesAnyBody(t *testing.T) {
+// TestOneClickAcceptsAnyBody checks that the token alone decides (docs/openapi.yaml).
+func TestOneClickAcceptsAnyBody(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
@@ -64,7 +64,7 @@ func TestOneClickTakesAnyBody(t *testing.T) {
 		event := oneClick(t, name, b.Sign(b.Activate(address)))
 		for _, method := range []string{http.MethodHead, http.MethodGet, http.MethodPost} {
 			event.RequestContext.HTTP.Method = method
-			got := api.Serve(t.Context(), event) // not every one of these events becomes a request again, to be held to the document
+			got := api.Serve(t.Context(), event) // functiontest.Serve cannot convert all of these events to requests
 			if got.Response.StatusCode != http.StatusOK || got.Err != nil {
 				t.Errorf("%s, %s: %d %s %v", name, method, got.Response.StatusCode, got.Response.Body, got.Err)
 			}
@@ -81,12 +81,12 @@ func TestOneClickTakesAnyBody(t *testing.T) {
 		t.Errorf("%d of %d ends are in the ledger", len(got), n)
 	}
 	if got := b.Strings(`select kind from outbox where kind = 'change'`); len(got) != 2*n {
-		t.Errorf("%d announcements of %d activations and %d ends", len(got), n, n)
+		t.Errorf("%d changes queued for %d activations and %d ends", len(got), n, n)
 	}
 }
 
-// The form that subscribes again leads from wherever the browser is to the route beside this one.
-func TestTheWayBackIsBesideThePage(t *testing.T) {
+// TestSubscribeAgainFormAction checks that the form leads to the sign-up route from every base path.
+func TestSubscribeAgainFormAction(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
@@ -110,14 +110,14 @@ func TestTheWayBackIsBesideThePage(t *testing.T) {
 	}
 }
 
-// Without a link the body is read, and the answer says what is wrong with it.
-func TestWithoutALinkTheBodyIsRead(t *testing.T) {
+// TestBodyWithoutToken checks that the body is read if there is no token.
+func TestBodyWithoutToken(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
 	for name, status := range map[string]int{
-		"17 KiB": 413, "6 MB": 413, "6 MB in base64": 413, "called base64, but text": 400, "form that cannot be read": 400,
-		"invalid UTF-8": 415, "none": 422, "as RFC 8058 has it": 422, "address of another person": 202,
+		"17 KiB": 413, "6 MB": 413, "6 MB in base64": 413, "text marked as base64": 400, "malformed form": 400,
+		"invalid UTF-8": 415, "none": 422, "as in RFC 8058": 422, "address of another person": 202,
 	} {
 		event := oneClick(t, name, "")
 		event.RawQueryString, event.Headers["accept"] = "", "application/json"

@@ -13,8 +13,8 @@ import (
 
 const queuedSample = "queued"
 
-// An unsubscribe while the database is unavailable is enqueued, and applied when it is back.
-func TestOneClickWithoutADatabase(t *testing.T) {
+// TestOneClickWithoutDatabase checks that an unsubscribe is enqueued while the database is unavailable, and applied later.
+func TestOneClickWithoutDatabase(t *testing.T) {
 	b := functiontest.New(t)
 	queue := &devstack.SQS{}
 	b.Fake("/sqs/", queue)
@@ -23,26 +23,26 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	link := b.Sign(b.Activate("jane@example.org"))
-	whole := b.Variables["DATABASE_URL"]
+	available := b.Variables["DATABASE_URL"]
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
 
-	unkept := functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link))
-	if unkept.Response.StatusCode != 503 || unkept.Response.Headers["Retry-After"] == "" {
-		t.Errorf("without a queue: %d", unkept.Response.StatusCode)
+	unqueued := functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link))
+	if unqueued.Response.StatusCode != 503 || unqueued.Response.Headers["Retry-After"] == "" {
+		t.Errorf("without a queue: %d", unqueued.Response.StatusCode)
 	}
 	b.Variables["UNSUBSCRIBE_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe"
-	lost := b.Open(open)
+	down := b.Open(open)
 	for range 2 {
-		got := functiontest.Serve(t, lost.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link))
+		got := functiontest.Serve(t, down.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link))
 		if got.Response.StatusCode != 200 || !strings.Contains(got.Response.Body, "You are unsubscribed") {
 			t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
 		}
 	}
-	if got := functiontest.Serve(t, lost.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "token-malformed", "")); got.Response.StatusCode != 404 {
+	if got := functiontest.Serve(t, down.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "token-malformed", "")); got.Response.StatusCode != 404 {
 		t.Errorf("a forged link: %d", got.Response.StatusCode)
 	}
 	for name := range bodies {
-		if got := lost.HTTP.Serve(t.Context(), oneClick(t, name, link)); got.Response.StatusCode != 200 {
+		if got := down.HTTP.Serve(t.Context(), oneClick(t, name, link)); got.Response.StatusCode != 200 {
 			t.Errorf("%s: %d %s", name, got.Response.StatusCode, got.Response.Body)
 		}
 	}
@@ -51,8 +51,8 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 		t.Fatalf("queue: %v", waiting)
 	}
 	queue.Fail(devstack.Fault{Status: 500, Body: `{}`})
-	if got := functiontest.Serve(t, lost.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link)); got.Response.StatusCode != 503 {
-		t.Errorf("with the queue lost, too: %d", got.Response.StatusCode)
+	if got := functiontest.Serve(t, down.HTTP, functiontest.SampleHTTP(t, "unsubscribe", "one-click", link)); got.Response.StatusCode != 503 {
+		t.Errorf("with an unavailable queue: %d", got.Response.StatusCode)
 	}
 	b.ExpectState(active, before, emails)
 
@@ -78,20 +78,20 @@ func TestOneClickWithoutADatabase(t *testing.T) {
 		return `{"batchItemFailures":[{"itemIdentifier":"` + strings.Join(ids, `"},{"itemIdentifier":"`) + `"}]}`
 	}
 	if got := apply(b.Variables["DATABASE_URL"]); got != failed("1", "2", "3") {
-		t.Errorf("the database is still lost: %s", got)
+		t.Errorf("while the database is unavailable: %s", got)
 	}
-	if got := apply(whole); got != failed("2") {
-		t.Errorf("it is back: %s", got)
+	if got := apply(available); got != failed("2") {
+		t.Errorf("after its recovery: %s", got)
 	}
-	b.ExpectState(left, after, told)
-	// The ledger has the time at which the button was pressed, not only the time at which the database was back.
+	b.ExpectState(left, after, emailsAndChange)
+	// The ledger has the time of the request, not only that of its application.
 	if got := b.Strings(`select channel || ' ' || (data->>'original_at') from ledger_events where kind = 'subscription.unsubscribed'`); got[0] != "queue 2026-01-31T12:00:00Z" {
 		t.Errorf("%v", got)
 	}
 	if value, err := b.Open(open).Event(t.Context(), functiontest.Sample(t, "unsubscribe", queuedSample)); err != nil || len(value.(events.SQSEventResponse).BatchItemFailures) != 0 {
 		t.Errorf("unknown subscriber: %v %v", value, err)
 	}
-	if _, err := lost.Event(t.Context(), json.RawMessage(`{}`)); err == nil {
+	if _, err := down.Event(t.Context(), json.RawMessage(`{}`)); err == nil {
 		t.Error("another event is accepted")
 	}
 }

@@ -54,7 +54,7 @@ func inRedis(t *testing.T) redis.UniversalClient {
 	return client
 }
 
-func TestTheMarksOfRobots(t *testing.T) {
+func TestSignalsOfBots(t *testing.T) {
 	t.Parallel()
 	now := start
 	g := newGate(t, nil, &now, Subscribe, "")
@@ -84,8 +84,8 @@ func TestTheMarksOfRobots(t *testing.T) {
 	}
 }
 
-// TestARobotIsCountedLikeAPerson: it is answered alike too, limiter headers included, and cannot go on for ever.
-func TestARobotIsCountedLikeAPerson(t *testing.T) {
+// TestBotsAreCountedLikePeople: it is answered alike too, limiter headers included, and cannot go on for ever.
+func TestBotsAreCountedLikePeople(t *testing.T) {
 	t.Parallel()
 	now := start
 	robots, people := newGate(t, nil, &now, Subscribe, "6/10m@host"), newGate(t, nil, &now, Subscribe, "6/10m@host")
@@ -99,13 +99,13 @@ func TestARobotIsCountedLikeAPerson(t *testing.T) {
 			t.Errorf("person's call %d: %s, want %s", i, person.Outcome, want)
 		}
 		if got, want := robot.Limit.Headers(), person.Limit.Headers(); got.Get("RateLimit") != want.Get("RateLimit") || len(got) != len(want) {
-			t.Errorf("call %d: a robot is told %v, a person %v", i, got, want)
+			t.Errorf("call %d: a bot is told %v, a person %v", i, got, want)
 		}
 	}
 }
 
-// TestEveryRouteHasItsOwnSetting: a confirmation may be asked for wherever a sign-up may.
-func TestEveryRouteHasItsOwnSetting(t *testing.T) {
+// TestEveryRouteHasItsOwnLimits: a confirmation may be asked for wherever a sign-up may.
+func TestEveryRouteHasItsOwnLimits(t *testing.T) {
 	t.Parallel()
 	env := config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": "2/1h@host", "LIMITS_UNSUBSCRIBE": "4/1h@host", "LIMITS_PRIVACY": "6/1h@host"})
 	for want, got := range map[int]ratelimit.Policies{
@@ -120,8 +120,8 @@ func TestEveryRouteHasItsOwnSetting(t *testing.T) {
 	}
 }
 
-// TestWithoutRedisConfirmationsGoOn: they mail nobody. What mails somebody is limited still.
-func TestWithoutRedisConfirmationsGoOn(t *testing.T) {
+// TestLimitsWithoutRedis: they mail nobody. What mails somebody is limited still.
+func TestLimitsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	now := start
 	confirmations, requests := newGate(t, nil, &now, Confirm, "4/1h@host"), newGate(t, nil, &now, Unsubscribe, "4/1h@host")
@@ -144,8 +144,8 @@ func TestWithoutRedisConfirmationsGoOn(t *testing.T) {
 	}
 }
 
-// TestConfirmationsAreLimitedByRedis, whose word counts for them too.
-func TestConfirmationsAreLimitedByRedis(t *testing.T) {
+// TestConfirmationsAreLimitedInRedis, whose word counts for them too.
+func TestConfirmationsAreLimitedInRedis(t *testing.T) {
 	t.Parallel()
 	now := start
 	g := newGate(t, inRedis(t), &now, Confirm, "2/1h@host")
@@ -165,7 +165,7 @@ func TestConfirmationsAreLimitedByRedis(t *testing.T) {
 	}
 }
 
-func TestOnlyOurFailureGivesTheTryBack(t *testing.T) {
+func TestRefund(t *testing.T) {
 	t.Parallel()
 	now := start
 	g := newGate(t, nil, &now, Subscribe, "1/1h@host")
@@ -186,7 +186,7 @@ func TestOnlyOurFailureGivesTheTryBack(t *testing.T) {
 	}
 }
 
-func TestBadConfigurationIsNamed(t *testing.T) {
+func TestInvalidLimits(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{
 		"LIMITS_SUBSCRIBE": "many", "LIMITS_PRIVACY": "5/10m", "LIMITS_UNSUBSCRIBE": "0/10m@host",
@@ -201,8 +201,8 @@ func TestBadConfigurationIsNamed(t *testing.T) {
 	}
 }
 
-// TestALostRedisIsReported, because the visitor who met it is served and nobody else would say so.
-func TestALostRedisIsReported(t *testing.T) {
+// TestRedisFailureIsReported, because the visitor who met it is served and nobody else would say so.
+func TestRedisFailureIsReported(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var reports []string

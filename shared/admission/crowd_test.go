@@ -11,8 +11,8 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// TestTheDefaultsRefuseNoCrowd plays crowds behind few addresses, under the default limits at their full height.
-func TestTheDefaultsRefuseNoCrowd(t *testing.T) {
+// TestDefaultLimitsAdmitCrowds plays crowds behind few addresses, under the default limits at their full height.
+func TestDefaultLimitsAdmitCrowds(t *testing.T) {
 	t.Parallel()
 	for name, crowd := range map[string]struct {
 		people int
@@ -46,8 +46,8 @@ func TestTheDefaultsRefuseNoCrowd(t *testing.T) {
 	}
 }
 
-// TestNoDefaultRefusesASite: behind the networks of one site may be a mobile carrier, on every route.
-func TestNoDefaultRefusesASite(t *testing.T) {
+// TestDefaultLimitsOfSites: behind the networks of one site may be a mobile carrier, on every route.
+func TestDefaultLimitsOfSites(t *testing.T) {
 	t.Parallel()
 	env := config.FromMap(nil)
 	for endpoint, policies := range map[Endpoint]ratelimit.Policies{

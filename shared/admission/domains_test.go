@@ -17,7 +17,7 @@ func signUpConfig(t *testing.T, variables map[string]string) SignUpConfig {
 	return cfg
 }
 
-func TestStandingOfDomains(t *testing.T) {
+func TestDomainStatus(t *testing.T) {
 	t.Parallel()
 	lists := signUpConfig(t, map[string]string{
 		"SIGNUP_BLOCKED_DOMAINS": "spam.example.net, Bücher.org,mail.good.org , trailing.example.",
@@ -60,7 +60,7 @@ func TestPolicyOfDisposableDomains(t *testing.T) {
 	}
 }
 
-func TestBadSignUpConfigurationIsNamed(t *testing.T) {
+func TestInvalidSignUpSettings(t *testing.T) {
 	t.Parallel()
 	for _, c := range []map[string]string{
 		{"SIGNUP_DISPOSABLE_DOMAINS": "maybe"}, {"SIGNUP_BLOCKED_DOMAINS": "jane@example.org"}, {"SIGNUP_BLOCKED_DOMAINS": "*.example.org"},

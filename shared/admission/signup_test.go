@@ -36,7 +36,7 @@ func expectVerdict(t *testing.T, what string, v Verdict, want Outcome, reasons .
 	}
 }
 
-func TestEverySignalReachesTheDecision(t *testing.T) {
+func TestSignalsOfSignUps(t *testing.T) {
 	t.Parallel()
 	variables := map[string]string{"SIGNUP_BLOCKED_DOMAINS": "bad.example.net", "SIGNUP_ALLOWED_DOMAINS": "mailinator.com", "LIMITS_SUBSCRIBE": "100/10m@host"}
 	change := func(f func(*SignUp)) SignUp { s := person; f(&s); return s }
@@ -48,15 +48,15 @@ func TestEverySignalReachesTheDecision(t *testing.T) {
 	}{
 		"a person":                      {nil, person, Accept, nil},
 		"a blocked domain":              {nil, change(func(s *SignUp) { s.Domain = "mx.bad.example.net" }), Refuse, []string{ReasonDomainBlocked}},
-		"a throw-away domain":           {nil, change(func(s *SignUp) { s.Domain = "yopmail.com" }), Accept, []string{ReasonDisposable}},
-		"an excused throw-away domain":  {nil, change(func(s *SignUp) { s.Domain = "mailinator.com" }), Accept, nil},
+		"a disposable domain":           {nil, change(func(s *SignUp) { s.Domain = "yopmail.com" }), Accept, []string{ReasonDisposable}},
+		"an excused disposable domain":  {nil, change(func(s *SignUp) { s.Domain = "mailinator.com" }), Accept, nil},
 		"the hidden field":              {nil, change(func(s *SignUp) { s.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
 		"too fast":                      {nil, change(func(s *SignUp) { s.StartedAt = start }), Drop, []string{ReasonTooFast}},
 		"solved":                        {&judge{true, true, nil}, person, Accept, nil},
 		"not solved":                    {&judge{false, true, nil}, person, Refuse, []string{ReasonCaptchaFailed}},
 		"the verifier is lost":          {&judge{false, false, nil}, person, Accept, []string{ReasonCaptchaUnavailable}},
-		"lost, and a throw-away domain": {&judge{false, false, nil}, change(func(s *SignUp) { s.Domain = "yopmail.com" }), Hold, []string{ReasonDisposable, ReasonCaptchaUnavailable}},
-		"a robot that solves":           {&judge{true, true, nil}, change(func(s *SignUp) { s.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
+		"lost, and a disposable domain": {&judge{false, false, nil}, change(func(s *SignUp) { s.Domain = "yopmail.com" }), Hold, []string{ReasonDisposable, ReasonCaptchaUnavailable}},
+		"a bot that solves":             {&judge{true, true, nil}, change(func(s *SignUp) { s.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
 		"no answer":                     {&judge{true, true, nil}, change(func(s *SignUp) { s.Captcha = "" }), Refuse, []string{ReasonCaptchaMissing}},
 		"a blocked domain that solves":  {&judge{true, true, nil}, change(func(s *SignUp) { s.Domain = "bad.example.net" }), Refuse, []string{ReasonDomainBlocked}},
 	} {
@@ -76,8 +76,8 @@ func TestEverySignalReachesTheDecision(t *testing.T) {
 	}
 }
 
-// TestTheVerifierStandsBehindTheLimiter, which bounds how often it is asked for a network.
-func TestTheVerifierStandsBehindTheLimiter(t *testing.T) {
+// TestLimiterProtectsVerifier, which bounds how often it is asked for a network.
+func TestLimiterProtectsVerifier(t *testing.T) {
 	t.Parallel()
 	verifier := &judge{false, true, nil}
 	s := newSignUps(t, verifier, map[string]string{"LIMITS_SUBSCRIBE": "4/10m@host"}) // 2 without Redis
@@ -94,7 +94,7 @@ func TestTheVerifierStandsBehindTheLimiter(t *testing.T) {
 	}
 }
 
-func TestStricterLimitsWithoutTheVerifier(t *testing.T) {
+func TestStricterLimitsWithoutVerifier(t *testing.T) {
 	t.Parallel()
 	verifier := &judge{false, false, nil}
 	s := newSignUps(t, verifier, map[string]string{"LIMITS_SUBSCRIBE": "20/10m@host"})
@@ -120,7 +120,7 @@ func TestStricterLimitsWithoutTheVerifier(t *testing.T) {
 	}
 }
 
-func TestTheDefaultsLetAFamilySignUpUnverified(t *testing.T) {
+func TestDefaultUnverifiedLimits(t *testing.T) {
 	t.Parallel()
 	cfg := signUpConfig(t, nil)
 	ordinary := newSignUps(t, nil, nil).policies

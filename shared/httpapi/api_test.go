@@ -47,7 +47,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-func TestHEADIsGETWithoutItsBody(t *testing.T) {
+func TestHEAD(t *testing.T) {
 	t.Parallel()
 	api := newTestAPI()
 	get, head := newEvent("GET", formPath), newEvent("HEAD", formPath)
@@ -86,7 +86,7 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%q: reported %v", token, got.Err)
 		}
 		if strings.Contains(got.Response.Body, "jane") || strings.Contains(got.Response.Body, "lost") {
-			t.Errorf("an inner error is answered: %s", got.Response.Body)
+			t.Errorf("the response contains an internal error: %s", got.Response.Body)
 		}
 		if got.Outcome == "" || strings.Contains(got.Outcome, ":") {
 			t.Errorf("outcome %q", got.Outcome)
@@ -97,7 +97,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestAPersonGetsProblemsAsPages(t *testing.T) {
+func TestProblemPages(t *testing.T) {
 	t.Parallel()
 	const form = "application/x-www-form-urlencoded"
 	for _, tc := range []struct {
@@ -132,7 +132,7 @@ func TestAPersonGetsProblemsAsPages(t *testing.T) {
 	}
 }
 
-func TestBinaryAnswersAreEncoded(t *testing.T) {
+func TestBinaryBodiesAreEncoded(t *testing.T) {
 	t.Parallel()
 	got := newTestAPI().finish(&Request{}, &Response{Status: http.StatusOK, Body: []byte{0xff, 0}}).Response
 	if body, err := base64.StdEncoding.DecodeString(got.Body); err != nil || !got.IsBase64Encoded || string(body) != "\xff\x00" {
@@ -140,7 +140,7 @@ func TestBinaryAnswersAreEncoded(t *testing.T) {
 	}
 }
 
-func TestWhatTheLogSaysAboutARequestIsOurs(t *testing.T) {
+func TestLogFields(t *testing.T) {
 	t.Parallel()
 	got := newTestAPI().Serve(t.Context(), newEvent("<script>", "/jane@example.org"))
 	if got.Route != "none" || got.Method != "other" || got.Outcome != "not-found" {

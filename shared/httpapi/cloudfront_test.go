@@ -16,7 +16,7 @@ const (
 	nextSecret  = "fedcba9876543210fedcba9876543210"
 )
 
-// newProxyAPI answers with the client it sees; /direct needs no CloudFront.
+// newProxyAPI returns an API that responds with the client's address; /direct needs no CloudFront.
 func newProxyAPI(t *testing.T, secrets string) *API {
 	t.Helper()
 	env := config.FromMap(map[string]string{"CLOUDFRONT_SECRET": secrets})
@@ -33,7 +33,7 @@ func newProxyAPI(t *testing.T, secrets string) *API {
 	return New(cfg, Route{Path: jsonPath, GET: who, POST: who}, Route{Path: "/direct", GET: who, AllowBypass: true})
 }
 
-func TestThroughCloudFront(t *testing.T) {
+func TestCloudFront(t *testing.T) {
 	t.Parallel()
 	const refused = http.StatusForbidden
 	for name, c := range map[string]struct {
@@ -76,13 +76,13 @@ func TestThroughCloudFront(t *testing.T) {
 			t.Errorf("%s: outcome %q", name, got.Outcome)
 		}
 		if strings.Contains(got.Response.Body, proxySecret) {
-			t.Errorf("%s: the answer holds the secret", name)
+			t.Errorf("%s: the response contains the secret", name)
 		}
 	}
 }
 
-// TestEveryMethodIsRefusedDirectly, preflights and too large bodies too.
-func TestEveryMethodIsRefusedDirectly(t *testing.T) {
+// TestDirectAccessIsRefusedForEveryMethod includes preflights and bodies that are too large.
+func TestDirectAccessIsRefusedForEveryMethod(t *testing.T) {
 	t.Parallel()
 	api := newProxyAPI(t, proxySecret)
 	for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS", "PUT"} {
@@ -94,8 +94,8 @@ func TestEveryMethodIsRefusedDirectly(t *testing.T) {
 	}
 }
 
-// TestADistributionWithoutTheViewersAddress is our mistake: nobody is limited under CloudFront's own addresses.
-func TestADistributionWithoutTheViewersAddress(t *testing.T) {
+// TestDistributionWithoutViewerAddress checks that visitors are never limited by CloudFront's own addresses.
+func TestDistributionWithoutViewerAddress(t *testing.T) {
 	t.Parallel()
 	api := newProxyAPI(t, proxySecret)
 	for _, viewer := range []string{"", "192.0.2.9", "192.0.2.9:", ":443", "2001:db8::1", "[2001:db8::1]", "[192.0.2.9]:443",
@@ -109,7 +109,7 @@ func TestADistributionWithoutTheViewersAddress(t *testing.T) {
 	}
 }
 
-func TestShortOriginSecretsAreRefused(t *testing.T) {
+func TestShortOriginSecrets(t *testing.T) {
 	t.Parallel()
 	for _, secrets := range []string{"short", proxySecret + ",", proxySecret + ",short", " "} {
 		env := config.FromMap(map[string]string{"CLOUDFRONT_SECRET": secrets})

@@ -71,22 +71,22 @@ func TestJSONBodies(t *testing.T) {
 				return
 			}
 			p := readProblem(t, got)
-			told := p.Detail
+			detail := p.Detail
 			if tc.pointer != "" {
 				if len(p.Errors) != 1 || p.Errors[0].Pointer != tc.pointer {
 					t.Fatalf("errors %+v", p.Errors)
 				}
-				told = p.Errors[0].Detail
+				detail = p.Errors[0].Detail
 			}
-			if !strings.Contains(told, tc.detail) {
-				t.Errorf("told %q", told)
+			if !strings.Contains(detail, tc.detail) {
+				t.Errorf("detail %q", detail)
 			}
 		})
 	}
 }
 
-// Whatever a client calls a member, an answer repeats only what could be a name of ours.
-func TestStrangeNamesAreNotRepeated(t *testing.T) {
+// TestProblemsRepeatNoForeignNames checks that a pointer contains only names that could be ours.
+func TestProblemsRepeatNoForeignNames(t *testing.T) {
 	t.Parallel()
 	for body, pointer := range map[string]string{
 		`{"` + strings.Repeat("ü", 4000) + `":1}`:           "#",
@@ -111,7 +111,7 @@ func TestStrangeNamesAreNotRepeated(t *testing.T) {
 	}
 }
 
-func TestOnlyJSONIsReadAsJSON(t *testing.T) {
+func TestContentTypeOfJSON(t *testing.T) {
 	t.Parallel()
 	for contentType, want := range map[string]int{
 		"application/json":                  202,
@@ -130,7 +130,7 @@ func TestOnlyJSONIsReadAsJSON(t *testing.T) {
 			t.Errorf("%q: status %d, want %d", contentType, got.Response.StatusCode, want)
 		}
 		if want == 415 && !strings.Contains(readProblem(t, got).Detail, "application/json") {
-			t.Errorf("%q: the problem does not say what to send", contentType)
+			t.Errorf("%q: the problem does not name the accepted type", contentType)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 )
 
-// FuzzDecodeJSON holds what DecodeJSON accepts against the standard library's own idea of JSON.
+// FuzzDecodeJSON compares DecodeJSON with the standard library.
 func FuzzDecodeJSON(f *testing.F) {
 	f.Add([]byte(`{"email":"jane@example.org","consent":{"granted":true,"text_version":"1"},"tags":["a"],"count":1}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -41,7 +41,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	})
 }
 
-// FuzzForm reads any body with any content type.
+// FuzzForm parses any body with any content type.
 func FuzzForm(f *testing.F) {
 	f.Add("application/x-www-form-urlencoded", []byte("email=jane%40example.org&website="))
 	f.Add("multipart/form-data; boundary=b", []byte("--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n"))
@@ -79,8 +79,7 @@ func checkRefusal(t *testing.T, err error, statuses ...int) {
 	t.Fatalf("refused with %d", problem.Status)
 }
 
-// FuzzEvent sends any event, as the gateway's JSON, to routes of each kind: whatever a client can put into one is
-// answered, and never with a 5xx.
+// FuzzEvent sends any event, as the gateway's JSON, to routes of each kind, and checks that no response is a 5xx.
 func FuzzEvent(f *testing.F) {
 	for _, event := range []events.APIGatewayV2HTTPRequest{
 		newEvent("GET", formPath), newEvent("OPTIONS", jsonPath), post(jsonPath, "application/json", `{"email":"x"}`),

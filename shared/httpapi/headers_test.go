@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
+func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	bad64 := post(jsonPath, "application/json", "%%%")
 	bad64.IsBase64Encoded = true
@@ -22,7 +22,7 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 		"limited":        api.Serve(t.Context(), withQuery(newEvent("GET", failPath), "token=limited")),
 		"503":            api.Serve(t.Context(), withQuery(newEvent("GET", failPath), "token=lost")),
 		"500":            api.Serve(t.Context(), withQuery(newEvent("GET", failPath), "token=bug")),
-		"panicked":       api.Failed(newEvent("GET", formPath)),
+		"panic":          api.Failed(newEvent("GET", formPath)),
 		"error, as page": api.Failed(post(formPath, "application/x-www-form-urlencoded", "email=x")),
 	}
 	for name, got := range results {
@@ -41,7 +41,7 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 		}
 		policy := h["Content-Security-Policy"]
 		for _, directive := range []string{"default-src 'none';", "form-action '", "base-uri 'none'", "frame-ancestors 'none'"} {
-			if !strings.Contains(policy, directive) { // of these, default-src stands in for none of the others
+			if !strings.Contains(policy, directive) { // default-src is not a fallback for the others
 				t.Errorf("%s: policy %q lacks %s", name, policy, directive)
 			}
 		}
@@ -58,7 +58,7 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	}
 }
 
-func TestOnlyListedOriginsMayRead(t *testing.T) {
+func TestCORS(t *testing.T) {
 	t.Parallel()
 	api := newTestAPI()
 	for origin, allowed := range map[string]bool{

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// checkPage fails unless a page keeps what it promises: readable without sight, mouse and style, and within its policy.
+// checkPage fails unless a page is accessible and matches its content security policy.
 func checkPage(t *testing.T, policy, page string) {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(page))
@@ -35,7 +35,7 @@ func checkPage(t *testing.T, policy, page string) {
 		switch n.Data {
 		case "html":
 			if attrs["lang"] == "" {
-				t.Error("the page names no language")
+				t.Error("the page has no language")
 			}
 		case "style":
 			sum := sha256.Sum256([]byte(n.FirstChild.Data))
@@ -103,9 +103,9 @@ func TestPagesEscapeEverything(t *testing.T) {
 	}
 }
 
-func TestPagesKeepTheFieldsOfTwoFormsApart(t *testing.T) {
+func TestFieldIDsOfTwoForms(t *testing.T) {
 	t.Parallel()
-	form := PageForm{Action: "/a", Button: "Send", Inputs: []Field{{Name: "email", Label: "E-mail", Type: "email"}}}
+	form := PageForm{Action: "/a", Button: "Send", Inputs: []Field{{Name: "email", Label: "Email", Type: "email"}}}
 	secondary := form
 	secondary.Secondary = true
 	response := HTML(http.StatusOK, Page{Title: "Two", Forms: []PageForm{form, secondary}})

@@ -16,7 +16,7 @@ func withQuery(e events.APIGatewayV2HTTPRequest, query string) events.APIGateway
 	return e
 }
 
-func TestClientIsTheConnectionsOtherEnd(t *testing.T) {
+func TestClientAddress(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]string{
 		"192.0.2.7":              "192.0.2.7",
@@ -97,22 +97,22 @@ func TestBase64Bodies(t *testing.T) {
 	}
 }
 
-// A route that does not read the body takes any, and one that does says what is wrong with it.
-func TestOnlyRoutesThatReadABodyRefuseIt(t *testing.T) {
+// TestOnlyRoutesThatReadABodyRejectIt checks every method with invalid bodies.
+func TestOnlyRoutesThatReadABodyRejectIt(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		body    string
 		encoded bool
 		status  int // of the route that reads it
 	}{
-		"too large":       {strings.Repeat("x", maxBodyBytes+1), false, 413},
-		"6 MB":            {strings.Repeat("x", 6<<20), false, 413},
-		"6 MB in base64":  {strings.Repeat("AAAA", 6<<18), true, 413},
-		"not base64":      {"List-Unsubscribe=One-Click", true, 400},
-		"base64 cut":      {"TGlzdA=", true, 400},
-		"base64, unsaid":  {"TGlzdC1VbnN1YnNjcmliZT1PbmUtQ2xpY2s=", false, 200},
-		"invalid UTF-8":   {"email=\xff", false, 400},
-		"invalid escapes": {"email=%zz", false, 400},
+		"too large":          {strings.Repeat("x", maxBodyBytes+1), false, 413},
+		"6 MB":               {strings.Repeat("x", 6<<20), false, 413},
+		"6 MB in base64":     {strings.Repeat("AAAA", 6<<18), true, 413},
+		"not base64":         {"List-Unsubscribe=One-Click", true, 400},
+		"base64 cut":         {"TGlzdA=", true, 400},
+		"base64, not marked": {"TGlzdC1VbnN1YnNjcmliZT1PbmUtQ2xpY2s=", false, 200},
+		"invalid UTF-8":      {"email=\xff", false, 400},
+		"invalid escapes":    {"email=%zz", false, 400},
 	} {
 		event := post(formPath, "application/x-www-form-urlencoded", tc.body)
 		event.IsBase64Encoded = tc.encoded
@@ -125,7 +125,7 @@ func TestOnlyRoutesThatReadABodyRefuseIt(t *testing.T) {
 				t.Errorf("%s, %s: %d %s, want %d", name, method, got.Response.StatusCode, got.Response.Body, want)
 			}
 		}
-		event.RequestContext.HTTP.Method, event.RouteKey, event.RawPath = "POST", "ANY "+deafPath, deafPath
+		event.RequestContext.HTTP.Method, event.RouteKey, event.RawPath = "POST", "ANY "+ignorePath, ignorePath
 		if got := newTestAPI().Serve(t.Context(), event); got.Response.StatusCode != 200 {
 			t.Errorf("%s, not read: %d %s", name, got.Response.StatusCode, got.Response.Body)
 		}
@@ -136,8 +136,8 @@ func TestOnlyRoutesThatReadABodyRefuseIt(t *testing.T) {
 	}
 }
 
-// The gateway has matched the route. What the path has before and after it is ignored.
-func TestTheRouteIsTheGateways(t *testing.T) {
+// TestRouteMatching checks that a base path, a stage and slashes make no difference.
+func TestRouteMatching(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ key, path, stage, route string }{
 		{"ANY /api/form", "/api/form", "$default", formPath},

@@ -17,7 +17,7 @@ const (
 	formPath   = "/api/form"
 	failPath   = "/api/fail"
 	livePath   = "/api/form/live"
-	deafPath   = "/api/deaf"
+	ignorePath = "/api/ignore"
 )
 
 type input struct {
@@ -37,7 +37,7 @@ var (
 	errBug  = errors.New("jane@example.org broke it")
 )
 
-// newTestAPI has one route of each kind.
+// newTestAPI returns an API with one route of each kind.
 func newTestAPI() *API {
 	readJSON := func(_ context.Context, r *Request) (*Response, error) {
 		in, err := DecodeJSON[input](r)
@@ -73,11 +73,11 @@ func newTestAPI() *API {
 		Route{Path: formPath, GET: show, POST: readForm},
 		Route{Path: failPath, GET: fail, POST: fail},
 		Route{Path: livePath, GET: show},
-		Route{Path: deafPath, POST: show},
+		Route{Path: ignorePath, POST: show},
 	).Map(errLost, func(cause error) *Problem { return Unavailable(1500*time.Millisecond, cause) })
 }
 
-// newEvent is an event as the gateway sends it.
+// newEvent returns an event as the gateway sends it.
 func newEvent(method, path string) events.APIGatewayV2HTTPRequest {
 	return events.APIGatewayV2HTTPRequest{
 		Version: "2.0", RouteKey: "ANY " + path, RawPath: path, Headers: map[string]string{},
