@@ -37,7 +37,7 @@ func (b *bundle) openForFew() lambdafn.Function {
 	b.Helper()
 	env := b.Env()
 	cfg := config.Read[burst.Config](env)
-	cfg.Neighbours = 8
+	cfg.Neighbors = 8
 	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
 	if err := errors.Join(err, env.Err()); err != nil {
 		b.Fatal(err)

@@ -22,7 +22,7 @@ func TestHonestCrowdsAreNotHeld(t *testing.T) {
 	var all bursts.Result
 	for seed := range uint64(6) {
 		h := bursts.History(bursts.Tuning[0], 1+seed)
-		all.Add(bursts.Score(h, bursts.Compare(h, burst.Chosen(), key, []float64{cfg.Similarity}).InBurst(cfg, 0)))
+		all.Add(bursts.Score(h, bursts.Compare(h, burst.Tuned(), key, []float64{cfg.Similarity}).InBurst(cfg, 0)))
 	}
 	for _, crowd := range []string{"everyday", "launch", "mention", "conference", "company", "university", "through a server"} {
 		if part := all.Crowds[crowd]; part.All == 0 || part.Share() > 0.03 {

@@ -93,7 +93,7 @@ func block(s SignUp) netip.Prefix {
 // InBurst returns a function that reports whether a sign-up belongs to a burst, by a configuration whose similarity
 // is the t-th threshold.
 func (a Similarities) InBurst(cfg burst.Config, t int) func(i int) bool {
-	return func(i int) bool { return cfg.IsWave(a.Similar[i][t], a.Compared[i]) }
+	return func(i int) bool { return cfg.Exceeded(a.Similar[i][t], a.Compared[i]) }
 }
 
 // Part is the number of sign-ups in a set, and of flagged ones among them.

@@ -1,13 +1,15 @@
-// Package burst detects sign-up bursts: a part of an hour's sign-ups that look alike, though they come from many networks.
+// Package burst detects sign-up bursts: many sign-ups of one hour that look alike, although they come from many
+// networks.
 //
-// Each sign-up becomes a vector of keyed hashes of its traits, which is kept in Upstash Vector for a day or two; one to which
-// enough of the last hour's are near belongs to a wave. It is a hint for the owner, who decides about what is held:
-// docs/burst-detection.md says how often it is right.
+// Each sign-up becomes a vector of keyed hashes of its features, which Upstash Vector keeps for up to two days. A
+// sign-up belongs to a burst if enough vectors of the last hour are similar to its own. The result is a hint: the owner
+// decides about the held sign-ups. docs/burst-detection.md has the precision and recall.
 //
-// Invariants: what leaves for Upstash is the vector, a keyed id and the time, from which nothing about a person can be
-// read; nothing waits for it longer than its own time.
+// Invariants: Upstash receives the vector, a keyed id and the time, which reveal nothing about a subscriber. A call is
+// bounded by a timeout.
 //
-// Failure policy: a sign-up that could not be judged is no wave. After some failures nothing is asked for a while.
+// Failure policy: a sign-up that could not be compared does not belong to a burst. After repeated failures the index is
+// not queried for a while.
 package burst
 
 import (
@@ -27,24 +29,23 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// Config says where the vectors are kept, and from where on sign-ups are a wave.
+// Config is the index and the thresholds of burst detection. docs/burst-detection.md explains the thresholds.
 type Config struct {
-	// Look for sign-up bursts in this Upstash Vector index, which needs 512 dimensions and the metric COSINE. Empty:
+	// Detect sign-up bursts with this Upstash Vector index, which needs 512 dimensions and the metric COSINE. Empty:
 	// no burst detection.
 	URL string `env:"UPSTASH_VECTOR_REST_URL" example:"https://example-vector.upstash.io"`
 	// The index's token.
 	Token config.Sealed `env:"UPSTASH_VECTOR_REST_TOKEN"`
 
-	// Similarity is from which cosine on two sign-ups look alike (docs/burst-detection.md).
+	// Similarity is the cosine at and above which two sign-ups are similar.
 	Similarity float64 `envDefault:"0.45"`
-	// SharePercent is which part of the last hour's sign-ups must look alike for the next one to be of a wave
-	// (docs/burst-detection.md).
+	// SharePercent is the percentage of the last hour's sign-ups that must be similar.
 	SharePercent float64 `envDefault:"15"`
-	// Neighbours is how many they must be at least; half of topK at most (docs/burst-detection.md).
-	Neighbours int `envDefault:"25"`
+	// Neighbors is the number of sign-ups that must be similar; at most half of topK.
+	Neighbors int `envDefault:"25"`
 }
 
-// Enabled reports whether waves are looked for.
+// Enabled reports whether burst detection is configured.
 func (c Config) Enabled() bool { return c.URL != "" }
 
 // Validate implements the check of config.Env.Read.
@@ -59,84 +60,88 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// IsWave reports whether the next sign-up is of a wave, when so many of those before it look like it. What counts is their part:
-// of a crowd of five hundred who come for one article with one browser, many look alike by chance.
-func (c Config) IsWave(alike, of int) bool {
-	return alike >= c.Neighbours && 100*float64(alike) >= c.SharePercent*float64(of)
+// Exceeded reports whether a sign-up belongs to a burst when similar of the total sign-ups before it are similar to it.
+// The share counts, because many visitors of a popular article look alike by chance.
+func (c Config) Exceeded(similar, total int) bool {
+	return similar >= c.Neighbors && 100*float64(similar) >= c.SharePercent*float64(total)
 }
 
 const (
-	// topK is how many neighbours are asked for, which is to be all that there are in the window: the service's most.
+	// topK is the number of vectors that a query requests: the service's maximum, because all of them are counted.
 	topK = 1000
-	// window is how far back neighbours count, where the service tells all of them.
-	window = time.Hour
+	// maxLookback is how far back sign-ups are compared, unless the service cannot return all of them.
+	maxLookback = time.Hour
 	// timeout bounds a call of the index.
 	timeout = 400 * time.Millisecond
-	// After so many consecutive failures, the index is queried again only after up to rest.
-	failures = 3
-	rest     = 30 * time.Second
+	// After maxFailures consecutive failures, the index is queried again only after up to cooldown.
+	maxFailures = 3
+	cooldown    = 30 * time.Second
 )
 
-// ErrUnavailable means that the index is not asked, because it failed lately.
+// ErrUnavailable is the error while the index is not queried, because it failed repeatedly.
 var ErrUnavailable = errors.New("burst: index failed recently and is not queried")
 
 // Index compares sign-ups. It is safe for concurrent use.
 type Index struct {
-	config Config
-	key    pseudonym.Key
-	client *outbound.Client
-	now    func() time.Time
-	reach  reach
-
-	breaker *breaker.Breaker
+	config   Config
+	key      pseudonym.Key
+	client   *outbound.Client
+	now      func() time.Time
+	lookback lookback
+	breaker  *breaker.Breaker
 
 	mu     sync.Mutex
-	tidied string // the day for which old vectors were dropped
+	pruned string // the day for which old vectors were deleted
 }
 
-// New makes the index of a Config that is enabled. It does no I/O.
+// New returns the Index of an enabled Config. It does no I/O.
 func New(cfg Config, key pseudonym.Key, client *outbound.Client, now func() time.Time) *Index {
-	return &Index{config: cfg, key: key, client: client, now: now, breaker: breaker.New(failures, rest, now), reach: reach{back: window}}
+	return &Index{
+		config: cfg, key: key, client: client, now: now,
+		breaker: breaker.New(maxFailures, cooldown, now), lookback: lookback{duration: maxLookback},
+	}
 }
 
-// IsBurst reports whether a sign-up belongs to a wave, and keeps it for the next ones. id names it, the same at every try.
+// IsBurst reports whether a sign-up belongs to a burst, and stores it for later comparisons. A retry has the same id.
 func (x *Index) IsBurst(ctx context.Context, id string, s SignUp) (bool, error) {
 	if !x.breaker.Allow() {
 		return false, ErrUnavailable
 	}
-	wave, err := x.judge(ctx, id, s)
+	found, err := x.compare(ctx, id, s)
 	x.breaker.Report(err == nil)
-	return wave, err
+	return found, err
 }
 
-func (x *Index) judge(ctx context.Context, id string, s SignUp) (bool, error) {
+func (x *Index) compare(ctx context.Context, id string, s SignUp) (bool, error) {
 	now := x.now()
-	asked, kept := Chosen().Vectors(x.key, s)
-	name := fmt.Sprintf("%016x", x.key.Feature("id\x00"+id))
-	wave, err := x.ask(ctx, asked, name, now)
+	query, stored := Tuned().Vectors(x.key, s)
+	vectorID := fmt.Sprintf("%016x", x.key.Feature("id\x00"+id))
+	found, err := x.query(ctx, query, vectorID, now)
 	if err != nil {
 		return false, err
 	}
 	today := day(now)
-	err = x.call(ctx, "keep a sign-up for comparison", func(index *vector.Index) error {
-		return index.Namespace(today).Upsert(vector.Upsert{Id: name, Vector: kept, Metadata: map[string]any{"ts": now.Unix()}})
+	err = x.call(ctx, "store a sign-up for comparison", func(index *vector.Index) error {
+		return index.Namespace(today).Upsert(vector.Upsert{
+			Id: vectorID, Vector: stored, Metadata: map[string]any{"ts": now.Unix()},
+		})
 	})
 	if err != nil {
 		return false, err
 	}
-	return wave, x.tidy(ctx, today)
+	return found, x.prune(ctx, today)
 }
 
-// ask compares with the sign-ups of the window: all of them, because their number counts too. Where the service has more than
-// it tells, nothing is a wave, and the next sign-ups are compared with those of a shorter time.
-func (x *Index) ask(ctx context.Context, asked []float32, name string, now time.Time) (bool, error) {
-	back := x.reach.get()
-	alike, of := 0, 0
+// query compares a sign-up with all sign-ups within the lookback, because their total counts too. If the service has
+// more than it returns, the sign-up belongs to no burst, and the lookback of the next ones is shorter.
+func (x *Index) query(ctx context.Context, query []float32, vectorID string, now time.Time) (bool, error) {
+	back := x.lookback.get()
+	similar, total := 0, 0
 	for _, day := range days(now, back) {
 		var scores []vector.VectorScore
-		err := x.call(ctx, "look for sign-ups that look alike", func(index *vector.Index) (err error) {
+		err := x.call(ctx, "find similar sign-ups", func(index *vector.Index) (err error) {
 			scores, err = index.Namespace(day).Query(vector.Query{
-				Vector: asked, TopK: topK, Filter: fmt.Sprintf("ts > %d", now.Add(-back).Unix()),
+				Vector: query, TopK: topK, Filter: fmt.Sprintf("ts > %d", now.Add(-back).Unix()),
 			})
 			return err
 		})
@@ -144,24 +149,24 @@ func (x *Index) ask(ctx context.Context, asked []float32, name string, now time.
 			return false, err
 		}
 		if len(scores) == topK {
-			x.reach.shorten(back, now)
+			x.lookback.shorten(back, now)
 			return false, nil
 		}
 		for _, score := range scores {
-			if score.Id == name { // itself, from an earlier try
+			if score.Id == vectorID { // itself, from an earlier attempt
 				continue
 			}
-			of++
+			total++
 			if cosine(score.Score) >= x.config.Similarity {
-				alike++
+				similar++
 			}
 		}
 	}
-	x.reach.lengthen(back, of, now)
-	return x.config.IsWave(alike, of), nil
+	x.lookback.lengthen(back, total, now)
+	return x.config.Exceeded(similar, total), nil
 }
 
-// cosine returns what the metric COSINE of the index makes its scores of: (1 + cosine) / 2.
+// cosine returns the cosine of a score of the index, which is (1 + cosine) / 2.
 func cosine(score float32) float64 { return 2*float64(score) - 1 }
 
 // namespacePrefix is followed by the day.
@@ -169,7 +174,7 @@ const namespacePrefix = "signups-"
 
 func day(at time.Time) string { return namespacePrefix + at.UTC().Format(time.DateOnly) }
 
-// days returns the name spaces that hold what came since.
+// days returns the namespaces of the sign-ups within the time back.
 func days(now time.Time, back time.Duration) []string {
 	today, before := day(now), day(now.Add(-back))
 	if today == before {
@@ -178,17 +183,17 @@ func days(now time.Time, back time.Duration) []string {
 	return []string{before, today}
 }
 
-// tidy drops the vectors of the days before yesterday, once a day and environment.
-func (x *Index) tidy(ctx context.Context, today string) error {
+// prune deletes the vectors of the days before yesterday, once a day and environment.
+func (x *Index) prune(ctx context.Context, today string) error {
 	x.mu.Lock()
-	done := x.tidied == today
-	x.tidied = today
+	done := x.pruned == today
+	x.pruned = today
 	x.mu.Unlock()
 	if done {
 		return nil
 	}
 	var names []string
-	err := x.call(ctx, "list the days of sign-ups", func(index *vector.Index) (err error) {
+	err := x.call(ctx, "list the days of stored sign-ups", func(index *vector.Index) (err error) {
 		names, err = index.ListNamespaces()
 		return err
 	})
@@ -200,7 +205,9 @@ func (x *Index) tidy(ctx context.Context, today string) error {
 		if !strings.HasPrefix(name, namespacePrefix) || len(name) != len(oldest) || name >= oldest {
 			continue
 		}
-		err := x.call(ctx, "drop a day of sign-ups", func(index *vector.Index) error { return index.Namespace(name).DeleteNamespace() })
+		err := x.call(ctx, "delete a day of stored sign-ups", func(index *vector.Index) error {
+			return index.Namespace(name).DeleteNamespace()
+		})
 		if err != nil {
 			return err
 		}

@@ -13,16 +13,17 @@ import (
 	"newsletter/shared/outbound"
 )
 
-// call lets f use the library's client within the time of one call. The library knows neither a context nor a timeout nor
-// the status of an answer, so all three are given to it from outside.
+// call runs f with the library's client. The library supports neither contexts nor timeouts and ignores the status of a
+// response; the HTTP client adds all three.
 func (x *Index) call(ctx context.Context, what string, f func(index *vector.Index) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	index := vector.NewIndexWith(vector.Options{
-		Url: strings.TrimSuffix(x.config.URL, "/"), Token: x.config.Token.Reveal(), Client: &http.Client{Transport: guarded{ctx, x.client}},
+		Url: strings.TrimSuffix(x.config.URL, "/"), Token: x.config.Token.Reveal(),
+		Client: &http.Client{Transport: transport{ctx, x.client}},
 	})
 	err := f(index)
-	if wrapped, ok := errors.AsType[*url.Error](err); ok { // which would tell the address
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its text contains the URL
 		err = wrapped.Err
 	}
 	if err != nil {
@@ -31,21 +32,21 @@ func (x *Index) call(ctx context.Context, what string, f func(index *vector.Inde
 	return nil
 }
 
-// guarded sends requests under a context through the guarded client, and makes an error of every status but 200.
-type guarded struct {
+// transport sends requests through the outbound client with a context, and returns an error for every status but 200.
+type transport struct {
 	ctx    context.Context //nolint:containedctx // it belongs to one call
 	client *outbound.Client
 }
 
 // RoundTrip implements http.RoundTripper.
-func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := g.client.Do(r.Clone(g.ctx))
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.client.Do(r.Clone(t.ctx))
 	if err != nil {
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
 		_ = response.Body.Close()
-		return nil, fmt.Errorf("the index answered %d", response.StatusCode)
+		return nil, fmt.Errorf("index responded with status %d", response.StatusCode)
 	}
 	return response, nil
 }

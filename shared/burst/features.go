@@ -11,48 +11,48 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// Dimensions of a vector. Some twenty traits of a sign-up share them: two traits of one sign-up meet in a dimension rarely,
-// and then with random signs.
+// Dimensions is the length of a vector. A sign-up has about twenty features; two of them rarely share a dimension, and
+// then have random signs.
 const Dimensions = 512
 
-// SignUp is what is compared of a sign-up.
+// SignUp is the data of a sign-up that is compared.
 type SignUp struct {
 	Mailbox   string // the address
 	Network   netip.Addr
 	UserAgent string
-	Source    string // the page, or the campaign; empty for none, which is a trait as well
+	Source    string // the page, or the campaign; empty for none, which is a feature too
 }
 
-// Weights are how much of a similarity each group of traits is; together 1. What two sign-ups have of one network counts
-// against them: a hall, an office, a carrier and a server that signs visitors up are one network each, which the rate limiter
-// bounds, whereas a wave comes from many.
-type Weights struct{ Shape, Grams, Domain, Network, Agent, Source float64 }
+// Weights are the shares of the groups of features in the similarity; their sum is 1. A common network counts against
+// similarity: a conference, an office, a carrier and a server that signs visitors up have one network each, which the
+// rate limiter bounds, whereas a burst comes from many.
+type Weights struct{ Shape, Trigrams, Domain, Network, Agent, Source float64 }
 
-// Chosen returns the weights that were tuned on the first set of attacks (docs/burst-detection.md).
-func Chosen() Weights {
-	return Weights{Shape: 0.15, Grams: 0.27, Domain: 0.08, Network: 0.15, Agent: 0.11, Source: 0.24}
+// Tuned returns the weights that were tuned on the first set of attacks (docs/burst-detection.md).
+func Tuned() Weights {
+	return Weights{Shape: 0.15, Trigrams: 0.27, Domain: 0.08, Network: 0.15, Agent: 0.11, Source: 0.24}
 }
 
-// Vectors returns a sign-up as two vectors of length 1: one to ask with and one to keep (signed feature hashing; Weinberger et
-// al., ICML 2009). The cosine of what is asked and what was kept is how similar two sign-ups are. The numbers of the traits
-// are keyed, so that nobody who has vectors alone can tell what they are made of.
-func (w Weights) Vectors(key pseudonym.Key, s SignUp) (asked, kept []float32) {
-	ask, keep := make([]float64, Dimensions), make([]float64, Dimensions)
-	left := w.Shape + w.Grams + w.Domain + w.Network + w.Agent + w.Source
-	add := func(group, trait string, weight, sign float64) {
+// Vectors returns the two unit vectors of a sign-up: one to query with and one to store (signed feature hashing;
+// Weinberger et al., ICML 2009). The similarity of two sign-ups is the cosine of one's query vector and the other's
+// stored vector. The hashes are keyed, so that features cannot be derived from a vector.
+func (w Weights) Vectors(key pseudonym.Key, s SignUp) (query, stored []float32) {
+	querySum, storedSum := make([]float64, Dimensions), make([]float64, Dimensions)
+	left := w.Shape + w.Trigrams + w.Domain + w.Network + w.Agent + w.Source
+	add := func(group, feature string, weight, sign float64) {
 		left -= weight
-		number, v := key.Feature(group+"\x00"+trait), math.Sqrt(weight)
-		if number>>63 == 1 {
+		hash, v := key.Feature(group+"\x00"+feature), math.Sqrt(weight)
+		if hash>>63 == 1 {
 			v = -v
 		}
-		ask[number%Dimensions] += sign * v
-		keep[number%Dimensions] += v
+		querySum[hash%Dimensions] += sign * v
+		storedSum[hash%Dimensions] += v
 	}
 	local, domain := split(s.Mailbox)
 	add("shape", shape(local), w.Shape, 1)
 	grams := trigrams(local)
 	for _, gram := range grams {
-		add("gram", gram, w.Grams/float64(len(grams)), 1)
+		add("gram", gram, w.Trigrams/float64(len(grams)), 1)
 	}
 	add("domain", domain, w.Domain*rarity(domain), 1)
 	if network := network(s.Network); network.IsValid() {
@@ -60,8 +60,8 @@ func (w Weights) Vectors(key pseudonym.Key, s SignUp) (asked, kept []float32) {
 	}
 	add("agent", s.UserAgent, w.Agent, 1)
 	add("source", s.Source, w.Source, 1)
-	add("own", s.Mailbox, max(0, left), 1) // what says nothing about likeness makes nobody's other traits say more
-	return unit(ask), unit(keep)
+	add("own", s.Mailbox, max(0, left), 1) // unused weight must not raise the shares of the other features
+	return unit(querySum), unit(storedSum)
 }
 
 func unit(sum []float64) []float32 {
@@ -87,7 +87,7 @@ func split(mailbox string) (local, domain string) {
 	return strings.ToLower(mailbox[:at]), strings.ToLower(mailbox[at+1:])
 }
 
-// shape returns the local part by its kinds of letters, and its length in steps of four: "anna.meier84" is "a.ad2/3".
+// shape returns the character classes of the local part and its length in steps of four: "anna.meier84" is "a.ad2/3".
 func shape(local string) string {
 	var b strings.Builder
 	var kind rune
@@ -119,7 +119,7 @@ func shape(local string) string {
 	return fmt.Sprintf("%s/%d", b.String(), len(local)/4)
 }
 
-// trigrams returns the runs of three letters of the local part; digits count as one letter.
+// trigrams returns all sequences of three characters of the local part, with every digit replaced by 0.
 func trigrams(local string) []string {
 	runes := []rune("^" + strings.Map(func(r rune) rune {
 		if unicode.IsDigit(r) {
@@ -134,22 +134,22 @@ func trigrams(local string) []string {
 	return all
 }
 
-// large are the providers that so many people use that a common domain says little.
-var large = map[string]bool{
+// largeProviders are so widely used that a common domain means little.
+var largeProviders = map[string]bool{
 	"gmail.com": true, "googlemail.com": true, "yahoo.com": true, "hotmail.com": true, "outlook.com": true, "live.com": true,
 	"icloud.com": true, "gmx.de": true, "web.de": true, "gmx.net": true, "t-online.de": true, "aol.com": true, "orange.fr": true,
 	"free.fr": true, "libero.it": true, "proton.me": true, "protonmail.com": true, "me.com": true, "msn.com": true,
 }
 
-// rarity returns how much of its weight a domain has.
+// rarity returns the factor of a domain's weight.
 func rarity(domain string) float64 {
-	if large[domain] {
+	if largeProviders[domain] {
 		return 0.5
 	}
 	return 1
 }
 
-// network returns the /24 or the /64 of a client.
+// network returns the /24 or /64 network of a client.
 func network(a netip.Addr) netip.Prefix {
 	bits := 24
 	if a = a.Unmap(); a.Is6() {

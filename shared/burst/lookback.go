@@ -6,40 +6,40 @@ import (
 )
 
 const (
-	// minReach is the shortest reach.
-	minReach = time.Minute
-	// steady is how long the reach stays unchanged before it grows again.
-	steady = 5 * time.Minute
+	// minLookback is the shortest lookback.
+	minLookback = time.Minute
+	// growInterval is the time between a change of the lookback and its growth.
+	growInterval = 5 * time.Minute
 )
 
-// A reach is how far back sign-ups are compared: an hour, and less while the service cannot return all sign-ups of that
-// time.
-type reach struct {
-	mu      sync.Mutex
-	back    time.Duration
-	changed time.Time
+// A lookback is how far back sign-ups are compared: an hour, and less while the service cannot return all sign-ups of
+// that time.
+type lookback struct {
+	mu       sync.Mutex
+	duration time.Duration
+	changed  time.Time
 }
 
-func (r *reach) get() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.back
+func (l *lookback) get() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.duration
 }
 
-// shorten sets the reach to half after an incomplete answer of the service, once for all concurrent queries.
-func (r *reach) shorten(from time.Duration, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.back == from {
-		r.back, r.changed = max(from/2, minReach), now
+// shorten sets the lookback to half after an incomplete response of the service, once for all concurrent queries.
+func (l *lookback) shorten(from time.Duration, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.duration == from {
+		l.duration, l.changed = max(from/2, minLookback), now
 	}
 }
 
-// lengthen sets the reach to its double when the answer was so small that an answer for the double will be complete.
-func (r *reach) lengthen(from time.Duration, found int, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.back == from && found < topK/4 && now.Sub(r.changed) > steady {
-		r.back, r.changed = min(2*from, window), now
+// lengthen sets the lookback to its double if a response was so small that one for the double will be complete.
+func (l *lookback) lengthen(from time.Duration, found int, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.duration == from && found < topK/4 && now.Sub(l.changed) > growInterval {
+		l.duration, l.changed = min(2*from, maxLookback), now
 	}
 }

@@ -18,7 +18,7 @@ const chosenCrowd = 200
 func report(key pseudonym.Key) {
 	cfg := config.Read[burst.Config](config.FromMap(nil))
 	lookalikes := func(h []bursts.SignUp) func(int) bool {
-		return bursts.Compare(h, burst.Chosen(), key, []float64{cfg.Similarity}).InBurst(cfg, 0)
+		return bursts.Compare(h, burst.Tuned(), key, []float64{cfg.Similarity}).InBurst(cfg, 0)
 	}
 	counter := func(h []bursts.SignUp) func(int) bool {
 		seen := bursts.CountByNetwork(h)

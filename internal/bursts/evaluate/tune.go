@@ -43,26 +43,26 @@ func tune(key pseudonym.Key) {
 	random := rand.New(rand.NewPCG(42, 42))
 	anything := func() float64 { return float64(random.IntN(6)) }
 	near := func(v float64) float64 { return max(0, v*(0.6+0.8*random.Float64())+0.02*float64(random.IntN(3)-1)) }
-	best := candidate{weights: burst.Chosen()}
+	best := candidate{weights: burst.Tuned()}
 	for n := range 400 {
-		w := burst.Weights{Shape: anything(), Grams: anything(), Domain: anything(), Network: anything(), Agent: anything(), Source: anything()}
+		w := burst.Weights{Shape: anything(), Trigrams: anything(), Domain: anything(), Network: anything(), Agent: anything(), Source: anything()}
 		if b := best.weights; n >= 100 {
-			w = burst.Weights{Shape: near(b.Shape), Grams: near(b.Grams), Domain: near(b.Domain), Network: near(b.Network), Agent: near(b.Agent), Source: near(b.Source)}
+			w = burst.Weights{Shape: near(b.Shape), Trigrams: near(b.Trigrams), Domain: near(b.Domain), Network: near(b.Network), Agent: near(b.Agent), Source: near(b.Source)}
 		}
 		if n == 0 {
 			w = best.weights
 		}
 		if c := choose(histories, whole(w), key); c.score > best.score {
 			best = c
-			fmt.Printf("%3d %.3f %.2f similarity %.2f share %.0f neighbours %d\n", n, c.score, c.weights, c.config.Similarity, c.config.SharePercent, c.config.Neighbours)
+			fmt.Printf("%3d %.3f %.2f similarity %.2f share %.0f neighbors %d\n", n, c.score, c.weights, c.config.Similarity, c.config.SharePercent, c.config.Neighbors)
 		}
 	}
 }
 
 // whole scales weights to the sum 1.
 func whole(w burst.Weights) burst.Weights {
-	sum := w.Shape + w.Grams + w.Domain + w.Network + w.Agent + w.Source
-	return burst.Weights{Shape: w.Shape / sum, Grams: w.Grams / sum, Domain: w.Domain / sum, Network: w.Network / sum, Agent: w.Agent / sum, Source: w.Source / sum}
+	sum := w.Shape + w.Trigrams + w.Domain + w.Network + w.Agent + w.Source
+	return burst.Weights{Shape: w.Shape / sum, Trigrams: w.Trigrams / sum, Domain: w.Domain / sum, Network: w.Network / sum, Agent: w.Agent / sum, Source: w.Source / sum}
 }
 
 // judge runs a detector over all histories.
@@ -109,7 +109,7 @@ func choose(histories [][][]bursts.SignUp, w burst.Weights, key pseudonym.Key) c
 	for s, similarity := range similarities {
 		for _, share := range shares {
 			for _, least := range neighbours {
-				cfg := burst.Config{Similarity: similarity, SharePercent: share, Neighbours: least}
+				cfg := burst.Config{Similarity: similarity, SharePercent: share, Neighbors: least}
 				results := make([]bursts.Result, len(histories))
 				for i, list := range histories {
 					for j, h := range list {
