@@ -107,6 +107,12 @@ nightly: attack load faults bursts fuzz ## Run what takes too long for every cha
 .PHONY: build
 build: $(FUNCTIONS:%=bin/%/bootstrap) ## Build the functions as they are deployed, into bin/<function>, for ENVIRONMENT
 
+.PHONY: install
+install: ## Install the operator's tool, newsletter, into GOBIN
+	@go install ./cmd/newsletter
+	@tool=$$(go list -f '{{.Target}}' ./cmd/newsletter); echo "installed $$tool"; \
+	command -v newsletter >/dev/null || echo "add $${tool%/*} to PATH to run it as newsletter"
+
 .PHONY: FORCE
 bin/%/bootstrap: FORCE
 	@$(SETTINGS) pack -environment '$(ENVIRONMENT)' -function $* -out bin/$*/settings.json

@@ -98,7 +98,7 @@ func tests(t *testing.T) map[string]bool {
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	exists := tests(t)
-	for _, file := range []string{"privacy.md", "security.md"} {
+	for _, file := range []string{"privacy.md", "security.md", "../CONTRIBUTING.md"} {
 		for _, found := range named.FindAllStringSubmatch(read(t, file), -1) {
 			if name := strings.Trim(found[0], "`"); !exists[name] {
 				t.Errorf("%s names %s, which does not exist", file, name)

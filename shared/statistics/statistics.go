@@ -28,7 +28,7 @@ const (
 	Slot = time.Minute
 	// maxKeys bounds what an environment remembers between two writes. One that answers one request at a time has one.
 	maxKeys = 500
-	// patience bounds a write: it is the read timeout of a Redis call (DESIGN §7), and half of the 300 ms that an environment
+	// patience bounds a write: it is the read timeout of a Redis call (shared/redistls), and half of the 300 ms that an environment
 	// has at its end.
 	patience = 150 * time.Millisecond
 	// rest is the longest time for which nothing is written after a failure.
