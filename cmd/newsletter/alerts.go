@@ -41,7 +41,7 @@ func alertsList(ctx context.Context, db *operatorDB, args []string) error {
 	}
 	firing := 0
 	for _, a := range alerts {
-		if a.ClosedAt == nil {
+		if a.ResolvedAt == nil {
 			firing++
 		}
 	}
@@ -59,11 +59,11 @@ func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {
 	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "RULE\tSUBJECT\tSEVERITY\tSINCE\tRESOLVED\tSUMMARY")
 	for _, a := range alerts {
-		until, color := "firing", terminal.SeverityColor(a.Level)
-		if a.ClosedAt != nil {
-			until, color = a.ClosedAt.Local().Format(time.DateTime), terminal.Faint
+		until, color := "firing", terminal.SeverityColor(a.Severity)
+		if a.ResolvedAt != nil {
+			until, color = a.ResolvedAt.Local().Format(time.DateTime), terminal.Faint
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Rule, a.Subject, a.Level, a.OpenedAt.Local().Format(time.DateTime), until, paint.Paint(color, a.Summary))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Rule, a.Subject, a.Severity, a.FiringSince.Local().Format(time.DateTime), until, paint.Paint(color, a.Summary))
 	}
 	return table.Flush()
 }

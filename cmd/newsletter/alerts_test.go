@@ -69,7 +69,7 @@ func TestHealthAndAlerts(t *testing.T) {
 	c.expect(0, "No alerts", "", "alerts", "list")
 	c.expect(0, "No requests yet", "", "perf")
 	execute(t, dir, deadLetter)
-	c.expect(0, "1 deliveries were given up", "", "health")
+	c.expect(0, "1 delivery is dead-lettered", "", "health")
 	c.expect(1, "warn", "", "health", "--strict")
 	c.expect(1, "dead_letters", "", "alerts", "list")
 	c.expect(1, `"rule": "dead_letters"`, "", "alerts", "list", "--all", "--json")

@@ -18,24 +18,8 @@ import (
 
 	"newsletter/internal/lambdalocal"
 	"newsletter/internal/terminal"
-	"newsletter/shared/alert"
 	"newsletter/shared/healthcheck"
 )
-
-// healthDetails is the health function's response to a direct invocation.
-type healthDetails struct {
-	healthcheck.Report
-	Requests []struct {
-		Endpoint   string  `json:"endpoint"`
-		Requests   int64   `json:"requests"`
-		ErrorRate  float64 `json:"error_rate"`
-		P50        float64 `json:"p50_ms"`
-		P95        float64 `json:"p95_ms"`
-		P99        float64 `json:"p99_ms"`
-		ColdStarts int64   `json:"cold_starts"`
-	} `json:"requests"`
-	Alerts []alert.Alert `json:"alerts"`
-}
 
 // errUnhealthy returns the error for a status that is not pass.
 func errUnhealthy(s healthcheck.Status) error { return fmt.Errorf("unhealthy: status %q", s) }
@@ -56,7 +40,7 @@ func healthCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	var d healthDetails
+	var d healthcheck.Details
 	if json.Unmarshal(result.Payload, &d) != nil || terminal.StatusColor(d.Status) == terminal.Plain {
 		return errors.New("not a response of the health function; check its name")
 	}
@@ -85,7 +69,7 @@ func invokeHealth(ctx context.Context, function string) (result lambdalocal.Resu
 	return result, err
 }
 
-func printHealth(w io.Writer, d healthDetails, paint terminal.Painter) error {
+func printHealth(w io.Writer, d healthcheck.Details, paint terminal.Painter) error {
 	rows := [][]string{{"CHECK", "TIME", "STATUS", "OBSERVED"}}
 	for _, name := range slices.Sorted(maps.Keys(d.Checks)) {
 		for _, c := range d.Checks[name] {
@@ -96,16 +80,16 @@ func printHealth(w io.Writer, d healthDetails, paint terminal.Painter) error {
 	lines := terminal.Columns("lrll", rows...)
 	if len(d.Requests) > 0 {
 		rows = [][]string{{"ROUTE, LAST 5 MINUTES", "REQUESTS", "ERRORS", "P50", "P95", "P99", "COLD STARTS"}}
-		for _, e := range d.Requests {
-			failed := int64(math.Round(e.ErrorRate * float64(e.Requests)))
-			rows = append(rows, []string{e.Endpoint, strconv.FormatInt(e.Requests, 10), terminal.FormatPercent(failed, e.Requests),
-				milliseconds(e.P50), milliseconds(e.P95), milliseconds(e.P99), strconv.FormatInt(e.ColdStarts, 10)})
+		for _, r := range d.Requests {
+			failed := int64(math.Round(r.ErrorRate * float64(r.Requests)))
+			rows = append(rows, []string{r.Name, strconv.FormatInt(r.Requests, 10), terminal.FormatPercent(failed, r.Requests),
+				milliseconds(r.P50), milliseconds(r.P95), milliseconds(r.P99), strconv.FormatInt(r.ColdStarts, 10)})
 		}
 		lines = append(append(lines, ""), terminal.Columns("lrrrrrr", rows...)...)
 	}
 	lines = append(lines, "")
 	for _, a := range d.Alerts {
-		lines = append(lines, paint.Paint(terminal.SeverityColor(a.Level), string(a.Level)+":")+" "+a.Summary)
+		lines = append(lines, paint.Paint(terminal.SeverityColor(a.Severity), string(a.Severity)+":")+" "+a.Summary)
 	}
 	lines = append(lines, paint.Paint(terminal.StatusColor(d.Status), string(d.Status)))
 	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))

@@ -170,7 +170,7 @@ func TestMonitor(t *testing.T) {
 		response.Body.Close()
 	}
 	c := console{t, path, dir}
-	c.expect(0, "given up", "", "health")
+	c.expect(0, "dead-lettered", "", "health")
 
 	address, err := url.Parse(state.Functions["health"].Variables["DATABASE_URL"])
 	if err != nil {
@@ -185,7 +185,7 @@ func TestMonitor(t *testing.T) {
 	variables := []string{"DATABASE_URL=" + address.String(), "DATABASE_CA_FILE=" + state.Functions["health"].Variables["DATABASE_CA_FILE"]}
 
 	s := onScreen(t, path, variables, "monitor", "--every", "1s")
-	s.await("the system", "newsletter monitor", "WARN  health ran", "outbox WARN", "limiter (redis)", "subscribe POST", "requested", "dead          1", ", 1 dead (", "1 firing", "warning   Deliveries were given up")
+	s.await("the system", "newsletter monitor", "WARN  health ran", "outbox WARN", "limiter (redis)", "subscribe POST", "requested", "dead          1", ", 1 dead (", "1 firing", "warning   Deliveries were dead-lettered")
 	if text := s.text(); strings.Contains(text, "USUAL") || strings.Contains(text, "password") {
 		t.Errorf("unexpected text on 80 columns:\n%s", text)
 	}

@@ -20,7 +20,7 @@ func (r *run) notifyAlert(ctx context.Context, d outbox.Delivery) (string, error
 		return "error", err // claimed again after the lease
 	}
 	stage := alert.Stage(d.Kind.AlertChange())
-	if !found || stage != alert.Closed && a.ClosedAt != nil { // the notification that it is resolved suffices
+	if !found || stage != alert.Resolved && a.ResolvedAt != nil { // the notification that it is resolved suffices
 		return "stale", r.queue.Complete(ctx, d, "stale")
 	}
 	began := r.now()

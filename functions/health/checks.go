@@ -1,157 +1,245 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"runtime/metrics"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/singleflight"
 
+	"newsletter/shared/alert"
 	"newsletter/shared/engagement"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/ratelimit"
 )
 
-// schemaVersion is the version of the schema that this release needs. A test holds it to the newest migration.
-const schemaVersion = 1
-
-type database interface {
-	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+// observed is what the checks of this run observed besides their statuses, for samples, rules and metrics. It is safe for
+// concurrent use.
+type observed struct {
+	mu            sync.Mutex
+	limiter       string // the backend that decides, "none" without Redis
+	memoryPercent float64
+	depth         outbox.Depth
+	depthKnown    bool
+	feedback      engagement.Feedback
+	feedbackKnown bool
 }
 
-// replicas is a reader that tells when it had to do without its replica.
+func (o *observed) set(change func(o *observed)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	change(o)
+}
+
+// schemaVersion is the schema version that this release needs. A test compares it with the newest migration.
+const schemaVersion = 1
+
+var (
+	errReadOnly  = errors.New("the server is read-only")
+	errBehind    = errors.New("the database schema is too old for this release")
+	errNoReplica = errors.New("the read replica is lost; reads go to the writer")
+	errNoRedis   = errors.New("Redis is not configured; each environment limits on its own")
+)
+
+// postgresCheck fails if the server does not answer or is read-only.
+func postgresCheck(ask *asker) healthcheck.Check {
+	return healthcheck.Check{Name: "postgres", Vital: true, Lost: healthcheck.Fail, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		s, err := ask.server(ctx)
+		switch {
+		case !s.answered:
+			return healthcheck.Observation{}, err
+		case s.readOnly:
+			return healthcheck.Observation{}, errReadOnly
+		}
+		return healthcheck.Observation{}, nil
+	}}
+}
+
+// migrationsCheck fails if the schema is older than this release needs. Releases work with the schema of the next one.
+func migrationsCheck(ask *asker) healthcheck.Check {
+	return healthcheck.Check{Name: "migrations", Vital: true, Lost: healthcheck.Fail, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		s, err := ask.server(ctx)
+		switch {
+		case err != nil:
+			return healthcheck.Observation{}, fmt.Errorf("read the schema version: %w", err)
+		case s.schema < schemaVersion:
+			return healthcheck.Observation{}, fmt.Errorf("%w: version %d, needed %d", errBehind, s.schema, schemaVersion)
+		}
+		return healthcheck.Observation{Text: fmt.Sprintf("version %d", s.schema)}, nil
+	}}
+}
+
+// redisCheck warns if Redis does not answer.
+func redisCheck(client redis.UniversalClient) healthcheck.Check {
+	return healthcheck.Check{Name: "redis", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		if client == nil {
+			return healthcheck.Observation{}, errNoRedis
+		}
+		return healthcheck.Observation{}, client.Ping(ctx).Err()
+	}}
+}
+
+// replicas is a reader that counts the reads for which it used the writer.
 type replicas interface {
 	database
 	Fallbacks() int64
 }
 
-var errNoReplica = errors.New("the read replica is lost: reads go to the writer")
-
-// replica asks the read replica. Its loss is a warning, and countable in the log: reads go on at the writer.
-func replica(reader replicas) healthcheck.Check {
-	return healthcheck.Check{Name: "reader", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
+// replicaCheck warns if the read replica is lost: reads go to the writer.
+func replicaCheck(reader replicas) healthcheck.Check {
+	return healthcheck.Check{Name: "reader", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
 		before := reader.Fallbacks()
 		if err := reader.Batch(ctx, func(b *pgx.Batch) { b.Queue("select 1") }); err != nil {
-			return "", err
+			return healthcheck.Observation{}, err
 		}
 		if reader.Fallbacks() != before {
-			return "", errNoReplica
+			return healthcheck.Observation{}, errNoReplica
 		}
-		return "", nil
+		return healthcheck.Observation{}, nil
 	}}
 }
 
-var errNoRedis = errors.New("no Redis is configured: each environment limits for itself")
+// probeLimit is so high that the probe is never refused.
+var probeLimit = ratelimit.Policies{{Limit: 100000, Window: time.Minute, Scope: ratelimit.Host}}
 
-// server is what one round trip tells of the database's server.
-type server struct {
-	answered bool
-	readOnly bool  // it was failed over, or set so
-	schema   int64 // the version
-	used     int64 // connections, of all clients,
-	most     int64 // and how many there may be
-}
-
-const (
-	readOnlySQL      = `select current_setting('transaction_read_only')::boolean`
-	schemaVersionSQL = `select coalesce(max(version_id), 0) from goose_db_version where is_applied`
-	connectionsSQL   = `select sum(numbackends)::bigint, current_setting('max_connections')::bigint from pg_stat_database`
-)
-
-func (s *server) queue(b *pgx.Batch, _ time.Time) {
-	*s = server{}
-	b.Queue(readOnlySQL).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&s.readOnly)
-		s.answered = err == nil
-		return err
-	})
-	b.Queue(schemaVersionSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.schema) })
-	b.Queue(connectionsSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&s.used, &s.most) })
-}
-
-// deliveries is what one round trip tells of the outbox, and of what became of its emails.
-type deliveries struct {
-	depth    outbox.Depth
-	pauses   []outbox.Pause
-	latest   map[string]time.Time // by way out; nil if what is above was not answered
-	feedback engagement.Feedback
-}
-
-func (d *deliveries) queue(b *pgx.Batch, now time.Time) {
-	*d = deliveries{}
-	outbox.ReadDepth(b, now, &d.depth)
-	outbox.ReadPauses(b, &d.pauses)
-	outbox.ReadLatest(b, now, &d.latest)
-	engagement.ReadFeedback(b, now, &d.feedback) // last: the rest is good without it
-}
-
-// paused lists the destinations that are paused, with the reasons: email, and all others.
-func (d deliveries) paused() (email string, others []string) {
-	for _, p := range d.pauses {
-		if p.Destination == outbox.Email {
-			email = p.Reason
-		} else {
-			others = append(others, p.Destination+" ("+p.Reason+")")
+// limiterCheck takes a slot of the rate limiter for a client that does not exist, and warns if Redis did not decide. That
+// runs the limiter's script, which a ping does not. The pseudonym key is this environment's own, so it needs no pepper.
+func limiterCheck(client redis.UniversalClient, key pseudonym.Key, seen *observed) healthcheck.Check {
+	limiter := ratelimit.New(client, key, time.Now)
+	return healthcheck.Check{Name: "limiter", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		d := limiter.Take(ctx, ratelimit.Call{Endpoint: "health", Client: netip.IPv6Loopback(), Policies: probeLimit})
+		backend := string(d.Backend)
+		if client == nil {
+			backend = "none"
 		}
-	}
-	return email, others
+		seen.set(func(o *observed) { o.limiter = backend })
+		if d.Backend != ratelimit.Redis {
+			return healthcheck.Observation{}, fmt.Errorf("each environment limits on its own: %s", d.Reason)
+		}
+		return healthcheck.Observation{Text: backend}, nil
+	}}
 }
 
-// asker asks the database once for all checks that want to know the same at the same time: each connection that they take
-// is one that a slower check may hold.
-type asker struct {
-	db   database
-	now  func() time.Time
-	once singleflight.Group
+// poolCheck warns if the server has few free connections, and shows those of this environment's pool.
+func poolCheck(db *postgres.DB, ask *asker, cfg alert.Config) healthcheck.Check {
+	return healthcheck.Check{Name: "pool", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		server, err := ask.server(ctx)
+		if err != nil {
+			return healthcheck.Observation{}, err
+		}
+		s := db.Stats()
+		return healthcheck.Observation{
+			Text:   fmt.Sprintf("%d of %d in use here, %d opened; the server has %d of %d", s.InUse, s.Max, s.Dialed, server.connections, server.maxConnections),
+			Status: failFrom(cfg.ConnectionsPercent, 100*float64(server.connections)/float64(server.maxConnections)),
+		}, nil
+	}}
 }
 
-// server asks about the server. What was answered before an error is good beside it.
-func (a *asker) server(ctx context.Context) (server, error) {
-	var s server
-	found, err, _ := a.once.Do("server", func() (any, error) { return &s, a.ask(ctx, s.queue) })
-	return *found.(*server), err //nolint:forcetypeassert // it is what is given above
+// failFrom returns the status of a value that is a failure from a threshold.
+func failFrom(threshold, value float64) healthcheck.Status {
+	return healthcheck.Grade(value, threshold, threshold)
 }
 
-// deliveries asks about the outbox. What was answered before an error is good beside it.
-func (a *asker) deliveries(ctx context.Context) (deliveries, error) {
-	var d deliveries
-	found, err, _ := a.once.Do("deliveries", func() (any, error) { return &d, a.ask(ctx, d.queue) })
-	return *found.(*deliveries), err //nolint:forcetypeassert // it is what is given above
+// memoryCheck compares the memory of the process with that of the function.
+func memoryCheck(cfg alert.Config, seen *observed) healthcheck.Check {
+	return healthcheck.Check{Name: "memory", Lost: healthcheck.Warn, Ask: func(context.Context) (healthcheck.Observation, error) {
+		sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+		metrics.Read(sample)
+		used := float64(sample[0].Value.Uint64()-sample[1].Value.Uint64()) / (1 << 20)
+		if lambdacontext.MemoryLimitInMB == 0 {
+			return healthcheck.Observation{Text: fmt.Sprintf("%.0f MB", used)}, nil
+		}
+		percent := 100 * used / float64(lambdacontext.MemoryLimitInMB)
+		seen.set(func(o *observed) { o.memoryPercent = percent })
+		return healthcheck.Observation{
+			Text: fmt.Sprintf("%.0f of %d MB", used, lambdacontext.MemoryLimitInMB), Status: failFrom(cfg.MemoryPercent, percent),
+		}, nil
+	}}
 }
 
-func (a *asker) ask(ctx context.Context, queue func(*pgx.Batch, time.Time)) error {
-	return a.db.Batch(ctx, func(b *pgx.Batch) { queue(b, a.now()) })
+// outboxCheck checks the age of the oldest due message, and warns of dead-lettered messages and paused email.
+func outboxCheck(ask *asker, cfg alert.Config, seen *observed) healthcheck.Check {
+	return healthcheck.Check{Name: "outbox", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		d, err := ask.deliveries(ctx)
+		seen.set(func(o *observed) { o.depth, o.depthKnown = d.depth, d.latest != nil })
+		if d.latest == nil {
+			return healthcheck.Observation{}, err
+		}
+		waiting := d.depth.Waiting()
+		text := fmt.Sprintf("%d ready, the oldest waiting for %s; %d held, %d dead-lettered", d.depth.Ready, waiting.Round(time.Second), d.depth.Held, d.depth.Dead)
+		status := healthcheck.Grade(waiting, cfg.OutboxAgeMax, cfg.OutboxCritical)
+		paused, _ := d.paused()
+		if paused != "" {
+			text += "; all email is paused (" + paused + ")"
+		}
+		if status == healthcheck.Pass && (paused != "" || d.depth.Dead >= int64(cfg.DeadLettersMin)) {
+			status = healthcheck.Warn
+		}
+		return healthcheck.Observation{Text: text, Status: status}, nil
+	}}
 }
 
-var errReadOnly = errors.New("the server takes no writes")
-
-func checks(ask *asker, client redis.UniversalClient) []healthcheck.Check {
-	return []healthcheck.Check{
-		{Name: "postgres", Vital: true, Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
-			s, err := ask.server(ctx)
-			switch {
-			case !s.answered:
-				return "", err
-			case s.readOnly:
-				return "", errReadOnly
+// integrationsCheck warns if a destination fails or is paused.
+func integrationsCheck(ask *asker, cfg alert.Config) healthcheck.Check {
+	return healthcheck.Check{Name: "integrations", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		d, err := ask.deliveries(ctx)
+		if d.latest == nil {
+			return healthcheck.Observation{}, err
+		}
+		latest := map[string]string{}
+		for destination, at := range d.latest {
+			latest[destination] = fmt.Sprintf("%s: %s ago", destination, ask.now().Sub(at).Round(time.Second))
+		}
+		var failing []string
+		for _, f := range d.depth.Failing {
+			if f.Age < cfg.OutboxAgeMax {
+				continue
 			}
-			return "", nil
-		}},
-		{Name: "migrations", Vital: true, Lost: healthcheck.Fail, Ask: func(ctx context.Context) (string, error) {
-			s, err := ask.server(ctx)
-			if err != nil {
-				return "", fmt.Errorf("read the schema's version: %w", err)
-			}
-			return healthcheck.Schema(s.schema, schemaVersion)
-		}},
-		{Name: "redis", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (string, error) {
-			if client == nil {
-				return "", errNoRedis
-			}
-			return "", client.Ping(ctx).Err()
-		}},
-	}
+			failing = append(failing, f.Destination)
+			latest[f.Destination] = fmt.Sprintf("%s, %d failed", cmp.Or(latest[f.Destination], f.Destination+": no success in a day"), f.Count)
+		}
+		text := strings.Join(slices.Sorted(maps.Values(latest)), "; ")
+		var problems []string
+		if len(failing) > 0 {
+			slices.Sort(failing)
+			problems = append(problems, "deliveries fail: "+strings.Join(failing, ", ")+" ("+text+")")
+		}
+		if _, paused := d.paused(); len(paused) > 0 {
+			problems = append(problems, "paused: "+strings.Join(paused, ", "))
+		}
+		if len(problems) > 0 {
+			return healthcheck.Observation{Text: text}, errors.New(strings.Join(problems, "; "))
+		}
+		return healthcheck.Observation{Text: text}, nil
+	}}
+}
+
+// feedbackCheck warns if SES reports no events of its emails: then complaints suppress nobody.
+func feedbackCheck(ask *asker, seen *observed) healthcheck.Check {
+	return healthcheck.Check{Name: "feedback", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		d, err := ask.deliveries(ctx)
+		f := d.feedback
+		seen.set(func(o *observed) { o.feedback, o.feedbackKnown = f, err == nil })
+		if err != nil {
+			return healthcheck.Observation{}, err
+		}
+		return healthcheck.Observation{
+			Text:   fmt.Sprintf("%d emails without events, %d unreadable events", f.WithoutEvents, f.Unreadable),
+			Status: healthcheck.Grade(f.WithoutEvents+f.Unreadable, 1, math.MaxInt),
+		}, nil
+	}}
 }

@@ -8,7 +8,7 @@ import (
 	"newsletter/internal/functiontest"
 )
 
-// TestBehindCloudFront: directly, only the liveness answers.
+// TestBehindCloudFront checks that only the liveness path answers requests that bypass CloudFront.
 func TestBehindCloudFront(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)

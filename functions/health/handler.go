@@ -27,12 +27,12 @@ func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 	return httpapi.New(cfg, httpapi.Route{Path: readyPath, GET: h.ready}, httpapi.Route{Path: livePath, GET: h.live, AllowBypass: true})
 }
 
-// live means that the function runs. It asks nobody.
+// live answers that the function runs, without any check.
 func (h *handler) live(context.Context, *httpapi.Request) (*httpapi.Response, error) {
 	return answer(http.StatusOK, map[string]any{"status": healthcheck.Pass}), nil
 }
 
-// ready reports whether the dependencies answer, and nothing about them.
+// ready answers with the status of each check, and nothing about the cause.
 func (h *handler) ready(ctx context.Context, _ *httpapi.Request) (*httpapi.Response, error) {
 	report := h.checker.Report(ctx)
 	note(ctx, report)
@@ -43,31 +43,31 @@ func (h *handler) ready(ctx context.Context, _ *httpapi.Request) (*httpapi.Respo
 	return answer(status, report.Public()).WithOutcome(string(report.Status)), nil
 }
 
-var errNotATick = errors.New("the event is neither a tick of the schedule nor empty")
+var errUnknownEvent = errors.New("the event is neither empty nor from the schedule")
 
-// event answers a direct invocation, and the schedule, with all details, and looks for trouble.
+// event answers the schedule and a direct invocation with all details, and evaluates the alerts.
 func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
 	if !lambdafn.IsScheduleInput(event) {
-		return nil, errNotATick
+		return nil, errUnknownEvent
 	}
-	report, err := settled(ctx, h.checker, patience)
+	report, err := confirmedReport(ctx, h.checker, recheckDelay)
 	if err != nil {
 		return nil, err
 	}
 	note(ctx, report)
-	return h.watcher.look(ctx, report), nil
+	return h.watcher.run(ctx, report), nil
 }
 
-// patience is between the first failure and the question that decides: a fail-over of RDS Proxy takes less.
-const patience = 3 * time.Second
+// recheckDelay is the time from a failed check to the one that decides. A failover of RDS Proxy takes less.
+const recheckDelay = 3 * time.Second
 
-// settled returns a new report on which the owner may be told something: what fails is asked for again after a while.
-func settled(ctx context.Context, checker *healthcheck.Checker, wait time.Duration) (healthcheck.Report, error) {
+// confirmedReport returns a new report. If a check failed, it is that of a second run after a delay.
+func confirmedReport(ctx context.Context, checker *healthcheck.Checker, delay time.Duration) (healthcheck.Report, error) {
 	report := checker.Now(ctx)
-	if len(failing(report)) == 0 {
+	if len(failedChecks(report)) == 0 {
 		return report, nil
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -83,7 +83,7 @@ func answer(status int, body any) *httpapi.Response {
 	return response
 }
 
-// note puts the state of each check into the log line.
+// note adds the status of each check to the log line.
 func note(ctx context.Context, report healthcheck.Report) {
 	lambdafn.Note(ctx, slog.String("outcome", string(report.Status)))
 	for name, components := range report.Checks {

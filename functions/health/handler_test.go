@@ -16,9 +16,9 @@ import (
 	"newsletter/shared/lambdafn"
 )
 
-const nobody = "127.0.0.1:1"
+const unreachable = "127.0.0.1:1"
 
-// ready asks /api/health and gives the status of the whole and of each check.
+// ready requests /api/health and returns the status of the whole and of each check.
 func ready(t *testing.T, f lambdafn.Function) (httpapi.Result, string, map[string]string) {
 	t.Helper()
 	got := functiontest.Serve(t, f.HTTP, functiontest.SampleHTTP(t, "health", "ready", ""))
@@ -33,13 +33,13 @@ func ready(t *testing.T, f lambdafn.Function) (httpapi.Result, string, map[strin
 	for name, components := range body.Checks {
 		checks[name] = components[0]["status"]
 		if len(components) != 1 || len(components[0]) != 1 {
-			t.Errorf("%s tells more than its status: %v", name, components)
+			t.Errorf("%s has more than its status: %v", name, components)
 		}
 	}
 	return got, body.Status, checks
 }
 
-func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
+func TestPathVariants(t *testing.T) {
 	t.Parallel()
 	api := functiontest.New(t).Open(open).HTTP
 	for _, sample := range []string{"ready", "live"} {
@@ -47,7 +47,7 @@ func TestBasePathsAndSlashesChangeNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsLost(t *testing.T) {
+func TestLostDependencies(t *testing.T) {
 	for name, test := range map[string]struct {
 		lose   func(b *functiontest.Fixture)
 		status int
@@ -55,17 +55,17 @@ func TestWhatIsLost(t *testing.T) {
 		checks map[string]string
 	}{
 		"nothing": {func(*functiontest.Fixture) {}, 200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass"}},
-		"redis": {func(b *functiontest.Fixture) { b.Variables["REDIS_URL"] = "rediss://:secret@" + nobody },
+		"redis": {func(b *functiontest.Fixture) { b.Variables["REDIS_URL"] = "rediss://:secret@" + unreachable },
 			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn", "limiter": "warn"}},
 		"no redis configured": {func(b *functiontest.Fixture) { delete(b.Variables, "REDIS_URL") },
 			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn", "limiter": "warn"}},
 		"postgres": {func(b *functiontest.Fixture) {
-			b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter"
+			b.Variables["DATABASE_URL"] = "postgres://app:password@" + unreachable + "/newsletter"
 		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass", "pool": "warn", "outbox": "fail", "integrations": "warn", "feedback": "warn"}},
 		"nothing, with a replica": {func(b *functiontest.Fixture) { b.Variables["DATABASE_READ_URL"] = b.Variables["DATABASE_URL"] },
 			200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "pass"}},
 		"the replica": {func(b *functiontest.Fixture) {
-			b.Variables["DATABASE_READ_URL"] = "postgres://app:password@" + nobody + "/newsletter"
+			b.Variables["DATABASE_READ_URL"] = "postgres://app:password@" + unreachable + "/newsletter"
 		}, 200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "warn"}},
 		"email, by a pause": {func(b *functiontest.Fixture) {
 			b.Exec(`insert into pauses values (gen_random_uuid(), 'email', 'operator', now(), null)`)
@@ -110,8 +110,8 @@ func TestWhatIsLost(t *testing.T) {
 	}
 }
 
-// A server that is silent costs a check its time and no more.
-func TestASilentRedis(t *testing.T) {
+// TestFrozenRedis checks that a server that does not answer costs only the timeout of its check.
+func TestFrozenRedis(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	redis := testenv.RedisServer(t)
@@ -127,7 +127,7 @@ func TestASilentRedis(t *testing.T) {
 func TestOtherSampleEvents(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["DATABASE_URL"] = "postgres://app:password@" + nobody + "/newsletter" // live asks nobody
+	b.Variables["DATABASE_URL"] = "postgres://app:password@" + unreachable + "/newsletter" // live runs no checks
 	f := b.Open(open)
 	for sample, want := range map[string]int{"live": 200, "ready-head": 503, "post": 405} {
 		got := functiontest.Serve(t, f.HTTP, functiontest.SampleHTTP(t, "health", sample, ""))
@@ -141,15 +141,15 @@ func TestOtherSampleEvents(t *testing.T) {
 	}
 }
 
-// The schedule and the operator get the details, for which the public has no use.
-func TestADirectInvocationTellsWhatIsWrong(t *testing.T) {
+// TestDirectInvocationReturnsDetails checks the response to the schedule and to the operator.
+func TestDirectInvocationReturnsDetails(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["REDIS_URL"] = "rediss://:secret@" + nobody
+	b.Variables["REDIS_URL"] = "rediss://:secret@" + unreachable
 	f := b.Open(open)
 	for _, sample := range []string{"scheduled", "rule", "invoke"} {
 		value, err := f.Event(t.Context(), functiontest.Sample(t, "health", sample))
-		report, ok := value.(details)
+		report, ok := value.(healthcheck.Details)
 		if err != nil || !ok {
 			t.Fatalf("%s: %v %v", sample, value, err)
 		}
@@ -162,59 +162,59 @@ func TestADirectInvocationTellsWhatIsWrong(t *testing.T) {
 		}
 	}
 	if _, err := f.Event(t.Context(), functiontest.Sample(t, "health", "not-scheduled")); err == nil {
-		t.Error("an event of another function is taken for a tick")
+		t.Error("an event of another function is accepted")
 	}
 }
 
-// TestABlipIsNotTold: what fails at the first question and not at the second is no news, be it the database or a check that
-// was cut off with it.
-func TestABlipIsNotTold(t *testing.T) {
+// TestFailuresAreConfirmed checks that a failed check runs again before it counts, whether it is the database or a check
+// that failed with it.
+func TestFailuresAreConfirmed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		answers []healthcheck.Status
 		check   string
 		want    string
 	}{
-		"well":         {[]healthcheck.Status{"pass"}, "postgres", "pass"},
-		"a warning":    {[]healthcheck.Status{"warn"}, "memory", "warn"},
-		"a blip":       {[]healthcheck.Status{"fail", "pass"}, "postgres", "pass"},
-		"cut off":      {[]healthcheck.Status{"fail", "pass"}, "migrations", "pass"},
-		"lost":         {[]healthcheck.Status{"fail", "fail"}, "postgres", "fail"},
-		"a late queue": {[]healthcheck.Status{"fail"}, "outbox", "warn"}, // which does not pass in seconds
+		"passed":        {[]healthcheck.Status{"pass"}, "postgres", "pass"},
+		"a warning":     {[]healthcheck.Status{"warn"}, "memory", "warn"},
+		"short failure": {[]healthcheck.Status{"fail", "pass"}, "postgres", "pass"},
+		"other check":   {[]healthcheck.Status{"fail", "pass"}, "migrations", "pass"},
+		"lost":          {[]healthcheck.Status{"fail", "fail"}, "postgres", "fail"},
+		"outbox":        {[]healthcheck.Status{"fail"}, "outbox", "warn"}, // it has a rule of its own
 	} {
 		asked := 0
-		checker := healthcheck.New(time.Now, healthcheck.Check{Name: test.check, Vital: test.check == "postgres", Ask: func(context.Context) (string, error) {
+		checker := healthcheck.New(time.Now, healthcheck.Check{Name: test.check, Vital: test.check == "postgres", Ask: func(context.Context) (healthcheck.Observation, error) {
 			asked++
-			return "", healthcheck.Assessed{Status: test.answers[min(asked, len(test.answers))-1]}
+			return healthcheck.Observation{Status: test.answers[min(asked, len(test.answers))-1]}, nil
 		}})
-		report, err := settled(t.Context(), checker, time.Millisecond)
+		report, err := confirmedReport(t.Context(), checker, time.Millisecond)
 		if err != nil || string(report.Status) != test.want || asked != len(test.answers) {
-			t.Errorf("%s: %v %s after %d questions", name, err, report.Status, asked)
+			t.Errorf("%s: %v %s after %d runs", name, err, report.Status, asked)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	lost := healthcheck.New(time.Now, healthcheck.Check{Name: "postgres", Lost: healthcheck.Fail, Ask: func(context.Context) (string, error) { return "", errNoRedis }})
-	if _, err := settled(ctx, lost, time.Hour); err == nil {
-		t.Error("it waits longer than the invocation lasts")
+	lost := healthcheck.New(time.Now, healthcheck.Check{Name: "postgres", Lost: healthcheck.Fail, Ask: func(context.Context) (healthcheck.Observation, error) { return healthcheck.Observation{}, errNoRedis }})
+	if _, err := confirmedReport(ctx, lost, time.Hour); err == nil {
+		t.Error("the delay outlasts the invocation")
 	}
 }
 
-func TestEverySampleIsTested(t *testing.T) {
+func TestSamplesAreTested(t *testing.T) {
 	tested := "invoke live not-scheduled post ready ready-head rule scheduled"
 	if got := strings.Join(functiontest.SampleNames(t, "health"), " "); got != tested {
 		t.Errorf("samples: %s; tested: %s", got, tested)
 	}
 }
 
-func TestTheSchemaThatThisReleaseNeedsIsTheNewest(t *testing.T) {
+func TestSchemaVersionIsNewest(t *testing.T) {
 	latest, err := migrations.Latest()
 	if err != nil || latest != schemaVersion {
 		t.Errorf("schemaVersion is %d, the newest migration %d (%v): raise it", schemaVersion, latest, err)
 	}
 }
 
-func TestTheDatabaseComesBack(t *testing.T) {
+func TestDatabaseRecovers(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	f := b.Open(open)

@@ -7,29 +7,19 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/healthcheck"
 	"newsletter/shared/histogram"
 )
 
-// endpoint is how one route fared lately.
-type endpoint struct {
-	Endpoint  string  `json:"endpoint"`
-	Requests  int64   `json:"requests"`
-	ErrorRate float64 `json:"error_rate"` // the part that was answered with 5xx
-	P50       float64 `json:"p50_ms"`     // percentiles in warm environments
-	P95       float64 `json:"p95_ms"`
-	P99       float64 `json:"p99_ms"`
-	ColdStart int64   `json:"cold_starts"`
-}
-
-// The last five full minutes and the running one.
+// The last five full minutes and the present one.
 const recentSQL = `
 select endpoint, class, cold, bucket, sum(requests)::bigint from request_stats
 where span = 60 and slot > $1::timestamptz - interval '6 minutes'
 group by endpoint, class, cold, bucket order by endpoint`
 
-// recent reads how the routes fared within the last minutes.
-func recent(ctx context.Context, db database, now time.Time) ([]endpoint, error) {
-	var all []endpoint
+// recentRequests reads the request statistics of the last minutes.
+func recentRequests(ctx context.Context, db database, now time.Time) ([]healthcheck.Route, error) {
+	var all []healthcheck.Route
 	var warm []histogram.Histogram
 	err := db.Batch(ctx, func(b *pgx.Batch) {
 		all, warm = nil, nil
@@ -39,16 +29,16 @@ func recent(ctx context.Context, db database, now time.Time) ([]endpoint, error)
 			var cold bool
 			var n int64
 			_, err := pgx.ForEachRow(rows, []any{&name, &class, &cold, &bucket, &n}, func() error {
-				if len(all) == 0 || all[len(all)-1].Endpoint != name {
-					all, warm = append(all, endpoint{Endpoint: name}), append(warm, histogram.Histogram{})
+				if len(all) == 0 || all[len(all)-1].Name != name {
+					all, warm = append(all, healthcheck.Route{Name: name}), append(warm, histogram.Histogram{})
 				}
-				e := &all[len(all)-1]
-				e.Requests += n
+				r := &all[len(all)-1]
+				r.Requests += n
 				if class == 5 {
-					e.ErrorRate += float64(n) // divided below
+					r.ErrorRate += float64(n) // divided below
 				}
 				if cold {
-					e.ColdStart += n
+					r.ColdStarts += n
 				} else {
 					warm[len(warm)-1].Add(bucket, n)
 				}
@@ -58,7 +48,7 @@ func recent(ctx context.Context, db database, now time.Time) ([]endpoint, error)
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the latest requests: %w", err)
+		return nil, fmt.Errorf("read recent requests: %w", err)
 	}
 	for i := range all {
 		all[i].ErrorRate /= float64(all[i].Requests)
@@ -67,6 +57,7 @@ func recent(ctx context.Context, db database, now time.Time) ([]endpoint, error)
 	return all, nil
 }
 
+// quantile returns a quantile in milliseconds.
 func quantile(h *histogram.Histogram, q float64) float64 {
 	d, _ := h.Quantile(q)
 	return float64(d.Microseconds()) / 1000

@@ -23,9 +23,8 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// TestAPingFoldsSamplesAndAlerts: what another environment answered is in the details, a sample is kept, and trouble is
-// queued for the owner.
-func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
+// TestRun checks that a run folds the requests of other environments, stores a sample, and queues notifications.
+func TestRun(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	redis := testenv.RedisServer(t)
@@ -39,7 +38,7 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 		f.OnRequest(telemetry.Request{Endpoint: "subscribe POST", Status: status, Duration: 20 * time.Millisecond})
 	}
 	f.OnRequest(telemetry.Request{Endpoint: "subscribe POST", Status: http.StatusOK, Cold: true, Duration: time.Second})
-	if _, err := f.Event(t.Context(), functiontest.Sample(t, "health", "scheduled")); err != nil { // which sends them beside its work
+	if _, err := f.Event(t.Context(), functiontest.Sample(t, "health", "scheduled")); err != nil { // which writes them alongside its transaction
 		t.Fatal(err)
 	}
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
@@ -49,13 +48,13 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := value.(details)
+	d := value.(healthcheck.Details)
 	if len(d.Requests) != 1 {
 		t.Fatalf("requests %+v", d.Requests)
 	}
-	e := d.Requests[0]
-	if e.Endpoint != "subscribe POST" || e.Requests != 101 || e.ErrorRate < 0.09 || e.ErrorRate > 0.11 || e.P95 < 18.5 || e.P95 > 21.5 || e.ColdStart != 1 {
-		t.Errorf("%+v", e)
+	r := d.Requests[0]
+	if r.Name != "subscribe POST" || r.Requests != 101 || r.ErrorRate < 0.09 || r.ErrorRate > 0.11 || r.P95 < 18.5 || r.P95 > 21.5 || r.ColdStarts != 1 {
+		t.Errorf("%+v", r)
 	}
 	var rules []string
 	for _, a := range d.Alerts {
@@ -67,8 +66,8 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 	if d.Status != healthcheck.Warn || d.Checks["outbox"][0].Status != healthcheck.Warn {
 		t.Errorf("%s, outbox %+v", d.Status, d.Checks["outbox"])
 	}
-	if told := b.Strings(`select kind from outbox where kind like 'alert.%'`); len(told) != 4 {
-		t.Errorf("told %v", told)
+	if queued := b.Strings(`select kind from outbox where kind like 'alert.%'`); len(queued) != 4 {
+		t.Errorf("queued %v", queued)
 	}
 	samples := b.Strings(`select status || ' ' || (measurements ->> 'limiter') || ' ' || (measurements -> 'outbox' ->> 'dead') from health_samples order by at`)
 	if got := strings.Join(samples, ", "); got != "pass redis 0, warn redis 1" {
@@ -79,18 +78,18 @@ func TestAPingFoldsSamplesAndAlerts(t *testing.T) {
 	}
 }
 
-// healthcheckFreshness is for how long a report is kept.
+// healthcheckFreshness is how long a report is cached.
 const healthcheckFreshness = 5100 * time.Millisecond
 
-// ping invokes the function as the schedule does.
-func ping(t *testing.T, f lambdafn.Function) details {
+// run invokes the function as the schedule does.
+func run(t *testing.T, f lambdafn.Function) healthcheck.Details {
 	t.Helper()
-	d, _ := measured(t, f)
+	d, _ := runMeasured(t, f)
 	return d
 }
 
-// measured is ping, with the names of the metrics that it wrote.
-func measured(t *testing.T, f lambdafn.Function) (d details, metrics map[string]bool) {
+// runMeasured also returns the names of the metrics that the run wrote.
+func runMeasured(t *testing.T, f lambdafn.Function) (d healthcheck.Details, metrics map[string]bool) {
 	t.Helper()
 	ctx, m := telemetry.With(t.Context())
 	value, err := f.Event(ctx, functiontest.Sample(t, "health", "scheduled"))
@@ -103,30 +102,30 @@ func measured(t *testing.T, f lambdafn.Function) (d details, metrics map[string]
 			metrics[attr.Key] = true
 		}
 	}
-	return value.(details), metrics
+	return value.(healthcheck.Details), metrics
 }
 
-// rules are the open alerts, such as "outbox_age/ critical".
-func rules(d details) string {
+// firing returns the firing alerts, such as "outbox_age/ critical".
+func firing(d healthcheck.Details) string {
 	var all []string
 	for _, a := range d.Alerts {
-		all = append(all, fmt.Sprintf("%s/%s %s", a.Rule, a.Subject, a.Level))
+		all = append(all, fmt.Sprintf("%s/%s %s", a.Rule, a.Subject, a.Severity))
 	}
 	return strings.Join(all, ", ")
 }
 
-// TestAWayOutThatTakesNothingIsTold: what failed waits for its next try, which makes it no younger.
-func TestAWayOutThatTakesNothingIsTold(t *testing.T) {
+// TestFailingDestination checks that the age of a delivery does not restart with its next attempt.
+func TestFailingDestination(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, attempts, outcome)
 		select gen_random_uuid(), 'email.confirm', now() + interval '2 hours', now() - interval '6 hours', 9, 'unreachable' from generate_series(1, 20)`)
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, deferred_until) values (gen_random_uuid(), 'notify.slack', now(), now() - interval '6 hours', now())`)
-	d := ping(t, b.Open(open))
-	if got := rules(d); got != "deliveries/email critical" {
+	d := run(t, b.Open(open))
+	if got := firing(d); got != "deliveries/email critical" {
 		t.Errorf("alerts %s", got)
 	}
-	if got := d.Alerts[0].Summary; got != "email: 20 deliveries were tried in vain, the oldest has been waiting for 6 hours (unreachable)." {
+	if got := d.Alerts[0].Summary; got != "email: 20 deliveries failed, the oldest has waited for 6 hours (unreachable)." {
 		t.Error(got)
 	}
 	if got := d.Checks["outbox"][0].Status; got != healthcheck.Fail || d.Status != healthcheck.Warn { // sign-ups work
@@ -137,42 +136,42 @@ func TestAWayOutThatTakesNothingIsTold(t *testing.T) {
 	}
 }
 
-// TestAReadThatFailsSilencesNothingElse: the alert that is open stays, and the owner hears that something is not looked at.
-func TestAReadThatFailsSilencesNothingElse(t *testing.T) {
+// TestUnknownMeasurements checks that a failed query suppresses no alert, and fires one about itself.
+func TestUnknownMeasurements(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
 	b.Exec(`revoke select on engagement_events from app`)
-	d, metrics := measured(t, b.Open(open))
-	if got := rules(d); got != "check/alerts warning, dead_letters/ warning" || !metrics["Health"] || !metrics["AlertsFiring"] {
+	d, metrics := runMeasured(t, b.Open(open))
+	if got := firing(d); got != "check/alerts warning, dead_letters/ warning" || !metrics["Health"] || !metrics["AlertsFiring"] {
 		t.Errorf("alerts %s, metrics %v", got, metrics)
 	}
 	if got := d.Checks["alerts"]; len(got) != 1 || !strings.Contains(got[0].Output, "measure bounces") {
-		t.Errorf("the details do not say why: %+v", got)
+		t.Errorf("the details lack the cause: %+v", got)
 	}
 	if got := d.Checks["feedback"][0]; got.Status != healthcheck.Warn || got.Output == "" || !metrics["OutboxReady"] || d.Checks["integrations"][0].Status != healthcheck.Pass {
 		t.Errorf("feedback %+v, metrics %v, integrations %+v", got, metrics, d.Checks["integrations"])
 	}
 	b.Exec(`revoke select on outbox from app`)
-	d, metrics = measured(t, b.Open(open))
-	if got := rules(d); got != "check/alerts warning, dead_letters/ warning" || metrics["OutboxReady"] {
+	d, metrics = runMeasured(t, b.Open(open))
+	if got := firing(d); got != "check/alerts warning, dead_letters/ warning" || metrics["OutboxReady"] {
 		t.Errorf("alerts %s, metrics %v", got, metrics)
 	}
 }
 
-// TestWhoCannotTellIsSilent: CloudWatch's alarm for the absence of the metric is what is left.
-func TestWhoCannotTellIsSilent(t *testing.T) {
+// TestUnnotifiedRunWritesNoHealthMetric: a CloudWatch alarm watches for its absence.
+func TestUnnotifiedRunWritesNoHealthMetric(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	b.Exec(`revoke insert, update on alerts from app`)
 	b.Exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
-	if d, metrics := measured(t, b.Open(open)); metrics["Health"] || metrics["AlertsFiring"] || d.Checks["outbox"][0].Status != healthcheck.Warn {
+	if d, metrics := runMeasured(t, b.Open(open)); metrics["Health"] || metrics["AlertsFiring"] || d.Checks["outbox"][0].Status != healthcheck.Warn {
 		t.Errorf("%+v, metrics %v", d, metrics)
 	}
 }
 
-// TestADatabaseThatTakesNoWritesIsLost, however well it answers: it is told directly, and that it is over by the outbox.
-func TestADatabaseThatTakesNoWritesIsLost(t *testing.T) {
+// TestReadOnlyDatabaseIsLost checks that the first notification is sent directly, and the last one through the outbox.
+func TestReadOnlyDatabaseIsLost(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	slack := &devstack.Slack{}
@@ -182,14 +181,14 @@ func TestADatabaseThatTakesNoWritesIsLost(t *testing.T) {
 	b.Variables["ALERTS_RESOLVE_AFTER"] = "1ms"
 	name := b.Strings(`select current_database()::text`)[0]
 	b.Exec(fmt.Sprintf(`alter database %q set default_transaction_read_only = on`, name))
-	d, metrics := measured(t, b.Open(open))
-	if d.Status != healthcheck.Fail || !metrics["Health"] || len(slack.Messages()) != 1 || slack.Messages()[0].Title != "🔴 The database does not answer" {
-		t.Errorf("%s, metrics %v, heard %+v", d.Status, metrics, slack.Messages())
+	d, metrics := runMeasured(t, b.Open(open))
+	if d.Status != healthcheck.Fail || !metrics["Health"] || len(slack.Messages()) != 1 || slack.Messages()[0].Title != "🔴 Database unavailable" {
+		t.Errorf("%s, metrics %v, notifications %+v", d.Status, metrics, slack.Messages())
 	}
 	b.Exec(`set default_transaction_read_only = off`) // for this connection
 	b.Exec(fmt.Sprintf(`alter database %q reset default_transaction_read_only`, name))
 	b.Exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
-	if d = ping(t, b.Open(open)); d.Status == healthcheck.Fail {
+	if d = run(t, b.Open(open)); d.Status == healthcheck.Fail {
 		t.Errorf("%+v", d)
 	}
 	if got := b.Strings(`select o.kind || ' ' || a.rule || ' ' || (a.resolved_at is not null) from outbox o join alerts a on a.id = o.event_id`); fmt.Sprint(got) != "[alert.resolved database true]" {
@@ -200,8 +199,8 @@ func TestADatabaseThatTakesNoWritesIsLost(t *testing.T) {
 	}
 }
 
-// TestASlowCheckLosesNoOther: what waits for a lock holds its connections for as long as it may.
-func TestASlowCheckLosesNoOther(t *testing.T) {
+// TestSlowCheckFailsAlone checks that a query that waits for a lock leaves connections for the other checks.
+func TestSlowCheckFailsAlone(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	tx, err := b.Admin.Begin(t.Context())
@@ -220,8 +219,8 @@ func TestASlowCheckLosesNoOther(t *testing.T) {
 	}
 }
 
-// TestWhatWasNotSentIsNoSuccess of a way out.
-func TestWhatWasNotSentIsNoSuccess(t *testing.T) {
+// TestUnsentMessagesAreNoSuccess checks that only deliveries count as a success of a destination.
+func TestUnsentMessagesAreNoSuccess(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	for _, row := range []string{
@@ -231,23 +230,23 @@ func TestWhatWasNotSentIsNoSuccess(t *testing.T) {
 	} {
 		b.Exec(`insert into outbox (id, due_at, created_at, kind, state, outcome, finished_at) values (gen_random_uuid(), now(), now() - interval '4 minutes', ` + row + `)`)
 	}
-	d := ping(t, b.Open(open))
+	d := run(t, b.Open(open))
 	if got := d.Checks["integrations"][0]; !regexp.MustCompile(`^discord: 3h0m\d+s ago; email: 2h0m\d+s ago$`).MatchString(got.Observed) || got.Status != healthcheck.Pass {
 		t.Errorf("%+v", got)
 	}
 	b.Exec(`update outbox set created_at = created_at - interval '1 hour' where state = 'ready'`)
-	d = ping(t, b.Open(open))
+	d = run(t, b.Open(open))
 	if got := d.Checks["integrations"][0]; !strings.Contains(got.Output, "deliveries fail: discord (discord: 3h0m") || got.Status != healthcheck.Warn {
 		t.Errorf("%+v", got)
 	}
 }
 
-// TestTheOperatorsActsAreInTheLog, each at one look.
-func TestTheOperatorsActsAreInTheLog(t *testing.T) {
+// TestOperatorActionsAreLogged checks that each action is counted in one run.
+func TestOperatorActionsAreLogged(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	f := b.Open(open)
-	look := func() (acts float64) {
+	count := func() (actions float64) {
 		ctx, metrics := telemetry.With(t.Context())
 		if _, err := f.Event(ctx, functiontest.Sample(t, "health", "scheduled")); err != nil {
 			t.Fatal(err)
@@ -255,50 +254,50 @@ func TestTheOperatorsActsAreInTheLog(t *testing.T) {
 		for _, part := range metrics.Split(telemetry.SecurityEvents) {
 			for _, attr := range part.Documents("n", time.Now(), nil)[0] {
 				if attr.Key == "SecurityEvents" {
-					acts += attr.Value.Float64()
+					actions += attr.Value.Float64()
 				}
 			}
 		}
-		return acts
+		return actions
 	}
 	act := func(actor, kind string) {
 		b.Exec(`insert into ledger_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), clock_timestamp(), $1, $2, 'cli', 'x')`, kind, actor)
 	}
 	act("operator", "consent.text_added")
-	if got := look(); got != 0 {
-		t.Errorf("the first look tells of %v acts before it", got)
+	if got := count(); got != 0 {
+		t.Errorf("the first run counts %v earlier actions", got)
 	}
 	act("operator", "destination.paused")
 	act("operator", "destination.paused")
 	act("visitor", "subscription.requested")
-	if got := look(); got != 2 {
-		t.Errorf("%v acts, want 2", got)
+	if got := count(); got != 2 {
+		t.Errorf("%v actions, want 2", got)
 	}
-	if got := look(); got != 0 {
-		t.Errorf("%v acts, told before", got)
+	if got := count(); got != 0 {
+		t.Errorf("%v actions were counted twice", got)
 	}
 }
 
-// TestBoundsOfTheServerAndTheMemoryAreTold, at what the owner has set. It runs alone: it changes what Lambda says of the memory.
-func TestBoundsOfTheServerAndTheMemoryAreTold(t *testing.T) {
+// TestConnectionsAndMemoryThresholds is not parallel, because it changes the Lambda library's memory limit.
+func TestConnectionsAndMemoryThresholds(t *testing.T) {
 	defer func(mb int) { lambdacontext.MemoryLimitInMB = mb }(lambdacontext.MemoryLimitInMB)
 	lambdacontext.MemoryLimitInMB = 1024
 	b := functiontest.New(t)
-	if got := rules(ping(t, b.Open(open))); got != "" {
+	if got := firing(run(t, b.Open(open))); got != "" {
 		t.Errorf("alerts %s", got)
 	}
-	d := ping(t, b.Open(func(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
+	d := run(t, b.Open(func(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		alerts := config.Read[alert.Config](env)
 		alerts.ConnectionsPercent, alerts.MemoryPercent = 0.1, 0.1
 		return openWith(ctx, env, alerts)
 	}))
-	if got := rules(d); !strings.Contains(got, "check/pool critical") || !strings.Contains(got, "check/memory critical") || d.Status != healthcheck.Warn {
+	if got := firing(d); !strings.Contains(got, "check/pool critical") || !strings.Contains(got, "check/memory critical") || d.Status != healthcheck.Warn {
 		t.Errorf("%s, alerts %s", d.Status, got)
 	}
 }
 
-// TestASlowDatabaseIsToldAlone: what the same question was to tell is not known.
-func TestASlowDatabaseIsToldAlone(t *testing.T) {
+// TestFailedChecks checks that the migrations are unknown while the database does not answer.
+func TestFailedChecks(t *testing.T) {
 	t.Parallel()
 	const pass, fail = healthcheck.Pass, healthcheck.Fail
 	for _, test := range []struct {
@@ -308,7 +307,7 @@ func TestASlowDatabaseIsToldAlone(t *testing.T) {
 		{pass, pass, pass, pass, "[]"}, {pass, fail, pass, fail, "[migrations]"}, {fail, fail, pass, pass, "[postgres]"},
 		{fail, fail, fail, pass, "[memory postgres]"},
 	} {
-		got := failing(healthcheck.Report{Checks: map[string][]healthcheck.Component{
+		got := failedChecks(healthcheck.Report{Checks: map[string][]healthcheck.Component{
 			"postgres": {{Status: test.postgres}}, "migrations": {{Status: test.migrations}}, "memory": {{Status: test.memory}}, "outbox": {{Status: test.outbox}},
 		}})
 		if fmt.Sprint(got) != test.want {
@@ -317,9 +316,9 @@ func TestASlowDatabaseIsToldAlone(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeReadIsNoGoodNews: a look that lacks something is not passed, and one after which nobody hears of trouble
-// has failed.
-func TestWhatCannotBeReadIsNoGoodNews(t *testing.T) {
+// TestIncompleteRunDoesNotPass checks that a run that could not read something warns, and that one that could not notify
+// fails.
+func TestIncompleteRunDoesNotPass(t *testing.T) {
 	t.Parallel()
 	for table, test := range map[string]struct {
 		check  string
@@ -333,7 +332,7 @@ func TestWhatCannotBeReadIsNoGoodNews(t *testing.T) {
 			t.Parallel()
 			b := functiontest.New(t)
 			b.Exec(`revoke select on ` + table + ` from app`)
-			d := ping(t, b.Open(open))
+			d := run(t, b.Open(open))
 			if got := d.Checks[test.check]; len(got) != 1 || got[0].Status != test.status || got[0].Output == "" || d.Status != test.status {
 				t.Errorf("%s as a whole, %s: %+v", d.Status, test.check, got)
 			}

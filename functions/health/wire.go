@@ -22,19 +22,19 @@ import (
 	"newsletter/shared/statistics"
 )
 
-// databaseChecks is how many questions go to the database side by side: about the server, about the outbox, and the
-// replica's when that is lost. With fewer connections a slow one would make the others look lost.
+// databaseChecks is the number of concurrent queries of the checks: the server, the outbox, and the replica's when that is
+// lost. With fewer connections, a slow one would make the others fail.
 const databaseChecks = 3
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	return openWith(ctx, env, config.Read[alert.Config](env))
 }
 
-// openWith is open with other thresholds than those of env.
+// openWith opens the function with other thresholds than those of env.
 func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambdafn.Function, error) {
 	api := config.Read[httpapi.Config](env)
 	dbConfig, redisConfig := postgres.ReadConfigWithReplica(env), config.Read[redistls.Config](env)
-	notifiers, err := notify.New(config.Read[notify.Config](env), config.Read[outbound.Config](env), time.Now)
+	destinations, err := notify.New(config.Read[notify.Config](env), config.Read[outbound.Config](env), time.Now)
 	env.Add(err)
 	loopsSends := config.Read[loops.SenderConfig](env).TransactionalID != ""
 	if err := env.Err(); err != nil {
@@ -51,22 +51,24 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 	requests := statistics.NewRecorder(redis, time.Now)
 	db.Alongside(requests.Alongside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	seen := &figures{feedbackKnown: loopsSends} // Loops tells us nothing
+	seen := &observed{feedbackKnown: loopsSends} // Loops reports no events
 	ask := &asker{db: db, now: time.Now}
-	asked := append(checks(ask, redis), limiter(redis, key, seen), pool(db, ask, alerts), memory(alerts, seen),
-		queue(ask, alerts, seen), integrations(ask, alerts))
+	checks := []healthcheck.Check{
+		postgresCheck(ask), migrationsCheck(ask), redisCheck(redis), limiterCheck(redis, key, seen), poolCheck(db, ask, alerts),
+		memoryCheck(alerts, seen), outboxCheck(ask, alerts, seen), integrationsCheck(ask, alerts),
+	}
 	if !loopsSends {
-		asked = append(asked, feedback(ask, seen))
+		checks = append(checks, feedbackCheck(ask, seen))
 	}
 	if !dbConfig.ReadURL.IsZero() {
-		asked = append(asked, replica(reader))
+		checks = append(checks, replicaCheck(reader))
 	}
-	speeds := baseline.NewReader(db, time.Now)
-	speeds.Percent = alerts.SlowdownPercent
-	h := &handler{healthcheck.New(time.Now, asked...), &watcher{
-		db: db, redis: redis, alerts: alert.NewStore(db, alerts, time.Now), speeds: speeds,
-		target: alerts.LatencyMax, seen: seen, now: time.Now,
-		lost: &lostDatabase{redis: redis, voices: notifiers, remind: alerts.RepeatInterval, clear: alerts.ResolveAfter, now: time.Now},
+	latency := baseline.NewReader(db, time.Now)
+	latency.Percent = alerts.SlowdownPercent
+	store := alert.NewStore(db, alerts, time.Now)
+	h := &handler{healthcheck.New(time.Now, checks...), &watcher{
+		db: db, redis: redis, alerts: store, latency: latency, latencyMax: alerts.LatencyMax, seen: seen, now: time.Now,
+		lost: &lostDatabase{store: alert.NewRedisStore(redis, store), destinations: destinations},
 	}}
 	return lambdafn.Function{HTTP: h.api(api), Event: h.event, OnRequest: requests.Count, Close: func(ctx context.Context) {
 		requests.Close(ctx)
@@ -74,7 +76,7 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 	}}, nil
 }
 
-// ownKey returns a key of this environment's own, for what is to collide with nobody's.
+// ownKey returns a random key, whose pseudonyms collide with those of no other environment.
 func ownKey() (pseudonym.Key, error) {
 	pepper := make([]byte, 32)
 	_, _ = rand.Read(pepper) // it never fails

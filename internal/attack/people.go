@@ -103,7 +103,7 @@ func (a *attack) confirmLink(address string) string {
 
 // owner checks Slack until it reports abuse of the form.
 func (a *attack) owner(ctx context.Context) {
-	began, title := time.Now(), alert.Alert{Rule: alert.Bombing}.Title(alert.Opened)
+	began, title := time.Now(), alert.Alert{Rule: alert.Bombing}.Title(alert.Firing)
 	ctx, cancel := context.WithTimeout(ctx, a.alert)
 	defer cancel()
 	for ctx.Err() == nil {

@@ -32,7 +32,7 @@ var scenarios = map[string]scenario{
 		[]string{"limiter", "database", "errors/fast", "errors/slow", "errors/creeping"}, serversAreLost,
 	},
 	"feedback is missing":     {nil, []string{"feedback_missing", "feedback_unreadable"}, feedbackIsMissing},
-	"emails fail":             {nil, []string{"bounces", "dead_letters", "mail_paused"}, emailsFail},
+	"emails fail":             {nil, []string{"bounces", "dead_letters", "email_paused"}, emailsFail},
 	"strangers are signed up": {map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": "hold"}, []string{"signup_burst", "held/disposable", "bombing"}, strangersAreSignedUp},
 	"work is not done": {
 		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
@@ -93,15 +93,15 @@ func serversAreLost(t *testing.T, w *watch) {
 		w.runHealthTwice()
 		return slices.Contains(titles(w.Fakes.SNS.Messages()), title)
 	}
-	eventually(t, "a notification of the loss", func() bool { return notified("critical: The database does not answer") })
-	eventually(t, "a repeated notification", func() bool { return notified("critical: Still: The database does not answer") })
+	eventually(t, "a notification of the loss", func() bool { return notified("critical: Database unavailable") })
+	eventually(t, "a repeated notification", func() bool { return notified("critical: Still firing: Database unavailable") })
 	if n := w.Lambda.Environments("health"); n < 2 {
 		t.Errorf("%d environments ran", n)
 	}
 	w.allowConnections(t, true)
 	eventually(t, "the resolved notification", func() bool {
 		w.runHealth() // with deliver, which notifies
-		return notified("good: Over: The database does not answer")
+		return notified("good: Resolved: Database unavailable")
 	})
 	if n := w.count(t, "outbox where event_id in (select id from alerts where rule = 'database') and kind not like 'alert.resolved%'"); n != 0 {
 		t.Errorf("%d outbox messages for directly sent notifications", n)
@@ -132,7 +132,7 @@ func emailsFail(t *testing.T, w *watch) {
 	v.subscribe(t, "refused@example.org")
 	w.fires("dead_letters")
 	w.operator(t, "destination", "pause", "email")
-	w.fires("mail_paused")
+	w.fires("email_paused")
 	w.repeats()
 
 	w.operator(t, "outbox", "retry", "--all")
@@ -141,7 +141,7 @@ func emailsFail(t *testing.T, w *watch) {
 		t.Errorf("%d emails were sent while email is paused", len(emails))
 	}
 	w.operator(t, "destination", "resume", "email") // earlier bounces no longer count
-	w.resolves("mail_paused", "bounces")
+	w.resolves("email_paused", "bounces")
 }
 
 // feedbackIsMissing disables the event destination of SES, and publishes an event that cannot be read.

@@ -130,7 +130,7 @@ func (w *watch) become(want []string) {
 func (w *watch) repeats() {
 	w.t.Helper()
 	eventually(w.t, "repeated notifications", func() bool {
-		return !slices.ContainsFunc(w.runHealth(), func(a alert.Alert) bool { return a.RemindedAt == nil })
+		return !slices.ContainsFunc(w.runHealth(), func(a alert.Alert) bool { return a.RepeatedAt == nil })
 	})
 }
 
@@ -163,7 +163,7 @@ func (w *watch) verify(rules []string) {
 	}
 	want, counted := map[string][]string{}, map[string]float64{}
 	for _, a := range all {
-		if a.ClosedAt == nil {
+		if a.ResolvedAt == nil {
 			w.t.Errorf("%s is not resolved", a.Rule)
 			continue
 		}
@@ -190,7 +190,7 @@ func (w *watch) verifyTimes(a alert.Alert, reminders []time.Time) {
 	if len(reminders) == 0 {
 		w.t.Errorf("%s: no repeated notification", a.Rule)
 	}
-	last := a.OpenedAt
+	last := a.FiringSince
 	for _, at := range reminders {
 		due, late := last.Add(repeatInterval), 0
 		for _, look := range w.runs {
@@ -204,7 +204,7 @@ func (w *watch) verifyTimes(a alert.Alert, reminders []time.Time) {
 		last = at
 	}
 	for _, call := range w.Fakes.Webhooks.Received() {
-		if want := map[string]time.Time{"alert.firing": a.OpenedAt, "alert.resolved": *a.ClosedAt}[call.Type]; !want.IsZero() &&
+		if want := map[string]time.Time{"alert.firing": a.FiringSince, "alert.resolved": *a.ResolvedAt}[call.Type]; !want.IsZero() &&
 			call.Data["event_id"] == a.ID.String() && !call.At.Equal(want) {
 			w.t.Errorf("%s: %s notified at %v, want %v", a.Rule, call.Type, call.At, want)
 		}
@@ -214,16 +214,16 @@ func (w *watch) verifyTimes(a alert.Alert, reminders []time.Time) {
 // expected returns the notifications of a resolved alert, as each channel receives them.
 func (w *watch) expected(a alert.Alert, reminders int) []map[string]string {
 	title := w.titles[string(a.Rule)]
-	mark := map[alert.Level]string{alert.Warning: "⚠️ ", alert.Alarm: "🔴 "}[a.Level]
+	mark := map[alert.Severity]string{alert.Warning: "⚠️ ", alert.Critical: "🔴 "}[a.Severity]
 	notification := func(mark, level, prefix, kind string) map[string]string {
 		return map[string]string{
 			"Slack": mark + prefix + title, "Discord": prefix + title, "SNS": level + ": " + prefix + title,
-			"the webhook": kind + " " + name(string(a.Rule), a.Subject) + " " + string(a.Level),
+			"the webhook": kind + " " + name(string(a.Rule), a.Subject) + " " + string(a.Severity),
 		}
 	}
-	all := []map[string]string{notification(mark, string(a.Level), "", "alert.firing"), notification("🟢 ", "good", "Over: ", "alert.resolved")}
+	all := []map[string]string{notification(mark, string(a.Severity), "", "alert.firing"), notification("🟢 ", "good", "Resolved: ", "alert.resolved")}
 	for range reminders {
-		all = append(all, notification(mark, string(a.Level), "Still: ", "alert.repeated"))
+		all = append(all, notification(mark, string(a.Severity), "Still firing: ", "alert.repeated"))
 	}
 	return all
 }

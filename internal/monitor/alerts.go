@@ -14,8 +14,8 @@ import (
 type Alerts struct{ Firing, Resolved []alert.Alert }
 
 func (a Alerts) has(rule alert.Rule, subject string) bool {
-	for _, open := range a.Firing {
-		if open.Rule == rule && open.Subject == subject {
+	for _, firing := range a.Firing {
+		if firing.Rule == rule && firing.Subject == subject {
 			return true
 		}
 	}
@@ -37,7 +37,7 @@ func readAlerts(b *pgx.Batch, into *Alerts) {
 	read := func(list *[]alert.Alert) func(pgx.Rows) error {
 		return func(rows pgx.Rows) (err error) {
 			*list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (a alert.Alert, err error) {
-				return a, row.Scan((*string)(&a.Rule), &a.Subject, (*string)(&a.Level), &a.Summary, &a.OpenedAt, &a.ClosedAt)
+				return a, row.Scan((*string)(&a.Rule), &a.Subject, (*string)(&a.Severity), &a.Summary, &a.FiringSince, &a.ResolvedAt)
 			})
 			return err
 		}
@@ -52,18 +52,18 @@ func (a Alerts) section(v View) []string {
 	if len(a.Firing) > 0 {
 		lines[0] = v.title("ALERTS") + fmt.Sprintf("  %d firing", len(a.Firing))
 	}
-	for _, open := range a.Firing {
-		lines = append(lines, v.Paint.Paint(terminal.SeverityColor(open.Level), fmt.Sprintf("%-8s  %s, for %s", open.Level, title(open), terminal.FormatAge(v.Now.Sub(open.OpenedAt)))))
+	for _, firing := range a.Firing {
+		lines = append(lines, v.Paint.Paint(terminal.SeverityColor(firing.Severity), fmt.Sprintf("%-8s  %s, for %s", firing.Severity, title(firing), terminal.FormatAge(v.Now.Sub(firing.FiringSince)))))
 		if v.terse {
 			continue
 		}
 		const indent = "          "
-		for _, text := range terminal.Wrap(open.Summary+" "+advice(open), max(20, v.Width-len(indent))) {
+		for _, text := range terminal.Wrap(firing.Summary+" "+advice(firing), max(20, v.Width-len(indent))) {
 			lines = append(lines, indent+text)
 		}
 	}
-	for _, closed := range a.Resolved {
-		text := fmt.Sprintf("over      %s, %s ago, after %s", title(closed), terminal.FormatAge(v.Now.Sub(*closed.ClosedAt)), terminal.FormatAge(closed.ClosedAt.Sub(closed.OpenedAt)))
+	for _, resolved := range a.Resolved {
+		text := fmt.Sprintf("resolved  %s, %s ago, after %s", title(resolved), terminal.FormatAge(v.Now.Sub(*resolved.ResolvedAt)), terminal.FormatAge(resolved.ResolvedAt.Sub(resolved.FiringSince)))
 		lines = append(lines, v.Paint.Paint(terminal.Faint, text))
 	}
 	return lines
@@ -72,14 +72,14 @@ func (a Alerts) section(v View) []string {
 // title returns the title of an alert, with its subject if it has one.
 func title(a alert.Alert) string {
 	if a.Subject == "" {
-		return a.Title(alert.Opened)
+		return a.Title(alert.Firing)
 	}
-	return a.Title(alert.Opened) + " (" + a.Subject + ")"
+	return a.Title(alert.Firing) + " (" + a.Subject + ")"
 }
 
 // advice returns what to do about an alert. It is empty for a rule of a newer version.
 func advice(a alert.Alert) string {
-	for _, line := range a.Lines(alert.Opened) {
+	for _, line := range a.Lines(alert.Firing) {
 		if text, found := strings.CutPrefix(line, "What to do: "); found {
 			return text
 		}

@@ -57,10 +57,10 @@ func troubled() Snapshot {
 		},
 		Alerts: Alerts{
 			Firing: []alert.Alert{
-				{Rule: alert.Bombing, Level: alert.Alarm, Summary: "198 sign-ups a minute in the last 15 minutes, of which 3 % were confirmed.", OpenedAt: ago(9 * time.Minute)},
-				{Rule: alert.Slower, Subject: "subscribe POST", Level: alert.Warning, Summary: "subscribe POST takes 143 ms for the slowest 5 %, usually 43 ms at this hour of the week.", OpenedAt: ago(12 * time.Minute)},
+				{Rule: alert.Bombing, Severity: alert.Critical, Summary: "198 sign-ups a minute in the last 15 minutes, of which 3 % were confirmed.", FiringSince: ago(9 * time.Minute)},
+				{Rule: alert.Slower, Subject: "subscribe POST", Severity: alert.Warning, Summary: "The 95th percentile of subscribe POST is 143 ms, usually 43 ms at this hour of the week.", FiringSince: ago(12 * time.Minute)},
 			},
-			Resolved: []alert.Alert{{Rule: alert.Limiter, OpenedAt: ago(3*time.Hour + 12*time.Minute), ClosedAt: &closed}},
+			Resolved: []alert.Alert{{Rule: alert.Limiter, FiringSince: ago(3*time.Hour + 12*time.Minute), ResolvedAt: &closed}},
 		},
 	}
 	for i, name := range []string{"integrations", "limiter", "memory", "migrations", "outbox", "pool", "postgres", "redis"} {

@@ -42,8 +42,8 @@ func StatusColor(s healthcheck.Status) Color {
 }
 
 // SeverityColor returns the color of a firing alert.
-func SeverityColor(l alert.Level) Color {
-	if l == alert.Alarm {
+func SeverityColor(l alert.Severity) Color {
+	if l == alert.Critical {
 		return Bad
 	}
 	return Warn

@@ -1,14 +1,16 @@
-// Package alert evaluates rules over the system's own figures and notifies the owner when an alert fires, repeatedly
+// Package alert evaluates rules over measurements of the system and notifies the owner when an alert fires, repeatedly
 // while it is firing, and when it resolves.
 //
-// Each ping of health evaluates all rules. The table alerts holds at most one firing alert for a rule and its subject, so
-// that concurrent evaluations fire it once. An alert resolves when its rule has not found the problem for a while. Each
-// notification is an outbox row, queued in the transaction of the change; deliver sends it to the owner's destinations.
+// Each run of the health function evaluates all rules. Config.Advance is the life of an alert: a pure function from the
+// firing alerts and the findings to the next state of each alert and the notification that is due. Two stores keep that
+// state: Store in PostgreSQL, which queues the notifications in the outbox, and RedisStore for the alert about the loss of
+// PostgreSQL, whose notifications the health function sends itself.
 //
-// Invariants: an alert holds counts and names from this code, and no personal data.
+// Invariants: at most one alert of a rule and its subject is firing, also with concurrent evaluations. An alert holds
+// counts and names from this code, and no personal data.
 //
-// Failure policy: database errors are returned, and the next ping evaluates again. When PostgreSQL itself is lost, the
-// health function notifies the owner directly.
+// Failure policy: database errors are returned, and the next run evaluates again. Without Redis, each environment keeps
+// the alert about PostgreSQL in memory.
 package alert
 
 import (

@@ -11,81 +11,81 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Rule is what an alert is about. The names stand in the database and in metrics: they are kept.
+// A Rule is what an alert is about. The database and the metrics have these names.
 type Rule string
 
 // The rules.
 const (
-	Database           Rule = "database"            // PostgreSQL does not answer
-	Check              Rule = "check"               // a check of health fails; the subject is its name
-	Errors             Rule = "errors"              // visitors get errors faster than the objective allows; the subject is the speed
-	Limiter            Rule = "limiter"             // the rate limiter does without Redis
-	Bombing            Rule = "bombing"             // many sign-ups, and next to nobody confirms
-	Wave               Rule = "signup_burst"        // sign-ups that look alike were held
-	Held               Rule = "held"                // emails were held for another reason, which is the subject
+	Database           Rule = "database"            // PostgreSQL does not answer, or takes no writes
+	Check              Rule = "check"               // a health check failed; the subject is its name
+	Errors             Rule = "errors"              // requests fail faster than the objective allows; the subject is the burn rate
+	Limiter            Rule = "limiter"             // the rate limiter works without Redis
+	Bombing            Rule = "bombing"             // many sign-ups, few of them confirmed
+	SignUpBurst        Rule = "signup_burst"        // similar sign-ups are held
+	Held               Rule = "held"                // emails are held for another reason, which is the subject
 	Bounces            Rule = "bounces"             // too many emails bounce
-	FeedbackMissing    Rule = "feedback_missing"    // SES tells nothing of the emails that it sends
-	FeedbackUnreadable Rule = "feedback_unreadable" // what SES tells is not understood
-	MailPaused         Rule = "mail_paused"         // no email leaves before the owner says so
-	OutboxAge          Rule = "outbox_age"          // what is due is not delivered, nor tried
-	Deliveries         Rule = "deliveries"          // a way out takes nothing; the subject is its name
-	DeadLetters        Rule = "dead_letters"        // deliveries were given up
+	FeedbackMissing    Rule = "feedback_missing"    // SES reports no events of the emails that it sends
+	FeedbackUnreadable Rule = "feedback_unreadable" // events of SES cannot be read
+	EmailPaused        Rule = "email_paused"        // all email is paused until the owner resumes it
+	OutboxAge          Rule = "outbox_age"          // due deliveries wait, and are not attempted
+	Deliveries         Rule = "deliveries"          // the attempts of a destination fail; the subject is its name
+	DeadLetters        Rule = "dead_letters"        // deliveries are dead-lettered
 	Slower             Rule = "slower"              // a route is slower than usual at this hour of the week; the subject is the route
-	Trend              Rule = "trend"               // a route is too slow for days, or will be soon; the subject is the route
-	PrivacyDue         Rule = "privacy_due"         // somebody's request is to be answered soon
+	Trend              Rule = "trend"               // a route is too slow over days, or will be soon; the subject is the route
+	PrivacyDue         Rule = "privacy_due"         // a privacy request is due soon
 )
 
-// Level is how urgent an alert is.
-type Level string
+// Severity is how urgent an alert is.
+type Severity string
 
-// The levels.
+// The severities.
 const (
-	Warning Level = "warning"  // look at it this week
-	Alarm   Level = "critical" // look at it now
+	Warning  Severity = "warning"  // look at it this week
+	Critical Severity = "critical" // look at it now
 )
 
-// about is what the owner reads of a rule: what it means in a line, and what to do.
-type about struct{ title, advice string }
+// text is what the owner reads about a rule: its title, and what to do.
+type text struct{ title, advice string }
 
-// texts are the rules in the owner's words. docs/alerts.md lists them; a test holds it to this table.
-var texts = map[Rule]about{
-	Database:           {"The database does not answer", "Sign-ups are refused with 503; one-click unsubscriptions are kept and applied later. Look at RDS and the proxy."},
-	Check:              {"A part of the newsletter fails", "`newsletter health`, or a direct invocation of the function, says what is wrong."},
-	Errors:             {"Visitors get errors", "`newsletter perf` shows which route; Sentry, or the functions' logs, say why."},
-	Limiter:            {"The rate limiter does without Redis", "Visitors are served, each environment limits for itself, the caps on mail hold. Look at the Redis server."},
-	Bombing:            {"Many sign-ups, and next to nobody confirms", "Somebody may be using the form to flood strangers' inboxes. The caps hold. Consider a CAPTCHA (captcha.provider), stricter limits (limits.subscribe) or `newsletter destination pause email`."},
-	Wave:               {"Sign-ups that look alike wait for you", "`newsletter hold list` shows them; release or reject them, or let them expire."},
-	Held:               {"Emails wait for you", "`newsletter hold list` shows them, docs/risk.md says why; release or reject them, or let them expire."},
-	Bounces:            {"Many emails bounce", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups say where they come from."},
-	FeedbackMissing:    {"Nothing is heard of bounces and complaints", "SES sends, and no event comes back, so that nobody is suppressed. The stack makes the configuration set and its event destination: deploy it again, look whether the destination is enabled in the console of SES, and into the log of the engagement function."},
-	FeedbackUnreadable: {"Reports of SES are not understood", "The log of the engagement function says of which kind they are. A bounce or complaint among them has suppressed nobody: SES's suppression list has the address, `newsletter suppression add` brings it here."},
-	MailPaused:         {"All email is paused", "`newsletter destination list` says why; `newsletter destination resume email` lets emails leave again."},
-	OutboxAge:          {"Emails and messages are not delivered", "`newsletter outbox list` shows what waits, the log of the deliver function why."},
-	Deliveries:         {"Deliveries fail", "Look at the service that does not take them; `newsletter outbox list` and the log of the deliver function say why. They are tried again by themselves, for hours."},
-	DeadLetters:        {"Deliveries were given up", "`newsletter outbox list --state dead` shows them; retry or drop them."},
-	Slower:             {"A route is slower than usual", "`newsletter perf` shows it beside the last weeks."},
-	Trend:              {"A route is too slow, or will be soon", "`newsletter perf` shows its days; alerts.latency_max says how long it may take."},
-	PrivacyDue:         {"A privacy request is to be answered soon", "`newsletter privacy list` shows it; the law gives one month."},
+// texts has a text for each rule. docs/alerts.md lists them, which a test checks.
+var texts = map[Rule]text{
+	Database:           {"Database unavailable", "Sign-ups are answered with 503; one-click unsubscribes are queued and applied later. Check RDS and its proxy."},
+	Check:              {"Health check failed", "Run `newsletter health`, or invoke the function directly, to see the cause."},
+	Errors:             {"High error rate", "`newsletter perf` shows the routes; Sentry or the functions' logs show the cause."},
+	Limiter:            {"Rate limiter degraded (Redis unavailable)", "Requests are served, each environment limits on its own, and the mailbox budget still applies. Check the Redis server."},
+	Bombing:            {"Sign-up spike with few confirmations", "The form may be used to flood other people's mailboxes. The mailbox budget still applies. Consider a CAPTCHA (captcha.provider), stricter limits (limits.subscribe) or `newsletter destination pause email`."},
+	SignUpBurst:        {"Similar sign-ups are held for review", "`newsletter hold list` shows them; release or reject them, or let them expire."},
+	Held:               {"Emails are held for review", "`newsletter hold list` shows them, and docs/risk.md explains the reasons; release or reject them, or let them expire."},
+	Bounces:            {"High bounce rate", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups show where they come from."},
+	FeedbackMissing:    {"No events from SES", "SES sends, but reports no deliveries, bounces or complaints, so nobody is suppressed. Deploy the stack again, which creates the configuration set and its event destination; check in the SES console that the destination is enabled, and read the log of the engagement function."},
+	FeedbackUnreadable: {"Unreadable events from SES", "The log of the engagement function has their types. A bounce or complaint among them suppressed nobody: SES's suppression list has the address; add it here with `newsletter suppression add`."},
+	EmailPaused:        {"All email is paused", "`newsletter destination list` shows the reason; `newsletter destination resume email` resumes sending."},
+	OutboxAge:          {"Deliveries are overdue", "`newsletter outbox list` shows what is waiting, and the log of the deliver function shows the cause."},
+	Deliveries:         {"Deliveries are failing", "Check the service of the destination; `newsletter outbox list` and the log of the deliver function show the cause. Deliveries are retried automatically, for hours."},
+	DeadLetters:        {"Deliveries were dead-lettered", "`newsletter outbox list --state dead` shows them; retry or drop them."},
+	Slower:             {"Route slower than usual", "`newsletter perf` compares it with the last weeks."},
+	Trend:              {"Route latency is too high or rising", "`newsletter perf` shows its latency by day; alerts.latency_max is the limit."},
+	PrivacyDue:         {"Privacy request due soon", "`newsletter privacy list` shows it; the legal deadline is one month."},
 }
 
-// Finding is what a rule has found.
+// A Finding is a problem that a rule found.
 type Finding struct {
-	Rule    Rule
-	Subject string // what it is about, where there are several
-	Level   Level
-	Summary string // one sentence with figures; it names nobody
+	Rule     Rule
+	Subject  string // what it is about, where a rule can find several problems
+	Severity Severity
+	Summary  string // one sentence with counts and no personal data
 }
 
-// burns are the windows in which the error budget may not be used up faster than a number of times its rate (Google, "The
+// burns are the windows over which the error rate must not exceed a multiple of what the objective allows (Google, "The
 // Site Reliability Workbook", chapter 5, table 5-8).
 var burns = []struct {
 	speed       string
-	times       func(Config) float64
-	long, short time.Duration // short keeps an alert from outliving its cause; 0: none
-	level       Level
+	rate        func(Config) float64
+	long, short time.Duration // short resolves the alert soon after the errors end; 0: none
+	severity    Severity
 }{
-	{"fast", func(c Config) float64 { return c.BurnFast }, time.Hour, 5 * time.Minute, Alarm},
-	{"slow", func(c Config) float64 { return c.BurnSlow }, 6 * time.Hour, 30 * time.Minute, Alarm},
+	{"fast", func(c Config) float64 { return c.BurnFast }, time.Hour, 5 * time.Minute, Critical},
+	{"slow", func(c Config) float64 { return c.BurnSlow }, 6 * time.Hour, 30 * time.Minute, Critical},
 	{"creeping", func(c Config) float64 { return c.BurnCreeping }, 72 * time.Hour, 0, Warning},
 }
 
@@ -101,131 +101,133 @@ func Windows() []time.Duration {
 	return all
 }
 
-// Evaluate returns what the rules find. It is a pure function.
-func Evaluate(c Config, f Figures) []Finding {
+// Findings returns the problems that the rules find in measurements. It is a pure function.
+func (c Config) Findings(m Measurements) []Finding {
 	var all findings
-	for _, name := range f.Failing {
-		all.add(Check, name, Alarm, "The check %q fails.", name)
+	for _, name := range m.FailedChecks {
+		all.add(Check, name, Critical, "The check %q failed.", name)
 	}
-	if len(f.Unknown) > 0 {
-		all.add(Check, "alerts", Warning, "What these rules look at cannot be read: %s.", strings.Trim(fmt.Sprint(f.Unknown), "[]"))
+	if len(m.Unknown) > 0 {
+		all.add(Check, "alerts", Warning, "The measurements of these rules cannot be read: %s.", strings.Trim(fmt.Sprint(m.Unknown), "[]"))
 	}
-	c.errors(f, &all)
-	if f.LimiterDown >= c.LimiterDownMax && f.LimiterDown > 0 {
-		all.add(Limiter, "", Warning, "The rate limiter has been doing without Redis for %s.", lasting(f.LimiterDown))
+	c.errors(m, &all)
+	if m.LimiterDown >= c.LimiterDownMax && m.LimiterDown > 0 {
+		all.add(Limiter, "", Warning, "The rate limiter has worked without Redis for %s.", formatDuration(m.LimiterDown))
 	}
-	c.signUps(f, &all)
-	c.mail(f, &all)
-	for _, e := range f.Endpoints {
-		if e.Slower {
-			all.add(Slower, e.Name, Warning, "%s takes %s for the slowest 5 %%, usually %s at this hour of the week.", e.Name, ms(e.P95), ms(e.UsualP95))
-		}
-		switch {
-		case e.Days >= c.LatencyMax:
-			all.add(Trend, e.Name, Warning, "%s takes %s for the slowest 5 %% by the last days; it should take less than %s.", e.Name, ms(e.Days), ms(c.LatencyMax))
-		case e.Rising && e.CrossesIn <= float64(c.TrendDays):
-			all.add(Trend, e.Name, Warning, "%s will cross %s in about %.0f days if it goes on like this.", e.Name, ms(c.LatencyMax), e.CrossesIn)
-		}
+	c.signUps(m, &all)
+	c.email(m, &all)
+	c.outbox(m.Outbox, &all)
+	for _, r := range m.Routes {
+		c.latency(r, &all)
 	}
-	if f.PrivacyDue > 0 {
-		all.add(PrivacyDue, "", Alarm, "%s to be answered by %s.", requests(f.PrivacyDue), f.PrivacyDueAt.Format(time.DateOnly))
+	if m.PrivacyDue > 0 {
+		all.add(PrivacyDue, "", Critical, "%s due, the first by %s.", plural(m.PrivacyDue, "privacy request is", "privacy requests are"), m.PrivacyDueAt.Format(time.DateOnly))
 	}
 	return all
 }
 
 type findings []Finding
 
-func (f *findings) add(rule Rule, subject string, level Level, format string, args ...any) {
-	*f = append(*f, Finding{rule, subject, level, fmt.Sprintf(format, args...)})
+func (f *findings) add(rule Rule, subject string, severity Severity, format string, args ...any) {
+	*f = append(*f, Finding{rule, subject, severity, fmt.Sprintf(format, args...)})
 }
 
-func (c Config) errors(f Figures, all *findings) {
+func (c Config) errors(m Measurements, all *findings) {
 	budget := 1 - c.ObjectivePercent/100
 	for _, b := range burns {
-		long, most := f.Requests[b.long], b.times(c)*budget
-		if long.Errors < int64(c.ErrorsMin) || long.share() < most {
+		long, limit := m.Requests[b.long], b.rate(c)*budget
+		if long.Errors < int64(c.ErrorsMin) || long.errorRate() < limit {
 			continue
 		}
-		if b.short > 0 && f.Requests[b.short].share() < most {
+		if b.short > 0 && m.Requests[b.short].errorRate() < limit {
 			continue
 		}
-		all.add(Errors, b.speed, b.level, "%d of %d requests of the last %s failed: %.1f times what an objective of %g %% allows.",
-			long.Errors, long.Requests, lasting(b.long), long.share()/budget, c.ObjectivePercent)
+		all.add(Errors, b.speed, b.severity, "%d of %d requests of the last %s failed: %.1f times what an objective of %g %% allows.",
+			long.Errors, long.Requests, formatDuration(b.long), long.errorRate()/budget, c.ObjectivePercent)
 	}
 }
 
-func (c Config) signUps(f Figures, all *findings) {
-	if f.Asked-f.Confirmed >= int64(c.UnconfirmedMin) && float64(f.Confirmed)*100 < c.ConfirmedPercent*float64(f.Asked) {
-		all.add(Bombing, "", Alarm, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
-			float64(f.Asked)/SignUpWindow.Minutes(), lasting(SignUpWindow), 100*float64(f.Confirmed)/float64(f.Asked))
+func (c Config) signUps(m Measurements, all *findings) {
+	if m.Requested-m.Confirmed >= int64(c.UnconfirmedMin) && float64(m.Confirmed)*100 < c.ConfirmedPercent*float64(m.Requested) {
+		all.add(Bombing, "", Critical, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
+			float64(m.Requested)/SignUpWindow.Minutes(), formatDuration(SignUpWindow), 100*float64(m.Confirmed)/float64(m.Requested))
 	}
-	for _, reason := range slices.Sorted(maps.Keys(f.Outbox.HeldByReason)) {
-		if n := f.Outbox.HeldByReason[reason]; reason == outbox.HoldBurst {
-			all.add(Wave, "", Warning, "%d sign-ups wait for you because they look alike.", n)
+	for _, reason := range slices.Sorted(maps.Keys(m.Outbox.HeldByReason)) {
+		if n := m.Outbox.HeldByReason[reason]; reason == outbox.HoldBurst {
+			all.add(SignUpBurst, "", Warning, "%s held: the sign-ups look alike.", plural(n, "email is", "emails are"))
 		} else {
-			all.add(Held, reason, Warning, "%d emails wait for you (%s).", n, reason)
+			all.add(Held, reason, Warning, "%s held (%s).", plural(n, "email is", "emails are"), reason)
 		}
 	}
 }
 
-func (c Config) mail(f Figures, all *findings) {
-	if f.Sent > 0 && f.Bounced >= c.BouncesMin && 100*float64(f.Bounced) >= c.BouncePercent*float64(f.Sent) {
-		all.add(Bounces, "", Warning, "%d of %d mails of the last day bounced for good (%.1f %%).", f.Bounced, f.Sent, 100*float64(f.Bounced)/float64(f.Sent))
+func (c Config) email(m Measurements, all *findings) {
+	if m.Sent > 0 && m.Bounced >= c.BouncesMin && 100*float64(m.Bounced) >= c.BouncePercent*float64(m.Sent) {
+		all.add(Bounces, "", Warning, "%d of %d emails of the last day bounced permanently (%.1f %%).", m.Bounced, m.Sent, 100*float64(m.Bounced)/float64(m.Sent))
 	}
-	if f.Unheard > 0 {
-		all.add(FeedbackMissing, "", Warning, "SES has told nothing of the last %s; the newest left %s ago.", emails(f.Unheard), lasting(f.UnheardFor))
+	if m.WithoutEvents > 0 {
+		all.add(FeedbackMissing, "", Warning, "SES reported no events of the last %s, sent up to %s ago.", plural(int64(m.WithoutEvents), "email", "emails"), formatDuration(m.SinceLastSent))
 	}
-	if f.Unreadable > 0 {
-		all.add(FeedbackUnreadable, "", Warning, "%d events of SES in the last day could not be read, or are about nobody known.", f.Unreadable)
+	if m.Unreadable > 0 {
+		all.add(FeedbackUnreadable, "", Warning, "%s of SES in the last day could not be read, or matched no delivery.", plural(int64(m.Unreadable), "event", "events"))
 	}
-	if f.MailPaused != "" {
-		all.add(MailPaused, "", Alarm, "All mail is paused (%s).", f.MailPaused)
+	if m.EmailPaused != "" {
+		all.add(EmailPaused, "", Critical, "All email is paused (%s).", m.EmailPaused)
 	}
-	if level, late := c.late(f.Outbox.OldestDue); late {
-		all.add(OutboxAge, "", level, "The oldest delivery that is due has been waiting for %s; %d wait.", lasting(f.Outbox.OldestDue), f.Outbox.Ready)
+}
+
+func (c Config) outbox(depth outbox.Depth, all *findings) {
+	if severity, overdue := c.overdue(depth.OldestDue); overdue {
+		all.add(OutboxAge, "", severity, "The oldest due delivery has waited for %s; %d are ready.", formatDuration(depth.OldestDue), depth.Ready)
 	}
-	for _, out := range f.Outbox.Failing {
-		level, late := c.late(out.Age)
-		if !late {
+	for _, d := range depth.Failing {
+		severity, overdue := c.overdue(d.Age)
+		if !overdue {
 			continue
 		}
-		if out.Destination != outbox.Email { // only without emails nobody can sign up
-			level = Warning
+		if d.Destination != outbox.Email { // only email is needed to sign up
+			severity = Warning
 		}
-		all.add(Deliveries, out.Destination, level, "%s: %d deliveries were tried in vain, the oldest has been waiting for %s (%s).",
-			out.Destination, out.Count, lasting(out.Age), cmp.Or(out.Cause, "no answer"))
+		all.add(Deliveries, d.Destination, severity, "%s: %s failed, the oldest has waited for %s (%s).",
+			d.Destination, plural(d.Count, "delivery", "deliveries"), formatDuration(d.Age), cmp.Or(d.Cause, "unknown cause"))
 	}
-	if f.Outbox.Dead >= int64(c.DeadLettersMin) {
-		all.add(DeadLetters, "", Warning, "%d deliveries were given up.", f.Outbox.Dead)
+	if depth.Dead >= int64(c.DeadLettersMin) {
+		all.add(DeadLetters, "", Warning, "%s dead-lettered.", plural(depth.Dead, "delivery is", "deliveries are"))
 	}
 }
 
-// late reports whether a delivery has been waiting for too long, and how bad that is.
-func (c Config) late(waiting time.Duration) (Level, bool) {
-	if waiting >= c.OutboxCritical {
-		return Alarm, true
+func (c Config) latency(r Route, all *findings) {
+	if r.Slower {
+		all.add(Slower, r.Name, Warning, "The 95th percentile of %s is %s, usually %s at this hour of the week.", r.Name, ms(r.P95), ms(r.UsualP95))
 	}
-	return Warning, waiting >= c.OutboxAgeMax
+	switch {
+	case r.DailyP95 >= c.LatencyMax:
+		all.add(Trend, r.Name, Warning, "The 95th percentile of %s was %s over the last days; the limit is %s.", r.Name, ms(r.DailyP95), ms(c.LatencyMax))
+	case r.Rising && r.CrossesIn <= float64(c.TrendDays):
+		all.add(Trend, r.Name, Warning, "The 95th percentile of %s will exceed %s in about %.0f days at its present trend.", r.Name, ms(c.LatencyMax), r.CrossesIn)
+	}
 }
 
-func requests(n int64) string {
+// overdue reports whether a delivery that has waited for this long is overdue, and how severe that is.
+func (c Config) overdue(waited time.Duration) (Severity, bool) {
+	if waited >= c.OutboxCritical {
+		return Critical, true
+	}
+	return Warning, waited >= c.OutboxAgeMax
+}
+
+// plural returns a count with the noun that agrees with it.
+func plural(n int64, one, many string) string {
 	if n == 1 {
-		return "1 privacy request is"
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d privacy requests are", n)
-}
-
-func emails(n int) string {
-	if n == 1 {
-		return "email"
-	}
-	return fmt.Sprintf("%d emails", n)
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
 
-// lasting returns a duration in the largest unit that fits, for sentences.
-func lasting(d time.Duration) string {
+// formatDuration returns a duration in the largest unit that fits, for sentences.
+func formatDuration(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%.0f days", d.Hours()/24)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/testenv"
@@ -17,7 +17,7 @@ import (
 	"newsletter/shared/postgres"
 )
 
-// rig is a store over a database of the test's own, with a clock that the test moves.
+// rig is a Store with its own database and a manual clock.
 type rig struct {
 	*alert.Store
 	t     *testing.T
@@ -71,15 +71,15 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// evaluate moves the clock and evaluates; it gives what changed as "opened 1, open 1".
-func (r *rig) evaluate(after time.Duration, f alert.Figures) string {
+// evaluate moves the clock and evaluates; it returns the counts of notifications by stage, and of firing alerts.
+func (r *rig) evaluate(after time.Duration, m alert.Measurements) string {
 	r.t.Helper()
 	r.now = r.now.Add(after)
-	c, err := r.Evaluate(r.t.Context(), f)
+	all, err := r.Evaluate(r.t.Context(), m)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return fmt.Sprintf("%d %d %d, %d open", len(c.Opened), len(c.Reminded), len(c.Closed), len(c.Open))
+	return fmt.Sprintf("%d %d %d, %d firing", len(all.Reached(alert.Firing)), len(all.Reached(alert.Repeated)), len(all.Reached(alert.Resolved)), len(all.Firing()))
 }
 
 func (r *rig) ledger(kind, outcome string, at time.Time) {
@@ -88,101 +88,59 @@ func (r *rig) ledger(kind, outcome string, at time.Time) {
 		values (gen_random_uuid(), $1, $2, 'visitor', 'form', 'test', jsonb_build_object('outcome', $3::text))`, at, kind, outcome)
 }
 
-func (r *rig) told() string {
+func (r *rig) queued() string {
 	r.t.Helper()
 	return strings.Join(r.rows(`select kind from outbox where event_id is not null and subscriber_id is null order by id`), " ")
 }
 
-// TestTheCourseOfAnAlert: it is told when it begins, every four hours, when it gets worse, and when it is over; what comes
-// and goes within five minutes is one.
-func TestTheCourseOfAnAlert(t *testing.T) {
+// TestEvaluate checks that alerts and their notifications are stored, listed and read.
+func TestEvaluate(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	late, later := alert.Figures{Outbox: outbox.Depth{OldestDue: 6 * time.Minute}}, alert.Figures{Outbox: outbox.Depth{OldestDue: time.Hour}}
+	overdue, longOverdue := alert.Measurements{Outbox: outbox.Depth{OldestDue: 6 * time.Minute}}, alert.Measurements{Outbox: outbox.Depth{OldestDue: time.Hour}}
 	for i, step := range []struct {
-		after   time.Duration
-		figures alert.Figures
-		want    string
+		after    time.Duration
+		measured alert.Measurements
+		want     string
 	}{
-		{0, alert.Figures{}, "0 0 0, 0 open"},
-		{time.Minute, late, "1 0 0, 1 open"},
-		{time.Minute, late, "0 0 0, 1 open"},
-		{time.Minute, alert.Figures{}, "0 0 0, 1 open"},
-		{time.Minute, late, "0 0 0, 1 open"},
-		{time.Minute, later, "0 1 0, 1 open"}, // a warning became an alarm
-		{4*time.Hour - time.Second, later, "0 0 0, 1 open"},
-		{time.Second, later, "0 1 0, 1 open"},
-		{5*time.Minute - time.Second, alert.Figures{}, "0 0 0, 1 open"},
-		{time.Second, alert.Figures{}, "0 0 1, 0 open"},
-		{time.Minute, late, "1 0 0, 1 open"}, // another one
+		{0, alert.Measurements{}, "0 0 0, 0 firing"},
+		{time.Minute, overdue, "1 0 0, 1 firing"},
+		{time.Minute, longOverdue, "0 1 0, 1 firing"},
+		{4 * time.Hour, longOverdue, "0 1 0, 1 firing"},
+		{5 * time.Minute, alert.Measurements{}, "0 0 1, 0 firing"},
+		{time.Minute, overdue, "1 0 0, 1 firing"},
 	} {
-		if got := r.evaluate(step.after, step.figures); got != step.want {
+		if got := r.evaluate(step.after, step.measured); got != step.want {
 			t.Errorf("step %d: %s, want %s", i, got, step.want)
 		}
 	}
-	if got := r.told(); got != "alert.firing alert.repeated alert.repeated alert.resolved alert.firing" {
-		t.Errorf("told %s", got)
+	if got := r.queued(); got != "alert.firing alert.repeated alert.repeated alert.resolved alert.firing" {
+		t.Errorf("queued %s", got)
 	}
 	all, err := r.List(t.Context(), false, 10)
-	if err != nil || len(all) != 2 || all[0].ClosedAt != nil || all[1].ClosedAt == nil || all[1].Level != alert.Alarm {
+	if err != nil || len(all) != 2 || all[0].ResolvedAt != nil || all[1].ResolvedAt == nil || all[1].Severity != alert.Critical {
 		t.Errorf("%v %+v", err, all)
 	}
-	if title := all[1].Title(alert.Closed); title != "Over: Emails and messages are not delivered" {
-		t.Error(title)
-	}
-	if text := strings.Join(all[1].Lines(alert.Closed), "\n"); !strings.Contains(text, "It lasted 4 hours") {
-		t.Error(text)
-	}
-	if text := strings.Join(all[0].Lines(alert.Opened), "\n"); !strings.Contains(text, "waiting for 6 minutes") || !strings.Contains(text, "What to do") {
-		t.Error(text)
+	firing, err := r.List(t.Context(), true, 10)
+	if err != nil || len(firing) != 1 || firing[0].ID != all[0].ID {
+		t.Errorf("%v %+v", err, firing)
 	}
 	got, found, err := r.Get(t.Context(), all[0].ID)
 	if err != nil || !found || got.Summary != all[0].Summary {
 		t.Errorf("%v %v %+v", err, found, got)
 	}
-}
-
-// TestALevelThatSwingsIsToldOnce: an alarm stays one until it is over.
-func TestALevelThatSwingsIsToldOnce(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	for i := range 20 {
-		age := 29 * time.Minute
-		if i%2 == 1 {
-			age = 31 * time.Minute
-		}
-		r.evaluate(time.Minute, alert.Figures{Outbox: outbox.Depth{OldestDue: age}})
-	}
-	if got := r.told(); got != "alert.firing alert.repeated" {
-		t.Errorf("told %s", got)
+	if _, found, err := r.Get(t.Context(), uuid.New()); err != nil || found {
+		t.Errorf("an unknown alert: %v %v", err, found)
 	}
 }
 
-// TestManyEvaluatorsOpenAnAlertOnce: pings overlap.
-func TestManyEvaluatorsOpenAnAlertOnce(t *testing.T) {
+// TestMeasure stores the data of each rule and reads it.
+func TestMeasure(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			if _, err := r.Evaluate(t.Context(), alert.Figures{Outbox: outbox.Depth{Dead: 1}, Failing: []string{"memory"}}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	if got := r.told(); got != "alert.firing alert.firing" {
-		t.Errorf("told %s", got)
-	}
-}
-
-// TestTheFiguresOfTheDatabase puts each kind of trouble into the database and reads it.
-func TestTheFiguresOfTheDatabase(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	f, err := r.Read(t.Context())
-	if err != nil || len(alert.Evaluate(config.Read[alert.Config](config.FromMap(nil)), f)) != 0 {
-		t.Fatalf("an empty database: %v %+v", err, f)
+	m, err := r.Measure(t.Context())
+	if err != nil || len(config.Read[alert.Config](config.FromMap(nil)).Findings(m)) != 0 {
+		t.Fatalf("an empty database: %v %+v", err, m)
 	}
 	hour, minute := r.now.Truncate(time.Hour), r.now.Truncate(time.Minute)
 	for _, row := range []struct {
@@ -191,7 +149,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 		endpoint string
 		class, n int
 	}{
-		{60, minute.Add(-5 * time.Minute), "subscribe POST", 2, 90}, {60, minute, "subscribe POST", 5, 10}, // five whole ones and this one
+		{60, minute.Add(-5 * time.Minute), "subscribe POST", 2, 90}, {60, minute, "subscribe POST", 5, 10}, // five whole minutes and the present one
 		{60, minute.Add(-6 * time.Minute), "subscribe POST", 2, 20}, {60, minute.Add(-40 * time.Minute), "confirm GET", 5, 7},
 		{300, r.now.Add(-2 * time.Minute), "subscribe POST", 2, 100}, {300, r.now.Add(-5 * time.Hour), "confirm GET", 4, 3},
 		{60, r.now.Add(-time.Minute), "health GET", 5, 1000}, {3600, hour.Add(-70 * time.Hour), "confirm GET", 2, 1000},
@@ -216,7 +174,7 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 	for i, limiter := range []string{"local", "local", "redis", "local"} { // newest first
 		r.exec(`insert into health_samples values ($1, 'warn', jsonb_build_object('limiter', $2::text))`, r.now.Add(-time.Duration(i)*time.Minute), limiter)
 	}
-	f, err = r.Read(t.Context())
+	m, err = r.Measure(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,73 +182,73 @@ func TestTheFiguresOfTheDatabase(t *testing.T) {
 		5 * time.Minute: {Requests: 100, Errors: 10}, 30 * time.Minute: {Requests: 120, Errors: 10}, time.Hour: {Requests: 127, Errors: 17},
 		6 * time.Hour: {Requests: 103}, 72 * time.Hour: {Requests: 1000},
 	} {
-		if f.Requests[window] != want {
-			t.Errorf("%v: %+v, want %+v", window, f.Requests[window], want)
+		if m.Requests[window] != want {
+			t.Errorf("%v: %+v, want %+v", window, m.Requests[window], want)
 		}
 	}
-	if f.LimiterDown != time.Minute || f.Asked != 30 || f.Confirmed != 1 || fmt.Sprint(f.Outbox.HeldByReason) != "map[disposable:1 signup_burst:1]" || f.MailPaused != "bounces" || f.Outbox.OldestDue != 10*time.Minute ||
-		f.Outbox.Ready != 1 || f.Outbox.Dead != 1 || f.PrivacyDue != 1 || !f.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
-		t.Errorf("%+v", f)
+	if m.LimiterDown != time.Minute || m.Requested != 30 || m.Confirmed != 1 || fmt.Sprint(m.Outbox.HeldByReason) != "map[disposable:1 signup_burst:1]" || m.EmailPaused != "bounces" || m.Outbox.OldestDue != 10*time.Minute ||
+		m.Outbox.Ready != 1 || m.Outbox.Dead != 1 || m.PrivacyDue != 1 || !m.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
+		t.Errorf("%+v", m)
 	}
 }
 
-// TestWhatCannotBeReadLeavesItsAlertsAsTheyAre, however long that lasts, and all else is judged.
-func TestWhatCannotBeReadLeavesItsAlertsAsTheyAre(t *testing.T) {
+// TestUnknownMeasurements checks that alerts of unknown measurements do not change, and that other rules are evaluated.
+func TestUnknownMeasurements(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.exec(`insert into pauses values (gen_random_uuid(), 'email', 'bounces', $1, null)`, r.now)
-	read := func(fails bool) alert.Figures {
+	read := func(fails bool) alert.Measurements {
 		t.Helper()
-		f, err := r.Read(t.Context())
+		m, err := r.Measure(t.Context())
 		if (err != nil) != fails {
-			t.Fatalf("%+v %v", f, err)
+			t.Fatalf("%+v %v", m, err)
 		}
-		return f
+		return m
 	}
-	if got := r.evaluate(0, read(false)); got != "1 0 0, 1 open" {
+	if got := r.evaluate(0, read(false)); got != "1 0 0, 1 firing" {
 		t.Error(got)
 	}
 	r.admin(`revoke select on pauses from app`)
 	r.exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', $1, $1, 'dead', $1)`, r.now)
-	f := read(true)
-	if got := fmt.Sprint(f.Unknown); got != "[mail_paused]" || f.Outbox.Dead != 1 {
-		t.Errorf("unknown %s, %+v", got, f)
+	m := read(true)
+	if got := fmt.Sprint(m.Unknown); got != "[email_paused]" || m.Outbox.Dead != 1 {
+		t.Errorf("unknown %s, %+v", got, m)
 	}
-	if got := r.evaluate(time.Hour, f); got != "2 0 0, 3 open" { // the dead letter, and that something cannot be read
+	if got := r.evaluate(time.Hour, m); got != "2 0 0, 3 firing" { // the dead letter, and the unknown measurements
 		t.Error(got)
 	}
 	r.admin(`grant select on pauses to app`)
 	r.exec(`update pauses set resumed_at = now()`)
 	r.exec(`delete from outbox where state = 'ready'`) // as deliver does
-	if got := r.evaluate(5*time.Minute-time.Second, read(false)); got != "0 0 0, 3 open" {
+	if got := r.evaluate(5*time.Minute-time.Second, read(false)); got != "0 0 0, 3 firing" {
 		t.Error(got)
 	}
-	if got := r.evaluate(time.Second, read(false)); got != "0 0 2, 1 open" {
+	if got := r.evaluate(time.Second, read(false)); got != "0 0 2, 1 firing" {
 		t.Error(got)
 	}
 }
 
-// late is a database that gives an evaluation its turn after a while.
-type late struct {
+// delayed is a database that calls a function while an update waits for its turn.
+type delayed struct {
 	*postgres.DB
 	wait func()
 }
 
-func (l late) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
-	return l.DB.Transact(ctx, lock, load, func(b *pgx.Batch) error {
-		l.wait()
+func (d delayed) Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error {
+	return d.DB.Transact(ctx, lock, load, func(b *pgx.Batch) error {
+		d.wait()
 		return decide(b)
 	})
 }
 
-// TestAnEvaluationThatWaited records the time of its turn, which is not before what another one has written meanwhile.
-func TestAnEvaluationThatWaited(t *testing.T) {
+// TestEvaluateReadsClockInItsTurn checks that an evaluation that waited is not before those that it waited for.
+func TestEvaluateReadsClockInItsTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	began := r.now
-	r.Store = alert.NewStore(late{r.db, func() { r.now = began.Add(time.Minute) }}, config.Read[alert.Config](config.FromMap(nil)), func() time.Time { return r.now })
-	r.evaluate(0, alert.Figures{Outbox: outbox.Depth{Dead: 1}})
+	r.Store = alert.NewStore(delayed{r.db, func() { r.now = began.Add(time.Minute) }}, config.Read[alert.Config](config.FromMap(nil)), func() time.Time { return r.now })
+	r.evaluate(0, alert.Measurements{Outbox: outbox.Depth{Dead: 1}})
 	if got := r.rows(`select to_char(firing_since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from alerts`); len(got) != 1 || got[0] != r.now.Format(time.RFC3339) {
-		t.Errorf("opened at %v, want %s", got, r.now.Format(time.RFC3339))
+		t.Errorf("firing since %v, want %s", got, r.now.Format(time.RFC3339))
 	}
 }

@@ -51,15 +51,15 @@ func New(cfg Config, guard outbound.Config, now func() time.Time) (map[string]No
 func OfAlert(id string, a alert.Alert, stage alert.Stage) Notification {
 	m := Message{Level: Warning, Title: a.Title(stage), Lines: a.Lines(stage)}
 	switch {
-	case stage == alert.Closed:
+	case stage == alert.Resolved:
 		m.Level = Good
-	case a.Level == alert.Alarm:
+	case a.Severity == alert.Critical:
 		m.Level = Alarm
 	}
 	return Notification{ID: id, Message: m, Event: webhook.Event{
 		Type: "alert." + string(stage), At: a.At(stage), EventID: a.ID.String(),
 		Data: map[string]string{
-			"rule": string(a.Rule), "subject": a.Subject, "severity": string(a.Level), "summary": a.Summary,
+			"rule": string(a.Rule), "subject": a.Subject, "severity": string(a.Severity), "summary": a.Summary,
 		},
 	}}
 }

@@ -1,0 +1,190 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/outbox"
+)
+
+// SignUpWindow is the time over which sign-ups and confirmations are compared. The last minute is excluded, because
+// confirming takes a moment.
+const (
+	SignUpWindow = 15 * time.Minute
+	signUpLag    = time.Minute
+)
+
+// Counts are requests and how many of them failed with 5xx.
+type Counts struct{ Requests, Errors int64 }
+
+func (c Counts) errorRate() float64 {
+	if c.Requests == 0 {
+		return 0
+	}
+	return float64(c.Errors) / float64(c.Requests)
+}
+
+// A Route is the latency of a route, as 95th percentiles.
+type Route struct {
+	Name          string
+	Slower        bool // than usual at this hour of the week
+	P95, UsualP95 time.Duration
+	DailyP95      time.Duration // of the last day on the trend line; 0: unknown
+	Rising        bool          // the trend line crosses the limit
+	CrossesIn     float64       // days until then
+}
+
+// Measurements are what the rules evaluate.
+type Measurements struct {
+	// Unknown are the rules whose measurements could not be read: their firing alerts neither repeat nor resolve.
+	Unknown []Rule
+	// FailedChecks are the names of the failed health checks that have no rule of their own.
+	FailedChecks []string
+	// Routes are the latencies of the routes.
+	Routes []Route
+	// Sent and Bounced count the emails of a day.
+	Sent, Bounced int
+	// WithoutEvents counts the newest emails without any event from SES, the last of which was sent SinceLastSent ago.
+	WithoutEvents int
+	SinceLastSent time.Duration
+	// Unreadable counts the events of SES in a day that could not be read, or matched no delivery.
+	Unreadable int
+
+	// Requests are the requests of visitors by window. Those of the health function are excluded: it answers 503 on
+	// purpose.
+	Requests map[time.Duration]Counts
+	// LimiterDown is how long the limiter has worked without Redis.
+	LimiterDown time.Duration
+	// Requested counts the sign-ups of SignUpWindow that need a confirmation, including repeated ones. Confirmed counts the
+	// confirmations in that time.
+	Requested, Confirmed int64
+	// EmailPaused is the reason for which all email is paused, or empty.
+	EmailPaused string
+	// Outbox describes the waiting deliveries.
+	Outbox outbox.Depth
+	// PrivacyDue counts the privacy requests that are due soon, the first of them at PrivacyDueAt.
+	PrivacyDue   int64
+	PrivacyDueAt time.Time
+}
+
+// healthyLimiter are the limiter states of a health sample that are no problem: Redis decides, or none is configured.
+const healthyLimiter = "('redis', 'none')"
+
+const requestsSQL = `
+select w.seconds, coalesce(sum(s.requests), 0)::bigint, coalesce(sum(s.requests) filter (where s.class = 5), 0)::bigint
+from unnest($1::integer[]) as w (seconds)
+left join request_stats s on s.span = case when w.seconds > 21600 then 3600 when w.seconds > 3600 then 300 else 60 end
+    and s.slot > $2::timestamptz - make_interval(secs => w.seconds + s.span) and s.endpoint not like 'health %'
+group by w.seconds`
+
+const limiterSQL = `
+select coalesce(min(at), $1::timestamptz) from health_samples
+where at > coalesce((select max(at) from health_samples where measurements ->> 'limiter' in ` + healthyLimiter + `), $1::timestamptz - interval '1 day')
+  and at <= $1::timestamptz`
+
+// Sign-ups are counted in the ledger and not by waiting subscribers, because an attacker who repeats one mailbox leaves
+// one subscriber. Sign-ups that need no confirmation are excluded: those of bots, of subscribers, and suppressed ones.
+const signUpsSQL = `
+select (select count(*) from (
+           select 1 from ledger_events
+           where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' in ('confirmation_queued', 'confirmation_over_budget')
+           limit $3::integer) as requested),
+       (select count(*) from ledger_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
+
+const pausedSQL = `select coalesce((select reason from pauses where destination = 'email' and resumed_at is null limit 1), '')`
+
+const dueSQL = `
+select count(*), coalesce(min(due_at), $1::timestamptz) from privacy_requests
+where done_at is null and due_at < $1::timestamptz + make_interval(days => $2::integer)`
+
+// database is the part of a connection pool that Store uses.
+type database interface {
+	Batch(ctx context.Context, queue func(*pgx.Batch)) error
+	Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error
+}
+
+// queryTimeout bounds each query when they are repeated one by one.
+const queryTimeout = time.Second
+
+// query reads the measurements of some rules.
+type query struct {
+	rules []Rule
+	queue func(b *pgx.Batch, m *Measurements)
+}
+
+func (s *Store) queries(now time.Time) []query {
+	var seconds []int32
+	for _, w := range Windows() {
+		seconds = append(seconds, int32(w.Seconds()))
+	}
+	return []query{
+		{[]Rule{Errors}, func(b *pgx.Batch, m *Measurements) {
+			b.Queue(requestsSQL, seconds, now).Query(func(rows pgx.Rows) error {
+				m.Requests = map[time.Duration]Counts{}
+				var window int64
+				var c Counts
+				_, err := pgx.ForEachRow(rows, []any{&window, &c.Requests, &c.Errors}, func() error {
+					m.Requests[time.Duration(window)*time.Second] = c
+					return nil
+				})
+				return err
+			})
+		}},
+		{[]Rule{Limiter}, func(b *pgx.Batch, m *Measurements) {
+			b.Queue(limiterSQL, now).QueryRow(func(row pgx.Row) error {
+				var since time.Time
+				err := row.Scan(&since)
+				m.LimiterDown = max(0, now.Sub(since))
+				return err
+			})
+		}},
+		{[]Rule{Bombing}, func(b *pgx.Batch, m *Measurements) {
+			b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag), outbox.MaxCounted).QueryRow(func(row pgx.Row) error {
+				return row.Scan(&m.Requested, &m.Confirmed)
+			})
+		}},
+		{[]Rule{EmailPaused}, func(b *pgx.Batch, m *Measurements) {
+			b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&m.EmailPaused) })
+		}},
+		{[]Rule{SignUpBurst, Held, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, m *Measurements) { outbox.ReadDepth(b, now, &m.Outbox) }},
+		{[]Rule{PrivacyDue}, func(b *pgx.Batch, m *Measurements) {
+			b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&m.PrivacyDue, &m.PrivacyDueAt) })
+		}},
+	}
+}
+
+// Measure reads the measurements that the database has, in one round trip. If that fails, it repeats the queries one by
+// one: the measurements are then valid in spite of the error, and Unknown has the rules whose query failed. The caller
+// adds FailedChecks, Routes, Sent, Bounced, WithoutEvents, SinceLastSent and Unreadable.
+func (s *Store) Measure(ctx context.Context) (Measurements, error) {
+	queries := s.queries(s.now())
+	var m Measurements
+	err := s.db.Batch(ctx, func(b *pgx.Batch) {
+		for _, q := range queries {
+			q.queue(b, &m)
+		}
+	})
+	if err == nil {
+		return m, nil
+	}
+	m, err = Measurements{}, nil
+	for _, q := range queries {
+		next := m
+		if failed := s.run(ctx, q, &next); failed != nil {
+			m.Unknown, err = append(m.Unknown, q.rules...), errors.Join(err, fmt.Errorf("read the measurements of %v: %w", q.rules, failed))
+			continue
+		}
+		m = next
+	}
+	return m, err
+}
+
+func (s *Store) run(ctx context.Context, q query, m *Measurements) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	return s.db.Batch(ctx, func(b *pgx.Batch) { q.queue(b, m) })
+}
