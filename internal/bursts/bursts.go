@@ -34,14 +34,14 @@ type Style struct {
 	run  func(m *maker, from time.Duration)
 }
 
-// Length is the duration of a history. Its attack begins in the middle third.
-const Length = 6 * time.Hour
+// length is the duration of a history. Its attack begins in the middle third.
+const length = 6 * time.Hour
 
 // History returns the traffic of a site with a hidden attack of a style.
 func History(style Style, seed uint64) []SignUp {
 	m := &maker{Rand: rand.New(rand.NewPCG(seed, 0x77617665))}
 	m.natural(seed)
-	style.run(m, Length/3+time.Duration(m.Float64()*float64(Length/3)))
+	style.run(m, length/3+time.Duration(m.Float64()*float64(length/3)))
 	slices.SortStableFunc(m.all, func(a, b SignUp) int { return cmp.Compare(a.At, b.At) })
 	return m.all
 }

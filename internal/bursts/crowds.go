@@ -52,14 +52,14 @@ func (m *maker) visitor(crowd string, at time.Duration, mailbox string, from net
 }
 
 // sometime returns the start of something that takes a while.
-func (m *maker) sometime(while time.Duration) time.Duration { return m.within(0, Length-while) }
+func (m *maker) sometime(while time.Duration) time.Duration { return m.within(0, length-while) }
 
 // everyday adds the usual traffic: two to sixty-four sign-ups an hour, two thirds of them from the form on the front
 // page.
 func (m *maker) everyday() {
 	pages := []shared[string]{{65, "/"}, {15, "/newsletter"}, {12, "/blog/tools"}, {8, "/about"}}
-	for range int(Length.Hours() * math.Exp2(1+5*m.Float64())) {
-		m.visitor("everyday", m.within(0, Length), m.person(), m.home(), m.agent(), draw(m, pages))
+	for range int(length.Hours() * math.Exp2(1+5*m.Float64())) {
+		m.visitor("everyday", m.within(0, length), m.person(), m.home(), m.agent(), draw(m, pages))
 	}
 }
 

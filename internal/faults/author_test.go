@@ -14,7 +14,7 @@ import (
 
 // author writes histories whose events happen one after the other.
 type author struct {
-	h    History
+	h    history
 	now  time.Time
 	last int64
 }
@@ -25,7 +25,7 @@ func (a *author) later() time.Time {
 	return a.now
 }
 
-func (a *author) call(c Call) Call {
+func (a *author) call(c call) call {
 	c.Number, c.Start, c.End = len(a.h.Calls)+1, a.later(), a.later()
 	c.RequestID = "request-" + strconv.Itoa(c.Number)
 	a.h.Calls = append(a.h.Calls, c)
@@ -33,7 +33,7 @@ func (a *author) call(c Call) Call {
 }
 
 // event adds the event of a call, between its start and its end.
-func (a *author) event(c Call, e Event) Event {
+func (a *author) event(c call, e event) event {
 	a.last++
 	e.ID, e.RequestID, e.Committed, e.Transaction = uuid.Must(uuid.NewV7()), c.RequestID, c.Start.Add(500*time.Millisecond), a.last
 	e.At = e.Committed
@@ -41,8 +41,8 @@ func (a *author) event(c Call, e Event) Event {
 	return e
 }
 
-func (a *author) delivery(e Event, kind, outcome string) Delivery {
-	d := Delivery{
+func (a *author) delivery(e event, kind, outcome string) delivery {
+	d := delivery{
 		ID: uuid.Must(uuid.NewV7()), SubscriberID: e.SubscriberID, EventID: e.ID, Kind: kind, State: "done", Outcome: outcome, Attempts: 1,
 		Created: e.At, Finished: e.At.Add(time.Second),
 	}
@@ -51,24 +51,24 @@ func (a *author) delivery(e Event, kind, outcome string) Delivery {
 }
 
 // signUp adds a sign-up whose email arrives, and returns the claims of its links.
-func (a *author) signUp(id uuid.UUID, address string) (token.Claims, Delivery) {
-	c := a.call(Call{Op: opSubscribe, Typed: address, Status: 202})
-	e := a.event(c, Event{SubscriberID: id, Kind: kindRequested, Outcome: "confirmation_queued", From: "none", To: "pending"})
+func (a *author) signUp(id uuid.UUID, address string) (token.Claims, delivery) {
+	c := a.call(call{Op: opSubscribe, Typed: address, Status: 202})
+	e := a.event(c, event{SubscriberID: id, Kind: kindRequested, Outcome: "confirmation_queued", From: "none", To: "pending"})
 	d := a.delivery(e, "email.confirm", "sent")
-	a.h.Emails = append(a.h.Emails, Email{d.ID.String(), address, a.later()})
+	a.h.Emails = append(a.h.Emails, email{d.ID.String(), address, a.later()})
 	return token.Claims{SubscriberID: id, EventID: e.ID, Purpose: token.Confirm, Epoch: 1}, d
 }
 
 // step adds the POST behind a link and the event that it causes.
-func (a *author) step(op, address string, claims token.Claims, e Event) Event {
-	c := a.call(Call{Op: op, Typed: address, Claims: claims, Status: 200})
+func (a *author) step(op, address string, claims token.Claims, e event) event {
+	c := a.call(call{Op: op, Typed: address, Claims: claims, Status: 200})
 	e.SubscriberID = claims.SubscriberID
 	return a.event(c, e)
 }
 
 func (a *author) activate(id uuid.UUID, address string) token.Claims {
 	claims, d := a.signUp(id, address)
-	e := a.step(opConfirm, address, claims, Event{Kind: kindConfirmed, Outcome: "confirmed", From: "pending", To: "active", RequestEvent: claims.EventID})
+	e := a.step(opConfirm, address, claims, event{Kind: kindConfirmed, Outcome: "confirmed", From: "pending", To: "active", RequestEvent: claims.EventID})
 	a.h.Calls[len(a.h.Calls)-1].Delivery = d.ID.String()
 	a.delivery(e, "change", "expanded")
 	return claims
@@ -86,19 +86,19 @@ func goodHistory() *author {
 	a.activate(stays, "stays@example.org")
 	a.h.Contacts["stays@example.org"] = true
 	claims := a.activate(leaves, "leaves@example.org")
-	e := a.step(opLeave, "leaves@example.org", claims, Event{Kind: kindUnsubscribed, Outcome: "unsubscribed", From: "active", To: "unsubscribed"})
+	e := a.step(opLeave, "leaves@example.org", claims, event{Kind: kindUnsubscribed, Outcome: "unsubscribed", From: "active", To: "unsubscribed"})
 	a.h.Journal[e.ID], a.h.Contacts["leaves@example.org"] = true, false
 	claims = a.activate(goes, "goes@example.org")
-	e = a.step(opErase, "goes@example.org", claims, Event{Kind: kindErased, Outcome: "erased", From: "active", To: "erased"})
+	e = a.step(opErase, "goes@example.org", claims, event{Kind: kindErased, Outcome: "erased", From: "active", To: "erased"})
 	a.h.Journal[e.ID] = true
 	a.signUp(waits, "waits@example.org")
-	a.call(Call{Op: opBad, Input: "no address", Status: 422})
-	lost := a.call(Call{Op: opSubscribe, Typed: "lost@example.org", Status: 503, RetryAfter: true})
-	again := a.call(Call{Op: opSubscribe, Typed: "lost@example.org", Status: 202, Repeats: lost.Number})
-	e = a.event(again, Event{Kind: kindRequested, Outcome: "request_suppressed", From: "suppressed", To: "suppressed"})
+	a.call(call{Op: opBad, Input: "no address", Status: 422})
+	lost := a.call(call{Op: opSubscribe, Typed: "lost@example.org", Status: 503, RetryAfter: true})
+	again := a.call(call{Op: opSubscribe, Typed: "lost@example.org", Status: 202, Repeats: lost.Number})
+	e = a.event(again, event{Kind: kindRequested, Outcome: "request_suppressed", From: "suppressed", To: "suppressed"})
 	a.delivery(e, "none", "none")
 	for id, status := range map[uuid.UUID]string{stays: "active", leaves: "unsubscribed", waits: "pending"} {
-		a.h.Rows = append(a.h.Rows, Row{ID: id, Email: map[uuid.UUID]string{stays: "stays", leaves: "leaves", waits: "waits"}[id] + "@example.org", Status: status, Epoch: 1})
+		a.h.Rows = append(a.h.Rows, row{ID: id, Email: map[uuid.UUID]string{stays: "stays", leaves: "leaves", waits: "waits"}[id] + "@example.org", Status: status, Epoch: 1})
 	}
 	for i := range a.h.Rows {
 		a.h.Rows[i].Norm = a.h.Rows[i].Email
@@ -106,7 +106,7 @@ func goodHistory() *author {
 			a.h.Rows[i].Epoch = 2
 		}
 	}
-	a.h.EmailLog = []EmailCount{{"f1", "confirm", 1}, {"f2", "privacy_export", 1}, {"f2", "privacy_erase", 1}}
+	a.h.EmailLog = []emailCount{{"f1", "confirm", 1}, {"f2", "privacy_export", 1}, {"f2", "privacy_erase", 1}}
 	return a
 }
 
@@ -120,12 +120,12 @@ func find[T any](t *testing.T, list []T, fits func(T) bool) *T {
 	return &list[i]
 }
 
-func (a *author) eventOf(t *testing.T, kind string) *Event {
+func (a *author) eventOf(t *testing.T, kind string) *event {
 	t.Helper()
-	return find(t, a.h.Events, func(e Event) bool { return e.Kind == kind })
+	return find(t, a.h.Events, func(e event) bool { return e.Kind == kind })
 }
 
-func (a *author) mailTo(t *testing.T, name string) *Email {
+func (a *author) mailTo(t *testing.T, name string) *email {
 	t.Helper()
-	return find(t, a.h.Emails, func(m Email) bool { return strings.HasPrefix(m.To, name) })
+	return find(t, a.h.Emails, func(m email) bool { return strings.HasPrefix(m.To, name) })
 }

@@ -46,5 +46,5 @@ var badNames = sortedNames(badInputs)
 
 func (r *run) planBad(random *rand.Rand) act {
 	name := badNames[random.IntN(len(badNames))]
-	return act{call: Call{Op: opBad, Input: name}, request: badInputs[name]}
+	return act{call: call{Op: opBad, Input: name}, request: badInputs[name]}
 }

@@ -8,7 +8,7 @@ import (
 // invariant is an invariant of every history.
 type invariant struct {
 	name, means string
-	check       func(h *History) []string // returns every violation
+	check       func(h *history) []string // returns every violation
 }
 
 // invariants returns all invariants, named I1 to I8 in the reliability requirements.
@@ -20,7 +20,7 @@ func invariants() []invariant {
 		{"I3-twice", "an email reaches its subscriber once, and again only if its mark was lost", checkDuplicates},
 		{"I4", "every transition is in the ledger once, in order, by the rules", checkTransitions},
 		{"I4-once", "no call is recorded twice, and no refused call is recorded", checkOnce},
-		{"I4-seals", "the sealed ledger verifies", func(h *History) []string { return h.Ledger }},
+		{"I4-seals", "the sealed ledger verifies", func(h *history) []string { return h.Ledger }},
 		{"I5", "no email is begun after its subscriber left", checkNoEmailAfterEnd},
 		{"I6", "no subscriber is active without pressing the button of an email", checkConfirmed},
 		{"I7", "an error asks to retry, and a retry ends it", checkConverges},
@@ -29,9 +29,9 @@ func invariants() []invariant {
 		{"erased", "nothing identifies an erased person", checkErased},
 		{"journal", "every suppression is in the journal", checkJournal},
 		{"audience", "Loops has exactly the subscribers", checkLoops},
-		{"database", "schema, grants and data are valid", func(h *History) []string { return h.Invalid }},
-		{"fakes", "no external service received a malformed request", func(h *History) []string { return h.Problems }},
-		{"tools", "every fault could be injected and ended", func(h *History) []string { return h.Broken }},
+		{"database", "schema, grants and data are valid", func(h *history) []string { return h.Invalid }},
+		{"fakes", "no external service received a malformed request", func(h *history) []string { return h.Problems }},
+		{"tools", "every fault could be injected and ended", func(h *history) []string { return h.Broken }},
 	}
 }
 

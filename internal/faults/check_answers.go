@@ -9,7 +9,7 @@ import (
 )
 
 // checkAcknowledged checks that what was answered with success is in the database (I1).
-func checkAcknowledged(h *History) []string {
+func checkAcknowledged(h *history) []string {
 	x, found := newIndex(h), []string{}
 	for _, c := range h.Calls {
 		if c.Status/100 != 2 {
@@ -23,7 +23,7 @@ func checkAcknowledged(h *History) []string {
 }
 
 // unfulfilled returns what is missing of an acknowledged call, or "".
-func (x *index) unfulfilled(h *History, c Call) string {
+func (x *index) unfulfilled(h *history, c call) string {
 	switch c.Op {
 	case opSubscribe:
 		return x.recorded(c, kindRequested, 1)
@@ -48,7 +48,7 @@ func (x *index) unfulfilled(h *History, c Call) string {
 			return "still there"
 		}
 	case opSuppress:
-		if !slices.ContainsFunc(x.byAddress[c.Typed], func(e Event) bool { return (e.Kind == kindSuppressed || e.Objected) && !e.Committed.After(c.End) }) {
+		if !slices.ContainsFunc(x.byAddress[c.Typed], func(e event) bool { return (e.Kind == kindSuppressed || e.Objected) && !e.Committed.After(c.End) }) {
 			return "never suppressed"
 		}
 	}
@@ -56,7 +56,7 @@ func (x *index) unfulfilled(h *History, c Call) string {
 }
 
 // recorded checks that a call appended one event of a kind, with a number of outbox rows.
-func (x *index) recorded(c Call, kind string, rows int) string {
+func (x *index) recorded(c call, kind string, rows int) string {
 	events := x.byRequest[c.RequestID]
 	if len(events) != 1 || events[0].Kind != kind {
 		return fmt.Sprintf("%d events, want one %s", len(events), kind)
@@ -71,21 +71,21 @@ func (x *index) recorded(c Call, kind string, rows int) string {
 }
 
 // broken reports whether a target was faulty between two times.
-func broken(h *History, target string, from, to time.Time) bool {
-	return slices.ContainsFunc(h.Faults, func(f Fault) bool { return f.Target == target && f.overlaps(from, to) })
+func broken(h *history, target string, from, to time.Time) bool {
+	return slices.ContainsFunc(h.Faults, func(f fault) bool { return f.Target == target && f.overlaps(from, to) })
 }
 
 // aftermath is how long connections may still fail after the database is back.
 const aftermath = 5 * time.Second
 
 // mayBeQueued reports whether a one-click request may have been queued because the database was down.
-func mayBeQueued(h *History, c Call) bool {
+func mayBeQueued(h *history, c call) bool {
 	return c.Op == opLeave && broken(h, "postgres", c.Start.Add(-aftermath), c.End)
 }
 
 // checkOnce checks that no call is recorded twice, whatever happened to its answer, and no refused call is recorded
 // (I4, I7).
-func checkOnce(h *History) []string {
+func checkOnce(h *history) []string {
 	x, found := newIndex(h), []string{}
 	for _, c := range h.Calls {
 		switch n := len(x.byRequest[c.RequestID]); {
@@ -107,7 +107,7 @@ var allowed = map[string][]int{
 }
 
 // checkConverges checks that an error asks to retry and that a retry ends it (I7).
-func checkConverges(h *History) []string {
+func checkConverges(h *history) []string {
 	var found []string
 	repeated := map[int]bool{}
 	for _, c := range h.Calls {
@@ -135,7 +135,7 @@ func checkConverges(h *History) []string {
 }
 
 // function returns the function that answers a call.
-func function(c Call) string {
+func function(c call) string {
 	switch c.Op {
 	case opConfirm, opNotMe:
 		return "confirm"
@@ -152,7 +152,7 @@ func function(c Call) string {
 }
 
 // checkBadInput checks that an invalid request is never answered as a server error (I8).
-func checkBadInput(h *History) []string {
+func checkBadInput(h *history) []string {
 	var found []string
 	for _, c := range h.Calls {
 		if c.Op != opBad || c.Status/100 == 4 {

@@ -10,7 +10,7 @@ import (
 )
 
 // checkOneRow checks that an address has at most one row, whatever its spelling (I2).
-func checkOneRow(h *History) []string {
+func checkOneRow(h *history) []string {
 	var found []string
 	rows := map[string][]uuid.UUID{}
 	for _, row := range h.Rows {
@@ -51,9 +51,9 @@ var cells = map[cell][]string{
 
 // checkTransitions checks that the ledger contains every transition of a person once, in order and by the rules, and
 // ends in the state of the row (I4).
-func checkTransitions(h *History) []string {
+func checkTransitions(h *history) []string {
 	x, found := newIndex(h), []string{}
-	rows := map[uuid.UUID]Row{}
+	rows := map[uuid.UUID]row{}
 	for _, row := range h.Rows {
 		rows[row.ID] = row
 		if len(x.byPerson[row.ID]) == 0 {
@@ -86,7 +86,7 @@ func checkTransitions(h *History) []string {
 }
 
 // misstep returns what is wrong with an event of a person in a state, or "".
-func misstep(e Event, state string, returning bool) string {
+func misstep(e event, state string, returning bool) string {
 	steps, known := cells[cell{e.Kind, e.Outcome}]
 	step := slices.Contains(steps, e.From+">"+e.To) || slices.Contains(steps, "=") && e.From == e.To
 	follows := e.From == state || rowless(e.From) && (state == "none" || state == "erased")
@@ -107,7 +107,7 @@ func misstep(e Event, state string, returning bool) string {
 func rowless(state string) bool { return state == "none" || state == "erased" || state == "suppressed" }
 
 // ends reports whether an event invalidates all older links.
-func ends(e Event) bool {
+func ends(e event) bool {
 	switch e.Kind {
 	case kindUnsubscribed, kindSuppressed, kindErased:
 		return true
@@ -118,13 +118,13 @@ func ends(e Event) bool {
 }
 
 // checkConfirmed checks that activation takes a POST with the link of an email to the address (I6).
-func checkConfirmed(h *History) []string {
+func checkConfirmed(h *history) []string {
 	x, found := newIndex(h), []string{}
 	for _, e := range h.Events {
 		if e.Kind != kindConfirmed {
 			continue
 		}
-		proven := slices.ContainsFunc(h.Calls, func(c Call) bool {
+		proven := slices.ContainsFunc(h.Calls, func(c call) bool {
 			return c.Op == opConfirm && (c.RequestID == e.RequestID || c.RequestID == "") && !c.Start.After(e.Committed) &&
 				c.Claims.Purpose == token.Confirm && c.Claims.SubscriberID == e.SubscriberID && c.Claims.EventID == e.RequestEvent &&
 				x.deliveries[c.Delivery].EventID == e.RequestEvent
@@ -134,7 +134,7 @@ func checkConfirmed(h *History) []string {
 		}
 	}
 	for _, row := range h.Rows {
-		if row.Status == "active" && !slices.ContainsFunc(x.byPerson[row.ID], func(e Event) bool { return e.Kind == kindConfirmed }) {
+		if row.Status == "active" && !slices.ContainsFunc(x.byPerson[row.ID], func(e event) bool { return e.Kind == kindConfirmed }) {
 			found = append(found, fmt.Sprintf("row %s is active and was never confirmed", row.ID))
 		}
 	}

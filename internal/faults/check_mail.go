@@ -13,7 +13,7 @@ import (
 func isEmail(kind string) bool { return strings.HasPrefix(kind, "email.") }
 
 // checkDelivered checks that every outbox row was delivered, or made obsolete by a later event of the person (I3).
-func checkDelivered(h *History) []string {
+func checkDelivered(h *history) []string {
 	x, found, dead := newIndex(h), []string{}, 0
 	sent := map[string]bool{}
 	for _, m := range h.Emails {
@@ -53,7 +53,7 @@ func checkDelivered(h *History) []string {
 }
 
 // overtaken reports whether the same email was queued for the same mailbox later. Ids sort by time.
-func (x *index) overtaken(d Delivery) bool {
+func (x *index) overtaken(d delivery) bool {
 	for _, other := range x.deliveries {
 		later := bytes.Compare(other.ID[:], d.ID[:]) > 0
 		if later && other.Kind == d.Kind && mailboxOf(x.address(other.SubscriberID)) == mailboxOf(x.address(d.SubscriberID)) {
@@ -68,9 +68,9 @@ const markTime = 12 * time.Second
 
 // checkDuplicates checks that every email has an outbox row, goes to its recipient, and is sent again only if the
 // first mark was lost (I3).
-func checkDuplicates(h *History) []string {
+func checkDuplicates(h *history) []string {
 	x, found := newIndex(h), []string{}
-	emails := map[string][]Email{}
+	emails := map[string][]email{}
 	for _, m := range h.Emails {
 		emails[m.Delivery] = append(emails[m.Delivery], m)
 	}
@@ -80,7 +80,7 @@ func checkDuplicates(h *History) []string {
 			found = append(found, fmt.Sprintf("%d emails tagged %q: no email delivery has this id", len(same), delivery))
 			continue
 		}
-		slices.SortFunc(same, func(a, b Email) int { return a.At.Compare(b.At) })
+		slices.SortFunc(same, func(a, b email) int { return a.At.Compare(b.At) })
 		if len(same) > d.Attempts {
 			found = append(found, fmt.Sprintf("delivery %s: sent %d times in %d attempts", delivery, len(same), d.Attempts))
 		}
@@ -97,8 +97,8 @@ func checkDuplicates(h *History) []string {
 }
 
 // excused reports whether a fault may have lost the mark of an email.
-func excused(h *History, m Email) bool {
-	return slices.ContainsFunc(h.Faults, func(f Fault) bool {
+func excused(h *history, m email) bool {
+	return slices.ContainsFunc(h.Faults, func(f fault) bool {
 		return (f.Target == "postgres" || f.Target == "deliver" || f.Delivery == m.Delivery) && f.overlaps(m.At.Add(-time.Second), m.At.Add(markTime))
 	})
 }
@@ -108,7 +108,7 @@ const inFlight = time.Second
 
 // checkNoEmailAfterEnd checks that no email that was decided before a subscriber left is begun after that has
 // committed (I5).
-func checkNoEmailAfterEnd(h *History) []string {
+func checkNoEmailAfterEnd(h *history) []string {
 	x, found := newIndex(h), []string{}
 	notMe := map[string]bool{}
 	for _, c := range h.Calls {
@@ -134,24 +134,24 @@ func checkNoEmailAfterEnd(h *History) []string {
 
 // stopsEmail reports whether an event stops emails of a kind: after an unsubscribe a person may still request their
 // data.
-func stopsEmail(e Event, kind string, notMe bool) bool {
+func stopsEmail(e event, kind string, notMe bool) bool {
 	service := kind == "email.privacy_export" || kind == "email.privacy_erase"
 	return !service || notMe || e.Kind == kindSuppressed || e.Kind == kindErased
 }
 
 // requestedAgain reports whether a person was signed up again after an event and before a time; unsubscribe links are
 // then allowed.
-func (x *index) requestedAgain(e Event, until time.Time) bool {
-	return slices.ContainsFunc(x.byPerson[e.SubscriberID], func(other Event) bool {
+func (x *index) requestedAgain(e event, until time.Time) bool {
+	return slices.ContainsFunc(x.byPerson[e.SubscriberID], func(other event) bool {
 		return other.Kind == kindRequested && e.before(other) && other.Committed.Before(until)
 	})
 }
 
 // visibleEnd checks the invariant as subscribers see it: after the page that confirms the end, no email arrives
 // unless the address is typed again.
-func visibleEnd(h *History) []string {
+func visibleEnd(h *history) []string {
 	var found []string
-	calls, emails := map[string][]Call{}, map[string][]Email{}
+	calls, emails := map[string][]call{}, map[string][]email{}
 	for _, c := range h.Calls {
 		if c.Op != opLook && c.Op != opBad {
 			calls[c.Typed] = append(calls[c.Typed], c)
@@ -179,8 +179,8 @@ func visibleEnd(h *History) []string {
 
 // typedAgain reports whether an address was typed so that the request may have been decided after a call began. A
 // request for data shortly before leaving is still answered.
-func typedAgain(own []Call, left Call, until time.Time) bool {
-	return slices.ContainsFunc(own, func(c Call) bool {
+func typedAgain(own []call, left call, until time.Time) bool {
+	return slices.ContainsFunc(own, func(c call) bool {
 		asks := c.Op == opSubscribe || c.Op == opAskLeave || c.Op == opAskExport || c.Op == opAskErase
 		service := left.Op == opLeave && (c.Op == opAskExport || c.Op == opAskErase)
 		return asks && c.Start.Before(until) && (c.unknown() || service || c.End.After(left.Start))
@@ -197,7 +197,7 @@ var bounds = []struct {
 }
 
 // checkBudgets checks that no mailbox receives more email than its budget, whatever happens to Redis.
-func checkBudgets(h *History) []string {
+func checkBudgets(h *history) []string {
 	var found []string
 	counts := map[string]map[string]int{}
 	for _, m := range h.EmailLog {
@@ -221,7 +221,7 @@ func checkBudgets(h *History) []string {
 }
 
 // checkErased checks that nothing identifies an erased person or their network.
-func checkErased(h *History) []string {
+func checkErased(h *history) []string {
 	var found []string
 	for id, what := range h.Leftovers {
 		found = append(found, fmt.Sprintf("person %s was erased; kept: %s", id, what))
@@ -230,7 +230,7 @@ func checkErased(h *History) []string {
 }
 
 // checkJournal checks that every suppression is in the journal, or is followed by an erasure that is.
-func checkJournal(h *History) []string {
+func checkJournal(h *history) []string {
 	x, found := newIndex(h), []string{}
 	for _, e := range h.Events {
 		stop := slices.Contains([]string{kindUnsubscribed, kindDeclined, kindSuppressed, kindErased}, e.Kind)
@@ -247,7 +247,7 @@ func checkJournal(h *History) []string {
 }
 
 // checkLoops checks that Loops has exactly the subscribers.
-func checkLoops(h *History) []string {
+func checkLoops(h *history) []string {
 	var found []string
 	active := map[string]uuid.UUID{}
 	for _, row := range h.Rows {

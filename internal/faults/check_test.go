@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/token"
 )
 
-func brokenPromises(h *History) map[string][]string {
+func brokenPromises(h *history) map[string][]string {
 	broken := map[string][]string{}
 	for _, p := range invariants() {
 		if found := p.check(h); len(found) > 0 {
@@ -35,44 +35,44 @@ func TestEveryViolationIsFound(t *testing.T) {
 		spoil     func(t *testing.T, a *author)
 	}{
 		"a sign-up without its event": {"I1", func(t *testing.T, a *author) {
-			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e event) bool { return e.SubscriberID == waits })
 		}},
 		"a sign-up without its outbox row": {"I1", func(t *testing.T, a *author) {
-			a.h.Deliveries = slices.DeleteFunc(a.h.Deliveries, func(d Delivery) bool { return d.Kind == "none" })
+			a.h.Deliveries = slices.DeleteFunc(a.h.Deliveries, func(d delivery) bool { return d.Kind == "none" })
 		}},
 		"an answer before the commit": {"I1", func(t *testing.T, a *author) {
 			e := a.eventOf(t, kindRequested)
 			e.Committed = e.Committed.Add(time.Second)
 		}},
 		"a one-click that did nothing": {"I1", func(t *testing.T, a *author) {
-			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindUnsubscribed })
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e event) bool { return e.Kind == kindUnsubscribed })
 		}},
 		"a confirmation that did nothing": {"I1", func(t *testing.T, a *author) {
-			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindConfirmed && e.SubscriberID == stays })
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e event) bool { return e.Kind == kindConfirmed && e.SubscriberID == stays })
 		}},
 		"an erasure that did nothing": {"I1", func(t *testing.T, a *author) {
-			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindErased })
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e event) bool { return e.Kind == kindErased })
 		}},
 		"a suppression that did nothing": {"I1", func(t *testing.T, a *author) {
-			a.call(Call{Op: opSuppress, Typed: "stays@example.org", Status: 200})
+			a.call(call{Op: opSuppress, Typed: "stays@example.org", Status: 200})
 		}},
 		"two rows of one address": {"I2", func(t *testing.T, a *author) {
-			a.h.Rows = append(a.h.Rows, Row{ID: uuid.New(), Email: "STAYS@example.org", Norm: "stays@example.org", Status: "pending", Epoch: 1})
+			a.h.Rows = append(a.h.Rows, row{ID: uuid.New(), Email: "STAYS@example.org", Norm: "stays@example.org", Status: "pending", Epoch: 1})
 		}},
 		"a row known by another address": {"I2", func(t *testing.T, a *author) { a.h.Rows[0].Norm = "x@example.org" }},
 		"a row that still waits":         {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "ready" }},
 		"a row that is held":             {"I3", func(t *testing.T, a *author) { a.h.Deliveries[0].State = "held" }},
 		"an email marked as sent that was not received": {"I3", func(t *testing.T, a *author) {
-			a.h.Emails = slices.DeleteFunc(a.h.Emails, func(m Email) bool { return strings.HasPrefix(m.To, "waits") })
+			a.h.Emails = slices.DeleteFunc(a.h.Emails, func(m email) bool { return strings.HasPrefix(m.To, "waits") })
 		}},
 		"an email dropped for no reason": {"I3", func(t *testing.T, a *author) {
-			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
+			find(t, a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
 		}},
 		"an email dropped for an erasure that was not": {"I3", func(t *testing.T, a *author) {
-			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == leaves }).Outcome = "erased"
+			find(t, a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == leaves }).Outcome = "erased"
 		}},
 		"an email dropped for a later one that never was": {"I3", func(t *testing.T, a *author) {
-			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "superseded"
+			find(t, a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == waits }).Outcome = "superseded"
 		}},
 		"a dead-lettered notification": {"I3", func(t *testing.T, a *author) {
 			a.h.Deliveries[1].State, a.h.Deliveries[1].Outcome = "dead", "status_500"
@@ -81,18 +81,18 @@ func TestEveryViolationIsFound(t *testing.T) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome = "dead", "rejected"
 		}},
 		"an email from nowhere": {"I3-twice", func(t *testing.T, a *author) {
-			a.h.Emails = append(a.h.Emails, Email{uuid.NewString(), "stays@example.org", a.later()})
+			a.h.Emails = append(a.h.Emails, email{uuid.NewString(), "stays@example.org", a.later()})
 		}},
 		"an email to another person": {"I3-twice", func(t *testing.T, a *author) { a.mailTo(t, "stays").To = "leaves@example.org" }},
 		"an email twice for no reason": {"I3-twice", func(t *testing.T, a *author) {
 			again := *a.mailTo(t, "waits")
 			again.At = again.At.Add(time.Minute)
 			a.h.Emails = append(a.h.Emails, again)
-			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Attempts = 2
+			find(t, a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == waits }).Attempts = 2
 		}},
 		"an email more often than it was tried": {"I3-twice", func(t *testing.T, a *author) {
 			again := *a.mailTo(t, "waits")
-			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "deliver", Start: again.At, End: again.At.Add(time.Second)})
+			a.h.Faults = append(a.h.Faults, fault{Name: "killed", Target: "deliver", Start: again.At, End: again.At.Add(time.Second)})
 			a.h.Emails = append(a.h.Emails, again)
 		}},
 		"a transition that is not allowed": {"I4", func(t *testing.T, a *author) {
@@ -105,28 +105,28 @@ func TestEveryViolationIsFound(t *testing.T) {
 			a.h.Events = append(a.h.Events, again)
 		}},
 		"a transition missing in the ledger": {"I4", func(t *testing.T, a *author) {
-			a.h.Events = slices.DeleteFunc(a.h.Events, func(e Event) bool { return e.Kind == kindConfirmed && e.SubscriberID == leaves })
+			a.h.Events = slices.DeleteFunc(a.h.Events, func(e event) bool { return e.Kind == kindConfirmed && e.SubscriberID == leaves })
 		}},
 		"transitions out of order": {"I4", func(t *testing.T, a *author) {
 			a.eventOf(t, kindUnsubscribed).Committed = a.now.Add(-time.Hour)
 		}},
 		"a row in another state": {"I4", func(t *testing.T, a *author) {
-			find(t, a.h.Rows, func(r Row) bool { return r.ID == leaves }).Status = "active"
+			find(t, a.h.Rows, func(r row) bool { return r.ID == leaves }).Status = "active"
 		}},
 		"a row in another epoch": {"I4", func(t *testing.T, a *author) {
-			find(t, a.h.Rows, func(r Row) bool { return r.ID == leaves }).Epoch = 1
+			find(t, a.h.Rows, func(r row) bool { return r.ID == leaves }).Epoch = 1
 		}},
 		"a row that is lost": {"I4", func(t *testing.T, a *author) {
-			a.h.Rows = slices.DeleteFunc(a.h.Rows, func(r Row) bool { return r.ID == waits })
+			a.h.Rows = slices.DeleteFunc(a.h.Rows, func(r row) bool { return r.ID == waits })
 		}},
 		"a row without a request": {"I4", func(t *testing.T, a *author) {
-			a.h.Rows = append(a.h.Rows, Row{ID: uuid.New(), Email: "new@example.org", Norm: "new@example.org", Status: "pending", Epoch: 1})
+			a.h.Rows = append(a.h.Rows, row{ID: uuid.New(), Email: "new@example.org", Norm: "new@example.org", Status: "pending", Epoch: 1})
 		}},
 		"an unknown outcome": {"I4", func(t *testing.T, a *author) { a.eventOf(t, kindConfirmed).Outcome = "maybe" }},
 		"a new person sent back to unsubscribed": {"I4", func(t *testing.T, a *author) {
-			c := a.call(Call{Op: opExpire, Status: 200})
-			a.event(c, Event{SubscriberID: waits, Kind: kindExpired, Outcome: "expired", From: "pending", To: "unsubscribed"})
-			find(t, a.h.Rows, func(r Row) bool { return r.ID == waits }).Status = "unsubscribed"
+			c := a.call(call{Op: opExpire, Status: 200})
+			a.event(c, event{SubscriberID: waits, Kind: kindExpired, Outcome: "expired", From: "pending", To: "unsubscribed"})
+			find(t, a.h.Rows, func(r row) bool { return r.ID == waits }).Status = "unsubscribed"
 		}},
 		"a call recorded twice": {"I4-once", func(t *testing.T, a *author) {
 			again := *a.eventOf(t, kindRequested)
@@ -134,7 +134,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 			a.h.Events = append(a.h.Events, again)
 		}},
 		"a refused call that was recorded": {"I4-once", func(t *testing.T, a *author) {
-			a.event(*find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }), Event{Kind: kindRequested, Outcome: "dropped", From: "none", To: "none"})
+			a.event(*find(t, a.h.Calls, func(c call) bool { return c.Op == opBad }), event{Kind: kindRequested, Outcome: "dropped", From: "none", To: "none"})
 		}},
 		"a ledger that does not verify": {"I4-seals", func(t *testing.T, a *author) { a.h.Ledger = []string{"changed"} }},
 		"an email sent after its person left": {"I5", func(t *testing.T, a *author) {
@@ -144,41 +144,41 @@ func TestEveryViolationIsFound(t *testing.T) {
 			a.mailTo(t, "goes").At = a.eventOf(t, kindErased).Committed.Add(inFlight + time.Millisecond)
 		}},
 		"an email after the page that says it is over": {"I5", func(t *testing.T, a *author) {
-			a.h.Emails = append(a.h.Emails, Email{"", "leaves@example.org", a.later()}) // of whatever delivery
+			a.h.Emails = append(a.h.Emails, email{"", "leaves@example.org", a.later()}) // of whatever delivery
 		}},
 		"an active subscriber without a click": {"I6", func(t *testing.T, a *author) {
-			a.h.Calls = slices.DeleteFunc(a.h.Calls, func(c Call) bool { return c.Op == opConfirm && c.Typed == "stays@example.org" })
+			a.h.Calls = slices.DeleteFunc(a.h.Calls, func(c call) bool { return c.Op == opConfirm && c.Typed == "stays@example.org" })
 		}},
 		"a confirmation by a GET": {"I6", func(t *testing.T, a *author) {
-			find(t, a.h.Calls, func(c Call) bool { return c.Op == opConfirm }).Op = opLook
+			find(t, a.h.Calls, func(c call) bool { return c.Op == opConfirm }).Op = opLook
 		}},
 		"a confirmation by another person's link": {"I6", func(t *testing.T, a *author) {
-			find(t, a.h.Calls, func(c Call) bool { return c.Op == opConfirm }).Claims.SubscriberID = waits
+			find(t, a.h.Calls, func(c call) bool { return c.Op == opConfirm }).Claims.SubscriberID = waits
 		}},
 		"a confirmation of another request": {"I6", func(t *testing.T, a *author) {
 			a.eventOf(t, kindConfirmed).RequestEvent = uuid.New()
 		}},
 		"an active row without a confirmation": {"I6", func(t *testing.T, a *author) {
-			find(t, a.h.Rows, func(r Row) bool { return r.ID == waits }).Status = "active"
+			find(t, a.h.Rows, func(r row) bool { return r.ID == waits }).Status = "active"
 		}},
 		"a call that never ends": {"I7", func(t *testing.T, a *author) { a.h.Calls[len(a.h.Calls)-1].Status = 503 }},
 		"an error without Retry-After": {"I7", func(t *testing.T, a *author) {
-			find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 }).RetryAfter = false
+			find(t, a.h.Calls, func(c call) bool { return c.Status == 503 }).RetryAfter = false
 		}},
 		"a 500": {"I7", func(t *testing.T, a *author) {
-			find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 }).Status = 500
+			find(t, a.h.Calls, func(c call) bool { return c.Status == 503 }).Status = 500
 		}},
 		"a valid link refused": {"I7", func(t *testing.T, a *author) {
-			find(t, a.h.Calls, func(c Call) bool { return c.Op == opLeave }).Status = 404
+			find(t, a.h.Calls, func(c call) bool { return c.Op == opLeave }).Status = 404
 		}},
 		"no answer of a running function": {"I7", func(t *testing.T, a *author) {
-			find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 }).Gateway = true
+			find(t, a.h.Calls, func(c call) bool { return c.Status == 503 }).Gateway = true
 		}},
 		"a 503 for bad input": {"I8", func(t *testing.T, a *author) {
-			find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }).Status = 503
+			find(t, a.h.Calls, func(c call) bool { return c.Op == opBad }).Status = 503
 		}},
 		"bad input that works": {"I8", func(t *testing.T, a *author) {
-			find(t, a.h.Calls, func(c Call) bool { return c.Op == opBad }).Status = 202
+			find(t, a.h.Calls, func(c call) bool { return c.Op == opBad }).Status = 202
 		}},
 		"a second confirmation email":          {"caps", func(t *testing.T, a *author) { a.h.EmailLog[0].Count = 2 }},
 		"a third privacy email":                {"caps", func(t *testing.T, a *author) { a.h.EmailLog[2].Count = 2 }},
@@ -214,14 +214,14 @@ func TestExcusedViolations(t *testing.T) {
 	for name, excuse := range map[string]func(t *testing.T, a *author){
 		"sent twice, because deliver was killed": func(t *testing.T, a *author) {
 			m := *a.mailTo(t, "waits")
-			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "deliver", Start: m.At, End: m.At.Add(time.Millisecond)})
+			a.h.Faults = append(a.h.Faults, fault{Name: "killed", Target: "deliver", Start: m.At, End: m.At.Add(time.Millisecond)})
 			m.At = m.At.Add(time.Minute)
 			a.h.Emails = append(a.h.Emails, m)
-			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Attempts = 2
+			find(t, a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == waits }).Attempts = 2
 		},
 		"queued, and applied later": func(t *testing.T, a *author) {
-			c := find(t, a.h.Calls, func(c Call) bool { return c.Op == opLeave })
-			a.h.Faults = append(a.h.Faults, Fault{Name: "refused", Target: "postgres", Start: c.Start, End: c.End})
+			c := find(t, a.h.Calls, func(c call) bool { return c.Op == opLeave })
+			a.h.Faults = append(a.h.Faults, fault{Name: "refused", Target: "postgres", Start: c.Start, End: c.End})
 			e := a.eventOf(t, kindUnsubscribed)
 			e.Committed = c.End.Add(500 * time.Millisecond)
 		},
@@ -229,22 +229,22 @@ func TestExcusedViolations(t *testing.T) {
 			a.mailTo(t, "leaves").At = a.eventOf(t, kindUnsubscribed).Committed.Add(inFlight)
 		},
 		"no answer of a function that was killed": func(t *testing.T, a *author) {
-			c := find(t, a.h.Calls, func(c Call) bool { return c.Status == 503 })
+			c := find(t, a.h.Calls, func(c call) bool { return c.Status == 503 })
 			c.Status, c.Gateway, c.RetryAfter = 500, true, false
-			a.h.Faults = append(a.h.Faults, Fault{Name: "killed", Target: "subscribe", Start: c.Start, End: c.End})
+			a.h.Faults = append(a.h.Faults, fault{Name: "killed", Target: "subscribe", Start: c.Start, End: c.End})
 		},
 		"overtaken by \"this was not me\" of an older link, which committed first": func(t *testing.T, a *author) {
-			find(t, a.h.Deliveries, func(d Delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
-			asked := find(t, a.h.Events, func(e Event) bool { return e.SubscriberID == waits })
+			find(t, a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
+			asked := find(t, a.h.Events, func(e event) bool { return e.SubscriberID == waits })
 			older := token.Claims{SubscriberID: uuid.New(), Purpose: token.Confirm}
-			muted := a.step(opNotMe, "waits@example.org", older, Event{Kind: kindDeclined, Outcome: "muted", From: "none", To: "none"})
+			muted := a.step(opNotMe, "waits@example.org", older, event{Kind: kindDeclined, Outcome: "muted", From: "none", To: "none"})
 			asked.At, a.h.Journal[muted.ID] = asked.Committed.Add(-time.Millisecond), true
 			a.h.Events[len(a.h.Events)-1].Committed = asked.Committed.Add(-time.Microsecond)
 			a.h.Calls[len(a.h.Calls)-1].Start, a.h.Calls[len(a.h.Calls)-1].End = asked.At, asked.At.Add(time.Second)
 		},
 		"a complaint of a subscriber who objects to all email": func(t *testing.T, a *author) {
 			a.eventOf(t, kindErased).Objected = true
-			a.call(Call{Op: opSuppress, Typed: "goes@example.org", Status: 200})
+			a.call(call{Op: opSuppress, Typed: "goes@example.org", Status: 200})
 		},
 		"refused permanently, as instructed": func(t *testing.T, a *author) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome, a.h.Refused = "dead", "rejected", 1

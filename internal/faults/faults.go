@@ -47,7 +47,7 @@ func (r *run) breakSome(ctx context.Context, random *rand.Rand, stream []injecto
 		n := random.IntN(total)
 		for _, t := range stream {
 			if n -= t.weight; n < 0 {
-				fault := Fault{Name: t.name, Target: t.target, Start: time.Now()}
+				fault := fault{Name: t.name, Target: t.target, Start: time.Now()}
 				t.cause(ctx, last, random)
 				fault.End = time.Now()
 				r.recorder.fault(fault)
@@ -129,7 +129,7 @@ func (r *run) lose(m devstack.Email, kill bool) bool {
 	if !r.lost.first(m.Tags["delivery"]) {
 		return false
 	}
-	fault := Fault{Name: "the answer for an email was lost", Target: "mail", Start: time.Now(), Delivery: m.Tags["delivery"]}
+	fault := fault{Name: "the answer for an email was lost", Target: "mail", Start: time.Now(), Delivery: m.Tags["delivery"]}
 	if kill {
 		fault.Name = "deliver was killed during an email"
 		r.kill("deliver")
@@ -141,7 +141,7 @@ func (r *run) lose(m devstack.Email, kill bool) bool {
 
 // kill ends the processes of a function in the middle of their work.
 func (r *run) kill(function string) {
-	fault := Fault{Name: "killed " + function, Target: function, Start: time.Now()}
+	fault := fault{Name: "killed " + function, Target: function, Start: time.Now()}
 	r.system.Lambda.Kill(function)
 	fault.End = time.Now()
 	r.recorder.fault(fault)

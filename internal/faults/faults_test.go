@@ -15,7 +15,7 @@ func TestAShortHistory(t *testing.T) {
 	}
 	var out strings.Builder
 	o := options{ops: 500, seed: uint64(time.Now().UnixNano()), time: time.Minute, workers: 12, root: filepath.Join("..", ".."), out: &out}
-	h, err := history(t.Context(), o)
+	h, err := runHistory(t.Context(), o)
 	if err != nil {
 		t.Fatalf("seed %d: %v\n%s", o.seed, err, out.String())
 	}

@@ -11,12 +11,12 @@ import (
 	"newsletter/shared/token"
 )
 
-// Call is a request and its answer.
-type Call struct {
+// call is a request and its answer.
+type call struct {
 	Number int
 	Op     string // the operation: "subscribe", "confirm" and so on
 	Typed  string // the normalized address that was sent; empty if none was
-	// Claims and Delivery are those of the link that was used and of its email.
+	// claims and delivery are those of the link that was used and of its email.
 	Claims     token.Claims
 	Delivery   string
 	Start, End time.Time
@@ -30,10 +30,10 @@ type Call struct {
 }
 
 // unknown reports whether the outcome of the call is unknown.
-func (c Call) unknown() bool { return c.Status == 0 || c.Status >= 500 }
+func (c call) unknown() bool { return c.Status == 0 || c.Status >= 500 }
 
-// Fault is something that was broken on purpose.
-type Fault struct {
+// fault is something that was broken on purpose.
+type fault struct {
 	Name       string
 	Target     string // "postgres", "redis", "mail", "loops", or the function whose processes were killed
 	Start, End time.Time
@@ -41,10 +41,10 @@ type Fault struct {
 }
 
 // overlaps reports whether the fault was active between two times.
-func (f Fault) overlaps(from, to time.Time) bool { return f.Start.Before(to) && f.End.After(from) }
+func (f fault) overlaps(from, to time.Time) bool { return f.Start.Before(to) && f.End.After(from) }
 
-// Event is a row of the ledger with its commit time.
-type Event struct {
+// event is a row of the ledger with its commit time.
+type event struct {
 	ID, SubscriberID, RequestEvent     uuid.UUID
 	Kind, Outcome, From, To, RequestID string
 	Channel                            string
@@ -55,7 +55,7 @@ type Event struct {
 }
 
 // before reports whether e's transaction came before other's. Both must be events of one person.
-func (e Event) before(other Event) bool {
+func (e event) before(other event) bool {
 	if e.Committed.Equal(other.Committed) {
 		return e.Transaction < other.Transaction
 	}
@@ -63,46 +63,46 @@ func (e Event) before(other Event) bool {
 }
 
 // Row is a row of subscribers.
-type Row struct {
+type row struct {
 	ID          uuid.UUID
 	Email, Norm string
 	Status      string
 	Epoch       int
 }
 
-// Delivery is a row of the outbox.
-type Delivery struct {
+// delivery is a row of the outbox.
+type delivery struct {
 	ID, SubscriberID, EventID uuid.UUID
 	Kind, State, Outcome      string
 	Attempts                  int
 	Created, Finished         time.Time
 }
 
-// Email is an email that the email service accepted.
-type Email struct {
+// email is an email that the email service accepted.
+type email struct {
 	Delivery string // its tag
 	To       string
 	At       time.Time
 }
 
-// EmailCount is the count of a purpose for a canonical mailbox in email_log.
-type EmailCount struct {
+// emailCount is the count of a purpose for a canonical mailbox in email_log.
+type emailCount struct {
 	Mailbox, Purpose string
 	Count            int
 }
 
-// History is everything that the checks read. It has no connection to its sources, so that tests can write invalid
+// history is everything that the checks read. It has no connection to its sources, so that tests can write invalid
 // histories.
-type History struct {
-	Calls      []Call
-	Faults     []Fault
+type history struct {
+	Calls      []call
+	Faults     []fault
 	Days       int // how often a day passed in email_log
 	Refused    int // emails that the email service refused permanently, as instructed
-	Events     []Event
-	Rows       []Row
-	Deliveries []Delivery
-	Emails     []Email
-	EmailLog   []EmailCount
+	Events     []event
+	Rows       []row
+	Deliveries []delivery
+	Emails     []email
+	EmailLog   []emailCount
 	// Leftovers describes what is left of erased people, by id.
 	Leftovers map[uuid.UUID]string
 	Journal   map[uuid.UUID]bool // ledger events in the journal
@@ -116,15 +116,15 @@ type History struct {
 // recorder collects calls and faults as they happen. It is safe for concurrent use.
 type recorder struct {
 	mu     sync.Mutex
-	calls  []Call
-	faults []Fault
+	calls  []call
+	faults []fault
 	days   int
 	broken []string    // failures of this program
 	open   map[int]act // calls with an unknown outcome that were not repeated
 }
 
 // call records and numbers a call, and remembers it if its outcome is unknown.
-func (r *recorder) call(c Call, a act) Call {
+func (r *recorder) call(c call, a act) call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.Number = len(r.calls) + 1
@@ -152,7 +152,7 @@ func (r *recorder) unfinished() []act {
 	return all
 }
 
-func (r *recorder) fault(f Fault) {
+func (r *recorder) fault(f fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.faults = append(r.faults, f)

@@ -24,23 +24,23 @@ const (
 
 // index finds things in a history.
 type index struct {
-	byRequest  map[string][]Event
-	byPerson   map[uuid.UUID][]Event // in commit order
-	byAddress  map[string][]Event    // in commit order, of everyone who ever had the address
-	events     map[uuid.UUID]Event
-	deliveries map[string]Delivery      // by id
-	caused     map[uuid.UUID][]Delivery // by event, except notifications
-	notified   map[uuid.UUID][]Delivery // by event, only notifications
+	byRequest  map[string][]event
+	byPerson   map[uuid.UUID][]event // in commit order
+	byAddress  map[string][]event    // in commit order, of everyone who ever had the address
+	events     map[uuid.UUID]event
+	deliveries map[string]delivery      // by id
+	caused     map[uuid.UUID][]delivery // by event, except notifications
+	notified   map[uuid.UUID][]delivery // by event, only notifications
 	addresses  map[uuid.UUID]string
 }
 
-func newIndex(h *History) *index {
+func newIndex(h *history) *index {
 	x := &index{
-		byRequest: map[string][]Event{}, byPerson: map[uuid.UUID][]Event{}, byAddress: map[string][]Event{}, events: map[uuid.UUID]Event{},
-		deliveries: map[string]Delivery{}, caused: map[uuid.UUID][]Delivery{}, notified: map[uuid.UUID][]Delivery{}, addresses: map[uuid.UUID]string{},
+		byRequest: map[string][]event{}, byPerson: map[uuid.UUID][]event{}, byAddress: map[string][]event{}, events: map[uuid.UUID]event{},
+		deliveries: map[string]delivery{}, caused: map[uuid.UUID][]delivery{}, notified: map[uuid.UUID][]delivery{}, addresses: map[uuid.UUID]string{},
 	}
 	ordered := slices.Clone(h.Events)
-	slices.SortStableFunc(ordered, func(a, b Event) int {
+	slices.SortStableFunc(ordered, func(a, b event) int {
 		switch {
 		case a.before(b):
 			return -1
@@ -96,7 +96,7 @@ func (x *index) address(id uuid.UUID) string {
 }
 
 // moves reports whether an event records a state before and after it.
-func (e Event) moves() bool { return e.To != "" }
+func (e event) moves() bool { return e.To != "" }
 
 // states lists the states of a person between two times.
 func (x *index) states(id uuid.UUID, from, to time.Time) []string {
@@ -114,7 +114,7 @@ func (x *index) states(id uuid.UUID, from, to time.Time) []string {
 }
 
 // sinceInMailbox extends since to all spellings of the mailbox.
-func (x *index) sinceInMailbox(e Event, kinds ...string) bool {
+func (x *index) sinceInMailbox(e event, kinds ...string) bool {
 	mailbox := mailboxOf(x.address(e.SubscriberID))
 	for address, events := range x.byAddress {
 		if mailboxOf(address) == mailbox && happened(events, e, kinds) {
@@ -126,12 +126,12 @@ func (x *index) sinceInMailbox(e Event, kinds ...string) bool {
 
 // since finds an event of one of the kinds that an address had after another one began. It may have committed first
 // and still come later in every order that explains both.
-func (x *index) since(e Event, kinds ...string) bool {
+func (x *index) since(e event, kinds ...string) bool {
 	return happened(x.byAddress[x.address(e.SubscriberID)], e, kinds)
 }
 
-func happened(events []Event, e Event, kinds []string) bool {
-	return slices.ContainsFunc(events, func(other Event) bool {
+func happened(events []event, e event, kinds []string) bool {
+	return slices.ContainsFunc(events, func(other event) bool {
 		return other.ID != e.ID && other.Committed.After(e.At) && slices.Contains(kinds, other.Kind)
 	})
 }

@@ -98,14 +98,14 @@ func spell(random *rand.Rand, address string) string {
 
 // act is an operation that was chosen: a request, or something without a route.
 type act struct {
-	call    Call
+	call    call
 	request request
 	direct  func(ctx context.Context, requestID string) error
 }
 
 // plan chooses an operation on an address. It becomes a sign-up if the required link is missing.
 func (r *run) plan(random *rand.Rand, op, address string) act {
-	a := act{call: Call{Op: op, Typed: address}}
+	a := act{call: call{Op: op, Typed: address}}
 	fields := map[string]string{"email": spell(random, address)}
 	form := random.IntN(3) == 0
 	post := func(path string) act {
@@ -122,7 +122,7 @@ func (r *run) plan(random *rand.Rand, op, address string) act {
 	case opBad:
 		return r.planBad(random)
 	case opExpire:
-		return act{call: Call{Op: op}, direct: r.expire}
+		return act{call: call{Op: op}, direct: r.expire}
 	case opSuppress:
 		a.direct = func(ctx context.Context, requestID string) error { return r.suppress(ctx, address, requestID) }
 		return a
@@ -150,7 +150,7 @@ func (r *run) planLink(random *rand.Rand, op, address string) (act, bool) {
 	}[op]
 	used, found := r.mailbox.pick(random, purpose, address)
 	a := act{
-		call:    Call{Op: op, Typed: used.To, Claims: used.Claims, Delivery: used.Delivery},
+		call:    call{Op: op, Typed: used.To, Claims: used.Claims, Delivery: used.Delivery},
 		request: request{method: http.MethodPost, path: used.Path},
 	}
 	form := random.IntN(2) == 0
@@ -217,7 +217,7 @@ type directs struct{ n atomic.Int64 }
 func (d *directs) id() string { return fmt.Sprintf("faults-%d", d.n.Add(1)) }
 
 // do performs an operation and records the result.
-func (r *run) do(ctx context.Context, v *visitor, a act) Call {
+func (r *run) do(ctx context.Context, v *visitor, a act) call {
 	if a.direct == nil {
 		return r.recorder.call(v.send(ctx, a.call, a.request), a)
 	}

@@ -38,16 +38,16 @@ union all select subscriber_id, 'a sealed delivery' from erased join outbox o us
 )
 
 // read collects the history: what was done, and the final state of everything.
-func (r *run) read(ctx context.Context) (h History, err error) {
+func (r *run) read(ctx context.Context) (h history, err error) {
 	d := r.system.Fakes
-	h = History{
+	h = history{
 		Calls: r.recorder.calls, Faults: r.recorder.faults, Days: r.recorder.days, Leftovers: map[uuid.UUID]string{}, Journal: map[uuid.UUID]bool{},
 		Contacts: map[string]bool{}, Problems: append(d.SES.Problems(), d.Loops.Problems()...), Broken: r.recorder.broken,
 	}
 	h.Problems = append(append(h.Problems, d.Sentry.Problems()...), d.SQS.Problems()...)
 	h.Refused = int(r.refused.Load())
 	for _, m := range d.SES.Since(0) {
-		h.Emails = append(h.Emails, Email{m.Tags["delivery"], m.To, m.At})
+		h.Emails = append(h.Emails, email{m.Tags["delivery"], m.To, m.At})
 	}
 	for _, c := range d.Loops.Contacts() {
 		h.Contacts[known(c.Email)] = c.Subscribed
@@ -95,25 +95,25 @@ func (r *run) verifyLedger(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-func (h *History) load(ctx context.Context, conn *pgx.Conn) error {
+func (h *history) load(ctx context.Context, conn *pgx.Conn) error {
 	h.Events, h.Rows, h.Deliveries, h.EmailLog = nil, nil, nil, nil
-	var e Event
+	var e event
 	err := each(ctx, conn, eventsSQL, func() { h.Events = append(h.Events, e) }, &e.ID, &e.SubscriberID, &e.RequestEvent, &e.Kind, &e.Outcome,
 		&e.From, &e.To, &e.RequestID, &e.Channel, &e.Returning, &e.Objected, &e.At, &e.Committed, &e.Transaction)
 	if err != nil {
 		return err
 	}
-	var row Row
+	var row row
 	if err := each(ctx, conn, rowsSQL, func() { h.Rows = append(h.Rows, row) }, &row.ID, &row.Email, &row.Norm, &row.Status, &row.Epoch); err != nil {
 		return err
 	}
-	var d Delivery
+	var d delivery
 	err = each(ctx, conn, deliveriesSQL, func() { h.Deliveries = append(h.Deliveries, d) }, &d.ID, &d.SubscriberID, &d.EventID, &d.Kind, &d.State,
 		&d.Outcome, &d.Attempts, &d.Created, &d.Finished)
 	if err != nil {
 		return err
 	}
-	var m EmailCount
+	var m emailCount
 	if err := each(ctx, conn, mailLogSQL, func() { h.EmailLog = append(h.EmailLog, m) }, &m.Mailbox, &m.Purpose, &m.Count); err != nil {
 		return err
 	}

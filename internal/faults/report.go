@@ -44,7 +44,7 @@ func command(args []string) int {
 const shown = 10
 
 // verdict prints the result of each check and returns the number of violations.
-func verdict(w io.Writer, h *History) int {
+func verdict(w io.Writer, h *history) int {
 	broken := 0
 	for _, p := range invariants() {
 		found := p.check(h)
@@ -62,7 +62,7 @@ func verdict(w io.Writer, h *History) int {
 }
 
 // dump writes a history to a file for analysis.
-func dump(file string, h *History) error {
+func dump(file string, h *history) error {
 	content, err := json.MarshalIndent(h, "", " ")
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func dump(file string, h *History) error {
 // report runs and checks a history and returns the exit status. Its last line summarizes the run.
 func report(ctx context.Context, o options) int {
 	began := time.Now()
-	h, err := history(ctx, o)
+	h, err := runHistory(ctx, o)
 	if err != nil {
 		fmt.Fprintln(o.out, "faults:", err)
 		return 1

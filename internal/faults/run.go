@@ -48,12 +48,12 @@ const hot = 25
 // absent prefixes the line of a server that is not installed and whose faults are skipped.
 const absent = "left out:"
 
-// history runs operations and faults concurrently, then stops the faults and completes everything that was left open.
-func history(ctx context.Context, o options) (History, error) {
+// runHistory runs operations and faults concurrently, then stops the faults and completes everything that was left open.
+func runHistory(ctx context.Context, o options) (history, error) {
 	began := time.Now()
 	s, err := startSystem(ctx, o.root, o.log)
 	if err != nil {
-		return History{}, err
+		return history{}, err
 	}
 	defer s.stop()
 	for _, line := range s.servers.Missing() {
@@ -63,12 +63,12 @@ func history(ctx context.Context, o options) (History, error) {
 	r := &run{options: o, system: s, mailbox: newMailbox(s), recorder: &recorder{}, people: people(max(100, o.ops/20))}
 	r.storm(ctx)
 	if err := ctx.Err(); err != nil {
-		return History{}, err
+		return history{}, err
 	}
 	fmt.Fprintf(o.out, "%d operations, %d faults, %d emails after %.0f s; now everything is repaired\n",
 		r.recorder.count(), len(r.recorder.faults), len(s.Fakes.SES.Emails()), time.Since(began).Seconds())
 	if err := r.settle(ctx); err != nil {
-		return History{}, err
+		return history{}, err
 	}
 	return r.read(ctx)
 }

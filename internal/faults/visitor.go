@@ -47,7 +47,7 @@ type request struct {
 }
 
 // send sends a request and records the result.
-func (v *visitor) send(ctx context.Context, c Call, r request) Call {
+func (v *visitor) send(ctx context.Context, c call, r request) call {
 	c.Start = time.Now()
 	made, err := http.NewRequestWithContext(ctx, r.method, v.base+r.path, strings.NewReader(r.body))
 	if err != nil {

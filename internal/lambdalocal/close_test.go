@@ -31,7 +31,7 @@ func TestCloseWaitsForEventsUnderWay(t *testing.T) {
 	default:
 		t.Error("Close did not wait")
 	}
-	if _, err := s.Invoke(t.Context(), "probe", []byte(`{}`)); !errors.Is(err, ErrClosed) {
+	if _, err := s.Invoke(t.Context(), "probe", []byte(`{}`)); !errors.Is(err, errClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if s.Environments("probe") != 0 {
@@ -82,7 +82,7 @@ func TestCloseDuringStarts(t *testing.T) {
 	if err := s.Close(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Close: %v", err)
 	}
-	if o := <-done; !errors.Is(o.err, ErrClosed) || s.Environments("probe") != 0 {
+	if o := <-done; !errors.Is(o.err, errClosed) || s.Environments("probe") != 0 {
 		t.Errorf("%v %s, %d environments", o.err, o.result.Payload, s.Environments("probe"))
 	}
 }

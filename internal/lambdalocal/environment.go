@@ -71,7 +71,7 @@ func startEnvironment(p *pool) (*environment, error) {
 	go e.watch()
 	if !known {
 		e.kill()
-		return nil, ErrClosed
+		return nil, errClosed
 	}
 	return e, e.waitReady()
 }

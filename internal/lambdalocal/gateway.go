@@ -50,7 +50,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	result, err := s.Invoke(ctx, function, payload)
 	switch {
-	case errors.Is(err, ErrTooLarge): // above what Lambda takes, though not above the gateway's own limit
+	case errors.Is(err, errTooLarge): // above what Lambda takes, though not above the gateway's own limit
 		gatewayAnswer(w, http.StatusRequestEntityTooLarge)
 	case err != nil:
 		gatewayAnswer(w, http.StatusServiceUnavailable)

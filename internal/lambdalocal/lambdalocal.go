@@ -126,12 +126,12 @@ type Result struct {
 }
 
 var (
-	// ErrThrottled is returned when all environments stayed busy until ctx ended.
-	ErrThrottled = errors.New("all environments are busy")
-	// ErrTooLarge is returned for a payload above Lambda's limit of 6 MB.
-	ErrTooLarge = fmt.Errorf("the payload is larger than %d bytes", maxPayload)
-	// ErrClosed is returned after Close.
-	ErrClosed = errors.New("the local functions have been stopped")
+	// errThrottled is returned when all environments stayed busy until ctx ended.
+	errThrottled = errors.New("all environments are busy")
+	// errTooLarge is returned for a payload above Lambda's limit of 6 MB.
+	errTooLarge = fmt.Errorf("the payload is larger than %d bytes", maxPayload)
+	// errClosed is returned after Close.
+	errClosed = errors.New("the local functions have been stopped")
 )
 
 // Invoke sends one event to a function and waits for the result. What the function does wrong is in the Result; an
@@ -164,10 +164,10 @@ func (s *Server) send(ctx context.Context, function string, payload []byte) (<-c
 		return nil, fmt.Errorf("there is no function %q", function)
 	}
 	if len(payload) > maxPayload {
-		return nil, ErrTooLarge
+		return nil, errTooLarge
 	}
 	if !s.begin() {
-		return nil, ErrClosed
+		return nil, errClosed
 	}
 	if err := p.acquire(ctx); err != nil {
 		s.inFlight.Done()

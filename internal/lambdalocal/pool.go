@@ -53,9 +53,9 @@ func (p *pool) acquire(ctx context.Context) error {
 	case p.slots <- struct{}{}:
 		return nil
 	case <-p.closing:
-		return ErrClosed
+		return errClosed
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrThrottled, ctx.Err())
+		return fmt.Errorf("%w: %w", errThrottled, ctx.Err())
 	}
 }
 
@@ -107,7 +107,7 @@ func (p *pool) take() (e *environment, fresh bool, err error) {
 	case e != nil:
 		return e, false, nil
 	case closed:
-		return nil, false, ErrClosed
+		return nil, false, errClosed
 	case waiting:
 		return nil, false, failure
 	}
@@ -126,7 +126,7 @@ func (p *pool) startFailed(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return ErrClosed
+		return errClosed
 	}
 	p.failures++
 	pause := min(100*time.Millisecond<<min(p.failures-1, 10), maxBackoff)

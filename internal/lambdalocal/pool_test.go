@@ -92,7 +92,7 @@ func TestBusyEnvironmentsThrottle(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = s.Invoke(ctx, "probe", []byte(`{}`))
-	if !errors.Is(err, ErrThrottled) || !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, errThrottled) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	// Close ends the calls that wait for an environment.
@@ -104,7 +104,7 @@ func TestBusyEnvironmentsThrottle(t *testing.T) {
 	if err := s.Close(closed); !errors.Is(err, context.Canceled) {
 		t.Errorf("Close cut an event off and said %v", err)
 	}
-	if err := <-waiting; !errors.Is(err, ErrClosed) {
+	if err := <-waiting; !errors.Is(err, errClosed) {
 		t.Errorf("who waited got %v", err)
 	}
 	if o := <-done; !strings.Contains(string(o.result.Payload), "Runtime exited") {
@@ -125,7 +125,7 @@ func TestACallerMayGiveUp(t *testing.T) {
 		}
 		cancel()
 	}()
-	if _, err := s.Invoke(ctx, "probe", []byte(`{"do":"sleep","ms":300,"file":"`+busy+`"}`)); !errors.Is(err, context.Canceled) || errors.Is(err, ErrThrottled) {
+	if _, err := s.Invoke(ctx, "probe", []byte(`{"do":"sleep","ms":300,"file":"`+busy+`"}`)); !errors.Is(err, context.Canceled) || errors.Is(err, errThrottled) {
 		t.Errorf("got %v", err)
 	}
 	if got := decode(t, call(t, s, `{}`)); got.PID != pid || got.Calls != 3 {
@@ -157,7 +157,7 @@ func TestFunctionsAreApart(t *testing.T) {
 	if _, err := s.Invoke(t.Context(), "three", nil); err == nil || s.Environments("three") != 0 {
 		t.Error("a function that does not exist was invoked")
 	}
-	if _, err := s.Invoke(t.Context(), "one", make([]byte, maxPayload+1)); !errors.Is(err, ErrTooLarge) {
+	if _, err := s.Invoke(t.Context(), "one", make([]byte, maxPayload+1)); !errors.Is(err, errTooLarge) {
 		t.Errorf("too large an event: %v", err)
 	}
 }

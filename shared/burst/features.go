@@ -11,9 +11,9 @@ import (
 	"newsletter/shared/pseudonym"
 )
 
-// Dimensions is the length of a vector. A sign-up has about twenty features; two of them rarely share a dimension, and
+// dimensions is the length of a vector. A sign-up has about twenty features; two of them rarely share a dimension, and
 // then have random signs.
-const Dimensions = 512
+const dimensions = 512
 
 // SignUp is the data of a sign-up that is compared.
 type SignUp struct {
@@ -37,7 +37,7 @@ func Tuned() Weights {
 // Weinberger et al., ICML 2009). The similarity of two sign-ups is the cosine of one's query vector and the other's
 // stored vector. The hashes are keyed, so that features cannot be derived from a vector.
 func (w Weights) Vectors(key pseudonym.Key, s SignUp) (query, stored []float32) {
-	querySum, storedSum := make([]float64, Dimensions), make([]float64, Dimensions)
+	querySum, storedSum := make([]float64, dimensions), make([]float64, dimensions)
 	left := w.Shape + w.Trigrams + w.Domain + w.Network + w.Agent + w.Source
 	add := func(group, feature string, weight, sign float64) {
 		left -= weight
@@ -45,8 +45,8 @@ func (w Weights) Vectors(key pseudonym.Key, s SignUp) (query, stored []float32) 
 		if hash>>63 == 1 {
 			v = -v
 		}
-		querySum[hash%Dimensions] += sign * v
-		storedSum[hash%Dimensions] += v
+		querySum[hash%dimensions] += sign * v
+		storedSum[hash%dimensions] += v
 	}
 	local, domain := split(s.Mailbox)
 	add("shape", shape(local), w.Shape, 1)

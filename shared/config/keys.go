@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// MinKey is the minimum length of a secret key in bytes: 256 bits, the strength of SHA-256 and AES-256.
-	MinKey = 32
+	// minKey is the minimum length of a secret key in bytes: 256 bits, the strength of SHA-256 and AES-256.
+	minKey = 32
 	// MaxKeyID is the maximum length of a key's id.
 	MaxKeyID = 16
 )
@@ -23,7 +23,7 @@ var ErrKey = errors.New(`must be at least 32 random bytes in base64, as "openssl
 // DecodeKey decodes a key in standard or URL base64, with or without padding: key generators print all of these.
 func DecodeKey(s string) ([]byte, error) {
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		if key, err := encoding.DecodeString(s); err == nil && len(key) >= MinKey {
+		if key, err := encoding.DecodeString(s); err == nil && len(key) >= minKey {
 			return key, nil
 		}
 	}

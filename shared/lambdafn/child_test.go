@@ -86,7 +86,7 @@ func openEvents(context.Context, *config.Env) (Function, error) {
 		case "unencodable":
 			return func() {}, nil
 		}
-		return map[string]any{"scheduled": IsScheduled(event), "command": command.Command}, nil
+		return map[string]any{"scheduled": isScheduled(event), "command": command.Command}, nil
 	}}, nil
 }
 

@@ -47,9 +47,9 @@ func isHTTP(payload []byte) bool {
 	return json.Unmarshal(payload, &shape) == nil && shape.RequestContext.HTTP.Method != ""
 }
 
-// IsScheduled reports whether an event comes from a schedule: the envelope of an EventBridge rule, or the input
+// isScheduled reports whether an event comes from a schedule: the envelope of an EventBridge rule, or the input
 // {"scheduled": true} of an EventBridge Scheduler, which sends its input without an envelope.
-func IsScheduled(event json.RawMessage) bool {
+func isScheduled(event json.RawMessage) bool {
 	var shape struct {
 		DetailType string `json:"detail-type"`
 		Scheduled  bool   `json:"scheduled"`
@@ -61,5 +61,5 @@ func IsScheduled(event json.RawMessage) bool {
 // object (or null) of a direct invocation.
 func IsScheduleInput(event json.RawMessage) bool {
 	var members map[string]json.RawMessage
-	return IsScheduled(event) || json.Unmarshal(event, &members) == nil && len(members) == 0
+	return isScheduled(event) || json.Unmarshal(event, &members) == nil && len(members) == 0
 }

@@ -110,7 +110,7 @@ func (e *environment) dispatch(ctx context.Context, event parsed) outcome {
 	switch {
 	case event.http != nil && e.function.HTTP != nil:
 		return e.serve(ctx, *event.http)
-	case e.function.Event != nil && IsScheduled(event.raw):
+	case e.function.Event != nil && isScheduled(event.raw):
 		end := capture.CheckIn(ctx)
 		done := e.handle(ctx, event.raw)
 		end(done.err)

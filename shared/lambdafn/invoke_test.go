@@ -132,7 +132,7 @@ func TestIsScheduled(t *testing.T) {
 		`null`:                          false,
 		``:                              false,
 	} {
-		if got := IsScheduled(json.RawMessage(event)); got != want {
+		if got := isScheduled(json.RawMessage(event)); got != want {
 			t.Errorf("%s: %v", event, got)
 		}
 	}

@@ -18,9 +18,9 @@ import (
 // maxConsentText is the longest consent text in characters: people read it on a page.
 const maxConsentText = 10_000
 
-// ErrConsentTextExists is the error for a second text of a version in a language. Consent texts never change, because
+// errConsentTextExists is the error for a second text of a version in a language. Consent texts never change, because
 // people have agreed to them.
-var ErrConsentTextExists = errors.New("ledger: this version has a text in this language; add a new version")
+var errConsentTextExists = errors.New("ledger: this version has a text in this language; add a new version")
 
 // ConsentText is a text that people agree to.
 type ConsentText struct {
@@ -63,7 +63,7 @@ insert into consent_texts (id, version, locale, body, sha256, created_at)
 values ($1::text::uuid, $2::text, $3::text, $4::text, decode($5::text, 'hex'), $6::timestamptz)`
 
 // AddConsentText stores a text forever and records the operator's act. A text of a new version makes that version
-// current. The error is ErrConsentTextExists or the database's.
+// current. A second text of a version in a language is an error.
 func AddConsentText(ctx context.Context, db database, t ConsentText, now time.Time) error {
 	event := Event{
 		ID: uuid.Must(uuid.NewV7()), At: now, Kind: ConsentTextAdded, Actor: Operator, Channel: "tool", RequestID: "operator", ConsentTextID: t.ID,
@@ -75,7 +75,7 @@ func AddConsentText(ctx context.Context, db database, t ConsentText, now time.Ti
 	})
 	const uniqueViolation = "23505"
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == uniqueViolation {
-		return ErrConsentTextExists
+		return errConsentTextExists
 	}
 	if err != nil {
 		return fmt.Errorf("add a consent text: %w", err)

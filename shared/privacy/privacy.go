@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Schema identifies the version of the document.
-const Schema = "urn:newsletter:privacy-export:1"
+// schema identifies the version of the document.
+const schema = "urn:newsletter:privacy-export:1"
 
 // Config is what the owner adds to each copy.
 type Config struct {
@@ -54,7 +54,7 @@ type Document struct {
 // Describe returns d with the parts that are the same in every copy: schema, time, controller, contact, recipients,
 // purposes and rights. controller is the owner's name and postal address; uses is the result of Uses.
 func (c Config) Describe(d Document, controller []string, uses []Use, now time.Time) Document {
-	d.Schema, d.CreatedAt, d.Controller, d.Contact, d.Recipients = Schema, now.UTC(), controller, c.Contact, c.recipients(uses)
+	d.Schema, d.CreatedAt, d.Controller, d.Contact, d.Recipients = schema, now.UTC(), controller, c.Contact, c.recipients(uses)
 	d.Purposes = []string{
 		"Sending the requested newsletter (consent, Art. 6(1)(a) GDPR).",
 		"Proving consent and its withdrawal (Art. 7(1) and 6(1)(c) GDPR).",
