@@ -61,7 +61,7 @@ func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []ou
 		case err != nil:
 			r.report(ctx, err) // the lease brings it back
 		default:
-			r.count("held", 1)
+			r.count(outbox.HeldBack, 1)
 		}
 	}
 	return rest

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"maps"
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"newsletter/shared/config"
 	"newsletter/shared/ga4"
@@ -12,7 +16,36 @@ import (
 	"newsletter/shared/notify"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
 )
+
+// change is one change of a subscription for one destination.
+type change struct {
+	ID uuid.UUID // the same at every attempt: the idempotency key
+	subscription.ChangeEvent
+	// Erased is the contact data of an erased subscriber, for destinations that have to delete it; nil for other changes.
+	Erased *subscription.ErasedContact
+}
+
+// destination receives changes, alerts, or both.
+type destination struct {
+	// deliver delivers a change; nil for a destination without changes. The error is an *outbox.Failure.
+	deliver func(ctx context.Context, c change, s subscribers) (outbox.Outcome, error)
+	// alert is nil for a destination without alerts.
+	alert notify.Notifier
+	// kinds are the kinds of changes that it receives; none for all.
+	kinds []ledger.Kind
+	// needsPayload reports that it has to know the contact data of an erased subscriber.
+	needsPayload bool
+}
+
+// accepts reports whether the destination receives changes of a kind.
+func (d destination) accepts(kind ledger.Kind) bool {
+	return d.deliver != nil && (len(d.kinds) == 0 || slices.Contains(d.kinds, kind))
+}
+
+// destinations are the configured destinations by name. The outbox stores the names, so they never change.
+type destinations map[string]destination
 
 // readDestinations returns the configured destinations. It adds mistakes to env.
 func readDestinations(env *config.Env) destinations {
@@ -22,29 +55,45 @@ func readDestinations(env *config.Env) destinations {
 	if cfg := config.Read[journal.Config](env); cfg.Enabled() {
 		j, err := journal.New(cfg)
 		env.Add(err)
-		all[outbox.Journal] = destination{notify: journalSink{j}.notify, kinds: journaledKinds(), needsPayload: true}
+		all[outbox.Journal] = destination{deliver: journalSink{j}.deliver, kinds: journaledKinds(), needsPayload: true}
 	}
 	if cfg := readLoops(env); cfg.Enabled() {
-		all[outbox.Loops] = destination{notify: loopsSink{loops.New(cfg, client)}.notify, needsPayload: true}
+		all[outbox.Loops] = destination{deliver: loopsSink{loops.New(cfg, client)}.deliver, needsPayload: true}
 	}
 	if cfg := config.Read[ga4.Config](env); cfg.Enabled() {
 		cfg.BaseURL = guard.Service("ga4", "")
-		counted := []ledger.Kind{ledger.Requested, ledger.Confirmed, ledger.Unsubscribed}
-		all[outbox.GA4] = destination{notify: ga4Sink{ga4.New(cfg, client, time.Now)}.notify, kinds: counted}
+		all[outbox.GA4] = destination{deliver: ga4Sink{ga4.New(cfg, client, time.Now)}.deliver, kinds: countedKinds()}
 	}
 	notifiers, err := notify.New(config.Read[notify.Config](env), guard, time.Now)
 	env.Add(err)
 	for name, n := range notifiers {
-		d := destination{notify: ownerSink{n}.notify, notifyAlert: n}
+		d := destination{deliver: ownerSink{n}.deliver, alert: n}
 		if name == outbox.SNS { // the topic receives only alerts
-			d.notify = nil
+			d.deliver = nil
 		}
 		all[name] = d
 	}
 	return all
 }
 
-// accepts reports whether the destination receives events of a kind.
-func (l destination) accepts(kind ledger.Kind) bool {
-	return l.notify != nil && (len(l.kinds) == 0 || slices.Contains(l.kinds, kind))
+// forChange returns the destinations that receive changes of a kind.
+func (all destinations) forChange(kind ledger.Kind) []outbox.Destination {
+	var found []outbox.Destination
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name].accepts(kind) {
+			found = append(found, outbox.Destination{Name: name, NeedsPayload: all[name].needsPayload})
+		}
+	}
+	return found
+}
+
+// forAlerts returns the destinations that receive alerts.
+func (all destinations) forAlerts() []outbox.Destination {
+	var found []outbox.Destination
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name].alert != nil {
+			found = append(found, outbox.Destination{Name: name})
+		}
+	}
+	return found
 }

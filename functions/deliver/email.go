@@ -2,38 +2,68 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"newsletter/shared/capture"
+	"newsletter/shared/config"
+	"newsletter/shared/email"
+	"newsletter/shared/loops"
+	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
 )
 
-// sendEmail sends one email if CheckSend still allows it. The check is as late as possible, so that a subscriber who just
-// left gets no email.
-func (r *run) sendEmail(ctx context.Context, d outbox.Delivery) (string, error) {
-	to, decision, err := r.subscribers.CheckSend(ctx, d)
-	if err != nil {
-		return "error", err // claimed again after the lease
+// sender sends an email. The error is an *outbox.Failure.
+type sender interface {
+	Send(ctx context.Context, m email.Message) (string, error)
+}
+
+var errNoLoops = errors.New("LOOPS_TRANSACTIONAL_ID: requires LOOPS_API_KEY")
+
+// readSender returns the configured sender of emails. It adds mistakes to env.
+func readSender(env *config.Env) sender {
+	template, account := config.Read[loops.SenderConfig](env).TransactionalID, readLoops(env)
+	if template != "" && !account.Enabled() {
+		env.Add(errNoLoops)
 	}
-	message, known := r.writer.compose(d, to)
+	if template != "" {
+		return loopsSender{loops.New(account, outbound.New(config.Read[outbound.Config](env), nil)), template}
+	}
+	cfg := config.Read[email.Config](env)
+	if env.Err() != nil {
+		return nil // report a mistake once
+	}
+	ses, err := email.NewSender(cfg)
+	env.Add(err)
+	return ses
+}
+
+// sendEmail sends one email if the rate of its domain and CheckSend allow it. The check is as late as possible, so that a
+// subscriber who just left gets no email.
+func (r *run) sendEmail(ctx context.Context, d outbox.Delivery) (outbox.Outcome, error) {
+	mailbox := r.mailboxes[d.SubscriberID].Mailbox
+	if wait := r.domainLimiter.take(mailbox); wait > 0 {
+		r.release(ctx, wait, d)
+		return outbox.RateLimited, nil
+	}
+	to, decision, err := r.subscribers.CheckSend(ctx, d)
+	if err != nil || decision.DropReason != "" || decision.DeferFor > 0 {
+		r.domainLimiter.refund(mailbox)
+	}
 	switch {
-	case !known:
-		return r.retry(ctx, d, unknownKind)
+	case err != nil:
+		return outbox.Errored, err
 	case decision.DropReason != "":
-		return decision.DropReason, r.queue.Complete(ctx, d, decision.DropReason)
+		return r.complete(ctx, d, decision.DropReason)
 	case decision.DeferFor > 0:
 		r.release(ctx, decision.DeferFor, d)
-		return "over_budget", nil
+		return outbox.OverBudget, nil
 	}
-	if wait := r.domainLimiter.take(to.Mailbox); wait > 0 {
-		r.release(ctx, wait, d)
-		return "rate_limited", nil
+	message, known := r.writer.compose(d, to)
+	if !known {
+		return r.retry(ctx, d, unknownKind)
 	}
 	began := r.now()
 	_, err = r.sender.Send(ctx, message)
-	outcome := "sent"
-	if err != nil {
-		outcome = "failed"
-	}
-	capture.Breadcrumb(ctx, "send", outcome, r.now().Sub(began))
-	return r.finish(ctx, d, "sent", err)
+	capture.Breadcrumb(ctx, "send", breadcrumb(outbox.Sent, err), r.now().Sub(began))
+	return r.finish(ctx, d, outbox.Sent, err)
 }

@@ -240,6 +240,23 @@ func TestDomainLimiterReadsClockUnderLock(t *testing.T) {
 	}
 }
 
+// An email that is not sent after all leaves its place to another.
+func TestDomainLimiterRefund(t *testing.T) {
+	now := time.Now()
+	l := &domainLimiter{limit: 1, now: func() time.Time { return now }}
+	l.refund("jane@example.org")
+	if wait := l.take("jane@example.org"); wait != 0 {
+		t.Errorf("the first email waits %v", wait)
+	}
+	if wait := l.take("john@lists.example.org"); wait == 0 {
+		t.Error("the second email does not wait")
+	}
+	l.refund("jane@example.org")
+	if wait := l.take("john@example.org"); wait != 0 {
+		t.Errorf("after a refund: %v", wait)
+	}
+}
+
 func TestDatabaseUnavailable(t *testing.T) {
 	b := setup(t)
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"

@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/alert"
-	"newsletter/shared/email"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
@@ -42,10 +41,6 @@ type subscribers interface {
 	Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UUID]subscription.Origin, error)
 }
 
-type sender interface {
-	Send(ctx context.Context, m email.Message) (string, error)
-}
-
 type handler struct {
 	config        Config
 	db            *postgres.DB
@@ -68,7 +63,7 @@ var errNotATick = errors.New("the event is neither a scheduled event nor empty")
 
 // result is the response to an invocation: the number of deliveries by outcome.
 type result struct {
-	Outcomes map[string]int `json:"outcomes"`
+	Outcomes map[outbox.Outcome]int `json:"outcomes"`
 }
 
 // event drains the outbox and polls until Linger ends. It returns early with an error when the email service refuses

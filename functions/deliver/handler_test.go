@@ -125,6 +125,9 @@ func TestDomainRate(t *testing.T) {
 	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%example.org'`); len(got) != 2 {
 		t.Errorf("%d emails are ready", len(got))
 	}
+	if got := b.Strings(`select id::text from email_log where sent_at is not null`); len(got) != 5 { // the rate comes before CheckSend
+		t.Errorf("%d emails are recorded as sent", len(got))
+	}
 }
 
 // A paused destination receives nothing until it is resumed; others are not affected.
@@ -216,7 +219,7 @@ func TestLinger(t *testing.T) {
 	b.Variables["DELIVERY_LINGER"] = "59s"
 	f := b.Open(open)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan map[string]int)
+	ended := make(chan map[outbox.Outcome]int)
 	go func() {
 		value, _ := f.Event(ctx, functiontest.Sample(t, "deliver", "scheduled"))
 		outcomes, _ := value.(result)

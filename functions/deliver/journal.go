@@ -5,6 +5,7 @@ import (
 
 	"newsletter/shared/journal"
 	"newsletter/shared/ledger"
+	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
 
@@ -16,34 +17,34 @@ func journaledKinds() []ledger.Kind {
 // journalSink writes the suppression journal.
 type journalSink struct{ journal *journal.Journal }
 
-func (j journalSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
+func (j journalSink) deliver(ctx context.Context, c change, _ subscribers) (outbox.Outcome, error) {
 	entry := journal.Entry{
-		EventID: t.Change.EventID, At: t.Change.At, SubscriberID: t.Change.SubscriberID, EmailHMAC: t.Change.EmailHMAC, KeyID: t.Change.KeyID,
+		EventID: c.EventID, At: c.At, SubscriberID: c.SubscriberID, EmailHMAC: c.EmailHMAC, KeyID: c.KeyID,
 	}
-	if len(t.Change.Data.Reasons) > 0 {
-		entry.Reason = t.Change.Data.Reasons[0]
+	if len(c.Data.Reasons) > 0 {
+		entry.Reason = c.Data.Reasons[0]
 	}
-	switch t.Change.Kind {
+	switch c.Kind {
 	case ledger.Erased:
-		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, t.Erased.EmailHMAC, t.Erased.KeyID
-		entry.MailboxHMAC = t.Erased.MailboxHMAC
+		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, c.Erased.EmailHMAC, c.Erased.KeyID
+		entry.MailboxHMAC = c.Erased.MailboxHMAC
 	case ledger.Unsubscribed, ledger.Declined:
 		entry.Kind = journal.Unsubscribed
-		if !t.Change.MutedUntil.IsZero() { // declined
-			entry.Until, entry.MailboxHMAC = t.Change.MutedUntil, t.Change.MailboxHMAC
+		if !c.MutedUntil.IsZero() { // declined
+			entry.Until, entry.MailboxHMAC = c.MutedUntil, c.MailboxHMAC
 		}
 	case ledger.Suppressed:
 		entry.Kind = journal.Suppressed
 		if subscription.SuppressionReason(entry.Reason).CoversMailbox() {
-			entry.MailboxHMAC = t.Change.MailboxHMAC
+			entry.MailboxHMAC = c.MailboxHMAC
 		}
 	case ledger.SuppressionRemoved:
 		entry.Kind = journal.SuppressionRemoved
 	default:
-		return "skipped", nil
+		return outbox.Skipped, nil
 	}
 	if entry.EmailHMAC == nil { // erased since; the erasure has its own entry
-		return "stale", nil
+		return outbox.Stale, nil
 	}
-	return "written", j.journal.Write(ctx, entry)
+	return outbox.Written, j.journal.Write(ctx, entry)
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 
+	"newsletter/shared/config"
+	"newsletter/shared/email"
 	"newsletter/shared/ledger"
 	"newsletter/shared/loops"
+	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
@@ -19,53 +22,53 @@ const syncTries = 3
 
 var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscription keeps changing")}
 
-// notify updates the contact to the current state of the subscription, not to that of the event: deliveries may be
+// deliver updates the contact to the current state of the subscription, not to that of the event: deliveries may be
 // reordered, and a subscriber who has left since must not be subscribed at Loops. It checks the state again after the call.
-func (l loopsSink) notify(ctx context.Context, t notification, p subscribers) (string, error) {
-	if t.Erased != nil {
-		return l.delete(ctx, t, p)
+func (l loopsSink) deliver(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
+	if c.Erased != nil {
+		return l.delete(ctx, c, s)
 	}
-	return l.sync(ctx, t, p)
+	return l.sync(ctx, c, s)
 }
 
 // delete deletes an erased subscriber's contact. If the address was signed up again since, that contact is deleted too,
 // so delete then creates it again.
-func (l loopsSink) delete(ctx context.Context, t notification, p subscribers) (string, error) {
-	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: t.Change.SubscriberID.String(), Email: t.Erased.Email})
+func (l loopsSink) delete(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
+	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: c.SubscriberID.String(), Email: c.Erased.Email})
 	if err != nil {
 		return "", err
 	}
-	holder, err := p.FindByPseudonym(ctx, t.Erased.EmailHMAC)
+	holder, err := s.FindByPseudonym(ctx, c.Erased.EmailHMAC)
 	if err != nil || !holder.IsSubscribed() {
-		return string(outcome), err
+		return outcome, err
 	}
-	t.Change = subscription.ChangeEvent{SubscriberID: holder.SubscriberID}
-	return l.sync(ctx, t, p)
+	c.ChangeEvent = subscription.ChangeEvent{SubscriberID: holder.SubscriberID}
+	return l.sync(ctx, c, s)
 }
 
 // sync updates a contact and repeats while the subscription changes.
-func (l loopsSink) sync(ctx context.Context, t notification, p subscribers) (string, error) {
-	id := t.Change.SubscriberID
-	person := loops.Subscriber{SubscriberID: id.String(), Source: t.Change.Source.Page}
+func (l loopsSink) sync(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
+	id := c.SubscriberID
+	contact := loops.Subscriber{SubscriberID: id.String(), Source: c.Source.Page}
 	for range syncTries {
-		before, err := p.Recipients(ctx, id)
+		before, err := s.Recipients(ctx, id)
 		if err != nil {
 			return "", err
 		}
 		now, known := before[id]
 		if known {
-			person.Email = now.Mailbox
+			contact.Email = now.Mailbox
 		}
-		outcome, err := l.apply(ctx, person, now.IsSubscribed(), t)
+		outcome, err := l.apply(ctx, contact, now.IsSubscribed(), c)
 		if err != nil {
 			return "", err
 		}
-		after, err := p.Recipients(ctx, id)
+		after, err := s.Recipients(ctx, id)
 		if err != nil {
 			return "", err
 		}
 		if after[id].IsSubscribed() == now.IsSubscribed() && after[id].SubscriberID == now.SubscriberID {
-			return string(outcome), nil
+			return outcome, nil
 		}
 	}
 	return "", errChanging
@@ -73,13 +76,34 @@ func (l loopsSink) sync(ctx context.Context, t notification, p subscribers) (str
 
 // apply makes one call. A subscriber without a row never confirmed or was erased; apply deletes their contact, which a
 // concurrent call may have created.
-func (l loopsSink) apply(ctx context.Context, person loops.Subscriber, subscribed bool, t notification) (loops.Outcome, error) {
+func (l loopsSink) apply(ctx context.Context, contact loops.Subscriber, subscribed bool, c change) (outbox.Outcome, error) {
 	switch {
 	case subscribed:
-		person.Returning = t.Change.Kind == ledger.Confirmed && t.Change.Data.Returning
-		return l.account.Subscribe(ctx, person)
-	case person.Email == "":
-		return l.account.Delete(ctx, person)
+		contact.Returning = c.Kind == ledger.Confirmed && c.Data.Returning
+		return l.account.Subscribe(ctx, contact)
+	case contact.Email == "":
+		return l.account.Delete(ctx, contact)
 	}
-	return l.account.Unsubscribe(ctx, person)
+	return l.account.Unsubscribe(ctx, contact)
+}
+
+// readLoops reads the configuration of Loops, or of its fake.
+func readLoops(env *config.Env) loops.Config {
+	cfg := config.Read[loops.Config](env)
+	cfg.BaseURL = config.Read[outbound.Config](env).Service("loops", cfg.BaseURL)
+	return cfg
+}
+
+// loopsSender sends through Loops.
+type loopsSender struct {
+	account  *loops.Client
+	template string
+}
+
+// Send implements sender. Loops drops a repetition by the delivery's id.
+func (l loopsSender) Send(ctx context.Context, m email.Message) (string, error) {
+	return "", l.account.Send(ctx, loops.Email{
+		To: m.To, TransactionalID: l.template, Key: m.DeliveryID,
+		Variables: map[string]string{"subject": m.Subject, "text": m.Text, "unsubscribe": m.UnsubscribeTo},
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"newsletter/shared/ledger"
 	"newsletter/shared/notify"
+	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 	"newsletter/shared/webhook"
 )
@@ -14,8 +15,8 @@ import (
 // ownerSink notifies the owner.
 type ownerSink struct{ notifier notify.Notifier }
 
-func (o ownerSink) notify(ctx context.Context, t notification, _ subscribers) (string, error) {
-	return "notified", o.notifier(ctx, notify.Notification{ID: t.ID.String(), Message: message(t.Change), Event: event(t.Change)})
+func (o ownerSink) deliver(ctx context.Context, c change, _ subscribers) (outbox.Outcome, error) {
+	return outbox.Notified, o.notifier(ctx, notify.Notification{ID: c.ID.String(), Message: message(c.ChangeEvent), Event: event(c.ChangeEvent)})
 }
 
 // message returns a change as a message for people.

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
@@ -45,18 +47,38 @@ func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox
 			}
 		}
 	}
+	if err := r.readMailboxes(ctx, now); err != nil {
+		r.report(ctx, err)
+		r.release(ctx, 0, claimed...)
+		return nil
+	}
 	r.release(ctx, pausedWait, paused...)
 	r.release(ctx, rateWait, later...)
-	r.countIfAny("paused", len(paused))
-	r.countIfAny("rate_limited", len(later))
+	r.countIfAny(outbox.Paused, len(paused))
+	r.countIfAny(outbox.RateLimited, len(later))
 	return now
 }
 
 // countIfAny counts an outcome unless n is 0.
-func (r *run) countIfAny(outcome string, n int) {
+func (r *run) countIfAny(outcome outbox.Outcome, n int) {
 	if n > 0 {
 		r.count(outcome, n)
 	}
+}
+
+// readMailboxes reads the recipients of the emails among some deliveries, if the rate of a domain is limited.
+func (r *run) readMailboxes(ctx context.Context, deliveries []outbox.Delivery) (err error) {
+	var ids []uuid.UUID
+	for _, d := range deliveries {
+		if d.Kind.IsEmail() && r.domainLimiter.limit > 0 {
+			ids = append(ids, d.SubscriberID)
+		}
+	}
+	r.mailboxes = nil
+	if len(ids) > 0 {
+		r.mailboxes, err = r.subscribers.Recipients(ctx, ids...)
+	}
+	return err
 }
 
 // domainLimiter limits the emails to one registrable domain in each minute, which protects small mail servers. Large
@@ -72,21 +94,39 @@ type domainLimiter struct {
 }
 
 // take counts an email to an address, or returns how long it has to wait.
-func (p *domainLimiter) take(mailbox string) (wait time.Duration) {
-	domain := strings.ToLower(mailbox[strings.LastIndexByte(mailbox, '@')+1:])
-	if p.limit == 0 || subscription.Provider(domain) != "other" {
+func (l *domainLimiter) take(mailbox string) (wait time.Duration) {
+	domain, limited := l.domain(mailbox)
+	if !limited {
 		return 0
 	}
-	domain = subscription.RegistrableDomain(domain)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := p.now() // under the lock, so that minutes never go back
-	if minute := now.Truncate(time.Minute); !minute.Equal(p.minute) {
-		p.minute, p.sent = minute, map[string]int{}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now() // under the lock, so that minutes never go back
+	if minute := now.Truncate(time.Minute); !minute.Equal(l.minute) {
+		l.minute, l.sent = minute, map[string]int{}
 	}
-	if p.sent[domain] >= p.limit {
-		return p.minute.Add(time.Minute).Sub(now)
+	if l.sent[domain] >= l.limit {
+		return l.minute.Add(time.Minute).Sub(now)
 	}
-	p.sent[domain]++
+	l.sent[domain]++
 	return 0
+}
+
+// refund takes back the count of an email that is not sent.
+func (l *domainLimiter) refund(mailbox string) {
+	domain, _ := l.domain(mailbox)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sent[domain] > 0 { // not counted in an earlier minute
+		l.sent[domain]--
+	}
+}
+
+// domain returns the registrable domain of an address, and whether its rate is limited.
+func (l *domainLimiter) domain(mailbox string) (domain string, limited bool) {
+	host := strings.ToLower(mailbox[strings.LastIndexByte(mailbox, '@')+1:])
+	if l.limit == 0 || host == "" || subscription.Provider(host) != "other" {
+		return "", false
+	}
+	return subscription.RegistrableDomain(host), true
 }

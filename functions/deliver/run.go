@@ -7,9 +7,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"newsletter/shared/capture"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 	"newsletter/shared/webhook"
 )
@@ -20,15 +23,18 @@ type run struct {
 	concurrency int // concurrent deliveries; fewer after the email service throttled a send
 
 	mu       sync.Mutex
-	outcomes map[string]int
+	outcomes map[outbox.Outcome]int
 	stopped  map[string]*outbox.Failure // by destination: the failure of all its deliveries of this batch
+
+	// mailboxes are the recipients of the batch's emails, for the rate of their domains; empty without a limit.
+	mailboxes map[uuid.UUID]subscription.Recipient
 }
 
 func newRun(h *handler) *run {
-	return &run{handler: h, concurrency: h.config.Concurrency, outcomes: map[string]int{}}
+	return &run{handler: h, concurrency: h.config.Concurrency, outcomes: map[outbox.Outcome]int{}}
 }
 
-func (r *run) count(outcome string, n int) {
+func (r *run) count(outcome outbox.Outcome, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.outcomes[outcome] += n
@@ -49,7 +55,7 @@ func (r *run) stoppedBy(channel string) *outbox.Failure {
 // noteOutcomes adds the outcomes to the log line.
 func (r *run) noteOutcomes(ctx context.Context) {
 	for outcome, n := range r.outcomes {
-		lambdafn.Note(ctx, slog.Int("delivered_"+outcome, n))
+		lambdafn.Note(ctx, slog.Int("delivered_"+string(outcome), n))
 	}
 }
 
@@ -70,10 +76,10 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds ti
 			wanted = append(wanted, d)
 		}
 	}
-	if err := r.queue.CompleteAll(ctx, "none", decoys...); err != nil {
+	if err := r.queue.CompleteAll(ctx, outbox.Decoy, decoys...); err != nil {
 		r.report(ctx, err) // claimed again after the lease
 	} else if len(decoys) > 0 {
-		r.count("none", len(decoys))
+		r.count(outbox.Decoy, len(decoys))
 	}
 	r.stopped = map[string]*outbox.Failure{}
 	r.deliverAll(ctx, r.holdBursts(ctx, r.limitRate(ctx, wanted)), leaseEnds)
@@ -114,7 +120,7 @@ func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leas
 			defer func() { <-slots }()
 			outcome := r.deliver(ctx, d)
 			r.count(outcome, 1)
-			telemetry.Add(ctx, telemetry.Deliveries, 1, destinationOf(d), metricResult(outcome))
+			telemetry.Add(ctx, telemetry.Deliveries, 1, destinationOf(d), string(outcome.Result()))
 		})
 	}
 }
@@ -138,89 +144,86 @@ func (r *run) release(ctx context.Context, pause time.Duration, deliveries ...ou
 }
 
 // deliver makes one delivery, records its outcome and returns it.
-func (r *run) deliver(ctx context.Context, d outbox.Delivery) (outcome string) {
+func (r *run) deliver(ctx context.Context, d outbox.Delivery) (outcome outbox.Outcome) {
 	defer func() {
 		if value := recover(); value != nil { // one bad message must not stop the others
-			outcome = "panic"
-			r.report(ctx, errors.Join(capture.Panic(ctx, value), r.queue.Retry(ctx, d, outcome, 0)))
+			outcome = outbox.Panicked
+			r.report(ctx, errors.Join(capture.Panic(ctx, value), r.queue.Retry(ctx, d, string(outcome), 0)))
 		}
 	}()
 	outcome, err := r.attempt(ctx, d)
 	switch {
 	case errors.Is(err, outbox.ErrLeaseLost):
-		return "lease_lost"
+		return outbox.LeaseLost
 	case err != nil:
 		r.report(ctx, err)
 	}
 	return outcome
 }
 
-func (r *run) attempt(ctx context.Context, d outbox.Delivery) (string, error) {
+func (r *run) attempt(ctx context.Context, d outbox.Delivery) (outbox.Outcome, error) {
 	switch {
 	case d.Kind.IsEmail():
 		return r.sendEmail(ctx, d)
 	case d.Kind.IsFanOut():
-		return r.fanOut(ctx, d)
+		return r.expand(ctx, d)
 	case d.Kind.AlertChange() != "":
 		return r.notifyAlert(ctx, d)
 	case d.Kind.Recipient() != "":
-		return r.notify(ctx, d)
+		return r.deliverChange(ctx, d)
 	}
 	return r.retry(ctx, d, unknownKind) // enqueued by a newer version
 }
 
 var unknownKind = &outbox.Failure{Cause: "unknown_kind"}
 
+// complete records the outcome of a message that is done.
+func (r *run) complete(ctx context.Context, d outbox.Delivery, outcome outbox.Outcome) (outbox.Outcome, error) {
+	return outcome, r.queue.Complete(ctx, d, outcome)
+}
+
 // finish records the result of an attempt: the outcome, or the failure.
-func (r *run) finish(ctx context.Context, d outbox.Delivery, outcome string, err error) (string, error) {
+func (r *run) finish(ctx context.Context, d outbox.Delivery, outcome outbox.Outcome, err error) (outbox.Outcome, error) {
 	if err == nil {
-		return outcome, r.queue.Complete(ctx, d, outcome)
+		return r.complete(ctx, d, outcome)
 	}
 	failure, ok := errors.AsType[*outbox.Failure](err)
 	if !ok {
-		failure = &outbox.Failure{Cause: "error", Err: err}
+		failure = &outbox.Failure{Cause: string(outbox.Errored), Err: err}
 	}
+	return r.fail(ctx, d, failure)
+}
+
+// fail records a failed attempt.
+func (r *run) fail(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) (outbox.Outcome, error) {
 	switch {
 	case failure.Permanent && failure.Cause == webhook.Gone: // no further call until the owner resumes
-		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause), r.queue.Pause(ctx, destinationOf(d), failure.Cause))
+		return outbox.DeadLettered, errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause), r.queue.Pause(ctx, destinationOf(d), failure.Cause))
 	case failure.Permanent:
-		return "dead", errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause))
+		return outbox.DeadLettered, errors.Join(failure, r.queue.DeadLetter(ctx, d, failure.Cause))
 	case failure.AffectsDestination:
 		r.stop(destinationOf(d), failure)
 		r.releaseFailed(ctx, d, failure) // the attempt does not count
-		return "deferred", nil
+		return outbox.Deferred, nil
 	}
 	return r.retry(ctx, d, failure)
 }
 
 // retry schedules another attempt, or dead-letters the delivery after the last one. The error is to be reported to the
 // operator.
-func (r *run) retry(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) (string, error) {
+func (r *run) retry(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) (outbox.Outcome, error) {
 	err := r.queue.Retry(ctx, d, failure.Cause, failure.RetryAfter)
 	switch {
 	case d.Attempt >= outbox.MaxAttempts:
-		return "dead", errors.Join(failure, err)
+		return outbox.DeadLettered, errors.Join(failure, err)
 	case failure.NeedsOwner:
-		return "retry", errors.Join(failure, err)
+		return outbox.Retried, errors.Join(failure, err)
 	}
-	return "retry", err
+	return outbox.Retried, err
 }
 
 // report logs an error and captures it for the operator.
 func (r *run) report(ctx context.Context, err error) {
 	capture.Error(ctx, err)
 	lambdafn.Logger(ctx).Error("delivery failed", "err", err)
-}
-
-// metricResult returns the metric's value for an outcome.
-func metricResult(outcome string) string {
-	switch outcome {
-	case "dead":
-		return "dead"
-	case "retry", "deferred", "rate_limited", "over_budget", "error", "panic":
-		return "later"
-	case "stale", "outdated", "superseded", "skipped", "lease_lost":
-		return "dropped"
-	}
-	return "delivered"
 }

@@ -11,6 +11,7 @@ import (
 	"newsletter/internal/devstack"
 	"newsletter/internal/functiontest"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/outbox"
 	"newsletter/shared/token"
 )
 
@@ -52,7 +53,7 @@ func (b *bundle) openWith(change func(h *handler)) lambdafn.Function {
 }
 
 // run invokes the function once and returns the number of deliveries by outcome.
-func (b *bundle) run(ctx context.Context, f lambdafn.Function) map[string]int {
+func (b *bundle) run(ctx context.Context, f lambdafn.Function) map[outbox.Outcome]int {
 	b.Helper()
 	value, err := f.Event(ctx, functiontest.Sample(b, "deliver", "scheduled"))
 	if err != nil {
@@ -62,7 +63,7 @@ func (b *bundle) run(ctx context.Context, f lambdafn.Function) map[string]int {
 }
 
 // expect compares outcomes, written as JSON.
-func (b *bundle) expect(got map[string]int, want string) {
+func (b *bundle) expect(got map[outbox.Outcome]int, want string) {
 	b.Helper()
 	text, err := json.Marshal(got)
 	if err != nil || string(text) != want {

@@ -33,7 +33,7 @@ var layers = map[string]layer{
 	"subscription": {[]string{"ledger", "config", "outbox", "pseudonym", "token"}, domain},
 	"alert":        {[]string{"config", "outbox"}, domain},
 	"healthcheck":  {[]string{"alert"}, "the health function's details list the firing alerts"},
-	"messenger":    {[]string{"alert", "config", "notify", "outbound", "outbox", "webhook"}, "it sends alerts to every destination"},
+	"notify":       {[]string{"alert", "awssdk", "config", "outbound", "outbox", "webhook"}, "it sends alerts to every destination"},
 	"catalog":      {[]string{"config"}, "it holds the translations that visitors read"},
 	"email":        {[]string{"awssdk", "capture", "config", "outbox", "catalog"}, adapter},
 	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},

@@ -4,27 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+
+	"newsletter/shared/outbox"
 )
-
-// Outcome is the result of a call, in one word for the delivery's row and for metrics.
-type Outcome string
-
-// The outcomes.
-const (
-	Subscribed   Outcome = "subscribed"
-	Unsubscribed Outcome = "unsubscribed"
-	Deleted      Outcome = "deleted"
-	// Absent means that there was no such contact.
-	Absent Outcome = "absent"
-	// Suppressed, Left and Declined mean that Loops does not let the subscriber be subscribed: an email bounced or caused a
-	// complaint; they unsubscribed at Loops; they declined Loops' own double opt-in. The contact is unchanged.
-	Suppressed Outcome = "cannot_be_subscribed_suppressed"
-	Left       Outcome = "cannot_be_subscribed_left"
-	Declined   Outcome = "cannot_be_subscribed_declined"
-)
-
-// Refused reports whether Loops does not let the subscriber be subscribed. That is no failure: a retry has the same result.
-func (o Outcome) Refused() bool { return o == Suppressed || o == Left || o == Declined }
 
 // Subscriber is a subscriber as sent to Loops.
 type Subscriber struct {
@@ -72,7 +54,7 @@ func (l *Client) Find(ctx context.Context, email string) (*Contact, error) {
 }
 
 // Subscribe creates or updates a contact that receives emails. The error is a *outbox.Failure.
-func (l *Client) Subscribe(ctx context.Context, p Subscriber) (Outcome, error) {
+func (l *Client) Subscribe(ctx context.Context, p Subscriber) (outbox.Outcome, error) {
 	contact, err := l.Find(ctx, p.Email)
 	if err != nil {
 		return "", err
@@ -94,22 +76,22 @@ func (l *Client) Subscribe(ctx context.Context, p Subscriber) (Outcome, error) {
 	if err := l.update(ctx, change); err != nil {
 		return "", err
 	}
-	return Subscribed, nil
+	return outbox.Subscribed, nil
 }
 
 // refusal returns why a contact cannot be subscribed, or "" if it can.
-func (l *Client) refusal(ctx context.Context, contact *Contact, returning bool) (Outcome, error) {
+func (l *Client) refusal(ctx context.Context, contact *Contact, returning bool) (outbox.Outcome, error) {
 	switch suppressed, err := l.suppressed(ctx, contact.Email); {
 	case err != nil:
 		return "", err
 	case suppressed:
-		return Suppressed, nil
+		return outbox.RefusedSuppressed, nil
 	case returning:
 		return "", nil
 	case contact.OptInStatus == "rejected":
-		return Declined, nil
+		return outbox.RefusedDeclined, nil
 	case !contact.Subscribed && contact.OptInStatus != "pending": // a confirmation here answers a pending opt-in
-		return Left, nil
+		return outbox.RefusedUnsubscribed, nil
 	}
 	return "", nil
 }
@@ -130,23 +112,23 @@ func (l *Client) suppressed(ctx context.Context, email string) (bool, error) {
 }
 
 // Unsubscribe stops emails to a contact. It creates no contact. The error is a *outbox.Failure.
-func (l *Client) Unsubscribe(ctx context.Context, p Subscriber) (Outcome, error) {
+func (l *Client) Unsubscribe(ctx context.Context, p Subscriber) (outbox.Outcome, error) {
 	contact, err := l.Find(ctx, p.Email)
 	if err != nil {
 		return "", err
 	}
 	if contact == nil { // an update would create one
-		return Absent, nil
+		return outbox.Absent, nil
 	}
 	err = l.update(ctx, update{Email: p.Email, Subscribed: new(false), MailingLists: l.lists(false)})
 	if err != nil {
 		return "", err
 	}
-	return Unsubscribed, nil
+	return outbox.Unsubscribed, nil
 }
 
 // Delete deletes a contact by address, or by subscriber id if Email is empty. The error is a *outbox.Failure.
-func (l *Client) Delete(ctx context.Context, p Subscriber) (Outcome, error) {
+func (l *Client) Delete(ctx context.Context, p Subscriber) (outbox.Outcome, error) {
 	body := map[string]string{"email": p.Email} // Loops accepts one of the two, not both
 	if p.Email == "" {
 		body = map[string]string{"userId": p.SubscriberID}
@@ -155,9 +137,9 @@ func (l *Client) Delete(ctx context.Context, p Subscriber) (Outcome, error) {
 	case err != nil:
 		return "", err
 	case !found:
-		return Absent, nil
+		return outbox.Absent, nil
 	}
-	return Deleted, nil
+	return outbox.Deleted, nil
 }
 
 func (l *Client) update(ctx context.Context, change update) error {

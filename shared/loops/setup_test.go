@@ -50,9 +50,9 @@ func client(server *httptest.Server) *http.Client {
 	return c
 }
 
-func (b *bundle) expect(want Outcome) func(Outcome, error) {
+func (b *bundle) expect(want outbox.Outcome) func(outbox.Outcome, error) {
 	b.Helper()
-	return func(got Outcome, err error) {
+	return func(got outbox.Outcome, err error) {
 		b.Helper()
 		if err != nil || got != want {
 			b.Errorf("outcome %q, %v; want %q", got, err, want)

@@ -114,19 +114,20 @@ func (d *Depth) addFailing(f FailingDestination) {
 
 // A message that was completed without a delivery is no evidence that its destination works.
 const latestSQL = `
-select kind, max(finished_at) from outbox
+select kind, coalesce(outcome, ''), max(finished_at) from outbox
 where finished_at > $1::timestamptz - interval '1 day' and state = 'done'
-  and outcome not in ('none', 'stale', 'skipped', 'dropped', 'rejected', 'expired', 'erased')
-group by kind`
+group by kind, outcome`
 
 // ReadLatest adds to b the query for the time of each destination's last delivery within a day.
 func ReadLatest(b *pgx.Batch, now time.Time, into *map[string]time.Time) {
 	b.Queue(latestSQL, now).Query(func(rows pgx.Rows) error {
 		*into = map[string]time.Time{}
 		var kind Kind
+		var outcome Outcome
 		var at time.Time
-		_, err := pgx.ForEachRow(rows, []any{(*string)(&kind), &at}, func() error {
-			if name := kind.Destination(); (kind.IsEmail() || kind.Recipient() != "") && at.After((*into)[name]) {
+		_, err := pgx.ForEachRow(rows, []any{(*string)(&kind), (*string)(&outcome), &at}, func() error {
+			delivered := outcome.Result() == Delivered && (kind.IsEmail() || kind.Recipient() != "")
+			if name := kind.Destination(); delivered && at.After((*into)[name]) {
 				(*into)[name] = at
 			}
 			return nil

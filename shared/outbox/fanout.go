@@ -33,7 +33,7 @@ func (w *Worker) Expand(ctx context.Context, d Delivery, destinations ...Destina
 			}
 			Enqueue(b, m)
 		}
-		b.Queue(completeSQL, d.ID.String(), d.Attempt, "expanded", now)
+		b.Queue(completeSQL, d.ID.String(), d.Attempt, string(Expanded), now)
 	})
 	if err != nil {
 		return fmt.Errorf("expand a message: %w", err)

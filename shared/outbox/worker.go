@@ -91,10 +91,10 @@ update outbox set state = 'done', hold_reason = null, sealed = null, outcome = $
 where id = $1::text::uuid and attempts = $2::integer
   and (state = 'ready' or (state = 'done' and outcome = $3::text))`
 
-// Complete records d's one-word outcome, and deletes its sealed payload. It is idempotent. It returns ErrLeaseLost if the
+// Complete records d's outcome, and deletes its sealed payload. It is idempotent. It returns ErrLeaseLost if the
 // lease is lost.
-func (w *Worker) Complete(ctx context.Context, d Delivery, outcome string) error {
-	return w.mark(ctx, "complete a delivery", completeSQL, d.ID.String(), d.Attempt, outcome, w.now())
+func (w *Worker) Complete(ctx context.Context, d Delivery, outcome Outcome) error {
+	return w.mark(ctx, "complete a delivery", completeSQL, d.ID.String(), d.Attempt, string(outcome), w.now())
 }
 
 const deadLetterSQL = `
@@ -161,14 +161,14 @@ func (w *Worker) release(ctx context.Context, pause time.Duration, cause string,
 
 // CompleteAll completes several deliveries that need no work, such as decoys, in one round trip. A message whose lease is
 // lost is unchanged.
-func (w *Worker) CompleteAll(ctx context.Context, outcome string, deliveries ...Delivery) error {
+func (w *Worker) CompleteAll(ctx context.Context, outcome Outcome, deliveries ...Delivery) error {
 	if len(deliveries) == 0 {
 		return nil
 	}
 	now := w.now()
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		for _, d := range deliveries {
-			b.Queue(completeSQL, d.ID.String(), d.Attempt, outcome, now)
+			b.Queue(completeSQL, d.ID.String(), d.Attempt, string(outcome), now)
 		}
 	})
 	if err != nil {

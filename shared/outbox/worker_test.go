@@ -11,6 +11,12 @@ import (
 	"newsletter/internal/sqlcheck"
 )
 
+func TestUnknownOutcomeIsNotDelivered(t *testing.T) {
+	if got := Outcome("unknown").Result(); got != "" {
+		t.Errorf("an unknown outcome counts as %q", got)
+	}
+}
+
 func TestStatementsFitTheSchema(t *testing.T) {
 	sqlcheck.Prepare(t, setup(t).admin, ".")
 }

@@ -15,18 +15,11 @@ import (
 
 // SendDecision is the decision about a due email. The zero SendDecision sends it.
 type SendDecision struct {
-	// DropReason drops the email: "stale", "outdated" or "superseded"; empty to keep it.
-	DropReason string
+	// DropReason drops the email: outbox.Stale, Outdated or Superseded; empty to keep it.
+	DropReason outbox.Outcome
 	// DeferFor is how long the mailbox budget or the domain limit defers the email; 0 for not at all.
 	DeferFor time.Duration
 }
-
-// The reasons to drop an email.
-const (
-	dropStale      = "stale"      // the subscriber's state changed after the email was decided
-	dropOutdated   = "outdated"   // it waited longer than its lifetime
-	dropSuperseded = "superseded" // a later email of this purpose exists: a backlog must not arrive as a burst
-)
 
 // A logEntry is an entry of the email log.
 type logEntry struct {
@@ -46,7 +39,7 @@ func decideSend(now time.Time, d outbox.Delivery, log []logEntry, domainFree tim
 	purpose := purposeOf(d.Kind)
 	budget, _ := budgetOf(purpose)
 	if now.Sub(d.CreatedAt) > budget.lifetime {
-		return SendDecision{DropReason: dropOutdated}
+		return SendDecision{DropReason: outbox.Outdated}
 	}
 	free := domainFree
 	var sent []time.Time
@@ -55,7 +48,7 @@ func decideSend(now time.Time, d outbox.Delivery, log []logEntry, domainFree tim
 			continue
 		}
 		if e.purpose == purpose && e.after(d) && (e.waits || e.sentAt != nil) {
-			return SendDecision{DropReason: dropSuperseded}
+			return SendDecision{DropReason: outbox.Superseded} // a backlog must not arrive as a burst
 		}
 		if e.sentAt != nil {
 			sent = append(sent, *e.sentAt)
@@ -160,7 +153,7 @@ func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (Recipient, Se
 			}
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			c = SendDecision{DropReason: dropStale}
+			c = SendDecision{DropReason: outbox.Stale}
 			if to.Accepts(d.Kind, d.Epoch) {
 				c = decideSend(now, d, log, domainFree)
 			}

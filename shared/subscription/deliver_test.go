@@ -52,7 +52,7 @@ func (b *fixture) deliver() (sent []sentEmail) {
 	}
 }
 
-func (b *fixture) complete(queue *outbox.Worker, d outbox.Delivery, outcome string) {
+func (b *fixture) complete(queue *outbox.Worker, d outbox.Delivery, outcome outbox.Outcome) {
 	b.Helper()
 	if err := queue.Complete(b.Context(), d, outcome); err != nil {
 		b.Fatal(err)
