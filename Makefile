@@ -159,7 +159,7 @@ vet:
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml
-	@$< run
+	@$< run --allow-parallel-runners
 
 $(GOLANGCI_LINT): PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 $(GOVULNCHECK): PACKAGE := golang.org/x/vuln/cmd/govulncheck
