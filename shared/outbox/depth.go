@@ -50,29 +50,29 @@ select kind, failing, count(*), min(since), coalesce((array_agg(outcome order by
 from (
     select kind, greatest(created_at, deferred_until) as since, nullif(outcome, 'released') as outcome,
            coalesce(outcome <> 'released', false) or attempts >= 3 as failing
-    from outbox where state = 'ready' order by created_at limit 100000
+    from outbox where state = 'ready' order by created_at limit $1::integer
 ) as ready
 group by kind, failing order by min(since)`
 
 const depthSQL = `
-select (select count(*) from (select 1 from outbox where state = 'dead' limit 100000) as dead),
+select (select count(*) from (select 1 from outbox where state = 'dead' limit $2::integer) as dead),
        coalesce((select created_at from outbox where state = 'ready' order by created_at limit 1), $1::timestamptz)`
 
 // Decoys are excluded: nothing is delivered for them.
 const heldSQL = `
-select hold_reason, count(*) from (select hold_reason from outbox where state = 'held' and kind <> 'none' limit 100000) as held
+select hold_reason, count(*) from (select hold_reason from outbox where state = 'held' and kind <> 'none' limit $1::integer) as held
 group by hold_reason`
 
 // ReadDepth adds the query of the outbox's depth to b.
 func ReadDepth(b *pgx.Batch, now time.Time, into *Depth) {
-	b.Queue(depthSQL, now).QueryRow(func(row pgx.Row) error {
+	b.Queue(depthSQL, now, MaxCounted).QueryRow(func(row pgx.Row) error {
 		*into = Depth{}
 		var created time.Time
 		err := row.Scan(&into.Dead, &created)
 		into.Oldest = max(0, now.Sub(created))
 		return err
 	})
-	b.Queue(heldSQL).Query(func(rows pgx.Rows) error {
+	b.Queue(heldSQL, MaxCounted).Query(func(rows pgx.Rows) error {
 		into.HeldByReason = map[string]int64{}
 		var reason string
 		var n int64
@@ -82,7 +82,7 @@ func ReadDepth(b *pgx.Batch, now time.Time, into *Depth) {
 		})
 		return err
 	})
-	b.Queue(readySQL).Query(func(rows pgx.Rows) error {
+	b.Queue(readySQL, MaxCounted).Query(func(rows pgx.Rows) error {
 		var kind Kind
 		var failing bool
 		var n int64
