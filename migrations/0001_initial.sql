@@ -252,7 +252,7 @@ create table request_stats (
     primary key (span, slot, endpoint, class, cold, bucket)
 );
 comment on column request_stats.span is 'Length of the slot in seconds: a minute, or the five minutes and the hour that aggregate minutes.';
-comment on column request_stats.bucket is 'Bucket of the duration, as in shared/histogram.';
+comment on column request_stats.bucket is 'Bucket of the duration, as in shared/requeststats.';
 
 create table health_samples (
     at           timestamptz primary key,

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"newsletter/internal/terminal"
-	"newsletter/shared/baseline"
+	"newsletter/shared/requeststats"
 )
 
 // The periods of the charts, and the longest forecast that is printed.
@@ -27,14 +27,14 @@ const (
 
 // route is the latency of a route.
 type route struct {
-	Endpoint string            `json:"endpoint"`
-	Hour     baseline.Interval `json:"last_hour"`
-	Usual    baseline.Usual    `json:"usual"`
-	Slower   bool              `json:"slower_than_usual"`
-	Trend    baseline.Trend    `json:"trend"`
-	Crosses  *float64          `json:"crosses_in_days,omitempty"`
-	Cold     baseline.Interval `json:"cold_starts"` // of seven days
-	hours    []float64         // 95th percentiles; NaN without requests
+	Endpoint string                `json:"endpoint"`
+	Hour     requeststats.Interval `json:"last_hour"`
+	Usual    requeststats.Usual    `json:"usual"`
+	Slower   bool                  `json:"slower_than_usual"`
+	Trend    requeststats.Trend    `json:"trend"`
+	Crosses  *float64              `json:"crosses_in_days,omitempty"`
+	Cold     requeststats.Interval `json:"cold_starts"` // of seven days
+	hours    []float64             // 95th percentiles; NaN without requests
 }
 
 // perfCommand shows the latency of the routes. It returns an error if a route is slower than usual, or if the health
@@ -55,7 +55,7 @@ func perfCommand(ctx context.Context, args []string) error {
 	}
 	defer db.Close()
 	now := time.Now()
-	routes, err := readRoutes(ctx, baseline.NewReader(db, func() time.Time { return now }), now, *target)
+	routes, err := readRoutes(ctx, requeststats.NewReader(db, func() time.Time { return now }), now, *target)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func perfCommand(ctx context.Context, args []string) error {
 	return cmp.Or(err, checkHealthRuns(ctx, db))
 }
 
-func readRoutes(ctx context.Context, r *baseline.Reader, now time.Time, target time.Duration) ([]route, error) {
+func readRoutes(ctx context.Context, r *requeststats.Reader, now time.Time, target time.Duration) ([]route, error) {
 	assessed, err := r.Assess(ctx)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/shared/baseline"
+	"newsletter/shared/requeststats"
 )
 
 func TestRoutesAreDrawn(t *testing.T) {
@@ -20,8 +20,8 @@ func TestRoutesAreDrawn(t *testing.T) {
 		return b.String()
 	}
 	busy := route{
-		Endpoint: "subscribe POST", Hour: baseline.Interval{Requests: 12045, Errors: 7, P50: 12 * ms, P95: 143 * ms, P99: 612 * ms}, hours: hours,
-		Usual: baseline.Usual{Median: 43 * ms, MAD: 2 * ms, Weeks: 6}, Slower: true, Cold: baseline.Interval{Requests: 3, P50: 200 * ms, P95: 210 * ms},
+		Endpoint: "subscribe POST", Hour: requeststats.Interval{Requests: 12045, Errors: 7, P50: 12 * ms, P95: 143 * ms, P99: 612 * ms}, hours: hours,
+		Usual: requeststats.Usual{Median: 43 * ms, MAD: 2 * ms, Weeks: 6}, Slower: true, Cold: requeststats.Interval{Requests: 3, P50: 200 * ms, P95: 210 * ms},
 	}
 	quiet := route{Endpoint: "confirm GET", hours: hours}
 	got := draw(quiet, busy)
@@ -35,7 +35,7 @@ func TestRoutesAreDrawn(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, got)
 		}
 	}
-	trend := baseline.Trend{Known: true, Rising: true, PerDay: 3 * ms, Now: 150 * ms}
+	trend := requeststats.Trend{Known: true, Rising: true, PerDay: 3 * ms, Now: 150 * ms}
 	for name, test := range map[string]struct {
 		route route
 		want  string

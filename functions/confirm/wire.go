@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
 	"newsletter/shared/redistls"
-	"newsletter/shared/statistics"
+	"newsletter/shared/requeststats"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 )
@@ -32,7 +32,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
-	requests := statistics.NewRecorder(redis, time.Now)
+	requests := requeststats.NewRecorder(redis, time.Now)
 	db.Alongside(requests.Alongside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Confirm, limits.Policies, time.Now)

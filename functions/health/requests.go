@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/healthcheck"
-	"newsletter/shared/histogram"
+	"newsletter/shared/requeststats"
 )
 
 // The last five full minutes and the present one.
@@ -20,7 +20,7 @@ group by endpoint, class, cold, bucket order by endpoint`
 // recentRequests reads the request statistics of the last minutes.
 func recentRequests(ctx context.Context, db database, now time.Time) ([]healthcheck.Route, error) {
 	var all []healthcheck.Route
-	var warm []histogram.Histogram
+	var warm []requeststats.Histogram
 	err := db.Batch(ctx, func(b *pgx.Batch) {
 		all, warm = nil, nil
 		b.Queue(recentSQL, now).Query(func(rows pgx.Rows) error {
@@ -30,7 +30,7 @@ func recentRequests(ctx context.Context, db database, now time.Time) ([]healthch
 			var n int64
 			_, err := pgx.ForEachRow(rows, []any{&name, &class, &cold, &bucket, &n}, func() error {
 				if len(all) == 0 || all[len(all)-1].Name != name {
-					all, warm = append(all, healthcheck.Route{Name: name}), append(warm, histogram.Histogram{})
+					all, warm = append(all, healthcheck.Route{Name: name}), append(warm, requeststats.Histogram{})
 				}
 				r := &all[len(all)-1]
 				r.Requests += n
@@ -58,7 +58,7 @@ func recentRequests(ctx context.Context, db database, now time.Time) ([]healthch
 }
 
 // quantile returns a quantile in milliseconds.
-func quantile(h *histogram.Histogram, q float64) float64 {
+func quantile(h *requeststats.Histogram, q float64) float64 {
 	d, _ := h.Quantile(q)
 	return float64(d.Microseconds()) / 1000
 }

@@ -14,13 +14,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"newsletter/shared/alert"
-	"newsletter/shared/baseline"
 	"newsletter/shared/capture"
 	"newsletter/shared/engagement"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/postgres"
-	"newsletter/shared/statistics"
+	"newsletter/shared/requeststats"
 	"newsletter/shared/telemetry"
 )
 
@@ -30,7 +29,7 @@ type watcher struct {
 	db         *postgres.DB
 	redis      redis.UniversalClient
 	alerts     *alert.Store
-	latency    *baseline.Reader
+	latency    *requeststats.Reader
 	latencyMax time.Duration
 	seen       *observed
 	lost       *lostDatabase
@@ -76,7 +75,7 @@ func (w *watcher) evaluate(ctx context.Context, d *healthcheck.Details) error {
 	defer cancel()
 	logError(ctx, w.lost.resolve(reading))
 	logError(ctx, w.logOperatorActions(ctx))
-	folded := statistics.Fold(reading, w.redis, w.db, w.now())
+	folded := requeststats.Fold(reading, w.redis, w.db, w.now())
 	requests, err := recentRequests(reading, w.db, w.now())
 	w.addFailure(ctx, d, "statistics", healthcheck.Warn, errors.Join(folded, err))
 	d.Requests = append(d.Requests, requests...)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"newsletter/shared/alert"
-	"newsletter/shared/baseline"
 	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/httpapi"
@@ -19,7 +18,7 @@ import (
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/redistls"
-	"newsletter/shared/statistics"
+	"newsletter/shared/requeststats"
 )
 
 // databaseChecks is the number of concurrent queries of the checks: the server, the outbox, and the replica's when that is
@@ -48,7 +47,7 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 	if err := errors.Join(dbErr, readerErr, redisErr, keyErr); err != nil {
 		return lambdafn.Function{}, err
 	}
-	requests := statistics.NewRecorder(redis, time.Now)
+	requests := requeststats.NewRecorder(redis, time.Now)
 	db.Alongside(requests.Alongside)
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	seen := &observed{feedbackKnown: loopsSends} // Loops reports no events
@@ -63,7 +62,7 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 	if !dbConfig.ReadURL.IsZero() {
 		checks = append(checks, replicaCheck(reader))
 	}
-	latency := baseline.NewReader(db, time.Now)
+	latency := requeststats.NewReader(db, time.Now)
 	latency.Percent = alerts.SlowdownPercent
 	store := alert.NewStore(db, alerts, time.Now)
 	h := &handler{healthcheck.New(time.Now, checks...), &watcher{

@@ -15,7 +15,7 @@ import (
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/ratelimit"
 	"newsletter/shared/redistls"
-	"newsletter/shared/statistics"
+	"newsletter/shared/requeststats"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 	"newsletter/shared/unsubscribequeue"
@@ -35,7 +35,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
 		return lambdafn.Function{}, err
 	}
-	requests := statistics.NewRecorder(redis, time.Now)
+	requests := requeststats.NewRecorder(redis, time.Now)
 	db.Alongside(requests.Alongside)
 	// Unsubscribe links do not wait for Redis, but request statistics go there alongside the transaction. Connect
 	// early, because a dial takes longer than the transaction.

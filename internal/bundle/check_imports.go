@@ -23,7 +23,6 @@ var layers = map[string]layer{
 	"config":       {[]string{"awssdk"}, foundation},
 	"capture":      {[]string{"config"}, adapter},
 	"httpapi":      {[]string{"config", "capture"}, adapter},
-	"histogram":    {nil, foundation},
 	"telemetry":    {[]string{"config"}, foundation},
 	"lambdafn":     {[]string{"awssdk", "capture", "config", "httpapi", "outbound", "telemetry", "webhook"}, "it wraps the invocations of every function"},
 	"pseudonym":    {[]string{"config"}, foundation},
@@ -41,7 +40,7 @@ var layers = map[string]layer{
 
 // standsAlone applies to every other shared package: adapters and packages of a single function. They import outbox for
 // outbox.Failure, and outbound for the guarded HTTP client.
-var standsAlone = layer{[]string{"awssdk", "capture", "config", "histogram", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
+var standsAlone = layer{[]string{"awssdk", "capture", "config", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
 
 // testOnly lists packages that no function may link because only tests and builds need them. A trailing slash marks a
 // prefix.

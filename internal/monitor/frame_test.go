@@ -12,9 +12,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"newsletter/shared/alert"
-	"newsletter/shared/baseline"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/outbox"
+	"newsletter/shared/requeststats"
 )
 
 var update = flag.Bool("update", false, "write the golden frames anew")
@@ -43,7 +43,7 @@ func troubled() Snapshot {
 		Routes: []Route{
 			{Name: "confirm GET", Requests: 611, P50: 2 * ms, P95: 9 * ms, P99: 17 * ms, Counts: ramp(40, 2), Slowest: ramp(9e6, 0)},
 			{Name: "health GET", Requests: 60, P50: ms, P95: 3 * ms, P99: 4 * ms, Counts: ramp(5, 0), Slowest: newSeries()},
-			{Name: "subscribe POST", Requests: 12045, Errors: 7, P50: 12 * ms, P95: 143 * ms, P99: 612 * ms, Counts: ramp(10, 180), Slowest: ramp(20e6, 11e6), Usual: baseline.Usual{Median: 43 * ms, MAD: 2100 * time.Microsecond, Weeks: 6}},
+			{Name: "subscribe POST", Requests: 12045, Errors: 7, P50: 12 * ms, P95: 143 * ms, P99: 612 * ms, Counts: ramp(10, 180), Slowest: ramp(20e6, 11e6), Usual: requeststats.Usual{Median: 43 * ms, MAD: 2100 * time.Microsecond, Weeks: 6}},
 			{Name: "unsubscribe POST", Requests: 3, P50: 8 * ms, P95: 8 * ms, P99: 8 * ms, Counts: ramp(0, 0.1), Slowest: newSeries()},
 		},
 		SignUps: SignUps{Requested: ramp(10, 180), Confirmed: ramp(9, 4), Unsubscribed: ramp(0, 0)},

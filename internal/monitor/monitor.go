@@ -17,8 +17,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/baseline"
 	"newsletter/shared/outbox"
+	"newsletter/shared/requeststats"
 )
 
 // The figures cover the last hour in slots of five minutes, including the current one. The statements number the slots
@@ -66,7 +66,7 @@ type Reader struct {
 	db  Database
 	now func() time.Time
 
-	usual map[string]baseline.Usual
+	usual map[string]requeststats.Usual
 	hour  time.Time // of usual
 }
 
@@ -101,7 +101,7 @@ func (r *Reader) Read(ctx context.Context) (Snapshot, error) {
 		readDeliveries(b, w, &s.Deliveries)
 		readAlerts(b, &s.Alerts)
 		if !hour.Equal(r.hour) { // they change once an hour
-			baseline.QueueUsual(b, w.now, &usual)
+			requeststats.QueueUsual(b, w.now, &usual)
 		}
 	})
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {

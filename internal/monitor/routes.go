@@ -11,18 +11,17 @@ import (
 
 	"newsletter/internal/terminal"
 	"newsletter/shared/alert"
-	"newsletter/shared/baseline"
-	"newsletter/shared/histogram"
+	"newsletter/shared/requeststats"
 )
 
 // Route is a route's requests in the last hour.
 type Route struct {
 	Name             string
-	Requests, Errors int64          // Errors are responses with 5xx
-	P50, P95, P99    time.Duration  // in warm environments
-	Usual            baseline.Usual // at this hour of the week
-	Counts           series         // requests
-	Slowest          series         // 95th percentiles, in warm environments
+	Requests, Errors int64              // Errors are responses with 5xx
+	P50, P95, P99    time.Duration      // in warm environments
+	Usual            requeststats.Usual // at this hour of the week
+	Counts           series             // requests
+	Slowest          series             // 95th percentiles, in warm environments
 }
 
 // The buckets of a slot are returned as two arrays, so that an hour has about two hundred rows, not thousands.
@@ -40,7 +39,7 @@ group by 1, 2 order by 1, 2`
 func readRoutes(b *pgx.Batch, w window, into *[]Route) {
 	b.Queue(routesSQL, w.from, w.now).Query(func(rows pgx.Rows) error {
 		var all []Route
-		var warm histogram.Histogram
+		var warm requeststats.Histogram
 		end := func() {
 			if len(all) > 0 {
 				r := &all[len(all)-1]
@@ -48,7 +47,7 @@ func readRoutes(b *pgx.Batch, w window, into *[]Route) {
 				r.P95, _ = warm.Quantile(0.95)
 				r.P99, _ = warm.Quantile(0.99)
 			}
-			warm = histogram.Histogram{}
+			warm = requeststats.Histogram{}
 		}
 		var name string
 		var slot int
@@ -62,7 +61,7 @@ func readRoutes(b *pgx.Batch, w window, into *[]Route) {
 			}
 			r := &all[len(all)-1]
 			r.Requests, r.Errors = r.Requests+requests, r.Errors+failed
-			var of histogram.Histogram
+			var of requeststats.Histogram
 			for i, bucket := range buckets {
 				of.Add(bucket, counts[i])
 			}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"newsletter/shared/baseline"
+	"newsletter/shared/requeststats"
 )
 
 func TestColumns(t *testing.T) {
@@ -38,7 +38,7 @@ func TestLayout(t *testing.T) {
 		"cut":                {[]string{Cut("abcdef", 4), Cut("abcd", 4)}, []string{"abc…", "abcd"}},
 		"ends":               {[]string{Justify("left", "right", 13)}, []string{"left    right"}},
 		"ends that are long": {[]string{Justify("left side", "right", 12)}, []string{"left…  right"}},
-		"usual": {[]string{FormatBaseline(baseline.Usual{}), FormatBaseline(baseline.Usual{Weeks: 3, Median: 43 * time.Millisecond}), FormatBaseline(baseline.Usual{Weeks: 3, Median: 43 * time.Millisecond, MAD: 2 * time.Millisecond})},
+		"usual": {[]string{FormatBaseline(requeststats.Usual{}), FormatBaseline(requeststats.Usual{Weeks: 3, Median: 43 * time.Millisecond}), FormatBaseline(requeststats.Usual{Weeks: 3, Median: 43 * time.Millisecond, MAD: 2 * time.Millisecond})},
 			[]string{"unknown", "43 ms", "43 ms ± 2.0 ms"}},
 	} {
 		if !slices.Equal(test.got, test.want) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/shared/baseline"
+	"newsletter/shared/requeststats"
 )
 
 // levels are the heights of a sparkline.
@@ -50,7 +50,7 @@ func FormatDuration(d time.Duration) string {
 }
 
 // FormatBaseline writes a baseline for a table: "43 ms ± 2.1 ms".
-func FormatBaseline(u baseline.Usual) string {
+func FormatBaseline(u requeststats.Usual) string {
 	switch {
 	case u.Weeks == 0:
 		return "unknown"

@@ -1,4 +1,4 @@
-package baseline
+package requeststats
 
 import (
 	"context"
@@ -9,34 +9,32 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"newsletter/shared/histogram"
 )
 
-// database is what it needs of a connection pool.
-type database interface {
+// batcher is the part of a connection pool that a Reader uses.
+type batcher interface {
 	Batch(ctx context.Context, queue func(*pgx.Batch)) error
 }
 
-// Assessment is how one route is doing.
+// An Assessment compares the latency of a route with its past.
 type Assessment struct {
 	Endpoint string
-	Last     []Interval // five minutes each, the latest last; without the running one
+	Last     []Interval // five minutes each, the latest last, without the present one
 	Usual    Usual      // at this hour of the week
-	Slower   bool       // than usual, each interval at its own hour,
-	Slow     Slow       // of which this is the latest that is
+	Slower   bool       // most of the last intervals are too slow for their own hour
+	Slow     Slow       // the latest of them
 	Trend    Trend      // of the last days
 }
 
-// trendsFor is for how long trends are kept: they are made of days.
-const trendsFor = time.Hour
+// trendLifetime is how long trends are cached; they change by the day.
+const trendLifetime = time.Hour
 
-// Reader reads request_stats. It is safe for concurrent use.
+// A Reader reads request_stats. It is safe for concurrent use.
 type Reader struct {
-	db  database
+	db  batcher
 	now func() time.Time
 
-	// Percent is by how much at least an interval must be slower than usual. Defaults to 20. It is set before the first use.
+	// Percent is how much slower than usual an interval must be at least. The default is 20. It is set before the first use.
 	Percent float64
 
 	mu     sync.Mutex
@@ -44,15 +42,15 @@ type Reader struct {
 	at     time.Time
 }
 
-// NewReader makes a Reader; now is the clock.
-func NewReader(db database, now func() time.Time) *Reader {
-	return &Reader{db: db, now: now, Percent: leastPercent}
+// NewReader returns a Reader; now is the clock.
+func NewReader(db batcher, now func() time.Time) *Reader {
+	return &Reader{db: db, now: now, Percent: defaultPercent}
 }
 
 const week = 7 * 24 * time.Hour
 
-// Assess judges every route that was asked for lately, usually is at this hour, or has a trend: that of a quiet site must not
-// come and go with its visitors. It takes one round trip, and another one an hour for the trends.
+// Assess assesses every route with recent requests, a baseline at this hour, or a trend, so that the trend of a quiet site
+// does not come and go with its visitors. It takes one round trip, and another one each hour for the trends.
 func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	now := r.now().UTC()
 	slot, hour := now.Truncate(slotLength), now.Truncate(time.Hour)
@@ -87,7 +85,7 @@ func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	return all, nil
 }
 
-// QueueUsual queues reading how fast each route usually is at this hour of the week.
+// QueueUsual adds to b the query of each route's baseline at this hour of the week.
 func QueueUsual(b *pgx.Batch, now time.Time, into *map[string]Usual) {
 	queue(b, hoursSQL, func(hours map[string][]Interval) {
 		*into = make(map[string]Usual, len(hours))
@@ -97,7 +95,7 @@ func QueueUsual(b *pgx.Batch, now time.Time, into *map[string]Usual) {
 	}, lastWeeks(now.UTC().Truncate(time.Hour)))
 }
 
-// lastWeeks returns the hours to which an hour is compared.
+// lastWeeks returns the same hour in the earlier weeks.
 func lastWeeks(hour time.Time) []time.Time {
 	past := make([]time.Time, weeks)
 	for i := range past {
@@ -109,7 +107,7 @@ func lastWeeks(hour time.Time) []time.Time {
 func (r *Reader) latestTrends(ctx context.Context) (map[string]Trend, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.trends != nil && r.now().Sub(r.at) < trendsFor {
+	if r.trends != nil && r.now().Sub(r.at) < trendLifetime {
 		return r.trends, nil
 	}
 	series, err := r.Days(ctx, days)
@@ -131,18 +129,18 @@ func (r *Reader) Days(ctx context.Context, n int) (map[string][]Interval, error)
 	return r.read(ctx, daysSQL, today.AddDate(0, 0, -n), today)
 }
 
-// Hours returns each of the last n hours with the running one, by route, the oldest first.
+// Hours returns each of the last n hours including the present one, by route, the oldest first.
 func (r *Reader) Hours(ctx context.Context, n int) (map[string][]Interval, error) {
 	hour := r.now().UTC().Truncate(time.Hour)
 	return r.read(ctx, hourSQL, hour.Add(time.Duration(1-n)*time.Hour), hour.Add(time.Hour))
 }
 
-// Latest returns the requests of the last hour, by route, as one interval.
+// Latest returns the requests of the last hour as one interval, by route.
 func (r *Reader) Latest(ctx context.Context) (map[string][]Interval, error) {
 	return r.read(ctx, latestSQL, r.now().UTC().Add(-time.Hour), r.now())
 }
 
-// ColdStarts returns the first requests of environments within the last n days, by route.
+// ColdStarts returns the cold starts of the last n days as one interval, by route.
 func (r *Reader) ColdStarts(ctx context.Context, n int) (map[string][]Interval, error) {
 	return r.read(ctx, coldSQL, r.now().UTC().AddDate(0, 0, -n), r.now())
 }
@@ -157,7 +155,8 @@ func (r *Reader) read(ctx context.Context, sql string, args ...any) (series map[
 
 const slotLength = 5 * time.Minute
 
-// All give time, endpoint, bucket, requests and errors, in order. Those of warm environments alone, but for the last.
+// The columns of each query are time, endpoint, bucket, requests and errors. The last one selects cold starts, the others
+// exclude them.
 const (
 	slotsSQL = `
 select slot, endpoint, bucket::integer, sum(requests)::bigint, coalesce(sum(requests) filter (where class = 5), 0)::bigint
@@ -185,11 +184,11 @@ from request_stats where span = 3600 and slot >= $1::timestamptz and slot < $2::
 group by 1, 2, 3 order by 2, 1`
 )
 
-// queue queues a query of buckets and makes intervals of its rows, by route.
+// queue adds a query of buckets to b and passes the intervals of its rows, by route, to done.
 func queue(b *pgx.Batch, sql string, done func(map[string][]Interval), args ...any) {
 	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		series := map[string][]Interval{}
-		var counts histogram.Histogram
+		var counts Histogram
 		var current Interval
 		var route string
 		end := func() {
@@ -199,7 +198,7 @@ func queue(b *pgx.Batch, sql string, done func(map[string][]Interval), args ...a
 				current.P99, _ = counts.Quantile(0.99)
 				series[route] = append(series[route], current)
 			}
-			counts, current = histogram.Histogram{}, Interval{}
+			counts, current = Histogram{}, Interval{}
 		}
 		var at time.Time
 		var name string

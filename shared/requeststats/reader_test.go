@@ -1,4 +1,4 @@
-package baseline_test
+package requeststats_test
 
 import (
 	"math"
@@ -8,13 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/testenv"
-	"newsletter/shared/baseline"
 	"newsletter/shared/config"
-	"newsletter/shared/histogram"
 	"newsletter/shared/postgres"
+	"newsletter/shared/requeststats"
 )
 
-// open opens a database of the test's own.
+// open returns a new database and a pool of it.
 func open(t *testing.T) (*testenv.Database, *postgres.DB) {
 	t.Helper()
 	database := testenv.Postgres(t)
@@ -26,15 +25,15 @@ func open(t *testing.T) (*testenv.Database, *postgres.DB) {
 	return database, db
 }
 
-// TestWeeksOfRequests writes ten weeks of two routes: one as usual, one that became slow twenty minutes ago and rises from
-// day to day; cold starts in between must change nothing. A third one rises, and is asked for at night only.
-func TestWeeksOfRequests(t *testing.T) {
+// TestAssess stores ten weeks of three routes: one as usual, one that rises by the day and became slow twenty minutes ago,
+// and one that rises and has requests only at night. Cold starts must not change them.
+func TestAssess(t *testing.T) {
 	t.Parallel()
 	database, db := open(t)
 	now := time.Date(2026, 3, 11, 15, 32, 0, 0, time.UTC)
 	var rows [][]any
 	add := func(span int, slot time.Time, endpoint string, took time.Duration, n int) {
-		rows = append(rows, []any{span, slot, endpoint, 2, false, histogram.Bucket(took), n}, []any{span, slot, endpoint, 5, true, histogram.Bucket(3 * time.Second), 5})
+		rows = append(rows, []any{span, slot, endpoint, 2, false, requeststats.Bucket(took), n}, []any{span, slot, endpoint, 5, true, requeststats.Bucket(3 * time.Second), 5})
 	}
 	for hour := now.Truncate(time.Hour).AddDate(0, 0, -70); hour.Before(now); hour = hour.Add(time.Hour) {
 		add(3600, hour, "confirm GET", 40*time.Millisecond, 600)
@@ -53,7 +52,7 @@ func TestWeeksOfRequests(t *testing.T) {
 		add(300, slot, "subscribe POST", took, 100)
 	}
 	fill(t, database, rows)
-	r := baseline.NewReader(db, func() time.Time { return now })
+	r := requeststats.NewReader(db, func() time.Time { return now })
 	all, err := r.Assess(t.Context())
 	if err != nil || len(all) != 3 {
 		t.Fatalf("%v %+v", err, all)
@@ -73,7 +72,7 @@ func TestWeeksOfRequests(t *testing.T) {
 		t.Errorf("%.1f ms a day, want about 5", perDay)
 	}
 	if in, crosses := slow.Trend.Crosses(200 * time.Millisecond); !crosses || in < 10 || in > 20 {
-		t.Errorf("crosses in %.1f days (%v); from 125 ms it is 15", in, crosses)
+		t.Errorf("crosses in %.1f days (%v); expected 15, from 125 ms", in, crosses)
 	}
 	cold, err := r.ColdStarts(t.Context(), 7)
 	if err != nil || len(cold["subscribe POST"]) != 1 || !near(cold["subscribe POST"][0].P95, 3*time.Second) || cold["subscribe POST"][0].Errors == 0 {
@@ -85,18 +84,18 @@ func TestWeeksOfRequests(t *testing.T) {
 	}
 }
 
-// near is within a bucket's width.
+// near reports whether two durations differ by less than a bucket.
 func near(got, want time.Duration) bool { return math.Abs(float64(got)/float64(want)-1) < 0.0906 }
 
-func TestNothingIsSaidOfAnEmptyDatabase(t *testing.T) {
+func TestAssessEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	_, db := open(t)
-	if all, err := baseline.NewReader(db, time.Now).Assess(t.Context()); err != nil || len(all) != 0 {
+	if all, err := requeststats.NewReader(db, time.Now).Assess(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("%v %+v", err, all)
 	}
 }
 
-// fill writes rows of request_stats.
+// fill inserts rows into request_stats.
 func fill(t *testing.T, database *testenv.Database, rows [][]any) {
 	t.Helper()
 	columns := []string{"span", "slot", "endpoint", "class", "cold", "bucket", "requests"}
@@ -105,17 +104,17 @@ func fill(t *testing.T, database *testenv.Database, rows [][]any) {
 	}
 }
 
-// TestEachIntervalIsComparedWithItsOwnHour: an hour that is slow every week is followed by a fast one. And a route without
-// requests now keeps its trend.
-func TestEachIntervalIsComparedWithItsOwnHour(t *testing.T) {
+// TestAssessAcrossHours checks that each interval is compared with its own hour, where a slow hour is followed by a fast one,
+// and that a route without recent requests keeps its trend.
+func TestAssessAcrossHours(t *testing.T) {
 	t.Parallel()
 	database, db := open(t)
 	base := time.Date(2026, 3, 11, 16, 0, 0, 0, time.UTC)
 	took := func(at time.Time) int {
 		if at.Before(base) {
-			return histogram.Bucket(200 * time.Millisecond)
+			return requeststats.Bucket(200 * time.Millisecond)
 		}
-		return histogram.Bucket(50 * time.Millisecond)
+		return requeststats.Bucket(50 * time.Millisecond)
 	}
 	var rows [][]any
 	for week := range 6 {
@@ -128,12 +127,12 @@ func TestEachIntervalIsComparedWithItsOwnHour(t *testing.T) {
 	}
 	for day := range 14 {
 		at := base.Truncate(24*time.Hour).AddDate(0, 0, day-14)
-		rows = append(rows, []any{3600, at, "privacy GET", 2, false, histogram.Bucket(time.Duration(100+10*day) * time.Millisecond), 60})
+		rows = append(rows, []any{3600, at, "privacy GET", 2, false, requeststats.Bucket(time.Duration(100+10*day) * time.Millisecond), 60})
 	}
 	fill(t, database, rows)
 	for after := -10 * time.Minute; after < 40*time.Minute; after += 5 * time.Minute {
 		now := base.Add(after + time.Minute)
-		all, err := baseline.NewReader(db, func() time.Time { return now }).Assess(t.Context())
+		all, err := requeststats.NewReader(db, func() time.Time { return now }).Assess(t.Context())
 		if err != nil || len(all) != 2 || all[0].Endpoint != "privacy GET" || !all[0].Trend.Rising {
 			t.Fatalf("%v %+v", err, all)
 		}

@@ -1,4 +1,4 @@
-package statistics
+package requeststats
 
 import (
 	"context"
@@ -9,40 +9,38 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
-
-	"newsletter/shared/histogram"
 )
 
-// database is what it needs of a connection pool.
+// database is the part of a connection pool that Fold uses.
 type database interface {
 	Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error
 }
 
-// foldLock is the advisory lock of all who fold: the first bytes of "statistics" in ASCII. Two at once would each sum up an
-// hour without what the other has just written.
+// foldLock is the advisory lock of folds: the first bytes of "statistics" in ASCII. Without it, two concurrent folds would
+// each sum an hour without the minutes of the other.
 const foldLock = 0x7374617469737469
 
-// settled is how long after its end a slot is folded each time, although nothing was written to it since: what is written
-// while a fold reads is folded by the next one. Environments that write later than that bring the slot back themselves.
-const settled = 5 * time.Minute
+// foldsAfterEnd is how long after its end a slot is folded again, because counts may be written during a fold. A later
+// write adds the slot to the unfolded ones again.
+const foldsAfterEnd = 5 * time.Minute
 
-// row is a total of one slot.
-type row struct {
+// total is the number of requests of a key.
+type total struct {
 	key
 	requests int64
 }
 
-// Fold brings the slots that were written lately into request_stats, and the longer slots that they are in up to date. It
-// writes totals, so folding a slot again, or twice at once, changes nothing, and a slot is forgotten only when that is
-// committed. A total never falls: a Redis that lost its memory begins again at 0, and the slot keeps what it had until that
-// is more. What a failure left undone is folded the next time. A nil client has no statistics.
+// Fold copies the recently written slots to request_stats, and updates the longer slots that contain them. It writes
+// totals, so that folding a slot twice changes nothing; a slot leaves the unfolded ones after the commit, so that a failed
+// fold is repeated. A total never falls: if Redis lost its data and counts from 0, the slot keeps the larger total. A nil
+// client has no statistics.
 func Fold(ctx context.Context, client redis.UniversalClient, db database, now time.Time) error {
 	if client == nil {
 		return nil
 	}
-	slots, err := client.SMembers(ctx, touched).Result()
+	slots, err := client.SMembers(ctx, unfoldedKey).Result()
 	if err != nil || len(slots) == 0 {
-		return wrap("find written slots", err)
+		return wrap("read the unfolded slots", err)
 	}
 	rows, err := totals(ctx, client, slots)
 	if err == nil {
@@ -51,16 +49,16 @@ func Fold(ctx context.Context, client redis.UniversalClient, db database, now ti
 	if err != nil {
 		return wrap("fold request statistics", err)
 	}
-	var over []any
+	var folded []any
 	for _, slot := range slots {
-		if began, err := strconv.ParseInt(slot, 10, 64); err != nil || now.Sub(time.Unix(began, 0)) > Slot+settled {
-			over = append(over, slot)
+		if start, err := strconv.ParseInt(slot, 10, 64); err != nil || now.Sub(time.Unix(start, 0)) > Slot+foldsAfterEnd {
+			folded = append(folded, slot)
 		}
 	}
-	if len(over) == 0 {
+	if len(folded) == 0 {
 		return nil
 	}
-	return wrap("forget folded slots", client.SRem(ctx, touched, over...).Err())
+	return wrap("remove the folded slots", client.SRem(ctx, unfoldedKey, folded...).Err())
 }
 
 func wrap(what string, err error) error {
@@ -70,23 +68,23 @@ func wrap(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// totals reads the slots, in one call.
-func totals(ctx context.Context, client redis.UniversalClient, slots []string) ([]row, error) {
+// totals reads the totals of slots, in one call.
+func totals(ctx context.Context, client redis.UniversalClient, slots []string) ([]total, error) {
 	pipe := client.Pipeline()
 	answers := map[int64]*redis.MapStringStringCmd{}
 	for _, text := range slots {
 		if slot, err := strconv.ParseInt(text, 10, 64); err == nil {
-			answers[slot] = pipe.HGetAll(ctx, slotName(slot))
+			answers[slot] = pipe.HGetAll(ctx, slotKey(slot))
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
-	var rows []row
+	var rows []total
 	for slot, answer := range answers {
 		for field, count := range answer.Val() {
-			if k, n, ok := parse(slot, field, count); ok { // else it is of another version
-				rows = append(rows, row{k, n})
+			if k, n, ok := parse(slot, field, count); ok { // false: of another version
+				rows = append(rows, total{k, n})
 			}
 		}
 	}
@@ -106,7 +104,7 @@ func parse(slot int64, field, count string) (k key, n int64, ok bool) {
 		}
 	}
 	k = key{slot, parts[3], numbers[0], numbers[1] == 1, numbers[2]}
-	return k, int64(numbers[3]), k.class >= 1 && k.class <= 5 && k.bucket < histogram.Buckets && numbers[3] > 0
+	return k, int64(numbers[3]), k.class >= 1 && k.class <= 5 && k.bucket < Buckets && numbers[3] > 0
 }
 
 const foldSQL = `
@@ -117,7 +115,7 @@ from unnest($1::bigint[], $2::text[], $3::smallint[], $4::boolean[], $5::smallin
 on conflict (span, slot, endpoint, class, cold, bucket)
 do update set requests = excluded.requests where request_stats.requests < excluded.requests`
 
-// sums are the longer slots and what each is made of, in this order.
+// sums are the longer slots and the slots that each sums, in this order.
 var sums = []struct{ slot, parts time.Duration }{{5 * time.Minute, Slot}, {time.Hour, 5 * time.Minute}}
 
 const sumSQL = `
@@ -129,8 +127,8 @@ group by endpoint, class, cold, bucket
 on conflict (span, slot, endpoint, class, cold, bucket)
 do update set requests = greatest(request_stats.requests, excluded.requests)`
 
-// store writes totals, and then sums up the longer slots that they are in.
-func store(ctx context.Context, db database, rows []row) error {
+// store writes totals and then sums the longer slots that contain them.
+func store(ctx context.Context, db database, rows []total) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -144,7 +142,7 @@ func store(ctx context.Context, db database, rows []row) error {
 		columns.slots, columns.requests = append(columns.slots, r.slot), append(columns.requests, r.requests)
 		columns.endpoints, columns.cold = append(columns.endpoints, r.endpoint), append(columns.cold, r.cold)
 		columns.classes = append(columns.classes, int16(r.class)) //nolint:gosec // 1 to 5
-		columns.bucket = append(columns.bucket, int16(r.bucket))  //nolint:gosec // below histogram.Buckets
+		columns.bucket = append(columns.bucket, int16(r.bucket))  //nolint:gosec // below Buckets
 	}
 	return db.Transact(ctx, foldLock, func(*pgx.Batch) {}, func(b *pgx.Batch) error {
 		b.Queue(foldSQL, columns.slots, columns.endpoints, columns.classes, columns.cold, columns.bucket, columns.requests)

@@ -1,4 +1,4 @@
-package statistics
+package requeststats
 
 import (
 	"context"
@@ -14,13 +14,12 @@ import (
 
 	"newsletter/internal/testenv"
 	"newsletter/shared/config"
-	"newsletter/shared/histogram"
 	"newsletter/shared/postgres"
 	"newsletter/shared/redistls"
 	"newsletter/shared/telemetry"
 )
 
-// rig is a Redis and a database of a test's own.
+// rig is a Redis, a database and a manual clock.
 type rig struct {
 	t     *testing.T
 	redis *testenv.PrivateRedis
@@ -47,7 +46,7 @@ func (r *rig) client() redis.UniversalClient {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = client.Close() })
-	if err := redistls.Warm(r.t.Context(), client); err != nil { // as the functions do at their start
+	if err := redistls.Warm(r.t.Context(), client); err != nil { // as functions do when they start
 		r.t.Fatal(err)
 	}
 	return client
@@ -62,8 +61,8 @@ func (r *rig) fold() {
 	}
 }
 
-// total sums up requests, by a condition.
-func (r *rig) total(condition string) (n int64) {
+// sum returns the sum of the requests that match a condition.
+func (r *rig) sum(condition string) (n int64) {
 	r.t.Helper()
 	if err := r.conn.QueryRow(r.t.Context(), `select coalesce(sum(requests), 0)::bigint from request_stats where `+condition).Scan(&n); err != nil {
 		r.t.Fatal(err)
@@ -71,12 +70,12 @@ func (r *rig) total(condition string) (n int64) {
 	return n
 }
 
-func answered(status int, took time.Duration) telemetry.Request {
+func request(status int, took time.Duration) telemetry.Request {
 	return telemetry.Request{Endpoint: "subscribe POST", Status: status, Duration: took}
 }
 
-// work is some work in the database, with the write beside it.
-func work(ctx context.Context, r *Recorder) {
+// write writes the counts, as alongside a transaction.
+func write(ctx context.Context, r *Recorder) {
 	r.Alongside(ctx)
 	r.writing.Wait()
 }
@@ -89,20 +88,20 @@ func TestAllEnvironmentsAreCounted(t *testing.T) {
 		recorder := r.recorder()
 		all.Go(func() {
 			for range 20 {
-				recorder.Count(answered(http.StatusAccepted, 12*time.Millisecond))
+				recorder.Count(request(http.StatusAccepted, 12*time.Millisecond))
 			}
-			recorder.Count(answered(http.StatusServiceUnavailable, 2*time.Second))
+			recorder.Count(request(http.StatusServiceUnavailable, 2*time.Second))
 			recorder.Count(telemetry.Request{Endpoint: "confirm GET", Status: 200, Cold: true, Duration: time.Duration(i) * time.Second})
 			if i == 0 {
-				recorder.Count(answered(http.StatusAccepted, 12*time.Millisecond))
+				recorder.Count(request(http.StatusAccepted, 12*time.Millisecond))
 				recorder.Close(t.Context()) // its environment ends
 			} else {
-				work(t.Context(), recorder)
+				write(t.Context(), recorder)
 			}
 		})
 	}
 	all.Wait()
-	for range 2 { // folding again changes nothing
+	for range 2 { // folding twice changes nothing
 		r.fold()
 		for _, span := range []int{60, 300, 3600} {
 			for condition, want := range map[string]int64{
@@ -111,54 +110,54 @@ func TestAllEnvironmentsAreCounted(t *testing.T) {
 				"class = 5":                   5,
 				"cold":                        5,
 				"endpoint = 'subscribe POST'": 106,
-				fmt.Sprintf("bucket = %d", histogram.Bucket(12*time.Millisecond)): 101,
+				fmt.Sprintf("bucket = %d", Bucket(12*time.Millisecond)): 101,
 			} {
-				if got := r.total(fmt.Sprintf("span = %d and %s", span, condition)); got != want {
+				if got := r.sum(fmt.Sprintf("span = %d and %s", span, condition)); got != want {
 					t.Errorf("%d s, %s: %d, want %d", span, condition, got, want)
 				}
 			}
 		}
 	}
 	const here = "span = 60 and slot = '2026-03-02 10:58+00' or span = 300 and slot = '2026-03-02 10:55+00' or span = 3600 and slot = '2026-03-02 10:00+00'"
-	if got := r.total(here); got != 333 {
+	if got := r.sum(here); got != 333 {
 		t.Errorf("%d in the right slots", got)
 	}
-	for i, want := range []int64{333 + 2, 333 + 2} { // the next minute, of the same five and hour; and one of the next hour
+	for i, want := range []int64{333 + 2, 333 + 2} { // the next minute, in the same hour; then one in the next hour
 		r.now = r.now.Add(Slot)
 		recorder := r.recorder()
-		recorder.Count(answered(200, time.Millisecond))
-		work(t.Context(), recorder)
+		recorder.Count(request(200, time.Millisecond))
+		write(t.Context(), recorder)
 		r.fold()
-		if got := r.total(here); got != want {
+		if got := r.sum(here); got != want {
 			t.Errorf("%d in these slots after %d minutes, want %d", got, i+1, want)
 		}
-		if got := r.total("span = 3600"); got != int64(112+i) {
+		if got := r.sum("span = 3600"); got != int64(112+i) {
 			t.Errorf("%d in all hours", got)
 		}
 	}
 }
 
-func TestARedisThatForgetsTakesNothingBack(t *testing.T) {
+func TestTotalsDoNotFall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	recorder := r.recorder()
 	for range 10 {
-		recorder.Count(answered(200, time.Millisecond))
+		recorder.Count(request(200, time.Millisecond))
 	}
-	work(t.Context(), recorder)
+	write(t.Context(), recorder)
 	r.fold()
 	if err := r.client().FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	recorder.Count(answered(200, time.Millisecond))
-	work(t.Context(), recorder)
+	recorder.Count(request(200, time.Millisecond))
+	write(t.Context(), recorder)
 	r.fold()
-	if got := r.total("span = 300"); got != 10 {
-		t.Errorf("%d after Redis forgot", got)
+	if got := r.sum("span = 300"); got != 10 {
+		t.Errorf("%d after Redis lost its data", got)
 	}
 }
 
-// broken is a database that is lost, together with the time that was left.
+// broken is a database that is lost when the context ends.
 type broken struct{ end context.CancelFunc }
 
 func (b broken) Transact(context.Context, int64, func(*pgx.Batch), func(*pgx.Batch) error) error {
@@ -166,116 +165,116 @@ func (b broken) Transact(context.Context, int64, func(*pgx.Batch), func(*pgx.Bat
 	return errors.New("lost")
 }
 
-func TestWhatTheDatabaseMissedIsFoldedLater(t *testing.T) {
+func TestFailedFoldIsRepeated(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	recorder := r.recorder()
-	recorder.Count(answered(200, time.Millisecond))
-	work(t.Context(), recorder)
+	recorder.Count(request(200, time.Millisecond))
+	write(t.Context(), recorder)
 	r.now = r.now.Add(time.Hour)
 	ctx, end := context.WithCancel(t.Context())
 	if err := Fold(ctx, r.client(), broken{end}, r.now); err == nil {
 		t.Fatal("no error")
 	}
 	r.fold()
-	if got := r.total("span = 300"); got != 1 {
+	if got := r.sum("span = 300"); got != 1 {
 		t.Errorf("%d", got)
 	}
 }
 
-// TestASlotIsForgottenWhenItIsSettled, and comes back with an environment that writes late.
-func TestASlotIsForgottenWhenItIsSettled(t *testing.T) {
+// TestFoldedSlots checks that a slot leaves the unfolded ones, and returns when an environment writes late.
+func TestFoldedSlots(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	recorder := r.recorder()
-	remembered := func(want int) {
+	unfolded := func(want int) {
 		t.Helper()
 		r.fold()
-		if got, err := r.client().SMembers(t.Context(), touched).Result(); err != nil || len(got) != want {
+		if got, err := r.client().SMembers(t.Context(), unfoldedKey).Result(); err != nil || len(got) != want {
 			t.Errorf("%v %v, want %d", got, err, want)
 		}
 	}
-	recorder.Count(answered(200, time.Millisecond))
-	recorder.Count(answered(200, time.Millisecond))
-	work(t.Context(), recorder)
-	recorder.Count(answered(200, time.Millisecond)) // and then the environment is frozen
-	remembered(1)
-	r.now = r.now.Truncate(Slot).Add(Slot + settled)
-	remembered(1)
+	recorder.Count(request(200, time.Millisecond))
+	recorder.Count(request(200, time.Millisecond))
+	write(t.Context(), recorder)
+	recorder.Count(request(200, time.Millisecond)) // then the environment is frozen
+	unfolded(1)
+	r.now = r.now.Truncate(Slot).Add(Slot + foldsAfterEnd)
+	unfolded(1)
 	r.now = r.now.Add(time.Second)
-	remembered(0)
-	work(t.Context(), recorder)
-	remembered(0)
-	if got := r.total("span = 3600"); got != 3 {
+	unfolded(0)
+	write(t.Context(), recorder)
+	unfolded(0)
+	if got := r.sum("span = 3600"); got != 3 {
 		t.Errorf("%d, want 3", got)
 	}
 }
 
-// TestFoldsThatOverlapSumUpTheWholeHour: each writes a slot of the same hour, and sees what the other has written.
-func TestFoldsThatOverlapSumUpTheWholeHour(t *testing.T) {
+// TestConcurrentFolds checks that each fold sums the hour with the minutes that the others wrote.
+func TestConcurrentFolds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	hour := r.now.Truncate(time.Hour)
-	rows := func(slot int) []row {
-		return []row{{key{hour.Add(time.Duration(slot) * Slot).Unix(), "subscribe POST", 2, false, 5}, 7}}
+	totals := func(slot int) []total {
+		return []total{{key{hour.Add(time.Duration(slot) * Slot).Unix(), "subscribe POST", 2, false, 5}, 7}}
 	}
 	holder, err := r.conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := holder.Exec(t.Context(), `select pg_advisory_xact_lock($1)`, int64(foldLock)); err != nil { // a fold that takes its time
+	if _, err := holder.Exec(t.Context(), `select pg_advisory_xact_lock($1)`, int64(foldLock)); err != nil { // a slow fold
 		t.Fatal(err)
 	}
 	var folding sync.WaitGroup
 	for slot := range 4 {
 		folding.Go(func() {
-			if err := store(t.Context(), r.db, rows(slot)); err != nil {
+			if err := store(t.Context(), r.db, totals(slot)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	time.Sleep(100 * time.Millisecond)
-	if got := r.total("true"); got != 0 {
-		t.Errorf("%d are written beside another fold", got)
+	if got := r.sum("true"); got != 0 {
+		t.Errorf("%d requests are stored during another fold", got)
 	}
 	if err := holder.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	folding.Wait()
-	if slots, hours := r.total("span = 300"), r.total("span = 3600"); slots != 28 || hours != slots {
+	if slots, hours := r.sum("span = 300"), r.sum("span = 3600"); slots != 28 || hours != slots {
 		t.Errorf("%d in slots, %d in the hour", slots, hours)
 	}
 }
 
-// TestALostRedisCostsNothing: neither waits for it, and what is lost is told.
-func TestALostRedisCostsNothing(t *testing.T) {
+// TestLostRedis checks that nothing waits for Redis, and that dropped counts are in the metrics.
+func TestLostRedis(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	recorder := r.recorder()
-	recorder.Count(answered(200, time.Millisecond))
+	recorder.Count(request(200, time.Millisecond))
 	r.redis.Freeze()
 	t.Cleanup(r.redis.Thaw)
-	recorder.Count(answered(200, time.Millisecond))
-	work(t.Context(), recorder)
+	recorder.Count(request(200, time.Millisecond))
+	write(t.Context(), recorder)
 	ctx, metrics := telemetry.With(t.Context())
-	recorder.Count(answered(200, time.Millisecond))
-	work(ctx, recorder) // it rests
+	recorder.Count(request(200, time.Millisecond))
+	write(ctx, recorder) // writes pause
 	if len(recorder.counts) != 1 {
-		t.Errorf("%d counts while it rests", len(recorder.counts))
+		t.Errorf("%d counts while writes pause", len(recorder.counts))
 	}
-	if documents := metrics.Documents("n", r.now, map[string]string{"function_name": "f"}); len(documents) != 1 || !told(documents, "StatisticsDropped", 2) {
+	if documents := metrics.Documents("n", r.now, map[string]string{"function_name": "f"}); len(documents) != 1 || !has(documents, "StatisticsDropped", 2) {
 		t.Errorf("metrics %v", documents)
 	}
 	r.redis.Thaw()
-	r.now = r.now.Add(rest + time.Second)
-	work(t.Context(), recorder)
+	r.now = r.now.Add(writePause + time.Second)
+	write(t.Context(), recorder)
 	r.fold()
-	if got := r.total("span = 300"); got < 1 { // the write that was given up may have arrived nevertheless
-		t.Errorf("%d after it came back", got)
+	if got := r.sum("span = 300"); got < 1 { // the write that timed out may have arrived
+		t.Errorf("%d after Redis returned", got)
 	}
 }
 
-func told[A interface{ String() string }](lines [][]A, name string, value int) bool {
+func has[A interface{ String() string }](lines [][]A, name string, value int) bool {
 	for _, line := range lines {
 		for _, attr := range line {
 			if attr.String() == fmt.Sprintf("%s=%d", name, value) {
@@ -286,7 +285,7 @@ func told[A interface{ String() string }](lines [][]A, name string, value int) b
 	return false
 }
 
-func TestMemoryIsBounded(t *testing.T) {
+func TestCountsAreBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	recorder := r.recorder()
@@ -294,14 +293,14 @@ func TestMemoryIsBounded(t *testing.T) {
 		recorder.Count(telemetry.Request{Endpoint: fmt.Sprint(i), Status: 200})
 	}
 	if len(recorder.counts) != maxKeys || recorder.dropped != maxKeys {
-		t.Errorf("%d kept, %d dropped", len(recorder.counts), recorder.dropped)
+		t.Errorf("%d counts, %d dropped", len(recorder.counts), recorder.dropped)
 	}
 }
 
-func TestWithoutRedisNothingIsCounted(t *testing.T) {
+func TestRecorderWithoutRedis(t *testing.T) {
 	t.Parallel()
 	recorder := NewRecorder(nil, time.Now)
-	recorder.Count(answered(200, 0))
+	recorder.Count(request(200, 0))
 	recorder.Alongside(t.Context())
 	recorder.Close(t.Context())
 	if err := Fold(t.Context(), nil, broken{}, time.Now()); err != nil || len(recorder.counts) != 0 {
@@ -317,7 +316,7 @@ func FuzzField(f *testing.F) {
 			return
 		}
 		again, m, ok := parse(300, k.field(), fmt.Sprint(n))
-		if !ok || again != k || m != n || k.class < 1 || k.class > 5 || k.bucket < 0 || k.bucket >= histogram.Buckets || n < 1 {
+		if !ok || again != k || m != n || k.class < 1 || k.class > 5 || k.bucket < 0 || k.bucket >= Buckets || n < 1 {
 			t.Errorf("%q %q: %+v %d, then %+v %d", field, count, k, n, again, m)
 		}
 	})

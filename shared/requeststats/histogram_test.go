@@ -1,4 +1,4 @@
-package histogram
+package requeststats
 
 import (
 	"math"
@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-func TestABucketHoldsWhatItsBoundsSay(t *testing.T) {
+func TestBucketsMatchTheirbounds(t *testing.T) {
 	t.Parallel()
 	for bucket := range Buckets {
-		from, to := Bounds(bucket)
+		from, to := bounds(bucket)
 		for _, d := range []time.Duration{from + time.Nanosecond, (from + to) / 2, to - time.Microsecond/100} {
 			if got := Bucket(d); got != bucket {
-				t.Errorf("%v is in bucket %d, not %d (%v to %v)", d, got, bucket, from, to)
+				t.Errorf("%v is in bucket %d, want %d (%v to %v)", d, got, bucket, from, to)
 			}
 		}
 	}
 	for d, want := range map[time.Duration]int{-time.Second: 0, 0: 0, time.Hour: Buckets - 1, math.MaxInt64: Buckets - 1} {
 		if got := Bucket(d); got != want {
-			t.Errorf("%v is in bucket %d, not %d", d, got, want)
+			t.Errorf("%v is in bucket %d, want %d", d, got, want)
 		}
 	}
-	if from, _ := Bounds(Buckets - 1); from < 60*time.Second {
+	if from, _ := bounds(Buckets - 1); from < 60*time.Second {
 		t.Errorf("the last bucket begins at %v", from)
 	}
 }
 
-// TestPercentilesAreClose compares with the exact percentiles of random durations, also after a merge.
-func TestPercentilesAreClose(t *testing.T) {
+// TestQuantileIsPrecise compares with the exact percentiles of random durations, after a merge.
+func TestQuantileIsPrecise(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
@@ -38,7 +38,7 @@ func TestPercentilesAreClose(t *testing.T) {
 		middle := math.Exp(random.Float64() * 8)
 		for range 1 + random.IntN(2000) {
 			d := time.Duration(middle * math.Exp(random.NormFloat64()) * float64(time.Millisecond))
-			d = min(max(d, first), time.Minute)
+			d = min(max(d, firstBound), time.Minute)
 			exact = append(exact, d)
 			parts[random.IntN(3)].Add(Bucket(d), 1)
 		}
@@ -55,8 +55,8 @@ func TestPercentilesAreClose(t *testing.T) {
 	}
 }
 
-// TestPercentilesMoveWithWhatTheyMeasure, however little that is.
-func TestPercentilesMoveWithWhatTheyMeasure(t *testing.T) {
+// TestQuantileIsSmooth checks that quantiles do not move in steps of a bucket.
+func TestQuantileIsSmooth(t *testing.T) {
 	t.Parallel()
 	var last time.Duration
 	for ms := 100.0; ms < 200; ms++ {
@@ -73,17 +73,17 @@ func TestPercentilesMoveWithWhatTheyMeasure(t *testing.T) {
 	}
 }
 
-func TestAnEmptyHistogramHasNoPercentiles(t *testing.T) {
+func TestQuantileOfEmptyHistogram(t *testing.T) {
 	t.Parallel()
 	var h Histogram
 	h.Add(-1, 5)
 	h.Add(Buckets, 5)
 	if _, found := h.Quantile(0.5); found || h.Count() != 0 {
-		t.Error("percentiles of nothing")
+		t.Error("an empty histogram has a quantile")
 	}
 }
 
-func TestABucketCostsNoMemory(t *testing.T) {
+func TestBucketDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _ = Bucket(42 * time.Millisecond) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
