@@ -8,6 +8,7 @@ import (
 	"newsletter/internal/testenv"
 	"newsletter/migrations"
 	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
 )
 
 // TestValidateNamesWhatIsWrong checks that Validate names every kind of damage to a healthy database.
@@ -93,6 +94,9 @@ func TestValidateKnowsEveryKind(t *testing.T) {
 		return event, "data: 1 outbox rows whose event is not in the ledger"
 	}
 	var kinds []outbox.Kind
+	for _, email := range subscription.Emails() {
+		kinds = append(kinds, email.Kind())
+	}
 	for _, kind := range outbox.Kinds() {
 		kinds = append(kinds, kind)
 		for _, destination := range append(outbox.Destinations(), outbox.WebhookPrefix+"0a1b2c3d") {

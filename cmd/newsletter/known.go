@@ -8,6 +8,7 @@ import (
 
 	"newsletter/shared/config"
 	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
 	"newsletter/shared/webhook"
 )
 
@@ -27,6 +28,9 @@ func checkKnown[T ~string](what string, value T, known []T) error {
 // knownKinds lists the message kinds of this version, and those in the outbox.
 func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
 	all, err := db.queue.ListKinds(ctx)
+	for _, email := range subscription.Emails() {
+		all = append(all, email.Kind())
+	}
 	for _, kind := range outbox.Kinds() {
 		all = append(all, kind)
 		for _, destination := range outbox.Destinations() {

@@ -69,7 +69,7 @@ func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []ou
 
 // isFirstEmail reports whether a delivery is the first attempt of a sign-up's first email that the owner has not released.
 func isFirstEmail(d outbox.Delivery) bool {
-	return d.Kind == outbox.EmailConfirm && d.Attempt == 1 && !d.Released
+	return d.Kind == subscription.ConfirmEmail.Kind() && d.Attempt == 1 && !d.Released
 }
 
 // detectBursts checks all first emails concurrently. It reports only the first failure. The index pauses after some failures.

@@ -60,7 +60,7 @@ func TestKindsOfEmails(t *testing.T) {
 	active := b.Activate("active@example.org")
 	b.SignUp("active@example.org")
 	request := subscription.LinkRequest{Address: b.Address("active@example.org"), Visit: functiontest.Visit}
-	for _, request.Purpose = range []subscription.Purpose{subscription.UnsubscribeLinkEmail, subscription.ExportLinkEmail, subscription.EraseLinkEmail} {
+	for _, request.Email = range []subscription.Email{subscription.UnsubscribeLinkEmail, subscription.ExportLinkEmail, subscription.EraseLinkEmail} {
 		if _, err := b.Store.RequestLink(t.Context(), request); err != nil {
 			t.Fatal(err)
 		}

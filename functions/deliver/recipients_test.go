@@ -7,7 +7,6 @@ import (
 
 	"newsletter/internal/devstack"
 	"newsletter/shared/config"
-	"newsletter/shared/outbox"
 	"newsletter/shared/privacy"
 )
 
@@ -74,7 +73,7 @@ func TestRecipientsAreRecordedFirst(t *testing.T) {
 	if value, err := f.Event(t.Context(), []byte(`{"scheduled":true}`)); err == nil {
 		t.Errorf("%v", value)
 	}
-	b.expectRows(string(outbox.EmailConfirm) + " ready - 0")
+	b.expectRows("email.confirm" + " ready - 0")
 	b.Exec(`alter table lost rename to recipients`)
 	b.expect(b.run(t.Context(), f), `{"sent":1}`)
 }

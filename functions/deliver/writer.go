@@ -26,42 +26,36 @@ type writer struct {
 	now       func() time.Time
 }
 
+// linkPaths are the paths of links by what they allow.
+var linkPaths = map[token.Purpose]string{
+	token.Confirm: confirmPath, token.Unsubscribe: unsubscribePath, token.Export: privacyPath, token.Erase: privacyPath,
+}
+
 // compose returns the email of a delivery, or false for an unknown kind of email.
 func (w writer) compose(d outbox.Delivery, to subscription.Recipient) (email.Message, bool) {
-	texts := w.catalog.For(to.Locale)
-	unsubscribe := w.link(unsubscribePath, token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch})
-	content := email.Content{Lang: texts.Lang, UnsubscribeIntro: texts.Emails.UnsubscribeIntro, UnsubscribeTo: unsubscribe, Footer: w.catalog.Footer}
-	privacy := token.Claims{
-		SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch, Expires: w.now().Add(token.PrivacyLifetime),
-	}
-	switch d.Kind {
-	case outbox.EmailConfirm, outbox.EmailReminder:
-		content.Texts = texts.Emails.Confirm
-		if d.Kind == outbox.EmailReminder {
-			content.Texts = texts.Emails.Reminder
-		}
-		content.Link = w.link(confirmPath, token.Claims{
-			Purpose: token.Confirm, SubscriberID: to.SubscriberID, EventID: d.EventID, Epoch: to.Epoch,
-			Expires: w.now().Add(token.ConfirmLifetime),
-		})
-	case outbox.EmailAlreadySubscribed:
-		content.Texts = texts.Emails.AlreadySubscribed
-	case outbox.EmailUnsubscribeLink:
-		content.Texts, content.Link, content.UnsubscribeIntro = texts.Emails.UnsubscribeLink, unsubscribe, ""
-	case outbox.EmailPrivacyExport:
-		privacy.Purpose = token.Export
-		content.Texts, content.Link = texts.Emails.PrivacyExport, w.link(privacyPath, privacy)
-	case outbox.EmailPrivacyErase:
-		privacy.Purpose = token.Erase
-		content.Texts, content.Link = texts.Emails.PrivacyErase, w.link(privacyPath, privacy)
-	default:
+	kind := subscription.EmailOf(d.Kind)
+	if kind == subscription.NoEmail {
 		return email.Message{}, false
+	}
+	texts := w.catalog.For(to.Locale)
+	claims := token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch}
+	content := email.Content{
+		Texts: texts.Emails[string(kind)], Lang: texts.Lang, Footer: w.catalog.Footer,
+		UnsubscribeIntro: texts.UnsubscribeIntro, UnsubscribeTo: w.link(claims),
+	}
+	switch link := kind.Link(); link {
+	case 0:
+	case token.Unsubscribe: // once in the body
+		content.Link, content.UnsubscribeIntro = content.UnsubscribeTo, ""
+	default:
+		claims.Purpose, claims.EventID, claims.Expires = link, d.EventID, link.Expiry(w.now())
+		content.Link = w.link(claims)
 	}
 	message := email.Compose(content)
 	message.To, message.DeliveryID = to.Mailbox, d.ID.String()
 	return message, true
 }
 
-func (w writer) link(path string, c token.Claims) string {
-	return string(w.publicURL) + path + "?token=" + url.QueryEscape(w.rings[c.Purpose].Sign(c))
+func (w writer) link(c token.Claims) string {
+	return string(w.publicURL) + linkPaths[c.Purpose] + "?token=" + url.QueryEscape(w.rings[c.Purpose].Sign(c))
 }

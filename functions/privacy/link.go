@@ -36,7 +36,7 @@ func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	}
 	defer h.admission.RefundUnlessCommitted(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
-		Address: wanted.address, Purpose: wanted.purpose, Visit: visit(r, wanted.channel),
+		Address: wanted.address, Email: wanted.email, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {
@@ -57,7 +57,7 @@ func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.R
 // request is a request for a link by address.
 type request struct {
 	address subscription.Address
-	purpose subscription.Purpose
+	email   subscription.Email
 	signals httpapi.BotSignals
 	channel string
 }
@@ -91,9 +91,9 @@ func readRequest(r *httpapi.Request) (wanted request, err error) {
 	var problems []httpapi.FieldError
 	switch body.Request {
 	case "export":
-		wanted.purpose = subscription.ExportLinkEmail
+		wanted.email = subscription.ExportLinkEmail
 	case "erase":
-		wanted.purpose = subscription.EraseLinkEmail
+		wanted.email = subscription.EraseLinkEmail
 	default:
 		problems = append(problems, httpapi.FieldError{Detail: `This must be "export" or "erase".`, Pointer: "#/request"})
 	}

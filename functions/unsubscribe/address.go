@@ -36,7 +36,7 @@ func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	}
 	defer h.admission.RefundUnlessCommitted(ctx, &verdict)
 	outcome, err := h.store.RequestLink(ctx, subscription.LinkRequest{
-		Address: wanted.address, Purpose: subscription.UnsubscribeLinkEmail, Visit: visit(r, wanted.channel),
+		Address: wanted.address, Email: subscription.UnsubscribeLinkEmail, Visit: visit(r, wanted.channel),
 		Reasons: verdict.Reasons, Drop: verdict.Outcome == admission.Drop,
 	})
 	if err != nil {

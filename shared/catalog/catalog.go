@@ -89,17 +89,12 @@ type Page struct {
 
 // Translation is all texts of one language.
 type Translation struct {
-	Lang   string `json:"lang"`
-	Emails struct {
-		Confirm           EmailTexts `json:"confirm"`
-		Reminder          EmailTexts `json:"reminder"`
-		AlreadySubscribed EmailTexts `json:"already_subscribed"`
-		UnsubscribeLink   EmailTexts `json:"unsubscribe_link"`
-		PrivacyExport     EmailTexts `json:"privacy_export"`
-		PrivacyErase      EmailTexts `json:"privacy_erase"`
-		UnsubscribeIntro  string     `json:"unsubscribe_intro"` // precedes the unsubscribe link
-	} `json:"emails"`
-	Pages struct {
+	Lang string `json:"lang"`
+	// Emails has the texts of each email of subscription.Emails, by its name.
+	Emails map[string]EmailTexts `json:"emails"`
+	// UnsubscribeIntro precedes the unsubscribe link of an email.
+	UnsubscribeIntro string `json:"unsubscribe_intro"`
+	Pages            struct {
 		Accepted             Page `json:"accepted"`
 		Confirm              Page `json:"confirm"`
 		Confirmed            Page `json:"confirmed"`
@@ -194,6 +189,15 @@ func fill(v reflect.Value, where, site string) error {
 			if err := fill(v.Field(i), strings.TrimPrefix(where+"."+name, "."), site); err != nil {
 				return err
 			}
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			value := reflect.New(v.Type().Elem()).Elem()
+			value.Set(v.MapIndex(key))
+			if err := fill(value, where+"."+key.String(), site); err != nil {
+				return err
+			}
+			v.SetMapIndex(key, value)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {

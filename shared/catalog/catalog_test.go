@@ -15,11 +15,11 @@ func TestEveryLanguageIsComplete(t *testing.T) {
 		if p.Lang != language {
 			t.Errorf("%s: lang is %s", language, p.Lang)
 		}
-		if !strings.Contains(p.Emails.Confirm.Subject, "The Jane Letter") {
-			t.Errorf("%s: subject %q does not name the owner", language, p.Emails.Confirm.Subject)
+		if !strings.Contains(p.Emails["confirm"].Subject, "The Jane Letter") {
+			t.Errorf("%s: subject %q does not name the owner", language, p.Emails["confirm"].Subject)
 		}
 		for name, button := range map[string]string{
-			"emails.confirm": p.Emails.Confirm.Button, "emails.unsubscribe_link": p.Emails.UnsubscribeLink.Button,
+			"emails.confirm": p.Emails["confirm"].Button, "emails.unsubscribe_link": p.Emails["unsubscribe_link"].Button,
 			"pages.confirm": p.Pages.Confirm.Button, "pages.confirm.secondary": p.Pages.Confirm.Secondary,
 			"pages.unsubscribe": p.Pages.Unsubscribe.Button, "pages.unsubscribed": p.Pages.Unsubscribed.Button,
 			"pages.unsubscribed.label":     p.Pages.Unsubscribed.Label,
@@ -49,7 +49,7 @@ func TestMistakesInAFileAreReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct{ from, to, want string }{
-		"missing":     {`"subject": "Please confirm: {site}",`, ``, "Emails.Confirm.Subject is missing"},
+		"missing":     {`"subject": "Please confirm: {site}",`, ``, "Emails.confirm.Subject is missing"},
 		"placeholder": {"Please confirm: {site}", "Please confirm: {name}", "placeholder"},
 		"unknown":     {`"lang": "en",`, `"lang": "en", "more": 1,`, "more"},
 	} {
@@ -85,7 +85,7 @@ func TestFooter(t *testing.T) {
 }
 
 func TestANameMayContainBraces(t *testing.T) {
-	if got := New(Owner{Name: "{The} Letter"}).For("en").Emails.Confirm.Subject; !strings.Contains(got, "{The} Letter") {
+	if got := New(Owner{Name: "{The} Letter"}).For("en").Emails["confirm"].Subject; !strings.Contains(got, "{The} Letter") {
 		t.Error(got)
 	}
 }

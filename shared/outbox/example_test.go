@@ -16,7 +16,7 @@ import (
 func ExampleEnqueue() {
 	b := &pgx.Batch{}
 	b.Queue("update subscribers set status = 'pending' where id = $1", uuid.New())
-	outbox.Enqueue(b, outbox.Message{ID: uuid.New(), Kind: outbox.EmailConfirm, SubscriberID: uuid.New(), CreatedAt: time.Now()})
+	outbox.Enqueue(b, outbox.Message{ID: uuid.New(), Kind: "email.confirm", SubscriberID: uuid.New(), CreatedAt: time.Now()})
 	fmt.Println(b.Len())
 	// Output: 2
 }

@@ -17,10 +17,7 @@ const WebhookPrefix = "webhook-"
 // endpoints are not included; their names begin with WebhookPrefix.
 func Destinations() []string { return []string{Email, Journal, Loops, GA4, Slack, Discord, SNS} }
 
-// Kinds lists every kind of message that is enqueued by the domain. Expand adds the kinds of NotifyOf.
+// Kinds lists every kind of message that is enqueued, except emails. Expand adds the kinds of NotifyOf.
 func Kinds() []Kind {
-	return []Kind{
-		None, EmailConfirm, EmailReminder, EmailAlreadySubscribed, EmailUnsubscribeLink, EmailPrivacyExport, EmailPrivacyErase,
-		Change, AlertFiring, AlertRepeated, AlertResolved,
-	}
+	return []Kind{None, Change, AlertFiring, AlertRepeated, AlertResolved}
 }

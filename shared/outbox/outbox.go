@@ -25,18 +25,6 @@ type Kind string
 const (
 	// None is a decoy: it makes a request that sends no email cost the same as one that sends an email.
 	None Kind = "none"
-	// EmailConfirm asks the addressee to confirm a sign-up.
-	EmailConfirm Kind = "email.confirm"
-	// EmailReminder repeats that request once.
-	EmailReminder Kind = "email.reminder"
-	// EmailAlreadySubscribed informs a subscriber of another sign-up with their address.
-	EmailAlreadySubscribed Kind = "email.already_subscribed"
-	// EmailUnsubscribeLink carries a link that ends the subscription.
-	EmailUnsubscribeLink Kind = "email.unsubscribe_link"
-	// EmailPrivacyExport carries a link to the subscriber's data.
-	EmailPrivacyExport Kind = "email.privacy_export"
-	// EmailPrivacyErase carries a link to the page that erases the subscriber's data.
-	EmailPrivacyErase Kind = "email.privacy_erase"
 	// Change is a change of a subscription. The worker expands it into one message for each destination that receives it.
 	Change Kind = "change"
 	// AlertFiring, AlertRepeated and AlertResolved notify the owner of an alert and are expanded in the same way. EventID is
@@ -45,6 +33,9 @@ const (
 	AlertRepeated Kind = "alert.repeated"
 	AlertResolved Kind = "alert.resolved"
 )
+
+// EmailPrefix begins the kinds of emails, which the package subscription names.
+const EmailPrefix = "email."
 
 // Expand derives kinds with notifyPrefix from Change, and kinds with alertPrefix from alerts.
 const (
@@ -92,7 +83,7 @@ func (k Kind) IsFanOut() bool {
 }
 
 // IsEmail reports whether k is an email.
-func (k Kind) IsEmail() bool { return strings.HasPrefix(string(k), "email.") }
+func (k Kind) IsEmail() bool { return strings.HasPrefix(string(k), EmailPrefix) }
 
 // Destination returns Email, or the name of the destination that is notified. For a kind without one, such as a message
 // that is still to be expanded, it returns the kind itself.

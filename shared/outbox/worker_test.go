@@ -28,7 +28,7 @@ func (b *bundle) queue(n int) []uuid.UUID {
 	err := b.db.Batch(b.Context(), func(batch *pgx.Batch) {
 		for i := range ids {
 			ids[i] = uuid.Must(uuid.NewV7())
-			Enqueue(batch, Message{ID: ids[i], Kind: EmailConfirm, SubscriberID: ids[i], EventID: ids[i], Epoch: 3, CreatedAt: b.now()})
+			Enqueue(batch, Message{ID: ids[i], Kind: "email.confirm", SubscriberID: ids[i], EventID: ids[i], Epoch: 3, CreatedAt: b.now()})
 		}
 	})
 	if err != nil {
@@ -63,7 +63,7 @@ func TestComplete(t *testing.T) {
 	b := setup(t)
 	id := b.queue(1)[0]
 	d := b.claim(10, 1)[0]
-	want := Delivery{ID: id, Kind: EmailConfirm, SubscriberID: id, EventID: id, Epoch: 3, Attempt: 1}
+	want := Delivery{ID: id, Kind: "email.confirm", SubscriberID: id, EventID: id, Epoch: 3, Attempt: 1}
 	if !d.CreatedAt.Equal(b.now()) || d.Sealed != nil {
 		t.Errorf("%+v", d)
 	}

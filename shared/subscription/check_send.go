@@ -23,22 +23,20 @@ type SendDecision struct {
 
 // A logEntry is an entry of the email log.
 type logEntry struct {
-	id      uuid.UUID
-	purpose Purpose
-	sentAt  *time.Time // nil if sending has not begun
-	waits   bool       // it is due, and the subscriber's epoch is unchanged
+	id     uuid.UUID
+	email  Email      // as logged
+	sentAt *time.Time // nil if sending has not begun
+	waits  bool       // it is due, and the subscriber's epoch is unchanged
 }
 
 // after reports whether e was queued later than d. Their ids sort by time.
 func (e logEntry) after(d outbox.Delivery) bool { return bytes.Compare(e.id[:], d.ID[:]) > 0 }
 
 // decideSend decides about a due email that its recipient accepts. log is the emails to the same mailbox within
-// emailLifetime plus budgetWindow, of the purposes that share a budget. domainFree is when the domain limit allows the
-// next email.
+// emailLifetime plus budgetWindow that share its budget. domainFree is when the domain limit allows the next email.
 func decideSend(now time.Time, d outbox.Delivery, log []logEntry, domainFree time.Time) SendDecision {
-	purpose := purposeOf(d.Kind)
-	budget, _ := budgetOf(purpose)
-	if now.Sub(d.CreatedAt) > budget.lifetime {
+	r := EmailOf(d.Kind).row()
+	if now.Sub(d.CreatedAt) > r.lifetime {
 		return SendDecision{DropReason: outbox.Outdated}
 	}
 	free := domainFree
@@ -47,7 +45,7 @@ func decideSend(now time.Time, d outbox.Delivery, log []logEntry, domainFree tim
 		if e.id == d.ID {
 			continue
 		}
-		if e.purpose == purpose && e.after(d) && (e.waits || e.sentAt != nil) {
+		if e.email == r.loggedAs && e.after(d) && (e.waits || e.sentAt != nil) {
 			return SendDecision{DropReason: outbox.Superseded} // a backlog must not arrive as a burst
 		}
 		if e.sentAt != nil {
@@ -55,11 +53,11 @@ func decideSend(now time.Time, d outbox.Delivery, log []logEntry, domainFree tim
 		}
 	}
 	slices.SortFunc(sent, func(a, b time.Time) int { return b.Compare(a) }) // latest first
-	if len(sent) >= budget.limit {
-		free = later(free, sent[budget.limit-1].Add(budgetWindow))
+	if len(sent) >= r.budget.limit {
+		free = later(free, sent[r.budget.limit-1].Add(budgetWindow))
 	}
 	if len(sent) > 0 {
-		free = later(free, sent[0].Add(budget.pause))
+		free = later(free, sent[0].Add(r.budget.pause))
 	}
 	return SendDecision{DeferFor: max(0, free.Sub(now))}
 }
@@ -110,18 +108,13 @@ on conflict (id) do update set sent_at = excluded.sent_at`
 
 // CheckSend decides whether a due email may be sent now and returns its recipient. Call it immediately before sending.
 // The budgets were counted when the email was queued; CheckSend enforces them for what reaches the mailbox, however
-// long emails waited. Of several waiting emails of one purpose, only the newest is sent. An email to be sent is
+// long emails waited. Of several waiting emails of one kind, only the newest is sent. An email to be sent is
 // recorded as sent; one that is checked again counts once. Emails of an unknown kind pass without being counted. It is
 // one transaction in two round trips. The error is the database's.
 func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (Recipient, SendDecision, error) {
-	purpose := purposeOf(d.Kind)
-	if purpose == NoEmail {
+	email := EmailOf(d.Kind).row()
+	if email.email == NoEmail {
 		return Recipient{}, SendDecision{}, nil
-	}
-	budget, _ := budgetOf(purpose)
-	purposes := make([]string, len(budget.purposes))
-	for i, p := range budget.purposes {
-		purposes[i] = string(p)
 	}
 	emailID, subscriberID := d.ID.String(), d.SubscriberID.String()
 	var to Recipient
@@ -134,10 +127,10 @@ func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (Recipient, Se
 			b.Queue(lockMailboxSQL, subscriberID)
 			b.Queue(lockDomainSQL, emailID)
 			b.Queue(sendRecipientSQL, subscriberID, before).QueryRow(to.scan)
-			b.Queue(logEntriesSQL, subscriberID, purposes, before.Add(-emailLifetime-budgetWindow)).Query(func(rows pgx.Rows) error {
+			b.Queue(logEntriesSQL, subscriberID, logged(email.sharesBudget), before.Add(-emailLifetime-budgetWindow)).Query(func(rows pgx.Rows) error {
 				var err error
 				log, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e logEntry, err error) {
-					return e, row.Scan(&e.id, (*string)(&e.purpose), &e.sentAt, &e.waits)
+					return e, row.Scan(&e.id, (*string)(&e.email), &e.sentAt, &e.waits)
 				})
 				return err
 			})
@@ -158,7 +151,7 @@ func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (Recipient, Se
 				c = decideSend(now, d, log, domainFree)
 			}
 			if c == (SendDecision{}) {
-				b.Queue(markSentSQL, emailID, subscriberID, string(purpose), d.CreatedAt, now)
+				b.Queue(markSentSQL, emailID, subscriberID, string(email.loggedAs), d.CreatedAt, now)
 			}
 			return nil
 		})

@@ -30,8 +30,8 @@ func TestAnyHistoryKeepsTheBudgets(t *testing.T) {
 			r.Hold = "disposable"
 			_, err = b.store.Request(t.Context(), r)
 		case what < 9:
-			purpose := []Purpose{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail}[random.IntN(3)]
-			_, err = b.store.RequestLink(t.Context(), LinkRequest{Address: r.Address, Purpose: purpose, Visit: visit})
+			purpose := []Email{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail}[random.IntN(3)]
+			_, err = b.store.RequestLink(t.Context(), LinkRequest{Address: r.Address, Email: purpose, Visit: visit})
 		case what < 10:
 			paused = !paused
 		case what < 11:

@@ -196,7 +196,7 @@ func TestConcurrentChecksKeepTheBudgets(t *testing.T) {
 }
 
 func TestDecideSend(t *testing.T) {
-	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: outbox.EmailConfirm, CreatedAt: now.Add(-time.Minute)}
+	mine := outbox.Delivery{ID: uuid.UUID{5}, Kind: ConfirmEmail.Kind(), CreatedAt: now.Add(-time.Minute)}
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
 	earlier := func(n byte, sent time.Duration) logEntry {
 		return logEntry{uuid.UUID{n}, ConfirmEmail, ago(sent), false}
@@ -214,7 +214,7 @@ func TestDecideSend(t *testing.T) {
 		"a later one waits":                {log: []logEntry{{newer, ConfirmEmail, nil, true}}, want: SendDecision{DropReason: "superseded"}},
 		"a later one was sent":             {log: []logEntry{{newer, ConfirmEmail, ago(0), false}}, want: SendDecision{DropReason: "superseded"}},
 		"a later one is held, or ended":    {log: []logEntry{{newer, ConfirmEmail, nil, false}}},
-		"a later one of another purpose":   {kind: outbox.EmailPrivacyExport, log: []logEntry{{newer, EraseLinkEmail, nil, true}}},
+		"a later one of another purpose":   {kind: ExportLinkEmail.Kind(), log: []logEntry{{newer, EraseLinkEmail, nil, true}}},
 		"an earlier one waits":             {log: []logEntry{{older, ConfirmEmail, nil, true}}},
 		"an earlier one was just sent":     {log: []logEntry{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute}},
 		"an earlier one was sent long ago": {log: []logEntry{{older, ConfirmEmail, ago(confirmPause), false}}},
@@ -226,10 +226,10 @@ func TestDecideSend(t *testing.T) {
 			log: []logEntry{earlier(1, budgetWindow), earlier(2, time.Hour), earlier(3, 2*time.Hour)},
 		},
 		"a reminder has the purpose confirm": {
-			kind: outbox.EmailReminder, log: []logEntry{{older, ConfirmEmail, ago(time.Minute), false}}, want: SendDecision{DeferFor: 14 * time.Minute},
+			kind: ReminderEmail.Kind(), log: []logEntry{{older, ConfirmEmail, ago(time.Minute), false}}, want: SendDecision{DeferFor: 14 * time.Minute},
 		},
 		"two links share their budget": {
-			kind: outbox.EmailPrivacyErase, log: []logEntry{{older, ExportLinkEmail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkEmail, ago(time.Hour), false}},
+			kind: EraseLinkEmail.Kind(), log: []logEntry{{older, ExportLinkEmail, ago(2 * time.Hour), false}, {uuid.UUID{3}, EraseLinkEmail, ago(time.Hour), false}},
 			want: SendDecision{DeferFor: 22 * time.Hour},
 		},
 		"the domain limit is reached": {domain: 30 * time.Minute, want: SendDecision{DeferFor: 30 * time.Minute}},
@@ -237,7 +237,7 @@ func TestDecideSend(t *testing.T) {
 			domain: time.Minute, log: []logEntry{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute},
 		},
 		"after a week":         {age: emailLifetime + time.Second, want: SendDecision{DropReason: "outdated"}},
-		"a notice after a day": {kind: outbox.EmailAlreadySubscribed, age: noticeLifetime + time.Second, want: SendDecision{DropReason: "outdated"}},
+		"a notice after a day": {kind: AlreadySubscribedEmail.Kind(), age: noticeLifetime + time.Second, want: SendDecision{DropReason: "outdated"}},
 	} {
 		d := mine
 		d.Kind = cmp.Or(c.kind, d.Kind)

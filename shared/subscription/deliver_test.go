@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"newsletter/shared/outbox"
@@ -11,7 +10,7 @@ import (
 // A sentEmail is an email that was sent.
 type sentEmail struct {
 	to, mailbox, domain string
-	purpose             Purpose
+	email               Email
 	at                  time.Time
 }
 
@@ -46,7 +45,7 @@ func (b *fixture) deliver() (sent []sentEmail) {
 			default:
 				b.complete(queue, d, "sent")
 				a := address(b, to.Mailbox)
-				sent = append(sent, sentEmail{to.Mailbox, a.MailboxKey, RegistrableDomain(a.Domain), purposeOf(d.Kind), b.now()})
+				sent = append(sent, sentEmail{to.Mailbox, a.MailboxKey, RegistrableDomain(a.Domain), EmailOf(d.Kind), b.now()})
 			}
 		}
 	}
@@ -91,19 +90,20 @@ func (b *fixture) expectSendings(sent []sentEmail) {
 		return n
 	}
 	for _, one := range sent {
-		budget, _ := budgetOf(one.purpose)
+		email := one.email.row()
+		budget := email.budget
 		mailbox := func(other sentEmail) bool {
-			return other.mailbox == one.mailbox && slices.Contains(budget.purposes, other.purpose)
+			return other.mailbox == one.mailbox && other.email.row().budget == budget
 		}
 		if n := within(one, budgetWindow, mailbox); n > budget.limit {
-			b.Errorf("%s: %d emails to %s in a day", one.purpose, n, one.mailbox)
+			b.Errorf("%s: %d emails to %s in a day", one.email, n, one.mailbox)
 		}
 		if n := within(one, budget.pause, mailbox); n > 1 {
-			b.Errorf("%s: %d emails to %s within the pause", one.purpose, n, one.mailbox)
+			b.Errorf("%s: %d emails to %s within the pause", one.email, n, one.mailbox)
 		}
-		if limit := b.store.domainLimit.Limit; limit > 0 && slices.Contains(formPurposes, string(one.purpose)) && Provider(one.domain) == "other" {
+		if limit := b.store.domainLimit.Limit; limit > 0 && email.anyAddress && Provider(one.domain) == "other" {
 			if n := within(one, domainWindow, func(other sentEmail) bool {
-				return other.domain == one.domain && slices.Contains(formPurposes, string(other.purpose))
+				return other.domain == one.domain && other.email.row().anyAddress
 			}); n > limit {
 				b.Errorf("%d emails to %s in an hour", n, one.domain)
 			}

@@ -91,19 +91,17 @@ func (c DomainLimit) countedDomain(a Address) string {
 // domainWindow is the period over which the emails to one domain are counted.
 const domainWindow = time.Hour
 
-// formPurposes lists the purposes that the domain limit counts: emails that anyone can trigger to any address.
-var formPurposes = []string{string(ConfirmEmail), string(AlreadySubscribedEmail)}
-
 // Counting stops at the limit. Without a domain, as for a large provider, nothing is counted.
 const domainCountSQL = `
 select count(*) from (
     select from email_log
-    where domain_hmac = $1::bytea and purpose = any($2::text[]) and at > $3::timestamptz limit $4::integer) as mails`
+    where domain_hmac = $1::bytea and purpose = any($2::text[]) and at > $3::timestamptz limit $4::integer) as emails`
 
 // loadDomain counts the emails to a domain within domainWindow. Concurrent requests do not see each other, so their
 // emails may be queued above the limit; CheckSend then defers them.
 func (m *SentEmails) loadDomain(b *pgx.Batch, domainHMAC []byte, limit int) {
-	b.Queue(domainCountSQL, domainHMAC, formPurposes, m.Now.Add(-domainWindow), limit).QueryRow(func(row pgx.Row) error {
+	counted := logged(func(r emailRow) bool { return r.anyAddress })
+	b.Queue(domainCountSQL, domainHMAC, counted, m.Now.Add(-domainWindow), limit).QueryRow(func(row pgx.Row) error {
 		var count int
 		err := row.Scan(&count)
 		m.DomainLimitReached = limit > 0 && count >= limit

@@ -113,7 +113,7 @@ func (s *Store) resolveHold(ctx context.Context, id uuid.UUID, v Visit, reject b
 			event.Kind, event.Data.Outcome = ledger.HoldRejected, "rejected"
 			s.record(b, event, v)
 			outbox.RejectHeld(b, id, now)
-			if subscribed.state() == Pending && held.Kind == outbox.EmailConfirm && !held.Superseded {
+			if subscribed.state() == Pending && held.Kind == ConfirmEmail.Kind() && !held.Superseded {
 				s.end(b, subscribed, ledger.Event{ID: endID, At: now, Actor: ledger.Operator, Channel: v.Channel, RequestID: v.RequestID})
 			}
 			return nil

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/ledger"
-	"newsletter/shared/outbox"
 	"newsletter/shared/token"
 )
 
@@ -73,7 +72,7 @@ func TestDecline(t *testing.T) {
 	b.advance(MutePeriod - time.Second)
 	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, None, 0, false)
-	b.expectEmails(outbox.EmailConfirm)
+	b.expectEmails(ConfirmEmail.Kind())
 	b.advance(time.Second)
 	b.request(jane, ConfirmationQueued)
 	b.expectLedger("requested:confirmation_queued", "declined:declined", "requested:request_suppressed", "requested:confirmation_queued")

@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,9 +23,9 @@ const (
 // LinkRequest is a visitor's request for a link by email.
 type LinkRequest struct {
 	Address Address
-	// Purpose is UnsubscribeLinkEmail, ExportLinkEmail or EraseLinkEmail.
-	Purpose Purpose
-	Visit   Visit
+	// Email is UnsubscribeLinkEmail, ExportLinkEmail or EraseLinkEmail.
+	Email Email
+	Visit Visit
 	// Reasons are the checks that the request failed, for the ledger.
 	Reasons []string
 	// Drop only records the request.
@@ -56,7 +57,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 			known, sup, sent, repeated = row{}, suppressions{}, newSentEmails(before), ""
 			known.loadByNorm(b, r.Address.Normalized, lock)
 			sup.loadByAddress(b, hashes, before)
-			sent.load(b, hashes.mailbox, string(UnsubscribeLinkEmail), string(ExportLinkEmail), string(EraseLinkEmail))
+			sent.load(b, hashes.mailbox)
 			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch, now time.Time) error {
@@ -65,16 +66,16 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 				return nil
 			}
 			sent.Now = now
-			var email Purpose
+			var email Email
 			outcome, email = decideLink(r, known.state(), sup, sent)
 			s.record(b, ledger.Event{
 				ID: eventID, At: now, Kind: ledger.LinkRequested, SubscriberID: known.ID, Actor: ledger.Visitor,
 				Data: ledger.Data{
-					Outcome: string(outcome), Reasons: r.Reasons, Provider: Provider(r.Address.Domain), Purpose: string(r.Purpose),
+					Outcome: string(outcome), Reasons: r.Reasons, Provider: Provider(r.Address.Domain), Purpose: string(r.Email),
 				},
 			}, r.Visit)
 			email.enqueue(b, hashes.mailbox, nil, outbox.Message{
-				ID: newID(), Kind: email.kind(), SubscriberID: known.ID, EventID: eventID, Epoch: known.Epoch, CreatedAt: now,
+				ID: newID(), Kind: email.Kind(), SubscriberID: known.ID, EventID: eventID, Epoch: known.Epoch, CreatedAt: now,
 			})
 			padding := 0
 			switch {
@@ -94,17 +95,16 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 
 // decideLink decides whether the link is sent. An unsubscribe link is sent if there is a subscription to end. A link to
 // personal data is sent if there is data, except to suppressed addresses, whose holders can send a letter.
-func decideLink(r LinkRequest, state State, sup suppressions, sent SentEmails) (Outcome, Purpose) {
-	useful := state == Pending || state == Active || (state == Unsubscribed && r.Purpose != UnsubscribeLinkEmail)
+func decideLink(r LinkRequest, state State, sup suppressions, sent SentEmails) (Outcome, Email) {
 	switch {
 	case r.Drop:
 		return Dropped, NoEmail
 	case sup.effective() != "" || state == Suppressed:
 		return LinkSuppressed, NoEmail
-	case !useful:
+	case !slices.Contains(r.Email.row().states, state):
 		return LinkUnknown, NoEmail
-	case !sent.Allows(r.Purpose):
+	case !sent.Allows(r.Email):
 		return LinkOverBudget, NoEmail
 	}
-	return LinkQueued, r.Purpose
+	return LinkQueued, r.Email
 }

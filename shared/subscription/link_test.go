@@ -9,9 +9,9 @@ import (
 	"newsletter/shared/outbox"
 )
 
-func (b *fixture) requestLink(typed string, p Purpose, want Outcome) {
+func (b *fixture) requestLink(typed string, p Email, want Outcome) {
 	b.Helper()
-	got, err := b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, typed), Purpose: p, Visit: visit})
+	got, err := b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, typed), Email: p, Visit: visit})
 	if err != nil || got != want {
 		b.Fatalf("%s for %s: %q, %v, want %q", p, typed, got, err, want)
 	}
@@ -31,7 +31,7 @@ func TestLinksGoToKnownAddressesOnly(t *testing.T) {
 	b.requestLink(jane, ExportLinkEmail, LinkQueued)
 	b.requestLink(jane, EraseLinkEmail, LinkQueued)
 	b.requestLink(jane, ExportLinkEmail, LinkOverBudget)
-	b.expectEmails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink, outbox.EmailUnsubscribeLink, outbox.EmailPrivacyExport, outbox.EmailPrivacyErase)
+	b.expectEmails(ConfirmEmail.Kind(), UnsubscribeLinkEmail.Kind(), UnsubscribeLinkEmail.Kind(), ExportLinkEmail.Kind(), EraseLinkEmail.Kind())
 	b.advance(24*time.Hour + time.Second)
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 	b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
@@ -51,8 +51,8 @@ func TestALinkRequestChangesNoState(t *testing.T) {
 		typed := fmt.Sprintf("link%d@example.org", b.count("ledger_events"))
 		prepare(b, typed)
 		before := b.row(typed)
-		for _, p := range []Purpose{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
-			if _, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, typed), Purpose: p, Visit: visit}); err != nil {
+		for _, p := range []Email{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
+			if _, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, typed), Email: p, Visit: visit}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -65,11 +65,11 @@ func TestALinkRequestChangesNoState(t *testing.T) {
 func TestABotGetsNoLink(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
-	got, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, jane), Purpose: UnsubscribeLinkEmail, Visit: visit, Drop: true, Reasons: []string{"honeypot"}})
+	got, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, jane), Email: UnsubscribeLinkEmail, Visit: visit, Drop: true, Reasons: []string{"honeypot"}})
 	if err != nil || got != Dropped {
 		t.Fatal(got, err)
 	}
-	b.expectEmails(outbox.EmailConfirm)
+	b.expectEmails(ConfirmEmail.Kind())
 }
 
 func TestRecipients(t *testing.T) {
@@ -94,11 +94,11 @@ func TestRecipients(t *testing.T) {
 		return byMailbox
 	}
 	found := read()
-	if r := found["Jane@example.org"]; r.State != Pending || r.Epoch != 1 || r.Locale != "de-AT" || !r.Accepts(outbox.EmailConfirm, 1) ||
-		r.Accepts(outbox.EmailConfirm, 2) || r.Accepts(outbox.EmailAlreadySubscribed, 1) || !r.Accepts(outbox.EmailUnsubscribeLink, 1) {
+	if r := found["Jane@example.org"]; r.State != Pending || r.Epoch != 1 || r.Locale != "de-AT" || !r.Accepts(ConfirmEmail.Kind(), 1) ||
+		r.Accepts(ConfirmEmail.Kind(), 2) || r.Accepts(AlreadySubscribedEmail.Kind(), 1) || !r.Accepts(UnsubscribeLinkEmail.Kind(), 1) {
 		t.Errorf("%+v", r)
 	}
-	if r := found["john@example.org"]; r.Accepts(outbox.EmailConfirm, 1) || !r.Accepts(outbox.EmailAlreadySubscribed, 1) || r.Accepts(outbox.None, 1) {
+	if r := found["john@example.org"]; r.Accepts(ConfirmEmail.Kind(), 1) || !r.Accepts(AlreadySubscribedEmail.Kind(), 1) || r.Accepts(outbox.None, 1) {
 		t.Errorf("%+v", r)
 	}
 	b.click(b.store.Decline, c, DeclinedNow)
@@ -107,7 +107,7 @@ func TestRecipients(t *testing.T) {
 	if len(found) != 1 {
 		t.Errorf("%+v", found)
 	}
-	if r := found["john@example.org"]; r.Accepts(outbox.EmailAlreadySubscribed, 1) || r.Accepts(outbox.EmailUnsubscribeLink, 1) || !r.Accepts(outbox.EmailPrivacyErase, 1) {
+	if r := found["john@example.org"]; r.Accepts(AlreadySubscribedEmail.Kind(), 1) || r.Accepts(UnsubscribeLinkEmail.Kind(), 1) || !r.Accepts(EraseLinkEmail.Kind(), 1) {
 		t.Errorf("%+v", r)
 	}
 
@@ -122,11 +122,11 @@ func TestRecipients(t *testing.T) {
 		t.Fatal(muted, err)
 	}
 	for _, r := range muted {
-		if !r.Suppressed || r.Accepts(outbox.EmailConfirm, 1) {
+		if !r.Suppressed || r.Accepts(ConfirmEmail.Kind(), 1) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if (Recipient{}).Accepts(outbox.EmailPrivacyExport, 0) {
+	if (Recipient{}).Accepts(ExportLinkEmail.Kind(), 0) {
 		t.Error("the zero Recipient accepts an email")
 	}
 }

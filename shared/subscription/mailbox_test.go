@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"newsletter/shared/ledger"
-	"newsletter/shared/outbox"
 )
 
 const victim = "victim@gmail.com" // the mailbox of spelling
@@ -133,7 +132,7 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		b.request(spelling(1), RequestSuppressed)
 		b.request(victim, c.want)
 	}
-	b.expectEmails(outbox.EmailConfirm, outbox.EmailConfirm)
+	b.expectEmails(ConfirmEmail.Kind(), ConfirmEmail.Kind())
 }
 
 // TestReplayOfADecline ends the subscription and mutes the mailbox for the rest of the period.

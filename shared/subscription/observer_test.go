@@ -21,9 +21,9 @@ func TestEveryStateLooksTheSame(t *testing.T) {
 			return s.Request(t.Context(), Request{Address: a, Visit: visit, Hold: hold})
 		})
 	}
-	for _, purpose := range []Purpose{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
+	for _, purpose := range []Email{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
 		b.expectStatesLookTheSame(func(s *Store, a Address) (Outcome, error) {
-			return s.RequestLink(t.Context(), LinkRequest{Address: a, Purpose: purpose, Visit: visit})
+			return s.RequestLink(t.Context(), LinkRequest{Address: a, Email: purpose, Visit: visit})
 		})
 	}
 }

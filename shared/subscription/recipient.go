@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -83,19 +84,6 @@ func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Suppress
 // Accepts reports whether an email that was decided in the given epoch may still be sent to r. The zero Recipient
 // accepts none.
 func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
-	if r.Suppressed {
-		return false
-	}
-	switch kind {
-	case outbox.EmailConfirm, outbox.EmailReminder:
-		return r.State == Pending && r.Epoch == epoch
-	case outbox.EmailAlreadySubscribed:
-		return r.State == Active && r.Epoch == epoch
-	case outbox.EmailUnsubscribeLink:
-		return r.State == Pending || r.State == Active
-	case outbox.EmailPrivacyExport, outbox.EmailPrivacyErase:
-		return r.State == Pending || r.State == Active || r.State == Unsubscribed
-	case outbox.None, outbox.Change, outbox.AlertFiring, outbox.AlertRepeated, outbox.AlertResolved:
-	}
-	return false
+	email := EmailOf(kind).row()
+	return !r.Suppressed && slices.Contains(email.states, r.State) && (email.anyEpoch || r.Epoch == epoch)
 }

@@ -75,14 +75,14 @@ func (s *Store) Remind(ctx context.Context, f UnconfirmedRequest) (queued bool, 
 			r, sup, sent, repeated = row{}, suppressions{}, newSentEmails(before), ""
 			r.loadByID(b, f.SubscriberID, lock)
 			sup.loadByAddress(b, hashes, before)
-			sent.load(b, hashes.mailbox, string(ConfirmEmail))
+			sent.load(b, hashes.mailbox)
 			sent.loadDomain(b, hashes.domain, s.domainLimit.Limit)
 			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch, now time.Time) error {
 			queued, sent.Now = repeated != "", now
 			waits := r.state() == Pending && r.RequestedAt.Equal(f.RequestedAt) && sup.effective() == ""
-			if queued || !waits || !sent.Allows(ConfirmEmail) {
+			if queued || !waits || !sent.Allows(ReminderEmail) {
 				return nil
 			}
 			queued = true
@@ -91,8 +91,8 @@ func (s *Store) Remind(ctx context.Context, f UnconfirmedRequest) (queued bool, 
 				ID: eventID, At: now, Kind: ledger.Reminded, SubscriberID: r.ID, Actor: ledger.System, Channel: "schedule", RequestID: "maintain",
 				Data: ledger.Data{Outcome: "reminder_queued", RequestEvent: r.RequestEventID.String(), Locale: r.Locale},
 			})
-			ConfirmEmail.enqueue(b, hashes.mailbox, hashes.domain, outbox.Message{
-				ID: newID(), Kind: outbox.EmailReminder, SubscriberID: r.ID, EventID: r.RequestEventID, Epoch: r.Epoch, CreatedAt: now,
+			ReminderEmail.enqueue(b, hashes.mailbox, hashes.domain, outbox.Message{
+				ID: newID(), Kind: ReminderEmail.Kind(), SubscriberID: r.ID, EventID: r.RequestEventID, Epoch: r.Epoch, CreatedAt: now,
 			})
 			return nil
 		})

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/ledger"
-	"newsletter/shared/outbox"
 )
 
 // remind sends reminders for all requests that have waited that long, as maintain does, in pages of two.
@@ -52,7 +51,7 @@ func TestRemind(t *testing.T) {
 	b.advance(time.Second)
 	b.remind(after, 1)
 	b.remind(after, 0) // once
-	b.expectEmails(outbox.EmailConfirm, outbox.EmailConfirm, outbox.EmailConfirm, outbox.EmailReminder)
+	b.expectEmails(ConfirmEmail.Kind(), ConfirmEmail.Kind(), ConfirmEmail.Kind(), ReminderEmail.Kind())
 	if sent := b.deliver(); len(sent) != 1 {
 		t.Errorf("sent %v", sent)
 	}

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"newsletter/shared/ledger"
-	"newsletter/shared/outbox"
 )
 
 func (b *fixture) removeSuppression(typed string, want Outcome) {
@@ -30,7 +29,7 @@ func TestRemoveSuppression(t *testing.T) {
 	b.advance(confirmPause)
 	b.request(jane, ConfirmationQueued)
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
-	b.expectEmails(outbox.EmailConfirm, outbox.EmailConfirm)
+	b.expectEmails(ConfirmEmail.Kind(), ConfirmEmail.Kind())
 
 	// Without a row: an objection after an erasure, and a mute period.
 	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)

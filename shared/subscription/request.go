@@ -99,7 +99,7 @@ func (t *requestTx) load(b *pgx.Batch, before time.Time, lock int64, domainLimit
 	t.row, t.suppressions, t.sentEmails, t.consent, t.repeated = row{}, suppressions{}, newSentEmails(before), consentText{}, ""
 	t.row.loadByNorm(b, t.Address.Normalized, lock)
 	t.suppressions.loadByAddress(b, t.hashes, before)
-	t.sentEmails.load(b, t.hashes.mailbox, string(ConfirmEmail), string(AlreadySubscribedEmail))
+	t.sentEmails.load(b, t.hashes.mailbox)
 	t.sentEmails.loadDomain(b, t.hashes.domain, domainLimit)
 	t.consent.load(b, t.Consent.TextVersion, t.Locale)
 	loadOutcome(b, t.eventID, &t.repeated)
@@ -139,7 +139,7 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow,
 		},
 	}, t.Visit)
-	kind := d.Email.kind()
+	kind := d.Email.Kind()
 	if d.Outcome == Activated {
 		kind = outbox.Change
 	}

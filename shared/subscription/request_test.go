@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"newsletter/shared/ledger"
-	"newsletter/shared/outbox"
 )
 
 func TestANewAddressBecomesPending(t *testing.T) {
@@ -20,7 +19,7 @@ func TestANewAddressBecomesPending(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	b.expectLedger("requested:confirmation_queued")
-	b.expectEmails(outbox.EmailConfirm)
+	b.expectEmails(ConfirmEmail.Kind())
 	if c := b.link(jane); c.EventID != r.RequestEventID || c.SubscriberID != r.ID || c.Epoch != 1 {
 		t.Errorf("the link has %+v", c)
 	}
@@ -55,7 +54,7 @@ func TestParallelRequestsOfOneAddress(t *testing.T) {
 	}
 	all.Wait()
 	b.expectRow(jane, Pending, 1, false)
-	b.expectEmails(outbox.EmailConfirm)
+	b.expectEmails(ConfirmEmail.Kind())
 	if rows, events, log := b.count("outbox"), b.count("ledger_events"), b.count("email_log"); rows != 50 || events != 50 || log != 50 {
 		t.Errorf("%d outbox rows, %d events, %d log entries; want 50 each", rows, events, log)
 	}
@@ -200,15 +199,15 @@ func TestARepeatedTransactionWritesOnce(t *testing.T) {
 	if got, err := repeating.Request(t.Context(), r); err != nil || got != ConfirmationQueued {
 		t.Fatal(got, err)
 	}
-	b.expectEmails(outbox.EmailConfirm)
+	b.expectEmails(ConfirmEmail.Kind())
 	b.click(repeating.Confirm, b.link(jane), AlreadyConfirmed)
-	link := LinkRequest{Address: r.Address, Purpose: UnsubscribeLinkEmail, Visit: visit}
+	link := LinkRequest{Address: r.Address, Email: UnsubscribeLinkEmail, Visit: visit}
 	if got, err := repeating.RequestLink(t.Context(), link); err != nil || got != LinkQueued {
 		t.Fatal(got, err)
 	}
 	b.click(repeating.Unsubscribe, b.unsubscribeLink(jane), AlreadyEnded)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "requested:link_queued", "unsubscribed:unsubscribed")
-	b.expectEmails(outbox.EmailConfirm, outbox.EmailUnsubscribeLink)
+	b.expectEmails(ConfirmEmail.Kind(), UnsubscribeLinkEmail.Kind())
 }
 
 // A tool that loads rows does not take the lock. The request finds its row on the second attempt.

@@ -61,7 +61,7 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 		}
 	})
 	count("check an email", 2, func() {
-		due := outbox.Delivery{ID: newID(), Kind: outbox.EmailUnsubscribeLink, SubscriberID: confirm.SubscriberID, Epoch: 1, CreatedAt: b.now()}
+		due := outbox.Delivery{ID: newID(), Kind: UnsubscribeLinkEmail.Kind(), SubscriberID: confirm.SubscriberID, Epoch: 1, CreatedAt: b.now()}
 		if _, c, err := b.store.CheckSend(t.Context(), due); err != nil || c != (SendDecision{}) {
 			t.Error(c, err)
 		}

@@ -9,6 +9,36 @@ import (
 	"newsletter/shared/outbox"
 )
 
+// SentEmails counts the emails that were queued for or sent to a canonical mailbox within the last 24 h.
+type SentEmails struct {
+	Now time.Time
+	// Sent has the counts by the name in the email log.
+	Sent map[Email]Sent
+	// DomainLimitReached is true when the emails to the address's domain reached DomainLimit within the last hour.
+	DomainLimitReached bool
+}
+
+// Sent counts emails within the last 24 h. Last is when the last one was queued or sent.
+type Sent struct {
+	Count int
+	Last  time.Time
+}
+
+// Allows reports whether another email is within its mailbox budget and the domain limit.
+func (m SentEmails) Allows(e Email) bool {
+	r := e.row()
+	if r.budget == nil || m.DomainLimitReached && r.anyAddress {
+		return false
+	}
+	count, last := 0, time.Time{}
+	for _, name := range logged(r.sharesBudget) {
+		sent := m.Sent[Email(name)]
+		count += sent.Count
+		last = later(last, sent.Last)
+	}
+	return count < r.budget.limit && (last.IsZero() || m.Now.Sub(last) >= r.budget.pause)
+}
+
 // It reads only entries of emails to be sent: the index starts with the purpose, so a flood of requests without an
 // email does not slow the count down.
 const sentEmailsSQL = `
@@ -16,13 +46,14 @@ select purpose, count(*), max(greatest(at, sent_at)) from email_log
 where mailbox_hmac = $1::bytea and purpose = any($2::text[]) and greatest(at, sent_at) > $3::timestamptz
 group by purpose`
 
-// load counts the emails of the given purposes to a canonical mailbox that were queued or sent within budgetWindow.
-func (m *SentEmails) load(b *pgx.Batch, mailboxHMAC []byte, purposes ...string) {
-	b.Queue(sentEmailsSQL, mailboxHMAC, purposes, m.Now.Add(-budgetWindow)).Query(func(rows pgx.Rows) error {
-		var purpose string
+// load counts the emails to a canonical mailbox that were queued or sent within budgetWindow.
+func (m *SentEmails) load(b *pgx.Batch, mailboxHMAC []byte) {
+	all := logged(func(emailRow) bool { return true })
+	b.Queue(sentEmailsSQL, mailboxHMAC, all, m.Now.Add(-budgetWindow)).Query(func(rows pgx.Rows) error {
+		var email string
 		var sent Sent
-		_, err := pgx.ForEachRow(rows, []any{&purpose, &sent.Count, &sent.Last}, func() error {
-			m.Sent[Purpose(purpose)] = sent
+		_, err := pgx.ForEachRow(rows, []any{&email, &sent.Count, &sent.Last}, func() error {
+			m.Sent[Email(email)] = sent
 			return nil
 		})
 		return err
@@ -31,7 +62,7 @@ func (m *SentEmails) load(b *pgx.Batch, mailboxHMAC []byte, purposes ...string) 
 
 // newSentEmails returns empty counts for load.
 func newSentEmails(now time.Time) SentEmails {
-	return SentEmails{Now: now, Sent: map[Purpose]Sent{}}
+	return SentEmails{Now: now, Sent: map[Email]Sent{}}
 }
 
 const logEmailSQL = `
@@ -40,7 +71,7 @@ values ($1::text::uuid, $2::bytea, $3::text, $4::timestamptz, $5::bytea)`
 
 // enqueue enqueues m and adds the entry of the email log that the budgets count, under the same id. The entry of
 // NoEmail is a decoy that no budget counts. domainHMAC is nil if emails to the domain are not counted.
-func (p Purpose) enqueue(b *pgx.Batch, mailboxHMAC, domainHMAC []byte, m outbox.Message) {
-	b.Queue(logEmailSQL, m.ID.String(), mailboxHMAC, cmp.Or(string(p), "none"), m.CreatedAt, domainHMAC)
+func (e Email) enqueue(b *pgx.Batch, mailboxHMAC, domainHMAC []byte, m outbox.Message) {
+	b.Queue(logEmailSQL, m.ID.String(), mailboxHMAC, cmp.Or(string(e.row().loggedAs), "none"), m.CreatedAt, domainHMAC)
 	outbox.Enqueue(b, m)
 }

@@ -58,7 +58,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		}},
 		"request for a link": {person, subscribe, func(b *fixture) func() error {
 			return func() error {
-				return outcome(b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, jane), Purpose: ExportLinkEmail, Visit: visit}))
+				return outcome(b.store.RequestLink(b.Context(), LinkRequest{Address: address(b, jane), Email: ExportLinkEmail, Visit: visit}))
 			}
 		}},
 		"confirm": {person, signUp, func(b *fixture) func() error {

@@ -106,7 +106,7 @@ type Decision struct {
 	// Returning is true for a pending row that becomes unsubscribed again if it is not confirmed.
 	Returning bool
 	// Email is the email to send; NoEmail for none.
-	Email Purpose
+	Email Email
 	// NewEpoch invalidates all older links.
 	NewEpoch bool
 	// Mute starts or extends the mute period.

@@ -12,8 +12,8 @@ import (
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // sent returns count emails of a purpose, the last one ago before now.
-func sent(p Purpose, count int, ago time.Duration) SentEmails {
-	return SentEmails{Now: now, Sent: map[Purpose]Sent{p: {Count: count, Last: now.Add(-ago)}}}
+func sent(p Email, count int, ago time.Duration) SentEmails {
+	return SentEmails{Now: now, Sent: map[Email]Sent{p: {Count: count, Last: now.Add(-ago)}}}
 }
 
 // A cell is one cell of the table of states and events, or a variant of it.
@@ -67,7 +67,7 @@ func cells() []cell {
 	}
 	confirmed := Decision{To: Active, Outcome: ConfirmedNow, Ledger: ledger.Confirmed}
 	activated := Decision{To: Active, Outcome: Activated, Ledger: ledger.Requested}
-	twice := SentEmails{Now: now, Sent: map[Purpose]Sent{ConfirmEmail: {3, now.Add(-time.Hour)}, AlreadySubscribedEmail: {1, now.Add(-time.Hour)}}}
+	twice := SentEmails{Now: now, Sent: map[Email]Sent{ConfirmEmail: {3, now.Add(-time.Hour)}, AlreadySubscribedEmail: {1, now.Add(-time.Hour)}}}
 
 	return []cell{
 		{"", facts(None), OnRequest, queued},
@@ -226,7 +226,7 @@ func checkRules(t *testing.T, f Facts, e Event, d Decision) {
 func TestBudgets(t *testing.T) {
 	day := 24 * time.Hour
 	for _, c := range []struct {
-		ask  Purpose
+		ask  Email
 		sent SentEmails
 		want bool
 	}{

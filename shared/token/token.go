@@ -40,11 +40,24 @@ const (
 	Erase       Purpose = 4 // have the stored data erased
 )
 
-// The lifetimes of links. Unsubscribe links never expire (CAN-SPAM requires at least 30 days, RFC 8058 no expiry).
+// The lifetimes of links.
 const (
 	ConfirmLifetime = 48 * time.Hour
 	PrivacyLifetime = 24 * time.Hour
 )
+
+// Expiry returns when a link that is signed at now expires. Unsubscribe links never expire: CAN-SPAM requires at least
+// 30 days, RFC 8058 no expiry.
+func (p Purpose) Expiry(now time.Time) time.Time {
+	switch p {
+	case Confirm:
+		return now.Add(ConfirmLifetime)
+	case Export, Erase:
+		return now.Add(PrivacyLifetime)
+	case Unsubscribe:
+	}
+	return time.Time{}
+}
 
 var (
 	// ErrInvalid is the error for a token that is malformed, forged, expired or for another purpose. Clients do not

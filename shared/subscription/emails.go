@@ -1,0 +1,149 @@
+package subscription
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"newsletter/shared/outbox"
+	"newsletter/shared/token"
+)
+
+// Email is a kind of email, by the name of its texts in the catalog.
+type Email string
+
+// The emails. Their names are stored and never change.
+const (
+	NoEmail                Email = ""                   // recorded as "none"
+	ConfirmEmail           Email = "confirm"            // asks the addressee to confirm a sign-up
+	ReminderEmail          Email = "reminder"           // repeats that request once
+	AlreadySubscribedEmail Email = "already_subscribed" // informs a subscriber of another sign-up with their address
+	UnsubscribeLinkEmail   Email = "unsubscribe_link"   // has a link that ends the subscription
+	ExportLinkEmail        Email = "privacy_export"     // has a link to the subscriber's data
+	EraseLinkEmail         Email = "privacy_erase"      // has a link to the page that erases the data
+)
+
+// An emailRow is everything that depends on the kind of an email. The state machine, the budgets, CheckSend, the outbox
+// and deliver derive from it.
+type emailRow struct {
+	email Email
+	// loggedAs is the email that the email log records. Of several waiting ones, only the newest is sent.
+	loggedAs Email
+	// link is what the button's link allows; 0 without a button.
+	link token.Purpose
+	// budget is the mailbox budget, which emails may share.
+	budget *budget
+	// lifetime limits how long the email may wait before it is sent.
+	lifetime time.Duration
+	// states are those of subscribers who may receive it.
+	states []State
+	// anyEpoch allows it in another epoch than that of its decision. Its link is signed for the epoch at sending.
+	anyEpoch bool
+	// anyAddress means that anyone can trigger it to any address, so that the domain limit counts it.
+	anyAddress bool
+}
+
+var emailRows = []emailRow{
+	{
+		email: ConfirmEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: confirmBudget, lifetime: emailLifetime,
+		states: []State{Pending}, anyAddress: true,
+	},
+	{
+		email: ReminderEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: confirmBudget, lifetime: emailLifetime,
+		states: []State{Pending}, anyAddress: true,
+	},
+	{
+		email: AlreadySubscribedEmail, loggedAs: AlreadySubscribedEmail, budget: noticeBudget, lifetime: noticeLifetime,
+		states: []State{Active}, anyAddress: true,
+	},
+	{
+		email: UnsubscribeLinkEmail, loggedAs: UnsubscribeLinkEmail, link: token.Unsubscribe, budget: unsubscribeBudget,
+		lifetime: emailLifetime, states: []State{Pending, Active}, anyEpoch: true,
+	},
+	{
+		email: ExportLinkEmail, loggedAs: ExportLinkEmail, link: token.Export, budget: privacyBudget,
+		lifetime: emailLifetime, states: []State{Pending, Active, Unsubscribed}, anyEpoch: true,
+	},
+	{
+		email: EraseLinkEmail, loggedAs: EraseLinkEmail, link: token.Erase, budget: privacyBudget,
+		lifetime: emailLifetime, states: []State{Pending, Active, Unsubscribed}, anyEpoch: true,
+	},
+}
+
+// A budget limits the emails to one canonical mailbox within budgetWindow. The transaction that enqueues an email
+// counts them, independently of the rate limiter, and CheckSend counts them again before the email is sent, so the
+// budget also limits emails that waited.
+type budget struct {
+	limit int
+	pause time.Duration // minimum time between two of them; 0 for none
+}
+
+var (
+	confirmBudget     = &budget{limit: 3, pause: confirmPause}
+	noticeBudget      = &budget{limit: 1}
+	unsubscribeBudget = &budget{limit: 2}
+	privacyBudget     = &budget{limit: 2}
+)
+
+const (
+	// budgetWindow is the period over which the emails to a mailbox are counted.
+	budgetWindow = 24 * time.Hour
+	// confirmPause is the minimum time between two confirmation emails to a mailbox.
+	confirmPause = 15 * time.Minute
+	// emailLifetime covers a weekend without an email service; after PendingLifetime, the request behind an email has
+	// expired. A notice is outdated after a day.
+	emailLifetime  = PendingLifetime
+	noticeLifetime = budgetWindow
+)
+
+// Kind returns the kind of the message that sends e; outbox.None for NoEmail.
+func (e Email) Kind() outbox.Kind {
+	if e == NoEmail {
+		return outbox.None
+	}
+	return outbox.Kind(outbox.EmailPrefix + string(e))
+}
+
+// Link returns what the link of the email's button allows; 0 without a button.
+func (e Email) Link() token.Purpose { return e.row().link }
+
+// row returns the row of e; the zero row for NoEmail.
+func (e Email) row() emailRow {
+	i := slices.IndexFunc(emailRows, func(r emailRow) bool { return r.email == e })
+	if i < 0 {
+		return emailRow{}
+	}
+	return emailRows[i]
+}
+
+// Emails returns every email of this version.
+func Emails() []Email {
+	all := make([]Email, len(emailRows))
+	for i, r := range emailRows {
+		all[i] = r.email
+	}
+	return all
+}
+
+// EmailOf returns the email that a kind of message sends; NoEmail for other messages and for emails of a newer version.
+func EmailOf(kind outbox.Kind) Email {
+	name, _ := strings.CutPrefix(string(kind), outbox.EmailPrefix)
+	if e := Email(name).row().email; e.Kind() == kind {
+		return e
+	}
+	return NoEmail
+}
+
+// logged returns the names in the email log of the emails that match.
+func logged(match func(emailRow) bool) []string {
+	var names []string
+	for _, r := range emailRows {
+		if match(r) && !slices.Contains(names, string(r.loggedAs)) {
+			names = append(names, string(r.loggedAs))
+		}
+	}
+	return names
+}
+
+// sharesBudget reports whether other is counted in the same budget.
+func (r emailRow) sharesBudget(other emailRow) bool { return r.budget == other.budget }
