@@ -31,7 +31,7 @@ var cryptography = map[string]bool{
 }
 
 // jitter lists the packages that use math/rand/v2 for jitter, which needs no secret.
-var jitter = map[string]bool{"captcha": true, "outbox": true, "postgres": true, "ratelimit": true}
+var jitter = map[string]bool{"breaker": true, "outbox": true, "postgres": true, "ratelimit": true}
 
 // checkCode checks the imports and TLS configurations of shipped code against docs/security.md.
 func (b *Bundle) checkCode() []string {

@@ -21,6 +21,7 @@ const (
 var layers = map[string]layer{
 	"awssdk":       {nil, foundation},
 	"config":       {[]string{"awssdk"}, foundation},
+	"breaker":      {nil, foundation},
 	"capture":      {[]string{"config"}, adapter},
 	"httpapi":      {[]string{"config", "capture"}, adapter},
 	"telemetry":    {[]string{"config"}, foundation},
@@ -40,7 +41,7 @@ var layers = map[string]layer{
 
 // standsAlone applies to every other shared package: adapters and packages of a single function. They import outbox for
 // outbox.Failure, and outbound for the guarded HTTP client.
-var standsAlone = layer{[]string{"awssdk", "capture", "config", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
+var standsAlone = layer{[]string{"awssdk", "breaker", "capture", "config", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
 
 // testOnly lists packages that no function may link because only tests and builds need them. A trailing slash marks a
 // prefix.
