@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"newsletter/internal/gobuild"
 )
 
 // pages returns the documents of the repository, as paths from its root.
@@ -117,7 +119,7 @@ func TestContributingCountsItsSteps(t *testing.T) {
 // TestLinkedModulesAreDecided compares the modules that the functions link with the record of their cost.
 func TestLinkedModulesAreDecided(t *testing.T) {
 	t.Parallel()
-	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", "lambda.norpc", "-f", "{{with .Module}}{{.Path}}{{end}}", "../functions/...")
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", gobuild.Tags, "-f", "{{with .Module}}{{.Path}}{{end}}", "../functions/...")
 	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64", "GOFLAGS=")
 	output, err := list.Output()
 	if err != nil {

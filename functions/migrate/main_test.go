@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/pem"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/cfn"
 
+	"newsletter/internal/gobuild"
 	"newsletter/internal/lambdalocal"
 	"newsletter/internal/testenv"
 	"newsletter/shared/config"
@@ -91,12 +91,12 @@ func TestBinary(t *testing.T) {
 	}
 }
 
-// build builds the function into a folder, as for a deployment.
+// build builds the function into a folder.
 func build(t *testing.T, dir string) string {
 	t.Helper()
 	binary := filepath.Join(dir, "bootstrap")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
+	if err := gobuild.Local(t.Context(), ".", binary, nil, "."); err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }

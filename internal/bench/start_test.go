@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"newsletter/internal/bundle"
+	"newsletter/internal/gobuild"
 	"newsletter/internal/testenv"
 )
 
@@ -62,7 +63,7 @@ func BenchmarkStart(b *testing.B) {
 
 func build(b *testing.B, pkg, out string) {
 	b.Helper()
-	arguments := slices.Concat([]string{"build"}, bundle.BuildFlags, []string{"-ldflags=-s -w", "-o", out, pkg})
+	arguments := slices.Concat([]string{"build"}, gobuild.DeployedFlags(), []string{"-ldflags=" + gobuild.LinkerFlags, "-o", out, pkg})
 	cmd := exec.Command("go", arguments...)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if output, err := cmd.CombinedOutput(); err != nil {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"newsletter/internal/gobuild"
 )
 
 // MaxBinary is the size budget of a stripped arm64 binary (docs/adr/0002).
@@ -22,15 +24,12 @@ type Binary struct {
 	ReflectMethod bool
 }
 
-// BuildFlags are the Makefile's `go build` flags, without -ldflags.
-var BuildFlags = []string{"-mod=readonly", "-buildvcs=false", "-tags", "lambda.norpc", "-trimpath"}
-
-// Build builds a function for arm64 into dir with the Makefile's flags.
+// Build builds a function for arm64 into dir as it is deployed.
 func Build(root, function, dir string) (Binary, error) {
 	out := filepath.Join(dir, function, "bootstrap")
 	graph := &scanner{text: []byte("<ReflectMethod>")}
-	cmd := exec.Command("go", slices.Concat([]string{"build"}, BuildFlags, []string{"-ldflags=-s -w -dumpdep", "-o", out, "./functions/" + function})...)
-	cmd.Dir, cmd.Env, cmd.Stderr = root, BuildEnv("arm64"), graph
+	cmd := exec.Command("go", slices.Concat([]string{"build"}, gobuild.DeployedFlags(), []string{"-ldflags=" + gobuild.LinkerFlags + " -dumpdep", "-o", out, "./functions/" + function})...)
+	cmd.Dir, cmd.Env, cmd.Stderr = root, gobuild.DeployedEnv("arm64"), graph
 	if err := cmd.Run(); err != nil {
 		return Binary{}, fmt.Errorf("build functions/%s: %w\n%s", function, err, graph.tail)
 	}

@@ -9,11 +9,12 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"newsletter/internal/gobuild"
 )
 
 // module is the module path.
@@ -39,8 +40,8 @@ type listed struct {
 
 // listPackages lists all packages of the module and their dependencies, with the functions' build tags and target.
 func listPackages(root string) (map[string]listed, error) {
-	cmd := exec.Command("go", "list", "-deps", "-tags", "lambda.norpc", "-json=ImportPath,Dir,Doc,GoFiles,Deps,Standard", "./...")
-	cmd.Dir, cmd.Env = root, BuildEnv("arm64")
+	cmd := exec.Command("go", "list", "-deps", "-tags", gobuild.Tags, "-json=ImportPath,Dir,Doc,GoFiles,Deps,Standard", "./...")
+	cmd.Dir, cmd.Env = root, gobuild.DeployedEnv("arm64")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -57,11 +58,6 @@ func listPackages(root string) (map[string]listed, error) {
 		}
 		all[p.ImportPath] = p
 	}
-}
-
-// BuildEnv returns the environment for building functions for an architecture: the process's own without GOFLAGS.
-func BuildEnv(arch string) []string {
-	return append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
 }
 
 // code holds the parsed source of the module.

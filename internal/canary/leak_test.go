@@ -9,13 +9,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"newsletter/internal/gobuild"
 	"newsletter/shared/config"
 
 	"github.com/redis/go-redis/v9"
@@ -110,8 +110,8 @@ func leakToServices(t *testing.T) {
 func leakFromFunctions(t *testing.T) {
 	binaries, dir := t.TempDir(), t.TempDir()
 	leaky := filepath.Join(binaries, "leaky")
-	if output, err := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", leaky, "./testdata/leaky").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, output)
+	if err := gobuild.Local(t.Context(), ".", leaky, nil, "./testdata/leaky"); err != nil {
+		t.Fatal(err)
 	}
 	functions, err := filepath.Glob("../../functions/*")
 	if err != nil || len(functions) == 0 {

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"newsletter/internal/gobuild"
 	"newsletter/internal/lambdalocal"
 	"newsletter/internal/samtemplate"
 	"newsletter/internal/settings/record"
@@ -22,13 +22,7 @@ func Build(ctx context.Context, root, folder string, flags ...string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	args := append([]string{"build", "-tags", "lambda.norpc", "-o", folder + string(filepath.Separator)}, flags...)
-	build := exec.CommandContext(ctx, "go", append(args, "./functions/...")...)
-	build.Dir = root
-	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the functions: %w\n%s", err, output)
-	}
-	return nil
+	return gobuild.Local(ctx, root, folder+string(filepath.Separator), flags, "./functions/...")
 }
 
 func (s *Stack) build(ctx context.Context) error {

@@ -15,15 +15,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"syscall"
 
-	"newsletter/internal/bundle"
 	"newsletter/internal/devstack"
+	"newsletter/internal/gobuild"
 )
 
 // errMissing is the error for a missing emulator. Its text includes how to install it.
@@ -104,11 +102,5 @@ func build(ctx context.Context, root, folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	arguments := slices.Concat([]string{"build"}, bundle.BuildFlags, []string{"-ldflags=-s -w", "-o", folder + "/", "./functions/..."})
-	cmd := exec.CommandContext(ctx, "go", arguments...)
-	cmd.Dir, cmd.Env = root, bundle.BuildEnv(runtime.GOARCH)
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the functions: %w\n%s", err, output)
-	}
-	return nil
+	return gobuild.Deployed(ctx, root, runtime.GOARCH, folder+"/", "./functions/...")
 }

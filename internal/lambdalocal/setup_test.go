@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	"newsletter/internal/gobuild"
 )
 
 // probe is the built testdata/probe.
@@ -33,9 +34,8 @@ func TestMain(m *testing.M) {
 }
 
 func build(to string, flags ...string) {
-	args := append([]string{"build", "-tags", "lambda.norpc", "-o", to}, flags...)
-	if output, err := exec.Command("go", append(args, "./testdata/probe")...).CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("build the probe: %v: %s", err, output))
+	if err := gobuild.Local(context.Background(), ".", to, flags, "./testdata/probe"); err != nil {
+		panic(err)
 	}
 }
 

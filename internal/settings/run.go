@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"newsletter/internal/gobuild"
 )
 
 // startTime limits the start of a function.
@@ -32,10 +34,8 @@ func Record(ctx context.Context, root string) (map[string]Recording, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(binaries)
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", binaries+string(filepath.Separator), "./functions/...")
-	build.Dir = root
-	if output, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the functions: %w\n%s", err, output)
+	if err := gobuild.Local(ctx, root, binaries+string(filepath.Separator), nil, "./functions/..."); err != nil {
+		return nil, err
 	}
 	files, err := os.ReadDir(binaries)
 	if err != nil {
