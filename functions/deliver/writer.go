@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	confirmPath     = "/api/newsletter/confirm"
-	unsubscribePath = "/api/newsletter/unsubscribe"
-	privacyPath     = "/api/newsletter/privacy"
+	confirmPath     = httpapi.ConfirmPath
+	unsubscribePath = httpapi.UnsubscribePath
+	privacyPath     = httpapi.PrivacyPath
 )
 
 // writer composes the email of a delivery, with newly signed links.

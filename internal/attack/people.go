@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"newsletter/shared/alert"
+	"newsletter/shared/httpapi"
 )
 
 // patience is how long people check their inbox.
@@ -72,7 +73,7 @@ var (
 
 // signUp requests the newsletter, waits for the email and confirms.
 func (a *attack) signUp(ctx context.Context, v *visitor, address, page string) bool {
-	a.note(v.post(ctx, subscribePath, fmt.Sprintf(`{"email":%q,"source":{"page":%q}}`, address, page)))
+	a.note(v.post(ctx, httpapi.SubscribePath, fmt.Sprintf(`{"email":%q,"source":{"page":%q}}`, address, page)))
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for ctx.Err() == nil {
@@ -93,7 +94,7 @@ func (a *attack) confirmLink(address string) string {
 			continue
 		}
 		for _, link := range m.Links {
-			if u, err := url.Parse(link); err == nil && u.Path == confirmPath {
+			if u, err := url.Parse(link); err == nil && u.Path == httpapi.ConfirmPath {
 				return u.RequestURI()
 			}
 		}

@@ -9,14 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"newsletter/shared/httpapi"
 	"newsletter/shared/subscription"
-)
-
-const (
-	subscribePath   = "/api/newsletter/subscribe"
-	unsubscribePath = "/api/newsletter/unsubscribe"
-	privacyPath     = "/api/newsletter/privacy"
-	confirmPath     = "/api/newsletter/confirm"
 )
 
 // shot is one request of the attacker.
@@ -49,11 +43,11 @@ func (a *attack) shot() shot {
 	address := a.spell(victim)
 	switch a.random.IntN(10) {
 	case 0:
-		s.path, s.body = unsubscribePath, fmt.Sprintf(`{"email":%q}`, address)
+		s.path, s.body = httpapi.UnsubscribePath, fmt.Sprintf(`{"email":%q}`, address)
 	case 1:
-		s.path, s.body = privacyPath, fmt.Sprintf(`{"email":%q,"request":%q}`, address, []string{"export", "erase"}[a.random.IntN(2)])
+		s.path, s.body = httpapi.PrivacyPath, fmt.Sprintf(`{"email":%q,"request":%q}`, address, []string{"export", "erase"}[a.random.IntN(2)])
 	default:
-		s.path, s.body = subscribePath, fmt.Sprintf(`{"email":%q,"source":{"page":"/blog/spring"}}`, address)
+		s.path, s.body = httpapi.SubscribePath, fmt.Sprintf(`{"email":%q,"source":{"page":"/blog/spring"}}`, address)
 	}
 	return s
 }

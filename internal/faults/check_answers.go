@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -144,7 +145,7 @@ func function(c call) string {
 	case opAskExport, opAskErase, opExport, opErase, opMistyped:
 		return "privacy"
 	case opBad:
-		return strings.TrimPrefix(strings.SplitN(badInputs[c.Input].path, "?", 2)[0], "/api/newsletter/")
+		return path.Base(strings.SplitN(badInputs[c.Input].path, "?", 2)[0])
 	case opLook:
 		return map[byte]string{1: "confirm", 2: "unsubscribe", 3: "privacy", 4: "privacy"}[byte(c.Claims.Purpose)]
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"newsletter/internal/devstack"
+	"newsletter/shared/httpapi"
 	"newsletter/shared/token"
 )
 
@@ -22,7 +23,7 @@ type link struct {
 
 // purposes are the pages of the links of each purpose.
 var purposes = map[token.Purpose]string{
-	token.Confirm: confirmPath, token.Unsubscribe: unsubscribePath, token.Export: privacyPath, token.Erase: privacyPath,
+	token.Confirm: httpapi.ConfirmPath, token.Unsubscribe: httpapi.UnsubscribePath, token.Export: httpapi.PrivacyPath, token.Erase: httpapi.PrivacyPath,
 }
 
 // mailbox collects the email of all people. It is safe for concurrent use.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
@@ -115,10 +116,10 @@ func (r *run) plan(random *rand.Rand, op, address string) act {
 	}
 	switch op {
 	case opAskLeave:
-		return post(unsubscribePath)
+		return post(httpapi.UnsubscribePath)
 	case opAskExport, opAskErase:
 		fields["request"] = strings.TrimPrefix(op, "ask-")
-		return post(privacyPath)
+		return post(httpapi.PrivacyPath)
 	case opBad:
 		return r.planBad(random)
 	case opExpire:
@@ -139,7 +140,7 @@ func (r *run) plan(random *rand.Rand, op, address string) act {
 	case 1:
 		fields["locale"] = "de"
 	}
-	return post(subscribePath)
+	return post(httpapi.SubscribePath)
 }
 
 // planLink plans an operation that needs a link from an email.

@@ -13,11 +13,6 @@ import (
 )
 
 const (
-	subscribePath   = "/api/newsletter/subscribe"
-	confirmPath     = "/api/newsletter/confirm"
-	unsubscribePath = "/api/newsletter/unsubscribe"
-	privacyPath     = "/api/newsletter/privacy"
-
 	asJSON = "application/json"
 	asForm = "application/x-www-form-urlencoded"
 )

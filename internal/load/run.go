@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/fullstack"
+	"newsletter/shared/httpapi"
 )
 
 // plan is the size of a load.
@@ -24,11 +25,6 @@ type plan struct {
 
 // lookers is the share of users who open a page instead of signing up: one in this many.
 const lookers = 10
-
-const (
-	subscribePath   = "/api/newsletter/subscribe"
-	unsubscribePath = "/api/newsletter/unsubscribe"
-)
 
 // answer is the result of one request.
 type answer struct {
@@ -91,15 +87,15 @@ func signsUp(user int) bool { return user%lookers != 0 }
 // ask sends a user's request from a network of their own: all of 127.0.0.0/8 is this machine. Users below 0 warm the
 // system up with requests that store nothing.
 func ask(ctx context.Context, base string, user int) answer {
-	method, path, body := http.MethodGet, unsubscribePath+"?token=nobody's", ""
+	method, path, body := http.MethodGet, httpapi.UnsubscribePath+"?token=nobody's", ""
 	ip := fmt.Sprintf("127.250.0.%d", max(1, -user))
 	switch {
 	case user < 0 && user%2 == 0:
-		method, path, body = http.MethodPost, subscribePath, `{"email":"nobody"}`
+		method, path, body = http.MethodPost, httpapi.SubscribePath, `{"email":"nobody"}`
 	case user >= 0:
 		ip = fmt.Sprintf("127.%d.%d.%d", 20+user/50_000, user/200%250, user%200+1)
 		if signsUp(user) {
-			method, path, body = http.MethodPost, subscribePath, fmt.Sprintf(`{"email":"person.%d@home-%d.org"}`, user, user)
+			method, path, body = http.MethodPost, httpapi.SubscribePath, fmt.Sprintf(`{"email":"person.%d@home-%d.org"}`, user, user)
 		}
 	}
 	transport := &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}).DialContext, DisableKeepAlives: true}
