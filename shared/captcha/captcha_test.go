@@ -14,18 +14,18 @@ import (
 
 var visitor = netip.MustParseAddr("192.0.2.7")
 
-// rig is a Verifier before the double of a provider, with a clock of its own.
-type rig struct {
+// fixture is a Verifier before the fake of a provider, with a clock of its own.
+type fixture struct {
 	*Verifier
-	double *devstack.Captcha
-	now    time.Time
+	fake *devstack.Captcha
+	now  time.Time
 }
 
-func newRig(t *testing.T, variables map[string]string) *rig {
+func newFixture(t *testing.T, variables map[string]string) *fixture {
 	t.Helper()
-	r := &rig{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	r.double = devstack.NewCaptcha(func() time.Time { return r.now })
-	server := httptest.NewServer(r.double)
+	r := &fixture{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	r.fake = devstack.NewCaptcha(func() time.Time { return r.now })
+	server := httptest.NewServer(r.fake)
 	t.Cleanup(server.Close)
 	all := map[string]string{
 		"CAPTCHA_PROVIDER": "turnstile", "CAPTCHA_SECRET": devstack.CaptchaSecret, "CAPTCHA_HOSTNAMES": "www.example.org, example.org",
@@ -43,62 +43,62 @@ func newRig(t *testing.T, variables map[string]string) *rig {
 	return r
 }
 
-func (r *rig) expect(t *testing.T, what, answer string, passed, known bool) {
+func (r *fixture) expect(t *testing.T, what, answer string, passed, known bool) {
 	t.Helper()
 	if gotPassed, gotKnown := r.Verify(t.Context(), answer, visitor); gotPassed != passed || gotKnown != known {
 		t.Errorf("%s: passed %v, known %v", what, gotPassed, gotKnown)
 	}
 }
 
-func TestAnAnswerCountsOnceAndHere(t *testing.T) {
+func TestATokenIsValidOnceAndForTheSite(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	good := r.double.Solve(devstack.SolvedChallenge{Hostname: "WWW.example.org", Action: "sign-up"})
+	r := newFixture(t, nil)
+	good := r.fake.Solve(devstack.SolvedChallenge{Hostname: "WWW.example.org", Action: "sign-up"})
 	r.expect(t, "solved here", good, true, true)
 	r.expect(t, "a second time", good, false, true)
-	r.expect(t, "for another page", r.double.Solve(devstack.SolvedChallenge{Hostname: "evil.example.net", Action: "sign-up"}), false, true)
-	r.expect(t, "for a subdomain", r.double.Solve(devstack.SolvedChallenge{Hostname: "a.example.org", Action: "sign-up"}), false, true)
-	r.expect(t, "for no page", r.double.Solve(devstack.SolvedChallenge{Action: "sign-up"}), false, true)
+	r.expect(t, "for another page", r.fake.Solve(devstack.SolvedChallenge{Hostname: "evil.example.net", Action: "sign-up"}), false, true)
+	r.expect(t, "for a subdomain", r.fake.Solve(devstack.SolvedChallenge{Hostname: "a.example.org", Action: "sign-up"}), false, true)
+	r.expect(t, "for no page", r.fake.Solve(devstack.SolvedChallenge{Action: "sign-up"}), false, true)
 	r.expect(t, "made up", "0.made-up", false, true)
-	old := r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org", Action: "sign-up"})
+	old := r.fake.Solve(devstack.SolvedChallenge{Hostname: "example.org", Action: "sign-up"})
 	r.now = r.now.Add(5*time.Minute + time.Second)
 	r.expect(t, "too old", old, false, true)
-	for _, asked := range r.double.Requests() {
+	for _, asked := range r.fake.Requests() {
 		if _, told := asked["remoteip"]; told || asked["secret"] != devstack.CaptchaSecret {
 			t.Errorf("asked with %v", asked)
 		}
 	}
-	if problems := r.double.Problems(); len(problems) > 0 {
+	if problems := r.fake.Problems(); len(problems) > 0 {
 		t.Error(problems)
 	}
 }
 
-func TestOnlyTokensArePassedOn(t *testing.T) {
+func TestOnlyTheTokenIsSent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newFixture(t, nil)
 	for _, answer := range []string{"", " ", "a b", "a&secret=x", "<script>", "ä", "a\x00", "' or 1=1", "%00"} {
 		r.expect(t, answer, answer, false, true)
 	}
-	if asked := r.double.Requests(); len(asked) > 0 {
+	if asked := r.fake.Requests(); len(asked) > 0 {
 		t.Errorf("passed on: %v", asked)
 	}
 	r.expect(t, "hCaptcha's form", "P1_eyJ0eXAi.OiJKV1Qi-LCJhbGc_x:1", false, true)
-	if asked := r.double.Requests(); len(asked) != 1 {
+	if asked := r.fake.Requests(); len(asked) != 1 {
 		t.Errorf("asked %d times", len(asked))
 	}
 }
 
-func TestTheAddressIsPassedOnWhereWanted(t *testing.T) {
+func TestTheNetworkAddressIsSentIfConfigured(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]string{"CAPTCHA_PROVIDER": "hcaptcha", "CAPTCHA_SEND_IP": "true"})
-	r.expect(t, "solved", r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
-	if got := r.double.Requests()[0]["remoteip"]; got != visitor.String() {
+	r := newFixture(t, map[string]string{"CAPTCHA_PROVIDER": "hcaptcha", "CAPTCHA_SEND_IP": "true"})
+	r.expect(t, "solved", r.fake.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
+	if got := r.fake.Requests()[0]["remoteip"]; got != visitor.String() {
 		t.Errorf("remoteip %q", got)
 	}
 }
 
-// TestWhatDecidesNothing: none of these may refuse a visitor, and only what we or the provider cause is among them.
-func TestWhatDecidesNothing(t *testing.T) {
+// None of these rejects a visitor, and all of them are caused by us or by the provider.
+func TestFailuresRejectNoVisitor(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer devstack.CaptchaAnswer
@@ -122,34 +122,34 @@ func TestWhatDecidesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, nil)
-			r.double.Fail(c.answer)
+			r := newFixture(t, nil)
+			r.fake.Fail(c.answer)
 			r.expect(t, name, "token", false, c.known)
 		})
 	}
 }
 
-func TestALostProviderIsLeftAlone(t *testing.T) {
+func TestAFailedProviderIsNotCalled(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newFixture(t, nil)
 	broken := devstack.CaptchaAnswer{Status: http.StatusBadGateway}
-	r.double.Fail(broken, broken, broken, broken)
+	r.fake.Fail(broken, broken, broken, broken)
 	for range 6 {
 		r.expect(t, "while it is lost", "token", false, false)
 	}
-	if n := len(r.double.Requests()); n != breakerFailures {
+	if n := len(r.fake.Requests()); n != breakerFailures {
 		t.Errorf("asked %d times", n)
 	}
 	r.now = r.now.Add(breakerPause)
 	for range 3 {
 		r.expect(t, "a probe that fails", "token", false, false)
 	}
-	if n := len(r.double.Requests()); n != breakerFailures+1 {
+	if n := len(r.fake.Requests()); n != breakerFailures+1 {
 		t.Errorf("asked %d times", n)
 	}
 	r.now = r.now.Add(breakerPause)
-	r.expect(t, "it is back", r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
-	r.expect(t, "and asked as before", r.double.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
+	r.expect(t, "it is back", r.fake.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
+	r.expect(t, "and asked as before", r.fake.Solve(devstack.SolvedChallenge{Hostname: "example.org"}), true, true)
 }
 
 func TestConfiguration(t *testing.T) {
