@@ -1,4 +1,4 @@
-package capture
+package capture_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"newsletter/internal/devstack"
+	"newsletter/shared/capture"
 	"newsletter/shared/config"
 )
 
@@ -18,15 +19,15 @@ func TestCheckIns(t *testing.T) {
 	defer server.Close()
 	dsn := config.Seal(strings.Replace(server.URL, "://", "://local@", 1) + "/1")
 	run := func(schedule string, err error) {
-		r, openErr := New(Config{DSN: dsn, Schedule: schedule}, nil, "maintain")
+		r, openErr := capture.New(capture.Config{DSN: dsn, Schedule: schedule}, nil, "maintain")
 		if openErr != nil {
 			t.Fatal(openErr)
 		}
 		ctx := r.Begin(t.Context(), "")
-		end := CheckIn(ctx)
+		end := capture.CheckIn(ctx)
 		time.Sleep(20 * time.Millisecond)
 		end(err)
-		r.Flush(ctx, patience)
+		r.Flush(ctx, time.Second)
 	}
 	run("rate(1 day)", nil)
 	run("rate(5 minutes)", errors.New("lost"))
@@ -54,7 +55,7 @@ func TestCheckIns(t *testing.T) {
 func TestInvalidSchedules(t *testing.T) {
 	t.Parallel()
 	for _, schedule := range []string{"1 minute", "rate(1)", "rate(0 days)", "rate(a day)", "rate(2 weeks)", "cron(0 3 * * ? *)"} {
-		_, err := New(Config{DSN: config.Seal("https://key@sentry.example.org/1"), Schedule: schedule}, nil, "f")
+		_, err := capture.New(capture.Config{DSN: config.Seal("https://key@sentry.example.org/1"), Schedule: schedule}, nil, "f")
 		if err == nil || !strings.HasPrefix(err.Error(), "SCHEDULE: ") {
 			t.Errorf("%s: %v", schedule, err)
 		}
