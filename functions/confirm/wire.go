@@ -2,40 +2,21 @@ package main
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"newsletter/shared/admission"
-	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
-	"newsletter/shared/postgres"
-	"newsletter/shared/pseudonym"
-	"newsletter/shared/ratelimit"
-	"newsletter/shared/redistls"
-	"newsletter/shared/requeststats"
-	"newsletter/shared/subscription"
 	"newsletter/shared/token"
+	"newsletter/shared/visitor"
 )
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
-	api, limits, translations := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), catalog.Read(env)
-	dbConfig, redisConfig := postgres.ReadConfig(env), config.Read[redistls.Config](env)
-	keyConfig, ring := config.Read[pseudonym.Config](env), token.ReadRing(env, token.Confirm)
-	if err := env.Err(); err != nil {
+	limits, ring := config.Read[admission.SubscribeLimits](env), token.ReadRing(env, token.Confirm)
+	service, err := visitor.Open(ctx, env, visitor.Config{Endpoint: admission.Confirm, Limits: limits.Policies})
+	if err != nil {
 		return lambdafn.Function{}, err
 	}
-	key, keyErr := pseudonym.NewKey(keyConfig)
-	db, dbErr := postgres.New(ctx, dbConfig)
-	redis, redisErr := redistls.New(redisConfig)
-	if err := errors.Join(keyErr, dbErr, redisErr); err != nil {
-		return lambdafn.Function{}, err
-	}
-	requests := requeststats.NewRecorder(redis, time.Now)
-	db.Alongside(requests.Alongside)
-	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
-	gate := admission.New(ratelimit.New(redis, key, time.Now), admission.Confirm, limits.Policies, time.Now)
-	h := &handler{gate, subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now), ring, translations}
-	return lambdafn.Function{HTTP: h.api(api), OnRequest: requests.Count, Close: func(ctx context.Context) { requests.Close(ctx); db.Close() }}, nil
+	h := &handler{service, ring}
+	return service.Function(httpapi.Route{Path: path, GET: h.show, POST: h.act}), nil
 }

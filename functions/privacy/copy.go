@@ -8,22 +8,23 @@ import (
 	"newsletter/shared/httpapi"
 	"newsletter/shared/privacy"
 	"newsletter/shared/token"
+	"newsletter/shared/visitor"
 )
 
 // copyOf returns all data stored about the subscriber, as a file.
 func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
-	uses, err := h.uses(ctx)
+	uses, err := privacy.Uses(ctx, h.DB)
 	if err != nil {
 		return nil, err
 	}
-	record, err := h.store.Export(ctx, claims, visit(r, "link"))
+	record, err := h.Store.Export(ctx, claims, visitor.Visit(r, "link"))
 	if err != nil {
-		return h.refused(ctx, r, err)
+		return h.InvalidLink(ctx, r, err, requestPage)
 	}
 	document := h.config.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
-	}, h.translations.Footer, uses, r.Time)
+	}, h.Translations.Footer, uses, r.Time)
 	body, err := json.MarshalIndent(document, "", "  ")
 	if err != nil {
 		return nil, err

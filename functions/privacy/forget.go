@@ -10,6 +10,7 @@ import (
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
+	"newsletter/shared/visitor"
 )
 
 // forget erases the subscriber of the link. The request must contain the subscriber's address.
@@ -19,24 +20,19 @@ func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.C
 		return nil, err
 	}
 	outcome, err := h.eraser.Erase(ctx, subscription.Erasure{
-		Address: address, SubscriberID: claims.SubscriberID, Object: object, Visit: visit(r, "link"),
+		Address: address, SubscriberID: claims.SubscriberID, Object: object, Visit: visitor.Visit(r, "link"),
 	})
 	if errors.Is(err, subscription.ErrNotTheAddress) {
 		telemetry.SecurityEvent(ctx, "recipient_mismatch")
+		if !httpapi.WantsHTML(r) {
+			return nil, httpapi.Invalid(httpapi.FieldError{Detail: "This must be the address that the link was sent to.", Pointer: "#/email"})
+		}
+		return h.Respond(r, http.StatusUnprocessableEntity, visitor.State{}, mismatchPage).WithOutcome("recipient-mismatch"), nil
 	}
-	translation := h.translation(r)
-	switch {
-	case errors.Is(err, subscription.ErrNotTheAddress) && httpapi.WantsHTML(r):
-		text := translation.Pages.AddressMismatch
-		return h.page(http.StatusUnprocessableEntity, translation, text, eraseForms(text)...).WithOutcome("not-the-address"), nil
-	case errors.Is(err, subscription.ErrNotTheAddress):
-		return nil, httpapi.Invalid(httpapi.FieldError{Detail: "This must be the address that the link was sent to.", Pointer: "#/email"})
-	case err != nil:
-		return h.refused(ctx, r, err)
-	case !httpapi.WantsHTML(r):
-		return httpapi.JSON(http.StatusOK, state{"erased"}).WithOutcome(string(outcome)), nil
+	if err != nil {
+		return h.InvalidLink(ctx, r, err, requestPage)
 	}
-	return h.page(http.StatusOK, translation, translation.Pages.Erased).WithOutcome(string(outcome)), nil
+	return h.Respond(r, http.StatusOK, visitor.State{Status: "erased"}, erasedPage).WithOutcome(string(outcome)), nil
 }
 
 type erasureBody struct {
@@ -56,16 +52,26 @@ func readErasure(r *httpapi.Request) (address subscription.Address, object bool,
 	if err != nil {
 		return address, false, err
 	}
-	address, problem := readAddress(body.Email)
-	if problem != nil {
-		return address, false, httpapi.Invalid(*problem)
+	address, mistake := visitor.ParseAddress(body.Email)
+	if mistake != nil {
+		return address, false, httpapi.Invalid(*mistake)
 	}
 	return address, body.Object, nil
 }
 
+func erasePage(t *catalog.Translation) visitor.Page {
+	return visitor.Page{Text: t.Pages.Erase, Forms: eraseForms(t.Pages.Erase)}
+}
+
+func mismatchPage(t *catalog.Translation) visitor.Page {
+	return visitor.Page{Text: t.Pages.AddressMismatch, Forms: eraseForms(t.Pages.AddressMismatch)}
+}
+
+func erasedPage(t *catalog.Translation) visitor.Page { return visitor.Page{Text: t.Pages.Erased} }
+
 // eraseForms returns the forms for erasure without and with an objection.
 func eraseForms(text catalog.Page) []httpapi.PageForm {
-	form := httpapi.PageForm{Button: text.Button, Inputs: []httpapi.Field{addressField(text.Label)}}
+	form := httpapi.PageForm{Button: text.Button, Inputs: []httpapi.Field{visitor.AddressField(text.Label)}}
 	objecting := form
 	objecting.Button, objecting.Secondary = text.Secondary, true
 	objecting.Hidden = []httpapi.Field{{Name: "object", Value: "true"}}

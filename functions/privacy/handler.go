@@ -7,57 +7,23 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
+	"net/url"
 
-	"newsletter/shared/admission"
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/postgres"
 	"newsletter/shared/privacy"
 	"newsletter/shared/subscription"
-	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
+	"newsletter/shared/visitor"
 )
 
-const (
-	path       = "/api/newsletter/privacy"
-	retryAfter = 2 * time.Second
-)
-
-type admitter interface {
-	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	RefundUnlessCommitted(ctx context.Context, v *admission.Verdict)
-}
-
-type store interface {
-	RequestLink(ctx context.Context, r subscription.LinkRequest) (subscription.Outcome, error)
-	Export(ctx context.Context, c token.Claims, v subscription.Visit) (subscription.PersonalData, error)
-}
-
-type eraser interface {
-	Erase(ctx context.Context, e subscription.Erasure) (subscription.Outcome, error)
-}
+const path = "/api/newsletter/privacy"
 
 type handler struct {
-	admission     admitter
-	store         store
-	eraser        eraser
+	*visitor.Service
+	eraser        *subscription.Eraser
 	export, erase *token.Ring
-	translations  *catalog.Catalog
 	config        privacy.Config
-	uses          func(ctx context.Context) ([]privacy.Use, error)
-}
-
-func (h *handler) api(cfg httpapi.Config) *httpapi.API {
-	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
-	return httpapi.New(cfg, httpapi.Route{Path: path, GET: h.show, POST: h.act}).
-		Map(token.ErrReload, unavailable).
-		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
-		Map(postgres.ErrUnavailable, unavailable)
-}
-
-type state struct {
-	Status string `json:"status"`
 }
 
 // verify returns the claims of the link's token, which is valid for one purpose only.
@@ -76,23 +42,18 @@ func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims,
 // show returns the page with the button, or without a token the page that asks for the address. It changes nothing and
 // queries nothing.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	translation := h.translation(r)
 	if !r.HasToken() && httpapi.WantsHTML(r) {
-		return h.page(http.StatusOK, translation, translation.Pages.Privacy, requestForms(translation)...).WithOutcome("shown"), nil
+		return h.Respond(r, http.StatusOK, visitor.State{}, requestPage).WithOutcome("shown"), nil
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
-		return h.refused(ctx, r, err)
+		return h.InvalidLink(ctx, r, err, requestPage)
 	}
-	switch {
-	case !httpapi.WantsHTML(r) && claims.Purpose == token.Export:
-		return httpapi.JSON(http.StatusOK, state{"export"}).WithOutcome("shown"), nil
-	case !httpapi.WantsHTML(r):
-		return httpapi.JSON(http.StatusOK, state{"erase"}).WithOutcome("shown"), nil
-	case claims.Purpose == token.Export:
-		return h.page(http.StatusOK, translation, translation.Pages.Export, httpapi.PageForm{Button: translation.Pages.Export.Button}).WithOutcome("shown"), nil
+	status, page := "erase", erasePage
+	if claims.Purpose == token.Export {
+		status, page = "export", exportPage
 	}
-	return h.page(http.StatusOK, translation, translation.Pages.Erase, eraseForms(translation.Pages.Erase)...).WithOutcome("shown"), nil
+	return h.Respond(r, http.StatusOK, visitor.State{Status: status}, page).WithOutcome("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -101,7 +62,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
-		return h.refused(ctx, r, err)
+		return h.InvalidLink(ctx, r, err, requestPage)
 	}
 	if claims.Purpose == token.Erase {
 		return h.forget(ctx, r, claims)
@@ -109,32 +70,54 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	return h.copyOf(ctx, r, claims)
 }
 
-// refused returns the same response for every link that is invalid or no longer valid.
-func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*httpapi.Response, error) {
-	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, subscription.ErrUnknown) {
+type linkBody struct {
+	Email   string `json:"email"`
+	Request string `json:"request"`
+	httpapi.BotSignals
+}
+
+// emailLink handles a request for a link by address.
+func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	body, channel, err := visitor.ReadBody(r, func(form url.Values, signals httpapi.BotSignals) linkBody {
+		return linkBody{form.Get("email"), form.Get("request"), signals}
+	}, "email", "request")
+	if err != nil {
 		return nil, err
 	}
-	telemetry.SecurityEvent(ctx, token.Reason(err))
-	if !httpapi.WantsHTML(r) {
-		return nil, httpapi.NotFound()
+	var mistakes []httpapi.FieldError
+	request := visitor.LinkRequest{Signals: body.BotSignals, Channel: channel}
+	switch body.Request {
+	case "export":
+		request.Email = subscription.ExportLinkEmail
+	case "erase":
+		request.Email = subscription.EraseLinkEmail
+	default:
+		mistakes = append(mistakes, httpapi.FieldError{Detail: `This must be "export" or "erase".`, Pointer: "#/request"})
 	}
-	translation := h.translation(r)
-	text := catalog.Page{Title: translation.Pages.InvalidLink.Title, Paragraphs: translation.Pages.Privacy.Paragraphs}
-	return h.page(http.StatusNotFound, translation, text, requestForms(translation)...).WithOutcome("not-found"), nil
-}
-
-func (h *handler) page(status int, translation *catalog.Translation, text catalog.Page, forms ...httpapi.PageForm) *httpapi.Response {
-	return httpapi.HTML(status, httpapi.Page{
-		Lang: translation.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.translations.Footer,
-	})
-}
-
-func (h *handler) translation(r *httpapi.Request) *catalog.Translation {
-	return h.translations.For(r.Header.Get("Accept-Language"))
-}
-
-func visit(r *httpapi.Request, channel string) subscription.Visit {
-	return subscription.Visit{
-		Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: channel,
+	address, mistake := visitor.ParseAddress(body.Email)
+	if mistake != nil {
+		mistakes = append(mistakes, *mistake)
 	}
+	if len(mistakes) > 0 {
+		return nil, httpapi.Invalid(mistakes...)
+	}
+	request.Address = address
+	return h.SendLink(ctx, r, request, "If we keep any data about this address, we have sent a link.",
+		func(t *catalog.Translation) catalog.Page { return t.Pages.PrivacySent })
+}
+
+// requestPage returns the page that requests a copy or an erasure. It is also shown for an invalid link.
+func requestPage(t *catalog.Translation) visitor.Page {
+	text := t.Pages.Privacy
+	form := func(button, request string, secondary bool) httpapi.PageForm {
+		return httpapi.PageForm{
+			Action: "?", Button: button, Secondary: secondary,
+			Hidden: []httpapi.Field{{Name: "request", Value: request}}, Inputs: []httpapi.Field{visitor.AddressField(text.Label)},
+		}
+	}
+	return visitor.Page{Text: text, Forms: []httpapi.PageForm{form(text.Button, "export", false), form(text.Secondary, "erase", true)}}
+}
+
+func exportPage(t *catalog.Translation) visitor.Page {
+	return visitor.Page{Text: t.Pages.Export, Forms: []httpapi.PageForm{{Button: t.Pages.Export.Button}}}
 }

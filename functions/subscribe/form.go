@@ -2,13 +2,14 @@ package main
 
 import (
 	"cmp"
-	"errors"
+	"net/url"
 	"strings"
 	"unicode"
 
 	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
+	"newsletter/shared/visitor"
 )
 
 // signUp is the JSON body of a sign-up. A form sends the same names without nesting.
@@ -19,8 +20,6 @@ type signUp struct {
 	Locale       string        `json:"locale"`
 	CaptchaToken string        `json:"captcha_token"`
 	httpapi.BotSignals
-
-	isForm bool
 }
 
 type consent struct {
@@ -28,36 +27,29 @@ type consent struct {
 	TextVersion string `json:"text_version"`
 }
 
-func read(r *httpapi.Request) (signUp, error) {
-	if !httpapi.IsForm(r) {
-		return httpapi.DecodeJSON[signUp](r)
-	}
-	fields, err := httpapi.Form(r, "email", "granted", "text_version", "page", "referrer", "ref", "utm_source", "utm_medium",
-		"utm_campaign", "utm_term", "utm_content", "locale", "captcha_token", "cf-turnstile-response", "h-captcha-response",
-		"website", "started_at")
-	if err != nil {
-		return signUp{}, err
-	}
-	form := signUp{
-		Email: fields.Get("email"), Locale: fields.Get("locale"),
-		Consent: consent{TextVersion: fields.Get("text_version")},
-		Source: ledger.Source{
-			Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
-			Medium: fields.Get("utm_medium"), Campaign: fields.Get("utm_campaign"), Term: fields.Get("utm_term"), Content: fields.Get("utm_content"),
-		},
-		isForm: true,
-	}
-	// Each widget uses its own field name; a script may use ours.
-	form.CaptchaToken = cmp.Or(fields.Get("captcha_token"), fields.Get("cf-turnstile-response"), fields.Get("h-captcha-response"))
-	if form.Source.Page == "" { // a form without a script does not know its URL; the browser sends it
-		form.Source.Page = cut(r.Header.Get("Referer"), maxURL)
-	}
-	if fields.Has("granted") {
-		granted := ticked(fields.Get("granted"))
-		form.Consent.Granted = &granted
-	}
-	form.BotSignals, err = httpapi.FormBotSignals(fields)
-	return form, err
+// read returns the sign-up and its channel.
+func read(r *httpapi.Request) (form signUp, channel string, err error) {
+	return visitor.ReadBody(r, func(fields url.Values, signals httpapi.BotSignals) signUp {
+		form := signUp{
+			Email: fields.Get("email"), Locale: fields.Get("locale"), BotSignals: signals,
+			Consent: consent{TextVersion: fields.Get("text_version")},
+			Source: ledger.Source{
+				Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
+				Medium: fields.Get("utm_medium"), Campaign: fields.Get("utm_campaign"), Term: fields.Get("utm_term"), Content: fields.Get("utm_content"),
+			},
+			// Each widget uses its own field name; a script may use ours.
+			CaptchaToken: cmp.Or(fields.Get("captcha_token"), fields.Get("cf-turnstile-response"), fields.Get("h-captcha-response")),
+		}
+		if form.Source.Page == "" { // a form without a script does not know its URL; the browser sends it
+			form.Source.Page = cut(r.Header.Get("Referer"), maxURL)
+		}
+		if fields.Has("granted") {
+			granted := ticked(fields.Get("granted"))
+			form.Consent.Granted = &granted
+		}
+		return form
+	}, "email", "granted", "text_version", "page", "referrer", "ref", "utm_source", "utm_medium", "utm_campaign", "utm_term",
+		"utm_content", "locale", "captcha_token", "cf-turnstile-response", "h-captcha-response")
 }
 
 // ticked reports whether a check box was ticked. Browsers send "on" or the box's own value.
@@ -80,16 +72,14 @@ const (
 )
 
 // request validates the sign-up and returns all mistakes at once.
-func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
+func (f signUp) request(r *httpapi.Request, channel string) (subscription.Request, error) {
 	var mistakes []httpapi.FieldError
 	wrong := func(pointer, detail string) {
-		mistakes = append(mistakes, httpapi.FieldError{Detail: detail, Pointer: f.pointer(pointer)})
+		mistakes = append(mistakes, httpapi.FieldError{Detail: detail, Pointer: fieldPointer(pointer, channel)})
 	}
-	address, err := subscription.ParseAddress(f.Email)
-	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
-		wrong("email", refused.Detail)
-	} else if err != nil {
-		return subscription.Request{}, err
+	address, mistake := visitor.ParseAddress(f.Email)
+	if mistake != nil {
+		mistakes = append(mistakes, *mistake)
 	}
 	if f.Consent.Granted != nil && !*f.Consent.Granted {
 		wrong("consent/granted", "We need your consent: this must be true, or be left out.")
@@ -116,22 +106,16 @@ func (f signUp) request(r *httpapi.Request) (subscription.Request, error) {
 	if len(mistakes) > 0 {
 		return subscription.Request{}, httpapi.Invalid(mistakes...)
 	}
-	channel := "api"
-	if f.isForm {
-		channel = "form"
-	}
 	return subscription.Request{
 		Address: address, Locale: f.Locale, Source: f.Source,
 		Consent: subscription.Consent{Granted: f.Consent.Granted != nil, TextVersion: f.Consent.TextVersion},
-		Visit: subscription.Visit{
-			Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: channel,
-		},
+		Visit:   visitor.Visit(r, channel),
 	}, nil
 }
 
-// pointer returns the JSON pointer of a member. Forms are not nested.
-func (f signUp) pointer(member string) string {
-	if f.isForm {
+// fieldPointer returns the JSON pointer of a member. Forms are not nested.
+func fieldPointer(member, channel string) string {
+	if channel == "form" {
 		member = member[strings.LastIndexByte(member, '/')+1:]
 	}
 	return "#/" + member

@@ -1,22 +1,12 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"testing"
 	"time"
 
-	"newsletter/shared/config"
-
 	"newsletter/internal/functiontest"
-	"newsletter/shared/admission"
-	"newsletter/shared/catalog"
-	"newsletter/shared/httpapi"
-	"newsletter/shared/pseudonym"
-	"newsletter/shared/ratelimit"
-	"newsletter/shared/subscription"
 )
 
 // closedPort is a local port on which no server listens.
@@ -92,47 +82,6 @@ func TestBusyMailboxCountsAgainstLimit(t *testing.T) {
 	free()
 	for _, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
 		if got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")); got.Response.StatusCode != want {
-			t.Errorf("%d %s, want %d", got.Response.StatusCode, got.Response.Body, want)
-		}
-	}
-}
-
-// panickingStore panics at the first request.
-type panickingStore struct {
-	store
-	calls int
-}
-
-func (p *panickingStore) Request(ctx context.Context, r subscription.Request) (subscription.Outcome, error) {
-	if p.calls++; p.calls == 1 {
-		panic("test")
-	}
-	return p.store.Request(ctx, r)
-}
-
-func TestPanicIsRefunded(t *testing.T) {
-	t.Parallel()
-	b := functiontest.New(t)
-	b.Variables["LIMITS_SUBSCRIBE"] = "2/10m@host" // half of it without Redis
-	env := b.Env()
-	api, limits, signUps, translations := config.Read[httpapi.Config](env), config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env), catalog.Read(env)
-	key, err := pseudonym.NewKey(config.Read[pseudonym.Config](env))
-	if err := errors.Join(err, env.Err()); err != nil {
-		t.Fatal(err)
-	}
-	gate := admission.New(ratelimit.New(nil, key, time.Now), admission.Subscribe, limits.Policies, time.Now).SignUps(signUps, nil)
-	serve := (&handler{admission: gate, store: &panickingStore{store: b.Store}, translations: translations}).api(api)
-	event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("it did not panic")
-			}
-		}()
-		serve.Serve(t.Context(), event)
-	}()
-	for _, want := range []int{http.StatusAccepted, http.StatusTooManyRequests} {
-		if got := functiontest.Serve(t, serve, event); got.Response.StatusCode != want {
 			t.Errorf("%d %s, want %d", got.Response.StatusCode, got.Response.Body, want)
 		}
 	}

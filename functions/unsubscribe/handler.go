@@ -4,71 +4,36 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"time"
+	"net/url"
 
-	"newsletter/shared/admission"
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
-	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
-	"newsletter/shared/telemetry"
 	"newsletter/shared/token"
 	"newsletter/shared/unsubscribequeue"
+	"newsletter/shared/visitor"
 )
 
-const (
-	path       = "/api/newsletter/unsubscribe"
-	retryAfter = 2 * time.Second
-)
-
-type admitter interface {
-	Admit(ctx context.Context, a admission.Attempt) admission.Verdict
-	RefundUnlessCommitted(ctx context.Context, v *admission.Verdict)
-}
-
-type store interface {
-	Unsubscribe(ctx context.Context, c token.Claims, v subscription.Visit) (subscription.Outcome, error)
-	RequestLink(ctx context.Context, r subscription.LinkRequest) (subscription.Outcome, error)
-}
+const path = "/api/newsletter/unsubscribe"
 
 type handler struct {
-	admission    admitter
-	store        store
-	ring         *token.Ring
-	translations *catalog.Catalog
-	again        again
-	queue        *unsubscribequeue.Queue // nil if not configured
-}
-
-func (h *handler) api(cfg httpapi.Config) *httpapi.API {
-	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
-	return httpapi.New(cfg, httpapi.Route{Path: path, GET: h.show, POST: h.act}).
-		Map(token.ErrReload, unavailable).
-		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
-		Map(postgres.ErrUnavailable, unavailable)
-}
-
-type state struct {
-	Status string `json:"status"`
+	*visitor.Service
+	ring    *token.Ring
+	captcha bool                    // sign-ups require a CAPTCHA
+	queue   *unsubscribequeue.Queue // nil if not configured
 }
 
 // show returns the page with the button, or without a token the page that asks for the address. It changes nothing and
 // queries nothing.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() && httpapi.WantsHTML(r) {
-		translation := h.translation(r)
-		return h.page(http.StatusOK, translation, translation.Pages.UnsubscribeByAddress, addressForm(translation)).WithOutcome("shown"), nil
+		return h.Respond(r, http.StatusOK, visitor.State{}, addressPage).WithOutcome("shown"), nil
 	}
 	if _, err := h.ring.Verify(ctx, r.QueryToken(), r.Time); err != nil {
-		return h.refused(ctx, r, err)
+		return h.InvalidLink(ctx, r, err, addressPage)
 	}
-	if !httpapi.WantsHTML(r) {
-		return httpapi.JSON(http.StatusOK, state{"subscribed"}).WithOutcome("shown"), nil
-	}
-	translation := h.translation(r)
-	return h.page(http.StatusOK, translation, translation.Pages.Unsubscribe, httpapi.PageForm{Button: translation.Pages.Unsubscribe.Button}).WithOutcome("shown"), nil
+	return h.Respond(r, http.StatusOK, visitor.State{Status: "subscribed"}, buttonPage).WithOutcome("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -83,47 +48,60 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 func (h *handler) oneClick(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
-		return h.refused(ctx, r, err)
+		return h.InvalidLink(ctx, r, err, addressPage)
 	}
 	outcome, err := h.unsubscribe(ctx, claims, r)
 	if err != nil {
 		return nil, err
 	}
-	if !httpapi.WantsHTML(r) {
-		return httpapi.JSON(http.StatusOK, state{"unsubscribed"}).WithOutcome(string(outcome)), nil
-	}
-	translation := h.translation(r)
-	text, forms := h.again.page(translation, r.Sibling("subscribe"))
-	return h.page(http.StatusOK, translation, text, forms...).WithOutcome(string(outcome)), nil
+	page := func(t *catalog.Translation) visitor.Page { return h.unsubscribedPage(t, r.Sibling("subscribe")) }
+	return h.Respond(r, http.StatusOK, visitor.State{Status: "unsubscribed"}, page).WithOutcome(string(outcome)), nil
 }
 
-func visit(r *httpapi.Request, channel string) subscription.Visit {
-	return subscription.Visit{
-		Client: subscription.Client{IP: r.Client, UserAgent: r.UserAgent}, RequestID: r.RequestID, Channel: channel,
-	}
+type addressBody struct {
+	Email string `json:"email"`
+	httpapi.BotSignals
 }
 
-// refused returns the same response for every invalid link. Its page asks for the address, so that the subscriber can
-// still unsubscribe.
-func (h *handler) refused(ctx context.Context, r *httpapi.Request, err error) (*httpapi.Response, error) {
-	if !errors.Is(err, token.ErrInvalid) {
+// emailLink handles a request for a link by address.
+func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	body, channel, err := visitor.ReadBody(r, func(form url.Values, signals httpapi.BotSignals) addressBody {
+		return addressBody{form.Get("email"), signals}
+	}, "email")
+	if err != nil {
 		return nil, err
 	}
-	telemetry.SecurityEvent(ctx, token.Reason(err))
-	if !httpapi.WantsHTML(r) {
-		return nil, httpapi.NotFound()
+	address, mistake := visitor.ParseAddress(body.Email)
+	if mistake != nil {
+		return nil, httpapi.Invalid(*mistake)
 	}
-	translation := h.translation(r)
-	text := catalog.Page{Title: translation.Pages.InvalidLink.Title, Paragraphs: translation.Pages.UnsubscribeByAddress.Paragraphs}
-	return h.page(http.StatusNotFound, translation, text, addressForm(translation)).WithOutcome("not-found"), nil
+	request := visitor.LinkRequest{Address: address, Email: subscription.UnsubscribeLinkEmail, Signals: body.BotSignals, Channel: channel}
+	return h.SendLink(ctx, r, request, "If this address is subscribed, we have sent a link to unsubscribe.",
+		func(t *catalog.Translation) catalog.Page { return t.Pages.LinkAccepted })
 }
 
-func (h *handler) page(status int, translation *catalog.Translation, text catalog.Page, forms ...httpapi.PageForm) *httpapi.Response {
-	return httpapi.HTML(status, httpapi.Page{
-		Lang: translation.Lang, Title: text.Title, Paragraphs: text.Paragraphs, Forms: forms, Footer: h.translations.Footer,
-	})
+// addressPage returns the page that asks for the address. It is also shown for an invalid link, so that the subscriber can still unsubscribe.
+func addressPage(t *catalog.Translation) visitor.Page {
+	text := t.Pages.UnsubscribeByAddress
+	return visitor.Page{Text: text, Forms: []httpapi.PageForm{
+		{Action: "?", Button: text.Button, Inputs: []httpapi.Field{visitor.AddressField(text.Label)}},
+	}}
 }
 
-func (h *handler) translation(r *httpapi.Request) *catalog.Translation {
-	return h.translations.For(r.Header.Get("Accept-Language"))
+func buttonPage(t *catalog.Translation) visitor.Page {
+	return visitor.Page{Text: t.Pages.Unsubscribe, Forms: []httpapi.PageForm{{Button: t.Pages.Unsubscribe.Button}}}
+}
+
+// unsubscribedPage returns a page with a form to subscribe again, which posts to the sign-up route. Our page has no script and
+// cannot show a CAPTCHA, so if one is required, there is no form and the visitor uses the site's own.
+func (h *handler) unsubscribedPage(t *catalog.Translation, subscribe string) visitor.Page {
+	text := t.Pages.Unsubscribed
+	if h.captcha {
+		return visitor.Page{Text: catalog.Page{Title: text.Title, Paragraphs: text.Paragraphs[:1]}}
+	}
+	return visitor.Page{Text: text, Forms: []httpapi.PageForm{{
+		Action: subscribe, Button: text.Button,
+		Hidden: []httpapi.Field{{Name: "ref", Value: "unsubscribe-page"}, {Name: "locale", Value: t.Lang}},
+		Inputs: []httpapi.Field{visitor.AddressField(text.Label)},
+	}}}
 }

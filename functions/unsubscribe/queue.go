@@ -14,6 +14,7 @@ import (
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 	"newsletter/shared/unsubscribequeue"
+	"newsletter/shared/visitor"
 )
 
 const enqueued subscription.Outcome = "enqueued"
@@ -21,7 +22,7 @@ const enqueued subscription.Outcome = "enqueued"
 // unsubscribe ends a subscription, or enqueues the request if the database is unavailable. Both are a success for the
 // subscriber.
 func (h *handler) unsubscribe(ctx context.Context, claims token.Claims, r *httpapi.Request) (subscription.Outcome, error) {
-	outcome, err := h.store.Unsubscribe(ctx, claims, visit(r, "link"))
+	outcome, err := h.Store.Unsubscribe(ctx, claims, visitor.Visit(r, "link"))
 	if err == nil || h.queue == nil || !errors.Is(err, postgres.ErrUnavailable) && !errors.Is(err, postgres.ErrBusy) {
 		return outcome, err
 	}
@@ -69,6 +70,6 @@ func (h *handler) applyOne(ctx context.Context, body string) error {
 	}
 	claims := token.Claims{Purpose: token.Unsubscribe, SubscriberID: request.SubscriberID, Epoch: request.Epoch}
 	visit := subscription.Visit{RequestID: request.RequestID, Channel: "queue", HappenedAt: request.At}
-	_, err = h.store.Unsubscribe(ctx, claims, visit)
+	_, err = h.Store.Unsubscribe(ctx, claims, visit)
 	return err
 }

@@ -203,7 +203,7 @@ func TestCodeViolationsAreReported(t *testing.T) {
 			p.Deps = append(slices.Clone(p.Deps), module+"/migrations")
 		}, "only migrate may change the schema"},
 		"adapter imports adapter": {func(b *Bundle) {
-			b.Packages[module+"/shared/redistls"].Files = b.Packages[module+"/functions/confirm"].Files
+			b.Packages[module+"/shared/redistls"].Files = b.Packages[module+"/shared/visitor"].Files
 		}, "shared/redistls imports shared/postgres: adapters do not import each other"},
 		"function imported": {func(b *Bundle) {
 			renamed := *b.Packages[module+"/shared/outbox"]

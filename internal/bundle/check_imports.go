@@ -36,7 +36,11 @@ var layers = map[string]layer{
 	"notify":       {[]string{"alert", "awssdk", "config", "outbound", "outbox", "webhook"}, "it sends alerts to every destination"},
 	"catalog":      {[]string{"config"}, "it holds the translations that visitors read"},
 	"email":        {[]string{"awssdk", "capture", "config", "outbox", "catalog"}, adapter},
-	"admission":    {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},
+	"visitor": {[]string{
+		"admission", "catalog", "config", "httpapi", "lambdafn", "postgres", "pseudonym", "ratelimit", "redistls", "requeststats", "subscription",
+		"telemetry", "token",
+	}, "it is what the functions that visitors call have in common"},
+	"admission": {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},
 }
 
 // standsAlone applies to every other shared package: adapters and packages of a single function. They import outbox for

@@ -57,53 +57,81 @@ const (
 	Privacy     Endpoint = "privacy"
 )
 
-// Attempt is a request to admit.
-type Attempt struct {
+// Request is a request to admit.
+type Request struct {
 	Client netip.Addr
 	// Honeypot is the form field that is hidden from people.
 	Honeypot string
 	// StartedAt is when the form was shown, as the form reports it; zero if it does not.
 	StartedAt time.Time
+	// Domain is that of a sign-up's address, as lower-case A-labels.
+	Domain string
+	// Captcha is the response of a sign-up's CAPTCHA; empty if there is none.
+	Captcha string
 }
 
-// Verdict is a Decision with its rate limit.
-type Verdict struct {
-	Decision
-	// Limit is the limiter's decision, whose headers belong to the response; zero if the limiter was not called.
-	Limit ratelimit.Decision
-
-	additional []ratelimit.Decision // counted in addition to Limit
-	committed  bool
+// Verifier verifies the response of a CAPTCHA. known is false if it cannot decide; it has then reported the cause.
+type Verifier interface {
+	Verify(ctx context.Context, response string, client netip.Addr) (passed, known bool)
 }
-
-// Commit keeps the request counted: it was served, or the client caused its failure.
-func (v *Verdict) Commit() { v.committed = true }
 
 // Admission admits requests. It is safe for concurrent use.
 type Admission struct {
 	limiter  *ratelimit.Limiter
 	endpoint Endpoint
 	policies ratelimit.Policies
+	signUps  SignUpConfig
+	verifier Verifier // nil if no CAPTCHA is configured
 	now      func() time.Time
 }
 
 // New returns the Admission of one route.
 func New(limiter *ratelimit.Limiter, endpoint Endpoint, policies ratelimit.Policies, now func() time.Time) *Admission {
-	return &Admission{limiter, endpoint, policies, now}
+	return &Admission{limiter: limiter, endpoint: endpoint, policies: policies, now: now}
 }
 
-// Admit decides a request and counts it. For sign-ups, use SignUps.
-func (g *Admission) Admit(ctx context.Context, a Attempt) Verdict {
-	signals := g.botSignals(a.Honeypot, a.StartedAt)
-	v := Verdict{Limit: g.take(ctx, g.endpoint, a.Client, g.policies)}
-	if !v.Limit.Allowed && g.endpoint == Confirm && v.Limit.Backend == ratelimit.Local {
+// SignUps returns an Admission that also checks the domain and the CAPTCHA of sign-ups. verifier is nil if no CAPTCHA is
+// configured.
+func (a *Admission) SignUps(cfg SignUpConfig, verifier Verifier) *Admission {
+	with := *a
+	with.signUps, with.verifier = cfg, verifier
+	return &with
+}
+
+// unverified is counted in addition to Subscribe while the verifier is unavailable.
+const unverified Endpoint = "subscribe-unverified"
+
+// Admit decides a request and counts it. Checks without I/O run first; a request that they refuse is not counted. The
+// CAPTCHA is verified after the limiter has allowed the request, for every address alike.
+func (a *Admission) Admit(ctx context.Context, r Request) Decision {
+	signals := a.signals(r)
+	if Decide(signals).Outcome == Refuse {
+		return decide(ctx, signals)
+	}
+	limit, ordinary := a.take(ctx, a.endpoint, r.Client, a.policies), ratelimit.Decision{}
+	if !limit.Allowed && a.endpoint == Confirm && limit.Backend == ratelimit.Local {
 		// A confirmation causes no email, so it is admitted without Redis. The local count is not reported to the
 		// client.
-		v.Limit = ratelimit.Decision{Allowed: true, Backend: v.Limit.Backend, Reason: v.Limit.Reason}
+		limit = ratelimit.Decision{Allowed: true, Backend: limit.Backend, Reason: limit.Reason}
 	}
-	signals.Limited = !v.Limit.Allowed
-	v.Decision = decide(ctx, signals)
-	return v
+	if a.verifier != nil && limit.Allowed {
+		if signals.Captcha = a.verify(ctx, r); signals.Captcha == CaptchaUnavailable {
+			ordinary, limit = limit, a.take(ctx, unverified, r.Client, a.signUps.Unverified)
+			if !limit.Allowed {
+				a.limiter.Refund(ctx, ordinary)
+			}
+		}
+	}
+	signals.Limited = !limit.Allowed
+	d := decide(ctx, signals)
+	d.Limit, d.ordinary = limit, ordinary
+	return d
+}
+
+// Refund refunds the count of a request that failed on our side.
+func (a *Admission) Refund(ctx context.Context, d Decision) {
+	a.limiter.Refund(ctx, d.ordinary)
+	a.limiter.Refund(ctx, d.Limit)
 }
 
 // decide calls Decide and records a security event for each reason of a request that is not accepted.
@@ -117,20 +145,33 @@ func decide(ctx context.Context, s Signals) Decision {
 	return d
 }
 
-// RefundUnlessCommitted refunds the request's count unless the verdict is committed: the request failed on our side,
-// with an error or a panic. Defer it once the request is admitted.
-func (g *Admission) RefundUnlessCommitted(ctx context.Context, v *Verdict) {
-	if v.committed {
-		return
+// signals returns the signals that need no I/O.
+func (a *Admission) signals(r Request) Signals {
+	// A wrong client clock must not count against a visitor, so only a start within the last minFillTime is too fast.
+	took := a.now().Sub(r.StartedAt)
+	s := Signals{
+		Honeypot: r.Honeypot != "", TooFast: !r.StartedAt.IsZero() && took >= 0 && took < minFillTime,
+		Domain: a.signUps.status(r.Domain), Disposable: a.signUps.disposable(r.Domain),
 	}
-	for _, d := range append(v.additional, v.Limit) {
-		g.limiter.Refund(ctx, d)
+	if a.verifier != nil && r.Captcha == "" {
+		s.Captcha = CaptchaMissing
 	}
+	return s
 }
 
-func (g *Admission) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {
+func (a *Admission) verify(ctx context.Context, r Request) Captcha {
+	switch passed, known := a.verifier.Verify(ctx, r.Captcha, r.Client); {
+	case !known:
+		return CaptchaUnavailable
+	case passed:
+		return CaptchaPassed
+	}
+	return CaptchaFailed
+}
+
+func (a *Admission) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {
 	began := time.Now()
-	d := g.limiter.Take(ctx, ratelimit.Call{Endpoint: string(e), Client: client, Policies: policies})
+	d := a.limiter.Take(ctx, ratelimit.Call{Endpoint: string(e), Client: client, Policies: policies})
 	decision := "allowed"
 	if !d.Allowed {
 		decision = "denied"
@@ -141,14 +182,4 @@ func (g *Admission) take(ctx context.Context, e Endpoint, client netip.Addr, pol
 		capture.Error(ctx, d.Cause)
 	}
 	return d
-}
-
-// botSignals returns the signals that only bots cause.
-func (g *Admission) botSignals(honeypot string, startedAt time.Time) Signals {
-	// A wrong client clock must not count against a visitor, so only a start within the last minFillTime is too fast.
-	took := g.now().Sub(startedAt)
-	return Signals{
-		Honeypot: honeypot != "",
-		TooFast:  !startedAt.IsZero() && took >= 0 && took < minFillTime,
-	}
 }

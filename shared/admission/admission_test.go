@@ -26,8 +26,8 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// newGate makes the gate of a route with the limits of sign-ups, or with other ones, in this process or on Redis.
-func newGate(t *testing.T, client redis.UniversalClient, now *time.Time, endpoint Endpoint, limits string) *Admission {
+// newAdmission returns the Admission of a route with limits, in this process or in Redis.
+func newAdmission(t *testing.T, client redis.UniversalClient, now *time.Time, endpoint Endpoint, limits string) *Admission {
 	t.Helper()
 	env := config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": limits})
 	policies := config.Read[SubscribeLimits](env).Policies
@@ -57,23 +57,23 @@ func inRedis(t *testing.T) redis.UniversalClient {
 func TestSignalsOfBots(t *testing.T) {
 	t.Parallel()
 	now := start
-	g := newGate(t, nil, &now, Subscribe, "")
+	a := newAdmission(t, nil, &now, Subscribe, "")
 	for name, c := range map[string]struct {
-		attempt Attempt
+		request Request
 		want    []string
 	}{
-		"a person":               {Attempt{StartedAt: now.Add(-time.Minute)}, nil},
-		"no start is told":       {Attempt{}, nil},
-		"just in time":           {Attempt{StartedAt: now.Add(-minFillTime)}, nil},
-		"too fast":               {Attempt{StartedAt: now.Add(-minFillTime + time.Nanosecond)}, []string{ReasonTooFast}},
-		"at once":                {Attempt{StartedAt: now}, []string{ReasonTooFast}},
-		"a clock that is ahead":  {Attempt{StartedAt: now.Add(time.Minute)}, nil},
-		"a clock far behind":     {Attempt{StartedAt: now.Add(-1000 * time.Hour)}, nil},
-		"the honeypot":           {Attempt{Honeypot: "https://spam.example"}, []string{ReasonHoneypot}},
-		"the honeypot, too fast": {Attempt{Honeypot: " ", StartedAt: now}, []string{ReasonHoneypot, ReasonTooFast}},
+		"no signal":              {Request{StartedAt: now.Add(-time.Minute)}, nil},
+		"no start":               {Request{}, nil},
+		"just in time":           {Request{StartedAt: now.Add(-minFillTime)}, nil},
+		"too fast":               {Request{StartedAt: now.Add(-minFillTime + time.Nanosecond)}, []string{ReasonTooFast}},
+		"at once":                {Request{StartedAt: now}, []string{ReasonTooFast}},
+		"a clock that is ahead":  {Request{StartedAt: now.Add(time.Minute)}, nil},
+		"a clock far behind":     {Request{StartedAt: now.Add(-1000 * time.Hour)}, nil},
+		"the honeypot":           {Request{Honeypot: "https://spam.example"}, []string{ReasonHoneypot}},
+		"the honeypot, too fast": {Request{Honeypot: " ", StartedAt: now}, []string{ReasonHoneypot, ReasonTooFast}},
 	} {
-		c.attempt.Client = netip.AddrFrom4([4]byte{10, byte(rand.N(250)), byte(rand.N(250)), 1})
-		v := g.Admit(t.Context(), c.attempt)
+		c.request.Client = netip.AddrFrom4([4]byte{10, byte(rand.N(250)), byte(rand.N(250)), 1})
+		v := a.Admit(t.Context(), c.request)
 		want := Accept
 		if len(c.want) > 0 {
 			want = Drop
@@ -84,27 +84,27 @@ func TestSignalsOfBots(t *testing.T) {
 	}
 }
 
-// TestBotsAreCountedLikePeople: it is answered alike too, limiter headers included, and cannot go on for ever.
+// TestBotsAreCountedLikePeople checks that the limiter's headers do not reveal that a bot was detected.
 func TestBotsAreCountedLikePeople(t *testing.T) {
 	t.Parallel()
 	now := start
-	robots, people := newGate(t, nil, &now, Subscribe, "6/10m@host"), newGate(t, nil, &now, Subscribe, "6/10m@host")
+	bots, people := newAdmission(t, nil, &now, Subscribe, "6/10m@host"), newAdmission(t, nil, &now, Subscribe, "6/10m@host")
 	for i := range 4 {
-		robot := robots.Admit(t.Context(), Attempt{Client: netip.MustParseAddr("192.0.2.1"), Honeypot: "x"})
-		person := people.Admit(t.Context(), Attempt{Client: netip.MustParseAddr("192.0.2.1")})
-		if want := []Outcome{Drop, Refuse}[i/3]; robot.Outcome != want {
-			t.Errorf("robot's call %d: %s, want %s", i, robot.Outcome, want)
+		bot := bots.Admit(t.Context(), Request{Client: netip.MustParseAddr("192.0.2.1"), Honeypot: "x"})
+		person := people.Admit(t.Context(), Request{Client: netip.MustParseAddr("192.0.2.1")})
+		if want := []Outcome{Drop, Refuse}[i/3]; bot.Outcome != want {
+			t.Errorf("bot's call %d: %s, want %s", i, bot.Outcome, want)
 		}
 		if want := []Outcome{Accept, Refuse}[i/3]; person.Outcome != want {
 			t.Errorf("person's call %d: %s, want %s", i, person.Outcome, want)
 		}
-		if got, want := robot.Limit.Headers(), person.Limit.Headers(); got.Get("RateLimit") != want.Get("RateLimit") || len(got) != len(want) {
-			t.Errorf("call %d: a bot is told %v, a person %v", i, got, want)
+		if got, want := bot.Limit.Headers(), person.Limit.Headers(); got.Get("RateLimit") != want.Get("RateLimit") || len(got) != len(want) {
+			t.Errorf("call %d: a bot gets %v, a person %v", i, got, want)
 		}
 	}
 }
 
-// TestEveryRouteHasItsOwnLimits: a confirmation may be asked for wherever a sign-up may.
+// TestEveryRouteHasItsOwnLimits checks the settings of the limits.
 func TestEveryRouteHasItsOwnLimits(t *testing.T) {
 	t.Parallel()
 	env := config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": "2/1h@host", "LIMITS_UNSUBSCRIBE": "4/1h@host", "LIMITS_PRIVACY": "6/1h@host"})
@@ -120,39 +120,38 @@ func TestEveryRouteHasItsOwnLimits(t *testing.T) {
 	}
 }
 
-// TestLimitsWithoutRedis: they mail nobody. What mails somebody is limited still.
+// TestLimitsWithoutRedis checks that only requests that cause an email are limited locally.
 func TestLimitsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	now := start
-	confirmations, requests := newGate(t, nil, &now, Confirm, "4/1h@host"), newGate(t, nil, &now, Unsubscribe, "4/1h@host")
+	confirmations, requests := newAdmission(t, nil, &now, Confirm, "4/1h@host"), newAdmission(t, nil, &now, Unsubscribe, "4/1h@host")
 	for i := range 12 {
 		client := netip.MustParseAddr("192.0.2.1")
-		confirm := confirmations.Admit(t.Context(), Attempt{Client: client})
+		confirm := confirmations.Admit(t.Context(), Request{Client: client})
 		if confirm.Outcome != Accept || confirm.Limit.Headers().Get("Retry-After") != "" {
 			t.Errorf("confirmation %d: %s, %v", i, confirm.Outcome, confirm.Limit.Headers())
 		}
-		unsubscribe := requests.Admit(t.Context(), Attempt{Client: client})
+		unsubscribe := requests.Admit(t.Context(), Request{Client: client})
 		if (unsubscribe.Outcome == Accept) != (i < 2) {
 			t.Errorf("unsubscribe request %d: %s", i, unsubscribe.Outcome)
 		}
 		if i >= 2 {
-			confirmations.RefundUnlessCommitted(t.Context(), &confirm) // it was not counted, so nothing comes back
-			if v := confirmations.Admit(t.Context(), Attempt{Client: client}); v.Limit.States != nil {
+			confirmations.Refund(t.Context(), confirm) // it was not counted, so nothing is refunded
+			if v := confirmations.Admit(t.Context(), Request{Client: client}); v.Limit.States != nil {
 				t.Fatal("the refund of a confirmation that was not counted took back another one")
 			}
 		}
 	}
 }
 
-// TestConfirmationsAreLimitedInRedis, whose word counts for them too.
 func TestConfirmationsAreLimitedInRedis(t *testing.T) {
 	t.Parallel()
 	now := start
-	g := newGate(t, inRedis(t), &now, Confirm, "2/1h@host")
+	a := newAdmission(t, inRedis(t), &now, Confirm, "2/1h@host")
 	byRedis := 0
-	var last Verdict
-	for range 50 { // a call that a busy machine answers too late is not counted on
-		if last = g.Admit(t.Context(), Attempt{Client: netip.MustParseAddr("192.0.2.1")}); last.Limit.Backend == ratelimit.Redis {
+	var last Decision
+	for range 50 { // a busy machine may answer some calls too late
+		if last = a.Admit(t.Context(), Request{Client: netip.MustParseAddr("192.0.2.1")}); last.Limit.Backend == ratelimit.Redis {
 			byRedis++
 		}
 		if byRedis == 3 {
@@ -168,21 +167,19 @@ func TestConfirmationsAreLimitedInRedis(t *testing.T) {
 func TestRefund(t *testing.T) {
 	t.Parallel()
 	now := start
-	g := newGate(t, nil, &now, Subscribe, "1/1h@host")
-	attempt := Attempt{Client: netip.MustParseAddr("192.0.2.1")}
-	first := g.Admit(t.Context(), attempt)
-	if v := g.Admit(t.Context(), attempt); v.Outcome != Refuse {
-		t.Fatalf("%s, want a full log", v.Outcome)
+	a := newAdmission(t, nil, &now, Subscribe, "1/1h@host")
+	request := Request{Client: netip.MustParseAddr("192.0.2.1")}
+	first := a.Admit(t.Context(), request)
+	if v := a.Admit(t.Context(), request); v.Outcome != Refuse {
+		t.Fatalf("%s, want a full limit", v.Outcome)
 	}
-	g.RefundUnlessCommitted(t.Context(), &first)
-	second := g.Admit(t.Context(), attempt)
-	if second.Outcome != Accept {
-		t.Errorf("after the refund: %s", second.Outcome)
+	a.Refund(t.Context(), first)
+	if v := a.Admit(t.Context(), request); v.Outcome != Accept {
+		t.Errorf("after the refund: %s", v.Outcome)
 	}
-	second.Commit()
-	g.RefundUnlessCommitted(t.Context(), &second)
-	if v := g.Admit(t.Context(), attempt); v.Outcome != Refuse {
-		t.Errorf("after one that is kept: %s", v.Outcome)
+	a.Refund(t.Context(), first)
+	if v := a.Admit(t.Context(), request); v.Outcome != Refuse {
+		t.Errorf("after a second refund of the same request: %s", v.Outcome)
 	}
 }
 
@@ -201,7 +198,7 @@ func TestInvalidLimits(t *testing.T) {
 	}
 }
 
-// TestRedisFailureIsReported, because the visitor who met it is served and nobody else would say so.
+// TestRedisFailureIsReported checks that the failure is reported although the visitor is served.
 func TestRedisFailureIsReported(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -223,9 +220,9 @@ func TestRedisFailureIsReported(t *testing.T) {
 	}
 	t.Cleanup(func() { lost.Close() })
 	now := start
-	g := newGate(t, lost, &now, Subscribe, "")
+	a := newAdmission(t, lost, &now, Subscribe, "")
 	ctx := reporter.Begin(t.Context(), "request")
-	if v := g.Admit(ctx, Attempt{Client: netip.MustParseAddr("192.0.2.1")}); v.Outcome != Accept || v.Limit.Reason != "refused" {
+	if v := a.Admit(ctx, Request{Client: netip.MustParseAddr("192.0.2.1")}); v.Outcome != Accept || v.Limit.Reason != "refused" {
 		t.Errorf("%s because %s", v.Outcome, v.Limit.Reason)
 	}
 	reporter.Flush(ctx, 20*time.Second)

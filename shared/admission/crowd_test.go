@@ -11,7 +11,7 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// TestDefaultLimitsAdmitCrowds plays crowds behind few addresses, under the default limits at their full height.
+// TestDefaultLimitsAdmitCrowds simulates crowds behind few addresses under the default limits.
 func TestDefaultLimitsAdmitCrowds(t *testing.T) {
 	t.Parallel()
 	for name, crowd := range map[string]struct {
@@ -35,9 +35,9 @@ func TestDefaultLimitsAdmitCrowds(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := start
-		g := newGate(t, nil, &now, Subscribe, twice.String())
+		g := newAdmission(t, nil, &now, Subscribe, twice.String())
 		for person := range crowd.people {
-			if v := g.Admit(t.Context(), Attempt{Client: crowd.client(person)}); v.Outcome != Accept {
+			if v := g.Admit(t.Context(), Request{Client: crowd.client(person)}); v.Outcome != Accept {
 				t.Errorf("%s: person %d is refused by %v", name, person, v.Limit.Violated())
 				break
 			}
@@ -46,7 +46,7 @@ func TestDefaultLimitsAdmitCrowds(t *testing.T) {
 	}
 }
 
-// TestDefaultLimitsOfSites: behind the networks of one site may be a mobile carrier, on every route.
+// TestDefaultLimitsOfSites checks that the limits of a site are high enough for a mobile carrier.
 func TestDefaultLimitsOfSites(t *testing.T) {
 	t.Parallel()
 	env := config.FromMap(nil)

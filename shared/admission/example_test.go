@@ -30,17 +30,17 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	gate := admission.New(ratelimit.New(nil, key, time.Now), admission.Subscribe, limits.Policies, time.Now)
+	a := admission.New(ratelimit.New(nil, key, time.Now), admission.Subscribe, limits.Policies, time.Now)
 
-	attempt := admission.Attempt{Client: netip.MustParseAddr("192.0.2.1")}
-	person := gate.Admit(context.Background(), attempt)
+	request := admission.Request{Client: netip.MustParseAddr("192.0.2.1")}
+	person := a.Admit(context.Background(), request)
 	fmt.Println(person.Outcome)
 
-	attempt.Honeypot = "https://spam.example"
-	robot := gate.Admit(context.Background(), attempt)
-	fmt.Println(robot.Outcome, robot.Reasons)
+	request.Honeypot = "https://spam.example"
+	bot := a.Admit(context.Background(), request)
+	fmt.Println(bot.Outcome, bot.Reasons)
 
-	refused := gate.Admit(context.Background(), attempt)
+	refused := a.Admit(context.Background(), request)
 	fmt.Println(refused.Outcome, refused.Limit.Violated())
 	// Output:
 	// accept

@@ -3,6 +3,8 @@ package admission
 import (
 	"slices"
 	"strings"
+
+	"newsletter/shared/ratelimit"
 )
 
 // Signals is the input of Decide. The zero value is a request without any sign of abuse. No signal depends on whether
@@ -81,16 +83,20 @@ const (
 	ReasonTooFast            = "too_fast"
 )
 
-// Decision is the result of Decide.
+// Decision is the decision on a request.
 type Decision struct {
 	Outcome Outcome
 	// Reasons lists every signal against the request, in the order of the constants above.
 	Reasons []string
 	// Refusals lists the reasons that each refuse the request by themselves.
 	Refusals []string
+	// Limit is the limiter's decision, whose headers belong to the response; zero if the limiter was not called.
+	Limit ratelimit.Decision
+
+	ordinary ratelimit.Decision // counted in addition to Limit while the CAPTCHA verifier is unavailable
 }
 
-// Decide returns the decision for a request. It is pure and total. The strictest signal decides. One weak signal is
+// Decide returns the decision on a request, without a limit. It is pure and total. The strictest signal decides. One weak signal is
 // only recorded; two hold the request. docs/risk.md has the table.
 //
 // An additional signal never makes the decision milder, except DomainAllowed, which overrides blocked and disposable

@@ -10,110 +10,110 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// judge is a Verifier that says what it is told to.
-type judge struct {
+// fakeVerifier returns a fixed result and records the responses that it verified.
+type fakeVerifier struct {
 	passed, known bool
-	asked         []string
+	calls         []string
 }
 
-func (j *judge) Verify(_ context.Context, answer string, _ netip.Addr) (passed, known bool) {
-	j.asked = append(j.asked, answer)
-	return j.passed, j.known
+func (f *fakeVerifier) Verify(_ context.Context, response string, _ netip.Addr) (passed, known bool) {
+	f.calls = append(f.calls, response)
+	return f.passed, f.known
 }
 
-var person = SignUp{Client: netip.MustParseAddr("192.0.2.1"), Domain: "example.org", Captcha: "token"}
+var signUp = Request{Client: netip.MustParseAddr("192.0.2.1"), Domain: "example.org", Captcha: "token"}
 
-func newSignUps(t *testing.T, verifier Verifier, variables map[string]string) *SignUps {
+func newSignUps(t *testing.T, verifier Verifier, variables map[string]string) *Admission {
 	t.Helper()
 	now := start
-	return newGate(t, nil, &now, Subscribe, variables["LIMITS_SUBSCRIBE"]).SignUps(signUpConfig(t, variables), verifier)
+	return newAdmission(t, nil, &now, Subscribe, variables["LIMITS_SUBSCRIBE"]).SignUps(signUpConfig(t, variables), verifier)
 }
 
-func expectVerdict(t *testing.T, what string, v Verdict, want Outcome, reasons ...string) {
+func expectDecision(t *testing.T, what string, d Decision, want Outcome, reasons ...string) {
 	t.Helper()
-	if v.Outcome != want || !slices.Equal(v.Reasons, reasons) {
-		t.Errorf("%s: %s because %v, want %s because %v", what, v.Outcome, v.Reasons, want, reasons)
+	if d.Outcome != want || !slices.Equal(d.Reasons, reasons) {
+		t.Errorf("%s: %s because %v, want %s because %v", what, d.Outcome, d.Reasons, want, reasons)
 	}
 }
 
 func TestSignalsOfSignUps(t *testing.T) {
 	t.Parallel()
 	variables := map[string]string{"SIGNUP_BLOCKED_DOMAINS": "bad.example.net", "SIGNUP_ALLOWED_DOMAINS": "mailinator.com", "LIMITS_SUBSCRIBE": "100/10m@host"}
-	change := func(f func(*SignUp)) SignUp { s := person; f(&s); return s }
+	change := func(f func(*Request)) Request { r := signUp; f(&r); return r }
 	for name, c := range map[string]struct {
-		verifier *judge
-		signUp   SignUp
+		verifier *fakeVerifier
+		request  Request
 		want     Outcome
 		reasons  []string
 	}{
-		"a person":                      {nil, person, Accept, nil},
-		"a blocked domain":              {nil, change(func(s *SignUp) { s.Domain = "mx.bad.example.net" }), Refuse, []string{ReasonDomainBlocked}},
-		"a disposable domain":           {nil, change(func(s *SignUp) { s.Domain = "yopmail.com" }), Accept, []string{ReasonDisposable}},
-		"an excused disposable domain":  {nil, change(func(s *SignUp) { s.Domain = "mailinator.com" }), Accept, nil},
-		"the hidden field":              {nil, change(func(s *SignUp) { s.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
-		"too fast":                      {nil, change(func(s *SignUp) { s.StartedAt = start }), Drop, []string{ReasonTooFast}},
-		"solved":                        {&judge{true, true, nil}, person, Accept, nil},
-		"not solved":                    {&judge{false, true, nil}, person, Refuse, []string{ReasonCaptchaFailed}},
-		"the verifier is lost":          {&judge{false, false, nil}, person, Accept, []string{ReasonCaptchaUnavailable}},
-		"lost, and a disposable domain": {&judge{false, false, nil}, change(func(s *SignUp) { s.Domain = "yopmail.com" }), Hold, []string{ReasonDisposable, ReasonCaptchaUnavailable}},
-		"a bot that solves":             {&judge{true, true, nil}, change(func(s *SignUp) { s.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
-		"no answer":                     {&judge{true, true, nil}, change(func(s *SignUp) { s.Captcha = "" }), Refuse, []string{ReasonCaptchaMissing}},
-		"a blocked domain that solves":  {&judge{true, true, nil}, change(func(s *SignUp) { s.Domain = "bad.example.net" }), Refuse, []string{ReasonDomainBlocked}},
+		"a person":                      {nil, signUp, Accept, nil},
+		"a blocked domain":              {nil, change(func(r *Request) { r.Domain = "mx.bad.example.net" }), Refuse, []string{ReasonDomainBlocked}},
+		"a disposable domain":           {nil, change(func(r *Request) { r.Domain = "yopmail.com" }), Accept, []string{ReasonDisposable}},
+		"an excused disposable domain":  {nil, change(func(r *Request) { r.Domain = "mailinator.com" }), Accept, nil},
+		"the hidden field":              {nil, change(func(r *Request) { r.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
+		"too fast":                      {nil, change(func(r *Request) { r.StartedAt = start }), Drop, []string{ReasonTooFast}},
+		"solved":                        {&fakeVerifier{true, true, nil}, signUp, Accept, nil},
+		"not solved":                    {&fakeVerifier{false, true, nil}, signUp, Refuse, []string{ReasonCaptchaFailed}},
+		"the verifier is unavailable":   {&fakeVerifier{false, false, nil}, signUp, Accept, []string{ReasonCaptchaUnavailable}},
+		"lost, and a disposable domain": {&fakeVerifier{false, false, nil}, change(func(r *Request) { r.Domain = "yopmail.com" }), Hold, []string{ReasonDisposable, ReasonCaptchaUnavailable}},
+		"a bot that solves":             {&fakeVerifier{true, true, nil}, change(func(r *Request) { r.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
+		"no answer":                     {&fakeVerifier{true, true, nil}, change(func(r *Request) { r.Captcha = "" }), Refuse, []string{ReasonCaptchaMissing}},
+		"a blocked domain that solves":  {&fakeVerifier{true, true, nil}, change(func(r *Request) { r.Domain = "bad.example.net" }), Refuse, []string{ReasonDomainBlocked}},
 	} {
 		var verifier Verifier
 		if c.verifier != nil {
 			verifier = c.verifier
 		}
-		v := newSignUps(t, verifier, variables).Admit(t.Context(), c.signUp)
-		expectVerdict(t, name, v, c.want, c.reasons...)
+		v := newSignUps(t, verifier, variables).Admit(t.Context(), c.request)
+		expectDecision(t, name, v, c.want, c.reasons...)
 		early := slices.Contains(c.reasons, ReasonDomainBlocked) || slices.Contains(c.reasons, ReasonCaptchaMissing)
 		if early != (v.Limit.States == nil) {
 			t.Errorf("%s: counted under %v", name, v.Limit.States)
 		}
-		if c.verifier != nil && early == (len(c.verifier.asked) == 1) {
-			t.Errorf("%s: the verifier is asked %v", name, c.verifier.asked)
+		if c.verifier != nil && early == (len(c.verifier.calls) == 1) {
+			t.Errorf("%s: the verifier is called with %v", name, c.verifier.calls)
 		}
 	}
 }
 
-// TestLimiterProtectsVerifier, which bounds how often it is asked for a network.
+// TestLimiterProtectsVerifier checks that the limiter bounds the calls of the verifier for a network.
 func TestLimiterProtectsVerifier(t *testing.T) {
 	t.Parallel()
-	verifier := &judge{false, true, nil}
+	verifier := &fakeVerifier{false, true, nil}
 	s := newSignUps(t, verifier, map[string]string{"LIMITS_SUBSCRIBE": "4/10m@host"}) // 2 without Redis
 	for i := range 4 {
-		v := s.Admit(t.Context(), person)
+		v := s.Admit(t.Context(), signUp)
 		want := []string{ReasonCaptchaFailed}
 		if i >= 2 {
 			want = []string{ReasonRateLimited}
 		}
-		expectVerdict(t, "attempt", v, Refuse, want...)
+		expectDecision(t, "attempt", v, Refuse, want...)
 	}
-	if len(verifier.asked) != 2 {
-		t.Errorf("asked %d times", len(verifier.asked))
+	if len(verifier.calls) != 2 {
+		t.Errorf("called %d times", len(verifier.calls))
 	}
 }
 
 func TestStricterLimitsWithoutVerifier(t *testing.T) {
 	t.Parallel()
-	verifier := &judge{false, false, nil}
+	verifier := &fakeVerifier{false, false, nil}
 	s := newSignUps(t, verifier, map[string]string{"LIMITS_SUBSCRIBE": "20/10m@host"})
-	s.config.Unverified = ratelimit.Policies{{Limit: 4, Window: 10 * time.Minute, Scope: ratelimit.Host}}
-	var last Verdict
+	s.signUps.Unverified = ratelimit.Policies{{Limit: 4, Window: 10 * time.Minute, Scope: ratelimit.Host}}
+	var last Decision
 	for range 2 {
-		last = s.Admit(t.Context(), person)
-		expectVerdict(t, "below the stricter limit", last, Accept, ReasonCaptchaUnavailable)
+		last = s.Admit(t.Context(), signUp)
+		expectDecision(t, "below the stricter limit", last, Accept, ReasonCaptchaUnavailable)
 		if limit := last.Limit.States[0].Policy.Limit; limit != 4 {
-			t.Errorf("the visitor is told a limit of %d", limit)
+			t.Errorf("the response has a limit of %d", limit)
 		}
 	}
-	expectVerdict(t, "above it", s.Admit(t.Context(), person), Refuse, ReasonCaptchaUnavailable, ReasonRateLimited)
-	s.RefundUnlessCommitted(t.Context(), &last)
-	expectVerdict(t, "after a refund", s.Admit(t.Context(), person), Accept, ReasonCaptchaUnavailable)
+	expectDecision(t, "above it", s.Admit(t.Context(), signUp), Refuse, ReasonCaptchaUnavailable, ReasonRateLimited)
+	s.Refund(t.Context(), last)
+	expectDecision(t, "after a refund", s.Admit(t.Context(), signUp), Accept, ReasonCaptchaUnavailable)
 
-	verifier.passed, verifier.known = true, true // what was refused above is not counted by the ordinary limit
+	verifier.passed, verifier.known = true, true // the refused request is not counted under the ordinary limits
 	for i := range 10 {
-		v := s.Admit(t.Context(), person)
+		v := s.Admit(t.Context(), signUp)
 		if want := []Outcome{Accept, Refuse}[i/8]; v.Outcome != want {
 			t.Errorf("the verifier is back, attempt %d: %s, want %s", i, v.Outcome, want)
 		}
