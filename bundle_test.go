@@ -3,6 +3,7 @@ package newsletter
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,10 +11,11 @@ import (
 	"testing"
 
 	"newsletter/internal/bundle"
+	"newsletter/internal/samtemplate"
 	"newsletter/shared/config"
 )
 
-// TestBundle checks that template.yaml, the functions, their events, docs/openapi.yaml and the import table agree.
+// TestBundle checks that the functions, their events, docs/openapi.yaml and the import table agree.
 func TestBundle(t *testing.T) {
 	b, err := bundle.Load(".")
 	if err != nil {
@@ -24,7 +26,8 @@ func TestBundle(t *testing.T) {
 	}
 }
 
-// TestBinaries builds every function for deployment and checks the binaries.
+// TestBinaries builds every function for deployment and checks the binaries, and that each role allows what its binary
+// calls at AWS, and nothing else.
 func TestBinaries(t *testing.T) {
 	dir := t.TempDir()
 	var binaries []bundle.Binary
@@ -40,6 +43,20 @@ func TestBinaries(t *testing.T) {
 		binaries = append(binaries, binary)
 	}
 	t.Log("\n" + bundle.Table(binaries))
+	t.Run("Roles", func(t *testing.T) {
+		stacks, err := bundle.Stacks(t.Context(), read(t, "template.yaml"))
+		if errors.Is(err, samtemplate.ErrNoTranslator) && os.Getenv("CI") != "true" {
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, binary := range binaries {
+			for _, problem := range binary.CallProblems(stacks[0][0]) {
+				t.Error(problem)
+			}
+		}
+	})
 }
 
 // TestSameBinaries compares what `sam build` runs (build-SubscribeFunction with ARTIFACTS_DIR) with what `make build`

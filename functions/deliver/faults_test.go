@@ -11,8 +11,11 @@ import (
 
 	"newsletter/internal/devstack"
 	"newsletter/internal/functiontest"
+	"newsletter/internal/samtemplate"
 	"newsletter/shared/email"
+	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
+	"newsletter/shared/postgres"
 )
 
 func (b *bundle) signUps(n int) {
@@ -165,6 +168,19 @@ func TestConcurrentRunsSendOnce(t *testing.T) {
 	}
 	if got := b.Strings(`select distinct state || ' ' || outcome || ' ' || attempts from outbox`); len(got) != 1 || got[0] != "done sent 1" {
 		t.Errorf("outbox %v", got)
+	}
+}
+
+// TestTimeoutExceedsTheDeadlines checks the template's Timeout: a run that lingers as long as possible, and then sends a
+// last batch, is not killed.
+func TestTimeoutExceedsTheDeadlines(t *testing.T) {
+	template, err := samtemplate.Load("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	need := lambdafn.Reserve + postgres.Budget + outbox.MaxLinger + timeToSend
+	if got := template.Functions["deliver"].Timeout; got <= need {
+		t.Errorf("the Timeout is %v; the sum of the deadlines is %v", got, need)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -22,22 +23,54 @@ type Binary struct {
 	// ReflectMethod is set if the binary looks up methods by a name that is known only at run time. The linker must then
 	// keep every exported method of every type, which costs 7 to 12 MiB.
 	ReflectMethod bool
+	// Calls are the IAM actions of the AWS operations that it links, such as "ses:SendEmail".
+	Calls []string
 }
 
-// Build builds a function for arm64 into dir as it is deployed.
+// Build builds a function for arm64 into dir as it is deployed, and reads the linker's dependency graph.
 func Build(root, function, dir string) (Binary, error) {
 	out := filepath.Join(dir, function, "bootstrap")
-	graph := &scanner{text: []byte("<ReflectMethod>")}
+	var graph bytes.Buffer
 	cmd := exec.Command("go", slices.Concat([]string{"build"}, gobuild.DeployedFlags(), []string{"-ldflags=" + gobuild.LinkerFlags + " -dumpdep", "-o", out, "./functions/" + function})...)
-	cmd.Dir, cmd.Env, cmd.Stderr = root, gobuild.DeployedEnv("arm64"), graph
+	cmd.Dir, cmd.Env, cmd.Stderr = root, gobuild.DeployedEnv("arm64"), &graph
 	if err := cmd.Run(); err != nil {
-		return Binary{}, fmt.Errorf("build functions/%s: %w\n%s", function, err, graph.tail)
+		return Binary{}, fmt.Errorf("build functions/%s: %w\n%s", function, err, graph.Bytes()[max(0, graph.Len()-tailBytes):])
 	}
 	info, err := os.Stat(out)
 	if err != nil {
 		return Binary{}, err
 	}
-	return Binary{function, info.Size(), graph.found}, nil
+	return Binary{function, info.Size(), bytes.Contains(graph.Bytes(), []byte("<ReflectMethod>")), calls(graph.Bytes())}, nil
+}
+
+// tailBytes limits the output in an error.
+const tailBytes = 4096
+
+// operation matches a linked method of a service's client, or the function that signs a token for a database. Only
+// operations are methods of a client, except Options.
+var operation = regexp.MustCompile(`(?m)-> github\.com/aws/aws-sdk-go-v2/(?:service/([a-z0-9]+)\.\(\*Client\)\.([A-Z]\w+)|feature/rds/auth\.(BuildAuthToken))(?:[ <]|$)`)
+
+// actions maps operations whose IAM action has another name. An operation without an action is called by the client
+// itself: S3's for directory buckets only.
+var actions = map[string]string{"rds-db:BuildAuthToken": "rds-db:connect", "sesv2:SendEmail": "ses:SendEmail", "s3:CreateSession": ""}
+
+// calls returns the IAM actions of the operations in a dependency graph. The linker omits methods that nothing calls.
+func calls(graph []byte) []string {
+	var all []string
+	for _, found := range operation.FindAllSubmatch(graph, -1) {
+		name := string(found[1]) + ":" + string(found[2])
+		if len(found[3]) > 0 {
+			name = "rds-db:" + string(found[3])
+		}
+		if action, other := actions[name]; other {
+			name = action
+		}
+		if name != "" && string(found[2]) != "Options" {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Problems returns the violations of the binary.
@@ -52,22 +85,6 @@ func (b Binary) Problems() []string {
 			"find the importer with `go build -ldflags=-dumpdep ./functions/%s 2>&1 | grep ReflectMethod`", b.Function, b.Function)
 	}
 	return problems
-}
-
-// A scanner searches a stream for a text and keeps the last tailBytes bytes.
-type scanner struct {
-	text  []byte
-	found bool
-	tail  []byte
-}
-
-const tailBytes = 4096
-
-func (s *scanner) Write(p []byte) (int, error) {
-	joined := append(s.tail, p...)
-	s.found = s.found || bytes.Contains(joined, s.text)
-	s.tail = bytes.Clone(joined[max(0, len(joined)-tailBytes):])
-	return len(p), nil
 }
 
 // Table formats the sizes of binaries and their budget.

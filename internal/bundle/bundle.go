@@ -1,80 +1,83 @@
-// Package bundle checks that template.yaml, the functions' code, their sample events, the OpenAPI document and the
-// record of each function's settings agree.
+// Package bundle checks that the functions' code, template.yaml, the sample events and the OpenAPI document agree.
 //
-// It reads the sources themselves, so a new function, route or variable is checked from its first commit. Each problem
-// names its place and the fix. A source that cannot be read is an error.
+// It reads no Go source: what a function reads and serves is recorded from its run (internal/settings/record), what it
+// imports and links comes from `go list`, and what it calls at AWS from the linker (Binary). The template is checked as
+// CloudFormation receives it, after SAM's translator (Stack). Each problem names its place and the fix. An input that
+// cannot be read is an error.
 package bundle
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"newsletter/internal/samtemplate"
+	"newsletter/internal/gobuild"
 	"newsletter/internal/settings"
+	"newsletter/internal/settings/record"
 )
 
-// A Bundle holds the inputs of the checks.
+// module is the module path.
+const module = "newsletter"
+
+// A Bundle holds what is known of the code, its sample events and its documents.
 type Bundle struct {
 	Root      string
-	Template  *samtemplate.Template
 	Functions map[string]*Function // by directory name
-	Packages  map[string]*Package  // of this module, by import path
+	Packages  map[string]Package   // of this module, by import path
 	Events    map[string][]Event   // by directory name
 	Contract  map[string][]string  // documented methods by path, in upper case
-	ProblemTypes
 }
 
-// A Function describes the code of one function.
+// A Function is what one function reads, serves and links.
 type Function struct {
-	Name      string
+	Variables []settings.Variable
+	Routes    []string // "GET /api/health"
 	Deps      []string // import paths, including the standard library's
-	Routes    []Route
-	Variables []settings.Variable // recorded by running it
-	Calls     []Call
 }
 
-// A Route is a path that a function serves, with the methods that have a handler.
-type Route struct {
-	Path    string
-	Methods []string
+// A Package is the output of `go list -json` for a package.
+type Package struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string // of the imports, too
 }
 
 // Load reads the module at root.
 func Load(root string) (*Bundle, error) {
-	root, err := filepath.Abs(root)
-	if err != nil {
-		return nil, err
-	}
-	b := &Bundle{Root: root, Functions: map[string]*Function{}}
-	if b.Template, err = samtemplate.Load(filepath.Join(root, "template.yaml")); err != nil {
-		return nil, err
-	}
 	names, err := FunctionNames(root)
 	if err != nil {
 		return nil, err
 	}
-	listed, err := listPackages(root)
-	if err != nil {
+	b := &Bundle{Root: root, Functions: map[string]*Function{}}
+	if b.Packages, err = listPackages(root); err != nil {
 		return nil, err
 	}
-	code, err := readCode(root, listed)
-	if err != nil {
-		return nil, err
-	}
-	b.Packages = code.packages
 	for _, name := range names {
-		if b.Functions[name], err = code.function(name); err != nil {
-			return nil, fmt.Errorf("functions/%s: %w", name, err)
-		}
+		b.Functions[name] = &Function{settings.Reads(name), record.Routes[name], b.Packages[module+"/functions/"+name].Deps}
 	}
 	if b.Events, err = readEvents(root); err != nil {
 		return nil, err
 	}
-	b.Contract, b.ProblemTypes, err = readContract(root, code)
+	b.Contract, err = readContract(root)
 	return b, err
+}
+
+// Problems returns the findings in the code, the sample events and the OpenAPI document.
+func (b *Bundle) Problems() []string {
+	return slices.Concat(b.checkEvents(), b.checkContract(), b.checkImports())
+}
+
+// StackProblems returns the findings in a stack.
+func (b *Bundle) StackProblems(s *Stack) []string {
+	return slices.Concat(b.checkFunctions(s), b.checkVariables(s), b.checkRoles(s), b.checkTimeouts(s), b.checkRoutes(s),
+		s.checkEntrances(), s.checkCallers(), s.checkData(), s.checkFeedback(), b.checkAlarms(s), b.checkDashboards(s))
 }
 
 // FunctionNames returns the directories of functions/, sorted.
@@ -91,4 +94,33 @@ func FunctionNames(root string) ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// listPackages lists all packages of the module, with the functions' build tags and target.
+func listPackages(root string) (map[string]Package, error) {
+	cmd := exec.Command("go", "list", "-tags", gobuild.Tags, "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Dir, cmd.Env = root, gobuild.DeployedEnv("arm64")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the packages: %w\n%s", err, errs.String())
+	}
+	all := map[string]Package{}
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p Package
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("read the list of packages: %w", err)
+		}
+		all[p.ImportPath] = p
+	}
+}
+
+// problems collects the findings of a check.
+type problems []string
+
+func (p *problems) add(format string, arguments ...any) {
+	*p = append(*p, fmt.Sprintf(format, arguments...))
 }

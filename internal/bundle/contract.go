@@ -9,32 +9,47 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// ProblemTypes holds the problem types that the code returns and those that the OpenAPI document lists.
-type ProblemTypes struct {
-	Coded      map[string]string // type to place in the code
-	Documented []string
-}
-
-// readContract reads docs/openapi.yaml: the documented methods of each path, and the problem types.
-func readContract(root string, c *code) (map[string][]string, ProblemTypes, error) {
+// readContract returns the documented methods of each path in docs/openapi.yaml.
+func readContract(root string) (map[string][]string, error) {
 	document, err := openapi3.NewLoader().LoadFromFile(filepath.Join(root, "docs", "openapi.yaml"))
 	if err != nil {
-		return nil, ProblemTypes{}, fmt.Errorf("docs/openapi.yaml: %w", err)
+		return nil, fmt.Errorf("docs/openapi.yaml: %w", err)
 	}
 	methods := map[string][]string{}
 	for path, item := range document.Paths.Map() {
 		for method := range item.Operations() {
 			methods[path] = append(methods[path], strings.ToUpper(method))
 		}
-		slices.Sort(methods[path])
 	}
-	types := ProblemTypes{Coded: c.problemTypes()}
-	problem := document.Components.Schemas["Problem"]
-	if problem == nil || problem.Value.Properties["type"] == nil {
-		return nil, types, fmt.Errorf("docs/openapi.yaml: the schema Problem with its member type is missing")
+	return methods, nil
+}
+
+// checkContract checks that the functions and docs/openapi.yaml have the same routes.
+func (b *Bundle) checkContract() []string {
+	var problems problems
+	var served, documented []string
+	for _, name := range sortedKeys(b.Functions) {
+		for _, route := range b.Functions[name].Routes {
+			_, path, _ := strings.Cut(route, " ")
+			served = append(served, route, "OPTIONS "+path)
+		}
 	}
-	for _, value := range problem.Value.Properties["type"].Value.Enum {
-		types.Documented = append(types.Documented, fmt.Sprint(value))
+	for path, methods := range b.Contract {
+		for _, method := range methods {
+			documented = append(documented, method+" "+path)
+		}
 	}
-	return methods, types, nil
+	slices.Sort(served)
+	slices.Sort(documented)
+	for _, route := range slices.Compact(served) {
+		if !slices.Contains(documented, route) {
+			problems.add("docs/openapi.yaml does not describe %s, which a function handles: add it", route)
+		}
+	}
+	for _, route := range documented {
+		if !slices.Contains(served, route) {
+			problems.add("docs/openapi.yaml describes %s, which no function handles: remove it", route)
+		}
+	}
+	return problems
 }

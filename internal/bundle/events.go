@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"newsletter/internal/settings"
 )
 
 // An Event is a sample event.
@@ -66,4 +68,51 @@ func readEvents(root string) (map[string][]Event, error) {
 		all[function] = append(all[function], event)
 	}
 	return all, nil
+}
+
+// checkEvents checks that every function, route and schedule has sample events, and that every event belongs to one.
+func (b *Bundle) checkEvents() []string {
+	var problems problems
+	for _, name := range sortedKeys(b.Events) {
+		if b.Functions[name] == nil {
+			problems.add("events/%s belongs to no function: rename or delete it", name)
+			continue
+		}
+		for _, event := range b.Events[name] {
+			// Samples with paths of no function are answered with 404.
+			if event.Path != "" && !b.Functions[name].serves(event.Path) && b.isRoute(event.Path) {
+				problems.add("%s has the path %s, a route of another function: move it", event.File, event.Path)
+			}
+		}
+	}
+	for _, name := range sortedKeys(b.Functions) {
+		f, events := b.Functions[name], b.Events[name]
+		if len(events) == 0 {
+			problems.add("functions/%s has no sample event: add events/%s/*.json; they are documentation, `make invoke` input and fixtures", name, name)
+		}
+		for _, route := range f.Routes {
+			if !slices.ContainsFunc(events, func(e Event) bool { return e.Method+" "+e.Path == route }) {
+				problems.add("events/%s has no %s: add a sample event", name, route)
+			}
+		}
+		scheduled := slices.ContainsFunc(f.Variables, func(v settings.Variable) bool { return v.Name == "SCHEDULE" })
+		if scheduled && !slices.ContainsFunc(events, func(e Event) bool { return e.Scheduled }) {
+			problems.add(`events/%s has no scheduled event: add one with {"scheduled":true}`, name)
+		}
+	}
+	return problems
+}
+
+// isRoute reports whether any function serves a path.
+func (b *Bundle) isRoute(path string) bool {
+	for _, f := range b.Functions {
+		if f.serves(path) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *Function) serves(path string) bool {
+	return slices.ContainsFunc(f.Routes, func(route string) bool { return strings.HasSuffix(route, " "+path) })
 }

@@ -1,8 +1,6 @@
 package bundle
 
 import (
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,28 +11,28 @@ import (
 // TestHealthAlarmFollowsTheRate checks the alarm's period at each rate of health. A shorter period would fire without a
 // cause, a longer one too late.
 func TestHealthAlarmFollowsTheRate(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	document, err := samtemplate.Document([]byte(templateText(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	document, err := samtemplate.Document(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	alarm := mapping(mapping(mapping(document["Resources"])["HealthStopped"])["Properties"])
 	rates := list(mapping(mapping(document["Parameters"])["HealthRate"])["AllowedValues"])
 	if len(rates) < 2 {
 		t.Fatalf("rates %v, want at least two", rates)
 	}
 	for _, rate := range rates {
-		count, unit, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(value(rate), "rate("), ")"), " ")
+		resources, err := samtemplate.Resolve(document, map[string]string{"HealthRate": text(rate)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alarm := mapping(mapping(resources["HealthStopped"])["Properties"])
+		count, unit, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(text(rate), "rate("), ")"), " ")
 		seconds, err := strconv.Atoi(count)
 		if err != nil {
 			t.Fatal(err)
 		}
 		seconds *= map[string]int{"minute": 60, "minutes": 60, "hour": 3600}[unit]
-		period, _ := decide(t, document, alarm["Period"], value(rate)).(int)
-		periods, _ := decide(t, document, alarm["EvaluationPeriods"], value(rate)).(int)
+		period, _ := alarm["Period"].(int)
+		periods, _ := alarm["EvaluationPeriods"].(int)
 		if seconds == 0 || period != seconds {
 			t.Errorf("%v: health runs every %d s, the alarm's period is %d s", rate, seconds, period)
 		}
@@ -42,21 +40,4 @@ func TestHealthAlarmFollowsTheRate(t *testing.T) {
 			t.Errorf("%v: the alarm fires after %d periods, %d s", rate, periods, period*periods)
 		}
 	}
-}
-
-// decide resolves Fn::If for conditions that compare HealthRate with a string.
-func decide(t *testing.T, document map[string]any, v any, rate string) any {
-	t.Helper()
-	branches := list(mapping(v)["Fn::If"])
-	if len(branches) != 3 {
-		return v
-	}
-	sides := list(mapping(mapping(document["Conditions"])[value(branches[0])])["Fn::Equals"])
-	if len(sides) != 2 || value(sides[0]) != "HealthRate" {
-		t.Fatalf("the condition %v does not compare HealthRate", branches[0])
-	}
-	if value(sides[1]) == rate {
-		return decide(t, document, branches[1], rate)
-	}
-	return decide(t, document, branches[2], rate)
 }

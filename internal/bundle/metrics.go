@@ -12,7 +12,7 @@ import (
 // series is a CloudWatch metric with its dimensions, as used by an alarm or the dashboard.
 type series struct {
 	Namespace, Metric, Statistic string
-	// Dimensions by name: a resource's logical id, "Resource.Attribute", or "" for all values.
+	// Dimensions by name: a reference to a resource or attribute, or "" for all values.
 	Dimensions map[string]string
 }
 
@@ -32,11 +32,8 @@ var awsMetrics = map[string]string{
 	"AWS/SQS ApproximateNumberOfMessagesVisible": "QueueName",
 }
 
-// namespace returns the namespace of the functions' own metrics.
-func (b *Bundle) namespace() string {
-	variables := mapping(mapping(b.Template.Globals["Function"])["Environment"])["Variables"]
-	return value(mapping(variables)["METRICS_NAMESPACE"])
-}
+// namespace is that of the functions' own metrics, which METRICS_NAMESPACE sets.
+const namespace = "Newsletter/<AWS::StackName>"
 
 // own returns the catalogue's metric of this name, or nil.
 func own(name string) *telemetry.Metric {
@@ -49,9 +46,9 @@ func own(name string) *telemetry.Metric {
 
 // wrong returns the mistake in a series, or "". A metric that is never written has no values, which neither a graph nor
 // an alarm would show.
-func (b *Bundle) wrong(s series) string {
+func (s series) wrong() string {
 	dimensions := slices.Sorted(maps.Keys(s.Dimensions))
-	if s.Namespace != b.namespace() {
+	if s.Namespace != namespace {
 		want, known := awsMetrics[s.Namespace+" "+s.Metric]
 		if !known {
 			return fmt.Sprintf("%s %s is not a known metric", s.Namespace, s.Metric)
@@ -73,19 +70,3 @@ func (b *Bundle) wrong(s series) string {
 	}
 	return ""
 }
-
-// value returns a string of the template, or the string in Fn::Sub, the id in Ref or "Resource.Attribute" in
-// Fn::GetAtt, and "" for anything else.
-func value(v any) string {
-	if text, ok := v.(string); ok {
-		return text
-	}
-	for _, function := range []string{"Ref", "Fn::Sub", "Fn::GetAtt"} {
-		if text, ok := mapping(v)[function].(string); ok {
-			return text
-		}
-	}
-	return ""
-}
-
-func list(v any) []any { l, _ := v.([]any); return l }

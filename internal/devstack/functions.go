@@ -96,7 +96,7 @@ func (s *Stack) environment(function string, f *samtemplate.Function) map[string
 		}
 	}
 	if len(f.Schedules) > 0 {
-		environment["SCHEDULE"] = s.expression(f.Schedules[0])
+		environment["SCHEDULE"] = f.Schedules[0].Expression
 	}
 	return environment
 }
@@ -113,10 +113,10 @@ func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
 		}
 		cfg.Functions = append(cfg.Functions, function)
 		for _, route := range f.Routes {
-			cfg.Routes = append(cfg.Routes, lambdalocal.Route{Path: route.Path, Function: name})
+			cfg.Routes = append(cfg.Routes, lambdalocal.Route{Path: route, Function: name})
 		}
 		for _, schedule := range f.Schedules {
-			every, err := rate(s.expression(schedule))
+			every, err := rate(schedule.Expression)
 			if err != nil {
 				return cfg, fmt.Errorf("schedule of %s: %w", name, err)
 			}
@@ -124,16 +124,6 @@ func (s *Stack) lambdaConfig() (lambdalocal.Config, error) {
 		}
 	}
 	return cfg, nil
-}
-
-// expression returns the expression of a schedule, or the default of the parameter that it references.
-func (s *Stack) expression(schedule samtemplate.Schedule) string {
-	expression := schedule.Expression
-	if names := samtemplate.References(expression); len(names) == 1 {
-		expression = s.template.Parameters[names[0]]
-	}
-	text, _ := expression.(string)
-	return text
 }
 
 // rate reads "rate(5 minutes)".

@@ -42,8 +42,7 @@ func underSAM(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	architecture := mapping(template.Globals["Function"])["Architectures"].([]any)[0]
-	if err := docker.makeImage(ctx, baseImage, fmt.Sprintf("al2023-rapid-%s", architecture), map[string]string{
+	if err := docker.makeImage(ctx, baseImage, "al2023-rapid-"+template.Architecture, map[string]string{
 		"var/rapid/aws-lambda-rie": rie, systemRoots[1:]: b.caFile, b.caFile[1:]: b.caFile,
 	}); err != nil {
 		return err

@@ -5,31 +5,44 @@ import (
 	"maps"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 )
 
-// Resolve returns the resources of a transformed template as CloudFormation creates them with these parameter values
-// and the
-// defaults of the others: without those whose condition is false, and with all intrinsic functions evaluated. A value
-// that only a deployment knows, such as an ARN, is "<Id.Attribute>". An unknown function or condition is an error.
-func Resolve(transformed map[string]any, values map[string]string) (map[string]any, error) {
+// Resolve returns the resources of a template as CloudFormation creates them with these parameter values and the
+// defaults of the others: without those whose condition is false, and with all intrinsic functions evaluated. What only a
+// deployment knows, such as an ARN or a parameter without a value, is "<Id.Attribute>" or "<Name>". An unknown function
+// or condition is an error.
+func Resolve(document map[string]any, values map[string]string) (map[string]any, error) {
 	var problem error
-	r := resolver{values: map[string]any{}, conditions: mapping(transformed["Conditions"]), problem: &problem}
-	for name, parameter := range mapping(transformed["Parameters"]) {
-		r.values[name] = fmt.Sprint(mapping(parameter)["Default"])
+	r := resolver{values: map[string]any{}, conditions: mapping(document["Conditions"]), problem: &problem}
+	for name, parameter := range mapping(document["Parameters"]) {
+		if value, found := mapping(parameter)["Default"]; found {
+			r.values[name] = fmt.Sprint(value)
+		}
 	}
 	for name, value := range values {
 		r.values[name] = value
 	}
 	resources := map[string]any{}
-	for id, resource := range mapping(transformed["Resources"]) {
+	for id, resource := range mapping(document["Resources"]) {
 		if condition, ok := mapping(resource)["Condition"].(string); ok && !r.holds(condition) {
 			continue
 		}
 		resources[id] = r.resolve(resource)
 	}
 	return resources, problem
+}
+
+// Options returns parameter values that enable every optional part of a template: "<Name>", which is what a reference to
+// it resolves to, or the default where only some texts are allowed.
+func Options(document map[string]any) map[string]string {
+	values := map[string]string{}
+	for name, parameter := range mapping(document["Parameters"]) {
+		if p := mapping(parameter); p["AllowedValues"] == nil || p["Type"] != "String" {
+			values[name] = "<" + name + ">"
+		}
+	}
+	return values
 }
 
 type resolver struct {
@@ -139,36 +152,4 @@ func (r resolver) sub(arguments []any) string {
 		}
 		return fmt.Sprint(own.ref(found[1]))
 	})
-}
-
-// Names returns the names of all resources, parameters and pseudo parameters in a value of a transformed template, each
-// once.
-func Names(v any) []string {
-	var names []string
-	var walk func(any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			if name, ok := v["Ref"].(string); ok {
-				names = append(names, name)
-			}
-			if attribute := list(v["Fn::GetAtt"]); len(attribute) == 2 {
-				names = append(names, fmt.Sprint(attribute[0]))
-			}
-			for _, value := range v {
-				walk(value)
-			}
-		case []any:
-			for _, value := range v {
-				walk(value)
-			}
-		case string:
-			for _, found := range placeholder.FindAllStringSubmatch(v, -1) {
-				names = append(names, found[1])
-			}
-		}
-	}
-	walk(v)
-	slices.Sort(names)
-	return slices.Compact(names)
 }

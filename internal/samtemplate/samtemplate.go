@@ -1,63 +1,46 @@
-// Package samtemplate reads template.yaml: its functions with their variables and permissions.
+// Package samtemplate reads template.yaml.
 //
-// Intrinsic functions are kept as maps with one key ("Ref", "Fn::Sub", …), as in the template's JSON form. For a choice
-// (Fn::If), the first branch counts, which is the one with more permissions. An unknown shape is an error that names
-// the resource: a check that misreads the template would pass for the wrong reason.
+// Parse is for the local stack and the emulators: what each function gets, from the template itself. Transform and
+// Resolve are for the policy tests: the resources that CloudFormation creates, from SAM's own translator.
+//
+// In resolved values, a reference is "<Id>" or "<Id.Attribute>". An unknown shape or function is an error that names it:
+// a check that misreads the template would pass for the wrong reason.
 package samtemplate
 
 import (
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
-
-	"gopkg.in/yaml.v3"
 )
 
-// Template is the part of template.yaml that the checks and the emulators need.
+// Template is the part of template.yaml that the local stack and the emulators need, with all options enabled.
 type Template struct {
 	// Functions by directory name: "subscribe" is the resource SubscribeFunction.
 	Functions map[string]*Function
 	// SecretVariables lists the variables in each secret, by the secret's resource or parameter.
 	SecretVariables map[string][]string
-	// Parameters holds the default of each parameter; nil if it has none.
-	Parameters map[string]any
-	// Resources and Globals are the unchanged sections of the template.
-	Resources map[string]any
-	Globals   map[string]any
+	// Architecture is that of all functions.
+	Architecture string
 }
 
 // Function is one Lambda function.
 type Function struct {
-	ID          string // logical id
-	Routes      []Route
-	Schedules   []Schedule
-	Topics      []string       // logical ids of the SNS topics that invoke it
-	Queues      []string       // logical ids of the SQS queues that invoke it
-	Variables   map[string]any // including those of Globals
-	Secrets     []string       // resources and parameters that SECRETS_ARN names
-	Permissions []Permission
-	Timeout     time.Duration
-	MemoryMB    int
-	DependsOn   []string
-	// Properties are the function's own, without those of Globals.
-	Properties map[string]any
+	ID        string // logical id
+	Routes    []string
+	Schedules []Schedule
+	Variables map[string]any // including those of Globals
+	Secrets   []string       // resources and parameters that SECRETS_ARN names
+	Timeout   time.Duration
+	MemoryMB  int
 }
-
-// Route is one route of the HTTP API.
-type Route struct{ Path, Method string }
 
 // Schedule is one EventBridge Scheduler schedule.
 type Schedule struct {
-	Name       any    // nil if the translator chooses the name
-	Expression any    // "rate(1 minute)" or a reference
+	Expression string // "rate(1 minute)"
 	Input      string // JSON
-}
-
-// Permission is one action on the resources of one statement.
-type Permission struct {
-	Effect, Action string
-	Resources      []any
 }
 
 // Load reads the template at path.
@@ -69,39 +52,23 @@ func Load(path string) (*Template, error) {
 	return Parse(text)
 }
 
-// Document parses a template, with intrinsic functions in their long form.
-func Document(text []byte) (map[string]any, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf("parse template: %w", err)
-	}
-	if len(doc.Content) != 1 {
-		return nil, fmt.Errorf("parse template: empty document")
-	}
-	root, err := plain(doc.Content[0])
-	if err != nil {
-		return nil, fmt.Errorf("parse template: %w", err)
-	}
-	return mapping(root), nil
-}
-
 // Parse parses a template.
 func Parse(text []byte) (*Template, error) {
-	root, err := Document(text)
+	document, err := Document(text)
 	if err != nil {
 		return nil, err
 	}
-	t := &Template{
-		Functions:  map[string]*Function{},
-		Parameters: map[string]any{},
-		Resources:  mapping(root["Resources"]),
-		Globals:    mapping(root["Globals"]),
+	// Globals are resolved together with the resources that they are for.
+	resources := mapping(document["Resources"])
+	resources["Globals"] = document["Globals"]
+	resolved, err := Resolve(document, Options(document))
+	if err != nil {
+		return nil, err
 	}
-	for name, parameter := range mapping(root["Parameters"]) {
-		t.Parameters[name] = mapping(parameter)["Default"]
-	}
-	t.SecretVariables = secretVariables(root, t.Resources)
-	for id, resource := range t.Resources {
+	globals := mapping(mapping(resolved["Globals"])["Function"])
+	architectures := listOf(globals["Architectures"])
+	t := &Template{Functions: map[string]*Function{}, SecretVariables: SecretVariables(document), Architecture: fmt.Sprint(architectures[0])}
+	for id, resource := range resolved {
 		if mapping(resource)["Type"] != "AWS::Serverless::Function" {
 			continue
 		}
@@ -109,7 +76,7 @@ func Parse(text []byte) (*Template, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s: a function's logical id must be its directory's name followed by %q", id, "Function")
 		}
-		function, err := t.function(id, mapping(resource))
+		function, err := parseFunction(id, globals, mapping(mapping(resource)["Properties"]))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
@@ -118,13 +85,46 @@ func Parse(text []byte) (*Template, error) {
 	return t, nil
 }
 
-// secretVariables joins the Metadata of external secrets with the variable of each generated secret.
-func secretVariables(root, resources map[string]any) map[string][]string {
-	all := map[string][]string{}
-	for id, names := range mapping(mapping(root["Metadata"])["SecretVariables"]) {
-		all[id] = texts(names)
+func parseFunction(id string, layers ...map[string]any) (*Function, error) {
+	f := &Function{ID: id, Variables: map[string]any{}}
+	for _, layer := range layers {
+		for name, value := range mapping(mapping(layer["Environment"])["Variables"]) {
+			f.Variables[name] = value
+		}
+		if seconds, ok := layer["Timeout"].(int); ok {
+			f.Timeout = time.Duration(seconds) * time.Second
+		}
+		if memory, ok := layer["MemorySize"].(int); ok {
+			f.MemoryMB = memory
+		}
+		for name, event := range mapping(layer["Events"]) {
+			properties := mapping(mapping(event)["Properties"])
+			switch kind := mapping(event)["Type"]; kind {
+			case "HttpApi":
+				f.Routes = append(f.Routes, fmt.Sprint(properties["Path"]))
+			case "ScheduleV2":
+				f.Schedules = append(f.Schedules, Schedule{fmt.Sprint(properties["ScheduleExpression"]), fmt.Sprint(properties["Input"])})
+			case "SNS", "SQS":
+			default:
+				return nil, fmt.Errorf("event %s: unsupported type %v", name, kind)
+			}
+		}
 	}
-	for id, resource := range resources {
+	f.Secrets = References(f.Variables["SECRETS_ARN"])
+	slices.Sort(f.Routes)
+	return f, nil
+}
+
+// SecretVariables returns the variables in each secret of a template, by its resource or parameter: those in Metadata,
+// and the one of each generated secret.
+func SecretVariables(document map[string]any) map[string][]string {
+	all := map[string][]string{}
+	for id, names := range mapping(mapping(document["Metadata"])["SecretVariables"]) {
+		for _, name := range listOf(names) {
+			all[id] = append(all[id], fmt.Sprint(name))
+		}
+	}
+	for id, resource := range mapping(document["Resources"]) {
 		generated := mapping(mapping(mapping(resource)["Properties"])["GenerateSecretString"])
 		if name, ok := generated["GenerateStringKey"].(string); ok {
 			all[id] = []string{name}
@@ -133,54 +133,15 @@ func secretVariables(root, resources map[string]any) map[string][]string {
 	return all
 }
 
-// plain converts YAML nodes to maps, lists and scalars, and CloudFormation's short tags to their long form.
-func plain(n *yaml.Node) (any, error) {
-	value, err := untagged(n)
-	if err != nil || !strings.HasPrefix(n.Tag, "!") || strings.HasPrefix(n.Tag, "!!") {
-		return value, err
-	}
-	switch name := n.Tag[1:]; name {
-	case "Ref", "Condition":
-		return map[string]any{name: value}, nil
-	default:
-		return map[string]any{"Fn::" + name: value}, nil
-	}
-}
+var reference = regexp.MustCompile(`<([A-Za-z0-9]+)(\.[A-Za-z0-9.]+)?>`)
 
-func untagged(n *yaml.Node) (any, error) {
-	switch n.Kind {
-	case yaml.MappingNode:
-		m := make(map[string]any, len(n.Content)/2)
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			key := n.Content[i].Value
-			if _, twice := m[key]; twice {
-				return nil, fmt.Errorf("line %d: duplicate key %q", n.Content[i].Line, key)
-			}
-			value, err := plain(n.Content[i+1])
-			if err != nil {
-				return nil, err
-			}
-			m[key] = value
+// References returns the logical ids and parameters that a resolved value names, each once, in order.
+func References(v any) []string {
+	var names []string
+	for _, found := range reference.FindAllStringSubmatch(fmt.Sprint(v), -1) {
+		if !slices.Contains(names, found[1]) {
+			names = append(names, found[1])
 		}
-		return m, nil
-	case yaml.SequenceNode:
-		list := make([]any, 0, len(n.Content))
-		for _, item := range n.Content {
-			value, err := plain(item)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, value)
-		}
-		return list, nil
-	case yaml.ScalarNode:
-		if !strings.HasPrefix(n.Tag, "!!") {
-			return n.Value, nil
-		}
-		var value any
-		err := n.Decode(&value)
-		return value, err
-	case yaml.DocumentNode, yaml.AliasNode:
 	}
-	return nil, fmt.Errorf("line %d: anchors and aliases are not supported", n.Line)
+	return names
 }

@@ -19,21 +19,24 @@ var ErrNoTranslator = errors.New("SAM's translator is not installed; `make setup
 //go:embed transform.py
 var transformProgram string
 
-// Transform returns the template that CloudFormation receives: text after SAM's translator, which AWS runs too, in
-// the region
-// eu-central-1. References to parameters are kept; Resolve evaluates them. The functions' code has an S3 URL, as after
+// Transform returns the templates that CloudFormation receives: texts after SAM's translator, which AWS runs too, in the
+// region eu-central-1. Intrinsic functions are kept; Resolve evaluates them. The functions' code has an S3 URL, as after
 // `sam package`. The error is ErrNoTranslator if the translator is not installed.
-func Transform(ctx context.Context, text []byte, parameters map[string]string) (map[string]any, error) {
-	document, err := Document(text)
-	if err != nil {
-		return nil, err
-	}
+func Transform(ctx context.Context, parameters map[string]string, texts ...[]byte) ([]map[string]any, error) {
 	python, err := Python(ctx, "samtranslator")
 	if err != nil {
 		return nil, err
 	}
-	mapping(mapping(document["Globals"])["Function"])["CodeUri"] = "s3://bucket/key"
-	input, err := json.Marshal(map[string]any{"template": attributes(document), "parameters": parameters})
+	templates := make([]map[string]any, len(texts))
+	for i, text := range texts {
+		if templates[i], err = Document(text); err != nil {
+			return nil, err
+		}
+		if globals := mapping(mapping(templates[i]["Globals"])["Function"]); globals["CodeUri"] == "." {
+			globals["CodeUri"] = "s3://bucket/key"
+		}
+	}
+	input, err := json.Marshal(map[string]any{"templates": templates, "parameters": parameters})
 	if err != nil {
 		return nil, err
 	}
@@ -45,28 +48,8 @@ func Transform(ctx context.Context, text []byte, parameters map[string]string) (
 	if err != nil {
 		return nil, fmt.Errorf("translate template: %w\n%s", err, errs.String())
 	}
-	var transformed map[string]any
+	var transformed []map[string]any
 	return transformed, json.Unmarshal(output, &transformed)
-}
-
-// attributes replaces the short form "A.B" of Fn::GetAtt with the list that the translator expects.
-func attributes(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, value := range v {
-			if text, ok := value.(string); ok && key == "Fn::GetAtt" {
-				id, attribute, _ := strings.Cut(text, ".")
-				v[key] = []any{id, attribute}
-				continue
-			}
-			v[key] = attributes(value)
-		}
-	case []any:
-		for i := range v {
-			v[i] = attributes(v[i])
-		}
-	}
-	return v
 }
 
 // Python returns an interpreter that has a module: from `make setup`, from the sam command, or from PATH. The error is

@@ -1,4 +1,4 @@
-"""Translates {"template", "parameters"} from standard input as AWS does, into CloudFormation on standard output."""
+"""Translates {"templates", "parameters"} from standard input as AWS does, into CloudFormation on standard output."""
 import json
 import sys
 
@@ -13,4 +13,5 @@ class NoManagedPolicies:
 
 
 given = json.load(sys.stdin)
-json.dump(transform(given["template"], given["parameters"] or {}, NoManagedPolicies()), sys.stdout)
+parameters = given["parameters"] or {}
+json.dump([transform(template, parameters, NoManagedPolicies()) for template in given["templates"]], sys.stdout)

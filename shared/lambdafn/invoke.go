@@ -21,8 +21,8 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// reserve is the time kept at the end of an invocation for the response and the error report.
-const reserve = 500 * time.Millisecond
+// Reserve is the time kept at the end of an invocation for the response and the error report.
+const Reserve = 500 * time.Millisecond
 
 var (
 	errNotHTTP  = errors.New("unsupported event: this function serves only HTTP API events of payload format 2.0")
@@ -74,7 +74,7 @@ func (e *environment) Invoke(ctx context.Context, payload []byte) ([]byte, error
 func (e *environment) begin(ctx context.Context, event parsed) (context.Context, context.CancelFunc) {
 	cancel := context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-Reserve))
 	}
 	var request, correlation string
 	if lc, ok := lambdacontext.FromContext(ctx); ok {

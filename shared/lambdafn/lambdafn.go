@@ -52,7 +52,7 @@ type Open func(ctx context.Context, env *config.Env) (Function, error)
 const (
 	// initBudget stays below the 10 s that Lambda allows the INIT phase.
 	initBudget = 9 * time.Second
-	// flushBudget stays below reserve.
+	// flushBudget stays below Reserve.
 	flushBudget = 300 * time.Millisecond
 	// closeBudget and lastFlush stay below the 500 ms between SIGTERM and SIGKILL of an internal extension.
 	closeBudget = 300 * time.Millisecond

@@ -16,12 +16,12 @@ type WorkerConfig struct {
 	Concurrency int `envDefault:"5"`
 }
 
-// maxLinger leaves time for the last batch within the schedule of one minute.
-const maxLinger = 59 * time.Second
+// MaxLinger leaves time for the last batch within the schedule of one minute.
+const MaxLinger = 59 * time.Second
 
 // Validate implements the check of config.Env.Read.
 func (c WorkerConfig) Validate() error {
-	if c.Linger < 0 || c.Linger > maxLinger {
+	if c.Linger < 0 || c.Linger > MaxLinger {
 		return errors.New("DELIVERY_LINGER: must be between 0s and 59s")
 	}
 	return nil

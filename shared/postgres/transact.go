@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// budget limits a transaction with all its attempts. It exceeds the role's statement_timeout, so that the server
+	// Budget limits a transaction with all its attempts. It exceeds the role's statement_timeout, so that the server
 	// stops a slow statement before the client closes its connection.
-	budget = 4 * time.Second
+	Budget = 4 * time.Second
 	// tries limits the attempts of a transaction that fails because of its connection or the server.
 	tries = 2
 	// lockTries limits the attempts to lock. Before every further attempt, of any kind, there is a random pause of
@@ -65,7 +65,7 @@ func (db *DB) Batch(ctx context.Context, queue func(*pgx.Batch)) error {
 func (db *DB) run(ctx context.Context, work func(context.Context, *pgx.Conn) error) (err error) {
 	began := time.Now()
 	defer func() { capture.Breadcrumb(ctx, "query", outcome(err), time.Since(began)) }()
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	ctx, cancel := context.WithTimeout(ctx, Budget)
 	defer cancel()
 	if db.alongside != nil {
 		db.alongside(ctx)

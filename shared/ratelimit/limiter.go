@@ -43,7 +43,7 @@ type Limiter struct {
 func New(client redis.UniversalClient, key pseudonym.Key, now func() time.Time) *Limiter {
 	l := &Limiter{
 		key: key, breaker: breaker.New(breakerFailures, breakerPause, now),
-		blocked: newBlocklist(now), local: newLocal(now), now: now, budget: redisBudget,
+		blocked: newBlocklist(now), local: newLocal(now), now: now, budget: Budget,
 	}
 	if client != nil {
 		l.remote = newRemote(client)
@@ -51,8 +51,8 @@ func New(client redis.UniversalClient, key pseudonym.Key, now func() time.Time) 
 	return l
 }
 
-// redisBudget limits a call to Redis: 250 ms to dial, if needed, and 150 ms for the reply.
-const redisBudget = 400 * time.Millisecond
+// Budget limits a call to Redis: 250 ms to dial, if needed, and 150 ms for the reply.
+const Budget = 400 * time.Millisecond
 
 // Take decides a call, and counts it if it is allowed. It never fails. It continues when ctx is canceled, for example
 // by a client that disconnects, within its own budget.

@@ -48,43 +48,39 @@ type lineOptions struct {
 
 // checkDashboards checks that CloudWatch accepts each dashboard and that its metrics exist. Together the dashboards
 // must show every metric of the catalogue, every function's throttles and every alarm.
-func (b *Bundle) checkDashboards() []string {
+func (b *Bundle) checkDashboards(s *Stack) []string {
 	var problems problems
 	drawn, alarms := alarmed{}, []string{}
-	for _, id := range sortedKeys(b.Template.Resources) {
-		resource := mapping(b.Template.Resources[id])
-		if resource["Type"] != "AWS::CloudWatch::Dashboard" {
-			continue
-		}
-		body, err := parseDashboard(value(mapping(resource["Properties"])["DashboardBody"]))
+	for _, id := range s.ids("AWS::CloudWatch::Dashboard") {
+		body, err := parseDashboard(text(s.properties(id)["DashboardBody"]))
 		if err != nil {
 			problems.add("template.yaml: %s: %v", id, err)
 			continue
 		}
 		for i, w := range body.Widgets {
 			alarms = append(alarms, w.Properties.Alarms...)
-			drawn = append(drawn, b.checkWidget(w, body.Widgets[:i], &problems)...)
+			drawn = append(drawn, checkWidget(w, body.Widgets[:i], &problems)...)
 		}
 	}
 	for _, metric := range telemetry.Catalog {
-		if !slices.ContainsFunc(drawn, func(s series) bool { return s.Namespace == b.namespace() && s.Metric == metric.Name }) {
+		if !slices.ContainsFunc(drawn, func(s series) bool { return s.Namespace == namespace && s.Metric == metric.Name }) {
 			problems.add("template.yaml: no dashboard draws %s: add it to NewsletterDashboard", metric.Name)
 		}
 	}
-	for _, name := range sortedKeys(b.Template.Functions) {
-		if id := b.Template.Functions[name].ID; !drawn.contains("Throttles", "FunctionName", "${"+id+"}") {
+	for _, id := range s.functions() {
+		if !drawn.contains("Throttles", "FunctionName", id) {
 			problems.add("template.yaml: no dashboard draws Throttles of %s: add its lines to NewsletterDashboard", id)
 		}
 	}
-	for _, id := range sortedKeys(b.Template.Resources) {
-		if mapping(b.Template.Resources[id])["Type"] == "AWS::CloudWatch::Alarm" && !slices.Contains(alarms, "${"+id+".Arn}") {
+	for _, id := range s.ids("AWS::CloudWatch::Alarm") {
+		if !slices.Contains(alarms, "<"+id+".Arn>") {
 			problems.add("template.yaml: no dashboard shows the alarm %s: add it to NewsletterDashboard", id)
 		}
 	}
 	return problems
 }
 
-// parseDashboard parses a body with unresolved ${…} references, which are inside of strings.
+// parseDashboard parses a body, whose references are inside of strings.
 func parseDashboard(text string) (*dashboard, error) {
 	var body dashboard
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -98,7 +94,7 @@ func parseDashboard(text string) (*dashboard, error) {
 	return &body, nil
 }
 
-func (b *Bundle) checkWidget(w widget, before []widget, problems *problems) []series {
+func checkWidget(w widget, before []widget, problems *problems) []series {
 	title := w.Properties.Title
 	if w.X < 0 || w.Y < 0 || w.Width < 1 || w.Height < 1 || w.X+w.Width > gridColumns {
 		problems.add("template.yaml: the graph %q exceeds the dashboard's %d columns", title, gridColumns)
@@ -112,7 +108,7 @@ func (b *Bundle) checkWidget(w widget, before []widget, problems *problems) []se
 	if w.Type == "alarm" {
 		content = len(w.Properties.Alarms) > 0
 	}
-	if title == "" || !content || w.Type != "alarm" && (w.Type != "metric" || w.Properties.Region != "${AWS::Region}") {
+	if title == "" || !content || w.Type != "alarm" && (w.Type != "metric" || w.Properties.Region != "<AWS::Region>") {
 		problems.add("template.yaml: the graph %q needs title, type, metrics or alarms, and region ${AWS::Region}", title)
 	}
 	var all []series
@@ -122,7 +118,7 @@ func (b *Bundle) checkWidget(w widget, before []widget, problems *problems) []se
 			problems.add("template.yaml: the graph %q: %v", title, err)
 			continue
 		}
-		if wrong := b.wrong(s); wrong != "" {
+		if wrong := s.wrong(); wrong != "" {
 			problems.add("template.yaml: the graph %q: %s", title, wrong)
 		}
 		all = append(all, s)
