@@ -250,6 +250,26 @@ func TestCodeViolationsAreReported(t *testing.T) {
 	}
 }
 
+// TestUnsafeCodeIsReported adds an import to a deployed package. `make lint` (gosec) refuses unsafe TLS configurations.
+func TestUnsafeCodeIsReported(t *testing.T) {
+	t.Parallel()
+	whole := load(t)
+	for path, c := range map[string]struct{ dep, want string }{
+		"shared/outbox":     {"os/exec", "shared/outbox imports os/exec: functions do not start processes"},
+		"shared/token":      {"math/rand/v2", "shared/token imports math/rand/v2: use crypto/rand"},
+		"functions/deliver": {"math/rand", "functions/deliver imports math/rand: use math/rand/v2, or crypto/rand"},
+		"shared/pseudonym":  {"crypto/md5", "shared/pseudonym imports crypto/md5: it is not in the cryptography table"},
+		"migrations":        {"golang.org/x/crypto/chacha20", "migrations imports golang.org/x/crypto/chacha20"},
+		"shared/email":      {"html/template", "shared/email imports html/template"},
+	} {
+		b := clone(whole)
+		p := b.Packages[module+"/"+path]
+		p.Imports = append(slices.Clone(p.Imports), c.dep)
+		b.Packages[p.ImportPath] = p
+		want(t, b.Problems(), c.want)
+	}
+}
+
 // TestCodeChangesNeedTheTemplate changes what functions are recorded to do, and leaves the template.
 func TestCodeChangesNeedTheTemplate(t *testing.T) {
 	t.Parallel()

@@ -51,7 +51,38 @@ var standsAlone = layer{[]string{"awssdk", "breaker", "capture", "config", "outb
 // prefix.
 var testOnly = []string{"testing", "testing/", "github.com/pelletier/go-toml/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}
 
-// checkImports checks all imports against the import table.
+// notShipped maps packages that deployed code may not import to the reason.
+var notShipped = map[string]string{
+	"os/exec":        "functions do not start processes",
+	"plugin":         "functions do not load code",
+	"unsafe":         "it bypasses Go's memory safety",
+	"encoding/gob":   "it lets the input choose the types to allocate",
+	"encoding/xml":   "no interface uses XML",
+	"expvar":         "it exposes process internals",
+	"net/http/pprof": "it exposes process internals",
+	"math/rand":      "use math/rand/v2, or crypto/rand for values that must not be predictable",
+	"text/template":  "a template could be built from input, and it links ReflectMethod (docs/adr/0002)",
+	"html/template":  "a template could be built from input, and it links ReflectMethod (docs/adr/0002)",
+	awsConfig:        "it adds 2 MiB; use shared/awssdk",
+}
+
+const awsConfig = "github.com/aws/aws-sdk-go-v2/config"
+
+// cryptography lists the packages that shipped code may use directly, for the purposes in docs/security.md. TLS and
+// AWS's request signatures are implemented by their libraries.
+var cryptography = map[string]bool{
+	"crypto/aes": true, "crypto/cipher": true, // the outbox's sealed payloads
+	"crypto/hmac": true, "crypto/sha256": true, // links, pseudonyms, webhooks; seals and checksums
+	"crypto/pbkdf2": true, // the verifier of a role's password (SCRAM)
+	"crypto/rand":   true,
+	"crypto/subtle": true, // CloudFront's secret
+	"crypto/tls":    true, "crypto/x509": true,
+}
+
+// jitter lists the packages that use math/rand/v2 for jitter, which needs no secret.
+var jitter = []string{"breaker", "outbox", "postgres", "ratelimit"}
+
+// checkImports checks all imports against these tables.
 func (b *Bundle) checkImports() []string {
 	var problems problems
 	for _, path := range sortedKeys(b.Packages) {
@@ -62,6 +93,9 @@ func (b *Bundle) checkImports() []string {
 			}
 		}
 		area, name, _ := strings.Cut(strings.TrimPrefix(path, module+"/"), "/")
+		if area == "functions" || area == "shared" || area == "migrations" {
+			checkDeployed(p, area == "shared" && slices.Contains(jitter, name), &problems)
+		}
 		switch area {
 		case "functions":
 			checkShipped(name, p.Deps, &problems)
@@ -70,6 +104,21 @@ func (b *Bundle) checkImports() []string {
 		}
 	}
 	return problems
+}
+
+// checkDeployed checks the imports of a deployed package against docs/security.md.
+func checkDeployed(p Package, jitters bool, problems *problems) {
+	for _, dep := range p.Imports {
+		isCrypto := strings.HasPrefix(dep, "crypto/") || strings.HasPrefix(dep, "golang.org/x/crypto/")
+		switch {
+		case notShipped[dep] != "":
+			problems.add("%s imports %s: %s", p.ImportPath, dep, notShipped[dep])
+		case isCrypto && !cryptography[dep]:
+			problems.add("%s imports %s: it is not in the cryptography table; see docs/security.md, V11", p.ImportPath, dep)
+		case dep == "math/rand/v2" && !jitters:
+			problems.add("%s imports %s: use crypto/rand for values that must not be predictable", p.ImportPath, dep)
+		}
+	}
 }
 
 // checkShipped checks that a function links only packages that may be deployed.

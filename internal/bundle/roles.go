@@ -70,7 +70,8 @@ func (b *Bundle) checkRoles(s *Stack) []string {
 				problems.add("template.yaml: %s allows %s: name each action", role, action)
 			}
 			for _, resource := range allowed[action] {
-				if strings.Contains(resource, "*") && !platform[action] && !(strings.HasPrefix(action, "s3:") && folder.MatchString(resource)) {
+				objects := strings.HasPrefix(action, "s3:") && folder.MatchString(resource)
+				if strings.Contains(resource, "*") && !platform[action] && !objects {
 					problems.add("template.yaml: %s allows %s on %s: name the one resource", role, action, resource)
 				}
 			}

@@ -36,7 +36,9 @@ func TestAChangedParameterReachesTheFunctions(t *testing.T) {
 	t.Parallel()
 	text := []byte(templateText(t))
 	transform := func(parameters map[string]string) map[string]any {
-		return translated(t, func(ctx context.Context) ([]map[string]any, error) { return samtemplate.Transform(ctx, parameters, text) })[0]
+		return translated(t, func(ctx context.Context) ([]map[string]any, error) {
+			return samtemplate.Transform(ctx, parameters, text)
+		})[0]
 	}
 	document := transform(nil)
 	options, changed := samtemplate.Options(document), map[string]string{}

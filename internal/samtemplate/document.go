@@ -80,7 +80,6 @@ func untagged(n *yaml.Node) (any, error) {
 }
 
 func mapping(v any) map[string]any { m, _ := v.(map[string]any); return m }
-func list(v any) []any             { l, _ := v.([]any); return l }
 
 // listOf returns a list, or a list of the one value.
 func listOf(v any) []any {
