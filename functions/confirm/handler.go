@@ -29,7 +29,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if err != nil {
 		return h.InvalidLink(ctx, r, err, invalidPage)
 	}
-	text, err := h.Store.ConsentText(ctx, claims)
+	text, err := h.Store.ConsentText(ctx, claims.Link)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "decline", or be left out.`, Pointer: "#/action"})
 	}
 	response, err := h.Admit(ctx, admission.Request{Client: r.Client}, func(admission.Decision) (*httpapi.Response, error) {
-		outcome, err := do(ctx, claims, visitor.Visit(r, "link"))
+		outcome, err := do(ctx, claims.Link, visitor.Visit(r, "link"))
 		if err != nil {
 			return nil, err
 		}

@@ -99,10 +99,10 @@ func TestJournalRecordsMailboxes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.Store.Decline(t.Context(), b.Activate("stranger@example.org"), functiontest.Visit); err != nil {
+	if _, err := b.Store.Decline(t.Context(), b.Activate("stranger@example.org").Link, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Store.Unsubscribe(t.Context(), b.Activate("leaves@example.org"), functiontest.Visit); err != nil {
+	if _, err := b.Store.Unsubscribe(t.Context(), b.Activate("leaves@example.org").Link, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	b.Activate("objects@example.org")
@@ -129,7 +129,7 @@ func TestDestinationsFollowASubscription(t *testing.T) {
 	if entries := o.entries(t); len(entries) != 0 {
 		t.Errorf("the journal has entries that are no suppression: %v", entries)
 	}
-	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
+	if _, err := b.Store.Unsubscribe(t.Context(), left.Link, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	b.drain()
@@ -183,7 +183,7 @@ func TestLateDeliveryUsesCurrentState(t *testing.T) {
 	left := b.Activate("jane@example.org")
 	o.loops.Fail(devstack.Fault{Status: http.StatusBadGateway})
 	b.drain() // the call fails
-	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
+	if _, err := b.Store.Unsubscribe(t.Context(), left.Link, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	b.due()
@@ -211,7 +211,7 @@ func (c *whileCalling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestEndDuringTheCall(t *testing.T) {
 	for name, end := range map[string]func(b *bundle, left token.Claims){
 		"unsubscribed": func(b *bundle, left token.Claims) {
-			_, err := b.Store.Unsubscribe(b.Context(), left, functiontest.Visit)
+			_, err := b.Store.Unsubscribe(b.Context(), left.Link, functiontest.Visit)
 			if err != nil {
 				b.Error(err)
 			}

@@ -48,7 +48,7 @@ func TestConfirmationEmail(t *testing.T) {
 			t.Errorf("%s", part)
 		}
 	}
-	if outcome, err := b.Store.Confirm(t.Context(), confirm, functiontest.Visit); err != nil || outcome != subscription.ConfirmedNow {
+	if outcome, err := b.Store.Confirm(t.Context(), confirm.Link, functiontest.Visit); err != nil || outcome != subscription.ConfirmedNow {
 		t.Errorf("the link does not work: %s %v", outcome, err)
 	}
 	b.expect(b.run(t.Context(), f), `{"expanded":1}`)
@@ -179,11 +179,11 @@ func TestNoEmailAfterTheEnd(t *testing.T) {
 	b := setup(t)
 	for name, end := range map[string]func(confirm token.Claims) error{
 		"declined": func(c token.Claims) error {
-			_, err := b.Store.Decline(t.Context(), c, functiontest.Visit)
+			_, err := b.Store.Decline(t.Context(), c.Link, functiontest.Visit)
 			return err
 		},
 		"unsubscribed": func(c token.Claims) error {
-			_, err := b.Store.Unsubscribe(t.Context(), token.Claims{Purpose: token.Unsubscribe, SubscriberID: c.SubscriberID}, functiontest.Visit)
+			_, err := b.Store.Unsubscribe(t.Context(), token.Link{SubscriberID: c.SubscriberID}, functiontest.Visit)
 			return err
 		},
 		"suppressed": func(c token.Claims) error {

@@ -38,7 +38,7 @@ func (w writer) compose(d outbox.Delivery, to subscription.Recipient) (email.Mes
 		return email.Message{}, false
 	}
 	texts := w.catalog.For(to.Locale)
-	claims := token.Claims{Purpose: token.Unsubscribe, SubscriberID: to.SubscriberID, Epoch: to.Epoch}
+	claims := token.Claims{Purpose: token.Unsubscribe, Link: token.Link{SubscriberID: to.SubscriberID, Epoch: to.Epoch}}
 	content := email.Content{
 		Texts: texts.Emails[string(kind)], Lang: texts.Lang, Footer: w.catalog.Footer,
 		UnsubscribeIntro: texts.UnsubscribeIntro, UnsubscribeTo: w.link(claims),

@@ -161,7 +161,7 @@ func TestErasureOfLongUnsubscribed(t *testing.T) {
 	b := setup(t)
 	unsubscribed := b.Activate("jane@example.org")
 	b.Activate("john@example.org")
-	if _, err := b.Store.Unsubscribe(t.Context(), unsubscribed, functiontest.Visit); err != nil {
+	if _, err := b.Store.Unsubscribe(t.Context(), unsubscribed.Link, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	b.Variables["RETENTION_UNSUBSCRIBED_DAYS"] = "0"

@@ -12,12 +12,12 @@ import (
 )
 
 // copyOf returns all data stored about the subscriber, as a file.
-func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
+func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, link token.Link) (*httpapi.Response, error) {
 	uses, err := privacy.Uses(ctx, h.DB)
 	if err != nil {
 		return nil, err
 	}
-	record, err := h.Store.Export(ctx, claims, visitor.Visit(r, "link"))
+	record, err := h.Store.Export(ctx, link, visitor.Visit(r, "link"))
 	if err != nil {
 		return h.InvalidLink(ctx, r, err, requestPage)
 	}

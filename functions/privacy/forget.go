@@ -14,13 +14,13 @@ import (
 )
 
 // forget erases the subscriber of the link. The request must contain the subscriber's address.
-func (h *handler) forget(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
+func (h *handler) forget(ctx context.Context, r *httpapi.Request, link token.Link) (*httpapi.Response, error) {
 	address, object, err := readErasure(r)
 	if err != nil {
 		return nil, err
 	}
 	outcome, err := h.eraser.Erase(ctx, subscription.Erasure{
-		Address: address, SubscriberID: claims.SubscriberID, Object: object, Visit: visitor.Visit(r, "link"),
+		Address: address, SubscriberID: link.SubscriberID, Object: object, Visit: visitor.Visit(r, "link"),
 	})
 	if errors.Is(err, subscription.ErrNotTheAddress) {
 		telemetry.SecurityEvent(ctx, "recipient_mismatch")

@@ -65,9 +65,9 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		return h.InvalidLink(ctx, r, err, requestPage)
 	}
 	if claims.Purpose == token.Erase {
-		return h.forget(ctx, r, claims)
+		return h.forget(ctx, r, claims.Link)
 	}
-	return h.copyOf(ctx, r, claims)
+	return h.copyOf(ctx, r, claims.Link)
 }
 
 type linkBody struct {

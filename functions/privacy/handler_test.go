@@ -94,7 +94,7 @@ func TestSampleEvents(t *testing.T) {
 func privacyLink(b *functiontest.Fixture, p token.Purpose) string {
 	b.Helper()
 	claims := b.Activate("jane@example.org")
-	return b.Sign(token.Claims{Purpose: p, SubscriberID: claims.SubscriberID, Epoch: claims.Epoch, Expires: time.Now().Add(time.Hour)})
+	return b.Sign(token.Claims{Purpose: p, Link: token.Link{SubscriberID: claims.SubscriberID, Epoch: claims.Epoch}, Expires: time.Now().Add(time.Hour)})
 }
 
 // TestExportIsComplete checks that the copy matches the published schema and contains all personal data.
@@ -145,11 +145,11 @@ func TestErasure(t *testing.T) {
 	if status, body := post(`{}`, link); status != http.StatusUnprocessableEntity {
 		t.Errorf("no address: %d %s", status, body)
 	}
-	unknown := b.Sign(token.Claims{Purpose: token.Erase, SubscriberID: uuid.New(), Expires: time.Now().Add(time.Hour)})
+	unknown := b.Sign(token.Claims{Purpose: token.Erase, Link: token.Link{SubscriberID: uuid.New()}, Expires: time.Now().Add(time.Hour)})
 	if status, body := post(`{"email":"jane@example.org"}`, unknown); status != http.StatusNotFound {
 		t.Errorf("an unknown subscriber: %d %s", status, body)
 	}
-	confirm := b.Sign(token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New(), Expires: time.Now().Add(time.Hour)})
+	confirm := b.Sign(token.Claims{Purpose: token.Confirm, Link: token.Link{SubscriberID: uuid.New()}, Expires: time.Now().Add(time.Hour)})
 	if status, body := post(`{"email":"jane@example.org"}`, confirm); status != http.StatusNotFound {
 		t.Errorf("a link for another purpose: %d %s", status, body)
 	}

@@ -116,7 +116,7 @@ func TestSameResponseInEveryState(t *testing.T) {
 	b.Activate("active@example.org")
 	b.SignUp("pending@example.org")
 	leaves := b.Activate("left@example.org")
-	if _, err := b.Store.Unsubscribe(t.Context(), leaves, functiontest.Visit); err != nil {
+	if _, err := b.Store.Unsubscribe(t.Context(), leaves.Link, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	api := b.Open(open).HTTP

@@ -50,7 +50,7 @@ func (h *handler) oneClick(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	if err != nil {
 		return h.InvalidLink(ctx, r, err, addressPage)
 	}
-	outcome, err := h.unsubscribe(ctx, claims, r)
+	outcome, err := h.unsubscribe(ctx, claims.Link, r)
 	if err != nil {
 		return nil, err
 	}

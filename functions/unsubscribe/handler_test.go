@@ -96,8 +96,8 @@ func TestValidLinkAlwaysSucceeds(t *testing.T) {
 	confirm := b.SignUp("pending@example.org")
 	links := map[string]token.Claims{
 		"active":   b.Activate("active@example.org"),
-		"pending":  {Purpose: token.Unsubscribe, SubscriberID: confirm.SubscriberID, Epoch: confirm.Epoch},
-		"nobody's": {Purpose: token.Unsubscribe, SubscriberID: uuid.New(), Epoch: 1},
+		"pending":  {Purpose: token.Unsubscribe, Link: token.Link{SubscriberID: confirm.SubscriberID, Epoch: confirm.Epoch}},
+		"nobody's": {Purpose: token.Unsubscribe, Link: token.Link{SubscriberID: uuid.New(), Epoch: 1}},
 	}
 	var first *httpapi.Result
 	for name, claims := range links {

@@ -21,13 +21,13 @@ const enqueued subscription.Outcome = "enqueued"
 
 // unsubscribe ends a subscription, or enqueues the request if the database is unavailable. Both are a success for the
 // subscriber.
-func (h *handler) unsubscribe(ctx context.Context, claims token.Claims, r *httpapi.Request) (subscription.Outcome, error) {
-	outcome, err := h.Store.Unsubscribe(ctx, claims, visitor.Visit(r, "link"))
+func (h *handler) unsubscribe(ctx context.Context, link token.Link, r *httpapi.Request) (subscription.Outcome, error) {
+	outcome, err := h.Store.Unsubscribe(ctx, link, visitor.Visit(r, "link"))
 	if err == nil || h.queue == nil || !errors.Is(err, postgres.ErrUnavailable) && !errors.Is(err, postgres.ErrBusy) {
 		return outcome, err
 	}
 	capture.Error(ctx, err) // the request succeeds, so the lost database is reported here
-	d := unsubscribequeue.Request{SubscriberID: claims.SubscriberID, Epoch: claims.Epoch, At: r.Time, RequestID: r.RequestID}
+	d := unsubscribequeue.Request{SubscriberID: link.SubscriberID, Epoch: link.Epoch, At: r.Time, RequestID: r.RequestID}
 	if enqueueErr := h.queue.EnqueueUnsubscribe(ctx, d); enqueueErr != nil {
 		capture.Error(ctx, enqueueErr)
 		return "", err
@@ -68,8 +68,8 @@ func (h *handler) applyOne(ctx context.Context, body string) error {
 	if err != nil {
 		return err
 	}
-	claims := token.Claims{Purpose: token.Unsubscribe, SubscriberID: request.SubscriberID, Epoch: request.Epoch}
+	link := token.Link{SubscriberID: request.SubscriberID, Epoch: request.Epoch}
 	visit := subscription.Visit{RequestID: request.RequestID, Channel: "queue", HappenedAt: request.At}
-	_, err = h.Store.Unsubscribe(ctx, claims, visit)
+	_, err = h.Store.Unsubscribe(ctx, link, visit)
 	return err
 }

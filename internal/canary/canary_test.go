@@ -22,7 +22,7 @@ var ring = func() *token.Ring {
 
 // link returns the token of a real link.
 func link() string {
-	return ring.Sign(token.Claims{SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1, Expires: time.Now().Add(time.Hour)})
+	return ring.Sign(token.Claims{Link: token.Link{SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1}, Expires: time.Now().Add(time.Hour)})
 }
 
 const key = "q7Xv0ZcK3mTf9sLwR2yBn8HdUeJ5gPaVbQ1oMiCtX4k"

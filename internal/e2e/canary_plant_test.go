@@ -51,9 +51,7 @@ func (c *cage) key(name string) string { return c.plant("key in "+name, canary.K
 
 // link returns a token in the system's format, signed with another key.
 func (c *cage) link(name string) string {
-	return c.plant("link in "+name, canary.Token, c.ring.Sign(token.Claims{
-		SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1, Expires: time.Now().Add(time.Hour),
-	}))
+	return c.plant("link in "+name, canary.Token, c.ring.Sign(token.Claims{Link: token.Link{SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1}, Expires: time.Now().Add(time.Hour)}))
 }
 
 func (c *cage) network(name, address string) string {

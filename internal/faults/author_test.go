@@ -56,7 +56,7 @@ func (a *author) signUp(id uuid.UUID, address string) (token.Claims, delivery) {
 	e := a.event(c, event{SubscriberID: id, Kind: kindRequested, Outcome: "confirmation_queued", From: "none", To: "pending"})
 	d := a.delivery(e, "email.confirm", "sent")
 	a.h.Emails = append(a.h.Emails, email{d.ID.String(), address, a.later()})
-	return token.Claims{SubscriberID: id, EventID: e.ID, Purpose: token.Confirm, Epoch: 1}, d
+	return token.Claims{Purpose: token.Confirm, Link: token.Link{SubscriberID: id, EventID: e.ID, Epoch: 1}}, d
 }
 
 // step adds the POST behind a link and the event that it causes.

@@ -236,7 +236,7 @@ func TestExcusedViolations(t *testing.T) {
 		"overtaken by \"this was not me\" of an older link, which committed first": func(t *testing.T, a *author) {
 			find(t, a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == waits }).Outcome = "stale"
 			asked := find(t, a.h.Events, func(e event) bool { return e.SubscriberID == waits })
-			older := token.Claims{SubscriberID: uuid.New(), Purpose: token.Confirm}
+			older := token.Claims{Purpose: token.Confirm, Link: token.Link{SubscriberID: uuid.New()}}
 			muted := a.step(opNotMe, "waits@example.org", older, event{Kind: kindDeclined, Outcome: "muted", From: "none", To: "none"})
 			asked.At, a.h.Journal[muted.ID] = asked.Committed.Add(-time.Millisecond), true
 			a.h.Events[len(a.h.Events)-1].Committed = asked.Committed.Add(-time.Microsecond)

@@ -162,10 +162,10 @@ func (f *Fixture) ExpectBusy(got httpapi.Result) {
 func (f *Fixture) Activate(typed string) token.Claims {
 	f.Helper()
 	claims := f.SignUp(typed)
-	if _, err := f.Store.Confirm(f.Context(), claims, Visit); err != nil {
+	if _, err := f.Store.Confirm(f.Context(), claims.Link, Visit); err != nil {
 		f.Fatal(err)
 	}
-	return token.Claims{Purpose: token.Unsubscribe, SubscriberID: claims.SubscriberID, Epoch: claims.Epoch}
+	return token.Claims{Purpose: token.Unsubscribe, Link: token.Link{SubscriberID: claims.SubscriberID, Epoch: claims.Epoch}}
 }
 
 // Sign signs a token, as deliver does.

@@ -108,7 +108,7 @@ func TestWhoIsImported(t *testing.T) {
 	b.Activate("active@example.org")
 	b.SignUp("pending@example.org")
 	left := b.Activate("left@example.org")
-	if _, err := b.Store.Unsubscribe(t.Context(), left, functiontest.Visit); err != nil {
+	if _, err := b.Store.Unsubscribe(t.Context(), left.Link, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Store.Suppress(t.Context(), subscription.Suppression{Address: b.Address("complained@example.org"), Reason: subscription.Complaint, Actor: ledger.Provider, Visit: functiontest.Visit}); err != nil {

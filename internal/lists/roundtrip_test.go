@@ -66,7 +66,7 @@ func TestAnExportThatIsImported(t *testing.T) {
 		if state != subscription.Pending {
 			leave := b.Activate(address.Mailbox)
 			if state == subscription.Unsubscribed {
-				if _, err := b.Store.Unsubscribe(t.Context(), leave, functiontest.Visit); err != nil {
+				if _, err := b.Store.Unsubscribe(t.Context(), leave.Link, functiontest.Visit); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -16,8 +16,8 @@ import (
 // confirmation page shows (ConsentText). It accepts any token of the current epoch, so a second email does not
 // invalidate the link in the first one. Confirming again succeeds and records nothing. The error is ErrUnknown for an
 // unknown or outdated link, or the database's.
-func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
-	lock, eventID := s.subscriberLock(c.SubscriberID), newID()
+func (s *Store) Confirm(ctx context.Context, link token.Link, visit Visit) (Outcome, error) {
+	lock, eventID := s.subscriberLock(link.SubscriberID), newID()
 	var r row
 	var sup suppressions
 	var asked consentRequest
@@ -25,13 +25,13 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
 			r, sup, asked = row{}, suppressions{}, consentRequest{}
-			r.loadByID(b, c.SubscriberID, lock)
-			sup.loadByID(b, c.SubscriberID, before)
-			asked.load(b, c)
+			r.loadByID(b, link.SubscriberID, lock)
+			sup.loadByID(b, link.SubscriberID, before)
+			asked.load(b, link)
 		},
 		func(b *pgx.Batch, now time.Time) error {
 			d := Transition(Facts{State: sup.state(r), Returning: r.Returning, Muted: sup.muted()}, OnConfirm)
-			if d.Refused || r.Epoch != c.Epoch || !asked.found {
+			if d.Refused || r.Epoch != link.Epoch || !asked.found {
 				return ErrUnknown
 			}
 			outcome = d.Outcome
@@ -40,7 +40,7 @@ func (s *Store) Confirm(ctx context.Context, c token.Claims, visit Visit) (Outco
 			}
 			event := r.event(Pending, d)
 			event.ID, event.At, event.Actor = eventID, now, ledger.Subscriber
-			event.ConsentTextID, event.Data.RequestEvent, event.Data.Workflow = asked.textID, c.EventID.String(), doubleOptIn
+			event.ConsentTextID, event.Data.RequestEvent, event.Data.Workflow = asked.textID, link.EventID.String(), doubleOptIn
 			s.record(b, event, visit)
 			r.apply(b, d, now)
 			enqueueChange(b, event, r.Epoch, nil)
@@ -62,8 +62,8 @@ const consentRequestSQL = `
 select coalesce(consent_text_id::text, data->>'text_to_show', '') from ledger_events
 where id = $1::text::uuid and subscriber_id = $2::text::uuid and kind = $3::text`
 
-func (q *consentRequest) load(b *pgx.Batch, c token.Claims) {
-	b.Queue(consentRequestSQL, c.EventID.String(), c.SubscriberID.String(), string(ledger.Requested)).
+func (q *consentRequest) load(b *pgx.Batch, link token.Link) {
+	b.Queue(consentRequestSQL, link.EventID.String(), link.SubscriberID.String(), string(ledger.Requested)).
 		QueryRow(func(found pgx.Row) error {
 			err := found.Scan(&q.textID)
 			q.found = err == nil
@@ -84,11 +84,11 @@ type ConsentText struct {
 // ConsentText returns the text for the confirmation page of a verified confirm token: the text that the form showed,
 // else the text that was current at that time. It returns the zero ConsentText if there is none. It is one round trip
 // and changes nothing.
-func (s *Store) ConsentText(ctx context.Context, c token.Claims) (ConsentText, error) {
+func (s *Store) ConsentText(ctx context.Context, link token.Link) (ConsentText, error) {
 	var text ConsentText
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		text = ConsentText{}
-		b.Queue(shownConsentSQL, c.EventID.String(), c.SubscriberID.String(), string(ledger.Requested)).
+		b.Queue(shownConsentSQL, link.EventID.String(), link.SubscriberID.String(), string(ledger.Requested)).
 			QueryRow(func(found pgx.Row) error {
 				return ignoreNoRows(found.Scan(&text.Version, &text.Locale, &text.Body))
 			})

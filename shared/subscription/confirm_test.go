@@ -41,7 +41,7 @@ func TestConfirmRecordsTheConsentOfTheTokensRequest(t *testing.T) {
 
 func TestLinksThatConfirmNothing(t *testing.T) {
 	b := setup(t)
-	refuse := func(name string, c token.Claims) {
+	refuse := func(name string, c token.Link) {
 		t.Helper()
 		before := b.count("ledger_events")
 		if got, err := b.store.Confirm(t.Context(), c, visit); !errors.Is(err, ErrUnknown) || got != "" {
@@ -51,7 +51,7 @@ func TestLinksThatConfirmNothing(t *testing.T) {
 			t.Errorf("%s: recorded", name)
 		}
 	}
-	refuse("unknown subscriber", token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1})
+	refuse("unknown subscriber", token.Link{SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1})
 
 	b.request(jane, ConfirmationQueued)
 	good := b.link(jane)

@@ -87,7 +87,7 @@ func TestErase(t *testing.T) {
 	// Links of an erased subscriber are unknown, and unsubscribing still succeeds.
 	b.erase(Erasure{Address: address(t, jane), SubscriberID: id}, Unchanged)
 	b.click(b.store.Unsubscribe, unsubscribe, AlreadyEnded)
-	if _, err := b.store.Confirm(t.Context(), token.Claims{SubscriberID: id, Epoch: 1}, visit); !errors.Is(err, ErrUnknown) {
+	if _, err := b.store.Confirm(t.Context(), token.Link{SubscriberID: id, Epoch: 1}, visit); !errors.Is(err, ErrUnknown) {
 		t.Errorf("confirm: %v", err)
 	}
 	b.expectRow("john@example.org", Active, 1, false)

@@ -78,7 +78,7 @@ func ExampleStore() {
 		fmt.Println(err)
 		return
 	}
-	outcome, err = store.Confirm(ctx, claims, subscription.Visit{})
+	outcome, err = store.Confirm(ctx, claims.Link, subscription.Visit{})
 	fmt.Println(outcome, errors.Is(err, subscription.ErrUnknown))
 	// Output: not configured
 }

@@ -70,11 +70,11 @@ select email_hmac from identities where subscriber_id = $1::text::uuid`
 
 // Export returns all data about the subscriber of an export link and records the export. The error is ErrUnknown for an
 // unknown link, or the database's.
-func (s *Store) Export(ctx context.Context, c token.Claims, visit Visit) (PersonalData, error) {
+func (s *Store) Export(ctx context.Context, link token.Link, visit Visit) (PersonalData, error) {
 	var email []byte
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		email = nil
-		b.Queue(addressOfSQL, c.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return ignoreNoRows(found.Scan(&email)) })
+		b.Queue(addressOfSQL, link.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return ignoreNoRows(found.Scan(&email)) })
 	})
 	if err != nil {
 		return PersonalData{}, fmt.Errorf("export personal data: %w", err)

@@ -40,9 +40,9 @@ func (b *fixture) request(typed string, want Outcome) {
 }
 
 // link returns the claims of the confirm link in the newest email to an address.
-func (b *fixture) link(typed string) token.Claims {
+func (b *fixture) link(typed string) token.Link {
 	b.Helper()
-	c := token.Claims{Purpose: token.Confirm}
+	c := token.Link{}
 	var subscriber, event string
 	err := b.admin.QueryRow(b.Context(), `
 		select o.subscriber_id::text, o.event_id::text, o.epoch
@@ -57,16 +57,16 @@ func (b *fixture) link(typed string) token.Claims {
 }
 
 // unsubscribeLink returns the claims of a link in an email that is sent now.
-func (b *fixture) unsubscribeLink(typed string) token.Claims {
+func (b *fixture) unsubscribeLink(typed string) token.Link {
 	b.Helper()
 	r := b.row(typed)
-	return token.Claims{Purpose: token.Unsubscribe, SubscriberID: r.ID, Epoch: r.Epoch}
+	return token.Link{SubscriberID: r.ID, Epoch: r.Epoch}
 }
 
-type step func(context.Context, token.Claims, Visit) (Outcome, error)
+type step func(context.Context, token.Link, Visit) (Outcome, error)
 
 // click performs a step with a link and expects an outcome.
-func (b *fixture) click(do step, c token.Claims, want Outcome) {
+func (b *fixture) click(do step, c token.Link, want Outcome) {
 	b.Helper()
 	if got, err := do(b.Context(), c, visit); err != nil || got != want {
 		b.Fatalf("%q, %v, want %q", got, err, want)

@@ -15,8 +15,8 @@ import (
 // ignores the token's epoch: a subscriber who uses the link in an old email wants no more email, even after subscribing
 // again. For the same reason, a link whose own request expired unconfirmed ends the subscriber's current subscription
 // as long as the old pseudonym is kept. The error is the database's.
-func (s *Store) Unsubscribe(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
-	outcome, err := s.leave(ctx, c, visit, OnUnsubscribe)
+func (s *Store) Unsubscribe(ctx context.Context, link token.Link, visit Visit) (Outcome, error) {
+	outcome, err := s.leave(ctx, link, visit, OnUnsubscribe)
 	if err != nil {
 		return "", fmt.Errorf("unsubscribe: %w", err)
 	}
@@ -26,24 +26,24 @@ func (s *Store) Unsubscribe(ctx context.Context, c token.Claims, visit Visit) (O
 // Decline handles "this wasn't me" for a verified confirm token: it cancels the request, or ends the subscription if it
 // was confirmed, and suppresses all email to the mailbox for MutePeriod. It succeeds in every state, when repeated, and
 // for any epoch. The error is the database's.
-func (s *Store) Decline(ctx context.Context, c token.Claims, visit Visit) (Outcome, error) {
-	outcome, err := s.leave(ctx, c, visit, OnDecline)
+func (s *Store) Decline(ctx context.Context, link token.Link, visit Visit) (Outcome, error) {
+	outcome, err := s.leave(ctx, link, visit, OnDecline)
 	if err != nil {
 		return "", fmt.Errorf("decline subscription: %w", err)
 	}
 	return outcome, nil
 }
 
-func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event) (Outcome, error) {
-	lock, eventID := s.subscriberLock(c.SubscriberID), newID()
+func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e Event) (Outcome, error) {
+	lock, eventID := s.subscriberLock(link.SubscriberID), newID()
 	var r row
 	var sup suppressions
 	var outcome Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
 			r, sup = row{}, suppressions{}
-			r.loadByAnyID(b, c.SubscriberID, lock)
-			sup.loadByID(b, c.SubscriberID, before)
+			r.loadByAnyID(b, link.SubscriberID, lock)
+			sup.loadByID(b, link.SubscriberID, before)
 		},
 		func(b *pgx.Batch, now time.Time) error {
 			// A suppression does not prevent the end of a subscription. Without a pseudonym, there is nothing to mute.
@@ -56,11 +56,11 @@ func (s *Store) leave(ctx context.Context, c token.Claims, visit Visit, e Event)
 			event := r.event(from, d)
 			event.ID, event.At, event.Actor = eventID, now, ledger.Subscriber
 			if !r.exists {
-				event.SubscriberID = c.SubscriberID
+				event.SubscriberID = link.SubscriberID
 			}
 			s.record(b, event, visit)
 			if d.Mute {
-				mute(b, c.SubscriberID, now)
+				mute(b, link.SubscriberID, now)
 			}
 			if d.To != from || d.NewEpoch {
 				r.apply(b, d, now)

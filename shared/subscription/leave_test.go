@@ -22,7 +22,7 @@ func TestUnsubscribe(t *testing.T) {
 	}
 	b.click(b.store.Unsubscribe, c, AlreadyEnded)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "unsubscribed:unsubscribed")
-	b.click(b.store.Unsubscribe, token.Claims{Purpose: token.Unsubscribe, SubscriberID: uuid.New()}, AlreadyEnded)
+	b.click(b.store.Unsubscribe, token.Link{SubscriberID: uuid.New()}, AlreadyEnded)
 }
 
 func TestAnOldLinkEndsTheRenewedSubscription(t *testing.T) {
@@ -114,7 +114,7 @@ func TestSuppress(t *testing.T) {
 	b.suppress(Suppression{SubscriberID: id, Reason: Bounce, Actor: ledger.Provider}, AlreadySuppressed)
 	b.expectRow(jane, Suppressed, 2, false)
 	b.request(jane, RequestSuppressed)
-	b.click(b.store.Unsubscribe, token.Claims{Purpose: token.Unsubscribe, SubscriberID: id, Epoch: 1}, AlreadyEnded)
+	b.click(b.store.Unsubscribe, token.Link{SubscriberID: id, Epoch: 1}, AlreadyEnded)
 	b.expectRow(jane, Suppressed, 2, false)
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "suppressed:suppressed", "requested:request_suppressed")
 
@@ -129,7 +129,7 @@ func TestSuppress(t *testing.T) {
 	// An unknown subscriber: nothing is stored, and no event is recorded.
 	events := b.count("ledger_events")
 	b.suppress(Suppression{SubscriberID: uuid.New(), Reason: Complaint, Actor: ledger.Provider}, Unchanged)
-	b.click(b.store.Decline, token.Claims{Purpose: token.Confirm, SubscriberID: uuid.New()}, AlreadyEnded)
+	b.click(b.store.Decline, token.Link{SubscriberID: uuid.New()}, AlreadyEnded)
 	if b.count("ledger_events") != events {
 		t.Error("an event about an unknown subscriber")
 	}

@@ -22,7 +22,7 @@ func Example() {
 		return
 	}
 	now := time.Now()
-	text := ring.Sign(token.Claims{SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1, Expires: now.Add(token.ConfirmLifetime)})
+	text := ring.Sign(token.Claims{Link: token.Link{SubscriberID: uuid.New(), EventID: uuid.New(), Epoch: 1}, Expires: now.Add(token.ConfirmLifetime)})
 
 	claims, err := ring.Verify(context.Background(), text, now)
 	fmt.Println(claims.Epoch, err)

@@ -15,7 +15,7 @@ func TestKeyWithoutID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims := Claims{SubscriberID: uuid.New(), Epoch: 1}
+	claims := Claims{Link: Link{SubscriberID: uuid.New(), Epoch: 1}}
 	link := first.Sign(claims)
 
 	changed, err := NewRing(Unsubscribe, "2:"+strings.Repeat("ZyXwVuTsRq9", 4)+","+made, nil)

@@ -69,10 +69,12 @@ func parse(text string) (parsed, bool) {
 		return parsed{}, false
 	}
 	claims := Claims{
-		Purpose:      Purpose(raw[1]),
-		SubscriberID: uuid.UUID(fields[0:16]),
-		EventID:      uuid.UUID(fields[16:32]),
-		Epoch:        int32(binary.BigEndian.Uint32(fields[32:36])), //nolint:gosec // written the same way
+		Purpose: Purpose(raw[1]),
+		Link: Link{
+			SubscriberID: uuid.UUID(fields[0:16]),
+			EventID:      uuid.UUID(fields[16:32]),
+			Epoch:        int32(binary.BigEndian.Uint32(fields[32:36])), //nolint:gosec // written the same way
+		},
 	}
 	if expires != 0 {
 		claims.Expires = time.Unix(int64(expires), 0).UTC()

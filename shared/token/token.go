@@ -85,13 +85,18 @@ func Reason(err error) string {
 
 // Claims is the content of a token.
 type Claims struct {
-	Purpose      Purpose
+	Purpose Purpose
+	Link
+	// Expires is truncated to seconds. The zero Time means never.
+	Expires time.Time
+}
+
+// Link is the part of a token that does not depend on its purpose and time.
+type Link struct {
 	SubscriberID uuid.UUID
 	// EventID is the ledger event that caused the email: the request whose consent a confirmation grants. It is
 	// uuid.Nil where none is needed.
 	EventID uuid.UUID
 	// Epoch is the subscriber's epoch when the email was sent.
 	Epoch int32
-	// Expires is truncated to seconds. The zero Time means never.
-	Expires time.Time
 }

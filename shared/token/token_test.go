@@ -33,15 +33,15 @@ func newRing(t testing.TB, p Purpose, list string) *Ring {
 }
 
 func confirmClaims() Claims {
-	return Claims{Purpose: Confirm, SubscriberID: testSubj, EventID: testEvnt, Epoch: 7, Expires: testNow.Add(ConfirmLifetime)}
+	return Claims{Purpose: Confirm, Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 7}, Expires: testNow.Add(ConfirmLifetime)}
 }
 
 func TestSignedClaimsComeBack(t *testing.T) {
 	for name, c := range map[string]Claims{
 		"confirm":     confirmClaims(),
-		"unsubscribe": {Purpose: Unsubscribe, SubscriberID: testSubj, Epoch: 1 << 30},
-		"export":      {Purpose: Export, SubscriberID: testSubj, EventID: testEvnt, Epoch: 1, Expires: testNow.Add(PrivacyLifetime)},
-		"erase":       {Purpose: Erase, SubscriberID: testSubj, EventID: testEvnt, Epoch: 1, Expires: testNow.Add(PrivacyLifetime)},
+		"unsubscribe": {Purpose: Unsubscribe, Link: Link{SubscriberID: testSubj, Epoch: 1 << 30}},
+		"export":      {Purpose: Export, Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 1}, Expires: testNow.Add(PrivacyLifetime)},
+		"erase":       {Purpose: Erase, Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 1}, Expires: testNow.Add(PrivacyLifetime)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ring := newRing(t, c.Purpose, keyA)
@@ -60,7 +60,7 @@ func TestSignedClaimsComeBack(t *testing.T) {
 // The layout is a promise to every email that was ever sent. The texts were made by another program after the package's
 // description of the layout.
 func TestLayoutNeverChanges(t *testing.T) {
-	unsubscribe := newRing(t, Unsubscribe, keyA).Sign(Claims{SubscriberID: testSubj, Epoch: 3})
+	unsubscribe := newRing(t, Unsubscribe, keyA).Sign(Claims{Link: Link{SubscriberID: testSubj, Epoch: 3}})
 	if want := "AQIBYQGQoLDA0HAAgAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAwAAAAAAAAAAkrzW8NDWYOm1mZ4M2pOYJDeuZD2tu_wL-P2oQUZag34"; unsubscribe != want {
 		t.Errorf("unsubscribe: %s, want %s", unsubscribe, want)
 	}
@@ -89,8 +89,8 @@ func TestEveryOtherTextIsRefused(t *testing.T) {
 		"much longer":        strings.Repeat("A", 1<<20),
 		"another ring's":     newRing(t, Confirm, keyB).Sign(confirmClaims()),
 		"another key by id":  newRing(t, Confirm, "a:"+strings.Repeat("QkJC", 11)).Sign(confirmClaims()),
-		"without an expiry":  ring.Sign(Claims{SubscriberID: testSubj, EventID: testEvnt, Epoch: 7}),
-		"expired":            ring.Sign(Claims{SubscriberID: testSubj, EventID: testEvnt, Expires: testNow}),
+		"without an expiry":  ring.Sign(Claims{Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 7}}),
+		"expired":            ring.Sign(Claims{Link: Link{SubscriberID: testSubj, EventID: testEvnt}, Expires: testNow}),
 		"another purpose's":  newRing(t, Export, keyA).Sign(confirmClaims()),
 		"an unsubscribe one": newRing(t, Unsubscribe, keyA).Sign(confirmClaims()),
 	}
@@ -114,7 +114,7 @@ func TestOneTextForOneToken(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	for _, id := range []string{"a", "bb", "ccc"} { // all three remainders of the length
 		ring := newRing(t, Unsubscribe, id+":"+strings.Repeat("QUFB", 11))
-		text := ring.Sign(Claims{SubscriberID: testSubj})
+		text := ring.Sign(Claims{Link: Link{SubscriberID: testSubj}})
 		for i := range len(alphabet) {
 			other := text[:len(text)-1] + alphabet[i:i+1]
 			if _, err := ring.Verify(t.Context(), other, testNow); (err == nil) != (other == text) {
@@ -126,7 +126,7 @@ func TestOneTextForOneToken(t *testing.T) {
 
 func TestUnsubscribeLinksNeverEnd(t *testing.T) {
 	ring := newRing(t, Unsubscribe, keyA)
-	text := ring.Sign(Claims{SubscriberID: testSubj, Expires: testNow.Add(-time.Hour)})
+	text := ring.Sign(Claims{Link: Link{SubscriberID: testSubj}, Expires: testNow.Add(-time.Hour)})
 	if _, err := ring.Verify(t.Context(), text, testNow.AddDate(50, 0, 0)); err != nil {
 		t.Error(err)
 	}
@@ -221,7 +221,7 @@ func TestRingDoesNotPrintItsKeys(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	confirm, unsubscribe := newRing(f, Confirm, keyA), newRing(f, Unsubscribe, keyA+","+keyB)
 	f.Add(confirm.Sign(confirmClaims()))
-	f.Add(unsubscribe.Sign(Claims{SubscriberID: testSubj, Epoch: 1}))
+	f.Add(unsubscribe.Sign(Claims{Link: Link{SubscriberID: testSubj, Epoch: 1}}))
 	f.Add("")
 	f.Add("AQIBYQ==")
 	f.Fuzz(func(t *testing.T, text string) {
