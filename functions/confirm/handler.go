@@ -13,10 +13,8 @@ import (
 	"newsletter/shared/visitor"
 )
 
-const (
-	path    = "/api/newsletter/confirm"
-	decline = "decline" // the value of "action" that declines the sign-up
-)
+// decline is the value of "action" that declines the sign-up.
+const decline = "decline"
 
 type handler struct {
 	*visitor.Service

@@ -18,5 +18,5 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	h := &handler{service, ring}
-	return service.Function(httpapi.Route{Path: path, GET: h.show, POST: h.act}), nil
+	return service.Function(httpapi.Route{Path: httpapi.ConfirmPath, GET: h.show, POST: h.act}), nil
 }

@@ -17,8 +17,6 @@ import (
 	"newsletter/shared/visitor"
 )
 
-const path = "/api/newsletter/privacy"
-
 type handler struct {
 	*visitor.Service
 	eraser        *subscription.Eraser

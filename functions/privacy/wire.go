@@ -22,5 +22,5 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	h := &handler{service, subscription.NewEraser(service.Store, vault), export, erase, cfg}
-	return service.Function(httpapi.Route{Path: path, GET: h.show, POST: h.act}), nil
+	return service.Function(httpapi.Route{Path: httpapi.PrivacyPath, GET: h.show, POST: h.act}), nil
 }

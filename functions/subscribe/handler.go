@@ -17,8 +17,6 @@ import (
 	"newsletter/shared/visitor"
 )
 
-const path = "/api/newsletter/subscribe"
-
 type handler struct {
 	*visitor.Service
 	optIn subscription.OptIn

@@ -25,7 +25,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	service.Admission = service.Admission.SignUps(signUps, verifier(captchaConfig))
 	h := &handler{service, optIn}
-	return service.Function(httpapi.Route{Path: path, POST: h.subscribe}), nil
+	return service.Function(httpapi.Route{Path: httpapi.SubscribePath, POST: h.subscribe}), nil
 }
 
 // verifier returns an untyped nil if no CAPTCHA is configured.

@@ -15,8 +15,6 @@ import (
 	"newsletter/shared/visitor"
 )
 
-const path = "/api/newsletter/unsubscribe"
-
 type handler struct {
 	*visitor.Service
 	ring    *token.Ring

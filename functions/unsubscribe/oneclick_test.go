@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"newsletter/internal/functiontest"
+	"newsletter/shared/httpapi"
 )
 
 // bodies are possible bodies of a POST to a link: email providers do not always send what RFC 8058 requires.
@@ -93,7 +94,7 @@ func TestSubscribeAgainFormAction(t *testing.T) {
 	for _, page := range []string{"", "/news", "/news/v1", "/prod"} {
 		for _, slash := range []string{"", "/"} {
 			event := functiontest.SampleHTTP(t, "unsubscribe", "one-click", b.Sign(b.Activate("jane@example.org")))
-			event.RawPath = page + path + slash
+			event.RawPath = page + httpapi.UnsubscribePath + slash
 			body := functiontest.Serve(t, api, event).Response.Body
 			action := regexp.MustCompile(`<form method="post" action="([^"]*)"`).FindStringSubmatch(body)
 			if action == nil {

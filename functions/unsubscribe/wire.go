@@ -21,7 +21,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	h := &handler{service, ring, form.Provider != "", queue}
-	function := service.Function(httpapi.Route{Path: path, GET: h.show, POST: h.act})
+	function := service.Function(httpapi.Route{Path: httpapi.UnsubscribePath, GET: h.show, POST: h.act})
 	function.Event = h.apply
 	return function, nil
 }

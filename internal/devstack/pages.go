@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+
+	"newsletter/shared/httpapi"
 )
 
 // handler serves what only the local stack has, and hands the rest to the API. It answers only to its own names, so
@@ -77,7 +79,7 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere}.trap{position:absolute;left:-10
 var signUpPage = template.Must(template.New("sign-up").Parse(head + `<title>The Local Letter</title></head><body>
 <h1>The Local Letter</h1>
 <p>A sign-up form as on a website. The emails are in the <a href="/_local/inbox">inbox</a>.</p>
-<form method="post" action="/api/newsletter/subscribe">
+<form method="post" action="` + httpapi.SubscribePath + `">
 <label for="email">Your email address</label><br>
 <input id="email" name="email" type="email" autocomplete="email" required>
 <span class="trap" aria-hidden="true"><label for="website">Leave this empty</label><input id="website" name="website" tabindex="-1" autocomplete="off"></span>
