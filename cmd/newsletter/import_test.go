@@ -110,7 +110,7 @@ func TestImportExitStatus(t *testing.T) {
 		"strict, one refused":  {"email,status\nk@example.org,active\nd@example.org,unsubscribed\n", []string{"--strict", "--dry-run"}, 1, "1 imported|refused or unreadable: 1 refused: not_active"},
 		"a time not read":      {"email,confirmed_at\ne@example.org,3/4/2022\n", nil, 0, "1 imported|1 times unreadable"},
 		"strict, a time":       {"email,confirmed_at\nf@example.org,3/4/2022\n", []string{"--strict"}, 1, "1 imported|refused or unreadable: 1 times unreadable"},
-		"headings alone":       {"email\n", nil, 1, "the list holds nobody"},
+		"headings alone":       {"email\n", nil, 1, "the list is empty"},
 		"an open quote":        {"email,name\ng@example.org,\"G\nh@example.org,H\n", nil, 1, "line 2: "},
 		"what may be an end":   {"email,subscribed\ni@example.org,false\n", nil, 1, `"subscribed": "false" in line 2|nothing was imported`},
 		"strict, all is taken": {"email\nj@example.org\n", []string{"--strict"}, 0, "1 of 1 lines|1 imported"},

@@ -38,7 +38,7 @@ func (w *watcher) logOperatorActions(ctx context.Context) error {
 	}
 	for kind, n := range actions {
 		telemetry.Add(ctx, telemetry.SecurityEvents, float64(n), "operator_action")
-		lambdafn.Logger(ctx).InfoContext(ctx, "operator actions", "kind", kind, "count", n)
+		lambdafn.Logger(ctx).InfoContext(ctx, "operator actions recorded", "kind", kind, "count", n)
 	}
 	return nil
 }

@@ -142,7 +142,7 @@ func checkGA4Event(event string, params map[string]any) error {
 	for name, value := range params {
 		text := fmt.Sprint(value)
 		if !ga4Name.MatchString(name) || utf8.RuneCountInString(text) > 100 || text == "" {
-			return fmt.Errorf("the parameter %q is unfit", name)
+			return fmt.Errorf("the parameter %q is invalid", name)
 		}
 		if strings.ContainsAny(text, "@%") {
 			return fmt.Errorf("the parameter %q may hold an address", name)

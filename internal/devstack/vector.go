@@ -45,7 +45,7 @@ func (v *Vector) Namespaces() map[string]int {
 	return all
 }
 
-// Put adds n vectors like nothing else to a name space.
+// Put adds n vectors to a namespace, none similar to any other.
 func (v *Vector) Put(namespace string, at time.Time, n int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -97,7 +97,7 @@ func (h *Webhooks) verify(r *http.Request) (call WebhookCall, err error) {
 	case r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json":
 		return call, fmt.Errorf("%s of %q", r.Method, r.Header.Get("Content-Type"))
 	case id == "" || strings.Contains(id, "."):
-		return call, errors.New("the id is missing, or holds a point")
+		return call, errors.New("the id is missing or contains a dot")
 	case err != nil || off > tolerance:
 		return call, errors.New("the time is missing or off")
 	case len(body) > 20_000:

@@ -23,13 +23,13 @@ import (
 	"newsletter/internal/child"
 )
 
-// engine is a Docker engine behind a socket of ours, which makes every container a part of this machine: of its
-// network, where the functions reach the stack on 127.0.0.1 and no bridge or firewall rule is needed, and of its
-// architecture. `sam local` has no switches for that.
+// engine is a Docker engine behind a proxy socket. The proxy puts every container on the host's network, where the
+// functions reach the stack on 127.0.0.1 without a bridge or firewall rule, and the host's architecture. `sam local` has
+// no options for that.
 type engine struct {
 	socket    string
-	variables map[string]string // of the containers to come, beside those that the caller wants
-	client    *http.Client      // speaks to the real engine
+	variables map[string]string // added to those of each new container
+	client    *http.Client      // calls the real engine
 	server    *http.Server
 	own       *child.Child // an engine that was started here
 }

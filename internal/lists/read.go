@@ -76,7 +76,7 @@ func (f *file) judge(list io.Reader) error {
 	case err != nil:
 		return err
 	case f.lines == 0:
-		return errors.New("the list holds nobody")
+		return errors.New("the list is empty")
 	}
 	return f.header.err()
 }

@@ -16,9 +16,9 @@ func TestBrokenLists(t *testing.T) {
 	for name, c := range map[string]struct{ list, want string }{
 		"empty":                     {"", "the list is empty"},
 		"blank":                     {" \n\n", "the list is empty"},
-		"headings alone":            {"email,name\n", "the list holds nobody"},
-		"an empty array":            {"[]", "the list holds nobody"},
-		"no subscribers":            {`{"subscribers":[]}`, "the list holds nobody"},
+		"headings alone":            {"email,name\n", "the list is empty"},
+		"an empty array":            {"[]", "the list is empty"},
+		"no subscribers":            {`{"subscribers":[]}`, "the list is empty"},
 		"an open quote":             {"email,name\na@example.org,A\nb@example.org,\"B\nc@example.org,C\n", "line 3: a quoted cell"},
 		"an open quote that closes": {"email,name\na@example.org,\"A\nb@example.org,B\nc@example.org,\"\n", "line 2: a quoted cell goes on over several lines and holds an @"},
 		"a bare quote":              {"email,name\na@example.org,Tim \"the\" O\n", "line 2: bare"},

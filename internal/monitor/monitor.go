@@ -67,7 +67,7 @@ type Reader struct {
 	now func() time.Time
 
 	usual map[string]requeststats.Usual
-	hour  time.Time // of usual
+	hour  time.Time // in which usual was read
 }
 
 // NewReader returns a Reader with the clock now.

@@ -132,7 +132,7 @@ func decode(key string, content []byte) (Entry, error) {
 	return e, nil
 }
 
-// root begins all keys.
+// root is the prefix of all keys.
 const root = "journal/v1/"
 
 // key returns the key of an entry. Keys sort by day, and within a day by event id, which begins with the time.
