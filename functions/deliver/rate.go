@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -95,8 +94,8 @@ type domainLimiter struct {
 
 // take counts an email to an address, or returns how long it has to wait.
 func (l *domainLimiter) take(mailbox string) (wait time.Duration) {
-	domain, limited := l.domain(mailbox)
-	if !limited {
+	domain := l.domain(mailbox)
+	if domain == "" {
 		return 0
 	}
 	l.mu.Lock()
@@ -114,7 +113,7 @@ func (l *domainLimiter) take(mailbox string) (wait time.Duration) {
 
 // refund takes back the count of an email that is not sent.
 func (l *domainLimiter) refund(mailbox string) {
-	domain, _ := l.domain(mailbox)
+	domain := l.domain(mailbox)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.sent[domain] > 0 { // not counted in an earlier minute
@@ -122,11 +121,11 @@ func (l *domainLimiter) refund(mailbox string) {
 	}
 }
 
-// domain returns the registrable domain of an address, and whether its rate is limited.
-func (l *domainLimiter) domain(mailbox string) (domain string, limited bool) {
-	host := strings.ToLower(mailbox[strings.LastIndexByte(mailbox, '@')+1:])
-	if l.limit == 0 || host == "" || subscription.Provider(host) != "other" {
-		return "", false
+// domain returns the domain that the emails to an address are counted by; empty if its rate is not limited.
+func (l *domainLimiter) domain(mailbox string) string {
+	if l.limit == 0 {
+		return ""
 	}
-	return subscription.RegistrableDomain(host), true
+	address, _ := subscription.ParseAddress(mailbox) // the zero Address if the subscriber is gone
+	return address.LimitedDomain()
 }

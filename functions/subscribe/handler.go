@@ -51,7 +51,8 @@ func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 		return nil, err
 	}
 	attempt := admission.Request{
-		Client: r.Client, Honeypot: form.Website, StartedAt: form.StartedAt, Domain: request.Address.Domain, Captcha: form.CaptchaToken,
+		Client: r.Client, Honeypot: form.Website, StartedAt: form.StartedAt, Captcha: form.CaptchaToken,
+		Domain: request.Address.Domain, RegistrableDomain: request.Address.RegistrableDomain,
 	}
 	return h.Admit(ctx, attempt, func(d admission.Decision) (*httpapi.Response, error) {
 		request.OptIn = h.optIn

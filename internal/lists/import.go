@@ -193,7 +193,7 @@ func (m *Importer) parse(line Line) (p person, refusal string) {
 		ID: newID(), At: now, Kind: ledger.Imported, SubscriberID: p.id, Actor: ledger.Operator, Channel: "import", RequestID: "operator",
 		Source: ledger.Source{Page: line.Page, Referrer: line.Referrer, Origin: line.UTMSource, Medium: line.Medium, Campaign: line.Campaign}.Clean(),
 		Data: ledger.Data{
-			Outcome: "imported", Provider: subscription.Provider(address.Domain), From: string(subscription.None), To: string(subscription.Active),
+			Outcome: "imported", Provider: address.Provider, From: string(subscription.None), To: string(subscription.Active),
 			Locale: p.locale, TextVersion: version, Evidence: evidence(line.Evidence),
 		},
 	}

@@ -64,8 +64,8 @@ type Request struct {
 	Honeypot string
 	// StartedAt is when the form was shown, as the form reports it; zero if it does not.
 	StartedAt time.Time
-	// Domain is that of a sign-up's address, as lower-case A-labels.
-	Domain string
+	// Domain and RegistrableDomain are those of a sign-up's address, as lower-case A-labels.
+	Domain, RegistrableDomain string
 	// Captcha is the response of a sign-up's CAPTCHA; empty if there is none.
 	Captcha string
 }
@@ -151,7 +151,7 @@ func (a *Admission) signals(r Request) Signals {
 	took := a.now().Sub(r.StartedAt)
 	s := Signals{
 		Honeypot: r.Honeypot != "", TooFast: !r.StartedAt.IsZero() && took >= 0 && took < minFillTime,
-		Domain: a.signUps.status(r.Domain), Disposable: a.signUps.disposable(r.Domain),
+		Domain: a.signUps.status(r.Domain), Disposable: a.signUps.disposable(r.Domain, r.RegistrableDomain),
 	}
 	if a.verifier != nil && r.Captcha == "" {
 		s.Captcha = CaptchaMissing

@@ -49,8 +49,8 @@ func (c SignUpConfig) status(domain string) DomainStatus {
 }
 
 // disposable returns the policy that applies to an address at a domain.
-func (c SignUpConfig) disposable(domain string) Policy {
-	if c.Disposable != DisposableAllow && disposable.Listed(domain) {
+func (c SignUpConfig) disposable(domain, registrable string) Policy {
+	if c.Disposable != DisposableAllow && disposable.Listed(domain, registrable) {
 		return c.Disposable
 	}
 	return DisposableAllow

@@ -51,10 +51,10 @@ func TestPolicyOfDisposableDomains(t *testing.T) {
 		"": DisposableFlag, "flag": DisposableFlag, "hold": DisposableHold, "block": DisposableBlock, "allow": DisposableAllow,
 	} {
 		cfg := signUpConfig(t, map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": value})
-		if got := cfg.disposable("inbox.mailinator.com"); got != want {
+		if got := cfg.disposable("inbox.mailinator.com", "mailinator.com"); got != want {
 			t.Errorf("%q: %q, want %q", value, got, want)
 		}
-		if got := cfg.disposable("example.org"); got != DisposableAllow {
+		if got := cfg.disposable("example.org", "example.org"); got != DisposableAllow {
 			t.Errorf("%q, a domain that is not listed: %q", value, got)
 		}
 	}

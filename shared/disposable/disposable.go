@@ -9,8 +9,6 @@ import (
 	_ "embed"
 	"sort"
 	"strings"
-
-	"golang.org/x/net/publicsuffix"
 )
 
 // domains is the list: lower-case A-labels in byte order, each followed by a line feed.
@@ -18,24 +16,18 @@ import (
 //go:embed domains.txt
 var domains string
 
-// Listed reports whether a domain (lower-case A-labels) or a parent of it is on the list.
-func Listed(domain string) bool { return listed(domains, domain) }
+// Listed reports whether a domain or a parent of it up to its registrable domain is on the list. Both are lower-case
+// A-labels; the registrable domain of a public suffix is the suffix itself.
+func Listed(domain, registrable string) bool { return listed(domains, domain, registrable) }
 
-func listed(list, domain string) bool {
-	if contains(list, domain) {
-		return true
-	}
-	registrable, err := publicsuffix.EffectiveTLDPlusOne(domain)
-	if err != nil {
-		return false
-	}
-	for domain != registrable {
-		_, domain, _ = strings.Cut(domain, ".")
-		if contains(list, domain) {
-			return true
+func listed(list, domain, registrable string) bool {
+	for !contains(list, domain) {
+		if domain == registrable || domain == "" {
+			return false
 		}
+		_, domain, _ = strings.Cut(domain, ".")
 	}
-	return false
+	return true
 }
 
 // contains searches for a line by bisecting the text itself, so that nothing has to be split or allocated.

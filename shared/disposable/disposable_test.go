@@ -1,6 +1,7 @@
 package disposable
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -20,13 +21,18 @@ func TestListed(t *testing.T) {
 		"b.example.net": true, "c.b.example.net": true, "example.net": false, // a listed subdomain does not list its parent
 		"xn--bcher-kva.org": true, "zz.com": true, "zzz.com": false, "a.com": false, "": false, "\n": false, ".": false,
 	} {
-		if got := listed(list, domain); got != want {
+		if got := listed(list, domain, registrable(domain)); got != want {
 			t.Errorf("%q: %v, want %v", domain, got, want)
 		}
 	}
-	if listed("", "mailinator.com") {
+	if listed("", "mailinator.com", "mailinator.com") {
 		t.Error("an empty list contains a domain")
 	}
+}
+
+func registrable(domain string) string {
+	found, _ := publicsuffix.EffectiveTLDPlusOne(domain)
+	return cmp.Or(found, domain)
 }
 
 // TestEveryEntryIsFound looks up every entry of the real list, the first and last included, and names between entries.
@@ -36,13 +42,13 @@ func TestEveryEntryIsFound(t *testing.T) {
 		t.Fatalf("%d entries, Count returns %d", len(entries), Count())
 	}
 	for _, entry := range entries {
-		if !Listed(entry) {
+		if !Listed(entry, registrable(entry)) {
 			t.Errorf("%s is not found", entry)
 		}
 		if between := entry + "-"; !slices.Contains(entries, between) && contains(domains, between) {
 			t.Errorf("%s is found but not on the list", between)
 		}
-		if _, err := publicsuffix.EffectiveTLDPlusOne(entry); err == nil && !Listed("a.b."+entry) {
+		if _, err := publicsuffix.EffectiveTLDPlusOne(entry); err == nil && !Listed("a.b."+entry, registrable("a.b."+entry)) {
 			t.Errorf("a.b.%s is not found", entry)
 		}
 	}
@@ -88,6 +94,6 @@ func TestNormalize(t *testing.T) {
 func BenchmarkListed(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		Listed("mail.a-domain-that-is-not-listed.co.uk")
+		Listed("mail.a-domain-that-is-not-listed.co.uk", "a-domain-that-is-not-listed.co.uk")
 	}
 }

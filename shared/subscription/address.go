@@ -1,11 +1,13 @@
 package subscription
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
 )
 
 const (
@@ -30,6 +32,20 @@ type Address struct {
 	MailboxKey string
 	// Domain is the domain in A-labels, lower case.
 	Domain string
+	// RegistrableDomain is the part of Domain that its owner registered, such as example.co.uk of lists.example.co.uk; for a
+	// public suffix it is Domain.
+	RegistrableDomain string
+	// Provider is the mailbox provider, or otherProvider.
+	Provider string
+}
+
+// LimitedDomain returns the registrable domain that limits of emails count an address by. It is empty for large
+// providers, which unrelated people share, and for the zero Address.
+func (a Address) LimitedDomain() string {
+	if a.Provider != otherProvider {
+		return ""
+	}
+	return a.RegistrableDomain
 }
 
 // AddressError is the error for a text that is not an acceptable address.
@@ -70,8 +86,7 @@ var domains = idna.New(
 // and rejects any other white space, control characters, comments, quoted local parts, display names and address
 // literals. The local part must be a dot-atom of RFC 5322 in ASCII. The domain must have at least two labels, may be in
 // any script that IDNA allows, and must not end in a reserved name (RFC 6761, RFC 7686). ParseAddress does not check
-// that the domain exists. The error is an *AddressError. The function is pure, and ParseAddress(a.Mailbox) returns the
-// same Normalized, MailboxKey and Domain.
+// that the domain exists. The error is an *AddressError. The function is pure, and ParseAddress(a.Mailbox) returns a.
 func ParseAddress(s string) (Address, error) {
 	if len(s) > maxInput {
 		return Address{}, errLong
@@ -102,12 +117,15 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, errDomain
 	}
 	lower := strings.ToLower(local)
+	registrable, _ := publicsuffix.EffectiveTLDPlusOne(domain) // fails for a public suffix
 	return Address{
-		Display:    local + "@" + shown,
-		Mailbox:    local + "@" + domain,
-		Normalized: lower + "@" + domain,
-		MailboxKey: mailboxKey(lower, domain),
-		Domain:     domain,
+		Display:           local + "@" + shown,
+		Mailbox:           local + "@" + domain,
+		Normalized:        lower + "@" + domain,
+		MailboxKey:        mailboxKey(lower, domain),
+		Domain:            domain,
+		RegistrableDomain: cmp.Or(registrable, domain),
+		Provider:          providerOf(domain),
 	}, nil
 }
 

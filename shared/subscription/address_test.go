@@ -78,19 +78,19 @@ func TestPolicyOfPublicSuites(t *testing.T) {
 func TestParseAddress(t *testing.T) {
 	label63 := strings.Repeat("a", 63)
 	for input, want := range map[string]Address{
-		"Jane.Doe+news@Example.ORG":      {"Jane.Doe+news@example.org", "Jane.Doe+news@example.org", "jane.doe+news@example.org", "jane.doe@example.org", "example.org"},
-		"  jane@example.org ":            {"jane@example.org", "jane@example.org", "jane@example.org", "jane@example.org", "example.org"},
-		"J.A.N.E+x@GoogleMail.com":       {"J.A.N.E+x@googlemail.com", "J.A.N.E+x@googlemail.com", "j.a.n.e+x@googlemail.com", "jane@gmail.com", "googlemail.com"},
-		"+tag@gmail.com":                 {"+tag@gmail.com", "+tag@gmail.com", "+tag@gmail.com", "+tag@gmail.com", "gmail.com"},
-		"jane@bücher.example.com":        {"jane@bücher.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "xn--bcher-kva.example.com"},
-		"jane@XN--BCHER-KVA.example.com": {"jane@bücher.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "xn--bcher-kva.example.com"},
-		"jane@BÜCHER.example.com":        {"jane@bücher.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "xn--bcher-kva.example.com"},
-		"jane@faß.de":                    {"jane@faß.de", "jane@xn--fa-hia.de", "jane@xn--fa-hia.de", "jane@xn--fa-hia.de", "xn--fa-hia.de"},
-		"jane@例え。jp":                     {"jane@例え.jp", "jane@xn--r8jz45g.jp", "jane@xn--r8jz45g.jp", "jane@xn--r8jz45g.jp", "xn--r8jz45g.jp"},
-		"jane@пример.рф":                 {"jane@пример.рф", "jane@xn--e1afmkfd.xn--p1ai", "jane@xn--e1afmkfd.xn--p1ai", "jane@xn--e1afmkfd.xn--p1ai", "xn--e1afmkfd.xn--p1ai"},
-		"a@" + label63 + ".com":          {"a@" + label63 + ".com", "a@" + label63 + ".com", "a@" + label63 + ".com", "a@" + label63 + ".com", label63 + ".com"},
-		"a@1.com":                        {"a@1.com", "a@1.com", "a@1.com", "a@1.com", "1.com"},
-		"jane@نامه\u200cای.com":          {"jane@نامه\u200cای.com", "jane@xn--mgba3gch31f060k.com", "jane@xn--mgba3gch31f060k.com", "jane@xn--mgba3gch31f060k.com", "xn--mgba3gch31f060k.com"},
+		"Jane.Doe+news@Example.ORG":      {"Jane.Doe+news@example.org", "Jane.Doe+news@example.org", "jane.doe+news@example.org", "jane.doe@example.org", "example.org", "example.org", "other"},
+		"  jane@example.org ":            {"jane@example.org", "jane@example.org", "jane@example.org", "jane@example.org", "example.org", "example.org", "other"},
+		"J.A.N.E+x@GoogleMail.com":       {"J.A.N.E+x@googlemail.com", "J.A.N.E+x@googlemail.com", "j.a.n.e+x@googlemail.com", "jane@gmail.com", "googlemail.com", "googlemail.com", "google"},
+		"+tag@gmail.com":                 {"+tag@gmail.com", "+tag@gmail.com", "+tag@gmail.com", "+tag@gmail.com", "gmail.com", "gmail.com", "google"},
+		"jane@bücher.example.com":        {"jane@bücher.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "xn--bcher-kva.example.com", "example.com", "other"},
+		"jane@XN--BCHER-KVA.example.com": {"jane@bücher.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "xn--bcher-kva.example.com", "example.com", "other"},
+		"jane@BÜCHER.example.com":        {"jane@bücher.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "jane@xn--bcher-kva.example.com", "xn--bcher-kva.example.com", "example.com", "other"},
+		"jane@faß.de":                    {"jane@faß.de", "jane@xn--fa-hia.de", "jane@xn--fa-hia.de", "jane@xn--fa-hia.de", "xn--fa-hia.de", "xn--fa-hia.de", "other"},
+		"jane@例え。jp":                     {"jane@例え.jp", "jane@xn--r8jz45g.jp", "jane@xn--r8jz45g.jp", "jane@xn--r8jz45g.jp", "xn--r8jz45g.jp", "xn--r8jz45g.jp", "other"},
+		"jane@пример.рф":                 {"jane@пример.рф", "jane@xn--e1afmkfd.xn--p1ai", "jane@xn--e1afmkfd.xn--p1ai", "jane@xn--e1afmkfd.xn--p1ai", "xn--e1afmkfd.xn--p1ai", "xn--e1afmkfd.xn--p1ai", "other"},
+		"a@" + label63 + ".com":          {"a@" + label63 + ".com", "a@" + label63 + ".com", "a@" + label63 + ".com", "a@" + label63 + ".com", label63 + ".com", label63 + ".com", "other"},
+		"a@1.com":                        {"a@1.com", "a@1.com", "a@1.com", "a@1.com", "1.com", "1.com", "other"},
+		"jane@نامه\u200cای.com":          {"jane@نامه\u200cای.com", "jane@xn--mgba3gch31f060k.com", "jane@xn--mgba3gch31f060k.com", "jane@xn--mgba3gch31f060k.com", "xn--mgba3gch31f060k.com", "xn--mgba3gch31f060k.com", "other"},
 	} {
 		got, err := ParseAddress(input)
 		if err != nil || got != want {
@@ -184,7 +184,7 @@ func checkConsistent(t *testing.T, a Address, err error) {
 	if len(a.Mailbox) > 254 || len(a.Normalized) > 254 {
 		t.Errorf("longer than 254: %q", a.Mailbox)
 	}
-	for _, s := range []string{a.Mailbox, a.Normalized, a.MailboxKey, a.Domain} {
+	for _, s := range []string{a.Mailbox, a.Normalized, a.MailboxKey, a.Domain, a.RegistrableDomain, a.Provider} {
 		for i := range len(s) {
 			if s[i] < 0x21 || s[i] >= 0x7f {
 				t.Errorf("byte %#x in %q", s[i], s)
@@ -199,6 +199,9 @@ func checkConsistent(t *testing.T, a Address, err error) {
 	}
 	for _, again := range []string{a.Mailbox, a.Display, a.Normalized, strings.ToUpper(a.Mailbox)} {
 		b, err := ParseAddress(again)
+		if again == a.Mailbox && b != a {
+			t.Errorf("%q is parsed as %+v, want %+v", again, b, a)
+		}
 		if err != nil || b.Normalized != a.Normalized || b.MailboxKey != a.MailboxKey || b.Domain != a.Domain {
 			t.Errorf("%q, from %+v: got %+v, %v", again, a, b, err)
 		}

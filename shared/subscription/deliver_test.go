@@ -45,7 +45,7 @@ func (b *fixture) deliver() (sent []sentEmail) {
 			default:
 				b.complete(queue, d, "sent")
 				a := address(b, to.Mailbox)
-				sent = append(sent, sentEmail{to.Mailbox, a.MailboxKey, RegistrableDomain(a.Domain), EmailOf(d.Kind), b.now()})
+				sent = append(sent, sentEmail{to.Mailbox, a.MailboxKey, a.LimitedDomain(), EmailOf(d.Kind), b.now()})
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (b *fixture) expectSendings(sent []sentEmail) {
 		if n := within(one, budget.pause, mailbox); n > 1 {
 			b.Errorf("%s: %d emails to %s within the pause", one.email, n, one.mailbox)
 		}
-		if limit := b.store.domainLimit.Limit; limit > 0 && email.anyAddress && Provider(one.domain) == "other" {
+		if limit := b.store.domainLimit.Limit; limit > 0 && email.anyAddress && one.domain != "" {
 			if n := within(one, domainWindow, func(other sentEmail) bool {
 				return other.domain == one.domain && other.email.row().anyAddress
 			}); n > limit {

@@ -68,21 +68,10 @@ func (e *Exemptions) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// RegistrableDomain returns the registrable part of a domain in lower-case A-labels: example.co.uk for
-// lists.example.co.uk. It returns a public suffix unchanged.
-func RegistrableDomain(domain string) string {
-	registrable, err := publicsuffix.EffectiveTLDPlusOne(domain)
-	if err != nil {
-		return domain
-	}
-	return registrable
-}
-
-// countedDomain returns the domain that the limit counts an address by; empty for large providers, which unrelated
-// people share, and for exempt domains.
+// countedDomain returns the domain that the limit counts an address by; empty for large providers and exempt domains.
 func (c DomainLimit) countedDomain(a Address) string {
-	domain := RegistrableDomain(a.Domain)
-	if Provider(a.Domain) != "other" || slices.Contains(c.Exempt, domain) {
+	domain := a.LimitedDomain()
+	if slices.Contains(c.Exempt, domain) {
 		return ""
 	}
 	return domain

@@ -15,7 +15,7 @@ import (
 
 func ExampleParseAddress() {
 	a, err := subscription.ParseAddress(" Jane.Doe+news@Bücher.example.com ")
-	fmt.Println(a.Display, a.Normalized, a.MailboxKey, err)
+	fmt.Println(a.Display, a.Normalized, a.MailboxKey, a.RegistrableDomain, a.Provider, err)
 
 	_, err = subscription.ParseAddress("jane@localhost")
 	var refused *subscription.AddressError
@@ -23,7 +23,7 @@ func ExampleParseAddress() {
 		fmt.Println(refused.Reason, "–", refused.Detail)
 	}
 	// Output:
-	// Jane.Doe+news@bücher.example.com jane.doe+news@xn--bcher-kva.example.com jane.doe@xn--bcher-kva.example.com <nil>
+	// Jane.Doe+news@bücher.example.com jane.doe+news@xn--bcher-kva.example.com jane.doe@xn--bcher-kva.example.com example.com other <nil>
 	// domain – The part after the @ is not a domain name that can receive email.
 }
 
@@ -35,11 +35,6 @@ func ExampleTransition() {
 	// Output:
 	// pending confirm subscription.requested
 	// active confirmed subscription.confirmed
-}
-
-func ExampleProvider() {
-	fmt.Println(subscription.Provider("googlemail.com"), subscription.Provider("hotmail.co.uk"), subscription.Provider("example.org"))
-	// Output: google microsoft other
 }
 
 // A function makes the Store once and reuses it. Without a database, the example ends early.

@@ -71,7 +71,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 			s.record(b, ledger.Event{
 				ID: eventID, At: now, Kind: ledger.LinkRequested, SubscriberID: known.ID, Actor: ledger.Visitor,
 				Data: ledger.Data{
-					Outcome: string(outcome), Reasons: r.Reasons, Provider: Provider(r.Address.Domain), Purpose: string(r.Email),
+					Outcome: string(outcome), Reasons: r.Reasons, Provider: r.Address.Provider, Purpose: string(r.Email),
 				},
 			}, r.Visit)
 			email.enqueue(b, hashes.mailbox, nil, outbox.Message{

@@ -5,10 +5,12 @@ import (
 	"strings"
 )
 
-// Provider returns the mailbox provider of a domain in lower-case A-labels, coarse enough to be stored in rows that
-// outlive the address. It returns "other" for domains of companies and individuals, even if a large provider hosts
-// them.
-func Provider(domain string) string {
+// otherProvider is the Provider of companies and individuals with their own domain, even if a large provider hosts it.
+const otherProvider = "other"
+
+// providerOf returns the mailbox provider of a domain in lower-case A-labels, or otherProvider. It is coarse enough to
+// be stored in rows that outlive the address.
+func providerOf(domain string) string {
 	for _, p := range []struct {
 		bucket  string
 		domains []string
@@ -53,5 +55,5 @@ func Provider(domain string) string {
 			return p.bucket
 		}
 	}
-	return "other"
+	return otherProvider
 }

@@ -12,7 +12,7 @@ func TestProvider(t *testing.T) {
 		// These belong to unrelated owners, so the domain limit counts them.
 		"outlook.cc": "other", "live.me": "other", "yahoo.zz": "other", "aol.co.zz": "other", "hotmail.com.tk": "other", "google.com": "other",
 	} {
-		if got := Provider(domain); got != want {
+		if got := providerOf(domain); got != want {
 			t.Errorf("%s: %s, want %s", domain, got, want)
 		}
 	}

@@ -134,7 +134,7 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: ledger.Visitor,
 		Source: t.Source, ConsentTextID: shown,
 		Data: ledger.Data{
-			Outcome: string(d.Outcome), Reasons: reasons, Provider: Provider(t.Address.Domain),
+			Outcome: string(d.Outcome), Reasons: reasons, Provider: t.Address.Provider,
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
 			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow,
 		},

@@ -39,7 +39,7 @@ func (r row) state() State {
 // provider returns the mailbox provider of the row's address.
 func (r row) provider() string {
 	_, domain, _ := strings.Cut(r.EmailNorm, "@")
-	return Provider(domain)
+	return providerOf(domain)
 }
 
 // event returns the ledger event of a decision about r. The caller adds id, time, actor, channel and request id.
