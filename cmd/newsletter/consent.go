@@ -111,8 +111,8 @@ func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
 		if !t.Current {
 			continue
 		}
-		locales = append(locales, t.Locale)
-		if *locale == "" || strings.EqualFold(*locale, t.Locale) {
+		locales = append(locales, string(t.Locale))
+		if *locale == "" || strings.EqualFold(*locale, string(t.Locale)) {
 			fmt.Fprintf(stdout, "%s (%s)\n%s\n\n", t.Version, t.Locale, t.Body)
 			found = true
 		}

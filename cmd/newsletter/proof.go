@@ -73,7 +73,7 @@ func facts(s subscription.Step) []fact {
 	case s.Kind == ledger.Requested || s.Kind == ledger.Imported:
 		text = "none recorded"
 	}
-	origin := []fact{{"language", s.Data.Locale}, {"page", s.Source.Page}, {"referrer", s.Source.Referrer}, {"campaign", s.Source.Campaign}}
+	origin := []fact{{"language", string(s.Data.Locale)}, {"page", s.Source.Page}, {"referrer", s.Source.Referrer}, {"campaign", s.Source.Campaign}}
 	switch s.Kind {
 	case ledger.Requested:
 		box := "not recorded"

@@ -37,7 +37,7 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 			{Button: t.Pages.Confirm.Secondary, Secondary: true, Hidden: []httpapi.Field{{Name: "action", Value: decline}}},
 		}}
 	}
-	return h.RespondIn(visitor.Language(r, text.Locale), r, http.StatusOK, visitor.State{Status: "pending"}, page).WithOutcome("shown"), nil
+	return h.RespondIn(visitor.Language(r, string(text.Locale)), r, http.StatusOK, visitor.State{Status: "pending"}, page).WithOutcome("shown"), nil
 }
 
 // act handles the buttons. A POST without a body confirms.

@@ -24,7 +24,7 @@ func message(c subscription.ChangeEvent) notify.Message {
 	m := notify.Message{Level: notify.Info, Title: cmp.Or(titles[c.Kind], string(c.Kind))}
 	for _, line := range []struct{ name, value string }{
 		{"Page", c.Source.Page}, {"Campaign", c.Source.Campaign}, {"Mailbox provider", c.Data.Provider},
-		{"Language", c.Data.Locale}, {"Reason", strings.Join(c.Data.Reasons, ", ")},
+		{"Language", string(c.Data.Locale)}, {"Reason", strings.Join(c.Data.Reasons, ", ")},
 	} {
 		if line.value != "" {
 			m.Lines = append(m.Lines, line.name+": "+line.value)

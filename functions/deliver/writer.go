@@ -37,7 +37,7 @@ func (w writer) compose(d outbox.Delivery, to subscription.Recipient) (email.Mes
 	if kind == subscription.NoEmail {
 		return email.Message{}, false
 	}
-	texts := w.catalog.For(to.Locale)
+	texts := w.catalog.For(string(to.Locale))
 	claims := token.Claims{Purpose: token.Unsubscribe, Link: token.Link{SubscriberID: to.SubscriberID, Epoch: to.Epoch}}
 	content := email.Content{
 		Texts: texts.Emails[string(kind)], Lang: texts.Lang, Footer: w.catalog.Footer,

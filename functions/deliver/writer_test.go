@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/catalog"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
@@ -32,8 +33,9 @@ func TestEveryEmailIsComposed(t *testing.T) {
 		w.rings[purpose] = ring
 	}
 	to := subscription.Recipient{SubscriberID: uuid.New(), Mailbox: "jane@example.org", Epoch: 2}
-	for _, to.Locale = range w.catalog.Languages() {
-		texts := w.catalog.For(to.Locale)
+	for _, language := range w.catalog.Languages() {
+		texts := w.catalog.For(language)
+		to.Locale = ledger.Locale(language)
 		for name := range texts.Emails {
 			if !slices.Contains(subscription.Emails(), subscription.Email(name)) {
 				t.Errorf("%s has texts of an unknown email %s", to.Locale, name)

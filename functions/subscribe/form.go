@@ -67,7 +67,6 @@ const (
 	maxURL         = 2048
 	maxAttribution = 256
 	maxVersion     = 64
-	maxLocale      = 35   // BCP 47 §4.4.1
 	maxToken       = 8192 // Turnstile's have at most 2,048 bytes; hCaptcha documents no limit
 )
 
@@ -100,14 +99,15 @@ func (f signUp) request(r *httpapi.Request, channel string) (subscription.Reques
 			wrong(limit.pointer, "Control characters are not allowed.")
 		}
 	}
-	if !isLocale(f.Locale) {
+	locale, err := ledger.ParseLocale(f.Locale)
+	if err != nil {
 		wrong("locale", `This must be a language tag such as "de" or "pt-BR".`)
 	}
 	if len(mistakes) > 0 {
 		return subscription.Request{}, httpapi.Invalid(mistakes...)
 	}
 	return subscription.Request{
-		Address: address, Locale: f.Locale, Source: f.Source,
+		Address: address, Locale: locale, Source: f.Source,
 		Consent: subscription.Consent{Granted: f.Consent.Granted != nil, TextVersion: f.Consent.TextVersion},
 		Visit:   visitor.Visit(r, channel),
 	}, nil
@@ -119,23 +119,6 @@ func fieldPointer(member, channel string) string {
 		member = member[strings.LastIndexByte(member, '/')+1:]
 	}
 	return "#/" + member
-}
-
-func isLocale(tag string) bool {
-	if len(tag) > maxLocale {
-		return false
-	}
-	for i, part := range strings.Split(tag, "-") {
-		if tag != "" && (part == "" || len(part) > 8 || i == 0 && len(part) < 2) {
-			return false
-		}
-		for _, c := range part {
-			if c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }

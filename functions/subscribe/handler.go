@@ -64,7 +64,7 @@ func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 		if err != nil {
 			return nil, err
 		}
-		wanted := cmp.Or(request.Locale, visitor.Language(r, ""))
+		wanted := cmp.Or(string(request.Locale), visitor.Language(r, ""))
 		return h.RespondIn(wanted, r, http.StatusAccepted, visitor.State{Status: "accepted", Message: acceptedMessage}, acceptedPage).
 			WithOutcome(string(outcome)), nil
 	})

@@ -165,18 +165,6 @@ func TestLengthsAreBounded(t *testing.T) {
 	b.ExpectState("", "", "")
 }
 
-func TestLocales(t *testing.T) {
-	for tag, want := range map[string]bool{
-		"": true, "de": true, "pt-BR": true, "zh-Hant-TW": true, "sl-rozaj-biske-1994": true, "de-CH-1996-x-private": true,
-		"d": false, "de_DE": false, "de-": false, "-de": false, "de--at": false, "dé": false, "toolongtag": false,
-		"de-" + strings.Repeat("abcdefgh-", 4) + "a": false,
-	} {
-		if got := isLocale(tag); got != want {
-			t.Errorf("%q: %v, want %v", tag, got, want)
-		}
-	}
-}
-
 func TestAllInvalidSettingsAreReported(t *testing.T) {
 	_, err := open(t.Context(), config.FromMap(map[string]string{"LIMITS_SUBSCRIBE": "many", "SIGNUP_DOUBLE_OPT_IN": "perhaps"}))
 	if err == nil {

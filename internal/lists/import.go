@@ -160,7 +160,7 @@ type person struct {
 	id         uuid.UUID
 	event      ledger.Event
 	at         time.Time
-	locale     string
+	locale     ledger.Locale
 	ip         string
 	agent      string
 	hmac       string // of the address, in hexadecimal
@@ -185,8 +185,9 @@ func (m *Importer) parse(line Line) (p person, refusal string) {
 	}
 	now := m.now().UTC()
 	at, ip, unread := line.consent(now)
+	locale, localeErr := ledger.ParseLocale(line.Locale)
 	p = person{
-		line: line.Number, address: address, id: newID(), at: at, locale: cleanLocale(line.Locale), agent: ledger.Printable(line.Agent, maxEvidence),
+		line: line.Number, address: address, id: newID(), at: at, locale: locale, agent: ledger.Printable(line.Agent, maxEvidence),
 		hmac: hex.EncodeToString(m.key.Address(address.Normalized)),
 	}
 	p.event = ledger.Event{
@@ -209,7 +210,7 @@ func (m *Importer) parse(line Line) (p person, refusal string) {
 		p.ip = address.Unmap().WithZone("").String()
 	}
 	for what, lost := range map[string]bool{
-		"times": unread, "languages": line.Locale != p.locale, "networks": ip != "" && p.ip == "",
+		"times": unread, "languages": localeErr != nil, "networks": ip != "" && p.ip == "",
 		"evidence": line.Evidence != "" && p.event.Data.Evidence == "",
 	} {
 		if lost {
@@ -226,19 +227,6 @@ func evidence(words string) string {
 		return ""
 	}
 	return ledger.Printable(words, maxEvidence)
-}
-
-// cleanLocale returns the locale if it has only the characters of a language tag, or "".
-func cleanLocale(locale string) string {
-	for _, r := range locale {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' {
-			return ""
-		}
-	}
-	if len(locale) > 35 {
-		return ""
-	}
-	return locale
 }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

@@ -133,7 +133,7 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 	sources := columns(people, func(p person) string { return p.event.Source.JSON() })
 	b.Queue(insertPeopleSQL,
 		columns(people, func(p person) string { return p.id.String() }), columns(people, func(p person) string { return p.address.Mailbox }),
-		columns(people, func(p person) string { return p.address.Normalized }), columns(people, func(p person) string { return p.locale }), sources, events,
+		columns(people, func(p person) string { return p.address.Normalized }), columns(people, func(p person) string { return string(p.locale) }), sources, events,
 		columns(people, func(p person) string { return p.at.Format(time.RFC3339Nano) }), m.options.Confirmed)
 	b.Queue(insertIdentitiesSQL, events, columns(people, func(p person) string { return p.hmac }),
 		m.folds(people), m.key.ID())

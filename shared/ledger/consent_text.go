@@ -26,7 +26,7 @@ var errConsentTextExists = errors.New("ledger: this version has a text in this l
 type ConsentText struct {
 	ID      uuid.UUID `json:"id"`
 	Version string    `json:"version"`
-	Locale  string    `json:"locale"` // BCP 47
+	Locale  Locale    `json:"locale"`
 	Body    string    `json:"body"`
 	SHA256  string    `json:"sha256"` // of Body in UTF-8, in hexadecimal
 	// CreatedAt is when the text was added.
@@ -37,13 +37,14 @@ type ConsentText struct {
 
 // NewConsentText returns a text written by the operator. It trims blanks and normalizes Unicode (NFC), so that equal
 // texts have equal hashes. The error describes what is invalid.
-func NewConsentText(version, locale, body string) (ConsentText, error) {
+func NewConsentText(version, language, body string) (ConsentText, error) {
+	locale, err := ParseLocale(language)
 	body = norm.NFC.String(strings.TrimSpace(strings.ReplaceAll(body, "\r\n", "\n")))
 	switch {
 	case !isName(version, 64, "._-"):
 		return ConsentText{}, errors.New("the version must be 1 to 64 letters, digits, dots, hyphens or underscores")
-	case !isName(locale, 35, "-") || len(locale) < 2:
-		return ConsentText{}, errors.New("the locale must be a language tag, such as de or de-AT")
+	case err != nil || locale == "":
+		return ConsentText{}, fmt.Errorf("the locale %w", errLocale)
 	case !utf8.ValidString(body) || strings.ContainsRune(body, 0):
 		return ConsentText{}, errors.New("the text must be UTF-8 without NUL characters")
 	case body == "" || utf8.RuneCountInString(body) > maxConsentText:
@@ -70,7 +71,7 @@ func AddConsentText(ctx context.Context, db database, t ConsentText, now time.Ti
 		Data: Data{Outcome: "added", TextVersion: t.Version, Locale: t.Locale},
 	}
 	err := db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(insertTextSQL, t.ID.String(), t.Version, t.Locale, t.Body, t.SHA256, now)
+		b.Queue(insertTextSQL, t.ID.String(), t.Version, string(t.Locale), t.Body, t.SHA256, now)
 		Append(b, event)
 	})
 	const uniqueViolation = "23505"
@@ -95,7 +96,7 @@ func ConsentTexts(ctx context.Context, db database) ([]ConsentText, error) {
 		b.Queue(textsSQL).Query(func(rows pgx.Rows) error {
 			var err error
 			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t ConsentText, err error) {
-				return t, row.Scan(&t.ID, &t.Version, &t.Locale, &t.Body, &t.SHA256, &t.CreatedAt, &t.Current)
+				return t, row.Scan(&t.ID, &t.Version, (*string)(&t.Locale), &t.Body, &t.SHA256, &t.CreatedAt, &t.Current)
 			})
 			return err
 		})
@@ -108,17 +109,17 @@ func ConsentTexts(ctx context.Context, db database) ([]ConsentText, error) {
 
 // ConsentTextShown returns the id of the text of a version shown in a language: the text in that language, in its
 // base language, or the only text of the version. It returns uuid.Nil if none of them is certain.
-func ConsentTextShown(texts []ConsentText, version, locale string) uuid.UUID {
-	base, _, _ := strings.Cut(locale, "-")
+func ConsentTextShown(texts []ConsentText, version string, locale Locale) uuid.UUID {
+	base, _, _ := strings.Cut(string(locale), "-")
 	var only, inBase uuid.UUID
 	n := 0
 	for _, t := range texts {
 		switch {
 		case t.Version != version:
 			continue
-		case strings.EqualFold(t.Locale, locale):
+		case strings.EqualFold(string(t.Locale), string(locale)):
 			return t.ID
-		case strings.EqualFold(t.Locale, base):
+		case strings.EqualFold(string(t.Locale), base):
 			inBase = t.ID
 		}
 		only = t.ID

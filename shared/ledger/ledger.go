@@ -88,8 +88,8 @@ type Data struct {
 	Granted bool `json:"granted,omitempty"`
 	// Purpose is the purpose of a requested link, or what an operator's act is about.
 	Purpose string `json:"purpose,omitempty"`
-	// Locale is the language of the form, as a BCP 47 tag.
-	Locale string `json:"locale,omitempty"`
+	// Locale is the language of the form.
+	Locale Locale `json:"locale,omitempty"`
 	// Workflow is how consent was obtained, with a version, such as "double-opt-in/1".
 	Workflow string `json:"workflow,omitempty"`
 	// TextVersion is the version of a consent text. For a request or an import it is the version that it names, even

@@ -78,7 +78,9 @@ where e.id = $1::text::uuid and e.subscriber_id = $2::text::uuid and e.kind = $3
 
 // ConsentText is a text that subscribers agree to.
 type ConsentText struct {
-	Version, Locale, Body string
+	Version string
+	Locale  ledger.Locale
+	Body    string
 }
 
 // ConsentText returns the text for the confirmation page of a verified confirm token: the text that the form showed,
@@ -90,7 +92,7 @@ func (s *Store) ConsentText(ctx context.Context, link token.Link) (ConsentText, 
 		text = ConsentText{}
 		b.Queue(shownConsentSQL, link.EventID.String(), link.SubscriberID.String(), string(ledger.Requested)).
 			QueryRow(func(found pgx.Row) error {
-				return ignoreNoRows(found.Scan(&text.Version, &text.Locale, &text.Body))
+				return ignoreNoRows(found.Scan(&text.Version, (*string)(&text.Locale), &text.Body))
 			})
 	})
 	if err != nil {

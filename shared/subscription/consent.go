@@ -3,6 +3,8 @@ package subscription
 import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"newsletter/shared/ledger"
 )
 
 // A consentText identifies the consent text of a version, or of the current version, for a sign-up.
@@ -24,8 +26,8 @@ order by lower(locale) = lower($2::text) desc, lower(locale) = lower(split_part(
 limit 1`
 
 // load reads the text of a version, or of the current version if empty, in the closest language to locale.
-func (c *consentText) load(b *pgx.Batch, version, locale string) {
-	b.Queue(consentTextSQL, version, locale).QueryRow(func(found pgx.Row) error {
+func (c *consentText) load(b *pgx.Batch, version string, locale ledger.Locale) {
+	b.Queue(consentTextSQL, version, string(locale)).QueryRow(func(found pgx.Row) error {
 		return ignoreNoRows(found.Scan(&c.id, &c.certain))
 	})
 }

@@ -27,7 +27,7 @@ type HeldEmail struct {
 	Domain       string        `json:"domain"` // of the address; empty if the sign-up is gone
 	Status       State         `json:"status"`
 	Channel      string        `json:"channel"`
-	Locale       string        `json:"locale,omitempty"`
+	Locale       ledger.Locale `json:"locale,omitempty"`
 	Source       ledger.Source `json:"source"`
 }
 
@@ -62,7 +62,7 @@ func (s *Store) ListHeld(ctx context.Context, limit int) ([]HeldEmail, error) {
 func scanHold(row pgx.CollectableRow) (HeldEmail, error) {
 	var h HeldEmail
 	var source string
-	err := row.Scan(&h.ID, &h.Reason, &h.Kind, &h.SubscriberID, &h.At, &h.Domain, (*string)(&h.Status), &h.Channel, &h.Locale, &source)
+	err := row.Scan(&h.ID, &h.Reason, &h.Kind, &h.SubscriberID, &h.At, &h.Domain, (*string)(&h.Status), &h.Channel, (*string)(&h.Locale), &source)
 	h.At, h.Source = h.At.UTC(), ledger.ParseSource(source)
 	return h, err
 }

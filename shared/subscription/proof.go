@@ -85,7 +85,7 @@ func scanStep(row pgx.CollectableRow) (Step, error) {
 	var source, data, textID string
 	text := ledger.ConsentText{}
 	err := row.Scan(&s.EventID, &s.SubscriberID, &s.At, (*string)(&s.Kind), (*string)(&s.Actor), &s.Channel, &source, &s.RequestID, &data,
-		&s.IP, &s.UserAgent, &textID, &text.Version, &text.Locale, &text.Body, &text.SHA256, &text.CreatedAt)
+		&s.IP, &s.UserAgent, &textID, &text.Version, (*string)(&text.Locale), &text.Body, &text.SHA256, &text.CreatedAt)
 	if err != nil {
 		return s, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
 
@@ -15,7 +16,7 @@ import (
 type Recipient struct {
 	SubscriberID uuid.UUID
 	Mailbox      string // the address to write to
-	Locale       string // BCP 47; empty if unknown
+	Locale       ledger.Locale
 	State        State
 	Epoch        int32
 	Suppressed   bool // a suppression is in force; CheckSend includes those of the whole mailbox
@@ -40,7 +41,7 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 		found = make(map[uuid.UUID]Recipient, len(ids))
 		b.Queue(recipientsSQL, ids, s.clock()).Query(func(rows pgx.Rows) error {
 			var r Recipient
-			into := []any{&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Suppressed}
+			into := []any{&r.SubscriberID, &r.Mailbox, (*string)(&r.Locale), (*string)(&r.State), &r.Epoch, &r.Suppressed}
 			_, err := pgx.ForEachRow(rows, into, func() error {
 				found[r.SubscriberID] = r
 				return nil
@@ -75,7 +76,7 @@ func (s *Store) FindByPseudonym(ctx context.Context, emailHMAC []byte) (Recipien
 }
 
 func (r *Recipient) scan(found pgx.Row) error {
-	return ignoreNoRows(found.Scan(&r.SubscriberID, &r.Mailbox, &r.Locale, (*string)(&r.State), &r.Epoch, &r.Suppressed))
+	return ignoreNoRows(found.Scan(&r.SubscriberID, &r.Mailbox, (*string)(&r.Locale), (*string)(&r.State), &r.Epoch, &r.Suppressed))
 }
 
 // IsSubscribed reports whether r receives the newsletter. The zero Recipient does not.

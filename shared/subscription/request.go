@@ -32,7 +32,7 @@ type Consent struct {
 // Request is an admitted sign-up.
 type Request struct {
 	Address Address
-	Locale  string // the form's, BCP 47; empty for none
+	Locale  ledger.Locale // of the form
 	Consent Consent
 	Source  ledger.Source
 	Visit   Visit
@@ -67,7 +67,6 @@ type requestTx struct {
 // timing reveals the state. The outcome is for logs only. The error is ErrUnknownConsent or the database's; after the
 // latter the request may or may not be recorded, and repeating it is harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
-	r.Locale = cleanLocale(r.Locale)
 	tx := &requestTx{Request: r, eventID: newID(), newRowID: newID(), hashes: s.pseudonyms(r.Address)}
 	lock := s.mailboxLock(r.Address)
 	var outcome Outcome
@@ -178,18 +177,4 @@ func (t *requestTx) change(d Decision) (padding int) {
 		t.row.ConfirmedAt = &t.now
 	}
 	return padding
-}
-
-// cleanLocale returns locale, or "" if it has characters or a length that no language tag has (BCP 47 §4.4.1).
-func cleanLocale(locale string) string {
-	const maxLength = 35
-	for i := range len(locale) {
-		if c := locale[i]; !isAlphanumeric(c) && c != '-' {
-			return ""
-		}
-	}
-	if len(locale) > maxLength {
-		return ""
-	}
-	return locale
 }

@@ -127,7 +127,7 @@ func TestConsentTextOfARequest(t *testing.T) {
 		{"2026-01", "de", "2026-01 en", "2026-01 en"}, // the only text of its version
 	} {
 		i++
-		r := Request{Address: address(t, fmt.Sprintf("jane%d@example.org", i)), Visit: visit, Locale: c.locale, Consent: Consent{TextVersion: c.version}}
+		r := Request{Address: address(t, fmt.Sprintf("jane%d@example.org", i)), Visit: visit, Locale: ledger.Locale(c.locale), Consent: Consent{TextVersion: c.version}}
 		if _, err := b.store.Request(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestConsentTextOfARequest(t *testing.T) {
 		if got[0] != c.shown+" "+c.version {
 			t.Errorf("%+v: %s", c, got[0])
 		}
-		if text, err := b.store.ConsentText(t.Context(), b.link(r.Address.Normalized)); err != nil || text.Version+" "+text.Locale != c.want || text.Body == "" {
+		if text, err := b.store.ConsentText(t.Context(), b.link(r.Address.Normalized)); err != nil || text.Version+" "+string(text.Locale) != c.want || text.Body == "" {
 			t.Errorf("%+v: %+v, %v", c, text, err)
 		}
 		b.click(b.store.Confirm, b.link(r.Address.Normalized), ConfirmedNow)

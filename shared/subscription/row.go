@@ -20,7 +20,7 @@ type row struct {
 	Status         State
 	Returning      bool
 	Epoch          int32
-	Locale         string
+	Locale         ledger.Locale
 	Source         ledger.Source
 	RequestEventID uuid.UUID
 	RequestedAt    time.Time
@@ -97,7 +97,7 @@ func (r *row) loadByAnyID(b *pgx.Batch, id uuid.UUID, lock int64) {
 
 func (r *row) scan(found pgx.Row) error {
 	var status, source string
-	err := found.Scan(&r.ID, &r.Email, &r.EmailNorm, &status, &r.Returning, &r.Epoch, &r.Locale, &source,
+	err := found.Scan(&r.ID, &r.Email, &r.EmailNorm, &status, &r.Returning, &r.Epoch, (*string)(&r.Locale), &source,
 		&r.RequestEventID, &r.RequestedAt, &r.ConfirmedAt, &r.EndedAt)
 	r.exists, r.Status, r.Source = err == nil, State(status), ledger.ParseSource(source)
 	return ignoreNoRows(err)
@@ -124,7 +124,7 @@ func (r row) save(b *pgx.Batch, padding int) {
 	if r.Returning {
 		returningFrom = string(Unsubscribed)
 	}
-	b.Queue(saveRowSQL, r.ID.String(), r.Email, r.EmailNorm, string(r.Status), returningFrom, r.Epoch, r.Locale,
+	b.Queue(saveRowSQL, r.ID.String(), r.Email, r.EmailNorm, string(r.Status), returningFrom, r.Epoch, string(r.Locale),
 		r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt, r.exists, padding)
 }
 
