@@ -5,8 +5,8 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// Config configures the deliveries.
-type Config struct {
+// deliverConfig configures the deliveries.
+type deliverConfig struct {
 	outbox.WorkerConfig
 	email.RateConfig
 	email.BreakerConfig
@@ -14,4 +14,4 @@ type Config struct {
 
 // connections returns the size of the connection pool. It is small because a delivery spends most of its time in the
 // email service.
-func (c Config) connections() int { return max(2, min(c.Concurrency, 4)) }
+func (c deliverConfig) connections() int { return max(2, min(c.Concurrency, 4)) }

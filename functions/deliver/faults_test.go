@@ -283,7 +283,7 @@ func TestDatabaseUnavailable(t *testing.T) {
 
 func TestConnectionsFollowTheConcurrency(t *testing.T) {
 	for concurrency, want := range map[int]int{1: 2, 3: 3, 100: 4} {
-		if got := (Config{WorkerConfig: outbox.WorkerConfig{Concurrency: concurrency}}).connections(); got != want {
+		if got := (deliverConfig{WorkerConfig: outbox.WorkerConfig{Concurrency: concurrency}}).connections(); got != want {
 			t.Errorf("%d: %d connections, want %d", concurrency, got, want)
 		}
 	}

@@ -42,7 +42,7 @@ type subscribers interface {
 }
 
 type handler struct {
-	config        Config
+	config        deliverConfig
 	db            *postgres.DB
 	queue         *outbox.Worker
 	subscribers   subscribers

@@ -20,7 +20,7 @@ import (
 
 // wire returns the handler for a configuration, and its database.
 func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
-	publicURL, cfg, sender, book := config.Read[httpapi.LinkConfig](env).PublicURL, config.Read[Config](env), readSender(env), catalog.Read(env)
+	publicURL, cfg, sender, book := config.Read[httpapi.LinkConfig](env).PublicURL, config.Read[deliverConfig](env), readSender(env), catalog.Read(env)
 	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	rings := map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {

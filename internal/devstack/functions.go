@@ -38,7 +38,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 	values := map[string]string{
 		"ENVIRONMENT": "local", "RELEASE": "local", "LOG_LEVEL": "INFO",
 		"SITE_PUBLIC_URL": s.BaseURL + "/" + s.options.MappingKey, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "SITE_POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
-		"MAIL_CONFIGURATION_SET": ConfigurationSet,
+		"MAIL_CONFIGURATION_SET": configurationSet,
 		"MAIL_FROM":              "The Local Letter <letter@local.example.org>",
 		"DATABASE_URL":           s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
 		"REDIS_URL": s.Redis.URL, "REDIS_CA_FILE": s.Redis.CAFile,

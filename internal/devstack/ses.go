@@ -113,8 +113,8 @@ func (s *SES) SetPublishing(on bool) {
 	s.eventsOff = !on
 }
 
-// ConfigurationSet is the one configuration set that the fake knows.
-const ConfigurationSet = "newsletter-local"
+// configurationSet is the one configuration set that the fake knows.
+const configurationSet = "newsletter-local"
 
 // sendEmail is the request of SendEmail, as far as it is used. Other members are refused.
 type sendEmail struct {
@@ -171,7 +171,7 @@ func (s *SES) keep(m Email) int {
 	defer s.mu.Unlock()
 	m.At = s.now()
 	s.emails = append(s.emails, m)
-	if s.publish != nil && m.Set == ConfigurationSet && !s.eventsOff {
+	if s.publish != nil && m.Set == configurationSet && !s.eventsOff {
 		go s.publish(m)
 	}
 	return len(s.emails)
@@ -215,7 +215,7 @@ func readEmail(r *http.Request, body []byte) (Email, error) {
 	if err := decoder.Decode(&request); err != nil {
 		return Email{}, fmt.Errorf("the request cannot be read: %w", err)
 	}
-	if set := request.ConfigurationSetName; set != "" && set != ConfigurationSet {
+	if set := request.ConfigurationSetName; set != "" && set != configurationSet {
 		return Email{}, fmt.Errorf("configuration set %q does not exist", set)
 	}
 	if _, err := mail.ParseAddress(request.FromEmailAddress); err != nil {

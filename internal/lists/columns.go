@@ -9,8 +9,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Line is one person of a list, with the values as written there.
-type Line struct {
+// line is one person of a list, with the values as written there.
+type line struct {
 	Number int    // of the line, or of the member of a JSON array, from 1
 	Email  string // as it was written
 	// Membership is the person's state by the list: the worst of all its columns.
@@ -43,7 +43,7 @@ const (
 
 // consent returns the time and the network address of the consent that the line states. The time is zero if the line has
 // no readable one, and unread reports whether it has an unreadable one.
-func (l Line) consent(now time.Time) (at time.Time, ip string, unread bool) {
+func (l line) consent(now time.Time) (at time.Time, ip string, unread bool) {
 	for s, text := range l.times {
 		if text == "" {
 			continue
@@ -73,7 +73,7 @@ func (l Line) consent(now time.Time) (at time.Time, ip string, unread bool) {
 type heading struct {
 	email   int // rank as the column of the address, 1 the best; 0 if it is none
 	meaning meaning
-	set     func(*Line, string) // nil for an ignored column
+	set     func(*line, string) // nil for an ignored column
 }
 
 // headings are the columns that are read, by their names in lower case, in one word.
@@ -93,26 +93,26 @@ var headings = func() map[string]heading {
 	add(ofTime(created), "createdat", "created", "creationdate", "createdate", "timestamp", "date", "dateadded", "addedat")
 	add(ofNetwork(confirmed), "confirmip", "confirmedip", "confirmationip")
 	add(ofNetwork(optedIn), "optinip", "signupip", "subscribeip")
-	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.ip })}, "ip", "ipaddress")
+	add(heading{set: firstNonEmpty(func(l *line) *string { return &l.ip })}, "ip", "ipaddress")
 	add(heading{set: setLocale}, "locale", "language", "lang")
-	add(heading{meaning: isEvidence, set: firstNonEmpty(func(l *Line) *string { return &l.Evidence })}, "evidence", "consent", "consenttext")
-	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Version })}, "consentversion")
-	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Page })}, "page")
+	add(heading{meaning: isEvidence, set: firstNonEmpty(func(l *line) *string { return &l.Evidence })}, "evidence", "consent", "consenttext")
+	add(heading{set: firstNonEmpty(func(l *line) *string { return &l.Version })}, "consentversion")
+	add(heading{set: firstNonEmpty(func(l *line) *string { return &l.Page })}, "page")
 	add(heading{set: setSource}, "source", "url", "signupsource")
-	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Referrer })}, "referrer")
-	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.UTMSource })}, "utmsource")
-	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Medium })}, "utmmedium")
-	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Campaign })}, "utmcampaign")
-	add(heading{set: firstNonEmpty(func(l *Line) *string { return &l.Agent })}, "useragent")
+	add(heading{set: firstNonEmpty(func(l *line) *string { return &l.Referrer })}, "referrer")
+	add(heading{set: firstNonEmpty(func(l *line) *string { return &l.UTMSource })}, "utmsource")
+	add(heading{set: firstNonEmpty(func(l *line) *string { return &l.Medium })}, "utmmedium")
+	add(heading{set: firstNonEmpty(func(l *line) *string { return &l.Campaign })}, "utmcampaign")
+	add(heading{set: firstNonEmpty(func(l *line) *string { return &l.Agent })}, "useragent")
 	// Of an export of ours; here people get a number of this installation.
-	add(heading{set: func(l *Line, v string) { l.Membership = max(l.Membership, membershipOfEnd(v)) }}, "endedat")
-	add(heading{set: func(*Line, string) {}}, "subscriberid")
+	add(heading{set: func(l *line, v string) { l.Membership = max(l.Membership, membershipOfEnd(v)) }}, "endedat")
+	add(heading{set: func(*line, string) {}}, "subscriberid")
 	return all
 }()
 
 // firstNonEmpty returns a setter that keeps the first non-empty value of a field.
-func firstNonEmpty(field func(*Line) *string) func(*Line, string) {
-	return func(l *Line, value string) {
+func firstNonEmpty(field func(*line) *string) func(*line, string) {
+	return func(l *line, value string) {
 		if f := field(l); *f == "" && strings.TrimSpace(value) != "" {
 			*f = value
 		}
@@ -120,23 +120,23 @@ func firstNonEmpty(field func(*Line) *string) func(*Line, string) {
 }
 
 func ofTime(s step) heading {
-	return heading{meaning: isEvidence, set: firstNonEmpty(func(l *Line) *string { return &l.times[s] })}
+	return heading{meaning: isEvidence, set: firstNonEmpty(func(l *line) *string { return &l.times[s] })}
 }
 
 func ofNetwork(s step) heading {
-	return heading{set: firstNonEmpty(func(l *Line) *string { return &l.ips[s] })}
+	return heading{set: firstNonEmpty(func(l *line) *string { return &l.ips[s] })}
 }
 
-func setStatus(l *Line, v string) { l.Membership = max(l.Membership, membershipOf(v)) }
+func setStatus(l *line, v string) { l.Membership = max(l.Membership, membershipOf(v)) }
 
-func setLocale(l *Line, v string) {
-	firstNonEmpty(func(l *Line) *string { return &l.Locale })(l, strings.ReplaceAll(strings.TrimSpace(v), "_", "-"))
+func setLocale(l *line, v string) {
+	firstNonEmpty(func(l *line) *string { return &l.Locale })(l, strings.ReplaceAll(strings.TrimSpace(v), "_", "-"))
 }
 
 // setSource takes a page. Other words, such as "API", are no page.
-func setSource(l *Line, v string) {
+func setSource(l *line, v string) {
 	if u, err := url.Parse(strings.TrimSpace(v)); err == nil && u.Host != "" {
-		firstNonEmpty(func(l *Line) *string { return &l.Page })(l, v)
+		firstNonEmpty(func(l *line) *string { return &l.Page })(l, v)
 	}
 }
 
@@ -186,8 +186,8 @@ func splitWords(text string) []string {
 }
 
 // parse returns the person of a record.
-func (all header) parse(r record) (Line, error) {
-	l := Line{Number: r.line}
+func (all header) parse(r record) (line, error) {
+	l := line{Number: r.line}
 	for _, cell := range r.cells {
 		if set := all.of(cell.heading).set; set != nil {
 			set(&l, cell.value)

@@ -171,7 +171,7 @@ type person struct {
 const maxEvidence = 500
 
 // parse returns the person of a line, or the reason for refusing it.
-func (m *Importer) parse(line Line) (p person, refusal string) {
+func (m *Importer) parse(line line) (p person, refusal string) {
 	address, err := subscription.ParseAddress(line.Email)
 	if err != nil {
 		return p, "bad_address"

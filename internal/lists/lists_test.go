@@ -89,7 +89,7 @@ func TestFormats(t *testing.T) {
 }
 
 // readAll returns the people of a list.
-func readAll(list string) (people []Line, err error) {
+func readAll(list string) (people []line, err error) {
 	f, err := openList(strings.NewReader(list))
 	if err != nil {
 		return nil, err

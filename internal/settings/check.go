@@ -57,7 +57,7 @@ func (f *file) check() {
 
 // inFile replaces the names of variables by their keys in a file.
 func inFile(text string) string {
-	for _, v := range All() {
+	for _, v := range all() {
 		if v.Kind == File {
 			text = strings.ReplaceAll(text, v.Name, v.Key())
 		}

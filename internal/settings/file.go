@@ -136,7 +136,7 @@ func (f *file) take(section, key string, value any) {
 // suggestion returns the nearest section, or the nearest key if the section exists.
 func suggestion(section, full string) string {
 	var sections, keys []string
-	for _, v := range All() {
+	for _, v := range all() {
 		if v.Kind == File {
 			sections, keys = append(sections, v.Section()), append(keys, v.Key())
 		}

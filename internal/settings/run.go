@@ -19,16 +19,16 @@ import (
 // startTime limits the start of a function.
 const startTime = time.Minute
 
-// A Recording is what one function logs about itself when it starts.
-type Recording struct {
+// A recording is what one function logs about itself when it starts.
+type recording struct {
 	Variables []string // the variables that it reads, without duplicates
 	Routes    []string // "GET /api/health"
 }
 
-// Record runs every function below root twice and returns what each reads and serves. Without configuration, a function
+// recordRuns runs every function below root twice and returns what each reads and serves. Without configuration, a function
 // reads all variables that it can ever read, and then exits because required ones are missing. With them, it opens its
 // routes, and then exits because there is no Lambda.
-func Record(ctx context.Context, root string) (map[string]Recording, error) {
+func recordRuns(ctx context.Context, root string) (map[string]recording, error) {
 	binaries, err := os.MkdirTemp("", "newsletter-functions-")
 	if err != nil {
 		return nil, err
@@ -41,10 +41,10 @@ func Record(ctx context.Context, root string) (map[string]Recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	record := map[string]Recording{}
+	record := map[string]recording{}
 	for _, file := range files {
 		bare := start(ctx, filepath.Join(binaries, file.Name()), nil)
-		variables := Logged(bare).Variables
+		variables := logged(bare).Variables
 		if len(variables) == 0 {
 			return nil, fmt.Errorf("functions/%s does not log what it reads:\n%s", file.Name(), bare)
 		}
@@ -56,7 +56,7 @@ func Record(ctx context.Context, root string) (map[string]Recording, error) {
 		if bytes.Contains(opened, []byte(`"function did not start"`)) {
 			return nil, fmt.Errorf("functions/%s does not start with examples:\n%s", file.Name(), opened)
 		}
-		record[file.Name()] = Recording{variables, Logged(opened).Routes}
+		record[file.Name()] = recording{variables, logged(opened).Routes}
 	}
 	return record, nil
 }
@@ -97,9 +97,9 @@ func configured(variables []string) ([]string, error) {
 	return environment, nil
 }
 
-// Logged returns what a function logged about itself at the level DEBUG.
-func Logged(log []byte) Recording {
-	var r Recording
+// logged returns what a function logged about itself at the level DEBUG.
+func logged(log []byte) recording {
+	var r recording
 	for line := range bytes.Lines(log) {
 		var entry struct {
 			Message          string

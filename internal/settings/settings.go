@@ -58,8 +58,8 @@ func (v Variable) key() string {
 // first lists the five most important variables.
 var first = []string{"SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL", "SITE_ALLOWED_ORIGINS", "MAIL_FROM"}
 
-// All lists the variables: the five most important ones, then all others by group.
-func All() []Variable { return slices.Clone(known()) }
+// all lists the variables: the five most important ones, then all others by group.
+func all() []Variable { return slices.Clone(known()) }
 
 var known = sync.OnceValue(func() []Variable {
 	var all []Variable

@@ -19,12 +19,12 @@ const root = "../.."
 // and a section that no other group uses. At most 80 variables are for the owner to set.
 func TestEveryVariableIsExplained(t *testing.T) {
 	t.Parallel()
-	texts, err := Texts(root)
+	texts, err := texts(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sections := map[string]string{}
-	for _, v := range All() {
+	for _, v := range all() {
 		text := texts[v.Name]
 		delete(texts, v.Name)
 		if text == "" || text != strings.TrimSpace(text) || !strings.HasSuffix(text, ".") || strings.ToUpper(text[:1]) != text[:1] {
@@ -44,7 +44,7 @@ func TestEveryVariableIsExplained(t *testing.T) {
 	for name := range texts {
 		t.Errorf("%s is read by a struct that is not in groups.go", name)
 	}
-	if n := len(All()); n > 80 {
+	if n := len(all()); n > 80 {
 		t.Errorf("there are %d variables: make constants of those that nobody will turn", n)
 	}
 }
@@ -80,7 +80,7 @@ func TestExampleIsValid(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	for _, v := range All() {
+	for _, v := range all() {
 		if _, set := values[v.Name]; set != (v.Kind == File) {
 			t.Errorf("%s is in the example: %v", v.Name, set)
 		}
@@ -214,7 +214,7 @@ func TestSettingChangesOnlyTheFunctionsThatReadIt(t *testing.T) {
 	if after := change("staging", required+"rate_per_minute = 5\n"); !maps.Equal(before, after) {
 		t.Error("a change of settings/staging.toml changes artifacts of production")
 	}
-	for _, v := range All() {
+	for _, v := range all() {
 		if v.Kind != File || v.Required || v.Name == "CAPTCHA_HOSTNAMES" {
 			continue
 		}

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// Texts returns the text of each variable: the comment of its field in the sources below root. If two structs have a
+// texts returns the text of each variable: the comment of its field in the sources below root. If two structs have a
 // variable, only one has its text.
-func Texts(root string) (map[string]string, error) {
+func texts(root string) (map[string]string, error) {
 	texts := map[string]string{}
 	for _, folder := range []string{"functions", "migrations", "shared"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {

@@ -51,7 +51,7 @@ func TestEveryFunctionStartsWithExactlyWhatItReads(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(artifact, config.FileName), packed, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				for _, v := range All() {
+				for _, v := range all() {
 					if broken && !slices.Contains(reads.All(), v.Name) {
 						environment = append(environment, v.Name+"=\tbroken")
 					}
@@ -122,7 +122,7 @@ func outside(t *testing.T) map[string]string {
 }
 
 // invoke starts an artifact behind the Runtime API, sends it its sample, and returns what it logged about itself.
-func invoke(t *testing.T, function, artifact string, environment []string) Recording {
+func invoke(t *testing.T, function, artifact string, environment []string) recording {
 	t.Helper()
 	var log bytes.Buffer
 	server, err := lambdalocal.New(lambdalocal.Config{Log: &log, Functions: []lambdalocal.Function{
@@ -141,5 +141,5 @@ func invoke(t *testing.T, function, artifact string, environment []string) Recor
 	if json.Unmarshal(result.Payload, &answer); err != nil || result.FunctionError != "" || answer.StatusCode >= 500 {
 		t.Errorf("%v %s %s\n%s", err, result.FunctionError, result.Payload, log.String())
 	}
-	return Logged(bytes.ReplaceAll(log.Bytes(), []byte(function+" | "), nil))
+	return logged(bytes.ReplaceAll(log.Bytes(), []byte(function+" | "), nil))
 }

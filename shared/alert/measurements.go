@@ -11,10 +11,10 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// SignUpWindow is the time over which sign-ups and confirmations are compared. The last minute is excluded, because
+// signUpWindow is the time over which sign-ups and confirmations are compared. The last minute is excluded, because
 // confirming takes a moment.
 const (
-	SignUpWindow = 15 * time.Minute
+	signUpWindow = 15 * time.Minute
 	signUpLag    = time.Minute
 )
 
@@ -59,7 +59,7 @@ type Measurements struct {
 	Requests map[time.Duration]Counts
 	// LimiterDown is how long the limiter has worked without Redis.
 	LimiterDown time.Duration
-	// Requested counts the sign-ups of SignUpWindow that need a confirmation, including repeated ones. Confirmed counts the
+	// Requested counts the sign-ups of signUpWindow that need a confirmation, including repeated ones. Confirmed counts the
 	// confirmations in that time.
 	Requested, Confirmed int64
 	// EmailPaused is the reason for which all email is paused, or empty.
@@ -118,7 +118,7 @@ type query struct {
 
 func (s *Store) queries(now time.Time) []query {
 	var seconds []int32
-	for _, w := range Windows() {
+	for _, w := range windows() {
 		seconds = append(seconds, int32(w.Seconds()))
 	}
 	return []query{
@@ -143,7 +143,7 @@ func (s *Store) queries(now time.Time) []query {
 			})
 		}},
 		{[]Rule{Bombing}, func(b *pgx.Batch, m *Measurements) {
-			b.Queue(signUpsSQL, now.Add(-SignUpWindow-signUpLag), now.Add(-signUpLag), outbox.MaxCounted).QueryRow(func(row pgx.Row) error {
+			b.Queue(signUpsSQL, now.Add(-signUpWindow-signUpLag), now.Add(-signUpLag), outbox.MaxCounted).QueryRow(func(row pgx.Row) error {
 				return row.Scan(&m.Requested, &m.Confirmed)
 			})
 		}},

@@ -89,8 +89,8 @@ var burns = []struct {
 	{"creeping", func(c Config) float64 { return c.BurnCreeping }, 72 * time.Hour, 0, Warning},
 }
 
-// Windows returns the windows over which requests and errors are counted.
-func Windows() []time.Duration {
+// windows returns the windows over which requests and errors are counted.
+func windows() []time.Duration {
 	var all []time.Duration
 	for _, b := range burns {
 		all = append(all, b.long)
@@ -150,7 +150,7 @@ func (c Config) errors(m Measurements, all *findings) {
 func (c Config) signUps(m Measurements, all *findings) {
 	if m.Requested-m.Confirmed >= int64(c.UnconfirmedMin) && float64(m.Confirmed)*100 < c.ConfirmedPercent*float64(m.Requested) {
 		all.add(Bombing, "", Critical, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
-			float64(m.Requested)/SignUpWindow.Minutes(), formatDuration(SignUpWindow), 100*float64(m.Confirmed)/float64(m.Requested))
+			float64(m.Requested)/signUpWindow.Minutes(), formatDuration(signUpWindow), 100*float64(m.Confirmed)/float64(m.Requested))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(m.Outbox.HeldByReason)) {
 		if n := m.Outbox.HeldByReason[reason]; reason == outbox.HoldBurst {

@@ -27,7 +27,7 @@ func defaults(t testing.TB) Config {
 // even returns the same counts for every window.
 func even(requests, errors int64) map[time.Duration]Counts {
 	all := map[time.Duration]Counts{}
-	for _, w := range Windows() {
+	for _, w := range windows() {
 		all[w] = Counts{requests, errors}
 	}
 	return all

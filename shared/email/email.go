@@ -39,8 +39,8 @@ type Message struct {
 	UnsubscribeTo string // the one-click unsubscribe URL (POST)
 }
 
-// Throttled is the Failure.Cause of an email above the sending rate or the daily quota.
-const Throttled = "throttled"
+// throttled is the Failure.Cause of an email above the sending rate or the daily quota.
+const throttled = "throttled"
 
 // Sender sends emails. It is safe for concurrent use.
 type Sender struct {
@@ -125,7 +125,7 @@ func classify(err error) *outbox.Failure {
 	case "BadRequestException":
 		failure.Cause, failure.Permanent = "bad_request", true
 	case "TooManyRequestsException", "LimitExceededException":
-		failure.Cause, failure.AffectsDestination = Throttled, true
+		failure.Cause, failure.AffectsDestination = throttled, true
 	case "SendingPausedException", "AccountSuspendedException":
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "sending_paused", true, true
 	case "MailFromDomainNotVerifiedException", "NotFoundException":

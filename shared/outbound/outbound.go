@@ -140,8 +140,8 @@ type limitedBody struct {
 	io.Closer
 }
 
-// Send makes a call and reads the response. For a status other than 200 to 299 it also returns the *outbox.Failure of
-// Refused.
+// Send makes a call and reads the response. For a status other than 200 to 299 it also returns the
+// *outbox.Failure of that status.
 func (c *Client) Send(ctx context.Context, r *http.Request) (Response, error) {
 	response, err := c.Do(r.WithContext(ctx))
 	if err != nil {
@@ -150,7 +150,7 @@ func (c *Client) Send(ctx context.Context, r *http.Request) (Response, error) {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	result := Response{response.StatusCode, response.Header, body}
-	if failure := Refused(response.StatusCode, response.Header); failure != nil {
+	if failure := refused(response.StatusCode, response.Header); failure != nil {
 		return result, failure
 	}
 	if err != nil { // accepted, but the rest of the response is lost
@@ -176,13 +176,13 @@ func callFailure(err error) *outbox.Failure {
 	return &outbox.Failure{Cause: "unreachable", Err: err}
 }
 
-// Refused returns the failure of a status (RFC 9110 §15, RFC 6585 §4), or nil for success. Client errors and redirects are
+// refused returns the failure of a status (RFC 9110 §15, RFC 6585 §4), or nil for success. Client errors and redirects are
 // permanent; other failures may be temporary.
-func Refused(status int, header http.Header) *outbox.Failure {
+func refused(status int, header http.Header) *outbox.Failure {
 	if status >= 200 && status < 300 {
 		return nil
 	}
-	f := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), RetryAfter: RetryAfter(header, time.Now())}
+	f := &outbox.Failure{Cause: "status_" + strconv.Itoa(status), RetryAfter: retryAfter(header, time.Now())}
 	switch {
 	case status == http.StatusTooManyRequests:
 		f.Cause, f.AffectsDestination = "throttled", true
@@ -197,9 +197,9 @@ func Refused(status int, header http.Header) *outbox.Failure {
 	return f
 }
 
-// RetryAfter returns the pause of the Retry-After header, in seconds or as a date (RFC 9110 §10.2.3), up to a day; 0 for
+// retryAfter returns the pause of the Retry-After header, in seconds or as a date (RFC 9110 §10.2.3), up to a day; 0 for
 // none.
-func RetryAfter(header http.Header, now time.Time) time.Duration {
+func retryAfter(header http.Header, now time.Time) time.Duration {
 	text := header.Get("Retry-After")
 	wait := time.Duration(0)
 	if seconds, err := strconv.Atoi(text); err == nil {

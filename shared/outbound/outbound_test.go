@@ -94,7 +94,7 @@ func TestRetryAfter(t *testing.T) {
 		"Sun, 01 Mar 2026 12:01:30 GMT": 90 * time.Second, "Sun, 01 Mar 2026 11:00:00 GMT": 0, "Mon, 01 Mar 2027 12:00:00 GMT": 24 * time.Hour,
 		"Sunday, 01-Mar-26 12:00:10 GMT": 10 * time.Second, // the obsolete form, which recipients must take
 	} {
-		if got := RetryAfter(http.Header{"Retry-After": {text}}, now); got != want {
+		if got := retryAfter(http.Header{"Retry-After": {text}}, now); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}

@@ -43,13 +43,13 @@ const (
 	alertPrefix  = "alert."
 )
 
-// Notify returns the kind of the message that notifies a destination, such as "slack", of a change.
-func Notify(destination string) Kind { return Kind(notifyPrefix + destination) }
+// notify returns the kind of the message that notifies a destination, such as "slack", of a change.
+func notify(destination string) Kind { return Kind(notifyPrefix + destination) }
 
 // NotifyOf returns the kind that Expand derives from k for a destination, such as "notify.slack" or "alert.firing.slack".
 func NotifyOf(k Kind, destination string) Kind {
 	if k == Change {
-		return Notify(destination)
+		return notify(destination)
 	}
 	return k + Kind("."+destination)
 }

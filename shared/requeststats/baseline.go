@@ -43,8 +43,8 @@ type Usual struct {
 	Weeks       int // number of weeks; 0: unknown
 }
 
-// UsualOf returns the baseline of the same hour in several weeks, without those that have too few requests.
-func UsualOf(hours []Interval) Usual {
+// usualOf returns the baseline of the same hour in several weeks, without those that have too few requests.
+func usualOf(hours []Interval) Usual {
 	var p95 []float64
 	for _, h := range hours {
 		if h.enough() {
@@ -96,9 +96,9 @@ type Trend struct {
 	Rising bool          // the slope is positive and significant (Mann-Kendall, one-sided, 5 %)
 }
 
-// TrendOf returns the trend of days. Its slope is the median of the slopes between any two days, so that outliers do not
+// trendOf returns the trend of days. Its slope is the median of the slopes between any two days, so that outliers do not
 // change it.
-func TrendOf(series []Interval) Trend {
+func trendOf(series []Interval) Trend {
 	var at, p95 []float64
 	for _, d := range series {
 		if d.enough() {

@@ -57,8 +57,8 @@ func TestSlowerThanUsual(t *testing.T) {
 		"11 ms slower":              {series(week, 5, 5, 5), series(slotLength, 16, 16, 16, 16, 16), true},
 		"slow before the last five": {series(week, 100, 100, 100), series(slotLength, 900, 900, 900, 100, 100, 100, 100, 100), false},
 	} {
-		if got := slowerThan(UsualOf(test.weeks), test.now); got != test.want {
-			t.Errorf("%s: %v, want %v (limit %v)", name, got, test.want, UsualOf(test.weeks).Limit(defaultPercent))
+		if got := slowerThan(usualOf(test.weeks), test.now); got != test.want {
+			t.Errorf("%s: %v, want %v (limit %v)", name, got, test.want, usualOf(test.weeks).Limit(defaultPercent))
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestDailyPattern(t *testing.T) {
 	t.Parallel()
 	pattern := func(hour int) float64 { return 100 + 80*math.Sin(2*math.Pi*float64(hour)/24) }
 	for hour := range 24 * 7 {
-		usual := UsualOf(series(week, pattern(hour), pattern(hour)*1.02, pattern(hour)*0.98, pattern(hour)))
+		usual := usualOf(series(week, pattern(hour), pattern(hour)*1.02, pattern(hour)*0.98, pattern(hour)))
 		if v := pattern(hour) * 1.05; slowerThan(usual, series(slotLength, v, v, v, v, v)) {
 			t.Errorf("hour %d is slower than usual", hour)
 		}
@@ -80,7 +80,7 @@ func TestDailyPattern(t *testing.T) {
 
 func TestSlowdownPercent(t *testing.T) {
 	t.Parallel()
-	usual := UsualOf(series(week, 100, 100, 100))
+	usual := usualOf(series(week, 100, 100, 100))
 	for percent, want := range map[float64]bool{40: true, 60: false} {
 		if _, got := slower(series(slotLength, 150, 150, 150, 150, 150), percent, func(time.Time) Usual { return usual }); got != want {
 			t.Errorf("%v percent: %v", percent, got)
@@ -119,13 +119,13 @@ func TestTrend(t *testing.T) {
 		"above already":     {series(day, 210, 220, 230, 240, 250, 260, 270), true, 10, 0},
 		"random noise":      {series(day, noise...), true, 0, 0},
 	} {
-		got := TrendOf(test.days)
+		got := trendOf(test.days)
 		in, crosses := got.Crosses(200 * time.Millisecond)
 		if got.Known != test.known || math.Abs(float64(got.PerDay)/1e6-test.perDay) > 0.5 || crosses != (test.crosses > 0) || math.Abs(in-test.crosses) > 0.01 {
 			t.Errorf("%s: %+v, crosses in %.2f days (%v)", name, got, in, crosses)
 		}
 	}
-	if got := TrendOf(series(day, step...)); !got.Rising {
+	if got := trendOf(series(day, step...)); !got.Rising {
 		t.Errorf("a step does not rise: %+v", got)
 	}
 }
@@ -144,7 +144,7 @@ func TestSmallTrend(t *testing.T) {
 			all[day] = Interval{At: time.Date(2026, 3, 1+day, 0, 0, 0, 0, time.UTC), Requests: 1000}
 			all[day].P95, _ = h.Quantile(0.95)
 		}
-		if got := TrendOf(all); !got.Rising || got.PerDay < 500*time.Microsecond || got.PerDay > 1500*time.Microsecond {
+		if got := trendOf(all); !got.Rising || got.PerDay < 500*time.Microsecond || got.PerDay > 1500*time.Microsecond {
 			t.Errorf("from %.0f ms: %+v", start, got)
 		}
 	}

@@ -51,7 +51,7 @@ func Fold(ctx context.Context, client redis.UniversalClient, db database, now ti
 	}
 	var folded []any
 	for _, slot := range slots {
-		if start, err := strconv.ParseInt(slot, 10, 64); err != nil || now.Sub(time.Unix(start, 0)) > Slot+foldsAfterEnd {
+		if start, err := strconv.ParseInt(slot, 10, 64); err != nil || now.Sub(time.Unix(start, 0)) > shortestSlot+foldsAfterEnd {
 			folded = append(folded, slot)
 		}
 	}
@@ -104,7 +104,7 @@ func parse(slot int64, field, count string) (k key, n int64, ok bool) {
 		}
 	}
 	k = key{slot, parts[3], numbers[0], numbers[1] == 1, numbers[2]}
-	return k, int64(numbers[3]), k.class >= 1 && k.class <= 5 && k.bucket < Buckets && numbers[3] > 0
+	return k, int64(numbers[3]), k.class >= 1 && k.class <= 5 && k.bucket < buckets && numbers[3] > 0
 }
 
 const foldSQL = `
@@ -116,7 +116,7 @@ on conflict (span, slot, endpoint, class, cold, bucket)
 do update set requests = excluded.requests where request_stats.requests < excluded.requests`
 
 // sums are the longer slots and the slots that each sums, in this order.
-var sums = []struct{ slot, parts time.Duration }{{5 * time.Minute, Slot}, {time.Hour, 5 * time.Minute}}
+var sums = []struct{ slot, parts time.Duration }{{5 * time.Minute, shortestSlot}, {time.Hour, 5 * time.Minute}}
 
 const sumSQL = `
 insert into request_stats (span, slot, endpoint, class, cold, bucket, requests)
@@ -142,7 +142,7 @@ func store(ctx context.Context, db database, rows []total) error {
 		columns.slots, columns.requests = append(columns.slots, r.slot), append(columns.requests, r.requests)
 		columns.endpoints, columns.cold = append(columns.endpoints, r.endpoint), append(columns.cold, r.cold)
 		columns.classes = append(columns.classes, int16(r.class)) //nolint:gosec // 1 to 5
-		columns.bucket = append(columns.bucket, int16(r.bucket))  //nolint:gosec // below Buckets
+		columns.bucket = append(columns.bucket, int16(r.bucket))  //nolint:gosec // below buckets
 	}
 	return db.Transact(ctx, foldLock, func(*pgx.Batch) {}, func(b *pgx.Batch) error {
 		b.Queue(foldSQL, columns.slots, columns.endpoints, columns.classes, columns.cold, columns.bucket, columns.requests)

@@ -6,20 +6,20 @@ import (
 )
 
 const (
-	// Buckets is the number of buckets: from 0.1 ms to 90 s, which is more than any request may take.
-	Buckets = 160
+	// buckets is the number of buckets: from 0.1 ms to 90 s, which is more than any request may take.
+	buckets = 160
 	// perDoubling is the number of buckets in which the duration doubles.
 	perDoubling = 8
 	// firstBound is the upper bound of the first bucket, which begins at 0. The last bucket has no upper bound.
 	firstBound = 100 * time.Microsecond
 )
 
-// Bucket returns the bucket of a duration, from 0 to Buckets-1. It does not allocate.
+// Bucket returns the bucket of a duration, from 0 to buckets-1. It does not allocate.
 func Bucket(d time.Duration) int {
 	if d < firstBound {
 		return 0
 	}
-	return min(1+int(perDoubling*math.Log2(float64(d)/float64(firstBound))), Buckets-1)
+	return min(1+int(perDoubling*math.Log2(float64(d)/float64(firstBound))), buckets-1)
 }
 
 // bounds returns the lower (inclusive) and upper (exclusive) bound of a bucket.
@@ -39,11 +39,11 @@ func bound(bucket int) time.Duration {
 //
 // Each bucket is 2^(1/8) times as wide as the one before it, so that a percentile is off by 9 % at most (the width of a
 // bucket). With many durations it is much more precise: durations are assumed to be spread evenly over their bucket.
-type Histogram [Buckets]int64
+type Histogram [buckets]int64
 
 // Add counts n durations of a bucket. A bucket that does not exist is ignored.
 func (h *Histogram) Add(bucket int, n int64) {
-	if bucket >= 0 && bucket < Buckets {
+	if bucket >= 0 && bucket < buckets {
 		h[bucket] += n
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 func TestBucketsMatchTheirbounds(t *testing.T) {
 	t.Parallel()
-	for bucket := range Buckets {
+	for bucket := range buckets {
 		from, to := bounds(bucket)
 		for _, d := range []time.Duration{from + time.Nanosecond, (from + to) / 2, to - time.Microsecond/100} {
 			if got := Bucket(d); got != bucket {
@@ -18,12 +18,12 @@ func TestBucketsMatchTheirbounds(t *testing.T) {
 			}
 		}
 	}
-	for d, want := range map[time.Duration]int{-time.Second: 0, 0: 0, time.Hour: Buckets - 1, math.MaxInt64: Buckets - 1} {
+	for d, want := range map[time.Duration]int{-time.Second: 0, 0: 0, time.Hour: buckets - 1, math.MaxInt64: buckets - 1} {
 		if got := Bucket(d); got != want {
 			t.Errorf("%v is in bucket %d, want %d", d, got, want)
 		}
 	}
-	if from, _ := bounds(Buckets - 1); from < 60*time.Second {
+	if from, _ := bounds(buckets - 1); from < 60*time.Second {
 		t.Errorf("the last bucket begins at %v", from)
 	}
 }
@@ -77,7 +77,7 @@ func TestQuantileOfEmptyHistogram(t *testing.T) {
 	t.Parallel()
 	var h Histogram
 	h.Add(-1, 5)
-	h.Add(Buckets, 5)
+	h.Add(buckets, 5)
 	if _, found := h.Quantile(0.5); found || h.Count() != 0 {
 		t.Error("an empty histogram has a quantile")
 	}

@@ -76,7 +76,7 @@ func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	var all []Assessment
 	for _, name := range slices.Compact(names) {
 		usual := func(hour time.Time) Usual {
-			return UsualOf(slices.DeleteFunc(slices.Clone(hours[name]), func(h Interval) bool { return hour.Sub(h.At)%week != 0 }))
+			return usualOf(slices.DeleteFunc(slices.Clone(hours[name]), func(h Interval) bool { return hour.Sub(h.At)%week != 0 }))
 		}
 		a := Assessment{Endpoint: name, Last: last[name], Usual: usual(hour), Trend: trends[name]}
 		a.Slow, a.Slower = slower(a.Last, r.Percent, usual)
@@ -90,7 +90,7 @@ func QueueUsual(b *pgx.Batch, now time.Time, into *map[string]Usual) {
 	queue(b, hoursSQL, func(hours map[string][]Interval) {
 		*into = make(map[string]Usual, len(hours))
 		for name, list := range hours {
-			(*into)[name] = UsualOf(list)
+			(*into)[name] = usualOf(list)
 		}
 	}, lastWeeks(now.UTC().Truncate(time.Hour)))
 }
@@ -116,7 +116,7 @@ func (r *Reader) latestTrends(ctx context.Context) (map[string]Trend, error) {
 	}
 	r.trends, r.at = map[string]Trend{}, r.now()
 	for name, list := range series {
-		if trend := TrendOf(list); trend.Known {
+		if trend := trendOf(list); trend.Known {
 			r.trends[name] = trend
 		}
 	}

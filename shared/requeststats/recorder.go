@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// Slot is the length of the shortest slot.
-	Slot = time.Minute
+	// shortestSlot is the length of the shortest slot.
+	shortestSlot = time.Minute
 	// maxKeys bounds the counts that wait for a write. An environment that serves one request at a time has one.
 	maxKeys = 500
 	// writeTimeout bounds a write. It is the read timeout of a Redis call (shared/redistls), and half of the 300 ms that an
@@ -70,7 +70,7 @@ func (r *Recorder) Count(f telemetry.Request) {
 	if r.client == nil {
 		return
 	}
-	k := key{r.now().Truncate(Slot).Unix(), f.Endpoint, f.Status / 100, f.Cold, Bucket(f.Duration)}
+	k := key{r.now().Truncate(shortestSlot).Unix(), f.Endpoint, f.Status / 100, f.Cold, Bucket(f.Duration)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, known := r.counts[k]; known || len(r.counts) < maxKeys {

@@ -123,7 +123,7 @@ func TestAllEnvironmentsAreCounted(t *testing.T) {
 		t.Errorf("%d in the right slots", got)
 	}
 	for i, want := range []int64{333 + 2, 333 + 2} { // the next minute, in the same hour; then one in the next hour
-		r.now = r.now.Add(Slot)
+		r.now = r.now.Add(shortestSlot)
 		recorder := r.recorder()
 		recorder.Count(request(200, time.Millisecond))
 		write(t.Context(), recorder)
@@ -199,7 +199,7 @@ func TestFoldedSlots(t *testing.T) {
 	write(t.Context(), recorder)
 	recorder.Count(request(200, time.Millisecond)) // then the environment is frozen
 	unfolded(1)
-	r.now = r.now.Truncate(Slot).Add(Slot + foldsAfterEnd)
+	r.now = r.now.Truncate(shortestSlot).Add(shortestSlot + foldsAfterEnd)
 	unfolded(1)
 	r.now = r.now.Add(time.Second)
 	unfolded(0)
@@ -216,7 +216,7 @@ func TestConcurrentFolds(t *testing.T) {
 	r := newRig(t)
 	hour := r.now.Truncate(time.Hour)
 	totals := func(slot int) []total {
-		return []total{{key{hour.Add(time.Duration(slot) * Slot).Unix(), "subscribe POST", 2, false, 5}, 7}}
+		return []total{{key{hour.Add(time.Duration(slot) * shortestSlot).Unix(), "subscribe POST", 2, false, 5}, 7}}
 	}
 	holder, err := r.conn.Begin(t.Context())
 	if err != nil {
@@ -316,7 +316,7 @@ func FuzzField(f *testing.F) {
 			return
 		}
 		again, m, ok := parse(300, k.field(), fmt.Sprint(n))
-		if !ok || again != k || m != n || k.class < 1 || k.class > 5 || k.bucket < 0 || k.bucket >= Buckets || n < 1 {
+		if !ok || again != k || m != n || k.class < 1 || k.class > 5 || k.bucket < 0 || k.bucket >= buckets || n < 1 {
 			t.Errorf("%q %q: %+v %d, then %+v %d", field, count, k, n, again, m)
 		}
 	})
