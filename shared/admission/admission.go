@@ -2,7 +2,7 @@
 //
 // It considers the client's network, bot signals and the domain of the address. It does not know whether the address is
 // known; mailbox budgets are counted in PostgreSQL, in the transaction that enqueues the email. One pure function,
-// Decide, makes the decision.
+// decide, makes the decision.
 //
 // Failure policy: admission never fails. Without Redis, the limiter's local fallback decides, and requests that cause
 // no email are admitted. Without the CAPTCHA verifier, stricter limits apply.
@@ -105,8 +105,8 @@ const unverified Endpoint = "subscribe-unverified"
 // CAPTCHA is verified after the limiter has allowed the request, for every address alike.
 func (a *Admission) Admit(ctx context.Context, r Request) Decision {
 	signals := a.signals(r)
-	if Decide(signals).Outcome == Refuse {
-		return decide(ctx, signals)
+	if decide(signals).Outcome == Refuse {
+		return decideAndRecord(ctx, signals)
 	}
 	limit, ordinary := a.take(ctx, a.endpoint, r.Client, a.policies), ratelimit.Decision{}
 	if !limit.Allowed && a.endpoint == Confirm && limit.Backend == ratelimit.Local {
@@ -115,7 +115,7 @@ func (a *Admission) Admit(ctx context.Context, r Request) Decision {
 		limit = ratelimit.Decision{Allowed: true, Backend: limit.Backend, Reason: limit.Reason}
 	}
 	if a.verifier != nil && limit.Allowed {
-		if signals.Captcha = a.verify(ctx, r); signals.Captcha == CaptchaUnavailable {
+		if signals.Captcha = a.verify(ctx, r); signals.Captcha == captchaUnavailable {
 			ordinary, limit = limit, a.take(ctx, unverified, r.Client, a.signUps.Unverified)
 			if !limit.Allowed {
 				a.limiter.Refund(ctx, ordinary)
@@ -123,7 +123,7 @@ func (a *Admission) Admit(ctx context.Context, r Request) Decision {
 		}
 	}
 	signals.Limited = !limit.Allowed
-	d := decide(ctx, signals)
+	d := decideAndRecord(ctx, signals)
 	d.Limit, d.ordinary = limit, ordinary
 	return d
 }
@@ -134,9 +134,9 @@ func (a *Admission) Refund(ctx context.Context, d Decision) {
 	a.limiter.Refund(ctx, d.Limit)
 }
 
-// decide calls Decide and records a security event for each reason of a request that is not accepted.
-func decide(ctx context.Context, s Signals) Decision {
-	d := Decide(s)
+// decideAndRecord decides, and records a security event for each reason of a request that is not accepted.
+func decideAndRecord(ctx context.Context, s signals) Decision {
+	d := decide(s)
 	if d.Outcome != Accept {
 		for _, reason := range d.Reasons {
 			telemetry.SecurityEvent(ctx, reason)
@@ -146,27 +146,27 @@ func decide(ctx context.Context, s Signals) Decision {
 }
 
 // signals returns the signals that need no I/O.
-func (a *Admission) signals(r Request) Signals {
+func (a *Admission) signals(r Request) signals {
 	// A wrong client clock must not count against a visitor, so only a start within the last minFillTime is too fast.
 	took := a.now().Sub(r.StartedAt)
-	s := Signals{
+	s := signals{
 		Honeypot: r.Honeypot != "", TooFast: !r.StartedAt.IsZero() && took >= 0 && took < minFillTime,
 		Domain: a.signUps.status(r.Domain), Disposable: a.signUps.disposable(r.Domain, r.RegistrableDomain),
 	}
 	if a.verifier != nil && r.Captcha == "" {
-		s.Captcha = CaptchaMissing
+		s.Captcha = captchaMissing
 	}
 	return s
 }
 
-func (a *Admission) verify(ctx context.Context, r Request) Captcha {
+func (a *Admission) verify(ctx context.Context, r Request) captchaState {
 	switch passed, known := a.verifier.Verify(ctx, r.Captcha, r.Client); {
 	case !known:
-		return CaptchaUnavailable
+		return captchaUnavailable
 	case passed:
-		return CaptchaPassed
+		return captchaPassed
 	}
-	return CaptchaFailed
+	return captchaFailed
 }
 
 func (a *Admission) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {

@@ -65,12 +65,12 @@ func TestSignalsOfBots(t *testing.T) {
 		"no signal":              {Request{StartedAt: now.Add(-time.Minute)}, nil},
 		"no start":               {Request{}, nil},
 		"just in time":           {Request{StartedAt: now.Add(-minFillTime)}, nil},
-		"too fast":               {Request{StartedAt: now.Add(-minFillTime + time.Nanosecond)}, []string{ReasonTooFast}},
-		"at once":                {Request{StartedAt: now}, []string{ReasonTooFast}},
+		"too fast":               {Request{StartedAt: now.Add(-minFillTime + time.Nanosecond)}, []string{reasonTooFast}},
+		"at once":                {Request{StartedAt: now}, []string{reasonTooFast}},
 		"a clock that is ahead":  {Request{StartedAt: now.Add(time.Minute)}, nil},
 		"a clock far behind":     {Request{StartedAt: now.Add(-1000 * time.Hour)}, nil},
-		"the honeypot":           {Request{Honeypot: "https://spam.example"}, []string{ReasonHoneypot}},
-		"the honeypot, too fast": {Request{Honeypot: " ", StartedAt: now}, []string{ReasonHoneypot, ReasonTooFast}},
+		"the honeypot":           {Request{Honeypot: "https://spam.example"}, []string{reasonHoneypot}},
+		"the honeypot, too fast": {Request{Honeypot: " ", StartedAt: now}, []string{reasonHoneypot, reasonTooFast}},
 	} {
 		c.request.Client = netip.AddrFrom4([4]byte{10, byte(rand.N(250)), byte(rand.N(250)), 1})
 		v := a.Admit(t.Context(), c.request)

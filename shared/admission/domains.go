@@ -37,15 +37,15 @@ func (c SignUpConfig) Validate() error {
 }
 
 // status returns the status of a domain in the owner's lists.
-func (c SignUpConfig) status(domain string) DomainStatus {
+func (c SignUpConfig) status(domain string) domainStatus {
 	allowed, blocked := c.Allowed.covers(domain), c.Blocked.covers(domain)
 	switch {
 	case allowed > blocked:
-		return DomainAllowed
+		return domainAllowed
 	case blocked > 0:
-		return DomainBlocked
+		return domainBlocked
 	}
-	return DomainUnlisted
+	return domainUnlisted
 }
 
 // disposable returns the policy that applies to an address at a domain.

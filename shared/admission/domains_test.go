@@ -23,24 +23,24 @@ func TestDomainStatus(t *testing.T) {
 		"SIGNUP_BLOCKED_DOMAINS": "spam.example.net, Bücher.org,mail.good.org , trailing.example.",
 		"SIGNUP_ALLOWED_DOMAINS": "good.org,fine.spam.example.net",
 	})
-	for domain, want := range map[string]DomainStatus{
-		"spam.example.net": DomainBlocked, "a.b.spam.example.net": DomainBlocked, "notspam.example.net": DomainUnlisted,
-		"example.net": DomainUnlisted, "xn--bcher-kva.org": DomainBlocked, "a.xn--bcher-kva.org": DomainBlocked,
-		"fine.spam.example.net": DomainAllowed, "x.fine.spam.example.net": DomainAllowed,
-		"good.org": DomainAllowed, "www.good.org": DomainAllowed, "mail.good.org": DomainBlocked, "x.mail.good.org": DomainBlocked,
-		"trailing.example": DomainBlocked, "": DomainUnlisted,
+	for domain, want := range map[string]domainStatus{
+		"spam.example.net": domainBlocked, "a.b.spam.example.net": domainBlocked, "notspam.example.net": domainUnlisted,
+		"example.net": domainUnlisted, "xn--bcher-kva.org": domainBlocked, "a.xn--bcher-kva.org": domainBlocked,
+		"fine.spam.example.net": domainAllowed, "x.fine.spam.example.net": domainAllowed,
+		"good.org": domainAllowed, "www.good.org": domainAllowed, "mail.good.org": domainBlocked, "x.mail.good.org": domainBlocked,
+		"trailing.example": domainBlocked, "": domainUnlisted,
 	} {
 		if got := lists.status(domain); got != want {
 			t.Errorf("%s: %q, want %q", domain, got, want)
 		}
 	}
 	closed := signUpConfig(t, map[string]string{"SIGNUP_BLOCKED_DOMAINS": "*", "SIGNUP_ALLOWED_DOMAINS": "uni.de"})
-	for domain, want := range map[string]DomainStatus{"uni.de": DomainAllowed, "cs.uni.de": DomainAllowed, "gmail.com": DomainBlocked, "de": DomainBlocked} {
+	for domain, want := range map[string]domainStatus{"uni.de": domainAllowed, "cs.uni.de": domainAllowed, "gmail.com": domainBlocked, "de": domainBlocked} {
 		if got := closed.status(domain); got != want {
 			t.Errorf("a closed list, %s: %q, want %q", domain, got, want)
 		}
 	}
-	if got := signUpConfig(t, nil).status("example.org"); got != DomainUnlisted {
+	if got := signUpConfig(t, nil).status("example.org"); got != domainUnlisted {
 		t.Errorf("without lists: %q", got)
 	}
 }

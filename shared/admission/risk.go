@@ -7,9 +7,9 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// Signals is the input of Decide. The zero value is a request without any sign of abuse. No signal depends on whether
+// signals is the input of decide. The zero value is a request without any sign of abuse. No signal depends on whether
 // the address is known.
-type Signals struct {
+type signals struct {
 	// Limited is set if the rate limiter refuses the client's network.
 	Limited bool
 	// Honeypot is set if the form field that is hidden from people is filled in.
@@ -17,21 +17,21 @@ type Signals struct {
 	// TooFast is set if the form was sent sooner than a person can fill it in.
 	TooFast bool
 	// Domain is the status of the address's domain in the owner's lists.
-	Domain DomainStatus
+	Domain domainStatus
 	// Disposable is the owner's policy if the domain offers disposable email; DisposableAllow for every other domain.
 	Disposable Policy
 	// Captcha is the verifier's result.
-	Captcha Captcha
+	Captcha captchaState
 }
 
-// DomainStatus is the status of a domain in the owner's two lists.
-type DomainStatus string
+// domainStatus is the status of a domain in the owner's two lists.
+type domainStatus string
 
 // The statuses.
 const (
-	DomainUnlisted DomainStatus = ""
-	DomainAllowed  DomainStatus = "allowed" // an exception from blocked and disposable domains
-	DomainBlocked  DomainStatus = "blocked"
+	domainUnlisted domainStatus = ""
+	domainAllowed  domainStatus = "allowed" // an exception from blocked and disposable domains
+	domainBlocked  domainStatus = "blocked"
 )
 
 // Policy is the treatment of disposable email addresses.
@@ -45,16 +45,16 @@ const (
 	DisposableBlock Policy = "block" // the visitor sees an error
 )
 
-// Captcha is the state of a request's CAPTCHA.
-type Captcha string
+// captchaState is the state of a request's CAPTCHA.
+type captchaState string
 
 // The states.
 const (
-	CaptchaOff         Captcha = "" // not configured
-	CaptchaPassed      Captcha = "passed"
-	CaptchaMissing     Captcha = "missing"     // no response was sent
-	CaptchaFailed      Captcha = "failed"      // wrong, too old, used before, or solved for another page
-	CaptchaUnavailable Captcha = "unavailable" // the verifier is unavailable
+	captchaOff         captchaState = "" // not configured
+	captchaPassed      captchaState = "passed"
+	captchaMissing     captchaState = "missing"     // no response was sent
+	captchaFailed      captchaState = "failed"      // wrong, too old, used before, or solved for another page
+	captchaUnavailable captchaState = "unavailable" // the verifier is unavailable
 )
 
 // Outcome is the result of a Decision.
@@ -77,10 +77,10 @@ const (
 	ReasonDisposable         = "disposable"
 	ReasonCaptchaMissing     = "captcha_missing"
 	ReasonCaptchaFailed      = "captcha_failed"
-	ReasonCaptchaUnavailable = "captcha_unavailable"
+	reasonCaptchaUnavailable = "captcha_unavailable"
 	ReasonRateLimited        = "rate_limited"
-	ReasonHoneypot           = "honeypot"
-	ReasonTooFast            = "too_fast"
+	reasonHoneypot           = "honeypot"
+	reasonTooFast            = "too_fast"
 )
 
 // Decision is the decision on a request.
@@ -96,12 +96,12 @@ type Decision struct {
 	ordinary ratelimit.Decision // counted in addition to Limit while the CAPTCHA verifier is unavailable
 }
 
-// Decide returns the decision on a request, without a limit. It is pure and total. The strictest signal decides. One weak signal is
-// only recorded; two hold the request. docs/risk.md has the table.
+// decide returns the decision on a request, without a limit. It is pure and total. The strictest signal decides. One
+// weak signal is only recorded; two hold the request. docs/risk.md has the table.
 //
-// An additional signal never makes the decision milder, except DomainAllowed, which overrides blocked and disposable
+// An additional signal never makes the decision milder, except domainAllowed, which overrides blocked and disposable
 // domains.
-func Decide(s Signals) Decision {
+func decide(s signals) Decision {
 	d := Decision{Outcome: Accept}
 	weak := 0
 	against := func(applies bool, reason string, o Outcome) {
@@ -118,27 +118,27 @@ func Decide(s Signals) Decision {
 		}
 		d.Outcome = stricter(d.Outcome, o)
 	}
-	against(s.Domain == DomainBlocked, ReasonDomainBlocked, Refuse)
-	against(s.Domain != DomainAllowed && s.Disposable != DisposableAllow, ReasonDisposable, s.Disposable.outcome())
-	against(s.Captcha == CaptchaMissing, ReasonCaptchaMissing, Refuse)
-	against(s.Captcha == CaptchaFailed, ReasonCaptchaFailed, Refuse)
-	against(s.Captcha == CaptchaUnavailable, ReasonCaptchaUnavailable, Accept)
+	against(s.Domain == domainBlocked, ReasonDomainBlocked, Refuse)
+	against(s.Domain != domainAllowed && s.Disposable != DisposableAllow, ReasonDisposable, s.Disposable.outcome())
+	against(s.Captcha == captchaMissing, ReasonCaptchaMissing, Refuse)
+	against(s.Captcha == captchaFailed, ReasonCaptchaFailed, Refuse)
+	against(s.Captcha == captchaUnavailable, reasonCaptchaUnavailable, Accept)
 	against(s.Limited, ReasonRateLimited, Refuse)
-	against(s.Honeypot, ReasonHoneypot, Drop)
-	against(s.TooFast, ReasonTooFast, Drop)
+	against(s.Honeypot, reasonHoneypot, Drop)
+	against(s.TooFast, reasonTooFast, Drop)
 	if weak > 1 {
 		d.Outcome = stricter(d.Outcome, Hold)
 	}
 	return d
 }
 
-// HoldReasons returns every combination of reasons for which Decide holds a request, separated by commas as in the
+// HoldReasons returns every combination of reasons for which decide holds a request, separated by commas as in the
 // outbox.
 func HoldReasons() []string {
 	var all []string
 	for _, policy := range []Policy{DisposableAllow, DisposableFlag, DisposableHold, DisposableBlock} {
-		for _, captcha := range []Captcha{CaptchaOff, CaptchaPassed, CaptchaMissing, CaptchaFailed, CaptchaUnavailable} {
-			reason := Decide(Signals{Disposable: policy, Captcha: captcha}).HoldReason()
+		for _, captcha := range []captchaState{captchaOff, captchaPassed, captchaMissing, captchaFailed, captchaUnavailable} {
+			reason := decide(signals{Disposable: policy, Captcha: captcha}).HoldReason()
 			if reason != "" && !slices.Contains(all, reason) {
 				all = append(all, reason)
 			}

@@ -11,7 +11,7 @@ import (
 // signalCase is one signal, its description in docs/risk.md and its outcome. Two weak signals hold a request.
 type signalCase struct {
 	words   string
-	set     func(*Signals)
+	set     func(*signals)
 	reason  string
 	outcome Outcome
 	weak    bool
@@ -19,27 +19,27 @@ type signalCase struct {
 
 func signalCases() []signalCase {
 	return []signalCase{
-		{"domain in `signup.blocked_domains`", func(s *Signals) { s.Domain = DomainBlocked }, ReasonDomainBlocked, Refuse, false},
-		{"disposable domain, `signup.disposable_domains` is `flag`", func(s *Signals) { s.Disposable = DisposableFlag }, ReasonDisposable, Accept, true},
-		{"disposable domain, `signup.disposable_domains` is `hold`", func(s *Signals) { s.Disposable = DisposableHold }, ReasonDisposable, Hold, false},
-		{"disposable domain, `signup.disposable_domains` is `block`", func(s *Signals) { s.Disposable = DisposableBlock }, ReasonDisposable, Refuse, false},
-		{"no CAPTCHA response", func(s *Signals) { s.Captcha = CaptchaMissing }, ReasonCaptchaMissing, Refuse, false},
-		{"CAPTCHA response wrong, expired or used before", func(s *Signals) { s.Captcha = CaptchaFailed }, ReasonCaptchaFailed, Refuse, false},
-		{"CAPTCHA verifier unavailable", func(s *Signals) { s.Captcha = CaptchaUnavailable }, ReasonCaptchaUnavailable, Accept, true},
-		{"rate limit of the network exceeded", func(s *Signals) { s.Limited = true }, ReasonRateLimited, Refuse, false},
-		{"honeypot filled in", func(s *Signals) { s.Honeypot = true }, ReasonHoneypot, Drop, false},
-		{"form sent within a second", func(s *Signals) { s.TooFast = true }, ReasonTooFast, Drop, false},
+		{"domain in `signup.blocked_domains`", func(s *signals) { s.Domain = domainBlocked }, ReasonDomainBlocked, Refuse, false},
+		{"disposable domain, `signup.disposable_domains` is `flag`", func(s *signals) { s.Disposable = DisposableFlag }, ReasonDisposable, Accept, true},
+		{"disposable domain, `signup.disposable_domains` is `hold`", func(s *signals) { s.Disposable = DisposableHold }, ReasonDisposable, Hold, false},
+		{"disposable domain, `signup.disposable_domains` is `block`", func(s *signals) { s.Disposable = DisposableBlock }, ReasonDisposable, Refuse, false},
+		{"no CAPTCHA response", func(s *signals) { s.Captcha = captchaMissing }, ReasonCaptchaMissing, Refuse, false},
+		{"CAPTCHA response wrong, expired or used before", func(s *signals) { s.Captcha = captchaFailed }, ReasonCaptchaFailed, Refuse, false},
+		{"CAPTCHA verifier unavailable", func(s *signals) { s.Captcha = captchaUnavailable }, reasonCaptchaUnavailable, Accept, true},
+		{"rate limit of the network exceeded", func(s *signals) { s.Limited = true }, ReasonRateLimited, Refuse, false},
+		{"honeypot filled in", func(s *signals) { s.Honeypot = true }, reasonHoneypot, Drop, false},
+		{"form sent within a second", func(s *signals) { s.TooFast = true }, reasonTooFast, Drop, false},
 	}
 }
 
 // everyCombination calls visit with all combinations of the values of all signals.
-func everyCombination(visit func(Signals)) {
+func everyCombination(visit func(signals)) {
 	no := []bool{false, true}
-	for _, domain := range []DomainStatus{DomainUnlisted, DomainAllowed, DomainBlocked} {
+	for _, domain := range []domainStatus{domainUnlisted, domainAllowed, domainBlocked} {
 		for _, disposable := range []Policy{DisposableAllow, DisposableFlag, DisposableHold, DisposableBlock} {
-			for _, captcha := range []Captcha{CaptchaOff, CaptchaPassed, CaptchaMissing, CaptchaFailed, CaptchaUnavailable} {
+			for _, captcha := range []captchaState{captchaOff, captchaPassed, captchaMissing, captchaFailed, captchaUnavailable} {
 				for bits := range 8 {
-					visit(Signals{Domain: domain, Disposable: disposable, Captcha: captcha,
+					visit(signals{Domain: domain, Disposable: disposable, Captcha: captcha,
 						Limited: no[bits&1], Honeypot: no[bits>>1&1], TooFast: no[bits>>2&1]})
 				}
 			}
@@ -48,15 +48,15 @@ func everyCombination(visit func(Signals)) {
 }
 
 // present reports whether s has the signal of x.
-func (x signalCase) present(s Signals) bool {
-	var alone Signals
+func (x signalCase) present(s signals) bool {
+	var alone signals
 	x.set(&alone)
-	if x.reason == ReasonDisposable && s.Domain == DomainAllowed {
+	if x.reason == ReasonDisposable && s.Domain == domainAllowed {
 		return false
 	}
 	with := s
 	x.set(&with)
-	return with == s && alone != Signals{}
+	return with == s && alone != signals{}
 }
 
 // TestDecideOverAllCombinations checks that the strictest signal decides, that two weak signals hold, and that the reasons are
@@ -64,7 +64,7 @@ func (x signalCase) present(s Signals) bool {
 func TestDecideOverAllCombinations(t *testing.T) {
 	severity := []Outcome{Accept, Hold, Drop, Refuse}
 	count := 0
-	everyCombination(func(s Signals) {
+	everyCombination(func(s signals) {
 		count++
 		strictest, weak := 0, 0
 		var reasons, refusals []string
@@ -84,7 +84,7 @@ func TestDecideOverAllCombinations(t *testing.T) {
 		if weak > 1 {
 			strictest = max(strictest, 1)
 		}
-		got := Decide(s)
+		got := decide(s)
 		if got.Outcome != severity[strictest] || !slices.Equal(got.Reasons, reasons) || !slices.Equal(got.Refusals, refusals) {
 			t.Errorf("%+v: %+v, want %s because %v", s, got, severity[strictest], reasons)
 		}
@@ -97,35 +97,35 @@ func TestDecideOverAllCombinations(t *testing.T) {
 // TestAdditionalSignalIsNeverMilder is why a request may be refused before all signals are known.
 func TestAdditionalSignalIsNeverMilder(t *testing.T) {
 	severity := []Outcome{Accept, Hold, Drop, Refuse}
-	everyCombination(func(s Signals) {
-		before := slices.Index(severity, Decide(s).Outcome)
+	everyCombination(func(s signals) {
+		before := slices.Index(severity, decide(s).Outcome)
 		for _, x := range signalCases() {
 			with := s
 			x.set(&with)
-			replaced := s.Domain != DomainUnlisted && with.Domain != s.Domain ||
+			replaced := s.Domain != domainUnlisted && with.Domain != s.Domain ||
 				s.Disposable != DisposableAllow && with.Disposable != s.Disposable ||
-				s.Captcha != CaptchaOff && s.Captcha != CaptchaPassed && with.Captcha != s.Captcha
-			if after := slices.Index(severity, Decide(with).Outcome); !replaced && after < before {
+				s.Captcha != captchaOff && s.Captcha != captchaPassed && with.Captcha != s.Captcha
+			if after := slices.Index(severity, decide(with).Outcome); !replaced && after < before {
 				t.Errorf("%+v is milder with %q", s, x.words)
 			}
 		}
 	})
 }
 
-// TestDocumentedTable compares docs/risk.md with Decide.
+// TestDocumentedTable compares docs/risk.md with decide.
 func TestDocumentedTable(t *testing.T) {
 	content, err := os.ReadFile("../../docs/risk.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var table strings.Builder
-	row := func(words string, s Signals) {
-		d := Decide(s)
+	row := func(words string, s signals) {
+		d := decide(s)
 		fmt.Fprintf(&table, "| %s | %s | `%s` |\n", words, d.Outcome, strings.Join(d.Reasons, "`, `"))
 	}
-	var pair Signals
+	var pair signals
 	for _, x := range signalCases() {
-		var s Signals
+		var s signals
 		x.set(&s)
 		row(x.words, s)
 		if x.weak {

@@ -50,13 +50,13 @@ func TestSignalsOfSignUps(t *testing.T) {
 		"a blocked domain":              {nil, change(func(r *Request) { r.Domain = "mx.bad.example.net" }), Refuse, []string{ReasonDomainBlocked}},
 		"a disposable domain":           {nil, change(func(r *Request) { r.Domain = "yopmail.com" }), Accept, []string{ReasonDisposable}},
 		"an excused disposable domain":  {nil, change(func(r *Request) { r.Domain = "mailinator.com" }), Accept, nil},
-		"the hidden field":              {nil, change(func(r *Request) { r.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
-		"too fast":                      {nil, change(func(r *Request) { r.StartedAt = start }), Drop, []string{ReasonTooFast}},
+		"the hidden field":              {nil, change(func(r *Request) { r.Honeypot = "x" }), Drop, []string{reasonHoneypot}},
+		"too fast":                      {nil, change(func(r *Request) { r.StartedAt = start }), Drop, []string{reasonTooFast}},
 		"solved":                        {&fakeVerifier{true, true, nil}, signUp, Accept, nil},
 		"not solved":                    {&fakeVerifier{false, true, nil}, signUp, Refuse, []string{ReasonCaptchaFailed}},
-		"the verifier is unavailable":   {&fakeVerifier{false, false, nil}, signUp, Accept, []string{ReasonCaptchaUnavailable}},
-		"lost, and a disposable domain": {&fakeVerifier{false, false, nil}, change(func(r *Request) { r.Domain = "yopmail.com" }), Hold, []string{ReasonDisposable, ReasonCaptchaUnavailable}},
-		"a bot that solves":             {&fakeVerifier{true, true, nil}, change(func(r *Request) { r.Honeypot = "x" }), Drop, []string{ReasonHoneypot}},
+		"the verifier is unavailable":   {&fakeVerifier{false, false, nil}, signUp, Accept, []string{reasonCaptchaUnavailable}},
+		"lost, and a disposable domain": {&fakeVerifier{false, false, nil}, change(func(r *Request) { r.Domain = "yopmail.com" }), Hold, []string{ReasonDisposable, reasonCaptchaUnavailable}},
+		"a bot that solves":             {&fakeVerifier{true, true, nil}, change(func(r *Request) { r.Honeypot = "x" }), Drop, []string{reasonHoneypot}},
 		"no answer":                     {&fakeVerifier{true, true, nil}, change(func(r *Request) { r.Captcha = "" }), Refuse, []string{ReasonCaptchaMissing}},
 		"a blocked domain that solves":  {&fakeVerifier{true, true, nil}, change(func(r *Request) { r.Domain = "bad.example.net" }), Refuse, []string{ReasonDomainBlocked}},
 	} {
@@ -102,14 +102,14 @@ func TestStricterLimitsWithoutVerifier(t *testing.T) {
 	var last Decision
 	for range 2 {
 		last = s.Admit(t.Context(), signUp)
-		expectDecision(t, "below the stricter limit", last, Accept, ReasonCaptchaUnavailable)
+		expectDecision(t, "below the stricter limit", last, Accept, reasonCaptchaUnavailable)
 		if limit := last.Limit.States[0].Policy.Limit; limit != 4 {
 			t.Errorf("the response has a limit of %d", limit)
 		}
 	}
-	expectDecision(t, "above it", s.Admit(t.Context(), signUp), Refuse, ReasonCaptchaUnavailable, ReasonRateLimited)
+	expectDecision(t, "above it", s.Admit(t.Context(), signUp), Refuse, reasonCaptchaUnavailable, ReasonRateLimited)
 	s.Refund(t.Context(), last)
-	expectDecision(t, "after a refund", s.Admit(t.Context(), signUp), Accept, ReasonCaptchaUnavailable)
+	expectDecision(t, "after a refund", s.Admit(t.Context(), signUp), Accept, reasonCaptchaUnavailable)
 
 	verifier.passed, verifier.known = true, true // the refused request is not counted under the ordinary limits
 	for i := range 10 {

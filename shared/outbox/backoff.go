@@ -8,7 +8,7 @@ const (
 	MaxAttempts = 12
 	// firstPause is the upper bound of the pause after the first failure; it doubles with each further one.
 	firstPause = 30 * time.Second
-	// maxPause bounds a pause computed by Backoff.
+	// maxPause bounds a pause computed by backoff.
 	maxPause = 6 * time.Hour
 	// minPause is the lower bound of a random pause.
 	minPause = time.Second
@@ -16,10 +16,10 @@ const (
 	maxRetryAfter = 24 * time.Hour
 )
 
-// Backoff returns the pause after a failed attempt (1 is the first). It is uniformly random below a bound that starts at
+// backoff returns the pause after a failed attempt (1 is the first). It is uniformly random below a bound that starts at
 // 30 s, doubles with each attempt and stops at 6 h ("full jitter": messages that failed together do not return
 // together). It is never shorter than retryAfter, up to 24 h. random is in [0, 1).
-func Backoff(attempt int, random float64, retryAfter time.Duration) time.Duration {
+func backoff(attempt int, random float64, retryAfter time.Duration) time.Duration {
 	bound := maxPause
 	if doublings := max(attempt, 1) - 1; doublings < 10 { // 30 s · 2¹⁰ is beyond 6 h
 		bound = min(maxPause, firstPause<<doublings)

@@ -28,7 +28,7 @@ func TestBackoff(t *testing.T) {
 		{1, 0, 100 * time.Hour, 24 * time.Hour},
 		{1, 0, -time.Hour, time.Second},
 	} {
-		if got := Backoff(c.attempt, c.random, c.retryAfter); got.Round(time.Millisecond) != c.want {
+		if got := backoff(c.attempt, c.random, c.retryAfter); got.Round(time.Millisecond) != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
@@ -38,7 +38,7 @@ func TestBackoff(t *testing.T) {
 func TestTotalBackoff(t *testing.T) {
 	var longest time.Duration
 	for attempt := 1; attempt < MaxAttempts; attempt++ {
-		longest += Backoff(attempt, 1, 0)
+		longest += backoff(attempt, 1, 0)
 	}
 	if longest.Round(30*time.Minute) != 14*time.Hour+30*time.Minute {
 		t.Errorf("%v", longest)

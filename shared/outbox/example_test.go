@@ -21,11 +21,6 @@ func ExampleEnqueue() {
 	// Output: 2
 }
 
-func ExampleBackoff() {
-	fmt.Println(outbox.Backoff(1, 0.5, 0), outbox.Backoff(5, 0.5, 0), outbox.Backoff(1, 0.5, time.Hour))
-	// Output: 15s 4m0s 1h0m0s
-}
-
 // noDatabase fakes a connection pool without a server.
 type noDatabase struct{}
 

@@ -112,14 +112,14 @@ const retrySQL = `
 update outbox set due_at = $4::timestamptz, outcome = $3::text
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
-// Retry schedules another attempt of d after the pause of Backoff, or dead-letters d after MaxAttempts. cause is one word
+// Retry schedules another attempt of d after the pause of backoff, or dead-letters d after MaxAttempts. cause is one word
 // for the failure, and retryAfter the pause that the destination requested (0 for none). It returns ErrLeaseLost if the
 // lease is lost.
 func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter time.Duration) error {
 	if d.Attempt >= MaxAttempts {
 		return w.DeadLetter(ctx, d, cause)
 	}
-	due := w.now().Add(Backoff(d.Attempt, rand.Float64(), retryAfter))
+	due := w.now().Add(backoff(d.Attempt, rand.Float64(), retryAfter))
 	return w.mark(ctx, "retry a delivery", retrySQL, d.ID.String(), d.Attempt, cause, due)
 }
 

@@ -30,7 +30,7 @@ func (s *Store) Confirm(ctx context.Context, link token.Link, visit Visit) (Outc
 			asked.load(b, link)
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			d := Transition(Facts{State: sup.state(r), Returning: r.Returning, Muted: sup.muted()}, OnConfirm)
+			d := transition(facts{State: sup.state(r), Returning: r.Returning, Muted: sup.muted()}, onConfirm)
 			if d.Refused || r.Epoch != link.Epoch || !asked.found {
 				return ErrUnknown
 			}

@@ -3,7 +3,7 @@
 //
 // Invariants:
 //   - An address has at most one row, whatever its spelling.
-//   - The pure function Transition makes every decision.
+//   - The pure function transition makes every decision.
 //   - Every change of state commits together with exactly one ledger event. So does every sign-up, even if it changes
 //     nothing.
 //   - Every sign-up runs the same statements, so an observer learns nothing about an address.

@@ -29,7 +29,7 @@ type ReminderConfig struct {
 
 // Validate implements the check of config.Env.Read.
 func (c ReminderConfig) Validate() error {
-	if c.After != 0 && (c.After < time.Hour || c.After >= PendingLifetime) {
+	if c.After != 0 && (c.After < time.Hour || c.After >= pendingLifetime) {
 		return errors.New("SIGNUP_REMIND_AFTER: must be 0s, or between 1h and 167h, because a request expires after a week")
 	}
 	return nil
@@ -88,7 +88,7 @@ select count(*) from (
 
 // loadDomain counts the emails to a domain within domainWindow. Concurrent requests do not see each other, so their
 // emails may be queued above the limit; CheckSend then defers them.
-func (m *SentEmails) loadDomain(b *pgx.Batch, domainHMAC []byte, limit int) {
+func (m *sentEmails) loadDomain(b *pgx.Batch, domainHMAC []byte, limit int) {
 	counted := logged(func(r emailRow) bool { return r.anyAddress })
 	b.Queue(domainCountSQL, domainHMAC, counted, m.Now.Add(-domainWindow), limit).QueryRow(func(row pgx.Row) error {
 		var count int

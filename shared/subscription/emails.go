@@ -90,9 +90,9 @@ const (
 	budgetWindow = 24 * time.Hour
 	// confirmPause is the minimum time between two confirmation emails to a mailbox.
 	confirmPause = 15 * time.Minute
-	// emailLifetime covers a weekend without an email service; after PendingLifetime, the request behind an email has
+	// emailLifetime covers a weekend without an email service; after pendingLifetime, the request behind an email has
 	// expired. A notice is outdated after a day.
-	emailLifetime  = PendingLifetime
+	emailLifetime  = pendingLifetime
 	noticeLifetime = budgetWindow
 )
 

@@ -9,7 +9,7 @@ import (
 
 // The table is the only place that names the states of an email, so the expected ones are repeated here.
 func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
-	states := map[Email][]State{
+	accepting := map[Email][]State{
 		ConfirmEmail:           {Pending},
 		ReminderEmail:          {Pending},
 		AlreadySubscribedEmail: {Active},
@@ -19,11 +19,11 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 	}
 	const epoch = 3
 	for _, e := range Emails() {
-		want, found := states[e]
+		want, found := accepting[e]
 		if !found {
 			t.Errorf("%s: no states are expected", e)
 		}
-		for _, state := range States() {
+		for _, state := range states() {
 			r := Recipient{State: state, Epoch: epoch}
 			if got := r.Accepts(e.Kind(), epoch); got != slices.Contains(want, state) {
 				t.Errorf("%s in %s: %v", e, state, got)

@@ -82,7 +82,7 @@ func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 		if err := tx.checkLink(); err != nil {
 			return err
 		}
-		d := Transition(Facts{State: tx.suppressions.state(tx.row), Remembered: len(tx.ids) > 0, Objected: tx.suppressions.reason == Objection}, OnErase)
+		d := transition(facts{State: tx.suppressions.state(tx.row), Remembered: len(tx.ids) > 0, Objected: tx.suppressions.reason == Objection}, onErase)
 		outcome = d.Outcome
 		if d.Ledger == "" {
 			return nil
@@ -154,7 +154,7 @@ func (t *erasureTx) checkLink() error {
 	return ErrUnknown
 }
 
-func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d Decision) error {
+func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d decision) error {
 	event := t.row.event(t.suppressions.state(t.row), d)
 	event.ID, event.At, event.Actor = t.eventID, t.now, ledger.Subscriber
 	event.Channel, event.RequestID = t.Visit.Channel, t.Visit.RequestID

@@ -17,7 +17,7 @@ func TestAnErasureSeesWhatBeganBeforeIt(t *testing.T) {
 		},
 		"decline": func(b *fixture, s *Store) error {
 			claims := b.link(jane)
-			b.advance(PendingLifetime)
+			b.advance(pendingLifetime)
 			if n, err := b.store.Expire(b.Context(), 10); err != nil || n != 1 {
 				b.Fatalf("%d, %v", n, err)
 			}

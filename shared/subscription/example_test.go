@@ -27,16 +27,6 @@ func ExampleParseAddress() {
 	// domain – The part after the @ is not a domain name that can receive email.
 }
 
-func ExampleTransition() {
-	d := subscription.Transition(subscription.Facts{State: subscription.None}, subscription.OnRequest)
-	fmt.Println(d.To, d.Email, d.Ledger)
-	d = subscription.Transition(subscription.Facts{State: d.To}, subscription.OnConfirm)
-	fmt.Println(d.To, d.Outcome, d.Ledger)
-	// Output:
-	// pending confirm subscription.requested
-	// active confirmed subscription.confirmed
-}
-
 // A function makes the Store once and reuses it. Without a database, the example ends early.
 func ExampleStore() {
 	ctx := context.Background()

@@ -21,7 +21,7 @@ order by requested_at
 limit $2::integer
 for update skip locked`
 
-// Expire ends up to limit requests that waited for their confirmation longer than PendingLifetime. It deletes a row
+// Expire ends up to limit requests that waited for their confirmation longer than pendingLifetime. It deletes a row
 // that was never confirmed; a subscriber who had unsubscribed before is unsubscribed again. It also ends emails that
 // were held for that long. It returns the number of ended requests; fewer than limit means that none are left. It is
 // one transaction in two round trips. The error is the database's.
@@ -30,7 +30,7 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	err := s.transact(ctx, 0,
 		func(b *pgx.Batch, before time.Time) {
 			overdue = nil
-			b.Queue(overdueSQL, before.Add(-PendingLifetime), limit).Query(func(rows pgx.Rows) error {
+			b.Queue(overdueSQL, before.Add(-pendingLifetime), limit).Query(func(rows pgx.Rows) error {
 				var err error
 				overdue, err = pgx.CollectRows(rows, func(found pgx.CollectableRow) (row, error) {
 					var r row
@@ -43,7 +43,7 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 			for _, r := range overdue {
 				s.end(b, r, ledger.Event{ID: newID(), At: now, Actor: ledger.System, Channel: "schedule"})
 			}
-			outbox.ExpireHeld(b, now.Add(-PendingLifetime), now)
+			outbox.ExpireHeld(b, now.Add(-pendingLifetime), now)
 			return nil
 		})
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 
 // end ends a pending request. by has the id, time, actor, channel and request id of the event.
 func (s *Store) end(b *pgx.Batch, r row, by ledger.Event) {
-	d := Transition(Facts{State: r.Status, Returning: r.Returning}, OnExpire)
+	d := transition(facts{State: r.Status, Returning: r.Returning}, onExpire)
 	event := r.event(r.Status, d)
 	event.ID, event.At, event.Actor, event.Channel, event.RequestID = by.ID, by.At, by.Actor, by.Channel, by.RequestID
 	ledger.Append(b, event)

@@ -192,7 +192,7 @@ func TestHeldEmailsExpire(t *testing.T) {
 	b.requestHeld(jane, ConfirmationOverBudget) // a decoy: held too, so that it writes the same
 	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.held()
-	b.advance(PendingLifetime - 2*time.Minute)
+	b.advance(pendingLifetime - 2*time.Minute)
 	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 0 {
 		t.Fatalf("%d, %v", n, err)
 	}

@@ -16,7 +16,7 @@ import (
 // again. For the same reason, a link whose own request expired unconfirmed ends the subscriber's current subscription
 // as long as the old pseudonym is kept. The error is the database's.
 func (s *Store) Unsubscribe(ctx context.Context, link token.Link, visit Visit) (Outcome, error) {
-	outcome, err := s.leave(ctx, link, visit, OnUnsubscribe)
+	outcome, err := s.leave(ctx, link, visit, onUnsubscribe)
 	if err != nil {
 		return "", fmt.Errorf("unsubscribe: %w", err)
 	}
@@ -24,17 +24,17 @@ func (s *Store) Unsubscribe(ctx context.Context, link token.Link, visit Visit) (
 }
 
 // Decline handles "this wasn't me" for a verified confirm token: it cancels the request, or ends the subscription if it
-// was confirmed, and suppresses all email to the mailbox for MutePeriod. It succeeds in every state, when repeated, and
+// was confirmed, and suppresses all email to the mailbox for mutePeriod. It succeeds in every state, when repeated, and
 // for any epoch. The error is the database's.
 func (s *Store) Decline(ctx context.Context, link token.Link, visit Visit) (Outcome, error) {
-	outcome, err := s.leave(ctx, link, visit, OnDecline)
+	outcome, err := s.leave(ctx, link, visit, onDecline)
 	if err != nil {
 		return "", fmt.Errorf("decline subscription: %w", err)
 	}
 	return outcome, nil
 }
 
-func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e Event) (Outcome, error) {
+func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e stateEvent) (Outcome, error) {
 	lock, eventID := s.subscriberLock(link.SubscriberID), newID()
 	var r row
 	var sup suppressions
@@ -48,7 +48,7 @@ func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e Event
 		func(b *pgx.Batch, now time.Time) error {
 			// A suppression does not prevent the end of a subscription. Without a pseudonym, there is nothing to mute.
 			from, muted := r.state(), sup.reason != "" || !sup.known
-			d := Transition(Facts{State: from, Returning: r.Returning, Muted: muted}, e)
+			d := transition(facts{State: from, Returning: r.Returning, Muted: muted}, e)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil

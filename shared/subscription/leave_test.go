@@ -69,7 +69,7 @@ func TestDecline(t *testing.T) {
 	b.click(b.store.Decline, c, DeclinedNow)
 	b.expectRow(jane, None, 0, false)
 	b.click(b.store.Decline, c, AlreadyEnded)
-	b.advance(MutePeriod - time.Second)
+	b.advance(mutePeriod - time.Second)
 	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, None, 0, false)
 	b.expectEmails(ConfirmEmail.Kind())
@@ -99,7 +99,7 @@ func TestADeclineDoesNotShortenASuppression(t *testing.T) {
 	c := b.link(jane)
 	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	b.click(b.store.Decline, c, AlreadyEnded)
-	b.advance(MutePeriod + time.Hour)
+	b.advance(mutePeriod + time.Hour)
 	b.request(jane, RequestSuppressed)
 	if got := b.strings("select reason from suppressions where until is null"); len(got) != 1 || got[0] != "complaint" {
 		t.Errorf("%v", got)
@@ -123,7 +123,7 @@ func TestSuppress(t *testing.T) {
 	c := b.link("john@example.org")
 	b.click(b.store.Decline, c, DeclinedNow)
 	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
-	b.advance(MutePeriod + time.Hour)
+	b.advance(mutePeriod + time.Hour)
 	b.request("john@example.org", RequestSuppressed)
 
 	// An unknown subscriber: nothing is stored, and no event is recorded.
@@ -152,7 +152,7 @@ func TestExpire(t *testing.T) {
 	b.advance(time.Hour)
 	b.request("young@example.org", ConfirmationQueued)
 	b.activate("active@example.org")
-	b.advance(PendingLifetime - time.Hour)
+	b.advance(pendingLifetime - time.Hour)
 
 	expire := func(limit, want int) {
 		t.Helper()
@@ -178,7 +178,7 @@ func TestExpireAgainstConfirm(t *testing.T) {
 		typed := uuid.NewString()[:8] + "@example.org"
 		b.request(typed, ConfirmationQueued)
 		c := b.link(typed)
-		b.advance(PendingLifetime)
+		b.advance(pendingLifetime)
 		var both sync.WaitGroup
 		both.Go(func() {
 			if _, err := b.store.Expire(t.Context(), 10); err != nil {

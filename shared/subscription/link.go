@@ -50,7 +50,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 	lock, eventID, hashes := s.mailboxLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
 	var known row
 	var sup suppressions
-	var sent SentEmails
+	var sent sentEmails
 	var outcome, repeated Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
@@ -95,7 +95,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 
 // decideLink decides whether the link is sent. An unsubscribe link is sent if there is a subscription to end. A link to
 // personal data is sent if there is data, except to suppressed addresses, whose holders can send a letter.
-func decideLink(r LinkRequest, state State, sup suppressions, sent SentEmails) (Outcome, Email) {
+func decideLink(r LinkRequest, state State, sup suppressions, sent sentEmails) (Outcome, Email) {
 	switch {
 	case r.Drop:
 		return Dropped, NoEmail

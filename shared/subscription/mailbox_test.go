@@ -30,7 +30,7 @@ func TestADeclineCoversEverySpelling(t *testing.T) {
 		b.request(spelling(99), RequestSuppressed) // no notice to the subscriber either
 		b.requestLink(spelling(98), UnsubscribeLinkEmail, LinkSuppressed)
 		b.requestLink(spelling(99), ExportLinkEmail, LinkSuppressed)
-		b.advance(MutePeriod / 21)
+		b.advance(mutePeriod / 21)
 		b.remind(time.Hour, 0)
 		if sent := b.deliver(); len(sent) != 0 {
 			t.Fatalf("sent %v", sent)
@@ -41,7 +41,7 @@ func TestADeclineCoversEverySpelling(t *testing.T) {
 	}
 	b.expectRow(spelling(99), Active, 1, false) // the subscription under another spelling continues
 	b.request("vic.tim@example.org", ConfirmationQueued)
-	b.advance(MutePeriod / 20)
+	b.advance(mutePeriod / 20)
 	b.request(spelling(1), ConfirmationQueued)
 }
 
@@ -141,8 +141,8 @@ func TestReplayOfADecline(t *testing.T) {
 	hashes := newPseudonyms(b.store.key, address(t, spelling(1)))
 	b.activate(spelling(1))
 	b.advance(budgetWindow)
-	record := SuppressionRecord{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: hashes.email, MailboxHMAC: hashes.mailbox, KeyID: hashes.keyID, Until: b.now().Add(MutePeriod)}
-	b.advance(MutePeriod - budgetWindow)
+	record := SuppressionRecord{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: hashes.email, MailboxHMAC: hashes.mailbox, KeyID: hashes.keyID, Until: b.now().Add(mutePeriod)}
+	b.advance(mutePeriod - budgetWindow)
 	for _, want := range []Outcome{UnsubscribedNow, AlreadyEnded} { // the second replay changes nothing
 		if got, err := b.eraser().Replay(t.Context(), record, operator); got != want || err != nil {
 			t.Errorf("%s, want %s: %v", got, want, err)

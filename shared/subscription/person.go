@@ -132,7 +132,7 @@ on conflict (email_hmac) do update set
     mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
 where suppressions.until < excluded.until`
 
-// mute suppresses email to the mailbox of a subscriber for MutePeriod.
+// mute suppresses email to the mailbox of a subscriber for mutePeriod.
 func mute(b *pgx.Batch, id uuid.UUID, now time.Time) {
-	b.Queue(muteSQL, id.String(), now, now.Add(MutePeriod))
+	b.Queue(muteSQL, id.String(), now, now.Add(mutePeriod))
 }

@@ -68,7 +68,7 @@ func (s *Store) Remind(ctx context.Context, f UnconfirmedRequest) (queued bool, 
 	lock, eventID, hashes := s.mailboxLock(f.Address), newID(), s.pseudonyms(f.Address)
 	var r row
 	var sup suppressions
-	var sent SentEmails
+	var sent sentEmails
 	var repeated Outcome
 	err = s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {

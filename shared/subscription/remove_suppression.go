@@ -35,7 +35,7 @@ func (s *Store) RemoveSuppression(ctx context.Context, a Address, visit Visit) (
 		},
 		func(b *pgx.Batch, now time.Time) error {
 			from := sup.state(r)
-			d := Transition(Facts{State: from, Returning: r.Returning, Muted: sup.muted(), Objected: sup.reason == Objection}, OnRemoveSuppression)
+			d := transition(facts{State: from, Returning: r.Returning, Muted: sup.muted(), Objected: sup.reason == Objection}, onRemoveSuppression)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil

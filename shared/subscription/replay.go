@@ -113,7 +113,7 @@ func (s *Store) replayUnsubscribe(ctx context.Context, record SuppressionRecord,
 	if !target.found {
 		return Unchanged, nil
 	}
-	return s.leave(ctx, token.Link{SubscriberID: target.id}, visit, OnUnsubscribe)
+	return s.leave(ctx, token.Link{SubscriberID: target.id}, visit, onUnsubscribe)
 }
 
 const deleteIdentitiesSQL = `

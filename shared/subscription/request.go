@@ -57,7 +57,7 @@ type requestTx struct {
 
 	row          row
 	suppressions suppressions
-	sentEmails   SentEmails
+	sentEmails   sentEmails
 	consent      consentText
 	repeated     Outcome // the outcome of an earlier run of this transaction whose answer was lost
 }
@@ -104,8 +104,8 @@ func (t *requestTx) load(b *pgx.Batch, before time.Time, lock int64, domainLimit
 	loadOutcome(b, t.eventID, &t.repeated)
 }
 
-func (t *requestTx) decide() Decision {
-	f := Facts{
+func (t *requestTx) decide() decision {
+	f := facts{
 		State:       t.suppressions.state(t.row),
 		Returning:   t.row.Returning,
 		Muted:       t.suppressions.muted(),
@@ -116,11 +116,11 @@ func (t *requestTx) decide() Decision {
 	if t.Drop {
 		return dropped(f)
 	}
-	return Transition(f, OnRequest)
+	return transition(f, onRequest)
 }
 
 // write runs the same statements for every decision.
-func (t *requestTx) write(b *pgx.Batch, s *Store, d Decision) {
+func (t *requestTx) write(b *pgx.Batch, s *Store, d decision) {
 	from, reasons := t.suppressions.state(t.row), t.Reasons
 	if t.sentEmails.DomainLimitReached {
 		reasons = append(slices.Clone(reasons), reasonDomainLimit)
@@ -158,7 +158,7 @@ const (
 
 // change updates the row and returns its padding. A request that does not change the state writes an existing row
 // unchanged and creates no new one.
-func (t *requestTx) change(d Decision) (padding int) {
+func (t *requestTx) change(d decision) (padding int) {
 	moves := d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget || d.Outcome == Activated
 	switch {
 	case !moves && t.row.exists:

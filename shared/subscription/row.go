@@ -43,7 +43,7 @@ func (r row) provider() string {
 }
 
 // event returns the ledger event of a decision about r. The caller adds id, time, actor, channel and request id.
-func (r row) event(from State, d Decision) ledger.Event {
+func (r row) event(from State, d decision) ledger.Event {
 	e := ledger.Event{Kind: d.Ledger, Data: ledger.Data{Outcome: string(d.Outcome), From: string(from), To: string(d.To)}}
 	if r.exists {
 		e.SubscriberID, e.Source = r.ID, r.Source
@@ -153,7 +153,7 @@ func (r row) delete(b *pgx.Batch, now time.Time) {
 }
 
 // apply applies a decision to the row and writes it.
-func (r row) apply(b *pgx.Batch, d Decision, now time.Time) {
+func (r row) apply(b *pgx.Batch, d decision, now time.Time) {
 	if d.To == None {
 		r.delete(b, now)
 		return

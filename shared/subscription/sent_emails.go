@@ -9,23 +9,23 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// SentEmails counts the emails that were queued for or sent to a canonical mailbox within the last 24 h.
-type SentEmails struct {
+// sentEmails counts the emails that were queued for or sent to a canonical mailbox within the last 24 h.
+type sentEmails struct {
 	Now time.Time
 	// Sent has the counts by the name in the email log.
-	Sent map[Email]Sent
+	Sent map[Email]sentCount
 	// DomainLimitReached is true when the emails to the address's domain reached DomainLimit within the last hour.
 	DomainLimitReached bool
 }
 
-// Sent counts emails within the last 24 h. Last is when the last one was queued or sent.
-type Sent struct {
+// sentCount counts emails within the last 24 h. Last is when the last one was queued or sent.
+type sentCount struct {
 	Count int
 	Last  time.Time
 }
 
 // Allows reports whether another email is within its mailbox budget and the domain limit.
-func (m SentEmails) Allows(e Email) bool {
+func (m sentEmails) Allows(e Email) bool {
 	r := e.row()
 	if r.budget == nil || m.DomainLimitReached && r.anyAddress {
 		return false
@@ -47,11 +47,11 @@ where mailbox_hmac = $1::bytea and purpose = any($2::text[]) and greatest(at, se
 group by purpose`
 
 // load counts the emails to a canonical mailbox that were queued or sent within budgetWindow.
-func (m *SentEmails) load(b *pgx.Batch, mailboxHMAC []byte) {
+func (m *sentEmails) load(b *pgx.Batch, mailboxHMAC []byte) {
 	all := logged(func(emailRow) bool { return true })
 	b.Queue(sentEmailsSQL, mailboxHMAC, all, m.Now.Add(-budgetWindow)).Query(func(rows pgx.Rows) error {
 		var email string
-		var sent Sent
+		var sent sentCount
 		_, err := pgx.ForEachRow(rows, []any{&email, &sent.Count, &sent.Last}, func() error {
 			m.Sent[Email(email)] = sent
 			return nil
@@ -61,8 +61,8 @@ func (m *SentEmails) load(b *pgx.Batch, mailboxHMAC []byte) {
 }
 
 // newSentEmails returns empty counts for load.
-func newSentEmails(now time.Time) SentEmails {
-	return SentEmails{Now: now, Sent: map[Email]Sent{}}
+func newSentEmails(now time.Time) sentEmails {
+	return sentEmails{Now: now, Sent: map[Email]sentCount{}}
 }
 
 const logEmailSQL = `

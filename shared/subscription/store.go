@@ -64,7 +64,7 @@ const (
 )
 
 // workflow returns the consent workflow of a decision. Even with SingleOptIn, some requests must be confirmed.
-func (d Decision) workflow(optIn OptIn) string {
+func (d decision) workflow(optIn OptIn) string {
 	if optIn == DoubleOptIn || d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget {
 		return doubleOptIn
 	}

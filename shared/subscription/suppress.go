@@ -56,7 +56,7 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 			if !tx.row.exists {
 				from = tx.suppressions.state(tx.row)
 			}
-			d := Transition(Facts{State: from, Returning: tx.row.Returning, Objected: tx.suppressions.reason == Objection}, OnSuppress)
+			d := transition(facts{State: from, Returning: tx.row.Returning, Objected: tx.suppressions.reason == Objection}, onSuppress)
 			outcome = d.Outcome
 			if d.Ledger == "" {
 				return nil
@@ -121,7 +121,7 @@ func suppressAddress(b *pgx.Batch, email, mailbox []byte, keyID string, reason S
 	b.Queue(suppressAddressSQL, email, mailbox, keyID, string(reason), at)
 }
 
-func (t *suppressTx) write(b *pgx.Batch, d Decision) {
+func (t *suppressTx) write(b *pgx.Batch, d decision) {
 	if t.byAddress() {
 		suppressAddress(b, t.hashes.email, t.hashes.mailbox, t.hashes.keyID, t.Reason, t.now)
 	} else {

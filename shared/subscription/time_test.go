@@ -159,7 +159,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 func (b *fixture) columnsWith(at time.Time) (found []string) {
 	b.Helper()
 	times := []time.Time{at}
-	for _, period := range []time.Duration{MutePeriod, identityGrace, answerWithin} {
+	for _, period := range []time.Duration{mutePeriod, identityGrace, answerWithin} {
 		times = append(times, at.Add(period))
 	}
 	for _, column := range b.strings(`

@@ -19,29 +19,29 @@ const (
 	Erased       State = "erased"
 )
 
-// States returns all states.
-func States() []State {
+// states returns all states.
+func states() []State {
 	return []State{None, Pending, Active, Unsubscribed, Suppressed, Erased}
 }
 
-// Event is an event that may change a subscription.
-type Event string
+// stateEvent is an event that may change a subscription.
+type stateEvent string
 
 // The events.
 const (
-	OnRequest           Event = "request"            // a sign-up form was submitted
-	OnConfirm           Event = "confirm"            // the button of a valid confirm link was pressed
-	OnUnsubscribe       Event = "unsubscribe"        // a valid unsubscribe link was used
-	OnDecline           Event = "decline"            // "this wasn't me" was pressed on a valid confirm link
-	OnSuppress          Event = "suppress"           // complaint, hard bounce, objection or the operator's decision
-	OnErase             Event = "erase"              // by the subscriber, the operator or the retention period
-	OnExpire            Event = "expire"             // pending for PendingLifetime
-	OnRemoveSuppression Event = "remove-suppression" // the operator removes a suppression
+	onRequest           stateEvent = "request"            // a sign-up form was submitted
+	onConfirm           stateEvent = "confirm"            // the button of a valid confirm link was pressed
+	onUnsubscribe       stateEvent = "unsubscribe"        // a valid unsubscribe link was used
+	onDecline           stateEvent = "decline"            // "this wasn't me" was pressed on a valid confirm link
+	onSuppress          stateEvent = "suppress"           // complaint, hard bounce, objection or the operator's decision
+	onErase             stateEvent = "erase"              // by the subscriber, the operator or the retention period
+	onExpire            stateEvent = "expire"             // pending for pendingLifetime
+	onRemoveSuppression stateEvent = "remove-suppression" // the operator removes a suppression
 )
 
-// Events returns all events.
-func Events() []Event {
-	return []Event{OnRequest, OnConfirm, OnUnsubscribe, OnDecline, OnSuppress, OnErase, OnExpire, OnRemoveSuppression}
+// stateEvents returns all events.
+func stateEvents() []stateEvent {
+	return []stateEvent{onRequest, onConfirm, onUnsubscribe, onDecline, onSuppress, onErase, onExpire, onRemoveSuppression}
 }
 
 // Outcome is the result of an event, for logs, the ledger and the choice of the answer. It is never revealed to a
@@ -62,7 +62,7 @@ const (
 	UnsubscribedNow          Outcome = "unsubscribed"
 	AlreadyEnded             Outcome = "already_ended" // there was no subscription
 	DeclinedNow              Outcome = "declined"      // the request was canceled
-	MutedNow                 Outcome = "muted"         // nothing to cancel; no email for MutePeriod
+	MutedNow                 Outcome = "muted"         // nothing to cancel; no email for mutePeriod
 	SuppressedNow            Outcome = "suppressed"
 	AlreadySuppressed        Outcome = "already_suppressed"
 	ErasedNow                Outcome = "erased"
@@ -72,14 +72,14 @@ const (
 )
 
 const (
-	// PendingLifetime is how long a request waits for its confirmation.
-	PendingLifetime = 7 * 24 * time.Hour
-	// MutePeriod is how long a decline suppresses all email.
-	MutePeriod = 30 * 24 * time.Hour
+	// pendingLifetime is how long a request waits for its confirmation.
+	pendingLifetime = 7 * 24 * time.Hour
+	// mutePeriod is how long a decline suppresses all email.
+	mutePeriod = 30 * 24 * time.Hour
 )
 
-// Facts is the input of a decision besides the event.
-type Facts struct {
+// facts is the input of a decision besides the event.
+type facts struct {
 	State State
 	// Returning is true for a pending row that was unsubscribed before.
 	Returning bool
@@ -92,11 +92,11 @@ type Facts struct {
 	// SingleOptIn activates a new address at once. Only the owner's settings allow it.
 	SingleOptIn bool
 	// SentEmails counts the recent emails to the mailbox.
-	SentEmails SentEmails
+	SentEmails sentEmails
 }
 
-// Decision is the effect of an event.
-type Decision struct {
+// decision is the effect of an event.
+type decision struct {
 	// To is the state after the event; the same as before if nothing changes.
 	To State
 	// Outcome is the result to record.
@@ -115,42 +115,42 @@ type Decision struct {
 	Ledger ledger.Kind
 }
 
-// Transition decides the effect of an event. It is pure and total: it has a decision for every state and event.
-func Transition(f Facts, e Event) Decision {
+// transition decides the effect of an event. It is pure and total: it has a decision for every state and event.
+func transition(f facts, e stateEvent) decision {
 	switch e {
-	case OnRequest:
+	case onRequest:
 		return request(f)
-	case OnConfirm:
+	case onConfirm:
 		return confirm(f)
-	case OnUnsubscribe, OnDecline:
-		return leave(f, e == OnDecline)
-	case OnSuppress:
+	case onUnsubscribe, onDecline:
+		return leave(f, e == onDecline)
+	case onSuppress:
 		return suppress(f)
-	case OnErase:
+	case onErase:
 		return erase(f)
-	case OnRemoveSuppression:
+	case onRemoveSuppression:
 		return removeSuppression(f)
-	case OnExpire:
+	case onExpire:
 		if f.State == Pending {
-			return Decision{To: origin(f), Outcome: ExpiredNow, Ledger: ledger.Expired}
+			return decision{To: origin(f), Outcome: ExpiredNow, Ledger: ledger.Expired}
 		}
 	}
 	return unchanged(f, Unchanged)
 }
 
-func unchanged(f Facts, o Outcome) Decision {
-	return Decision{To: f.State, Outcome: o, Returning: f.Returning}
+func unchanged(f facts, o Outcome) decision {
+	return decision{To: f.State, Outcome: o, Returning: f.Returning}
 }
 
 // origin returns the state that a pending row falls back to.
-func origin(f Facts) State {
+func origin(f facts) State {
 	if f.Returning {
 		return Unsubscribed
 	}
 	return None
 }
 
-func request(f Facts) Decision {
+func request(f facts) decision {
 	d := unchanged(f, RequestSuppressed)
 	d.Ledger = ledger.Requested
 	suppressed := f.Muted || f.State == Suppressed || (f.State == Erased && f.Objected)
@@ -173,10 +173,10 @@ func request(f Facts) Decision {
 	return d
 }
 
-func confirm(f Facts) Decision {
+func confirm(f facts) decision {
 	switch f.State {
 	case Pending:
-		return Decision{To: Active, Outcome: ConfirmedNow, Ledger: ledger.Confirmed}
+		return decision{To: Active, Outcome: ConfirmedNow, Ledger: ledger.Confirmed}
 	case Active:
 		return unchanged(f, AlreadyConfirmed)
 	case None, Unsubscribed, Suppressed, Erased:
@@ -187,48 +187,48 @@ func confirm(f Facts) Decision {
 }
 
 // leave ends a request or a subscription. A decline also mutes the mailbox, even if the request has already ended.
-func leave(f Facts, decline bool) Decision {
+func leave(f facts, decline bool) decision {
 	switch f.State {
 	case Pending:
-		return Decision{To: origin(f), Outcome: DeclinedNow, NewEpoch: true, Mute: decline, Ledger: ledger.Declined}
+		return decision{To: origin(f), Outcome: DeclinedNow, NewEpoch: true, Mute: decline, Ledger: ledger.Declined}
 	case Active:
-		return Decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Mute: decline, Ledger: ledger.Unsubscribed}
+		return decision{To: Unsubscribed, Outcome: UnsubscribedNow, NewEpoch: true, Mute: decline, Ledger: ledger.Unsubscribed}
 	case None, Unsubscribed:
 		if decline && !f.Muted {
-			return Decision{To: f.State, Outcome: MutedNow, Mute: true, Ledger: ledger.Declined}
+			return decision{To: f.State, Outcome: MutedNow, Mute: true, Ledger: ledger.Declined}
 		}
 	case Suppressed, Erased:
 	}
 	return unchanged(f, AlreadyEnded)
 }
 
-func suppress(f Facts) Decision {
+func suppress(f facts) decision {
 	if f.State == Suppressed || f.State == Erased && f.Objected { // an objection is permanent and takes precedence
 		return unchanged(f, AlreadySuppressed)
 	}
-	return Decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: ledger.Suppressed}
+	return decision{To: Suppressed, Outcome: SuppressedNow, NewEpoch: true, Ledger: ledger.Suppressed}
 }
 
 // removeSuppression ends every kind of suppression. It never makes a subscription active, which takes a new consent.
-func removeSuppression(f Facts) Decision {
+func removeSuppression(f facts) decision {
 	switch {
 	case f.State == Suppressed:
-		return Decision{To: Unsubscribed, Outcome: SuppressionRemoved, NewEpoch: true, Ledger: ledger.SuppressionRemoved}
+		return decision{To: Unsubscribed, Outcome: SuppressionRemoved, NewEpoch: true, Ledger: ledger.SuppressionRemoved}
 	case f.State == Erased && f.Objected, f.Muted:
-		return Decision{To: f.State, Outcome: SuppressionRemoved, Returning: f.Returning, Ledger: ledger.SuppressionRemoved}
+		return decision{To: f.State, Outcome: SuppressionRemoved, Returning: f.Returning, Ledger: ledger.SuppressionRemoved}
 	}
 	return unchanged(f, Unchanged)
 }
 
-func erase(f Facts) Decision {
+func erase(f facts) decision {
 	if (f.State == None || f.State == Erased) && !f.Remembered {
 		return unchanged(f, Unchanged)
 	}
-	return Decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
+	return decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
 }
 
 // dropped returns the decision for a request that appears to come from a bot: it is only recorded.
-func dropped(f Facts) Decision {
+func dropped(f facts) decision {
 	d := unchanged(f, Dropped)
 	d.Ledger = ledger.Requested
 	return d
