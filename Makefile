@@ -17,7 +17,7 @@ GO_BUILD = CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) GOFLAGS= go build -mod=readon
 
 # Whose settings (settings/<environment>.toml) go into the artifacts; template.yaml's parameter Environment must be the same.
 ENVIRONMENT ?= production
-SETTINGS := go run ./internal/settings/tool
+SETTINGS := go run ./internal/policy/settings/tool
 
 # Tools are built once, at fixed versions, as modules of their own that are never in go.mod.
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0
@@ -49,11 +49,11 @@ invoke: ## Send one event to one function of the running stack, fail if it fails
 
 .PHONY: invoke-rie
 invoke-rie: ## Send every sample event to the real binaries under AWS's Runtime Interface Emulator
-	@go run ./internal/emulate rie
+	@go run ./internal/suites/emulate rie
 
 .PHONY: sam-local
 sam-local: ## Send sample events to the real binaries under `sam local invoke` (needs Docker)
-	@go run ./internal/emulate sam
+	@go run ./internal/suites/emulate sam
 
 ##@ Test
 
@@ -68,32 +68,32 @@ check: fmt-check language settings-check tidy-check vet lint generate-check vuln
 test: ## Run every test against real servers, with the race detector
 	@# Built first on all cores, then run one package at a time: the time limits of 150 ms in these tests are real.
 	@go test -race -exec true ./... >/dev/null
-	@go run ./internal/testenv/run -- go test -race -p 1 -timeout 18m $$(go list ./... | grep -vE '/(migrations|functions/migrate)$$')
-	@go run ./internal/testenv/run -versions -- go test -race -p 1 ./migrations ./functions/migrate
+	@go run ./internal/fixtures/testenv/run -- go test -race -p 1 -timeout 18m $$(go list ./... | grep -vE '/(migrations|functions/migrate)$$')
+	@go run ./internal/fixtures/testenv/run -versions -- go test -race -p 1 ./migrations ./functions/migrate
 
 .PHONY: e2e
 e2e: ## Run the tests that drive the whole stack and a browser
-	@go run ./internal/testenv/run -- go test -count=1 ./internal/e2e/...
+	@go run ./internal/fixtures/testenv/run -- go test -count=1 ./internal/suites/e2e/...
 
 .PHONY: attack
 attack: ## Try to bomb strangers' inboxes through the system, and count what reaches them
-	@go run ./internal/attack
+	@go run ./internal/suites/attack
 
 .PHONY: load
 load: ## Simulate 10,000 users in 100 seconds; print latencies, fail if anything is lost
-	@go run ./internal/load
+	@go run ./internal/suites/load
 
 .PHONY: faults
 faults: ## Break databases, services and processes under OPS random operations, and check every invariant (OPS, SEED, TIME)
-	@go run ./internal/faults -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
+	@go run ./internal/suites/faults -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
 
 .PHONY: bench
 bench: size ## Print the budgets' figures: sizes, starts, the limiter, sign-ups; as ratios of one run
-	@go run ./internal/testenv/run -- go test -run '^$$' -bench . -benchtime 1x -p 1 ./internal/bench ./functions/subscribe
+	@go run ./internal/fixtures/testenv/run -- go test -run '^$$' -bench . -benchtime 1x -p 1 ./internal/suites/bench ./functions/subscribe
 
 .PHONY: bursts
 bursts: ## Print how well sign-up bursts are detected (docs/burst-detection.md)
-	@go run ./internal/bursts/evaluate report
+	@go run ./internal/suites/bursts/evaluate report
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME
@@ -127,12 +127,12 @@ build-%Function:
 .PHONY: size
 size: ENVIRONMENT = example
 size: build ## Print the size of each binary beside its budget
-	@go run ./internal/bundle/size $(FUNCTIONS:%=bin/%/bootstrap)
+	@go run ./internal/policy/bundle/size $(FUNCTIONS:%=bin/%/bootstrap)
 
 .PHONY: generate
 generate: ## Write what is made from the code: settings and their documents, their record, blocks of template.yaml
 	@$(SETTINGS) generate
-	@go run ./internal/bundle/template
+	@go run ./internal/policy/bundle/template
 
 .PHONY: migrate
 migrate: ## Bring the running stack's database to this version
@@ -170,7 +170,7 @@ $(GOLANGCI_LINT) $(GOVULNCHECK):
 
 .PHONY: language
 language: ## Check doc comments, phrases and commit subjects against docs/glossary.md
-	@go run ./internal/language
+	@go run ./internal/policy/language
 
 .PHONY: tidy-check
 tidy-check:
@@ -180,7 +180,7 @@ tidy-check:
 .PHONY: generate-check
 generate-check:
 	@$(SETTINGS) generate -check
-	@go run ./internal/bundle/template -check
+	@go run ./internal/policy/bundle/template -check
 
 .PHONY: settings-check
 settings-check:
@@ -192,7 +192,7 @@ vuln: $(GOVULNCHECK) ## Look for known vulnerabilities in what the code calls (V
 
 .PHONY: template-check
 template-check:
-	@# cfn-lint does not run SAM's translator; the tests of internal/bundle do.
+	@# cfn-lint does not run SAM's translator; the tests of internal/policy/bundle do.
 	@PATH="$$PATH:$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/newsletter/sam/bin"; \
 	if command -v cfn-lint >/dev/null; then cfn-lint template.yaml; \
 	else echo 'not run: cfn-lint is missing; run make setup' >&2; [[ "$${CI:-}" != true ]]; fi

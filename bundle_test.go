@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/bundle"
-	"newsletter/internal/samtemplate"
+	"newsletter/internal/local/samtemplate"
+	"newsletter/internal/policy/bundle"
 	"newsletter/shared/config"
 )
 

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/gobuild"
+	"newsletter/internal/local/gobuild"
 )
 
 // pages returns the documents of the repository, as paths from its root.

@@ -12,7 +12,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/migrations"
 	"newsletter/shared/config"
 )

@@ -11,7 +11,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/migrations"
 )
 

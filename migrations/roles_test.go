@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/migrations"
 	"newsletter/shared/config"
 )

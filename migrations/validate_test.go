@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/migrations"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"

@@ -15,7 +15,7 @@ have_browser() {
 }
 
 # Debian lets nobody install into the system's Python, so these have an environment of their own, where
-# internal/samtemplate and the Makefile look for them. Their versions are fixed, as those of every tool.
+# internal/local/samtemplate and the Makefile look for them. Their versions are fixed, as those of every tool.
 environment=${XDG_CACHE_HOME:-$HOME/.cache}/newsletter/sam
 have_python_tools() {
 	local python translator=

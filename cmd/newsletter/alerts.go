@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"newsletter/internal/terminal"
+	"newsletter/cmd/newsletter/internal/terminal"
 	"newsletter/shared/alert"
 )
 

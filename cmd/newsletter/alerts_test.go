@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 )
 
 // deadLetter inserts a dead-lettered message.

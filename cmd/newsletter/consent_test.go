@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 )
 
 // TestConsentFromTextToProof follows a consent text from the tool to the subscriber and the authority.

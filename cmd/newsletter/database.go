@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/config"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/settings/record"
+	"newsletter/internal/local/devstack"
+	"newsletter/internal/policy/settings/record"
 )
 
 // defaultPort is the port of `make dev` if PORT is not set. Port 0 is a free one.

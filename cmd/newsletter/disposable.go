@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/disposable"
 )
 

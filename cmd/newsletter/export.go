@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"newsletter/internal/lists"
+	"newsletter/cmd/newsletter/internal/lists"
 	"newsletter/shared/subscription"
 )
 

@@ -16,8 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/internal/lambdalocal"
-	"newsletter/internal/terminal"
+	"newsletter/cmd/newsletter/internal/terminal"
+	"newsletter/internal/local/lambdalocal"
 	"newsletter/shared/healthcheck"
 )
 

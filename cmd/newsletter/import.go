@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/internal/lists"
+	"newsletter/cmd/newsletter/internal/lists"
 )
 
 const importUsage = `import [flags] FILE   import subscribers from JSON or CSV (docs/import.md), without sending email`

@@ -11,8 +11,8 @@ import (
 	"os"
 	"slices"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/lambdalocal"
+	"newsletter/internal/local/devstack"
+	"newsletter/internal/local/lambdalocal"
 )
 
 // errFunction is the error for an error result of a function.

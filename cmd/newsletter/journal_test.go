@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 )
 
 // TestReplayAfterRestore checks that the journal suppresses the subscribers again who left after the restored backup.

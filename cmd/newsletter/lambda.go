@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/smithy-go"
 
-	"newsletter/internal/lambdalocal"
+	"newsletter/internal/local/lambdalocal"
 )
 
 // lambdaTimeout is longer than the timeout of any function that the tool invokes.

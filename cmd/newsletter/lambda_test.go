@@ -21,7 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"newsletter/internal/lambdalocal"
+	"newsletter/internal/local/lambdalocal"
 )
 
 // lambdaAPI is a fake of AWS Lambda's Invoke API with one function, newsletter-health: the real binary against a

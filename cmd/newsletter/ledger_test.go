@@ -5,7 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 )
 
 func TestAuditVerify(t *testing.T) {

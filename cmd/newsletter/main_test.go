@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/pgserver"
+	"newsletter/internal/local/devstack"
+	"newsletter/internal/local/pgserver"
 )
 
 // built is a folder with the tool, built as by `go run`, and with the functions in its folder functions. They are built

@@ -8,8 +8,8 @@ import (
 	"os"
 	"time"
 
-	"newsletter/internal/monitor"
-	"newsletter/internal/terminal"
+	"newsletter/cmd/newsletter/internal/monitor"
+	"newsletter/cmd/newsletter/internal/terminal"
 	"newsletter/shared/healthcheck"
 )
 

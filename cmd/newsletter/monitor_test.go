@@ -21,7 +21,7 @@ import (
 	"github.com/creack/pty"
 	"github.com/rs/zerolog"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 )
 
 // screen is a program in a pseudo terminal, with an emulator that interprets its output.

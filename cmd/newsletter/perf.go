@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/internal/terminal"
+	"newsletter/cmd/newsletter/internal/terminal"
 	"newsletter/shared/requeststats"
 )
 

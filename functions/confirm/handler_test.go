@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/token"
 )

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/alert"
 )
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/burst"
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"

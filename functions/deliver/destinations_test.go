@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"

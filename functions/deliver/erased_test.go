@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 )
 
 // A late deletion does not remove the contact of a subscriber who has signed up with the same address since.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/functiontest"
-	"newsletter/internal/samtemplate"
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/internal/local/devstack"
+	"newsletter/internal/local/samtemplate"
 	"newsletter/shared/email"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"

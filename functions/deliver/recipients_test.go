@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/config"
 	"newsletter/shared/privacy"
 )

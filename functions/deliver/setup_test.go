@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
 	"newsletter/shared/token"

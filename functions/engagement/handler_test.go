@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"

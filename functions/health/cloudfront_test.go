@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 )
 
 // TestBehindCloudFront checks that only the liveness path answers requests that bypass CloudFront.

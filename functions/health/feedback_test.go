@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/healthcheck"
 )
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/functiontest"
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/migrations"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/httpapi"

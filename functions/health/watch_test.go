@@ -13,9 +13,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/functiontest"
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/internal/fixtures/testenv"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/alert"
 	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"
 )

@@ -15,7 +15,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/cfn"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/migrations"
 	"newsletter/shared/config"
 )

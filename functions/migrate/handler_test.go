@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/migrations"
 	"newsletter/shared/config"
 )

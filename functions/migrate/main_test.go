@@ -14,9 +14,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/cfn"
 
-	"newsletter/internal/gobuild"
-	"newsletter/internal/lambdalocal"
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
+	"newsletter/internal/local/gobuild"
+	"newsletter/internal/local/lambdalocal"
 	"newsletter/shared/config"
 )
 

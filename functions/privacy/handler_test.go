@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 )

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/httpapi"
 )
 

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/functiontest"
-	"newsletter/internal/pgserver"
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/internal/local/pgserver"
 	"newsletter/shared/httpapi"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 )
 
 // TestViewerBehindCloudFront checks that the viewer's address is limited and recorded, not CloudFront's.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 )

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/ledger"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 )
 
 // closedPort is a local port on which no server listens.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/httpapi"
 )
 

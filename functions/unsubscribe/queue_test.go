@@ -7,8 +7,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"newsletter/internal/devstack"
-	"newsletter/internal/functiontest"
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/internal/local/devstack"
 )
 
 const queuedSample = "queued"

@@ -16,7 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/pseudonym"

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/alert"
 	"newsletter/shared/config"
 	"newsletter/shared/outbox"

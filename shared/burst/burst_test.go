@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/bursts"
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
+	"newsletter/internal/suites/bursts"
 	"newsletter/shared/burst"
 	"newsletter/shared/config"
 	"newsletter/shared/outbound"

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 )

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/outbox"
 )
 

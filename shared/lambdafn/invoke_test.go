@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/emfcheck"
+	"newsletter/internal/fixtures/emfcheck"
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/emfcheck"
+	"newsletter/internal/fixtures/emfcheck"
 )
 
 // patience is far longer than a busy machine needs.

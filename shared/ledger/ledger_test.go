@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"newsletter/internal/sqlcheck"
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/sqlcheck"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/config"
 	"newsletter/shared/postgres"
 )

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"newsletter/internal/samtemplate"
+	"newsletter/internal/local/samtemplate"
 )
 
 // TestMaintainSealsOnceADay checks the schedule in the template, from which Overdue follows.

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/config"
 	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"

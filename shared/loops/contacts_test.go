@@ -4,7 +4,7 @@ import (
 	"maps"
 	"testing"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/outbox"
 )
 

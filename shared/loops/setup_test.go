@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/config"
 	"newsletter/shared/outbox"
 )

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/outbox"
 )
 

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf16"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/config"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"newsletter/internal/weaktls"
+	"newsletter/internal/fixtures/weaktls"
 	"newsletter/shared/config"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/sqlcheck"
+	"newsletter/internal/fixtures/sqlcheck"
 )
 
 func TestUnknownOutcomeIsNotDelivered(t *testing.T) {

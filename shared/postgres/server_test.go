@@ -11,9 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/pgserver"
-	"newsletter/internal/pki"
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
+	"newsletter/internal/local/pgserver"
+	"newsletter/internal/local/pki"
 	"newsletter/shared/config"
 	"newsletter/shared/postgres"
 )

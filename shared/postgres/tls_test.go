@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"newsletter/internal/weaktls"
+	"newsletter/internal/fixtures/weaktls"
 	"newsletter/shared/config"
 	"newsletter/shared/postgres"
 )

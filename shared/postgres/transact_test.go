@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"newsletter/internal/delayproxy"
+	"newsletter/internal/fixtures/delayproxy"
 	"newsletter/shared/postgres"
 )
 

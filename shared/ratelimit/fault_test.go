@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"newsletter/internal/pki"
+	"newsletter/internal/local/pki"
 	"newsletter/shared/config"
 	"newsletter/shared/redistls"
 )

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 )
 
 // rig is a limiter whose Redis a test may harm.

@@ -11,9 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"newsletter/internal/delayproxy"
-	"newsletter/internal/pki"
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/delayproxy"
+	"newsletter/internal/fixtures/testenv"
+	"newsletter/internal/local/pki"
 	"newsletter/shared/config"
 	"newsletter/shared/redistls"
 )

@@ -3,7 +3,7 @@ package redistls_test
 import (
 	"testing"
 
-	"newsletter/internal/weaktls"
+	"newsletter/internal/fixtures/weaktls"
 	"newsletter/shared/config"
 	"newsletter/shared/redistls"
 )

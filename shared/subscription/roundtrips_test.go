@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/delayproxy"
+	"newsletter/internal/fixtures/delayproxy"
 	"newsletter/shared/config"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/internal/testenv"
+	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/config"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"

@@ -3,7 +3,7 @@ package subscription
 import (
 	"testing"
 
-	"newsletter/internal/sqlcheck"
+	"newsletter/internal/fixtures/sqlcheck"
 )
 
 func TestStatementsFitTheSchema(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/emfcheck"
+	"newsletter/internal/fixtures/emfcheck"
 	"newsletter/shared/telemetry"
 )
 

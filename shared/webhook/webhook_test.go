@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/devstack"
+	"newsletter/internal/local/devstack"
 	"newsletter/shared/config"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"

@@ -1,0 +1,138 @@
+package lists
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"newsletter/internal/fixtures/functiontest"
+	"newsletter/shared/ledger"
+	"newsletter/shared/subscription"
+)
+
+// strange makes an address that ParseAddress takes, many of them such as a spreadsheet would run, or look guarded.
+func (b *bundle) strange(random *rand.Rand, i int) subscription.Address {
+	b.Helper()
+	const signs = "'''+++---===!#$%&*/?^_`{|}~abcXYZ019"
+	local := make([]byte, 1+random.IntN(6))
+	for j := range local {
+		local[j] = signs[random.IntN(len(signs))]
+	}
+	domain := []string{"example%d.org", "bücher%d.example", "mail.example%d.com"}[random.IntN(3)]
+	address, err := subscription.ParseAddress(string(local) + "@" + fmt.Sprintf(strings.Replace(domain, ".example", ".net", 1), i))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return address
+}
+
+func strangeText(random *rand.Rand) string {
+	const signs = "'''+++---===@ab,;\"/ 1"
+	text := make([]byte, random.IntN(6))
+	for i := range text {
+		text[i] = signs[random.IntN(len(signs))]
+	}
+	return string(text)
+}
+
+func (b *bundle) export(state subscription.State) string {
+	b.Helper()
+	var out bytes.Buffer
+	if _, err := Export(b.Context(), b.db, &out, state, time.Time{}); err != nil {
+		b.Fatal(err)
+	}
+	return out.String()
+}
+
+// What was exported, in whatever state, changes nothing when it is imported again; elsewhere it has the same
+// subscribers.
+func TestAnExportThatIsImported(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	people := map[subscription.State]int{}
+	for i := range 60 {
+		address := b.strange(random, i)
+		source := ledger.Source{Page: strangeText(random), Referrer: "https://www.example.net/" + strangeText(random), Origin: strangeText(random), Medium: strangeText(random), Campaign: strangeText(random)}
+		request := subscription.Request{Address: address, Source: source, Visit: functiontest.Visit}
+		if _, err := b.Store.Request(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		state := []subscription.State{subscription.Active, subscription.Pending, subscription.Unsubscribed, subscription.Suppressed}[i%4]
+		people[state]++
+		if state != subscription.Pending {
+			leave := b.Activate(address.Mailbox)
+			if state == subscription.Unsubscribed {
+				if _, err := b.Store.Unsubscribe(t.Context(), leave.Link, functiontest.Visit); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if state == subscription.Suppressed {
+			s := subscription.Suppression{Address: address, Reason: subscription.Complaint, Actor: ledger.Provider, Visit: functiontest.Visit}
+			if _, err := b.Store.Suppress(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b.Exec(`update subscribers set locale = case substr(md5(email), 1, 1) < '8' when true then 'en-GB' end`)
+	b.run("email\nuntimed@example.org\n", Options{}) // without a time
+	people[subscription.Active]++
+	const rows = `select to_jsonb(s)::text || coalesce(to_jsonb(i)::text, '') from subscribers s left join identities i on i.subscriber_id = s.id order by s.id`
+	before := strings.Join(b.Strings(rows), "\n")
+	for state, n := range people {
+		want := fmt.Sprintf("refused: not_active:%d", n)
+		if state == subscription.Active {
+			want = fmt.Sprintf("unchanged:%d", n)
+		}
+		b.expect(b.run(b.export(state), Options{}), want)
+		if state != subscription.Pending { // the owner's word brings nobody back
+			b.expect(b.run(b.export(state), Options{Confirmed: true}), want)
+		}
+	}
+	if strings.Join(b.Strings(rows), "\n") != before {
+		t.Error("an import of what was exported changed something")
+	}
+
+	const active = `select concat_ws(' ', s.email, s.email_norm, s.status, s.locale, s.source->>'page', s.source->>'referrer', s.source->>'utm_source', s.source->>'utm_medium',
+		s.source->>'utm_campaign', case when s.email <> 'untimed@example.org' then s.confirmed_at end) from subscribers s where s.status = 'active' order by s.email`
+	other := setup(t)
+	for state, n := range people {
+		totals, err := New(other.db, other.key, Options{}, time.Now).Run(t.Context(), strings.NewReader(b.export(state)))
+		if want := map[bool]string{true: fmt.Sprintf("map[imported:%d]", n), false: fmt.Sprintf("map[refused: not_active:%d]", n)}[state == subscription.Active]; err != nil || fmt.Sprint(map[string]int(totals)) != want {
+			t.Errorf("%s: %v %v, want %s", state, totals, err, want)
+		}
+	}
+	got, want := other.Strings(active), b.Strings(active)
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			t.Fatalf("elsewhere: %d subscribers, want %d; they differ from the %d. on:\n%q\n%q", len(got), len(want), i+1, got[min(i, len(got)):], want[min(i, len(want)):])
+		}
+	}
+	// An unknown time stays unknown.
+	for _, line := range strings.Split(b.export(subscription.Active)+other.export(subscription.Active), "\n") {
+		if strings.HasPrefix(line, "untimed@") && !strings.HasPrefix(line, "untimed@example.org,active,,,,,") {
+			t.Errorf("a time of its own: %s", line)
+		}
+	}
+	var since bytes.Buffer
+	if n, err := Export(t.Context(), b.db, &since, subscription.Active, time.Now().AddDate(0, 0, -1)); err != nil || n != int64(people[subscription.Active]-1) {
+		t.Errorf("since yesterday: %d %v", n, err)
+	}
+}
+
+// A guarded cell begins with nothing that a spreadsheet runs, and unguard restores it.
+func FuzzGuard(f *testing.F) {
+	for _, cell := range []string{"", "'", "=1", "'=1", "''=1", "+a@example.org", "'a", "\t", "'\r", "''"} {
+		f.Add(cell)
+	}
+	f.Fuzz(func(t *testing.T, cell string) {
+		guarded := guard(cell)
+		if unguard(guarded) != cell || guarded != "" && strings.ContainsRune(formula, rune(guarded[0])) {
+			t.Errorf("%q is guarded as %q, which unguards to %q", cell, guarded, unguard(guarded))
+		}
+	})
+}

@@ -1,0 +1,329 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"newsletter/internal/local/samtemplate"
+	"newsletter/internal/policy/settings"
+)
+
+const root = "../../.."
+
+// gone is a resource type without effect.
+const gone = "AWS::CloudFormation::WaitConditionHandle"
+
+func load(t *testing.T) *Bundle {
+	t.Helper()
+	b, err := Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func templateText(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// translated calls SAM's translator. Without it, the test is skipped, or fails with CI=true.
+func translated[T any](t *testing.T, translate func(ctx context.Context) (T, error)) T {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SAM's translator is left out with -short")
+	}
+	made, err := translate(t.Context())
+	if errors.Is(err, samtemplate.ErrNoTranslator) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+func want(t *testing.T, problems []string, part string) {
+	t.Helper()
+	if !slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, part) }) {
+		t.Errorf("no problem contains %q; found:\n%s", part, strings.Join(problems, "\n"))
+	}
+}
+
+// A change replaces the first occurrence of old in template.yaml; a problem must then contain want.
+type change struct{ old, new, want string }
+
+// checkChanges applies each change to the template and checks that it is reported. The template itself has no problem.
+func checkChanges(t *testing.T, changes map[string]change) {
+	t.Helper()
+	b, template := load(t), templateText(t)
+	names, texts := sortedKeys(changes), [][]byte{[]byte(template)}
+	for _, name := range names {
+		if !strings.Contains(template, changes[name].old) {
+			t.Fatalf("%s: template.yaml does not contain %q", name, changes[name].old)
+		}
+		texts = append(texts, []byte(strings.Replace(template, changes[name].old, changes[name].new, 1)))
+	}
+	all := translated(t, func(ctx context.Context) ([][]*Stack, error) { return Stacks(ctx, texts...) })
+	for i, stacks := range all {
+		var found []string
+		for _, s := range stacks {
+			found = append(found, b.StackProblems(s)...)
+		}
+		if i == 0 {
+			if len(found) > 0 {
+				t.Errorf("the template itself has problems:\n%s", strings.Join(found, "\n"))
+			}
+			continue
+		}
+		t.Run(names[i-1], func(t *testing.T) { want(t, found, changes[names[i-1]].want) })
+	}
+}
+
+func TestTemplateViolationsAreReported(t *testing.T) {
+	t.Parallel()
+	role := func(id string) string { return "      Role: !GetAtt " + id + "Role.Arn\n" }
+	checkChanges(t, map[string]change{
+		"other route":             {"Path: /api/newsletter/confirm, Method", "Path: /api/newsletter/other, Method", "ConfirmFunction serves /api/newsletter/confirm, which is no route"},
+		"route not in the code":   {"Path: /api/health/live, Method", "Path: /api/health/dead, Method", `/api/health/dead invokes [HealthFunction], want ""`},
+		"single method":           {"Path: /api/newsletter/subscribe, Method: ANY", "Path: /api/newsletter/subscribe, Method: POST", "must be ANY"},
+		"variable dropped":        {"          JOURNAL_URL: ", "          JOURNAL: ", "reads JOURNAL_URL"},
+		"unread variable":         {"          JOURNAL_URL: ", "          MAIL_TO: nobody\n          JOURNAL_URL: ", "sets MAIL_TO, which functions/deliver does not read"},
+		"a setting":               {"          JOURNAL_URL: ", "          MAIL_FROM: nobody\n          JOURNAL_URL: ", "DeliverFunction sets the setting MAIL_FROM"},
+		"secret dropped":          {"${PepperSecret},${UnsubscribeKeysSecret}", "${PepperSecret}", "reads the secret TOKEN_KEYS_UNSUBSCRIBE"},
+		"secret unknown":          {"    MigrateSecretArn: [", "    Another: [", "the variables in MigrateSecretArn are unknown"},
+		"every action":            {"                Action: ses:SendEmail\n", "                Action: ses:*\n", "name each action"},
+		"every resource":          {"identity/${EmailIdentity}", "identity/*", "name the one resource"},
+		"wrong secret":            {"                  - !Ref UnsubscribeKeysSecret\n", "                  - !Ref ConfirmKeysSecret\n", "may not read it"},
+		"foreign policy":          {"ManagedPolicyArns: [!Ref FunctionBasics]", "ManagedPolicyArns: [arn:aws:iam::aws:policy/AdministratorAccess]", "is not in this template"},
+		"log permission dropped":  {"                Action: [logs:CreateLogStream, logs:PutLogEvents]\n", "                Action: logs:PutLogEvents\n", "must allow logs:CreateLogStream"},
+		"queue permission":        {"sqs:DeleteMessage, ", "", "sqs:DeleteMessage: allow it if and only if"},
+		"role shared":             {role("Deliver"), role("Health"), "each function has its own role"},
+		"before the migration":    {"    DependsOn: Migration\n", "", "DependsOn: Migration"},
+		"migration not versioned": {"Version: !Ref MigrateFunction.Version", "Version: '1'", "does not migrate"},
+		"migration by an alias":   {"ServiceToken: !GetAtt MigrateFunction.Arn", "ServiceToken: !Ref MigrateFunction.Alias", "does not migrate"},
+		"migration timeout":       {"ServiceTimeout: 900", "ServiceTimeout: 60", "Migration.ServiceTimeout"},
+		"no migration":            {"    Type: Custom::Migration\n", "    Type: Custom::Other\n", "there is no Migration"},
+		"other architecture":      {"Architectures: [arm64]", "Architectures: [x86_64]", "Architectures of SubscribeFunction"},
+		"own architecture":        {role("Subscribe"), role("Subscribe") + "      Architectures: [x86_64]\n", "Architectures of SubscribeFunction"},
+		"layers":                  {role("Confirm"), role("Confirm") + "      Layers: ['arn:aws:lambda:eu-central-1:1:layer:a:1']\n", "Layers of ConfirmFunction"},
+		"other builder":           {"Metadata: {BuildMethod: makefile}", "Metadata: {BuildMethod: go1.x}", "BuildMethod: makefile"},
+		"text logs":               {"LogFormat: JSON", "LogFormat: Text", "LoggingConfig of"},
+		"metrics dropped":         {"ApplicationLogLevel: DEBUG", "ApplicationLogLevel: INFO", "would drop the metrics"},
+		"traces off":              {"    Tracing: Active\n", "    Tracing: PassThrough\n", "TracingConfig of"},
+		"keys not retained":       {"    DeletionPolicy: Retain\n", "    DeletionPolicy: Delete\n", "must be retained"},
+		"schedule without name":   {"            Name: !Sub ${AWS::StackName}-deliver\n", "", "the schedules of two stacks collide"},
+		"schedule without input":  {`            Input: '{"scheduled":true}'` + "\n", "", "by which the function recognizes it"},
+		"timeout too short":       {"    Timeout: 10\n", "    Timeout: 4\n", "the sum of its deadlines"},
+		"longer than the gateway": {"    Timeout: 10\n", "    Timeout: 60\n", "the gateway times out"},
+		"fixed concurrency":       {"!If [Reserved, !Ref ReservedConcurrency, !Ref AWS::NoValue]", "5", "off by default"},
+		"not called":              {"        Subscribe:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api, Path: /api/newsletter/subscribe, Method: ANY}\n", "        {}\n", "nothing calls SubscribeFunction"},
+		"function dropped":        {"  PrivacyFunction:\n    Type: AWS::Serverless::Function", "  PrivacyFunction:\n    Type: " + gone, "functions/privacy is not in template.yaml"},
+		"function added":          {"\nResources:\n", "\nResources:\n  ExtraFunction: {Type: AWS::Serverless::Function, Properties: {}}\n", "ExtraFunction has no directory functions/extra"},
+	})
+}
+
+func TestMissingFeedbackIsReported(t *testing.T) {
+	t.Parallel()
+	const destination = "    Type: AWS::SES::ConfigurationSetEventDestination\n"
+	checkChanges(t, map[string]change{
+		"conditional":         {destination, destination + "    Condition: Reserved\n", "no event destination"},
+		"disabled":            {"        Enabled: true\n        MatchingEventTypes", "        Enabled: false\n        MatchingEventTypes", "no event destination"},
+		"no complaints":       {"[delivery, bounce, complaint, reject, deliveryDelay]", "[delivery, bounce, reject, deliveryDelay]", "no event destination"},
+		"external set":        {"    Type: AWS::SES::ConfigurationSet\n", "    Type: " + gone + "\n", "no event destination"},
+		"conditional set":     {"    Type: AWS::SES::ConfigurationSet\n", "    Type: AWS::SES::ConfigurationSet\n    Condition: Reserved\n", "no event destination"},
+		"not used by deliver": {"MAIL_CONFIGURATION_SET: !Ref EmailConfigurationSet", "MAIL_CONFIGURATION_SET: \"\"", "MAIL_CONFIGURATION_SET: <EmailConfigurationSet>"},
+		"not allowed":         {":configuration-set/${EmailConfigurationSet}\n              - Effect", ":configuration-set/other\n              - Effect", "ses:SendEmail with the configuration set"},
+		"not subscribed":      {"Properties: {Topic: !Ref EmailEvents}", "Properties: {Topic: !Ref AlarmTopic}", "the topic <EmailEvents>"},
+	})
+}
+
+func TestExposureIsReported(t *testing.T) {
+	t.Parallel()
+	const resources = "\nResources:\n"
+	checkChanges(t, map[string]change{
+		"a route to deliver": {"        Drain:\n", "        Now: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /api/now, Method: ANY}}\n        Drain:\n", `/api/now invokes [DeliverFunction], want ""`},
+		"a function URL":     {"      Role: !GetAtt HealthRole.Arn\n", "      Role: !GetAtt HealthRole.Arn\n      FunctionUrlConfig: {AuthType: NONE}\n", "HealthFunctionUrl is another entry point"},
+		"a separate URL":     {resources, resources + "  Door: {Type: AWS::Lambda::Url, Properties: {AuthType: NONE, TargetFunctionArn: !Ref MigrateFunction}}\n", "Door is another entry point"},
+		"a second API":       {resources, resources + "  Second: {Type: AWS::Serverless::HttpApi, Properties: {DefinitionBody: {openapi: 3.0.1, paths: {}}}}\n", "2 of AWS::ApiGatewayV2::Api"},
+		"a REST API":         {resources, resources + "  Rest: {Type: AWS::ApiGateway::RestApi}\n", "Rest is another entry point"},
+		"anyone may invoke":  {resources, resources + "  All: {Type: AWS::Lambda::Permission, Properties: {Principal: '*', FunctionName: !Ref MigrateFunction, Action: lambda:InvokeFunction}}\n", "All lets anyone invoke"},
+		"gateway's CORS":     {"      FailOnWarnings: true\n", "      FailOnWarnings: true\n      CorsConfiguration: true\n", "remove CorsConfiguration"},
+	})
+}
+
+func TestLogViolationsAreReported(t *testing.T) {
+	t.Parallel()
+	checkChanges(t, map[string]change{
+		"no retention":         {"      RetentionInDays: !Ref LogRetentionDays\n", "", "kept forever"},
+		"fixed retention":      {"      RetentionInDays: !Ref LogRetentionDays\n", "      RetentionInDays: 3653\n", "needs RetentionInDays: !Ref LogRetentionDays"},
+		"path in the log":      {`"route":"$context.routeKey"`, `"route":"$context.path"`, "tokens and addresses are not logged"},
+		"address in the log":   {"$context.requestId", "$context.identity.sourceIp", "remove $context.identity.sourceIp"},
+		"unknown in the log":   {"$context.requestId", "$context.authorizer.claims", "remove $context.authorizer.claims"},
+		"log that is not JSON": {`"status":"$context.status",`, `"status":$context.status,`, "is not a JSON object"},
+		"no access log":        {"DestinationArn: !GetAtt AccessLogs.Arn", "DestinationArn: !Ref AlarmTopic", "has no access log"},
+		"no log group":         {"  HealthLogs:\n    Type: AWS::Logs::LogGroup\n", "  HealthLogs:\n    Type: " + gone + "\n", "HealthFunction has no log group"},
+	})
+}
+
+// clone copies the parts that tests change.
+func clone(b *Bundle) *Bundle {
+	c := *b
+	c.Functions, c.Packages, c.Contract = map[string]*Function{}, maps.Clone(b.Packages), map[string][]string{}
+	for name, f := range b.Functions {
+		copied := *f
+		copied.Variables, copied.Routes = slices.Clone(f.Variables), slices.Clone(f.Routes)
+		c.Functions[name] = &copied
+	}
+	c.Events = map[string][]Event{}
+	for name, events := range b.Events {
+		c.Events[name] = slices.Clone(events)
+	}
+	for path, methods := range b.Contract {
+		c.Contract[path] = slices.Clone(methods)
+	}
+	return &c
+}
+
+func TestCodeViolationsAreReported(t *testing.T) {
+	t.Parallel()
+	whole := load(t)
+	links := func(function, dep string) func(*Bundle) {
+		return func(b *Bundle) {
+			p := b.Packages[module+"/functions/"+function]
+			p.Deps = append(slices.Clone(p.Deps), dep)
+			b.Packages[p.ImportPath] = p
+		}
+	}
+	imports := func(name, dep string) func(*Bundle) {
+		return func(b *Bundle) {
+			p := b.Packages[module+"/shared/"+name]
+			p.Imports = append(slices.Clone(p.Imports), module+"/"+dep)
+			b.Packages[p.ImportPath] = p
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(b *Bundle)
+		want   string
+	}{
+		"new route": {func(b *Bundle) {
+			b.Functions["health"].Routes = append(b.Functions["health"].Routes, "GET /api/health/deep")
+		}, "docs/openapi.yaml does not describe GET /api/health/deep"},
+		"route not described": {func(b *Bundle) { delete(b.Contract, "/api/health/live") }, "does not describe GET /api/health/live"},
+		"described method": {func(b *Bundle) {
+			b.Contract["/api/health"] = append(b.Contract["/api/health"], "POST")
+		}, "describes POST /api/health, which no function handles"},
+		"no events":      {func(b *Bundle) { delete(b.Events, "subscribe") }, "functions/subscribe has no sample event"},
+		"orphaned event": {func(b *Bundle) { b.Events["other"] = nil }, "events/other belongs to no function"},
+		"event of another function": {func(b *Bundle) {
+			b.Events["subscribe"] = append(b.Events["subscribe"], Event{File: "f.json", Path: "/api/health", Method: "GET"})
+		}, "f.json has the path /api/health, a route of another function"},
+		"missing event of a method": {func(b *Bundle) {
+			b.Events["confirm"] = slices.DeleteFunc(b.Events["confirm"], func(e Event) bool { return e.Method == "POST" })
+		}, "events/confirm has no POST /api/newsletter/confirm"},
+		"missing scheduled event": {func(b *Bundle) {
+			b.Events["deliver"] = slices.DeleteFunc(b.Events["deliver"], func(e Event) bool { return e.Scheduled })
+		}, "events/deliver has no scheduled event"},
+		"test code deployed":      {links("confirm", "testing"), "functions/confirm links testing"},
+		"TOML deployed":           {links("confirm", "github.com/pelletier/go-toml/v2"), "functions/confirm links github.com/pelletier/go-toml/v2"},
+		"internal deployed":       {links("confirm", module+"/internal/local/pki"), "functions/confirm links newsletter/internal/local/pki"},
+		"schema in a function":    {links("confirm", module+"/migrations"), "only migrate may change the schema"},
+		"adapter imports adapter": {imports("redistls", "shared/postgres"), "shared/redistls imports shared/postgres: adapters do not import each other"},
+		"function imported":       {imports("outbox", "functions/deliver"), "packages do not import functions"},
+		"internal imported":       {imports("outbox", "internal/local/pki"), "shared packages import only shared packages"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := clone(whole)
+			c.change(b)
+			want(t, b.Problems(), c.want)
+		})
+	}
+}
+
+// TestUnsafeCodeIsReported adds an import to a deployed package. `make lint` (gosec) refuses unsafe TLS configurations.
+func TestUnsafeCodeIsReported(t *testing.T) {
+	t.Parallel()
+	whole := load(t)
+	for path, c := range map[string]struct{ dep, want string }{
+		"shared/outbox":     {"os/exec", "shared/outbox imports os/exec: functions do not start processes"},
+		"shared/token":      {"math/rand/v2", "shared/token imports math/rand/v2: use crypto/rand"},
+		"functions/deliver": {"math/rand", "functions/deliver imports math/rand: use math/rand/v2, or crypto/rand"},
+		"shared/pseudonym":  {"crypto/md5", "shared/pseudonym imports crypto/md5: it is not in the cryptography table"},
+		"migrations":        {"golang.org/x/crypto/chacha20", "migrations imports golang.org/x/crypto/chacha20"},
+		"shared/email":      {"html/template", "shared/email imports html/template"},
+	} {
+		b := clone(whole)
+		p := b.Packages[module+"/"+path]
+		p.Imports = append(slices.Clone(p.Imports), c.dep)
+		b.Packages[p.ImportPath] = p
+		want(t, b.Problems(), c.want)
+	}
+}
+
+// TestCodeChangesNeedTheTemplate changes what functions are recorded to do, and leaves the template.
+func TestCodeChangesNeedTheTemplate(t *testing.T) {
+	t.Parallel()
+	whole, template := load(t), templateText(t)
+	stacks := translated(t, func(ctx context.Context) ([][]*Stack, error) { return Stacks(ctx, []byte(template)) })[0]
+	for name, c := range map[string]struct {
+		change func(f map[string]*Function)
+		want   string
+	}{
+		"new variable": {func(f map[string]*Function) {
+			f["subscribe"].Variables = append(f["subscribe"].Variables, settings.Variable{Name: "NEW", Kind: settings.Infrastructure})
+		}, "functions/subscribe reads NEW, which SubscribeFunction does not get"},
+		"new secret": {func(f map[string]*Function) {
+			f["health"].Variables = append(f["health"].Variables, settings.Variable{Name: "PEPPER", Kind: settings.Secret})
+		}, "functions/health reads the secret PEPPER"},
+		"unread secret": {func(f map[string]*Function) {
+			f["confirm"].Variables = slices.DeleteFunc(f["confirm"].Variables, func(v settings.Variable) bool { return v.Name == "TOKEN_KEYS_CONFIRM" })
+		}, "ConfirmFunction may read ConfirmKeysSecret, but functions/confirm reads none of its variables"},
+		"new route":     {func(f map[string]*Function) { f["health"].Routes = []string{"GET /api/deep"} }, "HealthFunction serves /api/deep, which is no route"},
+		"private route": {func(f map[string]*Function) { f["deliver"].Routes = []string{"GET /api/x"} }, "functions/deliver serves /api/x, but is not public"},
+		"function gone": {func(f map[string]*Function) { delete(f, "health") }, "HealthFunction has no directory functions/health"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := clone(whole)
+			c.change(b.Functions)
+			want(t, b.StackProblems(stacks[0]), c.want)
+		})
+	}
+	for action, want := range map[string]string{
+		"sns:Subscribe": "DeliverRole must allow sns:Subscribe", "": "DeliverRole allows ses:SendEmail, which functions/deliver does not call",
+	} {
+		found := Binary{Function: "deliver", Calls: []string{action}}.CallProblems(stacks[0])
+		if !strings.Contains(strings.Join(found, "\n"), want) {
+			t.Errorf("calls %q: %q, want %q", action, found, want)
+		}
+	}
+}
+
+func TestBinaryProblems(t *testing.T) {
+	want(t, Binary{Function: "x", Bytes: MaxBinary + 1}.Problems(), "the budget is 16 MiB")
+	want(t, Binary{Function: "x", Bytes: 1, ReflectMethod: true}.Problems(), "ReflectMethod")
+	if problems := (Binary{Function: "x", Bytes: MaxBinary}).Problems(); len(problems) > 0 {
+		t.Error(problems)
+	}
+}
+
+func TestCalls(t *testing.T) {
+	const sdk = "github.com/aws/aws-sdk-go-v2/"
+	graph := "main.main -> " + sdk + "service/sesv2.(*Client).SendEmail\n" +
+		"a -> " + sdk + "service/sqs.(*Client).SendMessage\nb -> " + sdk + "service/sqs.(*Client).SendMessage\n" +
+		"a -> " + sdk + "service/sqs.(*Client).AddPermission.argliveinfo\na -> " + sdk + "service/s3.(*Client).CreateSession\na -> " + sdk + "service/s3.(*Client).invokeOperation\n" +
+		sdk + "service/sns.(*Client).Publish -> fmt.Errorf\na -> " + sdk + "service/sns.(*Client).Options\n" +
+		"a -> " + sdk + "feature/rds/auth.BuildAuthToken\n"
+	if got, want := calls([]byte(graph)), []string{"rds-db:connect", "ses:SendEmail", "sqs:SendMessage"}; !slices.Equal(got, want) {
+		t.Errorf("calls %q, want %q", got, want)
+	}
+}

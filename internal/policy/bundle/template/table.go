@@ -1,0 +1,167 @@
+package main
+
+// A row describes one function. Its routes are those that it serves; its role, log group and variables follow from the
+// settings that it reads (both in internal/policy/settings/record) and from the tables secrets and variables. The bounds are from
+// Lambda's API reference (CreateFunction, PutFunctionEventInvokeConfig, CreateEventSourceMapping).
+type row struct {
+	Name        string // directory in functions/
+	Comment     string // after its name, above its resources
+	Description string
+	Timeout     string // seconds, at most 900, optionally with a comment; "" for the default in Globals
+	Reserved    bool   // reserves the parameter ReservedConcurrency
+	Throttled   string // description of the alarm on throttles
+	Schedule    *schedule
+	Retries     int      // of a failed asynchronous invocation, at most 2
+	EventAge    int      // seconds that an asynchronous invocation may wait, 60 to 21,600; 0 without such invocations
+	Events      string   // events of other types, in YAML
+	Migrates    bool     // must run before any other function changes
+	Instead     variable // replaces the variable of the same name
+}
+
+// A schedule is a rate at which EventBridge Scheduler invokes a function, or a parameter with a rate.
+type schedule struct{ Event, Rate, Description string }
+
+// rows lists the functions in the order of the template.
+var rows = []row{
+	{
+		Name: "migrate", Comment: "no route; invoked by the deployment or by the owner.",
+		Description: "Migrates the database schema to this version.",
+		Timeout:     "900", // Lambda's maximum
+		Throttled:   "A deployment's migration was throttled; AWS retries it.",
+		Migrates:    true,
+		Instead:     databaseIAM("IamMigrate", "${MigrateIamResource}/${MigrateDatabaseUser}"), // the database itself, as another role
+	},
+	{
+		Name: "subscribe", Description: "Admits or refuses sign-ups.", Reserved: true,
+		Throttled: "Sign-ups were throttled.",
+	},
+	{
+		Name: "confirm", Description: "Shows the confirmation page; its button activates the subscription.", Reserved: true,
+		Throttled: "Confirmations were throttled.",
+	},
+	{
+		Name: "unsubscribe", Description: "Unsubscribes by link or one click; emails a link on request.", Reserved: true,
+		Throttled: "Unsubscriptions were throttled.",
+		// Lambda's minimum concurrency, because the database has only just recovered when the queue is worked off.
+		Events: `
+        Queue:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt UnsubscribeQueue.Arn
+            BatchSize: 10
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            ScalingConfig: {MaximumConcurrency: 2}`,
+	},
+	{
+		Name: "privacy", Description: "Returns a copy of a subscriber's data, or erases it.", Reserved: true,
+		Throttled: "Privacy requests were throttled.",
+	},
+	{
+		Name: "health", Description: "Checks all dependencies, reports the status and alerts.", Reserved: true,
+		Timeout:   "25 # if the database is lost, it is queried twice, and every channel is notified",
+		Throttled: "A run of health was throttled.",
+		Schedule:  &schedule{"Watch", "!Ref HealthRate", "Checks all dependencies."},
+		EventAge:  60, // the fastest rate
+	},
+	{
+		Name: "deliver", Comment: "no route, so that no request can trigger a send.",
+		Description: "Delivers the messages in the outbox.",
+		Timeout:     "90", // above the sum of its deadlines, which a policy test computes
+		Throttled:   "A run of deliver was throttled; messages are delivered later.",
+		Schedule:    &schedule{"Drain", "rate(1 minute)", "Delivers the messages in the outbox."},
+		EventAge:    60, // until the next run
+	},
+	{
+		Name: "engagement", Comment: "invoked by SES through SNS.",
+		Description: "Records deliveries, bounces and complaints; suppresses subscribers after bounces and complaints.", Reserved: true,
+		Throttled: "Bounce and complaint events were throttled; AWS retries them.",
+		Retries:   2, EventAge: 21600, // Lambda's maximum of both, because SNS sends an event once
+		Events: `
+        Feedback:
+          Type: SNS
+          Properties: {Topic: !Ref EmailEvents}`,
+	},
+	{
+		Name: "maintain", Comment: "no route.",
+		Description: "Deletes expired data and seals the ledger.",
+		Timeout:     "900", // Lambda's maximum
+		Throttled:   "The daily run of maintain was throttled.",
+		Schedule:    &schedule{"Daily", "rate(1 day)", "Deletes expired data and seals the ledger."},
+		EventAge:    3600, // well below the day until the next run
+	},
+}
+
+// A secret is a secret in Secrets Manager. A function gets the secrets with a variable that it reads.
+type secret struct {
+	ID        string
+	Variables []string
+	Key       string // description of a secret that the stack creates; "" for one that a parameter names
+	Condition string // true if the secret exists; "" for always
+	Only      string // the only function that gets it; it gets no other secret
+}
+
+var secrets = []secret{
+	{ID: "PepperSecret", Variables: []string{"PEPPER"}, Key: "the key of all pseudonyms. Losing it makes suppressions and erasures unreadable."},
+	{ID: "ConfirmKeysSecret", Variables: []string{"TOKEN_KEYS_CONFIRM"}, Key: "the keys of confirmation links."},
+	{ID: "UnsubscribeKeysSecret", Variables: []string{"TOKEN_KEYS_UNSUBSCRIBE"}, Key: "the keys of unsubscribe links, which never expire."},
+	{ID: "PrivacyKeysSecret", Variables: []string{"TOKEN_KEYS_PRIVACY"}, Key: "the keys of links to a person's data."},
+	{ID: "OutboxKeysSecret", Variables: []string{"OUTBOX_KEYS"}, Key: "the keys that encrypt the data of erased subscribers in the outbox."},
+	{ID: "ConnectionsSecretArn", Condition: "HasConnectionsSecret", Variables: []string{
+		"DATABASE_URL", "DATABASE_READ_URL", "REDIS_URL", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS", "CAPTCHA_SECRET", "CLOUDFRONT_SECRET",
+	}},
+	{ID: "IntegrationsSecretArn", Condition: "HasIntegrations", Variables: []string{
+		"LOOPS_API_KEY", "GA4_API_SECRET", "SLACK_WEBHOOK_URL", "DISCORD_WEBHOOK_URL", "WEBHOOK_SECRETS", "UPSTASH_VECTOR_REST_TOKEN",
+	}},
+	{ID: "MigrateSecretArn", Only: "migrate", Variables: []string{
+		"MIGRATE_DATABASE_URL", "APP_DATABASE_PASSWORD", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS",
+	}},
+}
+
+// A variable is set for the functions that read it, together with a permission.
+type variable struct {
+	Name      string
+	Value     string // "" if it depends on the function, or is not set in deployed functions
+	Global    bool   // every function reads it
+	Statement *statement
+}
+
+// A statement allows an action on resources if its condition is true.
+type statement struct {
+	Condition, Action string
+	Resources         []string
+}
+
+// variables lists the variables in the order of the template. SECRETS_ARN and SCHEDULE depend on the function.
+var variables = []variable{
+	{Name: "ENVIRONMENT", Value: "!Ref Environment", Global: true},
+	{Name: "RELEASE", Value: "!Ref Release", Global: true},
+	{Name: "METRICS_NAMESPACE", Value: `!Sub "Newsletter/${AWS::StackName}"`, Global: true},
+	{Name: "SCHEDULE"},
+	{Name: "SECRETS_ARN"},
+	{Name: "DATABASE_URL", Value: "!Ref DatabaseUrl"},
+	databaseIAM("IamDatabase", "${DatabaseIamResource}/${AppDatabaseUser}"),
+	{Name: "REDIS_URL", Value: "!Ref RedisUrl"},
+	{Name: "APP_DATABASE_USER", Value: "!Ref AppDatabaseUser"},
+	{Name: "UNSUBSCRIBE_QUEUE_URL", Value: "!Ref UnsubscribeQueue", Statement: &statement{
+		Action: "[sqs:SendMessage, sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]", Resources: []string{"!GetAtt UnsubscribeQueue.Arn"},
+	}},
+	{Name: "MAIL_CONFIGURATION_SET", Value: "!Ref EmailConfigurationSet", Statement: &statement{Action: "ses:SendEmail", Resources: []string{
+		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${EmailIdentity}",
+		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/${EmailConfigurationSet}",
+	}}},
+	{Name: "JOURNAL_URL", Value: "!Sub s3://${JournalBucket}", Statement: &statement{
+		Action: "s3:PutObject", Resources: []string{"!Sub ${JournalBucket.Arn}/journal/v1/*"},
+	}},
+	{Name: "ALERTS_TOPIC_ARN", Value: "!Ref AlarmTopic", Statement: &statement{Action: "sns:Publish", Resources: []string{"!Ref AlarmTopic"}}},
+	// Deployed functions have no such files.
+	{Name: "DATABASE_CA_FILE"},
+	{Name: "REDIS_CA_FILE"},
+}
+
+// databaseIAM returns the variable DATABASE_IAM_AUTH. If the condition is true, the user of a database ("resource
+// id/role") authenticates with IAM.
+func databaseIAM(condition, user string) variable {
+	return variable{Name: "DATABASE_IAM_AUTH", Value: "!If [" + condition + `, "true", "false"]`, Statement: &statement{
+		condition, "rds-db:connect", []string{"!Sub arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:" + user},
+	}}
+}

@@ -1,0 +1,57 @@
+// Command attack abuses the sign-up system against strangers. It sends thousands of requests from hundreds of
+// networks at two hundred victims, over every route that can cause email, with plus tags and dots, and from
+// everywhere at one mailbox, while Redis is emptied and then lost. Some of the victims are subscribers. Meanwhile
+// people sign up as usual. When the last email has left, it counts who received what:
+//
+//	go run ./internal/suites/attack -requests 20000 -networks 500 -victims 200
+//
+// The functions run as deployed, with their default limits, on this machine alone. A Redis server is required (make
+// setup). The last line summarizes the run. The exit status is 0 if no mailbox received more email or received it
+// sooner than its budget allows, no answer was a 5xx, the limiter refused the loud networks, at least nine of ten
+// people who wanted the newsletter have it, and the owner was notified in Slack.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+)
+
+// plan is the size of an attack.
+type plan struct {
+	requests, networks, victims, people int
+	seed                                uint64
+	limit                               time.Duration // for everything
+	alert                               time.Duration // the owner must be notified within it, from the first request on; 0 skips the check
+}
+
+func main() {
+	var p plan
+	flag.IntVar(&p.requests, "requests", 20_000, "number of requests")
+	flag.IntVar(&p.networks, "networks", 500, "number of /24 networks of the attacker")
+	flag.IntVar(&p.victims, "victims", 200, "number of targeted mailboxes")
+	flag.IntVar(&p.people, "people", 60, "number of people who sign up meanwhile")
+	flag.Uint64Var(&p.seed, "seed", uint64(time.Now().UnixNano()), "seed of the random choice of requests")
+	flag.DurationVar(&p.alert, "alert", 5*time.Minute, "time in which the owner must be notified; 0 skips the check")
+	flag.DurationVar(&p.limit, "time", 14*time.Minute, "end the attack after this time")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, p.limit)
+	defer cancel()
+	report, err := run(ctx, p, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "attack:", err)
+		os.Exit(2)
+	}
+	for _, problem := range report.problems {
+		fmt.Println("✗", problem)
+	}
+	fmt.Println(report)
+	if len(report.problems) > 0 {
+		os.Exit(1)
+	}
+}

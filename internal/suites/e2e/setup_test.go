@@ -1,0 +1,347 @@
+// Package e2e tests the whole system from outside: real binaries, a real database through PgBouncer over TLS, a real
+// Redis over TLS, and fakes of external services.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"newsletter/internal/fixtures/testenv"
+	"newsletter/internal/local/devstack"
+)
+
+// A stack is a running system with direct access to its database.
+type stack struct {
+	*devstack.Stack
+	base string
+	db   *testenv.Database
+	dir  string
+	logs *logWriter
+
+	tampered []string // problems that the final validation must find
+	ended    bool
+}
+
+// binaries builds the functions once for all tests, with the race detector if the tests use it.
+var binaries = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "newsletter-e2e-")
+	if err != nil {
+		return "", err
+	}
+	return dir, devstack.Build(context.Background(), root, dir, buildFlags...)
+})
+
+var root = filepath.Join("..", "..", "..")
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	closeShared()
+	if dir, err := binaries(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(status)
+}
+
+// start starts a system for one test.
+func start(t testing.TB, o devstack.Options) *stack {
+	t.Helper()
+	db := testenv.PgBouncer(t)
+	if o.Redis == nil {
+		redis := testenv.Redis(t)
+		o.Redis = &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}
+	}
+	built, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Root, o.Dir, o.Binaries = root, t.TempDir(), built
+	if o.Database == nil {
+		o.Database = &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword}
+	}
+	logs := &logWriter{t: t}
+	o.Log = logs
+	s, err := devstack.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running := &stack{Stack: s, base: s.BaseURL, db: db, dir: o.Dir, logs: logs}
+	t.Cleanup(func() {
+		running.finish(t)
+		logs.close()
+	})
+	return running
+}
+
+// tampers declares that a test damages the database, why, and the prefixes of the problems that the final validation
+// must find.
+func (s *stack) tampers(t testing.TB, reason string, found ...string) {
+	t.Helper()
+	t.Logf("the database is damaged: %s", reason)
+	s.tampered = append(s.tampered, found...)
+}
+
+// finish stops a system and reports its problems. start calls it at the end of a test.
+func (s *stack) finish(t testing.TB) {
+	t.Helper()
+	for _, problem := range s.end() {
+		t.Error(problem)
+	}
+}
+
+// end stops a system and returns its problems: the final validation of the database and requests that a fake refused.
+func (s *stack) end() (problems []string) {
+	if s.ended {
+		return nil
+	}
+	s.ended = true
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := s.Validate(ctx, s.tampered...); err != nil {
+		problems = append(problems, err.Error())
+	}
+	s.Stop(ctx)
+	for _, problem := range append(s.Fakes.SES.Problems(), s.Fakes.Sentry.Problems()...) {
+		problems = append(problems, "a double refused a request: "+problem)
+	}
+	return problems
+}
+
+// A logWriter keeps the functions' log and copies it to the test's log until the test ends.
+type logWriter struct {
+	t      testing.TB
+	mu     sync.Mutex
+	lines  []string
+	closed bool
+}
+
+func (l *logWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, string(p)) // lambdalocal writes complete lines
+	if !l.closed {
+		l.t.Logf("%s", p)
+	}
+	return len(p), nil
+}
+
+// objects returns the JSON object of each log line of all functions.
+func (l *logWriter) objects() (all []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if _, object, found := strings.Cut(line, "{"); found { // each line starts with the function's name
+			all = append(all, "{"+object)
+		}
+	}
+	return all
+}
+
+// of returns the log lines of one function.
+func (l *logWriter) of(function string) (all []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if line, found := strings.CutPrefix(line, function+" | "); found {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+func (l *logWriter) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+}
+
+// generous has high limits for tests about other things, which share this machine's few networks.
+var generous = map[string]string{
+	"LIMITS_SUBSCRIBE": "5000/10m@host,9000/1h@site", "LIMITS_UNSUBSCRIBE": "5000/10m@host,9000/1h@site",
+	"LIMITS_PRIVACY": "5000/10m@host,9000/1h@site",
+}
+
+func (s *stack) query(t testing.TB, into any, sql string, args ...any) {
+	t.Helper()
+	conn := s.db.Conn(t)
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(t.Context(), sql, args...).Scan(into); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// exec runs a statement as the superuser.
+func (s *stack) exec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	conn := s.db.Conn(t)
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// execOnServer runs a statement in another database of the server, which works whatever the state of this one.
+func (s *stack) execOnServer(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	conn := s.db.ServerConn(t)
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// allowConnections lets the functions connect to the database, or ends their connections and refuses new ones.
+func (s *stack) allowConnections(t testing.TB, allowed bool) {
+	t.Helper()
+	s.execOnServer(t, fmt.Sprintf("alter database %s allow_connections %t", s.db.Name, allowed))
+	s.execOnServer(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = 'app'", s.db.Name)
+}
+
+// with returns a copy of variables with one more.
+func with(variables map[string]string, name, value string) map[string]string {
+	more := maps.Clone(variables)
+	more[name] = value
+	return more
+}
+
+// status returns the status of an address, "none" without a row.
+func (s *stack) status(t testing.TB, address string) string {
+	t.Helper()
+	var status string
+	s.query(t, &status, "select coalesce((select status from subscribers where email_norm = lower($1)), 'none')", address)
+	return status
+}
+
+// ledger returns the kinds of the events of an address that has a row.
+func (s *stack) ledger(t testing.TB, address string) []string {
+	t.Helper()
+	conn := s.db.Conn(t)
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(t.Context(), `select e.kind from ledger_events e join subscribers s on s.id = e.subscriber_id
+		where s.email_norm = lower($1) order by e.at, e.id`, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kinds
+}
+
+// count counts rows.
+func (s *stack) count(t testing.TB, from string, args ...any) int {
+	t.Helper()
+	var n int
+	s.query(t, &n, "select count(*) from "+from, args...)
+	return n
+}
+
+// drained waits until the outbox has no due messages.
+func (s *stack) drained(t testing.TB) {
+	t.Helper()
+	eventually(t, "an empty outbox", func() bool { return s.count(t, "outbox where state = 'ready'") == 0 })
+}
+
+// deliver runs deliver once; for systems without schedules.
+func (s *stack) deliver(t testing.TB) {
+	t.Helper()
+	s.invoke(t, "deliver", tick)
+}
+
+// tick is the event of the schedules.
+const tick = `{"scheduled":true}`
+
+// invoke sends an event to a function and returns its answer.
+func (s *stack) invoke(t testing.TB, function, event string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	result, err := s.Lambda.Invoke(ctx, function, []byte(event))
+	if err != nil || result.FunctionError != "" {
+		t.Fatalf("%s: %v %s", function, err, result.Payload)
+	}
+	return result.Payload
+}
+
+// sharedStack is one system for all tests that only use addresses of their own.
+var sharedStack struct {
+	once  sync.Once
+	stack *stack
+	stop  func()
+	err   error
+}
+
+// shared returns the shared system. It outlives the test that starts it, so it does not use that test's cleanup.
+func shared(t testing.TB) *stack {
+	t.Helper()
+	sharedStack.once.Do(func() { sharedStack.stack, sharedStack.stop, sharedStack.err = startShared(t) })
+	if sharedStack.err != nil {
+		t.Fatal(sharedStack.err)
+	}
+	if sharedStack.stack == nil {
+		t.Skip("the shared system did not start; see the first test that uses it")
+	}
+	return sharedStack.stack
+}
+
+func startShared(t testing.TB) (*stack, func(), error) {
+	owner := &ownerTB{TB: t}
+	db := testenv.PgBouncer(owner)
+	redis := testenv.Redis(owner)
+	built, err := binaries()
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "newsletter-e2e-stack-")
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := devstack.Start(context.Background(), devstack.Options{
+		Root: root, Dir: dir, Binaries: built, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}, Variables: generous,
+		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := func() {
+		owner.cleanUp()
+		_ = os.RemoveAll(dir)
+	}
+	return &stack{Stack: s, base: s.BaseURL, db: db}, stop, nil
+}
+
+func closeShared() {
+	if sharedStack.stop == nil {
+		return
+	}
+	for _, problem := range sharedStack.stack.end() {
+		fmt.Println("the shared system:", problem)
+		defer os.Exit(1)
+	}
+	sharedStack.stop()
+}
+
+// An ownerTB defers cleanups until the end of all tests.
+type ownerTB struct {
+	testing.TB
+	cleanups []func()
+}
+
+func (o *ownerTB) Cleanup(f func())         { o.cleanups = append(o.cleanups, f) }
+func (o *ownerTB) Failed() bool             { return false }
+func (o *ownerTB) Context() context.Context { return context.Background() }
+
+func (o *ownerTB) cleanUp() {
+	for i := len(o.cleanups) - 1; i >= 0; i-- {
+		o.cleanups[i]()
+	}
+}
