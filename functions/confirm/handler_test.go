@@ -18,7 +18,8 @@ const (
 	confirmed = requested + ", confirmed:confirmed"
 )
 
-// samples lists the expected response to each file of events/confirm with the link of a pending subscriber, and its effect.
+// samples lists the expected response to each file of events/confirm with the link of a pending subscriber, and its
+// effect.
 var samples = map[string]struct {
 	status        int
 	state, ledger string

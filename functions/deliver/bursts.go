@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// burstBudget bounds burst detection for a batch, whatever the index does; burstConcurrency is the number of concurrent
-	// queries.
+	// burstBudget bounds burst detection for a batch, whatever the index does; burstConcurrency is the number of
+	// concurrent queries.
 	burstBudget      = 3 * time.Second
 	burstConcurrency = 5
 )
@@ -67,12 +67,14 @@ func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []ou
 	return rest
 }
 
-// isFirstEmail reports whether a delivery is the first attempt of a sign-up's first email that the owner has not released.
+// isFirstEmail reports whether a delivery is the first attempt of a sign-up's first email that the owner has not
+// released.
 func isFirstEmail(d outbox.Delivery) bool {
 	return d.Kind == subscription.ConfirmEmail.Kind() && d.Attempt == 1 && !d.Released
 }
 
-// detectBursts checks all first emails concurrently. It reports only the first failure. The index pauses after some failures.
+// detectBursts checks all first emails concurrently. It reports only the first failure. The index pauses after some
+// failures.
 func (r *run) detectBursts(ctx context.Context, deliveries []outbox.Delivery, origins map[uuid.UUID]subscription.Origin) []bool {
 	ctx, cancel := context.WithTimeout(ctx, burstBudget)
 	defer cancel()

@@ -71,8 +71,8 @@ func (b *bundle) signUpBurst() {
 	}
 }
 
-// The first emails of a burst are sent and the others held; people receive theirs; an email that the owner releases is sent
-// and not held again.
+// The first emails of a burst are sent and the others held; people receive theirs; an email that the owner releases is
+// sent and not held again.
 func TestBurstIsHeld(t *testing.T) {
 	b := setup(t)
 	b.vectors()

@@ -23,7 +23,8 @@ import (
 type change struct {
 	ID uuid.UUID // the same at every attempt: the idempotency key
 	subscription.ChangeEvent
-	// Erased is the contact data of an erased subscriber, for destinations that have to delete it; nil for other changes.
+	// Erased is the contact data of an erased subscriber, for destinations that have to delete it; nil for other
+	// changes.
 	Erased *subscription.ErasedContact
 }
 

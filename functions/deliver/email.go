@@ -37,8 +37,8 @@ func readSender(env *config.Env) sender {
 	return ses
 }
 
-// sendEmail sends one email if the rate of its domain and CheckSend allow it. The check is as late as possible, so that a
-// subscriber who just left gets no email.
+// sendEmail sends one email if the rate of its domain and CheckSend allow it. The check is as late as possible, so that
+// a subscriber who just left gets no email.
 func (r *run) sendEmail(ctx context.Context, d outbox.Delivery) (outbox.Outcome, error) {
 	mailbox := r.mailboxes[d.SubscriberID].Mailbox
 	if wait := r.domainLimiter.take(mailbox); wait > 0 {

@@ -171,8 +171,8 @@ func TestConcurrentRunsSendOnce(t *testing.T) {
 	}
 }
 
-// TestTimeoutExceedsTheDeadlines checks the template's Timeout: a run that lingers as long as possible, and then sends a
-// last batch, is not killed.
+// TestTimeoutExceedsTheDeadlines checks the template's Timeout: a run that lingers as long as possible, and then sends
+// a last batch, is not killed.
 func TestTimeoutExceedsTheDeadlines(t *testing.T) {
 	template, err := samtemplate.Load("../../template.yaml")
 	if err != nil {

@@ -1,8 +1,8 @@
 // Command deliver empties the outbox: on a schedule it claims due messages, delivers them, and polls for more.
 //
 // It signs links and checks the subscriber's state just before each send, so no email is sent after an unsubscribe, a
-// decline or a suppression has committed. Only a failure of the email itself counts as an attempt. While the email service
-// refuses everything, emails are released and retried later.
+// decline or a suppression has committed. Only a failure of the email itself counts as an attempt. While the email
+// service refuses everything, emails are released and retried later.
 package main
 
 import (
@@ -24,8 +24,8 @@ import (
 const (
 	// lease is the duration of a claim.
 	lease = 60 * time.Second
-	// timeToSend bounds one delivery: the send, and the database calls before and after it. No send starts with less time
-	// left of its lease or of the invocation.
+	// timeToSend bounds one delivery: the send, and the database calls before and after it. No send starts with less
+	// time left of its lease or of the invocation.
 	timeToSend = 20 * time.Second
 	// pollEvery is the interval between polls of an empty outbox.
 	pollEvery = 2 * time.Second

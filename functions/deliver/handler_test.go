@@ -174,7 +174,8 @@ func TestBacklogKeepsBudgets(t *testing.T) {
 	}
 }
 
-// The state is checked just before the send: no email is sent after a decline, unsubscribe or suppression has committed.
+// The state is checked just before the send: no email is sent after a decline, unsubscribe or suppression has
+// committed.
 func TestNoEmailAfterTheEnd(t *testing.T) {
 	b := setup(t)
 	for name, end := range map[string]func(confirm token.Claims) error{

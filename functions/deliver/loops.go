@@ -23,7 +23,8 @@ const syncTries = 3
 var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscription keeps changing")}
 
 // deliver updates the contact to the current state of the subscription, not to that of the event: deliveries may be
-// reordered, and a subscriber who has left since must not be subscribed at Loops. It checks the state again after the call.
+// reordered, and a subscriber who has left since must not be subscribed at Loops. It checks the state again after the
+// call.
 func (l loopsSink) deliver(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
 	if c.Erased != nil {
 		return l.delete(ctx, c, s)

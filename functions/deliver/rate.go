@@ -18,8 +18,9 @@ const (
 	pausedWait = time.Minute
 )
 
-// limitRate returns the deliveries that may be made now and defers the rest: those to paused destinations, and emails above
-// the rate. Sent emails are counted in the database, so the rate applies to all workers and does not depend on Redis.
+// limitRate returns the deliveries that may be made now and defers the rest: those to paused destinations, and emails
+// above the rate. Sent emails are counted in the database, so the rate applies to all workers and does not depend on
+// Redis.
 func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox.Delivery {
 	traffic, err := r.queue.Traffic(ctx)
 	if err != nil {
@@ -81,8 +82,8 @@ func (r *run) readMailboxes(ctx context.Context, deliveries []outbox.Delivery) (
 }
 
 // domainLimiter limits the emails to one registrable domain in each minute, which protects small mail servers. Large
-// providers are exempt: only the overall rate limits them. It is safe for concurrent use. Each execution environment has
-// its own; there are at most two, while one run overlaps the next.
+// providers are exempt: only the overall rate limits them. It is safe for concurrent use. Each execution environment
+// has its own; there are at most two, while one run overlaps the next.
 type domainLimiter struct {
 	limit int // 0 for none
 	now   func() time.Time

@@ -9,8 +9,8 @@ import (
 	"newsletter/shared/privacy"
 )
 
-// readRecipients returns the services that receive personal data under this configuration. deliver derives them, because
-// only deliver has the keys of most of them.
+// readRecipients returns the services that receive personal data under this configuration. deliver derives them,
+// because only deliver has the keys of most of them.
 func readRecipients(env *config.Env, s sender, d destinations, vector bool) []privacy.Service {
 	all := []privacy.Service{privacy.SES}
 	if _, byLoops := s.(loopsSender); byLoops {

@@ -100,7 +100,8 @@ func throttle(failure *outbox.Failure) time.Duration {
 	return min(max(failure.RetryAfter, minThrottle), maxThrottle)
 }
 
-// deliverAll makes deliveries concurrently. It releases those that it cannot start before the invocation or the lease ends.
+// deliverAll makes deliveries concurrently. It releases those that it cannot start before the invocation or the lease
+// ends.
 func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leaseEnds time.Time) {
 	slots := make(chan struct{}, r.concurrency)
 	var delivering sync.WaitGroup
@@ -125,8 +126,8 @@ func (r *run) deliverAll(ctx context.Context, deliveries []outbox.Delivery, leas
 	}
 }
 
-// releaseFailed releases a delivery whose destination fails. Emails are due at once, because the run itself pauses; other
-// deliveries are due after a pause, so that emails need not wait for them.
+// releaseFailed releases a delivery whose destination fails. Emails are due at once, because the run itself pauses;
+// other deliveries are due after a pause, so that emails need not wait for them.
 func (r *run) releaseFailed(ctx context.Context, d outbox.Delivery, failure *outbox.Failure) {
 	pause := time.Duration(0)
 	if !d.Kind.IsEmail() {

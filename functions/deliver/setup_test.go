@@ -21,8 +21,8 @@ type bundle struct {
 	ses *devstack.SES
 }
 
-// setup returns a bundle. Its tests do not run in parallel, because the AWS SDK reads the fake's address from the process's
-// environment.
+// setup returns a bundle. Its tests do not run in parallel, because the AWS SDK reads the fake's address from the
+// process's environment.
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{functiontest.New(t), devstack.NewSES(time.Now)}

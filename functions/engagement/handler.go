@@ -1,5 +1,5 @@
-// Command engagement receives the events of Amazon SES, such as bounces, through SNS. It suppresses mailboxes that do not
-// exist and subscribers who complain, and records all other events for the statistics.
+// Command engagement receives the events of Amazon SES, such as bounces, through SNS. It suppresses mailboxes that do
+// not exist and subscribers who complain, and records all other events for the statistics.
 //
 // Lambda repeats a notification that fails. An unreadable event, or one about an unknown recipient, is recorded for an
 // alert and never repeated. SNS invokes a function with its envelope only: it has no raw delivery to Lambda.

@@ -150,7 +150,8 @@ func TestDeliveryByRecipientAndTime(t *testing.T) {
 	expect(b, `select status from subscribers order by email_norm`, "suppressed, active")
 }
 
-// TestComplaintAfterErasure checks that a complaint suppresses the address of an erased subscriber, and nothing else is kept.
+// TestComplaintAfterErasure checks that a complaint suppresses the address of an erased subscriber, and nothing else is
+// kept.
 func TestComplaintAfterErasure(t *testing.T) {
 	t.Parallel()
 	for name, object := range map[string]bool{"erased": false, "objected": true} {

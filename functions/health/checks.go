@@ -27,8 +27,8 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// observed is what the checks of this run observed besides their statuses, for samples, rules and metrics. It is safe for
-// concurrent use.
+// observed is what the checks of this run observed besides their statuses, for samples, rules and metrics. It is safe
+// for concurrent use.
 type observed struct {
 	mu            sync.Mutex
 	limiter       string // the backend that decides, "none" without Redis
@@ -116,8 +116,9 @@ func replicaCheck(reader replicas) healthcheck.Check {
 // probeLimit is so high that the probe is never refused.
 var probeLimit = ratelimit.Policies{{Limit: 100000, Window: time.Minute, Scope: ratelimit.Host}}
 
-// limiterCheck takes a slot of the rate limiter for a client that does not exist, and warns if Redis did not decide. That
-// runs the limiter's script, which a ping does not. The pseudonym key is this environment's own, so it needs no pepper.
+// limiterCheck takes a slot of the rate limiter for a client that does not exist, and warns if Redis did not decide.
+// That runs the limiter's script, which a ping does not. The pseudonym key is this environment's own, so it needs no
+// pepper.
 func limiterCheck(client redis.UniversalClient, key pseudonym.Key, seen *observed) healthcheck.Check {
 	limiter := ratelimit.New(client, key, time.Now)
 	return healthcheck.Check{Name: "limiter", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {

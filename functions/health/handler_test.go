@@ -166,8 +166,8 @@ func TestDirectInvocationReturnsDetails(t *testing.T) {
 	}
 }
 
-// TestFailuresAreConfirmed checks that a failed check runs again before it counts, whether it is the database or a check
-// that failed with it.
+// TestFailuresAreConfirmed checks that a failed check runs again before it counts, whether it is the database or a
+// check that failed with it.
 func TestFailuresAreConfirmed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -21,8 +21,8 @@ const (
 	attemptInterval = 30 * time.Second
 )
 
-// lostDatabase notifies the owner of the loss of the database without the database. The notification that it is resolved
-// is an outbox message as for every alert.
+// lostDatabase notifies the owner of the loss of the database without the database. The notification that it is
+// resolved is an outbox message as for every alert.
 type lostDatabase struct {
 	store        *alert.RedisStore
 	destinations map[string]notify.Notifier

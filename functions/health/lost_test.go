@@ -20,7 +20,8 @@ import (
 	"newsletter/shared/redistls"
 )
 
-// lossRig is two environments of the function that share a Redis and a database. The writes of the database fail at will.
+// lossRig is two environments of the function that share a Redis and a database. The writes of the database fail at
+// will.
 type lossRig struct {
 	t      *testing.T
 	redis  *testenv.PrivateRedis
@@ -107,7 +108,8 @@ func (r *lossRig) run(env int, after time.Duration, lost bool) databaseState {
 	return state
 }
 
-// expect compares the notifications that were sent directly, and the number of queued ones, which are of resolved alerts.
+// expect compares the notifications that were sent directly, and the number of queued ones, which are of resolved
+// alerts.
 func (r *lossRig) expect(want string, queued int) {
 	r.t.Helper()
 	r.mu.Lock()
@@ -163,8 +165,8 @@ func TestOverlappingRunsNotifyOnce(t *testing.T) {
 	}
 }
 
-// TestFailedDestinationIsRetried checks that a destination receives each notification once, at the first run in which it
-// accepts it.
+// TestFailedDestinationIsRetried checks that a destination receives each notification once, at the first run in which
+// it accepts it.
 func TestFailedDestinationIsRetried(t *testing.T) {
 	t.Parallel()
 	r := newLossRig(t)

@@ -17,8 +17,8 @@ select kind, count(*) from ledger_events
 where at > (select min(at) from runs) and at <= (select max(at) from runs) and actor = 'operator'
 group by kind order by kind`
 
-// logOperatorActions logs the actions of the operator's tool since the previous run. Write access to the database is not
-// enough to change the log.
+// logOperatorActions logs the actions of the operator's tool since the previous run. Write access to the database is
+// not enough to change the log.
 func (w *watcher) logOperatorActions(ctx context.Context) error {
 	actions := map[string]int64{}
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {

@@ -37,7 +37,8 @@ type watcher struct {
 }
 
 // run continues after the checks. A failed step is logged and added to the details, and stops no other step. The metric
-// Health is written last, and only if the owner would be notified of a problem: a CloudWatch alarm watches for its absence.
+// Health is written last, and only if the owner would be notified of a problem: a CloudWatch alarm watches for its
+// absence.
 func (w *watcher) run(ctx context.Context, report healthcheck.Report) healthcheck.Details {
 	d := healthcheck.Details{Report: report, Requests: []healthcheck.Route{}, Alerts: []alert.Alert{}}
 	err := w.evaluate(ctx, &d)
@@ -50,8 +51,8 @@ func (w *watcher) run(ctx context.Context, report healthcheck.Report) healthchec
 
 // evaluate fills in the details. Its error means that the owner is not notified of problems.
 //
-// A write decides whether the database is lost, because one that is read-only after a failover, or whose disk is full, still
-// answers.
+// A write decides whether the database is lost, because one that is read-only after a failover, or whose disk is full,
+// still answers.
 func (w *watcher) evaluate(ctx context.Context, d *healthcheck.Details) error {
 	write := func(ctx context.Context) error { return w.storeSample(ctx, d.Report) }
 	if err := write(ctx); errors.Is(err, postgres.ErrUnavailable) {

@@ -316,8 +316,8 @@ func TestFailedChecks(t *testing.T) {
 	}
 }
 
-// TestIncompleteRunDoesNotPass checks that a run that could not read something warns, and that one that could not notify
-// fails.
+// TestIncompleteRunDoesNotPass checks that a run that could not read something warns, and that one that could not
+// notify fails.
 func TestIncompleteRunDoesNotPass(t *testing.T) {
 	t.Parallel()
 	for table, test := range map[string]struct {

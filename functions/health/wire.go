@@ -21,8 +21,8 @@ import (
 	"newsletter/shared/requeststats"
 )
 
-// databaseChecks is the number of concurrent queries of the checks: the server, the outbox, and the replica's when that is
-// lost. With fewer connections, a slow one would make the others fail.
+// databaseChecks is the number of concurrent queries of the checks: the server, the outbox, and the replica's when that
+// is lost. With fewer connections, a slow one would make the others fail.
 const databaseChecks = 3
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {

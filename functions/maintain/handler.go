@@ -1,7 +1,8 @@
-// Command maintain runs the daily maintenance: it expires unconfirmed sign-ups, sends reminders if configured, deletes data
-// after its retention period, records the counts, and seals the ledger.
+// Command maintain runs the daily maintenance: it expires unconfirmed sign-ups, sends reminders if configured, deletes
+// data after its retention period, records the counts, and seals the ledger.
 //
-// It may run at any time, manually too, and concurrently. The next run continues what a run does not finish in its time.
+// It may run at any time, manually too, and concurrently. The next run continues what a run does not finish in its
+// time.
 package main
 
 import (

@@ -39,7 +39,8 @@ func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 	return counts, err
 }
 
-// remind sends a reminder for unconfirmed sign-ups, if configured. A subscriber whose row is locked waits for the next run.
+// remind sends a reminder for unconfirmed sign-ups, if configured. A subscriber whose row is locked waits for the next
+// run.
 func (h *handler) remind(ctx context.Context, counts map[string]int64) error {
 	if h.remindAfter == 0 {
 		return nil

@@ -23,12 +23,13 @@ import (
 const (
 	// environments is the number of concurrent environments, with a connection each, and of pgbench's clients.
 	environments = 20
-	// rounds is the number of alternating runs of about a second each, so that a change of the machine's speed affects both.
+	// rounds is the number of alternating runs of about a second each, so that a change of the machine's speed affects
+	// both.
 	rounds = 5
 )
 
-// BenchmarkSubscribe compares the sign-ups per second, from event to response, with those of pgbench, which runs only the
-// same statements in the same two round trips, through the same PgBouncer over TLS and with as many connections.
+// BenchmarkSubscribe compares the sign-ups per second, from event to response, with those of pgbench, which runs only
+// the same statements in the same two round trips, through the same PgBouncer over TLS and with as many connections.
 func BenchmarkSubscribe(b *testing.B) {
 	pgbench, err := pgbenchPath()
 	if err != nil {

@@ -46,7 +46,8 @@ func TestCodeIsStoredAsText(t *testing.T) {
 	}
 }
 
-// TestForgedClientAddress checks that no header that a visitor can send changes the network that is limited and recorded.
+// TestForgedClientAddress checks that no header that a visitor can send changes the network that is limited and
+// recorded.
 func TestForgedClientAddress(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)

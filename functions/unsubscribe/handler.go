@@ -41,8 +41,8 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	return h.emailLink(ctx, r)
 }
 
-// oneClick handles one-click unsubscribe. The token in the URL is sufficient: oneClick ignores the body, applies no rate
-// limit and does not use Redis (RFC 8058 §3.2).
+// oneClick handles one-click unsubscribe. The token in the URL is sufficient: oneClick ignores the body, applies no
+// rate limit and does not use Redis (RFC 8058 §3.2).
 func (h *handler) oneClick(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
 	if err != nil {
@@ -78,7 +78,8 @@ func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.R
 		func(t *catalog.Translation) catalog.Page { return t.Pages.LinkAccepted })
 }
 
-// addressPage returns the page that asks for the address. It is also shown for an invalid link, so that the subscriber can still unsubscribe.
+// addressPage returns the page that asks for the address. It is also shown for an invalid link, so that the subscriber
+// can still unsubscribe.
 func addressPage(t *catalog.Translation) visitor.Page {
 	text := t.Pages.UnsubscribeByAddress
 	return visitor.Page{Text: text, Forms: []httpapi.PageForm{
@@ -90,8 +91,8 @@ func buttonPage(t *catalog.Translation) visitor.Page {
 	return visitor.Page{Text: t.Pages.Unsubscribe, Forms: []httpapi.PageForm{{Button: t.Pages.Unsubscribe.Button}}}
 }
 
-// unsubscribedPage returns a page with a form to subscribe again, which posts to the sign-up route. Our page has no script and
-// cannot show a CAPTCHA, so if one is required, there is no form and the visitor uses the site's own.
+// unsubscribedPage returns a page with a form to subscribe again, which posts to the sign-up route. Our page has no
+// script and cannot show a CAPTCHA, so if one is required, there is no form and the visitor uses the site's own.
 func (h *handler) unsubscribedPage(t *catalog.Translation, subscribe string) visitor.Page {
 	text := t.Pages.Unsubscribed
 	if h.captcha {

@@ -13,7 +13,8 @@ import (
 
 const queuedSample = "queued"
 
-// TestOneClickWithoutDatabase checks that an unsubscribe is enqueued while the database is unavailable, and applied later.
+// TestOneClickWithoutDatabase checks that an unsubscribe is enqueued while the database is unavailable, and applied
+// later.
 func TestOneClickWithoutDatabase(t *testing.T) {
 	b := functiontest.New(t)
 	queue := &devstack.SQS{}

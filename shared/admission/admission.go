@@ -90,8 +90,8 @@ func New(limiter *ratelimit.Limiter, endpoint Endpoint, policies ratelimit.Polic
 	return &Admission{limiter: limiter, endpoint: endpoint, policies: policies, now: now}
 }
 
-// SignUps returns an Admission that also checks the domain and the CAPTCHA of sign-ups. verifier is nil if no CAPTCHA is
-// configured.
+// SignUps returns an Admission that also checks the domain and the CAPTCHA of sign-ups. verifier is nil if no CAPTCHA
+// is configured.
 func (a *Admission) SignUps(cfg SignUpConfig, verifier Verifier) *Admission {
 	with := *a
 	with.signUps, with.verifier = cfg, verifier

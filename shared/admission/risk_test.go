@@ -59,8 +59,8 @@ func (x signalCase) present(s signals) bool {
 	return with == s && alone != signals{}
 }
 
-// TestDecideOverAllCombinations checks that the strictest signal decides, that two weak signals hold, and that the reasons are
-// complete and in order.
+// TestDecideOverAllCombinations checks that the strictest signal decides, that two weak signals hold, and that the
+// reasons are complete and in order.
 func TestDecideOverAllCombinations(t *testing.T) {
 	severity := []Outcome{Accept, Hold, Drop, Refuse}
 	count := 0

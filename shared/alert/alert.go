@@ -3,8 +3,8 @@
 //
 // Each run of the health function evaluates all rules. Config.Advance is the life of an alert: a pure function from the
 // firing alerts and the findings to the next state of each alert and the notification that is due. Two stores keep that
-// state: Store in PostgreSQL, which queues the notifications in the outbox, and RedisStore for the alert about the loss of
-// PostgreSQL, whose notifications the health function sends itself.
+// state: Store in PostgreSQL, which queues the notifications in the outbox, and RedisStore for the alert about the loss
+// of PostgreSQL, whose notifications the health function sends itself.
 //
 // Invariants: at most one alert of a rule and its subject is firing, also with concurrent evaluations. An alert holds
 // counts and names from this code, and no personal data.
@@ -55,8 +55,8 @@ type Config struct {
 	ConfirmedPercent float64 `envDefault:"10"`
 	// BouncesMin is the least number of permanent bounces in a day before BouncePercent applies.
 	BouncesMin int `envDefault:"5"`
-	// BouncePercent is the percentage of a day's emails that bounced at which the alert fires. It is well below the 5 at
-	// which Amazon puts an account under review.
+	// BouncePercent is the percentage of a day's emails that bounced at which the alert fires. It is well below the 5
+	// at which Amazon puts an account under review.
 	BouncePercent float64 `envDefault:"2"`
 	// OutboxCritical is how long a due delivery may wait before the alert is critical.
 	OutboxCritical time.Duration `envDefault:"30m"`
@@ -69,8 +69,8 @@ type Config struct {
 	// ConnectionsPercent is the percentage of the database server's connections that may be used. The rest is for the
 	// operator.
 	ConnectionsPercent float64 `envDefault:"80"`
-	// PrivacyDays is how many days before the due date of an open privacy request the alert fires: day 20 of the 28 that a
-	// letter has.
+	// PrivacyDays is how many days before the due date of an open privacy request the alert fires: day 20 of the 28
+	// that a letter has.
 	PrivacyDays int `envDefault:"8"`
 }
 

@@ -61,8 +61,8 @@ func (t Transitions) Reached(stage Stage) (all []Alert) {
 	return all
 }
 
-// Advance returns the state of each alert after an evaluation: of those that were firing, and of those that the findings
-// begin, which have no ID yet. It is a pure function.
+// Advance returns the state of each alert after an evaluation: of those that were firing, and of those that the
+// findings begin, which have no ID yet. It is a pure function.
 func (c Config) Advance(firing []Alert, found []Finding, unknown []Rule, now time.Time) (all Transitions) {
 	for _, a := range firing {
 		i := slices.IndexFunc(found, a.is)
@@ -89,8 +89,8 @@ func (c Config) Advance(firing []Alert, found []Finding, unknown []Rule, now tim
 	return all
 }
 
-// foundAgain returns a firing alert that was found again. It stays critical, so that a problem around a threshold does not
-// notify again and again.
+// foundAgain returns a firing alert that was found again. It stays critical, so that a problem around a threshold does
+// not notify again and again.
 func (c Config) foundAgain(a Alert, f Finding, now time.Time) Transition {
 	escalated := f.Severity == Critical && a.Severity == Warning
 	repeat := escalated || now.Sub(a.notifiedAt()) >= c.RepeatInterval
@@ -115,8 +115,8 @@ type storage interface {
 // evaluate advances the alerts of a storage.
 func (c Config) evaluate(ctx context.Context, s storage, found []Finding, unknown []Rule, now func() time.Time) (all Transitions, err error) {
 	err = s.Update(ctx, func(firing []Alert) Transitions {
-		// The clock is read when it is this update's turn, so that time does not run backwards between updates. It is as
-		// precise as PostgreSQL's.
+		// The clock is read when it is this update's turn, so that time does not run backwards between updates. It is
+		// as precise as PostgreSQL's.
 		all = c.Advance(firing, found, unknown, now().UTC().Truncate(time.Microsecond))
 		for i := range all {
 			if all[i].ID == uuid.Nil {

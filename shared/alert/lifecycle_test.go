@@ -92,8 +92,9 @@ func TestAdvance(t *testing.T) {
 	}
 }
 
-// TestAdvanceKeepsInvariants checks random evaluations: an alert fires once, its severity never falls, notifications keep
-// the interval unless it becomes critical, it resolves no sooner than it may, and no problem has two firing alerts.
+// TestAdvanceKeepsInvariants checks random evaluations: an alert fires once, its severity never falls, notifications
+// keep the interval unless it becomes critical, it resolves no sooner than it may, and no problem has two firing
+// alerts.
 func TestAdvanceKeepsInvariants(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))

@@ -59,8 +59,8 @@ type Measurements struct {
 	Requests map[time.Duration]Counts
 	// LimiterDown is how long the limiter has worked without Redis.
 	LimiterDown time.Duration
-	// Requested counts the sign-ups of signUpWindow that need a confirmation, including repeated ones. Confirmed counts the
-	// confirmations in that time.
+	// Requested counts the sign-ups of signUpWindow that need a confirmation, including repeated ones. Confirmed counts
+	// the confirmations in that time.
 	Requested, Confirmed int64
 	// EmailPaused is the reason for which all email is paused, or empty.
 	EmailPaused string

@@ -18,8 +18,8 @@ const (
 	redisLifetime = 7 * 24 * time.Hour
 )
 
-// A RedisStore keeps alerts that PostgreSQL cannot keep because it is lost: in Redis, or in the memory of this environment
-// while Redis is lost too. A resolved alert moves to the Store. It is safe for concurrent use.
+// A RedisStore keeps alerts that PostgreSQL cannot keep because it is lost: in Redis, or in the memory of this
+// environment while Redis is lost too. A resolved alert moves to the Store. It is safe for concurrent use.
 type RedisStore struct {
 	client redis.UniversalClient // nil: memory only
 	store  *Store
@@ -41,7 +41,8 @@ type entry struct {
 	Notification Notification `json:"notification"`
 }
 
-// A Notification is sent to each destination once. Attempts are repeated until all accept it or the next one replaces it.
+// A Notification is sent to each destination once. Attempts are repeated until all accept it or the next one replaces
+// it.
 type Notification struct {
 	ID          uuid.UUID `json:"id"`
 	Alert       Alert     `json:"-"`
@@ -114,8 +115,8 @@ func (s *RedisStore) Delivered(ctx context.Context, id uuid.UUID, destinations [
 	})
 }
 
-// change replaces the entries by what next returns of them, again after a conflict with another environment. Its error is
-// that of next: an error of Redis means that the entries are those of this environment.
+// change replaces the entries by what next returns of them, again after a conflict with another environment. Its error
+// is that of next: an error of Redis means that the entries are those of this environment.
 func (s *RedisStore) change(ctx context.Context, next func([]entry) ([]entry, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

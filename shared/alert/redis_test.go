@@ -217,8 +217,8 @@ func TestClaim(t *testing.T) {
 	r.redis.Start()
 }
 
-// TestRestoredRedis checks that an archived alert in a Redis that was lost meanwhile neither fires again nor hides a new
-// one.
+// TestRestoredRedis checks that an archived alert in a Redis that was lost meanwhile neither fires again nor hides a
+// new one.
 func TestRestoredRedis(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -39,8 +39,8 @@ const (
 	archiveSQL = insertSQL + `nothing`
 )
 
-// Evaluate applies the rules to measurements and advances the alerts. Changes and the outbox messages that notify of them
-// are one transaction.
+// Evaluate applies the rules to measurements and advances the alerts. Changes and the outbox messages that notify of
+// them are one transaction.
 func (s *Store) Evaluate(ctx context.Context, m Measurements) (Transitions, error) {
 	all, err := s.config.evaluate(ctx, s, s.config.Findings(m), m.Unknown, s.now)
 	if err != nil {

@@ -35,8 +35,8 @@ func Credentials() aws.CredentialsProvider {
 // Region returns the region the function runs in.
 func Region() string { return os.Getenv("AWS_REGION") }
 
-// Endpoint returns the base URL of a service's fake below FAKES_URL, which only the local stack and tests set, or nil for
-// the service itself. The names are s3, secretsmanager, ses, sns and sqs.
+// Endpoint returns the base URL of a service's fake below FAKES_URL, which only the local stack and tests set, or nil
+// for the service itself. The names are s3, secretsmanager, ses, sns and sqs.
 func Endpoint(service string) *string {
 	fakes := os.Getenv("FAKES_URL")
 	if fakes == "" {

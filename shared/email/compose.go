@@ -13,8 +13,8 @@ type Content struct {
 	Lang  string
 	// Link is the target of the button; empty for no button.
 	Link string
-	// UnsubscribeTo is the one-click unsubscribe link. UnsubscribeIntro precedes it in the body; empty leaves both out of
-	// the body, for an email whose Link is that link.
+	// UnsubscribeTo is the one-click unsubscribe link. UnsubscribeIntro precedes it in the body; empty leaves both out
+	// of the body, for an email whose Link is that link.
 	UnsubscribeIntro, UnsubscribeTo string
 	Footer                          []string // the owner's name and postal address
 }

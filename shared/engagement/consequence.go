@@ -21,10 +21,10 @@ var (
 	recorded = consequence{}
 )
 
-// bounces lists the consequences by type and subtype (SES developer guide, "Contents of event data that Amazon SES publishes
-// to Amazon SNS", "Bounce types"). An address on SES's global suppression list counts toward the account's bounce rate
-// ("Suppressed"; "Amazon SES global suppression list"), one on the account's or a tenant's own list does not. SES's validation
-// is only a guess. Transient bounces include automatic replies.
+// bounces lists the consequences by type and subtype (SES developer guide, "Contents of event data that Amazon SES
+// publishes to Amazon SNS", "Bounce types"). An address on SES's global suppression list counts toward the account's
+// bounce rate ("Suppressed"; "Amazon SES global suppression list"), one on the account's or a tenant's own list does
+// not. SES's validation is only a guess. Transient bounces include automatic replies.
 var bounces = map[string]consequence{
 	"Undetermined/Undetermined":           recorded,
 	"Permanent/General":                   harmful,
@@ -41,9 +41,10 @@ var bounces = map[string]consequence{
 	"Transient/AttachmentRejected":        recorded,
 }
 
-// complaints lists the consequences by the type of the report (same page, "Complaint types", which are those of RFC 5965 and
-// RFC 6591), or by complaintSubType if SES did not send the email. "not-spam" is a subscriber who moved an email out of the
-// spam folder; "auth-failure" and "virus" are automatic reports. "other" may come from a person, so it counts.
+// complaints lists the consequences by the type of the report (same page, "Complaint types", which are those of RFC
+// 5965 and RFC 6591), or by complaintSubType if SES did not send the email. "not-spam" is a subscriber who moved an
+// email out of the spam folder; "auth-failure" and "virus" are automatic reports. "other" may come from a person, so it
+// counts.
 var complaints = map[string]consequence{
 	"abuse":                    harmful,
 	"fraud":                    harmful,

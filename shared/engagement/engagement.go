@@ -1,9 +1,9 @@
-// Package engagement records the events of emails that Amazon SES publishes, such as bounces, and finds the subscriber of
-// each.
+// Package engagement records the events of emails that Amazon SES publishes, such as bounces, and finds the subscriber
+// of each.
 //
-// Invariants: no email address, IP address or link is stored; a repeated event is stored once. A subscriber is found by the
-// delivery ID in the event, or, if there is none or the delivery is no longer stored, by the keyed hash of the recipient's
-// address.
+// Invariants: no email address, IP address or link is stored; a repeated event is stored once. A subscriber is found by
+// the delivery ID in the event, or, if there is none or the delivery is no longer stored, by the keyed hash of the
+// recipient's address.
 //
 // Failure policy: an event that is unreadable or about an unknown recipient is recorded as Unreadable, for an alert.
 // Database errors are returned, and the event may be recorded again.
@@ -40,7 +40,8 @@ type Event struct {
 	At   time.Time
 	// DeliveryID is the outbox message of the email; uuid.Nil if unknown.
 	DeliveryID uuid.UUID
-	// MessageID is SES's ID of the email, or that of the notification if it is unreadable; SentAt is when SES accepted it.
+	// MessageID is SES's ID of the email, or that of the notification if it is unreadable; SentAt is when SES accepted
+	// it.
 	MessageID string
 	SentAt    time.Time
 	// Recipient is the address of the recipient; empty if there is none or several.
@@ -67,8 +68,8 @@ type Subject struct {
 }
 
 // An event without a delivery ID is about the email that was sent to its recipient when SES accepted it:
-// outbox.finished_at follows SES's time by the duration of one call. The lock on the identity serializes the event with an
-// erasure, so that it never names an erased subscriber.
+// outbox.finished_at follows SES's time by the duration of one call. The lock on the identity serializes the event with
+// an erasure, so that it never names an erased subscriber.
 const recordSQL = `
 with delivery as (
     (select id, subscriber_id from outbox where id = nullif($6::text, '')::uuid)

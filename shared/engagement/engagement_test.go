@@ -111,7 +111,8 @@ func TestDeliveryOfEvent(t *testing.T) {
 	}
 }
 
-// TestIgnoredAndUnreadableMessages checks that messages that are not about an email are ignored, and unreadable ones are not.
+// TestIgnoredAndUnreadableMessages checks that messages that are not about an email are ignored, and unreadable ones
+// are not.
 func TestIgnoredAndUnreadableMessages(t *testing.T) {
 	for text, want := range map[string]string{
 		"Successfully validated SNS topic for Amazon SES event publishing.":                                                         "",

@@ -8,9 +8,10 @@ import (
 
 // Feedback describes the events that SES reports of sent emails.
 type Feedback struct {
-	// WithoutEvents is the number of the newest emails, up to three, that were sent more than an hour ago without any event
-	// since; 0 if there was one, or if the newest is older than a day. One receiver may be slow; three in a row, or all that
-	// were ever sent, mean that no events arrive. Every kind of event counts: a bounce proves as much as a delivery.
+	// WithoutEvents is the number of the newest emails, up to three, that were sent more than an hour ago without any
+	// event since; 0 if there was one, or if the newest is older than a day. One receiver may be slow; three in a row,
+	// or all that were ever sent, mean that no events arrive. Every kind of event counts: a bounce proves as much as a
+	// delivery.
 	WithoutEvents int
 	// LastSent is when the newest email was sent.
 	LastSent time.Time
@@ -18,8 +19,8 @@ type Feedback struct {
 	Unreadable int
 }
 
-// Emails of erased subscribers are excluded, because their events were erased too. An event may precede the outbox's record
-// of its email by a moment.
+// Emails of erased subscribers are excluded, because their events were erased too. An event may precede the outbox's
+// record of its email by a moment.
 const feedbackSQL = `
 with sent as (
     select finished_at from (

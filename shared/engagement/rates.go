@@ -23,8 +23,8 @@ func (r Rates) Percent(n int) float64 {
 	return 100 * float64(n) / float64(r.Sent)
 }
 
-// Events before a resumption do not count again. Events of emails that are not in the outbox, such as those of another sender
-// with the same identity, do not count.
+// Events before a resumption do not count again. Events of emails that are not in the outbox, such as those of another
+// sender with the same identity, do not count.
 const ratesSQL = `
 with since as (
     select greatest($1::timestamptz, (select max(resumed_at) from pauses where destination = 'email')) as at

@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// message is the used part of what SES publishes: by a configuration set (SES developer guide, "Contents of event data that
-// Amazon SES publishes to Amazon SNS"), or by an identity, with "notificationType" and without tags ("Amazon SNS notification
-// contents for Amazon SES").
+// message is the used part of what SES publishes: by a configuration set (SES developer guide, "Contents of event data
+// that Amazon SES publishes to Amazon SNS"), or by an identity, with "notificationType" and without tags ("Amazon SNS
+// notification contents for Amazon SES").
 type message struct {
 	EventType        string `json:"eventType"`
 	NotificationType string `json:"notificationType"`
@@ -70,8 +70,8 @@ func (m moment) or(other time.Time) time.Time {
 	return m.Time
 }
 
-// ignoredTypes are the event types that are not about a sent email: those that the configuration set does not request, and
-// the validation of an identity's topic.
+// ignoredTypes are the event types that are not about a sent email: those that the configuration set does not request,
+// and the validation of an identity's topic.
 var ignoredTypes = map[string]bool{
 	"Send": true, "Subscription": true, "Rendering Failure": true, "AmazonSnsSubscriptionSucceeded": true,
 }
@@ -79,8 +79,8 @@ var ignoredTypes = map[string]bool{
 // topicValidation is the message with which SES validates the topic of a configuration set.
 const topicValidation = "Successfully validated SNS topic for Amazon SES event publishing."
 
-// Read parses a message of SES with the ID of its SNS notification. It returns false for a known message that is not about a
-// sent email, and an Event of the kind Unreadable for a message that it cannot parse.
+// Read parses a message of SES with the ID of its SNS notification. It returns false for a known message that is not
+// about a sent email, and an Event of the kind Unreadable for a message that it cannot parse.
 func Read(text, notificationID string, received time.Time) (Event, bool) {
 	event := Event{Kind: Unreadable, At: received, MessageID: notificationID, Detail: "text"}
 	var m message
@@ -140,8 +140,8 @@ func (e *Event) parse(kind string, m message, received time.Time) bool {
 	return true
 }
 
-// delivery returns the ID of the outbox message: from a tag, which only a configuration set publishes, or from a header,
-// which an identity publishes if it is configured to.
+// delivery returns the ID of the outbox message: from a tag, which only a configuration set publishes, or from a
+// header, which an identity publishes if it is configured to.
 func (m message) delivery() uuid.UUID {
 	if ids := m.Mail.Tags["delivery"]; len(ids) == 1 {
 		if id, err := uuid.Parse(ids[0]); err == nil {

@@ -1,12 +1,13 @@
-// Package ga4 counts sign-ups, confirmations and unsubscribes in a Google Analytics 4 property (Measurement Protocol). It is
-// off unless both its settings are set.
+// Package ga4 counts sign-ups, confirmations and unsubscribes in a Google Analytics 4 property (Measurement Protocol).
+// It is off unless both its settings are set.
 //
 // Google receives the kind of an event, its time and its campaign, and no personal data. Every event has its own random
-// client id, which is not stored, so events cannot be linked. Advertising use is denied. Campaign values that could contain
-// an address or a personal number are omitted.
+// client id, which is not stored, so events cannot be linked. Advertising use is denied. Campaign values that could
+// contain an address or a personal number are omitted.
 //
-// Failure policy: Google reports success whatever it receives, so a wrong id or secret shows only in the property. A call is
-// made once; the error is a *outbox.Failure, and the outbox retries. An event counts twice only after a lost response.
+// Failure policy: Google reports success whatever it receives, so a wrong id or secret shows only in the property. A
+// call is made once; the error is a *outbox.Failure, and the outbox retries. An event counts twice only after a lost
+// response.
 package ga4
 
 import (
@@ -26,8 +27,8 @@ type Config struct {
 	EU bool `env:"GA4_EU" envDefault:"false"`
 	// The Measurement Protocol API secret of that stream.
 	APISecret config.Sealed `env:"GA4_API_SECRET"`
-	// BaseURL is the endpoint's base URL, without a trailing slash. Empty for Google's own (Measurement Protocol, "Transport"
-	// and "Data collection in the EU").
+	// BaseURL is the endpoint's base URL, without a trailing slash. Empty for Google's own (Measurement Protocol,
+	// "Transport" and "Data collection in the EU").
 	BaseURL string
 }
 

@@ -20,7 +20,8 @@ const (
 // A Check asks one dependency.
 type Check struct {
 	Name string
-	// Vital means that sign-ups do not work when the check fails. The failure of another check is a warning of the whole.
+	// Vital means that sign-ups do not work when the check fails. The failure of another check is a warning of the
+	// whole.
 	Vital bool
 	// Lost is the status when Ask returns an error: Fail, or Warn where the service works without the dependency.
 	Lost Status

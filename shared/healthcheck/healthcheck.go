@@ -1,9 +1,9 @@
 // Package healthcheck runs the health checks of the dependencies and combines their results.
 //
-// Checks run concurrently, each with its own timeout. A result is cached for some seconds, so that frequent requests cost
-// the dependencies nothing. The worst check decides, but the whole fails only if sign-ups cannot work: when the database
-// is lost or its schema is too old. All other problems are warnings, such as a lost Redis, for which the limiter has a
-// fallback, or an outbox that is not delivered.
+// Checks run concurrently, each with its own timeout. A result is cached for some seconds, so that frequent requests
+// cost the dependencies nothing. The worst check decides, but the whole fails only if sign-ups cannot work: when the
+// database is lost or its schema is too old. All other problems are warnings, such as a lost Redis, for which the
+// limiter has a fallback, or an outbox that is not delivered.
 package healthcheck
 
 import (

@@ -10,7 +10,8 @@ import (
 	"newsletter/docs"
 )
 
-// TestEveryProblemIsDocumented compares the types of all problems with docs/openapi.yaml. Two of them are only in answers.
+// TestEveryProblemIsDocumented compares the types of all problems with docs/openapi.yaml. Two of them are only in
+// answers.
 func TestEveryProblemIsDocumented(t *testing.T) {
 	t.Parallel()
 	document, err := openapi3.NewLoader().LoadFromData(docs.OpenAPI)

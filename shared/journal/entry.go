@@ -18,8 +18,8 @@ type Kind string
 const (
 	// Erased is an erased subscriber. With the reason "objection" they never get an email again.
 	Erased Kind = "erased"
-	// Unsubscribed is a subscriber who unsubscribed or declined. With Until they declined a sign-up that they had not made,
-	// and their mailbox is muted until then.
+	// Unsubscribed is a subscriber who unsubscribed or declined. With Until they declined a sign-up that they had not
+	// made, and their mailbox is muted until then.
 	Unsubscribed Kind = "unsubscribed"
 	// Suppressed is a suppressed address. The reason is that of the suppression, such as "complaint".
 	Suppressed Kind = "suppressed"

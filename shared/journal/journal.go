@@ -1,5 +1,6 @@
-// Package journal is the suppression journal: a record, outside the database, of who was erased, unsubscribed or suppressed.
-// Restoring a backup brings old states back; replaying the journal from the backup's time on restores the suppressions.
+// Package journal is the suppression journal: a record, outside the database, of who was erased, unsubscribed or
+// suppressed. Restoring a backup brings old states back; replaying the journal from the backup's time on restores the
+// suppressions.
 //
 // An entry contains no address, only its pseudonym, so only the holder of the key can read it. It is an object in a
 // versioned S3 bucket, or a file in a folder, named by its ledger event. It is written once and never changed.

@@ -32,8 +32,8 @@ func eachStorage(t *testing.T, run func(t *testing.T, j *Journal)) {
 	})
 }
 
-// inBucket returns a journal in a fake of S3, whose lists have pages of three. Its tests do not run in parallel, because
-// the AWS SDK reads the fake's address from the process's environment.
+// inBucket returns a journal in a fake of S3, whose lists have pages of three. Its tests do not run in parallel,
+// because the AWS SDK reads the fake's address from the process's environment.
 func inBucket(t *testing.T) (*Journal, *devstack.S3) {
 	t.Helper()
 	fake := devstack.NewS3(3)

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// callTimeout bounds one call with its response. The longest method makes three, which is below the lease of a delivery.
+	// callTimeout bounds one call with its response. The longest method makes three, which is below the lease of a
+	// delivery.
 	callTimeout = 10 * time.Second
 	// maxResponse is the number of bytes that are read of a response. A contact with all its properties has a few KB.
 	maxResponse = 1 << 20

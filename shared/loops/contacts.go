@@ -16,8 +16,8 @@ type Subscriber struct {
 	SubscriberID string
 	// Source is where the subscriber signed up, such as "footer"; empty keeps Loops' default ("API").
 	Source string
-	// Returning reports that the subscriber unsubscribed and later confirmed a new sign-up. That ends an unsubscribe at Loops
-	// too; otherwise it remains.
+	// Returning reports that the subscriber unsubscribed and later confirmed a new sign-up. That ends an unsubscribe at
+	// Loops too; otherwise it remains.
 	Returning bool
 }
 
@@ -29,12 +29,13 @@ type Contact struct {
 	Source       string          `json:"source"`
 	Subscribed   bool            `json:"subscribed"`
 	MailingLists map[string]bool `json:"mailingLists"`
-	// OptInStatus is the answer to Loops' own double opt-in: "pending", "accepted", "rejected", or empty if it never asked.
+	// OptInStatus is the answer to Loops' own double opt-in: "pending", "accepted", "rejected", or empty if it never
+	// asked.
 	OptInStatus string `json:"optInStatus"`
 }
 
-// update is the body of contacts/update. Subscribed is omitted where it would change nothing: true would end a concurrent
-// unsubscribe at Loops.
+// update is the body of contacts/update. Subscribed is omitted where it would change nothing: true would end a
+// concurrent unsubscribe at Loops.
 type update struct {
 	Email        string          `json:"email"`
 	UserID       string          `json:"userId,omitempty"`

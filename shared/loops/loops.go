@@ -1,12 +1,12 @@
-// Package loops keeps the contacts of a Loops account (loops.so, API v1) in line with the subscriptions here, and sends its
-// transactional emails.
+// Package loops keeps the contacts of a Loops account (loops.so, API v1) in line with the subscriptions here, and sends
+// its transactional emails.
 //
 // A contact that Loops suppressed, or that unsubscribed or declined there, is not subscribed again; this is an outcome,
 // not a failure. An unsubscribe here creates no contact there. Other properties of a contact, such as the owner's user
 // id, stay as they are; erasing deletes the contact.
 //
-// Failure policy: a call is made once and takes at most ten seconds; every error is a *outbox.Failure. The outbox retries,
-// and every method is idempotent.
+// Failure policy: a call is made once and takes at most ten seconds; every error is a *outbox.Failure. The outbox
+// retries, and every method is idempotent.
 package loops
 
 import (

@@ -20,8 +20,8 @@ type Email struct {
 	Key string
 }
 
-// Send sends an email. A repeated key means that it was sent before, which is success. Send creates no contact. The error
-// is a *outbox.Failure.
+// Send sends an email. A repeated key means that it was sent before, which is success. Send creates no contact. The
+// error is a *outbox.Failure.
 func (l *Client) Send(ctx context.Context, m Email) error {
 	err := l.call(ctx, call{method: http.MethodPost, path: "/api/v1/transactional", key: m.Key, body: map[string]any{
 		"email": m.To, "transactionalId": m.TransactionalID, "addToAudience": false, "dataVariables": m.Variables,
@@ -38,7 +38,8 @@ func (l *Client) Send(ctx context.Context, m Email) error {
 	return err
 }
 
-// isAboutTemplate reports whether a refusal is about the template, which the owner can change, and not about the recipient.
+// isAboutTemplate reports whether a refusal is about the template, which the owner can change, and not about the
+// recipient.
 func isAboutTemplate(path string) bool {
 	return strings.HasPrefix(path, "transactionalId") || strings.HasPrefix(path, "dataVariables")
 }

@@ -1,12 +1,12 @@
-// Package notify notifies the owner of changes and alerts by Slack, Discord, an SNS topic and webhooks. It serves deliver,
-// whose messages the outbox retries, and health, which has no outbox while the database is unavailable.
+// Package notify notifies the owner of changes and alerts by Slack, Discord, an SNS topic and webhooks. It serves
+// deliver, whose messages the outbox retries, and health, which has no outbox while the database is unavailable.
 //
 // Invariants: the text of a message is shown verbatim, without formatting, links or mentions, and cut to the service's
 // maximum length. Callers pass no personal data.
 //
-// Failure policy: a call is made once; every error is a *outbox.Failure, and the outbox retries. An error contains neither
-// the address of a webhook, which is a secret, nor the message. The services do not deduplicate: after a lost response, a
-// message may appear twice.
+// Failure policy: a call is made once; every error is a *outbox.Failure, and the outbox retries. An error contains
+// neither the address of a webhook, which is a secret, nor the message. The services do not deduplicate: after a lost
+// response, a message may appear twice.
 package notify
 
 import (

@@ -144,8 +144,8 @@ func TestLevelsLookDifferent(t *testing.T) {
 	}
 }
 
-// failure returns an error as a Failure without its cause, and checks that its text contains neither the address nor the
-// message.
+// failure returns an error as a Failure without its cause, and checks that its text contains neither the address nor
+// the message.
 func failure(t *testing.T, err error) outbox.Failure {
 	t.Helper()
 	f, ok := errors.AsType[*outbox.Failure](err)

@@ -10,8 +10,8 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// The maximum lengths of Slack (docs.slack.dev, Block Kit, "Header block" and "Section block"), and the recommended length
-// of a notification's text.
+// The maximum lengths of Slack (docs.slack.dev, Block Kit, "Header block" and "Section block"), and the recommended
+// length of a notification's text.
 const (
 	slackHeader  = 150
 	slackSection = 3000
@@ -57,7 +57,8 @@ func (slack) render(m Message) any {
 	return message
 }
 
-// escapeSlack escapes the characters of links and mentions (docs.slack.dev, "Formatting message text", "Escaping text").
+// escapeSlack escapes the characters of links and mentions (docs.slack.dev, "Formatting message text", "Escaping
+// text").
 func escapeSlack(r rune) string {
 	switch r {
 	case '&':

@@ -27,8 +27,8 @@ func (m Message) clean() Message {
 	return Message{m.Level, line(m.Title), lines}
 }
 
-// fit returns a text with each character escaped, cut to a length with an ellipsis. Lengths are counted in UTF-16 code units,
-// as the services may do.
+// fit returns a text with each character escaped, cut to a length with an ellipsis. Lengths are counted in UTF-16 code
+// units, as the services may do.
 func fit(text string, limit int, escape func(rune) string) string {
 	var b strings.Builder
 	used, safe := 0, 0 // safe is the length that may stay before an ellipsis

@@ -46,8 +46,8 @@ func public(a netip.Addr) bool {
 // ports are the ports that may be called.
 var ports = map[uint16]bool{443: true, 8443: true}
 
-// control implements net.Dialer.Control. The dialer calls it for each resolved address before it connects, so an earlier
-// resolution of the name does not matter.
+// control implements net.Dialer.Control. The dialer calls it for each resolved address before it connects, so an
+// earlier resolution of the name does not matter.
 func (c Config) control(_, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {

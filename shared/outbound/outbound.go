@@ -1,11 +1,11 @@
 // Package outbound is the HTTP client for addresses that an owner has configured: webhooks, chats and services.
 //
-// Invariants: it calls only public addresses over HTTPS. The address is checked when the connection is made, so neither DNS
-// rebinding nor a redirect reaches a private one. Redirects, proxies and cookies are not used. A response is read up to
-// 64 KiB. A call takes at most ten seconds.
+// Invariants: it calls only public addresses over HTTPS. The address is checked when the connection is made, so neither
+// DNS rebinding nor a redirect reaches a private one. Redirects, proxies and cookies are not used. A response is read
+// up to 64 KiB. A call takes at most ten seconds.
 //
-// Failure policy: a call is made once. Errors are *outbox.Failure and contain neither the address, which may be a secret,
-// nor the body.
+// Failure policy: a call is made once. Errors are *outbox.Failure and contain neither the address, which may be a
+// secret, nor the body.
 package outbound
 
 import (
@@ -116,8 +116,8 @@ type Response struct {
 	Body   []byte // the first 64 KiB
 }
 
-// Do makes a call and returns the response, whatever its status. It is http.Client's Do behind the guard, for adapters that
-// read responses themselves. The error is a *outbox.Failure.
+// Do makes a call and returns the response, whatever its status. It is http.Client's Do behind the guard, for adapters
+// that read responses themselves. The error is a *outbox.Failure.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	if err := c.config.CheckURL(r.URL.String()); err != nil {
 		telemetry.SecurityEvent(r.Context(), blocked)
@@ -176,8 +176,8 @@ func callFailure(err error) *outbox.Failure {
 	return &outbox.Failure{Cause: "unreachable", Err: err}
 }
 
-// refused returns the failure of a status (RFC 9110 §15, RFC 6585 §4), or nil for success. Client errors and redirects are
-// permanent; other failures may be temporary.
+// refused returns the failure of a status (RFC 9110 §15, RFC 6585 §4), or nil for success. Client errors and redirects
+// are permanent; other failures may be temporary.
 func refused(status int, header http.Header) *outbox.Failure {
 	if status >= 200 && status < 300 {
 		return nil
@@ -197,8 +197,8 @@ func refused(status int, header http.Header) *outbox.Failure {
 	return f
 }
 
-// retryAfter returns the pause of the Retry-After header, in seconds or as a date (RFC 9110 §10.2.3), up to a day; 0 for
-// none.
+// retryAfter returns the pause of the Retry-After header, in seconds or as a date (RFC 9110 §10.2.3), up to a day; 0
+// for none.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	text := header.Get("Retry-After")
 	wait := time.Duration(0)

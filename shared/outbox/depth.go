@@ -15,8 +15,8 @@ const MaxCounted = 100000
 type Depth struct {
 	Ready, Held, Dead int64            // rows by state, each counted up to MaxCounted
 	HeldByReason      map[string]int64 // held messages by reason
-	// OldestDue is the age of the oldest due message without a failed attempt. Growth means that deliver is not running.
-	// Deferred and held messages are excluded.
+	// OldestDue is the age of the oldest due message without a failed attempt. Growth means that deliver is not
+	// running. Deferred and held messages are excluded.
 	OldestDue time.Duration
 	// Failing lists the destinations with failed attempts.
 	Failing []FailingDestination
@@ -28,8 +28,8 @@ type Depth struct {
 type FailingDestination struct {
 	Destination string // such as "email" or "slack"
 	Count       int64  // deliveries that failed and will be retried
-	// Age is the age of the oldest of them, and Cause the one-word cause of its failure; empty if no worker lived to record
-	// it.
+	// Age is the age of the oldest of them, and Cause the one-word cause of its failure; empty if no worker lived to
+	// record it.
 	Age   time.Duration
 	Cause string
 }

@@ -19,7 +19,8 @@ type Destination struct {
 }
 
 // Expand enqueues one message for each destination and completes d, in one transaction. Each message is retried and
-// completed on its own, so no destination delays another. The ids are derived from d's, so expanding d again adds nothing.
+// completed on its own, so no destination delays another. The ids are derived from d's, so expanding d again adds
+// nothing.
 func (w *Worker) Expand(ctx context.Context, d Delivery, destinations ...Destination) error {
 	now := w.now()
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {

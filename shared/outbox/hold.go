@@ -43,8 +43,8 @@ from outbox as held
 where id = $1::text::uuid and state = 'held'
 for update`
 
-// LockHeld reads the held message with an id and locks it until the end of the transaction. found stays false if there is
-// none. The caller resets found and into when the transaction is repeated.
+// LockHeld reads the held message with an id and locks it until the end of the transaction. found stays false if there
+// is none. The caller resets found and into when the transaction is repeated.
 func LockHeld(b *pgx.Batch, id uuid.UUID, into *Held, found *bool) {
 	b.Queue(lockHeldSQL, id.String()).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
@@ -79,5 +79,6 @@ const expireHeldSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'expired', finished_at = $2::timestamptz
 where state = 'held' and created_at <= $1::timestamptz`
 
-// ExpireHeld completes all held messages created at or before a time, without delivering them: their content is outdated.
+// ExpireHeld completes all held messages created at or before a time, without delivering them: their content is
+// outdated.
 func ExpireHeld(b *pgx.Batch, before, now time.Time) { b.Queue(expireHeldSQL, before, now) }

@@ -28,8 +28,8 @@ from outbox
 where state = $1::text and ($2::text = '' or kind = $2::text) and kind <> 'none'
 order by created_at limit $3::integer`
 
-// ListMessages returns up to limit messages in a state ("ready", "held", "dead" or "done"), the oldest first. An empty kind
-// selects all kinds. Decoys are excluded.
+// ListMessages returns up to limit messages in a state ("ready", "held", "dead" or "done"), the oldest first. An empty
+// kind selects all kinds. Decoys are excluded.
 func (w *Worker) ListMessages(ctx context.Context, state string, kind Kind, limit int) ([]MessageView, error) {
 	var all []MessageView
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
@@ -81,8 +81,8 @@ const dropSQL = `
 update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'dropped', finished_at = $2::timestamptz
 where id = any($1::text[]::uuid[]) and state in ('dead', 'ready')`
 
-// DropMessages completes messages without delivering them and deletes their sealed payloads. Held messages are not dropped:
-// RejectHeld is for them. done receives the number of dropped messages.
+// DropMessages completes messages without delivering them and deletes their sealed payloads. Held messages are not
+// dropped: RejectHeld is for them. done receives the number of dropped messages.
 func DropMessages(b *pgx.Batch, ids []string, now time.Time, done func(int64)) {
 	b.Queue(dropSQL, ids, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())

@@ -2,11 +2,12 @@
 // decided it, then claimed, delivered and completed by the deliver function.
 //
 // Invariants: one worker at a time holds a message; a claim is a lease, and a message whose worker was lost becomes due
-// again when the lease ends; every message is delivered at least once, with its id as the idempotency key; a worker whose
-// lease expired cannot overwrite what the next one recorded. Messages contain ids, never an address in plain text.
+// again when the lease ends; every message is delivered at least once, with its id as the idempotency key; a worker
+// whose lease expired cannot overwrite what the next one recorded. Messages contain ids, never an address in plain
+// text.
 //
-// Failure policy: a failed delivery is retried with growing, random pauses and dead-lettered after MaxAttempts; it does not
-// delay other messages. Database errors are returned wrapped; the message becomes due again when its lease ends.
+// Failure policy: a failed delivery is retried with growing, random pauses and dead-lettered after MaxAttempts; it does
+// not delay other messages. Database errors are returned wrapped; the message becomes due again when its lease ends.
 package outbox
 
 import (
@@ -25,10 +26,11 @@ type Kind string
 const (
 	// None is a decoy: it makes a request that sends no email cost the same as one that sends an email.
 	None Kind = "none"
-	// Change is a change of a subscription. The worker expands it into one message for each destination that receives it.
+	// Change is a change of a subscription. The worker expands it into one message for each destination that receives
+	// it.
 	Change Kind = "change"
-	// AlertFiring, AlertRepeated and AlertResolved notify the owner of an alert and are expanded in the same way. EventID is
-	// the alert's id.
+	// AlertFiring, AlertRepeated and AlertResolved notify the owner of an alert and are expanded in the same way.
+	// EventID is the alert's id.
 	AlertFiring   Kind = "alert.firing"
 	AlertRepeated Kind = "alert.repeated"
 	AlertResolved Kind = "alert.resolved"
@@ -46,7 +48,8 @@ const (
 // notify returns the kind of the message that notifies a destination, such as "slack", of a change.
 func notify(destination string) Kind { return Kind(notifyPrefix + destination) }
 
-// NotifyOf returns the kind that Expand derives from k for a destination, such as "notify.slack" or "alert.firing.slack".
+// NotifyOf returns the kind that Expand derives from k for a destination, such as "notify.slack" or
+// "alert.firing.slack".
 func NotifyOf(k Kind, destination string) Kind {
 	if k == Change {
 		return notify(destination)

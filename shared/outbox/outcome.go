@@ -17,8 +17,8 @@ const (
 	Unsubscribed Outcome = "unsubscribed"
 	Deleted      Outcome = "deleted"
 	Absent       Outcome = "absent" // there was no such contact
-	// Loops does not let the subscriber be subscribed: an email bounced or caused a complaint; they unsubscribed at Loops;
-	// they declined Loops' own double opt-in. The contact is unchanged.
+	// Loops does not let the subscriber be subscribed: an email bounced or caused a complaint; they unsubscribed at
+	// Loops; they declined Loops' own double opt-in. The contact is unchanged.
 	RefusedSuppressed   Outcome = "refused_suppressed"
 	RefusedUnsubscribed Outcome = "refused_unsubscribed"
 	RefusedDeclined     Outcome = "refused_declined"

@@ -59,8 +59,8 @@ update pauses set resumed_at = $2::timestamptz where destination = $1::text and 
 select destination, reason, at from pauses where resumed_at is null order by at`
 )
 
-// PauseDestination stops deliveries to a destination until ResumeDestination. An existing pause is unchanged. done receives
-// the number of pauses made: 0 or 1.
+// PauseDestination stops deliveries to a destination until ResumeDestination. An existing pause is unchanged. done
+// receives the number of pauses made: 0 or 1.
 func PauseDestination(b *pgx.Batch, destination, reason string, now time.Time, done func(int64)) {
 	b.Queue(pauseSQL, uuid.Must(uuid.NewV7()).String(), destination, reason, now).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())

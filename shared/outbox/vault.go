@@ -12,8 +12,8 @@ import (
 	"newsletter/shared/config"
 )
 
-// ErrSealed is the error for a sealed payload that cannot be opened: it was changed, belongs to another event, or its key
-// is missing.
+// ErrSealed is the error for a sealed payload that cannot be opened: it was changed, belongs to another event, or its
+// key is missing.
 var ErrSealed = errors.New("outbox: the sealed payload cannot be opened")
 
 // VaultConfig holds the keys of sealed payloads.
@@ -39,9 +39,9 @@ func ReadVault(env *config.Env) *Vault {
 	return vault
 }
 
-// A Vault seals data that the database no longer keeps, such as the address of an erased subscriber, which a destination still
-// has to delete. It uses AES-256-GCM with a random nonce, bound to the ledger event. At one erasure a second, a key lasts
-// a century (NIST SP 800-38D §8.3: 2³² messages). It is safe for concurrent use.
+// A Vault seals data that the database no longer keeps, such as the address of an erased subscriber, which a
+// destination still has to delete. It uses AES-256-GCM with a random nonce, bound to the ledger event. At one erasure a
+// second, a key lasts a century (NIST SP 800-38D §8.3: 2³² messages). It is safe for concurrent use.
 type Vault struct {
 	newest string
 	keys   map[string]cipher.AEAD

@@ -60,8 +60,8 @@ returning outbox.id::text, outbox.kind, coalesce(outbox.subscriber_id::text, '')
           outbox.epoch, outbox.attempts, outbox.created_at, outbox.sealed, coalesce(outbox.outcome = 'released', false)`
 
 // Claim claims up to n due messages for the length of the lease, the longest due first. It takes one statement and one
-// round trip. It skips messages that another worker is claiming and never waits for them. The order of the result is not
-// defined.
+// round trip. It skips messages that another worker is claiming and never waits for them. The order of the result is
+// not defined.
 func (w *Worker) Claim(ctx context.Context, n int, lease time.Duration) ([]Delivery, error) {
 	now := w.now()
 	var claimed []Delivery
@@ -112,9 +112,9 @@ const retrySQL = `
 update outbox set due_at = $4::timestamptz, outcome = $3::text
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
-// Retry schedules another attempt of d after the pause of backoff, or dead-letters d after MaxAttempts. cause is one word
-// for the failure, and retryAfter the pause that the destination requested (0 for none). It returns ErrLeaseLost if the
-// lease is lost.
+// Retry schedules another attempt of d after the pause of backoff, or dead-letters d after MaxAttempts. cause is one
+// word for the failure, and retryAfter the pause that the destination requested (0 for none). It returns ErrLeaseLost
+// if the lease is lost.
 func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter time.Duration) error {
 	if d.Attempt >= MaxAttempts {
 		return w.DeadLetter(ctx, d, cause)
@@ -130,15 +130,15 @@ update outbox set due_at = $3::timestamptz, attempts = attempts - 1,
     outcome = case when $4::text = '' or outcome = 'released' then outcome else $4::text end
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
 
-// Release returns claimed deliveries without an attempt: they are due again after the pause, and the claim does not count
-// as an attempt. With a pause they are deferred, such as by the email rate, and count as late only after it. A pause of 0 is
-// for a worker that runs out of time. A message whose lease is lost is unchanged.
+// Release returns claimed deliveries without an attempt: they are due again after the pause, and the claim does not
+// count as an attempt. With a pause they are deferred, such as by the email rate, and count as late only after it. A
+// pause of 0 is for a worker that runs out of time. A message whose lease is lost is unchanged.
 func (w *Worker) Release(ctx context.Context, pause time.Duration, deliveries ...Delivery) error {
 	return w.release(ctx, pause, "", deliveries)
 }
 
-// ReleaseFailed releases deliveries whose whole destination fails; cause is one word for the failure. Unlike Retry it never
-// dead-letters them, and unlike with Release they count as late.
+// ReleaseFailed releases deliveries whose whole destination fails; cause is one word for the failure. Unlike Retry it
+// never dead-letters them, and unlike with Release they count as late.
 func (w *Worker) ReleaseFailed(ctx context.Context, pause time.Duration, cause string, deliveries ...Delivery) error {
 	return w.release(ctx, pause, cause, deliveries)
 }
@@ -159,8 +159,8 @@ func (w *Worker) release(ctx context.Context, pause time.Duration, cause string,
 	return nil
 }
 
-// CompleteAll completes several deliveries that need no work, such as decoys, in one round trip. A message whose lease is
-// lost is unchanged.
+// CompleteAll completes several deliveries that need no work, such as decoys, in one round trip. A message whose lease
+// is lost is unchanged.
 func (w *Worker) CompleteAll(ctx context.Context, outcome Outcome, deliveries ...Delivery) error {
 	if len(deliveries) == 0 {
 		return nil

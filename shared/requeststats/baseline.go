@@ -16,8 +16,8 @@ const (
 	intervals, minSlow = 5, 3
 	// perSigma converts the median absolute deviation of a normal distribution to its standard deviation.
 	perSigma = 1.4826
-	// minExcess is the smallest excess over the usual latency that is too slow, and defaultPercent the smallest one as a
-	// percentage.
+	// minExcess is the smallest excess over the usual latency that is too slow, and defaultPercent the smallest one as
+	// a percentage.
 	minExcess, defaultPercent = 10 * time.Millisecond, 20
 	// days is the number of days in a trend, of which at least minDays must have enough requests.
 	days, minDays = 14, 7
@@ -36,8 +36,8 @@ type Interval struct {
 // enough reports whether the percentiles are meaningful.
 func (i Interval) enough() bool { return i.Requests >= minRequests }
 
-// Usual is the baseline of the 95th percentile of a route at one hour of the week: the median of the same hour in earlier
-// weeks, and its median absolute deviation. One bad week changes neither.
+// Usual is the baseline of the 95th percentile of a route at one hour of the week: the median of the same hour in
+// earlier weeks, and its median absolute deviation. One bad week changes neither.
 type Usual struct {
 	Median, MAD time.Duration
 	Weeks       int // number of weeks; 0: unknown
@@ -62,8 +62,8 @@ func usualOf(hours []Interval) Usual {
 	return Usual{time.Duration(middle), time.Duration(median(deviations)), len(p95)}
 }
 
-// Limit returns the latency above which an interval is too slow: the median plus the largest of three standard deviations,
-// the percentage, and 10 ms.
+// Limit returns the latency above which an interval is too slow: the median plus the largest of three standard
+// deviations, the percentage, and 10 ms.
 func (u Usual) Limit(percent float64) time.Duration {
 	excess := max(3*perSigma*float64(u.MAD), percent/100*float64(u.Median), float64(minExcess))
 	return u.Median + time.Duration(excess)
@@ -75,8 +75,8 @@ type Slow struct {
 	Usual Usual
 }
 
-// slower returns the latest interval that is too slow for its own hour, and reports whether most of the last intervals are.
-// The intervals are in order, the latest last.
+// slower returns the latest interval that is too slow for its own hour, and reports whether most of the last intervals
+// are. The intervals are in order, the latest last.
 func slower(last []Interval, percent float64, usual func(hour time.Time) Usual) (latest Slow, most bool) {
 	slow := 0
 	for _, i := range last[max(0, len(last)-intervals):] {
@@ -96,8 +96,8 @@ type Trend struct {
 	Rising bool          // the slope is positive and significant (Mann-Kendall, one-sided, 5 %)
 }
 
-// trendOf returns the trend of days. Its slope is the median of the slopes between any two days, so that outliers do not
-// change it.
+// trendOf returns the trend of days. Its slope is the median of the slopes between any two days, so that outliers do
+// not change it.
 func trendOf(series []Interval) Trend {
 	var at, p95 []float64
 	for _, d := range series {

@@ -16,8 +16,8 @@ type database interface {
 	Transact(ctx context.Context, lock int64, load func(*pgx.Batch), decide func(*pgx.Batch) error) error
 }
 
-// foldLock is the advisory lock of folds: the first bytes of "statistics" in ASCII. Without it, two concurrent folds would
-// each sum an hour without the minutes of the other.
+// foldLock is the advisory lock of folds: the first bytes of "statistics" in ASCII. Without it, two concurrent folds
+// would each sum an hour without the minutes of the other.
 const foldLock = 0x7374617469737469
 
 // foldsAfterEnd is how long after its end a slot is folded again, because counts may be written during a fold. A later
@@ -31,9 +31,9 @@ type total struct {
 }
 
 // Fold copies the recently written slots to request_stats, and updates the longer slots that contain them. It writes
-// totals, so that folding a slot twice changes nothing; a slot leaves the unfolded ones after the commit, so that a failed
-// fold is repeated. A total never falls: if Redis lost its data and counts from 0, the slot keeps the larger total. A nil
-// client has no statistics.
+// totals, so that folding a slot twice changes nothing; a slot leaves the unfolded ones after the commit, so that a
+// failed fold is repeated. A total never falls: if Redis lost its data and counts from 0, the slot keeps the larger
+// total. A nil client has no statistics.
 func Fold(ctx context.Context, client redis.UniversalClient, db database, now time.Time) error {
 	if client == nil {
 		return nil

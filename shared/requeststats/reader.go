@@ -34,7 +34,8 @@ type Reader struct {
 	db  batcher
 	now func() time.Time
 
-	// Percent is how much slower than usual an interval must be at least. The default is 20. It is set before the first use.
+	// Percent is how much slower than usual an interval must be at least. The default is 20. It is set before the first
+	// use.
 	Percent float64
 
 	mu     sync.Mutex
@@ -49,8 +50,8 @@ func NewReader(db batcher, now func() time.Time) *Reader {
 
 const week = 7 * 24 * time.Hour
 
-// Assess assesses every route with recent requests, a baseline at this hour, or a trend, so that the trend of a quiet site
-// does not come and go with its visitors. It takes one round trip, and another one each hour for the trends.
+// Assess assesses every route with recent requests, a baseline at this hour, or a trend, so that the trend of a quiet
+// site does not come and go with its visitors. It takes one round trip, and another one each hour for the trends.
 func (r *Reader) Assess(ctx context.Context) ([]Assessment, error) {
 	now := r.now().UTC()
 	slot, hour := now.Truncate(slotLength), now.Truncate(time.Hour)
@@ -155,8 +156,8 @@ func (r *Reader) read(ctx context.Context, sql string, args ...any) (series map[
 
 const slotLength = 5 * time.Minute
 
-// The columns of each query are time, endpoint, bucket, requests and errors. The last one selects cold starts, the others
-// exclude them.
+// The columns of each query are time, endpoint, bucket, requests and errors. The last one selects cold starts, the
+// others exclude them.
 const (
 	slotsSQL = `
 select slot, endpoint, bucket::integer, sum(requests)::bigint, coalesce(sum(requests) filter (where class = 5), 0)::bigint

@@ -25,8 +25,8 @@ func open(t *testing.T) (*testenv.Database, *postgres.DB) {
 	return database, db
 }
 
-// TestAssess stores ten weeks of three routes: one as usual, one that rises by the day and became slow twenty minutes ago,
-// and one that rises and has requests only at night. Cold starts must not change them.
+// TestAssess stores ten weeks of three routes: one as usual, one that rises by the day and became slow twenty minutes
+// ago, and one that rises and has requests only at night. Cold starts must not change them.
 func TestAssess(t *testing.T) {
 	t.Parallel()
 	database, db := open(t)
@@ -104,8 +104,8 @@ func fill(t *testing.T, database *testenv.Database, rows [][]any) {
 	}
 }
 
-// TestAssessAcrossHours checks that each interval is compared with its own hour, where a slow hour is followed by a fast one,
-// and that a route without recent requests keeps its trend.
+// TestAssessAcrossHours checks that each interval is compared with its own hour, where a slow hour is followed by a
+// fast one, and that a route without recent requests keeps its trend.
 func TestAssessAcrossHours(t *testing.T) {
 	t.Parallel()
 	database, db := open(t)

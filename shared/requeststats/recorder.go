@@ -1,15 +1,15 @@
-// Package requeststats counts finished requests and evaluates their latency: a Recorder of each environment writes counts
-// to Redis, the health function folds them into PostgreSQL, and a Reader compares the latency of each route with earlier
-// weeks and finds its trend.
+// Package requeststats counts finished requests and evaluates their latency: a Recorder of each environment writes
+// counts to Redis, the health function folds them into PostgreSQL, and a Reader compares the latency of each route with
+// earlier weeks and finds its trend.
 //
 // Invariants: no request waits for statistics. Counts are written alongside the database work of the environment's next
-// request. They are grouped by endpoint, status class, cold start and duration bucket, and have no personal data. Folding
-// is idempotent, because it writes totals. Percentiles are those of added histograms, never of other percentiles. Cold
-// starts are a separate series: they measure how long an environment takes to start.
+// request. They are grouped by endpoint, status class, cold start and duration bucket, and have no personal data.
+// Folding is idempotent, because it writes totals. Percentiles are those of added histograms, never of other
+// percentiles. Cold starts are a separate series: they measure how long an environment takes to start.
 //
 // Failure policy: counts that Redis does not accept are dropped, which is counted, and writes pause after a failure. A
-// Redis that loses its data loses the counts that were not folded yet. Without enough history, there is no baseline and no
-// trend. Database errors are returned.
+// Redis that loses its data loses the counts that were not folded yet. Without enough history, there is no baseline and
+// no trend. Database errors are returned.
 package requeststats
 
 import (
@@ -30,8 +30,8 @@ const (
 	shortestSlot = time.Minute
 	// maxKeys bounds the counts that wait for a write. An environment that serves one request at a time has one.
 	maxKeys = 500
-	// writeTimeout bounds a write. It is the read timeout of a Redis call (shared/redistls), and half of the 300 ms that an
-	// environment has at its end.
+	// writeTimeout bounds a write. It is the read timeout of a Redis call (shared/redistls), and half of the 300 ms
+	// that an environment has at its end.
 	writeTimeout = 150 * time.Millisecond
 	// writePause is the longest time without writes after a failure.
 	writePause = 10 * time.Second
@@ -80,8 +80,8 @@ func (r *Recorder) Count(f telemetry.Request) {
 	r.dropped++
 }
 
-// Alongside starts to write the counts and returns immediately, so that the write runs alongside the caller's work. Counts
-// of a write that fails, or that a freeze of the environment interrupts, are counted as dropped.
+// Alongside starts to write the counts and returns immediately, so that the write runs alongside the caller's work.
+// Counts of a write that fails, or that a freeze of the environment interrupts, are counted as dropped.
 func (r *Recorder) Alongside(ctx context.Context) {
 	counts := r.take(ctx)
 	if len(counts) == 0 {

@@ -63,8 +63,8 @@ func (c Config) Validate() error {
 }
 
 const (
-	// minuteDays keeps the request statistics by the minute; their longest use looks back an hour. It must exceed the time
-	// that a slot waits in Redis: longer slots are sums of complete shorter ones.
+	// minuteDays keeps the request statistics by the minute; their longest use looks back an hour. It must exceed the
+	// time that a slot waits in Redis: longer slots are sums of complete shorter ones.
 	minuteDays = 1
 	// slotDays keeps the request statistics by five minutes; the longest burn rate looks back three days.
 	slotDays = 4

@@ -27,13 +27,13 @@ type Address struct {
 	// Normalized is the identity of a subscriber: Mailbox in lower case. RFC 5321 §2.4 allows a host to distinguish
 	// case; no large provider does.
 	Normalized string
-	// MailboxKey is the canonical mailbox that the mailbox budgets count by: Normalized without a plus tag, and for Gmail
-	// without dots and with one domain. It is never used to send an email or to find a subscriber.
+	// MailboxKey is the canonical mailbox that the mailbox budgets count by: Normalized without a plus tag, and for
+	// Gmail without dots and with one domain. It is never used to send an email or to find a subscriber.
 	MailboxKey string
 	// Domain is the domain in A-labels, lower case.
 	Domain string
-	// RegistrableDomain is the part of Domain that its owner registered, such as example.co.uk of lists.example.co.uk; for a
-	// public suffix it is Domain.
+	// RegistrableDomain is the part of Domain that its owner registered, such as example.co.uk of lists.example.co.uk;
+	// for a public suffix it is Domain.
 	RegistrableDomain string
 	// Provider is the mailbox provider, or otherProvider.
 	Provider string

@@ -24,8 +24,8 @@ type Erasure struct {
 	Address Address
 	// SubscriberID is from the link; uuid.Nil for a letter, whose sender the operator has identified.
 	SubscriberID uuid.UUID
-	// Object also records an objection to all email (Art. 21): a keyed hash of the address is kept, so that no sign-up or
-	// import emails it again.
+	// Object also records an objection to all email (Art. 21): a keyed hash of the address is kept, so that no sign-up
+	// or import emails it again.
 	Object bool
 	Visit  Visit
 

@@ -28,8 +28,8 @@ type PersonalData struct {
 }
 
 const (
-	// An imported subscriber has a confirmation time only if the list had one, and no request time. Exported lists do the
-	// same (cmd/newsletter/internal/lists).
+	// An imported subscriber has a confirmation time only if the list had one, and no request time. Exported lists do
+	// the same (cmd/newsletter/internal/lists).
 	profileSQL = `
 select to_jsonb(p)::text from (
     select s.id, s.email, s.status, s.epoch, s.locale, s.source,

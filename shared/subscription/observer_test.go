@@ -52,7 +52,8 @@ func (b *fixture) expectStatesLookTheSame(ask asking) {
 				b.Fatalf("%s: different statements:\n%q\n%q, want\n%q\n%q", name, recorded.first, recorded.second, want.first, want.second)
 			}
 		}
-		// The log belongs to the whole server and sometimes contains page images, so the minimum of several rounds counts.
+		// The log belongs to the whole server and sometimes contains page images, so the minimum of several rounds
+		// counts.
 		if round >= 2 && spread(logged) <= 0.05 {
 			b.Logf("bytes of write-ahead log by state: %v", logged)
 			return

@@ -38,8 +38,8 @@ type Request struct {
 	Visit   Visit
 	// Reasons are the checks that the request failed, for the ledger.
 	Reasons []string
-	// Hold is the reason to hold the email until the owner releases it; empty to send it. A held request must be confirmed
-	// even with SingleOptIn.
+	// Hold is the reason to hold the email until the owner releases it; empty to send it. A held request must be
+	// confirmed even with SingleOptIn.
 	Hold string
 	// OptIn is how the request becomes a subscription. The zero value asks for a confirmation.
 	OptIn OptIn

@@ -15,8 +15,8 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// Admit admits a request, calls serve, and adds the limiter's headers to its response. The count of a request that fails
-// on our side, with an error or a panic, is refunded.
+// Admit admits a request, calls serve, and adds the limiter's headers to its response. The count of a request that
+// fails on our side, with an error or a panic, is refunded.
 func (s *Service) Admit(
 	ctx context.Context, request admission.Request, serve func(admission.Decision) (*httpapi.Response, error),
 ) (*httpapi.Response, error) {

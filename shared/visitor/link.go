@@ -20,8 +20,8 @@ type LinkRequest struct {
 	Channel string
 }
 
-// SendLink enqueues an email with a link if the address is known. The response does not reveal whether it is: message as
-// JSON, or the page.
+// SendLink enqueues an email with a link if the address is known. The response does not reveal whether it is: message
+// as JSON, or the page.
 func (s *Service) SendLink(
 	ctx context.Context, r *httpapi.Request, l LinkRequest, message string, page func(*catalog.Translation) catalog.Page,
 ) (*httpapi.Response, error) {

@@ -34,8 +34,8 @@ func (s *Service) Respond(r *httpapi.Request, status int, state State, page Tran
 	return s.RespondIn(language(r), r, status, state, page)
 }
 
-// RespondIn returns state as JSON, or a page in the first available language of wanted, a BCP 47 tag or an Accept-Language
-// header.
+// RespondIn returns state as JSON, or a page in the first available language of wanted, a BCP 47 tag or an
+// Accept-Language header.
 func (s *Service) RespondIn(wanted string, r *httpapi.Request, status int, state State, page Translate) *httpapi.Response {
 	if !httpapi.WantsHTML(r) {
 		return httpapi.JSON(status, state)
@@ -52,8 +52,8 @@ func Language(r *httpapi.Request, fallback string) string { return cmp.Or(langua
 
 func language(r *httpapi.Request) string { return r.Header.Get("Accept-Language") }
 
-// InvalidLink returns the response to a link that is invalid or no longer valid, the same for every cause: a 404, as a page
-// with the paragraphs and forms of page. It returns any other error unchanged.
+// InvalidLink returns the response to a link that is invalid or no longer valid, the same for every cause: a 404, as a
+// page with the paragraphs and forms of page. It returns any other error unchanged.
 func (s *Service) InvalidLink(ctx context.Context, r *httpapi.Request, err error, page Translate) (*httpapi.Response, error) {
 	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, subscription.ErrUnknown) {
 		return nil, err

@@ -1,7 +1,7 @@
 // Package visitor is what the functions that visitors call have in common: subscribe, confirm, unsubscribe and privacy.
 //
-// A Service opens what each of them needs, admits requests, emails links, and renders responses as JSON or as a page in the
-// visitor's language. A function keeps its handlers and reads only its own settings in addition.
+// A Service opens what each of them needs, admits requests, emails links, and renders responses as JSON or as a page in
+// the visitor's language. A function keeps its handlers and reads only its own settings in addition.
 package visitor
 
 import (

@@ -1,7 +1,7 @@
 // Package webhook sends events to the owner's endpoints, by Standard Webhooks 1.0.0 (standardwebhooks.com).
 //
-// Invariants: a payload contains ids and no personal data; it is signed with every secret of the list, so that a receiver
-// can rotate secrets without losing a call; the id of a call is the same at every attempt, for deduplication.
+// Invariants: a payload contains ids and no personal data; it is signed with every secret of the list, so that a
+// receiver can rotate secrets without losing a call; the id of a call is the same at every attempt, for deduplication.
 //
 // Failure policy: a call is made once; errors are *outbox.Failure. After 410 Gone, by which a receiver asks for no more
 // calls, the Cause is Gone.
@@ -76,8 +76,8 @@ func Endpoints(cfg Config, guard outbound.Config, client *outbound.Client, now f
 	return all, nil
 }
 
-// NewEndpoint returns an endpoint without a Config. secrets has the format of Config.Secrets for one endpoint. The error
-// contains no secret. It does no I/O.
+// NewEndpoint returns an endpoint without a Config. secrets has the format of Config.Secrets for one endpoint. The
+// error contains no secret. It does no I/O.
 func NewEndpoint(url string, secrets config.Sealed, client *outbound.Client, now func() time.Time) (*Endpoint, error) {
 	keys, err := parseSecrets(secrets.Reveal())
 	if err != nil {
@@ -86,8 +86,8 @@ func NewEndpoint(url string, secrets config.Sealed, client *outbound.Client, now
 	return &Endpoint{url, keys, client, now}, nil
 }
 
-// name returns an endpoint's name in the outbox. It is a hash of the URL, so it does not reveal the URL, nor change with the
-// order of the list: an endpoint that replaces another inherits neither its deliveries nor its pause.
+// name returns an endpoint's name in the outbox. It is a hash of the URL, so it does not reveal the URL, nor change
+// with the order of the list: an endpoint that replaces another inherits neither its deliveries nor its pause.
 func name(url string) string {
 	sum := sha256.Sum256([]byte(url))
 	return outbox.WebhookPrefix + hex.EncodeToString(sum[:4])

@@ -67,8 +67,8 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 	return values
 }
 
-// variableNames returns the names of a function's variables: those that the template sets, those in its secrets, and the
-// settings in its artifact.
+// variableNames returns the names of a function's variables: those that the template sets, those in its secrets, and
+// the settings in its artifact.
 func (s *Stack) variableNames(function string, f *samtemplate.Function) []string {
 	var names []string
 	for name := range f.Variables {

@@ -49,8 +49,8 @@ type SES struct {
 	now func() time.Time
 
 	mu sync.Mutex
-	// publish publishes the event of each email that was sent with the configuration set. It is nil without a receiver, and
-	// not called while eventsOff.
+	// publish publishes the event of each email that was sent with the configuration set. It is nil without a receiver,
+	// and not called while eventsOff.
 	publish   func(Email)
 	eventsOff bool
 	emails    []Email

@@ -32,7 +32,8 @@ func Deployed(ctx context.Context, root, arch, out string, packages ...string) e
 	return run(ctx, root, DeployedEnv(arch), append(args, packages...))
 }
 
-// Local builds packages below root for this machine, quickly and with further flags: as a test or a developer runs them.
+// Local builds packages below root for this machine, quickly and with further flags: as a test or a developer runs
+// them.
 func Local(ctx context.Context, root, out string, flags []string, packages ...string) error {
 	return run(ctx, root, nil, slices.Concat([]string{"-tags", Tags, "-o", out}, flags, packages))
 }

@@ -19,8 +19,8 @@ import (
 const (
 	// initTimeout is Lambda's limit for the INIT phase.
 	initTimeout = 10 * time.Second
-	// stopGrace is the time between SIGTERM and SIGKILL. Lambda's is 500 ms, but this machine may be busy with tests, and
-	// a binary built for coverage writes its data.
+	// stopGrace is the time between SIGTERM and SIGKILL. Lambda's is 500 ms, but this machine may be busy with tests,
+	// and a binary built for coverage writes its data.
 	stopGrace = 5 * time.Second
 )
 

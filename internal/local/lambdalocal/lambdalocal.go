@@ -120,8 +120,8 @@ func New(cfg Config) (*Server, error) {
 // Result is what came of an invocation.
 type Result struct {
 	Payload []byte
-	// FunctionError is "Unhandled" when the function returned an error, ended, or ran out of time; the payload is then the
-	// error as Lambda shows it.
+	// FunctionError is "Unhandled" when the function returned an error, ended, or ran out of time; the payload is then
+	// the error as Lambda shows it.
 	FunctionError string
 }
 

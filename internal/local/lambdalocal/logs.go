@@ -21,8 +21,8 @@ func (l *lockedWriter) writeLine(prefix string, line []byte) {
 	if l.w == nil {
 		return
 	}
-	// One write a line, so that readers of the log never see a part of one. A log that cannot be written is not worth an
-	// answer.
+	// One write a line, so that readers of the log never see a part of one. A log that cannot be written is not worth
+	// an answer.
 	_, _ = l.w.Write(append(append([]byte(prefix), line...), '\n'))
 }
 

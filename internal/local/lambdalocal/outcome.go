@@ -13,7 +13,8 @@ import (
 type Outcome struct {
 	// Status is that of an HTTP answer; 0 for any other result.
 	Status int
-	// Failure is why the call failed, in the function's own words. It is empty for an HTTP answer, whose Status says it.
+	// Failure is why the call failed, in the function's own words. It is empty for an HTTP answer, whose Status says
+	// it.
 	Failure string
 }
 

@@ -9,9 +9,9 @@ import (
 )
 
 // Resolve returns the resources of a template as CloudFormation creates them with these parameter values and the
-// defaults of the others: without those whose condition is false, and with all intrinsic functions evaluated. What only a
-// deployment knows, such as an ARN or a parameter without a value, is "<Id.Attribute>" or "<Name>". An unknown function
-// or condition is an error.
+// defaults of the others: without those whose condition is false, and with all intrinsic functions evaluated. What only
+// a deployment knows, such as an ARN or a parameter without a value, is "<Id.Attribute>" or "<Name>". An unknown
+// function or condition is an error.
 func Resolve(document map[string]any, values map[string]string) (map[string]any, error) {
 	var problem error
 	r := resolver{values: map[string]any{}, conditions: mapping(document["Conditions"]), problem: &problem}
@@ -33,8 +33,8 @@ func Resolve(document map[string]any, values map[string]string) (map[string]any,
 	return resources, problem
 }
 
-// Options returns parameter values that enable every optional part of a template: "<Name>", which is what a reference to
-// it resolves to, or the default where only some texts are allowed.
+// Options returns parameter values that enable every optional part of a template: "<Name>", which is what a reference
+// to it resolves to, or the default where only some texts are allowed.
 func Options(document map[string]any) map[string]string {
 	values := map[string]string{}
 	for name, parameter := range mapping(document["Parameters"]) {

@@ -3,8 +3,8 @@
 // Parse is for the local stack and the emulators: what each function gets, from the template itself. Transform and
 // Resolve are for the policy tests: the resources that CloudFormation creates, from SAM's own translator.
 //
-// In resolved values, a reference is "<Id>" or "<Id.Attribute>". An unknown shape or function is an error that names it:
-// a check that misreads the template would pass for the wrong reason.
+// In resolved values, a reference is "<Id>" or "<Id.Attribute>". An unknown shape or function is an error that names
+// it: a check that misreads the template would pass for the wrong reason.
 package samtemplate
 
 import (

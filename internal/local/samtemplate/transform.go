@@ -19,9 +19,9 @@ var ErrNoTranslator = errors.New("SAM's translator is not installed; `make setup
 //go:embed transform.py
 var transformProgram string
 
-// Transform returns the templates that CloudFormation receives: texts after SAM's translator, which AWS runs too, in the
-// region eu-central-1. Intrinsic functions are kept; Resolve evaluates them. The functions' code has an S3 URL, as after
-// `sam package`. The error is ErrNoTranslator if the translator is not installed.
+// Transform returns the templates that CloudFormation receives: texts after SAM's translator, which AWS runs too, in
+// the region eu-central-1. Intrinsic functions are kept; Resolve evaluates them. The functions' code has an S3 URL, as
+// after `sam package`. The error is ErrNoTranslator if the translator is not installed.
 func Transform(ctx context.Context, parameters map[string]string, texts ...[]byte) ([]map[string]any, error) {
 	python, err := Python(ctx, "samtranslator")
 	if err != nil {

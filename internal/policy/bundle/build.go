@@ -20,8 +20,8 @@ const MaxBinary = 16 << 20
 type Binary struct {
 	Function string
 	Bytes    int64
-	// ReflectMethod is set if the binary looks up methods by a name that is known only at run time. The linker must then
-	// keep every exported method of every type, which costs 7 to 12 MiB.
+	// ReflectMethod is set if the binary looks up methods by a name that is known only at run time. The linker must
+	// then keep every exported method of every type, which costs 7 to 12 MiB.
 	ReflectMethod bool
 	// Calls are the IAM actions of the AWS operations that it links, such as "ses:SendEmail".
 	Calls []string

@@ -1,9 +1,9 @@
 // Package bundle checks that the functions' code, template.yaml, the sample events and the OpenAPI document agree.
 //
-// It reads no Go source: what a function reads and serves is recorded from its run (internal/policy/settings/record), what it
-// imports and links comes from `go list`, and what it calls at AWS from the linker (Binary). The template is checked as
-// CloudFormation receives it, after SAM's translator (Stack). Each problem names its place and the fix. An input that
-// cannot be read is an error.
+// It reads no Go source: what a function reads and serves is recorded from its run (internal/policy/settings/record),
+// what it imports and links comes from `go list`, and what it calls at AWS from the linker (Binary). The template is
+// checked as CloudFormation receives it, after SAM's translator (Stack). Each problem names its place and the fix. An
+// input that cannot be read is an error.
 package bundle
 
 import (

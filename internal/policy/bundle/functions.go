@@ -73,9 +73,9 @@ func (s *Stack) timeout(id string) time.Duration {
 	return time.Duration(number(s.properties(id)["Timeout"])) * time.Second
 }
 
-// checkTimeouts checks that each function's Timeout exceeds the sum of its deadlines, so that a slow dependency leads to
-// an error response and not to a killed environment. deliver's own test adds its deadlines. CloudFormation waits for the
-// migration at least as long as Lambda lets it run.
+// checkTimeouts checks that each function's Timeout exceeds the sum of its deadlines, so that a slow dependency leads
+// to an error response and not to a killed environment. deliver's own test adds its deadlines. CloudFormation waits for
+// the migration at least as long as Lambda lets it run.
 func (b *Bundle) checkTimeouts(s *Stack) []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {

@@ -12,8 +12,8 @@ import (
 	"newsletter/internal/local/samtemplate"
 )
 
-// TestNoCallerUsesAVersionOrAlias enables AutoPublishAlias for all functions: SAM then creates an alias for each function
-// and makes every caller use it.
+// TestNoCallerUsesAVersionOrAlias enables AutoPublishAlias for all functions: SAM then creates an alias for each
+// function and makes every caller use it.
 func TestNoCallerUsesAVersionOrAlias(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(templateText(t), "    Tracing: Active\n", "    Tracing: Active\n    AutoPublishAlias: live\n", 1)
@@ -29,8 +29,8 @@ func TestNoCallerUsesAVersionOrAlias(t *testing.T) {
 	}
 }
 
-// TestAChangedParameterReachesTheFunctions checks that each parameter changes a resource of the stack, and that Migration
-// runs when the inputs of migrate change. A change takes effect because all callers use the function itself
+// TestAChangedParameterReachesTheFunctions checks that each parameter changes a resource of the stack, and that
+// Migration runs when the inputs of migrate change. A change takes effect because all callers use the function itself
 // (TestNoCallerUsesAVersionOrAlias), whatever the parameters: the translator's output does not depend on them.
 func TestAChangedParameterReachesTheFunctions(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,6 @@
-// Command language checks the words of the repository against docs/glossary.md: the form of doc comments, phrases that the
-// glossary replaces, and the length of commit subjects. It reads the given files and folders, or everything, and exits with
-// status 1 when it finds a violation.
+// Command language checks the words of the repository against docs/glossary.md: the form of doc comments, phrases that
+// the glossary replaces, and the length of commit subjects. It reads the given files and folders, or everything, and
+// exits with status 1 when it finds a violation.
 package main
 
 import (

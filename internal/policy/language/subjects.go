@@ -13,8 +13,8 @@ const (
 	subjectMax    = 72 // columns; Git's own guidance is 50 to 72
 )
 
-// checkSubjects returns the commits whose subject is too long. A folder that is no checkout with that history, such as a
-// shallow clone or an archive, has none to check.
+// checkSubjects returns the commits whose subject is too long. A folder that is no checkout with that history, such as
+// a shallow clone or an archive, has none to check.
 func checkSubjects(folder string) (findings []finding, err error) {
 	if exec.Command("git", "-C", folder, "merge-base", "--is-ancestor", subjectsSince, "HEAD").Run() != nil {
 		return nil, nil //nolint:nilerr // no history, so no findings

@@ -25,9 +25,9 @@ type recording struct {
 	Routes    []string // "GET /api/health"
 }
 
-// recordRuns runs every function below root twice and returns what each reads and serves. Without configuration, a function
-// reads all variables that it can ever read, and then exits because required ones are missing. With them, it opens its
-// routes, and then exits because there is no Lambda.
+// recordRuns runs every function below root twice and returns what each reads and serves. Without configuration, a
+// function reads all variables that it can ever read, and then exits because required ones are missing. With them, it
+// opens its routes, and then exits because there is no Lambda.
 func recordRuns(ctx context.Context, root string) (map[string]recording, error) {
 	binaries, err := os.MkdirTemp("", "newsletter-functions-")
 	if err != nil {

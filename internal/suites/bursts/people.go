@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Forms of user agents; %d is the version. They distinguish people as little as real ones do. docs/burst-detection.md names
-// the sources of these forms and of the shares below.
+// Forms of user agents; %d is the version. They distinguish people as little as real ones do. docs/burst-detection.md
+// names the sources of these forms and of the shares below.
 const (
 	androidChrome = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Mobile Safari/537.36"
 	windowsChrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Safari/537.36"

@@ -24,8 +24,8 @@ import (
 )
 
 // engine is a Docker engine behind a proxy socket. The proxy puts every container on the host's network, where the
-// functions reach the stack on 127.0.0.1 without a bridge or firewall rule, and the host's architecture. `sam local` has
-// no options for that.
+// functions reach the stack on 127.0.0.1 without a bridge or firewall rule, and the host's architecture. `sam local`
+// has no options for that.
 type engine struct {
 	socket    string
 	variables map[string]string // added to those of each new container

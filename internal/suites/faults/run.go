@@ -48,7 +48,8 @@ const hot = 25
 // absent prefixes the line of a server that is not installed and whose faults are skipped.
 const absent = "left out:"
 
-// runHistory runs operations and faults concurrently, then stops the faults and completes everything that was left open.
+// runHistory runs operations and faults concurrently, then stops the faults and completes everything that was left
+// open.
 func runHistory(ctx context.Context, o options) (history, error) {
 	began := time.Now()
 	s, err := startSystem(ctx, o.root, o.log)

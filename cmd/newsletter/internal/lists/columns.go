@@ -41,8 +41,8 @@ const (
 	steps
 )
 
-// consent returns the time and the network address of the consent that the line states. The time is zero if the line has
-// no readable one, and unread reports whether it has an unreadable one.
+// consent returns the time and the network address of the consent that the line states. The time is zero if the line
+// has no readable one, and unread reports whether it has an unreadable one.
 func (l line) consent(now time.Time) (at time.Time, ip string, unread bool) {
 	for s, text := range l.times {
 		if text == "" {

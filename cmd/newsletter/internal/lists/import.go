@@ -34,8 +34,8 @@ type Options struct {
 	DryRun bool
 	// ConsentVersion is the consent text of lines that name none; empty for none.
 	ConsentVersion string
-	// OnChecked is called once before anything is written, with the number of persons and the ignored columns. It may be
-	// nil.
+	// OnChecked is called once before anything is written, with the number of persons and the ignored columns. It may
+	// be nil.
 	OnChecked func(lines int, passedOver []string)
 	// OnResult is called for every line. It may be nil.
 	OnResult func(Result)

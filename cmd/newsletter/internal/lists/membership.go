@@ -69,7 +69,8 @@ var (
 	// negating are words that turn the meaning of a heading round; negatingWish only together with one of wanting.
 	negations     = []string{"not", "dont", "never", "without", "nicht", "kein", "keine", "pas", "sans"}
 	wishNegations = []string{"no", "non", "former", "formerly", "ex", "ehemals", "ancien", "ancienne"}
-	// details are last words of headings that hold no answer to yes or no, such as "subscription_date" and "consent ip".
+	// details are last words of headings that hold no answer to yes or no, such as "subscription_date" and "consent
+	// ip".
 	detailWords = []string{"at", "time", "date", "datum", "zeit", "on", "since", "seit", "ip", "id", "url", "link", "source", "version", "locale", "language", "name", "hash", "key", "token"}
 
 	noValues  = []string{"", "false", "no", "n", "f", "0", "off", "none", "null", "never", "nein", "falsch", "nie", "non", "faux", "jamais"}

@@ -1,7 +1,7 @@
 package main
 
-// An alarm watches one metric. Period times Periods is at most a day, or 7 days if Period is an hour or more (CloudWatch
-// API reference, PutMetricAlarm).
+// An alarm watches one metric. Period times Periods is at most a day, or 7 days if Period is an hour or more
+// (CloudWatch API reference, PutMetricAlarm).
 type alarm struct {
 	ID, DependsOn string
 	Comment       string // above it

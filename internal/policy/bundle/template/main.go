@@ -1,6 +1,6 @@
 // Command template generates the blocks of template.yaml that depend on the functions: secrets, variables, roles, log
-// groups, events and alarms. A block is between "# generated: NAME" and "# end of NAME"; the rest of the file is written
-// by hand and kept.
+// groups, events and alarms. A block is between "# generated: NAME" and "# end of NAME"; the rest of the file is
+// written by hand and kept.
 //
 //	template [-check]   write template.yaml, or only fail if it is not current
 //

@@ -1,8 +1,8 @@
 package main
 
 // A row describes one function. Its routes are those that it serves; its role, log group and variables follow from the
-// settings that it reads (both in internal/policy/settings/record) and from the tables secrets and variables. The bounds are from
-// Lambda's API reference (CreateFunction, PutFunctionEventInvokeConfig, CreateEventSourceMapping).
+// settings that it reads (both in internal/policy/settings/record) and from the tables secrets and variables. The
+// bounds are from Lambda's API reference (CreateFunction, PutFunctionEventInvokeConfig, CreateEventSourceMapping).
 type row struct {
 	Name        string // directory in functions/
 	Comment     string // after its name, above its resources
