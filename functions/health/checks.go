@@ -52,7 +52,7 @@ var (
 	errReadOnly  = errors.New("the server is read-only")
 	errBehind    = errors.New("the database schema is too old for this release")
 	errNoReplica = errors.New("the read replica is lost; reads go to the writer")
-	errNoRedis   = errors.New("Redis is not configured; each environment limits on its own")
+	errNoRedis   = errors.New("no Redis server is configured; each environment limits on its own")
 )
 
 // postgresCheck fails if the server does not answer or is read-only.

@@ -165,8 +165,9 @@ func (s *RedisStore) load(reply *redis.StringCmd) (entries []entry, err error) {
 		return slices.Clone(s.memory), nil
 	case err != nil:
 		return nil, err
-	case json.Unmarshal(text, &entries) != nil: // of another version
-		return slices.Clone(s.memory), nil
+	}
+	if unreadable := json.Unmarshal(text, &entries); unreadable != nil { // written by another version
+		return slices.Clone(s.memory), nil //nolint:nilerr // it is written anew
 	}
 	return slices.DeleteFunc(entries, func(e entry) bool { return s.archived[e.Alert.ID] }), nil
 }
