@@ -12,9 +12,9 @@ import (
 	"newsletter/shared/config"
 )
 
-// ErrSealed is the error for a sealed payload that cannot be opened: it was changed, belongs to another event, or its
+// errSealed is the error for a sealed payload that cannot be opened: it was changed, belongs to another event, or its
 // key is missing.
-var ErrSealed = errors.New("outbox: the sealed payload cannot be opened")
+var errSealed = errors.New("outbox: the sealed payload cannot be opened")
 
 // VaultConfig holds the keys of sealed payloads.
 type VaultConfig struct {
@@ -74,19 +74,19 @@ func (v *Vault) Seal(event uuid.UUID, plain []byte) []byte {
 	return v.keys[v.newest].Seal(head, nil, plain, event[:]) //nolint:gosec // the cipher makes the nonce by itself
 }
 
-// Open decrypts the output of Seal for the same event. The error is ErrSealed.
+// Open decrypts the output of Seal for the same event. The error is errSealed.
 func (v *Vault) Open(event uuid.UUID, sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 || len(sealed) <= int(sealed[0]) {
-		return nil, ErrSealed
+		return nil, errSealed
 	}
 	end := 1 + int(sealed[0])
 	key := v.keys[string(sealed[1:end])]
 	if key == nil {
-		return nil, ErrSealed
+		return nil, errSealed
 	}
 	plain, err := key.Open(nil, nil, sealed[end:], event[:])
 	if err != nil {
-		return nil, ErrSealed
+		return nil, errSealed
 	}
 	return plain, nil
 }

@@ -41,7 +41,7 @@ func TestVault(t *testing.T) {
 		refused["byte "+string(rune('0'+i%10))] = func() ([]byte, error) { return open(old).Open(event, changed) }
 	}
 	for name, do := range refused {
-		if got, err := do(); !errors.Is(err, ErrSealed) || got != nil {
+		if got, err := do(); !errors.Is(err, errSealed) || got != nil {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}

@@ -19,7 +19,7 @@ func (a alarmed) contains(metric, dimension, resource string) bool {
 
 // checkAlarms checks that everything the system cannot observe itself has an alarm, and that each alarm has a
 // recipient.
-func (b *Bundle) checkAlarms(s *Stack) []string {
+func (b *bundle) checkAlarms(s *Stack) []string {
 	var problems problems
 	var all alarmed
 	page, err := os.ReadFile(filepath.Join(b.Root, "docs", "dashboard.md"))

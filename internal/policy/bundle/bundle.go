@@ -26,41 +26,41 @@ import (
 // module is the module path.
 const module = "newsletter"
 
-// A Bundle holds what is known of the code, its sample events and its documents.
-type Bundle struct {
+// A bundle holds what is known of the code, its sample events and its documents.
+type bundle struct {
 	Root      string
-	Functions map[string]*Function // by directory name
-	Packages  map[string]Package   // of this module, by import path
-	Events    map[string][]Event   // by directory name
-	Contract  map[string][]string  // documented methods by path, in upper case
+	Functions map[string]*function     // by directory name
+	Packages  map[string]goPackage     // of this module, by import path
+	Events    map[string][]sampleEvent // by directory name
+	Contract  map[string][]string      // documented methods by path, in upper case
 }
 
-// A Function is what one function reads, serves and links.
-type Function struct {
+// A function is what one function reads, serves and links.
+type function struct {
 	Variables []settings.Variable
 	Routes    []string // "GET /api/health"
 	Deps      []string // import paths, including the standard library's
 }
 
-// A Package is the output of `go list -json` for a package.
-type Package struct {
+// A goPackage is the output of `go list -json` for a package.
+type goPackage struct {
 	ImportPath string
 	Imports    []string
 	Deps       []string // of the imports, too
 }
 
 // Load reads the module at root.
-func Load(root string) (*Bundle, error) {
+func Load(root string) (*bundle, error) {
 	names, err := FunctionNames(root)
 	if err != nil {
 		return nil, err
 	}
-	b := &Bundle{Root: root, Functions: map[string]*Function{}}
+	b := &bundle{Root: root, Functions: map[string]*function{}}
 	if b.Packages, err = listPackages(root); err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		b.Functions[name] = &Function{settings.Reads(name), record.Routes[name], b.Packages[module+"/functions/"+name].Deps}
+		b.Functions[name] = &function{settings.Reads(name), record.Routes[name], b.Packages[module+"/functions/"+name].Deps}
 	}
 	if b.Events, err = readEvents(root); err != nil {
 		return nil, err
@@ -70,12 +70,12 @@ func Load(root string) (*Bundle, error) {
 }
 
 // Problems returns the findings in the code, the sample events and the OpenAPI document.
-func (b *Bundle) Problems() []string {
+func (b *bundle) Problems() []string {
 	return slices.Concat(b.checkEvents(), b.checkContract(), b.checkImports())
 }
 
 // StackProblems returns the findings in a stack.
-func (b *Bundle) StackProblems(s *Stack) []string {
+func (b *bundle) StackProblems(s *Stack) []string {
 	return slices.Concat(b.checkFunctions(s), b.checkVariables(s), b.checkRoles(s), b.checkTimeouts(s), b.checkRoutes(s),
 		s.checkEntrances(), s.checkCallers(), s.checkData(), s.checkFeedback(), b.checkAlarms(s), b.checkDashboards(s))
 }
@@ -97,7 +97,7 @@ func FunctionNames(root string) ([]string, error) {
 }
 
 // listPackages lists all packages of the module, with the functions' build tags and target.
-func listPackages(root string) (map[string]Package, error) {
+func listPackages(root string) (map[string]goPackage, error) {
 	cmd := exec.Command("go", "list", "-tags", gobuild.Tags, "-json=ImportPath,Imports,Deps", "./...")
 	cmd.Dir, cmd.Env = root, gobuild.DeployedEnv("arm64")
 	var errs bytes.Buffer
@@ -106,9 +106,9 @@ func listPackages(root string) (map[string]Package, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the packages: %w\n%s", err, errs.String())
 	}
-	all := map[string]Package{}
+	all := map[string]goPackage{}
 	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p Package
+		var p goPackage
 		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
 			return all, nil
 		} else if err != nil {

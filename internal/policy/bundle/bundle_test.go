@@ -19,7 +19,7 @@ const root = "../../.."
 // gone is a resource type without effect.
 const gone = "AWS::CloudFormation::WaitConditionHandle"
 
-func load(t *testing.T) *Bundle {
+func load(t *testing.T) *bundle {
 	t.Helper()
 	b, err := Load(root)
 	if err != nil {
@@ -177,15 +177,15 @@ func TestLogViolationsAreReported(t *testing.T) {
 }
 
 // clone copies the parts that tests change.
-func clone(b *Bundle) *Bundle {
+func clone(b *bundle) *bundle {
 	c := *b
-	c.Functions, c.Packages, c.Contract = map[string]*Function{}, maps.Clone(b.Packages), map[string][]string{}
+	c.Functions, c.Packages, c.Contract = map[string]*function{}, maps.Clone(b.Packages), map[string][]string{}
 	for name, f := range b.Functions {
 		copied := *f
 		copied.Variables, copied.Routes = slices.Clone(f.Variables), slices.Clone(f.Routes)
 		c.Functions[name] = &copied
 	}
-	c.Events = map[string][]Event{}
+	c.Events = map[string][]sampleEvent{}
 	for name, events := range b.Events {
 		c.Events[name] = slices.Clone(events)
 	}
@@ -198,41 +198,41 @@ func clone(b *Bundle) *Bundle {
 func TestCodeViolationsAreReported(t *testing.T) {
 	t.Parallel()
 	whole := load(t)
-	links := func(function, dep string) func(*Bundle) {
-		return func(b *Bundle) {
+	links := func(function, dep string) func(*bundle) {
+		return func(b *bundle) {
 			p := b.Packages[module+"/functions/"+function]
 			p.Deps = append(slices.Clone(p.Deps), dep)
 			b.Packages[p.ImportPath] = p
 		}
 	}
-	imports := func(name, dep string) func(*Bundle) {
-		return func(b *Bundle) {
+	imports := func(name, dep string) func(*bundle) {
+		return func(b *bundle) {
 			p := b.Packages[module+"/shared/"+name]
 			p.Imports = append(slices.Clone(p.Imports), module+"/"+dep)
 			b.Packages[p.ImportPath] = p
 		}
 	}
 	for name, c := range map[string]struct {
-		change func(b *Bundle)
+		change func(b *bundle)
 		want   string
 	}{
-		"new route": {func(b *Bundle) {
+		"new route": {func(b *bundle) {
 			b.Functions["health"].Routes = append(b.Functions["health"].Routes, "GET /api/health/deep")
 		}, "docs/openapi.yaml does not describe GET /api/health/deep"},
-		"route not described": {func(b *Bundle) { delete(b.Contract, "/api/health/live") }, "does not describe GET /api/health/live"},
-		"described method": {func(b *Bundle) {
+		"route not described": {func(b *bundle) { delete(b.Contract, "/api/health/live") }, "does not describe GET /api/health/live"},
+		"described method": {func(b *bundle) {
 			b.Contract["/api/health"] = append(b.Contract["/api/health"], "POST")
 		}, "describes POST /api/health, which no function handles"},
-		"no events":      {func(b *Bundle) { delete(b.Events, "subscribe") }, "functions/subscribe has no sample event"},
-		"orphaned event": {func(b *Bundle) { b.Events["other"] = nil }, "events/other belongs to no function"},
-		"event of another function": {func(b *Bundle) {
-			b.Events["subscribe"] = append(b.Events["subscribe"], Event{File: "f.json", Path: "/api/health", Method: "GET"})
+		"no events":      {func(b *bundle) { delete(b.Events, "subscribe") }, "functions/subscribe has no sample event"},
+		"orphaned event": {func(b *bundle) { b.Events["other"] = nil }, "events/other belongs to no function"},
+		"event of another function": {func(b *bundle) {
+			b.Events["subscribe"] = append(b.Events["subscribe"], sampleEvent{File: "f.json", Path: "/api/health", Method: "GET"})
 		}, "f.json has the path /api/health, a route of another function"},
-		"missing event of a method": {func(b *Bundle) {
-			b.Events["confirm"] = slices.DeleteFunc(b.Events["confirm"], func(e Event) bool { return e.Method == "POST" })
+		"missing event of a method": {func(b *bundle) {
+			b.Events["confirm"] = slices.DeleteFunc(b.Events["confirm"], func(e sampleEvent) bool { return e.Method == "POST" })
 		}, "events/confirm has no POST /api/newsletter/confirm"},
-		"missing scheduled event": {func(b *Bundle) {
-			b.Events["deliver"] = slices.DeleteFunc(b.Events["deliver"], func(e Event) bool { return e.Scheduled })
+		"missing scheduled event": {func(b *bundle) {
+			b.Events["deliver"] = slices.DeleteFunc(b.Events["deliver"], func(e sampleEvent) bool { return e.Scheduled })
 		}, "events/deliver has no scheduled event"},
 		"test code deployed":      {links("confirm", "testing"), "functions/confirm links testing"},
 		"TOML deployed":           {links("confirm", "github.com/pelletier/go-toml/v2"), "functions/confirm links github.com/pelletier/go-toml/v2"},
@@ -276,21 +276,21 @@ func TestCodeChangesNeedTheTemplate(t *testing.T) {
 	whole, template := load(t), templateText(t)
 	stacks := translated(t, func(ctx context.Context) ([][]*Stack, error) { return Stacks(ctx, []byte(template)) })[0]
 	for name, c := range map[string]struct {
-		change func(f map[string]*Function)
+		change func(f map[string]*function)
 		want   string
 	}{
-		"new variable": {func(f map[string]*Function) {
+		"new variable": {func(f map[string]*function) {
 			f["subscribe"].Variables = append(f["subscribe"].Variables, settings.Variable{Name: "NEW", Kind: settings.Infrastructure})
 		}, "functions/subscribe reads NEW, which SubscribeFunction does not get"},
-		"new secret": {func(f map[string]*Function) {
+		"new secret": {func(f map[string]*function) {
 			f["health"].Variables = append(f["health"].Variables, settings.Variable{Name: "PEPPER", Kind: settings.Secret})
 		}, "functions/health reads the secret PEPPER"},
-		"unread secret": {func(f map[string]*Function) {
+		"unread secret": {func(f map[string]*function) {
 			f["confirm"].Variables = slices.DeleteFunc(f["confirm"].Variables, func(v settings.Variable) bool { return v.Name == "TOKEN_KEYS_CONFIRM" })
 		}, "ConfirmFunction may read ConfirmKeysSecret, but functions/confirm reads none of its variables"},
-		"new route":     {func(f map[string]*Function) { f["health"].Routes = []string{"GET /api/deep"} }, "HealthFunction serves /api/deep, which is no route"},
-		"private route": {func(f map[string]*Function) { f["deliver"].Routes = []string{"GET /api/x"} }, "functions/deliver serves /api/x, but is not public"},
-		"function gone": {func(f map[string]*Function) { delete(f, "health") }, "HealthFunction has no directory functions/health"},
+		"new route":     {func(f map[string]*function) { f["health"].Routes = []string{"GET /api/deep"} }, "HealthFunction serves /api/deep, which is no route"},
+		"private route": {func(f map[string]*function) { f["deliver"].Routes = []string{"GET /api/x"} }, "functions/deliver serves /api/x, but is not public"},
+		"function gone": {func(f map[string]*function) { delete(f, "health") }, "HealthFunction has no directory functions/health"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := clone(whole)

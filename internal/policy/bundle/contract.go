@@ -25,7 +25,7 @@ func readContract(root string) (map[string][]string, error) {
 }
 
 // checkContract checks that the functions and docs/openapi.yaml have the same routes.
-func (b *Bundle) checkContract() []string {
+func (b *bundle) checkContract() []string {
 	var problems problems
 	var served, documented []string
 	for _, name := range sortedKeys(b.Functions) {

@@ -48,7 +48,7 @@ type lineOptions struct {
 
 // checkDashboards checks that CloudWatch accepts each dashboard and that its metrics exist. Together the dashboards
 // must show every metric of the catalogue, every function's throttles and every alarm.
-func (b *Bundle) checkDashboards(s *Stack) []string {
+func (b *bundle) checkDashboards(s *Stack) []string {
 	var problems problems
 	drawn, alarms := alarmed{}, []string{}
 	for _, id := range s.ids("AWS::CloudWatch::Dashboard") {

@@ -11,8 +11,8 @@ import (
 	"newsletter/internal/policy/settings"
 )
 
-// An Event is a sample event.
-type Event struct {
+// A sampleEvent is an event in events/.
+type sampleEvent struct {
 	File string // relative to the root: "events/subscribe/json.json"
 	// Path is the matched route's and Method the request's, of HTTP events.
 	Path, Method string
@@ -35,13 +35,13 @@ type shape struct {
 }
 
 // readEvents reads events/<function>/*.json.
-func readEvents(root string) (map[string][]Event, error) {
+func readEvents(root string) (map[string][]sampleEvent, error) {
 	files, err := filepath.Glob(filepath.Join(root, "events", "*", "*"))
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(files)
-	all := map[string][]Event{}
+	all := map[string][]sampleEvent{}
 	for _, file := range files {
 		name, err := filepath.Rel(root, file)
 		if err != nil {
@@ -58,7 +58,7 @@ func readEvents(root string) (map[string][]Event, error) {
 		}
 		function := strings.Split(name, "/")[1]
 		_, path, _ := strings.Cut(s.RouteKey, " ")
-		event := Event{
+		event := sampleEvent{
 			File: name, Path: path, Method: s.RequestContext.HTTP.Method,
 			Scheduled: s.Scheduled || s.DetailType == "Scheduled Event",
 		}
@@ -71,7 +71,7 @@ func readEvents(root string) (map[string][]Event, error) {
 }
 
 // checkEvents checks that every function, route and schedule has sample events, and that every event belongs to one.
-func (b *Bundle) checkEvents() []string {
+func (b *bundle) checkEvents() []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Events) {
 		if b.Functions[name] == nil {
@@ -91,12 +91,12 @@ func (b *Bundle) checkEvents() []string {
 			problems.add("functions/%s has no sample event: add events/%s/*.json; they are documentation, `make invoke` input and fixtures", name, name)
 		}
 		for _, route := range f.Routes {
-			if !slices.ContainsFunc(events, func(e Event) bool { return e.Method+" "+e.Path == route }) {
+			if !slices.ContainsFunc(events, func(e sampleEvent) bool { return e.Method+" "+e.Path == route }) {
 				problems.add("events/%s has no %s: add a sample event", name, route)
 			}
 		}
 		scheduled := slices.ContainsFunc(f.Variables, func(v settings.Variable) bool { return v.Name == "SCHEDULE" })
-		if scheduled && !slices.ContainsFunc(events, func(e Event) bool { return e.Scheduled }) {
+		if scheduled && !slices.ContainsFunc(events, func(e sampleEvent) bool { return e.Scheduled }) {
 			problems.add(`events/%s has no scheduled event: add one with {"scheduled":true}`, name)
 		}
 	}
@@ -104,7 +104,7 @@ func (b *Bundle) checkEvents() []string {
 }
 
 // isRoute reports whether any function serves a path.
-func (b *Bundle) isRoute(path string) bool {
+func (b *bundle) isRoute(path string) bool {
 	for _, f := range b.Functions {
 		if f.serves(path) {
 			return true
@@ -113,6 +113,6 @@ func (b *Bundle) isRoute(path string) bool {
 	return false
 }
 
-func (f *Function) serves(path string) bool {
+func (f *function) serves(path string) bool {
 	return slices.ContainsFunc(f.Routes, func(route string) bool { return strings.HasSuffix(route, " "+path) })
 }

@@ -15,7 +15,7 @@ import (
 
 // checkFunctions checks that each directory of functions/ is a function of the stack and that all of them are built,
 // configured and logged alike.
-func (b *Bundle) checkFunctions(s *Stack) []string {
+func (b *bundle) checkFunctions(s *Stack) []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
 		if !slices.Contains(s.functions(), functionID(name)) {
@@ -76,7 +76,7 @@ func (s *Stack) timeout(id string) time.Duration {
 // checkTimeouts checks that each function's Timeout exceeds the sum of its deadlines, so that a slow dependency leads
 // to an error response and not to a killed environment. deliver's own test adds its deadlines. CloudFormation waits for
 // the migration at least as long as Lambda lets it run.
-func (b *Bundle) checkTimeouts(s *Stack) []string {
+func (b *bundle) checkTimeouts(s *Stack) []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
 		id, need := functionID(name), lambdafn.Reserve
@@ -111,7 +111,7 @@ func (s *Stack) secretsOf(id string) []string {
 // checkVariables checks that each function gets exactly the secrets and infrastructure variables that it reads: secrets
 // from Secrets Manager, the rest from the template. The template must not set settings, which come from the artifact's
 // settings file, because the environment overrides the file.
-func (b *Bundle) checkVariables(s *Stack) []string {
+func (b *bundle) checkVariables(s *Stack) []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
 		id, read, sealed := functionID(name), map[string]bool{}, map[string]bool{}

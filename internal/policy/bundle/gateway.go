@@ -20,7 +20,7 @@ const anyMethod = "x-amazon-apigateway-any-method"
 
 // checkRoutes checks that the API passes each path that a function serves to this function, with any method, and has no
 // other path. Only public functions have paths.
-func (b *Bundle) checkRoutes(s *Stack) []string {
+func (b *bundle) checkRoutes(s *Stack) []string {
 	var problems problems
 	served := map[string]string{}
 	for _, name := range sortedKeys(b.Functions) {

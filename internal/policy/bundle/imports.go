@@ -83,7 +83,7 @@ var cryptography = map[string]bool{
 var jitter = []string{"breaker", "outbox", "postgres", "ratelimit"}
 
 // checkImports checks all imports against these tables.
-func (b *Bundle) checkImports() []string {
+func (b *bundle) checkImports() []string {
 	var problems problems
 	for _, path := range sortedKeys(b.Packages) {
 		p := b.Packages[path]
@@ -107,7 +107,7 @@ func (b *Bundle) checkImports() []string {
 }
 
 // checkDeployed checks the imports of a deployed package against docs/security.md.
-func checkDeployed(p Package, jitters bool, problems *problems) {
+func checkDeployed(p goPackage, jitters bool, problems *problems) {
 	for _, dep := range p.Imports {
 		isCrypto := strings.HasPrefix(dep, "crypto/") || strings.HasPrefix(dep, "golang.org/x/crypto/")
 		switch {

@@ -60,7 +60,7 @@ var folder = regexp.MustCompile(`^<[A-Za-z0-9]+\.Arn>(/[a-z0-9]+)+/\*$`)
 
 // checkRoles checks that each role names its actions and resources, allows what Lambda itself needs, and reads exactly
 // the secrets of its function. Binary.CallProblems compares the other actions with the code.
-func (b *Bundle) checkRoles(s *Stack) []string {
+func (b *bundle) checkRoles(s *Stack) []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
 		role := roleOf(name)
