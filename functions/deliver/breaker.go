@@ -43,7 +43,7 @@ func (r *run) checkBreaker(ctx context.Context) {
 		r.report(ctx, err)
 		return
 	}
-	lambdafn.Logger(ctx).Error("all emails paused", "reason", reason, "sent", rates.Sent, "bounces", rates.Bounces, "complaints", rates.Complaints)
+	lambdafn.Logger(ctx).ErrorContext(ctx, "all emails paused", "reason", reason, "sent", rates.Sent, "bounces", rates.Bounces, "complaints", rates.Complaints)
 	r.report(ctx, fmt.Errorf("all emails paused because of %s: %w", reason, errPaused))
 }
 

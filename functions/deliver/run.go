@@ -226,5 +226,5 @@ func (r *run) retry(ctx context.Context, d outbox.Delivery, failure *outbox.Fail
 // report logs an error and captures it for the operator.
 func (r *run) report(ctx context.Context, err error) {
 	capture.Error(ctx, err)
-	lambdafn.Logger(ctx).Error("delivery failed", "err", err)
+	lambdafn.Logger(ctx).ErrorContext(ctx, "delivery failed", "err", err)
 }

@@ -54,7 +54,7 @@ func (h *handler) apply(ctx context.Context, event json.RawMessage) (any, error)
 		}
 		if err != nil {
 			capture.Error(ctx, err)
-			lambdafn.Logger(ctx).Error("queued unsubscribe failed", "err", err)
+			lambdafn.Logger(ctx).ErrorContext(ctx, "queued unsubscribe failed", "err", err)
 		}
 		if err != nil || lost {
 			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})

@@ -13,7 +13,7 @@ func Warm(ctx context.Context, dials ...func(context.Context) error) {
 	for _, dial := range dials {
 		all.Go(func() {
 			if err := dial(ctx); err != nil {
-				Logger(ctx).Warn("warm-up failed", "err", err)
+				Logger(ctx).WarnContext(ctx, "warm-up failed", "err", err)
 			}
 		})
 	}
