@@ -27,7 +27,7 @@ import (
 	"newsletter/shared/ratelimit"
 )
 
-// observed is what the checks of this run observed besides their statuses, for samples, rules and metrics. It is safe
+// observed has the results of the checks of this run besides their statuses, for samples, rules and metrics. It is safe
 // for concurrent use.
 type observed struct {
 	mu            sync.Mutex

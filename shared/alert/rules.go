@@ -44,7 +44,7 @@ const (
 	Critical Severity = "critical" // look at it now
 )
 
-// text is what the owner reads about a rule: its title, and what to do.
+// text is the text about a rule for the owner: its title, and what to do.
 type text struct{ title, advice string }
 
 // texts has a text for each rule. docs/alerts.md lists them, which a test checks.

@@ -7,7 +7,7 @@ import (
 	"newsletter/shared/catalog"
 )
 
-// Content is what Compose makes an email of.
+// Content is the input of Compose.
 type Content struct {
 	Texts catalog.EmailTexts
 	Lang  string

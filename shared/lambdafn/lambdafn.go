@@ -29,7 +29,7 @@ import (
 	"newsletter/shared/telemetry"
 )
 
-// Function is what a binary serves. Its parts are called concurrently if Lambda runs several events in one process.
+// Function is the function that a binary serves. Its parts are called concurrently if Lambda runs several events in one process.
 type Function struct {
 	// HTTP serves HTTP API events. Nil if the function has no routes.
 	HTTP *httpapi.API

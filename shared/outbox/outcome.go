@@ -42,7 +42,7 @@ const (
 	DeadLettered Outcome = "dead"
 )
 
-// Result is what an outcome means for the message.
+// Result is the effect of an outcome on the message.
 type Result string
 
 // The results.

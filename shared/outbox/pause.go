@@ -13,7 +13,7 @@ import (
 // Email is the destination of all emails.
 const Email = "email"
 
-// Traffic is what limits a worker's sends.
+// Traffic has what limits a worker's sends.
 type Traffic struct {
 	// Sent is the number of emails sent within the last minute by all workers.
 	Sent int

@@ -14,7 +14,7 @@ import (
 // ChatMessage is a message that a fake of a chat got, as people see it: its title and its text.
 type ChatMessage struct{ Title, Text string }
 
-// chat is what the fakes of Slack and Discord share.
+// chat is the common part of the fakes of Slack and Discord.
 type chat struct {
 	faults
 	messages []ChatMessage

@@ -15,7 +15,7 @@ import (
 
 // Fault is one failure of a fake.
 type Fault struct {
-	// Status is what it answers with Body; 0 leaves the answer as it would be.
+	// Status is the status of the answer with Body; 0 leaves the answer as it would be.
 	Status     int
 	RetryAfter int // seconds; 0 leaves the header out
 	Body       string

@@ -140,7 +140,7 @@ func rate(text string) (time.Duration, error) {
 	return time.Duration(count) * unit, nil
 }
 
-// State is what other processes learn of a running stack from its folder.
+// State describes a running stack for other processes, in its folder.
 type State struct {
 	BaseURL   string                   `json:"base_url"`
 	Psql      string                   `json:"psql"`

@@ -91,7 +91,7 @@ type item struct {
 	payload []byte
 }
 
-// slug is what Sentry takes as a monitor's name (develop.sentry.dev, "Check-Ins").
+// slug matches what Sentry accepts as a monitor's name (develop.sentry.dev, "Check-Ins").
 var slug = regexp.MustCompile(`^[a-z0-9_-]{1,50}$`)
 
 // keep keeps an event or a check-in, as far as the service would. The caller holds mu.

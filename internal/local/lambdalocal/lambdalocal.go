@@ -117,7 +117,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Result is what came of an invocation.
+// Result is the result of an invocation.
 type Result struct {
 	Payload []byte
 	// FunctionError is "Unhandled" when the function returned an error, ended, or ran out of time; the payload is then

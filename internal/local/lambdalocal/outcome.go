@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Outcome is what a result says of how the call went.
+// Outcome is the outcome of a call, read from its result.
 type Outcome struct {
 	// Status is that of an HTTP answer; 0 for any other result.
 	Status int

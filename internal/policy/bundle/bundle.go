@@ -35,7 +35,7 @@ type bundle struct {
 	Contract  map[string][]string      // documented methods by path, in upper case
 }
 
-// A function is what one function reads, serves and links.
+// A function records what one function reads, serves and links.
 type function struct {
 	Variables []settings.Variable
 	Routes    []string // "GET /api/health"

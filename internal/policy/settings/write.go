@@ -39,7 +39,7 @@ func recordFile(recorded map[string]recording) string {
 			fmt.Fprintf(&out, "%q: {%s},\n", function, `"`+strings.Join(routes, `", "`)+`"`)
 		}
 	}
-	out.WriteString("}\n\n// Reads is what each function asks for.\nvar Reads = map[string]Variables{\n")
+	out.WriteString("}\n\n// Reads has the variables that each function reads.\nvar Reads = map[string]Variables{\n")
 	for _, function := range functions {
 		fmt.Fprintf(&out, "%q: {\n", function)
 		for _, kind := range []struct {

@@ -20,7 +20,7 @@ import (
 	"newsletter/internal/local/lambdalocal"
 )
 
-// bench is what the emulators share: the stack, the events, and a count of what went wrong.
+// bench has what the emulators share: the stack, the events, and a count of failures.
 type bench struct {
 	root, dir string
 	state     devstack.State

@@ -36,7 +36,7 @@ func newVisitor(base string, number int) *visitor {
 	}}
 }
 
-// request is what a visitor sends.
+// request is a visitor's request.
 type request struct {
 	method, path, kind, body string
 }

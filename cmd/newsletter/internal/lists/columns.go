@@ -23,7 +23,7 @@ type line struct {
 	Campaign   string
 	Agent      string
 	Version    string // of the consent text
-	// Evidence is what the list says about the consent, in words.
+	// Evidence is the list's own text about the consent.
 	Evidence string
 
 	times [steps]string // as they were written
@@ -31,7 +31,7 @@ type line struct {
 	ip    string // of no step in particular
 }
 
-// step is what a time of a list is about. The first one that a list has is the time of the consent.
+// step is the event that a time of a list refers to. The first one that a list has is the time of the consent.
 type step int
 
 const (

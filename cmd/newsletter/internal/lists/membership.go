@@ -77,7 +77,7 @@ var (
 	yesValues = []string{"true", "yes", "y", "t", "x", "1", "on", "ja", "wahr", "oui", "vrai"}
 )
 
-// meaning is what the values below a heading may say of an end.
+// meaning is the meaning of the values below a heading for the end of a subscription.
 type meaning int
 
 const (

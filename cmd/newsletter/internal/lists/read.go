@@ -16,7 +16,7 @@ type file struct {
 	*os.File
 	format format
 	header header
-	// lines is how many lines or members hold a person.
+	// lines is the number of lines or members with a person.
 	lines int
 }
 

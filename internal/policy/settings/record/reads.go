@@ -11,7 +11,7 @@ var Routes = map[string][]string{
 	"unsubscribe": {"GET /api/newsletter/unsubscribe", "POST /api/newsletter/unsubscribe"},
 }
 
-// Reads is what each function asks for.
+// Reads has the variables that each function reads.
 var Reads = map[string]Variables{
 	"confirm": {
 		Settings: []string{
