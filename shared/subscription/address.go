@@ -27,8 +27,9 @@ type Address struct {
 	// Normalized is the identity of a subscriber: Mailbox in lower case. RFC 5321 §2.4 allows a host to distinguish
 	// case; no large provider does.
 	Normalized string
-	// MailboxKey is the canonical mailbox that the mailbox budgets count by: Normalized without a plus tag, and for
-	// Gmail without dots and with one domain. It is never used to send an email or to find a subscriber.
+	// MailboxKey is the canonical mailbox that budgets and suppressions apply to: one text for all spellings by which
+	// the provider delivers to the same mailbox, by the rules of mailboxProviders. It is never used to send an email or
+	// to find a subscriber.
 	MailboxKey string
 	// Domain is the domain in A-labels, lower case.
 	Domain string
@@ -117,15 +118,16 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, errDomain
 	}
 	lower := strings.ToLower(local)
+	canonical := mailboxOf(lower, domain)
 	registrable, _ := publicsuffix.EffectiveTLDPlusOne(domain) // fails for a public suffix
 	return Address{
 		Display:           local + "@" + shown,
 		Mailbox:           local + "@" + domain,
 		Normalized:        lower + "@" + domain,
-		MailboxKey:        mailboxKey(lower, domain),
+		MailboxKey:        canonical.key(),
 		Domain:            domain,
 		RegistrableDomain: cmp.Or(registrable, domain),
-		Provider:          providerOf(domain),
+		Provider:          canonical.provider,
 	}, nil
 }
 

@@ -61,17 +61,3 @@ func isCanonical(label string) bool {
 	back, err := domains.ToASCII(native)
 	return err == nil && back == label
 }
-
-// mailboxKey returns the canonical mailbox. It removes what people add to one mailbox to get many addresses.
-func mailboxKey(local, domain string) string {
-	if plus := strings.IndexByte(local, '+'); plus > 0 {
-		local = local[:plus]
-	}
-	if domain == "googlemail.com" {
-		domain = "gmail.com"
-	}
-	if domain == "gmail.com" {
-		local = strings.ReplaceAll(local, ".", "")
-	}
-	return local + "@" + domain
-}

@@ -31,7 +31,8 @@ func (s *Store) pseudonyms(a Address) pseudonyms {
 }
 
 // With $5 false nothing is written, as in saveRowSQL. The hashes are updated with each use of the address, so that they
-// follow a change of the key.
+// follow a change of the key or of mailboxProviders. Suppressions keep the hashes of their time; that of the address
+// itself does not depend on mailboxProviders.
 const saveIdentitySQL = `
 insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id)
 select $1::text::uuid, $2::bytea, $3::bytea, $4::text

@@ -38,8 +38,8 @@ func (r row) state() State {
 
 // provider returns the mailbox provider of the row's address.
 func (r row) provider() string {
-	_, domain, _ := strings.Cut(r.EmailNorm, "@")
-	return providerOf(domain)
+	local, domain, _ := strings.Cut(r.EmailNorm, "@")
+	return mailboxOf(local, domain).provider
 }
 
 // event returns the ledger event of a decision about r. The caller adds id, time, actor, channel and request id.
