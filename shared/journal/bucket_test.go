@@ -2,13 +2,9 @@ package journal
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"newsletter/internal/local/devstack"
 	"newsletter/shared/outbox"
@@ -114,22 +110,5 @@ func TestReadRetries(t *testing.T) {
 	fake.Fail(devstack.Fault{Status: 403, Body: s3Says("AccessDenied")})
 	if entries, problems := read(t, j, start); len(entries) != 0 || len(problems) != 1 || !strings.Contains(problems[0].Error(), "list the journal") {
 		t.Errorf("%v %v", entries, problems)
-	}
-}
-
-// Over TLS, the SDK would send the checksum as a trailer; ours is a header.
-func TestOverTLS(t *testing.T) {
-	fake := devstack.NewS3(0)
-	server := httptest.NewTLSServer(http.StripPrefix("/s3", fake))
-	t.Cleanup(server.Close)
-	environment(t, server.URL)
-	b := newBucket(devstack.S3Bucket, "")
-	options := b.client.Options()
-	options.HTTPClient = server.Client()
-	b.client = s3.New(options)
-	j := &Journal{b}
-	write(t, j, entry(0))
-	if entries, problems := read(t, j, start); len(entries) != 1 || len(problems) != 0 || len(fake.Problems()) != 0 {
-		t.Errorf("%v %v %v", entries, problems, fake.Problems())
 	}
 }

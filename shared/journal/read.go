@@ -17,7 +17,7 @@ const readConcurrency = 16
 func (j *Journal) Read(ctx context.Context, since time.Time) iter.Seq2[Entry, error] {
 	since = truncate(since)
 	return func(yield func(Entry, error) bool) {
-		for keys, err := range j.storage.list(ctx, day(since)) {
+		for keys, err := range j.storage.List(ctx, root, day(since)) {
 			if err != nil {
 				yield(Entry{}, fmt.Errorf("list the journal: %w", err))
 				return
@@ -52,7 +52,7 @@ func (j *Journal) fetch(ctx context.Context, keys []string) []fetched {
 		results = append(results, fetched{})
 		result := &results[len(results)-1] // never moves: the capacity suffices
 		reading.Go(func() {
-			content, err := j.storage.get(ctx, key)
+			content, err := j.storage.Get(ctx, key)
 			if err == nil {
 				result.entry, err = decode(key, content)
 			}

@@ -44,8 +44,8 @@ var layers = map[string]layer{
 }
 
 // standsAlone applies to every other shared package: adapters and packages of a single function. They import outbox for
-// outbox.Failure, and outbound for the guarded HTTP client.
-var standsAlone = layer{[]string{"awssdk", "breaker", "capture", "config", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
+// outbox.Failure, outbound for the guarded HTTP client, and objectstore for S3.
+var standsAlone = layer{[]string{"awssdk", "breaker", "capture", "config", "objectstore", "outbound", "outbox", "pseudonym", "telemetry"}, adapter}
 
 // testOnly lists packages that no function may link because only tests and builds need them. A trailing slash marks a
 // prefix.

@@ -1,4 +1,4 @@
-package journal
+package objectstore
 
 import (
 	"context"
@@ -12,10 +12,11 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// folder stores entries on this machine. A file exists completely or not at all, even after a crash.
+// folder stores objects on this machine. A file exists completely or not at all, even after a crash.
 type folder string
 
-func (f folder) put(_ context.Context, key string, content []byte) error {
+// Put implements Store.
+func (f folder) Put(_ context.Context, key string, content []byte) error {
 	if err := f.write(filepath.Join(string(f), filepath.FromSlash(key)), content); err != nil {
 		return &outbox.Failure{Cause: "not_written", AffectsDestination: true, NeedsOwner: true, Err: err} // a full disk, a missing permission
 	}
@@ -51,13 +52,15 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-func (f folder) get(_ context.Context, key string) ([]byte, error) {
+// Get implements Store.
+func (f folder) Get(_ context.Context, key string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(string(f), filepath.FromSlash(key)))
 }
 
-func (f folder) list(ctx context.Context, after string) iter.Seq2[[]string, error] {
+// List implements Store.
+func (f folder) List(ctx context.Context, under, after string) iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
-		top := filepath.Join(string(f), filepath.FromSlash(root))
+		top := filepath.Join(string(f), filepath.FromSlash(under))
 		err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || ctx.Err() != nil {
 				return errors.Join(err, ctx.Err())

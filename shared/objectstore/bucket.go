@@ -1,4 +1,4 @@
-package journal
+package objectstore
 
 import (
 	"bytes"
@@ -24,14 +24,14 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// bucket stores entries in Amazon S3.
+// bucket stores objects in Amazon S3.
 type bucket struct {
 	client       *s3.Client
 	name, prefix string // the prefix is empty or ends with a slash
 }
 
-// maxEntry bounds the bytes that are read of an object. An entry has 400.
-const maxEntry = 64 << 10
+// maxObject bounds the bytes that are read of an object. An entry of the journal has 400.
+const maxObject = 64 << 10
 
 func newBucket(name, prefix string) bucket {
 	if prefix != "" {
@@ -41,20 +41,21 @@ func newBucket(name, prefix string) bucket {
 	return bucket{name: name, prefix: prefix, client: s3.New(s3.Options{
 		Region: awssdk.Region(), Credentials: awssdk.Credentials(), BaseEndpoint: endpoint,
 		UsePathStyle: endpoint != nil, // the local stack has no host name for each bucket
-		HTTPClient:   awshttp.NewBuildableClient().WithTimeout(writeTimeout),
-		Retryer:      aws.NopRetryer{}, // the outbox retries
+		HTTPClient:   awshttp.NewBuildableClient().WithTimeout(WriteTimeout),
+		Retryer:      aws.NopRetryer{}, // the caller retries writes
 
 		DisableLogOutputChecksumValidationSkipped: true,
 	})}
 }
 
-// withRetries retries a read, which no outbox retries.
+// withRetries retries a read, which no caller retries.
 func withRetries(o *s3.Options) { o.Retryer = retry.NewStandard() }
 
 // errNotStored is the error for a response that does not prove that the object was stored.
 var errNotStored = errors.New("the response does not confirm that the object was stored")
 
-func (b bucket) put(ctx context.Context, key string, content []byte) error {
+// Put implements Store.
+func (b bucket) Put(ctx context.Context, key string, content []byte) error {
 	sum := sha256.Sum256(content)
 	checksum := base64.StdEncoding.EncodeToString(sum[:])
 	output, err := b.client.PutObject(ctx, &s3.PutObjectInput{
@@ -72,7 +73,8 @@ func (b bucket) put(ctx context.Context, key string, content []byte) error {
 	return nil
 }
 
-func (b bucket) get(ctx context.Context, key string) ([]byte, error) {
+// Get implements Store.
+func (b bucket) Get(ctx context.Context, key string) ([]byte, error) {
 	output, err := b.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &b.name, Key: aws.String(b.prefix + key), ChecksumMode: types.ChecksumModeEnabled,
 	}, withRetries)
@@ -80,13 +82,14 @@ func (b bucket) get(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = output.Body.Close() }()
-	return io.ReadAll(io.LimitReader(output.Body, maxEntry)) // the SDK verifies the checksum at the end
+	return io.ReadAll(io.LimitReader(output.Body, maxObject)) // the SDK verifies the checksum at the end
 }
 
-func (b bucket) list(ctx context.Context, after string) iter.Seq2[[]string, error] {
+// List implements Store.
+func (b bucket) List(ctx context.Context, under, after string) iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
 		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{
-			Bucket: &b.name, Prefix: aws.String(b.prefix + root), StartAfter: aws.String(b.prefix + after),
+			Bucket: &b.name, Prefix: aws.String(b.prefix + under), StartAfter: aws.String(b.prefix + after),
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx, withRetries)
@@ -133,7 +136,7 @@ func classify(err error) error {
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "not_set_up", true, true
 	case status == http.StatusForbidden:
 		failure.Cause, failure.AffectsDestination, failure.NeedsOwner = "unauthorized", true, true
-	case status/100 == 4 && !isTransient(code): // every entry would be refused
+	case status/100 == 4 && !isTransient(code): // every object would be refused
 		failure.AffectsDestination, failure.NeedsOwner = true, true
 	}
 	return failure
