@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/internal/local/devstack"
+	"newsletter/internal/local/gobuild"
 	"newsletter/internal/local/pgserver"
 )
 
@@ -33,7 +33,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, output)
 	}
-	return dir, devstack.Build(context.Background(), filepath.Join("..", ".."), filepath.Join(dir, "functions"))
+	return dir, gobuild.Functions(context.Background(), filepath.Join("..", ".."), filepath.Join(dir, "functions"))
 })
 
 func TestMain(m *testing.M) {

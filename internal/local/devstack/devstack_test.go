@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/internal/local/gobuild"
 	"newsletter/internal/local/pgserver"
 )
 
@@ -25,7 +26,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, Build(context.Background(), root, dir)
+	return dir, gobuild.Functions(context.Background(), root, dir)
 })
 
 func TestMain(m *testing.M) {

@@ -17,20 +17,12 @@ import (
 	"newsletter/internal/policy/settings/record"
 )
 
-// Build builds all functions into a folder: one file each, named as its function. flags are further ones for go build.
-func Build(ctx context.Context, root, folder string, flags ...string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	return gobuild.Local(ctx, root, folder+string(filepath.Separator), flags, "./functions/...")
-}
-
 func (s *Stack) build(ctx context.Context) error {
 	if s.options.Binaries != "" {
 		return nil
 	}
 	s.options.Binaries = filepath.Join(s.options.Dir, "bin")
-	return Build(ctx, s.options.Root, s.options.Binaries)
+	return gobuild.Functions(ctx, s.options.Root, s.options.Binaries)
 }
 
 // variables returns all values that the template and the settings may pass to a function.

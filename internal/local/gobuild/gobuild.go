@@ -38,6 +38,12 @@ func Local(ctx context.Context, root, out string, flags []string, packages ...st
 	return run(ctx, root, nil, slices.Concat([]string{"-tags", Tags, "-o", out}, flags, packages))
 }
 
+// Functions builds all functions below root into a folder for this machine, as Local does: one file each, named as its
+// function.
+func Functions(ctx context.Context, root, folder string, flags ...string) error {
+	return Local(ctx, root, folder+"/", flags, "./functions/...")
+}
+
 func run(ctx context.Context, root string, env, args []string) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
 	cmd.Dir, cmd.Env = root, env

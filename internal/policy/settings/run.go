@@ -34,7 +34,7 @@ func recordRuns(ctx context.Context, root string) (map[string]recording, error) 
 		return nil, err
 	}
 	defer os.RemoveAll(binaries)
-	if err := gobuild.Local(ctx, root, binaries+string(filepath.Separator), nil, "./functions/..."); err != nil {
+	if err := gobuild.Functions(ctx, root, binaries); err != nil {
 		return nil, err
 	}
 	files, err := os.ReadDir(binaries)

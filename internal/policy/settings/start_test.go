@@ -17,9 +17,9 @@ import (
 
 	"newsletter/internal/fixtures/testenv"
 	"newsletter/internal/local/devstack"
+	"newsletter/internal/local/gobuild"
 	"newsletter/internal/local/lambdalocal"
 	"newsletter/internal/policy/settings/record"
-	"newsletter/shared/config"
 )
 
 // samples has an event for each function that the configured function answers.
@@ -33,7 +33,7 @@ var samples = map[string]string{
 // read do not stop it.
 func TestEveryFunctionStartsWithExactlyWhatItReads(t *testing.T) {
 	binaries := t.TempDir()
-	if err := devstack.Build(t.Context(), "../../..", binaries); err != nil {
+	if err := gobuild.Functions(t.Context(), "../../..", binaries); err != nil {
 		t.Fatal(err)
 	}
 	built, err := os.ReadDir(binaries)
@@ -48,7 +48,7 @@ func TestEveryFunctionStartsWithExactlyWhatItReads(t *testing.T) {
 					t.Fatal(err)
 				}
 				packed, environment := given(t, reads)
-				if err := os.WriteFile(filepath.Join(artifact, config.FileName), packed, 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(artifact, "settings.json"), packed, 0o600); err != nil {
 					t.Fatal(err)
 				}
 				for _, v := range all() {

@@ -17,6 +17,7 @@ import (
 
 	"newsletter/internal/fixtures/testenv"
 	"newsletter/internal/local/devstack"
+	"newsletter/internal/local/gobuild"
 )
 
 // A stack is a running system with direct access to its database.
@@ -37,7 +38,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, devstack.Build(context.Background(), root, dir, buildFlags...)
+	return dir, gobuild.Functions(context.Background(), root, dir, buildFlags...)
 })
 
 var root = filepath.Join("..", "..", "..")
