@@ -76,15 +76,6 @@ func list(fsys fs.FS) ([]file, error) {
 	return files, nil
 }
 
-// Latest returns the version of the newest migration.
-func Latest() (int64, error) {
-	files, err := list(embedded)
-	if err != nil || len(files) == 0 {
-		return 0, err
-	}
-	return files[len(files)-1].version, nil
-}
-
 // applied is the database's record of a migration.
 type applied struct {
 	version int64

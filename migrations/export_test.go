@@ -33,5 +33,14 @@ func (r *Runner) Describe(ctx context.Context) ([]string, error) {
 // Embedded returns the files of this release.
 func Embedded() fs.FS { return embedded }
 
+// Latest returns the version of the newest migration.
+func Latest() (int64, error) {
+	files, err := list(embedded)
+	if err != nil || len(files) == 0 {
+		return 0, err
+	}
+	return files[len(files)-1].version, nil
+}
+
 // ScramVerifier returns the verifier for a known salt.
 func ScramVerifier(password string, salt []byte) string { return scramVerifierWith(password, salt) }

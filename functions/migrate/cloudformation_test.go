@@ -121,7 +121,7 @@ func (b *bucket) only() cfn.Response {
 func TestStackMigrates(t *testing.T) {
 	t.Parallel()
 	db := testenv.RDS(t)
-	latest, _ := migrations.Latest()
+	latest := newest(t)
 	vars := variables(db)
 	vars["MIGRATE_DATABASE_URL"] = db.MasterURL
 	env := config.FromMap(vars)

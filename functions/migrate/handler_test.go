@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,13 +43,24 @@ func handle(t *testing.T, vars map[string]string, raw json.RawMessage) (any, err
 	return function.Event(t.Context(), raw)
 }
 
+// newest returns the version of the newest migration, by the names of the files.
+func newest(t *testing.T) (version int64) {
+	t.Helper()
+	files, err := filepath.Glob("../../migrations/[0-9]*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d migrations, %v", len(files), err)
+	}
+	digits, _, _ := strings.Cut(filepath.Base(slices.Max(files)), "_")
+	if version, err = strconv.ParseInt(digits, 10, 64); err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	db := testenv.EmptyPostgres(t)
-	latest, err := migrations.Latest()
-	if err != nil {
-		t.Fatal(err)
-	}
+	latest := newest(t)
 	for _, step := range []struct {
 		command string
 		ok      bool
