@@ -139,7 +139,7 @@ func TestSmallTrend(t *testing.T) {
 			var h Histogram
 			for i := range 1000 {
 				ms := (start + float64(day)) * (0.5 + 0.5*float64(i)/950)
-				h.Add(Bucket(time.Duration(ms*float64(time.Millisecond))), 1)
+				h.Add(bucketOf(time.Duration(ms*float64(time.Millisecond))), 1)
 			}
 			all[day] = Interval{At: time.Date(2026, 3, 1+day, 0, 0, 0, 0, time.UTC), Requests: 1000}
 			all[day].P95, _ = h.Quantile(0.95)

@@ -14,8 +14,8 @@ const (
 	firstBound = 100 * time.Microsecond
 )
 
-// Bucket returns the bucket of a duration, from 0 to buckets-1. It does not allocate.
-func Bucket(d time.Duration) int {
+// bucketOf returns the bucket of a duration, from 0 to buckets-1. It does not allocate.
+func bucketOf(d time.Duration) int {
 	if d < firstBound {
 		return 0
 	}

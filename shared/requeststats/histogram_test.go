@@ -13,13 +13,13 @@ func TestBucketsMatchTheirbounds(t *testing.T) {
 	for bucket := range buckets {
 		from, to := bounds(bucket)
 		for _, d := range []time.Duration{from + time.Nanosecond, (from + to) / 2, to - time.Microsecond/100} {
-			if got := Bucket(d); got != bucket {
+			if got := bucketOf(d); got != bucket {
 				t.Errorf("%v is in bucket %d, want %d (%v to %v)", d, got, bucket, from, to)
 			}
 		}
 	}
 	for d, want := range map[time.Duration]int{-time.Second: 0, 0: 0, time.Hour: buckets - 1, math.MaxInt64: buckets - 1} {
-		if got := Bucket(d); got != want {
+		if got := bucketOf(d); got != want {
 			t.Errorf("%v is in bucket %d, want %d", d, got, want)
 		}
 	}
@@ -40,7 +40,7 @@ func TestQuantileIsPrecise(t *testing.T) {
 			d := time.Duration(middle * math.Exp(random.NormFloat64()) * float64(time.Millisecond))
 			d = min(max(d, firstBound), time.Minute)
 			exact = append(exact, d)
-			parts[random.IntN(3)].Add(Bucket(d), 1)
+			parts[random.IntN(3)].Add(bucketOf(d), 1)
 		}
 		parts[0].Merge(&parts[1])
 		parts[0].Merge(&parts[2])
@@ -63,7 +63,7 @@ func TestQuantileIsSmooth(t *testing.T) {
 		var h Histogram
 		const n = 1000
 		for i := range n { // evenly from half of it, with the 95th percentile there
-			h.Add(Bucket(time.Duration(ms*(0.5+0.5*float64(i)/(0.95*n))*float64(time.Millisecond))), 1)
+			h.Add(bucketOf(time.Duration(ms*(0.5+0.5*float64(i)/(0.95*n))*float64(time.Millisecond))), 1)
 		}
 		got, _ := h.Quantile(0.95)
 		if math.Abs(float64(got)/1e6-ms) > 0.02*ms || got <= last {
@@ -84,7 +84,7 @@ func TestQuantileOfEmptyHistogram(t *testing.T) {
 }
 
 func TestBucketDoesNotAllocate(t *testing.T) {
-	if n := testing.AllocsPerRun(100, func() { _ = Bucket(42 * time.Millisecond) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _ = bucketOf(42 * time.Millisecond) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

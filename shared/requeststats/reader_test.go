@@ -1,4 +1,4 @@
-package requeststats_test
+package requeststats
 
 import (
 	"math"
@@ -10,7 +10,6 @@ import (
 	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/config"
 	"newsletter/shared/postgres"
-	"newsletter/shared/requeststats"
 )
 
 // open returns a new database and a pool of it.
@@ -33,7 +32,7 @@ func TestAssess(t *testing.T) {
 	now := time.Date(2026, 3, 11, 15, 32, 0, 0, time.UTC)
 	var rows [][]any
 	add := func(span int, slot time.Time, endpoint string, took time.Duration, n int) {
-		rows = append(rows, []any{span, slot, endpoint, 2, false, requeststats.Bucket(took), n}, []any{span, slot, endpoint, 5, true, requeststats.Bucket(3 * time.Second), 5})
+		rows = append(rows, []any{span, slot, endpoint, 2, false, bucketOf(took), n}, []any{span, slot, endpoint, 5, true, bucketOf(3 * time.Second), 5})
 	}
 	for hour := now.Truncate(time.Hour).AddDate(0, 0, -70); hour.Before(now); hour = hour.Add(time.Hour) {
 		add(3600, hour, "confirm GET", 40*time.Millisecond, 600)
@@ -52,7 +51,7 @@ func TestAssess(t *testing.T) {
 		add(300, slot, "subscribe POST", took, 100)
 	}
 	fill(t, database, rows)
-	r := requeststats.NewReader(db, func() time.Time { return now })
+	r := NewReader(db, func() time.Time { return now })
 	all, err := r.Assess(t.Context())
 	if err != nil || len(all) != 3 {
 		t.Fatalf("%v %+v", err, all)
@@ -90,7 +89,7 @@ func near(got, want time.Duration) bool { return math.Abs(float64(got)/float64(w
 func TestAssessEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	_, db := open(t)
-	if all, err := requeststats.NewReader(db, time.Now).Assess(t.Context()); err != nil || len(all) != 0 {
+	if all, err := NewReader(db, time.Now).Assess(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("%v %+v", err, all)
 	}
 }
@@ -112,9 +111,9 @@ func TestAssessAcrossHours(t *testing.T) {
 	base := time.Date(2026, 3, 11, 16, 0, 0, 0, time.UTC)
 	took := func(at time.Time) int {
 		if at.Before(base) {
-			return requeststats.Bucket(200 * time.Millisecond)
+			return bucketOf(200 * time.Millisecond)
 		}
-		return requeststats.Bucket(50 * time.Millisecond)
+		return bucketOf(50 * time.Millisecond)
 	}
 	var rows [][]any
 	for week := range 6 {
@@ -127,12 +126,12 @@ func TestAssessAcrossHours(t *testing.T) {
 	}
 	for day := range 14 {
 		at := base.Truncate(24*time.Hour).AddDate(0, 0, day-14)
-		rows = append(rows, []any{3600, at, "privacy GET", 2, false, requeststats.Bucket(time.Duration(100+10*day) * time.Millisecond), 60})
+		rows = append(rows, []any{3600, at, "privacy GET", 2, false, bucketOf(time.Duration(100+10*day) * time.Millisecond), 60})
 	}
 	fill(t, database, rows)
 	for after := -10 * time.Minute; after < 40*time.Minute; after += 5 * time.Minute {
 		now := base.Add(after + time.Minute)
-		all, err := requeststats.NewReader(db, func() time.Time { return now }).Assess(t.Context())
+		all, err := NewReader(db, func() time.Time { return now }).Assess(t.Context())
 		if err != nil || len(all) != 2 || all[0].Endpoint != "privacy GET" || !all[0].Trend.Rising {
 			t.Fatalf("%v %+v", err, all)
 		}

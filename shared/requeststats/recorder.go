@@ -70,7 +70,7 @@ func (r *Recorder) Count(f telemetry.Request) {
 	if r.client == nil {
 		return
 	}
-	k := key{r.now().Truncate(shortestSlot).Unix(), f.Endpoint, f.Status / 100, f.Cold, Bucket(f.Duration)}
+	k := key{r.now().Truncate(shortestSlot).Unix(), f.Endpoint, f.Status / 100, f.Cold, bucketOf(f.Duration)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, known := r.counts[k]; known || len(r.counts) < maxKeys {

@@ -110,7 +110,7 @@ func TestAllEnvironmentsAreCounted(t *testing.T) {
 				"class = 5":                   5,
 				"cold":                        5,
 				"endpoint = 'subscribe POST'": 106,
-				fmt.Sprintf("bucket = %d", Bucket(12*time.Millisecond)): 101,
+				fmt.Sprintf("bucket = %d", bucketOf(12*time.Millisecond)): 101,
 			} {
 				if got := r.sum(fmt.Sprintf("span = %d and %s", span, condition)); got != want {
 					t.Errorf("%d s, %s: %d, want %d", span, condition, got, want)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/internal/local/devstack"
 	"newsletter/shared/config"
 	"newsletter/shared/redistls"
@@ -212,7 +213,7 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 
 	const history = `insert into request_stats select 3600, at, $1, 2, false, $2 + $3 * n, 100 from generate_series(1, $4::integer) as n, lateral (select `
 	w.exec(t, history+`date_trunc('hour', now()) + make_interval(hours => hour) - n * interval '7 days' as at from generate_series(-1, 1) as hour) as times`,
-		"subscribe POST", requeststats.Bucket(20*time.Millisecond), 0, 6)
+		"subscribe POST", functiontest.Bucket(20*time.Millisecond), 0, 6)
 	eventually(t, "slow requests of the last minutes to be aggregated", func() bool {
 		w.answersSlowly("subscribe POST", 300*time.Millisecond)
 		w.runHealth()
@@ -220,7 +221,7 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 	})
 	w.fires("slower/subscribe POST")
 	w.exec(t, history+`date_trunc('day', now(), 'UTC') - n * interval '1 day' as at) as times`,
-		"confirm GET", requeststats.Bucket(190*time.Millisecond), -1, 14)
+		"confirm GET", functiontest.Bucket(190*time.Millisecond), -1, 14)
 	w.Lambda.Kill("health") // each environment evaluates days once an hour
 	w.fires("trend/confirm GET")
 	const newest = "where version_id = (select max(version_id) from goose_db_version)"

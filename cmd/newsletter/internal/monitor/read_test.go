@@ -11,13 +11,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/internal/fixtures/functiontest"
 	"newsletter/internal/fixtures/sqlcheck"
 	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/alert"
 	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/postgres"
-	"newsletter/shared/requeststats"
 )
 
 // rig is a database of the application's role, and its owner's connection to prepare it.
@@ -88,7 +88,7 @@ func TestRead(t *testing.T) {
 	for i, minutes := range []int{1, 2, 3, 9, 70} {
 		r.exec(`insert into health_samples values ($1, 'warn', $2)`, at(time.Duration(minutes)*time.Minute), fmt.Sprintf(figures, 10*i, i))
 	}
-	ms := requeststats.Bucket
+	ms := functiontest.Bucket
 	stats := func(ago time.Duration, endpoint string, class int, cold bool, took time.Duration, n int) {
 		r.exec(`insert into request_stats values (300, $1, $2, $3, $4, $5, $6)`, at(ago).Truncate(slot), endpoint, class, cold, ms(took), n)
 	}
