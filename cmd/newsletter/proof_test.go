@@ -48,6 +48,7 @@ func TestPrintProof(t *testing.T) {
 		"a withdrawal that was recorded later": {
 			subscription.Step{Kind: ledger.Unsubscribed, Data: ledger.Data{OriginalAt: "2026-01-02T03:04:05Z"}}, []string{"happened at      2026-01-02T03:04:05Z"}, nil,
 		},
+		"a kind of a newer version": {subscription.Step{Kind: "archive.moved"}, []string{"archive.moved"}, nil},
 	} {
 		var out strings.Builder
 		printProof(&out, subscription.Proof{Address: "jane@example.org", Status: subscription.Active, CreatedAt: time.Now(), Steps: []subscription.Step{c.step}})
@@ -60,11 +61,6 @@ func TestPrintProof(t *testing.T) {
 			if strings.Contains(out.String(), never) {
 				t.Errorf("%s: unexpected %q:\n%s", name, never, out.String())
 			}
-		}
-	}
-	for _, kind := range ledger.Kinds() {
-		if eventTexts[kind] == "" {
-			t.Errorf("%s has no text", kind)
 		}
 	}
 }

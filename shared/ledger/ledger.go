@@ -49,15 +49,6 @@ const (
 	LinkRequested      Kind = "link.requested"            // a visitor typed an address to get an unsubscribe or privacy link
 )
 
-// Kinds lists every kind that this version appends.
-func Kinds() []Kind {
-	return []Kind{
-		Requested, Confirmed, Unsubscribed, Declined, Expired, Suppressed, Erased, Exported, PrivacyRequested, HoldReleased, HoldRejected,
-		Maintained, ConsentTextAdded, ConsentProved, SuppressionRemoved, Retried, Dropped, Imported,
-		ListExported, Paused, Resumed, Reminded, LinkRequested,
-	}
-}
-
 // Actor is who caused an event.
 type Actor string
 

@@ -112,12 +112,10 @@ func TestTheLedgerIsAppendOnly(t *testing.T) {
 func TestEveryActorIsAllowedByTheSchema(t *testing.T) {
 	db, _ := setup(t)
 	for _, actor := range []Actor{Visitor, Subscriber, Provider, Operator, System} {
-		for _, kind := range Kinds() {
-			e := event()
-			e.ID, e.Actor, e.Kind = uuid.Must(uuid.NewV7()), actor, kind
-			if err := db.Batch(context.Background(), func(b *pgx.Batch) { Append(b, e) }); err != nil {
-				t.Errorf("%s %s: %v", actor, kind, err)
-			}
+		e := event()
+		e.ID, e.Actor = uuid.Must(uuid.NewV7()), actor
+		if err := db.Batch(context.Background(), func(b *pgx.Batch) { Append(b, e) }); err != nil {
+			t.Errorf("%s: %v", actor, err)
 		}
 	}
 }
