@@ -12,7 +12,6 @@ import (
 
 	"newsletter/internal/local/samtemplate"
 	"newsletter/internal/policy/bundle"
-	"newsletter/shared/config"
 )
 
 // TestBundle checks that the functions, their events, docs/openapi.yaml and the import table agree.
@@ -68,10 +67,10 @@ func TestSameBinaries(t *testing.T) {
 		out := filepath.Join(artifacts, function)
 		run(t, ".", []string{"ENVIRONMENT=example"}, "make", "build-"+resource, "ARTIFACTS_DIR="+out)
 		run(t, elsewhere, []string{"GOFLAGS=-gcflags=-N", "ENVIRONMENT=example"}, "make", "bin/"+function+"/bootstrap")
-		if packed, err := os.ReadDir(out); err != nil || len(packed) != 2 || packed[1].Name() != config.FileName {
+		if packed, err := os.ReadDir(out); err != nil || len(packed) != 2 || packed[1].Name() != "settings.json" {
 			t.Errorf("functions/%s: `sam build` packages %v, %v; want the binary and its settings", function, packed, err)
 		}
-		if one, other := read(t, filepath.Join(out, config.FileName)), read(t, filepath.Join(elsewhere, "bin", function, config.FileName)); !bytes.Equal(one, other) {
+		if one, other := read(t, filepath.Join(out, "settings.json")), read(t, filepath.Join(elsewhere, "bin", function, "settings.json")); !bytes.Equal(one, other) {
 			t.Errorf("functions/%s: the settings of `sam build` and `make build` differ:\n%s%s", function, one, other)
 		}
 		first, second := read(t, filepath.Join(out, "bootstrap")), read(t, filepath.Join(elsewhere, "bin", function, "bootstrap"))

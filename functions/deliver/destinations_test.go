@@ -167,11 +167,7 @@ func (b *bundle) erase(typed string) {
 
 func (b *bundle) forget(e subscription.Erasure) {
 	b.Helper()
-	vault, err := outbox.NewVault(b.Variables["OUTBOX_KEYS"])
-	if err != nil {
-		b.Fatal(err)
-	}
-	if outcome, err := subscription.NewEraser(b.Store, vault).Erase(b.Context(), e); err != nil || outcome != subscription.ErasedNow {
+	if outcome, err := subscription.NewEraser(b.Store, outbox.ReadVault(b.Env())).Erase(b.Context(), e); err != nil || outcome != subscription.ErasedNow {
 		b.Fatalf("%s %v", outcome, err)
 	}
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/base64"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/catalog"
+	"newsletter/shared/config"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
@@ -20,20 +21,26 @@ import (
 // Every email has texts in every language, a link of its purpose, and one unsubscribe link.
 func TestEveryEmailIsComposed(t *testing.T) {
 	t.Parallel()
+	env := config.FromMap(map[string]string{
+		"SITE_NAME": "The Jane Letter", "SITE_POSTAL_ADDRESS": "1 Main St", "TOKEN_KEYS_CONFIRM": strings.Repeat("QUJD", 11),
+		"TOKEN_KEYS_UNSUBSCRIBE": strings.Repeat("REVG", 11), "TOKEN_KEYS_PRIVACY": strings.Repeat("R0hJ", 11),
+	})
 	w := writer{
-		rings: map[token.Purpose]*token.Ring{}, catalog: catalog.New(catalog.Owner{Name: "The Jane Letter"}),
-		publicURL: "https://api.example.org", now: time.Now,
+		rings: map[token.Purpose]*token.Ring{}, catalog: catalog.Read(env), publicURL: "https://api.example.org", now: time.Now,
 	}
 	for purpose := range linkPaths {
-		secret := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(rune('a'+purpose)), 32)))
-		ring, err := token.NewRing(purpose, "test:"+secret, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.rings[purpose] = ring
+		w.rings[purpose] = token.ReadRing(env, purpose)
+	}
+	if err := env.Err(); err != nil {
+		t.Fatal(err)
 	}
 	to := subscription.Recipient{SubscriberID: uuid.New(), Mailbox: "jane@example.org", Epoch: 2}
-	for _, language := range w.catalog.Languages() {
+	files, err := filepath.Glob("../../shared/catalog/locales/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d languages, %v", len(files), err)
+	}
+	for _, file := range files {
+		language := strings.TrimSuffix(filepath.Base(file), ".json")
 		texts := w.catalog.For(language)
 		to.Locale = ledger.Locale(language)
 		for name := range texts.Emails {

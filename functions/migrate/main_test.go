@@ -17,7 +17,6 @@ import (
 	"newsletter/internal/fixtures/testenv"
 	"newsletter/internal/local/gobuild"
 	"newsletter/internal/local/lambdalocal"
-	"newsletter/shared/config"
 )
 
 // The deployed binary runs behind the Runtime API: with a database it migrates, and without configuration it
@@ -112,7 +111,7 @@ func TestArtifactOfAnotherEnvironment(t *testing.T) {
 	roots := filepath.Join(dir, "bucket.pem")
 	for name, content := range map[string][]byte{
 		roots:                               pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Certificate().Raw}),
-		filepath.Join(dir, config.FileName): []byte(`{"ENVIRONMENT": "production"}`),
+		filepath.Join(dir, "settings.json"): []byte(`{"ENVIRONMENT": "production"}`),
 	} {
 		if err := os.WriteFile(name, content, 0o600); err != nil {
 			t.Fatal(err)

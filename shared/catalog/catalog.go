@@ -8,7 +8,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -42,7 +41,7 @@ type Owner struct {
 func Read(e *config.Env) *Catalog {
 	var o Owner
 	e.Read(&o)
-	return New(o)
+	return newCatalog(o)
 }
 
 // Validate implements the check of config.Env.Read.
@@ -121,9 +120,9 @@ type Catalog struct {
 	languages map[string]func() *Translation
 }
 
-// New returns the Catalog of all languages. It panics, there or on first use, if an embedded file is invalid; a test
+// newCatalog returns the Catalog of all languages. It panics, there or on first use, if an embedded file is invalid; a test
 // parses them all.
-func New(owner Owner) *Catalog {
+func newCatalog(owner Owner) *Catalog {
 	c := &Catalog{Footer: owner.footer(), languages: map[string]func() *Translation{}}
 	files, err := locales.ReadDir("locales")
 	if err != nil {
@@ -162,11 +161,6 @@ func (c *Catalog) For(wanted string) *Translation {
 		}
 	}
 	return c.languages[fallback]()
-}
-
-// Languages returns the available languages, sorted.
-func (c *Catalog) Languages() []string {
-	return slices.Sorted(maps.Keys(c.languages))
 }
 
 func parse(content []byte, site string) (*Translation, error) {

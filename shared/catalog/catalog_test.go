@@ -9,8 +9,8 @@ import (
 )
 
 func TestEveryLanguageIsComplete(t *testing.T) {
-	catalog := New(Owner{Name: "The Jane Letter"})
-	for _, language := range catalog.Languages() {
+	catalog := newCatalog(Owner{Name: "The Jane Letter"})
+	for language := range catalog.languages {
 		p := catalog.For(language)
 		if p.Lang != language {
 			t.Errorf("%s: lang is %s", language, p.Lang)
@@ -33,7 +33,7 @@ func TestEveryLanguageIsComplete(t *testing.T) {
 }
 
 func TestForReturnsTheBestLanguage(t *testing.T) {
-	catalog := New(Owner{Name: "x"})
+	catalog := newCatalog(Owner{Name: "x"})
 	for wanted, language := range map[string]string{
 		"": "en", "de": "de", "de-AT": "de", "DE": "de", "fr-CA,en;q=0.5": "fr", "xx, fr;q=0.1": "fr", "nonsense;;,": "en",
 	} {
@@ -85,7 +85,7 @@ func TestFooter(t *testing.T) {
 }
 
 func TestANameMayContainBraces(t *testing.T) {
-	if got := New(Owner{Name: "{The} Letter"}).For("en").Emails["confirm"].Subject; !strings.Contains(got, "{The} Letter") {
+	if got := newCatalog(Owner{Name: "{The} Letter"}).For("en").Emails["confirm"].Subject; !strings.Contains(got, "{The} Letter") {
 		t.Error(got)
 	}
 }

@@ -72,10 +72,10 @@ type Source struct {
 	ARNs []string `env:"SECRETS_ARN" from:"template"`
 }
 
-// FileName is the settings file of an artifact: a JSON object of variable names to texts, with the environment that
+// fileName is the settings file of an artifact: a JSON object of variable names to texts, with the environment that
 // it was
 // built for as ENVIRONMENT.
-const FileName = "settings.json"
+const fileName = "settings.json"
 
 // FromMap returns an Env of vars, for tests and tools. It ignores SECRETS_ARN.
 func FromMap(vars map[string]string) *Env { return newEnv(vars, nil, nil) }
@@ -104,11 +104,11 @@ func readFile(folder string) (map[string]string, error) {
 	if folder == "" {
 		binary, err := os.Executable()
 		if err != nil {
-			return nil, fmt.Errorf("find %s: %w", FileName, err)
+			return nil, fmt.Errorf("find %s: %w", fileName, err)
 		}
 		folder = filepath.Dir(binary)
 	}
-	text, err := os.ReadFile(filepath.Join(folder, FileName)) //nolint:gosec // Lambda sets the folder
+	text, err := os.ReadFile(filepath.Join(folder, fileName)) //nolint:gosec // Lambda sets the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -117,7 +117,7 @@ func readFile(folder string) (map[string]string, error) {
 	}
 	var settings map[string]string
 	if err := json.Unmarshal(text, &settings); err != nil {
-		return nil, fmt.Errorf("%s: must be a JSON object of names to strings; build the function again", FileName)
+		return nil, fmt.Errorf("%s: must be a JSON object of names to strings; build the function again", fileName)
 	}
 	return settings, nil
 }

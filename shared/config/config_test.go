@@ -196,7 +196,7 @@ func inFolder(t *testing.T, content string) {
 	dir := t.TempDir()
 	t.Setenv("LAMBDA_TASK_ROOT", dir)
 	if content != "" {
-		if err := os.WriteFile(filepath.Join(dir, FileName), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fileName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -244,7 +244,7 @@ func TestInvalidFileIsNamed(t *testing.T) {
 		inFolder(t, content)
 		t.Setenv("T_OTHER", "own")
 		e, err := FromOS(t.Context())
-		if err == nil || !strings.Contains(err.Error(), FileName) || strings.Contains(err.Error(), canary) {
+		if err == nil || !strings.Contains(err.Error(), fileName) || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s: %v", content, err)
 		}
 		if own, _ := e.Lookup("T_OTHER"); own != "own" {

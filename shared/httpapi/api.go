@@ -162,7 +162,7 @@ func (a *API) route(ctx context.Context, r *Request) (*Response, error) {
 	}
 	handle := route.handler(r.Method)
 	if handle == nil {
-		problem := NewProblem("method-not-allowed", http.StatusMethodNotAllowed, "The method is not allowed here.", "")
+		problem := newProblem("method-not-allowed", http.StatusMethodNotAllowed, "The method is not allowed here.", "")
 		problem.Header = http.Header{"Allow": {route.methods()}}
 		return nil, problem
 	}

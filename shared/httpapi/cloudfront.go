@@ -64,7 +64,7 @@ func (p trustedProxy) admit(r *Request, direct bool) error {
 		if direct {
 			return nil
 		}
-		return NewProblem("direct-access", http.StatusForbidden, "Direct access is not allowed.",
+		return newProblem("direct-access", http.StatusForbidden, "Direct access is not allowed.",
 			"Please use the site's public address.")
 	}
 	client, ok := viewerAddress(viewer)

@@ -47,15 +47,15 @@ func (p *Problem) Error() string {
 // Unwrap returns the cause of a 5xx, which is reported and never sent to the client.
 func (p *Problem) Unwrap() error { return p.cause }
 
-// NewProblem returns a problem whose type is name with our prefix. title is the same for all problems of the type;
+// newProblem returns a problem whose type is name with our prefix. title is the same for all problems of the type;
 // detail may be empty. Neither may contain a value from the request.
-func NewProblem(name string, status int, title, detail string) *Problem {
+func newProblem(name string, status int, title, detail string) *Problem {
 	return &Problem{Type: problemPrefix + name, Title: title, Status: status, Detail: detail}
 }
 
 // Invalid returns the 422 for a well-formed request with invalid members; each error names its member.
 func Invalid(errors ...FieldError) *Problem {
-	p := NewProblem("validation-error", http.StatusUnprocessableEntity, "Your request is not valid.", "")
+	p := newProblem("validation-error", http.StatusUnprocessableEntity, "Your request is not valid.", "")
 	p.Errors = errors
 	return p
 }
@@ -63,7 +63,7 @@ func Invalid(errors ...FieldError) *Problem {
 // NotFound returns the 404 for unknown paths, and for links that are unknown, expired, malformed or for another
 // purpose.
 func NotFound() *Problem {
-	return NewProblem("not-found", http.StatusNotFound, "Not found.", "")
+	return newProblem("not-found", http.StatusNotFound, "Not found.", "")
 }
 
 // Limited returns the 429 of the rate limiter. violated names the policies; after is the time until a retry is allowed,
@@ -83,7 +83,7 @@ func Limited(violated []string, after time.Duration, header http.Header) *Proble
 // Busy returns the 429 for too many concurrent requests for the same address or subscriber. The request changed
 // nothing.
 func Busy(after time.Duration) *Problem {
-	p := NewProblem("too-many-concurrent-requests", http.StatusTooManyRequests, "Too many concurrent requests for the same address or link.",
+	p := newProblem("too-many-concurrent-requests", http.StatusTooManyRequests, "Too many concurrent requests for the same address or link.",
 		"Please try again later. It is safe to repeat the request.")
 	p.Header = http.Header{"Retry-After": {seconds(after)}}
 	return p
@@ -91,7 +91,7 @@ func Busy(after time.Duration) *Problem {
 
 // Unavailable returns the 503 for an unavailable dependency. Retrying the request is safe. cause is reported.
 func Unavailable(after time.Duration, cause error) *Problem {
-	p := NewProblem("service-unavailable", http.StatusServiceUnavailable, "The service is temporarily unavailable.",
+	p := newProblem("service-unavailable", http.StatusServiceUnavailable, "The service is temporarily unavailable.",
 		"Please try again later. It is safe to repeat the request.")
 	p.Header = http.Header{"Retry-After": {seconds(after)}}
 	p.cause = cause
@@ -99,12 +99,12 @@ func Unavailable(after time.Duration, cause error) *Problem {
 }
 
 func internalError() *Problem {
-	return NewProblem("internal-error", http.StatusInternalServerError, "Something went wrong on our side.",
+	return newProblem("internal-error", http.StatusInternalServerError, "Something went wrong on our side.",
 		"The error was reported. Please try again later. It is safe to repeat the request.")
 }
 
 func malformed(detail string) *Problem {
-	return NewProblem("malformed-body", http.StatusBadRequest, "The request cannot be read.", detail)
+	return newProblem("malformed-body", http.StatusBadRequest, "The request cannot be read.", detail)
 }
 
 func malformedAt(pointer, detail string) *Problem {
@@ -114,12 +114,12 @@ func malformedAt(pointer, detail string) *Problem {
 }
 
 func tooLarge() *Problem {
-	return NewProblem("body-too-large", http.StatusRequestEntityTooLarge, "The request is too large.",
+	return newProblem("body-too-large", http.StatusRequestEntityTooLarge, "The request is too large.",
 		"At most 16 KiB are accepted.")
 }
 
 func unsupported(wanted string) *Problem {
-	return NewProblem("unsupported-media-type", http.StatusUnsupportedMediaType, "The content type is not supported.",
+	return newProblem("unsupported-media-type", http.StatusUnsupportedMediaType, "The content type is not supported.",
 		"Send "+wanted+".")
 }
 

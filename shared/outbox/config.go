@@ -16,12 +16,12 @@ type WorkerConfig struct {
 	Concurrency int `envDefault:"5"`
 }
 
-// MaxLinger leaves time for the last batch within the schedule of one minute.
-const MaxLinger = 59 * time.Second
+// maxLinger leaves time for the last batch within the schedule of one minute.
+const maxLinger = 59 * time.Second
 
 // Validate implements the check of config.Env.Read.
 func (c WorkerConfig) Validate() error {
-	if c.Linger < 0 || c.Linger > MaxLinger {
+	if c.Linger < 0 || c.Linger > maxLinger {
 		return errors.New("DELIVERY_LINGER: must be between 0s and 59s")
 	}
 	return nil

@@ -31,7 +31,7 @@ func ReadVault(env *config.Env) *Vault {
 	if cfg.Keys.IsZero() {
 		return nil
 	}
-	vault, err := NewVault(cfg.Keys.Reveal())
+	vault, err := newVault(cfg.Keys.Reveal())
 	if err != nil {
 		env.Add(fmt.Errorf("OUTBOX_KEYS: %w", err))
 		return nil
@@ -47,8 +47,8 @@ type Vault struct {
 	keys   map[string]cipher.AEAD
 }
 
-// NewVault returns a vault with a list of keys, the newest first. The error contains no key.
-func NewVault(list string) (*Vault, error) {
+// newVault returns a vault with a list of keys, the newest first. The error contains no key.
+func newVault(list string) (*Vault, error) {
 	named, err := config.ParseKeys(list)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ func TestVault(t *testing.T) {
 	old, next := "a:"+strings.Repeat("QUJD", 11), "b:"+strings.Repeat("REVG", 11)
 	open := func(list string) *Vault {
 		t.Helper()
-		v, err := NewVault(list)
+		v, err := newVault(list)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func TestVault(t *testing.T) {
 		}
 	}
 	for _, list := range []string{"", "a:short", old + "," + old, "a b:" + strings.Repeat("QUJD", 11)} {
-		if _, err := NewVault(list); err == nil || strings.Contains(err.Error(), "QUJD") {
+		if _, err := newVault(list); err == nil || strings.Contains(err.Error(), "QUJD") {
 			t.Errorf("%q: %v", list, err)
 		}
 	}

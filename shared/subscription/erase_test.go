@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"newsletter/shared/config"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/token"
@@ -17,8 +18,9 @@ import (
 
 func testVault(t testing.TB) *outbox.Vault {
 	t.Helper()
-	vault, err := outbox.NewVault("test:" + strings.Repeat("QUJD", 11))
-	if err != nil {
+	env := config.FromMap(map[string]string{"OUTBOX_KEYS": "test:" + strings.Repeat("QUJD", 11)})
+	vault := outbox.ReadVault(env)
+	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
 	return vault

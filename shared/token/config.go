@@ -51,7 +51,7 @@ func ReadRing(env *config.Env, p Purpose) *Ring {
 	if list.IsZero() {
 		return nil
 	}
-	ring, err := NewRing(p, list.Reveal(), func(ctx context.Context) (string, error) {
+	ring, err := parseRing(p, list.Reveal(), func(ctx context.Context) (string, error) {
 		fresh, err := env.Reload(ctx)
 		if err != nil {
 			return "", err

@@ -11,14 +11,14 @@ import (
 // TestKeyWithoutID is how a stack's keys begin (44 letters and digits) and how an operator changes them.
 func TestKeyWithoutID(t *testing.T) {
 	made := strings.Repeat("AbCdEfGhIj1", 4)
-	first, err := NewRing(Unsubscribe, made, nil)
+	first, err := parseRing(Unsubscribe, made, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	claims := Claims{Link: Link{SubscriberID: uuid.New(), Epoch: 1}}
 	link := first.Sign(claims)
 
-	changed, err := NewRing(Unsubscribe, "2:"+strings.Repeat("ZyXwVuTsRq9", 4)+","+made, nil)
+	changed, err := parseRing(Unsubscribe, "2:"+strings.Repeat("ZyXwVuTsRq9", 4)+","+made, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestKeyWithoutID(t *testing.T) {
 	if _, err := first.Verify(t.Context(), changed.Sign(claims), time.Now()); err == nil {
 		t.Error("the new key signs with the old one's id")
 	}
-	if _, err := NewRing(Unsubscribe, made+","+made, nil); err == nil {
+	if _, err := parseRing(Unsubscribe, made+","+made, nil); err == nil {
 		t.Error("the same key twice is taken")
 	}
 }

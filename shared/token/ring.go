@@ -26,9 +26,9 @@ type Ring struct {
 	failed   error      // error of the last attempt
 }
 
-// NewRing returns a ring of a list "id:base64key,id:base64key", newest first. reload fetches the list again when a
+// parseRing returns a ring of a list "id:base64key,id:base64key", newest first. reload fetches the list again when a
 // token names an unknown key; it may be nil. The error never contains a key.
-func NewRing(p Purpose, list string, reload func(ctx context.Context) (string, error)) (*Ring, error) {
+func parseRing(p Purpose, list string, reload func(ctx context.Context) (string, error)) (*Ring, error) {
 	keys, err := parseKeys(list)
 	if err != nil {
 		return nil, err

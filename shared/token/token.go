@@ -43,7 +43,7 @@ const (
 // The lifetimes of links.
 const (
 	ConfirmLifetime = 48 * time.Hour
-	PrivacyLifetime = 24 * time.Hour
+	privacyLifetime = 24 * time.Hour
 )
 
 // Expiry returns when a link that is signed at now expires. Unsubscribe links never expire: CAN-SPAM requires at least
@@ -53,7 +53,7 @@ func (p Purpose) Expiry(now time.Time) time.Time {
 	case Confirm:
 		return now.Add(ConfirmLifetime)
 	case Export, Erase:
-		return now.Add(PrivacyLifetime)
+		return now.Add(privacyLifetime)
 	case Unsubscribe:
 	}
 	return time.Time{}

@@ -25,7 +25,7 @@ var (
 
 func newRing(t testing.TB, p Purpose, list string) *Ring {
 	t.Helper()
-	ring, err := NewRing(p, list, nil)
+	ring, err := parseRing(p, list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +40,8 @@ func TestSignedClaimsComeBack(t *testing.T) {
 	for name, c := range map[string]Claims{
 		"confirm":     confirmClaims(),
 		"unsubscribe": {Purpose: Unsubscribe, Link: Link{SubscriberID: testSubj, Epoch: 1 << 30}},
-		"export":      {Purpose: Export, Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 1}, Expires: testNow.Add(PrivacyLifetime)},
-		"erase":       {Purpose: Erase, Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 1}, Expires: testNow.Add(PrivacyLifetime)},
+		"export":      {Purpose: Export, Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 1}, Expires: testNow.Add(privacyLifetime)},
+		"erase":       {Purpose: Erase, Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 1}, Expires: testNow.Add(privacyLifetime)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ring := newRing(t, c.Purpose, keyA)
@@ -145,7 +145,7 @@ func TestRotation(t *testing.T) {
 
 func TestUnknownKeyReloadsOnceAMinute(t *testing.T) {
 	calls, list, failure := 0, keyA, error(nil)
-	ring, err := NewRing(Confirm, keyA, func(context.Context) (string, error) {
+	ring, err := parseRing(Confirm, keyA, func(context.Context) (string, error) {
 		calls++
 		return list, failure
 	})

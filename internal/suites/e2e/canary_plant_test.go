@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/internal/fixtures/canary"
+	"newsletter/shared/config"
 	"newsletter/shared/token"
 )
 
@@ -24,8 +25,9 @@ type cage struct {
 
 func newCage(t *testing.T) *cage {
 	t.Helper()
-	ring, err := token.NewRing(token.Confirm, "other:"+secret(), nil)
-	if err != nil {
+	env := config.FromMap(map[string]string{"TOKEN_KEYS_CONFIRM": "other:" + secret()})
+	ring := token.ReadRing(env, token.Confirm)
+	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
 	return &cage{ring: ring}
