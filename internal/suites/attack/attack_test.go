@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"newsletter/internal/local/devstack"
+	"newsletter/internal/suites/fullstack"
 )
 
 // TestASmallAttack runs a small attack on the real system: the budgets hold, and people receive what they requested.
@@ -19,7 +20,7 @@ func TestASmallAttack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log(report)
-	for _, problem := range report.problems {
+	for _, problem := range report.Problems {
 		t.Error(problem)
 	}
 }
@@ -29,7 +30,7 @@ func TestJudgeFindsProblems(t *testing.T) {
 	fakes := &devstack.Fakes{SES: devstack.NewSES(time.Now), Sentry: &devstack.Sentry{}, Slack: &devstack.Slack{}, Errors: devstack.NewWebhooks(time.Now)}
 	a := &attack{plan: plan{people: 10, alert: time.Minute}, statuses: map[int]int{202: 5, 503: 1, 0: 2}}
 	a.confirmed.Store(8)
-	if got := a.judge(fakes, nil, "none").problems; len(got) != 5 { // 503, no answer, no refusal, too few people, owner not notified
+	if got := a.judge(fakes, nil, "none").Problems; len(got) != 5 { // 503, no answer, no refusal, too few people, owner not notified
 		t.Errorf("%d problems: %v", len(got), got)
 	}
 }
@@ -56,11 +57,11 @@ func TestTallyFindsTooManyOrTooEarlyEmails(t *testing.T) {
 		}, `3 emails of "privacy"`},
 		"an email of no kind": {[]devstack.Email{email("annasmith11@company-11.org", "?", 0)}, `1 emails of "", 0 are allowed`},
 	} {
-		r := &report{}
+		r := &fullstack.Report{}
 		if got := tally(test.emails, plan{victims: 12}.mailboxes(), kinds, r); got.emails != len(test.emails) || got.victims != 1 {
 			t.Errorf("%s: %+v", name, got)
 		}
-		if got := strings.Join(r.problems, "; "); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+		if got := strings.Join(r.Problems, "; "); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

@@ -14,10 +14,10 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 	"time"
+
+	"newsletter/internal/suites/fullstack"
 )
 
 // plan is the size of an attack.
@@ -38,20 +38,5 @@ func main() {
 	flag.DurationVar(&p.alert, "alert", 5*time.Minute, "time in which the owner must be notified; 0 skips the check")
 	flag.DurationVar(&p.limit, "time", 14*time.Minute, "end the attack after this time")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, p.limit)
-	defer cancel()
-	report, err := run(ctx, p, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "attack:", err)
-		os.Exit(2)
-	}
-	for _, problem := range report.problems {
-		fmt.Println("✗", problem)
-	}
-	fmt.Println(report)
-	if len(report.problems) > 0 {
-		os.Exit(1)
-	}
+	fullstack.Main("attack", p.limit, func(ctx context.Context) (*fullstack.Report, error) { return run(ctx, p, os.Stderr) })
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/local/devstack"
+	"newsletter/internal/suites/fullstack"
 	"newsletter/shared/subscription"
 )
 
@@ -35,21 +36,8 @@ func purpose(kind string) string {
 // least is the percentage of people who must have the newsletter.
 const least = 90
 
-// report is the result of an attack.
-type report struct {
-	problems []string
-	text     string
-}
-
-// String formats the report as one line.
-func (r *report) String() string { return r.text }
-
-func (r *report) add(format string, args ...any) {
-	r.problems = append(r.problems, fmt.Sprintf(format, args...))
-}
-
 // count compares what each mailbox received with its budgets.
-func (a *attack) count(ctx context.Context) (*report, error) {
+func (a *attack) count(ctx context.Context) (*fullstack.Report, error) {
 	kinds, err := a.kinds(ctx)
 	if err != nil {
 		return nil, err
@@ -60,29 +48,29 @@ func (a *attack) count(ctx context.Context) (*report, error) {
 	}
 	r := a.judge(a.stack.Fakes, kinds, held)
 	if err := a.stack.Validate(ctx); err != nil {
-		r.add("%v", err)
+		r.Add("%v", err)
 	}
 	return r, nil
 }
 
 // judge compares as count does, without the database. kinds are those of the outbox's rows, by id.
-func (a *attack) judge(fakes *devstack.Fakes, kinds map[string]string, held string) *report {
-	r := &report{}
+func (a *attack) judge(fakes *devstack.Fakes, kinds map[string]string, held string) *fullstack.Report {
+	r := &fullstack.Report{}
 	t := tally(fakes.SES.Emails(), a.mailboxes(), kinds, r)
 	for status, n := range a.statuses {
 		if status >= 500 || status == 0 {
-			r.add("%d answers with status %d", n, status)
+			r.Add("%d answers with status %d", n, status)
 		}
 	}
 	if a.statuses[429] == 0 {
-		r.add("the limiter refused no requests, not even of the loud networks")
+		r.Add("the limiter refused no requests, not even of the loud networks")
 	}
 	share := 100.0
 	if a.people > 0 {
 		share = 100 * float64(a.confirmed.Load()) / float64(a.people)
 	}
 	if share < least {
-		r.add("%.0f %% of the people who wanted the newsletter have it, at least %d %% should", share, least)
+		r.Add("%.0f %% of the people who wanted the newsletter have it, at least %d %% should", share, least)
 	}
 	notified := "not checked"
 	switch took := time.Duration(a.notified.Load()); {
@@ -90,13 +78,13 @@ func (a *attack) judge(fakes *devstack.Fakes, kinds map[string]string, held stri
 		notified = "after " + took.Round(time.Second).String()
 	case a.alert > 0:
 		notified = "never"
-		r.add("the owner was not notified within %s", a.alert)
+		r.Add("the owner was not notified within %s", a.alert)
 	}
 	for _, problem := range slices.Concat(fakes.SES.Problems(), fakes.Sentry.Problems(), fakes.Slack.Problems(), fakes.Errors.Problems()) {
-		r.add("a service would refuse: %s", problem)
+		r.Add("a service would refuse: %s", problem)
 	}
-	r.text = fmt.Sprintf("attack: seed %d; answers %v; %d emails to %d of %d victims, at most %v each; held: %s; %d of %d people confirmed (%.0f %%); owner notified %s; %d problems",
-		a.seed, a.statuses, t.emails, t.victims, a.victims, t.most, held, a.confirmed.Load(), a.people, share, notified, len(r.problems))
+	r.Text = fmt.Sprintf("attack: seed %d; answers %v; %d emails to %d of %d victims, at most %v each; held: %s; %d of %d people confirmed (%.0f %%); owner notified %s; %d problems",
+		a.seed, a.statuses, t.emails, t.victims, a.victims, t.most, held, a.confirmed.Load(), a.people, share, notified, len(r.Problems))
 	return r
 }
 
@@ -107,7 +95,7 @@ type totals struct {
 }
 
 // tally counts the emails to victims by mailbox and purpose, and reports those that exceed a budget or come too early.
-func tally(emails []devstack.Email, mailboxes map[string]bool, kinds map[string]string, r *report) totals {
+func tally(emails []devstack.Email, mailboxes map[string]bool, kinds map[string]string, r *fullstack.Report) totals {
 	t := totals{most: map[string]int{}}
 	type key struct{ mailbox, purpose string }
 	got, victims := map[key][]time.Time{}, map[string]bool{}
@@ -127,11 +115,11 @@ func tally(emails []devstack.Email, mailboxes map[string]bool, kinds map[string]
 		slices.SortFunc(times, time.Time.Compare)
 		t.most[k.purpose] = max(t.most[k.purpose], len(times))
 		if len(times) > may.aDay {
-			r.add("a mailbox received %d emails of %q, %d are allowed", len(times), k.purpose, may.aDay)
+			r.Add("a mailbox received %d emails of %q, %d are allowed", len(times), k.purpose, may.aDay)
 		}
 		for i := 1; i < len(times); i++ {
 			if gap := times[i].Sub(times[i-1]); gap < may.apart {
-				r.add("a mailbox received emails of %q %s apart, %s is allowed", k.purpose, gap.Round(time.Second), may.apart)
+				r.Add("a mailbox received emails of %q %s apart, %s is allowed", k.purpose, gap.Round(time.Second), may.apart)
 			}
 		}
 	}

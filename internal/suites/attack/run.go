@@ -22,7 +22,7 @@ import (
 const side = 24
 
 // run starts the system, attacks it, and counts.
-func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
+func run(ctx context.Context, p plan, log io.Writer) (*fullstack.Report, error) {
 	stack, err := fullstack.Start(ctx, "attack", 6)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func TestASmallLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log(report)
-	for _, problem := range report.problems {
+	for _, problem := range report.Problems {
 		t.Error(problem)
 	}
 }
@@ -27,7 +27,7 @@ func TestJudgeFindsProblems(t *testing.T) {
 	t.Parallel()
 	right := []answer{{status: http.StatusNotFound}, {status: http.StatusAccepted}, {status: http.StatusAccepted}}
 	all := counts{connections: 20, subscribers: 2, requests: 2, emails: 2}
-	if got := judge(plan{users: 3}, right, all).problems; len(got) != 0 {
+	if got := judge(plan{users: 3}, right, all).Problems; len(got) != 0 {
 		t.Errorf("no problems: %v", got)
 	}
 	for name, change := range map[string]func(answers []answer, c *counts){
@@ -41,7 +41,7 @@ func TestJudgeFindsProblems(t *testing.T) {
 	} {
 		answers, c := append([]answer(nil), right...), all
 		change(answers, &c)
-		if got := judge(plan{users: 3}, answers, c).problems; len(got) != 1 {
+		if got := judge(plan{users: 3}, answers, c).Problems; len(got) != 1 {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -13,10 +13,10 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 	"time"
+
+	"newsletter/internal/suites/fullstack"
 )
 
 func main() {
@@ -25,20 +25,5 @@ func main() {
 	flag.DurationVar(&p.every, "every", 100*time.Second, "in which each of them makes one request")
 	flag.IntVar(&p.environments, "environments", 6, "of each function")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, p.every+5*time.Minute)
-	defer cancel()
-	report, err := run(ctx, p, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "load:", err)
-		os.Exit(2)
-	}
-	for _, problem := range report.problems {
-		fmt.Println("✗", problem)
-	}
-	fmt.Println(report)
-	if len(report.problems) > 0 {
-		os.Exit(1)
-	}
+	fullstack.Main("load", p.every+5*time.Minute, func(ctx context.Context) (*fullstack.Report, error) { return run(ctx, p, os.Stderr) })
 }

@@ -34,7 +34,7 @@ type answer struct {
 }
 
 // run starts the system, lets every user make one request, and counts.
-func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
+func run(ctx context.Context, p plan, log io.Writer) (*fullstack.Report, error) {
 	stack, err := fullstack.Start(ctx, "load", p.environments)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func run(ctx context.Context, p plan, log io.Writer) (*report, error) {
 	}
 	r := judge(p, answers, c)
 	if err := stack.Validate(ctx); err != nil {
-		r.problems = append(r.problems, err.Error())
+		r.Add("%v", err)
 	}
 	return r, ctx.Err()
 }
@@ -148,18 +148,8 @@ select (select count(*) from subscribers where status = 'pending'), (select coun
 // mostConnections is what the smallest RDS instances leave for the functions.
 const mostConnections = 20
 
-// report is the result of a run.
-type report struct {
-	problems []string
-	text     string
-}
-
-// String formats the report as one line.
-func (r *report) String() string { return r.text }
-
-func judge(p plan, answers []answer, c counts) *report {
-	r := &report{}
-	add := func(format string, args ...any) { r.problems = append(r.problems, fmt.Sprintf(format, args...)) }
+func judge(p plan, answers []answer, c counts) *fullstack.Report {
+	r := &fullstack.Report{}
 	statuses, signedUp := map[int]int{}, 0
 	var took []time.Duration
 	wrong, example := 0, ""
@@ -179,22 +169,22 @@ func judge(p plan, answers []answer, c counts) *report {
 		}
 	}
 	if wrong > 0 {
-		add("%d people got a wrong answer, such as %s", wrong, example)
+		r.Add("%d people got a wrong answer, such as %s", wrong, example)
 	}
 	for what, n := range map[string]int{"rows": c.subscribers, "ledger events": c.requests, "emails": c.emails} {
 		if n != signedUp {
-			add("%d sign-ups were answered with success, %d %s are there", signedUp, n, what)
+			r.Add("%d sign-ups were answered with success, %d %s are there", signedUp, n, what)
 		}
 	}
 	switch {
 	case c.connections == 0:
-		add("the connections to PostgreSQL could not be counted")
+		r.Add("the connections to PostgreSQL could not be counted")
 	case c.connections > mostConnections:
-		add("%d connections to PostgreSQL, %d are allowed", c.connections, mostConnections)
+		r.Add("%d connections to PostgreSQL, %d are allowed", c.connections, mostConnections)
 	}
 	slices.Sort(took)
 	at := func(percent int) time.Duration { return took[len(took)*percent/100].Round(100 * time.Microsecond) }
-	r.text = fmt.Sprintf("load: %d people, one request each in %s; answers %v; p50 %s, p95 %s, p99 %s, longest %s; %d sign-ups, %d rows, %d ledger events and %d emails; at most %d connections to PostgreSQL; %d problems",
-		p.users, p.every, statuses, at(50), at(95), at(99), took[len(took)-1].Round(time.Millisecond), signedUp, c.subscribers, c.requests, c.emails, c.connections, len(r.problems))
+	r.Text = fmt.Sprintf("load: %d people, one request each in %s; answers %v; p50 %s, p95 %s, p99 %s, longest %s; %d sign-ups, %d rows, %d ledger events and %d emails; at most %d connections to PostgreSQL; %d problems",
+		p.users, p.every, statuses, at(50), at(95), at(99), took[len(took)-1].Round(time.Millisecond), signedUp, c.subscribers, c.requests, c.emails, c.connections, len(r.Problems))
 	return r
 }
