@@ -16,7 +16,6 @@ import (
 	"newsletter/shared/alert"
 	"newsletter/shared/config"
 	"newsletter/shared/notify"
-	"newsletter/shared/postgres"
 	"newsletter/shared/redistls"
 )
 
@@ -40,11 +39,7 @@ type lossRig struct {
 func newLossRig(t *testing.T) *lossRig {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := database.Pool(t)
 	r := &lossRig{t: t, redis: testenv.RedisServer(t), conn: database.Conn(t), now: time.Now(), ids: map[string]bool{}}
 	r.alerts = alert.NewStore(db, config.Read[alert.Config](config.FromMap(nil)), func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.now })
 	for i := range r.envs {

@@ -12,7 +12,6 @@ import (
 
 	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/config"
-	"newsletter/shared/postgres"
 	"newsletter/shared/redistls"
 )
 
@@ -30,11 +29,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := database.Pool(t)
 	conn := database.Conn(t)
 	r := &rig{t: t, redis: testenv.RedisServer(t), time: time.Now()}
 	r.store = NewStore(db, thresholds, r.now)

@@ -31,11 +31,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := database.Pool(t)
 	conn := database.AppConn(t)
 	r := &rig{t: t, db: db, now: time.Now().UTC().Truncate(time.Second)}
 	r.Store = alert.NewStore(db, config.Read[alert.Config](config.FromMap(nil)), func() time.Time { return r.now })

@@ -14,7 +14,6 @@ import (
 
 	"newsletter/internal/fixtures/sqlcheck"
 	"newsletter/internal/fixtures/testenv"
-	"newsletter/shared/config"
 	"newsletter/shared/postgres"
 )
 
@@ -24,11 +23,7 @@ func setup(t *testing.T) (*postgres.DB, *testenv.Database) {
 	t.Helper()
 	t.Parallel()
 	server := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(server.AppURL), CAFile: server.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := server.Pool(t)
 	return db, server
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/fixtures/testenv"
-	"newsletter/shared/config"
 	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 )
@@ -29,11 +28,7 @@ type sealTest struct {
 func newLedger(t *testing.T) *sealTest {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := database.Pool(t)
 	return &sealTest{t, db, database.Conn(t), time.Date(2026, 3, 1, 10, 30, 0, 0, time.UTC)}
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/fixtures/testenv"
-	"newsletter/shared/config"
 	"newsletter/shared/postgres"
 )
 
@@ -50,11 +49,7 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	t.Parallel()
 	server := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(server.AppURL), CAFile: server.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := server.Pool(t)
 	b := &bundle{T: t, db: db, admin: server.Conn(t)}
 	b.worker = NewWorker(db, b.now)
 	return b

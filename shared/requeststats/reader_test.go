@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/internal/fixtures/testenv"
-	"newsletter/shared/config"
 	"newsletter/shared/postgres"
 )
 
@@ -16,11 +15,7 @@ import (
 func open(t *testing.T) (*testenv.Database, *postgres.DB) {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := database.Pool(t)
 	return database, db
 }
 

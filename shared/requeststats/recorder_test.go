@@ -31,11 +31,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := database.Pool(t)
 	return &rig{t, testenv.RedisServer(t), db, database.AppConn(t), time.Date(2026, 3, 2, 10, 58, 0, 0, time.UTC)}
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/config"
-	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 )
 
@@ -38,11 +37,7 @@ func setup(t *testing.T) *fixture {
 	t.Helper()
 	t.Parallel()
 	server := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(server.AppURL), CAFile: server.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := server.Pool(t)
 	b := &fixture{T: t, server: server, db: db, admin: server.Conn(t), clock: &atomic.Int64{}}
 	b.store = NewStore(db, testKey(t), DomainLimit{}, b.now)
 	return b

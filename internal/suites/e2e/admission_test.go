@@ -8,7 +8,6 @@ import (
 
 	"newsletter/internal/local/devstack"
 	"newsletter/shared/config"
-	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
 )
@@ -16,11 +15,7 @@ import (
 // owner opens the system's database as the operator's tool does. The key is arbitrary, because no pseudonym is read.
 func owner(t *testing.T, s *stack) *subscription.Store {
 	t.Helper()
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(s.db.AppURL), CAFile: s.db.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := s.db.Pool(t)
 	key, err := pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(strings.Repeat("QUJD", 11))})
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,6 @@ import (
 	"newsletter/internal/fixtures/sqlcheck"
 	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/alert"
-	"newsletter/shared/config"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/postgres"
 )
@@ -31,11 +30,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal(database.AppURL), CAFile: database.CAFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := database.Pool(t)
 	return &rig{T: t, db: db, owner: database.Conn(t)}
 }
 
