@@ -15,7 +15,6 @@ import (
 	"newsletter/internal/local/devstack"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
-	"newsletter/shared/token"
 )
 
 // outside is the fakes of destinations that receive changes.
@@ -160,18 +159,6 @@ func TestDestinationsFollowASubscription(t *testing.T) {
 	}
 }
 
-func (b *bundle) erase(typed string) {
-	b.Helper()
-	b.forget(subscription.Erasure{Address: b.Address(typed), Visit: functiontest.Visit})
-}
-
-func (b *bundle) forget(e subscription.Erasure) {
-	b.Helper()
-	if outcome, err := subscription.NewEraser(b.Store, outbox.ReadVault(b.Env())).Erase(b.Context(), e); err != nil || outcome != subscription.ErasedNow {
-		b.Fatalf("%s %v", outcome, err)
-	}
-}
-
 // Deliveries may be reordered: the subscription's state at the time of the call counts, not that of the event.
 func TestLateDeliveryUsesCurrentState(t *testing.T) {
 	b := setup(t)
@@ -186,46 +173,6 @@ func TestLateDeliveryUsesCurrentState(t *testing.T) {
 	b.drain()
 	if contacts := o.loops.Contacts(); len(contacts) != 0 {
 		t.Errorf("an unsubscribed subscriber became a contact: %+v", contacts)
-	}
-}
-
-// whileCalling does something before it handles the first update of a contact.
-type whileCalling struct {
-	http.Handler
-	do func()
-}
-
-func (c *whileCalling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasSuffix(r.URL.Path, "/contacts/update") && c.do != nil {
-		do := c.do
-		c.do = nil
-		do()
-	}
-	c.Handler.ServeHTTP(w, r)
-}
-
-func TestEndDuringTheCall(t *testing.T) {
-	for name, end := range map[string]func(b *bundle, left token.Claims){
-		"unsubscribed": func(b *bundle, left token.Claims) {
-			_, err := b.Store.Unsubscribe(b.Context(), left.Link, functiontest.Visit)
-			if err != nil {
-				b.Error(err)
-			}
-		},
-		"erased": func(b *bundle, _ token.Claims) { b.erase("jane@example.org") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := setup(t)
-			o := b.outside()
-			left := b.Activate("jane@example.org")
-			b.Fake("/loops/api/", http.StripPrefix("/loops", &whileCalling{o.loops, func() { end(b, left) }}))
-			b.drain()
-			for _, c := range o.loops.Contacts() {
-				if c.Subscribed || name == "erased" {
-					t.Errorf("%+v", c)
-				}
-			}
-		})
 	}
 }
 
@@ -254,37 +201,6 @@ func TestFailingDestination(t *testing.T) {
 	}
 }
 
-// With a template, Loops sends the emails, each once, even if a response is lost.
-func TestLoopsSendsEmails(t *testing.T) {
-	b := setup(t)
-	o := b.outside()
-	o.loops.Template("template1", "subject", "text", "unsubscribe")
-	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "template1"
-	b.SignUp("jane@example.org")
-	f := b.Open(open)
-	o.loops.Fail(devstack.Fault{Lost: true}) // sent, but the response is lost
-	b.expect(b.run(t.Context(), f), `{"retry":1}`)
-	b.due()
-	b.expect(b.run(t.Context(), f), `{"sent":1}`)
-	emails := o.loops.Emails()
-	if len(emails) != 1 || emails[0].To != "jane@example.org" || emails[0].Variables["subject"] != "Bitte bestätigen: The Jane Letter" ||
-		!strings.Contains(emails[0].Variables["text"], confirmPath) || !strings.Contains(emails[0].Variables["unsubscribe"], unsubscribePath) {
-		t.Errorf("%+v", emails)
-	}
-	if b.ses.Calls() != 0 || len(o.loops.Contacts()) != 0 {
-		t.Error("SES sent it too, or a contact was created without consent")
-	}
-}
-
-// A template without an API key is an error: otherwise SES would send, and health would not expect its feedback.
-func TestLoopsTemplateNeedsAPIKey(t *testing.T) {
-	b := setup(t)
-	b.Variables["LOOPS_TRANSACTIONAL_ID"] = "template1"
-	if _, err := open(t.Context(), b.Env()); err == nil || !strings.Contains(err.Error(), "LOOPS_TRANSACTIONAL_ID: requires LOOPS_API_KEY") {
-		t.Errorf("%v", err)
-	}
-}
-
 // A message for a destination that is no longer configured is completed.
 func TestRemovedDestination(t *testing.T) {
 	b := setup(t)
@@ -297,23 +213,6 @@ func TestRemovedDestination(t *testing.T) {
 	b.drain()
 	if got := b.Strings(`select state || ' ' || outcome from outbox where kind = 'notify.loops'`); len(got) != 1 || got[0] != "done skipped" {
 		t.Errorf("%v", got)
-	}
-}
-
-// Without its key, the sealed payload of an erasure is lost: the message is dead-lettered and delays no other.
-func TestLostSealingKey(t *testing.T) {
-	b := setup(t)
-	o := b.outside()
-	b.Activate("jane@example.org")
-	b.drain()
-	b.erase("jane@example.org")
-	b.Variables["OUTBOX_KEYS"] = "other:" + strings.Repeat("REVG", 11)
-	b.drain()
-	if got := b.Strings(`select distinct state || ' ' || outcome from outbox where kind in ('notify.loops', 'notify.journal')`); !strings.Contains(strings.Join(got, ","), "dead sealed") {
-		t.Errorf("%v", got)
-	}
-	if len(o.loops.Contacts()) != 1 {
-		t.Error("the contact was deleted without the payload")
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -114,54 +113,6 @@ func (s *stack) end() (problems []string) {
 		problems = append(problems, "a double refused a request: "+problem)
 	}
 	return problems
-}
-
-// A logWriter keeps the functions' log and copies it to the test's log until the test ends.
-type logWriter struct {
-	t      testing.TB
-	mu     sync.Mutex
-	lines  []string
-	closed bool
-}
-
-func (l *logWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, string(p)) // lambdalocal writes complete lines
-	if !l.closed {
-		l.t.Logf("%s", p)
-	}
-	return len(p), nil
-}
-
-// objects returns the JSON object of each log line of all functions.
-func (l *logWriter) objects() (all []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.lines {
-		if _, object, found := strings.Cut(line, "{"); found { // each line starts with the function's name
-			all = append(all, "{"+object)
-		}
-	}
-	return all
-}
-
-// of returns the log lines of one function.
-func (l *logWriter) of(function string) (all []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.lines {
-		if line, found := strings.CutPrefix(line, function+" | "); found {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
-func (l *logWriter) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
 }
 
 // generous has high limits for tests about other things, which share this machine's few networks.
@@ -271,78 +222,4 @@ func (s *stack) invoke(t testing.TB, function, event string) []byte {
 		t.Fatalf("%s: %v %s", function, err, result.Payload)
 	}
 	return result.Payload
-}
-
-// sharedStack is one system for all tests that only use addresses of their own.
-var sharedStack struct {
-	once  sync.Once
-	stack *stack
-	stop  func()
-	err   error
-}
-
-// shared returns the shared system. It outlives the test that starts it, so it does not use that test's cleanup.
-func shared(t testing.TB) *stack {
-	t.Helper()
-	sharedStack.once.Do(func() { sharedStack.stack, sharedStack.stop, sharedStack.err = startShared(t) })
-	if sharedStack.err != nil {
-		t.Fatal(sharedStack.err)
-	}
-	if sharedStack.stack == nil {
-		t.Skip("the shared system did not start; see the first test that uses it")
-	}
-	return sharedStack.stack
-}
-
-func startShared(t testing.TB) (*stack, func(), error) {
-	owner := &ownerTB{TB: t}
-	db := testenv.PgBouncer(owner)
-	redis := testenv.Redis(owner)
-	built, err := binaries()
-	if err != nil {
-		return nil, nil, err
-	}
-	dir, err := os.MkdirTemp("", "newsletter-e2e-stack-")
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := devstack.Start(context.Background(), devstack.Options{
-		Root: root, Dir: dir, Binaries: built, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}, Variables: generous,
-		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword},
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	stop := func() {
-		owner.cleanUp()
-		_ = os.RemoveAll(dir)
-	}
-	return &stack{Stack: s, base: s.BaseURL, db: db}, stop, nil
-}
-
-func closeShared() {
-	if sharedStack.stop == nil {
-		return
-	}
-	for _, problem := range sharedStack.stack.end() {
-		fmt.Println("the shared system:", problem)
-		defer os.Exit(1)
-	}
-	sharedStack.stop()
-}
-
-// An ownerTB defers cleanups until the end of all tests.
-type ownerTB struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (o *ownerTB) Cleanup(f func())         { o.cleanups = append(o.cleanups, f) }
-func (o *ownerTB) Failed() bool             { return false }
-func (o *ownerTB) Context() context.Context { return context.Background() }
-
-func (o *ownerTB) cleanUp() {
-	for i := len(o.cleanups) - 1; i >= 0; i-- {
-		o.cleanups[i]()
-	}
 }
