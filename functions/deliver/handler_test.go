@@ -130,6 +130,25 @@ func TestDomainRate(t *testing.T) {
 	}
 }
 
+// An address that this version no longer accepts counts toward the rate of the text after its @.
+func TestDomainRateOfAnUnacceptableAddress(t *testing.T) {
+	b := setup(t)
+	b.signUps(3)
+	b.Exec(`update subscribers set email = rpad(split_part(email, '@', 1), 65, 'x') || '@Example.org'`) // too long a local part
+	if _, err := subscription.ParseAddress(b.Strings(`select email from subscribers`)[0]); err == nil {
+		t.Fatal("the address is accepted")
+	}
+	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "2"
+	b.SignUp("john@example.org")
+	b.expect(b.run(t.Context(), b.Open(open)), `{"rate_limited":2,"sent":2}`)
+	if got := b.Strings(`select attempts::text from outbox where state = 'ready'`); len(got) != 2 || got[0] != "0" || got[1] != "0" {
+		t.Errorf("attempts %v", got)
+	}
+	if got := b.Strings(`select id::text from email_log where sent_at is not null`); len(got) != 2 {
+		t.Errorf("%d emails are recorded as sent", len(got))
+	}
+}
+
 // A paused destination receives nothing until it is resumed; others are not affected.
 func TestPause(t *testing.T) {
 	b := setup(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -127,6 +128,9 @@ func (l *domainLimiter) domain(mailbox string) string {
 	if l.limit == 0 {
 		return ""
 	}
-	address, _ := subscription.ParseAddress(mailbox) // the zero Address if the subscriber is gone
+	address, err := subscription.ParseAddress(mailbox)
+	if err != nil { // stored under older rules, or "" if the subscriber is gone
+		return strings.ToLower(mailbox[strings.LastIndexByte(mailbox, '@')+1:])
+	}
 	return address.LimitedDomain()
 }
