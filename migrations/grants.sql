@@ -24,7 +24,8 @@ grant select, insert, update, delete on identities to {app};
 grant select, insert, update, delete on suppressions to {app};
 grant select, insert, update, delete on outbox to {app};
 grant select, insert, delete on event_context to {app};
-grant select, insert, delete, update (sent_at) on email_log to {app};
+-- An erasure cuts the ids and times of the email log.
+grant select, insert, delete, update (id, at, sent_at) on email_log to {app};
 grant select, insert, delete on erasures to {app};
 grant select, insert, delete on engagement_events to {app};
 grant select, insert, update, delete on privacy_requests to {app};

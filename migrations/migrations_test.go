@@ -164,6 +164,9 @@ func TestDownKeepsANonEmptyLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	result, err := r.Down(t.Context())
+	for err == nil && result.Version > 0 { // later files may be reverted
+		result, err = r.Down(t.Context())
+	}
 	if err == nil || result.Version != 1 || !strings.Contains(err.Error(), "the ledger is not empty") ||
 		!strings.Contains(err.Error(), "0001_initial.sql") {
 		t.Errorf("%v at version %d", err, result.Version)

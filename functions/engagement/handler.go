@@ -61,12 +61,12 @@ func (h *handler) record(ctx context.Context, n events.SNSEntity) (outcome strin
 	if !relevant {
 		return "ignored", nil
 	}
-	var emailHMAC []byte
+	var emailHMAC, mailboxHMAC []byte
 	address, _ := subscription.ParseAddress(e.Recipient) // the zero Address if it is not known
 	if address.Normalized != "" {
-		emailHMAC = h.key.Address(address.Normalized)
+		emailHMAC, mailboxHMAC = h.key.Address(address.Normalized), h.key.Mailbox(address.MailboxKey)
 	}
-	subject, err := engagement.Record(ctx, h.db, h.now(), e, emailHMAC)
+	subject, err := engagement.Record(ctx, h.db, h.now(), e, emailHMAC, mailboxHMAC)
 	switch {
 	case err != nil:
 		return "", err
@@ -97,10 +97,10 @@ func (h *handler) suppress(ctx context.Context, kind engagement.Kind, about enga
 			return err
 		}
 	}
-	if end.Reason != subscription.Complaint || address.Normalized == "" {
+	if address.Normalized == "" {
 		return nil
 	}
-	// The subscriber was erased. Keep a complaint, but not the bounce of a mailbox.
+	// The subscriber was erased, or the request ended long ago.
 	end.SubscriberID, end.Address = uuid.Nil, address
 	_, err := h.store.Suppress(ctx, end)
 	return err

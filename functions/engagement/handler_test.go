@@ -150,37 +150,56 @@ func TestDeliveryByRecipientAndTime(t *testing.T) {
 	expect(b, `select status from subscribers order by email_norm`, "suppressed, active")
 }
 
-// TestComplaintAfterErasure checks that a complaint suppresses the address of an erased subscriber, and nothing else is
-// kept.
-func TestComplaintAfterErasure(t *testing.T) {
+// TestFeedbackAfterErasure checks that a complaint or bounce suppresses the address of an erased subscriber, and that
+// nothing else about them is kept.
+func TestFeedbackAfterErasure(t *testing.T) {
 	t.Parallel()
-	for name, object := range map[string]bool{"erased": false, "objected": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, test := range []struct {
+		name, reason, recorded string
+		object, covers         bool // covers: another spelling is suppressed too
+	}{
+		{"complaint", "complaint", "complaint abuse true false", false, true},
+		{"bounce", "bounce", "bounce General true false", false, false},
+		{"complaint", "objection", "complaint abuse true false", true, true},
+		{"bounce", "objection", "bounce General true false", true, true},
+	} {
+		t.Run(fmt.Sprint(test.name, " ", test.object), func(t *testing.T) {
 			t.Parallel()
 			b := functiontest.New(t)
 			b.Activate("jane@example.org")
 			delivery := b.Strings(`select id::text from outbox where kind = 'email.confirm'`)[0]
-			erase(b, subscription.Erasure{Address: b.Address("jane@example.org"), Object: object, Visit: functiontest.Visit})
+			erase(b, subscription.Erasure{Address: b.Address("jane@example.org"), Object: test.object, Visit: functiontest.Visit})
 			f := b.Open(open)
-			if got := invoke(t, f, event(t, "bounce", delivery)); got != "bounce" {
-				t.Error(got)
-			}
-			want := map[bool]string{false: "", true: "objection"}
-			expect(b, `select reason from suppressions`, want[object])
 			for range 2 {
-				if got := invoke(t, f, event(t, "complaint", delivery)); got != "complaint" {
+				if got := invoke(t, f, event(t, test.name, delivery)); got != test.name {
 					t.Error(got)
 				}
 			}
-			want[false] = "complaint"
-			expect(b, `select reason from suppressions`, want[object])
-			expect(b, recorded, "bounce General true false, complaint abuse true false")
-			r := subscription.Request{Address: b.Address("jane+again@example.org"), Visit: functiontest.Visit}
-			if outcome, err := b.Store.Request(t.Context(), r); err != nil || outcome != subscription.RequestSuppressed {
-				t.Errorf("%s %v", outcome, err)
+			expect(b, `select reason from suppressions`, test.reason)
+			expect(b, recorded, test.recorded)
+			expect(b, `select (created_at = date_trunc('day', created_at, 'UTC'))::text from suppressions`, "true")
+			expect(b, `select count(*)::text from identities where until is null`, "0")
+			for spelling, suppressed := range map[string]bool{"jane@example.org": true, "jane+again@example.org": test.covers} {
+				r := subscription.Request{Address: b.Address(spelling), Visit: functiontest.Visit}
+				if outcome, err := b.Store.Request(t.Context(), r); err != nil || (outcome == subscription.RequestSuppressed) != suppressed {
+					t.Errorf("%s: %s %v", spelling, outcome, err)
+				}
 			}
 		})
 	}
+}
+
+// TestFeedbackAfterTheRequestEnded checks that a complaint suppresses an address of which only the email log is left.
+func TestFeedbackAfterTheRequestEnded(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.SignUp("jane@example.org")
+	b.Exec(`delete from subscribers; delete from identities; delete from outbox`) // as after an expiry and 14 days
+	if got := invoke(t, b.Open(open), event(t, "complaint", sampleDelivery)); got != "complaint" {
+		t.Error(got)
+	}
+	expect(b, `select reason from suppressions`, "complaint")
+	expect(b, recorded, "complaint abuse true false")
 }
 
 // erase erases a subscriber as the operator's tool does.

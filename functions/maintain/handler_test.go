@@ -60,7 +60,7 @@ func TestRetentionPeriods(t *testing.T) {
 		"email_log":        {`insert into email_log (id, mailbox_hmac, purpose, at) values (gen_random_uuid(), '\x00', 'confirm', now())`, "email_log", 30},
 		"deliveries":       {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'none', 'done', now(), now(), now())`, "outbox", 30},
 		"dead_letters":     {`insert into outbox (id, kind, state, due_at, created_at, finished_at) values (gen_random_uuid(), 'email.confirm', 'dead', now(), now(), now())`, "outbox", 90},
-		"erasures":         {`insert into erasures values (gen_random_uuid(), gen_random_uuid(), '\x00', 'k', now())`, "erasures", 365},
+		"erasures":         {`insert into erasures values (gen_random_uuid(), '\x00', 'k', now())`, "erasures", 365},
 		"engagement":       {`insert into engagement_events (id, at, kind, delivery_id) values (gen_random_uuid(), now(), 'open', gen_random_uuid())`, "engagement_events", 400},
 		"privacy_requests": {`insert into privacy_requests values (gen_random_uuid(), 'export', 'link', null, now(), now(), now(), 'answered')`, "privacy_requests", 1095},
 		"request_minutes":  {`insert into request_stats values (60, now(), 'subscribe POST', 2, false, 1, 1)`, "request_stats", 1},

@@ -61,7 +61,8 @@ type database interface {
 
 // Subject is the subscriber of an event.
 type Subject struct {
-	// Known is set if the outbox has the email, or if its recipient is or was a subscriber.
+	// Known is set if the outbox has the email, if its recipient is or was a subscriber, or if the email log has an email
+	// to their mailbox.
 	Known bool
 	// SubscriberID is uuid.Nil if the subscriber is unknown or erased.
 	SubscriberID uuid.UUID
@@ -87,7 +88,8 @@ with delivery as (
 ), subject as (
     select (select id from delivery) as delivery_id, (select subscriber_id from person) as subscriber_id,
            exists (select from delivery) or exists (select from person)
-           or exists (select from erasures where email_hmac = $7::bytea) as known
+           or exists (select from erasures where email_hmac = $7::bytea)
+           or exists (select from email_log where mailbox_hmac = $11::bytea) as known
 ), known as (
     insert into engagement_events (id, at, kind, detail, permanent, subscriber_id, delivery_id)
     select $1::text::uuid, least($2::timestamptz, $10::timestamptz), $3::text, $4::text, $5::boolean, subscriber_id, coalesce(delivery_id, $9::text::uuid)
@@ -101,9 +103,9 @@ with delivery as (
 )
 select known, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000')::text from subject`
 
-// Record stores an event that was received at now, and returns its subscriber. emailHMAC is the pseudonym of the
-// recipient's address; nil if unknown.
-func Record(ctx context.Context, db database, now time.Time, e Event, emailHMAC []byte) (Subject, error) {
+// Record stores an event that was received at now, and returns its subscriber. emailHMAC and mailboxHMAC are the
+// pseudonyms of the recipient's address and canonical mailbox; nil if unknown.
+func Record(ctx context.Context, db database, now time.Time, e Event, emailHMAC, mailboxHMAC []byte) (Subject, error) {
 	id := uuid.Must(uuid.NewV7())
 	delivery := ""
 	if e.DeliveryID != uuid.Nil {
@@ -113,7 +115,7 @@ func Record(ctx context.Context, db database, now time.Time, e Event, emailHMAC 
 	var s Subject
 	err := db.Batch(ctx, func(b *pgx.Batch) {
 		s = Subject{}
-		b.Queue(recordSQL, id.String(), e.At, string(e.Kind), e.Detail, e.Permanent, delivery, emailHMAC, e.SentAt, message.String(), now).
+		b.Queue(recordSQL, id.String(), e.At, string(e.Kind), e.Detail, e.Permanent, delivery, emailHMAC, e.SentAt, message.String(), now, mailboxHMAC).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&s.Known, &s.SubscriberID) })
 	})
 	if err != nil {

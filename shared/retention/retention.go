@@ -86,7 +86,7 @@ func (c Config) rules() []rule {
 		{"email_log", "email_log", "id", "at < $1::timestamptz", c.EmailLog},
 		{"deliveries", "outbox", "id", "finished_at < $1::timestamptz and state = 'done'", c.Outbox},
 		{"dead_letters", "outbox", "id", "finished_at < $1::timestamptz and state = 'dead'", c.DeadLetters},
-		{"erasures", "erasures", "event_id", "at < $1::timestamptz", c.Erasures},
+		{"erasures", "erasures", "id", "at < $1::timestamptz", c.Erasures},
 		{"engagement", "engagement_events", "id", "at < $1::timestamptz", c.Engagement},
 		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz", c.PrivacyRequests},
 		{"pauses", "pauses", "id", "resumed_at < $1::timestamptz", c.DeadLetters},

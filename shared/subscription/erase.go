@@ -62,24 +62,25 @@ type erasureTx struct {
 	row          row
 	suppressions suppressions
 	ids          []string // all present and former ids of the subscriber
-	// Of SubscriberID: whether a pseudonym is kept, and whether it was erased under Address.
-	known, erased bool
+	known        bool     // a pseudonym of SubscriberID is kept
 }
 
 // Erase deletes a subscriber's data in one transaction: the row, the pseudonyms that link ledger events to the address,
-// the network addresses and user agents of the events, and all waiting emails. All links become invalid. The events
-// stay in the ledger and no longer identify anyone. docs/privacy.md lists what is kept: the keyed hash of an erasure,
-// and that of an objection. Erase enqueues the change for the destinations.
+// the contexts of the events, and all messages. All links become invalid. The events stay in the ledger and no longer
+// identify anyone: what keeps a keyed hash keeps no id and no time of theirs, only the day. docs/privacy.md lists what
+// is kept. Erase enqueues the change for the destinations.
 //
-// Erasing again returns Unchanged and records nothing. The error is ErrUnknown for an unknown link, ErrNotTheAddress,
-// or the database's.
+// Erasing again returns Unchanged and records nothing. So does the link of a subscriber who is no longer known: a link
+// is valid for a shorter time than pseudonyms are kept, so they were erased. The error is ErrNotTheAddress or the
+// database's.
 func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 	s := e.store
 	tx := &erasureTx{Erasure: p, lock: s.mailboxLock(p.Address), eventID: newID(), hashes: newPseudonyms(s.key, p.Address)}
 	var outcome Outcome
 	err := s.transact(ctx, tx.lock, tx.load, func(b *pgx.Batch, now time.Time) error {
 		tx.now = now
-		if err := tx.checkLink(); err != nil {
+		if found, err := tx.checkLink(); err != nil || !found {
+			outcome = Unchanged
 			return err
 		}
 		d := transition(facts{State: tx.suppressions.state(tx.row), Remembered: len(tx.ids) > 0, Objected: tx.suppressions.reason == Objection}, onErase)
@@ -125,33 +126,31 @@ func (s *Store) ListLongUnsubscribed(ctx context.Context, before time.Time, limi
 }
 
 const linkPersonSQL = `
-select exists (select from identities where subscriber_id = $1::text::uuid),
-       exists (select from erasures where subscriber_id = $1::text::uuid and email_hmac = $2::bytea)`
+select exists (select from identities where subscriber_id = $1::text::uuid)`
 
 // An erasure waits for concurrent transactions that have read the identity, and then sees what they wrote.
 const lockIdentitiesSQL = `
 select from identities where email_hmac = $1::bytea for update`
 
 func (t *erasureTx) load(b *pgx.Batch, before time.Time) {
-	t.row, t.suppressions, t.ids, t.known, t.erased = row{}, suppressions{}, nil, false, false
+	t.row, t.suppressions, t.ids, t.known = row{}, suppressions{}, nil, false
 	t.row.loadByNorm(b, t.Address.Normalized, t.lock)
 	b.Queue(lockIdentitiesSQL, t.hashes.email)
 	t.suppressions.loadByAddress(b, t.hashes, before)
 	loadIDs(b, t.hashes.email, &t.ids)
-	b.Queue(linkPersonSQL, t.SubscriberID.String(), t.hashes.email).QueryRow(func(found pgx.Row) error {
-		return found.Scan(&t.known, &t.erased)
-	})
+	b.Queue(linkPersonSQL, t.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return found.Scan(&t.known) })
 }
 
-// checkLink checks that the entered address belongs to the subscriber of the link.
-func (t *erasureTx) checkLink() error {
+// checkLink checks that the entered address belongs to the subscriber of the link. It returns false if the link's
+// subscriber is no longer known. Then the address decides nothing, because the answer would reveal whether it is known.
+func (t *erasureTx) checkLink() (found bool, err error) {
 	switch {
-	case t.SubscriberID == uuid.Nil || slices.Contains(t.ids, t.SubscriberID.String()) || t.erased:
-		return nil
+	case t.SubscriberID == uuid.Nil || slices.Contains(t.ids, t.SubscriberID.String()):
+		return true, nil
 	case t.known:
-		return ErrNotTheAddress
+		return false, ErrNotTheAddress
 	}
-	return ErrUnknown
+	return false, nil
 }
 
 func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d decision) error {
@@ -178,44 +177,59 @@ func (t *erasureTx) write(b *pgx.Batch, vault *outbox.Vault, d decision) error {
 	if err != nil {
 		return err
 	}
-	t.forget(b)
-	ledger.Append(b, event) // without its context: no new personal data about an erased subscriber
-	if t.Object {
-		suppressAddress(b, t.hashes.email, t.hashes.mailbox, t.hashes.keyID, Objection, t.now)
-	}
-	b.Queue(recordErasureSQL, event.ID.String(), event.SubscriberID.String(), t.hashes.email, t.hashes.keyID, t.now)
 	if !t.byAge {
 		closeRequest(b, RightOfErasure, t.ids, t.Visit, t.now)
 	}
+	t.forget(b)
+	ledger.Append(b, event) // without its context: no new personal data about an erased subscriber
+	if t.Object {
+		suppressAddress(b, t.hashes.email, t.hashes.mailbox, t.hashes.keyID, Objection, day(t.now))
+	}
+	b.Queue(recordErasureSQL, t.hashes.email, t.hashes.keyID, day(t.now))
 	enqueueChange(b, event, t.row.Epoch, vault.Seal(event.ID, payload))
 	return nil
 }
 
+// day returns the day of a time. An erasure cuts times to it, so that none leads to an event.
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
 const (
 	forgetContextSQL = `
 delete from event_context where event_id in (select id from ledger_events where subscriber_id = any($1::text[]::uuid[]))`
-	forgetDeliveriesSQL = `
-update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'erased', finished_at = $2::timestamptz
-where subscriber_id = any($1::text[]::uuid[]) and state in ('ready', 'held', 'dead')`
+	forgetMessagesSQL = `
+delete from outbox where subscriber_id = any($1::text[]::uuid[])`
 	forgetEngagementSQL = `
 delete from engagement_events where subscriber_id = any($1::text[]::uuid[])`
 	forgetRequestsSQL = `
-update privacy_requests set done_at = $2::timestamptz, outcome = 'erased'
-where subscriber_id = any($1::text[]::uuid[]) and kind = 'export' and done_at is null`
+update privacy_requests set subscriber_id = null, outcome = coalesce(outcome, 'erased'),
+    received_at = date_trunc('day', received_at, 'UTC'), due_at = date_trunc('day', due_at, 'UTC'),
+    done_at = date_trunc('day', coalesce(done_at, $2::timestamptz), 'UTC')
+where subscriber_id = any($1::text[]::uuid[])`
 	forgetRowSQL = `
 delete from subscribers where email_norm = $1::text`
 	forgetIdentitiesSQL = `
 delete from identities where subscriber_id = any($1::text[]::uuid[])`
+	// The budgets still count these rows.
+	blurEmailLogSQL = `
+update email_log set id = gen_random_uuid(), at = date_trunc('day', at, 'UTC'), sent_at = date_trunc('day', sent_at, 'UTC')
+where mailbox_hmac = $1::bytea`
+	// The end is rounded up, so that no suppression becomes shorter.
+	blurSuppressionSQL = `
+update suppressions set created_at = date_trunc('day', created_at, 'UTC'),
+    until = date_trunc('day', until + interval '1 day' - interval '1 microsecond', 'UTC')
+where email_hmac = $1::bytea`
 	recordErasureSQL = `
-insert into erasures (event_id, subscriber_id, email_hmac, key_id, at)
-values ($1::text::uuid, $2::text::uuid, $3::bytea, $4::text, $5::timestamptz)`
+insert into erasures (id, email_hmac, key_id, at) values (gen_random_uuid(), $1::bytea, $2::text, $3::timestamptz)`
 )
 
+// forget deletes what identifies the subscriber, and from what is kept every id and time of their events.
 func (t *erasureTx) forget(b *pgx.Batch) {
 	b.Queue(forgetIdentitiesSQL, t.ids)
 	b.Queue(forgetContextSQL, t.ids)
-	b.Queue(forgetDeliveriesSQL, t.ids, t.now)
+	b.Queue(forgetMessagesSQL, t.ids)
 	b.Queue(forgetEngagementSQL, t.ids)
 	b.Queue(forgetRequestsSQL, t.ids, t.now)
 	b.Queue(forgetRowSQL, t.Address.Normalized)
+	b.Queue(blurEmailLogSQL, t.hashes.mailbox)
+	b.Queue(blurSuppressionSQL, t.hashes.email)
 }

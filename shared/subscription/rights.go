@@ -41,7 +41,7 @@ values ($1::text::uuid, $2::text, 'letter', $3::text::uuid, $4::timestamptz, $5:
 // it. The error is ErrUnknown if no data about the address is kept, which is the answer to the letter; or the
 // database's.
 func (s *Store) RecordPrivacyRequest(ctx context.Context, a Address, right Right, received time.Time) (due time.Time, err error) {
-	email, id, eventID := s.key.Address(a.Normalized), newID(), newID()
+	email, id, eventID := s.key.Address(a.Normalized), uuid.New(), newID()
 	due = received.Add(answerWithin)
 	var ids []string
 	err = s.transact(ctx, 0,
@@ -98,9 +98,10 @@ insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due
 select $1::text::uuid, $2::text, $3::text, ($4::text[]::uuid[])[1], $6::timestamptz, $5::timestamptz, $6::timestamptz, 'answered'
 where not exists (select from closed)`
 
-// closeRequest records that a request was answered.
+// closeRequest records that a request was answered. The ids of requests are random: they outlast an erasure, and a
+// UUIDv7 contains the time.
 func closeRequest(b *pgx.Batch, right Right, ids []string, visit Visit, now time.Time) {
-	b.Queue(closeRequestSQL, newID().String(), string(right), visit.Channel, ids, now.Add(answerWithin), now)
+	b.Queue(closeRequestSQL, uuid.NewString(), string(right), visit.Channel, ids, now.Add(answerWithin), now)
 }
 
 const personIDsSQL = `

@@ -36,7 +36,8 @@ type suppressTx struct {
 // Suppress stops all email to an address until an operator removes the suppression. The row, if there is one, becomes
 // suppressed and its links become invalid. A keyed hash of the address is kept, so that no sign-up or import emails it
 // again, nor, unless it bounced, any other spelling of it. Suppressing again succeeds and records nothing. So does a
-// SubscriberID without stored data; pass the address if it is known. The error is the database's.
+// SubscriberID without stored data; pass the address if it is known. What the email service reports about an address
+// without a subscriber, perhaps an erased one, stays attributable for identityGrace only. The error is the database's.
 func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 	tx := &suppressTx{Suppression: p, hashes: newPseudonyms(s.key, p.Address)}
 	tx.lock = s.subscriberLock(p.SubscriberID)
@@ -69,6 +70,9 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 			case tx.byAddress(): // an identity links the event to the address, for proofs and for the journal
 				event.SubscriberID = newRowID
 				tx.hashes.save(b, newRowID, true)
+				if p.Actor == ledger.Provider {
+					b.Queue(endIdentitySQL, newRowID.String(), now.Add(identityGrace))
+				}
 			default:
 				event.SubscriberID = p.SubscriberID
 			}
@@ -123,7 +127,11 @@ func suppressAddress(b *pgx.Batch, email, mailbox []byte, keyID string, reason S
 
 func (t *suppressTx) write(b *pgx.Batch, d decision) {
 	if t.byAddress() {
-		suppressAddress(b, t.hashes.email, t.hashes.mailbox, t.hashes.keyID, t.Reason, t.now)
+		since := t.now
+		if !t.row.exists && t.Actor == ledger.Provider {
+			since = day(since)
+		}
+		suppressAddress(b, t.hashes.email, t.hashes.mailbox, t.hashes.keyID, t.Reason, since)
 	} else {
 		b.Queue(suppressPersonSQL, t.SubscriberID.String(), string(t.Reason), t.now, t.Reason.CoversMailbox())
 	}

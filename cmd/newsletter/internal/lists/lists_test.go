@@ -114,7 +114,7 @@ func TestWhoIsImported(t *testing.T) {
 	if _, err := b.Store.Suppress(t.Context(), subscription.Suppression{Address: b.Address("complained@example.org"), Reason: subscription.Complaint, Actor: ledger.Provider, Visit: functiontest.Visit}); err != nil {
 		t.Fatal(err)
 	}
-	b.Exec(`insert into erasures values (gen_random_uuid(), gen_random_uuid(), $1, 'k', now())`, b.key.Address("erased@example.org"))
+	b.Exec(`insert into erasures values (gen_random_uuid(), $1, 'k', now())`, b.key.Address("erased@example.org"))
 	mails := len(b.Strings(`select id::text from outbox`))
 	list := `email,status,confirmed_at,locale,source,ip,user_agent,evidence,consent_version
 Jane@Example.org,,2024-05-01T10:00:00Z,de-AT,https://www.example.org/blog?x=1,203.0.113.9,Mozilla/5.0,Ticked the box,default-1
