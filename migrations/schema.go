@@ -50,7 +50,10 @@ select line from (
     select 'sequence ' || m.name from mine m
     where m.relkind = 'S' and not exists (select from pg_depend d where d.objid = m.oid and d.deptype = 'i')
     union all
-    select format('function %s(%s) %s', p.proname, pg_get_function_identity_arguments(p.oid), md5(p.prosrc)) from pg_proc p
+    select format('function %s(%s) returns %s, %s %s%s%s, source %s', p.proname, pg_get_function_identity_arguments(p.oid),
+                  pg_get_function_result(p.oid), l.lanname, p.provolatile, case when p.prosecdef then ' as its owner' else '' end,
+                  coalesce(' with ' || array_to_string(p.proconfig, ', '), ''), md5(p.prosrc))
+    from pg_proc p join pg_language l on l.oid = p.prolang
     where p.pronamespace = 'public'::regnamespace
       and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
     union all

@@ -124,11 +124,19 @@ on conflict (id) do nothing`
 // maxRequestID exceeds the ids of AWS: API Gateway's have 16 bytes, those of SNS are UUIDs of 36.
 const maxRequestID = 64
 
-// Append adds e to the caller's batch, which commits it together with the change that it records. It cleans the
-// source and the request id.
+// Append adds e to the caller's batch, which commits it together with the change that it records.
 func Append(b *pgx.Batch, e Event) {
-	b.Queue(insertEventSQL, e.ID.String(), e.At, string(e.Kind), text(e.SubscriberID), string(e.Actor), e.Channel,
-		e.Source.Clean().JSON(), text(e.ConsentTextID), Printable(e.RequestID, maxRequestID), object(e.Data))
+	b.Queue(insertEventSQL, e.Columns()...)
+}
+
+// Columns returns the columns of e as they are stored, in the order of the table: id, at, kind, subscriber, actor,
+// channel, source, consent text, request id and data; an empty text stands for no id. The source and the request id
+// are cleaned.
+func (e Event) Columns() []any {
+	return []any{
+		e.ID.String(), e.At, string(e.Kind), text(e.SubscriberID), string(e.Actor), e.Channel,
+		e.Source.Clean().JSON(), text(e.ConsentTextID), Printable(e.RequestID, maxRequestID), object(e.Data),
+	}
 }
 
 // maxUserAgent is enough to identify a browser and its version; longer user agents are cut.
@@ -149,11 +157,16 @@ type Context struct {
 
 // AppendContext adds c to the caller's batch.
 func AppendContext(b *pgx.Batch, c Context) {
+	b.Queue(insertContextSQL, append([]any{c.EventID.String(), c.At}, c.Columns()...)...)
+}
+
+// Columns returns network address and user agent as they are stored; an empty text stands for neither.
+func (c Context) Columns() []any {
 	ip := ""
 	if c.IP.IsValid() {
 		ip = c.IP.Unmap().WithZone("").String()
 	}
-	b.Queue(insertContextSQL, c.EventID.String(), c.At, ip, Printable(c.UserAgent, maxUserAgent))
+	return []any{ip, Printable(c.UserAgent, maxUserAgent)}
 }
 
 // text formats an id for a nullable column.

@@ -50,13 +50,14 @@ select kind, failing, count(*), min(since), coalesce((array_agg(outcome order by
 from (
     select kind, greatest(created_at, deferred_until) as since, nullif(outcome, 'released') as outcome,
            coalesce(outcome <> 'released', false) or attempts >= 3 as failing
-    from outbox where state = 'ready' order by created_at limit $1::integer
+    from outbox where state = 'ready' order by due_at limit $1::integer
 ) as ready
 group by kind, failing order by min(since)`
 
 const depthSQL = `
 select (select count(*) from (select 1 from outbox where state = 'dead' limit $2::integer) as dead),
-       coalesce((select created_at from outbox where state = 'ready' order by created_at limit 1), $1::timestamptz)`
+       coalesce((select min(created_at) from (
+                     select created_at from outbox where state = 'ready' order by due_at limit $2::integer) as ready), $1::timestamptz)`
 
 // Decoys are excluded: nothing is delivered for them.
 const heldSQL = `

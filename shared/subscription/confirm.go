@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/ledger"
+	"newsletter/shared/outbox"
 	"newsletter/shared/token"
 )
 
@@ -18,20 +18,16 @@ import (
 // unknown or outdated link, or the database's.
 func (s *Store) Confirm(ctx context.Context, link token.Link, visit Visit) (Outcome, error) {
 	lock, eventID := s.subscriberLock(link.SubscriberID), newID()
-	var r row
-	var sup suppressions
-	var asked consentRequest
+	var loaded linkState
 	var outcome Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			r, sup, asked = row{}, suppressions{}, consentRequest{}
-			r.loadByID(b, link.SubscriberID, lock)
-			sup.loadByID(b, link.SubscriberID, before)
-			asked.load(b, link)
+			loaded.load(b, before, lock, link.SubscriberID, false, link.EventID)
 		},
 		func(b *pgx.Batch, now time.Time) error {
+			r, sup := loaded.row, loaded.suppressions
 			d := transition(facts{State: sup.state(r), Returning: r.Returning, Muted: sup.muted()}, onConfirm)
-			if d.Refused || r.Epoch != link.Epoch || !asked.found {
+			if d.Refused || r.Epoch != link.Epoch || !loaded.requested {
 				return ErrUnknown
 			}
 			outcome = d.Outcome
@@ -40,35 +36,17 @@ func (s *Store) Confirm(ctx context.Context, link token.Link, visit Visit) (Outc
 			}
 			event := r.event(Pending, d)
 			event.ID, event.At, event.Actor = eventID, now, ledger.Subscriber
-			event.ConsentTextID, event.Data.RequestEvent, event.Data.Workflow = asked.textID, link.EventID.String(), doubleOptIn
-			s.record(b, event, visit)
-			r.apply(b, d, now)
-			enqueueChange(b, event, r.Epoch, nil)
+			event.ConsentTextID, event.Data.RequestEvent, event.Data.Workflow = loaded.textID, link.EventID.String(), doubleOptIn
+			effect{
+				row: r.after(d, now), change: rowUpdate, event: event, visit: visit,
+				message: outbox.Message{ID: newID(), Kind: outbox.Change, Epoch: r.Epoch},
+			}.write(b)
 			return nil
 		})
 	if err != nil {
 		return "", fmt.Errorf("confirm subscription: %w", err)
 	}
 	return outcome, nil
-}
-
-// A consentRequest is the sign-up of a confirm token, with the text that the confirmation page shows for it.
-type consentRequest struct {
-	found  bool
-	textID uuid.UUID // uuid.Nil if there is none
-}
-
-const consentRequestSQL = `
-select coalesce(consent_text_id::text, data->>'text_to_show', '') from ledger_events
-where id = $1::text::uuid and subscriber_id = $2::text::uuid and kind = $3::text`
-
-func (q *consentRequest) load(b *pgx.Batch, link token.Link) {
-	b.Queue(consentRequestSQL, link.EventID.String(), link.SubscriberID.String(), string(ledger.Requested)).
-		QueryRow(func(found pgx.Row) error {
-			err := found.Scan(&q.textID)
-			q.found = err == nil
-			return ignoreNoRows(err)
-		})
 }
 
 const shownConsentSQL = `

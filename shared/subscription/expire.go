@@ -13,8 +13,7 @@ import (
 
 // Rows that another transaction has locked are skipped; the next run finds them.
 const overdueSQL = `
-select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
-       request_event_id::text, requested_at, confirmed_at, ended_at
+select id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id, requested_at, confirmed_at, ended_at
 from subscribers
 where status = 'pending' and requested_at <= $1::timestamptz
 order by requested_at

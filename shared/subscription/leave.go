@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/ledger"
+	"newsletter/shared/outbox"
 	"newsletter/shared/token"
 )
 
@@ -36,18 +38,14 @@ func (s *Store) Decline(ctx context.Context, link token.Link, visit Visit) (Outc
 
 func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e stateEvent) (Outcome, error) {
 	lock, eventID := s.subscriberLock(link.SubscriberID), newID()
-	var r row
-	var sup suppressions
+	var loaded linkState
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch, before time.Time) {
-			r, sup = row{}, suppressions{}
-			r.loadByAnyID(b, link.SubscriberID, lock)
-			sup.loadByID(b, link.SubscriberID, before)
-		},
+		func(b *pgx.Batch, before time.Time) { loaded.load(b, before, lock, link.SubscriberID, true, uuid.Nil) },
 		func(b *pgx.Batch, now time.Time) error {
 			// A suppression does not prevent the end of a subscription. Without a pseudonym, there is nothing to mute.
-			from, muted := r.state(), sup.reason != "" || !sup.known
+			r := loaded.row
+			from, muted := r.state(), loaded.suppressions.reason != "" || !loaded.suppressions.known
 			d := transition(facts{State: from, Returning: r.Returning, Muted: muted}, e)
 			outcome = d.Outcome
 			if d.Ledger == "" {
@@ -58,14 +56,17 @@ func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e state
 			if !r.exists {
 				event.SubscriberID = link.SubscriberID
 			}
-			s.record(b, event, visit)
-			if d.Mute {
-				mute(b, link.SubscriberID, now)
+			change, after := rowNone, r
+			switch {
+			case d.To == None && from != None:
+				change = rowDelete
+			case d.To != from || d.NewEpoch:
+				change, after = rowUpdate, r.after(d, now)
 			}
-			if d.To != from || d.NewEpoch {
-				r.apply(b, d, now)
-			}
-			enqueueChange(b, event, r.Epoch, nil)
+			effect{
+				row: after, change: change, event: event, visit: visit, mute: d.Mute,
+				message: outbox.Message{ID: newID(), Kind: outbox.Change, Epoch: r.Epoch},
+			}.write(b)
 			return nil
 		})
 	return outcome, err

@@ -35,12 +35,9 @@ type LinkRequest struct {
 // A link request without an email writes this many bytes less to the write-ahead log than one with an email (PostgreSQL
 // 15). An unused message makes up for it. The values are measured, and TestEveryStateLooksTheSame checks them.
 const (
-	paddingUnknown = 120 // the address is unknown
-	paddingNoEmail = 40  // the address is known, and no email is sent
+	paddingUnknown = 70 // the address is unknown
+	paddingNoEmail = 1  // the address is known, and no email is sent
 )
-
-const padSQL = `
-select pg_logical_emit_message(true, 'newsletter', repeat('.', $1::integer))`
 
 // RequestLink enqueues an email with a link to a known address. For every address it runs the same statements in two
 // round trips and commits one ledger event, one entry of the email log and one message. An unknown address is never
@@ -48,43 +45,37 @@ select pg_logical_emit_message(true, 'newsletter', repeat('.', $1::integer))`
 // is the database's.
 func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error) {
 	lock, eventID, hashes := s.mailboxLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
-	var known row
-	var sup suppressions
-	var sent sentEmails
-	var outcome, repeated Outcome
+	var loaded addressState
+	var outcome Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			known, sup, sent, repeated = row{}, suppressions{}, newSentEmails(before), ""
-			known.loadByNorm(b, r.Address.Normalized, lock)
-			sup.loadByAddress(b, hashes, before)
-			sent.load(b, hashes.mailbox)
-			loadOutcome(b, eventID, &repeated)
+			loaded.load(b, before, lock, eventID, r.Address.Normalized, hashes, 0, nil)
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			if repeated != "" {
-				outcome = repeated
+			if loaded.recorded != "" {
+				outcome = loaded.recorded
 				return nil
 			}
-			sent.Now = now
+			loaded.sentEmails.Now = now
 			var email Email
-			outcome, email = decideLink(r, known.state(), sup, sent)
-			s.record(b, ledger.Event{
-				ID: eventID, At: now, Kind: ledger.LinkRequested, SubscriberID: known.ID, Actor: ledger.Visitor,
-				Data: ledger.Data{
-					Outcome: string(outcome), Reasons: r.Reasons, Provider: r.Address.Provider, Purpose: string(r.Email),
-				},
-			}, r.Visit)
-			email.enqueue(b, hashes.mailbox, nil, outbox.Message{
-				ID: newID(), Kind: email.Kind(), SubscriberID: known.ID, EventID: eventID, Epoch: known.Epoch, CreatedAt: now,
-			})
+			outcome, email = decideLink(r, loaded.row.state(), loaded.suppressions, loaded.sentEmails)
 			padding := 0
 			switch {
-			case !known.exists:
+			case !loaded.row.exists:
 				padding = paddingUnknown
 			case email == NoEmail:
 				padding = paddingNoEmail
 			}
-			b.Queue(padSQL, padding)
+			effect{
+				change: rowNone, padding: padding, hashes: hashes, visit: r.Visit, purpose: email.logged(),
+				event: ledger.Event{
+					ID: eventID, At: now, Kind: ledger.LinkRequested, SubscriberID: loaded.row.ID, Actor: ledger.Visitor,
+					Data: ledger.Data{
+						Outcome: string(outcome), Reasons: r.Reasons, Provider: r.Address.Provider, Purpose: string(r.Email),
+					},
+				},
+				message: outbox.Message{ID: newID(), Kind: email.Kind(), Epoch: loaded.row.Epoch},
+			}.write(b)
 			return nil
 		})
 	if err != nil {

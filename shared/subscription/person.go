@@ -30,19 +30,17 @@ func (s *Store) pseudonyms(a Address) pseudonyms {
 	return hashes
 }
 
-// With $5 false nothing is written, as in saveRowSQL. The hashes are updated with each use of the address, so that they
-// follow a change of the key or of mailboxProviders. Suppressions keep the hashes of their time; that of the address
-// itself does not depend on mailboxProviders.
+// The hashes are updated with each use of the address, so that they follow a change of the key or of mailboxProviders.
+// Suppressions keep the hashes of their time; that of the address itself does not depend on mailboxProviders.
 const saveIdentitySQL = `
 insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id)
-select $1::text::uuid, $2::bytea, $3::bytea, $4::text
-where $5::boolean
+values ($1::text::uuid, $2::bytea, $3::bytea, $4::text)
 on conflict (subscriber_id) do update set
     email_hmac = excluded.email_hmac, mailbox_hmac = excluded.mailbox_hmac, key_id = excluded.key_id, until = null`
 
-// save stores id and its pseudonyms; nothing if wanted is false.
-func (p pseudonyms) save(b *pgx.Batch, id uuid.UUID, wanted bool) {
-	b.Queue(saveIdentitySQL, id.String(), p.email, p.mailbox, p.keyID, wanted)
+// save stores id and its pseudonyms.
+func (p pseudonyms) save(b *pgx.Batch, id uuid.UUID) {
+	b.Queue(saveIdentitySQL, id.String(), p.email, p.mailbox, p.keyID)
 }
 
 // SuppressionReason is why an address is suppressed.
@@ -87,24 +85,6 @@ func (s *suppressions) loadByAddress(b *pgx.Batch, hashes pseudonyms, now time.T
 	})
 }
 
-// The lock makes an erasure, which deletes the identity first, wait for a transaction that has read it and is about to
-// write about the subscriber.
-const suppressionsByIDSQL = `
-select coalesce(p.reason, '')
-from identities i
-left join suppressions p on p.email_hmac = i.email_hmac and (p.until is null or p.until > $2::timestamptz)
-where i.subscriber_id = $1::text::uuid
-for key share of i`
-
-// loadByID reads the suppression of the address itself.
-func (s *suppressions) loadByID(b *pgx.Batch, id uuid.UUID, now time.Time) {
-	b.Queue(suppressionsByIDSQL, id.String(), now).QueryRow(func(found pgx.Row) error {
-		err := found.Scan((*string)(&s.reason))
-		s.known = err == nil
-		return ignoreNoRows(err)
-	})
-}
-
 // effective returns the reason that suppresses the address; empty if it is not suppressed.
 func (s suppressions) effective() SuppressionReason { return cmp.Or(s.reason, s.mailbox) }
 
@@ -122,18 +102,4 @@ func (s suppressions) state(r row) State {
 		return Erased
 	}
 	return Suppressed
-}
-
-// A temporary suppression never replaces a permanent one, and a shorter period never replaces a longer one.
-const muteSQL = `
-insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at, until)
-select email_hmac, mailbox_hmac, key_id, 'declined', $2::timestamptz, $3::timestamptz
-from identities where subscriber_id = $1::text::uuid
-on conflict (email_hmac) do update set
-    mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = excluded.until
-where suppressions.until < excluded.until`
-
-// mute suppresses email to the mailbox of a subscriber for mutePeriod.
-func mute(b *pgx.Batch, id uuid.UUID, now time.Time) {
-	b.Queue(muteSQL, id.String(), now, now.Add(mutePeriod))
 }

@@ -45,7 +45,7 @@ func (s *Store) RemoveSuppression(ctx context.Context, a Address, visit Visit) (
 			event.Data.Reasons = []string{string(sup.effective())}
 			if !r.exists { // the identity links the event to the address for a while, as after an expiry
 				event.SubscriberID, event.Data.To = newRowID, string(None)
-				hashes.save(b, newRowID, true)
+				hashes.save(b, newRowID)
 				b.Queue(endIdentitySQL, newRowID.String(), now.Add(identityGrace))
 			}
 			s.record(b, event, visit)

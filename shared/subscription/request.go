@@ -55,11 +55,7 @@ type requestTx struct {
 	newRowID uuid.UUID // of the row, if there is to be a new one
 	hashes   pseudonyms
 
-	row          row
-	suppressions suppressions
-	sentEmails   sentEmails
-	consent      consentText
-	repeated     Outcome // the outcome of an earlier run of this transaction whose answer was lost
+	addressState
 }
 
 // Request records a sign-up and applies its decision. In every state of the address it runs the same statements in two
@@ -71,11 +67,13 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	lock := s.mailboxLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch, before time.Time) { tx.load(b, before, lock, s.domainLimit.Limit) },
+		func(b *pgx.Batch, before time.Time) {
+			tx.load(b, before, lock, tx.eventID, r.Address.Normalized, tx.hashes, s.domainLimit.Limit, &textWanted{r.Consent.TextVersion, r.Locale})
+		},
 		func(b *pgx.Batch, now time.Time) error {
 			tx.now, tx.sentEmails.Now = now, now
-			if tx.repeated != "" {
-				outcome = tx.repeated
+			if tx.recorded != "" {
+				outcome = tx.recorded
 				return nil
 			}
 			if tx.consent.missing(r.Consent.TextVersion) {
@@ -83,7 +81,7 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 			}
 			d := tx.decide()
 			outcome = d.Outcome
-			tx.write(b, s, d)
+			tx.effect(d).write(b)
 			return nil
 		})
 	if err != nil {
@@ -92,21 +90,9 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	return outcome, nil
 }
 
-// load reads the state of the address. The row comes first: the reads after it wait for its lock and see what the
-// previous holder committed.
-func (t *requestTx) load(b *pgx.Batch, before time.Time, lock int64, domainLimit int) {
-	t.row, t.suppressions, t.sentEmails, t.consent, t.repeated = row{}, suppressions{}, newSentEmails(before), consentText{}, ""
-	t.row.loadByNorm(b, t.Address.Normalized, lock)
-	t.suppressions.loadByAddress(b, t.hashes, before)
-	t.sentEmails.load(b, t.hashes.mailbox)
-	t.sentEmails.loadDomain(b, t.hashes.domain, domainLimit)
-	t.consent.load(b, t.Consent.TextVersion, t.Locale)
-	loadOutcome(b, t.eventID, &t.repeated)
-}
-
 func (t *requestTx) decide() decision {
 	f := facts{
-		State:       t.suppressions.state(t.row),
+		State:       t.state(),
 		Returning:   t.row.Returning,
 		Muted:       t.suppressions.muted(),
 		Objected:    t.suppressions.reason == Objection,
@@ -119,17 +105,21 @@ func (t *requestTx) decide() decision {
 	return transition(f, onRequest)
 }
 
-// write runs the same statements for every decision.
-func (t *requestTx) write(b *pgx.Batch, s *Store, d decision) {
-	from, reasons := t.suppressions.state(t.row), t.Reasons
+// effect returns what a decision stores: for every decision one event, one entry of the email log and one message.
+func (t *requestTx) effect(d decision) effect {
+	from, reasons := t.state(), t.Reasons
 	if t.sentEmails.DomainLimitReached {
 		reasons = append(slices.Clone(reasons), reasonDomainLimit)
 	}
 	shown, toShow := t.consent.record(t.Consent.TextVersion)
-	padding := t.change(d)
-	t.row.save(b, padding)
-	t.hashes.save(b, t.row.ID, t.row.exists)
-	s.record(b, ledger.Event{
+	kind := d.Email.Kind()
+	if d.Outcome == Activated {
+		kind = outbox.Change
+	}
+	e := effect{hashes: t.hashes, visit: t.Visit, purpose: d.Email.logged()}
+	e.change, e.padding = t.change(d)
+	e.row = t.row
+	e.event = ledger.Event{
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: ledger.Visitor,
 		Source: t.Source, ConsentTextID: shown,
 		Data: ledger.Data{
@@ -137,15 +127,9 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d decision) {
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
 			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow,
 		},
-	}, t.Visit)
-	kind := d.Email.Kind()
-	if d.Outcome == Activated {
-		kind = outbox.Change
 	}
-	d.Email.enqueue(b, t.hashes.mailbox, t.hashes.domain, outbox.Message{
-		ID: newID(), Kind: kind, SubscriberID: t.row.ID, EventID: t.eventID, Epoch: t.row.Epoch, CreatedAt: t.now,
-		HoldReason: t.Hold,
-	})
+	e.message = outbox.Message{ID: newID(), Kind: kind, Epoch: t.row.Epoch, HoldReason: t.Hold}
+	return e
 }
 
 // The other writes put this many bytes less into the write-ahead log than a new row (PostgreSQL 15). The values are
@@ -153,21 +137,22 @@ func (t *requestTx) write(b *pgx.Batch, s *Store, d decision) {
 const (
 	paddingMoved  = 210 // an update with new index entries, instead of two rows with theirs
 	paddingStays  = 540 // an update without new index entries
-	paddingAbsent = 870 // no row
+	paddingAbsent = 700 // no row
 )
 
-// change updates the row and returns its padding. A request that does not change the state writes an existing row
-// unchanged and creates no new one.
-func (t *requestTx) change(d decision) (padding int) {
+// change updates the row. A request that does not change the state writes an existing row unchanged and creates no new
+// one.
+func (t *requestTx) change(d decision) (change rowChange, padding int) {
 	moves := d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget || d.Outcome == Activated
 	switch {
 	case !moves && t.row.exists:
-		return paddingStays
+		return rowUpdate, paddingStays
 	case !moves:
-		return paddingAbsent
+		return rowNone, paddingAbsent
 	case t.row.exists:
-		padding = paddingMoved
+		change, padding = rowUpdate, paddingMoved
 	default:
+		change = rowInsert
 		t.row = row{exists: true, ID: t.newRowID, EmailNorm: t.Address.Normalized, Epoch: 1, Source: t.Source.Clean()}
 	}
 	t.row.Email, t.row.Locale = t.Address.Mailbox, t.Locale
@@ -176,5 +161,5 @@ func (t *requestTx) change(d decision) (padding int) {
 	if d.To == Active {
 		t.row.ConfirmedAt = &t.now
 	}
-	return padding
+	return change, padding
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"newsletter/shared/ledger"
 )
@@ -55,8 +57,7 @@ func (r row) event(from State, d decision) ledger.Event {
 // Only the holder of the advisory lock locks the row (acquiring it again is free). So a burst of requests for one
 // address fails at once, instead of waiting for the row and holding connections.
 const rowByNormSQL = `
-select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
-       request_event_id::text, requested_at, confirmed_at, ended_at
+select id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id, requested_at, confirmed_at, ended_at
 from subscribers
 where email_norm = $1::text and (select pg_try_advisory_xact_lock($2::bigint))
 for update`
@@ -66,8 +67,7 @@ func (r *row) loadByNorm(b *pgx.Batch, norm string, lock int64) {
 }
 
 const rowByIDSQL = `
-select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
-       request_event_id::text, requested_at, confirmed_at, ended_at
+select id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id, requested_at, confirmed_at, ended_at
 from subscribers
 where id = $1::text::uuid and (select pg_try_advisory_xact_lock($2::bigint))
 for update`
@@ -76,56 +76,55 @@ func (r *row) loadByID(b *pgx.Batch, id uuid.UUID, lock int64) {
 	b.Queue(rowByIDSQL, id.String(), lock).QueryRow(r.scan)
 }
 
-// An unconfirmed request is deleted, and the next one of its address gets a new id. The identities link the old id to
-// the current row.
-const rowByAnyIDSQL = `
-select id::text, email, email_norm, status, returning_from is not null, epoch, coalesce(locale, ''), source::text,
-       request_event_id::text, requested_at, confirmed_at, ended_at
-from subscribers
-where id in (select $1::text::uuid
-             union
-             select present.subscriber_id
-             from identities as former join identities as present using (email_hmac)
-             where former.subscriber_id = $1::text::uuid)
-  and (select pg_try_advisory_xact_lock($2::bigint))
-for update`
-
-// loadByAnyID reads the row of a present or former id. There is at most one, because an address has one row.
-func (r *row) loadByAnyID(b *pgx.Batch, id uuid.UUID, lock int64) {
-	b.Queue(rowByAnyIDSQL, id.String(), lock).QueryRow(r.scan)
-}
-
 func (r *row) scan(found pgx.Row) error {
-	var status, source string
-	err := found.Scan(&r.ID, &r.Email, &r.EmailNorm, &status, &r.Returning, &r.Epoch, (*string)(&r.Locale), &source,
-		&r.RequestEventID, &r.RequestedAt, &r.ConfirmedAt, &r.EndedAt)
-	r.exists, r.Status, r.Source = err == nil, State(status), ledger.ParseSource(source)
+	err := found.Scan(r.columns()...)
+	r.exists = err == nil
 	return ignoreNoRows(err)
 }
 
-// With $13 false nothing is written, so a request without a row runs the same statement. An unused message of $14 bytes
-// in the write-ahead log makes up for what such a request, or one that changes no indexed value, writes less: a commit
-// waits for the log. The condition is volatile, so it is always evaluated.
-const saveRowSQL = `
-insert into subscribers (id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id,
-                         requested_at, confirmed_at, ended_at)
-select $1::text::uuid, $2::text, $3::text, $4::text, nullif($5::text, ''), $6::integer, nullif($7::text, ''),
-       $8::text::jsonb, $9::text::uuid, $10::timestamptz, $11::timestamptz, $12::timestamptz
-where case when pg_logical_emit_message(true, 'newsletter', repeat('.', $14::integer)) is not null then $13::boolean end
-on conflict (id) do update set
-    email = excluded.email, status = excluded.status, returning_from = excluded.returning_from,
-    epoch = excluded.epoch, locale = excluded.locale, request_event_id = excluded.request_event_id,
-    requested_at = excluded.requested_at, confirmed_at = excluded.confirmed_at, ended_at = excluded.ended_at`
-
-// save writes the whole row, new or changed, and padding bytes to the write-ahead log; only the padding if r does not
-// exist.
-func (r row) save(b *pgx.Batch, padding int) {
-	returningFrom := ""
-	if r.Returning {
-		returningFrom = string(Unsubscribed)
+// columns returns the targets of a scan of a row's columns. Null leaves the zero value.
+func (r *row) columns() []any {
+	return []any{
+		(*zeronull.UUID)(&r.ID), (*zeronull.Text)(&r.Email), (*zeronull.Text)(&r.EmailNorm), (*zeronull.Text)(&r.Status),
+		(*returningFrom)(&r.Returning), (*zeronull.Int4)(&r.Epoch), (*zeronull.Text)(&r.Locale), (*storedSource)(&r.Source),
+		(*zeronull.UUID)(&r.RequestEventID), (*zeronull.Timestamptz)(&r.RequestedAt), &r.ConfirmedAt, &r.EndedAt,
 	}
-	b.Queue(saveRowSQL, r.ID.String(), r.Email, r.EmailNorm, string(r.Status), returningFrom, r.Epoch, string(r.Locale),
-		r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt, r.exists, padding)
+}
+
+// returningFrom scans the column of that name.
+type returningFrom bool
+
+// Scan implements sql.Scanner.
+func (r *returningFrom) Scan(value any) error {
+	*r = value != nil
+	return nil
+}
+
+// storedSource scans a source.
+type storedSource ledger.Source
+
+// ScanText implements pgtype.TextScanner.
+func (s *storedSource) ScanText(text pgtype.Text) error {
+	*s = storedSource(ledger.ParseSource(text.String))
+	return nil
+}
+
+const saveRowSQL = `
+update subscribers set
+    status = $2::text, returning_from = nullif($3::text, ''), epoch = $4::integer, confirmed_at = $5::timestamptz, ended_at = $6::timestamptz
+where id = $1::text::uuid`
+
+// save writes the state of a row that exists.
+func (r row) save(b *pgx.Batch) {
+	b.Queue(saveRowSQL, r.ID.String(), string(r.Status), r.returningFrom(), r.Epoch, r.ConfirmedAt, r.EndedAt)
+}
+
+// returningFrom returns the status that a pending row returns to; empty for none.
+func (r row) returningFrom() string {
+	if r.Returning {
+		return string(Unsubscribed)
+	}
+	return ""
 }
 
 // ignoreNoRows returns err, or nil for pgx.ErrNoRows.
@@ -158,6 +157,11 @@ func (r row) apply(b *pgx.Batch, d decision, now time.Time) {
 		r.delete(b, now)
 		return
 	}
+	r.after(d, now).save(b)
+}
+
+// after returns the row after a decision that keeps it.
+func (r row) after(d decision, now time.Time) row {
 	r.Status, r.Returning = d.To, d.Returning
 	if d.NewEpoch {
 		r.Epoch++
@@ -171,5 +175,5 @@ func (r row) apply(b *pgx.Batch, d decision, now time.Time) {
 		}
 	case None, Pending, Erased:
 	}
-	r.save(b, 0)
+	return r
 }

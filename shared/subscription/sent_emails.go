@@ -72,6 +72,9 @@ values ($1::text::uuid, $2::bytea, $3::text, $4::timestamptz, $5::bytea)`
 // enqueue enqueues m and adds the entry of the email log that the budgets count, under the same id. The entry of
 // NoEmail is a decoy that no budget counts. domainHMAC is nil if emails to the domain are not counted.
 func (e Email) enqueue(b *pgx.Batch, mailboxHMAC, domainHMAC []byte, m outbox.Message) {
-	b.Queue(logEmailSQL, m.ID.String(), mailboxHMAC, cmp.Or(string(e.row().loggedAs), "none"), m.CreatedAt, domainHMAC)
+	b.Queue(logEmailSQL, m.ID.String(), mailboxHMAC, e.logged(), m.CreatedAt, domainHMAC)
 	outbox.Enqueue(b, m)
 }
+
+// logged returns the name of e in the email log.
+func (e Email) logged() string { return cmp.Or(string(e.row().loggedAs), "none") }

@@ -135,13 +135,18 @@ func (s *Store) transact(
 	return err
 }
 
+// cause returns e as caused by the visit.
+func (v Visit) cause(e ledger.Event) ledger.Event {
+	e.Channel, e.RequestID = v.Channel, v.RequestID
+	if !v.HappenedAt.IsZero() {
+		e.Data.OriginalAt = v.HappenedAt.UTC().Format(time.RFC3339Nano)
+	}
+	return e
+}
+
 // record appends an event to the ledger, with its deletable context.
 func (s *Store) record(b *pgx.Batch, e ledger.Event, visit Visit) {
-	e.Channel, e.RequestID = visit.Channel, visit.RequestID
-	if !visit.HappenedAt.IsZero() {
-		e.Data.OriginalAt = visit.HappenedAt.UTC().Format(time.RFC3339Nano)
-	}
-	ledger.Append(b, e)
+	ledger.Append(b, visit.cause(e))
 	ledger.AppendContext(b, ledger.Context{EventID: e.ID, At: e.At, IP: visit.Client.IP, UserAgent: visit.Client.UserAgent})
 }
 

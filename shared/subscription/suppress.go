@@ -31,6 +31,7 @@ type suppressTx struct {
 
 	row          row
 	suppressions suppressions
+	link         linkState // instead of both, for a SubscriberID
 }
 
 // Suppress stops all email to an address until an operator removes the suppression. The row, if there is one, becomes
@@ -49,6 +50,9 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 	err := s.transact(ctx, tx.lock, tx.load,
 		func(b *pgx.Batch, now time.Time) error {
 			tx.now = now
+			if !tx.byAddress() {
+				tx.row, tx.suppressions = tx.link.row, tx.link.suppressions
+			}
 			if !tx.row.exists && !tx.suppressions.known {
 				outcome = Unchanged
 				return nil
@@ -69,7 +73,7 @@ func (s *Store) Suppress(ctx context.Context, p Suppression) (Outcome, error) {
 			case tx.row.exists:
 			case tx.byAddress(): // an identity links the event to the address, for proofs and for the journal
 				event.SubscriberID = newRowID
-				tx.hashes.save(b, newRowID, true)
+				tx.hashes.save(b, newRowID)
 				if p.Actor == ledger.Provider {
 					b.Queue(endIdentitySQL, newRowID.String(), now.Add(identityGrace))
 				}
@@ -96,8 +100,7 @@ func (t *suppressTx) load(b *pgx.Batch, before time.Time) {
 		t.suppressions.loadByAddress(b, t.hashes, before)
 		return
 	}
-	t.row.loadByAnyID(b, t.SubscriberID, t.lock)
-	t.suppressions.loadByID(b, t.SubscriberID, before)
+	t.link.load(b, before, t.lock, t.SubscriberID, true, uuid.Nil)
 }
 
 // A permanent suppression replaces a temporary one. An existing permanent one stays unchanged.

@@ -1,0 +1,150 @@
+package subscription
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
+
+	"newsletter/shared/ledger"
+	"newsletter/shared/outbox"
+)
+
+// The transactions of the request path call one function that reads and one that writes, so that the server keeps
+// their plans (docs/adr/0033). The functions decide nothing: what they return and store is decided here.
+
+const requestLoadSQL = `
+select * from request_load_v1($1::bigint, $2::text::uuid, $3::text, $4::bytea, $5::bytea, $6::bytea, $7::timestamptz,
+    $8::timestamptz, $9::timestamptz, $10::integer, $11::text[], $12::text[], $13::text, $14::text)`
+
+// An addressState is what decides about a request for an address.
+type addressState struct {
+	row          row
+	suppressions suppressions
+	sentEmails   sentEmails
+	consent      consentText // only if a consent text was read
+	// recorded is the outcome of an earlier run of this transaction. A transaction is repeated when the answer to its
+	// commit was lost. If the commit itself succeeded, there is nothing left to do.
+	recorded Outcome
+}
+
+// textWanted names a consent text: a version, or the current one if empty, in the closest language to locale.
+type textWanted struct {
+	version string
+	locale  ledger.Locale
+}
+
+// load reads the state of an address under its lock; with text also a consent text.
+func (a *addressState) load(b *pgx.Batch, before time.Time, lock int64, eventID uuid.UUID, normalized string, hashes pseudonyms, domainLimit int, text *textWanted) {
+	var version any
+	var locale string
+	if text != nil {
+		version, locale = text.version, string(text.locale)
+	}
+	b.Queue(requestLoadSQL, lock, eventID.String(), normalized, hashes.email, hashes.mailbox, hashes.domain, before,
+		before.Add(-budgetWindow), before.Add(-domainWindow), domainLimit,
+		logged(func(emailRow) bool { return true }), logged(func(r emailRow) bool { return r.anyAddress }), version, locale,
+	).QueryRow(func(found pgx.Row) error {
+		*a = addressState{sentEmails: newSentEmails(before), suppressions: suppressions{known: true}}
+		var sent, recorded zeronull.Text
+		var inDomain zeronull.Int4
+		var certain *bool
+		err := found.Scan(append(a.row.columns(),
+			(*zeronull.Text)(&a.suppressions.reason), (*zeronull.Text)(&a.suppressions.mailbox), &sent, &inDomain,
+			(*zeronull.UUID)(&a.consent.id), &certain, &recorded)...)
+		if err != nil {
+			return err
+		}
+		a.row.exists = a.row.ID != uuid.Nil
+		a.consent.certain = certain != nil && *certain
+		a.sentEmails.DomainLimitReached = domainLimit > 0 && int(inDomain) >= domainLimit
+		a.recorded = Outcome(recorded)
+		if sent == "" {
+			return nil
+		}
+		return json.Unmarshal([]byte(sent), &a.sentEmails.Sent)
+	})
+}
+
+// state returns the state of the subscription.
+func (a addressState) state() State { return a.suppressions.state(a.row) }
+
+const linkLoadSQL = `
+select * from link_load_v1($1::bigint, $2::text::uuid, $3::boolean, nullif($4::text, '')::uuid, $5::timestamptz)`
+
+// A linkState is what decides about the use of a link.
+type linkState struct {
+	row          row
+	suppressions suppressions
+	requested    bool      // whether the link's sign-up is in the ledger
+	textID       uuid.UUID // the consent text that the confirmation page shows for it; uuid.Nil if there is none
+}
+
+// load reads the state of a subscriber under the lock of its links. former also finds the row that replaced that of the
+// id. eventID is the link's sign-up; uuid.Nil for none.
+func (l *linkState) load(b *pgx.Batch, before time.Time, lock int64, id uuid.UUID, former bool, eventID uuid.UUID) {
+	b.Queue(linkLoadSQL, lock, id.String(), former, idText(eventID), before).QueryRow(func(found pgx.Row) error {
+		*l = linkState{}
+		var known, requested *bool
+		err := found.Scan(append(l.row.columns(), &known, (*zeronull.Text)(&l.suppressions.reason), &requested, (*zeronull.UUID)(&l.textID))...)
+		l.row.exists, l.suppressions.known, l.requested = l.row.ID != uuid.Nil, known != nil, requested != nil
+		return err
+	})
+}
+
+const writeSQL = `
+select subscription_write_v1($1::text, $2::text::uuid, $3::text, $4::text, $5::text, nullif($6::text, ''), $7::integer,
+    nullif($8::text, ''), $9::text::jsonb, $10::text::uuid, $11::timestamptz, $12::timestamptz, $13::timestamptz,
+    $14::timestamptz, $15::integer, $16::bytea, $17::bytea, $18::bytea, $19::text, $20::text::uuid, $21::timestamptz,
+    $22::text, nullif($23::text, '')::uuid, $24::text, $25::text, $26::text::jsonb, nullif($27::text, '')::uuid,
+    $28::text, $29::text::jsonb, nullif($30::text, '')::inet, nullif($31::text, ''), $32::timestamptz, $33::text::uuid,
+    $34::text, $35::integer, nullif($36::text, ''), nullif($37::text, ''))`
+
+// A rowChange is what happens to a row.
+type rowChange string
+
+// The changes, by their names in subscription_write_v1.
+const (
+	rowNone   rowChange = "none"
+	rowInsert rowChange = "insert"
+	rowUpdate rowChange = "update"
+	rowDelete rowChange = "delete"
+)
+
+// An effect is what a transaction of the request path stores.
+type effect struct {
+	row    row
+	change rowChange
+	// padding is bytes to add to the write-ahead log.
+	padding int
+	// hashes are the pseudonyms of a request's address; zero for a link.
+	hashes  pseudonyms
+	event   ledger.Event
+	visit   Visit
+	mute    bool
+	message outbox.Message // its ID, Kind, Epoch and HoldReason
+	// purpose is that of the entry in the email log; empty for no entry.
+	purpose string
+}
+
+// write adds the effect to the caller's batch.
+func (e effect) write(b *pgx.Batch) {
+	r, now := e.row, e.event.At
+	event := e.visit.cause(e.event)
+	var mutedUntil *time.Time
+	if e.mute {
+		until := now.Add(mutePeriod)
+		mutedUntil = &until
+	}
+	args := []any{
+		string(e.change), r.ID.String(), r.Email, r.EmailNorm, string(r.Status), r.returningFrom(), r.Epoch,
+		string(r.Locale), r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt,
+		now.Add(identityGrace), e.padding, e.hashes.email, e.hashes.mailbox, e.hashes.domain, e.hashes.keyID,
+	}
+	args = append(args, event.Columns()...)
+	args = append(args, ledger.Context{IP: e.visit.Client.IP, UserAgent: e.visit.Client.UserAgent}.Columns()...)
+	args = append(args, mutedUntil, e.message.ID.String(), string(e.message.Kind), e.message.Epoch, e.message.HoldReason, e.purpose)
+	b.Queue(writeSQL, args...)
+}
