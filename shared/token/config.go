@@ -9,11 +9,12 @@ import (
 
 // Each purpose of links has its own list of keys: "id:key,id:key", newest first. An id is 1 to 16 letters, digits, - or
 // _, and is optional; a key is at least 32 random bytes in base64. The newest key signs, and all keys verify. To
-// rotate, add a new key in front and keep the old one until its links have expired.
+// rotate, add a new key in front and keep the old one for RenewalPeriod, in which an expired link can be renewed.
 
 // ConfirmKeys holds the keys of confirmation links.
 type ConfirmKeys struct {
-	// The keys that sign confirmation links, which are valid for 48 h: "id:key,id:key", newest first.
+	// The keys that sign confirmation links, which are valid for 48 h and can be renewed for 35 days: "id:key,id:key",
+	// newest first.
 	List config.Sealed `env:"TOKEN_KEYS_CONFIRM,required"`
 }
 
@@ -26,8 +27,8 @@ type UnsubscribeKeys struct {
 
 // PrivacyKeys holds the keys of both export and erasure links. They share keys because a link's purpose is signed.
 type PrivacyKeys struct {
-	// The keys that sign links to a copy or the erasure of a subscriber's data, which are valid for 24 h:
-	// "id:key,id:key", newest first.
+	// The keys that sign links to a copy or the erasure of a subscriber's data, which are valid for 24 h and can be
+	// renewed for 35 days: "id:key,id:key", newest first.
 	List config.Sealed `env:"TOKEN_KEYS_PRIVACY,required"`
 }
 

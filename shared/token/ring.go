@@ -50,8 +50,9 @@ func (r *Ring) Sign(c Claims) string {
 	return strict.EncodeToString(append(signed, newest.sign(signed)...))
 }
 
-// Verify returns the claims of a valid token. The error is ErrInvalid, or ErrReload if the token names an unknown key
-// and the keys could not be fetched again, which Verify attempts at most once a minute.
+// Verify returns the claims of a valid token, and those of a token with ErrRenewable. The error is ErrInvalid, or
+// ErrReload if the token names an unknown key and the keys could not be fetched again, which Verify attempts at most
+// once a minute.
 func (r *Ring) Verify(ctx context.Context, text string, now time.Time) (Claims, error) {
 	p, ok := parse(text)
 	if !ok || p.claims.Purpose != r.purpose {
@@ -68,10 +69,14 @@ func (r *Ring) Verify(ctx context.Context, text string, now time.Time) (Claims, 
 	if p.claims.Expires.IsZero() != (r.purpose == Unsubscribe) {
 		return Claims{}, ErrInvalid
 	}
-	if r.purpose != Unsubscribe && !now.Before(p.claims.Expires) {
-		return Claims{}, errExpired
+	signed := p.claims.Expires.Add(-r.purpose.lifetime())
+	switch {
+	case r.purpose == Unsubscribe || now.Before(p.claims.Expires):
+		return p.claims, nil
+	case now.Before(signed.Add(RenewalPeriod)):
+		return p.claims, ErrRenewable
 	}
-	return p.claims, nil
+	return Claims{}, errExpired
 }
 
 // find returns the key of an id, reloading the keys if it is unknown. Concurrent callers with unknown ids share a

@@ -44,19 +44,30 @@ const (
 const (
 	ConfirmLifetime = 48 * time.Hour
 	privacyLifetime = 24 * time.Hour
+	// RenewalPeriod is how long after it was signed a link that has expired can still be recognized, so that its reader
+	// can get a new one. It is as long as a sign-up waits for its confirmation.
+	RenewalPeriod = 35 * 24 * time.Hour
 )
 
-// Expiry returns when a link that is signed at now expires. Unsubscribe links never expire: CAN-SPAM requires at least
-// 30 days, RFC 8058 no expiry.
-func (p Purpose) Expiry(now time.Time) time.Time {
+// lifetime returns how long a link is valid; 0 for ever. Unsubscribe links never expire: CAN-SPAM requires at least 30
+// days, RFC 8058 no expiry.
+func (p Purpose) lifetime() time.Duration {
 	switch p {
 	case Confirm:
-		return now.Add(ConfirmLifetime)
+		return ConfirmLifetime
 	case Export, Erase:
-		return now.Add(privacyLifetime)
+		return privacyLifetime
 	case Unsubscribe:
 	}
-	return time.Time{}
+	return 0
+}
+
+// Expiry returns when a link that is signed at now expires; the zero Time for never.
+func (p Purpose) Expiry(now time.Time) time.Time {
+	if p.lifetime() == 0 {
+		return time.Time{}
+	}
+	return now.Add(p.lifetime())
 }
 
 var (
@@ -65,6 +76,9 @@ var (
 	ErrInvalid = errors.New("token: invalid")
 	errForged  = fmt.Errorf("%w: forged", ErrInvalid)
 	errExpired = fmt.Errorf("%w: expired", ErrInvalid)
+	// ErrRenewable is the error for a token that has expired and was signed less than RenewalPeriod ago. It is an
+	// ErrInvalid.
+	ErrRenewable = fmt.Errorf("%w less than %.0f days ago", errExpired, RenewalPeriod.Hours()/24)
 	// ErrReload is the error for a token with an unknown key when the keys could not be fetched again.
 	ErrReload = errors.New("token: the keys could not be reloaded")
 )

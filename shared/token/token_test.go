@@ -90,7 +90,7 @@ func TestEveryOtherTextIsRefused(t *testing.T) {
 		"another ring's":     newRing(t, Confirm, keyB).Sign(confirmClaims()),
 		"another key by id":  newRing(t, Confirm, "a:"+strings.Repeat("QkJC", 11)).Sign(confirmClaims()),
 		"without an expiry":  ring.Sign(Claims{Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 7}}),
-		"expired":            ring.Sign(Claims{Link: Link{SubscriberID: testSubj, EventID: testEvnt}, Expires: testNow}),
+		"expired":            ring.Sign(Claims{Link: Link{SubscriberID: testSubj, EventID: testEvnt}, Expires: testNow.Add(ConfirmLifetime - RenewalPeriod)}),
 		"another purpose's":  newRing(t, Export, keyA).Sign(confirmClaims()),
 		"an unsubscribe one": newRing(t, Unsubscribe, keyA).Sign(confirmClaims()),
 	}
@@ -106,6 +106,29 @@ func TestEveryOtherTextIsRefused(t *testing.T) {
 	}
 	if _, err := ring.Verify(t.Context(), valid, testNow.Add(ConfirmLifetime-time.Second)); err != nil {
 		t.Errorf("refused in its last second: %v", err)
+	}
+}
+
+func TestAnExpiredLinkCanBeRenewedForAWhile(t *testing.T) {
+	for p, lifetime := range map[Purpose]time.Duration{Confirm: ConfirmLifetime, Export: privacyLifetime, Erase: privacyLifetime} {
+		ring := newRing(t, p, keyA)
+		want := Claims{Purpose: p, Link: Link{SubscriberID: testSubj, EventID: testEvnt, Epoch: 7}, Expires: p.Expiry(testNow)}
+		text := ring.Sign(want)
+		for _, at := range []time.Duration{lifetime, RenewalPeriod - time.Second} {
+			got, err := ring.Verify(t.Context(), text, testNow.Add(at))
+			if got != want || !errors.Is(err, ErrRenewable) || !errors.Is(err, ErrInvalid) || Reason(err) != "link_expired" {
+				t.Errorf("%d after %v: %+v, %v", p, at, got, err)
+			}
+		}
+		got, err := ring.Verify(t.Context(), text, testNow.Add(RenewalPeriod))
+		if got != (Claims{}) || !errors.Is(err, ErrInvalid) || errors.Is(err, ErrRenewable) || Reason(err) != "link_expired" {
+			t.Errorf("%d after %v: %+v, %v", p, RenewalPeriod, got, err)
+		}
+		forged := []byte(text)
+		forged[len(forged)-3] ^= 1
+		if got, err := ring.Verify(t.Context(), string(forged), testNow.Add(lifetime)); got != (Claims{}) || errors.Is(err, ErrRenewable) {
+			t.Errorf("%d, forged: %+v, %v", p, got, err)
+		}
 	}
 }
 
