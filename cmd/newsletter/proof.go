@@ -27,7 +27,7 @@ func eventText(kind ledger.Kind) string {
 	case ledger.Suppressed:
 		return "The address was suppressed"
 	case ledger.SuppressionRemoved:
-		return "The operator removed the suppression; this is not consent"
+		return "The suppression was removed; this is not consent"
 	case ledger.Erased:
 		return "The data was erased"
 	case ledger.LinkRequested:

@@ -4,28 +4,39 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"newsletter/shared/admission"
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/subscription"
 	"newsletter/shared/token"
 	"newsletter/shared/visitor"
 )
 
-// decline is the value of "action" that declines the sign-up.
-const decline = "decline"
+// The values of "action".
+const (
+	decline = "decline" // declines the sign-up
+	signUp  = "sign-up" // of a declined link: allows another sign-up
+)
 
 type handler struct {
 	*visitor.Service
-	ring *token.Ring
+	ring    *token.Ring
+	captcha bool // sign-ups require a CAPTCHA
 }
 
 // show returns the page with the buttons. It changes nothing.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
+	if err == nil || errors.Is(err, token.ErrRenewable) {
+		if response, problem := h.declinedLink(ctx, r, claims); response != nil || problem != nil {
+			return response, problem
+		}
+	}
 	if err != nil {
-		return h.InvalidLink(ctx, r, err, invalidPage)
+		return h.ExpiredLink(ctx, r, claims, err, invalidPage)
 	}
 	text, err := h.Store.ConsentText(ctx, claims.Link)
 	if err != nil {
@@ -42,20 +53,23 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 
 // act handles the buttons. A POST without a body confirms.
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	claims, err := h.ring.Verify(ctx, r.QueryToken(), r.Time)
-	if err != nil {
-		return h.InvalidLink(ctx, r, err, invalidPage)
+	claims, invalid := h.ring.Verify(ctx, r.QueryToken(), r.Time)
+	if invalid != nil && !errors.Is(invalid, token.ErrRenewable) {
+		return h.InvalidLink(ctx, r, invalid, invalidPage)
 	}
 	form, err := httpapi.Form(r, "action")
 	if err != nil {
 		return nil, err
 	}
 	do, status, page := h.Store.Confirm, "active", confirmedPage
-	switch form.Get("action") {
-	case "":
-	case decline:
+	switch action := form.Get("action"); {
+	case action == signUp:
+		do, status, page = h.Store.EndMute, "mute_ended", h.muteEndedPage(r)
+	case invalid != nil:
+		return h.ExpiredLink(ctx, r, claims, invalid, invalidPage)
+	case action == decline:
 		do, status, page = h.Store.Decline, "declined", declinedPage
-	default:
+	case action != "":
 		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "decline", or be left out.`, Pointer: "#/action"})
 	}
 	response, err := h.Admit(ctx, admission.Request{Client: r.Client}, func(admission.Decision) (*httpapi.Response, error) {
@@ -65,10 +79,32 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		}
 		return h.Respond(r, http.StatusOK, visitor.State{Status: status}, page).WithOutcome(string(outcome)), nil
 	})
-	if err != nil {
-		return h.InvalidLink(ctx, r, err, invalidPage)
+	if !errors.Is(err, subscription.ErrUnknown) {
+		return response, err
 	}
-	return response, nil
+	if response, problem := h.declinedLink(ctx, r, claims); response != nil || problem != nil {
+		return response, problem
+	}
+	return h.InvalidLink(ctx, r, err, invalidPage)
+}
+
+// declinedLink returns the response to a declined link; nothing for any other.
+func (h *handler) declinedLink(ctx context.Context, r *httpapi.Request, claims token.Claims) (*httpapi.Response, error) {
+	use, err := h.Store.OldLink(ctx, claims)
+	if err != nil || use != subscription.Declined {
+		return nil, err
+	}
+	const detail = `Its sign-up was declined. To allow another one, send a form with "action=sign-up" to its URL.`
+	return h.EndedLink(r, detail, func(t *catalog.Translation) visitor.Page {
+		text := t.Pages.DeclinedLink
+		return visitor.Page{Text: text, Forms: []httpapi.PageForm{visitor.ActionForm(text.Button, signUp)}}
+	})
+}
+
+func (h *handler) muteEndedPage(r *httpapi.Request) visitor.Translate {
+	return func(t *catalog.Translation) visitor.Page {
+		return visitor.SignUpPage(r, t, t.Pages.MuteEnded, "declined-link", h.captcha)
+	}
 }
 
 func confirmedPage(t *catalog.Translation) visitor.Page { return visitor.Page{Text: t.Pages.Confirmed} }

@@ -111,7 +111,7 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.SignUp("jane@example.org")
-	got := b.run(8)
+	got := b.run(36)
 	if got.Counts["expired"] != 1 || got.Seals != 1 || len(got.Head) != 64 {
 		t.Errorf("%+v", got)
 	}
@@ -122,7 +122,7 @@ func TestRun(t *testing.T) {
 	if b.count("subscribers") != 0 || b.count("ledger_seals") != 1 {
 		t.Error("nothing is expired or sealed")
 	}
-	b.run(31) // only the ledger remains of a sign-up that was never confirmed
+	b.run(51) // only the ledger remains of a sign-up that was never confirmed
 	if n := b.count("identities") + b.count("email_log"); n != 0 {
 		t.Errorf("%d rows", n)
 	}
@@ -147,7 +147,7 @@ func TestReminder(t *testing.T) {
 	if got := b.run(4).Counts["reminded"]; got != 1 {
 		t.Errorf("the next day: %d reminders", got)
 	}
-	for _, wrong := range []string{"30m", "200h", "-1h"} {
+	for _, wrong := range []string{"30m", "700h", "-1h"} {
 		b.Variables["SIGNUP_REMIND_AFTER"] = wrong
 		if _, err := open(t.Context(), b.Env()); err == nil {
 			t.Errorf("%s is accepted", wrong)

@@ -27,7 +27,7 @@ type handler struct {
 // verify returns the claims of the link's token, which is valid for one purpose only.
 func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims, error) {
 	claims, err := h.export.Verify(ctx, r.QueryToken(), r.Time)
-	if !errors.Is(err, token.ErrInvalid) {
+	if !errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrRenewable) {
 		return claims, err
 	}
 	claims, other := h.erase.Verify(ctx, r.QueryToken(), r.Time)
@@ -37,15 +37,15 @@ func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims,
 	return claims, other
 }
 
-// show returns the page with the button, or without a token the page that asks for the address. It changes nothing and
-// queries nothing.
+// show returns the page with the button, or without a token the page that asks for the address. It changes nothing, and
+// queries nothing unless the link has expired.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() && httpapi.WantsHTML(r) {
 		return h.Respond(r, http.StatusOK, visitor.State{}, requestPage).WithOutcome("shown"), nil
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
-		return h.InvalidLink(ctx, r, err, requestPage)
+		return h.ExpiredLink(ctx, r, claims, err, requestPage)
 	}
 	status, page := "erase", erasePage
 	if claims.Purpose == token.Export {
@@ -60,7 +60,7 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	}
 	claims, err := h.verify(ctx, r)
 	if err != nil {
-		return h.InvalidLink(ctx, r, err, requestPage)
+		return h.ExpiredLink(ctx, r, claims, err, requestPage)
 	}
 	if claims.Purpose == token.Erase {
 		return h.forget(ctx, r, claims.Link)

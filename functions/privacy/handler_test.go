@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -207,5 +208,41 @@ func TestDatabaseUnavailable(t *testing.T) {
 		if got.Response.Headers["Retry-After"] == "" {
 			t.Errorf("%s: headers %v", name, got.Response.Headers)
 		}
+	}
+}
+
+func TestAnExpiredLinkHasAButtonForANewOne(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	claims := b.Activate("jane@example.org")
+	api := b.Open(open).HTTP
+	for _, purpose := range []token.Purpose{token.Export, token.Erase} {
+		old := token.Claims{Purpose: purpose, Link: claims.Link, Expires: time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC)} // a day before the samples
+		press := functiontest.SampleHTTP(t, "privacy", "download", b.Sign(old))
+		press.Headers["accept"] = "text/html"
+		for _, event := range []events.APIGatewayV2HTTPRequest{functiontest.SampleHTTP(t, "privacy", "show", b.Sign(old)), press} {
+			got := functiontest.Serve(t, api, event)
+			if got.Response.StatusCode != http.StatusGone || !strings.Contains(got.Response.Body, `name="action" value="renew"`) {
+				t.Errorf("%d: %d %s", purpose, got.Response.StatusCode, got.Response.Body)
+			}
+		}
+		press.Body = "action=renew"
+		if got := functiontest.Serve(t, api, press); got.Response.StatusCode != http.StatusAccepted || got.Err != nil {
+			t.Errorf("%d: %d %v", purpose, got.Response.StatusCode, got.Err)
+		}
+		b.Exec(`update email_log set at = at - interval '20 minutes'`)
+	}
+	b.ExpectState(active, before+", requested:link_queued, requested:link_queued", emails+", email.renewed_export, email.renewed_erase")
+
+	old := token.Claims{Purpose: token.Erase, Link: claims.Link, Expires: time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC)}
+	got := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "privacy", "erase-form", b.Sign(old)))
+	if got.Response.StatusCode != http.StatusGone {
+		t.Errorf("an expired link erases: %d", got.Response.StatusCode)
+	}
+	old.Epoch++
+	want := functiontest.Serve(t, api, functiontest.SampleHTTP(t, "privacy", "erase-form", "no-token"))
+	got = functiontest.Serve(t, api, functiontest.SampleHTTP(t, "privacy", "erase-form", b.Sign(old)))
+	if got.Response.StatusCode != http.StatusNotFound || got.Response.Body != want.Response.Body {
+		t.Errorf("of another epoch: %d %s", got.Response.StatusCode, got.Response.Body)
 	}
 }

@@ -52,7 +52,9 @@ func (h *handler) oneClick(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	if err != nil {
 		return nil, err
 	}
-	page := func(t *catalog.Translation) visitor.Page { return h.unsubscribedPage(t, r.Sibling("subscribe")) }
+	page := func(t *catalog.Translation) visitor.Page {
+		return visitor.SignUpPage(r, t, t.Pages.Unsubscribed, "unsubscribe-page", h.captcha)
+	}
 	return h.Respond(r, http.StatusOK, visitor.State{Status: "unsubscribed"}, page).WithOutcome(string(outcome)), nil
 }
 
@@ -89,18 +91,4 @@ func addressPage(t *catalog.Translation) visitor.Page {
 
 func buttonPage(t *catalog.Translation) visitor.Page {
 	return visitor.Page{Text: t.Pages.Unsubscribe, Forms: []httpapi.PageForm{{Button: t.Pages.Unsubscribe.Button}}}
-}
-
-// unsubscribedPage returns a page with a form to subscribe again, which posts to the sign-up route. Our page has no
-// script and cannot show a CAPTCHA, so if one is required, there is no form and the visitor uses the site's own.
-func (h *handler) unsubscribedPage(t *catalog.Translation, subscribe string) visitor.Page {
-	text := t.Pages.Unsubscribed
-	if h.captcha {
-		return visitor.Page{Text: catalog.Page{Title: text.Title, Paragraphs: text.Paragraphs[:1]}}
-	}
-	return visitor.Page{Text: text, Forms: []httpapi.PageForm{{
-		Action: subscribe, Button: text.Button,
-		Hidden: []httpapi.Field{{Name: "ref", Value: "unsubscribe-page"}, {Name: "locale", Value: t.Lang}},
-		Inputs: []httpapi.Field{visitor.AddressField(text.Label)},
-	}}}
 }

@@ -108,6 +108,10 @@ type Translation struct {
 		Erase                Page `json:"erase"` // Secondary also objects to all further email
 		Erased               Page `json:"erased"`
 		AddressMismatch      Page `json:"address_mismatch"`
+		DeclinedLink         Page `json:"declined_link"` // of a sign-up that "this wasn't me" ended
+		MuteEnded            Page `json:"mute_ended"`    // its first paragraph is for a page without the form, too
+		ExpiredLink          Page `json:"expired_link"`
+		LinkRenewed          Page `json:"link_renewed"`
 		InvalidLink          Page `json:"invalid_link"`
 	} `json:"pages"`
 }

@@ -23,7 +23,7 @@ func TestEveryProblemIsDocumented(t *testing.T) {
 		documented = append(documented, fmt.Sprint(kind))
 	}
 	for _, p := range []*Problem{
-		Invalid(), NotFound(), Limited(nil, 0, nil), Busy(0), Unavailable(0, nil), internalError(), malformed(""), tooLarge(), unsupported(""),
+		Invalid(), NotFound(), LinkEnded(""), Limited(nil, 0, nil), Busy(0), Unavailable(0, nil), internalError(), malformed(""), tooLarge(), unsupported(""),
 	} {
 		returned = append(returned, p.Type)
 	}

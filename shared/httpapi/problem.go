@@ -66,6 +66,12 @@ func NotFound() *Problem {
 	return newProblem("not-found", http.StatusNotFound, "Not found.", "")
 }
 
+// LinkEnded returns the 410 for a link that no longer does what it says, while its reader can still do what detail
+// says.
+func LinkEnded(detail string) *Problem {
+	return newProblem("link-ended", http.StatusGone, "This link is no longer valid.", detail)
+}
+
 // Limited returns the 429 of the rate limiter. violated names the policies; after is the time until a retry is allowed,
 // rounded up to seconds.
 func Limited(violated []string, after time.Duration, header http.Header) *Problem {

@@ -38,7 +38,7 @@ const (
 	Maintained         Kind = "maintenance.run"           // expired data were deleted; the counts are in Data.Counts
 	ConsentTextAdded   Kind = "consent.text_added"        // the operator added a consent text
 	ConsentProved      Kind = "consent.proved"            // the operator printed a subscriber's proof of consent
-	SuppressionRemoved Kind = "suppression.removed"       // the operator removed a suppression
+	SuppressionRemoved Kind = "suppression.removed"       // the operator removed a suppression, or the reader of a mailbox took a decline back
 	Retried            Kind = "outbox.retried"            // the operator requeued dead letters
 	Dropped            Kind = "outbox.dropped"            // the operator dropped messages
 	Imported           Kind = "subscription.imported"     // an import added an active subscriber
@@ -46,7 +46,7 @@ const (
 	Paused             Kind = "destination.paused"        // the operator paused a destination
 	Resumed            Kind = "destination.resumed"       // the operator resumed a destination
 	Reminded           Kind = "subscription.reminded"     // a reminder of an unconfirmed sign-up was queued
-	LinkRequested      Kind = "link.requested"            // a visitor typed an address to get an unsubscribe or privacy link
+	LinkRequested      Kind = "link.requested"            // a visitor typed an address to get an unsubscribe or privacy link, or a subscriber renewed one
 )
 
 // Actor is who caused an event.

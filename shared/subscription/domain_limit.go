@@ -20,6 +20,10 @@ type DomainLimit struct {
 	Exempt Exemptions `env:"LIMITS_EXEMPT_DOMAINS" example:"example.org"`
 }
 
+// maxRemindAfter leaves two days of the time for which retention keeps the entry of the confirmation email, without
+// which there is no reminder.
+const maxRemindAfter = 28 * 24 * time.Hour
+
 // ReminderConfig is when a reminder is sent.
 type ReminderConfig struct {
 	// Send one reminder for a request that has waited this long for its confirmation, such as 48h. Reminders are sent
@@ -29,8 +33,8 @@ type ReminderConfig struct {
 
 // Validate implements the check of config.Env.Read.
 func (c ReminderConfig) Validate() error {
-	if c.After != 0 && (c.After < time.Hour || c.After >= pendingLifetime) {
-		return errors.New("SIGNUP_REMIND_AFTER: must be 0s, or between 1h and 167h, because a request expires after a week")
+	if c.After != 0 && (c.After < time.Hour || c.After > maxRemindAfter) {
+		return errors.New("SIGNUP_REMIND_AFTER: must be 0s, or between 1h and 672h, because a request expires after 35 days, and the log of its email after 30")
 	}
 	return nil
 }

@@ -21,6 +21,9 @@ const (
 	UnsubscribeLinkEmail   Email = "unsubscribe_link"   // has a link that ends the subscription
 	ExportLinkEmail        Email = "privacy_export"     // has a link to the subscriber's data
 	EraseLinkEmail         Email = "privacy_erase"      // has a link to the page that erases the data
+	NewConfirmEmail        Email = "renewed_confirm"    // has a new confirm link, for the reader of an expired one
+	NewExportEmail         Email = "renewed_export"     // the same for a link to the data
+	NewEraseEmail          Email = "renewed_erase"      // the same for a link to the erasure
 )
 
 // An emailRow is everything that depends on the kind of an email. The state machine, the budgets, CheckSend, the outbox
@@ -41,6 +44,8 @@ type emailRow struct {
 	anyEpoch bool
 	// anyAddress means that anyone can trigger it to any address, so that the domain limit counts it.
 	anyAddress bool
+	// renews means that the reader of an earlier email asked for it by the link there.
+	renews bool
 }
 
 var emailRows = []emailRow{
@@ -68,6 +73,18 @@ var emailRows = []emailRow{
 		email: EraseLinkEmail, loggedAs: EraseLinkEmail, link: token.Erase, budget: privacyBudget,
 		lifetime: emailLifetime, states: []State{Pending, Active, Unsubscribed}, anyEpoch: true,
 	},
+	{
+		email: NewConfirmEmail, loggedAs: NewConfirmEmail, link: token.Confirm, budget: renewalBudget, lifetime: emailLifetime,
+		states: []State{Pending}, renews: true,
+	},
+	{
+		email: NewExportEmail, loggedAs: NewExportEmail, link: token.Export, budget: renewalBudget, lifetime: emailLifetime,
+		states: []State{Pending, Active, Unsubscribed}, renews: true,
+	},
+	{
+		email: NewEraseEmail, loggedAs: NewEraseEmail, link: token.Erase, budget: renewalBudget, lifetime: emailLifetime,
+		states: []State{Pending, Active, Unsubscribed}, renews: true,
+	},
 }
 
 // A budget limits the emails to one canonical mailbox within budgetWindow. The transaction that enqueues an email
@@ -83,6 +100,8 @@ var (
 	noticeBudget      = &budget{limit: 1}
 	unsubscribeBudget = &budget{limit: 2}
 	privacyBudget     = &budget{limit: 2}
+	// Renew has further limits, over longer times.
+	renewalBudget = &budget{limit: 3, pause: confirmPause}
 )
 
 const (
@@ -90,9 +109,8 @@ const (
 	budgetWindow = 24 * time.Hour
 	// confirmPause is the minimum time between two confirmation emails to a mailbox.
 	confirmPause = 15 * time.Minute
-	// emailLifetime covers a weekend without an email service; after pendingLifetime, the request behind an email has
-	// expired. A notice is outdated after a day.
-	emailLifetime  = pendingLifetime
+	// emailLifetime covers a weekend without an email service. A notice is outdated after a day.
+	emailLifetime  = 7 * 24 * time.Hour
 	noticeLifetime = budgetWindow
 )
 

@@ -16,6 +16,9 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 		UnsubscribeLinkEmail:   {Pending, Active},
 		ExportLinkEmail:        {Pending, Active, Unsubscribed},
 		EraseLinkEmail:         {Pending, Active, Unsubscribed},
+		NewConfirmEmail:        {Pending},
+		NewExportEmail:         {Pending, Active, Unsubscribed},
+		NewEraseEmail:          {Pending, Active, Unsubscribed},
 	}
 	const epoch = 3
 	for _, e := range Emails() {
@@ -28,7 +31,7 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 			if got := r.Accepts(e.Kind(), epoch); got != slices.Contains(want, state) {
 				t.Errorf("%s in %s: %v", e, state, got)
 			}
-			if r.Accepts(e.Kind(), epoch-1) && slices.Contains([]Email{ConfirmEmail, ReminderEmail, AlreadySubscribedEmail}, e) {
+			if r.Accepts(e.Kind(), epoch-1) && slices.Contains([]Email{ConfirmEmail, ReminderEmail, AlreadySubscribedEmail, NewConfirmEmail, NewExportEmail, NewEraseEmail}, e) {
 				t.Errorf("%s of an older epoch is accepted in %s", e, state)
 			}
 			r.Suppressed = true

@@ -22,7 +22,7 @@ for update skip locked`
 
 // Expire ends up to limit requests that waited for their confirmation longer than pendingLifetime. It deletes a row
 // that was never confirmed; a subscriber who had unsubscribed before is unsubscribed again. It also ends emails that
-// were held for that long. It returns the number of ended requests; fewer than limit means that none are left. It is
+// were held for emailLifetime. It returns the number of ended requests; fewer than limit means that none are left. It is
 // one transaction in two round trips. The error is the database's.
 func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	var overdue []row
@@ -42,7 +42,7 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 			for _, r := range overdue {
 				s.end(b, r, ledger.Event{ID: newID(), At: now, Actor: ledger.System, Channel: "schedule"})
 			}
-			outbox.ExpireHeld(b, now.Add(-pendingLifetime), now)
+			outbox.ExpireHeld(b, now.Add(-emailLifetime), now)
 			return nil
 		})
 	if err != nil {

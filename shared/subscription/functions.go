@@ -45,7 +45,7 @@ func (a *addressState) load(b *pgx.Batch, before time.Time, lock int64, eventID 
 	}
 	b.Queue(requestLoadSQL, lock, eventID.String(), normalized, hashes.email, hashes.mailbox, hashes.domain, before,
 		before.Add(-budgetWindow), before.Add(-domainWindow), domainLimit,
-		logged(func(emailRow) bool { return true }), logged(func(r emailRow) bool { return r.anyAddress }), version, locale,
+		logged(func(r emailRow) bool { return !r.renews }), logged(func(r emailRow) bool { return r.anyAddress }), version, locale,
 	).QueryRow(func(found pgx.Row) error {
 		*a = addressState{sentEmails: newSentEmails(before), suppressions: suppressions{known: true}}
 		var sent, recorded zeronull.Text
@@ -134,14 +134,15 @@ func (e effect) write(b *pgx.Batch) {
 	r, now := e.row, e.event.At
 	event := e.visit.cause(e.event)
 	var mutedUntil *time.Time
+	grace := identityGrace
 	if e.mute {
 		until := now.Add(mutePeriod)
-		mutedUntil = &until
+		mutedUntil, grace = &until, declinedGrace
 	}
 	args := []any{
 		string(e.change), r.ID.String(), r.Email, r.EmailNorm, string(r.Status), r.returningFrom(), r.Epoch,
 		string(r.Locale), r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt,
-		now.Add(identityGrace), e.padding, e.hashes.email, e.hashes.mailbox, e.hashes.domain, e.hashes.keyID,
+		now.Add(grace), e.padding, e.hashes.email, e.hashes.mailbox, e.hashes.domain, e.hashes.keyID,
 	}
 	args = append(args, event.Columns()...)
 	args = append(args, ledger.Context{IP: e.visit.Client.IP, UserAgent: e.visit.Client.UserAgent}.Columns()...)

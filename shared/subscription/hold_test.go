@@ -184,7 +184,7 @@ func TestConcurrentDecisionsCountOnce(t *testing.T) {
 	}
 }
 
-// TestHeldEmailsExpire with their sign-ups, and so do decoys, which the owner never sees.
+// TestHeldEmailsExpire before their sign-ups, and so do decoys, which the owner never sees.
 func TestHeldEmailsExpire(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
@@ -192,15 +192,19 @@ func TestHeldEmailsExpire(t *testing.T) {
 	b.requestHeld(jane, ConfirmationOverBudget) // a decoy: held too, so that it writes the same
 	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.held()
-	b.advance(pendingLifetime - 2*time.Minute)
+	b.advance(emailLifetime - 2*time.Minute)
 	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 0 {
 		t.Fatalf("%d, %v", n, err)
 	}
 	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.advance(2 * time.Minute)
-	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 1 {
+	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 0 {
 		t.Fatalf("%d, %v", n, err)
 	}
 	b.expectOutbox("email.confirm done - expired", "none done - expired")
+	b.advance(pendingLifetime - emailLifetime)
+	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 1 {
+		t.Fatalf("%d, %v", n, err)
+	}
 	b.expectRow(jane, None, 0, false)
 }

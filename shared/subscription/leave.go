@@ -36,6 +36,10 @@ func (s *Store) Decline(ctx context.Context, link token.Link, visit Visit) (Outc
 	return outcome, nil
 }
 
+// A current subscriber's identity has no end, and keeps it that way.
+const keepIdentitySQL = `
+update identities set until = greatest(until, $2::timestamptz) where subscriber_id = $1::text::uuid and until is not null`
+
 func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e stateEvent) (Outcome, error) {
 	lock, eventID := s.subscriberLock(link.SubscriberID), newID()
 	var loaded linkState
@@ -67,6 +71,9 @@ func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e state
 				row: after, change: change, event: event, visit: visit, mute: d.Mute,
 				message: outbox.Message{ID: newID(), Kind: outbox.Change, Epoch: r.Epoch},
 			}.write(b)
+			if d.Mute {
+				b.Queue(keepIdentitySQL, link.SubscriberID.String(), now.Add(declinedGrace))
+			}
 			return nil
 		})
 	return outcome, err

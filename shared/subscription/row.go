@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"newsletter/shared/ledger"
+	"newsletter/shared/token"
 )
 
 // A row is a row of the table subscribers.
@@ -141,6 +142,9 @@ delete from subscribers where id = $1::text::uuid`
 // identityGrace is how long the identity of an unconfirmed request is kept after its row, so that a privacy request in
 // that time can still be answered.
 const identityGrace = 14 * 24 * time.Hour
+
+// declinedGrace is the same after a decline, so that the reader of the mailbox can take it back.
+const declinedGrace = token.RenewalPeriod
 
 const endIdentitySQL = `
 update identities set until = $2::timestamptz where subscriber_id = $1::text::uuid`

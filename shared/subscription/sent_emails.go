@@ -48,7 +48,7 @@ group by purpose`
 
 // load counts the emails to a canonical mailbox that were queued or sent within budgetWindow.
 func (m *sentEmails) load(b *pgx.Batch, mailboxHMAC []byte) {
-	all := logged(func(emailRow) bool { return true })
+	all := logged(func(r emailRow) bool { return !r.renews })
 	b.Queue(sentEmailsSQL, mailboxHMAC, all, m.Now.Add(-budgetWindow)).Query(func(rows pgx.Rows) error {
 		var email string
 		var sent sentCount

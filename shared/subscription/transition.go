@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"newsletter/shared/ledger"
+	"newsletter/shared/token"
 )
 
 // State is the state of a subscription.
@@ -72,8 +73,8 @@ const (
 )
 
 const (
-	// pendingLifetime is how long a request waits for its confirmation.
-	pendingLifetime = 7 * 24 * time.Hour
+	// pendingLifetime is how long a request waits for its confirmation, counted from the newest sign-up.
+	pendingLifetime = token.RenewalPeriod
 	// mutePeriod is how long a decline suppresses all email.
 	mutePeriod = 30 * 24 * time.Hour
 )

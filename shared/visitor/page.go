@@ -73,3 +73,17 @@ func (s *Service) InvalidLink(ctx context.Context, r *httpapi.Request, err error
 func AddressField(label string) httpapi.Field {
 	return httpapi.Field{Name: "email", Label: label, Type: "email", Autocomplete: "email", Required: true}
 }
+
+// SignUpPage returns a page with a form to sign up again, which posts to the sign-up route. ref is the source that the
+// sign-up records. Our pages have no script and cannot show a CAPTCHA, so if one is required, there is only the first
+// paragraph, and the visitor uses the site's own form.
+func SignUpPage(r *httpapi.Request, t *catalog.Translation, text catalog.Page, ref string, captcha bool) Page {
+	if captcha {
+		return Page{Text: catalog.Page{Title: text.Title, Paragraphs: text.Paragraphs[:1]}}
+	}
+	return Page{Text: text, Forms: []httpapi.PageForm{{
+		Action: r.Sibling("subscribe"), Button: text.Button,
+		Hidden: []httpapi.Field{{Name: "ref", Value: ref}, {Name: "locale", Value: t.Lang}},
+		Inputs: []httpapi.Field{AddressField(text.Label)},
+	}}}
+}

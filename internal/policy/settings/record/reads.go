@@ -15,6 +15,7 @@ var Routes = map[string][]string{
 var Reads = map[string]Variables{
 	"confirm": {
 		Settings: []string{
+			"CAPTCHA_PROVIDER",
 			"LIMITS_SUBSCRIBE",
 			"LOG_LEVEL",
 			"SITE_ALLOWED_ORIGINS",
