@@ -43,6 +43,9 @@ func importCommand(ctx context.Context, args []string) error {
 		return err
 	}
 	defer db.Close()
+	if o.Sources, err = readSources(db.env); err != nil {
+		return err
+	}
 	var progress *progress
 	each, closeReport, err := openReport(*report)
 	if err != nil {

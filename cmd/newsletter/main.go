@@ -31,6 +31,7 @@ func commands() []command {
 		{"export", "[flags]", "export subscribers to CSV", exportCommand},
 		{"destination", "list|pause|resume", "pause and resume email, or another destination", destinationCommand},
 		{"ledger", "verify", "verify the ledger against its seals", ledgerCommand},
+		{"source", "list", "list campaigns, hosts and pages that are not declared, with counts", sourceCommand},
 		{"privacy", "export|erase|open|list", "handle privacy requests: access and erasure", privacyCommand},
 		{"hold", "list|release|reject", "list held sign-ups, and release or reject them", holdCommand},
 		{"health", "[--function NAME] [--json]", "run the checks of the health function, in AWS or locally", healthCommand},

@@ -108,7 +108,7 @@ func facts(s subscription.Step) []fact {
 		}
 		return append(origin, fact{"consent box", box}, fact{"text shown", text})
 	case ledger.Imported:
-		return append(origin, fact{"consented at", fromList(s.Data.OriginalAt)}, fact{"evidence", fromList(s.Data.Evidence)}, fact{"text shown", text})
+		return append(origin, fact{"consented at", fromList(s.Data.OriginalAt)}, fact{"evidence", fromList(s.Evidence)}, fact{"text shown", text})
 	case ledger.Confirmed:
 		return []fact{{"text shown", text}}
 	default:

@@ -35,7 +35,7 @@ func TestPrintProof(t *testing.T) {
 			[]string{"Consented, by the button", "text shown       version 2026-11, de"}, []string{"page", "consent box"},
 		},
 		"an import": {
-			subscription.Step{Kind: ledger.Imported, Text: text, Data: ledger.Data{OriginalAt: "2023-01-02T03:04:05Z", Evidence: "ticked box on paper form 12"}},
+			subscription.Step{Kind: ledger.Imported, Text: text, Data: ledger.Data{OriginalAt: "2023-01-02T03:04:05Z"}, Evidence: "ticked box on paper form 12"},
 			[]string{"Imported by the operator", "consented at     2023-01-02T03:04:05Z (according to the list)", "evidence         ticked box on paper form 12 (according to the list)", "version 2026-11, de"}, nil,
 		},
 		"an import without evidence": {

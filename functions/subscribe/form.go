@@ -14,11 +14,11 @@ import (
 
 // signUp is the JSON body of a sign-up. A form sends the same names without nesting.
 type signUp struct {
-	Email        string        `json:"email"`
-	Consent      consent       `json:"consent"`
-	Source       ledger.Source `json:"source"`
-	Locale       string        `json:"locale"`
-	CaptchaToken string        `json:"captcha_token"`
+	Email        string            `json:"email"`
+	Consent      consent           `json:"consent"`
+	Source       ledger.SentSource `json:"source"`
+	Locale       string            `json:"locale"`
+	CaptchaToken string            `json:"captcha_token"`
 	httpapi.BotSignals
 }
 
@@ -33,7 +33,7 @@ func read(r *httpapi.Request) (form signUp, channel string, err error) {
 		form := signUp{
 			Email: fields.Get("email"), Locale: fields.Get("locale"), BotSignals: signals,
 			Consent: consent{TextVersion: fields.Get("text_version")},
-			Source: ledger.Source{
+			Source: ledger.SentSource{
 				Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
 				Medium: fields.Get("utm_medium"), Campaign: fields.Get("utm_campaign"), Term: fields.Get("utm_term"), Content: fields.Get("utm_content"),
 			},
@@ -71,7 +71,7 @@ const (
 )
 
 // request validates the sign-up and returns all mistakes at once.
-func (f signUp) request(r *httpapi.Request, channel string) (subscription.Request, error) {
+func (f signUp) request(r *httpapi.Request, channel string, sources ledger.Declarations) (subscription.Request, error) {
 	var mistakes []httpapi.FieldError
 	wrong := func(pointer, detail string) {
 		mistakes = append(mistakes, httpapi.FieldError{Detail: detail, Pointer: fieldPointer(pointer, channel)})
@@ -106,10 +106,11 @@ func (f signUp) request(r *httpapi.Request, channel string) (subscription.Reques
 	if len(mistakes) > 0 {
 		return subscription.Request{}, httpapi.Invalid(mistakes...)
 	}
+	visit := visitor.Visit(r, channel)
+	visit.Sent = f.Source
 	return subscription.Request{
-		Address: address, Locale: locale, Source: f.Source,
+		Address: address, Locale: locale, Source: sources.Reduce(f.Source), Visit: visit,
 		Consent: subscription.Consent{Granted: f.Consent.Granted != nil, TextVersion: f.Consent.TextVersion},
-		Visit:   visitor.Visit(r, channel),
 	}, nil
 }
 

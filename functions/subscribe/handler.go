@@ -11,6 +11,7 @@ import (
 	"newsletter/shared/admission"
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
@@ -19,7 +20,8 @@ import (
 
 type handler struct {
 	*visitor.Service
-	optIn subscription.OptIn
+	optIn   subscription.OptIn
+	sources ledger.Declarations
 }
 
 const acceptedMessage = "If this address can be subscribed, we have sent a confirmation link."
@@ -46,7 +48,7 @@ func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if err != nil {
 		return nil, err
 	}
-	request, err := form.request(r, channel)
+	request, err := form.request(r, channel, h.sources)
 	if err != nil {
 		return nil, err
 	}

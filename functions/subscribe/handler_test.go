@@ -99,17 +99,19 @@ func expectNoEcho(t *testing.T, event events.APIGatewayV2HTTPRequest, got httpap
 func TestRecordedRequest(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
+	b.Variables["SIGNUP_SOURCES"] = "/blog/,toot,spring,footer"
 	functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "json", ""))
-	var email, locale, source, ip, agent, consent, requestID, channel, granted string
-	b.Scan(`select s.email, s.locale, s.source::text, host(c.ip), c.user_agent, t.version || '/' || t.locale, e.request_id, e.channel,
+	var email, locale, source, sent, ip, agent, consent, requestID, channel, granted string
+	b.Scan(`select s.email, s.locale, s.source::text, c.source::text, host(c.ip), c.user_agent, t.version || '/' || t.locale, e.request_id, e.channel,
 			e.data->>'granted'
 		from subscribers s join ledger_events e on e.id = s.request_event_id join event_context c on c.event_id = e.id
 		join consent_texts t on t.id = e.consent_text_id`, nil,
-		&email, &locale, &source, &ip, &agent, &consent, &requestID, &channel, &granted)
+		&email, &locale, &source, &sent, &ip, &agent, &consent, &requestID, &channel, &granted)
 	for _, pair := range [][2]string{
 		{email, "Jane.Doe@example.org"}, {locale, "de-AT"}, {ip, "198.51.100.23"}, {consent, "default-1/de"}, {requestID, "JKJaXmPLvHcE001="},
 		{channel, "api"}, {granted, "true"},
-		{source, `{"ref": "footer", "page": "https://www.example.org/blog/", "referrer": "https://search.example.net/", "utm_medium": "social", "utm_source": "toot", "utm_campaign": "spring"}`},
+		{source, `{"ref": "footer", "page": "https://example.org/blog/", "referrer": "other", "utm_medium": "social", "utm_source": "toot", "utm_campaign": "spring"}`},
+		{sent, `{"ref": "footer", "page": "https://www.example.org/blog/", "referrer": "https://search.example.net/", "utm_medium": "social", "utm_source": "toot", "utm_campaign": "spring"}`},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%q, want %q", pair[0], pair[1])
@@ -125,7 +127,7 @@ func TestFormPageFromReferer(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	functiontest.Serve(t, b.Open(open).HTTP, functiontest.SampleHTTP(t, "subscribe", "form", ""))
-	if got := b.Strings(`select source->>'page' from subscribers`); !slices.Equal(got, []string{"https://www.example.org/blog/"}) {
+	if got := b.Strings(`select source->>'page' from event_context`); !slices.Equal(got, []string{"https://www.example.org/blog/"}) {
 		t.Errorf("page %q", got)
 	}
 }

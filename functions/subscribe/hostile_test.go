@@ -21,7 +21,7 @@ func TestCodeIsStoredAsText(t *testing.T) {
 		"=cmd|' /C calc'!A1", "$(reboot)", "`reboot`", `\x00\u0000\'`, "*)(uid=*", "\u202egnp.exe",
 	} {
 		b.Exec("truncate subscribers cascade")
-		sent := ledger.Source{Ref: code, Origin: code, Medium: code, Campaign: code, Term: code, Content: code}
+		sent := ledger.SentSource{Ref: code, Origin: code, Medium: code, Campaign: code, Term: code, Content: code}
 		body, err := json.Marshal(map[string]any{"email": "jane@example.org", "source": sent})
 		if err != nil {
 			t.Fatal(err)
@@ -33,8 +33,8 @@ func TestCodeIsStoredAsText(t *testing.T) {
 		if got.Response.StatusCode != http.StatusAccepted || strings.Contains(got.Response.Body, code) {
 			t.Errorf("%q: %d %s", code, got.Response.StatusCode, got.Response.Body)
 		}
-		stored := b.Strings("select source::text from subscribers")
-		if len(stored) != 1 || ledger.ParseSource(stored[0]) != sent {
+		stored := b.Strings("select source::text from event_context order by event_id desc limit 1")
+		if len(stored) != 1 || ledger.SentSource(ledger.ParseSource(stored[0])) != sent {
 			t.Errorf("%q is stored as %s", code, stored)
 		}
 		if agents := b.Strings("select user_agent from event_context order by event_id desc limit 1"); agents[0] != code {

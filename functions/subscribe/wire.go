@@ -6,9 +6,11 @@ import (
 
 	"newsletter/shared/admission"
 	"newsletter/shared/captcha"
+	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbound"
 	"newsletter/shared/subscription"
 	"newsletter/shared/visitor"
@@ -17,15 +19,23 @@ import (
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	limits, signUps := config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env)
 	domainLimit, captchaConfig := config.Read[subscription.DomainLimit](env), config.Read[captcha.Config](env)
-	optIn := config.Read[subscription.SignUpConfig](env).OptIn
+	optIn, sources := config.Read[subscription.SignUpConfig](env).OptIn, readSources(env)
 	captchaConfig.URL = config.Read[outbound.Config](env).Service("captcha/siteverify", "")
 	service, err := visitor.Open(ctx, env, visitor.Config{Endpoint: admission.Subscribe, Limits: limits.Policies, DomainLimit: domainLimit})
 	if err != nil {
 		return lambdafn.Function{}, err
 	}
 	service.Admission = service.Admission.SignUps(signUps, verifier(captchaConfig))
-	h := &handler{service, optIn}
+	h := &handler{service, optIn, sources}
 	return service.Function(httpapi.Route{Path: httpapi.SubscribePath, POST: h.subscribe}), nil
+}
+
+// readSources returns the declared sources of sign-ups. The owner's sites are that of SITE_URL, that of the API and the
+// allowed origins.
+func readSources(env *config.Env) ledger.Declarations {
+	declared, owner := config.Read[ledger.SourceConfig](env), config.Read[catalog.Owner](env)
+	public, api := config.Read[httpapi.LinkConfig](env), config.Read[httpapi.Config](env)
+	return declared.Declare(append([]string{owner.URL, string(public.PublicURL)}, api.AllowedOrigins...)...)
 }
 
 // verifier returns an untyped nil if no CAPTCHA is configured.

@@ -25,8 +25,9 @@ func ExampleAppend() {
 	// Output: 2
 }
 
-func ExampleSource_Clean() {
-	s := ledger.Source{Page: "https://example.org/join?email=jane@example.org", Ref: "jane@example.org", Origin: "toot"}
-	fmt.Println(s.Clean().JSON())
-	// Output: {"page":"https://example.org/join","utm_source":"toot"}
+func ExampleDeclarations_Reduce() {
+	declared := ledger.SourceConfig{Declared: []string{"/blog/*", "spring-*"}}.Declare("https://example.org")
+	kept := declared.Reduce(ledger.SentSource{Page: "https://example.org/blog/jane?x=1", Campaign: "spring-sale", Ref: "jane@example.org"})
+	fmt.Println(kept.JSON())
+	// Output: {"page":"https://example.org/blog/*","ref":"other","utm_campaign":"spring-*"}
 }

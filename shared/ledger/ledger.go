@@ -79,7 +79,7 @@ type Data struct {
 	Granted bool `json:"granted,omitempty"`
 	// Purpose is the purpose of a requested link, or what an operator's act is about.
 	Purpose string `json:"purpose,omitempty"`
-	// Locale is the language of the form.
+	// Locale is the language of the form. Append keeps language, script and region.
 	Locale Locale `json:"locale,omitempty"`
 	// Workflow is how consent was obtained, with a version, such as "double-opt-in/1".
 	Workflow string `json:"workflow,omitempty"`
@@ -89,9 +89,8 @@ type Data struct {
 	// TextToShow is the id of the text that the confirmation page shows if it is not certain that the form showed one.
 	TextToShow string `json:"text_to_show,omitempty"`
 	// OriginalAt is the time of an event that was recorded later, in RFC 3339: for an import the time of the consent,
-	// empty if unknown. Evidence is the list's note on the consent, at most 500 bytes without an address.
+	// empty if unknown.
 	OriginalAt string `json:"original_at,omitempty"`
-	Evidence   string `json:"evidence,omitempty"`
 	// Counts are numbers by name, such as the deleted rows of a table.
 	Counts map[string]int64 `json:"counts,omitempty"`
 	// RequestEvent is the event whose consent this one confirms or withdraws.
@@ -130,12 +129,13 @@ func Append(b *pgx.Batch, e Event) {
 }
 
 // Columns returns the columns of e as they are stored, in the order of the table: id, at, kind, subscriber, actor,
-// channel, source, consent text, request id and data; an empty text stands for no id. The source and the request id
-// are cleaned.
+// channel, source, consent text, request id and data; an empty text is no id. The locale and the request id
+// are shortened.
 func (e Event) Columns() []any {
+	e.Data.Locale = e.Data.Locale.Short()
 	return []any{
 		e.ID.String(), e.At, string(e.Kind), text(e.SubscriberID), string(e.Actor), e.Channel,
-		e.Source.Clean().JSON(), text(e.ConsentTextID), Printable(e.RequestID, maxRequestID), object(e.Data),
+		e.Source.JSON(), text(e.ConsentTextID), Printable(e.RequestID, maxRequestID), object(e.Data),
 	}
 }
 
@@ -143,16 +143,17 @@ func (e Event) Columns() []any {
 const maxUserAgent = 256
 
 const insertContextSQL = `
-insert into event_context (event_id, at, ip, user_agent)
-values ($1::text::uuid, $2::timestamptz, nullif($3::text, '')::inet, nullif($4::text, ''))
+insert into event_context (event_id, at, ip, user_agent, source)
+values ($1::text::uuid, $2::timestamptz, nullif($3::text, '')::inet, nullif($4::text, ''), nullif($5::text, '{}')::jsonb)
 on conflict (event_id) do nothing`
 
-// Context is the deletable part of an event: network address and user agent.
+// Context is the deletable part of an event: network address, user agent, and the source as sent.
 type Context struct {
 	EventID   uuid.UUID
 	At        time.Time
 	IP        netip.Addr // the zero Addr is stored as null
 	UserAgent string     // cut to 256 bytes; invalid UTF-8 and control characters are removed
+	Source    SentSource // stored as Clean returns it
 }
 
 // AppendContext adds c to the caller's batch.
@@ -160,13 +161,13 @@ func AppendContext(b *pgx.Batch, c Context) {
 	b.Queue(insertContextSQL, append([]any{c.EventID.String(), c.At}, c.Columns()...)...)
 }
 
-// Columns returns network address and user agent as they are stored; an empty text stands for neither.
+// Columns returns network address, user agent and source as they are stored; empty for none.
 func (c Context) Columns() []any {
 	ip := ""
 	if c.IP.IsValid() {
 		ip = c.IP.Unmap().WithZone("").String()
 	}
-	return []any{ip, Printable(c.UserAgent, maxUserAgent)}
+	return []any{ip, Printable(c.UserAgent, maxUserAgent), Source(c.Source.Clean()).JSON()}
 }
 
 // text formats an id for a nullable column.

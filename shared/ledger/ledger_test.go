@@ -35,7 +35,7 @@ func TestStatementsFitTheSchema(t *testing.T) {
 func event() Event {
 	return Event{
 		ID: uuid.Must(uuid.NewV7()), At: at, Kind: Confirmed, SubscriberID: uuid.New(), Actor: Subscriber, Channel: "link",
-		Source:        Source{Page: "https://example.org/blog?email=jane@example.org", Origin: "toot"},
+		Source:        Source{Page: "https://example.org/blog", Origin: "toot"},
 		ConsentTextID: uuid.MustParse("01900000-0000-7000-8000-000000000001"), RequestID: "r1",
 		Data: Data{Outcome: "confirmed", Reasons: []string{"a", "b"}, Provider: "google", From: "pending", To: "active", Returning: true},
 	}
@@ -45,7 +45,8 @@ func TestAnEventIsWrittenOnce(t *testing.T) {
 	db, server := setup(t)
 	e := event()
 	e.RequestID = "r\x00\r\n1\xff" + strings.Repeat("é", 100_000)
-	visit := Context{EventID: e.ID, At: at, IP: netip.MustParseAddr("::ffff:192.0.2.7%eth0"), UserAgent: "Te\x00st/\xff1.0" + strings.Repeat("é", 300)}
+	visit := Context{EventID: e.ID, At: at, IP: netip.MustParseAddr("::ffff:192.0.2.7%eth0"), UserAgent: "Te\x00st/\xff1.0" + strings.Repeat("é", 300),
+		Source: SentSource{Page: "https://example.org/blog?email=jane@example.org", Ref: "jane@example.org"}}
 	for range 2 {
 		if err := db.Batch(t.Context(), func(b *pgx.Batch) {
 			Append(b, e)
@@ -55,18 +56,18 @@ func TestAnEventIsWrittenOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var kind, subscriber, actor, channel, source, text, request, data, ip, agent string
+	var kind, subscriber, actor, channel, source, text, request, data, ip, agent, sent string
 	var when time.Time
 	err := server.Conn(t).QueryRow(t.Context(), `select e.kind, e.subscriber_id::text, e.actor, e.channel, e.source::text,
-		e.consent_text_id::text, e.request_id, e.data::text, host(c.ip), c.user_agent, e.at
+		e.consent_text_id::text, e.request_id, e.data::text, host(c.ip), c.user_agent, c.source::text, e.at
 		from ledger_events e join event_context c on c.event_id = e.id where e.id = $1`, e.ID.String()).
-		Scan(&kind, &subscriber, &actor, &channel, &source, &text, &request, &data, &ip, &agent, &when)
+		Scan(&kind, &subscriber, &actor, &channel, &source, &text, &request, &data, &ip, &agent, &sent, &when)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for got, want := range map[string]string{
 		kind: "subscription.confirmed", subscriber: e.SubscriberID.String(), actor: "subscriber", channel: "link",
-		source: `{"page": "https://example.org/blog", "utm_source": "toot"}`, text: e.ConsentTextID.String(), request: "r1" + strings.Repeat("é", 31), ip: "192.0.2.7",
+		source: `{"page": "https://example.org/blog", "utm_source": "toot"}`, text: e.ConsentTextID.String(), request: "r1" + strings.Repeat("é", 31), ip: "192.0.2.7", sent: `{"page": "https://example.org/blog"}`,
 		data: `{"to": "active", "from": "pending", "outcome": "confirmed", "reasons": ["a", "b"], "provider": "google", "returning": true}`,
 	} {
 		if got != want {

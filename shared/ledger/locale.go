@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -23,4 +24,37 @@ func ParseLocale(s string) (Locale, error) {
 		}
 	}
 	return Locale(s), nil
+}
+
+// scripts are those that distinguish translations of a language (CLDR, "likelySubtags.xml"). Any other subtag of four
+// letters may be a name.
+var scripts = []string{"arab", "cyrl", "deva", "guru", "hans", "hant", "latn", "tfng"}
+
+// Short returns the language, script and region of l, without subtags that may be any word; empty without a language of
+// two or three letters.
+func (l Locale) Short() Locale {
+	subtags := strings.Split(string(l), "-")
+	if len(subtags[0]) > 3 {
+		return ""
+	}
+	kept := subtags[:1]
+	for _, subtag := range subtags[1:] {
+		isScript, isRegion := len(kept) == 1 && slices.Contains(scripts, strings.ToLower(subtag)), len(subtag) == 2 && isLetters(subtag) || len(subtag) == 3 && isDigits(subtag)
+		if !isScript && !isRegion {
+			break
+		}
+		kept = append(kept, subtag)
+		if isRegion {
+			break
+		}
+	}
+	return Locale(strings.Join(kept, "-"))
+}
+
+func isLetters(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !isAlphanumeric(r) || r >= '0' && r <= '9' })
+}
+
+func isDigits(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Source is where a sign-up came from. Empty fields are omitted.
+// Source is where a sign-up came from, as far as the ledger keeps it: the result of Declarations.Reduce. Empty fields are
+// omitted.
 type Source struct {
 	Page     string `json:"page,omitempty"`
 	Referrer string `json:"referrer,omitempty"`
@@ -24,11 +25,11 @@ const (
 	maxParameter = 100 // bytes of a utm_* parameter or ref
 )
 
-// Clean returns s fit for rows that are never deleted. Of the page and the referrer it keeps scheme, host and path,
-// because queries contain addresses and session ids. It drops whatever looks like an email address, a network address
-// or a secret, removes control characters and limits the length.
-func (s Source) Clean() Source {
-	return Source{
+// Clean returns s without what no row may keep, not even a deletable one. Of the page and the referrer it keeps scheme,
+// host and path, because queries contain addresses and session ids. It drops whatever looks like an email address, a
+// network address or a secret, removes control characters and limits the length.
+func (s SentSource) Clean() SentSource {
+	return SentSource{
 		Page: cleanURL(s.Page), Referrer: cleanURL(s.Referrer), Ref: cleanParameter(s.Ref), Origin: cleanParameter(s.Origin),
 		Medium: cleanParameter(s.Medium), Campaign: cleanParameter(s.Campaign), Term: cleanParameter(s.Term), Content: cleanParameter(s.Content),
 	}

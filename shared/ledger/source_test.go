@@ -18,7 +18,7 @@ func TestRandomKeysAreDropped(t *testing.T) {
 	for i := range 1000 {
 		raw := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
 		for _, key := range []string{base64.StdEncoding.EncodeToString(raw[:]), base64.RawURLEncoding.EncodeToString(raw[:]), hex.EncodeToString(raw[:])} {
-			if (Source{Ref: key}).Clean().Ref != "" {
+			if (SentSource{Ref: key}).Clean().Ref != "" {
 				kept++
 			}
 		}
@@ -48,24 +48,24 @@ func TestSourceIsCleaned(t *testing.T) {
 		"": "",
 		"https://example.org/" + strings.Repeat("x", 5000): "https://example.org/" + strings.Repeat("x", maxURL-20),
 	} {
-		got := Source{Page: raw, Referrer: raw}.Clean()
+		got := SentSource{Page: raw, Referrer: raw}.Clean()
 		if got.Page != want || got.Referrer != want {
 			t.Errorf("%.60q: %q, want %q", raw, got.Page, want)
 		}
 	}
-	source := Source{Ref: "jane@example.org", Origin: "a%40b", Medium: "mail\x00\n", Campaign: strings.Repeat("é", 200), Term: "spring", Content: "A%2540B"}.Clean()
-	if want := (Source{Medium: "mail", Campaign: strings.Repeat("é", 50), Term: "spring"}); source != want {
+	source := SentSource{Ref: "jane@example.org", Origin: "a%40b", Medium: "mail\x00\n", Campaign: strings.Repeat("é", 200), Term: "spring", Content: "A%2540B"}.Clean()
+	if want := (SentSource{Medium: "mail", Campaign: strings.Repeat("é", 50), Term: "spring"}); source != want {
 		t.Errorf("%+v", source)
 	}
-	secrets := Source{Ref: randomText, Origin: "from 192.0.2.7", Medium: "2001:db8::7", Campaign: "BlackFriday2026_NewsletterHeaderButtonA", Term: "at 12:30:45",
+	secrets := SentSource{Ref: randomText, Origin: "from 192.0.2.7", Medium: "2001:db8::7", Campaign: "BlackFriday2026_NewsletterHeaderButtonA", Term: "at 12:30:45",
 		Content: randomText[:20] + "\x00" + randomText[20:]}.Clean()
-	if want := (Source{Campaign: "BlackFriday2026_NewsletterHeaderButtonA", Term: "at 12:30:45"}); secrets != want {
+	if want := (SentSource{Campaign: "BlackFriday2026_NewsletterHeaderButtonA", Term: "at 12:30:45"}); secrets != want {
 		t.Errorf("%+v", secrets)
 	}
 	if again := source.Clean(); again != source {
 		t.Errorf("cleaned twice: %+v", again)
 	}
-	if ParseSource(source.JSON()) != source || ParseSource("no json") != (Source{}) || (Source{}).JSON() != "{}" {
+	if stored := Source(source); ParseSource(stored.JSON()) != stored || ParseSource("no json") != (Source{}) || (Source{}).JSON() != "{}" {
 		t.Error("JSON does not come back")
 	}
 }
@@ -74,13 +74,13 @@ func FuzzSource(f *testing.F) {
 	f.Add("https://example.org/a?b=c", "toot")
 	f.Add("//\x00@é%zz", "\xff")
 	f.Fuzz(func(t *testing.T, page, mark string) {
-		clean := Source{Page: page, Ref: mark}.Clean()
+		clean := SentSource{Page: page, Ref: mark}.Clean()
 		for _, s := range []string{clean.Page, clean.Ref} {
 			if strings.Contains(s, "@") || strings.ContainsRune(s, 0) || !utf8.ValidString(s) || len(s) > maxURL {
 				t.Errorf("%q, %q: %q", page, mark, s)
 			}
 		}
-		if ParseSource(clean.JSON()) != clean {
+		if stored := Source(clean); ParseSource(stored.JSON()) != stored {
 			t.Errorf("%q, %q is not restored", page, mark)
 		}
 	})

@@ -39,7 +39,7 @@ select to_jsonb(p)::text from (
     from subscribers s left join ledger_events e on e.id = s.request_event_id where s.id = any($1::text[]::uuid[])) as p`
 	exportEventsSQL = `
 select to_jsonb(e)::text from (
-    select a.id, a.at, a.kind, a.actor, a.channel, a.source, a.request_id, a.data, host(c.ip) as ip, c.user_agent,
+    select a.id, a.at, a.kind, a.actor, a.channel, a.source, a.request_id, a.data, host(c.ip) as ip, c.user_agent, c.source as source_sent,
            case when t.id is not null
                 then jsonb_build_object('version', t.version, 'locale', t.locale, 'body', t.body, 'sha256', encode(t.sha256, 'hex'))
            end as consent_text

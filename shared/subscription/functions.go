@@ -95,17 +95,17 @@ func (l *linkState) load(b *pgx.Batch, before time.Time, lock int64, id uuid.UUI
 }
 
 const writeSQL = `
-select subscription_write_v1($1::text, $2::text::uuid, $3::text, $4::text, $5::text, nullif($6::text, ''), $7::integer,
+select subscription_write_v2($1::text, $2::text::uuid, $3::text, $4::text, $5::text, nullif($6::text, ''), $7::integer,
     nullif($8::text, ''), $9::text::jsonb, $10::text::uuid, $11::timestamptz, $12::timestamptz, $13::timestamptz,
     $14::timestamptz, $15::integer, $16::bytea, $17::bytea, $18::bytea, $19::text, $20::text::uuid, $21::timestamptz,
     $22::text, nullif($23::text, '')::uuid, $24::text, $25::text, $26::text::jsonb, nullif($27::text, '')::uuid,
-    $28::text, $29::text::jsonb, nullif($30::text, '')::inet, nullif($31::text, ''), $32::timestamptz, $33::text::uuid,
-    $34::text, $35::integer, nullif($36::text, ''), nullif($37::text, ''))`
+    $28::text, $29::text::jsonb, nullif($30::text, '')::inet, nullif($31::text, ''),
+    nullif($32::text, '{}')::jsonb, $33::timestamptz, $34::text::uuid, $35::text, $36::integer, nullif($37::text, ''), nullif($38::text, ''))`
 
 // A rowChange is what happens to a row.
 type rowChange string
 
-// The changes, by their names in subscription_write_v1.
+// The changes, by their names in subscription_write_v2.
 const (
 	rowNone   rowChange = "none"
 	rowInsert rowChange = "insert"
@@ -145,7 +145,7 @@ func (e effect) write(b *pgx.Batch) {
 		now.Add(grace), e.padding, e.hashes.email, e.hashes.mailbox, e.hashes.domain, e.hashes.keyID,
 	}
 	args = append(args, event.Columns()...)
-	args = append(args, ledger.Context{IP: e.visit.Client.IP, UserAgent: e.visit.Client.UserAgent}.Columns()...)
+	args = append(args, ledger.Context{IP: e.visit.Client.IP, UserAgent: e.visit.Client.UserAgent, Source: e.visit.Sent}.Columns()...)
 	args = append(args, mutedUntil, e.message.ID.String(), string(e.message.Kind), e.message.Epoch, e.message.HoldReason, e.purpose)
 	b.Queue(writeSQL, args...)
 }

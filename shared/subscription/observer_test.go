@@ -94,13 +94,13 @@ func spread(values map[string]int64) float64 {
 
 func TestNothingPersonalInTheLedger(t *testing.T) {
 	b := setup(t)
-	r := Request{
-		Address: address(t, jane), Visit: visit, Locale: "de",
-		Source: ledger.Source{
-			Page: "https://example.org/join?email=jane@example.org#jane@example.org", Referrer: "https://u:p@example.net/jane%40example.org",
-			Ref: "jane@example.org", Term: "jane%40example.org", Campaign: "spring\x00\x1b[31m" + strings.Repeat("x", 500),
-		},
+	sent := ledger.SentSource{
+		Page: "https://example.org/join?email=jane@example.org#jane@example.org", Referrer: "https://u:p@example.net/jane%40example.org",
+		Ref: "jane@example.org", Term: "jane%40example.org", Campaign: "spring\x00\x1b[31m" + strings.Repeat("x", 500),
 	}
+	declared := ledger.SourceConfig{Declared: []string{"/join", "spring*"}}.Declare("https://example.org")
+	r := Request{Address: address(t, jane), Visit: visit, Locale: "de-jane-jane", Source: declared.Reduce(sent)}
+	r.Visit.Sent = sent
 	if _, err := b.store.Request(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

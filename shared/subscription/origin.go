@@ -21,7 +21,7 @@ type Origin struct {
 }
 
 const originsSQL = `
-select e.id::text, s.email, coalesce(host(c.ip), ''), coalesce(c.user_agent, ''), e.source::text
+select e.id::text, s.email, coalesce(host(c.ip), ''), coalesce(c.user_agent, ''), coalesce(c.source, e.source)::text
 from ledger_events e
 join subscribers s on s.id = e.subscriber_id
 left join event_context c on c.event_id = e.id

@@ -32,6 +32,8 @@ type Step struct {
 	Source       ledger.Source `json:"source"`
 	RequestID    string        `json:"request_id"`
 	Data         ledger.Data   `json:"data"`
+	// Evidence is the imported list's note on the consent, at most 500 bytes; empty for other events.
+	Evidence string `json:"evidence,omitempty"`
 	// IP and UserAgent are empty after their retention period.
 	IP        string `json:"ip,omitempty"`
 	UserAgent string `json:"user_agent,omitempty"`
@@ -41,10 +43,11 @@ type Step struct {
 
 const proofSQL = `
 select a.id::text, coalesce(a.subscriber_id::text, ''), a.at, a.kind, a.actor, a.channel, a.source::text, a.request_id, a.data::text,
-       coalesce(host(c.ip), ''), coalesce(c.user_agent, ''),
+       case when a.kind = 'subscription.imported' then coalesce(s.evidence, '') else '' end, coalesce(host(c.ip), ''), coalesce(c.user_agent, ''),
        coalesce(t.id::text, ''), coalesce(t.version, ''), coalesce(t.locale, ''), coalesce(t.body, ''),
        coalesce(encode(t.sha256, 'hex'), ''), coalesce(t.created_at, a.at)
 from ledger_events a left join event_context c on c.event_id = a.id left join consent_texts t on t.id = a.consent_text_id
+     left join subscribers s on s.id = a.subscriber_id
 where a.subscriber_id = any($1::text[]::uuid[])
 order by a.at, a.id limit $2::integer`
 
@@ -85,7 +88,7 @@ func scanStep(row pgx.CollectableRow) (Step, error) {
 	var source, data, textID string
 	text := ledger.ConsentText{}
 	err := row.Scan(&s.EventID, &s.SubscriberID, &s.At, (*string)(&s.Kind), (*string)(&s.Actor), &s.Channel, &source, &s.RequestID, &data,
-		&s.IP, &s.UserAgent, &textID, &text.Version, (*string)(&text.Locale), &text.Body, &text.SHA256, &text.CreatedAt)
+		&s.Evidence, &s.IP, &s.UserAgent, &textID, &text.Version, (*string)(&text.Locale), &text.Body, &text.SHA256, &text.CreatedAt)
 	if err != nil {
 		return s, err
 	}

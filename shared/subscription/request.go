@@ -34,7 +34,7 @@ type Request struct {
 	Address Address
 	Locale  ledger.Locale // of the form
 	Consent Consent
-	Source  ledger.Source
+	Source  ledger.Source // as far as it is declared; Visit.Sent has all of it
 	Visit   Visit
 	// Reasons are the checks that the request failed, for the ledger.
 	Reasons []string
@@ -153,7 +153,7 @@ func (t *requestTx) change(d decision) (change rowChange, padding int) {
 		change, padding = rowUpdate, paddingMoved
 	default:
 		change = rowInsert
-		t.row = row{exists: true, ID: t.newRowID, EmailNorm: t.Address.Normalized, Epoch: 1, Source: t.Source.Clean()}
+		t.row = row{exists: true, ID: t.newRowID, EmailNorm: t.Address.Normalized, Epoch: 1, Source: t.Source}
 	}
 	t.row.Email, t.row.Locale = t.Address.Mailbox, t.Locale
 	t.row.Status, t.row.Returning = d.To, d.Returning

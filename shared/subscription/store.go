@@ -98,6 +98,8 @@ type Visit struct {
 	Channel   string // "form", "api", "link", "one-click" and so on
 	// HappenedAt is the time of an event that is recorded later; zero for now.
 	HappenedAt time.Time
+	// Sent is the source as the form sent it, for the deletable context; empty for other calls.
+	Sent ledger.SentSource
 }
 
 // clock returns the current time in the precision of the database, so that stored and decided times compare equal.
@@ -147,7 +149,7 @@ func (v Visit) cause(e ledger.Event) ledger.Event {
 // record appends an event to the ledger, with its deletable context.
 func (s *Store) record(b *pgx.Batch, e ledger.Event, visit Visit) {
 	ledger.Append(b, visit.cause(e))
-	ledger.AppendContext(b, ledger.Context{EventID: e.ID, At: e.At, IP: visit.Client.IP, UserAgent: visit.Client.UserAgent})
+	ledger.AppendContext(b, ledger.Context{EventID: e.ID, At: e.At, IP: visit.Client.IP, UserAgent: visit.Client.UserAgent, Source: visit.Sent})
 }
 
 // newID returns an id that sorts by time, so inserts go to the right edge of the indexes, which stays cached.

@@ -14,6 +14,7 @@ import (
 	"newsletter/shared/httpapi"
 	"newsletter/shared/journal"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/ledger"
 	"newsletter/shared/loops"
 	"newsletter/shared/notify"
 	"newsletter/shared/outbound"
@@ -37,7 +38,7 @@ var groups = []struct {
 }{
 	{"Site", []any{catalog.Owner{}, httpapi.LinkConfig{}, httpapi.Config{}}},
 	{"Email", []any{email.Config{}, email.RateConfig{}, email.BreakerConfig{}, outbox.WorkerConfig{}}},
-	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, admission.SignUpConfig{}, captcha.Config{}, burst.Config{}}},
+	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, ledger.SourceConfig{}, admission.SignUpConfig{}, captcha.Config{}, burst.Config{}}},
 	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.DomainLimit{}}},
 	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, migrations.Config{}}},
 	{"Redis", []any{redistls.Config{}}},

@@ -2,8 +2,8 @@
 //
 // Invariants: an import sends no email, and subscribes no one who left (here or by the list), was suppressed or erased;
 // a list is read twice, and refused before anything is written if it is broken or may mean an end in words that are not
-// understood; every line is judged or named in an error; the ledger keeps the evidence of the original consent, and
-// records nothing as a fact that the list lacks; a line is whole or not there, so an import that was cut off is run
+// understood; every line is judged or named in an error; the evidence of the original consent is kept with the
+// subscriber, and the ledger records nothing as a fact that the list lacks; a line is whole or not there, so an import that was cut off is run
 // again without doubles; of a list no more is kept in memory than a batch and a few bytes for each line.
 package lists
 
@@ -32,6 +32,8 @@ type Options struct {
 	Confirmed bool
 	// DryRun reports the results and writes nothing.
 	DryRun bool
+	// Sources are the declared sources.
+	Sources ledger.Declarations
 	// ConsentVersion is the consent text of lines that name none; empty for none.
 	ConsentVersion string
 	// OnChecked is called once before anything is written, with the number of persons and the ignored columns. It may
@@ -163,6 +165,8 @@ type person struct {
 	locale     ledger.Locale
 	ip         string
 	agent      string
+	sent       ledger.SentSource
+	evidence   string
 	hmac       string // of the address, in hexadecimal
 	unreadable []string
 }
@@ -188,14 +192,15 @@ func (m *Importer) parse(line line) (p person, refusal string) {
 	locale, localeErr := ledger.ParseLocale(line.Locale)
 	p = person{
 		line: line.Number, address: address, id: newID(), at: at, locale: locale, agent: ledger.Printable(line.Agent, maxEvidence),
-		hmac: hex.EncodeToString(m.key.Address(address.Normalized)),
+		hmac: hex.EncodeToString(m.key.Address(address.Normalized)), evidence: evidence(line.Evidence),
+		sent: ledger.SentSource{Page: line.Page, Referrer: line.Referrer, Origin: line.UTMSource, Medium: line.Medium, Campaign: line.Campaign},
 	}
 	p.event = ledger.Event{
 		ID: newID(), At: now, Kind: ledger.Imported, SubscriberID: p.id, Actor: ledger.Operator, Channel: "import", RequestID: "operator",
-		Source: ledger.Source{Page: line.Page, Referrer: line.Referrer, Origin: line.UTMSource, Medium: line.Medium, Campaign: line.Campaign}.Clean(),
+		Source: m.options.Sources.Reduce(p.sent),
 		Data: ledger.Data{
 			Outcome: "imported", Provider: address.Provider, From: string(subscription.None), To: string(subscription.Active),
-			Locale: p.locale, TextVersion: version, Evidence: evidence(line.Evidence),
+			Locale: p.locale.Short(), TextVersion: version,
 		},
 	}
 	if version != "" {
@@ -211,7 +216,7 @@ func (m *Importer) parse(line line) (p person, refusal string) {
 	}
 	for what, lost := range map[string]bool{
 		"times": unread, "languages": localeErr != nil, "networks": ip != "" && p.ip == "",
-		"evidence": line.Evidence != "" && p.event.Data.Evidence == "",
+		"evidence": line.Evidence != "" && p.evidence == "",
 	} {
 		if lost {
 			p.unreadable = append(p.unreadable, what)
@@ -221,7 +226,7 @@ func (m *Importer) parse(line line) (p person, refusal string) {
 	return p, ""
 }
 
-// evidence keeps words about a consent, without addresses: they stand in the ledger for ever.
+// evidence returns what is kept of a note on a consent: nothing if it contains an address.
 func evidence(words string) string {
 	if strings.Contains(words, "@") {
 		return ""

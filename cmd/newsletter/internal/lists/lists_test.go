@@ -138,7 +138,7 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 	b.expect(b.run(list, Options{DryRun: true}), want)
 	b.ExpectRows(rows)
 	b.expect(b.run(list, Options{}), want)
-	got := b.Strings(`select s.email || ' ' || s.status || ' ' || coalesce(s.locale, '-') || ' ' || to_char(s.confirmed_at at time zone 'UTC', 'YYYY-MM-DD') || ' ' || e.data::text || ' ' || e.source::text
+	got := b.Strings(`select s.email || ' ' || s.status || ' ' || coalesce(s.locale, '-') || ' ' || to_char(s.confirmed_at at time zone 'UTC', 'YYYY-MM-DD') || ' ' || e.data::text || ' ' || e.source::text || ' ' || s.evidence
 		from subscribers s join ledger_events e on e.id = s.request_event_id where s.email = 'Jane@example.org'`)
 	if len(got) != 1 || !strings.HasPrefix(got[0], "Jane@example.org active de-AT 2024-05-01 ") || !strings.Contains(got[0], "Ticked the box") ||
 		!strings.Contains(got[0], `"original_at": "2024-05-01T10:00:00Z"`) || strings.Contains(got[0], "?x=1") {
@@ -150,7 +150,7 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 	if fmt.Sprint(untimed) != "[odd@example.org - soon@example.org -]" {
 		t.Errorf("%v", untimed)
 	}
-	if got := b.Strings(`select host(ip) || ' ' || user_agent from event_context c join ledger_events e on e.id = c.event_id where e.kind = 'subscription.imported'`); len(got) != 1 || got[0] != "203.0.113.9 Mozilla/5.0" {
+	if got := b.Strings(`select host(ip) || ' ' || user_agent || ' ' || c.source::text from event_context c join ledger_events e on e.id = c.event_id where e.kind = 'subscription.imported'`); len(got) != 1 || got[0] != `203.0.113.9 Mozilla/5.0 {"page": "https://www.example.org/blog"}` {
 		t.Errorf("%v", got)
 	}
 	if all := strings.Join(b.Strings(`select to_jsonb(e)::text from ledger_events e`), ""); strings.Contains(all, "@") {

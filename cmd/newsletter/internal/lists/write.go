@@ -53,10 +53,13 @@ func (s existingState) decide(confirmed bool) (Outcome, string) {
 // A row that came in meanwhile stays as it is; of a request that waits, the row is taken over with its id.
 const (
 	insertPeopleSQL = `
-insert into subscribers (id, email, email_norm, status, locale, source, request_event_id, requested_at, confirmed_at)
-select l.id::uuid, l.email, l.norm, 'active', nullif(l.locale, ''), l.source::jsonb, l.event::uuid, l.at::timestamptz, l.at::timestamptz
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as l (id, email, norm, locale, source, event, at)
-on conflict (email_norm) do update set status = 'active', confirmed_at = excluded.confirmed_at, request_event_id = excluded.request_event_id
+insert into subscribers (id, email, email_norm, status, locale, source, request_event_id, requested_at, confirmed_at, evidence)
+select l.id::uuid, l.email, l.norm, 'active', nullif(l.locale, ''), l.source::jsonb, l.event::uuid, l.at::timestamptz, l.at::timestamptz,
+       nullif(l.evidence, '')
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $9::text[])
+     as l (id, email, norm, locale, source, event, at, evidence)
+on conflict (email_norm) do update set status = 'active', confirmed_at = excluded.confirmed_at, request_event_id = excluded.request_event_id,
+    evidence = excluded.evidence
 where subscribers.status = 'pending' and subscribers.returning_from is null and $8::boolean`
 	insertIdentitiesSQL = `
 insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id)
@@ -71,10 +74,10 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as l (event, source,
 join subscribers s on s.request_event_id = l.event::uuid
 returning id::text`
 	insertContextsSQL = `
-insert into event_context (event_id, at, ip, user_agent)
-select l.event::uuid, $4::timestamptz, nullif(l.ip, '')::inet, nullif(l.agent, '')
-from unnest($1::text[], $2::text[], $3::text[]) as l (event, ip, agent) join ledger_events e on e.id = l.event::uuid
-where l.ip <> '' or l.agent <> ''`
+insert into event_context (event_id, at, ip, user_agent, source)
+select l.event::uuid, $4::timestamptz, nullif(l.ip, '')::inet, nullif(l.agent, ''), nullif(l.source, '{}')::jsonb
+from unnest($1::text[], $2::text[], $3::text[], $5::text[]) as l (event, ip, agent, source) join ledger_events e on e.id = l.event::uuid
+where l.ip <> '' or l.agent <> '' or l.source <> '{}'`
 )
 
 // write imports people in one transaction and reports each result.
@@ -134,7 +137,8 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 	b.Queue(insertPeopleSQL,
 		columns(people, func(p person) string { return p.id.String() }), columns(people, func(p person) string { return p.address.Mailbox }),
 		columns(people, func(p person) string { return p.address.Normalized }), columns(people, func(p person) string { return string(p.locale) }), sources, events,
-		columns(people, func(p person) string { return p.at.Format(time.RFC3339Nano) }), m.options.Confirmed)
+		columns(people, func(p person) string { return p.at.Format(time.RFC3339Nano) }), m.options.Confirmed,
+		columns(people, func(p person) string { return p.evidence }))
 	b.Queue(insertIdentitiesSQL, events, columns(people, func(p person) string { return p.hmac }),
 		m.folds(people), m.key.ID())
 	b.Queue(insertEventsSQL, events, sources, columns(people, func(p person) string { return p.textID() }),
@@ -147,7 +151,8 @@ func (m *Importer) queue(b *pgx.Batch, people []person, now time.Time, written m
 			})
 			return err
 		})
-	b.Queue(insertContextsSQL, events, columns(people, func(p person) string { return p.ip }), columns(people, func(p person) string { return p.agent }), now)
+	b.Queue(insertContextsSQL, events, columns(people, func(p person) string { return p.ip }), columns(people, func(p person) string { return p.agent }), now,
+		columns(people, func(p person) string { return ledger.Source(p.sent.Clean()).JSON() }))
 }
 
 // folds returns the keyed hashes of the people's mailboxes.

@@ -271,9 +271,11 @@ var Reads = map[string]Variables{
 			"SIGNUP_BLOCKED_DOMAINS",
 			"SIGNUP_DISPOSABLE_DOMAINS",
 			"SIGNUP_DOUBLE_OPT_IN",
+			"SIGNUP_SOURCES",
 			"SITE_ALLOWED_ORIGINS",
 			"SITE_NAME",
 			"SITE_POSTAL_ADDRESS",
+			"SITE_PUBLIC_URL",
 			"SITE_URL",
 		},
 		Secrets: []string{
