@@ -30,6 +30,7 @@ grant select, insert, delete on erasures to {app};
 grant select, insert, delete on engagement_events to {app};
 grant select, insert, update, delete on privacy_requests to {app};
 grant select, insert, update, delete on pauses to {app};
+grant select, insert, update, delete on sending_breakers to {app};
 grant select, insert, update on recipients to {app};
 grant select, insert, update, delete on request_stats to {app};
 grant select, insert, delete on health_samples to {app};

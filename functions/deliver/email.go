@@ -37,18 +37,10 @@ func readSender(env *config.Env) sender {
 	return ses
 }
 
-// sendEmail sends one email if the rate of its domain and CheckSend allow it. The check is as late as possible, so that
-// a subscriber who just left gets no email.
+// sendEmail sends one email if CheckSend allows it. The check is as late as possible, so that a subscriber who just left
+// gets no email.
 func (r *run) sendEmail(ctx context.Context, d outbox.Delivery) (outbox.Outcome, error) {
-	mailbox := r.mailboxes[d.SubscriberID].Mailbox
-	if wait := r.domainLimiter.take(mailbox); wait > 0 {
-		r.release(ctx, wait, d)
-		return outbox.RateLimited, nil
-	}
 	to, decision, err := r.subscribers.CheckSend(ctx, d)
-	if err != nil || decision.DropReason != "" || decision.DeferFor > 0 {
-		r.domainLimiter.refund(mailbox)
-	}
 	switch {
 	case err != nil:
 		return outbox.Errored, err

@@ -84,7 +84,10 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	end := h.now().Add(h.config.Linger)
 	for h.hasTime(ctx) {
 		leaseEnds := h.now().Add(lease) // read before the claim: never later than the real end
-		claimed, err := h.queue.Claim(ctx, h.config.Batch, lease)
+		claimed, err := r.claim(ctx)
+		if ctx.Err() != nil {
+			break
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -94,25 +94,58 @@ func TestKindsOfEmails(t *testing.T) {
 	}
 }
 
-// Emails above the rate are deferred without counting an attempt; other deliveries continue.
+// Emails above the rate wait unclaimed; emails to proven mailboxes, links and other deliveries do not wait. All of them
+// count, decoys too, so that what strangers wait for depends on the number of requests alone.
 func TestRate(t *testing.T) {
 	b := setup(t)
 	b.signUps(5)
 	b.Activate("active@example.org")
 	b.Variables["MAIL_RATE_PER_MINUTE"] = "2"
 	f := b.Open(open)
-	b.expect(b.run(t.Context(), f), `{"expanded":1,"rate_limited":4,"sent":2}`)
-	b.due()
-	b.expect(b.run(t.Context(), f), `{"rate_limited":4}`) // counted in the database, over all runs
+	b.expect(b.run(t.Context(), f), `{"expanded":1,"rate_limited":3,"sent":2,"stale":1}`)
+	b.expect(b.run(t.Context(), f), `{}`) // counted in the database, over all runs
+	for _, email := range []subscription.Email{subscription.UnsubscribeLinkEmail, subscription.ExportLinkEmail} {
+		if _, err := b.Store.RequestLink(t.Context(), subscription.LinkRequest{Address: b.Address("active@example.org"), Visit: functiontest.Visit, Email: email}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.SignUp("active@example.org")
+	b.expect(b.run(t.Context(), f), `{"sent":3}`)
 	b.Exec(`update outbox set finished_at = now() - interval '61 seconds' where state = 'done'`)
-	b.due()
-	b.expect(b.run(t.Context(), f), `{"rate_limited":2,"sent":2}`)
-	if got := b.Strings(`select distinct attempts::text from outbox where state = 'ready'`); len(got) != 1 || got[0] != "0" {
-		t.Errorf("attempts %v", got)
+	b.expect(b.run(t.Context(), f), `{"sent":2}`)
+	// One more sign-up, and the decoys of the two emails that passed.
+	if got := b.Strings(`select kind || ' ' || waits_for || ' ' || attempts from outbox where state = 'ready' order by kind`); strings.Join(got, ", ") !=
+		"email.confirm rate 0, none rate 0, none rate 0" {
+		t.Errorf("%v", got)
 	}
 }
 
-// The rate of a domain protects small domains and exempts large providers.
+// Nothing is written while the rate has no room, however many emails wait, and they leave in their order.
+func TestABacklogIsLookedAtOnce(t *testing.T) {
+	b := setup(t)
+	b.Variables["MAIL_RATE_PER_MINUTE"], b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "1", "0"
+	b.signUps(30)
+	f := b.Open(open)
+	b.expect(b.run(t.Context(), f), `{"rate_limited":29,"sent":1}`)
+	versions := func() string {
+		return strings.Join(b.Strings(`select xmin::text from outbox where state = 'ready' order by id`), " ")
+	}
+	before := versions()
+	b.expect(b.run(t.Context(), f), `{}`)
+	if versions() != before {
+		t.Error("waiting emails were written")
+	}
+	for i := range 3 {
+		b.Exec(`update outbox set finished_at = now() - interval '61 seconds' where state = 'done'`)
+		b.expect(b.run(t.Context(), f), `{"sent":1}`)
+		if got := b.ses.Emails()[0].To; got != fmt.Sprintf("jane%03d@example.org", i+1) {
+			t.Errorf("email %d went to %s", i+1, got)
+		}
+	}
+}
+
+// The rate of a domain protects small domains and exempts large providers. Decoys count as emails do; emails to proven
+// mailboxes, and links that a subscriber asked for, do not wait.
 func TestDomainRate(t *testing.T) {
 	b := setup(t)
 	b.signUps(3)
@@ -121,12 +154,50 @@ func TestDomainRate(t *testing.T) {
 	}
 	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "2"
 	b.SignUp("john@lists.example.org") // the same registrable domain
-	b.expect(b.run(t.Context(), b.Open(open)), `{"rate_limited":2,"sent":5}`)
-	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%example.org'`); len(got) != 2 {
-		t.Errorf("%d emails are ready", len(got))
+	f := b.Open(open)
+	b.expect(b.run(t.Context(), f), `{"rate_limited":2,"sent":5}`)
+	if got := b.Strings(`select o.kind from outbox o join subscribers s on s.id = o.subscriber_id where o.state = 'ready' and s.email like '%example.org' and attempts = 0`); len(got) != 2 {
+		t.Errorf("%d emails wait", len(got))
 	}
 	if got := b.Strings(`select id::text from email_log where sent_at is not null`); len(got) != 5 { // the rate comes before CheckSend
 		t.Errorf("%d emails are recorded as sent", len(got))
+	}
+	b.expect(b.run(t.Context(), f), `{}`)
+	b.due()
+	b.expect(b.run(t.Context(), f), `{"sent":2}`) // in their places
+}
+
+// Invented addresses of a company delay no email to a proven mailbox there, and no link.
+func TestDomainRateDelaysNoProvenMailbox(t *testing.T) {
+	b := setup(t)
+	b.Activate("active@example.org")
+	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "2"
+	f := b.Open(open)
+	b.run(t.Context(), f)
+	b.signUps(6)
+	b.SignUp("active@example.org")
+	if _, err := b.Store.RequestLink(t.Context(), subscription.LinkRequest{
+		Address: b.Address("active@example.org"), Visit: functiontest.Visit, Email: subscription.EraseLinkEmail,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.run(t.Context(), f)
+	var got []string
+	for _, m := range b.ses.Emails() {
+		if m.To == "active@example.org" {
+			got = append(got, m.Subject)
+		}
+	}
+	if len(got) != 2 {
+		t.Errorf("the proven mailbox received %q", got)
+	}
+	// A decoy takes a place of the domain.
+	if _, err := b.Store.Request(t.Context(), subscription.Request{Address: b.Address("bot@example.org"), Visit: functiontest.Visit, Drop: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.run(t.Context(), f)
+	if got := b.Strings(`select kind from outbox where state = 'ready' and waits_for = 'domain' and kind = 'none'`); len(got) != 1 {
+		t.Errorf("%d decoys wait for the domain", len(got))
 	}
 }
 
@@ -159,8 +230,8 @@ func TestPause(t *testing.T) {
 	}
 	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"expanded":1,"paused":3}`)
+	b.expect(b.run(t.Context(), f), `{}`)
 	b.Exec(`update pauses set resumed_at = now()`)
-	b.due()
 	b.expect(b.run(t.Context(), f), `{"sent":2,"stale":1}`)
 }
 

@@ -2,61 +2,87 @@ package main
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
 
-const (
-	// rateWait is the pause of an email above the rate.
-	rateWait = 5 * time.Second
-	// pausedWait is the pause of a delivery to a paused destination.
-	pausedWait = time.Minute
-)
+// pausedWait is the pause of a delivery to a paused destination.
+const pausedWait = time.Minute
 
-// limitRate returns the deliveries that may be made now and defers the rest: those to paused destinations, and emails
-// above the rate. Sent emails are counted in the database, so the rate applies to all workers and does not depend on
-// Redis.
-func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox.Delivery {
+// claim claims only what may leave now. Emails that anyone can cause wait in the outbox, unclaimed, for the rate of
+// email and for the sending circuit breaker; decoys wait as they do. Emails to proven mailboxes, and links that a
+// subscriber asked for, count toward the rate and do not wait. Sent emails are counted in the database, so the rate
+// applies to all workers and does not depend on Redis.
+func (r *run) claim(ctx context.Context) ([]outbox.Delivery, error) {
 	traffic, err := r.queue.Traffic(ctx)
 	if err != nil {
-		r.report(ctx, err)
-		r.release(ctx, 0, claimed...)
-		return nil
+		return nil, err
 	}
-	room := len(claimed)
+	r.paused = traffic.Paused
+	batch, room := r.config.Batch, 2*r.config.Batch
 	if r.config.PerMinute > 0 {
 		room = max(0, r.config.PerMinute-traffic.Sent)
 	}
-	var now, paused, later []outbox.Delivery
+	limits := outbox.Limits{Due: batch, Waiting: min(batch, room)}
+	_, limits.NoEmail = traffic.Paused[outbox.Email]
+	switch {
+	case limits.NoEmail:
+		limits.Waiting = 0
+		queued, err := r.queue.QueuePaused(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.countIfAny(outbox.Paused, queued)
+	case traffic.BreakerOpen || room < batch:
+		queued, err := r.queue.QueueSignUps(ctx, outbox.Queueing{
+			Kinds: subscription.SignUpKinds(), PerMinute: r.config.PerMinute, MaxWait: subscription.ConfirmEmail.Lifetime(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		r.countIfAny(outbox.Stopped, queued.Breaker)
+		r.countIfAny(outbox.RateLimited, queued.Rate-limits.Waiting) // the others leave now
+	default: // every due email may leave
+		limits.Waiting = min(batch, room-batch)
+	}
+	return r.queue.Claim(ctx, limits, lease)
+}
+
+// limitRate returns the deliveries that may be made now and defers the rest: those to paused destinations, and emails
+// above the rate of their domain.
+func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox.Delivery {
+	domains := map[string]outbox.DomainOf{}
+	if r.domainLimiter.limit > 0 {
+		var err error
+		if domains, err = r.queue.Domains(ctx, claimed); err != nil {
+			r.report(ctx, err)
+			r.release(ctx, 0, claimed...)
+			return nil
+		}
+	}
+	var now, paused []outbox.Delivery
+	limited := 0
 	for _, d := range claimed {
-		_, isPaused := traffic.Paused[destinationOf(d)]
-		switch {
+		of := domains[d.ID.String()]
+		_, isPaused := r.paused[destinationOf(d)]
+		switch until := r.domainLimiter.take(d, of.Domain); {
 		case isPaused:
 			paused = append(paused, d)
-		case d.Kind.IsEmail() && room == 0:
-			later = append(later, d)
-		default:
+		case until.IsZero() || of.Proven || d.Kind != outbox.None && !d.Kind.IsEmail():
 			now = append(now, d)
-			if d.Kind.IsEmail() {
-				room--
+		default:
+			limited++
+			if err := r.queue.DeferForDomain(ctx, d, until); err != nil {
+				r.report(ctx, err) // claimed again after the lease
 			}
 		}
 	}
-	if err := r.readMailboxes(ctx, now); err != nil {
-		r.report(ctx, err)
-		r.release(ctx, 0, claimed...)
-		return nil
-	}
 	r.release(ctx, pausedWait, paused...)
-	r.release(ctx, rateWait, later...)
 	r.countIfAny(outbox.Paused, len(paused))
-	r.countIfAny(outbox.RateLimited, len(later))
+	r.countIfAny(outbox.RateLimited, limited)
 	return now
 }
 
@@ -67,70 +93,56 @@ func (r *run) countIfAny(outcome outbox.Outcome, n int) {
 	}
 }
 
-// readMailboxes reads the recipients of the emails among some deliveries, if the rate of a domain is limited.
-func (r *run) readMailboxes(ctx context.Context, deliveries []outbox.Delivery) (err error) {
-	var ids []uuid.UUID
-	for _, d := range deliveries {
-		if d.Kind.IsEmail() && r.domainLimiter.limit > 0 {
-			ids = append(ids, d.SubscriberID)
-		}
-	}
-	r.mailboxes = nil
-	if len(ids) > 0 {
-		r.mailboxes, err = r.subscribers.Recipients(ctx, ids...)
-	}
-	return err
-}
-
-// domainLimiter limits the emails to one registrable domain in each minute, which protects small mail servers. Large
-// providers are exempt: only the overall rate limits them. It is safe for concurrent use. Each execution environment
-// has its own; there are at most two, while one run overlaps the next.
+// domainLimiter limits the emails of sign-ups to one registrable domain in each minute, which protects small mail
+// servers. The email log has no domain of large providers and of exempt domains: only the overall rate limits these. It
+// is safe for concurrent use. Each execution environment has its own; there are at most two, while one run overlaps the
+// next.
 type domainLimiter struct {
 	limit int // 0 for none
 	now   func() time.Time
 
 	mu     sync.Mutex
+	places map[string]place // by domain; those of the past are dropped
+	swept  time.Time
+}
+
+// place is the last minute in which emails to a domain leave, and how many.
+type place struct {
 	minute time.Time
-	sent   map[string]int
+	emails int
 }
 
-// take counts an email to an address, or returns how long it has to wait.
-func (l *domainLimiter) take(mailbox string) (wait time.Duration) {
-	domain := l.domain(mailbox)
-	if domain == "" {
-		return 0
+// take counts a message to a domain, a decoy too, in the first minute with room. It returns when that minute begins, or
+// the zero time for now. A message that already waited for its place is not counted again.
+func (l *domainLimiter) take(d outbox.Delivery, domain string) time.Time {
+	if l.limit == 0 || domain == "" || d.HasPlace {
+		return time.Time{}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now() // under the lock, so that minutes never go back
-	if minute := now.Truncate(time.Minute); !minute.Equal(l.minute) {
-		l.minute, l.sent = minute, map[string]int{}
+	minute := l.now().Truncate(time.Minute) // under the lock, so that minutes never go back
+	if minute.After(l.swept) {
+		l.swept = minute
+		for name, p := range l.places {
+			if p.minute.Before(minute) {
+				delete(l.places, name)
+			}
+		}
 	}
-	if l.sent[domain] >= l.limit {
-		return l.minute.Add(time.Minute).Sub(now)
+	if l.places == nil {
+		l.places = map[string]place{}
 	}
-	l.sent[domain]++
-	return 0
-}
-
-// refund takes back the count of an email that is not sent.
-func (l *domainLimiter) refund(mailbox string) {
-	domain := l.domain(mailbox)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.sent[domain] > 0 { // not counted in an earlier minute
-		l.sent[domain]--
+	last, known := l.places[domain]
+	switch {
+	case !known:
+		last = place{minute: minute}
+	case last.emails >= l.limit:
+		last = place{minute: last.minute.Add(time.Minute)}
 	}
-}
-
-// domain returns the domain that the emails to an address are counted by; empty if its rate is not limited.
-func (l *domainLimiter) domain(mailbox string) string {
-	if l.limit == 0 {
-		return ""
+	last.emails++
+	l.places[domain] = last
+	if last.minute.After(minute) {
+		return last.minute
 	}
-	address, err := subscription.ParseAddress(mailbox)
-	if err != nil { // stored under older rules, or "" if the subscriber is gone
-		return strings.ToLower(mailbox[strings.LastIndexByte(mailbox, '@')+1:])
-	}
-	return address.LimitedDomain()
+	return time.Time{}
 }

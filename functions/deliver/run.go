@@ -7,12 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"newsletter/shared/capture"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
-	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 	"newsletter/shared/webhook"
 )
@@ -25,9 +22,7 @@ type run struct {
 	mu       sync.Mutex
 	outcomes map[outbox.Outcome]int
 	stopped  map[string]*outbox.Failure // by destination: the failure of all its deliveries of this batch
-
-	// mailboxes are the recipients of the batch's emails, for the rate of their domains; empty without a limit.
-	mailboxes map[uuid.UUID]subscription.Recipient
+	paused   map[string]string          // by destination: the reason, at the last claim
 }
 
 func newRun(h *handler) *run {
@@ -69,7 +64,7 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds ti
 		return 0, nil
 	}
 	var wanted, decoys []outbox.Delivery
-	for _, d := range claimed {
+	for _, d := range r.limitRate(ctx, claimed) {
 		if d.Kind == outbox.None {
 			decoys = append(decoys, d)
 		} else {
@@ -82,7 +77,7 @@ func (r *run) batch(ctx context.Context, claimed []outbox.Delivery, leaseEnds ti
 		r.count(outbox.Decoy, len(decoys))
 	}
 	r.stopped = map[string]*outbox.Failure{}
-	r.deliverAll(ctx, r.holdBursts(ctx, r.limitRate(ctx, wanted)), leaseEnds)
+	r.deliverAll(ctx, r.holdBursts(ctx, wanted), leaseEnds)
 	switch failure := r.stoppedBy(outbox.Email); {
 	case failure == nil:
 		r.concurrency = min(r.concurrency+1, r.config.Concurrency)

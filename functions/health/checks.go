@@ -46,7 +46,7 @@ func (o *observed) set(change func(o *observed)) {
 }
 
 // schemaVersion is the schema version that this release needs. A test compares it with the newest migration.
-const schemaVersion = 1
+const schemaVersion = 5
 
 var (
 	errReadOnly  = errors.New("the server is read-only")
@@ -172,7 +172,8 @@ func memoryCheck(cfg alert.Config, seen *observed) healthcheck.Check {
 	}}
 }
 
-// outboxCheck checks the age of the oldest due message, and warns of dead-lettered messages and paused email.
+// outboxCheck checks the age of the oldest due message, and warns of dead-lettered messages, paused email and the sending
+// circuit breaker.
 func outboxCheck(ask *asker, cfg alert.Config, seen *observed) healthcheck.Check {
 	return healthcheck.Check{Name: "outbox", Lost: healthcheck.Fail, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
 		d, err := ask.deliveries(ctx)
@@ -187,7 +188,11 @@ func outboxCheck(ask *asker, cfg alert.Config, seen *observed) healthcheck.Check
 		if paused != "" {
 			text += "; all email is paused (" + paused + ")"
 		}
-		if status == healthcheck.Pass && (paused != "" || d.depth.Dead >= int64(cfg.DeadLettersMin)) {
+		stopped := outbox.DescribeBreakers(d.breakers, d.stopped, ask.now())
+		if stopped != "" {
+			text += "; " + stopped
+		}
+		if status == healthcheck.Pass && (paused != "" || stopped != "" || d.depth.Dead >= int64(cfg.DeadLettersMin)) {
 			status = healthcheck.Warn
 		}
 		return healthcheck.Observation{Text: text, Status: status}, nil

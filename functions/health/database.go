@@ -45,6 +45,8 @@ func (s *server) queue(b *pgx.Batch, _ time.Time) {
 type deliveries struct {
 	depth    outbox.Depth
 	pauses   []outbox.Pause
+	breakers []outbox.Breaker
+	stopped  int64                // emails that wait for a sending circuit breaker
 	latest   map[string]time.Time // last delivery by destination; nil if it or a field above is unknown
 	feedback engagement.Feedback
 }
@@ -53,6 +55,8 @@ func (d *deliveries) queue(b *pgx.Batch, now time.Time) {
 	*d = deliveries{}
 	outbox.ReadDepth(b, now, &d.depth)
 	outbox.ReadPauses(b, &d.pauses)
+	outbox.ReadStopped(b, &d.stopped)
+	outbox.ReadBreakers(b, now, &d.breakers)
 	outbox.ReadLatest(b, now, &d.latest)
 	engagement.ReadFeedback(b, now, &d.feedback) // last: the fields before it are valid if it fails
 }

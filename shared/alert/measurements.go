@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -64,6 +65,10 @@ type Measurements struct {
 	Requested, Confirmed int64
 	// EmailPaused is the reason for which all email is paused, or empty.
 	EmailPaused string
+	// Stopped is what the sending circuit breakers stop, and what happens by itself; empty while they are closed.
+	// AllStopped is set if it is more than some domains and networks.
+	Stopped    string
+	AllStopped bool
 	// Outbox describes the waiting deliveries.
 	Outbox outbox.Depth
 	// PrivacyDue counts the privacy requests that are due soon, the first of them at PrivacyDueAt.
@@ -149,6 +154,15 @@ func (s *Store) queries(now time.Time) []query {
 		}},
 		{[]Rule{EmailPaused}, func(b *pgx.Batch, m *Measurements) {
 			b.Queue(pausedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&m.EmailPaused) })
+		}},
+		{[]Rule{CircuitBreaker}, func(b *pgx.Batch, m *Measurements) {
+			var breakers []outbox.Breaker
+			var waiting int64
+			outbox.ReadStopped(b, &waiting)
+			outbox.ReadBreakers(b, now, &breakers, func() {
+				m.Stopped = outbox.DescribeBreakers(breakers, waiting, now)
+				m.AllStopped = slices.ContainsFunc(breakers, func(k outbox.Breaker) bool { return k.IsAll() && !k.Closed() })
+			})
 		}},
 		{[]Rule{SignUpBurst, Held, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, m *Measurements) { outbox.ReadDepth(b, now, &m.Outbox) }},
 		{[]Rule{PrivacyDue}, func(b *pgx.Batch, m *Measurements) {

@@ -27,6 +27,7 @@ const (
 	FeedbackMissing    Rule = "feedback_missing"    // SES reports no events of the emails that it sends
 	FeedbackUnreadable Rule = "feedback_unreadable" // events of SES cannot be read
 	EmailPaused        Rule = "email_paused"        // all email is paused until the owner resumes it
+	CircuitBreaker     Rule = "circuit_breaker"     // email to unproven mailboxes is stopped, until it resumes by itself
 	OutboxAge          Rule = "outbox_age"          // due deliveries wait, and are not attempted
 	Deliveries         Rule = "deliveries"          // the attempts of a destination fail; the subject is its name
 	DeadLetters        Rule = "dead_letters"        // deliveries are dead-lettered
@@ -60,6 +61,7 @@ var texts = map[Rule]text{
 	FeedbackMissing:    {"No events from SES", "SES sends, but reports no deliveries, bounces or complaints, so nobody is suppressed. Deploy the stack again, which creates the configuration set and its event destination; check in the SES console that the destination is enabled, and read the log of the engagement function."},
 	FeedbackUnreadable: {"Unreadable events from SES", "The log of the engagement function has their types. A bounce or complaint among them suppressed nobody: SES's suppression list has the address; add it here with `newsletter suppression add`."},
 	EmailPaused:        {"All email is paused", "`newsletter destination list` shows the reason; `newsletter destination resume email` resumes sending."},
+	CircuitBreaker:     {"Email to unproven mailboxes is stopped", "Sending resumes by itself. Email to subscribers, and links that people asked for, leave as always. `newsletter destination list` shows what is stopped; `newsletter destination resume email` resumes it at once. If bots use the form, consider a CAPTCHA (captcha.provider) or stricter limits (limits.subscribe)."},
 	OutboxAge:          {"Deliveries are overdue", "`newsletter outbox list` shows what is waiting, and the log of the deliver function shows the cause."},
 	Deliveries:         {"Deliveries are failing", "Check the service of the destination; `newsletter outbox list` and the log of the deliver function show the cause. Deliveries are retried automatically, for hours."},
 	DeadLetters:        {"Deliveries were dead-lettered", "`newsletter outbox list --state dead` shows them; retry or drop them."},
@@ -173,6 +175,13 @@ func (c Config) email(m Measurements, all *findings) {
 	}
 	if m.EmailPaused != "" {
 		all.add(EmailPaused, "", Critical, "All email is paused (%s).", m.EmailPaused)
+	}
+	if m.Stopped != "" {
+		severity := Warning // a domain or a network
+		if m.AllStopped {
+			severity = Critical
+		}
+		all.add(CircuitBreaker, "", severity, "%s", m.Stopped)
 	}
 }
 

@@ -90,6 +90,8 @@ func TestRules(t *testing.T) {
 		"email without events":            {Measurements{WithoutEvents: 1, SinceLastSent: time.Hour}, "feedback_missing//warning"},
 		"unreadable event":                {Measurements{Unreadable: 1}, "feedback_unreadable//warning"},
 		"email is paused":                 {Measurements{EmailPaused: "bounces"}, "email_paused//critical"},
+		"a network is stopped":            {Measurements{Stopped: "one"}, "circuit_breaker//warning"},
+		"unproven mailboxes are stopped":  {Measurements{Stopped: "all", AllStopped: true}, "circuit_breaker//critical"},
 		"delivery not yet overdue":        {Measurements{Outbox: outbox.Depth{OldestDue: 5*time.Minute - 1}}, ""},
 		"delivery overdue":                {Measurements{Outbox: outbox.Depth{OldestDue: 5 * time.Minute}}, "outbox_age//warning"},
 		"delivery long overdue":           {Measurements{Outbox: outbox.Depth{OldestDue: 30 * time.Minute}}, "outbox_age//critical"},

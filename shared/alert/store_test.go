@@ -164,6 +164,10 @@ func TestMeasure(t *testing.T) {
 		(gen_random_uuid(), 'email.confirm', 0, $1, $1, 'held', 'disposable')`, r.now.Add(-10*time.Minute))
 	r.exec(`insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', $1, $1, 'dead', $1)`, r.now)
 	r.exec(`insert into pauses values (gen_random_uuid(), 'email', 'bounces', $1, null)`, r.now)
+	r.exec(`insert into sending_breakers (id, network, reason, opened_at, half_open_at, openings, next_at) values
+		(gen_random_uuid(), null, 'bounces', $1, $1, 1, $1), (gen_random_uuid(), '192.0.2.0/24', 'complaints', $1, $1, 1, $1)`, r.now.Add(time.Hour))
+	r.exec(`insert into outbox (id, kind, due_at, deferred_until, created_at, waits_for)
+		values (gen_random_uuid(), 'email.confirm', $1, $1, $1, 'breaker'), (gen_random_uuid(), 'none', $1, $1, $1, 'breaker')`, r.now.Add(time.Hour))
 	r.exec(`insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at)
 		values (gen_random_uuid(), 'export', 'letter', gen_random_uuid(), $1, $2), (gen_random_uuid(), 'export', 'letter', gen_random_uuid(), $1, $3)`,
 		r.now, r.now.AddDate(0, 0, 7), r.now.AddDate(0, 0, 20))
@@ -183,7 +187,8 @@ func TestMeasure(t *testing.T) {
 		}
 	}
 	if m.LimiterDown != time.Minute || m.Requested != 30 || m.Confirmed != 1 || fmt.Sprint(m.Outbox.HeldByReason) != "map[disposable:1 signup_burst:1]" || m.EmailPaused != "bounces" || m.Outbox.OldestDue != 10*time.Minute ||
-		m.Outbox.Ready != 1 || m.Outbox.Dead != 1 || m.PrivacyDue != 1 || !m.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
+		!m.AllStopped || !strings.HasPrefix(m.Stopped, "Email to unproven mailboxes is stopped (all: bounces; sign-ups of a network: complaints); 1 wait. From ") ||
+		m.Outbox.Ready != 3 || m.Outbox.Dead != 1 || m.PrivacyDue != 1 || !m.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", m)
 	}
 }

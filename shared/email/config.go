@@ -34,10 +34,11 @@ func (c Config) sender() (string, error) {
 // RateConfig limits the rate of sent emails.
 type RateConfig struct {
 	// Send at most this many emails per minute; others wait. This limits how much an attack can harm the sender
-	// domain's reputation. 0: no limit.
-	PerMinute int `env:"MAIL_RATE_PER_MINUTE" envDefault:"300"`
-	// Send at most this many emails per minute to one registrable domain; others wait. Large providers are exempt. 0:
+	// domain's reputation. Emails to proven mailboxes, and links that a subscriber asked for, count and do not wait. 0:
 	// no limit.
+	PerMinute int `env:"MAIL_RATE_PER_MINUTE" envDefault:"300"`
+	// Send at most this many emails per minute to one registrable domain; others wait. Emails to proven mailboxes, and
+	// links that a subscriber asked for, do not wait. Large providers are exempt. 0: no limit.
 	DomainPerMinute int `env:"MAIL_DOMAIN_RATE_PER_MINUTE" envDefault:"60"`
 }
 
@@ -53,17 +54,18 @@ func (c RateConfig) Validate() error {
 	return errors.Join(problems...)
 }
 
-// BreakerConfig is the thresholds of the sending circuit breaker.
+// BreakerConfig is the thresholds of the sending circuit breaker. Only bounces and complaints of mailboxes that were not
+// proven count, and only email to unproven mailboxes is stopped.
 type BreakerConfig struct {
-	// Pause all email when at least this percentage of a day's emails hard-bounced. Amazon reviews accounts at 5 (SES
-	// developer guide, "Bounce rate").
+	// Stop email to unproven mailboxes for an hour or longer when their hard bounces reach this percentage of a day's
+	// emails. Amazon reviews accounts at 5 (SES developer guide, "Bounce rate").
 	BouncePercent float64 `env:"MAIL_BOUNCE_PERCENT" envDefault:"5"`
-	// Pause all email when at least this percentage of a day's emails drew a complaint. Amazon reviews accounts at
-	// 0.1 (SES developer guide, "Complaint rate").
+	// Stop email to unproven mailboxes for an hour or longer when their complaints reach this percentage of a day's
+	// emails. Amazon reviews accounts at 0.1 (SES developer guide, "Complaint rate").
 	ComplaintPercent float64 `env:"MAIL_COMPLAINT_PERCENT" envDefault:"0.1"`
-	// BouncesMin is the fewest bounces of a day that pause email: a percentage of few emails means little.
+	// BouncesMin is the fewest bounces of a day that open the breaker: a percentage of few emails means little.
 	BouncesMin int `envDefault:"10"`
-	// ComplaintsMin is the fewest complaints of a day that pause email.
+	// ComplaintsMin is the fewest complaints of a day that open the breaker.
 	ComplaintsMin int `envDefault:"5"`
 }
 

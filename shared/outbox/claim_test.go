@@ -68,7 +68,7 @@ func TestConcurrentWorkers(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for {
-				claimed, err := b.worker.Claim(t.Context(), 7, lease)
+				claimed, err := b.worker.Claim(t.Context(), Limits{Due: 7}, lease)
 				if err != nil {
 					t.Error(err)
 					return

@@ -30,7 +30,7 @@ func (noDatabase) Batch(context.Context, func(*pgx.Batch)) error { return errors
 func ExampleWorker() {
 	ctx := context.Background()
 	worker := outbox.NewWorker(noDatabase{}, time.Now)
-	claimed, err := worker.Claim(ctx, 25, time.Minute)
+	claimed, err := worker.Claim(ctx, outbox.Limits{Due: 25}, time.Minute)
 	if err != nil {
 		fmt.Println(err)
 		return

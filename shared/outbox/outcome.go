@@ -25,6 +25,7 @@ const (
 
 	OverBudget  Outcome = "over_budget"  // deferred by the mailbox budget or the domain limit
 	RateLimited Outcome = "rate_limited" // deferred by an email rate
+	Stopped     Outcome = "stopped"      // deferred by the sending circuit breaker
 	Paused      Outcome = "paused"       // deferred because the destination is paused
 	Deferred    Outcome = "deferred"     // the whole destination fails
 	HeldBack    Outcome = "held"         // for the owner
@@ -60,7 +61,7 @@ func (o Outcome) Result() Result {
 	case Sent, Notified, Counted, Written, Expanded,
 		Subscribed, Unsubscribed, Deleted, Absent, RefusedSuppressed, RefusedUnsubscribed, RefusedDeclined:
 		return Delivered
-	case OverBudget, RateLimited, Paused, Deferred, HeldBack, Retried, Errored, Panicked:
+	case OverBudget, RateLimited, Stopped, Paused, Deferred, HeldBack, Retried, Errored, Panicked:
 		return Later
 	case Decoy, Stale, Outdated, Superseded, Skipped, LeaseLost:
 		return Dropped

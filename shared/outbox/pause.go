@@ -15,22 +15,33 @@ const Email = "email"
 
 // Traffic has what limits a worker's sends.
 type Traffic struct {
-	// Sent is the number of emails sent within the last minute by all workers.
+	// Sent is the number of emails and decoys that left within the last minute, by all workers, whatever their outcome:
+	// so the rate depends on the number of requests alone.
 	Sent int
 	// Paused maps paused destinations to the reason.
 	Paused map[string]string
+	// BreakerOpen reports that a sending circuit breaker is not closed.
+	BreakerOpen bool
 }
 
 const (
 	sentSQL = `
-select count(*) from outbox where finished_at > $1::timestamptz and state = 'done' and outcome = 'sent'`
+select count(*) from outbox
+where finished_at > $1::timestamptz and state = 'done' and (kind = 'none' or kind like 'email.%')
+  and outcome not in ('dropped', 'rejected', 'expired')`
 	pausedSQL = `
 select destination, reason from pauses where resumed_at is null`
+	waitingSQL = `
+select exists (select from sending_breakers where closed_at is null),
+       exists (select from outbox where state = 'ready' and waits_for = 'breaker' and due_at = deferred_until),
+       exists (select from outbox where state = 'ready' and waits_for = 'pause')`
 )
 
-// Traffic reads the recent sends and the pauses in one round trip.
+// Traffic reads the recent sends, the pauses and the sending circuit breakers in one round trip. When email is no
+// longer paused, or the last breaker is closed, the emails that waited for it become due.
 func (w *Worker) Traffic(ctx context.Context) (Traffic, error) {
 	var t Traffic
+	var byBreaker, byPause bool
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		t = Traffic{Paused: map[string]string{}}
 		b.Queue(sentSQL, w.now().Add(-time.Minute)).QueryRow(func(row pgx.Row) error { return row.Scan(&t.Sent) })
@@ -42,7 +53,14 @@ func (w *Worker) Traffic(ctx context.Context) (Traffic, error) {
 			})
 			return err
 		})
+		b.Queue(waitingSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&t.BreakerOpen, &byBreaker, &byPause) })
 	})
+	if _, paused := t.Paused[Email]; err == nil && byPause && !paused {
+		err = w.dequeue(ctx, waitsForPause)
+	}
+	if err == nil && byBreaker && !t.BreakerOpen {
+		err = w.dequeue(ctx, waitsForBreaker)
+	}
 	if err != nil {
 		return Traffic{}, fmt.Errorf("read the traffic: %w", err)
 	}
@@ -68,12 +86,19 @@ func PauseDestination(b *pgx.Batch, destination, reason string, now time.Time, d
 	})
 }
 
-// ResumeDestination ends the pause of a destination. done receives the number of pauses ended: 0 or 1.
+// ResumeDestination ends the pause of a destination; for Email it also closes all sending circuit breakers. done
+// receives the number of ended pauses and closed breakers.
 func ResumeDestination(b *pgx.Batch, destination string, now time.Time, done func(int64)) {
-	b.Queue(resumeSQL, destination, now).Exec(func(tag pgconn.CommandTag) error {
-		done(tag.RowsAffected())
+	var ended int64
+	add := func(tag pgconn.CommandTag) error {
+		ended += tag.RowsAffected()
+		done(ended)
 		return nil
-	})
+	}
+	b.Queue(resumeSQL, destination, now).Exec(add)
+	if destination == Email {
+		b.Queue(closeBreakersSQL, now).Exec(add)
+	}
 }
 
 // Pause stops deliveries to a destination until an operator resumes it. An existing pause is unchanged.

@@ -37,7 +37,7 @@ func (b *bundle) one(sql string) int {
 // claimSome claims up to n messages.
 func (b *bundle) claimSome(n int) []Delivery {
 	b.Helper()
-	claimed, err := b.worker.Claim(b.Context(), n, lease)
+	claimed, err := b.worker.Claim(b.Context(), Limits{Due: n}, lease)
 	if err != nil {
 		b.Fatal(err)
 	}

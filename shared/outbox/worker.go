@@ -43,30 +43,49 @@ type Delivery struct {
 	CreatedAt    time.Time
 	Sealed       []byte // the sealed payload, nil for none
 	Released     bool   // the owner released it: it must not be held again
+	// HasPlace reports that it waited for its place in the rate of its domain.
+	HasPlace bool
 }
 
-// The rows are picked in a materialized step, because PostgreSQL may run a plain subquery with "limit" more than once.
+// Limits is how much Claim may take.
+type Limits struct {
+	Due     int // due messages that wait for nothing
+	Waiting int // messages that wait for the rate of email, due or not
+	// NoEmail leaves emails and decoys out, because email is paused.
+	NoEmail bool
+}
+
+// The rows are picked in materialized steps, because PostgreSQL may run a plain subquery with "limit" more than once.
 const claimSQL = `
 with due as materialized (
     select id from outbox
-    where state = 'ready' and due_at <= $1::timestamptz
+    where state = 'ready' and due_at <= $1::timestamptz and waits_for is distinct from 'rate'
+      and not ($5::boolean and (kind = 'none' or kind like 'email.%'))
     order by due_at
     limit $2::integer
     for update skip locked
+), waiting as materialized (
+    select id from outbox
+    where state = 'ready' and waits_for = 'rate'
+    order by due_at
+    limit $4::integer
+    for update skip locked
+), picked as (
+    select id from due union all select id from waiting
 )
-update outbox set due_at = $3::timestamptz, attempts = outbox.attempts + 1
-from due where outbox.id = due.id
+update outbox set due_at = $3::timestamptz, attempts = outbox.attempts + 1, waits_for = nullif(outbox.waits_for, 'rate')
+from picked where outbox.id = picked.id
 returning outbox.id::text, outbox.kind, coalesce(outbox.subscriber_id::text, ''), coalesce(outbox.event_id::text, ''),
-          outbox.epoch, outbox.attempts, outbox.created_at, outbox.sealed, coalesce(outbox.outcome = 'released', false)`
+          outbox.epoch, outbox.attempts, outbox.created_at, outbox.sealed, coalesce(outbox.outcome = 'released', false),
+          coalesce(outbox.waits_for = 'domain', false)`
 
-// Claim claims up to n due messages for the length of the lease, the longest due first. It takes one statement and one
-// round trip. It skips messages that another worker is claiming and never waits for them. The order of the result is
-// not defined.
-func (w *Worker) Claim(ctx context.Context, n int, lease time.Duration) ([]Delivery, error) {
+// Claim claims messages for the length of the lease, the longest due first. It takes one statement and one round trip.
+// It skips messages that another worker is claiming and never waits for them. The order of the result is not defined.
+func (w *Worker) Claim(ctx context.Context, limits Limits, lease time.Duration) ([]Delivery, error) {
 	now := w.now()
 	var claimed []Delivery
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(claimSQL, now, n, now.Add(lease)).Query(func(rows pgx.Rows) error {
+		b.Queue(claimSQL, now, limits.Due, now.Add(lease), limits.Waiting, limits.NoEmail).Query(func(rows pgx.Rows) error {
 			var err error
 			claimed, err = pgx.CollectRows(rows, scanDelivery)
 			return err
@@ -80,7 +99,7 @@ func (w *Worker) Claim(ctx context.Context, n int, lease time.Duration) ([]Deliv
 
 func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
 	var d Delivery
-	err := row.Scan(&d.ID, (*string)(&d.Kind), &d.SubscriberID, &d.EventID, &d.Epoch, &d.Attempt, &d.CreatedAt, &d.Sealed, &d.Released)
+	err := row.Scan(&d.ID, (*string)(&d.Kind), &d.SubscriberID, &d.EventID, &d.Epoch, &d.Attempt, &d.CreatedAt, &d.Sealed, &d.Released, &d.HasPlace)
 	return d, err
 }
 
@@ -123,9 +142,11 @@ func (w *Worker) Retry(ctx context.Context, d Delivery, cause string, retryAfter
 	return w.mark(ctx, "retry a delivery", retrySQL, d.ID.String(), d.Attempt, cause, due)
 }
 
-// The outcome "released" stays until the message is delivered: see releaseHeldSQL.
+// The outcome "released" stays until the message is delivered: see releaseHeldSQL. What it waits for is decided anew
+// after a pause.
 const releaseSQL = `
 update outbox set due_at = $3::timestamptz, attempts = attempts - 1,
+    waits_for = case when $3::timestamptz > $5::timestamptz then null else waits_for end,
     deferred_until = case when $4::text = '' and $3::timestamptz > $5::timestamptz then $3::timestamptz else deferred_until end,
     outcome = case when $4::text = '' or outcome = 'released' then outcome else $4::text end
 where id = $1::text::uuid and attempts = $2::integer and state = 'ready'`
@@ -178,13 +199,7 @@ func (w *Worker) CompleteAll(ctx context.Context, outcome Outcome, deliveries ..
 }
 
 func (w *Worker) mark(ctx context.Context, doing, sql string, args ...any) error {
-	var marked int64
-	err := w.db.Batch(ctx, func(b *pgx.Batch) {
-		b.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
-			marked = tag.RowsAffected()
-			return nil
-		})
-	})
+	marked, err := w.change(ctx, sql, args...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -192,4 +207,15 @@ func (w *Worker) mark(ctx context.Context, doing, sql string, args ...any) error
 		return ErrLeaseLost
 	}
 	return nil
+}
+
+// change runs a statement and returns the number of changed messages.
+func (w *Worker) change(ctx context.Context, sql string, args ...any) (changed int, err error) {
+	err = w.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
+			changed = int(tag.RowsAffected())
+			return nil
+		})
+	})
+	return changed, err
 }

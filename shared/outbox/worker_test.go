@@ -39,7 +39,7 @@ func (b *bundle) queue(n int) []uuid.UUID {
 
 func (b *bundle) claim(n int, want int) []Delivery {
 	b.Helper()
-	claimed, err := b.worker.Claim(b.Context(), n, lease)
+	claimed, err := b.worker.Claim(b.Context(), Limits{Due: n}, lease)
 	if err != nil || len(claimed) != want {
 		b.Fatalf("claimed %d, %v, want %d", len(claimed), err, want)
 	}

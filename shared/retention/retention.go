@@ -90,6 +90,7 @@ func (c Config) rules() []rule {
 		{"engagement", "engagement_events", "id", "at < $1::timestamptz", c.Engagement},
 		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz", c.PrivacyRequests},
 		{"pauses", "pauses", "id", "resumed_at < $1::timestamptz", c.DeadLetters},
+		{"sending_breakers", "sending_breakers", "id", "closed_at < $1::timestamptz", c.DeadLetters},
 		{"request_minutes", "request_stats", "ctid", "slot < $1::timestamptz and span = 60", minuteDays},
 		{"request_slots", "request_stats", "ctid", "slot < $1::timestamptz and span = 300", slotDays},
 		{"request_hours", "request_stats", "ctid", "slot < $1::timestamptz and span = 3600", c.Statistics},

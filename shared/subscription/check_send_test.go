@@ -175,7 +175,7 @@ func TestConcurrentChecksKeepTheBudgets(t *testing.T) {
 	}
 	t.Cleanup(db.Close)
 	store := b.on(db)
-	claimed, err := outbox.NewWorker(b.db, b.now).Claim(t.Context(), 100, time.Minute)
+	claimed, err := outbox.NewWorker(b.db, b.now).Claim(t.Context(), outbox.Limits{Due: 100}, time.Minute)
 	if err != nil || len(claimed) != 3*n {
 		t.Fatal(len(claimed), err)
 	}

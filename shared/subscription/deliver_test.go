@@ -20,7 +20,7 @@ func (b *fixture) deliver() (sent []sentEmail) {
 	b.Helper()
 	queue := outbox.NewWorker(b.db, b.now)
 	for {
-		claimed, err := queue.Claim(b.Context(), 50, time.Minute)
+		claimed, err := queue.Claim(b.Context(), outbox.Limits{Due: 50}, time.Minute)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -143,6 +143,21 @@ func Emails() []Email {
 	return all
 }
 
+// SignUpKinds returns the kinds of the emails that anyone can cause to any address. All others go to a mailbox that the
+// system knows, because its owner asked for them.
+func SignUpKinds() []outbox.Kind {
+	var all []outbox.Kind
+	for _, r := range emailRows {
+		if r.anyAddress {
+			all = append(all, r.email.Kind())
+		}
+	}
+	return all
+}
+
+// Lifetime returns how long e may wait before it is sent.
+func (e Email) Lifetime() time.Duration { return e.row().lifetime }
+
 // EmailOf returns the email that a kind of message sends; NoEmail for other messages and for emails of a newer version.
 func EmailOf(kind outbox.Kind) Email {
 	name, _ := strings.CutPrefix(string(kind), outbox.EmailPrefix)

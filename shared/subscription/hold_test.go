@@ -53,7 +53,7 @@ func TestAHeldEmailIsReleased(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 	queue := outbox.NewWorker(b.db, b.now)
-	if claimed, err := queue.Claim(t.Context(), 10, time.Minute); err != nil || len(claimed) != 0 {
+	if claimed, err := queue.Claim(t.Context(), outbox.Limits{Due: 10}, time.Minute); err != nil || len(claimed) != 0 {
 		t.Fatalf("claimed %+v, %v", claimed, err)
 	}
 	b.advance(time.Hour)
@@ -65,7 +65,7 @@ func TestAHeldEmailIsReleased(t *testing.T) {
 	if got := b.strings(`select kind || ' ' || actor || ' ' || channel || ' ' || (data->>'reasons') from ledger_events where actor = 'operator'`); !slices.Equal(got, []string{`hold.released operator tool ["disposable"]`}) {
 		t.Errorf("ledger: %v", got)
 	}
-	if claimed, err := queue.Claim(t.Context(), 10, time.Minute); err != nil || len(claimed) != 1 || claimed[0].ID != h.ID {
+	if claimed, err := queue.Claim(t.Context(), outbox.Limits{Due: 10}, time.Minute); err != nil || len(claimed) != 1 || claimed[0].ID != h.ID {
 		t.Fatalf("claimed %+v, %v", claimed, err)
 	}
 	if err := b.store.ReleaseHeld(t.Context(), h.ID, operator); !errors.Is(err, ErrNotHeld) {

@@ -34,7 +34,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 	}
 	outcome := func(_ Outcome, err error) error { return err }
 	checkSend := func(b *fixture) func() error {
-		claimed, err := outbox.NewWorker(b.db, b.now).Claim(b.Context(), 10, time.Minute)
+		claimed, err := outbox.NewWorker(b.db, b.now).Claim(b.Context(), outbox.Limits{Due: 10}, time.Minute)
 		if err != nil || len(claimed) != 1 {
 			b.Fatal(len(claimed), err)
 		}

@@ -32,7 +32,7 @@ var scenarios = map[string]scenario{
 		[]string{"limiter", "database", "errors/fast", "errors/slow", "errors/creeping"}, serversAreLost,
 	},
 	"feedback is missing":     {nil, []string{"feedback_missing", "feedback_unreadable"}, feedbackIsMissing},
-	"emails fail":             {nil, []string{"bounces", "dead_letters", "email_paused"}, emailsFail},
+	"emails fail":             {nil, []string{"bounces", "circuit_breaker", "dead_letters", "email_paused"}, emailsFail},
 	"strangers are signed up": {map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": "hold"}, []string{"signup_burst", "held/disposable", "bombing"}, strangersAreSignedUp},
 	"work is not done": {
 		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
@@ -119,7 +119,8 @@ func serversAreLost(t *testing.T, w *watch) {
 	})
 }
 
-// emailsFail causes bounces, a permanent rejection by SES, and a pause of all email.
+// emailsFail causes bounces, which open a sending circuit breaker, a permanent rejection by SES, and a pause of all
+// email.
 func emailsFail(t *testing.T, w *watch) {
 	v := newVisitor(w.base, "127.61.1.1")
 	for i := range 5 {
@@ -127,9 +128,11 @@ func emailsFail(t *testing.T, w *watch) {
 	}
 	w.deliver(t)
 	eventually(t, "the bounces to be recorded", func() bool { return w.count(t, "engagement_events where kind = 'bounce'") == 5 })
-	w.fires("bounces")
+	w.deliver(t)
+	w.fires("bounces", "circuit_breaker")
+	v = newVisitor(w.base, "127.61.2.1") // another network, and below another domain
 	w.Fakes.SES.Fail(devstack.SESFault{Status: http.StatusBadRequest, Code: "MessageRejected"})
-	v.subscribe(t, "refused@example.org")
+	v.subscribe(t, "refused@example.net")
 	w.fires("dead_letters")
 	w.operator(t, "destination", "pause", "email")
 	w.fires("email_paused")
@@ -137,11 +140,11 @@ func emailsFail(t *testing.T, w *watch) {
 
 	w.operator(t, "outbox", "retry", "--all")
 	w.resolves("dead_letters")
-	if emails := v.inbox(t, "refused@example.org"); len(emails) != 0 {
+	if emails := v.inbox(t, "refused@example.net"); len(emails) != 0 {
 		t.Errorf("%d emails were sent while email is paused", len(emails))
 	}
 	w.operator(t, "destination", "resume", "email") // earlier bounces no longer count
-	w.resolves("email_paused", "bounces")
+	w.resolves("email_paused", "bounces", "circuit_breaker")
 }
 
 // feedbackIsMissing disables the event destination of SES, and publishes an event that cannot be read.
