@@ -33,7 +33,7 @@ var ledgerKinds = map[journal.Kind]ledger.Kind{
 
 // openJournal parses flags, to which it adds --since, and opens the journal.
 func openJournal(db *operatorDB, flags *flag.FlagSet, args []string) (*journal.Journal, time.Time, error) {
-	since := flags.String("since", "", "start of the period, as YYYY-MM-DD or RFC 3339")
+	since := flags.String("since", "", "start of the period, as YYYY-MM-DD or RFC 3339; its whole day is read")
 	if err := parse(flags, args); err != nil {
 		return nil, time.Time{}, err
 	}
@@ -69,7 +69,7 @@ func journalList(ctx context.Context, db *operatorDB, args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%s  %-12s %-10s %s\n", e.At.Format(time.RFC3339), e.Kind, e.Reason, e.SubscriberID)
+		fmt.Fprintf(stdout, "%s  %-12s %s\n", e.At.Format(time.DateOnly), e.Kind, e.Reason)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
 			continue
 		}
 		stops = append(stops, subscription.SuppressionRecord{
-			Kind: ledgerKinds[e.Kind], At: e.At, Reason: e.Reason, SubscriberID: e.SubscriberID, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.MailboxHMAC,
+			Kind: ledgerKinds[e.Kind], At: e.At, Epoch: e.Epoch, Reason: e.Reason, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.MailboxHMAC,
 			KeyID: e.KeyID, Until: e.Until,
 		})
 	}

@@ -16,12 +16,14 @@ import (
 	"newsletter/shared/notify"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
+	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
 )
 
 // change is one change of a subscription for one destination.
 type change struct {
-	ID uuid.UUID // the same at every attempt: the idempotency key
+	ID    uuid.UUID // the same at every attempt: the idempotency key
+	Epoch int32     // of the subscription before the change
 	subscription.ChangeEvent
 	// Erased is the contact data of an erased subscriber, for destinations that have to delete it; nil for other
 	// changes.
@@ -49,7 +51,7 @@ func (d destination) accepts(kind ledger.Kind) bool {
 type destinations map[string]destination
 
 // readDestinations returns the configured destinations. It adds mistakes to env.
-func readDestinations(env *config.Env) destinations {
+func readDestinations(env *config.Env, key pseudonym.Key) destinations {
 	all := destinations{}
 	guard := config.Read[outbound.Config](env)
 	client := outbound.New(guard, nil)
@@ -59,7 +61,7 @@ func readDestinations(env *config.Env) destinations {
 		all[outbox.Journal] = destination{deliver: journalSink{j}.deliver, kinds: journaledKinds(), needsPayload: true}
 	}
 	if cfg := readLoops(env); cfg.Enabled() {
-		all[outbox.Loops] = destination{deliver: loopsSink{loops.New(cfg, client)}.deliver, needsPayload: true}
+		all[outbox.Loops] = destination{deliver: loopsSink{loops.New(cfg, client), key}.deliver, needsPayload: true}
 	}
 	if cfg := config.Read[ga4.Config](env); cfg.Enabled() {
 		cfg.BaseURL = guard.Service("ga4", "")
@@ -68,7 +70,7 @@ func readDestinations(env *config.Env) destinations {
 	notifiers, err := notify.New(config.Read[notify.Config](env), guard, time.Now)
 	env.Add(err)
 	for name, n := range notifiers {
-		d := destination{deliver: ownerSink{n}.deliver, alert: n}
+		d := destination{deliver: ownerSink{n, name, key}.deliver, alert: n}
 		if name == outbox.SNS { // the topic receives only alerts
 			d.deliver = nil
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +14,9 @@ import (
 
 	"newsletter/internal/fixtures/functiontest"
 	"newsletter/internal/local/devstack"
+	"newsletter/shared/config"
 	"newsletter/shared/outbox"
+	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
 )
 
@@ -54,6 +57,9 @@ func (o *outside) entries(t *testing.T) []string {
 		}
 		if strings.Contains(string(content), "@") {
 			t.Errorf("an address in the journal: %s", content)
+		}
+		if at := regexp.MustCompile(`"(at|until)":"[^"]*"`).FindAllString(string(content), -1); strings.Contains(strings.ReplaceAll(strings.Join(at, ""), "T00:00:00Z", ""), ":00") {
+			t.Errorf("a time in the journal: %s", content)
 		}
 		var e struct {
 			Kind, Reason string
@@ -111,7 +117,7 @@ func TestJournalRecordsMailboxes(t *testing.T) {
 	b.drain()
 	entries := o.entries(t)
 	slices.Sort(entries)
-	if got := strings.Join(entries, ", "); got != "erased, erased objection mailbox, suppressed bounce, suppressed complaint mailbox, unsubscribed, unsubscribed mailbox until 30 days later" {
+	if got := strings.Join(entries, ", "); got != "erased, erased objection mailbox, suppressed bounce, suppressed complaint mailbox, unsubscribed, unsubscribed mailbox until 31 days later" {
 		t.Errorf("journal: %s", got)
 	}
 }
@@ -122,7 +128,7 @@ func TestDestinationsFollowASubscription(t *testing.T) {
 	left := b.Activate("Jane@example.org")
 	b.drain()
 	contacts := o.loops.Contacts()
-	if len(contacts) != 1 || contacts[0].Email != "Jane@example.org" || !contacts[0].Subscribed || *contacts[0].UserID != left.SubscriberID.String() {
+	if len(contacts) != 1 || contacts[0].Email != "Jane@example.org" || !contacts[0].Subscribed || *contacts[0].UserID == left.SubscriberID.String() {
 		t.Errorf("contacts %+v", contacts)
 	}
 	if entries := o.entries(t); len(entries) != 0 {
@@ -223,7 +229,7 @@ func TestDestinationNames(t *testing.T) {
 	b.channels()
 	env := b.Env()
 	got := []string{outbox.Email}
-	for name := range readDestinations(env) {
+	for name := range readDestinations(env, pseudonym.Key{}) {
 		if strings.HasPrefix(name, outbox.WebhookPrefix) {
 			name = outbox.WebhookPrefix
 		}
@@ -234,5 +240,48 @@ func TestDestinationNames(t *testing.T) {
 	slices.Sort(want)
 	if err := env.Err(); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v: configured %q, want %q", err, got, want)
+	}
+}
+
+// TestDestinationsHaveIDsOfTheirOwn checks that what stays at a destination has none of our ids, and none of another
+// destination.
+func TestDestinationsHaveIDsOfTheirOwn(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	left := b.Activate("jane@example.org")
+	b.drain()
+	if _, err := b.Store.Unsubscribe(t.Context(), left.Link, functiontest.Visit); err != nil {
+		t.Fatal(err)
+	}
+	b.drain()
+	ours := b.Strings(`select id::text from ledger_events union select subscriber_id::text from identities union
+		select id::text from outbox where kind not like 'notify.journal' union select event_id::text from outbox where event_id is not null`)
+	var outside []string
+	for _, c := range o.loops.Contacts() {
+		outside = append(outside, *c.UserID)
+	}
+	err := filepath.WalkDir(o.journal, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			content, readErr := os.ReadFile(path)
+			outside, err = append(outside, path+string(content)), readErr
+		}
+		return err
+	})
+	if err != nil || len(outside) != 2 {
+		t.Fatalf("%q %v", outside, err)
+	}
+	for _, id := range ours {
+		for _, text := range outside {
+			if strings.Contains(text, id) {
+				t.Errorf("%s is outside: %s", id, text)
+			}
+		}
+	}
+	key, err := pseudonym.NewKey(pseudonym.Config{Pepper: config.Seal(b.Variables["PEPPER"])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outside[0] != key.Outside("loops", left.SubscriberID).String() || key.Outside("slack", left.SubscriberID) == key.Outside("loops", left.SubscriberID) {
+		t.Error("the id at Loops is not its own")
 	}
 }

@@ -19,7 +19,7 @@ type journalSink struct{ journal *journal.Journal }
 
 func (j journalSink) deliver(ctx context.Context, c change, _ subscribers) (outbox.Outcome, error) {
 	entry := journal.Entry{
-		EventID: c.EventID, At: c.At, SubscriberID: c.SubscriberID, EmailHMAC: c.EmailHMAC, KeyID: c.KeyID,
+		ID: c.ID, At: c.At, Epoch: c.Epoch, EmailHMAC: c.EmailHMAC, KeyID: c.KeyID,
 	}
 	if len(c.Data.Reasons) > 0 {
 		entry.Reason = c.Data.Reasons[0]

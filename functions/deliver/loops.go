@@ -4,17 +4,26 @@ import (
 	"context"
 	"errors"
 
+	"github.com/google/uuid"
+
 	"newsletter/shared/config"
 	"newsletter/shared/email"
 	"newsletter/shared/ledger"
 	"newsletter/shared/loops"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
+	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
 )
 
 // loopsSink synchronizes the contacts of Loops with the subscriptions.
-type loopsSink struct{ account *loops.Client }
+type loopsSink struct {
+	account *loops.Client
+	key     pseudonym.Key
+}
+
+// contactID returns the id by which Loops knows a subscriber.
+func (l loopsSink) contactID(id uuid.UUID) string { return l.key.Outside(outbox.Loops, id).String() }
 
 // syncTries bounds the updates of a contact whose subscription keeps changing. After that, the delivery of the newer
 // change updates it.
@@ -35,7 +44,7 @@ func (l loopsSink) deliver(ctx context.Context, c change, s subscribers) (outbox
 // delete deletes an erased subscriber's contact. If the address was signed up again since, that contact is deleted too,
 // so delete then creates it again.
 func (l loopsSink) delete(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
-	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: c.SubscriberID.String(), Email: c.Erased.Email})
+	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: l.contactID(c.SubscriberID), Email: c.Erased.Email})
 	if err != nil {
 		return "", err
 	}
@@ -50,7 +59,7 @@ func (l loopsSink) delete(ctx context.Context, c change, s subscribers) (outbox.
 // sync updates a contact and repeats while the subscription changes.
 func (l loopsSink) sync(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
 	id := c.SubscriberID
-	contact := loops.Subscriber{SubscriberID: id.String(), Source: c.Source.Page}
+	contact := loops.Subscriber{SubscriberID: l.contactID(id), Source: c.Source.Page}
 	for range syncTries {
 		before, err := s.Recipients(ctx, id)
 		if err != nil {

@@ -40,7 +40,7 @@ func (r *run) deliverChange(ctx context.Context, d outbox.Delivery) (outbox.Outc
 	case !found:
 		return r.complete(ctx, d, outbox.Stale)
 	}
-	c := change{ID: d.ID, ChangeEvent: event}
+	c := change{ID: d.ID, Epoch: d.Epoch, ChangeEvent: event}
 	if len(d.Sealed) > 0 {
 		if c.Erased, err = r.unseal(d); err != nil {
 			return r.fail(ctx, d, &outbox.Failure{Cause: "sealed", Permanent: true, NeedsOwner: true, Err: err})

@@ -8,14 +8,20 @@ import (
 	"newsletter/shared/ledger"
 	"newsletter/shared/notify"
 	"newsletter/shared/outbox"
+	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
 	"newsletter/shared/webhook"
 )
 
-// ownerSink notifies the owner.
-type ownerSink struct{ notifier notify.Notifier }
+// ownerSink notifies the owner. It replaces our ids by those of the destination.
+type ownerSink struct {
+	notifier notify.Notifier
+	name     string
+	key      pseudonym.Key
+}
 
 func (o ownerSink) deliver(ctx context.Context, c change, _ subscribers) (outbox.Outcome, error) {
+	c.ID, c.EventID, c.SubscriberID = o.key.Outside(o.name, c.ID), o.key.Outside(o.name, c.EventID), o.key.Outside(o.name, c.SubscriberID)
 	return outbox.Notified, o.notifier(ctx, notify.Notification{ID: c.ID.String(), Message: message(c.ChangeEvent), Event: event(c.ChangeEvent)})
 }
 

@@ -26,13 +26,13 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
-	destinations, burstConfig, domain := readDestinations(env), config.Read[burst.Config](env), config.Read[subscription.DomainLimit](env)
+	key, keyErr := pseudonym.NewKey(keyConfig) // its error is one of env
+	destinations, burstConfig, domain := readDestinations(env, key), config.Read[burst.Config](env), config.Read[subscription.DomainLimit](env)
 	recipients := readRecipients(env, sender, destinations, burstConfig.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err
 	}
 	dbConfig.MaxConns = cfg.connections()
-	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.New(ctx, dbConfig)
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return nil, nil, err

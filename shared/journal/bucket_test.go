@@ -68,7 +68,7 @@ func TestObjectKeys(t *testing.T) {
 	j, fake := inBucket(t)
 	e := entry(0)
 	write(t, j, e)
-	want := "site/news/journal/v1/2026/02/27/" + e.EventID.String() + ".json"
+	want := "site/news/journal/v1/2026/02/27/000022-1-" + e.ID.String() + ".json"
 	if objects := fake.Objects(); len(objects) != 1 || objects[want] == nil {
 		t.Errorf("%v", objects)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"time"
@@ -31,21 +32,23 @@ var kinds = []Kind{Erased, Unsubscribed, Suppressed, SuppressionRemoved}
 
 // Entry is one entry of the journal.
 type Entry struct {
-	// EventID is the ledger event that it comes from, a UUIDv7.
-	EventID uuid.UUID
-	// At is the time of the event, to the microsecond.
+	// ID is random, the same for the same entry. It must not contain the time, as a UUIDv7 does.
+	ID uuid.UUID
+	// At is the time of the event. Only its day, in UTC, is written: an entry outlasts an erasure, and must not lead to
+	// the event.
 	At   time.Time
 	Kind Kind
+	// Epoch is that of the subscription before the event. It orders the entries of a day, and shows whether a
+	// subscription of that day is newer.
+	Epoch int32
 	// Reason is a word such as "complaint"; empty for none.
 	Reason string
-	// SubscriberID is the subscriber concerned; uuid.Nil for an address without one.
-	SubscriberID uuid.UUID
 	// EmailHMAC is the pseudonym of the address, 32 bytes, and KeyID the id of its key.
 	EmailHMAC []byte
 	KeyID     string
 	// MailboxHMAC is the pseudonym of the canonical mailbox; nil if the entry does not cover it.
 	MailboxHMAC []byte
-	// Until is the end of the muting; zero for no end.
+	// Until is the end of the muting, rounded up to a day; zero for no end.
 	Until time.Time
 }
 
@@ -54,16 +57,16 @@ const version = 1
 
 // encodedEntry is the JSON of an entry.
 type encodedEntry struct {
-	Version      int        `json:"version"`
-	EventID      uuid.UUID  `json:"event_id"`
-	At           time.Time  `json:"at"`
-	Kind         Kind       `json:"kind"`
-	Reason       string     `json:"reason,omitempty"`
-	SubscriberID *uuid.UUID `json:"subscriber_id,omitempty"`
-	EmailHMAC    []byte     `json:"email_hmac"`
-	MailboxHMAC  []byte     `json:"mailbox_hmac,omitempty"`
-	KeyID        string     `json:"key_id"`
-	Until        *time.Time `json:"until,omitempty"`
+	Version     int        `json:"version"`
+	ID          uuid.UUID  `json:"id"`
+	At          time.Time  `json:"at"`
+	Kind        Kind       `json:"kind"`
+	Epoch       int32      `json:"epoch,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+	EmailHMAC   []byte     `json:"email_hmac"`
+	MailboxHMAC []byte     `json:"mailbox_hmac,omitempty"`
+	KeyID       string     `json:"key_id"`
+	Until       *time.Time `json:"until,omitempty"`
 }
 
 var (
@@ -76,7 +79,7 @@ var (
 )
 
 func (e Entry) check() error {
-	if e.EventID == uuid.Nil || e.At.IsZero() || !slices.Contains(kinds, e.Kind) || !reasonWord.MatchString(e.Reason) ||
+	if e.ID == uuid.Nil || e.ID.Version() == 7 || e.At.IsZero() || e.Epoch < 0 || !slices.Contains(kinds, e.Kind) || !reasonWord.MatchString(e.Reason) ||
 		len(e.EmailHMAC) != 32 || len(e.MailboxHMAC) != 0 && len(e.MailboxHMAC) != 32 || !keyName.MatchString(e.KeyID) {
 		return errEntry
 	}
@@ -89,22 +92,19 @@ func (e Entry) encode() ([]byte, error) {
 		return nil, err
 	}
 	w := encodedEntry{
-		Version: version, EventID: e.EventID, At: truncate(e.At), Kind: e.Kind, Reason: e.Reason, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.MailboxHMAC,
+		Version: version, ID: e.ID, At: truncate(e.At), Kind: e.Kind, Epoch: e.Epoch, Reason: e.Reason, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.MailboxHMAC,
 		KeyID: e.KeyID,
 	}
-	if e.SubscriberID != uuid.Nil {
-		w.SubscriberID = &e.SubscriberID
-	}
 	if !e.Until.IsZero() {
-		until := truncate(e.Until)
+		until := truncate(e.Until.Add(24*time.Hour - time.Nanosecond))
 		w.Until = &until
 	}
 	content, err := json.Marshal(w)
 	return append(content, '\n'), err
 }
 
-// truncate returns a time with the database's precision.
-func truncate(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+// truncate returns the day of a time, in UTC.
+func truncate(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 // decode decodes an entry and checks that it matches its key.
 func decode(key string, content []byte) (Entry, error) {
@@ -116,10 +116,7 @@ func decode(key string, content []byte) (Entry, error) {
 	if w.Version != version {
 		return Entry{}, errVersion
 	}
-	e := Entry{EventID: w.EventID, At: w.At, Kind: w.Kind, Reason: w.Reason, EmailHMAC: w.EmailHMAC, MailboxHMAC: w.MailboxHMAC, KeyID: w.KeyID}
-	if w.SubscriberID != nil {
-		e.SubscriberID = *w.SubscriberID
-	}
+	e := Entry{ID: w.ID, At: w.At, Kind: w.Kind, Epoch: w.Epoch, Reason: w.Reason, EmailHMAC: w.EmailHMAC, MailboxHMAC: w.MailboxHMAC, KeyID: w.KeyID}
 	if w.Until != nil {
 		e.Until = *w.Until
 	}
@@ -135,8 +132,15 @@ func decode(key string, content []byte) (Entry, error) {
 // root is the prefix of all keys.
 const root = "journal/v1/"
 
-// key returns the key of an entry. Keys sort by day, and within a day by event id, which begins with the time.
-func (e Entry) key() string { return day(e.At) + "/" + e.EventID.String() + ".json" }
+// key returns the key of an entry. Keys sort by day, and within a day by epoch. The end of a suppression precedes a
+// suppression of the same epoch: in doubt, no email is sent.
+func (e Entry) key() string {
+	rank := 1
+	if e.Kind == SuppressionRemoved {
+		rank = 0
+	}
+	return fmt.Sprintf("%s/%06d-%d-%s.json", day(e.At), e.Epoch, rank, e.ID)
+}
 
 // day returns the prefix of a day's keys.
 func day(t time.Time) string { return root + t.UTC().Format("2006/01/02") }

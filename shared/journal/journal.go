@@ -2,8 +2,10 @@
 // suppressed. Restoring a backup brings old states back; replaying the journal from the backup's time on restores the
 // suppressions.
 //
-// An entry contains no address, only its pseudonym, so only the holder of the key can read it. It is an object in a
-// versioned S3 bucket, or a file in a folder, named by its ledger event. It is written once and never changed.
+// An entry contains no address, only its pseudonym, so only the holder of the key can read it. Beside it are the day and a
+// random id, so that it does not lead to an event of the ledger. It is an object in a versioned S3 bucket, or a file in a
+// folder. It is written once, never changed, and deleted after RetentionDays: by the bucket's lifecycle rule, or by
+// Write in a folder.
 //
 // Failure policy: a write is made once and takes at most ten seconds; the error is a *outbox.Failure, and the outbox
 // retries. Read reports each unreadable entry and continues; an error of the list ends it.
@@ -12,6 +14,9 @@ package journal
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"newsletter/shared/objectstore"
 	"newsletter/shared/outbox"
@@ -39,6 +44,7 @@ func (c Config) Validate() error {
 // Journal writes and reads entries. It is safe for concurrent use.
 type Journal struct {
 	storage objectstore.Store
+	folder  string // empty for a bucket
 }
 
 // New returns the journal of an enabled Config. It does no I/O.
@@ -47,10 +53,14 @@ func New(c Config) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("JOURNAL_URL: %w", err)
 	}
-	return &Journal{s}, nil
+	path, _ := strings.CutPrefix(c.URL, "file://")
+	if path == c.URL {
+		path = ""
+	}
+	return &Journal{s, path}, nil
 }
 
-// Write writes an entry. It does not change an existing entry of the same event. The error is a *outbox.Failure.
+// Write writes an entry. It does not change an existing entry with the same id. The error is a *outbox.Failure.
 func (j *Journal) Write(ctx context.Context, e Entry) error {
 	content, err := e.encode()
 	if err != nil {
@@ -58,5 +68,10 @@ func (j *Journal) Write(ctx context.Context, e Entry) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, objectstore.WriteTimeout)
 	defer cancel()
-	return j.storage.Put(ctx, e.key(), content)
+	if err := j.storage.Put(ctx, e.key(), content); err != nil || j.folder == "" {
+		return err
+	}
+	// The file's time must not say when it was written.
+	_ = os.Chtimes(filepath.Join(j.folder, filepath.FromSlash(e.key())), truncate(e.At), truncate(e.At))
+	return prune(j.folder, e.At.AddDate(0, 0, -RetentionDays))
 }

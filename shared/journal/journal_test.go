@@ -23,18 +23,18 @@ func TestRead(t *testing.T) {
 			want = append(want, entry(n))
 		}
 		want[2].Reason, want[2].Until = "bounce", start.AddDate(0, 1, 0)
-		want[3].SubscriberID = uuid.Nil
-		for i := range want { // in another order
+		want[2].Until = want[2].Until.Add(24*time.Hour - time.Nanosecond).Truncate(24 * time.Hour) // rounded up
+		for i := range want {                                                                      // in another order
 			write(t, j, want[(i*7)%len(want)])
 		}
-		for _, from := range []int{0, 1, 30, 79, 80} {
+		for from, first := range map[int]int{0: 0, 1: 0, 2: 2, 30: 26, 79: 74, 120: 80} { // a whole day is read
 			got, problems := read(t, j, start.Add(time.Duration(from)*time.Hour))
-			if len(problems) != 0 || len(got) != len(want)-from {
+			if len(problems) != 0 || len(got) != len(want)-first {
 				t.Fatalf("from %d: %d entries, %v", from, len(got), problems)
 			}
 			for i := range got {
-				if !same(got[i], want[from+i]) {
-					t.Fatalf("from %d: entry %d is %+v, want %+v", from, i, got[i], want[from+i])
+				if !same(got[i], want[first+i]) {
+					t.Fatalf("from %d: entry %d is %+v, want %+v", from, i, got[i], want[first+i])
 				}
 			}
 		}
@@ -97,17 +97,17 @@ func TestReadMayEndEarly(t *testing.T) {
 // The format of an entry is stable: backups of any age are restored with it.
 func TestEntryFormat(t *testing.T) {
 	e := Entry{
-		EventID: uuid.MustParse("0199a000-0000-7000-8000-000000000001"), At: start.In(time.FixedZone("", 3600)), Kind: Suppressed, Reason: "complaint",
-		SubscriberID: uuid.MustParse("0199a000-0000-7000-8000-000000000002"), EmailHMAC: make([]byte, 32), KeyID: "0a1b2c3d", Until: start.Add(time.Hour),
+		ID: uuid.MustParse("0199a000-0000-5000-8000-000000000001"), At: start.In(time.FixedZone("", 3600)), Kind: Suppressed, Epoch: 7, Reason: "complaint",
+		EmailHMAC: make([]byte, 32), KeyID: "0a1b2c3d", Until: start.Add(time.Hour),
 	}
 	content, err := e.encode()
-	const want = `{"version":1,"event_id":"0199a000-0000-7000-8000-000000000001","at":"2026-02-27T22:30:00.123456Z","kind":"suppressed",` +
-		`"reason":"complaint","subscriber_id":"0199a000-0000-7000-8000-000000000002","email_hmac":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",` +
-		`"key_id":"0a1b2c3d","until":"2026-02-27T23:30:00.123456Z"}` + "\n"
+	const want = `{"version":1,"id":"0199a000-0000-5000-8000-000000000001","at":"2026-02-27T00:00:00Z","kind":"suppressed","epoch":7,` +
+		`"reason":"complaint","email_hmac":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",` +
+		`"key_id":"0a1b2c3d","until":"2026-02-28T00:00:00Z"}` + "\n"
 	if err != nil || string(content) != want {
 		t.Errorf("%s%v", content, err)
 	}
-	if e.key() != "journal/v1/2026/02/27/0199a000-0000-7000-8000-000000000001.json" {
+	if e.key() != "journal/v1/2026/02/27/000007-1-0199a000-0000-5000-8000-000000000001.json" {
 		t.Error(e.key())
 	}
 	if !json.Valid(content) {
@@ -118,7 +118,8 @@ func TestEntryFormat(t *testing.T) {
 func TestWriteRefusesIncompleteEntries(t *testing.T) {
 	eachStorage(t, func(t *testing.T, j *Journal) {
 		for name, spoil := range map[string]func(*Entry){
-			"no event":      func(e *Entry) { e.EventID = uuid.Nil },
+			"no id":         func(e *Entry) { e.ID = uuid.Nil },
+			"a dated id":    func(e *Entry) { e.ID = uuid.Must(uuid.NewV7()) },
 			"no time":       func(e *Entry) { e.At = time.Time{} },
 			"no kind":       func(e *Entry) { e.Kind = "" },
 			"unknown kind":  func(e *Entry) { e.Kind = "Erased" },

@@ -12,7 +12,7 @@ import (
 // readConcurrency is the number of entries that are read concurrently. S3 needs some 30 ms for each.
 const readConcurrency = 16
 
-// Read returns the entries from a time on, by day and within a day by event. An error names an entry that cannot be
+// Read returns the entries from the day of a time on, by day and within a day by epoch. An error names an entry that cannot be
 // read; Read then continues. An error of the list ends it.
 func (j *Journal) Read(ctx context.Context, since time.Time) iter.Seq2[Entry, error] {
 	since = truncate(since)

@@ -62,12 +62,8 @@ func environment(t *testing.T, fakes string) {
 // entry returns the n-th entry of a history with one every hour.
 func entry(n int) Entry {
 	at := start.Add(time.Duration(n) * time.Hour)
-	id := uuid.Must(uuid.NewV7())
-	for i, b := range []byte{byte(at.UnixMilli() >> 40), byte(at.UnixMilli() >> 32), byte(at.UnixMilli() >> 24), byte(at.UnixMilli() >> 16), byte(at.UnixMilli() >> 8), byte(at.UnixMilli())} {
-		id[i] = b
-	}
 	e := Entry{
-		EventID: id, At: at, Kind: kinds[n%len(kinds)], SubscriberID: uuid.Must(uuid.NewV7()),
+		ID: uuid.New(), At: at.Truncate(24 * time.Hour), Kind: kinds[n%len(kinds)], Epoch: int32(at.Hour()),
 		EmailHMAC: bytes.Repeat([]byte{byte(n + 1)}, 32), KeyID: "0a1b2c3d",
 	}
 	if n%2 == 1 {
@@ -77,7 +73,7 @@ func entry(n int) Entry {
 }
 
 func same(a, b Entry) bool {
-	return a.EventID == b.EventID && a.At.Equal(b.At) && a.Kind == b.Kind && a.Reason == b.Reason && a.SubscriberID == b.SubscriberID &&
+	return a.ID == b.ID && a.At.Equal(b.At) && a.Kind == b.Kind && a.Reason == b.Reason && a.Epoch == b.Epoch &&
 		bytes.Equal(a.EmailHMAC, b.EmailHMAC) && bytes.Equal(a.MailboxHMAC, b.MailboxHMAC) && a.KeyID == b.KeyID && a.Until.Equal(b.Until)
 }
 

@@ -15,6 +15,8 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"newsletter/shared/config"
 )
 
@@ -47,7 +49,7 @@ func NewKey(cfg Config) (Key, error) {
 		return Key{}, ErrPepper
 	}
 	hashes := make(map[string]*sync.Pool)
-	for _, purpose := range []string{"address", "mailbox", "domain", "network", "lock", "feature", "id"} {
+	for _, purpose := range []string{"address", "mailbox", "domain", "network", "lock", "feature", "id", "outside"} {
 		derived := hmac.New(sha256.New, pepper)
 		derived.Write([]byte("newsletter/pseudonym/" + purpose))
 		key := derived.Sum(nil)
@@ -90,6 +92,16 @@ func (k Key) Lock(text string) int64 {
 // Feature returns the number of a feature of a sign-up, such as a part of the address, by which sign-ups are compared.
 // Without the key, the feature cannot be derived from the number.
 func (k Key) Feature(text string) uint64 { return binary.BigEndian.Uint64(k.mac("feature", text)) }
+
+// Outside returns the id by which a destination outside, such as "slack", knows a subscriber, an event or a message. What
+// stays at a destination cannot be joined with our ids, nor with those of another destination. It is a UUID of the free
+// form, version 8 (RFC 9562).
+func (k Key) Outside(destination string, id uuid.UUID) uuid.UUID {
+	var pseudonym uuid.UUID
+	copy(pseudonym[:], k.mac("outside", destination+"\x00"+string(id[:])))
+	pseudonym[6], pseudonym[8] = pseudonym[6]&0x0f|0x80, pseudonym[8]&0x3f|0x80
+	return pseudonym
+}
 
 // ID identifies the key without revealing it: 8 hexadecimal digits, stored beside the hashes.
 func (k Key) ID() string { return hex.EncodeToString(k.mac("id", "")[:4]) }

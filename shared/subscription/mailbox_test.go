@@ -158,3 +158,34 @@ func TestReplayOfADecline(t *testing.T) {
 	b.expectLedger("requested:confirmation_queued", "confirmed:confirmed", "unsubscribed:unsubscribed",
 		"requested:request_suppressed", "requested:request_suppressed", "requested:confirmation_queued")
 }
+
+// TestReplayOfTheSameDay checks that a record, which has only a day, does not end a subscription that began after it on
+// that day, and ends one that began before it.
+func TestReplayOfTheSameDay(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	hashes := newPseudonyms(b.store.key, address(t, jane))
+	record := SuppressionRecord{Kind: ledger.Unsubscribed, At: day(b.now()), Epoch: 1, EmailHMAC: hashes.email, KeyID: hashes.keyID}
+	replay := func(r SuppressionRecord, want Outcome) {
+		t.Helper()
+		if got, err := b.eraser().Replay(t.Context(), r, operator); got != want || err != nil {
+			t.Errorf("%s, want %s: %v", got, want, err)
+		}
+	}
+	replay(record, UnsubscribedNow) // the backup is from between the confirmation and the unsubscribe
+	b.advance(20 * time.Minute)
+	b.activate(jane)
+	replay(record, Superseded)
+	b.expectRow(jane, Active, 2, false)
+
+	b.erase(Erasure{Address: address(t, jane)}, ErasedNow)
+	b.advance(20 * time.Minute)
+	b.activate(jane)
+	record.Kind, record.Epoch = ledger.Erased, 2
+	replay(record, Superseded) // the backup has the erasure
+	b.exec(`delete from erasures`)
+	replay(record, ErasedNow)
+	b.advance(24 * time.Hour)
+	b.activate(jane)
+	replay(record, Superseded)
+}

@@ -14,20 +14,21 @@ import (
 
 // SuppressionRecord is an entry of the suppression journal, to be replayed into a restored database.
 type SuppressionRecord struct {
-	Kind         ledger.Kind // Erased, Unsubscribed, Suppressed or SuppressionRemoved
-	At           time.Time
-	Reason       string
-	SubscriberID uuid.UUID
-	EmailHMAC    []byte
-	MailboxHMAC  []byte // nil in entries from before it was recorded
-	KeyID        string
+	Kind ledger.Kind // Erased, Unsubscribed, Suppressed or SuppressionRemoved
+	// At is the day. Epoch is that of the subscription before the event.
+	At          time.Time
+	Epoch       int32
+	Reason      string
+	EmailHMAC   []byte
+	MailboxHMAC []byte // nil if the record does not cover it
+	KeyID       string
 	// Until is the end of the mute period that an unsubscribe started; zero if it started none.
 	Until time.Time
 }
 
 // The outcomes of Replay besides those of the repeated operations.
 const (
-	// Superseded means that the subscriber signed up after the record.
+	// Superseded means that the subscriber signed up after the record, or that it is in effect.
 	Superseded Outcome = "superseded"
 	// OtherPepper means that the record was written under another pepper, so no address can be recognized by it.
 	OtherPepper Outcome = "other_pepper"
@@ -40,16 +41,20 @@ type replayTarget struct {
 	email       string
 	status      State
 	requestedAt time.Time
+	epoch       int32
+	erasedOn    bool // an erasure of the address on the record's day is in the database
 }
 
 const replayTargetSQL = `
-select s.id::text, s.email, s.status, s.requested_at
+select s.id::text, s.email, s.status, s.requested_at, s.epoch,
+       exists (select from erasures e where e.email_hmac = i.email_hmac and e.at = $2::timestamptz)
 from identities i join subscribers s on s.id = i.subscriber_id where i.email_hmac = $1::bytea`
 
 // Replay applies a record of the suppression journal again. A restored backup brings back subscribers who have left
 // since; replay all records from the time of the backup on, in order. A record that is already in effect returns
-// Unchanged or the outcome of a repeated operation. A record that is older than the subscriber's latest request is
-// skipped (Superseded). The error is the database's.
+// Unchanged, Superseded or the outcome of a repeated operation. A record that is older than the subscriber's latest
+// request is skipped (Superseded): records have only a day, so on that day the epoch decides, and for an erasure whether
+// the database has it. The error is the database's.
 func (e *Eraser) Replay(ctx context.Context, record SuppressionRecord, visit Visit) (Outcome, error) {
 	s := e.store
 	visit.HappenedAt = record.At
@@ -59,8 +64,8 @@ func (e *Eraser) Replay(ctx context.Context, record SuppressionRecord, visit Vis
 	var target replayTarget
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		target = replayTarget{}
-		b.Queue(replayTargetSQL, record.EmailHMAC).QueryRow(func(found pgx.Row) error {
-			err := found.Scan(&target.id, &target.email, (*string)(&target.status), &target.requestedAt)
+		b.Queue(replayTargetSQL, record.EmailHMAC, day(record.At)).QueryRow(func(found pgx.Row) error {
+			err := found.Scan(&target.id, &target.email, (*string)(&target.status), &target.requestedAt, &target.epoch, &target.erasedOn)
 			target.found = err == nil
 			return ignoreNoRows(err)
 		})
@@ -68,7 +73,7 @@ func (e *Eraser) Replay(ctx context.Context, record SuppressionRecord, visit Vis
 	if err != nil {
 		return "", fmt.Errorf("find the subscriber of a suppression record: %w", err)
 	}
-	if target.found && target.requestedAt.After(record.At) {
+	if target.found && target.isNewer(record) {
 		return Superseded, nil
 	}
 	switch record.Kind {
@@ -90,6 +95,18 @@ func (e *Eraser) Replay(ctx context.Context, record SuppressionRecord, visit Vis
 	default:
 		return Unchanged, nil
 	}
+}
+
+// isNewer reports whether the subscriber signed up after the record.
+func (t replayTarget) isNewer(r SuppressionRecord) bool {
+	requested, recorded := day(t.requestedAt), day(r.At)
+	switch {
+	case !requested.Equal(recorded):
+		return requested.After(recorded)
+	case r.Kind == ledger.Erased:
+		return t.erasedOn
+	}
+	return t.epoch > r.Epoch
 }
 
 // muteAddressSQL is muteSQL for an address that may not be in the database.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,11 +53,12 @@ func (r *run) read(ctx context.Context) (h history, err error) {
 	for _, c := range d.Loops.Contacts() {
 		h.Contacts[known(c.Email)] = c.Subscribed
 	}
+	var written []uuid.UUID // messages
 	for entry, err := range r.system.journal.Read(ctx, time.Time{}) {
 		if err != nil {
 			return h, fmt.Errorf("read the journal: %w", err)
 		}
-		h.Journal[entry.EventID] = true
+		written = append(written, entry.ID)
 	}
 	if h.Ledger, err = r.verifyLedger(ctx); err != nil {
 		return h, err
@@ -64,7 +66,18 @@ func (r *run) read(ctx context.Context) (h history, err error) {
 	if err := r.system.Validate(ctx); err != nil {
 		h.Invalid = append(h.Invalid, err.Error())
 	}
-	return h, r.system.admin(ctx, func(conn *pgx.Conn) error { return h.load(ctx, conn) })
+	return h, r.system.admin(ctx, func(conn *pgx.Conn) error {
+		// The messages of subscribers who were erased later are gone.
+		rows, err := conn.Query(ctx, `select event_id from outbox where id = any($1) and event_id is not null`, written)
+		if err != nil {
+			return err
+		}
+		events, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		for _, id := range events {
+			h.Journal[id] = true
+		}
+		return errors.Join(err, h.load(ctx, conn))
+	})
 }
 
 // verifyLedger seals everything, as if hours had passed, and verifies it.
