@@ -88,8 +88,8 @@ faults: ## Break databases, services and processes under OPS random operations, 
 	@go run ./internal/suites/faults -ops $(OPS) $(if $(SEED),-seed $(SEED)) -time $(TIME)
 
 .PHONY: bench
-bench: size ## Print the budgets' figures: sizes, starts, the limiter, sign-ups; as ratios of one run
-	@go run ./internal/fixtures/testenv/run -- go test -run '^$$' -bench . -benchtime 1x -p 1 ./internal/suites/bench ./functions/subscribe
+bench: size ## Print the budgets' figures: sizes, starts, the limiter, sign-ups, a backlog; as ratios of one run
+	@go run ./internal/fixtures/testenv/run -- go test -run '^$$' -bench . -benchtime 1x -p 1 ./internal/suites/bench ./functions/subscribe ./functions/deliver
 
 .PHONY: bursts
 bursts: ## Print how well sign-up bursts are detected (docs/burst-detection.md)
