@@ -24,11 +24,15 @@ func (s *session) grant(ctx context.Context) error {
 }
 
 func (s *session) applyGrants(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, strings.ReplaceAll(s.texts.grants, "{app}", quote(s.cfg.AppUser)))
+	app, keeper := quote(s.cfg.AppUser), "current_user" // a grant to the owner of the tables has no effect
+	if s.roles.HasKeeper {
+		app, keeper = app+", "+keeperRole, keeperRole
+	}
+	_, err := tx.ExecContext(ctx, strings.NewReplacer("{app}", app, "{keeper}", keeper).Replace(s.texts.grants))
 	return wrap("grants.sql", err)
 }
 
-// The rights of the functions' role and of public on relations and columns, one line per right.
+// The rights of the functions' roles and of public on relations and columns, one line per right.
 const rightsSQL = `
 select format('%s may %s %s%s', coalesce(g.rolname, 'everybody'), lower(a.privilege_type), o.name,
               case when a.is_grantable then ', and pass that on' else '' end)
@@ -41,11 +45,11 @@ from (
     from pg_class c join pg_attribute t on t.attrelid = c.oid
     where c.relnamespace = 'public'::regnamespace and c.relowner = current_user::regrole and t.attacl is not null
 ) o, aclexplode(o.acl) a left join pg_roles g on g.oid = a.grantee
-where a.grantee = 0 or g.rolname = $1
+where a.grantee = 0 or g.rolname = any ($1::text[])
 order by 1`
 
 func (s *session) rights(ctx context.Context, db querier) ([]string, error) {
-	return lines(ctx, db, rightsSQL, s.cfg.AppUser)
+	return lines(ctx, db, rightsSQL, s.roles.signers())
 }
 
 // checkGrants lists differences from grants.sql. It applies the file, compares, and rolls back.
@@ -70,27 +74,36 @@ func (s *session) checkGrants(ctx context.Context) ([]string, error) {
 	return append(prefixed("right is missing: ", missing), prefixed("right is too much: ", extra)...), nil
 }
 
-// Powers of the functions' role that no statement of grants.sql can revoke.
+// Powers of a role that no statement of grants.sql can revoke.
 const powersSQL = `
 select 'role ' || rolname || ' is a superuser' from pg_roles where rolname = $1 and rolsuper
 union all select 'role ' || rolname || ' may create roles' from pg_roles where rolname = $1 and rolcreaterole
 union all select 'role ' || rolname || ' may bypass row security' from pg_roles where rolname = $1 and rolbypassrls
 union all select 'role ' || rolname || ' may create tables' from pg_roles where rolname = $1 and has_schema_privilege(oid, 'public', 'create')
+union all select 'role ' || rolname || ' may create temporary tables' from pg_roles
+    where rolname = $1 and has_database_privilege(oid, current_database(), 'temporary')
 union all select 'role ' || u.rolname || ' is a member of ' || o.rolname from pg_roles u, pg_roles o
     where u.rolname = $1 and o.rolname <> $1 and o.rolname <> 'rds_iam' and not u.rolsuper and pg_has_role(u.oid, o.oid, 'member')`
 
-// checkRoles lists the problems of the functions' role.
+// checkRoles lists the problems of the functions' roles.
 func (s *session) checkRoles(ctx context.Context) (problems []string, err error) {
-	if problems, err = lines(ctx, s.db, powersSQL, s.cfg.AppUser); err != nil {
-		return nil, err
+	if !s.roles.HasKeeper {
+		problems = append(problems, fmt.Sprintf("role %s does not exist", keeperRole))
 	}
-	for _, l := range limits {
-		var set bool
-		if err := s.db.QueryRowContext(ctx, limitSetSQL, s.cfg.AppUser, l.name).Scan(&set); err != nil {
-			return nil, fmt.Errorf("read the limits of the role: %w", err)
+	for _, role := range s.roles.signers() {
+		powers, err := lines(ctx, s.db, powersSQL, role)
+		if err != nil {
+			return nil, err
 		}
-		if !set {
-			problems = append(problems, fmt.Sprintf("role %s has no %s", s.cfg.AppUser, l.name))
+		problems = append(problems, powers...)
+		for _, l := range limits {
+			var set bool
+			if err := s.db.QueryRowContext(ctx, limitSetSQL, role, l.name+"="+l.value).Scan(&set); err != nil {
+				return nil, fmt.Errorf("read the limits of the role: %w", err)
+			}
+			if !set {
+				problems = append(problems, fmt.Sprintf("role %s has no %s of %s", role, l.name, l.value))
+			}
 		}
 	}
 	return problems, nil

@@ -1,5 +1,6 @@
--- The rights of the functions' role, {app}. The file is applied after every run, in one transaction that first revokes
--- everything, so it lists all rights. Validate compares the database with it.
+-- The rights of the roles that the functions sign in as. {app} is both of them: the functions' role and the role of
+-- maintain and of the operator's tool. {keeper} is the latter alone. The file is applied after every run, in one
+-- transaction that first revokes everything, so it lists all rights. Validate compares the database with it.
 do $$
 declare
     relation regclass;
@@ -14,10 +15,15 @@ begin
 end
 $$;
 
--- Ledger and consent texts are append-only.
+-- Ledger and consent texts are append-only. Only {keeper} seals, and adds consent texts.
 grant select, insert on ledger_events to {app};
-grant select, insert on ledger_seals to {app};
-grant select, insert on consent_texts to {app};
+grant select on ledger_seals to {app};
+grant insert, update (anchored_at) on ledger_seals to {keeper};
+grant select on consent_texts to {app};
+grant insert on consent_texts to {keeper};
+
+grant select on maintenance to {app};
+grant insert, update on maintenance to {keeper};
 
 grant select, insert, update, delete on subscribers to {app};
 grant select, insert, update, delete on identities to {app};

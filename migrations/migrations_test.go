@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write schema.txt anew")
 
 func configFor(db *testenv.Database) migrations.Config {
 	return migrations.Config{
-		URL: config.Seal(db.AdminURL), CAFile: db.CAFile, AppUser: testenv.AppUser, AppPassword: config.Seal(db.AppPassword),
+		URL: config.Seal(db.AdminURL), CAFile: db.CAFile, AppUser: testenv.AppUser, AppPassword: config.Seal(db.AppPassword), KeeperPassword: config.Seal(db.KeeperPassword),
 	}
 }
 

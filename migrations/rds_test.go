@@ -138,14 +138,14 @@ where m.grantor in ('master'::regrole, 'rds_superuser'::regrole)`
 		t.Fatal(err)
 	}
 	slices.Sort(granted)
-	if want := []string{"newsletter_owner to master", "newsletter_owner to migrator", "rds_iam to app", "rds_iam to migrator"}; !slices.Equal(granted, want) {
+	if want := []string{"newsletter_owner to master", "newsletter_owner to migrator", "rds_iam to app", "rds_iam to keeper", "rds_iam to migrator"}; !slices.Equal(granted, want) {
 		t.Errorf("granted %q, want %q", granted, want)
 	}
 	rights := []string{"member"}
 	if db.Version(t) >= 16 {
 		rights = []string{"usage", "set"}
 	}
-	for role, want := range map[string]bool{"app": true, "migrator": true, "master": false, "newsletter_owner": false} {
+	for role, want := range map[string]bool{"app": true, "keeper": true, "migrator": true, "master": false, "newsletter_owner": false} {
 		for _, right := range rights {
 			var has bool
 			if err := admin.QueryRow(t.Context(), "select pg_has_role($1::name, 'rds_iam', $2)", role, right).Scan(&has); err != nil || has != want {

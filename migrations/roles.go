@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"newsletter/shared/config"
 )
 
 const (
@@ -18,10 +20,14 @@ const (
 	ownerRole = "newsletter_owner"
 	// migratorRole signs in to migrate. It is a member of ownerRole.
 	migratorRole = "migrator"
+	// keeperRole signs in to maintain: it may do what the functions' role may, and also seal the ledger and add consent
+	// texts. shared/postgres signs in as it.
+	keeperRole = "keeper"
 )
 
-// limits are the settings of the functions' role, with the values used if the site's owner set none. RDS Proxy refuses
-// them as startup parameters and forwards no cancel request, so only they stop a statement.
+// limits are the settings of the functions' role and of keeperRole. RDS Proxy refuses them as startup parameters and
+// forwards no cancel request, so only they stop a statement. A role may change its own settings: up restores them, and
+// health alerts when they differ.
 //
 // The first is shorter than the timeout of a transaction, so that the server cancels before its client. The last is
 // far longer than the pause between two round trips; it frees the rows of an environment that was frozen in between.
@@ -36,9 +42,11 @@ type roles struct {
 	Current    string // the role that signed in
 	MayCreate  bool   // may create roles
 	AppExists  bool
+	HasKeeper  bool
 	OwnerUsed  bool // ownerRole exists and the current role may act as it
 	IAMOffered bool // the role rds_iam exists
 	Options    bool // memberships have options (PostgreSQL 16)
+	Super      bool // the current role is a superuser
 	app        string
 }
 
@@ -49,14 +57,16 @@ const becomeSQL = `case when current_setting('server_version_num')::integer >= 1
 const rolesSQL = `
 select current_user::text, r.rolsuper or r.rolcreaterole,
        exists (select from pg_roles where rolname = $1),
+       exists (select from pg_roles where rolname = $3),
        exists (select from pg_roles where rolname = $2 and pg_has_role(current_user, oid, ` + becomeSQL + `)),
        exists (select from pg_roles where rolname = 'rds_iam'),
-       current_setting('server_version_num')::integer >= 160000
+       current_setting('server_version_num')::integer >= 160000, r.rolsuper
 from pg_roles r where r.rolname = current_user`
 
 func readRoles(ctx context.Context, conn *pgx.Conn, app string) (roles, error) {
 	r := roles{app: app}
-	err := conn.QueryRow(ctx, rolesSQL, app, ownerRole).Scan(&r.Current, &r.MayCreate, &r.AppExists, &r.OwnerUsed, &r.IAMOffered, &r.Options)
+	err := conn.QueryRow(ctx, rolesSQL, app, ownerRole, keeperRole).
+		Scan(&r.Current, &r.MayCreate, &r.AppExists, &r.HasKeeper, &r.OwnerUsed, &r.IAMOffered, &r.Options, &r.Super)
 	return r, wrap("read the roles", err)
 }
 
@@ -66,6 +76,18 @@ func (r roles) owner() string {
 		return ownerRole
 	}
 	return r.Current
+}
+
+// signers returns the roles that the functions sign in as, of those that exist: with separate roles, the functions' and
+// keeperRole.
+func (r roles) signers() (names []string) {
+	if r.AppExists {
+		names = append(names, r.app)
+	}
+	if r.HasKeeper && r.app != keeperRole {
+		names = append(names, keeperRole)
+	}
+	return names
 }
 
 // separate reports whether the functions' role exists and does not own the tables.
@@ -110,6 +132,12 @@ func (r *Runner) bootstrap(ctx context.Context, conn *pgx.Conn) (warnings []stri
 	if now.separate() && r.cfg.AppPassword.IsZero() && !now.IAMOffered {
 		warnings = append(warnings, fmt.Sprintf("role %q has no password: APP_DATABASE_PASSWORD is empty, and this database does not offer IAM", now.app))
 	}
+	switch {
+	case now.separate() && !now.HasKeeper:
+		warnings = append(warnings, fmt.Sprintf("role %q is missing and cannot be created: maintain cannot seal the ledger", keeperRole))
+	case now.separate() && r.cfg.KeeperPassword.IsZero() && !now.IAMOffered:
+		warnings = append(warnings, fmt.Sprintf("role %q has no password: KEEPER_DATABASE_PASSWORD is empty, and this database does not offer IAM", keeperRole))
+	}
 	return warnings, nil
 }
 
@@ -128,6 +156,7 @@ func (r *Runner) creation(known roles) []step {
 		{"create role " + ownerRole, roleExistsSQL, []any{ownerRole}, "create role " + ownerRole + " nologin"},
 		{"create role " + migratorRole, roleExistsSQL, []any{migratorRole}, "create role " + migratorRole + " login"},
 		{"create the functions' role", roleExistsSQL, []any{app}, "create role " + quote(app) + " login"},
+		{"create role " + keeperRole, roleExistsSQL, []any{keeperRole}, "create role " + keeperRole + " login"},
 		{"join " + ownerRole, becomesSQL, []any{known.Current, ownerRole}, "grant " + ownerRole + " to current_user" + options},
 		{"let " + migratorRole + " own the schema", becomesSQL, []any{migratorRole, ownerRole}, "grant " + ownerRole + " to " + migratorRole + options},
 		{"let " + ownerRole + " create tables", "select has_schema_privilege($1::name, 'public', 'create')", []any{ownerRole},
@@ -137,12 +166,19 @@ func (r *Runner) creation(known roles) []step {
 	if known.IAMOffered {
 		steps = append(steps, step{"let " + migratorRole + " sign in with IAM", memberSQL, []any{"rds_iam", migratorRole}, "grant rds_iam to " + migratorRole})
 	}
-	switch {
-	case !r.cfg.AppPassword.IsZero():
-		steps = append(steps, step{"set the functions' password", "", nil,
-			"alter role " + quote(app) + " password '" + scramVerifier(r.cfg.AppPassword.Reveal()) + "'"})
-	case known.IAMOffered:
-		steps = append(steps, step{"let the functions sign in with IAM", memberSQL, []any{"rds_iam", app}, "grant rds_iam to " + quote(app)})
+	// The two roles sign in alike: a role that may use IAM must use it.
+	iam := known.IAMOffered && r.cfg.AppPassword.IsZero()
+	for _, signer := range []struct {
+		role     string
+		password config.Sealed
+	}{{app, r.cfg.AppPassword}, {keeperRole, r.cfg.KeeperPassword}} {
+		switch {
+		case iam:
+			steps = append(steps, step{"let " + signer.role + " sign in with IAM", memberSQL, []any{"rds_iam", signer.role}, "grant rds_iam to " + quote(signer.role)})
+		case !signer.password.IsZero():
+			steps = append(steps, step{"set the password of " + signer.role, "", nil,
+				"alter role " + quote(signer.role) + " password '" + scramVerifier(signer.password.Reveal()) + "'"})
+		}
 	}
 	return steps
 }
@@ -159,32 +195,62 @@ func (r *Runner) adoption() step {
 	}
 }
 
-// A limit with any value counts as set: the site's owner may have changed it.
 const limitSetSQL = `
 select exists (
     select from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) setting
-    where r.rolname = $1 and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
-      and setting like $2 || '=%' and setting !~ '=0+[a-z]*$')`
+    where r.rolname = $1 and s.setdatabase = 0 and setting = $2)`
+
+// hiddenSQL revokes what every role of a database may do by default and the functions never need: see and end sessions
+// of their role, and store large objects, which no retention deletes. Only a superuser may revoke it, so on RDS it
+// stays; health alerts when a large object appears. Monitoring keeps its rights.
+const hiddenSQL = `
+do $$
+declare f regprocedure;
+begin
+    for f in select oid from pg_proc where pronamespace = 'pg_catalog'::regnamespace and (` + largeObjectsSQL + ` or proname in (
+        'pg_stat_get_activity', 'pg_terminate_backend', 'pg_cancel_backend'))
+    loop
+        execute format('revoke execute on function %s from public', f);
+    end loop;
+    grant execute on function pg_terminate_backend, pg_cancel_backend to pg_signal_backend;
+    grant execute on function pg_stat_get_activity to pg_read_all_stats;
+    revoke select on pg_stat_activity from public;
+    grant select on pg_stat_activity to pg_read_all_stats;
+end
+$$`
+
+// largeObjectsSQL selects the functions of large objects (PostgreSQL documentation, "Large Objects").
+const largeObjectsSQL = `proname ~ '^lo(_|read$|write$)'`
+
+const hiddenDoneSQL = `
+select not exists (
+    select from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+    where p.pronamespace = 'pg_catalog'::regnamespace and a.grantee = 0
+      and (` + largeObjectsSQL + ` or proname in ('pg_stat_get_activity', 'pg_terminate_backend', 'pg_cancel_backend')))`
 
 // upkeep returns the steps for every run, with whatever rights there are. The limits are set on the role in all
 // databases, so that they also apply in a database that was restored under another name.
 func (r *Runner) upkeep(known roles) []step {
+	database := quote(r.conn.Database)
 	steps := []step{
 		{"keep others from creating tables", "select not has_schema_privilege('public', 'public', 'create')", nil,
 			"revoke create on schema public from public"},
+		{"keep others from creating temporary tables and functions", "select not has_database_privilege('public', current_database(), 'temporary')", nil,
+			"revoke temporary on database " + database + " from public"},
 	}
-	if !known.AppExists {
-		return steps
+	if known.Super {
+		steps = append(steps, step{"hide sessions and large objects", hiddenDoneSQL, nil, hiddenSQL})
 	}
-	app := quote(r.cfg.AppUser)
-	steps = append(steps,
-		step{"let the functions connect", "select has_database_privilege($1::name, current_database(), 'connect')", []any{r.cfg.AppUser},
-			"grant connect on database " + quote(r.conn.Database) + " to " + app},
-		step{"let the functions use the schema", "select has_schema_privilege($1::name, 'public', 'usage')", []any{r.cfg.AppUser},
-			"grant usage on schema public to " + app})
-	for _, l := range limits {
-		steps = append(steps, step{"set " + l.name + " of role " + r.cfg.AppUser, limitSetSQL, []any{r.cfg.AppUser, l.name},
-			"alter role " + app + " set " + l.name + " = '" + l.value + "'"})
+	for _, role := range known.signers() {
+		steps = append(steps,
+			step{"let " + role + " connect", "select has_database_privilege($1::name, current_database(), 'connect')", []any{role},
+				"grant connect on database " + database + " to " + quote(role)},
+			step{"let " + role + " use the schema", "select has_schema_privilege($1::name, 'public', 'usage')", []any{role},
+				"grant usage on schema public to " + quote(role)})
+		for _, l := range limits {
+			steps = append(steps, step{"set " + l.name + " of role " + role, limitSetSQL, []any{role, l.name + "=" + l.value},
+				"alter role " + quote(role) + " set " + l.name + " = '" + l.value + "'"})
+		}
 	}
 	return steps
 }

@@ -68,30 +68,82 @@ func TestTheFunctionsMayDoWhatTheyNeedAndNoMore(t *testing.T) {
 	const refused = "42501"
 	for statement, want := range map[string]string{
 		"insert into ledger_events (id, at, kind, actor, channel, request_id) values (gen_random_uuid(), now(), 'k', 'visitor', 'form', 'r')": "",
-		"select id from ledger_events":                  "",
-		"update ledger_events set kind = 'x'":           refused,
-		"delete from ledger_events":                     refused,
-		"truncate ledger_events":                        refused,
-		"drop table ledger_events":                      refused,
-		"alter table ledger_events disable trigger all": refused,
-		"update consent_texts set body = 'x'":           refused,
-		"delete from consent_texts":                     refused,
-		"select id from consent_texts":                  "",
-		"delete from subscribers":                       "",
-		"update outbox set state = 'ready'":             "",
-		"delete from email_log":                         "",
-		"update email_log set purpose = 'none'":         refused,
-		"update email_log set at = now()":               "",
-		"select max(version_id) from goose_db_version":  "",
-		"delete from goose_db_version":                  refused,
-		"select file from migration_checksums":          refused,
-		"create table mine (id int)":                    refused,
-		"create schema mine":                            refused,
-		"set role newsletter_owner":                     refused,
-		"alter role app createrole":                     refused,
+		"select id from ledger_events":                                       "",
+		"update ledger_events set kind = 'x'":                                refused,
+		"delete from ledger_events":                                          refused,
+		"truncate ledger_events":                                             refused,
+		"drop table ledger_events":                                           refused,
+		"alter table ledger_events disable trigger all":                      refused,
+		"update consent_texts set body = 'x'":                                refused,
+		"delete from consent_texts":                                          refused,
+		"select id from consent_texts":                                       "",
+		"delete from subscribers":                                            "",
+		"update outbox set state = 'ready'":                                  "",
+		"delete from email_log":                                              "",
+		"update email_log set purpose = 'none'":                              refused,
+		"update email_log set at = now()":                                    "",
+		"select max(version_id) from goose_db_version":                       "",
+		"delete from goose_db_version":                                       refused,
+		"select file from migration_checksums":                               refused,
+		"create table mine (id int)":                                         refused,
+		"create schema mine":                                                 refused,
+		"set role newsletter_owner":                                          refused,
+		"alter role app createrole":                                          refused,
+		"update ledger_seals set anchored_at = now()":                        refused,
+		"delete from ledger_seals":                                           refused,
+		"select * from ledger_seals":                                         "",
+		"delete from maintenance":                                            refused,
+		"update maintenance set at = 'infinity'":                             refused,
+		"select * from maintenance":                                          "",
+		"create temporary table mine (id int)":                               refused,
+		"create function pg_temp.f() returns int language sql as 'select 1'": refused,
+		"select lo_create(0)":                                                refused,
+		"select lo_from_bytea(0, 'x')":                                       refused,
+		"select lo_put(1, 0, 'x')":                                           refused,
+		"select lo_open(1, 131072)":                                          refused,
+		"select lowrite(0, 'x')":                                             refused,
+		"select * from pg_stat_activity":                                     refused,
+		"select pg_stat_get_activity(null)":                                  refused,
+		"select pg_terminate_backend(1)":                                     refused,
+		"select pg_cancel_backend(1)":                                        refused,
+		"select pg_read_file('postgresql.conf')":                             refused,
+		"copy subscribers to program 'cat'":                                  refused,
+		"insert into consent_texts (id, version, locale, body, sha256) values (gen_random_uuid(), 'v', 'en', 'x', sha256('x'))": refused,
+		`insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
+			values (gen_random_uuid(), '2026-01-01', '2026-01-02', 0, sha256('x'), '', sha256('y'), now())`: refused,
+		"insert into maintenance (task, at, problems) values ('verification', now(), 0)": refused,
 	} {
 		if got := appMay(t, app, statement); got != want {
 			t.Errorf("%s: got %q, want %q", statement, got, want)
+		}
+	}
+	keeper, err := pgx.Connect(t.Context(), db.URL("keeper", db.KeeperPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keeper.Close(t.Context())
+	for statement, want := range map[string]string{
+		`insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
+			values (gen_random_uuid(), '2026-01-01', '2026-01-02', 0, sha256('x'), '', sha256('y'), now())`: "",
+		"update ledger_seals set anchored_at = now()": "",
+		"update ledger_seals set hash = sha256('z')":  refused,
+		"delete from ledger_seals":                    refused,
+		"insert into consent_texts (id, version, locale, body, sha256) values (gen_random_uuid(), 'v', 'en', 'x', sha256('x'))": "",
+		"update consent_texts set body = 'x'":                                            refused,
+		"insert into maintenance (task, at, problems) values ('verification', now(), 0)": "",
+		"update maintenance set problems = 1":                                            "",
+		"delete from maintenance":                                                        refused,
+		"delete from ledger_events":                                                      refused,
+		"update ledger_events set kind = 'x'":                                            refused,
+		"delete from email_log":                                                          "",
+		"create temporary table mine (id int)":                                           refused,
+		"select lo_create(0)":                                                            refused,
+		"select * from pg_stat_activity":                                                 refused,
+		"set role newsletter_owner":                                                      refused,
+		"alter role app password 'x'":                                                    refused,
+	} {
+		if got := appMay(t, keeper, statement); got != want {
+			t.Errorf("keeper: %s: got %q, want %q", statement, got, want)
 		}
 	}
 	for name, want := range map[string]string{"statement_timeout": "3s", "lock_timeout": "1s", "idle_in_transaction_session_timeout": "5s"} {

@@ -31,6 +31,8 @@ type Config struct {
 	// The password of that role, in printable ASCII. Empty: the role signs in with IAM.
 	AppPassword config.Sealed `env:"APP_DATABASE_PASSWORD"`
 
+	KeeperPassword config.Sealed `env:"KEEPER_DATABASE_PASSWORD"`
+
 	CAFile  string `env:"DATABASE_CA_FILE" from:"local"`
 	IAMAuth bool   `env:"DATABASE_IAM_AUTH" envDefault:"false" from:"template"`
 }
@@ -47,8 +49,10 @@ func (c Config) Validate() error {
 	if !roleName.MatchString(c.AppUser) {
 		problems = append(problems, errors.New("APP_DATABASE_USER: must have up to 63 lower-case letters, digits and underscores, and begin with no digit"))
 	}
-	if strings.ContainsFunc(c.AppPassword.Reveal(), func(r rune) bool { return r < ' ' || r > '~' }) { // others need SASLprep; RDS refuses them
-		problems = append(problems, errors.New("APP_DATABASE_PASSWORD: must have printable ASCII characters only"))
+	for name, password := range map[string]config.Sealed{"APP_DATABASE_PASSWORD": c.AppPassword, "KEEPER_DATABASE_PASSWORD": c.KeeperPassword} {
+		if strings.ContainsFunc(password.Reveal(), func(r rune) bool { return r < ' ' || r > '~' }) { // others need SASLprep; RDS refuses them
+			problems = append(problems, fmt.Errorf("%s: must have printable ASCII characters only", name))
+		}
 	}
 	return errors.Join(problems...)
 }

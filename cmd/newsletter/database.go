@@ -70,7 +70,7 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
+	dbConfig, keyConfig := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env)
 	if err := env.Err(); err != nil {
 		return nil, err
 	}

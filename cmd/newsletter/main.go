@@ -30,7 +30,7 @@ func commands() []command {
 		{"import", "[flags] FILE", "import subscribers from JSON or CSV, without sending email", importCommand},
 		{"export", "[flags]", "export subscribers to CSV", exportCommand},
 		{"destination", "list|pause|resume", "pause and resume email, or another destination", destinationCommand},
-		{"ledger", "verify", "verify the ledger against its seals", ledgerCommand},
+		{"ledger", "verify|head", "verify the ledger against its seals", ledgerCommand},
 		{"source", "list", "list campaigns, hosts and pages that are not declared, with counts", sourceCommand},
 		{"privacy", "export|erase|open|list", "handle privacy requests: access and erasure", privacyCommand},
 		{"hold", "list|release|reject", "list held sign-ups, and release or reject them", holdCommand},

@@ -32,10 +32,11 @@ func (b *fixture) open() lambdafn.Function {
 	})
 }
 
-// run runs the function at a number of days from now.
+// run runs the function at a number of days from now, as on the first run of a day.
 func (b *fixture) run(days float64) result {
 	b.Helper()
 	b.ahead = time.Duration(days * 24 * float64(time.Hour))
+	b.Exec(`delete from maintenance`)
 	value, err := b.open().Event(b.Context(), functiontest.Sample(b, "maintain", "scheduled"))
 	if err != nil {
 		b.Fatal(err)
@@ -216,7 +217,7 @@ func TestInterruptedRun(t *testing.T) {
 	b := setup(t)
 	b.Exec(`insert into email_log (id, mailbox_hmac, purpose, at) select gen_random_uuid(), '\x00', 'confirm', now() from generate_series(1, 3000)`)
 	b.ahead = 31 * 24 * time.Hour
-	ctx, cancel := context.WithTimeout(t.Context(), timeToSeal+time.Millisecond) // time only for the record
+	ctx, cancel := context.WithTimeout(t.Context(), timeToRecord+time.Millisecond) // time only for the record
 	defer cancel()
 	if _, err := b.open().Event(ctx, json.RawMessage(`{}`)); err == nil {
 		t.Error("the run succeeds")

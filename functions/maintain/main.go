@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"newsletter/shared/anchor"
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/ledger"
@@ -23,17 +24,19 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 
 // openAt returns the function with a clock.
 func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdafn.Function, error) {
-	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
+	dbConfig, keyConfig, vault := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	remindAfter, keep, domain := config.Read[subscription.ReminderConfig](env).After, config.Read[retention.Config](env), config.Read[subscription.DomainLimit](env)
+	anchorConfig := config.Read[anchor.Config](env)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
+	anchors, anchorErr := anchor.New(anchorConfig)
 	key, keyErr := pseudonym.NewKey(keyConfig)
 	db, dbErr := postgres.New(ctx, dbConfig)
-	if err := errors.Join(keyErr, dbErr); err != nil {
+	if err := errors.Join(keyErr, dbErr, anchorErr); err != nil {
 		return lambdafn.Function{}, err
 	}
 	store := subscription.NewStore(db, key, domain, now)
-	h := &handler{db, store, subscription.NewEraser(store, vault), ledger.NewSealer(db, now), remindAfter, keep, now}
+	h := &handler{db, store, subscription.NewEraser(store, vault), ledger.NewSealer(db, now), anchors, remindAfter, keep, now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

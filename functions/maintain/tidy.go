@@ -11,11 +11,11 @@ import (
 	"newsletter/shared/retention"
 )
 
-// tidy expires, reminds and deletes, and reserves timeToSeal.
+// tidy expires, reminds and deletes, and reserves timeToRecord.
 func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 	if deadline, found := ctx.Deadline(); found {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-timeToSeal))
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-timeToRecord))
 		defer cancel()
 	}
 	counts := map[string]int64{}

@@ -30,6 +30,7 @@ func variables(db *testenv.Database) map[string]string {
 	return map[string]string{
 		"MIGRATE_DATABASE_URL": db.AdminURL, "DATABASE_CA_FILE": db.CAFile,
 		"APP_DATABASE_USER": testenv.AppUser, "APP_DATABASE_PASSWORD": db.AppPassword,
+		"KEEPER_DATABASE_PASSWORD": db.KeeperPassword,
 	}
 }
 

@@ -25,14 +25,8 @@ type Config struct {
 	ObjectivePercent float64 `env:"ALERTS_OBJECTIVE_PERCENT" envDefault:"99.9"`
 	// Alert when the rate limiter has worked without Redis for this long.
 	LimiterDownMax time.Duration `env:"ALERTS_LIMITER_DOWN_MAX" envDefault:"2m"`
-	// Alert when at least this many sign-ups of the last 15 minutes are unconfirmed and fewer than a tenth are
-	// confirmed. Repeated sign-ups of one address count each time. The default is two per minute.
-	UnconfirmedMin int `env:"ALERTS_UNCONFIRMED_MIN" envDefault:"30"`
 	// Alert when a due delivery has waited longer than this. Above 30m the alert is critical.
 	OutboxAgeMax time.Duration `env:"ALERTS_OUTBOX_AGE_MAX" envDefault:"5m"`
-	// Alert when the 95th percentile of a route's latency is at least this percentage above the usual one. It must
-	// also be 10 ms above it, and above the variation between weeks.
-	SlowdownPercent float64 `env:"ALERTS_SLOWDOWN_PERCENT" envDefault:"20"`
 	// Alert when the 95th percentile of a route's latency exceeds this, or will within a week at its present trend.
 	LatencyMax time.Duration `env:"ALERTS_LATENCY_MAX" envDefault:"200ms"`
 	// Repeat the notification at this interval while an alert is firing.
@@ -40,6 +34,12 @@ type Config struct {
 	// Resolve an alert when its rule has found nothing for this long. Problems that come and go are then one alert.
 	ResolveAfter time.Duration `env:"ALERTS_RESOLVE_AFTER" envDefault:"5m"`
 
+	// UnconfirmedMin is the least number of unconfirmed sign-ups in 15 minutes at which the alert fires, two per minute, if
+	// fewer than ConfirmedPercent are confirmed. Repeated sign-ups of one address count each time.
+	UnconfirmedMin int `envDefault:"30"`
+	// SlowdownPercent is how much slower than usual a route's 95th percentile is when the alert fires. It must also be
+	// 10 ms slower, and slower than the variation between weeks.
+	SlowdownPercent float64 `envDefault:"20"`
 	// ErrorsMin is the least number of failed requests in a window, because a few failures are a large part of the
 	// requests of a small site.
 	ErrorsMin int `envDefault:"5"`
@@ -72,6 +72,11 @@ type Config struct {
 	// PrivacyDays is how many days before the due date of an open privacy request the alert fires: day 20 of the 28
 	// that a letter has.
 	PrivacyDays int `envDefault:"8"`
+	// SealMax is the age at which an event must be sealed, and a seal's end anchored: ledger.Overdue.
+	SealMax time.Duration `envDefault:"3h"`
+	// VerifyMax is the time between two verifications of the ledger: a day, an hour because it is done on the first run
+	// of a day, and two more runs if one fails.
+	VerifyMax time.Duration `envDefault:"27h"`
 }
 
 // Validate implements the check of config.Env.Read.
@@ -87,8 +92,8 @@ func (c Config) Validate() error {
 		name  string
 		value float64
 	}{
-		{"ALERTS_LIMITER_DOWN_MAX", float64(c.LimiterDownMax)}, {"ALERTS_UNCONFIRMED_MIN", float64(c.UnconfirmedMin)},
-		{"ALERTS_OUTBOX_AGE_MAX", float64(c.OutboxAgeMax)}, {"ALERTS_SLOWDOWN_PERCENT", c.SlowdownPercent},
+		{"ALERTS_LIMITER_DOWN_MAX", float64(c.LimiterDownMax)},
+		{"ALERTS_OUTBOX_AGE_MAX", float64(c.OutboxAgeMax)},
 		{"ALERTS_LATENCY_MAX", float64(c.LatencyMax)}, {"ALERTS_REPEAT_INTERVAL", float64(c.RepeatInterval)},
 		{"ALERTS_RESOLVE_AFTER", float64(c.ResolveAfter)},
 	} {

@@ -74,7 +74,28 @@ type Measurements struct {
 	// PrivacyDue counts the privacy requests that are due soon, the first of them at PrivacyDueAt.
 	PrivacyDue   int64
 	PrivacyDueAt time.Time
+	// Ledger is how well the ledger is proven.
+	Ledger Evidence
+	// Roles are the database roles of the functions that differ from what the migration set.
+	Roles []ChangedRole
 }
+
+// Evidence is how well the ledger is proven. Ages are 0 if there is nothing of the kind.
+type Evidence struct {
+	Unsealed    time.Duration // age of the oldest event after the last seal
+	Unanchored  time.Duration // age of the end of the oldest seal without an anchor
+	Unverified  time.Duration // since the last verification, or since the end of the first seal
+	Differences int64         // that the last verification found
+}
+
+// A ChangedRole is a database role with other settings than the migration set, or with large objects.
+type ChangedRole struct {
+	Name         string
+	LargeObjects int64
+}
+
+// roleSettings are the settings of each role that functions sign in as. Package migrations sets them; a test compares.
+var roleSettings = []string{"idle_in_transaction_session_timeout=5s", "lock_timeout=1s", "statement_timeout=3s"}
 
 // healthyLimiter are the limiter states of a health sample that are no problem: Redis decides, or none is configured.
 const healthyLimiter = "('redis', 'none')"
@@ -105,6 +126,24 @@ const pausedSQL = `select coalesce((select reason from pauses where destination 
 const dueSQL = `
 select count(*), coalesce(min(due_at), $1::timestamptz) from privacy_requests
 where done_at is null and due_at < $1::timestamptz + make_interval(days => $2::integer)`
+
+// A seal that ends in the future would hide all events before its end.
+const evidenceSQL = `
+select coalesce((select min(at) from ledger_events
+                 where at >= coalesce((select max(to_at) from ledger_seals where to_at <= $1::timestamptz), '-infinity') and at < $1::timestamptz),
+                $1::timestamptz),
+       coalesce((select min(to_at) from ledger_seals where anchored_at is null), $1::timestamptz),
+       coalesce((select at from maintenance where task = 'verification'), (select min(to_at) from ledger_seals), $1::timestamptz),
+       coalesce((select problems from maintenance where task = 'verification'), 0)`
+
+const rolesSQL = `
+select r.rolname::text, (select count(*) from pg_largeobject_metadata where lomowner = r.oid)
+from pg_roles r
+where r.rolname in (current_user, 'keeper')
+  and ((select coalesce(array_agg(setting order by setting), '{}') from pg_db_role_setting s, unnest(s.setconfig) setting
+        where s.setrole = r.oid and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))) <> $1::text[]
+       or exists (select from pg_largeobject_metadata where lomowner = r.oid))
+order by 1`
 
 // database is the part of a connection pool that Store uses.
 type database interface {
@@ -167,6 +206,25 @@ func (s *Store) queries(now time.Time) []query {
 		{[]Rule{SignUpBurst, Held, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, m *Measurements) { outbox.ReadDepth(b, now, &m.Outbox) }},
 		{[]Rule{PrivacyDue}, func(b *pgx.Batch, m *Measurements) {
 			b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&m.PrivacyDue, &m.PrivacyDueAt) })
+		}},
+		{[]Rule{Ledger}, func(b *pgx.Batch, m *Measurements) {
+			b.Queue(evidenceSQL, now).QueryRow(func(row pgx.Row) error {
+				var unsealed, unanchored, verified time.Time
+				err := row.Scan(&unsealed, &unanchored, &verified, &m.Ledger.Differences)
+				m.Ledger.Unsealed, m.Ledger.Unanchored, m.Ledger.Unverified = now.Sub(unsealed), now.Sub(unanchored), now.Sub(verified)
+				return err
+			})
+		}},
+		{[]Rule{Role}, func(b *pgx.Batch, m *Measurements) {
+			b.Queue(rolesSQL, roleSettings).Query(func(rows pgx.Rows) error {
+				m.Roles = nil
+				var r ChangedRole
+				_, err := pgx.ForEachRow(rows, []any{&r.Name, &r.LargeObjects}, func() error {
+					m.Roles = append(m.Roles, r)
+					return nil
+				})
+				return err
+			})
 		}},
 	}
 }

@@ -34,6 +34,8 @@ const (
 	Slower             Rule = "slower"              // a route is slower than usual at this hour of the week; the subject is the route
 	Trend              Rule = "trend"               // a route is too slow over days, or will be soon; the subject is the route
 	PrivacyDue         Rule = "privacy_due"         // a privacy request is due soon
+	Ledger             Rule = "ledger"              // the ledger is not sealed, anchored or verified, or differs from its seals; the subject is which
+	Role               Rule = "role"                // a database role differs from what the migration set; the subject is the role
 )
 
 // Severity is how urgent an alert is.
@@ -68,6 +70,8 @@ var texts = map[Rule]text{
 	Slower:             {"Route slower than usual", "`newsletter perf` compares it with the last weeks."},
 	Trend:              {"Route latency is too high or rising", "`newsletter perf` shows its latency by day; alerts.latency_max is the limit."},
 	PrivacyDue:         {"Privacy request due soon", "`newsletter privacy list` shows it; the legal deadline is one month."},
+	Ledger:             {"Ledger not proven", "`newsletter ledger verify` lists what was changed, removed or added, and what is not sealed or anchored; the log of the maintain function shows why a run failed."},
+	Role:               {"Database role changed", "A role may change its own settings and store large objects, so a function may have been taken over. Read the functions' logs; rotate the role's password; invoke migrate with `up`, which restores the settings."},
 }
 
 // A Finding is a problem that a rule found.
@@ -125,7 +129,26 @@ func (c Config) Findings(m Measurements) []Finding {
 	if m.PrivacyDue > 0 {
 		all.add(PrivacyDue, "", Critical, "%s due, the first by %s.", plural(m.PrivacyDue, "privacy request is", "privacy requests are"), m.PrivacyDueAt.Format(time.DateOnly))
 	}
+	c.ledger(m.Ledger, &all)
+	for _, r := range m.Roles {
+		all.add(Role, r.Name, Critical, "The database role %q has other settings than the migration gave it, or %d large objects.", r.Name, r.LargeObjects)
+	}
 	return all
+}
+
+func (c Config) ledger(m Evidence, all *findings) {
+	if m.Unsealed >= c.SealMax {
+		all.add(Ledger, "seals", Warning, "An event has not been sealed for %s.", formatDuration(m.Unsealed))
+	}
+	if m.Unanchored >= c.SealMax {
+		all.add(Ledger, "anchors", Warning, "A seal has not been anchored for %s.", formatDuration(m.Unanchored))
+	}
+	switch {
+	case m.Differences > 0:
+		all.add(Ledger, "verification", Critical, "The verification found %s in the ledger.", plural(m.Differences, "difference", "differences"))
+	case m.Unverified >= c.VerifyMax:
+		all.add(Ledger, "verification", Warning, "The ledger has not been verified for %s.", formatDuration(m.Unverified))
+	}
 }
 
 type findings []Finding

@@ -133,9 +133,9 @@ func TestBurnRateThresholds(t *testing.T) {
 
 func TestInvalidThresholdsAreRejected(t *testing.T) {
 	t.Parallel()
-	env := config.FromMap(map[string]string{"ALERTS_OBJECTIVE_PERCENT": "100", "ALERTS_RESOLVE_AFTER": "0s", "ALERTS_UNCONFIRMED_MIN": "-1", "ALERTS_OUTBOX_AGE_MAX": "31m"})
+	env := config.FromMap(map[string]string{"ALERTS_OBJECTIVE_PERCENT": "100", "ALERTS_RESOLVE_AFTER": "0s", "ALERTS_LATENCY_MAX": "-1s", "ALERTS_OUTBOX_AGE_MAX": "31m"})
 	config.Read[Config](env)
-	for _, name := range []string{"ALERTS_OBJECTIVE_PERCENT", "ALERTS_RESOLVE_AFTER", "ALERTS_UNCONFIRMED_MIN", "ALERTS_OUTBOX_AGE_MAX"} {
+	for _, name := range []string{"ALERTS_OBJECTIVE_PERCENT", "ALERTS_RESOLVE_AFTER", "ALERTS_LATENCY_MAX", "ALERTS_OUTBOX_AGE_MAX"} {
 		if err := env.Err(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not rejected: %v", name, err)
 		}

@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// settleTime is the minimum age of a sealed event: by then every transaction that could add an older one has ended.
-	settleTime = time.Hour
+	// settleTime is the minimum age of a sealed event: by then every transaction that could add an older one has ended,
+	// because no function runs longer than 15 minutes (Lambda's quota).
+	settleTime = 20 * time.Minute
 	// sealSpan is the time that a seal covers at most, so that a finding names an hour.
 	sealSpan = time.Hour
 	// sealInterval is how often maintain seals, by its schedule in template.yaml; a test compares the two.
-	sealInterval = 24 * time.Hour
-	// maxDelay is how late a run of maintain may be: its schedule drops the event after an hour
-	// (MaximumEventAgeInSeconds), and a run takes at most 15 minutes. Twice that leaves room for a run started by
-	// hand.
-	maxDelay = 2 * time.Hour
-	// Overdue is the maximum age of an event without a seal. An event may have been slightly too young for one run
-	// and waits for the next.
+	sealInterval = time.Hour
+	// maxDelay is how late a run of maintain may seal: its schedule drops the event after 15 minutes
+	// (MaximumEventAgeInSeconds), and a run takes at most another 15.
+	maxDelay = 40 * time.Minute
+	// Overdue is the maximum age of an event without a seal, and of an event whose seal has no anchor: three hours. An
+	// event may have been slightly too young for one run and waits for the next.
 	Overdue = settleTime + sealSpan + sealInterval + maxDelay
 	// pageSize limits the events of a read, so that no statement is long and memory stays bounded.
 	pageSize = 2000
@@ -46,6 +46,7 @@ type Seal struct {
 	Digest   []byte // SHA-256 over the events
 	Previous []byte // the hash of the previous seal; empty for the first
 	Hash     []byte // SHA-256 over all of the above except the id
+	Anchored bool   // it was anchored outside the database, as far as the database knows
 }
 
 // hash computes the seal's hash.
@@ -70,14 +71,25 @@ type Sealer struct {
 func NewSealer(db database, now func() time.Time) *Sealer { return &Sealer{db, now} }
 
 const (
+	// The end of the chain is the seal that no other one follows. Its time does not decide, because a seal with any
+	// times may have been added. The last column is true if the seal continues its predecessor.
 	lastSealSQL = `
-select id::text, from_at, to_at, events, digest, previous, hash from ledger_seals order by to_at desc limit 1`
+select s.id::text, s.from_at, s.to_at, s.events, s.digest, s.previous, s.hash, s.anchored_at,
+       case when s.previous = '' then true else coalesce(p.to_at = s.from_at, false) end
+from ledger_seals s left join ledger_seals p on p.hash = s.previous
+where not exists (select from ledger_seals n where n.previous = s.hash)
+limit 2`
+	anySealSQL   = `select exists (select from ledger_seals)`
 	nextEventSQL = `
 select min(at) from ledger_events where at >= $1::timestamptz and at < $2::timestamptz`
 	insertSealSQL = `
 insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
 values ($1::text::uuid, $2::timestamptz, $3::timestamptz, $4::integer, $5::bytea, $6::bytea, $7::bytea, $8::timestamptz)
 on conflict (previous) do nothing`
+	unanchoredSQL = `
+select s.id::text, s.from_at, s.to_at, s.events, s.digest, s.previous, s.hash, s.anchored_at
+from ledger_seals s where anchored_at is null order by to_at limit $1::integer`
+	anchoredSQL = `update ledger_seals set anchored_at = $2::timestamptz where id = $1::text::uuid and anchored_at is null`
 )
 
 // ErrBrokenChain is the error for a chain with a seal that this package did not create. Verify locates it.
@@ -105,23 +117,32 @@ func (s *Sealer) Next(ctx context.Context) (Seal, bool, error) {
 	return Seal{}, false, err
 }
 
-// last reads the latest seal; it returns the zero seal if there is none.
+// last reads the end of the chain; it returns the zero seal if there is none.
 func (s *Sealer) last(ctx context.Context) (last Seal, err error) {
+	var ends int
+	var sealed, continues bool
 	err = s.db.Batch(ctx, func(b *pgx.Batch) {
-		last = Seal{}
+		last, ends, continues = Seal{}, 0, true
 		b.Queue(lastSealSQL).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				if err := last.scan(rows); err != nil {
+			for ; rows.Next(); ends++ {
+				if err := last.scan(rows, &continues); err != nil {
 					return err
 				}
 			}
 			return rows.Err()
 		})
+		b.Queue(anySealSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&sealed) })
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return Seal{}, fmt.Errorf("read the last seal: %w", err)
-	}
-	if last.To.After(s.now()) { // otherwise nothing would be sealed until then
+	case !sealed:
+		return Seal{}, nil
+	case ends != 1:
+		return Seal{}, fmt.Errorf("%w: it has no single end", ErrBrokenChain)
+	case !continues || !bytes.Equal(last.Hash, last.hash()):
+		return Seal{}, fmt.Errorf("%w: the last seal does not continue it", ErrBrokenChain)
+	case last.To.After(s.now()): // otherwise nothing would be sealed until then
 		return Seal{}, fmt.Errorf("%w: the last seal ends in the future, at %s", ErrBrokenChain, last.To.Format(time.RFC3339))
 	}
 	return last, nil
@@ -157,9 +178,34 @@ func (s *Sealer) follow(ctx context.Context, last Seal) (seal Seal, made bool, e
 	return seal, made, nil
 }
 
-func (s *Seal) scan(row pgx.Row) error {
-	err := row.Scan(&s.ID, &s.From, &s.To, &s.Events, &s.Digest, &s.Previous, &s.Hash)
-	s.From, s.To = s.From.UTC(), s.To.UTC()
+// Unanchored returns seals that have no anchor, oldest first, at most pageSize of them.
+func (s *Sealer) Unanchored(ctx context.Context) (all []Seal, err error) {
+	err = s.db.Batch(ctx, func(b *pgx.Batch) {
+		b.Queue(unanchoredSQL, pageSize).Query(func(rows pgx.Rows) error {
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (seal Seal, err error) { return seal, seal.scan(row) })
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the seals without an anchor: %w", err)
+	}
+	return all, nil
+}
+
+// SetAnchored records that a seal was anchored.
+func (s *Sealer) SetAnchored(ctx context.Context, seal Seal) error {
+	err := s.db.Batch(ctx, func(b *pgx.Batch) { b.Queue(anchoredSQL, seal.ID.String(), s.now()) })
+	if err != nil {
+		return fmt.Errorf("record an anchor: %w", err)
+	}
+	return nil
+}
+
+// scan reads a seal, and the columns after it into further.
+func (s *Seal) scan(row pgx.Row, further ...any) error {
+	var anchored *time.Time
+	err := row.Scan(append([]any{&s.ID, &s.From, &s.To, &s.Events, &s.Digest, &s.Previous, &s.Hash, &anchored}, further...)...)
+	s.From, s.To, s.Anchored = s.From.UTC(), s.To.UTC(), anchored != nil
 	return err
 }
 

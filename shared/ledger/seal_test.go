@@ -28,7 +28,7 @@ type sealTest struct {
 func newLedger(t *testing.T) *sealTest {
 	t.Helper()
 	database := testenv.Postgres(t)
-	db := database.Pool(t)
+	db := database.KeeperPool(t)
 	return &sealTest{t, db, database.Conn(t), time.Date(2026, 3, 1, 10, 30, 0, 0, time.UTC)}
 }
 
@@ -66,7 +66,7 @@ func (l *sealTest) seal() (made []ledger.Seal) {
 
 func (l *sealTest) verify(known ...[]byte) ledger.Report {
 	l.Helper()
-	report, err := l.sealer().Verify(l.Context(), known...)
+	report, err := l.sealer().Verify(l.Context(), ledger.Outside{Known: known})
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestSealsCoverEverySettledEvent(t *testing.T) {
 		l.write()
 		l.now = l.now.Add(2 * time.Hour)
 	}
-	l.now = time.Date(2026, 3, 1, 15, 59, 59, 0, time.UTC)
+	l.now = time.Date(2026, 3, 1, 15, 19, 59, 0, time.UTC)
 	made := l.seal()
 	if len(made) != 2 || made[0].Events != 2 || made[1].From != made[0].To || made[1].To.Hour() != 13 {
 		t.Errorf("%+v", made)
@@ -109,14 +109,24 @@ func TestSealsCoverEverySettledEvent(t *testing.T) {
 	}
 }
 
-// TestAForgedSeal checks that a forged seal neither blocks Next forever nor goes unnoticed.
+// TestAForgedSeal checks that a forged seal, whatever its times, neither blocks Next forever nor goes unnoticed.
 func TestAForgedSeal(t *testing.T) {
 	t.Parallel()
-	const forge = `insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at)
-		select gen_random_uuid(), '1970-01-02', $1::timestamptz, 0, sha256(''), hash, sha256('x'), now() from ledger_seals order by to_at desc limit 1`
-	for name, test := range map[string]struct{ to, found string }{
-		"before all others": {"1970-01-03", "was changed"},
-		"in the future":     {"9000-01-01", "was changed"},
+	const (
+		columns = "insert into ledger_seals (id, from_at, to_at, events, digest, previous, hash, created_at) select gen_random_uuid(), "
+		follow  = ", 0, sha256(''), hash, sha256('x'), now() from ledger_seals order by to_at desc limit 1"
+		// The hash of a seal, as Seal.hash computes it.
+		formed = `, 0, sha256(''), p, sha256(convert_to('newsletter/seal/1', 'UTF8') || int8send(f) || int8send(t) || int8send(0) || sha256('') || p), now()
+			from (select (extract(epoch from $1::timestamptz) * 1000000)::bigint as f, (extract(epoch from $2::timestamptz) * 1000000)::bigint as t, `
+		last = `(select hash from ledger_seals order by to_at desc limit 1) as p) as s`
+	)
+	for name, test := range map[string]struct{ from, to, rest, found string }{
+		"before all others":             {"1970-01-02", "1970-01-03", follow, "was changed"},
+		"in the future":                 {"1970-01-02", "9000-01-01", follow, "was changed"},
+		"well-formed, before all":       {"1970-01-02", "1970-01-03", formed + last, "the previous seal was changed"},
+		"well-formed, in the future":    {"2026-03-01T11:00Z", "9000-01-01", formed + last, "ends in the future"},
+		"a second beginning":            {"1970-01-02", "1970-01-03", formed + `'\x00'::bytea as p) as s`, "the previous seal was changed"},
+		"a second chain, in the future": {"8999-01-01", "9000-01-01", formed + `'\x00'::bytea as p) as s`, "the previous seal was changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,7 +136,7 @@ func TestAForgedSeal(t *testing.T) {
 			l.seal()
 			l.write()
 			l.now = l.now.Add(3 * time.Hour)
-			l.exec(forge, test.to)
+			l.exec(columns+"$1::timestamptz, $2::timestamptz"+test.rest, test.from, test.to)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if seal, made, err := l.sealer().Next(ctx); !errors.Is(err, ledger.ErrBrokenChain) || made {

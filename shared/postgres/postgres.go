@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -57,6 +58,38 @@ func (c ReplicaConfig) Validate() error {
 		return fmt.Errorf("DATABASE_READ_URL: %w", err)
 	}
 	return nil
+}
+
+// KeeperConfig holds the password of the role keeper, which seals the ledger.
+type KeeperConfig struct {
+	// The password of the role keeper, as which maintain and the operator's tool use DATABASE_URL; migrate sets it. It is
+	// in printable ASCII. Empty: they sign in as the URL says, or as keeper with IAM.
+	Password config.Sealed `env:"KEEPER_DATABASE_PASSWORD"`
+}
+
+// keeperRole is the role of maintain and of the operator's tool; package migrations creates it.
+const keeperRole = "keeper"
+
+// ReadKeeperConfig reads Config and KeeperConfig, and signs in as the role keeper.
+func ReadKeeperConfig(env *config.Env) Config {
+	c := config.Read[Config](env)
+	c.URL = asKeeper(c.URL, config.Read[KeeperConfig](env).Password, c.IAMAuth)
+	c.Renew = renew(env, ReadKeeperConfig)
+	return c
+}
+
+// asKeeper replaces the user and the password of a URL, which Validate checks.
+func asKeeper(address, password config.Sealed, iam bool) config.Sealed {
+	u, err := url.Parse(address.Reveal())
+	switch {
+	case err != nil:
+		return address
+	case iam:
+		u.User = url.User(keeperRole)
+	case !password.IsZero():
+		u.User = url.UserPassword(keeperRole, password.Reveal())
+	}
+	return config.Seal(u.String())
 }
 
 // ReadConfig reads Config from env, which collects the errors.

@@ -60,6 +60,7 @@ func createDatabase(ctx context.Context, server *pgserver.Server, dir, caFile st
 	password := secrets["APP_DATABASE_PASSWORD"]
 	return &Database{
 		AppURL: server.URL(databaseName, appUser, password), AdminURL: server.AdminURL(databaseName), CAFile: caFile, AppPassword: password,
+		KeeperPassword: secrets["KEEPER_DATABASE_PASSWORD"],
 	}, nil
 }
 
@@ -79,7 +80,7 @@ func embeddedRedis(files pki.Files) (*Redis, func(), error) {
 }
 
 // keyNames are the secrets of a data folder.
-var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS", "APP_DATABASE_PASSWORD"}
+var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS", "APP_DATABASE_PASSWORD", "KEEPER_DATABASE_PASSWORD"}
 
 // loadKeys returns the secrets of a data folder and generates missing ones. Links in old emails remain valid.
 func loadKeys(dir string) (map[string]string, error) {

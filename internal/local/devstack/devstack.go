@@ -51,8 +51,8 @@ type Options struct {
 
 // Database is how the functions and migrate reach PostgreSQL.
 type Database struct {
-	AppURL, AdminURL, CAFile string
-	AppPassword              string
+	AppURL, AdminURL, CAFile    string
+	AppPassword, KeeperPassword string
 }
 
 // Redis is how the functions reach Redis.

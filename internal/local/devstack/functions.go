@@ -43,13 +43,14 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 		"UNSUBSCRIBE_QUEUE_URL": doubles.at("/sqs/unsubscribe"), "ALERTS_TOPIC_ARN": TopicARN,
 		"UPSTASH_VECTOR_REST_URL": doubles.at("/vector"), "UPSTASH_VECTOR_REST_TOKEN": VectorToken,
 		"JOURNAL_URL":    "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "journal")),
+		"ANCHOR_URL":     "file://" + filepath.ToSlash(filepath.Join(s.options.Dir, "anchors")),
 		"CAPTCHA_SECRET": CaptchaSecret,
 	}
 	for name, key := range keys {
 		values[name] = key
 	}
 	if s.Database.AppPassword != "" {
-		values["APP_DATABASE_PASSWORD"] = s.Database.AppPassword
+		values["APP_DATABASE_PASSWORD"], values["KEEPER_DATABASE_PASSWORD"] = s.Database.AppPassword, s.Database.KeeperPassword
 	}
 	for name, value := range s.options.Variables {
 		values[name] = value

@@ -52,7 +52,9 @@ var operation = regexp.MustCompile(`(?m)-> github\.com/aws/aws-sdk-go-v2/(?:serv
 
 // actions maps operations whose IAM action has another name. An operation without an action is called by the client
 // itself: S3's for directory buckets only.
-var actions = map[string]string{"rds-db:BuildAuthToken": "rds-db:connect", "sesv2:SendEmail": "ses:SendEmail", "s3:CreateSession": ""}
+var actions = map[string]string{
+	"rds-db:BuildAuthToken": "rds-db:connect", "sesv2:SendEmail": "ses:SendEmail", "s3:ListObjectsV2": "s3:ListBucket", "s3:CreateSession": "",
+}
 
 // calls returns the IAM actions of the operations in a dependency graph. The linker omits methods that nothing calls.
 func calls(graph []byte) []string {

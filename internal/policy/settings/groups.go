@@ -4,6 +4,7 @@ import (
 	"newsletter/migrations"
 	"newsletter/shared/admission"
 	"newsletter/shared/alert"
+	"newsletter/shared/anchor"
 	"newsletter/shared/burst"
 	"newsletter/shared/captcha"
 	"newsletter/shared/capture"
@@ -40,11 +41,11 @@ var groups = []struct {
 	{"Email", []any{email.Config{}, email.RateConfig{}, email.BreakerConfig{}, outbox.WorkerConfig{}}},
 	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, ledger.SourceConfig{}, admission.SignUpConfig{}, captcha.Config{}, burst.Config{}}},
 	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.DomainLimit{}}},
-	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, migrations.Config{}}},
+	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, postgres.KeeperConfig{}, migrations.Config{}}},
 	{"Redis", []any{redistls.Config{}}},
 	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, outbox.VaultConfig{}, config.Source{}}},
 	{"Destinations", []any{
-		loops.Config{}, loops.SenderConfig{}, ga4.Config{}, notify.ChatConfig{}, webhook.Config{}, journal.Config{}, unsubscribequeue.Config{},
+		loops.Config{}, loops.SenderConfig{}, ga4.Config{}, notify.ChatConfig{}, webhook.Config{}, journal.Config{}, anchor.Config{}, unsubscribequeue.Config{},
 	}},
 	{"Alerts", []any{alert.Config{}, notify.TopicConfig{}}},
 	{"Privacy and retention", []any{privacy.Config{}, retention.Config{}}},

@@ -110,13 +110,14 @@ func outside(t *testing.T) map[string]string {
 		"METRICS_NAMESPACE": "Newsletter/test", "SENTRY_DSN": "http://local@127.0.0.1:1/1",
 		"DATABASE_URL": db.AppURL, "DATABASE_READ_URL": db.AppURL, "DATABASE_CA_FILE": db.CAFile, "DATABASE_IAM_AUTH": "false",
 		"MIGRATE_DATABASE_URL": db.AdminURL, "APP_DATABASE_USER": testenv.AppUser, "APP_DATABASE_PASSWORD": db.AppPassword,
-		"REDIS_URL": redis.URL, "REDIS_CA_FILE": redis.CAFile,
+		"KEEPER_DATABASE_PASSWORD": db.KeeperPassword,
+		"REDIS_URL":                redis.URL, "REDIS_CA_FILE": redis.CAFile,
 		"TOKEN_KEYS_CONFIRM": key, "TOKEN_KEYS_UNSUBSCRIBE": key, "TOKEN_KEYS_PRIVACY": key, "OUTBOX_KEYS": key,
 		"CLOUDFRONT_SECRET": strings.Repeat("c", 32), "CAPTCHA_SECRET": "secret", "LOOPS_API_KEY": "key", "GA4_API_SECRET": "secret",
 		"UPSTASH_VECTOR_REST_TOKEN": "token", "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T/B/x",
 		"DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/x", "WEBHOOK_SECRETS": devstack.WebhookSecret,
 		"ERROR_WEBHOOK_URL": "https://errors.example.org/", "ERROR_WEBHOOK_SECRETS": devstack.WebhookSecret,
-		"ALERTS_TOPIC_ARN": devstack.TopicARN, "JOURNAL_URL": "file://" + t.TempDir() + "/journal", "MAIL_CONFIGURATION_SET": "newsletter",
+		"ALERTS_TOPIC_ARN": devstack.TopicARN, "JOURNAL_URL": "file://" + t.TempDir() + "/journal", "ANCHOR_URL": "file://" + t.TempDir() + "/anchors", "MAIL_CONFIGURATION_SET": "newsletter",
 		"UNSUBSCRIBE_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/unsubscribe",
 	}
 }

@@ -26,7 +26,7 @@ func TestRoundTrips(t *testing.T) {
 	postgresProxy, databaseURL := through(t, db.AppURL)
 	redisProxy, redisURL := through(t, redis.URL)
 	s := start(t, devstack.Options{
-		Database:    &devstack.Database{AppURL: databaseURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword},
+		Database:    &devstack.Database{AppURL: databaseURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword, KeeperPassword: db.KeeperPassword},
 		Redis:       &devstack.Redis{URL: redisURL, CAFile: redis.CAFile},
 		Variables:   with(generous, "DELIVERY_LINGER", "0s"),
 		Concurrency: 1, NoSchedules: true,

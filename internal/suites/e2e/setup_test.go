@@ -65,7 +65,7 @@ func start(t testing.TB, o devstack.Options) *stack {
 	}
 	o.Root, o.Dir, o.Binaries = root, t.TempDir(), built
 	if o.Database == nil {
-		o.Database = &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword}
+		o.Database = &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword, KeeperPassword: db.KeeperPassword}
 	}
 	logs := &logWriter{t: t}
 	o.Log = logs

@@ -46,7 +46,7 @@ func startShared(t testing.TB) (*stack, func(), error) {
 	}
 	s, err := devstack.Start(context.Background(), devstack.Options{
 		Root: root, Dir: dir, Binaries: built, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile}, Variables: generous,
-		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword},
+		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword, KeeperPassword: db.KeeperPassword},
 	})
 	if err != nil {
 		return nil, nil, err

@@ -83,7 +83,7 @@ func (r *run) read(ctx context.Context) (h history, err error) {
 // verifyLedger seals everything, as if hours had passed, and verifies it.
 func (r *run) verifyLedger(ctx context.Context) ([]string, error) {
 	sealer := ledger.NewSealer(r.system.own, func() time.Time { return time.Now().Add(3 * time.Hour) })
-	var seals [][]byte
+	var outside ledger.Outside
 	for {
 		seal, more, err := sealer.Next(ctx)
 		if err != nil {
@@ -92,9 +92,9 @@ func (r *run) verifyLedger(ctx context.Context) ([]string, error) {
 		if !more {
 			break
 		}
-		seals = append(seals, seal.Hash)
+		outside.Known = append(outside.Known, seal.Hash)
 	}
-	report, err := sealer.Verify(ctx, seals...)
+	report, err := sealer.Verify(ctx, outside)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func (s *system) start(ctx context.Context, root string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	options.Database = &devstack.Database{AppURL: app, AdminURL: s.db.AdminURL, CAFile: s.db.CAFile, AppPassword: s.db.AppPassword}
+	options.Database = &devstack.Database{AppURL: app, AdminURL: s.db.AdminURL, CAFile: s.db.CAFile, AppPassword: s.db.AppPassword, KeeperPassword: s.db.KeeperPassword}
 	if s.servers.RedisAddr != "" {
 		if options.Redis, err = s.startRedis(); err != nil {
 			return err
@@ -136,7 +136,7 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 	}
 	all["DATABASE_URL"] = s.db.DirectURL
 	env := config.FromMap(all)
-	dbConfig, keyConfig, journalConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), config.Read[journal.Config](env)
+	dbConfig, keyConfig, journalConfig := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), config.Read[journal.Config](env)
 	s.rings = map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		s.rings[p] = token.ReadRing(env, p)

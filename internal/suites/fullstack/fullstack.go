@@ -76,7 +76,7 @@ func Start(ctx context.Context, name string, concurrency int) (s *Stack, err err
 	s.Stack, err = devstack.Start(ctx, devstack.Options{
 		Root: root, Dir: filepath.Join(dir, "stack"), Log: io.Discard, Concurrency: concurrency,
 		Redis:    &devstack.Redis{URL: s.Redis.URL, CAFile: s.Redis.CAFile},
-		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword},
+		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword, KeeperPassword: db.KeeperPassword},
 	})
 	if err != nil {
 		return s, err

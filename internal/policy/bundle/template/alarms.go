@@ -53,10 +53,10 @@ var alarms = []alarm{
 		Period: "60", Periods: "5",
 	},
 	{
-		Comment: "A little longer than the day between two runs.",
-		ID:      "MaintainStopped", Description: "maintain is not being invoked, so data are kept beyond their retention periods.",
+		Comment: "health alerts on late seals too, three hours after an event.",
+		ID:      "MaintainStopped", Description: "maintain is not being invoked, so the ledger is not sealed, and data are kept beyond their retention periods.",
 		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Maintain"), Statistic: "Sum", Stopped: true,
-		Period: "3600", Periods: "26",
+		Period: "3600", Periods: "3",
 	},
 	{
 		ID: "DeliverErrors", Description: "Runs of deliver crash, time out or cannot reach the database; email is waiting.",
@@ -70,8 +70,8 @@ var alarms = []alarm{
 		Period: healthPeriod, Periods: "1", Threshold: "1800",
 	},
 	{
-		Comment: "It runs once a day: the alarm fires until a day has passed without an error.",
-		ID:      "MaintainErrors", Description: "The daily run of maintain failed; expired data are kept longer, and the ledger is not sealed.",
+		Comment: "Some of its work is done once a day: the alarm fires until a day has passed without an error.",
+		ID:      "MaintainErrors", Description: "A run of maintain failed, so the ledger may differ from its seals or not be sealed, or expired data are kept longer.",
 		Namespace: lambda, Metric: "Errors", Dimension: ofFunction("Maintain"), Statistic: "Sum",
 		Period: "3600", Periods: "24", Datapoints: "1", Threshold: "0",
 	},

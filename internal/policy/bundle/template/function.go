@@ -33,20 +33,23 @@ func title(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 // ID returns the prefix of the logical ids of the function's resources: Subscribe for subscribe.
 func (f function) ID() string { return title(f.Name) }
 
-// secrets returns the secrets with variables that the function reads. If it has a secret of its own, it gets no other.
-func (f function) secrets() []secret {
-	of := func(only string) (held []secret) {
+// secrets returns the secrets with variables that the function reads. One of its own comes first; the others add the
+// variables that it lacks.
+func (f function) secrets() (held []secret) {
+	known := map[string]bool{}
+	for _, only := range []string{f.Name, ""} {
 		for _, s := range secrets {
-			if s.Only == only && slices.ContainsFunc(s.Variables, func(name string) bool { return slices.Contains(f.reads, name) }) {
+			if s.Only == only && slices.ContainsFunc(s.Variables, func(name string) bool { return !known[name] && slices.Contains(f.reads, name) }) {
 				held = append(held, s)
 			}
 		}
-		return held
+		for _, s := range held {
+			for _, name := range s.Variables {
+				known[name] = true
+			}
+		}
 	}
-	if own := of(f.Name); own != nil {
-		return own
-	}
-	return of("")
+	return held
 }
 
 // Variables returns the function's variables, except the global ones.
@@ -84,9 +87,7 @@ func (f function) Statements() []statement {
 		}
 	}
 	for _, v := range f.Variables() {
-		if v.Statement != nil {
-			allowed = append(allowed, *v.Statement)
-		}
+		allowed = append(allowed, v.Statements...)
 	}
 	return allowed
 }

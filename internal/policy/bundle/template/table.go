@@ -83,11 +83,12 @@ var rows = []row{
 	},
 	{
 		Name: "maintain", Comment: "no route.",
-		Description: "Deletes expired data and seals the ledger.",
+		Description: "Seals and verifies the ledger; deletes expired data.",
 		Timeout:     "900", // Lambda's maximum
-		Throttled:   "The daily run of maintain was throttled.",
-		Schedule:    &schedule{"Daily", "rate(1 day)", "Deletes expired data and seals the ledger."},
-		EventAge:    3600, // well below the day until the next run
+		Throttled:   "A run of maintain was throttled; the next one makes up for it.",
+		Schedule:    &schedule{"Hourly", "rate(1 hour)", "Seals the ledger; once a day, deletes expired data and verifies the ledger."},
+		EventAge:    900, // so that an event is sealed within three hours
+		Instead:     databaseIAM("IamDatabase", "${DatabaseIamResource}/keeper"),
 	},
 }
 
@@ -97,7 +98,7 @@ type secret struct {
 	Variables []string
 	Key       string // description of a secret that the stack creates; "" for one that a parameter names
 	Condition string // true if the secret exists; "" for always
-	Only      string // the only function that gets it; it gets no other secret
+	Only      string // the only function that gets it; of the others, it gets those with variables that this one lacks
 }
 
 var secrets = []secret{
@@ -106,6 +107,7 @@ var secrets = []secret{
 	{ID: "UnsubscribeKeysSecret", Variables: []string{"TOKEN_KEYS_UNSUBSCRIBE"}, Key: "the keys of unsubscribe links, which never expire."},
 	{ID: "PrivacyKeysSecret", Variables: []string{"TOKEN_KEYS_PRIVACY"}, Key: "the keys of links to a person's data."},
 	{ID: "OutboxKeysSecret", Variables: []string{"OUTBOX_KEYS"}, Key: "the keys that encrypt the data of erased subscribers in the outbox."},
+	{ID: "KeeperSecret", Variables: []string{"KEEPER_DATABASE_PASSWORD"}, Key: "the password of the database role keeper, which seals the ledger."},
 	{ID: "ConnectionsSecretArn", Condition: "HasConnectionsSecret", Variables: []string{
 		"DATABASE_URL", "DATABASE_READ_URL", "REDIS_URL", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS", "CAPTCHA_SECRET", "CLOUDFRONT_SECRET",
 	}},
@@ -117,12 +119,12 @@ var secrets = []secret{
 	}},
 }
 
-// A variable is set for the functions that read it, together with a permission.
+// A variable is set for the functions that read it, together with permissions.
 type variable struct {
-	Name      string
-	Value     string // "" if it depends on the function, or is not set in deployed functions
-	Global    bool   // every function reads it
-	Statement *statement
+	Name       string
+	Value      string // "" if it depends on the function, or is not set in deployed functions
+	Global     bool   // every function reads it
+	Statements []statement
 }
 
 // A statement allows an action on resources if its condition is true.
@@ -142,17 +144,21 @@ var variables = []variable{
 	databaseIAM("IamDatabase", "${DatabaseIamResource}/${AppDatabaseUser}"),
 	{Name: "REDIS_URL", Value: "!Ref RedisUrl"},
 	{Name: "APP_DATABASE_USER", Value: "!Ref AppDatabaseUser"},
-	{Name: "UNSUBSCRIBE_QUEUE_URL", Value: "!Ref UnsubscribeQueue", Statement: &statement{
+	{Name: "UNSUBSCRIBE_QUEUE_URL", Value: "!Ref UnsubscribeQueue", Statements: []statement{{
 		Action: "[sqs:SendMessage, sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]", Resources: []string{"!GetAtt UnsubscribeQueue.Arn"},
-	}},
-	{Name: "MAIL_CONFIGURATION_SET", Value: "!Ref EmailConfigurationSet", Statement: &statement{Action: "ses:SendEmail", Resources: []string{
+	}}},
+	{Name: "MAIL_CONFIGURATION_SET", Value: "!Ref EmailConfigurationSet", Statements: []statement{{Action: "ses:SendEmail", Resources: []string{
 		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${EmailIdentity}",
 		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/${EmailConfigurationSet}",
-	}}},
-	{Name: "JOURNAL_URL", Value: "!Sub s3://${JournalBucket}", Statement: &statement{
+	}}}},
+	{Name: "JOURNAL_URL", Value: "!Sub s3://${JournalBucket}", Statements: []statement{{
 		Action: "s3:PutObject", Resources: []string{"!Sub ${JournalBucket.Arn}/journal/v1/*"},
+	}}},
+	{Name: "ANCHOR_URL", Value: "!Sub s3://${AnchorBucket}", Statements: []statement{
+		{Action: "s3:PutObject", Resources: []string{"!Sub ${AnchorBucket.Arn}/seals/v1/*"}},
+		{Action: "s3:ListBucket", Resources: []string{"!GetAtt AnchorBucket.Arn"}},
 	}},
-	{Name: "ALERTS_TOPIC_ARN", Value: "!Ref AlarmTopic", Statement: &statement{Action: "sns:Publish", Resources: []string{"!Ref AlarmTopic"}}},
+	{Name: "ALERTS_TOPIC_ARN", Value: "!Ref AlarmTopic", Statements: []statement{{Action: "sns:Publish", Resources: []string{"!Ref AlarmTopic"}}}},
 	// Deployed functions have no such files.
 	{Name: "DATABASE_CA_FILE"},
 	{Name: "REDIS_CA_FILE"},
@@ -161,7 +167,7 @@ var variables = []variable{
 // databaseIAM returns the variable DATABASE_IAM_AUTH. If the condition is true, the user of a database ("resource
 // id/role") authenticates with IAM.
 func databaseIAM(condition, user string) variable {
-	return variable{Name: "DATABASE_IAM_AUTH", Value: "!If [" + condition + `, "true", "false"]`, Statement: &statement{
+	return variable{Name: "DATABASE_IAM_AUTH", Value: "!If [" + condition + `, "true", "false"]`, Statements: []statement{{
 		condition, "rds-db:connect", []string{"!Sub arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:" + user},
-	}}
+	}}}
 }
