@@ -234,6 +234,19 @@ func integrationsCheck(ask *asker, cfg alert.Config) healthcheck.Check {
 	}}
 }
 
+// unsubscribesCheck shows how many subscriptions ended within a day, and how many of them at once after an email. It
+// never fails: an email scanner that submits forms unsubscribes people, and only the owner can judge it.
+func unsubscribesCheck(ask *asker) healthcheck.Check {
+	return healthcheck.Check{Name: "unsubscribes", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {
+		d, err := ask.deliveries(ctx)
+		if d.latest == nil {
+			return healthcheck.Observation{}, err
+		}
+		u := d.unsubscribes
+		return healthcheck.Observation{Text: fmt.Sprintf("%d in a day, %d of them within 30 s of an email", u.All, u.AtOnce)}, nil
+	}}
+}
+
 // feedbackCheck warns if SES reports no events of its emails: then complaints suppress nobody.
 func feedbackCheck(ask *asker, seen *observed) healthcheck.Check {
 	return healthcheck.Check{Name: "feedback", Lost: healthcheck.Warn, Ask: func(ctx context.Context) (healthcheck.Observation, error) {

@@ -49,6 +49,8 @@ type deliveries struct {
 	stopped  int64                // emails that wait for a sending circuit breaker
 	latest   map[string]time.Time // last delivery by destination; nil if it or a field above is unknown
 	feedback engagement.Feedback
+
+	unsubscribes engagement.Unsubscribes
 }
 
 func (d *deliveries) queue(b *pgx.Batch, now time.Time) {
@@ -58,6 +60,7 @@ func (d *deliveries) queue(b *pgx.Batch, now time.Time) {
 	outbox.ReadStopped(b, &d.stopped)
 	outbox.ReadBreakers(b, now, &d.breakers)
 	outbox.ReadLatest(b, now, &d.latest)
+	engagement.ReadUnsubscribes(b, now, &d.unsubscribes)
 	engagement.ReadFeedback(b, now, &d.feedback) // last: the fields before it are valid if it fails
 }
 

@@ -60,7 +60,7 @@ func TestLostDependencies(t *testing.T) {
 			200, "warn", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "warn", "limiter": "warn"}},
 		"postgres": {func(b *functiontest.Fixture) {
 			b.Variables["DATABASE_URL"] = "postgres://app:password@" + unreachable + "/newsletter"
-		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass", "pool": "warn", "outbox": "fail", "integrations": "warn", "feedback": "warn"}},
+		}, 503, "fail", map[string]string{"postgres": "fail", "migrations": "fail", "redis": "pass", "pool": "warn", "outbox": "fail", "integrations": "warn", "feedback": "warn", "unsubscribes": "warn"}},
 		"nothing, with a replica": {func(b *functiontest.Fixture) { b.Variables["DATABASE_READ_URL"] = b.Variables["DATABASE_URL"] },
 			200, "pass", map[string]string{"postgres": "pass", "migrations": "pass", "redis": "pass", "reader": "pass"}},
 		"the replica": {func(b *functiontest.Fixture) {
@@ -92,7 +92,7 @@ func TestLostDependencies(t *testing.T) {
 			if got.Response.StatusCode != test.status || whole != test.whole || got.Outcome != test.whole {
 				t.Errorf("%d %s %s, want %d %s", got.Response.StatusCode, whole, got.Outcome, test.status, test.whole)
 			}
-			for _, other := range []string{"limiter", "pool", "memory", "outbox", "integrations", "feedback"} {
+			for _, other := range []string{"limiter", "pool", "memory", "outbox", "integrations", "feedback", "unsubscribes"} {
 				if _, named := test.checks[other]; !named {
 					test.checks[other] = "pass"
 				}

@@ -54,7 +54,7 @@ func openWith(ctx context.Context, env *config.Env, alerts alert.Config) (lambda
 	ask := &asker{db: db, now: time.Now}
 	checks := []healthcheck.Check{
 		postgresCheck(ask), migrationsCheck(ask), redisCheck(redis), limiterCheck(redis, key, seen), poolCheck(db, ask, alerts),
-		memoryCheck(alerts, seen), outboxCheck(ask, alerts, seen), integrationsCheck(ask, alerts),
+		memoryCheck(alerts, seen), outboxCheck(ask, alerts, seen), integrationsCheck(ask, alerts), unsubscribesCheck(ask),
 	}
 	if !loopsSends {
 		checks = append(checks, feedbackCheck(ask, seen))
