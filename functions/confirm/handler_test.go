@@ -28,13 +28,19 @@ var samples = map[string]struct {
 }{
 	"show": {200, "pending", requested, []string{
 		`<html lang="en">`, "Do you want to receive The Jane Letter?", "Newsletter per E-Mail erhalten", // the text that was shown: German
-		`<form method="post"><button`, "Yes, I want to receive it", `name="action" value="decline"`,
+		`<input id="form0-agree" name="agree" type="checkbox" value="yes" required><span>Yes, I want to receive`, `name="action" value="decline"`,
 	}, []string{"<script", "jane@"}},
 	"show-json": {200, "pending", requested, []string{`{"status":"pending"}`}, nil},
 	"scanner":   {200, "pending", requested, nil, nil},
 	"button":    {200, "active", confirmed, []string{"You are subscribed"}, []string{"jane@"}},
 	"bare":      {200, "active", confirmed, []string{`{"status":"active"}`}, nil},
 	"decline":   {200, "none", requested + ", declined:declined", []string{"Your request was canceled", "30 days"}, nil},
+
+	"unticked":              {422, "pending", requested, []string{"Please tick the box", `name="agree" type="checkbox" value="yes" required>`, "Newsletter per E-Mail erhalten"}, []string{"checked"}},
+	"bare-unticked":         {422, "pending", requested, []string{`"pointer":"#/agree"`}, nil},
+	"decline-page":          {200, "pending", requested, []string{"This wasn&#39;t you?", `name="action" value="decline"`, `name="email" type="email" autocomplete="email" required>`}, []string{"jane@"}},
+	"decline-other-address": {422, "pending", requested, []string{"Please check the address", `name="action" value="decline"`, `name="email"`}, []string{"other@", "jane@"}},
+	"decline-no-address":    {422, "pending", requested, []string{"Please check the address", `name="action" value="decline"`}, nil},
 
 	"action-unknown":  {422, "pending", requested, []string{`"pointer":"#/action"`}, nil},
 	"body-json":       {415, "pending", requested, []string{"unsupported-media-type"}, nil},
@@ -283,7 +289,7 @@ func TestADeclineCanBeTakenBack(t *testing.T) {
 			expectPage(t, functiontest.Serve(t, api, page(t, link, language)), http.StatusGone, parts...)
 		}
 	}
-	expectPage(t, functiontest.Serve(t, api, press(t, b.Sign(claims), "en", "")), http.StatusGone, "I do want to sign up")
+	expectPage(t, functiontest.Serve(t, api, press(t, b.Sign(claims), "en", "agree=yes")), http.StatusGone, "I do want to sign up")
 	expectPage(t, functiontest.Serve(t, api, functiontest.SampleHTTP(t, "confirm", "bare", b.Sign(claims))), http.StatusGone, "action=sign-up")
 	b.ExpectRows(before)
 
@@ -303,6 +309,44 @@ func TestOnlyADeclinedLinkEndsAMute(t *testing.T) {
 	got := functiontest.Serve(t, api, press(t, b.Sign(claims), "en", "action=sign-up"))
 	if got.Response.StatusCode != http.StatusNotFound || got.Response.Body != want.Response.Body {
 		t.Errorf("%d %s", got.Response.StatusCode, got.Response.Body)
+	}
+	b.ExpectState("jane@example.org pending", requested, "email.confirm")
+}
+
+// TestFormsAreShownAgainInEveryLanguage with what is missing.
+func TestFormsAreShownAgainInEveryLanguage(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	link, api := b.Sign(b.SignUp("jane@example.org")), b.Open(open).HTTP
+	before := b.CountRows()
+	for language, want := range map[string][2]string{
+		"en": {"tick the box “Yes, I want to receive The Jane Letter by email”", "Your email address: please enter"},
+		"de": {"das Häkchen bei „Ja, ich möchte The Jane Letter per E-Mail erhalten“", "Ihre E-Mail-Adresse: Bitte geben Sie"},
+		"fr": {"cochez la case « Oui, je veux recevoir The Jane Letter par", "veuillez saisir l’adresse à laquelle"},
+	} {
+		for _, body := range []string{"", "agree=", "agree=no", "agree=on", "email=jane%40example.org"} {
+			expectPage(t, functiontest.Serve(t, api, press(t, link, language, body)), http.StatusUnprocessableEntity, want[0], `name="agree"`)
+		}
+		for _, entered := range []string{"", "jane", "bob%40example.org", "jane%2Bx%40example.org"} {
+			got := functiontest.Serve(t, api, press(t, link, language, "action=decline&email="+entered))
+			expectPage(t, got, http.StatusUnprocessableEntity, want[1], `name="action" value="decline"`)
+		}
+	}
+	b.ExpectRows(before)
+}
+
+// TestProgramsNameTheAddressToDecline as people do.
+func TestProgramsNameTheAddressToDecline(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	event := functiontest.SampleHTTP(t, "confirm", "bare", b.Sign(b.SignUp("jane@example.org")))
+	api := b.Open(open).HTTP
+	for _, body := range []string{"action=decline", "action=decline&email=jane", "action=decline&email=bob%40example.org"} {
+		event.Body = body
+		got := functiontest.Serve(t, api, event)
+		if got.Response.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got.Response.Body, `"pointer":"#/email"`) {
+			t.Errorf("%s: %d %s", body, got.Response.StatusCode, got.Response.Body)
+		}
 	}
 	b.ExpectState("jane@example.org pending", requested, "email.confirm")
 }

@@ -104,7 +104,7 @@ func TestJournalRecordsMailboxes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.Store.Decline(t.Context(), b.Activate("stranger@example.org").Link, functiontest.Visit); err != nil {
+	if _, err := b.Store.Decline(t.Context(), b.Activate("stranger@example.org").Link, b.Address("stranger@example.org"), functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Store.Unsubscribe(t.Context(), b.Activate("leaves@example.org").Link, functiontest.Visit); err != nil {

@@ -270,7 +270,7 @@ func TestNoEmailAfterTheEnd(t *testing.T) {
 	b := setup(t)
 	for name, end := range map[string]func(confirm token.Claims) error{
 		"declined": func(c token.Claims) error {
-			_, err := b.Store.Decline(t.Context(), c.Link, functiontest.Visit)
+			_, err := b.Store.Decline(t.Context(), c.Link, b.Address("declined@example.org"), functiontest.Visit)
 			return err
 		},
 		"unsubscribed": func(c token.Claims) error {

@@ -84,6 +84,7 @@ type Page struct {
 	Button     string   `json:"button"`
 	Secondary  string   `json:"secondary"` // the secondary button
 	Label      string   `json:"label"`     // the label of the address field
+	Box        string   `json:"box"`       // the label of the box to tick
 }
 
 // Translation is all texts of one language.
@@ -96,7 +97,10 @@ type Translation struct {
 	Pages            struct {
 		Accepted             Page `json:"accepted"`
 		Confirm              Page `json:"confirm"`
+		ConfirmUnticked      Page `json:"confirm_unticked"` // above the form of Confirm
 		Confirmed            Page `json:"confirmed"`
+		Decline              Page `json:"decline"`
+		DeclineMismatch      Page `json:"decline_mismatch"` // above the form of Decline
 		Declined             Page `json:"declined"`
 		Unsubscribe          Page `json:"unsubscribe"`
 		Unsubscribed         Page `json:"unsubscribed"`
@@ -176,7 +180,7 @@ func parse(content []byte, site string) (*Translation, error) {
 }
 
 // optional lists the fields that may be empty.
-var optional = []string{"Button", "Secondary", "Label", "After", "Before", "Paragraphs"}
+var optional = []string{"Button", "Secondary", "Label", "Box", "After", "Before", "Paragraphs"}
 
 // fill replaces {site} in every text and rejects missing texts and unknown placeholders.
 func fill(v reflect.Value, where, site string) error {

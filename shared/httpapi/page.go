@@ -37,7 +37,7 @@ type PageForm struct {
 // Field is a form field. Label is shown for an input and unused for a hidden field.
 type Field struct {
 	Name, Value, Label string
-	Type               string // of the input; defaults to "text"
+	Type               string // of the input; defaults to "text". The label of a "checkbox" follows it.
 	Autocomplete       string // e.g. "email"
 	Required           bool
 }
@@ -48,6 +48,8 @@ const style = `:root{color-scheme:light dark}` +
 	`blockquote{margin:1.5rem 0;padding:.25rem 1rem;border-left:.25rem solid #767676;white-space:pre-line}` +
 	`form{margin:1.5rem 0}label{display:block;margin-bottom:.25rem}` +
 	`input{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;margin-bottom:1rem}` +
+	`label.box{display:flex;gap:.75rem;align-items:flex-start;margin-bottom:1rem}` +
+	`input[type=checkbox]{width:1.5rem;height:1.5rem;flex:none;margin:0}` +
 	`button{font:inherit;font-weight:600;padding:.8rem 1.5rem;min-height:3rem;border:0;border-radius:.4rem;background:#0b57d0;color:#fff;cursor:pointer}` +
 	`button.secondary{background:none;color:inherit;font-weight:400;text-decoration:underline;padding:.8rem 0}` +
 	`button:focus-visible,input:focus-visible{outline:.2rem solid #f5a623;outline-offset:.15rem}` +
@@ -120,8 +122,13 @@ func (f PageForm) render(b *strings.Builder, prefix string) {
 }
 
 func (f Field) render(b *strings.Builder, id string) {
-	b.WriteString(`<label` + attribute("for", id) + `>` + html.EscapeString(f.Label) + `</label>` +
-		`<input` + attribute("id", id) + attribute("name", f.Name) + attribute("type", cmp.Or(f.Type, "text")))
+	label, box := html.EscapeString(f.Label), f.Type == "checkbox"
+	if box {
+		b.WriteString(`<label class="box"` + attribute("for", id) + `>`)
+	} else {
+		b.WriteString(`<label` + attribute("for", id) + `>` + label + `</label>`)
+	}
+	b.WriteString(`<input` + attribute("id", id) + attribute("name", f.Name) + attribute("type", cmp.Or(f.Type, "text")))
 	if f.Value != "" {
 		b.WriteString(attribute("value", f.Value))
 	}
@@ -132,6 +139,9 @@ func (f Field) render(b *strings.Builder, id string) {
 		b.WriteString(` required`)
 	}
 	b.WriteString(`>`)
+	if box {
+		b.WriteString(`<span>` + label + `</span></label>`)
+	}
 }
 
 func attribute(name, value string) string { return " " + name + `="` + html.EscapeString(value) + `"` }

@@ -83,7 +83,7 @@ func TestLinksThatConfirmNothing(t *testing.T) {
 	refuse("suppressed", returned)
 
 	declined := b.link("john@example.org")
-	b.click(b.store.Decline, declined, DeclinedNow)
+	b.click(b.decline, declined, DeclinedNow)
 	refuse("declined", declined)
 }
 

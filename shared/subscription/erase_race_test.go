@@ -21,7 +21,7 @@ func TestAnErasureSeesWhatBeganBeforeIt(t *testing.T) {
 			if n, err := b.store.Expire(b.Context(), 10); err != nil || n != 1 {
 				b.Fatalf("%d, %v", n, err)
 			}
-			_, err := s.Decline(b.Context(), claims, visit)
+			_, err := s.Decline(b.Context(), claims, address(b, jane), visit)
 			return err
 		},
 	} {

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -18,7 +19,7 @@ import (
 // again. For the same reason, a link whose own request expired unconfirmed ends the subscriber's current subscription
 // as long as the old pseudonym is kept. The error is the database's.
 func (s *Store) Unsubscribe(ctx context.Context, link token.Link, visit Visit) (Outcome, error) {
-	outcome, err := s.leave(ctx, link, visit, onUnsubscribe)
+	outcome, err := s.leave(ctx, link, visit, onUnsubscribe, nil)
 	if err != nil {
 		return "", fmt.Errorf("unsubscribe: %w", err)
 	}
@@ -26,10 +27,11 @@ func (s *Store) Unsubscribe(ctx context.Context, link token.Link, visit Visit) (
 }
 
 // Decline handles "this wasn't me" for a verified confirm token: it cancels the request, or ends the subscription if it
-// was confirmed, and suppresses all email to the mailbox for mutePeriod. It succeeds in every state, when repeated, and
-// for any epoch. The error is the database's.
-func (s *Store) Decline(ctx context.Context, link token.Link, visit Visit) (Outcome, error) {
-	outcome, err := s.leave(ctx, link, visit, onDecline)
+// was confirmed, and suppresses all email to the mailbox for mutePeriod. a was entered by the reader, because email
+// scanners press buttons. It succeeds in every state, when repeated, and for any epoch; once the pseudonym of the link's
+// address is deleted, for any address. The error is ErrNotTheAddress for another address, or the database's.
+func (s *Store) Decline(ctx context.Context, link token.Link, a Address, visit Visit) (Outcome, error) {
+	outcome, err := s.leave(ctx, link, visit, onDecline, s.key.Address(a.Normalized))
 	if err != nil {
 		return "", fmt.Errorf("decline subscription: %w", err)
 	}
@@ -40,13 +42,28 @@ func (s *Store) Decline(ctx context.Context, link token.Link, visit Visit) (Outc
 const keepIdentitySQL = `
 update identities set until = greatest(until, $2::timestamptz) where subscriber_id = $1::text::uuid and until is not null`
 
-func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e stateEvent) (Outcome, error) {
+// linkPseudonymSQL reads the address that a link was sent to.
+const linkPseudonymSQL = `
+select email_hmac from identities where subscriber_id = $1::text::uuid`
+
+// leave ends a request or a subscription. entered is the pseudonym of the address that was entered; nil if none was
+// asked for.
+func (s *Store) leave(ctx context.Context, link token.Link, visit Visit, e stateEvent, entered []byte) (Outcome, error) {
 	lock, eventID := s.subscriberLock(link.SubscriberID), newID()
 	var loaded linkState
+	var sentTo []byte
 	var outcome Outcome
 	err := s.transact(ctx, lock,
-		func(b *pgx.Batch, before time.Time) { loaded.load(b, before, lock, link.SubscriberID, true, uuid.Nil) },
+		func(b *pgx.Batch, before time.Time) {
+			loaded.load(b, before, lock, link.SubscriberID, true, uuid.Nil)
+			if sentTo = nil; entered != nil {
+				b.Queue(linkPseudonymSQL, link.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return ignoreNoRows(found.Scan(&sentTo)) })
+			}
+		},
 		func(b *pgx.Batch, now time.Time) error {
+			if entered != nil && sentTo != nil && !bytes.Equal(entered, sentTo) {
+				return ErrNotTheAddress
+			}
 			// A suppression does not prevent the end of a subscription. Without a pseudonym, there is nothing to mute.
 			r := loaded.row
 			from, muted := r.state(), loaded.suppressions.reason != "" || !loaded.suppressions.known

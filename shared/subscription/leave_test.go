@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -66,9 +67,9 @@ func TestDecline(t *testing.T) {
 	b := setup(t)
 	b.request(jane, ConfirmationQueued)
 	c := b.link(jane)
-	b.click(b.store.Decline, c, DeclinedNow)
+	b.click(b.decline, c, DeclinedNow)
 	b.expectRow(jane, None, 0, false)
-	b.click(b.store.Decline, c, AlreadyEnded)
+	b.click(b.decline, c, AlreadyEnded)
 	b.advance(mutePeriod - time.Second)
 	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, None, 0, false)
@@ -80,7 +81,7 @@ func TestDecline(t *testing.T) {
 	// A decline also ends a subscription that another visitor confirmed.
 	c = b.link(jane)
 	b.click(b.store.Confirm, c, ConfirmedNow)
-	b.click(b.store.Decline, c, UnsubscribedNow)
+	b.click(b.decline, c, UnsubscribedNow)
 	b.expectRow(jane, Unsubscribed, 2, false)
 	b.request(jane, RequestSuppressed)
 	b.expectRow(jane, Unsubscribed, 2, false)
@@ -89,7 +90,7 @@ func TestDecline(t *testing.T) {
 	b.request("john@example.org", ConfirmationQueued)
 	c = b.link("john@example.org")
 	b.click(b.store.Unsubscribe, c, DeclinedNow)
-	b.click(b.store.Decline, c, MutedNow)
+	b.click(b.decline, c, MutedNow)
 	b.request("john@example.org", RequestSuppressed)
 }
 
@@ -98,7 +99,7 @@ func TestADeclineDoesNotShortenASuppression(t *testing.T) {
 	b.request(jane, ConfirmationQueued)
 	c := b.link(jane)
 	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
-	b.click(b.store.Decline, c, AlreadyEnded)
+	b.click(b.decline, c, AlreadyEnded)
 	b.advance(mutePeriod + time.Hour)
 	b.request(jane, RequestSuppressed)
 	if got := b.strings("select reason from suppressions where until is null"); len(got) != 1 || got[0] != "complaint" {
@@ -121,7 +122,7 @@ func TestSuppress(t *testing.T) {
 	// A complaint about an email whose request was declined: only the identity is left.
 	b.request("john@example.org", ConfirmationQueued)
 	c := b.link("john@example.org")
-	b.click(b.store.Decline, c, DeclinedNow)
+	b.click(b.decline, c, DeclinedNow)
 	b.suppress(Suppression{SubscriberID: c.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	b.advance(mutePeriod + time.Hour)
 	b.request("john@example.org", RequestSuppressed)
@@ -129,7 +130,7 @@ func TestSuppress(t *testing.T) {
 	// An unknown subscriber: nothing is stored, and no event is recorded.
 	events := b.count("ledger_events")
 	b.suppress(Suppression{SubscriberID: uuid.New(), Reason: Complaint, Actor: ledger.Provider}, Unchanged)
-	b.click(b.store.Decline, token.Link{SubscriberID: uuid.New()}, AlreadyEnded)
+	b.click(b.decline, token.Link{SubscriberID: uuid.New()}, AlreadyEnded)
 	if b.count("ledger_events") != events {
 		t.Error("an event about an unknown subscriber")
 	}
@@ -193,5 +194,31 @@ func TestExpireAgainstConfirm(t *testing.T) {
 		})
 		both.Wait()
 		b.checkHistory(typed)
+	}
+}
+
+// TestADeclineTakesTheAddress of the link, in any spelling that is the same address.
+func TestADeclineTakesTheAddress(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	b.request("bob@example.org", ConfirmationQueued)
+	c := b.link(jane)
+	for _, other := range []string{"bob@example.org", "jane+x@example.org", "jane@example.com"} {
+		if got, err := b.store.Decline(t.Context(), c, address(t, other), visit); !errors.Is(err, ErrNotTheAddress) || got != "" {
+			t.Errorf("%s: %q, %v", other, got, err)
+		}
+	}
+	b.expectLedger("requested:confirmation_queued", "requested:confirmation_queued")
+	b.expectRow(jane, Pending, 1, false)
+	if n := b.count("suppressions"); n != 0 {
+		t.Errorf("%d suppressions", n)
+	}
+	if got, err := b.store.Decline(t.Context(), c, address(t, "JANE@Example.org"), visit); got != DeclinedNow || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	b.expectRow("bob@example.org", Pending, 1, false)
+	b.erase(Erasure{Address: address(t, jane)}, ErasedNow)
+	if got, err := b.store.Decline(t.Context(), c, address(t, "jane@example.com"), visit); got != AlreadyEnded || err != nil {
+		t.Errorf("after the erasure: %q, %v", got, err)
 	}
 }

@@ -101,7 +101,7 @@ func TestRecipients(t *testing.T) {
 	if r := found["john@example.org"]; r.Accepts(ConfirmEmail.Kind(), 1) || !r.Accepts(AlreadySubscribedEmail.Kind(), 1) || r.Accepts(outbox.None, 1) {
 		t.Errorf("%+v", r)
 	}
-	b.click(b.store.Decline, c, DeclinedNow)
+	b.click(b.decline, c, DeclinedNow)
 	b.click(b.store.Unsubscribe, b.unsubscribeLink("john@example.org"), UnsubscribedNow)
 	found = read()
 	if len(found) != 1 {

@@ -21,7 +21,7 @@ func TestADeclineCoversEverySpelling(t *testing.T) {
 	b.deliver()
 	b.advance(confirmPause)
 	b.request(spelling(98), ConfirmationQueued) // it is due when the button is pressed
-	b.click(b.store.Decline, b.link(victim), DeclinedNow)
+	b.click(b.decline, b.link(victim), DeclinedNow)
 	if sent := b.deliver(); len(sent) != 0 {
 		t.Errorf("sent %v", sent)
 	}
@@ -96,7 +96,7 @@ func TestAMutedMailboxKeepsItsSubscriber(t *testing.T) {
 	b.activate(victim)
 	b.advance(confirmPause)
 	b.request(spelling(1), ConfirmationQueued)
-	b.click(b.store.Decline, b.link(spelling(1)), DeclinedNow)
+	b.click(b.decline, b.link(spelling(1)), DeclinedNow)
 	id := b.row(victim).ID
 	people, err := b.store.Recipients(t.Context(), id)
 	if err != nil || !people[id].IsSubscribed() {

@@ -190,7 +190,7 @@ func TestEverySpellingHasOneBudget(t *testing.T) {
 		if sent := b.deliver(); len(sent) != 1 {
 			t.Errorf("to the mailbox of %v: %v", spellings, sent)
 		}
-		b.click(b.store.Decline, b.link(spellings[0]), DeclinedNow)
+		b.click(b.decline, b.link(spellings[0]), DeclinedNow)
 		b.advance(2 * time.Hour)
 		for _, s := range spellings {
 			b.request(s, RequestSuppressed)

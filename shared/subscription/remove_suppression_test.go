@@ -37,7 +37,7 @@ func TestRemoveSuppression(t *testing.T) {
 	b.removeSuppression(jane, SuppressionRemoved)
 	b.advance(2 * budgetWindow)
 	b.request(jane, ConfirmationQueued)
-	b.click(b.store.Decline, b.link(jane), DeclinedNow)
+	b.click(b.decline, b.link(jane), DeclinedNow)
 	b.request(jane, RequestSuppressed)
 	b.removeSuppression(jane, SuppressionRemoved)
 	b.advance(confirmPause)

@@ -228,7 +228,7 @@ func TestADeclineCanBeTakenBack(t *testing.T) {
 			prepare(b)
 			c := token.Claims{Purpose: token.Confirm, Link: b.link(jane), Expires: b.now().Add(token.ConfirmLifetime)}
 			b.deliver()
-			if _, err := b.store.Decline(t.Context(), c.Link, visit); err != nil {
+			if _, err := b.decline(t.Context(), c.Link, visit); err != nil {
 				t.Fatal(err)
 			}
 			b.expectUse(c, Declined)
@@ -272,7 +272,7 @@ func TestADeclinedLinkEnds(t *testing.T) {
 	decline := func(typed string) token.Claims {
 		b.request(typed, ConfirmationQueued)
 		c := b.claims(token.Confirm, typed)
-		b.click(b.store.Decline, c.Link, DeclinedNow)
+		b.click(b.decline, c.Link, DeclinedNow)
 		b.expectUse(c, Declined)
 		return c
 	}
@@ -302,8 +302,8 @@ func TestEndMuteFreesTheMailbox(t *testing.T) {
 	b.advance(confirmPause)
 	b.request(spelling(2), ConfirmationQueued)
 	first, second := b.claims(token.Confirm, spelling(1)), b.claims(token.Confirm, spelling(2))
-	b.click(b.store.Decline, first.Link, DeclinedNow)
-	b.click(b.store.Decline, second.Link, DeclinedNow)
+	b.click(b.decline, first.Link, DeclinedNow)
+	b.click(b.decline, second.Link, DeclinedNow)
 	b.click(b.store.EndMute, second.Link, MuteEnded)
 	b.advance(budgetWindow)
 	b.request(victim, ConfirmationQueued)

@@ -130,7 +130,7 @@ func (s *Store) replayUnsubscribe(ctx context.Context, record SuppressionRecord,
 	if !target.found {
 		return Unchanged, nil
 	}
-	return s.leave(ctx, token.Link{SubscriberID: target.id}, visit, onUnsubscribe)
+	return s.leave(ctx, token.Link{SubscriberID: target.id}, visit, onUnsubscribe, nil)
 }
 
 const deleteIdentitiesSQL = `

@@ -67,7 +67,11 @@ func TestEachOperationIsTwoRoundTrips(t *testing.T) {
 		}
 	})
 	count("unsubscribe", 2, func() { b.click(b.store.Unsubscribe, unsubscribe, UnsubscribedNow) })
-	count("decline", 2, func() { b.click(b.store.Decline, confirm, MutedNow) })
+	count("decline", 2, func() {
+		if got, err := b.store.Decline(t.Context(), confirm, address(t, jane), visit); got != MutedNow || err != nil {
+			t.Error(got, err)
+		}
+	})
 	count("suppress", 2, func() {
 		b.suppress(Suppression{SubscriberID: confirm.SubscriberID, Reason: Complaint, Actor: ledger.Provider}, SuppressedNow)
 	})

@@ -71,7 +71,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		}},
 		"decline": {pseudonym, signUp, func(b *fixture) func() error {
 			link := b.link(jane)
-			return func() error { return outcome(b.store.Decline(b.Context(), link, visit)) }
+			return func() error { return outcome(b.decline(b.Context(), link, visit)) }
 		}},
 		"suppress": {person, subscribe, func(b *fixture) func() error {
 			id := b.row(jane).ID

@@ -134,7 +134,7 @@ func (b *fixture) live(typed string) {
 	b.request(typed, ConfirmationQueued)
 	b.deliver()
 	b.advance(3 * time.Minute)
-	b.click(b.store.Decline, b.link(typed), DeclinedNow)
+	b.click(b.decline, b.link(typed), DeclinedNow)
 	b.advance(mutePeriod + 3*time.Hour + 5*time.Minute)
 	b.activate(typed)
 	step()

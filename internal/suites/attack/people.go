@@ -78,7 +78,7 @@ func (a *attack) signUp(ctx context.Context, v *visitor, address, page string) b
 	defer cancel()
 	for ctx.Err() == nil {
 		if link := a.confirmLink(address); link != "" {
-			status := v.post(ctx, link, "")
+			status := v.post(ctx, link, "agree=yes")
 			a.note(status)
 			return status == 200
 		}

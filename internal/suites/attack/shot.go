@@ -108,8 +108,10 @@ func (v *visitor) post(ctx context.Context, path, body string) int {
 		return 0
 	}
 	request.Header.Set("User-Agent", v.agent)
-	if body != "" {
+	if strings.HasPrefix(body, "{") {
 		request.Header.Set("Content-Type", "application/json")
+	} else if body != "" {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	response, err := v.client.Do(request)
 	if err != nil {

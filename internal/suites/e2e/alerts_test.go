@@ -198,7 +198,7 @@ func strangersAreSignedUp(t *testing.T, w *watch) {
 	w.operator(t, "hold", "reject", "--all")
 	w.resolves("signup_burst", "held/disposable")
 	for i := range signUps / 5 {
-		if got := v.send(t, http.MethodPost, v.mail(t, address(i), 1).link(t, confirmPath), ""); got.Status != http.StatusOK {
+		if got := v.send(t, http.MethodPost, v.mail(t, address(i), 1).link(t, confirmPath), agree, asForm); got.Status != http.StatusOK {
 			t.Fatalf("confirm: %d", got.Status)
 		}
 	}

@@ -38,11 +38,13 @@ func TestBasePath(t *testing.T) {
 			t.Errorf("unexpected link %s", link)
 		}
 	}
-	for _, step := range []struct{ link, status string }{{mail.link(t, confirmPath), "active"}, {mail.link(t, unsubscribePath), "unsubscribed"}} {
+	for _, step := range []struct{ link, body, status string }{
+		{mail.link(t, confirmPath), agree, "active"}, {mail.link(t, unsubscribePath), "", "unsubscribed"},
+	} {
 		if got := inbox.send(t, http.MethodGet, step.link, ""); got.Status != http.StatusOK {
 			t.Errorf("%s: %d %s", step.link, got.Status, got.Body)
 		}
-		if got := inbox.send(t, http.MethodPost, strings.Replace(step.link, "?", "/?", 1), ""); got.Status != http.StatusOK || s.status(t, address) != step.status {
+		if got := inbox.send(t, http.MethodPost, strings.Replace(step.link, "?", "/?", 1), step.body, asForm); got.Status != http.StatusOK || s.status(t, address) != step.status {
 			t.Errorf("%s: %d %s, the subscriber is %s", step.link, got.Status, got.Body, s.status(t, address))
 		}
 	}
@@ -52,7 +54,7 @@ func TestBasePath(t *testing.T) {
 		const address = "base.browser@example.org"
 		v.subscribe(t, address)
 		mail := inbox.mail(t, address, 1)
-		do(t, ctx, chromedp.Navigate(s.base+mail.link(t, confirmPath)), chromedp.Click(chromedp.CSS("button")))
+		do(t, ctx, chromedp.Navigate(s.base+mail.link(t, confirmPath)), chromedp.Click(chromedp.CSS("#form0-agree")), chromedp.Click(chromedp.CSS("button")))
 		awaitHeading(t, ctx, "You are subscribed")
 		do(t, ctx, chromedp.Navigate(s.base+mail.link(t, unsubscribePath)), chromedp.Click(chromedp.CSS("button")))
 		awaitHeading(t, ctx, "You are unsubscribed")
@@ -88,7 +90,7 @@ func TestOneClickAcceptsAnyBodyThroughTheGateway(t *testing.T) {
 		address := fmt.Sprintf("any.body.%d@example.org", i)
 		v.subscribe(t, address)
 		mail := v.mail(t, address, 1)
-		v.send(t, http.MethodPost, mail.link(t, confirmPath), "")
+		v.send(t, http.MethodPost, mail.link(t, confirmPath), agree, asForm)
 		link := mail.link(t, unsubscribePath)
 		for _, step := range []struct{ method, status string }{{http.MethodHead, "active"}, {http.MethodGet, "active"}, {http.MethodPost, "unsubscribed"}} {
 			got := v.send(t, step.method, link, post.body, post.kind, "Accept: application/json")

@@ -36,7 +36,7 @@ func TestErasureInABrowser(t *testing.T) {
 	confirm := v.mail(t, address, 1).link(t, confirmPath)
 	do(t, ctx, chromedp.Navigate(s.base+confirm), chromedp.WaitVisible(chromedp.CSS("blockquote"))) // the consent text
 	picture(t, ctx, "confirm")
-	do(t, ctx, chromedp.Click(chromedp.CSS("button")))
+	do(t, ctx, chromedp.Click(chromedp.CSS("#form0-agree")), chromedp.Click(chromedp.CSS("button")))
 	awaitHeading(t, ctx, "You are subscribed")
 	picture(t, ctx, "confirmed")
 

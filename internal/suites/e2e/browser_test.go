@@ -27,8 +27,8 @@ func TestSignUpInABrowser(t *testing.T) {
 	if got := s.status(t, address); got != "pending" {
 		t.Errorf("after opening the link: %s", got)
 	}
-	// By keyboard: the Tab key first focuses the confirm button.
-	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"))
+	// By keyboard: the Tab key first focuses the box, which the Space key ticks, then the confirm button.
+	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent(" "), chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"))
 	awaitHeading(t, ctx, "You are subscribed")
 	if got := s.status(t, address); got != "active" {
 		t.Errorf("after the button: %s", got)

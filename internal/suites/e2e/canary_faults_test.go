@@ -41,7 +41,7 @@ func (f *flight) refused() {
 		f.Fakes.Captcha.Fail(devstack.CaptchaAnswer{Status: status, Body: quote(jim)})
 		f.send(v, http.StatusAccepted, http.MethodPost, subscribePath, f.signUp(jim, "Jim"), asJSON)
 		f.everySchedule()
-		f.send(v, http.StatusOK, http.MethodPost, f.mailed("Jim's", v.mail(f.t, jim, 1).link(f.t, confirmPath)), "")
+		f.send(v, http.StatusOK, http.MethodPost, f.mailed("Jim's", v.mail(f.t, jim, 1).link(f.t, confirmPath)), agree, asForm)
 		f.everySchedule()
 	}
 	f.tampers(f.t, "to make statements fail", "schema: not of a migration: function refuse() ",

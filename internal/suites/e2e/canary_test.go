@@ -106,7 +106,7 @@ func (f *flight) activate(v *visitor, email, name string) (leave string) {
 	mail := v.mail(f.t, email, 1)
 	confirm := f.mailed(name+" to confirm", mail.link(f.t, confirmPath))
 	f.send(v, http.StatusOK, http.MethodGet, confirm, "", "Accept: text/html")
-	f.send(v, http.StatusOK, http.MethodPost, confirm, "")
+	f.send(v, http.StatusOK, http.MethodPost, confirm, agree, asForm)
 	return f.mailed(name+" to leave", mail.link(f.t, unsubscribePath))
 }
 

@@ -82,6 +82,8 @@ const (
 
 	asJSON = "Content-Type: application/json"
 	asForm = "Content-Type: application/x-www-form-urlencoded"
+
+	agree = "agree=yes" // the ticked box of the confirmation page
 )
 
 // subscribe signs an address up and expects 202.

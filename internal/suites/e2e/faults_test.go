@@ -53,7 +53,7 @@ func TestPostgresOutage(t *testing.T) {
 	v.subscribe(t, "leaves@example.org")
 	mail := v.mail(t, "leaves@example.org", 1)
 	leave := mail.link(t, unsubscribePath)
-	if got := v.send(t, http.MethodPost, mail.link(t, confirmPath), ""); got.Status != http.StatusOK {
+	if got := v.send(t, http.MethodPost, mail.link(t, confirmPath), agree, asForm); got.Status != http.StatusOK {
 		t.Fatalf("confirm: %d", got.Status)
 	}
 	s.allowConnections(t, false)

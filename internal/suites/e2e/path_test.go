@@ -38,7 +38,7 @@ func TestSignUpTravelsTheWholePath(t *testing.T) {
 
 	t.Log("The button activates; a second press changes nothing.")
 	for range 2 {
-		if got := jane.send(t, http.MethodPost, confirm, ""); got.Status != http.StatusOK {
+		if got := jane.send(t, http.MethodPost, confirm, agree, asForm); got.Status != http.StatusOK {
 			t.Fatalf("confirm: %d %s", got.Status, got.Body)
 		}
 		if got := s.status(t, address); got != "active" {
@@ -69,7 +69,7 @@ func TestSignUpTravelsTheWholePath(t *testing.T) {
 	}
 
 	t.Log("An old confirmation link is not accepted.")
-	if got := jane.send(t, http.MethodPost, confirm, ""); got.Status != http.StatusNotFound {
+	if got := jane.send(t, http.MethodPost, confirm, agree, asForm); got.Status != http.StatusNotFound {
 		t.Fatalf("old confirm link: %d %s", got.Status, got.Body)
 	}
 	want := []string{"subscription.requested", "subscription.confirmed", "subscription.unsubscribed"}
@@ -89,7 +89,7 @@ func TestDecliningStopsEmail(t *testing.T) {
 	const address = "victim.notme@example.org"
 	stranger.subscribe(t, address)
 	confirm := victim.mail(t, address, 1).link(t, confirmPath)
-	if got := victim.send(t, http.MethodPost, confirm, "action=decline", asForm); got.Status != http.StatusOK {
+	if got := victim.send(t, http.MethodPost, confirm, "action=decline&email="+address, asForm); got.Status != http.StatusOK {
 		t.Fatalf("not me: %d %s", got.Status, got.Body)
 	}
 	stranger.subscribe(t, address)

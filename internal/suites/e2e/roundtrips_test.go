@@ -38,7 +38,7 @@ func TestRoundTrips(t *testing.T) {
 	}
 	s.deliver(t)
 	link := func(address, path string) string { return v.mail(t, address, 1).link(t, path) }
-	v.send(t, http.MethodPost, link("rt1@example.org", confirmPath), "")
+	v.send(t, http.MethodPost, link("rt1@example.org", confirmPath), agree, asForm)
 	v.send(t, http.MethodPost, link("rt1@example.org", unsubscribePath), "")
 
 	for _, idle := range []time.Duration{0, 5 * time.Second} {
@@ -50,7 +50,7 @@ func TestRoundTrips(t *testing.T) {
 			redis, postgres int
 		}{
 			{"subscribe", func() answer { return v.subscribe(t, "again-"+address) }, 1 + beside, 2},
-			{"confirm", func() answer { return v.send(t, http.MethodPost, link(address, confirmPath), "") }, 1 + beside, 2},
+			{"confirm", func() answer { return v.send(t, http.MethodPost, link(address, confirmPath), agree, asForm) }, 1 + beside, 2},
 			{"one-click unsubscribe", func() answer { return v.send(t, http.MethodPost, link(address, unsubscribePath), "") }, 0 + beside, 2},
 		} {
 			redisBefore, postgresBefore := redisProxy.RoundTrips(), postgresProxy.RoundTrips()

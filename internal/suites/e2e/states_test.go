@@ -45,7 +45,7 @@ func activate(t *testing.T, s *stack, v *visitor, address string) {
 	v.subscribe(t, address)
 	s.deliver(t)
 	confirm := v.mail(t, address, 1).link(t, confirmPath)
-	if got := v.send(t, http.MethodPost, confirm, ""); got.Status != http.StatusOK {
+	if got := v.send(t, http.MethodPost, confirm, agree, asForm); got.Status != http.StatusOK {
 		t.Fatalf("confirm: %d %s", got.Status, got.Body)
 	}
 }

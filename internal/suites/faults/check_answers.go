@@ -103,7 +103,7 @@ func checkOnce(h *history) []string {
 // allowed lists the acceptable answers to a good request; a lost answer or a 503 is always acceptable.
 var allowed = map[string][]int{
 	opSubscribe: {202, 429}, opAskLeave: {202, 429}, opAskExport: {202, 429}, opAskErase: {202, 429},
-	opConfirm: {200, 404, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404, 429}, opMistyped: {404, 422, 429},
+	opConfirm: {200, 404, 410, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404, 429}, opMistyped: {404, 422, 429},
 	opLook: {200, 404}, opSuppress: {200}, opExpire: {200},
 }
 

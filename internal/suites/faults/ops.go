@@ -158,8 +158,10 @@ func (r *run) planLink(random *rand.Rand, op, address string) (act, bool) {
 	switch op {
 	case opLook:
 		a.request.method = []string{http.MethodGet, http.MethodHead}[random.IntN(2)]
+	case opConfirm:
+		a.request.kind, a.request.body = encoded(true, map[string]string{"agree": "yes"})
 	case opNotMe:
-		a.request.kind, a.request.body = encoded(true, map[string]string{"action": "decline"})
+		a.request.kind, a.request.body = encoded(true, map[string]string{"action": "decline", "email": spell(random, used.To)})
 	case opLeave:
 		a.request.kind, a.request.body = oneClick(random)
 	case opMistyped:
