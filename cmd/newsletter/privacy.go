@@ -51,7 +51,8 @@ func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
 	}
 	return printJSON(stdout, cfg.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
-		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests,
+		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests, Identities: record.Identities,
+		EmailLog: record.EmailLog, Erasures: record.Erasures,
 	}, book.Footer, uses, time.Now()))
 }
 

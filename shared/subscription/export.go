@@ -23,7 +23,10 @@ type PersonalData struct {
 	Events          []json.RawMessage // with their consent texts and contexts
 	Deliveries      []json.RawMessage
 	Engagement      []json.RawMessage
-	Suppressions    []json.RawMessage
+	Suppressions    []json.RawMessage // of all spellings of the address
+	Identities      []json.RawMessage // the ids under which the subscriber is or was known
+	EmailLog        []json.RawMessage // what the budgets of the mailbox count
+	Erasures        []json.RawMessage // of earlier data of the address
 	PrivacyRequests []json.RawMessage
 }
 
@@ -32,7 +35,7 @@ const (
 	// the same (cmd/newsletter/internal/lists).
 	profileSQL = `
 select to_jsonb(p)::text from (
-    select s.id, s.email, s.status, s.epoch, s.locale, s.source,
+    select s.id, s.email, s.email_norm, s.status, s.returning_from, s.epoch, s.locale, s.source, s.evidence, s.request_event_id, s.reminded_at,
            case when e.kind is distinct from 'subscription.imported' then s.requested_at end as requested_at,
            case when e.kind is distinct from 'subscription.imported' or e.data ? 'original_at' then s.confirmed_at end as confirmed_at,
            s.ended_at
@@ -47,19 +50,30 @@ select to_jsonb(e)::text from (
     where a.subscriber_id = any($1::text[]::uuid[]) order by a.at desc, a.id desc limit $2::integer) as e`
 	exportDeliveriesSQL = `
 select to_jsonb(o)::text from (
-    select id, kind, state, outcome, attempts, created_at, finished_at
+    select id, kind, event_id, epoch, state, hold_reason, waits_for, outcome, attempts, due_at, deferred_until, created_at, finished_at
     from outbox where subscriber_id = any($1::text[]::uuid[]) and kind <> 'none'
     order by created_at desc limit $2::integer) as o`
 	exportEngagementSQL = `
 select to_jsonb(g)::text from (
-    select at, kind, detail, permanent, delivery_id
+    select id, at, kind, detail, permanent, delivery_id
     from engagement_events where subscriber_id = any($1::text[]::uuid[]) order by at desc limit $2::integer) as g`
 	exportSuppressionsSQL = `
 select to_jsonb(s)::text from (
-    select reason, created_at, until from suppressions where email_hmac = $1::bytea) as s`
+    select reason, created_at, until, email_hmac <> $1::bytea as other_spelling from suppressions
+    where email_hmac = $1::bytea or mailbox_hmac in (select mailbox_hmac from identities where email_hmac = $1::bytea)
+    order by created_at) as s`
+	exportIdentitiesSQL = `
+select to_jsonb(i)::text from (
+    select subscriber_id, key_id, until from identities where email_hmac = $1::bytea order by subscriber_id) as i`
+	exportEmailLogSQL = `
+select to_jsonb(l)::text from (
+    select id, purpose, at, sent_at from email_log
+    where mailbox_hmac in (select mailbox_hmac from identities where email_hmac = $1::bytea) order by at desc limit $2::integer) as l`
+	exportErasuresSQL = `
+select to_jsonb(e)::text from (select id, at, key_id from erasures where email_hmac = $1::bytea order by at) as e`
 	exportRequestsSQL = `
 select to_jsonb(r)::text from (
-    select kind, channel, received_at, due_at, done_at, outcome
+    select id, kind, channel, received_at, due_at, done_at, outcome
     from privacy_requests where subscriber_id = any($1::text[]::uuid[]) order by received_at) as r`
 	// As with suppressionsByIDSQL, an erasure waits for an export that has begun.
 	exportIDsSQL = `
@@ -136,6 +150,9 @@ func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, vi
 		b.Queue(exportEngagementSQL, ids, maxExported).Query(into(&r.Engagement))
 		b.Queue(exportSuppressionsSQL, email).Query(into(&r.Suppressions))
 		b.Queue(exportRequestsSQL, ids).Query(into(&r.PrivacyRequests))
+		b.Queue(exportIdentitiesSQL, email).Query(into(&r.Identities))
+		b.Queue(exportEmailLogSQL, email, maxExported).Query(into(&r.EmailLog))
+		b.Queue(exportErasuresSQL, email).Query(into(&r.Erasures))
 		return nil
 	})
 	if err != nil {
