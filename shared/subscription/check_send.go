@@ -25,7 +25,7 @@ type SendDecision struct {
 type logEntry struct {
 	id     uuid.UUID
 	email  Email      // as logged
-	sentAt *time.Time // nil if sending has not begun
+	sentAt *time.Time // nil if sending has not begun; of an invitation, when it was made
 	waits  bool       // it is due, and the subscriber's epoch is unchanged
 }
 
@@ -41,8 +41,13 @@ func decideSend(now time.Time, d outbox.Delivery, log []logEntry, domainFree tim
 	}
 	free := domainFree
 	var sent []time.Time
+	var invitedAt time.Time
 	for _, e := range log {
 		if e.id == d.ID {
+			continue
+		}
+		if e.email == invited {
+			invitedAt = later(invitedAt, *e.sentAt)
 			continue
 		}
 		if e.email == r.loggedAs && e.after(d) && (e.waits || e.sentAt != nil) {
@@ -53,6 +58,9 @@ func decideSend(now time.Time, d outbox.Delivery, log []logEntry, domainFree tim
 		}
 	}
 	slices.SortFunc(sent, func(a, b time.Time) int { return b.Compare(a) }) // latest first
+	if r.budget == confirmBudget && invitedAt.After(now.Add(-invitation)) && (len(sent) == 0 || invitedAt.After(sent[0])) {
+		return SendDecision{DeferFor: max(0, free.Sub(now))} // the mailbox's reader asked for it
+	}
 	if len(sent) >= r.budget.limit {
 		free = later(free, sent[r.budget.limit-1].Add(budgetWindow))
 	}
@@ -87,7 +95,7 @@ where id = $1::text::uuid and domain_hmac is not null`
 )
 
 const logEntriesSQL = `
-select m.id::text, m.purpose, m.sent_at,
+select m.id::text, m.purpose, case m.purpose when 'invited' then m.at else m.sent_at end,
        exists (select from outbox o join subscribers s on s.id = o.subscriber_id
                where o.id = m.id and o.state = 'ready' and o.epoch = s.epoch)
 from email_log m
@@ -127,7 +135,7 @@ func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (Recipient, Se
 			b.Queue(lockMailboxSQL, subscriberID)
 			b.Queue(lockDomainSQL, emailID)
 			b.Queue(sendRecipientSQL, subscriberID, before).QueryRow(to.scan)
-			b.Queue(logEntriesSQL, subscriberID, logged(email.sharesBudget), before.Add(-emailLifetime-budgetWindow)).Query(func(rows pgx.Rows) error {
+			b.Queue(logEntriesSQL, subscriberID, append(logged(email.sharesBudget), invited), before.Add(-emailLifetime-budgetWindow)).Query(func(rows pgx.Rows) error {
 				var err error
 				log, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e logEntry, err error) {
 					return e, row.Scan(&e.id, (*string)(&e.email), &e.sentAt, &e.waits)

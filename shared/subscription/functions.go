@@ -45,7 +45,7 @@ func (a *addressState) load(b *pgx.Batch, before time.Time, lock int64, eventID 
 	}
 	b.Queue(requestLoadSQL, lock, eventID.String(), normalized, hashes.email, hashes.mailbox, hashes.domain, before,
 		before.Add(-budgetWindow), before.Add(-domainWindow), domainLimit,
-		logged(func(r emailRow) bool { return !r.renews }), logged(func(r emailRow) bool { return r.anyAddress }), version, locale,
+		mailboxPurposes(), logged(func(r emailRow) bool { return r.anyAddress }), version, locale,
 	).QueryRow(func(found pgx.Row) error {
 		*a = addressState{sentEmails: newSentEmails(before), suppressions: suppressions{known: true}}
 		var sent, recorded zeronull.Text

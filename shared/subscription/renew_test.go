@@ -106,6 +106,26 @@ func TestRenewalsAreOutsideTheMailboxBudget(t *testing.T) {
 	b.request(jane, ConfirmationQueued)
 }
 
+// TestAnInvitationIsOutsideTheMailboxBudget, once.
+func TestAnInvitationIsOutsideTheMailboxBudget(t *testing.T) {
+	b := setup(t)
+	for range 3 {
+		b.request(jane, ConfirmationQueued)
+		b.deliver()
+		b.advance(confirmPause)
+	}
+	link := b.link(jane)
+	b.click(b.decline, link, DeclinedNow)
+	b.click(b.store.EndMute, link, MuteEnded)
+	b.advance(time.Minute)
+	b.request(jane, ConfirmationQueued)
+	if sent := b.deliver(); len(sent) != 1 {
+		t.Errorf("sent %v", sent)
+	}
+	b.advance(confirmPause)
+	b.request(jane, ConfirmationOverBudget)
+}
+
 func TestRenewalsHaveLimits(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	ago := func(all ...time.Duration) (times []time.Time) {
