@@ -58,7 +58,7 @@ func destinationList(ctx context.Context, db *operatorDB, args []string) error {
 	fmt.Fprint(stdout, "\nThe sending circuit breaker stops email to unproven mailboxes. At the time shown, 20 an hour begin to leave;\nall leave when these cause no further bounces or complaints.\n\n")
 	fmt.Fprintln(table, "STOPPED\tREASON\tSINCE\tUNTIL\tOPENED")
 	for _, b := range breakers {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\n", cmp.Or(b.Network, b.Scope.String()), b.Reason, b.OpenedAt.Local().Format(time.DateTime), b.HalfOpenAt.Local().Format(time.DateTime), b.Openings)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\n", cmp.Or(b.Network, b.String()), b.Reason, b.OpenedAt.Local().Format(time.DateTime), b.HalfOpenAt.Local().Format(time.DateTime), b.Openings)
 	}
 	return table.Flush()
 }

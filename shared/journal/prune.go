@@ -3,7 +3,7 @@ package journal
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"time"
 
 	"newsletter/shared/outbox"
@@ -16,23 +16,21 @@ const RetentionDays = 365
 // prune deletes the days before a time from a folder. The error is a *outbox.Failure.
 func prune(folder string, before time.Time) error {
 	limit := day(before)
-	top := filepath.Join(folder, filepath.FromSlash(root))
-	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(folder, path)
-		key := filepath.ToSlash(name)
-		if err != nil || !entry.IsDir() || len(key) != len(limit) {
-			return err
-		}
-		if key < limit {
-			if err := os.RemoveAll(path); err != nil {
+	top, err := os.OpenRoot(folder)
+	if err == nil {
+		defer func() { _ = top.Close() }()
+		err = fs.WalkDir(top.FS(), path.Clean(root), func(key string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.IsDir() || len(key) != len(limit) {
 				return err
 			}
-		}
-		return fs.SkipDir
-	})
+			if key < limit {
+				if err := top.RemoveAll(key); err != nil {
+					return err
+				}
+			}
+			return fs.SkipDir
+		})
+	}
 	if err != nil {
 		return &outbox.Failure{Cause: "not_pruned", AffectsDestination: true, NeedsOwner: true, Err: err}
 	}
