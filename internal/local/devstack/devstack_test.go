@@ -145,7 +145,7 @@ func TestAFolderIsForOneStackAndIsKept(t *testing.T) {
 		t.Fatalf("%d subscribers after a restart, want 1", n)
 	}
 	link := strings.Replace(mail.Links[0], s.BaseURL, again.BaseURL, 1)
-	if status, body := do(t, http.MethodPost, link, ""); status != http.StatusOK {
+	if status, body := do(t, http.MethodPost, link, "agree=yes", "Content-Type: application/x-www-form-urlencoded"); status != http.StatusOK {
 		t.Errorf("a link of before the restart: %d %s", status, body)
 	}
 }
