@@ -111,7 +111,7 @@ func serversAreLost(t *testing.T, w *watch) {
 	w.repeats()
 	eventually(t, "enough successful responses", func() bool {
 		for range 100 {
-			if got := v.send(t, http.MethodPost, link, ""); got.Status != http.StatusOK {
+			if got := v.send(t, http.MethodPost, link, agree, asForm); got.Status != http.StatusOK {
 				t.Fatalf("confirm: %d", got.Status)
 			}
 		}

@@ -104,7 +104,7 @@ func checkCheckIns(t *testing.T, s *stack) {
 	for _, c := range s.Fakes.Sentry.CheckIns() {
 		got[c.Slug] = append(got[c.Slug], fmt.Sprintf("%s every %d %s", c.Status, c.Monitor.Schedule.Value, c.Monitor.Schedule.Unit))
 	}
-	for slug, every := range map[string]string{"newsletter-deliver": "1 minute", "newsletter-health": "1 minute", "newsletter-maintain": "1 day"} {
+	for slug, every := range map[string]string{"newsletter-deliver": "1 minute", "newsletter-health": "1 minute", "newsletter-maintain": "1 hour"} {
 		if want := []string{"in_progress every " + every, "ok every " + every}; !slices.Equal(got[slug], want) {
 			t.Errorf("%s: %v, want %v", slug, got[slug], want)
 		}
