@@ -38,6 +38,8 @@ var scenarios = map[string]scenario{
 		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
 		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age", "deliveries/loops"}, workIsLeftUndone,
 	},
+	"the ledger is not proven": {nil, []string{"ledger/seals", "ledger/anchors", "ledger/verification"}, ledgerIsNotProven},
+	"database roles change":    {nil, []string{"role/app", "role/keeper"}, rolesChange},
 }
 
 // TestEveryAlertFiresAndResolves causes every alert and checks that each channel is notified once when it fires,
@@ -256,6 +258,60 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 	w.Fakes.Loops.Heal()
 	w.exec(t, "update outbox set due_at = now() where state = 'ready'") // simulates the passing of time
 	w.resolves("deliveries/loops")
+}
+
+// ledgerIsNotProven leaves an event without a seal, then forgets the anchor of its seal, then changes the event.
+func ledgerIsNotProven(t *testing.T, w *watch) {
+	newVisitor(w.base, "127.65.1.1").subscribe(t, "sealed@example.org")
+	w.deliver(t)
+	w.become(nil) // it happened just now
+
+	// Simulate the passing of time.
+	w.exec(t, "update subscribers set requested_at = requested_at - interval '5 hours'")
+	w.exec(t, "update ledger_events set at = at - interval '5 hours'")
+	w.fires("ledger/seals")
+	w.repeats()
+	w.invoke(t, "maintain", tick)
+	w.resolves("ledger/seals")
+
+	w.exec(t, "update ledger_seals set anchored_at = null")
+	w.fires("ledger/anchors")
+	w.repeats()
+	w.invoke(t, "maintain", tick)
+	w.resolves("ledger/anchors")
+
+	const (
+		move   = "update ledger_events set at = at + $1::interval where kind = 'subscription.requested'"
+		dueNow = "update maintenance set at = at - interval '1 day' where task = 'verification'"
+	)
+	w.exec(t, move, "1 microsecond")
+	w.exec(t, dueNow)
+	if result, err := w.Lambda.Invoke(t.Context(), "maintain", []byte(tick)); err != nil || result.FunctionError == "" {
+		t.Errorf("maintain with a changed event: %v %s", err, result.Payload)
+	}
+	w.fires("ledger/verification")
+	w.repeats()
+	w.exec(t, move, "-1 microsecond")
+	w.exec(t, dueNow)
+	w.invoke(t, "maintain", tick)
+	w.resolves("ledger/verification")
+}
+
+// rolesChange changes a setting of one role, and stores a large object as the other. The setting is that of this
+// database, because other tests use the roles too.
+func rolesChange(t *testing.T, w *watch) {
+	role := "alter role app in database " + w.db.Name
+	w.exec(t, role+" set statement_timeout = '4s'")
+	w.fires("role/app")
+	w.exec(t, "select lo_from_bytea(4711, 'kept for ever')")
+	w.exec(t, "alter large object 4711 owner to keeper")
+	w.fires("role/keeper")
+	w.repeats()
+
+	w.exec(t, role+" reset statement_timeout")
+	w.resolves("role/app")
+	w.exec(t, "select lo_unlink(4711)")
+	w.resolves("role/keeper")
 }
 
 // answersSlowly records requests in the last five slots of five minutes, as other environments would.
