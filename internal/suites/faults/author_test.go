@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,9 +42,17 @@ func (a *author) event(c call, e event) event {
 	return e
 }
 
+// idAt returns an id that was created at a time.
+func idAt(t time.Time) uuid.UUID {
+	id := uuid.Must(uuid.NewV7())
+	ms := binary.BigEndian.AppendUint64(nil, uint64(t.UnixMilli()))
+	copy(id[:6], ms[2:])
+	return id
+}
+
 func (a *author) delivery(e event, kind, outcome string) delivery {
 	d := delivery{
-		ID: uuid.Must(uuid.NewV7()), SubscriberID: e.SubscriberID, EventID: e.ID, Kind: kind, State: "done", Outcome: outcome, Attempts: 1,
+		ID: idAt(e.At), SubscriberID: e.SubscriberID, EventID: e.ID, Kind: kind, State: "done", Outcome: outcome, Attempts: 1,
 		Created: e.At, Finished: e.At.Add(time.Second),
 	}
 	a.h.Deliveries = append(a.h.Deliveries, d)
@@ -91,6 +100,8 @@ func goodHistory() *author {
 	claims = a.activate(goes, "goes@example.org")
 	e = a.step(opErase, "goes@example.org", claims, event{Kind: kindErased, Outcome: "erased", From: "active", To: "erased"})
 	a.h.Journal[e.ID] = true
+	a.h.Deliveries = slices.DeleteFunc(a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == goes })
+	a.delivery(e, "change", "expanded")
 	a.signUp(waits, "waits@example.org")
 	a.call(call{Op: opBad, Input: "no address", Status: 422})
 	lost := a.call(call{Op: opSubscribe, Typed: "lost@example.org", Status: 503, RetryAfter: true})

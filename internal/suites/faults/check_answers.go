@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"newsletter/shared/token"
 )
 
 // checkAcknowledged checks that what was answered with success is in the database (I1).
@@ -65,6 +67,9 @@ func (x *index) recorded(c call, kind string, rows int) string {
 	if events[0].Committed.After(c.End) {
 		return "committed after the answer"
 	}
+	if _, erased := x.erasure(events[0]); erased {
+		rows = 0 // deleted, although it had been delivered
+	}
 	if n := len(x.caused[events[0].ID]); n != rows {
 		return fmt.Sprintf("%d rows in the outbox, want %d", n, rows)
 	}
@@ -104,12 +109,12 @@ func checkOnce(h *history) []string {
 var allowed = map[string][]int{
 	opSubscribe: {202, 429}, opAskLeave: {202, 429}, opAskExport: {202, 429}, opAskErase: {202, 429},
 	opConfirm: {200, 404, 410, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404, 429}, opMistyped: {404, 422, 429},
-	opLook: {200, 404}, opSuppress: {200}, opExpire: {200},
+	opLook: {200, 404, 410}, opSuppress: {200}, opExpire: {200},
 }
 
 // checkConverges checks that an error asks to retry and that a retry ends it (I7).
 func checkConverges(h *history) []string {
-	var found []string
+	x, found := newIndex(h), []string{}
 	repeated := map[int]bool{}
 	for _, c := range h.Calls {
 		repeated[c.Repeats] = true
@@ -127,12 +132,30 @@ func checkConverges(h *history) []string {
 		case c.Status == http.StatusServiceUnavailable && c.RetryAfter:
 		case !slices.Contains(allowed[c.Op], c.Status):
 			what = "not an acceptable answer to a good request"
+		case c.Status == http.StatusGone && !x.ended(h, c):
+			what = "the link has neither expired nor been declined"
 		}
 		if what != "" {
 			found = append(found, fmt.Sprintf("call %d, %s, answered %d: %s", c.Number, c.Op, c.Status, what))
 		}
 	}
 	return found
+}
+
+// ended reports whether the link of a call had expired, or was a confirm link of an address that had declined.
+func (x *index) ended(h *history, c call) bool {
+	if c.Claims.Purpose != token.Unsubscribe && !c.Claims.Expires.IsZero() && c.End.After(c.Claims.Expires) {
+		return true
+	}
+	return c.Claims.Purpose == token.Confirm && slices.ContainsFunc(x.byAddress[c.Typed], func(e event) bool {
+		return !e.Committed.After(c.End) && (e.Kind == kindDeclined || e.Kind == kindUnsubscribed && mayBeNotMe(h, e))
+	})
+}
+
+// mayBeNotMe reports whether "this was not me" may have caused an event: a lost answer has no request id.
+func mayBeNotMe(h *history, e event) bool {
+	answered := slices.IndexFunc(h.Calls, func(c call) bool { return c.RequestID == e.RequestID })
+	return answered < 0 || h.Calls[answered].Op == opNotMe
 }
 
 // function returns the function that answers a call.

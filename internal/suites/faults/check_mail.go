@@ -60,6 +60,12 @@ func (x *index) overtaken(d delivery) bool {
 			return true
 		}
 	}
+	for _, e := range x.events { // of those that an erasure has deleted, only the events are left
+		_, erased := x.erasure(e)
+		if erased && x.emailOf(e) == d.Kind && e.At.After(d.Created) && mailboxOf(x.address(e.SubscriberID)) == mailboxOf(x.address(d.SubscriberID)) {
+			return true
+		}
+	}
 	return false
 }
 
@@ -81,7 +87,7 @@ func checkDuplicates(h *history) []string {
 			continue
 		}
 		slices.SortFunc(same, func(a, b email) int { return a.At.Compare(b.At) })
-		if len(same) > d.Attempts {
+		if len(same) > d.Attempts && !d.Erased {
 			found = append(found, fmt.Sprintf("delivery %s: sent %d times in %d attempts", delivery, len(same), d.Attempts))
 		}
 		for i, m := range same {
@@ -225,6 +231,12 @@ func checkErased(h *history) []string {
 	var found []string
 	for id, what := range h.Leftovers {
 		found = append(found, fmt.Sprintf("person %s was erased; kept: %s", id, what))
+	}
+	x := newIndex(h)
+	for _, d := range h.Deliveries {
+		if _, erased := x.erasure(x.events[d.EventID]); erased {
+			found = append(found, fmt.Sprintf("person %s was erased; kept: delivery %s, %s", d.SubscriberID, d.ID, d.Kind))
+		}
 	}
 	return found
 }

@@ -180,6 +180,41 @@ func TestEveryViolationIsFound(t *testing.T) {
 		"bad input that works": {"I8", func(t *testing.T, a *author) {
 			find(t, a.h.Calls, func(c call) bool { return c.Op == opBad }).Status = 202
 		}},
+		"a message that an erasure has left": {"erased", func(t *testing.T, a *author) {
+			a.delivery(*find(t, a.h.Events, func(e event) bool { return e.SubscriberID == goes }), "email.confirm", "sent")
+		}},
+		"a row that an erasure has left": {"I1", func(t *testing.T, a *author) {
+			a.delivery(*find(t, a.h.Events, func(e event) bool { return e.SubscriberID == goes }), "email.confirm", "sent")
+		}},
+		"a row deleted before another person's erasure": {"I1", func(t *testing.T, a *author) {
+			a.h.Deliveries = slices.DeleteFunc(a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == leaves && isEmail(d.Kind) })
+		}},
+		"an email superseded by one that an erasure deleted before": {"I3", func(t *testing.T, a *author) {
+			find(t, a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == leaves }).Outcome = "superseded"
+		}},
+		"an email to an erased person from nowhere": {"I3-twice", func(t *testing.T, a *author) {
+			a.h.Emails = append(a.h.Emails, email{uuid.NewString(), "goes@example.org", a.mailTo(t, "goes").At})
+		}},
+		"an email decided after its person was erased": {"I3-twice", func(t *testing.T, a *author) {
+			at := a.eventOf(t, kindErased).Committed.Add(time.Millisecond)
+			a.h.Emails = append(a.h.Emails, email{idAt(at).String(), "goes@example.org", at})
+		}},
+		"an erased person's email twice for no reason": {"I3-twice", func(t *testing.T, a *author) {
+			again := *a.mailTo(t, "goes")
+			again.At = again.At.Add(time.Millisecond)
+			a.h.Emails = append(a.h.Emails, again)
+		}},
+		"an erased person's email to another person": {"I3-twice", func(t *testing.T, a *author) { a.mailTo(t, "goes").To = "stays@example.org" }},
+		"an erased person confirmed without an email": {"I6", func(t *testing.T, a *author) {
+			find(t, a.h.Calls, func(c call) bool { return c.Op == opConfirm && c.Typed == "goes@example.org" }).Delivery = uuid.NewString()
+		}},
+		"a link called ended that is not": {"I7", func(t *testing.T, a *author) {
+			c := *find(t, a.h.Calls, func(c call) bool { return c.Op == opConfirm })
+			a.call(call{Op: opLook, Typed: c.Typed, Claims: c.Claims, Status: 410})
+		}},
+		"an unsubscribe link called ended": {"I7", func(t *testing.T, a *author) {
+			a.call(call{Op: opLook, Claims: token.Claims{Purpose: token.Unsubscribe, Expires: a.now.Add(-time.Hour)}, Status: 410})
+		}},
 		"a second confirmation email":          {"caps", func(t *testing.T, a *author) { a.h.EmailLog[0].Count = 2 }},
 		"a third privacy email":                {"caps", func(t *testing.T, a *author) { a.h.EmailLog[2].Count = 2 }},
 		"something left of an erased person":   {"erased", func(t *testing.T, a *author) { a.h.Leftovers[goes] = "an identity" }},
@@ -248,6 +283,26 @@ func TestExcusedViolations(t *testing.T) {
 		},
 		"refused permanently, as instructed": func(t *testing.T, a *author) {
 			a.h.Deliveries[0].State, a.h.Deliveries[0].Outcome, a.h.Refused = "dead", "rejected", 1
+		},
+		"superseded by one that an erasure deleted": func(t *testing.T, a *author) {
+			spelled, other := uuid.New(), uuid.New()
+			_, first := a.signUp(spelled, "p.7@gmail.com")
+			find(t, a.h.Deliveries, func(d delivery) bool { return d.ID == first.ID }).Outcome = "superseded"
+			a.h.Rows = append(a.h.Rows, row{ID: spelled, Email: "p.7@gmail.com", Norm: "p.7@gmail.com", Status: "pending", Epoch: 1})
+			claims, later := a.signUp(other, "p7@gmail.com")
+			e := a.step(opErase, "p7@gmail.com", claims, event{Kind: kindErased, Outcome: "erased", From: "pending", To: "erased"})
+			a.h.Journal[e.ID] = true
+			a.h.Deliveries = slices.DeleteFunc(a.h.Deliveries, func(d delivery) bool { return d.ID == later.ID })
+		},
+		"a link that has expired": func(t *testing.T, a *author) {
+			a.call(call{Op: opLook, Claims: token.Claims{Purpose: token.Erase, Expires: a.now.Add(-time.Hour)}, Status: 410})
+		},
+		"a link that was declined": func(t *testing.T, a *author) {
+			claims := token.Claims{Purpose: token.Confirm, Link: token.Link{SubscriberID: waits}}
+			e := a.step(opNotMe, "waits@example.org", claims, event{Kind: kindDeclined, Outcome: "declined", From: "pending", To: "none"})
+			a.h.Journal[e.ID] = true
+			a.h.Rows = slices.DeleteFunc(a.h.Rows, func(r row) bool { return r.ID == waits })
+			a.call(call{Op: opLook, Typed: "waits@example.org", Claims: claims, Status: 410})
 		},
 		"a second confirmation email, a day later": func(t *testing.T, a *author) { a.h.EmailLog[0].Count, a.h.Days = 2, 1 },
 	} {

@@ -48,6 +48,7 @@ type event struct {
 	ID, SubscriberID, RequestEvent     uuid.UUID
 	Kind, Outcome, From, To, RequestID string
 	Channel                            string
+	Purpose                            string // the email that a link was requested by
 	Returning                          bool
 	Objected                           bool // an erasure combined with an objection to all email
 	At, Committed                      time.Time
@@ -76,6 +77,7 @@ type delivery struct {
 	Kind, State, Outcome      string
 	Attempts                  int
 	Created, Finished         time.Time
+	Erased                    bool // deleted by an erasure and restored from its email: state and attempts are unknown
 }
 
 // email is an email that the email service accepted.

@@ -84,7 +84,60 @@ func newIndex(h *history) *index {
 			x.caused[d.EventID] = append(x.caused[d.EventID], d)
 		}
 	}
+	for _, m := range h.Emails {
+		if _, kept := x.deliveries[m.Delivery]; !kept {
+			x.restore(m)
+		}
+	}
 	return x
+}
+
+// restore adds the delivery of an email that an erasure has deleted since. Its id has the time at which it was decided,
+// under the lock of the mailbox, so the latest request before that time caused it.
+func (x *index) restore(m email) {
+	id, err := uuid.Parse(m.Delivery)
+	if err != nil || id.Version() != 7 {
+		return
+	}
+	decided := time.Unix(id.Time().UnixTime())
+	var cause event
+	for _, e := range x.byAddress[known(m.To)] {
+		requests := e.Kind == kindRequested || e.Kind == kindLinkRequested
+		if requests && !e.At.Truncate(time.Millisecond).After(decided) && !e.At.Before(cause.At) {
+			cause = e
+		}
+	}
+	erased, found := x.erasure(cause)
+	kind := x.emailOf(cause)
+	if found && kind != "" && decided.Before(erased.Committed) {
+		x.deliveries[m.Delivery] = delivery{
+			ID: id, SubscriberID: cause.SubscriberID, EventID: cause.ID, Kind: kind, Created: cause.At, Erased: true,
+		}
+	}
+}
+
+// erasure returns the first erasure of a person after an event of theirs; false if there was none. It deletes the
+// messages that the event caused.
+func (x *index) erasure(e event) (event, bool) {
+	all := x.byAddress[x.address(e.SubscriberID)]
+	i := slices.IndexFunc(all, func(other event) bool { return other.Kind == kindErased && e.before(other) })
+	if i < 0 {
+		return event{}, false
+	}
+	return all[i], true
+}
+
+// emailOf returns the kind of the email that an event caused, or "".
+func (x *index) emailOf(e event) string {
+	switch {
+	case e.Kind == kindRequested && e.Outcome == "confirmation_queued":
+		return "email.confirm"
+	case e.Kind == kindRequested && e.Outcome == "already_subscribed":
+		return "email.already_subscribed"
+	case e.Kind == kindLinkRequested && e.Outcome == "link_queued":
+		return "email." + e.Purpose
+	}
+	return ""
 }
 
 // address returns the address of an id, or the id itself if the address is unknown.

@@ -150,6 +150,9 @@ func (r *run) planLink(random *rand.Rand, op, address string) (act, bool) {
 		opMistyped: token.Erase, opLook: []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase}[random.IntN(4)],
 	}[op]
 	used, found := r.mailbox.pick(random, purpose, address)
+	if !found {
+		return act{}, false
+	}
 	a := act{
 		call:    call{Op: op, Typed: used.To, Claims: used.Claims, Delivery: used.Delivery},
 		request: request{method: http.MethodPost, path: used.Path},
@@ -172,7 +175,7 @@ func (r *run) planLink(random *rand.Rand, op, address string) (act, bool) {
 			a.request.kind, a.request.body = encoded(true, map[string]string{"email": spell(random, address)})
 		}
 	}
-	return a, found
+	return a, true
 }
 
 // oneClick returns the body of a one-click request as email programs send it.

@@ -18,7 +18,8 @@ const (
 select id, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000'::uuid),
        coalesce((data ->> 'request_event')::uuid, '00000000-0000-0000-0000-000000000000'::uuid), kind, coalesce(data ->> 'outcome', ''),
        coalesce(data ->> 'from', ''), coalesce(data ->> 'to', ''), request_id, channel, coalesce((data ->> 'returning')::boolean, false),
-       kind = 'subscription.erased' and coalesce(data -> 'reasons' ? 'objection', false), at, pg_xact_commit_timestamp(xmin), xmin::text::bigint
+       kind = 'subscription.erased' and coalesce(data -> 'reasons' ? 'objection', false), at, pg_xact_commit_timestamp(xmin), xmin::text::bigint,
+       coalesce(data ->> 'purpose', '')
 from ledger_events order by 13, 14`
 	rowsSQL = `
 select id, email, email_norm, status, epoch from subscribers`
@@ -112,7 +113,8 @@ func (h *history) load(ctx context.Context, conn *pgx.Conn) error {
 	h.Events, h.Rows, h.Deliveries, h.EmailLog = nil, nil, nil, nil
 	var e event
 	err := each(ctx, conn, eventsSQL, func() { h.Events = append(h.Events, e) }, &e.ID, &e.SubscriberID, &e.RequestEvent, &e.Kind, &e.Outcome,
-		&e.From, &e.To, &e.RequestID, &e.Channel, &e.Returning, &e.Objected, &e.At, &e.Committed, &e.Transaction)
+		&e.From, &e.To, &e.RequestID, &e.Channel, &e.Returning, &e.Objected, &e.At, &e.Committed, &e.Transaction,
+		&e.Purpose)
 	if err != nil {
 		return err
 	}
