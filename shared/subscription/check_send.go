@@ -29,8 +29,13 @@ type logEntry struct {
 	waits  bool       // it is due, and the subscriber's epoch is unchanged
 }
 
-// after reports whether e was queued later than d. Their ids sort by time.
-func (e logEntry) after(d outbox.Delivery) bool { return bytes.Compare(e.id[:], d.ID[:]) > 0 }
+// randomID is the version of the ids that an erasure gives to the entries of its mailbox.
+const randomID uuid.Version = 4
+
+// after reports whether e was queued later than d. Their ids sort by time; an entry of before an erasure was not.
+func (e logEntry) after(d outbox.Delivery) bool {
+	return e.id.Version() != randomID && bytes.Compare(e.id[:], d.ID[:]) > 0
+}
 
 // decideSend decides about a due email that its recipient accepts. log is the emails to the same mailbox within
 // emailLifetime plus budgetWindow that share its budget. domainFree is when the domain limit allows the next email.

@@ -209,12 +209,15 @@ func TestDecideSend(t *testing.T) {
 		age    time.Duration
 		want   SendDecision
 	}{
-		"alone":                            {},
-		"itself, tried before":             {log: []logEntry{{mine.ID, ConfirmEmail, ago(time.Second), true}}},
-		"a later one waits":                {log: []logEntry{{newer, ConfirmEmail, nil, true}}, want: SendDecision{DropReason: "superseded"}},
-		"a later one was sent":             {log: []logEntry{{newer, ConfirmEmail, ago(0), false}}, want: SendDecision{DropReason: "superseded"}},
-		"a later one is held, or ended":    {log: []logEntry{{newer, ConfirmEmail, nil, false}}},
-		"a later one of another purpose":   {kind: ExportLinkEmail.Kind(), log: []logEntry{{newer, EraseLinkEmail, nil, true}}},
+		"alone":                          {},
+		"itself, tried before":           {log: []logEntry{{mine.ID, ConfirmEmail, ago(time.Second), true}}},
+		"a later one waits":              {log: []logEntry{{newer, ConfirmEmail, nil, true}}, want: SendDecision{DropReason: "superseded"}},
+		"a later one was sent":           {log: []logEntry{{newer, ConfirmEmail, ago(0), false}}, want: SendDecision{DropReason: "superseded"}},
+		"a later one is held, or ended":  {log: []logEntry{{newer, ConfirmEmail, nil, false}}},
+		"a later one of another purpose": {kind: ExportLinkEmail.Kind(), log: []logEntry{{newer, EraseLinkEmail, nil, true}}},
+		"one was sent before an erasure": {
+			log: []logEntry{{uuid.MustParse("ffffffff-ffff-4fff-bfff-ffffffffffff"), ConfirmEmail, ago(confirmPause), false}},
+		},
 		"an earlier one waits":             {log: []logEntry{{older, ConfirmEmail, nil, true}}},
 		"an earlier one was just sent":     {log: []logEntry{{older, ConfirmEmail, ago(5 * time.Minute), false}}, want: SendDecision{DeferFor: 10 * time.Minute}},
 		"an earlier one was sent long ago": {log: []logEntry{{older, ConfirmEmail, ago(confirmPause), false}}},

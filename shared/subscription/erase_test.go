@@ -221,3 +221,20 @@ func ignore(err, expected error) error {
 	}
 	return err
 }
+
+// TestASignUpAfterAnErasureIsSent although the log of the mailbox has random ids since.
+func TestASignUpAfterAnErasureIsSent(t *testing.T) {
+	b := setup(t)
+	for range 8 { // a random id is after that of the new email with probability 0.99
+		b.request(jane, ConfirmationQueued)
+		b.deliver()
+		b.erase(Erasure{Address: address(t, jane)}, ErasedNow)
+		b.advance(2 * budgetWindow)
+		b.request(jane, ConfirmationQueued)
+		if sent := b.deliver(); len(sent) != 1 {
+			t.Fatalf("sent %v", sent)
+		}
+		b.erase(Erasure{Address: address(t, jane)}, ErasedNow)
+		b.advance(2 * budgetWindow)
+	}
+}
