@@ -29,7 +29,7 @@ type logEntry struct {
 	waits  bool       // it is due, and the subscriber's epoch is unchanged
 }
 
-// randomID is the version of the ids that an erasure gives to the entries of its mailbox.
+// randomID is the version of the ids that the entries of a mailbox have after an erasure.
 const randomID uuid.Version = 4
 
 // after reports whether e was queued later than d. Their ids sort by time; an entry of before an erasure was not.
