@@ -65,7 +65,7 @@ type Measurements struct {
 	Requested, Confirmed int64
 	// EmailPaused is the reason for which all email is paused, or empty.
 	EmailPaused string
-	// Stopped is what the sending circuit breakers stop, and what happens by itself; empty while they are closed.
+	// Stopped describes what the sending circuit breakers stop, and what happens by itself; empty while they are closed.
 	// AllStopped is set if it is more than some domains and networks.
 	Stopped    string
 	AllStopped bool
@@ -74,13 +74,13 @@ type Measurements struct {
 	// PrivacyDue counts the privacy requests that are due soon, the first of them at PrivacyDueAt.
 	PrivacyDue   int64
 	PrivacyDueAt time.Time
-	// Ledger is how well the ledger is proven.
+	// Ledger is the state of the proof of the ledger.
 	Ledger Evidence
 	// Roles are the database roles of the functions that differ from what the migration set.
 	Roles []ChangedRole
 }
 
-// Evidence is how well the ledger is proven. Ages are 0 if there is nothing of the kind.
+// Evidence is the state of the proof of the ledger. Ages are 0 if there is nothing of the kind.
 type Evidence struct {
 	Unsealed    time.Duration // age of the oldest event after the last seal
 	Unanchored  time.Duration // age of the end of the oldest seal without an anchor
