@@ -342,7 +342,7 @@ func TestProgramsNameTheAddressToDecline(t *testing.T) {
 	event := functiontest.SampleHTTP(t, "confirm", "bare", b.Sign(b.SignUp("jane@example.org")))
 	api := b.Open(open).HTTP
 	for _, body := range []string{"action=decline", "action=decline&email=jane", "action=decline&email=bob%40example.org"} {
-		event.Body = body
+		event.Body, event.IsBase64Encoded = body, false
 		got := functiontest.Serve(t, api, event)
 		if got.Response.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got.Response.Body, `"pointer":"#/email"`) {
 			t.Errorf("%s: %d %s", body, got.Response.StatusCode, got.Response.Body)
