@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"newsletter/internal/local/samtemplate"
+	"newsletter/shared/journal"
 )
 
 // anchorBucket keeps the anchors of the ledger.
@@ -14,7 +16,8 @@ const anchorBucket = "AnchorBucket"
 
 // checkEvidence checks that anchors are written once and kept: their bucket is retained, versioned and locked; its policy
 // refuses a write that could replace an object, and deletions by maintain; and only maintain's role may write or list it.
-// Only that role may sign in as keeper, who seals the ledger.
+// Only that role may sign in as keeper, who seals the ledger. And the bucket of the suppression journal deletes an entry
+// when a folder does.
 func (b *bundle) checkEvidence(s *Stack) []string {
 	var problems problems
 	resource, properties := mapping(s.Resources[anchorBucket]), s.properties(anchorBucket)
@@ -22,6 +25,10 @@ func (b *bundle) checkEvidence(s *Stack) []string {
 		mapping(properties["VersioningConfiguration"])["Status"] != "Enabled" || properties["ObjectLockEnabled"] != true ||
 		len(mapping(mapping(properties["ObjectLockConfiguration"])["Rule"])) == 0 {
 		problems.add("template.yaml: %s must be retained, versioned and locked: anchors are the proof of the ledger", anchorBucket)
+	}
+	rules := list(mapping(s.properties("JournalBucket")["LifecycleConfiguration"])["Rules"])
+	if len(rules) == 0 || fmt.Sprint(mapping(rules[0])["ExpirationInDays"]) != strconv.Itoa(journal.RetentionDays) {
+		problems.add("template.yaml: JournalBucket must delete entries after %d days: shared/journal.RetentionDays", journal.RetentionDays)
 	}
 	denied := map[string]bool{}
 	for _, id := range s.ids("AWS::S3::BucketPolicy") {

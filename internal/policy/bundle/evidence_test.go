@@ -12,6 +12,7 @@ func TestUnprotectedEvidenceIsReported(t *testing.T) {
 	checkChanges(t, map[string]change{
 		"not locked":               {"      ObjectLockEnabled: true\n", "", locked},
 		"no retention":             {"        Rule: {DefaultRetention: {Mode: GOVERNANCE, Years: 10}}\n", "", locked},
+		"the journal is kept":      {"ExpirationInDays: 365, ", "ExpirationInDays: 3650, ", "JournalBucket must delete entries after 365 days"},
 		"anchors may be replaced":  {`{"s3:if-none-match": "true"}`, `{"s3:if-none-match": "false"}`, "must deny s3:PutObject"},
 		"some may be replaced":     {"            Resource: !Sub ${AnchorBucket.Arn}/*\n            Condition:", "            Resource: !Sub ${AnchorBucket.Arn}/other/*\n            Condition:", "must deny s3:PutObject"},
 		"anchors may be deleted":   {deletes, "[s3:DeleteObjectVersion, s3:BypassGovernanceRetention]", "must deny s3:DeleteObject"},
