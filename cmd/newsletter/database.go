@@ -97,7 +97,7 @@ func openStats(ctx context.Context) (*statsDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := postgres.ReadConfig(env)
+	cfg := postgres.ReadConfigWithReplica(env)
 	if err := env.Err(); err != nil {
 		return nil, err
 	}

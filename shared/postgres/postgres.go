@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -35,7 +36,7 @@ type Config struct {
 	// Sign in with an IAM token if the URL has no password.
 	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false" from:"template"`
 
-	// ReadURL is the read replica of ReplicaConfig.
+	// ReadURL is URL at the host of ReplicaConfig; zero for no replica.
 	ReadURL config.Sealed
 	// MaxConns limits the pool. 0 means defaultMaxConns.
 	MaxConns int
@@ -45,19 +46,33 @@ type Config struct {
 
 // ReplicaConfig configures the read replica.
 type ReplicaConfig struct {
-	// Send reads that may lag behind to this read replica. Empty: they use DATABASE_URL.
-	URL config.Sealed `env:"DATABASE_READ_URL"`
+	// Send reads that may lag behind to the read replica at this host, with the user, password and database of
+	// DATABASE_URL. Name a port if it differs, such as "replica.example:5433". Empty: they use DATABASE_URL.
+	Host string `env:"DATABASE_READ_HOST" example:"replica.example"`
 }
 
 // Validate implements the check of config.Env.Read.
 func (c ReplicaConfig) Validate() error {
-	if c.URL.IsZero() {
+	if c.Host == "" {
 		return nil
 	}
-	if err := CheckURL(c.URL); err != nil {
-		return fmt.Errorf("DATABASE_READ_URL: %w", err)
+	if u, err := url.Parse("postgres://" + c.Host); err != nil || u.Host != c.Host || u.Hostname() == "" || strings.Contains(c.Host, ",") {
+		return errors.New("DATABASE_READ_HOST: must be one host, optionally with a port")
 	}
 	return nil
+}
+
+// at returns a URL, which Validate checks, at another host. The port stays unless host has one.
+func at(address config.Sealed, host string) config.Sealed {
+	u, err := url.Parse(address.Reveal())
+	if err != nil || host == "" {
+		return config.Sealed{}
+	}
+	port := u.Port()
+	if u.Host = host; u.Port() == "" && port != "" {
+		u.Host += ":" + port
+	}
+	return config.Seal(u.String())
 }
 
 // KeeperConfig holds the password of the role keeper, which seals the ledger.
@@ -102,7 +117,7 @@ func ReadConfig(env *config.Env) Config {
 // ReadConfigWithReplica reads Config and ReplicaConfig.
 func ReadConfigWithReplica(env *config.Env) Config {
 	c := config.Read[Config](env)
-	c.ReadURL = config.Read[ReplicaConfig](env).URL
+	c.ReadURL = at(c.URL, config.Read[ReplicaConfig](env).Host)
 	c.Renew = renew(env, ReadConfigWithReplica)
 	return c
 }

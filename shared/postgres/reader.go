@@ -36,7 +36,7 @@ func NewReader(ctx context.Context, cfg Config, writer *DB) (*Reader, error) {
 	}
 	replica, err := newDB(ctx, cfg, Config.reader)
 	if err != nil {
-		return nil, fmt.Errorf("DATABASE_READ_URL: %w", err)
+		return nil, fmt.Errorf("DATABASE_READ_HOST: %w", err)
 	}
 	r.replica = replica
 	return r, nil

@@ -50,9 +50,33 @@ func TestConfigRefusesURLsThatWeakenOrBreakTheConnection(t *testing.T) {
 			t.Errorf("%s: the error repeats the password: %v", url, err)
 		}
 	}
-	env := config.FromMap(map[string]string{"DATABASE_URL": "postgres://app@db.example/x", "DATABASE_READ_URL": "postgres://app@db.example/x?sslmode=prefer"})
-	if postgres.ReadConfigWithReplica(env); env.Err() == nil || !strings.Contains(env.Err().Error(), "DATABASE_READ_URL") {
-		t.Errorf("the reader's URL: %v", env.Err())
+}
+
+// TestReplicaHost checks that the replica gets the rest of DATABASE_URL, and that its host is one host.
+func TestReplicaHost(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"":                      "",
+		"replica.example":       "postgres://app:s3cret@replica.example:6432/x?sslmode=verify-full",
+		"replica.example:5433":  "postgres://app:s3cret@replica.example:5433/x?sslmode=verify-full",
+		"[2001:db8::1]":         "postgres://app:s3cret@[2001:db8::1]:6432/x?sslmode=verify-full",
+		"a.example,b.example":   "refused",
+		"app@replica.example":   "refused",
+		"replica.example/other": "refused",
+		"replica.example:http":  "refused",
+		":5433":                 "refused",
+		"r.example?sslmode=x":   "refused",
+	} {
+		env := config.FromMap(map[string]string{"DATABASE_URL": "postgres://app:s3cret@db.example:6432/x?sslmode=verify-full", "DATABASE_READ_HOST": host})
+		got := postgres.ReadConfigWithReplica(env).ReadURL
+		switch err := env.Err(); {
+		case want == "refused":
+			if err == nil || !strings.Contains(err.Error(), "DATABASE_READ_HOST") || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s: %v", host, err)
+			}
+		case err != nil || got.IsZero() != (want == "") || want != "" && got.Reveal() != want:
+			t.Errorf("%s: %v %v, want %s", host, got, err, want)
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func outside(t *testing.T) map[string]string {
 	return map[string]string{
 		"FAKES_URL": secrets.URL, "SECRETS_ARN": "arn:pepper", "ENVIRONMENT": "test", "RELEASE": "1", "SCHEDULE": "rate(1 minute)",
 		"METRICS_NAMESPACE": "Newsletter/test", "SENTRY_DSN": "http://local@127.0.0.1:1/1",
-		"DATABASE_URL": db.AppURL, "DATABASE_READ_URL": db.AppURL, "DATABASE_CA_FILE": db.CAFile, "DATABASE_IAM_AUTH": "false",
+		"DATABASE_URL": db.AppURL, "DATABASE_CA_FILE": db.CAFile, "DATABASE_IAM_AUTH": "false",
 		"MIGRATE_DATABASE_URL": db.AdminURL, "APP_DATABASE_USER": testenv.AppUser, "APP_DATABASE_PASSWORD": db.AppPassword,
 		"KEEPER_DATABASE_PASSWORD": db.KeeperPassword,
 		"REDIS_URL":                redis.URL, "REDIS_CA_FILE": redis.CAFile,

@@ -134,6 +134,7 @@ var Reads = map[string]Variables{
 			"ALERTS_OUTBOX_AGE_MAX",
 			"ALERTS_REPEAT_INTERVAL",
 			"ALERTS_RESOLVE_AFTER",
+			"DATABASE_READ_HOST",
 			"LOG_LEVEL",
 			"LOOPS_TRANSACTIONAL_ID",
 			"SITE_ALLOWED_ORIGINS",
@@ -141,7 +142,6 @@ var Reads = map[string]Variables{
 		},
 		Secrets: []string{
 			"CLOUDFRONT_SECRET",
-			"DATABASE_READ_URL",
 			"DATABASE_URL",
 			"DISCORD_WEBHOOK_URL",
 			"ERROR_WEBHOOK_SECRETS",
