@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"newsletter/internal/local/samtemplate"
 	"newsletter/shared/config"
 	"newsletter/shared/retention"
 )
@@ -45,6 +46,36 @@ func TestInventoryMatchesSchema(t *testing.T) {
 	}
 	for column := range columns {
 		t.Errorf("privacy.md has no row for %s: describe it, its purpose and its retention", column)
+	}
+}
+
+// TestSecretsAreListed compares the secrets in operate.md with the template.
+func TestSecretsAreListed(t *testing.T) {
+	t.Parallel()
+	template, err := samtemplate.Load("../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z]+SecretArn)` \\| (.+) \\| (.+) \\|$").FindAllStringSubmatch(read(t, "operate.md"), -1) {
+		rows[row[1]] = strings.ReplaceAll(row[2], "`", "") + ": " + row[3]
+	}
+	for secret, variables := range template.SecretVariables {
+		var readers []string
+		for name, f := range template.Functions {
+			if slices.Contains(f.Secrets, secret) {
+				readers = append(readers, name)
+			}
+		}
+		slices.Sort(readers)
+		want := strings.Join(variables, ", ") + ": " + strings.Join(readers, ", ")
+		if strings.HasSuffix(secret, "Arn") && rows[secret] != want {
+			t.Errorf("operate.md: the row of %s is %q, want %q", secret, rows[secret], want)
+		}
+		delete(rows, secret)
+	}
+	for secret := range rows {
+		t.Errorf("operate.md lists %s, which the template does not have", secret)
 	}
 }
 

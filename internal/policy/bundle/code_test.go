@@ -121,7 +121,7 @@ func TestCodeChangesNeedTheTemplate(t *testing.T) {
 		}, "functions/health reads the secret PEPPER"},
 		"unread secret": {func(f map[string]*function) {
 			f["confirm"].Variables = slices.DeleteFunc(f["confirm"].Variables, func(v settings.Variable) bool { return v.Name == "TOKEN_KEYS_CONFIRM" })
-		}, "ConfirmFunction may read ConfirmKeysSecret, but functions/confirm reads none of its variables"},
+		}, "ConfirmRole may read TOKEN_KEYS_CONFIRM in ConfirmKeysSecret, which functions/confirm does not use"},
 		"new route":     {func(f map[string]*function) { f["health"].Routes = []string{"GET /api/deep"} }, "HealthFunction serves /api/deep, which is no route"},
 		"private route": {func(f map[string]*function) { f["deliver"].Routes = []string{"GET /api/x"} }, "functions/deliver serves /api/x, but is not public"},
 		"function gone": {func(f map[string]*function) { delete(f, "health") }, "HealthFunction has no directory functions/health"},

@@ -22,6 +22,6 @@ func TestUnprotectedEvidenceIsReported(t *testing.T) {
 		"deliver may anchor":       {journal, "!Sub ${AnchorBucket.Arn}/journal/v1/*", "DeliverRole may not have s3:PutObject on AnchorBucket"},
 		"maintain may delete":      {"                Action: s3:PutObject\n                Resource: !Sub ${AnchorBucket.Arn}", "                Action: s3:DeleteObject\n                Resource: !Sub ${AnchorBucket.Arn}", "MaintainRole may not have s3:DeleteObject on AnchorBucket"},
 		"subscribe signs in":       {"dbuser:${DatabaseIamResource}/${AppDatabaseUser}", "dbuser:${DatabaseIamResource}/keeper", "SubscribeRole may not sign in as keeper"},
-		"deliver has the password": {"              - !Ref PrivacyKeysSecret\n              - !Ref OutboxKeysSecret", "              - !Ref PrivacyKeysSecret\n              - !Ref KeeperSecret", "functions/deliver may not have KeeperSecret"},
+		"privacy has the password": {"              - !Ref PrivacyKeysSecret\n              - !Ref OutboxKeysSecret", "              - !Ref PrivacyKeysSecret\n              - !Ref KeeperSecret", "functions/privacy may not have KeeperSecret"},
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"newsletter/internal/local/samtemplate"
 	"newsletter/internal/policy/settings"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/postgres"
@@ -103,38 +102,20 @@ func (s *Stack) variables(id string) map[string]any {
 	return mapping(mapping(s.properties(id)["Environment"])["Variables"])
 }
 
-// secretsOf returns the secrets that a function's SECRETS_ARN names.
-func (s *Stack) secretsOf(id string) []string {
-	return samtemplate.References(s.variables(id)["SECRETS_ARN"])
-}
-
-// checkVariables checks that each function gets exactly the secrets and infrastructure variables that it reads: secrets
-// from Secrets Manager, the rest from the template. The template must not set settings, which come from the artifact's
-// settings file, because the environment overrides the file.
+// checkVariables checks that each function gets exactly the infrastructure variables that it reads. The template must not
+// set settings, which come from the artifact's settings file, because the environment overrides the file.
 func (b *bundle) checkVariables(s *Stack) []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
-		id, read, sealed := functionID(name), map[string]bool{}, map[string]bool{}
-		for _, secret := range s.secretsOf(id) {
-			if len(s.Secrets[secret]) == 0 {
-				problems.add("template.yaml: the variables in %s are unknown: list them in Metadata.SecretVariables", secret)
-			}
-			for _, variable := range s.Secrets[secret] {
-				sealed[variable] = true
-			}
-		}
+		id, read := functionID(name), map[string]bool{}
 		for _, v := range b.Functions[name].Variables {
 			read[v.Name] = true
 			_, given := s.variables(id)[v.Name]
 			switch {
 			case v.Kind == settings.File && given:
 				problems.add("template.yaml: %s sets the setting %s: remove it, it would override %s in settings/<environment>.toml", id, v.Name, v.Key())
-			case v.Kind == settings.File || v.Kind == settings.Local || given || sealed[v.Name]:
-			case v.Kind != settings.Secret:
+			case v.Kind == settings.Infrastructure && !given:
 				problems.add("functions/%s reads %s, which %s does not get: add it to Environment.Variables in template.yaml", name, v.Name, id)
-			case s.Complete || s.generated(v.Name):
-				problems.add("functions/%s reads the secret %s, which %s does not get: add its secret to SECRETS_ARN in template.yaml, and to the role",
-					name, v.Name, id)
 			}
 		}
 		for _, variable := range sortedKeys(s.variables(id)) {
@@ -142,17 +123,6 @@ func (b *bundle) checkVariables(s *Stack) []string {
 				problems.add("template.yaml: %s sets %s, which functions/%s does not read: remove it", id, variable, name)
 			}
 		}
-		for _, secret := range s.secretsOf(id) {
-			if !slices.ContainsFunc(s.Secrets[secret], func(variable string) bool { return read[variable] }) {
-				problems.add("template.yaml: %s may read %s, but functions/%s reads none of its variables: remove it from SECRETS_ARN and the role",
-					id, secret, name)
-			}
-		}
 	}
 	return problems
-}
-
-// generated reports whether a variable is in a secret that every stack has.
-func (s *Stack) generated(variable string) bool {
-	return slices.ContainsFunc(s.ids("AWS::SecretsManager::Secret"), func(id string) bool { return slices.Contains(s.Secrets[id], variable) })
 }

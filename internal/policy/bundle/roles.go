@@ -58,8 +58,8 @@ func roleOf(name string) string { return strings.TrimSuffix(functionID(name), "F
 // folder matches all objects in one folder of one of the stack's buckets. Their names are not known in advance.
 var folder = regexp.MustCompile(`^<[A-Za-z0-9]+\.Arn>(/[a-z0-9]+)+/\*$`)
 
-// checkRoles checks that each role names its actions and resources, allows what Lambda itself needs, and reads exactly
-// the secrets of its function. Binary.CallProblems compares the other actions with the code.
+// checkRoles checks that each role names its actions and resources, and allows what Lambda itself needs. checkSecrets
+// compares the secrets with the code, Binary.CallProblems the other actions.
 func (b *bundle) checkRoles(s *Stack) []string {
 	var problems problems
 	for _, name := range sortedKeys(b.Functions) {
@@ -85,17 +85,6 @@ func (b *bundle) checkRoles(s *Stack) []string {
 		for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
 			if (allowed[action] != nil) != queue {
 				problems.add("template.yaml: %s and %s: allow it if and only if a queue invokes the function", role, action)
-			}
-		}
-		readable, secrets := samtemplate.References(allowed["secretsmanager:GetSecretValue"]), s.secretsOf(functionID(name))
-		for _, secret := range secrets {
-			if !slices.Contains(readable, secret) {
-				problems.add("template.yaml: functions/%s has the secret %s, but %s may not read it: add it to secretsmanager:GetSecretValue", name, secret, role)
-			}
-		}
-		for _, secret := range readable {
-			if !slices.Contains(secrets, secret) {
-				problems.add("template.yaml: %s may read %s, which functions/%s does not have: remove it", role, secret, name)
 			}
 		}
 	}

@@ -92,7 +92,8 @@ var rows = []row{
 	},
 }
 
-// A secret is a secret in Secrets Manager. A function gets the secrets with a variable that it reads.
+// A secret is a secret in Secrets Manager. A function gets the secrets with a variable that it reads, and must read all
+// variables of these (internal/policy/bundle; docs/adr/0036).
 type secret struct {
 	ID        string
 	Variables []string
@@ -109,11 +110,12 @@ var secrets = []secret{
 	{ID: "OutboxKeysSecret", Variables: []string{"OUTBOX_KEYS"}, Key: "the keys that encrypt the data of erased subscribers in the outbox."},
 	{ID: "KeeperSecret", Variables: []string{"KEEPER_DATABASE_PASSWORD"}, Key: "the password of the database role keeper, which seals the ledger."},
 	{ID: "ConnectionsSecretArn", Condition: "HasConnectionsSecret", Variables: []string{
-		"DATABASE_URL", "DATABASE_READ_URL", "REDIS_URL", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS", "CAPTCHA_SECRET", "CLOUDFRONT_SECRET",
+		"DATABASE_URL", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS",
 	}},
-	{ID: "IntegrationsSecretArn", Condition: "HasIntegrations", Variables: []string{
-		"LOOPS_API_KEY", "GA4_API_SECRET", "SLACK_WEBHOOK_URL", "DISCORD_WEBHOOK_URL", "WEBHOOK_SECRETS", "UPSTASH_VECTOR_REST_TOKEN",
-	}},
+	{ID: "ApiSecretArn", Condition: "HasApiSecret", Variables: []string{"REDIS_URL", "CLOUDFRONT_SECRET"}},
+	{ID: "CaptchaSecretArn", Condition: "HasCaptchaSecret", Variables: []string{"CAPTCHA_SECRET"}},
+	{ID: "NotificationsSecretArn", Condition: "HasNotificationsSecret", Variables: []string{"SLACK_WEBHOOK_URL", "DISCORD_WEBHOOK_URL", "WEBHOOK_SECRETS"}},
+	{ID: "IntegrationsSecretArn", Condition: "HasIntegrationsSecret", Variables: []string{"LOOPS_API_KEY", "GA4_API_SECRET", "UPSTASH_VECTOR_REST_TOKEN"}},
 	{ID: "MigrateSecretArn", Only: "migrate", Variables: []string{
 		"MIGRATE_DATABASE_URL", "APP_DATABASE_PASSWORD", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS",
 	}},

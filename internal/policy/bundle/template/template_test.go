@@ -127,7 +127,7 @@ func TestTablesAndFunctionsMustMatch(t *testing.T) {
 		}), "RELEASE is read by 8 of 9 functions"},
 		"unread secret": {directories, with("subscribe", func(v *record.Variables) {
 			v.Secrets = without(v.Secrets, "CAPTCHA_SECRET")
-		}), "CAPTCHA_SECRET of ConnectionsSecretArn is read by none of its functions"},
+		}), "CAPTCHA_SECRET of CaptchaSecretArn is read by none of its functions"},
 		"schedule without a setting": {directories, with("maintain", func(v *record.Variables) {
 			v.Infrastructure = without(v.Infrastructure, "SCHEDULE")
 		}), "functions/maintain must read SCHEDULE and have a Schedule"},
@@ -164,7 +164,7 @@ func TestFunctionsGetTheVariablesTheyRead(t *testing.T) {
 	if !slices.Equal(given, want) {
 		t.Errorf("given %q; want %q", given, want)
 	}
-	secrets := []string{"ConfirmKeysSecret", "ConnectionsSecretArn", "IntegrationsSecretArn"}
+	secrets := []string{"ConfirmKeysSecret", "ConnectionsSecretArn", "NotificationsSecretArn"}
 	if !slices.Equal(f.Secrets, secrets) {
 		t.Errorf("secrets %q; want %q", f.Secrets, secrets)
 	}
@@ -178,8 +178,8 @@ func TestFunctionsGetTheVariablesTheyRead(t *testing.T) {
 	}
 	role := fmt.Sprint(resources["PrivacyRole"])
 	for statement, want := range map[string]bool{
-		"Action:secretsmanager:GetSecretValue Effect:Allow Resource:[<ConfirmKeysSecret> <ConnectionsSecretArn> <IntegrationsSecretArn>]": true,
-		"Action:sns:Publish Effect:Allow Resource:<AlarmTopic>":                                                                           true,
+		"Action:secretsmanager:GetSecretValue Effect:Allow Resource:[<ConfirmKeysSecret> <ConnectionsSecretArn> <NotificationsSecretArn>]": true,
+		"Action:sns:Publish Effect:Allow Resource:<AlarmTopic>":                                                                            true,
 		"s3:PutObject": false,
 	} {
 		if strings.Contains(role, statement) != want {
