@@ -27,7 +27,7 @@ func TestPublic(t *testing.T) {
 		"100.64.0.1": false, "100.127.255.255": false, "198.18.0.1": false, // carriers, benchmarks
 		"192.0.2.1": false, "198.51.100.1": false, "203.0.113.1": false, "2001:db8::1": false, "3fff::1": false, // documentation
 		"224.0.0.1": false, "239.255.255.255": false, "ff02::1": false, "240.0.0.1": false, "255.255.255.255": false, // multicast, reserved
-		"::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "::ffff:169.254.169.254": false, "::127.0.0.1": false, // IPv4 inside
+		"::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "::ffff:169.254.169.254": false, "::127.0.0.1": false, "::ffff:0:127.0.0.1": false, // IPv4 inside
 		"64:ff9b::a9fe:a9fe": false, "64:ff9b:1::a00:1": false, "2002:7f00:1::": false, "2002:a9fe:a9fe::1": false, // NAT64, 6to4
 		"2001:0:4136:e378:8000:63bf:3fff:fdd2": false, "5f00::1": false, "100::1": false, // Teredo, segment routing, discard
 		"192.0.0.170": false, "192.88.99.1": false,
