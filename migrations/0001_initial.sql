@@ -32,6 +32,7 @@ comment on column subscribers.source is 'First-touch source: page, referrer, ref
 comment on column subscribers.request_event_id is 'Ledger event of the newest sign-up: the consent that a confirmation grants.';
 comment on column subscribers.reminded_at is 'When the last reminder was queued. Each sign-up is reminded at most once.';
 create index subscribers_pending on subscribers (requested_at) where status = 'pending';
+create index subscribers_never_confirmed on subscribers (requested_at) where status = 'suppressed' and confirmed_at is null;
 
 -- Consent texts are never changed and never deleted.
 create table consent_texts (
@@ -68,8 +69,14 @@ create table ledger_events (
     source          jsonb not null default '{}',
     consent_text_id uuid references consent_texts (id),
     request_id      text not null,
-    data            jsonb not null default '{}'
+    data            jsonb not null default '{}',
+    salt            uuid default gen_random_uuid(),
+    content_hash    bytea check (octet_length(content_hash) = 32),
+    check ((salt is null) = (content_hash is not null))
 );
+comment on column ledger_events.salt is 'Hashed with the content, so that the hash of a tombstone says nothing about it; null in a tombstone.';
+comment on column ledger_events.content_hash is
+    'Hash of the deleted content (source, consent text, request id, data except outcome, from and to) of a tombstone; null in all other events.';
 create index ledger_events_subscriber on ledger_events (subscriber_id, at);
 create index ledger_events_at on ledger_events (at, kind);
 -- Analytics of growth and confirmation by mailbox provider use only this index.
@@ -100,6 +107,39 @@ create table identities (
     until         timestamptz
 );
 create index identities_email on identities (email_hmac);
+
+-- The only change of the ledger. Runs with the rights of the ledger's owner, so that no role that a function signs in as may update events.
+-- +goose StatementBegin
+create function ledger_write_tombstones_v1(p_from timestamptz, p_before timestamptz, p_to timestamptz, p_limit integer)
+returns integer language sql security definer set search_path = pg_catalog, public, pg_temp as $$
+    with due as (
+        select e.id, e.subscriber_id
+        from ledger_events e
+        where e.at >= p_from and e.at < p_to and e.at < p_before and e.content_hash is null
+          and case when e.subscriber_id is null then e.kind in ('subscription.requested', 'link.requested')
+              else not exists (select from identities i where i.subscriber_id = e.subscriber_id)
+                  and not exists (select from ledger_events o where o.subscriber_id = e.subscriber_id
+                                  and (o.data ->> 'to' in ('active', 'unsubscribed') or o.data ->> 'from' in ('active', 'unsubscribed')))
+              end
+        limit p_limit
+    ), written as (
+        update ledger_events t set
+            content_hash = sha256(uuid_send(t.salt) || convert_to(jsonb_build_array(t.source, t.consent_text_id, t.request_id,
+                                                                  t.data - '{outcome,from,to}'::text[])::text, 'UTF8')),
+            salt = null, source = '{}', consent_text_id = null, request_id = '',
+            data = (select coalesce(jsonb_object_agg(d.key, d.value), '{}') from jsonb_each(t.data) d where d.key in ('outcome', 'from', 'to'))
+        where t.content_hash is null and t.id in (
+            select id from due where subscriber_id is null
+            union all
+            select o.id from (select distinct subscriber_id from due) s join ledger_events o on o.subscriber_id = s.subscriber_id
+            where o.at < p_before)
+        returning 1
+    )
+    select count(*)::integer from written
+$$;
+-- +goose StatementEnd
+comment on function ledger_write_tombstones_v1 is
+    'Deletes the content of events from before p_before: of requests that name no subscriber, and all of each subscriber who was never active and has no identity. Looks at up to p_limit events between p_from and p_to and returns the number of tombstones.';
 
 -- Network address and user agent of an event: evidence with its own, short retention.
 create table event_context (
@@ -302,6 +342,7 @@ drop table outbox;
 drop table suppressions;
 drop table email_log;
 drop table event_context;
+drop function ledger_write_tombstones_v1;
 drop table identities;
 drop table ledger_seals;
 drop table ledger_events;

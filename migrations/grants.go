@@ -32,7 +32,7 @@ func (s *session) applyGrants(ctx context.Context, tx *sql.Tx) error {
 	return wrap("grants.sql", err)
 }
 
-// The rights of the functions' roles and of public on relations and columns, one line per right.
+// The rights of the functions' roles and of public on relations, columns and privileged functions, one line per right.
 const rightsSQL = `
 select format('%s may %s %s%s', coalesce(g.rolname, 'everybody'), lower(a.privilege_type), o.name,
               case when a.is_grantable then ', and pass that on' else '' end)
@@ -44,6 +44,9 @@ from (
     select c.relname || '.' || t.attname, t.attacl
     from pg_class c join pg_attribute t on t.attrelid = c.oid
     where c.relnamespace = 'public'::regnamespace and c.relowner = current_user::regrole and t.attacl is not null
+    union all
+    select p.proname, coalesce(p.proacl, acldefault('f', p.proowner))
+    from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proowner = current_user::regrole and p.prosecdef
 ) o, aclexplode(o.acl) a left join pg_roles g on g.oid = a.grantee
 where a.grantee = 0 or g.rolname = any ($1::text[])
 order by 1`

@@ -19,6 +19,8 @@ $$;
 grant select, insert on ledger_events to {app};
 grant select on ledger_seals to {app};
 grant insert, update (anchored_at) on ledger_seals to {keeper};
+revoke all on function ledger_write_tombstones_v1 from public, {app};
+grant execute on function ledger_write_tombstones_v1 to {keeper};
 grant select on consent_texts to {app};
 grant insert on consent_texts to {keeper};
 

@@ -5,7 +5,7 @@
 // all. It contains no address, no hash of one and no network address, because it outlives the subscriber's data;
 // those are stored in identities and event_context, which can be deleted. An event that is appended twice is stored
 // once, so that a transaction with a lost commit confirmation can be repeated. The role of the functions may only
-// insert and read events.
+// insert and read events. WriteTombstones deletes the content of events that prove nothing.
 //
 // Failure policy: Append itself never fails. A refused statement fails the caller's transaction.
 package ledger

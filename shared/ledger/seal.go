@@ -160,9 +160,11 @@ func (s *Sealer) follow(ctx context.Context, last Seal) (seal Seal, made bool, e
 	if last.Hash == nil {
 		seal.From, seal.Previous = first.UTC().Truncate(sealSpan), []byte{}
 	}
-	if seal.Digest, seal.Events, err = s.digest(ctx, seal.From, seal.To); err != nil {
+	sealed, err := s.digest(ctx, seal.From, seal.To)
+	if err != nil {
 		return Seal{}, false, err
 	}
+	seal.Digest, seal.Events = sealed.digest, sealed.events
 	seal.Hash = seal.hash()
 	err = s.db.Batch(ctx, func(b *pgx.Batch) {
 		made = false
@@ -226,38 +228,62 @@ func (s *Sealer) firstEvent(ctx context.Context, from, end time.Time) (time.Time
 }
 
 // A JSON array has a single text representation, whatever its elements. Times are numbers, so that no setting changes
-// them.
+// them. The content of an event is in it as a salted hash, which a tombstone keeps. A tombstone that still has content
+// gets no hash, so it differs from what was sealed. The last column is true for a tombstone that may not be one.
 const sealedEventsSQL = `
-select at, id::text,
-       jsonb_build_array(id, (extract(epoch from at) * 1000000)::bigint, kind, subscriber_id, actor, channel, source,
-                         consent_text_id, request_id, data)::text
-from ledger_events
-where at >= $1::timestamptz and at < $2::timestamptz and (at, id) > ($3::timestamptz, $4::text::uuid)
-order by at, id limit $5::integer`
+select e.at, e.id::text,
+       jsonb_build_array(e.id, (extract(epoch from e.at) * 1000000)::bigint, e.kind, e.subscriber_id, e.actor, e.channel,
+           e.data -> 'outcome', e.data -> 'from', e.data -> 'to',
+           encode(case when e.content_hash is null
+               then sha256(uuid_send(e.salt) || convert_to(jsonb_build_array(e.source, e.consent_text_id, e.request_id,
+                                                               e.data - '{outcome,from,to}'::text[])::text, 'UTF8'))
+               when e.salt is null and e.source = '{}' and e.consent_text_id is null and e.request_id = ''
+                   and e.data - '{outcome,from,to}'::text[] = '{}'
+               then e.content_hash end, 'hex'))::text,
+       e.content_hash is not null and (e.at >= $6::timestamptz or case
+           when e.subscriber_id is null then e.kind <> all ($7::text[])
+           else exists (select from identities i where i.subscriber_id = e.subscriber_id)
+               or exists (select from ledger_events o where o.subscriber_id = e.subscriber_id
+                          and (o.data ->> 'to' = any ($8::text[]) or o.data ->> 'from' = any ($8::text[]))) end)
+from ledger_events e
+where e.at >= $1::timestamptz and e.at < $2::timestamptz and (e.at, e.id) > ($3::timestamptz, $4::text::uuid)
+order by e.at, e.id limit $5::integer`
+
+// hashed is a hash over events.
+type hashed struct {
+	digest  []byte
+	events  int
+	refused int // tombstones that may not be one
+}
 
 // digest hashes the events of a time span in order, page by page.
-func (s *Sealer) digest(ctx context.Context, from, to time.Time) (digest []byte, events int, err error) {
+func (s *Sealer) digest(ctx context.Context, from, to time.Time) (all hashed, err error) {
 	sum, after, id := sha256.New(), time.Unix(0, 0), uuid.Nil.String()
 	for {
 		var lines []string
+		var refused int
 		err := s.db.Batch(ctx, func(b *pgx.Batch) {
-			lines = nil
-			b.Queue(sealedEventsSQL, from, to, after, id, pageSize).Query(func(rows pgx.Rows) error {
+			lines, refused = nil, 0
+			b.Queue(sealedEventsSQL, from, to, after, id, pageSize, s.tombstonesBefore(), requestKinds, subscribedStates).Query(func(rows pgx.Rows) error {
 				var line string
-				_, err := pgx.ForEachRow(rows, []any{&after, &id, &line}, func() error {
-					lines = append(lines, line)
+				var wrong bool
+				_, err := pgx.ForEachRow(rows, []any{&after, &id, &line, &wrong}, func() error {
+					if lines = append(lines, line); wrong {
+						refused++
+					}
 					return nil
 				})
 				return err
 			})
 		})
 		if err != nil {
-			return nil, 0, fmt.Errorf("read events to seal: %w", err)
+			return hashed{}, fmt.Errorf("read events to seal: %w", err)
 		}
 		write(sum, lines)
-		events += len(lines)
+		all.events, all.refused = all.events+len(lines), all.refused+refused
 		if len(lines) < pageSize {
-			return sum.Sum(nil), events, nil
+			all.digest = sum.Sum(nil)
+			return all, nil
 		}
 	}
 }

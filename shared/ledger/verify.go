@@ -140,16 +140,18 @@ func (s *Sealer) check(ctx context.Context, seal, previous Seal, first bool) (st
 			return fmt.Sprintf("an event of %s was added before the first seal", at.UTC().Format(time.RFC3339)), nil
 		}
 	}
-	digest, events, err := s.digest(ctx, seal.From, seal.To)
+	found, err := s.digest(ctx, seal.From, seal.To)
 	switch {
 	case err != nil:
 		return "", err
-	case events < seal.Events:
-		return fmt.Sprintf("%d of %d events were removed", seal.Events-events, seal.Events), nil
-	case events > seal.Events:
-		return fmt.Sprintf("%d events were added to %d", events-seal.Events, seal.Events), nil
-	case !bytes.Equal(digest, seal.Digest):
-		return fmt.Sprintf("at least one of %d events was changed", events), nil
+	case found.events < seal.Events:
+		return fmt.Sprintf("%d of %d events were removed", seal.Events-found.events, seal.Events), nil
+	case found.events > seal.Events:
+		return fmt.Sprintf("%d events were added to %d", found.events-seal.Events, seal.Events), nil
+	case !bytes.Equal(found.digest, seal.Digest):
+		return fmt.Sprintf("at least one of %d events was changed", found.events), nil
+	case found.refused > 0:
+		return fmt.Sprintf("the content of %d of %d events was deleted, which belongs to a subscription or was not due", found.refused, found.events), nil
 	}
 	return "", nil
 }

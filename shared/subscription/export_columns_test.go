@@ -16,6 +16,7 @@ var omitted = map[string]string{
 	"suppressions.key_id": "the id of the key; the identities have it", "erasures.email_hmac": "a keyed hash",
 	"ledger_events.subscriber_id": "one of the identities", "outbox.subscriber_id": "likewise", "engagement_events.subscriber_id": "likewise",
 	"privacy_requests.subscriber_id": "likewise", "ledger_events.consent_text_id": "the text itself is shown",
+	"ledger_events.salt": "random", "ledger_events.content_hash": "only of events that nobody can be found for",
 	"event_context.event_id": "the event that shows it", "event_context.at": "the time of that event",
 	"outbox.sealed": "encrypted, and only after an erasure",
 }
