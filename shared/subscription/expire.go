@@ -15,14 +15,14 @@ import (
 const overdueSQL = `
 select id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id, requested_at, confirmed_at, ended_at
 from subscribers
-where status = 'pending' and requested_at <= $1::timestamptz
+where (status = 'pending' or status = 'suppressed' and confirmed_at is null) and requested_at <= $1::timestamptz
 order by requested_at
 limit $2::integer
 for update skip locked`
 
 // Expire ends up to limit requests that waited for their confirmation longer than pendingLifetime. It deletes a row
-// that was never confirmed; a subscriber who had unsubscribed before is unsubscribed again. It also ends emails that
-// were held for emailLifetime. It returns the number of ended requests; fewer than limit means that none are left. It is
+// that was never confirmed, also if it is suppressed, as after a bounce: the suppression stays. A subscriber who had
+// unsubscribed before is unsubscribed again. It also ends emails that were held for emailLifetime. It returns the number of ended requests; fewer than limit means that none are left. It is
 // one transaction in two round trips. The error is the database's.
 func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	var overdue []row
@@ -51,11 +51,18 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	return len(overdue), nil
 }
 
-// end ends a pending request. by has the id, time, actor, channel and request id of the event.
+// end ends a pending request, or a suppressed one that was never confirmed. by has the id, time, actor, channel and request id of the event.
 func (s *Store) end(b *pgx.Batch, r row, by ledger.Event) {
 	d := transition(facts{State: r.Status, Returning: r.Returning}, onExpire)
+	if r.Status == Suppressed { // the state stays, without a row
+		d = decision{To: Suppressed, Outcome: ExpiredNow, Ledger: ledger.Expired}
+	}
 	event := r.event(r.Status, d)
 	event.ID, event.At, event.Actor, event.Channel, event.RequestID = by.ID, by.At, by.Actor, by.Channel, by.RequestID
 	ledger.Append(b, event)
+	if r.Status == Suppressed {
+		r.delete(b, by.At)
+		return
+	}
 	r.apply(b, d, by.At)
 }

@@ -42,7 +42,7 @@ var cells = map[cell][]string{
 	{kindUnsubscribed, "unsubscribed"}:             {"active>unsubscribed"},
 	{kindDeclined, "declined"}:                     {"pending>none", "pending>unsubscribed"},
 	{kindDeclined, "muted"}:                        {"none>none", "unsubscribed>unsubscribed"},
-	{kindExpired, "expired"}:                       {"pending>none", "pending>unsubscribed"},
+	{kindExpired, "expired"}:                       {"pending>none", "pending>unsubscribed", "suppressed>suppressed"},
 	{kindSuppressed, "suppressed"}:                 {"none>suppressed", "pending>suppressed", "active>suppressed", "unsubscribed>suppressed", "erased>suppressed"},
 	{kindErased, "erased"}: {
 		"none>erased", "pending>erased", "active>erased", "unsubscribed>erased", "suppressed>erased", "erased>erased",
