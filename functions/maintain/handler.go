@@ -1,6 +1,6 @@
 // Command maintain runs every hour: it seals the ledger and anchors the seals outside the database. On the first run of a
 // day (UTC) it also expires unconfirmed sign-ups, sends reminders if configured, deletes data after its retention
-// period, records the counts, and verifies the whole ledger.
+// period, also from events of requests that were never confirmed, records the counts, and verifies the whole ledger.
 //
 // It may run at any time, manually too, and concurrently. The next run continues what a run does not finish in its
 // time, and makes up for a missed day.
@@ -74,7 +74,7 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	last, err := readTasks(ctx, h.db)
 	problems = append(problems, err)
 	if err == nil && due(last[daily], h.now()) {
-		problems = append(problems, h.runDaily(ctx, &done))
+		problems = append(problems, h.runDaily(ctx, last[daily], &done))
 	}
 	if deadline, limited := ctx.Deadline(); err == nil && due(last[verification], h.now()) && (!limited || time.Until(deadline) >= timeToVerify) {
 		problems = append(problems, h.verify(ctx, &done))
@@ -122,9 +122,9 @@ func (h *handler) writeAnchors(ctx context.Context, done *result) error {
 	}
 }
 
-// runDaily runs the work of a day and records it. A day whose work failed stays due.
-func (h *handler) runDaily(ctx context.Context, done *result) error {
-	counts, err := h.tidy(ctx)
+// runDaily runs the work of a day and records it. A day whose work failed stays due. last is when it was last done.
+func (h *handler) runDaily(ctx context.Context, last time.Time, done *result) error {
+	counts, err := h.tidy(ctx, last)
 	done.Counts = counts
 	if err := errors.Join(err, h.record(ctx, counts)); err != nil {
 		return err

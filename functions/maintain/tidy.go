@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -11,8 +12,8 @@ import (
 	"newsletter/shared/retention"
 )
 
-// tidy expires, reminds and deletes, and reserves timeToRecord.
-func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
+// tidy expires, reminds and deletes, and reserves timeToRecord. last is when the daily work was last done.
+func (h *handler) tidy(ctx context.Context, last time.Time) (map[string]int64, error) {
 	if deadline, found := ctx.Deadline(); found {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-timeToRecord))
@@ -36,6 +37,13 @@ func (h *handler) tidy(ctx context.Context) (map[string]int64, error) {
 	}
 	deleted, err := retention.Run(ctx, h.db, h.keep, h.now())
 	maps.Copy(counts, deleted)
+	if err != nil {
+		return counts, err
+	}
+	tombstones, err := h.sealer.WriteTombstones(ctx, last) // of identities that are deleted
+	if tombstones > 0 {
+		counts["tombstones"] = tombstones
+	}
 	return counts, err
 }
 

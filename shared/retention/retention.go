@@ -1,6 +1,6 @@
 // Package retention deletes rows whose retention period is over. Each table has its own period.
 //
-// Invariants: the ledger, its consent texts and its seals are never deleted. Rows are deleted in small transactions, so
+// Invariants: events of the ledger, its consent texts and its seals are never deleted. Rows are deleted in small transactions, so
 // no other transaction waits long and an interrupted run keeps its progress. Repeated and concurrent runs are harmless.
 //
 // Failure policy: the first error ends a run. Deleted rows stay deleted, and the next run continues.
