@@ -139,7 +139,7 @@ var reference = regexp.MustCompile(`<([A-Za-z0-9]+)(\.[A-Za-z0-9.]+)?>`)
 func References(v any) []string {
 	var names []string
 	for _, found := range reference.FindAllStringSubmatch(fmt.Sprint(v), -1) {
-		if !slices.Contains(names, found[1]) {
+		if found[1] != "nil" && !slices.Contains(names, found[1]) { // fmt prints nothing as <nil>
 			names = append(names, found[1])
 		}
 	}

@@ -81,3 +81,17 @@ func TestParseRefusesUnknownShapes(t *testing.T) {
 		})
 	}
 }
+
+func TestReferences(t *testing.T) {
+	for _, test := range []struct {
+		value any
+		want  []string
+	}{
+		{nil, nil}, {"arn", nil}, {map[string]any{"a": nil}, nil}, {"<Queue.Arn>", []string{"Queue"}},
+		{[]any{"<Queue>/<Topic>", "<Queue.Arn>"}, []string{"Queue", "Topic"}},
+	} {
+		if got := References(test.value); !slices.Equal(got, test.want) {
+			t.Errorf("%v: %v, want %v", test.value, got, test.want)
+		}
+	}
+}
