@@ -35,36 +35,13 @@ func (h *handler) unsubscribe(ctx context.Context, link token.Link, r *httpapi.R
 	return enqueued, nil
 }
 
-var errNoBatch = errors.New("the event is not a batch of queued unsubscribe requests")
-
-// apply ends the subscriptions of a batch from the queue. SQS redelivers each message that apply reports as failed, and
-// moves it to the dead-letter queue after its last delivery.
+// apply ends the subscriptions of a batch from the queue.
 func (h *handler) apply(ctx context.Context, event json.RawMessage) (any, error) {
-	var batch events.SQSEvent
-	if err := json.Unmarshal(event, &batch); err != nil || len(batch.Records) == 0 {
-		return nil, errNoBatch
-	}
-	answer := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	lost := false
-	for _, record := range batch.Records {
-		var err error
-		if !lost { // the remaining messages would time out too
-			err = h.applyOne(ctx, record.Body)
-			lost = errors.Is(err, postgres.ErrUnavailable)
-		}
-		if err != nil {
-			capture.Error(ctx, err)
-			lambdafn.Logger(ctx).ErrorContext(ctx, "queued unsubscribe failed", "err", err)
-		}
-		if err != nil || lost {
-			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
-		}
-	}
-	return answer, nil
+	return lambdafn.ApplyBatch(ctx, event, postgres.ErrUnavailable, h.applyOne)
 }
 
-func (h *handler) applyOne(ctx context.Context, body string) error {
-	request, err := unsubscribequeue.ParseRequest(body)
+func (h *handler) applyOne(ctx context.Context, message events.SQSMessage) error {
+	request, err := unsubscribequeue.ParseRequest(message.Body)
 	if err != nil {
 		return err
 	}

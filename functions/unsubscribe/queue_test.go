@@ -57,7 +57,9 @@ func TestOneClickWithoutDatabase(t *testing.T) {
 	}
 	b.ExpectState(active, before, emails)
 
-	batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: waiting[0]}, {MessageId: "2", Body: `{"x":1}`}, {MessageId: "3", Body: waiting[1]}}}
+	batch := events.SQSEvent{Records: []events.SQSMessage{
+		{MessageId: "1", EventSource: "aws:sqs", Body: waiting[0]}, {MessageId: "2", Body: `{"x":1}`}, {MessageId: "3", Body: waiting[1]},
+	}}
 	payload, err := json.Marshal(batch)
 	if err != nil {
 		t.Fatal(err)
