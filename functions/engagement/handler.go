@@ -1,14 +1,15 @@
-// Command engagement receives the events of Amazon SES, such as bounces, through SNS. It suppresses mailboxes that do
-// not exist and subscribers who complain, and records all other events for the statistics.
+// Command engagement receives the events of Amazon SES, such as bounces, from a queue behind an SNS topic. It suppresses
+// mailboxes that do not exist and subscribers who complain, and records all other events for the statistics.
 //
-// Lambda repeats a notification that fails. An unreadable event, or one about an unknown recipient, is recorded for an
-// alert and never repeated. SNS invokes a function with its envelope only: it has no raw delivery to Lambda.
+// A message that fails stays in the queue and is redelivered, so that a lost database loses no event; recording one
+// again is harmless. An unreadable event, or one about an unknown recipient, is recorded for an alert and not
+// redelivered. A message has SNS's envelope, whose id and time identify a repeated event. Its signature is not verified:
+// only the topic may send to the queue, and only SES to the topic.
 package main
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -31,28 +32,27 @@ type handler struct {
 	now   func() time.Time
 }
 
-var errNoNotification = errors.New("the event is not an SNS notification")
-
-// result is the response to an invocation: the number of events by outcome.
-type result struct {
-	Outcomes map[string]int `json:"outcomes"`
+// event records the events of a batch from the queue.
+func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
+	outcomes := map[string]int{}
+	return lambdafn.ApplyBatch(ctx, event, postgres.ErrUnavailable, func(ctx context.Context, message events.SQSMessage) error {
+		outcome, err := h.record(ctx, notification(message, h.now()))
+		if err == nil {
+			outcomes[outcome]++
+			lambdafn.Note(ctx, slog.Int("emails_"+outcome, outcomes[outcome]))
+		}
+		return err
+	})
 }
 
-func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error) {
-	var notification events.SNSEvent
-	if err := json.Unmarshal(event, &notification); err != nil || len(notification.Records) == 0 || notification.Records[0].EventSource != "aws:sns" {
-		return nil, errNoNotification
+// notification returns the SNS notification in a message. If there is none, it is an empty one with the message's id,
+// which is recorded as unreadable.
+func notification(message events.SQSMessage, now time.Time) events.SNSEntity {
+	var n events.SNSEntity
+	if err := json.Unmarshal([]byte(message.Body), &n); err != nil || n.Type != "Notification" || n.MessageID == "" {
+		return events.SNSEntity{MessageID: message.MessageId, Timestamp: now}
 	}
-	done := result{Outcomes: map[string]int{}}
-	for _, record := range notification.Records {
-		outcome, err := h.record(ctx, record.SNS)
-		if err != nil {
-			return nil, err // Lambda repeats all records; recording one again is harmless
-		}
-		done.Outcomes[outcome]++
-		lambdafn.Note(ctx, slog.Int("emails_"+outcome, done.Outcomes[outcome]))
-	}
-	return done, nil
+	return n
 }
 
 // record records one event and suppresses its recipient if required.

@@ -126,10 +126,11 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	if !s.options.NoSchedules {
 		s.Lambda.Start(context.WithoutCancel(ctx))
 	}
-	s.publishTo("engagement")
+	s.Fakes.SES.publishTo(s.Fakes.EmailEvents)
 	feeding, stopFeeding := context.WithCancel(context.WithoutCancel(ctx))
 	s.onStop(stopFeeding)
 	go s.Fakes.SQS.feed(feeding, s.Lambda, "unsubscribe")
+	go s.Fakes.EmailEvents.feed(feeding, s.Lambda, "engagement")
 	return s.writeState()
 }
 

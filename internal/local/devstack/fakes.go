@@ -13,7 +13,7 @@ type Fakes struct {
 	Loops  *Loops
 	GA4    *GA4
 	S3     *S3
-	SQS    *SQS
+	SQS    *SQS // the unsubscribe queue
 	SNS    *SNS
 	Vector *Vector
 
@@ -21,6 +21,8 @@ type Fakes struct {
 	Discord  *Discord
 	Webhooks *Webhooks
 	Errors   *Webhooks // of the functions
+	// EmailEvents is the queue of SES's events.
+	EmailEvents *SQS
 	// Captcha is the verifier of Turnstile and hCaptcha.
 	Captcha *Captcha
 
@@ -35,7 +37,7 @@ func (e endpoint) at(path string) string { return "http://" + string(e) + path }
 
 func newFakes() *Fakes {
 	return &Fakes{
-		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{}, SNS: &SNS{}, Vector: &Vector{},
+		SES: NewSES(time.Now), Sentry: &Sentry{}, Loops: &Loops{}, GA4: NewGA4(time.Now), S3: NewS3(0), SQS: &SQS{}, EmailEvents: &SQS{}, SNS: &SNS{}, Vector: &Vector{},
 		Slack: &Slack{}, Discord: &Discord{}, Webhooks: NewWebhooks(time.Now), Errors: NewWebhooks(time.Now), Captcha: NewCaptcha(time.Now),
 	}
 }

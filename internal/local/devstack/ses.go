@@ -172,7 +172,7 @@ func (s *SES) keep(m Email) int {
 	m.At = s.now()
 	s.emails = append(s.emails, m)
 	if s.publish != nil && m.Set == configurationSet && !s.eventsOff {
-		go s.publish(m)
+		s.publish(m)
 	}
 	return len(s.emails)
 }

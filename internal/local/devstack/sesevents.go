@@ -1,32 +1,31 @@
 package devstack
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-lambda-go/events"
 )
 
-// publishTo sends email events to a function, as SES does through SNS. Emails to bounce@ or complaint@ of any domain
-// bounce or cause a complaint, as with the mailbox simulator of SES. All others are delivered.
-func (s *Stack) publishTo(function string) {
-	s.Fakes.SES.mu.Lock()
-	defer s.Fakes.SES.mu.Unlock()
-	s.Fakes.SES.publish = func(m Email) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		payload, err := json.Marshal(notification(m))
-		if err != nil {
-			return
-		}
-		_, _ = s.Lambda.Invoke(ctx, function, payload) // the stack may be ending
+// publishTo sends the event of each email to a queue, as SES does through SNS.
+func (s *SES) publishTo(q *SQS) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.publish = func(m Email) { q.keep(notification(m)) }
+}
+
+// Republish publishes the events of all emails again, also while SetPublishing is off, as SNS may.
+func (s *SES) Republish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.emails {
+		s.publish(m)
 	}
 }
 
-// notification returns the SNS event about an email.
-func notification(m Email) events.SNSEvent {
+// notification returns the message about an email that SES publishes to SNS, in the envelope in which SNS sends it to a
+// queue (SNS developer guide, "Fanout to Amazon SQS queues"). Emails to bounce@ or complaint@ of any domain bounce or
+// cause a complaint, as with the mailbox simulator of SES. All others are delivered.
+func notification(m Email) string {
 	at := m.At.UTC().Format(time.RFC3339Nano)
 	about := map[string]any{"mail": map[string]any{
 		"timestamp": at, "destination": []string{m.To}, "tags": map[string][]string{"ses:configuration-set": {m.Set}, "delivery": {m.Tags["delivery"]}},
@@ -44,9 +43,14 @@ func notification(m Email) events.SNSEvent {
 	}
 	message, err := json.Marshal(about)
 	if err != nil {
-		return events.SNSEvent{}
+		return ""
 	}
-	return events.SNSEvent{Records: []events.SNSEventRecord{{
-		EventSource: "aws:sns", EventVersion: "1.0", SNS: events.SNSEntity{Type: "Notification", MessageID: "local", Timestamp: m.At, Message: string(message)},
-	}}}
+	envelope, err := json.Marshal(map[string]string{
+		"Type": "Notification", "MessageId": "local-" + m.Tags["delivery"], "TopicArn": "arn:aws:sns:eu-central-1:123456789012:newsletter-EmailEvents",
+		"Subject": "Amazon SES Email Event Notification", "Message": string(message), "Timestamp": at, "SignatureVersion": "1",
+	})
+	if err != nil {
+		return ""
+	}
+	return string(envelope)
 }

@@ -17,8 +17,8 @@ import (
 	"newsletter/internal/local/lambdalocal"
 )
 
-// SQS is a fake of Amazon SQS (JSON protocol): it takes messages for one queue, and hands them to a function as an
-// event source does, again and again until the function has applied them. It is safe for concurrent use.
+// SQS is a fake of a queue of Amazon SQS (JSON protocol): it takes messages, and hands them to a function as an event
+// source does, again and again until the function has applied them. It is safe for concurrent use.
 type SQS struct {
 	faults
 	messages []events.SQSMessage
@@ -78,14 +78,18 @@ func (q *SQS) keep(body string) string {
 // batchSize is that of the template.
 const batchSize = 10
 
+// pollInterval is the pause after an empty queue or a failure, in place of the visibility timeout.
+const pollInterval = 500 * time.Millisecond
+
 // feed sends the waiting messages to a function, until ctx ends.
 func (q *SQS) feed(ctx context.Context, server *lambdalocal.Server, function string) {
-	for {
+	for pause := pollInterval; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(time.Second):
+		case <-time.After(pause):
 		}
+		pause = pollInterval
 		q.mu.Lock()
 		batch := slices.Clone(q.messages[:min(len(q.messages), batchSize)])
 		q.mu.Unlock()
@@ -102,15 +106,20 @@ func (q *SQS) feed(ctx context.Context, server *lambdalocal.Server, function str
 			continue // the whole batch comes again
 		}
 		q.remove(batch, answer.BatchItemFailures)
+		if len(answer.BatchItemFailures) == 0 {
+			pause = 0
+		}
 	}
 }
 
+// remove removes the applied messages of a batch. The failed ones come after all others.
 func (q *SQS) remove(batch []events.SQSMessage, failed []events.SQSBatchItemFailure) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.messages = slices.Clone(q.messages[len(batch):]) // others only append
 	for _, m := range batch {
-		if !slices.Contains(failed, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId}) {
-			q.messages = slices.DeleteFunc(q.messages, func(other events.SQSMessage) bool { return other.MessageId == m.MessageId })
+		if slices.Contains(failed, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId}) {
+			q.messages = append(q.messages, m)
 		}
 	}
 }

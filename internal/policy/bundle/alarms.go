@@ -17,6 +17,9 @@ func (a alarmed) contains(metric, dimension, resource string) bool {
 	return slices.ContainsFunc(a, func(s series) bool { return s.Metric == metric && s.Dimensions[dimension] == "<"+resource+">" })
 }
 
+// maxAlarms keeps the alarms few enough to know each (docs/dashboard.md).
+const maxAlarms = 12
+
 // checkAlarms checks that everything the system cannot observe itself has an alarm, and that each alarm has a
 // recipient.
 func (b *bundle) checkAlarms(s *Stack) []string {
@@ -25,6 +28,9 @@ func (b *bundle) checkAlarms(s *Stack) []string {
 	page, err := os.ReadFile(filepath.Join(b.Root, "docs", "dashboard.md"))
 	if err != nil {
 		problems.add("docs/dashboard.md: %v: it documents the response to each alarm", err)
+	}
+	if alarms := s.ids("AWS::CloudWatch::Alarm"); len(alarms) > maxAlarms {
+		problems.add("template.yaml: %d alarms, more than %d: let one watch several resources", len(alarms), maxAlarms)
 	}
 	hasDeadMansSwitch := false
 	for _, id := range s.ids("AWS::CloudWatch::Alarm") {
@@ -113,21 +119,13 @@ func (s *Stack) checkFunctionAlarms(id string, all alarmed, problems *problems) 
 			needed = append(needed, "Invocations")
 		}
 	}
-	if s.invokes("AWS::SNS::Subscription", id) {
-		needed = append(needed, "AsyncEventsDropped")
-	}
 	for _, metric := range needed {
 		if !all.contains(metric, "FunctionName", id) {
 			problems.add("template.yaml: no alarm watches %s of %s: add one like that of the other functions", metric, id)
 		}
 	}
-	for _, mapping := range s.ids("AWS::Lambda::EventSourceMapping") {
-		properties := s.properties(mapping)
-		for _, queue := range samtemplate.References(properties["EventSourceArn"]) {
-			if properties["FunctionName"] == "<"+id+">" && !all.contains("ApproximateAgeOfOldestMessage", "QueueName", queue+".QueueName") {
-				problems.add("template.yaml: no alarm fires when messages wait in %s: watch ApproximateAgeOfOldestMessage", queue)
-			}
-		}
+	if queue := s.queueOf(id); queue != "" && !all.contains("ApproximateAgeOfOldestMessage", "QueueName", queue+".QueueName") {
+		problems.add("template.yaml: no alarm fires when messages wait in %s: watch ApproximateAgeOfOldestMessage", queue)
 	}
 }
 

@@ -77,7 +77,7 @@ func (b *bundle) Problems() []string {
 // StackProblems returns the findings in a stack.
 func (b *bundle) StackProblems(s *Stack) []string {
 	return slices.Concat(b.checkFunctions(s), b.checkVariables(s), b.checkSecrets(s), b.checkRoles(s), b.checkTimeouts(s), b.checkRoutes(s),
-		s.checkEntrances(), s.checkCallers(), s.checkData(), b.checkEvidence(s), s.checkFeedback(), b.checkAlarms(s), b.checkDashboards(s))
+		s.checkEntrances(), s.checkCallers(), s.checkData(), b.checkEvidence(s), s.checkQueues(), s.checkFeedback(), b.checkAlarms(s), b.checkDashboards(s))
 }
 
 // FunctionNames returns the directories of functions/, sorted.

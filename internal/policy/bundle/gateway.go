@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -106,7 +105,7 @@ func (s *Stack) checkAccessLog(id string, settings map[string]any, problems *pro
 // callers are the types of resources that invoke functions.
 var callers = []string{
 	"AWS::ApiGatewayV2::Api", "AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping", "AWS::Scheduler::Schedule",
-	"AWS::SNS::Subscription", "Custom::Migration",
+	"Custom::Migration",
 }
 
 // qualified matches a function name or ARN followed by a version or alias.
@@ -180,45 +179,6 @@ func (s *Stack) checkData() []string {
 		if resource := mapping(s.Resources[id]); resource["DeletionPolicy"] != "Retain" || resource["UpdateReplacePolicy"] != "Retain" {
 			problems.add("template.yaml: %s must be retained (DeletionPolicy, UpdateReplacePolicy): lost keys cannot be recovered", id)
 		}
-	}
-	return problems
-}
-
-// feedback lists the event types that are needed to record bounces and complaints, and to notice their absence
-// (CloudFormation, AWS::SES::ConfigurationSetEventDestination, MatchingEventTypes). Opens and clicks would need a
-// tracking pixel and rewritten links.
-var feedback = []any{"delivery", "bounce", "complaint", "reject", "deliveryDelay"}
-
-// checkFeedback checks that SES publishes the fate of each email to engagement: deliver sends with the stack's
-// configuration set, whose events go to a topic that invokes engagement.
-func (s *Stack) checkFeedback() []string {
-	var problems problems
-	set, topic := "", ""
-	for _, id := range s.ids("AWS::SES::ConfigurationSetEventDestination") {
-		properties := s.properties(id)
-		destination := mapping(properties["EventDestination"])
-		if destination["Enabled"] == true && reflect.DeepEqual(destination["MatchingEventTypes"], feedback) &&
-			s.target(properties["ConfigurationSetName"]) == "AWS::SES::ConfigurationSet" {
-			set, topic = text(properties["ConfigurationSetName"]), text(mapping(destination["SnsDestination"])["TopicARN"])
-		}
-	}
-	if set == "" {
-		problems.add("template.yaml: no event destination of the stack's configuration set publishes %v", feedback)
-		return problems
-	}
-	if got := s.variables("DeliverFunction")["MAIL_CONFIGURATION_SET"]; got != set {
-		problems.add("template.yaml: deliver must send with MAIL_CONFIGURATION_SET: %s, not %v", set, got)
-	}
-	mayUse := func(resource string) bool { return strings.HasSuffix(resource, ":configuration-set/"+set) }
-	if !slices.ContainsFunc(s.allowed("DeliverRole", &problems)["ses:SendEmail"], mayUse) {
-		problems.add("template.yaml: DeliverRole must allow ses:SendEmail with the configuration set %s", set)
-	}
-	subscribed := slices.ContainsFunc(s.ids("AWS::SNS::Subscription"), func(id string) bool {
-		p := s.properties(id)
-		return p["TopicArn"] == topic && p["Protocol"] == "lambda" && p["Endpoint"] == "<EngagementFunction.Arn>"
-	})
-	if !subscribed {
-		problems.add("template.yaml: EngagementFunction must have an event of the type SNS with the topic %s", topic)
 	}
 	return problems
 }

@@ -23,7 +23,6 @@ var awsMetrics = map[string]string{
 	"AWS/ApiGateway 4xx":                         "ApiId",
 	"AWS/ApiGateway 5xx":                         "ApiId",
 	"AWS/ApiGateway Count":                       "ApiId",
-	"AWS/Lambda AsyncEventsDropped":              "FunctionName",
 	"AWS/Lambda ConcurrentExecutions":            "FunctionName",
 	"AWS/Lambda Errors":                          "FunctionName",
 	"AWS/Lambda Invocations":                     "FunctionName",

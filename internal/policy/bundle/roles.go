@@ -18,6 +18,7 @@ var platform = map[string]bool{
 	"sqs:ReceiveMessage":             false,
 	"sqs:DeleteMessage":              false,
 	"sqs:GetQueueAttributes":         false,
+	"kms:Decrypt":                    false,
 	"ec2:CreateNetworkInterface":     true,
 	"ec2:DescribeNetworkInterfaces":  true,
 	"ec2:DescribeSubnets":            true,
@@ -81,11 +82,15 @@ func (b *bundle) checkRoles(s *Stack) []string {
 				problems.add("template.yaml: %s must allow %s, which Lambda itself needs", role, action)
 			}
 		}
-		queue := s.invokes("AWS::Lambda::EventSourceMapping", functionID(name))
+		queue := s.queueOf(functionID(name))
 		for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
-			if (allowed[action] != nil) != queue {
-				problems.add("template.yaml: %s and %s: allow it if and only if a queue invokes the function", role, action)
+			if got := samtemplate.References(allowed[action]); !slices.Equal(got, samtemplate.References("<"+queue+">")) {
+				problems.add("template.yaml: %s allows %s on %v: allow it if and only if a queue invokes the function, for this queue", role, action, got)
 			}
+		}
+		key := s.properties(queue)["KmsMasterKeyId"]
+		if got := samtemplate.References(allowed["kms:Decrypt"]); !slices.Equal(got, samtemplate.References(key)) {
+			problems.add("template.yaml: %s allows kms:Decrypt on %v: allow it if and only if a key encrypts the function's queue, for this key", role, got)
 		}
 	}
 	return problems

@@ -21,7 +21,7 @@ func TestNoCallerUsesAVersionOrAlias(t *testing.T) {
 	problems := stacks[0].checkCallers()
 	for _, stale := range []string{
 		"Api names SubscribeFunctionAliaslive", "SubscribeFunctionSubscribePermission names SubscribeFunctionAliaslive",
-		"UnsubscribeFunctionQueue names UnsubscribeFunctionAliaslive", "EngagementFunctionFeedback names EngagementFunctionAliaslive",
+		"UnsubscribeFunctionQueue names UnsubscribeFunctionAliaslive", "EngagementFunctionQueue names EngagementFunctionAliaslive",
 		"DeliverFunctionDrain names DeliverFunctionAliaslive", "DeliverFunctionDrainRole names DeliverFunctionAliaslive",
 		"MaintainFunctionEventInvokeConfig refers to a version or alias", "nothing calls ConfirmFunction",
 	} {
@@ -41,6 +41,9 @@ func TestAChangedParameterReachesTheFunctions(t *testing.T) {
 		})[0]
 	}
 	document := transform(nil)
+	if n := len(mapping(document["Parameters"])); n > 24 {
+		t.Errorf("%d parameters: at most 24 are for a person to set; the rest are settings or constants", n)
+	}
 	options, changed := samtemplate.Options(document), map[string]string{}
 	for name, parameter := range mapping(document["Parameters"]) {
 		changed[name] = "changed"

@@ -214,8 +214,9 @@ func (f *flight) directly() {
 			a, `"` + a + `"`, `{"command":"` + a + `"}`, `{"command":"` + k + `"}`, `{"` + a + `":"` + k + `"}`, `{"detail-type":"` + a + `","source":"` + l + `"}`,
 			`{"scheduled":"` + a + `"}`, `{"requestContext":{"http":{"method":"` + l + `","sourceIp":"` + a + `"},"timeEpoch":"` + a + `"}}`,
 			`{"requestContext":{"http":{"method":"GET"},"requestId":"x"},"rawPath":"/` + l + `","body":"` + a + `","isBase64Encoded":true}`,
-			`{"Records":[{"EventSource":"` + a + `","Sns":{"Message":"` + a + `"}}]}`, `{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"` + a + `"}}]}`,
+			`{"Records":[{"eventSource":"` + a + `","body":"` + a + `"}]}`, `{"Records":[{"eventSource":"aws:sqs","messageId":"1","body":"` + a + `"}]}`,
 			`{"Records":[{"eventSource":"aws:sqs","messageId":"1","body":"{\"subscriber_id\":\"` + a + `\"}"}]}`,
+			`{"Records":[{"eventSource":"aws:sqs","messageId":"1","body":"{\"Type\":\"Notification\",\"MessageId\":\"` + a + `\",\"Message\":\"` + a + `\"}"}]}`,
 		} {
 			f.invoke(function, event)
 		}
@@ -260,7 +261,11 @@ func (f *flight) feedback() {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		event, err := json.Marshal(map[string]any{"Records": []map[string]any{{"EventSource": "aws:sns", "Sns": map[string]any{"MessageId": "1", "Message": string(message)}}}})
+		body, err := json.Marshal(map[string]any{"Type": "Notification", "MessageId": "1", "Message": string(message)})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		event, err := json.Marshal(map[string]any{"Records": []map[string]any{{"eventSource": "aws:sqs", "messageId": "1", "body": string(body)}}})
 		if err != nil {
 			f.t.Fatal(err)
 		}

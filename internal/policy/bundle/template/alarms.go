@@ -1,14 +1,16 @@
 package main
 
-// An alarm watches one metric. Period times Periods is at most a day, or 7 days if Period is an hour or more
-// (CloudWatch API reference, PutMetricAlarm).
+// An alarm watches one metric, of one resource or of several together: at most ten, and there are at most twelve alarms
+// (docs/adr/0039). Period times Periods is at most a day, or 7 days if Period is an hour or more (CloudWatch API
+// reference, PutMetricAlarm).
 type alarm struct {
 	ID, DependsOn string
 	Comment       string // above it
 	Description   string
 	Namespace     string
 	Metric        string
-	Dimension     string
+	Dimensions    []string // of each resource
+	Combine       string   // SUM or MAX over the resources; "" for one
 	Statistic     string
 	Period        string // seconds
 	Periods       string // evaluated periods
@@ -43,24 +45,24 @@ var alarms = []alarm{
 	{
 		Comment: "A single failed run does not matter: the next run checks everything again.",
 		ID:      "HealthErrors", Description: "Runs of health crash or time out.",
-		Namespace: lambda, Metric: "Errors", Dimension: ofFunction("Health"), Statistic: "Sum",
+		Namespace: lambda, Metric: "Errors", Dimensions: []string{ofFunction("Health")}, Statistic: "Sum",
 		Period: healthPeriod, Periods: "!If [HealthEachMinute, 5, 3]", Datapoints: "!If [HealthEachMinute, 3, 2]", Threshold: "0",
 	},
 	{
 		Comment: "health alerts on waiting email too, but deliver sends its alerts.",
 		ID:      "DeliverStopped", Description: "deliver is not being invoked, so no email, notification or alert is sent.",
-		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Deliver"), Statistic: "Sum", Stopped: true,
+		Namespace: lambda, Metric: "Invocations", Dimensions: []string{ofFunction("Deliver")}, Statistic: "Sum", Stopped: true,
 		Period: "60", Periods: "5",
 	},
 	{
 		Comment: "health alerts on late seals too, three hours after an event.",
 		ID:      "MaintainStopped", Description: "maintain is not being invoked, so the ledger is not sealed, and data are kept beyond their retention periods.",
-		Namespace: lambda, Metric: "Invocations", Dimension: ofFunction("Maintain"), Statistic: "Sum", Stopped: true,
+		Namespace: lambda, Metric: "Invocations", Dimensions: []string{ofFunction("Maintain")}, Statistic: "Sum", Stopped: true,
 		Period: "3600", Periods: "3",
 	},
 	{
 		ID: "DeliverErrors", Description: "Runs of deliver crash, time out or cannot reach the database; email is waiting.",
-		Namespace: lambda, Metric: "Errors", Dimension: ofFunction("Deliver"), Statistic: "Sum",
+		Namespace: lambda, Metric: "Errors", Dimensions: []string{ofFunction("Deliver")}, Statistic: "Sum",
 		Period: "60", Periods: "5", Datapoints: "3", Threshold: "0",
 	},
 	{
@@ -72,32 +74,39 @@ var alarms = []alarm{
 	{
 		Comment: "Some of its work is done once a day: the alarm fires until a day has passed without an error.",
 		ID:      "MaintainErrors", Description: "A run of maintain failed, so the ledger may differ from its seals or not be sealed, or expired data are kept longer.",
-		Namespace: lambda, Metric: "Errors", Dimension: ofFunction("Maintain"), Statistic: "Sum",
+		Namespace: lambda, Metric: "Errors", Dimensions: []string{ofFunction("Maintain")}, Statistic: "Sum",
 		Period: "3600", Periods: "24", Datapoints: "1", Threshold: "0",
 	},
 	{
-		Comment: "Lambda drops an event after three attempts.",
-		ID:      "EngagementDropped", Description: "A bounce or complaint event was dropped after three attempts; the address may receive email again.",
-		Namespace: lambda, Metric: "AsyncEventsDropped", Dimension: ofFunction("Engagement"), Statistic: "Sum",
-		Period: "300", Periods: "1", Threshold: "0",
+		Comment: "Before SQS deletes them: dead letters are kept for the rest of the two weeks.",
+		ID:      "QueueDeadLetters", Description: "Unsubscriptions, bounces or complaints could not be applied for ten days and will be deleted within four; redrive them.",
+		Namespace: sqs, Metric: "ApproximateNumberOfMessagesVisible", Combine: "MAX", Statistic: "Maximum",
+		Dimensions: []string{ofQueue("UnsubscribeDeadLetters"), ofQueue("EmailEventsDeadLetters")},
+		Period:     "60", Periods: "1", Threshold: "0",
 	},
 	{
-		ID:          "UnsubscribeDeadLettersAlarm",
-		Description: "Unsubscriptions failed a thousand times and will be deleted after two weeks; apply them manually.",
-		Namespace:   sqs, Metric: "ApproximateNumberOfMessagesVisible", Dimension: ofQueue("UnsubscribeDeadLetters"), Statistic: "Maximum",
-		Period: "60", Periods: "1", Threshold: "0",
-	},
-	{
-		ID: "UnsubscribeQueueAlarm", Description: "Unsubscriptions in the queue have been waiting for the database for an hour.",
-		Namespace: sqs, Metric: "ApproximateAgeOfOldestMessage", Dimension: ofQueue("UnsubscribeQueue"), Statistic: "Maximum",
-		Period: "60", Periods: "5", Threshold: "3600",
+		Comment: `SQS does not report the age of messages that were received three times, half an hour after they arrived (SQS
+  # developer guide, "Available CloudWatch metrics").`,
+		ID: "QueueAge", Description: "Unsubscriptions, bounces or complaints have been waiting for the database for twenty minutes.",
+		Namespace: sqs, Metric: "ApproximateAgeOfOldestMessage", Combine: "MAX", Statistic: "Maximum",
+		Dimensions: []string{ofQueue("UnsubscribeQueue"), ofQueue("EmailEventsQueue")},
+		Period:     "60", Periods: "5", Threshold: "1200",
 	},
 }
 
-// throttles returns the alarm on a function's throttled invocations.
-func throttles(f function) alarm {
-	return alarm{
-		ID: f.ID() + "Throttles", Description: f.Throttled, Namespace: lambda, Metric: "Throttles",
-		Dimension: ofFunction(f.ID()), Statistic: "Sum", Period: "300", Periods: "1", Threshold: "0",
+// throttles returns the alarms on throttled invocations: of functions with a route, and of the others.
+func throttles(all []function) []alarm {
+	visitors := alarm{ID: "VisitorThrottles", Description: "Requests of visitors were throttled, and got an error."}
+	others := alarm{ID: "BackgroundThrottles", Description: "Invocations without a waiting visitor were throttled; the next ones make up for them."}
+	for _, a := range []*alarm{&visitors, &others} {
+		a.Namespace, a.Metric, a.Combine, a.Statistic, a.Period, a.Periods, a.Threshold = lambda, "Throttles", "SUM", "Sum", "300", "1", "0"
 	}
+	for _, f := range all {
+		a := &others
+		if len(f.routes) > 0 {
+			a = &visitors
+		}
+		a.Dimensions = append(a.Dimensions, ofFunction(f.ID()))
+	}
+	return []alarm{visitors, others}
 }

@@ -74,7 +74,8 @@ func (f function) Variables() []variable {
 	return given
 }
 
-// Statements returns the function's permissions: reading its secrets and using the resources that its variables name.
+// Statements returns the function's permissions: reading its secrets, using the resources that its variables name, and
+// taking messages from its queue, which Lambda does in its name.
 func (f function) Statements() []statement {
 	var allowed []statement
 	const action = "secretsmanager:GetSecretValue"
@@ -88,6 +89,12 @@ func (f function) Statements() []statement {
 	}
 	for _, v := range f.Variables() {
 		allowed = append(allowed, v.Statements...)
+	}
+	if f.Queue != "" {
+		allowed = append(allowed, statement{"", "[sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]", []string{"!GetAtt " + f.Queue + ".Arn"}})
+	}
+	if f.Key != "" {
+		allowed = append(allowed, statement{"", "kms:Decrypt", []string{"!GetAtt " + f.Key + ".Arn"}})
 	}
 	return allowed
 }

@@ -75,9 +75,9 @@ func generate(text string, directories []string, reads map[string]record.Variabl
 		Alarms    []alarm
 	}{Secrets: secrets, Variables: variables, Alarms: slices.Clone(alarms)}
 	for _, row := range rows {
-		f := function{row, reads[row.Name].All(), record.Routes[row.Name]}
-		data.Functions, data.Alarms = append(data.Functions, f), append(data.Alarms, throttles(f))
+		data.Functions = append(data.Functions, function{row, reads[row.Name].All(), record.Routes[row.Name]})
 	}
+	data.Alarms = append(data.Alarms, throttles(data.Functions)...)
 	var found []string
 	for _, block := range marks.FindAllStringSubmatch(text, -1) {
 		if block[2] != block[5] {

@@ -9,11 +9,10 @@ type row struct {
 	Description string
 	Timeout     string // seconds, at most 900, optionally with a comment; "" for the default in Globals
 	Reserved    bool   // reserves the parameter ReservedConcurrency
-	Throttled   string // description of the alarm on throttles
 	Schedule    *schedule
-	Retries     int      // of a failed asynchronous invocation, at most 2
-	EventAge    int      // seconds that an asynchronous invocation may wait, 60 to 21,600; 0 without such invocations
-	Events      string   // events of other types, in YAML
+	EventAge    int      // seconds that a scheduled invocation may wait, 60 to 21,600
+	Queue       string   // the queue whose messages invoke the function
+	Key         string   // the key that encrypts this queue; "" for one of SQS
 	Migrates    bool     // must run before any other function changes
 	Instead     variable // replaces the variable of the same name
 }
@@ -27,65 +26,44 @@ var rows = []row{
 		Name: "migrate", Comment: "no route; invoked by the deployment or by the owner.",
 		Description: "Migrates the database schema to this version.",
 		Timeout:     "900", // Lambda's maximum
-		Throttled:   "A deployment's migration was throttled; AWS retries it.",
 		Migrates:    true,
 		Instead:     databaseIAM("IamMigrate", "${MigrateIamResource}/${MigrateDatabaseUser}"), // the database itself, as another role
 	},
 	{
 		Name: "subscribe", Description: "Admits or refuses sign-ups.", Reserved: true,
-		Throttled: "Sign-ups were throttled.",
 	},
 	{
 		Name: "confirm", Description: "Shows the confirmation page; its button activates the subscription.", Reserved: true,
-		Throttled: "Confirmations were throttled.",
 	},
 	{
 		Name: "unsubscribe", Description: "Unsubscribes by link or one click; emails a link on request.", Reserved: true,
-		Throttled: "Unsubscriptions were throttled.",
-		// Lambda's minimum concurrency, because the database has only just recovered when the queue is worked off.
-		Events: `
-        Queue:
-          Type: SQS
-          Properties:
-            Queue: !GetAtt UnsubscribeQueue.Arn
-            BatchSize: 10
-            FunctionResponseTypes: [ReportBatchItemFailures]
-            ScalingConfig: {MaximumConcurrency: 2}`,
+		Queue: "UnsubscribeQueue",
 	},
 	{
 		Name: "privacy", Description: "Returns a copy of a subscriber's data, or erases it.", Reserved: true,
-		Throttled: "Privacy requests were throttled.",
 	},
 	{
 		Name: "health", Description: "Checks all dependencies, reports the status and alerts.", Reserved: true,
-		Timeout:   "25 # if the database is lost, it is queried twice, and every channel is notified",
-		Throttled: "A run of health was throttled.",
-		Schedule:  &schedule{"Watch", "!Ref HealthRate", "Checks all dependencies."},
-		EventAge:  60, // the fastest rate
+		Timeout:  "25 # if the database is lost, it is queried twice, and every channel is notified",
+		Schedule: &schedule{"Watch", "!Ref HealthRate", "Checks all dependencies."},
+		EventAge: 60, // the fastest rate
 	},
 	{
 		Name: "deliver", Comment: "no route, so that no request can trigger a send.",
 		Description: "Delivers the messages in the outbox.",
 		Timeout:     "90", // above the sum of its deadlines, which a policy test computes
-		Throttled:   "A run of deliver was throttled; messages are delivered later.",
 		Schedule:    &schedule{"Drain", "rate(1 minute)", "Delivers the messages in the outbox."},
 		EventAge:    60, // until the next run
 	},
 	{
-		Name: "engagement", Comment: "invoked by SES through SNS.",
-		Description: "Records deliveries, bounces and complaints; suppresses subscribers after bounces and complaints.", Reserved: true,
-		Throttled: "Bounce and complaint events were throttled; AWS retries them.",
-		Retries:   2, EventAge: 21600, // Lambda's maximum of both, because SNS sends an event once
-		Events: `
-        Feedback:
-          Type: SNS
-          Properties: {Topic: !Ref EmailEvents}`,
+		Name: "engagement", Comment: "invoked by SES through SNS and a queue.",
+		Description: "Records deliveries, bounces and complaints; suppresses subscribers after bounces and complaints.",
+		Queue:       "EmailEventsQueue", Key: "EmailEventsKey",
 	},
 	{
 		Name: "maintain", Comment: "no route.",
 		Description: "Seals and verifies the ledger; deletes expired data.",
 		Timeout:     "900", // Lambda's maximum
-		Throttled:   "A run of maintain was throttled; the next one makes up for it.",
 		Schedule:    &schedule{"Hourly", "rate(1 hour)", "Seals the ledger; once a day, deletes expired data and verifies the ledger."},
 		EventAge:    900, // so that an event is sealed within three hours
 		Instead:     databaseIAM("IamDatabase", "${DatabaseIamResource}/keeper"),
@@ -147,7 +125,7 @@ var variables = []variable{
 	{Name: "REDIS_URL", Value: "!Ref RedisUrl"},
 	{Name: "APP_DATABASE_USER", Value: "!Ref AppDatabaseUser"},
 	{Name: "UNSUBSCRIBE_QUEUE_URL", Value: "!Ref UnsubscribeQueue", Statements: []statement{{
-		Action: "[sqs:SendMessage, sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]", Resources: []string{"!GetAtt UnsubscribeQueue.Arn"},
+		Action: "sqs:SendMessage", Resources: []string{"!GetAtt UnsubscribeQueue.Arn"},
 	}}},
 	{Name: "MAIL_CONFIGURATION_SET", Value: "!Ref EmailConfigurationSet", Statements: []statement{{Action: "ses:SendEmail", Resources: []string{
 		"!Sub arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${EmailIdentity}",

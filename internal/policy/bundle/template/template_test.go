@@ -42,7 +42,7 @@ func TestManualEditsAreDetectedAndReverted(t *testing.T) {
 		"secret variables":           {"[LOOPS_API_KEY, ", "["},
 		"variables of all functions": {"!Ref Release", "!Ref Environment"},
 		"keys":                       {"PasswordLength: 44", "PasswordLength: 8"},
-		"functions":                  {"MaximumEventAgeInSeconds: 21600", "MaximumEventAgeInSeconds: 60"},
+		"functions":                  {"MaximumEventAgeInSeconds: 900", "MaximumEventAgeInSeconds: 60"},
 		"alarms":                     {"Threshold: 1800", "Threshold: 18000"},
 	} {
 		t.Run(block, func(t *testing.T) {
