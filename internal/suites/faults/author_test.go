@@ -65,6 +65,7 @@ func (a *author) signUp(id uuid.UUID, address string) (token.Claims, delivery) {
 	e := a.event(c, event{SubscriberID: id, Kind: kindRequested, Outcome: "confirmation_queued", From: "none", To: "pending"})
 	d := a.delivery(e, "email.confirm", "sent")
 	a.h.Emails = append(a.h.Emails, email{d.ID.String(), address, a.later()})
+	a.h.Feedback[d.ID.String()]++
 	return token.Claims{Purpose: token.Confirm, Link: token.Link{SubscriberID: id, EventID: e.ID, Epoch: 1}}, d
 }
 
@@ -91,7 +92,7 @@ var (
 // has not confirmed yet.
 func goodHistory() *author {
 	a := &author{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	a.h.Journal, a.h.Contacts, a.h.Leftovers = map[uuid.UUID]bool{}, map[string]bool{}, map[uuid.UUID]string{}
+	a.h.Journal, a.h.Contacts, a.h.Leftovers, a.h.Feedback = map[uuid.UUID]bool{}, map[string]bool{}, map[uuid.UUID]string{}, map[string]int{}
 	a.activate(stays, "stays@example.org")
 	a.h.Contacts["stays@example.org"] = true
 	claims := a.activate(leaves, "leaves@example.org")

@@ -18,6 +18,7 @@ func invariants() []invariant {
 		{"I2", "an address has at most one row", checkOneRow},
 		{"I3", "every outbox row is delivered or obsolete", checkDelivered},
 		{"I3-twice", "an email reaches its subscriber once, and again only if its mark was lost", checkDuplicates},
+		{"feedback", "the event about every email is recorded once", checkFeedback},
 		{"I4", "every transition is in the ledger once, in order, by the rules", checkTransitions},
 		{"I4-once", "no call is recorded twice, and no refused call is recorded", checkOnce},
 		{"I4-seals", "the sealed ledger verifies", func(h *history) []string { return h.Ledger }},

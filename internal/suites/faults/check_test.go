@@ -56,6 +56,8 @@ func TestEveryViolationIsFound(t *testing.T) {
 		"a suppression that did nothing": {"I1", func(t *testing.T, a *author) {
 			a.call(call{Op: opSuppress, Typed: "stays@example.org", Status: 200})
 		}},
+		"an email without its event": {"feedback", func(t *testing.T, a *author) { delete(a.h.Feedback, a.mailTo(t, "stays").Delivery) }},
+		"an event counted twice":     {"feedback", func(t *testing.T, a *author) { a.h.Feedback[a.mailTo(t, "stays").Delivery] = 2 }},
 		"two rows of one address": {"I2", func(t *testing.T, a *author) {
 			a.h.Rows = append(a.h.Rows, row{ID: uuid.New(), Email: "STAYS@example.org", Norm: "stays@example.org", Status: "pending", Epoch: 1})
 		}},

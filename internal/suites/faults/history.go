@@ -104,6 +104,7 @@ type history struct {
 	Rows       []row
 	Deliveries []delivery
 	Emails     []email
+	Feedback   map[string]int // recorded events of deliveries, by email.Delivery
 	EmailLog   []emailCount
 	// Leftovers describes what is left of erased people, by id.
 	Leftovers map[uuid.UUID]string

@@ -30,6 +30,8 @@ select id, coalesce(subscriber_id, '00000000-0000-0000-0000-000000000000'::uuid)
 from outbox`
 	mailLogSQL = `
 select encode(mailbox_hmac, 'hex'), purpose, count(*)::integer from email_log group by 1, 2`
+	feedbackSQL = `
+select delivery_id::text, count(*)::integer from engagement_events where kind = 'delivery' group by 1`
 	leftoversSQL = `
 with erased as (select distinct subscriber_id from ledger_events where kind = 'subscription.erased')
 select e.subscriber_id, 'a row of subscribers' from erased e join subscribers s on s.id = e.subscriber_id
@@ -130,6 +132,12 @@ func (h *history) load(ctx context.Context, conn *pgx.Conn) error {
 	}
 	var m emailCount
 	if err := each(ctx, conn, mailLogSQL, func() { h.EmailLog = append(h.EmailLog, m) }, &m.Mailbox, &m.Purpose, &m.Count); err != nil {
+		return err
+	}
+	h.Feedback = map[string]int{}
+	var about string
+	var count int
+	if err := each(ctx, conn, feedbackSQL, func() { h.Feedback[about] = count }, &about, &count); err != nil {
 		return err
 	}
 	var id uuid.UUID

@@ -31,12 +31,23 @@ func (r *run) settle(ctx context.Context) error {
 			r.do(ctx, v, a)
 		}
 	}
-	for len(r.system.Fakes.SQS.Waiting()) > 0 {
+	if err := r.emptyQueues(ctx); err != nil {
+		return err
+	}
+	if err := r.drain(ctx); err != nil {
+		return err
+	}
+	return r.emptyQueues(ctx) // of the events of what was delivered
+}
+
+// emptyQueues waits until all queued unsubscribes and events of emails are applied.
+func (r *run) emptyQueues(ctx context.Context) error {
+	for len(r.system.Fakes.SQS.Waiting())+len(r.system.Fakes.EmailEvents.Waiting()) > 0 {
 		if !sleep(ctx, 200*time.Millisecond) {
-			return fmt.Errorf("queued unsubscribes are not applied: %w", ctx.Err())
+			return fmt.Errorf("queued unsubscribes or events of emails are not applied: %w", ctx.Err())
 		}
 	}
-	return r.drain(ctx)
+	return nil
 }
 
 // drain delivers until nothing is pending or the time is up; the checks then report what is left. It shortens delays
