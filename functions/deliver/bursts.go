@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,15 +28,17 @@ type burstDetector interface {
 	IsBurst(ctx context.Context, id string, s burst.SignUp) (bool, error)
 }
 
-// holdBursts holds the first emails of sign-ups that belong to a burst, and returns all other deliveries. An email that
-// cannot be checked in time is sent.
+// holdBursts holds the confirmation emails of sign-ups that belong to a burst, and returns all other deliveries. Every
+// sign-up is compared and remembered, also one that sends no confirmation email: otherwise a burst that reaches a
+// subscriber's address would be smaller by one, and the next sign-up could tell. An email that cannot be checked in time
+// is sent.
 func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []outbox.Delivery {
 	if r.bursts == nil {
 		return deliveries
 	}
 	var events []uuid.UUID
 	for _, d := range deliveries {
-		if isFirstEmail(d) {
+		if comparable(d) {
 			events = append(events, d.EventID)
 		}
 	}
@@ -52,7 +55,7 @@ func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []ou
 	capture.Breadcrumb(ctx, "bursts", "checked", r.now().Sub(began))
 	var rest []outbox.Delivery
 	for i, d := range deliveries {
-		if !inBurst[i] {
+		if !inBurst[i] || d.Kind != subscription.ConfirmEmail.Kind() {
 			rest = append(rest, d)
 			continue
 		}
@@ -67,14 +70,13 @@ func (r *run) holdBursts(ctx context.Context, deliveries []outbox.Delivery) []ou
 	return rest
 }
 
-// isFirstEmail reports whether a delivery is the first attempt of a sign-up's first email that the owner has not
-// released.
-func isFirstEmail(d outbox.Delivery) bool {
-	return d.Kind == subscription.ConfirmEmail.Kind() && d.Attempt == 1 && !d.Released
+// comparable reports whether a delivery is the first attempt of a message that a sign-up can cause, and that the owner
+// has not released.
+func comparable(d outbox.Delivery) bool {
+	return d.Attempt == 1 && !d.Released && (d.Kind == outbox.None || slices.Contains(subscription.SignUpKinds(), d.Kind))
 }
 
-// detectBursts checks all first emails concurrently. It reports only the first failure. The index pauses after some
-// failures.
+// detectBursts checks all sign-ups concurrently. It reports only the first failure. The index pauses after some failures.
 func (r *run) detectBursts(ctx context.Context, deliveries []outbox.Delivery, origins map[uuid.UUID]subscription.Origin) []bool {
 	ctx, cancel := context.WithTimeout(ctx, burstBudget)
 	defer cancel()
@@ -84,7 +86,7 @@ func (r *run) detectBursts(ctx context.Context, deliveries []outbox.Delivery, or
 	var failed sync.Once
 	for i, d := range deliveries {
 		from, known := origins[d.EventID]
-		if !known || !isFirstEmail(d) {
+		if !known || !comparable(d) {
 			continue
 		}
 		slots <- struct{}{}

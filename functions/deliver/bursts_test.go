@@ -107,6 +107,36 @@ func TestBurstIsHeld(t *testing.T) {
 	}
 }
 
+// TestABurstCountsSignUpsOfSubscribers as those of strangers, so that who is held does not tell who subscribes.
+func TestABurstCountsSignUpsOfSubscribers(t *testing.T) {
+	held := map[bool]string{}
+	for _, subscribed := range []bool{false, true} {
+		b := setup(t)
+		b.vectors()
+		bot := func(i int) string { return fmt.Sprintf("bot%d@attack-mail.org", i) }
+		if subscribed {
+			for i := range 20 {
+				b.Activate(bot(i))
+			}
+			b.Exec("delete from outbox") // the index must know only the later sign-ups
+		}
+		for i := range 20 {
+			b.signUpFrom(bot(i), fmt.Sprintf("192.0.%d.7", i), "curl/8.5", "/")
+		}
+		f := b.openForFew()
+		b.run(t.Context(), f)
+		for i := range 5 {
+			b.signUpFrom(bot(20+i), fmt.Sprintf("192.0.%d.7", 20+i), "curl/8.5", "/")
+		}
+		b.run(t.Context(), f)
+		held[subscribed] = b.Strings(`select count(*)::text from outbox join subscribers s on s.id = subscriber_id
+			where kind = 'email.confirm' and state = 'held' and email ~ '^bot2[0-4]@'`)[0]
+	}
+	if held[true] != "5" || held[false] != "5" {
+		t.Errorf("after sign-ups of strangers, %s of 5 are held; after those of subscribers, %s", held[false], held[true])
+	}
+}
+
 // While the index is down, slow or loses calls, every email is sent without much delay.
 func TestEmailsAreSentWithoutTheIndex(t *testing.T) {
 	for name, fault := range map[string]devstack.Fault{

@@ -25,10 +25,10 @@ select e.id::text, s.email, coalesce(host(c.ip), ''), coalesce(c.user_agent, '')
 from ledger_events e
 join subscribers s on s.id = e.subscriber_id
 left join event_context c on c.event_id = e.id
-where e.id = any($1::text[]::uuid[])`
+where e.id = any($1::text[]::uuid[]) and e.kind = 'subscription.requested'`
 
-// Origins reads the origins of sign-ups by their event ids, in one round trip. It omits sign-ups whose subscriber is no
-// longer stored. The error is the database's.
+// Origins reads the origins of sign-ups by their event ids, in one round trip. It omits other events, and sign-ups whose
+// subscriber is not stored. The error is the database's.
 func (s *Store) Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UUID]Origin, error) {
 	ids := make([]string, len(eventIDs))
 	for i, id := range eventIDs {
