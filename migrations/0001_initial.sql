@@ -253,18 +253,25 @@ create table erasures (
 create index erasures_email on erasures (email_hmac);
 create index erasures_at on erasures (at);
 
--- Requests for access or erasure, with the date by which they must be answered (Art. 12(3) GDPR: one month).
+-- Requests for access, erasure or another address, with the date by which they must be answered (Art. 12(3) GDPR: one
+-- month).
 create table privacy_requests (
-    id            uuid primary key,
-    kind          text not null check (kind in ('export', 'erase')),
-    channel       text not null,
-    subscriber_id uuid,
-    received_at   timestamptz not null,
-    due_at        timestamptz not null,
-    done_at       timestamptz,
-    outcome       text,
+    id               uuid primary key,
+    kind             text not null check (kind in ('export', 'erase', 'rectify')),
+    channel          text not null,
+    subscriber_id    uuid,
+    received_at      timestamptz not null,
+    due_at           timestamptz not null,
+    done_at          timestamptz,
+    outcome          text,
+    sign_up_event_id uuid unique,
+    event_id         uuid,
+    sealed           bytea,
     check ((done_at is null) = (outcome is null))
 );
+comment on column privacy_requests.sign_up_event_id is 'Of another address: the sign-up of that address, whose confirmation moves the subscription.';
+comment on column privacy_requests.event_id is 'Of another address: the event that will record the move; null once it did.';
+comment on column privacy_requests.sealed is 'Of another address: the old one, encrypted for the destinations; null once the subscription moved.';
 comment on column privacy_requests.channel is 'link: requested and answered by a link in an email; letter: entered by the operator.';
 create index privacy_requests_open on privacy_requests (due_at) where done_at is null;
 create index privacy_requests_done on privacy_requests (done_at) where done_at is not null;

@@ -108,7 +108,11 @@ type Translation struct {
 		LinkAccepted         Page `json:"link_accepted"`
 		Privacy              Page `json:"privacy"` // Button requests a link to the data, Secondary a link to its erasure
 		PrivacySent          Page `json:"privacy_sent"`
-		Export               Page `json:"export"`
+		Export               Page `json:"export"` // Secondary and Label are those of another address
+		RectifySent          Page `json:"rectify_sent"`
+		RectifyRefused       Page `json:"rectify_refused"` // above the form of Export for another address
+		Rectify              Page `json:"rectify"`         // above the form of Confirm, for a subscriber's new address
+		Rectified            Page `json:"rectified"`
 		Erase                Page `json:"erase"` // Secondary also objects to all further email
 		Erased               Page `json:"erased"`
 		AddressMismatch      Page `json:"address_mismatch"`

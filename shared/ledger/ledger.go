@@ -31,6 +31,7 @@ const (
 	Expired            Kind = "subscription.expired"      // pending for too long
 	Suppressed         Kind = "subscription.suppressed"   // complaint, hard bounce, objection or the operator's decision
 	Erased             Kind = "subscription.erased"       // the subscriber's data were deleted
+	Rectified          Kind = "subscription.rectified"    // the subscriber has another address, which its reader confirmed
 	Exported           Kind = "privacy.exported"          // the subscriber received a copy of their data
 	PrivacyRequested   Kind = "privacy.requested"         // a letter requested a copy or an erasure
 	HoldReleased       Kind = "hold.released"             // the owner released a held email

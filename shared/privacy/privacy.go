@@ -85,7 +85,7 @@ func (c Config) Describe(d Document, controller []string, uses []Use, now time.T
 	}
 	d.Rights = []string{
 		"Access and a copy (Art. 15): this document; request another one at any time.",
-		"Rectification (Art. 16): sign up with the correct address and unsubscribe this one, or write to the controller.",
+		"Rectification (Art. 16): enter another address on the page where you downloaded this copy, or write to the controller.",
 		"Erasure (Art. 17) and objection (Art. 21): request a link on the page where you requested this copy.",
 		"Restriction (Art. 18): write to the controller, who then keeps the data and sends no email.",
 		"Portability (Art. 20): this document is machine-readable and may be given to another service.",

@@ -21,6 +21,7 @@ const (
 	UnsubscribeLinkEmail   Email = "unsubscribe_link"   // has a link that ends the subscription
 	ExportLinkEmail        Email = "privacy_export"     // has a link to the subscriber's data
 	EraseLinkEmail         Email = "privacy_erase"      // has a link to the page that erases the data
+	RectifyEmail           Email = "rectify"            // asks the reader of a subscriber's new address to confirm it
 	NewConfirmEmail        Email = "renewed_confirm"    // has a new confirm link, for the reader of an expired one
 	NewExportEmail         Email = "renewed_export"     // the same for a link to the data
 	NewEraseEmail          Email = "renewed_erase"      // the same for a link to the erasure
@@ -55,6 +56,10 @@ var emailRows = []emailRow{
 	},
 	{
 		email: ReminderEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: confirmBudget, lifetime: emailLifetime,
+		states: []State{Pending}, anyAddress: true,
+	},
+	{
+		email: RectifyEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: confirmBudget, lifetime: emailLifetime,
 		states: []State{Pending}, anyAddress: true,
 	},
 	{

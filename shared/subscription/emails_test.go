@@ -12,6 +12,7 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 	accepting := map[Email][]State{
 		ConfirmEmail:           {Pending},
 		ReminderEmail:          {Pending},
+		RectifyEmail:           {Pending},
 		AlreadySubscribedEmail: {Active},
 		UnsubscribeLinkEmail:   {Pending, Active},
 		ExportLinkEmail:        {Pending, Active, Unsubscribed},
@@ -31,7 +32,7 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 			if got := r.Accepts(e.Kind(), epoch); got != slices.Contains(want, state) {
 				t.Errorf("%s in %s: %v", e, state, got)
 			}
-			if r.Accepts(e.Kind(), epoch-1) && slices.Contains([]Email{ConfirmEmail, ReminderEmail, AlreadySubscribedEmail, NewConfirmEmail, NewExportEmail, NewEraseEmail}, e) {
+			if r.Accepts(e.Kind(), epoch-1) && slices.Contains([]Email{ConfirmEmail, ReminderEmail, RectifyEmail, AlreadySubscribedEmail, NewConfirmEmail, NewExportEmail, NewEraseEmail}, e) {
 				t.Errorf("%s of an older epoch is accepted in %s", e, state)
 			}
 			r.Suppressed = true

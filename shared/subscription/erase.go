@@ -32,8 +32,8 @@ type Erasure struct {
 	byAge bool // erased because the retention period is over
 }
 
-// ErasedContact identifies an erased subscriber to destinations after the database has deleted the data. It is stored
-// encrypted.
+// ErasedContact identifies an erased subscriber, or one who has another address now, to destinations after the database
+// has deleted the data. It is stored encrypted.
 type ErasedContact struct {
 	Email       string `json:"email,omitempty"` // as stored; empty if only pseudonyms were left
 	EmailHMAC   []byte `json:"email_hmac"`
@@ -42,7 +42,7 @@ type ErasedContact struct {
 	Objected    bool   `json:"objected,omitempty"`
 }
 
-// Eraser erases subscribers.
+// Eraser erases subscribers, or their address only (Rectify).
 type Eraser struct {
 	store *Store
 	vault *outbox.Vault
@@ -202,7 +202,7 @@ delete from outbox where subscriber_id = any($1::text[]::uuid[])`
 delete from engagement_events where subscriber_id = any($1::text[]::uuid[])`
 	forgetRequestsSQL = `
 update privacy_requests set subscriber_id = null, outcome = coalesce(outcome, 'erased'),
-    received_at = date_trunc('day', received_at, 'UTC'), due_at = date_trunc('day', due_at, 'UTC'),
+    sign_up_event_id = null, event_id = null, sealed = null, received_at = date_trunc('day', received_at, 'UTC'), due_at = date_trunc('day', due_at, 'UTC'),
     done_at = date_trunc('day', coalesce(done_at, $2::timestamptz), 'UTC')
 where subscriber_id = any($1::text[]::uuid[])`
 	forgetRowSQL = `

@@ -73,7 +73,7 @@ select to_jsonb(l)::text from (
 select to_jsonb(e)::text from (select id, at, key_id from erasures where email_hmac = $1::bytea order by at) as e`
 	exportRequestsSQL = `
 select to_jsonb(r)::text from (
-    select id, kind, channel, received_at, due_at, done_at, outcome
+    select id, kind, channel, received_at, due_at, done_at, outcome, sign_up_event_id
     from privacy_requests where subscriber_id = any($1::text[]::uuid[]) order by received_at) as r`
 	// As with suppressionsByIDSQL, an erasure waits for an export that has begun.
 	exportIDsSQL = `

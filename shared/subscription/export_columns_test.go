@@ -18,6 +18,7 @@ var omitted = map[string]string{
 	"privacy_requests.subscriber_id": "likewise", "ledger_events.consent_text_id": "the text itself is shown",
 	"ledger_events.salt": "random", "ledger_events.content_hash": "only of events that nobody can be found for",
 	"event_context.event_id": "the event that shows it", "event_context.at": "the time of that event",
+	"privacy_requests.event_id": "the event has it once it exists", "privacy_requests.sealed": "the address of the profile, encrypted",
 	"outbox.sealed": "encrypted, and only after an erasure",
 }
 

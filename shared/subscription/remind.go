@@ -12,7 +12,7 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// A request gets one reminder, only after its email was sent, and not while another email of it is held.
+// A request gets one reminder, unless it is a change of address, which nobody but a subscriber asked for; only after its email was sent, and not while another email of it is held.
 const unconfirmedSQL = `
 select s.id::text, s.email, s.requested_at
 from subscribers s join identities i on i.subscriber_id = s.id
@@ -22,6 +22,7 @@ where s.status = 'pending' and s.id > $1::text::uuid and s.requested_at <= $2::t
               where m.mailbox_hmac = i.mailbox_hmac and m.purpose = 'confirm' and m.sent_at is not null
                 and o.subscriber_id = s.id and o.epoch = s.epoch and o.outcome = 'sent')
   and not exists (select from outbox o where o.state = 'held' and o.subscriber_id = s.id)
+  and not exists (select from privacy_requests p where p.sign_up_event_id = s.request_event_id)
 order by s.id limit $3::integer`
 
 // UnconfirmedRequest is a sign-up that waits for its confirmation.

@@ -45,6 +45,8 @@ type Request struct {
 	OptIn OptIn
 	// Drop only records the request, because it appears to come from a bot.
 	Drop bool
+
+	rectifies uuid.UUID // the id of the event, for a subscriber's new address (Rectify)
 }
 
 // A requestTx is the state of one sign-up in its transaction.
@@ -64,6 +66,9 @@ type requestTx struct {
 // latter the request may or may not be recorded, and repeating it is harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	tx := &requestTx{Request: r, eventID: newID(), newRowID: newID(), hashes: s.pseudonyms(r.Address)}
+	if r.rectifies != uuid.Nil {
+		tx.eventID = r.rectifies
+	}
 	lock := s.mailboxLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
@@ -116,6 +121,13 @@ func (t *requestTx) effect(d decision) effect {
 	if d.Outcome == Activated {
 		kind = outbox.Change
 	}
+	purpose := ""
+	if t.rectifies != uuid.Nil {
+		purpose = string(RightOfRectification)
+		if d.Email == ConfirmEmail {
+			kind = RectifyEmail.Kind()
+		}
+	}
 	e := effect{hashes: t.hashes, visit: t.Visit, purpose: d.Email.logged()}
 	e.change, e.padding = t.change(d)
 	e.row = t.row
@@ -125,7 +137,7 @@ func (t *requestTx) effect(d decision) effect {
 		Data: ledger.Data{
 			Outcome: string(d.Outcome), Reasons: reasons, Provider: t.Address.Provider,
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
-			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow,
+			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow, Purpose: purpose,
 		},
 	}
 	e.message = outbox.Message{ID: newID(), Kind: kind, Epoch: t.row.Epoch, HoldReason: t.Hold}

@@ -19,8 +19,9 @@ type Right string
 
 // The rights.
 const (
-	RightOfAccess  Right = "export" // Art. 15 and 20 GDPR
-	RightOfErasure Right = "erase"  // Art. 17 GDPR
+	RightOfAccess        Right = "export"  // Art. 15 and 20 GDPR
+	RightOfErasure       Right = "erase"   // Art. 17 GDPR
+	RightOfRectification Right = "rectify" // Art. 16 GDPR: another address
 )
 
 // PrivacyRequest is a request with a due date.
