@@ -46,7 +46,12 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if err != nil {
 		return nil, err
 	}
-	page := func(t *catalog.Translation) visitor.Page { return confirmPage(t, t.Pages.Confirm, text) }
+	page := func(t *catalog.Translation) visitor.Page {
+		if text.Rectifies {
+			return confirmPage(t, t.Pages.Rectify, text)
+		}
+		return confirmPage(t, t.Pages.Confirm, text)
+	}
 	return h.RespondIn(visitor.Language(r, string(text.Locale)), r, http.StatusOK, visitor.State{Status: "pending"}, page).WithOutcome("shown"), nil
 }
 
@@ -87,6 +92,9 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		outcome, err := do(ctx, claims.Link, visitor.Visit(r, "link"))
 		if err != nil {
 			return nil, err
+		}
+		if outcome == subscription.AddressChanged {
+			page = rectifiedPage
 		}
 		return h.Respond(r, http.StatusOK, visitor.State{Status: status}, page).WithOutcome(string(outcome)), nil
 	})
@@ -168,6 +176,8 @@ func (h *handler) muteEndedPage(r *httpapi.Request) visitor.Translate {
 }
 
 func confirmedPage(t *catalog.Translation) visitor.Page { return visitor.Page{Text: t.Pages.Confirmed} }
+
+func rectifiedPage(t *catalog.Translation) visitor.Page { return visitor.Page{Text: t.Pages.Rectified} }
 
 func declinedPage(t *catalog.Translation) visitor.Page { return visitor.Page{Text: t.Pages.Declined} }
 

@@ -1,4 +1,4 @@
-// Command privacy serves requests to copy or erase personal data. A POST with an address emails a link to it if it is
+// Command privacy serves requests to copy, correct or erase personal data. A POST with an address emails a link to it if it is
 // known. A GET of the link shows a page with a button and changes nothing; a POST acts. Erasure requires that the
 // address is entered again, because email scanners press buttons too.
 package main
@@ -65,6 +65,14 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	if claims.Purpose == token.Erase {
 		return h.forget(ctx, r, claims.Link)
 	}
+	switch action, err := visitor.Action(r); {
+	case err != nil:
+		return nil, err
+	case action == rectify:
+		return h.changeAddress(ctx, r, claims.Link)
+	case action != "":
+		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "rectify", or be left out.`, Pointer: "#/action"})
+	}
 	return h.copyOf(ctx, r, claims.Link)
 }
 
@@ -116,6 +124,7 @@ func requestPage(t *catalog.Translation) visitor.Page {
 	return visitor.Page{Text: text, Forms: []httpapi.PageForm{form(text.Button, "export", false), form(text.Secondary, "erase", true)}}
 }
 
+// exportPage returns the page of a link to the data: a copy, or another address.
 func exportPage(t *catalog.Translation) visitor.Page {
-	return visitor.Page{Text: t.Pages.Export, Forms: []httpapi.PageForm{{Button: t.Pages.Export.Button}}}
+	return visitor.Page{Text: t.Pages.Export, Forms: []httpapi.PageForm{{Button: t.Pages.Export.Button}, rectifyForm(t)}}
 }

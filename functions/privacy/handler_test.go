@@ -21,6 +21,7 @@ const (
 	before        = "requested:confirmation_queued, confirmed:confirmed"
 	linkRequested = before + ", requested:link_queued"
 	erased        = before + ", erased:erased"
+	rectified     = linkRequested + ", requested:confirmation_queued"
 	emails        = "email.confirm, change"
 	change        = "change" // the other messages are erased
 	nothing       = ""
@@ -40,12 +41,19 @@ func samples() map[string]sample {
 		"export-json":           {exported, 202, active, linkRequested, emails + ", email.privacy_export", []string{`{"status":"accepted","message":"If we keep any data`}},
 		"erase-json":            {exported, 202, active, linkRequested, emails + ", email.privacy_erase", []string{`{"status":"accepted"`}},
 		"export-form":           {exported, 202, active, linkRequested, emails + ", email.privacy_export", []string{`<html lang="de">`, "Bitte prüfen Sie Ihr Postfach"}},
-		"show":                  {exported, 200, active, before, emails, []string{"Download my data", `<form method="post"><button`}},
+		"show":                  {exported, 200, active, before, emails, []string{"Download my data", `<form method="post"><button`, "Use this address from now on"}},
 		"scanner":               {erasing, 200, active, before, emails, nil},
 		"show-form":             {exported, 200, active, before, emails, []string{"Enter your address", `value="export"`, `value="erase"`}},
 		"download":              {exported, 200, active, before + ", exported:exported", emails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
 		"erase-form":            {erasing, 200, nothing, erased, change, []string{"Your data has been deleted"}},
 		"erase-and-object-form": {erasing, 200, nothing, erased, change, []string{"Your data has been deleted"}},
+
+		"rectify-form":         {exported, 202, active + ", jane@new.example.org pending", rectified, emails + ", email.rectify", []string{"Please check the inbox of the new address"}},
+		"rectify-bare":         {exported, 202, active + ", jane@new.example.org pending", rectified, emails + ", email.rectify", []string{`{"status":"accepted"`}},
+		"rectify-invalid-form": {exported, 422, active, before, emails, []string{"Please enter another address", `name="action" value="rectify"`, `name="email" type="email"`}},
+		"rectify-same-form":    {exported, 422, active, before, emails, []string{"Please enter another address", `name="action" value="rectify"`}},
+		"rectify-bare-invalid": {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
+		"action-unknown":       {exported, 422, active, before, emails, []string{`"pointer":"#/action"`}},
 
 		"honeypot":          {exported, 202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If we keep any data`}},
 		"address-invalid":   {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
