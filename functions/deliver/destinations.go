@@ -25,8 +25,8 @@ type change struct {
 	ID    uuid.UUID // the same at every attempt: the idempotency key
 	Epoch int32     // of the subscription before the change
 	subscription.ChangeEvent
-	// Erased is the contact data of an erased subscriber, for destinations that have to delete it; nil for other
-	// changes.
+	// Erased is the contact data of an erased subscriber, or the former data of one with another address, for
+	// destinations that have to delete it; nil for other changes.
 	Erased *subscription.ErasedContact
 }
 

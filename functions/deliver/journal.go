@@ -11,7 +11,7 @@ import (
 
 // journaledKinds returns the kinds of events that forbid emails to a subscriber, or allow them again.
 func journaledKinds() []ledger.Kind {
-	return []ledger.Kind{ledger.Unsubscribed, ledger.Declined, ledger.Suppressed, ledger.SuppressionRemoved, ledger.Erased}
+	return []ledger.Kind{ledger.Unsubscribed, ledger.Declined, ledger.Suppressed, ledger.SuppressionRemoved, ledger.Erased, ledger.Rectified}
 }
 
 // journalSink writes the suppression journal.
@@ -28,6 +28,8 @@ func (j journalSink) deliver(ctx context.Context, c change, _ subscribers) (outb
 	case ledger.Erased:
 		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Erased, c.Erased.EmailHMAC, c.Erased.KeyID
 		entry.MailboxHMAC = c.Erased.MailboxHMAC
+	case ledger.Rectified: // the old address
+		entry.Kind, entry.EmailHMAC, entry.KeyID = journal.Unsubscribed, c.Erased.EmailHMAC, c.Erased.KeyID
 	case ledger.Unsubscribed, ledger.Declined:
 		entry.Kind = journal.Unsubscribed
 		if !c.MutedUntil.IsZero() { // declined

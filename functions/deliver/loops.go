@@ -36,12 +36,15 @@ var errChanging = &outbox.Failure{Cause: "changing", Err: errors.New("the subscr
 // call.
 func (l loopsSink) deliver(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
 	if c.Erased != nil {
-		return l.delete(ctx, c, s)
+		outcome, err := l.delete(ctx, c, s)
+		if err != nil || c.Kind != ledger.Rectified {
+			return outcome, err
+		}
 	}
 	return l.sync(ctx, c, s)
 }
 
-// delete deletes an erased subscriber's contact. If the address was signed up again since, that contact is deleted too,
+// delete deletes an erased subscriber's contact, or that of a former address. If the address was signed up again since, that contact is deleted too,
 // so delete then creates it again.
 func (l loopsSink) delete(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
 	outcome, err := l.account.Delete(ctx, loops.Subscriber{SubscriberID: l.contactID(c.SubscriberID), Email: c.Erased.Email})

@@ -48,6 +48,7 @@ var titles = map[ledger.Kind]string{
 	ledger.Suppressed:         "A subscriber was suppressed",
 	ledger.SuppressionRemoved: "A suppression was removed",
 	ledger.Erased:             "Data erased on request",
+	ledger.Rectified:          "A subscriber changed their address",
 }
 
 // event returns a change as an event for the owner's services, without personal data.
