@@ -175,7 +175,7 @@ create table suppressions (
     email_hmac   bytea primary key,
     mailbox_hmac bytea,
     key_id       text not null,
-    reason       text not null check (reason in ('complaint', 'bounce', 'objection', 'declined', 'operator')),
+    reason       text not null check (reason in ('complaint', 'bounce', 'objection', 'restriction', 'declined', 'operator')),
     created_at   timestamptz not null,
     until        timestamptz
 );
@@ -253,11 +253,11 @@ create table erasures (
 create index erasures_email on erasures (email_hmac);
 create index erasures_at on erasures (at);
 
--- Requests for access, erasure or another address, with the date by which they must be answered (Art. 12(3) GDPR: one
+-- Requests for access, erasure, another address or a restriction, with the date by which they must be answered (Art. 12(3) GDPR: one
 -- month).
 create table privacy_requests (
     id               uuid primary key,
-    kind             text not null check (kind in ('export', 'erase', 'rectify')),
+    kind             text not null check (kind in ('export', 'erase', 'rectify', 'restrict')),
     channel          text not null,
     subscriber_id    uuid,
     received_at      timestamptz not null,

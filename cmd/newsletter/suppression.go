@@ -13,7 +13,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-const suppressionUsage = `suppression list [--reason R] [--json]   list suppressions, without addresses (R: complaint, bounce, objection, declined, operator)
+const suppressionUsage = `suppression list [--reason R] [--json]   list suppressions, without addresses (R: complaint, bounce, objection, restriction, declined, operator)
 suppression add EMAIL                    suppress an address permanently
 suppression remove EMAIL                 remove a suppression; the address is then unsubscribed and may sign up again`
 

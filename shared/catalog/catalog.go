@@ -112,6 +112,10 @@ type Translation struct {
 		RectifySent          Page `json:"rectify_sent"`
 		RectifyRefused       Page `json:"rectify_refused"` // above the form of Export for another address
 		Rectify              Page `json:"rectify"`         // above the form of Confirm, for a subscriber's new address
+		Restrict             Page `json:"restrict"`        // its form is on the page of Export; the rest is above it again without the box
+		Restricted           Page `json:"restricted"`
+		Unrestrict           Page `json:"unrestrict"` // like Restrict, during a restriction
+		Unrestricted         Page `json:"unrestricted"`
 		Rectified            Page `json:"rectified"`
 		Erase                Page `json:"erase"` // Secondary also objects to all further email
 		Erased               Page `json:"erased"`

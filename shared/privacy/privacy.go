@@ -74,7 +74,7 @@ func (c Config) Describe(d Document, controller []string, uses []Use, now time.T
 		"Network addresses, user agents and sources as sent: by default 90 days.",
 		"Deliveries: 30 days, undeliverable ones 90 days. Email log: 30 days.",
 		"Engagement: 400 days.",
-		"Suppressions: until the controller removes them; after \"this wasn't me\", 30 days.",
+		"Suppressions: until the controller removes them; a restriction until you end it; after \"this wasn't me\", 30 days.",
 		"Privacy requests: 1095 days after the answer. Erasures and the suppression journal: by default 365 days.",
 		"Events: permanently, as proof. They contain no address, and after the erasure of the identities they name nobody.",
 	}
@@ -87,7 +87,7 @@ func (c Config) Describe(d Document, controller []string, uses []Use, now time.T
 		"Access and a copy (Art. 15): this document; request another one at any time.",
 		"Rectification (Art. 16): enter another address on the page where you downloaded this copy, or write to the controller.",
 		"Erasure (Art. 17) and objection (Art. 21): request a link on the page where you requested this copy.",
-		"Restriction (Art. 18): write to the controller, who then keeps the data and sends no email.",
+		"Restriction (Art. 18): tick its box on the page where you downloaded this copy; the data is then kept and no email is sent until you end it there.",
 		"Portability (Art. 20): this document is machine-readable and may be given to another service.",
 		"Withdrawal of consent at any time (Art. 7(3)): use the unsubscribe link in any email.",
 		"Complaint to a supervisory authority (Art. 77).",

@@ -79,16 +79,22 @@ type rule struct {
 	days                        int // 0: $1 is the present
 }
 
+// While a subscriber restricts the processing of their data, nothing that is known about them is deleted (Art. 18 GDPR).
+const (
+	restricted       = "(select subscriber_id from identities join suppressions using (email_hmac) where reason = 'restriction')"
+	unlessRestricted = " and (subscriber_id is null or subscriber_id not in " + restricted + ")"
+)
+
 // rules returns the tables whose rows are deleted by age alone.
 func (c Config) rules() []rule {
 	return []rule{
-		{"contexts", "event_context", "event_id", "at < $1::timestamptz", c.Context},
+		{"contexts", "event_context", "event_id", "at < $1::timestamptz and event_id not in (select id from ledger_events where subscriber_id in " + restricted + ")", c.Context},
 		{"email_log", "email_log", "id", "at < $1::timestamptz", c.EmailLog},
-		{"deliveries", "outbox", "id", "finished_at < $1::timestamptz and state = 'done'", c.Outbox},
-		{"dead_letters", "outbox", "id", "finished_at < $1::timestamptz and state = 'dead'", c.DeadLetters},
+		{"deliveries", "outbox", "id", "finished_at < $1::timestamptz and state = 'done'" + unlessRestricted, c.Outbox},
+		{"dead_letters", "outbox", "id", "finished_at < $1::timestamptz and state = 'dead'" + unlessRestricted, c.DeadLetters},
 		{"erasures", "erasures", "id", "at < $1::timestamptz", c.Erasures},
-		{"engagement", "engagement_events", "id", "at < $1::timestamptz", c.Engagement},
-		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz", c.PrivacyRequests},
+		{"engagement", "engagement_events", "id", "at < $1::timestamptz" + unlessRestricted, c.Engagement},
+		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz" + unlessRestricted, c.PrivacyRequests},
 		{"pauses", "pauses", "id", "resumed_at < $1::timestamptz", c.DeadLetters},
 		{"sending_breakers", "sending_breakers", "id", "closed_at < $1::timestamptz", c.DeadLetters},
 		{"request_minutes", "request_stats", "ctid", "slot < $1::timestamptz and span = 60", minuteDays},

@@ -84,8 +84,8 @@ func later(a, b time.Time) time.Time {
 
 const sendRecipientSQL = `
 select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
-       exists (select from suppressions p join identities i on p.email_hmac = i.email_hmac or p.mailbox_hmac = i.mailbox_hmac
-               where i.subscriber_id = s.id and (p.until is null or p.until > $2::timestamptz))
+       (select bool_and(p.reason = 'restriction') from suppressions p join identities i on p.email_hmac = i.email_hmac or p.mailbox_hmac = i.mailbox_hmac
+        where i.subscriber_id = s.id and (p.until is null or p.until > $2::timestamptz))
 from subscribers s
 where s.id = $1::text::uuid`
 

@@ -102,9 +102,13 @@ func (e *Eraser) EraseAddress(ctx context.Context, a Address) (Outcome, error) {
 }
 
 const longUnsubscribedSQL = `
-select email from subscribers where status = 'unsubscribed' and ended_at < $1::timestamptz order by ended_at limit $2::integer`
+select email from subscribers
+where status = 'unsubscribed' and ended_at < $1::timestamptz
+  and not exists (select from identities i join suppressions p on p.email_hmac = i.email_hmac where i.subscriber_id = subscribers.id and p.reason = 'restriction')
+order by ended_at limit $2::integer`
 
-// ListLongUnsubscribed returns up to limit addresses that unsubscribed before a time, the earliest first.
+// ListLongUnsubscribed returns up to limit addresses that unsubscribed before a time and are not restricted, the earliest
+// first.
 func (s *Store) ListLongUnsubscribed(ctx context.Context, before time.Time, limit int) ([]Address, error) {
 	var all []Address
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
@@ -218,6 +222,9 @@ where mailbox_hmac = $1::bytea`
 update suppressions set created_at = date_trunc('day', created_at, 'UTC'),
     until = date_trunc('day', until + interval '1 day' - interval '1 microsecond', 'UTC')
 where email_hmac = $1::bytea`
+	// Nobody could end it.
+	endRestrictionSQL = `
+delete from suppressions where email_hmac = $1::bytea and reason = 'restriction'`
 	recordErasureSQL = `
 insert into erasures (id, email_hmac, key_id, at) values (gen_random_uuid(), $1::bytea, $2::text, $3::timestamptz)`
 )
@@ -231,5 +238,6 @@ func (t *erasureTx) forget(b *pgx.Batch) {
 	b.Queue(forgetRequestsSQL, t.ids, t.now)
 	b.Queue(forgetRowSQL, t.Address.Normalized)
 	b.Queue(blurEmailLogSQL, t.hashes.mailbox)
+	b.Queue(endRestrictionSQL, t.hashes.email)
 	b.Queue(blurSuppressionSQL, t.hashes.email)
 }

@@ -16,12 +16,13 @@ const overdueSQL = `
 select id, email, email_norm, status, returning_from, epoch, locale, source, request_event_id, requested_at, confirmed_at, ended_at
 from subscribers
 where (status = 'pending' or status = 'suppressed' and confirmed_at is null) and requested_at <= $1::timestamptz
+  and not exists (select from identities i join suppressions p on p.email_hmac = i.email_hmac where i.subscriber_id = subscribers.id and p.reason = 'restriction')
 order by requested_at
 limit $2::integer
 for update skip locked`
 
 // Expire ends up to limit requests that waited for their confirmation longer than pendingLifetime. It deletes a row
-// that was never confirmed, also if it is suppressed, as after a bounce: the suppression stays. A subscriber who had
+// that was never confirmed, unless it is restricted, also if it is suppressed, as after a bounce: the suppression stays. A subscriber who had
 // unsubscribed before is unsubscribed again. It also ends emails that were held for emailLifetime. It returns the number of ended requests; fewer than limit means that none are left. It is
 // one transaction in two round trips. The error is the database's.
 func (s *Store) Expire(ctx context.Context, limit int) (int, error) {

@@ -196,6 +196,11 @@ func inState() map[string]func(b *fixture, typed string) {
 		"suppressed without a row": func(b *fixture, typed string) {
 			b.suppress(Suppression{Address: address(b, typed), Reason: Bounce, Actor: ledger.Provider}, SuppressedNow)
 		},
+		"restricted": func(b *fixture, typed string) {
+			b.activate(typed)
+			b.restrictData(typed)
+			wait(b)
+		},
 		"erased": func(b *fixture, typed string) {
 			b.activate(typed)
 			b.erase(Erasure{Address: address(b, typed)}, ErasedNow)

@@ -90,7 +90,7 @@ func decideLink(r LinkRequest, state State, sup suppressions, sent sentEmails) (
 	switch {
 	case r.Drop:
 		return Dropped, NoEmail
-	case sup.effective() != "" || state == Suppressed:
+	case sup.forbidsLinks() || state == Suppressed:
 		return LinkSuppressed, NoEmail
 	case !slices.Contains(r.Email.row().states, state):
 		return LinkUnknown, NoEmail

@@ -46,18 +46,20 @@ func (p pseudonyms) save(b *pgx.Batch, id uuid.UUID) {
 // SuppressionReason is why an address is suppressed.
 type SuppressionReason string
 
-// The reasons that the schema allows. All but declinedReason apply until an operator removes the suppression.
+// The reasons that the schema allows. All but declinedReason and Restriction apply until an operator removes the
+// suppression.
 const (
 	Complaint      SuppressionReason = "complaint"
 	Bounce         SuppressionReason = "bounce"
 	Objection      SuppressionReason = "objection"
+	Restriction    SuppressionReason = "restriction" // the subscriber's own, which they end themselves
 	ByOwner        SuppressionReason = "operator"
 	declinedReason SuppressionReason = "declined"
 )
 
 // SuppressionReasons returns all reasons.
 func SuppressionReasons() []SuppressionReason {
-	return []SuppressionReason{Complaint, Bounce, Objection, declinedReason, ByOwner}
+	return []SuppressionReason{Complaint, Bounce, Objection, Restriction, declinedReason, ByOwner}
 }
 
 // CoversMailbox reports whether a reason suppresses every spelling of the address. A bounce does not: jane@ may exist
@@ -88,15 +90,23 @@ func (s *suppressions) loadByAddress(b *pgx.Batch, hashes pseudonyms, now time.T
 // effective returns the reason that suppresses the address; empty if it is not suppressed.
 func (s suppressions) effective() SuppressionReason { return cmp.Or(s.reason, s.mailbox) }
 
-// muted reports whether email is suppressed without a change of the subscription's state: after a decline, or because
-// another spelling of the address is suppressed.
-func (s suppressions) muted() bool { return s.reason == declinedReason || s.mailbox != "" }
+// muted reports whether email is suppressed without a change of the subscription's state: after a decline, during a
+// restriction, or because another spelling of the address is suppressed.
+func (s suppressions) muted() bool {
+	return s.reason == declinedReason || s.reason == Restriction || s.mailbox != ""
+}
+
+// forbidsLinks reports whether not even links may be sent that the subscriber asks for. During a restriction they may:
+// one of them ends it.
+func (s suppressions) forbidsLinks() bool {
+	return s.reason != "" && s.reason != Restriction || s.mailbox != "" && s.mailbox != Restriction
+}
 
 // state returns the state of a subscription by its row and by the suppression of the address itself. A permanent
 // suppression overrides the row. An objection without a row is the result of an erasure.
 func (s suppressions) state(r row) State {
 	switch {
-	case s.reason == "" || s.reason == declinedReason:
+	case s.reason == "" || s.reason == declinedReason || s.reason == Restriction:
 		return r.state()
 	case !r.exists && s.reason == Objection:
 		return Erased

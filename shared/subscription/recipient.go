@@ -20,12 +20,13 @@ type Recipient struct {
 	State        State
 	Epoch        int32
 	Suppressed   bool // a suppression is in force; CheckSend includes those of the whole mailbox
+	Restricted   bool // there is no other one than the subscriber's restriction
 }
 
 const recipientsSQL = `
 select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
-       exists (select from suppressions p join identities i using (email_hmac)
-               where i.subscriber_id = s.id and (p.until is null or p.until > $2::timestamptz))
+       (select bool_and(p.reason = 'restriction') from suppressions p join identities i using (email_hmac)
+        where i.subscriber_id = s.id and (p.until is null or p.until > $2::timestamptz))
 from subscribers s
 where s.id = any($1::text[]::uuid[])`
 
@@ -40,13 +41,14 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 	err := s.db.Batch(ctx, func(b *pgx.Batch) {
 		found = make(map[uuid.UUID]Recipient, len(ids))
 		b.Queue(recipientsSQL, ids, s.clock()).Query(func(rows pgx.Rows) error {
-			var r Recipient
-			into := []any{&r.SubscriberID, &r.Mailbox, (*string)(&r.Locale), (*string)(&r.State), &r.Epoch, &r.Suppressed}
-			_, err := pgx.ForEachRow(rows, into, func() error {
+			for rows.Next() {
+				var r Recipient
+				if err := r.scan(rows); err != nil {
+					return err
+				}
 				found[r.SubscriberID] = r
-				return nil
-			})
-			return err
+			}
+			return rows.Err()
 		})
 	})
 	if err != nil {
@@ -57,7 +59,7 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 
 const findByPseudonymSQL = `
 select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
-       exists (select from suppressions p where p.email_hmac = $1::bytea and (p.until is null or p.until > $2::timestamptz))
+       (select bool_and(p.reason = 'restriction') from suppressions p where p.email_hmac = $1::bytea and (p.until is null or p.until > $2::timestamptz))
 from subscribers s join identities i on i.subscriber_id = s.id
 where i.email_hmac = $1::bytea`
 
@@ -76,15 +78,18 @@ func (s *Store) FindByPseudonym(ctx context.Context, emailHMAC []byte) (Recipien
 }
 
 func (r *Recipient) scan(found pgx.Row) error {
-	return ignoreNoRows(found.Scan(&r.SubscriberID, &r.Mailbox, (*string)(&r.Locale), (*string)(&r.State), &r.Epoch, &r.Suppressed))
+	var restriction *bool // null: not suppressed
+	err := found.Scan(&r.SubscriberID, &r.Mailbox, (*string)(&r.Locale), (*string)(&r.State), &r.Epoch, &restriction)
+	r.Suppressed, r.Restricted = restriction != nil, restriction != nil && *restriction
+	return ignoreNoRows(err)
 }
 
 // IsSubscribed reports whether r receives the newsletter. The zero Recipient does not.
 func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Suppressed }
 
-// Accepts reports whether an email that was decided in the given epoch may still be sent to r. The zero Recipient
-// accepts none.
+// Accepts reports whether an email that was decided in the given epoch may still be sent to r. During a restriction, only
+// the links that the subscriber asks for may. The zero Recipient accepts none.
 func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 	email := EmailOf(kind).row()
-	return !r.Suppressed && slices.Contains(email.states, r.State) && (email.anyEpoch || r.Epoch == epoch)
+	return (!r.Suppressed || r.Restricted && !email.anyAddress) && slices.Contains(email.states, r.State) && (email.anyEpoch || r.Epoch == epoch)
 }

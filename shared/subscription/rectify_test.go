@@ -112,7 +112,7 @@ func TestRectifyLooksTheSame(t *testing.T) {
 			sent := b.strings(`select kind from outbox order by id desc limit 1`)[0]
 			switch name {
 			case "pending, just emailed", "active, just notified", "suppressed", "suppressed without a row", "erased with an objection",
-				"objected without a row", "declined", "declined under another spelling", "active, and another spelling complained":
+				"objected without a row", "declined", "declined under another spelling", "restricted", "active, and another spelling complained":
 				if sent != "none" {
 					t.Errorf("%s is sent", sent)
 				}

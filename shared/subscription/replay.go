@@ -159,6 +159,12 @@ func (e *Eraser) replayErasure(ctx context.Context, record SuppressionRecord, ta
 }
 
 func (s *Store) replaySuppression(ctx context.Context, record SuppressionRecord, target replayTarget, visit Visit) (Outcome, error) {
+	if record.Reason == string(Restriction) {
+		if !target.found {
+			return Unchanged, nil
+		}
+		return s.restrict(ctx, target.id, nil, ledger.Operator, visit)
+	}
 	if target.found {
 		return s.Suppress(ctx, Suppression{SubscriberID: target.id, Reason: SuppressionReason(record.Reason), Actor: ledger.Operator, Visit: visit})
 	}

@@ -19,9 +19,10 @@ type Right string
 
 // The rights.
 const (
-	RightOfAccess        Right = "export"  // Art. 15 and 20 GDPR
-	RightOfErasure       Right = "erase"   // Art. 17 GDPR
-	RightOfRectification Right = "rectify" // Art. 16 GDPR: another address
+	RightOfAccess        Right = "export"   // Art. 15 and 20 GDPR
+	RightOfErasure       Right = "erase"    // Art. 17 GDPR
+	RightOfRectification Right = "rectify"  // Art. 16 GDPR: another address
+	RightOfRestriction   Right = "restrict" // Art. 18 GDPR
 )
 
 // PrivacyRequest is a request with a due date.

@@ -103,21 +103,21 @@ func (t *suppressTx) load(b *pgx.Batch, before time.Time) {
 	t.link.load(b, before, t.lock, t.SubscriberID, true, uuid.Nil)
 }
 
-// A permanent suppression replaces a temporary one. An existing permanent one stays unchanged.
+// A permanent suppression replaces a temporary one and a restriction. Any other permanent one stays unchanged.
 const suppressPersonSQL = `
 insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at)
 select email_hmac, case when $4::boolean then mailbox_hmac end, key_id, $2::text, $3::timestamptz
 from identities where subscriber_id = $1::text::uuid
 on conflict (email_hmac) do update set
     mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = null
-where suppressions.until is not null`
+where suppressions.until is not null or suppressions.reason = 'restriction'`
 
 const suppressAddressSQL = `
 insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at)
 values ($1::bytea, $2::bytea, $3::text, $4::text, $5::timestamptz)
 on conflict (email_hmac) do update set
     mailbox_hmac = excluded.mailbox_hmac, reason = excluded.reason, created_at = excluded.created_at, until = null
-where suppressions.until is not null`
+where suppressions.until is not null or suppressions.reason = 'restriction'`
 
 // suppressAddress suppresses an address permanently, and its mailbox if the reason covers it. mailbox is nil if
 // unknown.

@@ -26,14 +26,15 @@ from (select s.id, s.email, s.status, coalesce(s.locale, '') as locale, s.source
              case when e.kind is distinct from 'subscription.imported' or e.data ? 'original_at' then s.confirmed_at end as confirmed_at,
              s.ended_at
       from subscribers s left join ledger_events e on e.id = s.request_event_id
-      where s.status = $1::text and s.id > $2::text::uuid) as shown
+      where s.status = $1::text and s.id > $2::text::uuid
+        and not exists (select from identities i join suppressions p using (email_hmac) where i.subscriber_id = s.id and p.reason = 'restriction')) as shown
 where coalesce(confirmed_at, requested_at, '0001-01-01Z') >= $3::timestamptz
 order by id limit $4::integer`
 
 // exported are the columns of an export. An import understands them.
 var exportColumns = []string{"email", "status", "locale", "confirmed_at", "requested_at", "ended_at", "page", "referrer", "utm_source", "utm_medium", "utm_campaign", "subscriber_id"}
 
-// Export writes the subscribers in a state who consented at or after since, as CSV with headings, and records the
+// Export writes the subscribers in a state who consented at or after since and do not restrict the processing, as CSV with headings, and records the
 // export and the number of subscribers in the ledger. Cells that a spreadsheet would run as a formula are guarded; an
 // import removes the guard.
 func Export(ctx context.Context, db *postgres.DB, w io.Writer, status subscription.State, since time.Time) (n int64, err error) {

@@ -265,6 +265,11 @@ func TestExport(t *testing.T) {
 	if n, err := Export(t.Context(), b.db, &out, subscription.Active, time.Now().AddDate(0, 0, -1)); err != nil || n != 1 {
 		t.Errorf("since yesterday: %d %v", n, err)
 	}
+	b.Exec(`insert into suppressions (email_hmac, key_id, reason, created_at) select i.email_hmac, i.key_id, 'restriction', now()
+		from identities i join subscribers s on s.id = i.subscriber_id where s.email = '+1@example.org'`)
+	if n, err := Export(t.Context(), b.db, &out, subscription.Active, time.Time{}); err != nil || n != 4500 {
+		t.Errorf("with a restriction: %d %v", n, err)
+	}
 }
 
 // The text of a line is that of its language; where the list leaves it open, none is stated.
