@@ -1,4 +1,4 @@
-// Command privacy serves requests to copy, correct or erase personal data. A POST with an address emails a link to it if it is
+// Command privacy serves requests to copy, correct, restrict or erase personal data. A POST with an address emails a link to it if it is
 // known. A GET of the link shows a page with a button and changes nothing; a POST acts. Erasure requires that the
 // address is entered again, because email scanners press buttons too.
 package main
@@ -37,8 +37,7 @@ func (h *handler) verify(ctx context.Context, r *httpapi.Request) (token.Claims,
 	return claims, other
 }
 
-// show returns the page with the button, or without a token the page that asks for the address. It changes nothing, and
-// queries nothing unless the link has expired.
+// show returns the page with the button, or without a token the page that asks for the address. It changes nothing.
 func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if !r.HasToken() && httpapi.WantsHTML(r) {
 		return h.Respond(r, http.StatusOK, visitor.State{}, requestPage).WithOutcome("shown"), nil
@@ -47,11 +46,15 @@ func (h *handler) show(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if err != nil {
 		return h.ExpiredLink(ctx, r, claims, err, requestPage)
 	}
-	status, page := "erase", erasePage
-	if claims.Purpose == token.Export {
-		status, page = "export", exportPage
+	if claims.Purpose == token.Erase {
+		return h.Respond(r, http.StatusOK, visitor.State{Status: "erase"}, erasePage).WithOutcome("shown"), nil
 	}
-	return h.Respond(r, http.StatusOK, visitor.State{Status: status}, page).WithOutcome("shown"), nil
+	restricted, err := h.Store.IsRestricted(ctx, claims.Link)
+	if err != nil {
+		return nil, err
+	}
+	page := func(t *catalog.Translation) visitor.Page { return exportPage(t, restricted) }
+	return h.Respond(r, http.StatusOK, visitor.State{Status: "export"}, page).WithOutcome("shown"), nil
 }
 
 func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -70,8 +73,10 @@ func (h *handler) act(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 		return nil, err
 	case action == rectify:
 		return h.changeAddress(ctx, r, claims.Link)
+	case action == restrict, action == unrestrict:
+		return h.changeRestriction(ctx, r, claims.Link, action == restrict)
 	case action != "":
-		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "rectify", or be left out.`, Pointer: "#/action"})
+		return nil, httpapi.Invalid(httpapi.FieldError{Detail: `This must be "rectify", "restrict" or "unrestrict", or be left out.`, Pointer: "#/action"})
 	}
 	return h.copyOf(ctx, r, claims.Link)
 }
@@ -124,7 +129,7 @@ func requestPage(t *catalog.Translation) visitor.Page {
 	return visitor.Page{Text: text, Forms: []httpapi.PageForm{form(text.Button, "export", false), form(text.Secondary, "erase", true)}}
 }
 
-// exportPage returns the page of a link to the data: a copy, or another address.
-func exportPage(t *catalog.Translation) visitor.Page {
-	return visitor.Page{Text: t.Pages.Export, Forms: []httpapi.PageForm{{Button: t.Pages.Export.Button}, rectifyForm(t)}}
+// exportPage returns the page of a link to the data: a copy, another address, or a restriction or its end.
+func exportPage(t *catalog.Translation, restricted bool) visitor.Page {
+	return visitor.Page{Text: t.Pages.Export, Forms: []httpapi.PageForm{{Button: t.Pages.Export.Button}, rectifyForm(t), restrictForm(t, !restricted)}}
 }

@@ -48,12 +48,17 @@ func samples() map[string]sample {
 		"erase-form":            {erasing, 200, nothing, erased, change, []string{"Your data has been deleted"}},
 		"erase-and-object-form": {erasing, 200, nothing, erased, change, []string{"Your data has been deleted"}},
 
-		"rectify-form":         {exported, 202, active + ", jane@new.example.org pending", rectified, emails + ", email.rectify", []string{"Please check the inbox of the new address"}},
-		"rectify-bare":         {exported, 202, active + ", jane@new.example.org pending", rectified, emails + ", email.rectify", []string{`{"status":"accepted"`}},
-		"rectify-invalid-form": {exported, 422, active, before, emails, []string{"Please enter another address", `name="action" value="rectify"`, `name="email" type="email"`}},
-		"rectify-same-form":    {exported, 422, active, before, emails, []string{"Please enter another address", `name="action" value="rectify"`}},
-		"rectify-bare-invalid": {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
-		"action-unknown":       {exported, 422, active, before, emails, []string{`"pointer":"#/action"`}},
+		"rectify-form":           {exported, 202, active + ", jane@new.example.org pending", rectified, emails + ", email.rectify", []string{"Please check the inbox of the new address"}},
+		"rectify-bare":           {exported, 202, active + ", jane@new.example.org pending", rectified, emails + ", email.rectify", []string{`{"status":"accepted"`}},
+		"rectify-invalid-form":   {exported, 422, active, before, emails, []string{"Please enter another address", `name="action" value="rectify"`, `name="email" type="email"`}},
+		"rectify-same-form":      {exported, 422, active, before, emails, []string{"Please enter another address", `name="action" value="rectify"`}},
+		"rectify-bare-invalid":   {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
+		"restrict-form":          {exported, 200, active, before + ", suppressed:restricted", emails + ", change", []string{"The use of your data is restricted"}},
+		"restrict-unticked":      {exported, 422, active, before, emails, []string{"Please tick the box", `name="action" value="restrict"`, `name="agree" type="checkbox" value="yes" required>`}},
+		"restrict-bare-unticked": {exported, 422, active, before, emails, []string{`"pointer":"#/agree"`}},
+		"unrestrict-form":        {exported, 200, active, before, emails, []string{"The restriction has ended"}}, // there was none
+		"unrestrict-unticked":    {exported, 422, active, before, emails, []string{"Please tick the box", `name="action" value="unrestrict"`}},
+		"action-unknown":         {exported, 422, active, before, emails, []string{`"pointer":"#/action"`}},
 
 		"honeypot":          {exported, 202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If we keep any data`}},
 		"address-invalid":   {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
