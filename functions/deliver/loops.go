@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -96,8 +97,22 @@ func (l loopsSink) apply(ctx context.Context, contact loops.Subscriber, subscrib
 		return l.account.Subscribe(ctx, contact)
 	case contact.Email == "":
 		return l.account.Delete(ctx, contact)
+	case restricts(c):
+		found, err := l.account.Find(ctx, contact.Email)
+		switch {
+		case err != nil:
+			return "", err
+		case found != nil && found.Subscribed:
+			return l.account.Delete(ctx, contact)
+		}
 	}
 	return l.account.Unsubscribe(ctx, contact)
+}
+
+// restricts reports whether a change is the subscriber's restriction. A subscribed contact is deleted, so that the end of
+// the restriction can create it again: an unsubscribed one stays unsubscribed.
+func restricts(c change) bool {
+	return c.Kind == ledger.Suppressed && slices.Contains(c.Data.Reasons, string(subscription.Restriction))
 }
 
 // readLoops reads the configuration of Loops, or of its fake.
