@@ -137,7 +137,7 @@ func TestAScannerThatPressesButtons(t *testing.T) {
 				t.Fatalf("%s: %d %s", request, got.Status, got.Body)
 			}
 			path := v.mail(t, active, 2+i).link(t, privacyPath)
-			add(request, active, path, "active", 2)
+			add(request, active, path, "active", 3-i)
 		}
 		leaver := "scanned.leaver." + language + "@example.org"
 		v.subscribe(t, leaver)
