@@ -128,6 +128,15 @@ where p.sign_up_event_id = $1::text::uuid
 for update of s`
 	moveRowSQL = `
 update subscribers set email = $2::text, email_norm = $3::text, epoch = epoch + 1 where id = $1::text::uuid`
+	// A restriction moves with the subscription, and replaces a mute period of the new address.
+	unmuteRestrictedSQL = `
+delete from suppressions m using identities n, identities o, suppressions p
+where n.subscriber_id = $2::text::uuid and o.subscriber_id = $1::text::uuid
+  and p.email_hmac = o.email_hmac and p.reason = 'restriction' and m.email_hmac = n.email_hmac and m.reason = 'declined'`
+	moveRestrictionSQL = `
+update suppressions p set email_hmac = n.email_hmac, mailbox_hmac = n.mailbox_hmac, key_id = n.key_id
+from identities n, identities o
+where n.subscriber_id = $2::text::uuid and o.subscriber_id = $1::text::uuid and p.email_hmac = o.email_hmac and p.reason = 'restriction'`
 	// As an erasure does: nothing leads from the old address to the events of the subscriber.
 	blurOldEmailLogSQL = `
 update email_log set id = gen_random_uuid(), at = date_trunc('day', at, 'UTC'), sent_at = date_trunc('day', sent_at, 'UTC')
@@ -173,6 +182,8 @@ func (m *move) write(b *pgx.Batch, s *Store, from row, signUp, textID uuid.UUID,
 	s.record(b, event, visit)
 	b.Queue(deleteRowSQL, from.ID.String())
 	b.Queue(moveRowSQL, r.ID.String(), from.Email, from.EmailNorm)
+	b.Queue(unmuteRestrictedSQL, r.ID.String(), from.ID.String())
+	b.Queue(moveRestrictionSQL, r.ID.String(), from.ID.String())
 	b.Queue(blurOldEmailLogSQL, r.ID.String())
 	b.Queue(moveIdentitiesSQL, r.ID.String(), from.ID.String())
 	b.Queue(endRectificationsSQL, r.ID.String(), signUp.String(), rectificationDone, rectificationDropped, string(RightOfRectification), rectificationSent)

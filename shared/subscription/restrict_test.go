@@ -119,6 +119,26 @@ func TestWhatEndsARestriction(t *testing.T) {
 	}
 }
 
+// TestARestrictionMovesToTheNewAddress checks that a change of address, which may be why the processing is restricted,
+// does not end the restriction, also if the new address had a mute period.
+func TestARestrictionMovesToTheNewAddress(t *testing.T) {
+	b := setup(t)
+	b.activate(jane)
+	b.restrictData(jane)
+	b.rectify(jane, moved, LinkQueued)
+	b.exec(`insert into suppressions (email_hmac, key_id, reason, created_at, until) values ($1, 'k', 'declined', $2::timestamptz, $2::timestamptz + interval '1 hour')`,
+		b.store.key.Address(moved), b.now())
+	b.click(b.store.Confirm, b.rectifyLink(moved), AddressChanged)
+	b.advance(2 * time.Hour)
+	if to, err := b.store.Recipients(t.Context(), b.row(moved).ID); err != nil || !to[b.row(moved).ID].Restricted {
+		t.Errorf("%+v %v", to, err)
+	}
+	b.request(moved, RequestSuppressed)
+	b.request(jane, ConfirmationQueued)
+	b.click(b.store.EndRestriction, b.privacyLink(moved), RestrictionEnded)
+	b.expectRow(moved, Active, 2, false)
+}
+
 // TestNothingExpiresDuringARestriction checks that a restriction keeps rows whose period is over, and that the journal
 // brings it back into a restored backup, and its end too.
 func TestNothingExpiresDuringARestriction(t *testing.T) {
