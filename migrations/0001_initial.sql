@@ -152,23 +152,31 @@ create index event_context_at on event_context (at);
 
 -- Email and deliveries.
 
--- One row for each email to an address that a visitor typed. The mailbox budgets count these rows. A request that
--- causes no email also writes one, with the purpose 'none', so that an observer cannot distinguish the two.
+-- What the mailbox budgets count: one row for each email that was sent to a mailbox.
 create table email_log (
     id           uuid primary key,
     mailbox_hmac bytea not null,
-    domain_hmac  bytea,
     purpose      text not null,
-    at           timestamptz not null,
-    sent_at      timestamptz
+    at           timestamptz not null
 );
-comment on column email_log.id is 'Id of the email''s outbox row.';
-comment on column email_log.domain_hmac is 'Pseudonym of the recipient''s registrable domain; null for the large providers, which have no budget.';
-comment on column email_log.sent_at is 'When the last attempt to send began; null before the first.';
+comment on column email_log.id is 'Random.';
+comment on column email_log.purpose is 'The email; invited: the mailbox''s reader ended a mute period; outside: sent because of that.';
+comment on column email_log.at is 'The minute; after an erasure the day, in UTC.';
 create index email_log_mailbox on email_log (mailbox_hmac, purpose, at);
-create index email_log_domain on email_log (domain_hmac, purpose, at) where domain_hmac is not null;
-create index email_log_sent on email_log (domain_hmac, sent_at) where domain_hmac is not null and sent_at is not null;
 create index email_log_at on email_log (at);
+
+-- The times at which the emails of sign-ups may leave, at domains that are no known provider: one row for each sign-up,
+-- whether it causes an email or not.
+create table signup_slots (
+    domain_hmac  bytea not null,
+    network_hmac bytea not null,
+    first        boolean not null,
+    at           timestamptz not null
+);
+comment on column signup_slots.network_hmac is 'Pseudonym of the client''s network, /24 or /48.';
+comment on column signup_slots.first is 'Whether it was the first sign-up of its network at the domain within 24 h.';
+comment on column signup_slots.at is 'The minute; after an erasure at the domain the hour.';
+create index signup_slots_domain on signup_slots (domain_hmac, at);
 
 -- Addresses that get no email, as pseudonyms.
 create table suppressions (
@@ -189,6 +197,8 @@ create table outbox (
     subscriber_id  uuid,
     event_id       uuid,
     epoch          integer not null default 0,
+    domain_hmac    bytea,
+    counted        boolean not null default false,
     state          text not null default 'ready' check (state in ('ready', 'held', 'done', 'dead')),
     hold_reason    text,
     sealed         bytea,
@@ -202,6 +212,9 @@ create table outbox (
     check ((state in ('done', 'dead')) = (finished_at is not null))
 );
 comment on column outbox.epoch is 'The subscriber''s epoch at the decision. An email of an older epoch is not sent.';
+comment on column outbox.domain_hmac is
+    'Pseudonym of the recipient''s registrable domain, and of a decoy''s; null at the large providers, which have no limit. Only a sent email keeps it.';
+comment on column outbox.counted is 'Whether the email is in email_log. A retry is not counted again.';
 comment on column outbox.sealed is 'Payload sealed with AES-GCM, only where the message would otherwise lose an address; dropped when done.';
 comment on column outbox.due_at is 'When the message may be claimed. A claim moves it forward by the lease, so the message of a lost worker is claimed again.';
 comment on column outbox.deferred_until is
@@ -347,6 +360,7 @@ drop table engagement_events;
 drop table pauses;
 drop table outbox;
 drop table suppressions;
+drop table signup_slots;
 drop table email_log;
 drop table event_context;
 drop function ledger_write_tombstones_v1;

@@ -1,18 +1,19 @@
 -- The transactions of the request path as functions: one reads, one writes. PL/pgSQL keeps their plans in the server's
 -- session, also behind a pooler (docs/adr/0033). A function is never changed, because code of the previous release
--- calls it during a deploy: a change gets the next version in its name, and the release after drops the old one.
+-- calls it during a deploy: a change gets the next version in its name, and the release after drops the old one. The
+-- columns that they use and that later files add are there at the first call.
 
 -- +goose Up
 
 -- +goose StatementBegin
 create function request_load_v1(
-    p_lock bigint, p_event_id uuid, p_email_norm text, p_email_hmac bytea, p_mailbox_hmac bytea, p_domain_hmac bytea,
-    p_now timestamptz, p_mailbox_since timestamptz, p_domain_since timestamptz, p_domain_limit integer,
-    p_mailbox_purposes text[], p_domain_purposes text[], p_text_version text, p_locale text,
+    p_lock bigint, p_event_id uuid, p_email_norm text, p_email_hmac bytea, p_mailbox_hmac bytea, p_now timestamptz,
+    p_domain_hmac bytea, p_network_hmac bytea, p_slots_since timestamptz, p_text_version text, p_locale text,
     out id uuid, out email text, out email_norm text, out status text, out returning_from text, out epoch integer,
     out locale text, out source jsonb, out request_event_id uuid, out requested_at timestamptz,
     out confirmed_at timestamptz, out ended_at timestamptz, out suppressed text, out mailbox_suppressed text,
-    out sent jsonb, out domain_emails integer, out text_id uuid, out text_certain boolean, out recorded text)
+    out slots_at timestamptz[], out slots_first boolean[], out slots_own boolean[],
+    out text_id uuid, out text_certain boolean, out recorded text)
 language plpgsql as $$
 begin
     -- Only the holder of the lock waits for the row, and the reads after it see what the row's last holder committed.
@@ -32,17 +33,10 @@ begin
                              and (s.until is null or s.until > p_now)
                            order by s.until desc limit 1);
 
-    -- Decoys are not read: the index begins with the purpose, so a flood of them does not slow this down.
-    sent := (select jsonb_object_agg(purpose, jsonb_build_object('count', count, 'last', last))
-             from (select l.purpose, count(*), max(greatest(l.at, l.sent_at)) as last from email_log l
-                   where l.mailbox_hmac = p_mailbox_hmac and l.purpose = any(p_mailbox_purposes)
-                     and greatest(l.at, l.sent_at) > p_mailbox_since
-                   group by l.purpose) as emails);
     if p_domain_hmac is not null then
-        domain_emails := (select count(*)
-                          from (select from email_log l
-                                where l.domain_hmac = p_domain_hmac and l.purpose = any(p_domain_purposes) and l.at > p_domain_since
-                                limit p_domain_limit) as emails);
+        select array_agg(l.at order by l.at), array_agg(l.first order by l.at), array_agg(l.network_hmac = p_network_hmac order by l.at)
+        into slots_at, slots_first, slots_own
+        from signup_slots l where l.domain_hmac = p_domain_hmac and l.at > p_slots_since;
     end if;
 
     -- The text in the reader's language, else in its base language, else in English, else any.
@@ -62,7 +56,7 @@ end
 $$;
 -- +goose StatementEnd
 comment on function request_load_v1 is
-    'Reads what decides about a request for an address. suppressed and mailbox_suppressed are reasons; recorded is the outcome of an earlier run of the same transaction.';
+    'Reads what decides about a request for an address. suppressed and mailbox_suppressed are reasons; slots_own is whether a slot has the request''s network; recorded is the outcome of an earlier run of the same transaction.';
 
 -- +goose StatementBegin
 create function link_load_v1(
@@ -112,11 +106,12 @@ create function subscription_write_v1(
     p_row text, p_id uuid, p_email text, p_email_norm text, p_status text, p_returning_from text, p_epoch integer,
     p_locale text, p_source jsonb, p_request_event_id uuid, p_requested_at timestamptz, p_confirmed_at timestamptz,
     p_ended_at timestamptz, p_identity_until timestamptz, p_padding integer,
-    p_email_hmac bytea, p_mailbox_hmac bytea, p_domain_hmac bytea, p_key_id text,
+    p_email_hmac bytea, p_mailbox_hmac bytea, p_key_id text,
+    p_domain_hmac bytea, p_network_hmac bytea, p_slot_first boolean, p_slot_at timestamptz,
     p_event_id uuid, p_at timestamptz, p_kind text, p_subscriber_id uuid, p_actor text, p_channel text,
-    p_event_source jsonb, p_text_id uuid, p_request_id text, p_data jsonb, p_ip inet, p_user_agent text,
+    p_event_source jsonb, p_text_id uuid, p_request_id text, p_data jsonb, p_ip inet, p_user_agent text, p_sent_source jsonb,
     p_muted_until timestamptz,
-    p_message_id uuid, p_message_kind text, p_message_epoch integer, p_hold_reason text, p_purpose text)
+    p_message_id uuid, p_message_kind text, p_message_epoch integer, p_due_at timestamptz, p_hold_reason text)
 returns void language plpgsql as $$
 begin
     -- A commit waits for the write-ahead log. An unused message makes up for what a request that changes less writes less.
@@ -149,7 +144,8 @@ begin
 
     insert into ledger_events (id, at, kind, subscriber_id, actor, channel, source, consent_text_id, request_id, data)
     values (p_event_id, p_at, p_kind, p_subscriber_id, p_actor, p_channel, p_event_source, p_text_id, p_request_id, p_data);
-    insert into event_context (event_id, at, ip, user_agent) values (p_event_id, p_at, p_ip, p_user_agent);
+    insert into event_context (event_id, at, ip, user_agent, source)
+    values (p_event_id, p_at, p_ip, p_user_agent, p_sent_source);
 
     -- A temporary suppression never replaces a permanent one, and a shorter period never replaces a longer one.
     if p_muted_until is not null then
@@ -161,12 +157,12 @@ begin
         where s.until < excluded.until;
     end if;
 
-    if p_purpose is not null then
-        insert into email_log (id, mailbox_hmac, purpose, at, domain_hmac)
-        values (p_message_id, p_mailbox_hmac, p_purpose, p_at, p_domain_hmac);
+    if p_slot_at is not null then
+        insert into signup_slots (domain_hmac, network_hmac, first, at) values (p_domain_hmac, p_network_hmac, p_slot_first, p_slot_at);
     end if;
-    insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at, state, hold_reason)
-    values (p_message_id, p_message_kind, p_subscriber_id, p_event_id, p_message_epoch, p_at, p_at,
+    insert into outbox (id, kind, subscriber_id, event_id, epoch, domain_hmac, due_at, deferred_until, waits_for, created_at, state, hold_reason)
+    values (p_message_id, p_message_kind, p_subscriber_id, p_event_id, p_message_epoch, p_domain_hmac, p_due_at,
+            case when p_due_at > p_at then p_due_at end, case when p_due_at > p_at then 'slot' end, p_at,
             case when p_hold_reason is null then 'ready' else 'held' end, p_hold_reason);
 end
 $$;

@@ -24,7 +24,7 @@ comment on column sending_breakers.next_at is 'When the next email that waits fo
 
 alter table outbox add column if not exists waits_for text;
 comment on column outbox.waits_for is
-    'What decides when the email leaves, at due_at: rate, domain or breaker, or pause; pass if it waits for none of them. Null: not decided yet.';
+    'What decides when the email leaves, at due_at: slot, rate, domain or breaker, or pause; pass if it waits for none of the rate and the breakers. Null: not decided yet.';
 
 drop index concurrently if exists outbox_waiting;
 create index concurrently outbox_waiting on outbox (waits_for, due_at) where state = 'ready' and waits_for is not null;

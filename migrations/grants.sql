@@ -32,8 +32,9 @@ grant select, insert, update, delete on identities to {app};
 grant select, insert, update, delete on suppressions to {app};
 grant select, insert, update, delete on outbox to {app};
 grant select, insert, delete on event_context to {app};
--- An erasure cuts the ids and times of the email log.
-grant select, insert, delete, update (id, at, sent_at) on email_log to {app};
+-- An erasure cuts the ids and times of the email log and the times of slots.
+grant select, insert, delete, update (id, at) on email_log to {app};
+grant select, insert, delete, update (at) on signup_slots to {app};
 grant select, insert, delete on erasures to {app};
 grant select, insert, delete on engagement_events to {app};
 grant select, insert, update, delete on privacy_requests to {app};
