@@ -35,11 +35,10 @@ with reported as (
     where at > $1::timestamptz and (kind = 'bounce' and permanent and detail <> all($2::text[]) or kind = 'complaint' and detail <> all($3::text[]))
     limit $4::integer
 )
-select r.kind = 'complaint', o.finished_at, coalesce(encode(l.domain_hmac, 'hex'), ''),
+select r.kind = 'complaint', o.finished_at, coalesce(encode(o.domain_hmac, 'hex'), ''),
        coalesce(network(set_masklen(c.ip, case family(c.ip) when 4 then 24 else 48 end))::text, '')
 from reported r
 join outbox o on o.id = r.delivery_id and o.finished_at is not null
-left join email_log l on l.id = o.id
 left join event_context c on c.event_id = o.event_id
 where not coalesce(mailbox_proven_v1(o.subscriber_id, o.finished_at, o.id), false)`
 )
@@ -66,10 +65,10 @@ func ReportsSince(ctx context.Context, db database, from time.Time) (Reports, er
 	return r, nil
 }
 
-// An entry of the email log is about an email, one of event_context about a request.
+// A sent message is about an email, an entry of event_context about a request.
 const totalSQL = `
 select case when $1::text <> ''
-       then (select count(*) from email_log where domain_hmac = decode($1::text, 'hex') and sent_at > $3::timestamptz)
+       then (select count(*) from outbox where domain_hmac = decode($1::text, 'hex') and outcome = 'sent' and finished_at > $3::timestamptz)
        else (select count(*) from event_context where at > $3::timestamptz and ip <<= nullif($2::text, '')::inet) end`
 
 // Total returns how many emails to a domain were sent since a time, or how many requests a network made.

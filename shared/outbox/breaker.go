@@ -56,10 +56,9 @@ func (b Breaker) Closed() bool { return !b.ClosedAt.IsZero() }
 const breakersSQL = `
 select coalesce(encode(b.domain_hmac, 'hex'), ''), coalesce(b.network::text, ''), b.reason, b.opened_at, b.half_open_at, b.openings, b.closed_at,
        (select min(o.finished_at) from outbox o
-        left join email_log l on l.id = o.id
         left join event_context c on c.event_id = o.event_id
         where b.closed_at is null and o.finished_at > b.half_open_at and o.waits_for = 'breaker' and o.outcome = 'sent'
-          and (b.domain_hmac is null and b.network is null or b.domain_hmac = l.domain_hmac or c.ip <<= b.network))
+          and (b.domain_hmac is null and b.network is null or b.domain_hmac = o.domain_hmac or c.ip <<= b.network))
 from sending_breakers b
 where b.closed_at is null or b.closed_at > $1::timestamptz
 order by b.closed_at is not null, b.opened_at`

@@ -22,7 +22,14 @@ type Depth struct {
 	Failing []FailingDestination
 	// Oldest is the age of the oldest ready message, due or deferred.
 	Oldest time.Duration
+	// Overdue counts the emails that have waited for WarnAfter, for whatever reason.
+	Overdue int64
+	// WithoutSlot counts the emails of sign-ups whose slot is more than SlotWarnAfter after their admission.
+	WithoutSlot int64
 }
+
+// SlotWarnAfter is longer than many sign-ups from one network wait for their slots at a domain.
+const SlotWarnAfter = time.Hour
 
 // FailingDestination is a destination with failed deliveries.
 type FailingDestination struct {
@@ -57,7 +64,12 @@ group by kind, failing order by min(since)`
 const depthSQL = `
 select (select count(*) from (select 1 from outbox where state = 'dead' limit $2::integer) as dead),
        coalesce((select min(created_at) from (
-                     select created_at from outbox where state = 'ready' order by due_at limit $2::integer) as ready), $1::timestamptz)`
+                     select created_at from outbox where state = 'ready' order by due_at limit $2::integer) as ready), $1::timestamptz),
+       (select count(*) from (select 1 from outbox
+                              where state in ('ready', 'held') and kind like 'email.%' and created_at <= $3::timestamptz limit $2::integer) as overdue),
+       (select count(*) from (select 1 from outbox
+                              where state = 'ready' and waits_for = 'slot' and due_at > $1::timestamptz and kind like 'email.%'
+                                and due_at > created_at + $4::interval limit $2::integer) as slots)`
 
 // Decoys are excluded: nothing is delivered for them.
 const heldSQL = `
@@ -66,10 +78,10 @@ group by hold_reason`
 
 // ReadDepth adds the query of the outbox's depth to b.
 func ReadDepth(b *pgx.Batch, now time.Time, into *Depth) {
-	b.Queue(depthSQL, now, MaxCounted).QueryRow(func(row pgx.Row) error {
+	b.Queue(depthSQL, now, MaxCounted, now.Add(-WarnAfter), SlotWarnAfter).QueryRow(func(row pgx.Row) error {
 		*into = Depth{}
 		var created time.Time
-		err := row.Scan(&into.Dead, &created)
+		err := row.Scan(&into.Dead, &created, &into.Overdue, &into.WithoutSlot)
 		into.Oldest = max(0, now.Sub(created))
 		return err
 	})

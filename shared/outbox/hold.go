@@ -69,16 +69,8 @@ func ReleaseHeld(b *pgx.Batch, id uuid.UUID, now time.Time) {
 }
 
 const rejectHeldSQL = `
-update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'rejected', finished_at = $2::timestamptz
+update outbox set state = 'done', hold_reason = null, sealed = null, domain_hmac = null, outcome = 'rejected', finished_at = $2::timestamptz
 where id = $1::text::uuid and state = 'held'`
 
 // RejectHeld completes a held message without delivering it.
 func RejectHeld(b *pgx.Batch, id uuid.UUID, now time.Time) { b.Queue(rejectHeldSQL, id.String(), now) }
-
-const expireHeldSQL = `
-update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'expired', finished_at = $2::timestamptz
-where state = 'held' and created_at <= $1::timestamptz`
-
-// ExpireHeld completes all held messages created at or before a time, without delivering them: their content is
-// outdated.
-func ExpireHeld(b *pgx.Batch, before, now time.Time) { b.Queue(expireHeldSQL, before, now) }

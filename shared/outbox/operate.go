@@ -78,7 +78,7 @@ func RequeueMessages(b *pgx.Batch, ids []string, now time.Time, done func(int64)
 }
 
 const dropSQL = `
-update outbox set state = 'done', hold_reason = null, sealed = null, outcome = 'dropped', finished_at = $2::timestamptz
+update outbox set state = 'done', hold_reason = null, sealed = null, domain_hmac = null, outcome = 'dropped', finished_at = $2::timestamptz
 where id = any($1::text[]::uuid[]) and state in ('dead', 'ready')`
 
 // DropMessages completes messages without delivering them and deletes their sealed payloads. Held messages are not

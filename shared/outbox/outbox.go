@@ -109,6 +109,8 @@ type Message struct {
 	Epoch int32
 	// CreatedAt is the time of the decision. DueAt is the earliest time of a claim; if zero, CreatedAt.
 	CreatedAt, DueAt time.Time
+	// DomainHMAC is the pseudonym of the recipient's registrable domain; nil for none that is limited.
+	DomainHMAC []byte
 	// Sealed is a payload sealed by a Vault, for data that the database no longer keeps; nil for none.
 	Sealed []byte
 	// HoldReason makes the message held with this reason; empty for a message that is not held.
@@ -116,9 +118,9 @@ type Message struct {
 }
 
 const insertMessageSQL = `
-insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at, sealed, state, hold_reason)
+insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at, sealed, state, hold_reason, domain_hmac)
 values ($1::text::uuid, $2::text, nullif($3::text, '')::uuid, nullif($4::text, '')::uuid, $5::integer, $6::timestamptz,
-        $7::timestamptz, $8::bytea, case when $9::text = '' then 'ready' else 'held' end, nullif($9::text, ''))
+        $7::timestamptz, $8::bytea, case when $9::text = '' then 'ready' else 'held' end, nullif($9::text, ''), $10::bytea)
 on conflict (id) do nothing`
 
 // Enqueue adds m to the caller's batch, which commits it together with the decision behind it.
@@ -128,7 +130,7 @@ func Enqueue(b *pgx.Batch, m Message) {
 		due = m.CreatedAt
 	}
 	b.Queue(insertMessageSQL, m.ID.String(), string(m.Kind), idText(m.SubscriberID), idText(m.EventID), m.Epoch, due, m.CreatedAt,
-		m.Sealed, m.HoldReason)
+		m.Sealed, m.HoldReason, m.DomainHMAC)
 }
 
 // idText returns id as text, or "" for uuid.Nil.

@@ -23,7 +23,7 @@ const (
 	RefusedUnsubscribed Outcome = "refused_unsubscribed"
 	RefusedDeclined     Outcome = "refused_declined"
 
-	OverBudget  Outcome = "over_budget"  // deferred by the mailbox budget or the domain limit
+	OverBudget  Outcome = "over_budget"  // deferred by the mailbox budget
 	RateLimited Outcome = "rate_limited" // deferred by an email rate
 	Stopped     Outcome = "stopped"      // deferred by the sending circuit breaker
 	Paused      Outcome = "paused"       // deferred because the destination is paused
@@ -36,7 +36,8 @@ const (
 	Decoy      Outcome = "none"       // nothing to deliver
 	Stale      Outcome = "stale"      // the state changed after the message was decided
 	Outdated   Outcome = "outdated"   // an email that waited longer than its lifetime
-	Superseded Outcome = "superseded" // a later email of this purpose exists
+	JustSent   Outcome = "just_sent"  // an email that says the same left a short time before the request
+	Superseded Outcome = "superseded" // another email of this purpose left for the mailbox
 	Skipped    Outcome = "skipped"    // the destination no longer receives such messages
 	LeaseLost  Outcome = "lease_lost" // another worker has the message
 
@@ -63,7 +64,7 @@ func (o Outcome) Result() Result {
 		return Delivered
 	case OverBudget, RateLimited, Stopped, Paused, Deferred, HeldBack, Retried, Errored, Panicked:
 		return Later
-	case Decoy, Stale, Outdated, Superseded, Skipped, LeaseLost:
+	case Decoy, Stale, Outdated, JustSent, Superseded, Skipped, LeaseLost:
 		return Dropped
 	case DeadLettered:
 		return Dead

@@ -11,10 +11,18 @@ import (
 // What a message waits for, as stored. A message that waits for the rate leaves when the rate has room, whatever its
 // due_at; all others leave at their due_at.
 const (
+	waitsForSlot    = "slot" // only until it is due
 	waitsForRate    = "rate"
 	waitsForDomain  = "domain"
 	waitsForBreaker = "breaker"
 	waitsForPause   = "pause"
+)
+
+// MaxWait is how long an email may wait after its admission, for whatever reason; then EndOverdue ends it. The pages
+// promise it. WarnAfter is when the owner is warned, a day earlier.
+const (
+	MaxWait   = 72 * time.Hour
+	WarnAfter = 48 * time.Hour
 )
 
 // waitChunk limits how many messages one statement queues: it stays well below the statement timeout of the role.
@@ -29,8 +37,6 @@ type Queueing struct {
 	Kinds []Kind
 	// PerMinute is the rate of emails; 0 for no limit.
 	PerMinute int
-	// MaxWait is how long a message waits at most for the sending circuit breaker. It is due then, to be dropped.
-	MaxWait time.Duration
 }
 
 // Queued counts the messages that began to wait, by reason.
@@ -41,20 +47,19 @@ type Queued struct{ Rate, Breaker int }
 // requests alone.
 const queueSQL = `
 with due as materialized (
-    select id, kind, subscriber_id, event_id, created_at from outbox
-    where state = 'ready' and due_at <= $1::timestamptz and waits_for is null and kind = any($2::text[])
+    select id, kind, subscriber_id, event_id, domain_hmac, created_at from outbox
+    where state = 'ready' and due_at <= $1::timestamptz and coalesce(waits_for, 'slot') = 'slot' and kind = any($2::text[])
     order by due_at limit $3::integer
     for update skip locked
 ), judged as materialized (
     select d.*, k.id as breaker,
            d.kind <> 'none' and mailbox_proven_v1(d.subscriber_id, $1::timestamptz, d.id) as proven
     from due d
-    left join email_log l on l.id = d.id
     left join event_context c on c.event_id = d.event_id
     left join lateral (
         select b.id from sending_breakers b
         where b.closed_at is null
-          and (b.domain_hmac is null and b.network is null or b.domain_hmac = l.domain_hmac or c.ip <<= b.network)
+          and (b.domain_hmac is null and b.network is null or b.domain_hmac = d.domain_hmac or c.ip <<= b.network)
         order by b.domain_hmac is null and b.network is null desc, b.half_open_at desc limit 1) as k on true
 ), placed as (
     select judged.*, row_number() over (partition by breaker order by created_at, id) as place from judged
@@ -101,7 +106,7 @@ func (w *Worker) QueueSignUps(ctx context.Context, q Queueing) (Queued, error) {
 		var seen int
 		var now Queued
 		err := w.db.Batch(ctx, func(b *pgx.Batch) {
-			b.Queue(queueSQL, w.now(), kinds, waitChunk, spacing, TrickleEvery, q.MaxWait).QueryRow(func(row pgx.Row) error {
+			b.Queue(queueSQL, w.now(), kinds, waitChunk, spacing, TrickleEvery, MaxWait).QueryRow(func(row pgx.Row) error {
 				return row.Scan(&seen, &now.Rate, &now.Breaker)
 			})
 		})
@@ -111,6 +116,45 @@ func (w *Worker) QueueSignUps(ctx context.Context, q Queueing) (Queued, error) {
 		all.Rate, all.Breaker = all.Rate+now.Rate, all.Breaker+now.Breaker
 		if seen < waitChunk {
 			return all, nil
+		}
+	}
+}
+
+// A message that a worker has claimed is left to it: its due_at is the end of the lease.
+const endOverdueSQL = `
+with overdue as materialized (
+    select id from outbox
+    where state in ('ready', 'held') and created_at <= $1::timestamptz and (kind = 'none' or kind like 'email.%')
+      and (state = 'held' or due_at <= $2::timestamptz or due_at = deferred_until)
+    limit $3::integer
+    for update skip locked
+)
+update outbox o set state = 'done', hold_reason = null, sealed = null, domain_hmac = null, outcome = 'outdated', finished_at = $2::timestamptz
+from overdue where o.id = overdue.id
+returning o.kind`
+
+// EndOverdue ends the emails, and decoys, that have waited for MaxWait, also held ones and those of a pause. It returns
+// the number of emails. A message waits for a slot, a rate, a sending circuit breaker, the mailbox budget, a pause, the
+// owner or the email service.
+func (w *Worker) EndOverdue(ctx context.Context) (emails int, err error) {
+	for {
+		var ended []string
+		err := w.db.Batch(ctx, func(b *pgx.Batch) {
+			b.Queue(endOverdueSQL, w.now().Add(-MaxWait), w.now(), waitChunk).Query(func(rows pgx.Rows) (err error) {
+				ended, err = pgx.CollectRows(rows, pgx.RowTo[string])
+				return err
+			})
+		})
+		if err != nil {
+			return emails, fmt.Errorf("end overdue emails: %w", err)
+		}
+		for _, kind := range ended {
+			if Kind(kind).IsEmail() {
+				emails++
+			}
+		}
+		if len(ended) < waitChunk {
+			return emails, nil
 		}
 	}
 }
@@ -167,11 +211,9 @@ func (w *Worker) DeferForDomain(ctx context.Context, d Delivery, until time.Time
 	return err
 }
 
-// A message without an entry in the email log is about no limited domain.
 const domainsSQL = `
-select l.id::text, encode(l.domain_hmac, 'hex'), coalesce(o.kind <> 'none' and mailbox_proven_v1(o.subscriber_id, $2::timestamptz, o.id), false)
-from email_log l left join outbox o on o.id = l.id
-where l.id = any($1::text[]::uuid[]) and l.domain_hmac is not null`
+select id::text, encode(domain_hmac, 'hex'), kind <> 'none' and mailbox_proven_v1(subscriber_id, $2::timestamptz, id)
+from outbox where id = any($1::text[]::uuid[]) and domain_hmac is not null`
 
 // DomainOf is the limited domain of a message.
 type DomainOf struct {

@@ -73,7 +73,8 @@ with due as materialized (
 ), picked as (
     select id from due union all select id from waiting
 )
-update outbox set due_at = $3::timestamptz, attempts = outbox.attempts + 1, waits_for = nullif(outbox.waits_for, 'rate')
+update outbox set due_at = $3::timestamptz, attempts = outbox.attempts + 1,
+    waits_for = case when outbox.waits_for in ('rate', 'slot') then null else outbox.waits_for end
 from picked where outbox.id = picked.id
 returning outbox.id::text, outbox.kind, coalesce(outbox.subscriber_id::text, ''), coalesce(outbox.event_id::text, ''),
           outbox.epoch, outbox.attempts, outbox.created_at, outbox.sealed, coalesce(outbox.outcome = 'released', false),
@@ -105,8 +106,10 @@ func scanDelivery(row pgx.CollectableRow) (Delivery, error) {
 
 // The statements below change a message only while its attempt is that of the lease.
 
+// Only a sent email keeps its domain, for the reports about it.
 const completeSQL = `
-update outbox set state = 'done', hold_reason = null, sealed = null, outcome = $3::text, finished_at = $4::timestamptz
+update outbox set state = 'done', hold_reason = null, sealed = null, outcome = $3::text, finished_at = $4::timestamptz,
+    domain_hmac = case when $3::text = 'sent' then domain_hmac end
 where id = $1::text::uuid and attempts = $2::integer
   and (state = 'ready' or (state = 'done' and outcome = $3::text))`
 

@@ -28,10 +28,9 @@ type Config struct {
 	// three years.
 	Unsubscribed int `env:"RETENTION_UNSUBSCRIBED_DAYS" envDefault:"1095"`
 
-	// EmailLog keeps the entries that the mailbox and domain budgets count, under keyed hashes. Emails wait for up to a
-	// week, and the budgets look back a day.
-	EmailLog int `envDefault:"30"`
-	// Outbox keeps delivered messages. A reminder checks within a week whether the request's email was sent.
+	// EmailLog keeps the entries that the mailbox budget counts, under keyed hashes. The budget looks back 30 days.
+	EmailLog int `envDefault:"31"`
+	// Outbox keeps delivered messages. A reminder checks within 28 days whether the request's email was sent.
 	Outbox int `envDefault:"30"`
 	// DeadLetters keeps dead-lettered messages.
 	DeadLetters int `envDefault:"90"`
@@ -68,6 +67,8 @@ const (
 	minuteDays = 1
 	// slotDays keeps the request statistics by five minutes; the longest burn rate looks back three days.
 	slotDays = 4
+	// signUpSlotDays keeps the slots of sign-ups, which count for 24 h.
+	signUpSlotDays = 1
 	// sampleDays keeps the measurements of each health check, 1,440 a day.
 	sampleDays = 14
 )
@@ -92,6 +93,7 @@ func (c Config) rules() []rule {
 		{"email_log", "email_log", "id", "at < $1::timestamptz", c.EmailLog},
 		{"deliveries", "outbox", "id", "finished_at < $1::timestamptz and state = 'done'" + unlessRestricted, c.Outbox},
 		{"dead_letters", "outbox", "id", "finished_at < $1::timestamptz and state = 'dead'" + unlessRestricted, c.DeadLetters},
+		{"signup_slots", "signup_slots", "ctid", "at < $1::timestamptz", signUpSlotDays},
 		{"erasures", "erasures", "id", "at < $1::timestamptz", c.Erasures},
 		{"engagement", "engagement_events", "id", "at < $1::timestamptz" + unlessRestricted, c.Engagement},
 		{"privacy_requests", "privacy_requests", "id", "done_at < $1::timestamptz" + unlessRestricted, c.PrivacyRequests},
