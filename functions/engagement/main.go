@@ -24,6 +24,6 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return lambdafn.Function{}, err
 	}
-	h := &handler{db, key, subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now), time.Now}
+	h := &handler{db, key, subscription.NewStore(db, key, time.Now), time.Now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

@@ -25,7 +25,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 // openAt returns the function with a clock.
 func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdafn.Function, error) {
 	dbConfig, keyConfig, vault := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
-	remindAfter, keep, domain := config.Read[subscription.ReminderConfig](env).After, config.Read[retention.Config](env), config.Read[subscription.DomainLimit](env)
+	remindAfter, keep := config.Read[subscription.ReminderConfig](env).After, config.Read[retention.Config](env)
 	anchorConfig := config.Read[anchor.Config](env)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
@@ -36,7 +36,7 @@ func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdaf
 	if err := errors.Join(keyErr, dbErr, anchorErr); err != nil {
 		return lambdafn.Function{}, err
 	}
-	store := subscription.NewStore(db, key, domain, now)
+	store := subscription.NewStore(db, key, now)
 	h := &handler{db, store, subscription.NewEraser(store, vault), ledger.NewSealer(db, now), anchors, remindAfter, keep, now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

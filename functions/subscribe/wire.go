@@ -18,10 +18,10 @@ import (
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	limits, signUps := config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env)
-	domainLimit, captchaConfig := config.Read[subscription.DomainLimit](env), config.Read[captcha.Config](env)
-	optIn, sources := config.Read[subscription.SignUpConfig](env).OptIn, readSources(env)
+	captchaConfig, sources := config.Read[captcha.Config](env), readSources(env)
+	optIn := config.Read[subscription.SignUpConfig](env).OptIn
 	captchaConfig.URL = config.Read[outbound.Config](env).Service("captcha/siteverify", "")
-	service, err := visitor.Open(ctx, env, visitor.Config{Endpoint: admission.Subscribe, Limits: limits.Policies, DomainLimit: domainLimit})
+	service, err := visitor.Open(ctx, env, visitor.Config{Endpoint: admission.Subscribe, Limits: limits.Policies})
 	if err != nil {
 		return lambdafn.Function{}, err
 	}

@@ -49,7 +49,7 @@ func NewKey(cfg Config) (Key, error) {
 		return Key{}, ErrPepper
 	}
 	hashes := make(map[string]*sync.Pool)
-	for _, purpose := range []string{"address", "mailbox", "domain", "network", "lock", "feature", "id", "outside"} {
+	for _, purpose := range []string{"address", "mailbox", "domain", "network", "slot", "lock", "feature", "id", "outside"} {
 		derived := hmac.New(sha256.New, pepper)
 		derived.Write([]byte("newsletter/pseudonym/" + purpose))
 		key := derived.Sum(nil)
@@ -70,8 +70,13 @@ func (k Key) Address(norm string) []byte { return k.mac("address", norm) }
 // Mailbox returns the pseudonym of a canonical mailbox, 32 bytes. The mailbox budgets count by it.
 func (k Key) Mailbox(mailboxKey string) []byte { return k.mac("mailbox", mailboxKey) }
 
-// Domain returns the pseudonym of a registrable domain, 32 bytes. The domain budget counts by it.
+// Domain returns the pseudonym of a registrable domain, 32 bytes. The slots of sign-ups count by it.
 func (k Key) Domain(domain string) []byte { return k.mac("domain", domain) }
+
+// SlotNetwork returns the pseudonym of a client's network, 16 bytes. The slots of sign-ups count by it.
+func (k Key) SlotNetwork(prefix netip.Prefix) []byte {
+	return k.mac("slot", prefix.Masked().String())[:16]
+}
 
 // Network returns the pseudonym of a client's network, 32 hexadecimal digits (128 bits). It ignores the host bits of
 // prefix.

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// TestAnyHistoryKeepsTheBudgets requests, holds, releases, pauses and delivers at random, and checks the sent emails.
+// TestAnyHistoryKeepsTheBudgets requests, confirms, leaves, holds, releases, pauses and delivers at random, and checks
+// the sent emails.
 func TestAnyHistoryKeepsTheBudgets(t *testing.T) {
 	b := setup(t)
-	b.store.domainLimit = DomainLimit{Limit: 4}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	var sent []sentEmail
 	paused := false
-	for range 250 {
+	for range 300 {
 		typed := []string{
-			spelling(random.IntN(6)), fmt.Sprintf("jane%d@example.org", random.IntN(8)), fmt.Sprintf("jane+%d@lists.example.org", random.IntN(4)),
+			spelling(random.IntN(4)), fmt.Sprintf("jane%d@example.org", random.IntN(2)), fmt.Sprintf("jane+%d@lists.example.net", random.IntN(3)),
 		}[random.IntN(3)]
 		r := Request{Address: address(t, typed), Visit: visit}
 		var err error
-		switch what := random.IntN(12); {
+		switch what := random.IntN(14); {
 		case what < 5:
 			_, err = b.store.Request(t.Context(), r)
-		case what < 7:
+		case what < 6:
 			r.Hold = "disposable"
 			_, err = b.store.Request(t.Context(), r)
 		case what < 9:
@@ -39,6 +39,17 @@ func TestAnyHistoryKeepsTheBudgets(t *testing.T) {
 			holds, err = b.store.ListHeld(t.Context(), 100)
 			for _, h := range holds {
 				err = errors.Join(err, b.store.ReleaseHeld(t.Context(), h.ID, operator))
+			}
+		case what < 12:
+			if b.row(typed).state() == Pending {
+				_, err = b.store.Confirm(t.Context(), b.link(typed), visit)
+				if errors.Is(err, ErrUnknown) { // of an earlier epoch
+					err = nil
+				}
+			}
+		case what < 13:
+			if b.row(typed).state() == Active {
+				_, err = b.store.Unsubscribe(t.Context(), b.unsubscribeLink(typed), visit)
 			}
 		default:
 			b.advance(time.Duration(random.Int64N(int64(30 * time.Hour))))

@@ -7,7 +7,7 @@
 //   - Every change of state commits together with exactly one ledger event. So does every sign-up, even if it changes
 //     nothing.
 //   - Every sign-up runs the same statements, so an observer learns nothing about an address.
-//   - The transaction that queues an email also counts the mailbox budget and the domain limit.
+//   - CheckSend alone counts the mailbox budget, and admission assigns the slots at a domain, from requests alone.
 //   - Each operation is one transaction in two round trips, and can be repeated when its answer was lost.
 //   - An operation reads the clock while it holds its locks, so the order of times is the order of operations.
 //

@@ -31,92 +31,98 @@ const (
 // and deliver derive from it.
 type emailRow struct {
 	email Email
-	// loggedAs is the email that the email log records. Of several waiting ones, only the newest is sent.
+	// loggedAs is the email that the email log records. Of several waiting ones for a mailbox, one is sent.
 	loggedAs Email
 	// link is what the button's link allows; 0 without a button.
 	link token.Purpose
-	// budget is the mailbox budget, which emails may share.
+	// budget is the mailbox budget, which emails may share; nil outside of it.
 	budget *budget
-	// lifetime limits how long the email may wait before it is sent.
-	lifetime time.Duration
+	// repeat drops an email that was requested less than this long after a sent one of the same epoch; 0 for never.
+	repeat time.Duration
 	// states are those of subscribers who may receive it.
 	states []State
 	// anyEpoch allows it in another epoch than that of its decision. Its link is signed for the epoch at sending.
 	anyEpoch bool
-	// anyAddress means that anyone can trigger it to any address, so that the domain limit counts it.
-	anyAddress bool
-	// renews means that the reader of an earlier email asked for it by the link there.
+	// renews means that the reader of an earlier email asked for it by the link there. Renew limits it.
 	renews bool
 }
 
 var emailRows = []emailRow{
 	{
-		email: ConfirmEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: confirmBudget, lifetime: emailLifetime,
-		states: []State{Pending}, anyAddress: true,
+		email: ConfirmEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: signUpBudget, repeat: confirmRepeat,
+		states: []State{Pending},
 	},
 	{
-		email: ReminderEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: confirmBudget, lifetime: emailLifetime,
-		states: []State{Pending}, anyAddress: true,
+		email: ReminderEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: signUpBudget, repeat: confirmRepeat,
+		states: []State{Pending},
 	},
 	{
-		email: RectifyEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: confirmBudget, lifetime: emailLifetime,
-		states: []State{Pending}, anyAddress: true,
+		email: RectifyEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: signUpBudget,
+		states: []State{Pending},
 	},
 	{
-		email: AlreadySubscribedEmail, loggedAs: AlreadySubscribedEmail, budget: noticeBudget, lifetime: noticeLifetime,
-		states: []State{Active}, anyAddress: true,
+		email: AlreadySubscribedEmail, loggedAs: AlreadySubscribedEmail, budget: signUpBudget, repeat: noticeRepeat,
+		states: []State{Active},
 	},
 	{
-		email: UnsubscribeLinkEmail, loggedAs: UnsubscribeLinkEmail, link: token.Unsubscribe, budget: unsubscribeBudget,
-		lifetime: emailLifetime, states: []State{Pending, Active}, anyEpoch: true,
+		email: UnsubscribeLinkEmail, loggedAs: UnsubscribeLinkEmail, link: token.Unsubscribe, budget: rightsBudget,
+		states: []State{Pending, Active}, anyEpoch: true,
 	},
 	{
-		email: ExportLinkEmail, loggedAs: ExportLinkEmail, link: token.Export, budget: privacyBudget,
-		lifetime: emailLifetime, states: []State{Pending, Active, Unsubscribed}, anyEpoch: true,
+		email: ExportLinkEmail, loggedAs: ExportLinkEmail, link: token.Export, budget: rightsBudget,
+		states: []State{Pending, Active, Unsubscribed}, anyEpoch: true,
 	},
 	{
-		email: EraseLinkEmail, loggedAs: EraseLinkEmail, link: token.Erase, budget: privacyBudget,
-		lifetime: emailLifetime, states: []State{Pending, Active, Unsubscribed}, anyEpoch: true,
+		email: EraseLinkEmail, loggedAs: EraseLinkEmail, link: token.Erase, budget: rightsBudget,
+		states: []State{Pending, Active, Unsubscribed}, anyEpoch: true,
 	},
 	{
-		email: NewConfirmEmail, loggedAs: NewConfirmEmail, link: token.Confirm, budget: renewalBudget, lifetime: emailLifetime,
+		email: NewConfirmEmail, loggedAs: NewConfirmEmail, link: token.Confirm,
 		states: []State{Pending}, renews: true,
 	},
 	{
-		email: NewExportEmail, loggedAs: NewExportEmail, link: token.Export, budget: renewalBudget, lifetime: emailLifetime,
+		email: NewExportEmail, loggedAs: NewExportEmail, link: token.Export,
 		states: []State{Pending, Active, Unsubscribed}, renews: true,
 	},
 	{
-		email: NewEraseEmail, loggedAs: NewEraseEmail, link: token.Erase, budget: renewalBudget, lifetime: emailLifetime,
+		email: NewEraseEmail, loggedAs: NewEraseEmail, link: token.Erase,
 		states: []State{Pending, Active, Unsubscribed}, renews: true,
 	},
 }
 
-// A budget limits the emails to one canonical mailbox within budgetWindow. The transaction that enqueues an email
-// counts them, independently of the rate limiter, and CheckSend counts them again before the email is sent, so the
-// budget also limits emails that waited.
+// A budget limits the emails to one canonical mailbox. CheckSend alone counts them, so no answer depends on it. The
+// reasons for the numbers are in docs/adr/0035.
 type budget struct {
-	limit int
-	pause time.Duration // minimum time between two of them; 0 for none
+	unconfirmed, confirmed []limit // of a mailbox without and with an active subscription
 }
 
+// A limit is a maximum number of emails within a period.
+type limit struct {
+	emails int
+	within time.Duration
+}
+
+const oneDay = 24 * time.Hour
+
 var (
-	confirmBudget     = &budget{limit: 3, pause: confirmPause}
-	noticeBudget      = &budget{limit: 1}
-	unsubscribeBudget = &budget{limit: 2}
-	privacyBudget     = &budget{limit: 2}
-	// Renew has further limits, over longer times.
-	renewalBudget = &budget{limit: 3, pause: confirmPause}
+	// signUpBudget is for the emails that a sign-up causes, and reminders.
+	signUpBudget = &budget{
+		unconfirmed: []limit{{2, oneDay}, {3, 7 * oneDay}, {5, 30 * oneDay}},
+		confirmed:   []limit{{3, oneDay}, {10, 30 * oneDay}},
+	}
+	// rightsBudget is a reserve for links to unsubscribe and to personal data.
+	rightsBudget = &budget{
+		unconfirmed: []limit{{1, oneDay}, {2, 30 * oneDay}},
+		confirmed:   []limit{{3, oneDay}, {10, 30 * oneDay}},
+	}
 )
 
 const (
-	// budgetWindow is the period over which the emails to a mailbox are counted.
-	budgetWindow = 24 * time.Hour
-	// confirmPause is the minimum time between two confirmation emails to a mailbox.
-	confirmPause = 15 * time.Minute
-	// emailLifetime covers a weekend without an email service. A notice is outdated after a day.
-	emailLifetime  = 7 * 24 * time.Hour
-	noticeLifetime = budgetWindow
+	// budgetPeriod is the longest period of a budget.
+	budgetPeriod = 30 * oneDay
+	// confirmRepeat and noticeRepeat are the times after a sent email for which another one would say the same.
+	confirmRepeat = 15 * time.Minute
+	noticeRepeat  = oneDay
 )
 
 // Kind returns the kind of the message that sends e; outbox.None for NoEmail.
@@ -153,15 +159,12 @@ func Emails() []Email {
 func SignUpKinds() []outbox.Kind {
 	var all []outbox.Kind
 	for _, r := range emailRows {
-		if r.anyAddress {
+		if r.budget == signUpBudget {
 			all = append(all, r.email.Kind())
 		}
 	}
 	return all
 }
-
-// Lifetime returns how long e may wait before it is sent.
-func (e Email) Lifetime() time.Duration { return e.row().lifetime }
 
 // EmailOf returns the email that a kind of message sends; NoEmail for other messages and for emails of a newer version.
 func EmailOf(kind outbox.Kind) Email {
@@ -172,16 +175,24 @@ func EmailOf(kind outbox.Kind) Email {
 	return NoEmail
 }
 
-// logged returns the names in the email log of the emails that match.
-func logged(match func(emailRow) bool) []string {
+// kinds returns the kinds of message that the email log records like r.
+func (r emailRow) kinds() []string {
+	var kinds []string
+	for _, other := range emailRows {
+		if other.loggedAs == r.loggedAs {
+			kinds = append(kinds, string(other.email.Kind()))
+		}
+	}
+	return kinds
+}
+
+// purposes returns the names in the email log of the emails that share b.
+func (b *budget) purposes() []string {
 	var names []string
 	for _, r := range emailRows {
-		if match(r) && !slices.Contains(names, string(r.loggedAs)) {
+		if r.budget == b && !slices.Contains(names, string(r.loggedAs)) {
 			names = append(names, string(r.loggedAs))
 		}
 	}
 	return names
 }
-
-// sharesBudget reports whether other is counted in the same budget.
-func (r emailRow) sharesBudget(other emailRow) bool { return r.budget == other.budget }

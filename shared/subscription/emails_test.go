@@ -45,7 +45,7 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 
 func TestEmailsAreComplete(t *testing.T) {
 	for _, r := range emailRows {
-		if r.budget == nil || r.budget.limit == 0 || r.lifetime == 0 || r.loggedAs.row().budget != r.budget {
+		if (r.budget == nil) != r.renews || r.loggedAs.row().budget != r.budget || r.loggedAs.row().repeat != r.repeat {
 			t.Errorf("%s: %+v", r.email, r)
 		}
 		if kind := r.email.Kind(); EmailOf(kind) != r.email || !kind.IsEmail() {

@@ -58,6 +58,7 @@ type erasureTx struct {
 	lock    int64
 	eventID uuid.UUID
 	hashes  pseudonyms
+	domain  []byte // the pseudonym of a limited domain; nil for none
 
 	row          row
 	suppressions suppressions
@@ -75,7 +76,7 @@ type erasureTx struct {
 // database's.
 func (e *Eraser) Erase(ctx context.Context, p Erasure) (Outcome, error) {
 	s := e.store
-	tx := &erasureTx{Erasure: p, lock: s.mailboxLock(p.Address), eventID: newID(), hashes: newPseudonyms(s.key, p.Address)}
+	tx := &erasureTx{Erasure: p, lock: s.mailboxLock(p.Address), eventID: newID(), hashes: newPseudonyms(s.key, p.Address), domain: s.limitedDomain(p.Address)}
 	var outcome Outcome
 	err := s.transact(ctx, tx.lock, tx.load, func(b *pgx.Batch, now time.Time) error {
 		tx.now = now
@@ -215,8 +216,13 @@ delete from subscribers where email_norm = $1::text`
 delete from identities where subscriber_id = any($1::text[]::uuid[])`
 	// The budgets still count these rows.
 	blurEmailLogSQL = `
-update email_log set id = gen_random_uuid(), at = date_trunc('day', at, 'UTC'), sent_at = date_trunc('day', sent_at, 'UTC')
+update email_log set id = gen_random_uuid(), at = date_trunc('day', at, 'UTC')
 where mailbox_hmac = $1::bytea`
+	// A slot counts until the end of its hour then. Decoys that wait have no subscriber.
+	blurSlotsSQL = `
+update signup_slots set at = date_trunc('hour', at + interval '1 hour' - interval '1 microsecond', 'UTC') where domain_hmac = $1::bytea`
+	forgetDomainSQL = `
+update outbox set domain_hmac = null where domain_hmac = $1::bytea and kind = 'none' and state in ('ready', 'held')`
 	// The end is rounded up, so that no suppression becomes shorter.
 	blurSuppressionSQL = `
 update suppressions set created_at = date_trunc('day', created_at, 'UTC'),
@@ -240,4 +246,8 @@ func (t *erasureTx) forget(b *pgx.Batch) {
 	b.Queue(blurEmailLogSQL, t.hashes.mailbox)
 	b.Queue(endRestrictionSQL, t.hashes.email)
 	b.Queue(blurSuppressionSQL, t.hashes.email)
+	if t.domain != nil {
+		b.Queue(blurSlotsSQL, t.domain)
+		b.Queue(forgetDomainSQL, t.domain)
+	}
 }

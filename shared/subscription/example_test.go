@@ -31,7 +31,7 @@ func ExampleParseAddress() {
 func ExampleStore() {
 	ctx := context.Background()
 	env := config.FromMap(map[string]string{"DATABASE_URL": "", "PEPPER": ""})
-	dbConfig, keyConfig, domainLimit := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), config.Read[subscription.DomainLimit](env)
+	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
 	ring := token.ReadRing(env, token.Confirm)
 	if env.Err() != nil {
 		fmt.Println("not configured")
@@ -48,7 +48,7 @@ func ExampleStore() {
 		fmt.Println(err)
 		return
 	}
-	store := subscription.NewStore(db, key, domainLimit, time.Now)
+	store := subscription.NewStore(db, key, time.Now)
 
 	address, err := subscription.ParseAddress("jane@example.org")
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/ledger"
-	"newsletter/shared/outbox"
 )
 
 // Rows that another transaction has locked are skipped; the next run finds them.
@@ -22,9 +21,9 @@ limit $2::integer
 for update skip locked`
 
 // Expire ends up to limit requests that waited for their confirmation longer than pendingLifetime. It deletes a row
-// that was never confirmed, unless it is restricted, also if it is suppressed, as after a bounce: the suppression stays. A subscriber who had
-// unsubscribed before is unsubscribed again. It also ends emails that were held for emailLifetime. It returns the number of ended requests; fewer than limit means that none are left. It is
-// one transaction in two round trips. The error is the database's.
+// that was never confirmed, unless it is restricted, also if it is suppressed, as after a bounce: the suppression stays.
+// A subscriber who had unsubscribed before is unsubscribed again. It returns the number of ended requests; fewer than
+// limit means that none are left. It is one transaction in two round trips. The error is the database's.
 func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 	var overdue []row
 	err := s.transact(ctx, 0,
@@ -43,7 +42,6 @@ func (s *Store) Expire(ctx context.Context, limit int) (int, error) {
 			for _, r := range overdue {
 				s.end(b, r, ledger.Event{ID: newID(), At: now, Actor: ledger.System, Channel: "schedule"})
 			}
-			outbox.ExpireHeld(b, now.Add(-emailLifetime), now)
 			return nil
 		})
 	if err != nil {

@@ -50,7 +50,7 @@ select to_jsonb(e)::text from (
     where a.subscriber_id = any($1::text[]::uuid[]) order by a.at desc, a.id desc limit $2::integer) as e`
 	exportDeliveriesSQL = `
 select to_jsonb(o)::text from (
-    select id, kind, event_id, epoch, state, hold_reason, waits_for, outcome, attempts, due_at, deferred_until, created_at, finished_at
+    select id, kind, event_id, epoch, counted, state, hold_reason, waits_for, outcome, attempts, due_at, deferred_until, created_at, finished_at
     from outbox where subscriber_id = any($1::text[]::uuid[]) and kind <> 'none'
     order by created_at desc limit $2::integer) as o`
 	exportEngagementSQL = `
@@ -67,7 +67,7 @@ select to_jsonb(i)::text from (
     select subscriber_id, key_id, until from identities where email_hmac = $1::bytea order by subscriber_id) as i`
 	exportEmailLogSQL = `
 select to_jsonb(l)::text from (
-    select id, purpose, at, sent_at from email_log
+    select id, purpose, at from email_log
     where mailbox_hmac in (select mailbox_hmac from identities where email_hmac = $1::bytea) order by at desc limit $2::integer) as l`
 	exportErasuresSQL = `
 select to_jsonb(e)::text from (select id, at, key_id from erasures where email_hmac = $1::bytea order by at) as e`

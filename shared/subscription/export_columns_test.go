@@ -10,9 +10,10 @@ import (
 var omitted = map[string]string{
 	"consent_texts": "the owner's texts; an event has the one that was shown", "ledger_seals": "hashes over hours", "pauses": "about destinations",
 	"recipients": "about services", "request_stats": "counts", "health_samples": "counts", "alerts": "about the system", "maintenance": "about the system",
+	"signup_slots":          "about a domain and a network, without a subscriber",
 	"sending_breakers":      "about a domain or a network, without a subscriber",
 	"identities.email_hmac": "a keyed hash of the address", "identities.mailbox_hmac": "likewise", "email_log.mailbox_hmac": "likewise",
-	"email_log.domain_hmac": "a keyed hash of the domain", "suppressions.email_hmac": "a keyed hash", "suppressions.mailbox_hmac": "likewise",
+	"outbox.domain_hmac": "a keyed hash of the domain", "suppressions.email_hmac": "a keyed hash", "suppressions.mailbox_hmac": "likewise",
 	"suppressions.key_id": "the id of the key; the identities have it", "erasures.email_hmac": "a keyed hash",
 	"ledger_events.subscriber_id": "one of the identities", "outbox.subscriber_id": "likewise", "engagement_events.subscriber_id": "likewise",
 	"privacy_requests.subscriber_id": "likewise", "ledger_events.consent_text_id": "the text itself is shown",

@@ -1,7 +1,6 @@
 package subscription
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,18 +15,28 @@ import (
 // their plans (docs/adr/0033). The functions decide nothing: what they return and store is decided here.
 
 const requestLoadSQL = `
-select * from request_load_v1($1::bigint, $2::text::uuid, $3::text, $4::bytea, $5::bytea, $6::bytea, $7::timestamptz,
-    $8::timestamptz, $9::timestamptz, $10::integer, $11::text[], $12::text[], $13::text, $14::text)`
+select * from request_load_v1($1::bigint, $2::text::uuid, $3::text, $4::bytea, $5::bytea, $6::timestamptz, $7::bytea, $8::bytea,
+    $9::timestamptz, $10::text, $11::text)`
 
 // An addressState is what decides about a request for an address.
 type addressState struct {
 	row          row
 	suppressions suppressions
-	sentEmails   sentEmails
+	slots        []slot      // of the domain
 	consent      consentText // only if a consent text was read
 	// recorded is the outcome of an earlier run of this transaction. A transaction is repeated when the answer to its
 	// commit was lost. If the commit itself succeeded, there is nothing left to do.
 	recorded Outcome
+}
+
+// An addressQuery is what to read about an address under its lock.
+type addressQuery struct {
+	lock            int64
+	eventID         uuid.UUID
+	normalized      string
+	hashes          pseudonyms
+	domain, network []byte      // pseudonyms; nil for no slots
+	text            *textWanted // nil for no consent text
 }
 
 // textWanted names a consent text: a version, or the current one if empty, in the closest language to locale.
@@ -36,35 +45,32 @@ type textWanted struct {
 	locale  ledger.Locale
 }
 
-// load reads the state of an address under its lock; with text also a consent text.
-func (a *addressState) load(b *pgx.Batch, before time.Time, lock int64, eventID uuid.UUID, normalized string, hashes pseudonyms, domainLimit int, text *textWanted) {
+// load reads the state of an address.
+func (a *addressState) load(b *pgx.Batch, before time.Time, q addressQuery) {
 	var version any
 	var locale string
-	if text != nil {
-		version, locale = text.version, string(text.locale)
+	if q.text != nil {
+		version, locale = q.text.version, string(q.text.locale)
 	}
-	b.Queue(requestLoadSQL, lock, eventID.String(), normalized, hashes.email, hashes.mailbox, hashes.domain, before,
-		before.Add(-budgetWindow), before.Add(-domainWindow), domainLimit,
-		mailboxPurposes(), logged(func(r emailRow) bool { return r.anyAddress }), version, locale,
+	b.Queue(requestLoadSQL, q.lock, q.eventID.String(), q.normalized, q.hashes.email, q.hashes.mailbox, before,
+		q.domain, q.network, before.Add(-oneDay), version, locale,
 	).QueryRow(func(found pgx.Row) error {
-		*a = addressState{sentEmails: newSentEmails(before), suppressions: suppressions{known: true}}
-		var sent, recorded zeronull.Text
-		var inDomain zeronull.Int4
+		*a = addressState{suppressions: suppressions{known: true}}
+		var at []time.Time
+		var first, own []bool
 		var certain *bool
 		err := found.Scan(append(a.row.columns(),
-			(*zeronull.Text)(&a.suppressions.reason), (*zeronull.Text)(&a.suppressions.mailbox), &sent, &inDomain,
-			(*zeronull.UUID)(&a.consent.id), &certain, &recorded)...)
+			(*zeronull.Text)(&a.suppressions.reason), (*zeronull.Text)(&a.suppressions.mailbox), &at, &first, &own,
+			(*zeronull.UUID)(&a.consent.id), &certain, (*zeronull.Text)(&a.recorded))...)
 		if err != nil {
 			return err
 		}
+		for i := range at {
+			a.slots = append(a.slots, slot{at[i], first[i], own[i]})
+		}
 		a.row.exists = a.row.ID != uuid.Nil
 		a.consent.certain = certain != nil && *certain
-		a.sentEmails.DomainLimitReached = domainLimit > 0 && int(inDomain) >= domainLimit
-		a.recorded = Outcome(recorded)
-		if sent == "" {
-			return nil
-		}
-		return json.Unmarshal([]byte(sent), &a.sentEmails.Sent)
+		return nil
 	})
 }
 
@@ -95,17 +101,18 @@ func (l *linkState) load(b *pgx.Batch, before time.Time, lock int64, id uuid.UUI
 }
 
 const writeSQL = `
-select subscription_write_v2($1::text, $2::text::uuid, $3::text, $4::text, $5::text, nullif($6::text, ''), $7::integer,
+select subscription_write_v1($1::text, $2::text::uuid, $3::text, $4::text, $5::text, nullif($6::text, ''), $7::integer,
     nullif($8::text, ''), $9::text::jsonb, $10::text::uuid, $11::timestamptz, $12::timestamptz, $13::timestamptz,
-    $14::timestamptz, $15::integer, $16::bytea, $17::bytea, $18::bytea, $19::text, $20::text::uuid, $21::timestamptz,
-    $22::text, nullif($23::text, '')::uuid, $24::text, $25::text, $26::text::jsonb, nullif($27::text, '')::uuid,
-    $28::text, $29::text::jsonb, nullif($30::text, '')::inet, nullif($31::text, ''),
-    nullif($32::text, '{}')::jsonb, $33::timestamptz, $34::text::uuid, $35::text, $36::integer, nullif($37::text, ''), nullif($38::text, ''))`
+    $14::timestamptz, $15::integer, $16::bytea, $17::bytea, $18::text, $19::bytea, $20::bytea, $21::boolean,
+    date_trunc('minute', $22::timestamptz), $23::text::uuid, $24::timestamptz,
+    $25::text, nullif($26::text, '')::uuid, $27::text, $28::text, $29::text::jsonb, nullif($30::text, '')::uuid,
+    $31::text, $32::text::jsonb, nullif($33::text, '')::inet, nullif($34::text, ''), nullif($35::text, '{}')::jsonb,
+    $36::timestamptz, $37::text::uuid, $38::text, $39::integer, $40::timestamptz, nullif($41::text, ''))`
 
 // A rowChange is what happens to a row.
 type rowChange string
 
-// The changes, by their names in subscription_write_v2.
+// The changes, by their names in subscription_write_v1.
 const (
 	rowNone   rowChange = "none"
 	rowInsert rowChange = "insert"
@@ -124,9 +131,15 @@ type effect struct {
 	event   ledger.Event
 	visit   Visit
 	mute    bool
-	message outbox.Message // its ID, Kind, Epoch and HoldReason
-	// purpose is that of the entry in the email log; empty for no entry.
-	purpose string
+	message outbox.Message // its ID, Kind, Epoch, DueAt, DomainHMAC and HoldReason
+	slot    *slotTaken     // nil for none
+}
+
+// slotTaken is a row of signup_slots, at the domain of the message.
+type slotTaken struct {
+	network []byte
+	first   bool
+	at      time.Time
 }
 
 // write adds the effect to the caller's batch.
@@ -142,10 +155,19 @@ func (e effect) write(b *pgx.Batch) {
 	args := []any{
 		string(e.change), r.ID.String(), r.Email, r.EmailNorm, string(r.Status), r.returningFrom(), r.Epoch,
 		string(r.Locale), r.Source.JSON(), r.RequestEventID.String(), r.RequestedAt, r.ConfirmedAt, r.EndedAt,
-		now.Add(grace), e.padding, e.hashes.email, e.hashes.mailbox, e.hashes.domain, e.hashes.keyID,
+		now.Add(grace), e.padding, e.hashes.email, e.hashes.mailbox, e.hashes.keyID,
+	}
+	if s := e.slot; s != nil {
+		args = append(args, e.message.DomainHMAC, s.network, s.first, s.at)
+	} else {
+		args = append(args, e.message.DomainHMAC, nil, nil, nil)
 	}
 	args = append(args, event.Columns()...)
 	args = append(args, ledger.Context{IP: e.visit.Client.IP, UserAgent: e.visit.Client.UserAgent, Source: e.visit.Sent}.Columns()...)
-	args = append(args, mutedUntil, e.message.ID.String(), string(e.message.Kind), e.message.Epoch, e.message.HoldReason, e.purpose)
+	due := e.message.DueAt
+	if due.IsZero() {
+		due = now
+	}
+	args = append(args, mutedUntil, e.message.ID.String(), string(e.message.Kind), e.message.Epoch, due, e.message.HoldReason)
 	b.Queue(writeSQL, args...)
 }

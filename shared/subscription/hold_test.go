@@ -189,20 +189,24 @@ func TestHeldEmailsExpire(t *testing.T) {
 	b := setup(t)
 	b.requestHeld(jane, ConfirmationQueued)
 	b.advance(time.Minute)
-	b.requestHeld(jane, ConfirmationOverBudget) // a decoy: held too, so that it writes the same
+	b.suppress(Suppression{Address: address(t, john), Reason: Bounce, Actor: ledger.Operator}, SuppressedNow)
+	b.exec(`delete from outbox where kind = 'change'`)
+	b.requestHeld(john, RequestSuppressed) // a decoy: held too, so that it writes the same
 	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.held()
-	b.advance(emailLifetime - 2*time.Minute)
-	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 0 {
-		t.Fatalf("%d, %v", n, err)
+	end := func(want int) {
+		t.Helper()
+		if n, err := outbox.NewWorker(b.db, b.now).EndOverdue(t.Context()); err != nil || n != want {
+			t.Fatalf("%d ended, want %d: %v", n, want, err)
+		}
 	}
+	b.advance(outbox.MaxWait - 2*time.Minute)
+	end(0)
 	b.expectOutbox("email.confirm held disposable -", "none held disposable -")
 	b.advance(2 * time.Minute)
-	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 0 {
-		t.Fatalf("%d, %v", n, err)
-	}
-	b.expectOutbox("email.confirm done - expired", "none done - expired")
-	b.advance(pendingLifetime - emailLifetime)
+	end(1)
+	b.expectOutbox("email.confirm done - outdated", "none done - outdated")
+	b.advance(pendingLifetime - outbox.MaxWait)
 	if n, err := b.store.Expire(t.Context(), 10); err != nil || n != 1 {
 		t.Fatalf("%d, %v", n, err)
 	}

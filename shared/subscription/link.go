@@ -14,10 +14,9 @@ import (
 
 // The outcomes of RequestLink.
 const (
-	LinkQueued     Outcome = "link_queued"      // the email with the link is queued
-	LinkOverBudget Outcome = "link_over_budget" // the mailbox budget is used up
-	LinkUnknown    Outcome = "link_unknown"     // the link would do nothing for this address
-	LinkSuppressed Outcome = "link_suppressed"  // the address is suppressed
+	LinkQueued     Outcome = "link_queued"     // the email with the link is queued
+	LinkUnknown    Outcome = "link_unknown"    // the link would do nothing for this address
+	LinkSuppressed Outcome = "link_suppressed" // the address is suppressed
 )
 
 // LinkRequest is a visitor's request for a link by email.
@@ -32,49 +31,41 @@ type LinkRequest struct {
 	Drop bool
 }
 
-// A link request without an email writes this many bytes less to the write-ahead log than one with an email (PostgreSQL
-// 15). An unused message makes up for it. The values are measured, and TestEveryStateLooksTheSame checks them.
-const (
-	paddingUnknown = 70 // the address is unknown
-	paddingNoEmail = 1  // the address is known, and no email is sent
-)
+// paddingUnknown is what a link request for an unknown address writes less to the write-ahead log (PostgreSQL 15). It is
+// measured, and TestEveryStateLooksTheSame checks it.
+const paddingUnknown = 110
 
 // RequestLink enqueues an email with a link to a known address. For every address it runs the same statements in two
-// round trips and commits one ledger event, one entry of the email log and one message. An unknown address is never
-// emailed; only the entry of the email log is kept for it, under a keyed hash. The outcome is for logs only. The error
-// is the database's.
+// round trips and commits one ledger event and one message. An unknown address is never emailed. The outcome is for
+// logs only. The error is the database's.
 func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error) {
 	lock, eventID, hashes := s.mailboxLock(r.Address), newID(), newPseudonyms(s.key, r.Address)
 	var loaded addressState
 	var outcome Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			loaded.load(b, before, lock, eventID, r.Address.Normalized, hashes, 0, nil)
+			loaded.load(b, before, addressQuery{lock: lock, eventID: eventID, normalized: r.Address.Normalized, hashes: hashes})
 		},
 		func(b *pgx.Batch, now time.Time) error {
 			if loaded.recorded != "" {
 				outcome = loaded.recorded
 				return nil
 			}
-			loaded.sentEmails.Now = now
 			var email Email
-			outcome, email = decideLink(r, loaded.row.state(), loaded.suppressions, loaded.sentEmails)
+			outcome, email = decideLink(r, loaded.row.state(), loaded.suppressions)
 			padding := 0
-			switch {
-			case !loaded.row.exists:
+			if !loaded.row.exists {
 				padding = paddingUnknown
-			case email == NoEmail:
-				padding = paddingNoEmail
 			}
 			effect{
-				change: rowNone, padding: padding, hashes: hashes, visit: r.Visit, purpose: email.logged(),
+				change: rowNone, padding: padding, hashes: hashes, visit: r.Visit,
 				event: ledger.Event{
 					ID: eventID, At: now, Kind: ledger.LinkRequested, SubscriberID: loaded.row.ID, Actor: ledger.Visitor,
 					Data: ledger.Data{
 						Outcome: string(outcome), Reasons: r.Reasons, Provider: r.Address.Provider, Purpose: string(r.Email),
 					},
 				},
-				message: outbox.Message{ID: newID(), Kind: email.Kind(), Epoch: loaded.row.Epoch},
+				message: outbox.Message{ID: newID(), Kind: email.Kind(), Epoch: loaded.row.Epoch, DomainHMAC: s.limitedDomain(r.Address)},
 			}.write(b)
 			return nil
 		})
@@ -86,7 +77,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 
 // decideLink decides whether the link is sent. An unsubscribe link is sent if there is a subscription to end. A link to
 // personal data is sent if there is data, except to suppressed addresses, whose holders can send a letter.
-func decideLink(r LinkRequest, state State, sup suppressions, sent sentEmails) (Outcome, Email) {
+func decideLink(r LinkRequest, state State, sup suppressions) (Outcome, Email) {
 	switch {
 	case r.Drop:
 		return Dropped, NoEmail
@@ -94,8 +85,6 @@ func decideLink(r LinkRequest, state State, sup suppressions, sent sentEmails) (
 		return LinkSuppressed, NoEmail
 	case !slices.Contains(r.Email.row().states, state):
 		return LinkUnknown, NoEmail
-	case !sent.Allows(r.Email):
-		return LinkOverBudget, NoEmail
 	}
 	return LinkQueued, r.Email
 }

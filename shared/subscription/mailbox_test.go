@@ -13,13 +13,13 @@ const victim = "victim@gmail.com" // the mailbox of spelling
 func TestADeclineCoversEverySpelling(t *testing.T) {
 	b := setup(t)
 	b.activate(spelling(99))
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.request(spelling(98), ConfirmationQueued)
 	b.deliver()
-	b.advance(budgetWindow)
+	b.advance(oneDay)
 	b.request(victim, ConfirmationQueued)
 	b.deliver()
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.request(spelling(98), ConfirmationQueued) // it is due when the button is pressed
 	b.click(b.decline, b.link(victim), DeclinedNow)
 	if sent := b.deliver(); len(sent) != 0 {
@@ -57,14 +57,14 @@ func TestReasonsThatCoverTheMailbox(t *testing.T) {
 	} {
 		known, unknown, other := c.name+"+known@example.org", c.name+"+unknown@example.org", c.name+"@example.org"
 		b.activate(known)
-		b.advance(budgetWindow)
+		b.advance(oneDay)
 		b.suppress(Suppression{SubscriberID: b.row(known).ID, Reason: c.reason, Actor: ledger.Provider}, SuppressedNow)
 		b.request(other, c.want)
 		b.removeSuppression(known, SuppressionRemoved)
-		b.advance(budgetWindow)
+		b.advance(oneDay)
 		b.request(other, ConfirmationQueued)
 		b.suppress(Suppression{Address: address(t, unknown), Reason: c.reason, Actor: ledger.Operator}, SuppressedNow)
-		b.advance(budgetWindow)
+		b.advance(oneDay)
 		b.request(other, c.want)
 	}
 	b.activate("eve+x@example.org")
@@ -72,7 +72,7 @@ func TestReasonsThatCoverTheMailbox(t *testing.T) {
 	b.request("eve@example.org", RequestSuppressed)
 	b.activate("fay+x@example.org")
 	b.erase(Erasure{Address: address(t, "fay+x@example.org")}, ErasedNow)
-	b.advance(budgetWindow)
+	b.advance(oneDay)
 	b.request("fay@example.org", ConfirmationQueued)
 }
 
@@ -94,7 +94,7 @@ func TestRemovalForOneSpelling(t *testing.T) {
 func TestAMutedMailboxKeepsItsSubscriber(t *testing.T) {
 	b := setup(t)
 	b.activate(victim)
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.request(spelling(1), ConfirmationQueued)
 	b.click(b.decline, b.link(spelling(1)), DeclinedNow)
 	id := b.row(victim).ID
@@ -123,7 +123,7 @@ func TestReplayRestoresTheMailbox(t *testing.T) {
 		}, RequestSuppressed},
 	} {
 		b.exec(`delete from suppressions`)
-		b.advance(budgetWindow)
+		b.advance(oneDay)
 		again := record
 		c.change(&again)
 		if _, err := b.eraser().Replay(t.Context(), again, operator); err != nil {
@@ -140,9 +140,9 @@ func TestReplayOfADecline(t *testing.T) {
 	b := setup(t)
 	hashes := newPseudonyms(b.store.key, address(t, spelling(1)))
 	b.activate(spelling(1))
-	b.advance(budgetWindow)
+	b.advance(oneDay)
 	record := SuppressionRecord{Kind: ledger.Unsubscribed, At: b.now(), EmailHMAC: hashes.email, MailboxHMAC: hashes.mailbox, KeyID: hashes.keyID, Until: b.now().Add(mutePeriod)}
-	b.advance(mutePeriod - budgetWindow)
+	b.advance(mutePeriod - oneDay)
 	for _, want := range []Outcome{UnsubscribedNow, AlreadyEnded} { // the second replay changes nothing
 		if got, err := b.eraser().Replay(t.Context(), record, operator); got != want || err != nil {
 			t.Errorf("%s, want %s: %v", got, want, err)
@@ -150,7 +150,7 @@ func TestReplayOfADecline(t *testing.T) {
 	}
 	b.request(spelling(1), RequestSuppressed)
 	b.request(victim, RequestSuppressed)
-	b.advance(budgetWindow)
+	b.advance(oneDay)
 	if got, err := b.eraser().Replay(t.Context(), record, operator); got != AlreadyEnded || err != nil {
 		t.Errorf("after the period: %s %v", got, err)
 	}

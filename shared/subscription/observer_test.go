@@ -66,7 +66,7 @@ func (b *fixture) expectStatesLookTheSame(ask asking) {
 
 func (b *fixture) measure(name, typed string, ask asking, recorded *recorder) int64 {
 	b.Helper()
-	tables := []string{"ledger_events", "outbox", "email_log", "event_context"}
+	tables := []string{"ledger_events", "outbox", "event_context"}
 	had := map[string]int{}
 	for _, table := range tables {
 		had[table] = b.count(table)

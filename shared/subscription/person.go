@@ -13,21 +13,11 @@ import (
 // pseudonyms is the keyed hashes of one address.
 type pseudonyms struct {
 	email, mailbox []byte
-	domain         []byte // nil if emails to the domain are not counted
 	keyID          string
 }
 
 func newPseudonyms(key pseudonym.Key, a Address) pseudonyms {
 	return pseudonyms{email: key.Address(a.Normalized), mailbox: key.Mailbox(a.MailboxKey), keyID: key.ID()}
-}
-
-// pseudonyms returns the pseudonyms of an address, with that of the domain if the domain limit counts it.
-func (s *Store) pseudonyms(a Address) pseudonyms {
-	hashes := newPseudonyms(s.key, a)
-	if domain := s.domainLimit.countedDomain(a); domain != "" {
-		hashes.domain = s.key.Domain(domain)
-	}
-	return hashes
 }
 
 // The hashes are updated with each use of the address, so that they follow a change of the key or of mailboxProviders.

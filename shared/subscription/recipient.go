@@ -57,6 +57,14 @@ func (s *Store) Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map
 	return found, nil
 }
 
+// sendRecipientSQL includes the suppressions of the whole mailbox.
+const sendRecipientSQL = `
+select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
+       (select bool_and(p.reason = 'restriction') from suppressions p join identities i on p.email_hmac = i.email_hmac or p.mailbox_hmac = i.mailbox_hmac
+        where i.subscriber_id = s.id and (p.until is null or p.until > $2::timestamptz))
+from subscribers s
+where s.id = $1::text::uuid`
+
 const findByPseudonymSQL = `
 select s.id::text, s.email, coalesce(s.locale, ''), s.status, s.epoch,
        (select bool_and(p.reason = 'restriction') from suppressions p where p.email_hmac = $1::bytea and (p.until is null or p.until > $2::timestamptz))
@@ -79,9 +87,19 @@ func (s *Store) FindByPseudonym(ctx context.Context, emailHMAC []byte) (Recipien
 
 func (r *Recipient) scan(found pgx.Row) error {
 	var restriction *bool // null: not suppressed
-	err := found.Scan(&r.SubscriberID, &r.Mailbox, (*string)(&r.Locale), (*string)(&r.State), &r.Epoch, &restriction)
-	r.Suppressed, r.Restricted = restriction != nil, restriction != nil && *restriction
+	err := found.Scan(append(r.columns(), &restriction)...)
+	r.suppress(restriction)
 	return ignoreNoRows(err)
+}
+
+// columns returns where to scan all but the suppressions.
+func (r *Recipient) columns() []any {
+	return []any{&r.SubscriberID, &r.Mailbox, (*string)(&r.Locale), (*string)(&r.State), &r.Epoch}
+}
+
+// suppress sets whether r is suppressed; restriction is whether by the restriction alone, nil for not at all.
+func (r *Recipient) suppress(restriction *bool) {
+	r.Suppressed, r.Restricted = restriction != nil, restriction != nil && *restriction
 }
 
 // IsSubscribed reports whether r receives the newsletter. The zero Recipient does not.
@@ -91,5 +109,5 @@ func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Suppress
 // the links that the subscriber asks for may. The zero Recipient accepts none.
 func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 	email := EmailOf(kind).row()
-	return (!r.Suppressed || r.Restricted && !email.anyAddress) && slices.Contains(email.states, r.State) && (email.anyEpoch || r.Epoch == epoch)
+	return (!r.Suppressed || r.Restricted && email.budget != signUpBudget) && slices.Contains(email.states, r.State) && (email.anyEpoch || r.Epoch == epoch)
 }

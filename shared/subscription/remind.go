@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,15 +13,34 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// A request gets one reminder, unless it is a change of address, which nobody but a subscriber asked for; only after its email was sent, and not while another email of it is held.
+// maxRemindAfter leaves two days of the time for which retention keeps the message of the confirmation email, without
+// which there is no reminder.
+const maxRemindAfter = 28 * 24 * time.Hour
+
+// ReminderConfig is when a reminder is sent.
+type ReminderConfig struct {
+	// Send one reminder for a request that has waited this long for its confirmation, such as 48h. Reminders are sent
+	// once a day. 0s: no reminders.
+	After time.Duration `env:"SIGNUP_REMIND_AFTER" envDefault:"0s"`
+}
+
+// Validate implements the check of config.Env.Read.
+func (c ReminderConfig) Validate() error {
+	if c.After != 0 && (c.After < time.Hour || c.After > maxRemindAfter) {
+		return errors.New("SIGNUP_REMIND_AFTER: must be 0s, or between 1h and 672h, because a request expires after 35 days, and its messages after 30")
+	}
+	return nil
+}
+
+// A request gets one reminder, only after its email was sent, and not while another email of it is held. A change of
+// address gets none, because only a subscriber asked for it.
 const unconfirmedSQL = `
 select s.id::text, s.email, s.requested_at
-from subscribers s join identities i on i.subscriber_id = s.id
+from subscribers s
 where s.status = 'pending' and s.id > $1::text::uuid and s.requested_at <= $2::timestamptz
   and (s.reminded_at is null or s.reminded_at < s.requested_at)
-  and exists (select from email_log m join outbox o on o.id = m.id
-              where m.mailbox_hmac = i.mailbox_hmac and m.purpose = 'confirm' and m.sent_at is not null
-                and o.subscriber_id = s.id and o.epoch = s.epoch and o.outcome = 'sent')
+  and exists (select from outbox o
+              where o.subscriber_id = s.id and o.epoch = s.epoch and o.kind in ('email.confirm', 'email.reminder') and o.outcome = 'sent')
   and not exists (select from outbox o where o.state = 'held' and o.subscriber_id = s.id)
   and not exists (select from privacy_requests p where p.sign_up_event_id = s.request_event_id)
 order by s.id limit $3::integer`
@@ -58,32 +78,34 @@ func scanUnconfirmed(row pgx.CollectableRow) (f UnconfirmedRequest, err error) {
 	return f, err
 }
 
-const markRemindedSQL = `
+const (
+	remindedSQL = `
+select coalesce(reminded_at >= requested_at, false) from subscribers where id = $1::text::uuid`
+	markRemindedSQL = `
 update subscribers set reminded_at = $2::timestamptz where id = $1::text::uuid`
+)
 
 // Remind enqueues the reminder for an unconfirmed request, in one transaction under the lock that sign-ups take. It
-// reports whether it did: not if the subscriber's state changed since, and not above the mailbox budget and domain
-// limit of sign-ups; the next run tries again. Of two concurrent runs, the second one is stopped by confirmPause. The
-// error is the database's.
+// reports whether it did: not if the subscriber's state changed since, and only once for a sign-up. CheckSend counts it
+// in the mailbox budget. The error is the database's.
 func (s *Store) Remind(ctx context.Context, f UnconfirmedRequest) (queued bool, err error) {
-	lock, eventID, hashes := s.mailboxLock(f.Address), newID(), s.pseudonyms(f.Address)
+	lock, eventID, hashes := s.mailboxLock(f.Address), newID(), newPseudonyms(s.key, f.Address)
 	var r row
 	var sup suppressions
-	var sent sentEmails
+	var reminded bool
 	var repeated Outcome
 	err = s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			r, sup, sent, repeated = row{}, suppressions{}, newSentEmails(before), ""
+			r, sup, reminded, repeated = row{}, suppressions{}, false, ""
 			r.loadByID(b, f.SubscriberID, lock)
 			sup.loadByAddress(b, hashes, before)
-			sent.load(b, hashes.mailbox)
-			sent.loadDomain(b, hashes.domain, s.domainLimit.Limit)
+			b.Queue(remindedSQL, f.SubscriberID.String()).QueryRow(func(found pgx.Row) error { return ignoreNoRows(found.Scan(&reminded)) })
 			loadOutcome(b, eventID, &repeated)
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			queued, sent.Now = repeated != "", now
+			queued = repeated != ""
 			waits := r.state() == Pending && r.RequestedAt.Equal(f.RequestedAt) && sup.effective() == ""
-			if queued || !waits || !sent.Allows(ReminderEmail) {
+			if queued || !waits || reminded {
 				return nil
 			}
 			queued = true
@@ -92,8 +114,9 @@ func (s *Store) Remind(ctx context.Context, f UnconfirmedRequest) (queued bool, 
 				ID: eventID, At: now, Kind: ledger.Reminded, SubscriberID: r.ID, Actor: ledger.System, Channel: "schedule", RequestID: "maintain",
 				Data: ledger.Data{Outcome: "reminder_queued", RequestEvent: r.RequestEventID.String(), Locale: r.Locale},
 			})
-			ReminderEmail.enqueue(b, hashes.mailbox, hashes.domain, outbox.Message{
+			outbox.Enqueue(b, outbox.Message{
 				ID: newID(), Kind: ReminderEmail.Kind(), SubscriberID: r.ID, EventID: r.RequestEventID, Epoch: r.Epoch, CreatedAt: now,
+				DomainHMAC: s.limitedDomain(f.Address),
 			})
 			return nil
 		})

@@ -26,7 +26,7 @@ func TestRemoveSuppression(t *testing.T) {
 	b.removeSuppression(jane, SuppressionRemoved)
 	b.expectRow(jane, Unsubscribed, 3, false) // never active without a new consent
 	b.removeSuppression(jane, Unchanged)
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.request(jane, ConfirmationQueued)
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 	b.expectEmails(ConfirmEmail.Kind(), ConfirmEmail.Kind())
@@ -35,12 +35,12 @@ func TestRemoveSuppression(t *testing.T) {
 	b.erase(Erasure{Address: address(t, jane), Object: true}, ErasedNow)
 	b.request(jane, RequestSuppressed)
 	b.removeSuppression(jane, SuppressionRemoved)
-	b.advance(2 * budgetWindow)
+	b.advance(2 * oneDay)
 	b.request(jane, ConfirmationQueued)
 	b.click(b.decline, b.link(jane), DeclinedNow)
 	b.request(jane, RequestSuppressed)
 	b.removeSuppression(jane, SuppressionRemoved)
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.request(jane, ConfirmationQueued)
 }
 
@@ -72,7 +72,7 @@ func TestProof(t *testing.T) {
 		t.Errorf("%+v %v", proof, err)
 	}
 	b.optIn = SingleOptIn
-	b.request(jane, ConfirmationOverBudget) // a returning subscriber confirms, and the proof shows it
+	b.request(jane, ConfirmationQueued) // a returning subscriber confirms, and the proof shows it
 	if proof, err = b.store.Proof(t.Context(), address(t, jane), visit); err != nil || proof.Steps[len(proof.Steps)-1].Data.Workflow != "double-opt-in/1" {
 		t.Errorf("%+v %v", proof, err)
 	}

@@ -13,8 +13,11 @@ import (
 	"newsletter/shared/token"
 )
 
-// MuteEnded is the outcome of EndMute.
-const MuteEnded Outcome = "mute_ended"
+// The outcomes of EndMute and, besides LinkQueued, of Renew.
+const (
+	MuteEnded      Outcome = "mute_ended"
+	LinkOverBudget Outcome = "link_over_budget" // asked for too often
+)
 
 // invited is the purpose under which the email log records that the reader of a mailbox ended its mute period. The next
 // sign-up email to the mailbox within invitation is outside its budget.
@@ -136,7 +139,7 @@ func (m *mailboxReader) load(b *pgx.Batch, link token.Link, before time.Time) {
 		m.found = err == nil
 		return ignoreNoRows(err)
 	})
-	purposes := append(logged(func(r emailRow) bool { return r.renews }), invited)
+	purposes := []string{invited, string(NewConfirmEmail), string(NewExportEmail), string(NewEraseEmail)}
 	b.Queue(renewalsSQL, id, purposes, before.Add(-renewals[len(renewals)-1].within)).Query(func(rows pgx.Rows) error {
 		var err error
 		m.asked, err = pgx.CollectRows(rows, pgx.RowTo[time.Time])
@@ -179,7 +182,8 @@ func (s *Store) Renew(ctx context.Context, claims token.Claims, visit Visit) (Ou
 				Data: ledger.Data{Outcome: string(outcome), Provider: r.provider(), Purpose: string(email)},
 			}, visit)
 			if outcome == LinkQueued {
-				email.enqueue(b, reader.mailbox, nil, outbox.Message{
+				logEmail(b, claims.SubscriberID, string(email), now)
+				outbox.Enqueue(b, outbox.Message{
 					ID: newID(), Kind: email.Kind(), SubscriberID: r.ID, EventID: claims.EventID, Epoch: r.Epoch, CreatedAt: now,
 				})
 			}
@@ -191,12 +195,8 @@ func (s *Store) Renew(ctx context.Context, claims token.Claims, visit Visit) (Ou
 	return outcome, nil
 }
 
-const (
-	endMuteSQL = `
+const endMuteSQL = `
 delete from suppressions where reason = 'declined' and (email_hmac = $1::bytea or mailbox_hmac = $2::bytea)`
-	inviteSQL = `
-insert into email_log (id, mailbox_hmac, purpose, at) values ($1::text::uuid, $2::bytea, $3::text, $4::timestamptz)`
-)
 
 // EndMute ends the mute periods of a mailbox for a Declined link, and puts its next sign-up email within 24 hours
 // outside the mailbox budget, as often as Renew sends emails. The reader then signs up again. It is one transaction in
@@ -229,7 +229,7 @@ func (s *Store) EndMute(ctx context.Context, link token.Link, visit Visit) (Outc
 			s.record(b, event, visit)
 			b.Queue(endMuteSQL, reader.email, reader.mailbox)
 			if allowsRenewal(now, reader.asked) {
-				b.Queue(inviteSQL, newID().String(), reader.mailbox, invited, now)
+				logEmail(b, link.SubscriberID, invited, now)
 			}
 			enqueueChange(b, event, r.Epoch, nil)
 			return nil

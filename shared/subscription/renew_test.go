@@ -87,43 +87,51 @@ func TestRenewalsAreOutsideTheMailboxBudget(t *testing.T) {
 	b.request(jane, ConfirmationQueued)
 	old := b.claims(token.Confirm, jane)
 	b.deliver()
-	b.advance(token.ConfirmLifetime)
-	for range 3 {
+	b.advance(8 * oneDay)
+	for range 2 {
 		b.request(jane, ConfirmationQueued)
 		b.deliver()
-		b.advance(confirmPause)
+		b.advance(confirmRepeat)
 	}
-	b.request(jane, ConfirmationOverBudget)
+	b.request(jane, ConfirmationQueued)
+	if sent := b.deliver(); len(sent) != 0 {
+		t.Fatalf("sent %v above the budget", sent)
+	}
 	for range 3 {
 		b.renew(old, LinkQueued)
 		if sent := b.deliver(); len(sent) != 1 {
 			t.Fatalf("sent %v", sent)
 		}
-		b.advance(confirmPause)
+		b.advance(confirmRepeat)
 	}
 	b.renew(old, LinkOverBudget)
-	b.advance(budgetWindow - 3*confirmPause)
-	b.request(jane, ConfirmationQueued)
+	if sent := b.deliverFor(oneDay); len(sent) != 1 || sent[0].email != ConfirmEmail {
+		t.Errorf("sent %v, want the email that waited for the budget", sent)
+	}
 }
 
 // TestAnInvitationIsOutsideTheMailboxBudget, once.
 func TestAnInvitationIsOutsideTheMailboxBudget(t *testing.T) {
 	b := setup(t)
-	for range 3 {
+	for range 2 {
 		b.request(jane, ConfirmationQueued)
 		b.deliver()
-		b.advance(confirmPause)
+		b.advance(confirmRepeat)
 	}
 	link := b.link(jane)
 	b.click(b.decline, link, DeclinedNow)
 	b.click(b.store.EndMute, link, MuteEnded)
-	b.advance(time.Minute)
-	b.request(jane, ConfirmationQueued)
-	if sent := b.deliver(); len(sent) != 1 {
-		t.Errorf("sent %v", sent)
+	for _, want := range []int{1, 0} {
+		b.advance(time.Minute)
+		b.request(jane, ConfirmationQueued)
+		if sent := b.deliver(); len(sent) != want {
+			t.Errorf("sent %v, want %d", sent, want)
+		}
+		b.advance(confirmRepeat)
 	}
-	b.advance(confirmPause)
-	b.request(jane, ConfirmationOverBudget)
+	if got := b.strings(`select purpose from email_log order by at, purpose`); !slices.Equal(got, []string{"confirm", "confirm", "invited", "outside"}) {
+		t.Errorf("logged %v", got)
+	}
 }
 
 func TestRenewalsHaveLimits(t *testing.T) {
@@ -165,7 +173,7 @@ func TestRenewalsHaveLimits(t *testing.T) {
 func TestAMailboxRenewsOnce(t *testing.T) {
 	b := setup(t)
 	b.activate(spelling(1))
-	b.advance(budgetWindow)
+	b.advance(oneDay)
 	b.request(spelling(2), ConfirmationQueued)
 	export, erase, confirm := b.claims(token.Export, spelling(1)), b.claims(token.Erase, spelling(1)), b.claims(token.Confirm, spelling(2))
 	b.advance(token.ConfirmLifetime)
@@ -173,13 +181,13 @@ func TestAMailboxRenewsOnce(t *testing.T) {
 	b.renew(erase, LinkOverBudget)
 	b.renew(confirm, LinkOverBudget)
 	b.deliver()
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.renew(erase, LinkQueued)
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.renew(confirm, LinkQueued)
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.renew(export, LinkOverBudget)
-	if sent := b.deliver(); len(sent) != 1 { // the second one waits for its pause
+	if sent := b.deliver(); len(sent) != 2 {
 		t.Errorf("sent %v", sent)
 	}
 	b.expectEmails(ConfirmEmail.Kind(), ConfirmEmail.Kind(), NewExportEmail.Kind(), NewEraseEmail.Kind(), NewConfirmEmail.Kind())
@@ -232,7 +240,7 @@ func TestADeclineCanBeTakenBack(t *testing.T) {
 		"returning": func(b *fixture) {
 			b.activate(jane)
 			b.click(b.store.Unsubscribe, b.unsubscribeLink(jane), UnsubscribedNow)
-			b.advance(budgetWindow)
+			b.advance(oneDay)
 			b.request(jane, ConfirmationQueued)
 		},
 		"expired": func(b *fixture) {
@@ -263,7 +271,7 @@ func TestADeclineCanBeTakenBack(t *testing.T) {
 			if n := b.count(`suppressions`); n != 0 {
 				t.Errorf("%d suppressions", n)
 			}
-			if n := b.count(`email_log where purpose = 'invited' and sent_at is null`); n != 1 {
+			if n := b.count(`email_log where purpose = 'invited'`); n != 1 {
 				t.Errorf("%d invitations", n)
 			}
 			last := b.strings(`select kind || ' ' || actor || ' ' || (data->>'outcome') || ' ' || (data->>'reasons') from ledger_events order by id desc limit 1`)
@@ -319,12 +327,12 @@ func TestADeclinedLinkEnds(t *testing.T) {
 func TestEndMuteFreesTheMailbox(t *testing.T) {
 	b := setup(t)
 	b.request(spelling(1), ConfirmationQueued)
-	b.advance(confirmPause)
+	b.advance(confirmRepeat)
 	b.request(spelling(2), ConfirmationQueued)
 	first, second := b.claims(token.Confirm, spelling(1)), b.claims(token.Confirm, spelling(2))
 	b.click(b.decline, first.Link, DeclinedNow)
 	b.click(b.decline, second.Link, DeclinedNow)
 	b.click(b.store.EndMute, second.Link, MuteEnded)
-	b.advance(budgetWindow)
+	b.advance(oneDay)
 	b.request(victim, ConfirmationQueued)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,9 +12,6 @@ import (
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
-
-// reasonDomainLimit is recorded when DomainLimit was reached.
-const reasonDomainLimit = "domain_limit"
 
 // ErrUnknownConsent is the error for a version of the consent text that does not exist. Nothing was written.
 var ErrUnknownConsent = errors.New("subscription: unknown version of the consent text")
@@ -56,27 +52,35 @@ type requestTx struct {
 	eventID  uuid.UUID
 	newRowID uuid.UUID // of the row, if there is to be a new one
 	hashes   pseudonyms
+	// domain and network are the pseudonyms by which slots are counted; nil at a known provider.
+	domain, network []byte
 
 	addressState
 }
 
 // Request records a sign-up and applies its decision. In every state of the address it runs the same statements in two
-// round trips and commits one ledger event, one entry of the email log and one message, so neither the answer nor its
-// timing reveals the state. The outcome is for logs only. The error is ErrUnknownConsent or the database's; after the
-// latter the request may or may not be recorded, and repeating it is harmless.
+// round trips and commits one ledger event and one message, so neither the answer nor its timing reveals the state. The
+// outcome is for logs only. The error is ErrUnknownConsent or the database's; after the latter the request may or may
+// not be recorded, and repeating it is harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
-	tx := &requestTx{Request: r, eventID: newID(), newRowID: newID(), hashes: s.pseudonyms(r.Address)}
+	tx := &requestTx{Request: r, eventID: newID(), newRowID: newID(), hashes: newPseudonyms(s.key, r.Address)}
 	if r.rectifies != uuid.Nil {
 		tx.eventID = r.rectifies
+	}
+	if tx.domain = s.limitedDomain(r.Address); tx.domain != nil {
+		tx.network = s.key.SlotNetwork(slotNetwork(r.Visit.Client.IP))
 	}
 	lock := s.mailboxLock(r.Address)
 	var outcome Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
-			tx.load(b, before, lock, tx.eventID, r.Address.Normalized, tx.hashes, s.domainLimit.Limit, &textWanted{r.Consent.TextVersion, r.Locale})
+			tx.load(b, before, addressQuery{
+				lock: lock, eventID: tx.eventID, normalized: r.Address.Normalized, hashes: tx.hashes,
+				domain: tx.domain, network: tx.network, text: &textWanted{r.Consent.TextVersion, r.Locale},
+			})
 		},
 		func(b *pgx.Batch, now time.Time) error {
-			tx.now, tx.sentEmails.Now = now, now
+			tx.now = now
 			if tx.recorded != "" {
 				outcome = tx.recorded
 				return nil
@@ -102,7 +106,6 @@ func (t *requestTx) decide() decision {
 		Muted:       t.suppressions.muted(),
 		Objected:    t.suppressions.reason == Objection,
 		SingleOptIn: t.OptIn == SingleOptIn && t.Hold == "",
-		SentEmails:  t.sentEmails,
 	}
 	if t.Drop {
 		return dropped(f)
@@ -110,12 +113,9 @@ func (t *requestTx) decide() decision {
 	return transition(f, onRequest)
 }
 
-// effect returns what a decision stores: for every decision one event, one entry of the email log and one message.
+// effect returns what a decision stores: for every decision one event, one message and, if one is free, one slot.
 func (t *requestTx) effect(d decision) effect {
-	from, reasons := t.state(), t.Reasons
-	if t.sentEmails.DomainLimitReached {
-		reasons = append(slices.Clone(reasons), reasonDomainLimit)
-	}
+	from := t.state()
 	shown, toShow := t.consent.record(t.Consent.TextVersion)
 	kind := d.Email.Kind()
 	if d.Outcome == Activated {
@@ -128,19 +128,26 @@ func (t *requestTx) effect(d decision) effect {
 			kind = RectifyEmail.Kind()
 		}
 	}
-	e := effect{hashes: t.hashes, visit: t.Visit, purpose: d.Email.logged()}
+	e := effect{hashes: t.hashes, visit: t.Visit}
+	due := t.now
+	if t.domain != nil {
+		at, free := nextSlot(t.now, t.slots)
+		if due = at; free {
+			e.slot = &slotTaken{t.network, firstOfNetwork(t.now, t.slots), at}
+		}
+	}
 	e.change, e.padding = t.change(d)
 	e.row = t.row
 	e.event = ledger.Event{
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: ledger.Visitor,
 		Source: t.Source, ConsentTextID: shown,
 		Data: ledger.Data{
-			Outcome: string(d.Outcome), Reasons: reasons, Provider: t.Address.Provider,
+			Outcome: string(d.Outcome), Reasons: t.Reasons, Provider: t.Address.Provider,
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
 			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow, Purpose: purpose,
 		},
 	}
-	e.message = outbox.Message{ID: newID(), Kind: kind, Epoch: t.row.Epoch, HoldReason: t.Hold}
+	e.message = outbox.Message{ID: newID(), Kind: kind, Epoch: t.row.Epoch, DueAt: due, DomainHMAC: t.domain, HoldReason: t.Hold}
 	return e
 }
 
@@ -149,13 +156,13 @@ func (t *requestTx) effect(d decision) effect {
 const (
 	paddingMoved  = 210 // an update with new index entries, instead of two rows with theirs
 	paddingStays  = 540 // an update without new index entries
-	paddingAbsent = 700 // no row
+	paddingAbsent = 820 // no row
 )
 
 // change updates the row. A request that does not change the state writes an existing row unchanged and creates no new
 // one.
 func (t *requestTx) change(d decision) (change rowChange, padding int) {
-	moves := d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget || d.Outcome == Activated
+	moves := d.Outcome == ConfirmationQueued || d.Outcome == Activated
 	switch {
 	case !moves && t.row.exists:
 		return rowUpdate, paddingStays

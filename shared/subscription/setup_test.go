@@ -29,7 +29,7 @@ func (b *fixture) advance(d time.Duration) { b.clock.Add(int64(d)) }
 
 // on returns a store like b's on another view of the database.
 func (b *fixture) on(db database) *Store {
-	return NewStore(db, b.store.key, b.store.domainLimit, b.now)
+	return NewStore(db, b.store.key, b.now)
 }
 
 // setup connects as the functions do: with their role, through the pooler, over verified TLS.
@@ -39,7 +39,7 @@ func setup(t *testing.T) *fixture {
 	server := testenv.Postgres(t)
 	db := server.Pool(t)
 	b := &fixture{T: t, server: server, db: db, admin: server.Conn(t), clock: &atomic.Int64{}}
-	b.store = NewStore(db, testKey(t), DomainLimit{}, b.now)
+	b.store = NewStore(db, testKey(t), b.now)
 	return b
 }
 

@@ -65,7 +65,7 @@ const (
 
 // workflow returns the consent workflow of a decision. Even with SingleOptIn, some requests must be confirmed.
 func (d decision) workflow(optIn OptIn) string {
-	if optIn == DoubleOptIn || d.Outcome == ConfirmationQueued || d.Outcome == ConfirmationOverBudget {
+	if optIn == DoubleOptIn || d.Outcome == ConfirmationQueued {
 		return doubleOptIn
 	}
 	return singleOptIn
@@ -73,16 +73,14 @@ func (d decision) workflow(optIn OptIn) string {
 
 // Store stores subscriptions. It is safe for concurrent use.
 type Store struct {
-	db          database
-	key         pseudonym.Key
-	domainLimit DomainLimit
-	now         func() time.Time
+	db  database
+	key pseudonym.Key
+	now func() time.Time
 }
 
-// NewStore returns a Store in db. key makes the pseudonyms by which addresses are recognized; domainLimit limits the
-// emails to one domain; now is the clock.
-func NewStore(db database, key pseudonym.Key, domainLimit DomainLimit, now func() time.Time) *Store {
-	return &Store{db: db, key: key, domainLimit: domainLimit, now: now}
+// NewStore returns a Store in db. key makes the pseudonyms by which addresses are recognized; now is the clock.
+func NewStore(db database, key pseudonym.Key, now func() time.Time) *Store {
+	return &Store{db: db, key: key, now: now}
 }
 
 // Client is what the network reports about a caller.

@@ -51,25 +51,23 @@ type Outcome string
 
 // The outcomes.
 const (
-	ConfirmationQueued       Outcome = "confirmation_queued"         // pending; the confirmation email is queued
-	ConfirmationOverBudget   Outcome = "confirmation_over_budget"    // pending; the mailbox budget is used up
-	AlreadySubscribed        Outcome = "already_subscribed"          // active; the notice is queued
-	AlreadySubscribedNoEmail Outcome = "already_subscribed_no_email" // active; the notice was sent within the last day
-	Activated                Outcome = "activated"                   // by SingleOptIn; no confirmed event follows
-	RequestSuppressed        Outcome = "request_suppressed"          // suppressed, objected or muted: nothing is sent
-	Dropped                  Outcome = "dropped"                     // appears to come from a bot: nothing is sent
-	ConfirmedNow             Outcome = "confirmed"
-	AlreadyConfirmed         Outcome = "already_confirmed"
-	UnsubscribedNow          Outcome = "unsubscribed"
-	AlreadyEnded             Outcome = "already_ended" // there was no subscription
-	DeclinedNow              Outcome = "declined"      // the request was canceled
-	MutedNow                 Outcome = "muted"         // nothing to cancel; no email for mutePeriod
-	SuppressedNow            Outcome = "suppressed"
-	AlreadySuppressed        Outcome = "already_suppressed"
-	ErasedNow                Outcome = "erased"
-	ExpiredNow               Outcome = "expired"
-	SuppressionRemoved       Outcome = "suppression_removed"
-	Unchanged                Outcome = "unchanged"
+	ConfirmationQueued Outcome = "confirmation_queued" // pending; the confirmation email is queued
+	AlreadySubscribed  Outcome = "already_subscribed"  // active; the notice is queued
+	Activated          Outcome = "activated"           // by SingleOptIn; no confirmed event follows
+	RequestSuppressed  Outcome = "request_suppressed"  // suppressed, objected or muted: nothing is sent
+	Dropped            Outcome = "dropped"             // appears to come from a bot: nothing is sent
+	ConfirmedNow       Outcome = "confirmed"
+	AlreadyConfirmed   Outcome = "already_confirmed"
+	UnsubscribedNow    Outcome = "unsubscribed"
+	AlreadyEnded       Outcome = "already_ended" // there was no subscription
+	DeclinedNow        Outcome = "declined"      // the request was canceled
+	MutedNow           Outcome = "muted"         // nothing to cancel; no email for mutePeriod
+	SuppressedNow      Outcome = "suppressed"
+	AlreadySuppressed  Outcome = "already_suppressed"
+	ErasedNow          Outcome = "erased"
+	ExpiredNow         Outcome = "expired"
+	SuppressionRemoved Outcome = "suppression_removed"
+	Unchanged          Outcome = "unchanged"
 )
 
 const (
@@ -92,8 +90,6 @@ type facts struct {
 	Objected bool
 	// SingleOptIn activates a new address at once. Only the owner's settings allow it.
 	SingleOptIn bool
-	// SentEmails counts the recent emails to the mailbox.
-	SentEmails sentEmails
 }
 
 // decision is the effect of an event.
@@ -158,18 +154,12 @@ func request(f facts) decision {
 	switch {
 	case suppressed:
 	case f.State == Active:
-		d.Outcome = AlreadySubscribedNoEmail
-		if f.SentEmails.Allows(AlreadySubscribedEmail) {
-			d.Outcome, d.Email = AlreadySubscribed, AlreadySubscribedEmail
-		}
+		d.Outcome, d.Email = AlreadySubscribed, AlreadySubscribedEmail
 	case f.SingleOptIn && (f.State == None || f.State == Erased):
 		d.To, d.Outcome = Active, Activated
 	default: // none, pending, unsubscribed, erased without an objection
-		d.To, d.Outcome = Pending, ConfirmationOverBudget
+		d.To, d.Outcome, d.Email = Pending, ConfirmationQueued, ConfirmEmail
 		d.Returning = f.Returning || f.State == Unsubscribed
-		if f.SentEmails.Allows(ConfirmEmail) {
-			d.Outcome, d.Email = ConfirmationQueued, ConfirmEmail
-		}
 	}
 	return d
 }

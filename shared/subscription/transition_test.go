@@ -11,34 +11,23 @@ import (
 // now is the clock of the pure tests.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// sent returns count emails of a purpose, the last one ago before now.
-func sent(p Email, count int, ago time.Duration) sentEmails {
-	return sentEmails{Now: now, Sent: map[Email]sentCount{p: {Count: count, Last: now.Add(-ago)}}}
-}
-
 // A cell is one cell of the table of states and events, or a variant of it.
 type cell struct {
 	name  string
-	facts facts // sentEmails empty and SingleOptIn false unless set
+	facts facts // SingleOptIn false unless set
 	event stateEvent
 	want  decision
 }
 
 func cells() []cell {
-	nothing := sentEmails{Now: now}
-	in := func(s State) facts { return facts{State: s, SentEmails: nothing} }
-	returning := facts{State: Pending, Returning: true, SentEmails: nothing}
+	in := func(s State) facts { return facts{State: s} }
+	returning := facts{State: Pending, Returning: true}
 	muted := func(s State) facts {
 		f := in(s)
 		f.Muted = true
 		return f
 	}
-	emailed := func(s State, m sentEmails) facts {
-		f := in(s)
-		f.SentEmails = m
-		return f
-	}
-	single := func(s State) facts { return facts{State: s, SingleOptIn: true, SentEmails: nothing} }
+	single := func(s State) facts { return facts{State: s, SingleOptIn: true} }
 	remembered, gone := in(None), in(Erased)
 	remembered.Remembered, gone.Remembered = true, true
 	objected := in(Erased)
@@ -48,7 +37,6 @@ func cells() []cell {
 		return d
 	}
 	queued := decision{To: Pending, Outcome: ConfirmationQueued, Email: ConfirmEmail, Ledger: ledger.Requested}
-	overBudget := decision{To: Pending, Outcome: ConfirmationOverBudget, Ledger: ledger.Requested}
 	requestSuppressed := func(s State) decision {
 		return decision{To: s, Outcome: RequestSuppressed, Ledger: ledger.Requested}
 	}
@@ -67,11 +55,9 @@ func cells() []cell {
 	}
 	confirmed := decision{To: Active, Outcome: ConfirmedNow, Ledger: ledger.Confirmed}
 	activated := decision{To: Active, Outcome: Activated, Ledger: ledger.Requested}
-	twice := sentEmails{Now: now, Sent: map[Email]sentCount{ConfirmEmail: {3, now.Add(-time.Hour)}, AlreadySubscribedEmail: {1, now.Add(-time.Hour)}}}
 
 	return []cell{
 		{"", in(None), onRequest, queued},
-		{"over budget", emailed(None, sent(ConfirmEmail, 3, time.Hour)), onRequest, overBudget},
 		{"muted", muted(None), onRequest, requestSuppressed(None)},
 		{"single opt-in", single(None), onRequest, activated},
 		{"", in(None), onConfirm, refused(None)},
@@ -85,10 +71,7 @@ func cells() []cell {
 		{"", in(None), onRemoveSuppression, stays(None, Unchanged)},
 		{"muted", muted(None), onRemoveSuppression, decision{To: None, Outcome: SuppressionRemoved, Ledger: ledger.SuppressionRemoved}},
 
-		{"", emailed(Pending, sent(ConfirmEmail, 1, 15*time.Minute)), onRequest, queued},
-		{"too soon", emailed(Pending, sent(ConfirmEmail, 1, 15*time.Minute-time.Microsecond)), onRequest, overBudget},
-		{"third email", emailed(Pending, sent(ConfirmEmail, 2, time.Hour)), onRequest, queued},
-		{"fourth email", emailed(Pending, sent(ConfirmEmail, 3, time.Hour)), onRequest, overBudget},
+		{"", in(Pending), onRequest, queued},
 		{"returning", returning, onRequest, wasReturning(queued)},
 		{"muted", muted(Pending), onRequest, requestSuppressed(Pending)},
 		{"single opt-in", single(Pending), onRequest, queued},
@@ -105,9 +88,6 @@ func cells() []cell {
 		{"returning", returning, onExpire, decision{To: Unsubscribed, Outcome: ExpiredNow, Ledger: ledger.Expired}},
 
 		{"", in(Active), onRequest, decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
-		{"notified today", emailed(Active, sent(AlreadySubscribedEmail, 1, 23*time.Hour)), onRequest, decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
-		{"other emails do not count", emailed(Active, sent(ConfirmEmail, 3, time.Minute)), onRequest, decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
-		{"all budgets used up", emailed(Active, twice), onRequest, decision{To: Active, Outcome: AlreadySubscribedNoEmail, Ledger: ledger.Requested}},
 		{"muted", muted(Active), onRequest, requestSuppressed(Active)},
 		{"single opt-in", single(Active), onRequest, decision{To: Active, Outcome: AlreadySubscribed, Email: AlreadySubscribedEmail, Ledger: ledger.Requested}},
 		{"", in(Active), onConfirm, stays(Active, AlreadyConfirmed)},
@@ -119,7 +99,6 @@ func cells() []cell {
 		{"", in(Active), onRemoveSuppression, stays(Active, Unchanged)},
 
 		{"", in(Unsubscribed), onRequest, wasReturning(queued)},
-		{"over budget", emailed(Unsubscribed, sent(ConfirmEmail, 1, time.Minute)), onRequest, wasReturning(overBudget)},
 		{"muted", muted(Unsubscribed), onRequest, requestSuppressed(Unsubscribed)},
 		{"single opt-in", single(Unsubscribed), onRequest, wasReturning(queued)},
 		{"", in(Unsubscribed), onConfirm, refused(Unsubscribed)},
@@ -182,17 +161,14 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 
 // The rules apply to every combination of facts, not only to those in the table.
 func TestRulesOfTheStateMachine(t *testing.T) {
-	histories := []sentEmails{{Now: now}, sent(ConfirmEmail, 1, time.Minute), sent(ConfirmEmail, 3, time.Hour), sent(AlreadySubscribedEmail, 1, time.Hour)}
 	for _, s := range states() {
 		for _, e := range stateEvents() {
 			for bits := range 16 {
-				for _, m := range histories {
-					f := facts{State: s, Returning: bits&1 != 0 && s == Pending, Muted: bits&2 != 0, Objected: bits&4 != 0, SingleOptIn: bits&8 != 0, SentEmails: m}
-					d := transition(f, e)
-					checkRules(t, f, e, d)
-					if d := dropped(f); d.To != s || d.Email != NoEmail || d.Ledger != ledger.Requested || d.Outcome != Dropped {
-						t.Errorf("%+v: a dropped request has the decision %+v", f, d)
-					}
+				f := facts{State: s, Returning: bits&1 != 0 && s == Pending, Muted: bits&2 != 0, Objected: bits&4 != 0, SingleOptIn: bits&8 != 0}
+				d := transition(f, e)
+				checkRules(t, f, e, d)
+				if d := dropped(f); d.To != s || d.Email != NoEmail || d.Ledger != ledger.Requested || d.Outcome != Dropped {
+					t.Errorf("%+v: a dropped request has the decision %+v", f, d)
 				}
 			}
 		}
@@ -215,36 +191,9 @@ func checkRules(t *testing.T, f facts, e stateEvent, d decision) {
 		"a repeated request keeps the links valid":        e == onRequest && d.NewEpoch,
 		"a returning subscriber keeps the row":            f.Returning && d.To == None,
 		"the outcome is never empty":                      d.Outcome == "",
-		"budgets are kept":                                d.Email != NoEmail && !f.SentEmails.Allows(d.Email),
 	} {
 		if broken {
 			t.Errorf("%s: %+v, %s: %+v", rule, f, e, d)
-		}
-	}
-}
-
-func TestBudgets(t *testing.T) {
-	day := 24 * time.Hour
-	for _, c := range []struct {
-		ask  Email
-		sent sentEmails
-		want bool
-	}{
-		{ConfirmEmail, sentEmails{Now: now}, true},
-		{ConfirmEmail, sent(ConfirmEmail, 2, 15*time.Minute), true},
-		{ConfirmEmail, sent(ConfirmEmail, 2, 14*time.Minute), false},
-		{ConfirmEmail, sent(ConfirmEmail, 3, day-time.Second), false},
-		{ConfirmEmail, sent(AlreadySubscribedEmail, 9, 0), true},
-		{AlreadySubscribedEmail, sent(AlreadySubscribedEmail, 1, day-time.Second), false},
-		{UnsubscribeLinkEmail, sent(UnsubscribeLinkEmail, 1, 0), true},
-		{UnsubscribeLinkEmail, sent(UnsubscribeLinkEmail, 2, time.Hour), false},
-		{ExportLinkEmail, sent(EraseLinkEmail, 1, 0), true},
-		{ExportLinkEmail, sent(EraseLinkEmail, 2, 0), false}, // the two privacy links share a budget
-		{EraseLinkEmail, sent(ExportLinkEmail, 2, 0), false},
-		{NoEmail, sentEmails{Now: now}, false},
-	} {
-		if got := c.sent.Allows(c.ask); got != c.want {
-			t.Errorf("%s after %+v: %v", c.ask, c.sent.Sent, got)
 		}
 	}
 }

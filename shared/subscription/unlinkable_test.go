@@ -221,7 +221,7 @@ func TestErasureLeavesNoTrail(t *testing.T) {
 		"the time of an erasure":         `update erasures set at = ` + at + ` where email_hmac = $1`,
 		"an id with the time":            `update erasures set id = '0192b3a4-c5d6-7e8f-9012-a3b4c5d6e7f8' where email_hmac = $1`,
 		"the event of an erasure":        `update erasures set id = '` + event + `' where email_hmac = $1`,
-		"a sent email":                   `update email_log set sent_at = ` + at + ` where mailbox_hmac = (select mailbox_hmac from suppressions where email_hmac = $1)`,
+		"a sent email":                   `update email_log set at = ` + at + ` where mailbox_hmac = (select mailbox_hmac from suppressions where email_hmac = $1)`,
 		"a message and a privacy letter": `with m as (update email_log set at = '2020-02-02 02:02Z' where mailbox_hmac = (select mailbox_hmac from suppressions where email_hmac = $1)) update privacy_requests set received_at = '2020-02-02 02:02:59Z', due_at = ` + at + ` where $1::bytea is not null`,
 	} {
 		tx, err := b.admin.Begin(t.Context())
@@ -237,6 +237,34 @@ func TestErasureLeavesNoTrail(t *testing.T) {
 		if err := tx.Rollback(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestErasureLeavesNoTrailOfADomain checks the same for the pseudonym of a domain where one subscriber is alone: a
+// sign-up has taken a slot there a short time before, and one was dropped.
+func TestErasureLeavesNoTrailOfADomain(t *testing.T) {
+	b := setup(t)
+	const typed = "jane@jane-alone.net"
+	b.live(typed)
+	if _, err := b.store.Request(t.Context(), Request{Address: address(t, typed), Visit: visit, Drop: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.advance(7 * time.Minute)
+	start := []key{{"bytea", `\x` + hex.EncodeToString(b.store.limitedDomain(address(t, typed)))}}
+	trail := func() string {
+		return walk(b.rows(), start, nil, func(r tableRow) bool { return r.table == "ledger_events" })
+	}
+	if trail() == "" || b.count("signup_slots") == 0 {
+		t.Fatal("before the erasure no path was found")
+	}
+	b.erase(Erasure{Address: address(t, typed)}, ErasedNow)
+	b.deliver() // the change
+	if path := trail(); path != "" {
+		t.Errorf("a path leads to the events: %s", path)
+	}
+	b.exec(`update signup_slots set at = (select date_trunc('minute', max(at)) from ledger_events)`)
+	if trail() == "" {
+		t.Error("the minute of a slot is not found")
 	}
 }
 

@@ -29,9 +29,8 @@ const retryAfter = 2 * time.Second
 
 // Config is what differs between the functions.
 type Config struct {
-	Endpoint    admission.Endpoint
-	Limits      ratelimit.Policies
-	DomainLimit subscription.DomainLimit
+	Endpoint admission.Endpoint
+	Limits   ratelimit.Policies
 }
 
 // Service is the common part of a function. It is safe for concurrent use.
@@ -65,7 +64,7 @@ func Open(ctx context.Context, env *config.Env, cfg Config) (*Service, error) {
 	// than the transaction.
 	lambdafn.Warm(ctx, db.Warm, func(ctx context.Context) error { return redistls.Warm(ctx, redis) })
 	return &Service{
-		DB: db, Store: subscription.NewStore(db, key, cfg.DomainLimit, time.Now), Translations: translations,
+		DB: db, Store: subscription.NewStore(db, key, time.Now), Translations: translations,
 		Admission: admission.New(ratelimit.New(redis, key, time.Now), cfg.Endpoint, cfg.Limits, time.Now),
 		api:       api, requests: requests,
 	}, nil
