@@ -74,12 +74,12 @@ func TestBreakerStopsOnlyUnprovenMailboxes(t *testing.T) {
 			b.expect(b.run(t.Context(), f), fmt.Sprintf(`{"sent":%d}`, reports))
 			b.addFeedback(kind, "", reports)
 
-			b.strangers(100, 2)
+			b.strangers(100, 3)
 			b.SignUp("Deli.vered+x@example.net") // another spelling is another mailbox at this domain
 			b.SignUp("delivered+x@example.net")
 			b.SignUp("active@example.org")
-			for _, e := range []subscription.Email{subscription.UnsubscribeLinkEmail, subscription.ExportLinkEmail, subscription.EraseLinkEmail} {
-				for _, address := range []string{"active@example.org", "john100@company-100.org"} {
+			for i, e := range []subscription.Email{subscription.UnsubscribeLinkEmail, subscription.ExportLinkEmail, subscription.EraseLinkEmail} {
+				for _, address := range []string{"active@example.org", fmt.Sprintf("john%d@company-%d.org", 100+i, 100+i)} {
 					r := subscription.LinkRequest{Address: b.Address(address), Email: e, Visit: functiontest.Visit}
 					if _, err := b.Store.RequestLink(t.Context(), r); err != nil {
 						t.Fatal(err)
@@ -87,12 +87,12 @@ func TestBreakerStopsOnlyUnprovenMailboxes(t *testing.T) {
 				}
 			}
 			got := b.run(t.Context(), f)
-			b.expect(got, `{"sent":8,"stopped":3}`)
+			b.expect(got, `{"sent":8,"stopped":4}`)
 			if got := b.breakers(); got != "all "+kind+"s 1" {
 				t.Errorf("breakers: %s", got)
 			}
 			if got := b.Strings(`select kind from outbox where state = 'ready' and waits_for = 'breaker' and due_at > now() + interval '55 minutes' order by 1`); strings.Join(got, " ") !=
-				"email.confirm email.confirm email.confirm none none" {
+				"email.confirm email.confirm email.confirm email.confirm none none" {
 				t.Errorf("waiting: %v", got)
 			}
 			if got := b.Strings(`select destination from pauses`); len(got) != 0 {
@@ -198,7 +198,7 @@ func TestBreakerWaitEnds(t *testing.T) {
 	advance(61 * time.Minute)
 	b.Exec(`update outbox set due_at = now(), waits_for = null where state = 'ready'`)
 	b.run(t.Context(), f)
-	lifetime := subscription.ConfirmEmail.Lifetime()
+	lifetime := outbox.MaxWait
 	if got := b.Strings(`select (due_at - created_at)::text from outbox where state = 'ready' and due_at <= created_at + $1`, lifetime); len(got) != 1 {
 		t.Errorf("%d emails are due by the end of their lifetime", len(got))
 	}

@@ -23,7 +23,7 @@ func (b *bundle) vectors() *devstack.Vector {
 	fake := &devstack.Vector{}
 	b.Fake("/vector/", http.StripPrefix("/vector", fake))
 	b.Variables["UPSTASH_VECTOR_REST_URL"], b.Variables["UPSTASH_VECTOR_REST_TOKEN"] = b.Variables["FAKES_URL"]+"/vector", devstack.VectorToken
-	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "0"
+	b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"], b.Variables["LIMITS_EXEMPT_DOMAINS"] = "0", "attack-mail.org"
 	b.Cleanup(func() {
 		for _, problem := range fake.Problems() {
 			b.Errorf("the service would refuse: %s", problem)

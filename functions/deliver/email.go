@@ -2,14 +2,24 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
 
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/email"
+	"newsletter/shared/httpapi"
 	"newsletter/shared/loops"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
+	"newsletter/shared/pseudonym"
+	"newsletter/shared/subscription"
 )
 
 // sender sends an email. The error is an *outbox.Failure.
@@ -19,28 +29,55 @@ type sender interface {
 
 var errNoLoops = errors.New("LOOPS_TRANSACTIONAL_ID: requires LOOPS_API_KEY")
 
-// readSender returns the configured sender of emails. It adds mistakes to env.
-func readSender(env *config.Env) sender {
+// readSender returns the configured sender of emails, and its address if it has one. It adds mistakes to env.
+func readSender(env *config.Env) (to sender, from string) {
 	template, account := config.Read[loops.SenderConfig](env).TransactionalID, readLoops(env)
 	if template != "" && !account.Enabled() {
 		env.Add(errNoLoops)
 	}
 	if template != "" {
-		return loopsSender{loops.New(account, outbound.New(config.Read[outbound.Config](env), nil)), template}
+		return loopsSender{loops.New(account, outbound.New(config.Read[outbound.Config](env), nil)), template}, ""
 	}
 	cfg := config.Read[email.Config](env)
 	if env.Err() != nil {
-		return nil // report a mistake once
+		return nil, "" // report a mistake once
 	}
 	ses, err := email.NewSender(cfg)
 	env.Add(err)
-	return ses
+	return ses, cfg.From
+}
+
+// exemptDomains returns the registrable domains whose sign-ups wait for no slot: the configured ones and our own.
+func exemptDomains(configured subscription.Exemptions, publicURL httpapi.PublicURL, from string) subscription.Exemptions {
+	own := []string{}
+	if site, err := url.Parse(string(publicURL)); err == nil {
+		own = append(own, site.Hostname())
+	}
+	if sender, err := mail.ParseAddress(from); err == nil {
+		own = append(own, sender.Address[strings.LastIndexByte(sender.Address, '@')+1:])
+	}
+	exempt := slices.Clone(configured)
+	for _, host := range own {
+		if domain, err := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(host)); err == nil {
+			exempt = append(exempt, domain)
+		}
+	}
+	return exempt
+}
+
+// pseudonymsOf returns the pseudonyms of domains, as the outbox returns them.
+func pseudonymsOf(key pseudonym.Key, domains subscription.Exemptions) map[string]bool {
+	all := map[string]bool{}
+	for _, domain := range domains {
+		all[hex.EncodeToString(key.Domain(domain))] = true
+	}
+	return all
 }
 
 // sendEmail sends one email if CheckSend allows it. The check is as late as possible, so that a subscriber who just left
 // gets no email.
 func (r *run) sendEmail(ctx context.Context, d outbox.Delivery) (outbox.Outcome, error) {
-	to, decision, err := r.subscribers.CheckSend(ctx, d)
+	d, to, decision, err := r.subscribers.CheckSend(ctx, d)
 	switch {
 	case err != nil:
 		return outbox.Errored, err

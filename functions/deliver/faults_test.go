@@ -18,11 +18,15 @@ import (
 	"newsletter/shared/postgres"
 )
 
-func (b *bundle) signUps(n int) {
+func (b *bundle) signUps(n int) { b.signUpsAt("example.org", n) }
+
+// signUpsAt is for a domain whose sign-ups come over days, so that they have slots.
+func (b *bundle) signUpsAt(domain string, n int) {
 	b.Helper()
 	for i := range n {
-		b.SignUp(fmt.Sprintf("jane%03d@example.org", i))
+		b.SignUp(fmt.Sprintf("jane%03d@%s", i, domain))
 	}
+	b.Exec(`update outbox set due_at = created_at, deferred_until = null, waits_for = null where waits_for = 'slot'`)
 }
 
 // A failed delivery is retried later under the same id.

@@ -34,7 +34,8 @@ const (
 )
 
 type subscribers interface {
-	CheckSend(ctx context.Context, d outbox.Delivery) (subscription.Recipient, subscription.SendDecision, error)
+	CheckSend(ctx context.Context, d outbox.Delivery) (outbox.Delivery, subscription.Recipient, subscription.SendDecision, error)
+	ReleaseSlots(ctx context.Context, exempt subscription.Exemptions) error
 	ChangeEvent(ctx context.Context, eventID uuid.UUID) (subscription.ChangeEvent, bool, error)
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
 	FindByPseudonym(ctx context.Context, emailHMAC []byte) (subscription.Recipient, error)
@@ -56,6 +57,7 @@ type handler struct {
 	// recipients are the services that receive personal data; recorded is true once they are in the database.
 	recipients []privacy.Service
 	recorded   bool
+	exempt     subscription.Exemptions // from the slots of sign-ups
 	now        func() time.Time
 }
 
@@ -81,10 +83,19 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	r := newRun(h)
 	defer r.noteOutcomes(ctx)
 	r.checkBreaker(ctx)
+	ended, err := h.queue.EndOverdue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.countIfAny(outbox.Outdated, ended)
 	end := h.now().Add(h.config.Linger)
 	for h.hasTime(ctx) {
+		err := h.subscribers.ReleaseSlots(ctx, h.exempt)
 		leaseEnds := h.now().Add(lease) // read before the claim: never later than the real end
-		claimed, err := r.claim(ctx)
+		var claimed []outbox.Delivery
+		if err == nil {
+			claimed, err = r.claim(ctx)
+		}
 		if ctx.Err() != nil {
 			break
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ func (r *run) claim(ctx context.Context) ([]outbox.Delivery, error) {
 		r.countIfAny(outbox.Paused, queued)
 	case traffic.BreakerOpen || room < batch:
 		queued, err := r.queue.QueueSignUps(ctx, outbox.Queueing{
-			Kinds: subscription.SignUpKinds(), PerMinute: r.config.PerMinute, MaxWait: subscription.ConfirmEmail.Lifetime(),
+			Kinds: subscription.SignUpKinds(), PerMinute: r.config.PerMinute,
 		})
 		if err != nil {
 			return nil, err
@@ -71,7 +72,7 @@ func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox
 		switch until := r.domainLimiter.take(d, of.Domain); {
 		case isPaused:
 			paused = append(paused, d)
-		case until.IsZero() || of.Proven || d.Kind != outbox.None && !d.Kind.IsEmail():
+		case until.IsZero() || of.Proven || !isSignUp(d.Kind):
 			now = append(now, d)
 		default:
 			limited++
@@ -86,6 +87,11 @@ func (r *run) limitRate(ctx context.Context, claimed []outbox.Delivery) []outbox
 	return now
 }
 
+// isSignUp reports whether anyone can cause a message of this kind. Decoys wait as such emails do.
+func isSignUp(k outbox.Kind) bool {
+	return k == outbox.None || slices.Contains(subscription.SignUpKinds(), k)
+}
+
 // countIfAny counts an outcome unless n is 0.
 func (r *run) countIfAny(outcome outbox.Outcome, n int) {
 	if n > 0 {
@@ -94,12 +100,12 @@ func (r *run) countIfAny(outcome outbox.Outcome, n int) {
 }
 
 // domainLimiter limits the emails of sign-ups to one registrable domain in each minute, which protects small mail
-// servers. The email log has no domain of large providers and of exempt domains: only the overall rate limits these. It
-// is safe for concurrent use. Each execution environment has its own; there are at most two, while one run overlaps the
-// next.
+// servers. Only the overall rate limits large providers, whose messages have no domain, and exempt domains. It is safe for
+// concurrent use. Each execution environment has its own; there are at most two, while one run overlaps the next.
 type domainLimiter struct {
-	limit int // 0 for none
-	now   func() time.Time
+	limit  int             // 0 for none
+	exempt map[string]bool // by pseudonym
+	now    func() time.Time
 
 	mu     sync.Mutex
 	places map[string]place // by domain; those of the past are dropped
@@ -115,7 +121,7 @@ type place struct {
 // take counts a message to a domain, a decoy too, in the first minute with room. It returns when that minute begins, or
 // the zero time for now. A message that already waited for its place is not counted again.
 func (l *domainLimiter) take(d outbox.Delivery, domain string) time.Time {
-	if l.limit == 0 || domain == "" || d.HasPlace {
+	if l.limit == 0 || domain == "" || l.exempt[domain] || d.HasPlace {
 		return time.Time{}
 	}
 	l.mu.Lock()

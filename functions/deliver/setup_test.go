@@ -90,7 +90,7 @@ func (b *bundle) due() {
 func (b *bundle) age(interval string) {
 	b.Helper()
 	b.Exec(`update outbox set created_at = created_at - $1::interval, due_at = due_at - $1::interval, finished_at = finished_at - $1::interval`, interval)
-	b.Exec(`update email_log set at = at - $1::interval, sent_at = sent_at - $1::interval`, interval)
+	b.Exec(`update email_log set at = at - $1::interval`, interval)
 }
 
 // claims verifies the token of an email's first link to a path.

@@ -20,14 +20,15 @@ import (
 
 // wire returns the handler for a configuration, and its database.
 func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) {
-	publicURL, cfg, sender, book := config.Read[httpapi.LinkConfig](env).PublicURL, config.Read[deliverConfig](env), readSender(env), catalog.Read(env)
+	publicURL, cfg, book := config.Read[httpapi.LinkConfig](env).PublicURL, config.Read[deliverConfig](env), catalog.Read(env)
+	sender, from := readSender(env)
 	dbConfig, keyConfig, vault := postgres.ReadConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	rings := map[token.Purpose]*token.Ring{}
 	for _, p := range []token.Purpose{token.Confirm, token.Unsubscribe, token.Export, token.Erase} {
 		rings[p] = token.ReadRing(env, p)
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig) // its error is one of env
-	destinations, burstConfig, domain := readDestinations(env, key), config.Read[burst.Config](env), config.Read[subscription.DomainLimit](env)
+	destinations, burstConfig, slots := readDestinations(env, key), config.Read[burst.Config](env), config.Read[subscription.SlotConfig](env)
 	recipients := readRecipients(env, sender, destinations, burstConfig.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err
@@ -37,18 +38,20 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return nil, nil, err
 	}
+	exempt := exemptDomains(slots.Exempt, publicURL, from)
 	h := &handler{
 		db:            db,
 		config:        cfg,
 		queue:         outbox.NewWorker(db, time.Now),
-		subscribers:   subscription.NewStore(db, key, domain, time.Now),
+		subscribers:   subscription.NewStore(db, key, time.Now),
 		writer:        writer{rings, book, publicURL, time.Now},
 		sender:        sender,
 		vault:         vault,
 		destinations:  destinations,
 		alerts:        alert.NewStore(db, alert.Config{}, time.Now), // only reads
-		domainLimiter: &domainLimiter{limit: cfg.DomainPerMinute, now: time.Now},
+		domainLimiter: &domainLimiter{limit: cfg.DomainPerMinute, exempt: pseudonymsOf(key, exempt), now: time.Now},
 		recipients:    recipients,
+		exempt:        exempt,
 		now:           time.Now,
 	}
 	if burstConfig.Enabled() {

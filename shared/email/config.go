@@ -38,7 +38,7 @@ type RateConfig struct {
 	// no limit.
 	PerMinute int `env:"MAIL_RATE_PER_MINUTE" envDefault:"300"`
 	// Send at most this many emails per minute to one registrable domain; others wait. Emails to proven mailboxes, and
-	// links that a subscriber asked for, do not wait. Large providers are exempt. 0: no limit.
+	// links that a subscriber asked for, do not wait. Large providers and the domains of LIMITS_EXEMPT_DOMAINS are exempt. 0: no limit.
 	DomainPerMinute int `env:"MAIL_DOMAIN_RATE_PER_MINUTE" envDefault:"60"`
 }
 

@@ -40,7 +40,7 @@ var groups = []struct {
 	{"Site", []any{catalog.Owner{}, httpapi.LinkConfig{}, httpapi.Config{}}},
 	{"Email", []any{email.Config{}, email.RateConfig{}, email.BreakerConfig{}, outbox.WorkerConfig{}}},
 	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, ledger.SourceConfig{}, admission.SignUpConfig{}, captcha.Config{}, burst.Config{}}},
-	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.DomainLimit{}}},
+	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.SlotConfig{}}},
 	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, postgres.KeeperConfig{}, migrations.Config{}}},
 	{"Redis", []any{redistls.Config{}}},
 	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, outbox.VaultConfig{}, config.Source{}}},

@@ -53,7 +53,6 @@ var Reads = map[string]Variables{
 			"DELIVERY_LINGER",
 			"GA4_EU",
 			"GA4_MEASUREMENT_ID",
-			"LIMITS_DOMAIN_EMAILS_PER_HOUR",
 			"LIMITS_EXEMPT_DOMAINS",
 			"LOG_LEVEL",
 			"LOOPS_MAILING_LISTS",
@@ -168,8 +167,6 @@ var Reads = map[string]Variables{
 	},
 	"maintain": {
 		Settings: []string{
-			"LIMITS_DOMAIN_EMAILS_PER_HOUR",
-			"LIMITS_EXEMPT_DOMAINS",
 			"LOG_LEVEL",
 			"RETENTION_CONTEXT_DAYS",
 			"RETENTION_ERASURES_DAYS",
@@ -266,8 +263,6 @@ var Reads = map[string]Variables{
 			"CAPTCHA_HOSTNAMES",
 			"CAPTCHA_PROVIDER",
 			"CAPTCHA_SEND_IP",
-			"LIMITS_DOMAIN_EMAILS_PER_HOUR",
-			"LIMITS_EXEMPT_DOMAINS",
 			"LIMITS_SUBSCRIBE",
 			"LOG_LEVEL",
 			"SIGNUP_ALLOWED_DOMAINS",
