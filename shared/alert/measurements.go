@@ -117,7 +117,7 @@ where at > coalesce((select max(at) from health_samples where measurements ->> '
 const signUpsSQL = `
 select (select count(*) from (
            select 1 from ledger_events
-           where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' in ('confirmation_queued', 'confirmation_over_budget')
+           where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' = 'confirmation_queued'
            limit $3::integer) as requested),
        (select count(*) from ledger_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
 
@@ -203,7 +203,7 @@ func (s *Store) queries(now time.Time) []query {
 				m.AllStopped = slices.ContainsFunc(breakers, func(k outbox.Breaker) bool { return k.IsAll() && !k.Closed() })
 			})
 		}},
-		{[]Rule{SignUpBurst, Held, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, m *Measurements) { outbox.ReadDepth(b, now, &m.Outbox) }},
+		{[]Rule{SignUpBurst, Held, EmailOverdue, Slots, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, m *Measurements) { outbox.ReadDepth(b, now, &m.Outbox) }},
 		{[]Rule{PrivacyDue}, func(b *pgx.Batch, m *Measurements) {
 			b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&m.PrivacyDue, &m.PrivacyDueAt) })
 		}},

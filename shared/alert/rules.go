@@ -28,6 +28,8 @@ const (
 	FeedbackUnreadable Rule = "feedback_unreadable" // events of SES cannot be read
 	EmailPaused        Rule = "email_paused"        // all email is paused until the owner resumes it
 	CircuitBreaker     Rule = "circuit_breaker"     // email to unproven mailboxes is stopped, until it resumes by itself
+	EmailOverdue       Rule = "email_overdue"       // emails have waited so long that they will soon end unsent
+	Slots              Rule = "slots"               // emails of sign-ups wait long for a slot at their domain
 	OutboxAge          Rule = "outbox_age"          // due deliveries wait, and are not attempted
 	Deliveries         Rule = "deliveries"          // the attempts of a destination fail; the subject is its name
 	DeadLetters        Rule = "dead_letters"        // deliveries are dead-lettered
@@ -64,6 +66,8 @@ var texts = map[Rule]text{
 	FeedbackUnreadable: {"Unreadable events from SES", "The log of the engagement function has their types. A bounce or complaint among them suppressed nobody: SES's suppression list has the address; add it here with `newsletter suppression add`."},
 	EmailPaused:        {"All email is paused", "`newsletter destination list` shows the reason; `newsletter destination resume email` resumes sending."},
 	CircuitBreaker:     {"Email to unproven mailboxes is stopped", "Sending resumes by itself. Email to subscribers, and links that people asked for, leave as always. `newsletter destination list` shows what is stopped; `newsletter destination resume email` resumes it at once. If bots use the form, consider a CAPTCHA (captcha.provider) or stricter limits (limits.subscribe)."},
+	EmailOverdue:       {"Emails will end unsent", "An email that has waited for 72 hours is not sent any more. `newsletter destination list` shows a pause or a circuit breaker, `newsletter hold list` what is held, and `newsletter outbox slots` what waits for a slot; `newsletter outbox list --state ready` shows all."},
+	Slots:              {"Sign-ups at a domain wait", "At a domain that is no known provider, 20 emails of sign-ups an hour and 100 a day leave, because the form may be used to flood a company. `newsletter outbox slots` shows the domains. If the sign-ups are real, exempt the domain (limits.exempt_domains): what waits then leaves within a minute."},
 	OutboxAge:          {"Deliveries are overdue", "`newsletter outbox list` shows what is waiting, and the log of the deliver function shows the cause."},
 	Deliveries:         {"Deliveries are failing", "Check the service of the destination; `newsletter outbox list` and the log of the deliver function show the cause. Deliveries are retried automatically, for hours."},
 	DeadLetters:        {"Deliveries were dead-lettered", "`newsletter outbox list --state dead` shows them; retry or drop them."},
@@ -222,6 +226,13 @@ func (c Config) outbox(depth outbox.Depth, all *findings) {
 		}
 		all.add(Deliveries, d.Destination, severity, "%s: %s failed, the oldest has waited for %s (%s).",
 			d.Destination, plural(d.Count, "delivery", "deliveries"), formatDuration(d.Age), cmp.Or(d.Cause, "unknown cause"))
+	}
+	if depth.Overdue > 0 {
+		all.add(EmailOverdue, "", Warning, "%s waited for %s or longer, and will end unsent after %s.",
+			plural(depth.Overdue, "email has", "emails have"), formatDuration(outbox.WarnAfter), formatDuration(outbox.MaxWait))
+	}
+	if depth.WithoutSlot > 0 {
+		all.add(Slots, "", Warning, "%s for longer than an hour for a slot at the domain.", plural(depth.WithoutSlot, "email of a sign-up waits", "emails of sign-ups wait"))
 	}
 	if depth.Dead >= int64(c.DeadLettersMin) {
 		all.add(DeadLetters, "", Warning, "%s dead-lettered.", plural(depth.Dead, "delivery is", "deliveries are"))

@@ -99,6 +99,8 @@ func TestRules(t *testing.T) {
 		"emails fail for 5m":              {failing(outbox.Email, 5*time.Minute), "deliveries/email/warning"},
 		"emails fail for 30m":             {failing(outbox.Email, 30*time.Minute), "deliveries/email/critical"},
 		"Slack is down for 3h":            {failing("slack", 3*time.Hour), "deliveries/slack/warning"},
+		"an email ends in a day":          {Measurements{Outbox: outbox.Depth{Overdue: 1}}, "email_overdue//warning"},
+		"sign-ups wait for a slot":        {Measurements{Outbox: outbox.Depth{WithoutSlot: 2}}, "slots//warning"},
 		"dead letter":                     {Measurements{Outbox: outbox.Depth{Dead: 1}}, "dead_letters//warning"},
 		"slow route":                      {Measurements{Routes: []Route{{Name: "confirm GET"}, {Name: "subscribe POST", Slower: true}}}, "slower/subscribe POST/warning"},
 		"rising": {Measurements{Routes: []Route{{Name: "a", Rising: true, CrossesIn: 7}, {Name: "b", Rising: true, CrossesIn: 7.1}}},
