@@ -80,7 +80,7 @@ func openDatabase(ctx context.Context) (*operatorDB, error) {
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return nil, err
 	}
-	store := subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
+	store := subscription.NewStore(db, key, time.Now)
 	return &operatorDB{db, env, key, store, outbox.NewWorker(db, time.Now)}, nil
 }
 

@@ -39,7 +39,7 @@ func openStore(t *testing.T, dir string) *subscription.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
+	return subscription.NewStore(db, key, time.Now)
 }
 
 func TestHold(t *testing.T) {

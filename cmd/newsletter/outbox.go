@@ -13,16 +13,19 @@ import (
 
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
+	"newsletter/shared/subscription"
 )
 
 const outboxUsage = `outbox list [--state S] [--kind K] [--json]   list messages (S: dead, the default; ready, held or done)
+outbox slots [--json]                         list domains where emails of sign-ups wait for a slot
 outbox retry ID… | --all [--kind K]           requeue dead letters, with all their attempts
 outbox drop  ID… | --all [--kind K]           drop dead letters, or ready messages by id, permanently`
 
 // outboxCommand manages messages that could not be delivered.
 func outboxCommand(ctx context.Context, args []string) error {
 	return subcommand(ctx, args, outboxUsage, map[string]subcommandFunc{
-		"list": outboxList,
+		"list":  outboxList,
+		"slots": outboxSlots,
 		"retry": func(ctx context.Context, db *operatorDB, args []string) error {
 			return changeMessages(ctx, db, outboxChange{"outbox retry", "retried", ledger.Retried, outbox.RequeueMessages}, args)
 		},
@@ -55,6 +58,27 @@ func outboxList(ctx context.Context, db *operatorDB, args []string) error {
 		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.Kind, r.Attempts, r.Outcome, r.CreatedAt.Local().Format(time.DateTime), r.DueAt.Local().Format(time.DateTime))
 	}
 	return cmp.Or(table.Flush(), checkComplete(len(rows)))
+}
+
+func outboxSlots(ctx context.Context, db *operatorDB, args []string) error {
+	flags := flag.NewFlagSet("outbox slots", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "print JSON")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	waits, err := db.store.ListSlotWaits(ctx)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return printJSON(stdout, append([]subscription.SlotWait{}, waits...))
+	}
+	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "DOMAIN\tEMAILS\tLAST DUE")
+	for _, w := range waits {
+		fmt.Fprintf(table, "%s\t%d\t%s\n", w.Domain, w.Emails, w.Last.Local().Format(time.DateTime))
+	}
+	return table.Flush()
 }
 
 // outboxChange is a change of the selected messages.
