@@ -35,27 +35,28 @@ func TestJudgeFindsProblems(t *testing.T) {
 	}
 }
 
-func TestTallyFindsTooManyOrTooEarlyEmails(t *testing.T) {
+func TestTallyFindsTooManyEmails(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
-	email := func(to, kind string, after time.Duration) devstack.Email {
-		return devstack.Email{To: to, Tags: map[string]string{"delivery": kind}, At: now.Add(after)}
+	email := func(to, kind string) devstack.Email {
+		return devstack.Email{To: to, Tags: map[string]string{"delivery": kind}}
 	}
 	kinds := map[string]string{"c": "email.confirm", "a": "email.already_subscribed", "e": "email.privacy_export", "x": "email.privacy_erase"}
 	for name, test := range map[string]struct {
 		emails []devstack.Email
 		want   string
 	}{
-		"within the caps": {[]devstack.Email{
-			email("annamueller1000@gmail.com", "c", 0), email("Anna.mueller1000+a@googlemail.com", "c", 15*time.Minute), email("annamueller1000@gmail.com", "a", 0),
-			email("annamueller1000@gmail.com", "e", 0), email("annamueller1000@gmail.com", "x", 0),
+		"within the budget": {[]devstack.Email{
+			email("annamueller1000@gmail.com", "c"), email("Anna.mueller1000+a@googlemail.com", "c"), email("annamueller1000@gmail.com", "e"),
 		}, ""},
-		"too soon":           {[]devstack.Email{email("annamueller1000@gmail.com", "c", 0), email("anna.mueller1000@gmail.com", "c", 14*time.Minute)}, "14m0s apart"},
-		"a subscriber twice": {[]devstack.Email{email("annamueller1000@gmail.com", "a", 0), email("annamueller1000+b@gmail.com", "a", time.Hour)}, `2 emails of "already_subscribed"`},
-		"one purpose": {[]devstack.Email{
-			email("annasmith11@company-11.org", "e", 0), email("annasmith11@company-11.org", "x", 0), email("annasmith11@company-11.org", "x", 0),
-		}, `3 emails of "privacy"`},
-		"an email of no kind": {[]devstack.Email{email("annasmith11@company-11.org", "?", 0)}, `1 emails of "", 0 are allowed`},
+		"a subscriber": {[]devstack.Email{
+			email("annamueller1000@gmail.com", "c"), email("annamueller1000@gmail.com", "c"), email("annamueller1000+b@gmail.com", "a"),
+			email("annamueller1000@gmail.com", "e"), email("annamueller1000@gmail.com", "x"),
+		}, ""},
+		"three": {[]devstack.Email{
+			email("annamueller1000@gmail.com", "c"), email("anna.mueller1000@gmail.com", "c"), email("annamueller1000+b@gmail.com", "c"),
+		}, `3 emails of "sign-up", 2 are allowed`},
+		"two links":           {[]devstack.Email{email("annasmith11@company-11.org", "e"), email("annasmith11@company-11.org", "x")}, `2 emails of "rights", 1 are allowed`},
+		"an email of no kind": {[]devstack.Email{email("annasmith11@company-11.org", "?")}, `1 emails of "", 0 are allowed`},
 	} {
 		r := &fullstack.Report{}
 		if got := tally(test.emails, plan{victims: 12}.mailboxes(), kinds, r); got.emails != len(test.emails) || got.victims != 1 {

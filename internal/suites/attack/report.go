@@ -15,22 +15,22 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// limit is a mailbox budget for one kind of email: the number per day and the minimum interval.
-type limit struct {
-	aDay  int
-	apart time.Duration
-}
+// What the mailbox budget counts together.
+const signUps, rights = "sign-up", "rights"
 
-// caps are the budgets by purpose. A link to a copy and one to an erasure have the same purpose.
-var caps = map[string]limit{"confirm": {3, 15 * time.Minute}, "already_subscribed": {aDay: 1}, "unsubscribe_link": {aDay: 2}, "privacy": {aDay: 2}}
+// limits are the emails a day to an unconfirmed mailbox, and to a confirmed one (docs/adr/0035).
+var limits = map[bool]map[string]int{false: {signUps: 2, rights: 1}, true: {signUps: 3, rights: 3}}
 
-// purpose returns the purpose of an email by its kind in the outbox.
+// purpose returns what the mailbox budget counts an email as, by its kind in the outbox.
 func purpose(kind string) string {
-	name := strings.TrimPrefix(kind, "email.")
-	if strings.HasPrefix(name, "privacy_") {
-		return "privacy"
+	switch name := strings.TrimPrefix(kind, "email."); name {
+	case "confirm", "reminder", "already_subscribed":
+		return signUps
+	case "unsubscribe_link", "privacy_export", "privacy_erase":
+		return rights
+	default:
+		return name
 	}
-	return name
 }
 
 // least is the percentage of people who must have the newsletter.
@@ -94,11 +94,12 @@ type totals struct {
 	most            map[string]int // maximum per mailbox, by purpose
 }
 
-// tally counts the emails to victims by mailbox and purpose, and reports those that exceed a budget or come too early.
+// tally counts the emails to victims by mailbox and purpose, and reports those that exceed a budget. A mailbox is
+// confirmed if it received a notice for subscribers.
 func tally(emails []devstack.Email, mailboxes map[string]bool, kinds map[string]string, r *fullstack.Report) totals {
 	t := totals{most: map[string]int{}}
 	type key struct{ mailbox, purpose string }
-	got, victims := map[key][]time.Time{}, map[string]bool{}
+	got, victims, confirmed := map[key]int{}, map[string]bool{}, map[string]bool{}
 	for _, m := range emails {
 		address, err := subscription.ParseAddress(m.To)
 		if err != nil || !mailboxes[address.MailboxKey] {
@@ -106,21 +107,16 @@ func tally(emails []devstack.Email, mailboxes map[string]bool, kinds map[string]
 		}
 		t.emails++
 		victims[address.MailboxKey] = true
-		k := key{address.MailboxKey, purpose(kinds[m.Tags["delivery"]])}
-		got[k] = append(got[k], m.At)
+		kind := kinds[m.Tags["delivery"]]
+		got[key{address.MailboxKey, purpose(kind)}]++
+		confirmed[address.MailboxKey] = confirmed[address.MailboxKey] || kind == "email.already_subscribed"
 	}
 	t.victims = len(victims)
 	for _, k := range slices.SortedFunc(maps.Keys(got), func(a, b key) int { return strings.Compare(a.mailbox+a.purpose, b.mailbox+b.purpose) }) {
-		times, may := got[k], caps[k.purpose]
-		slices.SortFunc(times, time.Time.Compare)
-		t.most[k.purpose] = max(t.most[k.purpose], len(times))
-		if len(times) > may.aDay {
-			r.Add("a mailbox received %d emails of %q, %d are allowed", len(times), k.purpose, may.aDay)
-		}
-		for i := 1; i < len(times); i++ {
-			if gap := times[i].Sub(times[i-1]); gap < may.apart {
-				r.Add("a mailbox received emails of %q %s apart, %s is allowed", k.purpose, gap.Round(time.Second), may.apart)
-			}
+		n, may := got[k], limits[confirmed[k.mailbox]][k.purpose]
+		t.most[k.purpose] = max(t.most[k.purpose], n)
+		if n > may {
+			r.Add("a mailbox received %d emails of %q, %d are allowed", n, k.purpose, may)
 		}
 	}
 	return t

@@ -20,7 +20,7 @@ func owner(t *testing.T, s *stack) *subscription.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return subscription.NewStore(db, key, subscription.DomainLimit{}, time.Now)
+	return subscription.NewStore(db, key, time.Now)
 }
 
 // TestCaptchaAndHolds covers sign-ups with a CAPTCHA, and a held sign-up that the owner releases.

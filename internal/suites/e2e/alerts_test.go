@@ -38,6 +38,7 @@ var scenarios = map[string]scenario{
 		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
 		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age", "deliveries/loops"}, workIsLeftUndone,
 	},
+	"emails wait":              {nil, []string{"slots", "email_overdue"}, emailsWait},
 	"the ledger is not proven": {nil, []string{"ledger/seals", "ledger/anchors", "ledger/verification"}, ledgerIsNotProven},
 	"database roles change":    {nil, []string{"role/app", "role/keeper"}, rolesChange},
 }
@@ -258,6 +259,28 @@ func workIsLeftUndone(t *testing.T, w *watch) {
 	w.Fakes.Loops.Heal()
 	w.exec(t, "update outbox set due_at = now() where state = 'ready'") // simulates the passing of time
 	w.resolves("deliveries/loops")
+}
+
+// emailsWait signs up many people of a company from one network, and lets two days pass.
+func emailsWait(t *testing.T, w *watch) {
+	v := newVisitor(w.base, "127.66.1.1")
+	for i := range 11 { // five an hour
+		v.subscribe(t, fmt.Sprintf("person%d@company.net", i))
+	}
+	w.deliver(t)
+	w.fires("slots")
+	if got := w.operator(t, "outbox", "slots"); !strings.Contains(got, "company.net") {
+		t.Errorf("outbox slots: %s", got)
+	}
+	w.exec(t, "update outbox set created_at = created_at - interval '48 hours' where waits_for = 'slot'")
+	w.fires("email_overdue")
+	w.repeats()
+
+	w.exec(t, "update outbox set due_at = now() where waits_for = 'slot'") // simulates the passing of time
+	w.resolves("slots", "email_overdue")
+	if n := w.count(t, "outbox where kind = 'email.confirm' and outcome = 'sent'"); n != 11 {
+		t.Errorf("%d of 11 emails were sent", n)
+	}
 }
 
 // ledgerIsNotProven leaves an event without a seal, then forgets the anchor of its seal, then changes the event.

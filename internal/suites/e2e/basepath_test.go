@@ -62,14 +62,14 @@ func TestBasePath(t *testing.T) {
 			t.Errorf("after unsubscribing: %s", got)
 		}
 		do(t, ctx, chromedp.SendKeys(chromedp.CSS("input[type=email]"), address), chromedp.Submit(chromedp.CSS("input[type=email]")))
-		awaitHeading(t, ctx, "Please check your inbox")
+		awaitHeading(t, ctx, "Check your inbox")
 		// The link is invalid; its page has a form, whose action must drop the query.
 		do(t, ctx, chromedp.Navigate(s.base+"/news/v1"+unsubscribePath+"/?token=nonsense"),
 			chromedp.SendKeys(chromedp.CSS("input[type=email]"), address), chromedp.Submit(chromedp.CSS("input[type=email]")))
-		awaitHeading(t, ctx, "Please check your inbox")
+		awaitHeading(t, ctx, "Check your inbox")
 		do(t, ctx, chromedp.Navigate(s.base+"/news/v1"+privacyPath),
 			chromedp.SendKeys(chromedp.CSS("input[type=email]"), address), chromedp.Submit(chromedp.CSS("input[type=email]")))
-		awaitHeading(t, ctx, "Please check your inbox")
+		awaitHeading(t, ctx, "Check your inbox")
 	})
 }
 

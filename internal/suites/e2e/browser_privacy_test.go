@@ -43,7 +43,7 @@ func TestErasureInABrowser(t *testing.T) {
 	do(t, ctx, chromedp.Navigate(s.base+privacyPath), chromedp.WaitVisible(chromedp.CSS("#form1-email")))
 	picture(t, ctx, "privacy")
 	do(t, ctx, chromedp.SendKeys(chromedp.CSS("#form1-email"), address), chromedp.KeyEvent("\r"))
-	awaitHeading(t, ctx, "Please check your inbox")
+	awaitHeading(t, ctx, "Check your inbox")
 	link := v.mail(t, address, 2).link(t, privacyPath)
 
 	do(t, ctx, chromedp.Navigate(s.base+link), chromedp.WaitVisible(chromedp.CSS("#form0-email")))

@@ -20,7 +20,7 @@ func TestSignUpInABrowser(t *testing.T) {
 	v := newVisitor(s.base, "127.0.0.1")
 
 	do(t, ctx, chromedp.Navigate(s.base+"/"), chromedp.SendKeys(chromedp.CSS("#email"), address), chromedp.Submit(chromedp.CSS("#email")))
-	awaitHeading(t, ctx, "Please check your inbox")
+	awaitHeading(t, ctx, "Check your inbox")
 
 	mail := v.mail(t, address, 1)
 	do(t, ctx, chromedp.Navigate(s.base+mail.link(t, confirmPath)), chromedp.WaitVisible(chromedp.CSS("button")))

@@ -23,7 +23,7 @@ func TestBouncesAndComplaintsSuppress(t *testing.T) {
 	if n := s.count(t, "subscribers where email_norm = 'reader@example.org' and status = 'pending'"); n != 1 {
 		t.Error("a delivery changed the subscriber")
 	}
-	s.exec(t, "update email_log set at = at - interval '1 day', sent_at = sent_at - interval '1 day'") // outside of all budgets
+	s.exec(t, "update email_log set at = at - interval '1 day'") // outside of all budgets
 	for _, address := range []string{"bounce@example.org", "complaint@example.org"} {
 		v.subscribe(t, address)
 		s.deliver(t)

@@ -197,10 +197,12 @@ func (s *stack) count(t testing.TB, from string, args ...any) int {
 	return n
 }
 
-// drained waits until the outbox has no due messages.
+// drained waits until the outbox has no messages but those that a budget or a slot defers.
 func (s *stack) drained(t testing.TB) {
 	t.Helper()
-	eventually(t, "an empty outbox", func() bool { return s.count(t, "outbox where state = 'ready'") == 0 })
+	eventually(t, "an empty outbox", func() bool {
+		return s.count(t, "outbox where state = 'ready' and not coalesce(due_at = deferred_until and due_at > now(), false)") == 0
+	})
 }
 
 // deliver runs deliver once; for systems without schedules.

@@ -58,7 +58,7 @@ func TestAnswersAreTheSameInEveryState(t *testing.T) {
 	t.Parallel()
 	variables := maps.Clone(generous)
 	maps.Copy(variables, map[string]string{
-		"DELIVERY_LINGER": "0s", "LIMITS_DOMAIN_EMAILS_PER_HOUR": "0", "MAIL_DOMAIN_RATE_PER_MINUTE": "0", "MAIL_COMPLAINT_PERCENT": "100",
+		"DELIVERY_LINGER": "0s", "MAIL_DOMAIN_RATE_PER_MINUTE": "0", "MAIL_COMPLAINT_PERCENT": "100",
 	})
 	s := start(t, devstack.Options{Variables: variables, NoSchedules: true})
 	ways := map[string]func(v *visitor, address string) answer{

@@ -108,7 +108,7 @@ func checkOnce(h *history) []string {
 // allowed lists the acceptable answers to a good request; a lost answer or a 503 is always acceptable.
 var allowed = map[string][]int{
 	opSubscribe: {202, 429}, opAskLeave: {202, 429}, opAskExport: {202, 429}, opAskErase: {202, 429},
-	opConfirm: {200, 404, 410, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404, 429}, opMistyped: {404, 422, 429},
+	opConfirm: {200, 404, 410, 429}, opNotMe: {200, 429}, opLeave: {200}, opExport: {200, 404}, opErase: {200, 404, 429}, opMistyped: {200, 404, 422, 429},
 	opLook: {200, 404, 410}, opSuppress: {200}, opExpire: {200},
 }
 
@@ -132,6 +132,8 @@ func checkConverges(h *history) []string {
 		case c.Status == http.StatusServiceUnavailable && c.RetryAfter:
 		case !slices.Contains(allowed[c.Op], c.Status):
 			what = "not an acceptable answer to a good request"
+		case c.Op == opMistyped && c.Status == http.StatusOK && !x.erasedBefore(c):
+			what = "the address of another person was accepted"
 		case c.Status == http.StatusGone && !x.ended(h, c):
 			what = "the link has neither expired nor been declined"
 		}
@@ -150,6 +152,11 @@ func (x *index) ended(h *history, c call) bool {
 	return c.Claims.Purpose == token.Confirm && slices.ContainsFunc(x.byAddress[c.Typed], func(e event) bool {
 		return !e.Committed.After(c.End) && (e.Kind == kindDeclined || e.Kind == kindUnsubscribed && mayBeNotMe(h, e))
 	})
+}
+
+// erasedBefore reports whether the person of a call's link was erased: then the answer is the same for every address.
+func (x *index) erasedBefore(c call) bool {
+	return slices.ContainsFunc(x.byPerson[c.Claims.SubscriberID], func(e event) bool { return e.Kind == kindErased && !e.Committed.After(c.End) })
 }
 
 // mayBeNotMe reports whether "this was not me" may have caused an event: a lost answer has no request id.

@@ -32,18 +32,16 @@ type cell struct{ kind, outcome string }
 
 // cells lists the allowed transitions as "from>to"; "=" is any state that does not change.
 var cells = map[cell][]string{
-	{kindRequested, "confirmation_queued"}:         {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
-	{kindRequested, "confirmation_over_budget"}:    {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
-	{kindRequested, "already_subscribed"}:          {"active>active"},
-	{kindRequested, "already_subscribed_no_email"}: {"active>active"},
-	{kindRequested, "request_suppressed"}:          {"="},
-	{kindRequested, "dropped"}:                     {"="},
-	{kindConfirmed, "confirmed"}:                   {"pending>active"},
-	{kindUnsubscribed, "unsubscribed"}:             {"active>unsubscribed"},
-	{kindDeclined, "declined"}:                     {"pending>none", "pending>unsubscribed"},
-	{kindDeclined, "muted"}:                        {"none>none", "unsubscribed>unsubscribed"},
-	{kindExpired, "expired"}:                       {"pending>none", "pending>unsubscribed", "suppressed>suppressed"},
-	{kindSuppressed, "suppressed"}:                 {"none>suppressed", "pending>suppressed", "active>suppressed", "unsubscribed>suppressed", "erased>suppressed"},
+	{kindRequested, "confirmation_queued"}: {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
+	{kindRequested, "already_subscribed"}:  {"active>active"},
+	{kindRequested, "request_suppressed"}:  {"="},
+	{kindRequested, "dropped"}:             {"="},
+	{kindConfirmed, "confirmed"}:           {"pending>active"},
+	{kindUnsubscribed, "unsubscribed"}:     {"active>unsubscribed"},
+	{kindDeclined, "declined"}:             {"pending>none", "pending>unsubscribed"},
+	{kindDeclined, "muted"}:                {"none>none", "unsubscribed>unsubscribed"},
+	{kindExpired, "expired"}:               {"pending>none", "pending>unsubscribed", "suppressed>suppressed"},
+	{kindSuppressed, "suppressed"}:         {"none>suppressed", "pending>suppressed", "active>suppressed", "unsubscribed>suppressed", "erased>suppressed"},
 	{kindErased, "erased"}: {
 		"none>erased", "pending>erased", "active>erased", "unsubscribed>erased", "suppressed>erased", "erased>erased",
 	},
@@ -117,6 +115,13 @@ func ends(e event) bool {
 	return false
 }
 
+// carries reports whether a delivery has the link of a request. Of one that an erasure deleted, only the kind and the
+// address are known.
+func (x *index) carries(d delivery, request uuid.UUID) bool {
+	e := x.events[request]
+	return d.EventID == request || d.Erased && x.emailOf(e) == d.Kind && x.address(e.SubscriberID) == x.address(d.SubscriberID)
+}
+
 // checkConfirmed checks that activation takes a POST with the link of an email to the address (I6).
 func checkConfirmed(h *history) []string {
 	x, found := newIndex(h), []string{}
@@ -127,7 +132,7 @@ func checkConfirmed(h *history) []string {
 		proven := slices.ContainsFunc(h.Calls, func(c call) bool {
 			return c.Op == opConfirm && (c.RequestID == e.RequestID || c.RequestID == "") && !c.Start.After(e.Committed) &&
 				c.Claims.Purpose == token.Confirm && c.Claims.SubscriberID == e.SubscriberID && c.Claims.EventID == e.RequestEvent &&
-				x.deliveries[c.Delivery].EventID == e.RequestEvent
+				x.carries(x.deliveries[c.Delivery], e.RequestEvent)
 		})
 		if !proven {
 			found = append(found, fmt.Sprintf("event %s: no button of an email was pressed for person %s", e.ID, e.SubscriberID))

@@ -217,8 +217,8 @@ func TestEveryViolationIsFound(t *testing.T) {
 		"an unsubscribe link called ended": {"I7", func(t *testing.T, a *author) {
 			a.call(call{Op: opLook, Claims: token.Claims{Purpose: token.Unsubscribe, Expires: a.now.Add(-time.Hour)}, Status: 410})
 		}},
-		"a second confirmation email":          {"caps", func(t *testing.T, a *author) { a.h.EmailLog[0].Count = 2 }},
-		"a third privacy email":                {"caps", func(t *testing.T, a *author) { a.h.EmailLog[2].Count = 2 }},
+		"a fourth confirmation email":          {"caps", func(t *testing.T, a *author) { a.h.EmailLog[0].Count = 4 }},
+		"a fourth privacy email":               {"caps", func(t *testing.T, a *author) { a.h.EmailLog[2].Count = 3 }},
 		"something left of an erased person":   {"erased", func(t *testing.T, a *author) { a.h.Leftovers[goes] = "an identity" }},
 		"a suppression missing in the journal": {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindUnsubscribed).ID) }},
 		"an erasure missing in the journal":    {"journal", func(t *testing.T, a *author) { delete(a.h.Journal, a.eventOf(t, kindErased).ID) }},
@@ -306,7 +306,7 @@ func TestExcusedViolations(t *testing.T) {
 			a.h.Rows = slices.DeleteFunc(a.h.Rows, func(r row) bool { return r.ID == waits })
 			a.call(call{Op: opLook, Typed: "waits@example.org", Claims: claims, Status: 410})
 		},
-		"a second confirmation email, a day later": func(t *testing.T, a *author) { a.h.EmailLog[0].Count, a.h.Days = 2, 1 },
+		"a fourth confirmation email, a day later": func(t *testing.T, a *author) { a.h.EmailLog[0].Count, a.h.Days = 4, 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := goodHistory()

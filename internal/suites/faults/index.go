@@ -92,8 +92,9 @@ func newIndex(h *history) *index {
 	return x
 }
 
-// restore adds the delivery of an email that an erasure has deleted since. Its id has the time at which it was decided,
-// under the lock of the mailbox, so the latest request before that time caused it.
+// restore adds the delivery of an email that an erasure has deleted since. Its id has the time at which the first
+// request was decided, under the lock of the mailbox, so the latest request before that time is that one. The email may
+// carry a later one of its kind.
 func (x *index) restore(m email) {
 	id, err := uuid.Parse(m.Delivery)
 	if err != nil || id.Version() != 7 {
@@ -101,14 +102,22 @@ func (x *index) restore(m email) {
 	}
 	decided := time.Unix(id.Time().UnixTime())
 	var cause event
+	mailbox := mailboxOf(known(m.To))
+	for address, events := range x.byAddress {
+		for _, e := range events {
+			requests := e.Kind == kindRequested || e.Kind == kindLinkRequested
+			if mailboxOf(address) == mailbox && requests && !e.At.Truncate(time.Millisecond).After(decided) && !e.At.Before(cause.At) {
+				cause = e
+			}
+		}
+	}
+	kind := x.emailOf(cause)
 	for _, e := range x.byAddress[known(m.To)] {
-		requests := e.Kind == kindRequested || e.Kind == kindLinkRequested
-		if requests && !e.At.Truncate(time.Millisecond).After(decided) && !e.At.Before(cause.At) {
+		if x.emailOf(e) == kind && e.At.Before(m.At) && (e.At.After(cause.At) || x.address(cause.SubscriberID) != known(m.To)) {
 			cause = e
 		}
 	}
 	erased, found := x.erasure(cause)
-	kind := x.emailOf(cause)
 	if found && kind != "" && decided.Before(erased.Committed) {
 		x.deliveries[m.Delivery] = delivery{
 			ID: id, SubscriberID: cause.SubscriberID, EventID: cause.ID, Kind: kind, Created: cause.At, Erased: true,

@@ -159,8 +159,7 @@ func (r *run) passDay(ctx context.Context) {
 	_ = r.system.admin(ctx, func(conn *pgx.Conn) error {
 		r.recorder.dayPassed() // first, so that the count is never too low
 		_, err := conn.Exec(ctx, `
-			update email_log set at = at - interval '25 hours', sent_at = sent_at - interval '25 hours'
-			where greatest(at, sent_at) > now() - interval '25 hours'`)
+			update email_log set at = at - interval '25 hours'`)
 		return err
 	})
 }

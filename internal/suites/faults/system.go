@@ -44,7 +44,7 @@ var settings = map[string]string{"track_commit_timestamp": "on", "synchronous_co
 var variables = map[string]string{
 	"UPSTASH_VECTOR_REST_URL": "", // its people resemble each other
 	"LIMITS_SUBSCRIBE":        "400/1m@host,4000/1m@site", "LIMITS_UNSUBSCRIBE": "400/1m@host,4000/1m@site",
-	"LIMITS_PRIVACY": "400/1m@host,4000/1m@site", "LIMITS_DOMAIN_EMAILS_PER_HOUR": "0", "MAIL_RATE_PER_MINUTE": "0", "MAIL_DOMAIN_RATE_PER_MINUTE": "0",
+	"LIMITS_PRIVACY": "400/1m@host,4000/1m@site", "MAIL_RATE_PER_MINUTE": "0", "MAIL_DOMAIN_RATE_PER_MINUTE": "0",
 	"DELIVERY_LINGER": "0s", "SLACK_WEBHOOK_URL": "", "DISCORD_WEBHOOK_URL": "", "WEBHOOK_URLS": "", "WEBHOOK_SECRETS": "",
 	"GA4_MEASUREMENT_ID": "", "GA4_API_SECRET": "",
 }
@@ -153,7 +153,7 @@ func (s *system) openOwn(ctx context.Context, dir string) error {
 		return err
 	}
 	s.onStop(s.own.Close)
-	s.store = subscription.NewStore(s.own, key, subscription.DomainLimit{}, time.Now)
+	s.store = subscription.NewStore(s.own, key, time.Now)
 	s.journal, err = journal.New(journalConfig)
 	return err
 }
