@@ -16,9 +16,8 @@ import (
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	limits, cfg, vault := config.Read[admission.PrivacyLimits](env), config.Read[privacy.Config](env), outbox.ReadVault(env)
-	domain := config.Read[subscription.DomainLimit](env) // of emails to new addresses
 	export, erase := token.ReadRing(env, token.Export), token.ReadRing(env, token.Erase)
-	service, err := visitor.Open(ctx, env, visitor.Config{Endpoint: admission.Privacy, Limits: limits.Policies, DomainLimit: domain})
+	service, err := visitor.Open(ctx, env, visitor.Config{Endpoint: admission.Privacy, Limits: limits.Policies})
 	if err != nil {
 		return lambdafn.Function{}, err
 	}

@@ -57,7 +57,7 @@ var emailRows = []emailRow{
 		states: []State{Pending},
 	},
 	{
-		email: RectifyEmail, loggedAs: ConfirmEmail, link: token.Confirm, budget: signUpBudget,
+		email: RectifyEmail, loggedAs: RectifyEmail, link: token.Confirm, budget: signUpBudget,
 		states: []State{Pending},
 	},
 	{

@@ -139,7 +139,7 @@ from identities n, identities o
 where n.subscriber_id = $2::text::uuid and o.subscriber_id = $1::text::uuid and p.email_hmac = o.email_hmac and p.reason = 'restriction'`
 	// As an erasure does: nothing leads from the old address to the events of the subscriber.
 	blurOldEmailLogSQL = `
-update email_log set id = gen_random_uuid(), at = date_trunc('day', at, 'UTC'), sent_at = date_trunc('day', sent_at, 'UTC')
+update email_log set id = gen_random_uuid(), at = date_trunc('day', at, 'UTC')
 where mailbox_hmac = (select mailbox_hmac from identities where subscriber_id = $1::text::uuid)`
 	// All ids of the subscriber follow, so that a later copy or erasure still covers them.
 	moveIdentitiesSQL = `

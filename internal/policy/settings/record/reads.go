@@ -223,8 +223,6 @@ var Reads = map[string]Variables{
 	},
 	"privacy": {
 		Settings: []string{
-			"LIMITS_DOMAIN_EMAILS_PER_HOUR",
-			"LIMITS_EXEMPT_DOMAINS",
 			"LIMITS_PRIVACY",
 			"LOG_LEVEL",
 			"PRIVACY_CONTACT",
