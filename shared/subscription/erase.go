@@ -201,6 +201,9 @@ func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 const (
 	forgetContextSQL = `
 delete from event_context where event_id in (select id from ledger_events where subscriber_id = any($1::text[]::uuid[]))`
+	// Deliver may be expanding a message: after the lock, the deletion sees what that added.
+	lockMessagesSQL = `
+select from outbox where subscriber_id = any($1::text[]::uuid[]) for update`
 	forgetMessagesSQL = `
 delete from outbox where subscriber_id = any($1::text[]::uuid[])`
 	forgetEngagementSQL = `
@@ -239,6 +242,7 @@ insert into erasures (id, email_hmac, key_id, at) values (gen_random_uuid(), $1:
 func (t *erasureTx) forget(b *pgx.Batch) {
 	b.Queue(forgetIdentitiesSQL, t.ids)
 	b.Queue(forgetContextSQL, t.ids)
+	b.Queue(lockMessagesSQL, t.ids)
 	b.Queue(forgetMessagesSQL, t.ids)
 	b.Queue(forgetEngagementSQL, t.ids)
 	b.Queue(forgetRequestsSQL, t.ids, t.now)

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"newsletter/shared/outbox"
 )
 
 // An erasure waits for transactions that have read the subscriber and are about to write, so that it also deletes what
@@ -47,6 +49,54 @@ func TestAnErasureSeesWhatBeganBeforeIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is added for the destinations while a subscriber is erased goes with the erasure, or is not added after it.
+func TestAnErasureDuringAnExpansion(t *testing.T) {
+	const left = "outbox where event_id not in (select id from ledger_events where kind = 'subscription.erased')"
+	t.Run("before it", func(t *testing.T) {
+		b := setup(t)
+		b.activate(jane)
+		claimed, err := outbox.NewWorker(b.db, b.now).Claim(t.Context(), outbox.Limits{Due: 10}, time.Minute)
+		if err != nil || len(claimed) == 0 {
+			t.Fatal(claimed, err)
+		}
+		b.erase(Erasure{Address: address(t, jane)}, ErasedNow)
+		for _, d := range claimed {
+			if err := outbox.NewWorker(b.db, b.now).Expand(t.Context(), d, outbox.Destination{Name: "loops"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := b.count(left); n != 0 {
+			t.Errorf("%d messages of an erased subscriber", n)
+		}
+	})
+	t.Run("meanwhile", func(t *testing.T) {
+		b := setup(t)
+		b.activate(jane)
+		deliver := b.server.Conn(t)
+		if _, err := deliver.Exec(t.Context(), `begin;
+			update outbox set state = 'done', outcome = 'expanded', finished_at = now() where kind = 'change';
+			insert into outbox (id, kind, subscriber_id, event_id, epoch, due_at, created_at, state)
+			select gen_random_uuid(), 'change:loops', subscriber_id, event_id, epoch, due_at, created_at, 'ready' from outbox where kind = 'change'`); err != nil {
+			t.Fatal(err)
+		}
+		erased := make(chan error, 1)
+		go func() {
+			_, err := b.eraser().Erase(b.Context(), Erasure{Address: address(b, jane), Visit: visit})
+			erased <- err
+		}()
+		b.blockedOr(erased)
+		if _, err := deliver.Exec(t.Context(), "commit"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-erased; err != nil {
+			t.Fatal(err)
+		}
+		if n := b.count(left); n != 0 {
+			t.Errorf("%d messages of an erased subscriber", n)
+		}
+	})
 }
 
 // blockedOr waits until a session waits for a lock, or until done has a result.
