@@ -103,9 +103,15 @@ func newVisitor(base, ip, agent string) *visitor {
 
 // post returns the status of the answer; 0 if there was none.
 func (v *visitor) post(ctx context.Context, path, body string) int {
+	status, _ := v.exchange(ctx, path, body)
+	return status
+}
+
+// exchange returns the status and the text of the answer.
+func (v *visitor) exchange(ctx context.Context, path, body string) (int, string) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, v.base+path, strings.NewReader(body))
 	if err != nil {
-		return 0
+		return 0, ""
 	}
 	request.Header.Set("User-Agent", v.agent)
 	if strings.HasPrefix(body, "{") {
@@ -115,9 +121,9 @@ func (v *visitor) post(ctx context.Context, path, body string) int {
 	}
 	response, err := v.client.Do(request)
 	if err != nil {
-		return 0
+		return 0, ""
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.Copy(io.Discard, response.Body) // so that the connection is reused
-	return response.StatusCode
+	answer, _ := io.ReadAll(response.Body) // to its end, so that the connection is reused
+	return response.StatusCode, string(answer)
 }

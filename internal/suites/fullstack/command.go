@@ -11,10 +11,10 @@ import (
 // Report is the result of a command that measures or attacks the system.
 type Report struct {
 	Problems []string
-	Text     string // one line
+	Text     string // the summary
 }
 
-// String returns the line.
+// String returns the summary.
 func (r *Report) String() string { return r.Text }
 
 // Add adds a problem.

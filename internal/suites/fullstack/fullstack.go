@@ -29,8 +29,9 @@ type Stack struct {
 
 var errNoRedis = errors.New("redis-server is missing; install it with make setup")
 
-// Start starts a system with a named database and a number of environments per function. The caller stops it.
-func Start(ctx context.Context, name string, concurrency int) (s *Stack, err error) {
+// Start starts a system with a named database and a number of environments per function. change changes how the
+// functions run. The caller stops it.
+func Start(ctx context.Context, name string, concurrency int, change ...func(*devstack.Options)) (s *Stack, err error) {
 	s = &Stack{}
 	defer func() {
 		if err != nil {
@@ -73,12 +74,15 @@ func Start(ctx context.Context, name string, concurrency int) (s *Stack, err err
 		return s, err
 	}
 	db := s.Database
-	s.Stack, err = devstack.Start(ctx, devstack.Options{
+	options := devstack.Options{
 		Root: root, Dir: filepath.Join(dir, "stack"), Log: io.Discard, Concurrency: concurrency,
 		Redis:    &devstack.Redis{URL: s.Redis.URL, CAFile: s.Redis.CAFile},
 		Database: &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword, KeeperPassword: db.KeeperPassword},
-	})
-	if err != nil {
+	}
+	for _, f := range change {
+		f(&options)
+	}
+	if s.Stack, err = devstack.Start(ctx, options); err != nil {
 		return s, err
 	}
 	s.undo = append(s.undo, func() { s.Stack.Stop(context.WithoutCancel(ctx)) })
