@@ -138,7 +138,10 @@ func (s *stage) spy(ctx context.Context, houses []*house, invented, bouncing int
 			return err
 		}
 	}
-	every(func(h *house) []request { return []request{subscribe(h.neighbor())} })
+	every(func(h *house) []request {
+		return []request{subscribe(h.neighbor()), linkTo(httpapi.UnsubscribePath, h.neighbor(), ""), linkTo(httpapi.PrivacyPath, h.neighbor(), "export")}
+	})
+	began := s.passed
 	for _, wait := range []time.Duration{0, 4 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 20 * time.Hour, 24 * time.Hour} {
 		if err := s.pass(ctx, wait); err != nil {
 			return err
@@ -146,8 +149,10 @@ func (s *stage) spy(ctx context.Context, houses []*house, invented, bouncing int
 		if err := s.settle(ctx); err != nil {
 			return err
 		}
-		for _, h := range houses {
-			h.seen += fmt.Sprintf("after %v: %d emails\n", wait, len(s.received(h.neighbor(), 0)))
+	}
+	for _, h := range houses {
+		for _, l := range s.received(h.neighbor(), began) {
+			h.seen += fmt.Sprintf("%s after %v\n", l.kind, l.at-began)
 		}
 	}
 	return nil
