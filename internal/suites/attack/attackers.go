@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -17,8 +18,9 @@ import (
 const (
 	// mostADay and mostAMonth are the most emails that a mailbox without a confirmation gets: README promises that.
 	mostADay, mostAMonth = 3, 7
-	// The neighbor's guesses are right as often as a coin's: within 2.8 standard deviations of half of 200.
-	fewestHits, mostHits = 80, 120
+	// The neighbor's guesses are right as often as a coin's: within this many standard deviations of half of them, which
+	// is 80 to 120 times of 200.
+	deviations = 2.83
 
 	// For busyHours, the attackers and everybody else act once an hour, later once in quietStep.
 	busyHours = 72
@@ -56,14 +58,16 @@ func runAttackers(ctx context.Context, rounds, days int, seed uint64, log io.Wri
 		stage: s, random: rand.New(rand.NewPCG(seed, 2)), bombed: map[string]string{victim: "the victim"},
 		asked: map[string]time.Duration{}, natural: map[string]time.Duration{},
 	}
-	hits, err := s.neighborRounds(ctx, rounds, c.random, log)
+	hits, tells, err := s.neighborRounds(ctx, rounds, c.random, log)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.month(ctx, days, log); err != nil {
 		return nil, err
 	}
-	return c.judgeMonth(hits, rounds), nil
+	r := c.judgeMonth(hits, rounds)
+	r.Problems = append(r.Problems, tells...)
+	return r, nil
 }
 
 // month passes, first hour by hour.
@@ -243,7 +247,7 @@ func (c *campaign) judgeMonth(hits, rounds int) *fullstack.Report {
 	if day > mostADay || month > mostAMonth {
 		r.Add("a mailbox received %d emails in a day (%s) and %d in 30 days (%s); at most %d and %d are allowed", day, dayOf, month, monthOf, mostADay, mostAMonth)
 	}
-	if 200*hits < fewestHits*rounds || 200*hits > mostHits*rounds {
+	if math.Abs(float64(2*hits-rounds)) > deviations*math.Sqrt(float64(rounds)) {
 		r.Add("the neighbor was right %d of %d times", hits, rounds)
 	}
 	var stopped time.Duration

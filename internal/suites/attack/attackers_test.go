@@ -3,6 +3,7 @@ package main
 import (
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -17,6 +18,9 @@ func TestASmallCampaign(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log(report)
+	for _, problem := range report.Problems {
+		t.Error(problem)
+	}
 }
 
 func TestTheNeighborComparesWithReferences(t *testing.T) {
@@ -25,6 +29,12 @@ func TestTheNeighborComparesWithReferences(t *testing.T) {
 	known := []*house{{reference: true, subscribed: true, seen: "a"}, {reference: true, subscribed: false, seen: "b"}, {subscribed: false, seen: "a"}}
 	if !guess(known, "a", random) || guess(known, "b", random) {
 		t.Error("the neighbor does not recognize a reference")
+	}
+	if got := difference(known[:2]); !strings.Contains(got, "a subscriber's shows\na, another's\nb") {
+		t.Errorf("houses that differ: %q", got)
+	}
+	if got := difference(known); got != "" {
+		t.Errorf("houses of one state that look like those of the other: %q", got)
 	}
 	right := 0
 	for range 1000 {

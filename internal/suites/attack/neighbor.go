@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -29,10 +30,10 @@ var crowds = []struct{ invented, bouncing int }{{0, 0}, {3, 3}, {4, 4}, {17, 0},
 // references is the number of houses of each state that a neighbor compares with.
 const references = 2
 
-// neighborRounds lets the neighbor guess, in as many rounds, and returns how often that is right. The neighbor knows the
-// system: for each way to attack, there are houses whose state is known, and the guess is the state of those that look
-// like the one attacked; a coin decides when both or neither do.
-func (s *stage) neighborRounds(ctx context.Context, rounds int, random *rand.Rand, log io.Writer) (hits int, err error) {
+// neighborRounds lets the neighbor guess, in as many rounds, and returns how often that is right, and which ways to attack
+// tell the states apart. The neighbor knows the system: for each way to attack, there are houses whose state is known,
+// and the guess is the state of those that look like the one attacked; a coin decides when both or neither do.
+func (s *stage) neighborRounds(ctx context.Context, rounds int, random *rand.Rand, log io.Writer) (hits int, tells []string, err error) {
 	for n, crowd := range crowds {
 		count := rounds/len(crowds) + min(1, rounds%len(crowds)/(n+1))
 		houses := make([]*house, 0, count+2*references)
@@ -44,10 +45,10 @@ func (s *stage) neighborRounds(ctx context.Context, rounds int, random *rand.Ran
 			houses = append(houses, h)
 		}
 		if err := s.moveIn(ctx, houses); err != nil {
-			return hits, err
+			return hits, tells, err
 		}
 		if err := s.spy(ctx, houses, crowd.invented, crowd.bouncing); err != nil {
-			return hits, err
+			return hits, tells, err
 		}
 		right := 0
 		for _, h := range houses {
@@ -57,8 +58,24 @@ func (s *stage) neighborRounds(ctx context.Context, rounds int, random *rand.Ran
 		}
 		hits += right
 		fmt.Fprintf(log, "neighbor: %d invented addresses, %d bounce: right %d of %d times\n", crowd.invented, crowd.bouncing, right, count)
+		if tell := difference(houses); tell != "" {
+			tells = append(tells, fmt.Sprintf("with %d invented addresses of which %d bounce, a neighbor can tell who subscribes: %s", crowd.invented, crowd.bouncing, tell))
+		}
 	}
-	return hits, nil
+	return hits, tells, nil
+}
+
+// difference returns what all houses of one state show and none of the other, if all houses of a state look alike.
+func difference(houses []*house) string {
+	seen := map[bool]map[string]bool{false: {}, true: {}}
+	for _, h := range houses {
+		seen[h.subscribed][h.seen] = true
+	}
+	yes, no := slices.Collect(maps.Keys(seen[true])), slices.Collect(maps.Keys(seen[false]))
+	if len(yes) != 1 || len(no) != 1 || yes[0] == no[0] {
+		return ""
+	}
+	return fmt.Sprintf("a subscriber's shows\n%s, another's\n%s", yes[0], no[0])
 }
 
 // moveIn makes the people who are to be subscribed so, and lets two days pass.
