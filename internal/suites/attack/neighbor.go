@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"newsletter/shared/httpapi"
@@ -75,7 +76,11 @@ func difference(houses []*house) string {
 	if len(yes) != 1 || len(no) != 1 || yes[0] == no[0] {
 		return ""
 	}
-	return fmt.Sprintf("a subscriber's shows\n%s, another's\n%s", yes[0], no[0])
+	only := func(these, those string) string {
+		known := strings.Split(those, "\n")
+		return strings.Join(slices.DeleteFunc(strings.Split(these, "\n"), func(line string) bool { return slices.Contains(known, line) }), ", ")
+	}
+	return fmt.Sprintf("a subscriber's domain shows %q, another's %q", only(yes[0], no[0]), only(no[0], yes[0]))
 }
 
 // moveIn makes the people who are to be subscribed so, and lets two days pass.
