@@ -25,8 +25,9 @@ func (h house) person() string   { return "anna.mueller@" + h.domain }
 func (h house) neighbor() string { return "ben.smith@" + h.domain }
 
 // crowds are the numbers of invented addresses by which the neighbor tries to reach a limit of a domain, whatever it
-// counts. bouncing is how many of them bounce.
-var crowds = []struct{ invented, bouncing int }{{0, 0}, {3, 3}, {4, 4}, {17, 0}, {18, 0}, {19, 0}, {20, 9}, {47, 0}, {48, 0}, {49, 20}}
+// counts. bouncing is how many of them bounce. The first three found every difference that there was before the limits
+// counted requests only.
+var crowds = []struct{ invented, bouncing int }{{49, 20}, {17, 0}, {4, 4}, {0, 0}, {3, 3}, {18, 0}, {19, 0}, {20, 9}, {47, 0}, {48, 0}}
 
 // references is the number of houses of each state that a neighbor compares with.
 const references = 2
@@ -36,7 +37,13 @@ const references = 2
 // and the guess is the state of those that look like the one attacked; a coin decides when both or neither do.
 func (s *stage) neighborRounds(ctx context.Context, rounds int, random *rand.Rand, log io.Writer) (hits int, tells []string, err error) {
 	for n, crowd := range crowds {
-		count := rounds/len(crowds) + min(1, rounds%len(crowds)/(n+1))
+		count := rounds / len(crowds)
+		if n < rounds%len(crowds) {
+			count++
+		}
+		if count == 0 {
+			break
+		}
 		houses := make([]*house, 0, count+2*references)
 		for i := range cap(houses) {
 			h := &house{domain: fmt.Sprintf("house-%d-%d.org", n, i), subscribed: random.IntN(2) == 0}
