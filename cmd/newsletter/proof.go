@@ -18,6 +18,8 @@ func eventText(kind ledger.Kind) string {
 		return "Signed up for the newsletter"
 	case ledger.Confirmed:
 		return "Consented, by the button behind the link emailed to the address"
+	case ledger.Rectified:
+		return "Changed the address, by the button behind the link emailed to the new one"
 	case ledger.Unsubscribed:
 		return "Withdrew the consent"
 	case ledger.Declined:
@@ -109,7 +111,7 @@ func facts(s subscription.Step) []fact {
 		return append(origin, fact{"consent box", box}, fact{"text shown", text})
 	case ledger.Imported:
 		return append(origin, fact{"consented at", fromList(s.Data.OriginalAt)}, fact{"evidence", fromList(s.Evidence)}, fact{"text shown", text})
-	case ledger.Confirmed:
+	case ledger.Confirmed, ledger.Rectified:
 		return []fact{{"text shown", text}}
 	default:
 		return []fact{{"happened at", s.Data.OriginalAt}} // recorded later

@@ -34,6 +34,9 @@ func TestPrintProof(t *testing.T) {
 			subscription.Step{Kind: ledger.Confirmed, Text: text, Source: blog, Data: ledger.Data{Locale: "de"}},
 			[]string{"Consented, by the button", "text shown       version 2026-11, de"}, []string{"page", "consent box"},
 		},
+		"another address": {
+			subscription.Step{Kind: ledger.Rectified, Text: text, Source: blog}, []string{"Changed the address", "text shown       version 2026-11, de"}, []string{"page"},
+		},
 		"an import": {
 			subscription.Step{Kind: ledger.Imported, Text: text, Data: ledger.Data{OriginalAt: "2023-01-02T03:04:05Z"}, Evidence: "ticked box on paper form 12"},
 			[]string{"Imported by the operator", "consented at     2023-01-02T03:04:05Z (according to the list)", "evidence         ticked box on paper form 12 (according to the list)", "version 2026-11, de"}, nil,
