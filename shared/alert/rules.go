@@ -54,7 +54,7 @@ type text struct{ title, advice string }
 
 // texts has a text for each rule. docs/alerts.md lists them, which a test checks.
 var texts = map[Rule]text{
-	Database:           {"Database unavailable", "Sign-ups are answered with 503; one-click unsubscribes are queued and applied later. Check RDS and its proxy."},
+	Database:           {"Database unavailable", "Sign-ups are answered with 503; one-click unsubscribes, bounces and complaints are queued and applied later. Check RDS and its proxy."},
 	Check:              {"Health check failed", "Run `newsletter health`, or invoke the function directly, to see the cause."},
 	Errors:             {"High error rate", "`newsletter perf` shows the routes; Sentry or the functions' logs show the cause."},
 	Limiter:            {"Rate limiter degraded (Redis unavailable)", "Requests are served, each environment limits on its own, and the mailbox budget still applies. Check the Redis server."},
