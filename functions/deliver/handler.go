@@ -27,6 +27,8 @@ const (
 	// timeToSend bounds one delivery: the send, and the database calls before and after it. No send starts with less
 	// time left of its lease or of the invocation.
 	timeToSend = 20 * time.Second
+	// endEvery is the least interval between two searches for overdue emails.
+	endEvery = time.Minute
 	// pollEvery is the interval between polls of an empty outbox.
 	pollEvery = 2 * time.Second
 	// minThrottle and maxThrottle bound the pause after the email service throttled a send. Its rates are per second.
@@ -58,6 +60,7 @@ type handler struct {
 	recipients []privacy.Service
 	recorded   bool
 	exempt     subscription.Exemptions // from the slots of sign-ups
+	nextEnd    time.Time               // of overdue emails
 	now        func() time.Time
 }
 
@@ -83,11 +86,14 @@ func (h *handler) event(ctx context.Context, event json.RawMessage) (any, error)
 	r := newRun(h)
 	defer r.noteOutcomes(ctx)
 	r.checkBreaker(ctx)
-	ended, err := h.queue.EndOverdue(ctx)
-	if err != nil {
-		return nil, err
+	if now := h.now(); !now.Before(h.nextEnd) { // it reads all that waits
+		ended, err := h.queue.EndOverdue(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h.nextEnd = now.Add(endEvery)
+		r.countIfAny(outbox.Outdated, ended)
 	}
-	r.countIfAny(outbox.Outdated, ended)
 	end := h.now().Add(h.config.Linger)
 	for h.hasTime(ctx) {
 		err := h.subscribers.ReleaseSlots(ctx, h.exempt)

@@ -118,6 +118,7 @@ func TestAWaitEnds(t *testing.T) {
 	b.Exec(`update outbox set created_at = now() - interval '71 hours 59 minutes'`)
 	b.expect(b.run(t.Context(), f), `{}`)
 	b.Exec(`update outbox set created_at = now() - interval '72 hours'`)
+	f = b.Open(open) // another minute
 	b.expect(b.run(t.Context(), f), `{"outdated":1}`)
 	b.expectRows("email.confirm done outdated 0")
 	if got := b.Strings(`select outcome from outbox where domain_hmac is not null`); len(got) != 0 {
