@@ -210,9 +210,9 @@ func logEmail(b *pgx.Batch, id uuid.UUID, purpose string, now time.Time) {
 
 // CheckSend decides whether a due email may be sent now. It returns the delivery to send, with its recipient: of
 // several emails of one kind that wait for a mailbox, the newest leaves as soon as the first is due, and the others are
-// ended. A retry sends the same email again. Call it immediately before sending. It counts the mailbox budget, however long emails waited; an email that is
-// checked again counts once. Emails of an unknown kind pass without being counted. It is one transaction in two round
-// trips. The error is the database's.
+// ended. A retry sends the same email again. Call it immediately before sending. It counts the mailbox budget, however
+// long emails waited; an email that is checked again counts once. Emails of an unknown kind pass without being counted.
+// It is one transaction in two round trips. The error is the database's.
 func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (outbox.Delivery, Recipient, SendDecision, error) {
 	email := EmailOf(d.Kind).row()
 	if email.email == NoEmail {

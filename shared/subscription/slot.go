@@ -20,8 +20,9 @@ import (
 // SlotConfig is about the slots of sign-ups.
 type SlotConfig struct {
 	// Registrable domains whose sign-ups never wait for a slot, besides those of SITE_PUBLIC_URL and MAIL_FROM; they
-	// cover their subdomains. MAIL_DOMAIN_RATE_PER_MINUTE does not apply to them. At other domains that are no known provider, at most 20 emails of sign-ups an hour and
-	// 100 a day leave. Emails that wait for a slot leave within a minute of the change. Empty: none.
+	// cover their subdomains. MAIL_DOMAIN_RATE_PER_MINUTE does not apply to them. At other domains that are no known
+	// provider, at most 20 emails of sign-ups an hour and 100 a day leave. Emails that wait for a slot leave within a
+	// minute of the change. Empty: none.
 	Exempt Exemptions `env:"LIMITS_EXEMPT_DOMAINS" example:"example.org"`
 }
 
