@@ -68,6 +68,26 @@ func TestKill(t *testing.T) {
 	}
 }
 
+// A killed start takes its event with it and does not delay the next start, which a start that fails by itself does.
+func TestKillDuringAStart(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, Function{Env: []string{"PROBE_INIT=hang"}})
+	done, err := s.send(t.Context(), "probe", []byte(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the function starts", func() bool { return s.Kill("probe") == 1 })
+	if o := <-done; o.err != nil || o.result.FunctionError == "" {
+		t.Errorf("%v, %s", o.err, o.result.Payload)
+	}
+	p := s.functions["probe"]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failures != 0 || !p.retryAt.IsZero() {
+		t.Errorf("%d starts failed, the next may begin at %v", p.failures, p.retryAt)
+	}
+}
+
 // Close while environments start leaves none behind.
 func TestCloseDuringStarts(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,7 @@ type pool struct {
 	failures int       // starts that failed in a row
 	retryAt  time.Time // no start before it
 	failure  error     // why the last start failed
+	kills    int       // calls of kill
 }
 
 func newPool(f Function, region string, logs *lockedWriter, now func() time.Time) *pool {
@@ -101,7 +102,7 @@ func (p *pool) take() (e *environment, fresh bool, err error) {
 	if n := len(p.idle); n > 0 {
 		e, p.idle = p.idle[n-1], p.idle[:n-1]
 	}
-	closed, waiting, failure := p.closed, time.Now().Before(p.retryAt), p.failure
+	closed, waiting, failure, kills := p.closed, time.Now().Before(p.retryAt), p.failure, p.kills
 	p.mu.Unlock()
 	switch {
 	case e != nil:
@@ -112,7 +113,7 @@ func (p *pool) take() (e *environment, fresh bool, err error) {
 		return nil, false, failure
 	}
 	if e, err = startEnvironment(p); err != nil {
-		return nil, false, p.startFailed(err)
+		return nil, false, p.startFailed(err, kills)
 	}
 	p.mu.Lock()
 	p.failures, p.retryAt = 0, time.Time{}
@@ -121,12 +122,15 @@ func (p *pool) take() (e *environment, fresh bool, err error) {
 }
 
 // startFailed makes the next start wait, longer each time, so that a function that cannot start does not take the whole
-// machine for trying.
-func (p *pool) startFailed(err error) error {
+// machine for trying. kills is p.kills before the start: one that a fault ended says nothing about the next.
+func (p *pool) startFailed(err error, kills int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	switch {
+	case p.closed:
 		return errClosed
+	case p.kills != kills:
+		return err
 	}
 	p.failures++
 	pause := min(100*time.Millisecond<<min(p.failures-1, 10), maxBackoff)
@@ -191,6 +195,7 @@ func (p *pool) close() {
 // kill ends the processes that there are. New events start new ones.
 func (p *pool) kill() int {
 	p.mu.Lock()
+	p.kills++
 	all := slices.Collect(maps.Keys(p.all))
 	p.mu.Unlock()
 	var killing sync.WaitGroup
