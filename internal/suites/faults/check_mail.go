@@ -128,8 +128,9 @@ func excused(h *history, m email) bool {
 	})
 }
 
-// inFlight is how long before its arrival at the email service an email may have been begun.
-const inFlight = time.Second
+// inFlight is how long before its arrival at the email service an email may have been begun, on a machine that is busy
+// with other tests.
+const inFlight = 3 * time.Second
 
 // checkNoEmailAfterEnd checks that no email that was decided before a subscriber left is begun after that has
 // committed (I5).
