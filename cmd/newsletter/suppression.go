@@ -15,7 +15,7 @@ import (
 
 const suppressionUsage = `suppression list [--reason R] [--json]   list suppressions, without addresses (R: complaint, bounce, objection, restriction, declined, operator)
 suppression add EMAIL                    suppress an address permanently
-suppression remove EMAIL                 remove a suppression; the address is then unsubscribed and may sign up again`
+suppression remove EMAIL                 remove a suppression; the address may then sign up again, and a restricted subscription continues`
 
 // suppressionCommand manages suppressed addresses.
 func suppressionCommand(ctx context.Context, args []string) error {
