@@ -67,3 +67,30 @@ func TestAnyHistoryKeepsTheBudgets(t *testing.T) {
 		t.Errorf("only %d emails were sent: the test is void", len(sent))
 	}
 }
+
+// TestAClockMovedBackKeepsTheBudgets and, once it is right again, delays nothing for longer than they do.
+func TestAClockMovedBackKeepsTheBudgets(t *testing.T) {
+	b := setup(t)
+	ask := func() int {
+		t.Helper()
+		a := address(t, spelling(0))
+		_, requested := b.store.Request(t.Context(), Request{Address: a, Visit: visit})
+		_, linked := b.store.RequestLink(t.Context(), LinkRequest{Address: a, Email: ExportLinkEmail, Visit: visit})
+		if err := errors.Join(requested, linked); err != nil {
+			t.Fatal(err)
+		}
+		return len(b.deliver())
+	}
+	sent := 0
+	for range 10 {
+		sent += ask()
+		b.advance(-6 * time.Hour)
+	}
+	if sent < 2 || sent > 3 {
+		t.Errorf("%d emails while the clock was moved back, want a confirmation and a link, at most one more", sent)
+	}
+	b.advance(10*6*time.Hour + 25*time.Hour)
+	if got := ask(); got != 2 {
+		t.Errorf("%d emails a day later, want a confirmation and a link", got)
+	}
+}
