@@ -244,14 +244,12 @@ func TestALongPauseEndsInOneEmail(t *testing.T) {
 	if err := b.handler().queue.Pause(t.Context(), outbox.Email, "maintenance"); err != nil {
 		t.Fatal(err)
 	}
-	f := b.Open(open)
 	for day := range 4 {
 		for i := range 3 {
 			b.SignUp(fmt.Sprintf("vic.tim+t%d@gmail.com", 3*day+i))
 			b.SignUp(fmt.Sprintf("jane%d@example.org", 3*day+i))
 		}
-		f = b.Open(open) // another minute
-		got := b.run(t.Context(), f)
+		got := b.run(t.Context(), b.Open(open)) // another minute
 		if ended, paused := []int{0, 0, 0, 6}[day], []int{6, 12, 18, 18}[day]; got[outbox.Outdated] != ended || got[outbox.Paused] != paused {
 			t.Errorf("day %d: %v", day, got)
 		}
@@ -263,7 +261,7 @@ func TestALongPauseEndsInOneEmail(t *testing.T) {
 	}
 	b.Exec(`update pauses set resumed_at = now()`)
 	b.due()
-	f = b.Open(open)
+	f := b.Open(open)
 	b.expect(b.run(t.Context(), f), `{"outdated":6,"sent":7,"superseded":5}`)
 	b.expect(b.run(t.Context(), f), `{}`)
 }
