@@ -38,7 +38,7 @@ var samples = map[string]struct {
 	"scanner":                   {200, active, before, emails, nil},
 	"show-address-form":         {200, active, before, emails, []string{"Enter your address", `action="?"`}},
 	"address":                   {202, active, linkRequested, emails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
-	"address-form":              {202, active, linkRequested, emails + ", email.unsubscribe_link", []string{`<html lang="de">`, "Link zum Abbestellen"}},
+	"address-form":              {202, active, linkRequested, emails + ", email.unsubscribe_link", []string{`<html lang="de">`, "fordern Sie einen neuen Link an"}},
 
 	"honeypot":          {202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-invalid":   {422, active, before, emails, []string{`"pointer":"#/email"`}},
