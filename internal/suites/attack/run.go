@@ -113,11 +113,11 @@ func (a *attack) rush(ctx context.Context) error {
 	return err
 }
 
-// drain waits until all email is sent that is not held.
+// drain waits until all email is sent that is neither held nor waits for a slot or its mailbox's budget, for hours.
 func (a *attack) drain(ctx context.Context) error {
 	for {
 		var left int
-		err := a.db.QueryRow(ctx, `select count(*) from outbox where state = 'ready' and kind like 'email.%'`).Scan(&left)
+		err := a.db.QueryRow(ctx, `select count(*) from outbox where state = 'ready' and kind like 'email.%' and due_at < now() + interval '2 minutes'`).Scan(&left)
 		if err != nil {
 			return fmt.Errorf("timed out, or the database is unavailable: %w", err)
 		}
