@@ -46,17 +46,17 @@ func TestTallyFindsTooManyEmails(t *testing.T) {
 		want   string
 	}{
 		"within the budget": {[]devstack.Email{
-			email("annamueller1000@gmail.com", "c"), email("Anna.mueller1000+a@googlemail.com", "c"), email("annamueller1000@gmail.com", "e"),
+			email("claramueller1002@gmail.com", "c"), email("Clara.mueller1002+a@googlemail.com", "c"), email("claramueller1002@gmail.com", "e"),
 		}, ""},
 		"a subscriber": {[]devstack.Email{
-			email("annamueller1000@gmail.com", "c"), email("annamueller1000@gmail.com", "c"), email("annamueller1000+b@gmail.com", "a"),
+			email("annamueller1000@gmail.com", "c"), email("annamueller1000+c@gmail.com", "c"), email("annamueller1000+b@gmail.com", "a"),
 			email("annamueller1000@gmail.com", "e"), email("annamueller1000@gmail.com", "x"),
 		}, ""},
 		"three": {[]devstack.Email{
-			email("annamueller1000@gmail.com", "c"), email("anna.mueller1000@gmail.com", "c"), email("annamueller1000+b@gmail.com", "c"),
+			email("claramueller1002@gmail.com", "c"), email("clara.mueller1002@gmail.com", "c"), email("claramueller1002+b@gmail.com", "c"),
 		}, `3 emails of "sign-up", 2 are allowed`},
-		"two links":           {[]devstack.Email{email("annasmith11@company-11.org", "e"), email("annasmith11@company-11.org", "x")}, `2 emails of "rights", 1 are allowed`},
-		"an email of no kind": {[]devstack.Email{email("annasmith11@company-11.org", "?")}, `1 emails of "", 0 are allowed`},
+		"two links":           {[]devstack.Email{email("davidmueller3@company-3.org", "e"), email("davidmueller3@company-3.org", "x")}, `2 emails of "rights", 1 are allowed`},
+		"an email of no kind": {[]devstack.Email{email("davidmueller3@company-3.org", "?")}, `1 emails of "", 0 are allowed`},
 	} {
 		r := &fullstack.Report{}
 		if got := tally(test.emails, plan{victims: 12}.mailboxes(), kinds, r); got.emails != len(test.emails) || got.victims != 1 {

@@ -35,7 +35,7 @@ func (a *attack) subscribeVictims(ctx context.Context) error {
 	var all sync.WaitGroup
 	missing := make(chan string, a.victims)
 	for victim := range a.victims {
-		if victim%subscribers > 1 {
+		if victim%subscribers >= 2 {
 			continue
 		}
 		all.Go(func() {

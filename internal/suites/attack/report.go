@@ -94,26 +94,27 @@ type totals struct {
 	most            map[string]int // maximum per mailbox, by purpose
 }
 
-// tally counts the emails to victims by mailbox and purpose, and reports those that exceed a budget. A mailbox is
-// confirmed if it received a notice for subscribers.
+// tally counts the emails to victims by mailbox and purpose, and reports those that exceed a budget. mailboxes are those of
+// the victims, true if they are subscribed.
 func tally(emails []devstack.Email, mailboxes map[string]bool, kinds map[string]string, r *fullstack.Report) totals {
 	t := totals{most: map[string]int{}}
 	type key struct{ mailbox, purpose string }
-	got, victims, confirmed := map[key]int{}, map[string]bool{}, map[string]bool{}
+	got, victims := map[key]int{}, map[string]bool{}
 	for _, m := range emails {
 		address, err := subscription.ParseAddress(m.To)
-		if err != nil || !mailboxes[address.MailboxKey] {
+		if err != nil {
+			continue
+		}
+		if _, attacked := mailboxes[address.MailboxKey]; !attacked {
 			continue
 		}
 		t.emails++
 		victims[address.MailboxKey] = true
-		kind := kinds[m.Tags["delivery"]]
-		got[key{address.MailboxKey, purpose(kind)}]++
-		confirmed[address.MailboxKey] = confirmed[address.MailboxKey] || kind == "email.already_subscribed"
+		got[key{address.MailboxKey, purpose(kinds[m.Tags["delivery"]])}]++
 	}
 	t.victims = len(victims)
 	for _, k := range slices.SortedFunc(maps.Keys(got), func(a, b key) int { return strings.Compare(a.mailbox+a.purpose, b.mailbox+b.purpose) }) {
-		n, may := got[k], limits[confirmed[k.mailbox]][k.purpose]
+		n, may := got[k], limits[mailboxes[k.mailbox]][k.purpose]
 		t.most[k.purpose] = max(t.most[k.purpose], n)
 		if n > may {
 			r.Add("a mailbox received %d emails of %q, %d are allowed", n, k.purpose, may)
