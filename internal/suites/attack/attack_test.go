@@ -12,6 +12,7 @@ import (
 
 // TestASmallAttack runs a small attack on the real system: the budgets hold, and people receive what they requested.
 func TestASmallAttack(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a whole system is left out with -short")
 	}

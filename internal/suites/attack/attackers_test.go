@@ -10,6 +10,7 @@ import (
 
 // TestASmallCampaign runs all attackers on the real system for a short while.
 func TestASmallCampaign(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a whole system is left out with -short")
 	}
