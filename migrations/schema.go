@@ -82,12 +82,13 @@ func (s *session) checkSchema(ctx context.Context) ([]string, error) {
 	return append(prefixed("schema: missing: ", missing), prefixed("schema: not of a migration: ", extra)...), nil
 }
 
-// tableNames lists the tables of a schema's description.
-func tableNames(schema string) []string {
+// namesOf lists the objects of one kind ("table ", "function ") in a schema's description.
+func namesOf(kind, schema string) []string {
 	var names []string
 	for line := range strings.Lines(schema) {
-		if rest, found := strings.CutPrefix(line, "table "); found {
-			names = append(names, strings.Fields(rest)[0])
+		if rest, found := strings.CutPrefix(line, kind); found {
+			name, _, _ := strings.Cut(strings.Fields(rest)[0], "(")
+			names = append(names, name)
 		}
 	}
 	return names
