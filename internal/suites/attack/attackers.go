@@ -187,6 +187,9 @@ func (c *campaign) everybodyElse(ctx context.Context, hour int) {
 	if hour%4 == 0 {
 		p := c.proven[hour/4%len(c.proven)]
 		r := []request{linkTo(httpapi.PrivacyPath, p, "export"), linkTo(httpapi.UnsubscribePath, p, ""), subscribe(p)}[hour/24%3]
+		if hour/24%3 == 2 && strings.HasSuffix(p, "@company.org") { // the attackers use up its slots, for which sign-ups wait
+			r = linkTo(httpapi.PrivacyPath, p, "export")
+		}
 		c.asked[p] = c.passed
 		c.send(ctx, r)
 	}
