@@ -11,11 +11,12 @@ import (
 const (
 	// queueRetention is SQS's maximum (SQS developer guide, "Message quotas").
 	queueRetention = 14 * 24 * time.Hour
-	// outage is how long a queue must redeliver its messages by itself. What is left of queueRetention is for the owner to
-	// redrive dead letters, which SQS deletes two weeks after they first arrived ("Using dead-letter queues").
+	// outage is the time for which a queue must redeliver its messages by itself. What is left of queueRetention is
+	// for the owner to redrive dead letters, which SQS deletes two weeks after they first arrived ("Using dead-letter
+	// queues").
 	outage = 7 * 24 * time.Hour
-	// timeouts is how many timeouts of its function a message must be invisible (Lambda developer guide, "Using Lambda with
-	// Amazon SQS").
+	// timeouts is the number of timeouts of its function for which a message must be invisible (Lambda developer
+	// guide, "Using Lambda with Amazon SQS").
 	timeouts = 6
 )
 
