@@ -249,51 +249,6 @@ func TestLeaseEnds(t *testing.T) {
 	b.expectRows("email.confirm ready - 0")
 }
 
-// The clock is read under the lock: an older minute must not reset the count.
-func TestDomainLimiterReadsClockUnderLock(t *testing.T) {
-	p := &domainLimiter{limit: 1}
-	p.now = func() time.Time {
-		if p.mu.TryLock() {
-			p.mu.Unlock()
-			t.Error("the clock was read without the lock")
-		}
-		return time.Now()
-	}
-	if until := p.take(outbox.Delivery{}, "a"); !until.IsZero() {
-		t.Errorf("the first email waits until %v", until)
-	}
-}
-
-// Every email gets a place in the first minute with room, and is counted once.
-func TestDomainLimiterGivesPlaces(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC)
-	l := &domainLimiter{limit: 2, now: func() time.Time { return now }}
-	minute := func(n int) time.Time { return now.Truncate(time.Minute).Add(time.Duration(n) * time.Minute) }
-	for i, want := range []time.Time{{}, {}, minute(1), minute(1), minute(2)} {
-		if got := l.take(outbox.Delivery{}, "a"); !got.Equal(want) {
-			t.Errorf("email %d: %v, want %v", i, got, want)
-		}
-	}
-	if got := l.take(outbox.Delivery{}, "b"); !got.IsZero() {
-		t.Errorf("another domain waits until %v", got)
-	}
-	if got := l.take(outbox.Delivery{}, ""); !got.IsZero() {
-		t.Errorf("an email of no limited domain waits until %v", got)
-	}
-	room := minute(2)
-	now = now.Add(time.Minute)
-	if got := l.take(outbox.Delivery{HasPlace: true}, "a"); !got.IsZero() {
-		t.Errorf("the third email has its place, and waits until %v", got)
-	}
-	if got := l.take(outbox.Delivery{}, "a"); !got.Equal(room) {
-		t.Errorf("a new email: %v, want the minute with room", got)
-	}
-	now = now.Add(3 * time.Minute)
-	if got := l.take(outbox.Delivery{}, "a"); !got.IsZero() || len(l.places) != 1 {
-		t.Errorf("after all places: %v, %d places", got, len(l.places))
-	}
-}
-
 func TestDatabaseUnavailable(t *testing.T) {
 	b := setup(t)
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
