@@ -6,22 +6,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"newsletter/internal/suites/fullstack"
 )
 
 // TestASmallCampaign runs all attackers on the real system for a short while.
 func TestASmallCampaign(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("a whole system is left out with -short")
-	}
-	report, err := runAttackers(t.Context(), 3, 1, 7, os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(report)
-	for _, problem := range report.Problems {
-		t.Error(problem)
-	}
+	expectNoProblems(t, func() (*fullstack.Report, error) { return runAttackers(t.Context(), 3, 1, 7, os.Stderr) })
 }
 
 func TestTheNeighborComparesWithReferences(t *testing.T) {
