@@ -100,7 +100,7 @@ fuzz: ## Run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: nightly
-nightly: attack load faults bursts fuzz ## Run what takes too long for every change, one after the other
+nightly: bench attack load faults bursts fuzz ## Run what takes too long for every change, one after the other
 
 ##@ Build
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"newsletter/internal/local/gobuild"
+	"newsletter/internal/policy/settings/record"
 )
 
 // startTime limits the start of a function.
@@ -41,7 +42,7 @@ func recordRuns(ctx context.Context, root string) (map[string]recording, error) 
 	if err != nil {
 		return nil, err
 	}
-	record := map[string]recording{}
+	recorded := map[string]recording{}
 	for _, file := range files {
 		bare := start(ctx, filepath.Join(binaries, file.Name()), nil)
 		variables := logged(bare).Variables
@@ -56,9 +57,9 @@ func recordRuns(ctx context.Context, root string) (map[string]recording, error) 
 		if bytes.Contains(opened, []byte(`"function did not start"`)) {
 			return nil, fmt.Errorf("functions/%s does not start with examples:\n%s", file.Name(), opened)
 		}
-		record[file.Name()] = recording{variables, logged(opened).Routes}
+		recorded[file.Name()] = recording{variables, logged(opened).Routes}
 	}
-	return record, nil
+	return recorded, nil
 }
 
 // start runs a function, which exits with an error, and returns its log.
@@ -70,6 +71,10 @@ func start(ctx context.Context, binary string, environment []string) []byte {
 	output, _ := run.Output()
 	return output
 }
+
+// Required returns a valid value, as NAME=value, of each variable that a function must have to start. Nothing listens at
+// their addresses.
+func Required(function string) ([]string, error) { return configured(record.Reads[function].All()) }
 
 // configured returns valid values for the required ones of the variables. Nothing listens at their addresses.
 func configured(variables []string) ([]string, error) {
