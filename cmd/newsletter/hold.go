@@ -3,144 +3,105 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/spf13/cobra"
 
-	"newsletter/shared/admission"
-	"newsletter/shared/outbox"
+	"newsletter/shared/operate"
 	"newsletter/shared/subscription"
 )
 
-const holdUsage = `hold list [--json]                               list held emails, the oldest first
-hold release [--json] ID… | --all [--reason R]   release held emails, so that they are sent
-hold reject  [--json] ID… | --all [--reason R]   reject held emails, and end their sign-ups`
-
 // holdCommand releases or rejects what the risk decision held (docs/risk.md).
-func holdCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, holdUsage, map[string]subcommandFunc{
-		"list": holdList,
-		"release": func(ctx context.Context, db *operatorDB, args []string) error {
-			return decideHolds(ctx, db, holdDecision{"hold release", "released", (*subscription.Store).ReleaseHeld}, args)
-		},
-		"reject": func(ctx context.Context, db *operatorDB, args []string) error {
-			return decideHolds(ctx, db, holdDecision{"hold reject", "rejected", (*subscription.Store).RejectHeld}, args)
-		},
-	})
+func (o *operator) holdCommand() *cobra.Command {
+	return group("hold", "Decide sign-ups that risk rules hold",
+		"The email of a held sign-up waits for your decision, at most 72 hours.",
+		o.holdList(),
+		o.decideHolds(operate.HoldRelease, "release", "Release held emails, so that they are sent"),
+		o.decideHolds(operate.HoldReject, "reject", "Reject held emails, and end their sign-ups"),
+	)
 }
 
-func holdList(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("hold list", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "print JSON")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) holdList() *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List held emails, the oldest first",
+		Long: "List held emails, the oldest first, with what their sign-ups state: their domain and page, and no address.",
+		Args: takes(0, "no arguments"),
 	}
-	if flags.NArg() > 0 {
-		return errUsage("hold list takes no arguments")
-	}
-	holds, err := db.store.ListHeld(ctx, maxListed)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]subscription.HeldEmail{}, holds...)), checkComplete(len(holds))) // [] and not null
-	}
-	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tSINCE\tREASON\tEMAIL\tSTATUS\tDOMAIN\tPAGE")
-	for _, h := range holds {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format(time.DateTime), h.Reason, h.Kind, h.Status,
-			cmp.Or(h.Domain, "-"), cmp.Or(h.Source.Page, h.Source.Ref, "-"))
-	}
-	return cmp.Or(table.Flush(), checkComplete(len(holds)))
-}
-
-// holdDecision is a decision about the selected emails.
-type holdDecision struct {
-	name, done string
-	apply      func(s *subscription.Store, ctx context.Context, id uuid.UUID, v subscription.Visit) error
-}
-
-// decidedHold is the result of a decision about one email.
-type decidedHold struct {
-	ID     uuid.UUID `json:"id"`
-	Result string    `json:"result"`
-}
-
-func decideHolds(ctx context.Context, db *operatorDB, j holdDecision, args []string) error {
-	flags := flag.NewFlagSet(j.name, flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "print JSON")
-	all := flags.Bool("all", false, "all that are held")
-	reason := flags.String("reason", "", "with --all: only those held for this reason")
-	if err := parse(flags, args); err != nil {
-		return err
-	}
-	if *all == (flags.NArg() > 0) || *reason != "" && !*all {
-		return errUsage(j.name + " takes ids, or --all with an optional --reason")
-	}
-	if *reason != "" {
-		if err := checkKnown("reason", *reason, append(admission.HoldReasons(), outbox.HoldBurst)); err != nil {
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		holds, err := operate.HoldList.Do(c.Context(), o, operate.All{})
+		if err != nil {
 			return err
 		}
+		return printList(holds, *asJSON, "ID\tSINCE\tREASON\tEMAIL\tSTATUS\tDOMAIN\tPAGE", func(h subscription.HeldEmail) []any {
+			return []any{h.ID, h.At.Local().Format(time.DateTime), h.Reason, h.Kind, h.Status, cmp.Or(h.Domain, "-"), cmp.Or(h.Source.Page, h.Source.Ref, "-")}
+		})
 	}
-	ids, err := selectHolds(ctx, db, flags.Args(), *reason)
-	if err != nil {
-		return err
+	return c
+}
+
+// decisions is one of the commands that decide held emails.
+type decisions = operate.Command[operate.HoldSelection, operate.DecidedHolds]
+
+func (o *operator) decideHolds(command decisions, name, summary string) *cobra.Command {
+	c := &cobra.Command{
+		Use: name + " {ID … | --all}", Short: summary,
+		Long:    joinTexts(summary, "An interrupted run can be repeated: what is decided stays so. Exits with 1 if an id is not held."),
+		Example: "newsletter hold " + name + " --all --reason disposable",
 	}
-	results, missing := []decidedHold{}, 0
-	for _, id := range ids {
-		result := j.done
-		if err := j.apply(db.store, ctx, id, db.visit("tool")); errors.Is(err, subscription.ErrNotHeld) {
-			result, missing = "not held", missing+1
-		} else if err != nil {
-			return fmt.Errorf("failed after %d of %d: %w", len(results), len(ids), err)
+	asJSON := jsonFlag(c)
+	all := c.Flags().Bool("all", false, "all that are held")
+	reason := c.Flags().String("reason", "", "with --all: only those held for this reason")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *all == (len(args) > 0) || *reason != "" && !*all {
+			return errUsage(title(c) + " takes ids, or --all with an optional --reason")
 		}
-		results = append(results, decidedHold{id, result})
-		if !*asJSON {
-			fmt.Fprintln(stdout, id, result)
+		decided := []operate.DecidedHold{}
+		err := o.decideEach(c.Context(), command, operate.HoldSelection{IDs: args, All: *all, Reason: *reason}, func(one operate.DecidedHold) {
+			decided = append(decided, one)
+			if !*asJSON {
+				fmt.Fprintln(stdout, one.ID, one.Result)
+			}
+		})
+		if *asJSON {
+			err = cmp.Or(err, printJSON(stdout, decided))
+		} else if err == nil && len(decided) == 0 {
+			fmt.Fprintln(stdout, "nothing is held; nothing changed")
 		}
-	}
-	if *asJSON {
-		if err := printJSON(stdout, results); err != nil {
+		if err != nil || *all { // another command may have decided one meanwhile
 			return err
 		}
-	} else if len(ids) == 0 {
-		fmt.Fprintln(stdout, "nothing is held; nothing changed")
+		return checkHeld(decided)
 	}
-	if *all { // another command may have decided it meanwhile
-		return checkComplete(len(ids))
+	return c
+}
+
+// decideEach repeats the call until nothing remains.
+func (o *operator) decideEach(ctx context.Context, command decisions, s operate.HoldSelection, each func(operate.DecidedHold)) error {
+	for {
+		result, err := command.Do(ctx, o, s)
+		if err != nil {
+			return err
+		}
+		for _, one := range result.Decided {
+			each(one)
+		}
+		if !result.Remain {
+			return nil
+		}
+	}
+}
+
+func checkHeld(decided []operate.DecidedHold) error {
+	missing := 0
+	for _, one := range decided {
+		if one.Result == operate.NotHeld {
+			missing++
+		}
 	}
 	if missing > 0 {
-		return fmt.Errorf("%d of %d are not held", missing, len(ids))
+		return fmt.Errorf("%d of %d are not held", missing, len(decided))
 	}
 	return nil
-}
-
-// selectHolds parses ids, or without any returns the ids of everything that is held, for one reason unless reason is
-// empty.
-func selectHolds(ctx context.Context, db *operatorDB, named []string, reason string) ([]uuid.UUID, error) {
-	var ids []uuid.UUID
-	for _, name := range named {
-		id, err := uuid.Parse(name)
-		if err != nil {
-			return nil, errUsage(fmt.Sprintf("%q is not an id; see hold list", name))
-		}
-		ids = append(ids, id)
-	}
-	if len(named) > 0 {
-		return ids, nil
-	}
-	holds, err := db.store.ListHeld(ctx, maxListed)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range holds {
-		if reason == "" || h.Reason == reason {
-			ids = append(ids, h.ID)
-		}
-	}
-	return ids, nil
 }

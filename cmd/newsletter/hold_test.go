@@ -80,7 +80,7 @@ func TestHold(t *testing.T) {
 	for _, wrong := range [][]string{{}, {"forget"}, {"release"}, {"release", "x"}, {"release", "--all", first}, {"reject", "--reason", "signup_burst", first}, {"list", "all"}} {
 		c.expect(2, "", "", append([]string{"hold"}, wrong...)...)
 	}
-	c.expect(0, "hold release", "", "hold", "--help")
+	c.expect(0, "hold release", "", "hold", "release", "--help")
 }
 
 // emails waits until n emails have been sent, and returns their number.

@@ -8,7 +8,6 @@ import (
 
 	"newsletter/shared/config"
 	"newsletter/shared/outbox"
-	"newsletter/shared/subscription"
 	"newsletter/shared/webhook"
 )
 
@@ -23,23 +22,6 @@ func checkKnown[T ~string](what string, value T, known []T) error {
 	}
 	slices.Sort(names)
 	return errUsage(fmt.Sprintf("unknown %s %q; known: %s", what, string(value), strings.Join(slices.Compact(names), ", ")))
-}
-
-// knownKinds lists the message kinds of this version, and those in the outbox.
-func knownKinds(ctx context.Context, db *operatorDB) ([]outbox.Kind, error) {
-	all, err := db.queue.ListKinds(ctx)
-	for _, email := range subscription.Emails() {
-		all = append(all, email.Kind())
-	}
-	for _, kind := range outbox.Kinds() {
-		all = append(all, kind)
-		for _, destination := range outbox.Destinations() {
-			if kind.IsFanOut() && destination != outbox.Email {
-				all = append(all, outbox.NotifyOf(kind, destination))
-			}
-		}
-	}
-	return all, err
 }
 
 // knownDestinations lists what can be paused: the destinations of this version, the owner's endpoints that are

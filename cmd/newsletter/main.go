@@ -10,42 +10,64 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"charm.land/fang/v2"
+	"github.com/spf13/cobra"
+
+	"newsletter/shared/operate"
 )
 
-// command is a command of the tool.
-type command struct {
-	name, arguments, summary string
-	run                      func(ctx context.Context, args []string) error
+// The exit statuses beside 0, which means that the tool knows the result and that it is good.
+const (
+	exitFailed = 1 // a failure, or an unknown result
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
 }
 
-func commands() []command {
-	return []command{
-		{"dev", "", "start the whole system on this machine (PORT, LOCAL_DIR)", dev},
-		{"invoke", "[flags] FUNCTION FILE|-", "send an event to a function of the local system; exit with 1 if the call fails", invoke},
-		{"consent", "add|list|current|proof", "manage consent texts, and print the proof of a consent", consentCommand},
-		{"suppression", "list|add|remove", "list, add and remove suppressed addresses", suppressionCommand},
-		{"outbox", "list|retry|drop", "list, retry and drop undelivered messages", outboxCommand},
-		{"journal", "list|replay", "list suppressions, and replay them after restoring a backup", journalCommand},
-		{"import", "[flags] FILE", "import subscribers from JSON or CSV, without sending email", importCommand},
-		{"export", "[flags]", "export subscribers to CSV", exportCommand},
-		{"destination", "list|pause|resume", "pause and resume email, or another destination", destinationCommand},
-		{"ledger", "verify|head", "verify the ledger against its seals", ledgerCommand},
-		{"source", "list", "list campaigns, hosts and pages that are not declared, with counts", sourceCommand},
-		{"privacy", "export|erase|open|list", "handle privacy requests: access and erasure", privacyCommand},
-		{"hold", "list|release|reject", "list held sign-ups, and release or reject them", holdCommand},
-		{"health", "[--function NAME] [--json]", "run the checks of the health function, in AWS or locally", healthCommand},
-		{"alerts", "list", "list alerts; exit with 1 while one is firing", alertsCommand},
-		{"monitor", "[--every 5s] [--once]", "show health, requests, sign-ups, deliveries and alerts live", monitorCommand},
-		{"perf", "[--json] [--endpoint E]", "show the latency of each route, its baseline and its trend", perfCommand},
-		{"disposable", "refresh FILE|URL", "update the list of disposable domains (for maintainers)", disposableCommand},
+// run runs the command that args name and returns the exit status.
+func run(ctx context.Context, args []string) int {
+	o := &operator{}
+	defer o.close()
+	root := newRoot(o)
+	root.SetArgs(args)
+	status := 0
+	onError := func(w io.Writer, _ fang.Styles, err error) { status = report(w, root, args, err) }
+	_ = fang.Execute(ctx, root, fang.WithoutVersion(), fang.WithErrorHandler(onError)) // onError has it
+	if status == 0 && stdout.err != nil {
+		status = report(os.Stderr, root, args, stdout.err)
 	}
+	return status
 }
 
-// errUsage is the error of wrong usage: exit status 2.
-type errUsage string
-
-func (e errUsage) Error() string { return string(e) }
+// report prints an error, its text last, and returns the exit status.
+func report(w io.Writer, root *cobra.Command, args []string, err error) int {
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	status := exitFailed
+	usage, wrong := errors.AsType[errUsage](err)
+	refusal, refused := errors.AsType[*operate.Refusal](err)
+	if wrong || refused && refusal.WrongUsage {
+		status = exitUsage
+		if command, _, unknown := root.Find(args); unknown == nil {
+			fmt.Fprintf(w, "See %s --help.\n", command.CommandPath())
+		}
+	}
+	text := err.Error()
+	if wrong {
+		text = string(usage)
+	}
+	fmt.Fprintln(w, "newsletter:", strings.TrimSpace(text))
+	return status
+}
 
 // output writes to the standard output and keeps the first error, because a command whose output is incomplete has
 // failed.
@@ -60,43 +82,35 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:])
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		err = stdout.err
-	}
-	if usage, wrong := errors.AsType[errUsage](err); wrong {
-		fmt.Fprintln(os.Stderr, "newsletter:", usage)
-		printUsage(os.Stderr)
-		os.Exit(2)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "newsletter:", err)
-		os.Exit(1)
-	}
+// newRoot returns the command of which all others are parts.
+func newRoot(o *operator) *cobra.Command {
+	root := group("newsletter", "Operate an installation of the newsletter sign-up",
+		"Next to `make dev`, the commands run on the local system; with DATABASE_URL, on that database.",
+		o.holdCommand(), o.outboxCommand(), o.suppressionCommand(),
+		legacy("dev", "start the whole system on this machine (PORT, LOCAL_DIR)", dev),
+		legacy("invoke", "send an event to a function of the local system; exit with 1 if the call fails", invoke),
+		legacy("consent", "manage consent texts, and print the proof of a consent", consentCommand),
+		legacy("journal", "list suppressions, and replay them after restoring a backup", journalCommand),
+		legacy("import", "import subscribers from JSON or CSV, without sending email", importCommand),
+		legacy("export", "export subscribers to CSV", exportCommand),
+		legacy("destination", "pause and resume email, or another destination", destinationCommand),
+		legacy("ledger", "verify the ledger against its seals", ledgerCommand),
+		legacy("source", "list campaigns, hosts and pages that are not declared, with counts", sourceCommand),
+		legacy("privacy", "handle privacy requests: access and erasure", privacyCommand),
+		legacy("health", "run the checks of the health function, in AWS or locally", healthCommand),
+		legacy("alerts", "list alerts; exit with 1 while one is firing", alertsCommand),
+		legacy("monitor", "show health, requests, sign-ups, deliveries and alerts live", monitorCommand),
+		legacy("perf", "show the latency of each route, its baseline and its trend", perfCommand),
+		legacy("disposable", "update the list of disposable domains (for maintainers)", disposableCommand),
+	)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return errUsage(title(c) + ": " + err.Error()) })
+	return root
 }
 
-func run(ctx context.Context, args []string) error {
-	if len(args) == 0 {
-		return errUsage("missing command")
-	}
-	if args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
-		printUsage(stdout)
-		return nil
-	}
-	for _, c := range commands() {
-		if c.name == args[0] {
-			return c.run(ctx, args[1:])
-		}
-	}
-	return errUsage(fmt.Sprintf("unknown command %q", args[0]))
-}
-
-func printUsage(w io.Writer) {
-	fmt.Fprintln(w, "usage: newsletter COMMAND")
-	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-35s %s\n", c.name+" "+c.arguments, c.summary)
+// legacy returns a command that parses its own flags.
+func legacy(name, summary string, run func(context.Context, []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: summary, DisableFlagParsing: true,
+		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), args) },
 	}
 }

@@ -1,143 +1,87 @@
 package main
 
 import (
-	"cmp"
-	"context"
-	"flag"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
 
-	"newsletter/shared/ledger"
+	"newsletter/shared/operate"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
 
-const outboxUsage = `outbox list [--state S] [--kind K] [--json]   list messages (S: dead, the default; ready, held or done)
-outbox slots [--json]                         list domains where emails of sign-ups wait for a slot
-outbox retry ID… | --all [--kind K]           requeue dead letters, with all their attempts
-outbox drop  ID… | --all [--kind K]           drop dead letters, or ready messages by id, permanently`
-
 // outboxCommand manages messages that could not be delivered.
-func outboxCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, outboxUsage, map[string]subcommandFunc{
-		"list":  outboxList,
-		"slots": outboxSlots,
-		"retry": func(ctx context.Context, db *operatorDB, args []string) error {
-			return changeMessages(ctx, db, outboxChange{"outbox retry", "retried", ledger.Retried, outbox.RequeueMessages}, args)
-		},
-		"drop": func(ctx context.Context, db *operatorDB, args []string) error {
-			return changeMessages(ctx, db, outboxChange{"outbox drop", "dropped", ledger.Dropped, outbox.DropMessages}, args)
-		},
-	})
+func (o *operator) outboxCommand() *cobra.Command {
+	return group("outbox", "List, retry and drop undelivered messages",
+		"A message is dead-lettered after its last attempt. Messages are shown without addresses.",
+		o.outboxList(), o.outboxSlots(),
+		o.changeMessages(operate.OutboxRetry, "retry", "retried", "Requeue dead letters, with all their attempts"),
+		o.changeMessages(operate.OutboxDrop, "drop", "dropped", "Drop dead letters, or ready messages by id, permanently"),
+	)
 }
 
-func outboxList(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("outbox list", flag.ContinueOnError)
-	state, kind := flags.String("state", "dead", "dead, ready, held or done"), flags.String("kind", "", "only this kind, such as email.confirm or notify.loops")
-	asJSON := flags.Bool("json", false, "print JSON")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) outboxList() *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List messages, by default dead letters", Long: "List messages, the oldest first, by default dead letters.",
+		Example: "newsletter outbox list --state ready --kind email.confirm", Args: takes(0, "no arguments"),
 	}
-	if err := checkKnown("state", *state, []string{"dead", "ready", "held", "done"}); err != nil {
-		return err
-	}
-	rows, err := listMessages(ctx, db, *state, *kind)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]outbox.MessageView{}, rows...)), checkComplete(len(rows)))
-	}
-	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tKIND\tATTEMPTS\tOUTCOME\tCREATED\tDUE")
-	for _, r := range rows {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.Kind, r.Attempts, r.Outcome, r.CreatedAt.Local().Format(time.DateTime), r.DueAt.Local().Format(time.DateTime))
-	}
-	return cmp.Or(table.Flush(), checkComplete(len(rows)))
-}
-
-func outboxSlots(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("outbox slots", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "print JSON")
-	if err := parse(flags, args); err != nil {
-		return err
-	}
-	waits, err := db.store.ListSlotWaits(ctx)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return printJSON(stdout, append([]subscription.SlotWait{}, waits...))
-	}
-	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "DOMAIN\tEMAILS\tLAST DUE")
-	for _, w := range waits {
-		fmt.Fprintf(table, "%s\t%d\t%s\n", w.Domain, w.Emails, w.Last.Local().Format(time.DateTime))
-	}
-	return table.Flush()
-}
-
-// outboxChange is a change of the selected messages.
-type outboxChange struct {
-	name, done string
-	kind       ledger.Kind
-	queue      func(b *pgx.Batch, ids []string, now time.Time, done func(int64))
-}
-
-// changeMessages changes messages and records it, in one transaction.
-func changeMessages(ctx context.Context, db *operatorDB, c outboxChange, args []string) error {
-	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
-	all, kind := flags.Bool("all", false, "all dead letters"), flags.String("kind", "", "with --all: only this kind")
-	if err := parse(flags, args); err != nil {
-		return err
-	}
-	if *all == (flags.NArg() > 0) || *kind != "" && !*all {
-		return errUsage(c.name + " takes ids, or --all with an optional --kind")
-	}
-	ids := flags.Args()
-	for _, id := range ids {
-		if _, err := uuid.Parse(id); err != nil {
-			return errUsage(fmt.Sprintf("%q is not an id; see outbox list", id))
-		}
-	}
-	if *all {
-		rows, err := listMessages(ctx, db, "dead", *kind)
+	state := c.Flags().String("state", "dead", "messages in this state: dead, ready, held or done")
+	kind, asJSON := c.Flags().String("kind", "", "only this kind, such as email.confirm or notify.loops"), jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		messages, err := operate.OutboxList.Do(c.Context(), o, operate.MessageFilter{State: *state, Kind: outbox.Kind(*kind)})
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			ids = append(ids, r.ID.String())
-		}
+		return printList(messages, *asJSON, "ID\tKIND\tATTEMPTS\tOUTCOME\tCREATED\tDUE", func(m outbox.MessageView) []any {
+			return []any{m.ID, m.Kind, m.Attempts, m.Outcome, m.CreatedAt.Local().Format(time.DateTime), m.DueAt.Local().Format(time.DateTime)}
+		})
 	}
-	changed, err := db.record(ctx, ledger.Event{Kind: c.kind, Data: ledger.Data{Outcome: c.done}},
-		func(b *pgx.Batch, done func(int64)) { c.queue(b, ids, time.Now(), done) })
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "%d of %d %s\n", changed, len(ids), c.done)
-	if *all {
-		return checkComplete(len(ids))
-	}
-	if changed < int64(len(ids)) {
-		return fmt.Errorf("%d were not found, or are in a state that this command does not change", int64(len(ids))-changed)
-	}
-	return nil
+	return c
 }
 
-// listMessages lists the messages in a state, of one kind or, if kind is empty, of all.
-func listMessages(ctx context.Context, db *operatorDB, state, kind string) ([]outbox.MessageView, error) {
-	if kind != "" {
-		known, err := knownKinds(ctx, db)
-		if err == nil {
-			err = checkKnown("kind", outbox.Kind(kind), known)
-		}
-		if err != nil {
-			return nil, err
-		}
+func (o *operator) outboxSlots() *cobra.Command {
+	c := &cobra.Command{
+		Use: "slots", Short: "List domains where emails of sign-ups wait for a slot",
+		Long: "List domains where emails of sign-ups wait for a slot, with the number of these emails. To let them leave, exempt the domain (limits.exempt_domains).",
+		Args: takes(0, "no arguments"),
 	}
-	return db.queue.ListMessages(ctx, state, outbox.Kind(kind), maxListed)
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		waits, err := operate.OutboxSlots.Do(c.Context(), o, operate.All{})
+		if err != nil {
+			return err
+		}
+		return printList(waits, *asJSON, "DOMAIN\tEMAILS\tLAST DUE", func(w subscription.SlotWait) []any {
+			return []any{w.Domain, w.Emails, w.Last.Local().Format(time.DateTime)}
+		})
+	}
+	return c
+}
+
+func (o *operator) changeMessages(command operate.Command[operate.MessageSelection, operate.ChangedMessages], name, done, summary string) *cobra.Command {
+	c := &cobra.Command{
+		Use: name + " {ID … | --all}", Short: summary,
+		Long:    joinTexts(summary, "Exits with 1 if a message was not found or is in another state, and if --all left some."),
+		Example: "newsletter outbox " + name + " --all --kind notify.slack",
+	}
+	all, kind := c.Flags().Bool("all", false, "all dead letters"), c.Flags().String("kind", "", "with --all: only this kind")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *all == (len(args) > 0) || *kind != "" && !*all {
+			return errUsage(title(c) + " takes ids, or --all with an optional --kind")
+		}
+		result, err := command.Do(c.Context(), o, operate.MessageSelection{IDs: args, All: *all, Kind: outbox.Kind(*kind)})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%d of %d %s\n", result.Changed, result.Selected, done)
+		if *all {
+			return incomplete(result.More, int(result.Selected))
+		}
+		if missing := result.Selected - result.Changed; missing > 0 {
+			return fmt.Errorf("%d were not found, or are in a state that this command does not change", missing)
+		}
+		return nil
+	}
+	return c
 }

@@ -1,85 +1,58 @@
 package main
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
-	"newsletter/shared/ledger"
+	"github.com/spf13/cobra"
+
+	"newsletter/shared/operate"
 	"newsletter/shared/subscription"
 )
 
-const suppressionUsage = `suppression list [--reason R] [--json]   list suppressions, without addresses (R: complaint, bounce, objection, restriction, declined, operator)
-suppression add EMAIL                    suppress an address permanently
-suppression remove EMAIL                 remove a suppression; the address may then sign up again, and a restricted subscription continues`
-
 // suppressionCommand manages suppressed addresses.
-func suppressionCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, suppressionUsage, map[string]subcommandFunc{
-		"list": suppressionList, "add": suppressionAdd, "remove": suppressionRemove,
-	})
+func (o *operator) suppressionCommand() *cobra.Command {
+	return group("suppression", "List, add and remove suppressed addresses",
+		"A suppressed address gets no email. SES keeps a list of its own, which is not shown here.",
+		o.suppressionList(),
+		o.suppressionChange(operate.SuppressionAdd, "add", "Suppress an address permanently", ""),
+		o.suppressionChange(operate.SuppressionRemove, "remove", "Remove the suppression of an address",
+			"The address may then sign up again, and a restricted subscription continues. Exits with 1 if the address is not suppressed."),
+	)
 }
 
-func suppressionList(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("suppression list", flag.ContinueOnError)
-	reason, asJSON := flags.String("reason", "", "only suppressions with this reason"), flags.Bool("json", false, "print JSON")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) suppressionList() *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List suppressions, without addresses", Long: "List suppressions, the newest first, without addresses.",
+		Example: "newsletter suppression list --reason complaint", Args: takes(0, "no arguments"),
 	}
-	if *reason != "" {
-		if err := checkKnown("reason", subscription.SuppressionReason(*reason), subscription.SuppressionReasons()); err != nil {
+	reason, asJSON := c.Flags().String("reason", "", "only those of this reason: complaint, bounce, objection, restriction, declined or operator"), jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		kept, err := operate.SuppressionList.Do(c.Context(), o, operate.SuppressionFilter{Reason: subscription.SuppressionReason(*reason)})
+		if err != nil {
 			return err
 		}
+		return printList(kept, *asJSON, "REASON\tSINCE\tUNTIL\tSUBSCRIBER", func(k subscription.SuppressionEntry) []any {
+			until := "-"
+			if k.Until != nil {
+				until = k.Until.Format(time.DateOnly)
+			}
+			return []any{k.Reason, k.Since.Format(time.DateOnly), until, k.SubscriberID}
+		})
 	}
-	kept, err := db.store.ListSuppressions(ctx, subscription.SuppressionReason(*reason), maxListed)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return cmp.Or(printJSON(stdout, append([]subscription.SuppressionEntry{}, kept...)), checkComplete(len(kept)))
-	}
-	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "REASON\tSINCE\tUNTIL\tSUBSCRIBER")
-	for _, k := range kept {
-		until := "-"
-		if k.Until != nil {
-			until = k.Until.Format(time.DateOnly)
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", k.Reason, k.Since.Format(time.DateOnly), until, k.SubscriberID)
-	}
-	return cmp.Or(table.Flush(), checkComplete(len(kept)))
+	return c
 }
 
-func suppressionAdd(ctx context.Context, db *operatorDB, args []string) error {
-	address, err := oneAddress(flag.NewFlagSet("suppression add", flag.ContinueOnError), args)
-	if err != nil {
-		return err
+func (o *operator) suppressionChange(change operate.Command[operate.Person, operate.Outcome], name, summary, text string) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " EMAIL", Short: summary, Long: joinTexts(summary, text), Args: takes(1, "one address"),
+		RunE: func(c *cobra.Command, args []string) error {
+			result, err := change.Do(c.Context(), o, operate.Person{Email: args[0]})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(stdout, result.Outcome)
+			return nil
+		},
 	}
-	outcome, err := db.store.Suppress(ctx, subscription.Suppression{
-		Address: address, Reason: subscription.ByOwner, Actor: ledger.Operator, Visit: db.visit("tool"),
-	})
-	if err == nil {
-		fmt.Fprintln(stdout, outcome)
-	}
-	return err
-}
-
-func suppressionRemove(ctx context.Context, db *operatorDB, args []string) error {
-	address, err := oneAddress(flag.NewFlagSet("suppression remove", flag.ContinueOnError), args)
-	if err != nil {
-		return err
-	}
-	outcome, err := db.store.RemoveSuppression(ctx, address, db.visit("tool"))
-	if err != nil {
-		return err
-	}
-	if outcome == subscription.Unchanged {
-		return errors.New("the address is not suppressed")
-	}
-	fmt.Fprintln(stdout, outcome)
-	return nil
 }

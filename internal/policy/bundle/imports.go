@@ -40,6 +40,9 @@ var layers = map[string]layer{
 		"admission", "catalog", "config", "httpapi", "lambdafn", "postgres", "pseudonym", "ratelimit", "redistls", "requeststats", "subscription",
 		"telemetry", "token",
 	}, "it is what the functions that visitors call have in common"},
+	"operate": {[]string{
+		"admission", "config", "ledger", "outbox", "postgres", "pseudonym", "subscription",
+	}, "the operator's commands run on everything that an installation keeps"},
 	"admission": {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},
 }
 
@@ -49,7 +52,7 @@ var standsAlone = layer{[]string{"awssdk", "breaker", "capture", "config", "obje
 
 // testOnly lists packages that no function may link because only tests and builds need them. A trailing slash marks a
 // prefix.
-var testOnly = []string{"testing", "testing/", "github.com/pelletier/go-toml/", "net/http/httptest", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}
+var testOnly = []string{"testing", "testing/", "github.com/pelletier/go-toml/", "net/http/httptest", "github.com/spf13/", "charm.land/", "github.com/stretchr/", "github.com/alicebob/", "github.com/Shopify/"}
 
 // notShipped maps packages that deployed code may not import to the reason.
 var notShipped = map[string]string{
