@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxInput   = 1024 // bytes of a typed address; limits the work, far above any valid address
+	maxInput   = 1024 // bytes of a trimmed address; limits the work, far above any valid address
 	maxAddress = 254  // RFC 3696 erratum 1690, from RFC 5321 §4.5.3.1.3
 	maxLocal   = 64   // RFC 5321 §4.5.3.1.1
 	maxDomain  = 253  // RFC 1035 §2.3.4 without the length bytes of the wire form
@@ -83,16 +83,16 @@ var domains = idna.New(
 	idna.VerifyDNSLength(true),
 )
 
-// ParseAddress parses one address as a visitor types it. It removes outer spaces (U+0020), because people paste them,
-// and rejects any other white space, control characters, comments, quoted local parts, display names and address
-// literals. The local part must be a dot-atom of RFC 5322 in ASCII. The domain must have at least two labels, may be in
-// any script that IDNA allows, and must not end in a reserved name (RFC 6761, RFC 7686). ParseAddress does not check
-// that the domain exists. The error is an *AddressError. The function is pure, and ParseAddress(a.Mailbox) returns a.
+// ParseAddress parses one address as a visitor types it. It removes white space and invisible characters around it
+// (TrimAddress), and rejects them inside, as well as comments, quoted local parts, display names and address literals.
+// The local part must be a dot-atom of RFC 5322 in ASCII. The domain must have at least two labels, may be in any script
+// that IDNA allows, and must end in a name that can exist and receive email. ParseAddress does not check that the domain
+// exists. The error is an *AddressError. The function is pure, and ParseAddress(a.Mailbox) returns a.
 func ParseAddress(s string) (Address, error) {
+	s = TrimAddress(s)
 	if len(s) > maxInput {
 		return Address{}, errLong
 	}
-	s = strings.Trim(s, " ")
 	if s == "" {
 		return Address{}, errEmpty
 	}
@@ -131,11 +131,18 @@ func ParseAddress(s string) (Address, error) {
 	}, nil
 }
 
+// TrimAddress returns s without the white space, control characters and invisible characters around it, which keyboards
+// and other programs add. Bytes that are not UTF-8 stay: in another encoding they may be letters.
+func TrimAddress(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return r != utf8.RuneError && (isForbidden(r) || strings.ContainsRune(joiners, r)) })
+}
+
+// joiners have a meaning in some scripts; IDNA checks where they are.
+const joiners = "\u200c\u200d"
+
 // isForbidden reports whether r is not allowed in either part. It covers invisible characters, because IDNA's mapping
-// drops some of them silently, so that two different texts become one address. The joiners U+200C and U+200D have a
-// meaning in some scripts; IDNA checks where they are.
+// drops some of them silently, so that two different texts become one address.
 func isForbidden(r rune) bool {
-	const joiners = "\u200c\u200d"
 	return r == utf8.RuneError || unicode.IsControl(r) || unicode.IsSpace(r) ||
 		unicode.Is(unicode.Variation_Selector, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) ||
 		(unicode.Is(unicode.Cf, r) && !strings.ContainsRune(joiners, r))

@@ -3,11 +3,12 @@ package subscription
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // reservedTopLevel lists the top-level names without email: RFC 6761 (test, localhost, invalid, example), RFC 6762
-// (local), RFC 7686 (onion), RFC 3172 (arpa).
-var reservedTopLevel = []string{"test", "localhost", "invalid", "example", "local", "onion", "arpa"}
+// (local), RFC 7686 (onion), RFC 9476 (alt), RFC 3172 (arpa), and ICANN's resolution 2024.07.29.06 (internal).
+var reservedTopLevel = []string{"test", "localhost", "invalid", "example", "local", "onion", "alt", "arpa", "internal"}
 
 // parseDomain returns a domain in lower-case A-labels.
 func parseDomain(typed string) (string, error) {
@@ -25,7 +26,7 @@ func parseDomain(typed string) (string, error) {
 		}
 	}
 	top := labels[len(labels)-1]
-	if len(top) < 2 || top[len(top)-1] < 'a' || top[len(top)-1] > 'z' {
+	if len(top) < 2 || !isPossibleEnding(typed, top) {
 		return "", errDomain
 	}
 	if slices.Contains(reservedTopLevel, top) {
@@ -60,4 +61,23 @@ func isCanonical(label string) bool {
 	}
 	back, err := domains.ToASCII(native)
 	return err == nil && back == label
+}
+
+// isPossibleEnding reports whether a top-level domain can exist: letters only (RFC 1123 §2.1), or an A-label of letters
+// and marks (ICANN's Applicant Guidebook, module 2, §2.2.1.3.2). It also checks the domain as typed, because the mapping
+// makes letters of symbols: with "™" behind it, "gmail.com" would end in "comtm".
+func isPossibleEnding(typed, top string) bool {
+	labels := strings.FieldsFunc(typed, func(r rune) bool { return strings.ContainsRune(dots, r) })
+	return isWord(labels[len(labels)-1]) && isWord(top)
+}
+
+// dots are what IDNA maps to a dot.
+const dots = ".\u3002\uff0e\uff61"
+
+// isWord reports whether a label has only letters and marks, as an A-label or not.
+func isWord(label string) bool {
+	if label = strings.ToLower(label); strings.HasPrefix(label, "xn--") {
+		label, _ = domains.ToUnicode(label) // an invalid one fails elsewhere
+	}
+	return !strings.ContainsFunc(label, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) })
 }
