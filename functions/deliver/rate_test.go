@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"newsletter/internal/fixtures/functiontest"
+	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/subscription"
 )
@@ -110,7 +111,11 @@ func TestDomainRateDelaysNoProvenMailbox(t *testing.T) {
 		t.Errorf("the proven mailbox received %q", got)
 	}
 	// A decoy takes a place of the domain.
-	if _, err := b.Store.Request(t.Context(), subscription.Request{Address: b.Address("bot@example.net"), Visit: functiontest.Visit, Drop: true}); err != nil {
+	bounced := b.Address("bounced@example.net")
+	if _, err := b.Store.Suppress(t.Context(), subscription.Suppression{Address: bounced, Reason: subscription.Bounce, Actor: ledger.Provider, Visit: functiontest.Visit}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Store.Request(t.Context(), subscription.Request{Address: bounced, Visit: functiontest.Visit}); err != nil {
 		t.Fatal(err)
 	}
 	b.Exec(`update outbox set due_at = created_at, waits_for = null where waits_for = 'slot'`)

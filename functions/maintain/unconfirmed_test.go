@@ -20,17 +20,17 @@ func TestUnconfirmedRequestsEnd(t *testing.T) {
 	visit := functiontest.Visit
 	visit.RequestID = "gateway-id"
 	source := ledger.Source{Page: "https://example.org/robots-page", Origin: "robots-campaign"}
-	request := func(typed string, drop bool) {
+	request := func(typed, hold string) {
 		t.Helper()
-		r := subscription.Request{Address: b.Address(typed), Locale: "fr-CA", Source: source, Visit: visit, Drop: drop, Reasons: []string{"honeypot"}}
+		r := subscription.Request{Address: b.Address(typed), Locale: "fr-CA", Source: source, Visit: visit, Hold: hold, Reasons: []string{"honeypot"}}
 		if _, err := b.Store.Request(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, typed := range []string{"never@gmail.com", "bounced@gmail.com", "declined@gmail.com"} {
-		request(typed, false)
+		request(typed, "")
 	}
-	request("bot@gmail.com", true)
+	request("bot@gmail.com", "honeypot")
 	if _, err := b.Store.RequestLink(t.Context(), subscription.LinkRequest{Address: b.Address("never2@gmail.com"), Email: subscription.EraseLinkEmail, Visit: visit}); err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +51,13 @@ func TestUnconfirmedRequestsEnd(t *testing.T) {
 		t.Fatalf("planted in %d rows", len(rows))
 	}
 
+	b.Exec(`update outbox set state = 'done', hold_reason = null, outcome = 'outdated', finished_at = created_at + interval '72 hours' where state = 'held'`) // as deliver does
+
 	b.run(34.9)
-	if n := b.count("subscribers"); n != 3 { // never, bounced, jane
+	if n := b.count("subscribers"); n != 4 { // never, bounced, bot, jane
 		t.Errorf("%d subscribers before the end", n)
 	}
-	if got := b.run(36).Counts; got["expired"] != 2 || b.count("subscribers") != 1 || b.count("suppressions where reason = 'bounce'") != 1 {
+	if got := b.run(36).Counts; got["expired"] != 3 || b.count("subscribers") != 1 || b.count("suppressions where reason = 'bounce'") != 1 {
 		t.Errorf("%v: the address that bounced is kept, or not suppressed any more", got)
 	}
 	if got := b.run(89.9).Counts["tombstones"]; got != 0 || b.count("identities") != 1 {
@@ -64,7 +66,7 @@ func TestUnconfirmedRequestsEnd(t *testing.T) {
 	if got, want := b.run(90.1).Counts["tombstones"], int64(len(ids)); got != want {
 		t.Errorf("%d tombstones, want %d", got, want)
 	}
-	if got := b.run(126.1).Counts["tombstones"]; got != 2 { // the two that expired on day 36
+	if got := b.run(126.1).Counts["tombstones"]; got != 3 { // the three that expired on day 36
 		t.Errorf("%d tombstones of the ends", got)
 	}
 	for _, row := range b.rowsWith(sent, ids) {

@@ -60,7 +60,7 @@ func samples() map[string]sample {
 		"unrestrict-unticked":    {exported, 422, active, before, emails, []string{"Please tick the box", `name="action" value="unrestrict"`}},
 		"action-unknown":         {exported, 422, active, before, emails, []string{`"pointer":"#/action"`}},
 
-		"honeypot":          {exported, 202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If we keep any data`}},
+		"honeypot":          {exported, 202, active, linkRequested, emails + ", email.privacy_erase held: honeypot", []string{`{"status":"accepted","message":"If we keep any data`}},
 		"address-invalid":   {exported, 422, active, before, emails, []string{`"pointer":"#/email"`}},
 		"request-unknown":   {exported, 422, active, before, emails, []string{`"pointer":"#/request"`}},
 		"request-missing":   {exported, 422, active, before, emails, []string{`"pointer":"#/request"`}},

@@ -155,5 +155,5 @@ func TestHeldSignUpMustBeConfirmed(t *testing.T) {
 	for _, email := range []string{"joe@yopmail.com", "jane@example.org"} {
 		expectResponse(t, email, functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 202, `"accepted"`)
 	}
-	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "email.confirm, change")
+	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "email.confirm held: disposable, change")
 }

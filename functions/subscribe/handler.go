@@ -58,7 +58,7 @@ func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	}
 	return h.Admit(ctx, attempt, func(d admission.Decision) (*httpapi.Response, error) {
 		request.OptIn = h.optIn
-		request.Drop, request.Hold, request.Reasons = d.Outcome == admission.Drop, d.HoldReason(), d.Reasons
+		request.Hold, request.Reasons = d.HoldReason(), d.Reasons
 		outcome, err := h.Store.Request(ctx, request)
 		if errors.Is(err, subscription.ErrUnknownConsent) {
 			return nil, httpapi.Invalid(httpapi.FieldError{Detail: "There is no consent text of this version.", Pointer: "#/consent/text_version"})

@@ -12,6 +12,7 @@ import (
 	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/outbox"
 )
 
 // samples lists the expected response to each file of events/subscribe, and the state of the database after it.
@@ -27,7 +28,7 @@ var samples = map[string]struct {
 		[]string{`<html lang="de">`, "Bitte prüfen Sie Ihr Postfach", "12345 Town"}},
 	"form-multipart":    {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`<html lang="fr">`}},
 	"gateway-base-path": {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm", []string{`"accepted"`}},
-	"honeypot":          {202, "", "requested:dropped", "none", []string{`{"status":"accepted","message":"If this address can be subscribed`}},
+	"honeypot":          {202, "jane@example.org pending", "requested:confirmation_queued", "email.confirm held: " + outbox.HoldHoneypot, []string{`{"status":"accepted","message":"If this address can be subscribed`}},
 
 	"consent-refused":   {422, "", "", "", []string{`"pointer":"#/consent/granted"`}},
 	"consent-unknown":   {422, "", "", "", []string{`"pointer":"#/consent/text_version"`}},

@@ -40,7 +40,7 @@ var samples = map[string]struct {
 	"address":                   {202, active, linkRequested, emails + ", email.unsubscribe_link", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-form":              {202, active, linkRequested, emails + ", email.unsubscribe_link", []string{`<html lang="de">`, "fordern Sie einen neuen Link an"}},
 
-	"honeypot":          {202, active, before + ", requested:dropped", emails + ", none", []string{`{"status":"accepted","message":"If this address is subscribed`}},
+	"honeypot":          {202, active, linkRequested, emails + ", email.unsubscribe_link held: honeypot", []string{`{"status":"accepted","message":"If this address is subscribed`}},
 	"address-invalid":   {422, active, before, emails, []string{`"pointer":"#/email"`}},
 	"body-text":         {415, active, before, emails, []string{"unsupported-media-type"}},
 	"token-in-body":     {422, active, before, emails, []string{`"pointer":"#/email"`}},

@@ -63,10 +63,8 @@ type Outcome string
 // The outcomes, from the mildest to the strictest.
 const (
 	Accept Outcome = "accept"
-	// Hold has the same response as Accept; the email waits until the owner releases it.
+	// Hold has the same response as Accept, so a bot learns nothing; the email waits until the owner releases it.
 	Hold Outcome = "hold"
-	// Drop has the same response as Accept and sends no email, so a bot learns nothing.
-	Drop Outcome = "drop"
 	// Refuse shows the visitor an error: 429 for the rate limiter, 422 for what the visitor can correct.
 	Refuse Outcome = "refuse"
 )
@@ -114,7 +112,7 @@ func decide(s signals) Decision {
 			weak++
 		case Refuse:
 			d.Refusals = append(d.Refusals, reason)
-		case Hold, Drop:
+		case Hold:
 		}
 		d.Outcome = stricter(d.Outcome, o)
 	}
@@ -124,8 +122,8 @@ func decide(s signals) Decision {
 	against(s.Captcha == captchaFailed, ReasonCaptchaFailed, Refuse)
 	against(s.Captcha == captchaUnavailable, reasonCaptchaUnavailable, Accept)
 	against(s.Limited, ReasonRateLimited, Refuse)
-	against(s.Honeypot, reasonHoneypot, Drop)
-	against(s.TooFast, reasonTooFast, Drop)
+	against(s.Honeypot, reasonHoneypot, Hold)
+	against(s.TooFast, reasonTooFast, Accept)
 	if weak > 1 {
 		d.Outcome = stricter(d.Outcome, Hold)
 	}
@@ -136,11 +134,14 @@ func decide(s signals) Decision {
 // outbox.
 func HoldReasons() []string {
 	var all []string
-	for _, policy := range []Policy{DisposableAllow, DisposableFlag, DisposableHold, DisposableBlock} {
-		for _, captcha := range []captchaState{captchaOff, captchaPassed, captchaMissing, captchaFailed, captchaUnavailable} {
-			reason := decide(signals{Disposable: policy, Captcha: captcha}).HoldReason()
-			if reason != "" && !slices.Contains(all, reason) {
-				all = append(all, reason)
+	no := []bool{false, true}
+	for _, policy := range []Policy{DisposableAllow, DisposableFlag, DisposableHold} {
+		for _, captcha := range []captchaState{captchaOff, captchaUnavailable} {
+			for bits := range 4 {
+				s := signals{Disposable: policy, Captcha: captcha, Honeypot: no[bits&1], TooFast: no[bits>>1]}
+				if reason := decide(s).HoldReason(); reason != "" && !slices.Contains(all, reason) {
+					all = append(all, reason)
+				}
 			}
 		}
 	}
@@ -168,7 +169,7 @@ func (p Policy) outcome() Outcome {
 }
 
 func stricter(a, b Outcome) Outcome {
-	for _, o := range []Outcome{Refuse, Drop, Hold} {
+	for _, o := range []Outcome{Refuse, Hold} {
 		if a == o || b == o {
 			return o
 		}

@@ -27,8 +27,8 @@ func signalCases() []signalCase {
 		{"CAPTCHA response wrong, expired or used before", func(s *signals) { s.Captcha = captchaFailed }, ReasonCaptchaFailed, Refuse, false},
 		{"CAPTCHA verifier unavailable", func(s *signals) { s.Captcha = captchaUnavailable }, reasonCaptchaUnavailable, Accept, true},
 		{"rate limit of the network exceeded", func(s *signals) { s.Limited = true }, ReasonRateLimited, Refuse, false},
-		{"honeypot filled in", func(s *signals) { s.Honeypot = true }, reasonHoneypot, Drop, false},
-		{"form sent within a second", func(s *signals) { s.TooFast = true }, reasonTooFast, Drop, false},
+		{"honeypot filled in", func(s *signals) { s.Honeypot = true }, reasonHoneypot, Hold, false},
+		{"form sent within a second", func(s *signals) { s.TooFast = true }, reasonTooFast, Accept, true},
 	}
 }
 
@@ -62,7 +62,7 @@ func (x signalCase) present(s signals) bool {
 // TestDecideOverAllCombinations checks that the strictest signal decides, that two weak signals hold, and that the
 // reasons are complete and in order.
 func TestDecideOverAllCombinations(t *testing.T) {
-	severity := []Outcome{Accept, Hold, Drop, Refuse}
+	severity := []Outcome{Accept, Hold, Refuse}
 	count := 0
 	everyCombination(func(s signals) {
 		count++
@@ -96,7 +96,7 @@ func TestDecideOverAllCombinations(t *testing.T) {
 
 // TestAdditionalSignalIsNeverMilder is why a request may be refused before all signals are known.
 func TestAdditionalSignalIsNeverMilder(t *testing.T) {
-	severity := []Outcome{Accept, Hold, Drop, Refuse}
+	severity := []Outcome{Accept, Hold, Refuse}
 	everyCombination(func(s signals) {
 		before := slices.Index(severity, decide(s).Outcome)
 		for _, x := range signalCases() {
@@ -132,7 +132,7 @@ func TestDocumentedTable(t *testing.T) {
 			x.set(&pair)
 		}
 	}
-	row("both weak signals", pair)
+	row("several weak signals, such as these", pair)
 	if !strings.Contains(string(content), table.String()) {
 		t.Errorf("docs/risk.md lacks the table of Decide:\n%s", table.String())
 	}

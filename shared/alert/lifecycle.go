@@ -93,7 +93,7 @@ func (c Config) Advance(firing []Alert, found []Finding, unknown []Rule, now tim
 // not notify again and again.
 func (c Config) foundAgain(a Alert, f Finding, now time.Time) Transition {
 	escalated := f.Severity == Critical && a.Severity == Warning
-	repeat := escalated || now.Sub(a.notifiedAt()) >= c.RepeatInterval
+	repeat := escalated || now.Sub(a.notifiedAt()) >= c.repeatInterval(a.Rule)
 	a.Summary, a.LastFoundAt = f.Summary, now
 	if escalated {
 		a.Severity = Critical
@@ -103,6 +103,15 @@ func (c Config) foundAgain(a Alert, f Finding, now time.Time) Transition {
 	}
 	a.RepeatedAt = &now
 	return Transition{a, Repeated}
+}
+
+// repeatInterval returns the time between two notifications of an alert that is firing. Bots fill in honeypots all the
+// time, so those are one notification a day.
+func (c Config) repeatInterval(r Rule) time.Duration {
+	if r == Flagged {
+		return max(c.RepeatInterval, 24*time.Hour)
+	}
+	return c.RepeatInterval
 }
 
 // storage keeps the alerts that are firing.

@@ -31,6 +31,24 @@ func (s step) findings() (found []Finding, unknown []Rule) {
 	return found, unknown
 }
 
+// TestFilledHoneypotsAreRepeatedOnceADay evaluates a day and an hour, every ten minutes.
+func TestFilledHoneypotsAreRepeatedOnceADay(t *testing.T) {
+	found := []Finding{{Rule: Flagged, Severity: Warning, Summary: "One is held."}}
+	var firing []Alert
+	var stages []string
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for range 25 * 6 {
+		all := thresholds.Advance(firing, found, nil, now)
+		if all[0].Notify != None {
+			stages = append(stages, string(all[0].Notify))
+		}
+		firing, now = all.Firing(), now.Add(10*time.Minute)
+	}
+	if !slices.Equal(stages, []string{"firing", "repeated"}) {
+		t.Errorf("notifications %q", stages)
+	}
+}
+
 // got describes transitions as step.want does.
 func got(transitions Transitions) string {
 	var all []string

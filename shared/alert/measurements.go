@@ -113,11 +113,13 @@ where at > coalesce((select max(at) from health_samples where measurements ->> '
   and at <= $1::timestamptz`
 
 // Sign-ups are counted in the ledger and not by waiting subscribers, because an attacker who repeats one mailbox leaves
-// one subscriber. Sign-ups that need no confirmation are excluded: those of bots, of subscribers, and suppressed ones.
+// one subscriber. Sign-ups that need no confirmation are excluded: those of subscribers, and suppressed ones; and those
+// with a filled honeypot, whose emails are held.
 const signUpsSQL = `
 select (select count(*) from (
            select 1 from ledger_events
            where at > $1::timestamptz and at <= $2::timestamptz and kind = 'subscription.requested' and data ->> 'outcome' = 'confirmation_queued'
+             and not coalesce(data -> 'reasons' ? 'honeypot', false)
            limit $3::integer) as requested),
        (select count(*) from ledger_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
 
@@ -203,7 +205,7 @@ func (s *Store) queries(now time.Time) []query {
 				m.AllStopped = slices.ContainsFunc(breakers, func(k outbox.Breaker) bool { return k.IsAll() && !k.Closed() })
 			})
 		}},
-		{[]Rule{SignUpBurst, Held, EmailOverdue, Slots, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, m *Measurements) { outbox.ReadDepth(b, now, &m.Outbox) }},
+		{[]Rule{SignUpBurst, Held, Flagged, EmailOverdue, Slots, OutboxAge, Deliveries, DeadLetters}, func(b *pgx.Batch, m *Measurements) { outbox.ReadDepth(b, now, &m.Outbox) }},
 		{[]Rule{PrivacyDue}, func(b *pgx.Batch, m *Measurements) {
 			b.Queue(dueSQL, now, s.config.PrivacyDays).QueryRow(func(row pgx.Row) error { return row.Scan(&m.PrivacyDue, &m.PrivacyDueAt) })
 		}},

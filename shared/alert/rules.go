@@ -23,6 +23,7 @@ const (
 	Bombing            Rule = "bombing"             // many sign-ups, few of them confirmed
 	SignUpBurst        Rule = "signup_burst"        // similar sign-ups are held
 	Held               Rule = "held"                // emails are held for another reason, which is the subject
+	Flagged            Rule = "flagged"             // requests with a filled honeypot are held
 	Bounces            Rule = "bounces"             // too many emails bounce
 	FeedbackMissing    Rule = "feedback_missing"    // SES reports no events of the emails that it sends
 	FeedbackUnreadable Rule = "feedback_unreadable" // events of SES cannot be read
@@ -61,6 +62,7 @@ var texts = map[Rule]text{
 	Bombing:            {"Sign-up spike with few confirmations", "The form may be used to flood other people's mailboxes. The mailbox budget still applies. Consider a CAPTCHA (captcha.provider), stricter limits (limits.subscribe) or `newsletter destination pause email`."},
 	SignUpBurst:        {"Similar sign-ups are held for review", "`newsletter hold list` shows them; release or reject them, or let them expire."},
 	Held:               {"Emails are held for review", "`newsletter hold list` shows them, and docs/risk.md explains the reasons; release or reject them, or let them expire."},
+	Flagged:            {"Requests with a filled honeypot are held", "Most of them are from bots. A browser or password manager can fill in the field, too: `newsletter hold list` shows them; release those that look like a person's, and leave the others, which end after 72 hours."},
 	Bounces:            {"High bounce rate", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups show where they come from."},
 	FeedbackMissing:    {"No events from SES", "SES sends, but reports no deliveries, bounces or complaints, so nobody is suppressed. Deploy the stack again, which creates the configuration set and its event destination; check in the SES console that the destination is enabled, and read the log of the engagement function."},
 	FeedbackUnreadable: {"Unreadable events from SES", "The log of the engagement function has their types. A bounce or complaint among them suppressed nobody: SES's suppression list has the address; add it here with `newsletter suppression add`."},
@@ -181,12 +183,19 @@ func (c Config) signUps(m Measurements, all *findings) {
 		all.add(Bombing, "", Critical, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
 			float64(m.Requested)/signUpWindow.Minutes(), formatDuration(signUpWindow), 100*float64(m.Confirmed)/float64(m.Requested))
 	}
+	flagged := int64(0)
 	for _, reason := range slices.Sorted(maps.Keys(m.Outbox.HeldByReason)) {
-		if n := m.Outbox.HeldByReason[reason]; reason == outbox.HoldBurst {
+		switch n := m.Outbox.HeldByReason[reason]; {
+		case reason == outbox.HoldBurst:
 			all.add(SignUpBurst, "", Warning, "%s held: the sign-ups look alike.", plural(n, "email is", "emails are"))
-		} else {
+		case slices.Contains(strings.Split(reason, ","), outbox.HoldHoneypot):
+			flagged += n
+		default:
 			all.add(Held, reason, Warning, "%s held (%s).", plural(n, "email is", "emails are"), reason)
 		}
+	}
+	if flagged > 0 {
+		all.add(Flagged, "", Warning, "%s held, because the honeypot was filled in.", plural(flagged, "email is", "emails are"))
 	}
 }
 

@@ -84,6 +84,7 @@ func TestRules(t *testing.T) {
 		"10 % confirmed":                  {Measurements{Requested: 1000, Confirmed: 100}, ""},
 		"sign-up burst":                   {held("signup_burst"), "signup_burst//warning"},
 		"held for other reasons":          {held("disposable", "signup_burst", "captcha"), "held/captcha/warning held/disposable/warning signup_burst//warning"},
+		"filled honeypots":                {held("honeypot", "honeypot,too_fast"), "flagged//warning"},
 		"4 bounces":                       {Measurements{Sent: 10, Bounced: 4}, ""},
 		"5 bounces":                       {Measurements{Sent: 250, Bounced: 5}, "bounces//warning"},
 		"1.9 % bounces":                   {Measurements{Sent: 1000, Bounced: 19}, ""},

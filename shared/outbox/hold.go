@@ -8,8 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// HoldBurst is the hold reason of confirmation emails of a sign-up burst.
-const HoldBurst = "signup_burst"
+// The hold reasons that have an alert of their own.
+const (
+	// HoldBurst is the reason of confirmation emails of a sign-up burst.
+	HoldBurst = "signup_burst"
+	// HoldHoneypot is among the reasons of a request whose honeypot was filled in. Bots do that every day.
+	HoldHoneypot = "honeypot"
+)
 
 // Held is a message that waits for the owner.
 type Held struct {
@@ -19,8 +24,8 @@ type Held struct {
 	SubscriberID uuid.UUID // uuid.Nil for none
 	EventID      uuid.UUID // uuid.Nil for none
 	CreatedAt    time.Time
-	// Superseded reports that the same email to the same subscriber was enqueued later and is not held.
-	Superseded bool
+	// Accompanied reports that there is the same email of another request, which is neither held nor rejected.
+	Accompanied bool
 }
 
 const holdSQL = `
@@ -36,9 +41,9 @@ func (w *Worker) Hold(ctx context.Context, d Delivery, reason string) error {
 
 const lockHeldSQL = `
 select kind, hold_reason, coalesce(subscriber_id::text, ''), coalesce(event_id::text, ''), created_at,
-       exists (select 1 from outbox as later
-               where later.subscriber_id = held.subscriber_id and later.kind = held.kind and later.state <> 'held'
-                 and later.created_at > held.created_at)
+       exists (select 1 from outbox as other
+               where other.subscriber_id = held.subscriber_id and other.kind = held.kind and other.epoch = held.epoch
+                 and other.state <> 'held' and other.outcome is distinct from 'rejected')
 from outbox as held
 where id = $1::text::uuid and state = 'held'
 for update`
@@ -49,7 +54,7 @@ func LockHeld(b *pgx.Batch, id uuid.UUID, into *Held, found *bool) {
 	b.Queue(lockHeldSQL, id.String()).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			into.ID, *found = id, true
-			err := rows.Scan((*string)(&into.Kind), &into.Reason, &into.SubscriberID, &into.EventID, &into.CreatedAt, &into.Superseded)
+			err := rows.Scan((*string)(&into.Kind), &into.Reason, &into.SubscriberID, &into.EventID, &into.CreatedAt, &into.Accompanied)
 			if err != nil {
 				return err
 			}

@@ -73,8 +73,8 @@ func (s *Store) ReleaseHeld(ctx context.Context, id uuid.UUID, v Visit) error {
 	return s.resolveHold(ctx, id, v, false)
 }
 
-// RejectHeld ends a held email and its sign-up, as if it had expired. The sign-up stays if a later email of the same
-// kind was not held. The error is ErrNotHeld or the database's.
+// RejectHeld ends a held email and its sign-up, as if it had expired. The sign-up stays if it has another email that was
+// not held: a bot may have entered the address of a visitor who signed up. The error is ErrNotHeld or the database's.
 func (s *Store) RejectHeld(ctx context.Context, id uuid.UUID, v Visit) error {
 	return s.resolveHold(ctx, id, v, true)
 }
@@ -113,7 +113,7 @@ func (s *Store) resolveHold(ctx context.Context, id uuid.UUID, v Visit, reject b
 			event.Kind, event.Data.Outcome = ledger.HoldRejected, "rejected"
 			s.record(b, event, v)
 			outbox.RejectHeld(b, id, now)
-			if subscribed.state() == Pending && held.Kind == ConfirmEmail.Kind() && !held.Superseded {
+			if subscribed.state() == Pending && held.Kind == ConfirmEmail.Kind() && !held.Accompanied {
 				s.end(b, subscribed, ledger.Event{ID: endID, At: now, Actor: ledger.Operator, Channel: v.Channel, RequestID: v.RequestID})
 			}
 			return nil

@@ -116,6 +116,21 @@ func TestARejectionLeavesALaterSignUp(t *testing.T) {
 	b.click(b.store.Confirm, b.link(jane), ConfirmedNow)
 }
 
+// TestARejectionLeavesAnEarlierSignUp rejects what a bot sent with the address of a visitor who signed up before.
+func TestARejectionLeavesAnEarlierSignUp(t *testing.T) {
+	b := setup(t)
+	b.request(jane, ConfirmationQueued)
+	link := b.link(jane)
+	b.deliver()
+	b.advance(time.Hour)
+	b.requestHeld(jane, ConfirmationQueued)
+	if err := b.store.RejectHeld(t.Context(), b.held().ID, operator); err != nil {
+		t.Fatal(err)
+	}
+	b.expectRow(jane, Pending, 1, false)
+	b.click(b.store.Confirm, link, ConfirmedNow)
+}
+
 func TestARejectedNoticeKeepsTheSubscriber(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)

@@ -27,8 +27,8 @@ type LinkRequest struct {
 	Visit Visit
 	// Reasons are the checks that the request failed, for the ledger.
 	Reasons []string
-	// Drop only records the request.
-	Drop bool
+	// Hold is the reason to hold the email until the owner releases it; empty to send it.
+	Hold string
 }
 
 // paddingUnknown is what a link request for an unknown address writes less to the write-ahead log (PostgreSQL 15). It is
@@ -65,7 +65,9 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 						Outcome: string(outcome), Reasons: r.Reasons, Provider: r.Address.Provider, Purpose: string(r.Email),
 					},
 				},
-				message: outbox.Message{ID: newID(), Kind: email.Kind(), Epoch: loaded.row.Epoch, DomainHMAC: s.limitedDomain(r.Address)},
+				message: outbox.Message{
+					ID: newID(), Kind: email.Kind(), Epoch: loaded.row.Epoch, DomainHMAC: s.limitedDomain(r.Address), HoldReason: r.Hold,
+				},
 			}.write(b)
 			return nil
 		})
@@ -79,8 +81,6 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 // personal data is sent if there is data, except to suppressed addresses, whose holders can send a letter.
 func decideLink(r LinkRequest, state State, sup suppressions) (Outcome, Email) {
 	switch {
-	case r.Drop:
-		return Dropped, NoEmail
 	case sup.forbidsLinks() || state == Suppressed:
 		return LinkSuppressed, NoEmail
 	case !slices.Contains(r.Email.row().states, state):

@@ -60,14 +60,32 @@ func TestALinkRequestChangesNoState(t *testing.T) {
 	}
 }
 
-func TestABotGetsNoLink(t *testing.T) {
+// TestAHeldLinkIsReleased requests links whose emails are held: released, the email leaves; rejected, it ends, and the
+// subscription stays.
+func TestAHeldLinkIsReleased(t *testing.T) {
 	b := setup(t)
 	b.activate(jane)
-	got, err := b.store.RequestLink(t.Context(), LinkRequest{Address: address(t, jane), Email: UnsubscribeLinkEmail, Visit: visit, Drop: true, Reasons: []string{"honeypot"}})
-	if err != nil || got != Dropped {
-		t.Fatal(got, err)
+	b.deliver()
+	hold := func() HeldEmail {
+		t.Helper()
+		r := LinkRequest{Address: address(t, jane), Email: UnsubscribeLinkEmail, Visit: visit, Hold: "honeypot", Reasons: []string{"honeypot"}}
+		if got, err := b.store.RequestLink(t.Context(), r); err != nil || got != LinkQueued {
+			t.Fatal(got, err)
+		}
+		return b.held()
 	}
-	b.expectEmails(ConfirmEmail.Kind())
+	if err := b.store.RejectHeld(t.Context(), hold().ID, operator); err != nil {
+		t.Fatal(err)
+	}
+	b.expectRow(jane, Active, 1, false)
+	h := hold()
+	b.expectOutbox("email.confirm done - stale", "change done - none", "email.unsubscribe_link done - rejected", "email.unsubscribe_link held honeypot -")
+	if err := b.store.ReleaseHeld(t.Context(), h.ID, operator); err != nil {
+		t.Fatal(err)
+	}
+	if sent := b.deliver(); len(sent) != 1 || sent[0].email != UnsubscribeLinkEmail {
+		t.Errorf("sent %+v", sent)
+	}
 }
 
 func TestRecipients(t *testing.T) {

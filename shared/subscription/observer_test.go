@@ -21,9 +21,9 @@ func TestEveryStateLooksTheSame(t *testing.T) {
 			return s.Request(t.Context(), Request{Address: a, Visit: visit, Hold: hold})
 		})
 	}
-	for _, purpose := range []Email{UnsubscribeLinkEmail, ExportLinkEmail, EraseLinkEmail} {
+	for purpose, hold := range map[Email]string{UnsubscribeLinkEmail: "", ExportLinkEmail: "", EraseLinkEmail: "honeypot"} {
 		b.expectStatesLookTheSame(func(s *Store, a Address) (Outcome, error) {
-			return s.RequestLink(t.Context(), LinkRequest{Address: a, Email: purpose, Visit: visit})
+			return s.RequestLink(t.Context(), LinkRequest{Address: a, Email: purpose, Visit: visit, Hold: hold})
 		})
 	}
 }

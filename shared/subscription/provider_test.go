@@ -153,7 +153,7 @@ func TestACanonicalMailboxIsItsOwn(t *testing.T) {
 		if again := mailboxOf(local, domain).key(); again != a.MailboxKey || local == "" || domain == "" {
 			t.Errorf("%s is %s, which is %s", s, a.MailboxKey, again)
 		}
-		if typedLocal, _, _ := strings.Cut(strings.Trim(s, " "), "@"); !strings.HasPrefix(a.Mailbox, typedLocal+"@") {
+		if typedLocal, _, _ := strings.Cut(TrimAddress(s), "@"); !strings.HasPrefix(a.Mailbox, typedLocal+"@") {
 			t.Errorf("%s is emailed at %s", s, a.Mailbox)
 		}
 	}

@@ -39,8 +39,6 @@ type Request struct {
 	Hold string
 	// OptIn is how the request becomes a subscription. The zero value asks for a confirmation.
 	OptIn OptIn
-	// Drop only records the request, because it appears to come from a bot.
-	Drop bool
 
 	rectifies uuid.UUID // the id of the event, for a subscriber's new address (Rectify)
 }
@@ -100,17 +98,13 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 }
 
 func (t *requestTx) decide() decision {
-	f := facts{
+	return transition(facts{
 		State:       t.state(),
 		Returning:   t.row.Returning,
 		Muted:       t.suppressions.muted(),
 		Objected:    t.suppressions.reason == Objection,
 		SingleOptIn: t.OptIn == SingleOptIn && t.Hold == "",
-	}
-	if t.Drop {
-		return dropped(f)
-	}
-	return transition(f, onRequest)
+	}, onRequest)
 }
 
 // effect returns what a decision stores: for every decision one event, one message and, if one is free, one slot.

@@ -161,25 +161,27 @@ func TestConsentTextOfARequest(t *testing.T) {
 	}
 }
 
-func TestABotsRequestIsOnlyRecorded(t *testing.T) {
+// TestAFlaggedRequestSendsNothing holds a request in every state: no email becomes due, and only a new or a former
+// subscriber becomes pending.
+func TestAFlaggedRequestSendsNothing(t *testing.T) {
 	b := setup(t)
 	i := 0
 	for name, prepare := range inState() {
 		i++
 		typed := fmt.Sprintf("bot%d@example.org", i)
 		prepare(b, typed)
-		before, mails := b.row(typed), b.count("outbox where kind <> 'none'")
-		r := Request{Address: address(t, typed), Visit: visit, Drop: true, Reasons: []string{"honeypot"}}
-		if got, err := b.store.Request(t.Context(), r); err != nil || got != Dropped {
-			t.Fatalf("%s: %s, %v", name, got, err)
+		before, due := b.row(typed), b.count("outbox where state = 'ready'")
+		r := Request{Address: address(t, typed), Visit: visit, Hold: "honeypot", Reasons: []string{"honeypot"}, OptIn: SingleOptIn}
+		if _, err := b.store.Request(t.Context(), r); err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
 		after := b.row(typed)
-		if after.state() != before.state() || after.Epoch != before.Epoch || after.RequestEventID != before.RequestEventID || b.count("outbox where kind <> 'none'") != mails {
+		if after.state() != before.state() && after.state() != Pending || before.exists && after.Epoch != before.Epoch || b.count("outbox where state = 'ready'") != due {
 			t.Errorf("%s: %+v became %+v", name, before, after)
 		}
 	}
-	if n := b.count(`ledger_events where data @> '{"outcome": "dropped", "reasons": ["honeypot"]}'`); n != i {
-		t.Errorf("%d of %d recorded", n, i)
+	if n := b.count(`ledger_events e join outbox o on o.event_id = e.id where e.data @> '{"reasons": ["honeypot"]}' and o.state = 'held' and o.hold_reason = 'honeypot'`); n != i {
+		t.Errorf("%d of %d recorded and held", n, i)
 	}
 }
 

@@ -55,7 +55,6 @@ const (
 	AlreadySubscribed  Outcome = "already_subscribed"  // active; the notice is queued
 	Activated          Outcome = "activated"           // by SingleOptIn; no confirmed event follows
 	RequestSuppressed  Outcome = "request_suppressed"  // suppressed, objected or muted: nothing is sent
-	Dropped            Outcome = "dropped"             // appears to come from a bot: nothing is sent
 	ConfirmedNow       Outcome = "confirmed"
 	AlreadyConfirmed   Outcome = "already_confirmed"
 	UnsubscribedNow    Outcome = "unsubscribed"
@@ -216,11 +215,4 @@ func erase(f facts) decision {
 		return unchanged(f, Unchanged)
 	}
 	return decision{To: Erased, Outcome: ErasedNow, NewEpoch: true, Ledger: ledger.Erased}
-}
-
-// dropped returns the decision for a request that appears to come from a bot: it is only recorded.
-func dropped(f facts) decision {
-	d := unchanged(f, Dropped)
-	d.Ledger = ledger.Requested
-	return d
 }

@@ -241,12 +241,12 @@ func TestErasureLeavesNoTrail(t *testing.T) {
 }
 
 // TestErasureLeavesNoTrailOfADomain checks the same for the pseudonym of a domain where one subscriber is alone: a
-// sign-up has taken a slot there a short time before, and one was dropped.
+// sign-up has taken a slot there a short time before, and one is held.
 func TestErasureLeavesNoTrailOfADomain(t *testing.T) {
 	b := setup(t)
 	const typed = "jane@jane-alone.net"
 	b.live(typed)
-	if _, err := b.store.Request(t.Context(), Request{Address: address(t, typed), Visit: visit, Drop: true}); err != nil {
+	if _, err := b.store.Request(t.Context(), Request{Address: address(t, typed), Visit: visit, Hold: "honeypot"}); err != nil {
 		t.Fatal(err)
 	}
 	b.advance(7 * time.Minute)

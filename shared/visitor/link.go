@@ -28,7 +28,7 @@ func (s *Service) SendLink(
 	request := admission.Request{Client: r.Client, Honeypot: l.Signals.Website, StartedAt: l.Signals.StartedAt}
 	return s.Admit(ctx, request, func(d admission.Decision) (*httpapi.Response, error) {
 		outcome, err := s.Store.RequestLink(ctx, subscription.LinkRequest{
-			Address: l.Address, Email: l.Email, Visit: Visit(r, l.Channel), Reasons: d.Reasons, Drop: d.Outcome == admission.Drop,
+			Address: l.Address, Email: l.Email, Visit: Visit(r, l.Channel), Reasons: d.Reasons, Hold: d.HoldReason(),
 		})
 		if err != nil {
 			return nil, err

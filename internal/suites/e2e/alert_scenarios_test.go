@@ -138,9 +138,11 @@ func strangersAreSignedUp(t *testing.T, w *watch) {
 	w.exec(t, "update ledger_events set at = at - interval '2 minutes'")
 	w.fires("bombing")
 	w.repeats()
+	v.send(t, http.MethodPost, subscribePath, `{"email":"robot@example.org","website":"https://spam.example"}`, asJSON)
+	w.fires("flagged")
 
 	w.operator(t, "hold", "reject", "--all")
-	w.resolves("signup_burst", "held/disposable")
+	w.resolves("signup_burst", "held/disposable", "flagged")
 	for i := range signUps / 5 {
 		if got := v.send(t, http.MethodPost, v.mail(t, address(i), 1).link(t, confirmPath), agree, asForm); got.Status != http.StatusOK {
 			t.Fatalf("confirm: %d", got.Status)

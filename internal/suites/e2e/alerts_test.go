@@ -28,7 +28,7 @@ var scenarios = map[string]scenario{
 	},
 	"feedback is missing":     {nil, []string{"feedback_missing", "feedback_unreadable"}, feedbackIsMissing},
 	"emails fail":             {nil, []string{"bounces", "circuit_breaker", "dead_letters", "email_paused"}, emailsFail},
-	"strangers are signed up": {map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": "hold"}, []string{"signup_burst", "held/disposable", "bombing"}, strangersAreSignedUp},
+	"strangers are signed up": {map[string]string{"SIGNUP_DISPOSABLE_DOMAINS": "hold"}, []string{"signup_burst", "held/disposable", "bombing", "flagged"}, strangersAreSignedUp},
 	"work is not done": {
 		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
 		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age", "deliveries/loops"}, workIsLeftUndone,

@@ -187,7 +187,7 @@ func (w *watch) verify(rules []string) {
 // verifyTimes checks that notifications were repeated as soon as they were due, and not before.
 func (w *watch) verifyTimes(a alert.Alert, reminders []time.Time) {
 	w.t.Helper()
-	if len(reminders) == 0 {
+	if len(reminders) == 0 && a.Rule != alert.Flagged { // repeated once a day
 		w.t.Errorf("%s: no repeated notification", a.Rule)
 	}
 	last := a.FiringSince

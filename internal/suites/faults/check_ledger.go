@@ -35,7 +35,6 @@ var cells = map[cell][]string{
 	{kindRequested, "confirmation_queued"}: {"none>pending", "erased>pending", "pending>pending", "unsubscribed>pending"},
 	{kindRequested, "already_subscribed"}:  {"active>active"},
 	{kindRequested, "request_suppressed"}:  {"="},
-	{kindRequested, "dropped"}:             {"="},
 	{kindConfirmed, "confirmed"}:           {"pending>active"},
 	{kindUnsubscribed, "unsubscribed"}:     {"active>unsubscribed"},
 	{kindDeclined, "declined"}:             {"pending>none", "pending>unsubscribed"},

@@ -136,7 +136,7 @@ func TestEveryViolationIsFound(t *testing.T) {
 			a.h.Events = append(a.h.Events, again)
 		}},
 		"a refused call that was recorded": {"I4-once", func(t *testing.T, a *author) {
-			a.event(*find(t, a.h.Calls, func(c call) bool { return c.Op == opBad }), event{Kind: kindRequested, Outcome: "dropped", From: "none", To: "none"})
+			a.event(*find(t, a.h.Calls, func(c call) bool { return c.Op == opBad }), event{Kind: kindRequested, Outcome: "request_suppressed", From: "none", To: "none"})
 		}},
 		"a ledger that does not verify": {"I4-seals", func(t *testing.T, a *author) { a.h.Ledger = []string{"changed"} }},
 		"an email sent after its person left": {"I5", func(t *testing.T, a *author) {

@@ -51,12 +51,12 @@ func (r *run) emptyQueues(ctx context.Context) error {
 }
 
 // drain delivers until nothing is pending or the time is up; the checks then report what is left. It shortens delays
-// and leases, because nothing else delivers. Days pass for what exceeds a budget.
+// and leases, because nothing else delivers, and releases what is held. Days pass for what exceeds a budget.
 func (r *run) drain(ctx context.Context) error {
 	for before := 0; ctx.Err() == nil; {
 		waiting := 0
 		err := r.system.admin(ctx, func(conn *pgx.Conn) error {
-			tag, err := conn.Exec(ctx, `update outbox set due_at = now() where state = 'ready'`)
+			tag, err := conn.Exec(ctx, `update outbox set due_at = now(), state = 'ready', hold_reason = null where state in ('ready', 'held')`)
 			waiting = int(tag.RowsAffected())
 			return err
 		})
