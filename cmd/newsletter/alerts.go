@@ -2,53 +2,49 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"os"
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"newsletter/cmd/newsletter/internal/terminal"
 	"newsletter/shared/alert"
+	"newsletter/shared/operate"
 )
 
-const alertsUsage = `alerts list [--all] [--json]   list firing alerts, or also resolved ones; exit with 1 while one is firing or the
-                               health function is not running`
-
 // alertsCommand lists alerts.
-func alertsCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, alertsUsage, map[string]subcommandFunc{"list": alertsList})
-}
-
-func alertsList(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("alerts list", flag.ContinueOnError)
-	all, asJSON := flags.Bool("all", false, "include resolved alerts"), flags.Bool("json", false, "print JSON")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) alertsCommand() *cobra.Command {
+	list := &cobra.Command{
+		Use: "list", Short: "List firing alerts",
+		Long: "List firing alerts. Exits with 1 while one is firing, or while the health function, which finds them, is not running.",
+		Args: takes(0, "no arguments"),
 	}
-	if flags.NArg() > 0 {
-		return errUsage("alerts list takes no arguments")
-	}
-	alerts, err := alert.NewStore(db, alert.Config{}, time.Now).List(ctx, !*all, maxListed)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		err = printJSON(stdout, append([]alert.Alert{}, alerts...))
-	} else {
-		err = printAlerts(alerts, terminal.PainterFor(os.Stdout))
-	}
-	firing := 0
-	for _, a := range alerts {
-		if a.ResolvedAt == nil {
-			firing++
+	all, asJSON := list.Flags().Bool("all", false, "include resolved alerts"), jsonFlag(list)
+	list.RunE = func(c *cobra.Command, _ []string) error {
+		alerts, err := operate.AlertList.Do(c.Context(), o, operate.AlertFilter{Resolved: *all})
+		if err != nil {
+			return err
 		}
+		if *asJSON {
+			err = printJSON(stdout, alerts.Rows)
+		} else {
+			err = printAlerts(alerts.Rows, terminal.PainterFor(os.Stdout))
+		}
+		firing := 0
+		for _, a := range alerts.Rows {
+			if a.ResolvedAt == nil {
+				firing++
+			}
+		}
+		if err == nil && firing > 0 {
+			err = fmt.Errorf("%d firing", firing)
+		}
+		return cmp.Or(err, incomplete(alerts.More, len(alerts.Rows)), checkHealthRuns(alerts.Health))
 	}
-	if err == nil && firing > 0 {
-		err = fmt.Errorf("%d firing", firing)
-	}
-	return cmp.Or(err, checkComplete(len(alerts)), checkHealthRuns(ctx, db))
+	return group("alerts", "List alerts", "The owner is notified of each alert; docs/alerts.md lists them.", list)
 }
 
 func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {
@@ -66,4 +62,15 @@ func printAlerts(alerts []alert.Alert, paint terminal.Painter) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Rule, a.Subject, a.Severity, a.FiringSince.Local().Format(time.DateTime), until, paint.Paint(color, a.Summary))
 	}
 	return table.Flush()
+}
+
+// checkHealthRuns returns an error if the health function is not running, because the figures are then outdated.
+func checkHealthRuns(h operate.HealthRun) error {
+	switch {
+	case h.At.IsZero():
+		return errors.New("the health function has never run; check its schedule")
+	case h.Silent:
+		return fmt.Errorf("the health function has not run since %s; the figures are outdated", h.At.Local().Format(time.DateTime))
+	}
+	return nil
 }

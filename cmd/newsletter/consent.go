@@ -1,53 +1,49 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"newsletter/shared/ledger"
+	"newsletter/shared/operate"
 )
 
-const consentUsage = `consent add --version V --locale L FILE|-   add a consent text; a new version becomes the current one
-consent list [--json]                       list all consent texts
-consent current [--locale L]                print the current consent text
-consent proof [--json] EMAIL                print the proof of a subscriber's consent, for an authority`
-
 // consentCommand manages consent texts and prints the proof of a consent.
-func consentCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, consentUsage, map[string]subcommandFunc{
-		"add": consentAdd, "list": consentList, "current": consentCurrent, "proof": consentProof,
-	})
+func (o *operator) consentCommand() *cobra.Command {
+	return group("consent", "Manage consent texts, and print the proof of a consent",
+		"A consent text is stored for ever. The texts of the newest version are shown to visitors, each in its language.",
+		o.consentAdd(), o.consentList(), o.consentCurrent(), o.consentProof())
 }
 
-func consentAdd(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("consent add", flag.ContinueOnError)
-	version, locale := flags.String("version", "", "name of the version, such as 2026-11"), flags.String("locale", "", "language, such as de")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) consentAdd() *cobra.Command {
+	c := &cobra.Command{
+		Use: "add FILE", Short: "Add a consent text; a new version becomes the current one",
+		Long:    "Add a consent text from a file, or from the standard input for \"-\". A new version becomes the current one.",
+		Example: "newsletter consent add --version 2026-11 --locale de consent.de.txt", Args: takes(1, "--version, --locale and a file"),
 	}
-	if flags.NArg() != 1 || *version == "" || *locale == "" {
-		return errUsage("consent add takes --version, --locale and a file")
+	version, locale := c.Flags().String("version", "", "name of the version, such as 2026-11"), c.Flags().String("locale", "", "language, such as de")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *version == "" || *locale == "" {
+			return errUsage("consent add takes --version, --locale and a file")
+		}
+		body, err := readInput(args[0])
+		if err != nil {
+			return err
+		}
+		text, err := operate.ConsentAdd.Do(c.Context(), o, operate.ConsentToAdd{Version: *version, Locale: *locale, Text: string(body)})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "added %s (%s), SHA-256 %s\n", text.Version, text.Locale, text.SHA256)
+		return nil
 	}
-	body, err := readInput(flags.Arg(0))
-	if err != nil {
-		return err
-	}
-	text, err := ledger.NewConsentText(*version, *locale, string(body))
-	if err != nil {
-		return errUsage(err.Error())
-	}
-	if err := ledger.AddConsentText(ctx, db, text, time.Now()); err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "added %s (%s), SHA-256 %s\n", text.Version, text.Locale, text.SHA256)
-	return nil
+	return c
 }
 
 // readInput reads a file, or the standard input for "-".
@@ -58,25 +54,19 @@ func readInput(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-func consentList(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("consent list", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "print JSON")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) consentList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List all consent texts", Long: "List all consent texts, the oldest first.", Args: takes(0, "no arguments")}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		texts, err := operate.ConsentList.Do(c.Context(), o, operate.All{})
+		if err != nil {
+			return err
+		}
+		return printList(texts, *asJSON, "VERSION\tLOCALE\tADDED\tCURRENT\tSHA-256\tTEXT", func(t ledger.ConsentText) []any {
+			return []any{t.Version, t.Locale, t.CreatedAt.Format(time.DateOnly), yesOrDash(t.Current), t.SHA256[:12], excerpt(t.Body)}
+		})
 	}
-	texts, err := ledger.ConsentTexts(ctx, db)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return printJSON(stdout, texts)
-	}
-	table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "VERSION\tLOCALE\tADDED\tCURRENT\tSHA-256\tTEXT")
-	for _, t := range texts {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.12s\t%s\n", t.Version, t.Locale, t.CreatedAt.Format(time.DateOnly), yesOrDash(t.Current), t.SHA256, excerpt(t.Body))
-	}
-	return table.Flush()
+	return c
 }
 
 func yesOrDash(b bool) string {
@@ -95,16 +85,23 @@ func excerpt(text string) string {
 	return line
 }
 
-func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("consent current", flag.ContinueOnError)
-	locale := flags.String("locale", "", "print only the text in this language")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) consentCurrent() *cobra.Command {
+	c := &cobra.Command{
+		Use: "current", Short: "Print the current consent text", Long: "Print the texts of the current version, or only that in one language.",
+		Args: takes(0, "no arguments"),
 	}
-	texts, err := ledger.ConsentTexts(ctx, db)
-	if err != nil {
-		return err
+	locale := c.Flags().String("locale", "", "print only the text in this language")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		texts, err := operate.ConsentList.Do(c.Context(), o, operate.All{})
+		if err != nil {
+			return err
+		}
+		return printCurrent(texts.Rows, *locale)
 	}
+	return c
+}
+
+func printCurrent(texts []ledger.ConsentText, locale string) error {
 	found := false
 	var locales []string
 	for _, t := range texts {
@@ -112,7 +109,7 @@ func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
 			continue
 		}
 		locales = append(locales, string(t.Locale))
-		if *locale == "" || strings.EqualFold(*locale, string(t.Locale)) {
+		if locale == "" || strings.EqualFold(locale, string(t.Locale)) {
 			fmt.Fprintf(stdout, "%s (%s)\n%s\n\n", t.Version, t.Locale, t.Body)
 			found = true
 		}
@@ -123,27 +120,30 @@ func consentCurrent(ctx context.Context, db *operatorDB, args []string) error {
 	case len(locales) == 0:
 		return errors.New("consent text not found")
 	}
-	return checkKnown("locale", *locale, locales)
+	return checkKnown("locale", locale, locales)
 }
 
-func consentProof(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("consent proof", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "print JSON")
-	address, err := oneAddress(flags, args)
-	if err != nil {
+func (o *operator) consentProof() *cobra.Command {
+	c := &cobra.Command{
+		Use: "proof EMAIL", Short: "Print the proof of a subscriber's consent, for an authority",
+		Long: "Print the proof of a subscriber's consent, for an authority: every event, with the texts that were shown. The ledger records it. Exits with 1 if no data about the address is kept.",
+		Args: takes(1, "one address"),
+	}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		proof, err := operate.ConsentProof.Do(c.Context(), o, operate.Person{Email: args[0]})
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			err = printJSON(stdout, proof)
+		} else {
+			printProof(stdout, proof)
+		}
+		if err == nil && len(proof.Steps) == 0 {
+			err = errors.New("no data about this address")
+		}
 		return err
 	}
-	proof, err := db.store.Proof(ctx, address, db.visit("tool"))
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		err = printJSON(stdout, proof)
-	} else {
-		printProof(stdout, proof)
-	}
-	if err == nil && len(proof.Steps) == 0 {
-		err = errors.New("no data about this address")
-	}
-	return err
+	return c
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/spf13/cobra"
+
 	"newsletter/internal/local/devstack"
 	"newsletter/internal/policy/settings/record"
 )
@@ -34,11 +36,17 @@ func settingsFromEnv() map[string]string {
 	return own
 }
 
-// dev runs the local system until it is interrupted.
-func dev(ctx context.Context, args []string) error {
-	if len(args) > 0 {
-		return errUsage("dev takes no arguments; set the port and the data folder by PORT and LOCAL_DIR")
+// devCommand runs the local system until it is interrupted.
+func devCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "dev", Short: "Start the whole system on this machine",
+		Long: "Start the whole system on this machine, until Ctrl-C. PORT is the port, 3000 by default, and LOCAL_DIR the data folder; settings in the environment override the local ones.",
+		Args: takes(0, "no arguments; set the port and the data folder by PORT and LOCAL_DIR"),
+		RunE: func(c *cobra.Command, _ []string) error { return dev(c.Context()) },
 	}
+}
+
+func dev(ctx context.Context) error {
 	root, err := devstack.Root(".")
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,33 +11,31 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"newsletter/internal/local/devstack"
 	"newsletter/shared/disposable"
 )
-
-const disposableUsage = `disposable refresh FILE|URL   update shared/disposable/domains.txt from a newer blocklist`
 
 // maxBlocklist is the maximum size of a blocklist. The one in use has 0.1 MiB.
 const maxBlocklist = 16 << 20
 
 // disposableCommand updates the list of disposable domains. It is for maintainers, because the list is compiled into
 // the functions.
-func disposableCommand(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("disposable refresh", flag.ContinueOnError)
-	if len(args) == 0 || args[0] != "refresh" {
-		return errUsage(disposableUsage)
-	}
-	if err := parse(flags, args[1:]); err != nil {
-		return err
-	}
-	if flags.NArg() != 1 {
-		return errUsage("disposable refresh takes one file or URL")
-	}
+func disposableCommand() *cobra.Command {
+	return group("disposable", "Update the list of disposable domains (for maintainers)", "", &cobra.Command{
+		Use: "refresh {FILE | URL}", Short: "Update shared/disposable/domains.txt from a newer blocklist",
+		Long: "Update shared/disposable/domains.txt from a newer blocklist, a file or an https URL.", Args: takes(1, "one file or URL"),
+		RunE: func(c *cobra.Command, args []string) error { return refreshDisposable(c.Context(), args[0]) },
+	})
+}
+
+func refreshDisposable(ctx context.Context, from string) error {
 	root, err := devstack.Root(".")
 	if err != nil {
 		return err
 	}
-	source, err := readBlocklist(ctx, flags.Arg(0))
+	source, err := readBlocklist(ctx, from)
 	if err != nil {
 		return err
 	}

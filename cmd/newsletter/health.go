@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"newsletter/cmd/newsletter/internal/terminal"
 	"newsletter/internal/local/lambdalocal"
 	"newsletter/shared/healthcheck"
@@ -24,32 +25,35 @@ import (
 // errUnhealthy returns the error for a status that is not pass.
 func errUnhealthy(s healthcheck.Status) error { return fmt.Errorf("unhealthy: status %q", s) }
 
-// healthCommand invokes the health function in AWS, or that of the running local system. It returns an error if a check
-// fails, and with --strict also if one warns.
-func healthCommand(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("health", flag.ContinueOnError)
-	asJSON, strict := flags.Bool("json", false, "print JSON"), flags.Bool("strict", false, "exit with 1 also on a warning")
-	function := flags.String("function", os.Getenv("HEALTH_FUNCTION"), "name or ARN of the function in AWS, by default HEALTH_FUNCTION; empty for the local system")
-	if err := parse(flags, args); err != nil {
-		return err
+// healthCommand invokes the health function in AWS, or that of the running local system.
+func (o *operator) healthCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "health", Short: "Run the checks of the health function",
+		Long: "Run the checks of the health function. Exits with 1 if a check fails, with --strict also if one warns.", Args: takes(0, "no arguments"),
 	}
-	if flags.NArg() > 0 {
-		return errUsage("health takes no arguments")
+	asJSON, strict := jsonFlag(c), c.Flags().Bool("strict", false, "exit with 1 also on a warning")
+	function := c.Flags().String("function", os.Getenv("HEALTH_FUNCTION"), "name or ARN of the function in AWS, by default HEALTH_FUNCTION; empty for the local system")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		result, err := invokeHealth(c.Context(), *function)
+		if err != nil {
+			return err
+		}
+		return showHealth(result.Payload, *asJSON, *strict)
 	}
-	result, err := invokeHealth(ctx, *function)
-	if err != nil {
-		return err
-	}
+	return c
+}
+
+func showHealth(payload []byte, asJSON, strict bool) (err error) {
 	var d healthcheck.Details
-	if json.Unmarshal(result.Payload, &d) != nil || terminal.StatusColor(d.Status) == terminal.Plain {
+	if json.Unmarshal(payload, &d) != nil || terminal.StatusColor(d.Status) == terminal.Plain {
 		return errors.New("not a response of the health function; check its name")
 	}
-	if *asJSON {
-		err = printJSON(stdout, json.RawMessage(result.Payload))
+	if asJSON {
+		err = printJSON(stdout, json.RawMessage(payload))
 	} else {
 		err = printHealth(stdout, d, terminal.PainterFor(os.Stdout))
 	}
-	if err == nil && (d.Status == healthcheck.Fail || *strict && d.Status == healthcheck.Warn) {
+	if err == nil && (d.Status == healthcheck.Fail || strict && d.Status == healthcheck.Warn) {
 		err = errUnhealthy(d.Status)
 	}
 	return err

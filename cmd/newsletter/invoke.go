@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"os"
 	"slices"
+
+	"github.com/spf13/cobra"
 
 	"newsletter/internal/local/devstack"
 	"newsletter/internal/local/lambdalocal"
@@ -18,22 +19,24 @@ import (
 // errFunction is the error for an error result of a function.
 var errFunction = errors.New("the function returned an error")
 
-// invoke sends an event to a function of the running local system, in a new environment. It returns an error if the
-// call failed: by an error, an HTTP status of 400 or more, "ok":false, or a status of "fail".
-func invoke(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("invoke", flag.ContinueOnError)
-	expected := flags.Int("expect", 0, "exit with 0 only on this HTTP `status`, such as 422; by default on any below 400")
-	if err := parse(flags, args); err != nil {
-		return err
+// invokeCommand sends an event to a function of the running local system, in a new environment.
+func invokeCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "invoke FUNCTION FILE", Short: "Send an event to a function of the local system",
+		Long:    "Send an event from a file, or from the standard input for \"-\", to a function of the local system. Exits with 1 if the call failed: by an error, an HTTP status of 400 or more, \"ok\":false, or a status of \"fail\".",
+		Example: "newsletter invoke subscribe events/subscribe/json.json", Args: takes(2, "a function and an event file"),
 	}
-	if flags.NArg() != 2 {
-		return errUsage("invoke takes a function and an event file")
-	}
-	event, err := readInput(flags.Arg(1))
+	expected := c.Flags().Int("expect", 0, "exit with 0 only on this HTTP status, such as 422; by default on any below 400")
+	c.RunE = func(c *cobra.Command, args []string) error { return invoke(c.Context(), args[0], args[1], *expected) }
+	return c
+}
+
+func invoke(ctx context.Context, function, file string, expected int) error {
+	event, err := readInput(file)
 	if err != nil {
 		return err
 	}
-	result, err := invokeLocal(ctx, flags.Arg(0), event, os.Stderr)
+	result, err := invokeLocal(ctx, function, event, os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -44,9 +47,9 @@ func invoke(ctx context.Context, args []string) error {
 		return err
 	case outcome.Failure != "":
 		return errors.New(outcome.Failure)
-	case *expected != 0 && outcome.Status != *expected:
-		return fmt.Errorf("status %d, expected %d", outcome.Status, *expected)
-	case *expected == 0 && outcome.Status >= http.StatusBadRequest:
+	case expected != 0 && outcome.Status != expected:
+		return fmt.Errorf("status %d, expected %d", outcome.Status, expected)
+	case expected == 0 && outcome.Status >= http.StatusBadRequest:
 		return fmt.Errorf("status %d", outcome.Status)
 	}
 	return nil

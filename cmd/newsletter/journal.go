@@ -3,143 +3,142 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"time"
 
-	"newsletter/shared/config"
+	"github.com/spf13/cobra"
 
-	"newsletter/shared/journal"
-	"newsletter/shared/ledger"
-	"newsletter/shared/outbox"
+	"newsletter/shared/operate"
 	"newsletter/shared/subscription"
 )
 
-const journalUsage = `journal list [--since DATE]            list the suppressions in the journal, outside the database
-journal replay --since DATE [--yes]    replay suppressions since the time of a restored backup`
-
-// journalCommand reads the suppression journal (JOURNAL_URL).
-func journalCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, journalUsage, map[string]subcommandFunc{"list": journalList, "replay": journalReplay})
+// journalCommand reads the suppression journal.
+func (o *operator) journalCommand() *cobra.Command {
+	return group("journal", "List suppressions, and replay them after restoring a backup",
+		"The suppression journal (JOURNAL_URL) keeps, outside the database and as keyed hashes, who left. A restored backup does not know what happened after it was made.",
+		o.journalList(), o.journalReplay())
 }
 
-// ledgerKinds maps the journal's kinds to the ledger's.
-var ledgerKinds = map[journal.Kind]ledger.Kind{
-	journal.Erased: ledger.Erased, journal.Unsubscribed: ledger.Unsubscribed, journal.Suppressed: ledger.Suppressed, journal.SuppressionRemoved: ledger.SuppressionRemoved,
-}
-
-// openJournal parses flags, to which it adds --since, and opens the journal.
-func openJournal(db *operatorDB, flags *flag.FlagSet, args []string) (*journal.Journal, time.Time, error) {
-	since := flags.String("since", "", "start of the period, as YYYY-MM-DD or RFC 3339; its whole day is read")
-	if err := parse(flags, args); err != nil {
-		return nil, time.Time{}, err
-	}
-	if flags.NArg() > 0 {
-		return nil, time.Time{}, errUsage(flags.Name() + " takes no arguments")
-	}
-	from := time.Time{}
-	if *since != "" {
-		var err error
-		if from, err = time.Parse(time.RFC3339, *since); err != nil {
-			if from, err = time.Parse(time.DateOnly, *since); err != nil {
-				return nil, from, errUsage("--since must be a date or a time, such as 2026-11-23 or 2026-11-23T12:00:00Z")
+// sinceFlag adds --since to a command and returns a function that parses it.
+func sinceFlag(c *cobra.Command) func() (time.Time, error) {
+	since := c.Flags().String("since", "", "start of the period, as YYYY-MM-DD or RFC 3339; its whole day is read")
+	return func() (time.Time, error) {
+		if *since == "" {
+			return time.Time{}, nil
+		}
+		for _, layout := range []string{time.RFC3339, time.DateOnly} {
+			if at, err := time.Parse(layout, *since); err == nil {
+				return at, nil
 			}
 		}
+		return time.Time{}, errUsage("--since must be a date or a time, such as 2026-11-23 or 2026-11-23T12:00:00Z")
 	}
-	cfg := config.Read[journal.Config](db.env)
-	if err := db.env.Err(); err != nil {
-		return nil, from, err
-	}
-	if !cfg.Enabled() {
-		return nil, from, errors.New("JOURNAL_URL is not set")
-	}
-	j, err := journal.New(cfg)
-	return j, from, err
 }
 
-func journalList(ctx context.Context, db *operatorDB, args []string) error {
-	j, since, err := openJournal(db, flag.NewFlagSet("journal list", flag.ContinueOnError), args)
-	if err != nil {
-		return err
+func (o *operator) journalList() *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List the suppressions in the journal", Long: "List the suppressions in the journal, by day, without addresses.",
+		Args: takes(0, "no arguments"),
 	}
-	for e, err := range j.Read(ctx, since) {
+	since := sinceFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		from, err := since()
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%s  %-12s %s\n", e.At.Format(time.DateOnly), e.Kind, e.Reason)
-	}
-	return nil
-}
-
-func journalReplay(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("journal replay", flag.ContinueOnError)
-	yes := flags.Bool("yes", false, "replay; without it, only count the suppressions")
-	j, since, err := openJournal(db, flags, args)
-	if err != nil {
-		return err
-	}
-	if since.IsZero() {
-		return errUsage("journal replay needs --since: the time of the backup, or slightly before")
-	}
-	var stops []subscription.SuppressionRecord
-	broken := 0
-	for e, err := range j.Read(ctx, since) {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "newsletter:", err)
-			broken++
-			continue
+		unreadable := 0
+		for next := &from; next != nil; {
+			part, err := operate.JournalList.Do(c.Context(), o, operate.JournalStart{Since: *next})
+			if err != nil {
+				return err
+			}
+			for _, e := range part.Entries {
+				fmt.Fprintf(stdout, "%s  %-12s %s\n", e.At.Format(time.DateOnly), e.Kind, e.Reason)
+			}
+			unreadable += warnAll(part.Unreadable)
+			next = part.Next
 		}
-		stops = append(stops, subscription.SuppressionRecord{
-			Kind: ledgerKinds[e.Kind], At: e.At, Epoch: e.Epoch, Reason: e.Reason, EmailHMAC: e.EmailHMAC, MailboxHMAC: e.MailboxHMAC,
-			KeyID: e.KeyID, Until: e.Until,
-		})
+		if unreadable > 0 {
+			return fmt.Errorf("%d entries are unreadable", unreadable)
+		}
+		return nil
 	}
-	slices.SortStableFunc(stops, func(a, b subscription.SuppressionRecord) int { return a.At.Compare(b.At) })
-	if len(stops)+broken == 0 {
-		return reportNothing(ctx, j, since)
-	}
-	if *yes {
-		return replay(ctx, db, stops, broken)
-	}
-	fmt.Fprintf(stdout, "%d suppressions since %s; replay them with --yes\n", len(stops), since.Format(time.RFC3339))
-	if broken > 0 {
-		return fmt.Errorf("%d entries are unreadable", broken)
-	}
-	return nil
+	return c
 }
 
-// reportNothing reports that there is nothing to replay. An empty journal is an error: it may not be the one that
-// deliver writes.
-func reportNothing(ctx context.Context, j *journal.Journal, since time.Time) error {
-	for _, err := range j.Read(ctx, time.Time{}) {
+// warnAll prints errors that do not end a command, and returns their number.
+func warnAll(problems []string) int {
+	for _, problem := range problems {
+		fmt.Fprintln(os.Stderr, "newsletter:", problem)
+	}
+	return len(problems)
+}
+
+func (o *operator) journalReplay() *cobra.Command {
+	c := &cobra.Command{
+		Use: "replay", Short: "Replay suppressions since the time of a restored backup",
+		Long:    "Replay suppressions since the time of a restored backup, or slightly before. An interrupted run can be repeated: what was replayed does not change again.",
+		Example: "newsletter journal replay --since 2026-11-23 --yes", Args: takes(0, "no arguments"),
+	}
+	since, yes := sinceFlag(c), c.Flags().Bool("yes", false, "replay; without it, only count the suppressions")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		from, err := since()
+		if err != nil {
+			return err
+		}
+		if from.IsZero() {
+			return errUsage("journal replay needs --since: the time of the backup, or slightly before")
+		}
+		total, err := o.replay(c.Context(), operate.JournalPeriod{Since: from, Apply: *yes})
+		if err != nil {
+			return err
+		}
+		return reportReplay(total, from, *yes)
+	}
+	return c
+}
+
+// replay replays one part of the journal after the other, and returns the sum.
+func (o *operator) replay(ctx context.Context, p operate.JournalPeriod) (total operate.JournalReplayed, err error) {
+	total.Outcomes = map[subscription.Outcome]int{}
+	for {
+		part, err := operate.JournalReplay.Do(ctx, o, p)
+		if err != nil {
+			return total, fmt.Errorf("failed after %d suppressions; run the command again: %w", total.Entries, err)
+		}
+		warnAll(part.Unreadable)
+		total.Entries, total.Empty, total.Unreadable = total.Entries+part.Entries, part.Empty, append(total.Unreadable, part.Unreadable...)
+		for outcome, n := range part.Outcomes {
+			total.Outcomes[outcome] += n
+		}
+		if part.Next == nil {
+			return total, nil
+		}
+		p.Since = *part.Next
+	}
+}
+
+// reportReplay prints the result. An empty journal is an error: it may not be the one that deliver writes.
+func reportReplay(total operate.JournalReplayed, since time.Time, applied bool) error {
+	unreadable := len(total.Unreadable)
+	switch {
+	case total.Empty:
+		return errors.New("the journal is empty; check that deliver has the same JOURNAL_URL")
+	case total.Entries+unreadable == 0:
 		fmt.Fprintf(stdout, "no suppressions since %s; nothing changed\n", since.Format(time.RFC3339))
-		return err
+	case applied:
+		fmt.Fprintf(stdout, "%d suppressions\n", total.Entries)
+	default:
+		fmt.Fprintf(stdout, "%d suppressions since %s; replay them with --yes\n", total.Entries, since.Format(time.RFC3339))
 	}
-	return errors.New("the journal is empty; check that deliver has the same JOURNAL_URL")
-}
-
-func replay(ctx context.Context, db *operatorDB, stops []subscription.SuppressionRecord, broken int) error {
-	vault := outbox.ReadVault(db.env)
-	if err := db.env.Err(); err != nil {
-		return err
+	for _, outcome := range slices.Sorted(maps.Keys(total.Outcomes)) {
+		fmt.Fprintf(stdout, "%6d %s\n", total.Outcomes[outcome], outcome)
 	}
-	eraser, outcomes := subscription.NewEraser(db.store, vault), map[subscription.Outcome]int{}
-	for i, stop := range stops {
-		outcome, err := eraser.Replay(ctx, stop, db.visit("journal"))
-		if err != nil {
-			return fmt.Errorf("failed after %d of %d suppressions; run the command again: %w", i, len(stops), err)
-		}
-		outcomes[outcome]++
-	}
-	fmt.Fprintf(stdout, "%d suppressions\n", len(stops))
-	for _, outcome := range slices.Sorted(maps.Keys(outcomes)) {
-		fmt.Fprintf(stdout, "%6d %s\n", outcomes[outcome], outcome)
-	}
-	if broken > 0 || outcomes[subscription.OtherPepper] > 0 {
-		return fmt.Errorf("%d entries are unreadable, %d were written with another PEPPER", broken, outcomes[subscription.OtherPepper])
+	if others := total.Outcomes[subscription.OtherPepper]; unreadable > 0 || others > 0 {
+		return fmt.Errorf("%d entries are unreadable, %d were written with another PEPPER", unreadable, others)
 	}
 	return nil
 }

@@ -1,80 +1,59 @@
 package main
 
 import (
-	"context"
-	"encoding/hex"
-	"errors"
-	"flag"
 	"fmt"
 	"time"
 
-	"newsletter/shared/anchor"
-	"newsletter/shared/config"
+	"github.com/spf13/cobra"
+
 	"newsletter/shared/ledger"
+	"newsletter/shared/operate"
 )
 
-const ledgerUsage = `ledger verify [--json] [HASH …]   verify the ledger against its seals and their anchors (ANCHOR_URL), and that each HASH is a seal;
-                                 exit with 1 if an event was changed, removed or added, or is not sealed or anchored in time
-ledger head                      print the hash and the end of the last seal, to keep elsewhere`
-
 // ledgerCommand verifies the ledger.
-func ledgerCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, ledgerUsage, map[string]subcommandFunc{"verify": ledgerVerify, "head": ledgerHead})
+func (o *operator) ledgerCommand() *cobra.Command {
+	return group("ledger", "Verify the ledger against its seals",
+		"Every hour, the ledger is sealed and the seal's hash is stored outside the database, as an anchor.", o.ledgerVerify(), o.ledgerHead())
 }
 
-func ledgerHead(ctx context.Context, db *operatorDB, args []string) error {
-	if len(args) > 0 {
-		return errUsage("ledger head takes no arguments")
+func (o *operator) ledgerHead() *cobra.Command {
+	return &cobra.Command{
+		Use: "head", Short: "Print the hash and the end of the last seal, to keep elsewhere",
+		Long: "Print the hash and the end of the last seal, to keep elsewhere. `newsletter ledger verify HASH` looks for it later.",
+		Args: takes(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			head, err := operate.LedgerHead.Do(c.Context(), o, operate.All{})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "%s  %s\n", head.Hash, head.To.Format(time.RFC3339))
+			return nil
+		},
 	}
-	head, err := ledger.NewSealer(db, time.Now).Head(ctx)
-	switch {
-	case err != nil:
-		return err
-	case head.Hash == nil:
-		return errors.New("nothing is sealed yet: maintain seals the ledger every hour")
-	}
-	fmt.Fprintf(stdout, "%x  %s\n", head.Hash, head.To.Format(time.RFC3339))
-	return nil
 }
 
-func ledgerVerify(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("ledger verify", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "print JSON")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) ledgerVerify() *cobra.Command {
+	c := &cobra.Command{
+		Use: "verify [HASH …]", Short: "Verify the ledger against its seals and their anchors",
+		Long: "Verify the ledger against its seals and their anchors, and that each HASH is a seal. Exits with 1 if an event was changed, removed or added, or is not sealed or anchored in time.",
 	}
-	var outside ledger.Outside
-	for _, text := range flags.Args() {
-		hash, err := hex.DecodeString(text)
-		if err != nil || len(hash) != 32 {
-			return errUsage(fmt.Sprintf("%q is not the hash of a seal, which has 64 hexadecimal digits", text))
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, hashes []string) error {
+		report, err := operate.LedgerVerify.Do(c.Context(), o, operate.KnownSeals{Hashes: hashes})
+		if err != nil {
+			return err
 		}
-		outside.Known = append(outside.Known, hash)
-	}
-	cfg := config.Read[anchor.Config](db.env)
-	if err := db.env.Err(); err != nil {
+		if *asJSON {
+			err = printJSON(stdout, report)
+		} else {
+			printReport(report)
+		}
+		if err == nil && len(report.Findings) > 0 {
+			err = fmt.Errorf("%d findings", len(report.Findings))
+		}
 		return err
 	}
-	anchors, err := anchor.New(cfg)
-	if err != nil {
-		return err
-	}
-	if outside.Anchors, err = anchors.List(ctx); err != nil {
-		return err
-	}
-	report, err := ledger.NewSealer(db, time.Now).Verify(ctx, outside)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		err = printJSON(stdout, report)
-	} else {
-		printReport(report)
-	}
-	if err == nil && len(report.Findings) > 0 {
-		err = fmt.Errorf("%d findings", len(report.Findings))
-	}
-	return err
+	return c
 }
 
 func printReport(r ledger.Report) {

@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string) int {
 	defer o.close()
 	root := newRoot(o)
 	root.SetArgs(args)
+	root.SetOut(stdout)
 	status := 0
 	onError := func(w io.Writer, _ fang.Styles, err error) { status = report(w, root, args, err) }
 	_ = fang.Execute(ctx, root, fang.WithoutVersion(), fang.WithErrorHandler(onError)) // onError has it
@@ -69,15 +70,17 @@ func report(w io.Writer, root *cobra.Command, args []string, err error) int {
 	return status
 }
 
-// output writes to the standard output and keeps the first error, because a command whose output is incomplete has
-// failed.
-type output struct{ err error }
+// output is the standard output. It keeps the first error, because a command whose output is incomplete has failed.
+type output struct {
+	*os.File
+	err error
+}
 
-var stdout = &output{}
+var stdout = &output{File: os.Stdout}
 
 // Write implements io.Writer.
 func (o *output) Write(p []byte) (int, error) {
-	n, err := os.Stdout.Write(p)
+	n, err := o.File.Write(p)
 	o.err = cmp.Or(o.err, err)
 	return n, err
 }
@@ -86,22 +89,12 @@ func (o *output) Write(p []byte) (int, error) {
 func newRoot(o *operator) *cobra.Command {
 	root := group("newsletter", "Operate an installation of the newsletter sign-up",
 		"Next to `make dev`, the commands run on the local system; with DATABASE_URL, on that database.",
-		o.holdCommand(), o.outboxCommand(), o.suppressionCommand(),
-		legacy("dev", "start the whole system on this machine (PORT, LOCAL_DIR)", dev),
-		legacy("invoke", "send an event to a function of the local system; exit with 1 if the call fails", invoke),
-		legacy("consent", "manage consent texts, and print the proof of a consent", consentCommand),
-		legacy("journal", "list suppressions, and replay them after restoring a backup", journalCommand),
-		legacy("import", "import subscribers from JSON or CSV, without sending email", importCommand),
-		legacy("export", "export subscribers to CSV", exportCommand),
-		legacy("destination", "pause and resume email, or another destination", destinationCommand),
-		legacy("ledger", "verify the ledger against its seals", ledgerCommand),
-		legacy("source", "list campaigns, hosts and pages that are not declared, with counts", sourceCommand),
-		legacy("privacy", "handle privacy requests: access and erasure", privacyCommand),
-		legacy("health", "run the checks of the health function, in AWS or locally", healthCommand),
-		legacy("alerts", "list alerts; exit with 1 while one is firing", alertsCommand),
-		legacy("monitor", "show health, requests, sign-ups, deliveries and alerts live", monitorCommand),
-		legacy("perf", "show the latency of each route, its baseline and its trend", perfCommand),
-		legacy("disposable", "update the list of disposable domains (for maintainers)", disposableCommand),
+		o.monitorCommand(), o.healthCommand(), o.alertsCommand(), o.perfCommand(),
+		legacy("import", "Import subscribers from JSON or CSV, without sending email", importCommand),
+		legacy("export", "Export subscribers to CSV", exportCommand),
+		o.holdCommand(), o.suppressionCommand(), o.privacyCommand(), o.consentCommand(), o.sourceCommand(),
+		o.outboxCommand(), o.destinationCommand(), o.ledgerCommand(), o.journalCommand(),
+		devCommand(), invokeCommand(), disposableCommand(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return errUsage(title(c) + ": " + err.Error()) })
 	return root

@@ -231,6 +231,11 @@ func TestErrorsInTheVariables(t *testing.T) {
 	want := `newsletter: DATABASE_IAM_AUTH: must be "true" or "false" (example: false)
 DATABASE_URL: must be a PostgreSQL URL that names one host, a user and a database, such as postgres://user:password@host:5432/database
 PEPPER: must be at least 32 random bytes in base64, as "openssl rand -base64 32" makes them
+OUTBOX_KEYS: required, but not set
+ANCHOR_URL: required, but not set (example: s3://bucket/prefix)
+SITE_NAME: required, but not set (example: The Jane Letter)
+SITE_POSTAL_ADDRESS: required, but not set (example: 1 Main St\n12345 Town)
+SITE_PUBLIC_URL: required, but not set (example: https://api.example.org)
 `
 	if err == nil || string(output) != want {
 		t.Errorf("%v: %s", err, output)

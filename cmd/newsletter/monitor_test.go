@@ -182,7 +182,13 @@ func TestMonitor(t *testing.T) {
 	}
 	t.Cleanup(wire.Stop)
 	address.Host = wire.Listen
-	variables := []string{"DATABASE_URL=" + address.String(), "DATABASE_CA_FILE=" + state.Functions["health"].Variables["DATABASE_CA_FILE"]}
+	var variables []string
+	for _, function := range state.Functions {
+		for name, value := range function.Variables {
+			variables = append(variables, name+"="+value)
+		}
+	}
+	variables = append(variables, "DATABASE_URL="+address.String()) // the last one counts
 
 	s := onScreen(t, path, variables, "monitor", "--every", "1s")
 	s.await("the system", "newsletter monitor", "WARN  health ran", "outbox WARN", "limiter (redis)", "subscribe POST", "requested", "dead          1", ", 1 dead (", "1 firing", "warning   Deliveries were dead-lettered")

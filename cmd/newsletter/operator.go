@@ -10,26 +10,38 @@ import (
 // operator is one run of the tool. As an operate.Runner it opens the installation when the first command needs it, so that
 // help and wrong usage need none.
 type operator struct {
-	installation *operate.Installation
+	runner operate.Runner
+	ends   func()
+}
+
+// open opens the installation.
+func (o *operator) open(ctx context.Context) error {
+	if o.runner != nil {
+		return nil
+	}
+	env, err := operatorEnv(ctx)
+	if err != nil {
+		return err
+	}
+	installation, err := operate.Open(ctx, env, time.Now)
+	if err != nil {
+		return err
+	}
+	o.runner, o.ends = installation, installation.Close
+	return nil
 }
 
 // Run implements operate.Runner.
 func (o *operator) Run(ctx context.Context, call operate.Call) (operate.Answer, error) {
-	if o.installation == nil {
-		env, err := operatorEnv(ctx)
-		if err != nil {
-			return operate.Answer{}, err
-		}
-		if o.installation, err = operate.Open(ctx, env, time.Now); err != nil {
-			return operate.Answer{}, err
-		}
+	if err := o.open(ctx); err != nil {
+		return operate.Answer{}, err
 	}
-	return o.installation.Run(ctx, call)
+	return o.runner.Run(ctx, call)
 }
 
 // close ends what the run has opened.
 func (o *operator) close() {
-	if o.installation != nil {
-		o.installation.Close()
+	if o.ends != nil {
+		o.ends()
 	}
 }

@@ -2,11 +2,8 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"os"
 	"slices"
@@ -14,125 +11,45 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"newsletter/cmd/newsletter/internal/terminal"
-	"newsletter/shared/requeststats"
+	"newsletter/shared/operate"
 )
 
-// The periods of the charts, and the longest forecast that is printed.
-const (
-	chartHours   = 24
-	coldDays     = 7
-	maxTrendDays = 365 // in days
-)
+// maxTrendDays is the longest forecast that is printed, and coldDays the number of days whose cold starts are counted.
+const maxTrendDays, coldDays = 365, 7
 
-// route is the latency of a route.
-type route struct {
-	Endpoint string                `json:"endpoint"`
-	Hour     requeststats.Interval `json:"last_hour"`
-	Usual    requeststats.Usual    `json:"usual"`
-	Slower   bool                  `json:"slower_than_usual"`
-	Trend    requeststats.Trend    `json:"trend"`
-	Crosses  *float64              `json:"crosses_in_days,omitempty"`
-	Cold     requeststats.Interval `json:"cold_starts"` // of seven days
-	hours    []float64             // 95th percentiles; NaN without requests
-}
-
-// perfCommand shows the latency of the routes. It returns an error if a route is slower than usual, or if the health
-// function, which counts the requests, is not running.
-func perfCommand(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("perf", flag.ContinueOnError)
-	asJSON, endpoint := flags.Bool("json", false, "print JSON"), flags.String("endpoint", "", `only this route, such as "subscribe POST"`)
-	target := flags.Duration("target", 200*time.Millisecond, "p95 target")
-	if err := parse(flags, args); err != nil {
-		return err
+// perfCommand shows the latency of the routes.
+func (o *operator) perfCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "perf", Short: "Show the latency of each route, its baseline and its trend",
+		Long:    "Show the latency of each route, compared with its baseline at this hour of the week. Exits with 1 if a route is slower than usual, or if the health function, which counts the requests, is not running.",
+		Example: `newsletter perf --endpoint "subscribe POST"`, Args: takes(0, "no arguments"),
 	}
-	if flags.NArg() > 0 || *target <= 0 {
-		return errUsage("perf takes no arguments, and --target must be positive")
-	}
-	db, err := openStats(ctx)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	now := time.Now()
-	routes, err := readRoutes(ctx, requeststats.NewReader(db, func() time.Time { return now }), now, *target)
-	if err != nil {
-		return err
-	}
-	var names []string
-	for _, r := range routes {
-		names = append(names, r.Endpoint)
-	}
-	if *endpoint != "" && len(names) > 0 {
-		if err := checkKnown("endpoint", *endpoint, names); err != nil {
+	asJSON, endpoint := jsonFlag(c), c.Flags().String("endpoint", "", `only this route, such as "subscribe POST"`)
+	target := c.Flags().Duration("target", 200*time.Millisecond, "p95 target")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		result, err := operate.Perf.Do(c.Context(), o, operate.RouteFilter{Endpoint: *endpoint, Target: *target})
+		if err != nil {
 			return err
 		}
-	}
-	routes = slices.DeleteFunc(routes, func(r route) bool { return *endpoint != "" && r.Endpoint != *endpoint })
-	if *asJSON {
-		err = printJSON(stdout, append([]route{}, routes...))
-	} else {
-		drawRoutes(stdout, terminal.PainterFor(os.Stdout), routes, *target)
-	}
-	for _, r := range routes {
-		if r.Slower && err == nil {
-			err = fmt.Errorf("%s is slower than usual", r.Endpoint)
+		if *asJSON {
+			err = printJSON(stdout, result.Routes)
+		} else {
+			drawRoutes(stdout, terminal.PainterFor(os.Stdout), result.Routes, *target)
 		}
+		for _, r := range result.Routes {
+			if r.Slower && err == nil {
+				err = fmt.Errorf("%s is slower than usual", r.Endpoint)
+			}
+		}
+		return cmp.Or(err, checkHealthRuns(result.Health))
 	}
-	return cmp.Or(err, checkHealthRuns(ctx, db))
+	return c
 }
 
-func readRoutes(ctx context.Context, r *requeststats.Reader, now time.Time, target time.Duration) ([]route, error) {
-	assessed, err := r.Assess(ctx)
-	if err != nil {
-		return nil, err
-	}
-	hours, err := r.Hours(ctx, chartHours)
-	if err != nil {
-		return nil, err
-	}
-	latest, err := r.Latest(ctx)
-	if err != nil {
-		return nil, err
-	}
-	cold, err := r.ColdStarts(ctx, coldDays)
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]*route{}
-	of := func(name string) *route {
-		if all[name] == nil {
-			all[name] = &route{Endpoint: name, hours: slices.Repeat([]float64{math.NaN()}, chartHours)}
-		}
-		return all[name]
-	}
-	for _, a := range assessed {
-		one := of(a.Endpoint)
-		one.Usual, one.Slower, one.Trend = a.Usual, a.Slower, a.Trend
-		if days, crosses := a.Trend.Crosses(target); crosses {
-			one.Crosses = &days
-		}
-	}
-	first := now.UTC().Truncate(time.Hour).Add((1 - chartHours) * time.Hour)
-	for name, list := range hours {
-		for _, h := range list {
-			of(name).hours[int(h.At.Sub(first)/time.Hour)] = float64(h.P95)
-		}
-	}
-	for name, list := range latest {
-		of(name).Hour = list[0]
-	}
-	for name, list := range cold {
-		of(name).Cold = list[0]
-	}
-	var routes []route
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		routes = append(routes, *all[name])
-	}
-	return routes, nil
-}
-
-func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time.Duration) {
+func drawRoutes(w io.Writer, paint terminal.Painter, routes []operate.Route, target time.Duration) {
 	if len(routes) == 0 {
 		fmt.Fprintln(w, "No requests yet. The health function counts them within five minutes after the response.")
 		return
@@ -145,7 +62,7 @@ func drawRoutes(w io.Writer, paint terminal.Painter, routes []route, target time
 		}
 		rows = append(rows, []string{r.Endpoint, strconv.FormatInt(r.Hour.Requests, 10), terminal.FormatPercent(r.Hour.Errors, r.Hour.Requests),
 			terminal.FormatDuration(r.Hour.P50), terminal.FormatDuration(r.Hour.P95), terminal.FormatDuration(r.Hour.P99), terminal.FormatBaseline(r.Usual),
-			terminal.Sparkline(r.hours, chartHours), mark})
+			terminal.Sparkline(hours(r), operate.RouteHours), mark})
 	}
 	drawTable(w, paint, "Requests of the last hour, in warm environments", terminal.Columns("lrrrrrrll", rows...))
 	drawTrends(w, routes, target)
@@ -157,7 +74,7 @@ func drawTable(w io.Writer, paint terminal.Painter, title string, lines []string
 	fmt.Fprintln(w, strings.Join(lines, "\n"))
 }
 
-func drawTrends(w io.Writer, routes []route, target time.Duration) {
+func drawTrends(w io.Writer, routes []operate.Route, target time.Duration) {
 	for _, r := range routes {
 		switch {
 		case r.Crosses != nil && *r.Crosses > maxTrendDays:
@@ -167,13 +84,13 @@ func drawTrends(w io.Writer, routes []route, target time.Duration) {
 			fmt.Fprintf(w, "\n%s rises by %s a day and exceeds %s.", r.Endpoint, terminal.FormatDuration(r.Trend.PerDay), terminal.FormatDuration(target))
 		}
 	}
-	if !slices.ContainsFunc(routes, func(r route) bool { return r.Trend.Known }) {
+	if !slices.ContainsFunc(routes, func(r operate.Route) bool { return r.Trend.Known }) {
 		fmt.Fprint(w, "\nTrends need seven days with at least 50 requests each.")
 	}
 	fmt.Fprintln(w)
 }
 
-func drawColdStarts(w io.Writer, paint terminal.Painter, routes []route) {
+func drawColdStarts(w io.Writer, paint terminal.Painter, routes []operate.Route) {
 	rows := [][]string{{"ROUTE", "REQUESTS", "P50", "P95"}}
 	for _, r := range routes {
 		if r.Cold.Requests > 0 {
@@ -184,4 +101,16 @@ func drawColdStarts(w io.Writer, paint terminal.Painter, routes []route) {
 		fmt.Fprintln(w)
 		drawTable(w, paint, fmt.Sprintf("Cold starts of the last %d days", coldDays), terminal.Columns("lrrr", rows...))
 	}
+}
+
+// hours returns the 95th percentiles of a route by hour; NaN without requests.
+func hours(r operate.Route) []float64 {
+	values := make([]float64, len(r.Hours))
+	for i, p95 := range r.Hours {
+		values[i] = math.NaN()
+		if p95 != nil {
+			values[i] = float64(*p95)
+		}
+	}
+	return values
 }

@@ -2,160 +2,168 @@ package main
 
 import (
 	"bufio"
-	"context"
+	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"newsletter/shared/config"
+	"github.com/spf13/cobra"
 
-	"newsletter/shared/catalog"
-	"newsletter/shared/outbox"
-	"newsletter/shared/privacy"
+	"newsletter/shared/operate"
 	"newsletter/shared/subscription"
 )
 
-const privacyUsage = `privacy export EMAIL                        print all data about a person, as JSON
-privacy erase [--object] [--yes] EMAIL      erase all data about a person; with --object also suppress the address
-privacy open [--received DATE] KIND EMAIL   record a request by letter (KIND: export or erase), to track its due date
-privacy list [--all] [--json]               list pending requests; exit with 1 if one is overdue`
-
 // privacyCommand handles privacy requests received by letter.
-func privacyCommand(ctx context.Context, args []string) error {
-	return subcommand(ctx, args, privacyUsage, map[string]subcommandFunc{
-		"export": privacyExport, "erase": privacyErase, "open": privacyOpen, "list": privacyList,
-	})
+func (o *operator) privacyCommand() *cobra.Command {
+	return group("privacy", "Handle privacy requests received by letter",
+		"Subscribers can do the same themselves, through a link by email. For a letter, identify its sender first. The ledger records each command.",
+		o.privacyOpen(), o.privacyList(), o.privacyExport(), o.privacyRestrict(), o.privacyRectify(), o.privacyErase())
 }
 
-func privacyExport(ctx context.Context, db *operatorDB, args []string) error {
-	address, err := oneAddress(flag.NewFlagSet("privacy export", flag.ContinueOnError), args)
-	if err != nil {
-		return err
+func (o *operator) privacyExport() *cobra.Command {
+	return &cobra.Command{
+		Use: "export EMAIL", Short: "Print all data about a person, as JSON",
+		Long: "Print all data about a person, as JSON, with the explanations that Art. 15 GDPR requires.", Args: takes(1, "one address"),
+		RunE: func(c *cobra.Command, args []string) error {
+			document, err := operate.PrivacyExport.Do(c.Context(), o, operate.Person{Email: args[0]})
+			if err != nil {
+				return err
+			}
+			return printJSON(stdout, document)
+		},
 	}
-	cfg, book := config.Read[privacy.Config](db.env), catalog.Read(db.env)
-	if err := db.env.Err(); err != nil {
-		return err
-	}
-	uses, err := privacy.Uses(ctx, db)
-	if err != nil {
-		return err
-	}
-	record, err := db.store.ExportByLetter(ctx, address, db.visit("letter"))
-	if err != nil {
-		return err
-	}
-	return printJSON(stdout, cfg.Describe(privacy.Document{
-		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
-		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests, Identities: record.Identities,
-		EmailLog: record.EmailLog, Erasures: record.Erasures,
-	}, book.Footer, uses, time.Now()))
 }
 
-func privacyErase(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("privacy erase", flag.ContinueOnError)
-	object := flags.Bool("object", false, "keep a pseudonym of the address, so that it is never emailed again")
-	yes := flags.Bool("yes", false, "do not ask for confirmation")
-	address, err := oneAddress(flags, args)
-	if err != nil {
-		return err
+func (o *operator) privacyErase() *cobra.Command {
+	c := &cobra.Command{
+		Use: "erase EMAIL", Short: "Erase all data about a person",
+		Long: "Erase all data about a person, which cannot be undone. It asks for the address again. Events stay in the ledger and no longer identify anyone.",
+		Args: takes(1, "one address"),
 	}
-	vault := outbox.ReadVault(db.env)
-	if err := db.env.Err(); err != nil {
-		return err
-	}
-	if !*yes {
-		fmt.Fprint(os.Stderr, "This cannot be undone. Type the address again: ")
-		typed, err := bufio.NewReader(os.Stdin).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+	object := c.Flags().Bool("object", false, "keep a pseudonym of the address, so that it is never emailed again")
+	yes := c.Flags().Bool("yes", false, "do not ask for confirmation")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		address, err := parseAddress(args[0])
+		if err != nil {
 			return err
 		}
-		if again, err := subscription.ParseAddress(strings.TrimSpace(typed)); err != nil || again.Normalized != address.Normalized {
-			return errors.New("the addresses differ; nothing was erased")
+		if !*yes {
+			if err := askAgain(address); err != nil {
+				return err
+			}
 		}
-	}
-	outcome, err := subscription.NewEraser(db.store, vault).Erase(ctx, subscription.Erasure{
-		Address: address, Object: *object, Visit: db.visit("letter"),
-	})
-	if err != nil {
-		return err
-	}
-	if outcome == subscription.Unchanged {
-		fmt.Fprintln(stdout, "no data about this address")
+		result, err := operate.PrivacyErase.Do(c.Context(), o, operate.PersonToErase{Email: args[0], Object: *object})
+		if err != nil {
+			return err
+		}
+		if result.Outcome == subscription.Unchanged {
+			fmt.Fprintln(stdout, "no data about this address")
+			return nil
+		}
+		fmt.Fprintln(stdout, "erased")
 		return nil
 	}
-	fmt.Fprintln(stdout, "erased")
+	return c
+}
+
+// askAgain reads an address from the standard input and returns an error if it is another one.
+func askAgain(address subscription.Address) error {
+	fmt.Fprint(os.Stderr, "This cannot be undone. Type the address again: ")
+	typed, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if again, err := subscription.ParseAddress(strings.TrimSpace(typed)); err != nil || again.Normalized != address.Normalized {
+		return errors.New("the addresses differ; nothing was erased")
+	}
 	return nil
 }
 
-func privacyOpen(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("privacy open", flag.ContinueOnError)
-	received := flags.String("received", time.Now().Format(time.DateOnly), "date of receipt, as YYYY-MM-DD")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) privacyRestrict() *cobra.Command {
+	return &cobra.Command{
+		Use: "restrict EMAIL", Short: "Restrict the use of a subscriber's data",
+		Long: "Restrict the use of a subscriber's data (Art. 18 GDPR): everything is kept and nothing is sent, until the subscriber ends it or `newsletter suppression remove` does.",
+		Args: takes(1, "one address"),
+		RunE: func(c *cobra.Command, args []string) error {
+			result, err := operate.PrivacyRestrict.Do(c.Context(), o, operate.Person{Email: args[0]})
+			if err != nil {
+				return err
+			}
+			if result.Outcome == subscription.Unchanged {
+				fmt.Fprintln(stdout, "the address is suppressed already; nothing changed")
+				return nil
+			}
+			fmt.Fprintln(stdout, result.Outcome)
+			return nil
+		},
 	}
-	if flags.NArg() != 2 {
-		return errUsage("privacy open takes export or erase, and one address")
-	}
-	right := subscription.Right(flags.Arg(0))
-	if right != subscription.RightOfAccess && right != subscription.RightOfErasure {
-		return errUsage(fmt.Sprintf("%q is neither export nor erase", flags.Arg(0)))
-	}
-	address, err := parseAddress(flags.Arg(1))
-	if err != nil {
-		return err
-	}
-	day, err := time.Parse(time.DateOnly, *received)
-	if err != nil || day.After(time.Now()) {
-		return errUsage("--received must be a date that is not in the future, as YYYY-MM-DD")
-	}
-	due, err := db.store.RecordPrivacyRequest(ctx, address, right, day)
-	if errors.Is(err, subscription.ErrUnknown) {
-		return errors.New("no data about this address; answer the letter with that")
-	}
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "due by %s\n", due.Format(time.DateOnly))
-	return nil
 }
 
-func privacyList(ctx context.Context, db *operatorDB, args []string) error {
-	flags := flag.NewFlagSet("privacy list", flag.ContinueOnError)
-	all, asJSON := flags.Bool("all", false, "include completed requests"), flags.Bool("json", false, "print JSON")
-	if err := parse(flags, args); err != nil {
-		return err
+func (o *operator) privacyRectify() *cobra.Command {
+	return &cobra.Command{
+		Use: "rectify EMAIL NEW-EMAIL", Short: "Change a subscriber's address",
+		Long: "Change a subscriber's address (Art. 16 GDPR). The new address gets an email with a link; the subscription moves when its reader confirms.",
+		Args: takes(2, "the present and the new address"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := operate.PrivacyRectify.Do(c.Context(), o, operate.PersonToRectify{Email: args[0], To: args[1]}); err != nil {
+				return err
+			}
+			fmt.Fprintln(stdout, "the new address gets an email with a link, unless it is suppressed; the subscription moves when the link is confirmed")
+			return nil
+		},
 	}
-	requests, err := db.store.ListPrivacyRequests(ctx, *all)
-	if err != nil {
-		return err
+}
+
+func (o *operator) privacyOpen() *cobra.Command {
+	var rights []string
+	for _, right := range subscription.Rights() {
+		rights = append(rights, string(right))
 	}
-	overdue := 0
-	for _, r := range requests {
-		if r.DoneAt == nil && time.Now().After(r.DueAt) {
-			overdue++
+	c := &cobra.Command{
+		Use: "open KIND EMAIL", Short: "Record a request by letter, to track its due date",
+		Long:    "Record a request by letter, to track its due date. KIND is " + strings.Join(rights, ", ") + ". The command of the same name closes it.",
+		Example: "newsletter privacy open --received 2026-11-02 export jane@example.org", Args: takes(2, "a kind ("+strings.Join(rights, ", ")+") and one address"),
+	}
+	received := c.Flags().String("received", "", "date of receipt, as YYYY-MM-DD; today by default")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		day, err := time.Parse(time.DateOnly, cmp.Or(*received, time.Now().UTC().Format(time.DateOnly)))
+		if err != nil {
+			return errUsage("--received must be a date that is not in the future, as YYYY-MM-DD")
 		}
+		due, err := operate.PrivacyOpen.Do(c.Context(), o, operate.LetterReceived{Right: subscription.Right(args[0]), Email: args[1], Received: day})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "due by %s\n", due.At.Format(time.DateOnly))
+		return nil
 	}
-	if *asJSON {
-		err = printJSON(stdout, requests)
-	} else {
-		table := tabwriter.NewWriter(stdout, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(table, "ID\tKIND\tCHANNEL\tRECEIVED\tDUE\tDONE")
-		for _, r := range requests {
+	return c
+}
+
+func (o *operator) privacyList() *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List pending requests", Long: "List pending requests, the earliest due first. Exits with 1 if one is overdue.", Args: takes(0, "no arguments"),
+	}
+	all, asJSON := c.Flags().Bool("all", false, "include completed requests"), jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		requests, err := operate.PrivacyList.Do(c.Context(), o, operate.RequestFilter{Answered: *all})
+		if err != nil {
+			return err
+		}
+		err = printList(requests.List, *asJSON, "ID\tKIND\tCHANNEL\tRECEIVED\tDUE\tDONE", func(r subscription.PrivacyRequest) []any {
 			done := "-"
 			if r.DoneAt != nil {
 				done = r.DoneAt.Format(time.DateOnly)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Right, r.Channel, r.ReceivedAt.Format(time.DateOnly), r.DueAt.Format(time.DateOnly), done)
+			return []any{r.ID, r.Right, r.Channel, r.ReceivedAt.Format(time.DateOnly), r.DueAt.Format(time.DateOnly), done}
+		})
+		if err == nil && requests.Overdue > 0 {
+			err = fmt.Errorf("%d requests are overdue", requests.Overdue)
 		}
-		err = table.Flush()
+		return err
 	}
-	if err == nil && overdue > 0 {
-		err = fmt.Errorf("%d requests are overdue", overdue)
-	}
-	return err
+	return c
 }

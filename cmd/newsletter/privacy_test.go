@@ -72,6 +72,11 @@ func TestPrivacyByLetter(t *testing.T) {
 	c.expect(1, "2026-01-29", "", "privacy", "list") // overdue
 
 	c.expect(1, "", "john@example.org\n", "privacy", "erase", "jane@example.org")
+	execute(t, dir, `update subscribers set status = 'active', confirmed_at = now()`)
+	c.expect(0, "the new address gets an email", "", "privacy", "rectify", "jane@example.org", "jane.new@example.org")
+	c.expect(1, "", "", "privacy", "rectify", "jane@example.org", "jane.new@example.org") // too soon
+	c.expect(0, "restricted\n", "", "privacy", "restrict", "jane@example.org")
+	c.expect(0, "suppressed already", "", "privacy", "restrict", "jane@example.org")
 	c.expect(0, "erased", "jane@example.org\n", "privacy", "erase", "jane@example.org")
 	c.expect(0, "no data", "", "privacy", "erase", "--yes", "jane@example.org")
 	c.expect(0, "2026-01-29", "", "privacy", "list", "--all") // the erasure ended the other request, too
@@ -80,6 +85,6 @@ func TestPrivacyByLetter(t *testing.T) {
 	c.expect(2, "", "", "privacy", "sell")
 	c.expect(2, "", "", "privacy", "erase", "jane")
 	c.expect(2, "", "", "privacy", "open", "--received", "tomorrow", "erase", "jane@example.org")
-	c.expect(0, "privacy erase", "", "privacy", "--help")
-	c.expect(0, "-object", "", "privacy", "erase", "--help")
+	c.expect(0, "erase EMAIL", "", "privacy", "--help")
+	c.expect(0, "--object", "", "privacy", "erase", "--help")
 }

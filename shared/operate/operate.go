@@ -12,47 +12,103 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/anchor"
+	"newsletter/shared/catalog"
 	"newsletter/shared/config"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/journal"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
+	"newsletter/shared/privacy"
 	"newsletter/shared/pseudonym"
+	"newsletter/shared/snapshot"
 	"newsletter/shared/subscription"
+	"newsletter/shared/webhook"
 )
 
-// Installation is what commands run on: the database of an installation, as the role keeper, and its settings. It is
-// safe for concurrent use.
+// Config has what the commands read and no other struct has without its secrets.
+type Config struct {
+	AllowedOrigins httpapi.Origins `env:"SITE_ALLOWED_ORIGINS"`
+	WebhookURLs    []string        `env:"WEBHOOK_URLS"`
+}
+
+// Installation is what commands run on: the database of an installation, as the role keeper, and its settings. It runs
+// one command at a time.
 type Installation struct {
-	db    *postgres.DB
-	env   *config.Env
-	key   pseudonym.Key
-	store *subscription.Store
-	queue *outbox.Worker
-	now   func() time.Time
+	name       string // the environment and the database
+	db         *postgres.DB
+	store      *subscription.Store
+	eraser     *subscription.Eraser
+	queue      *outbox.Worker
+	sealer     *ledger.Sealer
+	anchors    *anchor.Anchors
+	journal    *journal.Journal // nil: none
+	reader     *snapshot.Reader
+	declared   ledger.Declarations
+	endpoints  []string // the owner's webhooks, by their names in the outbox
+	privacy    privacy.Config
+	controller []string // the owner's name and postal address
+	now        func() time.Time
 }
 
 // maxConns bounds the connections to the database. A command uses one at a time.
-const maxConns = 4
+const maxConns = 2
 
 // Open opens an installation with the clock now. It reads all variables of all commands, and does no network I/O. The
 // error has one line for each wrong variable.
 func Open(ctx context.Context, env *config.Env, now func() time.Time) (*Installation, error) {
-	dbConfig, keyConfig := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env)
+	dbConfig, keyConfig, vault := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
+	anchorConfig, journalConfig := config.Read[anchor.Config](env), config.Read[journal.Config](env)
+	cfg, privacyConfig, controller, declared := config.Read[Config](env), config.Read[privacy.Config](env), catalog.Read(env).Footer, readSources(env)
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
 	dbConfig.MaxConns = maxConns
 	key, keyErr := pseudonym.NewKey(keyConfig)
+	anchors, anchorErr := anchor.New(anchorConfig)
+	suppressions, journalErr := openJournal(journalConfig)
 	db, dbErr := postgres.New(ctx, dbConfig)
-	if err := errors.Join(keyErr, dbErr); err != nil {
+	if err := errors.Join(keyErr, anchorErr, journalErr, dbErr); err != nil {
 		return nil, err
 	}
-	return &Installation{db, env, key, subscription.NewStore(db, key, now), outbox.NewWorker(db, now), now}, nil
+	store := subscription.NewStore(db, key, now)
+	return &Installation{
+		name: installationName(env, dbConfig), db: db, store: store, eraser: subscription.NewEraser(store, vault), queue: outbox.NewWorker(db, now),
+		sealer: ledger.NewSealer(db, now), anchors: anchors, journal: suppressions, reader: snapshot.NewReader(db, now), declared: declared,
+		endpoints: webhook.Config{URLs: cfg.WebhookURLs}.Names(), privacy: privacyConfig, controller: controller, now: now,
+	}, nil
+}
+
+// readSources returns the declared sources of sign-ups, as subscribe does.
+func readSources(env *config.Env) ledger.Declarations {
+	declared, owner := config.Read[ledger.SourceConfig](env), config.Read[catalog.Owner](env)
+	public, sites := config.Read[httpapi.LinkConfig](env), config.Read[Config](env)
+	return declared.Declare(append([]string{owner.URL, string(public.PublicURL)}, sites.AllowedOrigins...)...)
+}
+
+// openJournal returns the suppression journal, or nil if none is configured.
+func openJournal(cfg journal.Config) (*journal.Journal, error) {
+	if !cfg.Enabled() {
+		return nil, nil //nolint:nilnil // none is configured
+	}
+	return journal.New(cfg)
+}
+
+// installationName returns the environment, where one is set, and the database.
+func installationName(env *config.Env, cfg postgres.Config) string {
+	name, _ := env.Lookup("ENVIRONMENT")
+	if where, err := url.Parse(cfg.URL.Reveal()); err == nil {
+		name = strings.TrimSpace(name + " " + where.Host + where.Path)
+	}
+	return name
 }
 
 // Close ends the connections.
@@ -67,8 +123,15 @@ type callable interface {
 
 // commands are all commands.
 var commands = []callable{
+	AlertList, Perf, Monitor,
+	ConsentAdd, ConsentList, ConsentProof,
+	DestinationList, DestinationPause, DestinationResume,
 	HoldList, HoldRelease, HoldReject,
+	JournalList, JournalReplay,
+	LedgerHead, LedgerVerify,
 	OutboxList, OutboxSlots, OutboxRetry, OutboxDrop,
+	PrivacyExport, PrivacyErase, PrivacyRestrict, PrivacyRectify, PrivacyOpen, PrivacyList,
+	SourceList,
 	SuppressionList, SuppressionAdd, SuppressionRemove,
 }
 

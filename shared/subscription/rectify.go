@@ -36,6 +36,9 @@ where p.subscriber_id = $1::text::uuid and p.received_at > $2::timestamptz`
 insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at, done_at, outcome, sign_up_event_id, event_id, sealed)
 values ($1::text::uuid, $2::text, $3::text, $4::text::uuid, $5::timestamptz, $6::timestamptz, $5::timestamptz, $7::text,
         $8::text::uuid, $9::text::uuid, $10::bytea)`
+	answerLettersSQL = `
+update privacy_requests set done_at = $3::timestamptz, outcome = 'answered'
+where subscriber_id = $1::text::uuid and kind = $2::text and done_at is null`
 )
 
 // Rectify asks the reader of another address to confirm that a subscriber receives email there (Art. 16 GDPR). link is
@@ -49,16 +52,31 @@ values ($1::text::uuid, $2::text, $3::text, $4::text::uuid, $5::timestamptz, $6:
 // It is two transactions. If the second fails, nothing can be confirmed, and Rectify may be called again at once. The
 // error is ErrUnknown for a link of an earlier epoch or an unknown subscriber, ErrSameAddress, or the database's.
 func (e *Eraser) Rectify(ctx context.Context, link token.Link, a Address, visit Visit) (Outcome, error) {
+	return e.rectify(ctx, link.SubscriberID, &link.Epoch, ledger.Subscriber, a, visit)
+}
+
+// RectifyByLetter asks like Rectify, for an address whose holder the operator has identified, and closes their requests by
+// letter. Only the email to the new address proves that the holder receives email there.
+func (e *Eraser) RectifyByLetter(ctx context.Context, old, a Address, visit Visit) (Outcome, error) {
+	holder, err := e.store.FindByPseudonym(ctx, e.store.key.Address(old.Normalized))
+	if err != nil {
+		return "", err
+	}
+	return e.rectify(ctx, holder.SubscriberID, nil, ledger.Operator, a, visit)
+}
+
+// rectify requests another address for a subscriber, of any epoch if epoch is nil.
+func (e *Eraser) rectify(ctx context.Context, id uuid.UUID, epoch *int32, actor ledger.Actor, a Address, visit Visit) (Outcome, error) {
 	s := e.store
-	lock, askedID, signUpID, movedID, requestID := s.subscriberLock(link.SubscriberID), newID(), newID(), newID(), uuid.New()
+	lock, askedID, signUpID, movedID, requestID := s.subscriberLock(id), newID(), newID(), newID(), uuid.New()
 	var r row
 	var asked []time.Time
 	var outcome, repeated Outcome
 	err := s.transact(ctx, lock,
 		func(b *pgx.Batch, before time.Time) {
 			r, asked, repeated = row{}, nil, ""
-			r.loadByID(b, link.SubscriberID, lock)
-			b.Queue(rectificationsSQL, link.SubscriberID.String(), before.Add(-renewals[len(renewals)-1].within)).Query(func(rows pgx.Rows) error {
+			r.loadByID(b, id, lock)
+			b.Queue(rectificationsSQL, id.String(), before.Add(-renewals[len(renewals)-1].within)).Query(func(rows pgx.Rows) error {
 				var err error
 				asked, err = pgx.CollectRows(rows, pgx.RowTo[time.Time])
 				return err
@@ -70,7 +88,7 @@ func (e *Eraser) Rectify(ctx context.Context, link token.Link, a Address, visit 
 			case repeated != "":
 				outcome = repeated
 				return nil
-			case !r.exists || r.Epoch != link.Epoch:
+			case !r.exists || epoch != nil && r.Epoch != *epoch:
 				return ErrUnknown
 			case r.EmailNorm == a.Normalized:
 				return ErrSameAddress
@@ -82,11 +100,14 @@ func (e *Eraser) Rectify(ctx context.Context, link token.Link, a Address, visit 
 				outcome = LinkQueued
 			}
 			s.record(b, ledger.Event{
-				ID: askedID, At: now, Kind: ledger.LinkRequested, SubscriberID: r.ID, Actor: ledger.Subscriber,
+				ID: askedID, At: now, Kind: ledger.LinkRequested, SubscriberID: r.ID, Actor: actor,
 				Data: ledger.Data{Outcome: string(outcome), Provider: r.provider(), Purpose: string(RightOfRectification)},
 			}, visit)
 			if outcome != LinkQueued {
 				return nil
+			}
+			if actor == ledger.Operator {
+				b.Queue(answerLettersSQL, r.ID.String(), string(RightOfRectification), now)
 			}
 			old, err := ParseAddress(r.Email)
 			if err != nil {

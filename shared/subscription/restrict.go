@@ -43,6 +43,15 @@ func (s *Store) Restrict(ctx context.Context, link token.Link, visit Visit) (Out
 	return s.restrict(ctx, link.SubscriberID, &link.Epoch, ledger.Subscriber, visit)
 }
 
+// RestrictByLetter restricts like Restrict for an address whose holder the operator has identified.
+func (s *Store) RestrictByLetter(ctx context.Context, a Address, visit Visit) (Outcome, error) {
+	holder, err := s.FindByPseudonym(ctx, s.key.Address(a.Normalized))
+	if err != nil {
+		return "", err
+	}
+	return s.restrict(ctx, holder.SubscriberID, nil, ledger.Operator, visit)
+}
+
 // restrict stores a restriction, of any epoch if epoch is nil.
 func (s *Store) restrict(ctx context.Context, id uuid.UUID, epoch *int32, actor ledger.Actor, visit Visit) (Outcome, error) {
 	outcome, err := s.changeRestriction(ctx, id, epoch, func(loaded linkState) (event ledger.Event, changes bool) {

@@ -25,6 +25,11 @@ const (
 	RightOfRestriction   Right = "restrict" // Art. 18 GDPR
 )
 
+// Rights lists all rights.
+func Rights() []Right {
+	return []Right{RightOfAccess, RightOfErasure, RightOfRectification, RightOfRestriction}
+}
+
 // PrivacyRequest is a request with a due date.
 type PrivacyRequest struct {
 	ID         string     `json:"id"`
@@ -39,8 +44,8 @@ const openRequestSQL = `
 insert into privacy_requests (id, kind, channel, subscriber_id, received_at, due_at)
 values ($1::text::uuid, $2::text, 'letter', $3::text::uuid, $4::timestamptz, $5::timestamptz)`
 
-// RecordPrivacyRequest records a request by letter, so that its due date is monitored. Erase or ExportByLetter closes
-// it. The error is ErrUnknown if no data about the address is kept, which is the answer to the letter; or the
+// RecordPrivacyRequest records a request by letter, so that its due date is monitored. Erase, ExportByLetter,
+// RestrictByLetter or RectifyByLetter closes it. The error is ErrUnknown if no data about the address is kept, which is the answer to the letter; or the
 // database's.
 func (s *Store) RecordPrivacyRequest(ctx context.Context, a Address, right Right, received time.Time) (due time.Time, err error) {
 	email, id, eventID := s.key.Address(a.Normalized), uuid.New(), newID()

@@ -40,8 +40,10 @@ var layers = map[string]layer{
 		"admission", "catalog", "config", "httpapi", "lambdafn", "postgres", "pseudonym", "ratelimit", "redistls", "requeststats", "subscription",
 		"telemetry", "token",
 	}, "it is what the functions that visitors call have in common"},
+	"snapshot": {[]string{"alert", "healthcheck", "ledger", "outbox", "requeststats"}, "it shows what the domain and the health function keep"},
 	"operate": {[]string{
-		"admission", "config", "ledger", "outbox", "postgres", "pseudonym", "subscription",
+		"admission", "alert", "anchor", "catalog", "config", "httpapi", "journal", "ledger", "outbox", "postgres", "privacy", "pseudonym", "requeststats",
+		"snapshot", "subscription", "webhook",
 	}, "the operator's commands run on everything that an installation keeps"},
 	"admission": {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},
 }

@@ -18,6 +18,7 @@ import (
 	"newsletter/shared/ledger"
 	"newsletter/shared/loops"
 	"newsletter/shared/notify"
+	"newsletter/shared/operate"
 	"newsletter/shared/outbound"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
@@ -53,4 +54,6 @@ var groups = []struct {
 		capture.Config{}, capture.ScheduleConfig{}, lambdafn.WebhookConfig{}, lambdafn.LogConfig{}, telemetry.Config{},
 	}},
 	{"Local stack and tests", []any{outbound.Config{}}},
+	// Their variables have their texts above.
+	{"Commands", []any{operate.Config{}}},
 }

@@ -1,3 +1,6 @@
+// Package monitor draws snapshots of an installation on one screen.
+//
+// Failure policy: the screen shows the error of a read, keeps the last figures with their time, and retries.
 package monitor
 
 import (
@@ -8,6 +11,7 @@ import (
 	"time"
 
 	"newsletter/cmd/newsletter/internal/terminal"
+	"newsletter/shared/snapshot"
 )
 
 // View is how to show a snapshot.
@@ -36,7 +40,7 @@ func (v View) titles(texts ...string) []string {
 }
 
 // Frame draws a snapshot, which may be empty. It is a pure function.
-func Frame(v View, s Snapshot) string {
+func Frame(v View, s snapshot.Snapshot) string {
 	head := append(v.headLines(), v.lossLines(s)...)
 	var sections [][]string
 	switch {
@@ -57,11 +61,11 @@ func Frame(v View, s Snapshot) string {
 }
 
 // sections draws the sections. Outdated figures are faint.
-func (v View) sections(s Snapshot) [][]string {
+func (v View) sections(s snapshot.Snapshot) [][]string {
 	fresh := v.Paint
 	v.Paint = fresh && terminal.Painter(v.ReadError == nil)
-	beside := terminal.SideBySide(s.SignUps.section(v), outboxSection(v, s), v.Width)
-	all := [][]string{s.Health.section(v), routesSection(v, s), beside, s.Deliveries.section(v), s.Alerts.section(v)}
+	beside := terminal.SideBySide(signUpsSection(v, s.SignUps), outboxSection(v, s), v.Width)
+	all := [][]string{healthSection(v, s.Health), routesSection(v, s), beside, deliveriesSection(v, s.Deliveries), alertsSection(v, s.Alerts)}
 	if v.ReadError != nil {
 		for _, lines := range all {
 			for i := range lines {
@@ -82,7 +86,7 @@ func (v View) headLines() []string {
 }
 
 // lossLines reports that the database is lost, and the time of the last figures.
-func (v View) lossLines(s Snapshot) []string {
+func (v View) lossLines(s snapshot.Snapshot) []string {
 	if v.ReadError == nil {
 		return nil
 	}

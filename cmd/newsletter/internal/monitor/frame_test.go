@@ -3,6 +3,7 @@ package monitor
 import (
 	"errors"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/outbox"
 	"newsletter/shared/requeststats"
+	"newsletter/shared/snapshot"
 )
 
 var update = flag.Bool("update", false, "write the golden frames anew")
@@ -23,39 +25,41 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
 func ago(d time.Duration) time.Time { return noon.Add(-d) }
 
-func ramp(from, step float64) (s series) {
+func ramp(from, step float64) (s snapshot.Series) {
 	for i := range s {
 		s[i] = max(0, from+step*float64(i))
 	}
 	return s
 }
 
+func unknown() snapshot.Series { return ramp(math.NaN(), 0) }
+
 // troubled is an installation with some of everything.
-func troubled() Snapshot {
+func troubled() snapshot.Snapshot {
 	const ms = time.Millisecond
 	closed := ago(3 * time.Hour)
-	s := Snapshot{
+	s := snapshot.Snapshot{
 		At: ago(2 * time.Second),
-		Health: Health{
+		Health: snapshot.Health{
 			At: ago(14 * time.Second), Status: healthcheck.Warn, Limiter: "redis", Memory: 12.4, Every: time.Minute,
 			Checks: map[string]healthcheck.Status{}, TookMS: map[string]float64{}, Ready: ramp(2, 3), Overdue: ramp(0, 1),
 		},
-		Routes: []Route{
+		Routes: []snapshot.Route{
 			{Name: "confirm GET", Requests: 611, P50: 2 * ms, P95: 9 * ms, P99: 17 * ms, Counts: ramp(40, 2), Slowest: ramp(9e6, 0)},
-			{Name: "health GET", Requests: 60, P50: ms, P95: 3 * ms, P99: 4 * ms, Counts: ramp(5, 0), Slowest: newSeries()},
+			{Name: "health GET", Requests: 60, P50: ms, P95: 3 * ms, P99: 4 * ms, Counts: ramp(5, 0), Slowest: unknown()},
 			{Name: "subscribe POST", Requests: 12045, Errors: 7, P50: 12 * ms, P95: 143 * ms, P99: 612 * ms, Counts: ramp(10, 180), Slowest: ramp(20e6, 11e6), Usual: requeststats.Usual{Median: 43 * ms, MAD: 2100 * time.Microsecond, Weeks: 6}},
-			{Name: "unsubscribe POST", Requests: 3, P50: 8 * ms, P95: 8 * ms, P99: 8 * ms, Counts: ramp(0, 0.1), Slowest: newSeries()},
+			{Name: "unsubscribe POST", Requests: 3, P50: 8 * ms, P95: 8 * ms, P99: 8 * ms, Counts: ramp(0, 0.1), Slowest: unknown()},
 		},
-		SignUps: SignUps{Requested: ramp(10, 180), Confirmed: ramp(9, 4), Unsubscribed: ramp(0, 0)},
+		SignUps: snapshot.SignUps{Requested: ramp(10, 180), Confirmed: ramp(9, 4), Unsubscribed: ramp(0, 0)},
 		Depth:   outbox.Depth{Ready: 412, Held: 3, Dead: 1, OldestDue: 14 * time.Second},
-		Deliveries: Deliveries{
-			Destinations: map[string]*Destination{
+		Deliveries: snapshot.Deliveries{
+			Destinations: map[string]*snapshot.Destination{
 				"email": {Delivered: 8421, LastDelivered: ago(time.Second)}, "slack": {Delivered: 12, DeadLettered: 1, LastDelivered: ago(40 * time.Minute)},
 				"loops": {Delivered: 611, Retrying: 4, LastDelivered: ago(6 * time.Minute)}, "journal": {Delivered: 2, LastDelivered: ago(20 * time.Minute)},
 			},
 			Pauses: []outbox.Pause{{Destination: "webhook-1", Reason: "gone", At: ago(2 * time.Hour)}},
 		},
-		Alerts: Alerts{
+		Alerts: snapshot.Alerts{
 			Firing: []alert.Alert{
 				{Rule: alert.Bombing, Severity: alert.Critical, Summary: "198 sign-ups a minute in the last 15 minutes, of which 3 % were confirmed.", FiringSince: ago(9 * time.Minute)},
 				{Rule: alert.Slower, Subject: "subscribe POST", Severity: alert.Warning, Summary: "The 95th percentile of subscribe POST is 143 ms, usually 43 ms at this hour of the week.", FiringSince: ago(12 * time.Minute)},
@@ -84,11 +88,11 @@ func TestFrames(t *testing.T) {
 	once.Every = 0
 	for name, test := range map[string]struct {
 		view     View
-		snapshot Snapshot
+		snapshot snapshot.Snapshot
 	}{
 		"80x24": {view(80, 24), troubled()}, "140x40": {view(140, 40), troubled()}, "60x12": {view(60, 12), troubled()},
-		"once": {once, troubled()}, "silent": {view(80, 24), silent}, "lost": {lost, troubled()}, "lost-from-the-start": {lost, Snapshot{}},
-		"new": {view(80, 24), Snapshot{At: noon, Health: Health{Ready: newSeries(), Overdue: newSeries()}}}, "reading": {view(80, 24), Snapshot{}},
+		"once": {once, troubled()}, "silent": {view(80, 24), silent}, "lost": {lost, troubled()}, "lost-from-the-start": {lost, snapshot.Snapshot{}},
+		"new": {view(80, 24), snapshot.Snapshot{At: noon, Health: snapshot.Health{Ready: unknown(), Overdue: unknown()}}}, "reading": {view(80, 24), snapshot.Snapshot{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,7 +156,7 @@ func TestSilence(t *testing.T) {
 		"an hourly one, later": {3*time.Hour + time.Second, time.Hour, true},
 		"the first one":        {5 * time.Minute, 0, false},
 	} {
-		s := Snapshot{Health: Health{At: ago(test.age), Every: test.every, Status: healthcheck.Pass}}
+		s := snapshot.Snapshot{Health: snapshot.Health{At: ago(test.age), Every: test.every, Status: healthcheck.Pass}}
 		want := healthcheck.Pass
 		if test.silent {
 			want = healthcheck.Fail
@@ -161,7 +165,16 @@ func TestSilence(t *testing.T) {
 			t.Errorf("%s: silent %t, %s", name, s.Health.Silent(noon), got)
 		}
 	}
-	if got := (Snapshot{}).Status(noon); got != healthcheck.Fail {
+	if got := (snapshot.Snapshot{}).Status(noon); got != healthcheck.Fail {
 		t.Errorf("%s, although health has never looked", got)
+	}
+}
+
+// TestLimitsAreShown checks that figures which count only the latest rows are marked.
+func TestLimitsAreShown(t *testing.T) {
+	s := troubled()
+	s.SignUps.Capped, s.Deliveries.Capped = true, true
+	if text := Frame(View{Now: noon, Width: 80}, s); !strings.Contains(text, "≥ ") || !strings.Contains(text, "THE LATEST 20000") {
+		t.Errorf("the limit is not shown: %s", text)
 	}
 }

@@ -6,10 +6,11 @@ import (
 
 	"newsletter/cmd/newsletter/internal/terminal"
 	"newsletter/shared/outbox"
+	"newsletter/shared/snapshot"
 )
 
 // outboxSection returns the lines on the outbox: its current state, and the samples of the last hour.
-func outboxSection(v View, s Snapshot) []string {
+func outboxSection(v View, s snapshot.Snapshot) []string {
 	count := func(n int64) string { return atLeast(n, n >= outbox.MaxCounted) }
 	dead := count(s.Depth.Dead)
 	if s.Depth.Dead > 0 {
@@ -21,8 +22,8 @@ func outboxSection(v View, s Snapshot) []string {
 	}
 	return terminal.Columns("lrl",
 		v.titles("OUTBOX", "NOW", "LAST HOUR"),
-		[]string{"ready", count(s.Depth.Ready), terminal.Sparkline(s.Health.Ready[:], slots)},
-		[]string{"oldest due", overdue, terminal.Sparkline(s.Health.Overdue[:], slots)},
+		[]string{"ready", count(s.Depth.Ready), terminal.Sparkline(s.Health.Ready[:], snapshot.Slots)},
+		[]string{"oldest due", overdue, terminal.Sparkline(s.Health.Overdue[:], snapshot.Slots)},
 		[]string{"held", count(s.Depth.Held), ""},
 		[]string{"dead", dead, ""},
 	)

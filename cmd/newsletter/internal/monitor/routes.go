@@ -2,88 +2,21 @@ package monitor
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strconv"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"newsletter/cmd/newsletter/internal/terminal"
 	"newsletter/shared/alert"
-	"newsletter/shared/requeststats"
+	"newsletter/shared/snapshot"
 )
 
-// Route is a route's requests in the last hour.
-type Route struct {
-	Name             string
-	Requests, Errors int64              // Errors are responses with 5xx
-	P50, P95, P99    time.Duration      // in warm environments
-	Usual            requeststats.Usual // at this hour of the week
-	Counts           series             // requests
-	Slowest          series             // 95th percentiles, in warm environments
-}
-
-// The buckets of a slot are returned as two arrays, so that an hour has about two hundred rows, not thousands.
-const routesSQL = `
-select endpoint, floor(extract(epoch from slot - $1::timestamptz) / 300)::integer, sum(requests)::bigint, sum(failed)::bigint, array_agg(bucket), array_agg(warm)
-from (
-    select endpoint, slot, bucket::integer, sum(requests)::bigint as requests,
-           coalesce(sum(requests) filter (where class = 5), 0)::bigint as failed,
-           coalesce(sum(requests) filter (where not cold), 0)::bigint as warm
-    from request_stats where span = 300 and slot >= $1::timestamptz and slot <= $2::timestamptz
-    group by 1, 2, 3
-) as buckets
-group by 1, 2 order by 1, 2`
-
-func readRoutes(b *pgx.Batch, w window, into *[]Route) {
-	b.Queue(routesSQL, w.from, w.now).Query(func(rows pgx.Rows) error {
-		var all []Route
-		var warm requeststats.Histogram
-		end := func() {
-			if len(all) > 0 {
-				r := &all[len(all)-1]
-				r.P50, _ = warm.Quantile(0.5)
-				r.P95, _ = warm.Quantile(0.95)
-				r.P99, _ = warm.Quantile(0.99)
-			}
-			warm = requeststats.Histogram{}
-		}
-		var name string
-		var slot int
-		var requests, failed int64
-		var buckets []int
-		var counts []int64
-		_, err := pgx.ForEachRow(rows, []any{&name, &slot, &requests, &failed, &buckets, &counts}, func() error {
-			if len(all) == 0 || all[len(all)-1].Name != name {
-				end()
-				all = append(all, Route{Name: name, Slowest: newSeries()})
-			}
-			r := &all[len(all)-1]
-			r.Requests, r.Errors = r.Requests+requests, r.Errors+failed
-			var of requeststats.Histogram
-			for i, bucket := range buckets {
-				of.Add(bucket, counts[i])
-			}
-			warm.Merge(&of)
-			r.Counts.set(slot, float64(requests))
-			if p95, known := of.Quantile(0.95); known {
-				r.Slowest.set(slot, float64(p95))
-			}
-			return nil
-		})
-		end()
-		*into = all
-		return err
-	})
-}
-
 // routesSection returns the table of routes, those with errors first, then by requests.
-func routesSection(v View, s Snapshot) []string {
+func routesSection(v View, s snapshot.Snapshot) []string {
 	if len(s.Routes) == 0 {
 		return []string{v.title("ROUTES, LAST HOUR"), "no requests yet; health counts them when it runs"}
 	}
-	routes := slices.SortedFunc(slices.Values(s.Routes), func(a, b Route) int {
+	routes := slices.SortedFunc(slices.Values(s.Routes), func(a, b snapshot.Route) int {
 		return cmp.Or(cmp.Compare(b.Errors, a.Errors), cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Name, b.Name))
 	})
 	rows := [][]string{v.titles("ROUTES, LAST HOUR", "REQUESTS", "", "ERRORS", "P50", "P95", "P99")}
@@ -97,25 +30,14 @@ func routesSection(v View, s Snapshot) []string {
 			failed = v.Paint.Paint(terminal.Bad, failed)
 		}
 		p95 := terminal.FormatDuration(r.P95)
-		if s.Alerts.has(alert.Slower, r.Name) {
+		if s.Alerts.Has(alert.Slower, r.Name) {
 			p95 = v.Paint.Paint(terminal.Warn, p95)
 		}
-		row := []string{r.Name, strconv.FormatInt(r.Requests, 10), terminal.Sparkline(r.Counts[:], slots), failed, terminal.FormatDuration(r.P50), p95, terminal.FormatDuration(r.P99)}
+		row := []string{r.Name, strconv.FormatInt(r.Requests, 10), terminal.Sparkline(r.Counts[:], snapshot.Slots), failed, terminal.FormatDuration(r.P50), p95, terminal.FormatDuration(r.P99)}
 		if v.wide() {
-			row = append(row, terminal.FormatDuration(time.Duration(r.Slowest.max())), terminal.Sparkline(r.Slowest[:], slots), terminal.FormatBaseline(r.Usual))
+			row = append(row, terminal.FormatDuration(time.Duration(r.Slowest.Max())), terminal.Sparkline(r.Slowest[:], snapshot.Slots), terminal.FormatBaseline(r.Usual))
 		}
 		rows = append(rows, row)
 	}
 	return terminal.Columns(align, rows...)
-}
-
-// max returns the largest known value, or 0.
-func (s *series) max() float64 {
-	most := 0.0
-	for _, value := range s {
-		if !math.IsNaN(value) {
-			most = max(most, value)
-		}
-	}
-	return most
 }

@@ -6,15 +6,20 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"newsletter/shared/snapshot"
 )
+
+// Read reads the name of an installation and its snapshot.
+type Read func(context.Context) (installation string, s snapshot.Snapshot, err error)
 
 // Run draws the figures on the terminal's alternate screen, and anew every so often, until q or Ctrl-C is pressed or
 // the context ends. It leaves the terminal as it was.
-func Run(ctx context.Context, r *Reader, v View) error {
+func Run(ctx context.Context, read Read, v View) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends a read in progress
 	v.Now = time.Now()
-	_, err := tea.NewProgram(screen{ctx: ctx, reader: r, view: v}, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
+	_, err := tea.NewProgram(screen{ctx: ctx, reader: read, view: v}, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("draw on the terminal: %w", err)
 	}
@@ -24,17 +29,18 @@ func Run(ctx context.Context, r *Reader, v View) error {
 // screen is the state of the program. It implements tea.Model.
 type screen struct {
 	ctx    context.Context // tea passes none to commands
-	reader *Reader
+	reader Read
 	view   View
 
-	last    Snapshot
+	last    snapshot.Snapshot
 	reading bool
 	next    time.Time // when to read again
 }
 
 // readResult is the result of a read.
 type readResult struct {
-	Snapshot
+	installation string
+	snapshot.Snapshot
 	err error
 }
 
@@ -67,15 +73,15 @@ func (s screen) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case readResult:
 		s.reading, s.view.Now, s.view.ReadError = false, time.Now(), m.err
 		if m.err == nil {
-			s.last = m.Snapshot
+			s.view.Installation, s.last = m.installation, m.Snapshot
 		}
 	}
 	return s, nil
 }
 
 func (s screen) read() tea.Msg {
-	snapshot, err := s.reader.Read(s.ctx)
-	return readResult{snapshot, err}
+	installation, read, err := s.reader(s.ctx)
+	return readResult{installation, read, err}
 }
 
 // View implements tea.Model.

@@ -1,13 +1,12 @@
-// Package monitor shows an installation on one screen: its health, its requests, sign-ups and deliveries of the last
-// hour, and its alerts.
+// Package snapshot reads the state of an installation at a time: its health, its requests, sign-ups and deliveries of the
+// last hour, and its alerts.
 //
 // It reads only the database, in one round trip, and writes nothing: invoking the health function would write a sample
-// and evaluate the alerts on each refresh. The figures are therefore as old as the last run of the health function, and
-// the screen shows when that is no longer running.
+// and evaluate the alerts on each read. The figures are therefore as old as the last run of the health function; Silent
+// reports that it is no longer running.
 //
-// Failure policy: Read returns the errors of the database. The screen shows the error, keeps the last figures with
-// their time, and retries.
-package monitor
+// Failure policy: Read returns the errors of the database.
+package snapshot
 
 import (
 	"context"
@@ -21,28 +20,17 @@ import (
 	"newsletter/shared/requeststats"
 )
 
-// The figures cover the last hour in slots of five minutes, including the current one. The statements number the slots
-// from 0, the beginning of the window, which is their $1.
-const (
-	slot  = 5 * time.Minute
-	slots = 12
-)
+// Slots is the number of slots. The figures cover the last hour in slots of five minutes, including the current one. The
+// statements number the slots from 0, the beginning of the window, which is their $1.
+const Slots = 12
+
+const slot = 5 * time.Minute
 
 // window is the last hour.
 type window struct{ now, from time.Time }
 
 func windowAt(now time.Time) window {
-	return window{now, now.UTC().Truncate(slot).Add(-(slots - 1) * slot)}
-}
-
-// series has a value for each slot; NaN is unknown.
-type series [slots]float64
-
-// set sets the value of a slot. It ignores slots outside the window, as written by a clock that is ahead.
-func (s *series) set(slot int, value float64) {
-	if slot >= 0 && slot < slots {
-		s[slot] = value
-	}
+	return window{now, now.UTC().Truncate(slot).Add(-(Slots - 1) * slot)}
 }
 
 // Snapshot is the state of an installation at a time.
