@@ -130,13 +130,14 @@ size: build ## Print the size of each binary beside its budget
 	@go run ./internal/policy/bundle/size $(FUNCTIONS:%=bin/%/bootstrap)
 
 .PHONY: generate
-generate: ## Write what is made from the code: settings and their documents, their record, blocks of template.yaml
+generate: ## Write what is made from the code: settings and commands with their documents, blocks of template.yaml
 	@$(SETTINGS) generate
 	@go run ./internal/policy/bundle/template
+	@go run ./cmd/newsletter document docs/commands.md
 
 .PHONY: migrate
 migrate: ## Bring the running stack's database to this version
-	@go run ./cmd/newsletter invoke migrate events/migrate/up.json
+	@go run ./cmd/newsletter migrate up
 
 .PHONY: disposable
 disposable: ## Update the list of disposable domains from FROM, a file or URL of the blocklist
@@ -181,6 +182,7 @@ tidy-check:
 generate-check:
 	@$(SETTINGS) generate -check
 	@go run ./internal/policy/bundle/template -check
+	@go run ./cmd/newsletter document --check docs/commands.md
 
 .PHONY: settings-check
 settings-check:

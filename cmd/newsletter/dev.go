@@ -38,12 +38,12 @@ func settingsFromEnv() map[string]string {
 
 // devCommand runs the local system until it is interrupted.
 func devCommand() *cobra.Command {
-	return &cobra.Command{
+	return local(&cobra.Command{
 		Use: "dev", Short: "Start the whole system on this machine",
 		Long: "Start the whole system on this machine, until Ctrl-C. PORT is the port, 3000 by default, and LOCAL_DIR the data folder; settings in the environment override the local ones.",
 		Args: takes(0, "no arguments; set the port and the data folder by PORT and LOCAL_DIR"),
 		RunE: func(c *cobra.Command, _ []string) error { return dev(c.Context()) },
-	}
+	})
 }
 
 func dev(ctx context.Context) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,27 +17,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"newsletter/cmd/newsletter/internal/terminal"
-	"newsletter/internal/local/lambdalocal"
 	"newsletter/shared/healthcheck"
 )
 
 // errUnhealthy returns the error for a status that is not pass.
 func errUnhealthy(s healthcheck.Status) error { return fmt.Errorf("unhealthy: status %q", s) }
 
-// healthCommand invokes the health function in AWS, or that of the running local system.
+// healthCommand invokes the health function, of the stack or of the running local system.
 func (o *operator) healthCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "health", Short: "Run the checks of the health function",
 		Long: "Run the checks of the health function. Exits with 1 if a check fails, with --strict also if one warns.", Args: takes(0, "no arguments"),
 	}
 	asJSON, strict := jsonFlag(c), c.Flags().Bool("strict", false, "exit with 1 also on a warning")
-	function := c.Flags().String("function", os.Getenv("HEALTH_FUNCTION"), "name or ARN of the function in AWS, by default HEALTH_FUNCTION; empty for the local system")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		result, err := invokeHealth(c.Context(), *function)
+		payload, err := o.functions.invoke(c.Context(), "health", []byte("{}"))
 		if err != nil {
 			return err
 		}
-		return showHealth(result.Payload, *asJSON, *strict)
+		return showHealth(payload, *asJSON, *strict)
 	}
 	return c
 }
@@ -46,7 +43,7 @@ func (o *operator) healthCommand() *cobra.Command {
 func showHealth(payload []byte, asJSON, strict bool) (err error) {
 	var d healthcheck.Details
 	if json.Unmarshal(payload, &d) != nil || terminal.StatusColor(d.Status) == terminal.Plain {
-		return errors.New("not a response of the health function; check its name")
+		return errors.New("not a response of the health function; check --stack")
 	}
 	if asJSON {
 		err = printJSON(stdout, json.RawMessage(payload))
@@ -57,20 +54,6 @@ func showHealth(payload []byte, asJSON, strict bool) (err error) {
 		err = errUnhealthy(d.Status)
 	}
 	return err
-}
-
-func invokeHealth(ctx context.Context, function string) (result lambdalocal.Result, err error) {
-	event := []byte("{}")
-	if function == "" {
-		function = "health"
-		result, err = invokeLocal(ctx, function, event, io.Discard)
-	} else {
-		result, err = invokeLambda(ctx, function, event)
-	}
-	if err == nil && result.FunctionError != "" {
-		err = functionError(function, result)
-	}
-	return result, err
 }
 
 func printHealth(w io.Writer, d healthcheck.Details, paint terminal.Painter) error {

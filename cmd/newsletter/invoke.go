@@ -16,9 +16,6 @@ import (
 	"newsletter/internal/local/lambdalocal"
 )
 
-// errFunction is the error for an error result of a function.
-var errFunction = errors.New("the function returned an error")
-
 // invokeCommand sends an event to a function of the running local system, in a new environment.
 func invokeCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -28,7 +25,7 @@ func invokeCommand() *cobra.Command {
 	}
 	expected := c.Flags().Int("expect", 0, "exit with 0 only on this HTTP status, such as 422; by default on any below 400")
 	c.RunE = func(c *cobra.Command, args []string) error { return invoke(c.Context(), args[0], args[1], *expected) }
-	return c
+	return local(c)
 }
 
 func invoke(ctx context.Context, function, file string, expected int) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,7 @@ import (
 	"newsletter/internal/local/lambdalocal"
 )
 
-// lambdaAPI is a fake of AWS Lambda's Invoke API with one function, newsletter-health: the real binary against a
+// lambdaAPI is a fake of AWS Lambda's Invoke API with the functions of a stack newsletter: the real binaries against a
 // running local system. It verifies the requests, and their signatures first.
 type lambdaAPI struct {
 	*testing.T
@@ -35,33 +36,54 @@ type lambdaAPI struct {
 	answer   *lambdalocal.Result // in place of the function's
 	status   int                 // in place of 200, with code
 	code     string
+	calls    map[string]int // by function
+	log      bytes.Buffer   // of the functions
 	problems []string
+}
+
+// newLambdaAPI starts the fake for the system with this data folder. profile is a file with the profile news, whose
+// credentials it accepts.
+func newLambdaAPI(t *testing.T, dir string) (api *lambdaAPI, server *httptest.Server, profile string) {
+	t.Helper()
+	api = &lambdaAPI{
+		T: t, dir: dir, calls: map[string]int{}, key: aws.Credentials{AccessKeyID: "AKIDOPERATOR", SecretAccessKey: "s3cret", SessionToken: "session"},
+	}
+	server = httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	profile = filepath.Join(t.TempDir(), "config")
+	text := "[profile news]\nregion = eu-central-1\naws_access_key_id = AKIDOPERATOR\naws_secret_access_key = s3cret\naws_session_token = session\n"
+	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return api, server, profile
 }
 
 var invokePath = regexp.MustCompile(`^/2015-03-31/functions/([A-Za-z0-9_-]+)/invocations$`)
 
 // ServeHTTP implements http.Handler.
 func (l *lambdaAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
 	path := invokePath.FindStringSubmatch(r.URL.Path)
 	signed := l.signed(r, body)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
-	case r.Method != http.MethodPost || path == nil || string(body) != "{}":
+	case r.Method != http.MethodPost || path == nil || !json.Valid(body) || len(body) > 6_291_556: // Lambda's maximum
 		l.problems = append(l.problems, fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, body))
 		refuse(w, http.StatusBadRequest, "InvalidRequestContentException", "not an invocation")
 	case signed != nil:
 		refuse(w, http.StatusForbidden, "InvalidSignatureException", signed.Error())
 	case l.status != 0:
 		refuse(w, l.status, l.code, "the reason")
-	case path[1] != "newsletter-health":
+	case !strings.HasPrefix(path[1], "newsletter-"):
 		refuse(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: arn:aws:lambda:eu-central-1:123456789012:function:"+path[1])
 	default:
 		result, err := lambdalocal.Result{}, error(nil)
+		name := strings.TrimPrefix(path[1], "newsletter-")
+		l.calls[name]++
 		if l.answer != nil {
 			result = *l.answer
-		} else if result, err = invokeInDir(r.Context(), l.dir, "health", body, io.Discard); err != nil {
+		} else if result, err = invokeInDir(r.Context(), l.dir, name, body, &l.log); err != nil {
 			refuse(w, http.StatusInternalServerError, "ServiceException", err.Error())
 			return
 		}
@@ -120,13 +142,7 @@ func TestHealthInAWS(t *testing.T) {
 	t.Parallel()
 	path, dir := tool(t), t.TempDir()
 	startDev(t, path, dir)
-	api := &lambdaAPI{T: t, dir: dir, key: aws.Credentials{AccessKeyID: "AKIDOPERATOR", SecretAccessKey: "s3cret", SessionToken: "session"}}
-	server := httptest.NewServer(api)
-	t.Cleanup(server.Close)
-	profile := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(profile, []byte("[profile news]\nregion = eu-central-1\naws_access_key_id = AKIDOPERATOR\naws_secret_access_key = s3cret\naws_session_token = session\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	api, server, profile := newLambdaAPI(t, dir)
 	elsewhere := t.TempDir() // neither the repository nor a local system is needed
 	run := func(variables []string, args ...string) (int, string) {
 		cmd := exec.CommandContext(t.Context(), path, append([]string{"health"}, args...)...)
@@ -148,13 +164,13 @@ func TestHealthInAWS(t *testing.T) {
 		status    int
 		want      string
 	}{
-		"by a profile":     {good, []string{"--function", "newsletter-health"}, 0, "postgres"},
-		"by variables":     {[]string{"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=AKIDOPERATOR", "AWS_SECRET_ACCESS_KEY=s3cret", "AWS_SESSION_TOKEN=session", "HEALTH_FUNCTION=newsletter-health"}, []string{"--json"}, 0, `"checks"`},
-		"no such function": {good, []string{"--function", "fly"}, 1, `function "fly" not found in eu-central-1`},
-		"no credentials":   {[]string{"AWS_REGION=eu-central-1"}, []string{"--function", "newsletter-health"}, 1, "no AWS credentials: set AWS_PROFILE"},
-		"no region":        {nil, []string{"--function", "newsletter-health"}, 1, "no AWS region"},
-		"no such profile":  {[]string{"AWS_PROFILE=fly"}, []string{"--function", "newsletter-health"}, 1, "read the AWS configuration"},
-		"another's key":    {[]string{"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=AKIDOPERATOR", "AWS_SECRET_ACCESS_KEY=other", "AWS_SESSION_TOKEN=session"}, []string{"--function", "newsletter-health"}, 1, "InvalidSignatureException"},
+		"by a profile":     {good, []string{"--stack", "newsletter"}, 0, "postgres"},
+		"by variables":     {[]string{"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=AKIDOPERATOR", "AWS_SECRET_ACCESS_KEY=s3cret", "AWS_SESSION_TOKEN=session"}, []string{"--json", "--stack", "newsletter"}, 0, `"checks"`},
+		"no such function": {good, []string{"--stack", "fly"}, 1, `function "fly-health" not found in eu-central-1`},
+		"no credentials":   {[]string{"AWS_REGION=eu-central-1"}, []string{"--stack", "newsletter"}, 1, "no AWS credentials: set AWS_PROFILE"},
+		"no region":        {nil, []string{"--stack", "newsletter"}, 1, "no AWS region"},
+		"no such profile":  {[]string{"AWS_PROFILE=fly"}, []string{"--stack", "newsletter"}, 1, "read the AWS configuration"},
+		"another's key":    {[]string{"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=AKIDOPERATOR", "AWS_SECRET_ACCESS_KEY=other", "AWS_SESSION_TOKEN=session"}, []string{"--stack", "newsletter"}, 1, "InvalidSignatureException"},
 	} {
 		if status, output := run(test.variables, test.args...); status != test.status || !strings.Contains(output, test.want) || strings.Contains(output, "s3cret") {
 			t.Errorf("%s: %d, want %d and %q: %s", name, status, test.status, test.want, output)
@@ -163,7 +179,7 @@ func TestHealthInAWS(t *testing.T) {
 
 	ask := func(want int, text string, args ...string) {
 		t.Helper()
-		if status, output := run(good, append(args, "--function", "newsletter-health")...); status != want || !strings.Contains(output, text) || strings.Contains(output, "postgres://") {
+		if status, output := run(good, append(args, "--stack", "newsletter")...); status != want || !strings.Contains(output, text) || strings.Contains(output, "postgres://") {
 			t.Errorf("status %d, want %d and %q: %s", status, want, text, output)
 		}
 	}

@@ -10,13 +10,18 @@ import (
 // operator is one run of the tool. As an operate.Runner it opens the installation when the first command needs it, so that
 // help and wrong usage need none.
 type operator struct {
-	runner operate.Runner
-	ends   func()
+	functions functions
+	runner    operate.Runner
+	ends      func()
 }
 
-// open opens the installation.
+// open opens the installation: that of the stack, or of the local system or the environment in this process.
 func (o *operator) open(ctx context.Context) error {
 	if o.runner != nil {
+		return nil
+	}
+	if o.functions.stack != "" {
+		o.runner = stackRunner{&o.functions}
 		return nil
 	}
 	env, err := operatorEnv(ctx)

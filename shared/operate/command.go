@@ -15,26 +15,27 @@ const MaxPayload = 4 << 20
 // A Command is one thing that an operator can do: a function from a request to a result, both of which are encoded as
 // JSON. Its texts are in the operator's tool, beside its flags.
 type Command[Request, Result any] struct {
-	name    string
-	changes bool
-	run     func(context.Context, *Installation, Request) (Result, error)
+	name     string
+	recorded bool
+	run      func(context.Context, *Installation, Request) (Result, error)
 }
 
-// read defines a command that changes nothing but, if it reads a person's data, the ledger.
+// read defines a command that leaves no event in the ledger.
 func read[Request, Result any](name string, run func(context.Context, *Installation, Request) (Result, error)) Command[Request, Result] {
 	return Command[Request, Result]{name, false, run}
 }
 
-// change defines a command that changes something. A second run with the same request changes nothing more.
-func change[Request, Result any](name string, run func(context.Context, *Installation, Request) (Result, error)) Command[Request, Result] {
+// record defines a command whose runs are events of the ledger: it changes something, or reads a person's data. A second
+// run with the same request changes nothing more.
+func record[Request, Result any](name string, run func(context.Context, *Installation, Request) (Result, error)) Command[Request, Result] {
 	return Command[Request, Result]{name, true, run}
 }
 
 // Name returns the name of the command, as in the tool: "hold release".
 func (c Command[Request, Result]) Name() string { return c.name }
 
-// Changes reports whether the command changes anything.
-func (c Command[Request, Result]) Changes() bool { return c.changes }
+// Recorded reports whether the ledger has an event of each run.
+func (c Command[Request, Result]) Recorded() bool { return c.recorded }
 
 // Do runs the command on an installation. The error is a *Refusal, or that of the runner.
 func (c Command[Request, Result]) Do(ctx context.Context, r Runner, request Request) (result Result, err error) {
@@ -57,18 +58,23 @@ func (c Command[Request, Result]) Do(ctx context.Context, r Runner, request Requ
 
 // call decodes a request, runs the command and encodes the result. A request with unknown members is refused: it is of
 // another version.
-func (c Command[Request, Result]) call(ctx context.Context, i *Installation, encoded json.RawMessage) (json.RawMessage, error) {
+func (c Command[Request, Result]) call(ctx context.Context, i *Installation, encoded json.RawMessage) (Answer, error) {
 	var request Request
 	decoder := json.NewDecoder(bytes.NewReader(encoded))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&request); err != nil {
-		return nil, Wrong("%s: the request is not that of this version: %s", c.name, shape(err))
+		return Answer{}, Wrong("%s: the request is not that of this version: %s", c.name, shape(err))
 	}
 	result, err := c.run(ctx, i, request)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
-	return encode(result)
+	answer := Answer{}
+	if counted, ok := any(result).(interface{ Counts() map[string]int64 }); ok {
+		answer.Counts = counted.Counts()
+	}
+	answer.Result, err = encode(result)
+	return answer, err
 }
 
 // shape describes an error of a decoder without the value, which may be an address.
@@ -106,6 +112,8 @@ type Call struct {
 type Answer struct {
 	Result  json.RawMessage `json:"result,omitempty"`
 	Refusal *Refusal        `json:"refusal,omitempty"`
+	// Counts are the numbers of the result, for the log.
+	Counts map[string]int64 `json:"-"`
 }
 
 // A Runner runs commands: an Installation in this process, or the function operate by an invocation. Its error is of a

@@ -9,9 +9,9 @@ import (
 
 // The commands on consent texts and their proof.
 var (
-	ConsentAdd   = change("consent add", addConsentText)
+	ConsentAdd   = record("consent add", addConsentText)
 	ConsentList  = read("consent list", listConsentTexts)
-	ConsentProof = read("consent proof", proveConsent)
+	ConsentProof = record("consent proof", proveConsent)
 )
 
 // ConsentToAdd is a consent text in a language.

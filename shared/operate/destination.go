@@ -15,8 +15,8 @@ import (
 // The commands on destinations.
 var (
 	DestinationList   = read("destination list", listDestinations)
-	DestinationPause  = change("destination pause", pauseDestination)
-	DestinationResume = change("destination resume", resumeDestination)
+	DestinationPause  = record("destination pause", pauseDestination)
+	DestinationResume = record("destination resume", resumeDestination)
 )
 
 // Stops are the destinations that get nothing, and the email that the sending circuit breaker stops.
@@ -60,7 +60,7 @@ func pauseDestination(ctx context.Context, i *Installation, d DestinationToPause
 		return result, Wrong("the reason must be one word of up to 32 letters, digits, - or _")
 	}
 	result.Pause = outbox.Pause{Destination: d.Destination, Reason: d.Reason, At: i.now()}
-	paused, err := i.record(ctx, ledger.Event{Kind: ledger.Paused, Data: ledger.Data{Outcome: "done", Purpose: d.Destination}},
+	paused, err := i.change(ctx, ledger.Event{Kind: ledger.Paused, Data: ledger.Data{Outcome: "done", Purpose: d.Destination}},
 		func(b *pgx.Batch, done func(int64)) {
 			outbox.PauseDestination(b, d.Destination, d.Reason, i.now(), done)
 		})
@@ -95,7 +95,7 @@ func resumeDestination(ctx context.Context, i *Installation, d DestinationName) 
 		return Resumed{}, err
 	}
 	now := i.now()
-	resumed, err := i.record(ctx, ledger.Event{Kind: ledger.Resumed, Data: ledger.Data{Outcome: "done", Purpose: d.Destination}},
+	resumed, err := i.change(ctx, ledger.Event{Kind: ledger.Resumed, Data: ledger.Data{Outcome: "done", Purpose: d.Destination}},
 		func(b *pgx.Batch, done func(int64)) { outbox.ResumeDestination(b, d.Destination, now, done) })
 	if err == nil && resumed == 0 {
 		err = Failed("%s was neither paused nor stopped; nothing changed", d.Destination)

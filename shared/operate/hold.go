@@ -15,10 +15,10 @@ import (
 // The commands on what the risk decision held (docs/risk.md).
 var (
 	HoldList    = read("hold list", listHolds)
-	HoldRelease = change("hold release", func(ctx context.Context, i *Installation, s HoldSelection) (DecidedHolds, error) {
+	HoldRelease = record("hold release", func(ctx context.Context, i *Installation, s HoldSelection) (DecidedHolds, error) {
 		return i.decideHolds(ctx, s, "released", i.store.ReleaseHeld)
 	})
-	HoldReject = change("hold reject", func(ctx context.Context, i *Installation, s HoldSelection) (DecidedHolds, error) {
+	HoldReject = record("hold reject", func(ctx context.Context, i *Installation, s HoldSelection) (DecidedHolds, error) {
 		return i.decideHolds(ctx, s, "rejected", i.store.RejectHeld)
 	})
 )
@@ -47,6 +47,11 @@ type DecidedHolds struct {
 	Decided []DecidedHold `json:"decided"`
 	// Remain is set if a selection of all was not finished in this call. The same call continues it.
 	Remain bool `json:"remain"`
+}
+
+// Counts returns the number of decided emails, for the log.
+func (d DecidedHolds) Counts() map[string]int64 {
+	return map[string]int64{"decided": int64(len(d.Decided))}
 }
 
 // DecidedHold is the result of a decision about one email.

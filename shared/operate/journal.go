@@ -12,7 +12,7 @@ import (
 // The commands on the suppression journal.
 var (
 	JournalList   = read("journal list", listJournal)
-	JournalReplay = change("journal replay", replayJournal)
+	JournalReplay = record("journal replay", replayJournal)
 )
 
 // ledgerKinds maps the journal's kinds to the ledger's.
@@ -60,6 +60,11 @@ type JournalReplayed struct {
 	Unreadable []string                     `json:"unreadable"` // the errors
 	Empty      bool                         `json:"empty"`      // the journal has no entry of any day
 	Next       *time.Time                   `json:"next"`       // the day with which the next part begins; nil for none
+}
+
+// Counts returns the number of entries, for the log.
+func (r JournalReplayed) Counts() map[string]int64 {
+	return map[string]int64{"entries": int64(r.Entries)}
 }
 
 // JournalPeriod is what to replay.

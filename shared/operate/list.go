@@ -16,6 +16,9 @@ type List[Row any] struct {
 	More bool  `json:"more"` // there may be more
 }
 
+// Counts returns the number of rows, for the log.
+func (l List[Row]) Counts() map[string]int64 { return map[string]int64{"rows": int64(len(l.Rows))} }
+
 // list returns the rows as far as they fit in a result.
 func list[Row any](rows []Row) (List[Row], error) {
 	l := List[Row]{append([]Row{}, rows...), len(rows) >= maxListed} // [] in JSON, not null

@@ -15,10 +15,10 @@ import (
 var (
 	OutboxList  = read("outbox list", listMessages)
 	OutboxSlots = read("outbox slots", listSlots)
-	OutboxRetry = change("outbox retry", func(ctx context.Context, i *Installation, s MessageSelection) (ChangedMessages, error) {
+	OutboxRetry = record("outbox retry", func(ctx context.Context, i *Installation, s MessageSelection) (ChangedMessages, error) {
 		return i.changeMessages(ctx, s, ledger.Event{Kind: ledger.Retried, Data: ledger.Data{Outcome: "retried"}}, outbox.RequeueMessages)
 	})
-	OutboxDrop = change("outbox drop", func(ctx context.Context, i *Installation, s MessageSelection) (ChangedMessages, error) {
+	OutboxDrop = record("outbox drop", func(ctx context.Context, i *Installation, s MessageSelection) (ChangedMessages, error) {
 		return i.changeMessages(ctx, s, ledger.Event{Kind: ledger.Dropped, Data: ledger.Data{Outcome: "dropped"}}, outbox.DropMessages)
 	})
 )
@@ -95,6 +95,9 @@ type ChangedMessages struct {
 	More     bool  `json:"more"` // with All: there may be more
 }
 
+// Counts returns the number of changed messages, for the log.
+func (c ChangedMessages) Counts() map[string]int64 { return map[string]int64{"changed": c.Changed} }
+
 // changeMessages changes messages and records it, in one transaction.
 func (i *Installation) changeMessages(
 	ctx context.Context, s MessageSelection, event ledger.Event, queue func(b *pgx.Batch, ids []string, now time.Time, done func(int64)),
@@ -120,6 +123,6 @@ func (i *Installation) changeMessages(
 		result.More = len(rows) >= maxListed
 	}
 	result.Selected = int64(len(ids))
-	result.Changed, err = i.record(ctx, event, func(b *pgx.Batch, done func(int64)) { queue(b, ids, i.now(), done) })
+	result.Changed, err = i.change(ctx, event, func(b *pgx.Batch, done func(int64)) { queue(b, ids, i.now(), done) })
 	return result, err
 }

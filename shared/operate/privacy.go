@@ -11,11 +11,11 @@ import (
 
 // The commands on privacy requests received by letter. The operator has identified the sender.
 var (
-	PrivacyExport   = read("privacy export", exportPerson)
-	PrivacyErase    = change("privacy erase", erasePerson)
-	PrivacyRestrict = change("privacy restrict", restrictPerson)
-	PrivacyRectify  = change("privacy rectify", rectifyPerson)
-	PrivacyOpen     = change("privacy open", openRequest)
+	PrivacyExport   = record("privacy export", exportPerson)
+	PrivacyErase    = record("privacy erase", erasePerson)
+	PrivacyRestrict = record("privacy restrict", restrictPerson)
+	PrivacyRectify  = record("privacy rectify", rectifyPerson)
+	PrivacyOpen     = record("privacy open", openRequest)
 	PrivacyList     = read("privacy list", listRequests)
 )
 

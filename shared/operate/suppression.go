@@ -10,8 +10,8 @@ import (
 // The commands on suppressions.
 var (
 	SuppressionList   = read("suppression list", listSuppressions)
-	SuppressionAdd    = change("suppression add", addSuppression)
-	SuppressionRemove = change("suppression remove", removeSuppression)
+	SuppressionAdd    = record("suppression add", addSuppression)
+	SuppressionRemove = record("suppression remove", removeSuppression)
 )
 
 // SuppressionFilter selects suppressions.

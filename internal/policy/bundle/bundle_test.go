@@ -133,6 +133,7 @@ func TestExposureIsReported(t *testing.T) {
 	const resources = "\nResources:\n"
 	checkChanges(t, map[string]change{
 		"a route to deliver": {"        Drain:\n", "        Now: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /api/now, Method: ANY}}\n        Drain:\n", `/api/now invokes [DeliverFunction], want ""`},
+		"a route to operate": {"      Role: !GetAtt OperateRole.Arn\n", "      Role: !GetAtt OperateRole.Arn\n      Events: {Now: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /api/now, Method: ANY}}}\n", "OperateFunction is for the operator's tool alone"},
 		"a function URL":     {"      Role: !GetAtt HealthRole.Arn\n", "      Role: !GetAtt HealthRole.Arn\n      FunctionUrlConfig: {AuthType: NONE}\n", "HealthFunctionUrl is another entry point"},
 		"a separate URL":     {resources, resources + "  Door: {Type: AWS::Lambda::Url, Properties: {AuthType: NONE, TargetFunctionArn: !Ref MigrateFunction}}\n", "Door is another entry point"},
 		"a second API":       {resources, resources + "  Second: {Type: AWS::Serverless::HttpApi, Properties: {DefinitionBody: {openapi: 3.0.1, paths: {}}}}\n", "2 of AWS::ApiGatewayV2::Api"},

@@ -14,9 +14,12 @@ import (
 // anchorBucket keeps the anchors of the ledger.
 const anchorBucket = "AnchorBucket"
 
+// keepers are the functions that use the database as the role keeper.
+var keepers = []string{"maintain", "operate"}
+
 // checkEvidence checks that anchors are written once and kept: their bucket is retained, versioned and locked; its policy
-// refuses a write that could replace an object, and deletions by maintain; and only maintain's role may write or list it.
-// Only that role may sign in as keeper, who seals the ledger. And the bucket of the suppression journal deletes an entry
+// refuses a write that could replace an object, and deletions by maintain; and only maintain's role may write it, and only
+// that and operate's may list it. Only these roles may sign in as keeper, who seals the ledger. And the bucket of the suppression journal deletes an entry
 // when a folder does.
 func (b *bundle) checkEvidence(s *Stack) []string {
 	var problems problems
@@ -57,16 +60,16 @@ func (b *bundle) checkEvidence(s *Stack) []string {
 		allowed := s.allowed(roleOf(name), &problems)
 		for _, action := range sortedKeys(allowed) {
 			resources := allowed[action]
-			if slices.Contains(samtemplate.References(resources), anchorBucket) && (name != "maintain" || action != "s3:PutObject" && action != "s3:ListBucket") {
+			if slices.Contains(samtemplate.References(resources), anchorBucket) && (name != "maintain" || action != "s3:PutObject") && (!slices.Contains(keepers, name) || action != "s3:ListBucket") {
 				problems.add("template.yaml: %s may not have %s on %s", roleOf(name), action, anchorBucket)
 			}
 			keeper := slices.ContainsFunc(resources, func(r string) bool { return strings.HasSuffix(r, "/keeper") })
-			if keeper && name != "maintain" {
+			if keeper && !slices.Contains(keepers, name) {
 				problems.add("template.yaml: %s may not sign in as keeper, who seals the ledger", roleOf(name))
 			}
 		}
-		if slices.Contains(s.secretsOf(functionID(name)), "KeeperSecret") && name != "maintain" && name != "migrate" {
-			problems.add("template.yaml: functions/%s may not have KeeperSecret: only maintain seals the ledger, and migrate sets the password", name)
+		if slices.Contains(s.secretsOf(functionID(name)), "KeeperSecret") && !slices.Contains(keepers, name) && name != "migrate" {
+			problems.add("template.yaml: functions/%s may not have KeeperSecret: only maintain and operate sign in as keeper, and migrate sets the password", name)
 		}
 	}
 	return problems

@@ -146,8 +146,12 @@ func (s *Stack) checkCallers() []string {
 		problems.add("template.yaml: there is no Migration: a deployment does not migrate")
 	}
 	for _, id := range s.functions() {
-		if !slices.ContainsFunc(callers, func(kind string) bool { return s.invokes(kind, id) }) {
+		called := slices.ContainsFunc(callers, func(kind string) bool { return s.invokes(kind, id) })
+		switch byOperator := id == functionID("operate"); {
+		case !called && !byOperator:
 			problems.add("template.yaml: nothing calls %s", id)
+		case called && byOperator:
+			problems.add("template.yaml: %s is for the operator's tool alone: remove what calls it", id)
 		}
 	}
 	return problems

@@ -25,7 +25,7 @@ import (
 // samples has an event for each function that the configured function answers.
 var samples = map[string]string{
 	"confirm": "token-malformed", "deliver": "scheduled", "engagement": "open", "health": "live", "maintain": "scheduled",
-	"migrate": "status", "privacy": "token-malformed", "subscribe": "json-minimal", "unsubscribe": "token-malformed",
+	"migrate": "status", "operate": "hold-list", "privacy": "token-malformed", "subscribe": "json-minimal", "unsubscribe": "token-malformed",
 }
 
 // TestEveryFunctionStartsWithExactlyWhatItReads, with its binary beside its settings, as deployed. It reads and

@@ -64,8 +64,9 @@ func (f function) Variables() []variable {
 			v.Value = secretsARN(f.secrets())
 		case "SCHEDULE":
 			v.Value = "!If [CheckIns, " + f.Schedule.Rate + `, ""]`
-		case f.Instead.Name:
-			v = f.Instead
+		}
+		if i := slices.IndexFunc(f.Instead, func(other variable) bool { return other.Name == v.Name }); i >= 0 {
+			v = f.Instead[i]
 		}
 		if v.Value != "" {
 			given = append(given, v)

@@ -10,11 +10,11 @@ type row struct {
 	Timeout     string // seconds, at most 900, optionally with a comment; "" for the default in Globals
 	Reserved    bool   // reserves the parameter ReservedConcurrency
 	Schedule    *schedule
-	EventAge    int      // seconds that a scheduled invocation may wait, 60 to 21,600
-	Queue       string   // the queue whose messages invoke the function
-	Key         string   // the key that encrypts this queue; "" for one of SQS
-	Migrates    bool     // must run before any other function changes
-	Instead     variable // replaces the variable of the same name
+	EventAge    int        // seconds that a scheduled invocation may wait, 60 to 21,600
+	Queue       string     // the queue whose messages invoke the function
+	Key         string     // the key that encrypts this queue; "" for one of SQS
+	Migrates    bool       // must run before any other function changes
+	Instead     []variable // each replaces the variable of the same name
 }
 
 // A schedule is a rate at which EventBridge Scheduler invokes a function, or a parameter with a rate.
@@ -27,7 +27,7 @@ var rows = []row{
 		Description: "Migrates the database schema to this version.",
 		Timeout:     "900", // Lambda's maximum
 		Migrates:    true,
-		Instead:     databaseIAM("IamMigrate", "${MigrateIamResource}/${MigrateDatabaseUser}"), // the database itself, as another role
+		Instead:     []variable{databaseIAM("IamMigrate", "${MigrateIamResource}/${MigrateDatabaseUser}")}, // the database itself, as another role
 	},
 	{
 		Name: "subscribe", Description: "Admits or refuses sign-ups.", Reserved: true,
@@ -66,7 +66,23 @@ var rows = []row{
 		Timeout:     "900", // Lambda's maximum
 		Schedule:    &schedule{"Hourly", "rate(1 hour)", "Seals the ledger; once a day, deletes expired data and verifies the ledger."},
 		EventAge:    900, // so that an event is sealed within three hours
-		Instead:     databaseIAM("IamDatabase", "${DatabaseIamResource}/keeper"),
+		Instead:     []variable{databaseIAM("IamDatabase", "${DatabaseIamResource}/keeper")},
+	},
+	{
+		Name: "operate", Comment: "no route; invoked by the operator's tool.",
+		Description: "Runs the operator's commands.",
+		Timeout:     "900", // Lambda's maximum; the ledger is verified in one call
+		Instead: []variable{
+			databaseIAM("IamDatabase", "${DatabaseIamResource}/keeper"),
+			// It reads what deliver and maintain write.
+			{Name: "JOURNAL_URL", Value: "!Sub s3://${JournalBucket}", Statements: []statement{
+				{Action: "s3:GetObject", Resources: []string{"!Sub ${JournalBucket.Arn}/journal/v1/*"}},
+				{Action: "s3:ListBucket", Resources: []string{"!GetAtt JournalBucket.Arn"}},
+			}},
+			{Name: "ANCHOR_URL", Value: "!Sub s3://${AnchorBucket}", Statements: []statement{
+				{Action: "s3:ListBucket", Resources: []string{"!GetAtt AnchorBucket.Arn"}},
+			}},
+		},
 	},
 }
 

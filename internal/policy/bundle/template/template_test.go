@@ -120,11 +120,11 @@ func TestTablesAndFunctionsMustMatch(t *testing.T) {
 			v.Infrastructure = append(v.Infrastructure, "QUEUE_URL")
 		}), "functions/health reads QUEUE_URL, which has no row"},
 		"unread variable": {directories, with("deliver", func(v *record.Variables) {
-			v.Infrastructure = without(v.Infrastructure, "JOURNAL_URL")
-		}), "JOURNAL_URL is read by 0 of 9 functions"},
+			v.Infrastructure = without(v.Infrastructure, "MAIL_CONFIGURATION_SET")
+		}), "MAIL_CONFIGURATION_SET is read by 0 of 10 functions"},
 		"global not read by all": {directories, with("confirm", func(v *record.Variables) {
 			v.Infrastructure = without(v.Infrastructure, "RELEASE")
-		}), "RELEASE is read by 8 of 9 functions"},
+		}), "RELEASE is read by 9 of 10 functions"},
 		"unread secret": {directories, with("subscribe", func(v *record.Variables) {
 			v.Secrets = without(v.Secrets, "CAPTCHA_SECRET")
 		}), "CAPTCHA_SECRET of CaptchaSecretArn is read by none of its functions"},

@@ -221,6 +221,42 @@ var Reads = map[string]Variables{
 			"FAKES_URL",
 		},
 	},
+	"operate": {
+		Settings: []string{
+			"LOG_LEVEL",
+			"PRIVACY_CONTACT",
+			"PRIVACY_RECIPIENTS",
+			"SIGNUP_SOURCES",
+			"SITE_ALLOWED_ORIGINS",
+			"SITE_NAME",
+			"SITE_POSTAL_ADDRESS",
+			"SITE_PUBLIC_URL",
+			"SITE_URL",
+			"WEBHOOK_URLS",
+		},
+		Secrets: []string{
+			"DATABASE_URL",
+			"ERROR_WEBHOOK_SECRETS",
+			"ERROR_WEBHOOK_URL",
+			"KEEPER_DATABASE_PASSWORD",
+			"OUTBOX_KEYS",
+			"PEPPER",
+			"SENTRY_DSN",
+		},
+		Infrastructure: []string{
+			"ANCHOR_URL",
+			"DATABASE_IAM_AUTH",
+			"ENVIRONMENT",
+			"JOURNAL_URL",
+			"METRICS_NAMESPACE",
+			"RELEASE",
+			"SECRETS_ARN",
+		},
+		Local: []string{
+			"DATABASE_CA_FILE",
+			"FAKES_URL",
+		},
+	},
 	"privacy": {
 		Settings: []string{
 			"LIMITS_PRIVACY",
