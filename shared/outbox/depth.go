@@ -66,8 +66,8 @@ select (select count(*) from (select 1 from outbox where state = 'dead' limit $2
        coalesce((select min(created_at) from (
                      select created_at from outbox where state = 'ready' order by due_at limit $2::integer) as ready), $1::timestamptz),
        (select count(*) from (select 1 from outbox
-                              where state in ('ready', 'held') and kind like 'email.%' and created_at <= $3::timestamptz
-                                and coalesce(hold_reason, '') not like '%honeypot%' limit $2::integer) as overdue),
+                              where state in ('ready', 'held') and kind like 'email.%' and kind <> 'email.reconfirm'
+                                and created_at <= $3::timestamptz and coalesce(hold_reason, '') not like '%honeypot%' limit $2::integer) as overdue),
        (select count(*) from (select 1 from outbox
                               where state = 'ready' and waits_for = 'slot' and due_at > $1::timestamptz and kind like 'email.%'
                                 and due_at > created_at + $4::interval limit $2::integer) as slots)`

@@ -19,7 +19,7 @@ const (
 )
 
 // MaxWait is how long an email may wait after its admission, for whatever reason; then EndOverdue ends it. The pages
-// promise it. WarnAfter is when the owner is warned, a day earlier.
+// promise it, so it does not apply to Reconfirm. WarnAfter is when the owner is warned, a day earlier.
 const (
 	MaxWait   = 72 * time.Hour
 	WarnAfter = 48 * time.Hour
@@ -75,6 +75,7 @@ with due as materialized (
     select p.id, p.subscriber_id, p.event_id, p.created_at, p.proven,
            case when p.breaker is null then 'rate' else 'breaker' end as waits_for,
            case when p.breaker is null then rate.last_at + p.place * $4::interval
+                when p.kind = 'email.reconfirm' then b.first_at + (p.place - 1) * $5::interval
                 else least(b.first_at + (p.place - 1) * $5::interval, greatest(p.created_at + $6::interval, $1::timestamptz)) end as due_at
     from placed p cross join rate left join breakers b on b.id = p.breaker
 ), decoys as (
@@ -124,7 +125,7 @@ func (w *Worker) QueueSignUps(ctx context.Context, q Queueing) (Queued, error) {
 const endOverdueSQL = `
 with overdue as materialized (
     select id from outbox
-    where state in ('ready', 'held') and created_at <= $1::timestamptz and (kind = 'none' or kind like 'email.%')
+    where state in ('ready', 'held') and created_at <= $1::timestamptz and (kind = 'none' or kind like 'email.%' and kind <> 'email.reconfirm')
       and (state = 'held' or due_at <= $2::timestamptz or due_at = deferred_until)
     limit $3::integer
     for update skip locked
