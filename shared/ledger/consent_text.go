@@ -130,3 +130,27 @@ func ConsentTextShown(texts []ConsentText, version string, locale Locale) uuid.U
 	}
 	return only
 }
+
+// CurrentConsentText returns the id of the text of the current version for a reader: in their language, else in its base
+// language, else in English, else in any. It returns uuid.Nil without a text.
+func CurrentConsentText(texts []ConsentText, locale Locale) uuid.UUID {
+	base, _, _ := strings.Cut(string(locale), "-")
+	best, rank := uuid.Nil, 0
+	for _, t := range texts {
+		found := 1
+		switch {
+		case !t.Current:
+			continue
+		case strings.EqualFold(string(t.Locale), string(locale)):
+			found = 4
+		case strings.EqualFold(string(t.Locale), base):
+			found = 3
+		case t.Locale == "en":
+			found = 2
+		}
+		if found > rank {
+			best, rank = t.ID, found
+		}
+	}
+	return best
+}

@@ -42,7 +42,7 @@ const (
 	SuppressionRemoved Kind = "suppression.removed"       // the operator removed a suppression, or the reader of a mailbox took a decline back
 	Retried            Kind = "outbox.retried"            // the operator requeued dead letters
 	Dropped            Kind = "outbox.dropped"            // the operator dropped messages
-	Imported           Kind = "subscription.imported"     // an import added an active subscriber
+	Imported           Kind = "subscription.imported"     // an import added a subscriber, active or who had left elsewhere
 	ListExported       Kind = "list.exported"             // the operator exported the list of subscribers
 	Paused             Kind = "destination.paused"        // the operator paused a destination
 	Resumed            Kind = "destination.resumed"       // the operator resumed a destination
@@ -89,8 +89,8 @@ type Data struct {
 	TextVersion string `json:"text_version,omitempty"`
 	// TextToShow is the id of the text that the confirmation page shows if it is not certain that the form showed one.
 	TextToShow string `json:"text_to_show,omitempty"`
-	// OriginalAt is the time of an event that was recorded later, in RFC 3339: for an import the time of the consent,
-	// empty if unknown.
+	// OriginalAt is the time of an event that was recorded later, in RFC 3339: for an import the time of the consent
+	// or of its end, empty if unknown.
 	OriginalAt string `json:"original_at,omitempty"`
 	// Counts are numbers by name, such as the deleted rows of a table.
 	Counts map[string]int64 `json:"counts,omitempty"`

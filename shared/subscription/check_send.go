@@ -47,7 +47,7 @@ func (w waitingEmail) mayLeave(now time.Time) outbox.Outcome {
 	switch {
 	case !w.to.Accepts(w.Kind, w.Epoch):
 		return outbox.Stale
-	case now.Sub(w.CreatedAt) > outbox.MaxWait:
+	case now.Sub(w.CreatedAt) > outbox.MaxWait && !r.imported:
 		return outbox.Outdated
 	case r.repeat > 0 && w.CreatedAt.Before(w.lastSent.Add(r.repeat)):
 		return outbox.JustSent

@@ -25,6 +25,7 @@ const (
 	NewConfirmEmail        Email = "renewed_confirm"    // has a new confirm link, for the reader of an expired one
 	NewExportEmail         Email = "renewed_export"     // the same for a link to the data
 	NewEraseEmail          Email = "renewed_erase"      // the same for a link to the erasure
+	ReconfirmEmail         Email = "reconfirm"          // asks someone who waited on an imported list once more
 )
 
 // An emailRow is everything that depends on the kind of an email. The state machine, the budgets, CheckSend, the outbox
@@ -45,6 +46,9 @@ type emailRow struct {
 	anyEpoch bool
 	// renews means that the reader of an earlier email asked for it by the link there. Renew limits it.
 	renews bool
+	// imported means that the owner's import causes it. It waits for the rate and the sending circuit breaker, as long as
+	// these take, and counts in no budget.
+	imported bool
 }
 
 var emailRows = []emailRow{
@@ -87,6 +91,10 @@ var emailRows = []emailRow{
 	{
 		email: NewEraseEmail, loggedAs: NewEraseEmail, link: token.Erase,
 		states: []State{Pending, Active, Unsubscribed}, renews: true,
+	},
+	{
+		email: ReconfirmEmail, loggedAs: ReconfirmEmail, link: token.Confirm,
+		states: []State{Pending}, imported: true,
 	},
 }
 
@@ -145,6 +153,9 @@ func (e Email) row() emailRow {
 	return emailRows[i]
 }
 
+// isAskedFor reports whether the subscriber asked for the email itself.
+func (r emailRow) isAskedFor() bool { return r.budget != signUpBudget && !r.imported }
+
 // Emails returns every email of this version.
 func Emails() []Email {
 	all := make([]Email, len(emailRows))
@@ -154,12 +165,12 @@ func Emails() []Email {
 	return all
 }
 
-// SignUpKinds returns the kinds of the emails that anyone can cause to any address. All others go to a mailbox that the
-// system knows, because its owner asked for them.
+// SignUpKinds returns the kinds of the emails that anyone can cause to any address, and of those that an import causes. All
+// others go to a mailbox that the system knows, because its owner asked for them.
 func SignUpKinds() []outbox.Kind {
 	var all []outbox.Kind
 	for _, r := range emailRows {
-		if r.budget == signUpBudget {
+		if !r.isAskedFor() {
 			all = append(all, r.email.Kind())
 		}
 	}

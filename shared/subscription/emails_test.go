@@ -20,6 +20,7 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 		NewConfirmEmail:        {Pending},
 		NewExportEmail:         {Pending, Active, Unsubscribed},
 		NewEraseEmail:          {Pending, Active, Unsubscribed},
+		ReconfirmEmail:         {Pending},
 	}
 	const epoch = 3
 	for _, e := range Emails() {
@@ -32,12 +33,16 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 			if got := r.Accepts(e.Kind(), epoch); got != slices.Contains(want, state) {
 				t.Errorf("%s in %s: %v", e, state, got)
 			}
-			if r.Accepts(e.Kind(), epoch-1) && slices.Contains([]Email{ConfirmEmail, ReminderEmail, RectifyEmail, AlreadySubscribedEmail, NewConfirmEmail, NewExportEmail, NewEraseEmail}, e) {
+			if r.Accepts(e.Kind(), epoch-1) && slices.Contains([]Email{ConfirmEmail, ReminderEmail, RectifyEmail, AlreadySubscribedEmail, NewConfirmEmail, NewExportEmail, NewEraseEmail, ReconfirmEmail}, e) {
 				t.Errorf("%s of an older epoch is accepted in %s", e, state)
 			}
 			r.Suppressed = true
 			if r.Accepts(e.Kind(), epoch) {
 				t.Errorf("%s to a suppressed address is accepted in %s", e, state)
+			}
+			r.Restricted = true
+			if asked := !slices.Contains(SignUpKinds(), e.Kind()); r.Accepts(e.Kind(), epoch) != (asked && slices.Contains(want, state)) {
+				t.Errorf("%s during a restriction, in %s: %v", e, state, !asked)
 			}
 		}
 	}
@@ -45,7 +50,7 @@ func TestEmailsAreAcceptedInTheirStates(t *testing.T) {
 
 func TestEmailsAreComplete(t *testing.T) {
 	for _, r := range emailRows {
-		if (r.budget == nil) != r.renews || r.loggedAs.row().budget != r.budget || r.loggedAs.row().repeat != r.repeat {
+		if (r.budget == nil) != (r.renews || r.imported) || r.imported && r.email.Kind() != outbox.Reconfirm || r.loggedAs.row().budget != r.budget || r.loggedAs.row().repeat != r.repeat {
 			t.Errorf("%s: %+v", r.email, r)
 		}
 		if kind := r.email.Kind(); EmailOf(kind) != r.email || !kind.IsEmail() {

@@ -102,11 +102,12 @@ func (e *Eraser) EraseAddress(ctx context.Context, a Address) (Outcome, error) {
 	return e.Erase(ctx, Erasure{Address: a, Visit: Visit{Channel: "schedule", RequestID: "maintain"}, byAge: true})
 }
 
+// Of a leaver from a list, the retention period begins with the import: an older list of theirs may follow.
 const longUnsubscribedSQL = `
 select email from subscribers
-where status = 'unsubscribed' and ended_at < $1::timestamptz
+where status = 'unsubscribed' and greatest(ended_at, requested_at) < $1::timestamptz
   and not exists (select from identities i join suppressions p on p.email_hmac = i.email_hmac where i.subscriber_id = subscribers.id and p.reason = 'restriction')
-order by ended_at limit $2::integer`
+order by greatest(ended_at, requested_at) limit $2::integer`
 
 // ListLongUnsubscribed returns up to limit addresses that unsubscribed before a time and are not restricted, the earliest
 // first.

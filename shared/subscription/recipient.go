@@ -109,5 +109,5 @@ func (r Recipient) IsSubscribed() bool { return r.State == Active && !r.Suppress
 // the links that the subscriber asks for may. The zero Recipient accepts none.
 func (r Recipient) Accepts(kind outbox.Kind, epoch int32) bool {
 	email := EmailOf(kind).row()
-	return (!r.Suppressed || r.Restricted && email.budget != signUpBudget) && slices.Contains(email.states, r.State) && (email.anyEpoch || r.Epoch == epoch)
+	return (!r.Suppressed || r.Restricted && email.isAskedFor()) && slices.Contains(email.states, r.State) && (email.anyEpoch || r.Epoch == epoch)
 }
