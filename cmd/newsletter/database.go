@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"newsletter/internal/local/devstack"
 	"newsletter/shared/config"
-	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
@@ -82,18 +80,4 @@ func parseAddress(typed string) (subscription.Address, error) {
 		return address, errUsage(fmt.Sprintf("%q is not an email address: %s", typed, refused.Detail))
 	}
 	return address, err
-}
-
-// readSources returns the declared sources. The sites of the owner may be missing in the tool's environment.
-func readSources(env *config.Env) (ledger.Declarations, error) {
-	cfg := config.Read[ledger.SourceConfig](env)
-	if err := env.Err(); err != nil {
-		return ledger.Declarations{}, err
-	}
-	var sites []string
-	for _, name := range []string{"SITE_URL", "SITE_PUBLIC_URL", "SITE_ALLOWED_ORIGINS"} {
-		value, _ := env.Lookup(name)
-		sites = append(sites, strings.Split(value, ",")...)
-	}
-	return cfg.Declare(sites...), nil
 }

@@ -52,22 +52,22 @@ func TestImportThatIsKilled(t *testing.T) {
 	_ = cmd.Wait()
 
 	status, output := c.run("", "import", "--report", report, list)
-	var imported, there int
+	var added, there int
 	for line := range strings.Lines(output) {
 		fields := strings.Fields(line)
 		number, _ := strconv.Atoi(fields[0])
 		switch fields[1] {
-		case "imported":
-			imported = number
+		case "imported:":
+			added = number
 		case "unchanged":
 			there = number
 		}
 	}
-	if status != 0 || imported+there != n || there == 0 || !strings.Contains(output, "1 refused: bad_address") {
+	if status != 0 || added+there != n || there == 0 || !strings.Contains(output, "1 refused: bad_address") {
 		t.Errorf("status %d: %s", status, output)
 	}
 	content, err := os.ReadFile(report)
-	if err != nil || strings.Contains(string(content), "@") || !strings.Contains(string(content), fmt.Sprintf("%d,refused,bad_address", n+2)) {
+	if err != nil || strings.Contains(string(content), "@") || !strings.Contains(string(content), fmt.Sprintf("%d,refused: bad_address", n+2)) {
 		t.Errorf("the report: %v %.300s", err, content)
 	}
 	c.expect(1, fmt.Sprintf("%d unchanged", n), "", "import", "--strict", "--dry-run", list)
@@ -89,7 +89,7 @@ func TestImportThatIsKilled(t *testing.T) {
 	c.expect(2, "", "", "import")
 	c.expect(1, "", "", "import", filepath.Join(dir, "nothing.csv"))
 	c.expect(2, "", "", "export", "--status", "rich")
-	c.expect(0, "-dry-run", "", "import", "--help")
+	c.expect(0, "--dry-run", "", "import", "--help")
 }
 
 // TestImportExitStatus checks that status 0 means that at least one line was imported, and with --strict that every
@@ -104,16 +104,28 @@ func TestImportExitStatus(t *testing.T) {
 		status int
 		output string // parts of both outputs
 	}{
-		"all refused":          {"email,status\na@example.org,unsubscribed\nb@example.org,bounced\n", nil, 1, "every line was refused (2 refused: not_active)|docs/import.md"},
-		"all refused, dry":     {"email,status\na@example.org,unsubscribed\n", []string{"--dry-run"}, 1, "every line was refused"},
-		"one refused":          {"email,status,name,tags\nc@example.org,active,C,\nd@example.org,unsubscribed,,\n", nil, 0, "1 imported|1 refused: not_active|ignored columns: name, tags"},
-		"strict, one refused":  {"email,status\nk@example.org,active\nd@example.org,unsubscribed\n", []string{"--strict", "--dry-run"}, 1, "1 imported|refused or unreadable: 1 refused: not_active"},
-		"a time not read":      {"email,confirmed_at\ne@example.org,3/4/2022\n", nil, 0, "1 imported|1 times unreadable"},
-		"strict, a time":       {"email,confirmed_at\nf@example.org,3/4/2022\n", []string{"--strict"}, 1, "1 imported|refused or unreadable: 1 times unreadable"},
+		"all refused":          {"email,status\na@example.org,pending\nb@example.org,pending\n", nil, 1, "every line was refused (2 refused: waiting)|docs/import.md"},
+		"all refused, dry":     {"email,status\na@example.org,pending\n", []string{"--dry-run"}, 1, "every line was refused"},
+		"one refused":          {"email,status,name,tags\nc@example.org,active,C,\nd@example.org,pending,,\n", nil, 0, "1 imported: active|1 refused: waiting|ignored columns: name, tags"},
+		"strict, one refused":  {"email,status\nk@example.org,active\nd@example.org,pending\n", []string{"--strict", "--dry-run"}, 1, "1 imported: active|refused or unreadable: 1 refused: waiting"},
+		"leavers alone":        {"email,status\nl@example.org,unsubscribed\nm@example.org,bounced\n", []string{"--strict"}, 0, "1 imported: unsubscribed|1 imported: suppressed"},
+		"a time not read":      {"email,confirmed_at\ne@example.org,3/4/2022\n", nil, 0, "1 imported: active|1 times unreadable"},
+		"strict, a time":       {"email,confirmed_at\nf@example.org,3/4/2022\n", []string{"--strict"}, 1, "1 imported: active|refused or unreadable: 1 times unreadable"},
 		"headings alone":       {"email\n", nil, 1, "the list is empty"},
 		"an open quote":        {"email,name\ng@example.org,\"G\nh@example.org,H\n", nil, 1, "line 2: "},
-		"what may be an end":   {"email,subscribed\ni@example.org,false\n", nil, 1, `"subscribed": "false" in line 2|nothing was imported`},
-		"strict, all is taken": {"email\nj@example.org\n", []string{"--strict"}, 0, "1 of 1 lines|1 imported"},
+		"what may be an end":   {"email,Marketing\ni@example.org,false\n", nil, 1, `"Marketing": "false" in line 2|nothing was imported|--ignore COLUMN`},
+		"what it means":        {"email,Marketing\ni@example.org,false\n", []string{"--map", "marketing=subscribed"}, 0, "1 imported: unsubscribed"},
+		"that it does not":     {"email,Marketing\nn@example.org,false\n", []string{"--ignore", "Marketing"}, 0, "1 imported: active|ignored columns: Marketing"},
+		"a meaning":            {"email\n", []string{"--map", "x=gone"}, 2, `unknown meaning "gone"; known: status`},
+		"no column":            {"email\no@example.org\n", []string{"--ignore", "x"}, 1, "the list has no such column"},
+		"a state":              {"email\n", []string{"--as", "gone"}, 2, `unknown state "gone"`},
+		"everyone left":        {"email\np@example.org\n", []string{"--as", "left"}, 0, "1 imported: unsubscribed"},
+		"both":                 {"email\n", []string{"--confirmed", "--reconfirm"}, 2, "exclude each other"},
+		"no text":              {"email\n", []string{"--consent-version", "x"}, 2, `no consent text of version "x"`},
+		"asked again":          {"email,status\nq@example.org,pending\n", []string{"--reconfirm"}, 0, "1 imported: pending"},
+		"dry run":              {"uuid,email,attributes,status,Note\n1,r@example.org,{},blocklisted,\n", []string{"--dry-run"}, 0, "layout: listmonk (UTF-8)|status  status  by the heading|ignored columns: uuid, attributes, Note|Dry run: nothing was written|1 imported: suppressed"},
+		"JSON":                 {"email,status\ns@example.org,active\n", []string{"--json"}, 0, `"layout": ""|"meaning": "status"|"imported: active": 1`},
+		"strict, all is taken": {"email\nj@example.org\n", []string{"--strict"}, 0, "1 of 1 lines|1 imported: active"},
 	} {
 		cmd := exec.CommandContext(t.Context(), path, append(append([]string{"import"}, c.flags...), "/dev/stdin")...)
 		cmd.Env, cmd.Stdin = append(os.Environ(), "LOCAL_DIR="+dir), strings.NewReader(c.list)

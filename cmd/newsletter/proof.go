@@ -11,6 +11,17 @@ import (
 	"newsletter/shared/subscription"
 )
 
+// stepText describes a step of a proof.
+func stepText(s subscription.Step) string {
+	switch {
+	case s.Kind == ledger.Imported && s.Data.Outcome == string(subscription.ImportedLeft):
+		return "Imported by the operator from a list, according to which the subscriber had left"
+	case s.Kind == ledger.Requested && s.Data.Outcome == string(subscription.ReconfirmQueued):
+		return "Asked by email to confirm; the imported list had no confirmation"
+	}
+	return eventText(s.Kind)
+}
+
 // eventText describes a kind of ledger event. The linter requires every kind.
 func eventText(kind ledger.Kind) string {
 	switch kind {
@@ -69,7 +80,7 @@ func eventText(kind ledger.Kind) string {
 func printProof(w io.Writer, p subscription.Proof) {
 	fmt.Fprintf(w, "Consent of %s, as of %s\nStatus: %s\n", p.Address, p.CreatedAt.Format(time.RFC3339), p.Status)
 	for i, s := range p.Steps {
-		fmt.Fprintf(w, "\n%d. %s  %s\n", i+1, s.At.Format(time.RFC3339Nano), eventText(s.Kind))
+		fmt.Fprintf(w, "\n%d. %s  %s\n", i+1, s.At.Format(time.RFC3339Nano), stepText(s))
 		for _, line := range slices.Concat([]fact{{"event", s.EventID}, {"by", string(s.Actor)}, {"channel", s.Channel}}, facts(s), []fact{
 			{"workflow", s.Data.Workflow}, {"outcome", s.Data.Outcome}, {"reasons", strings.Join(s.Data.Reasons, ", ")},
 			{"IP address", s.IP}, {"user agent", s.UserAgent}, {"request", s.RequestID},
@@ -102,6 +113,14 @@ func facts(s subscription.Step) []fact {
 		text = "none recorded"
 	}
 	origin := []fact{{"language", string(s.Data.Locale)}, {"page", s.Source.Page}, {"referrer", s.Source.Referrer}, {"campaign", s.Source.Campaign}}
+	switch {
+	case s.Data.Outcome == string(subscription.ReconfirmQueued):
+		return origin
+	case s.Data.Outcome == string(subscription.ImportedLeft):
+		return []fact{{"left at", fromList(s.Data.OriginalAt)}}
+	case s.Channel == "import" && s.Kind != ledger.Imported:
+		return []fact{{"happened at", fromList(s.Data.OriginalAt)}}
+	}
 	switch s.Kind {
 	case ledger.Requested:
 		box := "not recorded"

@@ -45,6 +45,20 @@ func TestPrintProof(t *testing.T) {
 			subscription.Step{Kind: ledger.Imported},
 			[]string{"consented at     unknown", "evidence         unknown", "text shown       none recorded"}, []string{"|"},
 		},
+		"an import of who had left": {
+			subscription.Step{Kind: ledger.Imported, Data: ledger.Data{Outcome: "imported_left", OriginalAt: "2023-01-02T03:04:05Z"}},
+			[]string{"according to which the subscriber had left", "left at          2023-01-02T03:04:05Z (according to the list)"}, []string{"consented", "text shown", "had consented"},
+		},
+		"an import of who had left at an unknown time": {
+			subscription.Step{Kind: ledger.Imported, Data: ledger.Data{Outcome: "imported_left"}}, []string{"left at          unknown"}, []string{"according to the list)"},
+		},
+		"an import of who waited": {
+			subscription.Step{Kind: ledger.Requested, Channel: "import", Data: ledger.Data{Outcome: "reconfirm_queued"}},
+			[]string{"Asked by email to confirm"}, []string{"Signed up", "consent box", "text shown"},
+		},
+		"an import that ends a subscription": {
+			subscription.Step{Kind: ledger.Unsubscribed, Channel: "import"}, []string{"Withdrew the consent", "happened at      unknown"}, nil,
+		},
 		"a withdrawal": {
 			subscription.Step{Kind: ledger.Unsubscribed, Source: blog, Data: ledger.Data{Locale: "de"}}, []string{"Withdrew the consent"}, []string{"page", "language", "text"},
 		},

@@ -117,8 +117,8 @@ func (i *Installation) Close() { i.db.Close() }
 // callable is a Command of any types.
 type callable interface {
 	Name() string
-	Recorded() bool
-	call(ctx context.Context, i *Installation, encoded json.RawMessage) (Answer, error)
+	Changes() bool
+	call(ctx context.Context, i *Installation, encoded json.RawMessage) (json.RawMessage, error)
 }
 
 // commands are all commands.
@@ -126,6 +126,7 @@ var commands = []callable{
 	AlertList, Perf, Monitor,
 	ConsentAdd, ConsentList, ConsentProof,
 	DestinationList, DestinationPause, DestinationResume,
+	Import,
 	HoldList, HoldRelease, HoldReject,
 	JournalList, JournalReplay,
 	LedgerHead, LedgerVerify,
@@ -145,13 +146,10 @@ func find(name string) (callable, error) {
 	return nil, Wrong("unknown command %.40q", name)
 }
 
-// Known returns the name of a command, or "unknown", and whether the ledger has an event of each run.
-func Known(name string) (known string, recorded bool) {
+// Changes reports whether a call changes anything. An unknown command changes nothing.
+func Changes(name string) bool {
 	c, err := find(name)
-	if err != nil {
-		return "unknown", false
-	}
-	return c.Name(), c.Recorded()
+	return err == nil && c.Changes()
 }
 
 // Run implements Runner.
@@ -160,11 +158,11 @@ func (i *Installation) Run(ctx context.Context, call Call) (Answer, error) {
 	if err != nil {
 		return refused(err)
 	}
-	answer, err := c.call(ctx, i, call.Request)
+	result, err := c.call(ctx, i, call.Request)
 	if err != nil {
 		return refused(err)
 	}
-	return answer, nil
+	return Answer{Result: result}, nil
 }
 
 // refused returns an answer for a Refusal, and any other error as it is.
@@ -180,10 +178,10 @@ func visit(channel string) subscription.Visit {
 	return subscription.Visit{RequestID: "operator", Channel: channel}
 }
 
-// change applies a change and appends the event to the ledger, in one transaction. change queues the statement and
+// record applies a change and appends the event to the ledger, in one transaction. change queues the statement and
 // passes the number of changed rows to done. Without changed rows no event is appended. The event has their number as
 // "changed".
-func (i *Installation) change(ctx context.Context, event ledger.Event, change func(b *pgx.Batch, done func(int64))) (changed int64, err error) {
+func (i *Installation) record(ctx context.Context, event ledger.Event, change func(b *pgx.Batch, done func(int64))) (changed int64, err error) {
 	event.ID, event.At, event.Actor, event.Channel, event.RequestID = uuid.Must(uuid.NewV7()), i.now(), ledger.Operator, "tool", "operator"
 	err = i.db.Transact(ctx, 0, func(b *pgx.Batch) {
 		changed = 0

@@ -71,7 +71,7 @@ func Export(ctx context.Context, db *postgres.DB, w io.Writer, status subscripti
 		return n, err
 	}
 	event := ledger.Event{
-		ID: newID(), At: time.Now(), Kind: ledger.ListExported, Actor: ledger.Operator, Channel: "tool", RequestID: "operator",
+		ID: uuid.Must(uuid.NewV7()), At: time.Now(), Kind: ledger.ListExported, Actor: ledger.Operator, Channel: "tool", RequestID: "operator",
 		Data: ledger.Data{Outcome: "exported", Counts: map[string]int64{string(status): n}},
 	}
 	return n, db.Batch(ctx, func(b *pgx.Batch) { ledger.Append(b, event) })

@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 
 // readJSON reads JSON: an array of objects or of addresses, an object with such an array as "subscribers", or an object
 // on each line. A duplicate name in an object is an error.
-func readJSON(list io.Reader, do func(record) error) error {
+func readJSON(list *bufio.Reader, do func(record) error) error {
 	lines := &lineCounter{Reader: list}
 	err := jsonReader{jsontext.NewDecoder(lines), lines, do}.read()
 	syntax, broken := errors.AsType[*jsontext.SyntacticError](err)
@@ -132,8 +133,10 @@ func (m jsonReader) object() (list bool, err error) {
 		return false, m.do(r)
 	}
 	for _, beside := range r.cells {
-		if h := parseHeading(beside.heading); (h.meaning == isEnding || h.meaning == isAmbiguous) && !h.isClear(beside.value) {
-			return false, m.wrong(fmt.Sprintf("%q beside the subscribers may hold people who left; take it out, and them from the subscribers", beside.heading))
+		c := (&header{}).judgeHeading(beside.heading)
+		state, clear := c.judge(beside.value)
+		if isEnd := c.smell == isEnding || c.smell == isAmbiguous || c.meaning.decides(); isEnd && (state != "" || !clear) {
+			return false, m.wrong(fmt.Sprintf("%q beside the subscribers may hold people who left; remove it, and them from the subscribers", beside.heading))
 		}
 	}
 	if _, err := m.ReadToken(); !errors.Is(err, io.EOF) {

@@ -15,48 +15,126 @@ import (
 
 	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/ledger"
+	"newsletter/shared/operate"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
 )
 
-// bundle is a database for lists.
+// bundle is an installation for lists.
 type bundle struct {
 	*functiontest.Fixture
+	*operate.Installation
 	db  *postgres.DB
 	key pseudonym.Key
 }
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{Fixture: functiontest.New(t)}
+	return setupOn(functiontest.New(t))
+}
+
+func setupOn(f *functiontest.Fixture) *bundle {
+	f.Helper()
+	b := &bundle{Fixture: f}
 	env := b.Env()
 	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
 	var err error
-	if b.db, err = postgres.New(t.Context(), dbConfig); err != nil {
-		t.Fatal(err)
+	if b.db, err = postgres.New(b.Context(), dbConfig); err != nil {
+		b.Fatal(err)
 	}
-	t.Cleanup(b.db.Close)
+	b.Cleanup(b.db.Close)
 	if b.key, err = pseudonym.NewKey(keyConfig); err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
+	b.reopen()
 	return b
 }
 
-func (b *bundle) run(list string, o Options) Totals {
+// reopen opens the installation with the present variables.
+func (b *bundle) reopen() {
 	b.Helper()
-	totals, err := New(b.db, b.key, o, time.Now).Run(b.Context(), strings.NewReader(list))
+	var err error
+	if b.Installation, err = operate.Open(b.Context(), b.Env(), time.Now); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(b.Close)
+}
+
+// run imports a list as the tool does, and counts its lines by result.
+func (b *bundle) run(list string, o Options, part operate.ListPart) map[string]int {
+	b.Helper()
+	totals, err := b.try(b.Context(), strings.NewReader(list), o, part)
 	if err != nil {
 		b.Fatal(err)
 	}
 	return totals
 }
 
-func (b *bundle) expect(got Totals, want string) {
+func (b *bundle) try(ctx context.Context, list io.Reader, o Options, part operate.ListPart) (map[string]int, error) {
+	l, err := Open(list, o)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	totals := map[string]int{}
+	send := func() error {
+		result, err := operate.Import.Do(ctx, b.Installation, part)
+		for _, r := range result.Results {
+			switch {
+			case r.Became != "":
+				totals[string(r.Became)]++
+			case r.Reason != "":
+				totals["refused:"+r.Reason]++
+			default:
+				totals["unchanged"]++
+			}
+		}
+		part.Entries = nil
+		return err
+	}
+	err = l.Entries(func(e subscription.ListEntry, note Note) error {
+		for _, what := range note.Unreadable {
+			totals["unreadable:"+what]++
+		}
+		if note.Duplicate {
+			totals["duplicate"]++
+			return nil
+		}
+		if part.Entries = append(part.Entries, e); len(part.Entries) < operate.MaxEntries {
+			return nil
+		}
+		return send()
+	})
+	if err == nil {
+		err = send()
+	}
+	return totals, err
+}
+
+func (b *bundle) expect(got map[string]int, want string) {
 	b.Helper()
-	if text := fmt.Sprint(map[string]int(got)); text != "map["+want+"]" {
+	if text := fmt.Sprint(got); text != "map["+want+"]" {
 		b.Errorf("%s, want map[%s]", text, want)
 	}
+}
+
+// readAll returns the people of a list.
+func readAll(list string) ([]subscription.ListEntry, error) {
+	people, _, err := readNotes(list, Options{})
+	return people, err
+}
+
+func readNotes(list string, o Options) (people []subscription.ListEntry, notes []Note, err error) {
+	l, err := Open(strings.NewReader(list), o)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.Close()
+	return people, notes, l.Entries(func(e subscription.ListEntry, n Note) error {
+		people, notes = append(people, e), append(notes, n)
+		return nil
+	})
 }
 
 func TestFormats(t *testing.T) {
@@ -77,29 +155,14 @@ func TestFormats(t *testing.T) {
 		var got []string
 		for _, line := range people {
 			got = append(got, line.Email)
-			read, _, _ := line.consent(time.Now())
-			if wantTime := line.Email != "c@example.org"; wantTime != read.Equal(at) {
-				t.Errorf("%s: %s at %v", name, line.Email, read)
+			if wantTime := line.Email != "c@example.org"; wantTime != line.At.Equal(at) {
+				t.Errorf("%s: %s at %v", name, line.Email, line.At)
 			}
 		}
 		if strings.Join(got, " ") != "a@example.org b@example.org c@example.org" {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-}
-
-// readAll returns the people of a list.
-func readAll(list string) (people []line, err error) {
-	f, err := openList(strings.NewReader(list))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return people, f.records(func(r record) error {
-		line, err := f.header.parse(r)
-		people = append(people, line)
-		return err
-	})
 }
 
 func TestWhoIsImported(t *testing.T) {
@@ -132,12 +195,12 @@ odd@example.org,,yesterday,,,,,,
 text@example.org,,,,,,,,nothing
 spy@example.org,active,,,,,,his address is spy@example.org,
 `
-	const want = "evidence unreadable:1 imported:4 refused: bad_address:1 refused: erased:1 refused: not_active:1 refused: not_confirmed:1 " +
-		"refused: suppressed:2 refused: unknown_consent_version:1 refused: unsubscribed:1 times unreadable:2 unchanged:2"
+	const want = "active:4 duplicate:1 refused:bad_address:1 refused:erased:1 refused:not_confirmed:1 refused:suppressed:2 " +
+		"refused:unknown_consent_version:1 refused:unsubscribed:1 unchanged:1 unreadable:evidence:1 unreadable:times:2 unsubscribed:1"
 	rows := b.CountRows()
-	b.expect(b.run(list, Options{DryRun: true}), want)
+	b.expect(b.run(list, Options{}, operate.ListPart{DryRun: true}), want)
 	b.ExpectRows(rows)
-	b.expect(b.run(list, Options{}), want)
+	b.expect(b.run(list, Options{}, operate.ListPart{}), want)
 	got := b.Strings(`select s.email || ' ' || s.status || ' ' || coalesce(s.locale, '-') || ' ' || to_char(s.confirmed_at at time zone 'UTC', 'YYYY-MM-DD') || ' ' || e.data::text || ' ' || e.source::text || ' ' || s.evidence
 		from subscribers s join ledger_events e on e.id = s.request_event_id where s.email = 'Jane@example.org'`)
 	if len(got) != 1 || !strings.HasPrefix(got[0], "Jane@example.org active de-AT 2024-05-01 ") || !strings.Contains(got[0], "Ticked the box") ||
@@ -160,7 +223,7 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 		t.Errorf("%d deliveries were queued", n-mails)
 	}
 	// The next time everybody is there. With the owner's word those who wait are active.
-	b.expect(b.run("email\njane@example.org\npending@example.org\nleft@example.org", Options{Confirmed: true}), "imported:1 refused: unsubscribed:1 unchanged:1")
+	b.expect(b.run("email\njane@example.org\npending@example.org\nleft@example.org", Options{}, operate.ListPart{Confirmed: true}), "active:1 refused:unsubscribed:1 unchanged:1")
 	if got := b.Strings(`select status from subscribers where email_norm = 'pending@example.org'`); got[0] != "active" {
 		t.Errorf("%v", got)
 	}
@@ -169,23 +232,31 @@ spy@example.org,active,,,,,,his address is spy@example.org,
 	if err != nil || len(proof.Steps) != 1 || proof.Steps[0].Text == nil || proof.Steps[0].Data.OriginalAt == "" {
 		t.Errorf("%+v %v", proof, err)
 	}
-	if _, err := New(b.db, b.key, Options{ConsentVersion: "nothing"}, time.Now).Run(t.Context(), strings.NewReader("email\n")); err == nil {
+	if _, err := b.try(t.Context(), strings.NewReader("email\na@example.org\n"), Options{}, operate.ListPart{TextVersion: "nothing"}); err == nil {
 		t.Error("an unknown version of the consent text is taken")
 	}
 }
 
-// cutOff ends a list in its midst.
-type cutOff struct {
-	io.Reader
-	cancel context.CancelFunc
-	left   int
-}
-
-func (c *cutOff) Read(p []byte) (int, error) {
-	if c.left--; c.left == 0 {
-		c.cancel()
+// cutOff imports a list until its third part, as if the tool were killed.
+func (b *bundle) cutOff(ctx context.Context, cancel func(), list string) (map[string]int, error) {
+	parts := 0
+	l, err := Open(strings.NewReader(list), Options{})
+	if err != nil {
+		return nil, err
 	}
-	return c.Reader.Read(p[:min(len(p), 1<<14)])
+	defer l.Close()
+	var part operate.ListPart
+	return nil, l.Entries(func(e subscription.ListEntry, _ Note) error {
+		if part.Entries = append(part.Entries, e); len(part.Entries) < operate.MaxEntries {
+			return nil
+		}
+		if parts++; parts == 3 {
+			cancel()
+		}
+		_, err := operate.Import.Do(ctx, b.Installation, part)
+		part.Entries = nil
+		return err
+	})
 }
 
 func many(n int) string {
@@ -204,7 +275,7 @@ func TestAgainAndAtTheSameTime(t *testing.T) {
 	const n = 5000
 	list := many(n)
 	ctx, cancel := context.WithCancel(t.Context())
-	if totals, err := New(b.db, b.key, Options{}, time.Now).Run(ctx, &cutOff{strings.NewReader(list), cancel, 8}); err == nil {
+	if totals, err := b.cutOff(ctx, cancel, list); err == nil {
 		t.Fatalf("it was not cut off: %v", totals)
 	}
 	var signUps sync.WaitGroup
@@ -217,8 +288,8 @@ func TestAgainAndAtTheSameTime(t *testing.T) {
 		})
 	}
 	for range 2 {
-		totals := b.run(list, Options{Confirmed: true})
-		if sum := totals["imported"] + totals["unchanged"]; sum != n {
+		totals := b.run(list, Options{}, operate.ListPart{Confirmed: true})
+		if sum := totals["active"] + totals["unchanged"]; sum != n {
 			t.Errorf("%v", totals)
 		}
 		signUps.Wait()
@@ -239,7 +310,7 @@ func TestAgainAndAtTheSameTime(t *testing.T) {
 func TestExport(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.run(many(4500), Options{})
+	b.run(many(4500), Options{}, operate.ListPart{})
 	b.Activate("+1@example.org")
 	b.Exec(`update subscribers set source = '{"page":"=cmd|1","utm_campaign":"@SUM(1)"}' where email = '+1@example.org'`)
 	var out bytes.Buffer
@@ -285,7 +356,7 @@ ja@example.org,ja,default-1
 none@example.org,,default-1
 single@example.org,,only
 no@example.org,en,
-`, Options{})
+`, Options{}, operate.ListPart{})
 	got := b.Strings(`select split_part(s.email, '@', 1) || ' ' || coalesce(t.version || '/' || t.locale, '-') || ' ' || coalesce(e.data->>'text_version', '-')
 		from subscribers s join ledger_events e on e.id = s.request_event_id left join consent_texts t on t.id = e.consent_text_id order by e.id`)
 	const want = "en default-1/en default-1, at default-1/de default-1, fr default-1/fr default-1, ja - default-1, none - default-1, single only/en only, no - -"

@@ -20,22 +20,17 @@ func TestBrokenLists(t *testing.T) {
 		"an empty array":            {"[]", "the list is empty"},
 		"no subscribers":            {`{"subscribers":[]}`, "the list is empty"},
 		"an open quote":             {"email,name\na@example.org,A\nb@example.org,\"B\nc@example.org,C\n", "line 3: a quoted cell"},
-		"an open quote that closes": {"email,name\na@example.org,\"A\nb@example.org,B\nc@example.org,\"\n", "line 2: a quoted cell goes on over several lines and holds an @"},
+		"an open quote that closes": {"email,name\na@example.org,\"A\nb@example.org,B\nc@example.org,\"\n", "line 2: a quoted cell goes on over several lines and contains an @"},
 		"a bare quote":              {"email,name\na@example.org,Tim \"the\" O\n", "line 2: bare"},
 		"a quote in a quote":        {"email,name\na@example.org,\"Tim \"the\" O\"\n", "line 2"},
 		"too few cells":             {"email,name\na@example.org,A\nb@example.org\n", "line 3: the number of cells"},
 		"too many cells":            {"email,name\na@example.org,A\nb@example.org,B,status\n", "line 3: the number of cells"},
-		"lone carriage returns":     {"email\ra@example.org\rb@example.org\r", "line 1: a carriage return without a line feed"},
-		"one at the end":            {"email\na@example.org\r", "line 2: a carriage return without a line feed"},
 		"a heading of two lines":    {"email,\"name\na@example.org,\"\nb@example.org,B\n", "line 1: a heading goes on over several lines"},
 		"NUL":                       {"email\na@example.org\x00\n", "line 2: a NUL byte"},
-		"Latin-1":                   {"email,name\na@example.org,J\xfcrgen\n", "line 2: it is not UTF-8"},
-		"UTF-16":                    {"\xff\xfee\x00m\x00", "line 1: the list is UTF-16"},
-		"UTF-16, the other way":     {"\xfe\xff\x00e\x00m", "line 1: the list is UTF-16"},
-		"UTF-16 without a mark":     {"e\x00m\x00", "line 1: a NUL byte"},
+		"a carriage return":         {"email,name\na@example.org\rb@example.org,B\n", "line 2: a quoted cell goes on over several lines and contains an @"},
+		"an unknown note for Excel": {"sep=x\r\nemail;name\r\n", `line 1: "sep=x`},
 		"two lists in one":          {"\xef\xbb\xbfemail\na@example.org\n\xef\xbb\xbfemail\nb@example.org\n", "line 3: a byte order mark"},
-		"a note for Excel":          {"sep=;\r\nemail;name\r\n", `line 1: "sep="`},
-		"no address":                {"name,city\nJane,Rome\n", `found: ["city" "name"]`},
+		"no address":                {"name,city\nJane,Rome\n", `found: ["name" "city"]`},
 		"an address in no member":   {`[{"name":"Jane"}]`, `found: ["name"]`},
 		"two addresses":             {"email,E-Mail\na@example.org,b@example.org\n", `line 2: both "email" and "E-Mail"`},
 		"two in JSON":               {`[{"email":"a@example.org","Email Address":"b@example.org"}]`, `both "Email Address" and "email"`},
@@ -56,7 +51,7 @@ func TestBrokenLists(t *testing.T) {
 			t.Errorf("%s: %d people, %v, want %s", name, len(people), err, c.want)
 		}
 	}
-	if _, err := openList(iotest.ErrReader(iotest.ErrTimeout)); err != iotest.ErrTimeout { //nolint:errorlint // it is passed on as it is
+	if _, err := Open(iotest.ErrReader(iotest.ErrTimeout), Options{}); err != iotest.ErrTimeout { //nolint:errorlint // it is passed on as it is
 		t.Errorf("a list that cannot be read: %v", err)
 	}
 }
@@ -74,6 +69,14 @@ func TestWholeLists(t *testing.T) {
 		"Windows":                  {"email\r\na@example.org\r\nb@example.org", "2:a@example.org 3:b@example.org"},
 		"a postal address":         {"Address,Email Address,address\n1 Main St,a@example.org,\n,b@example.org,\n", "2:a@example.org 3:b@example.org"},
 		"a postal address in JSON": {`[{"address":"1 Main St","email":"a@example.org","mail":""},{"email":"","address":"b@example.org"}]`, "1:a@example.org 2:"},
+		"a note for Excel":         {"sep=;\r\nemail;name\r\na@example.org;A,B\r\n", "3:a@example.org"},
+		"pipes":                    {"name|email\nA, B|a@example.org\n", "2:a@example.org"},
+		"Mac":                      {"email\ra@example.org\rb@example.org", "2:a@example.org 3:b@example.org"},
+		"Latin-1":                  {"email,name\na@example.org,J\xfcrgen\n", "2:a@example.org"},
+		"Latin-1 in an address":    {"email\na@b\xfccher.org\n", "2:a@bücher.org"},
+		"UTF-16":                   {"\xff\xfee\x00m\x00a\x00i\x00l\x00\n\x00a\x00@\x00b\x00.\x00d\x00e\x00", "2:a@b.de"},
+		"UTF-16, the other way":    {"\xfe\xff\x00e\x00m\x00a\x00i\x00l\x00\n\x00a\x00@\x00b\x00.\x00d\x00e", "2:a@b.de"},
+		"UTF-16 without a mark":    {"e\x00m\x00a\x00i\x00l\x00\n\x00a\x00@\x00b\x00.\x00d\x00e\x00", "2:a@b.de"},
 		"pretty JSON":              {"{\n \"subscribers\": [\n  {\n   \"email\": \"a@example.org\"\n  }\n ],\n \"unsubscribed\": [], \"total\": 1\n}\n", "1:a@example.org"},
 		"JSON lines, no feed":      {"{\"email\":\"a@example.org\"}\n\n{\"email\":\"b@example.org\"}", "1:a@example.org 3:b@example.org"},
 		"an apostrophe":            {"email\n'+a@example.org\n'b@example.org\n''=c@example.org\n'd'@example.org\n", "2:+a@example.org 3:'b@example.org 4:'=c@example.org 5:'d'@example.org"},
@@ -82,7 +85,7 @@ func TestWholeLists(t *testing.T) {
 		people, err := readAll(c.list)
 		var got []string
 		for _, p := range people {
-			got = append(got, fmt.Sprintf("%d:%s", p.Number, p.Email))
+			got = append(got, fmt.Sprintf("%d:%s", p.Line, p.Email))
 		}
 		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%s: %v %v, want %s", name, got, err, c.want)
@@ -105,7 +108,7 @@ func TestNoLineIsLost(t *testing.T) {
 		whole++
 		judged := map[int]bool{}
 		for _, p := range people {
-			judged[p.Number] = true
+			judged[p.Line] = true
 		}
 		quoted, begun := false, false
 		for i, line := range strings.Split(strings.TrimSuffix(list, "\n"), "\n") {
@@ -171,13 +174,55 @@ func TestTimes(t *testing.T) {
 		"2024-05-01 10:00:00.5 UTC": "2024-05-01T10:00:00.5Z", "2024-05-01 10:00:00+00:00": "2024-05-01T10:00:00Z", "2024-05-01 12:00:00+02": "2024-05-01T10:00:00Z",
 		"2024-05-01 10:00:00.123456 +0000 UTC": "2024-05-01T10:00:00.123456Z", "2024-05-01 12:00:00 +0200 CEST": "2024-05-01T10:00:00Z",
 		"2024-05-01 12:00:00 +0200": "2024-05-01T10:00:00Z", "2024-05-01": "2024-05-01T00:00:00Z", " 2024-05-01 ": "2024-05-01T00:00:00Z",
-		"1714557600": "2024-05-01T10:00:00Z", "1714557600000": "2024-05-01T10:00:00Z",
-		"": "", "3/4/2022 5:06": "", "04.03.2022 05:06": "", "05/01/2024": "", "yesterday": "", "2999-01-01": "", "0001-01-01T00:00:00Z": "", "0001-01-01 00:00:00 +0000 UTC": "",
-		"1970-01-01": "", "0": "", "20240501": "", "44624": "", "0000-00-00 00:00:00": "", "2024-13-01": "", "2024-05-01 10:00:00 CEST": "",
+		"1714557600": "2024-05-01T10:00:00Z", "1714557600000": "2024-05-01T10:00:00Z", "1714557600.25": "2024-05-01T10:00:00Z",
+		"2024-05-01T12:00:00.000+0200": "2024-05-01T10:00:00Z", "2024-05-01 10:00": "2024-05-01T10:00:00Z", "2024/05/01 10:00:00": "2024-05-01T10:00:00Z",
+		"2024-05-01 03:04 PM": "2024-05-01T15:04:00Z", "20240501T100000Z": "2024-05-01T10:00:00Z", "20240501": "2024-05-01T00:00:00Z",
+		"Wed, 01 May 2024 10:00:00 GMT": "2024-05-01T10:00:00Z", "Wed, 01 May 2024 12:00:00 +0200": "2024-05-01T10:00:00Z", "1 May 2024 10:00": "2024-05-01T10:00:00Z",
+		"May 1, 2024": "2024-05-01T00:00:00Z", "May 1, 2024 03:04 PM": "2024-05-01T15:04:00Z", "01-May-2024": "2024-05-01T00:00:00Z", "1 May 2024": "2024-05-01T00:00:00Z",
+		"04.03.2022": "2022-03-04T00:00:00Z", "4.3.2022 05:06": "2022-03-04T05:06:00Z", "04.03.22 05:06:07": "2022-03-04T05:06:07Z",
+		"44624.2125": "2022-03-04T05:06:00Z", "44624": "2022-03-04T00:00:00Z",
+		"": "", "3/4/2022 5:06": "", "05/01/2024": "", "yesterday": "", "2999-01-01": "", "0001-01-01T00:00:00Z": "", "0001-01-01 00:00:00 +0000 UTC": "",
+		"1970-01-01": "", "0": "", "7": "", "0000-00-00 00:00:00": "", "2024-13-01": "", "2024-05-01 10:00:00 CEST": "", "Wed, 01 May 2024 10:00:00 EST": "",
+		"99.99.2022": "", "NaN": "", "Inf": "", "1e99": "",
 	} {
-		at, ok := parseTime(text, now)
-		if got := at.Format(time.RFC3339Nano); ok != (want != "") || ok && got != want {
+		at, ok := dayOrder{}.parse(text, now)
+		if got := at.Format(time.RFC3339Nano); ok != (want != "") || ok && got != want && !strings.HasPrefix(got, strings.TrimSuffix(want, "Z")+".25") {
 			t.Errorf("%q: %s %v, want %q", text, got, ok, want)
+		}
+	}
+}
+
+// Whether a day or a month comes first is stated by the dates of a column, and by no other.
+func TestOrderOfDayAndMonth(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ dates, want string }{
+		"day first":       {"3/4/2022 25/4/2022", "2022-04-03 2022-04-25"},
+		"month first":     {"3/4/2022 4/25/2022", "2022-03-04 2022-04-25"},
+		"hyphens":         {"03-04-2022 25-04-2022", "2022-04-03 2022-04-25"},
+		"both":            {"25/4/2022 4/25/2022", "- -"},
+		"neither":         {"3/4/2022 4/3/2022", "- -"},
+		"a clock":         {"3/4/22,4/25/22", "2022-03-04 2022-04-25"},
+		"not by a column": {"3/4/2022;25/4/2022", "- 2022-04-25"},
+	} {
+		list := "email,created_at,confirmed_at\n"
+		if first, second, found := strings.Cut(c.dates, ";"); found {
+			list += "a@example.org," + first + ",\nb@example.org,," + second + "\n"
+		} else {
+			for i, date := range strings.FieldsFunc(c.dates, func(r rune) bool { return r == ' ' || r == ',' }) {
+				list += fmt.Sprintf("p%d@example.org,%s,\n", i, date)
+			}
+		}
+		people, err := readAll(list)
+		var got []string
+		for _, p := range people {
+			if p.At.IsZero() {
+				got = append(got, "-")
+			} else {
+				got = append(got, p.At.Format(time.DateOnly))
+			}
+		}
+		if err != nil || strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %v %v, want %s", name, got, err, c.want)
 		}
 	}
 }
@@ -199,13 +244,16 @@ func TestTheTimeOfTheConsent(t *testing.T) {
 		"nothing":               {"created_at,confirm_ip\n,192.0.2.3", "0001-01-01T00:00:00Z", "192.0.2.3", false},
 	} {
 		heading, row, _ := strings.Cut(want.list, "\n")
-		people, err := readAll("email," + heading + "\na@example.org," + row + "\n")
+		people, notes, err := readNotes("email,"+heading+"\na@example.org,"+row+"\n", Options{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		at, ip, unread := people[0].consent(time.Now())
-		if at.Format(time.RFC3339) != want.at || ip != want.ip || unread != want.unread {
-			t.Errorf("%s: %v %s %v", name, at, ip, unread)
+		ip := ""
+		if people[0].IP.IsValid() {
+			ip = people[0].IP.String()
+		}
+		if unread := len(notes[0].Unreadable) > 0; people[0].At.Format(time.RFC3339) != want.at || ip != want.ip || unread != want.unread {
+			t.Errorf("%s: %v %s %v", name, people[0].At, ip, unread)
 		}
 	}
 }

@@ -3,36 +3,27 @@ package lists
 import (
 	"slices"
 	"strings"
-	"time"
-)
 
-// membership is the state of a person by a list. A larger one outweighs a smaller one.
-type membership int
-
-const (
-	subscribed membership = iota // gets the newsletter, or the list has no word about it
-	pending                      // not confirmed yet
-	ended                        // left, or cannot or must not be emailed
-	unknown                      // a word that is not understood
+	"newsletter/shared/subscription"
 )
 
 // The vocabulary is that of the field's tools (Mailchimp, Brevo, Kit, MailerLite, Ghost, Substack, beehiiv, Buttondown,
 // Loops, listmonk, Mautic, HubSpot, Shopify) and of people who keep lists, in English, German and French. Words are
-// written as wordsOf returns them, joined, and cut where their forms differ.
+// written as joinWords returns them, and cut where their forms differ.
 var (
-	// getting are values of a status.
+	// subscribedValues are values of a status.
 	subscribedValues = []string{
 		"active", "subscribed", "confirmed", "optedin", "optin", "doubleoptin",
 		"aktiv", "abonniert", "angemeldet", "eingetragen", "bestatigt", "bestaetigt",
 		"actif", "abonne", "abonnee", "inscrit", "inscrite", "confirme", "confirmee",
 	}
-	// waiting are values of a status. "Enabled" is listmonk's for an account that is not blocked, whether or not it is
+	// pendingValues are values of a status. "Enabled" is listmonk's for an account that is not blocked, whether or not it is
 	// subscribed to anything.
 	pendingValues = []string{
 		"pending", "unconfirmed", "unactivated", "unverified", "notconfirmed", "waiting", "enabled",
 		"ausstehend", "wartend", "unbestatigt", "unbestaetigt", "nichtbestatigt", "enattente", "nonconfirme", "nonconfirmee",
 	}
-	// ending are the roots of words that speak of an end: in headings and statuses anywhere, in other values at the
+	// endRoots are the roots of words that speak of an end: in headings and statuses anywhere, in other values at the
 	// beginning.
 	endRoots = []string{
 		"unsub", "nonsub", "notsub", "neversub", "optout", "optedout", "signoff", "signedoff", "nolonger", "bounc", "hardbounc", "softbounc", "complain", "complaint", "spam", "suppress",
@@ -41,7 +32,7 @@ var (
 		"abgemeldet", "abgemeld", "abmeld", "abbestell", "ausgetrag", "austrag", "widerruf", "widerspr", "unzustell", "unbestat", "unbestaet", "beschwer",
 		"desabon", "desinscri", "resili", "nonabon", "noninscri", "plainte",
 	}
-	// endings are roots of words that speak of an end in headings and statuses alone: elsewhere they may be a name.
+	// endRootsOfStatus are roots of words that speak of an end in headings and statuses alone: elsewhere they may be a name.
 	endRootsOfStatus = []string{
 		"delet", "remov", "block", "deny", "denied", "disab", "clean", "cancel", "expir", "inactiv", "deactiv", "invalid", "reject", "refus", "declin", "exclu",
 		"withdr", "revok", "revoc", "objection", "objected", "opposed", "churn", "laps", "archiv", "paus", "snooz", "muted", "abuse", "purge", "trash", "erase", "erasure",
@@ -59,38 +50,51 @@ var (
 		"inaktiv", "deaktiviert", "geloscht", "geloescht", "gesperrt", "gekundigt", "gekuendigt", "widerrufen",
 		"inactif", "inactive", "desactive", "supprime", "bloque", "annule",
 	}
-	// wanting are the roots of words for a wish in headings: "no" below them means an end.
+	// wishRoots are the roots of words for a wish in headings: "no" below them means an end.
 	wishRoots = []string{
 		"subscri", "optin", "optedin", "activ", "enabl", "confirm", "consent", "permission", "marketing", "newsletter", "verif", "valid", "deliverab", "allow",
 		"agree", "accept", "approv", "gdpr", "receiv", "membership", "mailable", "sendable", "contactable", "optstat",
 		"abon", "aktiv", "angemeld", "eingetrag", "bestatig", "bestaetig", "einwillig", "zustimm", "erlaub", "dsgvo",
 		"inscri", "actif", "autoris", "rgpd",
 	}
-	// negating are words that turn the meaning of a heading round; negatingWish only together with one of wanting.
+	// negations are words that reverse the meaning of a heading; wishNegations only together with one of wishRoots.
 	negations     = []string{"not", "dont", "never", "without", "nicht", "kein", "keine", "pas", "sans"}
 	wishNegations = []string{"no", "non", "former", "formerly", "ex", "ehemals", "ancien", "ancienne"}
-	// details are last words of headings that hold no answer to yes or no, such as "subscription_date" and "consent
+	// detailWords are last words of headings without an answer to yes or no, such as "subscription_date" and "consent
 	// ip".
 	detailWords = []string{"at", "time", "date", "datum", "zeit", "on", "since", "seit", "ip", "id", "url", "link", "source", "version", "locale", "language", "name", "hash", "key", "token"}
 
 	noValues  = []string{"", "false", "no", "n", "f", "0", "off", "none", "null", "never", "nein", "falsch", "nie", "non", "faux", "jamais"}
 	yesValues = []string{"true", "yes", "y", "t", "x", "1", "on", "ja", "wahr", "oui", "vrai"}
+
+	// endStates are the states that the roots of a status mean, the first that is found.
+	endStates = []struct {
+		state subscription.ListState
+		roots []string
+	}{
+		{subscription.ListComplained, []string{"complain", "spam", "abuse", "plainte", "beschwer"}},
+		{subscription.ListBounced, []string{"bounc", "undeliver", "unreach", "clean", "invalid", "unzustell", "ungultig", "ungueltig"}},
+		{subscription.ListOther, []string{"nonsub", "notsub", "neversub", "transactional", "nonabon", "noninscri"}},
+		{subscription.ListSuppressed, []string{"suppress", "blocklist", "blacklist", "denylist", "block", "denied", "sperr", "bloqu"}},
+		{subscription.ListWaiting, []string{"unconfirm", "unactiv", "unverif", "nonconfirm", "unbestat", "unbestaet"}},
+		{subscription.ListLeft, endRoots},
+		{subscription.ListLeft, endRootsOfStatus},
+	}
 )
 
-// meaning is the meaning of the values below a heading for the end of a subscription.
-type meaning int
+// smell is what an unknown heading may mean for the end of a subscription.
+type smell int
 
 const (
-	isOther     meaning = iota // nothing, but for values that speak of one by themselves
-	isStatus                   // a word for the membership
-	isEnding                   // yes, or a time, means an end
-	isWish                     // anything but yes, or a time, may mean an end
-	isAmbiguous                // one or the other
-	isEvidence                 // evidence of a consent, or its time: no, or a word of an end, means none
+	isOther     smell = iota // nothing, but for values that speak of an end by themselves
+	isStatus                 // a word for the state
+	isEnding                 // yes, or a time, means an end
+	isWish                   // anything but yes, or a time, may mean an end
+	isAmbiguous              // one or the other
 )
 
-// meaningOf judges the words of a heading that is not known.
-func meaningOf(words []string) meaning {
+// smellOf judges the words of a heading that is not known.
+func smellOf(words []string) smell {
 	name := strings.Join(words, "")
 	if strings.HasSuffix(name, "status") || strings.HasSuffix(name, "statut") || name == "subscriptionstate" || name == "subscriberstate" {
 		return isStatus
@@ -124,51 +128,25 @@ func containsAny(words, of []string) bool {
 	return slices.ContainsFunc(words, func(word string) bool { return slices.Contains(of, word) })
 }
 
-// isClear reports whether a value below a heading means no end, or means one in words that are understood.
-func (h heading) isClear(value string) bool {
-	name := strings.Join(splitWords(value), "")
-	switch h.meaning {
-	case isStatus:
-		return membershipOf(value) != unknown
-	case isEnding:
-		return slices.Contains(noValues, name)
-	case isWish:
-		_, isTime := parseTime(value, time.Now())
-		return isTime || slices.Contains(yesValues, name) || slices.Contains(subscribedValues, name)
-	case isAmbiguous:
-		return false
-	case isEvidence:
-		words := splitWords(value)
-		denies := slices.Contains(noValues, name) || len(words) <= maxAnswerWords && (membershipOf(value) == ended || slices.Contains(noValues, words[0]) || containsAny(words, negations))
-		return name == "" || !denies
-	case isOther:
-	}
-	return h.email > 0 || !meansEnd(value)
-}
-
-// membershipOf parses the value of a status.
-func membershipOf(value string) membership {
+// stateOf parses the value of a status; empty for none, or for a word that is not understood.
+func stateOf(value string) subscription.ListState {
 	words := splitWords(value)
 	name := strings.Join(words, "")
-	_, ends := removeRoots(name, endRoots)
-	_, more := removeRoots(name, endRootsOfStatus)
 	switch {
-	case name == "" && strings.TrimSpace(value) == "" || slices.Contains(subscribedValues, name):
-		return subscribed
+	case slices.Contains(subscribedValues, name):
+		return subscription.ListIn
 	case slices.Contains(pendingValues, name):
-		return pending
-	case ends || more || containsAny(words, endWords):
-		return ended
+		return subscription.ListWaiting
 	}
-	return unknown
-}
-
-// membershipOfEnd parses the time of an end, which may be empty.
-func membershipOfEnd(value string) membership {
-	if strings.TrimSpace(value) == "" {
-		return subscribed
+	for _, state := range endStates {
+		if _, found := removeRoots(name, state.roots); found {
+			return state.state
+		}
 	}
-	return ended
+	if containsAny(words, endWords) {
+		return subscription.ListLeft
+	}
+	return ""
 }
 
 // maxAnswerWords is the maximum number of words in an answer. A longer value is free text.
