@@ -14,11 +14,11 @@ import (
 const pausedWait = time.Minute
 
 // claim claims only what may leave now. Emails that anyone can cause wait in the outbox, unclaimed, for the rate of
-// email and for the sending circuit breaker; decoys wait as they do. Emails to proven mailboxes, and links that a
-// subscriber asked for, count toward the rate and do not wait. Sent emails are counted in the database, so the rate
-// applies to all workers and does not depend on Redis.
+// email and for the sending circuit breaker; decoys wait as they do. Emails to proven mailboxes do not wait, and a decoy of
+// each is counted. Links that a subscriber asked for neither wait nor count: their mailbox budget bounds them. Sent emails
+// are counted in the database, so the rate applies to all workers and does not depend on Redis.
 func (r *run) claim(ctx context.Context) ([]outbox.Delivery, error) {
-	traffic, err := r.queue.Traffic(ctx)
+	traffic, err := r.queue.Traffic(ctx, subscription.SignUpKinds())
 	if err != nil {
 		return nil, err
 	}
@@ -38,9 +38,7 @@ func (r *run) claim(ctx context.Context) ([]outbox.Delivery, error) {
 		}
 		r.countIfAny(outbox.Paused, queued)
 	case traffic.BreakerOpen || room < batch:
-		queued, err := r.queue.QueueSignUps(ctx, outbox.Queueing{
-			Kinds: subscription.SignUpKinds(), PerMinute: r.config.PerMinute,
-		})
+		queued, err := r.queue.QueueSignUps(ctx, subscription.SignUpKinds())
 		if err != nil {
 			return nil, err
 		}

@@ -34,8 +34,8 @@ func (c Config) sender() (string, error) {
 // RateConfig limits the rate of sent emails.
 type RateConfig struct {
 	// Send at most this many emails per minute; others wait. This limits how much an attack can harm the sender
-	// domain's reputation. Emails to proven mailboxes, and links that a subscriber asked for, count and do not wait. 0:
-	// no limit.
+	// domain's reputation. Emails to proven mailboxes do not wait, and links that a subscriber asked for neither wait nor
+	// count. 0: no limit.
 	PerMinute int `env:"MAIL_RATE_PER_MINUTE" envDefault:"300"`
 	// Send at most this many emails per minute to one registrable domain; others wait. Emails to proven mailboxes, and
 	// links that a subscriber asked for, do not wait. Large providers and the domains of LIMITS_EXEMPT_DOMAINS are exempt. 0: no limit.

@@ -15,8 +15,8 @@ const Email = "email"
 
 // Traffic has what limits a worker's sends.
 type Traffic struct {
-	// Sent is the number of emails and decoys that left within the last minute, by all workers, whatever their outcome:
-	// so the rate depends on the number of requests alone.
+	// Sent is the number of sign-up emails and their decoys that left within the last minute, by all workers, whatever their
+	// outcome: so the rate depends on the number of sign-ups alone. An email that passed is not counted, its decoy is.
 	Sent int
 	// Paused maps paused destinations to the reason.
 	Paused map[string]string
@@ -27,7 +27,8 @@ type Traffic struct {
 const (
 	sentSQL = `
 select count(*) from outbox
-where finished_at > $1::timestamptz and state = 'done' and (kind = 'none' or kind like 'email.%')
+where finished_at > $1::timestamptz and state = 'done' and kind = any($2::text[]) and waits_for is distinct from 'pass'
+  and (kind <> 'none' or exists (select from ledger_events e where e.id = event_id and e.kind = 'subscription.requested'))
   and outcome not in ('dropped', 'rejected', 'expired')`
 	pausedSQL = `
 select destination, reason from pauses where resumed_at is null`
@@ -39,12 +40,14 @@ select exists (select from sending_breakers where closed_at is null),
 
 // Traffic reads the recent sends, the pauses and the sending circuit breakers in one round trip. When email is no
 // longer paused, or the last breaker is closed, the emails that waited for it become due.
-func (w *Worker) Traffic(ctx context.Context) (Traffic, error) {
+//
+// signUps are the kinds that anyone can cause to any address.
+func (w *Worker) Traffic(ctx context.Context, signUps []Kind) (Traffic, error) {
 	var t Traffic
 	var byBreaker, byPause bool
 	err := w.db.Batch(ctx, func(b *pgx.Batch) {
 		t = Traffic{Paused: map[string]string{}}
-		b.Queue(sentSQL, w.now().Add(-time.Minute)).QueryRow(func(row pgx.Row) error { return row.Scan(&t.Sent) })
+		b.Queue(sentSQL, w.now().Add(-time.Minute), withDecoys(signUps)).QueryRow(func(row pgx.Row) error { return row.Scan(&t.Sent) })
 		b.Queue(pausedSQL).Query(func(rows pgx.Rows) error {
 			var destination, reason string
 			_, err := pgx.ForEachRow(rows, []any{&destination, &reason}, func() error {

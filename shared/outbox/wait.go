@@ -31,28 +31,26 @@ const waitChunk = 2000
 // pausedFor is how long an email that waits for a pause stays out of the way. A resumption ends it early.
 const pausedFor = 24 * time.Hour
 
-// Queueing is how QueueSignUps makes messages wait.
-type Queueing struct {
-	// Kinds are the kinds of emails that anyone can cause to any address. Decoys wait as they do.
-	Kinds []Kind
-	// PerMinute is the rate of emails; 0 for no limit.
-	PerMinute int
-}
+// turnEvery is the distance between two messages of one client network in the queue of the rate. It is an order, not a
+// wait: the longer it is, the fewer messages of a network leave before the first one of another (docs/adr/0035).
+const turnEvery = 10 * time.Minute
 
 // Queued counts the messages that began to wait, by reason.
 type Queued struct{ Rate, Breaker int }
 
-// Each due message gets one place: in the queue of the widest circuit breaker that stops it, else in that of the rate.
-// A message to a proven mailbox passes, and a decoy takes its place: how long others wait depends on the number of
-// requests alone.
+// Each due message gets one place: in the queue of the widest circuit breaker that stops it, in the order of the requests;
+// else in that of the rate, where networks take turns, so that a flood from some delays the others little. A message to a
+// proven mailbox passes, and a decoy takes its place: how long others wait depends on the number of requests and their
+// networks (/24 and /48, as for slots) alone. A decoy of a requested link leaves at once, as such a link does.
 const queueSQL = `
 with due as materialized (
     select id, kind, subscriber_id, event_id, domain_hmac, created_at from outbox
     where state = 'ready' and due_at <= $1::timestamptz and coalesce(waits_for, 'slot') = 'slot' and kind = any($2::text[])
+      and (kind <> 'none' or exists (select from ledger_events e where e.id = event_id and e.kind = 'subscription.requested'))
     order by due_at limit $3::integer
     for update skip locked
 ), judged as materialized (
-    select d.*, k.id as breaker,
+    select d.*, k.id as breaker, network(set_masklen(c.ip, case family(c.ip) when 4 then 24 else 48 end)) as network,
            d.kind <> 'none' and mailbox_proven_v1(d.subscriber_id, $1::timestamptz, d.id) as proven
     from due d
     left join event_context c on c.event_id = d.event_id
@@ -62,22 +60,26 @@ with due as materialized (
           and (b.domain_hmac is null and b.network is null or b.domain_hmac = d.domain_hmac or c.ip <<= b.network)
         order by b.domain_hmac is null and b.network is null desc, b.half_open_at desc limit 1) as k on true
 ), placed as (
-    select judged.*, row_number() over (partition by breaker order by created_at, id) as place from judged
+    select judged.*, row_number() over (partition by breaker order by created_at, id) as place,
+           row_number() over (partition by breaker, coalesce(network::text, id::text) order by created_at, id) as turn
+    from judged
 ), breakers as (
     update sending_breakers b
     set next_at = greatest(b.next_at, b.half_open_at, $1::timestamptz) + waiting.n * $5::interval
     from (select breaker, count(*) as n from judged where breaker is not null group by breaker) as waiting
     where b.id = waiting.breaker
     returning b.id, b.next_at - waiting.n * $5::interval as first_at
-), rate as (
-    select greatest($1::timestamptz, (select max(due_at) from outbox where state = 'ready' and waits_for = 'rate')) as last_at
+), turns as (
+    select network(set_masklen(c.ip, case family(c.ip) when 4 then 24 else 48 end)) as network, max(o.due_at) as last_at
+    from outbox o join event_context c using (event_id)
+    where o.state = 'ready' and o.waits_for = 'rate' group by 1
 ), scheduled as (
     select p.id, p.subscriber_id, p.event_id, p.created_at, p.proven,
            case when p.breaker is null then 'rate' else 'breaker' end as waits_for,
-           case when p.breaker is null then rate.last_at + p.place * $4::interval
+           case when p.breaker is null then greatest($1::timestamptz, t.last_at) + p.turn * $4::interval
                 when p.kind = 'email.reconfirm' then b.first_at + (p.place - 1) * $5::interval
                 else least(b.first_at + (p.place - 1) * $5::interval, greatest(p.created_at + $6::interval, $1::timestamptz)) end as due_at
-    from placed p cross join rate left join breakers b on b.id = p.breaker
+    from placed p left join turns t on t.network = p.network left join breakers b on b.id = p.breaker
 ), decoys as (
     insert into outbox (id, kind, subscriber_id, event_id, due_at, deferred_until, created_at, waits_for)
     select gen_random_uuid(), 'none', subscriber_id, event_id, due_at, due_at, created_at, waits_for from scheduled where proven
@@ -91,23 +93,16 @@ with due as materialized (
 )
 select count(*), count(*) filter (where waits_for = 'rate'), count(*) filter (where waits_for = 'breaker') from queued`
 
-// QueueSignUps decides for each due email of some kinds, and each decoy, what it waits for. It claims nothing, and
-// looks at a message once. Afterwards, Claim finds only messages that may leave.
-func (w *Worker) QueueSignUps(ctx context.Context, q Queueing) (Queued, error) {
-	kinds := []string{string(None)}
-	for _, k := range q.Kinds {
-		kinds = append(kinds, string(k))
-	}
-	spacing := time.Duration(0)
-	if q.PerMinute > 0 {
-		spacing = time.Minute / time.Duration(q.PerMinute)
-	}
+// QueueSignUps decides for each due email of signUps, the kinds that anyone can cause to any address, and each decoy,
+// what it waits for. It claims nothing, and looks at a message once. Afterwards, Claim finds only messages that may leave.
+func (w *Worker) QueueSignUps(ctx context.Context, signUps []Kind) (Queued, error) {
+	kinds := withDecoys(signUps)
 	var all Queued
 	for {
 		var seen int
 		var now Queued
 		err := w.db.Batch(ctx, func(b *pgx.Batch) {
-			b.Queue(queueSQL, w.now(), kinds, waitChunk, spacing, TrickleEvery, MaxWait).QueryRow(func(row pgx.Row) error {
+			b.Queue(queueSQL, w.now(), kinds, waitChunk, turnEvery, TrickleEvery, MaxWait).QueryRow(func(row pgx.Row) error {
 				return row.Scan(&seen, &now.Rate, &now.Breaker)
 			})
 		})
@@ -119,6 +114,15 @@ func (w *Worker) QueueSignUps(ctx context.Context, q Queueing) (Queued, error) {
 			return all, nil
 		}
 	}
+}
+
+// withDecoys returns kinds, and that of decoys, as text.
+func withDecoys(kinds []Kind) []string {
+	all := []string{string(None)}
+	for _, k := range kinds {
+		all = append(all, string(k))
+	}
+	return all
 }
 
 // A message that a worker has claimed is left to it: its due_at is the end of the lease.
