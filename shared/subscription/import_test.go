@@ -280,6 +280,34 @@ func TestReconfirm(t *testing.T) {
 	}
 }
 
+// While the sending circuit breaker is open, nobody is asked, for as long as it takes; and no subscriber's restriction is
+// overridden.
+func TestReconfirmWaitsForTheBreaker(t *testing.T) {
+	b := setup(t)
+	queue := outbox.NewWorker(b.db, b.now)
+	b.importList(ListImport{Entries: entries("w1@example.org waiting", "w2@example.org waiting"), Reconfirm: true})
+	b.exec(`insert into sending_breakers (id, reason, opened_at, half_open_at, openings, next_at) values (gen_random_uuid(), 'bounces', $1, $2, 1, $2)`,
+		b.now(), b.now().Add(200*time.Hour))
+	for _, wait := range []time.Duration{time.Minute, 80 * time.Hour, 80 * time.Hour} {
+		b.advance(wait)
+		if _, err := queue.QueueSignUps(t.Context(), outbox.Queueing{Kinds: SignUpKinds(), PerMinute: 60}); err != nil {
+			t.Fatal(err)
+		}
+		if ended, err := queue.EndOverdue(t.Context()); err != nil || ended != 0 {
+			t.Errorf("%d ended, %v", ended, err)
+		}
+		if sent := b.deliver(); len(sent) != 0 {
+			t.Fatalf("sent while the breaker is open: %v", sent)
+		}
+	}
+	b.advance(41 * time.Hour) // half open, and then the trickle
+	sent := b.deliver()
+	b.advance(time.Hour)
+	if sent = append(sent, b.deliver()...); len(sent) != 2 {
+		t.Errorf("%v %v", sent, b.outcomes())
+	}
+}
+
 // reconfirmLink returns the claims of the link in an email that asks once more.
 func (b *fixture) reconfirmLink(typed string) (link token.Link) {
 	b.Helper()

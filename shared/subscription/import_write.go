@@ -36,8 +36,8 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
 where s.id = l.id::uuid`
 
 	insertListedIdentitiesSQL = `
-insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id)
-select l.id::uuid, decode(l.email, 'hex'), decode(l.mailbox, 'hex'), $4::text
+insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id, until)
+select l.id::uuid, decode(l.email, 'hex'), decode(l.mailbox, 'hex'), $4::text, case when l.rowless::boolean then $6::timestamptz end
 from unnest($1::text[], $2::text[], $3::text[], $5::text[]) as l (id, email, mailbox, rowless)
 where l.rowless::boolean or exists (select from subscribers s where s.id = l.id::uuid)
 on conflict (subscriber_id) do nothing`
@@ -144,11 +144,13 @@ func (t *importTx) suppress(b *pgx.Batch, people []*imported) {
 		texts(people, func(p *imported) string { return string(p.State.reason()) }), t.store.key.ID(), t.now)
 }
 
+// identify links the events to the people. Of who is suppressed without a subscription here, only for a while, as after a
+// bounce: the suppression itself stays.
 func (t *importTx) identify(b *pgx.Batch, people []*imported) {
 	b.Queue(insertListedIdentitiesSQL, texts(people, id),
 		texts(people, func(p *imported) string { return hex.EncodeToString(p.hashes.email) }),
 		texts(people, func(p *imported) string { return hex.EncodeToString(p.hashes.mailbox) }), t.store.key.ID(),
-		texts(people, func(p *imported) string { return strconv.FormatBool(p.d.To == Suppressed) }))
+		texts(people, func(p *imported) string { return strconv.FormatBool(p.d.To == Suppressed) }), t.now.Add(identityGrace))
 }
 
 // record appends one event for each entry that changes something. What the list states about the consent of a subscriber
