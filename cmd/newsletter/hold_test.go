@@ -84,9 +84,11 @@ func TestHold(t *testing.T) {
 }
 
 // emails waits until n emails have been sent, and returns their number.
-func (r *running) emails(t *testing.T, n int) int {
+func (r *running) emails(t *testing.T, n int) int { return len(r.inbox(t, n)) }
+
+// inbox waits until n emails have been sent, and returns them, the newest first.
+func (r *running) inbox(t *testing.T, n int) (sent []devstack.Email) {
 	t.Helper()
-	var sent []struct{ Subject string }
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline) && len(sent) < n; time.Sleep(100 * time.Millisecond) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/_local/inbox", nil)
 		if err != nil {
@@ -103,7 +105,7 @@ func (r *running) emails(t *testing.T, n int) int {
 			t.Fatal(err)
 		}
 	}
-	return len(sent)
+	return sent
 }
 
 func TestDisposableRefresh(t *testing.T) {

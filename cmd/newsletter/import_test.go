@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -139,4 +141,42 @@ func TestImportExitStatus(t *testing.T) {
 			t.Errorf("%s: %s", name, output)
 		}
 	}
+}
+
+// TestReconfirm follows who waited on a list of another tool to their confirmation here and its proof, and who had left
+// to their next sign-up.
+func TestReconfirm(t *testing.T) {
+	t.Parallel()
+	path, dir := tool(t), t.TempDir()
+	dev := startDev(t, path, dir)
+	c := console{t, path, dir}
+	const list = "email,subscriber_type,creation_date,unsubscription_date\n" +
+		"wait@example.org,unactivated,2024-02-03,\nleft@example.org,unsubscribed,2024-02-03,2024-05-06 07:08:09\n"
+	c.expect(0, "1 imported: pending", list, "import", "--reconfirm", "/dev/stdin")
+	c.expect(0, "2 unchanged", list, "import", "--reconfirm", "/dev/stdin")
+	sent := dev.inbox(t, 1)
+	if len(sent) != 1 || sent[0].To != "wait@example.org" || !strings.HasPrefix(sent[0].Subject, "Do you still want ") {
+		t.Fatalf("%+v", sent)
+	}
+	c.expect(0, "Asked by email to confirm; the imported list had no confirmation", "", "consent", "proof", "wait@example.org")
+	link := sent[0].Links[slices.IndexFunc(sent[0].Links, func(l string) bool { return strings.Contains(l, "/confirm?") })]
+	response, err := http.Post(link, "application/x-www-form-urlencoded", strings.NewReader("agree=yes"))
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", response, err)
+	}
+	_ = response.Body.Close()
+	c.expect(0, "Status: active", "", "consent", "proof", "wait@example.org")
+	c.expect(0, "text shown       version default-1, en", "", "consent", "proof", "wait@example.org")
+
+	c.expect(0, "left at          2024-05-06T07:08:09Z (according to the list)", "", "consent", "proof", "left@example.org")
+	c.expect(1, "1 refused: unsubscribed", "email\nleft@example.org\n", "import", "--confirmed", "/dev/stdin")
+	response, err = http.Post(dev.url+"/api/newsletter/subscribe", "application/json", strings.NewReader(`{"email":"left@example.org"}`))
+	if err != nil || response.StatusCode != http.StatusAccepted {
+		t.Fatalf("%v %v", response, err)
+	}
+	_ = response.Body.Close()
+	if sent := dev.inbox(t, 2); len(sent) != 2 || sent[0].To != "left@example.org" {
+		t.Errorf("%+v", sent)
+	}
+	c.expect(0, "left@example.org,pending,", "", "export", "--status", "pending")
 }

@@ -290,7 +290,7 @@ func TestReconfirmWaitsForTheBreaker(t *testing.T) {
 		b.now(), b.now().Add(200*time.Hour))
 	for _, wait := range []time.Duration{time.Minute, 80 * time.Hour, 80 * time.Hour} {
 		b.advance(wait)
-		if _, err := queue.QueueSignUps(t.Context(), outbox.Queueing{Kinds: SignUpKinds(), PerMinute: 60}); err != nil {
+		if _, err := queue.QueueSignUps(t.Context(), SignUpKinds()); err != nil {
 			t.Fatal(err)
 		}
 		if ended, err := queue.EndOverdue(t.Context()); err != nil || ended != 0 {
