@@ -13,7 +13,7 @@ create function request_load_v1(
     out locale text, out source jsonb, out request_event_id uuid, out requested_at timestamptz,
     out confirmed_at timestamptz, out ended_at timestamptz, out suppressed text, out mailbox_suppressed text,
     out slots_at timestamptz[], out slots_first boolean[], out slots_own boolean[],
-    out text_id uuid, out text_certain boolean, out recorded text)
+    out text_id uuid, out text_named boolean, out text_certain boolean, out recorded text)
 language plpgsql as $$
 begin
     -- Only the holder of the lock waits for the row, and the reads after it see what the row's last holder committed.
@@ -39,12 +39,13 @@ begin
         from signup_slots l where l.domain_hmac = p_domain_hmac and l.at > p_slots_since;
     end if;
 
-    -- The text in the reader's language, else in its base language, else in English, else any.
+    -- The named version, or the current one if it does not exist; of it the text in the reader's language, else in its
+    -- base language, else in English, else any.
     if p_text_version is not null then
-        select t.id, lower(t.locale) in (lower(p_locale), lower(split_part(p_locale, '-', 1))) or count(*) over () = 1
-        into text_id, text_certain
+        select t.id, t.version = p_text_version, lower(t.locale) in (lower(p_locale), lower(split_part(p_locale, '-', 1))) or count(*) over () = 1
+        into text_id, text_named, text_certain
         from consent_texts t
-        where t.version = coalesce(nullif(p_text_version, ''), (
+        where t.version = coalesce((select c.version from consent_texts c where c.version = p_text_version limit 1), (
             select c.version from consent_texts c group by c.version order by min(c.created_at) desc, c.version desc limit 1))
         order by lower(t.locale) = lower(p_locale) desc, lower(t.locale) = lower(split_part(p_locale, '-', 1)) desc,
                  t.locale = 'en' desc, t.locale

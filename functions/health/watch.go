@@ -87,6 +87,11 @@ func (w *watcher) evaluate(ctx context.Context, d *healthcheck.Details) error {
 		return err
 	}
 	d.Alerts = append(d.Alerts, transitions.Firing()...)
+	cleaned := int64(0)
+	for _, page := range measurements.Pages {
+		cleaned += page.Cleaned
+	}
+	telemetry.Add(ctx, telemetry.CleanedRequests, float64(cleaned))
 	w.publish(ctx, transitions)
 	return nil
 }

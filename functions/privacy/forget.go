@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
@@ -45,7 +46,7 @@ func readErasure(r *httpapi.Request) (address subscription.Address, object bool,
 	var body erasureBody
 	if httpapi.IsForm(r) {
 		form, formErr := httpapi.Form(r, "email", "object")
-		body, err = erasureBody{form.Get("email"), form.Get("object") == "true"}, formErr
+		body, err = erasureBody{form.Get("email"), strings.TrimSpace(form.Get("object")) == "true"}, formErr
 	} else {
 		body, err = httpapi.DecodeJSON[erasureBody](r)
 	}

@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
+	"strings"
 
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
@@ -89,8 +89,8 @@ type linkBody struct {
 
 // emailLink handles a request for a link by address.
 func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	body, channel, err := visitor.ReadBody(r, func(form url.Values, signals httpapi.BotSignals) linkBody {
-		return linkBody{form.Get("email"), form.Get("request"), signals}
+	body, circumstances, channel, err := visitor.ReadBody(r, func(form visitor.Fields, signals httpapi.BotSignals) linkBody {
+		return linkBody{form.Email(), strings.ToLower(strings.TrimSpace(form.Get("request"))), signals}
 	}, "email", "request")
 	if err != nil {
 		return nil, err
@@ -105,14 +105,14 @@ func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	default:
 		mistakes = append(mistakes, httpapi.FieldError{Detail: `This must be "export" or "erase".`, Pointer: "#/request"})
 	}
-	address, mistake := visitor.ParseAddress(body.Email)
+	address, mistake := circumstances.Address(body.Email)
 	if mistake != nil {
 		mistakes = append(mistakes, *mistake)
 	}
 	if len(mistakes) > 0 {
 		return nil, httpapi.Invalid(mistakes...)
 	}
-	request.Address = address
+	request.Address, request.Cleaned = address, circumstances.Cleaned()
 	return h.SendLink(ctx, r, request, "If we keep any data about this address, we have sent a link.",
 		func(t *catalog.Translation) catalog.Page { return t.Pages.PrivacySent })
 }

@@ -204,6 +204,8 @@ var links = functiontest.Links{Open: open, Function: "privacy", Sample: "export-
 
 func TestBotSignals(t *testing.T) { links.TestBotSignals(t) }
 
+func TestCircumstances(t *testing.T) { links.TestCircumstances(t) }
+
 func TestBusyMailboxCountsAgainstLimit(t *testing.T) { links.TestBusyMailbox(t) }
 
 func TestDatabaseUnavailable(t *testing.T) {

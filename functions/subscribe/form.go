@@ -2,9 +2,7 @@ package main
 
 import (
 	"cmp"
-	"net/url"
 	"strings"
-	"unicode"
 
 	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
@@ -27,11 +25,11 @@ type consent struct {
 	TextVersion string `json:"text_version"`
 }
 
-// read returns the sign-up and its channel.
-func read(r *httpapi.Request) (form signUp, channel string, err error) {
-	return visitor.ReadBody(r, func(fields url.Values, signals httpapi.BotSignals) signUp {
+// read returns the sign-up, its circumstances and its channel.
+func read(r *httpapi.Request) (signUp, *visitor.Circumstances, string, error) {
+	return visitor.ReadBody(r, func(fields visitor.Fields, signals httpapi.BotSignals) signUp {
 		form := signUp{
-			Email: fields.Get("email"), Locale: fields.Get("locale"), BotSignals: signals,
+			Email: fields.Email(), Locale: fields.Get("locale"), BotSignals: signals,
 			Consent: consent{TextVersion: fields.Get("text_version")},
 			Source: ledger.SentSource{
 				Page: fields.Get("page"), Referrer: fields.Get("referrer"), Ref: fields.Get("ref"), Origin: fields.Get("utm_source"),
@@ -40,11 +38,8 @@ func read(r *httpapi.Request) (form signUp, channel string, err error) {
 			// Each widget uses its own field name; a script may use ours.
 			CaptchaToken: cmp.Or(fields.Get("captcha_token"), fields.Get("cf-turnstile-response"), fields.Get("h-captcha-response")),
 		}
-		if form.Source.Page == "" { // a form without a script does not know its URL; the browser sends it
-			form.Source.Page = cut(r.Header.Get("Referer"), maxURL)
-		}
 		if fields.Has("granted") {
-			granted := ticked(fields.Get("granted"))
+			granted := fields.Ticked("granted")
 			form.Consent.Granted = &granted
 		}
 		return form
@@ -52,66 +47,49 @@ func read(r *httpapi.Request) (form signUp, channel string, err error) {
 		"utm_content", "locale", "captcha_token", "cf-turnstile-response", "h-captcha-response")
 }
 
-// ticked reports whether a check box was ticked. Browsers send "on" or the box's own value.
-func ticked(value string) bool {
-	switch strings.ToLower(value) {
-	case "", "0", "false", "off", "no":
-		return false
-	}
-	return true
-}
-
-// The maximum lengths in bytes. Longer page and referrer URLs carry state that must not be stored; utm values are short
-// names.
+// The maximum lengths in bytes; longer values are cut. Attributions and versions are short names.
 const (
-	maxURL         = 2048
 	maxAttribution = 256
 	maxVersion     = 64
 	maxToken       = 8192 // Turnstile's have at most 2,048 bytes; hCaptcha documents no limit
 )
 
-// request validates the sign-up and returns all mistakes at once.
-func (f signUp) request(r *httpapi.Request, channel string, sources ledger.Declarations) (subscription.Request, error) {
+// request validates the claims of a sign-up, returns all mistakes at once, and cleans its circumstances.
+func (f signUp) request(r *httpapi.Request, c *visitor.Circumstances, channel string, sources ledger.Declarations) (subscription.Request, error) {
 	var mistakes []httpapi.FieldError
-	wrong := func(pointer, detail string) {
-		mistakes = append(mistakes, httpapi.FieldError{Detail: detail, Pointer: fieldPointer(pointer, channel)})
-	}
-	address, mistake := visitor.ParseAddress(f.Email)
+	address, mistake := c.Address(f.Email)
 	if mistake != nil {
 		mistakes = append(mistakes, *mistake)
 	}
 	if f.Consent.Granted != nil && !*f.Consent.Granted {
-		wrong("consent/granted", "We need your consent: this must be true, or be left out.")
-	}
-	for _, limit := range []struct {
-		pointer, value string
-		most           int
-	}{
-		{"consent/text_version", f.Consent.TextVersion, maxVersion}, {"captcha_token", f.CaptchaToken, maxToken},
-		{"source/page", f.Source.Page, maxURL}, {"source/referrer", f.Source.Referrer, maxURL}, {"source/ref", f.Source.Ref, maxAttribution},
-		{"source/utm_source", f.Source.Origin, maxAttribution}, {"source/utm_medium", f.Source.Medium, maxAttribution},
-		{"source/utm_campaign", f.Source.Campaign, maxAttribution}, {"source/utm_term", f.Source.Term, maxAttribution},
-		{"source/utm_content", f.Source.Content, maxAttribution},
-	} {
-		if len(limit.value) > limit.most {
-			wrong(limit.pointer, "This is too long.")
-		} else if strings.ContainsFunc(limit.value, unicode.IsControl) {
-			wrong(limit.pointer, "Control characters are not allowed.")
-		}
-	}
-	locale, err := ledger.ParseLocale(f.Locale)
-	if err != nil {
-		wrong("locale", `This must be a language tag such as "de" or "pt-BR".`)
+		mistakes = append(mistakes, httpapi.FieldError{
+			Detail: "We need your consent: this must be true, or be left out.", Pointer: fieldPointer("consent/granted", channel),
+		})
 	}
 	if len(mistakes) > 0 {
 		return subscription.Request{}, httpapi.Invalid(mistakes...)
 	}
 	visit := visitor.Visit(r, channel)
-	visit.Sent = f.Source
+	visit.Sent = f.source(r, c, channel)
 	return subscription.Request{
-		Address: address, Locale: locale, Source: sources.Reduce(f.Source), Visit: visit,
-		Consent: subscription.Consent{Granted: f.Consent.Granted != nil, TextVersion: f.Consent.TextVersion},
+		Address: address, Locale: c.Locale("locale", f.Locale), Source: sources.Reduce(visit.Sent), Visit: visit,
+		Consent: subscription.Consent{Granted: f.Consent.Granted != nil, TextVersion: c.Text("text_version", f.Consent.TextVersion, maxVersion)},
+		Cleaned: c.Cleaned(),
 	}, nil
+}
+
+// source returns the cleaned source.
+func (f signUp) source(r *httpapi.Request, c *visitor.Circumstances, channel string) ledger.SentSource {
+	short := func(name, sent string) string { return c.Text(name, sent, maxAttribution) }
+	s := ledger.SentSource{
+		Page: c.URL("page", f.Source.Page), Referrer: c.URL("referrer", f.Source.Referrer), Ref: short("ref", f.Source.Ref),
+		Origin: short("utm_source", f.Source.Origin), Medium: short("utm_medium", f.Source.Medium), Campaign: short("utm_campaign", f.Source.Campaign),
+		Term: short("utm_term", f.Source.Term), Content: short("utm_content", f.Source.Content),
+	}
+	if s.Page == "" && channel == "form" { // a form without a script does not know its URL; the browser sends it
+		s.Page = new(visitor.Circumstances).URL("page", r.Header.Get("Referer"))
+	}
+	return s
 }
 
 // fieldPointer returns the JSON pointer of a member. Forms are not nested.
@@ -121,5 +99,3 @@ func fieldPointer(member, channel string) string {
 	}
 	return "#/" + member
 }
-
-func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }

@@ -44,25 +44,22 @@ func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.R
 }
 
 func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	form, channel, err := read(r)
+	form, circumstances, channel, err := read(r)
 	if err != nil {
 		return nil, err
 	}
-	request, err := form.request(r, channel, h.sources)
+	request, err := form.request(r, circumstances, channel, h.sources)
 	if err != nil {
 		return nil, err
 	}
 	attempt := admission.Request{
-		Client: r.Client, Honeypot: form.Website, StartedAt: form.StartedAt, Captcha: form.CaptchaToken,
+		Client: r.Client, Honeypot: form.Website, StartedAt: form.StartedAt.Time, Captcha: form.CaptchaToken[:min(len(form.CaptchaToken), maxToken)],
 		Domain: request.Address.Domain, RegistrableDomain: request.Address.RegistrableDomain,
 	}
 	return h.Admit(ctx, attempt, func(d admission.Decision) (*httpapi.Response, error) {
 		request.OptIn = h.optIn
 		request.Hold, request.Reasons = d.HoldReason(), d.Reasons
 		outcome, err := h.Store.Request(ctx, request)
-		if errors.Is(err, subscription.ErrUnknownConsent) {
-			return nil, httpapi.Invalid(httpapi.FieldError{Detail: "There is no consent text of this version.", Pointer: "#/consent/text_version"})
-		}
 		if err != nil {
 			return nil, err
 		}

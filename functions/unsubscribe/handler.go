@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"net/url"
 
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
@@ -65,17 +64,19 @@ type addressBody struct {
 
 // emailLink handles a request for a link by address.
 func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	body, channel, err := visitor.ReadBody(r, func(form url.Values, signals httpapi.BotSignals) addressBody {
-		return addressBody{form.Get("email"), signals}
+	body, circumstances, channel, err := visitor.ReadBody(r, func(form visitor.Fields, signals httpapi.BotSignals) addressBody {
+		return addressBody{form.Email(), signals}
 	}, "email")
 	if err != nil {
 		return nil, err
 	}
-	address, mistake := visitor.ParseAddress(body.Email)
+	address, mistake := circumstances.Address(body.Email)
 	if mistake != nil {
 		return nil, httpapi.Invalid(*mistake)
 	}
-	request := visitor.LinkRequest{Address: address, Email: subscription.UnsubscribeLinkEmail, Signals: body.BotSignals, Channel: channel}
+	request := visitor.LinkRequest{
+		Address: address, Email: subscription.UnsubscribeLinkEmail, Signals: body.BotSignals, Cleaned: circumstances.Cleaned(), Channel: channel,
+	}
 	return h.SendLink(ctx, r, request, "If this address is subscribed, we have sent a link to unsubscribe.",
 		func(t *catalog.Translation) catalog.Page { return t.Pages.LinkAccepted })
 }

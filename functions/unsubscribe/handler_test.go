@@ -148,6 +148,8 @@ var links = functiontest.Links{Open: open, Function: "unsubscribe", Sample: "add
 
 func TestBotSignals(t *testing.T) { links.TestBotSignals(t) }
 
+func TestCircumstances(t *testing.T) { links.TestCircumstances(t) }
+
 func TestBusyMailboxCountsAgainstLimit(t *testing.T) { links.TestBusyMailbox(t) }
 
 func TestUnknownAddressGetsSameResponseAndNoEmail(t *testing.T) {

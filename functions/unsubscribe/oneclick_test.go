@@ -117,7 +117,7 @@ func TestBodyWithoutToken(t *testing.T) {
 	b := functiontest.New(t)
 	api := b.Open(open).HTTP
 	for name, status := range map[string]int{
-		"17 KiB": 413, "6 MB": 413, "6 MB in base64": 413, "text marked as base64": 400, "malformed form": 400,
+		"17 KiB": 422, "6 MB": 413, "6 MB in base64": 413, "text marked as base64": 400, "malformed form": 422,
 		"invalid UTF-8": 415, "none": 422, "as in RFC 8058": 422, "address of another person": 202,
 	} {
 		event := oneClick(t, name, "")

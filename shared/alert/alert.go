@@ -53,6 +53,8 @@ type Config struct {
 	// ConfirmedPercent is the confirmed percentage of sign-ups below which they count as an attack. About half are
 	// confirmed on average (openprescribing.net: 62 %).
 	ConfirmedPercent float64 `envDefault:"10"`
+	// PageMin is the least number of a page's requests in a day that are at fault, if they are most of them.
+	PageMin int64 `envDefault:"5"`
 	// BouncesMin is the least number of permanent bounces in a day before BouncePercent applies.
 	BouncesMin int `envDefault:"5"`
 	// BouncePercent is the percentage of a day's emails that bounced at which the alert fires. It is well below the 5

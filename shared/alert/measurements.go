@@ -63,6 +63,8 @@ type Measurements struct {
 	// Requested counts the sign-ups of signUpWindow that need a confirmation, including repeated ones. Confirmed counts
 	// the confirmations in that time.
 	Requested, Confirmed int64
+	// Pages are the pages whose sign-ups, and the forms whose requests for a link, show signs of a fault.
+	Pages []PageRequests
 	// EmailPaused is the reason for which all email is paused, or empty.
 	EmailPaused string
 	// Stopped describes what the sending circuit breakers stop, and what happens by itself; empty while they are closed.
@@ -78,6 +80,17 @@ type Measurements struct {
 	Ledger Evidence
 	// Roles are the database roles of the functions that differ from what the migration set.
 	Roles []ChangedRole
+}
+
+// PageRequests counts the sign-ups and requests for a link of a day by the page that sent them.
+type PageRequests struct {
+	// Name is the page as far as it is declared, such as "https://example.org/blog/*", "other" or "unknown"; for a link, the
+	// email with it.
+	Name     string
+	Requests int64
+	// Cleaned counts those with fields that were cleaned, which are Fields, and TooFast those that were sent too fast.
+	Cleaned, TooFast int64
+	Fields           []string
 }
 
 // Evidence is the state of the proof of the ledger. Ages are 0 if there is nothing of the kind.
@@ -122,6 +135,20 @@ select (select count(*) from (
              and not coalesce(data -> 'reasons' ? 'honeypot', false)
            limit $3::integer) as requested),
        (select count(*) from ledger_events where kind = 'subscription.confirmed' and at > $1::timestamptz)`
+
+// maxPageRequests bounds the newest events by which pages are judged.
+const maxPageRequests = 5000
+
+const pagesSQL = `
+select page, count(distinct id), count(distinct id) filter (where field is not null),
+       count(distinct id) filter (where data -> 'reasons' ? 'too_fast'), coalesce(array_agg(distinct field) filter (where field is not null), '{}')
+from (select id, at, channel, data,
+             case kind when 'subscription.requested' then coalesce(source ->> 'page', 'unknown') when 'link.requested' then data ->> 'purpose' end as page
+      from (select * from ledger_events order by id desc limit $2::integer) as newest) as requests
+left join lateral jsonb_array_elements_text(data -> 'cleaned') as field on true
+where at > $1::timestamptz and channel in ('form', 'api') and page is not null
+group by page having count(field) > 0 or count(*) filter (where data -> 'reasons' ? 'too_fast') > 0
+order by page`
 
 const pausedSQL = `select coalesce((select reason from pauses where destination = 'email' and resumed_at is null limit 1), '')`
 
@@ -191,6 +218,12 @@ func (s *Store) queries(now time.Time) []query {
 		{[]Rule{Bombing}, func(b *pgx.Batch, m *Measurements) {
 			b.Queue(signUpsSQL, now.Add(-signUpWindow-signUpLag), now.Add(-signUpLag), outbox.MaxCounted).QueryRow(func(row pgx.Row) error {
 				return row.Scan(&m.Requested, &m.Confirmed)
+			})
+		}},
+		{[]Rule{Page}, func(b *pgx.Batch, m *Measurements) {
+			b.Queue(pagesSQL, now.Add(-24*time.Hour), maxPageRequests).Query(func(rows pgx.Rows) (err error) {
+				m.Pages, err = pgx.CollectRows(rows, pgx.RowToStructByPos[PageRequests])
+				return err
 			})
 		}},
 		{[]Rule{EmailPaused}, func(b *pgx.Batch, m *Measurements) {

@@ -24,6 +24,7 @@ const (
 	SignUpBurst        Rule = "signup_burst"        // similar sign-ups are held
 	Held               Rule = "held"                // emails are held for another reason, which is the subject
 	Flagged            Rule = "flagged"             // requests with a filled honeypot are held
+	Page               Rule = "page"                // a page sends values that nothing can use; the subject is the page or the form
 	Bounces            Rule = "bounces"             // too many emails bounce
 	FeedbackMissing    Rule = "feedback_missing"    // SES reports no events of the emails that it sends
 	FeedbackUnreadable Rule = "feedback_unreadable" // events of SES cannot be read
@@ -63,6 +64,7 @@ var texts = map[Rule]text{
 	SignUpBurst:        {"Similar sign-ups are held for review", "`newsletter hold list` shows them; release or reject them, or let them expire."},
 	Held:               {"Emails are held for review", "`newsletter hold list` shows them, and docs/risk.md explains the reasons; release or reject them, or let them expire."},
 	Flagged:            {"Requests with a filled honeypot are held", "Most of them are from bots. A browser or password manager can fill in the field, too: `newsletter hold list` shows them; release those that look like a person's, and leave the others, which end after 72 hours."},
+	Page:               {"A page sends useless values", "The visitors are served, but what the page fills in is lost: correct its form. `newsletter source list` shows pages as sent; one that is declared (signup.sources) has an alert of its own."},
 	Bounces:            {"High bounce rate", "Amazon reviews accounts above 5 %. `newsletter perf` and the source of the sign-ups show where they come from."},
 	FeedbackMissing:    {"No events from SES", "SES sends, but reports no deliveries, bounces or complaints, so nobody is suppressed. Deploy the stack again, which creates the configuration set and its event destination; check in the SES console that the destination is enabled, and read the log of the engagement function."},
 	FeedbackUnreadable: {"Unreadable events from SES", "The log of the engagement function has their types. A bounce or complaint among them suppressed nobody: SES's suppression list has the address; add it here with `newsletter suppression add`."},
@@ -183,6 +185,7 @@ func (c Config) signUps(m Measurements, all *findings) {
 		all.add(Bombing, "", Critical, "%.0f sign-ups a minute in the last %s, of which %.0f %% were confirmed.",
 			float64(m.Requested)/signUpWindow.Minutes(), formatDuration(signUpWindow), 100*float64(m.Confirmed)/float64(m.Requested))
 	}
+	c.pages(m.Pages, all)
 	flagged := int64(0)
 	for _, reason := range slices.Sorted(maps.Keys(m.Outbox.HeldByReason)) {
 		switch n := m.Outbox.HeldByReason[reason]; {
@@ -196,6 +199,27 @@ func (c Config) signUps(m Measurements, all *findings) {
 	}
 	if flagged > 0 {
 		all.add(Flagged, "", Warning, "%s held, because the honeypot was filled in.", plural(flagged, "email is", "emails are"))
+	}
+}
+
+// pages finds the pages at fault by what most of their requests have in common.
+func (c Config) pages(pages []PageRequests, all *findings) {
+	for _, p := range pages {
+		var what []string
+		for _, fault := range []struct {
+			requests int64
+			text     string
+		}{
+			{p.Cleaned, "have fields that were cleaned: " + strings.Join(p.Fields, ", ")},
+			{p.TooFast, "were sent within a second of the time that the page reports as its start"},
+		} {
+			if fault.requests >= c.PageMin && 2*fault.requests > p.Requests {
+				what = append(what, fmt.Sprintf("%d of its %d requests of the last day %s.", fault.requests, p.Requests, fault.text))
+			}
+		}
+		if len(what) > 0 {
+			all.add(Page, p.Name, Warning, "%s", strings.Join(what, " "))
+		}
 	}
 }
 

@@ -41,6 +41,8 @@ func only(in map[time.Duration]Counts, window time.Duration, requests, errors in
 }
 
 // failing returns the measurements of a destination whose deliveries fail.
+func pages(all ...PageRequests) Measurements { return Measurements{Pages: all} }
+
 func failing(destination string, age time.Duration) Measurements {
 	return Measurements{Outbox: outbox.Depth{Failing: []outbox.FailingDestination{{Destination: destination, Count: 20, Age: age}}}}
 }
@@ -84,6 +86,9 @@ func TestRules(t *testing.T) {
 		"10 % confirmed":                  {Measurements{Requested: 1000, Confirmed: 100}, ""},
 		"sign-up burst":                   {held("signup_burst"), "signup_burst//warning"},
 		"held for other reasons":          {held("disposable", "signup_burst", "captcha"), "held/captcha/warning held/disposable/warning signup_burst//warning"},
+		"four requests of a page cleaned": {pages(PageRequests{"a", 4, 4, 0, []string{"locale"}}), ""},
+		"half of a page's requests":       {pages(PageRequests{"a", 10, 5, 5, nil}), ""},
+		"most of a page's requests":       {pages(PageRequests{"a", 9, 5, 0, []string{"locale"}}, PageRequests{"b", 100, 1, 51, nil}), "page/a/warning page/b/warning"},
 		"filled honeypots":                {held("honeypot", "honeypot,too_fast"), "flagged//warning"},
 		"4 bounces":                       {Measurements{Sent: 10, Bounced: 4}, ""},
 		"5 bounces":                       {Measurements{Sent: 250, Bounced: 5}, "bounces//warning"},

@@ -3,6 +3,7 @@ package alert_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -190,6 +191,35 @@ func TestMeasure(t *testing.T) {
 		!m.AllStopped || !strings.HasPrefix(m.Stopped, "Email to unproven mailboxes is stopped (all: bounces; sign-ups of a network: complaints); 1 wait. From ") ||
 		m.Outbox.Ready != 3 || m.Outbox.Dead != 1 || m.PrivacyDue != 1 || !m.PrivacyDueAt.Equal(r.now.AddDate(0, 0, 7)) {
 		t.Errorf("%+v", m)
+	}
+}
+
+// TestPagesAreMeasured counts the sign-ups of a day by page, and the requests for a link by email.
+func TestPagesAreMeasured(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	event := func(age time.Duration, kind, channel, source, data string) {
+		r.exec(`insert into ledger_events (id, at, kind, actor, channel, request_id, source, data)
+			values (gen_random_uuid(), $1, $2, 'visitor', $3, 'test', $4::text::jsonb, $5::text::jsonb)`, r.now.Add(-age), kind, channel, source, data)
+	}
+	const signUp, blog = "subscription.requested", `{"page":"https://example.org/blog/*"}`
+	event(time.Hour, signUp, "form", blog, `{"cleaned":["locale","utm_term"],"reasons":["too_fast"]}`)
+	event(time.Hour, signUp, "api", blog, `{"cleaned":["locale"]}`)
+	event(time.Hour, signUp, "api", blog, `{}`)
+	event(25*time.Hour, signUp, "api", blog, `{"cleaned":["page"]}`)
+	event(time.Hour, signUp, "link", blog, `{"cleaned":["page"]}`) // not of a page
+	event(time.Hour, signUp, "form", `{}`, `{"reasons":["too_fast"]}`)
+	event(time.Hour, signUp, "form", `{"page":"other"}`, `{"reasons":["disposable"]}`)
+	event(time.Hour, "link.requested", "form", `{}`, `{"purpose":"unsubscribe_link","cleaned":["started_at"]}`)
+	event(time.Hour, "subscription.confirmed", "form", `{}`, `{"cleaned":["page"]}`)
+	m, err := r.Measure(t.Context())
+	want := []alert.PageRequests{
+		{Name: "https://example.org/blog/*", Requests: 3, Cleaned: 2, TooFast: 1, Fields: []string{"locale", "utm_term"}},
+		{Name: "unknown", Requests: 1, TooFast: 1, Fields: []string{}},
+		{Name: "unsubscribe_link", Requests: 1, Cleaned: 1, Fields: []string{"started_at"}},
+	}
+	if err != nil || !reflect.DeepEqual(m.Pages, want) {
+		t.Errorf("%+v, %v, want %+v", m.Pages, err, want)
 	}
 }
 

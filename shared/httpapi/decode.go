@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -18,8 +17,9 @@ const maxDepth = 8
 // DecodeJSON reads the body as one JSON object into a T.
 //
 // It returns a 415 problem for a body that is not application/json, a 400 for anything but exactly one JSON object in
-// valid UTF-8 without duplicate names, NUL characters or more than 8 levels, and a 422 for unknown members and wrong
-// types. Names are case-sensitive. A null is the zero value.
+// valid UTF-8 without duplicate names or more than 8 levels, and a 422 for unknown members and wrong types. Names are
+// case-sensitive. A null is the zero value. A text may have any characters, also NUL; half of a surrogate pair, as a page
+// that cuts texts sends it, is read as U+FFFD.
 func DecodeJSON[T any](r *Request) (into T, err error) {
 	defer func(began time.Time) { r.decoded(began, err) }(time.Now())
 	body, err := r.body()
@@ -32,7 +32,7 @@ func DecodeJSON[T any](r *Request) (into T, err error) {
 	if err := scan(body); err != nil {
 		return into, err
 	}
-	err = jsonv2.Unmarshal(body, &into, jsonv2.RejectUnknownMembers(true))
+	err = jsonv2.Unmarshal(body, &into, lenient, jsonv2.RejectUnknownMembers(true))
 	if err == nil {
 		return into, nil
 	}
@@ -47,25 +47,24 @@ func DecodeJSON[T any](r *Request) (into T, err error) {
 	return into, Invalid(at(string(semantic.JSONPointer), detail))
 }
 
+// lenient accepts what JSON's grammar allows in texts.
+var lenient = jsontext.AllowInvalidUTF8(true)
+
 // scan checks the JSON text before it is decoded.
 func scan(body []byte) error {
 	if !utf8.Valid(body) {
 		return malformed("The body is not valid UTF-8.")
 	}
-	tokens := jsontext.NewDecoder(bytes.NewReader(body))
+	tokens := jsontext.NewDecoder(bytes.NewReader(body), lenient)
 	if tokens.PeekKind() != '{' && tokens.PeekKind() != jsontext.KindInvalid {
 		return malformed("The body must be a JSON object.")
 	}
 	for {
-		token, err := tokens.ReadToken()
-		if err != nil {
+		if _, err := tokens.ReadToken(); err != nil {
 			return malformedJSON(err)
 		}
 		if tokens.StackDepth() > maxDepth {
 			return malformed("The body nests too deeply: at most 8 levels are accepted.")
-		}
-		if token.Kind() == '"' && strings.Contains(token.String(), "\x00") {
-			return malformedAt(string(tokens.StackPointer()), "NUL characters are not allowed.")
 		}
 		if tokens.StackDepth() == 0 {
 			break
@@ -97,15 +96,15 @@ func describe(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	if t == reflect.TypeFor[Moment]() {
+		return "a time such as \"2026-01-31T12:00:00Z\", as a text, or a number of milliseconds"
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "a string"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Struct, reflect.Map:
-		if t.PkgPath() == "time" {
-			return "a time such as \"2026-01-31T12:00:00Z\""
-		}
 		return "an object"
 	case reflect.Slice, reflect.Array:
 		return "an array"

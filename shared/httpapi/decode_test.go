@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -39,9 +38,9 @@ func TestJSONBodies(t *testing.T) {
 		"duplicate, escaped":  {`{"email":"x","\u0065mail":"y"}`, 400, "#/email", "twice"},
 		"duplicate inside":    {`{"consent":{"granted":true,"granted":false}}`, 400, "#/consent/granted", "twice"},
 		"invalid UTF-8":       {"{\"email\":\"\xff\"}", 400, "", "not valid UTF-8"},
-		"lone surrogate":      {`{"email":"\ud800"}`, 400, "#/email", "not valid JSON here"},
-		"NUL":                 {`{"email":"a\u0000b"}`, 400, "#/email", "NUL"},
-		"NUL in a name":       {`{"a\u0000":1}`, 400, "#", "not repeated"},
+		"lone surrogate":      {`{"email":"\ud800"}`, 202, "", ""},
+		"NUL":                 {`{"email":"a\u0000b"}`, 202, "", ""},
+		"NUL in a name":       {`{"a\u0000":1}`, 422, "#", "not repeated"},
 		"raw NUL":             {"{\"email\":\"a\x00b\"}", 400, "#/email", "not valid JSON here"},
 		"8 levels":            {nested(8), 202, "", ""},
 		"9 levels":            {nested(9), 400, "", "8 levels"},
@@ -57,9 +56,11 @@ func TestJSONBodies(t *testing.T) {
 		"object in a list":    {`{"tags":["a",{}]}`, 422, "#/tags/1", "a string"},
 		"text for a number":   {`{"count":"1"}`, 422, "#/count", "a number"},
 		"huge number":         {`{"count":1e400}`, 422, "#/count", "a number"},
-		"not a time":          {`{"started_at":"yesterday"}`, 422, "#/started_at", "a time such as"},
+		"not a time":          {`{"started_at":"yesterday"}`, 202, "", ""},
+		"a number of ms":      {`{"started_at":1795990000000}`, 202, "", ""},
+		"no time at all":      {`{"started_at":{"at":1}}`, 422, "#/started_at", "a time such as"},
 		"largest":             {`{"email":"` + strings.Repeat("x", maxBodyBytes-12) + `"}`, 202, "", ""},
-		"too large":           {`{"email":"` + strings.Repeat("x", maxBodyBytes-11) + `"}`, 413, "", "16 KiB"},
+		"too large":           {`{"email":"` + strings.Repeat("x", maxBodyBytes-11) + `"}`, 413, "", "64 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +92,6 @@ func TestProblemsRepeatNoForeignNames(t *testing.T) {
 	for body, pointer := range map[string]string{
 		`{"` + strings.Repeat("ü", 4000) + `":1}`:           "#",
 		`{"jane@example.org":1}`:                            "#",
-		`{"jane@example.org":"\u0000"}`:                     "#",
 		`{"192.0.2.7":1,"192.0.2.7":1}`:                     "#",
 		`{"q7Xv0ZcK3mTf9sLwR2yBn8HdUeJ5gPaVbQ1oMiCtX4k":1}`: "#",
 		`{"source":{"jane@example.org":1}}`:                 "#/source",
@@ -103,11 +103,6 @@ func TestProblemsRepeatNoForeignNames(t *testing.T) {
 		if len(p.Errors) != 1 || p.Errors[0].Pointer != pointer {
 			t.Errorf("%.60s: %+v, want a pointer to %s", body, p.Errors, pointer)
 		}
-	}
-	form := post(formPath, "application/x-www-form-urlencoded", "jane%40example.org=%00")
-	form.Headers["accept"] = "application/json"
-	if p := readProblem(t, newTestAPI().Serve(t.Context(), form)); len(p.Errors) != 1 || p.Errors[0].Pointer != "#" {
-		t.Errorf("form: %+v", p.Errors)
 	}
 }
 
@@ -156,25 +151,24 @@ func TestForms(t *testing.T) {
 		"empty JSON":               {"application/json", "", 200, ""},
 		"repeated unknown":         {urlencoded, "x=1&x=2&email=j", 200, "j"},
 		"markup":                   {urlencoded, "email=%3Cscript%3E", 200, "&lt;script&gt;"},
-		"repeated known":           {urlencoded, "email=a&email=b", 400, "email: This field appears twice."},
-		"repeated known multipart": {multipart, part("email", "a") + part("email", "b") + "--b--\r\n", 400, "twice"},
-		"bad escape":               {urlencoded, "email=%zz", 400, "cannot be read"},
-		"semicolons":               {urlencoded, "email=a;x=b", 400, "cannot be read"},
-		"NUL":                      {urlencoded, "email=a%00", 400, "email: This must be valid UTF-8"},
-		"NUL in a name":            {urlencoded, "a%00=1", 400, "name of a form field"},
-		"invalid UTF-8":            {urlencoded, "x=%ff", 400, "x: This must be valid UTF-8"},
-		"too many fields":          {urlencoded, manyFields(65), 400, "too many fields"},
-		"most fields":              {urlencoded, manyFields(64), 200, ""},
-		"too many parts":           {multipart, strings.Repeat(part("a", "1"), 66) + "--b--\r\n", 400, "too many fields"},
+		"repeated known":           {urlencoded, "email=a&email=b", 200, "a|b"},
+		"repeated known multipart": {multipart, part("email", "a") + part("email", "b") + "--b--\r\n", 200, "a|b"},
+		"bad escape":               {urlencoded, "email=%zz%4", 200, "%zz%4"},
+		"semicolons":               {urlencoded, "email=a;x=b", 200, "a;x=b"},
+		"a name in escapes":        {urlencoded, "%65mail=a", 200, "a"},
+		"NUL elsewhere":            {urlencoded, "a%00=1&x=%00&email=j", 200, "j"},
+		"invalid UTF-8 elsewhere":  {urlencoded, "x=%ff&\xff=1&email=j", 200, "j"},
+		"many fields":              {urlencoded, strings.Repeat("x=1&", 9000) + "email=j", 200, "j"},
+		"many parts":               {multipart, strings.Repeat(part("a", "1"), 500) + part("email", "j") + "--b--\r\n", 200, "j"},
 		"multipart, no boundary":   {"multipart/form-data", part("email", "x"), 400, "cannot be read"},
 		"multipart, cut":           {multipart, part("email", "x"), 400, "cannot be read"},
-		"multipart, no name":       {multipart, "--b\r\n\r\nx\r\n--b--\r\n", 400, "cannot be read"},
+		"multipart, no name":       {multipart, "--b\r\n\r\nx\r\n" + part("email", "j") + "--b--\r\n", 200, "j"},
 		"multipart, bad type":      {"multipart/form-data; boundary", "x", 400, "cannot be read"},
-		"file": {multipart, "--b\r\nContent-Disposition: form-data; name=\"email\"; filename=\"a.txt\"\r\n\r\nx\r\n--b--\r\n", 400,
-			"cannot be read"},
+		"file": {multipart, "--b\r\nContent-Disposition: form-data; name=\"email\"; filename=\"a.txt\"\r\n\r\nx\r\n" + part("email", "j") + "--b--\r\n", 200,
+			"<p>j</p>"},
 		"JSON":      {"application/json", `{"email":"x"}`, 415, "multipart/form-data"},
 		"no type":   {"", "email=x", 415, "multipart/form-data"},
-		"too large": {urlencoded, "email=" + strings.Repeat("x", maxBodyBytes), 413, "16 KiB"},
+		"too large": {urlencoded, "email=" + strings.Repeat("x", maxBodyBytes), 413, "64 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -190,13 +184,4 @@ func TestForms(t *testing.T) {
 			checkPage(t, got.Response.Headers["Content-Security-Policy"], got.Response.Body)
 		})
 	}
-}
-
-func manyFields(n int) string {
-	var fields []string
-	for i := range n {
-		fields = append(fields, "f"+string(rune('0'+i/10))+string(rune('0'+i%10))+"=1")
-	}
-	slices.Sort(fields)
-	return strings.Join(fields, "&")
 }

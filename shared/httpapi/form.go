@@ -1,33 +1,23 @@
 package httpapi
 
 import (
-	"bytes"
-	"errors"
-	"io"
-	"maps"
 	"mime"
-	"mime/multipart"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
-const (
-	// maxFormFields is the maximum number of fields; the longest form has 17.
-	maxFormFields = 64
-	// maxName is the maximum length in bytes of a name that a response repeats; our longest has 21.
-	maxName = 24
-	// formTypes lists the content types of HTML forms, for problem details.
-	formTypes = "application/x-www-form-urlencoded or multipart/form-data"
-)
+// formTypes lists the content types of HTML forms, for problem details.
+const formTypes = "application/x-www-form-urlencoded or multipart/form-data"
 
-// Form parses the body of an HTML form, urlencoded or multipart. An empty body of any type is an empty form.
+// Form returns the known fields of an HTML form, urlencoded or multipart, with all their values. An empty body of any type
+// is an empty form.
 //
-// known lists the fields that the caller reads. Form returns a 400 problem if one of them is repeated; it keeps other
-// fields as they are. It also returns a 400 for file uploads, more than 64 fields, NUL characters and invalid UTF-8,
-// and a 415 for any other content type.
+// It reads like a browser's form was written, and refuses nothing for a value: an invalid escape stays as it is, and
+// values may be any bytes. Other fields and files are not looked at. It returns a 400 problem for a multipart body that is
+// none, and a 415 for any other content type.
 func Form(r *Request, known ...string) (fields url.Values, err error) {
 	defer func(began time.Time) { r.decoded(began, err) }(time.Now())
 	body, err := r.body()
@@ -39,66 +29,87 @@ func Form(r *Request, known ...string) (fields url.Values, err error) {
 	}
 	switch r.mediaType() {
 	case "application/x-www-form-urlencoded":
-		if fields, err = url.ParseQuery(string(body)); err != nil {
-			return nil, malformed("The form cannot be read.")
-		}
+		return urlencodedFields(string(body), known), nil
 	case "multipart/form-data":
-		if fields, err = multipartFields(r.Header.Get("Content-Type"), body); err != nil {
-			return nil, err
-		}
+		return multipartFields(r.Header.Get("Content-Type"), string(body), known)
 	default:
 		return nil, unsupported(formTypes)
 	}
-	return fields, checkFields(fields, known)
 }
 
-func checkFields(fields url.Values, known []string) error {
-	if len(fields) > maxFormFields {
-		return malformed("The form has too many fields.")
-	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if !isText(name) {
-			return malformed("The name of a form field is not valid UTF-8 without NUL characters.")
-		}
-		if slices.ContainsFunc(fields[name], func(value string) bool { return !isText(value) }) {
-			return malformedAt("/"+pointerToken(name), "This must be valid UTF-8 without NUL characters.")
-		}
-		if len(fields[name]) > 1 && slices.Contains(known, name) {
-			return malformedAt("/"+pointerToken(name), "This field appears twice.")
+// urlencodedFields parses a body as browsers do (WHATWG URL §5.1).
+func urlencodedFields(body string, known []string) url.Values {
+	fields := url.Values{}
+	for pair := range strings.SplitSeq(body, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if name = unescape(name); slices.Contains(known, name) {
+			fields.Add(name, unescape(value))
 		}
 	}
-	return nil
+	return fields
 }
 
-func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+// unescape decodes "+" and percent-encoded bytes. A percent sign before anything else stays.
+func unescape(s string) string {
+	if !strings.ContainsAny(s, "+%") {
+		return s
+	}
+	decoded := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%' && i+2 < len(s):
+			if b, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				c = byte(b)
+				i += 2
+			}
+		}
+		decoded = append(decoded, c)
+	}
+	return string(decoded)
+}
 
-func multipartFields(contentType string, body []byte) (url.Values, error) {
+// multipartFields parses a body of RFC 7578. It cuts it up itself, because mime/multipart refuses the whole form for a
+// control character in the name of any field.
+func multipartFields(contentType, body string, known []string) (url.Values, error) {
 	unreadable := malformed("The multipart form cannot be read.")
 	_, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil || parameters["boundary"] == "" {
 		return nil, unreadable
 	}
-	fields := url.Values{}
-	parts := multipart.NewReader(bytes.NewReader(body), parameters["boundary"])
-	for range maxFormFields + 1 {
-		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
-			return fields, nil
+	fields, delimiter := url.Values{}, "\r\n--"+parameters["boundary"]
+	_, rest, found := strings.Cut("\r\n"+body, delimiter)
+	for found && !strings.HasPrefix(rest, "--") {
+		var part string
+		part, rest, found = strings.Cut(rest, delimiter)
+		header, value, _ := strings.Cut(part, "\r\n\r\n")
+		if name, isFile := fieldName(header); !isFile && slices.Contains(known, name) {
+			fields.Add(name, value)
 		}
-		if err != nil || part.FormName() == "" || part.FileName() != "" {
-			return nil, unreadable
-		}
-		value, err := io.ReadAll(part) // bounded by the body
-		if err != nil {
-			return nil, unreadable
-		}
-		fields.Add(part.FormName(), string(value))
 	}
-	return nil, malformed("The form has too many fields.")
+	if !found {
+		return nil, unreadable
+	}
+	return fields, nil
 }
 
-// pointerToken escapes a name for a JSON pointer (RFC 6901 §3).
-func pointerToken(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+// fieldName returns the name in the header of a part, and whether the part is a file.
+func fieldName(header string) (name string, isFile bool) {
+	for line := range strings.SplitSeq(header, "\r\n") {
+		field, value, _ := strings.Cut(line, ":")
+		if strings.EqualFold(field, "Content-Disposition") {
+			_, parameters, _ := mime.ParseMediaType(value) // nothing for an invalid one
+			_, isFile = parameters["filename"]
+			return parameters["name"], isFile
+		}
+	}
+	return "", false
+}
+
+// maxName is the maximum length in bytes of a name that a response repeats; our longest has 21.
+const maxName = 24
 
 // at returns the error at a JSON pointer (RFC 6901). The pointer may contain names that the client chose: a name that
 // none of our members could have is cut off, so that the pointer refers to the enclosing object.

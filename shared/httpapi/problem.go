@@ -121,12 +121,19 @@ func malformedAt(pointer, detail string) *Problem {
 
 func tooLarge() *Problem {
 	return newProblem("body-too-large", http.StatusRequestEntityTooLarge, "The request is too large.",
-		"At most 16 KiB are accepted.")
+		"At most 64 KiB are accepted.")
 }
 
 func unsupported(wanted string) *Problem {
 	return newProblem("unsupported-media-type", http.StatusUnsupportedMediaType, "The content type is not supported.",
 		"Send "+wanted+".")
+}
+
+// encodedContent returns the 415 for a compressed body.
+func encodedContent() *Problem {
+	p := unsupported("the body without a content encoding")
+	p.Header = http.Header{"Accept-Encoding": {"identity"}} // RFC 9110 §12.5.3
+	return p
 }
 
 func seconds(d time.Duration) string {

@@ -15,8 +15,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// maxBodyBytes is the maximum size of a body; a sign-up is below 2 KiB.
-const maxBodyBytes = 16 << 10
+// maxBodyBytes is the maximum size of a body. A sign-up is below 2 KiB; the rest is for what a page adds to its form, which
+// must not refuse a visitor.
+const maxBodyBytes = 64 << 10
 
 // maxUserAgentBytes is the length to which a User-Agent is cut; real ones are below 300 bytes.
 const maxUserAgentBytes = 512
@@ -101,6 +102,9 @@ func (r *Request) Sibling(name string) string {
 // body returns the decoded body. It is decoded only when a route reads it, because one-click unsubscribe must accept
 // any body (RFC 8058).
 func (r *Request) body() ([]byte, error) {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, encodedContent()
+	}
 	size := len(r.text)
 	if r.encoded {
 		size = base64.StdEncoding.DecodedLen(size) - 2 // padding counts up to two bytes too many

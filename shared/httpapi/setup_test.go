@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ type input struct {
 	} `json:"consent"`
 	Tags  []string       `json:"tags"`
 	Count int            `json:"count"`
-	At    time.Time      `json:"started_at"`
+	At    Moment         `json:"started_at,omitzero"`
 	More  map[string]any `json:"more"`
 }
 
@@ -51,7 +52,7 @@ func newTestAPI() *API {
 		if err != nil {
 			return nil, err
 		}
-		return HTML(http.StatusOK, Page{Title: "Done", Paragraphs: []string{fields.Get("email")}}), nil
+		return HTML(http.StatusOK, Page{Title: "Done", Paragraphs: []string{strings.Join(fields["email"], "|")}}), nil
 	}
 	show := func(_ context.Context, r *Request) (*Response, error) {
 		return Text(http.StatusOK, r.QueryToken()).WithOutcome("shown"), nil

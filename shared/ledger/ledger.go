@@ -69,6 +69,9 @@ type Data struct {
 	Outcome string `json:"outcome,omitempty"`
 	// Reasons names the checks that a request failed, such as "honeypot".
 	Reasons []string `json:"reasons,omitempty"`
+	// Cleaned names the fields of a request whose values were cleaned, such as "utm_campaign": the page sends what
+	// nothing can use.
+	Cleaned []string `json:"cleaned,omitempty"`
 	// Provider is the mailbox provider's bucket, such as "google".
 	Provider string `json:"provider,omitempty"`
 	// From and To are the states before and after; equal if nothing changed.

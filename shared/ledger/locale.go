@@ -26,6 +26,20 @@ func ParseLocale(s string) (Locale, error) {
 	return Locale(s), nil
 }
 
+// CleanLocale returns the language of what a page, a browser or a program's settings call one, such as "de_AT.UTF-8@euro"
+// or the first of "de-AT,de;q=0.9"; empty if there is none.
+func CleanLocale(s string) Locale {
+	s = strings.TrimSpace(s)
+	if end := strings.IndexAny(s, ",;.@ "); end >= 0 {
+		s = s[:end]
+	}
+	locale, err := ParseLocale(strings.ReplaceAll(s, "_", "-"))
+	if err != nil {
+		return ""
+	}
+	return locale
+}
+
 // scripts are those that distinguish translations of a language (CLDR, "likelySubtags.xml"). Any other subtag of four
 // letters may be a name.
 var scripts = []string{"arab", "cyrl", "deva", "guru", "hans", "hant", "latn", "tfng"}

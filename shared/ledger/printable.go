@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// Printable returns s fit for a PostgreSQL text column. It drops invalid UTF-8 and control characters, such as the
-// NUL that PostgreSQL refuses, and cuts the rest to at most limit bytes at a character boundary.
+// Printable returns s fit for a PostgreSQL text column and for its readers. It drops invalid UTF-8 and what cannot be
+// seen: control characters, such as the NUL that PostgreSQL refuses, characters that reorder text, and those without a
+// width. It cuts the rest to at most limit bytes at a character boundary.
 func Printable(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || unicode.IsControl(r) {
+		if r == utf8.RuneError || !unicode.IsGraphic(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) {
 			return -1
 		}
 		return r

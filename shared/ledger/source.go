@@ -49,6 +49,7 @@ func ParseSource(text string) Source {
 
 // cleanURL keeps the host: it belongs to a site, even if it is a network address.
 func cleanURL(raw string) string {
+	raw, _, _ = strings.Cut(raw, "?")
 	parsed, err := url.Parse(Printable(raw, 4*maxURL))
 	if err != nil || parsed.Opaque != "" {
 		return ""

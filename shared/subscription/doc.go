@@ -12,6 +12,6 @@
 //   - An operation reads the clock while it holds its locks, so the order of times is the order of operations.
 //
 // Failure policy: after an error of the database, the operation may or may not have happened; repeating it leads to the
-// same result. Invalid input and links return ErrUnknown, ErrUnknownConsent or an *AddressError, and nothing is
+// same result. Invalid input and links return ErrUnknown or an *AddressError, and nothing is
 // written. No error contains personal data.
 package subscription

@@ -39,7 +39,8 @@ type addressQuery struct {
 	text            *textWanted // nil for no consent text
 }
 
-// textWanted names a consent text: a version, or the current one if empty, in the closest language to locale.
+// textWanted names a consent text: a version, or the current one if that is empty or does not exist, in the closest
+// language to locale.
 type textWanted struct {
 	version string
 	locale  ledger.Locale
@@ -58,10 +59,10 @@ func (a *addressState) load(b *pgx.Batch, before time.Time, q addressQuery) {
 		*a = addressState{suppressions: suppressions{known: true}}
 		var at []time.Time
 		var first, own []bool
-		var certain *bool
+		var named, certain *bool
 		err := found.Scan(append(a.row.columns(),
 			(*zeronull.Text)(&a.suppressions.reason), (*zeronull.Text)(&a.suppressions.mailbox), &at, &first, &own,
-			(*zeronull.UUID)(&a.consent.id), &certain, (*zeronull.Text)(&a.recorded))...)
+			(*zeronull.UUID)(&a.consent.id), &named, &certain, (*zeronull.Text)(&a.recorded))...)
 		if err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ func (a *addressState) load(b *pgx.Batch, before time.Time, q addressQuery) {
 			a.slots = append(a.slots, slot{at[i], first[i], own[i]})
 		}
 		a.row.exists = a.row.ID != uuid.Nil
-		a.consent.certain = certain != nil && *certain
+		a.consent.named, a.consent.certain = named != nil && *named, certain != nil && *certain
 		return nil
 	})
 }

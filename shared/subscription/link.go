@@ -25,8 +25,8 @@ type LinkRequest struct {
 	// Email is UnsubscribeLinkEmail, ExportLinkEmail or EraseLinkEmail.
 	Email Email
 	Visit Visit
-	// Reasons are the checks that the request failed, for the ledger.
-	Reasons []string
+	// Reasons are the checks that the request failed, and Cleaned the fields that were cleaned, for the ledger.
+	Reasons, Cleaned []string
 	// Hold is the reason to hold the email until the owner releases it; empty to send it.
 	Hold string
 }
@@ -62,7 +62,7 @@ func (s *Store) RequestLink(ctx context.Context, r LinkRequest) (Outcome, error)
 				event: ledger.Event{
 					ID: eventID, At: now, Kind: ledger.LinkRequested, SubscriberID: loaded.row.ID, Actor: ledger.Visitor,
 					Data: ledger.Data{
-						Outcome: string(outcome), Reasons: r.Reasons, Provider: r.Address.Provider, Purpose: string(r.Email),
+						Outcome: string(outcome), Reasons: r.Reasons, Cleaned: r.Cleaned, Provider: r.Address.Provider, Purpose: string(r.Email),
 					},
 				},
 				message: outbox.Message{

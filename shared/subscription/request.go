@@ -2,8 +2,8 @@ package subscription
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,15 +13,12 @@ import (
 	"newsletter/shared/outbox"
 )
 
-// ErrUnknownConsent is the error for a version of the consent text that does not exist. Nothing was written.
-var ErrUnknownConsent = errors.New("subscription: unknown version of the consent text")
-
 // Consent is what the form reports about consent.
 type Consent struct {
 	// Granted is true if the box was ticked. The confirmation is the actual consent.
 	Granted bool
-	// TextVersion is the version of the text that the form showed; empty if the form names none. The confirmation page
-	// then shows the current one.
+	// TextVersion is the version of the text that the form showed; empty if the form names none. A version that does not
+	// exist is noted as cleaned and counts as none. The confirmation page then shows the current one.
 	TextVersion string
 }
 
@@ -32,8 +29,8 @@ type Request struct {
 	Consent Consent
 	Source  ledger.Source // as far as it is declared; Visit.Sent has all of it
 	Visit   Visit
-	// Reasons are the checks that the request failed, for the ledger.
-	Reasons []string
+	// Reasons are the checks that the request failed, and Cleaned the fields that were cleaned, for the ledger.
+	Reasons, Cleaned []string
 	// Hold is the reason to hold the email until the owner releases it; empty to send it. A held request must be
 	// confirmed even with SingleOptIn.
 	Hold string
@@ -58,8 +55,8 @@ type requestTx struct {
 
 // Request records a sign-up and applies its decision. In every state of the address it runs the same statements in two
 // round trips and commits one ledger event and one message, so neither the answer nor its timing reveals the state. The
-// outcome is for logs only. The error is ErrUnknownConsent or the database's; after the latter the request may or may
-// not be recorded, and repeating it is harmless.
+// outcome is for logs only. The error is the database's; the request may then be recorded or not, and repeating it is
+// harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	tx := &requestTx{Request: r, eventID: newID(), newRowID: newID(), hashes: newPseudonyms(s.key, r.Address)}
 	if r.rectifies != uuid.Nil {
@@ -82,9 +79,6 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 			if tx.recorded != "" {
 				outcome = tx.recorded
 				return nil
-			}
-			if tx.consent.missing(r.Consent.TextVersion) {
-				return ErrUnknownConsent
 			}
 			d := tx.decide()
 			outcome = d.Outcome
@@ -110,7 +104,14 @@ func (t *requestTx) decide() decision {
 // effect returns what a decision stores: for every decision one event, one message and, if one is free, one slot.
 func (t *requestTx) effect(d decision) effect {
 	from := t.state()
-	shown, toShow := t.consent.record(t.Consent.TextVersion)
+	shown, toShow := t.consent.record()
+	version, cleaned := t.Consent.TextVersion, t.Cleaned
+	if version != "" && !t.consent.named {
+		version = ""
+		if !slices.Contains(cleaned, "text_version") {
+			cleaned = append(slices.Clone(cleaned), "text_version")
+		}
+	}
 	kind := d.Email.Kind()
 	if d.Outcome == Activated {
 		kind = outbox.Change
@@ -136,9 +137,9 @@ func (t *requestTx) effect(d decision) effect {
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: ledger.Visitor,
 		Source: t.Source, ConsentTextID: shown,
 		Data: ledger.Data{
-			Outcome: string(d.Outcome), Reasons: t.Reasons, Provider: t.Address.Provider,
+			Outcome: string(d.Outcome), Reasons: t.Reasons, Cleaned: cleaned, Provider: t.Address.Provider,
 			From: string(from), To: string(d.To), Returning: d.Returning, Granted: t.Consent.Granted, Locale: t.Locale,
-			Workflow: d.workflow(t.OptIn), TextVersion: t.Consent.TextVersion, TextToShow: toShow, Purpose: purpose,
+			Workflow: d.workflow(t.OptIn), TextVersion: version, TextToShow: toShow, Purpose: purpose,
 		},
 	}
 	e.message = outbox.Message{ID: newID(), Kind: kind, Epoch: t.row.Epoch, DueAt: due, DomainHMAC: t.domain, HoldReason: t.Hold}

@@ -39,6 +39,8 @@ var (
 		"Time from the start of an environment's process until it was ready for events"}
 	SignUps = &Metric{"SignUps", Count, []string{"outcome"},
 		"Sign-ups by outcome: the decision of the state machine, or the reason of a refusal"}
+	CleanedRequests = &Metric{"CleanedRequests", Count, nil,
+		"Sign-ups and requests for a link of the last day with fields that were cleaned, because a page sent what nothing can use"}
 	LimiterDecisions = &Metric{"LimiterDecisions", Count, []string{"backend", "decision"},
 		"Decisions of the rate limiter by backend: `redis`, `memory` (a refusal that the process remembers), or `local` (without Redis)"}
 	PoolAcquire = &Metric{"PoolAcquire", Milliseconds, []string{"function_name"},
@@ -65,7 +67,7 @@ var (
 
 // Catalog lists all metrics.
 var Catalog = []*Metric{
-	Duration, ServerErrors, ColdStarts, InitDuration, SignUps, LimiterDecisions, PoolAcquire, PoolDial, RedisRoundTrip, SecurityEvents,
+	Duration, ServerErrors, ColdStarts, InitDuration, SignUps, CleanedRequests, LimiterDecisions, PoolAcquire, PoolDial, RedisRoundTrip, SecurityEvents,
 	ReportingTime, StatsDropped, Deliveries, FeedbackUnreadable, OutboxReady, OutboxHeld, OutboxDeadLetters, OutboxAge, Health,
 	AlertsFiring, AlertsFired,
 }

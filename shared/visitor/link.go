@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 
 	"newsletter/shared/admission"
 	"newsletter/shared/catalog"
@@ -17,6 +16,7 @@ type LinkRequest struct {
 	Address subscription.Address
 	Email   subscription.Email
 	Signals httpapi.BotSignals
+	Cleaned []string // the fields that were cleaned
 	Channel string
 }
 
@@ -25,10 +25,11 @@ type LinkRequest struct {
 func (s *Service) SendLink(
 	ctx context.Context, r *httpapi.Request, l LinkRequest, message string, page func(*catalog.Translation) catalog.Page,
 ) (*httpapi.Response, error) {
-	request := admission.Request{Client: r.Client, Honeypot: l.Signals.Website, StartedAt: l.Signals.StartedAt}
+	request := admission.Request{Client: r.Client, Honeypot: l.Signals.Website, StartedAt: l.Signals.StartedAt.Time}
 	return s.Admit(ctx, request, func(d admission.Decision) (*httpapi.Response, error) {
 		outcome, err := s.Store.RequestLink(ctx, subscription.LinkRequest{
-			Address: l.Address, Email: l.Email, Visit: Visit(r, l.Channel), Reasons: d.Reasons, Hold: d.HoldReason(),
+			Address: l.Address, Email: l.Email, Visit: Visit(r, l.Channel), Reasons: d.Reasons, Cleaned: l.Cleaned,
+			Hold: d.HoldReason(),
 		})
 		if err != nil {
 			return nil, err
@@ -37,22 +38,6 @@ func (s *Service) SendLink(
 			return Page{Text: page(t)}
 		}).WithOutcome(string(outcome)), nil
 	})
-}
-
-// ReadBody reads the body as JSON, or as a form with fields and bot signals, and returns its channel.
-func ReadBody[T any](
-	r *httpapi.Request, fromForm func(url.Values, httpapi.BotSignals) T, fields ...string,
-) (body T, channel string, err error) {
-	if !httpapi.IsForm(r) {
-		body, err = httpapi.DecodeJSON[T](r)
-		return body, "api", err
-	}
-	form, err := httpapi.Form(r, append(fields, "website", "started_at")...)
-	if err != nil {
-		return body, "form", err
-	}
-	signals, err := httpapi.FormBotSignals(form)
-	return fromForm(form, signals), "form", err
 }
 
 // ParseAddress parses the address that a visitor entered in the field "email".

@@ -37,7 +37,7 @@ var layers = map[string]layer{
 	"catalog":      {[]string{"config"}, "it holds the translations that visitors read"},
 	"email":        {[]string{"awssdk", "capture", "config", "outbox", "catalog"}, adapter},
 	"visitor": {[]string{
-		"admission", "catalog", "config", "httpapi", "lambdafn", "postgres", "pseudonym", "ratelimit", "redistls", "requeststats", "subscription",
+		"admission", "catalog", "config", "httpapi", "lambdafn", "ledger", "postgres", "pseudonym", "ratelimit", "redistls", "requeststats", "subscription",
 		"telemetry", "token",
 	}, "it is what the functions that visitors call have in common"},
 	"snapshot": {[]string{"alert", "healthcheck", "ledger", "outbox", "requeststats"}, "it shows what the domain and the health function keep"},

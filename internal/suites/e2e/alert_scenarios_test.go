@@ -151,6 +151,25 @@ func strangersAreSignedUp(t *testing.T, w *watch) {
 	w.resolves("bombing")
 }
 
+// pageIsAtFault sends requests whose page reports a start that is no time, and then as many from the corrected page.
+func pageIsAtFault(t *testing.T, w *watch) {
+	v := newVisitor(w.base, "127.67.1.1")
+	ask := func(startedAt string) {
+		t.Helper()
+		for i := range 6 {
+			body := fmt.Sprintf("email=person%d%%40example.org&started_at=%s", i, startedAt)
+			if got := v.send(t, http.MethodPost, unsubscribePath, body, asForm); got.Status != http.StatusAccepted {
+				t.Fatalf("%d %s", got.Status, got.Body)
+			}
+		}
+	}
+	ask("soon")
+	w.fires("page/unsubscribe_link")
+	w.repeats()
+	ask("1769860800000")
+	w.resolves("page/unsubscribe_link")
+}
+
 // workIsLeftUndone leaves a privacy request unanswered, routes slow, a migration not applied, and the outbox full.
 func workIsLeftUndone(t *testing.T, w *watch) {
 	v := newVisitor(w.base, "127.63.1.1")

@@ -33,6 +33,7 @@ var scenarios = map[string]scenario{
 		map[string]string{"ALERTS_OUTBOX_AGE_MAX": "2s"},
 		[]string{"privacy_due", "check/migrations", "slower/subscribe POST", "trend/confirm GET", "outbox_age", "deliveries/loops"}, workIsLeftUndone,
 	},
+	"a page is at fault":       {nil, []string{"page/unsubscribe_link"}, pageIsAtFault},
 	"emails wait":              {nil, []string{"slots", "email_overdue"}, emailsWait},
 	"the ledger is not proven": {nil, []string{"ledger/seals", "ledger/anchors", "ledger/verification"}, ledgerIsNotProven},
 	"database roles change":    {nil, []string{"role/app", "role/keeper"}, rolesChange},

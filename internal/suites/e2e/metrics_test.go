@@ -84,7 +84,7 @@ func TestEveryMetricIsWritten(t *testing.T) {
 		"Duration endpoint=subscribe POST": 0.01, "ServerErrors endpoint=subscribe POST": 1, "PoolAcquire function_name=subscribe": 0.001,
 		"PoolDial function_name=health": 0.01, "RedisRoundTrip function_name=subscribe": 0.001, "ReportingTime function_name=subscribe": 20,
 		"StatisticsDropped function_name=subscribe": 1, "Deliveries outcome=delivered destination=email": 3, "FeedbackUnreadable": 1,
-		"OutboxReady": 1, "OutboxHeld": 1, "OutboxDeadLetters": 1, "OutboxAge": 60, "Health": 1, "AlertsFiring": 2,
+		"OutboxReady": 1, "OutboxHeld": 1, "OutboxDeadLetters": 1, "OutboxAge": 60, "Health": 1, "AlertsFiring": 2, "CleanedRequests": 1,
 		"AlertsFired rule=dead_letters": 1, "AlertsFired rule=signup_burst": 1,
 	} {
 		if sums[name] < least {

@@ -139,6 +139,8 @@ func (r *run) plan(random *rand.Rand, op, address string) act {
 		fields["website"] = "https://spam.example"
 	case 1:
 		fields["locale"] = "de"
+	case 2:
+		fields["locale"], fields["started_at"] = "en_US", "yesterday"
 	}
 	return post(httpapi.SubscribePath)
 }
