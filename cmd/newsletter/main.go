@@ -87,23 +87,43 @@ func (o *output) Write(p []byte) (int, error) {
 
 // newRoot returns the command of which all others are parts.
 func newRoot(o *operator) *cobra.Command {
+	cobra.EnableCommandSorting = false // they are in the order in which an operator meets them
 	root := group("newsletter", "Operate an installation of the newsletter sign-up",
-		"Next to `make dev`, the commands run on the local system; with DATABASE_URL, on that database.",
+		"The commands run on an installation: with --stack on that of a stack in AWS, by your profile; next to `make dev` on the local system; with DATABASE_URL on that database.",
 		o.monitorCommand(), o.healthCommand(), o.alertsCommand(), o.perfCommand(),
 		o.importCommand(),
 		legacy("export", "Export subscribers to CSV", exportCommand),
 		o.holdCommand(), o.suppressionCommand(), o.privacyCommand(), o.consentCommand(), o.sourceCommand(),
 		o.outboxCommand(), o.destinationCommand(), o.ledgerCommand(), o.journalCommand(),
-		devCommand(), invokeCommand(), disposableCommand(),
+		o.migrateCommand(), devCommand(), invokeCommand(), disposableCommand(), versionCommand(), documentCommand(),
 	)
+	root.PersistentFlags().StringVar(&o.functions.stack, "stack", "", "name of the stack in AWS on which the command runs")
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		switch stack := o.functions.stack; {
+		case stack != "" && !stackPattern.MatchString(stack):
+			return errUsage("--stack must be the name of a stack: up to 52 letters, digits and hyphens")
+		case stack != "" && c.Annotations[onThisMachine] != "":
+			return errUsage(title(c) + " runs on this machine: leave out --stack")
+		}
+		return nil
+	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return errUsage(title(c) + ": " + err.Error()) })
 	return root
 }
 
+// onThisMachine marks the commands that have no use for --stack.
+const onThisMachine = "on this machine"
+
+// local marks a command as one that has no use for --stack.
+func local(c *cobra.Command) *cobra.Command {
+	c.Annotations = map[string]string{onThisMachine: "yes"}
+	return c
+}
+
 // legacy returns a command that parses its own flags.
 func legacy(name, summary string, run func(context.Context, []string) error) *cobra.Command {
-	return &cobra.Command{
+	return local(&cobra.Command{
 		Use: name, Short: summary, DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), args) },
-	}
+	})
 }

@@ -117,8 +117,8 @@ func (i *Installation) Close() { i.db.Close() }
 // callable is a Command of any types.
 type callable interface {
 	Name() string
-	Changes() bool
-	call(ctx context.Context, i *Installation, encoded json.RawMessage) (json.RawMessage, error)
+	Recorded() bool
+	call(ctx context.Context, i *Installation, encoded json.RawMessage) (Answer, error)
 }
 
 // commands are all commands.
@@ -146,10 +146,13 @@ func find(name string) (callable, error) {
 	return nil, Wrong("unknown command %.40q", name)
 }
 
-// Changes reports whether a call changes anything. An unknown command changes nothing.
-func Changes(name string) bool {
+// Known returns the name of a command, or "unknown", and whether the ledger has an event of each run.
+func Known(name string) (known string, recorded bool) {
 	c, err := find(name)
-	return err == nil && c.Changes()
+	if err != nil {
+		return "unknown", false
+	}
+	return c.Name(), c.Recorded()
 }
 
 // Run implements Runner.
@@ -158,11 +161,11 @@ func (i *Installation) Run(ctx context.Context, call Call) (Answer, error) {
 	if err != nil {
 		return refused(err)
 	}
-	result, err := c.call(ctx, i, call.Request)
+	answer, err := c.call(ctx, i, call.Request)
 	if err != nil {
 		return refused(err)
 	}
-	return Answer{Result: result}, nil
+	return answer, nil
 }
 
 // refused returns an answer for a Refusal, and any other error as it is.
@@ -178,10 +181,10 @@ func visit(channel string) subscription.Visit {
 	return subscription.Visit{RequestID: "operator", Channel: channel}
 }
 
-// record applies a change and appends the event to the ledger, in one transaction. change queues the statement and
+// change applies a change and appends the event to the ledger, in one transaction. change queues the statement and
 // passes the number of changed rows to done. Without changed rows no event is appended. The event has their number as
 // "changed".
-func (i *Installation) record(ctx context.Context, event ledger.Event, change func(b *pgx.Batch, done func(int64))) (changed int64, err error) {
+func (i *Installation) change(ctx context.Context, event ledger.Event, change func(b *pgx.Batch, done func(int64))) (changed int64, err error) {
 	event.ID, event.At, event.Actor, event.Channel, event.RequestID = uuid.Must(uuid.NewV7()), i.now(), ledger.Operator, "tool", "operator"
 	err = i.db.Transact(ctx, 0, func(b *pgx.Batch) {
 		changed = 0
