@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -94,22 +92,6 @@ func incomplete(more bool, listed int) error {
 		return nil
 	}
 	return fmt.Errorf("only the first %d are shown; there may be more", listed)
-}
-
-// parse parses flags. A wrong flag is an errUsage. For --help it prints the flags and returns flag.ErrHelp.
-func parse(flags *flag.FlagSet, args []string) error {
-	flags.SetOutput(io.Discard)
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(stdout, "newsletter %s [flags]\n", flags.Name())
-		flags.SetOutput(stdout)
-		flags.PrintDefaults()
-		return err
-	}
-	if err != nil {
-		return errUsage(flags.Name() + ": " + err.Error())
-	}
-	return nil
 }
 
 // printJSON prints a value as indented JSON.

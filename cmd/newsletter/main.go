@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -50,9 +49,6 @@ func run(ctx context.Context, args []string) int {
 
 // report prints an error, its text last, and returns the exit status.
 func report(w io.Writer, root *cobra.Command, args []string, err error) int {
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	status := exitFailed
 	usage, wrong := errors.AsType[errUsage](err)
 	refusal, refused := errors.AsType[*operate.Refusal](err)
@@ -91,8 +87,7 @@ func newRoot(o *operator) *cobra.Command {
 	root := group("newsletter", "Operate an installation of the newsletter sign-up",
 		"The commands run on an installation: with --stack on that of a stack in AWS, by your profile; next to `make dev` on the local system; with DATABASE_URL on that database.",
 		o.monitorCommand(), o.healthCommand(), o.alertsCommand(), o.perfCommand(),
-		o.importCommand(),
-		legacy("export", "Export subscribers to CSV", exportCommand),
+		o.importCommand(), o.exportCommand(),
 		o.holdCommand(), o.suppressionCommand(), o.privacyCommand(), o.consentCommand(), o.sourceCommand(),
 		o.outboxCommand(), o.destinationCommand(), o.ledgerCommand(), o.journalCommand(),
 		o.migrateCommand(), devCommand(), invokeCommand(), disposableCommand(), versionCommand(), documentCommand(),
@@ -118,12 +113,4 @@ const onThisMachine = "on this machine"
 func local(c *cobra.Command) *cobra.Command {
 	c.Annotations = map[string]string{onThisMachine: "yes"}
 	return c
-}
-
-// legacy returns a command that parses its own flags.
-func legacy(name, summary string, run func(context.Context, []string) error) *cobra.Command {
-	return local(&cobra.Command{
-		Use: name, Short: summary, DisableFlagParsing: true,
-		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), args) },
-	})
 }

@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"os"
 	"time"
 
+	"newsletter/internal/local/devstack"
+	"newsletter/shared/config"
 	"newsletter/shared/operate"
 )
 
@@ -49,4 +54,31 @@ func (o *operator) close() {
 	if o.ends != nil {
 		o.ends()
 	}
+}
+
+// operatorEnv returns the variables of an installation: those of this process with the secrets of SECRETS_ARN or,
+// without a DATABASE_URL, those of the running local system.
+func operatorEnv(ctx context.Context) (*config.Env, error) {
+	env, err := config.FromOS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, found := env.Lookup("DATABASE_URL"); found {
+		return env, nil
+	}
+	root, err := devstack.Root(".")
+	if err != nil {
+		return nil, fmt.Errorf("set DATABASE_URL and PEPPER, or run the tool in the repository next to `make dev`: %w", err)
+	}
+	state, err := devstack.ReadState(localDir(root))
+	if err != nil {
+		return nil, fmt.Errorf("set DATABASE_URL and PEPPER, or: %w", err)
+	}
+	all := maps.Clone(state.Functions["operate"].Variables)
+	for name := range all { // this process's variables override, as for the functions
+		if value := os.Getenv(name); value != "" {
+			all[name] = value
+		}
+	}
+	return config.FromMap(all), nil
 }

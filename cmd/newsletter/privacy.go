@@ -167,3 +167,12 @@ func (o *operator) privacyList() *cobra.Command {
 	}
 	return c
 }
+
+// parseAddress parses an address argument.
+func parseAddress(typed string) (subscription.Address, error) {
+	address, err := subscription.ParseAddress(typed)
+	if refused, ok := errors.AsType[*subscription.AddressError](err); ok {
+		return address, errUsage(fmt.Sprintf("%q is not an email address: %s", typed, refused.Detail))
+	}
+	return address, err
+}

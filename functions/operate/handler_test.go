@@ -16,7 +16,7 @@ func TestSampleEvents(t *testing.T) {
 	want := map[string]string{
 		"hold-list":       `{"rows":[],"more":false}`,
 		"suppression-add": `{"outcome":"suppressed"}`,
-		"unknown-command": `unknown command "fly"`,
+		"unknown-command": "the installation does not know this command: deploy the release of the tool",
 		"scheduled":       errNotACall.Error(),
 	}
 	names := functiontest.SampleNames(t, "operate")

@@ -9,7 +9,7 @@ import (
 )
 
 // Import brings a part of a list in. The operator's tool reads the list.
-var Import = change("import", importEntries)
+var Import = record("import", importEntries)
 
 // MaxEntries limits the entries of a call of Import: one transaction, during which sign-ups of the same addresses wait,
 // and less than MaxPayload however long their texts are.
@@ -30,6 +30,11 @@ type ListPart struct {
 // ImportedPart is the results of a part, in the order of its entries.
 type ImportedPart struct {
 	Results []subscription.ImportResult `json:"results"`
+}
+
+// Counts returns the number of entries, for the log.
+func (p ImportedPart) Counts() map[string]int64 {
+	return map[string]int64{"entries": int64(len(p.Results))}
 }
 
 // importEntries imports a part of a list.

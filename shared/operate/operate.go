@@ -31,6 +31,7 @@ import (
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/snapshot"
 	"newsletter/shared/subscription"
+	"newsletter/shared/token"
 	"newsletter/shared/webhook"
 )
 
@@ -43,20 +44,22 @@ type Config struct {
 // Installation is what commands run on: the database of an installation, as the role keeper, and its settings. It runs
 // one command at a time.
 type Installation struct {
-	name       string // the environment and the database
-	db         *postgres.DB
-	store      *subscription.Store
-	eraser     *subscription.Eraser
-	queue      *outbox.Worker
-	sealer     *ledger.Sealer
-	anchors    *anchor.Anchors
-	journal    *journal.Journal // nil: none
-	reader     *snapshot.Reader
-	declared   ledger.Declarations
-	endpoints  []string // the owner's webhooks, by their names in the outbox
-	privacy    privacy.Config
-	controller []string // the owner's name and postal address
-	now        func() time.Time
+	name        string // the environment and the database
+	db          *postgres.DB
+	store       *subscription.Store
+	eraser      *subscription.Eraser
+	queue       *outbox.Worker
+	sealer      *ledger.Sealer
+	anchors     *anchor.Anchors
+	journal     *journal.Journal // nil: none
+	reader      *snapshot.Reader
+	declared    ledger.Declarations
+	endpoints   []string // the owner's webhooks, by their names in the outbox
+	privacy     privacy.Config
+	controller  []string // the owner's name and postal address
+	publicURL   httpapi.PublicURL
+	unsubscribe *token.Ring
+	now         func() time.Time
 }
 
 // maxConns bounds the connections to the database. A command uses one at a time.
@@ -68,6 +71,7 @@ func Open(ctx context.Context, env *config.Env, now func() time.Time) (*Installa
 	dbConfig, keyConfig, vault := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	anchorConfig, journalConfig := config.Read[anchor.Config](env), config.Read[journal.Config](env)
 	cfg, privacyConfig, controller, declared := config.Read[Config](env), config.Read[privacy.Config](env), catalog.Read(env).Footer, readSources(env)
+	public, unsubscribe := config.Read[httpapi.LinkConfig](env), token.ReadRing(env, token.Unsubscribe)
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
@@ -83,7 +87,7 @@ func Open(ctx context.Context, env *config.Env, now func() time.Time) (*Installa
 	return &Installation{
 		name: installationName(env, dbConfig), db: db, store: store, eraser: subscription.NewEraser(store, vault), queue: outbox.NewWorker(db, now),
 		sealer: ledger.NewSealer(db, now), anchors: anchors, journal: suppressions, reader: snapshot.NewReader(db, now), declared: declared,
-		endpoints: webhook.Config{URLs: cfg.WebhookURLs}.Names(), privacy: privacyConfig, controller: controller, now: now,
+		endpoints: webhook.Config{URLs: cfg.WebhookURLs}.Names(), privacy: privacyConfig, controller: controller, publicURL: public.PublicURL, unsubscribe: unsubscribe, now: now,
 	}, nil
 }
 
@@ -125,6 +129,7 @@ type callable interface {
 var commands = []callable{
 	AlertList, Perf, Monitor,
 	ConsentAdd, ConsentList, ConsentProof,
+	Export,
 	DestinationList, DestinationPause, DestinationResume,
 	Import,
 	HoldList, HoldRelease, HoldReject,
@@ -143,7 +148,7 @@ func find(name string) (callable, error) {
 			return c, nil
 		}
 	}
-	return nil, Wrong("unknown command %.40q", name)
+	return nil, Wrong("the installation does not know this command: deploy the release of the tool")
 }
 
 // Known returns the name of a command, or "unknown", and whether the ledger has an event of each run.

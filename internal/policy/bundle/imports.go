@@ -43,7 +43,7 @@ var layers = map[string]layer{
 	"snapshot": {[]string{"alert", "healthcheck", "ledger", "outbox", "requeststats"}, "it shows what the domain and the health function keep"},
 	"operate": {[]string{
 		"admission", "alert", "anchor", "catalog", "config", "httpapi", "journal", "ledger", "outbox", "postgres", "privacy", "pseudonym", "requeststats",
-		"snapshot", "subscription", "webhook",
+		"snapshot", "subscription", "token", "webhook",
 	}, "the operator's commands run on everything that an installation keeps"},
 	"admission": {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},
 }

@@ -210,7 +210,7 @@ func (f *flight) bad(v *visitor, method, path, body string, fields ...string) {
 // directly invokes every function with unexpected events, and some with expected ones.
 func (f *flight) directly() {
 	a, k, l := f.address("event"), f.key("event"), f.link("event")
-	for _, function := range []string{"subscribe", "confirm", "unsubscribe", "privacy", "health", "deliver", "engagement", "maintain", "migrate"} {
+	for _, function := range []string{"subscribe", "confirm", "unsubscribe", "privacy", "health", "deliver", "engagement", "maintain", "operate", "migrate"} {
 		for _, event := range []string{
 			a, `"` + a + `"`, `{"command":"` + a + `"}`, `{"command":"` + k + `"}`, `{"` + a + `":"` + k + `"}`, `{"detail-type":"` + a + `","source":"` + l + `"}`,
 			`{"scheduled":"` + a + `"}`, `{"requestContext":{"http":{"method":"` + l + `","sourceIp":"` + a + `"},"timeEpoch":"` + a + `"}}`,
@@ -221,6 +221,10 @@ func (f *flight) directly() {
 		} {
 			f.invoke(function, event)
 		}
+	}
+	for _, command := range []string{"suppression add", "privacy export", "consent proof", "hold release", "destination pause"} {
+		f.invoke("operate", `{"command":"`+command+`","request":{"email":"`+a+`","ids":["`+l+`"],"destination":"`+k+`"}}`)
+		f.invoke("operate", `{"command":"`+command+`","request":{"email":"`+a+`"}}`)
 	}
 	f.invoke("migrate", `{"RequestType":"`+a+`","ResponseURL":"https://jane:`+k+`@127.0.0.1:1/`+l+`?X-Amz-Signature=`+k+`"}`)
 	for _, sample := range []string{"subscribe/json-ipv6", "unsubscribe/address", "privacy/erase-json"} {

@@ -35,6 +35,7 @@ var needs = map[string][]string{
 	"engagement": {"DATABASE_URL", "PEPPER"},
 	"maintain":   {"DATABASE_URL", "PEPPER", "OUTBOX_KEYS", "ANCHOR_URL"},
 	"migrate":    {},
+	"operate":    {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL", "OUTBOX_KEYS", "ANCHOR_URL", "TOKEN_KEYS_UNSUBSCRIBE"},
 }
 
 // usable returns values with which functions start. The address has no database.

@@ -42,6 +42,7 @@ func (s *stack) newsletter(t testing.TB, args ...string) (status int, output str
 		t.Fatalf("newsletter %v: %v %s", args, err, printed)
 	}
 	if failed {
+		t.Logf("newsletter %v: %s", args, exit.Stderr)
 		return 1, string(printed)
 	}
 	return 0, string(printed)

@@ -1,7 +1,6 @@
 package lists
 
 import (
-	"bytes"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -11,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"newsletter/shared/config"
-
 	"newsletter/internal/fixtures/functiontest"
+	"newsletter/shared/config"
 	"newsletter/shared/ledger"
 	"newsletter/shared/operate"
 	"newsletter/shared/postgres"
@@ -313,12 +311,12 @@ func TestExport(t *testing.T) {
 	b.run(many(4500), Options{}, operate.ListPart{})
 	b.Activate("+1@example.org")
 	b.Exec(`update subscribers set source = '{"page":"=cmd|1","utm_campaign":"@SUM(1)"}' where email = '+1@example.org'`)
-	var out bytes.Buffer
-	n, err := Export(t.Context(), b.db, &out, subscription.Active, time.Time{})
-	if err != nil || n != 4501 {
-		t.Fatalf("%d %v", n, err)
+	active := operate.ExportSelection{States: []subscription.State{subscription.Active}}
+	text, n := b.exportAll(active)
+	if n != 4501 {
+		t.Fatalf("%d", n)
 	}
-	records, err := csv.NewReader(bytes.NewReader(out.Bytes())).ReadAll()
+	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil || len(records) != 4502 {
 		t.Fatalf("%d %v", len(records), err)
 	}
@@ -332,14 +330,13 @@ func TestExport(t *testing.T) {
 	if got := b.Strings(`select data->'counts'->>'active' from ledger_events where kind = 'list.exported'`); len(got) != 1 || got[0] != "4501" {
 		t.Errorf("%v", got)
 	}
-	out.Reset()
-	if n, err := Export(t.Context(), b.db, &out, subscription.Active, time.Now().AddDate(0, 0, -1)); err != nil || n != 1 {
-		t.Errorf("since yesterday: %d %v", n, err)
+	if _, n := b.exportAll(operate.ExportSelection{States: active.States, Since: time.Now().AddDate(0, 0, -1)}); n != 1 {
+		t.Errorf("since yesterday: %d", n)
 	}
 	b.Exec(`insert into suppressions (email_hmac, key_id, reason, created_at) select i.email_hmac, i.key_id, 'restriction', now()
 		from identities i join subscribers s on s.id = i.subscriber_id where s.email = '+1@example.org'`)
-	if n, err := Export(t.Context(), b.db, &out, subscription.Active, time.Time{}); err != nil || n != 4500 {
-		t.Errorf("with a restriction: %d %v", n, err)
+	if _, n := b.exportAll(active); n != 4500 {
+		t.Errorf("with a restriction: %d", n)
 	}
 }
 
