@@ -29,7 +29,7 @@ func (o *operator) exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export", Short: "Export subscribers to CSV",
 		Long: joinTexts("Export subscribers to CSV",
-			"By default it exports active subscribers, to whom a newsletter may be sent. What was exported can be imported again. Subscribers who restrict the use of their data are left out. "+
+			"By default it exports active subscribers, who may be sent a newsletter. What was exported can be imported again. Subscribers who restrict the use of their data are left out. "+
 				"With --with-links, each line has the subscriber's unsubscribe link: put it into the text of your emails and, with List-Unsubscribe-Post, into the header List-Unsubscribe (RFC 8058). "+
 				"An interrupted export has left out subscribers: run it again."),
 		Example: "newsletter export --with-links -o subscribers.csv\nnewsletter export --status active,pending --since 2026-01-01", Args: takes(0, "no arguments"),

@@ -36,7 +36,7 @@ type importFlags struct {
 
 func (o *operator) importCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import [flags] FILE", Short: "Import a list of subscribers from another tool",
+		Use: "import FILE", Short: "Import a list of subscribers from another tool",
 		Long: joinTexts("Import a list of subscribers from another tool",
 			"The file is CSV or JSON, as Mailchimp, Ghost, Substack, Kit, Buttondown, beehiiv, Loops, listmonk, MailerLite, Brevo and others export it "+
 				"(docs/import.md). Who left there comes in as unsubscribed, and who bounced or complained as suppressed. A column that may mean "+
@@ -47,13 +47,13 @@ func (o *operator) importCommand() *cobra.Command {
 	var f importFlags
 	flags := c.Flags()
 	flags.StringVar(&f.as, "as", "", "who is on the list, unless a column states a graver state: in, waiting, other, left, bounced, suppressed or complained")
-	flags.StringArrayVar(&f.maps, "map", nil, "`column=meaning`, such as Kunde=left; repeatable")
-	flags.StringArrayVar(&f.ignored, "ignore", nil, "a `column` that says nothing about email; repeatable")
+	flags.StringArrayVar(&f.maps, "map", nil, "column=meaning, such as Kunde=left; repeatable")
+	flags.StringArrayVar(&f.ignored, "ignore", nil, "a column that says nothing about email; repeatable")
 	flags.StringVar(&f.textVersion, "consent-version", "", "consent text of subscribers whose line names none")
 	flags.BoolVar(&f.confirmed, "confirmed", false, "treat who waits for a confirmation, in the list or here, as confirmed")
 	flags.BoolVar(&f.reconfirm, "reconfirm", false, "ask who waits for a confirmation in the list once more, by ten emails a minute")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what each column was taken for, and what would change; write nothing")
-	flags.StringVar(&f.report, "report", "", "write the result of each line to this CSV `file`, without addresses")
+	flags.StringVar(&f.report, "report", "", "write the result of each line to this CSV file, without addresses")
 	flags.BoolVar(&f.strict, "strict", false, "exit with 1 if a line is refused or has an unreadable value")
 	flags.BoolVar(&f.summary, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error { return o.importFile(c.Context(), args[0], f) }

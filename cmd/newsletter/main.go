@@ -81,6 +81,9 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteString implements io.StringWriter, in place of the file's.
+func (o *output) WriteString(text string) (int, error) { return o.Write([]byte(text)) }
+
 // newRoot returns the command of which all others are parts.
 func newRoot(o *operator) *cobra.Command {
 	cobra.EnableCommandSorting = false // they are in the order in which an operator meets them

@@ -18,7 +18,7 @@ import (
 // Export exports one page of the list. The ledger has an event of each, with the number of subscribers.
 var Export = record("export", exportPage)
 
-// ExportedStates are the states that have an address.
+// ExportedStates returns the states that have an address.
 func ExportedStates() []subscription.State {
 	return []subscription.State{subscription.Active, subscription.Pending, subscription.Unsubscribed, subscription.Suppressed}
 }

@@ -242,6 +242,7 @@ var Reads = map[string]Variables{
 			"OUTBOX_KEYS",
 			"PEPPER",
 			"SENTRY_DSN",
+			"TOKEN_KEYS_UNSUBSCRIBE",
 		},
 		Infrastructure: []string{
 			"ANCHOR_URL",
