@@ -18,7 +18,7 @@ import (
 func (h *handler) forget(ctx context.Context, r *httpapi.Request, link token.Link) (*httpapi.Response, error) {
 	address, object, err := readErasure(r)
 	if err != nil {
-		return nil, err
+		return nil, visitor.WithForms(err, "", func(t *catalog.Translation) []httpapi.PageForm { return eraseForms(t.Pages.Erase) })
 	}
 	outcome, err := h.eraser.Erase(ctx, subscription.Erasure{
 		Address: address, SubscriberID: link.SubscriberID, Object: object, Visit: visitor.Visit(r, "link"),

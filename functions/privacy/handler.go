@@ -92,9 +92,16 @@ func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	body, circumstances, channel, err := visitor.ReadBody(r, func(form visitor.Fields, signals httpapi.BotSignals) linkBody {
 		return linkBody{form.Email(), strings.ToLower(strings.TrimSpace(form.Get("request"))), signals}
 	}, "email", "request")
-	if err != nil {
-		return nil, err
+	var response *httpapi.Response
+	if err == nil {
+		response, err = h.sendLink(ctx, r, body, circumstances, channel)
 	}
+	return response, visitor.WithForms(err, "", func(t *catalog.Translation) []httpapi.PageForm {
+		return visitor.Retyped(requestPage(t).Forms, body.Email)
+	})
+}
+
+func (h *handler) sendLink(ctx context.Context, r *httpapi.Request, body linkBody, c *visitor.Circumstances, channel string) (*httpapi.Response, error) {
 	var mistakes []httpapi.FieldError
 	request := visitor.LinkRequest{Signals: body.BotSignals, Channel: channel}
 	switch body.Request {
@@ -103,16 +110,16 @@ func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	case "erase":
 		request.Email = subscription.EraseLinkEmail
 	default:
-		mistakes = append(mistakes, httpapi.FieldError{Detail: `This must be "export" or "erase".`, Pointer: "#/request"})
+		mistakes = append(mistakes, httpapi.FieldError{Detail: `This must be "export" or "erase".`, Pointer: "#/request", Code: "right"})
 	}
-	address, mistake := circumstances.Address(body.Email)
+	address, mistake := c.Address(body.Email)
 	if mistake != nil {
 		mistakes = append(mistakes, *mistake)
 	}
 	if len(mistakes) > 0 {
 		return nil, httpapi.Invalid(mistakes...)
 	}
-	request.Address, request.Cleaned = address, circumstances.Cleaned()
+	request.Address, request.Cleaned = address, c.Cleaned()
 	return h.SendLink(ctx, r, request, "If we keep any data about this address, we have sent a link.",
 		func(t *catalog.Translation) catalog.Page { return t.Pages.PrivacySent })
 }

@@ -85,7 +85,7 @@ func TestCaptchaFieldNames(t *testing.T) {
 		event.Body = url.Values{"email": {"jane@example.org"}, name: {solve(fake)}}.Encode()
 		expectResponse(t, name, functiontest.Serve(t, api, event), 202, "<html")
 		event.Body = url.Values{"email": {"jane@example.org"}, name: {""}}.Encode()
-		expectResponse(t, name+", empty", functiontest.Serve(t, api, event), 422, "captcha_token: ")
+		expectResponse(t, name+", empty", functiontest.Serve(t, api, event), 422, "CAPTCHA")
 	}
 }
 

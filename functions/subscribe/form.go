@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
@@ -63,7 +64,7 @@ func (f signUp) request(r *httpapi.Request, c *visitor.Circumstances, channel st
 	}
 	if f.Consent.Granted != nil && !*f.Consent.Granted {
 		mistakes = append(mistakes, httpapi.FieldError{
-			Detail: "We need your consent: this must be true, or be left out.", Pointer: fieldPointer("consent/granted", channel),
+			Detail: "We need your consent: this must be true, or be left out.", Pointer: fieldPointer("consent/granted", channel), Code: "consent",
 		})
 	}
 	if len(mistakes) > 0 {
@@ -90,6 +91,33 @@ func (f signUp) source(r *httpapi.Request, c *visitor.Circumstances, channel str
 		s.Page = new(visitor.Circumstances).URL("page", r.Header.Get("Referer"))
 	}
 	return s
+}
+
+// again returns the form with what was sent, for the page of an error.
+func (f signUp) again(t *catalog.Translation) []httpapi.PageForm {
+	source := f.Source.Clean() // without addresses and secrets, which no page repeats
+	flagged := ""
+	if f.Website != "" {
+		flagged = "filled in"
+	}
+	form := httpapi.PageForm{Button: t.Pages.MuteEnded.Button, Inputs: []httpapi.Field{visitor.AddressField(t.Pages.MuteEnded.Label)}}
+	for _, hidden := range []httpapi.Field{
+		{Name: "page", Value: source.Page}, {Name: "referrer", Value: source.Referrer}, {Name: "ref", Value: source.Ref},
+		{Name: "utm_source", Value: source.Origin}, {Name: "utm_medium", Value: source.Medium}, {Name: "utm_campaign", Value: source.Campaign},
+		{Name: "utm_term", Value: source.Term}, {Name: "utm_content", Value: source.Content}, {Name: "locale", Value: string(ledger.CleanLocale(f.Locale))},
+		{Name: "text_version", Value: ledger.Printable(f.Consent.TextVersion, maxVersion)}, {Name: "website", Value: flagged},
+	} {
+		if hidden.Value != "" {
+			form.Hidden = append(form.Hidden, hidden)
+		}
+	}
+	switch granted := f.Consent.Granted; {
+	case granted != nil && *granted:
+		form.Hidden = append(form.Hidden, httpapi.Field{Name: "granted", Value: "true"})
+	case granted != nil:
+		form.Inputs = append(form.Inputs, httpapi.Field{Name: "granted", Value: "true", Label: t.Pages.Confirm.Box, Type: "checkbox", Required: true})
+	}
+	return visitor.Retyped([]httpapi.PageForm{form}, f.Email)
 }
 
 // fieldPointer returns the JSON pointer of a member. Forms are not nested.

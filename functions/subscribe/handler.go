@@ -22,6 +22,7 @@ type handler struct {
 	*visitor.Service
 	optIn   subscription.OptIn
 	sources ledger.Declarations
+	captcha bool // sign-ups require a CAPTCHA, which our pages cannot show
 }
 
 const acceptedMessage = "If this address can be subscribed, we have sent a confirmation link."
@@ -48,7 +49,16 @@ func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if err != nil {
 		return nil, err
 	}
-	request, err := form.request(r, circumstances, channel, h.sources)
+	response, err := h.admit(ctx, r, form, circumstances, channel)
+	if h.captcha {
+		return response, err
+	}
+	return response, visitor.WithForms(err, string(ledger.CleanLocale(form.Locale)), form.again)
+}
+
+// admit admits and records a sign-up.
+func (h *handler) admit(ctx context.Context, r *httpapi.Request, form signUp, c *visitor.Circumstances, channel string) (*httpapi.Response, error) {
+	request, err := form.request(r, c, channel, h.sources)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ var samples = map[string]struct {
 	"address-missing":   {422, "", "", "", []string{`"pointer":"#/email"`}},
 	"address-invalid":   {422, "", "", "", []string{`"errors":[{"detail":`, `"pointer":"#/email"}]`}},
 	"address-injection": {422, "", "", "", []string{`"pointer":"#/email"`}},
-	"form-invalid":      {422, "", "", "", []string{"<li>email: "}},
+	"form-invalid":      {422, "", "", "", []string{"<li>", `name="email" type="email" value="jane"`}},
 	"member-unknown":    {422, "", "", "", []string{`"pointer":"#/admin"`}},
 	"member-type":       {422, "", "", "", []string{`"pointer":"#/email"`}},
 	"member-duplicate":  {400, "", "", "", []string{`"pointer":"#/email"`}},
@@ -42,7 +43,7 @@ var samples = map[string]struct {
 	"body-empty":        {400, "", "", "", []string{"malformed-body"}},
 	"body-text":         {415, "", "", "", []string{"unsupported-media-type"}},
 	"preflight":         {204, "", "", "", nil},
-	"get":               {405, "", "", "", []string{"The method is not allowed here."}},
+	"get":               {405, "", "", "", []string{"There is nothing here"}},
 }
 
 func TestBasePathsAndSlashes(t *testing.T) {
@@ -81,10 +82,15 @@ func TestSampleEvents(t *testing.T) {
 	}
 }
 
-// expectNoEcho fails if a response contains personal data of the request.
+// emailInput is the input of a page in which the address appears again.
+var emailInput = regexp.MustCompile(`<input id="form0-email"[^>]*>`)
+
+// expectNoEcho fails if a response contains personal data of the request, apart from an address to correct.
 func expectNoEcho(t *testing.T, event events.APIGatewayV2HTTPRequest, got httpapi.Result) {
 	t.Helper()
-	content, err := json.Marshal(got.Response)
+	response := got.Response
+	response.Body = emailInput.ReplaceAllString(response.Body, "")
+	content, err := json.Marshal(response)
 	if err != nil {
 		t.Fatal(err)
 	}

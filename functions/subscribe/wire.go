@@ -26,7 +26,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	service.Admission = service.Admission.SignUps(signUps, verifier(captchaConfig))
-	h := &handler{service, optIn, sources}
+	h := &handler{service, optIn, sources, captchaConfig.Provider != ""}
 	return service.Function(httpapi.Route{Path: httpapi.SubscribePath, POST: h.subscribe}), nil
 }
 

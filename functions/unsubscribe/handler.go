@@ -67,15 +67,22 @@ func (h *handler) emailLink(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	body, circumstances, channel, err := visitor.ReadBody(r, func(form visitor.Fields, signals httpapi.BotSignals) addressBody {
 		return addressBody{form.Email(), signals}
 	}, "email")
-	if err != nil {
-		return nil, err
+	var response *httpapi.Response
+	if err == nil {
+		response, err = h.sendLink(ctx, r, body, circumstances, channel)
 	}
-	address, mistake := circumstances.Address(body.Email)
+	return response, visitor.WithForms(err, "", func(t *catalog.Translation) []httpapi.PageForm {
+		return visitor.Retyped(addressPage(t).Forms, body.Email)
+	})
+}
+
+func (h *handler) sendLink(ctx context.Context, r *httpapi.Request, body addressBody, c *visitor.Circumstances, channel string) (*httpapi.Response, error) {
+	address, mistake := c.Address(body.Email)
 	if mistake != nil {
 		return nil, httpapi.Invalid(*mistake)
 	}
 	request := visitor.LinkRequest{
-		Address: address, Email: subscription.UnsubscribeLinkEmail, Signals: body.BotSignals, Cleaned: circumstances.Cleaned(), Channel: channel,
+		Address: address, Email: subscription.UnsubscribeLinkEmail, Signals: body.BotSignals, Cleaned: c.Cleaned(), Channel: channel,
 	}
 	return h.SendLink(ctx, r, request, "If this address is subscribed, we have sent a link to unsubscribe.",
 		func(t *catalog.Translation) catalog.Page { return t.Pages.LinkAccepted })

@@ -1,7 +1,7 @@
 // Package catalog holds the translated texts of emails and pages.
 //
-// Each language is one JSON file in locales; adding a file adds the language. A file must have every text. The only
-// placeholder is {site}, the owner's name; a test rejects anything else in braces.
+// Each language is one JSON file in locales; adding a file adds the language. A file must have every text. The
+// placeholders are {site}, the owner's name, and {minutes}; a test rejects anything else in braces.
 package catalog
 
 import (
@@ -94,7 +94,12 @@ type Translation struct {
 	Emails map[string]EmailTexts `json:"emails"`
 	// UnsubscribeIntro precedes the unsubscribe link of an email.
 	UnsubscribeIntro string `json:"unsubscribe_intro"`
-	Pages            struct {
+	// Mistakes has the text for each mistake of a visitor, by the code of the error.
+	Mistakes map[string]string `json:"mistakes"`
+	GoBack   string            `json:"go_back"` // on the page of an error that has no form
+	// Reference precedes the id of a request, below the page of an error.
+	Reference string `json:"reference"`
+	Pages     struct {
 		Accepted             Page `json:"accepted"`
 		Confirm              Page `json:"confirm"`
 		ConfirmUnticked      Page `json:"confirm_unticked"` // above the form of Confirm
@@ -125,6 +130,13 @@ type Translation struct {
 		ExpiredLink          Page `json:"expired_link"`
 		LinkRenewed          Page `json:"link_renewed"`
 		InvalidLink          Page `json:"invalid_link"`
+		Refused              Page `json:"refused"` // above the mistakes
+		Limited              Page `json:"limited"` // {minutes} is the time until a retry is allowed
+		Busy                 Page `json:"busy"`
+		Unavailable          Page `json:"unavailable"`
+		Unreadable           Page `json:"unreadable"`
+		TooLarge             Page `json:"too_large"`
+		NothingHere          Page `json:"nothing_here"`
 	} `json:"pages"`
 }
 
@@ -222,7 +234,7 @@ func fill(v reflect.Value, where, site string) error {
 			return fmt.Errorf("%s is missing", where)
 		}
 		text = strings.ReplaceAll(text, "{site}", site)
-		if strings.ContainsAny(strings.ReplaceAll(text, site, ""), "{}") {
+		if strings.ContainsAny(strings.NewReplacer(site, "", "{minutes}", "").Replace(text), "{}") {
 			return fmt.Errorf("%s has an unknown placeholder", where)
 		}
 		v.SetString(text)

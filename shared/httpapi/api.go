@@ -63,6 +63,7 @@ type API struct {
 	proxy    trustedProxy
 	routes   []Route
 	problems []mapping
+	page     func(r *Request, p *Problem, err error) *Response // nil for pages in English
 }
 
 type mapping struct {
@@ -96,6 +97,13 @@ func (a *API) Map(err error, problem func(cause error) *Problem) *API {
 	return a
 }
 
+// RenderPages sets the function that renders problems as pages, and returns the API. err is the error that the problem was
+// made of; nil for a panic. Call it before the first Serve.
+func (a *API) RenderPages(page func(r *Request, p *Problem, err error) *Response) *API {
+	a.page = page
+	return a
+}
+
 // Result is a response with the fields of the request's log line.
 type Result struct {
 	Response events.APIGatewayV2HTTPResponse
@@ -118,7 +126,7 @@ func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) R
 		}
 	}
 	problem := a.problemOf(err)
-	result := a.finish(request, problem.response(request))
+	result := a.finish(request, a.response(request, problem, err))
 	if problem.Status >= http.StatusInternalServerError {
 		result.Err = err
 	}
@@ -128,7 +136,7 @@ func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) R
 // Failed returns the response for a handler that panicked.
 func (a *API) Failed(event events.APIGatewayV2HTTPRequest) Result {
 	request := a.read(event)
-	return a.finish(request, internalError().response(request))
+	return a.finish(request, a.response(request, internalError(), nil))
 }
 
 func (a *API) read(event events.APIGatewayV2HTTPRequest) *Request {

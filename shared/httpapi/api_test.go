@@ -123,7 +123,7 @@ func TestProblemPages(t *testing.T) {
 			t.Errorf("Accept %q of %s: %s", tc.accept, tc.contentType, got.Headers["Content-Type"])
 		} else if page {
 			checkPage(t, got.Headers["Content-Security-Policy"], got.Body)
-			for _, part := range []string{"email: This is not an email address.", "Reference: JKJaXmPLvHcESHA="} {
+			for _, part := range []string{"<li>This is not an email address.</li>", "Reference: JKJaXmPLvHcESHA="} {
 				if !strings.Contains(got.Body, part) {
 					t.Errorf("no %q in %s", part, got.Body)
 				}

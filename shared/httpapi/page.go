@@ -66,6 +66,7 @@ func pagePolicy() string {
 func HTML(status int, p Page) *Response {
 	return &Response{Status: status, Body: []byte(p.render()), Header: http.Header{
 		"Content-Type":               {"text/html; charset=utf-8"},
+		"Content-Language":           {cmp.Or(p.Lang, "en")},
 		"Content-Security-Policy":    {pagePolicy()},
 		"Cross-Origin-Opener-Policy": {"same-origin"},
 		"X-Robots-Tag":               {"noindex"},

@@ -34,6 +34,8 @@ type Problem struct {
 type FieldError struct {
 	Detail  string `json:"detail"`
 	Pointer string `json:"pointer"` // JSON pointer as a URI fragment, e.g. "#/source/page"
+	// Code is a short identifier, by which pages translate Detail; empty for what only programs meet.
+	Code string `json:"-"`
 }
 
 // Error implements error.
@@ -140,14 +142,18 @@ func seconds(d time.Duration) string {
 	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
 }
 
-// response renders the problem: as a page for browsers that send a form or open a link, otherwise as JSON.
-func (p *Problem) response(r *Request) *Response {
+// response renders the problem: as a page for browsers that send a form or open a link, otherwise as JSON. err is the
+// error that it was made of; nil for a panic.
+func (a *API) response(r *Request, p *Problem, err error) *Response {
 	shown := *p
 	shown.RequestID = r.RequestID
 	var response *Response
-	if WantsHTML(r) {
+	switch {
+	case WantsHTML(r) && a.page != nil:
+		response = a.page(r, &shown, err)
+	case WantsHTML(r):
 		response = HTML(p.Status, shown.page())
-	} else {
+	default:
 		body, err := json.Marshal(&shown)
 		if err != nil { // strings, numbers and slices of them always encode
 			body = []byte(`{"status":500}`)
@@ -168,28 +174,14 @@ func outcomeOf(kind string) string {
 	return strings.TrimPrefix(kind, problemPrefix)
 }
 
-// page returns the problem as a page. It names fields as the form does.
+// page returns the problem as a page.
 func (p *Problem) page() Page {
-	page := Page{Title: p.Title}
+	page := Page{Title: p.Title, Footer: []string{"Reference: " + p.RequestID}}
 	if p.Detail != "" {
 		page.Paragraphs = append(page.Paragraphs, p.Detail)
 	}
 	for _, e := range p.Errors {
-		field := strings.TrimPrefix(e.Pointer, "#/")
-		if field == "" || field == "#" {
-			page.Items = append(page.Items, e.Detail)
-		} else {
-			page.Items = append(page.Items, field+": "+e.Detail)
-		}
-	}
-	if p.Status < http.StatusInternalServerError && len(p.Errors) > 0 {
-		page.Paragraphs = append(page.Paragraphs, "Please go back, correct this and send the form again.")
-	}
-	if seconds := p.Header.Get("Retry-After"); seconds != "" {
-		page.Paragraphs = append(page.Paragraphs, "Please try again in "+seconds+" seconds.")
-	}
-	if p.RequestID != "" {
-		page.Footer = []string{"Reference: " + p.RequestID}
+		page.Items = append(page.Items, e.Detail)
 	}
 	return page
 }

@@ -57,16 +57,19 @@ func refusal(d admission.Decision) error {
 	}
 	var mistakes []httpapi.FieldError
 	for _, reason := range d.Refusals {
-		switch reason {
-		case admission.ReasonDomainBlocked:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "Addresses at this domain are not accepted.", Pointer: "#/email"})
-		case admission.ReasonDisposable:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "Disposable addresses are not accepted. Use an address that you keep.", Pointer: "#/email"})
-		case admission.ReasonCaptchaMissing:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "Please solve the CAPTCHA.", Pointer: "#/captcha_token"})
-		case admission.ReasonCaptchaFailed:
-			mistakes = append(mistakes, httpapi.FieldError{Detail: "The CAPTCHA response is not valid or has expired. Please solve a new CAPTCHA.", Pointer: "#/captcha_token"})
-		}
+		mistakes = append(mistakes, refusals[reason])
 	}
 	return httpapi.Invalid(mistakes...)
+}
+
+// refusals has the error for each reason that refuses a request by itself, apart from the rate limiter's.
+var refusals = map[string]httpapi.FieldError{
+	admission.ReasonDomainBlocked: {Detail: "Addresses at this domain are not accepted.", Pointer: "#/email", Code: admission.ReasonDomainBlocked},
+	admission.ReasonDisposable: {
+		Detail: "Disposable addresses are not accepted. Use an address that you keep.", Pointer: "#/email", Code: admission.ReasonDisposable,
+	},
+	admission.ReasonCaptchaMissing: {Detail: "Please solve the CAPTCHA.", Pointer: "#/captcha_token", Code: admission.ReasonCaptchaMissing},
+	admission.ReasonCaptchaFailed: {
+		Detail: "The CAPTCHA response is not valid or has expired. Please solve a new CAPTCHA.", Pointer: "#/captcha_token", Code: admission.ReasonCaptchaFailed,
+	},
 }

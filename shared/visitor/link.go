@@ -44,7 +44,7 @@ func (s *Service) SendLink(
 func ParseAddress(typed string) (subscription.Address, *httpapi.FieldError) {
 	address, err := subscription.ParseAddress(typed)
 	if invalid, ok := errors.AsType[*subscription.AddressError](err); ok {
-		return address, &httpapi.FieldError{Detail: invalid.Detail, Pointer: "#/email"}
+		return address, &httpapi.FieldError{Detail: invalid.Detail, Pointer: "#/email", Code: invalid.Reason}
 	}
 	return address, nil
 }

@@ -73,7 +73,7 @@ func Open(ctx context.Context, env *config.Env, cfg Config) (*Service, error) {
 // Function returns the function that serves a route.
 func (s *Service) Function(route httpapi.Route) lambdafn.Function {
 	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
-	api := httpapi.New(s.api, route).
+	api := httpapi.New(s.api, route).RenderPages(s.problemPage).
 		Map(token.ErrReload, unavailable).
 		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
 		Map(postgres.ErrUnavailable, unavailable)

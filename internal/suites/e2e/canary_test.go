@@ -170,13 +170,13 @@ func (f *flight) badInput() {
 			`{"` + a + `":1}`, `{"` + k + `":1}`, `{"` + l + `":1}`, `{"source":{"` + a + `":1}}`, `{"` + a + `\u0000":1}`, `{"` + a + `":1,"` + a + `":2}`,
 			`{"email":{"` + a + `":"` + k + `"}}`, `{"email":["` + a + `"]}`, `{"email":"<` + a + `>"}`, `{"email":"` + a + `\r\nBcc: ` + a + `"}`,
 			`{"email":"` + l + `"}`, `{"email":"` + a + `","locale":"` + a + `"}`, `{"email":"` + a + `","captcha_token":"` + k + `"}`,
-			`{"email":"` + a + `","started_at":"` + a + `"}`, `{"email":"` + a + `","consent":{"text_version":"` + k + `"}}`,
+			`{"email":"` + a + `","started_at":{"` + a + `":1}}`, `{"email":"` + a + `","consent":{"text_version":"` + k + `"}}`,
 			`{"email":"` + a + `","consent":"` + a + `"}`, `{"email":"` + a + `","request":"` + l + `"}`,
 		} {
 			f.bad(v, http.MethodPost, path, body, asJSON)
 		}
 		for _, body := range []string{
-			"email=" + a + "&email=" + a, url.QueryEscape(a) + "=%00", k + "=%00", "email=%zz" + a, "email=" + l + "&request=" + k, a,
+			"email=" + a + "&email=x" + a, url.QueryEscape(a) + "=%00", k + "=%00", "email=%zz@" + a, "email=" + l + "&request=" + k, a,
 		} {
 			f.bad(v, http.MethodPost, path, body, asForm, "Accept: text/html")
 			f.bad(v, http.MethodPost, path, body, asForm, "Accept: application/json")

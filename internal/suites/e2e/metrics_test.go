@@ -58,6 +58,9 @@ func TestEveryMetricIsWritten(t *testing.T) {
 	for i := range 3 {
 		jane.subscribe(t, fmt.Sprintf("jane%d.metrics@example.org", i))
 	}
+	if got := jane.send(t, http.MethodPost, subscribePath, `{"email":"jane0.metrics@example.org","locale":"*"}`, asJSON); got.Status != http.StatusAccepted {
+		t.Fatal(got.Body)
+	}
 	s.deliver(t)
 	s.exec(t, `insert into outbox (id, kind, due_at, created_at, state, finished_at) values (gen_random_uuid(), 'notify.slack', now(), now(), 'dead', now())`)
 	s.exec(t, `insert into outbox (id, kind, due_at, created_at) values (gen_random_uuid(), 'email.reminder', now() + interval '1 hour', now() - interval '1 minute')`)
@@ -100,8 +103,8 @@ func TestEveryMetricIsWritten(t *testing.T) {
 			t.Errorf("nothing writes %s", m.Name)
 		}
 	}
-	if cold, warm := sums["ColdStarts function_name=subscribe"], counts["Duration endpoint=subscribe POST"]; int(cold)+warm != 7 {
-		t.Errorf("%v cold and %d warm requests, want 7 together", cold, warm)
+	if cold, warm := sums["ColdStarts function_name=subscribe"], counts["Duration endpoint=subscribe POST"]; int(cold)+warm != 8 {
+		t.Errorf("%v cold and %d warm requests, want 8 together", cold, warm)
 	}
 	if problems := sentry.Problems(); len(problems) > 0 || len(sentry.Events()) == 0 {
 		t.Errorf("Sentry received %d events and would refuse %v", len(sentry.Events()), problems)
