@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/csv"
 	"fmt"
 	"net/http"
 	"os"
@@ -82,7 +83,7 @@ func TestStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expect(0, "1 imported: active", "", "import", list)
-	c.expect(0, "/api/newsletter/unsubscribe?token=", "", "export", "--with-links")
+	exportedLinksUnsubscribe(c)
 	c.expect(0, "jill@example.org,unsubscribed", "", "export", "--status", "all")
 	c.expect(2, "runs on this machine", "", "dev")
 	c.expect(2, "--stack", "", "--stack", "a/b", "hold", "list")
@@ -95,6 +96,24 @@ func TestStack(t *testing.T) {
 	if len(api.problems) > 0 {
 		t.Errorf("AWS would refuse these requests: %v", api.problems)
 	}
+}
+
+// exportedLinksUnsubscribe presses the one-click link (RFC 8058) of the only active subscriber, as their email program does.
+func exportedLinksUnsubscribe(c stackConsole) {
+	status, output := c.run("", "export", "--with-links")
+	reader := csv.NewReader(strings.NewReader(output))
+	reader.FieldsPerRecord = -1 // the number of subscribers follows, on the standard error
+	records, err := reader.ReadAll()
+	if status != 0 || len(records) < 2 || records[0][len(records[0])-1] != "unsubscribe_url" || records[1][0] != "jim@example.org" {
+		c.Fatalf("status %d, %v: %.2000s", status, err, output)
+	}
+	link := records[1][len(records[1])-1]
+	response, err := http.Post(link, "application/x-www-form-urlencoded", strings.NewReader("List-Unsubscribe=One-Click"))
+	if err != nil || response.StatusCode != http.StatusOK {
+		c.Fatalf("%v %v", response, err)
+	}
+	_ = response.Body.Close()
+	c.expect(0, "jim@example.org,unsubscribed", "", "export", "--status", "unsubscribed")
 }
 
 // holdsAreReleasedOnce kills the function while it releases held emails, and continues.
