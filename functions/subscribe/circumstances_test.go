@@ -80,6 +80,54 @@ func jsonSignUp(t *testing.T, email string, random *rand.Rand) string {
 	return strings.Replace(string(encoded), `"ref":"`, `"ref":"\ud83d`, 1)
 }
 
+// TestRefusalsAreDocumented sends any addresses, types, members and encodings. Serve fails for a refusal that
+// docs/openapi.yaml does not have, and for an accepted request that it refuses.
+func TestRefusalsAreDocumented(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	b.Variables["LIMITS_SUBSCRIBE"], b.Variables["SIGNUP_DISPOSABLE_DOMAINS"], b.Variables["SIGNUP_BLOCKED_DOMAINS"] = "10000/10m@host", "block", "blocked.example.net"
+	api := b.Open(open).HTTP
+	random := rand.New(rand.NewPCG(17, 3))
+	statuses := map[int]int{}
+	for range 400 {
+		event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
+		event.Headers["accept"] = "application/json"
+		email := strings.NewReplacer("j", pick(random, "j", "j", "j", "J", "é", ".", ""), "@", pick(random, "@", "@", "@", "@", "@@", ""), "example.org",
+			pick(random, "example.org", "example.org", "example.org", "example.org", "example.test", "example.c0m", "mailinator.com", "blocked.example.net", "-a.org", strings.Repeat("a", 300)+".org", functiontest.BadText(random))).Replace("jane@example.org")
+		email = pick(random, "", "", "", " ", functiontest.BadText(random)) + email + pick(random, "", "", "", functiontest.BadText(random))
+		text, err := json.Marshal(email)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := func() string {
+			return pick(random, string(text), string(text), "null", "true", "5", "{}", "[]", `{"granted":false}`, `{"granted":true}`, `"x"`)
+		}
+		body := fmt.Sprintf(`{"email":%s,%q:%s}`, pick(random, string(text), string(text), string(text), value()),
+			pick(random, "locale", "consent", "source", "website", "started_at", "captcha_token", "email", "other", "Email"), value())
+		switch random.IntN(6) {
+		case 0:
+			body = body[:random.IntN(len(body)+1)]
+		case 1:
+			var form string
+			event.Headers["content-type"], form = functiontest.Form(url.Values{"email": {email, pick(random, "", email, "john@example.org")}, "granted": {pick(random, "", "on")}}, random.IntN(2) == 0)
+			body = form
+		case 2:
+			event.Headers[pick(random, "content-type", "content-encoding")] = pick(random, "text/plain", "gzip", "identity", "application/json")
+		case 3:
+			body += strings.Repeat(" ", random.IntN(100_000))
+		}
+		event.Body, event.IsBase64Encoded = base64.StdEncoding.EncodeToString([]byte(body)), true
+		statuses[functiontest.Serve(t, api, event).Response.StatusCode]++
+	}
+	for _, status := range []int{http.StatusAccepted, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity} {
+		if statuses[status] < 5 {
+			t.Errorf("only %d answers have the status %d: %v", statuses[status], status, statuses)
+		}
+	}
+}
+
+func pick(random *rand.Rand, values ...string) string { return values[random.IntN(len(values))] }
+
 // TestCleanedFields lists what is noted about a sign-up, and what of it is kept.
 func TestCleanedFields(t *testing.T) {
 	t.Parallel()
