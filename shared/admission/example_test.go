@@ -44,6 +44,6 @@ func Example() {
 	fmt.Println(refused.Outcome, refused.Limit.Violated())
 	// Output:
 	// accept
-	// drop [honeypot]
+	// hold [honeypot]
 	// refuse [host-10m]
 }
