@@ -36,7 +36,7 @@ func TestConsentFromTextToProof(t *testing.T) {
 
 	subscribe(`{"email":"jane@example.org","consent":{"granted":true,"text_version":"default-1"},"locale":"it"}`, http.StatusAccepted)
 	subscribe(`{"email":"john@example.org"}`, http.StatusAccepted)
-	subscribe(`{"email":"jim@example.org","consent":{"text_version":"nothing"}}`, http.StatusUnprocessableEntity)
+	subscribe(`{"email":"jim@example.org","consent":{"granted":false}}`, http.StatusUnprocessableEntity)
 	c.expect(0, "| Desidero ricevere la newsletter.", "", "consent", "proof", "jane@example.org")
 	c.expect(0, "none recorded", "", "consent", "proof", "john@example.org")
 	c.expect(0, "consent box      ticked", "", "consent", "proof", "jane@example.org")

@@ -48,7 +48,7 @@ func TestHold(t *testing.T) {
 	dev := startDev(t, path, dir)
 	c, store := console{t, path, dir}, openStore(t, dir)
 	c.expect(0, "[]", "", "hold", "list", "--json")
-	for i, reason := range []string{"disposable", "disposable", "signup_burst", "signup_burst"} {
+	for i, reason := range []string{"disposable", "disposable", "honeypot,too_fast", "honeypot"} {
 		address, err := subscription.ParseAddress(fmt.Sprintf("joe.%d@example.org", i))
 		if err != nil {
 			t.Fatal(err)
@@ -69,10 +69,10 @@ func TestHold(t *testing.T) {
 	first, second := holds[0].ID.String(), holds[1].ID.String()
 	c.expect(0, first+" released", "", "hold", "release", first)
 	c.expect(1, first+" not held", "", "hold", "reject", first, second)
-	c.expect(0, `"result": "released"`, "", "hold", "release", "--json", "--all", "--reason", "signup_burst")
+	c.expect(0, `"result": "released"`, "", "hold", "release", "--json", "--all", "--reason", "honeypot")
 	c.expect(0, "[]", "", "hold", "list", "--json")
 	c.expect(0, "nothing is held; nothing changed", "", "hold", "reject", "--all", "--reason", "signup_burst")
-	c.refuse("known: disposable, disposable,captcha_unavailable, signup_burst", "hold", "reject", "--all", "--reason", "signup_bursts")
+	c.refuse("known: captcha_unavailable, disposable, honeypot, signup_burst, too_fast", "hold", "reject", "--all", "--reason", "signup_bursts")
 	if sent := dev.emails(t, 3); sent != 3 {
 		t.Errorf("%d emails were sent, want 3", sent)
 	}

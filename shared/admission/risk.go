@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"slices"
 	"strings"
 
 	"newsletter/shared/ratelimit"
@@ -130,22 +129,9 @@ func decide(s signals) Decision {
 	return d
 }
 
-// HoldReasons returns every combination of reasons for which decide holds a request, separated by commas as in the
-// outbox.
+// HoldReasons returns the reasons of holds. A hold may have several, separated by commas as in the outbox.
 func HoldReasons() []string {
-	var all []string
-	no := []bool{false, true}
-	for _, policy := range []Policy{DisposableAllow, DisposableFlag, DisposableHold} {
-		for _, captcha := range []captchaState{captchaOff, captchaUnavailable} {
-			for bits := range 4 {
-				s := signals{Disposable: policy, Captcha: captcha, Honeypot: no[bits&1], TooFast: no[bits>>1]}
-				if reason := decide(s).HoldReason(); reason != "" && !slices.Contains(all, reason) {
-					all = append(all, reason)
-				}
-			}
-		}
-	}
-	return all
+	return []string{ReasonDisposable, reasonCaptchaUnavailable, reasonHoneypot, reasonTooFast}
 }
 
 // HoldReason returns the reasons for a hold, separated by commas as in the outbox; empty if the outcome is not Hold.

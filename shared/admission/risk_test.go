@@ -2,6 +2,7 @@ package admission
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -110,6 +111,21 @@ func TestAdditionalSignalIsNeverMilder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestHoldReasons checks that HoldReasons lists the reasons of every hold, and no other.
+func TestHoldReasons(t *testing.T) {
+	found := map[string]bool{}
+	everyCombination(func(s signals) {
+		if d := decide(s); d.Outcome == Hold {
+			for _, reason := range d.Reasons {
+				found[reason] = true
+			}
+		}
+	})
+	if got, want := slices.Sorted(maps.Keys(found)), slices.Sorted(slices.Values(HoldReasons())); !slices.Equal(got, want) {
+		t.Errorf("holds have %q, HoldReasons %q", got, want)
+	}
 }
 
 // TestDocumentedTable compares docs/risk.md with decide.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -39,7 +41,7 @@ func listHolds(ctx context.Context, i *Installation, _ All) (l List[subscription
 type HoldSelection struct {
 	IDs    []string `json:"ids,omitempty"`
 	All    bool     `json:"all,omitempty"`
-	Reason string   `json:"reason,omitempty"` // with All: only those held for this reason; empty for any
+	Reason string   `json:"reason,omitempty"` // with All: only those with this reason; empty for any
 }
 
 // DecidedHolds is the result of a decision about held emails.
@@ -107,7 +109,7 @@ func (i *Installation) selectHolds(ctx context.Context, s HoldSelection) (ids []
 	}
 	holds, err := i.store.ListHeld(ctx, maxListed)
 	for _, h := range holds {
-		if s.Reason == "" || h.Reason == s.Reason {
+		if s.Reason == "" || slices.Contains(strings.Split(h.Reason, ","), s.Reason) {
 			ids = append(ids, h.ID)
 		}
 	}
