@@ -214,7 +214,7 @@ func (t *importTx) load(b *pgx.Batch, before time.Time) {
 			if err := rows.Scan((*string)(&sup.reason), (*string)(&sup.mailbox), &p.state.Erased, (*string)(&p.state.OtherSpelling)); err != nil {
 				return err
 			}
-			p.state.State, p.state.Muted = sup.state(row{exists: p.row.exists, Status: p.state.State}), sup.muted()
+			p.state.State, p.state.Muted, p.state.Rowless = sup.state(row{exists: p.row.exists, Status: p.state.State}), sup.muted(), !p.row.exists
 		}
 		rows.Close()
 		return rows.Err()

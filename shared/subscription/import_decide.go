@@ -49,6 +49,8 @@ const (
 // importFacts is the input of a decision about an entry of a list.
 type importFacts struct {
 	facts
+	// Rowless is true if there is no row.
+	Rowless bool
 	// Erased is true if the person had their data erased here.
 	Erased bool
 	// OtherSpelling is the state of another spelling of the address: Unsubscribed, if one has, else Pending or Active;
@@ -104,7 +106,7 @@ func (f importFacts) keptOut() string {
 		return becauseSuppressed
 	case f.State == Unsubscribed || f.Returning:
 		return becauseUnsubscribed
-	case f.State == Erased || f.State == None && f.Erased:
+	case f.State == Erased || f.Erased && f.State != Active: // also if someone has signed the address up since
 		return becauseErased
 	}
 	return ""
@@ -153,7 +155,7 @@ func importLeft(f importFacts) (decision, string) {
 		d.To, d.Outcome, d.NewEpoch, d.Ledger = Unsubscribed, UnsubscribedNow, true, ledger.Unsubscribed
 	case f.State == Pending && !f.Returning:
 		d.Returning, d.Outcome, d.Ledger = true, ImportedLeft, ledger.Imported
-	case f.State == None:
+	case f.State == None || f.State == Suppressed && f.Rowless: // the row outlasts the suppression
 		d.To, d.Outcome, d.Ledger = Unsubscribed, ImportedLeft, ledger.Imported
 	}
 	return d, ""
