@@ -36,18 +36,18 @@ type importFlags struct {
 
 func (o *operator) importCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import FILE", Short: "Import a list of subscribers from another tool",
+		Use: "import [flags] FILE", Short: "Import a list of subscribers from another tool",
 		Long: joinTexts("Import a list of subscribers from another tool",
 			"The file is CSV or JSON, as Mailchimp, Ghost, Substack, Kit, Buttondown, beehiiv, Loops, listmonk, MailerLite, Brevo and others export it "+
 				"(docs/import.md). Who left there comes in as unsubscribed, and who bounced or complained as suppressed. A column that may mean "+
 				"that people left, and is not understood, stops the import before anything is written. An interrupted import can be repeated."),
-		Example: "newsletter import --dry-run subscribed_members_export.csv\nnewsletter import --map Kunde=ignored --map Abgemeldet=left list.csv",
+		Example: "newsletter import --dry-run subscribed_members_export.csv\nnewsletter import --ignore Kunde --map Abgemeldet=left list.csv",
 		Args:    takes(1, "one file"),
 	}
 	var f importFlags
 	flags := c.Flags()
 	flags.StringVar(&f.as, "as", "", "who is on the list, unless a column states a graver state: in, waiting, other, left, bounced, suppressed or complained")
-	flags.StringArrayVar(&f.maps, "map", nil, "column=meaning, such as Kunde=left; repeatable")
+	flags.StringArrayVar(&f.maps, "map", nil, "what a column means, as COLUMN=MEANING, such as Kunde=left; repeatable")
 	flags.StringArrayVar(&f.ignored, "ignore", nil, "a column that says nothing about email; repeatable")
 	flags.StringVar(&f.textVersion, "consent-version", "", "consent text of subscribers whose line names none")
 	flags.BoolVar(&f.confirmed, "confirmed", false, "treat who waits for a confirmation, in the list or here, as confirmed")
