@@ -67,8 +67,9 @@ func TestABacklogIsLookedAtOnce(t *testing.T) {
 // floods are what a stranger may do to one mailbox, which is unknown, subscribed or suppressed, or to many.
 var floods = []string{"many addresses", "unknown", "subscribed", "suppressed", "links, unknown", "links, subscribed"}
 
-// flood prepares the victim of a flood, lets a minute pass, and returns a function that makes the i-th request.
-func (b *bundle) flood(kind string, f lambdafn.Function) func(i int) {
+// flood prepares the victim of a flood, lets a minute pass, and returns a function that makes the i-th request, from a
+// network.
+func (b *bundle) flood(kind string, f lambdafn.Function) func(i int, from netip.Addr) {
 	switch kind {
 	case "subscribed", "links, subscribed":
 		b.Activate("victim@gmail.com")
@@ -81,7 +82,7 @@ func (b *bundle) flood(kind string, f lambdafn.Function) func(i int) {
 	}
 	b.run(b.Context(), f)
 	b.minute()
-	return func(i int) {
+	return func(i int, from netip.Addr) {
 		switch {
 		case strings.HasPrefix(kind, "links"):
 			request := subscription.LinkRequest{Address: b.Address("victim@gmail.com"), Visit: functiontest.Visit, Email: subscription.UnsubscribeLinkEmail}
@@ -89,9 +90,9 @@ func (b *bundle) flood(kind string, f lambdafn.Function) func(i int) {
 				b.Fatal(err)
 			}
 		case kind == "many addresses":
-			b.signUpAs(fmt.Sprintf("victim%d@gmail.com", i), functiontest.Visit.Client.IP)
+			b.signUpAs(fmt.Sprintf("victim%d@gmail.com", i), from)
 		default:
-			b.signUpAs(fmt.Sprintf("victim+%d@gmail.com", i), functiontest.Visit.Client.IP)
+			b.signUpAs(fmt.Sprintf("victim+%d@gmail.com", i), from)
 		}
 	}
 }
@@ -132,7 +133,7 @@ func TestNetworksTakeTurns(t *testing.T) {
 			f := b.Open(open)
 			request := b.flood(kind, f)
 			for i := range 30 {
-				request(i)
+				request(i, functiontest.Visit.Client.IP)
 			}
 			b.run(t.Context(), f)
 			b.people()
@@ -141,6 +142,34 @@ func TestNetworksTakeTurns(t *testing.T) {
 				b.run(t.Context(), f)
 				if got := b.reached(); got != minute+1 {
 					t.Fatalf("after %d minutes, %d people have their email", minute+1, got)
+				}
+			}
+		})
+	}
+}
+
+// TestFloodsFromManyNetworks checks that nobody can tell by the delay of their own email what others ask for, even if each of
+// their requests has its turn: for all of them but the links, two people wait for six turns.
+func TestFloodsFromManyNetworks(t *testing.T) {
+	for _, kind := range floods {
+		t.Run(kind, func(t *testing.T) {
+			b := setup(t)
+			b.Variables["MAIL_RATE_PER_MINUTE"], b.Variables["MAIL_DOMAIN_RATE_PER_MINUTE"] = "1", "0"
+			f := b.Open(open)
+			request, turns := b.flood(kind, f), 6
+			for i := range turns {
+				request(i, netip.AddrFrom4([4]byte{198, 18, byte(i), 7}))
+			}
+			if strings.HasPrefix(kind, "links") {
+				turns = 1
+			}
+			b.run(t.Context(), f)
+			b.people()
+			for minute := 1; minute <= turns+1; minute++ {
+				b.minute()
+				b.run(t.Context(), f)
+				if got, want := b.reached(), max(0, minute-turns+1); got != want {
+					t.Fatalf("after %d minutes, %d people have their email, want %d", minute, got, want)
 				}
 			}
 		})
@@ -159,7 +188,7 @@ func TestFloodsTakeTheSameRate(t *testing.T) {
 				want = 2
 			}
 			for i := range 4 {
-				request(i)
+				request(i, functiontest.Visit.Client.IP)
 			}
 			b.run(t.Context(), f)
 			b.people()

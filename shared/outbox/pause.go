@@ -16,7 +16,8 @@ const Email = "email"
 // Traffic has what limits a worker's sends.
 type Traffic struct {
 	// Sent is the number of sign-up emails and their decoys that left within the last minute, by all workers, whatever their
-	// outcome: so the rate depends on the number of sign-ups alone. An email that passed is not counted, its decoy is.
+	// outcome: so the rate depends on the number of sign-ups alone. An email that passed, or was superseded before its claim,
+	// is not counted; its decoy is.
 	Sent int
 	// Paused maps paused destinations to the reason.
 	Paused map[string]string
@@ -29,7 +30,7 @@ const (
 select count(*) from outbox
 where finished_at > $1::timestamptz and state = 'done' and kind = any($2::text[]) and waits_for is distinct from 'pass'
   and (kind <> 'none' or exists (select from ledger_events e where e.id = event_id and e.kind = 'subscription.requested'))
-  and outcome not in ('dropped', 'rejected', 'expired')`
+  and outcome not in ('dropped', 'rejected', 'expired') and (outcome <> 'superseded' or attempts > 0)`
 	pausedSQL = `
 select destination, reason from pauses where resumed_at is null`
 	waitingSQL = `

@@ -192,11 +192,18 @@ update outbox set counted = true where id = $1::text::uuid`
 update outbox o set kind = x.kind, subscriber_id = x.subscriber_id, event_id = x.event_id, epoch = x.epoch, created_at = x.created_at
 from outbox x
 where o.id <> x.id and o.id in ($1::text::uuid, $2::text::uuid) and x.id in ($1::text::uuid, $2::text::uuid)`
+	// A decoy keeps the place of each superseded sign-up that was not claimed, so that nobody can observe that an email left.
 	supersedeSQL = `
-update outbox o set state = 'done', domain_hmac = null, outcome = 'superseded', finished_at = $3::timestamptz
-from identities k join identities i using (mailbox_hmac)
-where k.subscriber_id = $2::text::uuid and o.subscriber_id = i.subscriber_id and o.state = 'ready' and not o.counted
-  and o.kind = any($4::text[]) and o.id <> $1::text::uuid`
+with superseded as (
+    update outbox o set state = 'done', domain_hmac = null, outcome = 'superseded', finished_at = $3::timestamptz
+    from identities k join identities i using (mailbox_hmac)
+    where k.subscriber_id = $2::text::uuid and o.subscriber_id = i.subscriber_id and o.state = 'ready' and not o.counted
+      and o.kind = any($4::text[]) and o.id <> $1::text::uuid
+    returning o.subscriber_id, o.event_id, o.due_at, o.deferred_until, o.created_at, o.waits_for, o.attempts
+)
+insert into outbox (id, kind, subscriber_id, event_id, due_at, deferred_until, created_at, waits_for)
+select gen_random_uuid(), 'none', subscriber_id, event_id, due_at, deferred_until, created_at, waits_for
+from superseded where $5::boolean and attempts = 0 and waits_for is distinct from 'pass'`
 )
 
 const logEmailSQL = `
@@ -252,7 +259,7 @@ func (s *Store) CheckSend(ctx context.Context, d outbox.Delivery) (outbox.Delive
 			if leaves.ID != d.ID {
 				b.Queue(exchangeSQL, emailID, leaves.ID.String())
 			}
-			b.Queue(supersedeSQL, emailID, subscriberID, now, kinds)
+			b.Queue(supersedeSQL, emailID, subscriberID, now, kinds, slices.Contains(SignUpKinds(), d.Kind))
 			if purpose != "" {
 				logEmail(b, leaves.SubscriberID, purpose, now)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,10 +108,30 @@ func (a *attack) rush(ctx context.Context) error {
 	fmt.Fprintln(a.log, "the attack is over; people still read their email")
 	people.Wait()
 	owner.Wait()
+	a.explain(ctx)
 	fmt.Fprintln(a.log, "sending the last emails")
 	err := a.drain(ctx)
 	fmt.Fprintf(a.log, "it took %s\n", time.Since(began).Round(time.Second))
 	return err
+}
+
+// peopleSQL counts the emails to the people by what became of them.
+const peopleSQL = `
+select count(*) || ' ' || concat_ws(' ', o.kind, o.state, o.outcome, o.hold_reason, o.waits_for)
+from outbox o join event_context c using (event_id)
+where c.ip <<= '127.200.0.0/16' and o.kind in ('none', 'email.confirm') group by o.kind, o.state, o.outcome, o.hold_reason, o.waits_for`
+
+// explain prints what became of the emails to the people.
+func (a *attack) explain(ctx context.Context) {
+	rows, err := a.db.Query(ctx, peopleSQL)
+	if err == nil {
+		var emails []string
+		emails, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		fmt.Fprintf(a.log, "their emails: %s\n", strings.Join(emails, ", "))
+	}
+	if err != nil {
+		fmt.Fprintln(a.log, "their emails:", err)
+	}
 }
 
 // minuteSQL lets the minute pass in which emails left, so that the rate of email does not delay the next ones.
