@@ -36,7 +36,7 @@ type importFlags struct {
 
 func (o *operator) importCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import [flags] FILE", Short: "Import a list of subscribers from another tool",
+		Use: "import FILE", Short: "Import a list of subscribers from another tool",
 		Long: joinTexts("Import a list of subscribers from another tool",
 			"The file is CSV or JSON, as Mailchimp, Ghost, Substack, Kit, Buttondown, beehiiv, Loops, listmonk, MailerLite, Brevo and others export it "+
 				"(docs/import.md). Who left there comes in as unsubscribed, and who bounced or complained as suppressed. A column that may mean "+
