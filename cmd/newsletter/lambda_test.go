@@ -95,6 +95,13 @@ func (l *lambdaAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// count returns how often a function was invoked.
+func (l *lambdaAPI) count(function string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.calls[function]
+}
+
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Amzn-ErrorType", code)

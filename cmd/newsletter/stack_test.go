@@ -146,12 +146,12 @@ func holdsAreReleasedOnce(c stackConsole, api *lambdaAPI, dir string) {
 	if before == 0 || before == holds {
 		c.Fatalf("%d of %d were released when the function was killed", before, holds)
 	}
-	calls := api.calls["operate"]
+	calls := api.count("operate")
 	status, output := c.run("", "hold", "release", "--all")
 	if got := strings.Count(output, " released\n"); status != 0 || got != holds-before || released() != holds {
 		c.Errorf("status %d: %d more released of %d, after %d; the ledger has %d", status, got, holds, before, released())
 	}
-	if more := api.calls["operate"] - calls; more < 2 {
+	if more := api.count("operate") - calls; more < 2 {
 		c.Errorf("%d calls", more)
 	}
 	c.expect(0, "nothing is held; nothing changed", "", "hold", "release", "--all")

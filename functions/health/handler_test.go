@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"newsletter/internal/fixtures/functiontest"
-	"newsletter/internal/fixtures/testenv"
 	"newsletter/shared/healthcheck"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
@@ -124,8 +123,7 @@ func TestLostDependencies(t *testing.T) {
 func TestFrozenRedis(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	redis := testenv.RedisServer(t)
-	b.Variables["REDIS_URL"], b.Variables["REDIS_CA_FILE"] = redis.URL, redis.CAFile
+	redis := ownRedis(b)
 	f := b.Open(open)
 	redis.Freeze()
 	t.Cleanup(redis.Thaw)
