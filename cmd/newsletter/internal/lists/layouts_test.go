@@ -12,7 +12,7 @@ import (
 	"newsletter/shared/subscription"
 )
 
-// layoutCase is what an import of a file of testdata/layouts results in.
+// layoutCase is the expected result of the import of a file of testdata/layouts.
 type layoutCase struct {
 	layout, encoding string
 	// refused are parts of the error of the file, separated by |. Then nothing is written.

@@ -47,7 +47,7 @@ func (o Options) flags() map[string]string {
 	return all
 }
 
-// Column is what a column was taken for.
+// Column is a column with the meaning that was found for it.
 type Column struct {
 	Name    string  `json:"name"`
 	Meaning Meaning `json:"meaning"`
@@ -144,7 +144,7 @@ func (l *List) key(e subscription.ListEntry) uint64 {
 	return maphash.String(l.seed, address.Normalized)
 }
 
-// Note is what the report says about a line besides its result.
+// Note is a remark of the report on a line, besides its result.
 type Note struct {
 	// Duplicate means that another line of the address counts: the first one with its gravest state.
 	Duplicate bool

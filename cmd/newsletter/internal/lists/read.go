@@ -79,7 +79,7 @@ func (f *file) records(do func(record) error) error {
 	return f.format(in, do)
 }
 
-// peek is how much is looked at to detect encodings and formats.
+// peek is the number of bytes that are read to detect encodings and formats.
 const peek = 1 << 16
 
 // detectFormat detects the format by the first character.

@@ -16,7 +16,7 @@ import (
 
 var errEmpty = errors.New("the list is empty")
 
-// text is how a file writes its characters and lines.
+// text is the encoding and the line ends of a file.
 type text struct {
 	encoding string
 	decoder  *encoding.Decoder // nil for UTF-8

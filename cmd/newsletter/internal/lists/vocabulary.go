@@ -82,7 +82,7 @@ var (
 	}
 )
 
-// smell is what an unknown heading may mean for the end of a subscription.
+// smell is the meaning that an unknown heading may have for the end of a subscription.
 type smell int
 
 const (
