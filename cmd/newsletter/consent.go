@@ -120,7 +120,7 @@ func printCurrent(texts []ledger.ConsentText, locale string) error {
 	case len(locales) == 0:
 		return errors.New("consent text not found")
 	}
-	return checkKnown("locale", locale, locales)
+	return operate.CheckKnown("locale", locale, locales)
 }
 
 func (o *operator) consentProof() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 
 	"newsletter/internal/local/devstack"
 	"newsletter/internal/local/lambdalocal"
+	"newsletter/shared/operate"
 )
 
 // invokeCommand sends an event to a function of the running local system, in a new environment.
@@ -69,7 +70,7 @@ func invokeInDir(ctx context.Context, dir, name string, event []byte, log io.Wri
 	}
 	function, known := state.Functions[name]
 	if !known {
-		return lambdalocal.Result{}, checkKnown("function", name, slices.Collect(maps.Keys(state.Functions)))
+		return lambdalocal.Result{}, operate.CheckKnown("function", name, slices.Collect(maps.Keys(state.Functions)))
 	}
 	f := lambdalocal.Function{Name: name, Binary: function.Binary, Timeout: function.Timeout, MemoryMB: function.MemoryMB, Concurrency: 1}
 	for variable, value := range function.Variables {

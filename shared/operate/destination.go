@@ -123,5 +123,5 @@ func (i *Installation) checkDestination(ctx context.Context, name string) error 
 	for _, p := range pauses {
 		known = append(known, p.Destination)
 	}
-	return checkKnown("destination", name, known)
+	return CheckKnown("destination", name, known)
 }

@@ -61,7 +61,7 @@ func exportPage(ctx context.Context, i *Installation, s ExportSelection) (page E
 		return page, Wrong("name at least one state")
 	}
 	for _, state := range s.States {
-		if err := checkKnown("state", state, ExportedStates()); err != nil {
+		if err := CheckKnown("state", state, ExportedStates()); err != nil {
 			return page, err
 		}
 	}

@@ -103,7 +103,7 @@ func (i *Installation) selectHolds(ctx context.Context, s HoldSelection) (ids []
 		return parseIDs(s.IDs)
 	}
 	if s.Reason != "" {
-		if err := checkKnown("reason", s.Reason, append(admission.HoldReasons(), outbox.HoldBurst)); err != nil {
+		if err := CheckKnown("reason", s.Reason, append(admission.HoldReasons(), outbox.HoldBurst)); err != nil {
 			return nil, err
 		}
 	}

@@ -46,7 +46,7 @@ func importEntries(ctx context.Context, i *Installation, p ListPart) (ImportedPa
 		return ImportedPart{}, Wrong("import: --confirmed and --reconfirm exclude each other: who is confirmed need not be asked")
 	}
 	for _, e := range p.Entries {
-		if err := checkKnown("state", e.State, subscription.ListStates()); err != nil {
+		if err := CheckKnown("state", e.State, subscription.ListStates()); err != nil {
 			return ImportedPart{}, err
 		}
 	}

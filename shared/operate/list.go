@@ -35,8 +35,8 @@ func list[Row any](rows []Row) (List[Row], error) {
 	return l, nil
 }
 
-// checkKnown refuses a value that is not among the known ones, which it lists.
-func checkKnown[T ~string](what string, value T, known []T) error {
+// CheckKnown refuses a value that is not among the known ones, which it lists. what is the kind of value, such as "reason".
+func CheckKnown[T ~string](what string, value T, known []T) error {
 	if slices.Contains(known, value) {
 		return nil
 	}

@@ -31,7 +31,7 @@ type MessageFilter struct {
 
 // listMessages lists messages, the oldest first.
 func listMessages(ctx context.Context, i *Installation, f MessageFilter) (l List[outbox.MessageView], err error) {
-	if err := checkKnown("state", f.State, []string{"dead", "ready", "held", "done"}); err != nil {
+	if err := CheckKnown("state", f.State, []string{"dead", "ready", "held", "done"}); err != nil {
 		return l, err
 	}
 	rows, err := i.messages(ctx, f)
@@ -46,7 +46,7 @@ func (i *Installation) messages(ctx context.Context, f MessageFilter) ([]outbox.
 	if f.Kind != "" {
 		known, err := i.knownKinds(ctx)
 		if err == nil {
-			err = checkKnown("kind", f.Kind, known)
+			err = CheckKnown("kind", f.Kind, known)
 		}
 		if err != nil {
 			return nil, err

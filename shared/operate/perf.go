@@ -59,7 +59,7 @@ func assessRoutes(ctx context.Context, i *Installation, f RouteFilter) (r Routes
 		}
 	}
 	if f.Endpoint != "" && len(names) > 0 {
-		if err := checkKnown("endpoint", f.Endpoint, names); err != nil {
+		if err := CheckKnown("endpoint", f.Endpoint, names); err != nil {
 			return r, err
 		}
 	}

@@ -116,7 +116,7 @@ type Due struct {
 
 // openRequest records a request. It is closed when the request is answered by its command.
 func openRequest(ctx context.Context, i *Installation, l LetterReceived) (Due, error) {
-	if err := checkKnown("right", l.Right, subscription.Rights()); err != nil {
+	if err := CheckKnown("right", l.Right, subscription.Rights()); err != nil {
 		return Due{}, err
 	}
 	address, err := parseAddress(l.Email)

@@ -32,7 +32,7 @@ type Outcome struct {
 // listSuppressions lists the suppressions in force, the newest first, without addresses.
 func listSuppressions(ctx context.Context, i *Installation, f SuppressionFilter) (l List[subscription.SuppressionEntry], err error) {
 	if f.Reason != "" {
-		if err := checkKnown("reason", f.Reason, subscription.SuppressionReasons()); err != nil {
+		if err := CheckKnown("reason", f.Reason, subscription.SuppressionReasons()); err != nil {
 			return l, err
 		}
 	}
