@@ -67,7 +67,7 @@ func (r JournalReplayed) Counts() map[string]int64 {
 	return map[string]int64{"entries": int64(r.Entries)}
 }
 
-// JournalPeriod is what to replay.
+// JournalPeriod is the period to replay.
 type JournalPeriod struct {
 	Since time.Time `json:"since"` // the time of the backup, or slightly before
 	Apply bool      `json:"apply"` // false: only count

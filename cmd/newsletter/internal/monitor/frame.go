@@ -14,7 +14,7 @@ import (
 	"newsletter/shared/snapshot"
 )
 
-// View is how to show a snapshot.
+// View is the form in which a snapshot is shown.
 type View struct {
 	Installation string // the environment and the database
 	Now          time.Time
