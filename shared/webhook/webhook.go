@@ -124,14 +124,22 @@ func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
 	return err
 }
 
-// sign returns a signature by each secret over "id.timestamp.body".
+// sign returns a signature by each secret.
 func (e *Endpoint) sign(id, timestamp string, body []byte) string {
 	all := make([]string, len(e.keys))
 	for i, key := range e.keys {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(id + "." + timestamp + "."))
-		mac.Write(body)
-		all[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+		all[i] = signatureVersion + base64.StdEncoding.EncodeToString(mac(key, id, timestamp, body))
 	}
 	return strings.Join(all, " ")
+}
+
+// signatureVersion begins a symmetric signature.
+const signatureVersion = "v1,"
+
+// mac returns the authentication code of a call, over "id.timestamp.body".
+func mac(key []byte, id, timestamp string, body []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(id + "." + timestamp + "."))
+	h.Write(body)
+	return h.Sum(nil)
 }

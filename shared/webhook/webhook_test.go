@@ -73,10 +73,10 @@ func failure(t *testing.T, err error) outbox.Failure {
 
 // The signature is the example of the specification's reference libraries.
 func TestKnownSignature(t *testing.T) {
-	cfg := Config{[]string{"https://a.example.org/"}, config.Seal("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")}
-	got := only(t, cfg, outbound.Config{}, time.Now).sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`))
-	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want {
-		t.Errorf("%s, want %s", got, want)
+	cfg := Config{[]string{"https://a.example.org/"}, config.Seal(exampleSecret)}
+	got := only(t, cfg, outbound.Config{}, time.Now).sign(exampleID, exampleTime, []byte(exampleBody))
+	if got != exampleSignature {
+		t.Errorf("%s, want %s", got, exampleSignature)
 	}
 }
 
