@@ -34,6 +34,9 @@ type change struct {
 type destination struct {
 	// deliver delivers a change; nil for a destination without changes. The error is an *outbox.Failure.
 	deliver func(ctx context.Context, c change, s subscribers) (outbox.Outcome, error)
+	// check returns what the destination has of a subscriber: Subscribed, Unsubscribed or Absent; nil for a destination that
+	// is never asked. The error is an *outbox.Failure.
+	check func(ctx context.Context, address string) (outbox.Outcome, error)
 	// alert is nil for a destination without alerts.
 	alert notify.Notifier
 	// kinds are the kinds of changes that it receives; none for all.
@@ -61,7 +64,8 @@ func readDestinations(env *config.Env, key pseudonym.Key) destinations {
 		all[outbox.Journal] = destination{deliver: journalSink{j}.deliver, kinds: journaledKinds(), needsPayload: true}
 	}
 	if cfg := readLoops(env); cfg.Enabled() {
-		all[outbox.Loops] = destination{deliver: loopsSink{loops.New(cfg, client), key}.deliver, needsPayload: true}
+		account := loops.New(cfg, client)
+		all[outbox.Loops] = destination{deliver: loopsSink{account, key}.deliver, check: account.Check, needsPayload: true}
 	}
 	if cfg := config.Read[ga4.Config](env); cfg.Enabled() {
 		cfg.BaseURL = guard.Service("ga4", "")

@@ -41,6 +41,7 @@ type subscribers interface {
 	ChangeEvent(ctx context.Context, eventID uuid.UUID) (subscription.ChangeEvent, bool, error)
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
 	FindByPseudonym(ctx context.Context, emailHMAC []byte) (subscription.Recipient, error)
+	UnsubscribeElsewhere(ctx context.Context, subscriberID uuid.UUID, at time.Time, visit subscription.Visit) (subscription.Outcome, error)
 	Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UUID]subscription.Origin, error)
 }
 

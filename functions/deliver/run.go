@@ -165,6 +165,8 @@ func (r *run) attempt(ctx context.Context, d outbox.Delivery) (outbox.Outcome, e
 		return r.expand(ctx, d)
 	case d.Kind.AlertChange() != "":
 		return r.notifyAlert(ctx, d)
+	case d.Kind == outbox.CheckLoops:
+		return r.check(ctx, d)
 	case d.Kind.Recipient() != "":
 		return r.deliverChange(ctx, d)
 	}

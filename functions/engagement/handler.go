@@ -1,5 +1,6 @@
-// Command engagement receives the events of Amazon SES, such as bounces, from a queue behind an SNS topic. It suppresses
-// mailboxes that do not exist and subscribers who complain, and records all other events for the statistics.
+// Command engagement receives what senders report. The events of Amazon SES, such as bounces, come from a queue behind an
+// SNS topic: it suppresses mailboxes that do not exist and subscribers who complain, and records all other events for the
+// statistics. The events of Loops come as signed calls: it suppresses likewise, and has unsubscribes checked by deliver.
 //
 // A message that fails stays in the queue and is redelivered, so that a lost database loses no event; recording one
 // again is harmless. An unreadable event, or one about an unknown recipient, is recorded for an alert and not
@@ -23,13 +24,16 @@ import (
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
+	"newsletter/shared/webhook"
 )
 
 type handler struct {
 	db    *postgres.DB
 	key   pseudonym.Key
 	store *subscription.Store
-	now   func() time.Time
+	// signatures verifies the events of Loops; nil if there is no secret, so that none is accepted.
+	signatures *webhook.Verifier
+	now        func() time.Time
 }
 
 // event records the events of a batch from the queue.
@@ -78,20 +82,19 @@ func (h *handler) record(ctx context.Context, n events.SNSEntity) (outcome strin
 		}
 		return "unknown", nil
 	case e.Suppress:
-		err = h.suppress(ctx, e.Kind, subject, address, n.MessageID)
+		end := subscription.Suppression{SubscriberID: subject.SubscriberID, Reason: subscription.Bounce}
+		if e.Kind == engagement.Complaint {
+			end.Reason = subscription.Complaint
+		}
+		err = h.suppress(ctx, end, address, subscription.Visit{RequestID: n.MessageID, Channel: "ses"})
 	}
 	return string(e.Kind), err
 }
 
-// suppress suppresses the recipient of a bounced or reported email. address is the zero Address if it is unknown.
-func (h *handler) suppress(ctx context.Context, kind engagement.Kind, about engagement.Subject, address subscription.Address, requestID string) error {
-	end := subscription.Suppression{
-		SubscriberID: about.SubscriberID, Reason: subscription.Bounce, Actor: ledger.Provider,
-		Visit: subscription.Visit{RequestID: requestID, Channel: "ses"},
-	}
-	if kind == engagement.Complaint {
-		end.Reason = subscription.Complaint
-	}
+// suppress suppresses the recipient of a bounced or reported email. end has the subscriber, uuid.Nil for none, and the
+// reason. address is the zero Address if it is unknown.
+func (h *handler) suppress(ctx context.Context, end subscription.Suppression, address subscription.Address, visit subscription.Visit) error {
+	end.Actor, end.Visit = ledger.Provider, visit
 	if end.SubscriberID != uuid.Nil {
 		if outcome, err := h.store.Suppress(ctx, end); err != nil || outcome != subscription.Unchanged {
 			return err

@@ -37,6 +37,9 @@ var samples = map[string]struct{ status, recorded string }{
 
 func TestSampleEvents(t *testing.T) {
 	for _, name := range functiontest.SampleNames(t, "engagement") {
+		if strings.HasPrefix(name, "loops-") { // TestCallsThatLoopsDidNotSign
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := functiontest.New(t)

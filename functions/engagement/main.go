@@ -3,19 +3,23 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"newsletter/shared/config"
 	"newsletter/shared/lambdafn"
+	"newsletter/shared/loops"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
 	"newsletter/shared/subscription"
+	"newsletter/shared/webhook"
 )
 
 func main() { lambdafn.Start("engagement", open) }
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	dbConfig, keyConfig := postgres.ReadConfig(env), config.Read[pseudonym.Config](env)
+	signatures := readVerifier(env)
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -24,6 +28,19 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	if err := errors.Join(keyErr, dbErr); err != nil {
 		return lambdafn.Function{}, err
 	}
-	h := &handler{db, key, subscription.NewStore(db, key, time.Now), time.Now}
-	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
+	h := &handler{db, key, subscription.NewStore(db, key, time.Now), signatures, time.Now}
+	return lambdafn.Function{HTTP: h.api(), Event: h.event, Close: func(context.Context) { db.Close() }}, nil
+}
+
+// readVerifier returns the verifier of the events of Loops, or nil if there is no secret.
+func readVerifier(env *config.Env) *webhook.Verifier {
+	cfg := config.Read[loops.EventConfig](env)
+	if cfg.SigningSecret.IsZero() {
+		return nil
+	}
+	verifier, err := webhook.NewVerifier(cfg.SigningSecret, time.Now)
+	if err != nil {
+		env.Add(fmt.Errorf("LOOPS_SIGNING_SECRET: %w", err))
+	}
+	return verifier
 }

@@ -68,6 +68,12 @@ func NotFound() *Problem {
 	return newProblem("not-found", http.StatusNotFound, "Not found.", "")
 }
 
+// Unsigned returns the 403 for a call whose signature is missing, wrong or too old.
+func Unsigned() *Problem {
+	return newProblem("not-signed", http.StatusForbidden, "The signature is not valid.",
+		"Sign the call with the configured secret, and send it within five minutes.")
+}
+
 // LinkEnded returns the 410 for a link that no longer does what it says, while its reader can still do what detail
 // says.
 func LinkEnded(detail string) *Problem {

@@ -99,6 +99,10 @@ func (r *Request) Sibling(name string) string {
 	return name
 }
 
+// Body returns the decoded body, for a route that reads it in another way than DecodeJSON and Form. The error is a 400 or
+// 413 problem.
+func (r *Request) Body() ([]byte, error) { return r.body() }
+
 // body returns the decoded body. It is decoded only when a route reads it, because one-click unsubscribe must accept
 // any body (RFC 8058).
 func (r *Request) body() ([]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"newsletter/shared/outbox"
 )
@@ -124,6 +125,23 @@ func (l *Client) Unsubscribe(ctx context.Context, p Subscriber) (outbox.Outcome,
 	err = l.update(ctx, update{Email: p.Email, Subscribed: new(false), MailingLists: l.lists(false)})
 	if err != nil {
 		return "", err
+	}
+	return outbox.Unsubscribed, nil
+}
+
+// Check returns what Loops has of an address: Subscribed, Unsubscribed (from all email, or from every configured mailing
+// list), or Absent. The error is a *outbox.Failure.
+func (l *Client) Check(ctx context.Context, email string) (outbox.Outcome, error) {
+	contact, err := l.Find(ctx, email)
+	switch {
+	case err != nil:
+		return "", err
+	case contact == nil:
+		return outbox.Absent, nil
+	case !contact.Subscribed:
+		return outbox.Unsubscribed, nil
+	case len(l.config.MailingLists) == 0 || slices.ContainsFunc(l.config.MailingLists, func(id string) bool { return contact.MailingLists[id] }):
+		return outbox.Subscribed, nil
 	}
 	return outbox.Unsubscribed, nil
 }

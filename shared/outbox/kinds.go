@@ -19,5 +19,5 @@ func Destinations() []string { return []string{Email, Journal, Loops, GA4, Slack
 
 // Kinds lists every kind of message that is enqueued, except emails. Expand adds the kinds of NotifyOf.
 func Kinds() []Kind {
-	return []Kind{None, Change, AlertFiring, AlertRepeated, AlertResolved}
+	return []Kind{None, Change, AlertFiring, AlertRepeated, AlertResolved, CheckLoops}
 }

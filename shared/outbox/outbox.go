@@ -34,15 +34,19 @@ const (
 	AlertFiring   Kind = "alert.firing"
 	AlertRepeated Kind = "alert.repeated"
 	AlertResolved Kind = "alert.resolved"
+	// CheckLoops asks Loops whether a subscriber left there, after a report at CreatedAt.
+	CheckLoops Kind = checkPrefix + Loops
 )
 
 // EmailPrefix begins the kinds of emails, which the package subscription names.
 const EmailPrefix = "email."
 
-// Expand derives kinds with notifyPrefix from Change, and kinds with alertPrefix from alerts.
+// Expand derives kinds with notifyPrefix from Change, and kinds with alertPrefix from alerts. A kind with checkPrefix asks
+// a destination.
 const (
 	notifyPrefix = "notify."
 	alertPrefix  = "alert."
+	checkPrefix  = "check."
 )
 
 // notify returns the kind of the message that notifies a destination, such as "slack", of a change.
@@ -88,11 +92,14 @@ func (k Kind) IsFanOut() bool {
 // IsEmail reports whether k is an email.
 func (k Kind) IsEmail() bool { return strings.HasPrefix(string(k), EmailPrefix) }
 
-// Destination returns Email, or the name of the destination that is notified. For a kind without one, such as a message
+// Destination returns Email, or the name of the destination that is notified or asked. For a kind without one, such as a message
 // that is still to be expanded, it returns the kind itself.
 func (k Kind) Destination() string {
 	if k.IsEmail() {
 		return Email
+	}
+	if destination, found := strings.CutPrefix(string(k), checkPrefix); found {
+		return destination
 	}
 	return cmp.Or(k.Recipient(), string(k))
 }

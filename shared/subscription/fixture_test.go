@@ -75,7 +75,7 @@ func (b *fixture) click(do step, c token.Link, want Outcome) {
 
 // decline is Decline with the address that the link was sent to.
 func (b *fixture) decline(ctx context.Context, c token.Link, v Visit) (Outcome, error) {
-	return b.store.leave(ctx, c, v, onDecline, nil)
+	return b.store.leave(ctx, leaving{id: c.SubscriberID, event: onDecline, actor: ledger.Subscriber, visit: v})
 }
 
 // activate signs up an address and confirms it.

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/ledger"
-	"newsletter/shared/token"
 )
 
 // SuppressionRecord is an entry of the suppression journal, to be replayed into a restored database.
@@ -130,7 +129,7 @@ func (s *Store) replayUnsubscribe(ctx context.Context, record SuppressionRecord,
 	if !target.found {
 		return Unchanged, nil
 	}
-	return s.leave(ctx, token.Link{SubscriberID: target.id}, visit, onUnsubscribe, nil)
+	return s.leave(ctx, leaving{id: target.id, event: onUnsubscribe, actor: ledger.Subscriber, visit: visit})
 }
 
 const deleteIdentitiesSQL = `

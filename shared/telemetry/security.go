@@ -21,6 +21,7 @@ var SecurityReasons = map[string]string{
 	"link_expired":            "A link that has expired",
 	"link_unknown":            "A valid link to a subscriber that no longer exists, or a link that was already used",
 	"recipient_mismatch":      "An erasure with an address other than the link's",
+	"webhook_forged":          "A call to the route of Loops' events without a valid, recent signature",
 	"cloudfront_bypass":       "A request that did not come through CloudFront, where the site requires it",
 	"private_address_blocked": "A call to a configured URL that resolves to a private address",
 	"operator_action":         "An action of the operator: a migration, or a ledger event written by the operator's tool",

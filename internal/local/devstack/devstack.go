@@ -23,6 +23,7 @@ import (
 	"newsletter/internal/local/pgserver"
 	"newsletter/internal/local/pki"
 	"newsletter/internal/local/samtemplate"
+	"newsletter/shared/httpapi"
 )
 
 // Options describe a stack. The zero value, with Root and Dir, is what `make dev` runs.
@@ -131,6 +132,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	s.onStop(stopFeeding)
 	go s.Fakes.SQS.feed(feeding, s.Lambda, "unsubscribe")
 	go s.Fakes.EmailEvents.feed(feeding, s.Lambda, "engagement")
+	go s.Fakes.Loops.sendEvents(feeding, s.BaseURL+httpapi.LoopsPath)
 	return s.writeState()
 }
 

@@ -35,7 +35,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 		"DATABASE_URL":           s.Database.AppURL, "DATABASE_CA_FILE": s.Database.CAFile,
 		"REDIS_URL": s.Redis.URL, "REDIS_CA_FILE": s.Redis.CAFile,
 		"MIGRATE_DATABASE_URL": s.Database.AdminURL, "APP_DATABASE_USER": appUser,
-		"SENTRY_DSN": "http://local@" + string(doubles) + "/1", "LOOPS_API_KEY": LoopsKey,
+		"SENTRY_DSN": "http://local@" + string(doubles) + "/1", "LOOPS_API_KEY": LoopsKey, "LOOPS_SIGNING_SECRET": LoopsSigningSecret,
 		"GA4_MEASUREMENT_ID": GA4ID, "GA4_API_SECRET": GA4Secret,
 		"SLACK_WEBHOOK_URL": doubles.at("/slack"), "DISCORD_WEBHOOK_URL": doubles.at("/discord"),
 		"ERROR_WEBHOOK_URL": doubles.at("/errors"), "ERROR_WEBHOOK_SECRETS": WebhookSecret,

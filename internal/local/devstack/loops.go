@@ -46,6 +46,7 @@ type Loops struct {
 	templates map[string][]string // transactional id: its data variables
 	emails    []LoopsEmail
 	keys      map[string]bool
+	events    []LoopsEvent
 }
 
 // Contacts returns all contacts, in the order of arrival.
@@ -67,6 +68,16 @@ func (l *Loops) Put(c LoopsContact) {
 	defer l.mu.Unlock()
 	l.remove(l.find("email", c.Email))
 	l.add(&c)
+}
+
+// Remove deletes a contact, as its owner does over there.
+func (l *Loops) Remove(email string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.find("email", email); c != nil {
+		l.remove(c)
+		l.emitChange(c, nil)
+	}
 }
 
 // Template makes a transactional mail known.
@@ -238,5 +249,6 @@ func (l *Loops) delete(body []byte) (any, error) {
 		return nil, &refusal{http.StatusNotFound, "", "Contact not found."}
 	}
 	l.remove(c)
+	l.emitChange(c, nil)
 	return map[string]any{"success": true, "message": "Contact deleted."}, nil
 }

@@ -3,6 +3,7 @@ package devstack
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/mail"
 	"slices"
@@ -43,14 +44,20 @@ func (l *Loops) update(body []byte) (any, error) {
 			c = same
 		}
 	}
+	var before *LoopsContact
 	if c == nil {
 		if change.Email == nil {
 			return nil, badRequest("email", "is missing")
 		}
 		c = &LoopsContact{Source: "API", Subscribed: true}
 		l.add(c)
+	} else {
+		copied := *c
+		copied.MailingLists = maps.Clone(c.MailingLists)
+		before = &copied
 	}
 	change.apply(c)
+	l.emitChange(before, c)
 	return map[string]any{"success": true, "id": c.ID}, nil
 }
 

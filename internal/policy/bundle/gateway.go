@@ -11,9 +11,9 @@ import (
 	"newsletter/internal/local/samtemplate"
 )
 
-// public lists the functions that may have a route. The others act for the owner: a visitor who could call them could
-// migrate the database, send all emails or suppress subscribers.
-var public = []string{"confirm", "health", "privacy", "subscribe", "unsubscribe"}
+// public lists the functions that may have a route. engagement takes only signed calls there. The others act for the owner:
+// a visitor who could call them could migrate the database or send all emails.
+var public = []string{"confirm", "engagement", "health", "privacy", "subscribe", "unsubscribe"}
 
 const anyMethod = "x-amazon-apigateway-any-method"
 

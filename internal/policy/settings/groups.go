@@ -46,7 +46,7 @@ var groups = []struct {
 	{"Redis", []any{redistls.Config{}}},
 	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, outbox.VaultConfig{}, config.Source{}}},
 	{"Destinations", []any{
-		loops.Config{}, loops.SenderConfig{}, ga4.Config{}, notify.ChatConfig{}, webhook.Config{}, journal.Config{}, anchor.Config{}, unsubscribequeue.Config{},
+		loops.Config{}, loops.SenderConfig{}, loops.EventConfig{}, ga4.Config{}, notify.ChatConfig{}, webhook.Config{}, journal.Config{}, anchor.Config{}, unsubscribequeue.Config{},
 	}},
 	{"Alerts", []any{alert.Config{}, notify.TopicConfig{}}},
 	{"Privacy and retention", []any{privacy.Config{}, retention.Config{}}},

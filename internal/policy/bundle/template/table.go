@@ -27,7 +27,7 @@ var rows = []row{
 		Description: "Migrates the database schema to this version.",
 		Timeout:     "900", // Lambda's maximum
 		Migrates:    true,
-		Instead:     []variable{databaseIAM("IamMigrate", "${MigrateIamResource}/${MigrateDatabaseUser}")}, // the database itself, as another role
+		Instead:     []variable{databaseIAM("IamMigrate", "${MigrateIamUser}")}, // the database itself, as another role
 	},
 	{
 		Name: "subscribe", Description: "Admits or refuses sign-ups.", Reserved: true,
@@ -56,9 +56,9 @@ var rows = []row{
 		EventAge:    60, // until the next run
 	},
 	{
-		Name: "engagement", Comment: "invoked by SES through SNS and a queue.",
-		Description: "Records deliveries, bounces and complaints; suppresses subscribers after bounces and complaints.",
-		Queue:       "EmailEventsQueue", Key: "EmailEventsKey",
+		Name: "engagement", Comment: "invoked by SES through SNS and a queue; receives the signed events of Loops.",
+		Description: "Records what SES and Loops report; suppresses subscribers after bounces and complaints.", Reserved: true,
+		Queue: "EmailEventsQueue", Key: "EmailEventsKey",
 	},
 	{
 		Name: "maintain", Comment: "no route.",
@@ -110,6 +110,7 @@ var secrets = []secret{
 	{ID: "CaptchaSecretArn", Condition: "HasCaptchaSecret", Variables: []string{"CAPTCHA_SECRET"}},
 	{ID: "NotificationsSecretArn", Condition: "HasNotificationsSecret", Variables: []string{"SLACK_WEBHOOK_URL", "DISCORD_WEBHOOK_URL", "WEBHOOK_SECRETS"}},
 	{ID: "IntegrationsSecretArn", Condition: "HasIntegrationsSecret", Variables: []string{"LOOPS_API_KEY", "GA4_API_SECRET", "UPSTASH_VECTOR_REST_TOKEN"}},
+	{ID: "LoopsSecretArn", Condition: "HasLoopsSecret", Variables: []string{"LOOPS_SIGNING_SECRET"}},
 	{ID: "MigrateSecretArn", Only: "migrate", Variables: []string{
 		"MIGRATE_DATABASE_URL", "APP_DATABASE_PASSWORD", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS",
 	}},

@@ -5,6 +5,7 @@ package record
 // Routes lists the methods and paths that each function serves.
 var Routes = map[string][]string{
 	"confirm":     {"GET /api/newsletter/confirm", "POST /api/newsletter/confirm"},
+	"engagement":  {"POST /api/newsletter/engagement/loops"},
 	"health":      {"GET /api/health", "GET /api/health/live"},
 	"privacy":     {"GET /api/newsletter/privacy", "POST /api/newsletter/privacy"},
 	"subscribe":   {"POST /api/newsletter/subscribe"},
@@ -110,6 +111,7 @@ var Reads = map[string]Variables{
 			"DATABASE_URL",
 			"ERROR_WEBHOOK_SECRETS",
 			"ERROR_WEBHOOK_URL",
+			"LOOPS_SIGNING_SECRET",
 			"PEPPER",
 			"SENTRY_DSN",
 		},
