@@ -54,7 +54,7 @@ func (d destination) accepts(kind ledger.Kind) bool {
 type destinations map[string]destination
 
 // readDestinations returns the configured destinations. It adds mistakes to env.
-func readDestinations(env *config.Env, key pseudonym.Key) destinations {
+func readDestinations(env *config.Env, key pseudonym.Key, w writer) destinations {
 	all := destinations{}
 	guard := config.Read[outbound.Config](env)
 	client := outbound.New(guard, nil)
@@ -65,7 +65,7 @@ func readDestinations(env *config.Env, key pseudonym.Key) destinations {
 	}
 	if cfg := readLoops(env); cfg.Enabled() {
 		account := loops.New(cfg, client)
-		all[outbox.Loops] = destination{deliver: loopsSink{account, key}.deliver, check: account.Check, needsPayload: true}
+		all[outbox.Loops] = destination{deliver: loopsSink{account, key, w.unsubscribeLink}.deliver, check: account.Check, needsPayload: true}
 	}
 	if cfg := config.Read[ga4.Config](env); cfg.Enabled() {
 		cfg.BaseURL = guard.Service("ga4", "")

@@ -229,7 +229,7 @@ func TestDestinationNames(t *testing.T) {
 	b.channels()
 	env := b.Env()
 	got := []string{outbox.Email}
-	for name := range readDestinations(env, pseudonym.Key{}) {
+	for name := range readDestinations(env, pseudonym.Key{}, writer{}) {
 		if strings.HasPrefix(name, outbox.WebhookPrefix) {
 			name = outbox.WebhookPrefix
 		}

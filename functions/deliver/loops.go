@@ -21,6 +21,7 @@ import (
 type loopsSink struct {
 	account *loops.Client
 	key     pseudonym.Key
+	link    func(to subscription.Recipient) string // the unsubscribe link
 }
 
 // contactID returns the id by which Loops knows a subscriber.
@@ -71,7 +72,7 @@ func (l loopsSink) sync(ctx context.Context, c change, s subscribers) (outbox.Ou
 		}
 		now, known := before[id]
 		if known {
-			contact.Email = now.Mailbox
+			contact.Email, contact.UnsubscribeURL = now.Mailbox, l.link(now)
 		}
 		outcome, err := l.apply(ctx, contact, now.IsSubscribed(), c)
 		if err != nil {

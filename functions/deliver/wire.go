@@ -28,7 +28,8 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		rings[p] = token.ReadRing(env, p)
 	}
 	key, keyErr := pseudonym.NewKey(keyConfig) // its error is one of env
-	destinations, burstConfig, slots := readDestinations(env, key), config.Read[burst.Config](env), config.Read[subscription.SlotConfig](env)
+	letters := writer{rings, book, publicURL, time.Now}
+	destinations, burstConfig, slots := readDestinations(env, key, letters), config.Read[burst.Config](env), config.Read[subscription.SlotConfig](env)
 	recipients := readRecipients(env, sender, destinations, burstConfig.Enabled())
 	if err := env.Err(); err != nil {
 		return nil, nil, err
@@ -44,7 +45,7 @@ func wire(ctx context.Context, env *config.Env) (*handler, *postgres.DB, error) 
 		config:        cfg,
 		queue:         outbox.NewWorker(db, time.Now),
 		subscribers:   subscription.NewStore(db, key, time.Now),
-		writer:        writer{rings, book, publicURL, time.Now},
+		writer:        letters,
 		sender:        sender,
 		vault:         vault,
 		destinations:  destinations,

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/url"
 	"time"
 
 	"newsletter/shared/catalog"
@@ -38,24 +37,29 @@ func (w writer) compose(d outbox.Delivery, to subscription.Recipient) (email.Mes
 		return email.Message{}, false
 	}
 	texts := w.catalog.For(string(to.Locale))
-	claims := token.Claims{Purpose: token.Unsubscribe, Link: token.Link{SubscriberID: to.SubscriberID, Epoch: to.Epoch}}
 	content := email.Content{
 		Texts: texts.Emails[string(kind)], Lang: texts.Lang, Footer: w.catalog.Footer,
-		UnsubscribeIntro: texts.UnsubscribeIntro, UnsubscribeTo: w.link(claims),
+		UnsubscribeIntro: texts.UnsubscribeIntro, UnsubscribeTo: w.unsubscribeLink(to),
 	}
 	switch link := kind.Link(); link {
 	case 0:
 	case token.Unsubscribe: // once in the body
 		content.Link, content.UnsubscribeIntro = content.UnsubscribeTo, ""
 	default:
-		claims.Purpose, claims.EventID, claims.Expires = link, d.EventID, link.Expiry(w.now())
-		content.Link = w.link(claims)
+		content.Link = w.link(token.Claims{
+			Purpose: link, Link: token.Link{SubscriberID: to.SubscriberID, Epoch: to.Epoch, EventID: d.EventID}, Expires: link.Expiry(w.now()),
+		})
 	}
 	message := email.Compose(content)
 	message.To, message.DeliveryID = to.Mailbox, d.ID.String()
 	return message, true
 }
 
+// unsubscribeLink returns the link by which a subscriber unsubscribes, for any sender's emails. It never expires.
+func (w writer) unsubscribeLink(to subscription.Recipient) string {
+	return w.link(token.Claims{Purpose: token.Unsubscribe, Link: token.Link{SubscriberID: to.SubscriberID, Epoch: to.Epoch}})
+}
+
 func (w writer) link(c token.Claims) string {
-	return string(w.publicURL) + linkPaths[c.Purpose] + "?token=" + url.QueryEscape(w.rings[c.Purpose].Sign(c))
+	return w.publicURL.Link(linkPaths[c.Purpose], w.rings[c.Purpose].Sign(c))
 }

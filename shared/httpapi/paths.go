@@ -1,5 +1,7 @@
 package httpapi
 
+import "net/url"
+
 // The paths of the visitors' routes, and of the events of Loops.
 const (
 	SubscribePath   = "/api/newsletter/subscribe"
@@ -8,3 +10,8 @@ const (
 	PrivacyPath     = "/api/newsletter/privacy"
 	LoopsPath       = "/api/newsletter/engagement/loops"
 )
+
+// Link returns the link in an email to a path, with a token.
+func (p PublicURL) Link(path, token string) string {
+	return string(p) + path + "?token=" + url.QueryEscape(token)
+}

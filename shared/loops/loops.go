@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"newsletter/shared/config"
 )
@@ -63,10 +64,11 @@ type Doer interface {
 
 // Client calls the API of an account. It is safe for concurrent use.
 type Client struct {
-	config Config
-	http   Doer
+	config      Config
+	http        Doer
+	hasProperty atomic.Bool // the account has linkProperty
 }
 
 // New returns the client of a valid and enabled Config. It does no I/O. The Doer must not follow redirects, which would
 // reveal the key.
-func New(cfg Config, client Doer) *Client { return &Client{cfg, client} }
+func New(cfg Config, client Doer) *Client { return &Client{config: cfg, http: client} }

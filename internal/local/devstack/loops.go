@@ -27,7 +27,9 @@ type LoopsContact struct {
 	Subscribed   bool            `json:"subscribed"`
 	MailingLists map[string]bool `json:"mailingLists"`
 	OptInStatus  *string         `json:"optInStatus"`
-	Suppressed   bool            `json:"-"`
+	// UnsubscribeURL is a custom property.
+	UnsubscribeURL string `json:"unsubscribeUrl,omitempty"`
+	Suppressed     bool   `json:"-"`
 }
 
 // LoopsEmail is a transactional mail that the fake sent.
@@ -47,6 +49,8 @@ type Loops struct {
 	emails    []LoopsEmail
 	keys      map[string]bool
 	events    []LoopsEvent
+	// properties are the custom properties of contacts by name, with their type.
+	properties map[string]string
 }
 
 // Contacts returns all contacts, in the order of arrival.
@@ -127,7 +131,7 @@ func (l *Loops) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Ratelimit-Limit", "10")
 	w.Header().Set("X-Ratelimit-Remaining", "9")
 	if no, refused := errors.AsType[*refusal](err); refused {
-		if no.status != http.StatusNotFound && no.status != http.StatusConflict {
+		if no.status != http.StatusNotFound && no.status != http.StatusConflict && no.message != propertyExists {
 			l.problem(r.Method + " " + r.URL.Path + ": " + no.Error())
 		}
 		w.WriteHeader(no.status)
@@ -149,6 +153,8 @@ func (l *Loops) act(r *http.Request, body []byte) (any, error) {
 		return l.update(body)
 	case "POST /api/v1/contacts/delete":
 		return l.delete(body)
+	case "POST /api/v1/contacts/properties":
+		return l.createProperty(body)
 	case "POST /api/v1/transactional":
 		return l.transactional(body, r.Header.Get("Idempotency-Key"))
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/mail"
+	"regexp"
 	"slices"
 )
 
@@ -17,6 +18,8 @@ type contactUpdate struct {
 	Source       *string         `json:"source"`
 	Subscribed   *bool           `json:"subscribed"`
 	MailingLists map[string]bool `json:"mailingLists"`
+	// UnsubscribeURL is a custom property.
+	UnsubscribeURL *string `json:"unsubscribeUrl"`
 }
 
 // update makes or changes a contact. "subscribed": true ends an unsubscription, as it does over there.
@@ -24,6 +27,9 @@ func (l *Loops) update(body []byte) (any, error) {
 	var change contactUpdate
 	if err := decodeStrictly(body, &change); err != nil {
 		return nil, err
+	}
+	if change.UnsubscribeURL != nil && l.properties["unsubscribeUrl"] != "string" {
+		return nil, badRequest("unsubscribeUrl", "is no property of the account")
 	}
 	var c *LoopsContact
 	if change.Email != nil {
@@ -74,6 +80,9 @@ func (u contactUpdate) apply(c *LoopsContact) {
 	if u.Subscribed != nil {
 		c.Subscribed = *u.Subscribed
 	}
+	if u.UnsubscribeURL != nil {
+		c.UnsubscribeURL = *u.UnsubscribeURL
+	}
 	for id, on := range u.MailingLists {
 		if on {
 			c.MailingLists[id] = true
@@ -81,6 +90,32 @@ func (u contactUpdate) apply(c *LoopsContact) {
 			delete(c.MailingLists, id)
 		}
 	}
+}
+
+// propertyExists is the message for a property that the account has.
+const propertyExists = "exists already"
+
+// propertyName matches camelCase, which Loops asks for.
+var propertyName = regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
+
+// createProperty makes a custom property of contacts.
+func (l *Loops) createProperty(body []byte) (any, error) {
+	var p struct{ Name, Type string }
+	if err := decodeStrictly(body, &p); err != nil {
+		return nil, err
+	}
+	switch {
+	case !propertyName.MatchString(p.Name):
+		return nil, badRequest("name", "is not in camelCase")
+	case !slices.Contains([]string{"string", "number", "boolean", "date"}, p.Type):
+		return nil, badRequest("type", "is none of the four")
+	case l.properties[p.Name] != "":
+		return nil, badRequest("name", propertyExists)
+	case l.properties == nil:
+		l.properties = map[string]string{}
+	}
+	l.properties[p.Name] = p.Type
+	return map[string]any{"success": true}, nil
 }
 
 // transactional sends an email, once for each key.
