@@ -67,6 +67,8 @@ const (
 	// changeEvery spreads what destinations receive about an import, so that sign-ups of the same time do not wait
 	// behind it.
 	changeEvery = 50 * time.Millisecond
+	// joinEvery spreads the new contacts of Loops: up to three calls each, of ten a second that an account may make.
+	joinEvery = 500 * time.Millisecond
 )
 
 // importTx is the state of an import in its transaction.
@@ -76,6 +78,7 @@ type importTx struct {
 	now     time.Time // under the locks
 	people  []*imported
 	written map[string]bool // by event
+	toLoops bool            // Loops is configured
 }
 
 // imported is an entry with an address.
@@ -156,6 +159,10 @@ where s.email_norm = any($1::text[])
 order by s.email_norm
 for update of s`
 
+	// deliver records the services that receive personal data, by these names.
+	toLoopsSQL = `
+select exists (select from recipients where name = $1::text and until is null)`
+
 	// Compiling a statement takes longer than running it, but PostgreSQL expects many rows while its statistics are old.
 	noCompilationSQL = `
 select set_config('jit', 'off', true)`
@@ -185,6 +192,7 @@ func (t *importTx) load(b *pgx.Batch, before time.Time) {
 		}
 		byNorm[p.address.Normalized] = p
 	}
+	b.Queue(toLoopsSQL, outbox.Loops).QueryRow(func(found pgx.Row) error { return found.Scan(&t.toLoops) })
 	b.Queue(noCompilationSQL)
 	b.Queue(listedRowsSQL, texts(t.people, func(p *imported) string { return p.address.Normalized })).Query(func(rows pgx.Rows) error {
 		var norm, id string
@@ -235,9 +243,9 @@ func texts(people []*imported, of func(*imported) string) []string {
 	return all
 }
 
-// message returns the kind of message that an entry causes; empty for none. Destinations receive only what changes a
-// subscription here; the suppression journal has every suppression.
-func (p *imported) message() outbox.Kind {
+// message returns the kind of message that an entry causes; empty for none. Loops has every subscriber, and the suppression
+// journal every suppression; the other destinations receive only the ends of subscriptions here.
+func (t *importTx) message(p *imported) outbox.Kind {
 	switch {
 	case p.d.Email != NoEmail:
 		return p.d.Email.Kind()
@@ -245,6 +253,8 @@ func (p *imported) message() outbox.Kind {
 		return outbox.Change
 	case p.d.Ledger == ledger.Suppressed:
 		return outbox.NotifyOf(outbox.Change, outbox.Journal)
+	case p.d.To == Active && t.toLoops:
+		return outbox.NotifyOf(outbox.Change, outbox.Loops)
 	}
 	return ""
 }

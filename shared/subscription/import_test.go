@@ -208,18 +208,23 @@ func TestComingBackAfterLeavingElsewhere(t *testing.T) {
 }
 
 // The emails of an import are due every six seconds, and what destinations receive twenty times a second, also over
-// several calls.
+// several calls. Contacts of Loops are due twice a second.
 func TestImportIsSpread(t *testing.T) {
 	b := setup(t)
+	if got := b.importList(ListImport{Entries: entries("before@example.org in")}); got != "1 active" || b.count("outbox") != 0 {
+		t.Errorf("%s, without Loops", got)
+	}
+	b.exec(`insert into recipients (name, since) values ('loops', now())`)
 	for part := range 2 {
 		var waiting, bounced []string
 		for i := range 5 {
+			waiting = append(waiting, fmt.Sprintf("i%d-%d@example.org in", part, i))
 			waiting = append(waiting, fmt.Sprintf("w%d-%d@example.org waiting", part, i))
 			bounced = append(bounced, fmt.Sprintf("b%d-%d@example.org bounced", part, i))
 		}
 		b.importList(ListImport{Entries: entries(append(waiting, bounced...)...), Reconfirm: true})
 	}
-	for kind, every := range map[string]time.Duration{"email.reconfirm": reconfirmEvery, "notify.journal": changeEvery} {
+	for kind, every := range map[string]time.Duration{"email.reconfirm": reconfirmEvery, "notify.journal": changeEvery, "notify.loops": joinEvery} {
 		got := b.strings(`select extract(epoch from due_at - min(due_at) over ())::text from outbox where kind = $1 and due_at is not distinct from coalesce(deferred_until, due_at) order by due_at`, kind)
 		for i, at := range got {
 			if want := fmt.Sprintf("%.6f", (time.Duration(i) * every).Seconds()); at != want {

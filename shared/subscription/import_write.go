@@ -228,7 +228,7 @@ func (t *importTx) event(p *imported) ledger.Event {
 func (t *importTx) enqueue(b *pgx.Batch, people []*imported) {
 	byKind := map[outbox.Kind][]outbox.Message{}
 	for _, p := range people {
-		kind := p.message()
+		kind := t.message(p)
 		if kind == "" {
 			continue
 		}
@@ -240,8 +240,11 @@ func (t *importTx) enqueue(b *pgx.Batch, people []*imported) {
 	}
 	for kind, messages := range byKind {
 		every := changeEvery
-		if kind.IsEmail() {
+		switch {
+		case kind.IsEmail():
 			every = reconfirmEvery
+		case kind == outbox.NotifyOf(outbox.Change, outbox.Loops):
+			every = joinEvery
 		}
 		outbox.EnqueueSpread(b, kind, messages, every)
 	}
