@@ -126,3 +126,27 @@ func TestUnsubscribeElsewhereDuringTheCall(t *testing.T) {
 		}
 	}
 }
+
+// TestImportedSubscribersReachLoops checks that a contact of an imported subscriber has the unsubscribe link, and that one
+// who left at Loops before is not subscribed there again.
+func TestImportedSubscribersReachLoops(t *testing.T) {
+	b := setup(t)
+	o := b.outside()
+	o.loops.Put(devstack.LoopsContact{Email: "left@example.org"})
+	b.drain() // records Loops as a recipient
+	_, err := b.Store.Import(t.Context(), subscription.ListImport{Entries: []subscription.ListEntry{
+		{Line: 1, Email: "jane@example.org", State: subscription.ListIn}, {Line: 2, Email: "left@example.org", State: subscription.ListIn},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.due()
+	b.drain()
+	contacts := o.loops.Contacts()
+	if len(contacts) != 2 || contacts[0].Subscribed || !contacts[1].Subscribed || !strings.Contains(contacts[1].UnsubscribeURL, unsubscribePath+"?token=") {
+		t.Errorf("%+v", contacts)
+	}
+	if got := strings.Join(b.Strings(`select outcome from outbox where kind = 'notify.loops' order by outcome`), ", "); got != "refused_unsubscribed, subscribed" {
+		t.Errorf("outcomes %s", got)
+	}
+}

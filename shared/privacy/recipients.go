@@ -35,7 +35,7 @@ const notified = "notifying the owner of sign-ups and unsubscribes: page, campai
 var services = map[Service]Recipient{
 	SES:        {"Amazon Simple Email Service", "delivery of our emails: the address and the email"},
 	LoopsEmail: {"Loops (transactional emails)", "delivery of our emails: the address and the email"},
-	Loops:      {"Loops (audience)", "keeping the list of subscribers: the address, an internal identifier and the page of the sign-up"},
+	Loops:      {"Loops (audience)", "keeping the list of subscribers: the address, an internal identifier, the unsubscribe link and the page of the sign-up"},
 	GA4:        {"Google Analytics", "counting sign-ups by campaign: one event for each, without data that identifies the subscriber"},
 	Slack:      {"Slack", notified},
 	Discord:    {"Discord", notified},
