@@ -33,7 +33,7 @@ type Config struct {
 
 	KeeperPassword config.Sealed `env:"KEEPER_DATABASE_PASSWORD"`
 
-	CAFile  string `env:"DATABASE_CA_FILE" from:"local"`
+	CAFile  string `env:"TLS_CA_FILE" from:"local"`
 	IAMAuth bool   `env:"DATABASE_IAM_AUTH" envDefault:"false" from:"template"`
 }
 
@@ -43,7 +43,7 @@ func (c Config) Validate() error {
 	if err := postgres.CheckURL(c.URL); err != nil {
 		problems = append(problems, fmt.Errorf("MIGRATE_DATABASE_URL: %w", err))
 	}
-	if _, err := config.AddRoots(nil, "DATABASE_CA_FILE", c.CAFile); err != nil {
+	if _, err := config.AddRoots(nil, "TLS_CA_FILE", c.CAFile); err != nil {
 		problems = append(problems, err)
 	}
 	if !roleName.MatchString(c.AppUser) {

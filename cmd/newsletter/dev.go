@@ -60,7 +60,7 @@ func dev(ctx context.Context) error {
 	options := devstack.Options{Root: root, Dir: localDir(root), Port: port, Log: os.Stderr, Variables: settingsFromEnv()}
 	options.Binaries = os.Getenv("BINARIES") // built already, one file for each function
 	if url := os.Getenv("REDIS_URL"); url != "" {
-		options.Redis = &devstack.Redis{URL: url, CAFile: os.Getenv("REDIS_CA_FILE")}
+		options.Redis = &devstack.Redis{URL: url, CAFile: os.Getenv("TLS_CA_FILE")}
 	}
 	fmt.Fprintln(stdout, "Building the functions and starting the servers …")
 	stack, err := devstack.Start(ctx, options)

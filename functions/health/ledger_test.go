@@ -93,7 +93,7 @@ func TestRoleAlerts(t *testing.T) {
 		}
 	}
 	up()
-	b.Variables["DATABASE_URL"], b.Variables["DATABASE_CA_FILE"] = db.AppURL, db.CAFile
+	b.Variables["DATABASE_URL"], b.Variables["TLS_CA_FILE"] = db.AppURL, db.CAFile
 	f, app, admin := b.Open(open), db.AppConn(t), db.Conn(t)
 	const changed = "role/app critical"
 	for _, step := range []struct{ sql, undo, want string }{

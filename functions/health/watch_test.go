@@ -22,7 +22,7 @@ import (
 func ownRedis(b *functiontest.Fixture) *testenv.PrivateRedis {
 	b.Helper()
 	redis := testenv.RedisServer(b)
-	b.Variables["REDIS_URL"], b.Variables["REDIS_CA_FILE"] = redis.URL, redis.CAFile
+	b.Variables["REDIS_URL"] = redis.URL
 	return redis
 }
 

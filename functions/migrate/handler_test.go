@@ -28,7 +28,7 @@ func event(t *testing.T, name string) json.RawMessage {
 // variables returns the function's environment for db.
 func variables(db *testenv.Database) map[string]string {
 	return map[string]string{
-		"MIGRATE_DATABASE_URL": db.AdminURL, "DATABASE_CA_FILE": db.CAFile,
+		"MIGRATE_DATABASE_URL": db.AdminURL, "TLS_CA_FILE": db.CAFile,
 		"APP_DATABASE_USER": testenv.AppUser, "APP_DATABASE_PASSWORD": db.AppPassword,
 		"KEEPER_DATABASE_PASSWORD": db.KeeperPassword,
 	}

@@ -25,7 +25,7 @@ const rdsDomain = ".rds.amazonaws.com"
 // system's roots alone. RDS's are added for its hosts only: they need not be trusted for any other, and parsing them
 // takes 2 ms at start.
 func authorities(host, caFile, rootCert string) (*x509.CertPool, error) {
-	roots, err := config.AddRoots(nil, "DATABASE_CA_FILE", caFile)
+	roots, err := config.AddRoots(nil, "TLS_CA_FILE", caFile)
 	if err == nil && rootCert != "system" { // libpq's name for the system's roots
 		roots, err = config.AddRoots(roots, "sslrootcert", rootCert)
 	}

@@ -97,7 +97,7 @@ func TestProxyAndDatabaseVerifyWithOneConfiguration(t *testing.T) {
 	refused("the database, its authority not built in", postgres.Server{URL: config.Seal(database.String())})
 	for name, u := range map[string]*url.URL{"the proxy": proxy, "the database": database, "another host": elsewhere} {
 		if err := reach(t, postgres.Server{URL: config.Seal(u.String()), CAFile: files.CA}); err != nil {
-			t.Errorf("%s, DATABASE_CA_FILE: %v", name, err)
+			t.Errorf("%s, TLS_CA_FILE: %v", name, err)
 		}
 		u.RawQuery = url.Values{"sslrootcert": {files.CA}}.Encode()
 		if err := reach(t, postgres.Server{URL: config.Seal(u.String())}); err != nil {

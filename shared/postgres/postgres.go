@@ -30,9 +30,9 @@ type Config struct {
 	// The database behind RDS Proxy, such as "postgres://app:password@proxy.example:5432/newsletter". The connection
 	// is always verified as with sslmode=verify-full; a URL with a weaker mode is refused.
 	URL config.Sealed `env:"DATABASE_URL,required"`
-	// A PEM file of certificate authorities to trust beside the system's roots, which include those of RDS Proxy, and
-	// the built-in ones of RDS. Empty: no further ones.
-	CAFile string `env:"DATABASE_CA_FILE" from:"local" example:"/etc/ssl/database.pem"`
+	// A PEM file of certificate authorities to trust, for the database and for Redis, beside the system's roots, which
+	// include those of RDS Proxy, ElastiCache and Upstash, and the built-in ones of RDS. Empty: no further ones.
+	CAFile string `env:"TLS_CA_FILE" from:"local" example:"/etc/ssl/authorities.pem"`
 	// Sign in with an IAM token if the URL has no password.
 	IAMAuth bool `env:"DATABASE_IAM_AUTH" envDefault:"false" from:"template"`
 
@@ -140,7 +140,7 @@ func (c Config) Validate() error {
 	if err := CheckURL(c.URL); err != nil {
 		problems = append(problems, fmt.Errorf("DATABASE_URL: %w", err))
 	}
-	_, err := config.AddRoots(nil, "DATABASE_CA_FILE", c.CAFile)
+	_, err := config.AddRoots(nil, "TLS_CA_FILE", c.CAFile)
 	return errors.Join(append(problems, err)...)
 }
 

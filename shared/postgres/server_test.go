@@ -88,7 +88,7 @@ func TestCAFile(t *testing.T) {
 	}
 	for _, file := range []string{empty, empty + ".missing"} {
 		_, err := postgres.New(t.Context(), postgres.Config{URL: config.Seal("postgres://app@db.example/x"), CAFile: file})
-		if err == nil || !strings.Contains(err.Error(), "DATABASE_CA_FILE") {
+		if err == nil || !strings.Contains(err.Error(), "TLS_CA_FILE") {
 			t.Errorf("%s: %v", file, err)
 		}
 		server := postgres.Server{URL: config.Seal("postgres://app@db.example/x?sslrootcert=" + file)}

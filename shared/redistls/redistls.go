@@ -27,9 +27,8 @@ type Config struct {
 	// except for a loopback host. A host that begins with "clustercfg.", the prefix of AWS's cluster endpoints,
 	// selects the cluster client. Empty: each environment counts its limits alone.
 	URL config.Sealed `env:"REDIS_URL"`
-	// A PEM file of certificate authorities to trust beside the system's roots, which include those of ElastiCache
-	// and Upstash. Empty: no further ones.
-	CAFile string `env:"REDIS_CA_FILE" from:"local" example:"/etc/ssl/redis.pem"`
+
+	CAFile string `env:"TLS_CA_FILE" from:"local"`
 	// Cluster selects the cluster client for any host name.
 	Cluster bool
 }
@@ -40,7 +39,7 @@ func (c Config) Validate() error {
 		return nil
 	}
 	_, urlErr := c.parse()
-	_, rootsErr := config.AddRoots(nil, "REDIS_CA_FILE", c.CAFile)
+	_, rootsErr := config.AddRoots(nil, "TLS_CA_FILE", c.CAFile)
 	return errors.Join(urlErr, rootsErr)
 }
 
@@ -79,7 +78,7 @@ func New(cfg Config) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	roots, err := config.AddRoots(nil, "REDIS_CA_FILE", cfg.CAFile)
+	roots, err := config.AddRoots(nil, "TLS_CA_FILE", cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}

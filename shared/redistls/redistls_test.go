@@ -73,7 +73,7 @@ func TestInvalidCertificateFiles(t *testing.T) {
 	}
 	for file, want := range map[string]string{"/nowhere/ca.pem": "no such file", empty: "no certificate found"} {
 		_, err := redistls.New(redistls.Config{URL: config.Seal("rediss://cache.example:6379"), CAFile: file})
-		if err == nil || !strings.HasPrefix(err.Error(), "REDIS_CA_FILE: ") || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "TLS_CA_FILE: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

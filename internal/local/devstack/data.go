@@ -79,6 +79,26 @@ func embeddedRedis(files pki.Files) (*Redis, func(), error) {
 	return &Redis{URL: "rediss://:" + password + "@" + server.Addr(), CAFile: files.CA}, server.Close, nil
 }
 
+// joinAuthorities returns a file with the authorities of both files, each of which may be empty for none.
+func joinAuthorities(dir, database, redis string) (string, error) {
+	if redis == "" || redis == database {
+		return database, nil
+	}
+	var all []byte
+	for _, file := range []string{database, redis} {
+		if file == "" {
+			continue
+		}
+		pem, err := os.ReadFile(file) //nolint:gosec // the developer's own setting
+		if err != nil {
+			return "", fmt.Errorf("read the authorities of a server: %w", err)
+		}
+		all = append(append(all, pem...), '\n')
+	}
+	joined := filepath.Join(dir, "authorities.pem")
+	return joined, os.WriteFile(joined, all, 0o600)
+}
+
 // keyNames are the secrets of a data folder.
 var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS", "APP_DATABASE_PASSWORD", "KEEPER_DATABASE_PASSWORD"}
 

@@ -72,6 +72,7 @@ type Stack struct {
 	options  Options
 	template *samtemplate.Template
 	values   map[string]string
+	caFile   string // the authorities of Database and Redis
 	server   *http.Server
 	closers  []func() // run in reverse
 }
@@ -137,7 +138,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 }
 
 // startData starts PostgreSQL and Redis, or takes those that are given.
-func (s *Stack) startData(ctx context.Context, files pki.Files) error {
+func (s *Stack) startData(ctx context.Context, files pki.Files) (err error) {
 	if s.options.Database == nil {
 		postgres, err := pgserver.Start(ctx, pgserver.Options{Dir: filepath.Join(s.options.Dir, "postgres"), TLS: files})
 		if err != nil {
@@ -159,7 +160,8 @@ func (s *Stack) startData(ctx context.Context, files pki.Files) error {
 		s.options.Redis = redis
 	}
 	s.Database, s.Redis = *s.options.Database, *s.options.Redis
-	return nil
+	s.caFile, err = joinAuthorities(s.options.Dir, s.Database.CAFile, s.Redis.CAFile)
+	return err
 }
 
 func (s *Stack) startFunctions(ctx context.Context) error {

@@ -40,7 +40,7 @@ func BenchmarkStart(b *testing.B) {
 	db, redis := testenv.PgBouncer(b), testenv.Redis(b)
 	servers := map[string][]string{
 		"closed": {"DATABASE_URL=postgres://app:x@127.0.0.1:1/x", "REDIS_URL=rediss://127.0.0.1:1"},
-		"open":   {"DATABASE_URL=" + db.AppURL, "DATABASE_CA_FILE=" + db.CAFile, "REDIS_URL=" + redis.URL, "REDIS_CA_FILE=" + redis.CAFile},
+		"open":   {"DATABASE_URL=" + db.AppURL, "TLS_CA_FILE=" + db.CAFile, "REDIS_URL=" + redis.URL},
 	}
 	for _, name := range names {
 		required, err := settings.Required(name)

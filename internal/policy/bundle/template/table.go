@@ -156,9 +156,7 @@ var variables = []variable{
 		{Action: "s3:ListBucket", Resources: []string{"!GetAtt AnchorBucket.Arn"}},
 	}},
 	{Name: "ALERTS_TOPIC_ARN", Value: "!Ref AlarmTopic", Statements: []statement{{Action: "sns:Publish", Resources: []string{"!Ref AlarmTopic"}}}},
-	// Deployed functions have no such files.
-	{Name: "DATABASE_CA_FILE"},
-	{Name: "REDIS_CA_FILE"},
+	{Name: "TLS_CA_FILE"}, // deployed functions have no such file
 }
 
 // databaseIAM returns the variable DATABASE_IAM_AUTH. If the condition is true, the user of a database ("resource

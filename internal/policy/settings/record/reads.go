@@ -42,9 +42,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
-			"REDIS_CA_FILE",
+			"TLS_CA_FILE",
 		},
 	},
 	"deliver": {
@@ -99,8 +98,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
+			"TLS_CA_FILE",
 		},
 	},
 	"engagement": {
@@ -123,8 +122,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
+			"TLS_CA_FILE",
 		},
 	},
 	"health": {
@@ -162,9 +161,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
-			"REDIS_CA_FILE",
+			"TLS_CA_FILE",
 		},
 	},
 	"maintain": {
@@ -194,8 +192,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
+			"TLS_CA_FILE",
 		},
 	},
 	"migrate": {
@@ -219,8 +217,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
+			"TLS_CA_FILE",
 		},
 	},
 	"operate": {
@@ -256,8 +254,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
+			"TLS_CA_FILE",
 		},
 	},
 	"privacy": {
@@ -290,9 +288,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
-			"REDIS_CA_FILE",
+			"TLS_CA_FILE",
 		},
 	},
 	"subscribe": {
@@ -331,9 +328,8 @@ var Reads = map[string]Variables{
 			"SECRETS_ARN",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
-			"REDIS_CA_FILE",
+			"TLS_CA_FILE",
 		},
 	},
 	"unsubscribe": {
@@ -365,9 +361,8 @@ var Reads = map[string]Variables{
 			"UNSUBSCRIBE_QUEUE_URL",
 		},
 		Local: []string{
-			"DATABASE_CA_FILE",
 			"FAKES_URL",
-			"REDIS_CA_FILE",
+			"TLS_CA_FILE",
 		},
 	},
 }
