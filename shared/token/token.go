@@ -17,7 +17,7 @@
 // sign nor verify the links of another. A token has exactly one encoding. Signatures are compared in constant time. A
 // token does not reveal the address.
 //
-// Failure policy: every invalid token results in ErrInvalid. ErrReload means that the keys could not be fetched, so
+// Failure policy: every invalid token results in ErrInvalid. keyring.ErrReload means that the keys could not be fetched, so
 // that the token could not be verified.
 package token
 
@@ -79,8 +79,6 @@ var (
 	// ErrRenewable is the error for a token that has expired and was signed less than RenewalPeriod ago. It is an
 	// ErrInvalid.
 	ErrRenewable = fmt.Errorf("%w less than %.0f days ago", errExpired, RenewalPeriod.Hours()/24)
-	// ErrReload is the error for a token with an unknown key when the keys could not be fetched again.
-	ErrReload = errors.New("token: the keys could not be reloaded")
 )
 
 // Reason returns why a link is refused, for telemetry.SecurityEvent: the reason of an error of Verify, or

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/config"
+	"newsletter/shared/keyring"
 )
 
 // A fixed clock and fixed keys: the tests compare texts.
@@ -186,10 +187,10 @@ func TestUnknownKeyReloadsOnceAMinute(t *testing.T) {
 	expect(time.Second, 1, ErrInvalid)
 
 	failure = errors.New("secrets manager is down")
-	expect(time.Minute, 2, ErrReload)
-	expect(time.Minute+time.Second, 2, ErrReload) // still nothing can be said
+	expect(time.Minute, 2, keyring.ErrReload)
+	expect(time.Minute+time.Second, 2, keyring.ErrReload) // still nothing can be said
 	failure, list = nil, "broken"
-	expect(2*time.Minute, 3, ErrReload)
+	expect(2*time.Minute, 3, keyring.ErrReload)
 	if _, err := ring.Verify(t.Context(), newRing(t, Confirm, keyA).Sign(confirmClaims()), testNow); err != nil {
 		t.Errorf("a failed reload cost the known key: %v", err)
 	}
@@ -232,7 +233,7 @@ func TestReadRing(t *testing.T) {
 func TestRingDoesNotPrintItsKeys(t *testing.T) {
 	ring := newRing(t, Confirm, keyA)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
-		printed := fmt.Sprintf(verb, ring) + fmt.Sprintf(verb, *ring.keys.Load())
+		printed := fmt.Sprintf(verb, ring) + fmt.Sprintf(verb, ring.keys.Newest())
 		for _, leak := range []string{"AAAA", "QUFB", "41414141", "65, 65", "65 65", "0x41, 0x41"} {
 			if strings.Contains(printed, leak) {
 				t.Errorf("%s prints %s", verb, printed)

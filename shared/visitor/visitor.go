@@ -13,6 +13,7 @@ import (
 	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
+	"newsletter/shared/keyring"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
@@ -20,7 +21,6 @@ import (
 	"newsletter/shared/redistls"
 	"newsletter/shared/requeststats"
 	"newsletter/shared/subscription"
-	"newsletter/shared/token"
 )
 
 // retryAfter is the Retry-After of a 503 and of a busy address. By then a failed-over database is usually back, or
@@ -74,7 +74,7 @@ func Open(ctx context.Context, env *config.Env, cfg Config) (*Service, error) {
 func (s *Service) Function(route httpapi.Route) lambdafn.Function {
 	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
 	api := httpapi.New(s.api, route).RenderPages(s.problemPage).
-		Map(token.ErrReload, unavailable).
+		Map(keyring.ErrReload, unavailable).
 		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
 		Map(postgres.ErrUnavailable, unavailable)
 	return lambdafn.Function{
