@@ -24,6 +24,10 @@ grant execute on function ledger_write_tombstones_v1 to {keeper};
 grant select on consent_texts to {app};
 grant insert on consent_texts to {keeper};
 
+-- Only {keeper} creates and revokes the keys of servers.
+grant select on api_keys to {app};
+grant insert, update (revoked_at) on api_keys to {keeper};
+
 grant select on maintenance to {app};
 grant insert, update on maintenance to {keeper};
 

@@ -91,7 +91,7 @@ func newRoot(o *operator) *cobra.Command {
 		"The commands run on an installation: with --stack on that of a stack in AWS, by your profile; next to `make dev` on the local system; with DATABASE_URL on that database.",
 		o.monitorCommand(), o.healthCommand(), o.alertsCommand(), o.perfCommand(),
 		o.importCommand(), o.exportCommand(),
-		o.holdCommand(), o.suppressionCommand(), o.privacyCommand(), o.consentCommand(), o.sourceCommand(),
+		o.holdCommand(), o.suppressionCommand(), o.keyCommand(), o.privacyCommand(), o.consentCommand(), o.sourceCommand(),
 		o.outboxCommand(), o.destinationCommand(), o.ledgerCommand(), o.journalCommand(),
 		o.migrateCommand(), devCommand(), invokeCommand(), disposableCommand(), versionCommand(), documentCommand(),
 	)

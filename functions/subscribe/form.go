@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"newsletter/shared/apikey"
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
@@ -18,6 +19,7 @@ type signUp struct {
 	Source       ledger.SentSource `json:"source"`
 	Locale       string            `json:"locale"`
 	CaptchaToken string            `json:"captcha_token"`
+	Visitor      *namedVisitor     `json:"visitor"` // only with a server's key
 	httpapi.BotSignals
 }
 
@@ -26,8 +28,12 @@ type consent struct {
 	TextVersion string `json:"text_version"`
 }
 
-// read returns the sign-up, its circumstances and its channel.
-func read(r *httpapi.Request) (signUp, *visitor.Circumstances, string, error) {
+// read returns the sign-up, its circumstances and its channel. Servers send JSON.
+func read(r *httpapi.Request, byServer bool) (signUp, *visitor.Circumstances, string, error) {
+	if byServer {
+		form, err := httpapi.DecodeJSON[signUp](r)
+		return form, new(visitor.Circumstances), "api", err
+	}
 	return visitor.ReadBody(r, func(fields visitor.Fields, signals httpapi.BotSignals) signUp {
 		form := signUp{
 			Email: fields.Email(), Locale: fields.Get("locale"), BotSignals: signals,
@@ -56,8 +62,13 @@ const (
 )
 
 // request validates the claims of a sign-up, returns all mistakes at once, and cleans its circumstances.
-func (f signUp) request(r *httpapi.Request, c *visitor.Circumstances, channel string, sources ledger.Declarations) (subscription.Request, error) {
+func (f signUp) request(
+	r *httpapi.Request, c *visitor.Circumstances, channel string, key *apikey.Key, sources ledger.Declarations,
+) (subscription.Request, error) {
 	var mistakes []httpapi.FieldError
+	if mistake := f.actFor(r, key); mistake != nil {
+		mistakes = append(mistakes, *mistake)
+	}
 	address, mistake := c.Address(f.Email)
 	if mistake != nil {
 		mistakes = append(mistakes, *mistake)
@@ -71,6 +82,7 @@ func (f signUp) request(r *httpapi.Request, c *visitor.Circumstances, channel st
 		return subscription.Request{}, httpapi.Invalid(mistakes...)
 	}
 	visit := visitor.Visit(r, channel)
+	visit.Key = key
 	visit.Sent = f.source(r, c, channel)
 	return subscription.Request{
 		Address: address, Locale: c.Locale("locale", f.Locale), Source: sources.Reduce(visit.Sent), Visit: visit,

@@ -9,10 +9,12 @@ import (
 	"net/http"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/apikey"
 	"newsletter/shared/catalog"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
+	"newsletter/shared/serverauth"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 	"newsletter/shared/visitor"
@@ -22,7 +24,8 @@ type handler struct {
 	*visitor.Service
 	optIn   subscription.OptIn
 	sources ledger.Declarations
-	captcha bool // sign-ups require a CAPTCHA, which our pages cannot show
+	keys    *apikey.Ring // of servers
+	captcha bool         // sign-ups require a CAPTCHA, which our pages cannot show
 }
 
 const acceptedMessage = "If this address can be subscribed, we have sent a confirmation link."
@@ -45,20 +48,26 @@ func (h *handler) subscribe(ctx context.Context, r *httpapi.Request) (*httpapi.R
 }
 
 func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	form, circumstances, channel, err := read(r)
+	key, err := serverauth.Authenticate(ctx, r, h.keys, apikey.SignUp)
 	if err != nil {
 		return nil, err
 	}
-	response, err := h.admit(ctx, r, form, circumstances, channel)
+	form, circumstances, channel, err := read(r, key != nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := h.admit(ctx, r, form, circumstances, channel, key)
 	if h.captcha {
 		return response, err
 	}
 	return response, visitor.WithForms(err, string(ledger.CleanLocale(form.Locale)), form.again)
 }
 
-// admit admits and records a sign-up.
-func (h *handler) admit(ctx context.Context, r *httpapi.Request, form signUp, c *visitor.Circumstances, channel string) (*httpapi.Response, error) {
-	request, err := form.request(r, c, channel, h.sources)
+// admit admits and records a sign-up. key is the server's; nil for none.
+func (h *handler) admit(
+	ctx context.Context, r *httpapi.Request, form signUp, c *visitor.Circumstances, channel string, key *apikey.Key,
+) (*httpapi.Response, error) {
+	request, err := form.request(r, c, channel, key, h.sources)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +75,10 @@ func (h *handler) admit(ctx context.Context, r *httpapi.Request, form signUp, c 
 		Client: r.Client, Honeypot: form.Website, StartedAt: form.StartedAt.Time, Captcha: form.CaptchaToken[:min(len(form.CaptchaToken), maxToken)],
 		Domain: request.Address.Domain, RegistrableDomain: request.Address.RegistrableDomain,
 	}
-	return h.Admit(ctx, attempt, func(d admission.Decision) (*httpapi.Response, error) {
+	if key != nil {
+		attempt.Key = key.ID.String()
+	}
+	response, err := h.Admit(ctx, attempt, func(d admission.Decision) (*httpapi.Response, error) {
 		request.OptIn = h.optIn
 		request.Hold, request.Reasons = d.HoldReason(), d.Reasons
 		outcome, err := h.Store.Request(ctx, request)
@@ -77,6 +89,7 @@ func (h *handler) admit(ctx context.Context, r *httpapi.Request, form signUp, c 
 		return h.RespondIn(wanted, r, http.StatusAccepted, visitor.State{Status: "accepted", Message: acceptedMessage}, acceptedPage).
 			WithOutcome(string(outcome)), nil
 	})
+	return response, serverauth.Problem(ctx, err, apikey.SignUp) // not counted against the visitor whom an invalid key names
 }
 
 func acceptedPage(t *catalog.Translation) visitor.Page { return visitor.Page{Text: t.Pages.Accepted} }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"newsletter/shared/admission"
+	"newsletter/shared/apikey"
 	"newsletter/shared/captcha"
 	"newsletter/shared/catalog"
 	"newsletter/shared/config"
@@ -18,7 +19,7 @@ import (
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	limits, signUps := config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env)
-	captchaConfig, sources := config.Read[captcha.Config](env), readSources(env)
+	captchaConfig, sources, keys := config.Read[captcha.Config](env), readSources(env), apikey.ReadRing(env)
 	optIn := config.Read[subscription.SignUpConfig](env).OptIn
 	captchaConfig.URL = config.Read[outbound.Config](env).Service("captcha/siteverify", "")
 	service, err := visitor.Open(ctx, env, visitor.Config{Endpoint: admission.Subscribe, Limits: limits.Policies})
@@ -26,7 +27,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	service.Admission = service.Admission.SignUps(signUps, verifier(captchaConfig))
-	h := &handler{service, optIn, sources, captchaConfig.Provider != ""}
+	h := &handler{service, optIn, sources, keys, captchaConfig.Provider != ""}
 	return service.Function(httpapi.Route{Path: httpapi.SubscribePath, POST: h.subscribe}), nil
 }
 

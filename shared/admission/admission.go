@@ -43,6 +43,14 @@ type PrivacyLimits struct {
 	Policies ratelimit.Policies `env:"LIMITS_PRIVACY" envDefault:"20/1h@host,200/1h@site"`
 }
 
+// keySignUps limits the sign-ups by one key, besides those of each visitor's network. A leaked key can name any network, so
+// this is what it can do to strangers: 100 emails a minute, of which the mailbox budgets and slots let few through. It is
+// 16 times the limit of a host by default, which fits a full conference hall.
+var keySignUps = ratelimit.Policies{{Limit: 1000, Window: 10 * time.Minute, Scope: ratelimit.Key}}
+
+// lookUps limits the look-ups by one key: ten a second, more than deliver calls webhooks for.
+var lookUps = ratelimit.Policies{{Limit: 600, Window: time.Minute, Scope: ratelimit.Key}}
+
 // minFillTime is the minimum time in which a person fills in and sends the form; bots send at once.
 const minFillTime = time.Second
 
@@ -55,6 +63,8 @@ const (
 	Confirm     Endpoint = "confirm"
 	Unsubscribe Endpoint = "unsubscribe"
 	Privacy     Endpoint = "privacy"
+	byKey       Endpoint = "subscribe-key"
+	lookUp      Endpoint = "look-up"
 )
 
 // Request is a request to admit.
@@ -68,6 +78,8 @@ type Request struct {
 	Domain, RegistrableDomain string
 	// Captcha is the response of a sign-up's CAPTCHA; empty if there is none.
 	Captcha string
+	// Key is the id of the server's key that a request has; empty for none. Client is then the visitor that it names.
+	Key string
 }
 
 // Verifier verifies the response of a CAPTCHA. known is false if it cannot decide; it has then reported the cause.
@@ -122,15 +134,24 @@ func (a *Admission) Admit(ctx context.Context, r Request) Decision {
 			}
 		}
 	}
+	var key ratelimit.Decision
+	if r.Key != "" && limit.Allowed && signals.Captcha != captchaFailed {
+		if key = a.takeKey(ctx, byKey, r.Key, keySignUps); !key.Allowed {
+			a.limiter.Refund(ctx, ordinary)
+			a.limiter.Refund(ctx, limit)
+			limit, ordinary, key = key, ratelimit.Decision{}, ratelimit.Decision{}
+		}
+	}
 	signals.Limited = !limit.Allowed
 	d := decideAndRecord(ctx, signals)
-	d.Limit, d.ordinary = limit, ordinary
+	d.Limit, d.ordinary, d.key = limit, ordinary, key
 	return d
 }
 
 // Refund refunds the count of a request that failed on our side.
 func (a *Admission) Refund(ctx context.Context, d Decision) {
 	a.limiter.Refund(ctx, d.ordinary)
+	a.limiter.Refund(ctx, d.key)
 	a.limiter.Refund(ctx, d.Limit)
 }
 
@@ -170,8 +191,21 @@ func (a *Admission) verify(ctx context.Context, r Request) captchaState {
 }
 
 func (a *Admission) take(ctx context.Context, e Endpoint, client netip.Addr, policies ratelimit.Policies) ratelimit.Decision {
+	return take(ctx, a.limiter, ratelimit.Call{Endpoint: string(e), Client: client, Policies: policies})
+}
+
+func (a *Admission) takeKey(ctx context.Context, e Endpoint, key string, policies ratelimit.Policies) ratelimit.Decision {
+	return take(ctx, a.limiter, ratelimit.Call{Endpoint: string(e), Key: key, Policies: policies})
+}
+
+// TakeLookUp counts a look-up by a key.
+func TakeLookUp(ctx context.Context, limiter *ratelimit.Limiter, key string) ratelimit.Decision {
+	return take(ctx, limiter, ratelimit.Call{Endpoint: string(lookUp), Key: key, Policies: lookUps})
+}
+
+func take(ctx context.Context, limiter *ratelimit.Limiter, call ratelimit.Call) ratelimit.Decision {
 	began := time.Now()
-	d := a.limiter.Take(ctx, ratelimit.Call{Endpoint: string(e), Client: client, Policies: policies})
+	d := limiter.Take(ctx, call)
 	decision := "allowed"
 	if !d.Allowed {
 		decision = "denied"

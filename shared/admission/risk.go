@@ -90,6 +90,7 @@ type Decision struct {
 	// Limit is the limiter's decision, whose headers belong to the response; zero if the limiter was not called.
 	Limit ratelimit.Decision
 
+	key      ratelimit.Decision // counted in addition to Limit for a server's key
 	ordinary ratelimit.Decision // counted in addition to Limit while the CAPTCHA verifier is unavailable
 }
 

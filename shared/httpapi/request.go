@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"newsletter/shared/config"
 )
 
 // maxBodyBytes is the maximum size of a body. A sign-up is below 2 KiB; the rest is for what a page adds to its form, which
@@ -41,6 +43,8 @@ type Request struct {
 	Origin    string
 	RequestID string    // the gateway's, which the client sees too; see RequestID
 	Time      time.Time // when the gateway received the request, UTC
+
+	authorization config.Sealed // the header
 
 	path    string // as the client sent it, including stage and base path
 	text    string // the body as the gateway sent it
@@ -82,6 +86,8 @@ func newRequest(event events.APIGatewayV2HTTPRequest) *Request {
 		r.Header.Set(name, value)
 	}
 	r.Origin = r.Header.Get("Origin")
+	r.authorization = config.Seal(r.Header.Get("Authorization"))
+	r.Header.Del("Authorization")
 	return r
 }
 

@@ -47,6 +47,9 @@ const (
 	Paused             Kind = "destination.paused"        // the operator paused a destination
 	Resumed            Kind = "destination.resumed"       // the operator resumed a destination
 	Reminded           Kind = "subscription.reminded"     // a reminder of an unconfirmed sign-up was queued
+	SubscriberRead     Kind = "subscriber.read"           // a server looked a subscriber up by its key
+	KeyCreated         Kind = "key.created"               // the operator created a key of a server
+	KeyRevoked         Kind = "key.revoked"               // the operator revoked a key of a server
 	LinkRequested      Kind = "link.requested"            // a visitor typed an address to get an unsubscribe or privacy link, or a subscriber renewed one
 )
 
@@ -97,6 +100,11 @@ type Data struct {
 	OriginalAt string `json:"original_at,omitempty"`
 	// Counts are numbers by name, such as the deleted rows of a table.
 	Counts map[string]int64 `json:"counts,omitempty"`
+	// APIKey is the id of the server's key that a request used, or that the event is about. The visitor's network
+	// address and program of such a request are those that the server named.
+	APIKey string `json:"api_key,omitempty"`
+	// Scopes are those of a created key.
+	Scopes []string `json:"scopes,omitempty"`
 	// RequestEvent is the event whose consent this one confirms or withdraws.
 	RequestEvent string `json:"request_event,omitempty"`
 }

@@ -18,8 +18,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"newsletter/shared/anchor"
+	"newsletter/shared/apikey"
 	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/httpapi"
@@ -59,6 +61,7 @@ type Installation struct {
 	controller  []string // the owner's name and postal address
 	publicURL   httpapi.PublicURL
 	unsubscribe *token.Ring
+	keys        *apikey.Ring
 	now         func() time.Time
 }
 
@@ -71,7 +74,7 @@ func Open(ctx context.Context, env *config.Env, now func() time.Time) (*Installa
 	dbConfig, keyConfig, vault := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	anchorConfig, journalConfig := config.Read[anchor.Config](env), config.Read[journal.Config](env)
 	cfg, privacyConfig, controller, declared := config.Read[Config](env), config.Read[privacy.Config](env), catalog.Read(env).Footer, readSources(env)
-	public, unsubscribe := config.Read[httpapi.LinkConfig](env), token.ReadRing(env, token.Unsubscribe)
+	public, unsubscribe, keys := config.Read[httpapi.LinkConfig](env), token.ReadRing(env, token.Unsubscribe), apikey.ReadRing(env)
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
@@ -87,7 +90,7 @@ func Open(ctx context.Context, env *config.Env, now func() time.Time) (*Installa
 	return &Installation{
 		name: installationName(env, dbConfig), db: db, store: store, eraser: subscription.NewEraser(store, vault), queue: outbox.NewWorker(db, now),
 		sealer: ledger.NewSealer(db, now), anchors: anchors, journal: suppressions, reader: snapshot.NewReader(db, now), declared: declared,
-		endpoints: webhook.Config{URLs: cfg.WebhookURLs}.Names(), privacy: privacyConfig, controller: controller, publicURL: public.PublicURL, unsubscribe: unsubscribe, now: now,
+		endpoints: webhook.Config{URLs: cfg.WebhookURLs}.Names(), privacy: privacyConfig, controller: controller, publicURL: public.PublicURL, unsubscribe: unsubscribe, keys: keys, now: now,
 	}, nil
 }
 
@@ -134,6 +137,7 @@ var commands = []callable{
 	Import,
 	HoldList, HoldRelease, HoldReject,
 	JournalList, JournalReplay,
+	KeyCreate, KeyList, KeyRevoke,
 	LedgerHead, LedgerVerify,
 	OutboxList, OutboxSlots, OutboxRetry, OutboxDrop,
 	PrivacyExport, PrivacyErase, PrivacyRestrict, PrivacyRectify, PrivacyOpen, PrivacyList,
@@ -202,6 +206,14 @@ func (i *Installation) change(ctx context.Context, event ledger.Event, change fu
 		return nil
 	})
 	return changed, err
+}
+
+// queueCounted queues a statement and passes the number of rows that it changed to done.
+func queueCounted(b *pgx.Batch, done func(int64), sql string, args ...any) {
+	b.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
+		done(tag.RowsAffected())
+		return nil
+	})
 }
 
 // parseAddress parses an address of a request.

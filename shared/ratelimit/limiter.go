@@ -23,6 +23,7 @@ const (
 type Call struct {
 	Endpoint string     // calls to different endpoints are counted apart
 	Client   netip.Addr // the client's address; all invalid ones count together
+	Key      string     // the id of a server's key, which counts in place of the client; empty for none
 	Policies Policies   // none: allowed
 	Cost     int        // the number of calls that it counts as; default 1. A cost above a limit is always refused.
 }
@@ -122,7 +123,7 @@ type deadline struct {
 // Deadline implements context.Context.
 func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
-// counterKey returns where a call counts. The log is that of the call's site and endpoint, in which policies for hosts
+// counterKey returns where a call counts. A key has a log of its own. Otherwise the log is that of the call's site and endpoint, in which policies for hosts
 // count only the host's calls; without a policy for sites, it is a log of the host. Log names contain pseudonyms, never
 // an address.
 //
@@ -130,6 +131,9 @@ func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 // and the shorter key costs Redis less. Hosts of one site never collide, and their numbers do not reveal their
 // addresses.
 func (l *Limiter) counterKey(call Call) counterKey {
+	if call.Key != "" {
+		return counterKey{"rl:" + call.Key + ":" + call.Endpoint, 0}
+	}
 	scope := call.Policies.widest()
 	name := l.key.Network(scope.network(call.Client))
 	mask, _ := strconv.ParseUint(name[16:20], 16, 16) // hexadecimal digits, always

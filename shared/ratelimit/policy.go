@@ -32,6 +32,8 @@ const (
 	Host Scope = "host"
 	// Site is an organization or a provider's pool: an IPv4 /24, or an IPv6 /48.
 	Site Scope = "site"
+	// Key is one server's key, whatever the client's address. Only policies in the code have it.
+	Key Scope = "key"
 )
 
 // network returns the prefix that a scope counts under.

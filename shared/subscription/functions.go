@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
+	"newsletter/shared/apikey"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -15,8 +16,8 @@ import (
 // their plans (docs/adr/0033). The functions decide nothing: what they return and store is decided here.
 
 const requestLoadSQL = `
-select * from request_load_v1($1::bigint, $2::text::uuid, $3::text, $4::bytea, $5::bytea, $6::timestamptz, $7::bytea, $8::bytea,
-    $9::timestamptz, $10::text, $11::text)`
+select * from request_load_v2($1::bigint, $2::text::uuid, $3::text, $4::bytea, $5::bytea, $6::timestamptz, $7::bytea, $8::bytea,
+    $9::timestamptz, $10::text, $11::text, nullif($12::text, '')::uuid)`
 
 // An addressState is what decides about a request for an address.
 type addressState struct {
@@ -24,6 +25,7 @@ type addressState struct {
 	suppressions suppressions
 	slots        []slot      // of the domain
 	consent      consentText // only if a consent text was read
+	key          apikey.Row  // of the server's key
 	// recorded is the outcome of an earlier run of this transaction. A transaction is repeated when the answer to its
 	// commit was lost. If the commit itself succeeded, there is nothing left to do.
 	recorded Outcome
@@ -37,6 +39,7 @@ type addressQuery struct {
 	hashes          pseudonyms
 	domain, network []byte      // pseudonyms; nil for no slots
 	text            *textWanted // nil for no consent text
+	key             *apikey.Key // nil for none
 }
 
 // textWanted names a consent text: a version, or the current one if that is empty or does not exist, in the closest
@@ -54,22 +57,23 @@ func (a *addressState) load(b *pgx.Batch, before time.Time, q addressQuery) {
 		version, locale = q.text.version, string(q.text.locale)
 	}
 	b.Queue(requestLoadSQL, q.lock, q.eventID.String(), q.normalized, q.hashes.email, q.hashes.mailbox, before,
-		q.domain, q.network, before.Add(-oneDay), version, locale,
+		q.domain, q.network, before.Add(-oneDay), version, locale, keyID(q.key),
 	).QueryRow(func(found pgx.Row) error {
 		*a = addressState{suppressions: suppressions{known: true}}
 		var at []time.Time
 		var first, own []bool
-		var named, certain *bool
+		var named, certain, revoked *bool
 		err := found.Scan(append(a.row.columns(),
 			(*zeronull.Text)(&a.suppressions.reason), (*zeronull.Text)(&a.suppressions.mailbox), &at, &first, &own,
-			(*zeronull.UUID)(&a.consent.id), &named, &certain, (*zeronull.Text)(&a.recorded))...)
+			(*zeronull.UUID)(&a.consent.id), &named, &certain, (*zeronull.Text)(&a.recorded),
+			&a.key.Hash, &a.key.Scopes, &revoked)...)
 		if err != nil {
 			return err
 		}
 		for i := range at {
 			a.slots = append(a.slots, slot{at[i], first[i], own[i]})
 		}
-		a.row.exists = a.row.ID != uuid.Nil
+		a.row.exists, a.key.Revoked = a.row.ID != uuid.Nil, revoked != nil && *revoked
 		a.consent.named, a.consent.certain = named != nil && *named, certain != nil && *certain
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/apikey"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -55,7 +56,8 @@ type requestTx struct {
 
 // Request records a sign-up and applies its decision. In every state of the address it runs the same statements in two
 // round trips and commits one ledger event and one message, so neither the answer nor its timing reveals the state. The
-// outcome is for logs only. The error is the database's; the request may then be recorded or not, and repeating it is
+// outcome is for logs only. The error is apikey.ErrInvalid or apikey.ErrScope for a server whose key does not allow it, or
+// the database's; the request may then be recorded or not, and repeating it is
 // harmless.
 func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 	tx := &requestTx{Request: r, eventID: newID(), newRowID: newID(), hashes: newPseudonyms(s.key, r.Address)}
@@ -71,11 +73,16 @@ func (s *Store) Request(ctx context.Context, r Request) (Outcome, error) {
 		func(b *pgx.Batch, before time.Time) {
 			tx.load(b, before, addressQuery{
 				lock: lock, eventID: tx.eventID, normalized: r.Address.Normalized, hashes: tx.hashes,
-				domain: tx.domain, network: tx.network, text: &textWanted{r.Consent.TextVersion, r.Locale},
+				domain: tx.domain, network: tx.network, text: &textWanted{r.Consent.TextVersion, r.Locale}, key: r.Visit.Key,
 			})
 		},
 		func(b *pgx.Batch, now time.Time) error {
 			tx.now = now
+			if r.Visit.Key != nil {
+				if err := tx.key.Check(*r.Visit.Key, apikey.SignUp); err != nil {
+					return err
+				}
+			}
 			if tx.recorded != "" {
 				outcome = tx.recorded
 				return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"newsletter/shared/apikey"
 	"newsletter/shared/ledger"
 	"newsletter/shared/pseudonym"
 )
@@ -96,6 +97,8 @@ type Visit struct {
 	Channel   string // "form", "api", "link", "one-click" and so on
 	// HappenedAt is the time of an event that is recorded later; zero for now.
 	HappenedAt time.Time
+	// Key is the server's key that authenticates the call; nil for none. Client is then the visitor that the server names.
+	Key *apikey.Key
 	// Sent is the source as the form sent it, for the deletable context; empty for other calls.
 	Sent ledger.SentSource
 }
@@ -138,6 +141,9 @@ func (s *Store) transact(
 // cause returns e as caused by the visit.
 func (v Visit) cause(e ledger.Event) ledger.Event {
 	e.Channel, e.RequestID = v.Channel, v.RequestID
+	if v.Key != nil {
+		e.Data.APIKey = v.Key.ID.String()
+	}
 	if !v.HappenedAt.IsZero() {
 		e.Data.OriginalAt = v.HappenedAt.UTC().Format(time.RFC3339Nano)
 	}

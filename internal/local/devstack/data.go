@@ -100,7 +100,7 @@ func joinAuthorities(dir, database, redis string) (string, error) {
 }
 
 // keyNames are the secrets of a data folder.
-var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS", "APP_DATABASE_PASSWORD", "KEEPER_DATABASE_PASSWORD"}
+var keyNames = []string{"PEPPER", "TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "TOKEN_KEYS_SERVER", "OUTBOX_KEYS", "APP_DATABASE_PASSWORD", "KEEPER_DATABASE_PASSWORD"}
 
 // loadKeys returns the secrets of a data folder and generates missing ones. Links in old emails remain valid.
 func loadKeys(dir string) (map[string]string, error) {

@@ -39,12 +39,13 @@ var layers = map[string]layer{
 	"catalog":      {[]string{"config"}, "it holds the translations that visitors read"},
 	"email":        {[]string{"awssdk", "capture", "config", "outbox", "catalog"}, adapter},
 	"visitor": {[]string{
-		"admission", "catalog", "config", "httpapi", "lambdafn", "ledger", "postgres", "pseudonym", "ratelimit", "redistls", "requeststats", "subscription",
+		"admission", "catalog", "config", "httpapi", "keyring", "lambdafn", "ledger", "postgres", "pseudonym", "ratelimit", "redistls", "requeststats", "subscription",
 		"telemetry", "token",
 	}, "it is what the functions that visitors call have in common"},
-	"snapshot": {[]string{"alert", "healthcheck", "ledger", "outbox", "requeststats"}, "it shows what the domain and the health function keep"},
+	"serverauth": {[]string{"apikey", "httpapi", "lambdafn", "telemetry"}, "functions that accept servers' keys authenticate them alike"},
+	"snapshot":   {[]string{"alert", "healthcheck", "ledger", "outbox", "requeststats"}, "it shows what the domain and the health function keep"},
 	"operate": {[]string{
-		"admission", "alert", "anchor", "catalog", "config", "httpapi", "journal", "ledger", "outbox", "postgres", "privacy", "pseudonym", "requeststats",
+		"admission", "alert", "anchor", "apikey", "catalog", "config", "httpapi", "journal", "ledger", "outbox", "postgres", "privacy", "pseudonym", "requeststats",
 		"snapshot", "subscription", "token", "webhook",
 	}, "the operator's commands run on everything that an installation keeps"},
 	"admission": {[]string{"capture", "config", "disposable", "pseudonym", "ratelimit", "telemetry"}, "it admits requests to the domain"},

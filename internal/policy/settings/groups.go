@@ -5,6 +5,7 @@ import (
 	"newsletter/shared/admission"
 	"newsletter/shared/alert"
 	"newsletter/shared/anchor"
+	"newsletter/shared/apikey"
 	"newsletter/shared/burst"
 	"newsletter/shared/captcha"
 	"newsletter/shared/capture"
@@ -44,7 +45,7 @@ var groups = []struct {
 	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.SlotConfig{}}},
 	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, postgres.KeeperConfig{}, migrations.Config{}}},
 	{"Redis", []any{redistls.Config{}}},
-	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, outbox.VaultConfig{}, config.Source{}}},
+	{"Keys", []any{pseudonym.Config{}, token.ConfirmKeys{}, token.UnsubscribeKeys{}, token.PrivacyKeys{}, apikey.Config{}, outbox.VaultConfig{}, config.Source{}}},
 	{"Destinations", []any{
 		loops.Config{}, loops.SenderConfig{}, loops.EventConfig{}, ga4.Config{}, notify.ChatConfig{}, webhook.Config{}, journal.Config{}, anchor.Config{}, unsubscribequeue.Config{},
 	}},

@@ -81,7 +81,7 @@ func configured(variables []string) ([]string, error) {
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	secrets := map[string]string{
 		"DATABASE_URL": "postgres://app:x@127.0.0.1:1/x", "MIGRATE_DATABASE_URL": "postgres://migrator:x@127.0.0.1:1/x",
-		"PEPPER": key, "OUTBOX_KEYS": key, "TOKEN_KEYS_CONFIRM": key, "TOKEN_KEYS_UNSUBSCRIBE": key, "TOKEN_KEYS_PRIVACY": key,
+		"PEPPER": key, "OUTBOX_KEYS": key, "TOKEN_KEYS_CONFIRM": key, "TOKEN_KEYS_UNSUBSCRIBE": key, "TOKEN_KEYS_PRIVACY": key, "TOKEN_KEYS_SERVER": key,
 	}
 	var environment []string
 	for _, name := range variables {

@@ -49,7 +49,7 @@ func takeOff(t *testing.T) *flight {
 		"LOG_LEVEL": "DEBUG", "CAPTCHA_PROVIDER": "turnstile", "CAPTCHA_HOSTNAMES": "www.example.org", "LIMITS_PRIVACY": "500/10m@host",
 		"PEPPER": f.key("PEPPER"), "JOURNAL_URL": "s3://" + devstack.S3Bucket + "/stops",
 	})
-	for _, name := range []string{"TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS"} {
+	for _, name := range []string{"TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY", "TOKEN_KEYS_SERVER", "OUTBOX_KEYS"} {
 		o.Variables[name] = "cnry:" + f.key(name)
 	}
 	f.stack = start(t, o)

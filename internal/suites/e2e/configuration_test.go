@@ -25,17 +25,17 @@ import (
 // needs lists the variables that each function requires. migrate starts without any, because its answer to
 // CloudFormation names the missing ones.
 var needs = map[string][]string{
-	"subscribe":   {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL"},
+	"subscribe":   {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL", "TOKEN_KEYS_SERVER"},
 	"confirm":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "TOKEN_KEYS_CONFIRM"},
 	"unsubscribe": {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "TOKEN_KEYS_UNSUBSCRIBE"},
 	"privacy":     {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "TOKEN_KEYS_PRIVACY", "OUTBOX_KEYS"},
 	"health":      {"DATABASE_URL"},
 	"deliver": {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL", "MAIL_FROM", "OUTBOX_KEYS",
 		"TOKEN_KEYS_CONFIRM", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_PRIVACY"},
-	"engagement": {"DATABASE_URL", "PEPPER"},
+	"engagement": {"DATABASE_URL", "PEPPER", "TOKEN_KEYS_SERVER"},
 	"maintain":   {"DATABASE_URL", "PEPPER", "OUTBOX_KEYS", "ANCHOR_URL"},
 	"migrate":    {},
-	"operate":    {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL", "OUTBOX_KEYS", "ANCHOR_URL", "TOKEN_KEYS_UNSUBSCRIBE"},
+	"operate":    {"DATABASE_URL", "PEPPER", "SITE_NAME", "SITE_POSTAL_ADDRESS", "SITE_PUBLIC_URL", "OUTBOX_KEYS", "ANCHOR_URL", "TOKEN_KEYS_UNSUBSCRIBE", "TOKEN_KEYS_SERVER"},
 }
 
 // usable returns values with which functions start. The address has no database.
@@ -43,7 +43,7 @@ func usable() map[string]string {
 	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))
 	return map[string]string{
 		"DATABASE_URL": "postgres://app:x@127.0.0.1:1/x", "MIGRATE_DATABASE_URL": "postgres://migrator:x@127.0.0.1:1/x",
-		"PEPPER": key, "OUTBOX_KEYS": key, "TOKEN_KEYS_CONFIRM": key, "TOKEN_KEYS_UNSUBSCRIBE": key, "TOKEN_KEYS_PRIVACY": key,
+		"PEPPER": key, "OUTBOX_KEYS": key, "TOKEN_KEYS_CONFIRM": key, "TOKEN_KEYS_UNSUBSCRIBE": key, "TOKEN_KEYS_PRIVACY": key, "TOKEN_KEYS_SERVER": key,
 		"SITE_NAME": "The Local Letter", "SITE_POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`, "SITE_PUBLIC_URL": "https://api.example.org/", "MAIL_FROM": "letter@example.org",
 		"ANCHOR_URL": "s3://anchors/letter",
 	}

@@ -101,6 +101,7 @@ var secrets = []secret{
 	{ID: "ConfirmKeysSecret", Variables: []string{"TOKEN_KEYS_CONFIRM"}, Key: "the keys of confirmation links."},
 	{ID: "UnsubscribeKeysSecret", Variables: []string{"TOKEN_KEYS_UNSUBSCRIBE"}, Key: "the keys of unsubscribe links, which never expire."},
 	{ID: "PrivacyKeysSecret", Variables: []string{"TOKEN_KEYS_PRIVACY"}, Key: "the keys of links to a person's data."},
+	{ID: "ServerKeysSecret", Variables: []string{"TOKEN_KEYS_SERVER"}, Key: "the keys that sign servers' keys."},
 	{ID: "OutboxKeysSecret", Variables: []string{"OUTBOX_KEYS"}, Key: "the keys that encrypt the data of erased subscribers in the outbox."},
 	{ID: "KeeperSecret", Variables: []string{"KEEPER_DATABASE_PASSWORD"}, Key: "the password of the database role keeper, which seals the ledger."},
 	{ID: "ConnectionsSecretArn", Condition: "HasConnectionsSecret", Variables: []string{
