@@ -14,6 +14,8 @@ import (
 // stepText describes a step of a proof.
 func stepText(s subscription.Step) string {
 	switch {
+	case s.Kind == ledger.Imported && s.Data.KeyID != "":
+		return "A sender reported that the subscriber had left"
 	case s.Kind == ledger.Imported && s.Data.Outcome == string(subscription.ImportedLeft):
 		return "Imported by the operator from a list, according to which the subscriber had left"
 	case s.Kind == ledger.Requested && s.Data.Outcome == string(subscription.ReconfirmQueued):
@@ -57,6 +59,8 @@ func eventText(kind ledger.Kind) string {
 		return "The operator rejected the held sign-up"
 	case ledger.Reminded:
 		return "Received a reminder of the unconfirmed sign-up"
+	case ledger.SubscriberRead:
+		return "A server looked the data up by its key"
 	case ledger.ConsentProved:
 		return "The operator printed the proof of the consent"
 	case ledger.Maintained:
@@ -73,6 +77,10 @@ func eventText(kind ledger.Kind) string {
 		return "The operator paused a destination"
 	case ledger.Resumed:
 		return "The operator resumed a destination"
+	case ledger.KeyCreated:
+		return "The operator created a key of a server"
+	case ledger.KeyRevoked:
+		return "The operator revoked a key of a server"
 	}
 	return string(kind) // of a newer version
 }
@@ -83,7 +91,7 @@ func printProof(w io.Writer, p subscription.Proof) {
 		fmt.Fprintf(w, "\n%d. %s  %s\n", i+1, s.At.Format(time.RFC3339Nano), stepText(s))
 		for _, line := range slices.Concat([]fact{{"event", s.EventID}, {"by", string(s.Actor)}, {"channel", s.Channel}}, facts(s), []fact{
 			{"workflow", s.Data.Workflow}, {"outcome", s.Data.Outcome}, {"reasons", strings.Join(s.Data.Reasons, ", ")},
-			{"IP address", s.IP}, {"user agent", s.UserAgent}, {"request", s.RequestID},
+			{"IP address", s.IP}, {"user agent", s.UserAgent}, {"named by a server with the key", s.Data.KeyID}, {"request", s.RequestID},
 		}) {
 			if line.value != "" {
 				fmt.Fprintf(w, "   %-16s %s\n", line.name, line.value)

@@ -6,6 +6,9 @@
 // again is harmless. An unreadable event, or one about an unknown recipient, is recorded for an alert and not
 // redelivered. A message has SNS's envelope, whose id and time identify a repeated event. Its signature is not verified:
 // only the topic may send to the queue, and only SES to the topic.
+//
+// Its other routes are for servers with keys: any sender reports who must get no more email, and receivers of webhooks look
+// subscribers up.
 package main
 
 import (
@@ -17,11 +20,15 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 
+	"newsletter/shared/apikey"
 	"newsletter/shared/engagement"
+	"newsletter/shared/httpapi"
+	"newsletter/shared/keyring"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
 	"newsletter/shared/pseudonym"
+	"newsletter/shared/ratelimit"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 	"newsletter/shared/webhook"
@@ -33,7 +40,26 @@ type handler struct {
 	store *subscription.Store
 	// signatures verifies the events of Loops; nil if there is no secret, so that none is accepted.
 	signatures *webhook.Verifier
-	now        func() time.Time
+	// keys and limiter are for servers with keys.
+	keys    *apikey.Ring
+	limiter *ratelimit.Limiter
+	now     func() time.Time
+}
+
+// retryAfter is the Retry-After of a 503 and of a busy address. Loops retries by its own schedule.
+const retryAfter = 2 * time.Second
+
+// api serves Loops, which signs its calls, and servers with keys. Both need not come through CloudFront.
+func (h *handler) api(cfg httpapi.Config) *httpapi.API {
+	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
+	return httpapi.New(cfg,
+		httpapi.Route{Path: httpapi.LoopsPath, POST: h.receive, AllowBypass: true},
+		httpapi.Route{Path: httpapi.SuppressionsPath, POST: h.suppressions, AllowBypass: true},
+		httpapi.Route{Path: httpapi.SubscriberPath, GET: h.lookUp, AllowBypass: true},
+	).
+		Map(keyring.ErrReload, unavailable).
+		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
+		Map(postgres.ErrUnavailable, unavailable)
 }
 
 // event records the events of a batch from the queue.

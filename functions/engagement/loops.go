@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -12,20 +11,9 @@ import (
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/loops"
 	"newsletter/shared/outbox"
-	"newsletter/shared/postgres"
 	"newsletter/shared/subscription"
 	"newsletter/shared/telemetry"
 )
-
-// retryAfter is the Retry-After of a 503. Loops retries by its own schedule.
-const retryAfter = 30 * time.Second
-
-// api serves the events of Loops. They need no CloudFront, whose secret Loops cannot send, because they are signed.
-func (h *handler) api() *httpapi.API {
-	return httpapi.New(httpapi.Config{}, httpapi.Route{Path: httpapi.LoopsPath, POST: h.receive, AllowBypass: true}).
-		Map(postgres.ErrBusy, func(error) *httpapi.Problem { return httpapi.Busy(retryAfter) }).
-		Map(postgres.ErrUnavailable, func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) })
-}
 
 // receive accepts one event that Loops signed. Repeating it is harmless. After any other answer than 204, Loops sends it
 // again.

@@ -24,8 +24,8 @@ func withLoops(t *testing.T) (*functiontest.Fixture, *devstack.Loops) {
 	return b, &devstack.Loops{}
 }
 
-// call returns an event of Loops, signed at a time, as the gateway passes it.
-func call(t *testing.T, e devstack.LoopsEvent, at time.Time) events.APIGatewayV2HTTPRequest {
+// signedCall returns an event of Loops, signed at a time, as the gateway passes it.
+func signedCall(t *testing.T, e devstack.LoopsEvent, at time.Time) events.APIGatewayV2HTTPRequest {
 	t.Helper()
 	signed, err := e.Request(t.Context(), "https://api.example.org"+httpapi.LoopsPath, at)
 	if err != nil {
@@ -73,7 +73,7 @@ func TestLoopsEvents(t *testing.T) {
 				}
 				sent++
 				for range 2 {
-					if got := functiontest.Serve(t, api, call(t, e, time.Now())); got.Response.StatusCode != http.StatusNoContent {
+					if got := functiontest.Serve(t, api, signedCall(t, e, time.Now())); got.Response.StatusCode != http.StatusNoContent {
 						t.Fatalf("%d %s", got.Response.StatusCode, got.Response.Body)
 					}
 				}
@@ -119,16 +119,16 @@ func TestCallsThatLoopsDidNotSign(t *testing.T) {
 	loops.Put(devstack.LoopsContact{Email: "jane@example.org", Subscribed: true})
 	loops.React("jane@example.org", "email.spamReported")
 	e := loops.Events()[0]
-	genuine := call(t, e, time.Now())
+	genuine := signedCall(t, e, time.Now())
 	with := func(change func(event *events.APIGatewayV2HTTPRequest)) events.APIGatewayV2HTTPRequest {
-		event := call(t, e, time.Now())
+		event := signedCall(t, e, time.Now())
 		change(&event)
 		return event
 	}
 	before := b.CountRows()
 	calls := map[string]events.APIGatewayV2HTTPRequest{
-		"replayed":  call(t, e, time.Now().Add(-6*time.Minute)),
-		"postdated": call(t, e, time.Now().Add(6*time.Minute)),
+		"replayed":  signedCall(t, e, time.Now().Add(-6*time.Minute)),
+		"postdated": signedCall(t, e, time.Now().Add(6*time.Minute)),
 		"body":      with(func(e *events.APIGatewayV2HTTPRequest) { e.Body = strings.Replace(e.Body, "jane", "joe", 1) }),
 		"id":        with(func(e *events.APIGatewayV2HTTPRequest) { e.Headers["webhook-id"] = "msg_other" }),
 		"time": with(func(e *events.APIGatewayV2HTTPRequest) {
@@ -176,7 +176,7 @@ func TestSignedCallsWithAnything(t *testing.T) {
 		`{"eventName":"contact.unsubscribed","eventTime":1e400,"webhookSchemaVersion":"1.0.0"}`:                                422,
 		strings.Repeat(" ", 64<<10) + about(`"jane@example.org"`):                                                              413,
 	} {
-		if got := functiontest.Serve(t, api, call(t, devstack.LoopsEvent{ID: "msg_1", Body: []byte(body)}, time.Now())); got.Response.StatusCode != want {
+		if got := functiontest.Serve(t, api, signedCall(t, devstack.LoopsEvent{ID: "msg_1", Body: []byte(body)}, time.Now())); got.Response.StatusCode != want {
 			t.Errorf("%.100q: %d %s, want %d", body, got.Response.StatusCode, got.Response.Body, want)
 		}
 	}
@@ -190,7 +190,7 @@ func TestAnEventDuringAnOutage(t *testing.T) {
 	loops.Put(devstack.LoopsContact{Email: "jane@example.org", Subscribed: true})
 	loops.React("jane@example.org", "email.unsubscribed")
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
-	got := functiontest.Serve(t, b.Open(open).HTTP, call(t, loops.Events()[0], time.Now()))
+	got := functiontest.Serve(t, b.Open(open).HTTP, signedCall(t, loops.Events()[0], time.Now()))
 	if got.Response.StatusCode != http.StatusServiceUnavailable || got.Response.Headers["retry-after"] == "" && got.Response.Headers["Retry-After"] == "" {
 		t.Errorf("%d %v", got.Response.StatusCode, got.Response.Headers)
 	}

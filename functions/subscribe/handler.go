@@ -89,7 +89,7 @@ func (h *handler) admit(
 		return h.RespondIn(wanted, r, http.StatusAccepted, visitor.State{Status: "accepted", Message: acceptedMessage}, acceptedPage).
 			WithOutcome(string(outcome)), nil
 	})
-	return response, serverauth.Problem(ctx, err, apikey.SignUp) // not counted against the visitor whom an invalid key names
+	return response, serverauth.Problem(ctx, err, apikey.SignUp) // a request with an invalid key is not counted
 }
 
 func acceptedPage(t *catalog.Translation) visitor.Page { return visitor.Page{Text: t.Pages.Accepted} }

@@ -13,7 +13,7 @@ type namedVisitor struct {
 	UserAgent string `json:"user_agent"`
 }
 
-// actFor makes the visitor whom a server names the client of the request, so that limits, slots and the proof are about
+// actFor makes the visitor that a server names the client of the request, so that limits, slots and the proof are about
 // the visitor and not about the server. Without a key, nobody may name another client.
 func (f signUp) actFor(r *httpapi.Request, key *apikey.Key) *httpapi.FieldError {
 	switch {

@@ -29,7 +29,7 @@ func TestServerSignsAVisitorUp(t *testing.T) {
 	text, key := b.Key(apikey.SignUp)
 	expectResponse(t, "by key", functiontest.Serve(t, b.Open(open).HTTP, byKey(t, text, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
 	b.ExpectState("jane@example.org pending", "requested:confirmation_queued", "email.confirm") // double opt-in stays
-	got := b.Strings(`select host(c.ip) || ' ' || c.user_agent || ' ' || e.channel || ' ' || (e.data ->> 'api_key')
+	got := b.Strings(`select host(c.ip) || ' ' || c.user_agent || ' ' || e.channel || ' ' || (e.data ->> 'key_id')
 		from ledger_events e join event_context c on c.event_id = e.id`)
 	if want := "203.0.113.7 Visitor/1.0 api " + key.ID.String(); got[0] != want {
 		t.Errorf("recorded %s, want %s", got[0], want)
@@ -64,7 +64,7 @@ func TestInvalidKeysHaveOneAnswer(t *testing.T) {
 		}
 	}
 	b.ExpectRows(before)
-	// None of them counts against the visitor whom it named.
+	// None of them counts against the visitor that it named.
 	expectResponse(t, "valid", functiontest.Serve(t, api, byKey(t, valid, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
 	b.Exec(`update api_keys set revoked_at = now() where id = $1::uuid`, key.ID.String())
 	expectResponse(t, "revoked since", functiontest.Serve(t, api, byKey(t, valid, "joe@example.org", "203.0.113.8")), 401, "invalid-key")

@@ -27,7 +27,7 @@ type HandlerFunc func(ctx context.Context, r *Request) (*Response, error)
 
 // Route is a path and its handlers. A method with a nil handler is not allowed.
 type Route struct {
-	Path string
+	Path string      // may end in pathID
 	GET  HandlerFunc // also handles HEAD, whose body is dropped
 	POST HandlerFunc
 	// AllowBypass also serves requests that did not come through the configured CloudFront distribution. It is for
@@ -152,13 +152,19 @@ func (a *API) match(routeKey, path string) *Route {
 	_, matched, _ := strings.Cut(routeKey, " ")
 	for _, sent := range []string{matched, strings.TrimRight(path, "/")} {
 		for i, route := range a.routes {
-			if strings.HasSuffix(sent, route.Path) {
+			if strings.HasSuffix(sent, route.Path) || strings.HasSuffix(withPathID(sent), route.Path) {
 				return &a.routes[i]
 			}
 		}
 	}
 	return nil
 }
+
+// pathID is the last segment of a path that has any value.
+const pathID = "/{id}"
+
+// withPathID returns a path with pathID in place of its last segment.
+func withPathID(path string) string { return path[:max(0, strings.LastIndex(path, "/"))] + pathID }
 
 func (a *API) route(ctx context.Context, r *Request) (*Response, error) {
 	route := r.route

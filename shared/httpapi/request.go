@@ -153,6 +153,12 @@ func clientAddress(s string) netip.Addr {
 	return addr.WithZone("").Unmap()
 }
 
+// PathID returns the value of the path's last segment, for a route that ends in "{id}".
+func (r *Request) PathID() string {
+	path := strings.TrimRight(r.path, "/")
+	return path[strings.LastIndex(path, "/")+1:]
+}
+
 // QueryToken returns the `token` of the query string, or "" if there is none or more than one.
 func (r *Request) QueryToken() string {
 	values := r.Query["token"]

@@ -100,9 +100,9 @@ type Data struct {
 	OriginalAt string `json:"original_at,omitempty"`
 	// Counts are numbers by name, such as the deleted rows of a table.
 	Counts map[string]int64 `json:"counts,omitempty"`
-	// APIKey is the id of the server's key that a request used, or that the event is about. The visitor's network
+	// KeyID is the id of the server's key that a request used, or that the event is about. The visitor's network
 	// address and program of such a request are those that the server named.
-	APIKey string `json:"api_key,omitempty"`
+	KeyID string `json:"key_id,omitempty"`
 	// Scopes are those of a created key.
 	Scopes []string `json:"scopes,omitempty"`
 	// RequestEvent is the event whose consent this one confirms or withdraws.

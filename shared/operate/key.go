@@ -54,9 +54,9 @@ func createKey(ctx context.Context, i *Installation, k NewKey) (CreatedKey, erro
 		return CreatedKey{}, Wrong("a key needs an id")
 	}
 	text, key := i.keys.Mint(k.ID, scopes)
-	event := ledger.Event{Kind: ledger.KeyCreated, Data: ledger.Data{APIKey: k.ID.String(), Scopes: scopes.Names()}}
+	event := ledger.Event{Kind: ledger.KeyCreated, Data: ledger.Data{KeyID: k.ID.String(), Scopes: scopes.Names()}}
 	created, err := i.change(ctx, event, func(b *pgx.Batch, done func(int64)) {
-		queueCounted(b, done, insertKeySQL, k.ID.String(), k.Label, scopes.Names(), key.Hash(), i.now())
+		execCounted(b, done, insertKeySQL, k.ID.String(), k.Label, scopes.Names(), key.Hash(), i.now())
 	})
 	switch {
 	case err != nil:
@@ -124,9 +124,9 @@ func revokeKey(ctx context.Context, i *Installation, k KeyID) (Revoked, error) {
 	if err != nil {
 		return Revoked{}, err
 	}
-	event := ledger.Event{Kind: ledger.KeyRevoked, Data: ledger.Data{APIKey: ids[0].String()}}
+	event := ledger.Event{Kind: ledger.KeyRevoked, Data: ledger.Data{KeyID: ids[0].String()}}
 	revoked, err := i.change(ctx, event, func(b *pgx.Batch, done func(int64)) {
-		queueCounted(b, done, revokeKeySQL, ids[0].String(), i.now())
+		execCounted(b, done, revokeKeySQL, ids[0].String(), i.now())
 	})
 	if err != nil || revoked > 0 {
 		return Revoked{revoked > 0}, err

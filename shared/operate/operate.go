@@ -208,8 +208,8 @@ func (i *Installation) change(ctx context.Context, event ledger.Event, change fu
 	return changed, err
 }
 
-// queueCounted queues a statement and passes the number of rows that it changed to done.
-func queueCounted(b *pgx.Batch, done func(int64), sql string, args ...any) {
+// execCounted runs a statement and passes the number of rows that it changed to done.
+func execCounted(b *pgx.Batch, done func(int64), sql string, args ...any) {
 	b.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
 		done(tag.RowsAffected())
 		return nil

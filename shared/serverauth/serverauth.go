@@ -29,7 +29,7 @@ func Authenticate(ctx context.Context, r *httpapi.Request, ring *apikey.Ring, sc
 	if err != nil {
 		return nil, Problem(ctx, err, scope)
 	}
-	lambdafn.Note(ctx, slog.String("api_key", key.ID.String()))
+	lambdafn.Note(ctx, slog.String("key_id", key.ID.String()))
 	switch {
 	case r.Origin != "":
 		telemetry.SecurityEvent(ctx, "key_in_page")

@@ -9,7 +9,7 @@ import (
 // covers all its columns.
 var omitted = map[string]string{
 	"consent_texts": "the owner's texts; an event has the one that was shown", "ledger_seals": "hashes over hours", "pauses": "about destinations",
-	"recipients": "about services", "request_stats": "counts", "health_samples": "counts", "alerts": "about the system", "maintenance": "about the system",
+	"recipients": "about services", "request_stats": "counts", "health_samples": "counts", "alerts": "about the system", "maintenance": "about the system", "api_keys": "about servers",
 	"signup_slots":          "about a domain and a network, without a subscriber",
 	"sending_breakers":      "about a domain or a network, without a subscriber",
 	"identities.email_hmac": "a keyed hash of the address", "identities.mailbox_hmac": "likewise", "email_log.mailbox_hmac": "likewise",

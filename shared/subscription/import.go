@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/apikey"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -48,6 +49,9 @@ type ListImport struct {
 	// Sources are the declared sources.
 	Sources ledger.Declarations
 	Texts   []ledger.ConsentText
+	// Visit is the call of a server that reports who left; its key must have the scope apikey.Suppressions. The zero Visit
+	// is the operator's import.
+	Visit Visit
 }
 
 // ImportResult is the result for an entry. It does not contain the address.
@@ -78,7 +82,8 @@ type importTx struct {
 	now     time.Time // under the locks
 	people  []*imported
 	written map[string]bool // by event
-	toLoops bool            // Loops is configured
+	key     apikey.Row
+	toLoops bool // Loops is configured
 }
 
 // imported is an entry with an address.
@@ -102,9 +107,12 @@ type listedRow struct {
 
 // Import adds a part of a list. Each address counts once in a call; of several entries the first. It is one
 // transaction in two round trips, and importing the same list again changes nothing. The results are in the order of the
-// entries. The error is the database's; nothing was changed then.
+// entries. The error is apikey.ErrInvalid or apikey.ErrScope for a server, or the database's; nothing was changed then.
 func (s *Store) Import(ctx context.Context, list ListImport) ([]ImportResult, error) {
 	results := make([]ImportResult, len(list.Entries))
+	if list.Visit.Key == nil {
+		list.Visit = Visit{RequestID: "operator", Channel: importChannel}
+	}
 	tx := &importTx{ListImport: &list, store: s}
 	byEntry := make([]*imported, len(list.Entries))
 	seen := map[string]bool{}
@@ -122,11 +130,11 @@ func (s *Store) Import(ctx context.Context, list ListImport) ([]ImportResult, er
 			byEntry[i], tx.people = p, append(tx.people, p)
 		}
 	}
-	if len(tx.people) == 0 {
+	if len(tx.people) == 0 && list.Visit.Key == nil {
 		return results, nil
 	}
 	if err := s.transact(ctx, 0, tx.load, tx.write); err != nil {
-		return nil, fmt.Errorf("import lines %d to %d: %w", list.Entries[0].Line, list.Entries[len(list.Entries)-1].Line, err)
+		return nil, fmt.Errorf("import %d entries: %w", len(list.Entries), err)
 	}
 	for i, p := range byEntry {
 		switch {
@@ -191,6 +199,9 @@ func (t *importTx) load(b *pgx.Batch, before time.Time) {
 			facts: facts{State: None}, Listed: p.State, EndedAt: p.EndedAt, Confirmed: t.Confirmed, Reconfirm: t.Reconfirm,
 		}
 		byNorm[p.address.Normalized] = p
+	}
+	if t.Visit.Key != nil {
+		loadKey(b, *t.Visit.Key, &t.key)
 	}
 	b.Queue(toLoopsSQL, outbox.Loops).QueryRow(func(found pgx.Row) error { return found.Scan(&t.toLoops) })
 	b.Queue(noCompilationSQL)

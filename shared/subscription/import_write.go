@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/apikey"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -66,6 +67,11 @@ where l.ip <> '' or l.agent <> '' or l.source <> '{}'`
 
 // write decides about all entries and writes what changes.
 func (t *importTx) write(b *pgx.Batch, now time.Time) error {
+	if t.Visit.Key != nil {
+		if err := t.key.Check(*t.Visit.Key, apikey.Suppressions); err != nil {
+			return err
+		}
+	}
 	t.now, t.written = now, map[string]bool{}
 	asked := map[string]bool{} // by mailbox
 	var added, moved, suppressed, all []*imported
@@ -158,7 +164,7 @@ func (t *importTx) identify(b *pgx.Batch, people []*imported) {
 func (t *importTx) record(b *pgx.Batch, people []*imported) {
 	events := make([]ledger.Event, len(people))
 	for i, p := range people {
-		events[i] = t.event(p)
+		events[i] = t.Visit.cause(t.event(p))
 	}
 	ofEvents := func(of func(ledger.Event) string) []string {
 		all := make([]string, len(events))
@@ -169,7 +175,7 @@ func (t *importTx) record(b *pgx.Batch, people []*imported) {
 	}
 	b.Queue(insertListedEventsSQL, texts(people, event), ofEvents(func(e ledger.Event) string { return string(e.Kind) }), texts(people, id),
 		ofEvents(func(e ledger.Event) string { return e.Source.JSON() }), ofEvents(func(e ledger.Event) string { return idText(e.ConsentTextID) }),
-		ofEvents(func(e ledger.Event) string { return dataText(e.Data) }), t.now, string(ledger.Operator), importChannel, "operator").
+		ofEvents(func(e ledger.Event) string { return dataText(e.Data) }), t.now, string(t.actor()), t.Visit.Channel, t.Visit.RequestID).
 		Query(func(rows pgx.Rows) error {
 			var id string
 			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
@@ -192,6 +198,14 @@ func (t *importTx) record(b *pgx.Batch, people []*imported) {
 		return all
 	}
 	b.Queue(insertListedContextsSQL, texts(people, event), columns(0), columns(1), columns(2), t.now)
+}
+
+// actor returns who caused the events: the sender who reports, or the operator.
+func (t *importTx) actor() ledger.Actor {
+	if t.Visit.Key != nil {
+		return ledger.Provider
+	}
+	return ledger.Operator
 }
 
 // importChannel is the channel of the events of an import.

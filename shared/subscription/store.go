@@ -142,7 +142,7 @@ func (s *Store) transact(
 func (v Visit) cause(e ledger.Event) ledger.Event {
 	e.Channel, e.RequestID = v.Channel, v.RequestID
 	if v.Key != nil {
-		e.Data.APIKey = v.Key.ID.String()
+		e.Data.KeyID = v.Key.ID.String()
 	}
 	if !v.HappenedAt.IsZero() {
 		e.Data.OriginalAt = v.HappenedAt.UTC().Format(time.RFC3339Nano)

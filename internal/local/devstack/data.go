@@ -89,7 +89,7 @@ func joinAuthorities(dir, database, redis string) (string, error) {
 		if file == "" {
 			continue
 		}
-		pem, err := os.ReadFile(file) //nolint:gosec // the developer's own setting
+		pem, err := os.ReadFile(file)
 		if err != nil {
 			return "", fmt.Errorf("read the authorities of a server: %w", err)
 		}

@@ -48,7 +48,7 @@ func newEvent(r *http.Request, path, id string, body []byte, now time.Time) http
 	return httpEvent{
 		APIGatewayV2HTTPRequest: events.APIGatewayV2HTTPRequest{
 			Version: "2.0", RouteKey: route, RawPath: r.URL.Path, RawQueryString: r.URL.RawQuery, Cookies: cookies, Headers: headers,
-			QueryStringParameters: mapQuery(r.URL.RawQuery), Body: text, IsBase64Encoded: encoded,
+			QueryStringParameters: mapQuery(r.URL.RawQuery), PathParameters: pathParameters(r.URL.Path, path), Body: text, IsBase64Encoded: encoded,
 		},
 		RequestContext: requestContext{APIGatewayV2HTTPRequestContext: events.APIGatewayV2HTTPRequestContext{
 			RouteKey: route, AccountID: account, Stage: "$default", RequestID: id, APIID: apiID, DomainName: domain, DomainPrefix: prefix,
@@ -58,6 +58,18 @@ func newEvent(r *http.Request, path, id string, body []byte, now time.Time) http
 			},
 		}},
 	}
+}
+
+// pathID is the last segment of a route's path that has any value.
+const pathID = "/{id}"
+
+// pathParameters returns the value of the path's last segment, if the route leaves it open.
+func pathParameters(path, route string) map[string]string {
+	if !strings.HasSuffix(route, pathID) {
+		return nil
+	}
+	path = strings.TrimSuffix(path, "/")
+	return map[string]string{"id": path[strings.LastIndex(path, "/")+1:]}
 }
 
 // mapHeaders joins repeated headers by commas under lower-case names; cookies have a list of their own. X-Forwarded-For

@@ -69,7 +69,11 @@ func (s *Server) match(path string) string {
 	if below, mapped := strings.CutPrefix(path, "/"+s.config.MappingKey+"/"); mapped && s.config.MappingKey != "" {
 		path = "/" + below
 	}
-	return strings.TrimSuffix(path, "/")
+	path = strings.TrimSuffix(path, "/")
+	if _, found := s.routes[path]; found {
+		return path
+	}
+	return path[:max(0, strings.LastIndex(path, "/"))] + pathID
 }
 
 // answer turns the function's answer into HTTP.

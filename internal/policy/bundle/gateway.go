@@ -11,8 +11,8 @@ import (
 	"newsletter/internal/local/samtemplate"
 )
 
-// public lists the functions that may have a route. engagement takes only signed calls there. The others act for the owner:
-// a visitor who could call them could migrate the database or send all emails.
+// public lists the functions that may have a route. Those of engagement are for Loops, which signs its calls, and for servers
+// with keys. The others act for the owner: a visitor who could call them could migrate the database or send all emails.
 var public = []string{"confirm", "engagement", "health", "privacy", "subscribe", "unsubscribe"}
 
 const anyMethod = "x-amazon-apigateway-any-method"

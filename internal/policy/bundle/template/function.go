@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -16,12 +17,16 @@ type function struct {
 // A route is an event of the API for one path, with any method.
 type route struct{ Event, Path string }
 
-// Routes returns a route for each path. Its event has the name of the path's last part.
+// Routes returns a route for each path. Its event has the name of the path's last part that is no id.
 func (f function) Routes() []route {
 	var all []route
 	for _, r := range f.routes {
 		_, path, _ := strings.Cut(r, " ")
-		name := path[strings.LastIndex(path, "/")+1:]
+		name := strings.TrimSuffix(path, "/{id}")
+		name = name[strings.LastIndex(name, "/")+1:]
+		if strings.Contains(path, "{") {
+			path = strconv.Quote(path) // YAML would read a map
+		}
 		all = append(all, route{title(name), path})
 	}
 	slices.SortFunc(all, func(a, b route) int { return strings.Compare(a.Path, b.Path) })

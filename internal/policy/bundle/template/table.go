@@ -56,8 +56,8 @@ var rows = []row{
 		EventAge:    60, // until the next run
 	},
 	{
-		Name: "engagement", Comment: "invoked by SES through SNS and a queue; receives the signed events of Loops.",
-		Description: "Records what SES and Loops report; suppresses subscribers after bounces and complaints.", Reserved: true,
+		Name: "engagement", Comment: "invoked by SES through SNS and a queue; receives the signed events of Loops; serves servers with keys.",
+		Description: "Records what SES, Loops and servers report; suppresses subscribers; lets servers look subscribers up.", Reserved: true,
 		Queue: "EmailEventsQueue", Key: "EmailEventsKey",
 	},
 	{

@@ -5,7 +5,7 @@ package record
 // Routes lists the methods and paths that each function serves.
 var Routes = map[string][]string{
 	"confirm":     {"GET /api/newsletter/confirm", "POST /api/newsletter/confirm"},
-	"engagement":  {"POST /api/newsletter/engagement/loops"},
+	"engagement":  {"GET /api/newsletter/subscribers/{id}", "POST /api/newsletter/engagement/loops", "POST /api/newsletter/suppressions"},
 	"health":      {"GET /api/health", "GET /api/health/live"},
 	"privacy":     {"GET /api/newsletter/privacy", "POST /api/newsletter/privacy"},
 	"subscribe":   {"POST /api/newsletter/subscribe"},
@@ -105,14 +105,18 @@ var Reads = map[string]Variables{
 	"engagement": {
 		Settings: []string{
 			"LOG_LEVEL",
+			"SITE_ALLOWED_ORIGINS",
 		},
 		Secrets: []string{
+			"CLOUDFRONT_SECRET",
 			"DATABASE_URL",
 			"ERROR_WEBHOOK_SECRETS",
 			"ERROR_WEBHOOK_URL",
 			"LOOPS_SIGNING_SECRET",
 			"PEPPER",
+			"REDIS_URL",
 			"SENTRY_DSN",
+			"TOKEN_KEYS_SERVER",
 		},
 		Infrastructure: []string{
 			"DATABASE_IAM_AUTH",
@@ -242,6 +246,7 @@ var Reads = map[string]Variables{
 			"OUTBOX_KEYS",
 			"PEPPER",
 			"SENTRY_DSN",
+			"TOKEN_KEYS_SERVER",
 			"TOKEN_KEYS_UNSUBSCRIBE",
 		},
 		Infrastructure: []string{
@@ -319,6 +324,7 @@ var Reads = map[string]Variables{
 			"PEPPER",
 			"REDIS_URL",
 			"SENTRY_DSN",
+			"TOKEN_KEYS_SERVER",
 		},
 		Infrastructure: []string{
 			"DATABASE_IAM_AUTH",
