@@ -28,7 +28,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	}
 	service.Admission = service.Admission.SignUps(signUps, verifier(captchaConfig))
 	h := &handler{service, optIn, sources, keys, captchaConfig.Provider != ""}
-	return service.Function(httpapi.Route{Path: httpapi.SubscribePath, POST: h.subscribe}), nil
+	return service.Function(httpapi.Route{Path: httpapi.SubscribePath, POST: h.subscribe, AllowBypassByKey: true}), nil
 }
 
 // readSources returns the declared sources of sign-ups. The owner's sites are that of SITE_URL, that of the API and the

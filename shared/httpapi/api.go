@@ -33,6 +33,17 @@ type Route struct {
 	// AllowBypass also serves requests that did not come through the configured CloudFront distribution. It is for
 	// routes that authenticate the client in another way or reveal nothing.
 	AllowBypass bool
+	// AllowBypassByKey does so for requests with a Bearer credential, which the handler verifies before all else.
+	AllowBypassByKey bool
+}
+
+// allowsBypass reports whether to serve a request that did not come through the configured CloudFront distribution.
+func (r *Route) allowsBypass(request *Request) bool {
+	if r == nil {
+		return false
+	}
+	_, sent := request.Bearer()
+	return r.AllowBypass || r.AllowBypassByKey && sent
 }
 
 func (r Route) methods() string {
@@ -118,7 +129,7 @@ type Result struct {
 func (a *API) Serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) Result {
 	request := a.read(event)
 	request.step = func(outcome string, took time.Duration) { capture.Breadcrumb(ctx, "decode", outcome, took) }
-	err := a.proxy.admit(request, request.route != nil && request.route.AllowBypass)
+	err := a.proxy.admit(request, request.route.allowsBypass(request))
 	if err == nil {
 		var response *Response
 		if response, err = a.route(ctx, request); err == nil {
