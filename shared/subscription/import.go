@@ -133,7 +133,7 @@ func (s *Store) Import(ctx context.Context, list ListImport) ([]ImportResult, er
 	if len(tx.people) == 0 && list.Visit.Key == nil {
 		return results, nil
 	}
-	if err := s.transact(ctx, 0, tx.load, tx.write); err != nil {
+	if err := s.transact(ctx, 0, tx.load, tx.decide); err != nil {
 		return nil, fmt.Errorf("import %d entries: %w", len(list.Entries), err)
 	}
 	for i, p := range byEntry {
@@ -238,6 +238,24 @@ func (t *importTx) load(b *pgx.Batch, before time.Time) {
 		rows.Close()
 		return rows.Err()
 	})
+}
+
+// decide checks the key of a server, decides about all entries and writes what changes.
+func (t *importTx) decide(b *pgx.Batch, now time.Time) error {
+	if t.Visit.Key != nil {
+		if err := t.key.Check(*t.Visit.Key, apikey.Suppressions); err != nil {
+			return err
+		}
+	}
+	return t.write(b, now)
+}
+
+// actor returns who caused the events: the sender who reports, or the operator.
+func (t *importTx) actor() ledger.Actor {
+	if t.Visit.Key != nil {
+		return ledger.Provider
+	}
+	return ledger.Operator
 }
 
 func (t *importTx) hashes() (emails, mailboxes []string) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"newsletter/shared/apikey"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -67,11 +66,6 @@ where l.ip <> '' or l.agent <> '' or l.source <> '{}'`
 
 // write decides about all entries and writes what changes.
 func (t *importTx) write(b *pgx.Batch, now time.Time) error {
-	if t.Visit.Key != nil {
-		if err := t.key.Check(*t.Visit.Key, apikey.Suppressions); err != nil {
-			return err
-		}
-	}
 	t.now, t.written = now, map[string]bool{}
 	asked := map[string]bool{} // by mailbox
 	var added, moved, suppressed, all []*imported
@@ -198,14 +192,6 @@ func (t *importTx) record(b *pgx.Batch, people []*imported) {
 		return all
 	}
 	b.Queue(insertListedContextsSQL, texts(people, event), columns(0), columns(1), columns(2), t.now)
-}
-
-// actor returns who caused the events: the sender who reports, or the operator.
-func (t *importTx) actor() ledger.Actor {
-	if t.Visit.Key != nil {
-		return ledger.Provider
-	}
-	return ledger.Operator
 }
 
 // importChannel is the channel of the events of an import.
