@@ -76,7 +76,7 @@ func (h *handler) suppressions(ctx context.Context, r *httpapi.Request) (*httpap
 
 // list returns the people of a body, and what its author must correct.
 func (b reports) list() (all []Reported, mistakes []httpapi.FieldError) {
-	all, prefix := b.Suppressions, "#/suppressions/"
+	all = b.Suppressions
 	switch {
 	case b.Suppressions == nil:
 		all = []Reported{b.Reported}
@@ -86,7 +86,7 @@ func (b reports) list() (all []Reported, mistakes []httpapi.FieldError) {
 		return nil, []httpapi.FieldError{{Detail: "Send 1 to 100 people at once.", Pointer: "#/suppressions"}}
 	}
 	for i, one := range all {
-		pointer := prefix + strconv.Itoa(i) + "/"
+		pointer := "#/suppressions/" + strconv.Itoa(i) + "/"
 		if b.Suppressions == nil {
 			pointer = "#/"
 		}
@@ -110,11 +110,9 @@ func (h *handler) entries(all []Reported) ([]subscription.ListEntry, []result) {
 	results := make([]result, len(all))
 	now := h.now()
 	for i, one := range all {
-		if _, err := subscription.ParseAddress(one.Email); err != nil {
-			results[i] = result{"refused", err.Error()}
-			if invalid, ok := errors.AsType[*subscription.AddressError](err); ok {
-				results[i].Detail = invalid.Detail
-			}
+		_, err := subscription.ParseAddress(one.Email)
+		if invalid, ok := errors.AsType[*subscription.AddressError](err); ok {
+			results[i] = result{"refused", invalid.Detail}
 			continue
 		}
 		results[i].Status = "accepted"

@@ -48,7 +48,7 @@ type PrivacyLimits struct {
 // 16 times the limit of a host by default, which fits a full conference hall.
 var keySignUps = ratelimit.Policies{{Limit: 1000, Window: 10 * time.Minute, Scope: ratelimit.Key}}
 
-// lookUps limits the look-ups by one key: ten a second, more than deliver calls webhooks for.
+// lookUps limits the look-ups by one key: ten a second. A receiver of webhooks needs one for each change of a subscription.
 var lookUps = ratelimit.Policies{{Limit: 600, Window: time.Minute, Scope: ratelimit.Key}}
 
 // minFillTime is the minimum time in which a person fills in and sends the form; bots send at once.
