@@ -24,7 +24,7 @@ func TestEveryProblemIsDocumented(t *testing.T) {
 	}
 	for _, p := range []*Problem{
 		Invalid(), NotFound(), LinkEnded(""), Limited(nil, 0, nil), Busy(0), Unavailable(0, nil), internalError(), malformed(""), tooLarge(), unsupported(""),
-		Unauthorized(), MissingScope(""), KeyInPage(),
+		Unauthorized(), MissingScope(""), KeyInPage(), Unsigned(),
 	} {
 		returned = append(returned, p.Type)
 	}
