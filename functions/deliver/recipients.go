@@ -3,7 +3,6 @@ package main
 import (
 	"slices"
 
-	"newsletter/shared/captcha"
 	"newsletter/shared/capture"
 	"newsletter/shared/config"
 	"newsletter/shared/privacy"
@@ -27,10 +26,6 @@ func readRecipients(env *config.Env, s sender, d destinations, vector bool) []pr
 	}
 	if vector {
 		all = append(all, privacy.Vector)
-	}
-	provider, sendIP := config.Read[captcha.FormConfig](env).Provider, config.Read[captcha.IPConfig](env).SendIP
-	if provider != "" && sendIP {
-		all = append(all, privacy.Service(provider))
 	}
 	if !config.Read[capture.Config](env).DSN.IsZero() {
 		all = append(all, privacy.Sentry)

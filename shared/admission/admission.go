@@ -84,7 +84,7 @@ type Request struct {
 
 // Verifier verifies the response of a CAPTCHA. known is false if it cannot decide; it has then reported the cause.
 type Verifier interface {
-	Verify(ctx context.Context, response string, client netip.Addr) (passed, known bool)
+	Verify(ctx context.Context, response string) (passed, known bool)
 }
 
 // Admission admits requests. It is safe for concurrent use.
@@ -181,7 +181,7 @@ func (a *Admission) signals(r Request) signals {
 }
 
 func (a *Admission) verify(ctx context.Context, r Request) captchaState {
-	switch passed, known := a.verifier.Verify(ctx, r.Captcha, r.Client); {
+	switch passed, known := a.verifier.Verify(ctx, r.Captcha); {
 	case !known:
 		return captchaUnavailable
 	case passed:

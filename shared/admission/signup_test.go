@@ -16,7 +16,7 @@ type fakeVerifier struct {
 	calls         []string
 }
 
-func (f *fakeVerifier) Verify(_ context.Context, response string, _ netip.Addr) (passed, known bool) {
+func (f *fakeVerifier) Verify(_ context.Context, response string) (passed, known bool) {
 	f.calls = append(f.calls, response)
 	return f.passed, f.known
 }

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -58,9 +57,9 @@ func New(cfg Config, now func() time.Time) *Verifier {
 	}
 }
 
-// Verify reports whether answer, the widget's response for the visitor at client, is a challenge solved just now on our
+// Verify reports whether answer, the widget's response, is a challenge solved just now on our
 // site. known is false if the provider cannot decide; Verify has then reported the cause.
-func (v *Verifier) Verify(ctx context.Context, answer string, client netip.Addr) (passed, known bool) {
+func (v *Verifier) Verify(ctx context.Context, answer string) (passed, known bool) {
 	if !plausible(answer) {
 		return false, true
 	}
@@ -68,7 +67,7 @@ func (v *Verifier) Verify(ctx context.Context, answer string, client netip.Addr)
 		return false, false
 	}
 	began := time.Now()
-	passed, err := v.ask(ctx, answer, client)
+	passed, err := v.ask(ctx, answer)
 	v.breaker.Report(err == nil)
 	outcome := "failed"
 	switch {
@@ -102,11 +101,8 @@ type verdict struct {
 	Errors   []string `json:"error-codes"`
 }
 
-func (v *Verifier) ask(ctx context.Context, answer string, client netip.Addr) (passed bool, err error) {
+func (v *Verifier) ask(ctx context.Context, answer string) (passed bool, err error) {
 	form := url.Values{"secret": {v.config.Secret.Reveal()}, "response": {answer}}
-	if v.config.SendIP && client.IsValid() {
-		form.Set("remoteip", client.String())
-	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, v.config.endpoint(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return false, errors.New("verify CAPTCHA: invalid URL")

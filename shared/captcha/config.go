@@ -14,16 +14,9 @@ type FormConfig struct {
 	Provider Provider `env:"CAPTCHA_PROVIDER" example:"turnstile"`
 }
 
-// IPConfig configures whether the provider receives personal data.
-type IPConfig struct {
-	// Send the visitor's network address to the provider.
-	SendIP bool `env:"CAPTCHA_SEND_IP" envDefault:"false"`
-}
-
 // Config configures the verification.
 type Config struct {
 	FormConfig
-	IPConfig
 	// The provider's secret key for the site. Required with a provider.
 	Secret config.Sealed `env:"CAPTCHA_SECRET"`
 	// The hosts whose pages show the CAPTCHA. A response from another host is invalid. Required with a provider.

@@ -23,8 +23,6 @@ const (
 	Discord    Service = "discord"
 	Webhook    Service = "webhook"
 	Vector     Service = "vector"
-	Turnstile  Service = "turnstile"
-	HCaptcha   Service = "hcaptcha"
 	Sentry     Service = "sentry"
 )
 
@@ -41,14 +39,12 @@ var services = map[Service]Recipient{
 	Discord:    {"Discord", notified},
 	Webhook:    {"Further services of the owner (webhooks)", "notice of sign-ups and unsubscribes: an internal identifier (pseudonymous), without the address"},
 	Vector:     {"Upstash Vector", "detecting bursts of similar sign-ups: vectors of keyed hashes (pseudonymous), for at most two days"},
-	Turnstile:  {"Cloudflare (Turnstile)", "distinguishing people from bots at sign-up: the network address"},
-	HCaptcha:   {"hCaptcha", "distinguishing people from bots at sign-up: the network address"},
 	Sentry:     {"Sentry", "error reports: what failed, without addresses and without submitted content"},
 }
 
 // Services returns all services.
 func Services() []Service {
-	return []Service{SES, LoopsEmail, Loops, GA4, Slack, Discord, Webhook, Vector, Turnstile, HCaptcha, Sentry}
+	return []Service{SES, LoopsEmail, Loops, GA4, Slack, Discord, Webhook, Vector, Sentry}
 }
 
 // Use is a service that receives personal data, or received it earlier.

@@ -48,8 +48,6 @@ var Reads = map[string]Variables{
 	},
 	"deliver": {
 		Settings: []string{
-			"CAPTCHA_PROVIDER",
-			"CAPTCHA_SEND_IP",
 			"DELIVERY_LINGER",
 			"GA4_EU",
 			"GA4_MEASUREMENT_ID",
@@ -301,7 +299,6 @@ var Reads = map[string]Variables{
 		Settings: []string{
 			"CAPTCHA_HOSTNAMES",
 			"CAPTCHA_PROVIDER",
-			"CAPTCHA_SEND_IP",
 			"LIMITS_SUBSCRIBE",
 			"LOG_LEVEL",
 			"SIGNUP_ALLOWED_DOMAINS",
