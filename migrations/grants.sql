@@ -35,6 +35,7 @@ grant select, insert, update, delete on subscribers to {app};
 grant select, insert, update, delete on identities to {app};
 grant select, insert, update, delete on suppressions to {app};
 grant select, insert, update, delete on outbox to {app};
+grant select, insert, delete on requested_fields to {app};
 grant select, insert, delete on event_context to {app};
 -- An erasure cuts the ids and times of the email log and the times of slots.
 grant select, insert, delete, update (id, at) on email_log to {app};

@@ -33,6 +33,8 @@ func eventText(kind ledger.Kind) string {
 		return "Consented, by the button behind the link emailed to the address"
 	case ledger.Rectified:
 		return "Changed the address, by the button behind the link emailed to the new one"
+	case ledger.FieldsRectified:
+		return "Had values of fields corrected"
 	case ledger.Unsubscribed:
 		return "Withdrew the consent"
 	case ledger.Declined:

@@ -24,33 +24,34 @@ type Kind string
 
 // The kinds of ledger events. Each transition of a subscription appends exactly one.
 const (
-	Requested          Kind = "subscription.requested"    // an admitted sign-up request, whatever its outcome
-	Confirmed          Kind = "subscription.confirmed"    // pending → active; consent granted
-	Unsubscribed       Kind = "subscription.unsubscribed" // active → unsubscribed; consent withdrawn
-	Declined           Kind = "subscription.declined"     // the addressee ended the request before confirming, or chose "This wasn't me"
-	Expired            Kind = "subscription.expired"      // pending for too long
-	Suppressed         Kind = "subscription.suppressed"   // complaint, hard bounce, objection or the operator's decision
-	Erased             Kind = "subscription.erased"       // the subscriber's data were deleted
-	Rectified          Kind = "subscription.rectified"    // the subscriber has another address, which its reader confirmed
-	Exported           Kind = "privacy.exported"          // the subscriber received a copy of their data
-	PrivacyRequested   Kind = "privacy.requested"         // a letter requested a copy or an erasure
-	HoldReleased       Kind = "hold.released"             // the owner released a held email
-	HoldRejected       Kind = "hold.rejected"             // the owner rejected a held email and its sign-up
-	Maintained         Kind = "maintenance.run"           // expired data were deleted; the counts are in Data.Counts
-	ConsentTextAdded   Kind = "consent.text_added"        // the operator added a consent text
-	ConsentProved      Kind = "consent.proved"            // the operator printed a subscriber's proof of consent
-	SuppressionRemoved Kind = "suppression.removed"       // the operator removed a suppression, or the reader of a mailbox took a decline back
-	Retried            Kind = "outbox.retried"            // the operator requeued dead letters
-	Dropped            Kind = "outbox.dropped"            // the operator dropped messages
-	Imported           Kind = "subscription.imported"     // an import added a subscriber, active or who had left elsewhere
-	ListExported       Kind = "list.exported"             // the operator exported the list of subscribers
-	Paused             Kind = "destination.paused"        // the operator paused a destination
-	Resumed            Kind = "destination.resumed"       // the operator resumed a destination
-	Reminded           Kind = "subscription.reminded"     // a reminder of an unconfirmed sign-up was queued
-	SubscriberRead     Kind = "subscriber.read"           // a server looked a subscriber up by its key
-	KeyCreated         Kind = "key.created"               // the operator created a key of a server
-	KeyRevoked         Kind = "key.revoked"               // the operator revoked a key of a server
-	LinkRequested      Kind = "link.requested"            // a visitor typed an address to get an unsubscribe or privacy link, or a subscriber renewed one
+	Requested          Kind = "subscription.requested"        // an admitted sign-up request, whatever its outcome
+	Confirmed          Kind = "subscription.confirmed"        // pending → active; consent granted
+	Unsubscribed       Kind = "subscription.unsubscribed"     // active → unsubscribed; consent withdrawn
+	Declined           Kind = "subscription.declined"         // the addressee ended the request before confirming, or chose "This wasn't me"
+	Expired            Kind = "subscription.expired"          // pending for too long
+	Suppressed         Kind = "subscription.suppressed"       // complaint, hard bounce, objection or the operator's decision
+	Erased             Kind = "subscription.erased"           // the subscriber's data were deleted
+	Rectified          Kind = "subscription.rectified"        // the subscriber has another address, which its reader confirmed
+	FieldsRectified    Kind = "subscription.fields_rectified" // values of declared fields were corrected, by a letter; the event has none
+	Exported           Kind = "privacy.exported"              // the subscriber received a copy of their data
+	PrivacyRequested   Kind = "privacy.requested"             // a letter requested a copy or an erasure
+	HoldReleased       Kind = "hold.released"                 // the owner released a held email
+	HoldRejected       Kind = "hold.rejected"                 // the owner rejected a held email and its sign-up
+	Maintained         Kind = "maintenance.run"               // expired data were deleted; the counts are in Data.Counts
+	ConsentTextAdded   Kind = "consent.text_added"            // the operator added a consent text
+	ConsentProved      Kind = "consent.proved"                // the operator printed a subscriber's proof of consent
+	SuppressionRemoved Kind = "suppression.removed"           // the operator removed a suppression, or the reader of a mailbox took a decline back
+	Retried            Kind = "outbox.retried"                // the operator requeued dead letters
+	Dropped            Kind = "outbox.dropped"                // the operator dropped messages
+	Imported           Kind = "subscription.imported"         // an import added a subscriber, active or who had left elsewhere
+	ListExported       Kind = "list.exported"                 // the operator exported the list of subscribers
+	Paused             Kind = "destination.paused"            // the operator paused a destination
+	Resumed            Kind = "destination.resumed"           // the operator resumed a destination
+	Reminded           Kind = "subscription.reminded"         // a reminder of an unconfirmed sign-up was queued
+	SubscriberRead     Kind = "subscriber.read"               // a server looked a subscriber up by its key
+	KeyCreated         Kind = "key.created"                   // the operator created a key of a server
+	KeyRevoked         Kind = "key.revoked"                   // the operator revoked a key of a server
+	LinkRequested      Kind = "link.requested"                // a visitor typed an address to get an unsubscribe or privacy link, or a subscriber renewed one
 )
 
 // Actor is who caused an event.

@@ -52,6 +52,7 @@ func (s *Store) Confirm(ctx context.Context, link token.Link, visit Visit) (Outc
 				row: r.after(d, now), change: rowUpdate, event: event, visit: visit,
 				message: outbox.Message{ID: newID(), Kind: outbox.Change, Epoch: r.Epoch},
 			}.write(b)
+			adoptFields(b, link.SubscriberID, link.EventID, now)
 			return nil
 		})
 	if err != nil {

@@ -16,6 +16,9 @@ import (
 // have 6 MB. Only an address that bots sign up repeatedly comes near it.
 const maxExported = 4000
 
+// maxRequestedFields limits the sign-ups whose values wait for a confirmation, newest first: at most 700 KB.
+const maxRequestedFields = 100
+
 // PersonalData is all data that is kept about a subscriber. Each member is JSON by the published schema of the export
 // (docs/privacy-export.schema.json).
 type PersonalData struct {
@@ -28,6 +31,7 @@ type PersonalData struct {
 	EmailLog        []json.RawMessage // what the budgets of the mailbox count
 	Erasures        []json.RawMessage // of earlier data of the address
 	PrivacyRequests []json.RawMessage
+	RequestedFields []json.RawMessage // of sign-ups that wait for their confirmation
 }
 
 const (
@@ -38,7 +42,7 @@ select to_jsonb(p)::text from (
     select s.id, s.email, s.email_norm, s.status, s.returning_from, s.epoch, s.locale, s.source, s.evidence, s.request_event_id, s.reminded_at,
            case when e.kind is distinct from 'subscription.imported' then s.requested_at end as requested_at,
            case when e.kind is distinct from 'subscription.imported' or e.data ? 'original_at' then s.confirmed_at end as confirmed_at,
-           s.ended_at
+           s.ended_at, s.fields, s.fields_at
     from subscribers s left join ledger_events e on e.id = s.request_event_id where s.id = any($1::text[]::uuid[])) as p`
 	exportEventsSQL = `
 select to_jsonb(e)::text from (
@@ -62,6 +66,10 @@ select to_jsonb(s)::text from (
     select reason, created_at, until, email_hmac <> $1::bytea as other_spelling from suppressions
     where email_hmac = $1::bytea or mailbox_hmac in (select mailbox_hmac from identities where email_hmac = $1::bytea)
     order by created_at) as s`
+	exportRequestedFieldsSQL = `
+select to_jsonb(r)::text from (
+    select event_id, at, fields
+    from requested_fields where subscriber_id = any($1::text[]::uuid[]) order by at desc, event_id limit $2::integer) as r`
 	exportIdentitiesSQL = `
 select to_jsonb(i)::text from (
     select subscriber_id, key_id, until from identities where email_hmac = $1::bytea order by subscriber_id) as i`
@@ -150,6 +158,7 @@ func (s *Store) export(ctx context.Context, email []byte, actor ledger.Actor, vi
 		b.Queue(exportEngagementSQL, ids, maxExported).Query(into(&r.Engagement))
 		b.Queue(exportSuppressionsSQL, email).Query(into(&r.Suppressions))
 		b.Queue(exportRequestsSQL, ids).Query(into(&r.PrivacyRequests))
+		b.Queue(exportRequestedFieldsSQL, ids, maxRequestedFields).Query(into(&r.RequestedFields))
 		b.Queue(exportIdentitiesSQL, email).Query(into(&r.Identities))
 		b.Queue(exportEmailLogSQL, email, maxExported).Query(into(&r.EmailLog))
 		b.Queue(exportErasuresSQL, email).Query(into(&r.Erasures))

@@ -15,7 +15,7 @@ var omitted = map[string]string{
 	"identities.email_hmac": "a keyed hash of the address", "identities.mailbox_hmac": "likewise", "email_log.mailbox_hmac": "likewise",
 	"outbox.domain_hmac": "a keyed hash of the domain", "suppressions.email_hmac": "a keyed hash", "suppressions.mailbox_hmac": "likewise",
 	"suppressions.key_id": "the id of the key; the identities have it", "erasures.email_hmac": "a keyed hash",
-	"ledger_events.subscriber_id": "one of the identities", "outbox.subscriber_id": "likewise", "engagement_events.subscriber_id": "likewise",
+	"requested_fields.subscriber_id": "likewise", "ledger_events.subscriber_id": "one of the identities", "outbox.subscriber_id": "likewise", "engagement_events.subscriber_id": "likewise",
 	"privacy_requests.subscriber_id": "likewise", "ledger_events.consent_text_id": "the text itself is shown",
 	"ledger_events.salt": "random", "ledger_events.content_hash": "only of events that nobody can be found for",
 	"event_context.event_id": "the event that shows it", "event_context.at": "the time of that event",
@@ -30,7 +30,7 @@ func TestEveryColumnIsInTheCopy(t *testing.T) {
 	statements := map[string]string{
 		"subscribers": profileSQL, "ledger_events": exportEventsSQL, "event_context": exportEventsSQL, "outbox": exportDeliveriesSQL,
 		"engagement_events": exportEngagementSQL, "suppressions": exportSuppressionsSQL, "privacy_requests": exportRequestsSQL,
-		"identities": exportIdentitiesSQL, "email_log": exportEmailLogSQL, "erasures": exportErasuresSQL,
+		"identities": exportIdentitiesSQL, "email_log": exportEmailLogSQL, "erasures": exportErasuresSQL, "requested_fields": exportRequestedFieldsSQL,
 	}
 	seen := map[string]bool{}
 	for _, column := range b.strings(`

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"newsletter/shared/apikey"
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -106,18 +107,19 @@ func (l *linkState) load(b *pgx.Batch, before time.Time, lock int64, id uuid.UUI
 }
 
 const writeSQL = `
-select subscription_write_v1($1::text, $2::text::uuid, $3::text, $4::text, $5::text, nullif($6::text, ''), $7::integer,
+select subscription_write_v2($1::text, $2::text::uuid, $3::text, $4::text, $5::text, nullif($6::text, ''), $7::integer,
     nullif($8::text, ''), $9::text::jsonb, $10::text::uuid, $11::timestamptz, $12::timestamptz, $13::timestamptz,
     $14::timestamptz, $15::integer, $16::bytea, $17::bytea, $18::text, $19::bytea, $20::bytea, $21::boolean,
     date_trunc('minute', $22::timestamptz), $23::text::uuid, $24::timestamptz,
     $25::text, nullif($26::text, '')::uuid, $27::text, $28::text, $29::text::jsonb, nullif($30::text, '')::uuid,
     $31::text, $32::text::jsonb, nullif($33::text, '')::inet, nullif($34::text, ''), nullif($35::text, '{}')::jsonb,
-    $36::timestamptz, $37::text::uuid, $38::text, $39::integer, $40::timestamptz, nullif($41::text, ''))`
+    $36::timestamptz, $37::text::uuid, $38::text, $39::integer, $40::timestamptz, nullif($41::text, ''),
+    nullif($42::text, '')::jsonb)`
 
 // A rowChange is what happens to a row.
 type rowChange string
 
-// The changes, by their names in subscription_write_v1.
+// The changes, by their names in subscription_write_v2.
 const (
 	rowNone   rowChange = "none"
 	rowInsert rowChange = "insert"
@@ -138,6 +140,8 @@ type effect struct {
 	mute    bool
 	message outbox.Message // its ID, Kind, Epoch, DueAt, DomainHMAC and HoldReason
 	slot    *slotTaken     // nil for none
+	// fields are the values of a sign-up that a confirmation can still make effective, or that are effective at once.
+	fields field.Values
 }
 
 // slotTaken is a row of signup_slots, at the domain of the message.
@@ -173,6 +177,6 @@ func (e effect) write(b *pgx.Batch) {
 	if due.IsZero() {
 		due = now
 	}
-	args = append(args, mutedUntil, e.message.ID.String(), string(e.message.Kind), e.message.Epoch, due, e.message.HoldReason)
+	args = append(args, mutedUntil, e.message.ID.String(), string(e.message.Kind), e.message.Epoch, due, e.message.HoldReason, e.fields.JSON())
 	b.Queue(writeSQL, args...)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/apikey"
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -33,6 +34,8 @@ type ListEntry struct {
 	Sent      ledger.SentSource `json:"source,omitzero"`
 	// Evidence is the list's own note on the consent, without an address.
 	Evidence string `json:"evidence,omitempty"`
+	// Fields are the list's values of declared fields by name, as written. One that does not fit is left out.
+	Fields map[string]string `json:"fields,omitempty"`
 	// TextVersion is the version of the consent text that the list names; empty for none.
 	TextVersion string `json:"text_version,omitempty"`
 }
@@ -46,7 +49,8 @@ type ListImport struct {
 	Reconfirm bool
 	// DryRun only decides.
 	DryRun bool
-	// Sources are the declared sources.
+	// Fields are the declared fields, and Sources the declared sources.
+	Fields  field.Declarations
 	Sources ledger.Declarations
 	Texts   []ledger.ConsentText
 	// Visit is the call of a server that reports who left; its key must have the scope apikey.Suppressions. The zero Visit

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -16,11 +17,13 @@ import (
 // as it is, and its entry gets no identity and no event.
 const (
 	insertListedSQL = `
-insert into subscribers (id, email, email_norm, status, locale, source, request_event_id, requested_at, confirmed_at, ended_at, evidence)
+insert into subscribers (id, email, email_norm, status, locale, source, request_event_id, requested_at, confirmed_at, ended_at, evidence, fields, fields_at)
 select l.id::uuid, l.email, l.norm, l.status, nullif(l.locale, ''), l.source::jsonb, l.event::uuid, coalesce(nullif(l.at, '')::timestamptz, $11::timestamptz),
-       case when l.status = 'active' then coalesce(nullif(l.at, '')::timestamptz, $11::timestamptz) end, nullif(l.ended, '')::timestamptz, nullif(l.evidence, '')
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
-     as l (id, email, norm, status, locale, source, event, at, ended, evidence)
+       case when l.status = 'active' then coalesce(nullif(l.at, '')::timestamptz, $11::timestamptz) end, nullif(l.ended, '')::timestamptz, nullif(l.evidence, ''),
+       nullif(l.fields, '')::jsonb, case when l.fields <> '' then $11::timestamptz end
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+            $12::text[])
+     as l (id, email, norm, status, locale, source, event, at, ended, evidence, fields)
 on conflict (email_norm) do nothing`
 
 	// A confirmation by the list is the consent of the row then.
@@ -30,10 +33,19 @@ set status = l.status, returning_from = nullif(l.origin, ''), epoch = s.epoch + 
     request_event_id = case when l.status = 'active' then l.event::uuid else s.request_event_id end,
     confirmed_at = case when l.status = 'active' then coalesce(nullif(l.at, '')::timestamptz, $8::timestamptz) else s.confirmed_at end,
     ended_at = case when l.epochs = '1' then coalesce(s.ended_at, $8::timestamptz) else s.ended_at end,
-    evidence = case when l.status = 'active' then nullif(l.evidence, '') else s.evidence end
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-     as l (id, status, origin, epochs, event, at, evidence)
+    evidence = case when l.status = 'active' then nullif(l.evidence, '') else s.evidence end,
+    fields = case when l.fields <> '' then coalesce(s.fields, '{}') || l.fields::jsonb else s.fields end,
+    fields_at = case when l.fields <> '' then $8::timestamptz else s.fields_at end
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $9::text[])
+     as l (id, status, origin, epochs, event, at, evidence, fields)
 where s.id = l.id::uuid`
+
+	// Of who is asked once more, the values wait for the confirmation.
+	requestListedFieldsSQL = `
+insert into requested_fields (subscriber_id, event_id, at, fields)
+select l.id::uuid, l.event::uuid, $4::timestamptz, l.fields::jsonb
+from unnest($1::text[], $2::text[], $3::text[]) as l (id, event, fields)
+where l.fields <> '' and exists (select from subscribers s where s.id = l.id::uuid)`
 
 	insertListedIdentitiesSQL = `
 insert into identities (subscriber_id, email_hmac, mailbox_hmac, key_id, until)
@@ -110,7 +122,8 @@ func (t *importTx) insert(b *pgx.Batch, people []*imported) {
 		texts(people, id), texts(people, func(p *imported) string { return p.address.Mailbox }),
 		texts(people, func(p *imported) string { return p.address.Normalized }), texts(people, func(p *imported) string { return string(p.d.To) }),
 		texts(people, func(p *imported) string { return string(p.Locale) }), texts(people, t.source), texts(people, event),
-		texts(people, consentAt), texts(people, endedAt), texts(people, note), t.now)
+		texts(people, consentAt), texts(people, endedAt), texts(people, note), t.now, texts(people, t.fields(Active)))
+	b.Queue(requestListedFieldsSQL, texts(people, id), texts(people, event), texts(people, t.fields(Pending)), t.now)
 }
 
 func (t *importTx) update(b *pgx.Batch, people []*imported) {
@@ -126,7 +139,7 @@ func (t *importTx) update(b *pgx.Batch, people []*imported) {
 			}
 			return "0"
 		}),
-		texts(people, event), texts(people, consentAt), texts(people, note), t.now)
+		texts(people, event), texts(people, consentAt), texts(people, note), t.now, texts(people, t.fields(Active)))
 }
 
 func (t *importTx) suppress(b *pgx.Batch, people []*imported) {
@@ -259,6 +272,23 @@ func note(p *imported) string {
 		return ""
 	}
 	return p.Evidence
+}
+
+// fields returns the values of who becomes subscribed, or is asked to confirm. Of other people no value is kept.
+func (t *importTx) fields(state State) func(*imported) string {
+	return func(p *imported) string {
+		if p.d.To != state || p.d.Returning {
+			return ""
+		}
+		values := field.Values{}
+		for name, written := range p.Fields {
+			d, declared := t.Fields.Find(name)
+			if value, fits := d.Parse(written); declared && fits {
+				values[name] = value
+			}
+		}
+		return values.JSON()
+	}
 }
 
 // consentAt returns the time of a subscriber's consent; empty if unknown. That of other people is not kept.

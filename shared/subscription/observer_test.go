@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 )
 
@@ -19,6 +20,12 @@ func TestEveryStateLooksTheSame(t *testing.T) {
 	for _, hold := range []string{"", "disposable"} {
 		b.expectStatesLookTheSame(func(s *Store, a Address) (Outcome, error) {
 			return s.Request(t.Context(), Request{Address: a, Visit: visit, Hold: hold})
+		})
+	}
+	for _, length := range []int{1, 5000} { // of values that become effective only with a confirmation
+		values := field.Values{"company": strings.Repeat("x", length)}
+		b.expectStatesLookTheSame(func(s *Store, a Address) (Outcome, error) {
+			return s.Request(t.Context(), Request{Address: a, Visit: visit, Fields: values})
 		})
 	}
 	for purpose, hold := range map[Email]string{UnsubscribeLinkEmail: "", ExportLinkEmail: "", EraseLinkEmail: "honeypot"} {

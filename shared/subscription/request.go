@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"newsletter/shared/apikey"
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
 )
@@ -32,6 +33,8 @@ type Request struct {
 	Visit   Visit
 	// Reasons are the checks that the request failed, and Cleaned the fields that were cleaned, for the ledger.
 	Reasons, Cleaned []string
+	// Fields are the values of declared fields. They are the subscriber's once this sign-up is confirmed.
+	Fields field.Values
 	// Hold is the reason to hold the email until the owner releases it; empty to send it. A held request must be
 	// confirmed even with SingleOptIn.
 	Hold string
@@ -140,6 +143,11 @@ func (t *requestTx) effect(d decision) effect {
 	}
 	e.change, e.padding = t.change(d)
 	e.row = t.row
+	if moves(d) {
+		e.fields = t.Fields
+	} else if values := t.Fields.JSON(); values != "" {
+		e.padding += paddingFields + len(values)
+	}
 	e.event = ledger.Event{
 		ID: t.eventID, At: t.now, Kind: d.Ledger, SubscriberID: t.row.ID, Actor: ledger.Visitor,
 		Source: t.Source, ConsentTextID: shown,
@@ -159,16 +167,19 @@ const (
 	paddingMoved  = 210 // an update with new index entries, instead of two rows with theirs
 	paddingStays  = 540 // an update without new index entries
 	paddingAbsent = 820 // no row
+	paddingFields = 200 // no values of declared fields, besides their length
 )
+
+// moves reports whether a decision makes a sign-up pending or active.
+func moves(d decision) bool { return d.Outcome == ConfirmationQueued || d.Outcome == Activated }
 
 // change updates the row. A request that does not change the state writes an existing row unchanged and creates no new
 // one.
 func (t *requestTx) change(d decision) (change rowChange, padding int) {
-	moves := d.Outcome == ConfirmationQueued || d.Outcome == Activated
 	switch {
-	case !moves && t.row.exists:
+	case !moves(d) && t.row.exists:
 		return rowUpdate, paddingStays
-	case !moves:
+	case !moves(d):
 		return rowNone, paddingAbsent
 	case t.row.exists:
 		change, padding = rowUpdate, paddingMoved
