@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/config"
+	"newsletter/shared/field"
 	"newsletter/shared/ga4"
 	"newsletter/shared/journal"
 	"newsletter/shared/ledger"
@@ -73,8 +74,9 @@ func readDestinations(env *config.Env, key pseudonym.Key, w writer) destinations
 	}
 	notifiers, err := notify.New(config.Read[notify.Config](env), guard, time.Now)
 	env.Add(err)
+	webhooks := config.Read[field.Config](env).Declarations().For(field.Webhook)
 	for name, n := range notifiers {
-		d := destination{deliver: ownerSink{n, name, key}.deliver, alert: n}
+		d := destination{deliver: ownerSink{n, name, key, webhooks}.deliver, alert: n}
 		if name == outbox.SNS { // the topic receives only alerts
 			d.deliver = nil
 		}

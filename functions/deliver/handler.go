@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"newsletter/shared/alert"
+	"newsletter/shared/field"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/outbox"
 	"newsletter/shared/postgres"
@@ -42,6 +43,7 @@ type subscribers interface {
 	Recipients(ctx context.Context, subscriberIDs ...uuid.UUID) (map[uuid.UUID]subscription.Recipient, error)
 	FindByPseudonym(ctx context.Context, emailHMAC []byte) (subscription.Recipient, error)
 	UnsubscribeElsewhere(ctx context.Context, subscriberID uuid.UUID, at time.Time, visit subscription.Visit) (subscription.Outcome, error)
+	Fields(ctx context.Context, subscriberID uuid.UUID) (field.Values, error)
 	Origins(ctx context.Context, eventIDs ...uuid.UUID) (map[uuid.UUID]subscription.Origin, error)
 }
 

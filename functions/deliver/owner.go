@@ -5,6 +5,9 @@ import (
 	"context"
 	"strings"
 
+	"github.com/google/uuid"
+
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/notify"
 	"newsletter/shared/outbox"
@@ -18,11 +21,35 @@ type ownerSink struct {
 	notifier notify.Notifier
 	name     string
 	key      pseudonym.Key
+	fields   field.Declarations // those that name webhooks
 }
 
-func (o ownerSink) deliver(ctx context.Context, c change, _ subscribers) (outbox.Outcome, error) {
+func (o ownerSink) deliver(ctx context.Context, c change, s subscribers) (outbox.Outcome, error) {
+	e := event(c.ChangeEvent)
+	if strings.HasPrefix(o.name, outbox.WebhookPrefix) {
+		values, err := fieldsOf(ctx, s, c.SubscriberID, o.fields)
+		if err != nil {
+			return "", err
+		}
+		e.Fields = values
+	}
 	c.ID, c.EventID, c.SubscriberID = o.key.Outside(o.name, c.ID), o.key.Outside(o.name, c.EventID), o.key.Outside(o.name, c.SubscriberID)
-	return outbox.Notified, o.notifier(ctx, notify.Notification{ID: c.ID.String(), Message: message(c.ChangeEvent), Event: event(c.ChangeEvent)})
+	e.EventID, e.SubscriberID = c.EventID.String(), c.SubscriberID.String()
+	return outbox.Notified, o.notifier(ctx, notify.Notification{ID: c.ID.String(), Message: message(c.ChangeEvent), Event: e})
+}
+
+// fieldsOf returns the values of declared fields of a subscriber, for a destination that their declarations name. It
+// returns none of who is not subscribed: nothing may be done with them then.
+func fieldsOf(ctx context.Context, s subscribers, id uuid.UUID, declared field.Declarations) (field.Values, error) {
+	if len(declared) == 0 {
+		return nil, nil
+	}
+	found, err := s.Recipients(ctx, id)
+	if err != nil || !found[id].IsSubscribed() {
+		return nil, err
+	}
+	values, err := s.Fields(ctx, id)
+	return values.Only(declared), err
 }
 
 // message returns a change as a message for people.
@@ -49,6 +76,7 @@ var titles = map[ledger.Kind]string{
 	ledger.SuppressionRemoved: "A suppression was removed",
 	ledger.Erased:             "Data erased on request",
 	ledger.Rectified:          "A subscriber changed their address",
+	ledger.FieldsRectified:    "Fields of a subscriber were corrected",
 }
 
 // event returns a change as an event for the owner's services, without personal data.

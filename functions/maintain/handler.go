@@ -20,6 +20,7 @@ import (
 
 	"newsletter/shared/anchor"
 	"newsletter/shared/capture"
+	"newsletter/shared/field"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
@@ -46,6 +47,7 @@ type handler struct {
 	// remindAfter is the age at which an unconfirmed sign-up is reminded of; 0 for never.
 	remindAfter time.Duration
 	keep        retention.Config
+	fields      field.Declarations
 	now         func() time.Time
 }
 

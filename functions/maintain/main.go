@@ -7,6 +7,7 @@ import (
 
 	"newsletter/shared/anchor"
 	"newsletter/shared/config"
+	"newsletter/shared/field"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/ledger"
 	"newsletter/shared/outbox"
@@ -26,7 +27,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdafn.Function, error) {
 	dbConfig, keyConfig, vault := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	remindAfter, keep := config.Read[subscription.ReminderConfig](env).After, config.Read[retention.Config](env)
-	anchorConfig := config.Read[anchor.Config](env)
+	anchorConfig, fields := config.Read[anchor.Config](env), config.Read[field.Config](env).Declarations()
 	if err := env.Err(); err != nil {
 		return lambdafn.Function{}, err
 	}
@@ -37,6 +38,6 @@ func openAt(ctx context.Context, env *config.Env, now func() time.Time) (lambdaf
 		return lambdafn.Function{}, err
 	}
 	store := subscription.NewStore(db, key, now)
-	h := &handler{db, store, subscription.NewEraser(store, vault), ledger.NewSealer(db, now), anchors, remindAfter, keep, now}
+	h := &handler{db, store, subscription.NewEraser(store, vault), ledger.NewSealer(db, now), anchors, remindAfter, keep, fields, now}
 	return lambdafn.Function{Event: h.event, Close: func(context.Context) { db.Close() }}, nil
 }

@@ -35,6 +35,9 @@ func (h *handler) tidy(ctx context.Context, last time.Time) (map[string]int64, e
 	if err := h.eraseLongUnsubscribed(ctx, counts); err != nil {
 		return counts, err
 	}
+	if err := h.expireFields(ctx, counts); err != nil {
+		return counts, err
+	}
 	deleted, err := retention.Run(ctx, h.db, h.keep, h.now())
 	maps.Copy(counts, deleted)
 	if err != nil {
@@ -94,4 +97,18 @@ func (h *handler) eraseLongUnsubscribed(ctx context.Context, counts map[string]i
 			return nil
 		}
 	}
+}
+
+// expireFields deletes values of declared fields whose retention period is over.
+func (h *handler) expireFields(ctx context.Context, counts map[string]int64) error {
+	for more := true; more; {
+		ended, again, err := h.store.ExpireFields(ctx, h.fields, batchSize)
+		if ended > 0 {
+			counts["fields"] += ended
+		}
+		if more = again; err != nil {
+			return err
+		}
+	}
+	return nil
 }

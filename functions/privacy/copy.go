@@ -24,7 +24,7 @@ func (h *handler) copyOf(ctx context.Context, r *httpapi.Request, link token.Lin
 	document := h.config.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests, Identities: record.Identities,
-		EmailLog: record.EmailLog, Erasures: record.Erasures,
+		EmailLog: record.EmailLog, Erasures: record.Erasures, RequestedFields: record.RequestedFields, Fields: h.fields,
 	}, h.Translations.Footer, uses, r.Time)
 	body, err := json.MarshalIndent(document, "", "  ")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"newsletter/shared/catalog"
+	"newsletter/shared/field"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/privacy"
 	"newsletter/shared/subscription"
@@ -22,6 +23,7 @@ type handler struct {
 	eraser        *subscription.Eraser
 	export, erase *token.Ring
 	config        privacy.Config
+	fields        field.Declarations
 }
 
 // verify returns the claims of the link's token, which is valid for one purpose only.

@@ -44,7 +44,7 @@ func samples() map[string]sample {
 		"show":                  {exported, 200, active, before, emails, []string{"Download my data", `<form method="post"><button`, "Use this address from now on"}},
 		"scanner":               {erasing, 200, active, before, emails, nil},
 		"show-form":             {exported, 200, active, before, emails, []string{"Enter your address", `value="export"`, `value="erase"`}},
-		"download":              {exported, 200, active, before + ", exported:exported", emails, []string{`"schema": "urn:newsletter:privacy-export:1"`, `"email": "jane@example.org"`}},
+		"download":              {exported, 200, active, before + ", exported:exported", emails, []string{`"schema": "urn:newsletter:privacy-export:2"`, `"email": "jane@example.org"`}},
 		"erase-form":            {erasing, 200, nothing, erased, change, []string{"Your data has been deleted"}},
 		"erase-and-object-form": {erasing, 200, nothing, erased, change, []string{"Your data has been deleted"}},
 

@@ -6,6 +6,7 @@ import (
 
 	"newsletter/shared/apikey"
 	"newsletter/shared/catalog"
+	"newsletter/shared/field"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
@@ -20,6 +21,7 @@ type signUp struct {
 	Locale       string            `json:"locale"`
 	CaptchaToken string            `json:"captcha_token"`
 	Visitor      *namedVisitor     `json:"visitor"` // only with a server's key
+	Fields       map[string]any    `json:"fields"`  // of a form, texts
 	httpapi.BotSignals
 }
 
@@ -28,8 +30,8 @@ type consent struct {
 	TextVersion string `json:"text_version"`
 }
 
-// read returns the sign-up, its circumstances and its channel. Servers send JSON.
-func read(r *httpapi.Request, byServer bool) (signUp, *visitor.Circumstances, string, error) {
+// read returns the sign-up, its circumstances and its channel. declared are the declared fields of a form. Servers send JSON.
+func read(r *httpapi.Request, declared field.Declarations, byServer bool) (signUp, *visitor.Circumstances, string, error) {
 	if byServer {
 		form, err := httpapi.DecodeJSON[signUp](r)
 		return form, new(visitor.Circumstances), "api", err
@@ -49,9 +51,10 @@ func read(r *httpapi.Request, byServer bool) (signUp, *visitor.Circumstances, st
 			granted := fields.Ticked("granted")
 			form.Consent.Granted = &granted
 		}
+		form.Fields = readFields(fields, declared)
 		return form
-	}, "email", "granted", "text_version", "page", "referrer", "ref", "utm_source", "utm_medium", "utm_campaign", "utm_term",
-		"utm_content", "locale", "captcha_token", "cf-turnstile-response", "h-captcha-response")
+	}, append(formNames(declared), "email", "granted", "text_version", "page", "referrer", "ref", "utm_source", "utm_medium", "utm_campaign",
+		"utm_term", "utm_content", "locale", "captcha_token", "cf-turnstile-response", "h-captcha-response")...)
 }
 
 // The maximum lengths in bytes; longer values are cut. Attributions and versions are short names.
@@ -63,7 +66,7 @@ const (
 
 // request validates the claims of a sign-up, returns all mistakes at once, and cleans its circumstances.
 func (f signUp) request(
-	r *httpapi.Request, c *visitor.Circumstances, channel string, key *apikey.Key, sources ledger.Declarations,
+	r *httpapi.Request, c *visitor.Circumstances, channel string, key *apikey.Key, declared declarations,
 ) (subscription.Request, error) {
 	var mistakes []httpapi.FieldError
 	if mistake := f.actFor(r, key); mistake != nil {
@@ -78,16 +81,17 @@ func (f signUp) request(
 			Detail: "We need your consent: this must be true, or be left out.", Pointer: fieldPointer("consent/granted", channel), Code: "consent",
 		})
 	}
-	if len(mistakes) > 0 {
+	values, wrong := f.values(c, declared.fields)
+	if mistakes = append(mistakes, wrong...); len(mistakes) > 0 {
 		return subscription.Request{}, httpapi.Invalid(mistakes...)
 	}
 	visit := visitor.Visit(r, channel)
 	visit.Key = key
 	visit.Sent = f.source(r, c, channel)
 	return subscription.Request{
-		Address: address, Locale: c.Locale("locale", f.Locale), Source: sources.Reduce(visit.Sent), Visit: visit,
+		Address: address, Locale: c.Locale("locale", f.Locale), Source: declared.sources.Reduce(visit.Sent), Visit: visit,
 		Consent: subscription.Consent{Granted: f.Consent.Granted != nil, TextVersion: c.Text("text_version", f.Consent.TextVersion, maxVersion)},
-		Cleaned: c.Cleaned(),
+		Fields:  values, Cleaned: c.Cleaned(),
 	}, nil
 }
 
@@ -106,7 +110,7 @@ func (f signUp) source(r *httpapi.Request, c *visitor.Circumstances, channel str
 }
 
 // again returns the form with what was sent, for the page of an error.
-func (f signUp) again(t *catalog.Translation) []httpapi.PageForm {
+func (f signUp) again(t *catalog.Translation, declared field.Declarations) []httpapi.PageForm {
 	source := f.Source.Clean() // without addresses and secrets, which no page repeats
 	flagged := ""
 	if f.Website != "" {
@@ -123,6 +127,7 @@ func (f signUp) again(t *catalog.Translation) []httpapi.PageForm {
 			form.Hidden = append(form.Hidden, hidden)
 		}
 	}
+	form.Hidden = append(form.Hidden, f.hiddenFields(declared)...)
 	switch granted := f.Consent.Granted; {
 	case granted != nil && *granted:
 		form.Hidden = append(form.Hidden, httpapi.Field{Name: "granted", Value: "true"})

@@ -11,6 +11,7 @@ import (
 	"newsletter/shared/admission"
 	"newsletter/shared/apikey"
 	"newsletter/shared/catalog"
+	"newsletter/shared/field"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
 	"newsletter/shared/postgres"
@@ -22,10 +23,16 @@ import (
 
 type handler struct {
 	*visitor.Service
-	optIn   subscription.OptIn
+	declared declarations
+	optIn    subscription.OptIn
+	keys     *apikey.Ring // of servers
+	captcha  bool         // sign-ups require a CAPTCHA, which our pages cannot show
+}
+
+// declarations are what the owner declared of sign-ups.
+type declarations struct {
 	sources ledger.Declarations
-	keys    *apikey.Ring // of servers
-	captcha bool         // sign-ups require a CAPTCHA, which our pages cannot show
+	fields  field.Declarations
 }
 
 const acceptedMessage = "If this address can be subscribed, we have sent a confirmation link."
@@ -52,7 +59,7 @@ func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if err != nil {
 		return nil, err
 	}
-	form, circumstances, channel, err := read(r, key != nil)
+	form, circumstances, channel, err := read(r, h.declared.fields, key != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -60,14 +67,16 @@ func (h *handler) signUp(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if h.captcha {
 		return response, err
 	}
-	return response, visitor.WithForms(err, string(ledger.CleanLocale(form.Locale)), form.again)
+	return response, visitor.WithForms(err, string(ledger.CleanLocale(form.Locale)), func(t *catalog.Translation) []httpapi.PageForm {
+		return form.again(t, h.declared.fields)
+	})
 }
 
 // admit admits and records a sign-up. key is the server's; nil for none.
 func (h *handler) admit(
 	ctx context.Context, r *httpapi.Request, form signUp, c *visitor.Circumstances, channel string, key *apikey.Key,
 ) (*httpapi.Response, error) {
-	request, err := form.request(r, c, channel, key, h.sources)
+	request, err := form.request(r, c, channel, key, h.declared)
 	if err != nil {
 		return nil, err
 	}

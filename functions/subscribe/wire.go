@@ -9,6 +9,7 @@ import (
 	"newsletter/shared/captcha"
 	"newsletter/shared/catalog"
 	"newsletter/shared/config"
+	"newsletter/shared/field"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/lambdafn"
 	"newsletter/shared/ledger"
@@ -19,7 +20,8 @@ import (
 
 func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 	limits, signUps := config.Read[admission.SubscribeLimits](env), config.Read[admission.SignUpConfig](env)
-	captchaConfig, sources, keys := config.Read[captcha.Config](env), readSources(env), apikey.ReadRing(env)
+	captchaConfig, keys := config.Read[captcha.Config](env), apikey.ReadRing(env)
+	declared := declarations{readSources(env), config.Read[field.Config](env).Declarations()}
 	optIn := config.Read[subscription.SignUpConfig](env).OptIn
 	captchaConfig.URL = config.Read[outbound.Config](env).Service("captcha/siteverify", "")
 	service, err := visitor.Open(ctx, env, visitor.Config{Endpoint: admission.Subscribe, Limits: limits.Policies})
@@ -27,7 +29,7 @@ func open(ctx context.Context, env *config.Env) (lambdafn.Function, error) {
 		return lambdafn.Function{}, err
 	}
 	service.Admission = service.Admission.SignUps(signUps, verifier(captchaConfig))
-	h := &handler{service, optIn, sources, keys, captchaConfig.Provider != ""}
+	h := &handler{service, declared, optIn, keys, captchaConfig.Provider != ""}
 	return service.Function(httpapi.Route{Path: httpapi.SubscribePath, POST: h.subscribe, AllowBypassByKey: true}), nil
 }
 

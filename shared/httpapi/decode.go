@@ -44,7 +44,7 @@ func DecodeJSON[T any](r *Request) (into T, err error) {
 	if errors.Is(semantic.Err, jsonv2.ErrUnknownName) {
 		detail = "This member is not known."
 	}
-	return into, Invalid(at(string(semantic.JSONPointer), detail))
+	return into, Invalid(At(string(semantic.JSONPointer), detail))
 }
 
 // lenient accepts what JSON's grammar allows in texts.

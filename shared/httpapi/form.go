@@ -108,12 +108,12 @@ func fieldName(header string) (name string, isFile bool) {
 	return "", false
 }
 
-// maxName is the maximum length in bytes of a name that a response repeats; our longest has 21.
-const maxName = 24
+// maxName is the maximum length in bytes of a name that a response repeats; that of a declared field may have 30.
+const maxName = 30
 
-// at returns the error at a JSON pointer (RFC 6901). The pointer may contain names that the client chose: a name that
+// At returns the error at a JSON pointer (RFC 6901). The pointer may contain names that the client chose: a name that
 // none of our members could have is cut off, so that the pointer refers to the enclosing object.
-func at(pointer, detail string) FieldError {
+func At(pointer, detail string) FieldError {
 	names := strings.Split(pointer, "/")
 	for i, name := range names[1:] {
 		if len(name) > maxName || strings.ContainsFunc(name, isStrange) {

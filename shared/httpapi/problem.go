@@ -123,7 +123,7 @@ func malformed(detail string) *Problem {
 
 func malformedAt(pointer, detail string) *Problem {
 	p := malformed("")
-	p.Errors = []FieldError{at(pointer, detail)}
+	p.Errors = []FieldError{At(pointer, detail)}
 	return p
 }
 

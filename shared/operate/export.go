@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"newsletter/shared/field"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
@@ -30,6 +31,8 @@ type ExportSelection struct {
 	// before Before. Zero: no limit.
 	Since  time.Time `json:"since,omitzero"`
 	Before time.Time `json:"before,omitzero"`
+	// Fields are values of declared fields that subscribers must have, by name; none for all.
+	Fields map[string]string `json:"fields,omitempty"`
 	// Links adds each subscriber's unsubscribe link (RFC 8058), which any sender's email can carry.
 	Links bool `json:"links,omitempty"`
 	// After is the last subscriber of the page before; uuid.Nil for the first page.
@@ -40,6 +43,8 @@ type ExportSelection struct {
 type ExportedPage struct {
 	Subscribers []ExportedSubscriber `json:"subscribers"`
 	More        bool                 `json:"more"` // the next page begins after the last subscriber
+	// Fields are the names of the declared fields. Values of other fields are left out.
+	Fields []string `json:"fields,omitempty"`
 }
 
 // ExportedSubscriber is a subscriber with their unsubscribe link.
@@ -68,13 +73,22 @@ func exportPage(ctx context.Context, i *Installation, s ExportSelection) (page E
 	if !s.Before.IsZero() && !s.Since.Before(s.Before) {
 		return page, Wrong("the period is empty: it must begin before it ends")
 	}
-	listed, err := i.store.List(ctx, subscription.ListFilter{States: s.States, Since: s.Since, Before: s.Before, After: s.After}, maxExported)
+	wanted := field.Values{}
+	for name, typed := range s.Fields {
+		value, err := i.fieldValue(name, typed)
+		if err != nil {
+			return page, err
+		}
+		wanted[name] = value
+	}
+	listed, err := i.store.List(ctx, subscription.ListFilter{States: s.States, Since: s.Since, Before: s.Before, Fields: wanted, After: s.After}, maxExported)
 	if err != nil {
 		return page, err
 	}
 	var all []ExportedSubscriber
 	for _, l := range listed {
 		one := ExportedSubscriber{ListedSubscriber: l}
+		one.Fields = l.Fields.Only(i.fields)
 		if s.Links {
 			one.UnsubscribeURL = i.unsubscribeURL(l)
 		}
@@ -84,7 +98,7 @@ func exportPage(ctx context.Context, i *Installation, s ExportSelection) (page E
 	if err != nil {
 		return page, err
 	}
-	page = ExportedPage{cut.Rows, len(cut.Rows) < len(listed) || len(listed) == maxExported}
+	page = ExportedPage{cut.Rows, len(cut.Rows) < len(listed) || len(listed) == maxExported, i.fields.Names()}
 	return page, i.recordExport(ctx, s, page)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
@@ -30,6 +31,8 @@ type ListPart struct {
 // ImportedPart is the results of a part, in the order of its entries.
 type ImportedPart struct {
 	Results []subscription.ImportResult `json:"results"`
+	// Fields are the declared fields; empty unless the part has no entries.
+	Fields []field.Declaration `json:"fields,omitempty"`
 }
 
 // Counts returns the number of entries, for the log.
@@ -58,8 +61,11 @@ func importEntries(ctx context.Context, i *Installation, p ListPart) (ImportedPa
 	if p.TextVersion != "" && !slices.ContainsFunc(texts, isVersion) {
 		return ImportedPart{}, Wrong("there is no consent text of version %q; add it first", p.TextVersion)
 	}
+	if len(p.Entries) == 0 {
+		return ImportedPart{Fields: i.fields}, nil
+	}
 	results, err := i.store.Import(ctx, subscription.ListImport{
-		Entries: p.Entries, Confirmed: p.Confirmed, Reconfirm: p.Reconfirm, DryRun: p.DryRun, Sources: i.declared, Texts: texts,
+		Entries: p.Entries, Confirmed: p.Confirmed, Reconfirm: p.Reconfirm, DryRun: p.DryRun, Fields: i.fields, Sources: i.declared, Texts: texts,
 	})
-	return ImportedPart{results}, err
+	return ImportedPart{Results: results}, err
 }

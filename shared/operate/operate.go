@@ -24,6 +24,7 @@ import (
 	"newsletter/shared/apikey"
 	"newsletter/shared/catalog"
 	"newsletter/shared/config"
+	"newsletter/shared/field"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/journal"
 	"newsletter/shared/ledger"
@@ -56,6 +57,7 @@ type Installation struct {
 	journal     *journal.Journal // nil: none
 	reader      *snapshot.Reader
 	declared    ledger.Declarations
+	fields      field.Declarations
 	endpoints   []string // the owner's webhooks, by their names in the outbox
 	privacy     privacy.Config
 	controller  []string // the owner's name and postal address
@@ -74,7 +76,8 @@ func Open(ctx context.Context, env *config.Env, now func() time.Time) (*Installa
 	dbConfig, keyConfig, vault := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	anchorConfig, journalConfig := config.Read[anchor.Config](env), config.Read[journal.Config](env)
 	cfg, privacyConfig, controller, declared := config.Read[Config](env), config.Read[privacy.Config](env), catalog.Read(env).Footer, readSources(env)
-	public, unsubscribe, keys := config.Read[httpapi.LinkConfig](env), token.ReadRing(env, token.Unsubscribe), apikey.ReadRing(env)
+	fields, keys := config.Read[field.Config](env).Declarations(), apikey.ReadRing(env)
+	public, unsubscribe := config.Read[httpapi.LinkConfig](env), token.ReadRing(env, token.Unsubscribe)
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
@@ -89,7 +92,7 @@ func Open(ctx context.Context, env *config.Env, now func() time.Time) (*Installa
 	store := subscription.NewStore(db, key, now)
 	return &Installation{
 		name: installationName(env, dbConfig), db: db, store: store, eraser: subscription.NewEraser(store, vault), queue: outbox.NewWorker(db, now),
-		sealer: ledger.NewSealer(db, now), anchors: anchors, journal: suppressions, reader: snapshot.NewReader(db, now), declared: declared,
+		sealer: ledger.NewSealer(db, now), anchors: anchors, journal: suppressions, reader: snapshot.NewReader(db, now), declared: declared, fields: fields,
 		endpoints: webhook.Config{URLs: cfg.WebhookURLs}.Names(), privacy: privacyConfig, controller: controller, publicURL: public.PublicURL, unsubscribe: unsubscribe, keys: keys, now: now,
 	}, nil
 }

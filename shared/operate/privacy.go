@@ -36,7 +36,7 @@ func exportPerson(ctx context.Context, i *Installation, p Person) (d privacy.Doc
 	return i.privacy.Describe(privacy.Document{
 		Profile: record.Profile, Events: record.Events, Deliveries: record.Deliveries, Engagement: record.Engagement,
 		Suppressions: record.Suppressions, PrivacyRequests: record.PrivacyRequests, Identities: record.Identities,
-		EmailLog: record.EmailLog, Erasures: record.Erasures,
+		EmailLog: record.EmailLog, Erasures: record.Erasures, RequestedFields: record.RequestedFields, Fields: i.fields,
 	}, i.controller, uses, i.now()), nil
 }
 
@@ -66,14 +66,43 @@ func restrictPerson(ctx context.Context, i *Installation, p Person) (Outcome, er
 	return Outcome{outcome}, explain(err)
 }
 
-// PersonToRectify names a subscriber and the address that replaces theirs.
+// PersonToRectify names a subscriber and what replaces their data: another address, or values of declared fields.
 type PersonToRectify struct {
 	Email string `json:"email"`
-	To    string `json:"to"`
+	To    string `json:"to,omitempty"`
+	// Fields are values by the names of their fields; an empty one removes the value, also of a field that is no longer
+	// declared.
+	Fields map[string]string `json:"fields,omitempty"`
 }
 
-// rectifyPerson sends an email with a link to the new address, which moves the subscription when it is confirmed.
+// rectifyFields changes values of declared fields.
+func rectifyFields(ctx context.Context, i *Installation, p PersonToRectify) (Outcome, error) {
+	address, err := parseAddress(p.Email)
+	if err != nil {
+		return Outcome{}, err
+	}
+	changes := map[string]any{}
+	for name, typed := range p.Fields {
+		if changes[name] = nil; typed == "" {
+			continue
+		}
+		if changes[name], err = i.fieldValue(name, typed); err != nil {
+			return Outcome{}, err
+		}
+	}
+	outcome, err := i.store.RectifyFields(ctx, address, changes, visit("letter"))
+	return Outcome{outcome}, explain(err)
+}
+
+// rectifyPerson sends an email with a link to the new address, which moves the subscription when it is confirmed; or it
+// changes values.
 func rectifyPerson(ctx context.Context, i *Installation, p PersonToRectify) (Outcome, error) {
+	switch {
+	case (p.To == "") == (len(p.Fields) == 0):
+		return Outcome{}, Wrong("name either the new address or fields")
+	case p.To == "":
+		return rectifyFields(ctx, i, p)
+	}
 	from, fromErr := parseAddress(p.Email)
 	to, toErr := parseAddress(p.To)
 	if err := errors.Join(fromErr, toErr); err != nil {

@@ -66,6 +66,8 @@ func fill(v reflect.Value) {
 		v.SetMapIndex(key, value)
 	case reflect.String:
 		v.SetString("text")
+	case reflect.Interface: // a value of a declared field
+		v.Set(reflect.ValueOf("text"))
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Float64:

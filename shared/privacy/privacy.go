@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"newsletter/shared/field"
 )
 
 // schema identifies the version of the document.
-const schema = "urn:newsletter:privacy-export:1"
+const schema = "urn:newsletter:privacy-export:2"
 
 // Config is what the owner adds to each copy.
 type Config struct {
@@ -49,13 +51,16 @@ type Document struct {
 	Identities      []json.RawMessage `json:"identities"`
 	EmailLog        []json.RawMessage `json:"email_log"`
 	Erasures        []json.RawMessage `json:"erasures"`
-	Recipients      []Recipient       `json:"recipients"`
-	ThirdCountries  string            `json:"third_countries"`
-	Origin          string            `json:"origin"`
-	Automation      string            `json:"automation"`
-	Periods         []string          `json:"periods"`
-	Purposes        []string          `json:"purposes"`
-	Rights          []string          `json:"rights"`
+	RequestedFields []json.RawMessage `json:"requested_fields"`
+	// Fields are the declared fields; their values are in the profile.
+	Fields         field.Declarations `json:"fields"`
+	Recipients     []Recipient        `json:"recipients"`
+	ThirdCountries string             `json:"third_countries"`
+	Origin         string             `json:"origin"`
+	Automation     string             `json:"automation"`
+	Periods        []string           `json:"periods"`
+	Purposes       []string           `json:"purposes"`
+	Rights         []string           `json:"rights"`
 }
 
 // Describe returns d with the parts that are the same in every copy: schema, time, controller, contact, recipients, third
@@ -64,13 +69,14 @@ func (c Config) Describe(d Document, controller []string, uses []Use, now time.T
 	d.Schema, d.CreatedAt, d.Controller, d.Contact, d.Recipients = schema, now.UTC(), controller, c.Contact, c.recipients(uses)
 	d.ThirdCountries = "The data is stored in the region in which the controller operates the sign-up. Recipients outside the European " +
 		"Economic Area process it there, on the basis that their contracts name (Art. 44–49 GDPR); the controller names it on request."
-	d.Origin = "You, or a visitor who entered the address, gave us the address, language and source; for an imported subscription, the " +
+	d.Origin = "You, or a visitor who entered the address, gave us the address, language, source and fields; for an imported subscription, the " +
 		"controller's list (its note on the consent is in the profile). The network address and user agent are those of the calls. " +
 		"The email service reported what happened to emails."
 	d.Automation = "A sign-up that looks like many others of the same time, or that is at a disposable domain, may be held until the " +
 		"controller decides; limits may delay emails. No decision with legal effect is made automatically (Art. 22 GDPR)."
 	d.Periods = []string{
 		"Profile and identities: until erasure; an unconfirmed sign-up is deleted some weeks after it, a subscription that was ended by default after 1095 days.",
+		"Values of fields: until erasure, or for the days that the field has; those of an unconfirmed sign-up for 35 days.",
 		"Network addresses, user agents and sources as sent: by default 90 days.",
 		"Deliveries: 30 days, undeliverable ones 90 days. Email log: 30 days.",
 		"Engagement: 400 days.",
@@ -80,19 +86,23 @@ func (c Config) Describe(d Document, controller []string, uses []Use, now time.T
 	}
 	d.Purposes = []string{
 		"Sending the requested newsletter (consent, Art. 6(1)(a) GDPR).",
+		"Fields: each has its purpose (consent, Art. 6(1)(a) GDPR).",
 		"Proving consent and its withdrawal (Art. 7(1) and 6(1)(c) GDPR).",
 		"Preventing abuse of the sign-up form to flood mailboxes (legitimate interest, Art. 6(1)(f) GDPR).",
 	}
 	d.Rights = []string{
 		"Access and a copy (Art. 15): this document; request another one at any time.",
-		"Rectification (Art. 16): enter another address on the page where you downloaded this copy, or write to the controller.",
+		"Rectification (Art. 16): enter another address on the page where you downloaded this copy, or write to the controller, also to correct a field.",
 		"Erasure (Art. 17) and objection (Art. 21): request a link on the page where you requested this copy.",
 		"Restriction (Art. 18): tick its box on the page where you downloaded this copy; the data is then kept and no email is sent until you end it there.",
 		"Portability (Art. 20): this document is machine-readable and may be given to another service.",
 		"Withdrawal of consent at any time (Art. 7(3)): use the unsubscribe link in any email.",
 		"Complaint to a supervisory authority (Art. 77).",
 	}
-	for _, list := range []*[]json.RawMessage{&d.Events, &d.Deliveries, &d.Engagement, &d.Suppressions, &d.PrivacyRequests, &d.Identities, &d.EmailLog, &d.Erasures} {
+	if d.Fields == nil {
+		d.Fields = field.Declarations{}
+	}
+	for _, list := range []*[]json.RawMessage{&d.Events, &d.Deliveries, &d.Engagement, &d.Suppressions, &d.PrivacyRequests, &d.Identities, &d.EmailLog, &d.Erasures, &d.RequestedFields} {
 		if *list == nil {
 			*list = []json.RawMessage{}
 		}

@@ -33,11 +33,11 @@ const notified = "notifying the owner of sign-ups and unsubscribes: page, campai
 var services = map[Service]Recipient{
 	SES:        {"Amazon Simple Email Service", "delivery of our emails: the address and the email"},
 	LoopsEmail: {"Loops (transactional emails)", "delivery of our emails: the address and the email"},
-	Loops:      {"Loops (audience)", "keeping the list of subscribers: the address, an internal identifier, the unsubscribe link and the page of the sign-up"},
+	Loops:      {"Loops (audience)", "keeping the list of subscribers: the address, an internal identifier, the unsubscribe link, the page of the sign-up, and the fields for this destination"},
 	GA4:        {"Google Analytics", "counting sign-ups by campaign: one event for each, without data that identifies the subscriber"},
 	Slack:      {"Slack", notified},
 	Discord:    {"Discord", notified},
-	Webhook:    {"Further services of the owner (webhooks)", "notice of sign-ups and unsubscribes: an internal identifier (pseudonymous), without the address"},
+	Webhook:    {"Further services of the owner (webhooks)", "notice of sign-ups and unsubscribes: an internal identifier (pseudonymous) and the fields for this destination, without the address"},
 	Vector:     {"Upstash Vector", "detecting bursts of similar sign-ups: vectors of keyed hashes (pseudonymous), for at most two days"},
 	Sentry:     {"Sentry", "error reports: what failed, without addresses and without submitted content"},
 }

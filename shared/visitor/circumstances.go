@@ -34,6 +34,9 @@ func (c *Circumstances) Text(name, sent string, limit int) string {
 	return text
 }
 
+// LeaveOut records that the value of a field was left out.
+func (c *Circumstances) LeaveOut(name string) { c.note(name, true) }
+
 // URL returns the URL of a field without its query, in which pages keep state of any length; empty for what is no URL.
 func (c *Circumstances) URL(name, sent string) string {
 	sent, _, _ = strings.Cut(sent, "?")

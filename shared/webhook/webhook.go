@@ -1,6 +1,6 @@
 // Package webhook sends events to the owner's endpoints, by Standard Webhooks 1.0.0 (standardwebhooks.com).
 //
-// Invariants: a payload contains ids and no personal data; it is signed with every secret of the list, so that a
+// Invariants: a payload contains ids, and personal data only of declared fields that name webhooks; it is signed with every secret of the list, so that a
 // receiver can rotate secrets without losing a call; the id of a call is the same at every attempt, for deduplication.
 //
 // Failure policy: a call is made once; errors are *outbox.Failure. After 410 Gone, by which a receiver asks for no more
@@ -31,19 +31,20 @@ import (
 // Gone is the Failure.Cause of an endpoint that answered 410 Gone.
 const Gone = "gone"
 
-// Event is an event to send. It contains no personal data: the ids allow a receiver to look it up.
+// Event is an event to send. It contains no personal data but Fields: the ids allow a receiver to look it up.
 type Event struct {
 	Type         string // such as "subscription.confirmed"
 	At           time.Time
 	EventID      string // of the ledger
 	SubscriberID string
 	Data         map[string]string // further values, such as the reason; never personal data
+	Fields       map[string]any    // the subscriber's values of declared fields, for endpoints only; nil for none
 }
 
 type payload struct {
-	Type      string            `json:"type"`
-	Timestamp time.Time         `json:"timestamp"`
-	Data      map[string]string `json:"data"`
+	Type      string         `json:"type"`
+	Timestamp time.Time      `json:"timestamp"`
+	Data      map[string]any `json:"data"`
 }
 
 // Endpoint is one receiver. It is safe for concurrent use.
@@ -95,10 +96,17 @@ func name(url string) string {
 
 // Send sends an event. id is the delivery's, the same at every attempt. The error is a *outbox.Failure.
 func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
-	data := map[string]string{}
-	maps.Copy(data, event.Data)
-	data["event_id"], data["subscriber_id"] = event.EventID, event.SubscriberID
-	maps.DeleteFunc(data, func(_, value string) bool { return value == "" })
+	texts := map[string]string{"event_id": event.EventID, "subscriber_id": event.SubscriberID}
+	maps.Copy(texts, event.Data)
+	data := map[string]any{}
+	for name, value := range texts {
+		if value != "" {
+			data[name] = value
+		}
+	}
+	if len(event.Fields) > 0 {
+		data["fields"] = event.Fields
+	}
 	body, err := json.Marshal(payload{event.Type, event.At.UTC(), data})
 	if err != nil {
 		return &outbox.Failure{Cause: "bad_event", Permanent: true, Err: err}

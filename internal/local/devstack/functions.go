@@ -30,6 +30,7 @@ func (s *Stack) variables(keys map[string]string, doubles endpoint) map[string]s
 	values := map[string]string{
 		"ENVIRONMENT": "local", "RELEASE": "local", "LOG_LEVEL": "INFO",
 		"SITE_PUBLIC_URL": s.BaseURL + "/" + s.options.MappingKey, "SITE_NAME": "The Local Letter", "SITE_URL": s.BaseURL, "SITE_POSTAL_ADDRESS": `1 Local Lane\n12345 Localtown`,
+		"FIELDS":                 `{"company":{"type":"text","purpose":"to write about your industry","destinations":["loops","webhook"]}}`,
 		"MAIL_CONFIGURATION_SET": configurationSet,
 		"MAIL_FROM":              "The Local Letter <letter@local.example.org>",
 		"DATABASE_URL":           s.Database.AppURL, "REDIS_URL": s.Redis.URL, "TLS_CA_FILE": s.caFile,

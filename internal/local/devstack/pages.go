@@ -83,6 +83,8 @@ var signUpPage = template.Must(template.New("sign-up").Parse(head + `<title>The 
 <label for="email">Your email address</label><br>
 <input id="email" name="email" type="email" autocomplete="email" required>
 <span class="trap" aria-hidden="true"><label for="website">Leave this empty</label><input id="website" name="website" tabindex="-1" autocomplete="off"></span>
+<p><label for="company">Your company (you may leave this empty)</label><br>
+<input id="company" name="fields.company" autocomplete="organization" maxlength="80"></p>
 <button type="submit">Subscribe</button>
 </form></body></html>
 `))

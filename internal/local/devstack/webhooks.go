@@ -30,6 +30,8 @@ type WebhookCall struct {
 	Type string
 	At   time.Time // when it happened
 	Data map[string]string
+	// Fields are the values of declared fields; nil for none.
+	Fields map[string]any
 }
 
 // Webhooks is a receiver of webhooks as Standard Webhooks 1.0.0 asks of one: it verifies the signature and the time
@@ -142,9 +144,9 @@ var sentenceFields = map[string][]string{"alert": {"summary", "subject"}, "error
 
 func readCall(id, path string, body []byte) (WebhookCall, error) {
 	var payload struct {
-		Type      string            `json:"type"`
-		Timestamp time.Time         `json:"timestamp"`
-		Data      map[string]string `json:"data"`
+		Type      string         `json:"type"`
+		Timestamp time.Time      `json:"timestamp"`
+		Data      map[string]any `json:"data"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
@@ -154,7 +156,16 @@ func readCall(id, path string, body []byte) (WebhookCall, error) {
 	if !webhookType.MatchString(payload.Type) || payload.Timestamp.IsZero() || payload.Data == nil {
 		return WebhookCall{}, fmt.Errorf("the payload lacks a member: %s", body)
 	}
-	for name, value := range payload.Data {
+	call := WebhookCall{ID: id, Path: path, Type: payload.Type, At: payload.Timestamp, Data: map[string]string{}}
+	for name, member := range payload.Data {
+		if fields, isObject := member.(map[string]any); isObject && name == "fields" {
+			call.Fields = fields
+			continue
+		}
+		value, isText := member.(string)
+		if call.Data[name] = value; !isText {
+			return WebhookCall{}, fmt.Errorf("the payload has a member that is no text: %s", name)
+		}
 		if slices.Contains(sentenceFields[strings.Split(payload.Type, ".")[0]], name) && !strings.Contains(value, "@") {
 			continue
 		}
@@ -162,5 +173,5 @@ func readCall(id, path string, body []byte) (WebhookCall, error) {
 			return WebhookCall{}, fmt.Errorf("the payload is not thin: %s", name)
 		}
 	}
-	return WebhookCall{id, path, payload.Type, payload.Timestamp, payload.Data}, nil
+	return call, nil
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"newsletter/shared/field"
 )
 
 // file is a settings file with its values by variable name and its problems.
@@ -48,6 +51,10 @@ func parse(name string, content []byte) *file {
 		keys, isSection := content.(map[string]any)
 		if !isSection {
 			f.unsectioned(section)
+			continue
+		}
+		if v, _ := find(strings.ToUpper(section)); v.isFields() {
+			f.takeFields(v, keys)
 			continue
 		}
 		for key, value := range keys {
@@ -133,6 +140,37 @@ func (f *file) take(section, key string, value any) {
 	f.values[v.Name] = text
 }
 
+// takeFields stores the declarations of fields, which are sections of their own, or adds their problems.
+func (f *file) takeFields(v Variable, declared map[string]any) {
+	text, err := json.Marshal(declared)
+	if err != nil { // TOML has more numbers than JSON, such as inf
+		f.refused[v.Name] = true
+		f.add(v.Section(), "%s: must have texts, whole numbers and lists only", v.Section())
+		return
+	}
+	_, mistakes := field.Parse(string(text))
+	for _, m := range mistakes {
+		f.refused[v.Name] = true
+		key, example := v.Section(), ""
+		if m.Path != "" {
+			key += "." + m.Path
+		}
+		if m.Example != "" {
+			example = " (example: " + m.Example + ")"
+		}
+		f.problems = append(f.problems, problem{f.lineOf(key), key + ": " + m.Rule + example})
+	}
+	f.values[v.Name] = string(text)
+}
+
+// lineOf returns the line of a key, or of the section that lacks it.
+func (f *file) lineOf(key string) int {
+	for f.lines[key] == 0 && strings.Contains(key, ".") {
+		key = key[:strings.LastIndexByte(key, '.')]
+	}
+	return f.lines[key]
+}
+
 // suggestion returns the nearest section, or the nearest key if the section exists.
 func suggestion(section, full string) string {
 	var sections, keys []string
@@ -189,6 +227,9 @@ func (v Variable) form() string {
 	}
 	return "a text"
 }
+
+// isFields reports whether v declares fields, whose section has a section for each.
+func (v Variable) isFields() bool { return v.field == reflect.TypeFor[field.JSON]() }
 
 // text returns a value of a file in the form of an environment variable; ok is false if it has another type.
 func (v Variable) text(value any) (text string, ok bool) {

@@ -12,6 +12,7 @@ import (
 	"newsletter/shared/catalog"
 	"newsletter/shared/config"
 	"newsletter/shared/email"
+	"newsletter/shared/field"
 	"newsletter/shared/ga4"
 	"newsletter/shared/httpapi"
 	"newsletter/shared/journal"
@@ -41,7 +42,7 @@ var groups = []struct {
 }{
 	{"Site", []any{catalog.Owner{}, httpapi.LinkConfig{}, httpapi.Config{}}},
 	{"Email", []any{email.Config{}, email.RateConfig{}, email.BreakerConfig{}, outbox.WorkerConfig{}}},
-	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, ledger.SourceConfig{}, admission.SignUpConfig{}, captcha.Config{}, burst.Config{}}},
+	{"Sign-up", []any{subscription.SignUpConfig{}, subscription.ReminderConfig{}, ledger.SourceConfig{}, admission.SignUpConfig{}, field.Config{}, captcha.Config{}, burst.Config{}}},
 	{"Limits", []any{admission.SubscribeLimits{}, admission.UnsubscribeLimits{}, admission.PrivacyLimits{}, subscription.SlotConfig{}}},
 	{"Database", []any{postgres.Config{}, postgres.ReplicaConfig{}, postgres.KeeperConfig{}, migrations.Config{}}},
 	{"Redis", []any{redistls.Config{}}},

@@ -41,8 +41,9 @@ type Variable struct {
 	field reflect.Type
 }
 
-// Key returns the section and key of a setting in a file: limits.subscribe.
-func (v Variable) Key() string { return v.Section() + "." + v.key() }
+// Key returns the section and key of a setting in a file: limits.subscribe. The declared fields are a section without a
+// key: fields.
+func (v Variable) Key() string { return strings.TrimSuffix(v.Section()+"."+v.key(), ".") }
 
 // Section returns the part of the name before the first underscore, in lower case.
 func (v Variable) Section() string {

@@ -63,7 +63,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 }
 
 // commented matches a commented-out line of settings/example.toml.
-var commented = regexp.MustCompile(`(?m)^# ([a-z0-9_]+ = .+)$`)
+var commented = regexp.MustCompile(`(?m)^# (\[[a-z.]+\]|[a-z0-9_]+ = .+)$`)
 
 // TestExampleIsValid tests the example unchanged and with every line uncommented.
 func TestExampleIsValid(t *testing.T) {
@@ -136,6 +136,11 @@ func TestInvalidFiles(t *testing.T) {
 		"part":            {required + "rate_per_minute = 1.5\n", "settings/x.toml:7: mail.rate_per_minute: must be a whole number (example: 300)"},
 		"duration":        {required + "[delivery]\nlinger = \"soon\"\n", "settings/x.toml:8: delivery.linger: must be a duration in the form 90s or 1h30m (example: \"50s\")"},
 		"two together":    {required + "[signup]\nblocked_domains = [\"a.example\"]\nallowed_domains = [\"a.example\"]\n", "settings/x.toml:8: signup.blocked_domains: contains a domain that signup.allowed_domains contains too"},
+		"field":           {required + "[fields.company]\ntype = \"txt\"\npurpose = \"to write\"\n", "settings/x.toml:8: fields.company.type: must be text, choice, boolean or date (example: \"text\")"},
+		"field without":   {required + "[fields.company]\ntype = \"text\"\n", "settings/x.toml:7: fields.company.purpose: must say why"},
+		"field's name":    {required + "[fields.email]\ntype = \"text\"\npurpose = \"to write\"\n", "settings/x.toml:7: fields.email: the name must be"},
+		"field's member":  {required + "[fields]\ncompany = \"text\"\n", "settings/x.toml:8: fields.company: must be a section [fields.company]"},
+		"fields":          {required + "fields = 1\n", "settings/x.toml:7: mail.fields: unknown"},
 		"needs a secret":  {required + "[webhook]\nurls = [\"https://hooks.example.org/\"]\n", ""},
 	} {
 		_, err := Read(write(t, "x", test.content), "x")
@@ -218,7 +223,7 @@ func TestSettingChangesOnlyTheFunctionsThatReadIt(t *testing.T) {
 		if v.Kind != File || v.Required || v.Name == "CAPTCHA_HOSTNAMES" {
 			continue
 		}
-		header, line := "["+v.Section()+"]\n", v.key()+" = "+v.Literal(v.Example)+"\n"
+		header, line := "["+v.Section()+"]\n", v.lines()
 		content := strings.Replace(base, header, header+line, 1)
 		if content == base {
 			content += header + line

@@ -83,10 +83,29 @@ func exampleFile(texts map[string]string) string {
 			if v.Required {
 				mark = ""
 			}
-			fmt.Fprintf(&out, "%s%s = %s\n", mark, v.key(), v.Literal(v.Example))
+			for line := range strings.Lines(v.lines()) {
+				out.WriteString(mark + line)
+			}
 		}
 	}
 	return out.String()
+}
+
+// exampleField is a declared field in a file.
+const exampleField = `[fields.company]
+type = "text"
+purpose = "to write about your industry"
+max_length = 80
+retention_days = 730
+destinations = ["loops"]
+`
+
+// lines returns the lines of a variable in a file, with its example, below its section.
+func (v Variable) lines() string {
+	if v.isFields() {
+		return exampleField
+	}
+	return v.key() + " = " + v.Literal(v.Example) + "\n"
 }
 
 // envFile returns .env.example: the secrets, the variables of the deployment, and the names that override settings.

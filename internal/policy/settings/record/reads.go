@@ -49,6 +49,7 @@ var Reads = map[string]Variables{
 	"deliver": {
 		Settings: []string{
 			"DELIVERY_LINGER",
+			"FIELDS",
 			"GA4_EU",
 			"GA4_MEASUREMENT_ID",
 			"LIMITS_EXEMPT_DOMAINS",
@@ -169,6 +170,7 @@ var Reads = map[string]Variables{
 	},
 	"maintain": {
 		Settings: []string{
+			"FIELDS",
 			"LOG_LEVEL",
 			"RETENTION_CONTEXT_DAYS",
 			"RETENTION_ERASURES_DAYS",
@@ -225,6 +227,7 @@ var Reads = map[string]Variables{
 	},
 	"operate": {
 		Settings: []string{
+			"FIELDS",
 			"LOG_LEVEL",
 			"PRIVACY_CONTACT",
 			"PRIVACY_RECIPIENTS",
@@ -263,6 +266,7 @@ var Reads = map[string]Variables{
 	},
 	"privacy": {
 		Settings: []string{
+			"FIELDS",
 			"LIMITS_PRIVACY",
 			"LOG_LEVEL",
 			"PRIVACY_CONTACT",
@@ -299,6 +303,7 @@ var Reads = map[string]Variables{
 		Settings: []string{
 			"CAPTCHA_HOSTNAMES",
 			"CAPTCHA_PROVIDER",
+			"FIELDS",
 			"LIMITS_SUBSCRIBE",
 			"LOG_LEVEL",
 			"SIGNUP_ALLOWED_DOMAINS",
