@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ type exportFlags struct {
 	states        []string
 	since, before string
 	links         bool
+	fields        []string
 	file          string
 }
 
@@ -39,6 +41,7 @@ func (o *operator) exportCommand() *cobra.Command {
 	c.Flags().StringVar(&f.since, "since", "", "only subscribers who last consented on or after this date, as YYYY-MM-DD")
 	c.Flags().StringVar(&f.before, "before", "", "only subscribers who last consented before this date, as YYYY-MM-DD")
 	c.Flags().BoolVar(&f.links, "with-links", false, "add each subscriber's unsubscribe link")
+	c.Flags().StringArrayVar(&f.fields, "field", nil, "only subscribers with this value of a declared field, as NAME=VALUE; repeatable")
 	c.Flags().StringVarP(&f.file, "output", "o", "-", "output file; - for the standard output")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		selection, err := f.selection()
@@ -60,11 +63,27 @@ func (f exportFlags) selection() (s operate.ExportSelection, err error) {
 		}
 		s.States = append(s.States, subscription.State(state))
 	}
+	if s.Fields, err = parseFields("--field", f.fields); err != nil {
+		return s, err
+	}
 	if s.Since, err = parseDay("--since", f.since); err != nil {
 		return s, err
 	}
 	s.Before, err = parseDay("--before", f.before)
 	return s, err
+}
+
+// parseFields parses the values of a flag that takes name=value.
+func parseFields(flag string, pairs []string) (map[string]string, error) {
+	fields := map[string]string{}
+	for _, pair := range pairs {
+		name, value, found := strings.Cut(pair, "=")
+		if _, twice := fields[name]; !found || name == "" || twice {
+			return nil, errUsage(flag + " takes NAME=VALUE, once for each field")
+		}
+		fields[name] = value
+	}
+	return fields, nil
 }
 
 // parseDay parses the date of a flag; an empty one is the zero Time.
@@ -101,7 +120,7 @@ func (o *operator) export(ctx context.Context, s operate.ExportSelection, name s
 
 // writePages writes the first page and all that follow, and returns the number of subscribers.
 func (o *operator) writePages(ctx context.Context, s operate.ExportSelection, page operate.ExportedPage, w io.Writer) (n int, err error) {
-	exporter, err := lists.NewExporter(w, s.Links)
+	exporter, err := lists.NewExporter(w, s.Links, page.Fields)
 	for err == nil {
 		if err = exporter.Write(page.Subscribers); err != nil {
 			break

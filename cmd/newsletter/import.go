@@ -47,7 +47,7 @@ func (o *operator) importCommand() *cobra.Command {
 	var f importFlags
 	flags := c.Flags()
 	flags.StringVar(&f.as, "as", "", "who is on the list, unless a column states a graver state: in, waiting, other, left, bounced, suppressed or complained")
-	flags.StringArrayVar(&f.maps, "map", nil, "what a column means, as COLUMN=MEANING, such as Kunde=left; repeatable")
+	flags.StringArrayVar(&f.maps, "map", nil, "what a column means, as COLUMN=MEANING, such as Kunde=left or Firma=field.company; repeatable")
 	flags.StringArrayVar(&f.ignored, "ignore", nil, "a column that says nothing about email; repeatable")
 	flags.StringVar(&f.textVersion, "consent-version", "", "consent text of subscribers whose line names none")
 	flags.BoolVar(&f.confirmed, "confirmed", false, "treat who waits for a confirmation, in the list or here, as confirmed")
@@ -88,9 +88,11 @@ func (o *operator) importFile(ctx context.Context, name string, f importFlags) e
 		return err
 	}
 	part := operate.ListPart{TextVersion: f.textVersion, Confirmed: f.confirmed, Reconfirm: f.reconfirm, DryRun: f.dryRun}
-	if _, err := operate.Import.Do(ctx, o, part); err != nil { // what is wrong shows before the file is read
+	checked, err := operate.Import.Do(ctx, o, part) // what is wrong shows before the file is read
+	if err != nil {
 		return err
 	}
+	options.Fields = checked.Fields
 	file, err := os.Open(name)
 	if err != nil {
 		return err

@@ -103,18 +103,38 @@ func (o *operator) privacyRestrict() *cobra.Command {
 }
 
 func (o *operator) privacyRectify() *cobra.Command {
-	return &cobra.Command{
-		Use: "rectify EMAIL NEW-EMAIL", Short: "Change a subscriber's address",
-		Long: "Change a subscriber's address (Art. 16 GDPR). The new address gets an email with a link; the subscription moves when its reader confirms.",
-		Args: takes(2, "the present and the new address"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := operate.PrivacyRectify.Do(c.Context(), o, operate.PersonToRectify{Email: args[0], To: args[1]}); err != nil {
-				return err
-			}
-			fmt.Fprintln(stdout, "the new address gets an email with a link, unless it is suppressed; the subscription moves when the link is confirmed")
-			return nil
-		},
+	c := &cobra.Command{
+		Use: "rectify EMAIL [NEW-EMAIL]", Short: "Change a subscriber's address or fields",
+		Long: joinTexts("Change a subscriber's address or fields",
+			"Art. 16 GDPR. The new address gets an email with a link; the subscription moves when its reader confirms. "+
+				"Fields change at once, here and at the destinations that receive them."),
+		Example: "newsletter privacy rectify jane@example.org jane@example.net\nnewsletter privacy rectify --field company=Example jane@example.org",
+		Args:    cobra.RangeArgs(1, 2),
 	}
+	fields := c.Flags().StringArray("field", nil, "value of a declared field, as NAME=VALUE; an empty value removes it; repeatable")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		person := operate.PersonToRectify{Email: args[0]}
+		if len(args) == 2 {
+			person.To = args[1]
+		}
+		var err error
+		if person.Fields, err = parseFields("--field", *fields); err != nil {
+			return err
+		}
+		result, err := operate.PrivacyRectify.Do(c.Context(), o, person)
+		switch {
+		case err != nil:
+			return err
+		case result.Outcome == subscription.Unchanged:
+			fmt.Fprintln(stdout, "the fields have these values already; nothing changed")
+		case person.To == "":
+			fmt.Fprintln(stdout, "changed")
+		default:
+			fmt.Fprintln(stdout, "the new address gets an email with a link, unless it is suppressed; the subscription moves when the link is confirmed")
+		}
+		return nil
+	}
+	return c
 }
 
 func (o *operator) privacyOpen() *cobra.Command {

@@ -48,6 +48,18 @@ func Meanings() []Meaning {
 	}
 }
 
+// fieldPrefix begins the meaning of a column with the values of a declared field.
+const fieldPrefix = "field."
+
+// field returns the name of the declared field whose values a column has; empty for none.
+func (m Meaning) field() string {
+	name, found := strings.CutPrefix(string(m), fieldPrefix)
+	if !found {
+		return ""
+	}
+	return name
+}
+
 // decides reports whether the values of a column decide about the state of a person.
 func (m Meaning) decides() bool {
 	return slices.Contains([]Meaning{Status, Subscribed, Confirmed, Left, Bounced, Blocked, Complained, EndedAt}, m)
@@ -93,9 +105,12 @@ func ParseMeaning(name string) (Meaning, error) {
 	if slices.Contains(Meanings(), Meaning(name)) {
 		return Meaning(name), nil
 	}
+	if strings.HasPrefix(name, fieldPrefix) { // Open checks that it is declared
+		return Meaning(name), nil
+	}
 	names := make([]string, 0, len(Meanings()))
 	for _, m := range Meanings() {
 		names = append(names, string(m))
 	}
-	return "", fmt.Errorf("unknown meaning %q; known: %s", name, strings.Join(names, ", "))
+	return "", fmt.Errorf("unknown meaning %q; known: %s", name, strings.Join(append(names, fieldPrefix+"NAME of a declared field"), ", "))
 }

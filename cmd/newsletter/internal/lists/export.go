@@ -3,6 +3,7 @@ package lists
 import (
 	"encoding/csv"
 	"io"
+	"slices"
 	"time"
 
 	"newsletter/shared/operate"
@@ -17,16 +18,21 @@ const linkColumn = "unsubscribe_url"
 // An Exporter writes subscribers as CSV with headings. Cells that a spreadsheet would run as a formula are guarded; an
 // import removes the guard.
 type Exporter struct {
-	out   *csv.Writer
-	links bool
+	out    *csv.Writer
+	links  bool
+	fields []string
 }
 
-// NewExporter returns an Exporter that writes to w, with unsubscribe links or without, and writes the headings.
-func NewExporter(w io.Writer, links bool) (*Exporter, error) {
-	e := &Exporter{csv.NewWriter(w), links}
-	columns := exportColumns
+// NewExporter returns an Exporter that writes to w, with unsubscribe links or without, and a column for each of the
+// declared fields, and writes the headings.
+func NewExporter(w io.Writer, links bool, fields []string) (*Exporter, error) {
+	e := &Exporter{csv.NewWriter(w), links, fields}
+	columns := slices.Clone(exportColumns)
+	for _, name := range fields {
+		columns = append(columns, fieldPrefix+name)
+	}
 	if links {
-		columns = append(columns[:len(columns):len(columns)], linkColumn)
+		columns = append(columns, linkColumn)
 	}
 	return e, e.out.Write(columns)
 }
@@ -37,6 +43,9 @@ func (e *Exporter) Write(subscribers []operate.ExportedSubscriber) error {
 		cells := []string{
 			s.Email, string(s.Status), string(s.Locale), formatTime(s.ConfirmedAt), formatTime(s.RequestedAt), formatTime(s.EndedAt),
 			s.Source.Page, s.Source.Referrer, s.Source.Origin, s.Source.Medium, s.Source.Campaign, s.ID.String(),
+		}
+		for _, name := range e.fields {
+			cells = append(cells, s.Fields.Text(name))
 		}
 		if e.links {
 			cells = append(cells, s.UnsubscribeURL)

@@ -63,8 +63,14 @@ func (h *header) judgeHeading(heading string) *column {
 		c.meaning, c.source, c.rank = known[name], "heading", emailByHeading
 	case name == "mail" || name == "address":
 		c.meaning, c.source, c.rank = Email, "heading", emailPerhaps
+	case h.fieldOf(heading) != "":
+		c.meaning, c.source = h.fieldOf(heading), "flag"
 	default:
 		c.source, c.smell = "heading", smellOf(words)
+		if d, declared := h.options.fieldNamed(name); declared {
+			c.meaning = Meaning(fieldPrefix + d.Name)
+			break
+		}
 		if c.smell == isStatus {
 			c.meaning = Status
 		}
@@ -73,6 +79,17 @@ func (h *header) judgeHeading(heading string) *column {
 		c.rank = 0
 	}
 	return c
+}
+
+// fieldOf returns the meaning of a heading such as "field.company", as an export has it, of a declared field.
+func (h *header) fieldOf(heading string) Meaning {
+	for _, prefix := range []string{fieldPrefix, "fields."} {
+		name, found := strings.CutPrefix(heading, prefix)
+		if _, declared := h.options.Fields.Find(name); found && declared {
+			return Meaning(fieldPrefix + name)
+		}
+	}
+	return ""
 }
 
 // judge returns the state that a value of a column means; empty for none. It reports false for a value that may mean an
@@ -155,7 +172,7 @@ func (c *column) isClear(value, name string) bool {
 func (h *header) parse(r record) (line, error) {
 	l := line{entry: subscription.ListEntry{Line: r.line, State: h.options.As}}
 	for _, cell := range r.cells {
-		l.set(h.of(cell.heading), cell.value, h.now)
+		l.set(h.of(cell.heading), cell.value, h.now, h.options.Fields)
 	}
 	var err error
 	l.entry.Email, err = h.email(r)

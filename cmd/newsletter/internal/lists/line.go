@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
@@ -31,7 +32,7 @@ type line struct {
 }
 
 // set adds a value below a column to l. An unreadable value is noted, and refuses no line.
-func (l *line) set(c *column, written string, now time.Time) {
+func (l *line) set(c *column, written string, now time.Time, declared field.Declarations) {
 	value := strings.TrimSpace(written)
 	e := &l.entry
 	if c.meaning.decides() {
@@ -73,9 +74,26 @@ func (l *line) set(c *column, written string, now time.Time) {
 			setFirst(&e.Sent.Page, ledger.Printable(value, maxText))
 		}
 	default:
-		if field := l.text(c.meaning); field != nil {
-			setFirst(field, ledger.Printable(written, maxText))
+		if name := c.meaning.field(); name != "" {
+			l.setField(name, value, declared)
+		} else if text := l.text(c.meaning); text != nil {
+			setFirst(text, ledger.Printable(written, maxText))
 		}
+	}
+}
+
+// setField keeps the first value of a declared field. One that does not fit the declaration is unreadable.
+func (l *line) setField(name, value string, declared field.Declarations) {
+	d, _ := declared.Find(name)
+	if _, fits := d.Parse(value); !fits {
+		l.note("field "+name, true)
+		return
+	}
+	if l.entry.Fields == nil {
+		l.entry.Fields = map[string]string{}
+	}
+	if l.entry.Fields[name] == "" {
+		l.entry.Fields[name] = value
 	}
 }
 

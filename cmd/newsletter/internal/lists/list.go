@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"newsletter/shared/field"
 	"newsletter/shared/subscription"
 )
 
@@ -27,6 +28,8 @@ type Options struct {
 	// Map has the meanings of columns that the operator stated, and Ignore those that mean nothing.
 	Map    map[string]Meaning
 	Ignore []string
+	// Fields are the declared fields.
+	Fields field.Declarations
 	// TextVersion is the consent text of subscribers whose line names none; empty for none.
 	TextVersion string
 	// Now is the present: later times are not read. Zero is the current time.
@@ -45,6 +48,27 @@ func (o Options) flags() map[string]string {
 		all[joinWords(heading)] = "--ignore " + heading
 	}
 	return all
+}
+
+// fieldNamed returns the declared field whose name a heading has, as joinWords returns both.
+func (o Options) fieldNamed(heading string) (d field.Declaration, found bool) {
+	for _, d := range o.Fields {
+		if joinWords(d.Name) == heading {
+			return d, true
+		}
+	}
+	return d, false
+}
+
+// checkFields returns an error for a column that was mapped to a field that is not declared.
+func (o Options) checkFields() error {
+	for heading, meaning := range o.Map {
+		name := meaning.field()
+		if _, declared := o.Fields.Find(name); name != "" && !declared {
+			return fmt.Errorf("--map %s: field %q is not declared; declared: %s", heading, name, strings.Join(o.Fields.Names(), ", "))
+		}
+	}
+	return nil
 }
 
 // Column is a column with the meaning that was found for it.
@@ -84,6 +108,9 @@ func Open(text io.Reader, o Options) (*List, error) {
 	}
 	for _, heading := range o.Ignore {
 		o.mapped[joinWords(heading)] = Ignored
+	}
+	if err := o.checkFields(); err != nil {
+		return nil, err
 	}
 	f, err := openFile(text)
 	if err != nil {

@@ -49,12 +49,12 @@ func (b *bundle) export(state subscription.State) string {
 func (b *bundle) exportAll(s operate.ExportSelection) (text string, n int) {
 	b.Helper()
 	var out bytes.Buffer
-	exporter, err := NewExporter(&out, s.Links)
-	if err != nil {
-		b.Fatal(err)
-	}
+	var exporter *Exporter
 	for {
 		page, err := operate.Export.Do(b.Context(), b.Installation, s)
+		if err == nil && exporter == nil {
+			exporter, err = NewExporter(&out, s.Links, page.Fields)
+		}
 		if err == nil {
 			err = exporter.Write(page.Subscribers)
 		}
