@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -143,7 +144,7 @@ func TestImportedSubscribersReachLoops(t *testing.T) {
 	b.due()
 	b.drain()
 	contacts := o.loops.Contacts()
-	if len(contacts) != 2 || contacts[0].Subscribed || !contacts[1].Subscribed || !strings.Contains(contacts[1].UnsubscribeURL, unsubscribePath+"?token=") {
+	if len(contacts) != 2 || contacts[0].Subscribed || !contacts[1].Subscribed || !strings.Contains(fmt.Sprint(contacts[1].Properties["unsubscribeUrl"]), unsubscribePath+"?token=") {
 		t.Errorf("%+v", contacts)
 	}
 	if got := strings.Join(b.Strings(`select outcome from outbox where kind = 'notify.loops' order by outcome`), ", "); got != "refused_unsubscribed, subscribed" {

@@ -57,7 +57,7 @@ type destinations map[string]destination
 // readDestinations returns the configured destinations. It adds mistakes to env.
 func readDestinations(env *config.Env, key pseudonym.Key, w writer) destinations {
 	all := destinations{}
-	guard := config.Read[outbound.Config](env)
+	guard, declared := config.Read[outbound.Config](env), config.Read[field.Config](env).Declarations()
 	client := outbound.New(guard, nil)
 	if cfg := config.Read[journal.Config](env); cfg.Enabled() {
 		j, err := journal.New(cfg)
@@ -66,7 +66,7 @@ func readDestinations(env *config.Env, key pseudonym.Key, w writer) destinations
 	}
 	if cfg := readLoops(env); cfg.Enabled() {
 		account := loops.New(cfg, client)
-		all[outbox.Loops] = destination{deliver: loopsSink{account, key, w.unsubscribeLink}.deliver, check: account.Check, needsPayload: true}
+		all[outbox.Loops] = destination{deliver: loopsSink{account, key, w.unsubscribeLink, declared.For(field.Loops)}.deliver, check: account.Check, needsPayload: true}
 	}
 	if cfg := config.Read[ga4.Config](env); cfg.Enabled() {
 		cfg.BaseURL = guard.Service("ga4", "")
@@ -74,9 +74,8 @@ func readDestinations(env *config.Env, key pseudonym.Key, w writer) destinations
 	}
 	notifiers, err := notify.New(config.Read[notify.Config](env), guard, time.Now)
 	env.Add(err)
-	webhooks := config.Read[field.Config](env).Declarations().For(field.Webhook)
 	for name, n := range notifiers {
-		d := destination{deliver: ownerSink{n, name, key, webhooks}.deliver, alert: n}
+		d := destination{deliver: ownerSink{n, name, key, declared.For(field.Webhook)}.deliver, alert: n}
 		if name == outbox.SNS { // the topic receives only alerts
 			d.deliver = nil
 		}

@@ -34,7 +34,7 @@ func (w *wiretap) on(service string, fake http.Handler) http.Handler {
 }
 
 // tapAll configures every destination, and records what each receives.
-func (b *bundle) tapAll(tap *wiretap) {
+func (b *bundle) tapAll(tap *wiretap) *devstack.Loops {
 	b.Helper()
 	chats := &channels{&devstack.Slack{}, &devstack.Discord{}, devstack.NewWebhooks(time.Now), &devstack.SNS{}}
 	loops, ga4 := &devstack.Loops{}, devstack.NewGA4(time.Now)
@@ -49,6 +49,7 @@ func (b *bundle) tapAll(tap *wiretap) {
 			b.Errorf("a service would refuse: %s", problem)
 		}
 	})
+	return loops
 }
 
 // TestFieldsReachOnlyTheirDestinations signs up with a different value in each field, and looks for each value in
@@ -56,10 +57,11 @@ func (b *bundle) tapAll(tap *wiretap) {
 func TestFieldsReachOnlyTheirDestinations(t *testing.T) {
 	b := setup(t)
 	tap := &wiretap{sent: map[string]string{}}
-	b.tapAll(tap)
+	audience := b.tapAll(tap)
 	b.Variables["FIELDS"] = `{"for_none":{"type":"text","purpose":"p"},"for_webhook":{"type":"text","purpose":"p","destinations":["webhook"]},
-		"agreed":{"type":"boolean","purpose":"p","destinations":["webhook"]}}`
-	values := field.Values{"for_none": "canary-none", "for_webhook": "canary-webhook", "agreed": true, "removed": "canary-removed"}
+		"for_loops":{"type":"text","purpose":"p","destinations":["loops"]},"born_on":{"type":"date","purpose":"p","destinations":["loops"]},
+		"agreed":{"type":"boolean","purpose":"p","destinations":["loops","webhook"]},"first_name":{"type":"text","purpose":"p","destinations":["loops"]}}`
+	values := field.Values{"for_none": "canary-none", "for_webhook": "canary-webhook", "for_loops": "canary-loops", "born_on": "2024-02-29", "agreed": true, "removed": "canary-removed"}
 	request := subscription.Request{Address: b.Address("jane@example.org"), Fields: values, OptIn: subscription.SingleOptIn, Visit: functiontest.Visit}
 	if _, err := b.Store.Request(t.Context(), request); err != nil {
 		t.Fatal(err)
@@ -68,13 +70,13 @@ func TestFieldsReachOnlyTheirDestinations(t *testing.T) {
 	b.run(t.Context(), f)
 	b.run(t.Context(), f)
 	for service, sent := range tap.sent {
-		for _, canary := range []string{"canary-none", "canary-webhook", "canary-removed"} {
+		for _, canary := range []string{"canary-none", "canary-webhook", "canary-loops", "canary-removed"} {
 			if allowed := canary == "canary-"+service; strings.Contains(sent, canary) != allowed {
 				t.Errorf("%s, allowed %v, in what %s received:\n%s", canary, allowed, service, sent)
 			}
 		}
 	}
-	for _, service := range []string{"webhook", "slack", "discord", "ga4"} {
+	for _, service := range []string{"webhook", "slack", "discord", "ga4", "loops"} {
 		if tap.sent[service] == "" {
 			t.Errorf("%s received nothing", service)
 		}
@@ -83,9 +85,26 @@ func TestFieldsReachOnlyTheirDestinations(t *testing.T) {
 		t.Errorf("the webhook received %s", tap.sent["webhook"])
 	}
 
+	expectContact := func(want map[string]any) {
+		t.Helper()
+		contacts := audience.Contacts()
+		if len(contacts) != 1 {
+			t.Fatalf("%d contacts", len(contacts))
+		}
+		if got := contacts[0].Properties; got["unsubscribeUrl"] == nil || len(got) != len(want)+1 {
+			t.Errorf("the contact has %v, want %v", got, want)
+		}
+		for name, value := range want {
+			if got := contacts[0].Properties[name]; got != value {
+				t.Errorf("the contact's %s is %v, want %v", name, got, value)
+			}
+		}
+	}
+	expectContact(map[string]any{"forLoops": "canary-loops", "bornOn": "2024-02-29T00:00:00Z", "agreed": true})
+
 	// A correction reaches them; of who has left, nothing does.
 	tap.sent["webhook"] = ""
-	if _, err := b.Store.RectifyFields(t.Context(), request.Address, map[string]any{"for_webhook": nil, "agreed": false}, functiontest.Visit); err != nil {
+	if _, err := b.Store.RectifyFields(t.Context(), request.Address, map[string]any{"for_webhook": nil, "for_loops": nil, "first_name": "Jane", "agreed": false}, functiontest.Visit); err != nil {
 		t.Fatal(err)
 	}
 	b.run(t.Context(), f)
@@ -93,6 +112,7 @@ func TestFieldsReachOnlyTheirDestinations(t *testing.T) {
 	if got := tap.sent["webhook"]; !strings.Contains(got, "subscription.fields_rectified") || !strings.Contains(got, `"fields":{"agreed":false}`) {
 		t.Errorf("after a correction: %s", got)
 	}
+	expectContact(map[string]any{"firstName": "Jane", "bornOn": "2024-02-29T00:00:00Z", "agreed": false})
 	if _, err := b.Store.Suppress(t.Context(), subscription.Suppression{Address: request.Address, Reason: subscription.Complaint, Actor: "operator", Visit: functiontest.Visit}); err != nil {
 		t.Fatal(err)
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"newsletter/shared/config"
 	"newsletter/shared/email"
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/loops"
 	"newsletter/shared/outbound"
@@ -22,6 +24,7 @@ type loopsSink struct {
 	account *loops.Client
 	key     pseudonym.Key
 	link    func(to subscription.Recipient) string // the unsubscribe link
+	fields  field.Declarations                     // those that name Loops
 }
 
 // contactID returns the id by which Loops knows a subscriber.
@@ -74,6 +77,11 @@ func (l loopsSink) sync(ctx context.Context, c change, s subscribers) (outbox.Ou
 		if known {
 			contact.Email, contact.UnsubscribeURL = now.Mailbox, l.link(now)
 		}
+		values, err := fieldsOf(ctx, s, id, l.fields)
+		if err != nil {
+			return "", err
+		}
+		contact.Properties = properties(l.fields, values, c.Kind == ledger.FieldsRectified)
 		outcome, err := l.apply(ctx, contact, now.IsSubscribed(), c)
 		if err != nil {
 			return "", err
@@ -87,6 +95,39 @@ func (l loopsSink) sync(ctx context.Context, c change, s subscribers) (outbox.Ou
 		}
 	}
 	return "", errChanging
+}
+
+// properties returns the values of declared fields as properties of a contact. Those without a value are reset if the owner
+// has removed values; else they stay, because the owner may have set them at Loops.
+func properties(declared field.Declarations, values field.Values, reset bool) []loops.Property {
+	var all []loops.Property
+	for _, d := range declared {
+		p := loops.Property{Name: camelCase(d.Name), Type: loops.StringProperty, Value: values[d.Name]}
+		switch d.Type {
+		case field.Boolean:
+			p.Type = loops.BooleanProperty
+		case field.Date:
+			if p.Type = loops.DateProperty; p.Value != nil {
+				p.Value = values.Text(d.Name) + "T00:00:00Z"
+			}
+		case field.Text, field.Choice:
+		}
+		if p.Value != nil || reset {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// camelCase returns a field's name as Loops writes names: company_size is companySize.
+func camelCase(name string) string {
+	words := strings.Split(name, "_")
+	for i, word := range words {
+		if i > 0 && word != "" {
+			words[i] = strings.ToUpper(word[:1]) + word[1:]
+		}
+	}
+	return strings.Join(words, "")
 }
 
 // apply makes one call. A subscriber without a row never confirmed or was erased; apply deletes their contact, which a

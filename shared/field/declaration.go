@@ -137,6 +137,12 @@ func Parse(text string) (Declarations, []Mistake) {
 	}
 	slices.SortFunc(all, func(a, b Declaration) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(mistakes, func(a, b Mistake) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Rule, b.Rule)) })
+	for i, d := range all { // lists and Loops write names without underscores
+		same := func(other Declaration) bool { return plain(other.Name) == plain(d.Name) }
+		if j := slices.IndexFunc(all[:i], same); j >= 0 {
+			mistakes = append(mistakes, Mistake{d.Name, "the name differs from " + all[j].Name + " only by underscores", ""})
+		}
+	}
 	if len(all) > MaxFields {
 		mistakes = append(mistakes, Mistake{"", fmt.Sprintf("at most %d fields", MaxFields), ""})
 	}
@@ -152,7 +158,9 @@ var names = regexp.MustCompile(`^[a-z][a-z0-9_]{0,29}$`)
 // taken are names that mean something else in a sign-up, in a list, or at a destination.
 var taken = strings.Fields(`email consent granted text_version source page referrer ref utm_source utm_medium utm_campaign utm_term utm_content
 	locale captcha_token website started_at fields visitor status id event_id subscriber_id outcome reason subscribed user_id mailing_lists
-	unsubscribe_url opt_in_status`)
+	unsubscribe_url opt_in_status list_id soft_delete_at team_id created_at updated_at notes`)
+
+func plain(name string) string { return strings.ReplaceAll(name, "_", "") }
 
 func parse(name string, section json.RawMessage) (Declaration, []Mistake) {
 	d := Declaration{Name: name}

@@ -20,6 +20,7 @@ func TestParse(t *testing.T) {
 		`{"plan":{"type":"choice","purpose":"p","choices":["a","b"],"destinations":["loops","webhook"]}}`: "",
 		`{"Company":{"type":"text","purpose":"p"}}`:                                                       "Company: the name must be",
 		`{"utm_source":{"type":"text","purpose":"p"}}`:                                                    "utm_source: the name must be",
+		`{"a_b":{"type":"text","purpose":"p"},"ab":{"type":"text","purpose":"p"}}`:                        "ab: the name differs from a_b only by underscores",
 		`{"company":1}`: "company: must be a section [fields.company]",
 		`{"company":{"type":"number","purpose":"p"}}`:                                            "company.type: must be text, choice, boolean or date",
 		`{"company":{"purpose":"p"}}`:                                                            "company.type: must be",

@@ -2,7 +2,6 @@ package loops
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,6 +19,8 @@ type Subscriber struct {
 	Source string
 	// UnsubscribeURL becomes the contact's property unsubscribeUrl, for the issues that the owner sends by Loops.
 	UnsubscribeURL string
+	// Properties are further properties of the contact.
+	Properties []Property
 	// Returning reports that the subscriber unsubscribed and later confirmed a new sign-up. That ends an unsubscribe at
 	// Loops too; otherwise it remains.
 	Returning bool
@@ -46,12 +47,9 @@ type update struct {
 	Source       string          `json:"source,omitempty"`
 	Subscribed   *bool           `json:"subscribed,omitempty"`
 	MailingLists map[string]bool `json:"mailingLists,omitempty"`
-	// UnsubscribeURL is a custom property, whose name is linkProperty.
-	UnsubscribeURL string `json:"unsubscribeUrl,omitempty"`
-}
 
-// linkProperty is the name of the custom property with the unsubscribe link.
-const linkProperty = "unsubscribeUrl"
+	properties []Property // beside the members above
+}
 
 // Find returns the contact with an address, or nil.
 func (l *Client) Find(ctx context.Context, email string) (*Contact, error) {
@@ -69,7 +67,7 @@ func (l *Client) Subscribe(ctx context.Context, p Subscriber) (outbox.Outcome, e
 	if err != nil {
 		return "", err
 	}
-	change := update{Email: p.Email, UserID: p.SubscriberID, Source: p.Source, MailingLists: l.lists(true), UnsubscribeURL: p.UnsubscribeURL}
+	change := update{Email: p.Email, UserID: p.SubscriberID, Source: p.Source, MailingLists: l.lists(true), properties: p.properties()}
 	if contact != nil {
 		refusal, err := l.refusal(ctx, contact, p.Returning)
 		if err != nil || refusal != "" {
@@ -83,27 +81,13 @@ func (l *Client) Subscribe(ctx context.Context, p Subscriber) (outbox.Outcome, e
 			change.Subscribed = new(true)
 		}
 	}
-	if err := l.createProperty(ctx); err != nil {
+	if err := l.createProperties(ctx, change.properties); err != nil {
 		return "", err
 	}
 	if err := l.update(ctx, change); err != nil {
 		return "", err
 	}
 	return outbox.Subscribed, nil
-}
-
-// createProperty creates the custom property with the unsubscribe link, unless this Client has. Loops answers 400 if it
-// exists.
-func (l *Client) createProperty(ctx context.Context) error {
-	if l.hasProperty.Load() {
-		return nil
-	}
-	err := l.call(ctx, call{method: http.MethodPost, path: "/api/v1/contacts/properties", body: map[string]string{"name": linkProperty, "type": "string"}})
-	if response, ok := errors.AsType[*responseError](err); err != nil && (!ok || response.status != http.StatusBadRequest) {
-		return err
-	}
-	l.hasProperty.Store(true)
-	return nil
 }
 
 // refusal returns why a contact cannot be subscribed, or "" if it can.

@@ -14,7 +14,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"newsletter/shared/config"
 )
@@ -64,9 +64,9 @@ type Doer interface {
 
 // Client calls the API of an account. It is safe for concurrent use.
 type Client struct {
-	config      Config
-	http        Doer
-	hasProperty atomic.Bool // the account has linkProperty
+	config  Config
+	http    Doer
+	created sync.Map // the names of custom properties that the account has
 }
 
 // New returns the client of a valid and enabled Config. It does no I/O. The Doer must not follow redirects, which would

@@ -27,9 +27,9 @@ type LoopsContact struct {
 	Subscribed   bool            `json:"subscribed"`
 	MailingLists map[string]bool `json:"mailingLists"`
 	OptInStatus  *string         `json:"optInStatus"`
-	// UnsubscribeURL is a custom property.
-	UnsubscribeURL string `json:"unsubscribeUrl,omitempty"`
-	Suppressed     bool   `json:"-"`
+	// Properties are the custom properties.
+	Properties map[string]any `json:"-"`
+	Suppressed bool           `json:"-"`
 }
 
 // LoopsEmail is a transactional mail that the fake sent.

@@ -8,6 +8,7 @@ import (
 	"net/mail"
 	"regexp"
 	"slices"
+	"time"
 )
 
 // contactUpdate is the body of contacts/update, as far as it is used. Other members would be properties that the
@@ -18,18 +19,61 @@ type contactUpdate struct {
 	Source       *string         `json:"source"`
 	Subscribed   *bool           `json:"subscribed"`
 	MailingLists map[string]bool `json:"mailingLists"`
-	// UnsubscribeURL is a custom property.
-	UnsubscribeURL *string `json:"unsubscribeUrl"`
+	properties   map[string]any
+}
+
+// readUpdate reads the body of contacts/update. Each member that is not listed is a property of the account, or one that every
+// account has, with a value of its type; null resets it.
+func (l *Loops) readUpdate(body []byte) (change contactUpdate, err error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return change, badRequest("", "the body is not as it should be: "+err.Error())
+	}
+	change.properties = map[string]any{}
+	for name, member := range members {
+		kind := l.properties[name]
+		if name == "firstName" || name == "lastName" || name == "userGroup" {
+			kind = "string"
+		}
+		if kind == "" {
+			continue
+		}
+		var value any
+		if err := json.Unmarshal(member, &value); err != nil || !fits(kind, value) {
+			return change, badRequest(name, "has a value of another type")
+		}
+		change.properties[name] = value
+		delete(members, name)
+	}
+	rest, err := json.Marshal(members)
+	if err != nil {
+		return change, err
+	}
+	return change, decodeStrictly(rest, &change)
+}
+
+// fits reports whether a value has the type of a property.
+func fits(kind string, value any) bool {
+	switch value := value.(type) {
+	case nil:
+		return true
+	case bool:
+		return kind == "boolean"
+	case float64:
+		return kind == "number" || kind == "date" // milliseconds
+	case string:
+		_, day := time.Parse(time.DateOnly, value)
+		_, second := time.Parse(time.RFC3339, value)
+		return kind == "string" || kind == "date" && (day == nil || second == nil)
+	}
+	return false
 }
 
 // update makes or changes a contact. "subscribed": true ends an unsubscription, as it does over there.
 func (l *Loops) update(body []byte) (any, error) {
-	var change contactUpdate
-	if err := decodeStrictly(body, &change); err != nil {
+	change, err := l.readUpdate(body)
+	if err != nil {
 		return nil, err
-	}
-	if change.UnsubscribeURL != nil && l.properties["unsubscribeUrl"] != "string" {
-		return nil, badRequest("unsubscribeUrl", "is no property of the account")
 	}
 	var c *LoopsContact
 	if change.Email != nil {
@@ -80,8 +124,13 @@ func (u contactUpdate) apply(c *LoopsContact) {
 	if u.Subscribed != nil {
 		c.Subscribed = *u.Subscribed
 	}
-	if u.UnsubscribeURL != nil {
-		c.UnsubscribeURL = *u.UnsubscribeURL
+	for name, value := range u.properties {
+		if c.Properties == nil {
+			c.Properties = map[string]any{}
+		}
+		if c.Properties[name] = value; value == nil {
+			delete(c.Properties, name)
+		}
 	}
 	for id, on := range u.MailingLists {
 		if on {
