@@ -70,6 +70,7 @@ func (f *flight) visitor(name, ip string) *visitor { return newVisitor(f.base, f
 func (f *flight) signUp(email, name string) string {
 	body, err := json.Marshal(map[string]any{
 		"email": email, "locale": "de", "consent": map[string]any{"granted": true}, "captcha_token": f.solve(),
+		"fields": map[string]string{"company": f.address(name + "'s company")},
 		"source": map[string]string{
 			"page":     "https://www.example.org/in/" + f.link(name+"'s page") + "?email=" + f.address("page") + "#" + f.key(name+"'s page"),
 			"referrer": "https://jane:" + f.key(name+"'s referrer") + "@www.example.org/" + url.PathEscape(f.address("referrer")),
