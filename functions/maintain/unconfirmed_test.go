@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"newsletter/internal/fixtures/functiontest"
+	"newsletter/shared/field"
 	"newsletter/shared/ledger"
 	"newsletter/shared/subscription"
 )
@@ -22,7 +23,7 @@ func TestUnconfirmedRequestsEnd(t *testing.T) {
 	source := ledger.Source{Page: "https://example.org/robots-page", Origin: "robots-campaign"}
 	request := func(typed, hold string) {
 		t.Helper()
-		r := subscription.Request{Address: b.Address(typed), Locale: "fr-CA", Source: source, Visit: visit, Hold: hold, Reasons: []string{"honeypot"}}
+		r := subscription.Request{Address: b.Address(typed), Locale: "fr-CA", Source: source, Visit: visit, Hold: hold, Reasons: []string{"honeypot"}, Fields: field.Values{"company": "robots-company"}}
 		if _, err := b.Store.Request(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}

@@ -88,8 +88,8 @@ func (d Declaration) Parse(typed string) (value any, fits bool) {
 	return nil, false
 }
 
-// TakesJSON reports whether a JSON value has the type of the field: a boolean true or false, and every other one a text.
-// What it returns fits Parse as far as the content does.
+// TakesJSON reports whether a JSON value has the type of the field, true or false of a boolean and a text of every other
+// type, and returns the value as text for Parse, which checks its content.
 func (d Declaration) TakesJSON(value any) (text string, ok bool) {
 	switch value := value.(type) {
 	case string:
