@@ -11,6 +11,7 @@
 package ga4
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"regexp"
@@ -23,24 +24,16 @@ import (
 type Config struct {
 	// Count sign-ups in this web data stream of Google Analytics 4. Empty, with GA4_API_SECRET: nothing is sent.
 	MeasurementID string `env:"GA4_MEASUREMENT_ID" example:"G-AB12CD34EF"`
-	// Send events to Google's EU endpoint, which collects them in the EU.
-	EU bool `env:"GA4_EU" envDefault:"false"`
 	// The Measurement Protocol API secret of that stream.
 	APISecret config.Sealed `env:"GA4_API_SECRET"`
-	// BaseURL is the endpoint's base URL, without a trailing slash. Empty for Google's own (Measurement Protocol,
-	// "Transport" and "Data collection in the EU").
+	// BaseURL is the endpoint's base URL, without a trailing slash. Empty for Google's own, which collects events in the
+	// EU, wherever the site is (Measurement Protocol, "Data collection in the EU").
 	BaseURL string
 }
 
 // base returns the base URL.
 func (c Config) base() string {
-	switch {
-	case c.BaseURL != "":
-		return c.BaseURL
-	case c.EU:
-		return "https://region1.google-analytics.com"
-	}
-	return "https://www.google-analytics.com"
+	return cmp.Or(c.BaseURL, "https://region1.google-analytics.com")
 }
 
 // Enabled reports whether a property is configured.

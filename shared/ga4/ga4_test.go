@@ -173,13 +173,3 @@ func TestConfig(t *testing.T) {
 		})
 	}
 }
-
-func TestBaseURL(t *testing.T) {
-	for want, vars := range map[string]map[string]string{
-		"https://www.google-analytics.com": nil, "https://region1.google-analytics.com": {"GA4_EU": "true"},
-	} {
-		if got := config.Read[Config](config.FromMap(vars)).base(); got != want {
-			t.Errorf("%v: %s, want %s", vars, got, want)
-		}
-	}
-}
