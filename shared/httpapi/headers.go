@@ -3,6 +3,9 @@ package httpapi
 import (
 	"net/http"
 	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // preflightSeconds is the time for which a browser may cache a preflight. It is short, so that a changed list of
@@ -42,8 +45,22 @@ func (a *API) options(r *Request, route Route) *Response {
 	header := http.Header{"Allow": {methods}}
 	if slices.Contains(a.config.AllowedOrigins, r.Origin) {
 		header.Set("Access-Control-Allow-Methods", methods)
-		header.Set("Access-Control-Allow-Headers", "Content-Type")
+		header.Set("Access-Control-Allow-Headers", allowedHeaders(r.Header.Get("Access-Control-Request-Headers")))
 		header.Set("Access-Control-Max-Age", preflightSeconds)
 	}
 	return &Response{Status: http.StatusNoContent, Header: header, Outcome: "options"}
+}
+
+// allowedHeaders returns the headers that a preflight may allow of those that it asks for. These are all but Authorization,
+// because pages send headers for tracing and those of their libraries with every request (traceparent, baggage, HX-Request,
+// X-Requested-With), and none of them has a meaning here. A wildcard would do the same, but older browsers do not know it.
+func allowedHeaders(requested string) string {
+	allowed := []string{"Content-Type"}
+	for name := range strings.SplitSeq(requested, ",") {
+		name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+		if httpguts.ValidHeaderFieldName(name) && name != "Authorization" && name != "*" && !slices.Contains(allowed, name) {
+			allowed = append(allowed, name)
+		}
+	}
+	return strings.Join(allowed, ", ")
 }

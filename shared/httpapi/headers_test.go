@@ -102,3 +102,34 @@ func TestCORS(t *testing.T) {
 		}
 	}
 }
+
+// TestPreflightsAllowWhatPagesCarry checks the headers of tracing and of libraries, and that none of them carries authority.
+func TestPreflightsAllowWhatPagesCarry(t *testing.T) {
+	t.Parallel()
+	api := newTestAPI()
+	for requested, want := range map[string]string{
+		"":                                    "Content-Type",
+		"content-type":                        "Content-Type",
+		"baggage,content-type,sentry-trace":   "Content-Type, Baggage, Sentry-Trace",
+		"traceparent, tracestate":             "Content-Type, Traceparent, Tracestate",
+		"hx-current-url,hx-request,hx-target": "Content-Type, Hx-Current-Url, Hx-Request, Hx-Target",
+		"x-requested-with":                    "Content-Type, X-Requested-With",
+		"authorization,traceparent,AUTHORIZATION": "Content-Type, Traceparent",
+		"a\r\nset-cookie: x,b c,,*,é":             "Content-Type",
+	} {
+		event := newEvent("OPTIONS", jsonPath)
+		event.Headers["origin"], event.Headers["access-control-request-method"] = siteOrigin, "POST"
+		event.Headers["access-control-request-headers"] = requested
+		h := api.Serve(t.Context(), event).Response.Headers
+		if got := h["Access-Control-Allow-Headers"]; got != want {
+			t.Errorf("%q: %q", requested, got)
+		}
+		if _, set := h["Access-Control-Allow-Credentials"]; set {
+			t.Errorf("%q: credentials are allowed", requested)
+		}
+		event.Headers["origin"] = "https://evil.example"
+		if h := api.Serve(t.Context(), event).Response.Headers; h["Access-Control-Allow-Headers"] != "" {
+			t.Errorf("%q, from another origin: %v", requested, h)
+		}
+	}
+}

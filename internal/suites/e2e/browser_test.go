@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"os/exec"
 	"testing"
@@ -40,6 +41,27 @@ func TestSignUpInABrowser(t *testing.T) {
 	if got := s.status(t, address); got != "unsubscribed" {
 		t.Errorf("after unsubscribing: %s", got)
 	}
+}
+
+// TestPageThatCarriesHeaders signs up by the script of a page on another origin, with the headers that tracing and libraries
+// send. The browser refuses the request if the preflight does not allow them.
+func TestPageThatCarriesHeaders(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	ctx := browser(t)
+	do(t, ctx, chromedp.Navigate(s.site))
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	status, err := chromedp.Run(ctx, chromedp.Evaluate[int](`fetch("`+s.base+subscribePath+`", {
+		method: "POST", body: JSON.stringify({email: "headers@example.org"}),
+		headers: {"Content-Type": "application/json", "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+			"baggage": "k=v", "sentry-trace": "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7", "HX-Request": "true",
+			"X-Requested-With": "XMLHttpRequest"},
+	}).then(answer => answer.status)`, chromedp.EvalAwaitPromise))
+	if err != nil || status != http.StatusAccepted {
+		t.Fatalf("status %d, %v", status, err)
+	}
+	newVisitor(s.base, "127.0.0.1").mail(t, "headers@example.org", 1)
 }
 
 func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {

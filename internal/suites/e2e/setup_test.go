@@ -23,6 +23,7 @@ import (
 type stack struct {
 	*devstack.Stack
 	base string
+	site string // the origin of the owner's pages, in the shared system
 	db   *testenv.Database
 	dir  string
 	logs *logWriter

@@ -3,6 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"sync"
 	"testing"
@@ -44,20 +47,26 @@ func startShared(t testing.TB) (*stack, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<!doctype html><title>The owner's site</title>")
+	}))
+	variables := with(generous, "SITE_ALLOWED_ORIGINS", site.URL)
+	// The sign-ups of all tests look alike: burst detection would hold some of them.
+	variables = with(with(variables, "UPSTASH_VECTOR_REST_URL", ""), "UPSTASH_VECTOR_REST_TOKEN", "")
 	s, err := devstack.Start(context.Background(), devstack.Options{
 		Root: root, Dir: dir, Binaries: built, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile},
-		// The sign-ups of all tests look alike: burst detection would hold some of them.
-		Variables: with(with(generous, "UPSTASH_VECTOR_REST_URL", ""), "UPSTASH_VECTOR_REST_TOKEN", ""),
+		Variables: variables,
 		Database:  &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword, KeeperPassword: db.KeeperPassword},
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	stop := func() {
+		site.Close()
 		owner.cleanUp()
 		_ = os.RemoveAll(dir)
 	}
-	return &stack{Stack: s, base: s.BaseURL, db: db}, stop, nil
+	return &stack{Stack: s, base: s.BaseURL, site: site.URL, db: db}, stop, nil
 }
 
 func closeShared() {
