@@ -49,7 +49,7 @@ type handler struct {
 // retryAfter is the Retry-After of a 503 and of a busy address. Loops retries by its own schedule.
 const retryAfter = 2 * time.Second
 
-// api serves Loops, which signs its calls, and servers with keys. Both need not come through CloudFront.
+// api serves Loops, which signs its calls, and servers with keys. Neither needs to come through the trusted proxy.
 func (h *handler) api(cfg httpapi.Config) *httpapi.API {
 	unavailable := func(cause error) *httpapi.Problem { return httpapi.Unavailable(retryAfter, cause) }
 	return httpapi.New(cfg,

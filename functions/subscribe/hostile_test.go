@@ -56,6 +56,7 @@ func TestForgedClientAddress(t *testing.T) {
 	forged := map[string]string{"x-origin-secret": strings.Repeat("0123456789abcdef", 2), "via": "1.1 abc.cloudfront.net (CloudFront)"}
 	for _, header := range []string{
 		"x-forwarded-for", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip",
+		"x-vercel-forwarded-for", "x-nf-client-connection-ip",
 	} {
 		forged[header] = "203.0.113.9"
 	}

@@ -143,11 +143,11 @@ func TestAKeyHasALimit(t *testing.T) {
 	expectResponse(t, "another key", functiontest.Serve(t, api, byKey(t, other, "jane@gmail.com", "198.18.0.0")), 202, `"accepted"`)
 }
 
-// TestServersPassCloudFront checks that a key is enough at the API's own address, and that nothing less is.
-func TestServersPassCloudFront(t *testing.T) {
+// TestServersPassTheProxy checks that a key is enough at the API's own address, and that nothing less is.
+func TestServersPassTheProxy(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
-	b.Variables["CLOUDFRONT_SECRET"] = strings.Repeat("c", 32)
+	b.Variables["PROXY_SECRET"] = strings.Repeat("c", 32)
 	text, _ := b.Key(apikey.SignUp)
 	api := b.Open(open).HTTP
 	expectResponse(t, "a key", functiontest.Serve(t, api, byKey(t, text, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)

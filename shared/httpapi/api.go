@@ -30,14 +30,14 @@ type Route struct {
 	Path string      // may end in pathID
 	GET  HandlerFunc // also handles HEAD, whose body is dropped
 	POST HandlerFunc
-	// AllowBypass also serves requests that did not come through the configured CloudFront distribution. It is for
+	// AllowBypass also serves requests that did not come through the trusted proxy. It is for
 	// routes that authenticate the client in another way or reveal nothing.
 	AllowBypass bool
 	// AllowBypassByKey does so for requests with a Bearer credential, which the handler verifies before all else.
 	AllowBypassByKey bool
 }
 
-// allowsBypass reports whether to serve a request that did not come through the configured CloudFront distribution.
+// allowsBypass reports whether to serve a request that did not come through the trusted proxy.
 func (r *Route) allowsBypass(request *Request) bool {
 	if r == nil {
 		return false
@@ -84,7 +84,7 @@ type mapping struct {
 
 // New returns an API with routes.
 func New(cfg Config, routes ...Route) *API {
-	return &API{config: cfg, proxy: newTrustedProxy(cfg.CloudFrontSecret), routes: routes}
+	return &API{config: cfg, proxy: newTrustedProxy(cfg), routes: routes}
 }
 
 // Routes lists the methods that have a handler with their paths, such as "GET /api/health", sorted.

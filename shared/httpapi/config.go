@@ -13,14 +13,17 @@ type Config struct {
 	// The web origins whose scripts may call the API, exactly as browsers send them. Empty: none; forms and servers
 	// need no entry.
 	AllowedOrigins Origins `env:"SITE_ALLOWED_ORIGINS" example:"https://www.example.org"`
-	// The secret that CloudFront sends in X-Origin-Secret, at least 32 characters; separate several with commas
-	// during a rotation. If set, only requests through CloudFront are served, and CloudFront names the visitor's
-	// network. Empty: no CloudFront.
-	CloudFrontSecret config.Sealed `env:"CLOUDFRONT_SECRET"`
+	// The secret that a trusted proxy (CloudFront, Cloudflare, Vercel, Netlify) sends in X-Origin-Secret, at least 32
+	// characters; separate several with commas during a rotation. If set, only requests through the proxy are served,
+	// and the proxy names the visitor's network. Empty: no proxy.
+	ProxySecret config.Sealed `env:"PROXY_SECRET"`
+	// The header in which that proxy sends the visitor's network address, such as CF-Connecting-IP, as docs/proxies.md
+	// lists them. It is read only together with the secret.
+	ProxyAddressHeader AddressHeader `env:"SITE_PROXY_ADDRESS_HEADER" envDefault:"CloudFront-Viewer-Address"`
 }
 
 // Validate implements the check of config.Env.Read.
-func (c Config) Validate() error { return validateSecrets(c.CloudFrontSecret) }
+func (c Config) Validate() error { return validateSecrets(c.ProxySecret) }
 
 // Origins is a list of web origins: scheme, host and a port that is not the scheme's default.
 type Origins []string

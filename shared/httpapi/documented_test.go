@@ -28,7 +28,7 @@ func TestEveryProblemIsDocumented(t *testing.T) {
 	} {
 		returned = append(returned, p.Type)
 	}
-	for method, api := range map[string]*API{"DELETE": newTestAPI(), "GET": newProxyAPI(t, proxySecret)} {
+	for method, api := range map[string]*API{"DELETE": newTestAPI(), "GET": newProxyAPI(t, proxySecret, "")} {
 		returned = append(returned, readProblem(t, api.Serve(t.Context(), newEvent(method, jsonPath))).Type)
 	}
 	slices.Sort(documented)

@@ -36,8 +36,8 @@ type Request struct {
 	Query    url.Values
 	Header   http.Header
 	// Client is the peer address of the TCP connection without a zone; an IPv4-mapped address is IPv4. It comes from
-	// the gateway, or from CloudFront if configured; no other header changes it. It is invalid if the gateway sent
-	// none.
+	// the gateway, or from the trusted proxy if there is one; no other header changes it. It is invalid if the gateway
+	// sent none.
 	Client    netip.Addr
 	UserAgent string // valid UTF-8, shortened to 512 bytes
 	Origin    string

@@ -132,7 +132,7 @@ func (e *environment) serve(ctx context.Context, event events.APIGatewayV2HTTPRe
 		Logger(ctx).ErrorContext(ctx, "request failed", "err", answer.Err)
 	}
 	if answer.Response.StatusCode == http.StatusForbidden { // only httpapi answers 403, and only for this reason
-		telemetry.SecurityEvent(ctx, "cloudfront_bypass")
+		telemetry.SecurityEvent(ctx, "proxy_bypass")
 	}
 	payload, err := json.Marshal(answer.Response)
 	return outcome{word: cmp.Or(answer.Outcome, "answered"), payload: payload, err: err, answer: &answer}

@@ -199,8 +199,8 @@ func TestFunctionThatDoesNotStart(t *testing.T) {
 		variables []string
 		told      []string
 	}{
-		"misconfigured": {[]string{"CLOUDFRONT_SECRET=" + canaryAddress, "SITE_ALLOWED_ORIGINS=*", "LOG_LEVEL=" + canaryToken, "SENTRY_DSN=" + canaryToken},
-			[]string{"CLOUDFRONT_SECRET: ", "SITE_ALLOWED_ORIGINS: ", "OTHER: ", "LOG_LEVEL: ", "SENTRY_DSN: "}},
+		"misconfigured": {[]string{"PROXY_SECRET=" + canaryAddress, "SITE_ALLOWED_ORIGINS=*", "LOG_LEVEL=" + canaryToken, "SENTRY_DSN=" + canaryToken},
+			[]string{"PROXY_SECRET: ", "SITE_ALLOWED_ORIGINS: ", "OTHER: ", "LOG_LEVEL: ", "SENTRY_DSN: "}},
 		"panicking": {nil, []string{"panic: no luck [address]"}},
 		"empty":     {nil, []string{"neither HTTP nor Event"}},
 		"web":       {[]string{"SECRETS_ARN=arn:aws:secretsmanager:eu-central-1:123456789012:secret:app"}, []string{"secret:app", "AWS_ACCESS_KEY_ID"}},

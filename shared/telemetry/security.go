@@ -25,7 +25,7 @@ var SecurityReasons = map[string]string{
 	"key_invalid":             "A server's key that is malformed, forged, unknown or revoked",
 	"key_scope":               "A server's key without the scope that the request takes",
 	"key_in_page":             "A server's key that a page sends",
-	"cloudfront_bypass":       "A request that did not come through CloudFront, where the site requires it",
+	"proxy_bypass":            "A request that did not come through the trusted proxy, where the site has one",
 	"private_address_blocked": "A call to a configured URL that resolves to a private address",
 	"operator_action":         "An action of the operator: a migration, or a ledger event written by the operator's tool",
 }

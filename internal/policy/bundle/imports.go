@@ -85,7 +85,7 @@ var cryptography = map[string]bool{
 	"crypto/hmac": true, "crypto/sha256": true, // links, pseudonyms, webhooks; seals and checksums
 	"crypto/pbkdf2": true, // the verifier of a role's password (SCRAM)
 	"crypto/rand":   true,
-	"crypto/subtle": true, // CloudFront's secret
+	"crypto/subtle": true, // a trusted proxy's secret
 	"crypto/tls":    true, "crypto/x509": true,
 }
 

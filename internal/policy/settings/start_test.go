@@ -113,7 +113,7 @@ func outside(t *testing.T) map[string]string {
 		"KEEPER_DATABASE_PASSWORD": db.KeeperPassword,
 		"REDIS_URL":                redis.URL,
 		"TOKEN_KEYS_CONFIRM":       key, "TOKEN_KEYS_UNSUBSCRIBE": key, "TOKEN_KEYS_PRIVACY": key, "TOKEN_KEYS_SERVER": key, "OUTBOX_KEYS": key,
-		"CLOUDFRONT_SECRET": strings.Repeat("c", 32), "CAPTCHA_SECRET": "secret", "LOOPS_API_KEY": "key", "LOOPS_SIGNING_SECRET": devstack.LoopsSigningSecret, "GA4_API_SECRET": "secret",
+		"PROXY_SECRET": strings.Repeat("c", 32), "CAPTCHA_SECRET": "secret", "LOOPS_API_KEY": "key", "LOOPS_SIGNING_SECRET": devstack.LoopsSigningSecret, "GA4_API_SECRET": "secret",
 		"UPSTASH_VECTOR_REST_TOKEN": "token", "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T/B/x",
 		"DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/x", "WEBHOOK_SECRETS": devstack.WebhookSecret,
 		"ERROR_WEBHOOK_URL": "https://errors.example.org/", "ERROR_WEBHOOK_SECRETS": devstack.WebhookSecret,

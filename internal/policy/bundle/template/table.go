@@ -107,7 +107,7 @@ var secrets = []secret{
 	{ID: "ConnectionsSecretArn", Condition: "HasConnectionsSecret", Variables: []string{
 		"DATABASE_URL", "SENTRY_DSN", "ERROR_WEBHOOK_URL", "ERROR_WEBHOOK_SECRETS",
 	}},
-	{ID: "ApiSecretArn", Condition: "HasApiSecret", Variables: []string{"REDIS_URL", "CLOUDFRONT_SECRET"}},
+	{ID: "ApiSecretArn", Condition: "HasApiSecret", Variables: []string{"REDIS_URL", "PROXY_SECRET"}},
 	{ID: "CaptchaSecretArn", Condition: "HasCaptchaSecret", Variables: []string{"CAPTCHA_SECRET"}},
 	{ID: "NotificationsSecretArn", Condition: "HasNotificationsSecret", Variables: []string{"SLACK_WEBHOOK_URL", "DISCORD_WEBHOOK_URL", "WEBHOOK_SECRETS"}},
 	{ID: "IntegrationsSecretArn", Condition: "HasIntegrationsSecret", Variables: []string{"LOOPS_API_KEY", "GA4_API_SECRET", "UPSTASH_VECTOR_REST_TOKEN"}},
