@@ -60,6 +60,14 @@ func TestExcusedViolations(t *testing.T) {
 			a.h.Journal[e.ID] = true
 			a.h.Deliveries = slices.DeleteFunc(a.h.Deliveries, func(d delivery) bool { return d.ID == later.ID })
 		},
+		"the message about an erasure, after another one": func(t *testing.T, a *author) {
+			returns := uuid.New()
+			claims := a.activate(returns, "goes@example.org")
+			e := a.step(opErase, "goes@example.org", claims, event{Kind: kindErased, Outcome: "erased", From: "active", To: "erased"})
+			a.h.Journal[e.ID] = true
+			a.h.Deliveries = slices.DeleteFunc(a.h.Deliveries, func(d delivery) bool { return d.SubscriberID == returns })
+			a.delivery(e, "change", "expanded")
+		},
 		"a link that has expired": func(t *testing.T, a *author) {
 			a.call(call{Op: opLook, Claims: token.Claims{Purpose: token.Erase, Expires: a.now.Add(-time.Hour)}, Status: 410})
 		},

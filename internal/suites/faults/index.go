@@ -125,9 +125,12 @@ func (x *index) restore(m email) {
 	}
 }
 
-// erasure returns the first erasure of a person after an event of theirs; false if there was none. It deletes the
-// messages that the event caused.
+// erasure returns the erasure that deletes the messages of an event: the first one of that address after it; false if there was
+// none. The messages of an erasure stay, because a later one no longer knows whose they were.
 func (x *index) erasure(e event) (event, bool) {
+	if e.Kind == kindErased {
+		return event{}, false
+	}
 	all := x.byAddress[x.address(e.SubscriberID)]
 	i := slices.IndexFunc(all, func(other event) bool { return other.Kind == kindErased && e.before(other) })
 	if i < 0 {
