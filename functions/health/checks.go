@@ -46,7 +46,7 @@ func (o *observed) set(change func(o *observed)) {
 }
 
 // schemaVersion is the schema version that this release needs. A test compares it with the newest migration.
-const schemaVersion = 7
+const schemaVersion = 9
 
 var (
 	errReadOnly  = errors.New("the server is read-only")
