@@ -96,8 +96,9 @@ func name(url string) string {
 
 // Send sends an event. id is the delivery's, the same at every attempt. The error is a *outbox.Failure.
 func (e *Endpoint) Send(ctx context.Context, id string, event Event) error {
-	texts := map[string]string{"event_id": event.EventID, "subscriber_id": event.SubscriberID}
+	texts := map[string]string{}
 	maps.Copy(texts, event.Data)
+	maps.Copy(texts, map[string]string{"event_id": event.EventID, "subscriber_id": event.SubscriberID}) // no member of Data replaces them
 	data := map[string]any{}
 	for name, value := range texts {
 		if value != "" {
