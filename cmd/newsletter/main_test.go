@@ -237,6 +237,7 @@ SITE_NAME: required, but not set (example: The Jane Letter)
 SITE_POSTAL_ADDRESS: required, but not set (example: 1 Main St\n12345 Town)
 SITE_PUBLIC_URL: required, but not set (example: https://api.example.org)
 TOKEN_KEYS_UNSUBSCRIBE: required, but not set
+TOKEN_KEYS_SERVER: required, but not set
 `
 	if err == nil || string(output) != want {
 		t.Errorf("%v: %s", err, output)

@@ -76,8 +76,8 @@ func Open(ctx context.Context, env *config.Env, now func() time.Time) (*Installa
 	dbConfig, keyConfig, vault := postgres.ReadKeeperConfig(env), config.Read[pseudonym.Config](env), outbox.ReadVault(env)
 	anchorConfig, journalConfig := config.Read[anchor.Config](env), config.Read[journal.Config](env)
 	cfg, privacyConfig, controller, declared := config.Read[Config](env), config.Read[privacy.Config](env), catalog.Read(env).Footer, readSources(env)
-	fields, keys := config.Read[field.Config](env).Declarations(), apikey.ReadRing(env)
-	public, unsubscribe := config.Read[httpapi.LinkConfig](env), token.ReadRing(env, token.Unsubscribe)
+	fields := config.Read[field.Config](env).Declarations()
+	public, unsubscribe, keys := config.Read[httpapi.LinkConfig](env), token.ReadRing(env, token.Unsubscribe), apikey.ReadRing(env)
 	if err := env.Err(); err != nil {
 		return nil, err
 	}
