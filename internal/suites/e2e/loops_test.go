@@ -1,6 +1,9 @@
 package e2e
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestLeavingAtLoops checks that a subscriber who leaves by a link in an issue that Loops sent is unsubscribed here, by an
 // event of the ledger whose actor is the provider, without an echo to Loops; and that a contact that the owner deletes stays
@@ -31,6 +34,10 @@ func TestLeavingAtLoops(t *testing.T) {
 	if n := s.count(t, `ledger_events where kind = 'subscription.unsubscribed' and actor = 'provider' and channel = 'loops'
 		and subscriber_id = (select id from subscribers where email = 'jane.leaves@example.org')`); n != 1 {
 		t.Errorf("%d events of jane's unsubscribe", n)
+	}
+	proof := s.operator(t, "consent", "proof", "jane.leaves@example.org")
+	if _, withdrawn, _ := strings.Cut(proof, "Withdrew the consent"); !strings.Contains(withdrawn, "channel          loops") {
+		t.Errorf("the proof of consent lacks the withdrawal:\n%s", proof)
 	}
 	for _, c := range s.Fakes.Loops.Contacts() {
 		if c.Subscribed {
