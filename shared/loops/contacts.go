@@ -77,8 +77,11 @@ func (l *Client) Subscribe(ctx context.Context, p Subscriber) (outbox.Outcome, e
 		if contact.UserID != "" {
 			change.UserID = ""
 		}
-		if !contact.Subscribed {
+		switch {
+		case !contact.Subscribed:
 			change.Subscribed = new(true)
+		case !p.Returning && l.onAnyList(contact): // the subscriber may have left one of the others
+			change.MailingLists = nil
 		}
 	}
 	if err := l.createProperties(ctx, change.properties); err != nil {
@@ -149,10 +152,15 @@ func (l *Client) Check(ctx context.Context, email string) (outbox.Outcome, error
 		return outbox.Absent, nil
 	case !contact.Subscribed:
 		return outbox.Unsubscribed, nil
-	case len(l.config.MailingLists) == 0 || slices.ContainsFunc(l.config.MailingLists, func(id string) bool { return contact.MailingLists[id] }):
+	case len(l.config.MailingLists) == 0 || l.onAnyList(contact):
 		return outbox.Subscribed, nil
 	}
 	return outbox.Unsubscribed, nil
+}
+
+// onAnyList reports whether a contact is on a configured mailing list.
+func (l *Client) onAnyList(contact *Contact) bool {
+	return slices.ContainsFunc(l.config.MailingLists, func(id string) bool { return contact.MailingLists[id] })
 }
 
 // Delete deletes a contact by address, or by subscriber id if Email is empty. The error is a *outbox.Failure.

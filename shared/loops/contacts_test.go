@@ -40,6 +40,25 @@ func TestContactFollowsASubscription(t *testing.T) {
 	}
 }
 
+// TestAListThatASubscriberLeft checks that a later change of a subscription puts no contact back on a list.
+func TestAListThatASubscriberLeft(t *testing.T) {
+	b := setup(t, "list1", "list2")
+	p := Subscriber{Email: jane, SubscriberID: id}
+	b.expect(outbox.Subscribed)(b.Subscribe(t.Context(), p))
+	contact := b.contact()
+	contact.MailingLists = map[string]bool{"list2": true}
+	b.fake.Put(contact)
+	b.expect(outbox.Subscribed)(b.Subscribe(t.Context(), p))
+	if c := b.contact(); !maps.Equal(c.MailingLists, map[string]bool{"list2": true}) {
+		t.Errorf("%+v", c)
+	}
+	p.Returning = true
+	b.expect(outbox.Subscribed)(b.Subscribe(t.Context(), p))
+	if c := b.contact(); len(c.MailingLists) != 2 {
+		t.Errorf("who signed up again: %+v", c)
+	}
+}
+
 func TestDeletingBySubscriberID(t *testing.T) {
 	b := setup(t)
 	b.expect(outbox.Subscribed)(b.Subscribe(t.Context(), Subscriber{Email: jane, SubscriberID: id}))
