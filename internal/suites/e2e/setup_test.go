@@ -122,6 +122,11 @@ var generous = map[string]string{
 	"LIMITS_PRIVACY": "5000/10m@host,9000/1h@site",
 }
 
+// withoutBursts returns variables without burst detection, which would hold some of many sign-ups that look alike.
+func withoutBursts(variables map[string]string) map[string]string {
+	return with(with(variables, "UPSTASH_VECTOR_REST_URL", ""), "UPSTASH_VECTOR_REST_TOKEN", "")
+}
+
 func (s *stack) query(t testing.TB, into any, sql string, args ...any) {
 	t.Helper()
 	conn := s.db.Conn(t)

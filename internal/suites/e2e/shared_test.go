@@ -50,12 +50,9 @@ func startShared(t testing.TB) (*stack, func(), error) {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "<!doctype html><title>The owner's site</title>")
 	}))
-	variables := with(generous, "SITE_ALLOWED_ORIGINS", site.URL)
-	// The sign-ups of all tests look alike: burst detection would hold some of them.
-	variables = with(with(variables, "UPSTASH_VECTOR_REST_URL", ""), "UPSTASH_VECTOR_REST_TOKEN", "")
 	s, err := devstack.Start(context.Background(), devstack.Options{
 		Root: root, Dir: dir, Binaries: built, Redis: &devstack.Redis{URL: redis.URL, CAFile: redis.CAFile},
-		Variables: variables,
+		Variables: withoutBursts(with(generous, "SITE_ALLOWED_ORIGINS", site.URL)),
 		Database:  &devstack.Database{AppURL: db.AppURL, AdminURL: db.AdminURL, CAFile: db.CAFile, AppPassword: db.AppPassword, KeeperPassword: db.KeeperPassword},
 	})
 	if err != nil {
