@@ -54,7 +54,7 @@ func TestInvalidKeysHaveOneAnswer(t *testing.T) {
 	b.Variables["LIMITS_SUBSCRIBE"] = "1/10m@host"
 	api, before := b.Open(open).HTTP, b.CountRows()
 	for name, text := range map[string]string{
-		"none": "", "no key": "abc", "truncated": valid[:len(valid)-5], "forged": string(forged), "of another ring": foreign,
+		"no key": "nlk_abc", "truncated": valid[:len(valid)-5], "forged": string(forged), "of another ring": foreign,
 		"minted with a leaked ring": leaked, "minted for an id with a leaked ring": again, "revoked": revoked,
 	} {
 		got := functiontest.Serve(t, api, byKey(t, text, "jane@example.org", "203.0.113.7"))
@@ -68,6 +68,22 @@ func TestInvalidKeysHaveOneAnswer(t *testing.T) {
 	expectResponse(t, "valid", functiontest.Serve(t, api, byKey(t, valid, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
 	b.Exec(`update api_keys set revoked_at = now() where id = $1::uuid`, key.ID.String())
 	expectResponse(t, "revoked since", functiontest.Serve(t, api, byKey(t, valid, "joe@example.org", "203.0.113.8")), 401, "invalid-key")
+}
+
+// TestOtherCredentialsAreIgnored checks that what a page's library sends of its own site refuses no visitor, and lets nobody
+// name one.
+func TestOtherCredentialsAreIgnored(t *testing.T) {
+	t.Parallel()
+	b := functiontest.New(t)
+	api := b.Open(open).HTTP
+	for i, credential := range []string{"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x", "Bearer", "Basic bmxrXw==", "nlk_x", ""} {
+		event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
+		event.Headers["authorization"], event.Headers["origin"] = credential, "https://www.example.org"
+		expectResponse(t, credential, functiontest.Serve(t, api, event), http.StatusAccepted, `"accepted"`)
+		named := byKey(t, "", fmt.Sprintf("jane%d@example.org", i), "203.0.113.7")
+		named.Headers["authorization"] = credential
+		expectResponse(t, credential+", with a visitor", functiontest.Serve(t, api, named), http.StatusUnprocessableEntity, `"#/visitor"`)
+	}
 }
 
 func TestWhatAKeyDoesNotAllow(t *testing.T) {

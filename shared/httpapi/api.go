@@ -33,7 +33,7 @@ type Route struct {
 	// AllowBypass also serves requests that did not come through the trusted proxy. It is for
 	// routes that authenticate the client in another way or reveal nothing.
 	AllowBypass bool
-	// AllowBypassByKey does so for requests with a Bearer credential, which the handler verifies before all else.
+	// AllowBypassByKey does so for requests with a server's key, which the handler verifies before all else.
 	AllowBypassByKey bool
 }
 
@@ -42,7 +42,7 @@ func (r *Route) allowsBypass(request *Request) bool {
 	if r == nil {
 		return false
 	}
-	_, sent := request.Bearer()
+	_, sent := request.ServerKey()
 	return r.AllowBypass || r.AllowBypassByKey && sent
 }
 

@@ -5,15 +5,20 @@ import (
 	"strings"
 )
 
-// Bearer returns the credential of an Authorization header with the scheme Bearer (RFC 6750), and whether there is one.
-// Other schemes, which a browser sends by itself to a protected site, are not looked at. The header is no part of
-// Header, so that no handler, log or report contains it by mistake.
-func (r *Request) Bearer() (credential string, sent bool) {
+// serverKeyPrefix begins every key of a server (see shared/apikey).
+const serverKeyPrefix = "nlk_"
+
+// ServerKey returns the server's key of an Authorization header with the scheme Bearer (RFC 6750), and whether there is one.
+// Other credentials are not looked at: a browser or a page's library sends those of its own site with every request, and
+// must not refuse a visitor by them. The header is no part of Header, so that no handler, log or report contains it by
+// mistake.
+func (r *Request) ServerKey() (key string, sent bool) {
 	scheme, credential, _ := strings.Cut(r.authorization.Reveal(), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	credential = strings.TrimSpace(credential)
+	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(credential, serverKeyPrefix) {
 		return "", false
 	}
-	return strings.TrimSpace(credential), true
+	return credential, true
 }
 
 // Unauthorized returns the 401 for a missing key, and for one that is malformed, forged, unknown or revoked.

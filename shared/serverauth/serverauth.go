@@ -21,7 +21,7 @@ import (
 // Authenticate returns the key of a request, or nil if it has none. It notes the key's id in the log line, and never the
 // key. The error is a 401; a 403 for a key without the scope, and for one that a page sends; or keyring.ErrReload.
 func Authenticate(ctx context.Context, r *httpapi.Request, ring *apikey.Ring, scope apikey.Scopes) (*apikey.Key, error) {
-	text, sent := r.Bearer()
+	text, sent := r.ServerKey()
 	if !sent {
 		return nil, nil //nolint:nilnil // no key
 	}
