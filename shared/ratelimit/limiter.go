@@ -123,9 +123,9 @@ type deadline struct {
 // Deadline implements context.Context.
 func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
-// counterKey returns where a call counts. A key has a log of its own. Otherwise the log is that of the call's site and endpoint, in which policies for hosts
-// count only the host's calls; without a policy for sites, it is a log of the host. Log names contain pseudonyms, never
-// an address.
+// counterKey returns where a call counts. A server's key has a log of its own. Otherwise the log is that of the call's site
+// and endpoint, in which policies for hosts count only the host's calls; without a policy for sites, it is a log of the
+// host. Log names contain pseudonyms and ids of keys, never an address.
 //
 // A name has 64 bits of the pseudonym: among a million networks, two share a log with a probability of 1 in 30 million,
 // and the shorter key costs Redis less. Hosts of one site never collide, and their numbers do not reveal their
