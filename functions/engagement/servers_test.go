@@ -12,7 +12,6 @@ import (
 
 	"newsletter/internal/fixtures/functiontest"
 	"newsletter/shared/apikey"
-	"newsletter/shared/httpapi"
 )
 
 // call returns a request of a server. A body is posted.
@@ -24,13 +23,6 @@ func call(t *testing.T, sample, key, body string) events.APIGatewayV2HTTPRequest
 		event.Body, event.IsBase64Encoded = body, false
 	}
 	return event
-}
-
-func expectResponse(t *testing.T, what string, got httpapi.Result, status int, part string) {
-	t.Helper()
-	if got.Response.StatusCode != status || !strings.Contains(got.Response.Body, part) {
-		t.Errorf("%s: %d %s %v, want %d with %q", what, got.Response.StatusCode, got.Response.Body, got.Err, status, part)
-	}
 }
 
 func report(email, reason string) string {
@@ -53,7 +45,7 @@ func TestReportsEndSubscriptions(t *testing.T) {
 	accepted := strings.Repeat(`{"status":"accepted"},`, 5)
 	var before map[string]int
 	for i := range 2 {
-		expectResponse(t, "a list", functiontest.Serve(t, api, call(t, "suppressions", text, body)), 200, `{"results":[`+accepted+`{"status":"refused",`)
+		functiontest.ExpectResponse(t, "a list", functiontest.Serve(t, api, call(t, "suppressions", text, body)), 200, `{"results":[`+accepted+`{"status":"refused",`)
 		if i == 0 {
 			before = b.CountRows()
 		}
@@ -78,7 +70,7 @@ func TestGravestReportCounts(t *testing.T) {
 	b.Activate("jane@example.org")
 	text, _ := b.Key(apikey.Suppressions)
 	body := `{"suppressions":[` + report("jane@example.org", "unsubscribed") + "," + report("Jane@example.org", "complained") + `]}`
-	expectResponse(t, "both", functiontest.Serve(t, b.Open(open).HTTP, call(t, "suppressions", text, body)), 200, "accepted")
+	functiontest.ExpectResponse(t, "both", functiontest.Serve(t, b.Open(open).HTTP, call(t, "suppressions", text, body)), 200, "accepted")
 	expect(b, `select reason from suppressions`, "complaint")
 }
 
@@ -91,11 +83,11 @@ func TestNewerConsentStays(t *testing.T) {
 	api := b.Open(open).HTTP
 	for at, want := range map[string]string{"2020-01-31T12:00:00Z": "active"} {
 		body := `{"email":"jane@example.org","reason":"unsubscribed","at":"` + at + `"}`
-		expectResponse(t, at, functiontest.Serve(t, api, call(t, "suppressions", text, body)), 200, `{"results":[{"status":"accepted"}]}`)
+		functiontest.ExpectResponse(t, at, functiontest.Serve(t, api, call(t, "suppressions", text, body)), 200, `{"results":[{"status":"accepted"}]}`)
 		expect(b, `select status from subscribers`, want)
 	}
 	body := `{"email":"jane@example.org","reason":"unsubscribed","at":"2099-01-31T12:00:00Z"}`
-	expectResponse(t, "the future", functiontest.Serve(t, api, call(t, "suppressions", text, body)), 200, "accepted")
+	functiontest.ExpectResponse(t, "the future", functiontest.Serve(t, api, call(t, "suppressions", text, body)), 200, "accepted")
 	expect(b, `select status from subscribers`, "unsubscribed")
 }
 
@@ -138,7 +130,7 @@ func TestWrongReports(t *testing.T) {
 		`{"email":"jane@example.org","reason":"bounced","at":"yesterday"}`:                                               "#/at",
 		`{"email":"jane@example.org","reason":"bounced","more":1}`:                                                       "#/more",
 	} {
-		expectResponse(t, body[:min(60, len(body))], functiontest.Serve(t, api, call(t, "suppressions", text, body)), 422, `"pointer":"`+pointer+`"`)
+		functiontest.ExpectResponse(t, body[:min(60, len(body))], functiontest.Serve(t, api, call(t, "suppressions", text, body)), 422, `"pointer":"`+pointer+`"`)
 	}
 	b.ExpectRows(before)
 }
@@ -159,19 +151,19 @@ func TestServersNeedTheirKey(t *testing.T) {
 		"look-up": func(k string) events.APIGatewayV2HTTPRequest { return lookUp(t, k, jane.SubscriberID.String()) },
 	}
 	for name, request := range requests {
-		expectResponse(t, name, functiontest.Serve(t, api, request(valid)), 200, "")
+		functiontest.ExpectResponse(t, name, functiontest.Serve(t, api, request(valid)), 200, "")
 	}
 	before := b.CountRows()
 	b.Exec(`update api_keys set revoked_at = now() where id = $1::uuid`, key.ID.String())
 	signUp, _ := b.Key(apikey.SignUp)
 	for name, request := range requests {
 		for what, text := range map[string]string{"none": "", "forged": valid[:len(valid)-1], "leaked ring": leaked, "another ring": foreign, "revoked": valid} {
-			expectResponse(t, name+", "+what, functiontest.Serve(t, api, request(text)), 401, "invalid-key")
+			functiontest.ExpectResponse(t, name+", "+what, functiontest.Serve(t, api, request(text)), 401, "invalid-key")
 		}
-		expectResponse(t, name+", another scope", functiontest.Serve(t, api, request(signUp)), 403, "missing-scope")
+		functiontest.ExpectResponse(t, name+", another scope", functiontest.Serve(t, api, request(signUp)), 403, "missing-scope")
 		without := request("")
 		delete(without.Headers, "authorization")
-		expectResponse(t, name+", no header", functiontest.Serve(t, api, without), 401, "invalid-key")
+		functiontest.ExpectResponse(t, name+", no header", functiontest.Serve(t, api, without), 401, "invalid-key")
 	}
 	b.ExpectRows(before)
 }
@@ -199,14 +191,14 @@ func TestLookUp(t *testing.T) {
 		jane+" "+key.ID.String()+" active")
 	other := lookUp(t, text, jane)
 	other.RouteKey, other.RequestContext.RouteKey, other.RawPath = "$default", "$default", "/news"+other.RawPath+"/"
-	expectResponse(t, "below a base path", functiontest.Serve(t, api, other), 200, jane)
+	functiontest.ExpectResponse(t, "below a base path", functiontest.Serve(t, api, other), 200, jane)
 	before := b.CountRows()
 	for _, id := range []string{uuid.NewString(), "jane", "%00"} {
-		expectResponse(t, id, functiontest.Serve(t, api, lookUp(t, text, id)), 404, "not-found")
+		functiontest.ExpectResponse(t, id, functiontest.Serve(t, api, lookUp(t, text, id)), 404, "not-found")
 	}
 	b.ExpectRows(before)
 	b.Exec(`insert into suppressions (email_hmac, mailbox_hmac, key_id, reason, created_at) select email_hmac, mailbox_hmac, key_id, 'restriction', now() from identities`)
-	expectResponse(t, "restricted", functiontest.Serve(t, api, lookUp(t, text, jane)), 200, `{"id":"`+jane+`","state":"restricted","source":{}}`)
+	functiontest.ExpectResponse(t, "restricted", functiontest.Serve(t, api, lookUp(t, text, jane)), 200, `{"id":"`+jane+`","state":"restricted","source":{}}`)
 }
 
 func TestLookUpsAreLimited(t *testing.T) {
@@ -229,6 +221,6 @@ func TestServersWithoutADatabase(t *testing.T) {
 	text, _ := b.Key(apikey.Read | apikey.Suppressions)
 	b.Variables["DATABASE_URL"] = "postgres://app:password@127.0.0.1:1/newsletter"
 	api := b.Open(open).HTTP
-	expectResponse(t, "a report", functiontest.Serve(t, api, call(t, "suppressions", text, report("jane@example.org", "bounced"))), 503, "service-unavailable")
-	expectResponse(t, "a look-up", functiontest.Serve(t, api, lookUp(t, text, uuid.NewString())), 503, "service-unavailable")
+	functiontest.ExpectResponse(t, "a report", functiontest.Serve(t, api, call(t, "suppressions", text, report("jane@example.org", "bounced"))), 503, "service-unavailable")
+	functiontest.ExpectResponse(t, "a look-up", functiontest.Serve(t, api, lookUp(t, text, uuid.NewString())), 503, "service-unavailable")
 }

@@ -38,13 +38,6 @@ func serveJSON(t *testing.T, api *httpapi.API, email, token string) httpapi.Resu
 	return functiontest.Serve(t, api, post(t, signUpJSON(email, token)))
 }
 
-func expectResponse(t *testing.T, what string, got httpapi.Result, status int, part string) {
-	t.Helper()
-	if got.Response.StatusCode != status || !strings.Contains(got.Response.Body, part) || got.Err != nil {
-		t.Errorf("%s: %d %s %v, want %d with %q", what, got.Response.StatusCode, got.Response.Body, got.Err, status, part)
-	}
-}
-
 func TestCaptchaInEveryState(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
@@ -55,16 +48,16 @@ func TestCaptchaInEveryState(t *testing.T) {
 	before := b.CountRows()
 	for _, email := range []string{"active@example.org", "pending@example.org", "nobody@example.org"} {
 		const pointer = `"pointer":"#/captcha_token"`
-		expectResponse(t, "no response", functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 422, pointer)
-		expectResponse(t, "a wrong response", serveJSON(t, api, email, "made.up"), 422, pointer)
+		functiontest.ExpectResponse(t, "no response", functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 422, pointer)
+		functiontest.ExpectResponse(t, "a wrong response", serveJSON(t, api, email, "made.up"), 422, pointer)
 		elsewhere := fake.Solve(devstack.SolvedChallenge{Hostname: "evil.example.net", Action: "sign-up"})
-		expectResponse(t, "solved elsewhere", serveJSON(t, api, email, elsewhere), 422, pointer)
+		functiontest.ExpectResponse(t, "solved elsewhere", serveJSON(t, api, email, elsewhere), 422, pointer)
 	}
 	b.ExpectRows(before)
 	for i, email := range []string{"active@example.org", "pending@example.org", "nobody@example.org"} {
 		token := solve(fake)
-		expectResponse(t, email, serveJSON(t, api, email, token), 202, `"accepted"`)
-		expectResponse(t, email+", the same response again", serveJSON(t, api, email, token), 422, "captcha_token")
+		functiontest.ExpectResponse(t, email, serveJSON(t, api, email, token), 202, `"accepted"`)
+		functiontest.ExpectResponse(t, email+", the same response again", serveJSON(t, api, email, token), 422, "captcha_token")
 		if calls := len(fake.Requests()); calls != 6+2*(i+1) {
 			t.Errorf("%s: the provider was called %d times", email, calls)
 		}
@@ -83,9 +76,9 @@ func TestCaptchaFieldNames(t *testing.T) {
 		event := functiontest.SampleHTTP(t, "subscribe", "form", "")
 		event.IsBase64Encoded = false
 		event.Body = url.Values{"email": {"jane@example.org"}, name: {solve(fake)}}.Encode()
-		expectResponse(t, name, functiontest.Serve(t, api, event), 202, "<html")
+		functiontest.ExpectResponse(t, name, functiontest.Serve(t, api, event), 202, "<html")
 		event.Body = url.Values{"email": {"jane@example.org"}, name: {""}}.Encode()
-		expectResponse(t, name+", empty", functiontest.Serve(t, api, event), 422, "CAPTCHA")
+		functiontest.ExpectResponse(t, name+", empty", functiontest.Serve(t, api, event), 422, "CAPTCHA")
 	}
 }
 
@@ -97,13 +90,13 @@ func TestVerifierUnavailable(t *testing.T) {
 	failure := devstack.CaptchaAnswer{Status: http.StatusBadGateway}
 	fake.Fail(failure, failure, failure, failure, failure, failure)
 	api := b.Open(open).HTTP
-	expectResponse(t, "a person", serveJSON(t, api, "jane@example.org", "token"), 202, `"accepted"`)
+	functiontest.ExpectResponse(t, "a person", serveJSON(t, api, "jane@example.org", "token"), 202, `"accepted"`)
 	held := serveJSON(t, api, "joe@yopmail.com", "token")
-	expectResponse(t, "a disposable address", held, 202, `"accepted"`)
+	functiontest.ExpectResponse(t, "a disposable address", held, 202, `"accepted"`)
 	for i := range 3 { // the stricter limit is five
-		expectResponse(t, "more people", serveJSON(t, api, fmt.Sprintf("jack%d@example.org", i), "token"), 202, `"accepted"`)
+		functiontest.ExpectResponse(t, "more people", serveJSON(t, api, fmt.Sprintf("jack%d@example.org", i), "token"), 202, `"accepted"`)
 	}
-	expectResponse(t, "above the stricter limit", serveJSON(t, api, "jim@example.org", "token"), 429, "quota-exceeded")
+	functiontest.ExpectResponse(t, "above the stricter limit", serveJSON(t, api, "jim@example.org", "token"), 429, "quota-exceeded")
 	if n := b.Strings(`select count(*)::text from subscribers`)[0]; n != "5" {
 		t.Errorf("%s subscribers", n)
 	}
@@ -127,7 +120,7 @@ func TestDomains(t *testing.T) {
 	var first string
 	for _, email := range []string{"active@bücher.de", "nobody@bücher.de", "nobody@mail.xn--bcher-kva.de"} {
 		got := functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`))
-		expectResponse(t, email, got, 422, `"pointer":"#/email"`)
+		functiontest.ExpectResponse(t, email, got, 422, `"pointer":"#/email"`)
 		if first == "" {
 			first = got.Response.Body
 		}
@@ -135,11 +128,11 @@ func TestDomains(t *testing.T) {
 			t.Errorf("%s: %s, others %s", email, got.Response.Body, first)
 		}
 	}
-	expectResponse(t, "a disposable address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Disposable")
+	functiontest.ExpectResponse(t, "a disposable address", functiontest.Serve(t, api, post(t, `{"email":"joe@a.yopmail.com"}`)), 422, "Disposable")
 	b.ExpectRows(before)
 
 	b.Variables["SIGNUP_DISPOSABLE_DOMAINS"] = "hold"
-	expectResponse(t, "held", functiontest.Serve(t, b.Open(open).HTTP, post(t, `{"email":"joe@yopmail.com"}`)), 202, `"accepted"`)
+	functiontest.ExpectResponse(t, "held", functiontest.Serve(t, b.Open(open).HTTP, post(t, `{"email":"joe@yopmail.com"}`)), 202, `"accepted"`)
 	got := b.Strings(`select kind || ':' || hold_reason from outbox where state = 'held'`)
 	if strings.Join(got, " ") != "email.confirm:disposable" {
 		t.Errorf("held: %v", got)
@@ -153,7 +146,7 @@ func TestHeldSignUpMustBeConfirmed(t *testing.T) {
 	b.Variables["SIGNUP_DOUBLE_OPT_IN"], b.Variables["SIGNUP_DISPOSABLE_DOMAINS"] = "false", "hold"
 	api := b.Open(open).HTTP
 	for _, email := range []string{"joe@yopmail.com", "jane@example.org"} {
-		expectResponse(t, email, functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 202, `"accepted"`)
+		functiontest.ExpectResponse(t, email, functiontest.Serve(t, api, post(t, `{"email":"`+email+`"}`)), 202, `"accepted"`)
 	}
 	b.ExpectState("jane@example.org active, joe@yopmail.com pending", "requested:confirmation_queued, requested:activated", "email.confirm held: disposable, change")
 }

@@ -27,7 +27,7 @@ func TestServerSignsAVisitorUp(t *testing.T) {
 	t.Parallel()
 	b := functiontest.New(t)
 	text, key := b.Key(apikey.SignUp)
-	expectResponse(t, "by key", functiontest.Serve(t, b.Open(open).HTTP, byKey(t, text, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
+	functiontest.ExpectResponse(t, "by key", functiontest.Serve(t, b.Open(open).HTTP, byKey(t, text, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
 	b.ExpectState("jane@example.org pending", "requested:confirmation_queued", "email.confirm") // double opt-in stays
 	got := b.Strings(`select host(c.ip) || ' ' || c.user_agent || ' ' || e.channel || ' ' || (e.data ->> 'key_id')
 		from ledger_events e join event_context c on c.event_id = e.id`)
@@ -58,16 +58,16 @@ func TestInvalidKeysHaveOneAnswer(t *testing.T) {
 		"minted with a leaked ring": leaked, "minted for an id with a leaked ring": again, "revoked": revoked,
 	} {
 		got := functiontest.Serve(t, api, byKey(t, text, "jane@example.org", "203.0.113.7"))
-		expectResponse(t, name, got, http.StatusUnauthorized, `"type":"urn:newsletter:problem:invalid-key"`)
+		functiontest.ExpectResponse(t, name, got, http.StatusUnauthorized, `"type":"urn:newsletter:problem:invalid-key"`)
 		if got.Response.Headers["Www-Authenticate"] != "Bearer" || strings.Contains(got.Response.Body, text) && text != "" {
 			t.Errorf("%s: %v %s", name, got.Response.Headers, got.Response.Body)
 		}
 	}
 	b.ExpectRows(before)
 	// None of them counts against the visitor that it named.
-	expectResponse(t, "valid", functiontest.Serve(t, api, byKey(t, valid, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
+	functiontest.ExpectResponse(t, "valid", functiontest.Serve(t, api, byKey(t, valid, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
 	b.Exec(`update api_keys set revoked_at = now() where id = $1::uuid`, key.ID.String())
-	expectResponse(t, "revoked since", functiontest.Serve(t, api, byKey(t, valid, "joe@example.org", "203.0.113.8")), 401, "invalid-key")
+	functiontest.ExpectResponse(t, "revoked since", functiontest.Serve(t, api, byKey(t, valid, "joe@example.org", "203.0.113.8")), 401, "invalid-key")
 }
 
 // TestOtherCredentialsAreIgnored checks that what a page's library sends of its own site refuses no visitor, and lets nobody
@@ -79,10 +79,10 @@ func TestOtherCredentialsAreIgnored(t *testing.T) {
 	for i, credential := range []string{"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x", "Bearer", "Basic bmxrXw==", "nlk_x", ""} {
 		event := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
 		event.Headers["authorization"], event.Headers["origin"] = credential, "https://www.example.org"
-		expectResponse(t, credential, functiontest.Serve(t, api, event), http.StatusAccepted, `"accepted"`)
+		functiontest.ExpectResponse(t, credential, functiontest.Serve(t, api, event), http.StatusAccepted, `"accepted"`)
 		named := byKey(t, "", fmt.Sprintf("jane%d@example.org", i), "203.0.113.7")
 		named.Headers["authorization"] = credential
-		expectResponse(t, credential+", with a visitor", functiontest.Serve(t, api, named), http.StatusUnprocessableEntity, `"#/visitor"`)
+		functiontest.ExpectResponse(t, credential+", with a visitor", functiontest.Serve(t, api, named), http.StatusUnprocessableEntity, `"#/visitor"`)
 	}
 }
 
@@ -92,10 +92,10 @@ func TestWhatAKeyDoesNotAllow(t *testing.T) {
 	reader, _ := b.Key(apikey.Read | apikey.Suppressions)
 	text, _ := b.Key(apikey.SignUp)
 	api, before := b.Open(open).HTTP, b.CountRows()
-	expectResponse(t, "another scope", functiontest.Serve(t, api, byKey(t, reader, "jane@example.org", "203.0.113.7")), 403, "scope signup")
+	functiontest.ExpectResponse(t, "another scope", functiontest.Serve(t, api, byKey(t, reader, "jane@example.org", "203.0.113.7")), 403, "scope signup")
 	page := byKey(t, text, "jane@example.org", "203.0.113.7")
 	page.Headers["origin"] = "https://www.example.org"
-	expectResponse(t, "from a page", functiontest.Serve(t, api, page), 403, "key-in-page")
+	functiontest.ExpectResponse(t, "from a page", functiontest.Serve(t, api, page), 403, "key-in-page")
 	form := functiontest.SampleHTTP(t, "subscribe", "form", "")
 	delete(form.Headers, "origin")
 	form.Headers["authorization"] = "Bearer " + text
@@ -103,17 +103,17 @@ func TestWhatAKeyDoesNotAllow(t *testing.T) {
 		t.Errorf("a form: %d", got.Response.StatusCode)
 	}
 	for name, address := range map[string]string{"none": "", "no address": "jane", "unspecified": "0.0.0.0", "multicast": "ff02::1", "with a port": "203.0.113.7:80"} {
-		expectResponse(t, name, functiontest.Serve(t, api, byKey(t, text, "jane@example.org", address)), 422, `"pointer":"#/visitor/address"`)
+		functiontest.ExpectResponse(t, name, functiontest.Serve(t, api, byKey(t, text, "jane@example.org", address)), 422, `"pointer":"#/visitor/address"`)
 	}
 	nobody := byKey(t, text, "", "")
 	nobody.Body = `{"email":"jane@example.org"}`
-	expectResponse(t, "no visitor", functiontest.Serve(t, api, nobody), 422, `"pointer":"#/visitor"`)
-	expectResponse(t, "a visitor without a key", functiontest.Serve(t, api, post(t, `{"email":"jane@example.org","visitor":{"address":"203.0.113.7"}}`)),
+	functiontest.ExpectResponse(t, "no visitor", functiontest.Serve(t, api, nobody), 422, `"pointer":"#/visitor"`)
+	functiontest.ExpectResponse(t, "a visitor without a key", functiontest.Serve(t, api, post(t, `{"email":"jane@example.org","visitor":{"address":"203.0.113.7"}}`)),
 		422, `"pointer":"#/visitor"`)
 	b.ExpectRows(before)
 	basic := post(t, `{"email":"jane@example.org"}`) // a browser sends it to a protected site
 	basic.Headers["authorization"] = "Basic amFuZTpkb2U="
-	expectResponse(t, "another scheme", functiontest.Serve(t, api, basic), 202, `"accepted"`)
+	functiontest.ExpectResponse(t, "another scheme", functiontest.Serve(t, api, basic), 202, `"accepted"`)
 }
 
 // TestVisitorsOfAServerAreNetworks checks that 70 visitors through one server are 70 networks, and that one of them has the
@@ -125,18 +125,18 @@ func TestVisitorsOfAServerAreNetworks(t *testing.T) {
 	api := b.Open(open).HTTP
 	for i := range 70 {
 		got := functiontest.Serve(t, api, byKey(t, text, fmt.Sprintf("a%d@gmail.com", i), fmt.Sprintf("198.18.%d.1", i)))
-		expectResponse(t, fmt.Sprint("visitor ", i), got, 202, `"accepted"`)
+		functiontest.ExpectResponse(t, fmt.Sprint("visitor ", i), got, 202, `"accepted"`)
 	}
 	for i := range 61 {
 		status, part := 202, `"accepted"`
 		if i == 60 {
 			status, part = 429, `"violated-policies":["host-10m"]`
 		}
-		expectResponse(t, fmt.Sprint("sign-up ", i), functiontest.Serve(t, api, byKey(t, text, fmt.Sprintf("b%d@gmail.com", i), "203.0.113.9")), status, part)
+		functiontest.ExpectResponse(t, fmt.Sprint("sign-up ", i), functiontest.Serve(t, api, byKey(t, text, fmt.Sprintf("b%d@gmail.com", i), "203.0.113.9")), status, part)
 	}
 	form := functiontest.SampleHTTP(t, "subscribe", "json-minimal", "")
 	form.RequestContext.HTTP.SourceIP = "203.0.113.9"
-	expectResponse(t, "the same visitor by the form", functiontest.Serve(t, api, form), 429, "quota-exceeded")
+	functiontest.ExpectResponse(t, "the same visitor by the form", functiontest.Serve(t, api, form), 429, "quota-exceeded")
 }
 
 func TestAKeyHasALimit(t *testing.T) {
@@ -156,7 +156,7 @@ func TestAKeyHasALimit(t *testing.T) {
 		}
 	}
 	other, _ := b.Key(apikey.SignUp)
-	expectResponse(t, "another key", functiontest.Serve(t, api, byKey(t, other, "jane@gmail.com", "198.18.0.0")), 202, `"accepted"`)
+	functiontest.ExpectResponse(t, "another key", functiontest.Serve(t, api, byKey(t, other, "jane@gmail.com", "198.18.0.0")), 202, `"accepted"`)
 }
 
 // TestServersPassTheProxy checks that a key is enough at the API's own address, and that nothing less is.
@@ -166,11 +166,11 @@ func TestServersPassTheProxy(t *testing.T) {
 	b.Variables["PROXY_SECRET"] = strings.Repeat("c", 32)
 	text, _ := b.Key(apikey.SignUp)
 	api := b.Open(open).HTTP
-	expectResponse(t, "a key", functiontest.Serve(t, api, byKey(t, text, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
-	expectResponse(t, "no valid key", functiontest.Serve(t, api, byKey(t, text+"A", "jane@example.org", "203.0.113.7")), 401, "invalid-key")
+	functiontest.ExpectResponse(t, "a key", functiontest.Serve(t, api, byKey(t, text, "jane@example.org", "203.0.113.7")), 202, `"accepted"`)
+	functiontest.ExpectResponse(t, "no valid key", functiontest.Serve(t, api, byKey(t, text+"A", "jane@example.org", "203.0.113.7")), 401, "invalid-key")
 	basic := byKey(t, text, "jane@example.org", "203.0.113.7")
 	basic.Headers["authorization"] = "Basic " + text
-	expectResponse(t, "another scheme", functiontest.Serve(t, api, basic), 403, "direct-access")
+	functiontest.ExpectResponse(t, "another scheme", functiontest.Serve(t, api, basic), 403, "direct-access")
 }
 
 func TestSameResponseInEveryStateByKey(t *testing.T) {
