@@ -44,7 +44,7 @@ type PrivacyLimits struct {
 }
 
 // keySignUps limits the sign-ups by one key, besides those of each visitor's network. A leaked key can name any network, so
-// this is what it can do to strangers: 100 emails a minute, of which the mailbox budgets and slots let few through. It is
+// this bounds the harm to strangers: 100 emails a minute, of which the mailbox budgets and slots let few through. It is
 // 16 times the limit of a host by default, which fits a full conference hall.
 var keySignUps = ratelimit.Policies{{Limit: 1000, Window: 10 * time.Minute, Scope: ratelimit.Key}}
 

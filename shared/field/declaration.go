@@ -30,7 +30,7 @@ const (
 	Date    Type = "date"    // a day, as YYYY-MM-DD
 )
 
-// Destination is what may receive the values of a field. The names are those of the outbox, except that Webhook is every
+// A Destination may receive the values of a field. The names are those of the outbox, except that Webhook is every
 // endpoint.
 type Destination string
 
@@ -60,14 +60,14 @@ const (
 type Declaration struct {
 	Name string `json:"name"`
 	Type Type   `json:"type"`
-	// Purpose is why the value is asked for, in the words that subscribers see in the copy of their data.
+	// Purpose states the reason for asking, in the words that subscribers see in the copy of their data.
 	Purpose string `json:"purpose"`
 	// Choices are the values of a choice.
 	Choices []string `json:"choices,omitempty"`
 	// MaxLength bounds a text, in characters.
 	MaxLength int `json:"max_length,omitempty"`
-	// RetentionDays is how long a value is kept after the subscriber's values last changed; 0 for as long as the
-	// subscriber.
+	// RetentionDays is the number of days for which a value is kept after the subscriber's values last changed; 0 for as
+	// long as the subscriber.
 	RetentionDays int `json:"retention_days,omitempty"`
 	// Destinations may receive the values; none by default.
 	Destinations []Destination `json:"destinations,omitempty"`

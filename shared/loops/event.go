@@ -16,7 +16,7 @@ type EventConfig struct {
 	SigningSecret config.Sealed `env:"LOOPS_SIGNING_SECRET"`
 }
 
-// Report is what an event says about a contact.
+// A Report states the end of a contact, or none.
 type Report string
 
 // The reports. Every other event is Irrelevant.

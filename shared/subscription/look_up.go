@@ -15,7 +15,7 @@ import (
 // shownRestricted is the state, for a server, of a subscriber who restricts the use of their data: nothing else is shown.
 const shownRestricted = "restricted"
 
-// Subscriber is what a server can look up.
+// Subscriber is a subscriber as a server can look one up.
 type Subscriber struct {
 	ID          uuid.UUID     `json:"id"`
 	State       string        `json:"state"`
